@@ -1,0 +1,90 @@
+"""What machines ask: is it up, is it ready, what can it do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.edge.sample import OPERATIONS, SECRET, Journal, browser, request
+from wallet_rpc.edge.health import document_route, health_routes
+from wallet_rpc.edge.http import application, wallet
+from wallet_rpc.edge.jsonrpc import Door
+from wallet_rpc.edge.openrpc import with_discovery
+
+
+async def _well() -> None:
+    return None
+
+
+async def _broken() -> None:
+    raise ConnectionError(SECRET)
+
+
+async def _stuck() -> None:
+    await asyncio.sleep(60)
+
+
+async def test_a_process_that_answers_is_healthy() -> None:
+    async with browser(application({}, routes=health_routes({"redis": _broken}))) as client:
+        response = await client.get("/health")
+
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+async def test_a_server_is_ready_when_every_part_is() -> None:
+    async with browser(application({}, routes=health_routes({"redis": _well, "chain 1": _well}))) as client:
+        response = await client.get("/ready")
+
+    assert response.status_code == 200
+    assert response.json() == {"status": "ok", "parts": {"redis": "ok", "chain 1": "ok"}}
+
+
+async def test_parts_that_fail_or_hang_are_named_and_their_reasons_kept() -> None:
+    checks = {"redis": _broken, "chain 1": _stuck, "clock": _well}
+    started = time.monotonic()
+
+    with capture_logs() as logs:
+        async with browser(application({}, routes=health_routes(checks, seconds=0.02))) as client:
+            response = await client.get("/ready")
+
+    assert time.monotonic() - started < 2
+    assert response.status_code == 503
+    assert response.json() == {
+        "status": "unavailable",
+        "parts": {"redis": "unavailable", "chain 1": "timeout", "clock": "ok"},
+    }
+    whys = {line["part"]: line["why"] for line in logs if line["event"] == "not_ready"}
+    assert whys == {"redis": "ConnectionError", "chain 1": "timeout"}
+    assert "hunter2" not in str(logs) + response.text
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/openrpc.json"])
+async def test_they_take_get_alone(path: str) -> None:
+    routes = [*health_routes({}), document_route({})]
+
+    async with browser(application({}, routes=routes)) as client:
+        response = await client.post(path, json={})
+
+    assert response.status_code == 405
+    assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
+
+
+async def test_the_document_is_the_same_by_path_and_by_method() -> None:
+    operations, document = with_discovery(OPERATIONS, version="0.1.0")
+    app = application(wallet(Door(operations, Journal()).answer), routes=[document_route(document)])
+
+    async with browser(app) as client:
+        by_path = await client.get("/openrpc.json")
+        by_method = await client.post("/", json=request("rpc.discover", id=1))
+
+    assert by_path.json() == by_method.json()["result"] == document
+
+
+async def test_a_path_that_is_not_ours_is_never_a_redirect() -> None:
+    async with browser(application({}, routes=health_routes({}))) as client:
+        response = await client.get("/health/")
+
+    assert response.status_code == 404

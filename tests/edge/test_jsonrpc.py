@@ -1,0 +1,313 @@
+"""The door against the JSON-RPC 2.0 specification: its own examples, ids, parameters and batches."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.edge.sample import ADDRESS, OPERATIONS, Journal, ask, door, request
+from wallet_rpc.edge.jsonrpc import Door
+
+INVALID = {"jsonrpc": "2.0", "error": {"code": -32600}, "id": None}
+
+# Every example of https://www.jsonrpc.org/specification#examples, in its order; of an error only the code is stated.
+SPECIFICATION: list[tuple[str, Any]] = [
+    (
+        '{"jsonrpc": "2.0", "method": "subtract", "params": [42, 23], "id": 1}',
+        {"jsonrpc": "2.0", "result": 19, "id": 1},
+    ),
+    (
+        '{"jsonrpc": "2.0", "method": "subtract", "params": [23, 42], "id": 2}',
+        {"jsonrpc": "2.0", "result": -19, "id": 2},
+    ),
+    (
+        '{"jsonrpc": "2.0", "method": "subtract", "params": {"subtrahend": 23, "minuend": 42}, "id": 3}',
+        {"jsonrpc": "2.0", "result": 19, "id": 3},
+    ),
+    (
+        '{"jsonrpc": "2.0", "method": "subtract", "params": {"minuend": 42, "subtrahend": 23}, "id": 4}',
+        {"jsonrpc": "2.0", "result": 19, "id": 4},
+    ),
+    ('{"jsonrpc": "2.0", "method": "update", "params": [1,2,3,4,5]}', None),
+    ('{"jsonrpc": "2.0", "method": "foobar"}', None),
+    (
+        '{"jsonrpc": "2.0", "method": "foobar", "id": "1"}',
+        {"jsonrpc": "2.0", "error": {"code": -32601}, "id": "1"},
+    ),
+    (
+        '{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]',
+        {"jsonrpc": "2.0", "error": {"code": -32700}, "id": None},
+    ),
+    ('{"jsonrpc": "2.0", "method": 1, "params": "bar"}', INVALID),
+    (
+        '[{"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"}, {"jsonrpc": "2.0", "method"]',
+        {"jsonrpc": "2.0", "error": {"code": -32700}, "id": None},
+    ),
+    ("[]", INVALID),
+    ("[1]", [INVALID]),
+    ("[1,2,3]", [INVALID, INVALID, INVALID]),
+    (
+        """[
+            {"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"},
+            {"jsonrpc": "2.0", "method": "notify_hello", "params": [7]},
+            {"jsonrpc": "2.0", "method": "subtract", "params": [42,23], "id": "2"},
+            {"foo": "boo"},
+            {"jsonrpc": "2.0", "method": "foo.get", "params": {"name": "myself"}, "id": "5"},
+            {"jsonrpc": "2.0", "method": "get_data", "id": "9"}
+        ]""",
+        [
+            {"jsonrpc": "2.0", "result": 7, "id": "1"},
+            {"jsonrpc": "2.0", "result": 19, "id": "2"},
+            INVALID,
+            {"jsonrpc": "2.0", "error": {"code": -32601}, "id": "5"},
+            {"jsonrpc": "2.0", "result": ["hello", 5], "id": "9"},
+        ],
+    ),
+    (
+        """[
+            {"jsonrpc": "2.0", "method": "notify_sum", "params": [1,2,4]},
+            {"jsonrpc": "2.0", "method": "notify_hello", "params": [7]}
+        ]""",
+        None,
+    ),
+]
+
+
+def codes_only(answer: Any) -> Any:
+    """The answer with no more of an error than its code."""
+    if isinstance(answer, list):
+        return [codes_only(one) for one in answer]
+    if isinstance(answer, dict) and "error" in answer:
+        return {**answer, "error": {"code": answer["error"]["code"]}}
+    return answer
+
+
+@pytest.mark.parametrize(("body", "expected"), SPECIFICATION, ids=range(len(SPECIFICATION)))
+async def test_every_example_of_the_specification_holds(body: str, expected: Any) -> None:
+    answer = await door().answer(body.encode())
+
+    assert (None if answer is None else codes_only(json.loads(answer))) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "1", "1.5", "1e3", '"1"', '""', '"é\\u0000"', "null", "18446744073709551617", "1" + "0" * 400]
+)
+async def test_a_legal_id_comes_back_with_its_value(text: str) -> None:
+    answer = await door().answer(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())
+
+    assert answer is not None
+    given, echoed = json.loads(text), json.loads(answer)["id"]
+    assert (echoed, type(echoed)) == (given, type(given))
+    assert json.loads(answer)["result"] is None
+
+
+@pytest.mark.parametrize("text", ["true", "false", "[]", "[1]", "{}", "1e999", "-1e999"])
+async def test_an_illegal_id_is_refused_and_answered_with_null(text: str) -> None:
+    answer = await door().answer(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())
+
+    assert answer is not None
+    assert codes_only(json.loads(answer)) == INVALID
+
+
+async def test_a_bad_request_with_a_legal_id_is_answered_with_it() -> None:
+    answer = await ask({"jsonrpc": "1.0", "method": "ping", "id": 7})
+
+    assert answer["id"] == 7
+    assert answer["error"]["message"] == 'jsonrpc: expected "2.0", got "1.0"'
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"method": "ping", "id": 1}, 'jsonrpc: expected "2.0", got nothing'),
+        ({"jsonrpc": 2.0, "method": "ping", "id": 1}, 'jsonrpc: expected "2.0", got 2.0'),
+        ({"jsonrpc": "2.0", "id": 1}, "method: expected a string, got nothing"),
+        ({"jsonrpc": "2.0", "method": None, "id": 1}, "method: expected a string, got null"),
+        (request("ping", 5, id=1), "params: expected an array or an object, got 5"),
+        (request("ping", id=[2]), "id: expected a string, a finite number or null, got an array of 1"),
+        ("ping", 'request: expected an object, got "ping"'),
+        (None, "request: expected an object, got null"),
+    ],
+)
+async def test_an_invalid_request_is_told_which_member_is_wrong(entry: Any, message: str) -> None:
+    answer = await ask(entry)
+
+    assert answer["error"]["code"] == -32600
+    assert answer["error"]["message"] == message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"a":NaN}',
+        b"Infinity",
+        b'"\\ud800"',
+        b'"\xff"',
+        b"\xef\xbb\xbf{}",
+        b"[" * 100_000,
+        b"[" * 300 + b"]" * 300,
+        b'{"id":' + b"1" * 10_000 + b"}",
+        b"1 2",
+    ],
+)
+async def test_what_is_not_json_is_a_parse_error_that_says_where(body: bytes) -> None:
+    answer = await door().answer(body)
+
+    assert answer is not None
+    error = json.loads(answer)["error"]
+    assert error["code"] == -32700
+    assert error["message"].startswith("body: expected JSON in UTF-8 at line 1 column ")
+
+
+async def test_an_unknown_method_is_named() -> None:
+    answer = await ask(request("eth_foo", id=1))
+
+    assert answer["error"] == {
+        "code": -32601,
+        "message": 'method: expected a method of this server, got "eth_foo"',
+        "data": {"reason": "method_not_found"},
+    }
+
+
+CALL = {"to": ADDRESS, "value": "0x5"}
+
+
+@pytest.mark.parametrize("params", [[{"calls": [CALL]}], {"calls": [CALL]}, [{"calls": [CALL], "unknown": None}]])
+async def test_an_operation_of_one_object_takes_it_alone_or_as_the_only_item(params: Any) -> None:
+    answer = await ask(request("send", params, id=1))
+
+    assert answer["result"] == {"total": "0x5", "first": CALL, "chainId": "0x1"}
+
+
+@pytest.mark.parametrize("members", [{}, {"params": None}, {"params": []}, {"params": {}}, {"params": [{}]}])
+async def test_no_parameters_stand_for_the_empty_request(members: dict[str, Any]) -> None:
+    answer = await ask({"jsonrpc": "2.0", "method": "send", "id": 1, **members})
+
+    assert answer["error"]["message"] == "params.calls: required, but absent"
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "message"),
+    [
+        ("send", [{}, {}], "params: expected one object, got an array of 2"),
+        ("send", [{"calls": [CALL, CALL, {"to": "0x12"}]}], "params.calls[2].to: expected 0x and 20 hex bytes"),
+        ("send", ["0x"], 'params: expected an object, got "0x"'),
+        ("sum", [1, 2, 3, 4], "params: expected at most 3 items (first, second, third), got 4"),
+        ("sum", [1], "params.second: required, but absent"),
+        ("sum", {"first": "1", "second": 2}, 'params.first: expected an integer, got "1"'),
+        ("ping", [1], "params: expected none, got an array of 1"),
+    ],
+)
+async def test_wrong_parameters_are_told_where_they_stand(method: str, params: Any, message: str) -> None:
+    error = (await ask(request(method, params, id=1)))["error"]
+
+    assert error["code"] == -32602
+    assert error["message"].startswith(message)
+    assert error["data"]["field"] == message.split(":", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize("params", [[1, 2], {"first": 1, "second": 2}, [1, 2, 0]])
+async def test_trailing_fields_may_be_absent(params: Any) -> None:
+    assert (await ask(request("sum", params, id=1)))["result"] == 3
+
+
+@pytest.mark.parametrize("name", ["self", "context", "given", "", "class"])
+async def test_a_named_parameter_may_bear_any_name(name: str) -> None:
+    assert (await ask(request("sum", {"first": 1, "second": 2, name: 3}, id=1)))["result"] == 3
+
+
+async def test_of_two_equal_keys_the_last_counts() -> None:
+    answer = await door().answer(b'{"jsonrpc":"2.0","method":"sum","params":[1,1],"params":[2,2],"id":1,"id":2}')
+
+    assert json.loads(answer or b"") == {"jsonrpc": "2.0", "result": 4, "id": 2}
+
+
+async def test_a_notification_runs_and_is_not_answered() -> None:
+    journal = Journal()
+
+    answer = await ask(request("wait", [{"name": "a"}]), door(journal))
+
+    assert answer is None
+    assert journal.lines == ["a begins", "a ends"]
+
+
+@pytest.mark.parametrize("entry", [request("leak"), request("send", [{}]), request("no_such")])
+async def test_a_notification_that_fails_is_not_answered(entry: Any) -> None:
+    assert await ask(entry) is None
+
+
+async def test_a_batch_runs_in_order_by_default() -> None:
+    journal = Journal()
+    batch = [request("wait", [{"name": name, "seconds": 0.001}], id=name) for name in "abc"]
+
+    answers = await ask(batch, door(journal))
+
+    assert [answer["id"] for answer in answers] == ["a", "b", "c"]
+    assert journal.lines == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
+
+
+async def test_a_batch_may_run_some_entries_at_once_and_keeps_the_order_of_answers() -> None:
+    journal = Journal()
+    seconds = {"a": 0.05, "b": 0.0, "c": 0.0}
+    batch = [request("wait", [{"name": name, "seconds": seconds[name]}], id=name) for name in "abc"]
+
+    answers = await ask(batch, door(journal, at_once=2))
+
+    assert [answer["id"] for answer in answers] == ["a", "b", "c"]
+    assert journal.lines == ["a begins", "b begins", "b ends", "c begins", "c ends", "a ends"]
+
+
+async def test_entries_of_one_id_are_each_answered() -> None:
+    answers = await ask([request("sum", [1, 1], id=1), request("sum", [2, 2], id=1)])
+
+    assert [answer["result"] for answer in answers] == [2, 4]
+
+
+async def test_a_bad_entry_fails_alone() -> None:
+    answers = await ask([request("sum", [1, 1], id=1), 5, request("leak", id=2), request("surrogate", id=3), [], {}])
+
+    assert [answer.get("error", {}).get("code") for answer in answers] == [None, -32600, -32603, -32603, -32600, -32600]
+    assert [answer["id"] for answer in answers] == [1, None, 2, 3, None, None]
+
+
+async def test_a_batch_of_a_hundred_is_answered() -> None:
+    answers = await ask([request("sum", [number, 0], id=number) for number in range(100)])
+
+    assert [answer["result"] for answer in answers] == list(range(100))
+
+
+async def test_a_batch_of_more_than_a_hundred_is_refused_whole() -> None:
+    journal = Journal()
+
+    answer = await ask([request("wait", [{"name": "a"}], id=1)] * 101, door(journal))
+
+    assert answer["error"]["data"] == {"reason": "batch_too_large"}
+    assert answer["error"]["message"] == "batch: expected 1 to 100 entries, got 101"
+    assert journal.lines == []
+
+
+async def test_the_object_level_entry_takes_and_gives_values() -> None:
+    answer = await door().answer_value([request("sum", [1, 2], id=1.5), request("ping")])
+
+    assert answer == [{"jsonrpc": "2.0", "result": 3, "id": 1.5}]
+
+
+async def test_what_takes_too_long_is_answered_as_unavailable_and_the_rest_is_kept() -> None:
+    journal = Journal()
+    batch = [request("sum", [1, 2], id=1), request("wait", [{"name": "a", "seconds": 60}], id=2)]
+
+    answers = await ask(batch, door(journal, deadline_seconds=0.05))
+
+    assert answers[0]["result"] == 3
+    assert answers[1]["error"]["code"] == -32603
+    assert answers[1]["error"]["data"] == {"reason": "deadline", "retryable": True}
+    assert journal.lines == ["a begins"]
+
+
+def test_two_operations_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="two operations of one name"):
+        Door([*OPERATIONS, OPERATIONS[0]], Journal())

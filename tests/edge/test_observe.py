@@ -1,0 +1,195 @@
+"""The log: one line a request with what an operator needs, and nothing that a caller owns."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from tests.edge.sample import ADDRESS, SECRET, browser, request
+from wallet_rpc.edge import observe
+
+KEY = "ALCHT_SUPERSECRETKEY"
+
+
+async def _lines(value: Any, path: str = "/", headers: dict[str, str] | None = None) -> list[Any]:
+    with capture_logs() as logs:
+        async with browser() as client:
+            await client.post(path, json=value, headers=headers)
+    return [line for line in logs if line["event"] == "request"]
+
+
+async def test_a_request_is_one_line_with_method_outcome_and_milliseconds() -> None:
+    (line,) = await _lines(request("sum", [1, 2], id=1))
+
+    assert 0 < line.pop("ms") < 10_000
+    assert line == {
+        "event": "request",
+        "log_level": "info",
+        "verb": "POST",
+        "path": "/",
+        "status": 200,
+        "method": "sum",
+        "outcome": "ok",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "method", "outcome"),
+    [
+        (request("revert", id=1), "revert", -32521),
+        (request("leak", id=1), "leak", -32603),
+        (request("sum", [1], id=1), "sum", -32602),
+        (request("sum", [1, 2]), "sum", "ok"),
+        (request("eth_" + KEY, id=1), "(unknown)", -32601),
+        ({"method": KEY}, "(unreadable)", -32600),
+        (5, "(unreadable)", -32600),
+    ],
+)
+async def test_the_outcome_is_ok_or_the_code_of_the_error(value: Any, method: str, outcome: Any) -> None:
+    (line,) = await _lines(value)
+
+    assert (line["method"], line["outcome"]) == (method, outcome)
+
+
+async def test_a_batch_is_one_line_that_counts_its_methods_and_failures() -> None:
+    (line,) = await _lines([request("sum", [1, 2], id=1), request("sum", [1], id=2), request("leak", id=3), 7])
+
+    assert line["batch"] == 4
+    assert line["methods"] == {"sum": 2, "leak": 1, "(unreadable)": 1}
+    assert (line["outcome"], line["failed"]) == (-32602, 3)
+    assert "method" not in line
+
+
+async def test_what_reaches_no_door_has_its_status_only() -> None:
+    (line,) = await _lines({}, "/nowhere")
+
+    assert (line["status"], line["path"], "outcome" in line) == (404, "/…", False)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/", "/"),
+        ("/v2", "/v2"),
+        (f"/v2/{KEY}", "/v2/…"),
+        (f"/{KEY}/v2", "/…/v2"),
+        ("/chain/31337", "/chain/31337"),
+        (f"/chain/{10**11}", "/chain/…"),
+        ("/openrpc.json", "/openrpc.json"),
+        ("/" * 50, "/" * 7),
+    ],
+)
+def test_a_path_is_shown_without_what_may_be_a_key(path: str, shown: str) -> None:
+    assert observe.shown_path(path) == shown
+
+
+async def test_no_line_holds_a_key_a_parameter_or_a_header(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
+    observe.configure(json=True)
+    value = request("send", [{"calls": [{"to": ADDRESS}], "signature": KEY}], id=KEY)
+    async with browser() as client:
+        await client.post(f"/v2/{KEY}?apiKey={KEY}", json=value, headers={"authorization": f"Bearer {KEY}"})
+        await client.request(KEY, "/", headers={"x-request-id": f"{KEY} {KEY}", "user-agent": KEY})
+
+    logged = capfd.readouterr().err
+    assert logged.count('"event": "request"') == 2
+    assert KEY not in logged
+    assert ADDRESS not in logged
+
+
+async def test_the_answer_bears_the_request_id() -> None:
+    async with browser() as client:
+        own = await client.post("/", json={}, headers={"x-request-id": "a-1_B.2"})
+        fresh = [await client.post("/", json={}) for _ in range(2)]
+
+    assert own.headers["x-request-id"] == "a-1_B.2"
+    assert len({response.headers["x-request-id"] for response in fresh}) == 2
+
+
+@pytest.mark.parametrize("wished", [b"", b"a b", b"x" * 65, "é".encode(), b"a\x1b[31m"])
+async def test_an_id_that_could_forge_a_line_is_replaced(wished: bytes) -> None:
+    async with browser() as client:
+        response = await client.post("/", json={}, headers=[(b"x-request-id", wished)])
+
+    assert len(response.headers["x-request-id"]) == 16
+
+
+@pytest.fixture
+def unlogged() -> Iterator[None]:
+    """For a test that calls `configure`: logging as it was, afterwards. pytest moves stderr between set-up and test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    root.handlers = []  # pytest's own, which must outlive the test
+    yield
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level
+
+
+def _read(capfd: pytest.CaptureFixture[str]) -> list[Any]:
+    return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+
+
+async def test_json_lines_bear_time_level_and_the_request_id(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
+    observe.configure(json=True)
+    async with browser() as client:
+        await client.post("/", json=request("leak", id=1), headers={"x-request-id": "mine"})
+
+    incident, line = _read(capfd)
+    assert (incident["level"], line["level"]) == ("error", "info")
+    assert (incident["request_id"], line["request_id"]) == ("mine", "mine")
+    assert line["timestamp"].endswith("Z")
+
+
+async def test_a_traceback_is_in_the_log_without_passwords_and_without_locals(
+    capfd: pytest.CaptureFixture[str], unlogged: None
+) -> None:
+    observe.configure(json=True)
+    async with browser() as client:
+        response = await client.post("/", json=request("leak", id=1))
+
+    incident, _ = _read(capfd)
+    assert incident["incident"] == response.json()["error"]["data"]["incident"]
+    assert "Traceback (most recent call last)" in incident["exception"]
+    assert "Exception: redis://…@10.0.0.7:6379/0" in incident["exception"]
+    assert "hunter2" not in json.dumps(incident)
+
+
+def test_libraries_log_there_too(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
+    observe.configure(json=True)
+    logging.getLogger("uvicorn.error").warning("cannot reach %s", SECRET)
+
+    (line,) = _read(capfd)
+    assert (line["event"], line["level"]) == ("cannot reach redis://…@10.0.0.7:6379/0", "warning")
+
+
+def test_plain_lines_are_for_people(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
+    observe.configure(json=False)
+
+    try:
+        int(SECRET)
+    except ValueError as error:
+        observe.incident(error, method="sum")
+
+    text = capfd.readouterr().err
+    assert "incident" in text
+    assert "Traceback (most recent call last)" in text
+    assert "hunter2" not in text
+
+
+async def test_a_log_that_cannot_be_written_changes_no_answer(unlogged: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr("sys.stderr", closed)
+    observe.configure(json=True)
+
+    async with browser() as client:
+        response = await client.post("/", json=request("leak", id=1))
+
+    assert response.status_code == 200
+    assert response.json()["error"]["data"]["reason"] == "internal_error"

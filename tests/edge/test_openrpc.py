@@ -1,0 +1,191 @@
+"""The document: well-formed, complete, always the same, and true."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from pydantic import Field
+
+from tests.edge.sample import ADDRESS, OPERATIONS, Journal, Nothing, ask, request
+from wallet_rpc.edge.openrpc import META_SCHEMA, as_yaml, document, with_discovery
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.primitives import Wei
+from wallet_rpc.wire import shape
+
+_, DOCUMENT = with_discovery(OPERATIONS, version="0.1.0")
+METHODS = {method["name"]: method for method in DOCUMENT["methods"]}
+
+
+def _nodes(value: Any) -> Iterator[Any]:
+    yield value
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        yield from _nodes(child)
+
+
+def _validator(schema: Any) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
+
+
+def test_every_reference_resolves() -> None:
+    references = {node["$ref"] for node in _nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
+
+    for reference in references - {META_SCHEMA}:
+        found: Any = DOCUMENT
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
+        assert isinstance(found, dict)
+    assert len(references) > 5
+
+
+def test_every_schema_is_a_schema() -> None:
+    schemas = [*DOCUMENT["components"]["schemas"].values()]
+    for method in DOCUMENT["methods"]:
+        schemas += [method["result"]["schema"], *(param["schema"] for param in method["params"])]
+
+    for schema in schemas:
+        Draft202012Validator.check_schema(schema)
+        assert "$defs" not in schema
+
+
+def test_methods_stand_in_the_order_of_the_catalogue_and_discovery_last() -> None:
+    assert list(METHODS) == [*(operation.name for operation in OPERATIONS), "rpc.discover"]
+    for method in METHODS.values():
+        assert {"name", "summary", "params", "result", "errors", "paramStructure"} <= method.keys()
+
+
+def test_parameters_are_the_fields_of_a_positional_operation_required_first() -> None:
+    params = METHODS["sum"]["params"]
+
+    assert [(param["name"], param["required"]) for param in params] == [
+        ("first", True),
+        ("second", True),
+        ("third", False),
+    ]
+    assert params[2]["schema"] == {"type": "integer", "default": 0}
+    assert METHODS["sum"]["paramStructure"] == "either"
+
+
+def test_another_operation_takes_one_object() -> None:
+    (param,) = METHODS["send"]["params"]
+
+    assert (param["name"], param["required"]) == ("request", True)
+    assert param["schema"]["required"] == ["calls"]
+    assert METHODS["send"]["paramStructure"] == "by-position"
+
+
+def test_a_type_read_more_leniently_than_written_has_two_schemas() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+
+    assert schemas["CallInput"]["required"] == ["to"]
+    assert schemas["CallInput"]["properties"]["value"]["default"] == "0x0"
+    assert {"type": "null"} in schemas["CallInput"]["properties"]["data"]["anyOf"]
+    assert schemas["Call"]["required"] == ["to", "value"]
+    assert "anyOf" not in schemas["Call"]["properties"]["data"]
+
+
+def test_errors_are_the_operations_own_and_the_common_ones() -> None:
+    names = [error["$ref"].split("/")[-1] for error in METHODS["send"]["errors"]]
+
+    assert names == ["ExecutionReverted", "Rejected", "InvalidParams", "InternalError"]
+    assert DOCUMENT["components"]["errors"]["ExecutionReverted"] == {
+        "code": -32521,
+        "message": "The calls themselves revert (ERC-7769); nothing was sent.",
+        "data": {"reason": "execution_reverted"},
+    }
+
+
+async def test_a_real_exchange_agrees_with_the_document() -> None:
+    given = {"calls": [{"to": ADDRESS, "value": "0x5"}]}
+    answer = await ask(request("send", [given], id=1))
+
+    _validator(METHODS["send"]["params"][0]["schema"]).validate(given)
+    _validator(METHODS["send"]["result"]["schema"]).validate(answer["result"])
+    assert not _validator(METHODS["send"]["params"][0]["schema"]).is_valid({"calls": [{"to": "0x1"}]})
+    assert not _validator(METHODS["send"]["result"]["schema"]).is_valid({**answer["result"], "note": None})
+
+
+def test_it_is_the_same_every_time_and_survives_yaml() -> None:
+    again = with_discovery(OPERATIONS, version="0.1.0")[1]
+
+    assert json.dumps(again) == json.dumps(DOCUMENT)
+    assert yaml.safe_load(as_yaml(DOCUMENT)) == DOCUMENT
+    assert as_yaml(DOCUMENT).startswith("openrpc: 1.3.2\ninfo:\n  title: wallet-rpc\n")
+    assert "&id" not in as_yaml(DOCUMENT)
+
+
+def test_examples_are_put_with_their_method() -> None:
+    pairing = {"name": "two", "params": [{"name": "first", "value": 1}], "result": {"name": "result", "value": 3}}
+
+    made = document(OPERATIONS, version="0.1.0", examples={"sum": [pairing]})
+
+    assert [method["name"] for method in made["methods"] if "examples" in method] == ["sum"]
+    assert made["methods"][1]["examples"] == [pairing]
+
+
+def _answers(kind: Any) -> Operation[Journal, Nothing, Any]:
+    async def run(_: Journal, __: Nothing) -> Any:
+        return None
+
+    return Operation("other", Nothing, kind, run)
+
+
+@pytest.mark.parametrize("name", ["Call", "CallInput"])
+def test_two_types_of_one_name_are_refused(name: str) -> None:
+    twin: Any = shape(type(name, (), {"__annotations__": {"other": int}, "__module__": __name__}))
+
+    with pytest.raises(ValueError, match=f"two types of one name: {name}$"):
+        document([*OPERATIONS, _answers(tuple[twin, ...])], version="0.1.0")
+
+
+@shape
+class Cat:
+    kind: Literal["cat"]
+    lives: Wei = 9
+
+
+@shape
+class Dog:
+    kind: Literal["dog"]
+
+
+@shape
+class Box:
+    cat: Cat
+
+
+@shape
+class Note:
+    text: str | None = None
+
+
+@shape
+class Home:
+    box: Box
+    note: Note
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+    guest: Cat | Dog | None = None
+    homes: tuple[Home, ...] = ()
+
+
+def test_a_choice_keeps_its_branches_and_a_type_around_a_twofold_type_is_twofold() -> None:
+    async def run(_: Journal, home: Home) -> Home:
+        return home
+
+    made = document([Operation("visit", Home, Home, run)], version="0.1.0")["components"]["schemas"]
+
+    assert list(made) == ["Box", "BoxInput", "Cat", "CatInput", "Dog", "Home", "HomeInput", "Note", "NoteInput"]
+    assert made["HomeInput"]["properties"]["pet"]["discriminator"] == {
+        "mapping": {"cat": "#/components/schemas/CatInput", "dog": "#/components/schemas/Dog"},
+        "propertyName": "kind",
+    }
+    assert made["Home"]["properties"]["guest"] == {
+        "anyOf": [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Dog"}]
+    }
+    assert "required" not in made["Note"]
+    assert made["BoxInput"]["properties"]["cat"] == {"$ref": "#/components/schemas/CatInput"}
+    assert made["HomeInput"]["properties"]["homes"]["items"] == {"$ref": "#/components/schemas/HomeInput"}

@@ -1,0 +1,96 @@
+"""The same rules over a real socket: uvicorn on 127.0.0.1."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+import uvicorn
+
+from tests.edge.sample import SECRET, door, request
+from wallet_rpc.edge.guard import BODY_BYTES
+from wallet_rpc.edge.health import health_routes
+from wallet_rpc.edge.http import application, wallet
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[str, int]]:
+    app = application(wallet(door().answer), routes=health_routes({}), body_seconds=0.5)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off")
+    running = uvicorn.Server(config)
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    until = time.monotonic() + 10
+    while not running.started and time.monotonic() < until:
+        time.sleep(0.01)
+    yield listening.getsockname()
+    running.should_exit = True
+    thread.join(10)
+    listening.close()
+
+
+@pytest.fixture
+def client(server: tuple[str, int]) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=f"http://{server[0]}:{server[1]}", timeout=10) as made:
+        yield made
+
+
+def test_one_connection_serves_request_after_request(client: httpx2.Client) -> None:
+    answers = [client.post("/v2/key", json=request("sum", [number, 1], id=number)).json() for number in range(5)]
+
+    assert [answer["result"] for answer in answers] == [1, 2, 3, 4, 5]
+
+
+def test_a_batch_goes_through(client: httpx2.Client) -> None:
+    response = client.post("/?chainId=1", json=[request("sum", [1, 2], id="a"), request("ping"), 7])
+
+    assert [answer["id"] for answer in response.json()] == ["a", None]
+
+
+def test_a_secret_does_not_leave(client: httpx2.Client) -> None:
+    response = client.post("/", json=request("leak", id=1))
+
+    assert response.status_code == 200
+    assert SECRET not in response.text
+    assert response.json()["error"]["data"]["reason"] == "internal_error"
+
+
+def test_204_405_415_and_health(client: httpx2.Client) -> None:
+    assert client.post("/", json=request("ping")).status_code == 204
+    assert client.put("/", json={}).status_code == 405
+    assert client.post("/", content="{}", headers={"content-type": "text/plain"}).status_code == 415
+    assert client.get("/health").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_large_is_refused_and_the_server_goes_on(client: httpx2.Client, chunked: bool) -> None:
+    body = b"x" * (BODY_BYTES + 1)
+
+    response = client.post("/", content=iter([body]) if chunked else body)
+
+    assert response.status_code == 413
+    assert response.json()["error"]["data"] == {"reason": "body_too_large"}
+    assert client.post("/", json=request("ping", id=1)).status_code == 200
+
+
+def test_a_body_that_stalls_is_refused(server: tuple[str, int]) -> None:
+    with socket.create_connection(server, timeout=10) as raw:
+        raw.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+        answer = raw.recv(65536)
+        while part := raw.recv(65536):  # until the server closes the connection
+            answer += part
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_length_that_lies_is_refused(server: tuple[str, int]) -> None:
+    with socket.create_connection(server, timeout=10) as raw:
+        raw.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999999999\r\n\r\n{")
+        answer = raw.recv(65536)
+
+    assert answer.startswith((b"HTTP/1.1 413 ", b"HTTP/1.1 400 "))

@@ -1,0 +1,127 @@
+"""The JSON-RPC 2.0 envelope: what is a legal request, and how an answer looks.
+
+The rule: bytes are parsed once, and an answer that cannot be written as JSON becomes an incident, never broken JSON.
+
+Source: https://www.jsonrpc.org/specification
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pydantic_core import from_json
+
+from wallet_rpc.edge.observe import incident
+from wallet_rpc.errors import InvalidRequest, ParseError, WalletError
+from wallet_rpc.primitives import Data, shown
+
+Id: TypeAlias = str | int | float | None
+"""A request's id; it is echoed with the same value, 0 and null too."""
+Answer: TypeAlias = dict[str, Any]
+"""One response object, as JSON values."""
+
+_PLACE = re.compile(r"line \d+ column \d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One well-formed request object."""
+
+    method: str
+    params: list[Any] | dict[str, Any]
+    id: Id
+    is_notification: bool
+
+
+def parse(body: bytes) -> Any:
+    """The JSON value of a body: UTF-8, no NaN, no lone surrogates, at most 200 levels deep; the last of two keys wins.
+
+    Raises: ParseError.
+    """
+    try:
+        return from_json(body, allow_inf_nan=False, cache_strings="keys")
+    except ValueError as error:
+        place = _PLACE.search(str(error))
+        where = "" if place is None else f" at {place[0]}"
+        raise ParseError(f"body: expected JSON in UTF-8{where}") from None
+
+
+def legal_id(entry: Any) -> Id:
+    """The id that an answer to `entry` bears; null when there is none or none that is legal."""
+    value = entry.get("id") if isinstance(entry, dict) else None
+    return value if _is_id(value) else None
+
+
+def _is_id(value: Any) -> bool:
+    match value:
+        case None | str():
+            return True
+        case bool():
+            return False
+        case int():
+            return True
+        case float():
+            return math.isfinite(value)
+        case _:
+            return False
+
+
+def checked(entry: Any) -> Entry:
+    """A request object out of parsed JSON. Unknown members are ignored and null `params` count as absent.
+
+    Raises: InvalidRequest that says which member is wrong.
+    """
+    if not isinstance(entry, dict):
+        raise InvalidRequest(f"request: expected an object, got {shown(entry)}")
+    if entry.get("jsonrpc") != "2.0":
+        raise InvalidRequest(f'jsonrpc: expected "2.0", got {_given(entry, "jsonrpc")}')
+    method, params = entry.get("method"), entry.get("params")
+    if not isinstance(method, str):
+        raise InvalidRequest(f"method: expected a string, got {_given(entry, 'method')}")
+    if not (params is None or isinstance(params, list | dict)):
+        raise InvalidRequest(f"params: expected an array or an object, got {shown(params)}")
+    if not _is_id(entry.get("id")):
+        raise InvalidRequest(f"id: expected a string, a finite number or null, got {shown(entry['id'])}")
+    return Entry(method, [] if params is None else params, entry.get("id"), "id" not in entry)
+
+
+def _given(entry: dict[str, Any], key: str) -> str:
+    return shown(entry[key]) if key in entry else "nothing"
+
+
+def failure(error: WalletError, request_id: Id) -> Answer:
+    """The response object of an error."""
+    told = {"code": error.code, "message": error.message, "data": plain(error.data)}
+    return {"jsonrpc": "2.0", "error": told, "id": request_id}
+
+
+def plain(value: Any) -> Any:
+    """The facts of an error as JSON values: byte strings become hex text."""
+    match value:
+        case Data():
+            return value.hex0x()
+        case Mapping():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case _:
+            return value
+
+
+def written(answer: Answer | list[Answer]) -> bytes:
+    """JSON text. One answer that cannot be written becomes an incident and leaves the others as they are."""
+    if isinstance(answer, list):
+        return b"[" + b",".join(written(one) for one in answer) + b"]"
+    try:
+        return _dumps(answer)
+    except (TypeError, ValueError, RecursionError) as error:  # not JSON, NaN, a lone surrogate, a circle
+        return _dumps(failure(incident(error), answer["id"]))
+
+
+def _dumps(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

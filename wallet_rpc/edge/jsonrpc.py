@@ -1,0 +1,197 @@
+"""JSON-RPC 2.0, transport-free: bytes in, bytes out. The one module that knows jsonrpcserver.
+
+The library (5.0.9) runs each entry: it finds the method, calls it and makes the response object or, for a
+notification, none. What it does badly is kept from it (tests/edge/test_jsonrpc.py and test_leaks.py): entries come
+parsed and checked, one at a time, so that a bad one fails alone; its jsonschema pass (two thirds of a call's time) is
+switched off; and no exception reaches it, because it would send the exception's text to the caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+
+from jsonrpcserver import Error, Success, async_dispatch_to_serializable
+
+from wallet_rpc import wire
+from wallet_rpc.edge import envelope, observe
+from wallet_rpc.edge.envelope import Answer, Entry
+from wallet_rpc.edge.parameters import binding
+from wallet_rpc.errors import InvalidRequest, MethodNotFound, Unavailable, WalletError
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.primitives import shown
+
+C = TypeVar("C")
+Method: TypeAlias = Callable[..., Awaitable[Any]]
+"""What the library calls: the context, then the parameters by position or by name."""
+
+Otherwise: TypeAlias = Callable[[dict[str, Any]], Awaitable[Answer | None]]
+"""Answers a request object whose method is not ours, as another server would."""
+
+MOST_ENTRIES = 100
+"""How many entries one batch may have."""
+DEADLINE_SECONDS = 30.0
+"""How long one body may take, all its entries together; the official clients hang up after 10 s."""
+
+
+class Door(Generic[C]):
+    """Answers JSON-RPC with the given operations, each run in `context`.
+
+    The entries of a batch start in their order, at most `at_once` run together: with 1, each ends before the next
+    begins. One deadline holds for the whole body; an entry that misses it is answered as unavailable. An entry for
+    a method that is none of the operations goes to `otherwise`, if there is one.
+    """
+
+    def __init__(
+        self,
+        operations: Sequence[Operation[C, Any, Any]],
+        context: C,
+        *,
+        at_once: int = 1,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        otherwise: Otherwise | None = None,
+    ) -> None:
+        self._methods = {operation.name: _method(operation) for operation in operations}
+        if len(self._methods) != len(operations):
+            raise ValueError("two operations of one name")
+        self._context = context
+        self._at_once = at_once
+        self._otherwise = otherwise
+        self._deadline_seconds = deadline_seconds
+
+    async def answer(self, body: bytes) -> bytes | None:
+        """The JSON text that answers a body; None when it holds notifications only. Never raises an Exception."""
+        try:
+            parsed = envelope.parse(body)
+        except WalletError as error:
+            return envelope.written(self._refused(error, None))
+        answer = await self.answer_value(parsed)
+        return None if answer is None else envelope.written(answer)
+
+    async def answer_value(self, parsed: Any) -> Answer | list[Answer] | None:
+        """As `answer`, from parsed JSON to JSON values."""
+        until = asyncio.get_running_loop().time() + self._deadline_seconds
+        if not isinstance(parsed, list):
+            return await self._entry(parsed, until)
+        observe.note_batch(len(parsed))
+        if not 1 <= len(parsed) <= MOST_ENTRIES:
+            text = f"batch: expected 1 to {MOST_ENTRIES} entries, got {len(parsed)}"
+            reason = "batch_too_large" if parsed else None
+            return self._refused(InvalidRequest(text, reason=reason), None)
+        answers = [answer for answer in await self._batch(parsed, until) if answer is not None]
+        return answers if len(answers) > 0 else None
+
+    async def _batch(self, entries: list[Any], until: float) -> list[Answer | None]:
+        gate = asyncio.Semaphore(self._at_once)  # lets waiters in first come, first served
+
+        async def pass_gate(entry: Any) -> Answer | None:
+            async with gate:
+                return await self._entry(entry, until)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(pass_gate(entry)) for entry in entries]
+        return [task.result() for task in tasks]
+
+    async def _entry(self, given: Any, until: float) -> Answer | None:
+        try:
+            entry = envelope.checked(given)
+        except WalletError as error:
+            return self._refused(error, envelope.legal_id(given))
+        request: dict[str, Any] = {"method": entry.method, "params": entry.params}
+        if not entry.is_notification:
+            request["id"] = entry.id
+        if entry.method not in self._methods:
+            return await self._not_ours(entry, request, until)
+        answer = await async_dispatch_to_serializable(
+            "",
+            self._methods,
+            context=_Call(self._context, until),
+            deserializer=lambda _: request,
+            validator=_unchanged,
+        )
+        return _ours(cast("Answer | None", answer))
+
+    async def _not_ours(self, entry: Entry, request: dict[str, Any], until: float) -> Answer | None:
+        """What `otherwise` answers; a method that it does not know either is not found."""
+        if self._otherwise is None:
+            observe.note(observe.UNKNOWN, MethodNotFound.code)
+            missing = MethodNotFound(f"method: expected a method of this server, got {shown(entry.method)}")
+            return None if entry.is_notification else envelope.failure(missing, entry.id)
+        deadline = asyncio.timeout_at(until)
+        try:
+            async with deadline:
+                answer = await self._otherwise({"jsonrpc": "2.0", **request})
+        except Exception as raised:  # as in `_method`: the caller gets a coded answer
+            late = isinstance(raised, TimeoutError) and deadline.expired()
+            answer = envelope.failure(_deadline_missed() if late else told(raised, observe.OTHER), entry.id)
+        error = None if answer is None else answer.get("error")
+        observe.note(observe.OTHER, None if error is None else error["code"])
+        return None if entry.is_notification else answer
+
+    @staticmethod
+    def _refused(error: WalletError, request_id: envelope.Id) -> Answer:
+        observe.note(observe.UNREADABLE, error.code)
+        return envelope.failure(error, request_id)
+
+
+class _Call(Generic[C]):
+    """What one call is given beside its parameters: the context, and until when (loop time) it may run."""
+
+    __slots__ = ("context", "until")
+
+    def __init__(self, context: C, until: float) -> None:
+        self.context = context
+        self.until = until
+
+
+def _unchanged(request: Any) -> Any:
+    return request
+
+
+def _ours(answer: Answer | None) -> Answer | None:
+    """The library's answer, unless it is an error of its own making: those hold an exception's text."""
+    if answer is None or "result" in answer or isinstance(answer["error"].get("data"), dict):
+        return answer
+    return envelope.failure(observe.incident(RuntimeError("jsonrpcserver answered by itself")), answer["id"])
+
+
+def _method(operation: Operation[C, Any, Any]) -> Method:
+    """`operation` as the library wants it: takes any parameters and always returns, never raises."""
+    bound = binding(operation)
+
+    async def call(given: _Call[C], /, *positions: Any, **names: Any) -> Any:
+        deadline = asyncio.timeout_at(given.until)
+        try:
+            async with deadline:
+                request = wire.decode(operation.request, bound(names or list(positions)), at="params")
+                answer = wire.encode(operation.answer, await operation.run(given.context, request))
+        except Exception as raised:  # the door: whatever it is, the caller gets a coded answer
+            late = isinstance(raised, TimeoutError) and deadline.expired()
+            error = _deadline_missed() if late else told(raised, operation.name)
+            observe.note(operation.name, error.code)
+            return Error(error.code, error.message, envelope.plain(error.data))
+        observe.note(operation.name, None)
+        return Success(answer)
+
+    return call
+
+
+def _deadline_missed() -> WalletError:
+    return Unavailable("the request took longer than this server allows; it may still take effect", reason="deadline")
+
+
+def told(raised: Exception, method: str) -> WalletError:
+    """The error the caller sees: itself when it is a WalletError, the first of a group of them, else an incident."""
+    if isinstance(raised, WalletError):
+        return raised
+    if isinstance(raised, ExceptionGroup):  # what a TaskGroup makes of the errors of its tasks
+        meant, rest = raised.split(WalletError)
+        if meant is not None and rest is None:
+            return _first(meant)
+    return observe.incident(raised, method=method)
+
+
+def _first(group: ExceptionGroup[WalletError]) -> WalletError:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first

@@ -1,0 +1,129 @@
+"""The catalogue as an OpenRPC 1.3 document.
+
+The rule: nothing is written by hand. What a request may be comes from the types that decode it (leniently: what we
+accept), what an answer is from the types that encode it (strictly: what we send), and every error from its class.
+
+Source: https://spec.open-rpc.org
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import yaml
+
+from wallet_rpc.edge.schemas import Json, accepted, hoist, sent
+from wallet_rpc.errors import InternalError, InvalidParams, WalletError
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.wire import shape
+
+AnyOperation: TypeAlias = Operation[Any, Any, Any]
+"""An operation of any context."""
+Examples: TypeAlias = Mapping[str, Sequence[Json]]
+"""OpenRPC example pairings, by method."""
+
+OPENRPC = "1.3.2"
+"""The version of the OpenRPC specification."""
+COMMON_ERRORS: tuple[type[WalletError], ...] = (InvalidParams, InternalError)
+"""What every method may answer."""
+META_SCHEMA = "https://raw.githubusercontent.com/open-rpc/meta-schema/master/schema.json"
+"""The schema of an OpenRPC document, as its specification names it for `rpc.discover`."""
+
+
+@shape
+class Discover:
+    """`rpc.discover` takes no parameters."""
+
+
+def document(
+    operations: Sequence[AnyOperation], *, version: str, title: str = "wallet-rpc", examples: Examples | None = None
+) -> Json:
+    """The document of `operations`, in their order.
+
+    Raises: ValueError when two different types bear one name.
+    """
+    requests = [accepted(operation.request) for operation in operations]
+    answers = [sent(operation.answer) for operation in operations]
+    schemas = hoist(requests, answers)
+    methods = [
+        _method(operation, request, answer)
+        for operation, request, answer in zip(operations, requests, answers, strict=True)
+    ]
+    for method in methods:
+        if examples is not None and method["name"] in examples:
+            method["examples"] = list(examples[method["name"]])
+    errors = sorted({error for operation in operations for error in _errors(operation)}, key=lambda e: e.__name__)
+    return {
+        "openrpc": OPENRPC,
+        "info": {"title": title, "version": version, "license": {"name": "MIT"}},
+        "methods": methods,
+        "components": {"schemas": schemas, "errors": {error.__name__: _error(error) for error in errors}},
+    }
+
+
+def as_yaml(made: Json) -> str:
+    """The document as YAML text; keys and methods keep their order."""
+    return yaml.dump(made, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
+
+
+def with_discovery(
+    operations: Sequence[AnyOperation], *, version: str, examples: Examples | None = None
+) -> tuple[list[AnyOperation], Json]:
+    """The operations with `rpc.discover` as the last one, and the document that it answers, which lists it too."""
+
+    async def run(_context: object, _request: Discover) -> Json:
+        return made
+
+    summary = "This document: every method, its parameters, its answer and its errors."
+    discovery = Operation("rpc.discover", Discover, dict[str, Any], run, summary, positional=True)
+    listed = [*operations, discovery]
+    made = document(listed, version=version, examples=examples)
+    made["methods"][-1]["result"] = {"name": "document", "schema": {"$ref": META_SCHEMA}}
+    return listed, made
+
+
+def _method(operation: AnyOperation, request: Json, answer: Json) -> Json:
+    return {
+        "name": operation.name,
+        "summary": operation.summary,
+        "paramStructure": "either" if operation.positional else "by-position",
+        "params": _fields(request) if operation.positional else [_whole(request)],
+        "result": {"name": "result", "schema": answer},
+        "errors": [{"$ref": f"#/components/errors/{error.__name__}"} for error in _errors(operation)],
+    }
+
+
+def _whole(request: Json) -> Json:
+    """The one parameter of an operation that takes an object (by name, the object stands in place of the array)."""
+    return {"name": "request", "required": True, "schema": request}
+
+
+def _fields(request: Json) -> list[Json]:
+    required = request.get("required", [])
+    return [
+        {"name": name, "required": name in required, "schema": schema}
+        for name, schema in request.get("properties", {}).items()
+    ]
+
+
+def _errors(operation: AnyOperation) -> list[type[WalletError]]:
+    return list(dict.fromkeys((*operation.errors, *COMMON_ERRORS)))
+
+
+def _error(error: type[WalletError]) -> Json:
+    retry = {"retryable": True} if error.retryable else {}
+    return {
+        "code": error.code,
+        "message": inspect.cleandoc(error.__doc__ or error.__name__).splitlines()[0],
+        "data": {"reason": error.default_reason, **retry},
+    }
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors: a schema that occurs twice is written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """True: never an alias."""
+        return True

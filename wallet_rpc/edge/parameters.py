@@ -1,0 +1,51 @@
+"""Parameters: how an array or an object becomes the one value an operation's request is decoded from.
+
+The rule: names and positions are bound here; forms are checked by `wire.decode` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
+
+from wallet_rpc import wire
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.primitives import shown
+
+Params: TypeAlias = list[Any] | dict[str, Any]
+"""`params` of a request; absent is an empty array."""
+Binding: TypeAlias = Callable[[Params], Any]
+"""From `params` to the value that is decoded."""
+
+
+def binding(operation: Operation[Any, Any, Any]) -> Binding:
+    """How `operation` takes its parameters."""
+    return _by_position(field_names(operation)) if operation.positional else _one_object
+
+
+def field_names(operation: Operation[Any, Any, Any]) -> list[str]:
+    """The wire names of the request's fields, in order."""
+    document = wire.schema(operation.request, "validation")
+    return list(cast("dict[str, Any]", document.get("properties", {})))
+
+
+def _one_object(params: Params) -> Any:
+    """`[request]`, or the request itself by name; nothing stands for the empty request."""
+    if isinstance(params, dict):
+        return params
+    if len(params) > 1:
+        raise InvalidParams(f"params: expected one object, got {shown(params)}", field="params")
+    return params[0] if params else {}
+
+
+def _by_position(names: list[str]) -> Binding:
+    def bind(params: Params) -> Any:
+        if isinstance(params, dict):
+            return params
+        if len(params) > len(names):
+            text = f"params: expected at most {len(names)} items ({', '.join(names)}), got {len(params)}"
+            raise InvalidParams(text if names else f"params: expected none, got {shown(params)}", field="params")
+        return dict(zip(names, params, strict=False))
+
+    return bind
