@@ -1,0 +1,1 @@
+"""The tests: domain, doors, adapters, and the golden vectors and scenarios."""

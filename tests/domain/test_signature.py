@@ -1,0 +1,220 @@
+"""Who signed, and how a signature is wrapped."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from eth_account.messages import encode_defunct
+from eth_keys.datatypes import PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.domain.strategies import ACCOUNT, addresses, blobs, uint32
+from wallet_rpc.domain.abi import keccak
+from wallet_rpc.domain.signature import (
+    ERC6492_SUFFIX,
+    HALF_ORDER,
+    SignerKind,
+    WrappedSignature,
+    contract_signature,
+    dummy_user_operation_signature,
+    personal_sign_digest,
+    recover,
+    replay_safe_digest,
+    replay_safe_typed_data,
+    typed_data_digest,
+    unwrap_undeployed,
+    user_operation_signature,
+    wrap_undeployed,
+)
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import Address, Data
+
+ORDER = 2 * HALF_ORDER + 1
+keys = st.integers(1, ORDER - 1).map(lambda number: PrivateKey(number.to_bytes(32, "big")))
+hashes = st.binary(min_size=32, max_size=32)
+
+
+def sign(key: PrivateKey, digest: bytes) -> bytes:
+    made: bytes = key.sign_msg_hash(digest).to_bytes()
+    return made[:64] + bytes([27 + made[64]])
+
+
+@given(keys, hashes)
+def test_the_signer_is_recovered(key: PrivateKey, digest: bytes) -> None:
+    assert recover(digest, sign(key, digest)) == key.public_key.to_canonical_address()
+
+
+@given(keys, hashes, hashes)
+def test_a_signature_of_another_digest_recovers_someone_else(key: PrivateKey, digest: bytes, other: bytes) -> None:
+    found = recover(other, sign(key, digest))
+    assert digest == other or found != key.public_key.to_canonical_address()
+
+
+@given(keys, hashes)
+def test_the_other_half_of_the_curve_is_refused(key: PrivateKey, digest: bytes) -> None:
+    """The same signer would be recovered from s' = n - s: a second form of one signature."""
+    made = sign(key, digest)
+    mirrored = (ORDER - int.from_bytes(made[32:64], "big")).to_bytes(32, "big")
+    assert recover(digest, made[:32] + mirrored + bytes([27 + 28 - made[64]])) is None
+
+
+@given(hashes, st.binary(max_size=80))
+def test_any_bytes_recover_an_address_or_nothing(digest: bytes, signature: bytes) -> None:
+    found = recover(digest, signature)
+    assert found is None or (len(signature) == 65 and isinstance(found, Address))
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        b"",
+        bytes(65),
+        bytes(64) + b"\x1b",
+        b"\xff" * 32 + bytes(31) + b"\x01\x1b",
+        bytes(31) + b"\x01" + bytes(32) + b"\x1b",
+        b"\x11" * 64,
+        b"\x11" * 64 + b"\x00",
+        b"\x11" * 64 + b"\x1d",
+        bytes(31) + b"\x05" + bytes(31) + b"\x01\x1b",
+    ],
+)
+def test_what_nobody_can_have_signed_recovers_nothing(signature: bytes) -> None:
+    assert recover(bytes(32), signature) is None
+
+
+@given(st.binary(max_size=200))
+def test_the_personal_message_is_eth_accounts(message: bytes) -> None:
+    signable = encode_defunct(message)
+    assert personal_sign_digest(message) == keccak(b"\x19" + signable.version + signable.header + signable.body)
+
+
+def test_the_hash_of_the_published_example() -> None:
+    """The prepareSign example of the hosted Wallet API: `Hello World!`."""
+    assert personal_sign_digest(b"Hello World!").hex().startswith("ec360887")
+
+
+MAIL: dict[str, Any] = {
+    "domain": {"name": "Ether Mail", "version": "1", "chainId": 1, "verifyingContract": "0x" + "Cc" * 20},
+    "types": {
+        "Person": [{"name": "name", "type": "string"}, {"name": "wallet", "type": "address"}],
+        "Mail": [
+            {"name": "from", "type": "Person"},
+            {"name": "to", "type": "Person[]"},
+            {"name": "contents", "type": "string"},
+        ],
+    },
+    "primaryType": "Mail",
+    "message": {
+        "from": {"name": "Cow", "wallet": "0x" + "cd" * 20},
+        "to": [{"name": "Bob", "wallet": "0x" + "bb" * 20}],
+        "contents": "Hello",
+    },
+}
+DOMAIN_TYPE = [
+    {"name": "name", "type": "string"},
+    {"name": "version", "type": "string"},
+    {"name": "chainId", "type": "uint256"},
+    {"name": "verifyingContract", "type": "address"},
+]
+
+
+def test_typed_data_may_declare_its_domain_and_types_it_does_not_use() -> None:
+    types = {**MAIL["types"], "EIP712Domain": DOMAIN_TYPE, "Unused": [{"name": "x", "type": "bool"}]}
+    assert typed_data_digest({**MAIL, "types": types}) == typed_data_digest(MAIL)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"primaryType": "Letter"},
+        {"primaryType": None},
+        {"message": {}},
+        {"message": None},
+        {"domain": {"colour": "red"}},
+        {"types": None},
+        {"types": {**MAIL["types"], "Person": [{"name": "name"}]}},
+        {"types": {**MAIL["types"], "Person": [{"name": "name", "type": "strong"}]}},
+        {"types": {**MAIL["types"], "EIP712Domain": DOMAIN_TYPE[::-1]}},
+        {"types": {**MAIL["types"], "EIP712Domain": DOMAIN_TYPE[:2]}},
+        {"message": {**MAIL["message"], "from": {"name": "Cow", "wallet": "0x12"}}},
+    ],
+)
+def test_typed_data_whose_parts_disagree_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        typed_data_digest({**MAIL, **change})
+    assert caught.value.reason == "typed_data_malformed"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+solidity_types = st.sampled_from(
+    ["uint256", "uint8[2][]", "bytes", "bytes4", "string", "bool", "address", "M", "int", ""]
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "domain": json_values | st.just({"chainId": 1}),
+            "types": json_values
+            | st.fixed_dictionaries(
+                {"M": st.lists(st.fixed_dictionaries({"name": st.just("a"), "type": solidity_types}))}
+            ),
+            "primaryType": st.just("M") | json_values,
+            "message": json_values | st.fixed_dictionaries({"a": json_values}),
+        }
+    )
+)
+def test_any_typed_data_gives_a_digest_or_a_refusal(typed: dict[str, Any]) -> None:
+    with suppress(InvalidParams):
+        assert len(typed_data_digest(typed)) == 32
+
+
+@given(hashes, uint32, addresses, uint32)
+def test_the_replay_safe_digest_is_that_of_its_typed_data(
+    inner: bytes, chain_id: int, account: Address, entity_id: int
+) -> None:
+    written = replay_safe_typed_data(inner, account=account, chain_id=chain_id, entity_id=entity_id)
+    assert typed_data_digest(written) == replay_safe_digest(
+        inner, account=account, chain_id=chain_id, entity_id=entity_id
+    )
+
+
+def test_one_replay_safe_digest_is_good_for_one_account_chain_and_validation() -> None:
+    made = {
+        replay_safe_digest(inner, account=account, chain_id=chain_id, entity_id=entity_id)
+        for inner in (bytes(32), b"\x01" * 32)
+        for account in (ACCOUNT, Address(b"\x01" * 20))
+        for chain_id in (1, 2)
+        for entity_id in (0, 1)
+    }
+    # A session's domain holds the module and, as salt, the account: sessions differ by the prefix, not the digest.
+    assert len(made) == 16
+
+
+@given(addresses, blobs, blobs)
+def test_a_wrapped_signature_comes_back(factory: Address, data: Data, signature: Data) -> None:
+    wrapped = WrappedSignature(factory, data, signature)
+    assert unwrap_undeployed(wrap_undeployed(wrapped)) == wrapped
+
+
+@given(st.binary(max_size=64))
+def test_a_broken_wrapper_is_refused(inner: bytes) -> None:
+    assert inner.endswith(ERC6492_SUFFIX) or unwrap_undeployed(inner) is None
+    with pytest.raises(InvalidParams) as caught:
+        unwrap_undeployed(inner + ERC6492_SUFFIX)
+    assert caught.value.reason == "signature_malformed"
+
+
+def test_envelopes() -> None:
+    assert user_operation_signature(b"\x01" * 65) == b"\xff\x00" + b"\x01" * 65
+    assert user_operation_signature(b"\x02", kind=SignerKind.CONTRACT, deferred=b"\x03") == b"\x03\xff\x01\x02"
+    assert len(dummy_user_operation_signature()) == 67
+    assert dummy_user_operation_signature(deferred=b"\x03")[:3] == b"\x03\xff\x00"
+    assert contract_signature(b"\x01" * 65, entity_id=7).hex() == "0000000007ff00" + "01" * 65

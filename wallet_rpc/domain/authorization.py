@@ -1,0 +1,106 @@
+"""EIP-7702 authorizations: an externally owned account names the contract whose code it runs.
+
+The authority signs `keccak(05 | rlp([chainId, address, nonce]))` without any prefix. Source: EIP-7702.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import rlp  # type: ignore[import-untyped]  # rlp 4 has no types
+
+from wallet_rpc.domain.abi import keccak
+from wallet_rpc.domain.signature import recover
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
+
+MAGIC = b"\x05"
+"""The byte in front of the list. Source: EIP-7702."""
+DESIGNATOR_PREFIX = bytes.fromhex("ef0100")
+"""The first three bytes of a delegated account's code. Source: EIP-7702."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """A delegation not signed yet. `chain_id` 0 is any chain; `address` zero removes the delegation.
+
+    `nonce` is the authority's transaction count at the time the authorization is applied (below 2**64).
+    """
+
+    chain_id: int
+    address: Address
+    nonce: int
+
+    @property
+    def preimage(self) -> Data:
+        """The bytes that are hashed: 05 | rlp([chainId, address, nonce]), integers minimal, zero empty."""
+        return Data(MAGIC + rlp.encode([self.chain_id, bytes(self.address), self.nonce]))
+
+    @property
+    def digest(self) -> Hash32:
+        """The hash the authority signs, raw."""
+        return keccak(self.preimage)
+
+    def signed(self, signature: bytes) -> SignedAuthorization:
+        """With a wallet's 65 bytes r | s | v (v 27 or 28; 0 and 1 are read the same).
+
+        Raises: ValueError when the signature has another length or another v.
+        """
+        if len(signature) != 65 or signature[64] not in (0, 1, 27, 28):
+            raise ValueError("an authorization takes 65 signature bytes whose last is 0, 1, 27 or 28")
+        return SignedAuthorization(
+            chain_id=self.chain_id,
+            address=self.address,
+            nonce=self.nonce,
+            r=int.from_bytes(signature[:32], "big"),
+            s=int.from_bytes(signature[32:64], "big"),
+            y_parity=signature[64] % 27,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAuthorization(Authorization):
+    """A delegation with the authority's signature: r and s below 2**256, `y_parity` 0 or 1."""
+
+    r: int
+    s: int
+    y_parity: int
+
+    @property
+    def signature(self) -> Data:
+        """The wallet's form, 65 bytes: r | s | 27 + y_parity."""
+        return Data(self.r.to_bytes(32, "big") + self.s.to_bytes(32, "big") + bytes([27 + self.y_parity]))
+
+    @property
+    def authority(self) -> Address | None:
+        """The account that signed; None when no account can have."""
+        return recover(self.digest, self.signature)
+
+
+DUMMY_R = int.from_bytes(bytes.fromhex("ff" * 15 + "f0" + "00" * 16), "big")
+"""r of the authorization used for gas estimation. Source: the official SDK v5."""
+DUMMY_S = int.from_bytes(bytes.fromhex("7a" + "aa" * 31), "big")
+"""s of the authorization used for gas estimation. Source: the official SDK v5."""
+
+
+def dummy_signed(authorization: Authorization) -> SignedAuthorization:
+    """`authorization` with a signature of the right form that nobody made, for gas estimation (y_parity 1)."""
+    return SignedAuthorization(
+        chain_id=authorization.chain_id,
+        address=authorization.address,
+        nonce=authorization.nonce,
+        r=DUMMY_R,
+        s=DUMMY_S,
+        y_parity=1,
+    )
+
+
+def designator(implementation: Address) -> Data:
+    """The code of an account delegated to `implementation`, 23 bytes: ef0100 | address; empty for the zero address."""
+    return Data(b"" if implementation == ZERO_ADDRESS else DESIGNATOR_PREFIX + implementation)
+
+
+def delegate_of(code: bytes) -> Address | None:
+    """The implementation that `code` delegates to; None when the code is not a designator."""
+    if len(code) == 23 and code.startswith(DESIGNATOR_PREFIX):
+        return Address(code[3:])
+    return None

@@ -1,0 +1,138 @@
+"""What a caller may ask of `wallet_prepareCalls` beside the calls: permissions, who pays, gas, nonce, simulation.
+
+Source: the Wallet API's `capabilities` object (seed 002); EIP-5792.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import UUID4, Discriminator, Field, Tag
+
+from wallet_rpc.primitives import Address, Data, Gas, Hash32, SessionId, TransactionCount, Uint256, Wei, WeiPerGas
+from wallet_rpc.wire import shape, strict_shape
+
+
+@shape
+class ByContext:
+    """A permission context: one byte of version, then the session's id and the owner's signature, or the grant."""
+
+    context: Data
+
+
+@shape
+class BySession:
+    """A session of this server and the owner's signature over its typed data."""
+
+    session_id: SessionId
+    signature: Data
+
+
+def _permissions_kind(value: Any) -> str:
+    return "context" if isinstance(value, ByContext) or (isinstance(value, Mapping) and "context" in value) else "id"
+
+
+PermissionsCapability: TypeAlias = Annotated[
+    Annotated[ByContext, Tag("context")] | Annotated[BySession, Tag("id")], Discriminator(_permissions_kind)
+]
+"""The authority to act for the account; absent for its owner."""
+
+
+@shape
+class PaymasterService:
+    """Who pays the gas. With several policies the first that sponsors the operation does."""
+
+    policy_id: UUID4 | None = None
+    policy_ids: tuple[UUID4, ...] | None = None
+    only_estimation: bool = False
+    """Estimate only: no sponsorship and nothing to sign."""
+    webhook_data: str | None = None
+    erc20: dict[str, Any] | None = None
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """The policy ids, in the order to try."""
+        one = () if self.policy_id is None else (self.policy_id,)
+        return tuple(str(policy) for policy in (*one, *(self.policy_ids or ())))
+
+
+@shape
+class PaymasterOfCall:
+    """The part of `PaymasterService` that travels with a send."""
+
+    policy_id: UUID4 | None = None
+    policy_ids: tuple[UUID4, ...] | None = None
+    webhook_data: str | None = None
+
+
+@shape
+class Multiplier:
+    """A factor on the estimate, such as 1.5."""
+
+    multiplier: Annotated[float, Field(strict=True, gt=0, le=1000, allow_inf_nan=False)]
+
+
+def _override_kind(value: Any) -> str:
+    return "factor" if isinstance(value, Multiplier | Mapping) else "amount"
+
+
+GasOverride: TypeAlias = Annotated[
+    Annotated[Gas, Tag("amount")] | Annotated[Multiplier, Tag("factor")], Discriminator(_override_kind)
+]
+"""A gas limit in gas, or a factor on the estimate."""
+FeeOverride: TypeAlias = Annotated[
+    Annotated[WeiPerGas, Tag("amount")] | Annotated[Multiplier, Tag("factor")], Discriminator(_override_kind)
+]
+"""A fee in wei per gas, or a factor on the suggestion."""
+
+
+@shape
+class GasParamsOverride:
+    """Gas limits and fees that the caller sets."""
+
+    pre_verification_gas: GasOverride | None = None
+    verification_gas_limit: GasOverride | None = None
+    call_gas_limit: GasOverride | None = None
+    paymaster_verification_gas_limit: GasOverride | None = None
+    paymaster_post_op_gas_limit: GasOverride | None = None
+    max_fee_per_gas: FeeOverride | None = None
+    max_priority_fee_per_gas: FeeOverride | None = None
+
+
+@shape
+class NonceOverride:
+    """The parallel key of the nonce (below 2**152): operations of different keys do not wait for each other."""
+
+    nonce_key: Uint256
+
+
+@strict_shape
+class StateOverride:
+    """What the simulation takes an account to be; `state` replaces all storage, `stateDiff` single slots."""
+
+    balance: Wei | None = None
+    nonce: TransactionCount | None = None
+    code: Data | None = None
+    state: dict[Hash32, Hash32] | None = None
+    state_diff: dict[Hash32, Hash32] | None = None
+
+
+@shape
+class Capabilities:
+    """Everything beside the calls. Unknown keys are ignored."""
+
+    permissions: PermissionsCapability | None = None
+    paymaster_service: PaymasterService | None = None
+    gas_params_override: GasParamsOverride | None = None
+    nonce_override: NonceOverride | None = None
+    eip7702_auth: Any = None
+    state_override: dict[Address, StateOverride] | None = None
+
+
+@shape
+class SendCapabilities:
+    """What a send repeats of its prepare."""
+
+    permissions: PermissionsCapability | None = None
+    paymaster_service: PaymasterOfCall | None = None

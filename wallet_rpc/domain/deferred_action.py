@@ -1,0 +1,162 @@
+"""Deferred actions: the owner signs once, and the session's first operation carries and runs what was signed.
+
+The owner signs EIP-712 typed data whose domain is the account; the account finds the rest in the user operation's
+signature. Source: ModularAccountBase of Modular Account v2 (deferred actions); seed 001 for the typed data's form.
+
+    blob = flag (1) | nonce (32) | length (4) = 27 + call | locator (21) | deadline (6) | call
+         | length (4) | authorization
+    locator = 16 zero bytes | entity id (4) of the validation that authorizes | 1 if global else 0 (1)
+    authorization = signer kind (1) | signature
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.abi import keccak
+from wallet_rpc.domain.signature import (
+    Domain,
+    SignerKind,
+    domain_separator,
+    typed_digest,
+    unwrap_undeployed,
+    with_kind,
+)
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import Address, Data, Hash32
+
+_TYPE_HASH = keccak(b"DeferredAction(uint256 nonce,uint48 deadline,bytes call)")
+_FIELDS = (
+    {"name": "nonce", "type": "uint256"},
+    {"name": "deadline", "type": "uint48"},
+    {"name": "call", "type": "bytes"},
+)
+_BEFORE_OPERATION = 33
+"""Flag and nonce: not repeated in a user operation, which has its own nonce."""
+_FIXED = 27
+"""Locator and deadline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeferredAction:
+    """What the owner signs: `call` (the account's own call data) runs with the operation whose nonce is `nonce`.
+
+    `nonce` is the full 256-bit nonce; `deadline` the last second it may run, in Unix seconds below 2**48, 0 = never
+    ends.
+    """
+
+    nonce: int
+    deadline: int
+    call: Data
+
+    @property
+    def struct_hash(self) -> Hash32:
+        """keccak(type hash | nonce | deadline | keccak(call)), a word each."""
+        return keccak(_TYPE_HASH + abi.uint(self.nonce) + abi.uint(self.deadline, 48) + keccak(self.call))
+
+    def digest(self, *, account: Address, chain_id: int) -> Hash32:
+        """What the owner signs, raw; not wrapped into ReplaySafeHash."""
+        return typed_digest(domain_separator(Domain(chain_id, account)), self.struct_hash)
+
+    def typed_data(self, *, account: Address, chain_id: int) -> dict[str, Any]:
+        """The JSON for `eth_signTypedData_v4`, exactly as seed 001: minimal hex nonce, number deadline and chain id."""
+        return {
+            "domain": {"chainId": chain_id, "verifyingContract": account.hex0x()},
+            "types": {"DeferredAction": [dict(field) for field in _FIELDS]},
+            "primaryType": "DeferredAction",
+            "message": {"nonce": hex(self.nonce), "deadline": self.deadline, "call": self.call.hex0x()},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorizer:
+    """The validation whose signature authorizes a deferred action; the owner's by default (entity 0, global)."""
+
+    entity_id: int = 0
+    is_global: bool = True
+
+    @property
+    def locator(self) -> bytes:
+        """21 bytes: entity id << 8 | global."""
+        return (self.entity_id << 8 | self.is_global).to_bytes(21, "big")
+
+
+OWNER = Authorizer()
+"""The owner authorizes: locator 1."""
+
+
+def unsigned_blob(action: DeferredAction, *, has_execution_hooks: bool, authorizer: Authorizer = OWNER) -> Data:
+    """The blob up to the authorization's length. The SDK calls it the full pre-signature digest (or payload)."""
+    length = (_FIXED + len(action.call)).to_bytes(4, "big")
+    deadline = action.deadline.to_bytes(6, "big")
+    nonce = action.nonce.to_bytes(32, "big")
+    return Data(bytes([has_execution_hooks]) + nonce + length + authorizer.locator + deadline + action.call)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedDeferredAction:
+    """A deferred action with its authorization (signer kind | signature).
+
+    `has_execution_hooks` tells whether operations of the validation it installs go through executeUserOp.
+    """
+
+    action: DeferredAction
+    has_execution_hooks: bool
+    authorization: Data
+    authorizer: Authorizer = OWNER
+
+    @property
+    def blob(self) -> Data:
+        """The whole blob, as a local context carries it."""
+        unsigned = unsigned_blob(self.action, has_execution_hooks=self.has_execution_hooks, authorizer=self.authorizer)
+        return Data(unsigned + len(self.authorization).to_bytes(4, "big") + self.authorization)
+
+    @property
+    def in_user_operation(self) -> Data:
+        """What stands in front of the session's own signature: the blob without flag and nonce."""
+        return Data(self.blob[_BEFORE_OPERATION:])
+
+
+def authorization_of(signature: bytes, *, kind: SignerKind = SignerKind.KEY) -> Data:
+    """A wallet's signature as a blob carries it: kind (1 byte) | signature, out of an ERC-6492 wrapper if in one.
+
+    Raises: InvalidParams (signature_malformed) for a broken wrapper.
+    """
+    wrapped = unwrap_undeployed(signature)
+    return with_kind(kind, signature if wrapped is None else wrapped.signature)
+
+
+def parse_blob(blob: bytes, *, field: str = "context") -> SignedDeferredAction:
+    """The parts of a blob.
+
+    Raises: InvalidParams (deferred_action_malformed) when a length does not fit, the flag is neither 0 nor 1, or the
+    locator names anything else than an entity id and global.
+    """
+    if len(blob) < 37 + _FIXED or blob[0] > 1:
+        raise _malformed("flag 00 or 01, nonce, length, locator and deadline", field)
+    end = 37 + int.from_bytes(blob[33:37], "big")
+    if end < 37 + _FIXED or len(blob) < end + 4:
+        raise _malformed("a call and an authorization of the lengths it states", field)
+    if len(blob) - end - 4 != int.from_bytes(blob[end : end + 4], "big"):
+        raise _malformed("an authorization of the length it states", field)
+    locator = int.from_bytes(blob[37:58], "big")
+    if locator >= 1 << 40 or locator & 0xFF > 1:
+        raise _malformed("a locator of an entity id and global", field)
+    return SignedDeferredAction(
+        action=DeferredAction(
+            nonce=int.from_bytes(blob[1:33], "big"),
+            deadline=int.from_bytes(blob[58:64], "big"),
+            call=Data(blob[64:end]),
+        ),
+        has_execution_hooks=bool(blob[0]),
+        authorization=Data(blob[end + 4 :]),
+        authorizer=Authorizer(entity_id=locator >> 8, is_global=bool(locator & 1)),
+    )
+
+
+def _malformed(expected: str, field: str) -> InvalidParams:
+    return InvalidParams(
+        f"{field}: expected a deferred action with {expected}", reason="deferred_action_malformed", field=field
+    )

@@ -1,0 +1,96 @@
+"""Nonces of a user operation: which validation answers for it and in which order it runs.
+
+    nonce (256 bits) = key (192) | sequence (64)
+    key   (192 bits) = parallel key (152) | entity id (32) | options (8)
+    options: bit 0 = global validation, bit 1 = a deferred action stands in the signature
+
+Source: ERC-4337 (key and sequence), Modular Account v2 (the parts of the key).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wallet_rpc.primitives import EntityId
+
+PARALLEL_KEY_BITS = 152
+"""Width of the parallel key. Source: Modular Account v2."""
+MAX_PARALLEL_KEY = (1 << PARALLEL_KEY_BITS) - 1
+"""The largest parallel key; the official SDK raises InvalidNonceKeyError above it."""
+OWNER_ENTITY = EntityId(0)
+"""The entity id of the owner's (fallback) validation."""
+_GLOBAL = 1
+_DEFERRED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NonceKey:
+    """The parts of a 192-bit nonce key: parallel key (152 bits), entity id (32 bits), and two options.
+
+    Raises: ValueError when a part does not fit.
+    """
+
+    entity_id: int
+    is_global: bool = False
+    is_deferred: bool = False
+    parallel_key: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.parallel_key <= MAX_PARALLEL_KEY:
+            raise ValueError(f"a parallel key is below 2^{PARALLEL_KEY_BITS}, got {self.parallel_key}")
+        if not 0 <= self.entity_id < 1 << 32:
+            raise ValueError(f"an entity id is below 2^32, got {self.entity_id}")
+
+    @property
+    def key(self) -> int:
+        """The 192-bit key: parallel key << 40 | entity id << 8 | options."""
+        options = (_DEFERRED if self.is_deferred else 0) | (_GLOBAL if self.is_global else 0)
+        return self.parallel_key << 40 | self.entity_id << 8 | options
+
+    def nonce(self, sequence: int) -> int:
+        """The 256-bit nonce of `sequence` (below 2**64) under this key. Raises ValueError when it does not fit."""
+        if not 0 <= sequence < 1 << 64:
+            raise ValueError(f"a nonce sequence is below 2^64, got {sequence}")
+        return self.key << 64 | sequence
+
+    @classmethod
+    def parse(cls, key: int) -> NonceKey:
+        """The parts of a 192-bit key.
+
+        Raises: ValueError when the key is wider or carries an option other than global and deferred; such a key
+        is not one of ours (bit 2 is a direct call, the higher bits mean nothing).
+        """
+        if not 0 <= key < 1 << 192:
+            raise ValueError(f"a nonce key is below 2^192, got {key}")
+        options = key & 0xFF
+        if options > _GLOBAL | _DEFERRED:
+            raise ValueError(f"nonce options {options:#04x} are not global (1) or deferred (2)")
+        return cls(
+            parallel_key=key >> 40,
+            entity_id=key >> 8 & 0xFFFFFFFF,
+            is_global=bool(options & _GLOBAL),
+            is_deferred=bool(options & _DEFERRED),
+        )
+
+
+def owner_key(parallel_key: int = 0) -> NonceKey:
+    """The owner's own key: entity id 0, global, nothing deferred."""
+    return NonceKey(entity_id=OWNER_ENTITY, is_global=True, parallel_key=parallel_key)
+
+
+def split_nonce(nonce: int) -> tuple[NonceKey, int]:
+    """A 256-bit nonce as its key and its sequence. Raises ValueError as `NonceKey.parse` does."""
+    return NonceKey.parse(nonce >> 64), nonce & 0xFFFFFFFFFFFFFFFF
+
+
+def free_entity_id(is_used: Callable[[EntityId], bool], *, start: int = 1) -> EntityId:
+    """The first entity id from `start` on that is not used; 0 is the owner's, so a scan from 0 begins at 1.
+
+    `is_used` tells whether a validation with that id has flags or selectors; an account without code has none.
+    Source: the official SDK's entity-id reader.
+    """
+    candidate = EntityId(max(start, 1))
+    while is_used(candidate):
+        candidate = EntityId(candidate + 1)
+    return candidate

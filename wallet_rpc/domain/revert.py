@@ -1,0 +1,241 @@
+"""What revert data says: the names of the errors, outside in, and which module refused.
+
+The entry point wraps the account's error, the account wraps the module's; each wrapper carries the inner revert data as
+its last argument. The rule: any bytes get an answer. Data of an unknown error is named by its selector, and arguments
+that do not decode are left out.
+
+Source: modular-account v2.0.x (account and module interfaces), EntryPoint v0.7 `IEntryPoint`, Solidity (`Error`,
+`Panic`), ERC-6093 (token errors).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+
+from wallet_rpc.domain.abi import selector_of
+from wallet_rpc.primitives import Address, Selector
+
+_DEEPEST = 8
+"""How many wrappers are opened; deeper data is not ours."""
+
+SIGNATURES = (
+    # Solidity
+    "Error(string)",
+    "Panic(uint256)",
+    # EntryPoint v0.7
+    "FailedOp(uint256,string)",
+    "FailedOpWithRevert(uint256,string,bytes)",
+    "PostOpReverted(bytes)",
+    "SignatureValidationFailed(address)",
+    "SenderAddressResult(address)",
+    "DelegateAndRevert(bool,bytes)",
+    # an account's words for an error of a module
+    "PreUserOpValidationHookReverted(bytes24,bytes)",
+    "UserOpValidationFunctionReverted(bytes24,bytes)",
+    "PreRuntimeValidationHookReverted(bytes24,bytes)",
+    "RuntimeValidationFunctionReverted(bytes24,bytes)",
+    "PreSignatureValidationHookReverted(bytes24,bytes)",
+    "SignatureValidationFunctionReverted(bytes24,bytes)",
+    "PreExecHookReverted(bytes24,bytes)",
+    "PostExecHookReverted(bytes24,bytes)",
+    "ModuleInstallCallbackFailed(address,bytes)",
+    # accounts
+    "DeferredActionSignatureInvalid()",
+    "RequireUserOperationContext()",
+    "ValidationFunctionMissing(bytes4)",
+    "SelfCallRecursionDepthExceeded()",
+    "UserOpValidationInvalid(bytes24)",
+    "SignatureValidationInvalid(bytes24)",
+    "DeferredValidationHasValidationHooks()",
+    "ValidationAlreadySet(bytes4,bytes24)",
+    "ValidationEntityIdInUse()",
+    "PreValidationHookDuplicate()",
+    "FallbackValidationInstallationNotAllowed()",
+    "ArrayLengthMismatch()",
+    "NotEntryPoint()",
+    "UnrecognizedFunction(bytes4)",
+    "FallbackSignerDisabled()",
+    "FallbackSignerMismatch()",
+    "InvalidSignatureType()",
+    "InterfaceNotSupported(address)",
+    "ExecutionHookAlreadySet(bytes25)",
+    "ExecutionHookNotSet(bytes25)",
+    "ExecutionFunctionAlreadySet(bytes4)",
+    "ExecutionFunctionNotSet(bytes4)",
+    "IModuleFunctionNotAllowed(bytes4)",
+    "ERC4337FunctionNotAllowed(bytes4)",
+    "NullModule()",
+    "OnlyDelegateCall()",
+    "ValidationAssocHookLimitExceeded()",
+    "UnexpectedAggregator(bytes24,address)",
+    "NonCanonicalEncoding()",
+    "SegmentOutOfOrder()",
+    "ValidationSignatureSegmentMissing()",
+    "CreateFailed()",
+    "UpgradeFailed()",
+    "UpgradeNotAllowed()",
+    "UnauthorizedCallContext()",
+    "InvalidInitialization()",
+    # modules
+    "AddressNotAllowed()",
+    "SelectorNotAllowed()",
+    "NoSelectorSpecified()",
+    "ExceededTokenLimit()",
+    "SpendingRequestNotAllowed(bytes4)",
+    "InvalidCalldataLength()",
+    "ERC20NotAllowed(address)",
+    "ExceededNativeTokenLimit()",
+    "InvalidPaymaster()",
+    "BadPaymasterSpecified()",
+    "TimeRangeNotValid()",
+    "UnexpectedDataPassed()",
+    "NotAuthorized()",
+    "NotImplemented()",
+    # tokens: ERC-6093, and the development token
+    "ERC20InsufficientBalance(address,uint256,uint256)",
+    "ERC20InsufficientAllowance(address,uint256,uint256)",
+    "ERC20InvalidSender(address)",
+    "ERC20InvalidReceiver(address)",
+    "ERC20InvalidApprover(address)",
+    "ERC20InvalidSpender(address)",
+    "InsufficientBalance(uint256,uint256)",
+    "InsufficientAllowance(uint256,uint256)",
+    "PermitExpired(uint256)",
+    "PermitSignerMismatch(address,address)",
+)
+"""Every error that is known by name."""
+
+PANICS = {
+    0x01: "assertion failed",
+    0x11: "arithmetic underflow or overflow",
+    0x12: "division or modulo by zero",
+    0x21: "enum overflow",
+    0x22: "invalid encoded storage byte array accessed",
+    0x31: "out-of-bounds array access; popping on an empty array",
+    0x32: "out-of-bounds access of an array or bytesN",
+    0x41: "out of memory",
+    0x51: "uninitialized function",
+}
+"""What the compiler's own checks mean, in geth's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    name: str
+    types: tuple[str, ...]
+
+
+def _known(signature: str) -> _Known:
+    name, _, types = signature.removesuffix(")").partition("(")
+    return _Known(name, tuple(types.split(",")) if types else ())
+
+
+_BY_SELECTOR = {selector_of(signature): _known(signature) for signature in SIGNATURES}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One error: its name, or the selector in hex when it is unknown, and its arguments but a wrapped error."""
+
+    name: str
+    arguments: tuple[object, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The error for people."""
+        match self.name, self.arguments:
+            case "Error", (str() as message,):
+                return message
+            case "Panic", (int() as number,):
+                return f"panic {number:#04x}: {PANICS.get(number, 'unknown panic code')}"
+            case (("FailedOp" | "FailedOpWithRevert"), (int(), str() as message)):
+                return message
+            case _:
+                return f"{self.name}({', '.join(_shown(argument) for argument in self.arguments)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """The module that refused: its address, and the entity id of the hook or validation it refused as."""
+
+    module: Address
+    entity_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Revert data, read. Empty data has no causes."""
+
+    causes: tuple[Cause, ...]
+    """Outside in: the entry point's, the account's, the module's."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, outside in."""
+        return tuple(cause.name for cause in self.causes)
+
+    @property
+    def text(self) -> str:
+        """All of it in one line; empty for empty data."""
+        return ": ".join(cause.text for cause in self.causes)
+
+    @property
+    def entry_point(self) -> str | None:
+        """The entry point's own text, such as `AA23 reverted`; None when it was not the one to revert."""
+        match self.causes:
+            case (Cause("FailedOp" | "FailedOpWithRevert", (int(), str() as message)), *_):
+                return message
+            case _:
+                return None
+
+    @property
+    def denial(self) -> Denial | None:
+        """The innermost module named by the account."""
+        for cause in reversed(self.causes):
+            match cause.arguments:
+                case (bytes() as entity,) if len(entity) == 24:
+                    return Denial(Address(entity[:20]), int.from_bytes(entity[20:]))
+                case _:
+                    continue
+        return None
+
+
+def explain(data: bytes) -> Explanation:
+    """Read revert data: of a call, of `handleOps`, or of a UserOperationRevertReason event."""
+    causes: list[Cause] = []
+    while len(data) > 0 and len(causes) < _DEEPEST:
+        cause, data = _cause(data)
+        causes.append(cause)
+    return Explanation(tuple(causes))
+
+
+def _cause(data: bytes) -> tuple[Cause, bytes]:
+    """The outermost error and the revert data it wraps."""
+    if len(data) < 4:
+        return Cause("0x" + data.hex()), b""
+    known = _BY_SELECTOR.get(Selector(data[:4]))
+    if known is None:
+        return Cause("0x" + data[:4].hex()), b""
+    try:
+        arguments: tuple[Any, ...] = decode(known.types, data[4:], strict=False)
+    except (DecodingError, OverflowError, UnicodeDecodeError):
+        return Cause(known.name), b""
+    if known.types and known.types[-1] == "bytes":
+        return Cause(known.name, arguments[:-1]), arguments[-1]
+    return Cause(known.name, arguments), b""
+
+
+def _shown(argument: object) -> str:
+    match argument:
+        case bytes() if len(argument) == 24:
+            return f"module {Address(argument[:20])}, entity {int.from_bytes(argument[20:])}"
+        case bytes():
+            return "0x" + argument.hex()
+        case str() if argument.startswith("0x") and len(argument) == 42:
+            return Address.parse(argument).hex0x()
+        case _:
+            return str(argument)

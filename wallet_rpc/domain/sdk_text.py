@@ -1,0 +1,82 @@
+"""Texts of a permission, read as the official SDK reads them: late, and with its own names for what is wrong.
+
+Bytes and integers pass as they are. Source: viem's ABI encoder and JavaScript's BigInt, as the SDK uses them.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from eth_utils.address import to_checksum_address
+
+from wallet_rpc.primitives import Address, Data, Selector
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+_HEX = re.compile(r"0[xX][0-9a-fA-F]+", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?[0-9]+", re.ASCII)
+
+
+class Stage(StrEnum):
+    """When the SDK notices: making the builder, adding a permission, or compiling the list."""
+
+    CONSTRUCTOR = "constructor"
+    ADD = "addPermission"
+    COMPILE = "compileDeferred"
+
+
+class CompileError(Exception):
+    """The SDK would refuse here: `name` is its error class, `stage` the step, `position` the permission if one is."""
+
+    def __init__(self, name: str, stage: Stage, *, position: int | None = None) -> None:
+        super().__init__(f"{name} at {stage}")
+        self.name = name
+        self.stage = stage
+        self.position = position
+
+
+def read_address(value: Address | str, stage: Stage, *, position: int | None = None) -> Address:
+    """A text of 0x and 40 digits, all lower case or with a correct EIP-55 checksum. Raises InvalidAddressError."""
+    if isinstance(value, Address):
+        return value
+    if _ADDRESS.fullmatch(value) is None or value not in (value.lower(), to_checksum_address(value)):
+        raise CompileError("InvalidAddressError", stage, position=position)
+    return Address(Data.parse(value))
+
+
+def read_amount(value: int | str, *, position: int | None = None) -> int:
+    """A text as `BigInt(text)` reads it: hex, decimal, or nothing for 0; any size. Raises SyntaxError by name."""
+    if isinstance(value, int):
+        return value
+    text = value.strip()
+    if _HEX.fullmatch(text) is not None:
+        return int(text, 16)
+    if _DECIMAL.fullmatch(text) is not None:
+        return int(text)
+    if text:
+        raise CompileError("SyntaxError", Stage.COMPILE, position=position)
+    return 0
+
+
+def read_word(value: int, *, position: int | None = None) -> int:
+    """An amount that fits into 256 bits. Raises IntegerOutOfRangeError."""
+    if not 0 <= value < 1 << 256:
+        raise CompileError("IntegerOutOfRangeError", Stage.COMPILE, position=position)
+    return value
+
+
+def read_selector(value: Selector | str, *, position: int | None = None) -> Selector:
+    """A text of four bytes; a missing last digit is 0. Raises AbiEncodingBytesSizeMismatchError for other lengths."""
+    if isinstance(value, Selector):
+        return value
+    digits = value[2:]
+    if (len(digits) + 1) // 2 != 4:
+        raise CompileError("AbiEncodingBytesSizeMismatchError", Stage.COMPILE, position=position)
+    return Selector.parse("0x" + digits.ljust(8, "0"))
+
+
+def same_selector(value: Selector | str) -> Selector | None:
+    """The selector that `value` compares equal to, in any letter case; None for a text of another form."""
+    if isinstance(value, Selector):
+        return value
+    return Selector.parse(value) if re.fullmatch(r"0x[0-9a-fA-F]{8}", value, re.ASCII) is not None else None

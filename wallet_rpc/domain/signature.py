@@ -1,0 +1,238 @@
+"""Digests that wallets sign, the recovery of who signed, and the envelopes the account unpacks.
+
+A signature is 65 bytes r | s | v with v 27 or 28 and s in the lower half of the curve's order; nothing else is
+recovered, as the account refuses everything else. Sources: EIP-191, EIP-712, EIP-2, ERC-1271, ERC-6492, and
+SemiModularAccountBase and SingleSignerValidationModule of Modular Account v2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError, EncodingError, ParseError
+from eth_account.messages import encode_typed_data
+from eth_keys.datatypes import Signature
+from eth_keys.exceptions import BadSignature
+from eth_utils.exceptions import ValidationError
+
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.abi import keccak
+from wallet_rpc.domain.contracts import SINGLE_SIGNER_MODULE
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import Address, Data, Hash32
+
+SIGNATURE_SIZE = 65
+"""Bytes of a signature: r (32) | s (32) | v (1)."""
+HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+"""The largest s that is accepted. Source: EIP-2; OpenZeppelin ECDSA."""
+DUMMY_SIGNATURE = Data(bytes.fromhex("ff" * 15 + "f0" + "00" * 16 + "7a" + "aa" * 31 + "1c"))
+"""65 bytes of a signature's form that nobody made, for gas estimation. Source: the official SDK."""
+OWN_SEGMENT = b"\xff"
+"""Index byte in front of the validation's own signature segment; lower indices carry data for hooks."""
+ERC6492_SUFFIX = bytes.fromhex("6492" * 16)
+"""The last 32 bytes of a wrapped signature. Source: ERC-6492."""
+_DOMAIN_OF_ACCOUNT = keccak(b"EIP712Domain(uint256 chainId,address verifyingContract)")
+_DOMAIN_OF_MODULE = keccak(b"EIP712Domain(uint256 chainId,address verifyingContract,bytes32 salt)")
+_DOMAIN_FIELDS = ("name", "version", "chainId", "verifyingContract", "salt")
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    EncodingError,
+    ParseError,
+    ValidationError,
+)
+"""What eth-account 0.14 and eth-abi 6 raise for typed data whose parts do not agree."""
+_REPLAY_SAFE = keccak(b"ReplaySafeHash(bytes32 hash)")
+
+
+class SignerKind(IntEnum):
+    """The byte in front of a signature that tells the account how to check it."""
+
+    KEY = 0
+    """An externally owned account; the signature is 65 bytes r | s | v."""
+    CONTRACT = 1
+    """A contract that answers ERC-1271; the signature is whatever it takes."""
+
+
+def personal_sign_digest(message: bytes) -> Hash32:
+    """What a wallet hashes for `personal_sign` of `message` (a 32-byte hash, or any bytes).
+
+    keccak("\\x19Ethereum Signed Message:\\n" | decimal length | message). Source: EIP-191, version 0x45.
+    """
+    return keccak(b"\x19Ethereum Signed Message:\n" + str(len(message)).encode() + message)
+
+
+def typed_data_digest(typed_data: Mapping[str, Any]) -> Hash32:
+    """The EIP-712 digest of any typed data in its JSON form (domain, types, primaryType, message).
+
+    `types` may leave EIP712Domain out, and may hold types that primaryType does not use. Integers may be decimal or
+    hex text. Raises: InvalidParams (typed_data_malformed) when the parts do not agree, or when EIP712Domain is
+    declared in another order than name, version, chainId, verifyingContract, salt.
+    """
+    try:
+        signable = encode_typed_data(full_message={**typed_data, "types": _used_types(typed_data)})
+    except _MALFORMED as error:
+        raise InvalidParams(
+            "typed data: expected domain, types, primaryType and a message that agree", reason="typed_data_malformed"
+        ) from error
+    return typed_digest(signable.header, signable.body)
+
+
+def _used_types(typed_data: Mapping[str, Any]) -> dict[str, Any]:
+    """The types that primaryType reaches, and EIP712Domain; eth-account 0.14 refuses any other."""
+    types, waiting, used = typed_data["types"], [typed_data["primaryType"]], {}
+    if "EIP712Domain" in types:
+        fields = used["EIP712Domain"] = types["EIP712Domain"]
+        declared = [field["name"] for field in fields]
+        if declared != [name for name in _DOMAIN_FIELDS if name in declared]:
+            raise ValueError("EIP712Domain has another order than EIP-712 gives")
+    while waiting:
+        name = waiting.pop()
+        used[name] = types[name]
+        inner = (field["type"].split("[")[0] for field in types[name])
+        waiting += [kind for kind in inner if kind in types and kind not in used]
+    return used
+
+
+def typed_digest(domain_separator: bytes, struct_hash: bytes) -> Hash32:
+    """keccak(19 01 | domain separator | struct hash). Source: EIP-712."""
+    return keccak(b"\x19\x01" + domain_separator + struct_hash)
+
+
+def recover(digest: bytes, signature: bytes) -> Address | None:
+    """Who signed `digest` with `signature` (65 bytes r | s | v, v 27 or 28), or None when nobody can have.
+
+    None for another length, another v, an r or s of zero or out of range, and an s in the upper half (EIP-2).
+    """
+    if len(signature) != SIGNATURE_SIZE or signature[64] not in (27, 28):
+        return None
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+    if s > HALF_ORDER:
+        return None
+    try:
+        signer = Signature(vrs=(signature[64] - 27, r, s))
+        return Address(signer.recover_public_key_from_msg_hash(digest).to_canonical_address())
+    except (BadSignature, ValidationError):
+        return None
+
+
+def with_kind(kind: SignerKind, signature: bytes) -> Data:
+    """A signature as the account reads it: kind (1 byte) | signature. Source: Alchemy's `prefixSignatureKeyType`."""
+    return Data(bytes([kind]) + signature)
+
+
+def user_operation_signature(signature: bytes, *, kind: SignerKind = SignerKind.KEY, deferred: bytes = b"") -> Data:
+    """A user operation's `signature`: [deferred action] | ff | kind (1 byte) | the signer's own signature.
+
+    The signer signs the user operation hash as a personal message. `deferred` is the deferred action as
+    `SignedDeferredAction.in_user_operation` gives it, empty for a plain operation.
+    """
+    return Data(deferred + OWN_SEGMENT + with_kind(kind, signature))
+
+
+def dummy_user_operation_signature(*, deferred: bytes = b"") -> Data:
+    """A `signature` of the length and form of a real one, for gas estimation; a deferred action stays the real one."""
+    return user_operation_signature(DUMMY_SIGNATURE, deferred=deferred)
+
+
+def replay_safe_digest(inner: bytes, *, account: Address, chain_id: int, entity_id: int = 0) -> Hash32:
+    """What the owner or a session signs so that `account` answers ERC-1271 for the 32-byte hash `inner`.
+
+    EIP-712 over ReplaySafeHash(bytes32 hash) in the domain of `replay_safe_domain`.
+    """
+    separator = domain_separator(replay_safe_domain(account=account, chain_id=chain_id, entity_id=entity_id))
+    return typed_digest(separator, replay_safe_struct_hash(inner))
+
+
+def replay_safe_struct_hash(inner: bytes) -> Hash32:
+    """The struct hash of ReplaySafeHash(bytes32 hash): keccak(type hash | inner)."""
+    return keccak(_REPLAY_SAFE + inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """An EIP-712 domain of the account or one of its modules: no name, no version; a salt only for a module."""
+
+    chain_id: int
+    verifying_contract: Address
+    salt: Hash32 | None = None
+
+
+def replay_safe_domain(*, account: Address, chain_id: int, entity_id: int = 0) -> Domain:
+    """The domain of ReplaySafeHash: the account for entity id 0, else SingleSigner salted with the account.
+
+    The salt is 12 zero bytes | account. Source: SemiModularAccountBase, SingleSignerValidationModule.
+    """
+    if entity_id == 0:
+        return Domain(chain_id, account)
+    return Domain(chain_id, SINGLE_SIGNER_MODULE, Hash32(abi.address(account)))
+
+
+def domain_separator(domain: Domain) -> Hash32:
+    """keccak of the domain's type hash and fields, a word each: chain id | contract [| salt]."""
+    fields = abi.uint(domain.chain_id) + abi.address(domain.verifying_contract)
+    if domain.salt is None:
+        return keccak(_DOMAIN_OF_ACCOUNT + fields)
+    return keccak(_DOMAIN_OF_MODULE + fields + domain.salt)
+
+
+def replay_safe_typed_data(inner: bytes, *, account: Address, chain_id: int, entity_id: int = 0) -> dict[str, Any]:
+    """The JSON that a wallet signs for `replay_safe_digest`."""
+    domain = replay_safe_domain(account=account, chain_id=chain_id, entity_id=entity_id)
+    written: dict[str, Any] = {"chainId": chain_id, "verifyingContract": domain.verifying_contract.hex0x()}
+    if domain.salt is not None:
+        written["salt"] = domain.salt.hex0x()
+    return {
+        "domain": written,
+        "types": {"ReplaySafeHash": [{"name": "hash", "type": "bytes32"}]},
+        "primaryType": "ReplaySafeHash",
+        "message": {"hash": Hash32(inner).hex0x()},
+    }
+
+
+def contract_signature(signature: bytes, *, entity_id: int = 0, kind: SignerKind = SignerKind.KEY) -> Data:
+    """The ERC-1271 signature the account takes: 00 (options) | entity id (4) | ff | kind (1) | signature.
+
+    72 bytes for a key's signature. The signer signs `replay_safe_digest`.
+    """
+    return Data(b"\0" + entity_id.to_bytes(4, "big") + OWN_SEGMENT + with_kind(kind, signature))
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedSignature:
+    """A signature of an account that has no code yet, with what deploys it. Source: ERC-6492."""
+
+    factory: Address
+    factory_data: Data
+    signature: Data
+
+
+def wrap_undeployed(wrapped: WrappedSignature) -> Data:
+    """abi(factory, factory data, signature) | 6492 sixteen times. Source: ERC-6492."""
+    fields = abi.address(wrapped.factory), abi.blob(wrapped.factory_data), abi.blob(wrapped.signature)
+    return Data(abi.sequence(*fields) + ERC6492_SUFFIX)
+
+
+def unwrap_undeployed(signature: bytes) -> WrappedSignature | None:
+    """What `wrap_undeployed` wrapped; None when the suffix is missing.
+
+    Raises: InvalidParams (signature_malformed) when the suffix stands behind anything else than that encoding.
+    """
+    if not signature.endswith(ERC6492_SUFFIX):
+        return None
+    try:
+        factory, factory_data, inner = decode(("address", "bytes", "bytes"), signature[:-32])
+    except DecodingError as error:
+        raise InvalidParams(
+            "signature: expected an ERC-6492 signature, got another encoding before its suffix",
+            reason="signature_malformed",
+        ) from error
+    return WrappedSignature(Address(bytes.fromhex(factory[2:])), Data(factory_data), Data(inner))

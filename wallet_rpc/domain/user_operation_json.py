@@ -1,0 +1,149 @@
+"""The user operation as bundlers and clients write it: the flat v0.7 object, camelCase, hex.
+
+Reading groups the loose optional keys into parts; a key of an absent part is refused, not dropped.
+Source: ERC-7769, `eth_sendUserOperation` for EntryPoint v0.7.
+"""
+
+from __future__ import annotations
+
+from wallet_rpc.domain.authorization import SignedAuthorization
+from wallet_rpc.domain.user_operation import Factory, PaymasterPart, UserOperation
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import Address, ChainId, Data, Gas, Hash32, Nonce, TransactionCount, Uint256, WeiPerGas
+from wallet_rpc.wire import shape
+
+
+@shape
+class AuthorizationJson:
+    """A signed EIP-7702 authorization; `r` and `s` are 32 bytes each, `yParity` 0 or 1."""
+
+    chain_id: ChainId
+    address: Address
+    nonce: TransactionCount
+    r: Hash32
+    s: Hash32
+    y_parity: Uint256
+
+    def to_domain(self) -> SignedAuthorization:
+        """The authorization. Raises InvalidParams when yParity is neither 0 nor 1."""
+        if self.y_parity > 1:
+            raise InvalidParams(
+                f"eip7702Auth.yParity: expected 0x0 or 0x1, got {self.y_parity:#x}", field="eip7702Auth.yParity"
+            )
+        return SignedAuthorization(
+            chain_id=self.chain_id,
+            address=self.address,
+            nonce=self.nonce,
+            r=int.from_bytes(self.r, "big"),
+            s=int.from_bytes(self.s, "big"),
+            y_parity=self.y_parity,
+        )
+
+    @staticmethod
+    def from_domain(signed: SignedAuthorization) -> AuthorizationJson:
+        """The wire form of `signed`."""
+        return AuthorizationJson(
+            chain_id=signed.chain_id,
+            address=signed.address,
+            nonce=signed.nonce,
+            r=Hash32(signed.r.to_bytes(32, "big")),
+            s=Hash32(signed.s.to_bytes(32, "big")),
+            y_parity=signed.y_parity,
+        )
+
+
+@shape
+class UserOperationJson:
+    """The flat v0.7 object. `signature` is absent until signed; the paymaster's limits default to 0, its data to 0x."""
+
+    sender: Address
+    nonce: Nonce
+    factory: Address | None = None
+    factory_data: Data | None = None
+    call_data: Data
+    call_gas_limit: Gas
+    verification_gas_limit: Gas
+    pre_verification_gas: Gas
+    max_fee_per_gas: WeiPerGas
+    max_priority_fee_per_gas: WeiPerGas
+    paymaster: Address | None = None
+    paymaster_verification_gas_limit: Gas | None = None
+    paymaster_post_op_gas_limit: Gas | None = None
+    paymaster_data: Data | None = None
+    signature: Data | None = None
+    eip7702_auth: AuthorizationJson | None = None
+
+    def to_domain(self) -> UserOperation:
+        """The operation; an absent signature becomes empty bytes.
+
+        Raises: InvalidParams (part_without_address) when factoryData stands without factory, or a paymaster key
+        without paymaster.
+        """
+        return UserOperation(
+            sender=self.sender,
+            nonce=self.nonce,
+            factory=self._factory(),
+            call_data=self.call_data,
+            call_gas_limit=self.call_gas_limit,
+            verification_gas_limit=self.verification_gas_limit,
+            pre_verification_gas=self.pre_verification_gas,
+            max_fee_per_gas=self.max_fee_per_gas,
+            max_priority_fee_per_gas=self.max_priority_fee_per_gas,
+            paymaster=self._paymaster(),
+            signature=Data() if self.signature is None else self.signature,
+            authorization=None if self.eip7702_auth is None else self.eip7702_auth.to_domain(),
+        )
+
+    def _factory(self) -> Factory | None:
+        if self.factory is not None:
+            return Factory(self.factory, Data() if self.factory_data is None else self.factory_data)
+        _refuse_orphans("factory", factoryData=self.factory_data)
+        return None
+
+    def _paymaster(self) -> PaymasterPart | None:
+        verification, post_op = self.paymaster_verification_gas_limit, self.paymaster_post_op_gas_limit
+        if self.paymaster is None:
+            _refuse_orphans(
+                "paymaster",
+                paymasterVerificationGasLimit=verification,
+                paymasterPostOpGasLimit=post_op,
+                paymasterData=self.paymaster_data,
+            )
+            return None
+        return PaymasterPart(
+            address=self.paymaster,
+            verification_gas_limit=0 if verification is None else verification,
+            post_op_gas_limit=0 if post_op is None else post_op,
+            data=Data() if self.paymaster_data is None else self.paymaster_data,
+        )
+
+    @staticmethod
+    def from_domain(op: UserOperation, *, signed: bool = True) -> UserOperationJson:
+        """The wire form of `op`; with `signed` false the signature is left out, as for an operation to be signed."""
+        factory, paymaster, authorization = op.factory, op.paymaster, op.authorization
+        return UserOperationJson(
+            sender=op.sender,
+            nonce=op.nonce,
+            factory=None if factory is None else factory.address,
+            factory_data=None if factory is None else factory.data,
+            call_data=op.call_data,
+            call_gas_limit=op.call_gas_limit,
+            verification_gas_limit=op.verification_gas_limit,
+            pre_verification_gas=op.pre_verification_gas,
+            max_fee_per_gas=op.max_fee_per_gas,
+            max_priority_fee_per_gas=op.max_priority_fee_per_gas,
+            paymaster=None if paymaster is None else paymaster.address,
+            paymaster_verification_gas_limit=None if paymaster is None else paymaster.verification_gas_limit,
+            paymaster_post_op_gas_limit=None if paymaster is None else paymaster.post_op_gas_limit,
+            paymaster_data=None if paymaster is None else paymaster.data,
+            signature=op.signature if signed else None,
+            eip7702_auth=None if authorization is None else AuthorizationJson.from_domain(authorization),
+        )
+
+
+def _refuse_orphans(part: str, **keys: object) -> None:
+    for key, value in keys.items():
+        if value is not None:
+            raise InvalidParams(
+                f"{key}: expected to be absent because {part} is", reason="part_without_address", field=key
+            )

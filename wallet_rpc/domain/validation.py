@@ -1,0 +1,119 @@
+"""An installed validation in its packed forms: who may act, through which functions, behind which hooks.
+
+    module entity     (24 bytes) = module (20) | entity id (4)
+    validation config (25 bytes) = module entity | flags (1)
+    hook config       (25 bytes) = module entity | flags (1)
+    hook              = hook config | init data
+
+Source: ModuleEntityLib, ValidationConfigLib, HookConfigLib of Modular Account v2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+
+from wallet_rpc.domain import abi
+from wallet_rpc.primitives import Address, Data, Selector
+
+_GLOBAL_FLAG = 4
+_VALIDATION_HOOK = 1
+
+
+class HookKind(StrEnum):
+    """When a hook runs: during validation, or around the execution."""
+
+    VALIDATION = "validation"
+    EXECUTION = "execution"
+
+
+def module_entity(module: Address, entity_id: int) -> Data:
+    """24 bytes: module (20) | entity id (4)."""
+    return Data(module + entity_id.to_bytes(4, "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A hook of a validation and what its module is told on installation."""
+
+    module: Address
+    entity_id: int
+    flags: int
+    init_data: Data
+
+    @property
+    def config(self) -> Data:
+        """25 bytes: module | entity id | flags (1 validation, 2 post, 4 pre)."""
+        return Data(module_entity(self.module, self.entity_id) + bytes([self.flags]))
+
+    @property
+    def kind(self) -> HookKind:
+        """A validation hook if bit 0 of the flags is set."""
+        return HookKind.VALIDATION if self.flags & _VALIDATION_HOOK else HookKind.EXECUTION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationInstall:
+    """The arguments of `installValidation`: everything the owner signs about a session."""
+
+    module: Address
+    entity_id: int
+    flags: int
+    selectors: tuple[Selector, ...]
+    install_data: Data
+    hooks: tuple[Hook, ...]
+
+    @property
+    def validation_config(self) -> Data:
+        """25 bytes: module | entity id | flags (1 user operations, 2 ERC-1271, 4 global)."""
+        return Data(module_entity(self.module, self.entity_id) + bytes([self.flags]))
+
+    @property
+    def is_global(self) -> bool:
+        """Whether the validation holds for every function of the account: root."""
+        return bool(self.flags & _GLOBAL_FLAG)
+
+    @property
+    def has_execution_hooks(self) -> bool:
+        """Whether every operation of the session must go through executeUserOp."""
+        return any(hook.kind is HookKind.EXECUTION for hook in self.hooks)
+
+    @property
+    def call_data(self) -> Data:
+        """`installValidation(bytes25 config, bytes4[] selectors, bytes installData, bytes[] hooks)`."""
+        return Data(
+            abi.INSTALL_VALIDATION
+            + abi.sequence(
+                abi.fixed(self.validation_config),
+                abi.array(map(abi.fixed, self.selectors)),
+                abi.blob(self.install_data),
+                abi.array(abi.blob(hook.config + hook.init_data) for hook in self.hooks),
+            )
+        )
+
+
+def parse_install(call_data: bytes) -> ValidationInstall:
+    """The arguments of an `installValidation` call. Raises ValueError when `call_data` is not one."""
+    if call_data[:4] != abi.INSTALL_VALIDATION:
+        raise ValueError("call data is not installValidation's")
+    try:
+        config, selectors, install_data, hooks = decode(("bytes25", "bytes4[]", "bytes", "bytes[]"), call_data[4:])
+    except DecodingError as error:
+        raise ValueError("call data is not installValidation's") from error
+    return ValidationInstall(
+        module=Address(config[:20]),
+        entity_id=int.from_bytes(config[20:24], "big"),
+        flags=config[24],
+        selectors=tuple(map(Selector, selectors)),
+        install_data=Data(install_data),
+        hooks=tuple(map(_parse_hook, hooks)),
+    )
+
+
+def _parse_hook(value: bytes) -> Hook:
+    if len(value) < 25:
+        raise ValueError("a hook takes at least 25 bytes")
+    return Hook(Address(value[:20]), int.from_bytes(value[20:24], "big"), value[24], Data(value[25:]))

@@ -1,0 +1,236 @@
+"""From permissions to what the account installs: `installValidation` call data, byte for byte as the official SDK's.
+
+The compiler keeps the SDK's quirks on purpose; what a server must not sign is refused before it, by `guard`.
+Sources: aa-sdk PermissionBuilder 4.88.5 and 5.0.6 (same output); HookConfigLib, ValidationConfigLib and the modules of
+Modular Account v2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.contracts import (
+    ALLOWLIST_MODULE,
+    NATIVE_TOKEN_LIMIT_MODULE,
+    SINGLE_SIGNER_MODULE,
+    TIME_RANGE_MODULE,
+)
+from wallet_rpc.domain.permission import Grant, Permission, grant_of
+from wallet_rpc.domain.sdk_text import (
+    CompileError,
+    Stage,
+    read_address,
+    read_amount,
+    read_selector,
+    read_word,
+    same_selector,
+)
+from wallet_rpc.domain.validation import Hook, ValidationInstall
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Selector
+
+HALF_ENTITY = 0x7FFFFFFF
+"""Added to the entity id of a hook whose module already serves another hook of the session; ids stay below it."""
+MAX_DEADLINE = (1 << 48) - 1
+"""The last second a module can store."""
+USER_OPERATION_FLAG, SIGNATURE_FLAG, GLOBAL_FLAG = 1, 2, 4
+"""Bits of a validation's flags: validates user operations, answers ERC-1271 (never set here), holds for every function.
+Source: ValidationConfigLib."""
+VALIDATION_HOOK, PRE_HOOK = 1, 4
+"""Bits of a hook's flags: runs during validation (else around execution), runs before. Source: HookConfigLib."""
+SDK_BLOCKED = frozenset(
+    {
+        abi.PERFORM_CREATE,
+        abi.EXECUTE_WITH_RUNTIME_VALIDATION,
+        abi.INSTALL_VALIDATION,
+        abi.UNINSTALL_VALIDATION,
+        abi.SDK_INSTALL_EXECUTION,
+        abi.SDK_UNINSTALL_EXECUTION,
+        abi.UPGRADE_TO_AND_CALL,
+        abi.EXECUTE,
+        abi.EXECUTE_BATCH,
+    }
+)
+"""Account functions the SDK does not let a session have. Source: aa-sdk 4.88.5."""
+
+_ON_TARGET = ("contract-access", "functions-on-contract")
+_NEEDS_TARGET = ("erc20-token-transfer", *_ON_TARGET)
+_NEEDS_FUNCTIONS = ("functions-on-all-contracts", "functions-on-contract")
+_KINDS = {*_NEEDS_TARGET, *_NEEDS_FUNCTIONS, "native-token-transfer", "gas-limit", "account-functions", "root"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Whose session it is and until when: `deadline` in Unix seconds, inclusive, 0 = never; `now` the same unit.
+
+    `selectors` are account functions granted beside the permissions. Addresses may be texts not read yet.
+    """
+
+    account: Address | str
+    key: Address | str
+    entity_id: int
+    deadline: int
+    now: int
+    selectors: tuple[Selector | str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """One entry of an Allowlist: `position` is that of the permission it comes from."""
+
+    target: Address | str
+    functions: tuple[Selector | str, ...] = ()
+    token_limit: int | None = None
+    selected: bool = False
+    position: int | None = None
+
+    def encoded(self) -> abi.Dynamic:
+        """(address target, bool hasSelectorAllowlist, bool hasERC20SpendLimit, uint256 limit, bytes4[] selectors)."""
+        limit = self.token_limit
+        return abi.Dynamic(
+            abi.sequence(
+                abi.address(read_address(self.target, Stage.COMPILE, position=self.position)),
+                abi.uint(self.selected),
+                abi.uint(limit is not None),
+                abi.uint(read_word(0 if limit is None else limit, position=self.position)),
+                abi.array(abi.fixed(read_selector(item, position=self.position)) for item in self.functions),
+            )
+        )
+
+
+def compile_permissions(permissions: Sequence[Permission], terms: Terms) -> ValidationInstall:
+    """What installs a session with `permissions` under `terms`; asks nothing of them beyond what the SDK asks.
+
+    Raises: CompileError with the SDK's error class, the stage, and the permission at fault.
+    """
+    return compile_grants([grant_of(permission) for permission in permissions], terms)
+
+
+def compile_grants(grants: Sequence[Grant], terms: Terms) -> ValidationInstall:
+    """As `compile_permissions`, from the compiler's own form, whose values may be texts not read yet."""
+    entity_id = terms.entity_id
+    if entity_id >= HALF_ENTITY:
+        raise CompileError("InvalidEntityIdError", Stage.CONSTRUCTOR)
+    key = read_address(terms.key, Stage.CONSTRUCTOR)
+    _refuse_blocked(terms.selectors, Stage.CONSTRUCTOR)
+    for position, grant in enumerate(grants):
+        _check_added(grant, grants[:position], terms.account)
+    hooks = [*_time_range(terms), *_module_hooks(grants, entity_id)]
+    is_global = any(grant.kind == "root" for grant in grants)
+    functions = [*terms.selectors, *(item for g in grants if g.kind == "account-functions" for item in g.functions)]
+    if any(grant.kind in (*_NEEDS_TARGET, *_NEEDS_FUNCTIONS) for grant in grants):
+        functions += [abi.EXECUTE, abi.EXECUTE_BATCH]
+    if not is_global and not functions:
+        raise CompileError("ValidationConfigUnsetError", Stage.COMPILE)
+    if entity_id == 0:
+        raise CompileError("EntityIdOverrideError", Stage.COMPILE)
+    return ValidationInstall(
+        module=SINGLE_SIGNER_MODULE,
+        entity_id=entity_id,
+        flags=USER_OPERATION_FLAG | (GLOBAL_FLAG if is_global else 0),
+        selectors=tuple(read_selector(item, position=_first_with(grants, item)) for item in functions),
+        install_data=Data(abi.sequence(abi.uint(entity_id), abi.address(key))),
+        hooks=tuple(hooks),
+    )
+
+
+def _first_with(grants: Sequence[Grant], function: Selector | str) -> int | None:
+    return next((place for place, grant in enumerate(grants) if function in grant.functions), None)
+
+
+def _refuse_blocked(functions: Sequence[Selector | str], stage: Stage, *, position: int | None = None) -> None:
+    if any(same_selector(item) in SDK_BLOCKED for item in functions):
+        raise CompileError("SelectorNotAllowed", stage, position=position)
+
+
+def _check_added(grant: Grant, earlier: Sequence[Grant], account: Address | str) -> None:
+    """What the SDK checks when a permission is added; addresses are compared as they are written."""
+    position = len(earlier)
+    if earlier and "root" in (grant.kind, earlier[0].kind):
+        raise CompileError("RootPermissionOnlyError", Stage.ADD, position=position)
+    if grant.kind in _ON_TARGET:
+        if grant.target == account:
+            raise CompileError("AccountAddressAsTargetError", Stage.ADD, position=position)
+        if any(other.kind in _ON_TARGET and other.target == grant.target for other in earlier):
+            raise CompileError("DuplicateTargetAddressError", Stage.ADD, position=position)
+    if grant.kind == "account-functions":
+        if not grant.functions:
+            raise CompileError("NoFunctionsProvidedError", Stage.ADD, position=position)
+        _refuse_blocked(grant.functions, Stage.ADD, position=position)
+
+
+def _check_compiled(grants: Sequence[Grant], position: int) -> None:
+    """What the SDK checks of one permission when it walks the list."""
+    grant = grants[position]
+    if grant.kind not in _KINDS:
+        raise CompileError("UnsupportedPermissionTypeError", Stage.COMPILE, position=position)
+    repeated = any(other.kind == grant.kind for other in grants[:position])
+    if repeated and grant.kind == "native-token-transfer":
+        raise CompileError("MultipleNativeTokenTransferError", Stage.COMPILE, position=position)
+    if repeated and grant.kind == "gas-limit":
+        raise CompileError("MultipleGasLimitError", Stage.COMPILE, position=position)
+    if grant.kind in _NEEDS_FUNCTIONS and not grant.functions:
+        raise CompileError("NoFunctionsProvidedError", Stage.COMPILE, position=position)
+    if grant.kind in _NEEDS_TARGET and grant.target in (ZERO_ADDRESS, _ZERO_TEXT):
+        raise CompileError("ZeroAddressError", Stage.COMPILE, position=position)
+
+
+_ZERO_TEXT = "0x" + "0" * 40
+
+
+def _time_range(terms: Terms) -> Iterator[Hook]:
+    """Hook 0: abi(uint32 entity id, uint48 valid until, uint48 valid after = 0)."""
+    if terms.deadline == 0:
+        return
+    if terms.deadline < terms.now:
+        raise CompileError("ExpiredDeadlineError", Stage.COMPILE)
+    if terms.deadline > MAX_DEADLINE:
+        raise CompileError("DeadlineOverLimitError", Stage.COMPILE)
+    data = abi.sequence(abi.uint(terms.entity_id), abi.uint(terms.deadline), abi.uint(0))
+    yield Hook(TIME_RANGE_MODULE, terms.entity_id, VALIDATION_HOOK, Data(data))
+
+
+def _module_hooks(grants: Sequence[Grant], entity_id: int) -> Iterator[Hook]:
+    """Hooks 1 to 4 of a list of permissions, in the contract's fixed order whatever the order of the list."""
+    native: list[tuple[int, int]] = []
+    gas: list[tuple[int, int]] = []
+    tokens: list[_Input] = []
+    targets: list[_Input] = []
+    for position, grant in enumerate(grants):
+        _check_compiled(grants, position)
+        amount = 0 if grant.amount is None else read_amount(grant.amount, position=position)
+        target: Address | str = ZERO_ADDRESS if grant.target is None else grant.target
+        match grant.kind:
+            case "native-token-transfer":
+                native.append((amount, position))
+            case "gas-limit":
+                gas.append((amount, position))
+            case "erc20-token-transfer":
+                tokens.append(_Input(target, token_limit=amount, position=position))
+                both = (abi.ERC20_APPROVE, abi.ERC20_TRANSFER)
+                targets.append(_Input(target, both, selected=True, position=position))
+            case "contract-access" | "functions-on-all-contracts":
+                targets.append(_Input(target, grant.functions, position=position))
+            case "functions-on-contract":
+                targets.append(_Input(target, grant.functions, selected=True, position=position))
+            case _:  # root and account-functions have no hook
+                pass
+    yield from (_limit(entity_id, PRE_HOOK, *item) for item in native)
+    if tokens:
+        yield _allowlist(entity_id + HALF_ENTITY, PRE_HOOK, tokens)
+    yield from (_limit(entity_id + HALF_ENTITY, VALIDATION_HOOK | PRE_HOOK, *item) for item in gas)
+    if targets:
+        yield _allowlist(entity_id, VALIDATION_HOOK | PRE_HOOK, targets)
+
+
+def _limit(entity_id: int, flags: int, wei: int, position: int) -> Hook:
+    """Hooks 1 and 3: abi(uint32 entity id, uint256 wei)."""
+    data = abi.sequence(abi.uint(entity_id), abi.uint(read_word(wei, position=position)))
+    return Hook(NATIVE_TOKEN_LIMIT_MODULE, entity_id, flags, Data(data))
+
+
+def _allowlist(entity_id: int, flags: int, inputs: Sequence[_Input]) -> Hook:
+    """Hooks 2 and 4: abi(uint32 entity id, input[])."""
+    data = abi.sequence(abi.uint(entity_id), abi.array(item.encoded() for item in inputs))
+    return Hook(ALLOWLIST_MODULE, entity_id, flags, Data(data))
