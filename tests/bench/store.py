@@ -1,0 +1,55 @@
+"""How many sessions a second the store takes: reserve an entity id and put the record. Run: python -m tests.bench.store
+
+Also tells what writing every command to disk before its answer costs, against a Redis that keeps nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from tests.contract.sample import CHAIN, FAR_FUTURE, a_session
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.primitives import Address, EntityId, SessionId
+
+
+async def _sessions_a_second(store: RedisStore, *, at_once: int, seconds: float) -> tuple[float, float]:
+    """Sessions a second, and the median milliseconds that one took."""
+    numbers, took, template = itertools.count(1), list[float](), a_session()
+    ends = time.perf_counter() + seconds
+
+    async def work() -> None:
+        while (began := time.perf_counter()) < ends:
+            number = next(numbers)
+            account = Address((number % 1000).to_bytes(20, "big"))
+            entity = await store.sessions.reserve_entity(account, CHAIN, at_least=EntityId(1), trusted=False)
+            session = replace(template, account=account, id=SessionId(number.to_bytes(16, "big")), entity_id=entity)
+            await store.sessions.put(session, forget_at=FAR_FUTURE)
+            took.append(time.perf_counter() - began)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(at_once)))
+    return len(took) / (time.perf_counter() - began), 1000 * statistics.median(took)
+
+
+async def main(seconds: float) -> None:
+    """Print one line for each kind of Redis and each number of requests at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, kept in (("on disk before the answer", Path(folder)), ("nothing kept", None)):
+            async with RedisServer(kept) as server, RedisStore.open(server.url) as store:
+                for at_once in (1, 8, 64):
+                    rate, median = await _sessions_a_second(store, at_once=at_once, seconds=seconds)
+                    print(f"{name}: {at_once:3d} at once, {rate:6.0f} sessions/s, median {median:6.2f} ms")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    asyncio.run(main(parser.parse_args().seconds))

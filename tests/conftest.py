@@ -1,0 +1,33 @@
+"""What many tests share: the event loop, a private Redis, and a store of their own in it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_store import RedisStore
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One Redis a test process, gone without a trace afterwards."""
+    server = RedisServer(None)
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+async def store(redis_server: RedisServer) -> AsyncIterator[RedisStore]:
+    """An empty store; the others in the same Redis have other prefixes."""
+    async with RedisStore.open(redis_server.url, prefix=f"test-{uuid.uuid4().hex}") as opened:
+        yield opened

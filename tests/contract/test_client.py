@@ -1,0 +1,179 @@
+"""The JSON-RPC client: deadlines, repeats of reads only, shared POSTs, errors that say nothing of the other side."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+
+import httpx2
+import pytest
+
+from tests.contract.upstream import FAST, KEY, URL, Broken, Faulty, Hang, Upstream, saying
+from wallet_rpc.adapters.client import Fault, JsonRpcClient, Limits
+from wallet_rpc.errors import Rejected, OutcomeUnknown, Unavailable
+
+HASTY = Limits(deadline_seconds=0.1, backoff_seconds=0.001)
+
+
+def test_a_client_has_limits_without_being_told() -> None:
+    assert JsonRpcClient(httpx2.AsyncClient(), URL, part="node")._limits == Limits()
+
+
+async def test_a_call_sends_its_params_and_gives_the_result() -> None:
+    upstream = Upstream({"echo": lambda *params: list(params)})
+
+    assert await upstream.client().read("echo", ["0x1", {"to": None}]) == ["0x1", {"to": None}]
+    assert await upstream.client().write("echo", []) == []
+
+
+async def test_a_result_of_null_is_an_answer() -> None:
+    assert await Upstream({"find": None}).client().read("find", []) is None
+
+
+async def test_an_answer_that_breaks_off_leaves_a_writes_outcome_unknown() -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(break_off, "127.0.0.1") as server, httpx2.AsyncClient() as http:
+        port = server.sockets[0].getsockname()[1]
+        client = JsonRpcClient(http, f"http://127.0.0.1:{port}/{KEY}", part="bundler", limits=FAST)
+        with pytest.raises(Unavailable) as refused:
+            await client.write("send", [])
+
+    assert refused.value.reason == OutcomeUnknown.default_reason
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Broken(502, b"bad gateway"),
+        Broken(429, b'{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"slow down"}}'),
+        Broken(200, b"<html>"),
+        Broken(200, b""),
+        Broken(200, b"null"),
+        Broken(200, b"[]"),
+        Broken(200, b'{"jsonrpc":"2.0","id":1}'),
+        Broken(200, b'{"jsonrpc":"2.0","id":"another","result":1}'),
+        Broken(200, b'{"jsonrpc":"2.0","id":1,"error":"text"}'),
+        Broken(302, b""),
+    ],
+)
+class TestTrouble:
+    """What is no JSON-RPC answer."""
+
+    async def test_a_read_is_sent_again(self, trouble: Broken) -> None:
+        upstream = Upstream({"find": saying(trouble, trouble, 7)})
+
+        assert await upstream.client().read("find", []) == 7
+        assert len(upstream.posts) == 3
+
+    async def test_a_read_is_given_up_after_three_times(self, trouble: Broken) -> None:
+        upstream = Upstream({"find": saying(trouble)})
+
+        with pytest.raises(Unavailable, match=r"^the node does not answer$") as refused:
+            await upstream.client().read("find", [])
+
+        assert len(upstream.posts) == 3
+        assert refused.value.data == {"reason": "unavailable", "retryable": True, "part": "node"}
+
+    async def test_a_write_is_sent_once_and_its_outcome_is_unknown(self, trouble: Broken) -> None:
+        upstream = Upstream({"send": saying(trouble)})
+
+        with pytest.raises(Unavailable) as refused:
+            await upstream.client().write("send", [])
+
+        assert len(upstream.posts) == 1
+        assert refused.value.reason == OutcomeUnknown.default_reason
+
+
+async def test_a_server_that_hangs_is_given_up_in_time() -> None:
+    upstream = Upstream({"find": saying(Hang()), "send": saying(Hang())})
+    client = upstream.client(HASTY)
+
+    async with asyncio.timeout(0.5):
+        with pytest.raises(Unavailable, match="does not answer") as read:
+            await client.read("find", [])
+        with pytest.raises(Unavailable) as written:
+            await client.write("send", [])
+
+    assert upstream.posts.count(["send"]) == 1
+    assert (read.value.reason, written.value.reason) == ("unavailable", OutcomeUnknown.default_reason)
+
+
+async def test_a_server_that_is_not_there_is_unavailable_and_a_write_did_not_happen() -> None:
+    async with httpx2.AsyncClient() as http:
+        client = JsonRpcClient(http, f"http://127.0.0.1:1/{KEY}", part="bundler", limits=FAST)
+        with pytest.raises(Unavailable) as read:
+            await client.read("find", [])
+        with pytest.raises(Unavailable) as written:
+            await client.write("send", [])
+
+    assert read.value.reason == written.value.reason == "unavailable"
+
+
+async def test_an_answer_too_long_to_be_one_is_not_read() -> None:
+    client = Upstream({"find": "x" * 5000}).client(Limits(answer_bytes=1000, backoff_seconds=0.001))
+
+    with pytest.raises(Unavailable):
+        await client.read("find", [])
+
+
+async def test_a_refusal_is_not_repeated_and_means_what_the_caller_says() -> None:
+    upstream = Upstream({"send": saying(Faulty(-32000, "no", "0x01"))})
+    seen: list[Fault] = []
+
+    def refused(fault: Fault) -> Rejected:
+        seen.append(fault)
+        return Rejected("refused")
+
+    for ask in (upstream.client().read, upstream.client().write):
+        with pytest.raises(Rejected):
+            await ask("send", [], refused=refused)
+
+    assert seen == [Fault(-32000, "no", "0x01")] * 2
+    assert len(upstream.posts) == 2
+
+
+async def test_no_error_says_where_we_asked_or_with_which_key() -> None:
+    leaky = f"cannot reach {URL}: key {KEY} is over its limit"
+    answers = {"refuse": saying(Faulty(-32000, leaky, leaky)), "break": saying(Broken(500, leaky.encode()))}
+    client = Upstream(answers).client()
+
+    for method in answers:
+        for ask in (client.read, client.write):
+            with pytest.raises(Unavailable) as refused:
+                await ask(method, [])
+            assert KEY not in f"{refused.value}{refused.value.data}"
+            assert KEY not in "".join(traceback.format_exception(refused.value))
+
+
+async def test_no_log_says_where_we_asked_or_with_which_key(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    await Upstream({"find": 1}).client().read("find", [])
+    async with httpx2.AsyncClient() as http:
+        with pytest.raises(Unavailable):
+            await JsonRpcClient(http, f"http://127.0.0.1:1/{KEY}", part="node", limits=FAST).read("find", [])
+
+    assert KEY not in caplog.text
+
+
+async def test_a_server_that_does_not_know_its_chain_is_noticed() -> None:
+    with pytest.raises(Unavailable, match="the node gave a malformed answer"):
+        await Upstream({"eth_chainId": "one"}).client().check_chain(1)
+
+
+async def test_a_server_of_another_chain_is_noticed() -> None:
+    client = Upstream({"eth_chainId": "0x2"}).client()
+
+    with pytest.raises(Unavailable, match=r"^the node does not answer for chain 1$") as refused:
+        await client.check_chain(1)
+
+    assert refused.value.reason == "wrong_chain"
+
+
+async def test_a_server_of_the_right_chain_passes() -> None:
+    await Upstream({"eth_chainId": "0x66eee"}).client().check_chain(0x66EEE)

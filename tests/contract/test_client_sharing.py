@@ -1,0 +1,144 @@
+"""Reads that share one POST: who gets which answer, and what happens when the POST fails or is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.contract.upstream import Broken, Faulty, Hang, Upstream, saying
+from wallet_rpc.adapters.client import Limits
+from wallet_rpc.errors import Unavailable
+
+ALONE = Limits(deadline_seconds=1.0, backoff_seconds=0.001, batch_size=1)
+
+
+async def test_reads_of_one_tick_share_a_post_and_each_gets_its_own_answer() -> None:
+    upstream = Upstream({"double": lambda number: 2 * number})
+    client = upstream.client()
+
+    answers = await asyncio.gather(*(client.read("double", [number]) for number in range(120)))
+
+    assert answers == [2 * number for number in range(120)]
+    assert [len(post) for post in upstream.posts] == [50, 50, 20]
+
+
+async def test_reads_of_task_groups_share_a_post_too() -> None:
+    upstream = Upstream({"eth_chainId": "0x1", "eth_call": "0x"})
+    client = upstream.client()
+
+    async def request() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(client.read("eth_chainId", []))
+            group.create_task(client.read("eth_call", []))
+
+    await asyncio.gather(*(request() for _ in range(10)))
+
+    assert len(upstream.posts) == 1
+
+
+async def test_a_slow_read_goes_alone_and_holds_nobody_up() -> None:
+    upstream = Upstream({"slow": saying(Hang()), "quick": 1})
+    client = upstream.client()
+    slow = asyncio.create_task(client.read("slow", [], alone=True))
+
+    async with asyncio.timeout(0.5):
+        assert await client.read("quick", []) == 1
+
+    slow.cancel()
+    assert upstream.posts == [["slow"], ["quick"]]
+
+
+async def test_a_shared_post_without_answer_is_sent_again_as_a_whole() -> None:
+    upstream = Upstream({"find": saying(Broken(503), 1)})
+    client = upstream.client()
+
+    assert await asyncio.gather(*(client.read("find", []) for _ in range(2))) == [1, 1]
+    assert [len(post) for post in upstream.posts] == [2, 2]
+
+
+async def test_sharing_can_be_turned_off() -> None:
+    upstream = Upstream({"find": 1})
+    client = upstream.client(ALONE)
+
+    await asyncio.gather(client.read("find", []), client.read("find", []))
+
+    assert upstream.posts == [["find"], ["find"]]
+
+
+async def test_one_refused_call_of_a_post_does_not_harm_the_others() -> None:
+    client = Upstream({"bad": saying(Faulty(-32000, "no")), "good": 1}).client()
+
+    answers: list[Any] = await asyncio.gather(
+        *(client.read(method, []) for method in ("bad", "good")), return_exceptions=True
+    )
+
+    assert isinstance(answers[0], Unavailable)
+    assert answers[1] == 1
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [False, Response(b"batch requests are off", 405), Response(b"<html>", 413), Response(b'{"error":1}', 400)],
+)
+async def test_a_server_that_takes_no_batches_gets_single_calls_from_then_on(refusal: bool | Response) -> None:
+    upstream = Upstream({"double": lambda number: 2 * number}, batches=refusal)
+    client = upstream.client()
+
+    for _ in range(2):
+        assert await asyncio.gather(*(client.read("double", [number]) for number in (1, 2))) == [2, 4]
+
+    assert [len(post) for post in upstream.posts] == [2, 1, 1, 1, 1]
+
+
+async def test_who_goes_away_takes_nobody_along() -> None:
+    upstream = Upstream({"find": 1})
+    client = upstream.client()
+    first, second, third = (asyncio.create_task(client.read("find", [])) for _ in range(3))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    second.cancel()
+
+    assert await third == 1
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_a_call_that_everybody_left_before_it_was_sent_is_not_sent() -> None:
+    upstream = Upstream({"find": 1})
+    client = upstream.client()
+    task = asyncio.create_task(client.read("find", []))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0.01)
+
+    assert upstream.posts == []
+
+
+async def test_half_a_batch_answered_is_half_a_batch_asked_again() -> None:
+    upstream = Upstream({"find": 1})
+    client = upstream.client()
+    serve, first = upstream._serve, True
+
+    async def forgetful(request: Any) -> Response:
+        nonlocal first
+        response = await serve(request)
+        if first:
+            first = False
+            return Response(b'[{"jsonrpc":"2.0","id":1,"result":"early"}, 5]')
+        return response
+
+    client._http = httpx2.AsyncClient(transport=httpx2.ASGITransport(_app(forgetful)))
+
+    assert await asyncio.gather(*(client.read("find", []) for _ in range(2))) == ["early", 1]
+    assert [len(post) for post in upstream.posts] == [2, 1]
+
+
+def _app(serve: Any) -> Any:
+    return Starlette(routes=[Route("/{rest:path}", serve, methods=["POST"])])

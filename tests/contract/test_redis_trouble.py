@@ -1,0 +1,160 @@
+"""A Redis that hangs, dies, restarts or refuses: every call ends, in our own words, and the store heals by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.contract.sample import ACCOUNT, CHAIN, a_call, a_session
+from wallet_rpc.adapters import redis_store
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.errors import Unavailable
+from wallet_rpc.primitives import EntityId
+
+PASSWORD = "hunter2"
+
+
+@pytest.fixture
+async def own(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    """A Redis for one test to hurt."""
+    async with RedisServer(tmp_path / "redis") as server:
+        yield server
+
+
+def _signal(server: RedisServer, number: signal.Signals) -> None:
+    assert server.process_id is not None
+    os.kill(server.process_id, number)
+
+
+async def test_a_redis_that_hangs_is_given_up_in_time_and_used_again_when_it_wakes(own: RedisServer) -> None:
+    async with RedisStore.open(own.url, deadline_seconds=0.3) as store:
+        await store.sessions.put(a_session(), forget_at=None)
+        _signal(own, signal.SIGSTOP)
+        began = time.monotonic()
+        answers = await asyncio.gather(*(store.ping() for _ in range(100)), return_exceptions=True)
+        took = time.monotonic() - began
+        _signal(own, signal.SIGCONT)
+
+        assert all(isinstance(answer, Unavailable) for answer in answers)
+        assert took < 1.0
+        found = await asyncio.gather(*(store.sessions.get(ACCOUNT, CHAIN, a_session().id) for _ in range(100)))
+        assert found == [a_session()] * 100
+
+
+async def test_answers_never_reach_the_wrong_caller_after_some_were_given_up(own: RedisServer) -> None:
+    """A connection whose answer nobody waited for must not be used for the next question."""
+    sessions = [a_session(number=number) for number in range(1, 9)]
+    async with RedisStore.open(own.url, connections=2) as store:
+        for session in sessions:
+            await store.sessions.put(session, forget_at=None)
+        for turn in range(40):
+            asking = [asyncio.create_task(store.sessions.get(ACCOUNT, CHAIN, one.id)) for one in sessions]
+            await asyncio.sleep(0.0002 * (turn % 10))
+            for task in asking[::2]:
+                task.cancel()
+            found = await asyncio.gather(*asking, return_exceptions=True)
+            assert all(
+                one in (session, None) or isinstance(one, asyncio.CancelledError)
+                for one, session in zip(found, sessions, strict=True)
+            )
+            assert found[1::2] == sessions[1::2]
+
+
+async def test_a_redis_that_was_killed_comes_back_with_everything_it_had_answered(own: RedisServer) -> None:
+    """`kill -9` in the middle of writes: what was answered before is there, and the store reconnects by itself."""
+    given: list[int] = []
+
+    async def reserve() -> None:
+        while True:
+            given.append(await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False))
+
+    async with RedisStore.open(own.url, deadline_seconds=5) as store:
+        await store.calls.claim(a_call())
+        for _ in range(3):
+            writers = [asyncio.create_task(reserve()) for _ in range(8)]
+            await asyncio.sleep(0.1)
+            _signal(own, signal.SIGKILL)
+            ended, running = await asyncio.wait(writers, timeout=1.5)
+            for task in running:
+                task.cancel()
+            await asyncio.wait(writers)
+            assert all(isinstance(task.exception(), Unavailable) for task in ended)
+            while await _is_down(store):  # noqa: ASYNC110  # the server has no event for it
+                await asyncio.sleep(0.05)
+
+        assert await store.calls.claim(a_call()) == a_call()
+        assert len(given) > 50
+        assert len(set(given)) == len(given)
+
+
+async def _is_down(store: RedisStore) -> bool:
+    try:
+        await store.ping()
+    except Unavailable:
+        return True
+    return False
+
+
+async def test_a_redis_that_is_full_is_unavailable_until_it_has_room(own: RedisServer) -> None:
+    async with RedisStore.open(own.url) as store, Redis.from_url(own.url) as redis:
+        await redis.config_set("maxmemory", "1")
+        with pytest.raises(Unavailable, match=r"^the store does not answer$"):
+            await store.sessions.put(a_session(), forget_at=None)
+        await redis.config_set("maxmemory", "0")
+
+        await store.sessions.put(a_session(), forget_at=None)
+
+
+async def test_a_redis_that_is_too_old_is_noticed_at_the_start(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.verify()
+    monkeypatch.setattr(redis_store, "OLDEST", (99, 0))
+
+    with pytest.raises(Unavailable, match=r"the store is Redis .*, expected 6\.2 or newer"):
+        await store.verify()
+
+
+async def test_a_redis_that_is_not_there_is_unavailable_and_its_url_stays_secret() -> None:
+    for url in (f"redis://:{PASSWORD}@127.0.0.1:1/0", f"unix://:{PASSWORD}@/nowhere/redis.sock"):
+        async with RedisStore.open(url, deadline_seconds=0.5) as store:
+            with pytest.raises(Unavailable) as refused:
+                await store.ping()
+        assert str(refused.value) == "the store does not answer"
+        assert PASSWORD not in repr(refused.value.__cause__)
+
+
+async def test_a_redis_that_wants_another_password_is_unavailable(redis_server: RedisServer) -> None:
+    async with RedisStore.open(redis_server.url.replace("unix://", f"unix://:{PASSWORD}@")) as store:
+        with pytest.raises(Unavailable, match=r"^the store does not answer$") as refused:
+            await store.ping()
+    assert PASSWORD not in repr(refused.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "url", [f"http://:{PASSWORD}@host", f"redis://:x@{PASSWORD}:port", "redis://host:99999999", ""]
+)
+def test_a_url_that_is_none_of_a_redis_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ValueError, match="redis://, rediss:// or unix://") as refused:
+        RedisStore.open(url)
+    assert PASSWORD not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
+async def test_no_connection_is_lost_when_callers_go_away(own: RedisServer) -> None:
+    async with RedisStore.open(own.url, connections=1, deadline_seconds=1) as store:
+        for _ in range(50):
+            gone = [asyncio.create_task(store.ping()) for _ in range(3)]
+            await asyncio.sleep(0)
+            for task in gone:
+                task.cancel()
+            await asyncio.wait(gone)
+        await store.ping()

@@ -1,0 +1,292 @@
+"""Node, bundler and paymaster: what goes out, and what becomes of the answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.contract.sample import ACCOUNT, CHAIN, SIGNER, an_operation
+from tests.contract.upstream import Broken, Faulty, Upstream, saying
+from wallet_rpc.adapters.bundler import HttpBundler
+from wallet_rpc.adapters.node import NodeChain
+from wallet_rpc.adapters.paymaster import HttpPaymaster
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.user_operation import Factory, PaymasterPart, UserOperation
+from wallet_rpc.errors import ExecutionReverted, InvalidParams, PaymasterRefused, OutcomeUnknown, Unavailable, ValidationReverted
+from wallet_rpc.ports import Bundler, Chain, Fees, GasEstimate, Log, OperationReceipt, Paymaster, PendingOperation
+from wallet_rpc.primitives import Address, Data, Hash32
+
+HASH = Hash32(b"\xaa" * 32)
+OTHER_HASH = Hash32(b"\xbb" * 32)
+ON_WIRE = {
+    "sender": ACCOUNT.hex0x(),
+    "nonce": "0x1",
+    "callData": "0xb61d27f6",
+    "callGasLimit": "0x0",
+    "verificationGasLimit": "0x0",
+    "preVerificationGas": "0x0",
+    "maxFeePerGas": "0x2",
+    "maxPriorityFeePerGas": "0x1",
+    "signature": "0x" + "ff" * 65,
+}
+UNSIGNED = {key: value for key, value in ON_WIRE.items() if key != "signature"}
+
+
+def node(answers: dict[str, Any]) -> tuple[Upstream, Chain]:
+    upstream = Upstream(answers)
+    return upstream, NodeChain(upstream.client())
+
+
+def bundler(answers: dict[str, Any]) -> tuple[Upstream, Bundler]:
+    upstream = Upstream(answers)
+    return upstream, HttpBundler(upstream.client(part="bundler"))
+
+
+def paymaster(answers: dict[str, Any]) -> tuple[Upstream, Paymaster]:
+    upstream = Upstream(answers)
+    return upstream, HttpPaymaster(upstream.client(part="paymaster"), CHAIN)
+
+
+async def test_a_node_is_asked_about_the_latest_block() -> None:
+    answers = {"eth_getCode": "0x6001", "eth_getBalance": "0xde0b6b3a7640000", "eth_getTransactionCount": "0x5"}
+    upstream, chain = node(answers)
+
+    assert await chain.code(ACCOUNT) == b"\x60\x01"
+    assert await chain.balance(ACCOUNT) == 10**18
+    assert await chain.transaction_count(ACCOUNT) == 5
+    assert upstream.params == [[ACCOUNT.hex0x(), "latest"]] * 3
+
+
+async def test_a_call_gives_the_contracts_answer() -> None:
+    upstream, chain = node({"eth_call": "0x2a"})
+
+    assert await chain.call(ACCOUNT, b"\x01\x02") == b"\x2a"
+    assert upstream.params == [[{"to": ACCOUNT.hex0x(), "data": "0x0102"}, "latest"]]
+
+
+async def test_a_user_operations_nonce_is_the_entry_points() -> None:
+    upstream, chain = node({"eth_call": "0x" + (7 << 64 | 3).to_bytes(32, "big").hex()})
+
+    assert await chain.user_operation_nonce(ACCOUNT, 7) == 7 << 64 | 3
+    asked = upstream.params[0][0]
+    assert asked["to"] == ENTRY_POINT.hex0x()
+    assert asked["data"] == "0x35567e1a" + bytes(12).hex() + ACCOUNT.hex() + (7).to_bytes(32, "big").hex()
+
+
+async def test_a_chain_without_an_entry_point_is_not_taken_for_one_with_nonce_zero() -> None:
+    _, chain = node({"eth_call": "0x"})
+
+    with pytest.raises(Unavailable, match="no entry point") as refused:
+        await chain.user_operation_nonce(ACCOUNT, 0)
+    assert refused.value.reason == "no_entry_point"
+
+
+@pytest.mark.parametrize(("block", "base"), [({"number": "0x1", "baseFeePerGas": "0x7"}, 7), ({"number": "0x1"}, 0)])
+async def test_fees_come_from_the_latest_block_in_one_post(block: dict[str, Any], base: int) -> None:
+    upstream, chain = node({"eth_getBlockByNumber": block, "eth_maxPriorityFeePerGas": "0x3"})
+
+    assert await chain.fees() == Fees(base_fee_per_gas=base, max_priority_fee_per_gas=3)
+    assert len(upstream.posts) == 1
+    assert upstream.params[0] == ["latest", False]
+
+
+REVERT = "0x08c379a0" + "00" * 31 + "20"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "data", "revert"),
+    [
+        (3, "execution reverted: ERC20: transfer amount exceeds balance", REVERT, REVERT),
+        (-32000, "execution reverted", None, "0x"),
+        (-32015, "VM execution error.", f"Reverted {REVERT}", REVERT),
+        (-32603, "VM Exception while processing transaction: revert", {"data": REVERT}, REVERT),
+        (-32000, "out of gas", None, "0x"),
+        (3, "execution reverted", {"surprise": 1}, "0x"),
+    ],
+)
+async def test_a_reverted_call_keeps_its_revert_data(code: int, message: str, data: Any, revert: str) -> None:
+    upstream, chain = node({"eth_call": saying(Faulty(code, message, data))})
+
+    with pytest.raises(ExecutionReverted, match=r"^execution reverted$") as refused:
+        await chain.call(ACCOUNT, b"")
+
+    assert refused.value.facts == {"revert": revert}
+    assert len(upstream.posts) == 1
+
+
+async def test_a_node_that_refuses_for_reasons_of_its_own_is_unavailable() -> None:
+    _, chain = node({"eth_call": saying(Faulty(-32000, "missing trie node"))})
+
+    with pytest.raises(Unavailable, match="the node refused to answer") as refused:
+        await chain.call(ACCOUNT, b"")
+    assert refused.value.facts["upstreamCode"] == -32000
+
+
+@pytest.mark.parametrize("answer", [None, 5, "0x1", "text", {}, "0x" + "00" * 33])
+async def test_malformed_answers_are_not_believed(answer: Any) -> None:
+    _, handing = bundler({"eth_sendUserOperation": answer})
+
+    with pytest.raises(Unavailable, match="the bundler gave a malformed answer"):
+        await handing.send(an_operation())
+
+
+async def test_the_chain_is_checked_at_the_start() -> None:
+    await NodeChain(Upstream({"eth_chainId": "0x66eee"}).client()).verify(CHAIN)
+    with pytest.raises(Unavailable):
+        await NodeChain(Upstream({"eth_chainId": "0x1"}).client()).verify(CHAIN)
+
+
+async def test_a_bundler_of_another_entry_point_is_noticed() -> None:
+    answers = {"eth_chainId": "0x66eee", "eth_supportedEntryPoints": [SIGNER.hex0x(), ENTRY_POINT.hex0x()]}
+    await HttpBundler(Upstream(answers).client(part="bundler")).verify(CHAIN)
+
+    answers["eth_supportedEntryPoints"] = [SIGNER.hex0x()]
+    with pytest.raises(Unavailable, match=r"does not serve entry point v0\.7"):
+        await HttpBundler(Upstream(answers).client(part="bundler")).verify(CHAIN)
+
+
+async def test_an_estimate_is_asked_with_overrides_where_there_are_some() -> None:
+    gas = {"preVerificationGas": "0x1", "verificationGasLimit": "0x2", "callGasLimit": "0x3"}
+    paid = gas | {"paymasterVerificationGasLimit": "0x4", "paymasterPostOpGasLimit": "0x5"}
+    upstream, estimating = bundler({"eth_estimateUserOperationGas": saying(gas, paid)})
+
+    bare = await estimating.estimate(an_operation())
+    full = await estimating.estimate(an_operation(), {SIGNER: {"code": "0x01"}})
+
+    assert bare == GasEstimate(pre_verification_gas=1, verification_gas_limit=2, call_gas_limit=3)
+    assert full == replace(bare, paymaster_verification_gas_limit=4, paymaster_post_op_gas_limit=5)
+    assert upstream.params == [
+        [ON_WIRE, ENTRY_POINT.hex0x()],
+        [ON_WIRE, ENTRY_POINT.hex0x(), {SIGNER.hex0x(): {"code": "0x01"}}],
+    ]
+
+
+async def test_every_part_of_an_operation_is_handed_over() -> None:
+    upstream, handing = bundler({"eth_sendUserOperation": HASH.hex0x()})
+    operation = an_operation(factory=Factory(SIGNER, Data(b"\x01")), paymaster=PaymasterPart(SIGNER, 1, 2, Data()))
+
+    assert await handing.send(operation) == HASH
+    assert upstream.params[0][0] == ON_WIRE | {
+        "factory": SIGNER.hex0x(),
+        "factoryData": "0x01",
+        "paymaster": SIGNER.hex0x(),
+        "paymasterVerificationGasLimit": "0x1",
+        "paymasterPostOpGasLimit": "0x2",
+        "paymasterData": "0x",
+    }
+
+
+async def test_an_operation_is_handed_over_once_whatever_happens() -> None:
+    for trouble in (Broken(502), Broken(200, b"<html>"), Broken(429)):
+        upstream, handing = bundler({"eth_sendUserOperation": saying(trouble)})
+        with pytest.raises(Unavailable) as refused:
+            await handing.send(an_operation())
+        assert refused.value.reason == OutcomeUnknown.default_reason
+        assert len(upstream.posts) == 1
+
+    upstream, handing = bundler({"eth_sendUserOperation": saying(Faulty(-32500, "AA25 invalid account nonce"))})
+    with pytest.raises(ValidationReverted):
+        await handing.send(an_operation())
+    assert len(upstream.posts) == 1
+
+
+def receipt(**changes: Any) -> dict[str, Any]:
+    log = {"address": SIGNER.hex0x(), "topics": [HASH.hex0x()], "data": "0x01", "logIndex": "0x0"}
+    carried = {"transactionHash": HASH.hex0x(), "blockHash": OTHER_HASH.hex0x(), "blockNumber": "0x9", "logs": []}
+    return {"success": True, "actualGasUsed": "0x64", "logs": [log], "receipt": carried, "sender": "?"} | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "success", "reason"),
+    [
+        ({}, True, b""),
+        ({"reason": ""}, True, b""),
+        ({"success": False, "reason": "0x08c379a0"}, False, b"\x08\xc3\x79\xa0"),
+        ({"success": False, "reason": "ERC20: transfer amount exceeds balance"}, False, b""),
+    ],
+)
+async def test_a_receipt_says_how_the_operation_ended(changes: dict[str, Any], success: bool, reason: bytes) -> None:
+    _, asking = bundler({"eth_getUserOperationReceipt": receipt(**changes)})
+
+    assert await asking.receipt(HASH) == OperationReceipt(
+        success=success,
+        revert_reason=reason,
+        logs=(Log(address=SIGNER, topics=(HASH,), data=b"\x01"),),
+        transaction_hash=HASH,
+        block_hash=OTHER_HASH,
+        block_number=9,
+        gas_used=100,
+    )
+
+
+async def test_an_operation_that_nobody_knows_is_none() -> None:
+    _, asking = bundler({"eth_getUserOperationReceipt": None, "eth_getUserOperationByHash": None})
+
+    assert await asking.receipt(HASH) is None
+    assert await asking.lookup(HASH) is None
+
+
+async def test_a_known_operation_is_given_back_as_it_was_sent() -> None:
+    waiting = {"userOperation": ON_WIRE, "entryPoint": ENTRY_POINT.hex0x(), "transactionHash": None}
+    mined = waiting | {"transactionHash": HASH.hex0x(), "blockNumber": "0x9"}
+    _, asking = bundler({"eth_getUserOperationByHash": saying(waiting, mined)})
+
+    expected = PendingOperation(operation=an_operation(), transaction_hash=None, block_number=None)
+    assert await asking.lookup(HASH) == expected
+    assert await asking.lookup(HASH) == replace(expected, transaction_hash=HASH, block_number=9)
+
+
+async def test_a_known_operation_with_loose_parts_is_malformed() -> None:
+    _, asking = bundler({"eth_getUserOperationByHash": {"userOperation": ON_WIRE | {"factoryData": "0x01"}}})
+
+    with pytest.raises(Unavailable, match="malformed"):
+        await asking.lookup(HASH)
+
+
+async def test_a_lookup_that_a_bundler_refuses_is_no_refusal_of_the_operation() -> None:
+    _, asking = bundler({"eth_getUserOperationReceipt": saying(Faulty(-32602, "AA23 reverted"))})
+
+    with pytest.raises(Unavailable):
+        await asking.receipt(HASH)
+
+
+async def test_a_paymaster_gets_the_unsigned_operation_and_the_context() -> None:
+    stub = {"paymaster": SIGNER.hex0x(), "paymasterData": "0x00", "paymasterPostOpGasLimit": "0x1", "isFinal": True}
+    sponsored = {"paymaster": SIGNER.hex0x(), "paymasterData": "0xab", "sponsor": {"name": "us"}}
+    upstream, paying = paymaster({"pm_getPaymasterStubData": stub, "pm_getPaymasterData": sponsored})
+
+    first = await paying.stub(an_operation(), {"policyId": "p1"})
+    second = await paying.sponsor(an_operation(), {})
+
+    assert (first.paymaster, first.data, first.post_op_gas_limit, first.is_final) == (SIGNER, b"\x00", 1, True)
+    assert (second.data, second.verification_gas_limit, second.is_final) == (b"\xab", None, False)
+    assert upstream.params == [
+        [UNSIGNED, ENTRY_POINT.hex0x(), "0x66eee", {"policyId": "p1"}],
+        [UNSIGNED, ENTRY_POINT.hex0x(), "0x66eee", {}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (-32602, InvalidParams),
+        (-32600, PaymasterRefused),
+        (-32000, PaymasterRefused),
+        (-32603, Unavailable),
+        (-32005, Unavailable),
+    ],
+)
+async def test_a_paymasters_refusal_is_ours_without_its_text(code: int, kind: type[Exception]) -> None:
+    _, paying = paymaster({"pm_getPaymasterData": saying(Faulty(code, "policy sk-123 of https://x is over"))})
+
+    with pytest.raises(kind) as refused:
+        await paying.sponsor(an_operation(), {})
+    assert type(refused.value) is kind
+    assert "sk-123" not in str(refused.value)
+
+
+def test_the_samples_are_what_they_say() -> None:
+    assert isinstance(an_operation(), UserOperation)
+    assert Address.parse(ON_WIRE["sender"]) == ACCOUNT

@@ -1,0 +1,104 @@
+"""A small real JSON-RPC server that answers as told and remembers what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from wallet_rpc.adapters.client import JsonRpcClient, Limits
+
+KEY = "sk-3141592653"
+URL = f"https://upstream.test/v2/{KEY}"
+FAST = Limits(deadline_seconds=1.0, backoff_seconds=0.001)
+
+
+class Faulty(Exception):  # what the server is told to answer
+    """Answer with this JSON-RPC error."""
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(message)
+        self.error = {"code": code, "message": message, **({} if data is None else {"data": data})}
+
+
+class Broken(Exception):  # what the server is told to answer
+    """Answer the whole POST with this instead of JSON-RPC."""
+
+    def __init__(self, status: int = 200, body: bytes = b"") -> None:
+        super().__init__(status)
+        self.response = Response(body, status)
+
+
+class Hang(Exception):  # what the server is told to do
+    """Never answer."""
+
+
+@dataclass
+class Upstream:
+    """`answers` maps a method to its result, or to a function of its params that returns one or raises the above."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    batches: bool | Response = True
+    """True: taken; False: one error object for all; a Response: that one."""
+    posts: list[list[str]] = field(default_factory=list)
+    """The methods of each POST."""
+    params: list[Any] = field(default_factory=list)
+
+    @property
+    def asked(self) -> list[str]:
+        return [method for post in self.posts for method in post]
+
+    def client(self, limits: Limits = FAST, part: str = "node") -> JsonRpcClient:
+        transport = httpx2.ASGITransport(Starlette(routes=[Route("/{rest:path}", self._serve, methods=["POST"])]))
+        return JsonRpcClient(httpx2.AsyncClient(transport=transport), URL, part=part, limits=limits)
+
+    async def _serve(self, request: Request) -> Response:
+        body = json.loads(await request.body())
+        entries = body if isinstance(body, list) else [body]
+        self.posts.append([entry["method"] for entry in entries])
+        try:
+            if isinstance(body, list) and self.batches is not True:
+                if isinstance(self.batches, Response):
+                    return self.batches
+                return _json({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no batches"}})
+            answered = [self._answer(entry) for entry in entries]
+        except Broken as broken:
+            return broken.response
+        except Hang:
+            await asyncio.Event().wait()
+            raise
+        return _json(answered[::-1] if isinstance(body, list) else answered[0])
+
+    def _answer(self, entry: dict[str, Any]) -> dict[str, Any]:
+        self.params.append(entry["params"])
+        answer = self.answers[entry["method"]]
+        try:
+            result = answer(*entry["params"]) if callable(answer) else answer
+        except Faulty as faulty:
+            return {"jsonrpc": "2.0", "id": entry["id"], "error": faulty.error}
+        return {"jsonrpc": "2.0", "id": entry["id"], "result": result}
+
+
+def _json(body: Any) -> Response:
+    return Response(json.dumps(body), media_type="application/json")
+
+
+def saying(*answers: Any) -> Callable[..., Any]:
+    """One answer after the other, the last for good; exceptions are raised."""
+    left = list(answers)
+
+    def answer(*_: Any) -> Any:
+        now = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(now, Exception):
+            raise now
+        return now
+
+    return answer

@@ -1,0 +1,139 @@
+"""A bundler for EntryPoint v0.7 (ERC-7769 JSON-RPC)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wallet_rpc.adapters.client import JsonRpcClient
+from wallet_rpc.adapters.refusals import of_bundler
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.user_operation import UserOperation
+from wallet_rpc.domain.user_operation_json import UserOperationJson
+from wallet_rpc.errors import InvalidParams, Unavailable
+from wallet_rpc.ports import GasEstimate, Log, OperationReceipt, PendingOperation
+from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32
+from wallet_rpc.wire import encode, shape
+
+
+@shape
+class _Estimate:
+    pre_verification_gas: Gas
+    verification_gas_limit: Gas
+    call_gas_limit: Gas
+    paymaster_verification_gas_limit: Gas | None = None
+    paymaster_post_op_gas_limit: Gas | None = None
+
+
+@shape
+class _Log:
+    address: Address
+    topics: tuple[Hash32, ...]
+    data: Data
+
+
+@shape
+class _Transaction:
+    transaction_hash: Hash32
+    block_hash: Hash32
+    block_number: BlockNumber
+
+
+@shape
+class _Receipt:
+    success: bool
+    reason: str | None = None
+    logs: tuple[_Log, ...]
+    receipt: _Transaction
+    actual_gas_used: Gas
+
+
+@shape
+class _Known:
+    user_operation: UserOperationJson
+    transaction_hash: Hash32 | None = None
+    block_number: BlockNumber | None = None
+
+
+class HttpBundler:
+    """`ports.Bundler` over a bundler's JSON-RPC."""
+
+    def __init__(self, client: JsonRpcClient) -> None:
+        self._client = client
+
+    async def verify(self, chain_id: ChainId) -> None:
+        """Raises: Unavailable when the bundler is of another chain or does not serve EntryPoint v0.7."""
+        await self._client.check_chain(chain_id)
+        served = await self._client.read("eth_supportedEntryPoints", [])
+        if ENTRY_POINT not in self._client.answered(tuple[Address, ...], served):
+            raise Unavailable("the bundler does not serve entry point v0.7", reason="no_entry_point", part="bundler")
+
+    async def estimate(
+        self, operation: UserOperation, overrides: Mapping[Address, Mapping[str, Any]] | None = None
+    ) -> GasEstimate:
+        """Gas limits for `operation`. Raises: what the bundler's code stands for (ERC-7769)."""
+        params: list[Any] = [_on_wire(operation), ENTRY_POINT.hex0x()]
+        if overrides is not None:
+            params.append({address.hex0x(): dict(override) for address, override in overrides.items()})
+        answer = await self._client.read("eth_estimateUserOperationGas", params, refused=of_bundler, alone=True)
+        found = self._client.answered(_Estimate, answer)
+        return GasEstimate(
+            pre_verification_gas=found.pre_verification_gas,
+            verification_gas_limit=found.verification_gas_limit,
+            call_gas_limit=found.call_gas_limit,
+            paymaster_verification_gas_limit=found.paymaster_verification_gas_limit,
+            paymaster_post_op_gas_limit=found.paymaster_post_op_gas_limit,
+        )
+
+    async def send(self, operation: UserOperation) -> Hash32:
+        """Hand over, once; the answer is the user operation hash.
+
+        Raises: what the bundler's code stands for; OutcomeUnknown when it may have been taken.
+        """
+        params = [_on_wire(operation), ENTRY_POINT.hex0x()]
+        answer = await self._client.write("eth_sendUserOperation", params, refused=of_bundler)
+        return self._client.answered(Hash32, answer)
+
+    async def receipt(self, operation_hash: Hash32) -> OperationReceipt | None:
+        """None until the operation is in a block."""
+        answer = await self._client.read("eth_getUserOperationReceipt", [operation_hash.hex0x()])
+        if answer is None:
+            return None
+        found = self._client.answered(_Receipt, answer)
+        return OperationReceipt(
+            success=found.success,
+            revert_reason=_revert_bytes(found.reason),
+            logs=tuple(Log(address=log.address, topics=log.topics, data=log.data) for log in found.logs),
+            transaction_hash=found.receipt.transaction_hash,
+            block_hash=found.receipt.block_hash,
+            block_number=found.receipt.block_number,
+            gas_used=found.actual_gas_used,
+        )
+
+    async def lookup(self, operation_hash: Hash32) -> PendingOperation | None:
+        """None when the bundler does not know the operation (any more)."""
+        answer = await self._client.read("eth_getUserOperationByHash", [operation_hash.hex0x()])
+        if answer is None:
+            return None
+        found = self._client.answered(_Known, answer)
+        try:
+            operation = found.user_operation.to_domain()
+        except InvalidParams as error:
+            raise Unavailable("the bundler gave a malformed answer", part="bundler") from error
+        return PendingOperation(
+            operation=operation,
+            transaction_hash=found.transaction_hash,
+            block_number=found.block_number,
+        )
+
+
+def _on_wire(operation: UserOperation) -> Any:
+    return encode(UserOperationJson, UserOperationJson.from_domain(operation))
+
+
+def _revert_bytes(reason: str | None) -> bytes:
+    """The revert data, where the bundler gives it in hex; empty where it gives the text it read from it."""
+    try:
+        return Data.parse(reason)
+    except ValueError:
+        return b""

@@ -1,0 +1,262 @@
+"""One JSON-RPC client for everything that answers over HTTP: nodes, bundlers and paymasters.
+
+The rule: every call has a deadline; reads are asked again and share one POST with the reads of the same tick of the
+event loop; a write goes out alone and once. No URL, key or text of the other side is in any error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import random
+from collections.abc import Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import httpx2
+from pydantic_core import from_json
+
+from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Unavailable, WalletError
+from wallet_rpc.primitives import ChainId
+from wallet_rpc.wire import decode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+T = TypeVar("T")
+
+for _library in ("httpx2", "httpcore2"):  # they log every URL, and ours carry keys
+    logging.getLogger(_library).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long, how often and how much."""
+
+    deadline_seconds: float = 10.0
+    """For one call, all its attempts included."""
+    attempts: int = 3
+    """How often a read is sent at most."""
+    backoff_seconds: float = 0.05
+    """Before the second attempt; doubled for each further one, and up to as much again by chance."""
+    batch_size: int = 50
+    """Reads that share a POST at most; 1 turns sharing off."""
+    answer_bytes: int = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The error object of a JSON-RPC answer."""
+
+    code: int
+    message: str
+    data: Any = None
+
+
+Refused: TypeAlias = Callable[[Fault], WalletError]
+"""What an error of the other side means to our caller."""
+
+
+class _RefusedError(Exception):
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.code)
+        self.fault = fault
+
+
+class _NoAnswerError(Exception):
+    """Nothing that can be read came back; `sent` is False when the request cannot have arrived."""
+
+    def __init__(self, *, sent: bool = True, batch_refused: bool = False) -> None:
+        super().__init__()
+        self.sent = sent
+        self.batch_refused = batch_refused
+
+
+@dataclass(slots=True)
+class _Waiting:
+    request: dict[str, Any]
+    answer: asyncio.Future[Any]
+
+
+class JsonRpcClient:
+    """Calls the methods of one server; `part` is the noun that errors use for it."""
+
+    def __init__(self, http: httpx2.AsyncClient, url: str, *, part: str, limits: Limits | None = None) -> None:
+        self._http = http
+        self._url = url
+        self.part = part
+        self._limits = Limits() if limits is None else limits
+        self._shares = self._limits.batch_size > 1
+        self._ids = itertools.count(1)
+        self._queue: list[_Waiting] = []
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def read(
+        self, method: str, params: Sequence[Any], *, refused: Refused | None = None, alone: bool = False
+    ) -> Any:
+        """The result of a method that changes nothing; `alone` for slow ones, which would hold up a shared POST.
+
+        Raises: what `refused` makes of an error; Unavailable.
+        """
+        async with self._deadline(refused, silence=Unavailable):
+            for attempt in itertools.count(1):
+                try:
+                    return await self._ask(method, params, alone=alone)
+                except _NoAnswerError:
+                    if attempt >= self._limits.attempts:
+                        raise
+                pause = self._limits.backoff_seconds * 2 ** (attempt - 1)
+                await asyncio.sleep(pause * (1 + random.random()))  # noqa: S311  # spreads load, hides nothing
+        raise AssertionError  # pragma: no cover  # the loop ends by return or raise
+
+    async def write(self, method: str, params: Sequence[Any], *, refused: Refused | None = None) -> Any:
+        """The result of a method that changes something; sent once.
+
+        Raises: what `refused` makes of an error; OutcomeUnknown when it may have happened; Unavailable when it did not.
+        """
+        async with self._deadline(refused, silence=OutcomeUnknown):
+            request = self._request(method, params)
+            return _result(await self._post(request), request["id"])
+
+    async def check_chain(self, chain_id: int) -> None:
+        """Raises: Unavailable (wrong_chain) when the server answers for another chain."""
+        answer = await self.read("eth_chainId", [])
+        kind: Any = ChainId
+        if self.answered(kind, answer) != chain_id:
+            raise Unavailable(
+                f"the {self.part} does not answer for chain {chain_id}", reason="wrong_chain", part=self.part
+            )
+
+    def answered(self, kind: type[T], value: Any) -> T:
+        """A result as a typed value. Raises: Unavailable when it is not of that form."""
+        try:
+            return decode(kind, value, at="result")
+        except InvalidParams as error:
+            raise Unavailable(f"the {self.part} gave a malformed answer", part=self.part) from error
+
+    @asynccontextmanager
+    async def _deadline(self, refused: Refused | None, *, silence: type[Unavailable]) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._limits.deadline_seconds):
+                yield
+        except _RefusedError as refusal:
+            raise (self._unavailable if refused is None else refused)(refusal.fault) from None
+        except _NoAnswerError as error:
+            raise self._silent(silence if error.sent else Unavailable) from error
+        except TimeoutError as error:
+            raise self._silent(silence) from error
+
+    def _silent(self, kind: type[Unavailable]) -> Unavailable:
+        return kind(f"the {self.part} does not answer", part=self.part)
+
+    def _unavailable(self, fault: Fault) -> Unavailable:
+        return Unavailable(f"the {self.part} refused to answer", part=self.part, upstreamCode=fault.code)
+
+    def _request(self, method: str, params: Sequence[Any]) -> dict[str, Any]:
+        return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
+
+    def _ask(self, method: str, params: Sequence[Any], *, alone: bool) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(self._request(method, params), loop.create_future())
+        if alone or not self._shares:
+            self._start([waiting])
+            return waiting.answer
+        if not self._queue:
+            loop.call_soon(self._flush)
+        self._queue.append(waiting)
+        return waiting.answer
+
+    def _flush(self) -> None:
+        waiting, self._queue = [one for one in self._queue if not one.answer.done()], []
+        for start in range(0, len(waiting), self._limits.batch_size):
+            self._start(waiting[start : start + self._limits.batch_size])
+
+    def _start(self, waiting: list[_Waiting]) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(waiting))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self, waiting: list[_Waiting]) -> None:
+        """Answer those who wait, whatever happens."""
+        try:
+            async with asyncio.timeout(self._limits.deadline_seconds):
+                await (self._send_one(waiting[0]) if len(waiting) == 1 else self._send_batch(waiting))
+        except (_NoAnswerError, TimeoutError):
+            pass
+        finally:
+            for one in waiting:
+                if not one.answer.done():
+                    one.answer.set_exception(_NoAnswerError())
+
+    async def _send_one(self, one: _Waiting) -> None:
+        _settle(one, await self._post(one.request))
+
+    async def _send_batch(self, waiting: list[_Waiting]) -> None:
+        try:
+            answers = await self._post([one.request for one in waiting])
+        except _NoAnswerError as error:
+            if not error.batch_refused:
+                raise
+            answers = None
+        if not isinstance(answers, list):  # this server takes no batches: from now on one POST a call
+            self._shares = False
+            await asyncio.gather(*(self._send([one]) for one in waiting))
+            return
+        found = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+        for one in waiting:
+            if one.request["id"] in found:
+                _settle(one, found[one.request["id"]])
+
+    async def _post(self, body: Any) -> Any:
+        """What came back, as JSON."""
+        content = json.dumps(body, separators=(",", ":")).encode()
+        try:
+            async with self._http.stream(
+                "POST",
+                self._url,
+                content=content,
+                headers={"content-type": "application/json"},
+                timeout=self._limits.deadline_seconds,
+                follow_redirects=False,
+            ) as response:
+                status, text = response.status_code, await self._text(response)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            raise _NoAnswerError(sent=False) from error
+        except (httpx2.HTTPError, OSError) as error:
+            raise _NoAnswerError from error
+        if status == 429 or status >= 500:
+            raise _NoAnswerError
+        try:
+            return from_json(text, allow_inf_nan=False)
+        except ValueError as error:
+            raise _NoAnswerError(batch_refused=status >= 400) from error
+
+    async def _text(self, response: httpx2.Response) -> bytes:
+        text = bytearray()
+        async for piece in response.aiter_bytes():
+            text += piece
+            if len(text) > self._limits.answer_bytes:
+                raise _NoAnswerError
+        return bytes(text)
+
+
+def _settle(one: _Waiting, answer: Any) -> None:
+    if one.answer.done():  # who asked has gone
+        return
+    try:
+        one.answer.set_result(_result(answer, one.request["id"]))
+    except (_RefusedError, _NoAnswerError) as error:
+        one.answer.set_exception(error)
+
+
+def _result(answer: Any, request_id: int) -> Any:
+    match answer:
+        case {"error": {"code": int(code), "message": str(message), **more}}:
+            raise _RefusedError(Fault(code, message, more.get("data")))
+        case {"result": result, "id": found} if found == request_id:
+            return result
+        case _:
+            raise _NoAnswerError

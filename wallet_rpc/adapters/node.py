@@ -1,0 +1,78 @@
+"""A chain, read through its node (`eth_` JSON-RPC)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from wallet_rpc.adapters.client import Fault, JsonRpcClient
+from wallet_rpc.adapters.refusals import is_revert, revert_data
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.errors import ExecutionReverted, Unavailable, WalletError
+from wallet_rpc.ports import Fees
+from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, TransactionCount, Wei, WeiPerGas
+from wallet_rpc.wire import shape
+
+_LATEST = "latest"
+
+
+@shape
+class _Block:
+    number: BlockNumber
+    base_fee_per_gas: WeiPerGas | None = None
+
+
+class NodeChain:
+    """`ports.Chain` over a node's JSON-RPC."""
+
+    def __init__(self, client: JsonRpcClient) -> None:
+        self._client = client
+
+    async def verify(self, chain_id: ChainId) -> None:
+        """Raises: Unavailable when the node is of another chain."""
+        await self._client.check_chain(chain_id)
+
+    async def code(self, address: Address) -> bytes:
+        """The code at `address`; empty where there is none."""
+        found: Data = await self._read(Data, "eth_getCode", address.hex0x(), _LATEST)
+        return found
+
+    async def balance(self, address: Address) -> int:
+        """In wei."""
+        found: int = await self._read(Wei, "eth_getBalance", address.hex0x(), _LATEST)
+        return found
+
+    async def transaction_count(self, address: Address) -> int:
+        """The account's own nonce, as transactions and EIP-7702 authorizations use it."""
+        found: int = await self._read(TransactionCount, "eth_getTransactionCount", address.hex0x(), _LATEST)
+        return found
+
+    async def call(self, to: Address, data: bytes) -> bytes:
+        """What a contract answers. Raises: ExecutionReverted with the raw revert data as fact `revert`."""
+        call = {"to": to.hex0x(), "data": Data(data).hex0x()}
+        answer = await self._client.read("eth_call", [call, _LATEST], refused=_failed)
+        return self._client.answered(Data, answer)
+
+    async def user_operation_nonce(self, account: Address, key: int) -> int:
+        """EntryPoint v0.7 `getNonce(account, key)`: the full 256-bit nonce."""
+        word = await self.call(ENTRY_POINT, abi.GET_NONCE + abi.address(account) + abi.uint(key))
+        if len(word) != 32:
+            raise Unavailable("the node knows no entry point v0.7 on this chain", reason="no_entry_point", part="node")
+        return int.from_bytes(word, "big")
+
+    async def fees(self) -> Fees:
+        """What to pay now: the latest block's base fee, which the next block's exceeds by an eighth at most."""
+        block_read = self._read(_Block, "eth_getBlockByNumber", _LATEST, False)
+        tip_read = self._read(WeiPerGas, "eth_maxPriorityFeePerGas")
+        block, tip = await asyncio.gather(block_read, tip_read)
+        return Fees(base_fee_per_gas=block.base_fee_per_gas or 0, max_priority_fee_per_gas=tip)
+
+    async def _read(self, kind: Any, method: str, *params: Any) -> Any:
+        return self._client.answered(kind, await self._client.read(method, params))
+
+
+def _failed(fault: Fault) -> WalletError:
+    if not is_revert(fault):
+        return Unavailable("the node refused to answer", part="node", upstreamCode=fault.code)
+    return ExecutionReverted("execution reverted", revert=revert_data(fault))

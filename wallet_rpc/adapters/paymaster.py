@@ -1,0 +1,53 @@
+"""A paymaster service (ERC-7677 JSON-RPC)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wallet_rpc.adapters.client import JsonRpcClient
+from wallet_rpc.adapters.refusals import of_paymaster
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.user_operation import UserOperation
+from wallet_rpc.domain.user_operation_json import UserOperationJson
+from wallet_rpc.ports import Sponsorship
+from wallet_rpc.primitives import Address, ChainId, Data, Gas
+from wallet_rpc.wire import encode, shape
+
+
+@shape
+class _Sponsored:
+    paymaster: Address
+    paymaster_data: Data
+    paymaster_verification_gas_limit: Gas | None = None
+    paymaster_post_op_gas_limit: Gas | None = None
+    is_final: bool = False
+
+
+class HttpPaymaster:
+    """`ports.Paymaster` over a service's JSON-RPC. Both calls are reads: a sponsorship is paid when it lands."""
+
+    def __init__(self, client: JsonRpcClient, chain_id: ChainId) -> None:
+        self._client = client
+        self._chain_id = chain_id
+
+    async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
+        """A sponsorship of the right size for estimation. Raises: PaymasterRefused, InvalidParams, Unavailable."""
+        return await self._ask("pm_getPaymasterStubData", operation, context)
+
+    async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
+        """The real one, over the operation's final gas limits. Raises: PaymasterRefused, InvalidParams, Unavailable."""
+        return await self._ask("pm_getPaymasterData", operation, context)
+
+    async def _ask(self, method: str, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
+        on_wire = encode(UserOperationJson, UserOperationJson.from_domain(operation, signed=False))
+        params = [on_wire, ENTRY_POINT.hex0x(), hex(self._chain_id), dict(context)]
+        answer = await self._client.read(method, params, refused=of_paymaster, alone=True)
+        found = self._client.answered(_Sponsored, answer)
+        return Sponsorship(
+            paymaster=found.paymaster,
+            data=found.paymaster_data,
+            verification_gas_limit=found.paymaster_verification_gas_limit,
+            post_op_gas_limit=found.paymaster_post_op_gas_limit,
+            is_final=found.is_final,
+        )

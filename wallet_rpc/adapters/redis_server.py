@@ -1,0 +1,263 @@
+"""A private Redis for `dev`: one process beside ours, on a unix socket, with every write on disk before its answer.
+
+The rule: one owner a folder, held by a file lock; and one Redis a folder, which holds another lock as long as it lives.
+So a start after any crash waits for, or ends, what the crash left behind, and never runs a second one on the same data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+from urllib.parse import quote
+
+from wallet_rpc.adapters.redis_binary import Binary, RedisNotStarted, find_binary
+
+SOCKET_PATH_BYTES = 100
+"""The longest path a unix socket gets here; systems allow 104 to 108."""
+
+_BIND_LIFE = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Starts a program that Linux ends when its parent is gone, however that went (PR_SET_PDEATHSIG is 1)."""
+
+_ENDING_SECONDS = 15
+_POLL_SECONDS = 0.02
+_WATCH_SECONDS = 0.25
+_RETRY_SECONDS = 2.0
+
+
+def _silent(text: str) -> None:
+    """Tell nobody."""
+
+
+class RedisServer:
+    """A redis-server that starts with `async with` and ends with it; one that dies in between is started again."""
+
+    def __init__(
+        self, folder: Path | None, *, tell: Callable[[str], None] = _silent, start_seconds: float = 60.0
+    ) -> None:
+        """`folder` keeps the data (None: nothing is kept); `tell` gets a line when the start takes long."""
+        self._keeps = folder is not None
+        self._folder = Path(tempfile.mkdtemp(prefix="wallet-rpc-")) if folder is None else folder.absolute()
+        self._tell = tell
+        self._start_seconds = start_seconds
+        self._owned: IO[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self.socket = self._folder / "redis.sock"
+
+    @property
+    def url(self) -> str:
+        """What `RedisStore.open` takes."""
+        return f"unix://{quote(str(self.socket))}"
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the redis-server, while it runs."""
+        return None if self._process is None else self._process.pid
+
+    async def start(self) -> None:
+        """Returns when the Redis answers. Raises: RedisNotStarted that says why it does not."""
+        try:
+            self._own()
+            binary = find_binary()
+            self._refuse_downgrade(binary)
+            await self._end_left_over()
+            self._choose_socket()
+            await self._run(binary)
+        except BaseException:
+            await self.stop()
+            raise
+        self._watch = asyncio.create_task(self._restart_when_gone(binary))
+
+    async def stop(self) -> None:
+        """End the Redis, which writes out what it has; leaves the folder to a next owner."""
+        if self._watch is not None:
+            self._watch.cancel()
+            if not self._watch.done():  # its event loop may have ended before us
+                await asyncio.wait([self._watch])
+            self._watch = None
+        if self._process is not None:
+            await _end(self._process)
+            self._process = None
+        if self._owned is not None:
+            _drop_folder(self.socket, self._folder)
+            self._owned.close()
+            self._owned = None
+        if not self._keeps:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _own(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owned = (self._folder / "owner.lock").open("a+")
+        try:
+            fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owned.seek(0)
+            owner = owned.read(20).strip()
+            owned.close()
+            raise RedisNotStarted(
+                f"another wallet-rpc (process {owner or 'unknown'}) uses {self._folder}; "
+                "stop it, or choose another data folder"
+            ) from None
+        (self._folder / "redis.log").unlink(missing_ok=True)
+        owned.truncate(0)
+        owned.write(str(os.getpid()))
+        owned.flush()
+        self._owned = owned
+
+    def _refuse_downgrade(self, binary: Binary) -> None:
+        if (self._folder / "appendonlydir").exists() and binary.version < (7, 0):
+            raise RedisNotStarted(
+                f"{self._folder} was written by Redis 7 or newer, and {binary.path} is older and would start empty; "
+                "put the newer redis-server on PATH"
+            )
+
+    async def _end_left_over(self) -> None:
+        """Ask the Redis of an owner that crashed to shut down, and wait until it has."""
+        socket = self._recorded_socket()
+        with (self._folder / "redis.lock").open("a") as running:
+            ends = time.monotonic() + _ENDING_SECONDS
+            while not _locked(running):
+                if time.monotonic() > ends:
+                    raise RedisNotStarted(f"a redis-server of an earlier run holds {self._folder} and does not end")
+                with contextlib.suppress(OSError, TimeoutError):
+                    await _said(socket, b"SHUTDOWN")
+                await asyncio.sleep(_POLL_SECONDS)
+        _drop_folder(socket, self._folder)
+
+    def _recorded_socket(self) -> Path:
+        try:
+            return Path((self._folder / "redis.socket").read_text())
+        except FileNotFoundError:
+            return self.socket
+
+    def _choose_socket(self) -> None:
+        if len(os.fsencode(self.socket)) > SOCKET_PATH_BYTES:
+            shortest = min((tempfile.gettempdir(), "/tmp"), key=len)  # noqa: S108  # a private folder is made in it
+            self.socket = Path(tempfile.mkdtemp(prefix="wallet-rpc-", dir=shortest), "redis.sock")
+            (self._folder / "redis.socket").write_text(str(self.socket))
+
+    async def _run(self, binary: Binary) -> None:
+        """Start the process and wait until it answers."""
+        with (self._folder / "redis.lock").open("a") as running, (self._folder / "redis.log").open("ab") as log:
+            if not _locked(running):
+                raise RedisNotStarted(f"another redis-server runs on {self._folder}")
+            self._process = subprocess.Popen(  # noqa: ASYNC220, S603  # returns at once; the path is ours
+                _command(binary, self._options()),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(running.fileno(),),
+                start_new_session=True,
+            )
+        await self._answers(self._process)
+
+    def _options(self) -> list[str]:
+        kept = ["--appendonly", "yes", "--appendfsync", "always"] if self._keeps else ["--appendonly", "no"]
+        socket = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
+        return [*socket, "--dir", str(self._folder), "--save", "", "--databases", "1", *kept]
+
+    async def _answers(self, process: subprocess.Popen[bytes]) -> None:
+        began = told = time.monotonic()
+        said = ""
+        while process.poll() is None:
+            with contextlib.suppress(OSError, TimeoutError):
+                said = (await _said(self.socket, b"PING")).decode(errors="replace").strip()
+            if said == "+PONG":
+                return
+            now = time.monotonic()
+            if now - began > self._start_seconds:
+                raise RedisNotStarted(
+                    f"redis-server does not answer after {self._start_seconds:.0f} s: {self._log_end()}"
+                )
+            if now - told > 2:
+                told = now
+                self._tell("waiting for Redis: " + ("it reads its data" if said.startswith("-LOADING") else "starting"))
+            await asyncio.sleep(_POLL_SECONDS)
+        raise RedisNotStarted(f"redis-server did not start: {self._log_end()}")
+
+    def _log_end(self) -> str:
+        log = self._folder / "redis.log"
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        telling = [line for line in lines if " # " in line or "***" in line] or lines
+        where = f" (see {log})" if self._keeps else ""
+        return (" / ".join(line.strip()[:200] for line in telling[-3:]) or "it says nothing") + where
+
+    async def _restart_when_gone(self, binary: Binary) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if self._process is not None and self._process.poll() is not None:
+                self._tell("Redis ended; starting it again")
+                try:
+                    await self._run(binary)
+                except RedisNotStarted as error:
+                    self._tell(str(error))
+                    await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _command(binary: Binary, options: list[str]) -> list[str]:
+    if sys.platform == "linux" and threading.current_thread() is threading.main_thread():  # it ends with its thread
+        return [sys.executable, "-I", "-S", "-c", _BIND_LIFE, str(os.getpid()), binary.path, *options]
+    return [binary.path, *options]
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+async def _said(socket: Path, command: bytes) -> bytes:
+    """The first line of the answer. Raises: OSError, TimeoutError when there is none."""
+    async with asyncio.timeout(2):
+        reader, writer = await asyncio.open_unix_connection(socket)
+        try:
+            writer.write(command + b"\r\n")
+            return await reader.readline()
+        finally:
+            writer.close()
+
+
+async def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.to_thread(process.wait, _ENDING_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _drop_folder(socket: Path, folder: Path) -> None:
+    """Remove the private folder of a socket whose path was too long for the data folder; never one that holds more."""
+    if socket.parent != folder:
+        with contextlib.suppress(OSError):
+            socket.unlink(missing_ok=True)
+            socket.parent.rmdir()
+        (folder / "redis.socket").unlink(missing_ok=True)

@@ -1,0 +1,120 @@
+"""Sessions in Redis: the grants, the entity ids given out, and who is trusted. One slot for an account on a chain.
+
+The rule: an entity id is given once, for good. The counters never expire and only go up; a session's state never goes
+back, whatever the order in which two servers write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from wallet_rpc.adapters.redis_link import Link, newer, read, written
+from wallet_rpc.domain.records import VERSION, Session, SessionState
+from wallet_rpc.errors import LimitExceeded
+from wallet_rpc.primitives import Address, ChainId, EntityId, SessionId, UnixSeconds
+
+OPEN_END = 1 << 30
+"""The first entity id that only a trusted caller gets."""
+LAST_ENTITY = (1 << 31) - 2
+"""The last entity id that is given: hooks use the id plus 2**31 - 1, which must stay below 2**32 - 1.
+
+The account contract reads that last number as "called directly"."""
+FIRST_ENTITY = 1
+"""0 is the owner's."""
+
+_RESERVE = f"""
+local function after(lane, first)
+  return math.max(tonumber(redis.call('HGET', KEYS[1], lane)) or first, tonumber(ARGV[1]))
+end
+local lane = 'open'
+local id = after(lane, {FIRST_ENTITY})
+if id >= {OPEN_END} then
+  if ARGV[2] ~= '1' then return -1 end
+  lane = 'trusted'
+  id = after(lane, {OPEN_END})
+  if id > {LAST_ENTITY} then return -1 end
+end
+redis.call('HSET', KEYS[1], lane, string.format('%.0f', id + 1), 'version', ARGV[3])
+return id
+"""
+"""The next id of the open lane; when that is used up and the caller is trusted, of the other. A repeat skips an id."""
+
+_PUT = """
+local kept = redis.call('HMGET', KEYS[1], 'version', 'rank')
+if kept[1] and tonumber(kept[1]) > tonumber(ARGV[2]) then return tonumber(kept[1]) end
+if kept[2] and tonumber(kept[2]) > tonumber(ARGV[3]) then return 0 end
+redis.call('HSET', KEYS[1], 'record', ARGV[1], 'version', ARGV[2], 'rank', ARGV[3])
+if ARGV[4] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('EXPIREAT', KEYS[1], ARGV[4]) end
+return 0
+"""
+"""Write unless that would take a state back; answers the version of a record that is newer than the writer."""
+
+_RANK = {SessionState.PENDING: 0, SessionState.ACTIVE: 1, SessionState.REVOKED: 2}
+
+
+class RedisSessions:
+    """`ports.Sessions` on Redis."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._reserve = link.script(_RESERVE)
+        self._put = link.script(_PUT)
+
+    def entities_key(self, account: Address, chain_id: ChainId) -> str:
+        """Where the next entity id of each lane is: a hash of two counters."""
+        return self._link.key(_tag(account, chain_id), "entities")
+
+    def session_key(self, account: Address, chain_id: ChainId, session_id: SessionId) -> str:
+        """Where a session is: a hash of the record, its version and the rank of its state."""
+        return self._link.key(_tag(account, chain_id), "session", session_id.hex())
+
+    def trust_key(self, account: Address, chain_id: ChainId, caller: str) -> str:
+        """Where trust in a caller is; the caller's name may be secret, so only its hash is in the key."""
+        return self._link.key(_tag(account, chain_id), "trust", hashlib.sha256(caller.encode()).hexdigest())
+
+    async def reserve_entity(
+        self, account: Address, chain_id: ChainId, *, at_least: EntityId, trusted: bool
+    ) -> EntityId:
+        """An entity id never given before on this account and chain, `at_least` or above; atomic.
+
+        Raises: LimitExceeded when the caller's part of the id space is used up.
+        """
+        key = self.entities_key(account, chain_id)
+        given = await self._link.run(self._reserve, key, at_least, int(trusted), VERSION)
+        if given < 0:
+            raise LimitExceeded(
+                "no session id is left for callers that did not show a signature of the account's owner"
+                if not trusted
+                else "no session id is left for this account on this chain",
+                reason="entity_ids_used_up",
+            )
+        return EntityId(given)
+
+    async def put(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
+        """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept).
+
+        A record whose state is further on (pending, active, revoked) stays as it is.
+        """
+        key = self.session_key(session.account, session.chain_id, session.id)
+        forget = "" if forget_at is None else forget_at
+        text = written(Session, session)
+        found = await self._link.run(self._put, key, text, session.version, _RANK[session.state], forget)
+        if found:
+            raise newer("session", found, session.version)
+
+    async def get(self, account: Address, chain_id: ChainId, session_id: SessionId) -> Session | None:
+        """The session, when it is one of this account on this chain."""
+        text = await self._link.command("HGET", self.session_key(account, chain_id, session_id), "record")
+        return None if text is None else read(Session, text, version=VERSION)
+
+    async def trust(self, account: Address, chain_id: ChainId, caller: str, *, forget_at: UnixSeconds) -> None:
+        """Remember that `caller` showed a valid signature of the account's owner."""
+        await self._link.command("SET", self.trust_key(account, chain_id, caller), VERSION, "EXAT", forget_at)
+
+    async def trusts(self, account: Address, chain_id: ChainId, caller: str) -> bool:
+        """Whether `trust` was said of this caller."""
+        return bool(await self._link.command("EXISTS", self.trust_key(account, chain_id, caller)))
+
+
+def _tag(account: Address, chain_id: ChainId) -> str:
+    return f"account:{account.hex()}:{chain_id}"

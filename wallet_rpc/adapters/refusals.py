@@ -1,0 +1,180 @@
+"""What the errors of nodes, bundlers and paymasters mean to our callers.
+
+The rule: a text of the other side is shown only when it is one of the known standard texts, rebuilt from its parts; all
+other text stays behind, since it may name hosts and keys.
+
+Source: ERC-7769 (codes), ERC-4337 EntryPoint v0.7 (AA texts), rundler and alto (precheck texts).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from wallet_rpc.adapters.client import Fault
+from wallet_rpc.errors import (
+    ExecutionReverted,
+    InvalidParams,
+    LimitExceeded,
+    OutOfTimeRange,
+    PaymasterRefused,
+    Rejected,
+    SignatureInvalid,
+    Unavailable,
+    ValidationReverted,
+    WalletError,
+)
+from wallet_rpc.primitives import Data
+
+ENTRY_POINT_TEXTS = {
+    "AA10": "sender already constructed",
+    "AA13": "initCode failed or OOG",
+    "AA14": "initCode must return sender",
+    "AA15": "initCode must create sender",
+    "AA20": "account not deployed",
+    "AA21": "didn't pay prefund",
+    "AA22": "expired or not due",
+    "AA23": "reverted",
+    "AA24": "signature error",
+    "AA25": "invalid account nonce",
+    "AA26": "over verificationGasLimit",
+    "AA30": "paymaster not deployed",
+    "AA31": "paymaster deposit too low",
+    "AA32": "paymaster expired or not due",
+    "AA33": "reverted",
+    "AA34": "signature error",
+    "AA36": "over paymasterVerificationGasLimit",
+    "AA41": "too little verificationGas",
+    "AA50": "postOp reverted",
+    "AA51": "prefund below actualGasCost",
+    "AA93": "invalid paymasterAndData",
+    "AA94": "gas values overflow",
+    "AA95": "out of gas",
+    "AA96": "invalid aggregator",
+}
+"""What the entry point says when it refuses an operation. Source: EntryPoint v0.7."""
+
+_BY_ENTRY_POINT: dict[str, type[ValidationReverted]] = {
+    "AA22": OutOfTimeRange,
+    "AA24": SignatureInvalid,
+    "AA32": OutOfTimeRange,
+    "AA34": SignatureInvalid,
+}
+_BY_CODE: dict[int, tuple[type[WalletError], str, str | None]] = {
+    -32500: (ValidationReverted, "validation reverted", None),
+    -32501: (PaymasterRefused, "the paymaster refused the user operation", None),
+    -32502: (ValidationReverted, "validation uses an opcode or storage it may not use", "forbidden_opcode"),
+    -32503: (OutOfTimeRange, "the user operation is expired or not due", None),
+    -32504: (LimitExceeded, "the bundler throttles this account, factory or paymaster", "throttled"),
+    -32505: (ValidationReverted, "the stake or unstake delay of an entity is too low", "stake_too_low"),
+    -32506: (InvalidParams, "the bundler does not support the signature aggregator", "unsupported_aggregator"),
+    -32507: (SignatureInvalid, "invalid account signature", None),
+    -32508: (PaymasterRefused, "the paymaster's deposit is too low", "paymaster_deposit_too_low"),
+    -32521: (ExecutionReverted, "execution reverted", None),
+    -32602: (InvalidParams, "the bundler does not accept the user operation as it stands", "bundler_refused"),
+}
+_SIMULATED = frozenset({-32500, -32501, -32503, -32507, -32000, -32603})
+"""Codes whose text may carry the entry point's own, which says more."""
+
+_REVERT = re.compile(
+    r"execution reverted|vm execution error|vm exception while processing transaction: revert|(error: )?revert"
+    r"|out of gas|gas required exceeds|invalid opcode|invalid jump|stack (under|over)flow|bad instruction",
+    re.IGNORECASE,
+)
+_NUMBER = r"(0x[0-9a-fA-F]{1,64}|[0-9]{1,78})"
+_GAS = r"(maxFeePerGas|maxPriorityFeePerGas|preVerificationGas|callGasLimit|verificationGasLimit|total gas limit)"
+_PRECHECKS = {
+    re.compile(pattern): reason
+    for pattern, reason in {
+        rf"(precheck failed: )?sender balance and deposit together is {_NUMBER} but must be at least {_NUMBER}"
+        r" to pay for this operation": "insufficient_funds",
+        rf"(precheck failed: )?{_GAS} (is |was )?{_NUMBER},? (but )?must be at least {_NUMBER}": "too_low",
+        rf"(precheck failed: )?{_GAS} (is |was )?{_NUMBER},? (but )?must be at most {_NUMBER}": "too_high",
+        r"EIP-7702 authorization signature is invalid": "authorization_invalid",
+        rf"EIP-7702 nonce mismatch\. Expected: {_NUMBER}, Actual: {_NUMBER}": "authorization_nonce",
+        r"EIP-7702 auth sender has too many pending transactions: "
+        rf"{_NUMBER}\. Max allowed: {_NUMBER}": "authorization_pending",
+    }.items()
+}
+"""The texts of a bundler's prechecks, and our stable word for each."""
+
+
+def is_revert(fault: Fault) -> bool:
+    """Whether a node's error says that the called contract failed (geth's code 3, or the texts of other nodes)."""
+    return fault.code == 3 or _REVERT.match(fault.message) is not None
+
+
+def revert_data(fault: Fault) -> str:
+    """The revert data of a fault in hex, as facts travel; `0x` when there is none."""
+    return _hex_in(fault.data) or "0x"
+
+
+def of_bundler(fault: Fault) -> WalletError:
+    """The error of a bundler that refuses to estimate or take a user operation."""
+    special = _replacement(fault) or _precheck(fault) or _of_entry_point(fault)
+    if special is not None:
+        return special
+    if fault.code in _BY_CODE:
+        kind, text, reason = _BY_CODE[fault.code]
+        facts = {"revert": _hex_in(fault.data)} if issubclass(kind, ExecutionReverted | ValidationReverted) else {}
+        return kind(text, reason=reason, **facts)
+    if fault.code in {-32000, -32603} and is_revert(fault):
+        return ExecutionReverted("execution reverted", revert=_hex_in(fault.data))
+    return Unavailable("the bundler refused to answer", part="bundler", upstreamCode=fault.code)
+
+
+def of_paymaster(fault: Fault) -> WalletError:
+    """The error of a paymaster service (ERC-7677 names no codes, so all but the general ones are a refusal)."""
+    match fault.code:
+        case -32602:
+            return InvalidParams(
+                "the paymaster does not accept the user operation or its context", reason="sponsorship"
+            )
+        case -32700 | -32601 | -32603 | -32005:
+            return Unavailable("the paymaster refused to answer", part="paymaster", upstreamCode=fault.code)
+        case _:
+            return PaymasterRefused("the paymaster refused to sponsor the user operation", upstreamCode=fault.code)
+
+
+def _replacement(fault: Fault) -> WalletError | None:
+    text = fault.message.lower()
+    if "already known" in text:
+        return Rejected("the bundler knows this user operation already", reason="already_known")
+    if "underpriced" in text or "replacement fee too low" in text:
+        return InvalidParams("replacement underpriced", reason="replacement_underpriced")
+    return None
+
+
+def _precheck(fault: Fault) -> WalletError | None:
+    for pattern, reason in _PRECHECKS.items():
+        found = pattern.search(fault.message)
+        if found is not None:
+            return Rejected(found.group(0), reason=reason)
+    return None
+
+
+def _of_entry_point(fault: Fault) -> WalletError | None:
+    found = re.search(r"\bAA[1-9][0-9]\b", fault.message)
+    if fault.code not in _SIMULATED or found is None or found.group(0) not in ENTRY_POINT_TEXTS:
+        return None
+    number = found.group(0)
+    kind = _BY_ENTRY_POINT.get(number, PaymasterRefused if number.startswith("AA3") else ValidationReverted)
+    text = f"validation reverted: [reason]: {number} {ENTRY_POINT_TEXTS[number]}"
+    if number == "AA24":
+        text = "invalid account signature"
+    return kind(text, entryPoint=number, revert=_hex_in(fault.data))
+
+
+def _hex_in(data: Any) -> str | None:
+    """The first hex bytes in the places where servers put revert data."""
+    match data:
+        case str():
+            text = data.removeprefix("Reverted ")
+            try:
+                return Data.parse(text).hex0x()
+            except ValueError:
+                return None
+        case {"revert": inner} | {"revertData": inner} | {"data": inner} | {"result": inner} | {"reason": inner}:
+            return _hex_in(inner)
+        case _:
+            return None

@@ -1,0 +1,244 @@
+"""The world as operations see it: chains, bundlers, paymasters, memory, time and chance.
+
+Each port is a few methods. Every call behind them has a deadline; a part that does not answer raises `Unavailable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from wallet_rpc.domain.records import Account, CallRecord, Session
+from wallet_rpc.domain.user_operation import UserOperation
+from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fees:
+    """What the next block asks, in wei for one unit of gas."""
+
+    base_fee_per_gas: int
+    max_priority_fee_per_gas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GasEstimate:
+    """Gas limits that let a user operation land (ERC-7769); paymaster limits are None where there is no paymaster."""
+
+    pre_verification_gas: int
+    verification_gas_limit: int
+    call_gas_limit: int
+    paymaster_verification_gas_limit: int | None = None
+    paymaster_post_op_gas_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """One log entry of a receipt."""
+
+    address: Address
+    topics: tuple[Hash32, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationReceipt:
+    """How a user operation ended on chain (ERC-7769 `eth_getUserOperationReceipt`)."""
+
+    success: bool
+    revert_reason: bytes
+    """Raw revert data of the execution; empty when it succeeded or reverted with none."""
+    logs: tuple[Log, ...]
+    """The operation's own logs only."""
+    transaction_hash: Hash32
+    block_hash: Hash32
+    block_number: int
+    gas_used: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingOperation:
+    """A user operation that the bundler knows (ERC-7769 `eth_getUserOperationByHash`)."""
+
+    operation: UserOperation
+    transaction_hash: Hash32 | None
+    block_number: int | None
+
+
+class Chain(Protocol):
+    """A node's reads. Results are of the latest block."""
+
+    async def code(self, address: Address) -> bytes:
+        """The code at `address`; empty where there is none."""
+
+    async def balance(self, address: Address) -> int:
+        """In wei."""
+
+    async def transaction_count(self, address: Address) -> int:
+        """The account's own nonce, as transactions and EIP-7702 authorizations use it."""
+
+    async def call(self, to: Address, data: bytes) -> bytes:
+        """What a contract answers. Raises: ExecutionReverted with the raw revert data as fact `revert`."""
+
+    async def user_operation_nonce(self, account: Address, key: int) -> int:
+        """EntryPoint v0.7 `getNonce(account, key)`: the full 256-bit nonce."""
+
+    async def fees(self) -> Fees:
+        """What to pay now."""
+
+
+class Bundler(Protocol):
+    """Takes user operations to the chain (ERC-7769). Refusals raise the `WalletError` of their code."""
+
+    async def estimate(
+        self, operation: UserOperation, overrides: Mapping[Address, Mapping[str, Any]] | None = None
+    ) -> GasEstimate:
+        """Gas limits for `operation`, whose signature may be a dummy of the right shape."""
+
+    async def send(self, operation: UserOperation) -> Hash32:
+        """Hand over; the answer is the user operation hash. Never repeated by the adapter."""
+
+    async def receipt(self, operation_hash: Hash32) -> OperationReceipt | None:
+        """None until the operation is in a block."""
+
+    async def lookup(self, operation_hash: Hash32) -> PendingOperation | None:
+        """None when the bundler does not know the operation (any more)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sponsorship:
+    """A paymaster's part of an operation (ERC-7677); limits are None where the estimate should give them."""
+
+    paymaster: Address
+    data: bytes
+    verification_gas_limit: int | None = None
+    post_op_gas_limit: int | None = None
+    is_final: bool = False
+    """True: a stub that needs no second call."""
+
+
+class Paymaster(Protocol):
+    """Pays for operations (ERC-7677)."""
+
+    async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
+        """A sponsorship of the right size for estimation."""
+
+    async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
+        """The real one, over the operation's final gas limits. Raises: PaymasterRefused, InvalidParams."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainPorts:
+    """All that is behind one chain id."""
+
+    chain_id: ChainId
+    chain: Chain
+    bundler: Bundler
+    paymaster: Paymaster | None
+
+
+class Accounts(Protocol):
+    """Which smart accounts a signer asked for."""
+
+    async def of(self, signer: Address) -> tuple[Account, ...]:
+        """The signer's accounts, oldest first."""
+
+    async def add(self, account: Account, *, after: int) -> bool:
+        """Add as the signer's next account; False (and nothing written) unless the signer has `after` accounts now."""
+
+    async def at(self, address: Address) -> Account | None:
+        """The account of an address."""
+
+
+class Sessions(Protocol):
+    """Grants and the entity ids they occupy."""
+
+    async def reserve_entity(
+        self, account: Address, chain_id: ChainId, *, at_least: EntityId, trusted: bool
+    ) -> EntityId:
+        """An entity id never given before on this account and chain, `at_least` or above; atomic.
+
+        Ids below 2**30 are open to everyone; from there on only a `trusted` caller gets one, so that strangers cannot
+        use them up. Raises: LimitExceeded when the caller's part of the id space is used up.
+        """
+
+    async def put(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
+        """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept)."""
+
+    async def get(self, account: Address, chain_id: ChainId, session_id: SessionId) -> Session | None:
+        """The session, when it is one of this account on this chain."""
+
+    async def trust(self, account: Address, chain_id: ChainId, caller: str, *, forget_at: UnixSeconds) -> None:
+        """Remember that `caller` showed a valid signature of the account's owner."""
+
+    async def trusts(self, account: Address, chain_id: ChainId, caller: str) -> bool:
+        """Whether `trust` was said of this caller."""
+
+
+class Calls(Protocol):
+    """What was sent, so that nothing is sent twice."""
+
+    async def claim(self, call: CallRecord) -> CallRecord | None:
+        """Write the record (state sending) unless one is there that is sending or sent; that one is returned then.
+
+        None: the claim is ours, and we send. A refused record is replaced. Atomic. The newest claim of a nonce is what
+        `of_nonce` returns.
+        """
+
+    async def settle(self, call: CallRecord) -> None:
+        """Replace our own claim by its outcome."""
+
+    async def get(self, chain_id: ChainId, operation_hash: Hash32) -> CallRecord | None:
+        """The record of an operation."""
+
+    async def of_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> CallRecord | None:
+        """The newest record of that nonce that was not refused."""
+
+
+class Store(Protocol):
+    """The server's memory. Every write that must be atomic is."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """Which accounts there are."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Which sessions there are."""
+
+    @property
+    def calls(self) -> Calls:
+        """What was sent."""
+
+    async def ping(self) -> None:
+        """Raises: Unavailable when the store does not answer."""
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> UnixSeconds:
+        """Seconds since 1970-01-01 UTC."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others work for so long."""
+
+
+class Entropy(Protocol):
+    """Chance that nobody can guess."""
+
+    def token(self, size: int) -> bytes:
+        """`size` random bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything an operation may touch."""
+
+    chains: Mapping[ChainId, ChainPorts]
+    store: Store
+    clock: Clock
+    entropy: Entropy
+    caller: Callable[[], str]
+    """Who asks, as far as the door knows: a stable name of the client, never shown to others."""
