@@ -8,6 +8,7 @@
     ├── InvalidParams              -32602
     ├── Rejected                   -32000  a precheck the caller can mend
     │   ├── StaleNonce             -32000  prepare again
+    │   ├── AccountDeployed        -32000  prepare again
     │   ├── InstallPending         -32000  wait, then prepare again
     │   └── SessionNotInstalled    -32000  prepare again
     ├── LimitExceeded              -32005
@@ -21,6 +22,7 @@
     ├── UnknownBundle               5730
     ├── BundleTooLarge              5740
     ├── Unavailable                -32603  a part behind us does not answer; worth a retry
+    │   └── OutcomeUnknown         -32603  a write that may have happened
     └── InternalError              -32603  a bug of ours, with its incident number
 
 The rule: a message says what was given, what was expected and where; `reason` is a stable word for programs.
@@ -103,6 +105,13 @@ class StaleNonce(Rejected):
     """Another operation used the nonce first; preparing again gives a fresh one."""
 
     default_reason = "stale_nonce"
+    retryable = True
+
+
+class AccountDeployed(Rejected):
+    """The operation would deploy the account, which another one has done meanwhile; preparing again works."""
+
+    default_reason = "account_deployed"
     retryable = True
 
 
@@ -199,6 +208,12 @@ class Unavailable(WalletError):
     status = 503
     default_reason = "unavailable"
     retryable = True
+
+
+class OutcomeUnknown(Unavailable):
+    """A write whose answer did not come: it may have happened. Asking about it, or sending it again, is safe."""
+
+    default_reason = "outcome_unknown"
 
 
 class InternalError(WalletError):

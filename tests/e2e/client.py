@@ -1,0 +1,179 @@
+"""A plain client of the wallet: JSON-RPC over HTTP, keys of its own, and nothing of the server's code."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+from eth_abi.abi import encode
+from eth_account import Account
+from eth_account.messages import encode_defunct, encode_typed_data
+from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
+
+from tests.e2e import schema
+
+POLICY = "11111111-2222-4333-8444-555555555555"
+TOKEN = "0x7e57000000000000000000000000000000000001"
+ENTRY_POINT = "0x0000000071727De22E5E9d8BAf0edAc6f37da032"
+FRIEND = "0x00000000000000000000000000000000f00DcAfE"
+HOUR = 3600
+
+
+class RpcError(Exception):
+    """The server answered an error."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error["message"])
+        self.code: int = error["code"]
+        self.message: str = error["message"]
+        self.data: dict[str, Any] = error.get("data", {})
+
+    @property
+    def reason(self) -> str | None:
+        return self.data.get("reason")
+
+
+def new_key() -> LocalAccount:
+    made: LocalAccount = Account.from_key(secrets.token_bytes(32))
+    return made
+
+
+def call_data(signature: str, *values: Any) -> str:
+    """`name(types)` applied to values."""
+    types = [kind for kind in signature[signature.index("(") + 1 : -1].split(",") if kind]
+    return "0x" + (keccak(text=signature)[:4] + encode(types, values)).hex()
+
+
+def transfer(amount: int, *, to: str = FRIEND) -> dict[str, str]:
+    return {"to": TOKEN, "data": call_data("transfer(address,uint256)", to, amount)}
+
+
+@dataclass
+class Client:
+    """One server."""
+
+    url: str
+    http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=30))
+
+    def post(self, body: Any) -> Any:
+        return self.http.post(self.url, json=body).json()
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        answer = self.post({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
+        if "error" in answer:
+            raise RpcError(answer["error"])
+        schema.check(method, answer["result"])
+        return answer["result"]
+
+    def balance(self, address: str) -> int:
+        return int(self.rpc("eth_getBalance", address, "latest"), 16)
+
+    def token_balance(self, holder: str) -> int:
+        return int(self.rpc("eth_call", {"to": TOKEN, "data": call_data("balanceOf(address)", holder)}, "latest"), 16)
+
+    def mint(self, holder: str, amount: int) -> None:
+        minter = self.rpc("eth_accounts")[0]
+        call = {"from": minter, "to": TOKEN, "data": call_data("mint(address,uint256)", holder, amount)}
+        self.rpc("eth_sendTransaction", call)
+
+    def nonce(self, account: str, key: int) -> int:
+        """EntryPoint.getNonce."""
+        call = {"to": ENTRY_POINT, "data": call_data("getNonce(address,uint192)", account, key)}
+        return int(self.rpc("eth_call", call, "latest"), 16)
+
+
+@dataclass
+class Grant:
+    """A session with its key and the owner's signature."""
+
+    session_id: str
+    signature: str
+    key: LocalAccount
+    created: dict[str, Any]
+
+    @property
+    def permissions(self) -> dict[str, str]:
+        return {"sessionId": self.session_id, "signature": self.signature}
+
+    @property
+    def context(self) -> dict[str, str]:
+        return {"context": "0x00" + self.session_id[2:] + self.signature[2:]}
+
+
+@dataclass
+class Wallet:
+    """An owner and their account."""
+
+    client: Client
+    owner: LocalAccount = field(default_factory=new_key)
+    chain_id: str = "0x7a69"
+
+    def __post_init__(self) -> None:
+        self.account: str = self.client.rpc("wallet_requestAccount", {"signerAddress": self.owner.address})[
+            "accountAddress"
+        ]
+
+    def fund(self, *, wei: int = 10**18, tokens: int = 1000) -> Wallet:
+        self.client.rpc("anvil_setBalance", self.account, hex(wei))
+        if tokens:
+            self.client.mint(self.account, tokens)
+        return self
+
+    def create_session(self, *permissions: dict[str, Any], **more: Any) -> tuple[dict[str, Any], LocalAccount]:
+        key = more.pop("key", None) or new_key()
+        request = {
+            "account": self.account,
+            "chainId": self.chain_id,
+            "expirySec": int(time.time()) + HOUR,
+            "key": {"type": "secp256k1", "publicKey": key.address},
+            "permissions": list(permissions),
+            **more,
+        }
+        return self.client.rpc("wallet_createSession", request), key
+
+    def grant(self, *permissions: dict[str, Any], **more: Any) -> Grant:
+        """Create a session; the owner signs its typed data, as a wallet would."""
+        created, key = self.create_session(*permissions, **more)
+        typed = created["signatureRequest"]["data"]
+        message = {**typed["message"], "nonce": int(typed["message"]["nonce"], 16)}
+        signed = self.owner.sign_message(encode_typed_data(full_message={**typed, "message": message}))
+        return Grant(created["sessionId"], "0x" + signed.signature.hex(), key, created)
+
+    def prepare(self, *calls: dict[str, Any], sponsored: bool = True, **capabilities: Any) -> dict[str, Any]:
+        if sponsored:
+            capabilities.setdefault("paymasterService", {"policyId": POLICY})
+        request = {"from": self.account, "chainId": self.chain_id, "calls": list(calls), "capabilities": capabilities}
+        prepared: dict[str, Any] = self.client.rpc("wallet_prepareCalls", request)
+        return prepared
+
+    def signed(self, prepared: dict[str, Any], by: LocalAccount, permissions: dict[str, str] | None) -> dict[str, Any]:
+        """What to send: the prepared call and the signature of its raw message."""
+        raw = bytes.fromhex(prepared["signatureRequest"]["data"]["raw"][2:])
+        signature = by.sign_message(encode_defunct(raw)).signature.hex()
+        request = {
+            "type": prepared["type"],
+            "data": prepared["data"],
+            "chainId": prepared["chainId"],
+            "signature": {"type": "secp256k1", "data": "0x" + signature},
+        }
+        return request if permissions is None else {**request, "capabilities": {"permissions": permissions}}
+
+    def send(self, prepared: dict[str, Any], by: LocalAccount, permissions: dict[str, str] | None = None) -> str:
+        sent: dict[str, Any] = self.client.rpc("wallet_sendPreparedCalls", self.signed(prepared, by, permissions))
+        return str(sent["id"])
+
+    def status(self, call_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.rpc("wallet_getCallsStatus", call_id)
+        return found
+
+    def act(self, grant: Grant | None, *calls: dict[str, Any], **capabilities: Any) -> dict[str, Any]:
+        """Prepare, sign, send and look: by the session key, or (None) by the owner."""
+        permissions = None if grant is None else grant.permissions
+        if permissions is not None:
+            capabilities["permissions"] = permissions
+        prepared = self.prepare(*calls, **capabilities)
+        return self.status(self.send(prepared, self.owner if grant is None else grant.key, permissions))

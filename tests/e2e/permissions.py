@@ -1,0 +1,90 @@
+"""Each of the eight permissions as a client grants it, with calls that it allows and calls that it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.e2e.client import FRIEND, TOKEN, call_data, transfer
+
+Call = dict[str, Any]
+STRANGER = "0x000000000000000000000000000000000000bEEF"
+MINT = call_data("mint(address,uint256)", FRIEND, 1)
+PLAIN = {"type": "functions-on-all-contracts", "data": {"functions": ["0x00000000"]}}
+"""Plain transfers to anyone; the amount is another permission's matter."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A grant, what it allows, what it denies, and the permission and error that denies it."""
+
+    granted: tuple[dict[str, Any], ...]
+    allowed: Callable[[str], Call]
+    denied: Callable[[str], Call]
+    by: str | None
+    error: str
+
+
+def always(call: Call) -> Callable[[str], Call]:
+    return lambda _account: call
+
+
+CASES = {
+    "native-token-transfer": Case(
+        granted=({"type": "native-token-transfer", "data": {"allowance": "0x64"}}, PLAIN),
+        allowed=always({"to": FRIEND, "value": "0x64"}),
+        denied=always({"to": FRIEND, "value": "0x1"}),
+        by="native-token-transfer",
+        error="ExceededNativeTokenLimit",
+    ),
+    "erc20-token-transfer": Case(
+        granted=({"type": "erc20-token-transfer", "data": {"address": TOKEN, "allowance": "0x64"}},),
+        allowed=always(transfer(100)),
+        denied=always(transfer(1)),
+        by="erc20-token-transfer",
+        error="ExceededTokenLimit",
+    ),
+    "gas-limit": Case(
+        granted=({"type": "gas-limit", "data": {"limit": hex(3 * 10**15)}}, PLAIN),
+        allowed=always({"to": FRIEND}),
+        denied=always({"to": FRIEND}),
+        by="gas-limit",
+        error="ExceededNativeTokenLimit",
+    ),
+    "contract-access": Case(
+        granted=({"type": "contract-access", "data": {"address": TOKEN}},),
+        allowed=always({"to": TOKEN, "data": MINT}),
+        denied=always({"to": STRANGER, "data": MINT}),
+        by="contract-access",
+        error="AddressNotAllowed",
+    ),
+    "account-functions": Case(
+        granted=({"type": "account-functions", "data": {"functions": ["0x9cfd7cff"]}},),
+        allowed=lambda account: {"to": account, "data": "0x9cfd7cff"},
+        denied=lambda account: {"to": account, "data": "0xb0d691fe"},
+        by="account-functions",
+        error="ValidationFunctionMissing",
+    ),
+    "functions-on-all-contracts": Case(
+        granted=({"type": "functions-on-all-contracts", "data": {"functions": ["0xa9059cbb"]}},),
+        allowed=always(transfer(5)),
+        denied=always({"to": TOKEN, "data": MINT}),
+        by="functions-on-all-contracts",
+        error="AddressNotAllowed",
+    ),
+    "functions-on-contract": Case(
+        granted=({"type": "functions-on-contract", "data": {"address": TOKEN, "functions": ["0xa9059cbb"]}},),
+        allowed=always(transfer(5)),
+        denied=always({"to": TOKEN, "data": MINT}),
+        by="functions-on-contract",
+        error="SelectorNotAllowed",
+    ),
+    "root": Case(
+        granted=({"type": "root"},),
+        allowed=always({"to": FRIEND, "value": "0x1"}),
+        denied=lambda account: {"to": account, "data": "0xb0d691fe"},
+        by=None,
+        error="ValidationFunctionMissing",
+    ),
+}

@@ -1,0 +1,49 @@
+"""The hosted service's own schema of each answer, where it is at hand: every answer of the tests is held to it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+SCHEMA = Path(__file__).parents[3] / "shared" / "reference" / "wallet-api-data" / "wallet-api.schema.json"
+
+
+def _closed(node: Any, *, inside_all_of: bool = False) -> Any:
+    """The schema with unknown keys forbidden, but in parts of an `allOf`, which do not know each other."""
+    if isinstance(node, list):
+        return [_closed(item, inside_all_of=inside_all_of) for item in node]
+    if not isinstance(node, dict):
+        return node
+    made = {key: _closed(value, inside_all_of=inside_all_of or key == "allOf") for key, value in node.items()}
+    if "properties" in node and not inside_all_of:
+        made.setdefault("additionalProperties", False)
+    return made
+
+
+@cache
+def _validators() -> dict[str, Draft202012Validator]:
+    if not SCHEMA.is_file():
+        return {}
+    methods = json.loads(SCHEMA.read_text())
+    return {name: Draft202012Validator(_closed(method["result"])) for name, method in methods.items()}
+
+
+def is_known(method: str) -> bool:
+    return method in _validators()
+
+
+def check(method: str, result: Any) -> None:
+    """Raises jsonschema's ValidationError when the answer is not one of the hosted service's; null is never one."""
+    if is_known(method):
+        _validators()[method].validate(result)
+        assert not _has_null(result)
+
+
+def _has_null(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_null(item) for item in value.values())
+    return value is None or (isinstance(value, list) and any(_has_null(item) for item in value))

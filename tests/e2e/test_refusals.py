@@ -1,0 +1,204 @@
+"""What is refused, with which code and reason; and that a refused call sends nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import FRIEND, Client, RpcError, Wallet, new_key, transfer
+
+ROOT = {"type": "root"}
+
+
+@contextmanager
+def refused(wallet: Wallet, code: int, reason: str, *, keys: tuple[int, ...] = (0x1, 0x101, 0x103)) -> Iterator[None]:
+    """The block is refused with this code and reason, and no nonce of the account moves."""
+    before = [wallet.client.nonce(wallet.account, key) for key in keys]
+    with pytest.raises(RpcError) as error:
+        yield
+    assert (error.value.code, error.value.reason) == (code, reason), error.value.message
+    assert [wallet.client.nonce(wallet.account, key) for key in keys] == before
+
+
+def test_a_grant_signed_by_another_key_is_refused(wallet: Wallet) -> None:
+    stranger = Wallet(wallet.client)
+    forged = replace_owner(wallet, stranger).grant(ROOT)
+    with refused(wallet, -32507, "session_signature_invalid"):
+        wallet.prepare({"to": FRIEND}, permissions=forged.permissions)
+
+
+def replace_owner(wallet: Wallet, other: Wallet) -> Wallet:
+    """A wallet that asks for `wallet`'s account but signs with the other's key."""
+    made = Wallet(wallet.client, owner=other.owner)
+    made.account = wallet.account
+    return made
+
+
+def test_an_operation_signed_by_another_key_is_refused(wallet: Wallet) -> None:
+    grant = wallet.grant(ROOT)
+    prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
+    with refused(wallet, -32507, "signature_invalid"):
+        wallet.send(prepared, wallet.owner, grant.permissions)
+    with refused(wallet, -32507, "signature_invalid"):
+        wallet.send(wallet.prepare({"to": FRIEND}), grant.key)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("callData", "0x34fcd5be"),
+        ("callGasLimit", "0x5000000"),
+        ("maxFeePerGas", "0x1"),
+        ("preVerificationGas", "0x0"),
+        ("paymasterData", "0x"),
+    ],
+)
+def test_an_operation_altered_after_signing_is_refused(wallet: Wallet, name: str, value: str) -> None:
+    grant = wallet.grant(ROOT)
+    prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
+    request = wallet.signed(prepared, grant.key, grant.permissions)
+    request["data"] = {**request["data"], name: value}
+    with refused(wallet, -32507, "signature_invalid"):
+        wallet.client.rpc("wallet_sendPreparedCalls", request)
+
+
+def test_another_accounts_session_is_not_found(wallet: Wallet) -> None:
+    other = Wallet(wallet.client)
+    foreign = other.grant(ROOT)
+    with refused(wallet, -32602, "session_not_found"):
+        wallet.prepare({"to": FRIEND}, permissions=foreign.permissions)
+    grant = wallet.grant(ROOT)
+    prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
+    with refused(wallet, -32602, "session_not_found"):
+        wallet.send(prepared, grant.key, foreign.permissions)
+
+
+def test_a_session_of_another_chain_is_not_found(wallet: Wallet) -> None:
+    elsewhere = Wallet(wallet.client, owner=wallet.owner, chain_id="0x66eee")
+    grant = elsewhere.grant(ROOT)
+    with refused(wallet, -32602, "session_not_found"):
+        wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
+
+
+def test_an_unknown_session_is_not_found(wallet: Wallet) -> None:
+    permissions = {"sessionId": "0x" + "ab" * 16, "signature": "0x" + "01" * 65}
+    with refused(wallet, -32602, "session_not_found"):
+        wallet.prepare({"to": FRIEND}, permissions=permissions)
+
+
+def test_an_expired_session_is_refused(wallet: Wallet) -> None:
+    soon = wallet.grant(ROOT, expirySec=int(time.time()) + 2)
+    prepared = wallet.prepare({"to": FRIEND}, permissions=soon.permissions)
+    time.sleep(3.1)
+    with refused(wallet, -32602, "session_expired"):
+        wallet.prepare({"to": FRIEND}, permissions=soon.permissions)
+    with refused(wallet, -32602, "session_expired"):
+        wallet.send(prepared, soon.key, soon.permissions)
+
+
+def test_the_chain_refuses_an_expired_session_whatever_the_server_thinks(wallet: Wallet) -> None:
+    grant = wallet.grant(ROOT)
+    wallet.act(grant)
+    snapshot = wallet.client.rpc("evm_snapshot")
+    wallet.client.rpc("evm_increaseTime", 7200)
+    wallet.client.rpc("evm_mine")
+    try:
+        with refused(wallet, -32503, "out_of_time_range"):
+            wallet.act(grant, {"to": FRIEND}, sponsored=False)
+    finally:
+        wallet.client.rpc("evm_revert", snapshot)
+
+
+def test_a_session_call_sent_without_its_permissions_is_refused(wallet: Wallet) -> None:
+    grant = wallet.grant(ROOT)
+    prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
+    with refused(wallet, -32602, "nonce_mismatch"):
+        wallet.send(prepared, grant.key)
+
+
+def test_another_session_of_the_same_account_cannot_send_it(wallet: Wallet) -> None:
+    first, second = wallet.grant(ROOT), wallet.grant(ROOT)
+    prepared = wallet.prepare({"to": FRIEND}, permissions=first.permissions)
+    with refused(wallet, -32602, "nonce_mismatch"):
+        wallet.send(prepared, second.key, second.permissions)
+
+
+def test_an_uninstalled_session_is_refused(wallet: Wallet) -> None:
+    grant = wallet.grant(ROOT)
+    wallet.act(grant)
+    entity = bytes.fromhex("00000000000099DE0BF6fA90dEB851E2A2df7d83") + (1).to_bytes(4, "big")
+    arguments = entity.ljust(32, b"\0") + (96).to_bytes(32, "big") + (128).to_bytes(32, "big") + bytes(64)
+    wallet.act(None, {"to": wallet.account, "data": "0xb6b1ccfe" + arguments.hex()})
+    with refused(wallet, -32602, "session_not_on_chain"):
+        wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
+
+
+def test_a_burned_grant_is_refused(wallet: Wallet) -> None:
+    grant = wallet.grant(ROOT)
+    burn = "0x0bd28e3b" + (0x103).to_bytes(32, "big").hex()
+    wallet.act(None, {"to": "0x0000000071727De22E5E9d8BAf0edAc6f37da032", "data": burn})
+    with refused(wallet, -32602, "session_not_on_chain"):
+        wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
+
+
+def test_the_owner_cannot_pay_without_money(client: Client) -> None:
+    poor = Wallet(client)
+    prepared = poor.prepare({"to": FRIEND}, sponsored=False)
+    with refused(poor, -32000, "insufficient_funds"):
+        poor.send(prepared, poor.owner)
+    poor.fund(tokens=0)
+    assert poor.status(poor.send(prepared, poor.owner))["status"] == 200
+
+
+def test_a_call_that_reverts_is_refused_before_it_costs(wallet: Wallet) -> None:
+    with refused(wallet, -32521, "execution_reverted"):
+        wallet.prepare(transfer(10**6))
+
+
+def test_an_account_nobody_asked_for_is_unknown(client: Client) -> None:
+    wallet = Wallet(client)
+    wallet.account = new_key().address
+    with refused(wallet, -32602, "unknown_account"):
+        wallet.prepare({"to": FRIEND})
+
+
+def test_an_unknown_policy_is_refused_by_name(wallet: Wallet) -> None:
+    with pytest.raises(RpcError, match="policyId"):
+        wallet.prepare({"to": FRIEND}, paymasterService={"policyId": "not-a-uuid"})
+
+
+@pytest.mark.parametrize(
+    ("capability", "value"),
+    [
+        ("eip7702Auth", True),
+        ("paymasterService", {"policyId": "11111111-2222-4333-8444-555555555555", "erc20": {"tokenAddress": FRIEND}}),
+    ],
+)
+def test_a_capability_we_lack_is_refused_by_name(wallet: Wallet, capability: str, value: Any) -> None:
+    with refused(wallet, 5700, "unsupported_capability"):
+        wallet.prepare({"to": FRIEND}, **{capability: value})
+
+
+def test_a_chain_we_do_not_have_is_refused(wallet: Wallet) -> None:
+    wallet.chain_id = "0x2105"
+    with refused(wallet, 5710, "unsupported_chain"):
+        wallet.prepare({"to": FRIEND})
+
+
+@pytest.mark.parametrize(
+    "call_id", ["0x", "0x1234", "0x" + "00" * 64, "0x" + (31337).to_bytes(32, "big").hex() + "ab" * 32]
+)
+def test_an_unknown_call_id_is_5730(wallet: Wallet, call_id: str) -> None:
+    with refused(wallet, 5730, "unknown_call_id"):
+        wallet.status(call_id)
+
+
+def test_a_local_context_is_believed_in_nothing(wallet: Wallet) -> None:
+    for context in ("0x", "0x01", "0x0100", "0x02", "0x03" + "00" * 20, "0x02010000000"[:-1], "0x00" + "11" * 16):
+        with pytest.raises(RpcError) as error:
+            wallet.prepare({"to": FRIEND}, permissions={"context": context})
+        assert error.value.code == -32602, (context, error.value.message)

@@ -1,0 +1,201 @@
+"""The examples of the source documents: the same shapes, and the same bytes where they are not placeholders."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from eth_account.messages import encode_typed_data
+
+from tests.e2e import schema
+from tests.e2e.client import POLICY, Client, Wallet, new_key
+from tests.e2e.server import running
+from wallet_rpc.adapters.system import SystemClock
+from wallet_rpc.dev import DevOptions
+from wallet_rpc.primitives import UnixSeconds
+
+SEED_CALL = (
+    "0x1bbf564c00000000000099DE0BF6fA90dEB851E2A2df7d83000000010500000000000000000000000000000000000000000000000000"
+    "000000000000000000000000008000000000000000000000000000000000000000000000000000000000000000a0000000000000000000"
+    "00000000000000000000000000000000000000000001000000000000000000000000000000000000000000000000000000000000000000"
+    "00000000000000000000000000000000000000000000000000000000000000400000000000000000000000000000000000000000000000"
+    "000000000000000001000000000000000000000000647bbf38cd0e116d1672405ae17a775572a84e030000000000000000000000000000"
+    "00000000000000000000000000000000000100000000000000000000000000000000000000000000000000000000000000200000000000"
+    "00000000000000000000000000000000000000000000000000007900000000000082B8e2012be914dFA4f62A0573eA0000000101000000"
+    "00000000000000000000000000000000000000000000000000000000010000000000000000000000000000000000000000000000000000"
+    "0000682fe675000000000000000000000000000000000000000000000000000000000000000000000000000000"
+)
+"""`message.call` of seed 001, letter case included."""
+SEED_DIGEST = "0x3499a8dd76e13102a22ab786edd127a2ab8a68e1bcf6c748382b83ff886d8003"
+"""The EIP-712 digest of seed 001's typed data; the `rawPayload` printed there is a placeholder."""
+SEED_ACCOUNT = "0xafdABa1E09e82F780721963eba39bA9e6d9FE4d2"
+
+
+class SeedDay(SystemClock):
+    """An hour before the session of seed 001 ends."""
+
+    def now(self) -> UnixSeconds:
+        return 1747966053
+
+
+@pytest.fixture(scope="module")
+def seed_client() -> Iterator[Client]:
+    with running(DevOptions(chains=(1,), ephemeral=True), clock=SeedDay()) as url:
+        made = Client(url)
+        yield made
+        made.http.close()
+
+
+def seed_request() -> dict[str, object]:
+    return {
+        "account": SEED_ACCOUNT,
+        "chainId": "0x01",
+        "key": {"publicKey": "0x647bbf38CD0E116d1672405aE17a775572a84e03", "type": "secp256k1"},
+        "permissions": [{"type": "root"}],
+        "expirySec": 1747969653,
+    }
+
+
+def test_seed_001_create_session(seed_client: Client) -> None:
+    answer = seed_client.rpc("wallet_createSession", seed_request())
+    assert re.fullmatch("0x[0-9a-f]{32}", answer.pop("sessionId"))
+    message = answer["signatureRequest"]["data"]["message"]
+    assert message.pop("call").lower() == SEED_CALL.lower()
+    assert answer == {
+        "chainId": "0x1",
+        "signatureRequest": {
+            "type": "eth_signTypedData_v4",
+            "data": {
+                "domain": {"chainId": 1, "verifyingContract": SEED_ACCOUNT},
+                "types": {
+                    "DeferredAction": [
+                        {"name": "nonce", "type": "uint256"},
+                        {"name": "deadline", "type": "uint48"},
+                        {"name": "call", "type": "bytes"},
+                    ]
+                },
+                "primaryType": "DeferredAction",
+                "message": {"nonce": "0x1030000000000000000", "deadline": 1747969653},
+            },
+            "rawPayload": SEED_DIGEST,
+        },
+    }
+
+
+def test_seed_001_the_raw_payload_is_the_digest_of_the_typed_data(client: Client) -> None:
+    wallet = Wallet(client)
+    request = wallet.create_session({"type": "root"})[0]["signatureRequest"]
+    typed = request["data"]
+    typed["message"]["nonce"] = int(typed["message"]["nonce"], 16)
+    signable = encode_typed_data(full_message=typed)
+    signed = wallet.owner.sign_message(signable)
+    assert "0x" + signed.message_hash.hex() == request["rawPayload"]
+
+
+def test_seed_002_session_keys_step_by_step(client: Client) -> None:
+    wallet = Wallet(client)
+    asked = client.rpc("wallet_requestAccount", {"signerAddress": wallet.owner.address})
+    assert set(asked) == {"accountAddress", "id"}
+    assert re.fullmatch("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", asked["id"])
+    grant = wallet.grant({"type": "root"})
+    assert set(grant.created) == {"sessionId", "chainId", "signatureRequest"}
+    assert set(grant.created["signatureRequest"]) == {"type", "data", "rawPayload"}
+    prepared = client.rpc(
+        "wallet_prepareCalls",
+        {
+            "capabilities": {"paymasterService": {"policyId": POLICY}, "permissions": grant.permissions},
+            "calls": [{"to": "0x0000000000000000000000000000000000000000"}],
+            "from": wallet.account,
+            "chainId": wallet.chain_id,
+        },
+    )
+    assert prepared["type"] == "user-operation-v070"
+    assert prepared["chainId"] == wallet.chain_id
+    assert prepared["signatureRequest"]["type"] == "personal_sign"
+    assert set(prepared["signatureRequest"]["data"]) == {"raw"}
+    sent = client.rpc("wallet_sendPreparedCalls", wallet.signed(prepared, grant.key, grant.permissions))
+    assert sent["preparedCallIds"] == [sent["id"]]
+    assert sent["id"] == "0x" + f"{31337:064x}" + prepared["signatureRequest"]["data"]["raw"][2:]
+    assert wallet.status(sent["id"])["status"] == 200
+
+
+@pytest.mark.parametrize(
+    "permission",
+    [
+        {"type": "erc20-token-transfer", "data": {"address": SEED_ACCOUNT, "allowance": "0xde0b6b3a7640000"}},
+        {"type": "contract-access", "data": {"address": SEED_ACCOUNT}},
+        {"type": "account-functions", "data": {"functions": ["0xabcdef01", "0x12345678"]}},
+        {"type": "functions-on-all-contracts", "data": {"functions": ["0xddf252ad"]}},
+        {"type": "functions-on-contract", "data": {"address": SEED_ACCOUNT, "functions": ["0xddf252ad"]}},
+        {"type": "root"},
+    ],
+    ids=lambda permission: permission["type"],
+)
+def test_seed_003_every_permission_that_grants_a_call(client: Client, permission: dict[str, object]) -> None:
+    created, _ = Wallet(client).create_session(permission)
+    assert created["signatureRequest"]["data"]["message"]["call"].startswith("0x1bbf564c")
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"type": "native-token-transfer", "data": {"allowance": "0xde0b6b3a7640000"}},
+        {"type": "gas-limit", "data": {"limit": "0x493e0"}},
+    ],
+    ids=lambda limit: limit["type"],
+)
+def test_seed_003_limits_stand_beside_a_permission_that_grants(client: Client, limit: dict[str, object]) -> None:
+    created, _ = Wallet(client).create_session(limit, {"type": "contract-access", "data": {"address": SEED_ACCOUNT}})
+    assert created["signatureRequest"]["data"]["message"]["deadline"] > time.time()
+
+
+def test_a_session_without_expiry_never_ends(client: Client) -> None:
+    created, _ = Wallet(client).create_session({"type": "root"}, expirySec=0)
+    assert created["signatureRequest"]["data"]["message"]["deadline"] == 0
+
+
+def test_known_accounts_of_a_known_key(client: Client) -> None:
+    """Addresses that the hosted service gives to this signer."""
+    signer = "0x7a3ccbFe9DA9b53228872dd7ef3dc3fDd13Cf8A0"
+    expected = [
+        "0x76E765e80FFAC96ac10Aa8908a8267A3B80d606D",
+        "0xdfdd407b9569D40BEFa503208753E59cAc9713fA",
+        "0xE5B6351C802c95f6C676eD4E3efAF093CD55FFc1",
+    ]
+    found = [
+        client.rpc("wallet_requestAccount", {"signerAddress": signer, "creationHint": {"salt": hex(salt)}})
+        for salt in range(3)
+    ]
+    assert [one["accountAddress"] for one in found] == expected
+    again = client.rpc("wallet_requestAccount", {"signerAddress": signer, "includeCounterfactualInfo": True})
+    assert again["accountAddress"] == expected[0]
+    assert again["counterfactualInfo"] == {
+        "factoryType": "MAv2.0.0-sma-b",
+        "factoryAddress": "0x00000000000017c61b5bEe81050EC8eFc9c6fecd",
+        "factoryData": "0x8b4e464e" + signer[2:].lower().rjust(64, "0") + "0" * 64,
+    }
+    by_address = client.rpc("wallet_requestAccount", {"accountAddress": expected[1]})
+    assert by_address == {"accountAddress": expected[1], "id": found[1]["id"]}
+
+
+def test_an_id_tells_accounts_of_one_signer_apart(client: Client) -> None:
+    signer, tag = new_key().address, "26b375e3-c94a-4e98-b6b7-5a97121aa583"
+    first = client.rpc("wallet_requestAccount", {"signerAddress": signer})
+    second = client.rpc("wallet_requestAccount", {"signerAddress": signer, "id": tag})
+    assert second["id"] == tag
+    assert second["accountAddress"] != first["accountAddress"]
+    assert client.rpc("wallet_requestAccount", {"signerAddress": signer, "id": tag}) == second
+    assert client.rpc("wallet_requestAccount", {"signerAddress": signer}) == first
+    hint = {"creationHint": {"createAdditional": True}}
+    third = client.rpc("wallet_requestAccount", {"signerAddress": signer, **hint})
+    assert third["accountAddress"] not in {first["accountAddress"], second["accountAddress"]}
+
+
+def test_answers_are_held_to_the_hosted_schema() -> None:
+    if not schema.SCHEMA.is_file():
+        pytest.skip(f"the hosted service's schema is not at hand ({schema.SCHEMA.name})")
+    assert schema.is_known("wallet_createSession")
+    with pytest.raises(Exception, match="sessionId"):
+        schema.check("wallet_createSession", {"chainId": "0x1"})

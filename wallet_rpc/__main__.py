@@ -1,0 +1,134 @@
+"""The command line: `wallet-rpc dev`, `serve`, `demo`, `sign`, `openrpc`, `--version`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from wallet_rpc import __version__, settings
+from wallet_rpc.primitives import Data, Hash32, quantity
+
+
+def _chain_id(text: str) -> int:
+    try:
+        return quantity(int(text, 0), 32)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a chain id such as 31337 or 0x7a69, got {text!r}") from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wallet-rpc", description="The open, self-hosted Wallet API: smart accounts and session keys."
+    )
+    parser.add_argument("--version", action="version", version=f"wallet-rpc {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    dev = commands.add_parser("dev", help="a server with its own chain, bundler, paymaster and Redis, on this machine")
+    dev.add_argument(
+        "--chain", type=_chain_id, action="append", metavar="ID", help="chain id to embed; may be repeated"
+    )
+    dev.add_argument(
+        "--ephemeral", action="store_true", help="keep nothing: chains and Redis start empty and leave nothing"
+    )
+    dev.add_argument("--fork-url", metavar="URL", help="read accounts that the chain does not have from this node")
+    dev.add_argument("--deployments", type=Path, metavar="FILE", help="take contracts from these deployment records")
+    serve = commands.add_parser("serve", help="a server in front of your nodes, bundlers and Redis")
+    for command in (dev, serve):
+        command.add_argument("--host", help=f"address to listen on ({settings.variable('host')})")
+        command.add_argument("--port", help=f"port to listen on ({settings.variable('port')})")
+    demo = commands.add_parser("demo", help="play the whole story: account, grant, allowed and denied calls")
+    demo.add_argument("--url", help="the server to play against (default: a running one, else a fresh one)")
+    sign = commands.add_parser("sign", help="sign a rawPayload as a wallet would; for trying things out")
+    sign.add_argument("digest", help="the 32 bytes to sign, 0x and 64 hex digits")
+    sign.add_argument("--key", required=True, help="the private key; never use one that guards money here")
+    commands.add_parser("openrpc", help="print openrpc.yaml")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0 when it did what it was asked."""
+    options = _parser().parse_args(arguments)
+    environ = dict(os.environ)
+    for name in ("host", "port"):
+        given = getattr(options, name, None)
+        if given is not None:
+            environ[settings.variable(name)] = given
+    try:
+        return asyncio.run(_run(options, settings.load(environ)))
+    except settings.WrongSetting as wrong:
+        print(f"wallet-rpc: {wrong}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _run(options: argparse.Namespace, chosen: settings.Settings) -> int:
+    """Import what the command needs, and no more: `openrpc` needs no chain, `dev` starts fast."""
+    match options.command:
+        case "openrpc":
+            from wallet_rpc.app import openrpc_yaml
+
+            sys.stdout.write(openrpc_yaml())
+        case "sign":
+            print(_signature(options.digest, options.key))
+        case "demo":
+            from wallet_rpc.demo import play
+
+            return await play(options.url, chosen)
+        case "dev":
+            await _dev(chosen, options)
+        case _:
+            await _serve(chosen)
+    return 0
+
+
+async def _dev(chosen: settings.Settings, options: argparse.Namespace) -> None:
+    from wallet_rpc.dev import DEFAULT_CHAIN, DevOptions, greeting, opened_dev
+    from wallet_rpc.edge import observe
+    from wallet_rpc.listening import bound, serve_until_told, url_of
+
+    observe.configure(json=chosen.log == "json")
+    wanted = DevOptions(
+        chains=tuple(dict.fromkeys(options.chain or [DEFAULT_CHAIN])),
+        ephemeral=options.ephemeral,
+        fork_url=options.fork_url,
+        deployments=options.deployments,
+    )
+    with bound(chosen) as at:
+        opening = opened_dev(chosen, wanted, tell=_say)
+        await serve_until_told(opening, at, tell=lambda: _say(greeting(wanted, url_of(at))))
+
+
+async def _serve(chosen: settings.Settings) -> None:
+    from wallet_rpc.app import opened
+    from wallet_rpc.edge import observe
+    from wallet_rpc.listening import bound, serve_until_told, url_of
+
+    observe.configure(json=chosen.log != "human")
+    with bound(chosen) as at:
+        await serve_until_told(opened(chosen), at, tell=lambda: _say(f"Wallet API:  {url_of(at)}"))
+
+
+def _say(text: str) -> None:
+    """Print at once, also into a pipe; nobody listening there is no reason to stop."""
+    with suppress(OSError):
+        print(text, flush=True)
+
+
+def _signature(digest: str, key: str) -> str:
+    """What a wallet answers to a signature request's `rawPayload`."""
+    from eth_account import Account
+
+    try:
+        signed = Account.unsafe_sign_hash(Hash32.parse(digest), Hash32.parse(key))
+    except (ValueError, TypeError):
+        raise settings.WrongSetting("sign: expected a 32-byte digest and --key with a 32-byte private key") from None
+    return Data(signed.signature).hex0x()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""`wallet-rpc dev`: the server with chains, bundler, paymaster and Redis of its own, on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+from starlette.types import ASGIApp
+
+from wallet_rpc.adapters.redis_binary import RedisNotStarted
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.app import Outside, Part, opened_store, part, wallet_server
+from wallet_rpc.devchain.accounts import banner
+from wallet_rpc.devchain.config import DevChainConfig
+from wallet_rpc.devchain.lasting import LastingChain
+from wallet_rpc.devchain.process import ChainFailed
+from wallet_rpc.edge.http import Answerer
+from wallet_rpc.edge.jsonrpc import Door
+from wallet_rpc.errors import Unavailable
+from wallet_rpc.ports import Clock
+from wallet_rpc.settings import ChainSetting, Settings, WrongSetting, variable
+
+DEFAULT_CHAIN = 31337
+"""The chain id when none is asked for; anvil's and hardhat's."""
+_INSIDE = "http://embedded"
+"""Not a host: requests to it go to the chain's process over a pipe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevOptions:
+    """What `dev` is told beside the settings."""
+
+    chains: tuple[int, ...] = (DEFAULT_CHAIN,)
+    ephemeral: bool = False
+    """Keep nothing."""
+    fork_url: str | None = None
+    deployments: Path | None = None
+
+
+class _Pipe(httpx2.AsyncBaseTransport):
+    """Carries the adapters' requests to the chain's process: the same client code as for a real node."""
+
+    def __init__(self, chain: LastingChain) -> None:
+        self._chain = chain
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer one request. A process that died under it is a connection that broke."""
+        try:
+            answer = await self._chain.answer(await request.aread())
+        except Unavailable as error:
+            raise httpx2.ReadError(error.message, request=request) from error
+        return httpx2.Response(200, content=answer or b"", headers={"content-type": "application/json"})
+
+
+@asynccontextmanager
+async def opened_dev(
+    settings: Settings,
+    options: DevOptions,
+    *,
+    clock: Clock | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> AsyncIterator[ASGIApp]:
+    """The server, with everything it needs started and ended with it; `tell` gets progress in words.
+
+    Raises: WrongSetting when a part cannot be started.
+    """
+    if settings.chains:
+        raise WrongSetting(f"{variable('chains')}: only for serve; dev has chains of its own, chosen by --chain")
+    if options.deployments is not None and not options.deployments.is_file():
+        raise WrongSetting(f"--deployments: no such file: {options.deployments}")
+    async with AsyncExitStack() as stack:
+        store, chains = await _started(stack, settings, options, tell)
+        parts = [await _part(stack, number, chain) for number, chain in zip(options.chains, chains, strict=True)]
+        await asyncio.gather(*(each.ready() for each in parts))
+        yield wallet_server(settings, store, parts, clock=clock, outside=_outside(options, chains))
+
+
+async def _started(
+    stack: AsyncExitStack, settings: Settings, options: DevOptions, tell: Callable[[str], None]
+) -> tuple[RedisStore, list[LastingChain]]:
+    """Redis and the chains, started side by side; when one cannot be, the others are ended too."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            store = group.create_task(_store(stack, settings, options, tell))
+            chains = [group.create_task(_chain(stack, _config(settings, options, one), tell)) for one in options.chains]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return store.result(), [chain.result() for chain in chains]
+
+
+async def _store(
+    stack: AsyncExitStack, settings: Settings, options: DevOptions, tell: Callable[[str], None]
+) -> RedisStore:
+    url = settings.redis_url
+    if url is None:
+        folder = None if options.ephemeral else settings.data_dir / "redis"
+        try:
+            url = (await stack.enter_async_context(RedisServer(folder, tell=tell))).url
+        except RedisNotStarted as error:
+            raise WrongSetting(f"{variable('data_dir')}: {error}") from error
+    return await stack.enter_async_context(opened_store(url))
+
+
+def _config(settings: Settings, options: DevOptions, chain_id: int) -> DevChainConfig:
+    return DevChainConfig(
+        chain_id=chain_id,
+        folder=None if options.ephemeral else settings.data_dir / f"chain-{chain_id}",
+        fork_url=options.fork_url,
+        deployments=options.deployments,
+    )
+
+
+async def _chain(stack: AsyncExitStack, config: DevChainConfig, tell: Callable[[str], None]) -> LastingChain:
+    try:
+        chain = await LastingChain.start(config, tell=tell)
+    except ChainFailed as error:
+        chosen = {"--fork-url, ": config.fork_url, "--deployments, ": config.deployments}
+        flags = "".join(flag for flag, value in chosen.items() if value is not None)
+        raise WrongSetting(f"{flags}chain {config.chain_id}: {error}") from error
+    stack.push_async_callback(chain.stop)
+    return chain
+
+
+async def _part(stack: AsyncExitStack, chain_id: int, chain: LastingChain) -> Part:
+    http = await stack.enter_async_context(httpx2.AsyncClient(transport=_Pipe(chain)))
+    setting = ChainSetting(chain_id=chain_id, node_url=_INSIDE, bundler_url=_INSIDE, paymaster_url=_INSIDE)
+    return part(setting, http)
+
+
+def _outside(options: DevOptions, chains: list[LastingChain]) -> Outside:
+    """Each chain at its own path, and the first one at the wallet's too."""
+    answerers = {f"/chain/{number}": _answerer(chain) for number, chain in zip(options.chains, chains, strict=True)}
+    return Outside(answerers=answerers, otherwise=chains[0].request)
+
+
+def _answerer(chain: LastingChain) -> Answerer:
+    """The chain's own door; while the chain has no process, every request is told so."""
+    closed = Door[None]((), None, otherwise=chain.request)
+
+    async def answer(body: bytes) -> bytes | None:
+        try:
+            return await chain.answer(body)
+        except Unavailable:
+            return await closed.answer(body)
+
+    return answer
+
+
+def greeting(options: DevOptions, url: str) -> str:
+    """What is printed when the server is ready."""
+    lines = [line for chain_id in options.chains[:1] for line in banner(chain_id)]
+    lines += ["", f"Wallet API:  {url}"]
+    lines += [f"Chain {number}: {url}/chain/{number}" for number in options.chains]
+    return "\n".join(lines)

@@ -1,0 +1,28 @@
+"""Whether a signer really signed: by its key, or by its contract's own word (ERC-1271)."""
+
+from __future__ import annotations
+
+from wallet_rpc.domain.authorization import delegate_of
+from wallet_rpc.domain.signature import SignerKind, recover
+from wallet_rpc.domain.views import is_valid_signature_question, says_valid
+from wallet_rpc.errors import ExecutionReverted
+from wallet_rpc.ports import ChainPorts
+from wallet_rpc.primitives import Address, Hash32
+
+
+async def signer_kind(chain: ChainPorts, signer: Address, digest: Hash32, signature: bytes) -> SignerKind | None:
+    """How `signer` signed `digest` with `signature`; None when it did not.
+
+    An ECDSA signature is recovered here; only when it is not the signer's, and the signer is a contract, is the
+    contract asked. A contract that reverts has not signed.
+    """
+    if recover(digest, signature) == signer:
+        return SignerKind.KEY
+    code = await chain.chain.code(signer)
+    if not code or delegate_of(code) is not None:
+        return None
+    try:
+        answer = await chain.chain.call(signer, is_valid_signature_question(digest, signature))
+    except ExecutionReverted:
+        return None
+    return SignerKind.CONTRACT if says_valid(answer) else None

@@ -1,0 +1,181 @@
+"""`wallet_createSession`: what the owner must sign so that a key may act within permissions; nothing goes on chain."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from wallet_rpc.domain.authorization import delegate_of
+from wallet_rpc.domain.deferred_action import DeferredAction
+from wallet_rpc.domain.guard import guarded_install
+from wallet_rpc.domain.nonce import NonceKey
+from wallet_rpc.domain.permission import Permission, Root
+from wallet_rpc.domain.records import Session, SessionKey
+from wallet_rpc.domain.validation_install import Terms
+from wallet_rpc.domain.views import read_validation_data, validation_data_question
+from wallet_rpc.errors import InvalidParams, LimitExceeded, UnsupportedChain
+from wallet_rpc.operations._accounts import chain_of
+from wallet_rpc.operations._sessions import forget_at
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.ports import ChainPorts, Ports
+from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
+from wallet_rpc.wire import shape
+
+FIRST_ENTITY = EntityId(1)
+"""The first entity id of a session; 0 is the owner's."""
+
+
+@shape
+class CreateSession:
+    """Which key may do what for which account, on which chain and until when (0: without end)."""
+
+    account: Address
+    chain_id: ChainId
+    expiry_sec: UnixSeconds = 0
+    key: SessionKey
+    permissions: Annotated[tuple[Permission, ...], Field(min_length=1)]
+
+
+@shape
+class TypedDataField:
+    """One member of a struct type."""
+
+    name: str
+    type: str
+
+
+@shape
+class TypedDataDomain:
+    """What the signature is bound to: the chain and the account."""
+
+    chain_id: Annotated[int, Field(ge=1)]
+    verifying_contract: Address
+
+
+@shape
+class TypedData:
+    """EIP-712 typed data, as `eth_signTypedData_v4` takes it."""
+
+    domain: TypedDataDomain
+    types: dict[str, tuple[TypedDataField, ...]]
+    primary_type: str
+    message: dict[str, Any]
+
+
+@shape
+class SignTypedData:
+    """Sign `data` by `eth_signTypedData_v4`; or `rawPayload`, its digest, by a key that signs digests."""
+
+    type: Literal["eth_signTypedData_v4"] = "eth_signTypedData_v4"
+    data: TypedData
+    raw_payload: Hash32
+
+
+@shape
+class CreatedSession:
+    """The session's id, and what the account's owner signs to grant it."""
+
+    session_id: SessionId
+    chain_id: ChainId
+    signature_request: SignTypedData
+
+
+async def run(ports: Ports, request: CreateSession) -> CreatedSession:
+    """Check the grant, take an entity id that nobody else has, and say what to sign."""
+    chain = chain_of(ports, request.chain_id)
+    is_global = any(isinstance(permission, Root) for permission in request.permissions)
+    guarded_install(request.permissions, _terms(ports, request, FIRST_ENTITY))
+    entity_id, nonce = await _free_entity(ports, chain, request, is_global)
+    install = guarded_install(request.permissions, _terms(ports, request, entity_id))
+    action = DeferredAction(nonce=nonce, deadline=request.expiry_sec, call=install.call_data)
+    session = Session(
+        id=SessionId(ports.entropy.token(16)),
+        account=request.account,
+        chain_id=chain.chain_id,
+        key=request.key,
+        permissions=request.permissions,
+        entity_id=entity_id,
+        is_global=install.is_global,
+        has_execution_hooks=install.has_execution_hooks,
+        nonce=nonce,
+        deadline=request.expiry_sec,
+        call=install.call_data,
+        created_at=ports.clock.now(),
+    )
+    await ports.store.sessions.put(session, forget_at=forget_at(session))
+    return CreatedSession(session_id=session.id, chain_id=chain.chain_id, signature_request=_to_sign(session, action))
+
+
+def _terms(ports: Ports, request: CreateSession, entity_id: EntityId) -> Terms:
+    return Terms(
+        account=request.account,
+        key=request.key.address,
+        entity_id=entity_id,
+        deadline=request.expiry_sec,
+        now=ports.clock.now(),
+    )
+
+
+async def _free_entity(
+    ports: Ports, chain: ChainPorts, request: CreateSession, is_global: bool
+) -> tuple[EntityId, int]:
+    """An entity id that was never given here and is not in use on the chain, and the nonce of its installation.
+
+    An account without code has nothing installed and has used no nonce.
+    """
+    account = request.account
+    code, entity_id = await asyncio.gather(chain.chain.code(account), _reserve(ports, chain, account, FIRST_ENTITY))
+    if code and delegate_of(code) is not None:
+        raise InvalidParams(
+            f"params.account: sessions of EIP-7702 accounts are not supported on chain {chain.chain_id:#x} yet",
+            field="params.account",
+            reason="delegation_not_enabled",
+        )
+    while True:
+        key = NonceKey(entity_id=entity_id, is_global=is_global, is_deferred=True)
+        if not code:
+            return entity_id, key.nonce(0)
+        answer, nonce = await asyncio.gather(
+            chain.chain.call(account, validation_data_question(entity_id)),
+            chain.chain.user_operation_nonce(account, key.key),
+        )
+        if not read_validation_data(answer).is_installed:
+            return entity_id, nonce
+        entity_id = await _reserve(ports, chain, account, EntityId(entity_id + 1))
+
+
+async def _reserve(ports: Ports, chain: ChainPorts, account: Address, at_least: EntityId) -> EntityId:
+    """The next id of the lane open to all; when strangers have used that up, of the lane kept for trusted callers."""
+    sessions = ports.store.sessions
+    try:
+        return await sessions.reserve_entity(account, chain.chain_id, at_least=at_least, trusted=False)
+    except LimitExceeded:
+        if not await sessions.trusts(account, chain.chain_id, ports.caller()):
+            raise
+        return await sessions.reserve_entity(account, chain.chain_id, at_least=at_least, trusted=True)
+
+
+def _to_sign(session: Session, action: DeferredAction) -> SignTypedData:
+    parts = action.typed_data(account=session.account, chain_id=session.chain_id)
+    fields = {name: tuple(TypedDataField(**field) for field in members) for name, members in parts["types"].items()}
+    return SignTypedData(
+        data=TypedData(
+            domain=TypedDataDomain(chain_id=session.chain_id, verifying_contract=session.account),
+            types=fields,
+            primary_type=parts["primaryType"],
+            message=parts["message"],
+        ),
+        raw_payload=action.digest(account=session.account, chain_id=session.chain_id),
+    )
+
+
+OPERATION: Operation[Ports, CreateSession, CreatedSession] = Operation(
+    "wallet_createSession",
+    CreateSession,
+    CreatedSession,
+    run,
+    "Create a session that lets a key act for an account within permissions, once the account's owner has signed it.",
+    (LimitExceeded, UnsupportedChain),
+)

@@ -1,0 +1,141 @@
+"""`wallet_requestAccount`: the smart account of a signer, found or made; nothing happens on chain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID
+
+from pydantic import UUID4
+
+from wallet_rpc.domain.account import Deployment, semi_modular_deployment
+from wallet_rpc.domain.contracts import ACCOUNT_FACTORY
+from wallet_rpc.domain.records import Account
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address, Data, Uint256
+from wallet_rpc.wire import shape
+
+_ATTEMPTS = 16
+"""How often a find-or-create that lost a race looks again."""
+
+
+@shape
+class CreationHint:
+    """How to derive an account: its type (`sma-b`) and salt; `createAdditional` asks for one more than there are."""
+
+    account_type: str | None = None
+    salt: Uint256 | None = None
+    create_additional: Literal[True] | None = None
+
+
+@shape
+class RequestAccount:
+    """Either the signer that owns the account, or the address of an account already made."""
+
+    signer_address: Address | None = None
+    account_address: Address | None = None
+    id: UUID4 | None = None
+    creation_hint: CreationHint | None = None
+    include_counterfactual_info: bool = False
+
+
+@shape
+class CounterfactualInfo:
+    """What deploys the account: call `factoryAddress` with `factoryData`."""
+
+    factory_type: Literal["MAv2.0.0-sma-b"] = "MAv2.0.0-sma-b"
+    factory_address: Address = ACCOUNT_FACTORY
+    factory_data: Data
+
+
+@shape
+class RequestedAccount:
+    """The account's address and the id that tells it from the signer's others."""
+
+    account_address: Address
+    id: UUID
+    counterfactual_info: CounterfactualInfo | None = None
+
+
+async def run(ports: Ports, request: RequestAccount) -> RequestedAccount:
+    """Find by address or id, or derive and remember; the same question gives the same answer, also at the same time."""
+    account = await _find(ports, request)
+    info = None
+    if request.include_counterfactual_info:
+        info = CounterfactualInfo(factory_data=semi_modular_deployment(account.signer, account.salt).factory.data)
+    return RequestedAccount(account_address=account.address, id=account.id, counterfactual_info=info)
+
+
+async def _find(ports: Ports, request: RequestAccount) -> Account:
+    if request.signer_address is None:
+        if request.account_address is None:
+            raise InvalidParams(
+                "params: Must provide either 'signerAddress' (with optional 'id', 'creationHint', "
+                "'includeCounterfactualInfo') or 'accountAddress' (with optional 'includeCounterfactualInfo')",
+                field="params",
+            )
+        return await _recorded(ports, request.account_address)
+    hint = request.creation_hint or CreationHint()
+    if hint.account_type not in {None, "sma-b"}:
+        raise InvalidParams(
+            f"params.creationHint.accountType: expected sma-b, got {hint.account_type!r:.40}; other account types are "
+            "not supported here",
+            field="params.creationHint.accountType",
+            reason="account_type_not_supported",
+        )
+    for _ in range(_ATTEMPTS):
+        known = await ports.store.accounts.of(request.signer_address)
+        found = _chosen(known, request, hint)
+        if found is not None:
+            return found
+        account = _made(ports, known, request, hint)
+        if await ports.store.accounts.add(account, after=len(known)):
+            return account
+    raise InvalidParams("params.signerAddress: this signer's accounts change too fast; try again", reason="busy")
+
+
+async def _recorded(ports: Ports, address: Address) -> Account:
+    account = await ports.store.accounts.at(address)
+    if account is None:
+        raise InvalidParams(
+            f"params.accountAddress: no account {address} was requested here; send signerAddress",
+            field="params.accountAddress",
+            reason="unknown_account",
+        )
+    return account
+
+
+def _chosen(known: Sequence[Account], request: RequestAccount, hint: CreationHint) -> Account | None:
+    """The account that the request means, if it is already there: by id, else by salt, else the first one."""
+    tagged = next((account for account in known if account.id == request.id), None)
+    if tagged is not None:
+        return tagged
+    if hint.salt is not None:
+        return next((account for account in known if account.salt == hint.salt), None)
+    wants_another = request.id is not None or hint.create_additional
+    return known[0] if known and not wants_another else None
+
+
+def _made(ports: Ports, known: Sequence[Account], request: RequestAccount, hint: CreationHint) -> Account:
+    """The account to add: at the asked salt, or at the lowest that the signer does not use yet."""
+    assert request.signer_address is not None  # noqa: S101  # the caller has looked
+    used = {account.salt for account in known}
+    salt = next(free for free in range(len(used) + 1) if free not in used) if hint.salt is None else hint.salt
+    deployment: Deployment = semi_modular_deployment(request.signer_address, salt)
+    return Account(
+        id=request.id if request.id is not None else UUID(bytes=ports.entropy.token(16), version=4),
+        signer=request.signer_address,
+        address=deployment.address,
+        salt=salt,
+    )
+
+
+OPERATION: Operation[Ports, RequestAccount, RequestedAccount] = Operation(
+    "wallet_requestAccount",
+    RequestAccount,
+    RequestedAccount,
+    run,
+    "Get the smart account of a signer, making it on first use; the same signer gets the same account.",
+)
