@@ -1,4 +1,4 @@
-"""What many tests share: the event loop, a private Redis, and a store of their own in it."""
+"""What many tests share: the event loop, a private Redis with a store of their own in it, and a whole server."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.e2e.server import running
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.dev import DevOptions
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,10 @@ async def store(redis_server: RedisServer) -> AsyncIterator[RedisStore]:
     """An empty store; the others in the same Redis have other prefixes."""
     async with RedisStore.open(redis_server.url, prefix=f"test-{uuid.uuid4().hex}") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    """One server a test process, with two chains; every test makes accounts of its own on it."""
+    with running(DevOptions(chains=(31337, 421614), ephemeral=True)) as found:
+        yield found

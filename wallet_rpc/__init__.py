@@ -1,3 +1,7 @@
 """wallet-rpc: the open, self-hosted Wallet API."""
 
+import os
+
 __version__ = "0.1.0"
+
+os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")  # six times as fast as eth-hash's own first choice

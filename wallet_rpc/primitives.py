@@ -6,34 +6,37 @@ The only module that knows hex. Past the door an address is 20 bytes and an amou
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NewType, Self, TypeAlias
 
 from eth_utils.address import is_checksum_formatted_address, to_checksum_address
-from pydantic import GetCoreSchemaHandler, WithJsonSchema
-from pydantic.functional_serializers import PlainSerializer
-from pydantic.functional_validators import PlainValidator
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 _HEX = re.compile(r"0[xX][0-9a-fA-F]*", re.ASCII)
 _SHOWN = 24
 """How many characters of a rejected value an error repeats."""
+_SHOWN_BITS = 76
+"""The widest integer that is shown; its decimal digits and sign fit into those characters."""
 
 
 def shown(value: object) -> str:
     """`value` as an error may show it: its JSON kind, and its first characters when it is text."""
     match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
+        case None | bool():
+            text = {None: "null", True: "true", False: "false"}[value]
+        case int() if value.bit_length() > _SHOWN_BITS:
+            text = f"an integer of {value.bit_length()} bits"
         case int() | float():
-            return f"{value!r:.{_SHOWN}}"
+            text = repr(value)
         case str():
-            return f'"{value}"' if len(value) <= _SHOWN else f'"{value[:_SHOWN]}…" of {len(value)} characters'
+            text = f'"{value}"' if len(value) <= _SHOWN else f'"{value[:_SHOWN]}…" of {len(value)} characters'
         case list() | tuple():
-            return f"an array of {len(value)}"
+            text = f"an array of {len(value)}"
         case _:
-            return "an object" if isinstance(value, dict) else type(value).__name__
+            text = "an object" if isinstance(value, dict) else type(value).__name__
+    return text
 
 
 def malformed(expected: str, given: object) -> PydanticCustomError:
@@ -96,12 +99,14 @@ class Data(bytes):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
         """The pattern a document states."""
-        digits = "*" if cls.size is None else f"{{{2 * cls.size}}}"
-        return {"type": "string", "pattern": f"^0x[0-9a-fA-F]{digits}$", "title": cls.__name__}
+        digits = "([0-9a-fA-F]{2})*" if cls.size is None else f"[0-9a-fA-F]{{{2 * cls.size}}}"
+        return {"type": "string", "pattern": f"^0x{digits}$", "title": cls.__name__}
 
 
 def _written(cls: type[Data]) -> Any:
-    def write(value: bytes) -> str:
+    def write(value: object) -> str:
+        if not isinstance(value, bytes):
+            raise TypeError(f"expected {cls.__name__}, got {type(value).__name__}")
         return cls(value).hex0x()
 
     return write
@@ -120,13 +125,18 @@ class Address(Data):
     def parse(cls, value: object) -> Self:
         """From the wire; all-lower and all-upper text carry no checksum and are taken as they are."""
         address = super().parse(value)
-        if isinstance(value, str) and is_checksum_formatted_address(value) and value != address.hex0x():
-            raise malformed(f"an address with a correct EIP-55 checksum ({address.hex0x()})", value)
+        if isinstance(value, str) and is_checksum_formatted_address(value) and value[2:] != address.hex0x()[2:]:
+            raise malformed("an address with a correct EIP-55 checksum", value)
         return address
 
     def hex0x(self) -> str:
         """The EIP-55 checksum form."""
-        return to_checksum_address(bytes(self))
+        return _checksummed(bytes(self))
+
+
+@lru_cache(maxsize=1 << 14)
+def _checksummed(address: bytes) -> str:
+    return to_checksum_address(address)
 
 
 class Hash32(Data):
@@ -173,50 +183,67 @@ def quantity(value: object, bits: int) -> int:
     return number
 
 
-def _quantity_type(bits: int) -> tuple[Any, Any, Any]:
-    def read(value: object) -> int:
-        return quantity(value, bits)
+@dataclass(frozen=True, slots=True)
+class _Quantity:
+    """An integer below 2**`bits`, hex on the wire: read leniently, written without leading zeros."""
 
-    def write(value: int) -> str:
-        return hex(quantity(value, bits))
+    bits: int
 
-    document = {"type": "string", "pattern": "^0x(0|[1-9a-f][0-9a-f]*)$", "title": f"Uint{bits}"}
-    return PlainValidator(read), PlainSerializer(write, return_type=str), WithJsonSchema(document)
+    def read(self, value: object) -> int:
+        return quantity(value, self.bits)
+
+    def write(self, value: object) -> str:
+        if not isinstance(value, int):  # text is for the wire alone
+            raise TypeError(f"expected int, got {type(value).__name__}")
+        return hex(quantity(value, self.bits))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.write)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        digits = "[0-9a-fA-F]+" if handler.mode == "validation" else "(0|[1-9a-f][0-9a-f]*)"
+        return {"type": "string", "pattern": f"^0x{digits}$", "title": f"Uint{self.bits}"}
 
 
-def _integer_type(bits: int) -> tuple[Any, Any, Any]:
-    def read(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << bits:
-            raise malformed(f"an integer from 0 to {(1 << bits) - 1}", value)
+@dataclass(frozen=True, slots=True)
+class _Integer:
+    """An integer below 2**`bits`, a JSON number on the wire."""
+
+    bits: int
+
+    def read(self, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << self.bits:
+            raise malformed(f"an integer from 0 to {(1 << self.bits) - 1}", value)
         return value
 
-    document = {"type": "integer", "minimum": 0, "maximum": (1 << bits) - 1}
-    return PlainValidator(read), PlainSerializer(read, return_type=int), WithJsonSchema(document)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.read)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "integer", "minimum": 0, "maximum": (1 << self.bits) - 1}
 
 
-_R256, _W256, _D256 = _quantity_type(256)
-_R128, _W128, _D128 = _quantity_type(128)
-_R64, _W64, _D64 = _quantity_type(64)
-_R32, _W32, _D32 = _quantity_type(32)
-_R48, _W48, _D48 = _integer_type(48)
-
-Uint256: TypeAlias = Annotated[int, _R256, _W256, _D256]
+Uint256: TypeAlias = Annotated[int, _Quantity(256)]
 """An integer below 2**256, hex on the wire."""
-Wei: TypeAlias = Annotated[int, _R256, _W256, _D256]
+Wei: TypeAlias = Annotated[int, _Quantity(256)]
 """An amount of the chain's native token, in wei; or of a token in its smallest unit. Hex on the wire."""
-WeiPerGas: TypeAlias = Annotated[int, _R128, _W128, _D128]
+WeiPerGas: TypeAlias = Annotated[int, _Quantity(128)]
 """A price, in wei for one unit of gas; below 2**128. Hex on the wire."""
-Gas: TypeAlias = Annotated[int, _R128, _W128, _D128]
+Gas: TypeAlias = Annotated[int, _Quantity(128)]
 """An amount of gas; below 2**128, as the entry point packs it. Hex on the wire."""
-Nonce: TypeAlias = Annotated[int, _R256, _W256, _D256]
+Nonce: TypeAlias = Annotated[int, _Quantity(256)]
 """A user operation's nonce: key (192 bits) | sequence (64 bits). Hex on the wire."""
-TransactionCount: TypeAlias = Annotated[int, _R64, _W64, _D64]
+TransactionCount: TypeAlias = Annotated[int, _Quantity(64)]
 """An externally owned account's nonce (EIP-2681: below 2**64). Hex on the wire."""
-ChainId: TypeAlias = Annotated[int, _R32, _W32, _D32]
+ChainId: TypeAlias = Annotated[int, _Quantity(32)]
 """A chain id; the official clients read at most 32 bits. Hex on the wire."""
-BlockNumber: TypeAlias = Annotated[int, _R64, _W64, _D64]
+BlockNumber: TypeAlias = Annotated[int, _Quantity(64)]
 """A block's height. Hex on the wire."""
-UnixSeconds: TypeAlias = Annotated[int, _R48, _W48, _D48]
+UnixSeconds: TypeAlias = Annotated[int, _Integer(48)]
 """Seconds since 1970-01-01 UTC, below 2**48 as the contracts store it; a JSON number on the wire. 0 may mean never."""
 EntityId = NewType("EntityId", int)
 """The 32-bit id of one validation of an account; 0 is the owner's."""

@@ -7,8 +7,9 @@ strictly (camelCase, absent instead of null, minimal hex) and `schema` documents
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
+from math import isfinite
 from typing import Any, Literal, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, TypeAdapter
@@ -63,9 +64,29 @@ def decode(kind: type[T], value: Any, *, at: str = "params") -> T:
 def encode(kind: Any, value: Any) -> Any:
     """`value` as JSON values, by its declared type: camelCase keys, absent fields left out.
 
-    Raises: pydantic's serialization error when a value is not of its declared type; that is a bug of ours.
+    Raises: ValueError (pydantic's serialization error is one) when a value is not of its declared type, or when a
+    float is no number, which JSON cannot say; either is a bug of ours.
     """
+    _refuse_no_number(value)
     return _adapter(kind).dump_python(value, mode="json", by_alias=True, exclude_none=True, warnings="error")
+
+
+def _refuse_no_number(value: Any) -> None:
+    """The schema library writes NaN and the infinities as null where the declared type is `Any`."""
+    match value:
+        case float() if not isfinite(value):
+            raise ValueError(f"JSON has no {value}")
+        case Mapping():
+            for inner in value.values():
+                _refuse_no_number(inner)
+        case list() | tuple():
+            for inner in value:
+                _refuse_no_number(inner)
+        case _ if is_dataclass(value):
+            for field in fields(value):
+                _refuse_no_number(getattr(value, field.name))
+        case _:
+            pass
 
 
 def schema(kind: Any, mode: Literal["validation", "serialization"] = "serialization") -> dict[str, Any]:
@@ -84,20 +105,32 @@ def _path(fault: ErrorDetails, value: Any, at: str) -> str:
             path += f"[{step}]"
             here = here[step] if isinstance(here, Sequence) and step < len(here) else None
         elif isinstance(here, Mapping) and step in here:
-            path += f".{step}"
+            path += f".{_key(step)}"
             here = here[step]
         elif last and fault["type"] == "missing":
             path += f".{step}"
     return path
 
 
+def _key(key: str) -> str:
+    """A caller's key as a path may show it: whole up to a hash in hex."""
+    return key if len(key) <= _LONGEST_KEY else f"{key[:24]}…"
+
+
+_LONGEST_KEY = 66
+
 _TEXTS: dict[str, Callable[[ErrorDetails], str]] = {
     "malformed": lambda fault: str(fault["ctx"]["text"]),
     "missing": lambda fault: "required, but absent",
-    "extra_forbidden": lambda fault: "no such setting",
+    "unexpected_keyword_argument": lambda fault: "no such setting",
     "union_tag_invalid": lambda fault: f"expected one of {fault['ctx']['expected_tags']}, got {_tag(fault)}",
     "union_tag_not_found": lambda fault: "expected an object that tells its kind",
     "literal_error": lambda fault: f"expected {fault['ctx']['expected']}, got {shown(fault['input'])}",
+    "enum": lambda fault: f"expected {fault['ctx']['expected']}, got {shown(fault['input'])}",
+    "greater_than": lambda fault: f"expected more than {_number(fault['ctx']['gt'])}, got {shown(fault['input'])}",
+    "greater_than_equal": lambda fault: f"expected at least {_number(fault['ctx']['ge'])}, got {shown(fault['input'])}",
+    "less_than": lambda fault: f"expected less than {_number(fault['ctx']['lt'])}, got {shown(fault['input'])}",
+    "less_than_equal": lambda fault: f"expected at most {_number(fault['ctx']['le'])}, got {shown(fault['input'])}",
     "too_short": lambda fault: (
         f"expected at least {fault['ctx']['min_length']} items, got {fault['ctx']['actual_length']}"
     ),
@@ -110,16 +143,22 @@ _KINDS = {
     "bool": "true or false",
     "int": "an integer",
     "float": "a number",
+    "finite": "a number",
     "list": "an array",
     "tuple": "an array",
     "dict": "an object",
     "dataclass": "an object",
+    "model": "an object",
     "uuid": "a UUID",
 }
 
 
 def _tag(fault: ErrorDetails) -> str:
     return shown(fault["ctx"].get("tag"))
+
+
+def _number(bound: float) -> str:
+    return f"{bound:.17g}"
 
 
 def _text(fault: ErrorDetails) -> str:

@@ -1,4 +1,4 @@
-"""One server a test process, with two chains; every test makes accounts of its own on it."""
+"""A client of the one server, and a wallet of its own for every test."""
 
 from __future__ import annotations
 
@@ -7,14 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.client import Client, Wallet
-from tests.e2e.server import running
-from wallet_rpc.dev import DevOptions
-
-
-@pytest.fixture(scope="session")
-def url() -> Iterator[str]:
-    with running(DevOptions(chains=(31337, 421614), ephemeral=True)) as found:
-        yield found
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from eth_utils.crypto import keccak as _keccak
+from eth_hash.auto import keccak as _keccak
 
 from wallet_rpc.primitives import Hash32, Selector
 

@@ -52,7 +52,7 @@ def validation_data_question(entity_id: int) -> Data:
 
 
 def read_validation_data(answer: bytes) -> ValidationData:
-    """The answer: one tuple (uint8 flags, bytes25[] validation hooks, bytes25[] execution hooks, bytes4[] selectors)."""
+    """The answer, one tuple: uint8 flags, bytes25[] validation hooks, bytes25[] execution hooks, bytes4[] selectors."""
     (found,) = _decoded(("(uint8,bytes25[],bytes25[],bytes4[])",), answer, "getValidationData")
     flags, validation, execution, selectors = found
     return ValidationData(flags=flags, validation_hooks=validation, execution_hooks=execution, selectors=selectors)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.deferred_action import DeferredAction
-from wallet_rpc.domain.guard import guarded_install
+from wallet_rpc.domain.guard import check_grant, guarded_install
 from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Permission, Root
 from wallet_rpc.domain.records import Session, SessionKey
@@ -86,7 +86,7 @@ async def run(ports: Ports, request: CreateSession) -> CreatedSession:
     """Check the grant, take an entity id that nobody else has, and say what to sign."""
     chain = chain_of(ports, request.chain_id)
     is_global = any(isinstance(permission, Root) for permission in request.permissions)
-    guarded_install(request.permissions, _terms(ports, request, FIRST_ENTITY))
+    check_grant(request.permissions, _terms(ports, request, FIRST_ENTITY))  # before anything is taken for it
     entity_id, nonce = await _free_entity(ports, chain, request, is_global)
     install = guarded_install(request.permissions, _terms(ports, request, entity_id))
     action = DeferredAction(nonce=nonce, deadline=request.expiry_sec, call=install.call_data)

@@ -1,0 +1,169 @@
+"""`make bench`: how fast sessions are created, and how many whole session operations the embedded chain takes.
+
+Each number comes from a real server in a process of its own, over real HTTP, with a real Redis. Not a test: nothing
+here fails for being slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from tests.bench.load import Connection, measured
+
+CONNECTIONS = 16
+SESSIONS = 6000
+OPERATIONS = 200
+ACCOUNTS = 8
+POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
+TOKEN = "0x7e57000000000000000000000000000000000001"
+PERMISSIONS = {
+    "root": [{"type": "root"}],
+    "five permissions": [
+        {"type": "native-token-transfer", "data": {"allowance": "0xde0b6b3a7640000"}},
+        {"type": "erc20-token-transfer", "data": {"address": TOKEN, "allowance": "0x64"}},
+        {"type": "gas-limit", "data": {"limit": "0xde0b6b3a7640000"}},
+        {"type": "contract-access", "data": {"address": "0x00000000000000000000000000000000f00dcafe"}},
+        {"type": "functions-on-all-contracts", "data": {"functions": ["0x00000000"]}},
+    ],
+}
+
+
+@contextmanager
+def server(*options: str) -> Iterator[str]:
+    """A `wallet-rpc dev` of its own; its log goes nowhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {**os.environ, "WALLET_RPC_PORT": "0", "WALLET_RPC_DATA_DIR": str(Path(folder) / "data")}
+        command = [sys.executable, "-m", "wallet_rpc", "dev", *options]
+        with subprocess.Popen(
+            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            assert process.stdout is not None
+            found = None
+            while found is None:
+                line = process.stdout.readline()
+                if not line:
+                    raise RuntimeError("the server did not start")
+                found = re.match(r"Wallet API:\s+(http://\S+)", line)
+            try:
+                yield found[1]
+            finally:
+                process.terminate()
+
+
+def session_request(account: str, permissions: list[Any]) -> bytes:
+    request = {
+        "account": account,
+        "chainId": "0x7a69",
+        "expirySec": int(time.time()) + 3600,
+        "key": {"type": "secp256k1", "publicKey": "0x" + secrets.token_hex(20)},
+        "permissions": permissions,
+    }
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "wallet_createSession", "params": [request]}).encode()
+
+
+async def create_sessions(url: str, name: str) -> None:
+    """wallet_createSession for accounts that are not deployed yet, as when a user signs up."""
+    connections = [await Connection.open(url) for _ in range(CONNECTIONS)]
+    free = list(connections)
+
+    def job(body: bytes) -> Callable[[], Awaitable[object]]:
+        async def run() -> None:
+            connection = free.pop()
+            answer = await connection.post(body)
+            free.append(connection)
+            if b'"result"' not in answer:
+                raise RuntimeError(answer.decode())
+
+        return run
+
+    for round_name, count in (("warm-up", 500), (name, SESSIONS)):
+        bodies = [session_request("0x" + secrets.token_hex(20), PERMISSIONS[name]) for _ in range(count)]
+        rate = await measured([job(body) for body in bodies], at_once=CONNECTIONS)
+        if round_name != "warm-up":
+            print(rate.line(f"createSession, {name}"), flush=True)
+    for connection in connections:
+        connection.close()
+
+
+class Holder:
+    """An account with an installed session, on a connection of its own."""
+
+    def __init__(self, connection: Connection, account: str, key: LocalAccount, permissions: dict[str, str]) -> None:
+        self.connection, self.account, self.key, self.permissions = connection, account, key, permissions
+
+    @classmethod
+    async def make(cls, url: str) -> Holder:
+        connection = await Connection.open(url)
+        owner: LocalAccount = Account.from_key(secrets.token_bytes(32))
+        key: LocalAccount = Account.from_key(secrets.token_bytes(32))
+        account = (await connection.rpc("wallet_requestAccount", {"signerAddress": owner.address}))["accountAddress"]
+        request = json.loads(session_request(account, PERMISSIONS["root"]))["params"][0]
+        request["key"]["publicKey"] = key.address
+        created = await connection.rpc("wallet_createSession", request)
+        payload = bytes.fromhex(created["signatureRequest"]["rawPayload"][2:])
+        signature = "0x" + owner.unsafe_sign_hash(payload).signature.hex()  # type: ignore[arg-type]  # 32 bytes
+        made = cls(connection, account, key, {"sessionId": created["sessionId"], "signature": signature})
+        await made.act()
+        return made
+
+    async def act(self) -> None:
+        """Prepare, sign, send, and see it confirmed."""
+        capabilities = {"permissions": self.permissions, "paymasterService": POLICY}
+        call = {"to": "0x00000000000000000000000000000000f00dcafe"}
+        request = {"from": self.account, "chainId": "0x7a69", "calls": [call], "capabilities": capabilities}
+        prepared = await self.connection.rpc("wallet_prepareCalls", request)
+        payload = bytes.fromhex(prepared["signatureRequest"]["rawPayload"][2:])
+        signature = "0x" + self.key.unsafe_sign_hash(payload).signature.hex()  # type: ignore[arg-type]  # 32 bytes
+        signed = {name: prepared[name] for name in ("type", "data", "chainId")}
+        signed["signature"] = {"type": "secp256k1", "data": signature}
+        signed["capabilities"] = {"permissions": self.permissions}
+        sent = await self.connection.rpc("wallet_sendPreparedCalls", signed)
+        status = await self.connection.rpc("wallet_getCallsStatus", sent["id"])
+        if status["status"] != 200:
+            raise RuntimeError(f"status {status['status']}")
+
+
+async def session_operations(url: str) -> None:
+    """Whole operations of installed sessions: prepare, sign, send, status."""
+    holders = [await Holder.make(url) for _ in range(ACCOUNTS)]
+    for at_once in (1, ACCOUNTS):
+        free = holders[:at_once]
+
+        async def act(free: list[Holder] = free) -> None:
+            holder = free.pop()
+            await holder.act()
+            free.append(holder)
+
+        rate = await measured([act] * OPERATIONS, at_once=at_once)
+        print(rate.line(f"session operations, {at_once} account(s) at once"), flush=True)
+    for holder in holders:
+        holder.connection.close()
+
+
+def main() -> None:
+    print(f"{os.cpu_count()} cores, {CONNECTIONS} connections; server, Redis, chain and load share them")
+    for what, options in (("kept on disk", ()), ("nothing kept", ("--ephemeral",))):
+        print(f"\n{what}:")
+        with server(*options) as url:
+            for name in PERMISSIONS:
+                asyncio.run(create_sessions(url, name))
+            asyncio.run(session_operations(url))
+
+
+if __name__ == "__main__":
+    main()

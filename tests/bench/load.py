@@ -1,0 +1,76 @@
+"""A load generator that costs little beside the server it loads: raw HTTP/1.1 on kept-open connections of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What a run measured."""
+
+    count: int
+    seconds: float
+    latencies: Sequence[float]
+
+    def line(self, name: str) -> str:
+        ordered = sorted(self.latencies)
+        at = [ordered[min(len(ordered) - 1, int(len(ordered) * part))] * 1000 for part in (0.5, 0.99)]
+        return (
+            f"{name:44} {self.count / self.seconds:8.0f} /s   median {at[0]:7.2f} ms   99th {at[1]:7.2f} ms"
+            f"   ({self.count} in {self.seconds:.1f} s)"
+        )
+
+
+class Connection:
+    """One kept-open connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
+        self._reader, self._writer, self._host = reader, writer, host
+
+    @classmethod
+    async def open(cls, url: str) -> Connection:
+        parts = urlsplit(url)
+        assert parts.hostname == "127.0.0.1", "load stays on this machine"
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        return cls(reader, writer, parts.netloc)
+
+    async def post(self, body: bytes) -> bytes:
+        head = f"POST / HTTP/1.1\r\nhost: {self._host}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        self._writer.write(head.encode() + b"\r\n" + body)
+        answer = await self._reader.readuntil(b"\r\n\r\n")
+        length = int(answer.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        return await self._reader.readexactly(length)
+
+    async def rpc(self, method: str, *params: Any) -> Any:
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+        answer = json.loads(await self.post(body))
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']}")
+        return answer["result"]
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def measured(jobs: Sequence[Callable[[], Awaitable[object]]], *, at_once: int) -> Rate:
+    """Run every job, at most `at_once` together."""
+    waiting = list(reversed(jobs))
+    latencies: list[float] = []
+
+    async def work() -> None:
+        while waiting:
+            job = waiting.pop()
+            started = time.perf_counter()
+            await job()
+            latencies.append(time.perf_counter() - started)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(at_once)))
+    return Rate(len(jobs), time.perf_counter() - started, latencies)

@@ -1,0 +1,168 @@
+"""`wallet-rpc` as a user starts it: a process of its own, on a free port, seen from outside only."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from tests.e2e.client import Client
+
+LONGEST_SECONDS = 60.0
+"""How long anything may take; never waited for in full unless something is wrong."""
+_ADDRESS = re.compile(r"^Wallet API: +(\S+)$", re.MULTILINE)
+_KINDS = {"redis": "redis-server", "chain": "wallet_rpc.devchain.worker"}
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something holds."""
+    ends = time.monotonic() + LONGEST_SECONDS
+    while not holds():
+        assert time.monotonic() < ends, f"still not: {what}"
+        time.sleep(0.02)
+
+
+def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """This one's without any setting, and the given ones (`PORT="1"`)."""
+    others = {name: text for name, text in os.environ.items() if not name.startswith("WALLET_RPC_")}
+    chosen = {"PORT": "0", "DATA_DIR": str(folder / "data"), **settings}
+    return {**others, **{f"WALLET_RPC_{name}": text for name, text in chosen.items()}}
+
+
+def command(*arguments: str) -> list[str]:
+    """What a shell would run."""
+    return [sys.executable, "-m", "wallet_rpc", *arguments]
+
+
+def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """A command that ends by itself."""
+    return subprocess.run(  # noqa: S603  # our own command
+        command(*arguments),
+        env=environment(folder, settings),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def parent_and_state(process_id: int) -> tuple[int, str] | None:
+    """Of a process of this machine; None when there is none."""
+    try:
+        state, parent, *_ = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(parent), state
+
+
+def runs(process_id: int) -> bool:
+    """Whether it does; one that nobody has collected (state Z) does not."""
+    found = parent_and_state(process_id)
+    return found is not None and found[1] not in {"Z", "X"}
+
+
+class Server:
+    """`with Server("dev", folder=...)`: started and ready; killed in the end if it still runs."""
+
+    def __init__(self, *arguments: str, folder: Path, **settings: str) -> None:
+        self._clients: list[Client] = []
+        self._out, self._err = folder / "stdout", folder / "stderr"
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self.process = subprocess.Popen(  # noqa: S603  # our own command
+                command(*arguments),
+                env=environment(folder, settings),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
+
+    def __enter__(self) -> Self:
+        try:
+            until(lambda: self._address() is not None or self.process.poll() is not None, "started")
+            assert self.process.poll() is None, self.said()
+            until(lambda: self.ready()[0] == 200, "ready")
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in self._clients:
+            client.http.close()
+        if self.process.poll() is None:
+            self.stop()
+
+    @property
+    def url(self) -> str:
+        found = self._address()
+        assert found is not None, self.said()
+        return found
+
+    def _address(self) -> str | None:
+        found = _ADDRESS.search(self._out.read_text())
+        return None if found is None else found[1]
+
+    def said(self) -> str:
+        """All of its output; what it prints for people comes first."""
+        return self._out.read_text() + self._err.read_text()
+
+    def ready(self) -> tuple[int, dict[str, str]]:
+        """The status of `GET /ready`, and what it says of each part."""
+        response = httpx2.get(f"{self.url}/ready", timeout=LONGEST_SECONDS)
+        parts: dict[str, str] = response.json()["parts"]
+        return response.status_code, parts
+
+    def until_ready(self) -> None:
+        until(lambda: self.ready()[0] == 200, "ready again")
+
+    def post(self, path: str, method: str, *params: Any) -> dict[str, Any]:
+        """The whole answer."""
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+        answer: dict[str, Any] = httpx2.post(self.url + path, json=body, timeout=LONGEST_SECONDS).json()
+        return answer
+
+    def parts(self) -> dict[str, int]:
+        """The processes it has started: `redis`, `chain`."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and (parent_and_state(int(entry.name)) or (0, ""))[0] == self.process.pid:
+                line = _command_line(entry)
+                found |= {kind: int(entry.name) for kind, word in _KINDS.items() if word in line}
+        return found
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self.process.kill()
+        self.process.wait(LONGEST_SECONDS)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Its exit status after a signal."""
+        self.process.send_signal(number)
+        return self.process.wait(LONGEST_SECONDS)
+
+    def client(self, path: str = "") -> Client:
+        """A client of one of its doors, until the `with` ends."""
+        made = Client(self.url + path)
+        self._clients.append(made)
+        return made
+
+
+def _command_line(entry: Path) -> str:
+    try:
+        return (entry / "cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -1,0 +1,200 @@
+"""Life and death of a server: it ends cleanly, and what dies under it or with it comes back as it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.e2e.client import FRIEND, Grant, Wallet, transfer
+from tests.e2e.process import Server, run, runs, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are watched through /proc")
+
+MAY_PAY: tuple[dict[str, Any], ...] = (
+    {"type": "native-token-transfer", "data": {"allowance": hex(10**16)}},
+    {"type": "functions-on-all-contracts", "data": {"functions": ["0x00000000"]}},
+)
+FRIEND_PAID = {"to": FRIEND, "value": hex(10**15)}
+
+
+def until_gone(*process_ids: int) -> None:
+    until(lambda: not any(map(runs, process_ids)), f"{process_ids} gone")
+
+
+def sockets(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_socket()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_and_all_that_it_started(tmp_path: Path, number: signal.Signals) -> None:
+    with Server("dev", folder=tmp_path) as server:
+        parts = server.parts()
+
+        status = server.stop(number)
+
+    assert status == 0
+    assert set(parts) == {"redis", "chain"}
+    assert not any(map(runs, parts.values()))
+    assert sockets(tmp_path) == []
+    with pytest.raises(httpx2.ConnectError):
+        server.ready()
+    assert "Traceback" not in server.said()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_start_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
+    server = Server("dev", folder=tmp_path)
+    until(lambda: "chain" in server.parts() or server.process.poll() is not None, "the chain starts")
+    parts = server.parts()
+
+    status = server.stop(number)
+
+    assert status == 0
+    until_gone(*parts.values())
+    assert "Traceback" not in server.said()
+
+
+def test_a_request_that_runs_is_finished_before_the_end(tmp_path: Path) -> None:
+    with Server("dev", folder=tmp_path) as server:
+        wallet = Wallet(server.client()).fund()
+        prepared = wallet.prepare(transfer(1))
+        wallet.send(prepared, wallet.owner)
+        server.stop()
+    with Server("dev", folder=tmp_path) as server:
+        assert server.client().token_balance(wallet.account) == 999
+
+
+def facts(wallet: Wallet, call_id: str) -> dict[str, Any]:
+    """What anyone can see of the chain and of the wallet."""
+    rpc = wallet.client.rpc
+    receipt = wallet.status(call_id)["receipts"][0]
+    return {
+        "account": rpc("wallet_requestAccount", {"signerAddress": wallet.owner.address})["accountAddress"],
+        "status": wallet.status(call_id),
+        "receipt": rpc("eth_getTransactionReceipt", receipt["transactionHash"]),
+        "head": rpc("eth_getBlockByNumber", "latest", True),
+        "balances": [wallet.client.balance(holder) for holder in (wallet.account, FRIEND)],
+        "tokens": wallet.client.token_balance(wallet.account),
+        "code": rpc("eth_getCode", wallet.account, "latest"),
+        "counts": [rpc("eth_getTransactionCount", each, "latest") for each in rpc("eth_accounts")],
+        "nonce": wallet.client.nonce(wallet.account, 0),
+    }
+
+
+def lived(server: Server) -> tuple[Wallet, Grant, str]:
+    """A wallet whose session has paid once; and a second session, signed but not used."""
+    wallet = Wallet(server.client()).fund()
+    used = wallet.grant(*MAY_PAY)
+    paid = wallet.act(used, FRIEND_PAID)
+    assert paid["status"] == 200
+    return wallet, wallet.grant(*MAY_PAY), paid["id"]
+
+
+def test_after_kill_9_everything_is_as_it_was(tmp_path: Path) -> None:
+    with Server("dev", folder=tmp_path) as server:
+        wallet, unused, call_id = lived(server)
+        before, parts = facts(wallet, call_id), server.parts()
+        server.kill()
+    until_gone(*parts.values())
+
+    with Server("dev", folder=tmp_path) as server:
+        wallet.client = server.client()
+
+        assert facts(wallet, call_id) == before
+        assert wallet.act(unused, FRIEND_PAID)["status"] == 200
+        assert server.stop() == 0
+
+
+def test_a_restart_need_not_wait_for_what_was_killed(tmp_path: Path) -> None:
+    with Server("dev", folder=tmp_path) as first:
+        wallet = Wallet(first.client()).fund()
+        first.kill()
+    with Server("dev", folder=tmp_path) as second:
+        assert second.client().balance(wallet.account) == 10**18
+
+
+def test_a_chain_process_that_dies_is_started_again(tmp_path: Path) -> None:
+    with Server("dev", folder=tmp_path) as server:
+        wallet, unused, call_id = lived(server)
+        before, dead = facts(wallet, call_id), server.parts()["chain"]
+
+        os.kill(dead, signal.SIGKILL)
+        until(lambda: server.ready()[0] == 503, "seen")
+        told = [server.post(path, "eth_blockNumber") for path in ("/", "/chain/31337")]
+        ready = server.ready()
+
+        assert ready == (503, {"redis": "ok", "chain 31337": "unavailable"})
+        for answer in told:
+            assert answer["error"]["message"] == "the development chain has stopped"
+            assert answer["error"]["data"]["retryable"] is True
+        server.until_ready()
+        assert server.parts()["chain"] != dead
+        assert facts(wallet, call_id) == before
+        assert wallet.act(unused, FRIEND_PAID)["status"] == 200
+        assert "chain 31337 ended; starting it again, with all that it answered" in server.said()
+        assert server.stop() == 0
+        assert "Traceback" not in server.said()
+
+
+def test_a_redis_that_does_not_answer_is_named_and_one_that_dies_is_started_again(tmp_path: Path) -> None:
+    with Server("dev", folder=tmp_path) as server:
+        wallet, unused, call_id = lived(server)
+        before, dead = facts(wallet, call_id), server.parts()["redis"]
+
+        os.kill(dead, signal.SIGSTOP)
+        ready = server.ready()
+        told = server.post("/", "wallet_getCallsStatus", call_id)["error"]
+        os.kill(dead, signal.SIGKILL)
+        until(lambda: server.parts().get("redis", dead) != dead, "a new Redis")
+        server.until_ready()
+
+        assert ready[0] == 503
+        assert ready[1].pop("redis") in {"timeout", "unavailable"}
+        assert ready[1] == {"chain 31337": "ok"}
+        assert told["message"] == "the store does not answer"
+        assert told["data"]["retryable"] is True
+        assert facts(wallet, call_id) == before
+        assert wallet.act(unused, FRIEND_PAID)["status"] == 200
+        assert server.stop() == 0
+        assert "Traceback" not in server.said()
+
+
+def test_an_ephemeral_server_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with Server("dev", "--ephemeral", folder=tmp_path) as server:
+        Wallet(server.client()).fund()
+        assert server.stop() == 0
+
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["stderr", "stdout", "tmp"]
+
+
+def test_a_second_server_on_one_folder_says_who_has_it(tmp_path: Path) -> None:
+    with Server("dev", folder=tmp_path) as first:
+        second = run("dev", folder=tmp_path)
+        with_other_redis = run("dev", folder=tmp_path, REDIS_URL=f"unix://{tmp_path}/data/redis/redis.sock")
+
+        assert second.returncode == with_other_redis.returncode == 2
+        assert f"WALLET_RPC_DATA_DIR: another wallet-rpc (process {first.process.pid}) uses" in second.stderr
+        assert f"{tmp_path}/data/chain-31337 is in use" in with_other_redis.stderr
+        assert "Traceback" not in second.stderr + with_other_redis.stderr
+        assert first.ready()[0] == 200
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with Server("dev", folder=tmp_path) as first:
+        port = first.url.rpartition(":")[2]
+
+        second = run("dev", folder=tmp_path, PORT=port)
+
+    assert second.returncode == 2
+    assert second.stderr == (
+        f"wallet-rpc: WALLET_RPC_PORT: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    )

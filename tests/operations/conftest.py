@@ -1,0 +1,94 @@
+"""Operations run in this process over real parts: the store is Redis, the chain is the embedded one behind HTTP."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx2
+import pytest
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from tests.operations.mempool import Mempool
+from wallet_rpc import wire
+from wallet_rpc.adapters.bundler import HttpBundler
+from wallet_rpc.adapters.client import JsonRpcClient
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.system import SystemClock, SystemEntropy
+from wallet_rpc.app import part
+from wallet_rpc.domain.prepared import PreparedUserOperation
+from wallet_rpc.operations import create_session, get_calls_status, prepare_calls, request_account, send_prepared_calls
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address, Data
+from wallet_rpc.settings import ChainSetting
+
+CHAIN = 31337
+POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
+
+
+@dataclass
+class Bench:
+    """Ports with a slow bundler, and an owner who uses them."""
+
+    ports: Ports
+    mempool: Mempool
+    owner: LocalAccount
+    account: Address
+
+    async def prepare(self, *calls: dict[str, Any], **capabilities: Any) -> PreparedUserOperation:
+        asked = {"paymasterService": POLICY, **capabilities}
+        request = {"from": self.account.hex0x(), "chainId": hex(CHAIN), "calls": list(calls), "capabilities": asked}
+        return await prepare_calls.run(self.ports, wire.decode(prepare_calls.PrepareCalls, request))
+
+    async def send(
+        self, prepared: PreparedUserOperation, by: LocalAccount, permissions: dict[str, str] | None = None
+    ) -> Data:
+        assert prepared.signature_request is not None
+        signature = by.unsafe_sign_hash(prepared.signature_request.raw_payload).signature  # type: ignore[arg-type]
+        request: dict[str, Any] = {
+            **wire.encode(PreparedUserOperation, prepared),
+            "signature": {"type": "secp256k1", "data": "0x" + signature.hex()},
+        }
+        if permissions is not None:
+            request["capabilities"] = {"permissions": permissions}
+        decoded = wire.decode(send_prepared_calls.SendPreparedCalls, request)
+        return (await send_prepared_calls.run(self.ports, decoded)).id
+
+    async def status(self, call_id: Data) -> int:
+        asked = get_calls_status.GetCallsStatus(call_id=call_id)
+        return (await get_calls_status.run(self.ports, asked)).status
+
+    async def grant(self) -> tuple[dict[str, str], LocalAccount]:
+        """A root session and its key, signed by the owner."""
+        key: LocalAccount = Account.from_key(secrets.token_bytes(32))
+        request = {
+            "account": self.account.hex0x(),
+            "chainId": hex(CHAIN),
+            "key": {"type": "secp256k1", "publicKey": key.address},
+            "permissions": [{"type": "root"}],
+        }
+        made = await create_session.run(self.ports, wire.decode(create_session.CreateSession, request))
+        signature = self.owner.unsafe_sign_hash(made.signature_request.raw_payload).signature  # type: ignore[arg-type]
+        return {"sessionId": made.session_id.hex0x(), "signature": "0x" + signature.hex()}, key
+
+
+@pytest.fixture
+async def bench(url: str, store: RedisStore) -> AsyncIterator[Bench]:
+    at = f"{url}/chain/{CHAIN}"
+    async with httpx2.AsyncClient() as http:
+        made = part(ChainSetting(chain_id=CHAIN, node_url=at, bundler_url=at, paymaster_url=at), http)
+        mempool = Mempool(HttpBundler(JsonRpcClient(http, at, part="bundler")), CHAIN)
+        ports = Ports(
+            chains={CHAIN: replace(made.ports, bundler=mempool)},
+            store=store,
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+            caller=lambda: "tests",
+        )
+        owner: LocalAccount = Account.from_key(secrets.token_bytes(32))
+        asked = request_account.RequestAccount(signer_address=Address.parse(owner.address))
+        account = (await request_account.run(ports, asked)).account_address
+        yield Bench(ports, mempool, owner, account)
