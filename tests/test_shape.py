@@ -1,7 +1,6 @@
 """The shape of the code: sizes, names and places that hold for every file."""
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,21 @@ LONGEST_FUNCTION = 50
 MOST_PARAMETERS = 6
 
 
-def sources() -> Iterator[Path]:
-    for folder in ("wallet_rpc", "tests"):
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in {".py", ".sol", ".mjs", ".ts"} and "node_modules" not in path.parts:
-                yield path
+SOURCES = [
+    path
+    for folder in ("wallet_rpc", "tests")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.suffix in {".py", ".sol", ".mjs", ".ts"} and "node_modules" not in path.parts
+]
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LONGEST_FILE
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in sources() if path.suffix == ".py"], ids=lambda path: str(path.relative_to(ROOT))
+    "path", [path for path in SOURCES if path.suffix == ".py"], ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_a_function_can_be_seen_at_once(path: Path) -> None:
     too_long = [
@@ -40,7 +40,7 @@ def test_a_function_can_be_seen_at_once(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in sources() if path.suffix == ".py" and "tests" not in path.parts],
+    [path for path in SOURCES if path.suffix == ".py" and "tests" not in path.parts],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_a_function_takes_few_parameters(path: Path) -> None:

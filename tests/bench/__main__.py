@@ -49,7 +49,7 @@ def server(*options: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "WALLET_RPC_PORT": "0", "WALLET_RPC_DATA_DIR": str(Path(folder) / "data")}
         command = [sys.executable, "-m", "wallet_rpc", "dev", *options]
-        with subprocess.Popen(
+        with subprocess.Popen(  # noqa: S603  # our own server
             command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:
             assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""A load generator that costs little beside the server it loads: raw HTTP/1.1 on kept-open connections of this machine."""
+"""A load generator that costs little beside the server it loads: raw HTTP/1.1 on kept-open loopback connections."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Connection:
         return cls(reader, writer, parts.netloc)
 
     async def post(self, body: bytes) -> bytes:
-        head = f"POST / HTTP/1.1\r\nhost: {self._host}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        self._writer.write(head.encode() + b"\r\n" + body)
+        head = f"POST / HTTP/1.1\r\nhost: {self._host}\r\ncontent-type: application/json\r\n"
+        self._writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = int(answer.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         return await self._reader.readexactly(length)

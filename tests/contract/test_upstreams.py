@@ -14,7 +14,14 @@ from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.paymaster import HttpPaymaster
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.user_operation import Factory, PaymasterPart, UserOperation
-from wallet_rpc.errors import ExecutionReverted, InvalidParams, PaymasterRefused, OutcomeUnknown, Unavailable, ValidationReverted
+from wallet_rpc.errors import (
+    ExecutionReverted,
+    InvalidParams,
+    PaymasterRefused,
+    OutcomeUnknown,
+    Unavailable,
+    ValidationReverted,
+)
 from wallet_rpc.ports import Bundler, Chain, Fees, GasEstimate, Log, OperationReceipt, Paymaster, PendingOperation
 from wallet_rpc.primitives import Address, Data, Hash32
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.client import FRIEND, Grant, Wallet, transfer
+from tests.e2e.client import FRIEND, Grant, RpcError, Wallet, transfer
 from tests.e2e.process import Server, run, runs, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are watched through /proc")
@@ -149,7 +149,8 @@ def test_a_redis_that_does_not_answer_is_named_and_one_that_dies_is_started_agai
 
         os.kill(dead, signal.SIGSTOP)
         ready = server.ready()
-        told = server.post("/", "wallet_getCallsStatus", call_id)["error"]
+        with pytest.raises(RpcError) as told:
+            wallet.create_session(*MAY_PAY)
         os.kill(dead, signal.SIGKILL)
         until(lambda: server.parts().get("redis", dead) != dead, "a new Redis")
         server.until_ready()
@@ -157,8 +158,8 @@ def test_a_redis_that_does_not_answer_is_named_and_one_that_dies_is_started_agai
         assert ready[0] == 503
         assert ready[1].pop("redis") in {"timeout", "unavailable"}
         assert ready[1] == {"chain 31337": "ok"}
-        assert told["message"] == "the store does not answer"
-        assert told["data"]["retryable"] is True
+        assert told.value.message == "the store does not answer"
+        assert told.value.data["retryable"] is True
         assert facts(wallet, call_id) == before
         assert wallet.act(unused, FRIEND_PAID)["status"] == 200
         assert server.stop() == 0

@@ -1,4 +1,4 @@
-"""A bundler that takes its time: it keeps what it is sent until it is told to mine, as real ones do for some seconds."""
+"""A bundler that takes its time: it keeps what it is sent until it is told to mine, as real ones do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens while a bundler has an operation but the chain does not: replacing, waiting, asking, losing an answer."""
+"""While a bundler has an operation and the chain does not: replacing, waiting, asking, and losing an answer."""
 
 from __future__ import annotations
 

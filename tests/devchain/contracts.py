@@ -1,0 +1,40 @@
+"""Tiny contracts in bare instructions, each with what it does."""
+
+from __future__ import annotations
+
+from wallet_rpc.domain import abi
+
+
+def creation(runtime: bytes) -> bytes:
+    """Creation code that leaves `runtime`."""
+    size = len(runtime).to_bytes(2)
+    return bytes.fromhex("61") + size + bytes.fromhex("600c5f3961") + size + bytes.fromhex("5ff3") + runtime
+
+
+def returning(word: int) -> bytes:
+    """Answers one word to any call."""
+    return b"\x7f" + word.to_bytes(32) + bytes.fromhex("5f5260205ff3")
+
+
+def reverting(data: bytes) -> bytes:
+    """Reverts with up to 255 bytes of data."""
+    size = bytes([len(data)])
+    return bytes.fromhex("60") + size + bytes.fromhex("600b5f3960") + size + bytes.fromhex("5ffd") + b"\x00" + data
+
+
+COUNTER = bytes.fromhex("5f546001018060005500")
+"""Adds one to the word in slot 0."""
+BALANCE_OF_CALLER = bytes.fromhex("33315f5260205ff3")
+"""The caller's balance."""
+SLOT_0 = bytes.fromhex("5f545f5260205ff3")
+"""The word in slot 0."""
+FACTS = bytes.fromhex("425f524360205246604052486060523a60805260a05ff3")
+"""timestamp, number, chain id, base fee, gas price."""
+BLOCK_HASH = bytes.fromhex("5f35405f5260205ff3")
+"""The hash of the block whose number is the call data."""
+FORWARDER = bytes.fromhex("5f5f5f5f5f5f355af1600d57fe5b00")
+"""Calls the address in the call data with all gas; invalid when that fails."""
+TWO_LOGS = bytes.fromhex("5f355f5fa16020355f355f5fa200")
+"""A log with the first word of the call data as topic, then one with the first two."""
+ERROR = abi.selector_of("Error(string)") + abi.sequence(abi.blob(b"no luck"))
+"""`Error("no luck")`."""

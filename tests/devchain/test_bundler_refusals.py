@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.devchain.asking import TOKEN_ACCESS, refused, send
+from tests.devchain.sample import (
+    ENTRY_POINT_TEXT,
+    SINK,
+    Actor,
+    Node,
+    Session,
+    key_of,
+    on_wire,
+    transfer,
+)
+from wallet_rpc.devchain.known import TEST_TOKEN
+from wallet_rpc.domain.account import Call
+
+
+def test_wrong_signature_is_refused_and_nothing_is_mined(node: Node, actor: Actor) -> None:
+    op = actor.sign(actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)])), by=key_of(66))
+    before = node.rpc("eth_blockNumber")
+    failure = refused(lambda: send(node, op))
+    assert (failure.code, failure.message) == (-32507, "invalid account signature")
+    assert failure.data["entryPoint"] == "AA24"
+    assert node.rpc("eth_blockNumber") == before
+    assert node.rpc("eth_getCode", actor.address.hex0x()) == "0x"
+
+
+def test_expired_session_is_out_of_its_time_range(node: Node, actor: Actor) -> None:
+    session = Session.of(actor, [TOKEN_ACCESS], seconds=100)
+    actor.send([transfer(TEST_TOKEN, SINK, 1)], session=session)
+    node.rpc("evm_increaseTime", 101)
+    failure = refused(lambda: actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)))
+    assert failure.code == -32503
+    assert failure.data["entryPoint"] == "AA22"
+
+
+def test_used_nonce_is_refused(node: Node, actor: Actor) -> None:
+    op = actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    send(node, actor.sign(op))
+    again = replace(op, factory=None)
+    failure = refused(lambda: send(node, actor.sign(again)))
+    assert failure.code == -32500
+    assert "AA25 invalid account nonce" in failure.message
+
+
+def test_account_without_code_is_told(node: Node, actor: Actor) -> None:
+    op = replace(actor.operation([transfer(TEST_TOKEN, SINK, 1)]), factory=None)
+    failure = refused(lambda: actor.estimated(op))
+    assert (failure.code, failure.data["entryPoint"]) == (-32500, "AA20")
+
+
+def test_account_without_funds_may_be_estimated_but_not_sent(node: Node, actor: Actor) -> None:
+    actor.fund(0)
+    op = actor.sign(actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)])))
+    failure = refused(lambda: send(node, op))
+    assert failure.code == -32000
+    assert failure.message.startswith("precheck failed: sender balance and deposit together is 0 but must be at least ")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"max_fee_per_gas": 1}, "maxFeePerGas is 1 but must be at least 1000000000"),
+        ({"max_priority_fee_per_gas": 10**12}, "maxPriorityFeePerGas is 1000000000000 but must be at most 2000000000"),
+        ({"pre_verification_gas": 100}, "preVerificationGas is 100 but must be at least "),
+        ({"call_gas_limit": 5}, "callGasLimit is 5 but must be at least 9100"),
+        ({"verification_gas_limit": 10**8}, "verificationGasLimit is 100000000 but must be at most 15000000"),
+        ({"call_gas_limit": 10**8}, "total gas limit is "),
+    ],
+)
+def test_fees_and_limits_out_of_range_are_refused(node: Node, actor: Actor, change: Any, told: str) -> None:
+    op = actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    failure = refused(lambda: send(node, actor.sign(replace(op, **change))))
+    assert failure.code == -32000
+    assert failure.message.startswith(f"precheck failed: {told}")
+
+
+def test_authorization_by_another_key_is_refused(node: Node) -> None:
+    actor = Actor(node, owner=key_of(5), delegated=True)
+    actor.fund()
+    op = actor.estimated(actor.operation([Call(to=SINK)]))
+    stranger = Actor(node, owner=key_of(6), delegated=True).operation([Call(to=SINK)])
+    failure = refused(lambda: send(node, actor.sign(replace(op, authorization=stranger.authorization))))
+    assert (failure.code, failure.message) == (-32000, "EIP-7702 authorization signature is invalid")
+
+
+def test_authorization_with_a_stale_nonce_is_refused(node: Node) -> None:
+    actor = Actor(node, owner=key_of(5), delegated=True)
+    actor.fund()
+    op = actor.estimated(actor.operation([Call(to=SINK)]))
+    node.rpc("anvil_setNonce", actor.address.hex0x(), "0x4")
+    failure = refused(lambda: send(node, actor.sign(op)))
+    assert (failure.code, failure.message) == (-32000, "EIP-7702 nonce mismatch. Expected: 4, Actual: 0")
+
+
+def test_other_entry_point_is_refused(node: Node, actor: Actor) -> None:
+    failure = refused(lambda: node.rpc("eth_sendUserOperation", on_wire(actor.operation([])), SINK.hex0x()))
+    assert failure.code == -32602
+
+
+def test_malformed_operation_is_refused(node: Node, actor: Actor) -> None:
+    malformed = {**on_wire(actor.operation([])), "nonce": "zz"}
+    failure = refused(lambda: node.rpc("eth_sendUserOperation", malformed, ENTRY_POINT_TEXT))
+    assert failure.code == -32602
+    assert "nonce" in failure.message
+
+
+def test_estimation_may_override_state(node: Node, actor: Actor) -> None:
+    op = actor.operation([Call(to=SINK, value=10**20)])
+    assert refused(lambda: actor.estimated(op)).code == -32521
+    rich = {actor.address.hex0x(): {"balance": hex(10**21)}}
+    limits = node.rpc("eth_estimateUserOperationGas", on_wire(op), ENTRY_POINT_TEXT, rich)
+    assert int(limits["callGasLimit"], 16) > 9_000
+
+
+def test_estimation_takes_an_operation_without_gas_fees_and_signature_fields(node: Node, actor: Actor) -> None:
+    full = on_wire(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    bare = {key: full[key] for key in ("sender", "nonce", "factory", "factoryData", "callData", "signature")}
+    assert int(node.rpc("eth_estimateUserOperationGas", bare, ENTRY_POINT_TEXT)["verificationGasLimit"], 16) > 50_000
+
+
+def test_supported_entry_point_is_v07(node: Node) -> None:
+    assert node.rpc("eth_supportedEntryPoints") == [ENTRY_POINT_TEXT]
+
+
+def test_entry_point_that_says_nothing_is_told(node: Node, actor: Actor) -> None:
+    actor.send([transfer(TEST_TOKEN, SINK, 1)])
+    op = actor.operation([transfer(TEST_TOKEN, SINK, 1)])
+    node.rpc("anvil_setCode", ENTRY_POINT_TEXT, "0x5f5ffd")
+    failure = refused(lambda: actor.estimated(op))
+    assert (failure.code, failure.message) == (-32500, "validation reverted: no reason given")
+
+
+def test_authorization_for_another_chain_is_refused(node: Node) -> None:
+    actor = Actor(node, owner=key_of(5), delegated=True)
+    op = actor.operation([Call(to=SINK)])
+    assert op.authorization is not None
+    foreign = replace(op.authorization, chain_id=1)
+    failure = refused(lambda: actor.estimated(replace(op, authorization=foreign)))
+    assert (failure.code, failure.data["reason"]) == (-32000, "authorization_invalid")

@@ -1,0 +1,305 @@
+"""What scenarios do not reach of our contracts: the paymaster, the token, v1.1.0 of the delegate, what is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+from eth_abi.abi import decode, encode
+from eth_keys.datatypes import PrivateKey
+from eth_utils.crypto import keccak
+
+from wallet_rpc.devchain.chain import Chain, ChainConfig
+from wallet_rpc.devchain.evm import Call, Outcome
+from wallet_rpc.devchain.genesis import Genesis, GenesisAccount, Workbench, genesis_values, load_genesis
+from wallet_rpc.devchain.known import PAYMASTER, PAYMASTER_KEY, PAYMASTER_SIGNER, TEST_TOKEN
+from wallet_rpc.domain.contracts import (
+    ACCOUNT_FACTORY,
+    ENTRY_POINT,
+    SEMI_MODULAR_ACCOUNT_7702,
+    SEMI_MODULAR_ACCOUNT_7702_V1_1,
+    TIME_RANGE_MODULE,
+)
+from wallet_rpc.primitives import Address
+
+CHAIN_ID = 31337
+NOW = 1_800_000_000
+KEY = PrivateKey(keccak(text="the owner"))
+OWNER = Address(KEY.public_key.to_canonical_address())
+STRANGER = Address(b"\x05" * 20)
+OPERATION = "(address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)"
+HASH = keccak(text="a document")
+MAGIC = bytes.fromhex("1626ba7e")
+
+
+@pytest.fixture(scope="module")
+def genesis() -> Genesis:
+    return load_genesis()
+
+
+@dataclass
+class World:
+    """Accounts that calls change at once, and a chain id that contracts can see."""
+
+    genesis: Genesis
+
+    def change(self, sender: Address, to: Address, data: bytes) -> None:
+        """Keep what the call does. The chain id does not matter to it."""
+        bench = Workbench(self.genesis)
+        bench.call(to, data, sender=sender)
+        self.genesis = bench.accounts()
+
+    def look(self, sender: Address, to: Address, data: bytes) -> Outcome:
+        config = ChainConfig(chain_id=CHAIN_ID, timestamp=NOW)
+        chain = Chain(genesis_values(self.genesis), config, clock=lambda: float(NOW))
+        return chain.call(Call(sender=sender, to=to, data=data, gas=10_000_000))
+
+
+@pytest.fixture
+def world(genesis: Genesis) -> World:
+    return World(genesis)
+
+
+def call_data(name: str, types: list[str], *values: object) -> bytes:
+    return keccak(text=f"{name}({','.join(types)})")[:4] + encode(types, values)
+
+
+def error(name: str) -> bytes:
+    return keccak(text=name)[:4]
+
+
+def wallet_signature(key: PrivateKey, digest: bytes) -> bytes:
+    made = key.sign_msg_hash(digest).to_bytes()
+    return made[:64] + bytes([27 + made[64]])
+
+
+# The paymaster
+
+SPONSORED_UNTIL, SPONSORED_FROM = NOW + 60, NOW - 60
+
+
+def sponsorship(operation: tuple[object, ...]) -> bytes:
+    """The digest, from the description of the contract and not from other code of ours."""
+    sender, nonce, init_code, data, gas_limits, verification, fees, paymaster, _ = operation
+    assert isinstance(init_code, bytes)
+    assert isinstance(data, bytes)
+    assert isinstance(paymaster, bytes)
+    types = [
+        "uint256",
+        "address",
+        "address",
+        "uint256",
+        "bytes32",
+        "bytes32",
+        "bytes32",
+        "uint256",
+        "bytes32",
+        "bytes32",
+    ]
+    values = [CHAIN_ID, PAYMASTER, sender, nonce, keccak(init_code), keccak(data), gas_limits, verification, fees]
+    window = [SPONSORED_UNTIL, SPONSORED_FROM]
+    inside = keccak(encode([*types, "uint48", "uint48"], [*values, paymaster[20:52], *window]))
+    return keccak(b"\x19Ethereum Signed Message:\n32" + inside)
+
+
+def sponsored(key: bytes, **changed: object) -> tuple[object, ...]:
+    """An operation with a sponsorship, changed after it was signed."""
+    head = PAYMASTER + (50_000).to_bytes(16) + (0).to_bytes(16)
+    fields = {
+        "sender": STRANGER,
+        "nonce": 5,
+        "init_code": b"",
+        "data": b"call",
+        "gas_limits": (7).to_bytes(32),
+        "verification": 8,
+        "fees": (9).to_bytes(32),
+        "paymaster": head,
+        "signature": b"",
+    }
+    signature = wallet_signature(PrivateKey(key), sponsorship(tuple(fields.values())))
+    fields["paymaster"] = head + SPONSORED_UNTIL.to_bytes(6) + SPONSORED_FROM.to_bytes(6) + signature
+    return tuple((fields | changed).values())
+
+
+def validation(world: World, operation: tuple[object, ...], *, sender: Address = ENTRY_POINT) -> Outcome:
+    types = [OPERATION, "bytes32", "uint256"]
+    return world.look(sender, PAYMASTER, call_data("validatePaymasterUserOp", types, operation, bytes(32), 0))
+
+
+def test_a_sponsored_operation_is_paid_for_within_its_window(world: World) -> None:
+    outcome = validation(world, sponsored(PAYMASTER_KEY))
+    context, word = decode(["bytes", "uint256"], outcome.output)
+    assert context == b""
+    assert word == SPONSORED_UNTIL << 160 | SPONSORED_FROM << 208
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sender": OWNER},
+        {"nonce": 6},
+        {"init_code": b"x"},
+        {"data": b"other"},
+        {"gas_limits": (8).to_bytes(32)},
+        {"verification": 9},
+        {"fees": (8).to_bytes(32)},
+    ],
+)
+def test_a_sponsorship_holds_for_no_other_operation(world: World, changed: dict[str, object]) -> None:
+    word = decode(["bytes", "uint256"], validation(world, sponsored(PAYMASTER_KEY, **changed)).output)[1]
+    assert word & 1 == 1
+
+
+def test_a_dummy_sponsorship_is_a_failed_signature_and_no_revert(world: World) -> None:
+    head = PAYMASTER + bytes(32)
+    for data in (b"", bytes(12) + b"\xff" * 65, bytes(76), bytes(78), b"\xff" * 77):
+        outcome = validation(world, sponsored(PAYMASTER_KEY, paymaster=head + data))
+        assert outcome.success
+        assert decode(["bytes", "uint256"], outcome.output)[1] & (2**160 - 1) == 1
+
+
+def test_another_key_cannot_sponsor(world: World) -> None:
+    assert decode(["bytes", "uint256"], validation(world, sponsored(KEY.to_bytes())).output)[1] & 1 == 1
+
+
+def test_only_entry_point_asks_the_paymaster(world: World) -> None:
+    assert validation(world, sponsored(PAYMASTER_KEY), sender=STRANGER).output == error("NotEntryPoint()")
+
+
+def test_the_paymaster_has_a_deposit_that_only_its_owner_moves(world: World) -> None:
+    assert int.from_bytes(world.look(STRANGER, PAYMASTER, call_data("getDeposit", [])).output) == 10**24
+    withdraw = call_data("withdrawTo", ["address", "uint256"], OWNER, 10**18)
+    assert world.look(STRANGER, PAYMASTER, withdraw).output == error("NotOwner()")
+    world.change(PAYMASTER_SIGNER, PAYMASTER, withdraw)
+    assert world.genesis[OWNER].balance == 10**18
+
+
+# The token
+
+
+def test_the_token_can_be_minted_and_moved(world: World) -> None:
+    world.change(STRANGER, TEST_TOKEN, call_data("mint", ["address", "uint256"], OWNER, 10))
+    world.change(OWNER, TEST_TOKEN, call_data("transfer", ["address", "uint256"], STRANGER, 4))
+    world.change(OWNER, TEST_TOKEN, call_data("approve", ["address", "uint256"], STRANGER, 3))
+    world.change(STRANGER, TEST_TOKEN, call_data("transferFrom", ["address"] * 2 + ["uint256"], OWNER, STRANGER, 3))
+    balances = [
+        int.from_bytes(world.look(OWNER, TEST_TOKEN, call_data("balanceOf", ["address"], holder)).output)
+        for holder in (OWNER, STRANGER)
+    ]
+    assert balances == [3, 7]
+    more = call_data("transferFrom", ["address", "address", "uint256"], OWNER, STRANGER, 1)
+    assert world.look(STRANGER, TEST_TOKEN, more).output[:4] == error("InsufficientAllowance(uint256,uint256)")
+
+
+def permit(key: PrivateKey, *, deadline: int) -> bytes:
+    domain_type = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+    name, version = keccak(text="Test Token"), keccak(text="1")
+    words = ["bytes32", "bytes32", "bytes32", "uint256", "address"]
+    domain = keccak(encode(words, [keccak(text=domain_type), name, version, CHAIN_ID, TEST_TOKEN]))
+    typed = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+    words = ["bytes32", "address", "address", "uint256", "uint256", "uint256"]
+    inside = keccak(encode(words, [keccak(text=typed), OWNER, STRANGER, 9, 0, deadline]))
+    signature = wallet_signature(key, keccak(b"\x19\x01" + domain + inside))
+    types = ["address", "address", "uint256", "uint256", "uint8", "bytes32", "bytes32"]
+    body = (signature[64], signature[:32], signature[32:64])
+    return call_data("permit", types, OWNER, STRANGER, 9, deadline, *body)
+
+
+def test_a_permit_of_the_owner_in_time_is_an_approval(world: World) -> None:
+    outcome = world.look(STRANGER, TEST_TOKEN, permit(KEY, deadline=NOW))
+    assert outcome.success
+    assert outcome.logs[0].topics[0] == keccak(text="Approval(address,address,uint256)")
+    assert int.from_bytes(outcome.logs[0].data) == 9
+
+
+def test_a_late_permit_and_one_of_another_key_are_refused(world: World) -> None:
+    late = world.look(STRANGER, TEST_TOKEN, permit(KEY, deadline=NOW - 1))
+    assert late.output[:4] == error("PermitExpired(uint256)")
+    other = world.look(STRANGER, TEST_TOKEN, permit(PrivateKey(PAYMASTER_KEY), deadline=NOW))
+    assert other.output[:4] == error("PermitSignerMismatch(address,address)")
+
+
+# Version 1.1.0 of the delegate
+
+
+def delegated(world: World, implementation: Address) -> None:
+    world.genesis = {**world.genesis, OWNER: GenesisAccount(code=b"\xef\x01\x00" + implementation, nonce=1)}
+
+
+def asked(world: World, signature: bytes) -> Outcome:
+    return world.look(STRANGER, OWNER, call_data("isValidSignature", ["bytes32", "bytes"], HASH, signature))
+
+
+def compact(signature: bytes) -> bytes:
+    """The 64 bytes of EIP-2098: the parity is the top bit of s."""
+    s = int.from_bytes(signature[32:64]) | (signature[64] - 27) << 255
+    return signature[:32] + s.to_bytes(32)
+
+
+BARE = wallet_signature(KEY, HASH)
+
+
+def test_version_1_1_takes_bare_signatures_of_the_owner(world: World) -> None:
+    delegated(world, SEMI_MODULAR_ACCOUNT_7702_V1_1)
+    assert asked(world, BARE).output[:4] == MAGIC
+    assert asked(world, compact(BARE)).output[:4] == MAGIC
+    assert asked(world, wallet_signature(PrivateKey(PAYMASTER_KEY), HASH)).output[:4] == b"\xff" * 4
+    world.change(OWNER, OWNER, call_data("updateFallbackSignerData", ["address", "bool"], OWNER, False))
+    assert asked(world, BARE).output[:4] == MAGIC
+
+
+def test_version_1_0_does_not(world: World) -> None:
+    delegated(world, SEMI_MODULAR_ACCOUNT_7702)
+    assert not asked(world, BARE).success
+
+
+@pytest.mark.parametrize(("signer", "disabled"), [(OWNER, True), (STRANGER, False)])
+def test_bare_signatures_end_with_the_owner(world: World, signer: Address, disabled: bool) -> None:
+    delegated(world, SEMI_MODULAR_ACCOUNT_7702_V1_1)
+    world.change(OWNER, OWNER, call_data("updateFallbackSignerData", ["address", "bool"], signer, disabled))
+    assert not asked(world, BARE).success
+
+
+def test_bare_signatures_do_not_pass_by_a_hook(world: World) -> None:
+    delegated(world, SEMI_MODULAR_ACCOUNT_7702_V1_1)
+    types = ["bytes25", "bytes4[]", "bytes", "bytes[]"]
+    hook = TIME_RANGE_MODULE + bytes([0, 0, 0, 1, 1])
+    world.change(OWNER, OWNER, call_data("installValidation", types, bytes(25), [], b"", [hook]))
+    assert not asked(world, BARE).success
+
+
+def test_the_versions_say_which_they_are(world: World) -> None:
+    for implementation, name in [
+        (SEMI_MODULAR_ACCOUNT_7702, "alchemy.sma-7702.1.0.0"),
+        (SEMI_MODULAR_ACCOUNT_7702_V1_1, "alchemy.sma-7702.1.1.0"),
+    ]:
+        delegated(world, implementation)
+        outcome = world.look(STRANGER, OWNER, call_data("accountId", []))
+        assert decode(["string"], outcome.output) == (name,)
+
+
+# What is left out
+
+
+def test_what_is_left_out_reverts_and_says_so(world: World) -> None:
+    delegated(world, SEMI_MODULAR_ACCOUNT_7702)
+    manifest = "((bytes4,bool,bool)[],(bytes4,uint32,bool,bool)[],bytes4[])"
+    for name in ("installExecution", "uninstallExecution"):
+        data = call_data(name, ["address", manifest, "bytes"], TIME_RANGE_MODULE, ([], [], []), b"")
+        assert world.look(OWNER, OWNER, data).output == error("NotIncluded(bytes4)") + data[:4] + bytes(28)
+        refused = world.look(STRANGER, OWNER, data).output
+        assert refused[:4] == error("ValidationFunctionMissing(bytes4)")
+    for data in (
+        call_data("createAccount", ["address", "uint256", "uint32"], OWNER, 0, 1),
+        call_data("createWebAuthnAccount", ["uint256", "uint256", "uint256", "uint32"], 1, 2, 0, 1),
+    ):
+        assert world.look(STRANGER, ACCOUNT_FACTORY, data).output[:8] == error("NotIncluded(bytes4)") + data[:4]
+
+
+def test_an_account_without_execution_modules_knows_its_own_functions_only(world: World) -> None:
+    delegated(world, SEMI_MODULAR_ACCOUNT_7702)
+    outcome = world.look(OWNER, OWNER, bytes.fromhex("12345678"))
+    assert outcome.output[:8] == error("UnrecognizedFunction(bytes4)") + bytes.fromhex("12345678")
+    rich = replace(world.genesis[OWNER], balance=10)
+    world.genesis = {**world.genesis, OWNER: rich}
+    assert world.look(STRANGER, OWNER, b"").success

@@ -1,0 +1,204 @@
+"""The chain in its own process, and what a folder keeps when processes are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.devchain.sample import ALICE, SINK, Node
+from wallet_rpc.devchain.config import DevChainConfig
+from wallet_rpc.devchain.process import ChainFailed, ChainProcess
+from wallet_rpc.devchain.sqlite_store import FILE_NAME, SqliteStore, WrongFolder
+from wallet_rpc.errors import Unavailable
+
+pytestmark = pytest.mark.anyio
+SINK_TEXT, ALICE_TEXT = SINK.hex0x(), ALICE.address.hex0x()
+
+
+def entry(method: str, *params: Any, number: int = 1) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
+
+
+async def rpc(chain: ChainProcess, method: str, *params: Any) -> Any:
+    return (await chain.request(entry(method, *params)))["result"]
+
+
+async def send(chain: ChainProcess, value: int) -> Any:
+    return await rpc(
+        chain, "eth_sendTransaction", {"from": ALICE_TEXT, "to": SINK_TEXT, "value": hex(value), "gas": "0x5208"}
+    )
+
+
+async def test_process_answers_requests_batches_and_notifications() -> None:
+    chain = await ChainProcess.start(DevChainConfig(chain_id=5))
+    try:
+        assert await rpc(chain, "eth_chainId") == "0x5"
+        batch = [entry("eth_chainId", number=1), entry("eth_blockNumber", number=2)]
+        assert [answer["result"] for answer in await chain.request(batch)] == ["0x5", "0x0"]
+        assert await chain.request({"jsonrpc": "2.0", "method": "evm_mine"}) is None
+        assert json.loads(await chain.answer(b"{") or b"")["error"]["code"] == -32700
+    finally:
+        await chain.stop()
+    with pytest.raises(Unavailable, match="has stopped"):
+        await chain.request(entry("eth_chainId"))
+
+
+async def test_many_requests_in_flight_are_run_in_order() -> None:
+    chain = await ChainProcess.start(DevChainConfig())
+    try:
+        asked = [rpc(chain, "eth_blockNumber") if even % 2 else send(chain, 1) for even in range(40)]
+        answers = await asyncio.gather(*asked)
+        assert answers[1::2] == [hex(number) for number in range(1, 21)]
+    finally:
+        await chain.stop()
+
+
+async def test_two_chains_live_side_by_side() -> None:
+    one, other = await asyncio.gather(
+        ChainProcess.start(DevChainConfig(chain_id=1)), ChainProcess.start(DevChainConfig(chain_id=2))
+    )
+    try:
+        await send(one, 5)
+        assert await rpc(one, "eth_getBalance", SINK_TEXT) == "0x5"
+        assert await rpc(other, "eth_getBalance", SINK_TEXT) == "0x0"
+        assert (await rpc(one, "eth_chainId"), await rpc(other, "eth_chainId")) == ("0x1", "0x2")
+    finally:
+        await asyncio.gather(one.stop(), other.stop())
+
+
+async def test_restarted_chain_is_as_it_was(tmp_path: Path) -> None:
+    config = DevChainConfig(folder=tmp_path)
+    chain = await ChainProcess.start(config)
+    identity = await send(chain, 5)
+    await rpc(chain, "anvil_setCode", SINK_TEXT, "0x6001")
+    await rpc(chain, "evm_increaseTime", 1000)
+    snapshot = await rpc(chain, "evm_snapshot")
+    await send(chain, 6)
+    reads: list[tuple[str, list[Any]]] = [
+        ("eth_getBlockByNumber", ["latest", True]),
+        ("eth_getBlockByNumber", ["0x1", True]),
+        ("eth_getTransactionReceipt", [identity]),
+        ("eth_getBalance", [SINK_TEXT]),
+        ("eth_getBalance", [SINK_TEXT, "0x0"]),
+        ("eth_getCode", [SINK_TEXT]),
+        ("eth_getTransactionCount", [ALICE_TEXT]),
+    ]
+    before = [await rpc(chain, method, *params) for method, params in reads]
+    await chain.stop()
+    chain = await ChainProcess.start(config)
+    try:
+        assert [await rpc(chain, method, *params) for method, params in reads] == before
+        assert await rpc(chain, "evm_revert", snapshot) is True
+        assert await rpc(chain, "eth_getBalance", SINK_TEXT) == "0x5"
+        await rpc(chain, "evm_mine")
+        mined = await rpc(chain, "eth_getBlockByNumber", "latest", False)
+        assert int(mined["timestamp"], 16) >= int(time.time()) + 990
+    finally:
+        await chain.stop()
+    again = Node(config)
+    assert again.rpc("eth_blockNumber") == "0x2"
+    again.dev.chain.close()
+
+
+async def test_killed_worker_loses_no_answered_block_and_no_reply(tmp_path: Path) -> None:
+    config = DevChainConfig(folder=tmp_path)
+    chain = await ChainProcess.start(config)
+    answered = []
+    enough = asyncio.Event()
+
+    async def one(value: int) -> None:
+        answered.append(await send(chain, value))
+        if len(answered) == 20:
+            enough.set()
+
+    asked = [asyncio.create_task(one(1)) for _ in range(300)]
+    await enough.wait()
+    os.kill(chain.pid, signal.SIGKILL)
+    ended = await asyncio.gather(*asked, return_exceptions=True)
+    lost = [end for end in ended if end is not None]
+    assert all(isinstance(end, Unavailable) for end in lost)
+    assert len(lost) + len(answered) == 300
+    assert len(lost) > 0
+    await chain.stop()
+    again = Node(config)
+    height = int(again.rpc("eth_blockNumber"), 16)
+    assert height >= len(answered)
+    assert all(again.receipt(identity) is not None for identity in answered)
+    assert int(again.rpc("eth_getBalance", SINK_TEXT), 16) == height
+    assert int(again.rpc("eth_getTransactionCount", ALICE_TEXT), 16) == height
+    again.send(to=SINK_TEXT, value=1)
+    again.dev.chain.close()
+
+
+def has_ended(process: int) -> bool:
+    """Gone, or waiting only for whoever inherited it to look."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    parent = (
+        "import asyncio\nfrom pathlib import Path\n"
+        "from wallet_rpc.devchain.config import DevChainConfig\nfrom wallet_rpc.devchain.process import ChainProcess\n"
+        "async def run():\n"
+        f"    chain = await ChainProcess.start(DevChainConfig(folder=Path({str(tmp_path)!r})))\n"
+        "    print(chain.pid, flush=True)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(run())\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as started:  # noqa: S603 - our own
+        assert started.stdout is not None
+        worker = int(started.stdout.readline())
+        assert not has_ended(worker)
+        started.kill()
+    until = time.monotonic() + 20
+    while not has_ended(worker) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert has_ended(worker)
+
+
+async def test_folder_of_another_chain_is_refused(tmp_path: Path) -> None:
+    Node(DevChainConfig(folder=tmp_path)).dev.chain.close()
+    with pytest.raises(ChainFailed, match="holds another chain"):
+        await ChainProcess.start(DevChainConfig(chain_id=7, folder=tmp_path))
+
+
+async def test_folder_in_use_is_refused(tmp_path: Path) -> None:
+    first = Node(DevChainConfig(folder=tmp_path))
+    with pytest.raises(WrongFolder, match="in use"):
+        SqliteStore(tmp_path, "chain 31337")
+    first.dev.chain.close()
+
+
+async def test_file_that_is_no_chain_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"not a database, but long enough to be looked at" * 100)
+    with pytest.raises(WrongFolder, match="not a chain's file"):
+        SqliteStore(tmp_path, "chain 31337")
+
+
+async def test_block_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    node = Node(DevChainConfig(folder=tmp_path))
+    node.send(to=SINK_TEXT, value=1)
+    raw = node.signed(to=SINK_TEXT, value=1)
+    store: Any = node.dev.chain._store
+    store._database.execute("CREATE TRIGGER fail BEFORE INSERT ON blocks BEGIN SELECT RAISE(ABORT, 'full'); END")
+    with pytest.raises(sqlite3.IntegrityError):
+        node.dev.chain.send(bytes.fromhex(raw[2:]))
+    store._database.execute("DROP TRIGGER fail")
+    node.dev.chain.close()
+    again = Node(DevChainConfig(folder=tmp_path))
+    assert again.rpc("eth_blockNumber") == "0x1"
+    assert again.rpc("eth_getBalance", SINK_TEXT) == "0x1"
+    again.dev.chain.close()

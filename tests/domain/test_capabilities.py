@@ -1,0 +1,219 @@
+"""What clients ask for beside the calls, read from requests that real clients sent."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from wallet_rpc import wire
+from wallet_rpc.domain.capabilities import (
+    ByContext,
+    BySession,
+    Capabilities,
+    GasParamsOverride,
+    Multiplier,
+    NonceOverride,
+    PaymasterOfCall,
+    PaymasterService,
+    SendCapabilities,
+    StateOverride,
+)
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import ZERO_ADDRESS, Data, Hash32, SessionId
+
+Json = dict[str, Any]
+POLICY = "11111111-2222-4333-8444-555555555555"
+SECOND = "22222222-2222-4333-8444-555555555555"
+SESSION = "0xcd8b2d07a6fa76f1e8a5eaa8f3a7883c"
+CONTEXT = (
+    "0x00cd8b2d07a6fa76f1e8a5eaa8f3a7883c2fef0ac65f3d3b8fca56299e2594cb804c5849df05f3cb755c742fb7e7ce96297f3853bf616a"
+    "102ebbc56e7487260b4c94faa4f4dce1d49691b72a3509773b9a1b"
+)
+ZERO = "0x0000000000000000000000000000000000000000"
+SLOT, WORD = "0x" + "00" * 31 + "01", "0x" + "00" * 31 + "02"
+ALL: Json = {
+    "permissions": {"sessionId": SESSION, "signature": "0x02"},
+    "paymasterService": {
+        "policyId": POLICY,
+        "onlyEstimation": True,
+        "erc20": {
+            "tokenAddress": ZERO,
+            "maxTokenAmount": "0x63",
+            "postOpSettings": {"autoApprove": True, "balanceCheck": False},
+        },
+        "webhookData": "wh",
+    },
+    "gasParamsOverride": {"callGasLimit": "0x5", "maxFeePerGas": {"multiplier": 1.5}},
+    "eip7702Auth": True,
+    "nonceOverride": {"nonceKey": "0x7"},
+    "stateOverride": {ZERO: {"balance": "0x1", "nonce": "0x3", "code": "0x60", "stateDiff": {SLOT: WORD}}},
+    "experimental_dataSuffix": {"value": "0xabcd"},
+}
+"""wallet-apis 5.1.0, "prepareCalls all capabilities"; the session's id and the slot in full length."""
+
+
+def refused(given: Json) -> InvalidParams:
+    with pytest.raises(InvalidParams) as caught:
+        wire.decode(Capabilities, given)
+    assert caught.value.message.startswith(f"{caught.value.data['field']}: ")
+    return caught.value
+
+
+def test_everything_a_client_can_say_is_read() -> None:
+    assert wire.decode(Capabilities, ALL) == Capabilities(
+        permissions=BySession(session_id=SessionId.parse(SESSION), signature=Data(b"\2")),
+        paymaster_service=PaymasterService(
+            policy_id=UUID(POLICY),
+            only_estimation=True,
+            webhook_data="wh",
+            erc20=ALL["paymasterService"]["erc20"],
+        ),
+        gas_params_override=GasParamsOverride(call_gas_limit=5, max_fee_per_gas=Multiplier(multiplier=1.5)),
+        eip7702_auth=True,
+        nonce_override=NonceOverride(nonce_key=7),
+        state_override={
+            ZERO_ADDRESS: StateOverride(
+                balance=1, nonce=3, code=Data(b"\x60"), state_diff={Hash32.parse(SLOT): Hash32.parse(WORD)}
+            )
+        },
+    )
+
+
+def test_what_is_read_is_written_back_the_same() -> None:
+    read = wire.decode(Capabilities, ALL)
+    unknown = {"experimental_dataSuffix": ALL["experimental_dataSuffix"]}
+
+    assert wire.encode(Capabilities, read) | unknown == ALL
+    assert wire.decode(Capabilities, wire.encode(Capabilities, read)) == read
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({}, Capabilities()),
+        ({"maxFeePerGas": "0x1"}, Capabilities()),  # virtuals-acp
+        ({"permissions": {"context": CONTEXT}}, Capabilities(permissions=ByContext(context=Data.parse(CONTEXT)))),
+        (
+            {"permissions": {"context": CONTEXT, "sessionId": "0x01"}},
+            Capabilities(permissions=ByContext(context=Data.parse(CONTEXT))),
+        ),
+        (
+            {"eip7702Auth": {"delegation": ZERO}},
+            Capabilities(eip7702_auth={"delegation": ZERO}),
+        ),
+    ],
+)
+def test_a_part_is_read(given: Json, read: Capabilities) -> None:
+    assert wire.decode(Capabilities, given) == read
+
+
+@pytest.mark.parametrize(
+    ("given", "policies"),
+    [
+        ({}, ()),
+        ({"policyId": POLICY}, (POLICY,)),
+        ({"policyIds": [POLICY, SECOND]}, (POLICY, SECOND)),
+        ({"policyIds": []}, ()),
+        ({"policyId": SECOND, "policyIds": [POLICY]}, (SECOND, POLICY)),
+        ({"policyId": POLICY.upper()}, (POLICY,)),
+    ],
+)
+def test_the_policies_are_tried_in_the_order_given(given: Json, policies: tuple[str, ...]) -> None:
+    assert wire.decode(PaymasterService, given).policies == policies
+
+
+def test_a_send_repeats_the_policy_and_the_authority() -> None:
+    given = {
+        "permissions": {"sessionId": SESSION, "signature": "0x1234"},
+        "paymasterService": {"policyId": POLICY, "webhookData": "w"},
+    }
+
+    assert wire.decode(SendCapabilities, given) == SendCapabilities(
+        permissions=BySession(session_id=SessionId.parse(SESSION), signature=Data(b"\x12\x34")),
+        paymaster_service=PaymasterOfCall(policy_id=UUID(POLICY), webhook_data="w"),
+    )
+
+
+@pytest.mark.parametrize("key", ["stateDif", "state_diff", "storage", ""])
+def test_an_unknown_key_of_a_state_override_is_refused(key: str) -> None:
+    error = refused({"stateOverride": {ZERO: {"balance": "0x1", key: {}}}})
+
+    assert error.data["field"] == f"params.stateOverride.{ZERO}.{key}"
+    assert error.message.endswith(": no such setting")
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "text"),
+    [
+        ({"permissions": {}}, "permissions.sessionId", "required, but absent"),
+        ({"permissions": "0x00"}, "permissions", 'expected an object, got "0x00"'),
+        (
+            {"permissions": {"sessionId": "0x01", "signature": "0x02"}},
+            "permissions.sessionId",
+            'expected 0x and 16 hex bytes (a session id), got "0x01"',
+        ),
+        ({"paymasterService": {"policyId": "x"}}, "paymasterService.policyId", 'expected a UUID, got "x"'),
+        (
+            {"paymasterService": {"policyIds": [POLICY, 3]}},
+            "paymasterService.policyIds[1]",
+            "expected a UUID, got 3",
+        ),
+        (
+            {"nonceOverride": {"nonceKey": "7"}},
+            "nonceOverride.nonceKey",
+            'expected a hex quantity below 2^256, got "7"',
+        ),
+        (
+            {"stateOverride": {"0x12": {}}},
+            "stateOverride.0x12",
+            'expected 0x and 20 hex bytes (an address), got "0x12"',
+        ),
+        (
+            {"stateOverride": {ZERO: {"state": {"0x01": WORD}}}},
+            f"stateOverride.{ZERO}.state.0x01",
+            'expected 0x and 32 hex bytes (a hash), got "0x01"',
+        ),
+    ],
+)
+def test_a_malformed_part_is_refused_where_it_stands(given: Json, field: str, text: str) -> None:
+    error = refused(given)
+
+    assert error.data["field"] == f"params.{field}"
+    assert error.message == f"params.{field}: {text}"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (True, "expected a hex quantity below 2^128, got true"),
+        ("0x", 'expected a hex quantity below 2^128, got "0x"'),
+        ("0x1" + "0" * 32, 'expected a hex quantity below 2^128, got "0x1000000000000000000000…" of 35 characters'),
+        (-1, "expected a hex quantity below 2^128, got -1"),
+        ([], "expected a hex quantity below 2^128, got an array of 0"),
+    ],
+)
+@pytest.mark.parametrize("key", ["callGasLimit", "maxFeePerGas"])
+def test_a_malformed_amount_of_gas_is_refused(key: str, given: Any, text: str) -> None:
+    assert refused({"gasParamsOverride": {key: given}}).message == f"params.gasParamsOverride.{key}: {text}"
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"),
+    [
+        (0, "expected more than 0, got 0"),
+        (-1.5, "expected more than 0, got -1.5"),
+        (1000.5, "expected at most 1000, got 1000.5"),
+        (float("inf"), "expected a number, got inf"),
+        (float("nan"), "expected a number, got nan"),
+        pytest.param(10**5000, "expected a number, got an integer of 16610 bits", id="huge"),
+        (True, "expected a number, got true"),
+        ("1.5", 'expected a number, got "1.5"'),
+        (None, "expected a number, got null"),
+    ],
+)
+def test_a_factor_is_a_positive_number_of_at_most_a_thousand(factor: Any, text: str) -> None:
+    at = "params.gasParamsOverride.callGasLimit.multiplier"
+
+    assert refused({"gasParamsOverride": {"callGasLimit": {"multiplier": factor}}}).message == f"{at}: {text}"

@@ -1,0 +1,164 @@
+"""Fees and limits in whole numbers: exact for every factor, and never a float."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.domain.strategies import addresses, blobs, uint128
+from tests.domain.test_user_operation import PLAIN
+from wallet_rpc import wire
+from wallet_rpc.domain.capabilities import GasParamsOverride, Multiplier
+from wallet_rpc.domain.gas import chosen, max_cost, max_fee, replacement_fee, with_overrides
+from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation, pack
+from wallet_rpc.errors import InvalidParams
+
+operations = st.builds(
+    lambda limits, fees, paymaster: replace(
+        PLAIN,
+        call_gas_limit=limits[0],
+        verification_gas_limit=limits[1],
+        pre_verification_gas=limits[2],
+        max_fee_per_gas=fees[0],
+        max_priority_fee_per_gas=fees[1],
+        paymaster=paymaster,
+    ),
+    st.tuples(uint128, uint128, uint128),
+    st.tuples(uint128, uint128),
+    st.none() | st.builds(PaymasterPart, addresses, uint128, uint128, blobs),
+)
+factors = st.floats(min_value=0, max_value=1000, exclude_min=True)
+OP = replace(
+    PLAIN,
+    call_gas_limit=100,
+    verification_gas_limit=200,
+    pre_verification_gas=300,
+    max_fee_per_gas=400,
+    max_priority_fee_per_gas=50,
+    paymaster=PaymasterPart(PLAIN.sender, 600, 700, PLAIN.call_data),
+)
+
+
+def changed(part: Any, name: str, value: int) -> Any:
+    return replace(part, **{name: value})
+
+
+def overrides(**given: Any) -> GasParamsOverride:
+    return wire.decode(GasParamsOverride, given)
+
+
+@pytest.mark.parametrize(("base", "priority", "fee"), [(0, 0, 0), (1, 0, 1), (2, 0, 3), (100, 7, 157)])
+def test_the_suggested_fee_is_one_and_a_half_base_fees_and_the_priority(base: int, priority: int, fee: int) -> None:
+    assert max_fee(base, priority) == fee
+
+
+@given(uint128)
+def test_a_replacement_pays_the_least_integer_that_is_ten_percent_more(fee: int) -> None:
+    assert replacement_fee(fee) == math.ceil(Fraction(110, 100) * fee)
+
+
+@pytest.mark.parametrize(
+    ("factor", "estimate", "amount"),
+    [
+        (1.1, 10, 11),  # 1.1 * 10 rounds up to 12 when the float's own value counts
+        (1.1, 10**30, 11 * 10**29),
+        (1.5, 1, 2),
+        (1.5, 3 * 10**37, 45 * 10**36),
+        (0.1, 10, 1),
+        (0.1, 11, 2),
+        (0.1, 0, 0),
+        (1e-7, 1, 1),
+        (1, 2**128 - 1, 2**128 - 1),
+        (1000, 1, 1000),
+    ],
+)
+def test_a_factor_counts_as_it_is_written(factor: float, estimate: int, amount: int) -> None:
+    read = wire.decode(Multiplier, {"multiplier": factor})
+
+    assert chosen(read, estimate, field="callGasLimit") == amount
+
+
+@given(factors, st.integers(0, 2**118))
+def test_a_factor_is_exact_and_rounds_up(factor: float, estimate: int) -> None:
+    amount = chosen(Multiplier(multiplier=factor), estimate, field="callGasLimit")
+
+    assert amount == math.ceil(Fraction(repr(factor)) * estimate)
+
+
+@given(uint128, uint128)
+def test_an_amount_stands_for_itself_and_nothing_for_the_estimate(amount: int, estimate: int) -> None:
+    assert chosen(amount, estimate, field="callGasLimit") == amount
+    assert chosen(None, estimate, field="callGasLimit") == estimate
+
+
+@pytest.mark.parametrize(("override", "bits"), [(Multiplier(multiplier=2), 128), (1 << 64, 64)])
+def test_more_than_the_bits_allow_is_refused(override: int | Multiplier, bits: int) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        chosen(override, 1 << 127, field="callGasLimit", bits=bits)
+
+    at = "params.capabilities.gasParamsOverride.callGasLimit"
+    assert caught.value.data == {"reason": "invalid_params", "field": at}
+    assert caught.value.message == f"{at}: expected an amount below 2^{bits}, got {1 << max(bits, 64)}"
+
+
+FIELDS = {
+    "preVerificationGas": ("pre_verification_gas", 300),
+    "verificationGasLimit": ("verification_gas_limit", 200),
+    "callGasLimit": ("call_gas_limit", 100),
+    "maxFeePerGas": ("max_fee_per_gas", 400),
+    "maxPriorityFeePerGas": ("max_priority_fee_per_gas", 50),
+}
+OF_PAYMASTER = {
+    "paymasterVerificationGasLimit": ("verification_gas_limit", 600),
+    "paymasterPostOpGasLimit": ("post_op_gas_limit", 700),
+}
+
+
+@pytest.mark.parametrize(("key", "name", "estimate"), [(key, *rest) for key, rest in FIELDS.items()])
+def test_an_override_changes_its_own_field_and_no_other(key: str, name: str, estimate: int) -> None:
+    assert with_overrides(OP, overrides(**{key: "0x7"})) == changed(OP, name, 7)
+    assert with_overrides(OP, overrides(**{key: {"multiplier": 1.1}})) == changed(OP, name, estimate * 11 // 10)
+
+
+@pytest.mark.parametrize(("key", "name", "estimate"), [(key, *rest) for key, rest in OF_PAYMASTER.items()])
+def test_an_override_of_the_paymasters_gas_needs_a_paymaster(key: str, name: str, estimate: int) -> None:
+    doubled = with_overrides(OP, overrides(**{key: {"multiplier": 2}}))
+
+    assert doubled == replace(OP, paymaster=changed(OP.paymaster, name, 2 * estimate))
+    assert with_overrides(PLAIN, overrides(**{key: "0x7"})) == PLAIN
+
+
+@given(operations)
+def test_no_override_changes_nothing(op: UserOperation) -> None:
+    assert with_overrides(op, None) == op
+    assert with_overrides(op, GasParamsOverride()) == op
+
+
+@pytest.mark.parametrize("key", [*FIELDS, *OF_PAYMASTER])
+def test_a_refused_factor_names_its_field(key: str) -> None:
+    most = 2**128 - 1
+    gas: dict[str, Any] = dict.fromkeys((name for name, _ in FIELDS.values()), most)
+    op = replace(OP, **gas, paymaster=PaymasterPart(OP.sender, most, most, OP.call_data))
+
+    with pytest.raises(InvalidParams) as caught:
+        with_overrides(op, overrides(**{key: {"multiplier": 1.01}}))
+
+    assert caught.value.data["field"] == f"params.capabilities.gasParamsOverride.{key}"
+
+
+@given(operations)
+def test_the_most_it_costs_is_what_the_entry_point_asks_up_front(op: UserOperation) -> None:
+    """EntryPoint v0.7 `_getRequiredPrefund`, from the packed bytes it reads."""
+    packed = pack(op)
+    verification, call = (int.from_bytes(packed.account_gas_limits[at : at + 16], "big") for at in (0, 16))
+    paymaster = packed.paymaster_and_data[20:52].ljust(32, b"\0")
+    of_paymaster = sum(int.from_bytes(paymaster[at : at + 16], "big") for at in (0, 16))
+    fee = int.from_bytes(packed.gas_fees[16:], "big")
+
+    assert max_cost(op) == (verification + call + of_paymaster + packed.pre_verification_gas) * fee

@@ -1,0 +1,232 @@
+"""Every command and every option, as a user gives them; and what is said when they are wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account
+
+import wallet_rpc
+from tests.e2e.client import ENTRY_POINT, FRIEND, TOKEN, Client, RpcError, Wallet, transfer
+from tests.e2e.process import Server, run
+from tests.golden.scenarios import DEPLOYMENTS
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.app import openrpc_yaml
+
+ROOT = Path(wallet_rpc.__file__).parents[1]
+FACTORY = "0x00000000000017c61b5bEe81050EC8eFc9c6fecd"
+PAYMASTER = "0x7e57000000000000000000000000000000000002"
+MAY_MOVE: tuple[dict[str, Any], ...] = (
+    {"type": "erc20-token-transfer", "data": {"address": TOKEN, "allowance": "0x64"}},
+    {"type": "native-token-transfer", "data": {"allowance": hex(10**16)}},
+)
+
+
+def moves_within_its_limit(wallet: Wallet) -> None:
+    """The whole flow: a grant, two allowed calls, one denied."""
+    before = wallet.client.token_balance(FRIEND)
+    grant = wallet.grant(*MAY_MOVE)
+    assert wallet.act(grant, transfer(40))["status"] == 200
+    assert wallet.act(grant, transfer(60))["status"] == 200
+    with pytest.raises(RpcError, match="erc20"):
+        wallet.act(grant, transfer(1))
+    assert wallet.client.token_balance(FRIEND) - before == 100
+
+
+def code(client: Client, address: str) -> str:
+    return str(client.rpc("eth_getCode", address, "latest"))
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that others look at."""
+    with Server("dev", "--ephemeral", folder=tmp_path_factory.mktemp("dev")) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"PORT": "http"}, "WALLET_RPC_PORT: expected a port from 0 to 65535 (0: any free one), got 'http'"),
+        ({"HOST": "nowhere.invalid"}, "WALLET_RPC_HOST: 'nowhere.invalid' is not an address of this machine"),
+        ({"PROT": "1"}, "WALLET_RPC_PROT: no such setting; known: WALLET_RPC_HOST, "),
+        ({"REDIS_URL": "unix:///nowhere/redis.sock"}, "WALLET_RPC_REDIS_URL: the store does not answer"),
+        ({"REDIS_URL": "redis://localhost:port"}, "WALLET_RPC_REDIS_URL: expected a well-formed redis://"),
+        ({"DATA_DIR": "/proc/nowhere"}, "WALLET_RPC_DATA_DIR: "),
+        ({"CHAINS": "1=http://127.0.0.1:1"}, "WALLET_RPC_CHAINS: only for serve; dev has chains of its own"),
+    ],
+)
+def test_a_wrong_setting_ends_the_start_with_a_sentence_that_names_it(
+    tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
+    ended = run("dev", folder=tmp_path, **settings)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"wallet-rpc: {said}")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dev", "--port", "70000"], "WALLET_RPC_PORT: expected a port from 0 to 65535"),
+        (["dev", "--fork-url", "http://127.0.0.1:9"], "--fork-url, chain 31337: the forked chain's node does not"),
+        (["dev", "--deployments", "nowhere.json"], "--deployments: no such file: nowhere.json"),
+        (["serve"], "WALLET_RPC_REDIS_URL: required by serve, but not set"),
+        (["demo", "--url", "http://127.0.0.1:9"], "--url: no server is ready at http://127.0.0.1:9"),
+        (["sign", "0x12", "--key", "0x34"], "sign: expected a 32-byte digest and --key with a 32-byte private key"),
+    ],
+)
+def test_a_wrong_option_is_named(tmp_path: Path, arguments: list[str], said: str) -> None:
+    ended = run(*arguments, folder=tmp_path)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"wallet-rpc: {said}")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_failed_fork_does_not_spoil_the_folder(tmp_path: Path) -> None:
+    run("dev", "--fork-url", "http://127.0.0.1:9", folder=tmp_path)
+
+    with Server("dev", folder=tmp_path) as server:
+        assert server.ready()[0] == 200
+
+
+def test_a_missing_genesis_says_what_to_run(tmp_path: Path) -> None:
+    unbuilt = shutil.ignore_patterns("build", "node_modules", "__pycache__")
+    shutil.copytree(ROOT / "wallet_rpc", tmp_path / "wallet_rpc", ignore=unbuilt)
+
+    ended = run("dev", folder=tmp_path)
+
+    assert ended.returncode == 2
+    assert ended.stderr == "wallet-rpc: chain 31337: genesis.json is not built yet: run `make contracts`\n"
+
+
+def test_two_chains_have_a_door_and_a_state_each(tmp_path: Path) -> None:
+    with Server("dev", "--chain", "1", "--chain", "421614", folder=tmp_path) as server:
+        first, second = server.client("/chain/1"), server.client("/chain/421614")
+        assert [each.rpc("eth_chainId") for each in (server.client(), first, second)] == ["0x1", "0x1", "0x66eee"]
+        wallet = Wallet(server.client(), chain_id="0x66eee")
+        second.mint(wallet.account, 1000)
+
+        assert wallet.act(wallet.grant(*MAY_MOVE), transfer(7))["status"] == 200
+
+        assert (first.token_balance(FRIEND), second.token_balance(FRIEND)) == (0, 7)
+        assert code(first, wallet.account) == "0x"
+        assert code(second, wallet.account) != "0x"
+
+
+def test_a_fork_begins_with_what_the_other_chain_has(tmp_path: Path, dev: Server) -> None:
+    origin = Wallet(dev.client()).fund()
+    assert origin.act(None, transfer(1))["status"] == 200
+
+    with Server("dev", "--fork-url", dev.url, folder=tmp_path) as server:
+        fork = Wallet(server.client(), owner=origin.owner)
+        assert code(fork.client, fork.account) == code(origin.client, origin.account) != "0x"
+        assert fork.client.token_balance(fork.account) == 999
+        moves_within_its_limit(fork)
+
+    assert origin.client.token_balance(origin.account) == 999
+
+
+@pytest.mark.skipif(not DEPLOYMENTS.is_file(), reason="the published deployment records are not on this machine")
+def test_the_wallet_works_on_the_published_contracts(tmp_path: Path, dev: Server) -> None:
+    with Server("dev", "--ephemeral", "--deployments", str(DEPLOYMENTS), folder=tmp_path) as server:
+        client = server.client()
+        for kept in (ENTRY_POINT, PAYMASTER, TOKEN):
+            assert code(client, kept) == code(dev.client(), kept) != "0x"
+        assert len(code(client, FACTORY)) > 2
+        assert code(client, FACTORY) != code(dev.client(), FACTORY)
+
+        moves_within_its_limit(Wallet(client).fund())
+
+
+def test_serve_works_with_a_redis_and_a_chain_elsewhere(tmp_path: Path, dev: Server, redis_server: RedisServer) -> None:
+    chain = f"{dev.url}/chain/31337"
+    settings = {"REDIS_URL": redis_server.url, "CHAINS": f"31337={chain},{chain},{chain}"}
+    with Server("serve", folder=tmp_path, **settings) as server:
+        wallet = Wallet(server.client())
+        Wallet(dev.client(), owner=wallet.owner).fund()
+        grant = wallet.grant(*MAY_MOVE)
+
+        assert wallet.act(grant, transfer(100))["status"] == 200
+        with pytest.raises(RpcError, match="erc20"):
+            wallet.act(grant, transfer(1))
+
+        assert dev.client().token_balance(wallet.account) == 900
+        assert server.post("/", "eth_chainId")["error"]["code"] == -32601
+        assert server.stop() == 0
+    assert all(json.loads(line) for line in (tmp_path / "stderr").read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("chains", "said"),
+    [
+        ("", "WALLET_RPC_CHAINS: required by serve, but not set"),
+        ("1={url}/chain/31337", "WALLET_RPC_CHAINS: chain 1: the node does not answer for chain 1"),
+        ("31337=http://127.0.0.1:9", "WALLET_RPC_CHAINS: chain 31337: the node does not answer"),
+        ("31337={url}/nowhere", "WALLET_RPC_CHAINS: chain 31337: the node does not answer"),
+        ("31337={url},http://127.0.0.1:9", "WALLET_RPC_CHAINS: chain 31337: the bundler does not answer"),
+    ],
+)
+def test_serve_does_not_start_in_front_of_a_wrong_chain(
+    tmp_path: Path, dev: Server, redis_server: RedisServer, chains: str, said: str
+) -> None:
+    given = {"CHAINS": chains.format(url=dev.url)} if chains else {}
+    ended = run("serve", folder=tmp_path, REDIS_URL=redis_server.url, **given)
+
+    assert (ended.returncode, ended.stderr) == (2, f"wallet-rpc: {said}\n")
+
+
+def test_openrpc_prints_the_committed_document(tmp_path: Path) -> None:
+    printed = run("openrpc", folder=tmp_path)
+
+    assert printed.returncode == 0
+    assert printed.stdout == openrpc_yaml() == (ROOT / "openrpc.yaml").read_text()
+
+
+def test_version(tmp_path: Path) -> None:
+    assert run("--version", folder=tmp_path).stdout == f"wallet-rpc {wallet_rpc.__version__}\n"
+
+
+def test_sign_signs_the_bare_digest(tmp_path: Path) -> None:
+    digest, key = os.urandom(32), Account.create()
+
+    signed = run("sign", f"0x{digest.hex()}", "--key", f"0x{bytes(key.key).hex()}", folder=tmp_path)
+
+    assert signed.stdout == f"0x{key.unsafe_sign_hash(digest).signature.hex()}\n"
+
+
+STORY = (
+    "1. Two keys, made on the spot",
+    "2. The owner's smart account",
+    "its address is known; nothing is deployed yet",
+    "the account now holds 1 ETH and 1000 test tokens",
+    "4. A grant for the session key; the owner signs it once. It may",
+    "5. The first call deploys the account, installs the session and sends 40 tokens, all at once",
+    "landed in transaction 0x",
+    "the friend has received 100 tokens; the limit is used up",
+    "7. Three calls that the contracts deny",
+    "one token more than the limit:",
+    "another function of the token:",
+    "another contract:",
+    "the account holds 1 ETH and 900 tokens, the friend ",
+)
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_the_demo_tells_the_whole_story(tmp_path: Path, dev: Server, fresh: bool) -> None:
+    played = run("demo", folder=tmp_path, PORT="0" if fresh else dev.url.rpartition(":")[2])
+
+    begins = "No server runs; starting a fresh one" if fresh else f"Playing against the server at {dev.url}."
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert played.stdout.startswith(begins)
+    assert [sentence for sentence in STORY if sentence not in played.stdout] == []
+    assert played.stderr == ""
+    assert list(tmp_path.iterdir()) == []

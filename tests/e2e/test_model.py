@@ -1,0 +1,128 @@
+"""Random grants and random calls: the chain allows exactly what a model of the grant allows."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from tests.domain.abilities import Abilities
+from tests.domain.strategies import CONTRACTS, FUNCTIONS, harmless_permissions
+from tests.e2e.client import Client, RpcError, Wallet
+from wallet_rpc import wire
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.account import Call
+from wallet_rpc.domain.guard import guarded_install
+from wallet_rpc.domain.permission import (
+    ContractAccess,
+    Erc20TokenTransfer,
+    FunctionsOnAllContracts,
+    FunctionsOnContract,
+    Permission,
+)
+from wallet_rpc.domain.validation_install import Terms
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import Address, Data
+
+AMOUNTS = st.sampled_from([0, 1, 2**255, 2**256 - 1])
+
+
+def token_call(selector: bytes, amount: int) -> Data:
+    return Data(selector + abi.address(CONTRACTS[0]) + abi.uint(amount))
+
+
+calls = st.builds(
+    lambda to, value, data: Call(to=to, value=value, data=data),
+    st.sampled_from([*CONTRACTS, Address(b"\x77" * 20)]),
+    st.sampled_from([0, 1, 1000]),
+    st.one_of(
+        st.just(Data()),
+        st.sampled_from(FUNCTIONS).map(Data),
+        st.sampled_from(FUNCTIONS).map(lambda selector: Data(selector[:3])),
+        st.builds(token_call, st.sampled_from([abi.ERC20_TRANSFER, abi.ERC20_APPROVE]), AMOUNTS),
+    ),
+)
+
+
+def fitting(permission: Permission) -> st.SearchStrategy[Call]:
+    """Calls that this permission is about."""
+    match permission:
+        case ContractAccess(data=data):
+            return st.builds(lambda call: Call(to=data.address, data=call.data), calls)
+        case FunctionsOnContract(data=named):
+            return st.sampled_from(named.functions).map(lambda selector: Call(to=named.address, data=Data(selector)))
+        case FunctionsOnAllContracts(data=chosen):
+            return st.builds(
+                lambda to, selector: Call(to=to, data=Data(selector)),
+                st.sampled_from([*CONTRACTS, Address(b"\x77" * 20)]),
+                st.sampled_from(chosen.functions),
+            )
+        case Erc20TokenTransfer(data=token):
+            return AMOUNTS.map(lambda amount: Call(to=token.address, data=token_call(abi.ERC20_APPROVE, amount)))
+        case _:
+            return calls
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[list[Permission], list[Call]]:
+    """Permissions, and calls most of which are about one of them."""
+    granted = draw(st.lists(harmless_permissions, min_size=1, max_size=4))
+    fit = st.sampled_from(granted).flatmap(fitting)
+    return granted, draw(st.lists(st.one_of(fit, fit, fit, calls), min_size=1, max_size=3))
+
+
+def allowed(abilities: Abilities, account: Address, made: Sequence[Call]) -> bool:
+    """Every call is allowed, and all of them together stay within the limits."""
+    if not all(abilities.may_call(call.to, call.data, account=account) for call in made):
+        return False
+    spent: Counter[Address] = Counter()
+    for call in made:
+        if abilities.token_limit(call.to) is not None:
+            spent[call.to] += int.from_bytes(call.data[36:68], "big")
+    within = all(amount <= (abilities.token_limit(token) or 0) for token, amount in spent.items())
+    value = sum(call.value for call in made)
+    return within and (abilities.wei_limit is None or value <= abilities.wei_limit)
+
+
+@cache
+def rich(url: str) -> Wallet:
+    """A deployed account with money enough for every call."""
+    wallet = Wallet(Client(url)).fund(tokens=0)
+    wallet.act(None)
+    return wallet
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cases())
+def test_the_chain_allows_what_the_model_allows(url: str, case: tuple[list[Permission], list[Call]]) -> None:
+    granted, made = case
+    wallet = rich(url)
+    account = Address.parse(wallet.account)
+    terms = Terms(account=account, key=Address(b"\x5e" * 20), entity_id=1, deadline=0, now=int(time.time()))
+    wanted = wire.encode(list[Permission], granted)
+    try:
+        abilities = Abilities(guarded_install(granted, terms))
+    except InvalidParams as refused:
+        _is_refused_by_the_server_too(wallet, wanted, refused.reason)
+        return
+    grant = wallet.grant(*wanted, expirySec=0)
+    if allowed(abilities, account, made):
+        event("allowed")
+        wallet.prepare(*wire.encode(list[Call], made), permissions=grant.permissions)
+        return
+    event("denied")
+    with pytest.raises(RpcError) as denied:
+        wallet.prepare(*wire.encode(list[Call], made), permissions=grant.permissions)
+    assert denied.value.code in {-32500, -32521}, denied.value.message
+    assert "errors" in denied.value.data, denied.value.message
+
+
+def _is_refused_by_the_server_too(wallet: Wallet, wanted: list[dict[str, object]], reason: str) -> None:
+    with pytest.raises(RpcError) as refused:
+        wallet.create_session(*wanted, expirySec=0)
+    assert (refused.value.code, refused.value.reason) == (-32602, reason)

@@ -1,0 +1,149 @@
+"""The world of golden scenarios on the embedded chain, and what can be done in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eth_abi.abi import encode
+from eth_account import Account
+from eth_utils.address import to_canonical_address
+
+from tests.golden.scenario_files import Json, Meta
+from wallet_rpc.devchain.chain import Chain, ChainConfig
+from wallet_rpc.devchain.evm import Call, Outcome
+from wallet_rpc.devchain.genesis import Genesis, GenesisAccount, genesis_values
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.primitives import Address, Data
+
+_SETUP_SECONDS = 1000
+"""How long before the first step the world is made."""
+_HANDLE_OPS = bytes.fromhex("765e827f")
+_PACKED_OPERATION = "(address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)"
+
+
+class ScenarioWorld:
+    """The chain after `meta.world`. `mark` and `back` go to and fro between it and a scenario's own state."""
+
+    def __init__(self, contracts: Genesis, meta: Meta) -> None:
+        world = meta.world
+        self.meta = meta
+        self.gas_limit: int = world["transactionGasLimit"]
+        self.gas_price: int = world["baseFeePerGas"]
+        self.beneficiary = address(meta.refs["BENEFICIARY"])
+        self.bundler = address(meta.refs["bundler"])
+        self._keys: dict[Address, str] = {address(meta.refs[name]): key for name, key in world["keys"].items()}
+        genesis = {**contracts, **_preset(meta)}
+        born = world["timestamp"] - _SETUP_SECONDS
+        config = ChainConfig(
+            chain_id=world["chainId"],
+            base_fee=world["baseFeePerGas"],
+            gas_limit=world["blockGasLimit"],
+            timestamp=born,
+        )
+        self.chain = Chain(genesis_values(genesis), config, clock=lambda: float(born))
+        for item in world["setup"]:
+            self.set_up(_named({**meta.tx_defaults, **item}, meta))
+
+    def mark(self) -> int:
+        """A moment to come back to."""
+        return self.chain.snapshot()
+
+    def back(self, mark: int) -> None:
+        """Forget everything after the moment."""
+        self.chain.revert(mark)
+
+    def set_up(self, item: Json) -> None:
+        """A setup transaction or authorization. Raises ValueError when it fails."""
+        raw = self.transaction(item) if item.get("kind", "tx") == "tx" else self.authorization(item["authorization"])
+        _, outcome = self.chain.send(raw)
+        if not outcome.success:
+            raise ValueError(f"setup failed: 0x{outcome.output.hex()}")
+
+    def transaction(self, item: Json) -> bytes:
+        """A signed transaction of one of the named keys."""
+        fields = {"to": Data.parse(item["to"]), "value": int(item["value"], 16), "data": Data.parse(item["data"])}
+        return self._sign(address(item["from"]), fields)
+
+    def authorization(self, authorization: Json) -> bytes:
+        """A signed transaction of the bundler that carries one authorization and does nothing else."""
+        words = {name: int(authorization[name], 16) for name in ("chainId", "nonce", "yParity", "r", "s")}
+        entry = {**words, "address": Data.parse(authorization["address"])}
+        fields = {"to": address(self.meta.refs["R2"]), "value": 0, "data": b"", "authorizationList": [entry]}
+        return self._sign(self.bundler, fields)
+
+    def handle_ops(self, operations: list[Json]) -> bytes:
+        """A signed transaction of the bundler that hands operations to EntryPoint."""
+        arguments = encode(
+            [f"{_PACKED_OPERATION}[]", "address"], [[packed(operation) for operation in operations], self.beneficiary]
+        )
+        return self._sign(self.bundler, {"to": ENTRY_POINT, "value": 0, "data": _HANDLE_OPS + arguments})
+
+    def look(self, to: Address, data: bytes, *, sender: Address | None = None) -> Outcome:
+        """What a call would do in the next block."""
+        return self.chain.call(Call(sender=sender or self.beneficiary, to=to, data=data, gas=self.gas_limit))
+
+    def _sign(self, sender: Address, fields: Mapping[str, Any]) -> bytes:
+        signed = Account.sign_transaction(
+            {
+                "type": 4 if "authorizationList" in fields else 2,
+                "chainId": self.chain.config.chain_id,
+                "nonce": self.chain.nonce(sender),
+                "gas": self.gas_limit,
+                "maxFeePerGas": self.gas_price,
+                "maxPriorityFeePerGas": 0,
+                **fields,
+            },
+            self._keys[sender],
+        )
+        return bytes(signed.raw_transaction)
+
+
+def address(text: str) -> Address:
+    """An address in any letter case."""
+    return Address(to_canonical_address(text))
+
+
+def packed(operation: Json) -> tuple[Any, ...]:
+    """The operation as EntryPoint takes it."""
+
+    def number(name: str) -> int:
+        return int(operation.get(name, "0x0"), 16)
+
+    def data(name: str) -> bytes:
+        return Data.parse(operation.get(name, "0x"))
+
+    def pair(high: str, low: str) -> bytes:
+        return number(high).to_bytes(16) + number(low).to_bytes(16)
+
+    paymaster = b""
+    if "paymaster" in operation:
+        limits = pair("paymasterVerificationGasLimit", "paymasterPostOpGasLimit")
+        paymaster = address(operation["paymaster"]) + limits + data("paymasterData")
+    return (
+        address(operation["sender"]),
+        number("nonce"),
+        data("factory") + data("factoryData"),
+        data("callData"),
+        pair("verificationGasLimit", "callGasLimit"),
+        number("preVerificationGas"),
+        pair("maxPriorityFeePerGas", "maxFeePerGas"),
+        paymaster,
+        data("signature"),
+    )
+
+
+def _preset(meta: Meta) -> Genesis:
+    world, runtimes = meta.world, meta.world["runtimes"]
+    contracts = {
+        address(meta.refs[name]): GenesisAccount(code=Data.parse(runtimes[runtime]), nonce=1)
+        for name, runtime in world["code"].items()
+    }
+    funded = {
+        address(meta.refs[name]): GenesisAccount(balance=int(balance)) for name, balance in world["balances"].items()
+    }
+    return {**contracts, **funded}
+
+
+def _named(item: Json, meta: Meta) -> Json:
+    return {key: meta.refs[text[1:]] if text.startswith("$") else text for key, text in item.items()}

@@ -1,0 +1,104 @@
+"""Typed values to JSON and back: every value comes back, and nothing is written that is not what it says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from jsonschema import Draft202012Validator
+
+from tests.everything import WRITTEN, Cat, Everything, Limits, whole
+from wallet_rpc import wire
+
+
+@given(whole)
+def test_every_value_comes_back(value: Everything) -> None:
+    written = json.loads(json.dumps(wire.encode(Everything, value), allow_nan=False))
+
+    assert wire.decode(Everything, written) == value
+    Draft202012Validator(_local(wire.schema(Everything))).validate(written)
+    Draft202012Validator(_local(wire.schema(Everything, "validation"))).validate(written)
+
+
+def _local(schema: dict[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(json.dumps(schema).replace("#/components/schemas/", "#/$defs/"))
+    return made
+
+
+def test_keys_are_camel_case_and_what_is_absent_is_left_out() -> None:
+    value = wire.decode(Everything, WRITTEN)
+
+    assert wire.encode(Everything, value) == WRITTEN
+    assert (value.id, value.perhaps, value.pet) == (UUID(WRITTEN["id"]), None, Cat(kind="cat", lives=9))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unknown": 1},
+        {"pet": {"kind": "cat"}},
+        {"pet": {"kind": "cat", "wings": 2}},
+        {"perhaps": None},
+        {"uint": "0x00"},
+        {"chainId": 421614},
+        {"from_": "ignored"},
+        {"session_id": "ignored"},
+    ],
+)
+def test_what_a_client_says_more_or_otherwise_is_read_the_same(change: dict[str, Any]) -> None:
+    assert wire.decode(Everything, {**WRITTEN, **change}) == wire.decode(Everything, WRITTEN)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"wei": -1},
+        {"wei": "0x1"},
+        {"address": b"\1"},
+        {"text": 5},
+        {"yes": 1},
+        {"number": "7"},
+        {"pet": {"kind": "cat"}},
+        {"calls": ({},)},
+        {"calls": "x"},
+        {"slots": []},
+        {"colour": "green"},
+        {"at": 2**48},
+        {"at": "1"},
+        {"id": "x"},
+    ],
+)
+def test_a_value_that_is_not_what_it_says_is_never_written(change: dict[str, Any]) -> None:
+    fields = {name: getattr(wire.decode(Everything, WRITTEN), name) for name in Everything.__dataclass_fields__}
+
+    with pytest.raises(ValueError, match=r"."):
+        wire.encode(Everything, Everything(**{**fields, **change}))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(
+    "wrap", [lambda it: it, lambda it: [1, it], lambda it: {"a": (it,)}, lambda it: Limits(most_gas=it)]
+)
+def test_what_json_cannot_say_is_never_written(number: float, wrap: Any) -> None:
+    for kind, value in ((Any, wrap(number)), (dict[str, Any], {"a": wrap(number)}), (tuple[Any, ...], (wrap(number),))):
+        with pytest.raises(ValueError, match="JSON has no "):
+            wire.encode(kind, value)
+
+
+def test_an_object_of_the_wire_does_not_change() -> None:
+    with pytest.raises(AttributeError):
+        wire.decode(Limits, {}).most_gas = 1  # type: ignore[misc]  # that is what is tested
+
+
+def test_a_schema_shares_its_parts_and_a_strict_object_says_so() -> None:
+    made = wire.schema(Everything, "validation")
+
+    assert made["properties"]["calls"]["items"] == {"$ref": "#/components/schemas/Limits"}
+    assert made["$defs"]["Limits"]["additionalProperties"] is False
+    assert made["$defs"]["Limits"]["description"] == "A strict object."
+    assert "additionalProperties" not in made
+    assert made["properties"]["from"]["pattern"] == "^0x[0-9a-fA-F]{40}$"
+    assert "perhaps" not in made["required"]

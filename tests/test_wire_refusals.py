@@ -1,0 +1,117 @@
+"""Every refusal of the wire names where, what and what instead, and no JSON makes it do anything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.everything import WRITTEN, Everything
+from wallet_rpc import wire
+from wallet_rpc.errors import InvalidParams
+
+MISSING = object()
+LONG = "y" * 1000
+SHORT = f'"{"y" * 24}…" of 1000 characters'
+TIMED_UUID = "cd8b2d07-a6fa-11f1-a8a5-eaa8f3a7883c"
+REFUSED: list[tuple[str, Any, str, str]] = [
+    ("data", "0x1", "data", 'expected hex bytes starting with 0x, got "0x1"'),
+    ("address", MISSING, "address", "required, but absent"),
+    ("address", None, "address", "expected 0x and 20 hex bytes (an address), got null"),
+    ("selector", "0x", "selector", 'expected 0x and 4 hex bytes (a function selector), got "0x"'),
+    ("sessionId", LONG, "sessionId", f"expected 0x and 16 hex bytes (a session id), got {SHORT}"),
+    ("chainId", "0x100000000", "chainId", 'expected a hex quantity below 2^32, got "0x100000000"'),
+    ("at", "1", "at", 'expected an integer from 0 to 281474976710655, got "1"'),
+    ("id", "x", "id", 'expected a UUID, got "x"'),
+    ("id", TIMED_UUID, "id", 'expected a UUID, got "cd8b2d07-a6fa-11f1-a8a5-…" of 36 characters'),
+    ("text", 5, "text", "expected a string, got 5"),
+    ("yes", "perhaps", "yes", 'expected true or false, got "perhaps"'),
+    ("number", 0, "number", "expected at least 1, got 0"),
+    ("number", 100, "number", "expected less than 100, got 100"),
+    ("number", 1.5, "number", "expected an integer, got 1.5"),
+    ("factor", 0, "factor", "expected more than 0, got 0"),
+    ("factor", 1001, "factor", "expected at most 1000, got 1001"),
+    ("factor", float("nan"), "factor", "expected a number, got nan"),
+    ("factor", [], "factor", "expected a number, got an array of 0"),
+    ("colour", "green", "colour", "expected 'red' or 'blue', got \"green\""),
+    ("pet", {"kind": "cow"}, "pet", "expected one of 'cat', 'dog', got \"cow\""),
+    ("pet", {"kind": LONG}, "pet", f"expected one of 'cat', 'dog', got {SHORT}"),
+    ("pet", {}, "pet", "expected an object that tells its kind"),
+    ("pet", "cat", "pet", 'expected an object, got "cat"'),
+    ("pet", {"kind": "dog"}, "pet.name", "required, but absent"),
+    ("pet", {"kind": "dog", "name": {}}, "pet.name", "expected a string, got an object"),
+    ("slots", [], "slots", "expected an object, got an array of 0"),
+    ("slots", {"0x1": "0x"}, "slots.0x1", 'expected 0x and 32 hex bytes (a hash), got "0x1"'),
+    ("slots", {LONG: "0x"}, f"slots.{'y' * 24}…", f"expected 0x and 32 hex bytes (a hash), got {SHORT}"),
+    ("calls", [], "calls", "expected at least 1 items, got 0"),
+    ("calls", [{}, {}, {}, {}], "calls", "expected at most 3 items, got 4"),
+    ("calls", {}, "calls", "expected an array, got an object"),
+    ("calls", [{}, 7], "calls[1]", "expected an object, got 7"),
+    ("calls", [{}, {"mostGas": []}], "calls[1].mostGas", "expected a hex quantity below 2^128, got an array of 0"),
+    ("calls", [{"mostGass": 1}], "calls[0].mostGass", "no such setting"),
+    ("calls", [{"most_gas": 1}], "calls[0].most_gas", "no such setting"),
+    ("status", 300, "status", "expected 100 or 200, got 300"),
+    ("perhaps", "x", "perhaps", 'expected a hex quantity below 2^256, got "x"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value", "field", "text"), REFUSED)
+def test_a_refusal_names_the_field_what_was_given_and_what_was_expected(
+    key: str, value: Any, field: str, text: str
+) -> None:
+    given = {**WRITTEN, key: value}
+    if value is MISSING:
+        del given[key]
+
+    with pytest.raises(InvalidParams) as caught:
+        wire.decode(Everything, given, at="params[0]")
+
+    assert caught.value.message == f"params[0].{field}: {text}"
+    assert caught.value.data == {"reason": "invalid_params", "field": f"params[0].{field}"}
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 1])
+def test_what_is_no_object_is_refused_as_a_whole(value: Any) -> None:
+    with pytest.raises(InvalidParams, match=r"^params: expected an object, got "):
+        wire.decode(Everything, value)
+
+
+arbitrary = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.builds(pow, st.just(10), st.integers(4300, 5000))
+    | st.floats()
+    | st.text()
+    | st.sampled_from([value for value in WRITTEN.values() if isinstance(value, str)]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*WRITTEN, "kind", LONG]) | st.text(), inner)
+    ),
+    max_leaves=10,
+)
+near = st.builds(
+    lambda key, value: {**WRITTEN, key: value}, st.sampled_from([*WRITTEN, "perhaps", "anything"]), arbitrary
+)
+THEIRS = ("Input", "should be", "valid", "pydantic", "http", "Traceback", "type=", "dataclass")
+
+
+@given(arbitrary | near)
+def test_any_json_is_read_or_refused_in_our_words(value: Any) -> None:
+    try:
+        wire.decode(Everything, value)
+    except InvalidParams as error:
+        message, field = error.message, error.data["field"]
+    else:
+        return
+
+    said = message.removeprefix(f"{field}: ")
+    assert message.startswith("params")
+    assert message != said
+    assert len(said) < 150
+    assert said.startswith(("expected ", "required, but absent", "no such setting"))
+    if '"' not in said:
+        assert not any(word in said for word in THEIRS)
+    assert "y" * 25 not in message
