@@ -6,8 +6,8 @@ The only module that knows hex. Past the door an address is 20 bytes and an amou
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, NewType, Self, TypeAlias
 
 from eth_utils.address import is_checksum_formatted_address, to_checksum_address
@@ -144,6 +144,21 @@ class Hash32(Data):
 
     size = 32
     noun = "a hash"
+
+
+class Word(Hash32):
+    """A 32-byte word that may be written short: `0x01` stands for 31 zero bytes and a one."""
+
+    noun = "a word"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """From the wire; missing bytes at the front are zero."""
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str) or _HEX.fullmatch(value) is None or not 2 < len(value) <= 66:
+            raise malformed(cls.expected(), value)
+        return cls(bytes.fromhex(value[2:].rjust(64, "0")))
 
 
 class Selector(Data):

@@ -7,7 +7,7 @@ strictly (camelCase, absent instead of null, minimal hex) and `schema` documents
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cache
 from math import isfinite
 from typing import Any, Literal, TypeVar, cast, dataclass_transform
@@ -74,17 +74,19 @@ def encode(kind: Any, value: Any) -> Any:
 def _refuse_no_number(value: Any) -> None:
     """The schema library writes NaN and the infinities as null where the declared type is `Any`."""
     match value:
+        case None | bytes() | str() | int():
+            pass
         case float() if not isfinite(value):
             raise ValueError(f"JSON has no {value}")
-        case Mapping():
+        case dict():
             for inner in value.values():
                 _refuse_no_number(inner)
         case list() | tuple():
             for inner in value:
                 _refuse_no_number(inner)
         case _ if is_dataclass(value):
-            for field in fields(value):
-                _refuse_no_number(getattr(value, field.name))
+            for name in value.__dataclass_fields__:
+                _refuse_no_number(getattr(value, name))
         case _:
             pass
 

@@ -31,7 +31,7 @@ OPERATIONS = 200
 ACCOUNTS = 8
 POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
 TOKEN = "0x7e57000000000000000000000000000000000001"
-PERMISSIONS = {
+PERMISSIONS: dict[str, list[dict[str, Any]]] = {
     "root": [{"type": "root"}],
     "five permissions": [
         {"type": "native-token-transfer", "data": {"allowance": "0xde0b6b3a7640000"}},

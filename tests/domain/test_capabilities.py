@@ -21,7 +21,7 @@ from wallet_rpc.domain.capabilities import (
     StateOverride,
 )
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import ZERO_ADDRESS, Data, Hash32, SessionId
+from wallet_rpc.primitives import ZERO_ADDRESS, Data, SessionId, Word
 
 Json = dict[str, Any]
 POLICY = "11111111-2222-4333-8444-555555555555"
@@ -75,7 +75,7 @@ def test_everything_a_client_can_say_is_read() -> None:
         nonce_override=NonceOverride(nonce_key=7),
         state_override={
             ZERO_ADDRESS: StateOverride(
-                balance=1, nonce=3, code=Data(b"\x60"), state_diff={Hash32.parse(SLOT): Hash32.parse(WORD)}
+                balance=1, nonce=3, code=Data(b"\x60"), state_diff={Word.parse(SLOT): Word.parse(WORD)}
             )
         },
     )
@@ -171,9 +171,9 @@ def test_an_unknown_key_of_a_state_override_is_refused(key: str) -> None:
             'expected 0x and 20 hex bytes (an address), got "0x12"',
         ),
         (
-            {"stateOverride": {ZERO: {"state": {"0x01": WORD}}}},
-            f"stateOverride.{ZERO}.state.0x01",
-            'expected 0x and 32 hex bytes (a hash), got "0x01"',
+            {"stateOverride": {ZERO: {"state": {"0x": WORD}}}},
+            f"stateOverride.{ZERO}.state.0x",
+            'expected 0x and 32 hex bytes (a word), got "0x"',
         ),
     ],
 )

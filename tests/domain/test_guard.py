@@ -87,6 +87,7 @@ REFUSED: list[tuple[str, list[Json], Json, str]] = [
     ("duplicate_target", [token(A), token(A)], {}, "params.permissions[1].data.address"),
     ("duplicate_target", [token(A), contract(A)], {}, "params.permissions[1].data.address"),
     ("duplicate_target", [on_contract(A, F), token(A)], {}, "params.permissions[1].data.address"),
+    ("empty_selector", [on_account(F, "0x00000000")], {}, "params.permissions[0].data.functions[1]"),
     ("duplicate_selector", [on_account(F, G, F)], {}, "params.permissions[0].data.functions[2]"),
     ("duplicate_selector", [on_account(F), on_account(G, F)], {}, "params.permissions[1].data.functions[1]"),
     ("duplicate_selector", [on_all(F), on_all(F)], {}, "params.permissions[1].data.functions[0]"),
@@ -198,7 +199,7 @@ def test_terms_cannot_grant_past_the_guard() -> None:
 
 def test_as_many_as_allowed_pass() -> None:
     install([contract(f"0x{n:040x}") for n in range(1, 101)])
-    install([on_account(*(f"0x{n:08x}" for n in range(256)))])
+    install([on_account(*(f"0x{n:08x}" for n in range(1, 257)))])
 
 
 def test_the_key_may_be_anything_else() -> None:

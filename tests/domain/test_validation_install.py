@@ -164,7 +164,7 @@ def test_two_grants_install_the_same_only_if_they_mean_the_same(
 
 @pytest.mark.parametrize("data", [b"", b"\x00" * 100, abi.INSTALL_VALIDATION + b"\x01" * 40])
 def test_other_call_data_is_not_an_installation(data: bytes) -> None:
-    with pytest.raises(ValueError, match="installValidation"):
+    with pytest.raises(ValueError, match=r"installValidation|no .* byte"):
         parse_install(data)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import UUID4, Discriminator, Field, Tag
 
-from wallet_rpc.primitives import Address, Data, Gas, Hash32, SessionId, TransactionCount, Uint256, Wei, WeiPerGas
+from wallet_rpc.primitives import Address, Data, Gas, SessionId, TransactionCount, Uint256, Wei, WeiPerGas, Word
 from wallet_rpc.wire import shape, strict_shape
 
 
@@ -114,8 +114,8 @@ class StateOverride:
     balance: Wei | None = None
     nonce: TransactionCount | None = None
     code: Data | None = None
-    state: dict[Hash32, Hash32] | None = None
-    state_diff: dict[Hash32, Hash32] | None = None
+    state: dict[Word, Word] | None = None
+    state_diff: dict[Word, Word] | None = None
 
 
 @shape

@@ -204,6 +204,7 @@ class _Seen:
                 self._target(named.address, place)
                 self._functions(named.functions, set(), place)
             case AccountFunctions(data=chosen):
+                _refuse_empty(chosen.functions, place)
                 self._functions(chosen.functions, self.on_account, place)
                 _refuse_any(chosen.functions, PRIVILEGED, place, "a function that changes or bypasses the account")
             case FunctionsOnAllContracts(data=chosen):
@@ -237,6 +238,14 @@ class _Seen:
                 at = f"{place}.data.functions[{index}]"
                 raise _refused("duplicate_selector", at, f"expected each function once, got {function} again")
             seen.add(function)
+
+
+def _refuse_empty(functions: Sequence[Selector], place: str) -> None:
+    """The selector of empty call data means plain transfers to an Allowlist; the account refuses to install it."""
+    for index, function in enumerate(functions):
+        if function == Selector(bytes(4)):
+            at = f"{place}.data.functions[{index}]"
+            raise _refused("empty_selector", at, "expected a function of the account, got 0x00000000")
 
 
 def _refuse_any(functions: Sequence[Selector], refused: frozenset[Selector], place: str, what: str) -> None:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError, EncodingError, ParseError
+from eth_abi.exceptions import EncodingError, ParseError
 from eth_account.messages import encode_typed_data
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
@@ -21,6 +20,7 @@ from eth_utils.exceptions import ValidationError
 
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.abi import keccak
+from wallet_rpc.domain.abi_reader import Reader, Unreadable
 from wallet_rpc.domain.contracts import SINGLE_SIGNER_MODULE
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, Hash32
@@ -228,11 +228,12 @@ def unwrap_undeployed(signature: bytes) -> WrappedSignature | None:
     """
     if not signature.endswith(ERC6492_SUFFIX):
         return None
+    reader = Reader(signature[:-32])
     try:
-        factory, factory_data, inner = decode(("address", "bytes", "bytes"), signature[:-32])
-    except DecodingError as error:
+        factory, factory_data, inner = reader.address(0), reader.blob(reader.word(32)), reader.blob(reader.word(64))
+    except Unreadable as error:
         raise InvalidParams(
             "signature: expected an ERC-6492 signature, got another encoding before its suffix",
             reason="signature_malformed",
         ) from error
-    return WrappedSignature(Address(bytes.fromhex(factory[2:])), Data(factory_data), Data(inner))
+    return WrappedSignature(factory, factory_data, inner)

@@ -13,10 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-
 from wallet_rpc.domain import abi
+from wallet_rpc.domain.abi_reader import Reader
 from wallet_rpc.primitives import Address, Data, Selector
 
 _GLOBAL_FLAG = 4
@@ -96,20 +94,18 @@ class ValidationInstall:
 
 
 def parse_install(call_data: bytes) -> ValidationInstall:
-    """The arguments of an `installValidation` call. Raises ValueError when `call_data` is not one."""
+    """The arguments of an `installValidation` call. Raises: ValueError when `call_data` is not one."""
     if call_data[:4] != abi.INSTALL_VALIDATION:
         raise ValueError("call data is not installValidation's")
-    try:
-        config, selectors, install_data, hooks = decode(("bytes25", "bytes4[]", "bytes", "bytes[]"), call_data[4:])
-    except DecodingError as error:
-        raise ValueError("call data is not installValidation's") from error
+    reader = Reader(call_data[4:])
+    config, hooks = reader.fixed(0, 25), reader.word(96)
     return ValidationInstall(
         module=Address(config[:20]),
         entity_id=int.from_bytes(config[20:24], "big"),
         flags=config[24],
-        selectors=tuple(map(Selector, selectors)),
-        install_data=Data(install_data),
-        hooks=tuple(map(_parse_hook, hooks)),
+        selectors=tuple(Selector(reader.fixed(at, 4)) for at in reader.items(reader.word(32))),
+        install_data=reader.blob(reader.word(64)),
+        hooks=tuple(_parse_hook(reader.blob(hooks + 32 + reader.word(at))) for at in reader.items(hooks)),
     )
 
 

@@ -42,7 +42,7 @@ NOT_INSTALLED = ValidationData(flags=0, validation_hooks=(), execution_hooks=(),
 def _decoded(types: tuple[str, ...], answer: bytes, question: str) -> tuple[Any, ...]:
     try:
         return decode(types, answer)
-    except DecodingError:
+    except (DecodingError, OverflowError):
         raise Unavailable(f"{question}: the contract gave an unreadable answer", reason="unreadable_answer") from None
 
 
