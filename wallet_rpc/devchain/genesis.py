@@ -1,0 +1,199 @@
+"""The accounts a chain begins with: the built development set, or what published deployment records leave behind.
+
+The rule: code comes from running creation code or from our own compiler, never from a committed binary.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eth.vm.execution_context import ExecutionContext
+from eth_typing import Address as EvmAddress
+from eth_typing import BlockNumber, Hash32
+
+from wallet_rpc.devchain.evm import Call, Outcome, run_call
+from wallet_rpc.devchain.journal import Journal
+from wallet_rpc.devchain.world import Value, World, balance_key, code_key, nonce_key, slot_key
+from wallet_rpc.primitives import Address, Data
+
+BUILD = Path(__file__).parent / "contracts" / "build"
+GENESIS_FILE = BUILD / "genesis.json"
+
+CREATE2_DEPLOYER = Address.parse("0x4e59b44847b379578588920cA78FbF26c0B4956C")
+"""The deployer that is at the same address on every chain; it takes salt(32) | creation code."""
+CREATE2_DEPLOYER_CODE = bytes.fromhex(
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
+)
+"""Its 69 bytes."""
+
+_DEPLOYMENT_GAS = 60_000_000
+_SLOT_KEY_SIZE = 52
+
+
+class GenesisMissing(RuntimeError):
+    """The built file is not there."""
+
+
+class DeploymentFailed(RuntimeError):
+    """Creation code reverted, or left its code at another address than the record says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenesisAccount:
+    """One account as it is before the first block."""
+
+    code: bytes = b""
+    storage: Mapping[int, int] = field(default_factory=dict)
+    """Words by slot, without zeros."""
+    nonce: int = 0
+    balance: int = 0
+    """In wei."""
+
+
+Genesis = dict[Address, GenesisAccount]
+
+
+def load_genesis(path: Path = GENESIS_FILE) -> Genesis:
+    """The development set: EntryPoint, deployer, our contracts. Raises: GenesisMissing."""
+    if not path.is_file():
+        raise GenesisMissing(f"{path.name} is not built yet: run `make contracts`")
+    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return {Address.parse(address): _account(fields) for address, fields in stored.items()}
+
+
+def dump_genesis(genesis: Genesis) -> str:
+    """The text that `load_genesis` reads."""
+    stored = {address.hex0x(): _fields(account) for address, account in sorted(genesis.items())}
+    return json.dumps(stored, indent=1) + "\n"
+
+
+def genesis_values(genesis: Genesis) -> dict[bytes, Value]:
+    """The accounts under the keys of a `World`."""
+    values: dict[bytes, Value] = {}
+    for address, account in genesis.items():
+        values |= {slot_key(address, slot): word for slot, word in account.storage.items()}
+        values[balance_key(address)] = account.balance
+        values[nonce_key(address)] = account.nonce
+        values[code_key(address)] = account.code
+    return values
+
+
+def load_deployments(path: Path) -> Genesis:
+    """What the CREATE2 records of a broadcast file (forge's format) leave behind when they are run again.
+
+    A record's `transaction.input` is salt(32) | creation code for the CREATE2 deployer.
+    Raises: DeploymentFailed, also when the file holds no such records; OSError.
+    """
+    try:
+        records = [
+            (Data.parse(record["transaction"]["input"]), Address.parse(record["contractAddress"]))
+            for record in json.loads(path.read_text(encoding="utf-8"))["transactions"]
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DeploymentFailed(f"{path} holds no deployment records") from error
+    bench = Workbench({CREATE2_DEPLOYER: deployer_account()})
+    for data, address in records:
+        bench.deploy(data, at=address)
+    return bench.accounts()
+
+
+def deployer_account() -> GenesisAccount:
+    """The CREATE2 deployer."""
+    return GenesisAccount(code=CREATE2_DEPLOYER_CODE, nonce=1)
+
+
+class Workbench:
+    """A world in which creation code is run, and whose accounts are then taken as they stand."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        self._values = genesis_values(genesis)
+        self._world = World()
+        self._world.commit(self._values)
+
+    def call(self, to: Address, data: bytes, *, sender: Address, value: int = 0) -> Outcome:
+        """Run a call and keep what it changed. Raises: DeploymentFailed when it reverts."""
+        journal = Journal(self._world, self._world.version)
+        made = Call(sender=sender, to=to, data=data, value=value, gas=_DEPLOYMENT_GAS)
+        outcome = run_call(journal, _CONTEXT, made)
+        if not outcome.success:
+            raise DeploymentFailed(f"a call to {to} failed: {outcome.error}, 0x{outcome.output.hex()}")
+        changes = journal.changes()
+        self._world.commit(changes)
+        self._values |= changes
+        return outcome
+
+    def deploy(self, salt_and_creation_code: bytes, *, at: Address) -> None:
+        """Run creation code through the CREATE2 deployer. Raises: DeploymentFailed, also for another address."""
+        outcome = self.call(CREATE2_DEPLOYER, salt_and_creation_code, sender=CREATE2_DEPLOYER)
+        if outcome.output != at:
+            raise DeploymentFailed(f"expected a contract at {at}, got one at 0x{outcome.output.hex()}")
+
+    def accounts(self) -> Genesis:
+        """Every account that is not empty."""
+        return _gather(self._values)
+
+
+_CONTEXT = ExecutionContext(
+    coinbase=EvmAddress(bytes(20)),
+    timestamp=0,
+    block_number=BlockNumber(0),
+    difficulty=0,
+    mix_hash=Hash32(bytes(32)),
+    gas_limit=_DEPLOYMENT_GAS,
+    prev_hashes=(),
+    chain_id=0,
+    base_fee_per_gas=0,
+    excess_blob_gas=0,
+)
+
+
+def _gather(values: Mapping[bytes, Value]) -> Genesis:
+    """`genesis_values` backwards; a slot's key is address(20) | slot(32), every other key is shorter."""
+    slots: dict[Address, dict[int, int]] = {Address(key[:20]): {} for key in values}
+    for key, word in values.items():
+        if len(key) == _SLOT_KEY_SIZE and word:
+            slots[Address(key[:20])][int.from_bytes(key[20:])] = _number(word)
+    accounts = {
+        address: GenesisAccount(
+            code=bytes(_code(values.get(code_key(address), b""))),
+            storage=words,
+            nonce=_number(values.get(nonce_key(address), 0)),
+            balance=_number(values.get(balance_key(address), 0)),
+        )
+        for address, words in slots.items()
+    }
+    return {address: account for address, account in accounts.items() if account != GenesisAccount()}
+
+
+def _number(value: Value) -> int:
+    if isinstance(value, bytes):
+        raise TypeError("code where a number was expected")
+    return value
+
+
+def _code(value: Value) -> bytes:
+    if isinstance(value, int):
+        raise TypeError("a number where code was expected")
+    return value
+
+
+def _fields(account: GenesisAccount) -> dict[str, Any]:
+    return {
+        "code": Data(account.code).hex0x(),
+        "storage": {hex(slot): hex(word) for slot, word in sorted(account.storage.items())},
+        "nonce": hex(account.nonce),
+        "balance": hex(account.balance),
+    }
+
+
+def _account(fields: Mapping[str, Any]) -> GenesisAccount:
+    return GenesisAccount(
+        code=Data.parse(fields["code"]),
+        storage={int(slot, 16): int(word, 16) for slot, word in fields["storage"].items()},
+        nonce=int(fields["nonce"], 16),
+        balance=int(fields["balance"], 16),
+    )
