@@ -8,6 +8,7 @@ from eth_account import Account
 from tests.devchain import contracts
 from tests.devchain.asking import PLACE, failure, put, words
 from tests.devchain.sample import ALICE, BOB, FEE, GENESIS_TIME, SINK, Node
+from wallet_rpc.devchain.evm import Call
 from wallet_rpc.domain import abi
 from wallet_rpc.primitives import Data
 
@@ -214,3 +215,15 @@ def test_hashes_are_known_of_256_blocks(node: Node) -> None:
     node.rpc("anvil_mine", hex(300))
     asked = [{"to": PLACE, "data": "0x" + number.to_bytes(32).hex()} for number in (43, 44)]
     assert [int(node.rpc("eth_call", one), 16) != 0 for one in asked] == [False, True]
+
+
+def test_run_tells_where_it_failed(node: Node) -> None:
+    put(node, contracts.FORWARDER)
+    inner = bytes.fromhex("c1" * 20)
+    node.dev.chain.set_code(inner, contracts.reverting(contracts.ERROR))
+    call = Call(sender=bytes(ALICE.address), to=bytes.fromhex(PLACE[2:]), data=inner.rjust(32, b"\x00"), gas=100_000)
+    outcome = node.dev.chain.call(call)
+    outer, failed = outcome.frame.walk()
+    assert (outcome.success, outer.error, outer.ran_out_of_gas) == (False, "invalid instruction", False)
+    assert (failed.to, failed.depth, failed.error) == (inner, 1, "execution reverted")
+    assert failed.output == contracts.ERROR

@@ -25,6 +25,7 @@ def test_sponsored_operation_costs_its_account_nothing(node: Node, actor: Actor)
     receipt = node.rpc("eth_getUserOperationReceipt", send(node, op))
     assert receipt["success"] is True
     assert receipt["paymaster"] == PAYMASTER.hex0x()
+    assert node.rpc("eth_getUserOperationByHash", receipt["userOpHash"])["userOperation"] == on_wire(op)
     assert node.rpc("eth_getBalance", actor.address.hex0x()) == "0x0"
 
 

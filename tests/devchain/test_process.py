@@ -202,3 +202,23 @@ async def test_block_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert again.rpc("eth_blockNumber") == "0x1"
     assert again.rpc("eth_getBalance", SINK_TEXT) == "0x1"
     again.dev.chain.close()
+
+
+async def test_snapshot_is_kept_in_the_folder(tmp_path: Path) -> None:
+    config = DevChainConfig(folder=tmp_path)
+    node = Node(config)
+    node.send(to=SINK_TEXT, value=1)
+    snapshot = node.rpc("evm_snapshot")
+    node.send(to=SINK_TEXT, value=1)
+    node.rpc("evm_increaseTime", 500)
+    assert node.rpc("evm_snapshot") == "0x2"
+    node.dev.chain.close()
+    node = Node(config)
+    assert node.rpc("eth_getBalance", SINK_TEXT) == "0x2"
+    assert node.rpc("evm_revert", snapshot) is True
+    assert node.rpc("evm_revert", snapshot) is False
+    node.dev.chain.close()
+    node = Node(config)
+    assert node.rpc("eth_getBalance", SINK_TEXT) == "0x1"
+    assert node.rpc("evm_snapshot") == "0x3"
+    node.dev.chain.close()

@@ -71,6 +71,9 @@ def test_authorization_in_a_transaction_delegates_an_account(node: Node) -> None
     listed = node.rpc("eth_getTransactionByHash", identity)["authorizationList"]
     assert listed[0]["address"] == PLACE.lower()
     node.send(sender=BOB, to=SINK_TEXT, value=1)  # a delegated account still sends
+    removed = Account.sign_authorization({"chainId": 0, "address": "0x" + "00" * 20, "nonce": 2}, BOB.key)
+    node.send(to=SINK_TEXT, authorizationList=[removed])
+    assert node.rpc("eth_getCode", BOB_TEXT) == "0x"
 
 
 def test_contract_is_created(node: Node) -> None:

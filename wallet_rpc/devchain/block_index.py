@@ -1,0 +1,83 @@
+"""The blocks a chain keeps, found by height, by hash and by the transaction in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eth_typing import Hash32
+
+from wallet_rpc.devchain.ledger import Block
+
+_BLOCK_HASHES = 256
+"""How many ancestors' hashes code may ask for."""
+
+
+class BlockIndex:
+    """Blocks of rising height, each with the world's version at its end."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Block] = []
+        self._versions: list[int] = []
+        self._numbers: dict[bytes, int] = {}
+        self._transactions: dict[bytes, int] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """No block yet."""
+        return len(self._blocks) == 0
+
+    @property
+    def head(self) -> Block:
+        """The newest."""
+        return self._blocks[-1]
+
+    @property
+    def first_number(self) -> int:
+        """The oldest's height."""
+        return self._blocks[0].number
+
+    def append(self, block: Block, version: int) -> None:
+        """Add the newest."""
+        self._blocks.append(block)
+        self._versions.append(version)
+        self._numbers[block.hash] = block.number
+        if block.inclusion is not None:
+            self._transactions[block.inclusion.hash] = block.number
+
+    def drop_after(self, number: int) -> None:
+        """Forget every block above `number`."""
+        while self.head.number > number:
+            dropped = self._blocks.pop()
+            self._versions.pop()
+            del self._numbers[dropped.hash]
+            if dropped.inclusion is not None:
+                del self._transactions[dropped.inclusion.hash]
+
+    def at(self, number: int) -> Block | None:
+        """The block of that height, if kept."""
+        index = number - self._blocks[0].number
+        return self._blocks[index] if 0 <= index < len(self._blocks) else None
+
+    def version_at(self, number: int) -> int:
+        """The world's version at the end of a kept block."""
+        return self._versions[number - self._blocks[0].number]
+
+    def move_head(self, version: int) -> None:
+        """The newest block's state has changed."""
+        self._versions[-1] = version
+
+    def by_hash(self, identity: bytes) -> Block | None:
+        """The block of that hash, if kept."""
+        number = self._numbers.get(bytes(identity))
+        return None if number is None else self.at(number)
+
+    def of_transaction(self, identity: bytes) -> Block | None:
+        """The block that holds the transaction of that hash."""
+        number = self._transactions.get(bytes(identity))
+        return None if number is None else self.at(number)
+
+    def hashes_before(self, number: int) -> Iterator[Hash32]:
+        """The hashes of the block's ancestors, parent first."""
+        end = number - self._blocks[0].number
+        for block in reversed(self._blocks[max(0, end - _BLOCK_HASHES) : end]):
+            yield Hash32(block.hash)

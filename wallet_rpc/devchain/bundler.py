@@ -1,0 +1,186 @@
+"""The development bundler (ERC-7769): it mines an operation the moment it is sent, alone in its block.
+
+The rule: one run a send. The `handleOps` transaction runs on the newest state; when it reverts, nothing is kept and the
+entry point's refusal is the answer. What was mined is found again from the chain's own events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eth.vm.forks.prague.transactions import Authorization as SignedTuple
+from eth.vm.forks.prague.transactions import PragueTransactionBuilder
+from eth_keys.datatypes import PrivateKey
+from eth_typing import Address as EvmAddress
+
+from wallet_rpc.devchain import estimation
+from wallet_rpc.devchain.accounts import DevelopmentAccount
+from wallet_rpc.devchain.chain import Chain
+from wallet_rpc.devchain.evm import floor_gas
+from wallet_rpc.devchain.handle_ops import (
+    OperationEvent,
+    deposit_slot,
+    operation_events,
+    read_handle_ops,
+    with_authorization,
+)
+from wallet_rpc.devchain.ledger import Block, Inclusion
+from wallet_rpc.devchain.refusal import refused
+from wallet_rpc.devchain.runs import Override
+from wallet_rpc.domain.authorization import Authorization
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.gas import max_cost
+from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data, user_operation_hash
+from wallet_rpc.errors import Rejected
+from wallet_rpc.primitives import Address, Hash32
+
+MOST_VERIFICATION_GAS = 15_000_000
+"""The most verificationGasLimit taken."""
+MOST_TOTAL_GAS = 45_000_000
+"""The most gas of all limits together."""
+_ENTRY_POINT_GAS = 150_000
+"""What the transaction needs beyond the limits of its operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class MinedOperation:
+    """An operation and where it was mined."""
+
+    block: Block
+    inclusion: Inclusion
+    event: OperationEvent
+
+
+class Bundler:
+    """Takes operations for EntryPoint v0.7 on one chain; its account pays for the transactions."""
+
+    def __init__(self, chain: Chain, account: DevelopmentAccount) -> None:
+        self._chain = chain
+        self._account = account
+        self._key = PrivateKey(account.key)
+        self._numbers: dict[bytes, int] = {}
+        self._next = chain.first_number
+
+    def estimate(self, op: UserOperation, overrides: Mapping[bytes, Override] | None = None) -> estimation.GasEstimate:
+        """Limits with which `op` lands. Raises: ValidationReverted and its kinds, ExecutionReverted, Rejected."""
+        if op.authorization is not None:
+            self._check_authorization(op.sender, op.authorization)
+        return estimation.estimate(self._chain, op, bundler=self._account.address, overrides=overrides)
+
+    def send(self, op: UserOperation) -> Hash32:
+        """Mine `op`; its hash. Raises: ValidationReverted and its kinds, Rejected for what fails a precheck."""
+        self._precheck(op)
+        execution = self._chain.execute(self._transaction(op))
+        if not execution.outcome.success:
+            is_deployed = self._chain.code(op.sender) != b"" or op.authorization is not None
+            raise refused(execution.outcome.output, is_deployed=is_deployed)
+        self._chain.include(execution)
+        return user_operation_hash(op, self._chain.config.chain_id, ENTRY_POINT)
+
+    def find(self, operation_hash: bytes) -> MinedOperation | None:
+        """Where an operation was mined, by whomever; None when it was not."""
+        self._read_new_blocks()
+        number = self._numbers.get(bytes(operation_hash))
+        block = None if number is None else self._chain.block(number)
+        if block is None or block.inclusion is None:
+            return None
+        events = operation_events(block.inclusion.logs)
+        event = next(event for event in events if event.operation_hash == operation_hash)
+        return MinedOperation(block, block.inclusion, event)
+
+    def operation(self, mined: MinedOperation) -> UserOperation | None:
+        """The operation itself, read from its transaction; None when that was no plain `handleOps`."""
+        signed = mined.inclusion.transaction
+        authorizations: Any = signed.authorization_list if mined.inclusion.kind == 4 else ()
+        for op in read_handle_ops(signed.data):
+            if user_operation_hash(op, self._chain.config.chain_id, ENTRY_POINT) == mined.event.operation_hash:
+                return with_authorization(op, authorizations)
+        return None
+
+    def forget_after(self, number: int) -> None:
+        """The chain has gone back to block `number`."""
+        self._numbers = {found: at for found, at in self._numbers.items() if at <= number}
+        self._next = min(self._next, number + 1)
+
+    def _read_new_blocks(self) -> None:
+        for number in range(self._next, self._chain.head.number + 1):
+            block = self._chain.block(number)
+            if block is not None and block.inclusion is not None:
+                self._numbers |= {event.operation_hash: number for event in operation_events(block.inclusion.logs)}
+        self._next = self._chain.head.number + 1
+
+    def _transaction(self, op: UserOperation) -> bytes:
+        chain, account = self._chain, self._account
+        part = op.paymaster
+        later = op.call_gas_limit + (0 if part is None else part.post_op_gas_limit)
+        first = op.verification_gas_limit + (0 if part is None else part.verification_gas_limit)
+        data = handle_ops_call_data([op], account.address)
+        gas = op.pre_verification_gas + first + later * 64 // 63 + _ENTRY_POINT_GAS + floor_gas(data)
+        fields: dict[str, Any] = {
+            "chain_id": chain.config.chain_id,
+            "nonce": chain.nonce(account.address),
+            "max_priority_fee_per_gas": 0,
+            "max_fee_per_gas": chain.config.base_fee,
+            "gas": min(gas, chain.config.gas_limit),
+            "to": EvmAddress(bytes(ENTRY_POINT)),
+            "value": 0,
+            "data": bytes(data),
+            "access_list": (),
+        }
+        signed = op.authorization
+        if signed is None:
+            return (
+                PragueTransactionBuilder.new_unsigned_dynamic_fee_transaction(**fields)
+                .as_signed_transaction(self._key)
+                .encode()
+            )
+        listed = SignedTuple(
+            signed.chain_id, EvmAddress(bytes(signed.address)), signed.nonce, signed.y_parity, signed.r, signed.s
+        )
+        unsigned = PragueTransactionBuilder.new_unsigned_set_code_transaction(**fields, authorization_list=[listed])
+        return unsigned.as_signed_transaction(self._key).encode()
+
+    def _precheck(self, op: UserOperation) -> None:
+        """What a bundler looks at before it runs anything, in the words bundlers use."""
+        _at_least("maxFeePerGas", op.max_fee_per_gas, self._chain.config.base_fee)
+        if op.max_priority_fee_per_gas > op.max_fee_per_gas:
+            text = f"maxPriorityFeePerGas is {op.max_priority_fee_per_gas} but must be at most {op.max_fee_per_gas}"
+            raise Rejected(f"precheck failed: {text}", reason="fee_too_low")
+        _at_least("preVerificationGas", op.pre_verification_gas, estimation.pre_verification_gas(op))
+        _at_least("callGasLimit", op.call_gas_limit, estimation.LEAST_CALL_GAS)
+        _at_most("verificationGasLimit", op.verification_gas_limit, MOST_VERIFICATION_GAS)
+        part = op.paymaster
+        total = op.pre_verification_gas + op.verification_gas_limit + op.call_gas_limit
+        total += 0 if part is None else part.verification_gas_limit + part.post_op_gas_limit
+        _at_most("total gas limit", total, MOST_TOTAL_GAS)
+        if op.authorization is not None:
+            if op.authorization.authority != op.sender:
+                raise Rejected("EIP-7702 authorization signature is invalid", reason="authorization_invalid")
+            self._check_authorization(op.sender, op.authorization)
+        if part is None:
+            chain = self._chain
+            held = chain.balance(op.sender) + chain.storage(ENTRY_POINT, deposit_slot(op.sender))
+            if held < max_cost(op):
+                text = f"sender balance and deposit together is {held} but must be at least {max_cost(op)}"
+                raise Rejected(f"precheck failed: {text} to pay for this operation", reason="insufficient_funds")
+
+    def _check_authorization(self, sender: Address, authorization: Authorization) -> None:
+        """Everything but who signed: in estimation nobody has."""
+        if authorization.chain_id not in (0, self._chain.config.chain_id):
+            raise Rejected("EIP-7702 authorization signature is invalid", reason="authorization_invalid")
+        actual = self._chain.nonce(sender)
+        if authorization.nonce != actual:
+            text = f"EIP-7702 nonce mismatch. Expected: {actual}, Actual: {authorization.nonce}"
+            raise Rejected(text, reason="authorization_nonce")
+
+
+def _at_least(name: str, given: int, least: int) -> None:
+    if given < least:
+        raise Rejected(f"precheck failed: {name} is {given} but must be at least {least}", reason="too_low")
+
+
+def _at_most(name: str, given: int, most: int) -> None:
+    if given > most:
+        raise Rejected(f"precheck failed: {name} is {given} but must be at most {most}", reason="too_high")

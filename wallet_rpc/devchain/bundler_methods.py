@@ -1,0 +1,215 @@
+"""The bundler's and the paymaster's methods (ERC-7769, ERC-7677)."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from wallet_rpc import wire
+from wallet_rpc.devchain import answers
+from wallet_rpc.devchain.answers import Json
+from wallet_rpc.devchain.bundler import MinedOperation
+from wallet_rpc.devchain.call_request import Overrides, overrides_of
+from wallet_rpc.devchain.devchain import DevChain
+from wallet_rpc.devchain.estimation import GasEstimate
+from wallet_rpc.devchain.handle_ops import own_logs, revert_reason
+from wallet_rpc.devchain.state_reads import Nothing
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
+from wallet_rpc.domain.user_operation_json import AuthorizationJson, UserOperationJson
+from wallet_rpc.errors import (
+    ExecutionReverted,
+    InvalidParams,
+    OutOfTimeRange,
+    PaymasterRefused,
+    Rejected,
+    SignatureInvalid,
+    ValidationReverted,
+)
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, ChainId, Data, Gas, Hash32, Nonce, WeiPerGas
+from wallet_rpc.wire import shape
+
+
+@shape
+class PartialOperation:
+    """A user operation whose gas, fees and signature may still be missing."""
+
+    sender: Address
+    nonce: Nonce
+    factory: Address | None = None
+    factory_data: Data | None = None
+    call_data: Data
+    call_gas_limit: Gas = 0
+    verification_gas_limit: Gas = 0
+    pre_verification_gas: Gas = 0
+    max_fee_per_gas: WeiPerGas = 0
+    max_priority_fee_per_gas: WeiPerGas = 0
+    paymaster: Address | None = None
+    paymaster_verification_gas_limit: Gas | None = None
+    paymaster_post_op_gas_limit: Gas | None = None
+    paymaster_data: Data | None = None
+    signature: Data | None = None
+    eip7702_auth: AuthorizationJson | None = None
+
+    def to_domain(self) -> UserOperation:
+        """The operation. Raises: InvalidParams for a key of an absent part."""
+        whole = UserOperationJson(**{field.name: getattr(self, field.name) for field in fields(UserOperationJson)})
+        return whole.to_domain()
+
+
+@shape
+class SendRequest:
+    """An operation and the entry point it is for."""
+
+    operation: UserOperationJson
+    entry_point: Address
+
+
+@shape
+class EstimateRequest:
+    """An operation, the entry point, and state overrides."""
+
+    operation: PartialOperation
+    entry_point: Address
+    overrides: Overrides | None = None
+
+
+@shape
+class OperationHash:
+    """An operation, by its hash."""
+
+    hash: Hash32
+
+
+@shape
+class SponsorRequest:
+    """An operation, its entry point and chain, and what the paymaster wants to know."""
+
+    operation: PartialOperation
+    entry_point: Address
+    chain_id: ChainId
+    context: dict[str, Any] | None = None
+
+
+@shape
+class Sponsorship:
+    """What to put into the operation."""
+
+    paymaster: Address
+    paymaster_data: Data
+    paymaster_verification_gas_limit: Gas
+    paymaster_post_op_gas_limit: Gas
+    is_final: bool = False
+
+
+async def send(context: DevChain, request: SendRequest) -> Hash32:
+    """`eth_sendUserOperation`: mined before the answer."""
+    _check_entry_point(request.entry_point)
+    return context.bundler.send(request.operation.to_domain())
+
+
+async def estimate(context: DevChain, request: EstimateRequest) -> GasEstimate:
+    """`eth_estimateUserOperationGas`."""
+    _check_entry_point(request.entry_point)
+    return context.bundler.estimate(request.operation.to_domain(), overrides_of(request.overrides))
+
+
+async def by_hash(context: DevChain, request: OperationHash) -> Json:
+    """`eth_getUserOperationByHash`."""
+    mined = context.bundler.find(request.hash)
+    op = None if mined is None else context.bundler.operation(mined)
+    if mined is None or op is None:
+        return None
+    return {
+        "userOperation": wire.encode(UserOperationJson, UserOperationJson.from_domain(op)),
+        "entryPoint": ENTRY_POINT.hex0x(),
+        "transactionHash": answers.data(mined.inclusion.hash),
+        "blockHash": answers.data(mined.block.hash),
+        "blockNumber": hex(mined.block.number),
+    }
+
+
+async def receipt(context: DevChain, request: OperationHash) -> Json:
+    """`eth_getUserOperationReceipt`."""
+    mined = context.bundler.find(request.hash)
+    return None if mined is None else _receipt(mined)
+
+
+async def entry_points(context: DevChain, request: Nothing) -> tuple[Address, ...]:
+    """`eth_supportedEntryPoints`."""
+    return (ENTRY_POINT,)
+
+
+async def stub(context: DevChain, request: SponsorRequest) -> Sponsorship:
+    """`pm_getPaymasterStubData`."""
+    part = context.paymaster.stub(_sponsored(context, request), request.context or {})
+    return _sponsorship(part)
+
+
+async def sponsor(context: DevChain, request: SponsorRequest) -> Sponsorship:
+    """`pm_getPaymasterData`."""
+    part = context.paymaster.sponsor(_sponsored(context, request), request.context or {})
+    return _sponsorship(part)
+
+
+def _sponsored(context: DevChain, request: SponsorRequest) -> UserOperation:
+    _check_entry_point(request.entry_point)
+    chain_id = context.chain.config.chain_id
+    if request.chain_id != chain_id:
+        raise InvalidParams(f"chainId: expected {chain_id:#x}, got {request.chain_id:#x}", field="params.chainId")
+    return request.operation.to_domain()
+
+
+def _sponsorship(part: PaymasterPart) -> Sponsorship:
+    return Sponsorship(
+        paymaster=part.address,
+        paymaster_data=part.data,
+        paymaster_verification_gas_limit=part.verification_gas_limit,
+        paymaster_post_op_gas_limit=part.post_op_gas_limit,
+    )
+
+
+def _check_entry_point(entry_point: Address) -> None:
+    if entry_point != ENTRY_POINT:
+        text = f"entryPoint: expected {ENTRY_POINT}, got {entry_point}"
+        raise InvalidParams(text, reason="unsupported_entry_point", field="params.entryPoint")
+
+
+def _receipt(mined: MinedOperation) -> dict[str, Json]:
+    event, inclusion = mined.event, mined.inclusion
+    reason = revert_reason(inclusion.logs, event.operation_hash)
+    return {
+        "userOpHash": answers.data(event.operation_hash),
+        "entryPoint": ENTRY_POINT.hex0x(),
+        "sender": event.sender.hex0x(),
+        "nonce": hex(event.nonce),
+        "paymaster": None if event.paymaster == ZERO_ADDRESS else event.paymaster.hex0x(),
+        "actualGasCost": hex(event.cost),
+        "actualGasUsed": hex(event.gas_used),
+        "success": event.success,
+        **({} if reason is None else {"reason": answers.data(reason)}),
+        "logs": [answers.log(mined.block, inclusion, at) for at in own_logs(inclusion.logs, event)],
+        "receipt": answers.receipt(mined.block, inclusion),
+    }
+
+
+_SIMULATION_ERRORS = (ValidationReverted, PaymasterRefused, OutOfTimeRange, SignatureInvalid, Rejected, InvalidParams)
+
+OPERATIONS = (
+    Operation("eth_sendUserOperation", SendRequest, Hash32, send, errors=_SIMULATION_ERRORS, positional=True),
+    Operation(
+        "eth_estimateUserOperationGas",
+        EstimateRequest,
+        GasEstimate,
+        estimate,
+        errors=(*_SIMULATION_ERRORS, ExecutionReverted),
+        positional=True,
+    ),
+    Operation("eth_getUserOperationByHash", OperationHash, Json, by_hash, positional=True),
+    Operation("eth_getUserOperationReceipt", OperationHash, Json, receipt, positional=True),
+    Operation("eth_supportedEntryPoints", Nothing, tuple[Address, ...], entry_points, positional=True),
+    Operation("pm_getPaymasterStubData", SponsorRequest, Sponsorship, stub, errors=(InvalidParams,), positional=True),
+    Operation("pm_getPaymasterData", SponsorRequest, Sponsorship, sponsor, errors=(InvalidParams,), positional=True),
+)
+"""Bundler and paymaster."""

@@ -1,0 +1,294 @@
+"""An Ethereum chain of the Prague rules in this process: synchronous, one transaction a block, mined when it is sent.
+
+`execute` runs a transaction on the newest state and keeps nothing; `include` makes the block. `send` is both. `call`
+looks at what a message would do at any kept block. Everything a block changes is one version of the `World` and one
+write of the `Store`. The base fee is constant. Blocks of the same second share a timestamp.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from eth.vm.execution_context import ExecutionContext
+from eth_typing import Address
+
+from wallet_rpc.devchain.admission import Terms, admit, authorities, read_transaction
+from wallet_rpc.devchain.block_index import BlockIndex
+from wallet_rpc.devchain.chain_time import ChainTime, checked_time
+from wallet_rpc.devchain.evm import Call, Outcome, run_call, run_transaction
+from wallet_rpc.devchain.faults import NodeRefusal, UnknownBlock
+from wallet_rpc.devchain.interpreter import Computation
+from wallet_rpc.devchain.journal import Journal
+from wallet_rpc.devchain.ledger import Block, Inclusion, make_block
+from wallet_rpc.devchain.runs import ChainConfig, Execution, Override, apply, block_context
+from wallet_rpc.devchain.store import Entry, MemoryStore, Snapshot, Store
+from wallet_rpc.devchain.world import Source, Value, World, balance_key, code_key, nonce_key, slot_key
+
+__all__ = ["PENDING", "Chain", "ChainConfig"]
+
+PENDING = -1
+"""Where a call runs when it runs in the block that would be mined now."""
+
+
+class Chain:
+    """The chain. Not for several threads."""
+
+    def __init__(
+        self,
+        genesis: Mapping[bytes, Value],
+        config: ChainConfig,
+        *,
+        store: Store | None = None,
+        source: Source | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config
+        self._store = MemoryStore() if store is None else store
+        self._world = World(source)
+        self._blocks = BlockIndex()
+        kept = self._store.load()
+        self._time = ChainTime(clock, kept.clock_offset)
+        if kept.blocks:
+            self._world.restore(kept.learned, kept.versions)
+            for block, version in zip(kept.blocks, kept.block_versions, strict=True):
+                self._blocks.append(block, version)
+        else:
+            at = self._time.next(0) if config.timestamp is None else config.timestamp
+            self._mine(dict(genesis), at, None, timed=config.timestamp is not None)
+
+    # Blocks
+
+    @property
+    def head(self) -> Block:
+        """The newest block."""
+        return self._blocks.head
+
+    @property
+    def first_number(self) -> int:
+        """The oldest kept block's number."""
+        return self._blocks.first_number
+
+    def block(self, number: int) -> Block | None:
+        """The block of that height, if kept."""
+        return self._blocks.at(number)
+
+    def block_by_hash(self, identity: bytes) -> Block | None:
+        """The block of that hash, if kept."""
+        return self._blocks.by_hash(identity)
+
+    def find_transaction(self, identity: bytes) -> Block | None:
+        """The block that holds the transaction of that hash, as its only one."""
+        return self._blocks.of_transaction(identity)
+
+    # State
+
+    def version_at(self, number: int | None) -> int:
+        """The world's version at the end of a block; None and `PENDING` are the newest. Raises: UnknownBlock."""
+        if number is None or number == PENDING:
+            return self._world.version
+        return self._blocks.version_at(self._kept(number).number)
+
+    def journal(self, number: int | None = None) -> Journal:
+        """A scratch state to run on."""
+        return Journal(self._world, self.version_at(number))
+
+    def balance(self, address: bytes, number: int | None = None) -> int:
+        """In wei."""
+        return self.journal(number).get_balance(Address(bytes(address)))
+
+    def nonce(self, address: bytes, number: int | None = None) -> int:
+        """The transaction count of an account."""
+        return self.journal(number).get_nonce(Address(bytes(address)))
+
+    def code(self, address: bytes, number: int | None = None) -> bytes:
+        """The code of an account."""
+        return self.journal(number).get_code(Address(bytes(address)))
+
+    def storage(self, address: bytes, slot: int, number: int | None = None) -> int:
+        """One storage word of an account."""
+        return self.journal(number).get_storage(Address(bytes(address)), slot)
+
+    # Runs
+
+    def call(
+        self,
+        call: Call,
+        *,
+        number: int | None = PENDING,
+        overrides: Mapping[bytes, Override] | None = None,
+        machine: type[Computation] = Computation,
+    ) -> Outcome:
+        """What `call` would do at the end of block `number`, or in the block that would be mined now."""
+        journal = self.journal(number)
+        for address, override in (overrides or {}).items():
+            apply(journal, Address(bytes(address)), override)
+        return run_call(journal, self.context(number), call, machine)
+
+    def execute(self, raw: bytes, *, timestamp: int | None = None) -> Execution:
+        """Run a signed transaction in the next block without keeping it.
+
+        Raises: NodeRefusal when it may not be in that block; a transaction that reverts is an outcome, not an error.
+        """
+        raw = bytes(raw)
+        transaction, sender = read_transaction(raw)
+        if self._blocks.of_transaction(transaction.hash) is not None:
+            raise NodeRefusal("already known", reason="already_known")
+        config = self.config
+        at = self._block_time(timestamp)
+        journal = self.journal()
+        admit(transaction, sender, journal, Terms(config.chain_id, config.base_fee, config.gas_limit))
+        for authority in authorities(transaction):
+            journal.account_is_empty(authority)  # py-evm swallows every error it meets while it applies authorizations
+        outcome = run_transaction(journal, self.context(PENDING, at), transaction)
+        return Execution(
+            raw=raw,
+            transaction=transaction,
+            sender=sender,
+            timestamp=at,
+            timed=timestamp is not None,
+            version=self._world.version,
+            gas_price=min(transaction.max_fee_per_gas, transaction.max_priority_fee_per_gas + config.base_fee),
+            outcome=outcome,
+            changes=journal.changes(),
+        )
+
+    def include(self, execution: Execution) -> Block:
+        """Make the block of what ran. Raises ValueError when the state has moved on since."""
+        if execution.version != self._world.version:
+            raise ValueError("the state has changed since the transaction ran")
+        outcome = execution.outcome
+        inclusion = Inclusion(
+            raw=execution.raw,
+            hash=execution.transaction.hash,
+            sender=execution.sender,
+            success=outcome.success,
+            gas_used=outcome.gas_used,
+            gas_price=execution.gas_price,
+            created=outcome.created,
+            logs=outcome.logs,
+        )
+        return self._mine(execution.changes, execution.timestamp, inclusion, timed=execution.timed)
+
+    def send(self, raw: bytes, *, timestamp: int | None = None) -> tuple[Block, Outcome]:
+        """Run a signed transaction and mine it at once, at `timestamp` when given. Raises: NodeRefusal."""
+        execution = self.execute(raw, timestamp=timestamp)
+        return self.include(execution), execution.outcome
+
+    def context(self, number: int | None, timestamp: int | None = None) -> ExecutionContext:
+        """The block's facts as code sees them."""
+        if number == PENDING:
+            height, at = self.head.number + 1, self.next_timestamp() if timestamp is None else timestamp
+        else:
+            block = self.head if number is None else self._kept(number)
+            height, at = block.number, block.timestamp
+        return block_context(self.config, height, at, self._blocks.hashes_before(height))
+
+    # Time and blocks on demand
+
+    def next_timestamp(self) -> int:
+        """When the next block would be mined, in Unix seconds; never before the newest."""
+        return self._time.next(self.head.timestamp)
+
+    def set_next_timestamp(self, timestamp: int) -> None:
+        """Let the next block have that time, and time go on from there. Raises: InvalidParams for the past."""
+        self._time.choose(checked_time(timestamp, self.head.timestamp))
+
+    def increase_time(self, seconds: int) -> int:
+        """Move the clock forward; the total shift from the real clock, in seconds."""
+        self._time.shift += seconds
+        self._store.keep_offset(self._time.shift)
+        return self._time.shift
+
+    def mine(self, *, timestamp: int | None = None) -> Block:
+        """Mine a block without a transaction."""
+        at = self._block_time(timestamp)
+        return self._mine({}, at, None, timed=timestamp is not None)
+
+    # Direct changes: they become part of the newest block's state
+
+    def set_balance(self, address: bytes, balance: int) -> None:
+        """In wei."""
+        self._change({balance_key(bytes(address)): balance})
+
+    def set_nonce(self, address: bytes, nonce: int) -> None:
+        """The account's next nonce."""
+        self._change({nonce_key(bytes(address)): nonce})
+
+    def set_code(self, address: bytes, code: bytes) -> None:
+        """The account's code."""
+        self._change({code_key(bytes(address)): bytes(code)})
+
+    def set_storage(self, address: bytes, slot: int, value: int) -> None:
+        """One storage word."""
+        self._change({slot_key(bytes(address), slot): value})
+
+    # Snapshots
+
+    def snapshot(self) -> int:
+        """Remember this moment; its number, from 1 up. Snapshots are kept across restarts."""
+        return self._store.add_snapshot(Snapshot(self._world.version, self.head.number, self._time.shift))
+
+    def revert(self, identity: int) -> bool:
+        """Go back to a snapshot and forget it and all later ones; False when there is none of that number."""
+        kept = self._store.take_snapshot(identity)
+        if kept is None:
+            return False
+        self._world.rewind(kept.version)
+        self._blocks.drop_after(kept.number)
+        self._blocks.move_head(kept.version)
+        self._time.reset(kept.clock_offset)
+        return True
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    def _mine(
+        self, changes: dict[bytes, Value], timestamp: int, inclusion: Inclusion | None, *, timed: bool = False
+    ) -> Block:
+        parent = None if self._blocks.is_empty else self.head
+        version = self._world.commit(changes)
+        block = make_block(
+            parent,
+            timestamp=timestamp,
+            state_root=self._world.root,
+            limits=(self.config.gas_limit, self.config.base_fee),
+            inclusion=inclusion,
+            number=self.config.number,
+        )
+        self._time.mined(timestamp, was_chosen=timed)
+        self._keep(changes, version, block)
+        self._blocks.append(block, version)
+        return block
+
+    def _change(self, changes: dict[bytes, Value]) -> None:
+        version = self._world.commit(changes)
+        self._keep(changes, version, None)
+        self._blocks.move_head(version)
+
+    def _keep(self, changes: Mapping[bytes, Value], version: int, block: Block | None) -> None:
+        entry = Entry(
+            version=version,
+            root=self._world.root,
+            changes=changes,
+            learned=dict(self._world.learned),
+            number=self.head.number if block is None else block.number,
+            block=block,
+            clock_offset=self._time.shift,
+        )
+        try:
+            self._store.keep(entry)
+        except BaseException:
+            self._world.rewind(version - 1)  # what is not on disk did not happen
+            raise
+        self._world.learned.clear()
+
+    def _block_time(self, timestamp: int | None) -> int:
+        return self.next_timestamp() if timestamp is None else checked_time(timestamp, self.head.timestamp)
+
+    def _kept(self, number: int) -> Block:
+        block = self._blocks.at(number)
+        if block is None:
+            raise UnknownBlock
+        return block

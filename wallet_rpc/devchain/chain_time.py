@@ -1,0 +1,47 @@
+"""A chain's time: the real clock and a shift that tests move; or, once, exactly what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wallet_rpc.errors import InvalidParams
+
+
+class ChainTime:
+    """When the next block is mined. Never before the newest; blocks of the same second share it."""
+
+    def __init__(self, clock: Callable[[], float], shift: int = 0) -> None:
+        self._clock = clock
+        self._chosen: int | None = None
+        self.shift = shift
+        """How far the chain is ahead of the real clock, in seconds."""
+
+    def next(self, newest: int) -> int:
+        """The next block's time after one of time `newest`, in Unix seconds."""
+        return max(newest, int(self._clock()) + self.shift) if self._chosen is None else self._chosen
+
+    def choose(self, timestamp: int) -> None:
+        """Let the next block have that time."""
+        self._chosen = timestamp
+
+    def go_on_from(self, timestamp: int) -> None:
+        """Let time go on from there."""
+        self.shift = timestamp - int(self._clock())
+
+    def reset(self, shift: int) -> None:
+        """Back to a shift of before."""
+        self.shift, self._chosen = shift, None
+
+    def mined(self, timestamp: int, *, was_chosen: bool) -> None:
+        """A block was mined at `timestamp`."""
+        if was_chosen or self._chosen is not None:
+            self.go_on_from(timestamp)
+        self._chosen = None
+
+
+def checked_time(timestamp: int, newest: int) -> int:
+    """`timestamp`. Raises: InvalidParams when it is before the newest block's."""
+    if timestamp < newest:
+        text = f"timestamp {timestamp} is before the newest block's, {newest}"
+        raise InvalidParams(text, reason="timestamp_in_the_past")
+    return timestamp

@@ -1,0 +1,32 @@
+"""What a development chain is told when it is opened, and the frames in which its process is spoken to.
+
+The rule: this module imports nothing of the chain, so that the server's own process stays small.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+HEAD = struct.Struct(">IQ")
+"""A frame's head: length of the body (4 bytes) | request number (8). The body is JSON; no bytes are no answer."""
+READY = 0
+"""The number of the first frame each way: the configuration there, `{}` or `{"failed": why}` back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevChainConfig:
+    """Which development chain to open."""
+
+    chain_id: int = 31337
+    folder: Path | None = None
+    """Where it is kept; None keeps nothing."""
+    fork_url: str | None = None
+    """The node that is asked for what this chain does not have."""
+    fork_block: int | None = None
+    """Its block to look at; the newest when None. A folder keeps the block it began with."""
+    deployments: Path | None = None
+    """Deployment records to take contracts from instead of the development set."""
+    timestamp: int | None = None
+    """Of the first block, in Unix seconds; now when None."""

@@ -1,0 +1,173 @@
+"""What tests do to a chain and no real chain allows: snapshots, time, direct changes of accounts.
+
+Each has the name anvil gives it; those that hardhat has too answer to both names.
+"""
+
+from __future__ import annotations
+
+from wallet_rpc.devchain.answers import Json
+from wallet_rpc.devchain.devchain import DevChain
+from wallet_rpc.devchain.state_reads import Nothing
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.primitives import Address, Data, Hash32, TransactionCount, Uint256, Wei
+from wallet_rpc.wire import shape
+
+_MOST_BLOCKS = 10_000
+
+
+@shape
+class SnapshotId:
+    """A snapshot's number."""
+
+    snapshot: Uint256
+
+
+@shape
+class MineSettings:
+    """When to mine, and how many blocks."""
+
+    timestamp: Uint256 | None = None
+    blocks: Uint256 | None = None
+
+
+@shape
+class MineOne:
+    """When to mine; now when absent."""
+
+    at: Uint256 | MineSettings | None = None
+
+
+@shape
+class MineMany:
+    """How many blocks, and how many seconds apart."""
+
+    blocks: Uint256 = 1
+    interval: Uint256 = 0
+
+
+@shape
+class Seconds:
+    """A time span, or a point in time."""
+
+    seconds: Uint256
+
+
+@shape
+class SetBalance:
+    """An account's new balance."""
+
+    address: Address
+    balance: Wei
+
+
+@shape
+class SetCode:
+    """An account's new code."""
+
+    address: Address
+    code: Data
+
+
+@shape
+class SetNonce:
+    """An account's next nonce."""
+
+    address: Address
+    nonce: TransactionCount
+
+
+@shape
+class SetSlot:
+    """A new word of an account's storage."""
+
+    address: Address
+    slot: Uint256
+    value: Hash32
+
+
+async def snapshot(context: DevChain, request: Nothing) -> int:
+    """`evm_snapshot`: its number."""
+    return context.chain.snapshot()
+
+
+async def revert(context: DevChain, request: SnapshotId) -> bool:
+    """`evm_revert`: back to it; it and all later ones are gone. False for an unknown one."""
+    if not context.chain.revert(request.snapshot):
+        return False
+    context.bundler.forget_after(context.chain.head.number)
+    return True
+
+
+async def mine(context: DevChain, request: MineOne) -> str:
+    """`evm_mine`."""
+    at = request.at
+    settings = at if isinstance(at, MineSettings) else MineSettings(timestamp=at)
+    for _ in range(_count(1 if settings.blocks is None else settings.blocks)):
+        context.chain.mine(timestamp=settings.timestamp)
+    return "0x0"
+
+
+async def mine_many(context: DevChain, request: MineMany) -> Json:
+    """`anvil_mine`."""
+    chain = context.chain
+    for position in range(_count(request.blocks)):
+        chain.mine(timestamp=chain.head.timestamp + request.interval if position and request.interval else None)
+
+
+async def increase_time(context: DevChain, request: Seconds) -> Json:
+    """`evm_increaseTime`: the clock's shift after it, in seconds."""
+    return context.chain.increase_time(request.seconds)
+
+
+async def set_next_timestamp(context: DevChain, request: Seconds) -> Json:
+    """`evm_setNextBlockTimestamp`."""
+    context.chain.set_next_timestamp(request.seconds)
+
+
+async def set_balance(context: DevChain, request: SetBalance) -> Json:
+    """`anvil_setBalance`."""
+    context.chain.set_balance(request.address, request.balance)
+
+
+async def set_code(context: DevChain, request: SetCode) -> Json:
+    """`anvil_setCode`."""
+    context.chain.set_code(request.address, request.code)
+
+
+async def set_nonce(context: DevChain, request: SetNonce) -> Json:
+    """`anvil_setNonce`."""
+    context.chain.set_nonce(request.address, request.nonce)
+
+
+async def set_slot(context: DevChain, request: SetSlot) -> bool:
+    """`anvil_setStorageAt`."""
+    context.chain.set_storage(request.address, request.slot, int.from_bytes(request.value))
+    return True
+
+
+def _count(blocks: int) -> int:
+    if blocks > _MOST_BLOCKS:
+        raise InvalidParams(f"blocks: expected at most {_MOST_BLOCKS}, got {blocks}", field="params.blocks")
+    return blocks
+
+
+OPERATIONS = (
+    Operation("evm_snapshot", Nothing, Uint256, snapshot, positional=True),
+    Operation("evm_revert", SnapshotId, bool, revert, positional=True),
+    Operation("evm_mine", MineOne, str, mine, positional=True),
+    Operation("evm_increaseTime", Seconds, Json, increase_time, positional=True),
+    Operation("evm_setNextBlockTimestamp", Seconds, Json, set_next_timestamp, positional=True),
+    *(
+        operation
+        for maker in ("anvil", "hardhat")
+        for operation in (
+            Operation(f"{maker}_mine", MineMany, Json, mine_many, positional=True),
+            Operation(f"{maker}_setBalance", SetBalance, Json, set_balance, positional=True),
+            Operation(f"{maker}_setCode", SetCode, Json, set_code, positional=True),
+            Operation(f"{maker}_setNonce", SetNonce, Json, set_nonce, positional=True),
+            Operation(f"{maker}_setStorageAt", SetSlot, bool, set_slot, positional=True),
+        )
+    ),
+)
+"""The controls."""

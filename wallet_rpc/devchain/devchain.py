@@ -1,0 +1,18 @@
+"""One development chain: the chain itself, its bundler, its paymaster; and opening one from a folder or a fork."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wallet_rpc.devchain.bundler import Bundler
+from wallet_rpc.devchain.chain import Chain
+from wallet_rpc.devchain.paymaster import Paymaster
+
+
+@dataclass(frozen=True, slots=True)
+class DevChain:
+    """The context of every operation of a development chain."""
+
+    chain: Chain
+    bundler: Bundler
+    paymaster: Paymaster

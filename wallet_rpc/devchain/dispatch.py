@@ -1,0 +1,86 @@
+"""JSON-RPC inside the chain's process: bytes in, bytes out, one request after the other, no event loop.
+
+The envelope and the binding of parameters are the public door's; the door itself is not used because a node's errors
+carry a bare hex string as `data`, and because a chain answers thousands of small reads a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeAlias, cast
+
+from wallet_rpc import wire
+from wallet_rpc.devchain.devchain import DevChain
+from wallet_rpc.edge import envelope, observe
+from wallet_rpc.edge.envelope import Answer
+from wallet_rpc.edge.parameters import Params, binding
+from wallet_rpc.errors import InvalidRequest, MethodNotFound, WalletError
+from wallet_rpc.operations.operation import Operation
+
+MOST_ENTRIES = 1000
+"""How many entries a batch may have."""
+Method: TypeAlias = Callable[[Params], Any]
+
+
+class Dispatcher:
+    """Answers with the given operations, run in `context`. Their `run` never waits for anything."""
+
+    def __init__(self, operations: Sequence[Operation[DevChain, Any, Any]], context: DevChain) -> None:
+        self._methods = {operation.name: _method(operation, context) for operation in operations}
+        if len(self._methods) != len(operations):
+            raise ValueError("two operations of one name")
+
+    def answer(self, body: bytes) -> bytes | None:
+        """The JSON text that answers a body; None for notifications only. Never raises an Exception."""
+        try:
+            parsed = envelope.parse(body)
+        except WalletError as error:
+            return envelope.written(envelope.failure(error, None))
+        if not isinstance(parsed, list):
+            answer = self._entry(parsed)
+            return None if answer is None else envelope.written(answer)
+        if not 1 <= len(parsed) <= MOST_ENTRIES:
+            text = f"batch: expected 1 to {MOST_ENTRIES} entries, got {len(parsed)}"
+            return envelope.written(envelope.failure(InvalidRequest(text), None))
+        answers = [answer for answer in map(self._entry, parsed) if answer is not None]
+        return envelope.written(answers) if len(answers) > 0 else None
+
+    def _entry(self, given: Any) -> Answer | None:
+        try:
+            entry = envelope.checked(given)
+        except WalletError as error:
+            return envelope.failure(error, envelope.legal_id(given))
+        method = self._methods.get(entry.method, _not_found)
+        try:
+            answer = {"jsonrpc": "2.0", "id": entry.id, "result": method(entry.params)}
+        except Exception as raised:  # the seam: whatever it is, the caller gets a coded answer
+            known = raised if isinstance(raised, WalletError) else observe.incident(raised, method=entry.method)
+            answer = envelope.failure(known, entry.id)
+            if known.data is None:
+                del answer["error"]["data"]
+        return None if entry.is_notification else answer
+
+
+def _not_found(params: Params) -> Any:
+    raise MethodNotFound("the method does not exist or is not available")
+
+
+def _method(operation: Operation[DevChain, Any, Any], context: DevChain) -> Method:
+    bound = binding(operation)
+
+    def call(params: Params) -> Any:
+        request = wire.decode(operation.request, bound(params), at="params")
+        running = operation.run(context, request)
+        return wire.encode(operation.answer, _result(cast("Coroutine[Any, Any, Any]", running)))
+
+    return call
+
+
+def _result(running: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine that never waits returns. Raises RuntimeError for one that does."""
+    try:
+        running.send(None)
+    except StopIteration as ended:
+        return ended.value
+    running.close()
+    raise RuntimeError("an operation of the development chain waited for something")

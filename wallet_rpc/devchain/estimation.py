@@ -1,0 +1,209 @@
+"""Gas limits of a user operation out of one run of the real entry point.
+
+The run is `handleOps` with the operation as it is, but with wide limits, a fee of 1 wei and a machine that reads a
+"signature failed" answer of account or paymaster as "passed", so that a dummy signature will do. Limits are then
+read off the calls the entry point made, 63/64 rule included, and widened by `MARGIN_PERCENT`.
+
+A session that may spend only so much on gas is run a second time, with those limits and the real fee, as its refusal
+depends on them. Not seen: whether sender or paymaster can pay the real fee; that is found on sending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
+
+from wallet_rpc.devchain.chain import Chain
+from wallet_rpc.devchain.evm import Call, Frame, data_tokens
+from wallet_rpc.devchain.handle_ops import operation_events, revert_reason
+from wallet_rpc.devchain.interpreter import Computation
+from wallet_rpc.devchain.refusal import execution_failed, refused
+from wallet_rpc.devchain.runs import Override
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.contracts import ENTRY_POINT, NATIVE_TOKEN_LIMIT_MODULE
+from wallet_rpc.domain.gas import max_cost
+from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data
+from wallet_rpc.primitives import Address, Gas
+from wallet_rpc.wire import shape
+
+MARGIN_PERCENT = 10
+"""How much wider than the run's need the limits are."""
+LEAST_CALL_GAS = 9_100
+"""The least callGasLimit the bundler takes: what a call with value costs before the callee runs."""
+_WIDE = 12_000_000
+_WIDE_POST_OP = 3_000_000
+_EXTRA = 3_000
+_DEPOSIT_GAS = 8_000
+"""What the entry point spends on a paymaster's deposit before it asks the paymaster."""
+_PER_OPERATION_GAS = 18_300
+_PER_WORD_GAS = 4
+_TRANSACTION_GAS = 21_000
+_AUTHORIZATION_GAS = 25_000
+_VALIDATE_PAYMASTER = bytes.fromhex("52b7512c")
+_LOW_160 = (1 << 160) - 1
+
+
+@shape
+class GasEstimate:
+    """Limits with which the operation lands; the paymaster's only when it has one."""
+
+    pre_verification_gas: Gas
+    verification_gas_limit: Gas
+    call_gas_limit: Gas
+    paymaster_verification_gas_limit: Gas | None = None
+    paymaster_post_op_gas_limit: Gas | None = None
+
+
+class TolerantMachine(Computation):
+    """A machine on which no signature is wrong: answers of 1, "signature failed", to the entry point become 0."""
+
+    @classmethod
+    def apply_message(
+        cls,
+        state: StateAPI,
+        message: MessageAPI,
+        transaction_context: TransactionContextAPI,
+        parent_computation: ComputationAPI | None = None,
+    ) -> ComputationAPI:
+        """As every machine's, then the answer is looked at."""
+        made = super().apply_message(state, message, transaction_context, parent_computation)
+        if message.depth == 1 and bytes(message.sender) == ENTRY_POINT and made.is_success:
+            selector = bytes(message.data[:4])
+            if selector == abi.VALIDATE_USER_OP:
+                made.output = _passed(made.output, 0)
+            elif selector == _VALIDATE_PAYMASTER:
+                made.output = _passed(made.output, 32)
+        return made
+
+
+def _passed(output: bytes, at: int) -> bytes:
+    """`output` with the validation data at byte `at` saying "signature right"; its time range stays."""
+    word = int.from_bytes(output[at : at + 32])
+    if len(output) < at + 32 or word & _LOW_160 != 1:
+        return output
+    return output[:at] + (word - 1).to_bytes(32) + output[at + 32 :]
+
+
+def estimate(
+    chain: Chain, op: UserOperation, *, bundler: Address, overrides: Mapping[bytes, Override] | None = None
+) -> GasEstimate:
+    """The limits. Raises: ValidationReverted and its kinds, ExecutionReverted."""
+    given = overrides or {}
+    root = _run(chain, _wide(op), bundler, given)
+    limits = _read(op, root)
+    if op.max_fee_per_gas > 0 and _counts_gas(root):
+        _run(chain, _limited(op, limits), bundler, given)
+    return limits
+
+
+def pre_verification_gas(op: UserOperation) -> int:
+    """What the bundler pays for an operation and the entry point does not meter: its share of the transaction."""
+    encoded = handle_ops_call_data([op], op.sender)[100:]  # without selector, offsets and beneficiary
+    gas = _TRANSACTION_GAS + _PER_OPERATION_GAS + 4 * data_tokens(encoded) + _PER_WORD_GAS * (len(encoded) + 31) // 32
+    return gas + (0 if op.authorization is None else _AUTHORIZATION_GAS)
+
+
+def _wide(op: UserOperation) -> UserOperation:
+    part = op.paymaster
+    return replace(
+        op,
+        call_gas_limit=_WIDE,
+        verification_gas_limit=_WIDE,
+        pre_verification_gas=0,
+        max_fee_per_gas=1,
+        max_priority_fee_per_gas=1,
+        paymaster=None
+        if part is None
+        else replace(part, verification_gas_limit=_WIDE, post_op_gas_limit=_WIDE_POST_OP),
+    )
+
+
+def _limited(op: UserOperation, limits: GasEstimate) -> UserOperation:
+    part = op.paymaster
+    return replace(
+        op,
+        call_gas_limit=limits.call_gas_limit,
+        verification_gas_limit=limits.verification_gas_limit,
+        pre_verification_gas=limits.pre_verification_gas,
+        paymaster=None
+        if part is None
+        else replace(
+            part,
+            verification_gas_limit=limits.paymaster_verification_gas_limit or 0,
+            post_op_gas_limit=limits.paymaster_post_op_gas_limit or 0,
+        ),
+    )
+
+
+def _run(chain: Chain, op: UserOperation, bundler: Address, overrides: Mapping[bytes, Override]) -> Frame:
+    """The run's outermost call. Raises: what it says when it refuses, or when the calls revert."""
+    sender = bytes(op.sender)
+    given = overrides.get(sender, Override())
+    balance = chain.balance(sender) if given.balance is None else given.balance
+    richer = replace(given, balance=balance + max_cost(op))  # an account may be funded after it asks
+    call = Call(
+        sender=bytes(bundler),
+        to=bytes(ENTRY_POINT),
+        data=handle_ops_call_data([op], bundler),
+        gas=chain.config.gas_limit,
+        delegations={} if op.authorization is None else {sender: bytes(op.authorization.address)},
+        authorizations=0 if op.authorization is None else 1,
+    )
+    funded = overrides if op.paymaster is not None else {**overrides, sender: richer}
+    outcome = chain.call(call, overrides=funded, machine=TolerantMachine)
+    if not outcome.success:
+        raise refused(outcome.output, is_deployed=chain.code(op.sender) != b"" or op.authorization is not None)
+    ended = operation_events(outcome.logs)[-1]
+    if not ended.success:
+        raise execution_failed(revert_reason(outcome.logs, ended.operation_hash) or b"")
+    return outcome.frame
+
+
+def _counts_gas(root: Frame) -> bool:
+    """Whether a hook of the validation looked at what the operation may cost."""
+    validations = [frame for frame in root.children if frame.data[:4] == abi.VALIDATE_USER_OP]
+    return any(inner.to == NATIVE_TOKEN_LIMIT_MODULE for frame in validations for inner in frame.walk())
+
+
+def _read(op: UserOperation, root: Frame) -> GasEstimate:
+    """The limits, read off the entry point's calls: to factory, account, paymaster, itself, beneficiary."""
+    paymaster = next((frame for frame in root.children if frame.data[:4] == _VALIDATE_PAYMASTER), None)
+    inner = next(frame for frame in root.children if frame.to == ENTRY_POINT)
+    first = inner if paymaster is None else paymaster
+    before = [frame for frame in root.children if frame.spent_before < first.spent_before]
+    verification = max(first.spent_before, *(frame.needed_gas for frame in before))
+    executed = next((frame for frame in inner.children if frame.to == op.sender), None)
+    call_gas = 0 if executed is None else executed.needed_gas
+    limits = GasEstimate(
+        pre_verification_gas=0,
+        verification_gas_limit=_widened(verification),
+        call_gas_limit=max(_widened(call_gas), LEAST_CALL_GAS),
+    )
+    if paymaster is not None and op.paymaster is not None:
+        post_op = next((frame for frame in inner.children if frame.to == op.paymaster.address), None)
+        spent = max(inner.spent_before - paymaster.spent_before, paymaster.needed_gas)
+        limits = replace(
+            limits,
+            paymaster_verification_gas_limit=_widened(spent + _DEPOSIT_GAS),
+            paymaster_post_op_gas_limit=0 if post_op is None else _widened(post_op.needed_gas),
+        )
+    return replace(limits, pre_verification_gas=_with_limits(op, limits))
+
+
+def _with_limits(op: UserOperation, limits: GasEstimate) -> int:
+    """preVerificationGas of the operation as it will be sent; a longer signature than the dummy is not foreseen."""
+    filled = replace(
+        op,
+        call_gas_limit=limits.call_gas_limit,
+        verification_gas_limit=limits.verification_gas_limit,
+        pre_verification_gas=(1 << 24) - 1,
+        max_fee_per_gas=max(op.max_fee_per_gas, (1 << 40) - 1),
+        max_priority_fee_per_gas=max(op.max_priority_fee_per_gas, (1 << 40) - 1),
+    )
+    return _widened(pre_verification_gas(filled)) - _EXTRA
+
+
+def _widened(gas: int) -> int:
+    return gas + gas * MARGIN_PERCENT // 100 + _EXTRA

@@ -1,0 +1,131 @@
+"""The entry point's side of a user operation: reading `handleOps` call data and the events it leaves.
+
+Source: EntryPoint v0.7 `IEntryPoint`, `UserOperationLib`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+
+from wallet_rpc.devchain.evm import Log
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.authorization import SignedAuthorization
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.user_operation import Factory, PaymasterPart, UserOperation
+from wallet_rpc.primitives import Address, Data
+
+OPERATION_EVENT = abi.keccak(b"UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)")
+"""Topics: operation hash, sender, paymaster; data: nonce, success, cost, gas."""
+REVERT_EVENT = abi.keccak(b"UserOperationRevertReason(bytes32,address,uint256,bytes)")
+"""Topics: operation hash, sender; data: nonce, revert data."""
+BEFORE_EXECUTION_EVENT = abi.keccak(b"BeforeExecution()")
+"""Between the validations and the executions of a bundle."""
+_PACKED = "(address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)[]"
+_DEPOSITS_SLOT = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OperationEvent:
+    """How an operation ended. `position` is the event's index among the logs of its transaction."""
+
+    operation_hash: bytes
+    sender: Address
+    paymaster: Address
+    nonce: int
+    success: bool
+    cost: int
+    """In wei."""
+    gas_used: int
+    position: int
+
+
+def operation_events(logs: Sequence[Log]) -> list[OperationEvent]:
+    """All operations that ended in these logs."""
+    found = []
+    for position, log in enumerate(logs):
+        if log.address == ENTRY_POINT and log.topics[:1] == (OPERATION_EVENT,):
+            nonce, success, cost, gas = (int.from_bytes(log.data[at : at + 32]) for at in range(0, 128, 32))
+            sender, paymaster = Address(log.topics[2][12:]), Address(log.topics[3][12:])
+            found.append(OperationEvent(log.topics[1], sender, paymaster, nonce, success == 1, cost, gas, position))
+    return found
+
+
+def revert_reason(logs: Sequence[Log], operation_hash: bytes) -> bytes | None:
+    """The revert data of an operation's execution; None when there is none."""
+    for log in logs:
+        if log.address == ENTRY_POINT and log.topics[:2] == (REVERT_EVENT, operation_hash):
+            return bytes(decode(["uint256", "bytes"], log.data)[1])
+    return None
+
+
+def own_logs(logs: Sequence[Log], event: OperationEvent) -> range:
+    """Which logs of the transaction are of this operation: all when it is alone, else those of its execution."""
+    ends = [other.position for other in operation_events(logs)]
+    if len(ends) == 1:
+        return range(len(logs))
+    starts = [at for at, log in enumerate(logs) if log.topics[:1] == (BEFORE_EXECUTION_EVENT,)] + ends
+    return range(max(start for start in starts if start < event.position) + 1, event.position + 1)
+
+
+def read_handle_ops(call_data: bytes) -> list[UserOperation]:
+    """The operations of a `handleOps` call; none when the data is something else."""
+    if call_data[:4] != abi.HANDLE_OPS:
+        return []
+    try:
+        packed, _ = decode([_PACKED, "address"], call_data[4:])
+    except DecodingError:
+        return []
+    return [unpack(*fields) for fields in packed]
+
+
+def unpack(*packed: Any) -> UserOperation:
+    """An operation from the entry point's struct."""
+    sender, nonce, init_code, call_data, limits, pre_verification_gas, fees, paymaster, signature = packed
+    return UserOperation(
+        sender=Address.parse(sender),
+        nonce=nonce,
+        factory=Factory(Address(init_code[:20]), Data(init_code[20:])) if init_code else None,
+        call_data=Data(call_data),
+        verification_gas_limit=int.from_bytes(limits[:16]),
+        call_gas_limit=int.from_bytes(limits[16:]),
+        pre_verification_gas=pre_verification_gas,
+        max_priority_fee_per_gas=int.from_bytes(fees[:16]),
+        max_fee_per_gas=int.from_bytes(fees[16:]),
+        paymaster=_paymaster(paymaster) if paymaster else None,
+        signature=Data(signature),
+    )
+
+
+def with_authorization(op: UserOperation, signed: Sequence[Any]) -> UserOperation:
+    """`op` with its sender's authorization out of those of its transaction."""
+    for one in signed:
+        authorization = SignedAuthorization(
+            chain_id=one.chain_id,
+            address=Address(one.address),
+            nonce=one.nonce,
+            r=one.r,
+            s=one.s,
+            y_parity=one.y_parity,
+        )
+        if authorization.authority == op.sender:
+            return replace(op, authorization=authorization)
+    return op
+
+
+def deposit_slot(account: Address) -> int:
+    """Where the entry point keeps an account's deposit, in wei: the first word of its `DepositInfo`."""
+    return int.from_bytes(abi.keccak(abi.address(account) + abi.uint(_DEPOSITS_SLOT)))
+
+
+def _paymaster(data: bytes) -> PaymasterPart:
+    return PaymasterPart(
+        address=Address(data[:20]),
+        verification_gas_limit=int.from_bytes(data[20:36]),
+        post_op_gas_limit=int.from_bytes(data[36:52]),
+        data=Data(data[52:]),
+    )

@@ -1,0 +1,241 @@
+"""Blocks, the transactions in them and what came of those: the records, their encodings and their hashes.
+
+A block holds at most one transaction. Hashes are the real ones (header, transaction and receipt encodings of Prague);
+only the state root is the world's commitment, not a Merkle root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+from eth.abc import SignedTransactionAPI
+from eth.vm.forks.prague.transactions import PragueTransactionBuilder
+from eth_hash.auto import keccak
+from rlp import codec  # type: ignore[import-untyped]  # rlp 5 has no py.typed
+
+from wallet_rpc.devchain.evm import Log
+
+
+def encode_raw(item: Any) -> bytes:
+    """RLP of nested lists of byte strings."""
+    return bytes(codec.encode_raw(item))
+
+
+EMPTY_ROOT = keccak(encode_raw(b""))
+"""The root of a trie without entries."""
+NO_UNCLES = keccak(encode_raw([]))
+"""The hash of an empty list of uncles."""
+NO_REQUESTS = sha256(b"").digest()
+"""The hash of an empty list of execution requests (EIP-7685)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inclusion:
+    """A transaction in a block and what came of it."""
+
+    raw: bytes
+    hash: bytes
+    sender: bytes
+    success: bool
+    gas_used: int
+    gas_price: int
+    """What was really paid, in wei per gas."""
+    created: bytes | None
+    logs: tuple[Log, ...]
+
+    @property
+    def transaction(self) -> SignedTransactionAPI:
+        """The decoded transaction."""
+        return decode_transaction(self.raw)
+
+    @property
+    def kind(self) -> int:
+        """The transaction type: 0 for a legacy one."""
+        return self.raw[0] if self.raw[0] < 0x80 else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A block, with the world's version at its end while it was the newest."""
+
+    number: int
+    parent_hash: bytes
+    timestamp: int
+    state_root: bytes
+    gas_limit: int
+    base_fee: int
+    coinbase: bytes
+    inclusion: Inclusion | None
+    bloom: bytes
+    transactions_root: bytes
+    receipts_root: bytes
+    hash: bytes
+    size: int
+
+    @property
+    def gas_used(self) -> int:
+        """The gas of all its transactions."""
+        return 0 if self.inclusion is None else self.inclusion.gas_used
+
+
+def make_block(
+    parent: Block | None,
+    *,
+    timestamp: int,
+    state_root: bytes,
+    limits: tuple[int, int],
+    inclusion: Inclusion | None,
+    number: int = 0,
+) -> Block:
+    """The block after `parent`, or the first one of height `number`; `limits` is (gas limit, base fee)."""
+    return build_block(
+        number=number if parent is None else parent.number + 1,
+        parent_hash=bytes(32) if parent is None else parent.hash,
+        timestamp=timestamp,
+        state_root=state_root,
+        gas_limit=limits[0],
+        base_fee=limits[1],
+        inclusion=inclusion,
+    )
+
+
+def build_block(**facts: Any) -> Block:
+    """A block of its facts: adds bloom, roots and the hash."""
+    inclusion: Inclusion | None = facts["inclusion"]
+    bloom, transactions_root, receipts_root, body = bytes(256), EMPTY_ROOT, EMPTY_ROOT, b""
+    if inclusion is not None:
+        bloom = logs_bloom(inclusion.logs)
+        body = inclusion.raw
+        transactions_root = single_root(inclusion.raw)
+        receipts_root = single_root(encode_receipt(inclusion, bloom))
+    coinbase = bytes(20)
+    header = encode_raw(
+        [
+            facts["parent_hash"],
+            NO_UNCLES,
+            coinbase,
+            facts["state_root"],
+            transactions_root,
+            receipts_root,
+            bloom,
+            b"",  # difficulty
+            minimal(facts["number"]),
+            minimal(facts["gas_limit"]),
+            minimal(0 if inclusion is None else inclusion.gas_used),
+            minimal(facts["timestamp"]),
+            b"",  # extra data
+            bytes(32),  # mix hash
+            bytes(8),  # nonce
+            minimal(facts["base_fee"]),
+            EMPTY_ROOT,  # withdrawals
+            b"",  # blob gas used
+            b"",  # excess blob gas
+            bytes(32),  # parent beacon block root
+            NO_REQUESTS,
+        ]
+    )
+    return Block(
+        **facts,
+        coinbase=coinbase,
+        bloom=bloom,
+        transactions_root=transactions_root,
+        receipts_root=receipts_root,
+        hash=keccak(header),
+        size=len(header) + len(body) + 6,
+    )
+
+
+@lru_cache(maxsize=256)
+def decode_transaction(raw: bytes) -> SignedTransactionAPI:
+    """A signed transaction of type 0, 1, 2, 3 or 4. Raises whatever the codec raises for other bytes."""
+    return PragueTransactionBuilder.decode(raw)
+
+
+def encode_receipt(inclusion: Inclusion, bloom: bytes) -> bytes:
+    """The receipt as it is hashed; typed ones carry their type first (EIP-2718)."""
+    encoded = encode_raw(
+        [
+            b"\x01" if inclusion.success else b"",
+            minimal(inclusion.gas_used),
+            bloom,
+            [[log.address, list(log.topics), log.data] for log in inclusion.logs],
+        ]
+    )
+    return encoded if inclusion.kind == 0 else bytes([inclusion.kind]) + encoded
+
+
+def single_root(value: bytes) -> bytes:
+    """The root of a Merkle-Patricia trie whose only entry is `value` at index 0."""
+    return bytes(keccak(encode_raw([b"\x20\x80", value])))
+
+
+def logs_bloom(logs: Iterable[Log]) -> bytes:
+    """The 2048-bit filter of addresses and topics (yellow paper, 4.3.1)."""
+    bits = 0
+    for log in logs:
+        for item in (log.address, *log.topics):
+            bits |= _bloom_bits(item)
+    return bits.to_bytes(256)
+
+
+@lru_cache(maxsize=4096)
+def _bloom_bits(item: bytes) -> int:
+    digest = keccak(item)
+    return sum({1 << (int.from_bytes(digest[at : at + 2]) & 2047) for at in (0, 2, 4)})
+
+
+def minimal(number: int) -> bytes:
+    """Big-endian without leading zeros; zero is empty."""
+    return number.to_bytes((number.bit_length() + 7) // 8)
+
+
+def pack_block(block: Block) -> bytes:
+    """A block as it is stored: only the facts, as RLP."""
+    facts = [
+        minimal(block.number),
+        block.parent_hash,
+        minimal(block.timestamp),
+        block.state_root,
+        minimal(block.gas_limit),
+        minimal(block.base_fee),
+    ]
+    kept = block.inclusion
+    if kept is None:
+        return encode_raw([facts, []])
+    logs = [[log.address, list(log.topics), log.data] for log in kept.logs]
+    amounts = [minimal(int(kept.success)), minimal(kept.gas_used), minimal(kept.gas_price)]
+    return encode_raw([facts, [kept.raw, kept.hash, kept.sender, amounts, kept.created or b"", logs]])
+
+
+def unpack_block(stored: bytes) -> Block:
+    """The inverse of `pack_block`."""
+    decoded: Any = codec.decode(stored)
+    facts, kept = decoded
+    return build_block(
+        number=int.from_bytes(facts[0]),
+        parent_hash=facts[1],
+        timestamp=int.from_bytes(facts[2]),
+        state_root=facts[3],
+        gas_limit=int.from_bytes(facts[4]),
+        base_fee=int.from_bytes(facts[5]),
+        inclusion=_unpack_inclusion(kept) if kept else None,
+    )
+
+
+def _unpack_inclusion(kept: Sequence[Any]) -> Inclusion:
+    raw, identity, sender, amounts, created, logs = kept
+    success, gas_used, gas_price = (int.from_bytes(amount) for amount in amounts)
+    return Inclusion(
+        raw=raw,
+        hash=identity,
+        sender=sender,
+        success=success == 1,
+        gas_used=gas_used,
+        gas_price=gas_price,
+        created=created or None,
+        logs=tuple(Log(address, tuple(topics), data) for address, topics, data in logs),
+    )

@@ -1,0 +1,19 @@
+"""Everything a development chain answers: the node's methods, the controls, the bundler's and the paymaster's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wallet_rpc.devchain import blocks, bundler_methods, calls, controls, state_reads, transactions
+from wallet_rpc.devchain.devchain import DevChain
+from wallet_rpc.operations.operation import Operation
+
+OPERATIONS: tuple[Operation[DevChain, Any, Any], ...] = (
+    *state_reads.OPERATIONS,
+    *blocks.OPERATIONS,
+    *calls.OPERATIONS,
+    *transactions.OPERATIONS,
+    *controls.OPERATIONS,
+    *bundler_methods.OPERATIONS,
+)
+"""In this order."""

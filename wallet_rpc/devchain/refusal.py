@@ -1,0 +1,56 @@
+"""What the bundler answers when the entry point refuses an operation, or its calls fail (ERC-7769)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wallet_rpc.domain.revert import Explanation, explain
+from wallet_rpc.errors import (
+    ExecutionReverted,
+    OutOfTimeRange,
+    PaymasterRefused,
+    SignatureInvalid,
+    ValidationReverted,
+    WalletError,
+)
+from wallet_rpc.primitives import Data
+
+_KINDS: dict[str, type[ValidationReverted]] = {
+    "AA22": OutOfTimeRange,
+    "AA24": SignatureInvalid,
+    "AA32": OutOfTimeRange,
+    "AA34": SignatureInvalid,
+}
+
+
+def refused(revert_data: bytes, *, is_deployed: bool) -> WalletError:
+    """The error for a `handleOps` that reverted with `revert_data`."""
+    explained = explain(revert_data)
+    said = explained.entry_point
+    if said is None:
+        if len(revert_data) == 0 and not is_deployed:
+            said = "AA20 account not deployed"  # the entry point itself says nothing here
+        else:
+            text = f"validation reverted: {explained.text or 'no reason given'}"
+            return ValidationReverted(text, **facts(explained, revert_data))
+    number = said[:4]
+    kind = _KINDS.get(number, PaymasterRefused if number.startswith("AA3") else ValidationReverted)
+    inner = Explanation(explained.causes[1:]).text
+    text = f"validation reverted: [reason]: {said}" + (f": {inner}" if inner else "")
+    if number == "AA24":
+        text = "invalid account signature"
+    return kind(text, entryPoint=number, **facts(explained, revert_data))
+
+
+def execution_failed(revert_data: bytes) -> ExecutionReverted:
+    """The error for calls that revert in estimation."""
+    explained = explain(revert_data)
+    text = f"execution reverted: {explained.text}" if explained.causes else "execution reverted"
+    return ExecutionReverted(text, **facts(explained, revert_data))
+
+
+def facts(explained: Explanation, revert_data: bytes) -> dict[str, Any]:
+    """What a program wants to know: the raw data, the names outside in, and the module that refused."""
+    denial = explained.denial
+    module = {} if denial is None else {"module": denial.module, "entityId": denial.entity_id}
+    return {"revertData": Data(revert_data), "errors": list(explained.names), **module}

@@ -1,0 +1,108 @@
+"""What a chain asks of whoever keeps its versions, blocks and snapshots; and the one that keeps nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from wallet_rpc.devchain.ledger import Block
+from wallet_rpc.devchain.world import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A moment to come back to."""
+
+    version: int
+    number: int
+    clock_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Everything a store holds, for a chain to start from."""
+
+    learned: Mapping[bytes, Value] = field(default_factory=dict)
+    versions: Iterable[tuple[bytes, Mapping[bytes, Value]]] = ()
+    blocks: tuple[Block, ...] = ()
+    block_versions: tuple[int, ...] = ()
+    clock_offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One version, as it is to be kept: all or nothing."""
+
+    version: int
+    root: bytes
+    changes: Mapping[bytes, Value]
+    learned: Mapping[bytes, Value]
+    """What was read from a forked chain since the last entry."""
+    number: int
+    """The block whose state it is."""
+    block: Block | None
+    """That block, when this version made it."""
+    clock_offset: int
+
+
+class Store(Protocol):
+    """What a chain needs kept."""
+
+    def load(self) -> Kept:
+        """Everything, at the start."""
+        ...
+
+    def keep(self, entry: Entry) -> None:
+        """Add a version; all or nothing."""
+        ...
+
+    def keep_offset(self, clock_offset: int) -> None:
+        """The shift of the clock, in seconds."""
+        ...
+
+    def add_snapshot(self, snapshot: Snapshot) -> int:
+        """Its number, never used before."""
+        ...
+
+    def take_snapshot(self, identity: int) -> Snapshot | None:
+        """Drop it, all later ones, and every version and block after it."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
+class MemoryStore:
+    """Keeps snapshots only: a chain that is gone when it ends."""
+
+    def __init__(self) -> None:
+        self._snapshots: dict[int, Snapshot] = {}
+        self._last = 0
+
+    def load(self) -> Kept:
+        """Nothing."""
+        return Kept()
+
+    def keep(self, entry: Entry) -> None:
+        """The chain has it in memory."""
+
+    def keep_offset(self, clock_offset: int) -> None:
+        """The chain has it in memory."""
+
+    def add_snapshot(self, snapshot: Snapshot) -> int:
+        """Its number."""
+        self._last += 1
+        self._snapshots[self._last] = snapshot
+        return self._last
+
+    def take_snapshot(self, identity: int) -> Snapshot | None:
+        """Drop it and all later ones."""
+        taken = self._snapshots.get(identity)
+        if taken is not None:
+            self._snapshots = {key: kept for key, kept in self._snapshots.items() if key < identity}
+        return taken
+
+    def close(self) -> None:
+        """Nothing to let go of."""
