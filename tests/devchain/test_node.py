@@ -142,3 +142,15 @@ def test_notification_is_not_answered(node: Node) -> None:
     assert node.dispatcher.answer(b'{"jsonrpc":"2.0","method":"evm_mine"}') is None
     assert node.dispatcher.answer(b'[{"jsonrpc":"2.0","method":"evm_mine"}]') is None
     assert node.rpc("eth_blockNumber") == "0x2"
+
+
+def test_numbers_beyond_all_use_are_refused(node: Node) -> None:
+    assert failure(node, "evm_increaseTime", hex(1 << 255)).code == -32602
+    assert failure(node, "evm_setNextBlockTimestamp", hex(1 << 48)).code == -32602
+    assert node.rpc("evm_revert", hex(1 << 255)) is False
+    assert node.rpc("eth_getBlockByNumber", hex((1 << 64) - 1), False) is None
+
+
+def test_absent_block_may_be_null(node: Node) -> None:
+    assert node.rpc("eth_getTransactionCount", SINK_TEXT, None) == "0x0"
+    assert node.rpc("eth_call", {"to": SINK_TEXT}, None, None) == "0x"

@@ -31,7 +31,7 @@ class CallAt:
     """A call, the block it runs at, and state overrides."""
 
     transaction: CallRequest
-    block: BlockReference = "latest"
+    block: BlockReference | None = "latest"
     overrides: Overrides | None = None
 
 
@@ -40,7 +40,7 @@ class EstimateAt:
     """A transaction to estimate; in the block that would be mined now when none is named."""
 
     transaction: CallRequest
-    block: BlockReference = "pending"
+    block: BlockReference | None = "pending"
     overrides: Overrides | None = None
 
 

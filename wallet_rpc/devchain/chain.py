@@ -16,9 +16,9 @@ from eth_typing import Address
 from wallet_rpc.devchain.admission import Terms, admit, authorities, read_transaction
 from wallet_rpc.devchain.block_index import BlockIndex
 from wallet_rpc.devchain.chain_time import ChainTime, checked_time
+from wallet_rpc.devchain.computation import Computation
 from wallet_rpc.devchain.evm import Call, Outcome, run_call, run_transaction
 from wallet_rpc.devchain.faults import NodeRefusal, UnknownBlock
-from wallet_rpc.devchain.interpreter import Computation
 from wallet_rpc.devchain.journal import Journal
 from wallet_rpc.devchain.ledger import Block, Inclusion, make_block
 from wallet_rpc.devchain.runs import ChainConfig, Execution, Override, apply, block_context
@@ -196,6 +196,7 @@ class Chain:
 
     def increase_time(self, seconds: int) -> int:
         """Move the clock forward; the total shift from the real clock, in seconds."""
+        checked_time(self.next_timestamp() + seconds, self.head.timestamp)
         self._time.shift += seconds
         self._store.keep_offset(self._time.shift)
         return self._time.shift

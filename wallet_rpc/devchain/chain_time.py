@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from wallet_rpc.errors import InvalidParams
 
+_LAST = (1 << 48) - 1
+"""The last second that accounts and modules can store."""
+
 
 class ChainTime:
     """When the next block is mined. Never before the newest; blocks of the same second share it."""
@@ -40,7 +43,9 @@ class ChainTime:
 
 
 def checked_time(timestamp: int, newest: int) -> int:
-    """`timestamp`. Raises: InvalidParams when it is before the newest block's."""
+    """`timestamp`. Raises: InvalidParams when it is before the newest block's, or more than contracts can store."""
+    if timestamp > _LAST:
+        raise InvalidParams(f"timestamp: expected at most {_LAST}, got {timestamp}", reason="timestamp_too_late")
     if timestamp < newest:
         text = f"timestamp {timestamp} is before the newest block's, {newest}"
         raise InvalidParams(text, reason="timestamp_in_the_past")

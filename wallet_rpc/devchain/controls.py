@@ -14,6 +14,7 @@ from wallet_rpc.primitives import Address, Data, Hash32, TransactionCount, Uint2
 from wallet_rpc.wire import shape
 
 _MOST_BLOCKS = 10_000
+_MOST_SNAPSHOTS = (1 << 63) - 1
 
 
 @shape
@@ -93,7 +94,7 @@ async def snapshot(context: DevChain, request: Nothing) -> int:
 
 async def revert(context: DevChain, request: SnapshotId) -> bool:
     """`evm_revert`: back to it; it and all later ones are gone. False for an unknown one."""
-    if not context.chain.revert(request.snapshot):
+    if request.snapshot > _MOST_SNAPSHOTS or not context.chain.revert(request.snapshot):
         return False
     context.bundler.forget_after(context.chain.head.number)
     return True

@@ -16,9 +16,9 @@ from dataclasses import replace
 from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
 
 from wallet_rpc.devchain.chain import Chain
+from wallet_rpc.devchain.computation import Computation
 from wallet_rpc.devchain.evm import Call, Frame, data_tokens
 from wallet_rpc.devchain.handle_ops import operation_events, revert_reason
-from wallet_rpc.devchain.interpreter import Computation
 from wallet_rpc.devchain.refusal import execution_failed, refused
 from wallet_rpc.devchain.runs import Override
 from wallet_rpc.domain import abi

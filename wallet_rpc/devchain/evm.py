@@ -21,7 +21,7 @@ from eth.vm.message import Message
 from eth_typing import Address, Hash32
 from eth_utils.logging import ExtendedDebugLogger, get_extended_debug_logger
 
-from wallet_rpc.devchain.interpreter import Computation
+from wallet_rpc.devchain.computation import Computation
 from wallet_rpc.devchain.journal import Journal
 
 _LOGGER = get_extended_debug_logger("wallet_rpc.devchain.evm")

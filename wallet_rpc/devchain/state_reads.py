@@ -28,7 +28,7 @@ class AccountAt:
     """An account at a block."""
 
     address: Address
-    block: BlockReference = "latest"
+    block: BlockReference | None = "latest"
 
 
 @shape
@@ -37,7 +37,7 @@ class SlotAt:
 
     address: Address
     slot: Uint256
-    block: BlockReference = "latest"
+    block: BlockReference | None = "latest"
 
 
 @shape
