@@ -3,17 +3,24 @@ PYTHON ?= python3
 BIN := .venv/bin
 DIR ?=
 ARGS ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install
+# A long installation shows a dot for each package it looks at.
+DOTS := { while read -r word _; do case $$word in Collecting|Downloading|Processing) printf . ;; esac; done; echo; }
+# As root, or by sudo.
+APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check cover openrpc contracts vectors scenarios check-chain demo bench clean
+.PHONY: help setup run test check cover openrpc contracts clients stack vectors scenarios check-chain demo bench clean
 .DELETE_ON_ERROR:
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-setup: .venv/.dev contracts ## Install everything for work on the project
+setup: .venv/.dev contracts clients stack ## Install everything for work on the project
 
 run: .venv/.run contracts ## Start a wallet server with its own chain and Redis (ARGS="--chain 421614")
-	@$(BIN)/wallet-rpc dev $(ARGS)
+	@exec $(BIN)/wallet-rpc dev $(ARGS)
 
 test: setup ## Run the whole test suite (ARGS="-k name")
 	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
@@ -33,6 +40,12 @@ openrpc: .venv/.run ## Write openrpc.yaml from the operations
 contracts: .venv/.run ## Compile the contracts into the genesis file, when they changed
 	@$(BIN)/python -m wallet_rpc.devchain.build
 
+clients: .venv/.dev ## Install the official clients from npm, when their lock file changed
+	@$(BIN)/python -m tests.clients.npm
+
+stack: .venv/.dev ## Install anvil and Alto from npm, when their lock file changed
+	@$(BIN)/python -m tests.stack.installing
+
 vectors: setup ## Check golden vectors (DIR=folder, default specs/vectors)
 	@$(BIN)/python -m tests.golden.vectors $(or $(DIR),specs/vectors)
 
@@ -44,31 +57,35 @@ check-chain: setup ## Replay every scenario, on our contracts and on the product
 	@$(BIN)/python -m tests.golden.scenarios specs/scenarios --contracts production
 
 demo: .venv/.run contracts ## Play the whole story against a running or fresh server (ARGS="--url http://…")
-	@$(BIN)/wallet-rpc demo $(ARGS)
+	@exec $(BIN)/wallet-rpc demo $(ARGS)
 
 bench: setup ## Measure createSession and whole session operations
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 clean: ## Remove what was installed and built; data folders stay
-	@rm -rf .venv wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build
+	@rm -rf .venv wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build tests/stack/node_modules tests/clients/node_modules tests/clients/build
 
+# Whoever installs takes `.made` away until it is done: after an interrupted installation everything is made anew.
 # A bare Debian has Python without venv and without pip: then its own package is installed first.
-.venv/bin/python:
+.venv/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "wallet-rpc needs Python 3.11 or newer; found $$($(PYTHON) --version) (set PYTHON=…)"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Installing python3-venv"; \
-		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq python3-venv >/dev/null || \
-		{ echo "Python's venv module is missing and could not be installed: install python3-venv"; exit 1; }; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Installing python3-venv"; $(APT) update && $(APT) install -y python3-venv >/dev/null; } || \
+		{ echo "Python's venv module is missing and could not be installed: install python3-venv"; exit 1; }
 	@echo "Creating .venv"
-	@rm -rf .venv && $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-
-.venv/.run: pyproject.toml | .venv/bin/python
-	@echo "Installing wallet-rpc and what it needs (once, about a minute)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Installing Node.js"; $(BIN)/python -m pip install --quiet --disable-pip-version-check --group node; }
+	@rm -rf .venv && $(PYTHON) -m venv .venv && $(PIP) --quiet --upgrade pip
 	@touch $@
+
+.venv/.run: pyproject.toml .venv/.made
+	@echo "Installing wallet-rpc and what it needs (once, about a minute)"
+	@rm -f .venv/.made
+	@$(PIP) --editable . | $(DOTS)
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Installing Node.js, for the Solidity compiler"; $(PIP) --group node | $(DOTS); }
+	@touch .venv/.made $@
 
 .venv/.dev: .venv/.run
 	@echo "Installing the development tools (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
-	@touch $@
+	@rm -f .venv/.made
+	@$(PIP) --group dev | $(DOTS)
+	@command -v curl >/dev/null || { echo "Installing curl, which the README's commands use"; $(APT) update && $(APT) install -y curl >/dev/null; } || \
+		echo "curl is missing and could not be installed: the test of the README's commands will say so"
+	@touch .venv/.made .venv/.run $@

@@ -1,16 +1,20 @@
-"""The command line: `wallet-rpc dev`, `serve`, `demo`, `sign`, `openrpc`, `--version`."""
+"""The command line: `wallet-rpc dev`, `serve`, `demo`, `sign`, `openrpc`, `paymaster`, `--version`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from wallet_rpc import __version__, settings
+import uvloop
+
+from wallet_rpc import __version__, paymaster_options, settings
 from wallet_rpc.primitives import Data, Hash32, quantity
 
 
@@ -46,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     sign.add_argument("digest", help="the 32 bytes to sign, 0x and 64 hex digits")
     sign.add_argument("--key", required=True, help="the private key; never use one that guards money here")
     commands.add_parser("openrpc", help="print openrpc.yaml")
+    paymaster_options.add_to(commands)
     return parser
 
 
@@ -58,12 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given is not None:
             environ[settings.variable(name)] = given
     try:
-        return asyncio.run(_run(options, settings.load(environ)))
+        chosen = settings.load(environ)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(options, chosen))
     except settings.WrongSetting as wrong:
         print(f"wallet-rpc: {wrong}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
 
 
 async def _run(options: argparse.Namespace, chosen: settings.Settings) -> int:
@@ -78,12 +87,23 @@ async def _run(options: argparse.Namespace, chosen: settings.Settings) -> int:
         case "demo":
             from wallet_rpc.demo import play
 
-            return await play(options.url, chosen)
+            return await _ended_by_sigterm_too(play(options.url, chosen))
+        case "paymaster":
+            from wallet_rpc.paymaster_cli import run
+
+            return await run(options, chosen, tell=_say)
         case "dev":
             await _dev(chosen, options)
         case _:
             await _serve(chosen)
     return 0
+
+
+async def _ended_by_sigterm_too(played: Coroutine[Any, Any, int]) -> int:
+    """Cancel on SIGTERM as on Ctrl-C, so that a server of its own is put away."""
+    task = asyncio.ensure_future(played)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 async def _dev(chosen: settings.Settings, options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,11 +12,15 @@ from pathlib import Path
 import httpx2
 from starlette.types import ASGIApp
 
+from wallet_rpc.adapters.policy_paymaster import Sponsor
 from wallet_rpc.adapters.redis_binary import RedisNotStarted
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.app import Outside, Part, opened_store, part, wallet_server
-from wallet_rpc.devchain.accounts import banner
+from wallet_rpc.adapters.system import SystemClock
+from wallet_rpc.app import Outside, Part, opened_store, part, sponsor_of, wallet_server
+from wallet_rpc.chains import ChainSetting
+from wallet_rpc.devchain import known
+from wallet_rpc.devchain.accounts import ACCOUNTS, banner
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.lasting import LastingChain
 from wallet_rpc.devchain.process import ChainFailed
@@ -23,7 +28,7 @@ from wallet_rpc.edge.http import Answerer
 from wallet_rpc.edge.jsonrpc import Door
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.ports import Clock
-from wallet_rpc.settings import ChainSetting, Settings, WrongSetting, variable
+from wallet_rpc.settings import Settings, WrongSetting, variable
 
 DEFAULT_CHAIN = 31337
 """The chain id when none is asked for; anvil's and hardhat's."""
@@ -69,15 +74,29 @@ async def opened_dev(
 
     Raises: WrongSetting when a part cannot be started.
     """
+    _check(settings, options)
+    async with AsyncExitStack() as stack:
+        store, chains = await _started(stack, settings, options, tell)
+        sponsor = await _sponsor(stack, settings, store, clock)
+        parts = [
+            await _part(stack, number, chain, sponsor) for number, chain in zip(options.chains, chains, strict=True)
+        ]
+        await asyncio.gather(*(each.ready() for each in parts))
+        yield wallet_server(settings, store, parts, clock=clock, outside=_outside(options, chains))
+
+
+def _check(settings: Settings, options: DevOptions) -> None:
     if settings.chains:
         raise WrongSetting(f"{variable('chains')}: only for serve; dev has chains of its own, chosen by --chain")
     if options.deployments is not None and not options.deployments.is_file():
         raise WrongSetting(f"--deployments: no such file: {options.deployments}")
-    async with AsyncExitStack() as stack:
-        store, chains = await _started(stack, settings, options, tell)
-        parts = [await _part(stack, number, chain) for number, chain in zip(options.chains, chains, strict=True)]
-        await asyncio.gather(*(each.ready() for each in parts))
-        yield wallet_server(settings, store, parts, clock=clock, outside=_outside(options, chains))
+    if not options.ephemeral:
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WrongSetting(f"{variable('data_dir')}: cannot make {settings.data_dir}: {error.strerror}") from None
+        if not os.access(settings.data_dir, os.W_OK | os.X_OK):
+            raise WrongSetting(f"{variable('data_dir')}: may not write in {settings.data_dir}")
 
 
 async def _started(
@@ -126,16 +145,30 @@ async def _chain(stack: AsyncExitStack, config: DevChainConfig, tell: Callable[[
     return chain
 
 
-async def _part(stack: AsyncExitStack, chain_id: int, chain: LastingChain) -> Part:
+async def _sponsor(stack: AsyncExitStack, settings: Settings, store: RedisStore, clock: Clock | None) -> Sponsor | None:
+    """Configured policies are enforced here too; the chain's own paymaster sponsors under every other id."""
+    http = await stack.enter_async_context(httpx2.AsyncClient())
+    clock = SystemClock() if clock is None else clock
+    return sponsor_of(settings, store, http=http, clock=clock, key=known.PAYMASTER_KEY)
+
+
+async def _part(stack: AsyncExitStack, chain_id: int, chain: LastingChain, sponsor: Sponsor | None) -> Part:
     http = await stack.enter_async_context(httpx2.AsyncClient(transport=_Pipe(chain)))
-    setting = ChainSetting(chain_id=chain_id, node_url=_INSIDE, bundler_url=_INSIDE, paymaster_url=_INSIDE)
-    return part(setting, http)
+    setting = ChainSetting(
+        chain_id=chain_id,
+        node_urls=(_INSIDE,),
+        bundler_urls=(_INSIDE,),
+        paymaster_url=_INSIDE,
+        verifying_paymaster=known.PAYMASTER,
+    )
+    return part(setting, http, relayer_key=ACCOUNTS[-1].key, sponsor=sponsor)
 
 
 def _outside(options: DevOptions, chains: list[LastingChain]) -> Outside:
-    """Each chain at its own path, and the first one at the wallet's too."""
+    """Each chain at its own path, and the one that `?chainId=` names (else the first) at the wallet's too."""
     answerers = {f"/chain/{number}": _answerer(chain) for number, chain in zip(options.chains, chains, strict=True)}
-    return Outside(answerers=answerers, otherwise=chains[0].request)
+    by_number = {number: chain.request for number, chain in zip(options.chains, chains, strict=True)}
+    return Outside(answerers=answerers, chains=by_number)
 
 
 def _answerer(chain: LastingChain) -> Answerer:

@@ -54,7 +54,13 @@ class _Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, tell: Callable[[], None] = lambda: None) -> None:
         super().__init__(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=5
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=5,
+                timeout_keep_alive=75,
             )
         )
         self._tell = tell

@@ -137,7 +137,7 @@ class Server:
 
     def parts(self) -> dict[str, int]:
         """The processes it has started: `redis`, `chain`."""
-        found = {}
+        found: dict[str, int] = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and (parent_and_state(int(entry.name)) or (0, ""))[0] == self.process.pid:
                 line = _command_line(entry)

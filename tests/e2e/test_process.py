@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +113,20 @@ def test_after_kill_9_everything_is_as_it_was(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
-def test_a_restart_need_not_wait_for_what_was_killed(tmp_path: Path) -> None:
-    with Server("dev", folder=tmp_path) as first:
-        wallet = Wallet(first.client()).fund()
+def test_a_restart_need_not_wait_for_a_long_call_of_what_was_killed(tmp_path: Path) -> None:
+    looping = "0x" + "ab" * 20
+    with ThreadPoolExecutor(1) as pool, Server("dev", folder=tmp_path) as first:
+        first.post("/", "anvil_setCode", looping, "0x5b600056")
+        call = pool.submit(first.post, "/", "eth_call", {"to": looping, "gas": hex(30_000_000)}, "latest")
+        while not call.running():
+            time.sleep(0.01)
+        time.sleep(0.3)  # now it is on its way, and takes seconds
         first.kill()
-    with Server("dev", folder=tmp_path) as second:
-        assert second.client().balance(wallet.account) == 10**18
+        with pytest.raises(httpx2.HTTPError):
+            call.result()
+
+        with Server("dev", folder=tmp_path) as second:
+            assert second.client().rpc("eth_getCode", looping, "latest") == "0x5b600056"
 
 
 def test_a_chain_process_that_dies_is_started_again(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from wallet_rpc.devchain.genesis import (
     deployer_account,
     dump_genesis,
 )
-from wallet_rpc.devchain.known import PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
+from wallet_rpc.devchain.known import PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN, TOKEN_PAYMASTER
 from wallet_rpc.domain.contracts import (
     ACCOUNT_FACTORY,
     ALLOWLIST_MODULE,
@@ -65,6 +65,7 @@ _PLACES: dict[Address, tuple[str, dict[str, Address]]] = {
     PAYMASTER_GUARD_MODULE: ("PaymasterGuardModule", {}),
     TEST_TOKEN: ("TestToken", {}),
     PAYMASTER: ("VerifyingPaymaster", {"owner": PAYMASTER_SIGNER, "signer": PAYMASTER_SIGNER}),
+    TOKEN_PAYMASTER: ("TokenPaymaster", {"owner": PAYMASTER_SIGNER, "signer": PAYMASTER_SIGNER}),
 }
 """Which contract is where, and its storage by the variables' names."""
 
@@ -115,16 +116,18 @@ def inputs_hash() -> str:
 
 
 def assemble(built: dict[str, Any]) -> Genesis:
-    """The genesis of compiled contracts: EntryPoint is deployed and given the paymaster's deposit by running it."""
+    """The genesis of compiled contracts: EntryPoint is deployed and given the paymasters' deposits by running it."""
     genesis: Genesis = {CREATE2_DEPLOYER: deployer_account()}
     for address, (name, variables) in _PLACES.items():
         contract = built["contracts"][name]
         storage = {contract["slots"][variable]: int.from_bytes(value) for variable, value in variables.items()}
         genesis[address] = GenesisAccount(code=Data.parse(contract["code"]), storage=storage, nonce=1)
-    bench = Workbench({**genesis, PAYMASTER_SIGNER: GenesisAccount(balance=_PAYMASTER_DEPOSIT)})
+    paymasters = (PAYMASTER, TOKEN_PAYMASTER)
+    bench = Workbench({**genesis, PAYMASTER_SIGNER: GenesisAccount(balance=_PAYMASTER_DEPOSIT * len(paymasters))})
     bench.deploy(_ENTRY_POINT_SALT + Data.parse(built["entryPointCreationCode"]), at=ENTRY_POINT)
-    deposit = _DEPOSIT_TO + encode(["address"], [PAYMASTER])
-    bench.call(ENTRY_POINT, deposit, sender=PAYMASTER_SIGNER, value=_PAYMASTER_DEPOSIT)
+    for paymaster in paymasters:
+        deposit = _DEPOSIT_TO + encode(["address"], [paymaster])
+        bench.call(ENTRY_POINT, deposit, sender=PAYMASTER_SIGNER, value=_PAYMASTER_DEPOSIT)
     return bench.accounts()
 
 

@@ -6,6 +6,7 @@ The rule: a reply for every frame, and nothing else, goes to standard output.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -20,11 +21,13 @@ from wallet_rpc.devchain.node import OPERATIONS
 from wallet_rpc.devchain.opening import open_devchain
 
 _MOST_BYTES = 1 << 30
+_PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
     """The worker's side: open the chain that the first frame describes, then answer until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the parent's to handle
+    _end_with_parent()
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not get between the frames
     first = _next_frame(source)
@@ -34,6 +37,12 @@ def main() -> int:
     for name in ("folder", "deployments"):
         config[name] = None if config[name] is None else Path(config[name])
     return _serve(DevChainConfig(**config), source, sink)
+
+
+def _end_with_parent() -> None:
+    """In the middle of a long call too, which would keep the folder from the next server. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _serve(config: DevChainConfig, source: BinaryIO, sink: BinaryIO) -> int:

@@ -1,0 +1,114 @@
+"""The README does what it says: every block of it is run, and every file and option it names is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import wallet_rpc
+from tests.e2e.process import LONGEST_SECONDS, Server, run
+from wallet_rpc.settings import Settings, variable
+
+ROOT = Path(wallet_rpc.__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DEFAULT_URL = "http://127.0.0.1:4337"
+ACCOUNT = r"0x[0-9a-fA-F]{40}"
+DENIED = "native-token-transfer"
+
+
+def blocks(language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(TEXT) if found == language]
+
+
+def finished(*command: str, **environment: str) -> str:
+    """What a command printed, in the project's folder; it must succeed and say nothing else."""
+    done = subprocess.run(  # noqa: S603  # the README's own
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A fresh server of this module's own: the balances are those of the text."""
+    with Server("dev", "--ephemeral", folder=tmp_path_factory.mktemp("readme")) as server:
+        yield server.url
+
+
+def test_every_block_is_of_a_language_that_is_tested_here() -> None:
+    assert {language for language, _ in BLOCK.findall(TEXT)} == {"sh", "bash", "python", "ts"}  # ts: tests/clients
+    assert TEXT.count("```") == 2 * len(BLOCK.findall(TEXT))
+
+
+def test_the_walk_through_prints_what_the_text_says(url: str) -> None:
+    assert shutil.which("curl"), "curl is missing: make setup installs it"
+    assert (ROOT / ".venv/bin/wallet-rpc").is_file(), "the README's commands are those of make setup: .venv is missing"
+    script = "set -euo pipefail\n" + "\n".join(blocks("bash"))
+
+    account, session, status, balance, denial = finished("bash", "-c", script, URL=url).splitlines()
+
+    assert re.fullmatch(f"account: {ACCOUNT}", account)
+    assert re.fullmatch(r"session: 0x[0-9a-f]+", session)
+    assert status == "200"
+    assert balance == "0xe35fa931a0000"
+    assert "The status is `200`" in TEXT
+    assert f"`{balance}` (0.004 ETH)" in TEXT
+    assert DENIED in denial
+
+
+def test_the_python_block_runs(url: str) -> None:
+    (script,) = blocks("python")
+    assert DEFAULT_URL in script
+
+    chain, account = finished(sys.executable, "-c", script.replace(DEFAULT_URL, url)).splitlines()
+
+    assert re.fullmatch(r"31337 \d+", chain)
+    assert re.fullmatch(ACCOUNT, account)
+
+
+def test_every_command_is_one_of_ours() -> None:
+    settings = {variable(name) for name in Settings.__dataclass_fields__}
+    for line in "".join(blocks("sh")).splitlines():
+        match shlex.split(line, comments=True):
+            case ["make", target]:
+                assert target in TARGETS
+            case ["export", setting]:
+                assert setting.partition("=")[0] in settings
+            case other:
+                assert other == [".venv/bin/wallet-rpc", "serve"]
+
+
+def test_every_make_target_named_in_the_text_is_there() -> None:
+    assert set(re.findall(r"`make ([a-z-]+)", TEXT)) <= TARGETS
+
+
+def test_every_option_named_in_the_text_is_there(tmp_path: Path) -> None:
+    known = run("dev", "--help", folder=tmp_path).stdout + run("sign", "--help", folder=tmp_path).stdout
+    assert [option for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", TEXT)) if option not in known] == []
+
+
+def test_every_link_leads_to_a_file() -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", TEXT) if "://" not in link]
+    assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len(TEXT.splitlines()) <= 220
