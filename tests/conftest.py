@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.e2e.server import running
+from tests.e2e.stacks import CHAINS
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.dev import DevOptions
@@ -38,5 +39,5 @@ async def store(redis_server: RedisServer) -> AsyncIterator[RedisStore]:
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
     """One server a test process, with two chains; every test makes accounts of its own on it."""
-    with running(DevOptions(chains=(31337, 421614), ephemeral=True)) as found:
+    with running(DevOptions(chains=CHAINS, ephemeral=True)) as found:
         yield found

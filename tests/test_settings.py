@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wallet_rpc.settings import ChainSetting, Settings, WrongSetting, load, table
+from wallet_rpc.chains import ChainSetting
+from wallet_rpc.settings import Settings, WrongSetting, load, table
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -32,8 +33,8 @@ def test_every_setting_can_be_set() -> None:
     assert chosen.port == 0
     assert chosen.data_dir == Path("/var/lib/wallet")
     assert chosen.chains == (
-        ChainSetting(chain_id=31337, node_url="http://127.0.0.1:8545", bundler_url="http://127.0.0.1:8545"),
-        ChainSetting(chain_id=1, node_url="http://a", bundler_url="http://b", paymaster_url="http://c"),
+        ChainSetting(chain_id=31337, node_urls=("http://127.0.0.1:8545",), bundler_urls=("http://127.0.0.1:8545",)),
+        ChainSetting(chain_id=1, node_urls=("http://a",), bundler_urls=("http://b",), paymaster_url="http://c"),
     )
     assert chosen.deadline_seconds == 2.5
 

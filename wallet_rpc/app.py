@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx2
 from starlette.types import ASGIApp
 
 from wallet_rpc import __version__
 from wallet_rpc.adapters.bundler import HttpBundler
-from wallet_rpc.adapters.client import JsonRpcClient
+from wallet_rpc.adapters.failover import rpc
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.paymaster import HttpPaymaster
+from wallet_rpc.adapters.policy_paymaster import PolicyPaymaster, Sponsor
+from wallet_rpc.adapters.policy_setup import check_signer, read_sponsor
 from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.relayer import KeyRelayer
+from wallet_rpc.adapters.sponsored_outcomes import Outcomes
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
+from wallet_rpc.adapters.upstream_door import UpstreamDoor
+from wallet_rpc.chains import ChainSetting
+from wallet_rpc.domain.contracts import REQUIRED
+from wallet_rpc.domain.policy_file import WrongPolicies
 from wallet_rpc.edge import caller
+from wallet_rpc.edge.chain_choice import ChainNamed, at_chain, by_chain
 from wallet_rpc.edge.health import Check, document_route, health_routes
 from wallet_rpc.edge.http import Answerer, application, wallet
 from wallet_rpc.edge.jsonrpc import Door, Otherwise
 from wallet_rpc.edge.openrpc import as_yaml, with_discovery
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.operations.catalogue import OPERATIONS
-from wallet_rpc.ports import ChainPorts, Clock, Ports
-from wallet_rpc.settings import ChainSetting, Settings, WrongSetting, variable
+from wallet_rpc.ports import ChainPorts, Clock, Paymaster, Ports
+from wallet_rpc.settings import Settings, WrongSetting, variable
 
 ENTRIES_AT_ONCE = 8
 """How many entries of one batch run together; clients batch calls that do not depend on each other."""
@@ -37,31 +48,68 @@ class Part:
     ports: ChainPorts
     node: NodeChain
     bundler: HttpBundler
+    door: UpstreamDoor
+    """The chain's own methods, for clients of `serve`."""
 
     async def ready(self) -> None:
         """Raises: Unavailable when the node or the bundler does not answer for this chain."""
         await self.node.verify(self.ports.chain_id)
         await self.bundler.verify(self.ports.chain_id)
 
+    async def check_contracts(self) -> None:
+        """Raises: Unavailable that names the first contract that is not where the wallet needs it."""
+        codes = await asyncio.gather(*(self.node.code(address) for address in REQUIRED))
+        for (address, name), code in zip(REQUIRED.items(), codes, strict=True):
+            if not code:
+                text = f"{name} is not at {address}, where the wallet needs it; the node finds no contract there"
+                raise Unavailable(text, reason="no_contract", part="node")
 
-def part(setting: ChainSetting, http: httpx2.AsyncClient) -> Part:
-    """The adapters of one chain."""
-    node = NodeChain(JsonRpcClient(http, setting.node_url, part="node"))
-    bundler = HttpBundler(JsonRpcClient(http, setting.bundler_url, part="bundler"))
-    paymaster = None
+
+def part(
+    setting: ChainSetting,
+    http: httpx2.AsyncClient,
+    *,
+    relayer_key: bytes | None = None,
+    sponsor: Sponsor | None = None,
+) -> Part:
+    """The adapters of one chain; with a key, 32 bytes, also who pays for authorizations that travel alone.
+
+    With a sponsor and a verifying paymaster there, configured policies are enforced; other paymasters know the rest.
+    """
+    node_rpc = rpc(http, setting.node_urls, part="node")
+    bundler_rpc = rpc(http, setting.bundler_urls, part="bundler")
+    paymaster: Paymaster | None = None
+    urls = [*setting.node_urls, *setting.bundler_urls]
     if setting.paymaster_url is not None:
-        client = JsonRpcClient(http, setting.paymaster_url, part="paymaster")
-        paymaster = HttpPaymaster(client, setting.chain_id)
-    ports = ChainPorts(chain_id=setting.chain_id, chain=node, bundler=bundler, paymaster=paymaster)
-    return Part(ports=ports, node=node, bundler=bundler)
+        paymaster = HttpPaymaster(rpc(http, [setting.paymaster_url], part="paymaster"), setting.chain_id)
+    node, bundler = NodeChain(node_rpc), HttpBundler(bundler_rpc)
+    if sponsor is not None and setting.verifying_paymaster is not None:
+        outcomes = Outcomes(node, node=node_rpc, bundler=bundler_rpc, clock=sponsor.clock)
+        paymaster = PolicyPaymaster(
+            sponsor,
+            outcomes,
+            chain_id=setting.chain_id,
+            address=setting.verifying_paymaster,
+            otherwise=paymaster,
+        )
+    relayer = None if relayer_key is None else KeyRelayer(node_rpc, node, setting.chain_id, relayer_key)
+    ports = ChainPorts(
+        chain_id=setting.chain_id,
+        chain=node,
+        bundler=bundler,
+        paymaster=paymaster,
+        confirmations=setting.confirmations,
+        relayer=relayer,
+    )
+    return Part(ports=ports, node=node, bundler=bundler, door=UpstreamDoor(node_rpc, bundler_rpc, urls))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """What is not the wallet's but served beside it: the embedded chains' own doors."""
+    """What is not the wallet's but served beside it: the embedded chains' own doors, by path and by chain."""
 
     answerers: Mapping[str, Answerer]
-    otherwise: Otherwise | None = None
+    chains: Mapping[int, Otherwise]
 
 
 def wallet_server(
@@ -82,18 +130,20 @@ def wallet_server(
         caller=caller.current,
     )
     operations, document = with_discovery(OPERATIONS, version=__version__)
-    outside = Outside(answerers={}) if outside is None else outside
+    chains = {each.ports.chain_id: each.door.request for each in parts} if outside is None else outside.chains
     door = Door(
         operations,
         ports,
         at_once=ENTRIES_AT_ONCE,
         deadline_seconds=settings.deadline_seconds,
-        otherwise=outside.otherwise,
+        otherwise=by_chain(chains),
     )
     checks: dict[str, Check] = {"redis": store.ping}
     checks |= {f"chain {each.ports.chain_id}": each.ready for each in parts}
     routes = [*health_routes(checks), document_route(document)]
-    return caller.Identified(application({**wallet(door.answer), **outside.answerers}, routes=routes))
+    beside = {f"/chain/{chain_id}": at_chain(chain_id, door.answer) for chain_id in chains}
+    beside |= {} if outside is None else outside.answerers
+    return caller.Identified(ChainNamed(application({**wallet(door.answer), **beside}, routes=routes)))
 
 
 def openrpc_yaml() -> str:
@@ -114,11 +164,41 @@ async def opened(settings: Settings) -> AsyncIterator[ASGIApp]:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx2.AsyncClient())
         store = await stack.enter_async_context(RedisStore.open(settings.redis_url))
-        parts = [part(setting, http) for setting in settings.chains]
+        sponsor = sponsor_of(settings, store, http=http, clock=SystemClock(), key=settings.paymaster_key)
+        parts = [part(setting, http, relayer_key=settings.relayer_key, sponsor=sponsor) for setting in settings.chains]
         await _checked(variable("redis_url"), store.verify)
-        for each in parts:
-            await _checked(f"{variable('chains')}: chain {each.ports.chain_id}", each.ready)
+        for setting, each in zip(settings.chains, parts, strict=True):
+            for check in (each.ready, each.check_contracts):
+                await _checked(f"{variable('chains')}: chain {setting.title}", check)
+        if sponsor is not None:
+            await _check_paymasters(settings, parts, sponsor)
         yield wallet_server(settings, store, parts)
+
+
+def sponsor_of(
+    settings: Settings, store: RedisStore, *, http: httpx2.AsyncClient, clock: Clock, key: bytes | None
+) -> Sponsor | None:
+    """Who sponsors under the configured policies; None without any. Raises: WrongSetting."""
+    if settings.policies is None:
+        return None
+    if key is None:
+        raise WrongSetting(f"{variable('paymaster_key')}: required by {variable('policies')}, but not set")
+    try:
+        return read_sponsor(settings.policies, key=key, budgets=store.budgets, clock=clock, http=http)
+    except WrongPolicies as wrong:
+        raise WrongSetting(f"{variable('policies')}: {wrong}") from None
+
+
+async def _check_paymasters(settings: Settings, parts: Iterable[Part], sponsor: Sponsor) -> None:
+    """Raises: WrongSetting when no chain has a paymaster of ours, or one of them does not know our signature."""
+    found = {chain.chain_id: chain.verifying_paymaster for chain in settings.chains if chain.verifying_paymaster}
+    if not found:
+        raise WrongSetting(f"{variable('policies')}: no chain has a verifying_paymaster in {variable('chains')}")
+    for each in parts:
+        address = found.get(each.ports.chain_id)
+        if address is not None:
+            what = f"{variable('chains')}: chain {each.ports.chain_id}: verifying_paymaster"
+            await _checked(what, partial(check_signer, each.node, address, sponsor.key))
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from wallet_rpc.primitives import quantity
+from wallet_rpc.chains import ChainSetting, WrongChains, read_chains
+from wallet_rpc.primitives import Hash32
 
 PREFIX = "WALLET_RPC_"
 """What every variable starts with."""
@@ -57,45 +58,34 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+class Secret(bytes):
+    """The 32 bytes of a private key, never shown."""
+
+    def __repr__(self) -> str:
+        """Without the bytes."""
+        return "Secret()"
+
+    __str__ = __repr__
+
+
+def _secret(text: str) -> Secret:
+    try:
+        key = Hash32.parse(text.strip())
+    except ValueError:
+        key = Hash32(bytes(32))
+    if not 0 < int.from_bytes(key, "big") < CURVE_ORDER:
+        raise ValueError("a private key, 0x and 64 hex digits")
+    return Secret(key)
+
+
 def _log(text: str) -> str:
     if text not in {"human", "json"}:
         raise ValueError('"human" or "json"')
     return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainSetting:
-    """One chain of `WALLET_RPC_CHAINS`: its id and where its node, bundler and paymaster answer."""
-
-    chain_id: int
-    node_url: str
-    bundler_url: str
-    paymaster_url: str | None = None
-
-
-def _chains(text: str) -> tuple[ChainSetting, ...]:
-    expected = "ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]] entries separated by spaces"
-    chains = []
-    for entry in text.split():
-        number, _, urls = entry.partition("=")
-        node, *rest = urls.split(",")
-        if len(rest) > 2 or not all(urlsplit(url).scheme in {"http", "https"} for url in (node, *rest)):
-            raise ValueError(expected)
-        try:
-            chain_id = quantity(int(number, 0), 32)
-        except Exception:  # any unreadable number is the same fault
-            raise ValueError(expected) from None
-        chains.append(
-            ChainSetting(
-                chain_id=chain_id,
-                node_url=node,
-                bundler_url=rest[0] if rest else node,
-                paymaster_url=rest[1] if len(rest) > 1 else None,
-            )
-        )
-    if not chains or len({chain.chain_id for chain in chains}) != len(chains):
-        raise ValueError(f"{expected}, each id once")
-    return tuple(chains)
+CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+"""How many points secp256k1 has; a private key is below. Source: SEC 2, 2.4.1."""
 
 
 def _setting(read: Callable[[str], Any], default: Any, shown: str, meaning: str) -> Any:
@@ -116,13 +106,23 @@ class Settings:
         _redis_url, None, "a private one in `dev`", "Redis to use: `redis://`, `rediss://` or `unix://`."
     )
     chains: tuple[ChainSetting, ...] = _setting(
-        _chains,
+        read_chains,
         (),
         "the embedded one in `dev`",
-        "Chains of `serve`: `ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]]`, separated by spaces.",
+        "Chains of `serve`: `ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]]`, split by spaces; or a path to a `.toml`.",
     )
     log: str | None = _setting(_log, None, "`human` in `dev`, `json` in `serve`", "Form of the log: `human` or `json`.")
     deadline_seconds: float = _setting(_seconds, 30.0, "`30`", "Longest time one request may take, in seconds.")
+    policies: Path | None = _setting(_path, None, "none", "File of sponsorship policies: see `specs/policies.md`.")
+    paymaster_key: Secret | None = _setting(
+        _secret, None, "the published one in `dev`", "Private key that signs sponsorships for `VerifyingPaymaster`."
+    )
+    relayer_key: Secret | None = _setting(
+        _secret, None, "a published one in `dev`", "Private key that pays for removing EIP-7702 delegations."
+    )
+    deployer_key: Secret | None = _setting(
+        _secret, None, "none", "Private key that pays for `wallet-rpc paymaster deploy` and `deposit`; not for `serve`."
+    )
 
 
 def variable(name: str) -> str:
@@ -145,8 +145,10 @@ def load(environ: Mapping[str, str]) -> Settings:
             raise WrongSetting(f"{name}: no such setting; known: {', '.join(known)}")
         try:
             values[known[name].name] = known[name].metadata["read"](text)
+        except WrongChains as wrong:
+            raise WrongSetting(f"{name}: {wrong}") from None
         except ValueError as error:
-            given = "" if "://" in text else f", got {text!r}"
+            given = "" if "://" in text or known[name].metadata["read"] is _secret else f", got {text!r}"
             raise WrongSetting(f"{name}: expected {error}{given}") from None
     return Settings(**values)
 

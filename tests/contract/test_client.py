@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.upstream import FAST, KEY, URL, Broken, Faulty, Hang, Upstream, saying
 from wallet_rpc.adapters.client import Fault, JsonRpcClient, Limits
-from wallet_rpc.errors import Rejected, OutcomeUnknown, Unavailable
+from wallet_rpc.errors import OutcomeUnknown, Rejected, Unavailable
 
 HASTY = Limits(deadline_seconds=0.1, backoff_seconds=0.001)
 
@@ -169,7 +169,7 @@ async def test_a_server_that_does_not_know_its_chain_is_noticed() -> None:
 async def test_a_server_of_another_chain_is_noticed() -> None:
     client = Upstream({"eth_chainId": "0x2"}).client()
 
-    with pytest.raises(Unavailable, match=r"^the node does not answer for chain 1$") as refused:
+    with pytest.raises(Unavailable, match=r"^the node does not answer for chain 1 but for chain 2$") as refused:
         await client.check_chain(1)
 
     assert refused.value.reason == "wrong_chain"

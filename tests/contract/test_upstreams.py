@@ -17,8 +17,8 @@ from wallet_rpc.domain.user_operation import Factory, PaymasterPart, UserOperati
 from wallet_rpc.errors import (
     ExecutionReverted,
     InvalidParams,
-    PaymasterRefused,
     OutcomeUnknown,
+    PaymasterRefused,
     Unavailable,
     ValidationReverted,
 )

@@ -21,6 +21,8 @@ TOKEN = "0x7e57000000000000000000000000000000000001"
 ENTRY_POINT = "0x0000000071727De22E5E9d8BAf0edAc6f37da032"
 FRIEND = "0x00000000000000000000000000000000f00DcAfE"
 HOUR = 3600
+PATIENCE_SECONDS = 30.0
+"""How long a call may be under way."""
 
 
 class RpcError(Exception):
@@ -57,17 +59,23 @@ class Client:
     """One server."""
 
     url: str
+    node: str = ""
+    """Where the chain's own node answers, with the methods that the wallet's door hands on to nobody."""
+    holds_operations: bool = False
+    """Whether the bundler lets operations wait for a block."""
     http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=30))
 
     def post(self, body: Any) -> Any:
         return self.http.post(self.url, json=body).json()
 
     def rpc(self, method: str, *params: Any) -> Any:
-        answer = self.post({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
-        if "error" in answer:
-            raise RpcError(answer["error"])
-        schema.check(method, answer["result"])
-        return answer["result"]
+        result = _result(self.post(_request(method, params)))
+        schema.check(method, result)
+        return result
+
+    def chain(self, method: str, *params: Any) -> Any:
+        """Asked of the node itself."""
+        return _result(self.http.post(self.node or self.url, json=_request(method, params)).json())
 
     def balance(self, address: str) -> int:
         return int(self.rpc("eth_getBalance", address, "latest"), 16)
@@ -76,14 +84,33 @@ class Client:
         return int(self.rpc("eth_call", {"to": TOKEN, "data": call_data("balanceOf(address)", holder)}, "latest"), 16)
 
     def mint(self, holder: str, amount: int) -> None:
-        minter = self.rpc("eth_accounts")[0]
+        minter = self.chain("eth_accounts")[0]
         call = {"from": minter, "to": TOKEN, "data": call_data("mint(address,uint256)", holder, amount)}
-        self.rpc("eth_sendTransaction", call)
+        self.mined(self.chain("eth_sendTransaction", call))
+
+    def mined(self, transaction: str) -> dict[str, Any]:
+        """The receipt of a transaction; anvil answers a little before it has mined it."""
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while (receipt := self.chain("eth_getTransactionReceipt", transaction)) is None:
+            assert time.monotonic() < ends, transaction
+            time.sleep(0.01)
+        found: dict[str, Any] = receipt
+        return found
 
     def nonce(self, account: str, key: int) -> int:
         """EntryPoint.getNonce."""
         call = {"to": ENTRY_POINT, "data": call_data("getNonce(address,uint192)", account, key)}
         return int(self.rpc("eth_call", call, "latest"), 16)
+
+
+def _request(method: str, params: tuple[Any, ...]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+
+
+def _result(answer: dict[str, Any]) -> Any:
+    if "error" in answer:
+        raise RpcError(answer["error"])
+    return answer["result"]
 
 
 @dataclass
@@ -118,18 +145,19 @@ class Wallet:
         ]
 
     def fund(self, *, wei: int = 10**18, tokens: int = 1000) -> Wallet:
-        self.client.rpc("anvil_setBalance", self.account, hex(wei))
+        self.client.chain("anvil_setBalance", self.account, hex(wei))
         if tokens:
             self.client.mint(self.account, tokens)
         return self
 
     def create_session(self, *permissions: dict[str, Any], **more: Any) -> tuple[dict[str, Any], LocalAccount]:
         key = more.pop("key", None) or new_key()
+        key_type, address = ("contract", more.pop("contract")) if "contract" in more else ("secp256k1", key.address)
         request = {
             "account": self.account,
             "chainId": self.chain_id,
             "expirySec": int(time.time()) + HOUR,
-            "key": {"type": "secp256k1", "publicKey": key.address},
+            "key": {"type": key_type, "publicKey": address},
             "permissions": list(permissions),
             **more,
         }
@@ -170,10 +198,18 @@ class Wallet:
         found: dict[str, Any] = self.client.rpc("wallet_getCallsStatus", call_id)
         return found
 
+    def ended(self, call_id: str) -> dict[str, Any]:
+        """The status when the call is final."""
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while (status := self.status(call_id))["status"] < 200:
+            assert time.monotonic() < ends, status
+            time.sleep(0.05)
+        return status
+
     def act(self, grant: Grant | None, *calls: dict[str, Any], **capabilities: Any) -> dict[str, Any]:
         """Prepare, sign, send and look: by the session key, or (None) by the owner."""
         permissions = None if grant is None else grant.permissions
         if permissions is not None:
             capabilities["permissions"] = permissions
         prepared = self.prepare(*calls, **capabilities)
-        return self.status(self.send(prepared, self.owner if grant is None else grant.key, permissions))
+        return self.ended(self.send(prepared, self.owner if grant is None else grant.key, permissions))

@@ -168,7 +168,7 @@ async def test_an_unknown_method_is_named() -> None:
 
     assert answer["error"] == {
         "code": -32601,
-        "message": 'method: expected a method of this server, got "eth_foo"',
+        "message": 'the method "eth_foo" does not exist or is not available',
         "data": {"reason": "method_not_found"},
     }
 
@@ -238,56 +238,6 @@ async def test_a_notification_runs_and_is_not_answered() -> None:
 @pytest.mark.parametrize("entry", [request("leak"), request("send", [{}]), request("no_such")])
 async def test_a_notification_that_fails_is_not_answered(entry: Any) -> None:
     assert await ask(entry) is None
-
-
-async def test_a_batch_runs_in_order_by_default() -> None:
-    journal = Journal()
-    batch = [request("wait", [{"name": name, "seconds": 0.001}], id=name) for name in "abc"]
-
-    answers = await ask(batch, door(journal))
-
-    assert [answer["id"] for answer in answers] == ["a", "b", "c"]
-    assert journal.lines == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
-
-
-async def test_a_batch_may_run_some_entries_at_once_and_keeps_the_order_of_answers() -> None:
-    journal = Journal()
-    seconds = {"a": 0.05, "b": 0.0, "c": 0.0}
-    batch = [request("wait", [{"name": name, "seconds": seconds[name]}], id=name) for name in "abc"]
-
-    answers = await ask(batch, door(journal, at_once=2))
-
-    assert [answer["id"] for answer in answers] == ["a", "b", "c"]
-    assert journal.lines == ["a begins", "b begins", "b ends", "c begins", "c ends", "a ends"]
-
-
-async def test_entries_of_one_id_are_each_answered() -> None:
-    answers = await ask([request("sum", [1, 1], id=1), request("sum", [2, 2], id=1)])
-
-    assert [answer["result"] for answer in answers] == [2, 4]
-
-
-async def test_a_bad_entry_fails_alone() -> None:
-    answers = await ask([request("sum", [1, 1], id=1), 5, request("leak", id=2), request("surrogate", id=3), [], {}])
-
-    assert [answer.get("error", {}).get("code") for answer in answers] == [None, -32600, -32603, -32603, -32600, -32600]
-    assert [answer["id"] for answer in answers] == [1, None, 2, 3, None, None]
-
-
-async def test_a_batch_of_a_hundred_is_answered() -> None:
-    answers = await ask([request("sum", [number, 0], id=number) for number in range(100)])
-
-    assert [answer["result"] for answer in answers] == list(range(100))
-
-
-async def test_a_batch_of_more_than_a_hundred_is_refused_whole() -> None:
-    journal = Journal()
-
-    answer = await ask([request("wait", [{"name": "a"}], id=1)] * 101, door(journal))
-
-    assert answer["error"]["data"] == {"reason": "batch_too_large"}
-    assert answer["error"]["message"] == "batch: expected 1 to 100 entries, got 101"
-    assert journal.lines == []
 
 
 async def test_the_object_level_entry_takes_and_gives_values() -> None:

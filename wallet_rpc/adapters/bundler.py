@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.refusals import of_bundler
+from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
-from wallet_rpc.errors import InvalidParams, Unavailable
+from wallet_rpc.errors import InvalidParams, Rejected, Unavailable
 from wallet_rpc.ports import GasEstimate, Log, OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32
 from wallet_rpc.wire import encode, shape
+
+_PLENTY = hex(10**24)
+"""A balance for a sender that has none yet, in wei: some bundlers would not estimate without."""
 
 
 @shape
@@ -58,7 +61,7 @@ class _Known:
 class HttpBundler:
     """`ports.Bundler` over a bundler's JSON-RPC."""
 
-    def __init__(self, client: JsonRpcClient) -> None:
+    def __init__(self, client: Rpc) -> None:
         self._client = client
 
     async def verify(self, chain_id: ChainId) -> None:
@@ -71,11 +74,21 @@ class HttpBundler:
     async def estimate(
         self, operation: UserOperation, overrides: Mapping[Address, Mapping[str, Any]] | None = None
     ) -> GasEstimate:
-        """Gas limits for `operation`. Raises: what the bundler's code stands for (ERC-7769)."""
+        """Gas limits for `operation`, whether or not its sender can pay already.
+
+        Raises: what the bundler's code stands for (ERC-7769).
+        """
         params: list[Any] = [_on_wire(operation), ENTRY_POINT.hex0x()]
+        changed = {address.hex0x(): dict(override) for address, override in (overrides or {}).items()}
         if overrides is not None:
-            params.append({address.hex0x(): dict(override) for address, override in overrides.items()})
-        answer = await self._client.read("eth_estimateUserOperationGas", params, refused=of_bundler, alone=True)
+            params.append(changed)
+        try:
+            answer = await self._estimated(params)
+        except Rejected as poor:
+            if poor.reason != "insufficient_funds" or operation.paymaster is not None:
+                raise
+            sender = {"balance": _PLENTY, **changed.get(operation.sender.hex0x(), {})}
+            answer = await self._estimated([*params[:2], {**changed, operation.sender.hex0x(): sender}])
         found = self._client.answered(_Estimate, answer)
         return GasEstimate(
             pre_verification_gas=found.pre_verification_gas,
@@ -84,6 +97,9 @@ class HttpBundler:
             paymaster_verification_gas_limit=found.paymaster_verification_gas_limit,
             paymaster_post_op_gas_limit=found.paymaster_post_op_gas_limit,
         )
+
+    async def _estimated(self, params: list[Any]) -> Any:
+        return await self._client.read("eth_estimateUserOperationGas", params, refused=of_bundler, alone=True)
 
     async def send(self, operation: UserOperation) -> Hash32:
         """Hand over, once; the answer is the user operation hash.

@@ -38,6 +38,10 @@ class Limits:
 
     deadline_seconds: float = 10.0
     """For one call, all its attempts included."""
+    connect_seconds: float = 3.0
+    """Until the server takes the connection; one that does not has not received anything."""
+    servers: int = 1
+    """How many share the deadline of a read; each gets its part of it. A write has all of it."""
     attempts: int = 3
     """How often a read is sent at most."""
     backoff_seconds: float = 0.05
@@ -45,6 +49,11 @@ class Limits:
     batch_size: int = 50
     """Reads that share a POST at most; 1 turns sharing off."""
     answer_bytes: int = 16 << 20
+
+    @property
+    def read_seconds(self) -> float:
+        """For one read at one server."""
+        return self.deadline_seconds / self.servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,8 @@ class Fault:
 
 Refused: TypeAlias = Callable[[Fault], WalletError]
 """What an error of the other side means to our caller."""
+WRONG_CHAIN = "wrong_chain"
+"""The reason of a server that answers for another chain."""
 
 
 class _RefusedError(Exception):
@@ -89,6 +100,8 @@ class JsonRpcClient:
         self._url = url
         self.part = part
         self._limits = Limits() if limits is None else limits
+        seconds = self._limits.deadline_seconds
+        self._timeout = httpx2.Timeout(seconds, connect=min(seconds, self._limits.connect_seconds))
         self._shares = self._limits.batch_size > 1
         self._ids = itertools.count(1)
         self._queue: list[_Waiting] = []
@@ -101,7 +114,7 @@ class JsonRpcClient:
 
         Raises: what `refused` makes of an error; Unavailable.
         """
-        async with self._deadline(refused, silence=Unavailable):
+        async with self._deadline(self._limits.read_seconds, refused, silence=Unavailable):
             for attempt in itertools.count(1):
                 try:
                     return await self._ask(method, params, alone=alone)
@@ -117,30 +130,31 @@ class JsonRpcClient:
 
         Raises: what `refused` makes of an error; OutcomeUnknown when it may have happened; Unavailable when it did not.
         """
-        async with self._deadline(refused, silence=OutcomeUnknown):
+        async with self._deadline(self._limits.deadline_seconds, refused, silence=OutcomeUnknown):
             request = self._request(method, params)
             return _result(await self._post(request), request["id"])
 
     async def check_chain(self, chain_id: int) -> None:
         """Raises: Unavailable (wrong_chain) when the server answers for another chain."""
-        answer = await self.read("eth_chainId", [])
         kind: Any = ChainId
-        if self.answered(kind, answer) != chain_id:
+        found = self.answered(kind, await self.read("eth_chainId", []))
+        if found != chain_id:
             raise Unavailable(
-                f"the {self.part} does not answer for chain {chain_id}", reason="wrong_chain", part=self.part
+                f"the {self.part} does not answer for chain {chain_id} but for chain {found}",
+                reason=WRONG_CHAIN,
+                part=self.part,
             )
 
     def answered(self, kind: type[T], value: Any) -> T:
         """A result as a typed value. Raises: Unavailable when it is not of that form."""
-        try:
-            return decode(kind, value, at="result")
-        except InvalidParams as error:
-            raise Unavailable(f"the {self.part} gave a malformed answer", part=self.part) from error
+        return answered(kind, value, part=self.part)
 
     @asynccontextmanager
-    async def _deadline(self, refused: Refused | None, *, silence: type[Unavailable]) -> AsyncIterator[None]:
+    async def _deadline(
+        self, seconds: float, refused: Refused | None, *, silence: type[Unavailable]
+    ) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._limits.deadline_seconds):
+            async with asyncio.timeout(seconds):
                 yield
         except _RefusedError as refusal:
             raise (self._unavailable if refused is None else refused)(refusal.fault) from None
@@ -182,7 +196,7 @@ class JsonRpcClient:
     async def _send(self, waiting: list[_Waiting]) -> None:
         """Answer those who wait, whatever happens."""
         try:
-            async with asyncio.timeout(self._limits.deadline_seconds):
+            async with asyncio.timeout(self._limits.read_seconds):
                 await (self._send_one(waiting[0]) if len(waiting) == 1 else self._send_batch(waiting))
         except (_NoAnswerError, TimeoutError):
             pass
@@ -219,7 +233,7 @@ class JsonRpcClient:
                 self._url,
                 content=content,
                 headers={"content-type": "application/json"},
-                timeout=self._limits.deadline_seconds,
+                timeout=self._timeout,
                 follow_redirects=False,
             ) as response:
                 status, text = response.status_code, await self._text(response)
@@ -241,6 +255,19 @@ class JsonRpcClient:
             if len(text) > self._limits.answer_bytes:
                 raise _NoAnswerError
         return bytes(text)
+
+
+def is_silence(error: Unavailable) -> bool:
+    """Whether nothing came back that can be read, rather than a refusal."""
+    return isinstance(error.__cause__, _NoAnswerError | TimeoutError)
+
+
+def answered(kind: type[T], value: Any, *, part: str) -> T:
+    """A result as a typed value. Raises: Unavailable when it is not of that form."""
+    try:
+        return decode(kind, value, at="result")
+    except InvalidParams as error:
+        raise Unavailable(f"the {part} gave a malformed answer", part=part) from error
 
 
 def _settle(one: _Waiting, answer: Any) -> None:

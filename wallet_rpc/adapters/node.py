@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from wallet_rpc.adapters.client import Fault, JsonRpcClient
+from wallet_rpc.adapters.client import Fault
 from wallet_rpc.adapters.refusals import is_revert, revert_data
+from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.errors import ExecutionReverted, Unavailable, WalletError
@@ -26,7 +27,7 @@ class _Block:
 class NodeChain:
     """`ports.Chain` over a node's JSON-RPC."""
 
-    def __init__(self, client: JsonRpcClient) -> None:
+    def __init__(self, client: Rpc) -> None:
         self._client = client
 
     async def verify(self, chain_id: ChainId) -> None:
@@ -67,6 +68,11 @@ class NodeChain:
         tip_read = self._read(WeiPerGas, "eth_maxPriorityFeePerGas")
         block, tip = await asyncio.gather(block_read, tip_read)
         return Fees(base_fee_per_gas=block.base_fee_per_gas or 0, max_priority_fee_per_gas=tip)
+
+    async def block_number(self) -> int:
+        """Of the latest block."""
+        found: int = await self._read(BlockNumber, "eth_blockNumber")
+        return found
 
     async def _read(self, kind: Any, method: str, *params: Any) -> Any:
         return self._client.answered(kind, await self._client.read(method, params))

@@ -17,7 +17,7 @@ OLDEST = (6, 2)
 """The first version with every command that the store uses (`SET … EXAT`)."""
 
 
-class RedisNotStarted(Exception):  # noqa: N818  # a sentence for whoever started the server
+class RedisNotStarted(Exception):  # a sentence for whoever started the server
     """The private Redis cannot run; the message says why, for the person at the command line."""
 
 

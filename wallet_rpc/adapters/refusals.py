@@ -13,6 +13,7 @@ from typing import Any
 
 from wallet_rpc.adapters.client import Fault
 from wallet_rpc.errors import (
+    AccountDeployed,
     ExecutionReverted,
     InvalidParams,
     LimitExceeded,
@@ -20,6 +21,7 @@ from wallet_rpc.errors import (
     PaymasterRefused,
     Rejected,
     SignatureInvalid,
+    StaleNonce,
     Unavailable,
     ValidationReverted,
     WalletError,
@@ -90,6 +92,9 @@ _PRECHECKS = {
         r" to pay for this operation": "insufficient_funds",
         rf"(precheck failed: )?{_GAS} (is |was )?{_NUMBER},? (but )?must be at least {_NUMBER}": "too_low",
         rf"(precheck failed: )?{_GAS} (is |was )?{_NUMBER},? (but )?must be at most {_NUMBER}": "too_high",
+        rf"{_GAS} must be at least {_NUMBER}( \(current {_GAS}: {_NUMBER}\))?": "too_low",
+        rf"preVerificationGas is not enough, required: {_NUMBER}, got: {_NUMBER}": "too_low",
+        rf"User operation gas limits exceed the max gas per userOp: {_NUMBER} > {_NUMBER}": "too_high",
         r"EIP-7702 authorization signature is invalid": "authorization_invalid",
         rf"EIP-7702 nonce mismatch\. Expected: {_NUMBER}, Actual: {_NUMBER}": "authorization_nonce",
         r"EIP-7702 auth sender has too many pending transactions: "
@@ -97,6 +102,16 @@ _PRECHECKS = {
     }.items()
 }
 """The texts of a bundler's prechecks, and our stable word for each."""
+_SAID = re.compile(
+    r"UserOperation (reverted|failed) (during simulation )?with reason: (AA[1-9][0-9] [a-z ]{1,40}? )?"
+    r"(?P<data>0x(?:[0-9a-fA-F]{2})*)",
+)
+"""How alto says with which data an operation failed: in the text itself, after the entry point's word if it has one."""
+_UNDER_WAY = re.compile(
+    r"AA25 invalid account (?P<what>nonce|deployment): Another (UserOperation|deployment operation) .{0,40}"
+    r"is already being processed|(?P<deploys>AA10 sender already constructed): "
+)
+"""How alto says that another operation, which has not landed, stands in the way."""
 
 
 def is_revert(fault: Fault) -> bool:
@@ -111,12 +126,12 @@ def revert_data(fault: Fault) -> str:
 
 def of_bundler(fault: Fault) -> WalletError:
     """The error of a bundler that refuses to estimate or take a user operation."""
-    special = _replacement(fault) or _precheck(fault) or _of_entry_point(fault)
+    special = _under_way(fault) or _replacement(fault) or _precheck(fault) or _of_entry_point(fault)
     if special is not None:
         return special
     if fault.code in _BY_CODE:
         kind, text, reason = _BY_CODE[fault.code]
-        facts = {"revert": _hex_in(fault.data)} if issubclass(kind, ExecutionReverted | ValidationReverted) else {}
+        facts = {"revert": _revert_of(fault)} if issubclass(kind, ExecutionReverted | ValidationReverted) else {}
         return kind(text, reason=reason, **facts)
     if fault.code in {-32000, -32603} and is_revert(fault):
         return ExecutionReverted("execution reverted", revert=_hex_in(fault.data))
@@ -136,11 +151,20 @@ def of_paymaster(fault: Fault) -> WalletError:
             return PaymasterRefused("the paymaster refused to sponsor the user operation", upstreamCode=fault.code)
 
 
+def _under_way(fault: Fault) -> WalletError | None:
+    found = _UNDER_WAY.search(fault.message)
+    if found is None:
+        return None
+    if found["deploys"] or found["what"] == "deployment":
+        return AccountDeployed("another call deploys the account; prepare the calls again after it")
+    return StaleNonce("another call with the same nonce is under way; prepare the calls again and sign anew")
+
+
 def _replacement(fault: Fault) -> WalletError | None:
     text = fault.message.lower()
     if "already known" in text:
         return Rejected("the bundler knows this user operation already", reason="already_known")
-    if "underpriced" in text or "replacement fee too low" in text:
+    if any(words in text for words in ("underpriced", "replacement fee too low", "bump the gas price")):
         return InvalidParams("replacement underpriced", reason="replacement_underpriced")
     return None
 
@@ -160,9 +184,19 @@ def _of_entry_point(fault: Fault) -> WalletError | None:
     number = found.group(0)
     kind = _BY_ENTRY_POINT.get(number, PaymasterRefused if number.startswith("AA3") else ValidationReverted)
     text = f"validation reverted: [reason]: {number} {ENTRY_POINT_TEXTS[number]}"
+    if number == "AA10":
+        return AccountDeployed("another call deploys the account; prepare the calls again after it", entryPoint=number)
+    if number == "AA21":
+        return Rejected(text, reason="insufficient_funds", entryPoint=number)
     if number == "AA24":
         text = "invalid account signature"
-    return kind(text, entryPoint=number, revert=_hex_in(fault.data))
+    return kind(text, entryPoint=number, revert=_revert_of(fault))
+
+
+def _revert_of(fault: Fault) -> str | None:
+    """The revert data of a fault, where a bundler puts it: into the data or into the text."""
+    said = _SAID.match(fault.message)
+    return _hex_in(fault.data) or (None if said is None else _hex_in(said["data"]))
 
 
 def _hex_in(data: Any) -> str | None:

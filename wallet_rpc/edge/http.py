@@ -1,8 +1,8 @@
 """The HTTP side of the doors: which path leads where, and what HTTP itself may refuse.
 
 The rule: what JSON-RPC answers, errors too, has status 200 (204 when there is nothing to say); another status means
-that no operation was run. Query strings are ignored, and so is the key that may stand in the path: it is a caller's
-matter, not a route's.
+that no operation was run. Neither the query string nor the key that may stand in
+the path chooses a route: they are the chain's (`chain_choice`) and the caller's matter.
 """
 
 from __future__ import annotations

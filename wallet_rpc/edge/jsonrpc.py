@@ -20,7 +20,6 @@ from wallet_rpc.edge.envelope import Answer, Entry
 from wallet_rpc.edge.parameters import binding
 from wallet_rpc.errors import InvalidRequest, MethodNotFound, Unavailable, WalletError
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.primitives import shown
 
 C = TypeVar("C")
 Method: TypeAlias = Callable[..., Awaitable[Any]]
@@ -116,7 +115,7 @@ class Door(Generic[C]):
         """What `otherwise` answers; a method that it does not know either is not found."""
         if self._otherwise is None:
             observe.note(observe.UNKNOWN, MethodNotFound.code)
-            missing = MethodNotFound(f"method: expected a method of this server, got {shown(entry.method)}")
+            missing = MethodNotFound.named(entry.method)
             return None if entry.is_notification else envelope.failure(missing, entry.id)
         deadline = asyncio.timeout_at(until)
         try:

@@ -1,0 +1,124 @@
+"""The relayer's transactions: what goes out, in what order, and what becomes of the answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from eth_account import Account
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
+
+from tests.contract.upstream import Broken, Faulty, Upstream, saying
+from wallet_rpc.adapters.node import NodeChain
+from wallet_rpc.adapters.relayer import KeyRelayer
+from wallet_rpc.domain.abi import keccak
+from wallet_rpc.domain.authorization import Authorization, SignedAuthorization
+from wallet_rpc.errors import OutcomeUnknown, Rejected, Unavailable, WalletError
+from wallet_rpc.ports import Log, Relayer, TransactionReceipt
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Hash32
+
+CHAIN = 31337
+KEY, OWNER_KEY = b"\x01" * 32, b"\x02" * 32
+RELAYER = Account.from_key(KEY).address
+HASH, BLOCK = "0x" + "aa" * 32, "0x" + "bb" * 32
+READS: dict[str, Any] = {
+    "eth_getBlockByNumber": {"number": "0x1", "baseFeePerGas": "0x3b9aca00"},
+    "eth_maxPriorityFeePerGas": "0x5",
+    "eth_getTransactionCount": "0x7",
+    "eth_estimateGas": "0x5208",
+}
+
+
+def authorization() -> SignedAuthorization:
+    removal = Authorization(CHAIN, ZERO_ADDRESS, 3)
+    return removal.signed(Account.unsafe_sign_hash(removal.digest, OWNER_KEY).signature)
+
+
+def relayer(**answers: Any) -> tuple[Upstream, Relayer]:
+    upstream = Upstream({**READS, **answers})
+    client = upstream.client()
+    return upstream, KeyRelayer(client, NodeChain(client), CHAIN, KEY)
+
+
+def sent(upstream: Upstream) -> list[str]:
+    return [params[0] for method, params in zip(upstream.asked, upstream.params, strict=True) if "sendRaw" in method]
+
+
+async def test_the_transaction_carries_the_authorization_and_nothing_else() -> None:
+    upstream, one = relayer(eth_sendRawTransaction=HASH)
+    made = await one.send(authorization())
+    (raw,) = sent(upstream)
+    assert made == keccak(bytes.fromhex(raw[2:])), "the hash is our own, not what the node says"
+    found = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+    assert Account.recover_transaction(raw) == RELAYER
+    assert (found["type"], found["chainId"], found["nonce"], found["value"]) == (4, CHAIN, 7, 0)
+    assert (bytes(found["to"]), bytes(found["data"])) == (bytes.fromhex(RELAYER[2:]), b"")
+    assert found["gas"] == (21_000 + 25_000) * 12 // 10
+    assert (found["maxFeePerGas"], found["maxPriorityFeePerGas"]) == (1_500_000_005, 5)
+    assert len(found["authorizationList"]) == 1
+    assert one.address == Address.parse(RELAYER)  # type: ignore[attr-defined]
+
+
+async def test_transactions_take_turns_so_that_each_has_its_own_nonce() -> None:
+    counts = saying("0x7", "0x8", "0x9")
+    upstream, one = relayer(eth_sendRawTransaction=HASH, eth_getTransactionCount=counts)
+    await asyncio.gather(*(one.send(authorization()) for _ in range(3)))
+    nonces = [TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["nonce"] for raw in sent(upstream)]
+    assert nonces == [7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "reason"),
+    [
+        (Faulty(-32000, "insufficient funds for gas * price + value"), Rejected, "relayer_without_funds"),
+        (Faulty(-32000, "nonce too low"), Unavailable, "unavailable"),
+        (Faulty(-32000, "https://key@node refuses"), Unavailable, "unavailable"),
+    ],
+)
+async def test_a_refusal_is_none_of_the_callers_business(fault: Faulty, error: type[WalletError], reason: str) -> None:
+    upstream, one = relayer(eth_sendRawTransaction=saying(fault))
+    with pytest.raises(error) as caught:
+        await one.send(authorization())
+    assert type(caught.value) is error
+    assert caught.value.reason == reason
+    assert "node" not in caught.value.message or "http" not in caught.value.message
+    assert len(sent(upstream)) == 1
+
+
+@pytest.mark.parametrize("known", [{"hash": HASH}, None])
+async def test_a_lost_answer_is_asked_about_not_sent_again(known: Any) -> None:
+    upstream, one = relayer(eth_sendRawTransaction=saying(Broken(502)), eth_getTransactionByHash=known)
+    if known is None:
+        with pytest.raises(OutcomeUnknown):
+            await one.send(authorization())
+    else:
+        assert await one.send(authorization()) == keccak(bytes.fromhex(sent(upstream)[0][2:]))
+    assert len(sent(upstream)) == 1
+
+
+async def test_a_receipt_is_read() -> None:
+    log = {"address": RELAYER, "topics": [HASH], "data": "0x01"}
+    receipt = {
+        "status": "0x1",
+        "logs": [log],
+        "transactionHash": HASH,
+        "blockHash": BLOCK,
+        "blockNumber": "0x5",
+        "gasUsed": "0xb3b0",
+    }
+    _, one = relayer(eth_getTransactionReceipt=saying(None, receipt, {**receipt, "status": "0x0", "logs": []}))
+    assert await one.receipt(Hash32.parse(HASH)) is None
+    found = await one.receipt(Hash32.parse(HASH))
+    assert found == TransactionReceipt(
+        success=True,
+        logs=(Log(address=Address.parse(RELAYER), topics=(Hash32.parse(HASH),), data=b"\x01"),),
+        transaction_hash=Hash32.parse(HASH),
+        block_hash=Hash32.parse(BLOCK),
+        block_number=5,
+        gas_used=46_000,
+    )
+    failed = await one.receipt(Hash32.parse(HASH))
+    assert failed is not None
+    assert failed.success is False

@@ -1,0 +1,113 @@
+"""The chain's own methods behind the wallet's URL: which chain answers, what is handed on, what comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.e2e.client import ENTRY_POINT, TOKEN, Client, Wallet, call_data, new_key
+from tests.e2e.stacks import CHAINS, Stack, on_both_stacks
+
+pytestmark = on_both_stacks
+FIRST, SECOND = CHAINS
+
+
+def asked(stack: Stack, path: str, method: str, *params: Any) -> Any:
+    body = {"jsonrpc": "2.0", "id": 0, "method": method, "params": list(params)}
+    return httpx2.post(stack.url + path, json=body, timeout=30).json()
+
+
+@pytest.mark.parametrize(
+    ("path", "chain"),
+    [
+        ("/", FIRST),
+        (f"/?chainId={SECOND}", SECOND),
+        (f"/?chainId={SECOND:#x}", SECOND),
+        (f"/v2/key?chainId={SECOND}&x=1", SECOND),
+        (f"/?chainId={FIRST}", FIRST),
+        (f"/chain/{SECOND}", SECOND),
+        (f"/chain/{FIRST}/", FIRST),
+    ],
+)
+def test_the_url_says_which_chain_answers(stack: Stack, path: str, chain: int) -> None:
+    assert asked(stack, path, "eth_chainId") == {"jsonrpc": "2.0", "id": 0, "result": hex(chain)}
+
+
+@pytest.mark.parametrize("chain", ["8453", "0x", "-1", "one", "99999999999"])
+def test_a_chain_that_is_not_there_is_refused(stack: Stack, chain: str) -> None:
+    error = asked(stack, f"/?chainId={chain}", "eth_chainId")["error"]
+
+    assert (error["code"], error["data"]["reason"]) == (5710, "unsupported_chain")
+
+
+def test_the_wallets_own_methods_ignore_the_query(stack: Stack, client: Client) -> None:
+    owner = new_key()
+    made = asked(stack, "/?chainId=8453", "wallet_requestAccount", {"signerAddress": owner.address})
+
+    assert made["result"]["accountAddress"] == Wallet(client, owner=owner).account
+
+
+def test_a_batch_for_another_chain_mixes_both_kinds(stack: Stack) -> None:
+    entries = [
+        {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId"},
+        {
+            "jsonrpc": "2.0",
+            "id": 2,
+            "method": "wallet_requestAccount",
+            "params": [{"signerAddress": new_key().address}],
+        },
+    ]
+    answers = httpx2.post(f"{stack.url}/?chainId={SECOND}", json=entries, timeout=30).json()
+
+    assert answers[0]["result"] == hex(SECOND)
+    assert "accountAddress" in answers[1]["result"]
+
+
+def test_a_wallet_of_ones_own_needs_no_other_url(client: Client) -> None:
+    sender, receiver = new_key(), new_key().address
+    client.chain("anvil_setBalance", sender.address, hex(10**18))
+    head = client.rpc("eth_getBlockByNumber", "latest", False)
+    tip = int(client.rpc("eth_maxPriorityFeePerGas"), 16)
+    transaction: dict[str, Any] = {
+        "chainId": int(client.rpc("eth_chainId"), 16),
+        "nonce": int(client.rpc("eth_getTransactionCount", sender.address, "pending"), 16),
+        "to": receiver,
+        "value": 7,
+        "gas": int(client.rpc("eth_estimateGas", {"from": sender.address, "to": receiver, "value": "0x7"}), 16),
+        "maxFeePerGas": 2 * int(head["baseFeePerGas"], 16) + tip,
+        "maxPriorityFeePerGas": tip,
+    }
+    made = client.rpc("eth_sendRawTransaction", "0x" + sender.sign_transaction(transaction).raw_transaction.hex())
+
+    client.mined(made)
+    assert client.rpc("eth_getTransactionReceipt", made)["status"] == "0x1"
+    assert client.balance(receiver) == 7
+
+
+def test_a_bundlers_methods_are_there_too(client: Client) -> None:
+    assert client.rpc("eth_supportedEntryPoints") == [ENTRY_POINT]
+    assert client.rpc("eth_getUserOperationReceipt", "0x" + "11" * 32) is None
+
+
+def test_an_error_of_the_node_keeps_code_and_data(client: Client) -> None:
+    call = {"to": TOKEN, "data": call_data("transfer(address,uint256)", TOKEN, 1)}
+    error = client.post({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [call, "latest"]})["error"]
+
+    assert error["code"] == 3
+    assert error["data"].startswith("0xcf479181")
+
+
+@pytest.mark.parametrize(
+    "method", ["eth_accounts", "eth_sendTransaction", "anvil_setBalance", "evm_mine", "debug_traceCall"]
+)
+def test_what_only_its_owner_may_ask_is_not_handed_on(stack: Stack, method: str) -> None:
+    if stack.is_embedded:
+        pytest.skip("the embedded chain is the caller's own: it answers everything")
+    for path in ("/", f"/chain/{FIRST}"):
+        assert asked(stack, path, method)["error"]["code"] == -32601
+
+
+def test_there_is_no_path_for_a_chain_that_is_not_there(stack: Stack) -> None:
+    assert httpx2.post(f"{stack.url}/chain/8453", json={}, timeout=30).status_code == 404

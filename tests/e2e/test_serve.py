@@ -1,0 +1,106 @@
+"""`wallet-rpc serve` in front of parts that are wrong, dead, or slow to become final."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.client import FRIEND, Client, Wallet
+from tests.e2e.process import Server, run
+from tests.e2e.stacks import CHAINS, Stack
+from tests.stack.installing import installed
+from tests.stack.parts import anvil
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.devchain.genesis import load_genesis
+from wallet_rpc.domain.contracts import REQUIRED, SINGLE_SIGNER_MODULE
+
+DEAD = "http://127.0.0.1:1"
+FIRST, SECOND = CHAINS
+
+
+def table(chain: int, node: str | list[str], bundler: str | list[str], **more: object) -> str:
+    values = {"id": chain, "node": node, "bundler": bundler, **more}
+    return "[[chain]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+
+
+def refusal(folder: Path, redis: RedisServer, chains: str) -> str:
+    """What `serve` says when it does not start."""
+    file = folder / "chains.toml"
+    file.write_text(chains)
+    ended = run("serve", folder=folder, CHAINS=str(file), REDIS_URL=redis.url)
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_a_node_of_another_chain_stops_the_start(dev_stack: Stack, redis_server: RedisServer, tmp_path: Path) -> None:
+    chains = table(FIRST, [dev_stack.nodes[FIRST], dev_stack.nodes[SECOND]], dev_stack.nodes[FIRST], name="Home")
+
+    said = refusal(tmp_path, redis_server, chains)
+
+    assert f"WALLET_RPC_CHAINS: chain {FIRST} (Home): the node does not answer for chain {FIRST} but for chain" in said
+    assert dev_stack.url not in said
+
+
+def test_a_bundler_of_another_chain_stops_the_start(
+    dev_stack: Stack, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    said = refusal(tmp_path, redis_server, table(FIRST, dev_stack.nodes[FIRST], dev_stack.nodes[SECOND]))
+
+    assert f"chain {FIRST}: the bundler does not answer for chain {FIRST} but for chain {SECOND}" in said
+
+
+def test_parts_that_are_all_dead_stop_the_start(dev_stack: Stack, redis_server: RedisServer, tmp_path: Path) -> None:
+    said = refusal(tmp_path, redis_server, table(FIRST, [DEAD, f"{DEAD}/2"], dev_stack.nodes[FIRST]))
+
+    assert f"WALLET_RPC_CHAINS: chain {FIRST}: the node does not answer" in said
+
+
+def test_a_contract_that_is_missing_stops_the_start(
+    dev_stack: Stack, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    installed()
+    genesis = {address: account for address, account in load_genesis().items() if address != SINGLE_SIGNER_MODULE}
+    with anvil(genesis, FIRST, tmp_path) as node:
+        said = refusal(tmp_path, redis_server, table(FIRST, node, dev_stack.nodes[FIRST]))
+
+    assert (
+        f"WALLET_RPC_CHAINS: chain {FIRST}: {REQUIRED[SINGLE_SIGNER_MODULE]} is not at {SINGLE_SIGNER_MODULE}" in said
+    )
+
+
+@pytest.fixture(scope="module")
+def careful(dev_stack: Stack, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A server whose first node and bundler are dead, and to which a call is final after three blocks."""
+    folder = tmp_path_factory.mktemp("careful")
+    home = dev_stack.nodes[FIRST]
+    chains = folder / "chains.toml"
+    chains.write_text(table(FIRST, [DEAD, home], [DEAD, home], paymaster=home, confirmations=3))
+    with Server("serve", folder=folder, CHAINS=str(chains), REDIS_URL=redis_server.url) as server:
+        made = Client(server.url, home)
+        yield made
+        made.http.close()
+
+
+def test_with_its_first_node_and_bundler_dead_it_serves_on(careful: Client) -> None:
+    wallet = Wallet(careful).fund(tokens=0)
+    before = careful.balance(FRIEND)
+
+    wallet.send(wallet.prepare({"to": FRIEND, "value": "0x5"}), wallet.owner)
+
+    assert careful.balance(FRIEND) == before + 5
+
+
+def test_a_call_is_preconfirmed_until_enough_blocks_follow(careful: Client) -> None:
+    wallet = Wallet(careful).fund(tokens=0)
+    call_id = wallet.send(wallet.prepare({"to": FRIEND}), wallet.owner)
+    seen = [wallet.status(call_id)["status"]]
+    for _ in range(2):
+        careful.chain("evm_mine")
+        seen.append(wallet.status(call_id)["status"])
+
+    assert seen == [110, 110, 200]
+    assert wallet.status(call_id)["receipts"][0]["status"] == "0x1"

@@ -1,0 +1,55 @@
+"""Batches: their order, their answers, and how many entries one may have."""
+
+from __future__ import annotations
+
+from tests.edge.sample import Journal, ask, door, request
+
+
+async def test_a_batch_runs_in_order_by_default() -> None:
+    journal = Journal()
+    batch = [request("wait", [{"name": name, "seconds": 0.001}], id=name) for name in "abc"]
+
+    answers = await ask(batch, door(journal))
+
+    assert [answer["id"] for answer in answers] == ["a", "b", "c"]
+    assert journal.lines == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
+
+
+async def test_a_batch_may_run_some_entries_at_once_and_keeps_the_order_of_answers() -> None:
+    journal = Journal()
+    seconds = {"a": 0.05, "b": 0.0, "c": 0.0}
+    batch = [request("wait", [{"name": name, "seconds": seconds[name]}], id=name) for name in "abc"]
+
+    answers = await ask(batch, door(journal, at_once=2))
+
+    assert [answer["id"] for answer in answers] == ["a", "b", "c"]
+    assert journal.lines == ["a begins", "b begins", "b ends", "c begins", "c ends", "a ends"]
+
+
+async def test_entries_of_one_id_are_each_answered() -> None:
+    answers = await ask([request("sum", [1, 1], id=1), request("sum", [2, 2], id=1)])
+
+    assert [answer["result"] for answer in answers] == [2, 4]
+
+
+async def test_a_bad_entry_fails_alone() -> None:
+    answers = await ask([request("sum", [1, 1], id=1), 5, request("leak", id=2), request("surrogate", id=3), [], {}])
+
+    assert [answer.get("error", {}).get("code") for answer in answers] == [None, -32600, -32603, -32603, -32600, -32600]
+    assert [answer["id"] for answer in answers] == [1, None, 2, 3, None, None]
+
+
+async def test_a_batch_of_a_hundred_is_answered() -> None:
+    answers = await ask([request("sum", [number, 0], id=number) for number in range(100)])
+
+    assert [answer["result"] for answer in answers] == list(range(100))
+
+
+async def test_a_batch_of_more_than_a_hundred_is_refused_whole() -> None:
+    journal = Journal()
+
+    answer = await ask([request("wait", [{"name": "a"}], id=1)] * 101, door(journal))
+
+    assert answer["error"]["data"] == {"reason": "batch_too_large"}
+    assert answer["error"]["message"] == "batch: expected 1 to 100 entries, got 101"
+    assert journal.lines == []

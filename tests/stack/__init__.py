@@ -1,0 +1,1 @@
+"""A chain of real parts: anvil, Alto, Redis and `wallet-rpc serve`, all on this machine."""

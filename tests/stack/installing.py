@@ -1,0 +1,66 @@
+"""The npm packages of the real stack, installed once: `python -m tests.stack.installing`."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+from wallet_rpc.devchain.build import BuildFailed, Node, find_node
+
+HERE = Path(__file__).parent
+_MODULES = HERE / "node_modules"
+_STAMP = _MODULES / ".made"
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "AMD64": "amd64"}
+
+
+def anvil_program() -> Path:
+    """The anvil of this machine; the package's own script would only look for it."""
+    machine = _MACHINES.get(platform.machine(), platform.machine())
+    return _MODULES / "@foundry-rs" / f"anvil-{sys.platform}-{machine}" / "bin" / "anvil"
+
+
+def alto_script() -> Path:
+    """What node runs."""
+    return _MODULES / "@pimlico" / "alto" / "esm" / "cli" / "alto.js"
+
+
+def installed() -> Node:
+    """Install what is not there in its locked version, once however many ask. Raises: BuildFailed."""
+    node = find_node()
+    wanted = sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
+    with (HERE / ".npmrc").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _STAMP.is_file() or _STAMP.read_text() != wanted:
+            print("Installing anvil and Alto (once, about half a minute)", file=sys.stderr, flush=True)
+            _install(node)
+            _STAMP.write_text(wanted)
+    return node
+
+
+def _install(node: Node) -> None:
+    """By the lock file. `npm ci` would refuse it where a registry lacks the packages of other machines."""
+    path = os.pathsep.join([str(node.node.parent), os.environ.get("PATH", "")])
+    command: list[str | Path] = [
+        *node.npm,
+        "install",
+        "--no-save",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]
+    done = subprocess.run(command, cwd=HERE, env={**os.environ, "PATH": path}, check=False)  # noqa: S603  # our own
+    if done.returncode != 0:
+        raise BuildFailed("`npm install` in tests/stack failed")
+
+
+if __name__ == "__main__":
+    try:
+        installed()
+    except BuildFailed as failed:
+        sys.exit(str(failed))

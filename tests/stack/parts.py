@@ -1,0 +1,149 @@
+"""anvil and Alto as processes of this machine, on free ports, ended with their blocks."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from tests.stack.installing import HERE, alto_script, anvil_program
+from wallet_rpc.devchain.accounts import MNEMONIC, derive
+from wallet_rpc.devchain.build import Node
+from wallet_rpc.devchain.genesis import Genesis
+from wallet_rpc.domain.contracts import ENTRY_POINT
+
+_START_SECONDS = 180.0
+_STOP_SECONDS = 10.0
+_ACCOUNTS = 15
+"""Accounts of the mnemonic that have money: ten for tests, three that carry bundles, and the two below."""
+_EXECUTORS, _UTILITY, RELAYER = range(10, 13), 13, 14
+"""Who sends Alto's bundles, who deploys what it simulates with, and who relays for the wallet."""
+
+
+_BIND_LIFE = """
+import ctypes, os, signal, sys
+if sys.platform == "linux": ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Starts a program that Linux ends with the thread that started it, however that went (PR_SET_PDEATHSIG is 1)."""
+
+
+class NotStarted(RuntimeError):
+    """A part did not answer; the message ends with what it wrote."""
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def ask(url: str, method: str, *params: Any) -> Any:
+    """The result of one call. Raises: KeyError for an error, httpx2.HTTPError."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+    return httpx2.post(url, json=body, timeout=10).json()["result"]
+
+
+@contextmanager
+def _process(command: Sequence[str | Path], url: str, log: Path) -> Iterator[str]:
+    """A program that answers JSON-RPC at `url`. Raises: NotStarted."""
+    bound = [sys.executable, "-c", _BIND_LIFE, str(os.getpid()), *map(str, command)]
+    with log.open("w") as output:
+        process = subprocess.Popen(  # noqa: S603  # pinned programs, our own arguments
+            bound, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        ends = time.monotonic() + _START_SECONDS
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() > ends:
+                raise NotStarted(f"{Path(command[0]).name} does not answer: {log.read_text()[-2000:]}")
+            time.sleep(0.05)
+        if process.poll() is not None:  # another one answered, which took the port before
+            raise NotStarted(f"{Path(command[0]).name} ended: {log.read_text()[-2000:]}")
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        ask(url, "eth_chainId")
+    except (httpx2.HTTPError, KeyError, ValueError):
+        return False
+    return True
+
+
+def geth_genesis(genesis: Genesis, chain_id: int) -> dict[str, Any]:
+    """The genesis as nodes read it."""
+    alloc = {
+        address.hex0x(): {
+            "balance": hex(account.balance),
+            "nonce": hex(account.nonce),
+            "code": f"0x{account.code.hex()}",
+            "storage": {f"0x{slot:064x}": f"0x{word:064x}" for slot, word in account.storage.items()},
+        }
+        for address, account in genesis.items()
+    }
+    head = {"timestamp": "0x0", "gasLimit": hex(30_000_000), "difficulty": "0x0"}
+    return {"config": {"chainId": chain_id}, **head, "alloc": alloc}
+
+
+@contextmanager
+def anvil(genesis: Genesis, chain_id: int, folder: Path) -> Iterator[str]:
+    """A node whose every transaction is a block."""
+    start = folder / f"genesis-{chain_id}.json"
+    start.write_text(json.dumps(geth_genesis(genesis, chain_id)))
+    port = free_port()
+    flags = ["--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id), "--init", str(start)]
+    flags += ["--accounts", str(_ACCOUNTS), "--hardfork", "prague", "--silent"]
+    with _process([anvil_program(), *flags], f"http://127.0.0.1:{port}", folder / f"anvil-{chain_id}.log") as url:
+        yield url
+
+
+@cache
+def private_key(number: int) -> str:
+    """Of one of the mnemonic's accounts; everyone knows it."""
+    return f"0x{derive(MNEMONIC, _ACCOUNTS)[number].key.hex()}"
+
+
+@contextmanager
+def alto(node: Node, node_url: str, folder: Path, name: str) -> Iterator[str]:
+    """A bundler in front of a node; it deploys the contracts that it simulates with."""
+    port = free_port()
+    options: dict[str, Any] = {
+        "port": port,
+        "rpc-url": node_url,
+        "entrypoints": ENTRY_POINT.hex0x(),
+        "executor-private-keys": ",".join(map(private_key, _EXECUTORS)),
+        "utility-private-key": private_key(_UTILITY),
+        "utility-wallet-monitor": "false",
+        "refilling-wallets": "false",
+        "min-executor-balance": 0,
+        "safe-mode": "false",  # anvil has no tracer in JavaScript
+        "min-bundle-interval": 10,
+        "max-bundle-interval": 20,
+        "block-time": 100,
+        "block-number-cache-ttl": 0,
+        "log-level": "warn",
+    }
+    flags = [text for option, value in options.items() for text in (f"--{option}", str(value))]
+    command: list[str | Path] = [node.node, "--import", str(HERE / "local_only.mjs"), alto_script(), "run", *flags]
+    with _process(command, f"http://127.0.0.1:{port}", folder / f"alto-{name}.log") as url:
+        yield url

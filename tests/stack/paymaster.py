@@ -1,0 +1,46 @@
+"""A paymaster service (ERC-7677) for our VerifyingPaymaster on any chain: the embedded one's own methods, over HTTP."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+from starlette.types import ASGIApp
+
+from wallet_rpc.devchain.bundler_methods import OPERATIONS
+from wallet_rpc.devchain.chain import Chain
+from wallet_rpc.devchain.devchain import DevChain
+from wallet_rpc.devchain.paymaster import Paymaster
+from wallet_rpc.edge.http import application
+from wallet_rpc.edge.jsonrpc import Door
+from wallet_rpc.operations.operation import Operation
+
+SPONSORING: tuple[Operation[DevChain, Any, Any], ...] = tuple(
+    operation for operation in OPERATIONS if operation.name.startswith("pm_")
+)
+
+
+@dataclass(frozen=True)
+class _Config:
+    chain_id: int
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """All that the paymaster asks of a chain: its id and its time."""
+
+    config: _Config
+
+    def next_timestamp(self) -> int:
+        return int(time.time())
+
+
+def paymaster_service(*chain_ids: int) -> ASGIApp:
+    """Sponsors what the embedded chain's paymaster would, at `/{chain id}`."""
+    answerers = {}
+    for chain_id in chain_ids:
+        chain = cast("Chain", _Elsewhere(_Config(chain_id)))
+        context = DevChain(chain, cast("Any", None), Paymaster(chain))
+        answerers[f"/{chain_id}"] = Door(SPONSORING, context).answer
+    return application(answerers)

@@ -1,0 +1,96 @@
+"""The whole real stack: `with real_stack(folder) as stack`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from tests.e2e.process import Server
+from tests.e2e.stacks import CHAINS, Stack
+from tests.stack.installing import installed
+from tests.stack.parts import RELAYER, alto, anvil, private_key
+from tests.stack.paymaster import paymaster_service
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.devchain.build import Node
+from wallet_rpc.devchain.genesis import Genesis, load_genesis
+from wallet_rpc.listening import bound, listening
+from wallet_rpc.settings import Settings
+
+
+@contextmanager
+def real_stack(folder: Path, *, name: str = "real", genesis: Genesis | None = None) -> Iterator[Stack]:
+    """anvil and Alto for each chain, a Redis, a paymaster service, and `wallet-rpc serve` in front of them."""
+    program = installed()
+    genesis = load_genesis() if genesis is None else genesis
+    with ExitStack() as parts, ThreadPoolExecutor() as together:
+        starting = [together.submit(_chain, parts, program, genesis, chain, folder) for chain in CHAINS]
+        sponsor = parts.enter_context(held(_served(paymaster_service(*CHAINS))))
+        redis = parts.enter_context(held(_redis()))
+        started = dict(zip(CHAINS, [one.result() for one in starting], strict=True))
+        file = folder / "chains.toml"
+        file.write_text(toml(started, sponsor))
+        given = {"CHAINS": str(file), "REDIS_URL": redis, "RELAYER_KEY": private_key(RELAYER), "LOG": "human"}
+        server = parts.enter_context(Server("serve", folder=folder, **given))
+        yield Stack(name=name, url=server.url, nodes={chain: node for chain, (node, _) in started.items()})
+
+
+def _chain(parts: ExitStack, program: Node, genesis: Genesis, chain: int, folder: Path) -> tuple[str, str]:
+    """Start a node and its bundler; where they answer."""
+    node = parts.enter_context(anvil(genesis, chain, folder))
+    return node, parts.enter_context(alto(program, node, folder, str(chain)))
+
+
+def toml(started: Mapping[int, tuple[str, str]], sponsor: str) -> str:
+    """The file of chains."""
+    tables = [
+        f'[[chain]]\nid = {chain}\nnode = ["{node}"]\nbundler = "{bundler}"\npaymaster = "{sponsor}/{chain}"\n'
+        for chain, (node, bundler) in started.items()
+    ]
+    return "\n".join(tables)
+
+
+@asynccontextmanager
+async def _redis() -> AsyncIterator[str]:
+    async with RedisServer(None) as server:
+        yield server.url
+
+
+@asynccontextmanager
+async def _served(app: ASGIApp) -> AsyncIterator[str]:
+    with bound(Settings(port=0)) as at:
+        async with listening(app, at) as url:
+            yield url
+
+
+@contextmanager
+def held(opening: AbstractAsyncContextManager[str]) -> Iterator[str]:
+    """Something asynchronous, open in a thread of its own while the block runs."""
+    ready, ended = threading.Event(), threading.Event()
+    found: list[str] = []
+
+    async def hold() -> None:
+        async with opening as url:
+            found.append(url)
+            ready.set()
+            await asyncio.to_thread(ended.wait)
+
+    def work() -> None:
+        try:
+            asyncio.run(hold())
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    ready.wait()
+    try:
+        yield found[0]
+    finally:
+        ended.set()
+        thread.join()

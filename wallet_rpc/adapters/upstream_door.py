@@ -1,0 +1,118 @@
+"""The chain's own methods behind the wallet's door: an allow-list, handed on to the node or the bundler as they are.
+
+The rule: what the other side says is said to the caller, errors too, but nothing that tells where it was asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from wallet_rpc.adapters.client import Fault
+from wallet_rpc.adapters.rpc import Rpc
+from wallet_rpc.errors import MethodNotFound, WalletError
+
+NODE_READS = frozenset(
+    {
+        "eth_blockNumber",
+        "eth_call",
+        "eth_chainId",
+        "eth_estimateGas",
+        "eth_feeHistory",
+        "eth_gasPrice",
+        "eth_getBalance",
+        "eth_getBlockByHash",
+        "eth_getBlockByNumber",
+        "eth_getCode",
+        "eth_getLogs",
+        "eth_getStorageAt",
+        "eth_getTransactionByHash",
+        "eth_getTransactionCount",
+        "eth_getTransactionReceipt",
+        "eth_maxPriorityFeePerGas",
+        "net_version",
+        "web3_clientVersion",
+    }
+)
+NODE_WRITES = frozenset({"eth_sendRawTransaction"})
+BUNDLER_READS = frozenset(
+    {
+        "eth_estimateUserOperationGas",
+        "eth_getUserOperationByHash",
+        "eth_getUserOperationReceipt",
+        "eth_supportedEntryPoints",
+    }
+)
+BUNDLER_WRITES = frozenset({"eth_sendUserOperation"})
+_SLOW = frozenset({"eth_call", "eth_estimateGas", "eth_estimateUserOperationGas", "eth_feeHistory", "eth_getLogs"})
+"""Each goes in a POST of its own."""
+_URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://\S*")
+_SHORTEST_SECRET = 6
+"""A piece of a URL that is shorter may be an ordinary word."""
+_HIDDEN = "(not shown)"
+
+
+class _Fault(WalletError):
+    """An error of the other side on its way through; the caller sees the other side's own code."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__("an upstream error")
+        self.fault = fault
+
+
+class UpstreamDoor:
+    """Answers request objects for one chain's `eth_` methods."""
+
+    def __init__(self, node: Rpc, bundler: Rpc, urls: Sequence[str]) -> None:
+        """`urls` are where they answer: no piece of one is ever repeated."""
+        self._node = node
+        self._bundler = bundler
+        pieces = {piece for url in urls for piece in _pieces(url)}
+        self._secret = re.compile("|".join(map(re.escape, sorted(pieces, key=len, reverse=True)))) if pieces else None
+
+    async def request(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a request object. Raises: MethodNotFound, Unavailable, OutcomeUnknown."""
+        method, params = request["method"], request.get("params", [])
+        if not isinstance(params, list):
+            params = [params]
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": request.get("id")}
+        try:
+            return {**answer, "result": await self._ask(method, params)}
+        except _Fault as passed:
+            return {**answer, "error": self._error(passed.fault)}
+
+    async def _ask(self, method: str, params: list[Any]) -> Any:
+        if method in NODE_READS | BUNDLER_READS:
+            part = self._node if method in NODE_READS else self._bundler
+            return await part.read(method, params, refused=_Fault, alone=method in _SLOW)
+        if method in NODE_WRITES | BUNDLER_WRITES:
+            part = self._node if method in NODE_WRITES else self._bundler
+            return await part.write(method, params, refused=_Fault)
+        raise MethodNotFound.named(method)
+
+    def _error(self, fault: Fault) -> dict[str, Any]:
+        data = {} if fault.data is None else {"data": self._told(fault.data)}
+        return {"code": fault.code, "message": self._told(fault.message), **data}
+
+    def _told(self, value: Any) -> Any:
+        """`value` without anything that tells where it comes from."""
+        match value:
+            case str():
+                text = _URL.sub(_HIDDEN, value)
+                return text if self._secret is None else self._secret.sub(_HIDDEN, text)
+            case list():
+                return [self._told(each) for each in value]
+            case dict():
+                return {self._told(key): self._told(each) for key, each in value.items()}
+            case _:
+                return value
+
+
+def _pieces(url: str) -> list[str]:
+    """Host, user, password and the parts of path and query that may be keys."""
+    parts = urlsplit(url)
+    found = [parts.netloc, parts.hostname, parts.username, parts.password]
+    found += re.split(r"[/&=]", f"{parts.path}/{parts.query}")
+    return [piece for piece in found if piece is not None and len(piece) >= _SHORTEST_SECRET]

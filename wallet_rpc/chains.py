@@ -1,0 +1,187 @@
+"""The chains of `serve`: entries of `WALLET_RPC_CHAINS`, or the TOML file that it names.
+
+The rule: a chain that cannot be served as written is refused with its place and its key; no URL is repeated, since it
+may hold a password.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.primitives import Address, quantity, shown
+
+ENTRIES = "ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]] entries separated by spaces, or a path ending in .toml"
+"""What `WALLET_RPC_CHAINS` may hold."""
+MOST_CONFIRMATIONS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainSetting:
+    """One chain: its id, where its parts answer, and how many blocks make a call final."""
+
+    chain_id: int
+    node_urls: tuple[str, ...]
+    """The first that answers is asked."""
+    bundler_urls: tuple[str, ...]
+    paymaster_url: str | None = None
+    verifying_paymaster: Address | None = None
+    """Our own paymaster contract there, for the policies of `WALLET_RPC_POLICIES`."""
+    confirmations: int = 1
+    """Blocks, the call's own included."""
+    name: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Its id, and its name if it has one."""
+        return f"{self.chain_id}" if self.name is None else f"{self.chain_id} ({self.name})"
+
+
+class WrongChains(Exception):
+    """A file of chains that cannot be used; the message says where and why."""
+
+
+def read_chains(text: str) -> tuple[ChainSetting, ...]:
+    """The chains that a setting's text names. Raises: ValueError with what was expected; WrongChains for a file."""
+    if text.strip().endswith(".toml"):
+        return _read_file(Path(text.strip()).expanduser())
+    chains = tuple(_entry(entry) for entry in text.split())
+    if not chains or len({chain.chain_id for chain in chains}) != len(chains):
+        raise ValueError(f"{ENTRIES}, each id once")
+    return chains
+
+
+def _entry(entry: str) -> ChainSetting:
+    number, _, urls = entry.partition("=")
+    node, *rest = urls.split(",")
+    try:
+        chain_id = quantity(int(number, 0), 32)
+    except ValueError:
+        raise ValueError(ENTRIES) from None
+    if len(rest) > 2 or not all(_is_url(url) for url in (node, *rest)):
+        raise ValueError(ENTRIES)
+    return ChainSetting(
+        chain_id=chain_id,
+        node_urls=(node,),
+        bundler_urls=(rest[0] if rest else node,),
+        paymaster_url=rest[1] if len(rest) > 1 else None,
+    )
+
+
+def _is_url(text: Any) -> bool:
+    try:
+        parts = urlsplit(text) if isinstance(text, str) else None
+    except ValueError:
+        return False
+    return parts is not None and parts.scheme in {"http", "https"} and bool(parts.netloc)
+
+
+def _read_file(path: Path) -> tuple[ChainSetting, ...]:
+    try:
+        with path.open("rb") as file:
+            found = tomllib.load(file)
+    except OSError as error:
+        raise WrongChains(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:  # no TOML, or not in UTF-8
+        raise WrongChains(f"{path} is not TOML: {error}") from None
+    tables = found.pop("chain", None)
+    if found or not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
+        extra = f", got {', '.join(map(shown, found))} too" if found else ""
+        raise WrongChains(f"{path}: expected [[chain]] tables, one for each chain{extra}")
+    chains = tuple(_table(table, f"{path}: [[chain]] {number}") for number, table in enumerate(tables, 1))
+    ids = [chain.chain_id for chain in chains]
+    for chain_id in ids:
+        if ids.count(chain_id) > 1:
+            raise WrongChains(f"{path}: id {chain_id} stands there {ids.count(chain_id)} times, expected each id once")
+    return chains
+
+
+def _table(table: dict[str, Any], at: str) -> ChainSetting:
+    for key in table:
+        if key not in _KEYS:
+            raise WrongChains(f"{at}: {shown(key)} is no key of a chain; known: {', '.join(_KEYS)}")
+    for key in ("id", "node", "bundler"):
+        if key not in table:
+            raise WrongChains(f"{at}: {key}: required, but not there")
+    values = {key: _value(key, given, at) for key, given in table.items()}
+    return ChainSetting(
+        chain_id=values["id"],
+        node_urls=values["node"],
+        bundler_urls=values["bundler"],
+        paymaster_url=values.get("paymaster"),
+        verifying_paymaster=values.get("verifying_paymaster"),
+        confirmations=values.get("confirmations", 1),
+        name=values.get("name"),
+    )
+
+
+def _value(key: str, given: Any, at: str) -> Any:
+    try:
+        return _KEYS[key](given)
+    except ValueError as error:
+        repeated = "" if "URL" in str(error) else f", got {shown(given)}"
+        raise WrongChains(f"{at}: {key}: expected {error}{repeated}") from None
+
+
+def _id(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 < given < 1 << 32:
+        raise ValueError("a number from 1 to 4294967295")
+    return given
+
+
+def _confirmations(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MOST_CONFIRMATIONS:
+        raise ValueError(f"a number from 1 to {MOST_CONFIRMATIONS}")
+    return given
+
+
+def _url(given: Any) -> str:
+    if not _is_url(given):
+        raise ValueError("a URL starting with http:// or https://")
+    return str(given)
+
+
+def _urls(given: Any) -> tuple[str, ...]:
+    urls = given if isinstance(given, list) else [given]
+    if not urls or not all(_is_url(url) for url in urls) or len(set(urls)) != len(urls):
+        raise ValueError("a URL starting with http:// or https://, or a list of different ones")
+    return tuple(urls)
+
+
+def _entry_point(given: Any) -> None:
+    try:
+        same = Address.parse(given) == ENTRY_POINT
+    except ValueError:
+        same = False
+    if not same:
+        raise ValueError(f"{ENTRY_POINT} (EntryPoint v0.7, the only one that is served)")
+
+
+def _address(given: Any) -> Address:
+    try:
+        return Address.parse(given)
+    except ValueError:
+        raise ValueError("an address, 0x and 40 hex digits") from None
+
+
+def _name(given: Any) -> str:
+    if not isinstance(given, str) or not given.strip() or not given.isprintable():
+        raise ValueError("a name of at least one letter")
+    return given
+
+
+_KEYS: Mapping[str, Callable[[Any], Any]] = {
+    "id": _id,
+    "name": _name,
+    "node": _urls,
+    "bundler": _urls,
+    "paymaster": _url,
+    "verifying_paymaster": _address,
+    "entry_point": _entry_point,
+    "confirmations": _confirmations,
+}

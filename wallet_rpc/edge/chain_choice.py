@@ -1,0 +1,73 @@
+"""Which chain a request for a chain's own method means: `?chainId=`, the path `/chain/{id}`, or the first one.
+
+The wallet's methods say their chain themselves and never look here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from wallet_rpc.edge.envelope import Answer
+from wallet_rpc.edge.http import Answerer
+from wallet_rpc.edge.jsonrpc import Otherwise
+from wallet_rpc.errors import UnsupportedChain
+from wallet_rpc.primitives import quantity, shown
+
+_chosen: ContextVar[str | None] = ContextVar("chosen_chain", default=None)
+
+
+class ChainNamed:
+    """Middleware that notes the chain of the query string."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        query = scope.get("query_string", b"")
+        named = parse_qs(query.decode("latin-1")).get("chainId") if b"chainId" in query else None
+        token = _chosen.set(None if named is None else named[-1])
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            _chosen.reset(token)
+
+
+def at_chain(chain_id: int, answerer: Answerer) -> Answerer:
+    """`answerer` at a path that names the chain."""
+
+    async def answer(body: bytes) -> bytes | None:
+        token = _chosen.set(str(chain_id))
+        try:
+            return await answerer(body)
+        finally:
+            _chosen.reset(token)
+
+    return answer
+
+
+def by_chain(chains: Mapping[int, Otherwise]) -> Otherwise:
+    """Answers with the chain that the request names, else with the first. Raises: UnsupportedChain."""
+    first = next(iter(chains), None)
+
+    async def answer(request: dict[str, Any]) -> Answer | None:
+        named = _chosen.get()
+        chosen = first if named is None else _number(named)
+        if chosen is None or chosen not in chains:
+            served = ", ".join(map(str, chains))
+            raise UnsupportedChain(f"chainId: expected one of {served}, got {shown(named)}", field="chainId")
+        return await chains[chosen](request)
+
+    return answer
+
+
+def _number(text: str) -> int | None:
+    try:
+        return quantity(int(text) if text.isascii() and text.isdigit() else text, 32)
+    except ValueError:
+        return None
