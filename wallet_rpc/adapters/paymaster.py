@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.refusals import of_paymaster
+from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.token_gas import TokenPayment
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.ports import Sponsorship
-from wallet_rpc.primitives import Address, ChainId, Data, Gas
+from wallet_rpc.primitives import Address, ChainId, Data, Gas, Hash32
 from wallet_rpc.wire import encode, shape
 
 
@@ -22,12 +23,13 @@ class _Sponsored:
     paymaster_verification_gas_limit: Gas | None = None
     paymaster_post_op_gas_limit: Gas | None = None
     is_final: bool = False
+    token_payment: TokenPayment | None = None
 
 
 class HttpPaymaster:
     """`ports.Paymaster` over a service's JSON-RPC. Both calls are reads: a sponsorship is paid when it lands."""
 
-    def __init__(self, client: JsonRpcClient, chain_id: ChainId) -> None:
+    def __init__(self, client: Rpc, chain_id: ChainId) -> None:
         self._client = client
         self._chain_id = chain_id
 
@@ -38,6 +40,9 @@ class HttpPaymaster:
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         """The real one, over the operation's final gas limits. Raises: PaymasterRefused, InvalidParams, Unavailable."""
         return await self._ask("pm_getPaymasterData", operation, context)
+
+    async def sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
+        """Nothing: a service looks at the chain by itself."""
 
     async def _ask(self, method: str, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         on_wire = encode(UserOperationJson, UserOperationJson.from_domain(operation, signed=False))
@@ -50,4 +55,5 @@ class HttpPaymaster:
             verification_gas_limit=found.paymaster_verification_gas_limit,
             post_op_gas_limit=found.paymaster_post_op_gas_limit,
             is_final=found.is_final,
+            token=found.token_payment,
         )

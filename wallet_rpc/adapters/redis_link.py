@@ -65,9 +65,10 @@ class Link:
         """A Lua script that is sent once and then called by its hash."""
         return self._client.register_script(source)
 
-    async def run(self, script: AsyncScript, key: str, *arguments: str | int) -> Any:
-        """Run a script on its one key, atomically."""
-        return await self._within_deadline(lambda: script(keys=[key], args=list(arguments)))
+    async def run(self, script: AsyncScript, keys: str | Sequence[str], *arguments: str | int) -> Any:
+        """Run a script on its one key, or on its keys, which have the same tag; atomically."""
+        named = [keys] if isinstance(keys, str) else list(keys)
+        return await self._within_deadline(lambda: script(keys=named, args=list(arguments)))
 
     async def command(self, *parts: str | int) -> Any:
         """Run one command."""

@@ -11,6 +11,7 @@ from typing import Self
 
 from wallet_rpc.adapters.redis_accounts import RedisAccounts
 from wallet_rpc.adapters.redis_binary import OLDEST
+from wallet_rpc.adapters.redis_budgets import RedisBudgets
 from wallet_rpc.adapters.redis_calls import RedisCalls
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_sessions import RedisSessions
@@ -28,6 +29,7 @@ class RedisStore:
         self.accounts = RedisAccounts(link)
         self.sessions = RedisSessions(link)
         self.calls = RedisCalls(link, keep_seconds=keep_calls_seconds)
+        self.budgets = RedisBudgets(link)
 
     @classmethod
     def open(cls, url: str, *, prefix: str = "wallet", deadline_seconds: float = 2.0, connections: int = 32) -> Self:

@@ -1,0 +1,60 @@
+"""What the tests of policies share: promises, a clock that is set by hand, and files of policies."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from wallet_rpc.adapters.redis_budgets import Book, Promise
+from wallet_rpc.primitives import Address, Hash32
+
+CHAIN = 31337
+NOW = 1_800_000_000
+ENDS = NOW + 600
+SENDERS = [Address(bytes([n]) * 20) for n in (0xA1, 0xA2, 0xA3)]
+
+
+def a_book(window_seconds: int = 0) -> Book:
+    return Book(uuid.uuid4(), window_seconds)
+
+
+def a_promise(number: int = 1, *, cost: int = 100, sender: int = 0, ends: int = ENDS, operation: int = 0) -> Promise:
+    return Promise(
+        chain_id=CHAIN,
+        sender=SENDERS[sender],
+        nonce=number,
+        operation_hash=Hash32((number << 64 | operation).to_bytes(32, "big")),
+        cost=cost,
+        ends=ends,
+    )
+
+
+class SetClock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, seconds: int = NOW) -> None:
+        self.seconds = seconds
+
+    def now(self) -> int:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += int(seconds) + 1
+
+
+def policy_file(*policies: dict[str, Any]) -> str:
+    """TOML of policies whose values are written as JSON writes them; nested tables as inline keys."""
+    lines = []
+    for policy in policies:
+        lines.append("[[policy]]")
+        for key, value in policy.items():
+            if isinstance(value, dict):
+                lines += [f"{key}.{inner} = {_written(given)}" for inner, given in value.items()]
+            else:
+                lines.append(f"{key} = {_written(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value)

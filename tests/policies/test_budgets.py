@@ -1,0 +1,225 @@
+"""The budgets of policies, in a real Redis: no sequence and no crowd gets beyond a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.policies.sample import CHAIN, ENDS, NOW, SENDERS, a_book, a_promise
+from wallet_rpc.adapters.redis_budgets import Book, Due, RedisBudgets
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.policy import MOST_WEI, Limits, Refusal
+
+FREE = Limits()
+ETHER = 10**18
+MANY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def budgets(store: RedisStore) -> RedisBudgets:
+    return store.budgets
+
+
+async def take(budgets: RedisBudgets, book: Book, *, now: int = ENDS, most: int = 100) -> tuple[Due, ...]:
+    return await budgets.due(book, now=now, lease_seconds=30, most=most)
+
+
+async def test_promises_add_up_to_the_wei(budgets: RedisBudgets) -> None:
+    book = a_book()
+    for number, cost in enumerate((10**15 - 1, 1, 7 * ETHER + 3, MOST_WEI // 2)):
+        assert await budgets.reserve(book, a_promise(number, cost=cost), FREE, now=NOW) is None
+    assert await budgets.counted(book) == (10**15 + 7 * ETHER + 3 + MOST_WEI // 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("limits", "refusal"),
+    [
+        (Limits(total_wei=199), Refusal.TOTAL_WEI),
+        (Limits(total_operations=1), Refusal.TOTAL_OPERATIONS),
+        (Limits(sender_wei=199), Refusal.SENDER_WEI),
+        (Limits(sender_operations=1), Refusal.SENDER_OPERATIONS),
+        (Limits(total_wei=0), Refusal.TOTAL_WEI),
+    ],
+)
+async def test_a_limit_that_would_be_exceeded_is_named(budgets: RedisBudgets, limits: Limits, refusal: Refusal) -> None:
+    book = a_book()
+    await budgets.reserve(book, a_promise(1), FREE, now=NOW)
+    assert await budgets.reserve(book, a_promise(2), limits, now=NOW) is refusal
+    assert await budgets.counted(book) == (100, 1)
+
+
+async def test_a_limit_may_be_reached(budgets: RedisBudgets) -> None:
+    book, limits = a_book(), Limits(total_wei=200, total_operations=2, sender_wei=200, sender_operations=2)
+    for number in (1, 2):
+        assert await budgets.reserve(book, a_promise(number), limits, now=NOW) is None
+
+
+async def test_senders_have_limits_of_their_own(budgets: RedisBudgets) -> None:
+    book, limits = a_book(), Limits(sender_wei=100, sender_operations=1)
+    for sender in (0, 1, 2):
+        assert await budgets.reserve(book, a_promise(sender, sender=sender), limits, now=NOW) is None
+    assert await budgets.counted(book, SENDERS[1]) == (100, 1)
+    assert await budgets.reserve(book, a_promise(9, sender=1), limits, now=NOW) is Refusal.SENDER_WEI
+
+
+async def test_policies_have_budgets_of_their_own(budgets: RedisBudgets) -> None:
+    for book in (a_book(), a_book()):
+        assert await budgets.reserve(book, a_promise(), Limits(total_operations=1), now=NOW) is None
+
+
+async def test_preparing_again_counts_the_dearest_once(budgets: RedisBudgets) -> None:
+    book, limits = a_book(), Limits(total_operations=1, sender_wei=150)
+    for operation, cost in enumerate((100, 150, 120)):
+        promise = a_promise(cost=cost, operation=operation, ends=ENDS + operation)
+        assert await budgets.reserve(book, promise, limits, now=NOW) is None
+    assert await budgets.counted(book) == (150, 1)
+    assert await budgets.reserve(book, a_promise(cost=151, operation=9), limits, now=NOW) is Refusal.SENDER_WEI
+    assert await take(budgets, book, now=ENDS + 1) == ()
+    (due,) = await take(budgets, book, now=ENDS + 2)
+    assert [int.from_bytes(one) & 0xFF for one in due.operation_hashes] == [2, 1, 0]
+
+
+async def test_a_promise_is_due_when_it_ends_and_rests_after_a_look(budgets: RedisBudgets) -> None:
+    book, promise = a_book(), a_promise()
+    await budgets.reserve(book, promise, FREE, now=NOW)
+    assert await take(budgets, book, now=ENDS - 1) == ()
+    (due,) = await take(budgets, book, now=ENDS)
+    assert (due.chain_id, due.sender, due.nonce, due.ends) == (CHAIN, SENDERS[0], 1, ENDS)
+    assert due.operation_hashes == (promise.operation_hash,)
+    assert await take(budgets, book, now=ENDS + 29) == ()
+    assert await take(budgets, book, now=ENDS + 30) == (due,)
+
+
+async def test_what_was_sent_is_looked_up_soon(budgets: RedisBudgets) -> None:
+    book, promise = a_book(), a_promise()
+    await budgets.reserve(book, promise, FREE, now=NOW)
+    await budgets.hurry(book, promise.identity, now=NOW + 5)
+    await budgets.hurry(book, "1:00:0", now=NOW + 5)
+    assert len(await take(budgets, book, now=NOW + 5)) == 1
+
+
+async def test_a_released_promise_is_free_again(budgets: RedisBudgets) -> None:
+    book, limits = a_book(), Limits(total_wei=100, sender_operations=1)
+    await budgets.reserve(book, a_promise(), limits, now=NOW)
+    (due,) = await take(budgets, book)
+    await budgets.released(book, due, now=ENDS)
+    await budgets.released(book, due, now=ENDS)
+    assert await budgets.counted(book) == (0, 0)
+    assert await budgets.reserve(book, a_promise(2), limits, now=ENDS) is None
+
+
+@pytest.mark.parametrize(("cost", "left"), [(30, 30), (None, 100), (0, 0), (500, 100)])
+async def test_what_landed_counts_with_what_it_cost(budgets: RedisBudgets, cost: int | None, left: int) -> None:
+    book = a_book()
+    await budgets.reserve(book, a_promise(), FREE, now=NOW)
+    (due,) = await take(budgets, book)
+    await budgets.spent(book, due, cost=cost, now=ENDS)
+    await budgets.spent(book, due, cost=0, now=ENDS)
+    assert await budgets.counted(book) == (left, 1)
+    assert await take(budgets, book, now=ENDS + 1000) == ()
+
+
+async def test_a_promise_renewed_meanwhile_is_not_settled(budgets: RedisBudgets) -> None:
+    book = a_book()
+    await budgets.reserve(book, a_promise(), FREE, now=NOW)
+    (due,) = await take(budgets, book)
+    await budgets.reserve(book, a_promise(operation=1, ends=ENDS + 600), FREE, now=ENDS)
+    await budgets.released(book, due, now=ENDS)
+    assert await budgets.counted(book) == (100, 1)
+
+
+async def test_a_rolling_window_forgets_what_ended_long_ago(budgets: RedisBudgets) -> None:
+    book, limits = a_book(3600), Limits(total_wei=100, total_operations=1, window_seconds=3600)
+    await budgets.reserve(book, a_promise(1), limits, now=NOW)
+    (due,) = await take(budgets, book)
+    await budgets.spent(book, due, cost=90, now=ENDS)
+    again = a_promise(2, cost=20, ends=ENDS + 4000)
+    assert await budgets.reserve(book, again, limits, now=ENDS + 3599) is Refusal.TOTAL_WEI
+    assert await budgets.reserve(book, again, limits, now=ENDS + 3600) is None
+    assert await budgets.counted(book) == (20, 1)
+
+
+async def test_an_open_promise_never_leaves_a_rolling_window(budgets: RedisBudgets) -> None:
+    book, limits = a_book(60), Limits(total_wei=100, window_seconds=60)
+    await budgets.reserve(book, a_promise(1), limits, now=NOW)
+    assert await budgets.reserve(book, a_promise(2), limits, now=NOW + 10**6) is Refusal.TOTAL_WEI
+
+
+async def test_the_policy_of_an_operation_is_remembered(budgets: RedisBudgets) -> None:
+    book, promise = a_book(), a_promise()
+    await budgets.reserve(book, promise, FREE, now=NOW)
+    assert await budgets.of_operation(CHAIN, promise.operation_hash) == book.policy_id
+    assert await budgets.of_operation(CHAIN + 1, promise.operation_hash) is None
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3 * ETHER), st.integers(0, 2)), min_size=20, max_size=60),
+    st.integers(ETHER, 20 * ETHER),
+    st.integers(ETHER, 10 * ETHER),
+    st.integers(1, 12),
+    st.sampled_from([0, 3600]),
+)
+@MANY
+async def test_a_crowd_never_gets_beyond_any_limit(
+    budgets: RedisBudgets,
+    wishes: list[tuple[int, int, int]],
+    total: int,
+    own: int,
+    count: int,
+    window: int,
+) -> None:
+    book = a_book(window)
+    limits = Limits(total_wei=total, sender_wei=own, total_operations=count, sender_operations=max(1, count // 2))
+    promises = [
+        a_promise(number, cost=cost, sender=sender, operation=turn)
+        for turn, (number, cost, sender) in enumerate(wishes)
+    ]
+    answers = await asyncio.gather(*(budgets.reserve(book, one, limits, now=NOW) for one in promises))
+    dearest: dict[str, int] = {}
+    for promise, answer in zip(promises, answers, strict=True):
+        if answer is None:
+            dearest[promise.identity] = max(dearest.get(promise.identity, 0), promise.cost)
+    assert await budgets.counted(book) == (sum(dearest.values()), len(dearest))
+    assert sum(dearest.values()) <= total
+    assert len(dearest) <= count
+    for sender in SENDERS:
+        mine = [cost for identity, cost in dearest.items() if sender.hex() in identity]
+        assert await budgets.counted(book, sender) == (sum(mine), len(mine))
+        assert sum(mine) <= own
+        assert len(mine) <= max(1, count // 2)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([0, 100]))
+@MANY
+async def test_books_agree_with_a_plain_ledger_through_any_life(budgets: RedisBudgets, seed: int, window: int) -> None:
+    """Reserve, land, release and wait at random; a plain model of what is counted says the same after each step."""
+    chance, book, now = random.Random(seed), a_book(window), NOW  # noqa: S311  # no secret
+    limits = Limits(total_wei=1000, total_operations=6, sender_wei=600)
+    open_: dict[int, int] = {}
+    ended: list[tuple[int, int]] = []
+    for number in range(25):
+        now += chance.randrange(40)
+        ended = [(at, cost) for at, cost in ended if not window or at > now - window]
+        if chance.random() < 0.6 or not open_:
+            cost = chance.randrange(1, 400)
+            counted = sum(open_.values()) + sum(one for _, one in ended)
+            promise = a_promise(number, cost=cost, ends=now)
+            refusal = await budgets.reserve(book, replace(promise), limits, now=now)
+            allowed = counted + cost <= 600 and len(open_) + len(ended) + 1 <= 6
+            assert (refusal is None) is allowed
+            if allowed:
+                open_[number] = cost
+        else:
+            for due in await budgets.due(book, now=now, lease_seconds=1, most=1):
+                cost = open_.pop(due.nonce)
+                if chance.random() < 0.5:
+                    await budgets.released(book, due, now=now)
+                else:
+                    spent = chance.randrange(cost + 1)
+                    await budgets.spent(book, due, cost=spent, now=now)
+                    ended.append((now, spent))

@@ -1,0 +1,278 @@
+"""When a promise is free again: the paymaster over a chain in this process, whose time the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+
+from tests.devchain.asking import refused, send
+from tests.devchain.sample import SINK, Actor, Node, key_of, transfer
+from tests.policies.sample import SetClock
+from wallet_rpc.adapters.client import JsonRpcClient, Limits
+from wallet_rpc.adapters.node import NodeChain
+from wallet_rpc.adapters.policy_paymaster import AT_ONCE, LEASE_SECONDS, PolicyPaymaster, Sponsor
+from wallet_rpc.adapters.policy_setup import check_signer
+from wallet_rpc.adapters.redis_budgets import Book
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.sponsored_outcomes import GRACE_SECONDS, PATIENCE_SECONDS, Outcomes
+from wallet_rpc.devchain import known
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.gas import max_cost
+from wallet_rpc.domain.policy import Limits as Budget
+from wallet_rpc.domain.policy import Policy
+from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation, user_operation_hash
+from wallet_rpc.errors import PaymasterRefused, Unavailable
+from wallet_rpc.ports import Sponsorship
+from wallet_rpc.primitives import Address, Data
+
+CHAIN = 31337
+POLICY = Policy(id=UUID("3061cc5f-1f96-48a9-ab45-41faad2dd23b"), limits=Budget(total_operations=1))
+CONTEXT = {"policyId": str(POLICY.id)}
+FAST = Limits(deadline_seconds=2.0, attempts=1)
+
+
+class Wire(httpx2.AsyncBaseTransport):
+    """Carries requests to a chain in this process, as long as it is not cut."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.is_cut = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self.is_cut:
+            raise httpx2.ConnectError("cut", request=request)
+        answer = self.node.dispatcher.answer(await request.aread()) or b""
+        return httpx2.Response(200, content=answer, headers={"content-type": "application/json"})
+
+
+@dataclass
+class World:
+    """A chain, our paymaster on it, and accounts that ask for sponsorship."""
+
+    node: Node
+    wire: Wire
+    bundler_wire: Wire
+    clock: SetClock
+    store: RedisStore
+    policies: dict[UUID, Policy]
+    sponsor: Sponsor
+    paymaster: PolicyPaymaster
+    chain: NodeChain
+
+    def actor(self, number: int) -> Actor:
+        return Actor(self.node, key_of(number))
+
+    async def sponsored(self, actor: Actor, *, tokens: int = 0) -> UserOperation:
+        """Stub, estimate, sponsor, sign: as operations do."""
+        op = actor.operation([transfer(known.TEST_TOKEN, SINK, tokens)])
+        op = actor.estimated(with_part(op, await self.paymaster.stub(op, CONTEXT)))
+        return actor.sign(with_part(op, await self.paymaster.sponsor(op, CONTEXT)))
+
+    async def is_refused(self, actor: Actor) -> bool:
+        try:
+            await self.sponsored(actor)
+        except PaymasterRefused:
+            return True
+        return False
+
+    def pass_time(self, seconds: int, *, mine: bool = True) -> None:
+        """On the chain; without `mine` no block shows it."""
+        self.node.rpc("evm_increaseTime", seconds)
+        if mine:
+            self.node.rpc("evm_mine")
+
+    async def counted(self) -> tuple[int, int]:
+        return await self.store.budgets.counted(Book(POLICY.id))
+
+
+def with_part(op: UserOperation, given: Sponsorship) -> UserOperation:
+    assert given.verification_gas_limit is not None
+    assert given.post_op_gas_limit is not None
+    part = PaymasterPart(given.paymaster, given.verification_gas_limit, given.post_op_gas_limit, Data(given.data))
+    return replace(op, paymaster=part)
+
+
+@pytest.fixture
+async def world(store: RedisStore) -> AsyncIterator[World]:
+    node = Node()
+    wire, bundler_wire, clock = Wire(node), Wire(node), SetClock(0)
+    async with (
+        httpx2.AsyncClient(transport=wire) as http,
+        httpx2.AsyncClient(transport=bundler_wire) as bundler_http,
+    ):
+        node_rpc = JsonRpcClient(http, "http://chain", part="node", limits=FAST)
+        bundler_rpc = JsonRpcClient(bundler_http, "http://chain", part="bundler", limits=FAST)
+        chain = NodeChain(node_rpc)
+        policies = {POLICY.id: POLICY}
+        sponsor = Sponsor(policies=policies, budgets=store.budgets, key=known.PAYMASTER_KEY, clock=clock, http=http)
+        outcomes = Outcomes(chain, node=node_rpc, bundler=bundler_rpc, clock=clock)
+        paymaster = PolicyPaymaster(sponsor, outcomes, chain_id=CHAIN, address=known.PAYMASTER)
+        yield World(node, wire, bundler_wire, clock, store, policies, sponsor, paymaster, chain)
+
+
+async def test_a_promise_nobody_used_is_free_when_its_time_is_over(world: World) -> None:
+    await world.sponsored(world.actor(1))
+    world.pass_time(POLICY.sponsorship_seconds + GRACE_SECONDS - 1)
+    assert await world.is_refused(world.actor(2))
+    world.pass_time(LEASE_SECONDS)
+    assert not await world.is_refused(world.actor(2))
+    assert (await world.counted())[1] == 1
+
+
+async def test_a_used_up_budget_is_looked_through_as_far_as_needed(world: World) -> None:
+    """Nine promises fill it; the eight that are looked at first have landed, the ninth can never land."""
+    world.policies[POLICY.id] = replace(POLICY, limits=Budget(total_operations=AT_ONCE + 1))
+    for number in range(AT_ONCE):
+        send(world.node, await world.sponsored(world.actor(1 + number)))
+    world.pass_time(1)
+    await world.sponsored(world.actor(50))
+    assert await world.is_refused(world.actor(51))
+    world.pass_time(POLICY.sponsorship_seconds + GRACE_SECONDS + 5)
+    assert not await world.is_refused(world.actor(51))
+    assert await world.is_refused(world.actor(52))
+    assert (await world.counted())[1] == AT_ONCE + 1
+
+
+async def test_what_is_not_configured_is_left_to_the_other_paymaster(world: World) -> None:
+    """Which here is ours once more, under another policy."""
+    other_id = UUID("11111111-2222-4333-8444-555555555555")
+    only = replace(world.sponsor, policies={other_id: Policy(id=other_id)}, outcomes={})
+    outcomes = world.sponsor.outcomes[CHAIN]
+    first = PolicyPaymaster(only, outcomes, chain_id=CHAIN, address=SINK, otherwise=world.paymaster)
+    op = world.actor(1).operation([])
+    for ask in (first.stub, first.sponsor):
+        assert (await ask(op, CONTEXT)).paymaster == known.PAYMASTER
+        assert (await ask(op, {"policyId": str(other_id)})).paymaster == SINK
+
+
+async def test_what_was_sent_elsewhere_stays_counted_with_its_cost(world: World) -> None:
+    op = await world.sponsored(world.actor(1))
+    identity = send(world.node, op)
+    world.pass_time(POLICY.sponsorship_seconds + GRACE_SECONDS + 1)
+    assert await world.is_refused(world.actor(2))
+    cost = int(world.node.rpc("eth_getUserOperationReceipt", identity)["actualGasCost"], 16)
+    assert await world.counted() == (cost, 1)
+    assert cost < max_cost(op)
+
+
+async def test_what_was_sent_here_is_settled_at_the_next_request(world: World) -> None:
+    op = await world.sponsored(world.actor(1))
+    send(world.node, op)
+    await world.paymaster.sent(op, user_operation_hash(op, CHAIN, ENTRY_POINT))
+    world.pass_time(1)
+    assert await world.is_refused(world.actor(2))
+    assert (await world.counted())[0] < max_cost(op)
+
+
+async def test_the_paymaster_does_not_mind_what_others_sent(world: World) -> None:
+    op = await world.sponsored(world.actor(1))
+    part = op.paymaster
+    assert part is not None
+    for other in (replace(op, paymaster=None), replace(op, paymaster=replace(part, address=Address(b"\x01" * 20))), op):
+        await world.paymaster.sent(other, user_operation_hash(replace(other, nonce=9), CHAIN, ENTRY_POINT))
+    assert (await world.counted()) == (max_cost(op), 1)
+
+
+async def test_an_idle_chain_is_believed_late(world: World) -> None:
+    """No block shows that time is over, so the clock has to say so for much longer."""
+    await world.sponsored(world.actor(1))
+    ends = world.node.dev.chain.next_timestamp() + POLICY.sponsorship_seconds
+    world.clock.seconds = ends + GRACE_SECONDS + 5
+    assert await world.is_refused(world.actor(2))
+    world.clock.seconds = ends + PATIENCE_SECONDS + 5
+    assert not await world.is_refused(world.actor(2))
+
+
+async def test_a_used_nonce_whose_cost_nobody_tells_counts_in_full(world: World) -> None:
+    """The operation that landed is not among those that were sponsored: its receipt is not found."""
+    actor = world.actor(1)
+    op = await world.sponsored(actor)
+    actor.fund()
+    send(world.node, actor.sign(actor.estimated(actor.operation([]))))
+    world.pass_time(POLICY.sponsorship_seconds + GRACE_SECONDS + 5)
+    assert await world.is_refused(world.actor(2))
+    world.pass_time(PATIENCE_SECONDS)
+    assert await world.is_refused(world.actor(2))
+    assert await world.counted() == (max_cost(op), 1)
+    world.pass_time(PATIENCE_SECONDS)
+    assert await world.is_refused(world.actor(2))
+
+
+async def test_nothing_is_free_while_the_bundler_is_silent(world: World) -> None:
+    await world.sponsored(world.actor(1))
+    world.pass_time(POLICY.sponsorship_seconds + GRACE_SECONDS + 5)
+    world.bundler_wire.is_cut = True
+    assert await world.is_refused(world.actor(2))
+    world.bundler_wire.is_cut = False
+    world.pass_time(LEASE_SECONDS)
+    assert not await world.is_refused(world.actor(2))
+
+
+async def test_nothing_is_sponsored_while_the_node_is_silent(world: World) -> None:
+    op = world.actor(1).operation([])
+    world.wire.is_cut = True
+    with pytest.raises(Unavailable):
+        await world.paymaster.sponsor(op, CONTEXT)
+
+
+async def test_promises_of_a_chain_that_is_gone_stay(world: World) -> None:
+    await world.sponsored(world.actor(1))
+    world.pass_time(POLICY.sponsorship_seconds + GRACE_SECONDS + 5)
+    world.sponsor.outcomes.clear()
+    assert await world.is_refused(world.actor(2))
+
+
+async def test_preparing_again_counts_once(world: World) -> None:
+    actor = world.actor(1)
+    first = await world.sponsored(actor)
+    world.pass_time(1)
+    await world.sponsored(actor)
+    assert await world.counted() == (max_cost(first), 1)
+
+
+async def test_the_contract_takes_the_promise_and_nothing_else(world: World) -> None:
+    actor = world.actor(1)
+    world.node.send(to=known.TEST_TOKEN.hex0x(), data="0x40c10f19" + "00" * 12 + actor.address.hex() + f"{1000:064x}")
+    op = await world.sponsored(actor, tokens=1)
+    dearer = actor.sign(replace(op, max_priority_fee_per_gas=op.max_priority_fee_per_gas + 1))
+    failure = refused(lambda: send(world.node, dearer))
+    assert (failure.code, failure.data["entryPoint"]) == (-32507, "AA34")
+    before = world.node.rpc("eth_getBalance", actor.address.hex0x())
+    receipt = world.node.rpc("eth_getUserOperationReceipt", send(world.node, op))
+    assert receipt["success"] is True
+    assert world.node.rpc("eth_getBalance", actor.address.hex0x()) == before
+
+
+async def test_the_contract_refuses_a_promise_that_is_over(world: World) -> None:
+    op = await world.sponsored(world.actor(1))
+    world.pass_time(POLICY.sponsorship_seconds + 1)
+    failure = refused(lambda: send(world.node, op))
+    assert (failure.code, failure.data["entryPoint"]) == (-32503, "AA32")
+
+
+@pytest.mark.parametrize("context", [{}, {"policyId": "?"}, {"policyId": 5}, {"policyId": str(UUID(int=1))}])
+async def test_a_policy_that_is_not_configured_is_refused(world: World, context: dict[str, Any]) -> None:
+    op = world.actor(1).operation([])
+    for ask in (world.paymaster.stub, world.paymaster.sponsor):
+        with pytest.raises(PaymasterRefused) as refusal:
+            await ask(op, context)
+        assert refusal.value.reason == "policy_unknown"
+
+
+async def test_the_contracts_signer_must_be_our_key(world: World) -> None:
+    await check_signer(world.chain, known.PAYMASTER, known.PAYMASTER_KEY)
+    with pytest.raises(Unavailable, match=r"has the signer 0x.* not 0x.* of our key"):
+        await check_signer(world.chain, known.PAYMASTER, b"\x01" * 32)
+    for address in (SINK, ENTRY_POINT):
+        with pytest.raises(Unavailable, match="no VerifyingPaymaster at 0x"):
+            await check_signer(world.chain, address, known.PAYMASTER_KEY)
+
+
+async def test_a_sponsor_does_not_show_its_key(world: World) -> None:
+    assert known.PAYMASTER_KEY.hex() not in repr(world.sponsor)
+    assert repr(known.PAYMASTER_KEY)[2:-1] not in repr(world.sponsor)

@@ -1,0 +1,118 @@
+"""Policies at the start of a server: what is wrong is said before anything is sponsored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.devchain.http_door import served
+from tests.devchain.sample import Node
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.app import opened
+from wallet_rpc.chains import ChainSetting
+from wallet_rpc.devchain import known
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.policy import Refusal
+from wallet_rpc.domain.policy_file import read_policies
+from wallet_rpc.settings import Secret, Settings, WrongSetting, load
+
+ROOT = Path(__file__).parents[2]
+ID = "3061cc5f-1f96-48a9-ab45-41faad2dd23b"
+
+
+@pytest.fixture(scope="module")
+def node_url() -> Iterator[str]:
+    with served(Node().dispatcher.answer) as url:
+        yield url
+
+
+@pytest.fixture
+def settings(node_url: str, redis_server: RedisServer, tmp_path: Path) -> Settings:
+    file = tmp_path / "policies.toml"
+    file.write_text(f'[[policy]]\nid = "{ID}"\n')
+    chain = ChainSetting(
+        chain_id=31337, node_urls=(node_url,), bundler_urls=(node_url,), verifying_paymaster=known.PAYMASTER
+    )
+    return Settings(
+        redis_url=redis_server.url, chains=(chain,), policies=file, paymaster_key=Secret(known.PAYMASTER_KEY)
+    )
+
+
+async def test_a_server_with_policies_starts(settings: Settings) -> None:
+    async with opened(settings):
+        pass
+
+
+def without_paymaster(settings: Settings) -> Settings:
+    return replace(settings, chains=tuple(replace(one, verifying_paymaster=None) for one in settings.chains))
+
+
+def at_another_place(settings: Settings) -> Settings:
+    return replace(settings, chains=tuple(replace(one, verifying_paymaster=ENTRY_POINT) for one in settings.chains))
+
+
+def with_text(text: bytes) -> Callable[[Settings], Settings]:
+    def change(settings: Settings) -> Settings:
+        assert settings.policies is not None
+        settings.policies.write_bytes(text)
+        return settings
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda one: replace(one, paymaster_key=None), "WALLET_RPC_PAYMASTER_KEY: required by WALLET_RPC_POLICIES"),
+        (
+            lambda one: replace(one, policies=Path("/nowhere")),
+            "WALLET_RPC_POLICIES: cannot read /nowhere: ",
+        ),
+        (with_text(b"\xff"), "policies.toml: no text in UTF-8"),
+        (with_text(b"[[policy]]\n"), "policies.toml: policy 1: id: required, but not there"),
+        (without_paymaster, "WALLET_RPC_POLICIES: no chain has a verifying_paymaster in WALLET_RPC_CHAINS"),
+        (at_another_place, f"chain 31337: verifying_paymaster: no VerifyingPaymaster at {ENTRY_POINT}"),
+        (
+            lambda one: replace(one, paymaster_key=Secret(b"\x01" * 32)),
+            "the VerifyingPaymaster at",
+        ),
+    ],
+)
+async def test_what_is_wrong_stops_the_start(
+    settings: Settings, change: Callable[[Settings], Settings], expected: str
+) -> None:
+    with pytest.raises(WrongSetting) as wrong:
+        async with opened(change(settings)):
+            pass
+    assert expected in str(wrong.value)
+
+
+@pytest.mark.parametrize("text", ["1234", "0x" + "00" * 32, "0x" + "ff" * 32, "http-secret"])
+def test_a_wrong_key_is_not_repeated(text: str) -> None:
+    with pytest.raises(WrongSetting) as wrong:
+        load({"WALLET_RPC_PAYMASTER_KEY": text})
+    assert str(wrong.value) == "WALLET_RPC_PAYMASTER_KEY: expected a private key, 0x and 64 hex digits"
+
+
+def test_settings_do_not_show_their_keys() -> None:
+    settings = load({"WALLET_RPC_PAYMASTER_KEY": "0x" + "ab" * 32})
+    assert settings.paymaster_key == b"\xab" * 32
+    for text in (repr(settings), str(settings), f"{settings.paymaster_key}"):
+        assert "ab" * 4 not in text
+        assert "\\xab" not in text
+
+
+def test_the_documents_example_is_read() -> None:
+    text = (ROOT / "specs" / "policies.md").read_text()
+    example = text.split("```toml\n")[1].split("```")[0]
+    (policy,) = read_policies(example)
+    assert policy.webhook is not None
+    assert policy.limits.window_seconds == 86_400
+
+
+def test_every_reason_is_in_the_document() -> None:
+    text = (ROOT / "specs" / "policies.md").read_text()
+    assert [reason for reason in Refusal if f"`{reason}`" not in text] == []

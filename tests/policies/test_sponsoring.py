@@ -1,0 +1,249 @@
+"""Policies on the development server, as an application meets them: over HTTP, with real operations."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import POLICY as DEVELOPMENT
+from tests.e2e.client import TOKEN, Client, RpcError, Wallet, transfer
+from tests.e2e.server import running
+from tests.policies.hook import YES, Hook, listening
+from tests.policies.sample import policy_file
+from wallet_rpc.dev import DevOptions
+from wallet_rpc.devchain import known
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.gas import max_cost
+from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
+from wallet_rpc.domain.user_operation_json import UserOperationJson
+from wallet_rpc.settings import Settings
+from wallet_rpc.wire import decode
+
+CROWD = 12
+BUDGET = 4 * 10**15
+Poor = Callable[..., Wallet]
+IDS = {
+    name: str(uuid.UUID(int=number << 96 | 0x4444_8888 << 48 | 0x4000 << 64 | 0x8 << 60, version=4))
+    for number, name in enumerate(
+        ("open", "off", "elsewhere", "token", "small", "two", "each", "hooked", "crowd", "later", "once", "short"), 1
+    )
+}
+POLICIES: dict[str, dict[str, Any]] = {
+    "open": {},
+    "off": {"enabled": False},
+    "elsewhere": {"chains": [10]},
+    "token": {"allowed_targets": [TOKEN]},
+    "small": {"limits": {"operation_wei": 1}},
+    "two": {"limits": {"total_operations": 2}},
+    "each": {"limits": {"sender_operations": 1}},
+    "crowd": {"limits": {"total_wei": str(BUDGET)}},
+    "later": {"valid_from": int(time.time()) + 10_000},
+    "once": {"limits": {"total_operations": 1}},
+    "short": {"sponsorship_seconds": 30},
+}
+
+
+@pytest.fixture(scope="module")
+def hook() -> Iterator[Hook]:
+    with listening() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def client(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    file = tmp_path_factory.mktemp("policies") / "policies.toml"
+    hooked = {"webhook": {"url": hook.url, "timeout_seconds": 5}}
+    policies = [{"id": IDS[name], **rest} for name, rest in (POLICIES | {"hooked": hooked}).items()]
+    file.write_text(policy_file(*policies))
+    with running(DevOptions(chains=(31337, 421614), ephemeral=True), settings=Settings(policies=file)) as url:
+        made = Client(url)
+        yield made
+        made.http.close()
+
+
+@pytest.fixture
+def poor(client: Client) -> Poor:
+    """An account without money, each time a new one."""
+
+    def make(chain_id: str = "0x7a69") -> Wallet:
+        return Wallet(client, chain_id=chain_id)
+
+    return make
+
+
+def under(name: str, **more: Any) -> dict[str, Any]:
+    return {"paymasterService": {"policyId": IDS.get(name, name), **more}}
+
+
+def prepare(wallet: Wallet, name: str, **more: Any) -> dict[str, Any]:
+    return wallet.prepare(transfer(0), **under(name, **more))
+
+
+def land(wallet: Wallet, prepared: dict[str, Any]) -> dict[str, Any]:
+    return wallet.status(wallet.send(prepared, wallet.owner))
+
+
+def refused(act: Callable[[], Any]) -> RpcError:
+    with pytest.raises(RpcError) as caught:
+        act()
+    return caught.value
+
+
+def operation_of(prepared: dict[str, Any]) -> UserOperation:
+    return decode(UserOperationJson, prepared["data"]).to_domain()
+
+
+def test_an_operation_lands_and_costs_its_account_nothing(poor: Poor) -> None:
+    wallet = poor()
+    prepared = prepare(wallet, "open")
+    assert prepared["feePayment"]["sponsored"] is True
+    assert prepared["data"]["paymaster"] == known.PAYMASTER.hex0x()
+    found = land(wallet, prepared)
+    assert found["status"] == 200
+    assert wallet.client.balance(wallet.account) == 0
+
+
+def test_a_sponsorship_lasts_ten_minutes_at_most(poor: Poor) -> None:
+    data = bytes.fromhex(prepare(poor(), "open")["data"]["paymasterData"][2:])
+    assert 0 <= int.from_bytes(data[:6]) - time.time() <= 601
+
+
+def test_an_altered_operation_is_refused_by_the_contract(poor: Poor) -> None:
+    wallet = poor()
+    prepared = prepare(wallet, "open")
+    prepared["data"]["callGasLimit"] = hex(int(prepared["data"]["callGasLimit"], 16) + 1)
+    altered = user_operation_hash(operation_of(prepared), 31337, ENTRY_POINT)
+    prepared["signatureRequest"]["data"]["raw"] = altered.hex0x()
+    error = refused(lambda: wallet.send(prepared, wallet.owner))
+    assert (error.code, error.data["entryPoint"]) == (-32507, "AA34")
+
+
+def test_an_expired_sponsorship_is_refused_by_the_contract(poor: Poor, client: Client) -> None:
+    """On a chain of its own, whose time moves."""
+    wallet = poor("0x66eee")
+    prepared = prepare(wallet, "short")
+    client.http.post(
+        f"{client.url}/chain/421614", json={"jsonrpc": "2.0", "id": 1, "method": "evm_increaseTime", "params": [60]}
+    ).raise_for_status()
+    error = refused(lambda: wallet.send(prepared, wallet.owner))
+    assert (error.code, error.data["entryPoint"]) == (-32503, "AA32")
+
+
+def test_other_policies_are_the_development_paymasters(poor: Poor) -> None:
+    wallet = poor()
+    assert land(wallet, prepare(wallet, DEVELOPMENT))["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("off", "is switched off"),
+        ("elsewhere", "does not sponsor on chain 31337"),
+        ("later", "sponsors from "),
+        ("small", "pays at most 1 wei for one operation"),
+    ],
+)
+def test_a_refusal_says_which_policy_and_why(poor: Poor, name: str, why: str) -> None:
+    error = refused(lambda: prepare(poor(), name))
+    assert error.code == -32600
+    assert error.message.startswith(f"Sponsorship failed: policy {IDS[name]} {why}")
+
+
+def test_a_policy_of_targets_pays_for_those_only(poor: Poor) -> None:
+    wallet = poor()
+    assert land(wallet, prepare(wallet, "token"))["status"] == 200
+    error = refused(lambda: wallet.prepare(transfer(0), {"to": wallet.owner.address}, **under("token")))
+    assert f"does not list {wallet.owner.address} among its targets" in error.message
+
+
+def test_a_used_up_budget_is_named(poor: Poor) -> None:
+    for _ in range(2):
+        wallet = poor()
+        land(wallet, prepare(wallet, "two"))
+    error = refused(lambda: prepare(poor(), "two"))
+    assert error.code == -32600
+    assert error.message.startswith(f"Sponsorship failed: policy {IDS['two']} has a limit of 2 operations in all; ")
+
+
+def test_each_sender_has_a_limit_of_its_own(poor: Poor) -> None:
+    first, second = poor(), poor()
+    for wallet in (first, second):
+        land(wallet, prepare(wallet, "each"))
+    assert "has a limit of 1 operations for this sender" in refused(lambda: prepare(first, "each")).message
+
+
+def test_preparing_and_sending_again_counts_once(poor: Poor) -> None:
+    wallet = poor()
+    prepare(wallet, "once")
+    prepared = prepare(wallet, "once")
+    assert wallet.send(prepared, wallet.owner) == wallet.send(prepared, wallet.owner)
+    assert "limit of 1 operations in all" in refused(lambda: prepare(poor(), "once")).message
+
+
+def test_estimating_counts_nothing(poor: Poor) -> None:
+    for _ in range(3):
+        wallet = poor()
+        assert prepare(wallet, "each", onlyEstimation=True)["feePayment"]["sponsored"] is False
+    wallet = poor()
+    prepare(wallet, "each", onlyEstimation=True)
+    prepare(wallet, "each")
+
+
+def test_the_first_policy_that_pays_is_taken(poor: Poor) -> None:
+    wallet = poor()
+    service = {"policyIds": [IDS["off"], IDS["small"], IDS["open"]]}
+    prepared = wallet.prepare(transfer(0), paymasterService=service)
+    assert land(wallet, prepared)["status"] == 200
+
+
+def test_the_webhook_decides(poor: Poor, hook: Hook) -> None:
+    wallet = poor()
+    hook.body = YES
+    prepared = prepare(wallet, "hooked", webhookData="order 7")
+    assert hook.asked[-1]["webhookData"] == "order 7"
+    assert hook.asked[-1]["userOperation"]["sender"] == wallet.account
+    assert land(wallet, prepared)["status"] == 200
+    hook.body = b'{"approved": false}'
+    error = refused(lambda: prepare(poor(), "hooked"))
+    assert error.message == f"Sponsorship failed: policy {IDS['hooked']} has a webhook that did not approve"
+
+
+def test_a_crowd_spends_no_more_than_the_budget(poor: Poor, client: Client) -> None:
+    """All at once: what is promised never exceeds the budget; once it has landed, what it did not cost is free."""
+    wallets = [poor() for _ in range(CROWD)]
+    with ThreadPoolExecutor(CROWD) as pool:
+        answers = list(pool.map(lambda wallet: tried(wallet, "crowd"), wallets))
+    accepted = [(wallet, one) for wallet, one in zip(wallets, answers, strict=True) if not isinstance(one, RpcError)]
+    assert all(is_used_up(one) for one in answers if isinstance(one, RpcError))
+    assert 0 < len(accepted) < CROWD
+    assert sum(max_cost(operation_of(one)) for _, one in accepted) <= BUDGET
+
+    spent = sum(cost_of(client, wallet.send(one, wallet.owner)) for wallet, one in accepted)
+    later = 0
+    while not isinstance(answer := tried(wallet := poor(), "crowd"), RpcError):
+        spent += cost_of(client, wallet.send(answer, wallet.owner))
+        later += 1
+    assert is_used_up(answer)
+    assert later > 0
+    assert spent <= BUDGET
+
+
+def tried(wallet: Wallet, name: str) -> dict[str, Any] | RpcError:
+    try:
+        return prepare(wallet, name)
+    except RpcError as error:
+        return error
+
+
+def is_used_up(error: RpcError) -> bool:
+    return error.code == -32600 and f"limit of {BUDGET} wei in all" in error.message
+
+
+def cost_of(client: Client, call_id: str) -> int:
+    receipt = client.chain("eth_getUserOperationReceipt", "0x" + call_id[-64:])
+    return int(receipt["actualGasCost"], 16)

@@ -1,0 +1,101 @@
+"""The webhook of a policy: what it is sent, and that only a clear yes is one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+
+from tests.contract.sample import ACCOUNT, an_operation
+from tests.policies.hook import YES, Hook, listening
+from wallet_rpc.adapters import policy_webhook
+from wallet_rpc.domain.policy import Denied, Policy, PolicyDecision, Webhook
+
+ID = "3061cc5f-1f96-48a9-ab45-41faad2dd23b"
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with listening() as found:
+        yield found
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(follow_redirects=True) as client:
+        yield client
+
+
+async def asked(
+    http: httpx2.AsyncClient, url: str, *, seconds: float = 2.0, context: dict[str, Any] | None = None
+) -> PolicyDecision:
+    policy = Policy(id=UUID(ID), webhook=Webhook(url=url, timeout_seconds=seconds))
+    return await policy_webhook.ask(http, policy, an_operation(), chain_id=421614, context=context or {})
+
+
+async def test_a_policy_without_webhook_is_approved(http: httpx2.AsyncClient) -> None:
+    decision = await policy_webhook.ask(http, Policy(id=UUID(ID)), an_operation(), chain_id=1, context={})
+    assert decision is None
+
+
+async def test_the_webhook_is_sent_the_operation_and_its_context(http: httpx2.AsyncClient, hook: Hook) -> None:
+    assert await asked(http, hook.url, context={"policyId": ID, "webhookData": "order 7"}) is None
+    (body,) = hook.asked
+    assert set(body) == {"userOperation", "policyId", "chainId", "webhookData"}
+    assert (body["policyId"], body["chainId"], body["webhookData"]) == (ID, 421614, "order 7")
+    assert body["userOperation"]["sender"] == ACCOUNT.hex0x()
+    assert "signature" not in body["userOperation"]
+
+
+async def test_webhook_data_is_left_out_when_there_is_none(http: httpx2.AsyncClient, hook: Hook) -> None:
+    assert await asked(http, hook.url) is None
+    assert "webhookData" not in hook.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"body": b'{"approved": false}'}, "policy_webhook_denied"),
+        ({"body": b'{"approved": "true"}'}, "policy_webhook_denied"),
+        ({"body": b'{"approved": 1}'}, "policy_webhook_denied"),
+        ({"body": b"{}"}, "policy_webhook_denied"),
+        ({"body": b"true"}, "policy_webhook_denied"),
+        ({"body": b"[true]"}, "policy_webhook_denied"),
+        ({"body": b""}, "policy_webhook_failed"),
+        ({"body": b"yes"}, "policy_webhook_failed"),
+        ({"body": YES + b" " * 70_000}, "policy_webhook_failed"),
+        ({"status": 201}, "policy_webhook_failed"),
+        ({"status": 500}, "policy_webhook_failed"),
+        ({"status": 404}, "policy_webhook_failed"),
+        ({"delay_seconds": 0.5}, "policy_webhook_failed"),
+    ],
+)
+async def test_everything_but_a_clear_yes_is_a_no(
+    http: httpx2.AsyncClient, hook: Hook, answer: dict[str, Any], reason: str
+) -> None:
+    for name, value in answer.items():
+        setattr(hook, name, value)
+    decision = await asked(http, hook.url, seconds=0.3)
+    assert isinstance(decision, Denied)
+    assert decision.refusal == reason
+    assert "127.0.0.1" not in decision.message
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_no_redirect_is_followed(http: httpx2.AsyncClient, hook: Hook, status: int) -> None:
+    with listening() as elsewhere:
+        hook.status, hook.headers = status, {"location": elsewhere.url}
+        decision = await asked(http, hook.url)
+        assert isinstance(decision, Denied)
+        assert decision.refusal == "policy_webhook_failed"
+        assert elsewhere.asked == []
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://name.invalid/", "http://" + "a" * 70 + ".invalid/"])
+async def test_a_webhook_that_is_not_there_is_a_no(http: httpx2.AsyncClient, url: str) -> None:
+    decision = await asked(http, url)
+    assert isinstance(decision, Denied)
+    assert decision.refusal == "policy_webhook_failed"

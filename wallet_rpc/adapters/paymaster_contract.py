@@ -1,0 +1,173 @@
+"""VerifyingPaymaster on a real chain: where it is put, how it is paid in, and what it says of itself.
+
+The rule: it is deployed by the CREATE2 deployer, so its address follows from owner and signer, and whoever deploys it a
+second time finds it there. Transactions go out one after the other, each waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from eth_account import Account
+
+from wallet_rpc.adapters.client import Fault
+from wallet_rpc.adapters.node import NodeChain
+from wallet_rpc.adapters.rpc import Rpc
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.gas import max_fee
+from wallet_rpc.errors import ExecutionReverted, OutcomeUnknown, Rejected, Unavailable, WalletError
+from wallet_rpc.primitives import Address, Data, Gas, Hash32, Uint256
+from wallet_rpc.wire import shape
+
+CREATE2_DEPLOYER = Address.parse("0x4e59b44847b379578588920cA78FbF26c0B4956C")
+"""The deployer that is at the same address on every chain; it takes salt (32 bytes) | creation code."""
+_SALT = bytes(32)
+_OWNER, _SIGNER = abi.selector_of("owner()"), abi.selector_of("signer()")
+_DEPOSIT_TO = abi.selector_of("depositTo(address)")
+_GET_DEPOSIT_INFO = abi.selector_of("getDepositInfo(address)")
+_WAIT_SECONDS, _LOOK_SECONDS = 180.0, 1.0
+_MARGIN_PERCENT = 20
+
+
+def creation_code(runtime: bytes, *, owner: Address, signer: Address) -> Data:
+    """What deploys the contract: it stores owner (slot 0) and signer (slot 1), and returns the runtime code.
+
+    PUSH20 owner, PUSH0, SSTORE | PUSH20 signer, PUSH1 1, SSTORE | PUSH2 size, DUP1, PUSH1 57, PUSH0, CODECOPY, PUSH0,
+    RETURN | runtime code. The contract has no constructor, because a development chain begins with it in place.
+    """
+    storing = b"\x73" + owner + b"\x5f\x55" + b"\x73" + signer + b"\x60\x01\x55"
+    returning = b"\x61" + len(runtime).to_bytes(2, "big") + b"\x80\x60\x39\x5f\x39\x5f\xf3"
+    return Data(storing + returning + runtime)
+
+
+def address_of(creation: bytes) -> Address:
+    """Where the CREATE2 deployer puts it. Source: EIP-1014."""
+    return Address(abi.keccak(b"\xff" + CREATE2_DEPLOYER + _SALT + abi.keccak(creation))[12:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a paymaster is and has; amounts in wei."""
+
+    owner: Address
+    signer: Address
+    deposit: int
+    stake: int
+    unstake_delay_seconds: int
+
+
+@shape
+class _Receipt:
+    status: Uint256
+    transaction_hash: Hash32
+
+
+class PaymasterContract:
+    """The paymasters of one chain, through its node."""
+
+    def __init__(self, node: Rpc, chain_id: int) -> None:
+        self._node = node
+        self._chain = NodeChain(node)
+        self._chain_id = chain_id
+
+    async def check(self) -> None:
+        """Raises: Unavailable when it is another chain, or has no entry point v0.7."""
+        await self._node.check_chain(self._chain_id)
+        if not await self._chain.code(ENTRY_POINT):
+            raise Unavailable(f"the chain has no entry point v0.7 at {ENTRY_POINT}")
+
+    async def is_deployed(self, address: Address) -> bool:
+        """Whether there is code."""
+        return bool(await self._chain.code(address))
+
+    async def standing(self, address: Address) -> Standing:
+        """Raises: Rejected when there is no paymaster of ours."""
+        try:
+            words = await asyncio.gather(*(self._chain.call(address, one) for one in (_OWNER, _SIGNER)))
+        except ExecutionReverted:
+            words = [b""]
+        if any(len(word) != 32 for word in words):
+            raise Rejected(f"no VerifyingPaymaster at {address}")
+        info = await self._chain.call(ENTRY_POINT, _GET_DEPOSIT_INFO + abi.address(address))
+        deposit, _, stake, delay, _ = (int.from_bytes(info[at : at + 32], "big") for at in range(0, 160, 32))
+        owner, signer = (Address(word[12:]) for word in words)
+        return Standing(owner=owner, signer=signer, deposit=deposit, stake=stake, unstake_delay_seconds=delay)
+
+    async def deploy(self, creation: bytes, *, key: bytes) -> Address:
+        """Deploy and say where. Raises: Rejected; Unavailable; OutcomeUnknown when it may still happen."""
+        if not await self._chain.code(CREATE2_DEPLOYER):
+            raise Rejected(
+                f"the chain has no CREATE2 deployer at {CREATE2_DEPLOYER}; "
+                "see https://github.com/Arachnid/deterministic-deployment-proxy for how to put it there"
+            )
+        await self._transact(CREATE2_DEPLOYER, _SALT + creation, value=0, key=key)
+        address = address_of(creation)
+        if not await self._chain.code(address):
+            raise Rejected(f"the deployment left no code at {address}")
+        return address
+
+    async def deposit(self, address: Address, *, wei: int, key: bytes) -> None:
+        """Pay into the entry point for the paymaster; anybody may. Raises: as `deploy`."""
+        await self._transact(ENTRY_POINT, _DEPOSIT_TO + abi.address(address), value=wei, key=key)
+
+    async def stake(self, address: Address, *, wei: int, unstake_delay_seconds: int, key: bytes) -> None:
+        """Add to the paymaster's stake, as its owner. Raises: as `deploy`."""
+        await self._transact(address, abi.ADD_STAKE + abi.uint(unstake_delay_seconds), value=wei, key=key)
+
+    async def _transact(self, to: Address, data: bytes, *, value: int, key: bytes) -> None:
+        account = Account.from_key(key)
+        sender = Address.parse(account.address)
+        call: dict[str, Any] = {
+            "from": sender.hex0x(),
+            "to": to.hex0x(),
+            "data": Data(data).hex0x(),
+            "value": hex(value),
+        }
+        nonce, fees, balance = await asyncio.gather(
+            self._chain.transaction_count(sender), self._chain.fees(), self._chain.balance(sender)
+        )
+        fee = max_fee(fees.base_fee_per_gas, fees.max_priority_fee_per_gas)
+        if balance <= value:
+            raise Rejected(f"{sender} (of the deployer key) has {balance} wei; {value} and the gas are needed")
+        estimate = self._node.answered(_GAS, await self._node.read("eth_estimateGas", [call], refused=_refused))
+        gas = estimate + estimate * _MARGIN_PERCENT // 100
+        if balance < value + gas * fee:
+            needed = value + gas * fee
+            raise Rejected(f"{sender} (of the deployer key) has {balance} wei; up to {needed} are needed, gas included")
+        signed = account.sign_transaction(
+            {
+                "chainId": self._chain_id,
+                "nonce": nonce,
+                "to": to.hex0x(),
+                "data": bytes(data),
+                "value": value,
+                "gas": gas,
+                "maxFeePerGas": fee,
+                "maxPriorityFeePerGas": fees.max_priority_fee_per_gas,
+            }
+        )
+        await self._node.write("eth_sendRawTransaction", [Data(signed.raw_transaction).hex0x()], refused=_refused)
+        await self._mined(Hash32(signed.hash))
+
+    async def _mined(self, transaction: Hash32) -> None:
+        waited = 0.0
+        while (answer := await self._node.read("eth_getTransactionReceipt", [transaction.hex0x()])) is None:
+            if waited >= _WAIT_SECONDS:
+                raise OutcomeUnknown(f"transaction {transaction} is not mined after {_WAIT_SECONDS:.0f} seconds")
+            await asyncio.sleep(_LOOK_SECONDS)
+            waited += _LOOK_SECONDS
+        if self._node.answered(_Receipt, answer).status != 1:
+            raise Rejected(f"transaction {transaction} failed on chain")
+
+
+_GAS: Any = Gas
+
+
+def _refused(fault: Fault) -> WalletError:
+    return Rejected(
+        f"the node refused the transaction (code {fault.code}): is the deployer key that of the paymaster's owner, "
+        "and is the amount right?"
+    )

@@ -1,0 +1,135 @@
+"""A relayer: a key of our own that pays for transactions with an authorization in them (EIP-7702, type 4).
+
+The rule: one transaction at a time, so that each has its own nonce; nothing but authorizations is ever sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from wallet_rpc.adapters.client import Fault
+from wallet_rpc.adapters.rpc import Rpc
+from wallet_rpc.domain.abi import keccak
+from wallet_rpc.domain.authorization import SignedAuthorization
+from wallet_rpc.domain.gas import max_fee
+from wallet_rpc.errors import OutcomeUnknown, Rejected, Unavailable, WalletError
+from wallet_rpc.ports import Chain, Log, TransactionReceipt
+from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32, TransactionCount, Uint256
+from wallet_rpc.wire import shape
+
+AUTHORIZATION_GAS = 25_000
+"""What an authorization costs beside the transaction. Source: EIP-7702, PER_EMPTY_ACCOUNT_COST."""
+MARGIN_PERCENT = 20
+"""How much wider than the estimate the gas limit is."""
+
+
+@shape
+class _Log:
+    address: Address
+    topics: tuple[Hash32, ...]
+    data: Data
+
+
+@shape
+class _Receipt:
+    status: Uint256
+    logs: tuple[_Log, ...]
+    transaction_hash: Hash32
+    block_hash: Hash32
+    block_number: BlockNumber
+    gas_used: Gas
+
+
+class KeyRelayer:
+    """`ports.Relayer` with a private key, over a node's JSON-RPC."""
+
+    def __init__(self, client: Rpc, chain: Chain, chain_id: ChainId, key: bytes) -> None:
+        self._client = client
+        self._chain = chain
+        self._chain_id = chain_id
+        self._account: LocalAccount = Account.from_key(key)
+        self._turn = asyncio.Lock()
+
+    @property
+    def address(self) -> Address:
+        """Who pays: this account needs the chain's native token."""
+        return Address.parse(self._account.address)
+
+    async def send(self, authorization: SignedAuthorization) -> Hash32:
+        """Hand over a type 4 transaction; its hash.
+
+        Raises: Rejected when the relayer has no money; Unavailable when it was not taken; OutcomeUnknown when it may
+        have been.
+        """
+        async with self._turn:
+            raw = await self._signed(authorization)
+            made = keccak(raw)
+            try:
+                await self._client.write("eth_sendRawTransaction", [Data(raw).hex0x()], refused=_refused)
+            except OutcomeUnknown:
+                if await self._client.read("eth_getTransactionByHash", [made.hex0x()]) is None:
+                    raise
+            return made
+
+    async def receipt(self, transaction_hash: Hash32) -> TransactionReceipt | None:
+        """None until the transaction is in a block."""
+        answer = await self._client.read("eth_getTransactionReceipt", [transaction_hash.hex0x()])
+        if answer is None:
+            return None
+        found = self._client.answered(_Receipt, answer)
+        return TransactionReceipt(
+            success=found.status == 1,
+            logs=tuple(Log(address=log.address, topics=log.topics, data=log.data) for log in found.logs),
+            transaction_hash=found.transaction_hash,
+            block_hash=found.block_hash,
+            block_number=found.block_number,
+            gas_used=found.gas_used,
+        )
+
+    async def _signed(self, authorization: SignedAuthorization) -> bytes:
+        """An empty transaction of the relayer to itself, signed, with the authorization in it."""
+        me = self.address.hex0x()
+        fees, nonce, gas = await asyncio.gather(
+            self._chain.fees(),
+            self._read(TransactionCount, "eth_getTransactionCount", me, "pending"),
+            self._read(Gas, "eth_estimateGas", {"from": me, "to": me}),
+        )
+        transaction = {
+            "type": 4,
+            "chainId": self._chain_id,
+            "nonce": nonce,
+            "to": me,
+            "value": 0,
+            "data": b"",
+            "gas": (gas + AUTHORIZATION_GAS) * (100 + MARGIN_PERCENT) // 100,
+            "maxFeePerGas": max_fee(fees.base_fee_per_gas, fees.max_priority_fee_per_gas),
+            "maxPriorityFeePerGas": fees.max_priority_fee_per_gas,
+            "accessList": [],
+            "authorizationList": [_listed(authorization)],
+        }
+        return bytes(self._account.sign_transaction(transaction).raw_transaction)
+
+    async def _read(self, kind: Any, method: str, *params: Any) -> Any:
+        return self._client.answered(kind, await self._client.read(method, params))
+
+
+def _listed(authorization: SignedAuthorization) -> dict[str, Any]:
+    return {
+        "chainId": authorization.chain_id,
+        "address": authorization.address.hex0x(),
+        "nonce": authorization.nonce,
+        "yParity": authorization.y_parity,
+        "r": authorization.r,
+        "s": authorization.s,
+    }
+
+
+def _refused(fault: Fault) -> WalletError:
+    """What a node's refusal of our own transaction means: nothing that the caller can mend."""
+    if "insufficient funds" in fault.message.lower():
+        return Rejected("the relayer of this server has no money on this chain", reason="relayer_without_funds")
+    return Unavailable("the node did not take the relayer's transaction", part="relayer", upstreamCode=fault.code)

@@ -1,0 +1,164 @@
+"""Sponsorship policies: whose operations are paid for, where, when, and up to how much.
+
+The rule: what can be told from the operation alone is decided here; what depends on what was spent before is a
+`Limit`, kept by the budgets; and every refusal has a word of its own that never changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+from uuid import UUID
+
+from wallet_rpc.domain.call_data import calls_of
+from wallet_rpc.domain.gas import max_cost
+from wallet_rpc.domain.user_operation import UserOperation
+from wallet_rpc.primitives import Address
+
+MOST_WEI = 10**30 - 1
+"""The largest limit, and the largest cost of one operation that is ever sponsored, in wei."""
+MOST_OPERATIONS = 10**15 - 1
+"""The largest limit on a count."""
+
+
+class Refusal(StrEnum):
+    """Why an operation is not sponsored; `error.data.reason` on the wire."""
+
+    UNKNOWN = "policy_unknown"
+    DISABLED = "policy_disabled"
+    CHAIN = "policy_chain"
+    NOT_YET = "policy_not_yet_valid"
+    EXPIRED = "policy_expired"
+    SENDER_BLOCKED = "policy_sender_blocked"
+    SENDER_NOT_ALLOWED = "policy_sender_not_allowed"
+    TARGET_NOT_ALLOWED = "policy_target_not_allowed"
+    OPERATION_WEI = "policy_operation_limit"
+    TOTAL_WEI = "policy_total_limit"
+    TOTAL_OPERATIONS = "policy_total_count"
+    SENDER_WEI = "policy_sender_limit"
+    SENDER_OPERATIONS = "policy_sender_count"
+    WEBHOOK_DENIED = "policy_webhook_denied"
+    WEBHOOK_FAILED = "policy_webhook_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a policy spends at most; None: no limit. Amounts in wei, up to `MOST_WEI`."""
+
+    operation_wei: int | None = None
+    """For one operation's maximum cost."""
+    total_wei: int | None = None
+    total_operations: int | None = None
+    sender_wei: int | None = None
+    """For one sender."""
+    sender_operations: int | None = None
+    window_seconds: int | None = None
+    """What was spent longer ago does not count against totals and senders; None: everything counts for good."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """A server of the operator's that is asked before each sponsorship."""
+
+    url: str
+    timeout_seconds: float = 3.0
+    """For the whole answer; none in time is a no."""
+
+    def __repr__(self) -> str:
+        """Without the URL, which may hold a secret."""
+        return f"Webhook(timeout_seconds={self.timeout_seconds})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One policy, as the operator wrote it; an empty `chains` or an absent list of senders or targets means all."""
+
+    id: UUID
+    name: str = ""
+    enabled: bool = True
+    chains: frozenset[int] = frozenset()
+    allowed_senders: frozenset[Address] | None = None
+    blocked_senders: frozenset[Address] = frozenset()
+    allowed_targets: frozenset[Address] | None = None
+    """What the account may call directly; a call of the account to itself is one to the account's address."""
+    valid_from: int | None = None
+    """In seconds since 1970."""
+    valid_until: int | None = None
+    """The first second in which nothing is sponsored any more."""
+    limits: Limits = Limits()
+    sponsorship_seconds: int = 600
+    """How long one sponsorship may be used; from 30 to 3600."""
+    webhook: Webhook | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """An operation is not sponsored: the stable word, and a sentence."""
+
+    refusal: Refusal
+    message: str
+
+
+PolicyDecision: TypeAlias = Denied | None
+"""None: the policy sponsors the operation, as far as can be told without its budget and its webhook."""
+
+
+def decide(policy: Policy, op: UserOperation, *, chain_id: int, now: int) -> PolicyDecision:
+    """Whether `policy` sponsors `op` on a chain at a time. An operation that has no gas limits yet costs nothing."""
+    return _when_and_where(policy, chain_id=chain_id, now=now) or _who(policy, op) or _how_much(policy, op)
+
+
+def _when_and_where(policy: Policy, *, chain_id: int, now: int) -> PolicyDecision:
+    if not policy.enabled:
+        return _denied(policy, Refusal.DISABLED, "is switched off")
+    if policy.chains and chain_id not in policy.chains:
+        return _denied(policy, Refusal.CHAIN, f"does not sponsor on chain {chain_id}")
+    if policy.valid_from is not None and now < policy.valid_from:
+        return _denied(policy, Refusal.NOT_YET, f"sponsors from {policy.valid_from} on, now is {now}")
+    if policy.valid_until is not None and now >= policy.valid_until:
+        return _denied(policy, Refusal.EXPIRED, f"sponsored until {policy.valid_until}, now is {now}")
+    return None
+
+
+def _who(policy: Policy, op: UserOperation) -> PolicyDecision:
+    if op.sender in policy.blocked_senders:
+        return _denied(policy, Refusal.SENDER_BLOCKED, f"blocks {op.sender}")
+    if policy.allowed_senders is not None and op.sender not in policy.allowed_senders:
+        return _denied(policy, Refusal.SENDER_NOT_ALLOWED, f"does not list {op.sender} among its senders")
+    if policy.allowed_targets is None:
+        return None
+    calls = calls_of(op.sender, op.call_data)
+    if calls is None:
+        return _denied(policy, Refusal.TARGET_NOT_ALLOWED, "lists targets, and the call data cannot be read")
+    for call in calls:
+        if call.to not in policy.allowed_targets:
+            return _denied(policy, Refusal.TARGET_NOT_ALLOWED, f"does not list {call.to} among its targets")
+    return None
+
+
+def _how_much(policy: Policy, op: UserOperation) -> PolicyDecision:
+    limit = MOST_WEI if policy.limits.operation_wei is None else policy.limits.operation_wei
+    cost = max_cost(op)
+    if cost <= limit:
+        return None
+    return _denied(
+        policy, Refusal.OPERATION_WEI, f"pays at most {limit} wei for one operation, this one may cost {cost}"
+    )
+
+
+def over_limit(policy: Policy, refusal: Refusal, *, cost: int) -> Denied:
+    """The denial of an operation that would go beyond one of the limits which the budgets keep."""
+    limits = policy.limits
+    what = {
+        Refusal.TOTAL_WEI: f"limit of {limits.total_wei} wei in all",
+        Refusal.TOTAL_OPERATIONS: f"limit of {limits.total_operations} operations in all",
+        Refusal.SENDER_WEI: f"limit of {limits.sender_wei} wei for this sender",
+        Refusal.SENDER_OPERATIONS: f"limit of {limits.sender_operations} operations for this sender",
+    }[refusal]
+    span = "" if limits.window_seconds is None else f" in {limits.window_seconds} seconds"
+    return _denied(policy, refusal, f"has a {what}{span}; this operation, which may cost {cost} wei, would exceed it")
+
+
+def _denied(policy: Policy, refusal: Refusal, why: str) -> Denied:
+    return Denied(refusal=refusal, message=f"policy {policy.id} {why}")

@@ -1,0 +1,198 @@
+"""The file of policies: TOML in, policies out.
+
+The rule: every key must be known and every value of its kind, or nothing is read and the error says which policy and
+key; a policy that is half understood would spend money. A webhook's URL, which may hold a secret, is never repeated.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from wallet_rpc.domain.policy import MOST_OPERATIONS, MOST_WEI, Limits, Policy, Webhook
+from wallet_rpc.primitives import Address, shown
+
+_VERSION = 4
+_LAST_SECOND = 2**48 - 1
+_DIGITS = 40
+"""More than any number has that is taken."""
+
+
+class WrongPolicies(Exception):
+    """A text that is no file of policies; the message names the policy and the key."""
+
+
+class _Expected(Exception):
+    """A value of another kind than this."""
+
+
+def read_policies(text: str) -> tuple[Policy, ...]:
+    """The policies of a TOML text: `[[policy]]` tables. Raises: WrongPolicies."""
+    try:
+        whole = tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, and a number of more digits than Python reads
+        raise WrongPolicies(f"no TOML: {error}") from None
+    tables = whole.pop("policy", None)
+    if whole or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise WrongPolicies("expected [[policy]] tables and nothing else")
+    policies = tuple(_policy(table, number) for number, table in enumerate(tables, 1))
+    ids = [policy.id for policy in policies]
+    for policy_id in ids:
+        if ids.count(policy_id) > 1:
+            raise WrongPolicies(f"policy {policy_id}: id: stands there {ids.count(policy_id)} times")
+    return policies
+
+
+def _policy(table: dict[str, Any], number: int) -> Policy:
+    at = f"policy {number}"
+    values = _values(table, _POLICY, at)
+    if "id" not in values:
+        raise WrongPolicies(f"{at}: id: required, but not there")
+    at = f"policy {values['id']}"
+    limits = Limits(**_values(values.pop("limits", {}), _LIMITS, f"{at}: limits"))
+    webhook = values.pop("webhook", None)
+    if webhook is not None:
+        webhook = _webhook(webhook, f"{at}: webhook")
+    policy = Policy(**values, limits=limits, webhook=webhook)
+    if policy.valid_from is not None and policy.valid_until is not None and policy.valid_from >= policy.valid_until:
+        raise WrongPolicies(f"{at}: valid_until: expected a time after valid_from")
+    return policy
+
+
+def _webhook(table: dict[str, Any], at: str) -> Webhook:
+    values = _values(table, _WEBHOOK, at)
+    if "url" not in values:
+        raise WrongPolicies(f"{at}: url: required, but not there")
+    return Webhook(**values)
+
+
+def _values(table: dict[str, Any], kinds: Mapping[str, Callable[[Any], Any]], at: str) -> dict[str, Any]:
+    """The values of a table by key, each read as its kind."""
+    values = {}
+    for key, given in table.items():
+        if key not in kinds:
+            raise WrongPolicies(f"{at}: {shown(key)} is no key here; known: {', '.join(kinds)}")
+        try:
+            values[key] = kinds[key](given)
+        except _Expected as expected:
+            got = "" if key == "url" else f", got {shown(given)}"
+            raise WrongPolicies(f"{at}: {key}: expected {expected}{got}") from None
+    return values
+
+
+def _id(given: Any) -> UUID:
+    try:
+        found = UUID(given) if isinstance(given, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.version != _VERSION:
+        raise _Expected("a UUID of version 4")
+    return found
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str) or not given.isprintable():
+        raise _Expected("a line of text")
+    return given
+
+
+def _flag(given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise _Expected("true or false")
+    return given
+
+
+def _table(given: Any) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise _Expected("a table")
+    return given
+
+
+def _whole(least: int, most: int, noun: str) -> Callable[[Any], int]:
+    def read(given: Any) -> int:
+        is_digits = isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= _DIGITS
+        number = int(given) if is_digits else given
+        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+            raise _Expected(f"{noun} from {least} to {most}")
+        return number
+
+    return read
+
+
+def _chains(given: Any) -> frozenset[int]:
+    if not isinstance(given, list) or not given:
+        raise _Expected("a list of chain ids")
+    chain_id = _whole(1, 2**32 - 1, "a list of chain ids")
+    return frozenset(chain_id(one) for one in given)
+
+
+def _list(given: Any) -> list[Any]:
+    """Raises: ValueError."""
+    if not isinstance(given, list):
+        raise ValueError  # noqa: TRY004  # what the caller turns into a sentence
+    return given
+
+
+def _addresses(given: Any) -> frozenset[Address]:
+    try:
+        return frozenset(Address.parse(one) for one in _list(given))
+    except ValueError:
+        raise _Expected("a list of addresses, 0x and 40 hex digits each") from None
+
+
+def _time(given: Any) -> int:
+    match given:
+        case datetime() if given.tzinfo is not None:
+            return int(given.timestamp())
+        case int() if not isinstance(given, bool) and 0 <= given <= _LAST_SECOND:
+            return given
+        case _:
+            raise _Expected("a time with its zone, such as 2027-01-31T12:00:00Z, or seconds since 1970")
+
+
+def _url(given: Any) -> str:
+    try:
+        parts = urlsplit(given) if isinstance(given, str) else None
+        is_url = parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise _Expected("a URL starting with https:// or http://")
+    return str(given)
+
+
+def _seconds(given: Any) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 20:
+        raise _Expected("seconds above 0, up to 20")
+    return float(given)
+
+
+_wei = _whole(0, MOST_WEI, "wei")
+_count = _whole(0, MOST_OPERATIONS, "a count")
+_LIMITS: Mapping[str, Callable[[Any], Any]] = {
+    "operation_wei": _wei,
+    "total_wei": _wei,
+    "total_operations": _count,
+    "sender_wei": _wei,
+    "sender_operations": _count,
+    "window_seconds": _whole(60, 366 * 86_400, "seconds"),
+}
+_WEBHOOK: Mapping[str, Callable[[Any], Any]] = {"url": _url, "timeout_seconds": _seconds}
+_POLICY: Mapping[str, Callable[[Any], Any]] = {
+    "id": _id,
+    "name": _text,
+    "enabled": _flag,
+    "chains": _chains,
+    "allowed_senders": _addresses,
+    "blocked_senders": _addresses,
+    "allowed_targets": _addresses,
+    "valid_from": _time,
+    "valid_until": _time,
+    "limits": _table,
+    "sponsorship_seconds": _whole(30, 3600, "seconds"),
+    "webhook": _table,
+}

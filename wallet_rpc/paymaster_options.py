@@ -1,0 +1,56 @@
+"""The options of `wallet-rpc paymaster`; apart from what they do, since every command reads them."""
+
+from __future__ import annotations
+
+import argparse
+
+from wallet_rpc.primitives import Address
+from wallet_rpc.settings import variable
+
+_UNSTAKE_DELAY = 86_400
+"""Seconds; what bundlers ask at least. Source: ERC-7562, MIN_UNSTAKE_DELAY."""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command `paymaster` and its options."""
+    paymaster = commands.add_parser("paymaster", help="our paymaster contract on your chains: deploy, pay in, look")
+    actions = paymaster.add_subparsers(dest="action", required=True, metavar="ACTION")
+    deploy = actions.add_parser("deploy", help=f"deploy it; {variable('deployer_key')} pays and is its owner")
+    deposit = actions.add_parser("deposit", help="pay in what sponsored operations cost, and a stake")
+    status = actions.add_parser("status", help="show deposit, stake, owner and signer")
+    for action in (deploy, deposit, status):
+        action.add_argument(
+            "--chain", type=_chain_id, action="append", metavar="ID", help="this chain; may be repeated"
+        )
+        action.add_argument("--node", metavar="URL", help=f"this node, instead of those of {variable('chains')}")
+        action.add_argument("--owner", type=_address, metavar="ADDRESS", help="its owner, if not the deployer key's")
+        action.add_argument("--signer", type=_address, metavar="ADDRESS", help="its signer, if not the paymaster key's")
+    for action in (deposit, status):
+        action.add_argument("--at", type=_address, metavar="ADDRESS", help="where it is, if it is another one")
+    deposit.add_argument("--wei", type=_wei, default=0, metavar="N", help="how much to pay in")
+    deposit.add_argument("--stake", type=_wei, default=0, metavar="N", help="how much to stake, in wei; as its owner")
+    deposit.add_argument("--unstake-delay", type=_wei, default=_UNSTAKE_DELAY, metavar="SECONDS", help="of the stake")
+
+
+def _chain_id(text: str) -> int:
+    try:
+        found = int(text, 0)
+    except ValueError:
+        found = 0
+    if not 0 < found < 1 << 32:
+        raise argparse.ArgumentTypeError(f"expected a chain id such as 31337 or 0x7a69, got {text!r}")
+    return found
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected an address, 0x and 40 hex digits, got {text!r}") from None
+
+
+def _wei(text: str) -> int:
+    plain = text.replace("_", "")
+    if not plain.isascii() or not plain.isdigit() or int(plain) >= 1 << 112:
+        raise argparse.ArgumentTypeError(f"expected a whole number below 2^112, got {text!r}")
+    return int(plain)
