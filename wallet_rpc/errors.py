@@ -9,6 +9,7 @@
     ├── Rejected                   -32000  a precheck the caller can mend
     │   ├── StaleNonce             -32000  prepare again
     │   ├── AccountDeployed        -32000  prepare again
+    │   ├── UnreadableAnswer       -32000  not a contract of the kind that was asked
     │   ├── InstallPending         -32000  wait, then prepare again
     │   └── SessionNotInstalled    -32000  prepare again
     ├── LimitExceeded              -32005
@@ -33,7 +34,9 @@ Codes: JSON-RPC 2.0; ERC-7769 (-32500..-32521); EIP-5792 (5700..5740).
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+from wallet_rpc.primitives import shown
 
 
 class WalletError(Exception):
@@ -86,6 +89,11 @@ class MethodNotFound(WalletError):
     status = 404
     default_reason = "method_not_found"
 
+    @classmethod
+    def named(cls, method: str) -> Self:
+        """The error of a method's name, in the words by which clients know it."""
+        return cls(f"the method {shown(method)} does not exist or is not available")
+
 
 class InvalidParams(WalletError):
     """The request cannot be granted as it stands; `field` says where, `reason` why."""
@@ -127,6 +135,12 @@ class SessionNotInstalled(Rejected):
 
     default_reason = "session_not_installed"
     retryable = True
+
+
+class UnreadableAnswer(Rejected):
+    """A contract answers what no account or module of ours answers."""
+
+    default_reason = "unreadable_answer"
 
 
 class LimitExceeded(WalletError):

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.records import Account, CallRecord, Session
+from wallet_rpc.domain.token_gas import TokenPayment
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
 
@@ -87,6 +89,9 @@ class Chain(Protocol):
     async def fees(self) -> Fees:
         """What to pay now."""
 
+    async def block_number(self) -> int:
+        """Of the latest block."""
+
 
 class Bundler(Protocol):
     """Takes user operations to the chain (ERC-7769). Refusals raise the `WalletError` of their code."""
@@ -116,6 +121,8 @@ class Sponsorship:
     post_op_gas_limit: int | None = None
     is_final: bool = False
     """True: a stub that needs no second call."""
+    token: TokenPayment | None = None
+    """What the paymaster takes of the account, where it was asked to be paid in a token."""
 
 
 class Paymaster(Protocol):
@@ -127,6 +134,31 @@ class Paymaster(Protocol):
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         """The real one, over the operation's final gas limits. Raises: PaymasterRefused, InvalidParams."""
 
+    async def sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
+        """Told when an operation that names a paymaster was handed over. Raises: Unavailable, which changes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionReceipt:
+    """How a transaction ended on chain."""
+
+    success: bool
+    logs: tuple[Log, ...]
+    transaction_hash: Hash32
+    block_hash: Hash32
+    block_number: int
+    gas_used: int
+
+
+class Relayer(Protocol):
+    """Pays for transactions that carry an authorization and nothing else: an account without code of ours cannot."""
+
+    async def send(self, authorization: SignedAuthorization) -> Hash32:
+        """Hand over a type 4 transaction; its hash. Raises: Unavailable; OutcomeUnknown when it may have been taken."""
+
+    async def receipt(self, transaction_hash: Hash32) -> TransactionReceipt | None:
+        """None until the transaction is in a block."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainPorts:
@@ -136,6 +168,9 @@ class ChainPorts:
     chain: Chain
     bundler: Bundler
     paymaster: Paymaster | None
+    confirmations: int = 1
+    """How many blocks make a call final, its own included."""
+    relayer: Relayer | None = None
 
 
 class Accounts(Protocol):

@@ -258,6 +258,8 @@ ChainId: TypeAlias = Annotated[int, _Quantity(32)]
 """A chain id; the official clients read at most 32 bits. Hex on the wire."""
 BlockNumber: TypeAlias = Annotated[int, _Quantity(64)]
 """A block's height. Hex on the wire."""
+Seconds: TypeAlias = Annotated[int, _Quantity(32)]
+"""A time or a duration in seconds, below 2**32. Hex on the wire."""
 UnixSeconds: TypeAlias = Annotated[int, _Integer(48)]
 """Seconds since 1970-01-01 UTC, below 2**48 as the contracts store it; a JSON number on the wire. 0 may mean never."""
 EntityId = NewType("EntityId", int)

@@ -151,7 +151,7 @@ _KINDS = {
     "dict": "an object",
     "dataclass": "an object",
     "model": "an object",
-    "uuid": "a UUID",
+    "uuid": "a version 4 UUID",
 }
 
 

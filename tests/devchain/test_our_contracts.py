@@ -1,18 +1,28 @@
-"""What scenarios do not reach of our contracts: the paymaster, the token, v1.1.0 of the delegate, what is left out."""
+"""What scenarios do not reach of our contracts: the paymaster, v1.1.0 of the delegate, what is left out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from eth_abi.abi import decode, encode
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
-from wallet_rpc.devchain.chain import Chain, ChainConfig
-from wallet_rpc.devchain.evm import Call, Outcome
-from wallet_rpc.devchain.genesis import Genesis, GenesisAccount, Workbench, genesis_values, load_genesis
-from wallet_rpc.devchain.known import PAYMASTER, PAYMASTER_KEY, PAYMASTER_SIGNER, TEST_TOKEN
+from tests.devchain.our_contracts import (
+    CHAIN_ID,
+    KEY,
+    NOW,
+    OWNER,
+    STRANGER,
+    World,
+    call_data,
+    error,
+    wallet_signature,
+)
+from wallet_rpc.devchain.evm import Outcome
+from wallet_rpc.devchain.genesis import GenesisAccount
+from wallet_rpc.devchain.known import PAYMASTER, PAYMASTER_KEY, PAYMASTER_SIGNER
 from wallet_rpc.domain.contracts import (
     ACCOUNT_FACTORY,
     ENTRY_POINT,
@@ -22,59 +32,9 @@ from wallet_rpc.domain.contracts import (
 )
 from wallet_rpc.primitives import Address
 
-CHAIN_ID = 31337
-NOW = 1_800_000_000
-KEY = PrivateKey(keccak(text="the owner"))
-OWNER = Address(KEY.public_key.to_canonical_address())
-STRANGER = Address(b"\x05" * 20)
 OPERATION = "(address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)"
 HASH = keccak(text="a document")
 MAGIC = bytes.fromhex("1626ba7e")
-
-
-@pytest.fixture(scope="module")
-def genesis() -> Genesis:
-    return load_genesis()
-
-
-@dataclass
-class World:
-    """Accounts that calls change at once, and a chain id that contracts can see."""
-
-    genesis: Genesis
-
-    def change(self, sender: Address, to: Address, data: bytes) -> None:
-        """Keep what the call does. The chain id does not matter to it."""
-        bench = Workbench(self.genesis)
-        bench.call(to, data, sender=sender)
-        self.genesis = bench.accounts()
-
-    def look(self, sender: Address, to: Address, data: bytes) -> Outcome:
-        config = ChainConfig(chain_id=CHAIN_ID, timestamp=NOW)
-        chain = Chain(genesis_values(self.genesis), config, clock=lambda: float(NOW))
-        return chain.call(Call(sender=sender, to=to, data=data, gas=10_000_000))
-
-
-@pytest.fixture
-def world(genesis: Genesis) -> World:
-    return World(genesis)
-
-
-def call_data(name: str, types: list[str], *values: object) -> bytes:
-    return keccak(text=f"{name}({','.join(types)})")[:4] + encode(types, values)
-
-
-def error(name: str) -> bytes:
-    return keccak(text=name)[:4]
-
-
-def wallet_signature(key: PrivateKey, digest: bytes) -> bytes:
-    made = key.sign_msg_hash(digest).to_bytes()
-    return made[:64] + bytes([27 + made[64]])
-
-
-# The paymaster
-
 SPONSORED_UNTIL, SPONSORED_FROM = NOW + 60, NOW - 60
 
 
@@ -175,48 +135,6 @@ def test_the_paymaster_has_a_deposit_that_only_its_owner_moves(world: World) -> 
 
 
 # The token
-
-
-def test_the_token_can_be_minted_and_moved(world: World) -> None:
-    world.change(STRANGER, TEST_TOKEN, call_data("mint", ["address", "uint256"], OWNER, 10))
-    world.change(OWNER, TEST_TOKEN, call_data("transfer", ["address", "uint256"], STRANGER, 4))
-    world.change(OWNER, TEST_TOKEN, call_data("approve", ["address", "uint256"], STRANGER, 3))
-    world.change(STRANGER, TEST_TOKEN, call_data("transferFrom", ["address"] * 2 + ["uint256"], OWNER, STRANGER, 3))
-    balances = [
-        int.from_bytes(world.look(OWNER, TEST_TOKEN, call_data("balanceOf", ["address"], holder)).output)
-        for holder in (OWNER, STRANGER)
-    ]
-    assert balances == [3, 7]
-    more = call_data("transferFrom", ["address", "address", "uint256"], OWNER, STRANGER, 1)
-    assert world.look(STRANGER, TEST_TOKEN, more).output[:4] == error("InsufficientAllowance(uint256,uint256)")
-
-
-def permit(key: PrivateKey, *, deadline: int) -> bytes:
-    domain_type = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-    name, version = keccak(text="Test Token"), keccak(text="1")
-    words = ["bytes32", "bytes32", "bytes32", "uint256", "address"]
-    domain = keccak(encode(words, [keccak(text=domain_type), name, version, CHAIN_ID, TEST_TOKEN]))
-    typed = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
-    words = ["bytes32", "address", "address", "uint256", "uint256", "uint256"]
-    inside = keccak(encode(words, [keccak(text=typed), OWNER, STRANGER, 9, 0, deadline]))
-    signature = wallet_signature(key, keccak(b"\x19\x01" + domain + inside))
-    types = ["address", "address", "uint256", "uint256", "uint8", "bytes32", "bytes32"]
-    body = (signature[64], signature[:32], signature[32:64])
-    return call_data("permit", types, OWNER, STRANGER, 9, deadline, *body)
-
-
-def test_a_permit_of_the_owner_in_time_is_an_approval(world: World) -> None:
-    outcome = world.look(STRANGER, TEST_TOKEN, permit(KEY, deadline=NOW))
-    assert outcome.success
-    assert outcome.logs[0].topics[0] == keccak(text="Approval(address,address,uint256)")
-    assert int.from_bytes(outcome.logs[0].data) == 9
-
-
-def test_a_late_permit_and_one_of_another_key_are_refused(world: World) -> None:
-    late = world.look(STRANGER, TEST_TOKEN, permit(KEY, deadline=NOW - 1))
-    assert late.output[:4] == error("PermitExpired(uint256)")
-    other = world.look(STRANGER, TEST_TOKEN, permit(PrivateKey(PAYMASTER_KEY), deadline=NOW))
-    assert other.output[:4] == error("PermitSignerMismatch(address,address)")
 
 
 # Version 1.1.0 of the delegate

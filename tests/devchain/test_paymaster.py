@@ -14,7 +14,8 @@ from tests.devchain.sample import (
     on_wire,
     transfer,
 )
-from wallet_rpc.devchain.known import PAYMASTER, TEST_TOKEN
+from wallet_rpc.devchain.known import PAYMASTER, TEST_TOKEN, TOKEN_PAYMASTER, TOKEN_RATES
+from wallet_rpc.domain.token_charge import most_tokens
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
 from wallet_rpc.primitives import Address, Data
 
@@ -64,6 +65,14 @@ def test_paymaster_refuses_another_chain(node: Node, actor: Actor) -> None:
     assert refused(lambda: node.rpc("pm_getPaymasterData", *params)).code == -32602
 
 
+def test_a_last_transfer_that_could_run_out_of_gas_is_not_paid_for(node: Node, actor: Actor) -> None:
+    op = actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    op = replace(op, paymaster=PaymasterPart(TOKEN_PAYMASTER, 200_000, 59_999, Data()))
+    params = [on_wire(op), ENTRY_POINT_TEXT, "0x7a69", token_context()]
+    failure = refused(lambda: node.rpc("pm_getPaymasterData", *params))
+    assert (failure.code, failure.data["reason"]) == (-32602, "too_low")
+
+
 def sponsored(node: Node, actor: Actor, op: UserOperation) -> UserOperation:
     """Stub, estimate, sponsor, sign: as a wallet does."""
     stub = node.rpc("pm_getPaymasterStubData", on_wire(op), ENTRY_POINT_TEXT, "0x7a69", POLICY)
@@ -77,3 +86,41 @@ def sponsored(node: Node, actor: Actor, op: UserOperation) -> UserOperation:
     final = node.rpc("pm_getPaymasterData", on_wire(op), ENTRY_POINT_TEXT, "0x7a69", POLICY)
     assert op.paymaster is not None
     return actor.sign(replace(op, paymaster=replace(op.paymaster, data=Data.parse(final["paymasterData"]))))
+
+
+def token_context(**given: Any) -> dict[str, Any]:
+    return {**POLICY, "erc20Context": {"tokenAddress": TEST_TOKEN.hex0x(), "mode": "preOp", **given}}
+
+
+@pytest.mark.parametrize("method", ["pm_getPaymasterStubData", "pm_getPaymasterData"])
+def test_a_token_is_quoted_and_its_paymaster_named(node: Node, actor: Actor, method: str) -> None:
+    op = actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    answer = node.rpc(method, on_wire(op), ENTRY_POINT_TEXT, "0x7a69", token_context())
+    assert answer["paymaster"] == TOKEN_PAYMASTER.hex0x()
+    assert answer["tokenPayment"]["tokenAddress"] == TEST_TOKEN.hex0x()
+    assert int(answer["tokenPayment"]["exchangeRate"], 16) == TOKEN_RATES[TEST_TOKEN]
+    assert (len(answer["paymasterData"]) - 2) // 2 == 12 + 89 + 65
+
+
+def test_the_most_that_is_quoted_is_the_price_of_all_limits(node: Node, actor: Actor) -> None:
+    op = actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    answer = node.rpc("pm_getPaymasterData", on_wire(op), ENTRY_POINT_TEXT, "0x7a69", token_context())
+    first, last = (int(answer[f"paymaster{name}GasLimit"], 16) for name in ("Verification", "PostOp"))
+    priced = replace(op, paymaster=PaymasterPart(TOKEN_PAYMASTER, first, last, Data()))
+    most = most_tokens(priced, TOKEN_RATES[TEST_TOKEN])
+    assert int(answer["tokenPayment"]["maxTokenAmount"], 16) == most
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"tokenAddress": SINK.hex0x()}, "token"),
+        ({"maxTokenAmount": "0x1"}, "max_token_amount_exceeded"),
+        ({"mode": "now"}, "invalid_params"),
+    ],
+)
+def test_a_token_payment_that_cannot_be_is_refused(node: Node, actor: Actor, given: Any, reason: str) -> None:
+    op = actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    params = [on_wire(op), ENTRY_POINT_TEXT, "0x7a69", token_context(**given)]
+    failure = refused(lambda: node.rpc("pm_getPaymasterData", *params))
+    assert (failure.code, failure.data["reason"]) == (-32602, reason)

@@ -12,6 +12,8 @@ from wallet_rpc.domain.capabilities import (
     ByContext,
     BySession,
     Capabilities,
+    DataSuffix,
+    Delegation,
     GasParamsOverride,
     Multiplier,
     NonceOverride,
@@ -19,8 +21,10 @@ from wallet_rpc.domain.capabilities import (
     PaymasterService,
     SendCapabilities,
     StateOverride,
+    checked,
 )
-from wallet_rpc.errors import InvalidParams
+from wallet_rpc.domain.token_gas import PostOpSettings, TokenGas
+from wallet_rpc.errors import InvalidParams, UnsupportedCapability
 from wallet_rpc.primitives import ZERO_ADDRESS, Data, SessionId, Word
 
 Json = dict[str, Any]
@@ -68,7 +72,11 @@ def test_everything_a_client_can_say_is_read() -> None:
             policy_id=UUID(POLICY),
             only_estimation=True,
             webhook_data="wh",
-            erc20=ALL["paymasterService"]["erc20"],
+            erc20=TokenGas(
+                token_address=ZERO_ADDRESS,
+                max_token_amount=99,
+                post_op_settings=PostOpSettings(auto_approve=True, balance_check=False),
+            ),
         ),
         gas_params_override=GasParamsOverride(call_gas_limit=5, max_fee_per_gas=Multiplier(multiplier=1.5)),
         eip7702_auth=True,
@@ -78,14 +86,15 @@ def test_everything_a_client_can_say_is_read() -> None:
                 balance=1, nonce=3, code=Data(b"\x60"), state_diff={Word.parse(SLOT): Word.parse(WORD)}
             )
         },
+        data_suffix=DataSuffix(value=Data(b"\xab\xcd")),
     )
 
 
 def test_what_is_read_is_written_back_the_same() -> None:
     read = wire.decode(Capabilities, ALL)
-    unknown = {"experimental_dataSuffix": ALL["experimental_dataSuffix"]}
 
-    assert wire.encode(Capabilities, read) | unknown == ALL
+    expected = {**ALL, "paymasterService": {**ALL["paymasterService"], "optional": False}}
+    assert wire.encode(Capabilities, read) == expected
     assert wire.decode(Capabilities, wire.encode(Capabilities, read)) == read
 
 
@@ -101,7 +110,7 @@ def test_what_is_read_is_written_back_the_same() -> None:
         ),
         (
             {"eip7702Auth": {"delegation": ZERO}},
-            Capabilities(eip7702_auth={"delegation": ZERO}),
+            Capabilities(eip7702_auth=Delegation(delegation=ZERO_ADDRESS)),
         ),
     ],
 )
@@ -154,11 +163,11 @@ def test_an_unknown_key_of_a_state_override_is_refused(key: str) -> None:
             "permissions.sessionId",
             'expected 0x and 16 hex bytes (a session id), got "0x01"',
         ),
-        ({"paymasterService": {"policyId": "x"}}, "paymasterService.policyId", 'expected a UUID, got "x"'),
+        ({"paymasterService": {"policyId": "x"}}, "paymasterService.policyId", 'expected a version 4 UUID, got "x"'),
         (
             {"paymasterService": {"policyIds": [POLICY, 3]}},
             "paymasterService.policyIds[1]",
-            "expected a UUID, got 3",
+            "expected a version 4 UUID, got 3",
         ),
         (
             {"nonceOverride": {"nonceKey": "7"}},
@@ -217,3 +226,62 @@ def test_a_factor_is_a_positive_number_of_at_most_a_thousand(factor: Any, text: 
     at = "params.gasParamsOverride.callGasLimit.multiplier"
 
     assert refused({"gasParamsOverride": {"callGasLimit": {"multiplier": factor}}}).message == f"{at}: {text}"
+
+
+DELEGATE = "0x69007702764179f14F51cdce752f4f775d74E139"
+
+
+@pytest.mark.parametrize(
+    ("given", "delegate"),
+    [
+        ("ModularAccountV2", DELEGATE),
+        (DELEGATE, DELEGATE),
+        (ZERO, ZERO),
+        (ZERO.replace("0", "1").replace("1x", "0x"), ZERO.replace("0", "1").replace("1x", "0x")),
+    ],
+)
+def test_a_delegation_names_an_implementation(given: str, delegate: str) -> None:
+    read = wire.decode(Capabilities, {"eip7702Auth": {"delegation": given}}).eip7702_auth
+
+    assert isinstance(read, Delegation)
+    assert read.delegate.hex0x() == delegate
+
+
+@pytest.mark.parametrize("given", [False, "yes", {}, {"delegation": "0x12"}, {"delegation": None}])
+def test_a_malformed_delegation_is_refused(given: Any) -> None:
+    assert refused({"eip7702Auth": given}).code == -32602
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        [],
+        {},
+        ALL,
+        {"maxFeePerGas": {"multiplier": 1.1}},
+        {"atomic": {"required": True}},
+        {"flowControl": {"optional": True}},
+        {"whatever": {"optional": True}, "other": None, "list": [1]},
+        {"paymasterService": {"optional": False}},
+    ],
+)
+def test_what_clients_send_beside_is_passed_over(given: Any) -> None:
+    assert checked(given) == given
+
+
+@pytest.mark.parametrize("name", ["auxiliaryFunds", "flowControl", "whatever", "a" * 500])
+def test_a_required_capability_that_we_lack_is_refused_by_name(name: str) -> None:
+    with pytest.raises(UnsupportedCapability) as caught:
+        checked({"permissions": {}, name: {"optional": False}})
+
+    assert caught.value.code == 5700
+    assert name[:20] in caught.value.message
+    assert len(caught.value.message) < 120
+    assert len(caught.value.data["capability"]) <= 64
+
+
+@pytest.mark.parametrize("asked", [True, {}, {"optional": "yes"}, None])
+def test_a_standard_capability_that_we_lack_is_required_unless_it_says_otherwise(asked: Any) -> None:
+    with pytest.raises(UnsupportedCapability, match="auxiliaryFunds"):
+        checked({"auxiliaryFunds": asked})

@@ -8,22 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.domain.strategies import blobs, uint32, uint256
+from tests.domain.strategies import addresses, blobs, uint32, uint256
 from tests.domain.test_user_operation import WRITTEN
 from wallet_rpc import wire
+from wallet_rpc.domain.abi import keccak
+from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.prepared import (
     NATIVE_TOKEN,
+    AuthorizationData,
     FeePayment,
     PersonalSign,
+    PreparedAuthorization,
+    PreparedCalls,
     PreparedUserOperation,
     RawMessage,
     Signature,
+    authorization_hash,
     call_id,
     parse_call_id,
 )
 from wallet_rpc.domain.signature import personal_sign_digest
 from wallet_rpc.errors import InvalidParams, UnknownBundle
-from wallet_rpc.primitives import Data, Hash32
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
 
 HASH = Hash32.parse("0xc69e468aa6fafb5c7298c02841e76f976b433018266af39a5807bc29ea9ad392")
 SIGNATURE = (
@@ -172,3 +178,42 @@ def test_an_estimate_has_nothing_to_sign() -> None:
     }
 
     assert wire.encode(PreparedUserOperation, wire.decode(PreparedUserOperation, estimate)) == estimate
+
+
+DELEGATE = Address.parse("0x69007702764179f14F51cdce752f4f775d74E139")
+
+
+def test_an_authorization_is_written_as_clients_expect_it() -> None:
+    """The known answer of the official client: chain 421614, nonce 0."""
+    written = wire.encode(PreparedCalls, PreparedAuthorization.of(Authorization(421614, DELEGATE, 0)))
+
+    assert written == {
+        "type": "authorization",
+        "data": {"address": DELEGATE.hex0x(), "nonce": "0x0"},
+        "chainId": "0x66eee",
+        "signatureRequest": {
+            "type": "eip7702Auth",
+            "rawPayload": "0x1a98a734ead7cce558b6d20c7e05b30d7823de64b63e66b59d0e52364fc5c4f6",
+        },
+    }
+    assert wire.decode(AuthorizationData, written["data"]).on(421614) == Authorization(421614, DELEGATE, 0)
+
+
+def test_the_removal_of_a_delegation_has_the_known_digest() -> None:
+    prepared = PreparedAuthorization.of(Authorization(421614, ZERO_ADDRESS, 1))
+
+    assert prepared.signature_request.raw_payload == Hash32.parse(
+        "0xc7f69eba3e63b729a1ca37f4ea2aeb0bb18ae7ef12cc416481e93cfa3cb0012a"
+    )
+
+
+@given(addresses, addresses, uint32, addresses, st.integers(0, 2**64 - 1))
+def test_an_authorization_is_named_by_who_signs_it_and_what(
+    authority: Address, other: Address, chain_id: int, delegate: Address, nonce: int
+) -> None:
+    authorization = Authorization(chain_id, delegate, nonce)
+
+    named = authorization_hash(authority, authorization)
+
+    assert named == keccak(authority + authorization.digest)
+    assert (authorization_hash(other, authorization) == named) == (other == authority)

@@ -15,6 +15,8 @@ from wallet_rpc import wire
 from wallet_rpc.domain.records import (
     VERSION,
     Account,
+    AccountKind,
+    CallKind,
     CallRecord,
     CallState,
     KeyType,
@@ -26,7 +28,9 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Hash32, SessionId
 
 seconds = st.integers(0, 2**48 - 1)
-accounts = st.builds(Account, id=st.uuids(), signer=addresses, address=addresses, salt=uint256)
+accounts = st.builds(
+    Account, kind=st.sampled_from(AccountKind), id=st.uuids(), signer=addresses, address=addresses, salt=uint256
+)
 keys = st.builds(SessionKey, type=st.sampled_from(KeyType), address=addresses)
 sessions = st.builds(
     Session,
@@ -46,6 +50,9 @@ sessions = st.builds(
 )
 calls = st.builds(
     CallRecord,
+    kind=st.sampled_from(CallKind),
+    delegate=st.none() | addresses,
+    transaction=st.none() | st.binary(min_size=32, max_size=32).map(Hash32),
     chain_id=uint32,
     hash=st.binary(min_size=32, max_size=32).map(Hash32),
     sender=addresses,
@@ -99,5 +106,24 @@ def test_a_record_keeps_its_form() -> None:
         "salt": "0x0",
     }
 
-    assert wire.decode(Account, kept).id == UUID("26b375e3-c94a-4e98-b6b7-5a97121aa583")
-    assert wire.encode(Account, wire.decode(Account, kept)) == kept
+    read = wire.decode(Account, kept)
+
+    assert read.id == UUID("26b375e3-c94a-4e98-b6b7-5a97121aa583")
+    assert read.kind is AccountKind.SEMI_MODULAR, "what was kept before there were other kinds"
+    assert wire.encode(Account, read) == {**kept, "kind": "sma-b"}
+
+
+def test_a_call_that_was_kept_before_there_were_other_kinds_is_a_user_operation() -> None:
+    kept = {
+        "version": 1,
+        "chainId": "0x1",
+        "hash": "0x" + "11" * 32,
+        "sender": "0x76E765e80FFAC96ac10Aa8908a8267A3B80d606D",
+        "nonce": "0x10000000000000000",
+        "maxFeePerGas": "0x1",
+        "maxPriorityFeePerGas": "0x1",
+        "sentAt": 1760000000,
+        "state": "sent",
+    }
+
+    assert wire.decode(CallRecord, kept).kind is CallKind.USER_OPERATION

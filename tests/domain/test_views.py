@@ -24,7 +24,7 @@ from wallet_rpc.domain.views import (
     signer_question,
     validation_data_question,
 )
-from wallet_rpc.errors import Unavailable
+from wallet_rpc.errors import UnreadableAnswer
 from wallet_rpc.primitives import Address
 
 ANSWER = "(uint8,bytes25[],bytes25[],bytes4[])"
@@ -85,7 +85,7 @@ def test_a_validation_is_installed_when_it_can_do_anything(
 
 @pytest.mark.parametrize("answer", [b"", bytes(32), b"\xff" * 300])
 def test_an_unreadable_validation_is_no_answer(answer: bytes) -> None:
-    with pytest.raises(Unavailable, match=r"^getValidationData: the contract gave an unreadable answer$") as caught:
+    with pytest.raises(UnreadableAnswer, match=r"^getValidationData: the contract gave an unreadable") as caught:
         read_validation_data(answer)
 
     assert caught.value.reason == "unreadable_answer"
@@ -93,7 +93,7 @@ def test_an_unreadable_validation_is_no_answer(answer: bytes) -> None:
 
 @given(answers)
 def test_any_bytes_are_read_or_are_no_answer(answer: bytes) -> None:
-    with suppress(Unavailable):
+    with suppress(UnreadableAnswer):
         read_validation_data(answer)
 
 
@@ -104,7 +104,7 @@ def test_an_address_is_the_end_of_the_first_word() -> None:
 
 @pytest.mark.parametrize("answer", [b"", ACCOUNT, bytes(31)])
 def test_less_than_a_word_is_no_address(answer: bytes) -> None:
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(UnreadableAnswer) as caught:
         read_address(answer)
 
     assert caught.value.reason == "unreadable_answer"

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from wallet_rpc.dev import DevOptions, opened_dev
-from wallet_rpc.edge import observe
 from wallet_rpc.listening import bound, listening
 from wallet_rpc.ports import Clock
 from wallet_rpc.settings import Settings
@@ -41,7 +40,6 @@ def running(
         finally:
             ready.set()
 
-    observe.configure(json=False, quiet=True)
     thread = threading.Thread(target=work)
     thread.start()
     try:

@@ -199,3 +199,9 @@ def test_answers_are_held_to_the_hosted_schema() -> None:
     assert schema.is_known("wallet_createSession")
     with pytest.raises(Exception, match="sessionId"):
         schema.check("wallet_createSession", {"chainId": "0x1"})
+
+
+def test_the_expiry_of_early_clients_is_not_dropped(client: Client) -> None:
+    end = int(time.time()) + 100
+    created, _ = Wallet(client).create_session({"type": "root"}, expirySec=0, expiry=hex(end))
+    assert created["signatureRequest"]["data"]["message"]["deadline"] == end

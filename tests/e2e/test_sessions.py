@@ -9,8 +9,10 @@ from eth_account import Account
 
 from tests.e2e.client import FRIEND, Client, Grant, RpcError, Wallet, transfer
 from tests.e2e.permissions import CASES, PLAIN, Case
+from tests.e2e.stacks import on_every_stack
 
 ROOT = {"type": "root"}
+pytestmark = on_every_stack
 
 
 def blob_of(wallet: Wallet, grant: Grant) -> str:
@@ -68,7 +70,7 @@ def test_one_operation_deploys_installs_and_calls(wallet: Wallet) -> None:
 def test_later_operations_are_plain(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     first = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
-    wallet.send(first, grant.key, grant.permissions)
+    wallet.ended(wallet.send(first, grant.key, grant.permissions))
     second = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
     assert int(first["data"]["nonce"], 16) == 0x103 << 64
     assert int(second["data"]["nonce"], 16) == 0x101 << 64
@@ -82,7 +84,7 @@ def test_both_forms_of_a_remote_session_are_the_same(wallet: Wallet) -> None:
     by_context = wallet.prepare({"to": FRIEND}, permissions=grant.context)
     assert by_id["data"]["callData"] == by_context["data"]["callData"]
     call_id = wallet.send(by_context, grant.key, grant.context)
-    assert wallet.status(call_id)["status"] == 200
+    assert wallet.ended(call_id)["status"] == 200
 
 
 def test_a_local_context_needs_no_server_state(wallet: Wallet) -> None:
@@ -90,7 +92,7 @@ def test_a_local_context_needs_no_server_state(wallet: Wallet) -> None:
     local = {"context": blob_of(wallet, grant)}
     for _ in range(2):  # installing, then installed
         prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, permissions=local)
-        assert wallet.status(wallet.send(prepared, grant.key, local))["status"] == 200
+        assert wallet.ended(wallet.send(prepared, grant.key, local))["status"] == 200
 
 
 def test_an_installed_session_is_used_by_its_entity_id(wallet: Wallet) -> None:
@@ -98,7 +100,7 @@ def test_an_installed_session_is_used_by_its_entity_id(wallet: Wallet) -> None:
     wallet.act(grant)
     installed = {"context": "0x020100000001"}
     prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, permissions=installed)
-    assert wallet.status(wallet.send(prepared, grant.key, installed))["status"] == 200
+    assert wallet.ended(wallet.send(prepared, grant.key, installed))["status"] == 200
 
 
 def test_an_installed_session_with_execution_hooks_is_wrapped(wallet: Wallet) -> None:
@@ -107,7 +109,7 @@ def test_an_installed_session_with_execution_hooks_is_wrapped(wallet: Wallet) ->
     installed = {"context": "0x020000000001"}
     prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, permissions=installed)
     assert prepared["data"]["callData"].startswith("0x8dd7712f")
-    assert wallet.status(wallet.send(prepared, grant.key, installed))["status"] == 200
+    assert wallet.ended(wallet.send(prepared, grant.key, installed))["status"] == 200
 
 
 def test_no_calls_at_all_install_the_session(wallet: Wallet) -> None:
@@ -132,7 +134,7 @@ def test_the_account_pays_for_itself_without_a_policy(wallet: Wallet) -> None:
     prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, sponsored=False, permissions=grant.permissions)
     assert prepared["feePayment"]["sponsored"] is False
     assert "paymaster" not in prepared["data"]
-    assert wallet.status(wallet.send(prepared, grant.key, grant.permissions))["status"] == 200
+    assert wallet.ended(wallet.send(prepared, grant.key, grant.permissions))["status"] == 200
     assert wallet.client.balance(wallet.account) < before - 1
 
 
@@ -157,7 +159,7 @@ def test_parallel_nonce_keys_do_not_wait_for_each_other(wallet: Wallet) -> None:
         wallet.prepare({"to": FRIEND}, permissions=grant.permissions, nonceOverride={"nonceKey": key}) for key in keys
     ]
     for one in reversed(prepared):
-        assert wallet.status(wallet.send(one, grant.key, grant.permissions))["status"] == 200
+        assert wallet.ended(wallet.send(one, grant.key, grant.permissions))["status"] == 200
 
 
 def test_gas_parameters_are_the_callers_to_set(wallet: Wallet) -> None:

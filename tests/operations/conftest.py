@@ -19,11 +19,12 @@ from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.app import part
+from wallet_rpc.chains import ChainSetting
 from wallet_rpc.domain.prepared import PreparedUserOperation
 from wallet_rpc.operations import create_session, get_calls_status, prepare_calls, request_account, send_prepared_calls
+from wallet_rpc.operations._signed_calls import SendOperation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, Data
-from wallet_rpc.settings import ChainSetting
 
 CHAIN = 31337
 POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
@@ -41,7 +42,9 @@ class Bench:
     async def prepare(self, *calls: dict[str, Any], **capabilities: Any) -> PreparedUserOperation:
         asked = {"paymasterService": POLICY, **capabilities}
         request = {"from": self.account.hex0x(), "chainId": hex(CHAIN), "calls": list(calls), "capabilities": asked}
-        return await prepare_calls.run(self.ports, wire.decode(prepare_calls.PrepareCalls, request))
+        prepared = await prepare_calls.run(self.ports, wire.decode(prepare_calls.PrepareCalls, request))
+        assert isinstance(prepared, PreparedUserOperation)
+        return prepared
 
     async def send(
         self, prepared: PreparedUserOperation, by: LocalAccount, permissions: dict[str, str] | None = None
@@ -54,7 +57,7 @@ class Bench:
         }
         if permissions is not None:
             request["capabilities"] = {"permissions": permissions}
-        decoded = wire.decode(send_prepared_calls.SendPreparedCalls, request)
+        decoded = wire.decode(SendOperation, request)
         return (await send_prepared_calls.run(self.ports, decoded)).id
 
     async def status(self, call_id: Data) -> int:
@@ -79,7 +82,7 @@ class Bench:
 async def bench(url: str, store: RedisStore) -> AsyncIterator[Bench]:
     at = f"{url}/chain/{CHAIN}"
     async with httpx2.AsyncClient() as http:
-        made = part(ChainSetting(chain_id=CHAIN, node_url=at, bundler_url=at, paymaster_url=at), http)
+        made = part(ChainSetting(chain_id=CHAIN, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http)
         mempool = Mempool(HttpBundler(JsonRpcClient(http, at, part="bundler")), CHAIN)
         ports = Ports(
             chains={CHAIN: replace(made.ports, bundler=mempool)},

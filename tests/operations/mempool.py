@@ -25,6 +25,8 @@ class Mempool:
     """Raised by the next sends, after the operation was taken: an answer that got lost."""
     is_blind: bool = False
     """Does not find what waits."""
+    is_behind: bool = False
+    """Has not seen the latest block."""
 
     async def estimate(
         self, operation: UserOperation, overrides: Mapping[Address, Mapping[str, Any]] | None = None
@@ -40,13 +42,13 @@ class Mempool:
         return made
 
     async def receipt(self, operation_hash: Hash32) -> OperationReceipt | None:
-        return await self.inner.receipt(operation_hash)
+        return None if self.is_behind else await self.inner.receipt(operation_hash)
 
     async def lookup(self, operation_hash: Hash32) -> PendingOperation | None:
         operation = self.waiting.get(operation_hash)
         if operation is not None and not self.is_blind:
             return PendingOperation(operation=operation, transaction_hash=None, block_number=None)
-        return await self.inner.lookup(operation_hash)
+        return None if self.is_behind else await self.inner.lookup(operation_hash)
 
     async def mine(self) -> None:
         """Hand everything over; of two operations with one nonce the one that pays more."""

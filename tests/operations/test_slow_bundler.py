@@ -36,6 +36,15 @@ async def test_a_mined_operation_is_not_outbid(bench: Bench) -> None:
     assert second.data.max_fee_per_gas == first.data.max_fee_per_gas
 
 
+async def test_a_call_in_a_block_that_the_bundler_has_not_seen_is_pending(bench: Bench) -> None:
+    call_id = await bench.send(await bench.prepare(CALL), bench.owner)
+    await bench.mempool.mine()
+    bench.mempool.is_behind = True
+    assert await bench.status(call_id) == 100, "its nonce is used, but by itself"
+    bench.mempool.is_behind = False
+    assert await bench.status(call_id) == 200
+
+
 async def test_while_the_install_is_under_way_preparing_says_wait(bench: Bench) -> None:
     permissions, key = await bench.grant()
     early, late = [await bench.prepare(call, permissions=permissions) for call in (CALL, OTHER)]

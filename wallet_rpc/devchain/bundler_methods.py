@@ -13,9 +13,11 @@ from wallet_rpc.devchain.call_request import Overrides, overrides_of
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.estimation import GasEstimate
 from wallet_rpc.devchain.handle_ops import own_logs, revert_reason
+from wallet_rpc.devchain.paymaster import Sponsored
 from wallet_rpc.devchain.state_reads import Nothing
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
+from wallet_rpc.domain.token_gas import TokenPayment
+from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import AuthorizationJson, UserOperationJson
 from wallet_rpc.errors import (
     ExecutionReverted,
@@ -94,13 +96,14 @@ class SponsorRequest:
 
 @shape
 class Sponsorship:
-    """What to put into the operation."""
+    """What to put into the operation, and what is taken for it where a token was asked for."""
 
     paymaster: Address
     paymaster_data: Data
     paymaster_verification_gas_limit: Gas
     paymaster_post_op_gas_limit: Gas
     is_final: bool = False
+    token_payment: TokenPayment | None = None
 
 
 async def send(context: DevChain, request: SendRequest) -> Hash32:
@@ -143,14 +146,12 @@ async def entry_points(context: DevChain, request: Nothing) -> tuple[Address, ..
 
 async def stub(context: DevChain, request: SponsorRequest) -> Sponsorship:
     """`pm_getPaymasterStubData`."""
-    part = context.paymaster.stub(_sponsored(context, request), request.context or {})
-    return _sponsorship(part)
+    return _sponsorship(context.paymaster.stub(_sponsored(context, request), request.context or {}))
 
 
 async def sponsor(context: DevChain, request: SponsorRequest) -> Sponsorship:
     """`pm_getPaymasterData`."""
-    part = context.paymaster.sponsor(_sponsored(context, request), request.context or {})
-    return _sponsorship(part)
+    return _sponsorship(context.paymaster.sponsor(_sponsored(context, request), request.context or {}))
 
 
 def _sponsored(context: DevChain, request: SponsorRequest) -> UserOperation:
@@ -161,12 +162,14 @@ def _sponsored(context: DevChain, request: SponsorRequest) -> UserOperation:
     return request.operation.to_domain()
 
 
-def _sponsorship(part: PaymasterPart) -> Sponsorship:
+def _sponsorship(made: Sponsored) -> Sponsorship:
+    part = made.part
     return Sponsorship(
         paymaster=part.address,
         paymaster_data=part.data,
         paymaster_verification_gas_limit=part.verification_gas_limit,
         paymaster_post_op_gas_limit=part.post_op_gas_limit,
+        token_payment=made.payment,
     )
 
 

@@ -50,7 +50,7 @@ class Dispatcher:
             entry = envelope.checked(given)
         except WalletError as error:
             return envelope.failure(error, envelope.legal_id(given))
-        method = self._methods.get(entry.method, _not_found)
+        method = self._methods.get(entry.method) or _unknown(entry.method)
         try:
             answer = {"jsonrpc": "2.0", "id": entry.id, "result": method(entry.params)}
         except Exception as raised:  # the seam: whatever it is, the caller gets a coded answer
@@ -61,8 +61,11 @@ class Dispatcher:
         return None if entry.is_notification else answer
 
 
-def _not_found(params: Params) -> Any:
-    raise MethodNotFound("the method does not exist or is not available")
+def _unknown(name: str) -> Method:
+    def call(_params: Params) -> Any:
+        raise MethodNotFound.named(name)
+
+    return call
 
 
 def _method(operation: Operation[DevChain, Any, Any], context: DevChain) -> Method:

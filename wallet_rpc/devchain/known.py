@@ -1,4 +1,4 @@
-"""The accounts of the development chain that are our own: one token, one paymaster, one published key."""
+"""The accounts of the development chain that are our own: one token, two paymasters, one published key."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from eth_utils.crypto import keccak
 from wallet_rpc.primitives import Address
 
 TEST_TOKEN = Address.parse("0x7e57000000000000000000000000000000000001")
-"""TestToken: ERC-20 with permit, 18 decimals, anyone may mint."""
+"""TestToken: ERC-20 with permit, of keys and of contracts, 18 decimals, anyone may mint."""
 PAYMASTER = Address.parse("0x7e57000000000000000000000000000000000002")
 """VerifyingPaymaster, with a deposit in EntryPoint."""
+TOKEN_PAYMASTER = Address.parse("0x7e57000000000000000000000000000000000003")
+"""TokenPaymaster, with a deposit in EntryPoint; same owner and signer."""
+TOKEN_RATES = {TEST_TOKEN: 2_000 * 10**18}
+"""What gas costs in tokens: smallest units for 10^18 wei. Made up: one coin is 2,000 TEST, whatever happens."""
 
 PAYMASTER_KEY = keccak(text="wallet-rpc development paymaster")
 """The private key that signs sponsorships on development chains. Everyone knows it: never fund it elsewhere."""
 PAYMASTER_SIGNER = Address(PrivateKey(PAYMASTER_KEY).public_key.to_canonical_address())
-"""Its address, which also owns the paymaster."""
+"""Its address, which also owns the paymasters."""

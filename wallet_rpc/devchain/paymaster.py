@@ -1,7 +1,8 @@
-"""The development paymaster (ERC-7677): sponsors any operation under any policy id that is a UUID of version 4.
+"""The development paymaster (ERC-7677): sponsors any operation under any policy id that is a UUID of version 4, or lets
+it be paid in the test token.
 
-It signs for our VerifyingPaymaster with a key that everyone knows; what it spends is a deposit of the development
-chain. paymasterData = validUntil(6) | validAfter(6) | signature(65).
+It signs for our VerifyingPaymaster and TokenPaymaster with a key that everyone knows; what it spends is a deposit of
+the development chain. What it signs and how is in `domain/sponsorship.py` and `domain/token_charge.py`.
 """
 
 from __future__ import annotations
@@ -11,25 +12,30 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from eth_keys.datatypes import PrivateKey
-
+from wallet_rpc import wire
 from wallet_rpc.devchain import known
 from wallet_rpc.devchain.chain import Chain
-from wallet_rpc.domain import abi
-from wallet_rpc.domain.signature import personal_sign_digest
-from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation, pack
+from wallet_rpc.domain import sponsorship, token_charge
+from wallet_rpc.domain.sponsorship import Window
+from wallet_rpc.domain.token_charge import SignedPermit, TokenCharge, most_tokens
+from wallet_rpc.domain.token_gas import TokenContext, TokenPayment
+from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Data, Hash32, shown
+from wallet_rpc.primitives import Data, shown
 
 VALID_SECONDS = 3600
 """How long a sponsorship holds, from the time of the next block."""
-VERIFICATION_GAS = 60_000
-"""What the paymaster's check costs, with room, in gas."""
-POST_OP_GAS = 0
-"""The paymaster has nothing to do afterwards."""
 _POLICY_VERSION = 4
-_STUB_SIGNATURE = b"\xff" * 31 + b"\xf0" + b"\x7a" * 32 + b"\x1c"
-"""65 bytes of the form of a signature, none of them zero."""
+_UNLIMITED = (1 << 128) - 1
+_ERC20_CONTEXT = "context.erc20Context"
+
+
+@dataclass(frozen=True, slots=True)
+class Sponsored:
+    """The paymaster's part of an operation, and what it takes for it: None when nothing."""
+
+    part: PaymasterPart
+    payment: TokenPayment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +44,46 @@ class Paymaster:
 
     chain: Chain
 
-    def stub(self, op: UserOperation, context: Mapping[str, Any]) -> PaymasterPart:
-        """A sponsorship of the right size that is not signed. Raises: InvalidParams for an unknown policy."""
+    def stub(self, op: UserOperation, context: Mapping[str, Any]) -> Sponsored:
+        """A sponsorship of the right size that is not signed. Raises: InvalidParams for an unknown policy or token."""
         check_policy(context)
-        window = self._window()
-        return PaymasterPart(known.PAYMASTER, VERIFICATION_GAS, POST_OP_GAS, Data(window + _STUB_SIGNATURE))
+        asked = token_asked(context)
+        if asked is None:
+            return Sponsored(sponsorship.stub(known.PAYMASTER, window=self._window()))
+        most = _UNLIMITED if asked.max_token_amount is None else asked.max_token_amount
+        charge = _charge(asked, most)
+        return Sponsored(token_charge.stub(known.TOKEN_PAYMASTER, charge, window=self._window()), _payment(charge))
 
-    def sponsor(self, op: UserOperation, context: Mapping[str, Any]) -> PaymasterPart:
-        """A signed sponsorship of `op`, with the gas limits it has. Raises: InvalidParams for an unknown policy."""
+    def sponsor(self, op: UserOperation, context: Mapping[str, Any]) -> Sponsored:
+        """A signed sponsorship of `op`, with the gas limits it has.
+
+        Raises: InvalidParams for an unknown policy or token, and when the operation may cost more than is offered.
+        """
         check_policy(context)
-        given = op.paymaster
-        part = PaymasterPart(
-            known.PAYMASTER,
-            VERIFICATION_GAS if given is None or given.verification_gas_limit == 0 else given.verification_gas_limit,
-            POST_OP_GAS if given is None else given.post_op_gas_limit,
-            Data(),
-        )
-        window = self._window()
-        digest = personal_sign_digest(sponsorship_hash(replace(op, paymaster=part), self.chain.config.chain_id, window))
-        signature = PrivateKey(known.PAYMASTER_KEY).sign_msg_hash(digest).to_bytes()
-        return replace(part, data=Data(window + signature[:64] + bytes([27 + signature[64]])))
+        chain_id, window = self.chain.config.chain_id, self._window()
+        asked = token_asked(context)
+        if asked is None:
+            return Sponsored(
+                sponsorship.signed(op, known.PAYMASTER, chain_id=chain_id, window=window, key=known.PAYMASTER_KEY)
+            )
+        part = _named(op)
+        if part.post_op_gas_limit < token_charge.POST_OP_GAS:
+            at, least = "userOperation.paymasterPostOpGasLimit", token_charge.POST_OP_GAS
+            text = f"{at}: expected at least {least}, as the transfer must not fail, got {part.post_op_gas_limit}"
+            raise InvalidParams(text, reason="too_low", field=at)
+        named = replace(op, paymaster=part)
+        charge = _charge(asked, most_tokens(named, known.TOKEN_RATES[asked.token_address]))
+        if asked.max_token_amount is not None and charge.most > asked.max_token_amount:
+            at = f"{_ERC20_CONTEXT}.maxTokenAmount"
+            text = (
+                f"{at}: the operation may cost {charge.most}, but {asked.max_token_amount} is the most that is offered"
+            )
+            raise InvalidParams(text, reason="max_token_amount_exceeded", field=at)
+        signed = token_charge.signed(named, charge, chain_id=chain_id, window=window, key=known.PAYMASTER_KEY)
+        return Sponsored(signed, _payment(charge))
 
-    def _window(self) -> bytes:
-        return (self.chain.next_timestamp() + VALID_SECONDS).to_bytes(6) + bytes(6)
+    def _window(self) -> Window:
+        return Window(valid_until=self.chain.next_timestamp() + VALID_SECONDS)
 
 
 def check_policy(context: Mapping[str, Any]) -> None:
@@ -75,20 +98,38 @@ def check_policy(context: Mapping[str, Any]) -> None:
         raise InvalidParams(text, reason="unknown_policy", field="context.policyId")
 
 
-def sponsorship_hash(op: UserOperation, chain_id: int, window: bytes) -> Hash32:
-    """What VerifyingPaymaster hashes: everything about `op` but its signature and paymasterData, and the window."""
-    packed = pack(op)
-    return abi.keccak(
-        abi.uint(chain_id)
-        + abi.address(known.PAYMASTER)
-        + abi.address(packed.sender)
-        + abi.uint(packed.nonce)
-        + abi.keccak(packed.init_code)
-        + abi.keccak(packed.call_data)
-        + packed.account_gas_limits
-        + abi.uint(packed.pre_verification_gas)
-        + packed.gas_fees
-        + packed.paymaster_and_data[20:52]
-        + abi.uint(int.from_bytes(window[:6]))
-        + abi.uint(int.from_bytes(window[6:]))
+def token_asked(context: Mapping[str, Any]) -> TokenContext | None:
+    """The token in which the context asks to be charged. Raises: InvalidParams for one that has no rate here."""
+    given = context.get("erc20Context")
+    if given is None:
+        return None
+    asked = wire.decode(TokenContext, given, at=_ERC20_CONTEXT)
+    if asked.token_address not in known.TOKEN_RATES:
+        at, taken = f"{_ERC20_CONTEXT}.tokenAddress", ", ".join(map(str, known.TOKEN_RATES))
+        raise InvalidParams(f"{at}: {asked.token_address} has no rate here; taken: {taken}", reason="token", field=at)
+    return asked
+
+
+def _charge(asked: TokenContext, most: int) -> TokenCharge:
+    permit = asked.permit
+    return TokenCharge(
+        token=asked.token_address,
+        rate=known.TOKEN_RATES[asked.token_address],
+        most=most,
+        before=asked.mode == "preOp",
+        permit=None
+        if permit is None
+        else SignedPermit(value=permit.value, deadline=permit.deadline, signature=permit.signature),
     )
+
+
+def _payment(charge: TokenCharge) -> TokenPayment:
+    return TokenPayment(token_address=charge.token, exchange_rate=charge.rate, max_token_amount=charge.most)
+
+
+def _named(op: UserOperation) -> PaymasterPart:
+    """The token paymaster with the limits that `op` has, or its own."""
+    part = op.paymaster
+    if part is not None and part.address == known.TOKEN_PAYMASTER:
+        return part
+    return PaymasterPart(known.TOKEN_PAYMASTER, token_charge.VERIFICATION_GAS, token_charge.POST_OP_GAS, Data())

@@ -1,16 +1,33 @@
 """What a caller may ask of `wallet_prepareCalls` beside the calls: permissions, who pays, gas, nonce, simulation.
 
+Unknown capabilities are ignored, as clients in use send some; but one that says `optional: false` is refused, and so
+is a standard one that changes what a call does, unless it says `optional: true`.
+
 Source: the Wallet API's `capabilities` object (seed 002); EIP-5792.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import UUID4, Discriminator, Field, Tag
+from pydantic import UUID4, BeforeValidator, Discriminator, Field, Tag
 
-from wallet_rpc.primitives import Address, Data, Gas, SessionId, TransactionCount, Uint256, Wei, WeiPerGas, Word
+from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_7702
+from wallet_rpc.domain.token_gas import TokenGas, exclusive
+from wallet_rpc.errors import UnsupportedCapability
+from wallet_rpc.primitives import (
+    Address,
+    Data,
+    Gas,
+    SessionId,
+    TransactionCount,
+    Uint256,
+    Wei,
+    WeiPerGas,
+    Word,
+    shown,
+)
 from wallet_rpc.wire import shape, strict_shape
 
 
@@ -48,7 +65,12 @@ class PaymasterService:
     only_estimation: bool = False
     """Estimate only: no sponsorship and nothing to sign."""
     webhook_data: str | None = None
-    erc20: dict[str, Any] | None = None
+    erc20: Annotated[TokenGas | None, BeforeValidator(exclusive)] = None
+    """The account pays, in this token; the policy says which paymaster takes it."""
+    url: str | None = None
+    """The standard's own form (ERC-7677): a paymaster of the caller's choice, which we do not call."""
+    optional: bool = False
+    """Go on without where there is no paymaster (EIP-5792)."""
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -119,6 +141,37 @@ class StateOverride:
 
 
 @shape
+class Delegation:
+    """What an externally owned account shall run: by name, or by address; the zero address: nothing any more."""
+
+    delegation: Literal["ModularAccountV2"] | Address
+    account: Address | None = None
+    """The account to delegate; where given, it is the one that calls."""
+
+    @property
+    def delegate(self) -> Address:
+        """The implementation's address."""
+        return SEMI_MODULAR_ACCOUNT_7702 if isinstance(self.delegation, str) else self.delegation
+
+
+def _delegation_kind(value: Any) -> str:
+    return "which" if isinstance(value, Delegation | Mapping) else "any"
+
+
+DelegationCapability: TypeAlias = Annotated[
+    Annotated[Literal[True], Tag("any")] | Annotated[Delegation, Tag("which")], Discriminator(_delegation_kind)
+]
+"""True: delegate where that is needed, to whatever we choose; the same as leaving it out."""
+
+
+@shape
+class DataSuffix:
+    """Bytes to append to the account's call data, for attribution. Source: ERC-8021."""
+
+    value: Data
+
+
+@shape
 class Capabilities:
     """Everything beside the calls. Unknown keys are ignored."""
 
@@ -126,8 +179,42 @@ class Capabilities:
     paymaster_service: PaymasterService | None = None
     gas_params_override: GasParamsOverride | None = None
     nonce_override: NonceOverride | None = None
-    eip7702_auth: Any = None
+    eip7702_auth: DelegationCapability | None = None
     state_override: dict[Address, StateOverride] | None = None
+    data_suffix: Annotated[DataSuffix | None, Field(alias="experimental_dataSuffix")] = None
+
+
+KNOWN = frozenset(
+    {
+        "permissions",
+        "paymasterService",
+        "gasParamsOverride",
+        "nonceOverride",
+        "eip7702Auth",
+        "stateOverride",
+        "experimental_dataSuffix",
+    }
+)
+"""The capabilities that we have, by their names on the wire."""
+MEANINGFUL = frozenset({"auxiliaryFunds", "flowControl"})
+"""Standard capabilities that we lack and that must not be passed over in silence. Source: ERC-7682, ERC-7867."""
+
+
+def checked(value: Any) -> Any:
+    """`value`, the raw capabilities, when nothing that we lack is required by them.
+
+    Raises: UnsupportedCapability for an unknown one that says `optional: false`, and for a standard one that changes
+    what a call does and does not say `optional: true`.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    for name, asked in value.items():
+        is_optional = asked.get("optional") if isinstance(asked, Mapping) else None
+        if name not in KNOWN and (is_optional is False or (name in MEANINGFUL and is_optional is not True)):
+            raise UnsupportedCapability(
+                f"params.capabilities: {shown(name)} is not supported here", capability=name[:64]
+            )
+    return value
 
 
 @shape

@@ -56,3 +56,15 @@ MODULES = frozenset(
     }
 )
 """Every module: each keeps state of the account that calls it, so a call from the account rewrites its own limits."""
+
+REQUIRED = {
+    ENTRY_POINT: "EntryPoint v0.7",
+    ACCOUNT_FACTORY: "AccountFactory",
+    SEMI_MODULAR_ACCOUNT_BYTECODE: "SemiModularAccountBytecode",
+    SEMI_MODULAR_ACCOUNT_7702: "SemiModularAccount7702",
+    SINGLE_SIGNER_MODULE: "SingleSignerValidationModule",
+    ALLOWLIST_MODULE: "AllowlistModule v2.0.1",
+    NATIVE_TOKEN_LIMIT_MODULE: "NativeTokenLimitModule",
+    TIME_RANGE_MODULE: "TimeRangeModule",
+}
+"""What a chain must have for accounts and sessions to work, by name."""

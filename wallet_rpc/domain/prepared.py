@@ -1,6 +1,6 @@
 """Prepared and signed calls on the wire, and the ids that name them once sent.
 
-Source: the Wallet API's `wallet_prepareCalls` and `wallet_sendPreparedCalls` (seed 002); EIP-5792 call ids.
+Source: the Wallet API's `wallet_prepareCalls` and `wallet_sendPreparedCalls` (seed 002); EIP-5792 call ids; EIP-7702.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Field, Tag
 
+from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.account import Call
+from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams, UnknownBundle
-from wallet_rpc.primitives import Address, ChainId, Data, Hash32, Uint256, Wei, shown
+from wallet_rpc.primitives import Address, ChainId, Data, Hash32, TransactionCount, Uint256, Wei, shown
 from wallet_rpc.wire import shape
 
 NATIVE_TOKEN = Address(bytes.fromhex("ee" * 20))
@@ -74,6 +76,89 @@ class PreparedUserOperation:
 
 
 @shape
+class AuthorizationData:
+    """What an account delegates to (the zero address: to nothing) at which of its own nonces."""
+
+    address: Address
+    nonce: TransactionCount
+
+    def on(self, chain_id: int) -> Authorization:
+        """The authorization, which holds on that chain alone."""
+        return Authorization(chain_id, self.address, self.nonce)
+
+
+@shape
+class SignAuthorization:
+    """Sign the authorization (EIP-7702); `rawPayload` is its digest, signed without any prefix."""
+
+    type: Literal["eip7702Auth"] = "eip7702Auth"
+    raw_payload: Hash32
+
+
+@shape
+class PreparedAuthorization:
+    """An authorization to be signed by the account's own key."""
+
+    type: Literal["authorization"] = "authorization"
+    data: AuthorizationData
+    chain_id: ChainId
+    signature_request: SignAuthorization
+
+    @staticmethod
+    def of(authorization: Authorization) -> PreparedAuthorization:
+        """What to sign for `authorization`."""
+        return PreparedAuthorization(
+            data=AuthorizationData(address=authorization.address, nonce=authorization.nonce),
+            chain_id=authorization.chain_id,
+            signature_request=SignAuthorization(raw_payload=authorization.digest),
+        )
+
+
+@shape
+class PreparedArray:
+    """The authorization, then the user operation that relies on it; both to be signed and sent back together."""
+
+    type: Literal["array"] = "array"
+    data: tuple[PreparedAuthorization, PreparedUserOperation]
+
+
+@shape
+class SignTyped:
+    """Sign `data` by `eth_signTypedData_v4`; or `rawPayload`, its digest, by a key that signs digests."""
+
+    type: Literal["eth_signTypedData_v4"] = "eth_signTypedData_v4"
+    data: dict[str, Any]
+    raw_payload: Hash32
+
+
+@shape
+class PreparedPermit:
+    """A permit of the account, to be signed before the calls can be prepared.
+
+    `data` shows what is permitted; what is signed is in `signatureRequest`. `modifiedRequest` is what to ask next, with
+    the signature as `paymasterPermitSignature`.
+    """
+
+    type: Literal["paymaster-permit"] = "paymaster-permit"
+    modified_request: dict[str, Any]
+    data: dict[str, Any]
+    signature_request: SignTyped
+
+
+PreparedCalls: TypeAlias = Annotated[
+    PreparedUserOperation | PreparedArray | PreparedAuthorization | PreparedPermit, Field(discriminator="type")
+]
+"""What `wallet_prepareCalls` answers."""
+
+
+@shape
+class DelegationDetails:
+    """An authorization that was sent alone."""
+
+    type: Literal["delegation"] = "delegation"
+
+
+@shape
 class SignatureParts:
     """A signature as r, s and its parity, given as `yParity` (0 or 1) or `v` (27 or 28)."""
 
@@ -115,8 +200,17 @@ class Signature:
         return self.data.r.to_bytes(32, "big") + self.data.s.to_bytes(32, "big") + bytes([27 + parity])
 
 
+def authorization_hash(authority: Address, authorization: Authorization) -> Hash32:
+    """What names an authorization that was sent alone: keccak(authority (20) | digest (32)).
+
+    The digest itself is the same for two accounts of equal nonce. It names what was signed and not the transaction that
+    carries it, so that sending again answers the same id.
+    """
+    return keccak(authority + authorization.digest)
+
+
 def call_id(chain_id: int, operation_hash: Hash32) -> Data:
-    """The id of a sent call: chain id (32 bytes) | user operation hash (32 bytes).
+    """The id of a sent call: chain id (32 bytes) | user operation hash, or `authorization_hash` (32 bytes).
 
     It never ends in the 32 bytes 5792…5792, by which viem marks the ids it made itself and does not ask a server
     about: nobody can find an operation of that hash.

@@ -30,15 +30,24 @@ VERSION = 1
 """The form of the records that this code writes."""
 
 
+class AccountKind(StrEnum):
+    """A contract of its own that the factory deploys (`sma-b`), or the signer's own address delegated (`7702`)."""
+
+    SEMI_MODULAR = "sma-b"
+    DELEGATED = "7702"
+
+
 @shape
 class Account:
     """A smart account and the signer it was first asked for."""
 
     version: int = VERSION
+    kind: AccountKind = AccountKind.SEMI_MODULAR
     id: UUID
     signer: Address
     address: Address
     salt: Uint256 = 0
+    """Of a semi-modular account; 0 of a delegated one."""
 
 
 class KeyType(StrEnum):
@@ -96,15 +105,31 @@ class CallState(StrEnum):
     REFUSED = "refused"
 
 
+class CallKind(StrEnum):
+    """What was sent: a user operation to the bundler, or an authorization alone, by the relayer's transaction."""
+
+    USER_OPERATION = "user-operation"
+    DELEGATION = "delegation"
+
+
 @shape
 class CallRecord:
-    """A user operation that was handed to a bundler."""
+    """What was handed over: a user operation, or an authorization that travels alone.
+
+    An authorization has the nonce of its signer's transactions, below 2**64; no user operation of ours has such a
+    nonce, whose key would be zero. Its fees are the relayer's own affair and stand as zero.
+    """
 
     version: int = VERSION
+    kind: CallKind = CallKind.USER_OPERATION
     chain_id: ChainId
     hash: Hash32
     sender: Address
     nonce: Nonce
+    delegate: Address | None = None
+    """Of an authorization: what it delegates to; the zero address removes the delegation."""
+    transaction: Hash32 | None = None
+    """Of an authorization: the relayer's transaction, once it was sent."""
     max_fee_per_gas: WeiPerGas
     max_priority_fee_per_gas: WeiPerGas
     sent_at: UnixSeconds

@@ -138,9 +138,12 @@ def user_operation_signature(signature: bytes, *, kind: SignerKind = SignerKind.
     return Data(deferred + OWN_SEGMENT + with_kind(kind, signature))
 
 
-def dummy_user_operation_signature(*, deferred: bytes = b"") -> Data:
-    """A `signature` of the length and form of a real one, for gas estimation; a deferred action stays the real one."""
-    return user_operation_signature(DUMMY_SIGNATURE, deferred=deferred)
+def dummy_user_operation_signature(*, kind: SignerKind = SignerKind.KEY, deferred: bytes = b"") -> Data:
+    """A `signature` of the form of a real one, for gas estimation; a deferred action stays the real one.
+
+    For a contract the account asks it all the same, so that what asking costs is in the estimate.
+    """
+    return user_operation_signature(DUMMY_SIGNATURE, kind=kind, deferred=deferred)
 
 
 def replay_safe_digest(inner: bytes, *, account: Address, chain_id: int, entity_id: int = 0) -> Hash32:

@@ -13,7 +13,7 @@ from eth_abi.exceptions import DecodingError
 
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import SINGLE_SIGNER_MODULE
-from wallet_rpc.errors import Unavailable
+from wallet_rpc.errors import UnreadableAnswer
 from wallet_rpc.primitives import Address, Data, Selector
 
 SIGNERS = Selector(bytes.fromhex("217178fb"))
@@ -43,7 +43,7 @@ def _decoded(types: tuple[str, ...], answer: bytes, question: str) -> tuple[Any,
     try:
         return decode(types, answer)
     except (DecodingError, OverflowError):
-        raise Unavailable(f"{question}: the contract gave an unreadable answer", reason="unreadable_answer") from None
+        raise UnreadableAnswer(f"{question}: the contract gave an unreadable answer") from None
 
 
 def validation_data_question(entity_id: int) -> Data:
@@ -66,7 +66,7 @@ def signer_question(entity_id: int, account: Address) -> Data:
 def read_address(answer: bytes) -> Address:
     """An answer whose first word is an address."""
     if len(answer) < 32:
-        raise Unavailable("the contract gave an unreadable answer: expected an address", reason="unreadable_answer")
+        raise UnreadableAnswer("the contract gave an unreadable answer: expected an address")
     return Address(answer[12:32])
 
 

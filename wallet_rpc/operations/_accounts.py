@@ -1,16 +1,24 @@
-"""Steps about accounts that several operations share: which chain, which owner, what deploys it."""
+"""Steps about accounts that several operations share: which chain, which owner, what code, what deploys it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.domain.authorization import delegate_of
+from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_7702, SEMI_MODULAR_ACCOUNT_7702_V1_1
+from wallet_rpc.domain.records import Account, AccountKind
 from wallet_rpc.domain.user_operation import Factory
 from wallet_rpc.domain.views import owner_question, read_address
-from wallet_rpc.errors import ExecutionReverted, InvalidParams, UnsupportedChain
+from wallet_rpc.errors import ExecutionReverted, InvalidParams, UnreadableAnswer, UnsupportedChain
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, ChainId
+
+DELEGATES = frozenset({SEMI_MODULAR_ACCOUNT_7702, SEMI_MODULAR_ACCOUNT_7702_V1_1})
+"""The implementations under which an externally owned account is one of ours. New ones get the first."""
+_ATTEMPTS = 16
+"""How often a find-or-create that lost a race looks again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +27,17 @@ class AccountFacts:
 
     address: Address
     owner: Address
-    factory: Factory | None
-    """What deploys it; None once it has code."""
+    factory: Factory | None = None
+    """What deploys it; None once it has code, and for an externally owned account."""
+    is_external: bool = False
+    """An externally owned account: it has no code, or code delegated to (EIP-7702)."""
+    delegate: Address | None = None
+    """What an externally owned account runs now."""
+
+    @property
+    def needs_delegation(self) -> bool:
+        """Externally owned, and not running an implementation that we speak to."""
+        return self.is_external and self.delegate not in DELEGATES
 
 
 def chain_of(ports: Ports, chain_id: ChainId) -> ChainPorts:
@@ -35,39 +52,74 @@ def chain_of(ports: Ports, chain_id: ChainId) -> ChainPorts:
 async def account_facts(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
     """The owner as the chain knows it, or, before deployment, as `wallet_requestAccount` recorded it.
 
-    Raises: InvalidParams (unknown_account) for an account that is neither on the chain nor recorded; at `at`.
+    An address without code that nobody recorded is an externally owned account; so is one whose code is a delegation.
+    Raises: InvalidParams (not_an_account) for another contract; at `at`.
     """
     code = await chain.chain.code(address)
     if not code:
-        return await _counterfactual(ports, chain, address, at=at)
-    if delegate_of(code) is not None:
-        raise _no_delegation(chain, at)
+        return await _without_code(ports, address)
+    delegate = delegate_of(code)
+    if delegate is not None and delegate not in DELEGATES:
+        return AccountFacts(address=address, owner=address, is_external=True, delegate=delegate)
     try:
         owner = read_address(await chain.chain.call(address, owner_question()))
-    except ExecutionReverted:
-        raise InvalidParams(
-            f"{at}: {address} is a contract, but not a semi-modular account", field=at, reason="not_an_account"
-        ) from None
-    return AccountFacts(address=address, owner=owner, factory=None)
+    except (ExecutionReverted, UnreadableAnswer):
+        raise not_an_account(address, at) from None
+    return AccountFacts(address=address, owner=owner, is_external=delegate is not None, delegate=delegate)
 
 
-async def _counterfactual(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
+def not_an_account(address: Address, at: str) -> InvalidParams:
+    """The error of a contract of another kind."""
+    return InvalidParams(
+        f"{at}: {address} is a contract, but not a semi-modular account", field=at, reason="not_an_account"
+    )
+
+
+async def _without_code(ports: Ports, address: Address) -> AccountFacts:
     record = await ports.store.accounts.at(address)
-    if record is None:
-        raise InvalidParams(
-            f"{at}: {address} has no code on chain {chain.chain_id:#x} and was not made by wallet_requestAccount; "
-            "call wallet_requestAccount first",
-            field=at,
-            reason="unknown_account",
-        )
+    if record is None or record.kind is AccountKind.DELEGATED:
+        return AccountFacts(address=address, owner=address, is_external=True)
     deployment = semi_modular_deployment(record.signer, record.salt)
     return AccountFacts(address=address, owner=record.signer, factory=deployment.factory)
 
 
-def _no_delegation(chain: ChainPorts, at: str) -> InvalidParams:
+async def delegated_facts(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
+    """As `account_facts`, of an account that can have sessions now.
+
+    Raises: InvalidParams (account_not_delegated) for an externally owned account that has no code of ours.
+    """
+    facts = await account_facts(ports, chain, address, at=at)
+    if facts.needs_delegation:
+        raise not_delegated(chain, address, at)
+    return facts
+
+
+def not_delegated(chain: ChainPorts, address: Address, at: str) -> InvalidParams:
+    """The error of a session of an account that cannot have one yet."""
     return InvalidParams(
-        f"EIP-7702 is not enabled on chain {chain.chain_id:#x}. You must call wallet_requestAccount to create a smart "
-        "contract account address to use on this network.",
+        f"{at}: {address} is an externally owned account that is not delegated to a modular account on chain "
+        f"{chain.chain_id:#x} yet; send a call of its owner first, which delegates it. Had it been meant as a smart "
+        "contract account, wallet_requestAccount would have to be called first",
         field=at,
-        reason="delegation_not_enabled",
+        reason="account_not_delegated",
     )
+
+
+async def remember_delegated(ports: Ports, address: Address) -> None:
+    """From its first use on, a signer's own address is one of its accounts; the default one if it is the first."""
+    for _ in range(_ATTEMPTS):
+        known = await ports.store.accounts.of(address)
+        if any(account.kind is AccountKind.DELEGATED for account in known):
+            return
+        if await ports.store.accounts.add(delegated_account(ports, address), after=len(known)):
+            return
+
+
+def delegated_account(ports: Ports, signer: Address, *, tag: UUID | None = None) -> Account:
+    """The record of a signer's own address as an account; `tag` is the id that the caller chose."""
+    return Account(kind=AccountKind.DELEGATED, id=new_id(ports) if tag is None else tag, signer=signer, address=signer)
+
+
+def new_id(ports: Ports) -> UUID:
+    """An account id: a random UUID of version 4."""
+    return UUID(bytes=ports.entropy.token(16), version=4)

@@ -23,7 +23,7 @@ from wallet_rpc.domain.views import (
     validation_data_question,
 )
 from wallet_rpc.errors import InvalidParams, SignatureInvalid
-from wallet_rpc.operations._accounts import AccountFacts, account_facts
+from wallet_rpc.operations._accounts import AccountFacts, account_facts, delegated_facts
 from wallet_rpc.operations._signatures import signer_kind
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address
@@ -59,8 +59,9 @@ async def authority_of(
 ) -> Authority:
     """The authority that a request claims, checked as far as it can be before anything is signed.
 
-    Raises: InvalidParams for an account that is unknown (field `at`) and for a session that is unknown, expired,
-    revoked or another account's; SignatureInvalid for a grant that the owner did not sign.
+    Raises: InvalidParams for an account that is none of ours or cannot have sessions yet (field `at`), and for a
+    session that is unknown, expired, revoked or another account's; SignatureInvalid for a grant that the owner did not
+    sign.
     """
     match permissions:
         case None:
@@ -86,7 +87,7 @@ async def _of_session(
 ) -> Authority:
     """A session that the server keeps; its owner's signature comes with every request."""
     facts, session = await asyncio.gather(
-        account_facts(ports, chain, account, at=at),
+        delegated_facts(ports, chain, account, at=at),
         ports.store.sessions.get(account, chain.chain_id, context.session_id),
     )
     if session is None:
@@ -122,7 +123,7 @@ async def _of_blob(ports: Ports, chain: ChainPorts, account: Address, context: L
         raise _refused(
             "a grant installs a single signer, and says rightly whether it has execution hooks", "context_malformed"
         )
-    facts = await account_facts(ports, chain, account, at=at)
+    facts = await delegated_facts(ports, chain, account, at=at)
     _refuse_expired(ports, grant.action)
     await _authorized(chain, facts, grant.action, grant.authorization[1:])
     return await _of_grant(ports, chain, facts, grant, install, None)
@@ -168,7 +169,7 @@ async def _of_installed(
 ) -> Authority:
     """A validation that the account already has, made here or elsewhere."""
     facts, signer = await asyncio.gather(
-        account_facts(ports, chain, account, at=at),
+        delegated_facts(ports, chain, account, at=at),
         chain.chain.call(SINGLE_SIGNER_MODULE, signer_question(context.entity_id, account)),
     )
     installed = await _validation(chain, facts, context.entity_id)

@@ -1,11 +1,12 @@
-"""Handing a signed user operation to the bundler exactly once, however often and by however many it is asked."""
+"""Handing over exactly once what was signed, however often and by however many it is asked."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from wallet_rpc.domain.nonce import split_nonce
-from wallet_rpc.domain.records import CallRecord, CallState
+from wallet_rpc.domain.records import CallKind, CallRecord, CallState
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import AccountDeployed, InstallPending, OutcomeUnknown, StaleNonce, Unavailable, WalletError
 from wallet_rpc.ports import ChainPorts, Ports
@@ -20,9 +21,10 @@ ABANDONED_SECONDS = 30
 
 
 async def is_sent(ports: Ports, chain: ChainPorts, operation_hash: Hash32) -> bool:
-    """Whether this operation was handed over before; waits while another request is just doing that.
+    """Whether this was handed over before; waits while another request is just doing that.
 
-    A claim whose owner is gone is settled by asking the bundler. Raises: Unavailable while the outcome is not known.
+    A claim whose owner is gone is settled by asking the bundler, or the chain for an authorization. Raises: Unavailable
+    while the outcome is not known.
     """
     waited = 0.0
     while (record := await ports.store.calls.get(chain.chain_id, operation_hash)) is not None:
@@ -38,7 +40,10 @@ async def is_sent(ports: Ports, chain: ChainPorts, operation_hash: Hash32) -> bo
 
 
 async def _settled_by_asking(ports: Ports, chain: ChainPorts, record: CallRecord) -> bool:
-    known = await chain.bundler.lookup(record.hash) is not None
+    if record.kind is CallKind.DELEGATION:
+        known = await chain.chain.transaction_count(record.sender) > record.nonce
+    else:
+        known = await chain.bundler.lookup(record.hash) is not None
     await ports.store.calls.settle(replace(record, state=CallState.SENT if known else CallState.REFUSED))
     return known
 
@@ -72,6 +77,14 @@ async def send_once(ports: Ports, chain: ChainPorts, operation: UserOperation, o
         await ports.store.calls.settle(replace(record, state=CallState.REFUSED, error=told))
         raise refusal from error
     await ports.store.calls.settle(replace(record, state=CallState.SENT))
+    await _tell_paymaster(chain, operation, operation_hash)
+
+
+async def _tell_paymaster(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
+    """It counts what it spends; when it cannot be told now, it finds out by itself."""
+    if chain.paymaster is not None and operation.paymaster is not None:
+        with suppress(Unavailable):
+            await chain.paymaster.sent(operation, operation_hash)
 
 
 async def _hand_over(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:

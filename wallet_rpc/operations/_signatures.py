@@ -10,6 +10,12 @@ from wallet_rpc.ports import ChainPorts
 from wallet_rpc.primitives import Address, Hash32
 
 
+async def is_contract(chain: ChainPorts, signer: Address) -> bool:
+    """Whether a signer can only answer by its code; a delegated account still has its key (EIP-7702)."""
+    code = await chain.chain.code(signer)
+    return bool(code) and delegate_of(code) is None
+
+
 async def signer_kind(chain: ChainPorts, signer: Address, digest: Hash32, signature: bytes) -> SignerKind | None:
     """How `signer` signed `digest` with `signature`; None when it did not.
 
@@ -18,8 +24,7 @@ async def signer_kind(chain: ChainPorts, signer: Address, digest: Hash32, signat
     """
     if recover(digest, signature) == signer:
         return SignerKind.KEY
-    code = await chain.chain.code(signer)
-    if not code or delegate_of(code) is not None:
+    if not await is_contract(chain, signer):
         return None
     try:
         answer = await chain.chain.call(signer, is_valid_signature_question(digest, signature))

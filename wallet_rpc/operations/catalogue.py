@@ -6,18 +6,34 @@ from typing import Any
 
 from wallet_rpc.operations import (
     create_session,
+    either_form,
+    format_sign,
     get_calls_status,
-    prepare_calls,
+    get_capabilities,
+    grant_permissions,
+    list_accounts,
+    prepare_sign,
     request_account,
-    send_prepared_calls,
+    request_execution_permissions,
+    request_quote,
+    send_calls,
 )
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 
 OPERATIONS: tuple[Operation[Ports, Any, Any], ...] = (
     request_account.OPERATION,
+    list_accounts.OPERATION,
     create_session.OPERATION,
-    prepare_calls.OPERATION,
-    send_prepared_calls.OPERATION,
+    either_form.PREPARE,
+    either_form.SEND,
     get_calls_status.OPERATION,
+    prepare_sign.OPERATION,
+    format_sign.OPERATION,
+    get_capabilities.OPERATION,
+    request_quote.QUOTE,
+    request_quote.STATUS,
+    grant_permissions.OPERATION,
+    request_execution_permissions.OPERATION,
+    send_calls.OPERATION,
 )

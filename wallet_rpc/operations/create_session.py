@@ -12,15 +12,15 @@ from wallet_rpc.domain.deferred_action import DeferredAction
 from wallet_rpc.domain.guard import check_grant, guarded_install
 from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Permission, Root
-from wallet_rpc.domain.records import Session, SessionKey
+from wallet_rpc.domain.records import AccountKind, Session, SessionKey
 from wallet_rpc.domain.validation_install import Terms
 from wallet_rpc.domain.views import read_validation_data, validation_data_question
-from wallet_rpc.errors import InvalidParams, LimitExceeded, UnsupportedChain
-from wallet_rpc.operations._accounts import chain_of
+from wallet_rpc.errors import ExecutionReverted, LimitExceeded, UnreadableAnswer, UnsupportedChain
+from wallet_rpc.operations._accounts import DELEGATES, chain_of, not_an_account, not_delegated
 from wallet_rpc.operations._sessions import forget_at
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
+from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, Uint256, UnixSeconds
 from wallet_rpc.wire import shape
 
 FIRST_ENTITY = EntityId(1)
@@ -34,8 +34,15 @@ class CreateSession:
     account: Address
     chain_id: ChainId
     expiry_sec: UnixSeconds = 0
+    expiry: Uint256 | None = None
+    """The end as clients of early 2025 wrote it, in hex; read where `expirySec` is absent, never dropped."""
     key: SessionKey
     permissions: Annotated[tuple[Permission, ...], Field(min_length=1)]
+
+    @property
+    def deadline(self) -> int:
+        """The last valid second; 0 = without end."""
+        return self.expiry_sec or self.expiry or 0
 
 
 @shape
@@ -89,7 +96,7 @@ async def run(ports: Ports, request: CreateSession) -> CreatedSession:
     check_grant(request.permissions, _terms(ports, request, FIRST_ENTITY))  # before anything is taken for it
     entity_id, nonce = await _free_entity(ports, chain, request, is_global)
     install = guarded_install(request.permissions, _terms(ports, request, entity_id))
-    action = DeferredAction(nonce=nonce, deadline=request.expiry_sec, call=install.call_data)
+    action = DeferredAction(nonce=nonce, deadline=request.deadline, call=install.call_data)
     session = Session(
         id=SessionId(ports.entropy.token(16)),
         account=request.account,
@@ -100,7 +107,7 @@ async def run(ports: Ports, request: CreateSession) -> CreatedSession:
         is_global=install.is_global,
         has_execution_hooks=install.has_execution_hooks,
         nonce=nonce,
-        deadline=request.expiry_sec,
+        deadline=request.deadline,
         call=install.call_data,
         created_at=ports.clock.now(),
     )
@@ -113,7 +120,7 @@ def _terms(ports: Ports, request: CreateSession, entity_id: EntityId) -> Terms:
         account=request.account,
         key=request.key.address,
         entity_id=entity_id,
-        deadline=request.expiry_sec,
+        deadline=request.deadline,
         now=ports.clock.now(),
     )
 
@@ -123,25 +130,30 @@ async def _free_entity(
 ) -> tuple[EntityId, int]:
     """An entity id that was never given here and is not in use on the chain, and the nonce of its installation.
 
-    An account without code has nothing installed and has used no nonce.
+    An account without code has nothing installed and has used no nonce. Raises: InvalidParams (account_not_delegated)
+    for an externally owned account without code of ours; one that nobody recorded is taken for a contract to come.
     """
     account = request.account
-    code, entity_id = await asyncio.gather(chain.chain.code(account), _reserve(ports, chain, account, FIRST_ENTITY))
-    if code and delegate_of(code) is not None:
-        raise InvalidParams(
-            f"params.account: sessions of EIP-7702 accounts are not supported on chain {chain.chain_id:#x} yet",
-            field="params.account",
-            reason="delegation_not_enabled",
-        )
+    code, record, entity_id = await asyncio.gather(
+        chain.chain.code(account), ports.store.accounts.at(account), _reserve(ports, chain, account, FIRST_ENTITY)
+    )
+    is_external = record is not None and record.kind is AccountKind.DELEGATED
+    delegate = delegate_of(code)
+    if (is_external and not code) or (delegate is not None and delegate not in DELEGATES):
+        raise not_delegated(chain, account, "params.account")
     while True:
         key = NonceKey(entity_id=entity_id, is_global=is_global, is_deferred=True)
         if not code:
             return entity_id, key.nonce(0)
-        answer, nonce = await asyncio.gather(
-            chain.chain.call(account, validation_data_question(entity_id)),
-            chain.chain.user_operation_nonce(account, key.key),
-        )
-        if not read_validation_data(answer).is_installed:
+        try:
+            answer, nonce = await asyncio.gather(
+                chain.chain.call(account, validation_data_question(entity_id)),
+                chain.chain.user_operation_nonce(account, key.key),
+            )
+            is_installed = read_validation_data(answer).is_installed
+        except (ExecutionReverted, UnreadableAnswer):
+            raise not_an_account(account, "params.account") from None
+        if not is_installed:
             return entity_id, nonce
         entity_id = await _reserve(ports, chain, account, EntityId(entity_id + 1))
 

@@ -1,25 +1,36 @@
-"""`wallet_getCallsStatus`: how a sent call stands; the id itself says the chain and the operation."""
+"""`wallet_getCallsStatus`: how a sent call stands; the id itself says the chain and the operation.
+
+The rule: of a user operation the chain and the bundler say everything, and the server's memory only what they forgot.
+An authorization that was sent alone is known by the server's record, which names the relayer's transaction.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from wallet_rpc.domain.call_data import calls_of
 from wallet_rpc.domain.nonce import split_nonce
-from wallet_rpc.domain.prepared import OperationData, call_id, parse_call_id
-from wallet_rpc.domain.records import CallRecord, CallState
+from wallet_rpc.domain.prepared import DelegationDetails, OperationData, call_id, parse_call_id
+from wallet_rpc.domain.records import CallKind, CallRecord, CallState
 from wallet_rpc.errors import UnknownBundle
 from wallet_rpc.operations._accounts import chain_of
+from wallet_rpc.operations._delegating import is_applied
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.ports import ChainPorts, OperationReceipt, PendingOperation, Ports
+from wallet_rpc.ports import ChainPorts, OperationReceipt, PendingOperation, Ports, TransactionReceipt
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32
 from wallet_rpc.wire import shape
 
-PENDING, CONFIRMED, NOT_SENT, REVERTED = 100, 200, 400, 500
-"""The status codes that an atomic batch can have. Source: EIP-5792."""
+PENDING, PRECONFIRMED, PRECONFIRMED_REVERTED, CONFIRMED, NOT_SENT, REVERTED = 100, 110, 115, 200, 400, 500
+"""The status codes that an atomic batch can have. Source: EIP-5792; 110 and 115 are the hosted service's."""
+
+LAG_SECONDS = 60
+"""How far a bundler may be behind the node before what it does not know is taken not to be."""
+
+Receipt: TypeAlias = OperationReceipt | TransactionReceipt
+"""How a call ended on chain."""
 
 
 def _unnested(value: Any) -> Any:
@@ -56,63 +67,138 @@ class StatusReceipt:
 
 
 @shape
-class StatusDetails:
+class PendingBundle:
+    """The transaction that carries a pending operation, and the block at which it was sent."""
+
+    tx_hash: Hash32
+    sent_at_block: BlockNumber
+
+
+@shape
+class StatusData(OperationData):
     """The operation, and its calls where the bundler still knows them."""
 
+    pending_bundle: PendingBundle | None = None
+
+
+@shape
+class StatusDetails:
+    """A user operation."""
+
     type: Literal["user-operation"] = "user-operation"
-    data: OperationData
+    data: StatusData
+
+
+@shape
+class DelegationStatus(DelegationDetails):
+    """An authorization that was sent alone, and the relayer's transaction once there is one."""
+
+    tx_hash: Hash32 | None = None
 
 
 @shape
 class CallsStatus:
-    """100 pending, 200 confirmed, 400 not on chain and given up, 500 reverted on chain."""
+    """100 pending, 110 on chain but not final, 200 confirmed, 400 not on chain and given up, 500 reverted.
+
+    115 is 110 of a call that reverted. A batch is atomic, so that none is reverted in part (600).
+    """
 
     id: Data
     chain_id: ChainId
     atomic: bool = True
-    status: Literal[100, 200, 400, 500]
+    status: Literal[100, 110, 115, 200, 400, 500]
     receipts: tuple[StatusReceipt, ...] | None = None
-    details: StatusDetails
+    details: Annotated[StatusDetails | DelegationStatus, Field(discriminator="type")]
 
 
 async def run(ports: Ports, request: GetCallsStatus) -> CallsStatus:
-    """Ask the bundler first: what is on chain is true whatever the server remembers."""
-    chain_id, operation_hash = parse_call_id(request.call_id)
+    """Ask bundler and chain: what is on chain is true whatever the server remembers."""
+    chain_id, name = parse_call_id(request.call_id)
     if chain_id not in ports.chains:
         raise UnknownBundle(f"no call has the id {request.call_id}: chain {chain_id:#x} is not configured here")
     chain = chain_of(ports, chain_id)
-    receipt, known = await asyncio.gather(chain.bundler.receipt(operation_hash), chain.bundler.lookup(operation_hash))
+    record = await ports.store.calls.get(chain_id, name)
+    if record is not None and record.kind is CallKind.DELEGATION:
+        return await _of_delegation(ports, chain, record)
+    receipt, known = await asyncio.gather(chain.bundler.receipt(name), chain.bundler.lookup(name))
     status = PENDING
     if receipt is not None:
-        status = CONFIRMED if receipt.success else REVERTED
+        status = await _on_chain(chain, receipt)
     elif known is None:
-        status = await _forgotten(ports, chain, operation_hash)
+        status = await _forgotten(ports, chain, name, record)
     return CallsStatus(
-        id=call_id(chain_id, operation_hash),
+        id=call_id(chain_id, name),
         chain_id=chain_id,
-        status=status,  # type: ignore[arg-type]  # one of the four above
+        status=status,  # type: ignore[arg-type]  # one of the six above
         receipts=None if receipt is None else (_receipt(receipt),),
-        details=StatusDetails(data=_data(operation_hash, known)),
+        details=StatusDetails(data=_data(name, known, is_pending=receipt is None)),
     )
 
 
-async def _forgotten(ports: Ports, chain: ChainPorts, operation_hash: Hash32) -> int:
+async def _of_delegation(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallsStatus:
+    """An authorization's status: the transaction's, unless the chain passed over the authorization in it.
+
+    A receipt without the used nonce, or for a while the used nonce without a receipt, is a node that does not know the
+    block yet: still pending.
+    """
+    applied = await is_applied(chain, record)
+    found = None
+    if record.transaction is not None and chain.relayer is not None:
+        found = await chain.relayer.receipt(record.transaction)
+    is_lagging = record.transaction is not None and ports.clock.now() - record.sent_at < LAG_SECONDS
+    status = PENDING
+    if record.state is CallState.REFUSED:
+        status = NOT_SENT
+    elif applied is not None and found is not None:
+        status = await _on_chain(chain, found) if applied else REVERTED
+    elif applied is not None and not is_lagging:
+        status = CONFIRMED if applied else NOT_SENT
+    return CallsStatus(
+        id=call_id(chain.chain_id, record.hash),
+        chain_id=chain.chain_id,
+        status=status,  # type: ignore[arg-type]  # one of the six above
+        receipts=None if found is None else (_receipt(found),),
+        details=DelegationStatus(tx_hash=record.transaction),
+    )
+
+
+async def _on_chain(chain: ChainPorts, receipt: Receipt) -> int:
+    """The status of a call in a block: not final before enough blocks follow."""
+    if chain.confirmations > 1 and await _depth(chain, receipt) < chain.confirmations:
+        return PRECONFIRMED if receipt.success else PRECONFIRMED_REVERTED
+    return CONFIRMED if receipt.success else REVERTED
+
+
+async def _depth(chain: ChainPorts, receipt: Receipt) -> int:
+    """How many blocks the chain has from the call's own on."""
+    return await chain.chain.block_number() - receipt.block_number + 1
+
+
+async def _forgotten(ports: Ports, chain: ChainPorts, operation_hash: Hash32, record: CallRecord | None) -> int:
     """The status of an operation that is neither on chain nor known to the bundler."""
-    record = await ports.store.calls.get(chain.chain_id, operation_hash)
     if record is None:
         raise UnknownBundle(f"no call has the id {call_id(chain.chain_id, operation_hash)}")
-    if record.state is CallState.REFUSED or await _overtaken(chain, record):
+    if record.state is CallState.REFUSED or await _overtaken(ports, chain, record):
         return NOT_SENT
     return PENDING
 
 
-async def _overtaken(chain: ChainPorts, record: CallRecord) -> bool:
-    """Whether another operation used the record's nonce: then this one can never land."""
+async def _overtaken(ports: Ports, chain: ChainPorts, record: CallRecord) -> bool:
+    """Whether another operation used the record's nonce: then this one can never land.
+
+    A used nonce alone does not say so: the node may know the block with this very operation before the bundler does.
+    """
     key, _ = split_nonce(record.nonce)
-    return await chain.chain.user_operation_nonce(record.sender, key.key) > record.nonce
+    if await chain.chain.user_operation_nonce(record.sender, key.key) <= record.nonce:
+        return False
+    newest = await ports.store.calls.of_nonce(chain.chain_id, record.sender, record.nonce)
+    if newest is not None and newest.hash != record.hash and await chain.bundler.receipt(newest.hash) is not None:
+        return True
+    is_old = ports.clock.now() - record.sent_at >= LAG_SECONDS
+    return is_old and await chain.bundler.receipt(record.hash) is None
 
 
-def _receipt(receipt: OperationReceipt) -> StatusReceipt:
+def _receipt(receipt: Receipt) -> StatusReceipt:
     return StatusReceipt(
         logs=tuple(StatusLog(address=log.address, data=Data(log.data), topics=log.topics) for log in receipt.logs),
         status="0x1" if receipt.success else "0x0",
@@ -123,9 +209,15 @@ def _receipt(receipt: OperationReceipt) -> StatusReceipt:
     )
 
 
-def _data(operation_hash: Hash32, known: PendingOperation | None) -> OperationData:
-    calls = None if known is None else calls_of(known.operation.sender, known.operation.call_data)
-    return OperationData(hash=operation_hash, calls=calls)
+def _data(operation_hash: Hash32, known: PendingOperation | None, *, is_pending: bool) -> StatusData:
+    """What is known of the operation; of a pending one also the transaction that carries it, if one was sent."""
+    if known is None:
+        return StatusData(hash=operation_hash)
+    bundle = None
+    if is_pending and known.transaction_hash is not None and known.block_number is not None:
+        bundle = PendingBundle(tx_hash=known.transaction_hash, sent_at_block=known.block_number)
+    calls = calls_of(known.operation.sender, known.operation.call_data)
+    return StatusData(hash=operation_hash, calls=calls, pending_bundle=bundle)
 
 
 OPERATION: Operation[Ports, GetCallsStatus, CallsStatus] = Operation(

@@ -1,4 +1,8 @@
-"""`wallet_requestAccount`: the smart account of a signer, found or made; nothing happens on chain."""
+"""`wallet_requestAccount`: the smart account of a signer, found or made; nothing happens on chain.
+
+Which account a request means: the one of the `id`; else the one of the hint's type and salt; else, with no hint, the
+signer's first. `7702` is the signer's own address, delegated; a signer has one such account at most.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,14 @@ from uuid import UUID
 
 from pydantic import UUID4
 
-from wallet_rpc.domain.account import Deployment, semi_modular_deployment
-from wallet_rpc.domain.contracts import ACCOUNT_FACTORY
-from wallet_rpc.domain.records import Account
-from wallet_rpc.errors import InvalidParams
+from wallet_rpc.domain.account import semi_modular_deployment
+from wallet_rpc.domain.contracts import ACCOUNT_FACTORY, SEMI_MODULAR_ACCOUNT_7702
+from wallet_rpc.domain.records import Account, AccountKind
+from wallet_rpc.errors import InvalidParams, Unavailable
+from wallet_rpc.operations._accounts import delegated_account, new_id
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, Data, Uint256
+from wallet_rpc.primitives import Address, Data, Uint256, shown
 from wallet_rpc.wire import shape
 
 _ATTEMPTS = 16
@@ -23,11 +28,28 @@ _ATTEMPTS = 16
 
 @shape
 class CreationHint:
-    """How to derive an account: its type (`sma-b`) and salt; `createAdditional` asks for one more than there are."""
+    """How to derive an account: its type (`sma-b`, `7702`) and salt; `createAdditional` asks for one more."""
 
     account_type: str | None = None
     salt: Uint256 | None = None
     create_additional: Literal[True] | None = None
+
+    @property
+    def kind(self) -> AccountKind | None:
+        """The kind that is asked for; None: any.
+
+        Raises: InvalidParams (account_type_not_supported) for a type that we do not make.
+        """
+        if self.account_type is None:
+            return None
+        if self.account_type not in set(AccountKind):
+            raise InvalidParams(
+                f"params.creationHint.accountType: expected 'sma-b' or '7702', got {shown(self.account_type)}; other "
+                "account types are not supported here",
+                field="params.creationHint.accountType",
+                reason="account_type_not_supported",
+            )
+        return AccountKind(self.account_type)
 
 
 @shape
@@ -52,16 +74,23 @@ class CounterfactualInfo:
 
 @shape
 class RequestedAccount:
-    """The account's address and the id that tells it from the signer's others."""
+    """The account's address and the id that tells it from the signer's others.
+
+    A semi-modular account has `counterfactualInfo`, when that is asked for; a delegated one has `delegation`, the
+    implementation that it is to run.
+    """
 
     account_address: Address
     id: UUID
     counterfactual_info: CounterfactualInfo | None = None
+    delegation: Address | None = None
 
 
 async def run(ports: Ports, request: RequestAccount) -> RequestedAccount:
     """Find by address or id, or derive and remember; the same question gives the same answer, also at the same time."""
     account = await _find(ports, request)
+    if account.kind is AccountKind.DELEGATED:
+        return RequestedAccount(account_address=account.address, id=account.id, delegation=SEMI_MODULAR_ACCOUNT_7702)
     info = None
     if request.include_counterfactual_info:
         info = CounterfactualInfo(factory_data=semi_modular_deployment(account.signer, account.salt).factory.data)
@@ -78,13 +107,6 @@ async def _find(ports: Ports, request: RequestAccount) -> Account:
             )
         return await _recorded(ports, request.account_address)
     hint = request.creation_hint or CreationHint()
-    if hint.account_type not in {None, "sma-b"}:
-        raise InvalidParams(
-            f"params.creationHint.accountType: expected sma-b, got {hint.account_type!r:.40}; other account types are "
-            "not supported here",
-            field="params.creationHint.accountType",
-            reason="account_type_not_supported",
-        )
     for _ in range(_ATTEMPTS):
         known = await ports.store.accounts.of(request.signer_address)
         found = _chosen(known, request, hint)
@@ -93,7 +115,7 @@ async def _find(ports: Ports, request: RequestAccount) -> Account:
         account = _made(ports, known, request, hint)
         if await ports.store.accounts.add(account, after=len(known)):
             return account
-    raise InvalidParams("params.signerAddress: this signer's accounts change too fast; try again", reason="busy")
+    raise Unavailable("params.signerAddress: this signer's accounts change too fast; try again", reason="busy")
 
 
 async def _recorded(ports: Ports, address: Address) -> Account:
@@ -108,26 +130,32 @@ async def _recorded(ports: Ports, address: Address) -> Account:
 
 
 def _chosen(known: Sequence[Account], request: RequestAccount, hint: CreationHint) -> Account | None:
-    """The account that the request means, if it is already there: by id, else by salt, else the first one."""
+    """The account that the request means, if it is already there: by id, else by type and salt, else the first one."""
+    kind = hint.kind
     tagged = next((account for account in known if account.id == request.id), None)
     if tagged is not None:
         return tagged
+    if kind is AccountKind.DELEGATED:
+        return next((account for account in known if account.kind is kind), None)
+    contracts = [account for account in known if account.kind is AccountKind.SEMI_MODULAR]
     if hint.salt is not None:
-        return next((account for account in known if account.salt == hint.salt), None)
-    wants_another = request.id is not None or hint.create_additional
-    return known[0] if known and not wants_another else None
+        return next((account for account in contracts if account.salt == hint.salt), None)
+    if request.id is not None or hint.create_additional:
+        return None
+    return next(iter(known if kind is None else contracts), None)
 
 
 def _made(ports: Ports, known: Sequence[Account], request: RequestAccount, hint: CreationHint) -> Account:
     """The account to add: at the asked salt, or at the lowest that the signer does not use yet."""
     assert request.signer_address is not None  # noqa: S101  # the caller has looked
-    used = {account.salt for account in known}
+    if hint.kind is AccountKind.DELEGATED:
+        return delegated_account(ports, request.signer_address, tag=request.id)
+    used = {account.salt for account in known if account.kind is AccountKind.SEMI_MODULAR}
     salt = next(free for free in range(len(used) + 1) if free not in used) if hint.salt is None else hint.salt
-    deployment: Deployment = semi_modular_deployment(request.signer_address, salt)
     return Account(
-        id=request.id if request.id is not None else UUID(bytes=ports.entropy.token(16), version=4),
+        id=request.id if request.id is not None else new_id(ports),
         signer=request.signer_address,
-        address=deployment.address,
+        address=semi_modular_deployment(request.signer_address, salt).address,
         salt=salt,
     )
 

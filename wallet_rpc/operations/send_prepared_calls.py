@@ -1,42 +1,65 @@
-"""`wallet_sendPreparedCalls`: signed calls go to the bundler, once."""
+"""`wallet_sendPreparedCalls`: signed calls go to the bundler, once; an authorization alone goes to the relayer.
+
+Three forms: a user operation; an array of a user operation and the authorization that it needs, in any order; and the
+removal of a delegation, an authorization of the zero address.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, assert_never, cast
 
-from pydantic import BeforeValidator
+from pydantic import Field
 
+from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.call_data import calls_of
-from wallet_rpc.domain.capabilities import SendCapabilities
+from wallet_rpc.domain.capabilities import PermissionsCapability
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.nonce import NonceKey, split_nonce
-from wallet_rpc.domain.prepared import OperationData, OperationDetails, Signature, call_id
+from wallet_rpc.domain.prepared import (
+    DelegationDetails,
+    OperationData,
+    OperationDetails,
+    call_id,
+)
 from wallet_rpc.domain.records import SessionState
 from wallet_rpc.domain.signature import SignerKind, personal_sign_digest, user_operation_signature
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
-from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import (
     AccountDeployed,
     ExecutionReverted,
     InstallPending,
     InvalidParams,
+    LimitExceeded,
+    OutcomeUnknown,
+    OutOfTimeRange,
+    PaymasterRefused,
     Rejected,
     SessionNotInstalled,
     SignatureInvalid,
     StaleNonce,
+    UnsupportedCapability,
     UnsupportedChain,
     ValidationReverted,
 )
-from wallet_rpc.operations._accounts import chain_of
+from wallet_rpc.operations._accounts import DELEGATES, chain_of
 from wallet_rpc.operations._authority import PERMISSIONS, Authority, authority_of
+from wallet_rpc.operations._delegating import refuse_other_nonce, send_alone, signed
 from wallet_rpc.operations._denials import explained
 from wallet_rpc.operations._sending import is_sent, refuse_while_installing, send_once, used_nonce
 from wallet_rpc.operations._sessions import forget_at
 from wallet_rpc.operations._signatures import signer_kind
+from wallet_rpc.operations._signed_calls import (
+    SendArray,
+    SendDelegation,
+    SendOperation,
+    SendPreparedCalls,
+    SignedDelegation,
+    SignedOperation,
+)
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import ChainId, Data, Hash32
+from wallet_rpc.primitives import ZERO_ADDRESS, Data, Hash32
 from wallet_rpc.wire import shape
 
 NONCE = "params.data.nonce"
@@ -45,52 +68,107 @@ TRUST_SECONDS = 90 * 86_400
 """How long a caller who showed the owner's signature is trusted with the reserved entity ids."""
 
 
-def _bare_signature(value: Any) -> Any:
-    """Clients of early 2025 wrote the bytes under `signature` instead of `data`."""
-    if isinstance(value, dict) and "data" not in value and "signature" in value:
-        return {**value, "data": value["signature"]}
-    return value
-
-
-@shape
-class SendPreparedCalls:
-    """A prepared user operation with its signature, and the permissions it was prepared with."""
-
-    type: Literal["user-operation-v070"]
-    data: UserOperationJson
-    chain_id: ChainId
-    signature: Annotated[Signature, BeforeValidator(_bare_signature)]
-    capabilities: SendCapabilities | None = None
-
-
 @shape
 class SentCalls:
     """The id to ask `wallet_getCallsStatus` about; `preparedCallIds` repeats it for older clients."""
 
     id: Data
     prepared_call_ids: tuple[Data, ...]
-    details: OperationDetails
+    details: Annotated[OperationDetails | DelegationDetails, Field(discriminator="type")]
 
 
 async def run(ports: Ports, request: SendPreparedCalls) -> SentCalls:
     """Check who may send and who signed, then hand over; the same signed payload is sent once and answered alike."""
+    permissions = None if request.capabilities is None else request.capabilities.permissions
+    match request:
+        case SendDelegation():
+            return await _undelegate(ports, request)
+        case SendOperation():
+            return await _operate(ports, request, None, permissions)
+        case SendArray():
+            operation, delegation = _parts(request)
+            return await _operate(ports, operation, delegation, permissions)
+        case _:
+            assert_never(request)
+
+
+def _parts(request: SendArray) -> tuple[SignedOperation, SignedDelegation | None]:
+    """The operation and its authorization, whichever comes first. Raises: InvalidParams for anything else."""
+    operations = [item for item in request.data if isinstance(item, SignedOperation)]
+    delegations = [item for item in request.data if isinstance(item, SignedDelegation)]
+    if len(operations) != 1 or len(delegations) > 1:
+        raise InvalidParams(
+            "params.data: expected one user operation and at most one authorization, got "
+            f"{len(operations)} and {len(delegations)}; send each operation by itself",
+            field="params.data",
+            reason="array_not_supported",
+        )
+    if delegations and delegations[0].chain_id != operations[0].chain_id:
+        raise InvalidParams(
+            "params.data: expected the user operation and its authorization to be of one chain", field="params.data"
+        )
+    return operations[0], delegations[0] if delegations else None
+
+
+async def _undelegate(ports: Ports, request: SignedDelegation) -> SentCalls:
+    """Raises: InvalidParams for a delegation, which needs no relayer: it travels with a user operation."""
+    chain = chain_of(ports, request.chain_id)
+    if request.data.address != ZERO_ADDRESS:
+        raise InvalidParams(
+            f"params.data.address: only the removal of a delegation, {ZERO_ADDRESS}, is sent without a user operation",
+            field="params.data.address",
+            reason="delegation_alone",
+        )
+    authorization = signed(request.data.on(chain.chain_id), request.signature.raw)
+    identifier = call_id(chain.chain_id, await send_alone(ports, chain, authorization))
+    return SentCalls(id=identifier, prepared_call_ids=(identifier,), details=DelegationDetails())
+
+
+async def _operate(
+    ports: Ports,
+    request: SignedOperation,
+    delegation: SignedDelegation | None,
+    permissions: PermissionsCapability | None,
+) -> SentCalls:
     chain = chain_of(ports, request.chain_id)
     operation = request.data.to_domain()
     operation_hash = user_operation_hash(operation, chain.chain_id, ENTRY_POINT)
-    permissions = None if request.capabilities is None else request.capabilities.permissions
-    authority = await authority_of(ports, chain, operation.sender, permissions, at="params.data.sender")
-    key = _matching_key(authority, operation)
-    kind = await _signed(chain, authority, operation_hash, request.signature.raw)
-    if not await is_sent(ports, chain, operation_hash):
+    if not await is_sent(ports, chain, operation_hash):  # what was sent stays sent, whatever became of its session
+        authority = await authority_of(ports, chain, operation.sender, permissions, at="params.data.sender")
+        key = _matching_key(authority, operation)
+        kind = await _signed(chain, authority, operation_hash, request.signature.raw)
+        authorization = await _authorization(chain, authority, operation, delegation)
         deferred = await _deferred(ports, chain, authority, key, operation)
-        signed = replace(
-            operation, signature=user_operation_signature(request.signature.raw, kind=kind, deferred=deferred)
-        )
-        await _send(ports, chain, authority, signed, operation_hash)
+        signature = user_operation_signature(request.signature.raw, kind=kind, deferred=deferred)
+        whole = replace(operation, signature=signature, authorization=authorization)
+        await _send(ports, chain, authority, whole, operation_hash)
     identifier = call_id(chain.chain_id, operation_hash)
     calls = calls_of(operation.sender, operation.call_data)
     details = OperationDetails(data=OperationData(hash=operation_hash, calls=calls))
     return SentCalls(id=identifier, prepared_call_ids=(identifier,), details=details)
+
+
+async def _authorization(
+    chain: ChainPorts, authority: Authority, operation: UserOperation, delegation: SignedDelegation | None
+) -> SignedAuthorization | None:
+    """The delegation that goes along. Raises: Rejected when it is missing, wrongly signed or out of turn."""
+    if delegation is None:
+        if authority.account.needs_delegation:
+            raise Rejected(
+                f"params: {operation.sender} is not delegated on chain {chain.chain_id:#x}; prepare the calls again, "
+                "and sign and send both parts of the array",
+                reason="authorization_missing",
+            )
+        return None
+    if delegation.data.address not in DELEGATES:
+        raise InvalidParams(
+            f"params.data: a delegation to {delegation.data.address} was not prepared here",
+            field="params.data",
+            reason="delegation_not_supported",
+        )
+    made = signed(delegation.data.on(chain.chain_id), delegation.signature.raw, by=operation.sender)
+    await refuse_other_nonce(chain, made, operation.sender)
+    return made
 
 
 def _matching_key(authority: Authority, operation: UserOperation) -> NonceKey:
@@ -150,10 +228,10 @@ async def _deferred(
 
 
 async def _send(
-    ports: Ports, chain: ChainPorts, authority: Authority, signed: UserOperation, operation_hash: Hash32
+    ports: Ports, chain: ChainPorts, authority: Authority, operation: UserOperation, operation_hash: Hash32
 ) -> None:
     try:
-        await send_once(ports, chain, signed, operation_hash)
+        await send_once(ports, chain, operation, operation_hash)
     except (ValidationReverted, ExecutionReverted) as denial:
         raise explained(denial, authority) from denial
     await _remember(ports, chain, authority)
@@ -169,9 +247,9 @@ async def _remember(ports: Ports, chain: ChainPorts, authority: Authority) -> No
         await ports.store.sessions.put(active, forget_at=forget_at(active))
 
 
-OPERATION: Operation[Ports, SendPreparedCalls, SentCalls] = Operation(
+OPERATION: Operation[Ports, Any, SentCalls] = Operation(
     "wallet_sendPreparedCalls",
-    SendPreparedCalls,
+    cast("Any", SendPreparedCalls),
     SentCalls,
     run,
     "Send signed calls; sending the same ones again answers the same id and changes nothing.",
@@ -183,7 +261,12 @@ OPERATION: Operation[Ports, SendPreparedCalls, SentCalls] = Operation(
         Rejected,
         SignatureInvalid,
         ValidationReverted,
+        PaymasterRefused,
+        OutOfTimeRange,
         ExecutionReverted,
+        LimitExceeded,
+        OutcomeUnknown,
+        UnsupportedCapability,
         UnsupportedChain,
     ),
 )

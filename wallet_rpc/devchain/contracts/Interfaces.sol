@@ -146,3 +146,15 @@ interface IEntryPoint {
     function withdrawStake(address payable to) external;
     function balanceOf(address account) external view returns (uint256);
 }
+
+/// What the token paymaster asks of a token.
+interface IERC20 {
+    function transfer(address to, uint256 value) external returns (bool);
+    function transferFrom(address from, address to, uint256 value) external returns (bool);
+}
+
+/// ERC-7597: a permit whose signature is bytes, for owners that are contracts.
+interface IPermit {
+    function permit(address owner, address spender, uint256 value, uint256 deadline, bytes calldata signature)
+        external;
+}

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-/// The development chain's one token: ERC-20 with permit (EIP-2612). Anyone may mint.
+import {Signatures} from "./Signatures.sol";
+
+/// The development chain's one token: ERC-20 with permit, by keys (EIP-2612) and by contracts (ERC-7597).
+/// Anyone may mint.
 contract TestToken {
     string public constant name = "Test Token";
     string public constant symbol = "TEST";
@@ -25,6 +28,7 @@ contract TestToken {
     error InsufficientAllowance(uint256 have, uint256 want);
     error PermitExpired(uint256 deadline);
     error PermitSignerMismatch(address recovered, address owner);
+    error PermitSignatureInvalid(address owner);
 
     function mint(address to, uint256 value) external {
         totalSupply += value;
@@ -58,11 +62,20 @@ contract TestToken {
         bytes32 r,
         bytes32 s
     ) external {
-        if (block.timestamp > deadline) revert PermitExpired(deadline);
-        bytes32 structHash = keccak256(abi.encode(PERMIT_TYPE, owner, spender, value, nonces[owner]++, deadline));
-        bytes32 digest = keccak256(abi.encodePacked(hex"1901", DOMAIN_SEPARATOR(), structHash));
-        address recovered = ecrecover(digest, v, r, s);
+        address recovered = ecrecover(_usePermit(owner, spender, value, deadline), v, r, s);
         if (recovered == address(0) || recovered != owner) revert PermitSignerMismatch(recovered, owner);
+        _approve(owner, spender, value);
+    }
+
+    /// The same; an owner with code, be it only a delegation, is asked by ERC-1271 instead of recovered.
+    function permit(address owner, address spender, uint256 value, uint256 deadline, bytes calldata signature)
+        external
+    {
+        bytes32 digest = _usePermit(owner, spender, value, deadline);
+        bool isSigned = owner.code.length != 0
+            ? Signatures.matchesContract(owner, digest, signature)
+            : signature.length == 65 && Signatures.matchesKey(owner, digest, signature);
+        if (!isSigned) revert PermitSignatureInvalid(owner);
         _approve(owner, spender, value);
     }
 
@@ -73,6 +86,13 @@ contract TestToken {
                 DOMAIN_TYPE, keccak256(bytes(name)), keccak256(bytes(version)), block.chainid, address(this)
             )
         );
+    }
+
+    /// What is signed for a permit, whose nonce is used up by this.
+    function _usePermit(address owner, address spender, uint256 value, uint256 deadline) private returns (bytes32) {
+        if (block.timestamp > deadline) revert PermitExpired(deadline);
+        bytes32 structHash = keccak256(abi.encode(PERMIT_TYPE, owner, spender, value, nonces[owner]++, deadline));
+        return Signatures.typedData(DOMAIN_SEPARATOR(), structHash);
     }
 
     function _transfer(address from, address to, uint256 value) private returns (bool) {

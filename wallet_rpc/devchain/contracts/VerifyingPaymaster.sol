@@ -12,8 +12,8 @@ import {ValidationData} from "./ValidationData.sol";
 /// so that the genesis of a chain can set them.
 contract VerifyingPaymaster {
     /// Where the two gas limits and paymasterData begin in paymasterAndData.
-    uint256 private constant GAS_LIMITS_OFFSET = 20;
-    uint256 private constant DATA_OFFSET = 52;
+    uint256 internal constant GAS_LIMITS_OFFSET = 20;
+    uint256 internal constant DATA_OFFSET = 52;
     uint256 private constant DATA_LENGTH = 77;
 
     address public owner;
@@ -37,7 +37,7 @@ contract VerifyingPaymaster {
     /// that gas can be estimated with a dummy. No context: there is nothing to do after the operation.
     function validatePaymasterUserOp(PackedUserOperation calldata op, bytes32, uint256)
         external
-        view
+        virtual
         returns (bytes memory context, uint256 validationData)
     {
         if (msg.sender != ENTRY_POINT) revert NotEntryPoint();

@@ -1,0 +1,51 @@
+"""Our contracts on a chain of their own, and the words in which they are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eth_abi.abi import encode
+from eth_keys.datatypes import PrivateKey
+from eth_utils.crypto import keccak
+
+from wallet_rpc.devchain.chain import Chain, ChainConfig
+from wallet_rpc.devchain.evm import Call, Outcome
+from wallet_rpc.devchain.genesis import Genesis, Workbench, genesis_values
+from wallet_rpc.primitives import Address
+
+CHAIN_ID = 31337
+NOW = 1_800_000_000
+KEY = PrivateKey(keccak(text="the owner"))
+OWNER = Address(KEY.public_key.to_canonical_address())
+STRANGER = Address(b"\x05" * 20)
+
+
+@dataclass
+class World:
+    """Accounts that calls change at once, and a chain id that contracts can see."""
+
+    genesis: Genesis
+
+    def change(self, sender: Address, to: Address, data: bytes) -> None:
+        """Keep what the call does. The chain id does not matter to it."""
+        bench = Workbench(self.genesis)
+        bench.call(to, data, sender=sender)
+        self.genesis = bench.accounts()
+
+    def look(self, sender: Address, to: Address, data: bytes) -> Outcome:
+        config = ChainConfig(chain_id=CHAIN_ID, timestamp=NOW)
+        chain = Chain(genesis_values(self.genesis), config, clock=lambda: float(NOW))
+        return chain.call(Call(sender=sender, to=to, data=data, gas=10_000_000))
+
+
+def call_data(name: str, types: list[str], *values: object) -> bytes:
+    return keccak(text=f"{name}({','.join(types)})")[:4] + encode(types, values)
+
+
+def error(name: str) -> bytes:
+    return keccak(text=name)[:4]
+
+
+def wallet_signature(key: PrivateKey, digest: bytes) -> bytes:
+    made = key.sign_msg_hash(digest).to_bytes()
+    return made[:64] + bytes([27 + made[64]])

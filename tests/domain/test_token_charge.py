@@ -1,0 +1,104 @@
+"""What the token paymaster is told and signed; its own word on the same bytes is in tests/devchain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from eth_keys.datatypes import PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wallet_rpc.domain import abi, token_charge
+from wallet_rpc.domain.gas import max_cost
+from wallet_rpc.domain.signature import personal_sign_digest, recover
+from wallet_rpc.domain.sponsorship import Window, sponsorship_hash
+from wallet_rpc.domain.token_charge import (
+    ChargeMode,
+    SignedPermit,
+    TokenCharge,
+    charge_hash,
+    most_tokens,
+    tokens_for,
+)
+from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
+from wallet_rpc.primitives import Address, Data
+
+TOKEN, PAYMASTER = Address(b"\x11" * 20), Address(b"\x22" * 20)
+KEY = b"\x07" * 32
+SIGNER = Address(PrivateKey(KEY).public_key.to_canonical_address())
+WINDOW = Window(valid_until=1_800_000_000, valid_after=1)
+CHARGE = TokenCharge(token=TOKEN, rate=2_000 * 10**18, most=10**18)
+PERMIT = SignedPermit(value=5, deadline=6, signature=Data(b"\x08\x09"))
+OP = UserOperation(
+    sender=Address(b"\x33" * 20),
+    nonce=1 << 64,
+    call_data=Data(b"\x01"),
+    call_gas_limit=10,
+    verification_gas_limit=20,
+    pre_verification_gas=30,
+    max_fee_per_gas=3,
+    max_priority_fee_per_gas=1,
+    paymaster=PaymasterPart(PAYMASTER, 40, 50, Data(b"stub")),
+)
+
+
+def test_amounts_are_rounded_up() -> None:
+    assert [tokens_for(wei, 2_000_000) for wei in (0, 1, 5 * 10**11, 5 * 10**11 + 1, 10**18)] == [0, 1, 1, 2, 2_000_000]
+
+
+@given(st.integers(0, 1 << 128), st.integers(0, 1 << 100))
+def test_no_less_than_the_worth_and_less_than_one_unit_more(wei: int, rate: int) -> None:
+    assert 0 <= tokens_for(wei, rate) * 10**18 - wei * rate < 10**18
+
+
+def test_the_most_is_the_price_of_all_limits() -> None:
+    assert max_cost(OP) == (10 + 20 + 30 + 40 + 50) * 3
+    assert most_tokens(OP, 10**18) == 450
+
+
+def test_the_terms_are_packed_as_the_contract_reads_them() -> None:
+    words = (2_000 * 10**18).to_bytes(32) + (10**18).to_bytes(32)
+    assert CHARGE.terms == b"\0" + (30_000).to_bytes(4) + TOKEN + words
+    assert replace(CHARGE, before=True).terms == b"\1" + (10_000).to_bytes(4) + TOKEN + words
+    permitted = replace(CHARGE, before=True, permit=PERMIT)
+    assert permitted.mode is ChargeMode.BEFORE_WITH_PERMIT
+    tail = (5).to_bytes(32) + (6).to_bytes(32) + b"\x08\x09"
+    assert permitted.terms == b"\2" + (10_000).to_bytes(4) + TOKEN + words + tail
+
+
+def test_a_stub_is_as_long_as_what_is_signed() -> None:
+    for charge in (CHARGE, replace(CHARGE, before=True, permit=PERMIT)):
+        stub = token_charge.stub(PAYMASTER, charge, window=WINDOW)
+        signed = token_charge.signed(OP, charge, chain_id=1, window=WINDOW, key=KEY)
+        assert (stub.address, len(stub.data)) == (signed.address, len(signed.data))
+        assert stub.data[:-65] == signed.data[:-65] == WINDOW.packed + charge.terms
+        assert (signed.verification_gas_limit, signed.post_op_gas_limit) == (40, 50)
+
+
+def test_the_signer_signs_the_sponsorship_and_the_terms() -> None:
+    part = token_charge.signed(OP, CHARGE, chain_id=5, window=WINDOW, key=KEY)
+    inside = sponsorship_hash(OP, chain_id=5, window=WINDOW) + abi.keccak(CHARGE.terms)
+    assert recover(personal_sign_digest(abi.keccak(inside)), part.data[-65:]) == SIGNER
+
+
+OTHERS = [
+    replace(CHARGE, token=PAYMASTER),
+    replace(CHARGE, rate=1),
+    replace(CHARGE, most=1),
+    replace(CHARGE, before=True),
+    replace(CHARGE, permit=PERMIT),
+    replace(CHARGE, permit=replace(PERMIT, value=6)),
+]
+
+
+def test_other_terms_have_another_hash() -> None:
+    hashes = {charge_hash(OP, charge, chain_id=1, window=WINDOW) for charge in [CHARGE, *OTHERS]}
+    assert len(hashes) == 1 + len(OTHERS)
+    assert charge_hash(replace(OP, nonce=5), CHARGE, chain_id=1, window=WINDOW) not in hashes
+    assert charge_hash(OP, CHARGE, chain_id=2, window=WINDOW) not in hashes
+
+
+def test_an_operation_without_paymaster_cannot_be_charged() -> None:
+    with pytest.raises(ValueError, match="no paymaster"):
+        token_charge.signed(replace(OP, paymaster=None), CHARGE, chain_id=1, window=WINDOW, key=KEY)

@@ -1,0 +1,136 @@
+"""How callers ask to pay gas in a token, read from requests that real clients sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wallet_rpc import wire
+from wallet_rpc.domain.capabilities import PaymasterService
+from wallet_rpc.domain.token_gas import (
+    ONE_OF,
+    AutoApprove,
+    AutoPermit,
+    PermitContext,
+    PermitDetails,
+    PostOpSettings,
+    PreOpSettings,
+    TokenContext,
+    TokenGas,
+    TokenPayment,
+)
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import Address, Data
+
+Json = dict[str, Any]
+USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e"
+TOKEN = Address.parse(USDC)
+AT = "params.capabilities.paymasterService.erc20"
+
+
+def read(erc20: Any) -> TokenGas | None:
+    return wire.decode(PaymasterService, {"erc20": erc20}, at="params.capabilities.paymasterService").erc20
+
+
+SAID: list[tuple[Json, TokenGas]] = [
+    ({}, TokenGas(token_address=TOKEN)),
+    ({"maxTokenAmount": "0x63"}, TokenGas(token_address=TOKEN, max_token_amount=99)),
+    (
+        {"preOpSettings": {"autoPermit": {"below": "0x7a120", "amount": "0x7a121", "durationSeconds": "0xe10"}}},
+        TokenGas(
+            token_address=TOKEN,
+            pre_op_settings=PreOpSettings(auto_permit=AutoPermit(below=500_000, amount=500_001, duration_seconds=3600)),
+        ),
+    ),
+    (
+        {"preOpSettings": {"permitDetails": {"deadline": "0x682fe675", "value": "0x7a120"}}},
+        TokenGas(
+            token_address=TOKEN,
+            pre_op_settings=PreOpSettings(permit_details=PermitDetails(deadline=0x682FE675, value=500_000)),
+        ),
+    ),
+    ({"postOpSettings": {}}, TokenGas(token_address=TOKEN, post_op_settings=PostOpSettings())),
+    (
+        {"postOpSettings": {"autoApprove": True, "balanceCheck": False}},
+        TokenGas(token_address=TOKEN, post_op_settings=PostOpSettings(auto_approve=True, balance_check=False)),
+    ),
+    (
+        {"postOpSettings": {"autoApprove": {"below": "0x1", "amount": "0x2"}}},
+        TokenGas(token_address=TOKEN, post_op_settings=PostOpSettings(auto_approve=AutoApprove(below=1, amount=2))),
+    ),
+]
+"""wallet-apis 5.1.0, "sendCalls paymaster-permit then uo"; and every other way."""
+
+
+@pytest.mark.parametrize(("settings", "meant"), SAID)
+def test_each_way_of_paying_is_read_and_written_back_the_same(settings: Json, meant: TokenGas) -> None:
+    given = {"tokenAddress": USDC, **settings}
+    assert read(given) == meant
+    assert wire.encode(TokenGas, meant) == given
+
+
+@pytest.mark.parametrize("settings", [settings for settings, _ in SAID])
+@pytest.mark.parametrize("key", ["preOp", "postOp", "token_address", "optional", ""])
+def test_an_unknown_key_is_refused(settings: Json, key: str) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        read({"tokenAddress": USDC, **settings, key: {}})
+    assert caught.value.message == f"{AT}.{key}: no such setting"
+
+
+AUTO: Json = {"autoPermit": {"below": "0x1", "amount": "0x2"}}
+DETAILS: Json = {"permitDetails": {"deadline": "0x1", "value": "0x2"}}
+
+
+def test_both_ways_at_once_are_refused_in_the_hosted_services_words() -> None:
+    with pytest.raises(InvalidParams) as caught:
+        read({"tokenAddress": USDC, "preOpSettings": AUTO, "postOpSettings": {}})
+    assert caught.value.message == f"{AT}: {ONE_OF}"
+    assert caught.value.data == {"reason": "erc20_settings", "field": AT}
+
+
+@pytest.mark.parametrize("settings", [{}, {**AUTO, **DETAILS}])
+def test_a_permit_is_wished_for_or_there(settings: Json) -> None:
+    with pytest.raises(InvalidParams, match="expected either autoPermit or permitDetails"):
+        read({"tokenAddress": USDC, "preOpSettings": settings})
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        (True, ""),
+        ([], ""),
+        ({}, ".tokenAddress"),
+        ({"tokenAddress": "0x12"}, ".tokenAddress"),
+        ({"tokenAddress": USDC, "maxTokenAmount": "much"}, ".maxTokenAmount"),
+        ({"tokenAddress": USDC, "preOpSettings": "now"}, ".preOpSettings"),
+        ({"tokenAddress": USDC, "preOpSettings": {"autoPermit": {"below": "0x1"}}}, ".preOpSettings.autoPermit.amount"),
+        (
+            {"tokenAddress": USDC, "preOpSettings": {"permitDetails": {"deadline": "0x100000000", "value": "0x1"}}},
+            ".preOpSettings.permitDetails.deadline",
+        ),
+        ({"tokenAddress": USDC, "postOpSettings": {"balanceCheck": True}}, ".postOpSettings.balanceCheck"),
+        ({"tokenAddress": USDC, "postOpSettings": {"autoApprove": False}}, ".postOpSettings.autoApprove"),
+    ],
+)
+def test_a_malformed_setting_is_refused_where_it_stands(given: Any, field: str) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        read(given)
+    assert caught.value.data["field"] == f"{AT}{field}"
+
+
+def test_nothing_is_nothing() -> None:
+    assert read(None) is None
+
+
+def test_what_a_service_is_told_and_answers_is_written_as_documented() -> None:
+    permit = PermitContext(value=3, deadline=4, signature=Data(b"\x05"))
+    told = TokenContext(token_address=TOKEN, mode="preOp", max_token_amount=2, permit=permit)
+    assert wire.encode(TokenContext, told) == {
+        "tokenAddress": USDC,
+        "mode": "preOp",
+        "maxTokenAmount": "0x2",
+        "permit": {"value": "0x3", "deadline": "0x4", "signature": "0x05"},
+    }
+    answered = TokenPayment(token_address=TOKEN, exchange_rate=5, max_token_amount=6)
+    assert wire.decode(TokenPayment, wire.encode(TokenPayment, answered)) == answered

@@ -1,0 +1,70 @@
+"""A wallet whose account is its owner's own address (EIP-7702)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+
+from tests.e2e.client import Grant, RpcError, Wallet, new_key
+
+DELEGATE = "0x69007702764179f14F51cdce752f4f775d74E139"
+DELEGATE_V1_1 = "0x77021100bD87b7008E5E1989d0eB38555d0d0000"
+ZERO = "0x" + "00" * 20
+
+
+class External(Wallet):
+    """An externally owned account. Nothing is requested for it; it calls from its own address."""
+
+    def __post_init__(self) -> None:
+        self.account = self.owner.address
+
+    def code(self) -> str:
+        return str(self.client.rpc("eth_getCode", self.account, "latest"))
+
+    def delegated_to(self, implementation: str) -> bool:
+        return self.code().lower() == "0xef0100" + implementation[2:].lower()
+
+    def count(self) -> int:
+        return int(self.client.rpc("eth_getTransactionCount", self.account, "latest"), 16)
+
+    def signed_authorization(self, prepared: dict[str, Any], by: LocalAccount | None = None) -> dict[str, Any]:
+        """What to send: the authorization and the raw signature of its digest."""
+        digest = bytes.fromhex(prepared["signatureRequest"]["rawPayload"][2:])
+        signature = (by or self.owner).unsafe_sign_hash(digest).signature  # type: ignore[arg-type]
+        return {
+            "type": "authorization",
+            "data": prepared["data"],
+            "chainId": prepared["chainId"],
+            "signature": {"type": "secp256k1", "data": "0x" + signature.hex()},
+        }
+
+    def signed_array(self, prepared: dict[str, Any]) -> dict[str, Any]:
+        authorization, operation = prepared["data"]
+        parts = [self.signed_authorization(authorization), self.signed(operation, self.owner, None)]
+        return {"type": "array", "data": parts}
+
+    def submit(self, request: dict[str, Any]) -> str:
+        sent: dict[str, Any] = self.client.rpc("wallet_sendPreparedCalls", request)
+        assert sent["preparedCallIds"] == [sent["id"]]
+        return str(sent["id"])
+
+    def delegate(self, *calls: dict[str, Any], **capabilities: Any) -> dict[str, Any]:
+        """The first call, which delegates."""
+        prepared = self.prepare(*calls, **capabilities)
+        return self.ended(self.submit(self.signed_array(prepared)))
+
+    def prepare_removal(self) -> dict[str, Any]:
+        return self.prepare(eip7702Auth={"delegation": ZERO})
+
+    def delegate_elsewhere(self, implementation: str) -> None:
+        """As another wallet would: the account's code is simply there."""
+        self.client.chain("anvil_setCode", self.account, "0xef0100" + implementation[2:].lower())
+
+
+def external(wallet: Wallet) -> External:
+    """A new one on the server of `wallet`."""
+    return External(wallet.client, owner=new_key())
+
+
+__all__ = ["DELEGATE", "DELEGATE_V1_1", "ZERO", "External", "Grant", "RpcError", "external"]

@@ -1,0 +1,148 @@
+"""Which account a signer gets, and the list of them."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.e2e.client import Client, RpcError, new_key
+from tests.e2e.delegating import DELEGATE
+from tests.e2e.stacks import on_both_stacks
+
+pytestmark = on_both_stacks
+SIGNER_OF_DOCS = "0x7a3ccbFe9DA9b53228872dd7ef3dc3fDd13Cf8A0"
+
+
+def requested(client: Client, signer: str, **more: Any) -> dict[str, Any]:
+    found: dict[str, Any] = client.rpc("wallet_requestAccount", {"signerAddress": signer, **more})
+    return found
+
+
+def listed(client: Client, signer: str, **more: Any) -> dict[str, Any]:
+    page: dict[str, Any] = client.rpc("wallet_listAccounts", {"signerAddress": signer, **more})
+    return page
+
+
+def test_a_delegated_account_is_the_signers_own_address(client: Client) -> None:
+    signer = new_key().address
+    hint = {"creationHint": {"accountType": "7702"}, "includeCounterfactualInfo": True}
+    found = requested(client, signer, **hint)
+    assert found == {"accountAddress": signer, "id": found["id"], "delegation": DELEGATE}
+    assert requested(client, signer, **hint) == found
+    assert requested(client, signer) == found, "it is the signer's first account"
+    assert client.rpc("wallet_requestAccount", {"accountAddress": signer}) == found
+
+
+def test_the_type_can_be_forced_either_way(client: Client) -> None:
+    signer = new_key().address
+    contract = requested(client, signer)
+    external = requested(client, signer, creationHint={"accountType": "7702"})
+    assert external["accountAddress"] == signer != contract["accountAddress"]
+    assert requested(client, signer) == contract
+    assert requested(client, signer, creationHint={}) == contract
+    assert requested(client, signer, creationHint={"accountType": "sma-b"}) == contract
+    assert requested(client, signer, id=external["id"]) == external
+    assert [one["id"] for one in listed(client, signer)["accounts"]] == [contract["id"], external["id"]]
+
+
+def test_a_signer_has_one_delegated_account_whatever_id_is_asked(client: Client) -> None:
+    signer, tag = new_key().address, str(uuid.uuid4())
+    first = requested(client, signer, id=tag, creationHint={"accountType": "7702"})
+    assert first["id"] == tag
+    assert requested(client, signer, id=str(uuid.uuid4()), creationHint={"accountType": "7702"}) == first
+
+
+def test_salts_find_or_make(client: Client) -> None:
+    signer = new_key().address
+    external = requested(client, signer, creationHint={"accountType": "7702"})
+    seven = requested(client, signer, creationHint={"salt": "0x7", "createAdditional": True, "accountType": "sma-b"})
+    assert seven != external
+    assert requested(client, signer, creationHint={"salt": "0x07"}) == seven
+    assert requested(client, signer, creationHint={"salt": 7}) == seven
+    largest = requested(client, signer, creationHint={"salt": "0x" + "ff" * 32})
+    assert listed(client, signer)["meta"]["totalCount"] == 3
+    assert largest["accountAddress"] != seven["accountAddress"]
+
+
+def test_an_additional_account_takes_the_next_salt(client: Client) -> None:
+    signer = new_key().address
+    more = [requested(client, signer, creationHint={"createAdditional": True}) for _ in range(3)]
+    assert [requested(client, signer, creationHint={"salt": hex(salt)}) for salt in range(3)] == more
+
+
+def test_an_account_nobody_requested_is_not_found_by_address(client: Client) -> None:
+    with pytest.raises(RpcError) as refused:
+        client.rpc("wallet_requestAccount", {"accountAddress": new_key().address})
+    assert (refused.value.code, refused.value.reason) == (-32602, "unknown_account")
+
+
+@pytest.mark.parametrize(
+    "kind", ["la-v2", "la-v1.0.1", "la-v1.0.2", "la-v1.1.0", "la-v2-multi-owner", "ma-v1-multi-owner", "SMA-B", ""]
+)
+def test_other_types_of_account_are_refused_by_name(client: Client, kind: str) -> None:
+    with pytest.raises(RpcError) as refused:
+        requested(client, new_key().address, creationHint={"accountType": kind})
+    assert (refused.value.code, refused.value.reason) == (-32602, "account_type_not_supported")
+    assert f'"{kind}"' in refused.value.message
+
+
+def test_a_signer_who_asked_for_nothing_has_no_accounts(client: Client) -> None:
+    assert listed(client, new_key().address) == {"accounts": [], "meta": {"totalCount": 0, "after": None}}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(total=st.integers(1, 9), limit=st.integers(1, 10))
+def test_pages_put_together_are_the_whole_list(client: Client, total: int, limit: int) -> None:
+    signer = new_key().address
+    made = [requested(client, signer, creationHint={"salt": hex(salt)}) for salt in range(total)]
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = listed(client, signer, limit=limit, **cursor)
+        assert page["meta"]["totalCount"] == total
+        assert 1 <= len(page["accounts"]) <= limit
+        found += page["accounts"]
+        if page["meta"]["after"] is None:
+            break
+        cursor = {"after": page["meta"]["after"]}
+    assert found == made
+
+
+def test_an_account_that_is_added_meanwhile_comes_last(client: Client) -> None:
+    signer = new_key().address
+    made = [requested(client, signer, creationHint={"salt": hex(salt)}) for salt in range(2)]
+    first = listed(client, signer, limit=1)
+    made.append(requested(client, signer, creationHint={"accountType": "7702"}))
+    rest = listed(client, signer, after=first["meta"]["after"])
+    assert [one["id"] for one in [*first["accounts"], *rest["accounts"]]] == [one["id"] for one in made]
+
+
+@pytest.mark.parametrize("limit", [0, 101, -1, 1.5, "10", True])
+def test_a_page_has_from_1_to_100_accounts(client: Client, limit: Any) -> None:
+    with pytest.raises(RpcError, match=r"^params\.limit: ") as refused:
+        listed(client, SIGNER_OF_DOCS, limit=limit)
+    assert refused.value.code == -32602
+
+
+@pytest.mark.parametrize("cursor", ["", "!", "AAAA", "A" * 21 + "!", 7, base64.urlsafe_b64encode(bytes(16)).decode()])
+def test_a_cursor_that_we_did_not_make_is_refused(client: Client, cursor: Any) -> None:
+    with pytest.raises(RpcError, match=r"^params\.after: ") as refused:
+        listed(client, SIGNER_OF_DOCS, after=cursor)
+    assert refused.value.code == -32602
+
+
+def test_a_cursor_is_good_for_one_signer(client: Client) -> None:
+    mine, other = new_key().address, new_key().address
+    for salt in range(2):
+        requested(client, mine, creationHint={"salt": hex(salt)})
+        requested(client, other, creationHint={"salt": hex(salt)})
+    cursor = listed(client, mine, limit=1)["meta"]["after"]
+    assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    with pytest.raises(RpcError) as refused:
+        listed(client, other, after=cursor)
+    assert refused.value.reason == "cursor_unknown"

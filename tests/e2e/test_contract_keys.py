@@ -1,0 +1,65 @@
+"""Contracts that sign by ERC-1271: as a session's key, and as an account's owner."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.client import FRIEND, POLICY, Client, Grant, RpcError, Wallet
+
+SCENARIOS = Path(__file__).parents[2] / "specs" / "scenarios" / "12-signatures.json"
+SIGNATURE = "0xc0ffee"
+"""The one signature that the contract takes, for every hash."""
+
+
+@pytest.fixture
+def signer(client: Client) -> str:
+    """A contract that answers ERC-1271, at an address of its own."""
+    made = "0x" + secrets.token_hex(20)
+    code = json.loads(SCENARIOS.read_text())["meta"]["world"]["runtimes"]["Key1271"]
+    client.rpc("anvil_setCode", made, code)
+    return made
+
+
+def send(client: Client, wallet: Wallet, permissions: dict[str, str] | None, signature: str) -> str:
+    capabilities = {"paymasterService": {"policyId": POLICY}, **({"permissions": permissions} if permissions else {})}
+    request = {"from": wallet.account, "chainId": wallet.chain_id, "calls": [{"to": FRIEND}]}
+    prepared = client.rpc("wallet_prepareCalls", {**request, "capabilities": capabilities})
+    signed = {key: prepared[key] for key in ("type", "data", "chainId")}
+    signed["signature"] = {"type": "secp256k1", "data": signature}
+    if permissions:
+        signed["capabilities"] = {"permissions": permissions}
+    return str(client.rpc("wallet_sendPreparedCalls", signed)["id"])
+
+
+def test_a_contract_holds_a_session(wallet: Wallet, signer: str) -> None:
+    grant: Grant = wallet.grant({"type": "root"}, contract=signer)
+    for _ in range(2):  # installing, then installed
+        assert wallet.status(send(wallet.client, wallet, grant.permissions, SIGNATURE))["status"] == 200
+    with pytest.raises(RpcError) as refused:
+        send(wallet.client, wallet, grant.permissions, "0xc0ffef")
+    assert (refused.value.code, refused.value.reason) == (-32507, "signature_invalid")
+
+
+def test_a_contract_owns_an_account(client: Client, signer: str) -> None:
+    account = client.rpc("wallet_requestAccount", {"signerAddress": signer})["accountAddress"]
+    wallet = Wallet(client)
+    wallet.account = account
+    assert wallet.status(send(client, wallet, None, SIGNATURE))["status"] == 200
+    with pytest.raises(RpcError, match="not by the owner"):
+        send(client, wallet, None, "0x1234")
+
+
+def test_a_contract_owner_grants_a_session(client: Client, signer: str) -> None:
+    wallet = Wallet(client)
+    wallet.account = client.rpc("wallet_requestAccount", {"signerAddress": signer})["accountAddress"]
+    created, key = wallet.create_session({"type": "root"})
+    permissions = {"sessionId": created["sessionId"], "signature": SIGNATURE}
+    prepared = wallet.prepare({"to": FRIEND}, permissions=permissions)
+    assert wallet.status(wallet.send(prepared, key, permissions))["status"] == 200
+    with pytest.raises(RpcError) as refused:
+        wallet.prepare({"to": FRIEND}, permissions={**permissions, "signature": "0x1234"})
+    assert refused.value.reason == "session_signature_invalid"

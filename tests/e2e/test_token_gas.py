@@ -1,0 +1,291 @@
+"""Gas paid in a token: after the calls by an allowance, before them by a permit; and what is refused."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from eth_account.messages import encode_typed_data
+
+from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, call_data, new_key, transfer
+from tests.e2e.delegating import external
+from tests.e2e.stacks import on_both_stacks
+
+PAYMASTER = "0x7e57000000000000000000000000000000000003"
+PLENTY = 10**24
+ENOUGH = hex(10**22)
+RATE = 2000
+"""Units of the token for one wei, made up."""
+pytestmark = on_both_stacks
+
+
+@pytest.fixture
+def payer(client: Client) -> Wallet:
+    """An account that has tokens, and not one wei."""
+    return Wallet(client).fund(wei=0, tokens=PLENTY)
+
+
+def gas_in(token: str = TOKEN, **settings: Any) -> dict[str, Any]:
+    return {"policyId": POLICY, "erc20": {"tokenAddress": token, **settings}}
+
+
+def allowance(wallet: Wallet) -> int:
+    data = call_data("allowance(address,address)", wallet.account, PAYMASTER)
+    return int(wallet.client.rpc("eth_call", {"to": TOKEN, "data": data}, "latest"), 16)
+
+
+def approve(amount: int) -> dict[str, str]:
+    return {"to": TOKEN, "data": call_data("approve(address,uint256)", PAYMASTER, amount)}
+
+
+def request(wallet: Wallet, service: dict[str, Any], *calls: dict[str, Any]) -> dict[str, Any]:
+    capabilities = {"paymasterService": service}
+    return {"from": wallet.account, "chainId": wallet.chain_id, "calls": list(calls), "capabilities": capabilities}
+
+
+def signed_permit(wallet: Wallet, prepared: dict[str, Any]) -> dict[str, Any]:
+    """The second request: the server's modified one, with the owner's signature of what it asked to sign."""
+    signed = wallet.owner.sign_message(encode_typed_data(full_message=prepared["signatureRequest"]["data"]))
+    signature = {"type": "secp256k1", "data": "0x" + signed.signature.hex()}
+    return {**prepared["modifiedRequest"], "paymasterPermitSignature": signature}
+
+
+def pays(wallet: Wallet, prepared: dict[str, Any], *, moved: int = 0) -> int:
+    """Send; the account pays what the operation costs, or up to an eighth more, and at most what was said."""
+    before, kept = wallet.client.token_balance(wallet.account), wallet.client.token_balance(PAYMASTER)
+    status = wallet.ended(wallet.send(prepared, wallet.owner))
+    assert status["status"] == 200
+    paid = wallet.client.token_balance(PAYMASTER) - kept
+    assert before - wallet.client.token_balance(wallet.account) == paid + moved
+    fee = prepared["feePayment"]
+    assert (fee["sponsored"], fee["tokenAddress"].lower()) == (False, TOKEN)
+    receipt = wallet.client.rpc("eth_getUserOperationReceipt", prepared["details"]["data"]["hash"])
+    cost = int(receipt["actualGasCost"], 16) * RATE
+    assert cost <= paid <= min(int(fee["maxAmount"], 16), cost * 9 // 8), paid / cost
+    assert wallet.client.balance(wallet.account) == 0
+    return paid
+
+
+def refused(code: int, reason: str, action: Any) -> RpcError:
+    with pytest.raises(RpcError) as caught:
+        action()
+    assert (caught.value.code, caught.value.reason) == (code, reason), caught.value.message
+    return caught.value
+
+
+def test_exactly_what_may_be_taken_is_approved(payer: Wallet) -> None:
+    prepared = payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings={"autoApprove": True}))
+    most = int(prepared["feePayment"]["maxAmount"], 16)
+    approving, moving = prepared["details"]["data"]["calls"]
+    assert approving["to"].lower() == TOKEN
+    assert approving["data"] == approve(most)["data"]
+    assert moving["data"] == transfer(7)["data"]
+    paid = pays(payer, prepared, moved=7)
+    assert allowance(payer) == most - paid
+
+
+def test_an_allowance_that_is_enough_is_not_approved_again(payer: Wallet) -> None:
+    first = payer.prepare(approve(PLENTY), paymasterService=gas_in(postOpSettings={"autoApprove": True}))
+    assert [call["to"].lower() for call in first["details"]["data"]["calls"]] == [TOKEN, TOKEN]
+    pays(payer, first)
+    again = payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings={"autoApprove": True}))
+    assert len(again["details"]["data"]["calls"]) == 1
+    pays(payer, again, moved=7)
+
+
+def test_an_allowance_below_the_mark_is_raised_to_the_amount(payer: Wallet) -> None:
+    settings = {"autoApprove": {"below": "0x1", "amount": ENOUGH}}
+    prepared = payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings=settings))
+    assert prepared["details"]["data"]["calls"][0]["data"] == approve(10**22)["data"]
+    paid = pays(payer, prepared, moved=7)
+    assert allowance(payer) == 10**22 - paid
+    again = payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings=settings))
+    assert len(again["details"]["data"]["calls"]) == 1
+    pays(payer, again, moved=7)
+
+
+def test_a_caller_may_see_to_the_allowance(payer: Wallet) -> None:
+    pays(payer, payer.prepare(approve(10**22), paymasterService=gas_in()))
+    pays(payer, payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings={})), moved=7)
+
+
+def test_a_permit_is_signed_first_and_travels_with_the_operation(payer: Wallet) -> None:
+    permit = {"below": ENOUGH, "amount": ENOUGH, "durationSeconds": "0xe10"}
+    asked = request(payer, gas_in(preOpSettings={"autoPermit": permit}), transfer(7))
+    first = payer.client.rpc("wallet_prepareCalls", asked)
+    assert first["type"] == "paymaster-permit"
+    assert first["signatureRequest"]["type"] == "eth_signTypedData_v4"
+    assert first["data"]["primaryType"] == "Permit"
+    assert first["data"]["message"]["value"] == ENOUGH
+    details = first["modifiedRequest"]["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]["permitDetails"]
+    assert details["value"] == ENOUGH
+    assert abs(int(details["deadline"], 16) - time.time() - 3600) < 60
+    second = payer.client.rpc("wallet_prepareCalls", signed_permit(payer, first))
+    assert second["type"] == "user-operation-v070"
+    most = int(second["feePayment"]["maxAmount"], 16)
+    pays(payer, second, moved=7)
+    assert allowance(payer) == 10**22 - most
+
+
+def test_the_modified_request_differs_in_the_permit_alone(payer: Wallet) -> None:
+    service = gas_in(maxTokenAmount=ENOUGH, preOpSettings={"autoPermit": {"below": "0x1", "amount": ENOUGH}})
+    asked = request(payer, {**service, "webhookData": "w"}, {**transfer(7), "value": "0x0"})
+    asked["capabilities"]["nonceOverride"] = {"nonceKey": "0x7"}
+    modified = payer.client.rpc("wallet_prepareCalls", asked)["modifiedRequest"]
+    del modified["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]
+    del asked["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]
+    assert lowered(modified) == lowered(asked)
+
+
+def lowered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: lowered(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [lowered(item) for item in value]
+    return value.lower() if isinstance(value, str) else value
+
+
+def test_an_allowance_above_the_mark_needs_no_permit(payer: Wallet) -> None:
+    pays(payer, payer.prepare(approve(10**22), paymasterService=gas_in(postOpSettings={"autoApprove": True})))
+    permit = {"below": "0x1", "amount": ENOUGH}
+    prepared = payer.prepare(transfer(7), paymasterService=gas_in(preOpSettings={"autoPermit": permit}))
+    assert prepared["type"] == "user-operation-v070"
+    pays(payer, prepared, moved=7)
+
+
+def test_an_externally_owned_account_permits_and_is_delegated_in_one(payer: Wallet) -> None:
+    wallet = external(payer)
+    wallet.client.mint(wallet.account, PLENTY)
+    permit = {"autoPermit": {"below": ENOUGH, "amount": ENOUGH}}
+    first = wallet.client.rpc("wallet_prepareCalls", request(wallet, gas_in(preOpSettings=permit), transfer(7)))
+    second = wallet.client.rpc("wallet_prepareCalls", signed_permit(wallet, first))
+    assert second["type"] == "array"
+    status = wallet.ended(wallet.submit(wallet.signed_array(second)))
+    assert status["status"] == 200
+    held = wallet.client.token_balance(wallet.account)
+    assert 0 < PLENTY - 7 - held < int(second["data"][1]["feePayment"]["maxAmount"], 16)
+
+
+def test_a_permit_of_another_key_or_another_amount_is_refused(payer: Wallet) -> None:
+    permit = {"autoPermit": {"below": ENOUGH, "amount": ENOUGH}}
+    first = payer.client.rpc("wallet_prepareCalls", request(payer, gas_in(preOpSettings=permit), transfer(7)))
+    good = signed_permit(payer, first)
+    payer.owner = new_key()
+    ask = payer.client.rpc
+    refused(-32507, "permit_signature_invalid", lambda: ask("wallet_prepareCalls", signed_permit(payer, first)))
+    details = good["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]["permitDetails"]
+    details["value"] = hex(10**23)
+    refused(-32507, "permit_signature_invalid", lambda: ask("wallet_prepareCalls", good))
+    del good["paymasterPermitSignature"]
+    refused(-32602, "permit_signature_missing", lambda: ask("wallet_prepareCalls", good))
+    details["deadline"] = hex(int(time.time()) - 1)
+    late = {**good, "paymasterPermitSignature": {"type": "secp256k1", "data": "0x" + "11" * 65}}
+    refused(-32000, "permit_expired", lambda: ask("wallet_prepareCalls", late))
+
+
+def test_a_permit_below_the_cost_is_refused(payer: Wallet) -> None:
+    permit = {"autoPermit": {"below": "0x5", "amount": "0x4"}}
+    first = payer.client.rpc("wallet_prepareCalls", request(payer, gas_in(preOpSettings=permit), transfer(7)))
+    again = signed_permit(payer, first)
+    refused(-32000, "insufficient_token_allowance", lambda: payer.client.rpc("wallet_prepareCalls", again))
+
+
+@pytest.mark.parametrize("settings", [{"autoApprove": True}, {"autoApprove": {"below": "0x1", "amount": ENOUGH}}, {}])
+def test_an_account_that_cannot_pay_is_refused_before_it_signs(client: Client, settings: dict[str, Any]) -> None:
+    poor = Wallet(client)
+    service = gas_in(postOpSettings=settings)
+    refused(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
+    poor.fund(wei=0, tokens=5)
+    refused(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
+
+
+def test_calls_that_bring_the_tokens_need_none_before(client: Client) -> None:
+    poor = Wallet(client)
+    mint = {"to": TOKEN, "data": call_data("mint(address,uint256)", poor.account, PLENTY)}
+    service = gas_in(postOpSettings={"autoApprove": True, "balanceCheck": False})
+    prepared = poor.prepare(mint, paymasterService=service)
+    assert poor.ended(poor.send(prepared, poor.owner))["status"] == 200
+    held = PLENTY - client.token_balance(poor.account)
+    assert 0 < held <= int(prepared["feePayment"]["maxAmount"], 16)
+
+
+@pytest.mark.parametrize("settings", [{"postOpSettings": {"autoApprove": True}}, {}])
+def test_no_more_is_offered_than_the_caller_said(payer: Wallet, settings: dict[str, Any]) -> None:
+    service = gas_in(maxTokenAmount="0x5", **settings)
+    ask = lambda: payer.prepare(approve(10**22), paymasterService=service)  # noqa: E731
+    assert "maxTokenAmount" in refused(-32000, "max_token_amount_exceeded", ask).message
+
+
+def test_a_manual_allowance_that_is_missing_fails_in_the_estimate(payer: Wallet) -> None:
+    with pytest.raises(RpcError) as caught:
+        payer.prepare(transfer(7), paymasterService=gas_in())
+    assert caught.value.code in {-32500, -32501, -32521}
+
+
+def test_an_estimate_costs_and_signs_nothing(payer: Wallet) -> None:
+    for settings in ({"postOpSettings": {"autoApprove": True}}, {"preOpSettings": {"autoPermit": PERMIT}}):
+        service = {**gas_in(**settings), "onlyEstimation": True}
+        prepared = payer.prepare(transfer(7), paymasterService=service)
+        assert "signatureRequest" not in prepared
+        assert prepared["feePayment"]["tokenAddress"].lower() == TOKEN
+        assert int(prepared["feePayment"]["maxAmount"], 16) > 0
+
+
+PERMIT = {"below": ENOUGH, "amount": ENOUGH}
+
+
+def test_a_token_without_a_rate_is_refused_by_name(payer: Wallet) -> None:
+    service = gas_in(FRIEND, postOpSettings={"autoApprove": True})
+    with pytest.raises(RpcError) as caught:
+        payer.prepare(transfer(7), paymasterService=service)
+    assert caught.value.code == -32600
+    assert FRIEND.lower() in caught.value.message.lower()
+
+
+def test_a_session_that_may_approve_pays_in_the_token(payer: Wallet) -> None:
+    grant = payer.grant({"type": "contract-access", "data": {"address": TOKEN}})
+    settings = gas_in(postOpSettings={"autoApprove": True})
+    assert payer.act(grant, transfer(7), paymasterService=settings)["status"] == 200
+    assert payer.client.token_balance(PAYMASTER) > 0
+
+
+def test_a_session_that_may_not_approve_is_told_which_permission_is_in_the_way(payer: Wallet) -> None:
+    functions = {"address": TOKEN, "functions": ["0xa9059cbb"]}
+    grant = payer.grant({"type": "functions-on-contract", "data": functions})
+    with pytest.raises(RpcError, match="functions-on-contract") as caught:
+        payer.act(grant, transfer(7), paymasterService=gas_in(postOpSettings={"autoApprove": True}))
+    assert caught.value.data["permissions"] == ["functions-on-contract"]
+
+
+def test_a_session_cannot_permit(payer: Wallet) -> None:
+    grant = payer.grant({"type": "root"})
+    service = gas_in(preOpSettings={"autoPermit": PERMIT})
+    refused(-32602, "session_cannot_permit", lambda: payer.act(grant, transfer(7), paymasterService=service))
+
+
+BOTH = {"preOpSettings": {"autoPermit": PERMIT}, "postOpSettings": {}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (BOTH, "Cannot specify both preOpSettings and postOpSettings"),
+        ({"preOp": {}}, "erc20.preOp: no such setting"),
+        ({"preOpSettings": {}}, "preOpSettings: expected either autoPermit or permitDetails"),
+        ({"postOpSettings": {"autoApprove": False}}, "autoApprove"),
+        ({"postOpSettings": {"balanceCheck": True}}, "balanceCheck"),
+        ({"maxTokenAmount": "five"}, "maxTokenAmount"),
+    ],
+)
+def test_settings_that_say_something_else_are_refused(payer: Wallet, settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(RpcError) as caught:
+        payer.prepare(transfer(7), paymasterService=gas_in(**settings))
+    assert caught.value.code == -32602
+    assert text in caught.value.message
+
+
+def test_a_token_needs_a_policy(payer: Wallet) -> None:
+    with pytest.raises(RpcError, match="policyId") as caught:
+        payer.prepare(transfer(7), paymasterService={"erc20": {"tokenAddress": TOKEN}})
+    assert caught.value.code == -32602

@@ -1,0 +1,236 @@
+"""The rest of the Wallet API, and every bad input of its description: refused by code, and by the field at fault."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import FRIEND, POLICY, Client, RpcError, Wallet, new_key, transfer
+from tests.e2e.delegating import External
+from tests.e2e.stacks import on_both_stacks
+
+pytestmark = on_both_stacks
+HERE = "0x7a69"
+ANYONE = "0x7a3ccbFe9DA9b53228872dd7ef3dc3fDd13Cf8A0"
+SUPPORTED = {"supported": True}
+CAPABILITIES = {
+    "atomic": {"status": "supported"},
+    "paymasterService": SUPPORTED,
+    "eip7702Auth": SUPPORTED,
+    "gasParamsOverride": SUPPORTED,
+    "nonceOverride": SUPPORTED,
+    "permissions": {
+        "supported": True,
+        "keyTypes": ["secp256k1"],
+        "signerTypes": ["keys"],
+        "permissionTypes": [
+            "native-token-transfer",
+            "erc20-token-transfer",
+            "gas-limit",
+            "contract-access",
+            "account-functions",
+            "functions-on-all-contracts",
+            "functions-on-contract",
+            "root",
+        ],
+    },
+    "stateOverride": SUPPORTED,
+    "experimental_dataSuffix": SUPPORTED,
+}
+"""What the test of the official client v5 asks of the answer."""
+
+
+def calls(**more: Any) -> dict[str, Any]:
+    return {"from": ANYONE, "chainId": HERE, "calls": [], **more}
+
+
+def caps(**capabilities: Any) -> dict[str, Any]:
+    return calls(capabilities=capabilities)
+
+
+def sign(**more: Any) -> dict[str, Any]:
+    return {"from": ANYONE, "chainId": HERE, "signatureRequest": {"type": "personal_sign", "data": "hi"}, **more}
+
+
+def session(**more: Any) -> dict[str, Any]:
+    key = {"type": "secp256k1", "publicKey": FRIEND}
+    return {"account": ANYONE, "chainId": HERE, "key": key, "permissions": [{"type": "root"}], **more}
+
+
+ACCOUNT, LIST, SESSION = "wallet_requestAccount", "wallet_listAccounts", "wallet_createSession"
+PREPARE, SEND, STATUS = "wallet_prepareCalls", "wallet_sendPreparedCalls", "wallet_getCallsStatus"
+SIGN, FORMAT, CAN = "wallet_prepareSign", "wallet_formatSign", "wallet_getCapabilities"
+BAD: list[tuple[str, Any, str]] = [
+    (ACCOUNT, {}, "params: Must provide either 'signerAddress'"),
+    (ACCOUNT, {"signerAddress": "0x12"}, "params.signerAddress: "),
+    (ACCOUNT, {"signerAddress": ANYONE.replace("a3", "A3")}, "params.signerAddress: .*EIP-55"),
+    (ACCOUNT, {"signerAddress": ANYONE, "id": "1"}, "params.id: .*UUID"),
+    (ACCOUNT, {"signerAddress": ANYONE, "id": "26b375e3-c94a-1e98-b6b7-5a97121aa583"}, "params.id: .*UUID"),
+    (ACCOUNT, {"signerAddress": ANYONE, "creationHint": 7}, "params.creationHint: "),
+    (ACCOUNT, {"signerAddress": ANYONE, "creationHint": {"salt": "x"}}, "params.creationHint.salt: "),
+    (ACCOUNT, {"signerAddress": ANYONE, "creationHint": {"salt": "0x1" + "0" * 64}}, "params.creationHint.salt: "),
+    (ACCOUNT, {"signerAddress": ANYONE, "creationHint": {"createAdditional": False}}, "createAdditional: "),
+    (ACCOUNT, {"signerAddress": ANYONE, "creationHint": {"accountType": 7702}}, "params.creationHint.accountType: "),
+    (ACCOUNT, {"signerAddress": ANYONE, "includeCounterfactualInfo": "maybe"}, "includeCounterfactualInfo: "),
+    (LIST, {}, "params.signerAddress: required"),
+    (SESSION, session(permissions=[]), "params.permissions: .*at least 1"),
+    (SESSION, session(expirySec=-1), "params.expirySec: "),
+    (SESSION, session(expirySec="0x1"), "params.expirySec: "),
+    (SESSION, session(key={"type": "p256", "publicKey": FRIEND}), "params.key.type: "),
+    (SESSION, session(permissions=[{"type": "everything"}]), "params.permissions"),
+    (PREPARE, calls(chainId="7a69"), "params.chainId: "),
+    (PREPARE, calls(chainId="0x"), "params.chainId: "),
+    (PREPARE, calls(chainId="0x100000000"), "params.chainId: "),
+    (PREPARE, {"calls": [], "chainId": HERE}, "params.from: required"),
+    (PREPARE, calls(calls=[{"data": "0x"}]), r"params.calls\[0\].to: required"),
+    (PREPARE, calls(calls=[{"to": FRIEND}, {"to": FRIEND, "data": "0x1"}]), r"params.calls\[1\].data: "),
+    (PREPARE, calls(calls=[{"to": FRIEND, "value": "-1"}]), r"params.calls\[0\].value: "),
+    (PREPARE, caps(permissions={}), "params.capabilities.permissions"),
+    (PREPARE, caps(permissions={"context": "0x03"}), "params.capabilities.permissions.context: "),
+    (PREPARE, caps(paymasterService={"policyId": "mine"}), "params.capabilities.paymasterService.policyId: .*UUID"),
+    (PREPARE, caps(paymasterService={"policyIds": POLICY}), "params.capabilities.paymasterService.policyIds: "),
+    (PREPARE, caps(gasParamsOverride={"callGasLimit": {"multiplier": -1}}), "gasParamsOverride.callGasLimit"),
+    (PREPARE, caps(gasParamsOverride={"callGasLimit": {}}), "gasParamsOverride.callGasLimit.multiplier: required"),
+    (PREPARE, caps(nonceOverride={"nonceKey": hex(1 << 152)}), "nonceOverride.nonceKey: expected below 2"),
+    (PREPARE, caps(nonceOverride={}), "nonceOverride.nonceKey: required"),
+    (PREPARE, caps(stateOverride={ANYONE: {"storage": {}}}), "storage: no such setting"),
+    (PREPARE, caps(eip7702Auth=False), "params.capabilities.eip7702Auth: expected True, got false"),
+    (PREPARE, caps(eip7702Auth={}), "params.capabilities.eip7702Auth.delegation: required"),
+    (PREPARE, caps(eip7702Auth={"delegation": "LightAccount"}), "params.capabilities.eip7702Auth.delegation: "),
+    (PREPARE, caps(eip7702Auth={"delegation": FRIEND}), "params.capabilities.eip7702Auth.delegation: "),
+    (PREPARE, caps(experimental_dataSuffix={}), "experimental_dataSuffix.value: required"),
+    (PREPARE, caps(experimental_dataSuffix={"value": "0x1"}), "experimental_dataSuffix.value: "),
+    (SEND, {}, "params: "),
+    (SEND, {"type": "user-operation-v060"}, "user-operation-v060"),
+    (SEND, {"type": "user-operation-v070"}, "params.data: required"),
+    (SEND, {"type": "array"}, "params.data: required"),
+    (SEND, {"type": "array", "data": [{"type": "array", "data": []}]}, r"params.data\[0\]"),
+    (SEND, {"type": "array", "data": []}, "params.data: expected one user operation"),
+    (SEND, {"type": "authorization", "chainId": HERE, "data": {"address": FRIEND}}, "params.data.nonce: required"),
+    (SIGN, sign(signatureRequest={"type": "eth_sign", "data": "0x"}), "params.signatureRequest: "),
+    (SIGN, sign(chainId=None), "params.chainId: "),
+    (SIGN, {"from": ANYONE, "chainId": HERE}, "params.signatureRequest: required"),
+    (FORMAT, {"from": ANYONE, "chainId": HERE}, "params.signature: required"),
+    (FORMAT, {"from": ANYONE, "chainId": HERE, "signature": {"type": "ed25519", "data": "0x"}}, "signature.type: "),
+    (FORMAT, {"from": ANYONE, "chainId": HERE, "signature": {"data": "0x1234"}}, "params.signature.data: "),
+    (FORMAT, {"from": ANYONE, "chainId": HERE, "signature": {"data": {"r": "0x1", "s": "0x2"}}}, "yParity"),
+]
+
+
+@pytest.mark.parametrize(("method", "params", "text"), BAD, ids=lambda given: str(given)[:60])
+def test_a_bad_input_is_refused_where_it_stands(client: Client, method: str, params: Any, text: str) -> None:
+    with pytest.raises(RpcError, match=text) as refused:
+        client.rpc(method, params)
+    assert refused.value.code == -32602
+    assert len(refused.value.message) < 400
+
+
+@pytest.mark.parametrize("params", [[], [7], ["0x12"], [ANYONE, "0x1"], [ANYONE, ["1"]], [ANYONE, [], 3], [None]])
+def test_bad_questions_about_capabilities_are_refused(client: Client, params: list[Any]) -> None:
+    with pytest.raises(RpcError) as refused:
+        client.rpc(CAN, *params)
+    assert refused.value.code == -32602
+
+
+@pytest.mark.parametrize("method", [SIGN, FORMAT, PREPARE, SESSION, SEND])
+def test_a_chain_that_is_not_served_is_refused_with_5710(client: Client, wallet: Wallet, method: str) -> None:
+    prepared = wallet.signed(wallet.prepare(), wallet.owner, None)
+    removal = {"type": "authorization", "data": {"address": FRIEND, "nonce": "0x0"}, "signature": {"data": "0x"}}
+    asked: dict[str, list[dict[str, Any]]] = {
+        SIGN: [sign()],
+        FORMAT: [{"from": ANYONE, "signature": {"data": "0x" + "11" * 65}}],
+        PREPARE: [calls(), caps(eip7702Auth={"delegation": "0x" + "00" * 20})],
+        SESSION: [session()],
+        SEND: [prepared, removal],
+    }
+    for params in asked[method]:
+        with pytest.raises(RpcError, match="configured: 0x7a69") as refused:
+            client.rpc(method, {**params, "chainId": "0x2105"})
+        assert (refused.value.code, refused.value.reason) == (5710, "unsupported_chain")
+
+
+def test_capabilities_of_every_chain_stand_under_zero(client: Client) -> None:
+    assert client.rpc(CAN, ANYONE) == {"0x0": CAPABILITIES}
+
+
+def test_capabilities_of_asked_chains_stand_under_their_ids(client: Client) -> None:
+    assert client.rpc(CAN, ANYONE, ["0x7a69"]) == {"0x7a69": CAPABILITIES}
+    assert client.rpc(CAN, ANYONE, ["0x066eee", "0x2105", "0x66eee"]) == {"0x66eee": CAPABILITIES}
+    assert client.rpc(CAN, ANYONE, ["0x2105"]) == client.rpc(CAN, ANYONE, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("wallet_requestQuote_v0", {"from": ANYONE, "chainId": HERE, "fromToken": FRIEND, "toToken": ANYONE}),
+        ("wallet_requestQuote_v0", {}),
+        ("wallet_getCrossChainStatus_v0", "0x0101"),
+        ("wallet_getCrossChainStatus_v0", ["0x0101"]),
+    ],
+)
+def test_swaps_are_refused_by_name(client: Client, method: str, params: Any) -> None:
+    with pytest.raises(RpcError, match=f"^{method}: swaps are not supported here") as refused:
+        client.rpc(method, params)
+    assert (refused.value.code, refused.value.reason) == (5700, "no_quote_provider")
+
+
+def test_junk_beside_the_capabilities_is_passed_over(wallet: Wallet) -> None:
+    junk: dict[str, Any] = {"maxFeePerGas": {"multiplier": 1.1}, "whatever": None, "atomic": {"optional": True}}
+    assert wallet.prepare({"to": FRIEND}, **junk)["type"] == "user-operation-v070"
+
+
+def test_a_data_suffix_stands_behind_the_call_data_and_changes_nothing(wallet: Wallet) -> None:
+    grant = wallet.grant({"type": "erc20-token-transfer", "data": {"allowance": "0x64", "address": transfer(1)["to"]}})
+    suffix = {"value": "0x0880218021802180218021802180218021"}
+    before = wallet.client.token_balance(FRIEND)
+    for permissions, by in ((None, wallet.owner), (grant.permissions, grant.key)):
+        more: dict[str, Any] = {} if permissions is None else {"permissions": permissions}
+        for batch in ((transfer(1),), (transfer(1), transfer(1))):
+            prepared = wallet.prepare(*batch, experimental_dataSuffix=suffix, **more)
+            assert prepared["data"]["callData"].endswith(suffix["value"][2:])
+            call_id = wallet.send(prepared, by, permissions)
+            status = wallet.ended(call_id)
+            assert status["status"] == 200
+            assert len(status["details"]["data"]["calls"]) == len(batch)
+    assert wallet.client.token_balance(FRIEND) == before + 6
+
+
+def test_a_state_override_is_for_the_simulation_alone(wallet: Wallet) -> None:
+    rich = {wallet.account: {"balance": hex(10**24)}}
+    prepared = wallet.prepare({"to": FRIEND, "value": hex(10**20)}, stateOverride=rich)
+    status = wallet.ended(wallet.send(prepared, wallet.owner))
+    assert status["status"] == 500, "on the chain there is no such money"
+    assert status["receipts"][0]["status"] == "0x0"
+
+
+def test_the_status_of_a_call_in_full(wallet: Wallet) -> None:
+    status = wallet.act(None, transfer(3), {"to": FRIEND, "value": "0x1"})
+    assert set(status) == {"id", "chainId", "atomic", "status", "receipts", "details"}
+    (receipt,) = status["receipts"]
+    assert set(receipt) == {"logs", "status", "blockHash", "blockNumber", "gasUsed", "transactionHash"}
+    mined = wallet.client.rpc("eth_getTransactionReceipt", receipt["transactionHash"])
+    own = [(log["address"].lower(), log["topics"], log["data"]) for log in receipt["logs"]]
+    assert own == [
+        (log["address"].lower(), log["topics"], log["data"])
+        for log in mined["logs"]
+        if (log["address"].lower(), log["topics"], log["data"]) in own
+    ]
+    assert int(receipt["blockNumber"], 16) == int(mined["blockNumber"], 16)
+    hashed = status["details"]["data"]["hash"]
+    assert status["id"] == "0x" + (31337).to_bytes(32, "big").hex() + hashed[2:]
+    assert [call["to"] for call in status["details"]["data"]["calls"]][1] == FRIEND
+    assert wallet.client.rpc(STATUS, [status["id"]]) == status
+
+
+def test_answers_hold_no_null_but_where_a_list_ends(client: Client) -> None:
+    eoa = External(client, owner=new_key())
+    answers = [
+        client.rpc(ACCOUNT, {"signerAddress": eoa.account}),
+        eoa.prepare({"to": FRIEND}),
+        client.rpc(CAN, ANYONE),
+        client.rpc(SIGN, sign()),
+    ]
+    assert "null" not in json.dumps(answers)
+    assert json.dumps(client.rpc(LIST, {"signerAddress": eoa.account})).count("null") == 1

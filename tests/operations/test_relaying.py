@@ -1,0 +1,252 @@
+"""The removal of a delegation while the relayer is slow, silent, refusing or not there; and statuses in between."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from eth_account import Account
+
+from tests.operations.conftest import CHAIN, Bench
+from wallet_rpc import wire
+from wallet_rpc.adapters.client import JsonRpcClient
+from wallet_rpc.adapters.node import NodeChain
+from wallet_rpc.adapters.relayer import KeyRelayer
+from wallet_rpc.adapters.system import SystemClock
+from wallet_rpc.devchain.accounts import ACCOUNTS
+from wallet_rpc.domain.authorization import SignedAuthorization
+from wallet_rpc.domain.prepared import PreparedArray, PreparedAuthorization
+from wallet_rpc.errors import OutcomeUnknown, Rejected, Unavailable, UnsupportedCapability
+from wallet_rpc.operations import get_calls_status, prepare_calls, send_prepared_calls
+from wallet_rpc.operations._sending import ABANDONED_SECONDS
+from wallet_rpc.operations._signed_calls import SendArray, SendDelegation
+from wallet_rpc.ports import Ports, TransactionReceipt
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32, UnixSeconds
+
+REMOVAL = {"eip7702Auth": {"delegation": ZERO_ADDRESS.hex0x()}}
+
+
+@dataclass
+class SlowRelayer:
+    """`ports.Relayer` in front of a real one: it keeps what it is sent until it is told to hand it on."""
+
+    inner: KeyRelayer
+    waiting: dict[int, SignedAuthorization] = field(default_factory=dict)
+    sent: int = 0
+    fails: list[Exception] = field(default_factory=list)
+    takes: bool = True
+    """What fails was taken all the same."""
+    mined: dict[Hash32, Hash32] = field(default_factory=dict)
+
+    async def send(self, authorization: SignedAuthorization) -> Hash32:
+        self.sent += 1
+        await asyncio.sleep(0.01)
+        if not self.fails or self.takes:
+            self.waiting[self.sent] = authorization
+        if self.fails:
+            raise self.fails.pop()
+        return Hash32(self.sent.to_bytes(32, "big"))
+
+    async def receipt(self, transaction_hash: Hash32) -> TransactionReceipt | None:
+        real = self.mined.get(transaction_hash)
+        return None if real is None else await self.inner.receipt(real)
+
+    async def mine(self) -> None:
+        for number, authorization in self.waiting.items():
+            self.mined[Hash32(number.to_bytes(32, "big"))] = await self.inner.send(authorization)
+        self.waiting.clear()
+
+
+@dataclass
+class Later(SystemClock):
+    """A clock that can be set forward."""
+
+    ahead: int = 0
+
+    def now(self) -> UnixSeconds:
+        return super().now() + self.ahead
+
+
+@dataclass
+class Freed:
+    """A delegated account whose owner wants to be free."""
+
+    bench: Bench
+    ports: Ports
+    relayer: SlowRelayer
+    clock: Later
+    request: SendDelegation
+
+    async def send(self) -> Data:
+        return (await send_prepared_calls.run(self.ports, self.request)).id
+
+    async def status(self, call_id: Data) -> get_calls_status.CallsStatus:
+        return await get_calls_status.run(self.ports, get_calls_status.GetCallsStatus(call_id=call_id))
+
+    @property
+    def authority(self) -> Address:
+        return Address.parse(self.bench.owner.address)
+
+
+async def prepared(bench: Bench, ports: Ports, **capabilities: Any) -> Any:
+    request = {"from": bench.owner.address, "chainId": hex(CHAIN), "calls": [], "capabilities": capabilities}
+    return await prepare_calls.run(ports, wire.decode(prepare_calls.PrepareCalls, request))
+
+
+def by_owner(bench: Bench, payload: Hash32) -> dict[str, str]:
+    signature = bench.owner.unsafe_sign_hash(payload).signature  # type: ignore[arg-type]
+    return {"data": "0x" + signature.hex()}
+
+
+async def delegated(bench: Bench, ports: Ports) -> None:
+    policy = {"paymasterService": {"policyId": "11111111-2222-4333-8444-555555555555"}}
+    array = await prepared(bench, ports, **policy)
+    assert isinstance(array, PreparedArray)
+    parts = wire.encode(PreparedArray, array)["data"]
+    for part in parts:
+        payload = Hash32.parse(part["signatureRequest"]["rawPayload"])
+        part["signature"] = by_owner(bench, payload)
+    await send_prepared_calls.run(ports, wire.decode(SendArray, {"type": "array", "data": parts}))
+    await bench.mempool.mine()
+
+
+@pytest.fixture
+async def freed(bench: Bench) -> Freed:
+    chain = bench.ports.chains[CHAIN]
+    assert isinstance(chain.chain, NodeChain)
+    client: JsonRpcClient = chain.chain._client  # type: ignore[assignment]
+    relayer = SlowRelayer(KeyRelayer(client, chain.chain, CHAIN, ACCOUNTS[-2].key))
+    clock = Later()
+    ports = replace(bench.ports, chains={CHAIN: replace(chain, relayer=relayer)}, clock=clock)
+    await delegated(bench, ports)
+    removal = await prepared(bench, ports, **REMOVAL)
+    assert isinstance(removal, PreparedAuthorization)
+    request = {
+        **wire.encode(PreparedAuthorization, removal),
+        "signature": by_owner(bench, removal.signature_request.raw_payload),
+    }
+    return Freed(bench, ports, relayer, clock, wire.decode(SendDelegation, request))
+
+
+async def test_a_removal_is_pending_until_it_is_mined(freed: Freed) -> None:
+    call_id = await freed.send()
+    pending = await freed.status(call_id)
+    assert (pending.status, pending.receipts) == (100, None)
+    await freed.relayer.mine()
+    done = await freed.status(call_id)
+    assert done.status == 200
+    assert done.receipts is not None
+
+
+async def test_many_senders_of_one_removal_send_it_once(freed: Freed) -> None:
+    ids = await asyncio.gather(*(freed.send() for _ in range(5)))
+    assert len(set(ids)) == 1
+    assert freed.relayer.sent == 1
+
+
+async def test_a_refused_removal_may_be_tried_again(freed: Freed) -> None:
+    freed.relayer.fails, freed.relayer.takes = [Unavailable("the node is away")], False
+    with pytest.raises(Unavailable):
+        await freed.send()
+    call_id = await freed.send()
+    await freed.relayer.mine()
+    assert (await freed.status(call_id)).status == 200
+
+
+async def test_a_refused_removal_has_failed(freed: Freed) -> None:
+    call_id = await freed.send()
+    freed.relayer.waiting.clear()
+    record = await freed.ports.store.calls.get(CHAIN, Hash32(call_id[32:]))
+    assert record is not None
+    await freed.ports.store.calls.settle(replace(record, state=type(record.state)("refused"), transaction=None))
+    assert (await freed.status(call_id)).status == 400
+
+
+@pytest.mark.parametrize("takes", [True, False])
+async def test_a_removal_whose_fate_is_unknown_is_looked_for_on_the_chain(freed: Freed, takes: bool) -> None:
+    freed.relayer.fails, freed.relayer.takes = [OutcomeUnknown("no answer")], takes
+    with pytest.raises(OutcomeUnknown):
+        await freed.send()
+    await freed.relayer.mine()
+    freed.clock.ahead = ABANDONED_SECONDS + 1
+    call_id = await freed.send()
+    assert freed.relayer.sent == (1 if takes else 2)
+    await freed.relayer.mine()
+    status = await freed.status(call_id)
+    assert status.status == 200
+    assert (status.receipts is None) == takes, "without the transaction's hash there is no receipt"
+
+
+async def test_a_removal_that_came_too_late_has_failed(freed: Freed) -> None:
+    call_id = await freed.send()
+    client: Any = freed.relayer.inner._client
+    await client.write("anvil_setNonce", [freed.authority.hex0x(), "0x2"])
+    assert (await freed.status(call_id)).status == 400, "the nonce is used, and the account is delegated still"
+    await freed.relayer.mine()
+    done = await freed.status(call_id)
+    assert (done.status, done.receipts is None) == (500, False)
+
+
+async def test_an_account_that_went_on_is_not_asked_any_more(freed: Freed) -> None:
+    call_id = await freed.send()
+    await freed.relayer.mine()
+    await delegated(freed.bench, freed.ports)
+    assert (await freed.status(call_id)).status == 200
+
+
+async def test_without_a_relayer_no_delegation_is_removed(freed: Freed) -> None:
+    chain = replace(freed.ports.chains[CHAIN], relayer=None)
+    ports = replace(freed.ports, chains={CHAIN: chain})
+    with pytest.raises(UnsupportedCapability, match="no relayer"):
+        await prepared(freed.bench, ports, **REMOVAL)
+    with pytest.raises(UnsupportedCapability, match="no relayer"):
+        await send_prepared_calls.run(ports, freed.request)
+    call_id = await freed.send()
+    await freed.relayer.mine()
+    status = await get_calls_status.run(ports, get_calls_status.GetCallsStatus(call_id=call_id))
+    assert (status.status, status.receipts) == (200, None)
+
+
+async def test_an_account_of_a_chain_without_the_implementation_is_told_so(freed: Freed) -> None:
+    class Bare(NodeChain):
+        async def code(self, address: Address) -> bytes:
+            return b""
+
+    inner: Any = freed.relayer.inner._client
+    chain = replace(freed.ports.chains[CHAIN], chain=Bare(inner))
+    ports = replace(freed.ports, chains={CHAIN: chain})
+    bench = replace(freed.bench, owner=Account.from_key(secrets.token_bytes(32)))
+    with pytest.raises(
+        Exception, match=r"^EIP-7702 is not enabled on chain 0x7a69\. You must call wallet_requestAccount"
+    ):
+        await prepared(bench, ports)
+
+
+async def test_a_second_delegation_while_one_is_under_way_is_passed_on_as_the_bundler_says(freed: Freed) -> None:
+    freed.bench.mempool.fails = [Rejected("EIP-7702 auth sender has too many pending transactions: 2. Max allowed: 1")]
+    await freed.send()
+    await freed.relayer.mine()
+    with pytest.raises(Rejected, match="too many pending transactions: 2"):
+        await delegated(freed.bench, freed.ports)
+
+
+async def test_a_pending_operation_names_the_transaction_that_carries_it(bench: Bench) -> None:
+    made = await bench.prepare({"to": ZERO_ADDRESS.hex0x()})
+    call_id = await bench.send(made, bench.owner)
+    plain = await get_calls_status.run(bench.ports, get_calls_status.GetCallsStatus(call_id=call_id))
+    assert plain.details.type == "user-operation"
+    inner = bench.mempool.lookup
+
+    async def lookup(operation_hash: Hash32) -> Any:
+        known = await inner(operation_hash)
+        return None if known is None else replace(known, transaction_hash=Hash32(b"\x77" * 32), block_number=9)
+
+    bench.mempool.lookup = lookup  # type: ignore[method-assign]
+    status = await get_calls_status.run(bench.ports, get_calls_status.GetCallsStatus(call_id=call_id))
+    assert wire.encode(get_calls_status.CallsStatus, status)["details"]["data"]["pendingBundle"] == {
+        "txHash": "0x" + "77" * 32,
+        "sentAtBlock": "0x9",
+    }

@@ -1,0 +1,167 @@
+"""Gas paid in a token, where the paymaster service or the token is another than the embedded chain's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.e2e.client import TOKEN, call_data
+from tests.operations.conftest import CHAIN, POLICY, Bench
+from wallet_rpc import wire
+from wallet_rpc.domain.prepared import PreparedCalls, PreparedUserOperation
+from wallet_rpc.domain.token_gas import TokenPayment
+from wallet_rpc.domain.user_operation import UserOperation
+from wallet_rpc.errors import InvalidParams, Rejected, SponsorshipFailed, UnsupportedCapability, WalletError
+from wallet_rpc.operations import prepare_calls
+from wallet_rpc.ports import Paymaster, Sponsorship
+from wallet_rpc.primitives import Address, Data, Hash32
+
+AUTO: dict[str, Any] = {"postOpSettings": {"autoApprove": True}}
+
+
+@dataclass
+class Other:
+    """A service that answers as the real one, but says of tokens what the test wants."""
+
+    real: Paymaster
+    first: TokenPayment | None
+    last: TokenPayment | None
+
+    async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
+        known = {**context, "erc20Context": {**context["erc20Context"], "tokenAddress": TOKEN}}
+        return replace(await self.real.stub(operation, known), token=self.first)
+
+    async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
+        return replace(await self.real.sponsor(operation, context), token=self.last)
+
+    async def sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
+        await self.real.sent(operation, operation_hash)
+
+
+def payment(token: str = TOKEN, *, rate: int = 2_000 * 10**18, most: int = 1) -> TokenPayment:
+    return TokenPayment(token_address=Address.parse(token), exchange_rate=rate, max_token_amount=most)
+
+
+def with_service(bench: Bench, first: TokenPayment | None, last: TokenPayment | None = None) -> None:
+    chain = bench.ports.chains[CHAIN]
+    assert chain.paymaster is not None
+    other = Other(chain.paymaster, first, last)
+    bench.ports = replace(bench.ports, chains={CHAIN: replace(chain, paymaster=other)})
+
+
+async def ask(bench: Bench, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> PreparedCalls:
+    more = settings.pop("capabilities", {})
+    service = {**POLICY, "erc20": {"tokenAddress": token, **settings}}
+    request = {
+        "from": bench.account.hex0x(),
+        "chainId": hex(CHAIN),
+        "calls": list(calls),
+        "capabilities": {"paymasterService": service, **more},
+    }
+    return await prepare_calls.run(bench.ports, wire.decode(prepare_calls.PrepareCalls, request))
+
+
+async def refused(bench: Bench, **settings: Any) -> WalletError:
+    with pytest.raises(WalletError) as caught:
+        await ask(bench, **settings)
+    return caught.value
+
+
+def transact(url: str, to: str, data: str) -> None:
+    """From the node's first account."""
+    node = f"{url}/chain/{CHAIN}"
+    call = {"from": "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "to": to, "data": data}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "eth_sendTransaction", "params": [call]}
+    assert "result" in httpx2.post(node, json=body).json()
+
+
+def put(url: str, address: Address, code: bytes) -> None:
+    params = [address.hex0x(), Data(code).hex0x()]
+    body = {"jsonrpc": "2.0", "id": 1, "method": "anvil_setCode", "params": params}
+    assert "result" in httpx2.post(f"{url}/chain/{CHAIN}", json=body).json()
+
+
+@pytest.fixture
+def rich(bench: Bench, url: str) -> Bench:
+    transact(url, TOKEN, call_data("mint(address,uint256)", bench.account.hex0x(), 10**24))
+    return bench
+
+
+@pytest.mark.parametrize("first", [None, payment("0x" + "12" * 20)])
+async def test_a_service_that_takes_no_tokens_is_named(bench: Bench, first: TokenPayment | None) -> None:
+    with_service(bench, first)
+    error = await refused(bench, **AUTO)
+    assert isinstance(error, UnsupportedCapability)
+    assert error.data["capability"] == "paymasterService.erc20"
+
+
+async def test_a_chain_without_paymaster_takes_no_tokens(bench: Bench) -> None:
+    chain = replace(bench.ports.chains[CHAIN], paymaster=None)
+    bench.ports = replace(bench.ports, chains={CHAIN: chain})
+    assert isinstance(await refused(bench, **AUTO), UnsupportedCapability)
+
+
+@pytest.mark.parametrize("last", [None, payment(most=10**30)])
+async def test_a_price_that_rises_meanwhile_is_refused(rich: Bench, last: TokenPayment | None) -> None:
+    with_service(rich, payment(), last)
+    error = await refused(rich, **AUTO)
+    assert isinstance(error, Rejected)
+    assert error.reason == "token_price_changed"
+
+
+SILENT, NO_PERMIT = Address(b"\xa1" * 20), Address(b"\xa2" * 20)
+
+
+async def test_an_address_that_is_no_token_is_refused(bench: Bench, url: str) -> None:
+    for code in (b"", bytes.fromhex("5f5ffd")):
+        put(url, SILENT, code)
+        with_service(bench, payment(SILENT.hex0x()))
+        error = await refused(bench, token=SILENT.hex0x(), **AUTO)
+        assert isinstance(error, InvalidParams)
+        assert error.reason == "not_a_token"
+
+
+RICH_WITHOUT_PERMIT = bytes.fromhex(
+    "5f3560e01c"  # the selector
+    "806370a0823114601c57"  # balanceOf: to 1c
+    "8063dd62ed3e14602e57"  # allowance: to 2e
+    "5f5ffd"
+    "5b69ffffffffffffffffffff5f5260205ff3"  # plenty
+    "5b5f5f5260205ff3"  # nothing
+)
+"""A token that knows nothing else."""
+
+
+async def test_a_token_without_permit_is_named(bench: Bench, url: str) -> None:
+    put(url, NO_PERMIT, RICH_WITHOUT_PERMIT)
+    with_service(bench, payment(NO_PERMIT.hex0x()))
+    settings = {"preOpSettings": {"autoPermit": {"below": "0x1", "amount": hex(10**23)}}}
+    error = await refused(bench, token=NO_PERMIT.hex0x(), **settings)
+    assert isinstance(error, UnsupportedCapability)
+    assert error.data["capability"] == "paymasterService.erc20.preOpSettings"
+
+
+async def test_calls_beyond_the_first_guess_are_approved_as_well(rich: Bench) -> None:
+    """Four million gas: the estimate's stand-in for the approval is too small at first."""
+    limits = {"gasParamsOverride": {"callGasLimit": hex(4_000_000)}}
+    made = await ask(rich, capabilities=limits, **AUTO)
+    assert isinstance(made, PreparedUserOperation)
+    assert made.details.data.calls is not None
+    assert int.from_bytes(made.details.data.calls[0].data[-32:]) == made.fee_payment.max_amount
+    assert made.fee_payment.max_amount > 4_000_000 * 2_000 * 10**9
+
+
+async def test_a_limit_that_the_paymaster_fears_is_refused(rich: Bench) -> None:
+    error = await refused(rich, capabilities={"gasParamsOverride": {"paymasterPostOpGasLimit": "0x1"}}, **AUTO)
+    assert isinstance(error, SponsorshipFailed)
+
+
+async def test_the_callers_own_fee_and_limit_are_kept(rich: Bench) -> None:
+    limits = {"gasParamsOverride": {"maxFeePerGas": hex(10**10), "paymasterPostOpGasLimit": hex(90_000)}}
+    made = await ask(rich, capabilities=limits, **AUTO)
+    assert isinstance(made, PreparedUserOperation)
+    assert (made.data.max_fee_per_gas, made.data.paymaster_post_op_gas_limit) == (10**10, 90_000)

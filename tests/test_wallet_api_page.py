@@ -1,0 +1,77 @@
+"""The page of the Wallet API names every method, each field of its request, and every reason of a refusal."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wallet_rpc import wire
+from wallet_rpc.operations.catalogue import OPERATIONS
+from wallet_rpc.operations.operation import Operation
+
+ROOT = Path(__file__).parent.parent
+SPECS = ROOT / "specs"
+CODE = re.compile(r"`([^`\n]+)`")
+WORD = re.compile(r"[a-z0-9_]+")
+EMBEDDED = ROOT / "wallet_rpc" / "devchain"
+"""The embedded node's refusals are a node's own; the wallet translates them as any node's."""
+
+
+def words(text: str) -> set[str]:
+    """What stands in backticks, a path such as `key.type` in its parts too."""
+    spans = CODE.findall(text)
+    return {*spans, *(part for span in spans for part in re.split(r"[^A-Za-z0-9_]+", span))}
+
+
+def sections() -> dict[str, str]:
+    """The text under each heading of the page, by the methods that the heading names."""
+    page = (SPECS / "wallet-api.md").read_text()
+    parts = [part.partition("\n") for part in re.split(r"^## ", page, flags=re.MULTILINE)[1:]]
+    return {name: text for heading, _, text in parts for name in CODE.findall(heading)}
+
+
+def field_names(schema: Any) -> Iterator[str]:
+    """The names of all fields in a JSON Schema, nested ones too."""
+    match schema:
+        case dict():
+            if schema.get("type") == "object":
+                yield from schema.get("properties", {})
+            for inner in schema.values():
+                yield from field_names(inner)
+        case list():
+            for inner in schema:
+                yield from field_names(inner)
+
+
+def reasons(tree: ast.AST) -> Iterator[str]:
+    """The words that code gives as a reason: `reason=…`, `default_reason = …`, and `_refused(…)` where there is one."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.keyword(arg="reason", value=value):
+                given: list[ast.expr] = [value]
+            case ast.Assign(targets=[ast.Name(id="default_reason" | "reason")], value=value):
+                given = [value]
+            case ast.Call(func=ast.Name(id="_refused"), args=args):
+                given = args
+            case _:
+                continue
+        for constant in (inner for one in given for inner in ast.walk(one) if isinstance(inner, ast.Constant)):
+            if isinstance(constant.value, str) and WORD.fullmatch(constant.value):
+                yield constant.value
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_a_method_has_a_section_that_names_each_of_its_fields(operation: Operation[Any, Any, Any]) -> None:
+    section = sections()[operation.name]
+    assert set(field_names(wire.schema(operation.request, "validation"))) - words(section) == set()
+
+
+def test_every_reason_is_told_on_a_page() -> None:
+    sources = [path for path in (ROOT / "wallet_rpc").rglob("*.py") if EMBEDDED not in path.parents]
+    given = {reason for path in sources for reason in reasons(ast.parse(path.read_text()))}
+    told = {word for page in SPECS.glob("*.md") for word in words(page.read_text())}
+    assert {"stale_nonce", "session_expired", "zero_address", "allowance_missing"} <= given
+    assert given - told == set()

@@ -1,0 +1,80 @@
+"""The methods that two standards share: the hosted Wallet API's form, and ERC-7836's, told apart by their fields.
+
+A prepare with a `key` is ERC-7836's, as is a send with a `context` and no `type`; everything else is the hosted form's,
+also what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias, cast
+
+from pydantic import Discriminator, Field, Tag
+
+from wallet_rpc.domain.prepared import PreparedCalls
+from wallet_rpc.operations import keyed_calls, prepare_calls, send_prepared_calls
+from wallet_rpc.operations._signed_calls import SendPreparedCalls
+from wallet_rpc.operations.keyed_calls import KeyedCalls, KeyedPrepared, KeyedSend, KeyedSent
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.operations.prepare_calls import PrepareCalls
+from wallet_rpc.operations.send_prepared_calls import SentCalls
+from wallet_rpc.ports import Ports
+
+
+def _form_of_prepare(value: Any) -> str:
+    keyed = isinstance(value, KeyedCalls) or (isinstance(value, Mapping) and "key" in value)
+    return "keyed" if keyed else "hosted"
+
+
+def _form_of_send(value: Any) -> str:
+    keyed = isinstance(value, KeyedSend) or (isinstance(value, Mapping) and "context" in value and "type" not in value)
+    return "keyed" if keyed else "hosted"
+
+
+def _both(schema: dict[str, Any]) -> None:
+    """A keyed prepare fits the hosted form's schema too, which knows nothing of keys: one of both is too strict."""
+    schema["anyOf"] = schema.pop("oneOf")
+
+
+Prepare: TypeAlias = Annotated[
+    Annotated[PrepareCalls, Tag("hosted")] | Annotated[KeyedCalls, Tag("keyed")],
+    Discriminator(_form_of_prepare),
+    Field(json_schema_extra=_both),
+]
+"""Calls to prepare, in either form."""
+Send: TypeAlias = Annotated[
+    Annotated[SendPreparedCalls, Tag("hosted")] | Annotated[KeyedSend, Tag("keyed")], Discriminator(_form_of_send)
+]
+"""Signed calls to send, in either form."""
+
+
+async def prepare(ports: Ports, request: PrepareCalls | KeyedCalls) -> PreparedCalls | KeyedPrepared:
+    """Answers in the form of the request."""
+    if isinstance(request, KeyedCalls):
+        return await keyed_calls.prepare(ports, request)
+    return await prepare_calls.run(ports, request)
+
+
+async def send(ports: Ports, request: Any) -> SentCalls | tuple[KeyedSent, ...]:
+    """Answers in the form of the request."""
+    if isinstance(request, KeyedSend):
+        return await keyed_calls.send(ports, request)
+    return await send_prepared_calls.run(ports, request)
+
+
+PREPARE: Operation[Ports, Any, Any] = Operation(
+    prepare_calls.OPERATION.name,
+    cast("Any", Prepare),
+    PreparedCalls | KeyedPrepared,
+    prepare,
+    prepare_calls.OPERATION.summary,
+    prepare_calls.OPERATION.errors,
+)
+SEND: Operation[Ports, Any, Any] = Operation(
+    send_prepared_calls.OPERATION.name,
+    cast("Any", Send),
+    SentCalls | tuple[KeyedSent, ...],
+    send,
+    send_prepared_calls.OPERATION.summary,
+    send_prepared_calls.OPERATION.errors,
+)

@@ -1,0 +1,275 @@
+"""`wallet_prepareCalls` and `wallet_sendPreparedCalls` as ERC-7836 (draft) writes them: by key, digest and context.
+
+The same operations as the hosted form's, in other clothes: `digest` is what the key signs as it stands, `context` is
+the unsigned request to send. The context is not secret and not believed: whatever stands in it is decoded and checked
+as a hosted request is, and the signature must be the acting key's over exactly that operation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, assert_never
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import from_json
+
+from wallet_rpc.domain.account import Call
+from wallet_rpc.domain.capabilities import KNOWN, Capabilities, PaymasterOfCall, SendCapabilities
+from wallet_rpc.domain.prepared import (
+    AuthorizationData,
+    PreparedArray,
+    PreparedAuthorization,
+    PreparedCalls,
+    PreparedPermit,
+    PreparedUserOperation,
+    Signature,
+)
+from wallet_rpc.domain.user_operation_json import UserOperationJson
+from wallet_rpc.errors import InvalidParams, UnsupportedCapability
+from wallet_rpc.operations import prepare_calls, send_prepared_calls
+from wallet_rpc.operations._accounts import chain_of
+from wallet_rpc.operations._authority import authority_of
+from wallet_rpc.operations._named_keys import key_address
+from wallet_rpc.operations._paying import only_estimates
+from wallet_rpc.operations._signed_calls import SendDelegation, SendOperation
+from wallet_rpc.operations.prepare_calls import PrepareCalls
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address, ChainId, Data, Hash32, Wei, shown
+from wallet_rpc.wire import decode, encode, shape
+
+VERSION = b"\1"
+"""The first byte of a context of this form."""
+_CONTEXT = "params.context"
+
+
+def _required(value: Any, known: frozenset[str]) -> Any:
+    """Refuses every capability that is not `known` and does not say `optional: true` (EIP-5792)."""
+    for name, asked in value.items() if isinstance(value, Mapping) else ():
+        if name not in known and not (isinstance(asked, Mapping) and asked.get("optional") is True):
+            raise UnsupportedCapability(
+                f"params.capabilities: {shown(name)} is not supported here", capability=str(name)[:64]
+            )
+    return value
+
+
+def _of_request(value: Any) -> Any:
+    return _required(value, KNOWN)
+
+
+def _of_call(value: Any) -> Any:
+    return _required(value, frozenset())
+
+
+@shape
+class CallKey:
+    """Who will sign: the account's owner or a session's key, by its address or its public key."""
+
+    type: str
+    public_key: Data
+    prehash: bool = False
+    """The key hashes what it is given once more before it signs; no account of ours undoes that."""
+
+
+@shape
+class KeyedCall:
+    """One call, with capabilities of its own, of which we have none."""
+
+    to: Address
+    value: Wei = 0
+    data: Data = Data()
+    capabilities: Annotated[dict[str, Any] | None, BeforeValidator(_of_call)] = None
+
+
+@shape
+class KeyedCalls:
+    """Calls of one account, and the key that will sign them."""
+
+    calls: tuple[KeyedCall, ...] = ()
+    from_: Annotated[Address, Field(alias="from")]
+    chain_id: ChainId
+    key: CallKey
+    capabilities: Annotated[Capabilities | None, BeforeValidator(_of_request)] = None
+
+
+@shape
+class KeyedPrepared:
+    """What the key signs (`digest`, as it stands), and what comes back with the signature."""
+
+    chain_id: ChainId
+    context: Data
+    digest: Hash32
+    key: CallKey
+
+
+@shape
+class KeyedSend:
+    """A context of `wallet_prepareCalls`, with the key's signature of its digest."""
+
+    context: Data
+    key: CallKey
+    signature: Data
+    chain_id: ChainId | None = None
+    capabilities: Annotated[dict[str, Any] | None, BeforeValidator(_of_request)] = None
+
+
+@shape
+class KeyedSent:
+    """The id to ask `wallet_getCallsStatus` about."""
+
+    id: Data
+
+
+@shape
+class UnsignedOperation:
+    """A user operation that lacks its signature."""
+
+    type: Literal["user-operation-v070"] = "user-operation-v070"
+    data: UserOperationJson
+
+
+@shape
+class UnsignedDelegation:
+    """The removal of a delegation that lacks its signature."""
+
+    type: Literal["authorization"] = "authorization"
+    data: AuthorizationData
+
+
+@shape
+class Carried:
+    """What a context holds: the calls, the key they were prepared for, and the authority they are sent under."""
+
+    calls: Annotated[UnsignedOperation | UnsignedDelegation, Field(discriminator="type")]
+    chain_id: ChainId
+    key: Address
+    capabilities: SendCapabilities
+
+
+async def prepare(ports: Ports, request: KeyedCalls) -> KeyedPrepared:
+    """Raises: InvalidParams (key_mismatch) when another key than the given one would have to sign."""
+    signer = _signer(request.key)
+    capabilities = request.capabilities or Capabilities()
+    if only_estimates(capabilities):
+        at = "params.capabilities.paymasterService.onlyEstimation"
+        raise InvalidParams(f"{at}: an estimate has no digest to sign", field=at)
+    chain = chain_of(ports, request.chain_id)
+    authority = await authority_of(ports, chain, request.from_, capabilities.permissions, at="params.from")
+    if authority.signer != signer:
+        raise _other_key(f"expected {authority.signer}, which these calls need", signer)
+    prepared = await prepare_calls.run(
+        ports,
+        PrepareCalls(
+            calls=tuple(Call(to=call.to, value=call.value, data=call.data) for call in request.calls),
+            from_=request.from_,
+            chain_id=request.chain_id,
+            capabilities=capabilities,
+        ),
+    )
+    calls, digest = _unsigned(prepared)
+    carried = Carried(calls=calls, chain_id=chain.chain_id, key=signer, capabilities=_repeated(capabilities))
+    return KeyedPrepared(chain_id=chain.chain_id, context=packed(carried), digest=digest, key=request.key)
+
+
+async def send(ports: Ports, request: KeyedSend) -> tuple[KeyedSent, ...]:
+    """Sends what the context holds as if it had come in the hosted form. Raises: InvalidParams (context_malformed)."""
+    signer, carried = _signer(request.key), unpacked(request.context)
+    if signer != carried.key:
+        raise _other_key(f"expected {carried.key}, for which these calls were prepared", signer)
+    if request.chain_id not in {None, carried.chain_id}:
+        raise InvalidParams(
+            f"params.chainId: expected {carried.chain_id:#x}, for which these calls were prepared",
+            field="params.chainId",
+        )
+    signature = Signature(data=request.signature)
+    signed: SendOperation | SendDelegation
+    match carried.calls:
+        case UnsignedOperation(data=operation):
+            signed = SendOperation(
+                type="user-operation-v070",
+                data=operation,
+                chain_id=carried.chain_id,
+                signature=signature,
+                capabilities=carried.capabilities,
+            )
+        case UnsignedDelegation(data=delegation):
+            signed = SendDelegation(
+                type="authorization", data=delegation, chain_id=carried.chain_id, signature=signature
+            )
+        case _:
+            assert_never(carried.calls)
+    return (KeyedSent(id=(await send_prepared_calls.run(ports, signed)).id),)
+
+
+def packed(carried: Carried) -> Data:
+    """A context: 01 | JSON."""
+    return Data(VERSION + json.dumps(encode(Carried, carried), separators=(",", ":")).encode())
+
+
+def unpacked(context: bytes) -> Carried:
+    """Raises: InvalidParams (context_malformed) for what `packed` does not make."""
+    try:  # the standard library's parser has no bound on depth here: py-evm raises Python's own out of reach
+        carried = decode(Carried, from_json(context[1:]), at=_CONTEXT) if context.startswith(VERSION) else None
+    except (ValueError, InvalidParams):
+        carried = None
+    if carried is None:
+        raise InvalidParams(
+            f"{_CONTEXT}: expected the context of an answer of wallet_prepareCalls, unchanged",
+            field=_CONTEXT,
+            reason="context_malformed",
+        )
+    return carried
+
+
+def _signer(key: CallKey) -> Address:
+    if key.prehash:
+        raise UnsupportedCapability(
+            "params.key.prehash: no account here undoes a second hash; expected false",
+            reason="prehash_not_supported",
+            field="params.key.prehash",
+            capability="prehash",
+        )
+    return key_address(key.type, key.public_key, at="params.key")
+
+
+def _other_key(expected: str, got: Address) -> InvalidParams:
+    at = "params.key.publicKey"
+    return InvalidParams(f"{at}: {expected}, got {got}", field=at, reason="key_mismatch")
+
+
+def _unsigned(prepared: PreparedCalls) -> tuple[UnsignedOperation | UnsignedDelegation, Hash32]:
+    """What to send and what to sign. Raises: InvalidParams (two_signatures) where one digest is not enough."""
+    match prepared:
+        case PreparedUserOperation(signature_request=request) if request is not None:
+            return UnsignedOperation(data=prepared.data), request.raw_payload
+        case PreparedAuthorization():
+            return UnsignedDelegation(data=prepared.data), prepared.signature_request.raw_payload
+        case PreparedArray() | PreparedPermit() | PreparedUserOperation():
+            raise InvalidParams(
+                "params.from: these calls need an authorization (EIP-7702) or a permit (ERC-2612) beside their own "
+                "signature, and this form has room for one digest only; leave out params.key to get both",
+                field="params.from",
+                reason="two_signatures",
+            )
+        case PreparedPermit():
+            raise InvalidParams(
+                "params.capabilities.paymasterService.erc20.preOpSettings: a permit and the calls are two digests, and "
+                "this form has room for one only; leave out params.key, or use postOpSettings",
+                field="params.capabilities.paymasterService.erc20.preOpSettings",
+                reason="two_signatures",
+            )
+        case _:
+            assert_never(prepared)
+
+
+def _repeated(capabilities: Capabilities) -> SendCapabilities:
+    """What a send in the hosted form repeats of its prepare."""
+    service = capabilities.paymaster_service
+    return SendCapabilities(
+        permissions=capabilities.permissions,
+        paymaster_service=None
+        if service is None
+        else PaymasterOfCall(
+            policy_id=service.policy_id, policy_ids=service.policy_ids, webhook_data=service.webhook_data
+        ),
+    )
