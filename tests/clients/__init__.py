@@ -1,0 +1,1 @@
+"""The official clients from npm, unchanged, against this server."""

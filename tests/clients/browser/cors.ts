@@ -1,0 +1,33 @@
+// What a browser asks before a page of another origin may call, and what it must be told.
+import assert from "node:assert/strict";
+
+const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const origin = "https://app.example";
+
+const { search } = new URL(url);
+for (const path of ["", "/v2", "/v2/any-key", "/chain/421614"]) {
+  const there = new URL(path + search, url);
+  const asked = "authorization,content-type,alchemy-aa-sdk-version";
+  const preflight = await fetch(there, {
+    method: "OPTIONS",
+    headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": asked },
+  });
+  assert(preflight.ok, path);
+  assert(["*", origin].includes(preflight.headers.get("access-control-allow-origin") ?? ""));
+  assert.match(preflight.headers.get("access-control-allow-methods") ?? "", /POST/);
+  const allowed = (preflight.headers.get("access-control-allow-headers") ?? "").toLowerCase().split(/, */);
+  for (const name of asked.split(",")) assert(allowed.includes(name), `${path}: ${name}`);
+  assert(Number(preflight.headers.get("access-control-max-age")) > 0);
+
+  const answer = await fetch(there, {
+    method: "POST",
+    headers: { origin, "content-type": "application/json", authorization: "Bearer x", "alchemy-aa-sdk-version": "5.1.0" },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 0, method: "eth_chainId", params: [] }),
+  });
+  assert(["*", origin].includes(answer.headers.get("access-control-allow-origin") ?? ""));
+  assert.deepEqual(await answer.json(), { jsonrpc: "2.0", id: 0, result: "0x66eee" });
+}
+
+// A refusal must be readable too.
+const refused = await fetch(url, { method: "POST", headers: { origin, "content-type": "text/plain" }, body: "?" });
+assert(["*", origin].includes(refused.headers.get("access-control-allow-origin") ?? ""), String(refused.status));

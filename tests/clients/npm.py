@@ -1,0 +1,170 @@
+"""The clients' packages and their scenarios: `python -m tests.clients.npm` installs the ones and compiles the others.
+
+The rule: what the lock file names is installed, once, and no package runs a script of its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from wallet_rpc.devchain.build import Node, find_node
+
+HERE = Path(__file__).parent
+README = HERE.parents[1] / "README.md"
+DEFAULT_URL = "http://127.0.0.1:4337"
+"""The server's URL in the scenarios and in the README."""
+LONGEST_SECONDS = 60
+"""How long a scenario may take."""
+
+_MODULES = HERE / "node_modules"
+_INSTALLED = _MODULES / ".installed.sha256"
+_BUILD = HERE / "build"
+_COMPILED = _BUILD / ".compiled.sha256"
+_INPUTS = ("package.json", "package-lock.json", ".npmrc")
+_FOLDERS = ("v5", "v4", "viem", "ethers", "browser", "web3py")
+_BLOCK = re.compile(r"^```ts\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def scenarios() -> list[str]:
+    """The names of all scenarios, such as `v5/send.ts`."""
+    return [f"{folder}/{path.name}" for folder in _FOLDERS for path in sorted((HERE / folder).glob("*.[pt][ys]"))]
+
+
+def readme_blocks() -> list[str]:
+    """The TypeScript of the README."""
+    return _BLOCK.findall(README.read_text(encoding="utf-8"))
+
+
+def prepare() -> None:
+    """Install and compile, one process at a time."""
+    with (HERE / ".npmrc").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        install()
+        compile_scenarios()
+
+
+def install() -> bool:
+    """Install the packages if the lock file is another than the last one installed; whether anything was done."""
+    wanted = _hash(*(HERE / name for name in _INPUTS))
+    if _INSTALLED.is_file() and _INSTALLED.read_text() == wanted:
+        return False
+    print("Installing the official clients from npm (once, about a minute)", flush=True)
+    node = find_node()
+    _finished(_run(node, *node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"))
+    _INSTALLED.write_text(wanted)
+    return True
+
+
+def compile_scenarios() -> bool:
+    """Check the types of the scenarios and of the README's blocks, and write the JavaScript of both to `build`.
+
+    Whether anything was done: what has not changed is left alone.
+    """
+    blocks = HERE / "readme"
+    shutil.rmtree(blocks, ignore_errors=True)
+    blocks.mkdir()
+    for number, text in enumerate(readme_blocks()):
+        told = text.replace(f'"{DEFAULT_URL}"', "String(process.env.WALLET_RPC_URL)")
+        (blocks / f"{number}.ts").write_text(f"{told}\nexport {{}};\n", encoding="utf-8")
+    sources = [*sorted(HERE.glob("*.ts")), *sorted(HERE.glob("*/*.ts"))]
+    wanted = _hash(HERE / "package-lock.json", HERE / "tsconfig.json", *sources)
+    if _COMPILED.is_file() and _COMPILED.read_text() == wanted:
+        return False
+    shutil.rmtree(_BUILD, ignore_errors=True)
+    node = find_node()
+    _finished(_run(node, node.node, _MODULES / "typescript" / "bin" / "tsc"))
+    _COMPILED.write_text(wanted)
+    return True
+
+
+class Player:
+    """`with Player(url, node_url) as player`: plays scenarios against a server, and the node behind it."""
+
+    def __init__(self, url: str, node_url: str) -> None:
+        self._environment = {"WALLET_RPC_URL": url, "NODE_URL": node_url}
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def play(self, scenario: str) -> str:
+        """What a scenario printed. It must succeed."""
+        if scenario.endswith(".py"):
+            done = _run(find_node(), sys.executable, "-W", "error", HERE / scenario, **self._environment)
+            return _finished(done)
+        said: list[str] = []
+        for line in self._lines(scenario.replace(".ts", ".js")):
+            if line.startswith("\x04"):
+                failure = json.loads(line[1:])
+                assert failure is None, "".join([*said, failure])
+                return "".join(said)
+            said.append(line)
+        raise AssertionError("".join([*said, "the process ended"]))
+
+    def _lines(self, script: str) -> Iterable[str]:
+        """What the process, which is started when there is none, prints about a script."""
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(  # noqa: S603  # our own command
+                [find_node().node, _BUILD / "together.js"],
+                env={**os.environ, **self._environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        given, printed = self._process.stdin, self._process.stdout
+        assert given is not None
+        assert printed is not None
+        given.write(f"./{script}\n")
+        given.flush()
+        return printed
+
+
+def _hash(*paths: Path) -> str:
+    """Of names and contents."""
+    each = (f"{path.relative_to(HERE)} {sha256(path.read_bytes()).hexdigest()}" for path in paths)
+    return sha256("\n".join(each).encode()).hexdigest()
+
+
+def _run(node: Node, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(node.node.parent), os.environ.get("PATH", "")])
+    return subprocess.run(  # noqa: S603  # our own commands
+        command,
+        cwd=HERE,
+        env={**os.environ, "PATH": path, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=10 * LONGEST_SECONDS if "ci" in command else LONGEST_SECONDS,
+        check=False,
+    )
+
+
+def _finished(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+if __name__ == "__main__":
+    try:
+        prepare()
+    except AssertionError as failed:
+        sys.exit(str(failed))

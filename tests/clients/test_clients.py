@@ -1,0 +1,38 @@
+"""What the vendor's clients, viem and ethers do with their real server, they do with this one; so does the README."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients import npm
+from tests.e2e.server import running
+from wallet_rpc.dev import DevOptions
+
+
+@pytest.fixture(scope="module")
+def player() -> Iterator[npm.Player]:
+    """Of a server whose first chain is one that Account Kit knows; the second is the one `dev` has by default."""
+    npm.prepare()
+    with running(DevOptions(chains=(421614, 31337), ephemeral=True)) as url, npm.Player(url, url) as made:
+        yield made
+
+
+@pytest.mark.parametrize("scenario", npm.scenarios())
+def test_a_client_works_unchanged(scenario: str, player: npm.Player) -> None:
+    player.play(scenario)
+
+
+@pytest.mark.parametrize("number", range(len(npm.readme_blocks())))
+def test_a_block_of_the_readme_runs(number: int, player: npm.Player) -> None:
+    assert npm.DEFAULT_URL in npm.readme_blocks()[number]
+
+    assert "0x" in player.play(f"readme/{number}.ts")
+
+
+def test_the_packages_are_pinned_and_come_from_no_particular_host() -> None:
+    lock = (npm.HERE / "package-lock.json").read_text()
+
+    assert '"resolved"' not in lock
+    assert lock.count('"integrity"') >= lock.count('"node_modules/')

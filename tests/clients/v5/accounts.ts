@@ -1,0 +1,41 @@
+// Accounts: the same owner gets the same ones, whatever they are asked by, and can list them.
+import assert from "node:assert/strict";
+import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { arbitrumSepolia } from "viem/chains";
+
+const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const signer = privateKeyToAccount(generatePrivateKey());
+const client = createSmartWalletClient({
+  transport: alchemyWalletTransport({ url }),
+  chain: arbitrumSepolia,
+  signer,
+});
+
+const first = await client.requestAccount();
+const second = await client.requestAccount({ creationHint: { salt: 1n } });
+const third = await client.requestAccount({ id: crypto.randomUUID(), creationHint: { salt: 2n } });
+assert.equal(new Set([first, second, third].map(({ address }) => address)).size, 3);
+
+const anew = createSmartWalletClient({
+  transport: alchemyWalletTransport({ url, apiKey: "any-key" }),
+  chain: arbitrumSepolia,
+  signer,
+});
+assert.equal((await anew.requestAccount()).address, first.address);
+assert.equal((await anew.requestAccount({ creationHint: { salt: 1n } })).address, second.address);
+assert.equal((await anew.requestAccount({ accountAddress: first.address })).address, first.address);
+
+const listed: string[] = [];
+let after: string | undefined;
+do {
+  const page = await client.listAccounts({ limit: 2, after });
+  assert.equal(page.meta.totalCount, 3);
+  assert(page.accounts.length <= 2);
+  listed.push(...page.accounts.map(({ accountAddress }) => accountAddress));
+  after = page.meta.after ?? undefined;
+} while (after !== undefined);
+assert.deepEqual(listed.toSorted(), [first, second, third].map(({ address }) => address).toSorted());
+
+const stranger = privateKeyToAccount(generatePrivateKey());
+assert.deepEqual((await client.listAccounts({ signerAddress: stranger.address })).accounts, []);

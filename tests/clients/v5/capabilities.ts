@@ -1,0 +1,23 @@
+// What the server says it can do, under the names that the client gives it.
+import assert from "node:assert/strict";
+import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { arbitrumSepolia } from "viem/chains";
+
+const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const client = createSmartWalletClient({
+  transport: alchemyWalletTransport({ url }),
+  chain: arbitrumSepolia,
+  signer: privateKeyToAccount(generatePrivateKey()),
+});
+
+const { address } = await client.requestAccount();
+for (const account of [undefined, address]) {
+  const { atomic, permissions, ...others } = (await client.getCapabilities({ account })) as any;
+  assert.equal(atomic.status, "supported");
+  for (const name of ["paymaster", "gasParamsOverride", "nonceOverride", "permissions"]) {
+    assert.equal((name === "permissions" ? permissions : others[name])?.supported, true, name);
+  }
+  assert(permissions.keyTypes.includes("secp256k1"));
+  assert.equal(permissions.permissionTypes.length, 8);
+}

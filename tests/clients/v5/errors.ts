@@ -1,0 +1,79 @@
+// What goes wrong arrives as the error classes of viem, with a sentence that says what.
+import assert from "node:assert/strict";
+import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
+import { swapActions } from "@alchemy/wallet-apis/experimental";
+import { BaseError, http } from "viem";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { arbitrumSepolia, mainnet } from "viem/chains";
+
+const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const policyId = "11111111-2222-4333-8444-555555555555";
+const chain = arbitrumSepolia;
+const signer = privateKeyToAccount(generatePrivateKey());
+const token = "0x7e57000000000000000000000000000000000001";
+const client = createSmartWalletClient({ transport: alchemyWalletTransport({ url }), chain, signer });
+const { address: account } = await client.requestAccount();
+
+async function fails(promise: Promise<unknown>, name: string, text: RegExp, code?: number) {
+  const error = await promise.then(
+    () => assert.fail(`expected ${name}`),
+    (error: unknown) => error,
+  );
+  assert(error instanceof BaseError, String(error));
+  const found = error.walk((each) => (each as Error).name === name) as (Error & { code?: number }) | null;
+  assert(found, `expected ${name}, got ${error.name}: ${error.message}`);
+  assert.match(found.message, text);
+  if (code !== undefined) assert.equal(found.code, code);
+}
+
+const unknown = `0x${chain.id.toString(16).padStart(64, "0")}${"ab".repeat(32)}` as const;
+const elsewhere = `0x${(99).toString(16).padStart(64, "0")}${"ab".repeat(32)}` as const;
+await fails(client.getCallsStatus({ id: unknown }), "UnknownBundleIdError", /bundle|call/i);
+await fails(client.getCallsStatus({ id: elsewhere }), "UnknownBundleIdError", /./);
+await fails(client.getCallsStatus({ id: "0x1234" }), "UnknownBundleIdError", /64 bytes/);
+await fails(client.prepareCalls({ account, chainId: mainnet.id, calls: [] }), "UnsupportedChainIdError", /./);
+await fails(client.prepareCalls({ account: token, calls: [] }), "InvalidParamsRpcError", /from/);
+await fails(
+  client.grantPermissions({
+    account,
+    key: { type: "secp256k1", publicKey: "0x12" },
+    expirySec: 0,
+    permissions: [{ type: "root" }],
+  }),
+  "InvalidParamsRpcError",
+  /key\.publicKey/,
+);
+
+// A call that reverts, money that is not there, a signature of somebody else.
+const paymaster = { policyId };
+const reverting = [{ to: token, data: "0xa9059cbb" }] as const;
+await fails(client.prepareCalls({ account, calls: [...reverting], capabilities: { paymaster } }), "RpcRequestError", /revert/, -32521);
+await fails(client.sendCalls({ account, calls: [] }), "InvalidInputRpcError", /balance|deposit|prefund/i);
+const prepared = await client.prepareCalls({ account, calls: [], capabilities: { paymaster } });
+const thief = createSmartWalletClient({
+  transport: alchemyWalletTransport({ url }),
+  chain,
+  signer: privateKeyToAccount(generatePrivateKey()),
+});
+const forged = await thief.signPreparedCalls(prepared);
+await fails(client.sendPreparedCalls(forged), "RpcRequestError", /signature/, -32507);
+
+// The client refuses by itself what is not of the right form.
+await assert.rejects(
+  client.prepareCalls({ account, calls: [], capabilities: { paymaster: { policyId: "not-a-uuid" } } }),
+  /policyId/,
+);
+
+// What this server does not have is refused by name.
+const swaps = client.extend(swapActions);
+await fails(
+  swaps.requestQuoteV0({ account, fromToken: token, toToken: account, fromAmount: 1n }),
+  "UnsupportedNonOptionalCapabilityError",
+  /swaps are not supported here/,
+);
+
+// Methods that nobody has, and parameters that are not even an object.
+const raw = http(url)({ chain });
+await fails(raw.request({ method: "wallet_flyToTheMoon", params: [] }), "MethodNotFoundRpcError", /wallet_flyToTheMoon/);
+await fails(raw.request({ method: "wallet_requestAccount", params: ["0x12"] }), "InvalidParamsRpcError", /params: expected an object/);
+await fails(raw.request({ method: "wallet_requestAccount", params: [{}] }), "InvalidParamsRpcError", /signerAddress/);

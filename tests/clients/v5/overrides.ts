@@ -1,0 +1,32 @@
+// Simulate as if the chain were another, and append bytes to what is sent (ERC-8021).
+import assert from "node:assert/strict";
+import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
+import { parseEther } from "viem";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { arbitrumSepolia } from "viem/chains";
+
+const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const paymaster = { policyId: "11111111-2222-4333-8444-555555555555" };
+const chain = arbitrumSepolia;
+const signer = privateKeyToAccount(generatePrivateKey());
+const client = createSmartWalletClient({ transport: alchemyWalletTransport({ url }), chain, signer });
+const { address: account } = await client.requestAccount();
+
+// The account has nothing to give away, unless one assumes it had.
+const calls = [{ to: signer.address, value: parseEther("1") }];
+await assert.rejects(client.prepareCalls({ account, calls, capabilities: { paymaster } }), /revert|balance/i);
+const stateOverride = { [account]: { balance: parseEther("2") } };
+const imagined = await client.prepareCalls({ account, calls, capabilities: { paymaster, stateOverride } });
+assert(imagined.type === "user-operation-v070" && imagined.data.callGasLimit > 0n);
+
+// A suffix that says where the calls came from travels with them.
+const value = "0x62617365626173650004";
+const prepared = await client.prepareCalls({
+  account,
+  calls: [],
+  capabilities: { paymaster, experimental_dataSuffix: { value } },
+});
+assert(prepared.type === "user-operation-v070");
+assert(prepared.data.callData.endsWith(value.slice(2)));
+const { id } = await client.sendPreparedCalls(await client.signPreparedCalls(prepared));
+assert.equal((await client.waitForCallsStatus({ id, pollingInterval: 50 })).status, "success");
