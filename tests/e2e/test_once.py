@@ -39,6 +39,7 @@ def test_sending_again_answers_the_same_id_and_sends_nothing(wallet: Wallet) -> 
     prepared = wallet.prepare(transfer(3), permissions=grant.permissions)
     ids = {wallet.send(prepared, grant.key, grant.permissions) for _ in range(4)}
     assert len(ids) == 1
+    assert wallet.ended(ids.pop())["status"] == 200
     assert wallet.client.token_balance(FRIEND) == before + 3
 
 
@@ -48,6 +49,7 @@ def test_sixteen_equal_sends_at_once_are_one(wallet: Wallet) -> None:
     answers = together(*[lambda: wallet.send(prepared, wallet.owner)] * 16)
     assert len(set(answers)) == 1
     assert isinstance(answers[0], str)
+    assert wallet.ended(answers[0])["status"] == 200
     assert wallet.client.token_balance(FRIEND) == before + 3
 
 

@@ -142,16 +142,16 @@ async def _of_delegation(ports: Ports, chain: ChainPorts, record: CallRecord) ->
     block yet: still pending.
     """
     applied = await is_applied(chain, record)
-    found = None
+    found, may_follow = None, False
     if record.transaction is not None and chain.relayer is not None:
         found = await chain.relayer.receipt(record.transaction)
-    is_lagging = record.transaction is not None and ports.clock.now() - record.sent_at < LAG_SECONDS
+        may_follow = ports.clock.now() - record.sent_at < LAG_SECONDS
     status = PENDING
     if record.state is CallState.REFUSED:
         status = NOT_SENT
     elif applied is not None and found is not None:
         status = await _on_chain(chain, found) if applied else REVERTED
-    elif applied is not None and not is_lagging:
+    elif applied is not None and not may_follow:
         status = CONFIRMED if applied else NOT_SENT
     return CallsStatus(
         id=call_id(chain.chain_id, record.hash),
