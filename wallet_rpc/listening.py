@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -59,6 +60,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                proxy_headers=False,  # who calls is who connects
                 timeout_graceful_shutdown=5,
                 timeout_keep_alive=75,
             )
@@ -68,6 +70,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then tell."""
         await super().startup(sockets)
+        gc.freeze()  # what start-up made lives as long as the process: the collector need not look at it again
         self._tell()
 
     @contextmanager
