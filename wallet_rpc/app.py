@@ -18,6 +18,7 @@ from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.paymaster import HttpPaymaster
 from wallet_rpc.adapters.policy_paymaster import PolicyPaymaster, Sponsor
 from wallet_rpc.adapters.policy_setup import check_signer, read_sponsor
+from wallet_rpc.adapters.quotes import LIMITS, PART, HttpQuotes
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer import KeyRelayer
 from wallet_rpc.adapters.sponsored_outcomes import Outcomes
@@ -34,7 +35,7 @@ from wallet_rpc.edge.jsonrpc import Door, Otherwise
 from wallet_rpc.edge.openrpc import as_yaml, with_discovery
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.operations.catalogue import OPERATIONS
-from wallet_rpc.ports import ChainPorts, Clock, Paymaster, Ports
+from wallet_rpc.ports import ChainPorts, Clock, Paymaster, Ports, Quotes
 from wallet_rpc.settings import Settings, WrongSetting, variable
 
 ENTRIES_AT_ONCE = 8
@@ -119,6 +120,7 @@ def wallet_server(
     *,
     clock: Clock | None = None,
     outside: Outside | None = None,
+    quotes: Quotes | None = None,
 ) -> ASGIApp:
     """The HTTP server over a store and chains that are open."""
     parts = tuple(parts)
@@ -128,6 +130,7 @@ def wallet_server(
         clock=SystemClock() if clock is None else clock,
         entropy=SystemEntropy(),
         caller=caller.current,
+        quotes=quotes,
     )
     operations, document = with_discovery(OPERATIONS, version=__version__)
     chains = {each.ports.chain_id: each.door.request for each in parts} if outside is None else outside.chains
@@ -172,7 +175,12 @@ async def opened(settings: Settings) -> AsyncIterator[ASGIApp]:
                 await _checked(f"{variable('chains')}: chain {setting.title}", check)
         if sponsor is not None:
             await _check_paymasters(settings, parts, sponsor)
-        yield wallet_server(settings, store, parts)
+        yield wallet_server(settings, store, parts, quotes=quotes_of(settings, http))
+
+
+def quotes_of(settings: Settings, http: httpx2.AsyncClient) -> Quotes | None:
+    """The configured quote provider; None without one."""
+    return None if settings.quote_url is None else HttpQuotes(rpc(http, [settings.quote_url], part=PART, limits=LIMITS))
 
 
 def sponsor_of(

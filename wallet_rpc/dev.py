@@ -17,7 +17,7 @@ from wallet_rpc.adapters.redis_binary import RedisNotStarted
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock
-from wallet_rpc.app import Outside, Part, opened_store, part, sponsor_of, wallet_server
+from wallet_rpc.app import Outside, Part, opened_store, part, quotes_of, sponsor_of, wallet_server
 from wallet_rpc.chains import ChainSetting
 from wallet_rpc.devchain import known
 from wallet_rpc.devchain.accounts import ACCOUNTS, banner
@@ -77,12 +77,16 @@ async def opened_dev(
     _check(settings, options)
     async with AsyncExitStack() as stack:
         store, chains = await _started(stack, settings, options, tell)
-        sponsor = await _sponsor(stack, settings, store, clock)
+        http = await stack.enter_async_context(httpx2.AsyncClient())
+        chosen = SystemClock() if clock is None else clock
+        # configured policies are enforced here too; the chain's own paymaster sponsors under every other id
+        sponsor = sponsor_of(settings, store, http=http, clock=chosen, key=known.PAYMASTER_KEY)
         parts = [
             await _part(stack, number, chain, sponsor) for number, chain in zip(options.chains, chains, strict=True)
         ]
         await asyncio.gather(*(each.ready() for each in parts))
-        yield wallet_server(settings, store, parts, clock=clock, outside=_outside(options, chains))
+        outside, quotes = _outside(options, chains), quotes_of(settings, http)
+        yield wallet_server(settings, store, parts, clock=clock, outside=outside, quotes=quotes)
 
 
 def _check(settings: Settings, options: DevOptions) -> None:
@@ -143,13 +147,6 @@ async def _chain(stack: AsyncExitStack, config: DevChainConfig, tell: Callable[[
         raise WrongSetting(f"{flags}chain {config.chain_id}: {error}") from error
     stack.push_async_callback(chain.stop)
     return chain
-
-
-async def _sponsor(stack: AsyncExitStack, settings: Settings, store: RedisStore, clock: Clock | None) -> Sponsor | None:
-    """Configured policies are enforced here too; the chain's own paymaster sponsors under every other id."""
-    http = await stack.enter_async_context(httpx2.AsyncClient())
-    clock = SystemClock() if clock is None else clock
-    return sponsor_of(settings, store, http=http, clock=clock, key=known.PAYMASTER_KEY)
 
 
 async def _part(stack: AsyncExitStack, chain_id: int, chain: LastingChain, sponsor: Sponsor | None) -> Part:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from wallet_rpc.domain.authorization import SignedAuthorization
+from wallet_rpc.domain.quote import QuotedSwap, Swap, SwapOutcome
 from wallet_rpc.domain.records import Account, CallRecord, Session
 from wallet_rpc.domain.token_gas import TokenPayment
 from wallet_rpc.domain.user_operation import UserOperation
-from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
+from wallet_rpc.primitives import Address, ChainId, Data, EntityId, Hash32, SessionId, UnixSeconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +251,16 @@ class Store(Protocol):
         """Raises: Unavailable when the store does not answer."""
 
 
+class Quotes(Protocol):
+    """Prices swaps, and knows how they end."""
+
+    async def quote(self, swap: Swap) -> QuotedSwap:
+        """The calls that make the swap at a price. Raises: InvalidParams, Rejected (no_quote), Unavailable."""
+
+    async def outcome(self, call_id: Data) -> SwapOutcome:
+        """How a swap stands. Raises: UnknownBundle, Unavailable."""
+
+
 class Clock(Protocol):
     """The time."""
 
@@ -277,3 +288,4 @@ class Ports:
     entropy: Entropy
     caller: Callable[[], str]
     """Who asks, as far as the door knows: a stable name of the client, never shown to others."""
+    quotes: Quotes | None = None

@@ -48,6 +48,17 @@ def _redis_url(text: str) -> str:
     return text
 
 
+def _http_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text may repeat the URL
+        is_url = False
+    if not is_url or any(letter.isspace() for letter in text):
+        raise ValueError("a URL starting with http:// or https://")
+    return text
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -123,6 +134,9 @@ class Settings:
     deployer_key: Secret | None = _setting(
         _secret, None, "none", "Private key that pays for `wallet-rpc paymaster deploy` and `deposit`; not for `serve`."
     )
+    quote_url: str | None = _setting(
+        _http_url, None, "none: no swaps", "Quote provider for swaps (JSON-RPC): see `specs/wallet-api.md`."
+    )
 
 
 def variable(name: str) -> str:
@@ -148,7 +162,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         except WrongChains as wrong:
             raise WrongSetting(f"{name}: {wrong}") from None
         except ValueError as error:
-            given = "" if "://" in text or known[name].metadata["read"] is _secret else f", got {text!r}"
+            given = "" if "://" in text or known[name].metadata["read"] in {_secret, _http_url} else f", got {text!r}"
             raise WrongSetting(f"{name}: expected {error}{given}") from None
     return Settings(**values)
 

@@ -1,72 +1,170 @@
-"""`wallet_requestQuote_v0` and `wallet_getCrossChainStatus_v0`: swaps, for which this server has no provider.
+"""`wallet_requestQuote_v0`: a swap, priced by the configured provider, as calls or as calls that are already prepared.
 
-Both are there to say so: a client gets a code and a sentence, and not "no such method".
+The rule: the provider only prices. Who may act and who pays is decided here, as for any other calls; without a provider
+every request is refused by name, whatever is in it.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NoReturn
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, WrapValidator
 
-from wallet_rpc.errors import UnsupportedCapability
+from wallet_rpc import wire
+from wallet_rpc.domain.account import Call
+from wallet_rpc.domain.capabilities import Capabilities, checked
+from wallet_rpc.domain.prepared import (
+    PreparedArray,
+    PreparedAuthorization,
+    PreparedCalls,
+    PreparedPermit,
+    PreparedUserOperation,
+)
+from wallet_rpc.domain.quote import Quote, QuotedSwap, Swap
+from wallet_rpc.errors import InvalidParams, UnsupportedCapability
+from wallet_rpc.operations import prepare_calls
+from wallet_rpc.operations._accounts import chain_of
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Data
+from wallet_rpc.ports import Ports, Quotes
+from wallet_rpc.primitives import ChainId, Data
 from wallet_rpc.wire import shape
 
 
 @shape
-class RequestQuote:
-    """Anything: no quote is given."""
+class RequestQuote(Swap):
+    """A swap, and what to make of it: calls (`returnRawCalls`), or calls prepared with the given capabilities."""
+
+    post_calls: tuple[Call, ...] = ()
+    """What the account does with the tokens it got; in the same batch, so on the same chain."""
+    return_raw_calls: bool = False
+    capabilities: Annotated[Capabilities | None, BeforeValidator(checked)] = None
+    """Without meaning for raw calls."""
+
+    @property
+    def swap(self) -> Swap:
+        """What the provider is told."""
+        return Swap(**{name: getattr(self, name) for name in Swap.__dataclass_fields__})
 
 
-def _unnested(value: Any) -> Any:
-    """Some guides put the id into an array of its own."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The parameters of a request, read once it is known that there is a provider."""
+
+    value: Any
+
+    @staticmethod
+    def of(value: Any, read: Callable[[Any], Any]) -> Any:
+        """An object is put off; anything else is refused by `read`."""
+        return Unread(value) if isinstance(value, Mapping) else read(value)
 
 
 @shape
-class GetCrossChainStatus:
-    """The id of a swap, which nobody can have got from here."""
+class RawQuote:
+    """The calls of a swap, for an account that is not prepared here."""
 
-    call_id: Annotated[Data, BeforeValidator(_unnested)]
-
-
-async def refuse_quote(ports: Ports, request: RequestQuote) -> NoReturn:
-    """Raises: UnsupportedCapability."""
-    raise UnsupportedCapability(
-        "wallet_requestQuote_v0: swaps are not supported here, as no quote provider is configured; send the calls of a "
-        "swap that you got elsewhere by wallet_prepareCalls",
-        reason="no_quote_provider",
-        capability="swaps",
-    )
+    raw_calls: Literal[True] = True
+    quote: Quote
+    chain_id: ChainId
+    call_id: Data | None = None
+    calls: tuple[Call, ...]
 
 
-async def refuse_status(ports: Ports, request: GetCrossChainStatus) -> NoReturn:
-    """Raises: UnsupportedCapability."""
-    raise UnsupportedCapability(
-        "wallet_getCrossChainStatus_v0: swaps are not supported here, as no quote provider is configured; ask "
-        "wallet_getCallsStatus about calls of this server",
-        reason="no_quote_provider",
-        capability="swaps",
-    )
+@shape
+class QuotedUserOperation(PreparedUserOperation):
+    """A swap as `wallet_prepareCalls` answers it, with its quote."""
+
+    raw_calls: Literal[False] = False
+    quote: Quote
+    call_id: Data | None = None
 
 
-QUOTE: Operation[Ports, RequestQuote, dict[str, Any]] = Operation(
-    "wallet_requestQuote_v0",
-    RequestQuote,
-    dict[str, Any],
-    refuse_quote,
-    "Refused: no swaps here.",
-    (UnsupportedCapability,),
+@shape
+class QuotedArray(PreparedArray):
+    """The same, where the account is delegated first."""
+
+    raw_calls: Literal[False] = False
+    quote: Quote
+    chain_id: ChainId
+    call_id: Data | None = None
+
+
+@shape
+class QuotedPermit(PreparedPermit):
+    """The same, where a permit is to be signed first; the modified request holds the calls of this quote."""
+
+    raw_calls: Literal[False] = False
+    quote: Quote
+    chain_id: ChainId
+    call_id: Data | None = None
+
+
+QuotedCalls: TypeAlias = (
+    RawQuote | Annotated[QuotedUserOperation | QuotedArray | QuotedPermit, Field(discriminator="type")]
 )
-STATUS: Operation[Ports, GetCrossChainStatus, dict[str, Any]] = Operation(
-    "wallet_getCrossChainStatus_v0",
-    GetCrossChainStatus,
-    dict[str, Any],
-    refuse_status,
-    "Refused: no swaps here.",
-    (UnsupportedCapability,),
-    positional=True,
+"""What `wallet_requestQuote_v0` answers."""
+
+
+def provider_of(ports: Ports, *, method: str, instead: str) -> Quotes:
+    """Raises: UnsupportedCapability (no_quote_provider)."""
+    if ports.quotes is None:
+        raise UnsupportedCapability(
+            f"{method}: swaps are not supported here, as no quote provider is configured; {instead}",
+            reason="no_quote_provider",
+            capability="swaps",
+        )
+    return ports.quotes
+
+
+async def run(ports: Ports, unread: Unread) -> QuotedCalls:
+    """Ask for the price, then prepare what it takes. Raises: UnsupportedCapability without a provider."""
+    quotes = provider_of(
+        ports,
+        method="wallet_requestQuote_v0",
+        instead="send the calls of a swap that you got elsewhere by wallet_prepareCalls",
+    )
+    request = wire.decode(RequestQuote, unread.value)
+    request.check()
+    if request.to_chain_id is not None and request.post_calls:
+        raise InvalidParams(
+            "params.postCalls: expected none beside toChainId, as a batch is of one chain",
+            field="params.postCalls",
+            reason="post_calls_across_chains",
+        )
+    chain_of(ports, request.chain_id)
+    found = await quotes.quote(request.swap)
+    calls = (*found.calls, *request.post_calls)
+    if request.return_raw_calls:
+        return RawQuote(quote=found.quote, chain_id=request.chain_id, call_id=found.call_id, calls=calls)
+    asked = prepare_calls.PrepareCalls(
+        calls=calls, from_=request.from_, chain_id=request.chain_id, capabilities=request.capabilities
+    )
+    return _quoted(await prepare_calls.run(ports, asked), found, request.chain_id)
+
+
+def _quoted(prepared: PreparedCalls, found: QuotedSwap, chain_id: ChainId) -> QuotedCalls:
+    """The prepared calls and the quote in one object."""
+    fields = {name: getattr(prepared, name) for name in prepared.__dataclass_fields__}
+    fields |= {"quote": found.quote, "call_id": found.call_id, "chain_id": chain_id}
+    match prepared:
+        case PreparedUserOperation():
+            return QuotedUserOperation(**fields)
+        case PreparedArray():
+            return QuotedArray(**fields)
+        case PreparedPermit():
+            return QuotedPermit(**fields)
+        case PreparedAuthorization():  # pragma: no cover  # a removal of a delegation takes no calls, a swap has some
+            raise AssertionError
+
+
+_REQUEST: Any = Annotated[RequestQuote, WrapValidator(Unread.of)]
+
+OPERATION: Operation[Ports, Unread, QuotedCalls] = Operation(
+    "wallet_requestQuote_v0",
+    cast("type[Unread]", _REQUEST),
+    QuotedCalls,
+    run,
+    "Price a swap and prepare its calls; refused where no quote provider is configured.",
+    prepare_calls.OPERATION.errors,
 )

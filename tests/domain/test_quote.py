@@ -1,0 +1,38 @@
+"""A swap fixes one amount, and its slippage is a part of the price."""
+
+import pytest
+
+from wallet_rpc.domain.quote import WHOLE_SLIPPAGE, Swap
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import Address
+
+
+def swap(*, given: int | None = None, wanted: int | None = None, slippage: int | None = None) -> Swap:
+    token = Address(b"\1" * 20)
+    return Swap(
+        from_=token,
+        chain_id=1,
+        from_token=token,
+        to_token=token,
+        from_amount=given,
+        minimum_to_amount=wanted,
+        slippage=slippage,
+    )
+
+
+@pytest.mark.parametrize("fits", [swap(given=0), swap(wanted=0), swap(given=1, slippage=WHOLE_SLIPPAGE)])
+def test_one_amount_is_enough(fits: Swap) -> None:
+    fits.check()
+
+
+@pytest.mark.parametrize(("given", "wanted", "got"), [(None, None, "neither"), (0, 0, "both")])
+def test_both_amounts_or_neither_are_refused(given: int | None, wanted: int | None, got: str) -> None:
+    with pytest.raises(InvalidParams, match=f"either fromAmount or minimumToAmount, got {got}") as refused:
+        swap(given=given, wanted=wanted).check()
+    assert refused.value.reason == "swap_amount"
+
+
+def test_more_than_the_whole_price_is_no_slippage() -> None:
+    with pytest.raises(InvalidParams, match="at most 10000 basis points") as refused:
+        swap(given=1, slippage=WHOLE_SLIPPAGE + 1).check()
+    assert refused.value.reason == "slippage_too_high"

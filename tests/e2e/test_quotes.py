@@ -1,0 +1,259 @@
+"""Swaps by a quote provider: a real HTTP server that prices as told, behind a real wallet server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, transfer
+from tests.e2e.delegating import external
+from tests.e2e.process import Server
+from tests.e2e.quote_provider import HERE, QUOTE, SECRET, Provider, providing
+from tests.e2e.server import running
+from tests.e2e.stacks import Stack
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.settings import WrongSetting, load
+
+NATIVE = "0xEeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE"
+SWAP_ID = "0x" + "01" * 65
+ANYONE = "0xafdABa1E09e82F780721963eba39bA9e6d9FE4d2"
+SPONSORED = {"paymasterService": {"policyId": POLICY}}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[tuple[Provider, str]]:
+    """A provider and a `dev` that asks it."""
+    with providing() as provider, running(settings=load({"WALLET_RPC_QUOTE_URL": provider.url})) as url:
+        yield provider, url
+
+
+@pytest.fixture
+def provider(shared: tuple[Provider, str]) -> Provider:
+    shared[0].answer = {}
+    shared[0].asked.clear()
+    return shared[0]
+
+
+@pytest.fixture
+def client(shared: tuple[Provider, str], provider: Provider) -> Iterator[Client]:
+    made = Client(shared[1], f"{shared[1]}/chain/{HERE}")
+    yield made
+    made.http.close()
+
+
+def swap(account: str, **more: Any) -> dict[str, Any]:
+    fixed = {} if "minimumToAmount" in more else {"fromAmount": "0x7"}
+    return {"from": account, "chainId": hex(HERE), "fromToken": TOKEN, "toToken": NATIVE, **fixed, **more}
+
+
+def refusal(client: Client, method: str, params: Any) -> RpcError:
+    with pytest.raises(RpcError) as refused:
+        client.rpc(method, params)
+    assert SECRET not in json.dumps([refused.value.message, refused.value.data])
+    assert "http" not in refused.value.message
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"ftp://host/{SECRET}", f"host/{SECRET}", f"http://[{SECRET}", f"http://{SECRET}:x", f"http://a b/{SECRET}"],
+)
+def test_a_wrong_url_is_not_repeated(text: str) -> None:
+    with pytest.raises(WrongSetting) as wrong:
+        load({"WALLET_RPC_QUOTE_URL": text})
+    assert str(wrong.value) == "WALLET_RPC_QUOTE_URL: expected a URL starting with http:// or https://"
+
+
+def test_a_quote_is_signed_sent_and_lands(wallet: Wallet, provider: Provider) -> None:
+    provider.quotes(transfer(7))
+    before = wallet.client.token_balance(FRIEND)
+    asked = swap(wallet.account, slippage="0x32", capabilities=SPONSORED, postCalls=[transfer(2)])
+
+    quoted = wallet.client.rpc("wallet_requestQuote_v0", asked)
+
+    assert (quoted["quote"], quoted["rawCalls"], quoted["chainId"]) == (QUOTE, False, hex(HERE))
+    assert "callId" not in quoted
+    assert quoted["feePayment"]["sponsored"]
+    ended = wallet.ended(wallet.send(quoted, wallet.owner))
+    assert ended["status"] == 200
+    assert wallet.client.token_balance(FRIEND) == before + 9
+    ((method, params),) = provider.asked
+    assert method == "wallet_requestQuote_v0"
+    assert params == [{**swap(wallet.account, slippage="0x32"), "returnRawCalls": True}]
+
+
+def test_a_session_swaps_within_its_permissions(wallet: Wallet, provider: Provider) -> None:
+    grant = wallet.grant({"type": "erc20-token-transfer", "data": {"allowance": "0x7", "address": TOKEN}})
+    capabilities = {**SPONSORED, "permissions": grant.permissions}
+    provider.quotes(transfer(7))
+    quoted = wallet.client.rpc("wallet_requestQuote_v0", swap(wallet.account, capabilities=capabilities))
+    assert wallet.ended(wallet.send(quoted, grant.key, grant.permissions))["status"] == 200
+
+    provider.quotes(transfer(8))
+    refused = refusal(wallet.client, "wallet_requestQuote_v0", swap(wallet.account, capabilities=capabilities))
+
+    assert refused.code in {-32521, -32500}
+
+
+def test_an_account_that_is_not_delegated_gets_an_array(wallet: Wallet, provider: Provider) -> None:
+    owner = external(wallet)
+    owner.fund()
+    provider.quotes(transfer(7), chainId=hex(HERE))
+
+    quoted = owner.client.rpc("wallet_requestQuote_v0", swap(owner.account, capabilities=SPONSORED))
+
+    assert (quoted["type"], quoted["chainId"], quoted["quote"]) == ("array", hex(HERE), QUOTE)
+    assert owner.ended(owner.submit(owner.signed_array(quoted)))["status"] == 200
+
+
+def test_gas_in_a_token_asks_for_a_permit_first(wallet: Wallet, provider: Provider) -> None:
+    wallet.client.mint(wallet.account, 10**24)
+    permit = {"autoPermit": {"below": hex(10**23), "amount": hex(10**23)}}
+    erc20 = {"tokenAddress": TOKEN, "preOpSettings": permit}
+    provider.quotes(transfer(7))
+
+    quoted = wallet.client.rpc(
+        "wallet_requestQuote_v0",
+        swap(wallet.account, capabilities={"paymasterService": {"policyId": POLICY, "erc20": erc20}}),
+    )
+
+    assert (quoted["type"], quoted["rawCalls"], quoted["quote"]) == ("paymaster-permit", False, QUOTE)
+    assert [call["to"] for call in quoted["modifiedRequest"]["calls"]] == [transfer(7)["to"]]
+
+
+def test_raw_calls_are_for_any_account(client: Client, provider: Provider) -> None:
+    provider.quotes({"to": FRIEND, "value": "0x01"}, callId=SWAP_ID)
+    asked = swap(ANYONE, minimumToAmount="0x5", toChainId="0x1", returnRawCalls=True)
+
+    quoted = client.rpc("wallet_requestQuote_v0", asked)
+
+    calls = [{"to": FRIEND, "value": "0x1", "data": "0x"}]
+    assert quoted == {"quote": QUOTE, "chainId": hex(HERE), "callId": SWAP_ID, "rawCalls": True, "calls": calls}
+    assert provider.asked == [("wallet_requestQuote_v0", [asked])]
+
+
+def test_raw_calls_end_with_the_post_calls(client: Client, provider: Provider) -> None:
+    provider.quotes(transfer(7))
+    quoted = client.rpc("wallet_requestQuote_v0", swap(ANYONE, returnRawCalls=True, postCalls=[{"to": FRIEND}]))
+    assert [call["to"] for call in quoted["calls"]] == [transfer(7)["to"], FRIEND]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "reason"),
+    [
+        ({"minimumToAmount": "0x5", "fromAmount": "0x7"}, -32602, "swap_amount"),
+        ({"fromAmount": None}, -32602, "swap_amount"),
+        ({"slippage": "0x2711"}, -32602, "slippage_too_high"),
+        ({"toChainId": "0x1", "postCalls": [{"to": FRIEND}]}, -32602, "post_calls_across_chains"),
+        ({"chainId": "0x1"}, 5710, "unsupported_chain"),
+        ({"toToken": "0x12"}, -32602, "invalid_params"),
+        ({"returnRawCalls": "yes?"}, -32602, "invalid_params"),
+        ({"capabilities": {"auxiliaryFunds": {}}}, 5700, "unsupported_capability"),
+    ],
+)
+def test_a_request_that_is_wrong_reaches_no_provider(
+    client: Client, provider: Provider, more: dict[str, Any], code: int, reason: str
+) -> None:
+    refused = refusal(client, "wallet_requestQuote_v0", swap(ANYONE, **more))
+    assert (refused.code, refused.reason) == (code, reason)
+    assert refused.message.startswith("params") or code == 5710
+    assert provider.asked == []
+
+
+def test_a_request_that_is_no_object_is_refused(client: Client) -> None:
+    refused = refusal(client, "wallet_requestQuote_v0", "0x12")
+    assert (refused.code, refused.message[:26]) == (-32602, "params: expected an object")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"calls": []},
+        {"calls": [{"to": FRIEND}] * 101},
+        {"calls": [{"to": "0x12"}]},
+        {"calls": [{"to": FRIEND}, {"to": ANYONE, "data": "0x01"}]},
+        {"rawCalls": False},
+        {"chainId": "0x1"},
+        {"quote": {**QUOTE, "expiry": "soon"}},
+        {"quote": None},
+        {"callId": "0x" + "01" * 64},
+        {"callId": "0x" + "01" * 1025},
+    ],
+)
+def test_a_malformed_quote_is_nobody_elses_fault(client: Client, provider: Provider, more: dict[str, Any]) -> None:
+    provider.quotes(**{"calls": [{"to": FRIEND}], **more})
+    refused = refusal(client, "wallet_requestQuote_v0", swap(ANYONE, returnRawCalls=True))
+    assert (refused.code, refused.reason, refused.data["part"]) == (-32603, "unavailable", "quote provider")
+    assert refused.message == "the quote provider gave a malformed answer"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "reason"),
+    [
+        (-32602, -32602, "quote_refused"),
+        (-32000, -32000, "no_quote"),
+        (5700, -32000, "no_quote"),
+        (-32601, -32603, "unavailable"),
+        (-32005, -32603, "unavailable"),
+    ],
+)
+def test_a_provider_that_refuses_is_translated(
+    client: Client, provider: Provider, theirs: int, ours: int, reason: str
+) -> None:
+    provider.fails(theirs)
+    refused = refusal(client, "wallet_requestQuote_v0", swap(ANYONE))
+    assert (refused.code, refused.reason) == (ours, reason)
+
+
+def test_a_provider_that_is_silent_is_unavailable(client: Client, provider: Provider) -> None:
+    refused = refusal(client, "wallet_requestQuote_v0", swap(ANYONE))
+    assert (refused.code, refused.message) == (-32603, "the quote provider does not answer")
+
+
+def test_the_outcome_of_a_swap_is_the_providers(client: Client, provider: Provider) -> None:
+    word = "0x" + "ab" * 32
+    receipt = {
+        "logs": [{"address": ANYONE, "data": "0x", "topics": [word]}],
+        "status": "0x1",
+        "blockHash": word,
+        "blockNumber": "0x10",
+        "gasUsed": "0x5208",
+        "transactionHash": word,
+    }
+    outcome = {
+        "type": "cross-chain",
+        "id": SWAP_ID,
+        "status": 120,
+        "originTransaction": {"chainId": hex(HERE), "status": 200, "receipt": receipt},
+        "destinationTransaction": {"chainId": "0x1", "status": 100},
+    }
+    provider.answer = {"result": {**outcome, "internal": SECRET}}
+    assert client.rpc("wallet_getCrossChainStatus_v0", SWAP_ID) == outcome
+    assert client.rpc("wallet_getCrossChainStatus_v0", [SWAP_ID]) == outcome
+    assert provider.asked == [("wallet_getCrossChainStatus_v0", [SWAP_ID])] * 2
+
+    provider.answer = {"result": {"type": "same-chain", "id": "0x0101", "status": 410}}
+    assert client.rpc("wallet_getCrossChainStatus_v0", "0x0101") == provider.answer["result"]
+
+
+def test_an_outcome_that_nobody_knows_is_refused(client: Client, provider: Provider) -> None:
+    for theirs, ours in ((5730, 5730), (-32602, 5730), (-32000, -32603)):
+        provider.fails(theirs)
+        assert refusal(client, "wallet_getCrossChainStatus_v0", SWAP_ID).code == ours
+    provider.answer = {"result": {"type": "same-chain", "id": SWAP_ID, "status": 999}}
+    assert refusal(client, "wallet_getCrossChainStatus_v0", SWAP_ID).reason == "unavailable"
+
+
+def test_serve_asks_the_provider_too(dev_stack: Stack, redis_server: RedisServer, tmp_path: Path) -> None:
+    node = dev_stack.nodes[HERE]
+    with providing() as provider:
+        provider.quotes({"to": FRIEND})
+        settings = {"CHAINS": f"{HERE}={node}", "REDIS_URL": redis_server.url, "QUOTE_URL": provider.url}
+        with Server("serve", folder=tmp_path, **settings) as server:
+            quoted = server.client().rpc("wallet_requestQuote_v0", swap(ANYONE, returnRawCalls=True))
+            assert SECRET not in server.said()
+    assert quoted["quote"] == QUOTE
