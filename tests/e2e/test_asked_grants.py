@@ -47,13 +47,20 @@ def test_each_execution_permission_is_a_session_of_its_own(wallet: Wallet) -> No
     keys = [new_key(), new_key()]
     calls = {"type": "contract-call", "data": {"address": TOKEN, "calls": ["transfer(address,uint256)"]}}
     requests = [single(wallet, key, one) for key, one in zip(keys, (BUDGET, calls), strict=True)]
-    answers = ask(wallet.client, REQUEST, requests)
+    answers = ask(wallet.client, REQUEST, *requests)
     assert [answer["to"] for answer in answers] == [key.address for key in keys]
     for key, answer in zip(keys, answers, strict=True):
         assert len(answer["dependencies"]) == 1
         assert wallet.act(completed(wallet, key, answer), transfer(1))["status"] == 200
     (later,) = ask(wallet.client, REQUEST, single(wallet, keys[0], ACCESS))
     assert later["dependencies"] == []
+
+
+def test_execution_permissions_may_stand_in_one_array_too(wallet: Wallet) -> None:
+    keys = [new_key(), new_key()]
+    requests = [single(wallet, key, ACCESS) for key in keys]
+    answers = ask(wallet.client, REQUEST, requests)
+    assert [answer["to"] for answer in answers] == [key.address for key in keys]
 
 
 def test_another_account_may_be_the_signer(wallet: Wallet) -> None:
@@ -131,7 +138,8 @@ def test_execution_permissions_are_refused_by_name(wallet: Wallet) -> None:
         (own, -32602, "account_as_target", "params[1].permission.data.address"),
         ({**good, "rules": None}, -32602, "expiry_missing", "params[1].expiry"),
     ):
-        error = refused(client, REQUEST, [good, bad])
+        error = refused(client, REQUEST, good, bad)
         assert (error.code, error.reason, error.data["field"]) == (code, reason, field)
         assert field in error.message
-    assert refused(client, REQUEST, [good] * 11).data["field"] == "params"
+    for many in ([good] * 11, [], [[good] * 11]):
+        assert refused(client, REQUEST, *many).data["field"] == "params"

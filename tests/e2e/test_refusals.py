@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.client import FRIEND, TOKEN, Client, RpcError, Wallet, transfer
+from tests.e2e.delegating import external
 from tests.e2e.stacks import on_both_stacks
 
 ROOT = {"type": "root"}
@@ -160,6 +161,17 @@ def test_the_owner_cannot_pay_without_money(client: Client) -> None:
 def test_a_call_that_reverts_is_refused_before_it_costs(wallet: Wallet) -> None:
     with refused(wallet, -32521, "execution_reverted"):
         wallet.prepare(transfer(10**6))
+
+
+@pytest.mark.parametrize("data", ["0x", "0x123456"])
+def test_a_call_to_the_account_itself_names_a_function(wallet: Wallet, data: str) -> None:
+    session: dict[str, Any] = {"permissions": wallet.grant(ROOT).permissions}
+    by_owner: dict[str, Any] = {}
+    for own, capabilities in ((wallet, by_owner), (wallet, session), (external(wallet), by_owner)):
+        with pytest.raises(RpcError, match="itself") as error:
+            own.prepare({"to": own.account, "data": data}, **capabilities)
+        assert (error.value.code, error.value.reason) == (-32602, "self_call_without_function")
+        assert error.value.data["field"] == "params.calls[0].data"
 
 
 def test_a_contract_that_is_no_account_is_refused(client: Client) -> None:

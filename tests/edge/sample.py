@@ -6,10 +6,10 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import httpx2
-from pydantic import StrictInt
+from pydantic import Field, StrictInt
 
 from wallet_rpc.edge.http import application, wallet
 from wallet_rpc.edge.jsonrpc import Door
@@ -76,6 +76,10 @@ class Calls:
     chain_id: ChainId = 1
 
 
+async def _total(_: Journal, calls: tuple[Call, ...]) -> int:
+    return sum(call.value for call in calls)
+
+
 @shape
 class Sent:
     total: Wei
@@ -135,6 +139,9 @@ def _plain(
     return Operation(name, request, answer, run, f"{name}.", errors)
 
 
+_TWO = Annotated[tuple[Call, ...], Field(min_length=1, max_length=2)]
+
+
 def _revert() -> WalletError:
     return ExecutionReverted("calls[0]: reverts", to=Address(bytes(20)), trace=[Data(b"\1")], missing=None)
 
@@ -150,6 +157,7 @@ OPERATIONS: Sequence[Operation[Journal, Any, Any]] = (
     Operation("sum", Three, int, _sum, "Two or three together.", positional=True),
     Operation("get_data", Nothing, list[Any], _get_data, "Some data.", positional=True),
     Operation("ping", Nothing, str | None, _nothing, "Nothing.", positional=True),
+    Operation("total", cast("Any", _TWO), int, _total, "All values.", variadic=True),
     _plain("send", _send, request=Calls, answer=Sent, errors=(ExecutionReverted, Rejected)),
     _plain("wait", _wait, request=Named, answer=str),
     _plain("revert", _raises(_revert), errors=(ExecutionReverted,)),

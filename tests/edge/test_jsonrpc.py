@@ -200,6 +200,12 @@ async def test_no_parameters_stand_for_the_empty_request(members: dict[str, Any]
         ("sum", [1], "params.second: required, but absent"),
         ("sum", {"first": "1", "second": 2}, 'params.first: expected an integer, got "1"'),
         ("ping", [1], "params: expected none, got an array of 1"),
+        ("total", [CALL, {"to": "0x12"}], "params[1].to: expected 0x and 20 hex bytes"),
+        ("total", [CALL, [CALL]], "params[1]: expected an object, got an array of 1"),
+        ("total", [[CALL], CALL], "params[0]: expected an object, got an array of 1"),
+        ("total", [CALL, CALL, CALL], "params: "),
+        ("total", [], "params: "),
+        ("total", [[]], "params: "),
     ],
 )
 async def test_wrong_parameters_are_told_where_they_stand(method: str, params: Any, message: str) -> None:
@@ -208,6 +214,13 @@ async def test_wrong_parameters_are_told_where_they_stand(method: str, params: A
     assert error["code"] == -32602
     assert error["message"].startswith(message)
     assert error["data"]["field"] == message.split(":", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize(
+    ("params", "total"), [([CALL], 5), ([CALL, CALL], 10), ([[CALL]], 5), ([[CALL, CALL]], 10), (CALL, 5)]
+)
+async def test_the_parameters_of_a_variadic_operation_are_the_items_of_its_list(params: Any, total: int) -> None:
+    assert (await ask(request("total", params, id=1)))["result"] == total
 
 
 @pytest.mark.parametrize("params", [[1, 2], {"first": 1, "second": 2}, [1, 2, 0]])

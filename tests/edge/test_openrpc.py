@@ -78,6 +78,25 @@ def test_another_operation_takes_one_object() -> None:
     assert METHODS["send"]["paramStructure"] == "by-position"
 
 
+def test_a_variadic_operation_takes_one_or_more_of_a_kind() -> None:
+    (param,) = METHODS["total"]["params"]
+
+    assert (param["name"], param["required"]) == ("request", True)
+    assert param["schema"] == {"$ref": "#/components/schemas/CallInput"}
+    assert param["description"].endswith("a parameter of its own, at most 2 in all.")
+    assert METHODS["total"]["paramStructure"] == "by-position"
+
+
+def test_a_variadic_operation_may_take_any_number() -> None:
+    async def run(_: Journal, __: tuple[Nothing, ...]) -> None:
+        return None
+
+    made = document([Operation("all", tuple[Nothing, ...], None, run, variadic=True)], version="0.1.0")
+
+    (param,) = made["methods"][0]["params"]
+    assert param["description"].endswith("a parameter of its own.")
+
+
 def test_a_type_read_more_leniently_than_written_has_two_schemas() -> None:
     schemas = DOCUMENT["components"]["schemas"]
 

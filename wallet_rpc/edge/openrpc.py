@@ -89,10 +89,24 @@ def _method(operation: AnyOperation, request: Json, answer: Json) -> Json:
         "name": operation.name,
         "summary": operation.summary,
         "paramStructure": "either" if operation.positional else "by-position",
-        "params": _fields(request) if operation.positional else [_whole(request)],
+        "params": _parameters(operation, request),
         "result": {"name": "result", "schema": answer},
         "errors": [{"$ref": f"#/components/errors/{error.__name__}"} for error in _errors(operation)],
     }
+
+
+def _parameters(operation: AnyOperation, request: Json) -> list[Json]:
+    if operation.variadic:
+        return [_repeated(request)]
+    return _fields(request) if operation.positional else [_whole(request)]
+
+
+def _repeated(request: Json) -> Json:
+    """The first of the parameters that are a list's items; OpenRPC has no word for the others, so a sentence tells."""
+    most = request.get("maxItems")
+    bound = "" if most is None else f", at most {most} in all"
+    told = f"May be followed by more of its kind, each a parameter of its own{bound}."
+    return {"name": "request", "description": told, "required": True, "schema": request["items"]}
 
 
 def _whole(request: Json) -> Json:

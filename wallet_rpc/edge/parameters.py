@@ -21,6 +21,8 @@ Binding: TypeAlias = Callable[[Params], Any]
 
 def binding(operation: Operation[Any, Any, Any]) -> Binding:
     """How `operation` takes its parameters."""
+    if operation.variadic:
+        return _items
     return _by_position(field_names(operation)) if operation.positional else _one_object
 
 
@@ -37,6 +39,13 @@ def _one_object(params: Params) -> Any:
     if len(params) > 1:
         raise InvalidParams(f"params: expected one object, got {shown(params)}", field="params")
     return params[0] if params else {}
+
+
+def _items(params: Params) -> Any:
+    """`[item, item, …]`; `[[item, item, …]]` and one item by name mean the same, since an item is an object."""
+    if isinstance(params, dict):
+        return [params]
+    return params[0] if len(params) == 1 and isinstance(params[0], list) else params
 
 
 def _by_position(names: list[str]) -> Binding:

@@ -17,7 +17,7 @@ from wallet_rpc.operations._authority import Authority
 from wallet_rpc.operations._sending import refuse_while_installing
 from wallet_rpc.operations._signatures import is_contract
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import Address, Data
+from wallet_rpc.primitives import Address, Data, Selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ class Task:
 
 async def drafted(task: Task) -> UserOperation:
     """The operation with its nonce and fees; a dummy stands for each signature that is not there yet."""
+    _refuse_self_call_without_function(task)
     account = task.authority.account
     nonce, fees, asks_contract = await asyncio.gather(
         _nonce(task), task.chain.chain.fees(), is_contract(task.chain, task.authority.signer)
@@ -64,6 +65,21 @@ async def drafted(task: Task) -> UserOperation:
 def with_calls_of(task: Task, operation: UserOperation) -> UserOperation:
     """The operation with other calls, those of `task`."""
     return replace(operation, call_data=_call_data(task))
+
+
+def _refuse_self_call_without_function(task: Task) -> None:
+    """A single call to the account itself is run as its bare data, and without a function there is nothing to run."""
+    if len(task.calls) != 1:
+        return
+    (call,) = task.calls
+    if call.to == task.account and len(call.data) < Selector.size:
+        at = "params.calls[0].data"
+        text = f"{at}: expected a function of the account, which calls itself, got {call.data.hex0x()}"
+        raise InvalidParams(
+            f"{text}; to do nothing, leave calls empty or call another address",
+            field=at,
+            reason="self_call_without_function",
+        )
 
 
 def _call_data(task: Task) -> Data:

@@ -30,3 +30,5 @@ class Operation(Generic[C, Q, A]):
     """What a caller must expect beside a bad request."""
     positional: bool = False
     """False: the parameters are one object, the request. True: they are the request's fields, in order."""
+    variadic: bool = False
+    """True: the request is a list of objects, and the parameters are its items, in order; never with `positional`."""

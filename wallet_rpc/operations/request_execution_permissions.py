@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from wallet_rpc.domain.asked_permission import AskedPermission
 from wallet_rpc.domain.records import KeyType, SessionKey
@@ -38,16 +38,8 @@ class PermissionRequest:
     permission: AskedPermission
 
 
-def _several(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
-
-
-PermissionRequests: TypeAlias = Annotated[
-    tuple[PermissionRequest, ...],
-    Field(min_length=1, max_length=MOST_REQUESTS),
-    BeforeValidator(_several, json_schema_input_type=PermissionRequest | tuple[PermissionRequest, ...]),
-]
-"""One request, or an array of them in the first parameter."""
+PermissionRequests: TypeAlias = Annotated[tuple[PermissionRequest, ...], Field(min_length=1, max_length=MOST_REQUESTS)]
+"""Each is a parameter of its own."""
 
 
 @shape
@@ -125,4 +117,5 @@ OPERATION: Operation[Ports, Any, tuple[PermissionToSign, ...]] = Operation(
     run,
     "Create a session for each ERC-7715 permission; it is granted once the account's owner has signed it.",
     ERRORS,
+    variadic=True,
 )

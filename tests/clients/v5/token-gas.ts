@@ -1,0 +1,104 @@
+// Gas paid in a token: by a permit, by an exact approval, by one up to a mark; of a new account of either kind.
+import assert from "node:assert/strict";
+import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
+import { createPublicClient, encodeFunctionData, http, parseAbi } from "viem";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { arbitrumSepolia } from "viem/chains";
+
+const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const policyId = "11111111-2222-4333-8444-555555555555";
+const token = "0x7e57000000000000000000000000000000000001"; // an ERC-20 of the embedded chain; anyone may mint
+const paymaster = "0x7e57000000000000000000000000000000000003"; // takes it for gas
+const friend = "0x00000000000000000000000000000000f00dcafe";
+const abi = parseAbi([
+  "function mint(address to, uint256 amount)",
+  "function balanceOf(address) view returns (uint256)",
+  "function allowance(address owner, address spender) view returns (uint256)",
+]);
+const plenty = 10n ** 24n;
+const amount = 10n ** 22n;
+const chain = arbitrumSepolia;
+const transport = alchemyWalletTransport({ url });
+const reader = createPublicClient({ chain, transport: http(url), cacheTime: 0 });
+const held = (owner: `0x${string}`) =>
+  reader.readContract({ address: token, abi, functionName: "balanceOf", args: [owner] });
+const allowed = (owner: `0x${string}`) =>
+  reader.readContract({ address: token, abi, functionName: "allowance", args: [owner, paymaster] });
+
+const minter = createSmartWalletClient({
+  transport,
+  chain,
+  signer: privateKeyToAccount(generatePrivateKey()),
+  paymaster: { policyId },
+});
+
+/** An account that has tokens, no code and not one wei: a contract to come, or the signer's own address. */
+async function payer(kind: "sma-b" | "7702") {
+  const signer = privateKeyToAccount(generatePrivateKey());
+  const asked = createSmartWalletClient({ transport, chain, signer });
+  const account = kind === "sma-b" ? (await asked.requestAccount()).address : signer.address;
+  const data = encodeFunctionData({ abi, functionName: "mint", args: [account, plenty] });
+  const { id } = await minter.sendCalls({ calls: [{ to: token, data }] });
+  assert.equal((await minter.waitForCallsStatus({ id, pollingInterval: 50 })).status, "success");
+  const client = createSmartWalletClient({ transport, chain, signer, account });
+  const calls = [{ to: friend, value: 0n }] as const;
+
+  /** What the account pays when the SDK has done everything from the question to the receipt. */
+  async function pays(settings: object) {
+    const [before, kept] = [await held(account), await held(paymaster)];
+    const capabilities = { paymaster: { policyId, erc20: { tokenAddress: token, ...settings } } } as const;
+    const sent = await client.sendCalls({ calls: [...calls], capabilities });
+    const done = await client.waitForCallsStatus({ id: sent.id, pollingInterval: 50 });
+    assert.equal(done.status, "success");
+    const paid = before - (await held(account));
+    assert(paid > 0n);
+    assert.equal((await held(paymaster)) - kept, paid);
+    assert.equal(await reader.getBalance({ address: account }), 0n);
+    return paid;
+  }
+
+  return { account, client, calls: [...calls], pays };
+}
+
+for (const kind of ["sma-b", "7702"] as const) {
+  // A permit, signed before the operation, which takes the most beforehand and gives the rest back.
+  const permitting = await payer(kind);
+  const preOpSettings = { autoPermit: { below: amount, amount, durationSeconds: 3600 } };
+  const asked = await permitting.client.prepareCalls({
+    calls: permitting.calls,
+    capabilities: { paymaster: { policyId, erc20: { tokenAddress: token, preOpSettings } } },
+  });
+  assert.equal(asked.type, "paymaster-permit");
+  const permitted = await permitting.pays({ preOpSettings });
+  const left = await allowed(permitting.account);
+  assert(left > 0n && left <= amount - permitted);
+
+  // An approval of exactly the most that may be taken, before the calls.
+  const exact = await payer(kind);
+  const prepared = await exact.client.prepareCalls({
+    calls: exact.calls,
+    capabilities: { paymaster: { policyId, erc20: { tokenAddress: token, postOpSettings: { autoApprove: true } } } },
+  });
+  const operation = prepared.type === "array" ? prepared.data[1] : prepared;
+  assert(operation?.type === "user-operation-v070");
+  assert.equal(prepared.type === "array", kind === "7702");
+  assert.equal(operation.feePayment.sponsored, false);
+  assert.equal(operation.feePayment.tokenAddress.toLowerCase(), token);
+  if (prepared.type === "user-operation-v070") assert.equal(prepared.details?.data.calls.length, 2);
+  const most = BigInt(operation.feePayment.maxAmount);
+  const { id } = await exact.client.sendPreparedCalls(await exact.client.signPreparedCalls(prepared));
+  assert.equal((await exact.client.waitForCallsStatus({ id, pollingInterval: 50 })).status, "success");
+  const paid = plenty - (await held(exact.account));
+  assert(paid > 0n && paid <= most);
+  assert.equal(await allowed(exact.account), most - paid);
+  assert((await exact.pays({ postOpSettings: { autoApprove: true } })) > 0n);
+
+  // An approval of an amount whenever less than a mark is allowed; then what is left of it, without a word about it.
+  const marked = await payer(kind);
+  const postOpSettings = { autoApprove: { below: 1n, amount } };
+  const first = await marked.pays({ postOpSettings });
+  assert.equal(await allowed(marked.account), amount - first);
+  const second = await marked.pays({ postOpSettings });
+  const third = await marked.pays({});
+  assert.equal(await allowed(marked.account), amount - first - second - third);
+}
