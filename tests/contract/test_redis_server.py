@@ -150,7 +150,7 @@ async def test_a_redis_that_dies_is_started_again(tmp_path: Path) -> None:
         async with asyncio.timeout(10):
             while server.process_id == first or not lines:  # noqa: ASYNC110  # the server has no event for it
                 await asyncio.sleep(0.02)
-            while await _broken(store):  # noqa: ASYNC110
+            while await _broken(store):  # noqa: ASYNC110  # no event
                 await asyncio.sleep(0.02)
 
         assert await store.sessions.get(ACCOUNT, CHAIN, a_session().id) == a_session()

@@ -86,7 +86,7 @@ class Node:
         """Run in the contracts' folder. Raises: BuildFailed."""
         path = os.pathsep.join([str(self.node.parent), os.environ.get("PATH", "")])
         # The commands are ours; no text from outside is among them.
-        done = subprocess.run(command, cwd=SOURCES, env={**os.environ, "PATH": path}, check=False)  # noqa: S603
+        done = subprocess.run(command, cwd=SOURCES, env={**os.environ, "PATH": path}, check=False)  # noqa: S603  # our own
         if done.returncode != 0:
             raise BuildFailed(f"`{' '.join(Path(part).name for part in command)}` failed")
 

@@ -10,8 +10,9 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from wallet_rpc.domain.account import Call
+from wallet_rpc.domain.receipt import CallReceipt
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32, Seconds, Uint256, Wei
+from wallet_rpc.primitives import Address, ChainId, Data, Seconds, Uint256, Wei
 from wallet_rpc.wire import shape
 
 WHOLE_SLIPPAGE = 10_000
@@ -75,33 +76,12 @@ SwapStatus: TypeAlias = Literal[100, 110, 115, 116, 120, 200, 400, 410, 500, 600
 
 
 @shape
-class SwapLog:
-    """One log entry of a transaction."""
-
-    address: Address
-    data: Data
-    topics: tuple[Hash32, ...]
-
-
-@shape
-class SwapReceipt:
-    """A transaction of a swap that has landed."""
-
-    logs: tuple[SwapLog, ...]
-    status: Literal["0x1", "0x0"]
-    block_hash: Hash32
-    block_number: BlockNumber
-    gas_used: Gas
-    transaction_hash: Hash32
-
-
-@shape
 class SwapTransaction:
     """One end of a swap."""
 
     chain_id: ChainId
     status: SwapStatus
-    receipt: SwapReceipt | None = None
+    receipt: CallReceipt | None = None
 
 
 @shape

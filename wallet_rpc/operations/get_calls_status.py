@@ -14,13 +14,14 @@ from pydantic import BeforeValidator, Field
 from wallet_rpc.domain.call_data import calls_of
 from wallet_rpc.domain.nonce import split_nonce
 from wallet_rpc.domain.prepared import DelegationDetails, OperationData, call_id, parse_call_id
+from wallet_rpc.domain.receipt import CallLog, CallReceipt
 from wallet_rpc.domain.records import CallKind, CallRecord, CallState
 from wallet_rpc.errors import UnknownBundle
 from wallet_rpc.operations._accounts import chain_of
 from wallet_rpc.operations._delegating import is_applied
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, OperationReceipt, PendingOperation, Ports, TransactionReceipt
-from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32
+from wallet_rpc.primitives import BlockNumber, ChainId, Data, Hash32
 from wallet_rpc.wire import shape
 
 PENDING, PRECONFIRMED, PRECONFIRMED_REVERTED, CONFIRMED, NOT_SENT, REVERTED = 100, 110, 115, 200, 400, 500
@@ -43,27 +44,6 @@ class GetCallsStatus:
     """The id that `wallet_sendPreparedCalls` answered."""
 
     call_id: Annotated[Data, BeforeValidator(_unnested)]
-
-
-@shape
-class StatusLog:
-    """One log entry of the operation."""
-
-    address: Address
-    data: Data
-    topics: tuple[Hash32, ...]
-
-
-@shape
-class StatusReceipt:
-    """The operation's part of the transaction that carried it."""
-
-    logs: tuple[StatusLog, ...]
-    status: Literal["0x1", "0x0"]
-    block_hash: Hash32
-    block_number: BlockNumber
-    gas_used: Gas
-    transaction_hash: Hash32
 
 
 @shape
@@ -107,7 +87,7 @@ class CallsStatus:
     chain_id: ChainId
     atomic: bool = True
     status: Literal[100, 110, 115, 200, 400, 500]
-    receipts: tuple[StatusReceipt, ...] | None = None
+    receipts: tuple[CallReceipt, ...] | None = None
     details: Annotated[StatusDetails | DelegationStatus, Field(discriminator="type")]
 
 
@@ -198,9 +178,9 @@ async def _overtaken(ports: Ports, chain: ChainPorts, record: CallRecord) -> boo
     return is_old and await chain.bundler.receipt(record.hash) is None
 
 
-def _receipt(receipt: Receipt) -> StatusReceipt:
-    return StatusReceipt(
-        logs=tuple(StatusLog(address=log.address, data=Data(log.data), topics=log.topics) for log in receipt.logs),
+def _receipt(receipt: Receipt) -> CallReceipt:
+    return CallReceipt(
+        logs=tuple(CallLog(address=log.address, data=Data(log.data), topics=log.topics) for log in receipt.logs),
         status="0x1" if receipt.success else "0x0",
         block_hash=receipt.block_hash,
         block_number=receipt.block_number,

@@ -1,0 +1,29 @@
+"""A landed call on the wire: the receipt that `wallet_getCallsStatus` and a swap's status show. Source: EIP-5792."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from wallet_rpc.primitives import Address, BlockNumber, Data, Gas, Hash32
+from wallet_rpc.wire import shape
+
+
+@shape
+class CallLog:
+    """One log entry of a call."""
+
+    address: Address
+    data: Data
+    topics: tuple[Hash32, ...]
+
+
+@shape
+class CallReceipt:
+    """A call's part of the transaction that carried it; `gasUsed` in gas."""
+
+    logs: tuple[CallLog, ...]
+    status: Literal["0x1", "0x0"]
+    block_hash: Hash32
+    block_number: BlockNumber
+    gas_used: Gas
+    transaction_hash: Hash32
