@@ -58,7 +58,7 @@ async def test_the_transaction_carries_the_authorization_and_nothing_else() -> N
     assert found["gas"] == (21_000 + 25_000) * 12 // 10
     assert (found["maxFeePerGas"], found["maxPriorityFeePerGas"]) == (1_500_000_005, 5)
     assert len(found["authorizationList"]) == 1
-    assert one.address == Address.parse(RELAYER)  # type: ignore[attr-defined]
+    assert one.address == Address.parse(RELAYER)  # type: ignore[attr-defined]  # untyped
 
 
 async def test_transactions_take_turns_so_that_each_has_its_own_nonce() -> None:

@@ -41,7 +41,7 @@ HASH = keccak(text="what is signed")
 EXECUTE, EXECUTE_BATCH, EXECUTE_USER_OP = (bytes.fromhex(text) for text in ("b61d27f6", "34fcd5be", "8dd7712f"))
 WRAPPED_ERRORS = {
     bytes.fromhex(text)
-    for text in "4db96e31 19aed90d a32d2f5d 4622c748 46cfe46d 5f85b3b4 74a1a72c f19fc593".split()  # noqa: SIM905
+    for text in "4db96e31 19aed90d a32d2f5d 4622c748 46cfe46d 5f85b3b4 74a1a72c f19fc593".split()  # noqa: SIM905  # a list to read
 }
 EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 

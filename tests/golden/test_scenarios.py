@@ -69,7 +69,7 @@ def test_every_kind_of_wrong_expectation_is_noticed(ours: Bed) -> None:
         place = scenario
         for name in path[:-1]:
             place = place[name]  # type: ignore[index]  # JSON of mixed kinds
-        place[path[-1]] = wrong  # type: ignore[index]
+        place[path[-1]] = wrong  # type: ignore[index]  # JSON
         assert replayer.differences(scenario) != [], path
     assert replayer.differences(family.scenarios[0]) == []
 

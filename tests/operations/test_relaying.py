@@ -98,7 +98,7 @@ async def prepared(bench: Bench, ports: Ports, **capabilities: Any) -> Any:
 
 
 def by_owner(bench: Bench, payload: Hash32) -> dict[str, str]:
-    signature = bench.owner.unsafe_sign_hash(payload).signature  # type: ignore[arg-type]
+    signature = bench.owner.unsafe_sign_hash(payload).signature  # type: ignore[arg-type]  # 32 bytes
     return {"data": "0x" + signature.hex()}
 
 

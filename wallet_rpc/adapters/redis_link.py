@@ -74,7 +74,7 @@ class Link:
         """Run one command."""
 
         def ask() -> Awaitable[Any]:
-            reply: Awaitable[Any] = self._client.execute_command(*parts)  # type: ignore[no-untyped-call]
+            reply: Awaitable[Any] = self._client.execute_command(*parts)  # type: ignore[no-untyped-call]  # redis-py
             return reply
 
         return await self._within_deadline(ask)
