@@ -7,12 +7,16 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.e2e.server import running
 from tests.e2e.stacks import CHAINS
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.dev import DevOptions
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")  # properties are about truth, not speed: a busy machine must not fail them
 
 
 @pytest.fixture(scope="session")

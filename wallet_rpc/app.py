@@ -16,8 +16,8 @@ from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.failover import rpc
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.paymaster import HttpPaymaster
-from wallet_rpc.adapters.policy_paymaster import PolicyPaymaster, Sponsor
-from wallet_rpc.adapters.policy_setup import check_signer, read_sponsor
+from wallet_rpc.adapters.policy_paymaster import Sponsor
+from wallet_rpc.adapters.policy_setup import check_signer, read_sponsor, under_policies
 from wallet_rpc.adapters.quotes import LIMITS, PART, HttpQuotes
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer import KeyRelayer
@@ -75,7 +75,7 @@ def part(
 ) -> Part:
     """The adapters of one chain; with a key, 32 bytes, also who pays for authorizations that travel alone.
 
-    With a sponsor and a verifying paymaster there, configured policies are enforced; other paymasters know the rest.
+    With a sponsor, configured policies are enforced whoever pays there; other policies are the paymaster service's.
     """
     node_rpc = rpc(http, setting.node_urls, part="node")
     bundler_rpc = rpc(http, setting.bundler_urls, part="bundler")
@@ -84,15 +84,10 @@ def part(
     if setting.paymaster_url is not None:
         paymaster = HttpPaymaster(rpc(http, [setting.paymaster_url], part="paymaster"), setting.chain_id)
     node, bundler = NodeChain(node_rpc), HttpBundler(bundler_rpc)
-    if sponsor is not None and setting.verifying_paymaster is not None:
+    if sponsor is not None:
         outcomes = Outcomes(node, node=node_rpc, bundler=bundler_rpc, clock=sponsor.clock)
-        paymaster = PolicyPaymaster(
-            sponsor,
-            outcomes,
-            chain_id=setting.chain_id,
-            address=setting.verifying_paymaster,
-            otherwise=paymaster,
-        )
+        address = setting.verifying_paymaster
+        paymaster = under_policies(sponsor, outcomes, chain_id=setting.chain_id, address=address, service=paymaster)
     relayer = None if relayer_key is None else KeyRelayer(node_rpc, node, setting.chain_id, relayer_key)
     ports = ChainPorts(
         chain_id=setting.chain_id,
@@ -189,8 +184,9 @@ def sponsor_of(
     """Who sponsors under the configured policies; None without any. Raises: WrongSetting."""
     if settings.policies is None:
         return None
-    if key is None:
-        raise WrongSetting(f"{variable('paymaster_key')}: required by {variable('policies')}, but not set")
+    if key is None and any(chain.verifying_paymaster is not None for chain in settings.chains):
+        text = f"required by {variable('policies')} where a chain has a verifying_paymaster, but not set"
+        raise WrongSetting(f"{variable('paymaster_key')}: {text}")
     try:
         return read_sponsor(settings.policies, key=key, budgets=store.budgets, clock=clock, http=http)
     except WrongPolicies as wrong:
@@ -198,13 +194,14 @@ def sponsor_of(
 
 
 async def _check_paymasters(settings: Settings, parts: Iterable[Part], sponsor: Sponsor) -> None:
-    """Raises: WrongSetting when no chain has a paymaster of ours, or one of them does not know our signature."""
+    """Raises: WrongSetting when no chain has a paymaster, or one of ours does not know our signature."""
     found = {chain.chain_id: chain.verifying_paymaster for chain in settings.chains if chain.verifying_paymaster}
-    if not found:
-        raise WrongSetting(f"{variable('policies')}: no chain has a verifying_paymaster in {variable('chains')}")
+    if not found and all(chain.paymaster_url is None for chain in settings.chains):
+        text = f"no chain has a paymaster or a verifying_paymaster in {variable('chains')}"
+        raise WrongSetting(f"{variable('policies')}: {text}")
     for each in parts:
         address = found.get(each.ports.chain_id)
-        if address is not None:
+        if address is not None and sponsor.key is not None:
             what = f"{variable('chains')}: chain {each.ports.chain_id}: verifying_paymaster"
             await _checked(what, partial(check_signer, each.node, address, sponsor.key))
 

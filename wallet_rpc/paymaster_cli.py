@@ -1,4 +1,4 @@
-"""`wallet-rpc paymaster deploy | deposit | status`: our verifying paymaster on your chains.
+"""`wallet-rpc paymaster deploy | deposit | status | …`: our verifying paymaster on your chains.
 
 The rule: keys come from the environment and are never on a command line or in any output; what is there already is
 left as it is, so every command may be run again.
@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -20,7 +21,7 @@ from wallet_rpc.adapters.policy_setup import signer_of
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.devchain import known
 from wallet_rpc.devchain.genesis import GenesisMissing, load_genesis
-from wallet_rpc.errors import WalletError
+from wallet_rpc.errors import Rejected, WalletError
 from wallet_rpc.primitives import Address, ChainId
 from wallet_rpc.settings import Settings, WrongSetting, variable
 
@@ -44,7 +45,7 @@ async def run(options: argparse.Namespace, settings: Settings, *, tell: Callable
 
     Raises: WrongSetting when something is missing that all chains need.
     """
-    action = {"deploy": _deploy, "deposit": _deposit, "status": _status}[options.action]
+    action = _ACTIONS[options.action]
     failures = 0
     async with httpx2.AsyncClient() as http:
         for job in await _jobs(options, settings, http, tell):
@@ -129,6 +130,49 @@ async def _status(job: _Job) -> None:
     await _show(job, _address_of(job))
 
 
+async def _unlock_stake(job: _Job) -> None:
+    key, address = _deployer_key(job.settings), _address_of(job)
+    found = await job.contract.standing(address)
+    if found.stake == 0:
+        raise Rejected(f"the paymaster {address} has no stake")
+    if found.stake_free_at is None:
+        job.tell(f"chain {job.chain_id}: unlocking the stake of {address}")
+        await job.contract.unlock_stake(address, key=key)
+    await _show(job, address)
+
+
+async def _withdraw_stake(job: _Job) -> None:
+    key, address = _deployer_key(job.settings), _address_of(job)
+    found = await job.contract.standing(address)
+    if found.stake != 0 and found.stake_free_at is None:
+        raise Rejected(f"the stake of {address} is locked: unlock it with `wallet-rpc paymaster unlock-stake`")
+    if found.stake_free_at is not None:
+        to = _receiver(job, key)
+        since = _time(found.stake_free_at)
+        job.tell(f"chain {job.chain_id}: withdrawing {_shown(found.stake)} to {to}, which is free from {since} on")
+        await job.contract.withdraw_stake(address, to=to, key=key)
+    await _show(job, address)
+
+
+async def _withdraw(job: _Job) -> None:
+    key, options, address = _deployer_key(job.settings), job.options, _address_of(job)
+    to = _receiver(job, key)
+    await job.contract.standing(address)
+    job.tell(f"chain {job.chain_id}: withdrawing {_shown(options.wei)} of the deposit to {to}")
+    await job.contract.withdraw(address, to=to, wei=options.wei, key=key)
+    await _show(job, address)
+
+
+_ACTIONS = {
+    "deploy": _deploy,
+    "deposit": _deposit,
+    "status": _status,
+    "withdraw": _withdraw,
+    "unlock-stake": _unlock_stake,
+    "withdraw-stake": _withdraw_stake,
+}
+
+
 async def _show(job: _Job, address: Address) -> None:
     found = await job.contract.standing(address)
     ours = job.settings.paymaster_key
@@ -136,10 +180,11 @@ async def _show(job: _Job, address: Address) -> None:
     if ours is not None:
         is_ours = signer_of(ours) == found.signer
         whose = f" (of {variable('paymaster_key')})" if is_ours else f" (NOT of {variable('paymaster_key')})"
+    free = "" if found.stake_free_at is None else f", unlocked, free from {_time(found.stake_free_at)} on"
     job.tell(
         f"chain {job.chain_id}: paymaster {address}\n"
         f"  deposit {_shown(found.deposit)}\n"
-        f"  stake   {_shown(found.stake)}, unstake delay {found.unstake_delay_seconds} s\n"
+        f"  stake   {_shown(found.stake)}, unstake delay {found.unstake_delay_seconds} s{free}\n"
         f"  owner   {found.owner}\n"
         f"  signer  {found.signer}{whose}"
     )
@@ -151,6 +196,12 @@ def _address_of(job: _Job) -> Address:
     if told is not None:
         return told
     return job.configured or address_of(_creation(job.options, job.settings))
+
+
+def _receiver(job: _Job, key: bytes) -> Address:
+    """Of what is taken out: as told, or who pays for the transaction."""
+    told: Address | None = job.options.to
+    return signer_of(key) if told is None else told
 
 
 def _creation(options: argparse.Namespace, settings: Settings) -> bytes:
@@ -172,6 +223,10 @@ def _deployer_key(settings: Settings) -> bytes:
     if settings.deployer_key is None:
         raise WrongSetting(f"{variable('deployer_key')}: not set; the paymaster's owner, who pays for its deployment")
     return settings.deployer_key
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _shown(wei: int) -> str:

@@ -132,7 +132,7 @@ class Settings:
         _secret, None, "a published one in `dev`", "Private key that pays for removing EIP-7702 delegations."
     )
     deployer_key: Secret | None = _setting(
-        _secret, None, "none", "Private key that pays for `wallet-rpc paymaster deploy` and `deposit`; not for `serve`."
+        _secret, None, "none", "Private key that owns and pays for `wallet-rpc paymaster` contracts; not for `serve`."
     )
     quote_url: str | None = _setting(
         _http_url, None, "none: no swaps", "Quote provider for swaps (JSON-RPC): see `specs/wallet-api.md`."

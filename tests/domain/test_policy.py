@@ -1,16 +1,27 @@
-"""What a policy says of an operation, and what may stand in the file of policies."""
+"""What a policy says of an operation, to whom it is open, and by which names it goes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wallet_rpc.domain.account import Call, execute_call_data, wrap_execute_user_op
-from wallet_rpc.domain.policy import MOST_WEI, Limits, Policy, Refusal, Webhook, decide, over_limit
-from wallet_rpc.domain.policy_file import WrongPolicies, read_policies
+from wallet_rpc.domain.policy import (
+    MOST_WEI,
+    Limits,
+    Policy,
+    Refusal,
+    Service,
+    Webhook,
+    decide,
+    is_open_to,
+    over_limit,
+    plain_name,
+)
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.primitives import Address, Data
 
@@ -119,121 +130,32 @@ def test_exceeded_limit_is_named(limit: Refusal, expected: str) -> None:
     assert f"{expected} in 60 seconds" in rolling.message
 
 
+@given(st.none() | st.text(), st.none() | st.text())
+def test_policy_of_an_organisation_is_open_to_it_alone(owner: str | None, caller: str | None) -> None:
+    assert is_open_to(replace(POLICY, organization=owner), caller) is (owner is None or owner == caller)
+    assert is_open_to(replace(POLICY, organization=owner), owner)
+
+
+@given(st.uuids(), st.booleans())
+def test_every_spelling_of_an_id_is_one_name(given_id: UUID, is_upper: bool) -> None:
+    for text in (str(given_id), given_id.hex, f"{{{given_id}}}", given_id.urn, f" {given_id.hex}\n"):
+        assert plain_name(text.upper() if is_upper else text) == str(given_id)
+
+
+@given(st.text())
+def test_a_plain_name_stays_as_it_is(text: str) -> None:
+    assert plain_name(plain_name(text)) == plain_name(text)
+
+
+def test_a_service_knows_a_policy_by_its_id_and_by_what_it_is_told() -> None:
+    assert POLICY.service_names == {ID}
+    told = {"policyId": OTHER_ID.upper(), "mode": " Sponsored", "credits": 5, "more": {"a": "b"}}
+    assert replace(POLICY, service=Service(context=told)).service_names == {ID, OTHER_ID, "sponsored"}
+
+
+def test_service_is_shown_without_its_context() -> None:
+    assert "secret" not in repr(Service(context={"key": "secret"}))
+
+
 def test_webhook_is_shown_without_its_url() -> None:
     assert "secret" not in repr(Webhook(url="https://user:secret@host"))
-
-
-def test_whole_policy_is_read() -> None:
-    (policy,) = read_policies(f"""
-        [[policy]]
-        id = "{ID}"
-        name = "launch"
-        enabled = false
-        chains = [1, 421614]
-        allowed_senders = ["{SENDER}"]
-        blocked_senders = ["{STRANGER}"]
-        allowed_targets = ["{SHOP}"]
-        valid_from = 2027-01-01T00:00:00Z
-        valid_until = 1830000000
-        sponsorship_seconds = 60
-        [policy.limits]
-        operation_wei = "1000000000000000000000"
-        total_wei = 5_000_000_000_000_000_000_000
-        total_operations = 3
-        sender_wei = 4
-        sender_operations = 2
-        window_seconds = 86400
-        [policy.webhook]
-        url = "https://example.org/approve"
-        timeout_seconds = 1.5
-    """)
-    assert policy == Policy(
-        id=UUID(ID),
-        name="launch",
-        enabled=False,
-        chains=frozenset({1, 421614}),
-        allowed_senders=frozenset({SENDER}),
-        blocked_senders=frozenset({STRANGER}),
-        allowed_targets=frozenset({SHOP}),
-        valid_from=1_798_761_600,
-        valid_until=1_830_000_000,
-        sponsorship_seconds=60,
-        limits=Limits(
-            operation_wei=10**21,
-            total_wei=5 * 10**21,
-            total_operations=3,
-            sender_wei=4,
-            sender_operations=2,
-            window_seconds=86400,
-        ),
-        webhook=Webhook(url="https://example.org/approve", timeout_seconds=1.5),
-    )
-
-
-def test_policy_needs_no_more_than_its_id() -> None:
-    assert read_policies(f'[[policy]]\nid = "{ID}"\n') == (POLICY,)
-
-
-def a_policy(lines: str) -> str:
-    return f'[[policy]]\nid = "{ID}"\n{lines}\n'
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("[[policy", "no TOML: "),
-        ("n = " + "9" * 5000, "no TOML: "),
-        ("", "expected [[policy]] tables and nothing else"),
-        ("policy = 1", "expected [[policy]] tables and nothing else"),
-        ("policy = [1]", "expected [[policy]] tables and nothing else"),
-        (a_policy("") + "[more]\n", "expected [[policy]] tables and nothing else"),
-        ("[[policy]]\n", "policy 1: id: required, but not there"),
-        ('[[policy]]\nid = "x"', "policy 1: id: expected a UUID of version 4, got "),
-        ("[[policy]]\nid = 7", "policy 1: id: expected a UUID of version 4, got 7"),
-        ('[[policy]]\nid = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"', "policy 1: id: expected a UUID of version 4"),
-        (a_policy("") * 2, f"policy {ID}: id: stands there 2 times"),
-        (a_policy("") + '[[policy]]\nid = "?"', "policy 2: id: expected a UUID"),
-        (a_policy("chain = [1]"), 'policy 1: "chain" is no key here; known: id, name'),
-        (a_policy("limits.total = 1"), f'policy {ID}: limits: "total" is no key here; known: operation_wei'),
-        (a_policy("name = 1"), "name: expected a line of text, got 1"),
-        (a_policy('name = "a\\nb"'), "name: expected a line of text"),
-        (a_policy("enabled = 1"), "enabled: expected true or false, got 1"),
-        (a_policy("chains = []"), "chains: expected a list of chain ids"),
-        (a_policy("chains = 1"), "chains: expected a list of chain ids, got 1"),
-        (a_policy("chains = [0]"), "chains: expected a list of chain ids from 1 to 4294967295"),
-        (a_policy("allowed_senders = '0x'"), "allowed_senders: expected a list of addresses"),
-        (a_policy("blocked_senders = ['0x12']"), "blocked_senders: expected a list of addresses"),
-        (a_policy("allowed_targets = [1]"), "allowed_targets: expected a list of addresses"),
-        (a_policy("valid_from = 2027-01-01T00:00:00"), "valid_from: expected a time with its zone"),
-        (a_policy("valid_from = true"), "valid_from: expected a time with its zone"),
-        (a_policy("valid_until = -1"), "valid_until: expected a time with its zone"),
-        (a_policy("valid_from = 5\nvalid_until = 5"), f"policy {ID}: valid_until: expected a time after valid_from"),
-        (a_policy("limits = 1"), "limits: expected a table, got 1"),
-        (a_policy("limits.total_wei = 1.5"), "total_wei: expected wei from 0 to 9"),
-        (a_policy("limits.total_wei = true"), "total_wei: expected wei from 0 to"),
-        (a_policy("limits.total_wei = -1"), "total_wei: expected wei from 0 to"),
-        (a_policy(f"limits.total_wei = {MOST_WEI + 1}"), "total_wei: expected wei from 0 to"),
-        (a_policy("limits.total_wei = '" + "9" * 5000 + "'"), "total_wei: expected wei from 0 to"),
-        (a_policy("limits.sender_wei = '1 ether'"), "sender_wei: expected wei from 0 to"),
-        (a_policy("limits.total_operations = 'x'"), "total_operations: expected a count from 0 to"),
-        (a_policy("limits.window_seconds = 59"), "window_seconds: expected seconds from 60 to 31622400, got 59"),
-        (a_policy("sponsorship_seconds = 29"), "sponsorship_seconds: expected seconds from 30 to 3600, got 29"),
-        (a_policy("webhook = 'https://x'"), "webhook: expected a table"),
-        (a_policy("webhook = {}"), f"policy {ID}: webhook: url: required, but not there"),
-        (a_policy("webhook.url = 'ftp://secret'"), "webhook: url: expected a URL starting with https:// or http://"),
-        (a_policy("webhook.url = 1"), "webhook: url: expected a URL"),
-        (a_policy("webhook.url = 'http://[x'"), "webhook: url: expected a URL"),
-        (a_policy("webhook.timeout_seconds = 0"), "timeout_seconds: expected seconds above 0, up to 20, got 0"),
-        (a_policy("webhook.timeout_seconds = true"), "timeout_seconds: expected seconds above 0"),
-    ],
-)
-def test_wrong_file_is_refused_by_policy_and_key(text: str, expected: str) -> None:
-    with pytest.raises(WrongPolicies) as wrong:
-        read_policies(text)
-    assert expected in str(wrong.value)
-    assert "secret" not in str(wrong.value)
-
-
-def test_several_policies_keep_their_order() -> None:
-    found: Any = read_policies(a_policy("") + f'[[policy]]\nid = "{OTHER_ID}"')
-    assert [str(policy.id) for policy in found] == [ID, OTHER_ID]

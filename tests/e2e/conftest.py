@@ -15,7 +15,8 @@ from wallet_rpc.devchain.genesis import load_deployments, load_genesis
 
 @pytest.fixture(scope="session")
 def dev_stack(url: str) -> Stack:
-    return Stack(name="dev", url=url, nodes={chain: f"{url}/chain/{chain}" for chain in CHAINS})
+    doors = {chain: f"{url}/chain/{chain}" for chain in CHAINS}
+    return Stack(name="dev", url=url, nodes=doors, bundlers=doors, paymasters=doors)
 
 
 @pytest.fixture(scope="session")

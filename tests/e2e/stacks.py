@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -18,12 +19,25 @@ on_every_stack = pytest.mark.parametrize("stack", ["dev", "real", "published"], 
 
 @dataclass(frozen=True)
 class Stack:
-    """A server, and the nodes behind it by chain: tests turn their clocks and mint their money."""
+    """A server, and the parts behind it by chain: tests turn the nodes' clocks and mint their money."""
 
     name: str
     url: str
     nodes: Mapping[int, str]
+    bundlers: Mapping[int, str]
+    paymasters: Mapping[int, str]
 
     @property
     def is_embedded(self) -> bool:
         return self.name == "dev"
+
+    def chains_file(self, folder: Path) -> Path:
+        """The TOML of these chains, for a `serve` of one's own in front of them."""
+        tables = [
+            f'[[chain]]\nid = {chain}\nnode = ["{node}"]\nbundler = "{self.bundlers[chain]}"\n'
+            f'paymaster = "{self.paymasters[chain]}"\n'
+            for chain, node in self.nodes.items()
+        ]
+        file = folder / "chains.toml"
+        file.write_text("\n".join(tables))
+        return file

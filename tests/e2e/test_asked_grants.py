@@ -8,6 +8,9 @@ from eth_account.signers.local import LocalAccount
 from tests.e2e.client import FRIEND, TOKEN, Grant, RpcError, Wallet, new_key, transfer
 from tests.e2e.delegating import ZERO
 from tests.e2e.dialects import ACCESS, BUDGET, ETHER, GRANT, REQUEST, Json, ask, asked, keyed, raw, refused, single
+from tests.e2e.stacks import on_both_stacks
+
+pytestmark = on_both_stacks
 
 
 def completed(wallet: Wallet, key: LocalAccount, answer: Json) -> Grant:

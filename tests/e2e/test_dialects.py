@@ -14,6 +14,9 @@ from jsonschema import Draft202012Validator
 from tests.e2e.client import FRIEND, Wallet, new_key, transfer
 from tests.e2e.delegating import ZERO, External, external
 from tests.e2e.dialects import BUDGET, ETHER, GRANT, REQUEST, Json, ask, asked, key_of, keyed, raw, refused, single
+from tests.e2e.stacks import on_both_stacks
+
+pytestmark = on_both_stacks
 
 
 def to_send(prepared: Json, key: LocalAccount) -> Json:

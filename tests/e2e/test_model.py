@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from tests.domain.abilities import Abilities
 from tests.domain.strategies import CONTRACTS, FUNCTIONS, harmless_permissions
 from tests.e2e.client import Client, RpcError, Wallet
+from tests.e2e.stacks import on_every_stack
 from wallet_rpc import wire
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call
@@ -89,19 +89,22 @@ def allowed(abilities: Abilities, account: Address, made: Sequence[Call]) -> boo
     return within and (abilities.wei_limit is None or value <= abilities.wei_limit)
 
 
-@cache
-def rich(url: str) -> Wallet:
+@pytest.fixture
+def rich(client: Client) -> Wallet:
     """A deployed account with money enough for every call."""
-    wallet = Wallet(Client(url)).fund(tokens=0)
+    wallet = Wallet(client).fund(tokens=0)
     wallet.act(None)
     return wallet
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@on_every_stack
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(cases())
-def test_the_chain_allows_what_the_model_allows(url: str, case: tuple[list[Permission], list[Call]]) -> None:
-    granted, made = case
-    wallet = rich(url)
+def test_the_chain_allows_what_the_model_allows(rich: Wallet, case: tuple[list[Permission], list[Call]]) -> None:
+    wallet, (granted, made) = rich, case
     account = Address.parse(wallet.account)
     terms = Terms(account=account, key=Address(b"\x5e" * 20), entity_id=1, deadline=0, now=int(time.time()))
     wanted = wire.encode(list[Permission], granted)

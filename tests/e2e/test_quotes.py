@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -24,23 +25,45 @@ ANYONE = "0xafdABa1E09e82F780721963eba39bA9e6d9FE4d2"
 SPONSORED = {"paymasterService": {"policyId": POLICY}}
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[Provider, str]]:
-    """A provider and a `dev` that asks it."""
-    with providing() as provider, running(settings=load({"WALLET_RPC_QUOTE_URL": provider.url})) as url:
-        yield provider, url
+@dataclass(frozen=True)
+class Quoting:
+    """A server, the provider that it asks, and the node behind it."""
+
+    url: str
+    provider: Provider
+    node: str
+    holds_operations: bool
+
+
+@pytest.fixture(scope="module", params=["dev", "real"])
+def quoting(
+    request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Quoting]:
+    """A `dev`, or a `serve` in front of real parts."""
+    with providing() as provider, ExitStack() as servers:
+        if request.param == "dev":
+            url = servers.enter_context(running(settings=load({"WALLET_RPC_QUOTE_URL": provider.url})))
+            yield Quoting(url, provider, f"{url}/chain/{HERE}", holds_operations=False)
+            return
+        stack: Stack = request.getfixturevalue("real_stack")
+        folder = tmp_path_factory.mktemp("serve")
+        chains = str(stack.chains_file(folder))
+        settings = {"CHAINS": chains, "REDIS_URL": redis_server.url, "QUOTE_URL": provider.url}
+        server = servers.enter_context(Server("serve", folder=folder, **settings))
+        yield Quoting(server.url, provider, stack.nodes[HERE], holds_operations=True)
+        assert SECRET not in server.said()  # after all that was asked and refused
 
 
 @pytest.fixture
-def provider(shared: tuple[Provider, str]) -> Provider:
-    shared[0].answer = {}
-    shared[0].asked.clear()
-    return shared[0]
+def provider(quoting: Quoting) -> Provider:
+    quoting.provider.answer = {}
+    quoting.provider.asked.clear()
+    return quoting.provider
 
 
 @pytest.fixture
-def client(shared: tuple[Provider, str], provider: Provider) -> Iterator[Client]:
-    made = Client(shared[1], f"{shared[1]}/chain/{HERE}")
+def client(quoting: Quoting, provider: Provider) -> Iterator[Client]:
+    made = Client(quoting.url, quoting.node, holds_operations=quoting.holds_operations)
     yield made
     made.http.close()
 
@@ -246,14 +269,3 @@ def test_an_outcome_that_nobody_knows_is_refused(client: Client, provider: Provi
         assert refusal(client, "wallet_getCrossChainStatus_v0", SWAP_ID).code == ours
     provider.answer = {"result": {"type": "same-chain", "id": SWAP_ID, "status": 999}}
     assert refusal(client, "wallet_getCrossChainStatus_v0", SWAP_ID).reason == "unavailable"
-
-
-def test_serve_asks_the_provider_too(dev_stack: Stack, redis_server: RedisServer, tmp_path: Path) -> None:
-    node = dev_stack.nodes[HERE]
-    with providing() as provider:
-        provider.quotes({"to": FRIEND})
-        settings = {"CHAINS": f"{HERE}={node}", "REDIS_URL": redis_server.url, "QUOTE_URL": provider.url}
-        with Server("serve", folder=tmp_path, **settings) as server:
-            quoted = server.client().rpc("wallet_requestQuote_v0", swap(ANYONE, returnRawCalls=True))
-            assert SECRET not in server.said()
-    assert quoted["quote"] == QUOTE

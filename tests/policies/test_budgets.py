@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +18,7 @@ from wallet_rpc.domain.policy import MOST_WEI, Limits, Refusal
 
 FREE = Limits()
 ETHER = 10**18
-MANY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
@@ -101,6 +102,40 @@ async def test_what_was_sent_is_looked_up_soon(budgets: RedisBudgets) -> None:
     await budgets.hurry(book, promise.identity, now=NOW + 5)
     await budgets.hurry(book, "1:00:0", now=NOW + 5)
     assert len(await take(budgets, book, now=NOW + 5)) == 1
+
+
+async def test_a_promise_without_an_end_rests_longer_the_older_it_is(budgets: RedisBudgets) -> None:
+    book = a_book()
+    await budgets.reserve(book, replace(a_promise(), lasts=True), FREE, now=NOW)
+    looked_at = [now for now in range(ENDS, ENDS + 20_000, 10) if await take(budgets, book, now=now)]
+    rests = [later - earlier for earlier, later in pairwise(looked_at)]
+    assert looked_at[0] == ENDS
+    assert rests[:4] == [30, 30, 60, 120]
+    assert rests == sorted(rests)
+    assert rests[-1] == 3600
+    await budgets.hurry(book, a_promise().identity, now=ENDS + 20_000)
+    (due,) = await take(budgets, book, now=ENDS + 20_000)
+    assert due.lasts
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+async def test_a_nonce_once_promised_without_an_end_stays_so(budgets: RedisBudgets, renewed: bool) -> None:
+    book = a_book()
+    for operation, lasts in enumerate((renewed, not renewed, False)):
+        promise = replace(a_promise(operation=operation, ends=ENDS + operation), lasts=lasts)
+        assert await budgets.reserve(book, promise, FREE, now=NOW) is None
+    (due,) = await take(budgets, book, now=ENDS + 2)
+    assert (due.ends, due.lasts, len(due.operation_hashes)) == (ENDS + 2, True, 3)
+    assert await budgets.counted(book) == (100, 1)
+
+
+async def test_a_promise_without_an_end_that_landed_leaves_a_rolling_window(budgets: RedisBudgets) -> None:
+    book, limits = a_book(60), Limits(total_operations=1, window_seconds=60)
+    await budgets.reserve(book, replace(a_promise(1), lasts=True), limits, now=NOW)
+    (due,) = await take(budgets, book)
+    await budgets.spent(book, due, cost=90, now=ENDS)
+    assert await budgets.reserve(book, a_promise(2), limits, now=ENDS + 59) is Refusal.TOTAL_OPERATIONS
+    assert await budgets.reserve(book, a_promise(2), limits, now=ENDS + 60) is None
 
 
 async def test_a_released_promise_is_free_again(budgets: RedisBudgets) -> None:

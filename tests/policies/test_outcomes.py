@@ -3,116 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import httpx2
 import pytest
 
 from tests.devchain.asking import refused, send
-from tests.devchain.sample import SINK, Actor, Node, key_of, transfer
-from tests.policies.sample import SetClock
-from wallet_rpc.adapters.client import JsonRpcClient, Limits
-from wallet_rpc.adapters.node import NodeChain
-from wallet_rpc.adapters.policy_paymaster import AT_ONCE, LEASE_SECONDS, PolicyPaymaster, Sponsor
+from tests.devchain.sample import SINK
+from tests.policies.world import CHAIN, CONTEXT, OURS, POLICY, World, opened_world
+from wallet_rpc.adapters.policy_paymaster import AT_ONCE, LEASE_SECONDS, PolicyPaymaster
 from wallet_rpc.adapters.policy_setup import check_signer
-from wallet_rpc.adapters.redis_budgets import Book
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.adapters.sponsored_outcomes import GRACE_SECONDS, PATIENCE_SECONDS, Outcomes
+from wallet_rpc.adapters.sponsored_outcomes import GRACE_SECONDS, PATIENCE_SECONDS
 from wallet_rpc.devchain import known
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.policy import Limits as Budget
 from wallet_rpc.domain.policy import Policy
-from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation, user_operation_hash
+from wallet_rpc.domain.user_operation import user_operation_hash
 from wallet_rpc.errors import PaymasterRefused, Unavailable
-from wallet_rpc.ports import Sponsorship
-from wallet_rpc.primitives import Address, Data
-
-CHAIN = 31337
-POLICY = Policy(id=UUID("3061cc5f-1f96-48a9-ab45-41faad2dd23b"), limits=Budget(total_operations=1))
-CONTEXT = {"policyId": str(POLICY.id)}
-FAST = Limits(deadline_seconds=2.0, attempts=1)
-
-
-class Wire(httpx2.AsyncBaseTransport):
-    """Carries requests to a chain in this process, as long as it is not cut."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.is_cut = False
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if self.is_cut:
-            raise httpx2.ConnectError("cut", request=request)
-        answer = self.node.dispatcher.answer(await request.aread()) or b""
-        return httpx2.Response(200, content=answer, headers={"content-type": "application/json"})
-
-
-@dataclass
-class World:
-    """A chain, our paymaster on it, and accounts that ask for sponsorship."""
-
-    node: Node
-    wire: Wire
-    bundler_wire: Wire
-    clock: SetClock
-    store: RedisStore
-    policies: dict[UUID, Policy]
-    sponsor: Sponsor
-    paymaster: PolicyPaymaster
-    chain: NodeChain
-
-    def actor(self, number: int) -> Actor:
-        return Actor(self.node, key_of(number))
-
-    async def sponsored(self, actor: Actor, *, tokens: int = 0) -> UserOperation:
-        """Stub, estimate, sponsor, sign: as operations do."""
-        op = actor.operation([transfer(known.TEST_TOKEN, SINK, tokens)])
-        op = actor.estimated(with_part(op, await self.paymaster.stub(op, CONTEXT)))
-        return actor.sign(with_part(op, await self.paymaster.sponsor(op, CONTEXT)))
-
-    async def is_refused(self, actor: Actor) -> bool:
-        try:
-            await self.sponsored(actor)
-        except PaymasterRefused:
-            return True
-        return False
-
-    def pass_time(self, seconds: int, *, mine: bool = True) -> None:
-        """On the chain; without `mine` no block shows it."""
-        self.node.rpc("evm_increaseTime", seconds)
-        if mine:
-            self.node.rpc("evm_mine")
-
-    async def counted(self) -> tuple[int, int]:
-        return await self.store.budgets.counted(Book(POLICY.id))
-
-
-def with_part(op: UserOperation, given: Sponsorship) -> UserOperation:
-    assert given.verification_gas_limit is not None
-    assert given.post_op_gas_limit is not None
-    part = PaymasterPart(given.paymaster, given.verification_gas_limit, given.post_op_gas_limit, Data(given.data))
-    return replace(op, paymaster=part)
+from wallet_rpc.primitives import Address
 
 
 @pytest.fixture
 async def world(store: RedisStore) -> AsyncIterator[World]:
-    node = Node()
-    wire, bundler_wire, clock = Wire(node), Wire(node), SetClock(0)
-    async with (
-        httpx2.AsyncClient(transport=wire) as http,
-        httpx2.AsyncClient(transport=bundler_wire) as bundler_http,
-    ):
-        node_rpc = JsonRpcClient(http, "http://chain", part="node", limits=FAST)
-        bundler_rpc = JsonRpcClient(bundler_http, "http://chain", part="bundler", limits=FAST)
-        chain = NodeChain(node_rpc)
-        policies = {POLICY.id: POLICY}
-        sponsor = Sponsor(policies=policies, budgets=store.budgets, key=known.PAYMASTER_KEY, clock=clock, http=http)
-        outcomes = Outcomes(chain, node=node_rpc, bundler=bundler_rpc, clock=clock)
-        paymaster = PolicyPaymaster(sponsor, outcomes, chain_id=CHAIN, address=known.PAYMASTER)
-        yield World(node, wire, bundler_wire, clock, store, policies, sponsor, paymaster, chain)
+    async with opened_world(store) as made:
+        yield made
 
 
 async def test_a_promise_nobody_used_is_free_when_its_time_is_over(world: World) -> None:
@@ -143,7 +60,8 @@ async def test_what_is_not_configured_is_left_to_the_other_paymaster(world: Worl
     other_id = UUID("11111111-2222-4333-8444-555555555555")
     only = replace(world.sponsor, policies={other_id: Policy(id=other_id)}, outcomes={})
     outcomes = world.sponsor.outcomes[CHAIN]
-    first = PolicyPaymaster(only, outcomes, chain_id=CHAIN, address=SINK, otherwise=world.paymaster)
+    backing = replace(OURS, address=SINK)
+    first = PolicyPaymaster(only, outcomes, chain_id=CHAIN, backing=backing, otherwise=world.paymaster)
     op = world.actor(1).operation([])
     for ask in (first.stub, first.sponsor):
         assert (await ask(op, CONTEXT)).paymaster == known.PAYMASTER

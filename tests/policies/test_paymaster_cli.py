@@ -23,6 +23,7 @@ SIGNER_KEY = b"\x51" * 32
 SIGNER = Address(PrivateKey(SIGNER_KEY).public_key.to_canonical_address())
 RUNTIME = genesis.load_genesis()[known.PAYMASTER].code
 ADDRESS = address_of(creation_code(RUNTIME, owner=ALICE.address, signer=SIGNER))
+STRANGER = "0x" + "57" * 20
 Paymaster = Callable[..., CompletedProcess[str]]
 
 
@@ -94,6 +95,41 @@ def test_deployed_paid_in_staked_and_shown(chain: Node, paymaster: Paymaster, no
     assert "is the deployer key that of the paymaster's owner" in staked.stderr
 
 
+def test_what_is_in_it_comes_out_again(chain: Node, paymaster: Paymaster) -> None:
+    at = ("--at", known.PAYMASTER.hex0x())
+    owner = Data(known.PAYMASTER_KEY).hex0x()
+    chain.rpc("anvil_setBalance", known.PAYMASTER_SIGNER.hex0x(), hex(10**18))
+
+    def owned(*arguments: str) -> CompletedProcess[str]:
+        return paymaster(*arguments, *at, DEPLOYER_KEY=owner)
+
+    assert "has no stake" in owned("unlock-stake").stderr
+    assert "stake   0 ether (0 wei)" in owned("withdraw-stake").stdout
+    assert owned("deposit", "--stake", "7", "--unstake-delay", "100").returncode == 0
+    assert "is locked: unlock it with `wallet-rpc paymaster unlock-stake`" in owned("withdraw-stake").stderr
+    for _ in range(2):  # the second finds it unlocked, and does not begin the delay anew
+        unlocked = owned("unlock-stake")
+        assert unlocked.returncode == 0, unlocked.stderr
+        assert re.search(r"unstake delay 100 s, unlocked, free from 20\d\d-.*\+00:00 on\n", unlocked.stdout)
+    assert "the node refused the transaction" in owned("withdraw-stake").stderr
+
+    chain.rpc("evm_increaseTime", 100)
+    chain.rpc("evm_mine")
+    paid = owned("withdraw-stake", "--to", STRANGER)
+    assert paid.returncode == 0, paid.stderr
+    assert "stake   0 ether (0 wei), unstake delay 0 s\n" in paid.stdout
+    assert chain.rpc("eth_getBalance", STRANGER) == "0x7"
+
+    taken = owned("withdraw", "--wei", "5", "--to", STRANGER)
+    assert taken.returncode == 0, taken.stderr
+    assert "deposit 999999.999999999999999995 ether" in taken.stdout
+    assert chain.rpc("eth_getBalance", STRANGER) == "0xc"
+    too_much = owned("withdraw", "--wei", str(10**24))
+    assert too_much.returncode == 1
+    assert "is the amount right?" in too_much.stderr
+    assert owned("deposit", "--wei", "5").returncode == 0
+
+
 def test_development_paymaster_is_shown(paymaster: Paymaster) -> None:
     shown = paymaster("status", "--at", known.PAYMASTER.hex0x())
     assert "deposit 1000000 ether" in shown.stdout
@@ -122,6 +158,10 @@ def test_configured_paymaster_is_the_one_that_is_meant(paymaster: Paymaster, nod
         (("status", "--chain", "one"), {}, 2, "expected a chain id such as 31337"),
         (("status", "--at", "0x12"), {}, 2, "expected an address"),
         (("deposit", "--wei", "1.5"), {}, 2, "expected a whole number"),
+        (("withdraw",), {}, 2, "the following arguments are required: --wei"),
+        (("unlock-stake",), {"DEPLOYER_KEY": None}, 2, "WALLET_RPC_DEPLOYER_KEY: not set"),
+        (("withdraw-stake", "--at", SIGNER.hex0x()), {}, 1, "no VerifyingPaymaster at"),
+        (("withdraw", "--wei", "1", "--at", SIGNER.hex0x()), {}, 1, "no VerifyingPaymaster at"),
         (("deposit",), {}, 2, "--wei or --stake: how much?"),
         (("deploy",), {"DEPLOYER_KEY": "0x" + "77" * 32}, 1, "has 0 wei; 0 and the gas are needed"),
         (("status", "--at", ENTRY_POINT.hex0x()), {}, 1, "chain 421614: no VerifyingPaymaster at"),

@@ -46,6 +46,15 @@ async def test_a_server_with_policies_starts(settings: Settings) -> None:
         pass
 
 
+async def test_where_services_pay_no_key_is_needed(settings: Settings) -> None:
+    async with opened(replace(with_service(without_paymaster(settings)), paymaster_key=None)):
+        pass
+
+
+def with_service(settings: Settings) -> Settings:
+    return replace(settings, chains=tuple(replace(one, paymaster_url=one.node_urls[0]) for one in settings.chains))
+
+
 def without_paymaster(settings: Settings) -> Settings:
     return replace(settings, chains=tuple(replace(one, verifying_paymaster=None) for one in settings.chains))
 
@@ -68,12 +77,16 @@ def with_text(text: bytes) -> Callable[[Settings], Settings]:
     [
         (lambda one: replace(one, paymaster_key=None), "WALLET_RPC_PAYMASTER_KEY: required by WALLET_RPC_POLICIES"),
         (
+            lambda one: replace(with_service(one), paymaster_key=None),
+            "WALLET_RPC_PAYMASTER_KEY: required by WALLET_RPC_POLICIES where a chain has a verifying_paymaster",
+        ),
+        (
             lambda one: replace(one, policies=Path("/nowhere")),
             "WALLET_RPC_POLICIES: cannot read /nowhere: ",
         ),
         (with_text(b"\xff"), "policies.toml: no text in UTF-8"),
         (with_text(b"[[policy]]\n"), "policies.toml: policy 1: id: required, but not there"),
-        (without_paymaster, "WALLET_RPC_POLICIES: no chain has a verifying_paymaster in WALLET_RPC_CHAINS"),
+        (without_paymaster, "WALLET_RPC_POLICIES: no chain has a paymaster or a verifying_paymaster in"),
         (at_another_place, f"chain 31337: verifying_paymaster: no VerifyingPaymaster at {ENTRY_POINT}"),
         (
             lambda one: replace(one, paymaster_key=Secret(b"\x01" * 32)),

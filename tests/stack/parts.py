@@ -124,8 +124,11 @@ def private_key(number: int) -> str:
 
 
 @contextmanager
-def alto(node: Node, node_url: str, folder: Path, name: str) -> Iterator[str]:
-    """A bundler in front of a node; it deploys the contracts that it simulates with."""
+def alto(node: Node, node_url: str, folder: Path, name: str, *, safe: bool = False) -> Iterator[str]:
+    """A bundler in front of a node; it deploys the contracts that it simulates with.
+
+    When it is `safe`, it traces each operation and enforces ERC-7562; that takes a second or more.
+    """
     port = free_port()
     options: dict[str, Any] = {
         "port": port,
@@ -136,7 +139,7 @@ def alto(node: Node, node_url: str, folder: Path, name: str) -> Iterator[str]:
         "utility-wallet-monitor": "false",
         "refilling-wallets": "false",
         "min-executor-balance": 0,
-        "safe-mode": "false",  # anvil has no tracer in JavaScript
+        "safe-mode": str(safe).lower(),
         "min-bundle-interval": 10,
         "max-bundle-interval": 20,
         "block-time": 100,
@@ -144,6 +147,7 @@ def alto(node: Node, node_url: str, folder: Path, name: str) -> Iterator[str]:
         "log-level": "warn",
     }
     flags = [text for option, value in options.items() for text in (f"--{option}", str(value))]
-    command: list[str | Path] = [node.node, "--import", str(HERE / "local_only.mjs"), alto_script(), "run", *flags]
+    imports = [f"--import={HERE / name}" for name in ("local_only.mjs", *(("safe_mode.mjs",) if safe else ()))]
+    command: list[str | Path] = [node.node, *imports, alto_script(), "run", *flags]
     with _process(command, f"http://127.0.0.1:{port}", folder / f"alto-{name}.log") as url:
         yield url

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -24,35 +26,41 @@ from wallet_rpc.settings import Settings
 
 
 @contextmanager
-def real_stack(folder: Path, *, name: str = "real", genesis: Genesis | None = None) -> Iterator[Stack]:
+def real_stack(
+    folder: Path, *, name: str = "real", genesis: Genesis | None = None, safe: bool = False
+) -> Iterator[Stack]:
     """anvil and Alto for each chain, a Redis, a paymaster service, and `wallet-rpc serve` in front of them."""
     program = installed()
     genesis = load_genesis() if genesis is None else genesis
     with ExitStack() as parts, ThreadPoolExecutor() as together:
-        starting = [together.submit(_chain, parts, program, genesis, chain, folder) for chain in CHAINS]
+        start = partial(_chain, parts, program, genesis, folder, safe=safe)
+        starting = [together.submit(start, chain) for chain in CHAINS]
         sponsor = parts.enter_context(held(_served(paymaster_service(*CHAINS))))
         redis = parts.enter_context(held(_redis()))
         started = dict(zip(CHAINS, [one.result() for one in starting], strict=True))
-        file = folder / "chains.toml"
-        file.write_text(toml(started, sponsor))
-        given = {"CHAINS": str(file), "REDIS_URL": redis, "RELAYER_KEY": private_key(RELAYER), "LOG": "human"}
+        behind = Stack(
+            name=name,
+            url="",
+            nodes={chain: node for chain, (node, _) in started.items()},
+            bundlers={chain: bundler for chain, (_, bundler) in started.items()},
+            paymasters={chain: f"{sponsor}/{chain}" for chain in CHAINS},
+        )
+        given = {
+            "CHAINS": str(behind.chains_file(folder)),
+            "REDIS_URL": redis,
+            "RELAYER_KEY": private_key(RELAYER),
+            "LOG": "human",
+        }
         server = parts.enter_context(Server("serve", folder=folder, **given))
-        yield Stack(name=name, url=server.url, nodes={chain: node for chain, (node, _) in started.items()})
+        yield replace(behind, url=server.url)
 
 
-def _chain(parts: ExitStack, program: Node, genesis: Genesis, chain: int, folder: Path) -> tuple[str, str]:
+def _chain(
+    parts: ExitStack, program: Node, genesis: Genesis, folder: Path, chain: int, *, safe: bool
+) -> tuple[str, str]:
     """Start a node and its bundler; where they answer."""
     node = parts.enter_context(anvil(genesis, chain, folder))
-    return node, parts.enter_context(alto(program, node, folder, str(chain)))
-
-
-def toml(started: Mapping[int, tuple[str, str]], sponsor: str) -> str:
-    """The file of chains."""
-    tables = [
-        f'[[chain]]\nid = {chain}\nnode = ["{node}"]\nbundler = "{bundler}"\npaymaster = "{sponsor}/{chain}"\n'
-        for chain, (node, bundler) in started.items()
-    ]
-    return "\n".join(tables)
+    return node, parts.enter_context(alto(program, node, folder, str(chain), safe=safe))
 
 
 @asynccontextmanager

@@ -27,6 +27,8 @@ CREATE2_DEPLOYER = Address.parse("0x4e59b44847b379578588920cA78FbF26c0B4956C")
 _SALT = bytes(32)
 _OWNER, _SIGNER = abi.selector_of("owner()"), abi.selector_of("signer()")
 _DEPOSIT_TO = abi.selector_of("depositTo(address)")
+_UNLOCK_STAKE, _WITHDRAW_STAKE = abi.selector_of("unlockStake()"), abi.selector_of("withdrawStake(address)")
+_WITHDRAW_TO = abi.selector_of("withdrawTo(address,uint256)")
 _GET_DEPOSIT_INFO = abi.selector_of("getDepositInfo(address)")
 _WAIT_SECONDS, _LOOK_SECONDS = 180.0, 1.0
 _MARGIN_PERCENT = 20
@@ -57,6 +59,8 @@ class Standing:
     deposit: int
     stake: int
     unstake_delay_seconds: int
+    stake_free_at: int | None
+    """From when on an unlocked stake can be withdrawn, in seconds since 1970; None while it is locked, or none."""
 
 
 @shape
@@ -92,9 +96,16 @@ class PaymasterContract:
         if any(len(word) != 32 for word in words):
             raise Rejected(f"no VerifyingPaymaster at {address}")
         info = await self._chain.call(ENTRY_POINT, _GET_DEPOSIT_INFO + abi.address(address))
-        deposit, _, stake, delay, _ = (int.from_bytes(info[at : at + 32], "big") for at in range(0, 160, 32))
+        deposit, _, stake, delay, free_at = (int.from_bytes(info[at : at + 32], "big") for at in range(0, 160, 32))
         owner, signer = (Address(word[12:]) for word in words)
-        return Standing(owner=owner, signer=signer, deposit=deposit, stake=stake, unstake_delay_seconds=delay)
+        return Standing(
+            owner=owner,
+            signer=signer,
+            deposit=deposit,
+            stake=stake,
+            unstake_delay_seconds=delay,
+            stake_free_at=None if free_at == 0 else free_at,
+        )
 
     async def deploy(self, creation: bytes, *, key: bytes) -> Address:
         """Deploy and say where. Raises: Rejected; Unavailable; OutcomeUnknown when it may still happen."""
@@ -116,6 +127,18 @@ class PaymasterContract:
     async def stake(self, address: Address, *, wei: int, unstake_delay_seconds: int, key: bytes) -> None:
         """Add to the paymaster's stake, as its owner. Raises: as `deploy`."""
         await self._transact(address, abi.ADD_STAKE + abi.uint(unstake_delay_seconds), value=wei, key=key)
+
+    async def unlock_stake(self, address: Address, *, key: bytes) -> None:
+        """Begin the stake's unstake delay, as its owner. Raises: as `deploy`."""
+        await self._transact(address, _UNLOCK_STAKE, value=0, key=key)
+
+    async def withdraw_stake(self, address: Address, *, to: Address, key: bytes) -> None:
+        """Pay out the whole stake, as its owner; its unstake delay must be over. Raises: as `deploy`."""
+        await self._transact(address, _WITHDRAW_STAKE + abi.address(to), value=0, key=key)
+
+    async def withdraw(self, address: Address, *, to: Address, wei: int, key: bytes) -> None:
+        """Pay out of the deposit, as its owner. Raises: as `deploy`."""
+        await self._transact(address, _WITHDRAW_TO + abi.address(to) + abi.uint(wei), value=0, key=key)
 
     async def _transact(self, to: Address, data: bytes, *, value: int, key: bytes) -> None:
         account = Account.from_key(key)

@@ -1,13 +1,14 @@
-"""The server's own paymaster: sponsors what a configured policy allows, by the signature of a key of ours.
+"""The server's own paymaster: sponsors what a configured policy allows, by the signature of the chain's backing.
 
-The rule: nothing is signed away that is not counted. The policy decides, its webhook agrees, the budget is reserved,
-and only then does the signature leave. A policy that is not configured is left to another paymaster, if there is one.
+The rule: nothing is given away that is not counted. The policy decides, its webhook agrees, the backing signs, the
+budget is reserved, and only then does the signature leave; a signature whose budget is refused is dropped. A policy
+that is not configured is left to another paymaster, if there is one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -15,26 +16,37 @@ from uuid import UUID
 import httpx2
 
 from wallet_rpc.adapters import policy_webhook
+from wallet_rpc.adapters.policy_backing import Backing, Signed, sponsorship_of
 from wallet_rpc.adapters.redis_budgets import Book, Due, Promise, RedisBudgets
 from wallet_rpc.adapters.sponsored_outcomes import Fate, Landed, Outcomes
-from wallet_rpc.domain import sponsorship
+from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import max_cost
-from wallet_rpc.domain.policy import Denied, Policy, PolicyDecision, Refusal, decide, over_limit
-from wallet_rpc.domain.sponsorship import Window
+from wallet_rpc.domain.policy import (
+    Denied,
+    Policy,
+    PolicyDecision,
+    Refusal,
+    decide,
+    is_open_to,
+    over_limit,
+    plain_name,
+)
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.errors import PaymasterRefused, Unavailable
 from wallet_rpc.ports import Clock, Paymaster, Sponsorship
-from wallet_rpc.primitives import Address, ChainId, Hash32, shown
+from wallet_rpc.primitives import ChainId, Hash32, shown
 
 LEASE_SECONDS = 30
 """How long a promise rests that was looked up and is still open."""
 AT_ONCE = 8
 """How many promises one sponsorship looks up on its way; it waits for them."""
-_ALWAYS = Window(valid_until=2**48 - 1)
-"""The window of a stub, so that an estimate never fails by time; it is signed by nobody."""
 _ROUNDS = 25
 """How often more are looked up when the budget is used up."""
+
+
+def _of_none() -> None:
+    """No organisation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +55,35 @@ class Sponsor:
 
     policies: Mapping[UUID, Policy]
     budgets: RedisBudgets
-    key: bytes = field(repr=False)
-    """The private key of the paymasters' signer, 32 bytes."""
+    key: bytes | None = field(default=None, repr=False)
+    """The private key of our paymasters' signer, 32 bytes; None where paymaster services sign alone."""
     clock: Clock
     http: httpx2.AsyncClient
     outcomes: dict[ChainId, Outcomes] = field(default_factory=dict)
     """Of each chain that has a paymaster here: a policy's promises may be on all of them."""
+    organization: Callable[[], str | None] = _of_none
+    """Whose caller is being served; None: of no organisation."""
+
+    def policy_of(self, context: Mapping[str, Any]) -> Policy | None:
+        """The configured policy that the context names, if the caller may know it."""
+        given = context.get("policyId")
+        try:
+            policy = self.policies.get(UUID(given)) if isinstance(given, str) else None
+        except ValueError:
+            policy = None
+        return policy if policy is not None and is_open_to(policy, self.organization()) else None
+
+    def without_names_of_ours(self, context: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A context that names no configured policy, for another paymaster, which may know one by the same name.
+
+        Otherwise who may not use a policy, or names it as the service does, would get past its limits. What is named
+        instead is known to nobody, so the answer is the one of every unknown policy.
+        """
+        given = context.get("policyId")
+        name = plain_name(given) if isinstance(given, str) else None
+        if not any(name in policy.service_names for policy in self.policies.values()):
+            return context
+        return {**context, "policyId": str(UUID(bytes=abi.keccak(str(name).encode())[:16], version=4))}
 
 
 class PolicyPaymaster:
@@ -60,74 +95,50 @@ class PolicyPaymaster:
         outcomes: Outcomes,
         *,
         chain_id: ChainId,
-        address: Address,
+        backing: Backing,
         otherwise: Paymaster | None = None,
     ) -> None:
         self._sponsor = sponsor
         self._outcomes = outcomes
         sponsor.outcomes[chain_id] = outcomes
         self._chain_id = chain_id
-        self._address = address
+        self._backing = backing
         self._otherwise = otherwise
 
     async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         """A sponsorship of the right size for estimation; nothing is counted. Raises: PaymasterRefused."""
-        policy = self._policy(context)
+        policy = self._sponsor.policy_of(context)
         if policy is None:
-            return await self._other(context).stub(operation, context)
-        now = await self._outcomes.now()
-        _check(decide(policy, operation, chain_id=self._chain_id, now=now))
-        part = sponsorship.stub(self._address, window=_ALWAYS)
-        return Sponsorship(
-            paymaster=part.address,
-            data=part.data,
-            verification_gas_limit=part.verification_gas_limit,
-            post_op_gas_limit=part.post_op_gas_limit,
-        )
+            return await self._other(context).stub(operation, self._sponsor.without_names_of_ours(context))
+        _check(decide(policy, operation, chain_id=self._chain_id, now=await self._outcomes.now()))
+        return await self._backing.stub(policy, operation, context)
 
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         """The real one, counted against the policy's budget.
 
-        Raises: PaymasterRefused, whose reason is a `Refusal`; Unavailable when the budget or the chain does not answer.
+        Raises: PaymasterRefused, whose reason is a `Refusal` unless a service refused; Unavailable when the budget, the
+        chain or the service does not answer.
         """
-        policy = self._policy(context)
+        policy = self._sponsor.policy_of(context)
         if policy is None:
-            return await self._other(context).sponsor(operation, context)
+            return await self._other(context).sponsor(operation, self._sponsor.without_names_of_ours(context))
         now = await self._outcomes.now()
         _check(decide(policy, operation, chain_id=self._chain_id, now=now))
         asked = policy_webhook.ask(self._sponsor.http, policy, operation, chain_id=self._chain_id, context=context)
         _check(await asked)
-        window = Window(valid_until=now + policy.sponsorship_seconds)
-        part = sponsorship.signed(
-            operation, self._address, chain_id=self._chain_id, window=window, key=self._sponsor.key
-        )
-        await self._reserve(policy, replace(operation, paymaster=part), window=window, now=now)
-        return Sponsorship(
-            paymaster=part.address,
-            data=part.data,
-            verification_gas_limit=part.verification_gas_limit,
-            post_op_gas_limit=part.post_op_gas_limit,
-        )
+        signed = await self._backing.sign(policy, operation, context, now=now)
+        whole = replace(operation, paymaster=signed.part)
+        _check(decide(policy, whole, chain_id=self._chain_id, now=now))  # its limits may be other ones than before
+        await self._reserve(policy, whole, signed, now=now)
+        return sponsorship_of(signed.part)
 
     async def sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
         """Look soon for what it cost, so that the rest of what was reserved is free again. Raises: Unavailable."""
-        part = operation.paymaster
-        if part is None or part.address != self._address:
-            return
         policy_id = await self._sponsor.budgets.of_operation(self._chain_id, operation_hash)
         policy = None if policy_id is None else self._sponsor.policies.get(policy_id)
         if policy is not None:
             promise = self._promise(operation, operation_hash, ends=0)
             await self._sponsor.budgets.hurry(_book(policy), promise.identity, now=self._sponsor.clock.now())
-
-    def _policy(self, context: Mapping[str, Any]) -> Policy | None:
-        """The configured policy that the context names; None when another paymaster may know it."""
-        given = context.get("policyId")
-        try:
-            found = UUID(given) if isinstance(given, str) else None
-        except ValueError:
-            found = None
-        return None if found is None else self._sponsor.policies.get(found)
 
     def _other(self, context: Mapping[str, Any]) -> Paymaster:
         if self._otherwise is None:
@@ -135,10 +146,10 @@ class PolicyPaymaster:
             raise PaymasterRefused(text, reason=Refusal.UNKNOWN)
         return self._otherwise
 
-    async def _reserve(self, policy: Policy, signed: UserOperation, *, window: Window, now: int) -> None:
+    async def _reserve(self, policy: Policy, whole: UserOperation, signed: Signed, *, now: int) -> None:
         """Raises: PaymasterRefused when a limit would be exceeded, also after looking what became of older promises."""
-        operation_hash = user_operation_hash(signed, self._chain_id, ENTRY_POINT)
-        promise = self._promise(signed, operation_hash, ends=window.valid_until)
+        operation_hash = user_operation_hash(whole, self._chain_id, ENTRY_POINT)
+        promise = replace(self._promise(whole, operation_hash, ends=signed.ends), lasts=signed.lasts)
         await self._look_up(policy, now=now)
         budgets, rounds = self._sponsor.budgets, 0
         while (exceeded := await budgets.reserve(_book(policy), promise, policy.limits, now=now)) is not None:

@@ -10,18 +10,22 @@ from pathlib import Path
 import httpx2
 from eth_keys.datatypes import PrivateKey
 
-from wallet_rpc.adapters.policy_paymaster import Sponsor
+from wallet_rpc.adapters.policy_backing import Backing, KeyBacking, ServiceBacking
+from wallet_rpc.adapters.policy_paymaster import PolicyPaymaster, Sponsor
 from wallet_rpc.adapters.redis_budgets import RedisBudgets
+from wallet_rpc.adapters.sponsored_outcomes import Outcomes
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.policy_file import WrongPolicies, read_policies
 from wallet_rpc.errors import ExecutionReverted, Unavailable
-from wallet_rpc.ports import Chain, Clock
-from wallet_rpc.primitives import Address
+from wallet_rpc.ports import Chain, Clock, Paymaster
+from wallet_rpc.primitives import Address, ChainId
 
 _SIGNER = abi.selector_of("signer()")
 
 
-def read_sponsor(path: Path, *, key: bytes, budgets: RedisBudgets, clock: Clock, http: httpx2.AsyncClient) -> Sponsor:
+def read_sponsor(
+    path: Path, *, key: bytes | None, budgets: RedisBudgets, clock: Clock, http: httpx2.AsyncClient
+) -> Sponsor:
     """The sponsor of the policies in a file. Raises: WrongPolicies that names the file."""
     try:
         policies = read_policies(path.read_text(encoding="utf-8"))
@@ -34,6 +38,20 @@ def read_sponsor(path: Path, *, key: bytes, budgets: RedisBudgets, clock: Clock,
     return Sponsor(
         policies={policy.id: policy for policy in policies}, budgets=budgets, key=key, clock=clock, http=http
     )
+
+
+def under_policies(
+    sponsor: Sponsor, outcomes: Outcomes, *, chain_id: ChainId, address: Address | None, service: Paymaster | None
+) -> Paymaster | None:
+    """Who sponsors on a chain under the policies: our contract at `address`, else its service; None without both."""
+    backing: Backing
+    if address is not None and sponsor.key is not None:
+        backing = KeyBacking(chain_id=chain_id, address=address, key=sponsor.key)
+    elif service is not None:
+        backing = ServiceBacking(service=service, outcomes=outcomes)
+    else:
+        return None
+    return PolicyPaymaster(sponsor, outcomes, chain_id=chain_id, backing=backing, otherwise=service)
 
 
 async def check_signer(chain: Chain, paymaster: Address, key: bytes) -> None:

@@ -3,8 +3,6 @@
 The rule: a promise counts with the operation's maximum cost from before its signature is given away, until the chain
 has shown that it cannot be redeemed any more (released) or what it cost (spent). One nonce of one account is one
 promise, since only one of its operations can land: preparing it again raises the promise, and never counts it twice.
-
-Lua's numbers are exact up to 2**53, so an amount of wei is two of them: hi * 10**15 + lo.
 """
 
 from __future__ import annotations
@@ -12,161 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from wallet_rpc.adapters import budget_scripts
+from wallet_rpc.adapters.budget_scripts import HALF
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.domain.policy import Limits, Refusal
 from wallet_rpc.primitives import Address, ChainId, Hash32
 
-_HALF = 10**15
 _HINT_SECONDS = 7 * 24 * 3600
 """How long an operation's policy is remembered for `of_operation`."""
-_HASHES = 4
-"""How many of a nonce's newest operations are remembered, to look for what they cost."""
 _LIMITS = (Refusal.TOTAL_WEI, Refusal.TOTAL_OPERATIONS, Refusal.SENDER_WEI, Refusal.SENDER_OPERATIONS)
-
-_COMMON = f"""
-local sums, promises, due, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local function sum(field)
-  local kept = redis.call('HGET', sums, field)
-  if not kept then return {{hi = 0, lo = 0, n = 0}} end
-  local hi, lo, n = string.match(kept, '^(%d+) (%d+) (%d+)$')
-  return {{hi = tonumber(hi), lo = tonumber(lo), n = tonumber(n)}}
-end
-local function add(to, what)
-  local hi, lo = to.hi + what.hi, to.lo + what.lo
-  if lo >= {_HALF} then hi, lo = hi + 1, lo - {_HALF} end
-  return {{hi = hi, lo = lo, n = to.n + what.n}}
-end
-local function less(one, other)
-  if one.hi ~= other.hi then return one.hi < other.hi end
-  return one.lo < other.lo
-end
-local function minus(from, what)
-  if less(from, what) then return {{hi = 0, lo = 0, n = math.max(from.n - what.n, 0)}} end
-  local hi, lo = from.hi - what.hi, from.lo - what.lo
-  if lo < 0 then hi, lo = hi - 1, lo + {_HALF} end
-  return {{hi = hi, lo = lo, n = math.max(from.n - what.n, 0)}}
-end
-local function keep(field, value)
-  if value.hi == 0 and value.lo == 0 and value.n == 0 then return redis.call('HDEL', sums, field) end
-  redis.call('HSET', sums, field, string.format('%.0f %.0f %.0f', value.hi, value.lo, value.n))
-end
-local function give_back(sender, what)
-  keep('all', minus(sum('all'), what))
-  keep(sender, minus(sum(sender), what))
-end
-local function promise(id)
-  local kept = redis.call('HGET', promises, id)
-  if not kept then return nil end
-  local hi, lo, ends, sender, hashes = string.match(kept, '^(%d+) (%d+) (%d+) (%w+) (.*)$')
-  return {{hi = tonumber(hi), lo = tonumber(lo), n = 1, ends = tonumber(ends), sender = sender, hashes = hashes}}
-end
-local function write(id, it)
-  redis.call('HSET', promises, id,
-    string.format('%.0f %.0f %.0f ', it.hi, it.lo, it.ends) .. it.sender .. ' ' .. it.hashes)
-end
-"""
-
-_RESERVE = (
-    _COMMON
-    + f"""
-local now, window, ends = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[5])
-local id, sender, hash = ARGV[3], ARGV[4], ARGV[6]
-local cost = {{hi = tonumber(ARGV[7]), lo = tonumber(ARGV[8]), n = 1}}
-if window > 0 then
-  for _, old in ipairs(redis.call('ZRANGEBYSCORE', ended, '-inf', now - window)) do
-    local left = promise(old)
-    if left then give_back(left.sender, left) end
-    redis.call('HDEL', promises, old)
-    redis.call('ZREM', ended, old)
-  end
-end
-local was = promise(id)
-local more = cost
-if was then
-  more = minus(cost, was)
-  more.n = 0
-end
-local all, own = add(sum('all'), more), add(sum(sender), more)
-local function over(is, at)
-  if ARGV[at] == '' then return false end
-  return less({{hi = tonumber(ARGV[at]), lo = tonumber(ARGV[at + 1])}}, is)
-end
-local function too_many(is, at) return ARGV[at] ~= '' and is.n > tonumber(ARGV[at]) end
-if over(all, 9) then return 1 end
-if too_many(all, 11) then return 2 end
-if over(own, 12) then return 3 end
-if too_many(own, 14) then return 4 end
-keep('all', all)
-keep(sender, own)
-local hashes = hash
-if was then
-  cost, ends = add({{hi = was.hi, lo = was.lo, n = 0}}, more), math.max(ends, was.ends)
-  local seen = 1
-  for one in string.gmatch(was.hashes, '%x+') do
-    if one ~= hash and seen < {_HASHES} then hashes, seen = hashes .. ',' .. one, seen + 1 end
-  end
-end
-write(id, {{hi = cost.hi, lo = cost.lo, ends = ends, sender = sender, hashes = hashes}})
-redis.call('ZREM', ended, id)
-redis.call('ZADD', due, ends, id)
-return 0
-"""
-)
-"""Promise, unless a limit would be exceeded: then which one. A repeat finds its own promise and adds nothing."""
-
-_TAKE = (
-    _COMMON
-    + """
-local taken = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])) do
-  redis.call('ZADD', due, ARGV[1] + ARGV[2], id)
-  local it = promise(id)
-  if it then
-    table.insert(taken, {id, string.format('%.0f', it.ends), it.hashes})
-  else
-    redis.call('ZREM', due, id)
-  end
-end
-return taken
-"""
-)
-"""The promises whose outcome should be looked up now; nobody else gets them for a while. A repeat gets others."""
-
-_SETTLE = (
-    _COMMON
-    + """
-local id, ends, now, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local it = promise(id)
-if not it or it.ends ~= ends or not redis.call('ZSCORE', due, id) then return 0 end
-local cost = nil
-if ARGV[5] == 'cost' then cost = {hi = tonumber(ARGV[6]), lo = tonumber(ARGV[7]), n = 0} end
-if ARGV[5] == 'most' then cost = {hi = it.hi, lo = it.lo, n = 0} end
-redis.call('ZREM', due, id)
-if not cost then
-  give_back(it.sender, it)
-  redis.call('HDEL', promises, id)
-  return 1
-end
-local rest = minus(it, cost)
-rest.n = 0
-give_back(it.sender, rest)
-if window > 0 then
-  it = minus(it, rest)
-  local kept = promise(id)
-  write(id, {hi = it.hi, lo = it.lo, ends = ends, sender = kept.sender, hashes = kept.hashes})
-  redis.call('ZADD', ended, now, id)
-else
-  redis.call('HDEL', promises, id)
-end
-return 1
-"""
-)
-"""Replace a promise by what became of it, unless it was renewed since it was taken. A repeat finds nothing to do."""
-
-_HURRY = """
-if redis.call('ZSCORE', KEYS[3], ARGV[1]) then redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1]) end
-return 0
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +31,8 @@ class Promise:
     operation_hash: Hash32
     cost: int
     ends: int
+    lasts: bool = False
+    """Nobody knows how long it is good; `ends` is when it is first looked up, and only its nonce's use ends it."""
 
     @property
     def identity(self) -> str:
@@ -194,6 +48,7 @@ class Due:
     sender: Address
     nonce: int
     ends: int
+    lasts: bool
     operation_hashes: tuple[Hash32, ...]
     """The newest operations it was signed for."""
     identity: str
@@ -212,10 +67,10 @@ class RedisBudgets:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._reserve = link.script(_RESERVE)
-        self._take = link.script(_TAKE)
-        self._settle = link.script(_SETTLE)
-        self._hurry = link.script(_HURRY)
+        self._reserve = link.script(budget_scripts.RESERVE)
+        self._take = link.script(budget_scripts.TAKE)
+        self._settle = link.script(budget_scripts.SETTLE)
+        self._hurry = link.script(budget_scripts.HURRY)
 
     async def reserve(self, book: Book, promise: Promise, limits: Limits, *, now: int) -> Refusal | None:
         """Count a promise before it is given; else (nothing written) the limit that it would exceed. Atomic."""
@@ -233,6 +88,7 @@ class RedisBudgets:
             "" if limits.total_operations is None else limits.total_operations,
             *(("", "") if limits.sender_wei is None else _halves(limits.sender_wei)),
             "" if limits.sender_operations is None else limits.sender_operations,
+            "+" if promise.lasts else "",
         )
         if answer:
             return _LIMITS[answer - 1]
@@ -269,7 +125,7 @@ class RedisBudgets:
         field = "all" if sender is None else sender.hex()
         text = await self._link.command("HGET", self._keys(book)[0], field)
         high, low, count = (0, 0, 0) if text is None else map(int, text.split())
-        return high * _HALF + low, count
+        return high * HALF + low, count
 
     async def _settled(self, book: Book, due: Due, how: tuple[str, int, int], now: int) -> None:
         await self._link.run(self._settle, self._keys(book), due.identity, due.ends, now, book.window_seconds, *how)
@@ -283,16 +139,17 @@ class RedisBudgets:
 
 
 def _halves(wei: int) -> tuple[int, int]:
-    return divmod(wei, _HALF)
+    return divmod(wei, HALF)
 
 
-def _due(identity: str, ends: str, hashes: str) -> Due:
+def _due(identity: str, ends: str, lasts: str, hashes: str) -> Due:
     chain_id, sender, nonce = identity.split(":")
     return Due(
         chain_id=int(chain_id),
         sender=Address.parse("0x" + sender),
         nonce=int(nonce, 16),
         ends=int(ends),
+        lasts=lasts != "",
         operation_hashes=tuple(Hash32.parse("0x" + one) for one in hashes.split(",")),
         identity=identity,
     )

@@ -1,7 +1,8 @@
 """What became of a sponsorship that was given away, as chain and bundler tell it.
 
 The rule: a promise is released only when the chain shows that it can no longer be redeemed: its time is over on the
-chain itself, and the account's nonce was not used by then. It does not matter who sent the operation, or to whom.
+chain itself, and the account's nonce was not used by then. One whose end nobody knows is never released; the use of its
+nonce ends it. It does not matter who sent the operation, or to whom.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class Outcomes:
         is_over = is_late or block_time > due.ends
         if await self._chain.user_operation_nonce(due.sender, due.nonce >> 64) > due.nonce:
             return Landed(None) if is_late else Fate.OPEN
-        return Fate.VOID if is_over else Fate.OPEN
+        return Fate.VOID if is_over and not due.lasts else Fate.OPEN
 
     async def _block_time(self) -> int:
         answer = await self._node.read("eth_getBlockByNumber", ["latest", False])

@@ -6,9 +6,10 @@ The rule: what can be told from the operation alone is decided here; what depend
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from wallet_rpc.domain.call_data import calls_of
@@ -40,6 +41,7 @@ class Refusal(StrEnum):
     SENDER_OPERATIONS = "policy_sender_count"
     WEBHOOK_DENIED = "policy_webhook_denied"
     WEBHOOK_FAILED = "policy_webhook_failed"
+    SERVICE_UNFIT = "policy_service_unfit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +73,23 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """How a paymaster service (ERC-7677) is asked on chains where it pays for the policy."""
+
+    context: Mapping[str, Any] | None = field(default=None, repr=False)
+    """What it is told beside the operation, and may hold a secret; None: the policy's own id, as `policyId`."""
+    valid_seconds: int | None = None
+    """How long what it signs can be used at most; None: nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """One policy, as the operator wrote it; an empty `chains` or an absent list of senders or targets means all."""
 
     id: UUID
     name: str = ""
+    organization: str | None = None
+    """Whose callers may use it; None: everyone's."""
     enabled: bool = True
     chains: frozenset[int] = frozenset()
     allowed_senders: frozenset[Address] | None = None
@@ -90,6 +104,13 @@ class Policy:
     sponsorship_seconds: int = 600
     """How long one sponsorship may be used; from 30 to 3600."""
     webhook: Webhook | None = None
+    service: Service = Service()
+
+    @property
+    def service_names(self) -> frozenset[str]:
+        """What a paymaster service may know the policy by, each as `plain_name` writes it."""
+        told = {} if self.service.context is None else self.service.context
+        return frozenset(plain_name(one) for one in (str(self.id), *told.values()) if isinstance(one, str))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +123,20 @@ class Denied:
 
 PolicyDecision: TypeAlias = Denied | None
 """None: the policy sponsors the operation, as far as can be told without its budget and its webhook."""
+
+
+def is_open_to(policy: Policy, organization: str | None) -> bool:
+    """Whether a caller of `organization` (None: of none) may use the policy; to all others it does not exist."""
+    return policy.organization is None or policy.organization == organization
+
+
+def plain_name(given: str) -> str:
+    """A policy's name in the one form that all its spellings share; of a UUID the canonical one."""
+    text = given.strip().casefold()
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return text
 
 
 def decide(policy: Policy, op: UserOperation, *, chain_id: int, now: int) -> PolicyDecision:

@@ -1,11 +1,14 @@
 """The file of policies: TOML in, policies out.
 
 The rule: every key must be known and every value of its kind, or nothing is read and the error says which policy and
-key; a policy that is half understood would spend money. A webhook's URL, which may hold a secret, is never repeated.
+key; a policy that is half understood would spend money. A webhook's URL and a service's context may
+hold secrets and are never repeated.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -13,13 +16,16 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from wallet_rpc.domain.policy import MOST_OPERATIONS, MOST_WEI, Limits, Policy, Webhook
+from wallet_rpc.domain.policy import MOST_OPERATIONS, MOST_WEI, Limits, Policy, Service, Webhook
 from wallet_rpc.primitives import Address, shown
 
 _VERSION = 4
 _LAST_SECOND = 2**48 - 1
 _DIGITS = 40
 """More than any number has that is taken."""
+_SECRET = frozenset({"url", "context"})
+"""Keys whose values no error repeats."""
+_ORGANIZATION = re.compile(r"org_[0-9A-Za-z]{1,64}")
 
 
 class WrongPolicies(Exception):
@@ -57,7 +63,8 @@ def _policy(table: dict[str, Any], number: int) -> Policy:
     webhook = values.pop("webhook", None)
     if webhook is not None:
         webhook = _webhook(webhook, f"{at}: webhook")
-    policy = Policy(**values, limits=limits, webhook=webhook)
+    service = Service(**_values(values.pop("service", {}), _SERVICE, f"{at}: service"))
+    policy = Policy(**values, limits=limits, webhook=webhook, service=service)
     if policy.valid_from is not None and policy.valid_until is not None and policy.valid_from >= policy.valid_until:
         raise WrongPolicies(f"{at}: valid_until: expected a time after valid_from")
     return policy
@@ -79,7 +86,7 @@ def _values(table: dict[str, Any], kinds: Mapping[str, Callable[[Any], Any]], at
         try:
             values[key] = kinds[key](given)
         except _Expected as expected:
-            got = "" if key == "url" else f", got {shown(given)}"
+            got = "" if key in _SECRET else f", got {shown(given)}"
             raise WrongPolicies(f"{at}: {key}: expected {expected}{got}") from None
     return values
 
@@ -100,6 +107,12 @@ def _text(given: Any) -> str:
     return given
 
 
+def _organization(given: Any) -> str:
+    if not isinstance(given, str) or _ORGANIZATION.fullmatch(given) is None:
+        raise _Expected("an organisation's id, org_ and letters or digits")
+    return given
+
+
 def _flag(given: Any) -> bool:
     if not isinstance(given, bool):
         raise _Expected("true or false")
@@ -110,6 +123,15 @@ def _table(given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise _Expected("a table")
     return given
+
+
+def _json_table(given: Any) -> dict[str, Any]:
+    """A table that JSON can say: without times, and without numbers that are none."""
+    try:
+        json.dumps(given, allow_nan=False)
+        return _table(given)
+    except (TypeError, ValueError, _Expected):
+        raise _Expected("a table of texts, numbers, flags, lists and tables") from None
 
 
 def _whole(least: int, most: int, noun: str) -> Callable[[Any], int]:
@@ -182,9 +204,14 @@ _LIMITS: Mapping[str, Callable[[Any], Any]] = {
     "window_seconds": _whole(60, 366 * 86_400, "seconds"),
 }
 _WEBHOOK: Mapping[str, Callable[[Any], Any]] = {"url": _url, "timeout_seconds": _seconds}
+_SERVICE: Mapping[str, Callable[[Any], Any]] = {
+    "context": _json_table,
+    "valid_seconds": _whole(30, 30 * 86_400, "seconds"),
+}
 _POLICY: Mapping[str, Callable[[Any], Any]] = {
     "id": _id,
     "name": _text,
+    "organization": _organization,
     "enabled": _flag,
     "chains": _chains,
     "allowed_senders": _addresses,
@@ -195,4 +222,5 @@ _POLICY: Mapping[str, Callable[[Any], Any]] = {
     "limits": _table,
     "sponsorship_seconds": _whole(30, 3600, "seconds"),
     "webhook": _table,
+    "service": _table,
 }

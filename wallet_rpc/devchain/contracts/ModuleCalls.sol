@@ -15,9 +15,13 @@ import {Packing} from "./Packing.sol";
 library ModuleCalls {
     using Packing for bytes24;
 
+    /// More than there is, so a call gets all that EIP-150 lets it have. Where it is named, the code has no GAS,
+    /// which ERC-7562 allows right before a call only; the compiler may put something between the two.
+    uint256 private constant ALL_GAS = type(uint256).max;
+
     /// A hook without code fails here, because it answers nothing.
     function userOpHook(bytes24 hook, PackedUserOperation memory op, bytes32 opHash) internal returns (uint256) {
-        (bool ok, bytes memory answer) = hook.moduleOf().call(
+        (bool ok, bytes memory answer) = hook.moduleOf().call{gas: ALL_GAS}(
             abi.encodeCall(IValidationHookModule.preUserOpValidationHook, (hook.entityOf(), op, opHash))
         );
         if (!ok || answer.length < 32) revert PreUserOpValidationHookReverted(hook, answer);

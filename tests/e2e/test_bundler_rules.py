@@ -1,0 +1,108 @@
+"""A bundler that enforces ERC-7562 takes what accounts, sessions and our paymasters do, once paymaster and factory are
+staked: Alto in safe mode, in front of our contracts and of the published ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, transfer
+from tests.e2e.delegating import external
+from tests.e2e.dialects import BUDGET, Json
+from tests.e2e.permissions import PLAIN
+from tests.e2e.process import run
+from tests.e2e.stacks import CHAINS, Stack
+from tests.golden.scenarios import DEPLOYMENTS
+from tests.stack.running import real_stack
+from tests.stack.staking import STAKE, stake
+from wallet_rpc.devchain import known
+from wallet_rpc.devchain.genesis import load_deployments, load_genesis
+from wallet_rpc.domain.contracts import ACCOUNT_FACTORY
+from wallet_rpc.primitives import Data
+
+STAKED, UNSTAKED = CHAINS
+"""On the second, the paymaster is what a fresh deployment is."""
+COINS = {"type": "native-token-transfer", "data": {"allowance": "0x64"}}
+GRANTS: dict[str, tuple[tuple[Json, ...], Json]] = {
+    "coins": ((COINS, PLAIN), {"to": FRIEND, "value": "0x1"}),
+    "tokens": ((BUDGET,), transfer(1)),
+}
+"""What is granted, and a call that it allows several times; between them they use every module."""
+
+
+@pytest.fixture(scope="module", params=["ours", "published"])
+def strict(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    genesis = load_genesis()
+    if request.param == "published":
+        if not DEPLOYMENTS.is_file():
+            pytest.skip("the published deployment records are not on this machine")
+        genesis = {**genesis, **load_deployments(DEPLOYMENTS)}
+    folder = tmp_path_factory.mktemp("strict")
+    with real_stack(folder, name="strict", genesis=genesis, safe=True) as stack:
+        for node in stack.nodes.values():
+            stake(node, ACCOUNT_FACTORY)
+        for paymaster in (known.PAYMASTER, known.TOKEN_PAYMASTER):
+            stake(stack.nodes[STAKED], paymaster)
+        yield stack
+
+
+@pytest.fixture
+def client(strict: Stack) -> Iterator[Client]:
+    made = Client(strict.url, strict.nodes[STAKED], holds_operations=True)
+    yield made
+    made.http.close()
+
+
+@pytest.mark.parametrize("kind", GRANTS)
+def test_one_operation_deploys_installs_and_acts(wallet: Wallet, kind: str) -> None:
+    granted, call = GRANTS[kind]
+    grant = wallet.grant(*granted)
+    for _ in range(2):  # installing, then installed
+        assert wallet.act(grant, call)["status"] == 200
+
+
+def test_an_externally_owned_account_is_delegated(wallet: Wallet) -> None:
+    account = external(wallet)
+    assert account.delegate(transfer(0))["status"] == 200
+    assert account.act(None, transfer(0))["status"] == 200
+
+
+def test_gas_is_paid_in_a_token(wallet: Wallet) -> None:
+    wallet.client.mint(wallet.account, 10**24)
+    exact = {"tokenAddress": TOKEN, "postOpSettings": {"autoApprove": True}}
+    service = {"policyId": POLICY, "erc20": exact}
+    assert wallet.act(None, transfer(1), paymasterService=service)["status"] == 200
+
+
+def test_our_paymaster_pays_while_it_is_staked(strict: Stack, tmp_path: Path) -> None:
+    node = strict.nodes[UNSTAKED]
+    client = Client(f"{strict.url}/?chainId={UNSTAKED}", node, holds_operations=True)
+    client.chain("anvil_setBalance", known.PAYMASTER_SIGNER.hex0x(), hex(10**18))
+
+    def paymaster(*arguments: str) -> None:
+        at = ("--node", node, "--at", known.PAYMASTER.hex0x())
+        ended = run("paymaster", *arguments, *at, folder=tmp_path, DEPLOYER_KEY=Data(known.PAYMASTER_KEY).hex0x())
+        assert ended.returncode == 0, ended.stderr
+
+    def act(*, sponsored: bool = True) -> int:
+        wallet = Wallet(client, chain_id=hex(UNSTAKED)).fund(tokens=0)
+        return int(wallet.act(None, transfer(0), sponsored=sponsored)["status"])
+
+    def is_refused() -> bool:
+        with pytest.raises(RpcError) as refused:
+            act()
+        return refused.value.reason == "forbidden_opcode"
+
+    assert is_refused()
+    assert act(sponsored=False) == 200
+    paymaster("deposit", "--stake", str(STAKE), "--unstake-delay", "1")
+    assert act() == 200
+    paymaster("unlock-stake")
+    client.chain("evm_increaseTime", 2)
+    client.chain("evm_mine")
+    paymaster("withdraw-stake")
+    assert is_refused()
+    client.http.close()

@@ -1,0 +1,147 @@
+"""Policies of ours where a paymaster service pays: two servers over one Redis, in front of each stack's parts."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import POLICY, Client, RpcError, Wallet, transfer
+from tests.e2e.process import Server
+from tests.e2e.stacks import CHAINS, Stack
+from tests.policies.sample import policy_file
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.devchain import known
+from wallet_rpc.domain.gas import max_cost
+from wallet_rpc.domain.user_operation_json import UserOperationJson
+from wallet_rpc.wire import decode
+
+CROWD = 8
+BUDGET = 2 * 10**15
+PRICE = {"maxFeePerGas": hex(2 * 10**9), "maxPriorityFeePerGas": hex(10**9)}
+"""The same on every chain, so that the budget is enough for the same number everywhere."""
+
+
+@dataclass
+class Sponsored:
+    """Two servers, and the ids of their policies by name."""
+
+    clients: list[Client]
+    ids: dict[str, str]
+
+    def wallet(self, number: int = 0) -> Wallet:
+        """A new account without money, at one of the servers."""
+        return Wallet(self.clients[number % len(self.clients)])
+
+    def prepare(self, wallet: Wallet, name: str, **more: Any) -> dict[str, Any]:
+        service = {"policyId": self.ids[name], **more}
+        return wallet.prepare(transfer(0), paymasterService=service, gasParamsOverride=PRICE)
+
+    def tried(self, wallet: Wallet, name: str) -> dict[str, Any] | RpcError:
+        try:
+            return self.prepare(wallet, name)
+        except RpcError as error:
+            return error
+
+
+@pytest.fixture(scope="module", params=["dev", "real"])
+def sponsored(
+    request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sponsored]:
+    stack: Stack = request.getfixturevalue(f"{request.param}_stack")
+    ids = {name: str(uuid.uuid4()) for name in ("crowd", "off", "theirs", "small")}
+    policies: list[dict[str, Any]] = [
+        {"id": ids["crowd"], "limits": {"total_wei": str(BUDGET)}, "service": {"valid_seconds": 3600}},
+        {"id": ids["off"], "enabled": False},
+        {"id": ids["small"], "limits": {"total_operations": 1}},
+        {"id": ids["theirs"], "organization": "org_of0others"},
+    ]
+    with ExitStack() as servers:
+        clients = []
+        for _ in range(2):
+            folder = tmp_path_factory.mktemp("serve")
+            file = folder / "policies.toml"
+            file.write_text(policy_file(*policies))
+            settings = {"CHAINS": str(stack.chains_file(folder)), "POLICIES": str(file), "REDIS_URL": redis_server.url}
+            server = servers.enter_context(Server("serve", folder=folder, **settings))
+            made = server.client()
+            made.node, made.holds_operations = stack.nodes[CHAINS[0]], not stack.is_embedded
+            clients.append(made)
+        yield Sponsored(clients, ids)
+
+
+def refused(act: Callable[[], Any]) -> RpcError:
+    with pytest.raises(RpcError) as caught:
+        act()
+    return caught.value
+
+
+def most(prepared: dict[str, Any]) -> int:
+    return max_cost(decode(UserOperationJson, prepared["data"]).to_domain())
+
+
+def landed(wallet: Wallet, prepared: dict[str, Any]) -> int:
+    """What it cost."""
+    call_id = wallet.send(prepared, wallet.owner)
+    assert wallet.ended(call_id)["status"] == 200
+    receipt = wallet.client.rpc("eth_getUserOperationReceipt", "0x" + call_id[-64:])
+    return int(receipt["actualGasCost"], 16)
+
+
+def test_a_crowd_at_two_servers_spends_no_more_than_the_budget(sponsored: Sponsored) -> None:
+    """What is promised never exceeds the budget; once it has landed, what it did not cost is free again."""
+    wallets = [sponsored.wallet(number) for number in range(CROWD)]
+    with ThreadPoolExecutor(CROWD) as pool:
+        answers = list(pool.map(lambda wallet: sponsored.tried(wallet, "crowd"), wallets))
+    accepted = [(wallet, one) for wallet, one in zip(wallets, answers, strict=True) if not isinstance(one, RpcError)]
+    assert all(is_used_up(one) for one in answers if isinstance(one, RpcError))
+    assert 0 < len(accepted) < CROWD
+    assert sum(most(one) for _, one in accepted) <= BUDGET
+
+    spent = sum(landed(wallet, one) for wallet, one in accepted)
+    later = 0
+    while not isinstance(answer := sponsored.tried(wallet := sponsored.wallet(later), "crowd"), RpcError):
+        spent += landed(wallet, answer)
+        later += 1
+    assert is_used_up(answer)
+    assert later > 0
+    assert spent <= BUDGET
+
+
+def is_used_up(error: RpcError) -> bool:
+    return error.data["why"] == "policy_total_limit" and f"limit of {BUDGET} wei in all" in error.message
+
+
+def test_an_operation_costs_its_account_nothing(sponsored: Sponsored) -> None:
+    wallet = sponsored.wallet()
+    prepared = sponsored.prepare(wallet, "small")
+    assert prepared["feePayment"]["sponsored"] is True
+    assert prepared["data"]["paymaster"] == known.PAYMASTER.hex0x()
+    assert landed(wallet, prepared) > 0
+    assert wallet.client.balance(wallet.account) == 0
+    used_up = refused(lambda: sponsored.prepare(sponsored.wallet(1), "small"))
+    assert used_up.data["why"] == "policy_total_count"
+
+
+def test_a_policy_says_no_before_the_service_is_asked(sponsored: Sponsored) -> None:
+    error = refused(lambda: sponsored.prepare(sponsored.wallet(), "off", onlyEstimation=True))
+    assert (error.code, error.data["why"]) == (-32600, "policy_disabled")
+
+
+def test_other_policies_are_the_services(sponsored: Sponsored) -> None:
+    """So are those of other organisations: the service is asked as for any id that it does not know."""
+    for name in ("theirs", "unknown"):
+        sponsored.ids.setdefault(name, POLICY)
+        wallet = sponsored.wallet()
+        landed(wallet, sponsored.prepare(wallet, name))
+
+
+def test_gas_in_a_token_is_not_for_policies_of_ours(sponsored: Sponsored) -> None:
+    erc20 = {"tokenAddress": known.TEST_TOKEN.hex0x()}
+    error = refused(lambda: sponsored.prepare(sponsored.wallet(), "crowd", erc20=erc20))
+    assert (error.code, error.data["capability"]) == (5700, "paymasterService.erc20")

@@ -1,0 +1,97 @@
+"""A paymaster service (ERC-7677): a real HTTP server that signs for our VerifyingPaymaster, or misbehaves as told."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from wallet_rpc.devchain import known
+from wallet_rpc.domain import sponsorship
+from wallet_rpc.domain.sponsorship import Window
+from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
+from wallet_rpc.domain.user_operation_json import UserOperationJson
+from wallet_rpc.primitives import Data
+from wallet_rpc.wire import decode
+
+FOR_GOOD = Window(valid_until=0)
+LIMITS = ("paymasterVerificationGasLimit", "paymasterPostOpGasLimit")
+STUB, SIGN = "pm_getPaymasterStubData", "pm_getPaymasterData"
+
+
+@dataclass
+class Service:
+    """What it was asked so far, how it answers next, and what it has signed."""
+
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Methods and contexts."""
+    more: dict[str, dict[str, Any]] = field(default_factory=lambda: {STUB: {}, SIGN: {}})
+    """Keys of the answer by method; limits are signed too."""
+    fails: dict[str, int] = field(default_factory=dict)
+    """Error codes by method."""
+    delay_seconds: float = 0.0
+    signatures: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        method, (operation, _, chain_id, context) = request["method"], request["params"]
+        self.asked.append((method, context))
+        if method in self.fails:
+            text = f"policy {context} at {self.url}"
+            return {"error": {"code": self.fails[method], "message": text, "data": text}}
+        part = self.part(decode(UserOperationJson, operation).to_domain(), method, int(chain_id, 16))
+        limits = dict(zip(LIMITS, map(hex, (part.verification_gas_limit, part.post_op_gas_limit)), strict=True))
+        result = {"paymaster": part.address.hex0x(), "paymasterData": part.data.hex0x()}
+        return {"result": {**result, **(limits if method == STUB else {}), **self.more[method]}}
+
+    def part(self, operation: UserOperation, method: str, chain_id: int) -> PaymasterPart:
+        if method == STUB:
+            return sponsorship.stub(known.PAYMASTER, window=FOR_GOOD)
+        verification, post_op = (self.more[SIGN].get(limit) for limit in LIMITS)
+        if verification is not None and post_op is not None:
+            own = PaymasterPart(known.PAYMASTER, int(verification, 16), int(post_op, 16), Data())
+            operation = replace(operation, paymaster=own)
+        key = known.PAYMASTER_KEY
+        made = sponsorship.signed(operation, known.PAYMASTER, chain_id=chain_id, window=FOR_GOOD, key=key)
+        self.signatures.append(made.data.hex0x())
+        return made
+
+    def contexts(self, method: str) -> list[dict[str, Any]]:
+        return [context for one, context in self.asked if one == method]
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
+@contextmanager
+def serving() -> Iterator[Service]:
+    service = Service()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            time.sleep(service.delay_seconds)
+            answer = {"jsonrpc": "2.0", "id": request["id"], **service.answer(request)}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Say nothing."""
+
+    server = _Server(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    service.url = f"http://127.0.0.1:{server.server_port}/"
+    try:
+        yield service
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

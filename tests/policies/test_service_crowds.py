@@ -1,0 +1,103 @@
+"""However many ask at once, and however a paymaster service signs: what is accepted never exceeds a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.policies.sample import SENDERS
+from tests.policies.service import LIMITS, SIGN, Service, serving
+from tests.policies.world import World, opened_world, with_part
+from wallet_rpc.adapters.redis_budgets import Book
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.devchain import known
+from wallet_rpc.domain.gas import max_cost
+from wallet_rpc.domain.policy import Limits, Policy
+from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
+from wallet_rpc.errors import PaymasterRefused
+from wallet_rpc.ports import Sponsorship
+from wallet_rpc.primitives import Address, Data
+
+FEE = 10**9
+PART = PaymasterPart(known.PAYMASTER, 50_000, 0, Data())
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture
+async def world(store: RedisStore, service: Service) -> AsyncIterator[World]:
+    async with opened_world(store, service_url=service.url) as made:
+        yield made
+
+
+def an_operation(sender: Address, nonce: int, gas: int) -> UserOperation:
+    return UserOperation(
+        sender=sender,
+        nonce=nonce,
+        call_data=Data(),
+        call_gas_limit=gas,
+        verification_gas_limit=0,
+        pre_verification_gas=0,
+        max_fee_per_gas=FEE,
+        max_priority_fee_per_gas=1,
+        paymaster=PART,
+    )
+
+
+async def tried(world: World, op: UserOperation, policy: Policy) -> Sponsorship | None:
+    try:
+        return await world.paymaster.sponsor(op, {"policyId": str(policy.id)})
+    except PaymasterRefused:
+        return None
+
+
+wishes = st.lists(
+    st.tuples(st.sampled_from(SENDERS), st.integers(0, 5), st.integers(0, 10**6)), min_size=8, max_size=20
+)
+
+
+@given(wishes, st.integers(10**14, 5 * 10**15), st.integers(1, 9), st.sampled_from([None, 0, 40_000, 400_000]))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_a_crowd_never_gets_beyond_any_limit(
+    world: World,
+    service: Service,
+    wishes: list[tuple[Address, int, int]],
+    total: int,
+    count: int,
+    own_gas: int | None,
+) -> None:
+    service.signatures.clear()
+    service.more[SIGN] = {} if own_gas is None else dict.fromkeys(LIMITS, hex(own_gas))
+    limits = Limits(
+        total_wei=total, sender_wei=total // 2, total_operations=count, sender_operations=max(1, count // 2)
+    )
+    policy = Policy(id=uuid.uuid4(), limits=limits)
+    world.policies[policy.id] = policy
+    ops = [an_operation(*wish) for wish in wishes]
+
+    answers = await asyncio.gather(*(tried(world, op, policy) for op in ops))
+
+    dearest: dict[tuple[Address, int], int] = {}
+    for op, answer in zip(ops, answers, strict=True):
+        if answer is not None:
+            slot = (op.sender, op.nonce)
+            dearest[slot] = max(dearest.get(slot, 0), max_cost(with_part(op, answer)))
+    assert len(service.signatures) == len(ops)  # each was signed before its budget was asked for
+    book = Book(policy.id)
+    assert await world.store.budgets.counted(book) == (sum(dearest.values()), len(dearest))
+    assert sum(dearest.values()) <= total
+    assert len(dearest) <= count
+    for sender in SENDERS:
+        mine = [cost for (whose, _), cost in dearest.items() if whose == sender]
+        assert await world.store.budgets.counted(book, sender) == (sum(mine), len(mine))
+        assert sum(mine) <= total // 2
+        assert len(mine) <= max(1, count // 2)

@@ -1,0 +1,131 @@
+"""Whose a policy is: to callers of other organisations it is as unknown as any, also where somebody else pays."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.policies.world import CHAIN, CONTEXT, OURS, POLICY, World, opened_world
+from wallet_rpc.adapters.policy_paymaster import PolicyPaymaster
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.devchain import known
+from wallet_rpc.domain.policy import Policy, Service
+from wallet_rpc.domain.user_operation import UserOperation
+from wallet_rpc.errors import PaymasterRefused
+from wallet_rpc.ports import Sponsorship
+from wallet_rpc.primitives import Hash32
+
+THEIRS, OTHERS = "org_0000000000000000aaaa", "org_0000000000000000bbbb"
+organizations = st.sampled_from([None, THEIRS, OTHERS])
+MANY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@dataclass
+class Elsewhere:
+    """A paymaster that sponsors whatever it is asked, and remembers the names."""
+
+    named: list[Any] = field(default_factory=list)
+
+    async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
+        self.named.append(context.get("policyId"))
+        return Sponsorship(paymaster=known.TOKEN_PAYMASTER, data=b"")
+
+    async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
+        return await self.stub(operation, context)
+
+    async def sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+async def world(store: RedisStore) -> AsyncIterator[World]:
+    async with opened_world(store) as made:
+        yield made
+
+
+@pytest.fixture
+def operation(world: World) -> UserOperation:
+    return world.actor(1).operation([])
+
+
+def asked_by(world: World, organization: str | None, *, otherwise: Elsewhere | None = None) -> PolicyPaymaster:
+    sponsor = replace(world.sponsor, organization=lambda: organization)
+    return PolicyPaymaster(sponsor, world.sponsor.outcomes[CHAIN], chain_id=CHAIN, backing=OURS, otherwise=otherwise)
+
+
+async def outcome(paymaster: PolicyPaymaster, operation: UserOperation, name: str) -> tuple[Any, ...]:
+    """What a caller sees of both questions; a refusal without the part of the name that it repeats."""
+    seen: list[Any] = []
+    for ask in (paymaster.stub, paymaster.sponsor):
+        try:
+            seen.append((await ask(operation, {"policyId": name})).paymaster)
+        except PaymasterRefused as refusal:
+            seen.append((refusal.code, refusal.message.replace(name[:24], ""), refusal.data))
+    return tuple(seen)
+
+
+@given(organizations, organizations)
+@MANY
+async def test_a_policy_is_unknown_to_all_but_its_own(
+    world: World, operation: UserOperation, owner: str | None, caller: str | None
+) -> None:
+    policy = Policy(id=uuid.uuid4(), organization=owner)
+    world.policies[policy.id] = policy
+    for otherwise in (None, Elsewhere()):
+        paymaster = asked_by(world, caller, otherwise=otherwise)
+        found = await outcome(paymaster, operation, str(policy.id))
+        unknown = await outcome(paymaster, operation, str(uuid.uuid4()))
+        assert unknown != (known.PAYMASTER,) * 2
+        assert found == ((known.PAYMASTER,) * 2 if owner in {None, caller} else unknown)
+
+
+async def test_nobody_belongs_to_an_organisation_unless_the_server_says_so(world: World) -> None:
+    assert world.sponsor.organization() is None
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [str(POLICY.id), str(POLICY.id).upper(), POLICY.id.hex, f"{{{POLICY.id}}}", f"urn:uuid:{POLICY.id}"],
+)
+async def test_whose_it_is_not_reaches_no_other_paymaster_by_its_name(
+    world: World, operation: UserOperation, spelled: str
+) -> None:
+    """The service may know the policy by the same name, and would pay without limits."""
+    world.policies[POLICY.id] = replace(POLICY, organization=THEIRS)
+    elsewhere = Elsewhere()
+    await outcome(asked_by(world, OTHERS, otherwise=elsewhere), operation, spelled)
+    (first, second) = elsewhere.named
+    assert first == second
+    assert uuid.UUID(first).version == 4
+    assert uuid.UUID(first) != POLICY.id
+
+
+@pytest.mark.parametrize("spelled", ["sp_x", " SP_X ", "\tsp_x"])
+async def test_the_services_own_name_of_a_policy_is_no_way_around_it(
+    world: World, operation: UserOperation, spelled: str
+) -> None:
+    world.policies[POLICY.id] = replace(POLICY, service=Service(context={"policy": "sp_x", "test": True}))
+    elsewhere = Elsewhere()
+    await outcome(asked_by(world, None, otherwise=elsewhere), operation, spelled)
+    assert not {"sp_x", spelled} & set(elsewhere.named)
+
+
+@pytest.mark.parametrize("context", [{"policyId": "sp_y"}, {"policyId": 5}, {}])
+async def test_what_no_policy_is_named_by_is_handed_on_as_it_is(
+    world: World, operation: UserOperation, context: dict[str, Any]
+) -> None:
+    elsewhere = Elsewhere()
+    await asked_by(world, None, otherwise=elsewhere).stub(operation, context)
+    assert elsewhere.named == [context.get("policyId")]
+
+
+async def test_a_policy_of_its_own_organisation_is_counted_like_any(world: World, operation: UserOperation) -> None:
+    world.policies[POLICY.id] = replace(POLICY, organization=THEIRS)
+    await asked_by(world, THEIRS).sponsor(operation, CONTEXT)
+    assert (await world.counted())[1] == 1

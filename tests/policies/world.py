@@ -1,0 +1,119 @@
+"""A chain in this process, a paymaster under policies on it, and accounts that ask for sponsorship."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import httpx2
+
+from tests.devchain.sample import SINK, Actor, Node, key_of, transfer
+from tests.policies.sample import SetClock
+from wallet_rpc.adapters.client import JsonRpcClient, Limits
+from wallet_rpc.adapters.node import NodeChain
+from wallet_rpc.adapters.paymaster import HttpPaymaster
+from wallet_rpc.adapters.policy_backing import Backing, KeyBacking, ServiceBacking
+from wallet_rpc.adapters.policy_paymaster import PolicyPaymaster, Sponsor
+from wallet_rpc.adapters.redis_budgets import Book
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.sponsored_outcomes import Outcomes
+from wallet_rpc.devchain import known
+from wallet_rpc.domain.policy import Limits as Budget
+from wallet_rpc.domain.policy import Policy
+from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
+from wallet_rpc.errors import PaymasterRefused
+from wallet_rpc.ports import Sponsorship
+from wallet_rpc.primitives import Data
+
+CHAIN = 31337
+POLICY = Policy(id=UUID("3061cc5f-1f96-48a9-ab45-41faad2dd23b"), limits=Budget(total_operations=1))
+CONTEXT = {"policyId": str(POLICY.id)}
+FAST, ONCE = Limits(deadline_seconds=2.0, attempts=1), Limits(attempts=1)
+OURS = KeyBacking(chain_id=CHAIN, address=known.PAYMASTER, key=known.PAYMASTER_KEY)
+
+
+class Wire(httpx2.AsyncBaseTransport):
+    """Carries requests to a chain in this process, as long as it is not cut."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.is_cut = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self.is_cut:
+            raise httpx2.ConnectError("cut", request=request)
+        answer = self.node.dispatcher.answer(await request.aread()) or b""
+        return httpx2.Response(200, content=answer, headers={"content-type": "application/json"})
+
+
+@dataclass
+class World:
+    """A chain, our paymaster on it, and accounts that ask for sponsorship."""
+
+    node: Node
+    wire: Wire
+    bundler_wire: Wire
+    clock: SetClock
+    store: RedisStore
+    policies: dict[UUID, Policy]
+    sponsor: Sponsor
+    paymaster: PolicyPaymaster
+    chain: NodeChain
+
+    def actor(self, number: int) -> Actor:
+        return Actor(self.node, key_of(number))
+
+    async def sponsored(self, actor: Actor, *, tokens: int = 0) -> UserOperation:
+        """Stub, estimate, sponsor, sign: as operations do."""
+        op = actor.operation([transfer(known.TEST_TOKEN, SINK, tokens)])
+        op = actor.estimated(with_part(op, await self.paymaster.stub(op, CONTEXT)))
+        return actor.sign(with_part(op, await self.paymaster.sponsor(op, CONTEXT)))
+
+    async def is_refused(self, actor: Actor) -> bool:
+        try:
+            await self.sponsored(actor)
+        except PaymasterRefused:
+            return True
+        return False
+
+    def pass_time(self, seconds: int, *, mine: bool = True) -> None:
+        """On the chain; without `mine` no block shows it."""
+        self.node.rpc("evm_increaseTime", seconds)
+        if mine:
+            self.node.rpc("evm_mine")
+
+    async def counted(self) -> tuple[int, int]:
+        return await self.store.budgets.counted(Book(POLICY.id))
+
+
+def with_part(op: UserOperation, given: Sponsorship) -> UserOperation:
+    assert given.verification_gas_limit is not None
+    assert given.post_op_gas_limit is not None
+    part = PaymasterPart(given.paymaster, given.verification_gas_limit, given.post_op_gas_limit, Data(given.data))
+    return replace(op, paymaster=part)
+
+
+@asynccontextmanager
+async def opened_world(store: RedisStore, *, service_url: str | None = None) -> AsyncIterator[World]:
+    """One whose policies are backed by our contract, or by a service."""
+    node = Node()
+    wire, bundler_wire, clock = Wire(node), Wire(node), SetClock(0)
+    async with (
+        httpx2.AsyncClient(transport=wire) as node_http,
+        httpx2.AsyncClient(transport=bundler_wire) as bundler_http,
+        httpx2.AsyncClient() as http,
+    ):
+        node_rpc = JsonRpcClient(node_http, "http://chain", part="node", limits=FAST)
+        bundler_rpc = JsonRpcClient(bundler_http, "http://chain", part="bundler", limits=FAST)
+        chain = NodeChain(node_rpc)
+        policies = {POLICY.id: POLICY}
+        sponsor = Sponsor(policies=policies, budgets=store.budgets, key=known.PAYMASTER_KEY, clock=clock, http=http)
+        outcomes = Outcomes(chain, node=node_rpc, bundler=bundler_rpc, clock=clock)
+        backing: Backing = OURS
+        if service_url is not None:
+            client = JsonRpcClient(http, service_url, part="paymaster", limits=ONCE)
+            backing = ServiceBacking(service=HttpPaymaster(client, CHAIN), outcomes=outcomes)
+        paymaster = PolicyPaymaster(sponsor, outcomes, chain_id=CHAIN, backing=backing)
+        yield World(node, wire, bundler_wire, clock, store, policies, sponsor, paymaster, chain)

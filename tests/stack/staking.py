@@ -1,0 +1,31 @@
+"""Stakes in EntryPoint, as public chains have them for the account factory."""
+
+from __future__ import annotations
+
+import time
+
+from tests.stack.parts import ask
+from wallet_rpc.domain import abi
+from wallet_rpc.primitives import Address, Data
+
+STAKE = 10**17
+DELAY_SECONDS = 86_400
+_PATIENCE_SECONDS = 30.0
+
+
+def stake(node: str, entity: Address) -> None:
+    """Staked by its owner, whose key anvil does not ask for."""
+    owner = "0x" + ask(node, "eth_call", _question(entity, "owner()"), "latest")[-40:]
+    ask(node, "anvil_setBalance", owner, hex(10 * STAKE))
+    ask(node, "anvil_impersonateAccount", owner)
+    data = Data(abi.ADD_STAKE + abi.uint(DELAY_SECONDS)).hex0x()
+    sent = ask(node, "eth_sendTransaction", {"from": owner, "to": entity.hex0x(), "value": hex(STAKE), "data": data})
+    ends = time.monotonic() + _PATIENCE_SECONDS
+    while (receipt := ask(node, "eth_getTransactionReceipt", sent)) is None:
+        assert time.monotonic() < ends, sent
+        time.sleep(0.02)
+    assert receipt["status"] == "0x1"
+
+
+def _question(to: Address, signature: str) -> dict[str, str]:
+    return {"to": to.hex0x(), "data": Data(abi.selector_of(signature)).hex0x()}
