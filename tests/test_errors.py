@@ -47,9 +47,15 @@ CODES = {
     "UnsupportedChain": 5710,
     "UnknownBundle": 5730,
     "BundleTooLarge": 5740,
+    "RateLimited": -32005,
+    "Unauthorized": 4100,
+    "Forbidden": 4100,
+    "SessionEnded": 4100,
+    "NotFound": -32001,
+    "Conflict": -32002,
     "InternalError": -32603,
 }
-"""What the hosted service and the standards say: JSON-RPC 2.0, ERC-7769, EIP-5792."""
+"""What the hosted service and the standards say: JSON-RPC 2.0, EIP-1193, EIP-1474, ERC-7769, EIP-5792."""
 
 
 def made(kind: type[WalletError]) -> WalletError:
@@ -89,7 +95,7 @@ def test_a_code_is_the_hosted_services(name: str, code: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_status_is_one_of_http(kind: type[WalletError]) -> None:
-    assert kind.status in {400, 404, 429, 500, 503}
+    assert kind.status in {400, 401, 403, 404, 409, 429, 500, 503}
     assert (kind.status >= 500) == issubclass(kind, Unavailable | InternalError)
 
 

@@ -1,12 +1,17 @@
 """Settings: each named once, documented, and a wrong one says which it is."""
 
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wallet_rpc.chains import ChainSetting
+from wallet_rpc.domain.access import WalletNamespace
 from wallet_rpc.settings import Settings, WrongSetting, load, table
 
+SECRET = "a secret of the tests: 32 bytes or more"
 README = Path(__file__).parent.parent / "README.md"
 
 
@@ -28,6 +33,11 @@ def test_every_setting_can_be_set() -> None:
             "WALLET_RPC_CHAINS": "31337=http://127.0.0.1:8545 0x1=http://a,http://b,http://c",
             "WALLET_RPC_LOG": "json",
             "WALLET_RPC_DEADLINE_SECONDS": "2.5",
+            "WALLET_RPC_OPEN": "no",
+            "WALLET_RPC_TOKEN_SECRETS": f"{SECRET}, {'b' * 32}",
+            "WALLET_RPC_TOKEN_WALLETS": "solana",
+            "WALLET_RPC_SESSION_DAYS": "30",
+            "WALLET_RPC_CORS_ORIGINS": "https://app.example.com, http://localhost:3000,http://[::1]:5173",
         }
     )
     assert chosen.port == 0
@@ -37,6 +47,12 @@ def test_every_setting_can_be_set() -> None:
         ChainSetting(chain_id=1, node_urls=("http://a",), bundler_urls=("http://b",), paymaster_url="http://c"),
     )
     assert chosen.deadline_seconds == 2.5
+    assert chosen.open is False
+    assert chosen.token_secrets == (SECRET.encode(), b"b" * 32)
+    assert chosen.token_wallets == {WalletNamespace.SOLANA}
+    assert chosen.session_days == 30
+    assert chosen.rules.session_seconds == 30 * 86_400
+    assert chosen.cors_origins == ("https://app.example.com", "http://localhost:3000", "http://[::1]:5173")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +74,24 @@ def test_every_setting_can_be_set() -> None:
         ("DEADLINE_SECONDS", "0"),
         ("DEADLINE_SECONDS", "soon"),
         ("DEADLINE_SECONDS", "nan"),
+        ("OPEN", ""),
+        ("OPEN", "true"),
+        ("OPEN", "YES"),
+        ("TOKEN_SECRETS", ""),
+        ("TOKEN_SECRETS", "x" * 31),
+        ("TOKEN_SECRETS", "x" * 32 + ","),
+        ("TOKEN_SECRETS", ",".join(["x" * 32] * 3)),
+        ("TOKEN_WALLETS", ""),
+        ("TOKEN_WALLETS", "eip155,bitcoin"),
+        ("SESSION_DAYS", "0"),
+        ("SESSION_DAYS", "36501"),
+        ("SESSION_DAYS", "1.5"),
+        ("CORS_ORIGINS", ""),
+        ("CORS_ORIGINS", "app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/"),
+        ("CORS_ORIGINS", "https://App.Example.com"),
+        ("CORS_ORIGINS", "https://me@app.example.com"),
+        ("CORS_ORIGINS", "*,https://app.example.com"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, text: str) -> None:
@@ -74,3 +108,44 @@ def test_a_url_is_never_repeated_since_it_may_hold_a_password() -> None:
     with pytest.raises(WrongSetting) as wrong:
         load({"WALLET_RPC_REDIS_URL": "http://user:secret@host"})
     assert "secret" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("name", ["TOKEN_SECRETS", "PAYMASTER_KEY"])
+@given(text=st.text("0123456789abcdefghij,+/=", min_size=12).filter(lambda text: len(set(text)) > 4))
+def test_a_secret_is_never_repeated(name: str, text: str) -> None:
+    try:
+        said = repr(load({f"WALLET_RPC_{name}": text}))
+    except WrongSetting as wrong:
+        said = str(wrong)
+    assert text not in said
+
+
+def test_settings_that_are_shown_keep_their_secrets() -> None:
+    chosen = load({"WALLET_RPC_TOKEN_SECRETS": SECRET, "WALLET_RPC_PAYMASTER_KEY": "0x" + "51" * 32})
+    for shown in (repr(chosen), f"{chosen}", f"{chosen.token_secrets} {chosen.token_secrets[0]}"):
+        assert SECRET not in shown
+        assert "51515151" not in shown
+        assert "QQQQ" not in shown
+
+
+LOOPBACK = ip_network("127.0.0.0/8")
+
+
+@given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=4, network="127.0.0.0/8")))
+def test_only_127_is_loopback_of_ipv4(address: IPv4Address) -> None:
+    assert Settings(host=str(address)).is_on_loopback == (address in LOOPBACK)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST"])
+def test_who_is_on_this_machine_needs_no_key_unless_told(host: str) -> None:
+    assert Settings(host=host).is_open
+    assert not Settings(host=host, open=False).is_open
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["0.0.0.0", "::", "10.0.0.1", "fe80::1", "localhost.example.com", "127.0.0.1.example.com"],  # noqa: S104  # as above
+)
+def test_who_comes_over_the_network_needs_a_key_unless_told(host: str) -> None:
+    assert not Settings(host=host).is_open
+    assert Settings(host=host, open=True).is_open

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BeforeValidator, Field
 
 from tests.everything import WRITTEN, Everything
 from wallet_rpc import wire
 from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import worded
+from wallet_rpc.wire import shape
+
+
+@shape
+class Short:
+    """Text of a bounded length."""
+
+    name: Annotated[str, Field(min_length=2, max_length=4)]
+
 
 MISSING = object()
 LONG = "y" * 1000
@@ -73,6 +84,17 @@ def test_a_refusal_names_the_field_what_was_given_and_what_was_expected(
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("s", "expected at least 2 characters, got 1"), ("secret", "expected at most 4 characters, got 6")],
+)
+def test_text_of_the_wrong_length_is_not_repeated(text: str, says: str) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        wire.decode(Short, {"name": text})
+
+    assert caught.value.message == f"params.name: {says}"
+
+
 @pytest.mark.parametrize("value", [None, [], "x", 1])
 def test_what_is_no_object_is_refused_as_a_whole(value: Any) -> None:
     with pytest.raises(InvalidParams, match=r"^params: expected an object, got "):
@@ -115,3 +137,62 @@ def test_any_json_is_read_or_refused_in_our_words(value: Any) -> None:
     if '"' not in said:
         assert not any(word in said for word in THEIRS)
     assert "y" * 25 not in message
+
+
+def test_every_fault_is_told_to_who_asks_for_all_in_the_order_of_the_fields() -> None:
+    given = {**WRITTEN, "chainId": "x", "calls": [{}, {"mostGas": []}, {"mostGass": 1}], "pet": {"kind": "dog"}}
+    del given["data"]
+
+    with pytest.raises(wire.Faulty) as caught:
+        wire.read(Everything, given)
+
+    found = [(fault.field, fault.reason) for fault in caught.value.faults]
+    assert found == [
+        ("data", "missing"),
+        ("chainId", "malformed"),
+        ("pet.name", "missing"),
+        ("calls[1].mostGas", "malformed"),
+        ("calls[2].mostGass", "malformed"),
+    ]
+    assert caught.value.faults[1].text == 'expected a hex quantity below 2^32, got "x"'
+
+
+@given(arbitrary | near)
+def test_the_fault_that_decoding_tells_is_the_first_of_all(value: Any) -> None:
+    try:
+        wire.read(Everything, value)
+    except wire.Faulty as faulty:
+        faults = faulty.faults
+    else:
+        return
+
+    with pytest.raises(InvalidParams) as caught:
+        wire.decode(Everything, value, at="")
+    assert caught.value.message.removeprefix(".") == f"{faults[0].field}: {faults[0].text}"
+    assert len({fault.field for fault in faults}) == len(faults) <= wire.MOST_FAULTS
+
+
+def _refuse(_: object) -> int:
+    raise worded("size must be {small}", reason="too_large")
+
+
+@shape
+class Sized:
+    size: Annotated[int, BeforeValidator(_refuse)]
+
+
+def test_a_validator_may_word_a_fault_and_name_its_reason() -> None:
+    with pytest.raises(wire.Faulty) as caught:
+        wire.read(tuple[Sized, ...], [{"size": 1}])
+    with pytest.raises(InvalidParams, match=r"^params\[0\]\.size: size must be {small}$") as refused:
+        wire.decode(tuple[Sized, ...], [{"size": 1}])
+
+    assert caught.value.faults == (wire.Fault(field="[0].size", text="size must be {small}", reason="too_large"),)
+    assert refused.value.data == {"reason": "invalid_params", "field": "params[0].size"}
+
+
+def test_a_hundred_faults_are_enough() -> None:
+    with pytest.raises(wire.Faulty) as caught:
+        wire.read(tuple[Sized, ...], [{"size": 1}] * 1000)
+
+    assert len(caught.value.faults) == wire.MOST_FAULTS

@@ -1,4 +1,4 @@
-"""The command line: `wallet-rpc dev`, `serve`, `demo`, `sign`, `openrpc`, `paymaster`, `--version`."""
+"""The command line: `wallet-rpc dev`, `serve`, `org`, `key`, `audit`, `demo`, `sign`, `paymaster` and so on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-from wallet_rpc import __version__, paymaster_options, settings
+from wallet_rpc import __version__, access_options, paymaster_options, settings
 from wallet_rpc.primitives import Data, Hash32, quantity
 
 
@@ -46,10 +46,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--port", help=f"port to listen on ({settings.variable('port')})")
     demo = commands.add_parser("demo", help="play the whole story: account, grant, allowed and denied calls")
     demo.add_argument("--url", help="the server to play against (default: a running one, else a fresh one)")
+    demo.add_argument("--key", help="an API key, where the server asks for one")
     sign = commands.add_parser("sign", help="sign a rawPayload as a wallet would; for trying things out")
     sign.add_argument("digest", help="the 32 bytes to sign, 0x and 64 hex digits")
     sign.add_argument("--key", required=True, help="the private key; never use one that guards money here")
     commands.add_parser("openrpc", help="print openrpc.yaml")
+    access_options.add_to(commands)
     paymaster_options.add_to(commands)
     return parser
 
@@ -87,11 +89,15 @@ async def _run(options: argparse.Namespace, chosen: settings.Settings) -> int:
         case "demo":
             from wallet_rpc.demo import play
 
-            return await _ended_by_sigterm_too(play(options.url, chosen))
+            return await _ended_by_sigterm_too(play(options.url, chosen, key=options.key))
         case "paymaster":
             from wallet_rpc.paymaster_cli import run
 
             return await run(options, chosen, tell=_say)
+        case "org" | "key" | "audit":
+            from wallet_rpc.access_cli import run as administer
+
+            return await _ended_by_sigterm_too(administer(options, chosen, tell=_say))
         case "dev":
             await _dev(chosen, options)
         case _:
@@ -107,7 +113,7 @@ async def _ended_by_sigterm_too(played: Coroutine[Any, Any, int]) -> int:
 
 
 async def _dev(chosen: settings.Settings, options: argparse.Namespace) -> None:
-    from wallet_rpc.dev import DEFAULT_CHAIN, DevOptions, greeting, opened_dev
+    from wallet_rpc.dev import DEFAULT_CHAIN, DevOptions, greeting, opened_dev, ready_key
     from wallet_rpc.edge import observe
     from wallet_rpc.listening import bound, serve_until_told, url_of
 
@@ -117,10 +123,11 @@ async def _dev(chosen: settings.Settings, options: argparse.Namespace) -> None:
         ephemeral=options.ephemeral,
         fork_url=options.fork_url,
         deployments=options.deployments,
+        key=ready_key(chosen),
     )
     with bound(chosen) as at:
         opening = opened_dev(chosen, wanted, tell=_say)
-        await serve_until_told(opening, at, tell=lambda: _say(greeting(wanted, url_of(at))))
+        await serve_until_told(opening, at, tell=lambda: _say(greeting(chosen, wanted, url_of(at))))
 
 
 async def _serve(chosen: settings.Settings) -> None:
@@ -129,8 +136,11 @@ async def _serve(chosen: settings.Settings) -> None:
     from wallet_rpc.listening import bound, serve_until_told, url_of
 
     observe.configure(json=chosen.log != "human")
+    lines = ["Wallet API:  {}"]
+    if chosen.is_open:
+        lines += [f"Open:        no API key is needed; {settings.variable('open')}=no asks everyone for one"]
     with bound(chosen) as at:
-        await serve_until_told(opened(chosen), at, tell=lambda: _say(f"Wallet API:  {url_of(at)}"))
+        await serve_until_told(opened(chosen), at, tell=lambda: _say("\n".join(lines).format(url_of(at))))
 
 
 def _say(text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import httpx2
@@ -19,24 +19,29 @@ from wallet_rpc.adapters.paymaster import HttpPaymaster
 from wallet_rpc.adapters.policy_paymaster import Sponsor
 from wallet_rpc.adapters.policy_setup import check_signer, read_sponsor, under_policies
 from wallet_rpc.adapters.quotes import LIMITS, PART, HttpQuotes
+from wallet_rpc.adapters.ready_keys import WithReadyKeys
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer import KeyRelayer
 from wallet_rpc.adapters.sponsored_outcomes import Outcomes
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
-from wallet_rpc.adapters.upstream_door import UpstreamDoor
+from wallet_rpc.adapters.upstream_door import BUNDLER_READS, NODE_READS, UpstreamDoor
+from wallet_rpc.admission import Admission, admission_of
 from wallet_rpc.chains import ChainSetting
 from wallet_rpc.domain.contracts import REQUIRED
 from wallet_rpc.domain.policy_file import WrongPolicies
-from wallet_rpc.edge import caller
+from wallet_rpc.edge import caller, openapi
 from wallet_rpc.edge.chain_choice import ChainNamed, at_chain, by_chain
+from wallet_rpc.edge.gate import Gate
 from wallet_rpc.edge.health import Check, document_route, health_routes
 from wallet_rpc.edge.http import Answerer, application, wallet
 from wallet_rpc.edge.jsonrpc import Door, Otherwise
 from wallet_rpc.edge.openrpc import as_yaml, with_discovery
+from wallet_rpc.edge.rest import Api
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.operations.catalogue import OPERATIONS
+from wallet_rpc.operations.catalogue import OPERATIONS, rest_operations
 from wallet_rpc.ports import ChainPorts, Clock, Paymaster, Ports, Quotes
 from wallet_rpc.settings import Settings, WrongSetting, variable
+from wallet_rpc.stores import checked, opened_store
 
 ENTRIES_AT_ONCE = 8
 """How many entries of one batch run together; clients batch calls that do not depend on each other."""
@@ -108,40 +113,72 @@ class Outside:
     chains: Mapping[int, Otherwise]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """How a server serves: by which clock, for whom, and who quotes its swaps."""
+
+    clock: Clock
+    admission: Admission
+    quotes: Quotes | None
+
+
 def wallet_server(
     settings: Settings,
     store: RedisStore,
     parts: Iterable[Part],
+    conditions: Conditions,
     *,
-    clock: Clock | None = None,
     outside: Outside | None = None,
-    quotes: Quotes | None = None,
 ) -> ASGIApp:
     """The HTTP server over a store and chains that are open."""
     parts = tuple(parts)
     ports = Ports(
         chains={each.ports.chain_id: each.ports for each in parts},
         store=store,
-        clock=SystemClock() if clock is None else clock,
+        clock=conditions.clock,
         entropy=SystemEntropy(),
-        caller=caller.current,
-        quotes=quotes,
+        caller=caller.NOBODY,
+        quotes=conditions.quotes,
+        seals=conditions.admission.seals,
+        rules=settings.rules,
     )
+
+    def of_caller() -> Ports:
+        asking = caller.current()
+        return replace(ports, caller=asking, store=store.of(asking.organization))
+
+    gate = _gate(store, conditions)
     operations, document = with_discovery(OPERATIONS, version=__version__)
     chains = {each.ports.chain_id: each.door.request for each in parts} if outside is None else outside.chains
     door = Door(
         operations,
-        ports,
+        of_caller,
         at_once=ENTRIES_AT_ONCE,
         deadline_seconds=settings.deadline_seconds,
-        otherwise=by_chain(chains),
+        otherwise=by_chain(chains, reads=NODE_READS | BUNDLER_READS),
+        admit=gate.count,
     )
     checks: dict[str, Check] = {"redis": store.ping}
     checks |= {f"chain {each.ports.chain_id}": each.ready for each in parts}
-    routes = [*health_routes(checks), document_route(document)]
-    beside = {f"/chain/{chain_id}": at_chain(chain_id, door.answer) for chain_id in chains}
-    beside |= {} if outside is None else outside.answerers
-    return caller.Identified(ChainNamed(application({**wallet(door.answer), **beside}, routes=routes)))
+    in_rest = rest_operations(has_tokens=conditions.admission.seals is not None)
+    rest = Api(operations=in_rest, context=of_caller, doorkeeper=gate, deadline_seconds=settings.deadline_seconds)
+    described = openapi.document(in_rest, version=__version__)
+    routes = [*health_routes(checks), document_route(document), document_route(described, "/openapi.json")]
+    answerers = wallet(door.reply) | {f"/chain/{chain_id}": at_chain(chain_id, door.reply) for chain_id in chains}
+    answerers |= {} if outside is None else {path: gate.for_writers(each) for path, each in outside.answerers.items()}
+    app = application(answerers, routes=routes, enter=gate.enter, sides=rest.sides(), origins=settings.cors_origins)
+    return caller.Visited(ChainNamed(app))
+
+
+def _gate(store: RedisStore, conditions: Conditions) -> Gate:
+    return Gate(
+        directory=WithReadyKeys(store.directory, conditions.admission.ready),
+        tokens=lambda organization: store.of(organization).tokens,
+        seals=conditions.admission.seals,
+        limiter=store.limiter,
+        clock=conditions.clock,
+        is_open=conditions.admission.is_open,
+    )
 
 
 def openrpc_yaml() -> str:
@@ -161,16 +198,18 @@ async def opened(settings: Settings) -> AsyncIterator[ASGIApp]:
         raise WrongSetting(f"{variable('chains')}: required by serve, but not set")
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx2.AsyncClient())
-        store = await stack.enter_async_context(RedisStore.open(settings.redis_url))
-        sponsor = sponsor_of(settings, store, http=http, clock=SystemClock(), key=settings.paymaster_key)
+        clock = SystemClock()
+        store = await stack.enter_async_context(opened_store(settings.redis_url))
+        admission = await admission_of(settings, store, clock)
+        sponsor = sponsor_of(settings, store, http=http, clock=clock, key=settings.paymaster_key)
         parts = [part(setting, http, relayer_key=settings.relayer_key, sponsor=sponsor) for setting in settings.chains]
-        await _checked(variable("redis_url"), store.verify)
         for setting, each in zip(settings.chains, parts, strict=True):
             for check in (each.ready, each.check_contracts):
-                await _checked(f"{variable('chains')}: chain {setting.title}", check)
+                await checked(f"{variable('chains')}: chain {setting.title}", check)
         if sponsor is not None:
             await _check_paymasters(settings, parts, sponsor)
-        yield wallet_server(settings, store, parts, quotes=quotes_of(settings, http))
+        conditions = Conditions(clock=clock, admission=admission, quotes=quotes_of(settings, http))
+        yield wallet_server(settings, store, parts, conditions)
 
 
 def quotes_of(settings: Settings, http: httpx2.AsyncClient) -> Quotes | None:
@@ -188,9 +227,10 @@ def sponsor_of(
         text = f"required by {variable('policies')} where a chain has a verifying_paymaster, but not set"
         raise WrongSetting(f"{variable('paymaster_key')}: {text}")
     try:
-        return read_sponsor(settings.policies, key=key, budgets=store.budgets, clock=clock, http=http)
+        sponsor = read_sponsor(settings.policies, key=key, budgets=store.budgets, clock=clock, http=http)
     except WrongPolicies as wrong:
         raise WrongSetting(f"{variable('policies')}: {wrong}") from None
+    return replace(sponsor, organization=lambda: caller.current().organization)
 
 
 async def _check_paymasters(settings: Settings, parts: Iterable[Part], sponsor: Sponsor) -> None:
@@ -203,23 +243,4 @@ async def _check_paymasters(settings: Settings, parts: Iterable[Part], sponsor: 
         address = found.get(each.ports.chain_id)
         if address is not None and sponsor.key is not None:
             what = f"{variable('chains')}: chain {each.ports.chain_id}: verifying_paymaster"
-            await _checked(what, partial(check_signer, each.node, address, sponsor.key))
-
-
-@asynccontextmanager
-async def opened_store(url: str) -> AsyncIterator[RedisStore]:
-    """The store in a Redis that is there and new enough. Raises: WrongSetting when it is not."""
-    try:
-        opening = RedisStore.open(url)
-    except ValueError as error:
-        raise WrongSetting(f"{variable('redis_url')}: {error}") from None
-    async with opening as store:
-        await _checked(variable("redis_url"), store.verify)
-        yield store
-
-
-async def _checked(what: str, check: Check) -> None:
-    try:
-        await check()
-    except Unavailable as error:
-        raise WrongSetting(f"{what}: {error.message}") from error
+            await checked(what, partial(check_signer, each.node, address, sponsor.key))

@@ -122,9 +122,10 @@ class Story:
         raise Refused("the call did not land in ten seconds")
 
 
-async def play(url: str | None, settings: Settings) -> int:
-    """The demo; 0 when everything went as told."""
-    async with _server(url, settings) as found, httpx2.AsyncClient(timeout=30) as http:
+async def play(url: str | None, settings: Settings, *, key: str | None = None) -> int:
+    """The demo, with an API key where the server asks for one; 0 when everything went as told."""
+    headers = {} if key is None else {"x-api-key": key}
+    async with _server(url, settings) as found, httpx2.AsyncClient(timeout=30, headers=headers) as http:
         try:
             await _story(Client(http, found))
         except Refused as refused:
@@ -152,7 +153,7 @@ async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
             return
     say("No server runs; starting a fresh one that keeps nothing.")
     observe.configure(json=False, quiet=True)
-    private = replace(settings, host="127.0.0.1", port=0, redis_url=None, chains=())
+    private = replace(settings, host="127.0.0.1", port=0, redis_url=None, chains=(), open=True)
     with bound(private) as at:
         async with opened_dev(private, DevOptions(ephemeral=True)) as app, listening(app, at) as fresh:
             yield fresh

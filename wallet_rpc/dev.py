@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,21 +17,27 @@ from wallet_rpc.adapters.redis_binary import RedisNotStarted
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock
-from wallet_rpc.app import Outside, Part, opened_store, part, quotes_of, sponsor_of, wallet_server
+from wallet_rpc.admission import Admission, seals_of
+from wallet_rpc.app import Conditions, Outside, Part, part, quotes_of, sponsor_of, wallet_server
 from wallet_rpc.chains import ChainSetting
 from wallet_rpc.devchain import known
 from wallet_rpc.devchain.accounts import ACCOUNTS, banner
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.lasting import LastingChain
 from wallet_rpc.devchain.process import ChainFailed
+from wallet_rpc.domain.access import OPEN, ApiKey, digest_of, key_id, new_key
+from wallet_rpc.edge.envelope import Reply
 from wallet_rpc.edge.http import Answerer
 from wallet_rpc.edge.jsonrpc import Door
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.ports import Clock
 from wallet_rpc.settings import Settings, WrongSetting, variable
+from wallet_rpc.stores import make_data_folder, opened_store, redis_folder
 
 DEFAULT_CHAIN = 31337
 """The chain id when none is asked for; anvil's and hardhat's."""
+READY_REQUESTS_PER_MINUTE = 100_000
+"""More than a test asks."""
 _INSIDE = "http://embedded"
 """Not a host: requests to it go to the chain's process over a pipe."""
 
@@ -45,6 +51,8 @@ class DevOptions:
     """Keep nothing."""
     fork_url: str | None = None
     deployments: Path | None = None
+    key: str | None = None
+    """An API key that is good while this server runs; None: as `ready_key` chooses."""
 
 
 class _Pipe(httpx2.AsyncBaseTransport):
@@ -85,8 +93,30 @@ async def opened_dev(
             await _part(stack, number, chain, sponsor) for number, chain in zip(options.chains, chains, strict=True)
         ]
         await asyncio.gather(*(each.ready() for each in parts))
-        outside, quotes = _outside(options, chains), quotes_of(settings, http)
-        yield wallet_server(settings, store, parts, clock=clock, outside=outside, quotes=quotes)
+        admission = _admission(settings, options, chosen)
+        conditions = Conditions(clock=chosen, admission=admission, quotes=quotes_of(settings, http))
+        yield wallet_server(settings, store, parts, conditions, outside=_outside(options, chains))
+
+
+def ready_key(settings: Settings) -> str:
+    """The published key, where everyone on this machine is let in anyway; else one that nobody knows yet."""
+    if settings.is_on_loopback and settings.is_open:
+        return known.API_KEY
+    return new_key(secrets.token_bytes(32))
+
+
+def _admission(settings: Settings, options: DevOptions, clock: Clock) -> Admission:
+    key = ready_key(settings) if options.key is None else options.key
+    ready = ApiKey(
+        id=key_id(key),
+        organization=OPEN,
+        name="dev",
+        digest=digest_of(key),
+        requests_per_minute=READY_REQUESTS_PER_MINUTE,
+        created_at=clock.now(),
+    )
+    seals = seals_of(settings.token_secrets or (secrets.token_bytes(32),))
+    return Admission(is_open=settings.is_open, ready=(ready,), seals=seals)
 
 
 def _check(settings: Settings, options: DevOptions) -> None:
@@ -95,12 +125,7 @@ def _check(settings: Settings, options: DevOptions) -> None:
     if options.deployments is not None and not options.deployments.is_file():
         raise WrongSetting(f"--deployments: no such file: {options.deployments}")
     if not options.ephemeral:
-        try:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise WrongSetting(f"{variable('data_dir')}: cannot make {settings.data_dir}: {error.strerror}") from None
-        if not os.access(settings.data_dir, os.W_OK | os.X_OK):
-            raise WrongSetting(f"{variable('data_dir')}: may not write in {settings.data_dir}")
+        make_data_folder(settings)
 
 
 async def _started(
@@ -121,7 +146,7 @@ async def _store(
 ) -> RedisStore:
     url = settings.redis_url
     if url is None:
-        folder = None if options.ephemeral else settings.data_dir / "redis"
+        folder = None if options.ephemeral else redis_folder(settings)
         try:
             url = (await stack.enter_async_context(RedisServer(folder, tell=tell))).url
         except RedisNotStarted as error:
@@ -170,20 +195,24 @@ def _outside(options: DevOptions, chains: list[LastingChain]) -> Outside:
 
 def _answerer(chain: LastingChain) -> Answerer:
     """The chain's own door; while the chain has no process, every request is told so."""
-    closed = Door[None]((), None, otherwise=chain.request)
+    closed = Door[None]((), lambda: None, otherwise=chain.request)
 
-    async def answer(body: bytes) -> bytes | None:
+    async def answer(body: bytes) -> Reply:
         try:
-            return await chain.answer(body)
+            return Reply(await chain.answer(body))
         except Unavailable:
-            return await closed.answer(body)
+            return await closed.reply(body)
 
     return answer
 
 
-def greeting(options: DevOptions, url: str) -> str:
-    """What is printed when the server is ready."""
+def greeting(settings: Settings, options: DevOptions, url: str) -> str:
+    """What is printed when the server is ready, its API key too."""
     lines = [line for chain_id in options.chains[:1] for line in banner(chain_id)]
     lines += ["", f"Wallet API:  {url}"]
     lines += [f"Chain {number}: {url}/chain/{number}" for number in options.chains]
+    if options.key is not None:
+        known_to = "everyone knows it" if options.key == known.API_KEY else "good until this server ends"
+        need = "no key is needed" if settings.is_open else "a key is needed"
+        lines += [f"API key:     {options.key} (of organisation {OPEN}, {known_to}; {need})"]
     return "\n".join(lines)

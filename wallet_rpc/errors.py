@@ -13,6 +13,12 @@
     │   ├── InstallPending         -32000  wait, then prepare again
     │   └── SessionNotInstalled    -32000  prepare again
     ├── LimitExceeded              -32005
+    │   └── RateLimited            -32005  HTTP 429
+    ├── Unauthorized                4100   HTTP 401
+    │   └── Forbidden               4100   HTTP 403
+    ├── SessionEnded                4100   revoked, or past the end it was registered with
+    ├── NotFound                   -32001  HTTP 404
+    ├── Conflict                   -32002  HTTP 409
     ├── ValidationReverted         -32500  the account refused the user operation
     │   ├── PaymasterRefused       -32501
     │   ├── OutOfTimeRange         -32503
@@ -29,7 +35,7 @@
 The rule: a message says what was given, what was expected and where; `reason` is a stable word for programs.
 Anything that is not a `WalletError` is a bug: it is logged once and answered as `InternalError`.
 
-Codes: JSON-RPC 2.0; ERC-7769 (-32500..-32521); EIP-5792 (5700..5740).
+Codes: JSON-RPC 2.0; EIP-1193 (4100); EIP-1474 (-32000..-32005); ERC-7769 (-32500..-32521); EIP-5792 (5700..5740).
 """
 
 from __future__ import annotations
@@ -47,6 +53,8 @@ class WalletError(Exception):
     """The HTTP status where the envelope has no code of its own (REST)."""
     default_reason: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
+    seen_in_http: ClassVar[bool] = False
+    """True: JSON-RPC over HTTP has the status of this error too, and `data` repeats it with the message, as in REST."""
 
     def __init__(self, message: str, *, reason: str | None = None, **facts: Any) -> None:
         super().__init__(message)
@@ -57,9 +65,10 @@ class WalletError(Exception):
     @property
     def data(self) -> dict[str, Any]:
         """`error.data` on the wire: reason, then the facts that are known."""
+        seen = {"statusCode": self.status, "message": self.message} if self.seen_in_http else {}
         retry = {"retryable": True} if self.retryable else {}
         known = {key: value for key, value in self.facts.items() if value is not None}
-        return {"reason": self.reason, **retry, **known}
+        return {**seen, "reason": self.reason, **retry, **known}
 
 
 class ParseError(WalletError):
@@ -149,6 +158,53 @@ class LimitExceeded(WalletError):
     code = -32005
     status = 429
     default_reason = "limit_exceeded"
+
+
+class RateLimited(LimitExceeded):
+    """The key or token asks more often than it may; `retryAfter` is in seconds."""
+
+    default_reason = "rate_limited"
+    seen_in_http = True
+
+
+class Unauthorized(WalletError):
+    """No credential, or one that is not or no longer valid (EIP-1193)."""
+
+    code = 4100
+    status = 401
+    default_reason = "unauthorized"
+    seen_in_http = True
+
+
+class Forbidden(Unauthorized):
+    """The credential is valid and does not allow this."""
+
+    status = 403
+    default_reason = "forbidden"
+
+
+class SessionEnded(WalletError):
+    """The session was revoked, or its registered end has come."""
+
+    code = 4100
+    status = 409
+    default_reason = "session_revoked"
+
+
+class NotFound(WalletError):
+    """What the path or a field names is not there, or not the caller's."""
+
+    code = -32001
+    status = 404
+    default_reason = "not_found"
+
+
+class Conflict(WalletError):
+    """What is asked has been done already, or cannot be done any more."""
+
+    code = -32002
+    status = 409
+    default_reason = "conflict"
 
 
 class ValidationReverted(WalletError):

@@ -5,16 +5,18 @@ Each port is a few methods. Every call behind them has a deadline; a part that d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from wallet_rpc.domain.access import Caller, Claims, WalletNamespace
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.quote import QuotedSwap, Swap, SwapOutcome
-from wallet_rpc.domain.records import Account, CallRecord, Session
+from wallet_rpc.domain.ticket import Ticket
 from wallet_rpc.domain.token_gas import TokenPayment
 from wallet_rpc.domain.user_operation import UserOperation
-from wallet_rpc.primitives import Address, ChainId, Data, EntityId, Hash32, SessionId, UnixSeconds
+from wallet_rpc.memory import Store
+from wallet_rpc.primitives import Address, ChainId, Data, Hash32, UnixSeconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,83 +176,6 @@ class ChainPorts:
     relayer: Relayer | None = None
 
 
-class Accounts(Protocol):
-    """Which smart accounts a signer asked for."""
-
-    async def of(self, signer: Address) -> tuple[Account, ...]:
-        """The signer's accounts, oldest first."""
-
-    async def add(self, account: Account, *, after: int) -> bool:
-        """Add as the signer's next account; False (and nothing written) unless the signer has `after` accounts now."""
-
-    async def at(self, address: Address) -> Account | None:
-        """The account of an address."""
-
-
-class Sessions(Protocol):
-    """Grants and the entity ids they occupy."""
-
-    async def reserve_entity(
-        self, account: Address, chain_id: ChainId, *, at_least: EntityId, trusted: bool
-    ) -> EntityId:
-        """An entity id never given before on this account and chain, `at_least` or above; atomic.
-
-        Ids below 2**30 are open to everyone; from there on only a `trusted` caller gets one, so that strangers cannot
-        use them up. Raises: LimitExceeded when the caller's part of the id space is used up.
-        """
-
-    async def put(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
-        """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept)."""
-
-    async def get(self, account: Address, chain_id: ChainId, session_id: SessionId) -> Session | None:
-        """The session, when it is one of this account on this chain."""
-
-    async def trust(self, account: Address, chain_id: ChainId, caller: str, *, forget_at: UnixSeconds) -> None:
-        """Remember that `caller` showed a valid signature of the account's owner."""
-
-    async def trusts(self, account: Address, chain_id: ChainId, caller: str) -> bool:
-        """Whether `trust` was said of this caller."""
-
-
-class Calls(Protocol):
-    """What was sent, so that nothing is sent twice."""
-
-    async def claim(self, call: CallRecord) -> CallRecord | None:
-        """Write the record (state sending) unless one is there that is sending or sent; that one is returned then.
-
-        None: the claim is ours, and we send. A refused record is replaced. Atomic. The newest claim of a nonce is what
-        `of_nonce` returns.
-        """
-
-    async def settle(self, call: CallRecord) -> None:
-        """Replace our own claim by its outcome."""
-
-    async def get(self, chain_id: ChainId, operation_hash: Hash32) -> CallRecord | None:
-        """The record of an operation."""
-
-    async def of_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> CallRecord | None:
-        """The newest record of that nonce that was not refused."""
-
-
-class Store(Protocol):
-    """The server's memory. Every write that must be atomic is."""
-
-    @property
-    def accounts(self) -> Accounts:
-        """Which accounts there are."""
-
-    @property
-    def sessions(self) -> Sessions:
-        """Which sessions there are."""
-
-    @property
-    def calls(self) -> Calls:
-        """What was sent."""
-
-    async def ping(self) -> None:
-        """Raises: Unavailable when the store does not answer."""
-
-
 class Quotes(Protocol):
     """Prices swaps, and knows how they end."""
 
@@ -278,14 +203,43 @@ class Entropy(Protocol):
         """`size` random bytes."""
 
 
+class Seals(Protocol):
+    """Makes and reads what only this server can have made: session tokens and submission tickets."""
+
+    def token(self, claims: Claims) -> str:
+        """The session token that says so."""
+
+    def claims(self, token: str, *, now: UnixSeconds) -> Claims:
+        """What a token says. Raises: Unauthorized when it is not one of ours, or its time is over."""
+
+    def ticket(self, ticket: Ticket) -> str:
+        """The submission ticket that says so."""
+
+    def read_ticket(self, text: str) -> Ticket:
+        """What a ticket says, also when its time is over. Raises: Forbidden when it is not one of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the operator allows."""
+
+    session_seconds: int = 365 * 86_400
+    """How far ahead the registered end of an organisation's session may be."""
+    token_wallets: frozenset[WalletNamespace] = frozenset(WalletNamespace)
+    """Whose addresses a session token may be bound to."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Everything an operation may touch."""
+    """Everything an operation may touch, for one caller: made anew for every request."""
 
     chains: Mapping[ChainId, ChainPorts]
     store: Store
+    """The memory of the caller's organisation."""
     clock: Clock
     entropy: Entropy
-    caller: Callable[[], str]
-    """Who asks, as far as the door knows: a stable name of the client, never shown to others."""
+    caller: Caller
     quotes: Quotes | None = None
+    seals: Seals | None = None
+    """None: this server gives no session tokens."""
+    rules: Rules = Rules()

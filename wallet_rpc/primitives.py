@@ -45,6 +45,11 @@ def malformed(expected: str, given: object) -> PydanticCustomError:
     return PydanticCustomError("malformed", "{text}", {"text": text, "expected": expected})
 
 
+def worded(text: str, *, reason: str = "validation") -> PydanticCustomError:
+    """The error of a value, in words that stand alone; `reason` is for programs, where the door tells one (REST)."""
+    return PydanticCustomError("worded", "{text}", {"text": text, "reason": reason})
+
+
 def from_hex(value: object, expected: str) -> bytes:
     """Bytes of `0x`-prefixed text with an even number of digits."""
     if not isinstance(value, str) or _HEX.fullmatch(value) is None or len(value) % 2:

@@ -6,17 +6,23 @@ sentence that names it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from wallet_rpc.chains import ChainSetting, WrongChains, read_chains
+from wallet_rpc.domain.access import WalletNamespace
+from wallet_rpc.ports import Rules
 from wallet_rpc.primitives import Hash32
 
 PREFIX = "WALLET_RPC_"
 """What every variable starts with."""
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+"""As browsers write one: in lower case, and nothing behind the port. Source: RFC 6454, 6.2."""
 
 
 class WrongSetting(Exception):
@@ -70,7 +76,7 @@ def _seconds(text: str) -> float:
 
 
 class Secret(bytes):
-    """The 32 bytes of a private key, never shown."""
+    """A private key or another secret, never shown."""
 
     def __repr__(self) -> str:
         """Without the bytes."""
@@ -87,6 +93,39 @@ def _secret(text: str) -> Secret:
     if not 0 < int.from_bytes(key, "big") < CURVE_ORDER:
         raise ValueError("a private key, 0x and 64 hex digits")
     return Secret(key)
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in {"yes", "no"}:
+        raise ValueError('"yes" or "no"')
+    return text == "yes"
+
+
+def _secrets(text: str) -> tuple[Secret, ...]:
+    secrets = tuple(Secret(part.strip().encode()) for part in text.split(","))
+    if len(secrets) > 2 or any(len(secret) < 32 for secret in secrets):
+        raise ValueError("one secret of 32 bytes or more, or two by a comma")
+    return secrets
+
+
+def _namespaces(text: str) -> frozenset[WalletNamespace]:
+    try:
+        return frozenset(WalletNamespace(part.strip()) for part in text.split(","))
+    except ValueError:
+        raise ValueError("eip155, solana, or both by a comma") from None
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 36_500:
+        raise ValueError("days from 1 to 36500")
+    return int(text)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in text.split(","))
+    if origins != ("*",) and not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("*, or origins such as https://app.example.com by commas")
+    return origins
 
 
 def _log(text: str) -> str:
@@ -134,9 +173,48 @@ class Settings:
     deployer_key: Secret | None = _setting(
         _secret, None, "none", "Private key that owns and pays for `wallet-rpc paymaster` contracts; not for `serve`."
     )
+    open: bool | None = _setting(
+        _yes_or_no, None, "`yes` on loopback, else `no`", "Whether who shows no API key is let in: `yes` or `no`."
+    )
+    token_secrets: tuple[Secret, ...] = _setting(
+        _secrets,
+        (),
+        "a random one in `dev`",
+        "Secrets of session tokens, each of 32 bytes or more: the one that seals, then the one before it, by a comma.",
+    )
+    token_wallets: frozenset[WalletNamespace] = _setting(
+        _namespaces,
+        frozenset(WalletNamespace),
+        "`eip155,solana`",
+        "Whose wallets a session token may be bound to: `eip155`, `solana`.",
+    )
+    session_days: int = _setting(
+        _days, 365, "`365`", "How far ahead the registered end of an organisation's session may be, in days."
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        _origins, ("*",), "`*`", "Web origins whose pages may call the JSON-RPC door, by commas; `*` for all."
+    )
     quote_url: str | None = _setting(
         _http_url, None, "none: no swaps", "Quote provider for swaps (JSON-RPC): see `specs/wallet-api.md`."
     )
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether only this machine reaches the server."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether who shows no API key is let in."""
+        return self.is_on_loopback if self.open is None else self.open
+
+    @property
+    def rules(self) -> Rules:
+        """What operations are told of it."""
+        return Rules(session_seconds=self.session_days * 86_400, token_wallets=self.token_wallets)
 
 
 def variable(name: str) -> str:
@@ -162,7 +240,11 @@ def load(environ: Mapping[str, str]) -> Settings:
         except WrongChains as wrong:
             raise WrongSetting(f"{name}: {wrong}") from None
         except ValueError as error:
-            given = "" if "://" in text or known[name].metadata["read"] in {_secret, _http_url} else f", got {text!r}"
+            given = (
+                ""
+                if "://" in text or known[name].metadata["read"] in {_secret, _secrets, _http_url}
+                else f", got {text!r}"
+            )
             raise WrongSetting(f"{name}: expected {error}{given}") from None
     return Settings(**values)
 

@@ -48,17 +48,48 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong with a value."""
+
+    field: str
+    """Where: `calls[2].to`; empty for the value as a whole."""
+    text: str
+    reason: str
+    """`missing`, `malformed`, or the validator's own word."""
+
+
+class Faulty(ValueError):
+    """A value that is no such kind, with its faults in the order of the fields; the first fault of each field."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__(faults[0].text)
+        self.faults = faults
+
+
 def decode(kind: type[T], value: Any, *, at: str = "params") -> T:
     """`value` (parsed JSON) as a `kind`.
 
     Raises: InvalidParams that names the first field at fault, what was given and what was expected.
     """
     try:
+        return read(kind, value)
+    except Faulty as faulty:
+        first = faulty.faults[0]
+        path = at + ("" if first.field[:1] in {"", "["} else ".") + first.field
+        raise InvalidParams(f"{path}: {first.text}", field=path) from None
+
+
+def read(kind: type[T], value: Any) -> T:
+    """As `decode`. Raises: Faulty that names every field at fault, up to `MOST_FAULTS`."""
+    try:
         return cast("T", _adapter(cast("Any", kind)).validate_python(value))
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_context=True, include_input=True)[0]
-        path = _path(fault, value, at)
-        raise InvalidParams(f"{path}: {_text(fault)}", field=path) from None
+        faults: dict[str, Fault] = {}
+        for found in error.errors(include_url=False, include_context=True, include_input=True)[:MOST_FAULTS]:
+            fault = Fault(field=_path(found, value), text=_text(found), reason=_reason(found))
+            faults.setdefault(fault.field, fault)
+        raise Faulty(tuple(faults.values())) from None
 
 
 def encode(kind: Any, value: Any) -> Any:
@@ -98,9 +129,9 @@ def schema(kind: Any, mode: Literal["validation", "serialization"] = "serializat
     )
 
 
-def _path(fault: ErrorDetails, value: Any, at: str) -> str:
-    """Where the fault stands, as `params.calls[2].to`; the schema library's union tags are left out."""
-    path, here, steps = at, value, fault["loc"]
+def _path(fault: ErrorDetails, value: Any) -> str:
+    """Where the fault stands, as `calls[2].to`; the schema library's union tags are left out."""
+    path, here, steps = "", value, fault["loc"]
     for position, step in enumerate(steps):
         last = position == len(steps) - 1
         if isinstance(step, int):
@@ -111,7 +142,7 @@ def _path(fault: ErrorDetails, value: Any, at: str) -> str:
             here = here[step]
         elif last and fault["type"] == "missing":
             path += f".{step}"
-    return path
+    return path.removeprefix(".")
 
 
 def _key(key: str) -> str:
@@ -120,9 +151,12 @@ def _key(key: str) -> str:
 
 
 _LONGEST_KEY = 66
+MOST_FAULTS = 100
+"""How many faults of one value are told."""
 
 _TEXTS: dict[str, Callable[[ErrorDetails], str]] = {
     "malformed": lambda fault: str(fault["ctx"]["text"]),
+    "worded": lambda fault: str(fault["ctx"]["text"]),
     "missing": lambda fault: "required, but absent",
     "unexpected_keyword_argument": lambda fault: "no such setting",
     "union_tag_invalid": lambda fault: f"expected one of {fault['ctx']['expected_tags']}, got {_tag(fault)}",
@@ -133,6 +167,12 @@ _TEXTS: dict[str, Callable[[ErrorDetails], str]] = {
     "greater_than_equal": lambda fault: f"expected at least {_number(fault['ctx']['ge'])}, got {shown(fault['input'])}",
     "less_than": lambda fault: f"expected less than {_number(fault['ctx']['lt'])}, got {shown(fault['input'])}",
     "less_than_equal": lambda fault: f"expected at most {_number(fault['ctx']['le'])}, got {shown(fault['input'])}",
+    "string_too_short": lambda fault: (
+        f"expected at least {fault['ctx']['min_length']} characters, got {len(fault['input'])}"
+    ),
+    "string_too_long": lambda fault: (
+        f"expected at most {fault['ctx']['max_length']} characters, got {len(fault['input'])}"
+    ),
     "too_short": lambda fault: (
         f"expected at least {fault['ctx']['min_length']} items, got {fault['ctx']['actual_length']}"
     ),
@@ -161,6 +201,16 @@ def _tag(fault: ErrorDetails) -> str:
 
 def _number(bound: float) -> str:
     return f"{bound:.17g}"
+
+
+def _reason(fault: ErrorDetails) -> str:
+    match fault["type"]:
+        case "missing":
+            return "missing"
+        case "worded":
+            return str(fault["ctx"]["reason"])
+        case _:
+            return "malformed"
 
 
 def _text(fault: ErrorDetails) -> str:

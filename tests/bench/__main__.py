@@ -24,6 +24,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from tests.bench.load import Connection, measured
+from wallet_rpc.devchain import known
 
 CONNECTIONS = 16
 SESSIONS = 6000
@@ -76,7 +77,7 @@ def session_request(account: str, permissions: list[Any]) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "wallet_createSession", "params": [request]}).encode()
 
 
-async def create_sessions(url: str, name: str) -> None:
+async def create_sessions(url: str, name: str, *, what: str = "") -> None:
     """wallet_createSession for accounts that are not deployed yet, as when a user signs up."""
     connections = [await Connection.open(url) for _ in range(CONNECTIONS)]
     free = list(connections)
@@ -95,7 +96,7 @@ async def create_sessions(url: str, name: str) -> None:
         bodies = [session_request("0x" + secrets.token_hex(20), PERMISSIONS[name]) for _ in range(count)]
         rate = await measured([job(body) for body in bodies], at_once=CONNECTIONS)
         if round_name != "warm-up":
-            print(rate.line(f"createSession, {name}"), flush=True)
+            print(rate.line(f"createSession, {name}{what}"), flush=True)
     for connection in connections:
         connection.close()
 
@@ -162,6 +163,7 @@ def main() -> None:
         with server(*options) as url:
             for name in PERMISSIONS:
                 asyncio.run(create_sessions(url, name))
+            asyncio.run(create_sessions(f"{url}/v2/{known.API_KEY}", "root", what=", with a key"))
             asyncio.run(session_operations(url))
 
 

@@ -44,7 +44,7 @@ async def _in_process() -> None:
     at = door()
     for name, value in BODIES.items():
         body = json.dumps(value).encode()
-        print(f"Door.answer      {name:18} {await _best(lambda body=body: at.answer(body), 2000):8.1f} µs")  # type: ignore[misc]
+        print(f"Door.reply       {name:18} {await _best(lambda body=body: at.reply(body), 2000):8.1f} µs")  # type: ignore[misc]
     async with browser() as client:
         taken = await _best(lambda: client.post("/", json=BODIES["sum [1, 2]"]), 300)
         print(f"ASGI with client {'sum [1, 2]':18} {taken:8.1f} µs")
@@ -54,7 +54,7 @@ def _serve(listening: socket.socket) -> None:
     """The server, in a process of its own; its log lines are made and thrown away."""
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
     observe.configure(json=True)
-    config = uvicorn.Config(application(wallet(door().answer)), log_config=None, access_log=False, lifespan="off")
+    config = uvicorn.Config(application(wallet(door().reply)), log_config=None, access_log=False, lifespan="off")
     uvicorn.Server(config).run(sockets=[listening])
 
 

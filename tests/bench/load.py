@@ -31,18 +31,19 @@ class Rate:
 class Connection:
     """One kept-open connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
-        self._reader, self._writer, self._host = reader, writer, host
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: str) -> None:
+        self._reader, self._writer = reader, writer
+        self._host, self._path = urlsplit(url).netloc, urlsplit(url).path or "/"
 
     @classmethod
     async def open(cls, url: str) -> Connection:
         parts = urlsplit(url)
         assert parts.hostname == "127.0.0.1", "load stays on this machine"
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        return cls(reader, writer, parts.netloc)
+        return cls(reader, writer, url)
 
     async def post(self, body: bytes) -> bytes:
-        head = f"POST / HTTP/1.1\r\nhost: {self._host}\r\ncontent-type: application/json\r\n"
+        head = f"POST {self._path} HTTP/1.1\r\nhost: {self._host}\r\ncontent-type: application/json\r\n"
         self._writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = int(answer.lower().split(b"content-length:")[1].split(b"\r\n")[0])

@@ -21,9 +21,10 @@ from typing import Self
 from wallet_rpc.devchain.build import Node, find_node
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "README.md"
+PAGES = (HERE.parents[1] / "README.md", HERE.parents[1] / "specs" / "backends.md")
+"""Whose blocks of TypeScript are run."""
 DEFAULT_URL = "http://127.0.0.1:4337"
-"""The server's URL in the scenarios and in the README."""
+"""The server's URL in the scenarios and on the pages."""
 LONGEST_SECONDS = 60
 """How long a scenario may take."""
 
@@ -41,9 +42,9 @@ def scenarios() -> list[str]:
     return [f"{folder}/{path.name}" for folder in _FOLDERS for path in sorted((HERE / folder).glob("*.[pt][ys]"))]
 
 
-def readme_blocks() -> list[str]:
-    """The TypeScript of the README."""
-    return _BLOCK.findall(README.read_text(encoding="utf-8"))
+def page_blocks() -> list[str]:
+    """The TypeScript of the README and the other pages."""
+    return [block for page in PAGES for block in _BLOCK.findall(page.read_text(encoding="utf-8"))]
 
 
 def prepare() -> None:
@@ -67,14 +68,14 @@ def install() -> bool:
 
 
 def compile_scenarios() -> bool:
-    """Check the types of the scenarios and of the README's blocks, and write the JavaScript of both to `build`.
+    """Check the types of the scenarios and of the pages' blocks, and write the JavaScript of both to `build`.
 
     Whether anything was done: what has not changed is left alone.
     """
-    blocks = HERE / "readme"
+    blocks = HERE / "pages"
     shutil.rmtree(blocks, ignore_errors=True)
     blocks.mkdir()
-    for number, text in enumerate(readme_blocks()):
+    for number, text in enumerate(page_blocks()):
         told = text.replace(f'"{DEFAULT_URL}"', "String(process.env.WALLET_RPC_URL)")
         (blocks / f"{number}.ts").write_text(f"{told}\nexport {{}};\n", encoding="utf-8")
     sources = [*sorted(HERE.glob("*.ts")), *sorted(HERE.glob("*/*.ts"))]

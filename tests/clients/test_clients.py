@@ -1,4 +1,4 @@
-"""What the vendor's clients, viem and ethers do with their real server, they do with this one; so does the README."""
+"""What the vendor's clients, viem and ethers do with their real server, they do with this one; so do the pages."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_a_client_works_unchanged(scenario: str, player: npm.Player) -> None:
     player.play(scenario)
 
 
-@pytest.mark.parametrize("number", range(len(npm.readme_blocks())))
-def test_a_block_of_the_readme_runs(number: int, player: npm.Player) -> None:
-    assert npm.DEFAULT_URL in npm.readme_blocks()[number]
+@pytest.mark.parametrize("number", range(len(npm.page_blocks())))
+def test_a_block_of_a_page_runs(number: int, player: npm.Player) -> None:
+    assert npm.DEFAULT_URL in npm.page_blocks()[number]
 
-    assert "0x" in player.play(f"readme/{number}.ts")
+    assert "0x" in player.play(f"pages/{number}.ts")
 
 
 def test_the_packages_are_pinned_and_come_from_no_particular_host() -> None:

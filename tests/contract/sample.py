@@ -5,7 +5,21 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from wallet_rpc.domain.access import (
+    ApiKey,
+    Caller,
+    Claims,
+    Organization,
+    OrganizationId,
+    Scope,
+    Wallet,
+    WalletNamespace,
+    digest_of,
+    key_id,
+)
+from wallet_rpc.domain.audit import Event, EventKind
 from wallet_rpc.domain.records import Account, CallRecord, CallState, KeyType, Session, SessionKey, SessionState
+from wallet_rpc.domain.session_group import GroupId, Install, SessionGroup
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.primitives import Address, Data, Hash32, SessionId
 
@@ -13,6 +27,8 @@ SIGNER = Address(b"\x11" * 20)
 ACCOUNT = Address(b"\x22" * 20)
 CHAIN = 0x66EEE
 FAR_FUTURE = (1 << 33) - 1
+NOW = 1_700_000_000
+ORGANIZATION = OrganizationId("org_one")
 
 
 def an_account(*, signer: Address = SIGNER, address: Address = ACCOUNT, salt: int = 0) -> Account:
@@ -52,6 +68,65 @@ def a_call(
         state=state,
         error=error,
     )
+
+
+def an_organization(name: str = "one", **changes: Any) -> Organization:
+    values: dict[str, Any] = {"id": OrganizationId(f"org_{name}"), "name": name, "created_at": NOW}
+    return Organization(**(values | changes))
+
+
+def a_key(text: str = "wrk_one", **changes: Any) -> ApiKey:
+    values: dict[str, Any] = {
+        "id": key_id(text),
+        "organization": ORGANIZATION,
+        "digest": digest_of(text),
+        "requests_per_minute": 60,
+        "created_at": NOW,
+    }
+    return ApiKey(**(values | changes))
+
+
+def some_claims(*, number: int = 1, expires_at: int = FAR_FUTURE, key: ApiKey | None = None) -> Claims:
+    return Claims(
+        id=f"{number:032x}",
+        wallet=Wallet(namespace=WalletNamespace.EVM, address=f"0x{'11' * 20}"),
+        scopes=(Scope.WALLET_READ, Scope.TRANSACTIONS_SUBMIT),
+        key=(a_key() if key is None else key).id,
+        organization=ORGANIZATION,
+        issued_at=NOW,
+        expires_at=expires_at,
+    )
+
+
+def a_caller(key: ApiKey, *, token: Claims | None = None) -> Caller:
+    return Caller(name=key.id, organization=key.organization, key=key, token=token)
+
+
+def an_install(number: int, *, chain_id: int = CHAIN, expires_at: int = FAR_FUTURE) -> Install:
+    return Install(
+        chain_id=chain_id,
+        session_id=SessionId(number.to_bytes(16, "big")),
+        entity_id=number,
+        signature=Data(b"\x77" * 65),
+        expires_at=expires_at,
+    )
+
+
+def a_group(number: int, *installs: Install, **changes: Any) -> SessionGroup:
+    values: dict[str, Any] = {
+        "id": GroupId(f"sgrp_{number:026}"),
+        "wallet_id": "wallet",
+        "account": ACCOUNT,
+        "session_address": SIGNER,
+        "policies": {},
+        "created_at": NOW + number,
+        "installs": installs if installs else (an_install(number),),
+    }
+    return SessionGroup(**(values | changes))
+
+
+def an_event(**facts: Any) -> Event:
+    return Event(kind=EventKind.CALL_SENT, at=NOW, actor="key_1", facts=facts)
 
 
 def an_operation(**changes: Any) -> UserOperation:

@@ -3,26 +3,67 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from tests.contract.sample import ACCOUNT, CHAIN, FAR_FUTURE, SIGNER, a_call, a_session, an_account
+from tests.contract.sample import (
+    ACCOUNT,
+    CHAIN,
+    FAR_FUTURE,
+    NOW,
+    ORGANIZATION,
+    SIGNER,
+    a_call,
+    a_caller,
+    a_group,
+    a_key,
+    a_session,
+    an_account,
+    an_event,
+    an_install,
+    an_organization,
+    some_claims,
+)
+from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.adapters.redis_store import KEEP_CALLS_SECONDS, RedisStore
+from wallet_rpc.adapters.redis_store import KEEP_CALLS_SECONDS, RedisMemory, RedisStore
+from wallet_rpc.domain.access import OPEN, OrganizationId
+from wallet_rpc.domain.session_group import Wanted
 from wallet_rpc.primitives import Address, EntityId, SessionId
 
 SECRET_CALLER = "api-key-7f3a"
+SECRET_KEY = "wrk_one"
+THEIRS = an_account()
+KEY = a_key(SECRET_KEY, requests_per_month=9)
+GROUP = a_group(1, an_install(1), an_install(2))
 
 
-async def _fill(store: RedisStore) -> None:
-    await store.accounts.add(an_account(), after=0)
-    await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=True)
-    await store.sessions.put(a_session(), forget_at=FAR_FUTURE)
-    await store.sessions.put(a_session(number=2), forget_at=None)
-    await store.sessions.trust(ACCOUNT, CHAIN, SECRET_CALLER, forget_at=FAR_FUTURE)
-    await store.calls.claim(a_call())
+async def _fill(memory: RedisMemory) -> None:
+    await memory.accounts.add(THEIRS, after=0)
+    await memory.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=True)
+    await memory.sessions.put(a_session(), forget_at=FAR_FUTURE)
+    await memory.sessions.put(a_session(number=2), forget_at=None)
+    await memory.sessions.revoke(ACCOUNT, CHAIN, 1)
+    await memory.sessions.end(ACCOUNT, CHAIN, 1, at=NOW)
+    await memory.sessions.trust(ACCOUNT, CHAIN, SECRET_CALLER, forget_at=FAR_FUTURE)
+    await memory.calls.claim(a_call())
+    await memory.calls.settle(a_call())
+    await memory.groups.register(GROUP)
+    await memory.groups.revoke(GROUP.id, GROUP.installs[0].session_id, at=NOW)
+    await memory.tokens.add(some_claims())
+    await memory.tokens.revoke(some_claims().id, until=FAR_FUTURE)
+    await memory.audit.append(an_event())
+
+
+async def _fill_shared(store: RedisStore) -> None:
+    await store.directory.add_organization(an_organization())
+    await store.directory.add_key(KEY)
+    await store.directory.revoke_key(KEY.id, at=NOW)
+    await store.limiter.take(a_caller(KEY, token=some_claims()), 1, now=int(time.time()))
 
 
 @pytest.fixture
@@ -30,28 +71,97 @@ async def redis(redis_server: RedisServer) -> Redis:
     return Redis.from_url(redis_server.url, single_connection_client=True)
 
 
-async def test_the_keys_are_those_that_the_specification_lists(store: RedisStore, redis: Redis) -> None:
-    await _fill(store)
+async def _lives(store: RedisStore, redis: Redis) -> dict[str, int]:
+    """Every key of the store, and the seconds until it is forgotten; -1: kept for good."""
     prefix = store.accounts.list_key(SIGNER).partition("{")[0]
-    lives = {key.decode(): await redis.ttl(key) async for key in redis.scan_iter(f"{prefix}*")}
+    return {key.decode(): await redis.ttl(key) async for key in redis.scan_iter(f"{prefix}*")}
+
+
+@pytest.mark.parametrize("organization", [OPEN, ORGANIZATION])
+async def test_the_keys_are_those_that_the_specification_lists(
+    store: RedisStore, redis: Redis, organization: OrganizationId
+) -> None:
+    memory = store.of(organization)
+    await _fill(memory)
+    lives = await _lives(store, redis)
     await redis.aclose()
 
-    calls = store.calls
+    sessions, calls, tokens = memory.sessions, memory.calls, memory.tokens
     forever = {
-        store.accounts.list_key(SIGNER),
-        store.accounts.hint_key(ACCOUNT),
-        store.sessions.entities_key(ACCOUNT, CHAIN),
-        store.sessions.session_key(ACCOUNT, CHAIN, a_session(number=2).id),
+        memory.accounts.list_key(SIGNER),
+        memory.accounts.hint_key(ACCOUNT),
+        memory.accounts.name_key(THEIRS.id),
+        sessions.entities_key(ACCOUNT, CHAIN),
+        sessions.revoked_key(ACCOUNT, CHAIN),
+        sessions.end_key(ACCOUNT, CHAIN, 1),
+        sessions.session_key(ACCOUNT, CHAIN, a_session(number=2).id),
+        memory.groups.records_key,
+        memory.groups.sessions_key,
+        memory.groups.listed_key,
+        memory.groups.ending_key,
+        memory.groups.revoked_key,
+        memory.audit.entries_key(),
+        memory.audit.head_key(),
     }
     month = {calls.call_key(CHAIN, a_call().hash), calls.nonce_key(CHAIN, ACCOUNT, a_call().nonce)}
     bounded = {
-        store.sessions.session_key(ACCOUNT, CHAIN, a_session().id),
-        store.sessions.trust_key(ACCOUNT, CHAIN, SECRET_CALLER),
+        sessions.session_key(ACCOUNT, CHAIN, a_session().id),
+        sessions.trust_key(ACCOUNT, CHAIN, SECRET_CALLER),
+        tokens.token_key(some_claims().id),
+        tokens.revoked_key(some_claims().id),
     }
     assert set(lives) == forever | month | bounded
     assert {key for key, life in lives.items() if life == -1} == forever
     assert all(KEEP_CALLS_SECONDS - 60 < lives[key] <= KEEP_CALLS_SECONDS for key in month)
     assert all(abs(lives[key] - (FAR_FUTURE - time.time())) < 60 for key in bounded)
+    prefix = store.directory._link.prefix + ("" if organization == OPEN else f":{organization}")
+    shared = {sessions.entities_key(ACCOUNT, CHAIN), sessions.revoked_key(ACCOUNT, CHAIN)}
+    assert {key for key in lives if not key.startswith(f"{prefix}:{{")} == (
+        set() if organization == OPEN else shared | {sessions.end_key(ACCOUNT, CHAIN, 1)}
+    )
+
+
+async def test_the_keys_of_no_organization_are_those_that_the_specification_lists(
+    store: RedisStore, redis: Redis
+) -> None:
+    await _fill_shared(store)
+    lives = await _lives(store, redis)
+    await redis.aclose()
+
+    directory, link = store.directory, store.directory._link
+    month = f"{datetime.now(UTC):%Y-%m}"
+    forever = {
+        directory.organizations_key(),
+        directory.organization_key(ORGANIZATION),
+        directory.keys_key(ORGANIZATION),
+        directory.key_key(KEY.id),
+    }
+    minutes = {link.key(f"limit:{each}", "minute") for each in (KEY.id, some_claims().id)}
+    assert set(lives) == forever | minutes | {link.key(f"limit:{KEY.id}", "month", month)}
+    assert {key for key, life in lives.items() if life == -1} == forever
+    assert all(50 < lives[key] <= 60 for key in minutes)
+
+
+async def test_neither_an_api_key_nor_a_callers_name_is_in_redis(store: RedisStore, redis: Redis) -> None:
+    await _fill_shared(store)
+    await _fill(store)
+    found = [key async for key in redis.scan_iter(match=f"{store.directory._link.prefix}:*")]
+    for key in list(found):
+        match await redis.type(key):
+            case b"hash":
+                found += [part for pair in (await redis.hgetall(key)).items() for part in pair]
+            case b"list":
+                found += await redis.lrange(key, 0, -1)
+            case b"zset":
+                found += await redis.zrange(key, 0, -1)
+            case b"set":
+                found += await redis.smembers(key)
+            case _:
+                found.append(await redis.get(key))
+    await redis.aclose()
+
+    assert KEY.digest.encode() in b" ".join(found)
+    assert not any(secret.encode() in text for secret in (SECRET_KEY, SECRET_CALLER) for text in found)
 
 
 async def test_a_spoiled_record_is_not_the_callers_fault(store: RedisStore, redis: Redis) -> None:
@@ -63,10 +173,6 @@ async def test_a_spoiled_record_is_not_the_callers_fault(store: RedisStore, redi
         await store.calls.get(CHAIN, a_call().hash)
 
 
-async def test_a_callers_name_is_not_in_redis(store: RedisStore) -> None:
-    assert SECRET_CALLER not in store.sessions.trust_key(ACCOUNT, CHAIN, SECRET_CALLER)
-
-
 def test_all_keys_of_an_account_on_a_chain_share_a_slot_and_accounts_are_spread() -> None:
     sessions = RedisStore.open("redis://nowhere").sessions
 
@@ -76,6 +182,8 @@ def test_all_keys_of_an_account_on_a_chain_share_a_slot_and_accounts_are_spread(
             sessions.session_key(account, CHAIN, SessionId(bytes(16))),
             sessions.session_key(account, CHAIN, SessionId(b"\x01" * 16)),
             sessions.trust_key(account, CHAIN, "alice"),
+            sessions.revoked_key(account, CHAIN),
+            sessions.end_key(account, CHAIN, 1),
         )
         return {key_slot(key.encode()) for key in keys}
 
@@ -84,23 +192,81 @@ def test_all_keys_of_an_account_on_a_chain_share_a_slot_and_accounts_are_spread(
     assert len(set.union(*found)) > 40
 
 
-async def test_every_script_touches_the_one_key_it_names(store: RedisStore, redis: Redis) -> None:
-    """In a cluster a script that reaches beyond its key fails; here the server tells what each one touched."""
+def test_the_groups_and_the_log_of_an_organization_have_a_slot_each_and_organizations_are_spread() -> None:
+    store = RedisStore.open("redis://nowhere")
+
+    def slots(organization: OrganizationId) -> tuple[set[int], set[int]]:
+        groups, audit = store.of(organization).groups, store.of(organization).audit
+        of_groups = (groups.records_key, groups.sessions_key, groups.listed_key, groups.ending_key, groups.revoked_key)
+        return {key_slot(key.encode()) for key in of_groups}, {key_slot(key.encode()) for key in audit._keys()}
+
+    found = [each for number in range(50) for each in slots(OrganizationId(f"org_{number}"))]
+    assert all(len(slot) == 1 for slot in found)
+    assert len(set.union(*found)) > 80
+
+
+async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slot(
+    store: RedisStore, redis: Redis
+) -> None:
+    """In a cluster a script that reaches beyond its keys fails; here the server tells what each one touched."""
     async with redis.monitor() as monitor:
         await _fill(store)
-        await store.calls.settle(a_call())
+        await _fill_shared(store)
         await store.ping()
-        script_key, touched = "", []
+        named: list[str] = []
+        touched: set[str] = set()
         async for seen in monitor.listen():
             words = seen["command"].split(" ")
             if words[0] == "PING":
                 break
             if words[0] in {"EVALSHA", "EVAL"}:
-                assert words[2] == "1"
-                script_key = words[3]
+                named = words[3 : 3 + int(words[2])]
+                assert len({key_slot(key.encode()) for key in named}) == 1
             elif seen["client_type"] == "lua":
-                touched.append((script_key, words[1]))
+                assert words[1] in named
+                touched.add(words[1])
     await redis.aclose()
 
-    assert len({key for key, _ in touched}) == 7
-    assert all(script == key for script, key in touched)
+    assert len(touched) == 20
+
+
+async def test_every_command_may_run_twice_and_answers_as_if_it_had_run_once(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link repeats what was lost with its connection, which may be the answer only."""
+    run, command = Link.run, Link.command
+
+    async def run_twice(*asked: Any) -> Any:
+        await run(*asked)
+        return await run(*asked)
+
+    async def command_twice(*asked: Any) -> Any:
+        await command(*asked)
+        return await command(*asked)
+
+    monkeypatch.setattr(Link, "run", run_twice)
+    monkeypatch.setattr(Link, "command", command_twice)
+    first, second = (install.session_id for install in GROUP.installs)
+
+    assert await store.accounts.add(THEIRS, after=0)
+    assert await store.accounts.named(THEIRS.id) == (THEIRS,)
+    await store.sessions.put(a_session(), forget_at=FAR_FUTURE)
+    assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False) == 2  # 1 is lost
+    assert await store.calls.claim(a_call()) is None
+    assert await store.groups.register(GROUP) == GROUP
+    assert await store.groups.revoke(GROUP.id, first, at=NOW)
+    assert not await store.groups.revoke(GROUP.id, first, at=NOW)
+    page = await store.groups.page(Wanted(), now=GROUP.installs[1].expires_at - 1, offset=0, limit=9)
+    assert [each.install.session_id for each in page] == [second]
+    assert await store.groups.page(Wanted(), now=GROUP.installs[1].expires_at, offset=0, limit=9) == ()
+    assert await store.tokens.revoke(some_claims().id, until=FAR_FUTURE)
+    assert not await store.tokens.revoke(some_claims().id, until=FAR_FUTURE)
+    for number in range(2):
+        await store.audit.append(an_event(number=number))
+    assert await store.audit.verify() is None
+    assert (await store.audit.head()).count == 2
+    await store.directory.add_organization(an_organization())
+    await store.directory.add_key(KEY)
+    assert await store.directory.revoke_key(KEY.id, at=NOW)
+    assert not await store.directory.revoke_key(KEY.id, at=NOW)
+    assert len(await store.directory.keys_of(ORGANIZATION)) == 1

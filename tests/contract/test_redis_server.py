@@ -23,7 +23,8 @@ from redis.asyncio import Redis
 from tests.contract.sample import ACCOUNT, CHAIN, a_session
 from wallet_rpc.adapters import redis_server
 from wallet_rpc.adapters.redis_binary import Binary, RedisNotStarted, find_binary
-from wallet_rpc.adapters.redis_server import SOCKET_PATH_BYTES, RedisServer
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_socket import SOCKET_PATH_BYTES
 from wallet_rpc.adapters.redis_store import RedisStore
 
 ROOT = Path(__file__).parents[2]

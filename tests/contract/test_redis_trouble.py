@@ -6,16 +6,28 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from tests.contract.sample import ACCOUNT, CHAIN, a_call, a_session
+from tests.contract.sample import (
+    ACCOUNT,
+    CHAIN,
+    NOW,
+    a_call,
+    a_caller,
+    a_group,
+    a_key,
+    a_session,
+    an_event,
+    some_claims,
+)
 from wallet_rpc.adapters import redis_store
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.session_group import Wanted
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.primitives import EntityId
 
@@ -130,6 +142,63 @@ async def test_a_redis_that_is_not_there_is_unavailable_and_its_url_stays_secret
                 await store.ping()
         assert str(refused.value) == "the store does not answer"
         assert PASSWORD not in repr(refused.value.__cause__)
+
+
+QUESTIONS: dict[str, Callable[[RedisStore], Awaitable[object]]] = {
+    "a key": lambda store: store.directory.key(a_key().id),
+    "a new key": lambda store: store.directory.add_key(a_key()),
+    "organizations": lambda store: store.directory.organizations(),
+    "a limit": lambda store: store.limiter.take(a_caller(a_key()), 1, now=NOW),
+    "a revoked token": lambda store: store.tokens.is_revoked("0"),
+    "a new token": lambda store: store.tokens.add(some_claims()),
+    "a revoked session": lambda store: store.sessions.is_revoked(ACCOUNT, CHAIN, 1),
+    "a group": lambda store: store.groups.get(a_group(1).id),
+    "a new group": lambda store: store.groups.register(a_group(1)),
+    "a page": lambda store: store.groups.page(Wanted(), now=NOW, offset=0, limit=1),
+    "an entry": lambda store: store.audit.append(an_event()),
+    "the log": lambda store: store.audit.verify(),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+async def test_whatever_is_asked_of_a_redis_that_hangs_is_unavailable_in_time_and_answered_later(
+    own: RedisServer, question: Callable[[RedisStore], Awaitable[object]]
+) -> None:
+    async with RedisStore.open(own.url, deadline_seconds=0.2) as store:
+        await store.ping()
+        _signal(own, signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match=r"^the store does not answer$"):
+            await question(store)
+        took = time.monotonic() - began
+        _signal(own, signal.SIGCONT)
+
+        assert took < 0.6
+        await question(store)
+
+
+async def test_a_log_whose_writers_were_given_up_has_no_entry_twice_and_is_whole(own: RedisServer) -> None:
+    """What was answered as unavailable may have been written; what was answered as written was."""
+    async with RedisStore.open(own.url, deadline_seconds=0.2) as store:
+        answers = []
+        began = time.monotonic()
+        for turn in range(6):
+            _signal(own, signal.SIGSTOP if turn % 2 else signal.SIGCONT)
+            many = (store.audit.append(an_event(turn=turn, number=number)) for number in range(4))
+            answers += await asyncio.gather(*many, return_exceptions=True)
+        took = time.monotonic() - began
+        _signal(own, signal.SIGCONT)
+        await store.audit.append(an_event(turn=9, number=9))
+        entries = await store.audit.entries(0, 100)
+        broken = await store.audit.verify()
+
+    events = [(each.event.facts["turn"], each.event.facts["number"]) for each in entries]
+    written = {(turn, number) for turn in (0, 2, 4) for number in range(4)} | {(9, 9)}
+    assert broken is None
+    assert took < 1.2  # the deadline three times, however many wait for each other
+    assert answers.count(None) == 12
+    assert len(set(events)) == len(events)
+    assert written <= set(events)
 
 
 async def test_a_redis_that_wants_another_password_is_unavailable(redis_server: RedisServer) -> None:

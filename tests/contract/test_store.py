@@ -1,4 +1,4 @@
-"""What `ports.Store` promises, against a real Redis."""
+"""What accounts, sessions and calls of `memory.Store` promise, against a real Redis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wallet_rpc.primitives import Address, EntityId, Hash32, SessionId
 
 OTHER = Address(b"\x33" * 20)
 FIRST = EntityId(1)
-LATEST = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LATEST = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 async def test_accounts_come_back_as_added_and_oldest_first(store: RedisStore) -> None:
@@ -73,6 +73,24 @@ async def test_the_signer_that_asked_first_has_the_account(store: RedisStore) ->
     assert await store.accounts.at(ACCOUNT) == first
 
 
+async def test_an_account_is_found_by_its_id_once_for_each_signer_that_chose_it(store: RedisStore) -> None:
+    first, stranger = an_account(), an_account(signer=OTHER, address=OTHER)
+    chosen = replace(stranger, id=first.id)
+    for account in (chosen, first, replace(an_account(signer=OTHER, address=SIGNER), salt=1)):
+        assert await store.accounts.add(account, after=len(await store.accounts.of(account.signer)))
+
+    assert await store.accounts.named(first.id) == (chosen, first)
+    assert await store.accounts.named(stranger.id) == ()
+
+
+async def test_an_account_that_lost_its_race_is_not_found_by_its_id(store: RedisStore) -> None:
+    await store.accounts.add(an_account(), after=0)
+    late = an_account()
+
+    assert not await store.accounts.add(late, after=0)
+    assert await store.accounts.named(late.id) == ()
+
+
 async def test_a_session_is_found_by_its_account_and_chain_only(store: RedisStore) -> None:
     session = a_session()
     await store.sessions.put(session, forget_at=None)
@@ -96,14 +114,35 @@ async def test_a_pending_session_is_forgotten_in_time_and_an_active_one_is_not(s
     assert await store.sessions.get(ACCOUNT, CHAIN, active.id) == active
 
 
-@pytest.mark.parametrize("late", [SessionState.PENDING, SessionState.ACTIVE])
-async def test_a_revoked_session_stays_revoked(store: RedisStore, late: SessionState) -> None:
-    revoked = a_session(state=SessionState.REVOKED)
-    await store.sessions.put(revoked, forget_at=None)
+async def test_an_active_session_does_not_become_pending_again(store: RedisStore) -> None:
+    active = a_session(state=SessionState.ACTIVE)
+    await store.sessions.put(active, forget_at=None)
 
-    await store.sessions.put(replace(revoked, state=late), forget_at=FAR_FUTURE)
+    await store.sessions.put(replace(active, state=SessionState.PENDING), forget_at=FAR_FUTURE)
 
-    assert await store.sessions.get(ACCOUNT, CHAIN, revoked.id) == revoked
+    assert await store.sessions.get(ACCOUNT, CHAIN, active.id) == active
+
+
+async def test_a_revoked_entity_id_stays_so_and_no_other_is(store: RedisStore) -> None:
+    assert not await store.sessions.is_revoked(ACCOUNT, CHAIN, 7)
+
+    await asyncio.gather(*(store.sessions.revoke(ACCOUNT, CHAIN, entity_id) for entity_id in (7, 7, LAST_ENTITY)))
+
+    assert await store.sessions.is_revoked(ACCOUNT, CHAIN, 7)
+    assert await store.sessions.is_revoked(ACCOUNT, CHAIN, LAST_ENTITY)
+    for account, chain_id, entity_id in ((OTHER, CHAIN, 7), (ACCOUNT, CHAIN + 1, 7), (ACCOUNT, CHAIN, 8)):
+        assert not await store.sessions.is_revoked(account, chain_id, entity_id)
+
+
+async def test_the_end_of_an_entity_id_is_the_last_that_was_said(store: RedisStore) -> None:
+    assert await store.sessions.end_of(ACCOUNT, CHAIN, 7) is None
+
+    for end in (1_800_000_000, FAR_FUTURE):
+        await store.sessions.end(ACCOUNT, CHAIN, 7, at=end)
+
+    assert await store.sessions.end_of(ACCOUNT, CHAIN, 7) == FAR_FUTURE
+    for account, chain_id, entity_id in ((OTHER, CHAIN, 7), (ACCOUNT, CHAIN + 1, 7), (ACCOUNT, CHAIN, 8)):
+        assert await store.sessions.end_of(account, chain_id, entity_id) is None
 
 
 async def test_a_record_of_a_newer_server_is_neither_read_nor_overwritten(store: RedisStore) -> None:

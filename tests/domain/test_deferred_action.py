@@ -54,6 +54,15 @@ def test_the_digest_is_that_of_the_typed_data(action: DeferredAction, account: A
     assert typed_data_digest(written) == action.digest(account=account, chain_id=chain_id)
 
 
+@given(actions, st.integers(0, 2**48))
+def test_a_deadline_is_the_last_second_and_none_is_without_end(action: DeferredAction, now: int) -> None:
+    endless = replace(action, deadline=0)
+
+    assert not endless.has_passed(now)
+    assert not replace(action, deadline=max(now, 1)).has_passed(max(now, 1))
+    assert replace(action, deadline=now + 1).has_passed(now + 2)
+
+
 def test_the_typed_data_has_the_published_form() -> None:
     """Seed 001: minimal hex nonce, number chain id and deadline, no EIP712Domain."""
     action = DeferredAction(nonce=0x1030000000000000000, deadline=1747969653, call=Data(b"\x1b"))

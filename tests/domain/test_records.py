@@ -83,6 +83,13 @@ def test_a_record_of_a_newer_server_is_read_and_a_default_stands_for_what_an_old
     assert wire.decode(type(record), written) == record
 
 
+@given(sessions)
+def test_what_the_owner_signs_is_in_the_session(session: Session) -> None:
+    action = session.action
+
+    assert (action.nonce, action.deadline, action.call) == (session.nonce, session.deadline, session.call)
+
+
 def test_the_key_of_a_session_is_written_by_its_name_on_the_wire() -> None:
     given = {"publicKey": "0x647bbf38CD0E116d1672405aE17a775572a84e03", "type": "secp256k1"}
 

@@ -20,6 +20,7 @@ from wallet_rpc.domain.signature import (
     WrappedSignature,
     contract_signature,
     dummy_user_operation_signature,
+    key_signature,
     personal_sign_digest,
     recover,
     replay_safe_digest,
@@ -59,6 +60,17 @@ def test_the_other_half_of_the_curve_is_refused(key: PrivateKey, digest: bytes) 
     made = sign(key, digest)
     mirrored = (ORDER - int.from_bytes(made[32:64], "big")).to_bytes(32, "big")
     assert recover(digest, made[:32] + mirrored + bytes([27 + 28 - made[64]])) is None
+
+
+@given(keys, hashes, st.integers(0, 255))
+def test_a_signature_with_a_bare_parity_gets_the_v_that_contracts_take(
+    key: PrivateKey, digest: bytes, other: int
+) -> None:
+    made = sign(key, digest)
+
+    assert key_signature(made) == key_signature(made[:64] + bytes([made[64] - 27])) == made
+    assert (key_signature(made[:64] + bytes([other])) is None) == (other not in {0, 1, 27, 28})
+    assert key_signature(made + b"\0") is None
 
 
 @given(hashes, st.binary(max_size=80))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.client import Client, Wallet
+from tests.e2e.commanding import Cli
 from tests.e2e.stacks import CHAINS, Stack
 from tests.golden.scenarios import DEPLOYMENTS
 from tests.stack.running import real_stack as running_real
+from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.devchain.genesis import load_deployments, load_genesis
 
 
@@ -57,3 +60,17 @@ def client(stack: Stack) -> Iterator[Client]:
 def wallet(client: Client) -> Wallet:
     """An account nobody has used yet, with money."""
     return Wallet(client).fund()
+
+
+@pytest.fixture(scope="module")
+def own_redis() -> Iterator[RedisServer]:
+    """A module's own, empty at first."""
+    server = RedisServer(None)
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+def cli(own_redis: RedisServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    return Cli(own_redis.url, capsys, monkeypatch)

@@ -177,7 +177,8 @@ ADDRESS = "0x" + "11" * 20
 
 
 def door(journal: Journal | None = None, **options: Any) -> Door[Journal]:
-    return Door(OPERATIONS, Journal() if journal is None else journal, **options)
+    kept = Journal() if journal is None else journal
+    return Door(OPERATIONS, lambda: kept, **options)
 
 
 def request(method: str, params: Any = None, **members: Any) -> dict[str, Any]:
@@ -188,11 +189,11 @@ def request(method: str, params: Any = None, **members: Any) -> dict[str, Any]:
 
 async def ask(value: Any, at: Door[Journal] | None = None) -> Any:
     """What the door answers to a JSON value, parsed; None for no answer."""
-    answer = await (door() if at is None else at).answer(json.dumps(value).encode())
+    answer = (await (door() if at is None else at).reply(json.dumps(value).encode())).text
     return None if answer is None else json.loads(answer)
 
 
 def browser(app: Any = None) -> httpx2.AsyncClient:
     """An HTTP client of `app`, in process."""
-    served = application(wallet(door().answer)) if app is None else app
+    served = application(wallet(door().reply)) if app is None else app
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(served), base_url="http://wallet")

@@ -74,7 +74,7 @@ async def test_they_take_get_alone(path: str) -> None:
 
 async def test_the_document_is_the_same_by_path_and_by_method() -> None:
     operations, document = with_discovery(OPERATIONS, version="0.1.0")
-    app = application(wallet(Door(operations, Journal()).answer), routes=[document_route(document)])
+    app = application(wallet(Door(operations, Journal).reply), routes=[document_route(document)])
 
     async with browser(app) as client:
         by_path = await client.get("/openrpc.json")

@@ -1,4 +1,4 @@
-"""The HTTP rules: which path, which verb, which media type, which size, and what a web page may do."""
+"""The HTTP rules: which path, which verb, which media type, which size."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message
 from structlog.testing import capture_logs
 
 from tests.edge.sample import SECRET, browser, door, request
-from wallet_rpc.edge.guard import BODY_BYTES, BodyLimit, LastResort
-from wallet_rpc.edge.http import application, wallet
+from wallet_rpc.edge.envelope import Reply
+from wallet_rpc.edge.guard import BODY_BYTES, LastResort
+from wallet_rpc.edge.http import application, refusal, wallet
+from wallet_rpc.errors import Forbidden, Unauthorized
 
 PING = request("ping", id=0)
 PONG = {"jsonrpc": "2.0", "result": None, "id": 0}
@@ -39,10 +43,10 @@ async def test_another_path_is_not_there(path: str) -> None:
 
 
 async def test_a_second_door_stands_at_a_path_of_its_own() -> None:
-    async def chain(body: bytes) -> bytes:
-        return b'"chain"'
+    async def chain(body: bytes) -> Reply:
+        return Reply(b'"chain"')
 
-    async with browser(application({**wallet(door().answer), "/chain/{id}": chain})) as client:
+    async with browser(application({**wallet(door().reply), "/chain/{id}": chain})) as client:
         responses = [await client.post(path, json=PING) for path in ("/chain/31337", "/chain/31337/")]
 
     assert [response.json() for response in responses] == ["chain", "chain"]
@@ -125,36 +129,6 @@ async def test_options_without_an_origin_names_the_verbs() -> None:
     assert (response.status_code, response.headers["allow"]) == (204, "POST, OPTIONS")
 
 
-@pytest.mark.parametrize("path", ["/", "/v2/some-key"])
-async def test_a_web_page_may_call_with_the_headers_of_the_clients(path: str) -> None:
-    wanted = "authorization, content-type, alchemy-aa-sdk-version, x-api-key"
-    headers = {
-        "origin": "https://dapp.example",
-        "access-control-request-method": "POST",
-        "access-control-request-headers": wanted,
-    }
-
-    async with browser() as client:
-        response = await client.options(path, headers=headers)
-
-    assert response.status_code == 200
-    assert response.headers["access-control-allow-origin"] == "*"
-    assert response.headers["access-control-allow-headers"] == wanted
-    assert "POST" in response.headers["access-control-allow-methods"]
-    assert response.headers["access-control-max-age"] == "86400"
-    assert "access-control-allow-credentials" not in response.headers
-
-
-@pytest.mark.parametrize(("content", "status"), [(b"{}", 200), (b"x" * (BODY_BYTES + 1), 413)])
-async def test_a_web_page_may_read_answers_and_refusals(content: bytes, status: int) -> None:
-    async with browser() as client:
-        response = await client.post("/", content=content, headers={"origin": "https://dapp.example"})
-
-    assert response.status_code == status
-    assert response.headers["access-control-allow-origin"] == "*"
-    assert response.headers["access-control-expose-headers"] == "x-request-id"
-
-
 async def _pieces(size: int) -> AsyncIterator[bytes]:
     for start in range(0, size, 1 << 16):
         yield b" " * min(1 << 16, size - start)
@@ -188,7 +162,7 @@ async def _serve(app: Any, messages: list[Message], *, stall: bool = False, head
 
 
 async def test_a_body_that_stalls_is_refused_with_408() -> None:
-    app = application(wallet(door().answer), body_seconds=0.02)
+    app = application(wallet(door().reply), body_seconds=0.02)
 
     sent = await _serve(app, [{"type": "http.request", "body": b"{", "more_body": True}], stall=True)
 
@@ -198,32 +172,62 @@ async def test_a_body_that_stalls_is_refused_with_408() -> None:
 
 
 async def test_a_body_that_announces_too_much_is_refused_unread() -> None:
-    app = application(wallet(door().answer))
+    app = application(wallet(door().reply))
 
     sent = await _serve(app, [], stall=True, headers=[(b"content-length", str(BODY_BYTES + 1).encode())])
 
     assert sent[0]["status"] == 413
 
 
+async def test_who_is_not_let_in_is_answered_before_the_body_is_read() -> None:
+    async def nobody(_: Request) -> None:
+        raise Unauthorized("API key required", reason="api_key_required")
+
+    app = application(wallet(door().reply), enter=nobody)
+
+    sent = await _serve(app, [], stall=True, headers=[(b"content-length", str(BODY_BYTES + 1).encode())])
+
+    assert sent[0]["status"] == 401
+    assert (b"www-authenticate", b"Bearer") in sent[0]["headers"]
+    assert b'"code":4100' in sent[1]["body"]
+
+
+async def test_who_may_not_ask_for_something_is_not_asked_for_a_credential() -> None:
+    async def forbidden(_: Request) -> None:
+        raise Forbidden("key scope does not allow this", reason="key_scope")
+
+    async with browser(application(wallet(door().reply), enter=forbidden)) as client:
+        response = await client.post("/", json=PING)
+
+    assert (response.status_code, response.json()["error"]["data"]["reason"]) == (403, "key_scope")
+    assert "www-authenticate" not in response.headers
+
+
 async def test_a_client_that_hangs_up_is_not_answered() -> None:
-    app = application(wallet(door().answer))
+    app = application(wallet(door().reply))
 
     assert await _serve(app, [{"type": "http.request", "body": b"{", "more_body": True}]) == []
 
 
-async def test_after_the_body_an_app_hears_what_the_connection_says() -> None:
-    heard: list[str] = []
+async def test_a_side_has_all_that_is_at_and_below_its_path() -> None:
+    async def side(scope: Any, receive: Any, send: Any) -> None:
+        await Response(f"side {scope['path']}")(scope, receive, send)
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        heard.extend([(await receive())["type"], (await receive())["type"]])
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        await Response("inner")(scope, receive, send)
 
-    await _serve(BodyLimit(app), [{"type": "http.request", "body": b"{}", "more_body": False}])
+    app = application(wallet(door().reply), sides={"/v1": side, "/v1/inner": inner})
+    paths = ["/v1", "/v1/", "/v1/a", "/v1/inner", "/v1/inner/b", "/v1/inners", "/v11", "/v2"]
+    async with browser(app) as client:
+        found = [(await client.get(path, headers={"origin": "https://dapp.example"})) for path in paths]
 
-    assert heard == ["http.request", "http.disconnect"]
+    said = [response.text if response.status_code == 200 else response.status_code for response in found]
+    assert said == ["side /v1", "side /v1/", "side /v1/a", "inner", "inner", "side /v1/inners", 404, 405]
+    assert ["access-control-allow-origin" in response.headers for response in found] == [False] * 6 + [True] * 2
 
 
 async def test_a_bug_of_the_http_code_is_an_incident_with_status_500() -> None:
-    async def broken(body: bytes) -> bytes:
+    async def broken(body: bytes) -> Reply:
         raise RuntimeError(SECRET)
 
     with capture_logs() as logs:
@@ -243,7 +247,7 @@ async def test_a_bug_after_half_an_answer_cuts_the_connection() -> None:
         raise RuntimeError(SECRET)
 
     with capture_logs() as logs, pytest.raises(RuntimeError):
-        await _serve(LastResort(broken), [])
+        await _serve(LastResort(broken, refusal), [])
 
     assert [line["event"] for line in logs] == ["incident"]
 
@@ -258,6 +262,6 @@ async def test_a_websocket_is_closed() -> None:
         sent.append(message)
 
     scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b""}
-    await application(wallet(door().answer))(scope, receive, send)
+    await application(wallet(door().reply))(scope, receive, send)
 
     assert sent == [{"type": "websocket.close", "code": 1000}]

@@ -86,7 +86,7 @@ def codes_only(answer: Any) -> Any:
 
 @pytest.mark.parametrize(("body", "expected"), SPECIFICATION, ids=range(len(SPECIFICATION)))
 async def test_every_example_of_the_specification_holds(body: str, expected: Any) -> None:
-    answer = await door().answer(body.encode())
+    answer = (await door().reply(body.encode())).text
 
     assert (None if answer is None else codes_only(json.loads(answer))) == expected
 
@@ -95,7 +95,7 @@ async def test_every_example_of_the_specification_holds(body: str, expected: Any
     "text", ["0", "-1", "1", "1.5", "1e3", '"1"', '""', '"é\\u0000"', "null", "18446744073709551617", "1" + "0" * 400]
 )
 async def test_a_legal_id_comes_back_with_its_value(text: str) -> None:
-    answer = await door().answer(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())
+    answer = (await door().reply(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())).text
 
     assert answer is not None
     given, echoed = json.loads(text), json.loads(answer)["id"]
@@ -105,7 +105,7 @@ async def test_a_legal_id_comes_back_with_its_value(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["true", "false", "[]", "[1]", "{}", "1e999", "-1e999"])
 async def test_an_illegal_id_is_refused_and_answered_with_null(text: str) -> None:
-    answer = await door().answer(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())
+    answer = (await door().reply(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())).text
 
     assert answer is not None
     assert codes_only(json.loads(answer)) == INVALID
@@ -155,7 +155,7 @@ async def test_an_invalid_request_is_told_which_member_is_wrong(entry: Any, mess
     ],
 )
 async def test_what_is_not_json_is_a_parse_error_that_says_where(body: bytes) -> None:
-    answer = await door().answer(body)
+    answer = (await door().reply(body)).text
 
     assert answer is not None
     error = json.loads(answer)["error"]
@@ -234,7 +234,7 @@ async def test_a_named_parameter_may_bear_any_name(name: str) -> None:
 
 
 async def test_of_two_equal_keys_the_last_counts() -> None:
-    answer = await door().answer(b'{"jsonrpc":"2.0","method":"sum","params":[1,1],"params":[2,2],"id":1,"id":2}')
+    answer = (await door().reply(b'{"jsonrpc":"2.0","method":"sum","params":[1,1],"params":[2,2],"id":1,"id":2}')).text
 
     assert json.loads(answer or b"") == {"jsonrpc": "2.0", "result": 4, "id": 2}
 
@@ -273,4 +273,4 @@ async def test_what_takes_too_long_is_answered_as_unavailable_and_the_rest_is_ke
 
 def test_two_operations_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two operations of one name"):
-        Door([*OPERATIONS, OPERATIONS[0]], Journal())
+        Door([*OPERATIONS, OPERATIONS[0]], Journal)

@@ -17,7 +17,7 @@ from wallet_rpc.edge import envelope
 )
 async def test_a_bug_is_answered_with_an_incident_number_and_nothing_else(method: str) -> None:
     with capture_logs() as logs:
-        body = await door().answer(json.dumps(request(method, id=1)).encode())
+        body = (await door().reply(json.dumps(request(method, id=1)).encode())).text
 
     assert body is not None
     (line,) = logs

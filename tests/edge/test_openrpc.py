@@ -110,7 +110,8 @@ def test_a_type_read_more_leniently_than_written_has_two_schemas() -> None:
 def test_errors_are_the_operations_own_and_the_common_ones() -> None:
     names = [error["$ref"].split("/")[-1] for error in METHODS["send"]["errors"]]
 
-    assert names == ["ExecutionReverted", "Rejected", "InvalidParams", "Unavailable", "InternalError"]
+    common = ["Unauthorized", "Forbidden", "RateLimited", "InvalidParams", "Unavailable", "InternalError"]
+    assert names == ["ExecutionReverted", "Rejected", *common]
     assert DOCUMENT["components"]["errors"]["ExecutionReverted"] == {
         "code": -32521,
         "message": "The calls themselves revert (ERC-7769); nothing was sent.",

@@ -51,7 +51,7 @@ def _check(one: Any) -> None:
 
 def _serve(body: bytes) -> Any:
     with capture_logs():
-        answer = asyncio.run(door().answer(body))
+        answer = asyncio.run(door().reply(body)).text
     if answer is None:
         return None
     value = json.loads(answer.decode("utf-8"), parse_constant=_refuse_constant)

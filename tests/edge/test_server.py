@@ -11,15 +11,20 @@ import httpx2
 import pytest
 import uvicorn
 
-from tests.edge.sample import SECRET, door, request
+from tests.edge.rest_sample import BODY_BYTES as REST_BYTES
+from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, Keeper
+from tests.edge.sample import SECRET, Journal, door, request
+from wallet_rpc.edge.caller import Visited
 from wallet_rpc.edge.guard import BODY_BYTES
 from wallet_rpc.edge.health import health_routes
 from wallet_rpc.edge.http import application, wallet
+from wallet_rpc.edge.rest import Api
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, int]]:
-    app = application(wallet(door().answer), routes=health_routes({}), body_seconds=0.5)
+    sides = Api(operations=OPERATIONS, context=Journal, doorkeeper=Keeper(), body_seconds=0.5).sides()
+    app = Visited(application(wallet(door().reply), routes=health_routes({}), sides=sides, body_seconds=0.5))
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off")
     running = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -78,9 +83,24 @@ def test_a_body_that_is_too_large_is_refused_and_the_server_goes_on(client: http
     assert client.post("/", json=request("ping", id=1)).status_code == 200
 
 
-def test_a_body_that_stalls_is_refused(server: tuple[str, int]) -> None:
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(("headers", "status"), [({}, 401), (GOOD, 413)])
+def test_a_body_that_was_not_read_does_not_spoil_the_connection(
+    client: httpx2.Client, headers: dict[str, str], status: int, chunked: bool
+) -> None:
+    body = b"x" * 100 * REST_BYTES
+
+    refused = client.post(THINGS, content=iter([body]) if chunked else body, headers=headers)
+    granted = client.post(TOKENS, json=NEW_TOKEN, headers=GOOD)
+
+    assert (refused.status_code, refused.json()["code"] // 1000) == (status, status)
+    assert (granted.status_code, granted.json()) == (200, NEW_TOKEN)
+
+
+@pytest.mark.parametrize("path", ["/", TOKENS])
+def test_a_body_that_stalls_is_refused(server: tuple[str, int], path: str) -> None:
     with socket.create_connection(server, timeout=10) as raw:
-        raw.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+        raw.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: good\r\ncontent-length: 100\r\n\r\n{{".encode())
         answer = raw.recv(65536)
         while part := raw.recv(65536):  # until the server closes the connection
             answer += part

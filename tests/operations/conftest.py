@@ -20,6 +20,7 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.app import part
 from wallet_rpc.chains import ChainSetting
+from wallet_rpc.domain.access import Caller
 from wallet_rpc.domain.prepared import PreparedUserOperation
 from wallet_rpc.operations import create_session, get_calls_status, prepare_calls, request_account, send_prepared_calls
 from wallet_rpc.operations._signed_calls import SendOperation
@@ -89,7 +90,7 @@ async def bench(url: str, store: RedisStore) -> AsyncIterator[Bench]:
             store=store,
             clock=SystemClock(),
             entropy=SystemEntropy(),
-            caller=lambda: "tests",
+            caller=Caller(name="tests"),
         )
         owner: LocalAccount = Account.from_key(secrets.token_bytes(32))
         asked = request_account.RequestAccount(signer_address=Address.parse(owner.address))

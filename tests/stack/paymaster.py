@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from starlette.types import ASGIApp
@@ -36,11 +37,15 @@ class _Elsewhere:
         return int(time.time())
 
 
+def _same(context: DevChain) -> DevChain:
+    return context
+
+
 def paymaster_service(*chain_ids: int) -> ASGIApp:
     """Sponsors what the embedded chain's paymaster would, at `/{chain id}`."""
     answerers = {}
     for chain_id in chain_ids:
         chain = cast("Chain", _Elsewhere(_Config(chain_id)))
         context = DevChain(chain, cast("Any", None), Paymaster(chain))
-        answerers[f"/{chain_id}"] = Door(SPONSORING, context).answer
+        answerers[f"/{chain_id}"] = Door(SPONSORING, partial(_same, context)).reply
     return application(answerers)

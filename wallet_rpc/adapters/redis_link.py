@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
 from typing import Any, Self, TypeVar
 
 from pydantic_core import from_json
@@ -29,6 +31,11 @@ KEY_FORM = 1
 _REPEATS = 3
 """How often a command is tried again after a lost connection, within its deadline."""
 
+_ADD_ONCE = """
+return redis.call('ZADD', KEYS[1], 'NX', redis.call('ZCARD', KEYS[1]), ARGV[1])
+"""
+"""Remember a member once, in the order of asking."""
+
 
 class Link:
     """A pool of connections to one Redis, under one key prefix."""
@@ -38,6 +45,7 @@ class Link:
         self._free = asyncio.Semaphore(connections)
         self._prefix = f"{prefix}:{KEY_FORM}:"
         self._deadline_seconds = deadline_seconds
+        self._add_once = client.register_script(_ADD_ONCE)
 
     @classmethod
     def open(cls, url: str, *, prefix: str, deadline_seconds: float, connections: int) -> Self:
@@ -57,6 +65,22 @@ class Link:
         client = Redis(connection_pool=pool)
         return cls(client, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections)
 
+    def under(self, name: str) -> Link:
+        """The same connections, with `name` before every key: the keys of two names never meet, nor with ours."""
+        made = copy(self)
+        made._prefix = f"{self._prefix}{name}:"
+        return made
+
+    @property
+    def pool(self) -> ConnectionPool:
+        """The connections, for a library that speaks to Redis itself: its questions go through `ask`."""
+        return self._client.connection_pool
+
+    @property
+    def prefix(self) -> str:
+        """What every key starts with, up to a colon."""
+        return self._prefix.removesuffix(":")
+
     def key(self, tag: str, *rest: str) -> str:
         """A key: `prefix:form:{tag}:rest`. Keys with the same tag live in the same slot of a Redis Cluster."""
         return ":".join((f"{self._prefix}{{{tag}}}", *rest))
@@ -68,32 +92,47 @@ class Link:
     async def run(self, script: AsyncScript, keys: str | Sequence[str], *arguments: str | int) -> Any:
         """Run a script on its one key, or on its keys, which have the same tag; atomically."""
         named = [keys] if isinstance(keys, str) else list(keys)
-        return await self._within_deadline(lambda: script(keys=named, args=list(arguments)))
+        return await self.ask(lambda: script(keys=named, args=list(arguments)))
 
     async def command(self, *parts: str | int) -> Any:
         """Run one command."""
 
-        def ask() -> Awaitable[Any]:
+        def question() -> Awaitable[Any]:
             reply: Awaitable[Any] = self._client.execute_command(*parts)  # type: ignore[no-untyped-call]  # redis-py
             return reply
 
-        return await self._within_deadline(ask)
+        return await self.ask(question)
+
+    async def add_once(self, key: str, member: str) -> None:
+        """Put a member behind those of the sorted set at `key`, unless it is there."""
+        await self.run(self._add_once, key, member)
+
+    async def members(self, key: str) -> list[str]:
+        """The members of a sorted set, in their order."""
+        return [member.decode() for member in await self.command("ZRANGE", key, 0, -1)]
 
     async def records(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
         """The hashes at `keys`, in one round trip; an absent one is empty."""
         pipeline = self._client.pipeline(transaction=False)
         for key in keys:
             pipeline.hgetall(key)
-        return await self._within_deadline(pipeline.execute)
+        return await self.ask(pipeline.execute)
 
     async def close(self) -> None:
         """Drop the connections."""
         await self._client.aclose(close_connection_pool=True)
 
-    async def _within_deadline(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        """What Redis answers. Raises: Unavailable when it does not within the deadline."""
+        async with self.in_time(), self._free:
+            return await question()
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """For all that one caller waits for together. Raises: Unavailable when it takes longer than the deadline."""
         try:
-            async with asyncio.timeout(self._deadline_seconds), self._free:
-                return await ask()
+            async with asyncio.timeout(self._deadline_seconds):
+                yield
         except (RedisError, OSError) as error:
             raise Unavailable("the store does not answer", part="store") from error
 

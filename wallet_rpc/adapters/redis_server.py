@@ -21,12 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
-from urllib.parse import quote
 
+from wallet_rpc.adapters import redis_socket
 from wallet_rpc.adapters.redis_binary import Binary, RedisNotStarted, find_binary
-
-SOCKET_PATH_BYTES = 100
-"""The longest path a unix socket gets here; systems allow 104 to 108."""
 
 _BIND_LIFE = """
 import ctypes, os, signal, sys
@@ -35,10 +32,16 @@ if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])
 """
 """Starts a program that Linux ends when its parent is gone, however that went (PR_SET_PDEATHSIG is 1)."""
 
+_SERVES = " serves"
+"""What an owner writes behind its process id while others may use its Redis too."""
 _ENDING_SECONDS = 15
 _POLL_SECONDS = 0.02
 _WATCH_SECONDS = 0.25
 _RETRY_SECONDS = 2.0
+
+
+class FolderInUse(RedisNotStarted):
+    """Another process owns the folder."""
 
 
 def _silent(text: str) -> None:
@@ -49,13 +52,22 @@ class RedisServer:
     """A redis-server that starts with `async with` and ends with it; one that dies in between is started again."""
 
     def __init__(
-        self, folder: Path | None, *, tell: Callable[[str], None] = _silent, start_seconds: float = 60.0
+        self,
+        folder: Path | None,
+        *,
+        tell: Callable[[str], None] = _silent,
+        start_seconds: float = 60.0,
+        is_shared: bool = True,
     ) -> None:
-        """`folder` keeps the data (None: nothing is kept); `tell` gets a line when the start takes long."""
+        """`folder` keeps the data (None: nothing is kept); `tell` gets a line when the start takes long.
+
+        While one that `is_shared` runs, others may use its Redis; they wait for the end of one that is not.
+        """
         self._keeps = folder is not None
         self._folder = Path(tempfile.mkdtemp(prefix="wallet-rpc-")) if folder is None else folder.absolute()
         self._tell = tell
         self._start_seconds = start_seconds
+        self._is_shared = is_shared
         self._owned: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -64,7 +76,7 @@ class RedisServer:
     @property
     def url(self) -> str:
         """What `RedisStore.open` takes."""
-        return f"unix://{quote(str(self.socket))}"
+        return redis_socket.url_of(self.socket)
 
     @property
     def process_id(self) -> int | None:
@@ -74,19 +86,23 @@ class RedisServer:
     async def start(self) -> None:
         """Returns when the Redis answers. Raises: RedisNotStarted that says why it does not."""
         try:
-            self._own()
+            self._owned = await self._ownership()
+            self._note("")
             binary = find_binary()
             self._refuse_downgrade(binary)
             await self._end_left_over()
-            self._choose_socket()
+            self.socket = redis_socket.chosen(self._folder)
             await self._run(binary)
         except BaseException:
             await self.stop()
             raise
+        if self._is_shared:
+            self._note(_SERVES)
         self._watch = asyncio.create_task(self._restart_when_gone(binary))
 
     async def stop(self) -> None:
         """End the Redis, which writes out what it has; leaves the folder to a next owner."""
+        self._note("")
         if self._watch is not None:
             self._watch.cancel()
             if not self._watch.done():  # its event loop may have ended before us
@@ -96,7 +112,7 @@ class RedisServer:
             await _end(self._process)
             self._process = None
         if self._owned is not None:
-            _drop_folder(self.socket, self._folder)
+            redis_socket.drop(self.socket, self._folder)
             self._owned.close()
             self._owned = None
         if not self._keeps:
@@ -111,24 +127,31 @@ class RedisServer:
     ) -> None:
         await self.stop()
 
-    def _own(self) -> None:
+    async def _ownership(self) -> IO[str]:
+        """Our lock on the folder; an owner that does not say that it serves is waited for: it starts, or is brief."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owned = (self._folder / "owner.lock").open("a+")
-        try:
-            fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owned.seek(0)
-            owner = owned.read(20).strip()
-            owned.close()
-            raise RedisNotStarted(
-                f"another wallet-rpc (process {owner or 'unknown'}) uses {self._folder}; "
-                "stop it, or choose another data folder"
-            ) from None
+        ends = time.monotonic() + self._start_seconds
+        with contextlib.ExitStack() as opened:
+            lock = opened.enter_context((self._folder / "owner.lock").open("a+"))
+            while not _locked(lock):
+                lock.seek(0)
+                owner, serves, _ = lock.read(40).partition(_SERVES)
+                if serves or time.monotonic() > ends:
+                    raise FolderInUse(
+                        f"another wallet-rpc (process {owner or 'unknown'}) uses {self._folder}; "
+                        "stop it, or choose another data folder"
+                    )
+                await asyncio.sleep(_POLL_SECONDS)
+            opened.pop_all()
         (self._folder / "redis.log").unlink(missing_ok=True)
-        owned.truncate(0)
-        owned.write(str(os.getpid()))
-        owned.flush()
-        self._owned = owned
+        return lock
+
+    def _note(self, state: str) -> None:
+        """Say in the lock, for whoever finds it held, who holds it and whether its Redis is theirs too."""
+        if self._owned is not None:
+            self._owned.truncate(0)
+            self._owned.write(f"{os.getpid()}{state}")
+            self._owned.flush()
 
     def _refuse_downgrade(self, binary: Binary) -> None:
         if (self._folder / "appendonlydir").exists() and binary.version < (7, 0):
@@ -139,28 +162,15 @@ class RedisServer:
 
     async def _end_left_over(self) -> None:
         """Ask the Redis of an owner that crashed to shut down, and wait until it has."""
-        socket = self._recorded_socket()
+        socket = redis_socket.recorded(self._folder)
         with (self._folder / "redis.lock").open("a") as running:
             ends = time.monotonic() + _ENDING_SECONDS
             while not _locked(running):
                 if time.monotonic() > ends:
                     raise RedisNotStarted(f"a redis-server of an earlier run holds {self._folder} and does not end")
-                with contextlib.suppress(OSError, TimeoutError):
-                    await _said(socket, b"SHUTDOWN")
+                await redis_socket.said(socket, b"SHUTDOWN")
                 await asyncio.sleep(_POLL_SECONDS)
-        _drop_folder(socket, self._folder)
-
-    def _recorded_socket(self) -> Path:
-        try:
-            return Path((self._folder / "redis.socket").read_text())
-        except FileNotFoundError:
-            return self.socket
-
-    def _choose_socket(self) -> None:
-        if len(os.fsencode(self.socket)) > SOCKET_PATH_BYTES:
-            shortest = min((tempfile.gettempdir(), "/tmp"), key=len)  # noqa: S108  # a private folder is made in it
-            self.socket = Path(tempfile.mkdtemp(prefix="wallet-rpc-", dir=shortest), "redis.sock")
-            (self._folder / "redis.socket").write_text(str(self.socket))
+        redis_socket.drop(socket, self._folder)
 
     async def _run(self, binary: Binary) -> None:
         """Start the process and wait until it answers."""
@@ -184,10 +194,8 @@ class RedisServer:
 
     async def _answers(self, process: subprocess.Popen[bytes]) -> None:
         began = told = time.monotonic()
-        said = ""
         while process.poll() is None:
-            with contextlib.suppress(OSError, TimeoutError):
-                said = (await _said(self.socket, b"PING")).decode(errors="replace").strip()
+            said = await redis_socket.said(self.socket, b"PING")
             if said == "+PONG":
                 return
             now = time.monotonic()
@@ -234,17 +242,6 @@ def _locked(file: IO[str]) -> bool:
     return True
 
 
-async def _said(socket: Path, command: bytes) -> bytes:
-    """The first line of the answer. Raises: OSError, TimeoutError when there is none."""
-    async with asyncio.timeout(2):
-        reader, writer = await asyncio.open_unix_connection(socket)
-        try:
-            writer.write(command + b"\r\n")
-            return await reader.readline()
-        finally:
-            writer.close()
-
-
 async def _end(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
     try:
@@ -252,12 +249,3 @@ async def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _drop_folder(socket: Path, folder: Path) -> None:
-    """Remove the private folder of a socket whose path was too long for the data folder; never one that holds more."""
-    if socket.parent != folder:
-        with contextlib.suppress(OSError):
-            socket.unlink(missing_ok=True)
-            socket.parent.rmdir()
-        (folder / "redis.socket").unlink(missing_ok=True)

@@ -1,7 +1,8 @@
-"""Sessions in Redis: the grants, the entity ids given out, and who is trusted. One slot for an account on a chain.
+"""Sessions in Redis: the grants, the entity ids given, ended and revoked, and who is trusted. One slot for an account.
 
-The rule: an entity id is given once, for good. The counters never expire and only go up; a session's state never goes
-back, whatever the order in which two servers write.
+The rule: an entity id is given once and revoked once, for good. The counters never expire and only go up; a session's
+state never goes back, whatever the order in which two servers write. What is given, ended and revoked is known to all
+organisations, which share the chain; a session's record and who is trusted are of one.
 """
 
 from __future__ import annotations
@@ -49,24 +50,34 @@ return 0
 """
 """Write unless that would take a state back; answers the version of a record that is newer than the writer."""
 
-_RANK = {SessionState.PENDING: 0, SessionState.ACTIVE: 1, SessionState.REVOKED: 2}
+_RANK = {SessionState.PENDING: 0, SessionState.ACTIVE: 1}
 
 
 class RedisSessions:
-    """`ports.Sessions` on Redis."""
+    """`memory.Sessions` on Redis."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, chain_facts: Link) -> None:
+        """`chain_facts` keeps what is true of an account on its chain, whichever organisation asks."""
         self._link = link
+        self._chain_facts = chain_facts
         self._reserve = link.script(_RESERVE)
         self._put = link.script(_PUT)
 
     def entities_key(self, account: Address, chain_id: ChainId) -> str:
         """Where the next entity id of each lane is: a hash of two counters."""
-        return self._link.key(_tag(account, chain_id), "entities")
+        return self._chain_facts.key(_tag(account, chain_id), "entities")
+
+    def revoked_key(self, account: Address, chain_id: ChainId) -> str:
+        """Where the revoked entity ids are: a set."""
+        return self._chain_facts.key(_tag(account, chain_id), "revoked")
 
     def session_key(self, account: Address, chain_id: ChainId, session_id: SessionId) -> str:
         """Where a session is: a hash of the record, its version and the rank of its state."""
         return self._link.key(_tag(account, chain_id), "session", session_id.hex())
+
+    def end_key(self, account: Address, chain_id: ChainId, entity_id: int) -> str:
+        """Where the registered end of an entity id is: Unix seconds."""
+        return self._chain_facts.key(_tag(account, chain_id), "end", str(entity_id))
 
     def trust_key(self, account: Address, chain_id: ChainId, caller: str) -> str:
         """Where trust in a caller is; the caller's name may be secret, so only its hash is in the key."""
@@ -93,7 +104,7 @@ class RedisSessions:
     async def put(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
         """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept).
 
-        A record whose state is further on (pending, active, revoked) stays as it is.
+        A record whose state is further on (pending, then active) stays as it is.
         """
         key = self.session_key(session.account, session.chain_id, session.id)
         forget = "" if forget_at is None else forget_at
@@ -106,6 +117,23 @@ class RedisSessions:
         """The session, when it is one of this account on this chain."""
         text = await self._link.command("HGET", self.session_key(account, chain_id, session_id), "record")
         return None if text is None else read(Session, text, version=VERSION)
+
+    async def end(self, account: Address, chain_id: ChainId, entity_id: int, *, at: UnixSeconds) -> None:
+        """From the second `at` on whoever asks, of any organisation, finds the entity id over; said again, it moves."""
+        await self._chain_facts.command("SET", self.end_key(account, chain_id, entity_id), at)
+
+    async def end_of(self, account: Address, chain_id: ChainId, entity_id: int) -> UnixSeconds | None:
+        """The first second at which the entity id is over, where `end` was said of it; kept for good."""
+        found = await self._chain_facts.command("GET", self.end_key(account, chain_id, entity_id))
+        return None if found is None else int(found)
+
+    async def revoke(self, account: Address, chain_id: ChainId, entity_id: int) -> None:
+        """From now on whoever asks, of any organisation, finds the entity id revoked; for good."""
+        await self._chain_facts.command("SADD", self.revoked_key(account, chain_id), entity_id)
+
+    async def is_revoked(self, account: Address, chain_id: ChainId, entity_id: int) -> bool:
+        """Whether `revoke` was said of this entity id."""
+        return bool(await self._chain_facts.command("SISMEMBER", self.revoked_key(account, chain_id), entity_id))
 
     async def trust(self, account: Address, chain_id: ChainId, caller: str, *, forget_at: UnixSeconds) -> None:
         """Remember that `caller` showed a valid signature of the account's owner."""

@@ -1,7 +1,7 @@
-"""The store on Redis: `ports.Store` over one pool of connections.
+"""The store on Redis: `memory.Store` over one pool of connections.
 
-The rule: every write is one script on one key, or one command; what binds two keys is a hint that is written first and
-never believed alone. So a crash at any point leaves a state that a next request reads right (specs/state.md).
+The rule: every write is one script on keys of one slot, or one command; what binds two slots is a hint that is written
+first and never believed alone. So a crash at any point leaves a state that a next request reads right (specs/state.md).
 """
 
 from __future__ import annotations
@@ -10,26 +10,56 @@ from types import TracebackType
 from typing import Self
 
 from wallet_rpc.adapters.redis_accounts import RedisAccounts
+from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_binary import OLDEST
 from wallet_rpc.adapters.redis_budgets import RedisBudgets
 from wallet_rpc.adapters.redis_calls import RedisCalls
+from wallet_rpc.adapters.redis_directory import RedisDirectory
+from wallet_rpc.adapters.redis_groups import RedisGroups
+from wallet_rpc.adapters.redis_limits import RedisLimiter
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_sessions import RedisSessions
+from wallet_rpc.adapters.redis_tokens import RedisTokens
+from wallet_rpc.domain.access import OPEN, OrganizationId
 from wallet_rpc.errors import Unavailable
 
 KEEP_CALLS_SECONDS = 30 * 24 * 3600
 """How long a call's record is kept after its last change; the chain keeps its outcome for good."""
 
 
-class RedisStore:
-    """`ports.Store` on a Redis (6.2 or newer); connects when first used, reconnects by itself."""
+class RedisMemory:
+    """`memory.Store`: what one organisation keeps. `shared` is where all of them keep what is not their own."""
+
+    def __init__(self, shared: Link, organization: OrganizationId, *, keep_calls_seconds: int) -> None:
+        own = shared if organization == OPEN else shared.under(organization)
+        self.accounts = RedisAccounts(own)
+        self.sessions = RedisSessions(own, chain_facts=shared)
+        self.calls = RedisCalls(own, keep_seconds=keep_calls_seconds)
+        self.groups = RedisGroups(own, organization)
+        self.tokens = RedisTokens(own)
+        self.audit = RedisAudit(own, organization)
+
+
+class RedisStore(RedisMemory):
+    """All that is kept on a Redis (6.2 or newer); itself the memory of `OPEN`. Reconnects by itself."""
 
     def __init__(self, link: Link, *, keep_calls_seconds: int = KEEP_CALLS_SECONDS) -> None:
+        super().__init__(link, OPEN, keep_calls_seconds=keep_calls_seconds)
         self._link = link
-        self.accounts = RedisAccounts(link)
-        self.sessions = RedisSessions(link)
-        self.calls = RedisCalls(link, keep_seconds=keep_calls_seconds)
+        self._keep_calls_seconds = keep_calls_seconds
+        self._others: dict[OrganizationId, RedisMemory] = {}
+        self.directory = RedisDirectory(link)
+        self.limiter = RedisLimiter(link)
         self.budgets = RedisBudgets(link)
+
+    def of(self, organization: OrganizationId) -> RedisMemory:
+        """The memory of an organisation, over the same connections."""
+        if organization == OPEN:
+            return self
+        if organization not in self._others:
+            kept = RedisMemory(self._link, organization, keep_calls_seconds=self._keep_calls_seconds)
+            self._others[organization] = kept
+        return self._others[organization]
 
     @classmethod
     def open(cls, url: str, *, prefix: str = "wallet", deadline_seconds: float = 2.0, connections: int = 32) -> Self:

@@ -1,4 +1,4 @@
-"""The accounts of the development chain that are our own: one token, two paymasters, one published key."""
+"""What everyone knows of `dev`: its own contracts, a token and two paymasters, and its published keys."""
 
 from __future__ import annotations
 
@@ -20,3 +20,6 @@ PAYMASTER_KEY = keccak(text="wallet-rpc development paymaster")
 """The private key that signs sponsorships on development chains. Everyone knows it: never fund it elsewhere."""
 PAYMASTER_SIGNER = Address(PrivateKey(PAYMASTER_KEY).public_key.to_canonical_address())
 """Its address, which also owns the paymasters."""
+
+API_KEY = "wrk_dev_everyone_knows_this_key"
+"""The API key that a `dev` on loopback takes and no other server does. Everyone knows it."""

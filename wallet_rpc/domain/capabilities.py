@@ -43,7 +43,8 @@ class BySession:
     """A session of this server and the owner's signature over its typed data."""
 
     session_id: SessionId
-    signature: Data
+    signature: Data | None = None
+    """Left out: the one that the caller's organisation registered the session with."""
 
 
 def _permissions_kind(value: Any) -> str:
@@ -223,3 +224,5 @@ class SendCapabilities:
 
     permissions: PermissionsCapability | None = None
     paymaster_service: PaymasterOfCall | None = None
+    submission_ticket: str | None = None
+    """For clients that keep nothing else of an answer; the request's own wins."""

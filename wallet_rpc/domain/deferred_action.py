@@ -51,6 +51,10 @@ class DeferredAction:
     deadline: int
     call: Data
 
+    def has_passed(self, now: int) -> bool:
+        """Whether its last second is over."""
+        return self.deadline != 0 and self.deadline < now
+
     @property
     def struct_hash(self) -> Hash32:
         """keccak(type hash | nonce | deadline | keccak(call)), a word each."""

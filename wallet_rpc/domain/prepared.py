@@ -73,6 +73,8 @@ class PreparedUserOperation:
     signature_request: PersonalSign | None = None
     fee_payment: FeePayment
     details: OperationDetails
+    submission_ticket: str | None = None
+    """For the holder of a session token: without it the token does not send the calls. The same in the other forms."""
 
 
 @shape
@@ -103,6 +105,7 @@ class PreparedAuthorization:
     data: AuthorizationData
     chain_id: ChainId
     signature_request: SignAuthorization
+    submission_ticket: str | None = None
 
     @staticmethod
     def of(authorization: Authorization) -> PreparedAuthorization:
@@ -120,6 +123,7 @@ class PreparedArray:
 
     type: Literal["array"] = "array"
     data: tuple[PreparedAuthorization, PreparedUserOperation]
+    submission_ticket: str | None = None
 
 
 @shape

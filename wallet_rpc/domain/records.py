@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from wallet_rpc.domain.deferred_action import DeferredAction
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.primitives import (
     Address,
@@ -67,11 +68,10 @@ class SessionKey:
 
 
 class SessionState(StrEnum):
-    """Pending until its installation was first accepted; then active; revoked for good."""
+    """Pending until its installation was first accepted; then active. Revocations are kept apart (specs/state.md)."""
 
     PENDING = "pending"
     ACTIVE = "active"
-    REVOKED = "revoked"
 
 
 @shape
@@ -95,6 +95,11 @@ class Session:
     """The `installValidation` call data that the owner signs."""
     created_at: UnixSeconds
     state: SessionState = SessionState.PENDING
+
+    @property
+    def action(self) -> DeferredAction:
+        """What the owner signs."""
+        return DeferredAction(nonce=self.nonce, deadline=self.deadline, call=self.call)
 
 
 class CallState(StrEnum):

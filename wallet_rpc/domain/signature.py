@@ -124,6 +124,13 @@ def recover(digest: bytes, signature: bytes) -> Address | None:
         return None
 
 
+def key_signature(signature: bytes) -> Data | None:
+    """r | s | v with v 27 or 28, as contracts take it, where v may also be 0 or 1; None for what no key makes."""
+    if len(signature) != SIGNATURE_SIZE or signature[64] not in (0, 1, 27, 28):
+        return None
+    return Data(signature[:64] + bytes([27 + signature[64] % 27]))
+
+
 def with_kind(kind: SignerKind, signature: bytes) -> Data:
     """A signature as the account reads it: kind (1 byte) | signature. Source: Alchemy's `prefixSignatureKeyType`."""
     return Data(bytes([kind]) + signature)

@@ -1,27 +1,45 @@
-"""Who asks: the name by which the server knows a client while it serves one request.
-
-There are no keys yet, so it is the address the request came from. It bounds what strangers can use up; it never grants.
-"""
+"""Who asks, while one request is served: found once at the door, read where ports are made for the request."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-NOBODY = "local"
+from wallet_rpc.domain.access import Caller
+from wallet_rpc.memory import Allowance
+
+NOBODY = Caller(name="local")
 """The caller outside of any request, and over a transport that has no addresses."""
 
-_caller: ContextVar[str] = ContextVar("caller", default=NOBODY)
+
+@dataclass(slots=True)
+class Visit:
+    """What one HTTP request turned out to be, for who may do what; filled in as it is served."""
+
+    caller: Caller = NOBODY
+    allowance: Allowance | None = None
+    """What is left to the caller, once that was counted."""
 
 
-def current() -> str:
+_visit: ContextVar[Visit | None] = ContextVar("visit", default=None)
+
+
+def current() -> Caller:
     """The caller of the request that is being served."""
-    return _caller.get()
+    return visit().caller
 
 
-class Identified:
-    """Middleware that notes who asks."""
+def visit() -> Visit:
+    """The request that is being served."""
+    found = _visit.get()
+    return Visit() if found is None else found
+
+
+class Visited:
+    """Middleware that opens a visit, by the address that connects, and tells the client what is left to it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,8 +47,22 @@ class Identified:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         client = scope.get("client")
-        token = _caller.set(NOBODY if client is None else client[0])
+        opened = Visit(NOBODY if client is None else Caller(name=client[0]))
+
+        async def send_allowance(message: Message) -> None:
+            if message["type"] == "http.response.start" and opened.allowance is not None:
+                _tell(opened.allowance, MutableHeaders(scope=message))
+            await send(message)
+
+        token = _visit.set(opened)
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send_allowance)
         finally:
-            _caller.reset(token)
+            _visit.reset(token)
+
+
+def _tell(allowance: Allowance, headers: MutableHeaders) -> None:
+    headers["x-ratelimit-limit"] = str(allowance.limit)
+    headers["x-ratelimit-remaining"] = str(allowance.remaining)
+    if allowance.retry_after_seconds is not None:
+        headers["retry-after"] = str(allowance.retry_after_seconds)

@@ -12,10 +12,11 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wallet_rpc.edge.envelope import Answer
+from wallet_rpc.edge import caller
+from wallet_rpc.edge.envelope import Answer, Reply
 from wallet_rpc.edge.http import Answerer
 from wallet_rpc.edge.jsonrpc import Otherwise
-from wallet_rpc.errors import UnsupportedChain
+from wallet_rpc.errors import Forbidden, UnsupportedChain
 from wallet_rpc.primitives import quantity, shown
 
 _chosen: ContextVar[str | None] = ContextVar("chosen_chain", default=None)
@@ -41,7 +42,7 @@ class ChainNamed:
 def at_chain(chain_id: int, answerer: Answerer) -> Answerer:
     """`answerer` at a path that names the chain."""
 
-    async def answer(body: bytes) -> bytes | None:
+    async def answer(body: bytes) -> Reply:
         token = _chosen.set(str(chain_id))
         try:
             return await answerer(body)
@@ -51,11 +52,19 @@ def at_chain(chain_id: int, answerer: Answerer) -> Answerer:
     return answer
 
 
-def by_chain(chains: Mapping[int, Otherwise]) -> Otherwise:
-    """Answers with the chain that the request names, else with the first. Raises: UnsupportedChain."""
+def by_chain(chains: Mapping[int, Otherwise], *, reads: frozenset[str]) -> Otherwise:
+    """Answers with the chain that the request names, else with the first.
+
+    Raises: UnsupportedChain; Forbidden for session tokens, and for a key that may only read and asks beyond `reads`.
+    """
     first = next(iter(chains), None)
 
     async def answer(request: dict[str, Any]) -> Answer | None:
+        asking = caller.current()
+        if asking.token is not None:
+            raise Forbidden("Insufficient scope: API key required", reason="insufficient_scope")
+        if not asking.may_write and request["method"] not in reads:
+            raise Forbidden("key scope does not allow this", reason="key_scope")
         named = _chosen.get()
         chosen = first if named is None else _number(named)
         if chosen is None or chosen not in chains:

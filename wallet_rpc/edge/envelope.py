@@ -25,6 +25,15 @@ Id: TypeAlias = str | int | float | None
 Answer: TypeAlias = dict[str, Any]
 """One response object, as JSON values."""
 
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What answers a body: JSON text, or none, and the HTTP status that goes with it."""
+
+    text: bytes | None
+    status: int = 200
+
+
 _PLACE = re.compile(r"line \d+ column \d+")
 
 
@@ -113,15 +122,25 @@ def plain(value: Any) -> Any:
             return value
 
 
+def replied(answer: Answer | list[Answer] | None) -> Reply:
+    """An answer as text; HTTP has the status of an error that is seen there too, unless it is one of a batch."""
+    if answer is None:
+        return Reply(None, 204)
+    data = answer.get("error", {}).get("data") if isinstance(answer, dict) else None
+    status = data.get("statusCode", 200) if isinstance(data, dict) else 200
+    return Reply(written(answer), status)
+
+
 def written(answer: Answer | list[Answer]) -> bytes:
     """JSON text. One answer that cannot be written becomes an incident and leaves the others as they are."""
     if isinstance(answer, list):
         return b"[" + b",".join(written(one) for one in answer) + b"]"
     try:
-        return _dumps(answer)
+        return compact(answer)
     except (TypeError, ValueError, RecursionError) as error:  # not JSON, NaN, a lone surrogate, a circle
-        return _dumps(failure(incident(error), answer["id"]))
+        return compact(failure(incident(error), answer["id"]))
 
 
-def _dumps(value: Any) -> bytes:
+def compact(value: Any) -> bytes:
+    """JSON text. Raises: TypeError, ValueError, RecursionError when the value cannot be written."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

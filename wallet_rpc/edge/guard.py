@@ -1,6 +1,6 @@
-"""What stands before a door: size and pace of a body, and the last resort when HTTP code itself breaks.
+"""What stands before a door: kind, size and pace of a body, and the last resort when HTTP code itself breaks.
 
-The rule: a refusal has an HTTP status of its own and still bears a JSON-RPC error, so that clients can show it.
+The rule: who refuses a request says what is wrong; how that is told is the side's whose path was asked.
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Protocol
 
-from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wallet_rpc.edge import envelope, observe
+from wallet_rpc.edge import observe
 from wallet_rpc.errors import InvalidRequest, WalletError
+from wallet_rpc.primitives import shown
 
 BODY_BYTES = 1 << 20
 """How large a body may be: 1 MiB, as the public bundlers have it."""
@@ -24,6 +27,23 @@ BODY_SECONDS = 10.0
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
+class Refusal(Protocol):
+    """Writes a refusal in the dialect of one side."""
+
+    def __call__(self, status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> Response:
+        """The whole answer."""
+
+
+class Refused(Exception):
+    """What HTTP itself refuses: a status of its own, what is wrong, and headers that go with it."""
+
+    def __init__(self, status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(error.message)
+        self.status = status
+        self.error = error
+        self.headers = headers
+
+
 def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON that no cache may keep."""
     made = Response(body, status, media_type="application/json", headers=headers)
@@ -31,82 +51,70 @@ def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | N
     return made
 
 
-def refusal(status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> Response:
-    """An HTTP refusal, told as a JSON-RPC error whose id is null."""
-    return json_response(envelope.written(envelope.failure(error, None)), status, headers)
+def refuse_unless_json(request: Request, kinds: frozenset[str]) -> None:
+    """Let in a body that is plain JSON in UTF-8 by one of its `kinds`; a body without a type is taken for JSON.
 
-
-class BodyLimit:
-    """Reads the whole body before the app sees any of it: refuses with 413 what is too large, with 408 what is slow.
-
-    A body without a length (chunked) is counted as it arrives and dropped when it is too large.
+    Raises: Refused with 415.
     """
-
-    def __init__(self, app: ASGIApp, *, most_bytes: int = BODY_BYTES, seconds: float = BODY_SECONDS) -> None:
-        self._app = app
-        self._most_bytes = most_bytes
-        self._seconds = seconds
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        length = Headers(scope=scope).get("content-length", "")
-        if _DIGITS.fullmatch(length) and int(length) > self._most_bytes:
-            await self._too_large()(scope, receive, send)
-            return
-        body = await self._read(receive)
-        if isinstance(body, Response):
-            await body(scope, receive, send)
-        elif body is not None:  # else the client hung up, and there is nobody to answer
-            await self._app(scope, _replay(body, receive), send)
-
-    async def _read(self, receive: Receive) -> bytes | Response | None:
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await self._whole(receive)
-        except TimeoutError:
-            text = f"body: expected within {self._seconds:g} seconds, got a part of it"
-            return refusal(408, InvalidRequest(text, reason="body_too_slow"), {"connection": "close"})
-
-    async def _whole(self, receive: Receive) -> bytes | Response | None:
-        parts: list[bytes] = []
-        size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self._most_bytes:
-                return self._too_large()
-            more = message.get("more_body", False)
-        return b"".join(parts)
-
-    def _too_large(self) -> Response:
-        return refusal(413, InvalidRequest(f"body: expected at most {self._most_bytes} bytes", reason="body_too_large"))
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed != "identity":
+        raise _media(f"content-encoding: expected none, got {shown(packed)}", {"accept-encoding": "identity"})
+    given = request.headers.get("content-type")
+    if given is not None and not _is_json(given, kinds):
+        text = f"content-type: expected application/json, got {shown(given)}"
+        raise _media(text, {"accept-post": "application/json"})
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body in one piece, and after it what the connection gives."""
-    given = False
+def _media(text: str, headers: Mapping[str, str]) -> Refused:
+    return Refused(415, InvalidRequest(text, reason="unsupported_media_type"), headers)
 
-    async def replayed() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
 
-    return replayed
+def _is_json(content_type: str, kinds: frozenset[str]) -> bool:
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = [
+        value.strip('" ') for name, _, value in (item.partition("=") for item in parameters) if name == "charset"
+    ]
+    return kind in kinds and all(charset in {"utf-8", "utf8"} for charset in charsets)
+
+
+async def whole_body(request: Request, *, most_bytes: int = BODY_BYTES, seconds: float = BODY_SECONDS) -> bytes:
+    """The body. One without a length (chunked) is counted as it arrives and dropped when it is too large.
+
+    Raises: Refused with 413 when it is too large, with 408 when it is slow; ClientDisconnect when the client hung up.
+    """
+    length = request.headers.get("content-length", "")
+    if _DIGITS.fullmatch(length) and int(length) > most_bytes:
+        raise _too_large(most_bytes)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _counted(request, most_bytes)
+    except TimeoutError:
+        text = f"body: expected within {seconds:g} seconds, got a part of it"
+        raise Refused(408, InvalidRequest(text, reason="body_too_slow"), {"connection": "close"}) from None
+
+
+async def _counted(request: Request, most_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async with aclosing(request.stream()) as arriving:
+        async for part in arriving:
+            parts.append(part)
+            size += len(part)
+            if size > most_bytes:
+                raise _too_large(most_bytes)
+    return b"".join(parts)
+
+
+def _too_large(most_bytes: int) -> Refused:
+    return Refused(413, InvalidRequest(f"body: expected at most {most_bytes} bytes", reason="body_too_large"))
 
 
 class LastResort:
     """Answers an exception of the HTTP code itself as an incident with status 500; none of it reaches the caller."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, refusal: Refusal) -> None:
         self._app = app
+        self._refusal = refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -122,8 +130,10 @@ class LastResort:
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            pass  # there is nobody to answer
         except Exception as raised:  # the door of the doors
             error = observe.incident(raised)
             if started:
                 raise  # half an answer is out: only the server can cut the connection
-            await refusal(500, error)(scope, receive, send)
+            await self._refusal(500, error)(scope, receive, send)

@@ -40,14 +40,14 @@ def health_routes(checks: Mapping[str, Check], *, seconds: float = CHECK_SECONDS
     return [Route("/health", health, methods=["GET"]), Route("/ready", ready, methods=["GET"])]
 
 
-def document_route(document: Mapping[str, Any]) -> Route:
-    """`GET /openrpc.json`: the document, written once."""
+def document_route(document: Mapping[str, Any], path: str = "/openrpc.json") -> Route:
+    """`GET` of a document, written once."""
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
-    async def openrpc(_: Request) -> Response:
+    async def answer(_: Request) -> Response:
         return Response(body, media_type="application/json")
 
-    return Route("/openrpc.json", openrpc, methods=["GET"])
+    return Route(path, answer, methods=["GET"])
 
 
 async def _state(name: str, check: Check, seconds: float) -> str:

@@ -1,14 +1,14 @@
 """The HTTP side of the doors: which path leads where, and what HTTP itself may refuse.
 
-The rule: what JSON-RPC answers, errors too, has status 200 (204 when there is nothing to say); another status means
-that no operation was run. Neither the query string nor the key that may stand in
-the path chooses a route: they are the chain's (`chain_choice`) and the caller's matter.
+The rule of the JSON-RPC door: what it answers, errors too, has status 200 (204 when there is nothing to say); another
+status means that no operation was run. Neither the query string nor the key that may stand in the path chooses a route:
+they are the chain's (`chain_choice`) and the caller's (`gate`) matter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -16,13 +16,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wallet_rpc.edge.guard import BODY_BYTES, BODY_SECONDS, BodyLimit, LastResort, json_response, refusal
+from wallet_rpc.edge.envelope import Reply, failure, written
+from wallet_rpc.edge.guard import BODY_SECONDS, LastResort, Refused, json_response, refuse_unless_json, whole_body
 from wallet_rpc.edge.observe import Observed
-from wallet_rpc.errors import InvalidRequest
-from wallet_rpc.primitives import shown
+from wallet_rpc.errors import InvalidRequest, WalletError
 
-Answerer: TypeAlias = Callable[[bytes], Awaitable[bytes | None]]
-"""What answers a body: `Door.answer`, or a closure that finds one."""
+Answerer: TypeAlias = Callable[[bytes], Awaitable[Reply]]
+"""What answers a body: `Door.reply`, or a closure that finds one."""
+Enter: TypeAlias = Callable[[Request], Awaitable[object]]
+"""Lets a request in: `Gate.enter`. Raises: WalletError when it does not."""
 
 WALLET_PATHS = ("/", "/v2", "/v2/{key}")
 """Where the official clients post."""
@@ -38,21 +40,40 @@ def application(
     answerers: Mapping[str, Answerer],
     *,
     routes: Sequence[BaseRoute] = (),
-    lifespan: Callable[[Any], Any] | None = None,
-    body_bytes: int = BODY_BYTES,
+    enter: Enter | None = None,
+    sides: Mapping[str, ASGIApp] | None = None,
+    origins: Sequence[str] = ("*",),
     body_seconds: float = BODY_SECONDS,
 ) -> ASGIApp:
     """The whole HTTP server: each path (a route template, with or without a slash at its end) posts to its answerer.
 
-    `routes` are tried first.
+    `routes` are tried first. Without `enter` everyone may post. `sides`: what has all that is at and below a path to
+    itself. `origins`: whose web pages may call, the sides excepted.
     """
-    posts = [Route(each, Post(answerer)) for path, answerer in answerers.items() for each in _with_slash(path)]
-    app: ASGIApp = Router([*routes, *posts], redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
-    app = LastResort(BodyLimit(app, most_bytes=body_bytes, seconds=body_seconds))
-    return Observed(with_cors(app))
+    posts = [
+        Route(each, Post(answerer, enter, body_seconds=body_seconds))
+        for path, answerer in answerers.items()
+        for each in with_slash(path)
+    ]
+    door = Router([*routes, *posts], redirect_slashes=False, default=_no_such_path)
+    return Observed(_Sides(sides or {}, otherwise=with_cors(LastResort(door, refusal), origins)))
 
 
-def _with_slash(path: str) -> tuple[str, ...]:
+class _Sides:
+    """Hands a request to the side that has its path, the longest first."""
+
+    def __init__(self, sides: Mapping[str, ASGIApp], *, otherwise: ASGIApp) -> None:
+        self._sides = sorted(sides.items(), key=lambda side: len(side[0]), reverse=True)
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        at = f"{scope['path']}/" if scope["type"] == "http" else ""
+        found = next((app for path, app in self._sides if at.startswith(f"{path}/")), self._otherwise)
+        await found(scope, receive, send)
+
+
+def with_slash(path: str) -> tuple[str, ...]:
     """Both spellings of a path: a redirect from one to the other would cost clients a request, or a failure."""
     return (path,) if path.endswith("/") else (path, f"{path}/")
 
@@ -62,69 +83,61 @@ def wallet(answerer: Answerer) -> dict[str, Answerer]:
     return dict.fromkeys(WALLET_PATHS, answerer)
 
 
-def with_cors(app: ASGIApp) -> ASGIApp:
-    """`app` for web pages of any origin: there are no cookies here, so every header a client likes is granted."""
+def with_cors(app: ASGIApp, origins: Sequence[str] = ("*",)) -> ASGIApp:
+    """`app` for web pages of these origins: there are no cookies here, so every header a client likes is granted."""
     return CORSMiddleware(
         app,
-        allow_origins=["*"],
+        allow_origins=list(origins),
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["x-request-id"],
+        expose_headers=["x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining", "retry-after"],
         max_age=PREFLIGHT_SECONDS,
     )
+
+
+def refusal(status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> Response:
+    """An HTTP refusal, told as a JSON-RPC error whose id is null, so that clients can show it."""
+    return json_response(written(failure(error, None)), status, headers)
 
 
 class Post:
     """The endpoint that hands a posted body to an answerer."""
 
-    def __init__(self, answerer: Answerer) -> None:
+    def __init__(self, answerer: Answerer, enter: Enter | None = None, *, body_seconds: float = BODY_SECONDS) -> None:
         self._answerer = answerer
+        self._enter = enter
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        request = Request(scope, receive)
-        response = _refused(request)
-        if response is None:
-            answer = await self._answerer(await request.body())
-            response = Response(status_code=204) if answer is None else json_response(answer)
+        response = await self._response(Request(scope, receive))
         await response(scope, receive, send)
 
+    async def _response(self, request: Request) -> Response:
+        if request.method in {"GET", "HEAD"} and request.url.path == "/":
+            return PlainTextResponse(_GREETING)
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"allow": _allowed(request)})
+        try:
+            reply = await self._reply(request)
+        except Refused as refused:
+            return refusal(refused.status, refused.error, refused.headers)
+        except WalletError as refused:  # by the gate: the door itself answers its own errors
+            return refusal(refused.status, refused, {"www-authenticate": "Bearer"} if refused.status == 401 else None)
+        return Response(status_code=204) if reply.text is None else json_response(reply.text, reply.status)
 
-def _refused(request: Request) -> Response | None:
-    """What HTTP alone answers; None when the body is for the door."""
-    if request.method in {"GET", "HEAD"} and request.url.path == "/":
-        return PlainTextResponse(_GREETING)
-    if request.method == "OPTIONS":
-        return Response(status_code=204, headers={"allow": _allowed(request)})
-    if request.method != "POST":
-        error = InvalidRequest("verb: expected POST", reason="method_not_allowed")
-        return refusal(405, error, {"allow": _allowed(request)})
-    return _wrong_media(request)
+    async def _reply(self, request: Request) -> Reply:
+        if request.method != "POST":
+            error = InvalidRequest("verb: expected POST", reason="method_not_allowed")
+            raise Refused(405, error, {"allow": _allowed(request)})
+        refuse_unless_json(request, MEDIA_TYPES)
+        if self._enter is not None:
+            await self._enter(request)
+        return await self._answerer(await whole_body(request, seconds=self._body_seconds))
 
 
 def _allowed(request: Request) -> str:
     return "GET, HEAD, POST, OPTIONS" if request.url.path == "/" else "POST, OPTIONS"
-
-
-def _wrong_media(request: Request) -> Response | None:
-    """A refusal of a body that is not plain JSON in UTF-8; a body without a type is taken for JSON."""
-    packed = request.headers.get("content-encoding", "identity").strip().lower()
-    if packed != "identity":
-        error = InvalidRequest(f"content-encoding: expected none, got {shown(packed)}", reason="unsupported_media_type")
-        return refusal(415, error, {"accept-encoding": "identity"})
-    given = request.headers.get("content-type")
-    if given is None or _is_json(given):
-        return None
-    text = f"content-type: expected application/json, got {shown(given)}"
-    return refusal(415, InvalidRequest(text, reason="unsupported_media_type"), {"accept-post": "application/json"})
-
-
-def _is_json(content_type: str) -> bool:
-    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
-    charsets = [
-        value.strip('" ') for name, _, value in (item.partition("=") for item in parameters) if name == "charset"
-    ]
-    return kind in MEDIA_TYPES and all(charset in {"utf-8", "utf8"} for charset in charsets)
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:

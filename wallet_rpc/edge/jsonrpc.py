@@ -16,9 +16,10 @@ from jsonrpcserver import Error, Success, async_dispatch_to_serializable
 
 from wallet_rpc import wire
 from wallet_rpc.edge import envelope, observe
-from wallet_rpc.edge.envelope import Answer, Entry
-from wallet_rpc.edge.parameters import binding
-from wallet_rpc.errors import InvalidRequest, MethodNotFound, Unavailable, WalletError
+from wallet_rpc.edge.envelope import Answer, Entry, Reply
+from wallet_rpc.edge.outcome import DEADLINE_SECONDS, in_time, told
+from wallet_rpc.edge.parameters import Params, binding
+from wallet_rpc.errors import InvalidRequest, MethodNotFound, WalletError
 from wallet_rpc.operations.operation import Operation
 
 C = TypeVar("C")
@@ -30,12 +31,16 @@ Otherwise: TypeAlias = Callable[[dict[str, Any]], Awaitable[Answer | None]]
 
 MOST_ENTRIES = 100
 """How many entries one batch may have."""
-DEADLINE_SECONDS = 30.0
-"""How long one body may take, all its entries together; the official clients hang up after 10 s."""
+
+
+async def _free(_: int) -> None:
+    """Let everyone in."""
 
 
 class Door(Generic[C]):
-    """Answers JSON-RPC with the given operations, each run in `context`.
+    """Answers JSON-RPC with the given operations, each run in a `context` that is made for the body.
+
+    Before anything is run, `admit` is told how many entries a body has; what it raises is the answer to all of it.
 
     The entries of a batch start in their order, at most `at_once` run together: with 1, each ends before the next
     begins. One deadline holds for the whole body; an entry that misses it is answered as unavailable. An entry for
@@ -45,11 +50,12 @@ class Door(Generic[C]):
     def __init__(
         self,
         operations: Sequence[Operation[C, Any, Any]],
-        context: C,
+        context: Callable[[], C],
         *,
         at_once: int = 1,
         deadline_seconds: float = DEADLINE_SECONDS,
         otherwise: Otherwise | None = None,
+        admit: Callable[[int], Awaitable[None]] = _free,
     ) -> None:
         self._methods = {operation.name: _method(operation) for operation in operations}
         if len(self._methods) != len(operations):
@@ -58,41 +64,42 @@ class Door(Generic[C]):
         self._at_once = at_once
         self._otherwise = otherwise
         self._deadline_seconds = deadline_seconds
+        self._admit = admit
 
-    async def answer(self, body: bytes) -> bytes | None:
-        """The JSON text that answers a body; None when it holds notifications only. Never raises an Exception."""
+    async def reply(self, body: bytes) -> Reply:
+        """What answers a body; it has no text when the body holds notifications only. Never raises an Exception."""
         try:
             parsed = envelope.parse(body)
-        except WalletError as error:
-            return envelope.written(self._refused(error, None))
-        answer = await self.answer_value(parsed)
-        return None if answer is None else envelope.written(answer)
+            await self._admit(max(1, len(parsed)) if isinstance(parsed, list) else 1)
+        except Exception as raised:  # as in `_method`: the caller gets a coded answer
+            return envelope.replied(self._refused(told(raised, observe.UNREADABLE), None))
+        return envelope.replied(await self.answer_value(parsed))
 
     async def answer_value(self, parsed: Any) -> Answer | list[Answer] | None:
         """As `answer`, from parsed JSON to JSON values."""
-        until = asyncio.get_running_loop().time() + self._deadline_seconds
+        call = _Call(self._context(), asyncio.get_running_loop().time() + self._deadline_seconds)
         if not isinstance(parsed, list):
-            return await self._entry(parsed, until)
+            return await self._entry(parsed, call)
         observe.note_batch(len(parsed))
         if not 1 <= len(parsed) <= MOST_ENTRIES:
             text = f"batch: expected 1 to {MOST_ENTRIES} entries, got {len(parsed)}"
             reason = "batch_too_large" if parsed else None
             return self._refused(InvalidRequest(text, reason=reason), None)
-        answers = [answer for answer in await self._batch(parsed, until) if answer is not None]
+        answers = [answer for answer in await self._batch(parsed, call) if answer is not None]
         return answers if len(answers) > 0 else None
 
-    async def _batch(self, entries: list[Any], until: float) -> list[Answer | None]:
+    async def _batch(self, entries: list[Any], call: _Call[C]) -> list[Answer | None]:
         gate = asyncio.Semaphore(self._at_once)  # lets waiters in first come, first served
 
         async def pass_gate(entry: Any) -> Answer | None:
             async with gate:
-                return await self._entry(entry, until)
+                return await self._entry(entry, call)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(pass_gate(entry)) for entry in entries]
         return [task.result() for task in tasks]
 
-    async def _entry(self, given: Any, until: float) -> Answer | None:
+    async def _entry(self, given: Any, call: _Call[C]) -> Answer | None:
         try:
             entry = envelope.checked(given)
         except WalletError as error:
@@ -101,11 +108,11 @@ class Door(Generic[C]):
         if not entry.is_notification:
             request["id"] = entry.id
         if entry.method not in self._methods:
-            return await self._not_ours(entry, request, until)
+            return await self._not_ours(entry, request, call.until)
         answer = await async_dispatch_to_serializable(
             "",
             self._methods,
-            context=_Call(self._context, until),
+            context=call,
             deserializer=lambda _: request,
             validator=_unchanged,
         )
@@ -117,13 +124,10 @@ class Door(Generic[C]):
             observe.note(observe.UNKNOWN, MethodNotFound.code)
             missing = MethodNotFound.named(entry.method)
             return None if entry.is_notification else envelope.failure(missing, entry.id)
-        deadline = asyncio.timeout_at(until)
         try:
-            async with deadline:
-                answer = await self._otherwise({"jsonrpc": "2.0", **request})
+            answer = await in_time(self._otherwise({"jsonrpc": "2.0", **request}), until)
         except Exception as raised:  # as in `_method`: the caller gets a coded answer
-            late = isinstance(raised, TimeoutError) and deadline.expired()
-            answer = envelope.failure(_deadline_missed() if late else told(raised, observe.OTHER), entry.id)
+            answer = envelope.failure(told(raised, observe.OTHER), entry.id)
         error = None if answer is None else answer.get("error")
         observe.note(observe.OTHER, None if error is None else error["code"])
         return None if entry.is_notification else answer
@@ -135,7 +139,7 @@ class Door(Generic[C]):
 
 
 class _Call(Generic[C]):
-    """What one call is given beside its parameters: the context, and until when (loop time) it may run."""
+    """What one body's calls are given beside their parameters: the context, and until when (loop time) they may run."""
 
     __slots__ = ("context", "until")
 
@@ -159,38 +163,19 @@ def _method(operation: Operation[C, Any, Any]) -> Method:
     """`operation` as the library wants it: takes any parameters and always returns, never raises."""
     bound = binding(operation)
 
+    async def answered(context: C, params: Params) -> Any:
+        await operation.admit(context)
+        request = wire.decode(operation.request, bound(params), at="params")
+        return wire.encode(operation.answer, await operation.run(context, request))
+
     async def call(given: _Call[C], /, *positions: Any, **names: Any) -> Any:
-        deadline = asyncio.timeout_at(given.until)
         try:
-            async with deadline:
-                request = wire.decode(operation.request, bound(names or list(positions)), at="params")
-                answer = wire.encode(operation.answer, await operation.run(given.context, request))
+            answer = await in_time(answered(given.context, names or list(positions)), given.until)
         except Exception as raised:  # the door: whatever it is, the caller gets a coded answer
-            late = isinstance(raised, TimeoutError) and deadline.expired()
-            error = _deadline_missed() if late else told(raised, operation.name)
+            error = told(raised, operation.name)
             observe.note(operation.name, error.code)
             return Error(error.code, error.message, envelope.plain(error.data))
         observe.note(operation.name, None)
         return Success(answer)
 
     return call
-
-
-def _deadline_missed() -> WalletError:
-    return Unavailable("the request took longer than this server allows; it may still take effect", reason="deadline")
-
-
-def told(raised: Exception, method: str) -> WalletError:
-    """The error the caller sees: itself when it is a WalletError, the first of a group of them, else an incident."""
-    if isinstance(raised, WalletError):
-        return raised
-    if isinstance(raised, ExceptionGroup):  # what a TaskGroup makes of the errors of its tasks
-        meant, rest = raised.split(WalletError)
-        if meant is not None and rest is None:
-            return _first(meant)
-    return observe.incident(raised, method=method)
-
-
-def _first(group: ExceptionGroup[WalletError]) -> WalletError:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, ExceptionGroup) else first

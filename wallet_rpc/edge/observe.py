@@ -32,7 +32,10 @@ UNREADABLE = "(unreadable)"
 HIDDEN = "…"
 """Stands for a part of the path that is not one of ours: it may be a key."""
 
-_WORDS = frozenset({"", "v1", "v2", "chain", "health", "ready", "metrics", "openrpc.json"})
+_WORDS = frozenset(
+    {"", "v1", "v2", "chain", "health", "ready", "metrics", "openrpc.json", "openapi.json"}
+    | {"api", "burner", "organizations", "sessions", "me"}
+)
 _CHAIN_ID = re.compile(r"[0-9]{1,10}", re.ASCII)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _PASSWORD = re.compile(r"://[^\s/@]*@")
@@ -65,6 +68,11 @@ class Exchange:
 
 _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+def request_id() -> str:
+    """The id of the request that is being served; empty outside of any."""
+    return _request_id.get() or ""
 
 
 def note(method: str, code: int | None) -> None:
@@ -110,7 +118,7 @@ class Observed:
             return
         started = time.perf_counter()
         wished = Headers(scope=scope).get("x-request-id", "")
-        number = wished if _SANE_ID.fullmatch(wished) else secrets.token_hex(8)
+        number = wished if _SANE_ID.fullmatch(wished) else f"req_{secrets.token_hex(8)}"
         exchange = Exchange()
         status: int | None = None
 

@@ -15,7 +15,15 @@ from typing import Any, TypeAlias
 import yaml
 
 from wallet_rpc.edge.schemas import Json, accepted, hoist, sent
-from wallet_rpc.errors import InternalError, InvalidParams, Unavailable, WalletError
+from wallet_rpc.errors import (
+    Forbidden,
+    InternalError,
+    InvalidParams,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    WalletError,
+)
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.wire import shape
 
@@ -26,7 +34,14 @@ Examples: TypeAlias = Mapping[str, Sequence[Json]]
 
 OPENRPC = "1.3.2"
 """The version of the OpenRPC specification."""
-COMMON_ERRORS: tuple[type[WalletError], ...] = (InvalidParams, Unavailable, InternalError)
+COMMON_ERRORS: tuple[type[WalletError], ...] = (
+    Unauthorized,
+    Forbidden,
+    RateLimited,
+    InvalidParams,
+    Unavailable,
+    InternalError,
+)
 """What every method may answer."""
 META_SCHEMA = "https://raw.githubusercontent.com/open-rpc/meta-schema/master/schema.json"
 """The schema of an OpenRPC document, as its specification names it for `rpc.discover`."""

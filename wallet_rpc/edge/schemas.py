@@ -33,7 +33,7 @@ def sent(kind: Any) -> Json:
     for node in [node for node in _objects(made) if isinstance(node.get("properties"), dict)]:
         fields = node["properties"]
         always = [name for name, field in fields.items() if _NULL not in field.get("anyOf", [])]
-        node["properties"] = {name: _never_null(field) for name, field in fields.items()}
+        node["properties"] = {name: never_null(field) for name, field in fields.items()}
         node.pop("required", None)
         if always:
             node["required"] = always
@@ -87,7 +87,8 @@ def _target(node: Json) -> str | None:
     return ref.removeprefix(REF) if isinstance(ref, str) else None
 
 
-def _never_null(field: Json) -> Json:
+def never_null(field: Json) -> Json:
+    """The schema of a field where it is neither null nor left to its default."""
     rest = {key: value for key, value in field.items() if key not in {"anyOf", "default"}}
     kinds = [kind for kind in field.get("anyOf", []) if kind != _NULL]
     match kinds:

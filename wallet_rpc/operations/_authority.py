@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from wallet_rpc.domain.capabilities import BySession, PermissionsCapability
-from wallet_rpc.domain.context import Context, InstalledContext, LocalContext, RemoteContext, parse_context
+from wallet_rpc.domain.context import InstalledContext, LocalContext, RemoteContext, parse_context
 from wallet_rpc.domain.contracts import SINGLE_SIGNER_MODULE
 from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction, authorization_of
 from wallet_rpc.domain.nonce import NonceKey, owner_key, split_nonce
-from wallet_rpc.domain.records import Session, SessionState
-from wallet_rpc.domain.signature import SignerKind, unwrap_undeployed
+from wallet_rpc.domain.records import Session
+from wallet_rpc.domain.signature import SignerKind
 from wallet_rpc.domain.validation import ValidationInstall, parse_install
 from wallet_rpc.domain.views import (
     NOT_INSTALLED,
@@ -22,11 +22,11 @@ from wallet_rpc.domain.views import (
     signer_question,
     validation_data_question,
 )
-from wallet_rpc.errors import InvalidParams, SignatureInvalid
+from wallet_rpc.errors import InvalidParams, SessionEnded, SignatureInvalid
 from wallet_rpc.operations._accounts import AccountFacts, account_facts, delegated_facts
-from wallet_rpc.operations._signatures import signer_kind
+from wallet_rpc.operations._signatures import grant_kind
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import Address
+from wallet_rpc.primitives import Address, Data
 
 PERMISSIONS = "params.capabilities.permissions"
 """Where the caller's authority stands in a request."""
@@ -60,20 +60,21 @@ async def authority_of(
     """The authority that a request claims, checked as far as it can be before anything is signed.
 
     Raises: InvalidParams for an account that is none of ours or cannot have sessions yet (field `at`), and for a
-    session that is unknown, expired, revoked or another account's; SignatureInvalid for a grant that the owner did not
-    sign.
+    session that is unknown, expired or another account's; SessionEnded for one that was revoked, or is past the end it
+    was registered with, in whatever form it is named; SignatureInvalid for a grant that the owner did not sign.
     """
     match permissions:
         case None:
             facts = await account_facts(ports, chain, account, at=at)
             return Authority(account=facts, signer=facts.owner, nonce_key=owner_key())
         case BySession():
-            context: Context = RemoteContext(session_id=permissions.session_id, signature=permissions.signature)
+            return await _of_session(ports, chain, account, permissions, at=at)
         case _:
             context = parse_context(permissions.context, field=f"{PERMISSIONS}.context")
     match context:
         case RemoteContext():
-            return await _of_session(ports, chain, account, context, at=at)
+            named = BySession(session_id=context.session_id, signature=context.signature)
+            return await _of_session(ports, chain, account, named, at=at)
         case LocalContext():
             return await _of_blob(ports, chain, account, context, at=at)
         case InstalledContext():
@@ -82,29 +83,40 @@ async def authority_of(
             assert_never(context)
 
 
-async def _of_session(
-    ports: Ports, chain: ChainPorts, account: Address, context: RemoteContext, *, at: str
-) -> Authority:
-    """A session that the server keeps; its owner's signature comes with every request."""
+async def _of_session(ports: Ports, chain: ChainPorts, account: Address, named: BySession, *, at: str) -> Authority:
+    """A session that the server keeps; its owner's signature comes with the request, unless it was registered."""
+    signature = await _owner_signature(ports, named)
     facts, session = await asyncio.gather(
         delegated_facts(ports, chain, account, at=at),
-        ports.store.sessions.get(account, chain.chain_id, context.session_id),
+        ports.store.sessions.get(account, chain.chain_id, named.session_id),
     )
     if session is None:
         raise _refused(
-            f"no session {context.session_id} of account {account} on chain {chain.chain_id:#x}", "session_not_found"
+            f"no session {named.session_id} of account {account} on chain {chain.chain_id:#x}", "session_not_found"
         )
-    if session.state is SessionState.REVOKED:
-        raise _refused(f"session {session.id} is revoked", "session_revoked")
-    action = DeferredAction(nonce=session.nonce, deadline=session.deadline, call=session.call)
-    _refuse_expired(ports, action)
-    kind = await _authorized(chain, facts, action, context.signature)
+    action, install = session.action, parse_install(session.call)
+    await _refuse_expired(ports, chain, facts, action, install)
+    kind = await _authorized(chain, facts, action, signature)
     grant = SignedDeferredAction(
         action=action,
         has_execution_hooks=session.has_execution_hooks,
-        authorization=authorization_of(context.signature, kind=kind),
+        authorization=authorization_of(signature, kind=kind),
     )
-    return await _of_grant(ports, chain, facts, grant, parse_install(session.call), session)
+    return await _of_grant(ports, chain, facts, grant, install, session)
+
+
+async def _owner_signature(ports: Ports, named: BySession) -> Data:
+    """The signature of the request, or that of the registration when an API key of the same organisation asks.
+
+    Raises: InvalidParams when there is neither. A session token brings the signature: it is let do less than its key.
+    """
+    if named.signature is not None:
+        return named.signature
+    by_key = not ports.caller.is_open and ports.caller.token is None
+    group = await ports.store.groups.of_session(named.session_id) if by_key else None
+    if group is None:
+        raise InvalidParams(f"{PERMISSIONS}.signature: required, but absent", field=f"{PERMISSIONS}.signature")
+    return group.install_of(named.session_id).signature
 
 
 async def _of_blob(ports: Ports, chain: ChainPorts, account: Address, context: LocalContext, *, at: str) -> Authority:
@@ -124,7 +136,7 @@ async def _of_blob(ports: Ports, chain: ChainPorts, account: Address, context: L
             "a grant installs a single signer, and says rightly whether it has execution hooks", "context_malformed"
         )
     facts = await delegated_facts(ports, chain, account, at=at)
-    _refuse_expired(ports, grant.action)
+    await _refuse_expired(ports, chain, facts, grant.action, install)
     await _authorized(chain, facts, grant.action, grant.authorization[1:])
     return await _of_grant(ports, chain, facts, grant, install, None)
 
@@ -139,9 +151,13 @@ async def _of_grant(
 ) -> Authority:
     """Whether the grant is still to be installed, is installed, or was used up by something else, the chain says."""
     key, _ = split_nonce(grant.action.nonce)
-    next_nonce, installed = await asyncio.gather(
-        chain.chain.user_operation_nonce(facts.address, key.key), _validation(chain, facts, install.entity_id)
+    next_nonce, installed, ended = await asyncio.gather(
+        chain.chain.user_operation_nonce(facts.address, key.key),
+        _validation(chain, facts, install.entity_id),
+        _ended(ports, chain, facts.address, install.entity_id),
     )
+    if ended is not None:
+        raise ended
     if next_nonce < grant.action.nonce:
         raise _refused("the grant's nonce is ahead of the chain", "grant_nonce_ahead")
     if next_nonce > grant.action.nonce and not installed.is_installed:
@@ -168,10 +184,13 @@ async def _of_installed(
     ports: Ports, chain: ChainPorts, account: Address, context: InstalledContext, *, at: str
 ) -> Authority:
     """A validation that the account already has, made here or elsewhere."""
-    facts, signer = await asyncio.gather(
+    facts, signer, ended = await asyncio.gather(
         delegated_facts(ports, chain, account, at=at),
         chain.chain.call(SINGLE_SIGNER_MODULE, signer_question(context.entity_id, account)),
+        _ended(ports, chain, account, context.entity_id),
     )
+    if ended is not None:
+        raise ended
     installed = await _validation(chain, facts, context.entity_id)
     if not installed.is_installed:
         raise _refused(
@@ -193,10 +212,7 @@ async def _validation(chain: ChainPorts, facts: AccountFacts, entity_id: int) ->
 
 async def _authorized(chain: ChainPorts, facts: AccountFacts, action: DeferredAction, signature: bytes) -> SignerKind:
     """How the owner signed the grant. Raises: SignatureInvalid when the owner did not."""
-    wrapped = unwrap_undeployed(signature)
-    bare = signature if wrapped is None else wrapped.signature
-    digest = action.digest(account=facts.address, chain_id=chain.chain_id)
-    kind = await signer_kind(chain, facts.owner, digest, bare)
+    kind = await grant_kind(chain, facts, action, signature)
     if kind is None:
         raise SignatureInvalid(
             f"{PERMISSIONS}: the session's signature is not by the account's owner {facts.owner}",
@@ -206,9 +222,26 @@ async def _authorized(chain: ChainPorts, facts: AccountFacts, action: DeferredAc
     return kind
 
 
-def _refuse_expired(ports: Ports, action: DeferredAction) -> None:
-    if action.deadline != 0 and action.deadline < ports.clock.now():
-        raise _refused(f"the session expired at {action.deadline}", "session_expired")
+async def _ended(ports: Ports, chain: ChainPorts, account: Address, entity_id: int) -> SessionEnded | None:
+    """The error of a session that was revoked, or whose registered end has come; None while it may be used."""
+    sessions = ports.store.sessions
+    is_revoked, end = await asyncio.gather(
+        sessions.is_revoked(account, chain.chain_id, entity_id), sessions.end_of(account, chain.chain_id, entity_id)
+    )
+    if is_revoked:
+        return SessionEnded("Session revoked", reason="session_revoked", field=PERMISSIONS)
+    if end is not None and end <= ports.clock.now():
+        return SessionEnded("Session expired", reason="session_expired", field=PERMISSIONS)
+    return None
+
+
+async def _refuse_expired(
+    ports: Ports, chain: ChainPorts, facts: AccountFacts, action: DeferredAction, install: ValidationInstall
+) -> None:
+    """Raises: InvalidParams when the grant's deadline is past; SessionEnded when it also was registered, or revoked."""
+    if action.has_passed(ports.clock.now()):
+        ended = await _ended(ports, chain, facts.address, install.entity_id)
+        raise _refused(f"the session expired at {action.deadline}", "session_expired") if ended is None else ended
 
 
 def _refused(text: str, reason: str) -> InvalidParams:

@@ -9,7 +9,9 @@ from pydantic import BeforeValidator, Field
 from wallet_rpc.domain.capabilities import SendCapabilities
 from wallet_rpc.domain.prepared import AuthorizationData, Signature
 from wallet_rpc.domain.user_operation_json import UserOperationJson
-from wallet_rpc.primitives import ChainId
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.operations._delegating import signed
+from wallet_rpc.primitives import Address, ChainId
 from wallet_rpc.wire import shape
 
 
@@ -53,6 +55,8 @@ class SendOperation(SignedOperation):
     """A user operation, and the permissions it was prepared with."""
 
     capabilities: SendCapabilities | None = None
+    submission_ticket: str | None = None
+    """As `wallet_prepareCalls` answered it; asked of the holders of session tokens. The same in the other forms."""
 
 
 @shape
@@ -60,6 +64,7 @@ class SendDelegation(SignedDelegation):
     """The removal of a delegation."""
 
     capabilities: SendCapabilities | None = None
+    submission_ticket: str | None = None
 
 
 @shape
@@ -69,7 +74,41 @@ class SendArray:
     type: Literal["array"]
     data: tuple[SignedItem, ...]
     capabilities: SendCapabilities | None = None
+    submission_ticket: str | None = None
 
 
 SendPreparedCalls: TypeAlias = Annotated[SendOperation | SendDelegation | SendArray, Field(discriminator="type")]
 """What `wallet_prepareCalls` answered, signed."""
+
+
+def senders(request: SendPreparedCalls) -> tuple[Address, ...]:
+    """Whose operations and authorizations these are; whoever signed an authorization is who it speaks for."""
+    items = parts(request) if isinstance(request, SendArray) else (request,)
+    return tuple(sender_of(item) for item in items if item is not None)
+
+
+def parts(request: SendArray) -> tuple[SignedOperation, SignedDelegation | None]:
+    """The operation and its authorization, whichever comes first. Raises: InvalidParams for anything else."""
+    operations = [item for item in request.data if isinstance(item, SignedOperation)]
+    delegations = [item for item in request.data if isinstance(item, SignedDelegation)]
+    if len(operations) != 1 or len(delegations) > 1:
+        raise InvalidParams(
+            "params.data: expected one user operation and at most one authorization, got "
+            f"{len(operations)} and {len(delegations)}; send each operation by itself",
+            field="params.data",
+            reason="array_not_supported",
+        )
+    if delegations and delegations[0].chain_id != operations[0].chain_id:
+        raise InvalidParams(
+            "params.data: expected the user operation and its authorization to be of one chain", field="params.data"
+        )
+    return operations[0], delegations[0] if delegations else None
+
+
+def sender_of(item: SignedOperation | SignedDelegation) -> Address:
+    """Whose operation it is, or who signed the authorization."""
+    if isinstance(item, SignedOperation):
+        return item.data.sender
+    authority = signed(item.data.on(item.chain_id), item.signature.raw).authority
+    assert authority is not None  # noqa: S101  # `signed` has looked
+    return authority

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from wallet_rpc.domain.access import Need, Scope
+from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.deferred_action import DeferredAction
 from wallet_rpc.domain.guard import check_grant, guarded_install
@@ -17,6 +19,7 @@ from wallet_rpc.domain.validation_install import Terms
 from wallet_rpc.domain.views import read_validation_data, validation_data_question
 from wallet_rpc.errors import ExecutionReverted, LimitExceeded, UnreadableAnswer, UnsupportedChain
 from wallet_rpc.operations._accounts import DELEGATES, chain_of, not_an_account, not_delegated
+from wallet_rpc.operations._log import note
 from wallet_rpc.operations._sessions import forget_at
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
@@ -112,6 +115,8 @@ async def run(ports: Ports, request: CreateSession) -> CreatedSession:
         created_at=ports.clock.now(),
     )
     await ports.store.sessions.put(session, forget_at=forget_at(session))
+    facts = {"account": session.account.hex0x(), "chainId": session.chain_id, "sessionId": session.id.hex0x()}
+    await note(ports, EventKind.GRANT_REQUESTED, **facts, key=session.key.address.hex0x())
     return CreatedSession(session_id=session.id, chain_id=chain.chain_id, signature_request=_to_sign(session, action))
 
 
@@ -164,7 +169,7 @@ async def _reserve(ports: Ports, chain: ChainPorts, account: Address, at_least: 
     try:
         return await sessions.reserve_entity(account, chain.chain_id, at_least=at_least, trusted=False)
     except LimitExceeded:
-        if not await sessions.trusts(account, chain.chain_id, ports.caller()):
+        if not await sessions.trusts(account, chain.chain_id, ports.caller.holder):
             raise
         return await sessions.reserve_entity(account, chain.chain_id, at_least=at_least, trusted=True)
 
@@ -190,4 +195,6 @@ OPERATION: Operation[Ports, CreateSession, CreatedSession] = Operation(
     run,
     "Create a session that lets a key act for an account within permissions, once the account's owner has signed it.",
     (LimitExceeded, UnsupportedChain),
+    need=Need(scopes=(Scope.SESSIONS_CREATE,)),
+    wallets=lambda request: (request.account,),
 )

@@ -11,14 +11,16 @@ from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import Discriminator, Field, Tag
 
+from wallet_rpc.domain.access import Need, Scope
 from wallet_rpc.domain.prepared import PreparedCalls
 from wallet_rpc.operations import keyed_calls, prepare_calls, send_prepared_calls
-from wallet_rpc.operations._signed_calls import SendPreparedCalls
+from wallet_rpc.operations._signed_calls import SendPreparedCalls, senders
 from wallet_rpc.operations.keyed_calls import KeyedCalls, KeyedPrepared, KeyedSend, KeyedSent
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.operations.prepare_calls import PrepareCalls
 from wallet_rpc.operations.send_prepared_calls import SentCalls
 from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address
 
 
 def _form_of_prepare(value: Any) -> str:
@@ -62,6 +64,11 @@ async def send(ports: Ports, request: Any) -> SentCalls | tuple[KeyedSent, ...]:
     return await send_prepared_calls.run(ports, request)
 
 
+def _senders(request: Any) -> tuple[Address, ...]:
+    """Whose operations are sent."""
+    return senders(keyed_calls.carried_by(request)) if isinstance(request, KeyedSend) else senders(request)
+
+
 PREPARE: Operation[Ports, Any, Any] = Operation(
     prepare_calls.OPERATION.name,
     cast("Any", Prepare),
@@ -69,6 +76,8 @@ PREPARE: Operation[Ports, Any, Any] = Operation(
     prepare,
     prepare_calls.OPERATION.summary,
     prepare_calls.OPERATION.errors,
+    need=Need(scopes=(Scope.TRANSACTIONS_BUILD,)),
+    wallets=lambda request: (request.from_,),
 )
 SEND: Operation[Ports, Any, Any] = Operation(
     send_prepared_calls.OPERATION.name,
@@ -77,4 +86,6 @@ SEND: Operation[Ports, Any, Any] = Operation(
     send,
     send_prepared_calls.OPERATION.summary,
     send_prepared_calls.OPERATION.errors,
+    need=Need(scopes=(Scope.TRANSACTIONS_SUBMIT,)),
+    wallets=_senders,
 )

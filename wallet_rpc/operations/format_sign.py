@@ -10,13 +10,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from wallet_rpc.domain.access import READS
 from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.prepared import Signature
 from wallet_rpc.domain.signature import (
-    SIGNATURE_SIZE,
     SignerKind,
     WrappedSignature,
     contract_signature,
+    key_signature,
     wrap_undeployed,
 )
 from wallet_rpc.errors import InvalidParams, UnsupportedChain
@@ -74,14 +75,15 @@ async def _is_key(chain: ChainPorts, facts: AccountFacts) -> bool:
 
 def _of_key(signature: bytes) -> bytes:
     """r | s | v with v 27 or 28, as contracts take it. Raises: InvalidParams (signature_malformed)."""
-    if len(signature) != SIGNATURE_SIZE or signature[64] not in (0, 1, 27, 28):
+    made = key_signature(signature)
+    if made is None:
         at = "params.signature.data"
         raise InvalidParams(
             f"{at}: expected 65 bytes r, s and v, with v 27 or 28, got {shown(Data(signature).hex0x())}",
             field=at,
             reason="signature_malformed",
         )
-    return signature[:64] + bytes([27 + signature[64] % 27])
+    return made
 
 
 OPERATION: Operation[Ports, FormatSign, FormattedSign] = Operation(
@@ -91,4 +93,5 @@ OPERATION: Operation[Ports, FormatSign, FormattedSign] = Operation(
     run,
     "Make the account's signature of the signature of its owner.",
     (UnsupportedChain,),
+    need=READS,
 )

@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
+from wallet_rpc.domain.access import Need, Scope
 from wallet_rpc.domain.call_data import calls_of
 from wallet_rpc.domain.nonce import split_nonce
 from wallet_rpc.domain.prepared import DelegationDetails, OperationData, call_id, parse_call_id
 from wallet_rpc.domain.receipt import CallLog, CallReceipt
 from wallet_rpc.domain.records import CallKind, CallRecord, CallState
 from wallet_rpc.errors import UnknownBundle
+from wallet_rpc.operations._access import is_of_caller
 from wallet_rpc.operations._accounts import chain_of
 from wallet_rpc.operations._delegating import is_applied
 from wallet_rpc.operations.operation import Operation
@@ -97,7 +99,7 @@ async def run(ports: Ports, request: GetCallsStatus) -> CallsStatus:
     if chain_id not in ports.chains:
         raise UnknownBundle(f"no call has the id {request.call_id}: chain {chain_id:#x} is not configured here")
     chain = chain_of(ports, chain_id)
-    record = await ports.store.calls.get(chain_id, name)
+    record = await _record(ports, chain_id, name)
     if record is not None and record.kind is CallKind.DELEGATION:
         return await _of_delegation(ports, chain, record)
     receipt, known = await asyncio.gather(chain.bundler.receipt(name), chain.bundler.lookup(name))
@@ -113,6 +115,15 @@ async def run(ports: Ports, request: GetCallsStatus) -> CallsStatus:
         receipts=None if receipt is None else (_receipt(receipt),),
         details=StatusDetails(data=_data(name, known, is_pending=receipt is None)),
     )
+
+
+async def _record(ports: Ports, chain_id: ChainId, name: Hash32) -> CallRecord | None:
+    """What was sent here. Raises: UnknownBundle when it is another's: what a key sees is its organisation's."""
+    record = await ports.store.calls.get(chain_id, name)
+    is_theirs = ports.caller.is_open if record is None else await is_of_caller(ports, record.sender)
+    if not is_theirs:
+        raise UnknownBundle(f"no call has the id {call_id(chain_id, name)}")
+    return record
 
 
 async def _of_delegation(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallsStatus:
@@ -208,4 +219,5 @@ OPERATION: Operation[Ports, GetCallsStatus, CallsStatus] = Operation(
     "Get the status of a call by the id that wallet_sendPreparedCalls answered.",
     (UnknownBundle,),
     positional=True,
+    need=Need(writes=False, scopes=(Scope.WALLET_READ, Scope.TRANSACTIONS_SUBMIT)),
 )

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from wallet_rpc.domain.access import READS
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, ChainId
@@ -100,4 +101,5 @@ OPERATION: Operation[Ports, GetCapabilities, CapabilitiesByChain] = Operation(
     run,
     "Get what the server can do, on every chain or on the chains given.",
     positional=True,
+    need=READS,
 )

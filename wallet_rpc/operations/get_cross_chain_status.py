@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from wallet_rpc.domain.access import READS
 from wallet_rpc.domain.quote import SwapOutcome
 from wallet_rpc.errors import UnknownBundle, UnsupportedCapability
 from wallet_rpc.operations.operation import Operation
@@ -45,4 +46,5 @@ OPERATION: Operation[Ports, GetCrossChainStatus, SwapOutcome] = Operation(
     "Tell how a swap stands; refused where no quote provider is configured.",
     (UnknownBundle, UnsupportedCapability),
     positional=True,
+    need=READS,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import BeforeValidator, Field
@@ -57,6 +58,10 @@ def _of_request(value: Any) -> Any:
     return _required(value, KNOWN)
 
 
+def _of_send(value: Any) -> Any:
+    return _required(value, KNOWN | {"submissionTicket"})
+
+
 def _of_call(value: Any) -> Any:
     return _required(value, frozenset())
 
@@ -100,6 +105,15 @@ class KeyedPrepared:
     context: Data
     digest: Hash32
     key: CallKey
+    submission_ticket: str | None = None
+    """For the holder of a session token; the context holds it too, so that sending that back is enough."""
+
+
+@shape
+class KeyedSendCapabilities:
+    """What a send says beside its context, which repeats the capabilities of its prepare."""
+
+    submission_ticket: str | None = None
 
 
 @shape
@@ -110,7 +124,9 @@ class KeyedSend:
     key: CallKey
     signature: Data
     chain_id: ChainId | None = None
-    capabilities: Annotated[dict[str, Any] | None, BeforeValidator(_of_request)] = None
+    capabilities: Annotated[KeyedSendCapabilities | None, BeforeValidator(_of_send)] = None
+    submission_ticket: str | None = None
+    """Wins over that of the capabilities, as that does over the context's."""
 
 
 @shape
@@ -166,9 +182,12 @@ async def prepare(ports: Ports, request: KeyedCalls) -> KeyedPrepared:
             capabilities=capabilities,
         ),
     )
-    calls, digest = _unsigned(prepared)
-    carried = Carried(calls=calls, chain_id=chain.chain_id, key=signer, capabilities=_repeated(capabilities))
-    return KeyedPrepared(chain_id=chain.chain_id, context=packed(carried), digest=digest, key=request.key)
+    calls, digest, ticket = _unsigned(prepared)
+    repeated = replace(_repeated(capabilities), submission_ticket=ticket)
+    context = packed(Carried(calls=calls, chain_id=chain.chain_id, key=signer, capabilities=repeated))
+    return KeyedPrepared(
+        chain_id=chain.chain_id, context=context, digest=digest, key=request.key, submission_ticket=ticket
+    )
 
 
 async def send(ports: Ports, request: KeyedSend) -> tuple[KeyedSent, ...]:
@@ -181,24 +200,32 @@ async def send(ports: Ports, request: KeyedSend) -> tuple[KeyedSent, ...]:
             f"params.chainId: expected {carried.chain_id:#x}, for which these calls were prepared",
             field="params.chainId",
         )
-    signature = Signature(data=request.signature)
-    signed: SendOperation | SendDelegation
+    sent = await send_prepared_calls.run(ports, _signed(carried, request))
+    return (KeyedSent(id=sent.id),)
+
+
+def carried_by(request: KeyedSend) -> SendOperation | SendDelegation:
+    """The request in the hosted form, as its context has it. Raises: InvalidParams (context_malformed)."""
+    return _signed(unpacked(request.context), request)
+
+
+def _signed(carried: Carried, request: KeyedSend) -> SendOperation | SendDelegation:
+    beside = request.capabilities or KeyedSendCapabilities()
+    common: dict[str, Any] = {
+        "chain_id": carried.chain_id,
+        "signature": Signature(data=request.signature),
+        "capabilities": carried.capabilities,
+        "submission_ticket": (
+            beside.submission_ticket if request.submission_ticket is None else request.submission_ticket
+        ),
+    }
     match carried.calls:
         case UnsignedOperation(data=operation):
-            signed = SendOperation(
-                type="user-operation-v070",
-                data=operation,
-                chain_id=carried.chain_id,
-                signature=signature,
-                capabilities=carried.capabilities,
-            )
+            return SendOperation(type="user-operation-v070", data=operation, **common)
         case UnsignedDelegation(data=delegation):
-            signed = SendDelegation(
-                type="authorization", data=delegation, chain_id=carried.chain_id, signature=signature
-            )
+            return SendDelegation(type="authorization", data=delegation, **common)
         case _:
             assert_never(carried.calls)
-    return (KeyedSent(id=(await send_prepared_calls.run(ports, signed)).id),)
 
 
 def packed(carried: Carried) -> Data:
@@ -237,25 +264,18 @@ def _other_key(expected: str, got: Address) -> InvalidParams:
     return InvalidParams(f"{at}: {expected}, got {got}", field=at, reason="key_mismatch")
 
 
-def _unsigned(prepared: PreparedCalls) -> tuple[UnsignedOperation | UnsignedDelegation, Hash32]:
-    """What to send and what to sign. Raises: InvalidParams (two_signatures) where one digest is not enough."""
+def _unsigned(prepared: PreparedCalls) -> tuple[UnsignedOperation | UnsignedDelegation, Hash32, str | None]:
+    """What to send, what to sign, and the ticket. Raises: InvalidParams (two_signatures) for more than one digest."""
     match prepared:
         case PreparedUserOperation(signature_request=request) if request is not None:
-            return UnsignedOperation(data=prepared.data), request.raw_payload
-        case PreparedAuthorization():
-            return UnsignedDelegation(data=prepared.data), prepared.signature_request.raw_payload
+            return UnsignedOperation(data=prepared.data), request.raw_payload, prepared.submission_ticket
+        case PreparedAuthorization(signature_request=request):
+            return UnsignedDelegation(data=prepared.data), request.raw_payload, prepared.submission_ticket
         case PreparedArray() | PreparedPermit() | PreparedUserOperation():
             raise InvalidParams(
                 "params.from: these calls need an authorization (EIP-7702) or a permit (ERC-2612) beside their own "
                 "signature, and this form has room for one digest only; leave out params.key to get both",
                 field="params.from",
-                reason="two_signatures",
-            )
-        case PreparedPermit():
-            raise InvalidParams(
-                "params.capabilities.paymasterService.erc20.preOpSettings: a permit and the calls are two digests, and "
-                "this form has room for one only; leave out params.key, or use postOpSettings",
-                field="params.capabilities.paymasterService.erc20.preOpSettings",
                 reason="two_signatures",
             )
         case _:

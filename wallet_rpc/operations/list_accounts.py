@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from wallet_rpc.domain.access import READS
 from wallet_rpc.domain.records import Account
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations.operation import Operation
@@ -106,4 +107,5 @@ OPERATION: Operation[Ports, ListAccounts, AccountPage] = Operation(
     AccountPage,
     run,
     "List the accounts of a signer, oldest first.",
+    need=READS,
 )

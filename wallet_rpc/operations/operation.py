@@ -4,13 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from wallet_rpc.domain.access import WRITES, Need
 from wallet_rpc.errors import WalletError
+from wallet_rpc.primitives import Address
 
 C = TypeVar("C")
 Q = TypeVar("Q")
 A = TypeVar("A")
+
+
+class Dialect(StrEnum):
+    """How a REST answer says what went wrong."""
+
+    ORGANIZATION = "organization"
+    """`{code, message, details, requestId}`. Source: seed 000."""
+    TOKEN = "token"  # noqa: S105  # a name
+    """`{statusCode, message, error}`. Source: seed 004."""
+
+
+class Credential(StrEnum):
+    """What a REST place lets in."""
+
+    KEY = "key"
+    TOKEN = "token"  # noqa: S105  # a name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """Where an operation is in the REST API.
+
+    The request is the path's parameters, and the JSON body or, of a place without a body, the query.
+    """
+
+    verb: str
+    paths: tuple[str, ...]
+    """Templates such as `/v1/organizations/{orgId}/sessions`; all mean the same, the first is the documented one."""
+    dialect: Dialect
+    statuses: tuple[int, ...] = ()
+    """What it answers beside 200 and what every place of its dialect may answer."""
+    credential: Credential = Credential.KEY
+    most_bytes: int | None = None
+    """The longest body; None: it has none, and what is sent is ignored."""
+
+
+async def _everyone(_: Any) -> None:
+    """Let every caller run it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +73,11 @@ class Operation(Generic[C, Q, A]):
     """False: the parameters are one object, the request. True: they are the request's fields, in order."""
     variadic: bool = False
     """True: the request is a list of objects, and the parameters are its items, in order; never with `positional`."""
+    need: Need = WRITES
+    """What the caller must hold."""
+    wallets: Callable[[Q], tuple[Address, ...]] | None = None
+    """Which accounts or owners a request is about: a token's wallet must be, or own, one of them. None: not told."""
+    rest: Rest | None = None
+    """Where REST has it; such an operation is not a JSON-RPC method."""
+    admit: Callable[[C], Awaitable[None]] = _everyone
+    """Asked before the parameters are read. Raises: WalletError for a caller who may not run it."""

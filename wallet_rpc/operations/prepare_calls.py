@@ -25,6 +25,7 @@ from wallet_rpc.domain.prepared import (
     PreparedUserOperation,
     RawMessage,
     Signature,
+    authorization_hash,
 )
 from wallet_rpc.domain.signature import personal_sign_digest
 from wallet_rpc.domain.token_gas import PermitDetails, PreOpSettings
@@ -40,6 +41,7 @@ from wallet_rpc.errors import (
     OutOfTimeRange,
     PaymasterRefused,
     Rejected,
+    SessionEnded,
     SignatureInvalid,
     SponsorshipFailed,
     StaleNonce,
@@ -54,6 +56,7 @@ from wallet_rpc.operations._denials import explained
 from wallet_rpc.operations._drafting import Task, drafted
 from wallet_rpc.operations._paying import Paid, only_estimates, paid_in_coin, refuse_unpayable
 from wallet_rpc.operations._sending import true_reason
+from wallet_rpc.operations._tickets import Built, issued
 from wallet_rpc.operations._token_gas import paid_in_token
 from wallet_rpc.operations._token_permit import PermitNeeded
 from wallet_rpc.operations.operation import Operation
@@ -104,7 +107,10 @@ async def _undelegating(
             reason="removal_is_alone",
         )
     facts = await account_facts(ports, chain, request.from_, at="params.from")
-    return PreparedAuthorization.of(await removal(chain, facts))
+    authorization = await removal(chain, facts)
+    name = authorization_hash(request.from_, authorization)
+    ticket = issued(ports, Built(account=request.from_, chain=chain, hash=name))
+    return replace(PreparedAuthorization.of(authorization), submission_ticket=ticket)
 
 
 async def _prepared(
@@ -138,7 +144,10 @@ async def _prepared(
     if authority.account.is_external and not only_estimates(capabilities):
         await remember_delegated(ports, request.from_)
     answer = _answer(task, paid)
-    return answer if authorization is None else PreparedArray(data=(PreparedAuthorization.of(authorization), answer))
+    ticket = None if only_estimates(capabilities) else issued(ports, _built(task, answer))
+    if authorization is None:
+        return replace(answer, submission_ticket=ticket)
+    return PreparedArray(data=(PreparedAuthorization.of(authorization), answer), submission_ticket=ticket)
 
 
 def _with_permit(request: PrepareCalls, details: PermitDetails) -> dict[str, Any]:
@@ -151,6 +160,15 @@ def _with_permit(request: PrepareCalls, details: PermitDetails) -> dict[str, Any
         if service[flag] is False:  # said by leaving it out
             del service[flag]
     return {**written, "capabilities": {**written["capabilities"], "paymasterService": service}}
+
+
+def _built(task: Task, answer: PreparedUserOperation) -> Built:
+    return Built(
+        account=task.account,
+        chain=task.chain,
+        hash=answer.details.data.hash,
+        permissions=task.capabilities.permissions,
+    )
 
 
 def _answer(task: Task, paid: Paid) -> PreparedUserOperation:
@@ -175,6 +193,7 @@ OPERATION: Operation[Ports, PrepareCalls, PreparedCalls] = Operation(
     "Build the user operation that makes the given calls, and what its signer must sign.",
     (
         SponsorshipFailed,
+        SessionEnded,
         Rejected,
         InstallPending,
         SignatureInvalid,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from wallet_rpc.domain.access import READS
 from wallet_rpc.domain.signature import replay_safe_typed_data
 from wallet_rpc.errors import UnsupportedChain
 from wallet_rpc.operations._accounts import account_facts, chain_of
@@ -102,4 +103,5 @@ OPERATION: Operation[Ports, PrepareSign, PreparedSign] = Operation(
     run,
     "Get what the owner's key signs for a message of the account, to be formatted by wallet_formatSign.",
     (UnsupportedChain,),
+    need=READS,
 )

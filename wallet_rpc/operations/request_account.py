@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import UUID4
 
+from wallet_rpc.domain.access import Need, Scope
 from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.domain.contracts import ACCOUNT_FACTORY, SEMI_MODULAR_ACCOUNT_7702
 from wallet_rpc.domain.records import Account, AccountKind
@@ -160,10 +161,17 @@ def _made(ports: Ports, known: Sequence[Account], request: RequestAccount, hint:
     )
 
 
+def _wallets(request: RequestAccount) -> tuple[Address, ...]:
+    """Whoever is named, the account also where the signer wins over it."""
+    return tuple(named for named in (request.signer_address, request.account_address) if named is not None)
+
+
 OPERATION: Operation[Ports, RequestAccount, RequestedAccount] = Operation(
     "wallet_requestAccount",
     RequestAccount,
     RequestedAccount,
     run,
     "Get the smart account of a signer, making it on first use; the same signer gets the same account.",
+    need=Need(writes=False, scopes=(Scope.WALLET_READ,)),
+    wallets=_wallets,
 )

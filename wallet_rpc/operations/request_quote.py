@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 from pydantic import BeforeValidator, Field, WrapValidator
 
 from wallet_rpc import wire
+from wallet_rpc.domain.access import READS
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.capabilities import Capabilities, checked
 from wallet_rpc.domain.prepared import (
@@ -167,4 +168,5 @@ OPERATION: Operation[Ports, Unread, QuotedCalls] = Operation(
     run,
     "Price a swap and prepare its calls; refused where no quote provider is configured.",
     prepare_calls.OPERATION.errors,
+    need=READS,
 )

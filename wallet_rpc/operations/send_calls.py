@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from wallet_rpc.domain.access import READS
 from wallet_rpc.errors import MethodNotFound
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
@@ -29,5 +30,11 @@ async def run(ports: Ports, request: SendCalls) -> NoReturn:
 
 
 OPERATION: Operation[Ports, SendCalls, dict[str, Any]] = Operation(
-    "wallet_sendCalls", SendCalls, dict[str, Any], run, "Refused: there are no keys here.", (MethodNotFound,)
+    "wallet_sendCalls",
+    SendCalls,
+    dict[str, Any],
+    run,
+    "Refused: there are no keys here.",
+    (MethodNotFound,),
+    need=READS,
 )

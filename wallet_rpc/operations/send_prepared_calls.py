@@ -11,18 +11,20 @@ from typing import Annotated, Any, assert_never, cast
 
 from pydantic import Field
 
+from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.call_data import calls_of
-from wallet_rpc.domain.capabilities import PermissionsCapability
+from wallet_rpc.domain.capabilities import PermissionsCapability, SendCapabilities
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.nonce import NonceKey, split_nonce
 from wallet_rpc.domain.prepared import (
     DelegationDetails,
     OperationData,
     OperationDetails,
+    authorization_hash,
     call_id,
 )
-from wallet_rpc.domain.records import SessionState
+from wallet_rpc.domain.records import Session, SessionState
 from wallet_rpc.domain.signature import SignerKind, personal_sign_digest, user_operation_signature
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.errors import (
@@ -35,6 +37,7 @@ from wallet_rpc.errors import (
     OutOfTimeRange,
     PaymasterRefused,
     Rejected,
+    SessionEnded,
     SessionNotInstalled,
     SignatureInvalid,
     StaleNonce,
@@ -46,6 +49,7 @@ from wallet_rpc.operations._accounts import DELEGATES, chain_of
 from wallet_rpc.operations._authority import PERMISSIONS, Authority, authority_of
 from wallet_rpc.operations._delegating import refuse_other_nonce, send_alone, signed
 from wallet_rpc.operations._denials import explained
+from wallet_rpc.operations._log import note
 from wallet_rpc.operations._sending import is_sent, refuse_while_installing, send_once, used_nonce
 from wallet_rpc.operations._sessions import forget_at
 from wallet_rpc.operations._signatures import signer_kind
@@ -56,10 +60,13 @@ from wallet_rpc.operations._signed_calls import (
     SendPreparedCalls,
     SignedDelegation,
     SignedOperation,
+    parts,
+    sender_of,
 )
+from wallet_rpc.operations._tickets import Built, refuse_unbuilt
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import ZERO_ADDRESS, Data, Hash32
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
 from wallet_rpc.wire import shape
 
 NONCE = "params.data.nonce"
@@ -79,38 +86,21 @@ class SentCalls:
 
 async def run(ports: Ports, request: SendPreparedCalls) -> SentCalls:
     """Check who may send and who signed, then hand over; the same signed payload is sent once and answered alike."""
-    permissions = None if request.capabilities is None else request.capabilities.permissions
+    capabilities = request.capabilities or SendCapabilities()
+    ticket = capabilities.submission_ticket if request.submission_ticket is None else request.submission_ticket
     match request:
         case SendDelegation():
-            return await _undelegate(ports, request)
+            return await _undelegate(ports, request, ticket)
         case SendOperation():
-            return await _operate(ports, request, None, permissions)
+            return await _operate(ports, request, None, capabilities.permissions, ticket)
         case SendArray():
-            operation, delegation = _parts(request)
-            return await _operate(ports, operation, delegation, permissions)
+            operation, delegation = parts(request)
+            return await _operate(ports, operation, delegation, capabilities.permissions, ticket)
         case _:
             assert_never(request)
 
 
-def _parts(request: SendArray) -> tuple[SignedOperation, SignedDelegation | None]:
-    """The operation and its authorization, whichever comes first. Raises: InvalidParams for anything else."""
-    operations = [item for item in request.data if isinstance(item, SignedOperation)]
-    delegations = [item for item in request.data if isinstance(item, SignedDelegation)]
-    if len(operations) != 1 or len(delegations) > 1:
-        raise InvalidParams(
-            "params.data: expected one user operation and at most one authorization, got "
-            f"{len(operations)} and {len(delegations)}; send each operation by itself",
-            field="params.data",
-            reason="array_not_supported",
-        )
-    if delegations and delegations[0].chain_id != operations[0].chain_id:
-        raise InvalidParams(
-            "params.data: expected the user operation and its authorization to be of one chain", field="params.data"
-        )
-    return operations[0], delegations[0] if delegations else None
-
-
-async def _undelegate(ports: Ports, request: SignedDelegation) -> SentCalls:
+async def _undelegate(ports: Ports, request: SignedDelegation, ticket: str | None) -> SentCalls:
     """Raises: InvalidParams for a delegation, which needs no relayer: it travels with a user operation."""
     chain = chain_of(ports, request.chain_id)
     if request.data.address != ZERO_ADDRESS:
@@ -119,8 +109,12 @@ async def _undelegate(ports: Ports, request: SignedDelegation) -> SentCalls:
             field="params.data.address",
             reason="delegation_alone",
         )
-    authorization = signed(request.data.on(chain.chain_id), request.signature.raw)
-    identifier = call_id(chain.chain_id, await send_alone(ports, chain, authorization))
+    authorization, account = signed(request.data.on(chain.chain_id), request.signature.raw), sender_of(request)
+    name = authorization_hash(account, authorization)
+    await refuse_unbuilt(ports, Built(account=account, chain=chain, hash=name), ticket)
+    await send_alone(ports, chain, authorization)
+    await _note_sent(ports, chain, account, name)
+    identifier = call_id(chain.chain_id, name)
     return SentCalls(id=identifier, prepared_call_ids=(identifier,), details=DelegationDetails())
 
 
@@ -129,10 +123,13 @@ async def _operate(
     request: SignedOperation,
     delegation: SignedDelegation | None,
     permissions: PermissionsCapability | None,
+    ticket: str | None,
 ) -> SentCalls:
     chain = chain_of(ports, request.chain_id)
     operation = request.data.to_domain()
     operation_hash = user_operation_hash(operation, chain.chain_id, ENTRY_POINT)
+    built = Built(account=operation.sender, chain=chain, hash=operation_hash, permissions=permissions)
+    await refuse_unbuilt(ports, built, ticket)
     if not await is_sent(ports, chain, operation_hash):  # what was sent stays sent, whatever became of its session
         authority = await authority_of(ports, chain, operation.sender, permissions, at="params.data.sender")
         key = _matching_key(authority, operation)
@@ -235,13 +232,23 @@ async def _send(
     except (ValidationReverted, ExecutionReverted) as denial:
         raise explained(denial, authority) from denial
     await _remember(ports, chain, authority)
+    await _note_sent(ports, chain, operation.sender, operation_hash, authority.session)
+
+
+async def _note_sent(
+    ports: Ports, chain: ChainPorts, account: Address, operation_hash: Hash32, session: Session | None = None
+) -> None:
+    facts = {"account": account.hex0x(), "chainId": chain.chain_id, "hash": operation_hash.hex0x()}
+    if session is not None:
+        facts["sessionId"] = session.id.hex0x()
+    await note(ports, EventKind.CALL_SENT, **facts)
 
 
 async def _remember(ports: Ports, chain: ChainPorts, authority: Authority) -> None:
     """The caller showed the owner's signature; and a session that is on its way is active."""
     now = ports.clock.now()
     account, session = authority.account.address, authority.session
-    await ports.store.sessions.trust(account, chain.chain_id, ports.caller(), forget_at=now + TRUST_SECONDS)
+    await ports.store.sessions.trust(account, chain.chain_id, ports.caller.holder, forget_at=now + TRUST_SECONDS)
     if session is not None and session.state is SessionState.PENDING:
         active = replace(session, state=SessionState.ACTIVE)
         await ports.store.sessions.put(active, forget_at=forget_at(active))
@@ -254,6 +261,7 @@ OPERATION: Operation[Ports, Any, SentCalls] = Operation(
     run,
     "Send signed calls; sending the same ones again answers the same id and changes nothing.",
     (
+        SessionEnded,
         StaleNonce,
         AccountDeployed,
         SessionNotInstalled,

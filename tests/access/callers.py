@@ -1,0 +1,71 @@
+"""Callers by keys and tokens, and ports for them, without any chain behind."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+from typing import Any
+
+from wallet_rpc.adapters.jwt_seals import JwtSeals
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.system import SystemClock, SystemEntropy
+from wallet_rpc.domain.access import (
+    ApiKey,
+    Caller,
+    Claims,
+    KeyId,
+    KeyScope,
+    OrganizationId,
+    Scope,
+    digest_of,
+    key_id,
+)
+from wallet_rpc.domain.wallet_address import parse_wallet
+from wallet_rpc.ports import Ports
+
+SEALS = JwtSeals((b"a secret of the tests, 32 bytes or more",))
+EVM = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+SOLANA = "DRpbCBMxVnDK7maPM5tGv6MvB3v1sRMC86PZ8okm21hy"
+
+
+def a_key(scope: KeyScope = KeyScope.READ_WRITE, organization: str = "org_ours") -> ApiKey:
+    key = secrets.token_hex(16)
+    return ApiKey(
+        id=key_id(key),
+        organization=OrganizationId(organization),
+        digest=digest_of(key),
+        scope=scope,
+        requests_per_minute=1,
+        created_at=0,
+    )
+
+
+def by_key(key: ApiKey) -> Caller:
+    return Caller(name=key.id, organization=key.organization, key=key)
+
+
+def by_token(*scopes: Scope, wallet: str = EVM, key: ApiKey | None = None, **more: Any) -> Caller:
+    key = a_key() if key is None else key
+    now = int(time.time())
+    values = {"issued_at": now, "expires_at": now + 300, **more}
+    claims = Claims(
+        id=secrets.token_hex(16),
+        wallet=parse_wallet(wallet),
+        scopes=scopes,
+        key=KeyId(key.id),
+        organization=key.organization,
+        **values,
+    )
+    return replace(by_key(key), name=f"{key.id}/{claims.id}", token=claims)
+
+
+def ports_of(store: RedisStore, caller: Caller) -> Ports:
+    return Ports(
+        chains={},
+        store=store.of(caller.organization),
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        caller=caller,
+        seals=SEALS,
+    )

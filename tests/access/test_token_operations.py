@@ -1,0 +1,206 @@
+"""Tokens are made, described and ended by their operations, over a real store."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.access.callers import EVM, SEALS, SOLANA, a_key, by_key, by_token, ports_of
+from wallet_rpc import wire
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.access import ApiKey, Caller, Claims, KeyScope, Scope, WalletNamespace
+from wallet_rpc.domain.audit import EventKind
+from wallet_rpc.errors import Conflict, Forbidden, InvalidParams, NotFound, Unauthorized
+from wallet_rpc.operations import create_token, describe_token, revoke_token
+from wallet_rpc.operations.catalogue import REST_OPERATIONS, rest_operations
+from wallet_rpc.operations.create_token import CreatedToken, CreateToken
+from wallet_rpc.operations.describe_token import DescribedToken, DescribeToken
+from wallet_rpc.operations.operation import Dialect
+from wallet_rpc.operations.revoke_token import RevokeToken
+from wallet_rpc.ports import Ports, Rules
+
+SETS = [list(some) for size in range(1, 6) for some in combinations(Scope, size)]
+
+
+async def created(ports: Ports, **asked: Any) -> CreatedToken:
+    return await create_token.run(ports, wire.read(CreateToken, {"walletAddress": EVM, **asked}))
+
+
+def claims_of(made: CreatedToken) -> Claims:
+    return SEALS.claims(made.token, now=int(time.time()))
+
+
+async def events(store: RedisStore, key: ApiKey) -> list[dict[str, Any]]:
+    """What the organisation's log holds."""
+    entries = await store.of(key.organization).audit.entries(0, 100)
+    return [{"kind": entry.event.kind, "actor": entry.event.actor, **entry.event.facts} for entry in entries]
+
+
+async def test_a_token_says_who_made_it_and_is_remembered(store: RedisStore) -> None:
+    key = a_key()
+    made = await created(ports_of(store, by_key(key)), scopes=["transactions:submit", "wallet:read"], ttlSeconds=600)
+
+    claims = claims_of(made)
+    assert (claims.key, claims.organization, claims.wallet.address) == (key.id, key.organization, EVM)
+    assert list(claims.scopes) == list(made.scopes) == [Scope.TRANSACTIONS_SUBMIT, Scope.WALLET_READ]
+    assert claims.expires_at - claims.issued_at == 600
+    assert made.expires_at == claims.expires_at
+    assert await store.of(key.organization).tokens.get(claims.id) == claims
+    assert key.digest not in str(jwt.decode(made.token, options={"verify_signature": False}))
+
+
+async def test_no_two_tokens_are_the_same(store: RedisStore) -> None:
+    ports = ports_of(store, by_key(a_key()))
+    assert len({claims_of(await created(ports)).id for _ in range(50)}) == 50
+
+
+async def test_the_answer_ends_at_a_whole_second(store: RedisStore) -> None:
+    made = await created(ports_of(store, by_key(a_key())))
+    written = wire.encode(CreatedToken, made)
+    assert list(written) == ["token", "expiresAt", "scopes"]
+    expires = jwt.decode(made.token, options={"verify_signature": False})["exp"]
+    assert written["expiresAt"] == time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(expires))
+
+
+@pytest.mark.parametrize("scopes", SETS, ids=" ".join)
+async def test_a_reading_key_makes_tokens_that_read(store: RedisStore, scopes: list[Scope]) -> None:
+    ports = ports_of(store, by_key(a_key(KeyScope.READ)))
+    if {*scopes} <= {Scope.WALLET_READ, Scope.WALLET_STREAM}:
+        assert list((await created(ports, scopes=scopes)).scopes) == scopes
+    else:
+        with pytest.raises(Forbidden, match="key scope does not allow this"):
+            await created(ports, scopes=scopes)
+
+
+async def test_the_usual_scopes_are_more_than_a_reading_key_has(store: RedisStore) -> None:
+    with pytest.raises(Forbidden) as refused:
+        await created(ports_of(store, by_key(a_key(KeyScope.READ))))
+    assert (refused.value.status, refused.value.reason) == (403, "key_scope")
+
+
+async def test_only_a_key_makes_or_ends_tokens(store: RedisStore) -> None:
+    by_nobody, holding_a_token = ports_of(store, Caller(name="127.0.0.1")), ports_of(store, by_token(*Scope))
+    for operation in [one for one in REST_OPERATIONS if one.name in {"createToken", "revokeToken"}]:
+        with pytest.raises(Forbidden, match="Insufficient scope: API key required"):
+            await operation.admit(holding_a_token)
+        request = wire.read(operation.request, {"walletAddress": EVM, "id": "0" * 32})
+        with pytest.raises(Unauthorized, match="Invalid API key"):
+            await operation.run(by_nobody, request)
+
+
+@pytest.mark.parametrize("wallet", [EVM, SOLANA])
+@pytest.mark.parametrize("namespace", WalletNamespace)
+async def test_the_operator_may_refuse_a_namespace(store: RedisStore, wallet: str, namespace: WalletNamespace) -> None:
+    ports = replace(ports_of(store, by_key(a_key())), rules=Rules(token_wallets=frozenset({namespace})))
+    if (wallet == EVM) == (namespace is WalletNamespace.EVM):
+        assert claims_of(await created(ports, walletAddress=wallet)).wallet.namespace is namespace
+    else:
+        with pytest.raises(InvalidParams, match=r"^Invalid wallet address$"):
+            await created(ports, walletAddress=wallet)
+
+
+async def test_a_token_describes_itself(store: RedisStore) -> None:
+    caller = by_token(Scope.WALLET_STREAM, Scope.SESSIONS_CREATE, wallet=SOLANA, expires_at=1_775_736_600)
+    described = await describe_token.run(ports_of(store, caller), DescribeToken())
+    assert wire.encode(DescribedToken, described) == {
+        "walletAddress": SOLANA,
+        "scopes": ["wallet:stream", "sessions:create"],
+        "expiresAt": "2026-04-09T12:10:00.000Z",
+    }
+    with pytest.raises(Unauthorized, match="Invalid session token"):
+        await describe_token.run(ports_of(store, by_key(a_key())), DescribeToken())
+
+
+async def test_a_token_is_revoked_once_by_its_own_key(store: RedisStore) -> None:
+    key = a_key()
+    ports = ports_of(store, by_key(key))
+    token = claims_of(await created(ports)).id
+    tokens = store.of(key.organization).tokens
+    for other in (a_key(), a_key(organization="org_theirs")):
+        with pytest.raises(NotFound, match="Session not found"):
+            await revoke_token.run(ports_of(store, by_key(other)), RevokeToken(id=token))
+    assert not await tokens.is_revoked(token)
+
+    revoked = await revoke_token.run(ports, RevokeToken(id=token))
+
+    assert (revoked.id, abs(revoked.revoked_at - time.time()) < 5) == (token, True)
+    assert await tokens.is_revoked(token)
+    with pytest.raises(Conflict, match="Session already revoked") as again:
+        await revoke_token.run(ports, RevokeToken(id=token))
+    assert again.value.status == 409
+
+
+@pytest.mark.parametrize("token", ["0" * 32, "", "me", "*", "a}:revoked", "é" * 200, "\0"])
+async def test_what_names_no_token_is_not_found(store: RedisStore, token: str) -> None:
+    with pytest.raises(NotFound) as refused:
+        await revoke_token.run(ports_of(store, by_key(a_key())), RevokeToken(id=token))
+    assert (refused.value.status, refused.value.reason) == (404, "session_token_not_found")
+
+
+async def test_a_token_whose_time_is_over_is_not_found(store: RedisStore) -> None:
+    key = a_key()
+    ports = ports_of(store, by_key(key))
+    made = claims_of(await created(ports))
+    later = replace(ports, clock=At(made.expires_at))
+    with pytest.raises(NotFound):
+        await revoke_token.run(later, RevokeToken(id=made.id))
+
+
+class At:
+    """A clock that stands."""
+
+    def __init__(self, second: int) -> None:
+        self._second = second
+
+    def now(self) -> int:
+        return self._second
+
+    async def sleep(self, seconds: float) -> None:
+        """Nobody waits here."""
+
+
+async def test_what_happens_to_tokens_is_in_the_log(store: RedisStore) -> None:
+    key = a_key()
+    ports = ports_of(store, by_key(key))
+    made = await created(ports, walletAddress=SOLANA, scopes=["wallet:read"])
+    token = claims_of(made).id
+    await revoke_token.run(ports, RevokeToken(id=token))
+
+    expires = wire.encode(CreatedToken, made)["expiresAt"]
+    told = {"id": token, "wallet": f"solana:{SOLANA}", "scopes": ["wallet:read"], "expiresAt": expires}
+    assert await events(store, key) == [
+        {"kind": EventKind.TOKEN_CREATED, "actor": key.id, **told},
+        {"kind": EventKind.TOKEN_REVOKED, "actor": key.id, "id": token},
+    ]
+
+
+async def test_denials_are_in_the_log(store: RedisStore) -> None:
+    key, reader = a_key(), a_key(KeyScope.READ)
+    token = by_token(Scope.WALLET_READ, key=key)
+    (operation,) = [one for one in REST_OPERATIONS if one.name == "createToken"]
+    with pytest.raises(Forbidden):
+        await operation.admit(ports_of(store, token))
+    with pytest.raises(Forbidden):
+        await operation.run(ports_of(store, by_key(reader)), wire.read(CreateToken, {"walletAddress": EVM}))
+
+    told = {"kind": EventKind.DENIED, "operation": "createToken", "code": 4100}
+    assert await events(store, key) == [
+        {**told, "actor": token.name, "reason": "insufficient_scope"},
+        {**told, "actor": reader.id, "reason": "key_scope"},
+    ]
+
+
+def test_without_secrets_no_operation_is_about_tokens() -> None:
+    assert rest_operations(has_tokens=True) == REST_OPERATIONS
+    left = rest_operations(has_tokens=False)
+    assert {one.name for one in REST_OPERATIONS} - {one.name for one in left} == {
+        "createToken",
+        "describeToken",
+        "revokeToken",
+    }
+    assert all(one.rest is not None and one.rest.dialect is Dialect.ORGANIZATION for one in left)

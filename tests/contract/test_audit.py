@@ -1,0 +1,168 @@
+"""What `memory.Audit` promises, against a real Redis: nobody's entry is lost, and every fault is found at its place."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.contract.sample import ORGANIZATION, an_event
+from wallet_rpc.adapters import redis_audit
+from wallet_rpc.adapters.redis_audit import RedisAudit
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.audit import NOTHING, Broken, Head, Why, line_of, next_entry
+from wallet_rpc.errors import Unavailable
+
+LATEST = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def audit(store: RedisStore) -> RedisAudit:
+    return store.of(ORGANIZATION).audit
+
+
+async def _filled(audit: RedisAudit, count: int) -> None:
+    for number in range(count):
+        await audit.append(an_event(number=number))
+
+
+async def test_events_come_back_in_their_order_each_hashed_over_the_one_before(audit: RedisAudit) -> None:
+    await _filled(audit, 5)
+
+    entries = await audit.entries(0, 100)
+    assert [each.event for each in entries] == [an_event(number=number) for number in range(5)]
+    assert [each.number for each in entries] == [0, 1, 2, 3, 4]
+    assert [each.previous for each in entries] == [NOTHING.hash, *(each.hash for each in entries[:4])]
+    assert await audit.head() == Head(5, entries[4].hash)
+    assert await audit.entries(1, 2) == entries[1:3]
+    assert await audit.verify() is None
+
+
+async def test_a_log_without_entries_is_whole(audit: RedisAudit) -> None:
+    assert await audit.verify() is None
+    assert await audit.head() == NOTHING
+    assert await audit.entries(0, 10) == ()
+
+
+@LATEST
+@given(counts=st.lists(st.integers(1, 24), min_size=2, max_size=4))
+async def test_of_many_who_append_at_once_on_several_servers_nobody_is_lost(
+    redis_server: RedisServer, counts: list[int]
+) -> None:
+    """All write the same words, which must not make one take another's entry for its own."""
+    prefix = f"audit-{time.monotonic_ns()}"
+    stores = [RedisStore.open(redis_server.url, prefix=prefix) for _ in counts]
+    await asyncio.gather(
+        *(
+            store.of(ORGANIZATION).audit.append(an_event())
+            for store, count in zip(stores, counts, strict=True)
+            for _ in range(count)
+        )
+    )
+    audit = stores[0].of(ORGANIZATION).audit
+
+    assert await audit.verify() is None
+    assert (await audit.head()).count == sum(counts) == len(await audit.entries(0, 1000))
+    for store in stores:
+        await store.close()
+
+
+async def test_an_entry_whose_answer_was_lost_is_written_once(audit: RedisAudit) -> None:
+    """The link repeats the script with the same arguments."""
+    entry = next_entry(NOTHING, an_event())
+    arguments = ("", f"1 {entry.hash} mark", line_of(entry))
+
+    for _ in range(2):
+        assert await audit._link.run(audit._append, audit._keys(), *arguments) is None
+
+    assert await audit.entries(0, 10) == (entry,)
+    assert await audit.verify() is None
+
+
+async def test_a_cancelled_writer_holds_nobody_up(audit: RedisAudit) -> None:
+    writers = [asyncio.create_task(audit.append(an_event(number=number))) for number in range(30)]
+    await asyncio.sleep(0.002)
+    for writer in writers[::2]:
+        writer.cancel()
+    await asyncio.wait(writers)
+
+    await audit.append(an_event(number=99))
+
+    numbers = [each.event.facts["number"] for each in await audit.entries(0, 100)]
+    assert set(numbers) >= {*range(1, 30, 2), 99}
+    assert len(set(numbers)) == len(numbers)
+    assert await audit.verify() is None
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 500])
+@pytest.mark.parametrize(
+    ("command", "broken"),
+    [
+        (("LSET", 4, "{}"), Broken(4, Why.ALTERED)),
+        (("LSET", 0, "{}"), Broken(0, Why.ALTERED)),
+        (("LTRIM", 0, 5), Broken(6, Why.CUT_OFF)),
+        (("LTRIM", 1, -1), Broken(0, Why.CUT_OUT)),
+        (("RPUSH", "{}"), Broken(7, Why.ALTERED)),
+        (("LMOVE",), Broken(0, Why.REORDERED)),
+        (("DEL",), Broken(0, Why.CUT_OFF)),
+    ],
+    ids=lambda given: given[0] if isinstance(given, tuple) else "",
+)
+async def test_what_was_done_to_a_log_is_found_at_its_place(
+    audit: RedisAudit, monkeypatch: pytest.MonkeyPatch, at_once: int, command: tuple[str | int, ...], broken: Broken
+) -> None:
+    monkeypatch.setattr(redis_audit, "_AT_ONCE", at_once)
+    await _filled(audit, 7)
+    key = audit.entries_key()
+    rest = (key, "LEFT", "RIGHT") if command == ("LMOVE",) else command[1:]
+    await audit._link.command(str(command[0]), key, *rest)
+
+    assert await audit.verify() == broken
+
+
+async def test_a_log_that_was_harmed_goes_on_and_stays_harmed_where_it_was(
+    audit: RedisAudit, store: RedisStore
+) -> None:
+    await _filled(audit, 5)
+    await audit._link.command("LTRIM", audit.entries_key(), 0, 2)
+
+    await audit.append(an_event())
+
+    assert await audit.verify() == Broken(3, Why.CUT_OUT)
+
+
+async def test_a_log_whose_head_is_gone_goes_on_and_is_found_out(audit: RedisAudit) -> None:
+    await _filled(audit, 3)
+    await audit._link.command("DEL", audit.head_key())
+    assert await audit.verify() == Broken(0, Why.ADDED)
+
+    await audit.append(an_event())
+
+    assert await audit.verify() == Broken(3, Why.ADDED)
+
+
+async def test_entries_of_a_newer_server_are_not_shown(audit: RedisAudit) -> None:
+    await audit._link.command("RPUSH", audit.entries_key(), '{"version":2}')
+
+    with pytest.raises(Unavailable, match="form 2, this server reads forms up to 1"):
+        await audit.entries(0, 1)
+
+
+async def test_a_log_of_thousands_is_verified_in_a_few_reads(audit: RedisAudit) -> None:
+    lines, head = [], NOTHING
+    for number in range(1200):
+        entry = next_entry(head, an_event(number=number))
+        lines.append(line_of(entry))
+        head = Head(entry.number + 1, entry.hash)
+    await audit._link.command("RPUSH", audit.entries_key(), *lines)
+    await audit._link.command("SET", audit.head_key(), f"{head.count} {head.hash} mark")
+
+    assert await audit.verify() is None
+    await audit.append(an_event())
+    assert await audit.verify() is None
+    await audit._link.command("LSET", audit.entries_key(), 1100, lines[1099])
+    assert await audit.verify() == Broken(1100, Why.ADDED)

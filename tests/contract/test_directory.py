@@ -1,0 +1,117 @@
+"""What `memory.Directory` promises, against a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from tests.contract.sample import NOW, ORGANIZATION, a_key, an_organization
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.access import OPEN, KeyId, KeyScope, OrganizationId
+from wallet_rpc.errors import Conflict, Unavailable
+
+
+async def test_organizations_come_back_as_written_and_oldest_first(store: RedisStore) -> None:
+    written = [an_organization(name) for name in ("zebra", "apple", "mango")]
+    for each in written:
+        await store.directory.add_organization(each)
+
+    assert list((await store.directory.organizations())[1:]) == written
+    assert await store.directory.organization(OrganizationId("org_apple")) == written[1]
+    assert await store.directory.organization(OrganizationId("org_pear")) is None
+
+
+async def test_the_open_organization_is_always_there(store: RedisStore) -> None:
+    found = await store.directory.organization(OPEN)
+
+    assert found is not None
+    assert found.id == OPEN
+    assert await store.directory.organizations() == (found,)
+
+
+async def test_an_organization_is_written_once(store: RedisStore) -> None:
+    await store.directory.add_organization(an_organization())
+    await store.directory.add_organization(an_organization())  # a repeated command
+
+    for other in (an_organization(created_at=NOW + 1), an_organization(id=OPEN)):
+        with pytest.raises(Conflict, match="is there already"):
+            await store.directory.add_organization(other)
+
+    assert (await store.directory.organizations())[1:] == (an_organization(),)
+
+
+async def test_keys_come_back_as_written_and_oldest_first(store: RedisStore) -> None:
+    full = a_key("wrk_b", name="ci", scope=KeyScope.READ, requests_per_month=7, expires_at=NOW + 9)
+    written = [full, a_key("wrk_a"), a_key("wrk_c")]
+    for each in written:
+        await store.directory.add_key(each)
+
+    assert await store.directory.keys_of(ORGANIZATION) == tuple(written)
+    assert await store.directory.keys_of(OrganizationId("org_two")) == ()
+    assert await store.directory.key(full.id) == full
+    assert await store.directory.key(a_key("wrk_d").id) is None
+
+
+async def test_a_key_of_one_organization_is_not_given_to_another(store: RedisStore) -> None:
+    theirs = OrganizationId("org_two")
+    await store.directory.add_key(a_key())
+
+    with pytest.raises(Conflict, match="is there already"):
+        await store.directory.add_key(a_key(organization=theirs))
+
+    assert await store.directory.key(a_key().id) == a_key()
+    assert await store.directory.keys_of(theirs) == ()
+
+
+async def test_a_revoked_key_says_since_when_and_cannot_be_written_again_as_good(store: RedisStore) -> None:
+    await store.directory.add_key(a_key())
+
+    assert await store.directory.revoke_key(a_key().id, at=NOW + 5)
+    assert not await store.directory.revoke_key(a_key().id, at=NOW + 6)
+    await store.directory.add_key(a_key())
+
+    revoked = replace(a_key(), revoked_at=NOW + 5)
+    assert await store.directory.key(a_key().id) == revoked
+    assert await store.directory.keys_of(ORGANIZATION) == (revoked,)
+
+
+async def test_of_many_who_revoke_a_key_one_is_told_so(store: RedisStore) -> None:
+    await store.directory.add_key(a_key())
+
+    told = await asyncio.gather(*(store.directory.revoke_key(a_key().id, at=NOW) for _ in range(16)))
+
+    assert told.count(True) == 1
+
+
+async def test_a_key_that_nobody_made_cannot_be_revoked(store: RedisStore) -> None:
+    with pytest.raises(KeyError):
+        await store.directory.revoke_key(KeyId("key_0"), at=NOW)
+
+    assert await store.directory.key(KeyId("key_0")) is None
+
+
+async def test_an_id_without_a_record_reads_as_nothing(store: RedisStore) -> None:
+    """A crash between the list, which is written first, and the record."""
+    link = store.directory._link
+    await link.add_once(store.directory.organizations_key(), "org_lost")
+    await link.add_once(store.directory.keys_key(ORGANIZATION), "key_lost")
+
+    assert await store.directory.keys_of(ORGANIZATION) == ()
+    assert [each.id for each in await store.directory.organizations()] == [OPEN]
+
+
+async def test_records_of_a_newer_server_are_not_read(store: RedisStore) -> None:
+    await store.directory.add_organization(an_organization(version=2))
+    await store.directory.add_key(a_key(version=2))
+
+    for asked in (
+        store.directory.organization(ORGANIZATION),
+        store.directory.organizations(),
+        store.directory.key(a_key().id),
+        store.directory.keys_of(ORGANIZATION),
+        store.directory.revoke_key(a_key().id, at=NOW),
+    ):
+        with pytest.raises(Unavailable, match="form 2, this server reads forms up to 1: run a newer server"):
+            await asked

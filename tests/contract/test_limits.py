@@ -1,0 +1,194 @@
+"""What `memory.Limiter` promises, against a real Redis: no crowd and no replica gets beyond a window."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from itertools import cycle, islice
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.contract.sample import a_caller, a_key, some_claims
+from wallet_rpc.adapters import redis_limits
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.access import Caller
+from wallet_rpc.memory import Allowance
+
+NOVEMBER = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())
+TOO_FAST, TOO_MUCH = "Rate limit exceeded", "Monthly quota exceeded"
+LATEST = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+async def replica(store: RedisStore, redis_server: RedisServer) -> AsyncIterator[RedisStore]:
+    """Another server on the same data."""
+    prefix = store.directory._link.prefix.removesuffix(":1")
+    async with RedisStore.open(redis_server.url, prefix=prefix) as opened:
+        yield opened
+
+
+async def _take(store: RedisStore, caller: Caller, cost: int = 1, *, now: int = NOVEMBER) -> Allowance:
+    return await store.limiter.take(caller, cost, now=now)
+
+
+async def _forget(store: RedisStore, caller: Caller) -> None:
+    """The key's minute is over."""
+    assert caller.key is not None
+    assert await store.directory._link.command("DEL", store.directory._link.key(f"limit:{caller.key.id}", "minute"))
+
+
+async def test_a_key_is_told_what_is_left_until_it_is_refused(store: RedisStore) -> None:
+    caller = a_caller(a_key(requests_per_minute=3))
+
+    told = [await _take(store, caller) for _ in range(5)]
+
+    assert [each.remaining for each in told] == [2, 1, 0, 0, 0]
+    assert [each.limit for each in told] == [3] * 5
+    assert [each.retry_after_seconds is None for each in told] == [True, True, True, False, False]
+    assert told[3].refusal == TOO_FAST
+    assert told[3].retry_after_seconds in {59, 60}
+
+
+async def test_a_batch_passes_whole_or_not_at_all_and_spends_nothing_then(store: RedisStore) -> None:
+    caller = a_caller(a_key(requests_per_minute=10))
+
+    assert (await _take(store, caller, 7)).remaining == 3
+    refused = await _take(store, caller, 4)
+    assert (refused.remaining, refused.retry_after_seconds is None) == (3, False)
+    assert (await _take(store, caller, 3)).remaining == 0
+
+
+async def test_a_batch_that_no_window_holds_is_refused_at_once(store: RedisStore) -> None:
+    refused = await _take(store, a_caller(a_key(requests_per_minute=10)), 11)
+
+    assert refused == Allowance(limit=10, remaining=10, retry_after_seconds=1, refusal=TOO_FAST)
+
+
+async def test_a_window_ends_by_itself(store: RedisStore) -> None:
+    caller = a_caller(a_key(requests_per_minute=1))
+    await _take(store, caller)
+    link = store.directory._link
+    await link.command("PEXPIRE", link.key(f"limit:{a_key().id}", "minute"), 900)
+
+    refused = await _take(store, caller)
+    assert refused.retry_after_seconds == 1
+    await asyncio.sleep(refused.retry_after_seconds)
+
+    assert (await _take(store, caller)).retry_after_seconds is None
+
+
+async def test_keys_are_counted_apart(store: RedisStore) -> None:
+    for text in ("wrk_one", "wrk_two"):
+        assert (await _take(store, a_caller(a_key(text, requests_per_minute=1)))).retry_after_seconds is None
+
+
+@LATEST
+@given(limit=st.integers(1, 40), costs=st.lists(st.integers(1, 5), min_size=1, max_size=40), has_token=st.booleans())
+async def test_however_many_ask_at_once_of_two_servers_no_more_pass_than_the_window_holds(
+    redis_server: RedisServer, limit: int, costs: list[int], has_token: bool
+) -> None:
+    caller = a_caller(a_key(requests_per_minute=limit), token=some_claims() if has_token else None)
+    prefix = f"limits-{time.monotonic_ns()}"
+    async with (
+        RedisStore.open(redis_server.url, prefix=prefix) as one,
+        RedisStore.open(redis_server.url, prefix=prefix) as other,
+    ):
+        servers = islice(cycle((one, other)), len(costs))
+        told = await asyncio.gather(*(_take(server, caller, cost) for server, cost in zip(servers, costs, strict=True)))
+
+    passed = sum(cost for cost, each in zip(costs, told, strict=True) if each.retry_after_seconds is None)
+    assert passed <= limit
+    assert sum(costs) > limit or passed == sum(costs)
+    assert set(costs) != {1} or passed == min(limit, len(costs))
+
+
+async def test_what_one_server_counted_the_other_knows(store: RedisStore, replica: RedisStore) -> None:
+    caller = a_caller(a_key(requests_per_minute=2))
+
+    assert (await _take(store, caller)).remaining == 1
+    assert (await _take(replica, caller)).remaining == 0
+    assert (await _take(store, caller)).retry_after_seconds is not None
+
+
+async def test_the_month_is_a_quota_of_its_own(store: RedisStore) -> None:
+    caller = a_caller(a_key(requests_per_minute=2, requests_per_month=3))
+    assert [(await _take(store, caller)).limit for _ in range(2)] == [2, 2]
+    await _forget(store, caller)
+
+    last = await _take(store, caller)
+    refused = await _take(store, caller)
+
+    assert (last.limit, last.remaining, last.retry_after_seconds) == (3, 0, None)
+    assert (refused.limit, refused.remaining, refused.refusal) == (3, 0, TOO_MUCH)
+    left = int(datetime(2026, 12, 1, tzinfo=UTC).timestamp()) - NOVEMBER
+    assert refused.retry_after_seconds in {left, left - 1}
+
+
+async def test_who_is_out_of_both_is_told_of_the_month(store: RedisStore) -> None:
+    caller = a_caller(a_key(requests_per_minute=1, requests_per_month=1))
+    await _take(store, caller)
+
+    assert (await _take(store, caller)).refusal == TOO_MUCH
+
+
+async def test_a_request_that_comes_too_fast_does_not_spend_the_month(store: RedisStore) -> None:
+    caller = a_caller(a_key(requests_per_minute=5, requests_per_month=10))
+    await asyncio.gather(*(_take(store, caller) for _ in range(40)))
+    await _forget(store, caller)
+
+    told = [await _take(store, caller) for _ in range(5)]
+
+    assert [each.retry_after_seconds for each in told] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("last", "first"),
+    [
+        (datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)),
+        (datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)),
+        (datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC), datetime(2028, 3, 1, tzinfo=UTC)),
+    ],
+)
+async def test_a_new_month_in_utc_is_a_new_quota(store: RedisStore, last: datetime, first: datetime) -> None:
+    caller = a_caller(a_key(requests_per_minute=10, requests_per_month=1))
+    assert (await _take(store, caller, now=int(last.timestamp()))).retry_after_seconds is None
+    refused = await _take(store, caller, now=int(last.timestamp()))
+
+    assert refused.retry_after_seconds == 1
+    assert (await _take(store, caller, now=int(first.timestamp()))).retry_after_seconds is None
+
+
+@given(now=st.integers(0, 1 << 34))
+def test_a_month_lasts_to_the_first_second_of_the_next(now: int) -> None:
+    name, left = redis_limits._month(now)
+
+    assert 0 < left <= 31 * 86_400
+    after = datetime.fromtimestamp(now + left, UTC)
+    assert (after.day, after.hour, after.minute, after.second) == (1, 0, 0, 0)
+    assert f"{datetime.fromtimestamp(now + left - 1, UTC):%Y-%m}" == name == f"{datetime.fromtimestamp(now, UTC):%Y-%m}"
+
+
+async def test_a_token_counts_on_itself_and_on_the_key_behind_it(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_limits, "TOKEN_REQUESTS_PER_MINUTE", 2)
+    key = a_key(requests_per_minute=5)
+    first, second = (a_caller(key, token=some_claims(number=number)) for number in (1, 2))
+
+    told = [await _take(store, first) for _ in range(3)]
+    assert [(each.limit, each.remaining) for each in told] == [(2, 1), (2, 0), (2, 0)]
+    assert told[2].refusal == TOO_FAST
+    assert [(await _take(store, second)).retry_after_seconds for _ in range(2)] == [None, None]
+
+    assert await _take(store, a_caller(key)) == Allowance(limit=5, remaining=0)
+    assert (await _take(store, a_caller(key, token=some_claims(number=3)))).limit == 5
+
+
+async def test_a_caller_without_a_key_has_no_limits(store: RedisStore) -> None:
+    with pytest.raises(ValueError, match="no limits"):
+        await _take(store, Caller(name="127.0.0.1"))

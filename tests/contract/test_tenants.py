@@ -1,0 +1,143 @@
+"""What one organisation keeps is not another's; what is true of an account on its chain is everybody's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.contract.sample import (
+    ACCOUNT,
+    CHAIN,
+    FAR_FUTURE,
+    NOW,
+    SIGNER,
+    a_call,
+    a_group,
+    a_session,
+    an_account,
+    an_event,
+    some_claims,
+)
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_store import RedisMemory, RedisStore
+from wallet_rpc.domain.access import OPEN, OrganizationId
+from wallet_rpc.domain.audit import NOTHING
+from wallet_rpc.domain.session_group import Wanted
+from wallet_rpc.primitives import EntityId
+
+ONE, TWO = OrganizationId("org_one"), OrganizationId("org_two")
+TENANTS = st.sampled_from([OPEN, ONE, TWO])
+LATEST = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ALICE, THEIRS = "alice", an_account()
+
+
+async def _fill(memory: RedisMemory) -> None:
+    await memory.accounts.add(THEIRS, after=0)
+    await memory.sessions.put(a_session(), forget_at=None)
+    await memory.sessions.trust(ACCOUNT, CHAIN, ALICE, forget_at=FAR_FUTURE)
+    await memory.calls.claim(a_call())
+    await memory.groups.register(a_group(1))
+    await memory.tokens.add(some_claims())
+    await memory.tokens.revoke(some_claims().id, until=FAR_FUTURE)
+    await memory.audit.append(an_event())
+
+
+async def _seen(memory: RedisMemory) -> list[object]:
+    """All that is found when everything is asked for, what is empty left out."""
+    answers = [
+        await memory.accounts.of(SIGNER),
+        await memory.accounts.at(ACCOUNT),
+        await memory.accounts.named(THEIRS.id),
+        await memory.sessions.get(ACCOUNT, CHAIN, a_session().id),
+        await memory.sessions.trusts(ACCOUNT, CHAIN, ALICE),
+        await memory.calls.get(CHAIN, a_call().hash),
+        await memory.calls.of_nonce(CHAIN, ACCOUNT, a_call().nonce),
+        await memory.groups.get(a_group(1).id),
+        await memory.groups.of_session(a_group(1).installs[0].session_id),
+        await memory.groups.page(Wanted(), now=NOW, offset=0, limit=10),
+        await memory.tokens.get(some_claims().id),
+        await memory.tokens.is_revoked(some_claims().id),
+        await memory.audit.entries(0, 10),
+        (await memory.audit.head()).count,
+    ]
+    return [answer for answer in answers if answer]
+
+
+@LATEST
+@given(writer=TENANTS, reader=TENANTS)
+async def test_no_organization_reads_what_another_wrote(
+    redis_server: RedisServer, writer: OrganizationId, reader: OrganizationId
+) -> None:
+    async with RedisStore.open(redis_server.url, prefix=f"tenants-{time.monotonic_ns()}") as store:
+        await _fill(store.of(writer))
+
+        assert len(await _seen(store.of(reader))) == (14 if reader == writer else 0)
+
+
+async def test_what_one_organization_wrote_does_not_stand_in_anothers_way(store: RedisStore) -> None:
+    for organization in (ONE, TWO, OPEN):
+        memory = store.of(organization)
+        assert await memory.accounts.add(an_account(), after=0)
+        assert await memory.calls.claim(a_call()) is None
+        assert await memory.groups.register(a_group(1)) == a_group(1)
+        assert await memory.groups.revoke(a_group(1).id, a_group(1).installs[0].session_id, at=NOW)
+        assert await memory.tokens.revoke(some_claims().id, until=FAR_FUTURE)
+        await memory.audit.append(an_event())
+
+    heads = {await store.of(organization).audit.head() for organization in (ONE, TWO, OPEN)}
+    assert len(heads) == 1
+    assert NOTHING not in heads
+
+
+@LATEST
+@given(askers=st.lists(st.tuples(TENANTS, st.booleans(), st.integers(1, 9)), min_size=2, max_size=40))
+async def test_no_entity_id_is_given_twice_whichever_organizations_ask(
+    redis_server: RedisServer, askers: list[tuple[OrganizationId, bool, int]]
+) -> None:
+    prefix = f"entities-{time.monotonic_ns()}"
+    async with (
+        RedisStore.open(redis_server.url, prefix=prefix) as one,
+        RedisStore.open(redis_server.url, prefix=prefix) as other,
+    ):
+        given_ids = await asyncio.gather(
+            *(
+                (one if turn % 2 else other)
+                .of(organization)
+                .sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(at_least), trusted=trusted)
+                for turn, (organization, trusted, at_least) in enumerate(askers)
+            )
+        )
+
+    assert len(set(given_ids)) == len(given_ids)
+
+
+async def test_what_one_organization_revoked_or_ended_is_so_for_all(
+    store: RedisStore, redis_server: RedisServer
+) -> None:
+    await store.of(ONE).sessions.revoke(ACCOUNT, CHAIN, 7)
+    await store.of(TWO).sessions.end(ACCOUNT, CHAIN, 7, at=NOW)
+
+    async with RedisStore.open(redis_server.url, prefix=store.directory._link.prefix.removesuffix(":1")) as replica:
+        for organization in (ONE, TWO, OPEN):
+            assert await replica.of(organization).sessions.is_revoked(ACCOUNT, CHAIN, 7)
+            assert await replica.of(organization).sessions.end_of(ACCOUNT, CHAIN, 7) == NOW
+
+
+async def test_a_revocation_is_known_to_other_servers_at_once(store: RedisStore, redis_server: RedisServer) -> None:
+    async with RedisStore.open(redis_server.url, prefix=store.directory._link.prefix.removesuffix(":1")) as replica:
+        assert not await replica.sessions.is_revoked(ACCOUNT, CHAIN, 1)
+        began = time.monotonic()
+        await store.of(ONE).sessions.revoke(ACCOUNT, CHAIN, 1)
+        assert await replica.sessions.is_revoked(ACCOUNT, CHAIN, 1)
+        assert time.monotonic() - began < 0.1
+
+
+def test_an_organizations_memory_is_the_same_object_each_time() -> None:
+    """Its writers take turns within the process."""
+    store = RedisStore.open("redis://nowhere")
+
+    assert store.of(ONE) is store.of(ONE)
+    assert store.of(OPEN) is store

@@ -1,0 +1,64 @@
+"""What `memory.IssuedTokens` promises, against a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tests.contract.sample import FAR_FUTURE, some_claims
+from wallet_rpc.adapters.redis_link import written
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.redis_tokens import IssuedToken, RedisTokens
+from wallet_rpc.errors import Unavailable
+
+
+@pytest.fixture
+def tokens(store: RedisStore) -> RedisTokens:
+    return store.tokens
+
+
+async def test_a_token_comes_back_as_remembered(tokens: RedisTokens) -> None:
+    await tokens.add(some_claims())
+
+    assert await tokens.get(some_claims().id) == some_claims()
+    assert await tokens.get(some_claims(number=2).id) is None
+    assert not await tokens.is_revoked(some_claims().id)
+
+
+async def test_a_revoked_token_is_refused_and_still_known(tokens: RedisTokens) -> None:
+    await tokens.add(some_claims())
+
+    assert await tokens.revoke(some_claims().id, until=FAR_FUTURE)
+    assert not await tokens.revoke(some_claims().id, until=FAR_FUTURE)
+
+    assert await tokens.is_revoked(some_claims().id)
+    assert await tokens.get(some_claims().id) == some_claims()
+    assert not await tokens.is_revoked(some_claims(number=2).id)
+
+
+async def test_of_many_who_revoke_a_token_one_is_told_so(tokens: RedisTokens) -> None:
+    told = await asyncio.gather(*(tokens.revoke(some_claims().id, until=FAR_FUTURE) for _ in range(16)))
+
+    assert told.count(True) == 1
+
+
+async def test_everything_of_a_token_is_gone_when_its_time_is_over(tokens: RedisTokens) -> None:
+    soon = int(time.time()) + 1
+    brief = some_claims(expires_at=soon)
+    await tokens.add(brief)
+    await tokens.revoke(brief.id, until=soon)
+
+    await asyncio.sleep(soon + 0.1 - time.time())
+
+    assert await tokens.get(brief.id) is None
+    assert not await tokens.is_revoked(brief.id)
+
+
+async def test_a_token_of_a_newer_server_is_not_read(tokens: RedisTokens) -> None:
+    future = written(IssuedToken, IssuedToken(version=2, claims=some_claims()))
+    await tokens._link.command("SET", tokens.token_key(some_claims().id), future)
+
+    with pytest.raises(Unavailable, match="form 2, this server reads forms up to 1"):
+        await tokens.get(some_claims().id)

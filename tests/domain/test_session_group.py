@@ -1,0 +1,98 @@
+"""Groups of registered sessions: how their ids look, how they stand, and which a caller wants to see."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.contract.sample import a_group, an_install
+from wallet_rpc.domain.session_group import (
+    GROUP_ID,
+    Install,
+    Listed,
+    Status,
+    Wanted,
+    new_group_id,
+    status_of,
+)
+from wallet_rpc.primitives import SessionId
+
+LAST_ULID_SECOND = (1 << 48) // 1000 - 1
+chances = st.binary(min_size=10, max_size=10)
+
+
+@given(st.integers(0, LAST_ULID_SECOND), chances)
+def test_a_group_id_has_its_form(now: int, chance: bytes) -> None:
+    made = new_group_id(now, chance)
+
+    assert GROUP_ID.fullmatch(made)
+    assert len(made) == 31
+
+
+@given(st.integers(0, LAST_ULID_SECOND), chances, chances)
+def test_groups_of_one_second_have_ids_of_their_own(now: int, one: bytes, other: bytes) -> None:
+    assert (new_group_id(now, one) == new_group_id(now, other)) == (one == other)
+
+
+@given(st.integers(0, LAST_ULID_SECOND - 1), st.integers(1, 1000), chances, chances)
+def test_a_later_group_sorts_later(now: int, after: int, one: bytes, other: bytes) -> None:
+    assert new_group_id(now, one) < new_group_id(min(now + after, LAST_ULID_SECOND), other)
+
+
+def test_the_published_example_of_a_ulid_is_made() -> None:
+    """01ARYZ6S41TSV4RRFFQ69G5FAV: 1469918176385 ms, of which whole seconds are kept. Source: github.com/ulid/spec."""
+    chance = bytes.fromhex("d676 4c61 efb9 9302 bd5b")
+
+    assert new_group_id(1469918176, chance)[:14] == "sgrp_01ARYZ6RR"
+    assert new_group_id(1469918176, chance)[15:] == "TSV4RRFFQ69G5FAV"
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=4), st.integers(0, 20))
+@example([(5, False)], 5)
+@example([(6, False)], 5)
+@example([(6, True), (5, False)], 5)
+def test_sessions_are_active_while_one_is_and_revoked_when_all_are(ends: list[tuple[int, bool]], now: int) -> None:
+    installs = [a_part(number, end, 1 if revoked else None) for number, (end, revoked) in enumerate(ends, 1)]
+
+    status = status_of(installs, now)
+
+    assert (status is Status.ACTIVE) == any(not revoked and now < end for end, revoked in ends)
+    assert (status is Status.REVOKED) == all(revoked for _, revoked in ends)
+
+
+def test_a_part_of_a_group_is_found_by_its_session() -> None:
+    group = a_group(1, an_install(1), an_install(2, chain_id=1))
+
+    assert group.install_of(SessionId((2).to_bytes(16, "big"))).chain_id == 1
+    with pytest.raises(KeyError):
+        group.install_of(SessionId(b"\7" * 16))
+
+
+@pytest.mark.parametrize("other", ["wallet_id", "chain_id", "session_address", "workflow_id", "group_id"])
+def test_each_wish_counts_and_no_wish_takes_all(other: str) -> None:
+    group = a_group(1, workflow_id="flow")
+    listed = Listed(group=group, install=group.installs[0])
+    right: dict[str, Any] = {
+        "wallet_id": group.wallet_id,
+        "chain_id": listed.install.chain_id,
+        "session_address": group.session_address,
+        "workflow_id": "flow",
+        "group_id": group.id,
+    }
+
+    assert Wanted().covers(listed)
+    assert Wanted(**right).covers(listed)
+    assert not Wanted(**{**right, other: "another"}).covers(listed)
+
+
+def test_the_form_of_a_group_id_is_no_session_id() -> None:
+    assert re.fullmatch(GROUP_ID, "0x" + "11" * 16) is None
+
+
+def a_part(number: int, expires_at: int, revoked_at: int | None) -> Install:
+    return replace(an_install(number, expires_at=expires_at), revoked_at=revoked_at)

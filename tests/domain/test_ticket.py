@@ -1,0 +1,32 @@
+"""A submission ticket as it is sealed: one letter for each of its facts."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.domain.strategies import addresses, uint32
+from wallet_rpc import wire
+from wallet_rpc.domain.ticket import Ticket
+from wallet_rpc.primitives import Hash32, SessionId
+
+seconds = st.integers(0, 2**48 - 1)
+tickets = st.builds(
+    Ticket,
+    hash=st.binary(min_size=32, max_size=32).map(Hash32),
+    wallet=addresses,
+    chain_id=uint32,
+    session_id=st.none() | st.binary(min_size=16, max_size=16).map(SessionId),
+    expires_at=seconds,
+)
+
+
+@given(tickets)
+def test_a_ticket_is_written_in_single_letters_and_reads_back(ticket: Ticket) -> None:
+    written = wire.encode(Ticket, ticket)
+    assert set(written) == {"h", "w", "c", "exp"} | ({"s"} if ticket.session_id is not None else set())
+    assert wire.decode(Ticket, written) == ticket
+
+
+@given(tickets, seconds)
+def test_a_ticket_is_over_from_its_last_second_on(ticket: Ticket, now: int) -> None:
+    assert ticket.is_over(now) == (now >= ticket.expires_at)
+    assert ticket.is_over(ticket.expires_at)

@@ -1,0 +1,216 @@
+"""Keys and doors of servers as they start: who is let in, and that the command line works beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.e2e.process import Server, run
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.devchain.known import API_KEY
+
+READY = re.compile(r"^API key: +(\S+) \((.*)\)$", re.MULTILINE)
+OWNER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+
+
+def done(*arguments: str, folder: Path, **settings: str) -> dict[str, Any]:
+    """What a command says as JSON."""
+    ended = run(*arguments, "--json", folder=folder, **settings)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    value: dict[str, Any] = json.loads(ended.stdout)
+    return value
+
+
+def new_key(folder: Path, **settings: str) -> dict[str, Any]:
+    organization = done("org", "create", "Example shop", folder=folder, **settings)["orgId"]
+    return {**done("key", "create", "--org", organization, folder=folder, **settings), "orgId": organization}
+
+
+def asked(url: str, key: str | None = None) -> tuple[int, str | None]:
+    """The status, and the account; None when there is no answer to the question."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": "wallet_requestAccount", "params": [{"signerAddress": OWNER}]}
+    answer = httpx2.post(f"{url}/v2/{key}" if key is not None else url, json=body, timeout=30)
+    return answer.status_code, answer.json().get("result", {}).get("accountAddress")
+
+
+def ready_key(server: Server) -> tuple[str, str]:
+    found = READY.search(server.said())
+    assert found is not None
+    return found[1], found[2]
+
+
+def test_keys_are_made_and_ended_while_a_server_runs(tmp_path: Path) -> None:
+    with Server("dev", folder=tmp_path) as server:
+        made = new_key(tmp_path)
+        before = asked(server.url, made["key"])
+        revoked = done("key", "revoke", made["keyId"], folder=tmp_path)
+
+        assert before[0] == 200
+        assert asked(server.url, made["key"]) == (401, None)
+        assert server.ready()[0] == 200
+    assert done("key", "list", "--org", made["orgId"], folder=tmp_path)["keys"][0]["revokedAt"] == revoked["revokedAt"]
+    assert [each["kind"] for each in done("audit", "show", "--org", made["orgId"], folder=tmp_path)["entries"]] == [
+        "organization.created",
+        "key.created",
+        "key.revoked",
+    ]
+
+
+def test_keys_that_were_made_before_the_first_start_are_good(tmp_path: Path) -> None:
+    made = new_key(tmp_path)
+
+    with Server("dev", folder=tmp_path) as server:
+        assert asked(server.url, made["key"])[0] == 200
+
+
+def test_a_key_that_is_made_while_a_server_starts_is_good(tmp_path: Path) -> None:
+    server = Server("dev", folder=tmp_path)
+    made = new_key(tmp_path)
+
+    with server:
+        assert asked(server.url, made["key"])[0] == 200
+
+
+def test_commands_at_the_same_time_all_work(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: new_key(tmp_path), range(4)))
+
+    known = {each["orgId"] for each in done("org", "list", folder=tmp_path)["organizations"]}
+    assert {each["orgId"] for each in made} <= known
+    assert run("audit", "verify", folder=tmp_path).returncode == 0
+
+
+def test_a_redis_of_ones_own_is_used_instead_of_the_folders(tmp_path: Path, redis_server: RedisServer) -> None:
+    made = new_key(tmp_path, REDIS_URL=redis_server.url)
+
+    assert not (tmp_path / "data").exists()
+    assert made["keyId"] not in run("key", "list", "--org", "org_open", folder=tmp_path).stdout
+    listed = done("key", "list", "--org", made["orgId"], folder=tmp_path, REDIS_URL=redis_server.url)
+    assert [each["keyId"] for each in listed["keys"]] == [made["keyId"]]
+
+
+@pytest.mark.parametrize("settings", [{"DATA_DIR": "/dev/null"}, {"DATA_DIR": "/proc/nowhere"}])
+def test_a_folder_that_cannot_be_is_named(tmp_path: Path, settings: dict[str, str]) -> None:
+    ended = run("org", "create", "Example shop", folder=tmp_path, **settings)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"wallet-rpc: WALLET_RPC_DATA_DIR: cannot make {settings['DATA_DIR']}")
+
+
+def test_dev_prints_a_ready_key_that_no_redis_knows(tmp_path: Path) -> None:
+    with Server("dev", folder=tmp_path) as server:
+        key, words = ready_key(server)
+
+        assert (key, words) == (API_KEY, "of organisation org_open, everyone knows it; no key is needed")
+        assert [asked(server.url, each)[0] for each in (API_KEY, None, "any-word", "wrk_made_up")] == [
+            200,
+            200,
+            200,
+            401,
+        ]
+        assert asked(server.url, API_KEY) == asked(server.url)
+        assert done("key", "list", "--org", "org_open", folder=tmp_path)["keys"] == []
+
+
+@pytest.mark.parametrize("settings", [{"HOST": "0.0.0.0"}, {"OPEN": "no"}])  # noqa: S104  # it asks for keys there
+def test_dev_asks_for_its_own_key_where_others_may_reach_it(tmp_path: Path, settings: dict[str, str]) -> None:
+    keys = set()
+    for _ in range(2):
+        with Server("dev", "--ephemeral", folder=tmp_path, **settings) as server:
+            key, words = ready_key(server)
+            keys.add(key)
+
+            assert words == "of organisation org_open, good until this server ends; a key is needed"
+            assert [asked(server.url, each)[0] for each in (key, None, API_KEY, "any-word")] == [200, 401, 401, 401]
+            assert httpx2.post(f"{server.url}/chain/31337", json={}).status_code == 401
+    assert len(keys) == 2
+    assert all(re.fullmatch(r"wrk_[A-Za-z0-9_-]{43}", key) for key in keys)
+
+
+def test_dev_is_open_to_the_network_only_when_told(tmp_path: Path) -> None:
+    with Server("dev", "--ephemeral", folder=tmp_path, HOST="0.0.0.0", OPEN="yes") as server:  # noqa: S104
+        key, words = ready_key(server)
+
+        assert words == "of organisation org_open, good until this server ends; no key is needed"
+        assert [asked(server.url, each)[0] for each in (key, None, API_KEY)] == [200, 200, 401]
+
+
+def test_the_demo_shows_its_key_where_one_is_asked_for(tmp_path: Path) -> None:
+    with Server("dev", "--ephemeral", folder=tmp_path, OPEN="no") as server:
+        refused = run("demo", "--url", server.url, folder=tmp_path)
+        played = run("demo", "--url", server.url, "--key", ready_key(server)[0], folder=tmp_path)
+    alone = run("demo", folder=tmp_path, OPEN="no")
+
+    assert refused.returncode == 1
+    assert "API key required" in refused.stdout
+    assert (played.returncode, alone.returncode) == (0, 0)
+
+
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """For `serve`: the setting that names a chain."""
+    with Server("dev", "--ephemeral", folder=tmp_path_factory.mktemp("chain")) as server:
+        node = f"{server.url}/chain/31337"
+        yield f"31337={node},{node},{node}"
+
+
+@pytest.fixture
+def empty_redis() -> Iterator[str]:
+    """As whoever starts `serve` for the first time has."""
+    server = RedisServer(None)
+    asyncio.run(server.start())
+    yield server.url
+    asyncio.run(server.stop())
+
+
+def test_serve_does_not_start_where_nobody_could_call_it(tmp_path: Path, chains: str, empty_redis: str) -> None:
+    settings = {"REDIS_URL": empty_redis, "CHAINS": chains, "HOST": "0.0.0.0"}  # noqa: S104  # it asks for keys there
+    empty = run("serve", folder=tmp_path, **settings)
+    made = new_key(tmp_path, REDIS_URL=empty_redis)
+    done("key", "revoke", made["keyId"], folder=tmp_path, REDIS_URL=empty_redis)
+    revoked = run("serve", folder=tmp_path, **settings)
+
+    assert (empty.returncode, revoked.returncode) == (2, 2)
+    assert empty.stderr == revoked.stderr
+    assert empty.stderr.startswith("wallet-rpc: WALLET_RPC_OPEN: nobody could call this server")
+    assert empty.stderr.count("\n") == 1
+    for way_out in ("`wallet-rpc org create NAME`", "`wallet-rpc key create --org ID`", "WALLET_RPC_OPEN=yes"):
+        assert way_out in empty.stderr
+
+
+def test_serve_lets_in_who_has_a_key_that_a_command_made(tmp_path: Path, chains: str, empty_redis: str) -> None:
+    settings = {"REDIS_URL": empty_redis, "CHAINS": chains, "OPEN": "no"}
+    first = new_key(tmp_path, REDIS_URL=empty_redis)
+    with Server("serve", folder=tmp_path, **settings) as server:
+        second = new_key(tmp_path, REDIS_URL=empty_redis)
+        keys = (first["key"], second["key"], None, API_KEY, "any-word")
+
+        assert [asked(server.url, each)[0] for each in keys] == [200, 200, 401, 401, 401]
+        done("key", "revoke", first["keyId"], folder=tmp_path, REDIS_URL=empty_redis)
+        assert [asked(server.url, each)[0] for each in keys] == [401, 200, 401, 401, 401]
+        assert "Open:" not in server.said()
+
+
+@pytest.mark.parametrize("settings", [{}, {"HOST": "0.0.0.0", "OPEN": "yes"}])  # noqa: S104  # as it is told
+def test_serve_that_is_open_says_so(tmp_path: Path, chains: str, empty_redis: str, settings: dict[str, str]) -> None:
+    with Server("serve", folder=tmp_path, REDIS_URL=empty_redis, CHAINS=chains, **settings) as server:
+        said = server.said()
+
+        assert "\nOpen:        no API key is needed; WALLET_RPC_OPEN=no asks everyone for one\n" in said
+        assert [asked(server.url, each)[0] for each in (None, "any-word", API_KEY)] == [200, 200, 401]
+
+
+def test_a_secret_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    public = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC7"
+    ended = run("dev", "--ephemeral", folder=tmp_path, TOKEN_SECRETS=public)
+
+    assert ended.returncode == 2
+    assert ended.stderr == "wallet-rpc: WALLET_RPC_TOKEN_SECRETS: a public key, a certificate or a JWK is no secret\n"

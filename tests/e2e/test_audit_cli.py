@@ -1,0 +1,108 @@
+"""`wallet-rpc audit`: the log as it is shown, proved whole, and found changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.commanding import TIME, Cli
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.access import OrganizationId
+
+
+def test_the_log_is_shown_a_line_an_entry_the_last_ones_when_asked(cli: Cli) -> None:
+    organization = cli.organization('a"b')
+    for _ in range(3):
+        cli.text("key", "create", "--org", organization)
+
+    lines = cli.text("audit", "show", "--org", organization).splitlines()
+
+    assert len(lines) == 4
+    assert re.fullmatch(rf'0  {TIME}  cli  organization\.created  {{"name": "a\\"b"}}', lines[0])
+    assert cli.text("audit", "show", "--org", organization, "--last", "2").splitlines() == lines[2:]
+    assert cli.text("audit", "show", "--org", organization, "--last", "99").splitlines() == lines
+    assert cli.text("audit", "show", "--org", "org_open") == "org_open: no entries\n"
+
+
+def test_a_log_that_is_whole_is_said_to_be_with_its_head(cli: Cli) -> None:
+    organization = cli.organization()
+    cli.text("key", "create", "--org", organization)
+    head = cli.json("audit", "show", "--org", organization)["entries"][-1]["hash"]
+
+    assert cli.json("audit", "verify", "--org", organization) == {
+        "whole": True,
+        "logs": [{"orgId": organization, "entries": 2, "head": head, "whole": True}],
+    }
+    assert cli.text("audit", "verify", "--org", organization) == f"{organization}: 2 entries, whole, head {head}\n"
+
+
+def altered(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:1], lines[1].replace(b"read-write", b"read"), *lines[2:]]
+
+
+def cut_out(lines: list[bytes]) -> list[bytes]:
+    return lines[:1] + lines[2:]
+
+
+def spoilt(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:1], b"no entry", *lines[2:]]
+
+
+def cut_off(lines: list[bytes]) -> list[bytes]:
+    return lines[:1]
+
+
+@pytest.mark.parametrize("harm", [altered, spoilt, cut_out, cut_off])
+def test_a_log_that_was_changed_is_named_with_the_place(cli: Cli, harm: Callable[[list[bytes]], list[bytes]]) -> None:
+    whole, harmed = cli.organization(), cli.organization()
+    for _ in range(2):
+        cli.text("key", "create", "--org", harmed)
+
+    async def rewrite(store: RedisStore, harm: Callable[[list[bytes]], list[bytes]]) -> list[bytes]:
+        key = store.of(OrganizationId(harmed)).audit.entries_key()
+        lines: list[bytes] = await store._link.command("LRANGE", key, 0, -1)
+        await store._link.command("DEL", key)
+        for line in harm(lines):
+            await store._link.command("RPUSH", key, line.decode())
+        return lines
+
+    lines = cli.stored(lambda store: rewrite(store, harm))
+    try:
+        status, printed = cli.status("audit", "verify")
+        one, as_json = cli.status("audit", "verify", "--org", harmed, "--json")
+        shown = cli.status("audit", "show", "--org", harmed)
+    finally:
+        cli.stored(lambda store: rewrite(store, lambda _: lines))
+
+    assert (status, one) == (1, 1)
+    said = {line.partition(": ")[0]: line.partition(": ")[2] for line in printed.splitlines()}
+    assert said[whole].startswith("1 entries, whole, head ")
+    assert said[harmed].startswith("NOT WHOLE: entry 1: ")
+    (log,) = json.loads(as_json)["logs"]
+    assert (log["whole"], log["entry"]) == (False, 1)
+    if harm is spoilt:
+        assert shown == (1, f"{harmed}: NOT WHOLE: see `wallet-rpc audit verify --org {harmed}`\n")
+    assert cli.status("audit", "verify")[0] == 0
+
+
+def test_a_head_that_was_changed_is_found(cli: Cli) -> None:
+    organization = cli.organization()
+
+    async def rewrite(store: RedisStore, head: str) -> str:
+        key = store.of(OrganizationId(organization)).audit.head_key()
+        before: bytes = await store._link.command("GET", key)
+        await store._link.command("SET", key, head)
+        return before.decode()
+
+    head = cli.stored(lambda store: rewrite(store, "none"))
+    try:
+        found = cli.status("audit", "verify", "--org", organization)
+        shown = cli.status("audit", "show", "--org", organization)
+    finally:
+        cli.stored(lambda store: rewrite(store, head))
+
+    assert found == (1, f"{organization}: NOT WHOLE: entry 1: altered\n")
+    assert shown[0] == 1

@@ -1,0 +1,240 @@
+"""Small operations that REST has, in both dialects, and who may ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import httpx2
+from pydantic import BeforeValidator, Field, StrictInt
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from tests.edge.sample import SECRET, Journal, door
+from wallet_rpc.domain.access import ApiKey, Caller, KeyId, KeyScope, OrganizationId
+from wallet_rpc.domain.decimal_text import DecimalText
+from wallet_rpc.edge.caller import Visited, current, visit
+from wallet_rpc.edge.http import application, wallet
+from wallet_rpc.edge.rest import Api
+from wallet_rpc.errors import Conflict, Forbidden, InvalidParams, RateLimited, Unauthorized, Unavailable
+from wallet_rpc.memory import Allowance
+from wallet_rpc.operations.operation import Credential, Dialect, Operation, Rest
+from wallet_rpc.primitives import Address, worded
+from wallet_rpc.wire import shape
+
+HOME = OrganizationId("org_home")
+THINGS = f"/v1/organizations/{HOME}/things"
+TOKENS = "/api/v1/burner/things"
+BODY_BYTES = 4096
+
+
+def _address(value: object) -> Address:
+    try:
+        return Address.parse(value)
+    except ValueError:
+        raise worded("must be an address", reason="address_malformed") from None
+
+
+@shape
+class Part:
+    size: StrictInt
+
+
+@shape
+class NewThing:
+    """A thing to make."""
+
+    name: str
+    parts: Annotated[tuple[Part, ...], Field(min_length=1, max_length=3)]
+    owner: Annotated[Address, BeforeValidator(_address)]
+    words: dict[str, Any] = field(default_factory=dict)
+    note: str | None = None
+
+
+@shape
+class Made:
+    id: str
+    name: str
+    words: dict[str, Any]
+    note: str | None = None
+
+
+async def _make(journal: Journal, request: NewThing) -> Made:
+    journal.lines.append(f"make {request.name}")
+    return Made(id="thing_1", name=request.name, words=request.words, note=request.note)
+
+
+@shape
+class Page:
+    limit: Annotated[int, DecimalText(1, 100, reason="pagination")] = 20
+    offset: Annotated[int, DecimalText(0, 2**53, reason="pagination")] = 0
+    name: str | None = None
+
+
+@shape
+class Listed:
+    limit: int
+    offset: int
+    name: str | None = None
+
+
+async def _list(_: Journal, page: Page) -> Listed:
+    return Listed(limit=page.limit, offset=page.offset, name=page.name)
+
+
+@shape
+class One:
+    id: str
+
+
+_FAILURES: Mapping[str, Exception] = {
+    "gone": Conflict("thing already gone", reason="session_already_revoked"),
+    "bad": InvalidParams("2 parts are bad", reason="grant_disagrees", details=[{"field": "a", "message": "b"}]),
+    "named": InvalidParams("owner: expected x", reason="address_malformed", field="owner"),
+    "away": Unavailable("redis: expected an answer"),
+    "leak": RuntimeError(SECRET),
+    "group": ExceptionGroup("two", [RuntimeError(SECRET), Unavailable("redis: expected an answer")]),
+    "timeout": TimeoutError(SECRET),
+    "unwritable": InvalidParams("\ud800"),
+    "strange": InvalidParams("strange", reason="strange"),
+}
+
+
+async def _drop(journal: Journal, request: One) -> One:
+    journal.lines.append(f"drop {request.id}")
+    if request.id in _FAILURES:
+        raise _FAILURES[request.id]
+    return request
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise worded("ttlSeconds must be an integer number")
+    return value
+
+
+@shape
+class NewToken:
+    wallet: str
+    ttl_seconds: Annotated[int | None, BeforeValidator(_seconds)] = None
+
+
+@shape
+class Minted:
+    wallet: str
+
+
+async def _mint(journal: Journal, request: NewToken) -> Minted:
+    journal.lines.append("mint")
+    return Minted(wallet=request.wallet)
+
+
+@shape
+class Nothing:
+    pass
+
+
+async def _me(_: Journal, __: Nothing) -> Minted:
+    return Minted(wallet=current().name)
+
+
+async def _for_writers(journal: Journal) -> None:
+    journal.lines.append("admit")
+    if not current().may_write:
+        raise Forbidden("key scope does not allow this", reason="key_scope")
+
+
+def _org(verb: str, below: str = "", **more: Any) -> Rest:
+    path = f"/v1/organizations/{{orgId}}/things{below}"
+    return Rest(verb=verb, paths=(path,), dialect=Dialect.ORGANIZATION, **more)
+
+
+def _token(verb: str, below: str = "", **more: Any) -> Rest:
+    return Rest(verb=verb, paths=(TOKENS + below, f"/v1/things{below}"), dialect=Dialect.TOKEN, **more)
+
+
+OPERATIONS: Sequence[Operation[Journal, Any, Any]] = (
+    Operation(
+        "makeThing",
+        NewThing,
+        Made,
+        _make,
+        "Make a thing.",
+        rest=_org("POST", statuses=(409,), most_bytes=BODY_BYTES),
+        admit=_for_writers,
+    ),
+    Operation("listThings", Page, Listed, _list, "Things, by page.", rest=_org("GET")),
+    Operation("dropThing", One, One, _drop, "Drop one.", rest=_org("DELETE", "/{id}", statuses=(409,))),
+    Operation("mintToken", NewToken, Minted, _mint, "Mint one.", rest=_token("POST", most_bytes=BODY_BYTES)),
+    Operation("dropToken", One, One, _drop, "Drop one.", rest=_token("DELETE", "/{id}", statuses=(404, 409))),
+    Operation("showToken", Nothing, Minted, _me, "Its own.", rest=_token("GET", "/me", credential=Credential.TOKEN)),
+)
+GOOD = {"x-api-key": "good"}
+NEW_THING = {"name": "box", "parts": [{"size": 1}], "owner": "0x" + "11" * 20}
+NEW_TOKEN = {"wallet": "0x1"}
+
+
+def _holder(name: str, scope: KeyScope) -> Caller:
+    key_id = KeyId(f"key_{name}")
+    key = ApiKey(id=key_id, organization=HOME, digest="", scope=scope, requests_per_minute=60, created_at=1)
+    return Caller(name=key_id, organization=HOME, key=key)
+
+
+HOLDERS = {
+    "good": _holder("good", KeyScope.READ_WRITE),
+    "reader": _holder("reader", KeyScope.READ),
+    "busy": _holder("busy", KeyScope.READ),
+}
+
+
+@dataclass
+class Keeper:
+    """Knows the keys `good`, `reader` and `busy`, which asks too often, and the token `a.b.c`."""
+
+    counted: int = 0
+    allowance: Allowance = field(default_factory=lambda: Allowance(limit=60, remaining=59))
+
+    async def enter_by_key(self, request: Request) -> None:
+        given = request.headers.get("x-api-key")
+        if given is None:
+            raise Unauthorized("Invalid API key", reason="api_key_required")
+        if given == "revoked":
+            raise Unauthorized("API key revoked", reason="api_key_revoked")
+        if given == "leak":
+            raise RuntimeError(SECRET)
+        if given not in HOLDERS:
+            raise Unauthorized("Invalid API key", reason="api_key_invalid")
+        visit().caller = HOLDERS[given]
+
+    async def enter_by_token(self, request: Request) -> None:
+        if request.headers.get("authorization") != "Bearer a.b.c":
+            raise Unauthorized("Session expired", reason="session_token_expired")
+        visit().caller = Caller(name="token", organization=HOME)
+
+    async def count(self, cost: int) -> None:
+        self.counted += cost
+        visit().allowance = self.allowance
+        if current().name == "key_busy":
+            visit().allowance = Allowance(limit=60, remaining=0, retry_after_seconds=7)
+            raise RateLimited("Rate limit exceeded", retryAfter=7)
+
+
+def served(
+    journal: Journal | None = None,
+    keeper: Keeper | None = None,
+    *,
+    operations: Sequence[Operation[Journal, Any, Any]] = OPERATIONS,
+    **more: Any,
+) -> ASGIApp:
+    """A server with these operations beside the sample door."""
+    kept = Journal() if journal is None else journal
+    known = Keeper() if keeper is None else keeper
+    api = Api(operations=operations, context=lambda: kept, doorkeeper=known, **more)
+    return Visited(application(wallet(door().reply), sides=api.sides()))
+
+
+def client(app: ASGIApp | None = None, *, raises: bool = True) -> httpx2.AsyncClient:
+    """Of `app`, in process; with the good key."""
+    transport = httpx2.ASGITransport(served() if app is None else app, raise_app_exceptions=raises)
+    return httpx2.AsyncClient(transport=transport, base_url="http://wallet", headers=GOOD)

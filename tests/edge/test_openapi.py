@@ -1,0 +1,188 @@
+"""The OpenAPI document: a legal one, complete, always the same, and true of what the server does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from jsonschema import Draft202012Validator
+
+from tests.edge.rest_sample import NEW_THING, OPERATIONS, THINGS, TOKENS, client, served
+from tests.edge.sample import Journal, Nothing, browser
+from wallet_rpc.edge.health import document_route
+from wallet_rpc.edge.http import application
+from wallet_rpc.edge.openapi import document
+from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.wire import shape
+
+DOCUMENT = document(OPERATIONS, version="0.1.0")
+PLACES = {each["operationId"]: each for verbs in DOCUMENT["paths"].values() for each in verbs.values()}
+
+
+def _nodes(value: Any) -> Iterator[Any]:
+    yield value
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        yield from _nodes(child)
+
+
+def _found(reference: str) -> Any:
+    found: Any = DOCUMENT
+    for step in reference.removeprefix("#/").split("/"):
+        found = found[step]
+    return found
+
+
+def _parameters(name: str) -> dict[str, Any]:
+    return {each["name"]: each for each in PLACES[name]["parameters"]}
+
+
+def test_it_is_legal_and_every_reference_resolves() -> None:
+    schemathesis.openapi.from_dict(DOCUMENT).validate()
+
+    for node in _nodes(DOCUMENT):
+        if isinstance(node, dict) and "$ref" in node:
+            assert isinstance(_found(node["$ref"]), dict)
+        if isinstance(node, dict) and "schema" in node:
+            Draft202012Validator.check_schema(node["schema"])
+
+
+def test_it_is_the_same_every_time() -> None:
+    assert json.dumps(document(OPERATIONS, version="0.1.0")) == json.dumps(DOCUMENT)
+
+
+def test_each_operation_stands_at_its_first_path_under_its_verb() -> None:
+    assert {path: list(verbs) for path, verbs in DOCUMENT["paths"].items()} == {
+        "/v1/organizations/{orgId}/things": ["post", "get"],
+        "/v1/organizations/{orgId}/things/{id}": ["delete"],
+        TOKENS: ["post"],
+        f"{TOKENS}/{{id}}": ["delete"],
+        f"{TOKENS}/me": ["get"],
+    }
+    assert list(PLACES) == ["makeThing", "listThings", "dropThing", "mintToken", "dropToken", "showToken"]
+
+
+def test_what_a_request_is_made_of_is_told_where_it_stands() -> None:
+    assert {name: each["in"] for name, each in _parameters("listThings").items()} == {
+        "orgId": "path",
+        "X-Org-ID": "header",
+        "limit": "query",
+        "offset": "query",
+        "name": "query",
+    }
+    assert _parameters("listThings")["limit"]["schema"] == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 100,
+        "default": 20,
+    }
+    assert _parameters("listThings")["name"] == {
+        "name": "name",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string"},
+    }
+    assert _parameters("dropToken") == {
+        "id": {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    }
+    assert [name for name, each in _parameters("makeThing").items() if each["required"]] == ["orgId"]
+
+
+def test_a_body_has_what_no_path_has_with_its_constraints() -> None:
+    body = PLACES["makeThing"]["requestBody"]
+    schema = body["content"]["application/json"]["schema"]
+
+    assert body["required"] is True
+    assert list(schema["properties"]) == ["name", "parts", "owner", "words", "note"]
+    assert schema["required"] == ["name", "parts", "owner"]
+    assert (schema["properties"]["parts"]["minItems"], schema["properties"]["parts"]["maxItems"]) == (1, 3)
+    assert "requestBody" not in PLACES["dropThing"]
+
+
+def test_a_field_of_the_path_is_none_of_the_body() -> None:
+    @shape
+    class Renamed:
+        id: str
+        name: str
+
+    async def run(_: Journal, __: Renamed) -> None:
+        return None
+
+    rest = Rest(verb="PUT", paths=("/v1/things/{id}",), dialect=Dialect.TOKEN, most_bytes=100)
+    made = document([Operation("rename", Renamed, None, run, rest=rest)], version="0.1.0")
+    schema = made["paths"]["/v1/things/{id}"]["put"]["requestBody"]["content"]["application/json"]["schema"]
+
+    assert (list(schema["properties"]), schema["required"]) == (["name"], ["name"])
+
+
+@pytest.mark.parametrize(
+    ("name", "statuses"),
+    [
+        ("makeThing", [200, 400, 401, 403, 404, 408, 409, 413, 429, 500, 503]),
+        ("listThings", [200, 400, 401, 403, 404, 429, 500, 503]),
+        ("mintToken", [200, 400, 401, 403, 408, 413, 429, 500, 503]),
+        ("dropToken", [200, 400, 401, 403, 404, 409, 429, 500, 503]),
+        ("showToken", [200, 401, 403, 429, 500, 503]),
+    ],
+)
+def test_every_status_that_a_place_may_answer_is_listed_in_its_dialect(name: str, statuses: list[int]) -> None:
+    responses = PLACES[name]["responses"]
+    dialect = PLACES[name]["tags"][0]
+
+    assert list(map(int, responses)) == statuses
+    assert {each["$ref"] for status, each in responses.items() if status != "200"} == {
+        f"#/components/responses/{dialect}{status}" for status in statuses if status != 200
+    }
+
+
+def test_a_refusal_names_its_numbers_and_its_headers() -> None:
+    limited, unknown, away = (
+        _found(f"#/components/responses/{name}") for name in ("organization429", "token401", "organization503")
+    )
+
+    assert list(limited["headers"]) == ["X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "Retry-After"]
+    assert list(unknown["headers"]) == ["X-Request-Id", "WWW-Authenticate"]
+    error, codes = limited["content"]["application/json"]["schema"]["allOf"]
+    assert error == {"$ref": "#/components/schemas/OrganizationError"}
+    assert codes == {"properties": {"code": {"enum": [429001]}}}
+    assert unknown["content"]["application/json"]["schema"]["allOf"][1] == {
+        "properties": {"statusCode": {"const": 401}}
+    }
+    assert away["content"]["application/json"]["schema"]["allOf"][1] == {"properties": {"code": {"enum": [503000]}}}
+
+
+def test_keys_may_be_shown_in_two_ways_and_tokens_in_one() -> None:
+    assert PLACES["makeThing"]["security"] == [{"bearerKey": []}, {"apiKey": []}]
+    assert PLACES["showToken"]["security"] == [{"sessionToken": []}]
+    assert set(DOCUMENT["components"]["securitySchemes"]) == {"bearerKey", "apiKey", "sessionToken"}
+
+
+async def test_an_answer_is_what_the_document_says() -> None:
+    async with client() as asking:
+        made = await asking.post(THINGS, json=NEW_THING)
+
+    schema = PLACES["makeThing"]["responses"]["200"]["content"]["application/json"]["schema"]
+    Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(made.json())
+
+
+@pytest.mark.parametrize("name", ["OrganizationError", "Detail"])
+def test_a_type_with_the_name_of_an_error_is_refused(name: str) -> None:
+    twin: Any = shape(type(name, (), {"__annotations__": {"other": int}, "__module__": __name__}))
+
+    async def run(_: Journal, __: Nothing) -> Any:
+        return ()
+
+    rest = Rest(verb="GET", paths=("/v1/others",), dialect=Dialect.TOKEN)
+    with pytest.raises(ValueError, match=f"two types of one name: {name}$"):
+        document([Operation("others", Nothing, tuple[twin, ...], run, rest=rest)], version="0.1.0")
+
+
+async def test_it_is_served_and_web_pages_may_read_it() -> None:
+    app = application({}, routes=[document_route(DOCUMENT, "/openapi.json")], sides={"/v1": served()})
+    async with browser(app) as asking:
+        response = await asking.get("/openapi.json", headers={"origin": "https://dapp.example"})
+
+    assert response.json() == DOCUMENT
+    assert response.headers["access-control-allow-origin"] == "*"

@@ -1,0 +1,269 @@
+"""REST from operations: which request reaches which, in what order it is checked, and how each refusal looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from tests.edge.rest_sample import (
+    GOOD,
+    HOME,
+    NEW_THING,
+    NEW_TOKEN,
+    OPERATIONS,
+    THINGS,
+    TOKENS,
+    Keeper,
+    client,
+    served,
+)
+from tests.edge.sample import Journal, Nothing
+from wallet_rpc.edge.rest import Api
+from wallet_rpc.operations.operation import Dialect, Operation, Rest
+
+FOREIGN = "/v1/organizations/org_other/things"
+
+
+async def ask(verb: str, path: str, **more: Any) -> httpx2.Response:
+    async with client() as asking:
+        return await asking.request(verb, path, **more)
+
+
+async def test_a_request_is_answered_with_the_operations_answer_alone() -> None:
+    response = await ask("POST", THINGS, json={**NEW_THING, "words": {"a": [1]}, "unknown": 1})
+
+    assert response.status_code == 200
+    assert response.json() == {"id": "thing_1", "name": "box", "words": {"a": [1]}}
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-request-id"].startswith("req_")
+    assert response.headers["x-ratelimit-limit"] == "60"
+
+
+@pytest.mark.parametrize("path", [TOKENS, f"{TOKENS}/", "/v1/things", "/v1/things/"])
+async def test_every_path_of_an_operation_means_the_same_with_or_without_a_slash(path: str) -> None:
+    response = await ask("POST", path, json=NEW_TOKEN)
+
+    assert (response.status_code, response.json()) == (200, {"wallet": "0x1"})
+
+
+async def test_the_path_comes_first_and_a_place_with_a_body_has_no_query() -> None:
+    made = await ask("POST", f"{THINGS}?note=query", json={**NEW_THING, "note": "body", "name": "body"})
+    dropped = await ask("DELETE", f"{THINGS}/path?id=query")
+
+    assert (made.json()["note"], made.json()["name"]) == ("body", "body")
+    assert dropped.json() == {"id": "path"}
+
+
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [
+        ("", {"limit": 20, "offset": 0}),
+        ("?limit=100&offset=0", {"limit": 100, "offset": 0}),
+        ("?limit=1&offset=9007199254740992&name=", {"limit": 1, "offset": 2**53, "name": ""}),
+        ("?name=5&else=1", {"limit": 20, "offset": 0, "name": "5"}),
+    ],
+)
+async def test_a_query_is_text_that_the_shape_reads(query: str, page: dict[str, Any]) -> None:
+    assert (await ask("GET", THINGS + query)).json() == page
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=1.0", "limit=+1", "limit=01", "limit=", "offset=-1"])
+async def test_a_page_that_is_none_is_refused_by_its_own_code(query: str) -> None:
+    response = await ask("GET", f"{THINGS}?{query}")
+
+    assert (response.status_code, response.json()["code"]) == (400, 400010)
+    assert response.json()["details"][0]["field"] == query.split("=", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize(("query", "code"), [("limit=1&limit=2", 400010), ("name=a&name=a", 400002)])
+async def test_a_parameter_that_is_given_twice_is_refused(query: str, code: int) -> None:
+    assert (await ask("GET", f"{THINGS}?{query}")).json()["code"] == code
+
+
+WORST: list[tuple[dict[str, str], str, Any, int, list[str]]] = [
+    ({}, FOREIGN, "x", 401001, []),
+    ({"x-api-key": "unknown"}, FOREIGN, "x", 401002, []),
+    ({"x-api-key": "revoked"}, FOREIGN, "x", 401003, []),
+    ({"x-api-key": "busy"}, FOREIGN, "x", 429001, []),
+    ({"x-api-key": "reader"}, FOREIGN, "x", 403001, ["admit"]),
+    (GOOD, FOREIGN, "x", 404001, ["admit"]),
+    ({**GOOD, "x-org-id": "org_other"}, THINGS, "x", 400002, ["admit"]),
+    ({**GOOD, "x-org-id": HOME, "content-type": "text/plain"}, THINGS, "x", 400001, ["admit"]),
+    (GOOD, THINGS, "x", 400001, ["admit"]),
+    (GOOD, THINGS, "{}", 400002, ["admit"]),
+]
+"""Each request has all the faults of those below it."""
+
+
+@pytest.mark.parametrize(("headers", "path", "body", "code", "done"), WORST)
+async def test_the_first_check_that_fails_is_the_answer_and_the_last_that_is_made(
+    headers: dict[str, str], path: str, body: str, code: int, done: list[str]
+) -> None:
+    journal, keeper = Journal(), Keeper()
+    async with client(served(journal, keeper)) as asking:
+        del asking.headers["x-api-key"]
+        response = await asking.post(path, content=body, headers=headers)
+
+    assert (response.status_code, response.json()["code"]) == (code // 1000, code)
+    assert journal.lines == done
+    assert keeper.counted == (0 if code // 1000 == 401 else 1)
+
+
+async def test_an_organisation_of_another_is_not_told_from_one_that_is_not_there() -> None:
+    foreign, unknown = await ask("GET", FOREIGN), await ask("GET", "/v1/organizations/string/things")
+
+    told = {"code": 404001, "message": "organization not found", "details": []}
+    assert foreign.json() == {**told, "requestId": foreign.headers["x-request-id"]}
+    assert unknown.json() == {**told, "requestId": unknown.headers["x-request-id"]}
+
+
+async def test_a_header_that_names_another_organisation_is_refused() -> None:
+    response = await ask("GET", THINGS, headers={"x-org-id": "org_other"})
+
+    detail = {"field": "X-Org-ID", "message": "differs from the organization of the path"}
+    assert (response.status_code, response.json()["details"]) == (400, [detail])
+
+
+async def test_who_shows_no_credential_is_told_which_is_wanted() -> None:
+    async with client() as asking:
+        del asking.headers["x-api-key"]
+        organization, token = await asking.get(THINGS), await asking.post(TOKENS, json=NEW_TOKEN)
+
+    assert organization.json() == {
+        "code": 401001,
+        "message": "invalid or missing token",
+        "details": [],
+        "requestId": organization.headers["x-request-id"],
+    }
+    assert token.json() == {"statusCode": 401, "message": "Invalid API key"}
+    assert organization.headers["www-authenticate"] == token.headers["www-authenticate"] == "Bearer"
+    assert "x-ratelimit-limit" not in organization.headers
+
+
+async def test_who_asks_too_often_is_told_when_to_come_back() -> None:
+    headers = {"x-api-key": "busy"}
+    organization, token = await ask("GET", THINGS, headers=headers), await ask("POST", TOKENS, headers=headers)
+
+    assert (organization.json()["code"], organization.json()["message"]) == (429001, "Rate limit exceeded")
+    assert token.json() == {"statusCode": 429, "message": "Rate limit exceeded", "error": "Too Many Requests"}
+    assert organization.headers["retry-after"] == token.headers["retry-after"] == "7"
+    assert token.headers["x-ratelimit-remaining"] == "0"
+
+
+async def test_a_place_for_tokens_takes_no_key() -> None:
+    by_key = await ask("GET", f"{TOKENS}/me")
+    by_token = await ask("GET", f"{TOKENS}/me/", headers={"authorization": "Bearer a.b.c"})
+
+    assert by_key.json() == {"statusCode": 401, "message": "Session expired"}
+    assert by_token.json() == {"wallet": "token"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/organizations", "/v1/organizations/", "/v1/organizations/a/b/c", f"{THINGS}/a/b"]
+)
+async def test_another_path_of_organisations_is_not_there_in_their_dialect(path: str) -> None:
+    response = await ask("POST", path, content="x")
+
+    assert (response.status_code, response.json()["code"]) == (404, 404000)
+    assert response.json()["requestId"] == response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v1/nothing", "/v1/organizationss", "/api", "/api/v1/burner", f"{TOKENS}/a/b"]
+)
+async def test_another_path_of_the_rest_api_is_not_there_in_the_dialect_of_tokens(path: str) -> None:
+    response = await ask("GET", path)
+
+    assert response.status_code == 404
+    assert (response.json()["statusCode"], response.json()["error"]) == (404, "Not Found")
+
+
+@pytest.mark.parametrize("path", ["/v3", "/v1x/a", "/apis"])
+async def test_another_path_beside_the_rest_api_is_json_rpcs(path: str) -> None:
+    response = await ask("POST", path, json={})
+
+    assert (response.status_code, response.json()["error"]["data"]["reason"]) == (404, "no_such_path")
+
+
+@pytest.mark.parametrize("verb", ["PUT", "PATCH", "BREW", "TRACE"])
+async def test_another_verb_is_refused_with_the_right_ones(verb: str) -> None:
+    organization, token = await ask(verb, THINGS), await ask(verb, f"{TOKENS}/me")
+
+    assert (organization.status_code, organization.headers["allow"]) == (405, "POST, GET, HEAD, OPTIONS")
+    assert organization.json()["code"] == 405001
+    assert (token.status_code, token.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert token.json() == {
+        "statusCode": 405,
+        "message": "verb: expected one of GET, HEAD, OPTIONS",
+        "error": "Method Not Allowed",
+    }
+
+
+async def test_a_word_of_a_path_is_no_id() -> None:
+    response = await ask("DELETE", f"{TOKENS}/me")
+
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+async def test_options_names_the_verbs_and_grants_web_pages_nothing() -> None:
+    headers = {"origin": "https://dapp.example", "access-control-request-method": "POST"}
+    response, read = await ask("OPTIONS", THINGS, headers=headers), await ask("GET", THINGS, headers=headers)
+
+    assert (response.status_code, response.headers["allow"]) == (204, "POST, GET, HEAD, OPTIONS")
+    assert not any(name.startswith("access-control") for name in [*response.headers, *read.headers])
+
+
+async def test_head_is_answered_as_get_is() -> None:
+    response = await ask("HEAD", f"{THINGS}?limit=0")
+
+    assert response.status_code == 400
+    assert (await ask("HEAD", THINGS)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "outcome", "shown"),
+    [
+        (f"{THINGS}/thing_1", "ok", "/v1/organizations/…/…/…"),
+        (f"{THINGS}/gone", 409001, "/v1/organizations/…/…/…"),
+        ("/v1/things/gone", 409, "/v1/…/…"),
+    ],
+)
+async def test_the_log_names_the_operation_and_the_outcome(path: str, outcome: Any, shown: str) -> None:
+    with capture_logs() as logs:
+        await ask("DELETE", path)
+
+    (line,) = logs
+    assert line["method"] == ("dropThing" if path.startswith(THINGS) else "dropToken")
+    assert (line["verb"], line["path"], line["outcome"]) == ("DELETE", shown, outcome)
+
+
+def _nowhere(rest: Rest | None) -> Operation[Journal, Any, Any]:
+    async def run(_: Journal, __: Nothing) -> None:
+        return None
+
+    return Operation("other", Nothing, None, run, rest=rest)
+
+
+def _at(path: str, dialect: Dialect) -> Operation[Journal, Any, Any]:
+    return _nowhere(Rest(verb="GET", paths=(path,), dialect=dialect))
+
+
+@pytest.mark.parametrize(
+    ("operation", "text"),
+    [
+        (_nowhere(None), "other: not in REST"),
+        (OPERATIONS[0], "POST /v1/organizations/{orgId}/things: two operations"),
+        (_at("/v1/things", Dialect.ORGANIZATION), "/v1/things: on a side of another dialect"),
+        (_at("/v1/organizations/{orgId}", Dialect.TOKEN), "on a side of another dialect"),
+        (_at("/v2/things", Dialect.TOKEN), "/v2/things: on a side of another dialect"),
+    ],
+)
+def test_an_operation_that_cannot_be_served_stops_the_start(operation: Any, text: str) -> None:
+    api = Api(operations=[*OPERATIONS, operation], context=Journal, doorkeeper=Keeper())
+
+    with pytest.raises(ValueError, match=text.replace("{", r"\{")):
+        api.sides()

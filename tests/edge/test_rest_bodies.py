@@ -1,0 +1,244 @@
+"""Bodies of the REST API: what may be sent, how every fault of it is told, and what a bug looks like."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.edge.rest_sample import BODY_BYTES, NEW_THING, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, Keeper, client, served
+from tests.edge.sample import SECRET, Journal, Nothing
+from wallet_rpc.operations.operation import Dialect, Operation, Rest
+
+
+async def refused(path: str, **more: Any) -> tuple[int, dict[str, Any]]:
+    """Status and body of a refused post."""
+    async with client() as asking:
+        response = await asking.post(path, **more)
+    told = response.json()
+    assert told.pop("requestId", response.headers["x-request-id"]) == response.headers["x-request-id"]
+    return response.status_code, told
+
+
+def organization(code: int, message: str, *details: tuple[str, str]) -> tuple[int, dict[str, Any]]:
+    made = [{"field": field, "message": text} for field, text in details]
+    return code // 1000, {"code": code, "message": message, "details": made}
+
+
+def token(status: int, message: str, error: str) -> tuple[int, dict[str, Any]]:
+    return status, {"statusCode": status, "message": message, "error": error}
+
+
+async def test_organisations_are_told_of_every_field_that_is_missing() -> None:
+    missing = [(field, "is required") for field in ("name", "parts", "owner")]
+
+    assert await refused(THINGS, json={}) == organization(400002, "validation failed", *missing)
+
+
+async def test_organisations_are_told_of_every_fault() -> None:
+    body = {"name": 5, "parts": [{"size": 1}, {"size": "x"}, {}], "owner": "0x1"}
+
+    assert await refused(THINGS, json=body) == organization(
+        400002,
+        "validation failed",
+        ("name", "expected a string, got 5"),
+        ("parts[1].size", 'expected an integer, got "x"'),
+        ("parts[2].size", "is required"),
+        ("owner", "must be an address"),
+    )
+
+
+async def test_faults_of_one_kind_have_the_code_of_that_kind() -> None:
+    assert await refused(THINGS, json={**NEW_THING, "owner": None}) == organization(
+        400003, "validation failed", ("owner", "must be an address")
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "wallet should not be empty"),
+        ({"wallet": 1, "ttlSeconds": "x"}, "wallet: expected a string, got 1"),
+        ({"wallet": "x", "ttlSeconds": True}, "ttlSeconds must be an integer number"),
+    ],
+)
+async def test_for_tokens_the_first_fault_is_told_in_a_sentence(body: Any, message: str) -> None:
+    assert await refused(TOKENS, json=body) == token(400, message, "Bad Request")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a":1,"a":1}', b"\xff", b"[" * 4000])
+async def test_what_is_no_object_is_refused(content: bytes) -> None:
+    (_, told), (status, body) = await refused(THINGS, content=content), await refused(TOKENS, content=content)
+
+    assert (told["code"], told["details"]) == (400001, [])
+    assert (status, body["error"], body["message"]) == (400, "Bad Request", told["message"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "application/x-www-form-urlencoded"},
+        {"content-type": "application/json-rpc"},
+        {"content-type": "application/json; charset=latin-1"},
+        {"content-type": "application/json", "content-encoding": "gzip"},
+    ],
+)
+async def test_a_body_of_another_type_is_a_bad_request(headers: dict[str, str]) -> None:
+    (status, told), (token_status, _) = [
+        await refused(path, content=b"{}", headers=headers) for path in (THINGS, TOKENS)
+    ]
+
+    assert (status, told["code"], token_status) == (400, 400001, 400)
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "Application/JSON; charset=UTF-8"}])
+async def test_a_body_may_be_called_json_or_nothing(headers: dict[str, str]) -> None:
+    async with client() as asking:
+        response = await asking.post(TOKENS, content=b'{"wallet":"0x1"}', headers=headers)
+
+    assert response.status_code == 200
+
+
+async def _pieces(size: int) -> AsyncIterator[bytes]:
+    for start in range(0, size, 1000):
+        yield b" " * min(1000, size - start)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_may_be_as_long_as_its_place_says(chunked: bool) -> None:
+    def spaces(size: int) -> Any:
+        return _pieces(size) if chunked else b" " * size
+
+    text = f"body: expected at most {BODY_BYTES} bytes"
+    assert (await refused(THINGS, content=spaces(BODY_BYTES)))[0] == 400
+    assert await refused(THINGS, content=spaces(BODY_BYTES + 1)) == organization(413001, text)
+    assert await refused(TOKENS, content=spaces(BODY_BYTES + 1)) == token(413, text, "Payload Too Large")
+
+
+@pytest.mark.parametrize(("path", "code"), [(THINGS, b'"code":408001'), (TOKENS, b'"error":"Request Timeout"')])
+async def test_a_body_that_stalls_is_refused(path: str, code: bytes) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(60)
+
+    async with client(served(body_seconds=0.02)) as asking:
+        response = await asking.post(path, content=pieces())
+
+    assert (response.status_code, response.headers["connection"]) == (408, "close")
+    assert code in response.content
+
+
+async def test_a_body_that_nothing_asks_for_is_not_read() -> None:
+    async with client() as asking:
+        response = await asking.request("DELETE", f"{THINGS}/thing_1", content=b"x" * (BODY_BYTES + 1))
+
+    assert response.json() == {"id": "thing_1"}
+
+
+@pytest.mark.parametrize("path", [THINGS, TOKENS])
+async def test_a_client_that_hangs_up_is_not_answered(path: str) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"x-api-key", b"good")]
+    await served()(
+        {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}, receive, send
+    )
+
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "told", "for_token"),
+    [
+        ("gone", organization(409001, "thing already gone"), token(409, "thing already gone", "Conflict")),
+        ("bad", organization(400008, "2 parts are bad", ("a", "b")), token(400, "2 parts are bad", "Bad Request")),
+        (
+            "named",
+            organization(400003, "owner: expected x", ("owner", "owner: expected x")),
+            token(400, "owner: expected x", "Bad Request"),
+        ),
+        (
+            "away",
+            organization(503000, "redis: expected an answer"),
+            token(503, "redis: expected an answer", "Service Unavailable"),
+        ),
+        ("strange", organization(400000, "strange"), token(400, "strange", "Bad Request")),
+    ],
+)
+async def test_what_an_operation_raises_is_told_in_the_dialect(failure: str, told: Any, for_token: Any) -> None:
+    async with client() as asking:
+        responses = [await asking.delete(f"{path}/{failure}") for path in (THINGS, TOKENS)]
+
+    status, body = told
+    assert (responses[0].status_code, responses[0].json()) == (
+        status,
+        {**body, "requestId": responses[0].headers["x-request-id"]},
+    )
+    assert (responses[1].status_code, responses[1].json()) == for_token
+    assert [response.headers.get("retry-after") for response in responses] == ["1" if failure == "away" else None] * 2
+
+
+@pytest.mark.parametrize("failure", ["leak", "group", "timeout", "unwritable"])
+async def test_a_bug_is_an_incident_of_which_nothing_is_told(failure: str) -> None:
+    with capture_logs() as logs:
+        async with client() as asking:
+            organizations, tokens = [await asking.delete(f"{path}/{failure}") for path in (THINGS, TOKENS)]
+
+    assert [line["event"] for line in logs] == ["incident", "request"] * 2
+    assert organizations.status_code == tokens.status_code == 500
+    number = organizations.headers["x-request-id"]
+    assert organizations.json() == {"code": 500000, "message": "internal error", "details": [], "requestId": number}
+    assert tokens.json() == {"statusCode": 500, "message": "Internal server error"}
+
+
+async def test_a_bug_before_the_operation_is_an_incident_too() -> None:
+    with capture_logs() as logs:
+        status, told = await refused(TOKENS, json=NEW_TOKEN, headers={"x-api-key": "leak"})
+
+    assert (status, told) == (500, {"statusCode": 500, "message": "Internal server error"})
+    assert SECRET not in str(told)
+    assert logs[0]["method"] == "mintToken"
+
+
+async def test_an_operation_that_takes_too_long_is_cut_off() -> None:
+    ended: list[str] = []
+
+    async def run(_: Journal, __: Nothing) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("cancelled")
+
+    slow: Operation[Journal, Any, Any] = Operation(
+        "slow", Nothing, None, run, rest=Rest(verb="GET", paths=("/v1/slow",), dialect=Dialect.TOKEN)
+    )
+    app = served(Journal(), Keeper(), operations=[*OPERATIONS, slow], deadline_seconds=0.02)
+    async with client(app) as asking:
+        response = await asking.get("/v1/slow")
+
+    text = "the request took longer than this server allows; it may still take effect"
+    assert (response.status_code, response.json()["message"]) == (503, text)
+    assert ended == ["cancelled"]
+
+
+async def test_an_answer_that_is_not_what_it_says_is_an_incident() -> None:
+    async def run(_: Journal, __: Nothing) -> Any:
+        return "\ud800"
+
+    broken: Operation[Journal, Any, Any] = Operation(
+        "broken", Nothing, str, run, rest=Rest(verb="GET", paths=("/v1/broken",), dialect=Dialect.TOKEN)
+    )
+    with capture_logs() as logs:
+        async with client(served(operations=[broken])) as asking:
+            response = await asking.get("/v1/broken")
+
+    assert (response.status_code, logs[0]["event"]) == (500, "incident")

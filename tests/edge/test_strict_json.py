@@ -1,0 +1,79 @@
+"""Strict JSON: one reading, or none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.everything import json_values
+from wallet_rpc.edge import envelope
+from wallet_rpc.edge.strict_json import MOST_LEVELS, json_object
+from wallet_rpc.errors import ParseError
+
+PLAIN = "body: expected JSON in UTF-8 at line 1 column "
+
+
+def nested(levels: int) -> bytes:
+    """An object of so many levels."""
+    return b'{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", PLAIN),
+        (b"{", PLAIN),
+        (b"{} {}", PLAIN),
+        (b"{'a':1}", PLAIN),
+        (b'{"a":01}', PLAIN),
+        (b'{"a":"\x00"}', PLAIN),
+        (b"\xff{}", PLAIN),
+        (b"\xef\xbb\xbf{}", PLAIN),
+        ('{"a":1}'.encode("utf-16"), PLAIN),
+        (b'{"a":"\xed\xa0\x80"}', PLAIN),
+        (b'{"a":"\\ud800"}', PLAIN),
+        (b'{"\\udfff":1}', PLAIN),
+        (b'{"a":["\\ud800\\ud800"]}', PLAIN),
+        (b'{"a":' + b"1" * 4301 + b"}", PLAIN),
+        (b"[" * 100_000, PLAIN),
+        (b"[]", "body: expected a JSON object, got an array of 0"),
+        (b'"{}"', 'body: expected a JSON object, got "{}"'),
+        (b"null", "body: expected a JSON object, got null"),
+        (b'{"a":1,"a":1}', "body: a key stands twice in one object"),
+        (b'{"a":[{"b":1,"\\u0062":2}]}', "body: a key stands twice in one object"),
+        (b'{"\\ud800":1,"\\ud800":1}', PLAIN),
+        (b'{"a":NaN}', PLAIN),
+        (b'{"a":-Infinity}', PLAIN),
+        (b'{"a":1e999}', "body: a number is beyond the range of a double"),
+        (nested(MOST_LEVELS + 1), "body: expected at most 64 levels"),
+    ],
+)
+def test_what_two_readers_could_take_for_two_things_is_refused(body: bytes, text: str) -> None:
+    with pytest.raises(ParseError) as caught:
+        json_object(body)
+
+    assert caught.value.message.startswith(text)
+
+
+def test_a_body_may_be_as_deep_as_it_may() -> None:
+    assert json_object(nested(MOST_LEVELS)) == json.loads(nested(MOST_LEVELS))
+
+
+@given(st.dictionaries(st.text(), json_values))
+def test_every_object_is_read_as_it_was_written(value: dict[str, Any]) -> None:
+    assert json_object(json.dumps(value).encode()) == value
+    assert json_object(json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+@given(st.binary() | st.text(st.sampled_from('{}[]":,\\ud8a01e.-NafI \n')).map(str.encode))
+def test_what_is_read_at_all_is_read_as_the_other_door_does(body: bytes) -> None:
+    try:
+        value = json_object(body)
+    except ParseError:
+        return
+
+    assert value == envelope.parse(body)

@@ -1,0 +1,41 @@
+"""A desk of an organisation of its own for every test, over the one server's chains."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from tests.org_sessions.desk import CHAINS, Desk, SetClock, Wallet, a_caller
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.system import SystemEntropy
+from wallet_rpc.app import part
+from wallet_rpc.chains import ChainSetting
+from wallet_rpc.domain.access import OrganizationId
+from wallet_rpc.ports import Ports
+
+
+@pytest.fixture
+async def desk(url: str, store: RedisStore) -> AsyncIterator[Desk]:
+    organization = OrganizationId(f"org_{secrets.token_hex(10)}")
+    async with httpx2.AsyncClient() as http:
+        parts = [
+            part(ChainSetting(chain_id=chain, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http)
+            for chain, at in ((chain, f"{url}/chain/{chain}") for chain in CHAINS)
+        ]
+        ports = Ports(
+            chains={each.ports.chain_id: each.ports for each in parts},
+            store=store.of(organization),
+            clock=SetClock(),
+            entropy=SystemEntropy(),
+            caller=a_caller(organization),
+        )
+        yield Desk(ports, store, url, http)
+
+
+@pytest.fixture
+async def wallet(desk: Desk) -> Wallet:
+    """A wallet with one session key granted on both chains."""
+    return await Wallet(desk).open()

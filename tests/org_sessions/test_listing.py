@@ -1,0 +1,176 @@
+"""Reading what is registered: pages of what is active, one session, one group; never the signed grants."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+import pytest
+
+from tests.org_sessions.desk import CHAINS, GET, LIST, REVOKE, Desk, Wallet, in_time
+from wallet_rpc.domain.access import OrganizationId
+
+GROUP = "sgrp_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+
+async def registered(desk: Desk, **more: Any) -> tuple[Wallet, dict[str, Any]]:
+    wallet = await Wallet(desk).open()
+    return wallet, await wallet.register(**more)
+
+
+async def test_an_empty_list_is_a_page_too(desk: Desk) -> None:
+    assert await desk.ask(LIST) == {"hasMore": False, "items": [], "limit": 20, "offset": 0}
+
+
+async def test_an_item_says_all_but_the_grant(desk: Desk) -> None:
+    wallet, made = await registered(desk, workflowId="flow")
+
+    items = (await desk.ask(LIST))["items"]
+
+    assert {each["chainId"]: each for each in items} == {
+        part["chainId"]: {
+            "chainId": part["chainId"],
+            "createdAt": made["createdAt"],
+            "expiresAt": part["expiresAt"],
+            "id": part["id"],
+            "policies": {"note": "of the tests"},
+            "sessionAddress": wallet.key.address,
+            "sessionGroupId": made["sessionGroupId"],
+            "walletId": wallet.id,
+            "workflowId": "flow",
+        }
+        for part in made["sessions"]
+    }
+
+
+async def test_a_workflow_is_left_out_where_there_is_none(desk: Desk) -> None:
+    await registered(desk)
+
+    assert all("workflowId" not in each for each in (await desk.ask(LIST))["items"])
+
+
+async def test_pages_follow_each_other_newest_first(desk: Desk) -> None:
+    groups = []
+    for number in range(3):
+        desk.clock.ahead_seconds = number
+        groups.append((await registered(desk))[1])
+    newest_first = [
+        part["id"] for group in reversed(groups) for part in sorted(group["sessions"], key=lambda part: str(part["id"]))
+    ]
+
+    whole = await desk.ask(LIST, limit="100")
+    pages = [await desk.ask(LIST, limit="2", offset=str(offset)) for offset in (0, 2, 4, 6)]
+
+    assert [each["id"] for each in whole["items"]] == newest_first
+    assert [each for page in pages for each in page["items"]] == whole["items"]
+    assert [page["hasMore"] for page in pages] == [True, True, False, False]
+    assert (pages[1]["limit"], pages[1]["offset"]) == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["limit", "offset"])
+@pytest.mark.parametrize("value", ["-1", "+1", "1.0", "1e1", " 1", "1 ", "010", "", "0x1", "\u0661", "1_0", "9" * 30])
+async def test_a_page_is_asked_for_in_plain_digits(desk: Desk, name: str, value: str) -> None:
+    assert (await desk.refusal(LIST, **{name: value})).reason == "pagination"
+
+
+@pytest.mark.parametrize("limit", ["0", "101"])
+async def test_a_page_has_one_to_a_hundred(desk: Desk, limit: str) -> None:
+    refused = await desk.refusal(LIST, limit=limit)
+
+    assert refused.reason == "pagination"
+    assert [detail["field"] for detail in refused.facts["details"]] == ["limit"]
+
+
+async def test_each_filter_leaves_what_is_asked_for(desk: Desk) -> None:
+    wallet, made = await registered(desk, workflowId="one")
+    await registered(desk, workflowId="two")
+    filters = {
+        "walletId": wallet.id,
+        "sessionAddress": wallet.key.address.lower(),
+        "workflowId": "one",
+        "sessionGroupId": made["sessionGroupId"],
+    }
+    for name, value in filters.items():
+        items = (await desk.ask(LIST, **{name: value}))["items"]
+        assert {each["sessionGroupId"] for each in items} == {made["sessionGroupId"]}, name
+        assert len(items) == len(CHAINS)
+    (on_chain,) = (await desk.ask(LIST, **filters, chainId=str(CHAINS[1])))["items"]
+    assert on_chain["chainId"] == CHAINS[1]
+    assert (await desk.ask(LIST, workflowId="three"))["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("chainId", "0x7a69", "validation"),
+        ("chainId", "0", "validation"),
+        ("sessionAddress", "0x12", "address_malformed"),
+        ("sessionGroupId", "sgrp_1", "validation"),
+        ("walletId", "", "malformed"),
+        ("workflowId", "w" * 129, "malformed"),
+    ],
+)
+async def test_a_filter_has_its_form(desk: Desk, name: str, value: str, reason: str) -> None:
+    refused = await desk.refusal(LIST, **{name: value})
+
+    assert refused.reason == reason
+    assert [detail["field"] for detail in refused.facts["details"]] == [name]
+
+
+async def test_one_session_and_one_group_tell_how_they_stand(desk: Desk) -> None:
+    wallet, made = await registered(desk, workflowId="flow", expiresAt=in_time(100))
+    first, second = (part["id"] for part in made["sessions"])
+    item = next(each for each in (await desk.ask(LIST))["items"] if each["id"] == first)
+    more = {"policies": {"note": "of the tests"}, "workflowId": "flow", "expiresAt": made["sessions"][0]["expiresAt"]}
+
+    assert await desk.ask(GET, id=first) == {**item, "account": wallet.account, "status": "active"}
+    assert await desk.ask(GET, id=made["sessionGroupId"]) == {**made, **more, "status": "active"}
+
+    ended = await desk.ask(REVOKE, id=first)
+    assert (await desk.ask(GET, id=first))["revokedAt"] == ended["revokedAt"]
+    assert await status(desk, first, second, made["sessionGroupId"]) == ["revoked", "active", "active"]
+    desk.clock.ahead_seconds = 100
+    assert await status(desk, first, second, made["sessionGroupId"]) == ["revoked", "expired", "expired"]
+    assert (await desk.ask(LIST))["items"] == []
+
+
+async def status(desk: Desk, *ids: str) -> list[str]:
+    return [(await desk.ask(GET, id=each))["status"] for each in ids]
+
+
+async def test_no_answer_holds_a_signature(desk: Desk) -> None:
+    wallet, made = await registered(desk)
+
+    answers = [
+        made,
+        await desk.ask(LIST),
+        await desk.ask(GET, id=made["sessionGroupId"]),
+        *[await desk.ask(GET, id=part["id"]) for part in made["sessions"]],
+        await desk.ask(REVOKE, id=made["sessionGroupId"]),
+    ]
+
+    told = json.dumps(answers)
+    assert not any(grant.signature[2:] in told for grant in wallet.grants)
+
+
+async def test_another_organisation_sees_nothing(desk: Desk) -> None:
+    _, made = await registered(desk)
+    other = desk.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
+
+    assert (await other.ask(LIST))["items"] == []
+    for name in (made["sessionGroupId"], made["sessions"][0]["id"], GROUP, "0x" + "11" * 16):
+        for method in (GET, REVOKE):
+            refused = await other.refusal(method, id=name)
+            assert (refused.reason, refused.status, refused.message) == ("session_not_found", 404, "session not found")
+    assert (await desk.ask(GET, id=made["sessionGroupId"]))["status"] == "active"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "nonsense", "0x" + "11" * 15, "sgrp_", GROUP.lower(), GROUP + "A", "sgrp_" + "U" * 26]
+)
+async def test_an_id_has_its_form(desk: Desk, name: str) -> None:
+    for method in (GET, REVOKE):
+        refused = await desk.refusal(method, id=name)
+        assert (refused.reason, refused.status) == ("validation", 400)
+        assert [detail["field"] for detail in refused.facts["details"]] == ["id"]

@@ -1,0 +1,216 @@
+"""Registering sessions: what makes a group, what it answers, and whose wallet a request means."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import secrets
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.org_sessions.desk import CHAINS, CREATE, FRIEND, GET, HOUR, LIST, POLICY, Desk, Wallet, in_time
+from wallet_rpc.domain.access import OrganizationId
+from wallet_rpc.domain.times import read_time
+from wallet_rpc.primitives import Address
+
+
+def json_of(wallet: Wallet, number: int, **more: Any) -> str:
+    """The JSON form of a grant."""
+    grant = wallet.grants[number]
+    value = {"v": 1, "sessionId": grant.id, "signature": grant.signature, **more}
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+async def test_two_chains_become_one_group_of_sessions(wallet: Wallet) -> None:
+    before = int(time.time())
+    made = await wallet.register()
+
+    assert set(made) == {"createdAt", "sessionAddress", "sessionGroupId", "sessions", "walletId"}
+    assert [(each["chainId"], each["id"]) for each in made["sessions"]] == [
+        (grant.chain, grant.id) for grant in wallet.grants
+    ]
+    assert (made["walletId"], made["sessionAddress"]) == (wallet.id, wallet.key.address)
+    assert before <= read_time(made["createdAt"]) <= time.time()
+    assert made["createdAt"].endswith(".000Z")
+
+
+async def test_the_same_sessions_again_are_the_same_group_unchanged(wallet: Wallet) -> None:
+    made = await wallet.register(workflowId="flow")
+    wallet.desk.clock.ahead_seconds = 60
+    turned = list(reversed(wallet.body()["installs"]))
+
+    again = await wallet.register(installs=turned, policies={"other": 1}, expiresAt=in_time(HOUR // 4))
+
+    assert again == made
+    (group,) = {each["sessionGroupId"] for each in (await wallet.desk.ask(LIST))["items"]}
+    found = await wallet.desk.ask(GET, id=group)
+    assert (found["policies"], found["workflowId"]) == ({"note": "of the tests"}, "flow")
+
+
+async def test_of_many_equal_registrations_at_once_all_answer_one_group(wallet: Wallet) -> None:
+    made = await asyncio.gather(*(wallet.register() for _ in range(12)))
+
+    assert all(each == made[0] for each in made)
+    assert len((await wallet.desk.ask(LIST))["items"]) == len(CHAINS)
+
+
+@pytest.mark.parametrize("form", ["plain", "with account and chain"])
+async def test_a_grant_in_json_is_registered_too(wallet: Wallet, form: str) -> None:
+    more: dict[str, Any] = {} if form == "plain" else {"account": wallet.account, "chainId": CHAINS[0]}
+    installs = [{"chainId": CHAINS[0], "serialized": json_of(wallet, 0, **more)}]
+
+    made = await wallet.register(installs=installs)
+
+    assert [each["id"] for each in made["sessions"]] == [wallet.grants[0].id]
+
+
+async def test_a_session_ends_with_the_request_or_with_its_grant_whichever_is_first(desk: Desk) -> None:
+    now = int(time.time())
+    wallet = await Wallet(desk).open(expirySec=now + 100)
+    endless = await Wallet(desk).open(expirySec=0)
+
+    early = await wallet.register(expiresAt=in_time(HOUR))
+    late = await endless.register(expiresAt=in_time(HOUR))
+
+    assert [read_time(each["expiresAt"]) for each in early["sessions"]] == [now + 100] * len(CHAINS)
+    assert all(abs(read_time(each["expiresAt"]) - now - HOUR) <= 2 for each in late["sessions"])
+
+
+async def test_a_registered_session_without_end_is_not_forgotten_while_nobody_uses_it(desk: Desk) -> None:
+    wallet = await Wallet(desk).open(expirySec=0)
+    key = desk.store.of(desk.organization).sessions.session_key(
+        Address.parse(wallet.account), CHAINS[0], wallet.grants[0].session_id
+    )
+    link = desk.store._link  # when a key is forgotten is nobody's else to tell
+    assert await link.command("TTL", key) > 0
+
+    await wallet.register()
+
+    assert await link.command("TTL", key) == -1
+
+
+async def test_what_the_caller_says_of_policies_is_kept_as_it_is(wallet: Wallet) -> None:
+    said: dict[str, Any] = {
+        "a": None,
+        "b": [None, 1.5, -0.0, 10**30, "ß\u0000\U0001f600"],
+        "c": {"__proto__": {}},
+        "": True,
+    }
+
+    await wallet.register(policies=said)
+
+    items = (await wallet.desk.ask(LIST))["items"]
+    assert [json.dumps(each["policies"]) for each in items] == [json.dumps(said)] * len(CHAINS)
+
+
+async def test_policies_may_tell_the_permissions_that_were_granted(desk: Desk) -> None:
+    granted = [
+        {"type": "native-token-transfer", "data": {"allowance": "0x0a"}},
+        {"type": "contract-access", "data": {"address": FRIEND}},
+    ]
+    wallet = await Wallet(desk).open(permissions=granted)
+    told = json.loads(json.dumps(granted).replace("0x0a", "0xA").replace(FRIEND, "0x" + FRIEND[2:].upper()))
+
+    assert await wallet.register(policies={"permissions": told, "more": 1})
+
+
+async def test_a_wallet_is_named_by_its_id_or_by_its_address(desk: Desk) -> None:
+    for name in ("id", "account", "lower"):
+        wallet = await Wallet(desk).open(chains=CHAINS[:1])
+        wallet_id = {"id": wallet.id, "account": wallet.account, "lower": wallet.account.lower()}[name]
+        assert (await wallet.register(walletId=wallet_id))["walletId"] == wallet_id
+
+
+async def test_of_several_accounts_with_one_id_the_one_that_granted_is_meant(desk: Desk) -> None:
+    tag = str(uuid.uuid4())
+    wallets = [Wallet(desk) for _ in range(3)]
+    for wallet in wallets:
+        made = await desk.ask("wallet_requestAccount", signerAddress=wallet.owner.address, id=tag)
+        wallet.account, wallet.id = made["accountAddress"], tag
+        wallet.grants = [await wallet.grant(CHAINS[0])]
+
+    for wallet in reversed(wallets):
+        made = await wallet.register()
+        assert (await desk.ask(GET, id=made["sessions"][0]["id"]))["account"] == wallet.account
+
+
+async def test_an_account_that_is_on_chain_need_not_be_recorded(desk: Desk) -> None:
+    elsewhere = desk.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
+    wallet = await Wallet(elsewhere).open(chains=CHAINS[:1])
+    await wallet.act(CHAINS[0], wallet.grants[0].permissions)  # deploys it
+    wallet.desk = desk
+    wallet.grants = [await wallet.grant(CHAINS[0])]
+
+    assert (await desk.refusal(CREATE, **wallet.body())).reason == "wallet_not_found"
+    made = await wallet.register(walletId=wallet.account)
+
+    assert [each["id"] for each in made["sessions"]] == [wallet.grants[0].id]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "11111111-2222-4333-8444-555555555555",
+        FRIEND,
+        "DRpbCBMxVnDK7maPM5tGv6MvB3v1sRMC86PZ8okm21hy",
+        "my wallet",
+        "0x000000000000000000000000000000000000000000",
+    ],
+)
+async def test_another_wallet_is_not_found(wallet: Wallet, name: str) -> None:
+    refused = await wallet.desk.refusal(CREATE, **wallet.body(walletId=name))
+
+    assert (refused.reason, refused.status) == ("wallet_not_found", 404)
+
+
+async def test_a_contract_of_another_kind_is_no_wallet(desk: Desk) -> None:
+    wallet = await Wallet(desk).open()
+
+    refused = await desk.refusal(CREATE, **wallet.body(walletId="0x0000000071727De22E5E9d8BAf0edAc6f37da032"))
+
+    assert refused.reason == "wallet_not_found"
+
+
+async def test_what_another_organisation_made_cannot_be_registered(wallet: Wallet) -> None:
+    other = wallet.desk.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
+    assert (await other.refusal(CREATE, **wallet.body())).reason == "wallet_not_found"
+
+    await other.ask("wallet_requestAccount", signerAddress=wallet.owner.address)
+    refused = await other.refusal(CREATE, **wallet.body(walletId=wallet.account))
+
+    assert refused.reason == "grant_disagrees"
+    assert await wallet.register()
+
+
+async def test_a_registered_session_needs_no_signature_any_more(wallet: Wallet) -> None:
+    first, second = wallet.grants
+    named = {"sessionId": first.id}
+    assert (await wallet.desk.refusal("wallet_prepareCalls", **wallet.calls(first.chain, named))).message == (
+        "params.capabilities.permissions.signature: required, but absent"
+    )
+
+    await wallet.register()
+
+    call_id = await wallet.act(first.chain, named, value="0x0")
+    assert (await wallet.desk.ask("wallet_getCallsStatus", callId=call_id))["status"] == 200
+    keyed = {
+        "from": wallet.account,
+        "chainId": hex(second.chain),
+        "calls": [{"to": FRIEND}],
+        "key": {"type": "secp256k1", "publicKey": wallet.key.address},
+        "capabilities": {"permissions": {"sessionId": second.id}, "paymasterService": POLICY},
+    }
+    assert (await wallet.desk.ask("wallet_prepareCalls", **keyed))["digest"]
+
+
+async def test_without_a_key_of_that_organisation_the_signature_must_come_along(wallet: Wallet) -> None:
+    await wallet.register()
+    grant = wallet.grants[0]
+    named = {"sessionId": grant.id}
+    for stranger in (wallet.desk.of(OrganizationId("org_other")), wallet.desk.without_key()):
+        refused = await stranger.refusal("wallet_prepareCalls", **wallet.calls(grant.chain, named))
+        assert refused.message == "params.capabilities.permissions.signature: required, but absent"

@@ -1,0 +1,97 @@
+"""Ending a session on chain, as the page on sessions says: its Python is run as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.domain.strategies import TERMS, harmless_permissions, uint256
+from tests.org_sessions.desk import CHAINS, FRIEND, POLICY, REVOKE, Desk, Wallet, funded
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.permission import Permission
+from wallet_rpc.domain.sdk_text import CompileError
+from wallet_rpc.domain.uninstall import burn_nonce_call, uninstall_call_data
+from wallet_rpc.domain.validation_install import compile_permissions
+
+CHAIN = CHAINS[0]
+PAGE = Path(__file__).parents[2] / "specs" / "sessions.md"
+LIMITED = [
+    {"type": "native-token-transfer", "data": {"allowance": "0x64"}},
+    {"type": "gas-limit", "data": {"limit": hex(10**18)}},
+    {"type": "contract-access", "data": {"address": FRIEND}},
+]
+
+
+@pytest.fixture(scope="module")
+def page() -> dict[str, Any]:
+    """What the page's Python defines."""
+    (block,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block, names)  # noqa: S102  # the page's own
+    return names
+
+
+@given(st.lists(harmless_permissions, min_size=1, max_size=5), uint256)
+def test_the_page_makes_the_calls_that_the_server_knows(
+    page: dict[str, Any], permissions: list[Permission], nonce: int
+) -> None:
+    assert page["burn_data"](hex(nonce)) == burn_nonce_call(nonce).data.hex0x()
+    try:
+        install = compile_permissions(permissions, TERMS)
+    except CompileError:
+        return
+    assert page["uninstall_data"](install.call_data.hex0x()) == uninstall_call_data(install).hex0x()
+
+
+async def by_owner(wallet: Wallet, to: str, data: str) -> None:
+    """A call of the account's owner, to its end."""
+    request = {
+        "from": wallet.account,
+        "chainId": hex(CHAIN),
+        "calls": [{"to": to, "data": data}],
+        "capabilities": {"paymasterService": POLICY},
+    }
+    to_send = wallet.signed(await wallet.desk.ask("wallet_prepareCalls", **request), by=wallet.owner)
+    sent = await wallet.desk.ask("wallet_sendPreparedCalls", **to_send)
+    assert (await wallet.desk.ask("wallet_getCallsStatus", callId=sent["id"]))["status"] == 200
+
+
+@pytest.mark.parametrize("is_revoked", [False, True])
+async def test_what_was_used_is_uninstalled(desk: Desk, page: dict[str, Any], is_revoked: bool) -> None:
+    wallet = await funded(desk, CHAIN, permissions=LIMITED)
+    await wallet.register()
+    grant = wallet.grants[0]
+    await wallet.act(CHAIN, grant.permissions)
+    if is_revoked:
+        await desk.ask(REVOKE, id=grant.id)
+
+    await by_owner(wallet, wallet.account, page["uninstall_data"](grant.message["call"]))
+
+    for form in (grant.permissions, grant.installed):
+        refused = await desk.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
+        assert refused.reason == ("session_revoked" if is_revoked else "session_not_on_chain")
+
+
+async def test_what_was_never_used_is_burned(desk: Desk, page: dict[str, Any]) -> None:
+    wallet = await funded(desk, CHAIN)
+    grant = wallet.grants[0]
+    await by_owner(wallet, str(ENTRY_POINT), page["burn_data"](grant.message["nonce"]))
+
+    for form in (grant.permissions, grant.blob):
+        refused = await desk.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
+        assert refused.reason == "session_not_on_chain"
+
+
+async def test_burning_changes_nothing_for_what_is_on_chain(desk: Desk, page: dict[str, Any]) -> None:
+    wallet = await funded(desk, CHAIN)
+    grant = wallet.grants[0]
+    await wallet.act(CHAIN, grant.permissions)
+
+    await by_owner(wallet, str(ENTRY_POINT), page["burn_data"](grant.message["nonce"]))
+
+    assert await wallet.act(CHAIN, grant.permissions)

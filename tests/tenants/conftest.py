@@ -1,0 +1,55 @@
+"""A server on a Redis that the tests reach too, where they make organisations and keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import httpx2
+import pytest
+
+from tests.e2e.server import running
+from tests.tenants.granting import CHAINS
+from tests.tenants.tenant import Tenant, new_tenant
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.dev import DevOptions
+from wallet_rpc.settings import Secret, Settings
+
+SECRET = Secret(b"a secret of the tests, 32 bytes or more")
+
+
+@pytest.fixture(scope="session")
+def tenants_url(redis_server: RedisServer) -> Iterator[str]:
+    """One server a test process."""
+    settings = Settings(redis_url=redis_server.url, token_secrets=(SECRET,))
+    with running(DevOptions(chains=CHAINS, ephemeral=True), settings=settings) as url:
+        yield url
+
+
+@pytest.fixture
+async def directory(redis_server: RedisServer, tenants_url: str) -> AsyncIterator[RedisStore]:
+    """The memory of that server."""
+    async with RedisStore.open(redis_server.url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def http() -> Iterator[httpx2.Client]:
+    with httpx2.Client(timeout=30) as opened:
+        yield opened
+
+
+@pytest.fixture
+def tenant(redis_server: RedisServer, tenants_url: str, http: httpx2.Client) -> Tenant:
+    return asyncio.run(_made(redis_server, tenants_url, http))
+
+
+@pytest.fixture
+def other(redis_server: RedisServer, tenants_url: str, http: httpx2.Client) -> Tenant:
+    return asyncio.run(_made(redis_server, tenants_url, http))
+
+
+async def _made(redis_server: RedisServer, url: str, http: httpx2.Client) -> Tenant:
+    async with RedisStore.open(redis_server.url) as opened:
+        return await new_tenant(opened, url, http)

@@ -1,0 +1,81 @@
+"""A wallet's grants to one session key on two chains, signed by its owner, as an organisation registers them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from tests.e2e.client import FRIEND, Wallet, new_key
+from tests.tenants.tenant import Tenant
+
+CHAINS = (31337, 421614)
+HOUR = 3600
+POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
+
+
+@dataclass
+class Granted:
+    """What an owner signed, one grant a chain."""
+
+    account: str
+    wallet_id: str
+    owner: LocalAccount
+    key: LocalAccount
+    created: list[dict[str, Any]]
+    signatures: list[str]
+
+    def permissions(self, number: int) -> dict[str, str]:
+        return {"sessionId": self.created[number]["sessionId"], "signature": self.signatures[number]}
+
+    def serialized(self, number: int) -> str:
+        return f"0x00{self.created[number]['sessionId'][2:]}{self.signatures[number][2:]}"
+
+    def body(self) -> dict[str, Any]:
+        """What registers them all."""
+        return {
+            "walletId": self.wallet_id,
+            "sessionAddress": self.key.address,
+            "expiresAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + HOUR)),
+            "policies": {"note": "of the tests"},
+            "installs": [
+                {"chainId": chain, "serialized": self.serialized(number)} for number, chain in enumerate(CHAINS)
+            ],
+        }
+
+    def calls(self, number: int) -> dict[str, Any]:
+        """A call under the session of one chain."""
+        return {
+            "from": self.account,
+            "chainId": hex(CHAINS[number]),
+            "calls": [{"to": FRIEND}],
+            "capabilities": {"permissions": self.permissions(number), "paymasterService": POLICY},
+        }
+
+
+def granted(tenant: Tenant, wallet: Wallet | None = None) -> Granted:
+    """Root sessions of a new owner, or of a wallet's."""
+    owner = new_key() if wallet is None else wallet.owner
+    key = new_key()
+    account = tenant.result("wallet_requestAccount", {"signerAddress": owner.address})
+    created = [
+        tenant.result(
+            "wallet_createSession",
+            {
+                "account": account["accountAddress"],
+                "chainId": hex(chain),
+                "expirySec": int(time.time()) + HOUR,
+                "key": {"type": "secp256k1", "publicKey": key.address},
+                "permissions": [{"type": "root"}],
+            },
+        )
+        for chain in CHAINS
+    ]
+    signatures = [
+        "0x" + Account.unsafe_sign_hash(each["signatureRequest"]["rawPayload"], owner.key).signature.hex()
+        for each in created
+    ]
+    return Granted(account["accountAddress"], account["id"], owner, key, created, signatures)

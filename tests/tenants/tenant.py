@@ -1,0 +1,65 @@
+"""An organisation as its back end sees the server: a key, JSON-RPC and REST over real HTTP."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.access import ApiKey, KeyScope, Organization, OrganizationId, digest_of, key_id
+
+PER_MINUTE = 100_000
+
+
+@dataclass
+class Tenant:
+    """One organisation with one key that may write."""
+
+    url: str
+    organization: OrganizationId
+    key: str
+    http: httpx2.Client
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"x-api-key": self.key}
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        """The whole answer but its envelope: `{"result": …}` or `{"error": …}`."""
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+        answer = self.http.post(self.url, json=body, headers=self.headers).json()
+        return {name: answer[name] for name in ("result", "error") if name in answer}
+
+    def result(self, method: str, *params: Any) -> Any:
+        answer = self.rpc(method, *params)
+        assert "result" in answer, answer
+        return answer["result"]
+
+    def rest(self, verb: str, path: str, body: Any = None) -> tuple[int, Any]:
+        answer = self.http.request(verb, self.url + path, json=body, headers=self.headers)
+        return answer.status_code, answer.json()
+
+    @property
+    def sessions(self) -> str:
+        return f"/v1/organizations/{self.organization}/sessions"
+
+
+def new_key(organization: OrganizationId, **more: Any) -> tuple[str, ApiKey]:
+    """A key and what is kept of it."""
+    key = f"wrk_{secrets.token_urlsafe(32)}"
+    values = {"scope": KeyScope.READ_WRITE, "requests_per_minute": PER_MINUTE, "created_at": int(time.time()), **more}
+    return key, ApiKey(id=key_id(key), organization=organization, digest=digest_of(key), **values)
+
+
+async def new_tenant(store: RedisStore, url: str, http: httpx2.Client, **key: Any) -> Tenant:
+    """An organisation that nobody knows yet."""
+    organization = OrganizationId(f"org_{secrets.token_hex(10)}")
+    made, kept = new_key(organization, **key)
+    now = int(time.time())
+    await store.directory.add_organization(Organization(id=organization, name="tests", created_at=now))
+    await store.directory.add_key(kept)
+    return Tenant(url, organization, made, http)

@@ -1,0 +1,81 @@
+"""Scopes at the door: what a token lacks is told before anything that it sends is looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import new_key
+from tests.e2e.dialects import ask
+from tests.tenants.acceptance import TOKENS, entry, minted
+from tests.tenants.holding import by_key, holder
+from tests.tenants.tenant import Tenant
+from wallet_rpc.domain.access import Scope
+from wallet_rpc.operations.catalogue import OPERATIONS
+
+CHAIN_METHODS = ["eth_chainId", "eth_getBalance", "eth_sendRawTransaction", "anvil_setBalance", "eth_sendUserOperation"]
+FOR_TOKENS = {operation.name: operation.need.scopes for operation in OPERATIONS if operation.need.scopes}
+
+
+@pytest.mark.parametrize("params", [[], [{}], [1, 2, 3], {"from": 7}], ids=str)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_scope_is_looked_at_before_parameters(tenant: Tenant, operation: Any, params: Any) -> None:
+    page = holder(tenant, new_key().address, Scope.WALLET_STREAM)
+    answer = page.http.post(page.url, json={**entry(operation.name), "params": params}, headers=page.headers)
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["data"]["statusCode"]) == (403, 4100, 403)
+    assert error["message"].startswith("Insufficient scope: ")
+    assert error["data"]["message"] == error["message"]
+    assert "x-ratelimit-limit" in answer.headers
+
+
+@pytest.mark.parametrize("method", FOR_TOKENS)
+def test_with_the_scope_wrong_parameters_are_told(tenant: Tenant, method: str) -> None:
+    for scope in FOR_TOKENS[method]:
+        page = holder(tenant, new_key().address, scope)
+        answer = page.http.post(page.url, json={**entry(method), "params": [7]}, headers=page.headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (200, -32602)
+
+
+@pytest.mark.parametrize("path", ["", "/chain/31337"])
+@pytest.mark.parametrize("method", CHAIN_METHODS)
+def test_the_chains_own_methods_are_for_keys(tenant: Tenant, method: str, path: str) -> None:
+    page = holder(tenant, new_key().address)
+    answer = page.http.post(page.url + path, json=entry(method), headers=page.headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, 4100)
+
+
+def test_the_document_is_for_everyone(tenant: Tenant) -> None:
+    assert ask(holder(tenant, new_key().address, Scope.WALLET_STREAM), "rpc.discover")["openrpc"]
+
+
+def test_a_token_is_held_to_whatever_else_is_shown(tenant: Tenant) -> None:
+    page = holder(tenant, new_key().address, Scope.WALLET_STREAM)
+    body = entry("wallet_listAccounts", {"signerAddress": new_key().address})
+    beside_a_key = {**page.headers, **tenant.headers}
+
+    for url, headers in ((page.url, beside_a_key), (by_key(tenant).url, page.headers)):
+        assert page.http.post(url, json=body, headers=headers).status_code == 403
+    for verb, path in (("POST", TOKENS), ("GET", tenant.sessions)):
+        refused = page.http.request(
+            verb, page.url + path, json={"walletAddress": new_key().address}, headers=beside_a_key
+        )
+        assert refused.status_code == 401
+
+
+@pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER  {}"])
+def test_the_scheme_is_read_in_any_letters(tenant: Tenant, form: str) -> None:
+    token = minted(tenant, new_key().address, "wallet:stream")
+    described = tenant.http.get(f"{tenant.url}/v1/sessions/me", headers={"authorization": form.format(token)})
+    assert (described.status_code, described.json()["scopes"]) == (200, ["wallet:stream"])
+
+
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer a.b", "Basic a.b.c", "Bearer a.b.c", "Bearer ..", "Bearer a.b.c.d"]
+)
+def test_what_is_no_token_describes_nothing(tenant: Tenant, given: str) -> None:
+    for headers in ({"authorization": given}, {"authorization": given, **tenant.headers}):
+        refused = tenant.http.get(f"{tenant.url}{TOKENS}/me", headers=headers)
+        assert (refused.status_code, refused.json()) == (401, {"statusCode": 401, "message": "Invalid session token"})

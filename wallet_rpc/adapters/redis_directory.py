@@ -1,0 +1,100 @@
+"""Organisations and API keys in Redis: a hash each, and lists of their ids.
+
+The rule: a record is written once. That a key was revoked is a field beside its record, which nothing takes away. The
+lists are hints: written first, and believed only when the record of the id agrees.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from wallet_rpc.adapters.redis_link import Link, read, written
+from wallet_rpc.domain.access import OPEN, ApiKey, KeyId, Organization, OrganizationId
+from wallet_rpc.domain.records import VERSION
+from wallet_rpc.errors import Conflict
+from wallet_rpc.primitives import UnixSeconds
+
+_OPEN = Organization(id=OPEN, name="open", created_at=0)
+
+
+class RedisDirectory:
+    """`memory.Directory` on Redis."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def organizations_key(self) -> str:
+        """Where the ids of all organisations are: a sorted set, oldest first."""
+        return self._link.key("organizations")
+
+    def organization_key(self, organization_id: OrganizationId) -> str:
+        """Where an organisation is: a hash of its record."""
+        return self._link.key(f"organization:{organization_id}")
+
+    def keys_key(self, organization_id: OrganizationId) -> str:
+        """Where the ids of an organisation's API keys are: a sorted set, oldest first."""
+        return self._link.key(f"organization:{organization_id}", "keys")
+
+    def key_key(self, key_id: KeyId) -> str:
+        """Where an API key is: a hash of its record, and when it was revoked."""
+        return self._link.key(f"key:{key_id}")
+
+    async def add_organization(self, organization: Organization) -> None:
+        """Write a new one. Raises: Conflict when its id is another's."""
+        if organization.id == OPEN:
+            raise Conflict(f"organization {OPEN} is there already", reason="organization_exists")
+        await self._link.add_once(self.organizations_key(), organization.id)
+        if not await self._write_once(self.organization_key(organization.id), written(Organization, organization)):
+            raise Conflict(f"organization {organization.id} is there already", reason="organization_exists")
+
+    async def organization(self, organization_id: OrganizationId) -> Organization | None:
+        """The organisation of an id; `OPEN` is always there."""
+        if organization_id == OPEN:
+            return _OPEN
+        text = await self._link.command("HGET", self.organization_key(organization_id), "record")
+        return None if text is None else read(Organization, text, version=VERSION)
+
+    async def organizations(self) -> tuple[Organization, ...]:
+        """All of them, oldest first."""
+        ids = await self._link.members(self.organizations_key())
+        kept = await self._link.records([self.organization_key(OrganizationId(each)) for each in ids])
+        return (_OPEN, *(read(Organization, fields[b"record"], version=VERSION) for fields in kept if fields))
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Write a new one. Raises: Conflict when its id is another's, also a revoked one's."""
+        await self._link.add_once(self.keys_key(key.organization), key.id)
+        if not await self._write_once(self.key_key(key.id), written(ApiKey, key)):
+            raise Conflict(f"key {key.id} is there already", reason="key_exists")
+
+    async def key(self, key_id: KeyId) -> ApiKey | None:
+        """The key of an id, also a revoked or expired one."""
+        return _key(await self._link.command("HMGET", self.key_key(key_id), "record", "revoked"))
+
+    async def keys_of(self, organization_id: OrganizationId) -> tuple[ApiKey, ...]:
+        """All of an organisation, oldest first."""
+        ids = await self._link.members(self.keys_key(organization_id))
+        kept = await self._link.records([self.key_key(KeyId(each)) for each in ids])
+        found = (_key([fields.get(b"record"), fields.get(b"revoked")]) for fields in kept)
+        return tuple(key for key in found if key is not None and key.organization == organization_id)
+
+    async def revoke_key(self, key_id: KeyId, *, at: UnixSeconds) -> bool:
+        """End a key and all its tokens; False when it was revoked already. Raises: KeyError for no such key."""
+        if await self.key(key_id) is None:
+            raise KeyError(key_id)
+        mark = f"{at} {secrets.token_hex(8)}"
+        await self._link.command("HSETNX", self.key_key(key_id), "revoked", mark)
+        return bool(await self._link.command("HGET", self.key_key(key_id), "revoked") == mark.encode())
+
+    async def _write_once(self, key: str, text: str) -> bool:
+        """Whether this very record is the one at `key` now."""
+        await self._link.command("HSETNX", key, "record", text)
+        return bool(await self._link.command("HGET", key, "record") == text.encode())
+
+
+def _key(fields: list[bytes | None]) -> ApiKey | None:
+    text, revoked = fields
+    if text is None:
+        return None
+    key = read(ApiKey, text, version=VERSION)
+    return key if revoked is None else replace(key, revoked_at=int(revoked.split()[0]))

@@ -1,0 +1,107 @@
+"""How often callers may ask, counted in Redis in fixed windows, which all replicas share.
+
+The rule: a caller is refused when any of its windows is full, and what is refused is counted nowhere: all windows are
+looked at first. Of many who ask at once, no more pass than a window holds; those who lose that race may have been
+counted in a shorter window, never in the month.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from limits.aio.storage import RedisStorage
+
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.domain.access import Caller
+from wallet_rpc.memory import Allowance
+from wallet_rpc.primitives import UnixSeconds
+
+TOKEN_REQUESTS_PER_MINUTE = 300
+"""What one session token may ask; each of its requests also counts on the key behind it."""
+_MINUTE_SECONDS = 60
+_TOO_FAST = "Rate limit exceeded"
+_TOO_MUCH = "Monthly quota exceeded"
+"""Clients tell the two apart by these words, and wait only for the first. Source: seed 004."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """It opens with its first request, or with the month, and is forgotten when it ends."""
+
+    key: str
+    limit: int
+    lasts_seconds: int
+    refusal: str = _TOO_FAST
+
+    def allowance(self, used: int, *, retry_after_seconds: int | None = None) -> Allowance:
+        """What is left of it."""
+        left = max(self.limit - used, 0)
+        return Allowance(
+            limit=self.limit, remaining=left, retry_after_seconds=retry_after_seconds, refusal=self.refusal
+        )
+
+
+class RedisLimiter:
+    """`memory.Limiter` on Redis, by the `limits` library's counters over our own connections."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._counters = RedisStorage(
+            "async+redis://",  # not where it is: that is the pool's
+            implementation="redispy",
+            key_prefix=link.prefix,
+            connection_pool=link.pool,  # type: ignore[arg-type]  # limits 5.8 documents it, its type does not
+        )
+
+    async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> Allowance:
+        """Count `cost` requests. An allowance with `retry_after_seconds` is a refusal.
+
+        Raises: Unavailable; ValueError for a caller without a key, for whom there are no limits.
+        """
+        windows = _windows(caller, now)
+        used = await asyncio.gather(*(self._used(window) for window in windows))
+        for window, before in zip(windows, used, strict=True):
+            if before + cost > window.limit:
+                return await self._refusal(window, before)
+        taken = []
+        for window in reversed(windows):
+            count = await self._add(window, cost)
+            if count > window.limit:
+                return await self._refusal(window, count)
+            taken.append(window.allowance(count))
+        return min(taken, key=lambda allowance: allowance.remaining)
+
+    async def _used(self, window: _Window) -> int:
+        return await self._link.ask(lambda: self._counters.get(window.key))
+
+    async def _add(self, window: _Window, cost: int) -> int:
+        return await self._link.ask(lambda: self._counters.incr(window.key, window.lasts_seconds, amount=cost))
+
+    async def _refusal(self, window: _Window, used: int) -> Allowance:
+        milliseconds = await self._link.command("PTTL", f"{self._link.prefix}:{window.key}")
+        return window.allowance(used, retry_after_seconds=max(1, -(-milliseconds // 1000)))
+
+
+def _windows(caller: Caller, now: UnixSeconds) -> tuple[_Window, ...]:
+    """The caller's windows, the longest first: who is out of the month's quota is told so, and not to wait a minute."""
+    key = caller.key
+    if key is None:
+        raise ValueError("a caller without a key has no limits")
+    minute = _Window(f"{{limit:{key.id}}}:minute", key.requests_per_minute, _MINUTE_SECONDS)
+    windows = [minute]
+    if key.requests_per_month is not None:
+        month, left = _month(now)
+        windows.insert(0, _Window(f"{{limit:{key.id}}}:month:{month}", key.requests_per_month, left, _TOO_MUCH))
+    if caller.token is not None:
+        windows.append(_Window(f"{{limit:{caller.token.id}}}:minute", TOKEN_REQUESTS_PER_MINUTE, _MINUTE_SECONDS))
+    return tuple(windows)
+
+
+def _month(now: UnixSeconds) -> tuple[str, int]:
+    """The calendar month in UTC, and how many seconds are left of it."""
+    here = datetime.fromtimestamp(now, UTC)
+    first = here.replace(day=1, hour=0, minute=0, second=0)
+    after = (first + timedelta(days=31)).replace(day=1)
+    return f"{here:%Y-%m}", int((after - here).total_seconds())

@@ -1,0 +1,43 @@
+"""Integers as a query string writes them: plain decimal digits, no sign, no leading zero."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
+
+from wallet_rpc.primitives import worded
+
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class DecimalText:
+    """Marks an `int` from `least` to `most` that is given as text; a JSON integer is taken too.
+
+    `limit: Annotated[int, DecimalText(1, 100, reason="pagination")] = 20`. `reason`: what a refusal tells programs.
+    """
+
+    least: int
+    most: int
+    reason: str = "validation"
+
+    def read(self, value: object) -> int:
+        """From the wire. Raises: `worded`."""
+        number = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
+        if isinstance(number, bool) or not isinstance(number, int) or not self.least <= number <= self.most:
+            raise worded(f"must be an integer from {self.least} to {self.most}", reason=self.reason)
+        return number
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """How the wire reads it; it is written as a JSON integer."""
+        return core_schema.no_info_plain_validator_function(
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.read)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """What a document states."""
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}

@@ -1,0 +1,129 @@
+"""`installs[].serialized`: a session and its owner's signature in one text, as organisations register it.
+
+    hex       0x00 | session id (16) | owner's signature     the permissions context that grantPermissions answers
+    base64    {"v": 1, "sessionId", "signature", "account"?, "chainId"?}, standard or url-safe, padded or not
+
+The rule: the text may hold what nobody should see, so no error repeats any of it; a private key is refused by name.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn
+
+from pydantic import Field
+from pydantic_core import from_json
+
+from wallet_rpc.domain.context import RemoteContext, parse_context
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import Address, Data, SessionId
+from wallet_rpc.wire import decode, shape
+
+MOST_CHARACTERS = 16_384
+"""The longest text; a grant whose owner is a key has 166 characters of hex."""
+MOST_LEVELS = 32
+"""How deep JSON may be nested; ZeroDev's has fewer than ten levels."""
+SAFE_INTEGER = (1 << 53) - 1
+"""The largest integer that every JSON reader reads exactly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerializedGrant:
+    """What was serialized; the account and the chain where it names them."""
+
+    session_id: SessionId
+    signature: Data
+    account: Address | None = None
+    chain_id: int | None = None
+
+
+@shape
+class _Written:
+    """The JSON form."""
+
+    v: Annotated[int, Field(strict=True, ge=1, le=1)]
+    session_id: SessionId
+    signature: Data
+    account: Address | None = None
+    chain_id: Annotated[int, Field(strict=True, ge=1, le=SAFE_INTEGER)] | None = None
+
+
+def parse_grant(text: str) -> SerializedGrant:
+    """The grant that `text` holds; nothing of it is checked yet.
+
+    Raises: InvalidParams (grant_has_private_key) for JSON with a private key at any depth, plain JSON too;
+    (grant_undecodable) for everything else that is neither form.
+    """
+    if not 0 < len(text) <= MOST_CHARACTERS:
+        _refuse(f"expected 1 to {MOST_CHARACTERS} characters, got {len(text)}")
+    if text.startswith("0x"):
+        return _of_context(text)
+    plain = text.lstrip()[:1] in {"{", "["}
+    try:
+        value = from_json(text.encode() if plain else _unpacked(text), allow_inf_nan=False)
+    except ValueError:
+        _refuse("expected a permissions context in hex, or JSON in base64")
+    _refuse_private_key(value)
+    if plain:
+        _refuse("expected a permissions context in hex, or JSON in base64, got JSON as it is")
+    return _of_json(value)
+
+
+def _of_context(text: str) -> SerializedGrant:
+    try:
+        raw = Data.parse(text)
+    except ValueError:
+        _refuse("expected hex of whole bytes after 0x")
+    try:
+        context = parse_context(raw)
+    except InvalidParams:
+        _refuse("expected a permissions context: 00, a session id of 16 bytes, and the owner's signature")
+    if not isinstance(context, RemoteContext):
+        _refuse(f"permissions contexts of version 0x{raw[:1].hex()} are not supported here, expected 0x00")
+    return SerializedGrant(session_id=context.session_id, signature=context.signature)
+
+
+def _unpacked(text: str) -> bytes:
+    """Bytes of base64 in either alphabet. Raises: ValueError."""
+    digits = text.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(text) - len(digits) not in {0, -len(digits) % 4}:
+        raise ValueError("padding that does not fit")
+    return b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+
+
+def _refuse_private_key(value: Any) -> None:
+    """Raises: InvalidParams also where JSON is nested deeper than `MOST_LEVELS`: nobody has looked there."""
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        objects = [each for each in level if isinstance(each, dict)]
+        if any("privateKey" in each for each in objects):
+            raise InvalidParams(
+                "it holds a private key, which nobody but its owner may have; what was sent here is not kept, but the "
+                "key should not be used any more",
+                reason="grant_has_private_key",
+            )
+        lists = [each for each in level if isinstance(each, list)]
+        level = [inner for each in objects for inner in each.values()] + [inner for each in lists for inner in each]
+        if not level:
+            return
+    _refuse(f"expected JSON of at most {MOST_LEVELS} levels")
+
+
+def _of_json(value: Any) -> SerializedGrant:
+    if isinstance(value, dict) and "permissionParams" in value:
+        _refuse("grant format not supported: a permission account of another kind of account, which no session here is")
+    try:
+        written = decode(_Written, value)
+    except InvalidParams:
+        _refuse("expected JSON with v 1, sessionId, signature and, if at all, account and chainId")
+    return SerializedGrant(
+        session_id=written.session_id,
+        signature=written.signature,
+        account=written.account,
+        chain_id=written.chain_id,
+    )
+
+
+def _refuse(text: str) -> NoReturn:
+    raise InvalidParams(text, reason="grant_undecodable") from None

@@ -1,0 +1,166 @@
+"""The REST operations as an OpenAPI 3.1 document.
+
+The rule: as for OpenRPC, nothing is written by hand that a type says; and no place answers a status that is not listed.
+
+Source: https://spec.openapis.org/oas/v3.1.1
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from wallet_rpc.edge.dialects import CODES, ERRORS
+from wallet_rpc.edge.openrpc import AnyOperation
+from wallet_rpc.edge.rest import ORGANIZATION_HEADER, places, rest_of
+from wallet_rpc.edge.schemas import REF, Json, accepted, hoist, never_null, sent
+from wallet_rpc.operations.operation import Credential, Dialect, Rest
+
+OPENAPI = "3.1.1"
+"""The version of the OpenAPI specification."""
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_ANYWHERE = frozenset({401, 403, 429, 500, 503})
+_WITH_BODY = frozenset({400, 408, 413})
+_IN_DIALECT = {Dialect.ORGANIZATION: frozenset({400, 404}), Dialect.TOKEN: frozenset[int]()}
+"""What every place of a dialect may answer beside that: another organisation's path, and the header that repeats it."""
+
+_MEANINGS = {
+    200: "Done.",
+    400: "The request cannot be granted as it stands.",
+    401: "No credential, or one that is not or no longer valid.",
+    403: "The credential is valid and does not allow this.",
+    404: "What the path or a field names is not there, or not the caller's.",
+    408: "The body took too long to arrive.",
+    409: "What is asked has been done already, or cannot be done any more.",
+    413: "The body is too large.",
+    429: "Asked more often than the key may.",
+    500: "A bug of the server's; its log knows more under the request id.",
+    503: "A part behind the server does not answer; the same request may pass later.",
+}
+_SECURITY: dict[Credential, list[Json]] = {
+    Credential.KEY: [{"bearerKey": []}, {"apiKey": []}],
+    Credential.TOKEN: [{"sessionToken": []}],
+}
+_SCHEMES: Json = {
+    "bearerKey": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "An API key."},
+    "sessionToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A session token."},
+}
+_NUMBER: Json = {"type": "integer", "minimum": 0}
+_HEADERS: Json = {
+    "X-Request-Id": {"description": "Names the request in the log.", "required": True, "schema": {"type": "string"}},
+    "X-RateLimit-Limit": {"description": "How many requests the fullest window has.", "schema": _NUMBER},
+    "X-RateLimit-Remaining": {"description": "How many are left in it.", "schema": _NUMBER},
+    "Retry-After": {"description": "In seconds.", "required": True, "schema": _NUMBER},
+    "WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}},
+}
+
+
+def document(operations: Sequence[AnyOperation], *, version: str, title: str = "wallet-rpc") -> Json:
+    """The document of the operations, each at its first path.
+
+    Raises: ValueError as `rest.places` does, and when two different types bear one name.
+    """
+    places(operations)
+    requests = [accepted(operation.request) for operation in operations]
+    answers = [sent(operation.answer) for operation in operations]
+    errors = {kind.__name__: sent(kind) for kind in ERRORS.values()}
+    schemas = hoist(requests, [*answers, *errors.values()])
+    if clash := schemas.keys() & errors.keys():
+        raise ValueError(f"two types of one name: {', '.join(sorted(clash))}")
+    paths: Json = {}
+    refusals: Json = {}
+    for operation, request, answer in zip(operations, requests, answers, strict=True):
+        rest = rest_of(operation)
+        statuses = _statuses(rest, has_fields=bool(request.get("properties")))
+        told = {str(status): {"$ref": f"#/components/responses/{rest.dialect}{status}"} for status in statuses}
+        made = {**_operation(operation, request), "responses": {"200": _response(200, answer), **told}}
+        paths.setdefault(rest.paths[0], {})[rest.verb.lower()] = made
+        for status in statuses:
+            refusals[f"{rest.dialect}{status}"] = _response(status, _error(status, rest.dialect))
+    return {
+        "openapi": OPENAPI,
+        "info": {"title": title, "version": version, "license": {"name": "MIT", "identifier": "MIT"}},
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted({**schemas, **errors}.items())),
+            "responses": dict(sorted(refusals.items())),
+            "headers": _HEADERS,
+            "securitySchemes": _SCHEMES,
+        },
+    }
+
+
+def _operation(operation: AnyOperation, request: Json) -> Json:
+    rest = rest_of(operation)
+    fields = request.get("properties", {})
+    in_path = _PARAMETER.findall(rest.paths[0])
+    beside = {name: schema for name, schema in fields.items() if name not in in_path}
+    has_body = rest.most_bytes is not None
+    required = request.get("required", [])
+    parameters = [_in_path(name, fields.get(name)) for name in in_path]
+    if rest.dialect is Dialect.ORGANIZATION:
+        parameters.append(_organization_header())
+    if not has_body:
+        parameters += [_in_query(name, schema, name in required) for name, schema in beside.items()]
+    made: Json = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "tags": [rest.dialect.value],
+        "security": _SECURITY[rest.credential],
+        "parameters": parameters,
+    }
+    if has_body:
+        body = {**request, "properties": beside, "required": [name for name in required if name in beside]}
+        made["requestBody"] = {"required": True, "content": _json(body)}
+    return made
+
+
+def _statuses(rest: Rest, *, has_fields: bool) -> list[int]:
+    """What a place may answer beside 200."""
+    found = {*_ANYWHERE, *_IN_DIALECT[rest.dialect], *rest.statuses}
+    found |= _WITH_BODY if rest.most_bytes is not None else set()
+    found |= {400} if has_fields else set()
+    return sorted(found)
+
+
+def _response(status: int, schema: Json) -> Json:
+    names = ["X-Request-Id"]
+    names += ["WWW-Authenticate"] if status == 401 else ["X-RateLimit-Limit", "X-RateLimit-Remaining"]
+    names += ["Retry-After"] if status in {429, 503} else []
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {"description": _MEANINGS[status], "headers": headers, "content": _json(schema)}
+
+
+def _error(status: int, dialect: Dialect) -> Json:
+    """The dialect's error with the numbers that a status may bear."""
+    if dialect is Dialect.ORGANIZATION:
+        codes = sorted({code for code in CODES.values() if code // 1000 == status}) or [status * 1000]
+        narrowed: Json = {"code": {"enum": codes}}
+    else:
+        narrowed = {"statusCode": {"const": status}}
+    return {"allOf": [{"$ref": f"{REF}{ERRORS[dialect].__name__}"}, {"properties": narrowed}]}
+
+
+def _json(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def _in_path(name: str, schema: Json | None) -> Json:
+    found = {"type": "string", "minLength": 1} if schema is None else never_null(schema)
+    return {"name": name, "in": "path", "required": True, "schema": found}
+
+
+def _in_query(name: str, schema: Json, required: bool) -> Json:
+    found = never_null(schema)
+    if schema.get("default") is not None:
+        found["default"] = schema["default"]
+    return {"name": name, "in": "query", "required": required, "schema": found}
+
+
+def _organization_header() -> Json:
+    told = "Repeats the organization of the path; another one is refused."
+    header: dict[str, Any] = {"name": ORGANIZATION_HEADER, "in": "header", "required": False}
+    return {**header, "description": told, "schema": {"type": "string"}}

@@ -1,0 +1,211 @@
+"""What the server remembers, as operations and the door see it; each port is a few methods.
+
+Everything but the directory and the limits is of one organisation, and cannot be asked about another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from wallet_rpc.domain.access import ApiKey, Caller, Claims, KeyId, Organization, OrganizationId
+from wallet_rpc.domain.audit import Event
+from wallet_rpc.domain.records import Account, CallRecord, Session
+from wallet_rpc.domain.session_group import GroupId, Listed, SessionGroup, Wanted
+from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
+
+
+class Accounts(Protocol):
+    """Which smart accounts a signer asked for."""
+
+    async def named(self, account_id: UUID) -> tuple[Account, ...]:
+        """The accounts of an id, which several signers may have chosen; those of who asked first come first."""
+
+    async def of(self, signer: Address) -> tuple[Account, ...]:
+        """The signer's accounts, oldest first."""
+
+    async def add(self, account: Account, *, after: int) -> bool:
+        """Add as the signer's next account; False (and nothing written) unless the signer has `after` accounts now."""
+
+    async def at(self, address: Address) -> Account | None:
+        """The account of an address."""
+
+
+class Sessions(Protocol):
+    """Grants and the entity ids they occupy."""
+
+    async def reserve_entity(
+        self, account: Address, chain_id: ChainId, *, at_least: EntityId, trusted: bool
+    ) -> EntityId:
+        """An entity id never given before on this account and chain, `at_least` or above; atomic.
+
+        Ids below 2**30 are open to everyone; from there on only a `trusted` caller gets one, so that strangers cannot
+        use them up. Raises: LimitExceeded when the caller's part of the id space is used up.
+        """
+
+    async def put(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
+        """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept)."""
+
+    async def get(self, account: Address, chain_id: ChainId, session_id: SessionId) -> Session | None:
+        """The session, when it is one of this account on this chain."""
+
+    async def revoke(self, account: Address, chain_id: ChainId, entity_id: int) -> None:
+        """From now on whoever asks, of any organisation, finds the entity id revoked; for good."""
+
+    async def is_revoked(self, account: Address, chain_id: ChainId, entity_id: int) -> bool:
+        """Whether `revoke` was said of this entity id."""
+
+    async def end(self, account: Address, chain_id: ChainId, entity_id: int, *, at: UnixSeconds) -> None:
+        """From the second `at` on whoever asks, of any organisation, finds the entity id over; said again, it moves."""
+
+    async def end_of(self, account: Address, chain_id: ChainId, entity_id: int) -> UnixSeconds | None:
+        """The first second at which the entity id is over, where `end` was said of it; kept for good."""
+
+    async def trust(self, account: Address, chain_id: ChainId, caller: str, *, forget_at: UnixSeconds) -> None:
+        """Remember that `caller` showed a valid signature of the account's owner."""
+
+    async def trusts(self, account: Address, chain_id: ChainId, caller: str) -> bool:
+        """Whether `trust` was said of this caller."""
+
+
+class Calls(Protocol):
+    """What was sent, so that nothing is sent twice."""
+
+    async def claim(self, call: CallRecord) -> CallRecord | None:
+        """Write the record (state sending) unless one is there that is sending or sent; that one is returned then.
+
+        None: the claim is ours, and we send. A refused record is replaced. Atomic. The newest claim of a nonce is what
+        `of_nonce` returns.
+        """
+
+    async def settle(self, call: CallRecord) -> None:
+        """Replace our own claim by its outcome."""
+
+    async def get(self, chain_id: ChainId, operation_hash: Hash32) -> CallRecord | None:
+        """The record of an operation."""
+
+    async def of_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> CallRecord | None:
+        """The newest record of that nonce that was not refused."""
+
+
+class Groups(Protocol):
+    """Sessions that an organisation registered: those of one request, on several chains, are a group."""
+
+    async def register(self, group: SessionGroup) -> SessionGroup | None:
+        """Write all of it or nothing; the group that is there then.
+
+        That is an earlier one when exactly its sessions are registered again and all of them are active at the new
+        group's making. None, and nothing is written, when any of them is registered otherwise. Atomic.
+        """
+
+    async def get(self, group_id: GroupId) -> SessionGroup | None:
+        """The group of an id."""
+
+    async def of_session(self, session_id: SessionId) -> SessionGroup | None:
+        """The group that a session is in."""
+
+    async def page(self, wanted: Wanted, *, now: UnixSeconds, offset: int, limit: int) -> tuple[Listed, ...]:
+        """Sessions that are neither revoked nor over, newest first, then by id; at most `limit`, after `offset`."""
+
+    async def revoke(self, group_id: GroupId, session_id: SessionId, *, at: UnixSeconds) -> bool:
+        """Mark it as revoked; False when it was. Atomic: of any number at once, one is told True.
+
+        Raises: KeyError when it is no session of the group.
+        """
+
+
+class IssuedTokens(Protocol):
+    """Session tokens that an organisation's keys asked for, each until it ends."""
+
+    async def add(self, claims: Claims) -> None:
+        """Remember a token."""
+
+    async def get(self, token_id: str) -> Claims | None:
+        """What was remembered of it."""
+
+    async def revoke(self, token_id: str, *, until: UnixSeconds) -> bool:
+        """Refuse it from now on; False when it was refused already."""
+
+    async def is_revoked(self, token_id: str) -> bool:
+        """Whether `revoke` was said of it."""
+
+
+class Audit(Protocol):
+    """An organisation's log: what happened is added and never taken away."""
+
+    async def append(self, event: Event) -> None:
+        """Write the event as the next entry, hashed over the one before."""
+
+
+class Store(Protocol):
+    """The memory of one organisation. Every write that must be atomic is."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """Which accounts there are."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Which sessions there are."""
+
+    @property
+    def calls(self) -> Calls:
+        """What was sent."""
+
+    @property
+    def groups(self) -> Groups:
+        """Which sessions are registered."""
+
+    @property
+    def tokens(self) -> IssuedTokens:
+        """Which session tokens are out."""
+
+    @property
+    def audit(self) -> Audit:
+        """What happened."""
+
+
+class Directory(Protocol):
+    """Which organisations and API keys there are, of all organisations."""
+
+    async def add_organization(self, organization: Organization) -> None:
+        """Write a new one. Raises: Conflict when its id is another's."""
+
+    async def organization(self, organization_id: OrganizationId) -> Organization | None:
+        """The organisation of an id; `OPEN` is always there."""
+
+    async def organizations(self) -> tuple[Organization, ...]:
+        """All of them, oldest first."""
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Write a new one. Raises: Conflict when its id is another's, also a revoked one's."""
+
+    async def key(self, key_id: KeyId) -> ApiKey | None:
+        """The key of an id, also a revoked or expired one."""
+
+    async def keys_of(self, organization_id: OrganizationId) -> tuple[ApiKey, ...]:
+        """All of an organisation, oldest first."""
+
+    async def revoke_key(self, key_id: KeyId, *, at: UnixSeconds) -> bool:
+        """End a key and all its tokens; False when it was revoked already. Raises: KeyError for no such key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a caller may still ask within the window that is nearest to its end."""
+
+    limit: int
+    """Requests in the window."""
+    remaining: int
+    retry_after_seconds: int | None = None
+    """Of a refusal: when it may pass."""
+    refusal: str = "Rate limit exceeded"
+    """Of a refusal: which window is full, in the words of the API."""
+
+
+class Limiter(Protocol):
+    """Counts what callers ask, over all replicas."""
+
+    async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> Allowance:
+        """Count `cost` requests. An allowance with `retry_after_seconds` is a refusal. Raises: Unavailable."""

@@ -1,0 +1,205 @@
+"""`POST /v1/organizations/{orgId}/sessions`: sessions that the owner granted to one key become a group, all or none.
+
+The rule: the same sessions registered again are the same group, unchanged, as long as all of them are active.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+from pydantic import Field
+
+from wallet_rpc import wire
+from wallet_rpc.domain.audit import EventKind
+from wallet_rpc.domain.permission import Permission
+from wallet_rpc.domain.serialized_grant import MOST_CHARACTERS
+from wallet_rpc.domain.session_group import Install, SessionGroup, new_group_id
+from wallet_rpc.domain.times import Time
+from wallet_rpc.errors import InvalidParams, NotFound
+from wallet_rpc.operations._log import note
+from wallet_rpc.operations._org_sessions import (
+    SESSIONS,
+    ChainNumber,
+    EvmAddress,
+    Label,
+    Policies,
+    RegisteredSessions,
+    WalletId,
+    refuse,
+    registered,
+)
+from wallet_rpc.operations._registering import Asked, Verified, read_grant, verified, wallet_account
+from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address
+from wallet_rpc.wire import Fault, shape
+
+MOST_INSTALLS = 24
+"""How many chains a group may be on. Source: the hosted service's schema."""
+BODY_BYTES = 512 * 1024
+"""The longest body."""
+
+
+@shape
+class SessionInstall:
+    """A chain, and the owner's grant of the session there."""
+
+    chain_id: ChainNumber
+    serialized: Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
+    """See `domain/serialized_grant`."""
+
+
+@shape
+class CreateOrgSession:
+    """Which key may act for which wallet on which chains, and until when."""
+
+    expires_at: Time
+    installs: Annotated[tuple[SessionInstall, ...], Field(min_length=1, max_length=MOST_INSTALLS)]
+    policies: Policies
+    session_address: EvmAddress
+    wallet_id: WalletId
+    workflow_id: Label | None = None
+
+
+async def run(ports: Ports, request: CreateOrgSession) -> RegisteredSessions:
+    """Everything is checked before anything is written."""
+    _refuse_outright(ports, request)
+    account, granted = await _granted(ports, request)
+    group = SessionGroup(
+        id=new_group_id(ports.clock.now(), ports.entropy.token(10)),
+        wallet_id=request.wallet_id,
+        account=account,
+        session_address=request.session_address,
+        policies=request.policies,
+        workflow_id=request.workflow_id,
+        created_at=ports.clock.now(),
+        installs=tuple(_install(each, request) for each in granted),
+    )
+    kept = await _kept(ports, group, granted)
+    sessions = [{"id": each.session_id.hex0x(), "chainId": each.chain_id} for each in kept.installs]
+    await note(ports, EventKind.GRANT_REGISTERED, groupId=kept.id, account=kept.account.hex0x(), sessions=sessions)
+    return registered(kept)
+
+
+def _refuse_outright(ports: Ports, request: CreateOrgSession) -> None:
+    """Raises: InvalidParams for what is wrong with the body by itself."""
+    now, faults = ports.clock.now(), list[Fault]()
+    if not now < request.expires_at <= now + ports.rules.session_seconds:
+        days = ports.rules.session_seconds // 86_400
+        words = f"must be in the future, at most {days} days ahead"
+        faults.append(Fault(field="expiresAt", text=words, reason="expiry_out_of_range"))
+    seen: set[int] = set()
+    for index, install in enumerate(request.installs):
+        field = f"installs[{index}].chainId"
+        if install.chain_id not in ports.chains:
+            known = ", ".join(map(str, ports.chains))
+            faults.append(Fault(field=field, text=f"must be one of {known}", reason="chain_unsupported"))
+        elif install.chain_id in seen:
+            faults.append(Fault(field=field, text="stands twice", reason="duplicate_chain"))
+        seen.add(install.chain_id)
+    if faults:
+        refuse(faults)
+
+
+async def _granted(ports: Ports, request: CreateOrgSession) -> tuple[Address, list[Verified]]:
+    """The wallet's account and its sessions, one a chain. Raises: InvalidParams that tells of every bad install."""
+    chains = [ports.chains[install.chain_id] for install in request.installs]
+    read = [
+        read_grant(chain, install.serialized, field=f"installs[{index}].serialized")
+        for index, (chain, install) in enumerate(zip(chains, request.installs, strict=True))
+    ]
+    unread = [each for each in read if isinstance(each, Fault)]
+    account = await wallet_account(ports, request.wallet_id, [each for each in read if isinstance(each, Asked)], chains)
+    if account is None:
+        if unread:
+            _refuse_installs(unread)
+        raise NotFound("wallet not found", reason="wallet_not_found")
+
+    async def looked_at(each: Asked | Fault) -> Verified | Fault:
+        if isinstance(each, Fault):
+            return each
+        return await verified(ports, each, account=account, key=request.session_address)
+
+    results = await asyncio.gather(*map(looked_at, read))
+    if bad := [each for each in results if isinstance(each, Fault)]:
+        _refuse_installs(bad)
+    granted = [each for each in results if isinstance(each, Verified)]
+    _refuse_other_permissions(request.policies, granted)
+    return account, granted
+
+
+def _refuse_installs(faults: Sequence[Fault]) -> NoReturn:
+    """Raises: InvalidParams; a private key that somebody sent is what must be told above all."""
+    refuse(faults, worst=lambda fault: fault.reason == "grant_has_private_key")
+
+
+def _refuse_other_permissions(policies: dict[str, Any], granted: Sequence[Verified]) -> None:
+    """Raises: InvalidParams when the policies tell other permissions than those that were granted."""
+    if "permissions" not in policies:
+        return
+    try:
+        told = wire.decode(tuple[Permission, ...], policies["permissions"])
+    except InvalidParams:
+        told = None
+    if any(each.session.permissions != told for each in granted):
+        words = "must be the permissions that the sessions were made with"
+        refuse([Fault(field="policies.permissions", text=words, reason="grant_disagrees")])
+
+
+def _install(granted: Verified, request: CreateOrgSession) -> Install:
+    session = granted.session
+    return Install(
+        chain_id=session.chain_id,
+        session_id=session.id,
+        entity_id=session.entity_id,
+        signature=granted.signature,
+        expires_at=min(request.expires_at, session.deadline or request.expires_at),
+    )
+
+
+async def _kept(ports: Ports, group: SessionGroup, granted: Sequence[Verified]) -> SessionGroup:
+    """The group as it stands in the store, with the ends that hold for its sessions whoever names them.
+
+    The ends are said last: a refused group must not shorten a registered one. What a crash leaves out before the
+    answer, the caller's next try puts in. Raises: InvalidParams when some of the sessions are registered otherwise.
+    """
+    sessions = ports.store.sessions
+    endless = [each.session for each in granted if each.session.deadline == 0]
+    await asyncio.gather(*(sessions.put(session, forget_at=None) for session in endless))
+    kept = await ports.store.groups.register(group)
+    if kept is None:
+        await _refuse_registered(ports, group)
+    await asyncio.gather(
+        *(sessions.end(kept.account, each.chain_id, each.entity_id, at=each.expires_at) for each in kept.installs)
+    )
+    return kept
+
+
+async def _refuse_registered(ports: Ports, group: SessionGroup) -> NoReturn:
+    """Raises: InvalidParams that tells which sessions of the group are registered already."""
+    found = await asyncio.gather(*(ports.store.groups.of_session(each.session_id) for each in group.installs))
+    faults = [
+        Fault(field=f"installs[{index}].serialized", text="the session is registered", reason="session_registered")
+        for index, other in enumerate(found)
+        if other is not None
+    ]
+    refuse(faults)
+
+
+OPERATION: Operation[Ports, CreateOrgSession, RegisteredSessions] = Operation(
+    "createOrganizationSession",
+    CreateOrgSession,
+    RegisteredSessions,
+    run,
+    "Register one session key on several chains, each with the grant that the wallet's owner signed; all or none.",
+    (NotFound,),
+    rest=Rest(
+        verb="POST",
+        paths=(SESSIONS,),
+        dialect=Dialect.ORGANIZATION,
+        statuses=(404,),
+        most_bytes=BODY_BYTES,
+    ),
+)

@@ -1,0 +1,142 @@
+"""`POST /api/v1/burner/sessions`: a short-lived token for one wallet, which a back end gives to its user's page.
+
+The rule: a token may do no more than the key that asks for it. Of a wrong request the first field at fault is told, in
+the order of the fields and in the words of the documented API.
+
+Source: seed 004; specs/tokens.md.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from wallet_rpc.domain.access import DEFAULT_SCOPES, READS, Claims, Scope, Wallet
+from wallet_rpc.domain.audit import EventKind
+from wallet_rpc.domain.times import Time, written_time
+from wallet_rpc.domain.wallet_address import LONGEST, parse_wallet
+from wallet_rpc.errors import Forbidden, InvalidParams
+from wallet_rpc.operations._log import note
+from wallet_rpc.operations._tokens import TOKENS, key_of
+from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import worded
+from wallet_rpc.wire import shape
+
+USUAL_SECONDS, MOST_SECONDS = 300, 3600
+"""How long a token lives where nothing is asked for, and at most. Source: seed 004."""
+MOST_BYTES = 8192
+"""The longest body; a request with everything in it has 300 bytes."""
+READ_SCOPES = frozenset({Scope.WALLET_READ, Scope.WALLET_STREAM})
+"""What a token of a key that only reads may do."""
+_NO_WALLET = "Invalid wallet address"
+
+
+def _wallet(value: object) -> Wallet:
+    if value is None or value == "":
+        raise worded("walletAddress should not be empty")
+    if not isinstance(value, str):
+        raise worded("walletAddress must be a string")
+    try:
+        return parse_wallet(value)
+    except ValueError:
+        raise worded(_NO_WALLET) from None
+
+
+def _scopes(value: object) -> tuple[Scope, ...]:
+    if value is None:
+        return DEFAULT_SCOPES
+    if not isinstance(value, list):
+        raise worded("scopes must be an array")
+    if not value:
+        raise worded("scopes must contain at least 1 element")
+    try:
+        return tuple(dict.fromkeys([Scope(scope) for scope in value]))
+    except ValueError:
+        known = ", ".join(Scope)
+        raise worded(f"each value in scopes must be one of the following values: {known}") from None
+
+
+def _seconds(value: object) -> int:
+    if value is None:
+        return USUAL_SECONDS
+    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not isinstance(value, int | float) or not is_whole:
+        raise worded("ttlSeconds must be an integer number")
+    if value < 1:
+        raise worded("ttlSeconds must not be less than 1")
+    if value > MOST_SECONDS:
+        raise worded(f"ttlSeconds must not be greater than {MOST_SECONDS}")
+    return int(value)
+
+
+@shape
+class CreateToken:
+    """For which wallet, what for, and how long; null is the same as nothing."""
+
+    wallet_address: Annotated[
+        Wallet,
+        PlainValidator(_wallet),
+        WithJsonSchema({"type": "string", "minLength": 32, "maxLength": LONGEST}),
+    ]
+    scopes: Annotated[
+        tuple[Scope, ...],
+        PlainValidator(_scopes),
+        WithJsonSchema({"type": ["array", "null"], "minItems": 1, "items": {"enum": [scope.value for scope in Scope]}}),
+    ] = DEFAULT_SCOPES
+    ttl_seconds: Annotated[
+        int,
+        PlainValidator(_seconds),
+        WithJsonSchema({"type": ["integer", "null"], "minimum": 1, "maximum": MOST_SECONDS}),
+    ] = USUAL_SECONDS
+
+
+@shape
+class CreatedToken:
+    """The token, the second from which on it is refused, and what it may do."""
+
+    token: str
+    expires_at: Time
+    scopes: tuple[Scope, ...]
+
+
+async def run(ports: Ports, request: CreateToken) -> CreatedToken:
+    """Remember the token, so that it can be revoked, and seal it. Raises: Forbidden for more than the key may."""
+    key, wallet, now = key_of(ports), request.wallet_address, ports.clock.now()
+    if wallet.namespace not in ports.rules.token_wallets:
+        raise InvalidParams(_NO_WALLET, field="walletAddress")
+    if not ports.caller.may_write and not READ_SCOPES.issuperset(request.scopes):
+        raise Forbidden("key scope does not allow this", reason="key_scope")
+    claims = Claims(
+        id=ports.entropy.token(16).hex(),
+        wallet=wallet,
+        scopes=request.scopes,
+        key=key.id,
+        organization=key.organization,
+        issued_at=now,
+        expires_at=now + request.ttl_seconds,
+    )
+    await ports.store.tokens.add(claims)
+    await note(
+        ports,
+        EventKind.TOKEN_CREATED,
+        id=claims.id,
+        wallet=f"{wallet.namespace}:{wallet.address}",
+        scopes=list(claims.scopes),
+        expiresAt=written_time(claims.expires_at),
+    )
+    assert ports.seals is not None  # noqa: S101  # where there are none, no operation is about tokens
+    return CreatedToken(token=ports.seals.token(claims), expires_at=claims.expires_at, scopes=claims.scopes)
+
+
+OPERATION: Operation[Ports, CreateToken, CreatedToken] = Operation(
+    "createToken",
+    CreateToken,
+    CreatedToken,
+    run,
+    "Create a short-lived token for one wallet; for servers only.",
+    (Forbidden,),
+    need=READS,
+    rest=Rest(verb="POST", paths=TOKENS, dialect=Dialect.TOKEN, most_bytes=MOST_BYTES),
+)

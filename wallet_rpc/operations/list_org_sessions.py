@@ -1,0 +1,67 @@
+"""`GET /v1/organizations/{orgId}/sessions`: the sessions that are neither revoked nor over, a page at a time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from wallet_rpc.domain.access import READS
+from wallet_rpc.domain.decimal_text import DecimalText
+from wallet_rpc.domain.serialized_grant import SAFE_INTEGER
+from wallet_rpc.domain.session_group import Wanted
+from wallet_rpc.operations._org_sessions import SESSIONS, EvmAddress, Label, NamedGroup, SessionItem, WalletId, item
+from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.ports import Ports
+from wallet_rpc.wire import shape
+
+
+@shape
+class ListOrgSessions:
+    """Which sessions, and which page of them."""
+
+    limit: Annotated[int, DecimalText(1, 100, reason="pagination")] = 20
+    offset: Annotated[int, DecimalText(0, SAFE_INTEGER, reason="pagination")] = 0
+    wallet_id: WalletId | None = None
+    chain_id: Annotated[int, DecimalText(1, SAFE_INTEGER)] | None = None
+    session_address: EvmAddress | None = None
+    workflow_id: Label | None = None
+    session_group_id: NamedGroup | None = None
+
+
+@shape
+class SessionPage:
+    """Sessions, newest first, and whether there are more behind them."""
+
+    has_more: bool
+    items: tuple[SessionItem, ...]
+    limit: int
+    offset: int
+
+
+async def run(ports: Ports, request: ListOrgSessions) -> SessionPage:
+    """One more than asked is looked for, to know whether there are more."""
+    wanted = Wanted(
+        wallet_id=request.wallet_id,
+        chain_id=request.chain_id,
+        session_address=request.session_address,
+        workflow_id=request.workflow_id,
+        group_id=request.session_group_id,
+    )
+    now = ports.clock.now()
+    found = await ports.store.groups.page(wanted, now=now, offset=request.offset, limit=request.limit + 1)
+    return SessionPage(
+        has_more=len(found) > request.limit,
+        items=tuple(item(listed) for listed in found[: request.limit]),
+        limit=request.limit,
+        offset=request.offset,
+    )
+
+
+OPERATION: Operation[Ports, ListOrgSessions, SessionPage] = Operation(
+    "listOrganizationSessions",
+    ListOrgSessions,
+    SessionPage,
+    run,
+    "List the active sessions of the organisation, newest first.",
+    need=READS,
+    rest=Rest(verb="GET", paths=(SESSIONS,), dialect=Dialect.ORGANIZATION),
+)

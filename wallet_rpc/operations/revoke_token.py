@@ -1,0 +1,52 @@
+"""`DELETE /api/v1/burner/sessions/{id}`: a session token ends before its time. Ours."""
+
+from __future__ import annotations
+
+from wallet_rpc.domain.access import READS
+from wallet_rpc.domain.audit import EventKind
+from wallet_rpc.domain.times import Time
+from wallet_rpc.errors import Conflict, NotFound
+from wallet_rpc.operations._log import note
+from wallet_rpc.operations._tokens import below, key_of
+from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.ports import Ports
+from wallet_rpc.wire import shape
+
+
+@shape
+class RevokeToken:
+    """Which token: its `jti`."""
+
+    id: str
+
+
+@shape
+class RevokedToken:
+    """The token, and since when it is refused."""
+
+    id: str
+    revoked_at: Time
+
+
+async def run(ports: Ports, request: RevokeToken) -> RevokedToken:
+    """Raises: NotFound for a token that is over or of another key; Conflict when it was revoked before."""
+    key, now = key_of(ports), ports.clock.now()
+    claims = await ports.store.tokens.get(request.id)
+    if claims is None or claims.key != key.id or now >= claims.expires_at:
+        raise NotFound("Session not found", reason="session_token_not_found")
+    if not await ports.store.tokens.revoke(claims.id, until=claims.expires_at):
+        raise Conflict("Session already revoked", reason="session_token_already_revoked")
+    await note(ports, EventKind.TOKEN_REVOKED, id=claims.id)
+    return RevokedToken(id=claims.id, revoked_at=now)
+
+
+OPERATION: Operation[Ports, RevokeToken, RevokedToken] = Operation(
+    "revokeToken",
+    RevokeToken,
+    RevokedToken,
+    run,
+    "End a session token that was made with the same key.",
+    (NotFound, Conflict),
+    need=READS,
+    rest=Rest(verb="DELETE", paths=below("{id}"), dialect=Dialect.TOKEN, statuses=(404, 409)),
+)
