@@ -1,0 +1,161 @@
+"""Acceptance table of the two REST APIs, row 6: session tokens at the JSON-RPC door."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import FRIEND, Client, Wallet, new_key
+from tests.tenants.acceptance import (
+    CHECKSUMMED,
+    FOUR,
+    SOLANA,
+    TOKENS,
+    bearing,
+    entry,
+    minted,
+)
+from tests.tenants.conftest import SECRET
+from tests.tenants.granting import CHAINS
+from tests.tenants.tenant import Tenant
+
+
+def of_wallet(tenant: Tenant) -> tuple[Wallet, Client]:
+    client = Client(f"{tenant.url}/v2/{tenant.key}", f"{tenant.url}/chain/{CHAINS[0]}", http=tenant.http)
+    return Wallet(client).fund(tokens=0), client
+
+
+def ask(wallet: Wallet, **more: Any) -> dict[str, Any]:
+    policy = {"policyId": "11111111-2222-4333-8444-555555555555"}
+    return {
+        "from": wallet.account,
+        "chainId": wallet.chain_id,
+        "calls": [{"to": FRIEND}],
+        "capabilities": {"paymasterService": policy},
+        **more,
+    }
+
+
+def test_a_token_that_builds_does_not_send(tenant: Tenant) -> None:
+    wallet, _ = of_wallet(tenant)
+    token = minted(tenant, wallet.owner.address, "transactions:build")
+
+    built = bearing(tenant, token, entry("wallet_prepareCalls", ask(wallet)))
+    sent = bearing(tenant, token, entry("wallet_sendPreparedCalls", {}))
+
+    assert (built.status_code, "result" in built.json()) == (200, True)
+    assert sent.status_code == 403
+    assert sent.json()["error"]["message"] == "Insufficient scope: transactions:submit required"
+    assert sent.json()["error"]["data"]["statusCode"] == 403
+
+
+def test_a_token_that_sends_sends_what_was_built_here(tenant: Tenant) -> None:
+    wallet, _ = of_wallet(tenant)
+    builder = minted(tenant, wallet.owner.address, "transactions:build")
+    sender = minted(tenant, wallet.owner.address, "transactions:submit")
+    prepared = bearing(tenant, builder, entry("wallet_prepareCalls", ask(wallet))).json()["result"]
+    signed = wallet.signed(prepared, wallet.owner, None)
+
+    without = bearing(tenant, sender, entry("wallet_sendPreparedCalls", signed))
+    first = bearing(tenant, sender, entry("wallet_sendPreparedCalls", {**signed, **_ticket(prepared)}))
+    again = bearing(tenant, sender, entry("wallet_sendPreparedCalls", {**signed, **_ticket(prepared)}))
+
+    assert without.json()["error"]["code"] == 4100
+    assert "result" in first.json(), first.json()
+    assert first.json()["result"]["id"] == again.json()["result"]["id"]
+    assert wallet.ended(first.json()["result"]["id"])["status"] == 200
+
+
+def _ticket(prepared: dict[str, Any]) -> dict[str, Any]:
+    return {"submissionTicket": prepared["submissionTicket"]}
+
+
+@pytest.mark.parametrize("wallet", ["another", SOLANA])
+def test_a_token_of_another_wallet_is_told_so(tenant: Tenant, wallet: str) -> None:
+    mine, _ = of_wallet(tenant)
+    token = minted(tenant, new_key().address if wallet == "another" else wallet, *FOUR)
+
+    answer = bearing(tenant, token, entry("wallet_prepareCalls", ask(mine)))
+
+    assert (answer.status_code, answer.json()["error"]["message"]) == (401, "Wallet mismatch")
+
+
+def sealed(header: dict[str, Any], claims: dict[str, Any], key: bytes = SECRET) -> str:
+    """A token as a forger makes one."""
+    texts = [json.dumps(each, separators=(",", ":")).encode() for each in (header, claims)]
+    parts = [base64.urlsafe_b64encode(text).rstrip(b"=") for text in texts]
+    seal = hmac.new(key, b".".join(parts), hashlib.sha256).digest()
+    return b".".join([*parts, base64.urlsafe_b64encode(seal).rstrip(b"=")]).decode()
+
+
+def opened(token: str) -> dict[str, Any]:
+    payload = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
+
+
+FORGED: dict[str, Callable[[str], str]] = {
+    "no algorithm": lambda token: sealed({"alg": "none", "typ": "JWT"}, opened(token)).rpartition(".")[0] + ".",
+    "another algorithm": lambda token: sealed({"alg": "RS256", "typ": "JWT"}, opened(token)),
+    "altered": lambda token: ".".join(
+        [token.split(".")[0], sealed({}, {**opened(token), "scope": " ".join(FOUR)}).split(".")[1], token.split(".")[2]]
+    ),
+    "another audience": lambda token: sealed({"alg": "HS256", "typ": "JWT"}, {**opened(token), "aud": "others"}),
+    "another secret": lambda token: sealed({"alg": "HS256", "typ": "JWT"}, opened(token), b"x" * 32),
+    "expired": lambda token: sealed({"alg": "HS256", "typ": "JWT"}, {**opened(token), "exp": int(time.time()) - 1}),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGED)
+def test_a_forged_token_is_refused(tenant: Tenant, forgery: str) -> None:
+    token = minted(tenant, CHECKSUMMED, "wallet:read")
+    body = entry("wallet_requestAccount", {"signerAddress": CHECKSUMMED})
+
+    answers = [bearing(tenant, FORGED[forgery](token), each) for each in (body, [body, body])]
+
+    for answer in answers:
+        message = "Session expired" if forgery == "expired" else "Invalid session token"
+        assert (answer.status_code, answer.json()["error"]["message"]) == (401, message)
+        assert answer.json()["error"]["data"]["statusCode"] == 401
+    assert bearing(tenant, token, body).status_code == 200
+    assert bearing(tenant, sealed({"alg": "HS256", "typ": "JWT"}, opened(token)), body).status_code == 200
+
+
+def test_a_batch_is_answered_entry_by_entry(tenant: Tenant) -> None:
+    wallet, _ = of_wallet(tenant)
+    token = minted(tenant, wallet.owner.address, "wallet:read")
+    batch = [
+        entry("wallet_requestAccount", {"signerAddress": wallet.owner.address}, number=1),
+        entry("wallet_requestAccount", {"signerAddress": FRIEND}, number=2),
+        entry("wallet_prepareCalls", ask(wallet), number=3),
+        entry("eth_chainId", number=4),
+        entry("wallet_requestAccount", {}, number=5),
+    ]
+
+    answer = bearing(tenant, token, batch)
+
+    assert answer.status_code == 200
+    codes = {each["id"]: each.get("error", {}).get("code") for each in answer.json()}
+    assert codes == {1: None, 2: 4100, 3: 4100, 4: 4100, 5: -32602}
+
+
+def test_a_revoked_token_is_refused(tenant: Tenant) -> None:
+    token = minted(tenant, CHECKSUMMED, "wallet:read")
+    name = opened(token)["jti"]
+    body = entry("wallet_requestAccount", {"signerAddress": CHECKSUMMED})
+    assert bearing(tenant, token, body).status_code == 200
+
+    status, answer = tenant.rest("DELETE", f"{TOKENS}/{name}")
+
+    assert (status, answer["id"]) == (200, name)
+    assert bearing(tenant, token, body).status_code == 401
+    assert tenant.rest("DELETE", f"{TOKENS}/{name}")[0] == 409
+    assert tenant.rest("DELETE", f"{TOKENS}/{secrets.token_hex(16)}")[0] == 404

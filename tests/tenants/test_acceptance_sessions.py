@@ -1,0 +1,230 @@
+"""Acceptance table of the two REST APIs, rows 3 to 5: organisation sessions over real HTTP.
+
+Row 7 is of a grant format of another kind of account: it is recognised and refused by name.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from eth_account import Account
+
+from tests.e2e.client import FRIEND, Client, Wallet, new_key
+from tests.tenants.acceptance import (
+    CHECKSUMMED,
+    SOLANA,
+    minted,
+)
+from tests.tenants.granting import CHAINS, granted
+from tests.tenants.tenant import Tenant
+from tests.tenants.tenant import new_key as new_api_key
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.access import KeyScope
+
+
+def test_the_curl_of_the_seed_is_answered_with_every_missing_field(tenant: Tenant) -> None:
+    headers = {"Authorization": f"Bearer {tenant.key}", "Content-Type": "application/json"}
+
+    answer = tenant.http.post(tenant.url + tenant.sessions, content=b"{}", headers=headers)
+
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (400, 400002)
+    assert [detail["field"] for detail in body["details"]] == [
+        "expiresAt",
+        "installs",
+        "policies",
+        "sessionAddress",
+        "walletId",
+    ]
+    assert {detail["message"] for detail in body["details"]} == {"is required"}
+    assert body["requestId"] == answer.headers["x-request-id"]
+    assert body["requestId"].startswith("req_")
+
+
+def test_the_dialect_of_organisations_is_spoken_throughout(tenant: Tenant, other: Tenant) -> None:
+    at = tenant.url + tenant.sessions
+    unknown = f"{tenant.url}/v1/organizations/string/sessions"
+    got = {
+        "no key": tenant.http.post(at, json={}),
+        "unknown": tenant.http.post(unknown, json={}, headers=tenant.headers),
+        "foreign": tenant.http.get(tenant.url + other.sessions, headers=tenant.headers),
+        "list": tenant.http.get(at, headers=tenant.headers),
+        "verb": tenant.http.put(at, json={}, headers=tenant.headers),
+        "path": tenant.http.get(f"{tenant.url}/v1/organizations/x/y/z", headers=tenant.headers),
+        "token": tenant.http.get(at, headers={"authorization": f"Bearer {minted(tenant, SOLANA, 'wallet:read')}"}),
+    }
+
+    assert {name: answer.status_code for name, answer in got.items()} == {
+        "no key": 401,
+        "unknown": 404,
+        "foreign": 404,
+        "list": 200,
+        "verb": 405,
+        "path": 404,
+        "token": 401,
+    }
+    assert got["list"].json() == {"hasMore": False, "items": [], "limit": 20, "offset": 0}
+    assert got["unknown"].json()["code"] == got["foreign"].json()["code"] == 404001
+    assert got["no key"].json()["code"] == 401001
+    for name in set(got) - {"list"}:
+        assert set(got[name].json()) == {"code", "message", "details", "requestId"}, name
+
+
+async def test_a_key_that_reads_may_list_and_no_more(tenant: Tenant, directory: RedisStore) -> None:
+    key, kept = new_api_key(tenant.organization, scope=KeyScope.READ)
+    await directory.directory.add_key(kept)
+    reader = replace(tenant, key=key)
+
+    assert reader.rest("GET", reader.sessions)[0] == 200
+    assert reader.rest("POST", reader.sessions, {})[1]["code"] == 403001
+    assert reader.rest("DELETE", f"{reader.sessions}/0x{'00' * 16}")[1]["code"] == 403001
+
+
+def test_a_group_is_installed_on_two_chains_and_again_the_same(tenant: Tenant) -> None:
+    grants = granted(tenant)
+
+    status, made = tenant.rest("POST", tenant.sessions, grants.body())
+    again = tenant.rest("POST", tenant.sessions, grants.body())
+
+    assert status == 200
+    assert [part["chainId"] for part in made["sessions"]] == list(CHAINS)
+    assert [part["id"] for part in made["sessions"]] == [grant["sessionId"] for grant in grants.created]
+    assert made["sessionGroupId"].startswith("sgrp_")
+    assert set(made) == {"createdAt", "sessionAddress", "sessionGroupId", "sessions", "walletId"}
+    assert again == (200, made)
+
+
+def swapped(body: dict[str, Any]) -> None:
+    one, two = body["installs"]
+    one["chainId"], two["chainId"] = two["chainId"], one["chainId"]
+
+
+def twice(body: dict[str, Any]) -> None:
+    body["installs"][1] = {**body["installs"][1], "chainId": body["installs"][0]["chainId"]}
+
+
+def with_private_key(body: dict[str, Any]) -> None:
+    blob = json.dumps({"permissionParams": {}, "a": [{"privateKey": "0x1"}]}).encode()
+    body["installs"][0]["serialized"] = base64.b64encode(blob).decode()
+
+
+def of_zerodev(body: dict[str, Any]) -> None:
+    blob = json.dumps({"permissionParams": {"permissionId": "0x01020304"}, "enableSignature": "0x"}).encode()
+    body["installs"][0]["serialized"] = base64.b64encode(blob).decode()
+
+
+def wrongly_signed(body: dict[str, Any]) -> None:
+    given = body["installs"][0]["serialized"]
+    other = Account.unsafe_sign_hash(secrets.token_bytes(32), new_key().key).signature.hex()
+    body["installs"][0]["serialized"] = given[: 2 + 34] + other
+
+
+WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], int]] = [
+    ("25 installs", lambda body: body.update(installs=body["installs"][:1] * 25), 400002),
+    ("no install", lambda body: body.update(installs=[]), 400002),
+    ("a chain twice", twice, 400005),
+    ("wrong signer", wrongly_signed, 400007),
+    ("swapped chains", swapped, 400008),
+    ("a private key", with_private_key, 400011),
+    ("a grant of another account kind", of_zerodev, 400006),
+    ("another key", lambda body: body.update(sessionAddress=new_key().address), 400008),
+    ("an address in bad spelling", lambda body: body.update(sessionAddress=CHECKSUMMED.replace("aA", "AA")), 400003),
+    ("an unknown chain", lambda body: body["installs"][1].update(chainId=999), 400004),
+    ("the past", lambda body: body.update(expiresAt="2020-01-01T00:00:00Z"), 400009),
+    ("a far future", lambda body: body.update(expiresAt="2120-01-01T00:00:00Z"), 400009),
+    ("a naive time", lambda body: body.update(expiresAt="2030-01-01T00:00:00"), 400002),
+    ("other permissions", lambda body: body.update(policies={"permissions": [{"type": "gas-limit"}]}), 400008),
+    ("a chain as a flag", lambda body: body["installs"][0].update(chainId=True), 400002),
+]
+
+
+@pytest.mark.parametrize(("change", "code"), [wrong[1:] for wrong in WRONG], ids=[wrong[0] for wrong in WRONG])
+def test_a_wrong_registration_stores_nothing(
+    tenant: Tenant, change: Callable[[dict[str, Any]], Any], code: int
+) -> None:
+    body = granted(tenant).body()
+    change(body)
+
+    status, answer = tenant.rest("POST", tenant.sessions, body)
+
+    assert (status, answer["code"]) == (400, code), answer
+    assert tenant.rest("GET", tenant.sessions)[1]["items"] == []
+
+
+def test_an_unknown_wallet_is_not_found(tenant: Tenant) -> None:
+    body = granted(tenant).body() | {"walletId": "11111111-2222-4333-8444-555555555555"}
+
+    assert tenant.rest("POST", tenant.sessions, body)[1]["code"] == 404002
+
+
+@pytest.mark.parametrize(("query", "code"), [("limit=0", 400010), ("limit=101", 400010), ("offset=-1", 400010)])
+def test_a_page_of_no_size_is_refused(tenant: Tenant, query: str, code: int) -> None:
+    assert tenant.rest("GET", f"{tenant.sessions}?{query}")[1]["code"] == code
+
+
+def test_sessions_are_paged(tenant: Tenant) -> None:
+    made = [tenant.rest("POST", tenant.sessions, granted(tenant).body())[1] for _ in range(3)]
+
+    _, whole = tenant.rest("GET", f"{tenant.sessions}?limit=100")
+    pages = [tenant.rest("GET", f"{tenant.sessions}?limit=1&offset={offset}")[1] for offset in range(6)]
+
+    assert [page["hasMore"] for page in pages] == [True] * 5 + [False]
+    assert [item for page in pages for item in page["items"]] == whole["items"]
+    assert {item["sessionGroupId"] for item in whole["items"]} == {group["sessionGroupId"] for group in made}
+    assert not whole["hasMore"]
+
+
+def test_one_of_a_group_is_revoked_and_the_other_chain_still_works(tenant: Tenant) -> None:
+    grants = granted(tenant)
+    tenant.rest("POST", tenant.sessions, grants.body())
+    first, second = (each["sessionId"] for each in grants.created)
+
+    status, revoked = tenant.rest("DELETE", f"{tenant.sessions}/{first}")
+
+    assert (status, set(revoked)) == (200, {"id", "revokedAt"})
+    assert revoked["id"] == first
+    assert [item["id"] for item in tenant.rest("GET", tenant.sessions)[1]["items"]] == [second]
+    assert tenant.rest("GET", f"{tenant.sessions}/{first}")[1]["status"] == "revoked"
+    assert tenant.rest("GET", f"{tenant.sessions}/{second}")[1]["status"] == "active"
+    refused = tenant.rpc("wallet_prepareCalls", grants.calls(0))["error"]
+    assert (refused["code"], refused["message"]) == (4100, "Session revoked")
+    assert "result" in tenant.rpc("wallet_prepareCalls", grants.calls(1))
+    assert tenant.rest("DELETE", f"{tenant.sessions}/{first}")[1]["code"] == 409001
+
+
+def test_a_whole_group_is_revoked(tenant: Tenant, other: Tenant) -> None:
+    grants = granted(tenant)
+    group = tenant.rest("POST", tenant.sessions, grants.body())[1]["sessionGroupId"]
+
+    assert other.rest("DELETE", f"{other.sessions}/{group}")[1]["code"] == 404003
+    assert tenant.rest("DELETE", f"{tenant.sessions}/nonsense")[1]["code"] == 400002
+    status, revoked = tenant.rest("DELETE", f"{tenant.sessions}/{group}")
+
+    assert (status, revoked["id"]) == (200, group)
+    assert {(part["id"], part["chainId"]) for part in revoked["sessions"]} == {
+        (grant["sessionId"], chain) for grant, chain in zip(grants.created, CHAINS, strict=True)
+    }
+    assert tenant.rest("DELETE", f"{tenant.sessions}/{group}")[1]["code"] == 409001
+    assert tenant.rest("GET", tenant.sessions)[1]["items"] == []
+    assert tenant.rest("GET", f"{tenant.sessions}/{group}")[1]["status"] == "revoked"
+
+
+def test_calls_prepared_before_a_revocation_are_not_sent(tenant: Tenant) -> None:
+    client = Client(f"{tenant.url}/v2/{tenant.key}", f"{tenant.url}/chain/{CHAINS[0]}", http=tenant.http)
+    wallet = Wallet(client).fund(tokens=0)
+    grants = granted(tenant, wallet)
+    tenant.rest("POST", tenant.sessions, grants.body())
+    before = client.balance(FRIEND)
+    prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, permissions=grants.permissions(0))
+    tenant.rest("DELETE", f"{tenant.sessions}/{grants.created[0]['sessionId']}")
+
+    refused = tenant.rpc("wallet_sendPreparedCalls", wallet.signed(prepared, grants.key, grants.permissions(0)))
+
+    assert (refused["error"]["code"], refused["error"]["message"]) == (4100, "Session revoked")
+    assert client.balance(FRIEND) == before

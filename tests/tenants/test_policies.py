@@ -1,0 +1,63 @@
+"""A sponsorship policy of one organisation is none to another."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+
+import httpx2
+
+from tests.e2e.client import FRIEND
+from tests.e2e.server import running
+from tests.tenants.tenant import Tenant, new_key
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.dev import DevOptions
+from wallet_rpc.domain.access import OrganizationId
+from wallet_rpc.settings import Settings
+
+POLICY = "22222222-2222-4333-8444-555555555555"
+
+
+def an_organization() -> OrganizationId:
+    return OrganizationId(f"org_{secrets.token_hex(10)}")
+
+
+def sponsored(tenant: Tenant) -> str | None:
+    """The paymaster that pays under the policy; None when nobody does."""
+    account = tenant.result("wallet_requestAccount", {"signerAddress": "0x" + secrets.token_hex(20)})
+    asked = {
+        "from": account["accountAddress"],
+        "chainId": "0x7a69",
+        "calls": [{"to": FRIEND}],
+        "capabilities": {"paymasterService": {"policyId": POLICY}},
+    }
+    answer = tenant.rpc("wallet_prepareCalls", asked)
+    return answer["result"]["data"]["paymaster"] if "result" in answer else None
+
+
+def test_only_its_organisation_is_under_a_policy(tmp_path: Path, redis_server: RedisServer) -> None:
+    owner, other = an_organization(), an_organization()
+    policies = tmp_path / "policies.toml"
+    policies.write_text(
+        f'[[policy]]\nid = "{POLICY}"\norganization = "{owner}"\n[policy.limits]\ntotal_operations = 1\n'
+    )
+    keys = {organization: new_key(organization) for organization in (owner, other)}
+
+    async def keep() -> None:
+        async with RedisStore.open(redis_server.url) as store:
+            for _, kept in keys.values():
+                await store.directory.add_key(kept)
+
+    asyncio.run(keep())
+    settings = Settings(redis_url=redis_server.url, policies=policies)
+    with running(DevOptions(ephemeral=True), settings=settings) as url, httpx2.Client(timeout=30) as http:
+        theirs, others = (Tenant(url, organization, key, http) for organization, (key, _) in keys.items())
+
+        first, second = sponsored(theirs), sponsored(theirs)
+        unlimited = [sponsored(others) for _ in range(3)]
+
+    assert first is not None
+    assert second is None
+    assert None not in unlimited  # the embedded chain's own paymaster takes any id that is no policy
