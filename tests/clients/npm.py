@@ -90,10 +90,10 @@ def compile_scenarios() -> bool:
 
 
 class Player:
-    """`with Player(url, node_url) as player`: plays scenarios against a server, and the node behind it."""
+    """`with Player(url, node_url, key) as player`: plays scenarios against a server, and the node behind it."""
 
-    def __init__(self, url: str, node_url: str) -> None:
-        self._environment = {"WALLET_RPC_URL": url, "NODE_URL": node_url}
+    def __init__(self, url: str, node_url: str, api_key: str) -> None:
+        self._environment = {"WALLET_RPC_URL": url, "NODE_URL": node_url, "WALLET_API_KEY": api_key}
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:

@@ -9,13 +9,17 @@ import pytest
 from tests.clients import npm
 from tests.e2e.server import running
 from wallet_rpc.dev import DevOptions
+from wallet_rpc.devchain import known
 
 
 @pytest.fixture(scope="module")
 def player() -> Iterator[npm.Player]:
     """Of a server whose first chain is one that Account Kit knows; the second is the one `dev` has by default."""
     npm.prepare()
-    with running(DevOptions(chains=(421614, 31337), ephemeral=True)) as url, npm.Player(url, url) as made:
+    with (
+        running(DevOptions(chains=(421614, 31337), ephemeral=True)) as url,
+        npm.Player(url, url, known.API_KEY) as made,
+    ):
         yield made
 
 

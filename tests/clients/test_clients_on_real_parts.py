@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from tests.clients import npm
 from tests.stack.running import real_stack
+from tests.tenants.tenant import new_key
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.access import OrganizationId
 
 CHAIN = 421614
 
@@ -17,9 +21,17 @@ def player(tmp_path_factory: pytest.TempPathFactory) -> Iterator[npm.Player]:
     npm.prepare()
     with (
         real_stack(tmp_path_factory.mktemp("stack")) as stack,
-        npm.Player(f"{stack.url}/?chainId={CHAIN}", stack.nodes[CHAIN]) as made,
+        npm.Player(f"{stack.url}/?chainId={CHAIN}", stack.nodes[CHAIN], asyncio.run(_key(stack.redis))) as made,
     ):
         yield made
+
+
+async def _key(redis: str) -> str:
+    """A key of an organisation of its own."""
+    key, kept = new_key(OrganizationId("org_of_the_clients"))
+    async with RedisStore.open(redis) as store:
+        await store.directory.add_key(kept)
+    return key
 
 
 @pytest.mark.parametrize("scenario", npm.scenarios())

@@ -1,39 +1,22 @@
-"""A chain over real HTTP, for the tests that need one: the standard library's server around a dispatcher."""
+"""A chain over real HTTP, for the tests that need one: a dispatcher behind a server of somebody else's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from threading import Lock
+
+from tests.outside import Answer, answering
 
 
 @contextmanager
 def served(answer: Callable[[bytes], bytes | None]) -> Iterator[str]:
     """The URL at which `answer` is asked, one request after the other."""
+    turn = Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def one(body: bytes) -> Answer:
+        with turn:
+            return Answer(answer(body) or b"", headers={"content-type": "application/json"})
 
-        def do_POST(self) -> None:
-            told = answer(self.rfile.read(int(self.headers["content-length"]))) or b""
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(told)))
-            self.send_header("connection", "close")
-            self.end_headers()
-            self.wfile.write(told)
-            self.close_connection = True
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with answering(one) as url:
+        yield f"{url}/"

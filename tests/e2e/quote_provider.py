@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 from tests.e2e.stacks import CHAINS
+from tests.outside import Answer, answering
 
 HERE = CHAINS[0]
 QUOTE = {"fromAmount": "0x7", "minimumToAmount": "0x5", "expiry": "0x7fffffff"}
@@ -37,24 +36,11 @@ class Provider:
 def providing() -> Iterator[Provider]:
     provider = Provider()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            provider.asked.append((body["method"], body["params"]))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps({"jsonrpc": "2.0", "id": body["id"], **provider.answer}).encode())
+    def answer(body: bytes) -> Answer:
+        request = json.loads(body)
+        provider.asked.append((request["method"], request["params"]))
+        return Answer(json.dumps({"jsonrpc": "2.0", "id": request["id"], **provider.answer}).encode())
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    provider.url = f"http://127.0.0.1:{server.server_port}/{SECRET}"
-    try:
+    with answering(answer) as url:
+        provider.url = f"{url}/{SECRET}"
         yield provider
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -26,6 +26,8 @@ class Stack:
     nodes: Mapping[int, str]
     bundlers: Mapping[int, str]
     paymasters: Mapping[int, str]
+    redis: str = ""
+    """Where the server's memory is, of real parts."""
 
     @property
     def is_embedded(self) -> bool:

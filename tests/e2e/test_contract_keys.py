@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.client import FRIEND, POLICY, Client, Grant, RpcError, Wallet
+from tests.e2e.stacks import on_both_stacks
+
+pytestmark = on_both_stacks
 
 SCENARIOS = Path(__file__).parents[2] / "specs" / "scenarios" / "12-signatures.json"
 SIGNATURE = "0xc0ffee"
@@ -20,7 +23,7 @@ def signer(client: Client) -> str:
     """A contract that answers ERC-1271, at an address of its own."""
     made = "0x" + secrets.token_hex(20)
     code = json.loads(SCENARIOS.read_text())["meta"]["world"]["runtimes"]["Key1271"]
-    client.rpc("anvil_setCode", made, code)
+    client.chain("anvil_setCode", made, code)
     return made
 
 
@@ -38,7 +41,7 @@ def send(client: Client, wallet: Wallet, permissions: dict[str, str] | None, sig
 def test_a_contract_holds_a_session(wallet: Wallet, signer: str) -> None:
     grant: Grant = wallet.grant({"type": "root"}, contract=signer)
     for _ in range(2):  # installing, then installed
-        assert wallet.status(send(wallet.client, wallet, grant.permissions, SIGNATURE))["status"] == 200
+        assert wallet.ended(send(wallet.client, wallet, grant.permissions, SIGNATURE))["status"] == 200
     with pytest.raises(RpcError) as refused:
         send(wallet.client, wallet, grant.permissions, "0xc0ffef")
     assert (refused.value.code, refused.value.reason) == (-32507, "signature_invalid")
@@ -48,7 +51,7 @@ def test_a_contract_owns_an_account(client: Client, signer: str) -> None:
     account = client.rpc("wallet_requestAccount", {"signerAddress": signer})["accountAddress"]
     wallet = Wallet(client)
     wallet.account = account
-    assert wallet.status(send(client, wallet, None, SIGNATURE))["status"] == 200
+    assert wallet.ended(send(client, wallet, None, SIGNATURE))["status"] == 200
     with pytest.raises(RpcError, match="not by the owner"):
         send(client, wallet, None, "0x1234")
 
@@ -59,7 +62,7 @@ def test_a_contract_owner_grants_a_session(client: Client, signer: str) -> None:
     created, key = wallet.create_session({"type": "root"})
     permissions = {"sessionId": created["sessionId"], "signature": SIGNATURE}
     prepared = wallet.prepare({"to": FRIEND}, permissions=permissions)
-    assert wallet.status(wallet.send(prepared, key, permissions))["status"] == 200
+    assert wallet.ended(wallet.send(prepared, key, permissions))["status"] == 200
     with pytest.raises(RpcError) as refused:
         wallet.prepare({"to": FRIEND}, permissions={**permissions, "signature": "0x1234"})
     assert refused.value.reason == "session_signature_invalid"

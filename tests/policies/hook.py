@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
+
+from tests.outside import Answer, answering
 
 YES = b'{"approved": true}'
 
@@ -30,26 +30,11 @@ class Hook:
 def listening() -> Iterator[Hook]:
     hook = Hook()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            hook.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            time.sleep(hook.delay_seconds)
-            self.send_response(hook.status)
-            for name, text in hook.headers.items():
-                self.send_header(name, text)
-            self.end_headers()
-            self.wfile.write(hook.body)
+    def answer(body: bytes) -> Answer:
+        hook.asked.append(json.loads(body))
+        time.sleep(hook.delay_seconds)
+        return Answer(hook.body, hook.status, hook.headers)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    hook.url = f"http://127.0.0.1:{server.server_port}/approve"
-    try:
+    with answering(answer) as url:
+        hook.url = f"{url}/approve"
         yield hook
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
+from tests.outside import Answer, answering
 from wallet_rpc.devchain import known
 from wallet_rpc.domain import sponsorship
 from wallet_rpc.domain.sponsorship import Window
@@ -65,33 +64,15 @@ class Service:
         return [context for one, context in self.asked if one == method]
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 128
-
-
 @contextmanager
 def serving() -> Iterator[Service]:
     service = Service()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            time.sleep(service.delay_seconds)
-            answer = {"jsonrpc": "2.0", "id": request["id"], **service.answer(request)}
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps(answer).encode())
+    def answer(body: bytes) -> Answer:
+        request = json.loads(body)
+        time.sleep(service.delay_seconds)
+        return Answer(json.dumps({"jsonrpc": "2.0", "id": request["id"], **service.answer(request)}).encode())
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            """Say nothing."""
-
-    server = _Server(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    service.url = f"http://127.0.0.1:{server.server_port}/"
-    try:
+    with answering(answer) as url:
+        service.url = f"{url}/"
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

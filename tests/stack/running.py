@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,11 +45,13 @@ def real_stack(
             nodes={chain: node for chain, (node, _) in started.items()},
             bundlers={chain: bundler for chain, (_, bundler) in started.items()},
             paymasters={chain: f"{sponsor}/{chain}" for chain in CHAINS},
+            redis=redis,
         )
         given = {
             "CHAINS": str(behind.chains_file(folder)),
             "REDIS_URL": redis,
             "RELAYER_KEY": private_key(RELAYER),
+            "TOKEN_SECRETS": secrets.token_hex(32),
             "LOG": "human",
         }
         server = parts.enter_context(Server("serve", folder=folder, **given))
