@@ -6,10 +6,10 @@ Each port is a few methods. Every call behind them has a deadline; a part that d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from wallet_rpc.domain.access import Caller, Claims, WalletNamespace
+from wallet_rpc.domain.access import Caller, Claims, Rules
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.quote import QuotedSwap, Swap, SwapOutcome
 from wallet_rpc.domain.ticket import Ticket
@@ -220,16 +220,6 @@ class Seals(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the operator allows."""
-
-    session_seconds: int = 365 * 86_400
-    """How far ahead the registered end of an organisation's session may be."""
-    token_wallets: frozenset[WalletNamespace] = frozenset(WalletNamespace)
-    """Whose addresses a session token may be bound to."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """Everything an operation may touch, for one caller: made anew for every request."""
 
@@ -242,4 +232,4 @@ class Ports:
     quotes: Quotes | None = None
     seals: Seals | None = None
     """None: this server gives no session tokens."""
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)

@@ -15,8 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wallet_rpc.chains import ChainSetting, WrongChains, read_chains
-from wallet_rpc.domain.access import WalletNamespace
-from wallet_rpc.ports import Rules
+from wallet_rpc.domain.access import Rules, WalletNamespace
 from wallet_rpc.primitives import Hash32
 
 PREFIX = "WALLET_RPC_"

@@ -13,7 +13,7 @@ import pytest
 from tests.access.callers import EVM, SEALS, SOLANA, a_key, by_key, by_token, ports_of
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.access import ApiKey, Caller, Claims, KeyScope, Scope, WalletNamespace
+from wallet_rpc.domain.access import ApiKey, Caller, Claims, KeyScope, Rules, Scope, WalletNamespace
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.errors import Conflict, Forbidden, InvalidParams, NotFound, Unauthorized
 from wallet_rpc.operations import create_token, describe_token, revoke_token
@@ -22,7 +22,7 @@ from wallet_rpc.operations.create_token import CreatedToken, CreateToken
 from wallet_rpc.operations.describe_token import DescribedToken, DescribeToken
 from wallet_rpc.operations.operation import Dialect
 from wallet_rpc.operations.revoke_token import RevokeToken
-from wallet_rpc.ports import Ports, Rules
+from wallet_rpc.ports import Ports
 
 SETS = [list(some) for size in range(1, 6) for some in combinations(Scope, size)]
 

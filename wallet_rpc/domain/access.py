@@ -170,6 +170,16 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the operator allows."""
+
+    session_seconds: int = 365 * 86_400
+    """How far ahead the registered end of an organisation's session may be."""
+    token_wallets: frozenset[WalletNamespace] = frozenset(WalletNamespace)
+    """Whose addresses a session token may be bound to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
     """What an operation asks of its caller."""
 
