@@ -1,8 +1,8 @@
 """The gate: whom a request's credential stands for, and whether that caller may ask now.
 
-The rule: who shows a session token is held to the token, whatever else is shown. Where the server is open, a key that
-is not of our making is taken for none, so that clients which insist on a key can be given any word; one that is of our
-making, and unknown, revoked or expired, is refused everywhere.
+The rule: who shows a session token is held to the token, whatever else is shown. Where the server is open, a key in the
+path or of a bearer that is not of our making is taken for none: SDKs that insist on a key can be given any word. One
+that is of our making, or stands in `X-Api-Key`, and is unknown, revoked or expired, is refused everywhere.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from wallet_rpc.ports import Clock, Seals
 
 _TOKEN = re.compile(r"e[w-z0-9_-][A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 """Three parts with dots between, the first base64url of what starts with a brace: a session token, and no key."""
+KEY_HEADER = "x-api-key"
+"""The header that is for API keys and nothing else."""
 _KEY_LENGTH = 256
 """What is longer is no key."""
 
@@ -99,7 +101,8 @@ class Gate:
         if token is not None:
             return await self._bearer(token)
         for given in _given(request):
-            if not self._is_open or given.startswith(KEY_PREFIX) or await self._kept(given) is not None:
+            must_hold = not self._is_open or KEY_HEADER in request.headers or given.startswith(KEY_PREFIX)
+            if must_hold or await self._kept(given) is not None:
                 return await self._holder(given)
         return None
 
@@ -139,8 +142,8 @@ class Gate:
 
 def _given(request: Request) -> Iterator[str]:
     """What stands where a credential may: `X-Api-Key`, `Authorization: Bearer`, the path's key."""
-    if "x-api-key" in request.headers:
-        yield request.headers["x-api-key"].strip()
+    if KEY_HEADER in request.headers:
+        yield request.headers[KEY_HEADER].strip()
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         yield value.strip()
