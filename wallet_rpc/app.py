@@ -19,7 +19,6 @@ from wallet_rpc.adapters.paymaster import HttpPaymaster
 from wallet_rpc.adapters.policy_paymaster import Sponsor
 from wallet_rpc.adapters.policy_setup import check_signer, read_sponsor, under_policies
 from wallet_rpc.adapters.quotes import LIMITS, PART, HttpQuotes
-from wallet_rpc.adapters.ready_keys import WithReadyKeys
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer import KeyRelayer
 from wallet_rpc.adapters.sponsored_outcomes import Outcomes
@@ -27,6 +26,7 @@ from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.adapters.upstream_door import BUNDLER_READS, NODE_READS, UpstreamDoor
 from wallet_rpc.admission import Admission, admission_of
 from wallet_rpc.chains import ChainSetting
+from wallet_rpc.domain.access import ApiKey, KeyId
 from wallet_rpc.domain.contracts import REQUIRED
 from wallet_rpc.domain.policy_file import WrongPolicies
 from wallet_rpc.edge import caller, openapi
@@ -171,8 +171,13 @@ def wallet_server(
 
 
 def _gate(store: RedisStore, conditions: Conditions) -> Gate:
+    ready = {key.id: key for key in conditions.admission.ready}
+
+    async def key(key_id: KeyId) -> ApiKey | None:
+        return ready[key_id] if key_id in ready else await store.directory.key(key_id)
+
     return Gate(
-        directory=WithReadyKeys(store.directory, conditions.admission.ready),
+        key=key,
         tokens=lambda organization: store.of(organization).tokens,
         seals=conditions.admission.seals,
         limiter=store.limiter,

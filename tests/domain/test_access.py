@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,22 +15,29 @@ from wallet_rpc.domain.access import (
     OPEN,
     ApiKey,
     Caller,
+    Claims,
     KeyScope,
+    Need,
     OrganizationId,
+    Scope,
+    Wallet,
+    WalletNamespace,
     digest_of,
     is_key,
     key_id,
     new_key,
     new_organization_id,
+    no_token,
 )
+from wallet_rpc.errors import Forbidden
 
 CHANCE = st.binary(min_size=32, max_size=32)
 SECONDS = st.integers(0, 2**40)
 
 
-def kept(key: str, **values: object) -> ApiKey:
-    made = {"organization": OPEN, "requests_per_minute": 60, "created_at": 0, **values}
-    return ApiKey(id=key_id(key), digest=digest_of(key), **made)  # type: ignore[arg-type]  # as each test has it
+def kept(key: str, **values: Any) -> ApiKey:
+    made: dict[str, Any] = {"organization": OPEN, "requests_per_minute": 60, "created_at": 0, **values}
+    return ApiKey(id=key_id(key), digest=digest_of(key), **made)
 
 
 @given(CHANCE)
@@ -74,3 +83,48 @@ def test_who_shows_no_key_may_write_and_so_may_keys_that_say_so(scope: KeyScope 
     assert caller.is_open == (scope is None)
     assert caller.holder == ("somebody" if key is None else key.id)
     assert caller.may_write == (scope is not KeyScope.READ)
+
+
+scopes = st.lists(st.sampled_from(Scope), unique=True).map(tuple)
+
+
+def with_token(key: ApiKey, *granted: Scope) -> Caller:
+    wallet = Wallet(namespace=WalletNamespace.EVM, address="0x" + "11" * 20)
+    claims = Claims(
+        id="00" * 16,
+        wallet=wallet,
+        scopes=granted,
+        key=key.id,
+        organization=key.organization,
+        issued_at=0,
+        expires_at=1,
+    )
+    return Caller(name="a page", key=key, token=claims)
+
+
+@given(st.booleans(), scopes, st.sampled_from(KeyScope), st.none() | scopes)
+def test_a_need_is_met_by_key_and_token_together(
+    writes: bool, wanted: tuple[Scope, ...], scope: KeyScope, granted: tuple[Scope, ...] | None
+) -> None:
+    need, key = Need(writes=writes, scopes=wanted), kept("wrk_x", scope=scope)
+    caller = Caller(name=key.id, key=key) if granted is None else with_token(key, *granted)
+    lacks_scope = granted is not None and not set(wanted) & set(granted)
+    lacks_key = writes and scope is KeyScope.READ
+    if not lacks_scope and not lacks_key:
+        need.refuse_beyond(caller)
+        return
+
+    with pytest.raises(Forbidden) as refused:
+        need.refuse_beyond(caller)
+
+    assert refused.value.reason == ("insufficient_scope" if lacks_scope else "key_scope")
+
+
+@given(st.booleans(), scopes)
+def test_who_needs_no_key_is_refused_nothing(writes: bool, wanted: tuple[Scope, ...]) -> None:
+    Need(writes=writes, scopes=wanted).refuse_beyond(Caller(name="127.0.0.1"))
+
+
+def test_a_token_that_does_not_hold_says_why_to_programs_only() -> None:
+    error = no_token("session_token_revoked")
+    assert (error.message, error.reason) == ("Invalid session token", "session_token_revoked")

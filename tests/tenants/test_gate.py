@@ -8,11 +8,12 @@ import time
 import httpx2
 import pytest
 
-from tests.tenants.acceptance import entry
-from tests.tenants.tenant import Tenant
+from tests.tenants.acceptance import CHECKSUMMED, FOUR, entry, minted
+from tests.tenants.granting import CHAINS
+from tests.tenants.tenant import Tenant, new_key
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.access import key_id
+from wallet_rpc.domain.access import KeyScope, key_id
 
 ASKED = entry("wallet_getCapabilities", "0x" + "11" * 20)
 UNKNOWN = "wrk_" + "A" * 43
@@ -73,3 +74,29 @@ def test_a_key_is_taken_in_three_places_until_it_is_revoked(tenant: Tenant, redi
     asyncio.run(revoke())
 
     assert {asked(tenant.url, path, **headers) for path, headers in places} == {(401, "api_key_revoked")}
+
+
+def chain_answer(tenant: Tenant, path: str, method: str, headers: dict[str, str]) -> tuple[int, str | None]:
+    answer = tenant.http.post(tenant.url + path, json=entry(method), headers=headers)
+    return answer.status_code, answer.json().get("error", {}).get("data", {}).get("reason")
+
+
+def test_the_chains_own_methods_are_for_keys_and_their_writes_for_those_that_write(
+    tenant: Tenant, redis_server: RedisServer
+) -> None:
+    page = {"authorization": f"Bearer {minted(tenant, CHECKSUMMED, *FOUR)}"}
+    key, kept = new_key(tenant.organization, scope=KeyScope.READ)
+
+    async def keep() -> None:
+        async with RedisStore.open(redis_server.url) as store:
+            await store.directory.add_key(kept)
+
+    asyncio.run(keep())
+    reader = {"x-api-key": key}
+
+    for path in ("", f"/chain/{CHAINS[0]}"):
+        assert chain_answer(tenant, path, "eth_chainId", page) == (403, "insufficient_scope")
+        assert chain_answer(tenant, path, "eth_chainId", tenant.headers) == (200, None)
+        assert chain_answer(tenant, path, "evm_mine", reader) == (403, "key_scope")
+        assert chain_answer(tenant, path, "evm_mine", tenant.headers) == (200, None)
+    assert chain_answer(tenant, "", "eth_chainId", reader) == (200, None)

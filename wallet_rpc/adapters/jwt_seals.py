@@ -19,7 +19,7 @@ import jwt
 from pydantic import Field
 from pydantic_core import from_json
 
-from wallet_rpc.domain.access import Claims, KeyId, OrganizationId, Scope, Wallet, WalletNamespace
+from wallet_rpc.domain.access import Claims, KeyId, OrganizationId, Scope, Wallet, WalletNamespace, no_token
 from wallet_rpc.domain.ticket import Ticket
 from wallet_rpc.domain.wallet_address import parse_wallet
 from wallet_rpc.errors import Forbidden, InvalidParams, Unauthorized
@@ -96,9 +96,9 @@ class JwtSeals:
         try:
             claims = _claims(self._verified(token))
         except (jwt.InvalidTokenError, InvalidParams, ValueError) as error:
-            raise Unauthorized("Invalid session token", reason="session_token_invalid") from error
+            raise no_token() from error
         if claims.issued_at > now + SKEW_SECONDS:
-            raise Unauthorized("Invalid session token", reason="session_token_invalid")
+            raise no_token()
         if now >= claims.expires_at:
             raise Unauthorized("Session expired", reason="session_token_expired")
         return claims

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
+from wallet_rpc.errors import Forbidden, Unauthorized
 from wallet_rpc.primitives import UnixSeconds
 from wallet_rpc.wire import shape
 
@@ -188,8 +189,26 @@ class Need:
     scopes: tuple[Scope, ...] = ()
     """A token needs one of these; with none here, every token is refused."""
 
+    def refuse_beyond(self, caller: Caller) -> None:
+        """Raises: Forbidden when the caller's token or key does not reach as far; the token is looked at first."""
+        if caller.token is not None and not set(self.scopes) & set(caller.token.scopes):
+            wanted = " or ".join(self.scopes) or "API key"
+            raise Forbidden(f"Insufficient scope: {wanted} required", reason="insufficient_scope")
+        if self.writes and not caller.may_write:
+            raise beyond_key()
+
 
 READS = Need(writes=False)
 """For any key, and for no token."""
 WRITES = Need()
 """For keys that may write, and for no token."""
+
+
+def beyond_key() -> Forbidden:
+    """The error of asking more than a key's scope allows."""
+    return Forbidden("key scope does not allow this", reason="key_scope")
+
+
+def no_token(reason: str = "session_token_invalid") -> Unauthorized:
+    """The error of a session token that does not hold; why is for programs."""
+    return Unauthorized("Invalid session token", reason=reason)

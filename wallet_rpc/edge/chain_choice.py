@@ -12,11 +12,12 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from wallet_rpc.domain.access import READS, WRITES
 from wallet_rpc.edge import caller
 from wallet_rpc.edge.envelope import Answer, Reply
 from wallet_rpc.edge.http import Answerer
 from wallet_rpc.edge.jsonrpc import Otherwise
-from wallet_rpc.errors import Forbidden, UnsupportedChain
+from wallet_rpc.errors import UnsupportedChain
 from wallet_rpc.primitives import quantity, shown
 
 _chosen: ContextVar[str | None] = ContextVar("chosen_chain", default=None)
@@ -60,11 +61,7 @@ def by_chain(chains: Mapping[int, Otherwise], *, reads: frozenset[str]) -> Other
     first = next(iter(chains), None)
 
     async def answer(request: dict[str, Any]) -> Answer | None:
-        asking = caller.current()
-        if asking.token is not None:
-            raise Forbidden("Insufficient scope: API key required", reason="insufficient_scope")
-        if not asking.may_write and request["method"] not in reads:
-            raise Forbidden("key scope does not allow this", reason="key_scope")
+        (READS if request["method"] in reads else WRITES).refuse_beyond(caller.current())
         named = _chosen.get()
         chosen = first if named is None else _number(named)
         if chosen is None or chosen not in chains:

@@ -8,16 +8,16 @@ that is of our making, or stands in `X-Api-Key`, and is unknown, revoked or expi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from starlette.requests import Request
 
-from wallet_rpc.domain.access import KEY_PREFIX, ApiKey, Caller, OrganizationId, is_key, key_id
+from wallet_rpc.domain.access import KEY_PREFIX, WRITES, ApiKey, Caller, KeyId, OrganizationId, is_key, key_id, no_token
 from wallet_rpc.edge.caller import visit
 from wallet_rpc.edge.envelope import Reply, failure, replied
 from wallet_rpc.edge.http import Answerer
-from wallet_rpc.errors import Forbidden, RateLimited, Unauthorized, WalletError
-from wallet_rpc.memory import Directory, IssuedTokens, Limiter
+from wallet_rpc.errors import RateLimited, Unauthorized, WalletError
+from wallet_rpc.memory import IssuedTokens, Limiter
 from wallet_rpc.ports import Clock, Seals
 
 _TOKEN = re.compile(r"e[w-z0-9_-][A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
@@ -34,14 +34,14 @@ class Gate:
     def __init__(
         self,
         *,
-        directory: Directory,
+        key: Callable[[KeyId], Awaitable[ApiKey | None]],
         tokens: Callable[[OrganizationId], IssuedTokens],
         seals: Seals | None,
         limiter: Limiter,
         clock: Clock,
         is_open: bool,
     ) -> None:
-        self._directory = directory
+        self._key = key
         self._tokens = tokens
         self._seals = seals
         self._limiter = limiter
@@ -69,7 +69,7 @@ class Gate:
         """As `enter`, for places that are for the holders of session tokens alone."""
         token = _token(request)
         if token is None:
-            raise Unauthorized("Invalid session token", reason="session_token_invalid")
+            raise no_token()
         visit().caller = await self._bearer(token)
         return visit().caller
 
@@ -88,8 +88,7 @@ class Gate:
         async def answer(body: bytes) -> Reply:
             try:
                 await self.count(1)
-                if visit().caller.token is not None or not visit().caller.may_write:
-                    raise Forbidden("key scope does not allow this", reason="key_scope")
+                WRITES.refuse_beyond(visit().caller)
             except WalletError as refused:
                 return replied(failure(refused, None))
             return await answerer(body)
@@ -101,15 +100,14 @@ class Gate:
         if token is not None:
             return await self._bearer(token)
         for given in _given(request):
-            must_hold = not self._is_open or KEY_HEADER in request.headers or given.startswith(KEY_PREFIX)
-            if must_hold or await self._kept(given) is not None:
+            if not self._is_open or KEY_HEADER in request.headers or given.startswith(KEY_PREFIX):
                 return await self._holder(given)
         return None
 
     async def _holder(self, given: str) -> Caller:
         """Raises: Unauthorized unless it is a key of ours that holds."""
-        kept = await self._kept(given)
-        if kept is None:
+        kept = await self._key(key_id(given)) if 0 < len(given) <= _KEY_LENGTH else None
+        if kept is None or not is_key(given, kept):
             raise Unauthorized("Invalid API key", reason="api_key_invalid")
         self._refuse_ended(kept)
         return Caller(name=kept.id, organization=kept.organization, key=kept)
@@ -117,21 +115,15 @@ class Gate:
     async def _bearer(self, token: str) -> Caller:
         """Raises: Unauthorized unless the token and the key behind it hold."""
         if self._seals is None:
-            raise Unauthorized("Invalid session token", reason="session_token_invalid")
+            raise no_token()
         claims = self._seals.claims(token, now=self._clock.now())
-        kept = await self._directory.key(claims.key)
+        kept = await self._key(claims.key)
         if kept is None or kept.organization != claims.organization:
-            raise Unauthorized("Invalid session token", reason="session_token_invalid")
+            raise no_token()
         self._refuse_ended(kept)
         if await self._tokens(claims.organization).is_revoked(claims.id):
-            raise Unauthorized("Invalid session token", reason="session_token_revoked")
+            raise no_token("session_token_revoked")
         return Caller(name=f"{kept.id}/{claims.id}", organization=kept.organization, key=kept, token=claims)
-
-    async def _kept(self, given: str) -> ApiKey | None:
-        if not 0 < len(given) <= _KEY_LENGTH:
-            return None
-        kept = await self._directory.key(key_id(given))
-        return kept if kept is not None and is_key(given, kept) else None
 
     def _refuse_ended(self, kept: ApiKey) -> None:
         if kept.revoked_at is not None:
@@ -144,15 +136,19 @@ def _given(request: Request) -> Iterator[str]:
     """What stands where a credential may: `X-Api-Key`, `Authorization: Bearer`, the path's key."""
     if KEY_HEADER in request.headers:
         yield request.headers[KEY_HEADER].strip()
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        yield value.strip()
+    bearer = _bearer(request)
+    if bearer is not None:
+        yield bearer
     if "key" in request.path_params:
         yield request.path_params["key"]
 
 
 def _token(request: Request) -> str | None:
     """The session token of the request: a bearer value of its form."""
+    bearer = _bearer(request)
+    return bearer if bearer is not None and _TOKEN.fullmatch(bearer) else None
+
+
+def _bearer(request: Request) -> str | None:
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    bearer = value.strip()
-    return bearer if scheme.lower() == "bearer" and _TOKEN.fullmatch(bearer) else None
+    return value.strip() if scheme.lower() == "bearer" else None

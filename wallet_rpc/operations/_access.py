@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from wallet_rpc.domain.access import Need, WalletNamespace
+from wallet_rpc.domain.access import WalletNamespace
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.errors import (
-    Forbidden,
     SessionEnded,
     SponsorshipFailed,
     Unauthorized,
@@ -36,7 +35,7 @@ def guarded(operation: Operation[Ports, Q, A]) -> Operation[Ports, Q, A]:
 
     async def admit(ports: Ports) -> None:
         try:
-            refuse_beyond(operation.need, ports)
+            operation.need.refuse_beyond(ports.caller)
         except Unauthorized as denied:
             await _note_denial(ports, operation.name, denied)
             raise
@@ -52,16 +51,6 @@ def guarded(operation: Operation[Ports, Q, A]) -> Operation[Ports, Q, A]:
             raise
 
     return replace(operation, admit=admit, run=run)
-
-
-def refuse_beyond(need: Need, ports: Ports) -> None:
-    """Raises: Forbidden when the caller's key or token does not reach as far as `need`."""
-    caller = ports.caller
-    if caller.token is not None and not set(need.scopes) & set(caller.token.scopes):
-        wanted = " or ".join(need.scopes) or "API key"
-        raise Forbidden(f"Insufficient scope: {wanted} required", reason="insufficient_scope")
-    if need.writes and not caller.may_write:
-        raise Forbidden("key scope does not allow this", reason="key_scope")
 
 
 async def refuse_other_wallets(ports: Ports, addresses: tuple[Address, ...]) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from wallet_rpc.domain.access import DEFAULT_SCOPES, READS, Claims, Scope, Wallet
+from wallet_rpc.domain.access import DEFAULT_SCOPES, READS, Claims, Scope, Wallet, beyond_key
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.times import Time, written_time
 from wallet_rpc.domain.wallet_address import LONGEST, parse_wallet
@@ -107,7 +107,7 @@ async def run(ports: Ports, request: CreateToken) -> CreatedToken:
     if wallet.namespace not in ports.rules.token_wallets:
         raise InvalidParams(_NO_WALLET, field="walletAddress")
     if not ports.caller.may_write and not READ_SCOPES.issuperset(request.scopes):
-        raise Forbidden("key scope does not allow this", reason="key_scope")
+        raise beyond_key()
     claims = Claims(
         id=ports.entropy.token(16).hex(),
         wallet=wallet,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from wallet_rpc.domain.access import Need, Scope
+from wallet_rpc.domain.access import Need, Scope, no_token
 from wallet_rpc.domain.times import Time
-from wallet_rpc.errors import Unauthorized
 from wallet_rpc.operations._tokens import below
 from wallet_rpc.operations.operation import Credential, Dialect, Operation, Rest
 from wallet_rpc.ports import Ports
@@ -29,7 +28,7 @@ async def run(ports: Ports, request: DescribeToken) -> DescribedToken:
     """Raises: Unauthorized for a caller without a token."""
     token = ports.caller.token
     if token is None:
-        raise Unauthorized("Invalid session token", reason="session_token_invalid")
+        raise no_token()
     return DescribedToken(wallet_address=token.wallet.address, scopes=token.scopes, expires_at=token.expires_at)
 
 
