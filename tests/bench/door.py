@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import uvicorn
 import uvloop
@@ -44,7 +45,7 @@ async def _in_process() -> None:
     at = door()
     for name, value in BODIES.items():
         body = json.dumps(value).encode()
-        print(f"Door.reply       {name:18} {await _best(lambda body=body: at.reply(body), 2000):8.1f} µs")  # type: ignore[misc]
+        print(f"Door.reply       {name:18} {await _best(partial(at.reply, body), 2000):8.1f} µs")
     async with browser() as client:
         taken = await _best(lambda: client.post("/", json=BODIES["sum [1, 2]"]), 300)
         print(f"ASGI with client {'sum [1, 2]':18} {taken:8.1f} µs")

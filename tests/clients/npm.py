@@ -123,7 +123,7 @@ class Player:
     def _lines(self, script: str) -> Iterable[str]:
         """What the process, which is started when there is none, prints about a script."""
         if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(  # noqa: S603  # our own command
+            self._process = subprocess.Popen(  # noqa: S603  # the Node.js that was found, and files of ours
                 [find_node().node, _BUILD / "together.js"],
                 env={**os.environ, **self._environment},
                 stdin=subprocess.PIPE,
@@ -147,7 +147,7 @@ def _hash(*paths: Path) -> str:
 
 def _run(node: Node, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(node.node.parent), os.environ.get("PATH", "")])
-    return subprocess.run(  # noqa: S603  # our own commands
+    return subprocess.run(  # noqa: S603  # the Node.js and npm that were found, and files of ours
         command,
         cwd=HERE,
         env={**os.environ, "PATH": path, **environment},

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.contract.sample import ACCOUNT, CHAIN, a_session
+from tests.contract.waiting import answers, until
 from wallet_rpc.adapters import redis_server
 from wallet_rpc.adapters.redis_binary import Binary, RedisNotStarted, find_binary
 from wallet_rpc.adapters.redis_server import RedisServer
@@ -148,22 +150,15 @@ async def test_a_redis_that_dies_is_started_again(tmp_path: Path) -> None:
         first = server.process_id
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        async with asyncio.timeout(10):
-            while server.process_id == first or not lines:  # noqa: ASYNC110  # the server has no event for it
-                await asyncio.sleep(0.02)
-            while await _broken(store):  # noqa: ASYNC110  # no event
-                await asyncio.sleep(0.02)
+
+        async def is_another() -> bool:
+            return server.process_id != first and bool(lines)
+
+        await until(is_another)
+        await until(partial(answers, store))
 
         assert await store.sessions.get(ACCOUNT, CHAIN, a_session().id) == a_session()
     assert lines == ["Redis ended; starting it again"]
-
-
-async def _broken(store: RedisStore) -> bool:
-    try:
-        await store.ping()
-    except Exception:  # whatever it is, it is not an answer
-        return True
-    return False
 
 
 async def test_a_redis_that_cannot_start_again_yet_is_tried_until_it_can(
@@ -183,9 +178,7 @@ async def test_a_redis_that_cannot_start_again_yet_is_tried_until_it_can(
             fcntl.flock(running, fcntl.LOCK_EX)
             async with asyncio.timeout(10):
                 await told.wait()
-        async with asyncio.timeout(10):
-            while await _broken(store):  # noqa: ASYNC110  # the server has no event for it
-                await asyncio.sleep(0.02)
+        await until(partial(answers, store))
 
 
 async def test_other_systems_start_the_redis_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

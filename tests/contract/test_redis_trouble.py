@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tests.contract.sample import (
     an_event,
     some_claims,
 )
+from tests.contract.waiting import answers, until
 from wallet_rpc.adapters import redis_store
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -99,20 +101,11 @@ async def test_a_redis_that_was_killed_comes_back_with_everything_it_had_answere
                 task.cancel()
             await asyncio.wait(writers)
             assert all(isinstance(task.exception(), Unavailable) for task in ended)
-            while await _is_down(store):  # noqa: ASYNC110  # the server has no event for it
-                await asyncio.sleep(0.05)
+            await until(partial(answers, store))
 
         assert await store.calls.claim(a_call()) == a_call()
         assert len(given) > 50
         assert len(set(given)) == len(given)
-
-
-async def _is_down(store: RedisStore) -> bool:
-    try:
-        await store.ping()
-    except Unavailable:
-        return True
-    return False
 
 
 async def test_a_redis_that_is_full_is_unavailable_until_it_has_room(own: RedisServer) -> None:

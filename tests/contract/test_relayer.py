@@ -16,7 +16,7 @@ from wallet_rpc.adapters.relayer import KeyRelayer
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.authorization import Authorization, SignedAuthorization
 from wallet_rpc.errors import OutcomeUnknown, Rejected, Unavailable, WalletError
-from wallet_rpc.ports import Log, Relayer, TransactionReceipt
+from wallet_rpc.ports import Log, TransactionReceipt
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Hash32
 
 CHAIN = 31337
@@ -36,7 +36,7 @@ def authorization() -> SignedAuthorization:
     return removal.signed(Account.unsafe_sign_hash(removal.digest, OWNER_KEY).signature)
 
 
-def relayer(**answers: Any) -> tuple[Upstream, Relayer]:
+def relayer(**answers: Any) -> tuple[Upstream, KeyRelayer]:
     upstream = Upstream({**READS, **answers})
     client = upstream.client()
     return upstream, KeyRelayer(client, NodeChain(client), CHAIN, KEY)
@@ -58,7 +58,7 @@ async def test_the_transaction_carries_the_authorization_and_nothing_else() -> N
     assert found["gas"] == (21_000 + 25_000) * 12 // 10
     assert (found["maxFeePerGas"], found["maxPriorityFeePerGas"]) == (1_500_000_005, 5)
     assert len(found["authorizationList"]) == 1
-    assert one.address == Address.parse(RELAYER)  # type: ignore[attr-defined]  # untyped
+    assert one.address == Address.parse(RELAYER)
 
 
 async def test_transactions_take_turns_so_that_each_has_its_own_nonce() -> None:

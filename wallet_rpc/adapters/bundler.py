@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from wallet_rpc.adapters.log_entries import LogEntry, logs_of
 from wallet_rpc.adapters.refusals import of_bundler
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams, Rejected, Unavailable
-from wallet_rpc.ports import GasEstimate, Log, OperationReceipt, PendingOperation
+from wallet_rpc.ports import GasEstimate, OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32
 from wallet_rpc.wire import encode, shape
 
@@ -29,13 +30,6 @@ class _Estimate:
 
 
 @shape
-class _Log:
-    address: Address
-    topics: tuple[Hash32, ...]
-    data: Data
-
-
-@shape
 class _Transaction:
     transaction_hash: Hash32
     block_hash: Hash32
@@ -46,7 +40,7 @@ class _Transaction:
 class _Receipt:
     success: bool
     reason: str | None = None
-    logs: tuple[_Log, ...]
+    logs: tuple[LogEntry, ...]
     receipt: _Transaction
     actual_gas_used: Gas
 
@@ -119,7 +113,7 @@ class HttpBundler:
         return OperationReceipt(
             success=found.success,
             revert_reason=_revert_bytes(found.reason),
-            logs=tuple(Log(address=log.address, topics=log.topics, data=log.data) for log in found.logs),
+            logs=logs_of(found.logs),
             transaction_hash=found.receipt.transaction_hash,
             block_hash=found.receipt.block_hash,
             block_number=found.receipt.block_number,

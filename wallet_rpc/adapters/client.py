@@ -236,25 +236,28 @@ class JsonRpcClient:
                 timeout=self._timeout,
                 follow_redirects=False,
             ) as response:
-                status, text = response.status_code, await self._text(response)
+                status = response.status_code
+                text = await bounded(response, most_bytes=self._limits.answer_bytes)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise _NoAnswerError(sent=False) from error
         except (httpx2.HTTPError, OSError) as error:
             raise _NoAnswerError from error
-        if status == 429 or status >= 500:
+        if text is None or status == 429 or status >= 500:
             raise _NoAnswerError
         try:
             return from_json(text, allow_inf_nan=False)
         except ValueError as error:
             raise _NoAnswerError(batch_refused=status >= 400) from error
 
-    async def _text(self, response: httpx2.Response) -> bytes:
-        text = bytearray()
-        async for piece in response.aiter_bytes():
-            text += piece
-            if len(text) > self._limits.answer_bytes:
-                raise _NoAnswerError
-        return bytes(text)
+
+async def bounded(response: httpx2.Response, *, most_bytes: int) -> bytes | None:
+    """The body of a response that is being streamed; None, and nothing more is read, when it is longer."""
+    text = bytearray()
+    async for piece in response.aiter_bytes():
+        text += piece
+        if len(text) > most_bytes:
+            return None
+    return bytes(text)
 
 
 def is_silence(error: Unavailable) -> bool:

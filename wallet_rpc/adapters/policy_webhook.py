@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 from pydantic_core import from_json
 
+from wallet_rpc.adapters.client import bounded
 from wallet_rpc.domain.policy import Denied, Policy, PolicyDecision, Refusal, Webhook
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
@@ -66,12 +67,10 @@ async def _post(http: httpx2.AsyncClient, webhook: Webhook, body: bytes) -> Any:
     ) as response:
         if response.status_code != httpx2.codes.OK:
             raise _NoAnswerError
-        text = bytearray()
-        async for piece in response.aiter_bytes():
-            text += piece
-            if len(text) > _ANSWER_BYTES:
-                raise _NoAnswerError
+        text = await bounded(response, most_bytes=_ANSWER_BYTES)
+    if text is None:
+        raise _NoAnswerError
     try:
-        return from_json(bytes(text))
+        return from_json(text)
     except ValueError:
         raise _NoAnswerError from None

@@ -12,12 +12,13 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from wallet_rpc.adapters.client import Fault
+from wallet_rpc.adapters.log_entries import LogEntry, logs_of
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.gas import max_fee
 from wallet_rpc.errors import OutcomeUnknown, Rejected, Unavailable, WalletError
-from wallet_rpc.ports import Chain, Log, TransactionReceipt
+from wallet_rpc.ports import Chain, TransactionReceipt
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32, TransactionCount, Uint256
 from wallet_rpc.wire import shape
 
@@ -28,16 +29,9 @@ MARGIN_PERCENT = 20
 
 
 @shape
-class _Log:
-    address: Address
-    topics: tuple[Hash32, ...]
-    data: Data
-
-
-@shape
 class _Receipt:
     status: Uint256
-    logs: tuple[_Log, ...]
+    logs: tuple[LogEntry, ...]
     transaction_hash: Hash32
     block_hash: Hash32
     block_number: BlockNumber
@@ -83,7 +77,7 @@ class KeyRelayer:
         found = self._client.answered(_Receipt, answer)
         return TransactionReceipt(
             success=found.status == 1,
-            logs=tuple(Log(address=log.address, topics=log.topics, data=log.data) for log in found.logs),
+            logs=logs_of(found.logs),
             transaction_hash=found.transaction_hash,
             block_hash=found.block_hash,
             block_number=found.block_number,

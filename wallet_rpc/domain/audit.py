@@ -105,10 +105,18 @@ class Reading:
 def next_entry(head: Head, event: Event) -> Entry:
     """The entry that follows a head. Raises: ValueError when the facts are not the same after a way through JSON."""
     unhashed = Entry(number=head.count, event=event, previous=head.hash, hash="")
-    entry = replace(unhashed, hash=_hash(encode(Entry, unhashed)))
-    if decode(Entry, from_json(line_of(entry))) != entry:
-        raise ValueError("facts of an event that JSON does not keep as they are")
+    try:
+        entry = replace(unhashed, hash=_hash(encode(Entry, unhashed)))
+        is_kept = decode(Entry, from_json(line_of(entry))) == entry
+    except ValueError as error:
+        raise _not_kept() from error
+    if not is_kept:
+        raise _not_kept()
     return entry
+
+
+def _not_kept() -> ValueError:
+    return ValueError("facts of an event that JSON does not keep as they are")
 
 
 def line_of(entry: Entry) -> str:
