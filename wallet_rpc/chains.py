@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.web_url import is_web_url
 from wallet_rpc.primitives import Address, quantity, shown
 
 ENTRIES = "ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]] entries separated by spaces, or a path ending in .toml"
@@ -63,7 +63,7 @@ def _entry(entry: str) -> ChainSetting:
         chain_id = quantity(int(number, 0), 32)
     except ValueError:
         raise ValueError(ENTRIES) from None
-    if len(rest) > 2 or not all(_is_url(url) for url in (node, *rest)):
+    if len(rest) > 2 or not all(is_web_url(url) for url in (node, *rest)):
         raise ValueError(ENTRIES)
     return ChainSetting(
         chain_id=chain_id,
@@ -71,14 +71,6 @@ def _entry(entry: str) -> ChainSetting:
         bundler_urls=(rest[0] if rest else node,),
         paymaster_url=rest[1] if len(rest) > 1 else None,
     )
-
-
-def _is_url(text: Any) -> bool:
-    try:
-        parts = urlsplit(text) if isinstance(text, str) else None
-    except ValueError:
-        return False
-    return parts is not None and parts.scheme in {"http", "https"} and bool(parts.netloc)
 
 
 def _read_file(path: Path) -> tuple[ChainSetting, ...]:
@@ -141,14 +133,14 @@ def _confirmations(given: Any) -> int:
 
 
 def _url(given: Any) -> str:
-    if not _is_url(given):
+    if not is_web_url(given):
         raise ValueError("a URL starting with http:// or https://")
     return str(given)
 
 
 def _urls(given: Any) -> tuple[str, ...]:
     urls = given if isinstance(given, list) else [given]
-    if not urls or not all(_is_url(url) for url in urls) or len(set(urls)) != len(urls):
+    if not urls or not all(is_web_url(url) for url in urls) or len(set(urls)) != len(urls):
         raise ValueError("a URL starting with http:// or https://, or a list of different ones")
     return tuple(urls)
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from wallet_rpc.chains import ChainSetting, WrongChains, read_chains
 from wallet_rpc.domain.access import Rules, WalletNamespace
+from wallet_rpc.domain.web_url import is_web_url
 from wallet_rpc.primitives import Hash32
 
 PREFIX = "WALLET_RPC_"
@@ -55,9 +56,8 @@ def _redis_url(text: str) -> str:
 
 def _http_url(text: str) -> str:
     try:
-        parts = urlsplit(text)
-        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its text may repeat the URL
+        is_url = is_web_url(text) and urlsplit(text).port != 0
+    except ValueError:  # a port that is none
         is_url = False
     if not is_url or any(letter.isspace() for letter in text):
         raise ValueError("a URL starting with http:// or https://")

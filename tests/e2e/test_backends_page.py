@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
-import wallet_rpc
-from tests.e2e.process import LONGEST_SECONDS, Server, environment
+from tests.e2e.pages import BLOCK, ROOT, finished, script
+from tests.e2e.process import Server, environment
 from wallet_rpc.devchain import known
 
-ROOT = Path(wallet_rpc.__file__).parents[1]
 TEXT = (ROOT / "specs/backends.md").read_text()
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_every_block_is_of_a_language_that_is_tested() -> None:
@@ -22,24 +19,10 @@ def test_every_block_is_of_a_language_that_is_tested() -> None:
 
 
 def test_the_commands_print_what_the_text_says(tmp_path: Path) -> None:
-    script = "set -euo pipefail\n" + "\n".join(text for language, text in BLOCK.findall(TEXT) if language == "bash")
-
     with Server("dev", folder=tmp_path) as server:
-        done = subprocess.run(  # noqa: S603  # the page's own
-            ["/bin/bash", "-c", script],
-            cwd=ROOT,
-            env={**environment(tmp_path, {}), "URL": server.url},
-            capture_output=True,
-            text=True,
-            timeout=LONGEST_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        printed = finished("bash", "-c", script(TEXT), environment={**environment(tmp_path, {}), "URL": server.url})
 
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    account, registered, listed, status, revoked, refused, scopes, again, mismatch, scope, whole = (
-        done.stdout.splitlines()
-    )
+    account, registered, listed, status, revoked, refused, scopes, again, mismatch, scope, whole = printed.splitlines()
     assert account == f"account: {again}"
     assert registered == revoked
     assert listed == re.search(r"SESSION=(0x\w{40})", TEXT)[1]  # type: ignore[index]  # the page has it

@@ -6,44 +6,21 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import wallet_rpc
-from tests.e2e.process import LONGEST_SECONDS, Server, run
+from tests.e2e.pages import BLOCK, ROOT, blocks, finished, script
+from tests.e2e.process import Server, run
 from wallet_rpc.settings import Settings, variable
 
-ROOT = Path(wallet_rpc.__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DEFAULT_URL = "http://127.0.0.1:4337"
 ACCOUNT = r"0x[0-9a-fA-F]{40}"
 DENIED = "native-token-transfer"
-
-
-def blocks(language: str) -> list[str]:
-    return [text for found, text in BLOCK.findall(TEXT) if found == language]
-
-
-def finished(*command: str, **environment: str) -> str:
-    """What a command printed, in the project's folder; it must succeed and say nothing else."""
-    done = subprocess.run(  # noqa: S603  # the README's own
-        command,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_SECONDS,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +38,9 @@ def test_every_block_is_of_a_language_that_is_tested_here() -> None:
 def test_the_walk_through_prints_what_the_text_says(url: str) -> None:
     assert shutil.which("curl"), "curl is missing: make setup installs it"
     assert (ROOT / ".venv/bin/wallet-rpc").is_file(), "the README's commands are those of make setup: .venv is missing"
-    script = "set -euo pipefail\n" + "\n".join(blocks("bash"))
-
-    account, session, status, balance, denial, scopes = finished("bash", "-c", script, URL=url).splitlines()
+    account, session, status, balance, denial, scopes = finished(
+        "bash", "-c", script(TEXT), environment={**os.environ, "URL": url}
+    ).splitlines()
 
     assert re.fullmatch(f"account: {ACCOUNT}", account)
     assert re.fullmatch(r"session: 0x[0-9a-f]+", session)
@@ -76,10 +53,10 @@ def test_the_walk_through_prints_what_the_text_says(url: str) -> None:
 
 
 def test_the_python_block_runs(url: str) -> None:
-    (script,) = blocks("python")
-    assert DEFAULT_URL in script
+    (text,) = blocks(TEXT, "python")
+    assert DEFAULT_URL in text
 
-    chain, account = finished(sys.executable, "-c", script.replace(DEFAULT_URL, url)).splitlines()
+    chain, account = finished(sys.executable, "-c", text.replace(DEFAULT_URL, url)).splitlines()
 
     assert re.fullmatch(r"31337 \d+", chain)
     assert re.fullmatch(ACCOUNT, account)
@@ -87,7 +64,7 @@ def test_the_python_block_runs(url: str) -> None:
 
 def test_every_command_is_one_of_ours() -> None:
     settings = {variable(name) for name in Settings.__dataclass_fields__}
-    for line in "".join(blocks("sh")).splitlines():
+    for line in "".join(blocks(TEXT, "sh")).splitlines():
         match shlex.split(line, comments=True):
             case ["make", target]:
                 assert target in TARGETS

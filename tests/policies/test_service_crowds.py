@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.policies.sample import SENDERS
-from tests.policies.service import LIMITS, SIGN, Service, serving
-from tests.policies.world import World, opened_world, with_part
+from tests.policies.service import LIMITS, SIGN, Service
+from tests.policies.world import World, with_part
 from wallet_rpc.adapters.redis_budgets import Book
-from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.devchain import known
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.policy import Limits, Policy
@@ -25,18 +22,6 @@ from wallet_rpc.primitives import Address, Data
 
 FEE = 10**9
 PART = PaymasterPart(known.PAYMASTER, 50_000, 0, Data())
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def world(store: RedisStore, service: Service) -> AsyncIterator[World]:
-    async with opened_world(store, service_url=service.url) as made:
-        yield made
 
 
 def an_operation(sender: Address, nonce: int, gas: int) -> UserOperation:

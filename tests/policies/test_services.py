@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +11,10 @@ import pytest
 from tests.devchain.asking import refused, send
 from tests.devchain.sample import Actor
 from tests.policies.hook import listening
-from tests.policies.service import LIMITS, SIGN, STUB, Service, serving
-from tests.policies.world import CHAIN, CONTEXT, POLICY, World, opened_world
+from tests.policies.service import LIMITS, SIGN, STUB, Service
+from tests.policies.world import CHAIN, CONTEXT, POLICY, World
 from wallet_rpc.adapters.policy_paymaster import LEASE_SECONDS
 from wallet_rpc.adapters.policy_setup import under_policies
-from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsored_outcomes import GRACE_SECONDS, PATIENCE_SECONDS
 from wallet_rpc.devchain import known
 from wallet_rpc.domain.contracts import ENTRY_POINT
@@ -30,18 +28,6 @@ from wallet_rpc.errors import PaymasterRefused, Unavailable
 LONG = 40 * 86_400
 """Longer than any sponsorship of ours can be used."""
 TOKEN_PAYMENT = {"tokenAddress": known.TEST_TOKEN.hex0x(), "exchangeRate": "0x1", "maxTokenAmount": "0x1"}
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def world(store: RedisStore, service: Service) -> AsyncIterator[World]:
-    async with opened_world(store, service_url=service.url) as made:
-        yield made
 
 
 def set_policy(world: World, **changes: Any) -> Policy:

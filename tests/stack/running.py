@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +14,7 @@ from starlette.types import ASGIApp
 
 from tests.e2e.process import Server
 from tests.e2e.stacks import CHAINS, Stack
+from tests.held import held
 from tests.stack.installing import installed
 from tests.stack.parts import RELAYER, alto, anvil, private_key
 from tests.stack.paymaster import paymaster_service
@@ -77,31 +76,3 @@ async def _served(app: ASGIApp) -> AsyncIterator[str]:
     with bound(Settings(port=0)) as at:
         async with listening(app, at) as url:
             yield url
-
-
-@contextmanager
-def held(opening: AbstractAsyncContextManager[str]) -> Iterator[str]:
-    """Something asynchronous, open in a thread of its own while the block runs."""
-    ready, ended = threading.Event(), threading.Event()
-    found: list[str] = []
-
-    async def hold() -> None:
-        async with opening as url:
-            found.append(url)
-            ready.set()
-            await asyncio.to_thread(ended.wait)
-
-    def work() -> None:
-        try:
-            asyncio.run(hold())
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    ready.wait()
-    try:
-        yield found[0]
-    finally:
-        ended.set()
-        thread.join()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import calendar
+import json
 import time
 from typing import Any
 
@@ -37,3 +39,10 @@ def minted(tenant: Tenant, wallet: str, *scopes: str, **more: Any) -> str:
     status, answer = tenant.rest("POST", TOKENS, {"walletAddress": wallet, "scopes": list(scopes), **more})
     assert status == 200, answer
     return str(answer["token"])
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """What a session token says, to whoever reads it."""
+    payload = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims

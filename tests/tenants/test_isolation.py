@@ -7,7 +7,6 @@ account, all organisations together.
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import secrets
@@ -21,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.e2e.client import FRIEND, Client, Wallet, new_key
+from tests.tenants.acceptance import claims_of
 from tests.tenants.questions import CHAIN, QUESTIONS, REST_QUESTIONS, Things, grant, registration
 from tests.tenants.tenant import Tenant
 from wallet_rpc.domain.account import semi_modular_deployment
@@ -86,7 +86,7 @@ class Kept(Tenant):
         assert status == 200, group
         status, token = self.rest("POST", "/v1/sessions", {"walletAddress": owner.address})
         assert status == 200, token
-        return _with(things, group_id=group["sessionGroupId"], token_id=_claims(token["token"])["jti"])
+        return _with(things, group_id=group["sessionGroupId"], token_id=claims_of(token["token"])["jti"])
 
     def _sent(self) -> str:
         """A call of another account, which is on the chain afterwards."""
@@ -97,12 +97,6 @@ class Kept(Tenant):
 
 def _with(things: Things, **more: str) -> Things:
     return Things(**{**asdict(things), **more})
-
-
-def _claims(token: str) -> dict[str, Any]:
-    payload = token.split(".")[1]
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return claims
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import tomllib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from wallet_rpc.domain.policy import MOST_OPERATIONS, MOST_WEI, Limits, Policy, Service, Webhook
+from wallet_rpc.domain.web_url import is_web_url
 from wallet_rpc.primitives import Address, shown
 
 _VERSION = 4
@@ -177,12 +177,7 @@ def _time(given: Any) -> int:
 
 
 def _url(given: Any) -> str:
-    try:
-        parts = urlsplit(given) if isinstance(given, str) else None
-        is_url = parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        is_url = False
-    if not is_url:
+    if not is_web_url(given):
         raise _Expected("a URL starting with https:// or http://")
     return str(given)
 

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wallet_rpc.domain.web_url import is_web_url
+
+
+@pytest.mark.parametrize("text", ["http://a", "https://a.example:1/x?y#z", "http://user:pass@a", "http://[::1]:8545"])
+def test_a_scheme_and_a_host_make_one(text: str) -> None:
+    assert is_web_url(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a.example", "ftp://a", "http://", "http://:80", "http:///x", "http://[x", 7, None]
+)
+def test_nothing_else_is_one(text: object) -> None:
+    assert not is_web_url(text)
+
+
+@given(st.text(), st.sampled_from(["ftp", "ws", "file", ""]))
+def test_no_other_scheme_makes_one(text: str, scheme: str) -> None:
+    assert not is_web_url(f"{scheme}://{text}")

@@ -1,0 +1,42 @@
+"""Pages whose blocks are run as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import wallet_rpc
+from tests.e2e.process import LONGEST_SECONDS
+
+ROOT = Path(wallet_rpc.__file__).parents[1]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""Its language and its text."""
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The blocks of a page in a language."""
+    return [text for found, text in BLOCK.findall(page) if found == language]
+
+
+def script(page: str) -> str:
+    """All its bash as one script, which ends at the first thing that goes wrong."""
+    return "set -euo pipefail\n" + "\n".join(blocks(page, "bash"))
+
+
+def finished(*command: str, environment: Mapping[str, str] = os.environ) -> str:
+    """What a command printed, in the project's folder; it must succeed and say nothing else."""
+    done = subprocess.run(  # noqa: S603  # the page's own
+        command,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    return done.stdout

@@ -1,0 +1,23 @@
+"""A paymaster service, and a world whose policies it backs; a module may have a world of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.policies.service import Service, serving
+from tests.policies.world import World, opened_world
+from wallet_rpc.adapters.redis_store import RedisStore
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture
+async def world(store: RedisStore, service: Service) -> AsyncIterator[World]:
+    async with opened_world(store, service_url=service.url) as made:
+        yield made
