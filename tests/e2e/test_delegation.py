@@ -236,9 +236,11 @@ def test_a_removal_sent_again_answers_the_same_id_and_costs_nothing(eoa: Externa
     eoa.delegate()
     request = eoa.signed_authorization(eoa.prepare_removal())
     first = eoa.submit(request)
-    block = eoa.client.rpc("eth_blockNumber")
+    paid = eoa.client.chain("eth_getTransactionByHash", eoa.ended(first)["details"]["txHash"])
+    sent = eoa.client.chain("eth_getTransactionCount", paid["from"], "pending")
+    assert int(sent, 16) == int(paid["nonce"], 16) + 1
     assert eoa.submit(request) == first
-    assert eoa.client.rpc("eth_blockNumber") == block
+    assert eoa.client.chain("eth_getTransactionCount", paid["from"], "pending") == sent, "the relayer paid twice"
     digest = bytes.fromhex(eoa_digest(1)[2:])
     assert first[2:] == (31337).to_bytes(32, "big").hex() + keccak(bytes.fromhex(eoa.account[2:]) + digest).hex()
     assert eoa.delegate()["status"] == 200
