@@ -129,16 +129,31 @@ def test_a_restart_need_not_wait_for_a_long_call_of_what_was_killed(tmp_path: Pa
             assert second.client().rpc("eth_getCode", looping, "latest") == "0x5b600056"
 
 
+def point(link: Path, folder: Path) -> None:
+    """Make a link lead to a folder, at once for whoever follows it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = link.with_name("fresh")
+    fresh.symlink_to(folder)
+    fresh.replace(link)
+
+
 def test_a_chain_process_that_dies_is_started_again(tmp_path: Path) -> None:
+    kept, unusable, link = tmp_path / "kept", tmp_path / "unusable", tmp_path / "data" / "chain-31337"
+    link.parent.mkdir()
+    point(link, kept)
     with Server("dev", folder=tmp_path) as server:
         wallet, unused, call_id = lived(server)
         before, dead = facts(wallet, call_id), server.parts()["chain"]
 
+        point(link, unusable)  # no new process can open the chain before this test lets it
+        (unusable / "chain.sqlite").write_text("something else")
         os.kill(dead, signal.SIGKILL)
-        until(lambda: server.ready()[0] == 503, "seen")
+        until(lambda: "chain 31337: " in server.said(), "an attempt")
         told = [server.post(path, "eth_blockNumber") for path in ("/", "/chain/31337")]
         ready = server.ready()
+        point(link, kept)
 
+        assert f"chain 31337: {link}/chain.sqlite is not a chain's file" in server.said()
         assert ready == (503, {"redis": "ok", "chain 31337": "unavailable"})
         for answer in told:
             assert answer["error"]["message"] == "the development chain has stopped"
