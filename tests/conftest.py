@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.e2e.server import running
 from tests.e2e.stacks import CHAINS
@@ -15,8 +15,12 @@ from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.dev import DevOptions
 
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")  # properties are about truth, not speed: a busy machine must not fail them
+settings.register_profile(
+    "unhurried",  # properties are about truth, not speed: a busy machine must not fail them
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],  # a server holds many examples
+)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

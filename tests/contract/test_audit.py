@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contract.sample import ORGANIZATION, an_event
@@ -17,7 +17,7 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.audit import NOTHING, Broken, Head, Why, line_of, next_entry
 from wallet_rpc.errors import Unavailable
 
-LATEST = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LATEST = settings(max_examples=15)
 
 
 @pytest.fixture

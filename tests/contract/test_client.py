@@ -94,7 +94,7 @@ async def test_a_server_that_hangs_is_given_up_in_time() -> None:
     upstream = Upstream({"find": saying(Hang()), "send": saying(Hang())})
     client = upstream.client(HASTY)
 
-    async with asyncio.timeout(0.5):
+    async with asyncio.timeout(Limits().deadline_seconds / 2):
         with pytest.raises(Unavailable, match="does not answer") as read:
             await client.read("find", [])
         with pytest.raises(Unavailable) as written:

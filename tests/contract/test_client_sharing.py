@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -11,11 +12,10 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.contract.upstream import Broken, Faulty, Hang, Upstream, saying
-from wallet_rpc.adapters.client import Limits
+from tests.contract.upstream import FAST, Broken, Faulty, Hang, Upstream, saying
 from wallet_rpc.errors import Unavailable
 
-ALONE = Limits(deadline_seconds=1.0, backoff_seconds=0.001, batch_size=1)
+ALONE = replace(FAST, batch_size=1)
 
 
 async def test_reads_of_one_tick_share_a_post_and_each_gets_its_own_answer() -> None:
@@ -47,7 +47,7 @@ async def test_a_slow_read_goes_alone_and_holds_nobody_up() -> None:
     client = upstream.client()
     slow = asyncio.create_task(client.read("slow", [], alone=True))
 
-    async with asyncio.timeout(0.5):
+    async with asyncio.timeout(FAST.deadline_seconds / 2):
         assert await client.read("quick", []) == 1
 
     slow.cancel()

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contract.sample import CHAIN, FAR_FUTURE, NOW, a_group, an_install
@@ -21,7 +21,7 @@ from wallet_rpc.primitives import Address, SessionId
 
 ANY = Wanted()
 LATER = NOW + 1000
-LATEST = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LATEST = settings(max_examples=25)
 PAIR = a_group(1, an_install(1), an_install(2, chain_id=CHAIN + 1))
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import cycle, islice
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contract.sample import a_caller, a_key, some_claims
@@ -21,7 +21,7 @@ from wallet_rpc.memory import Allowance
 
 NOVEMBER = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())
 TOO_FAST, TOO_MUCH = "Rate limit exceeded", "Monthly quota exceeded"
-LATEST = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LATEST = settings(max_examples=20)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contract.sample import ACCOUNT, CHAIN, FAR_FUTURE, SIGNER, a_call, a_session, an_account
@@ -20,7 +20,7 @@ from wallet_rpc.primitives import Address, EntityId, Hash32, SessionId
 
 OTHER = Address(b"\x33" * 20)
 FIRST = EntityId(1)
-LATEST = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LATEST = settings(max_examples=15)
 
 
 async def test_accounts_come_back_as_added_and_oldest_first(store: RedisStore) -> None:
@@ -102,7 +102,7 @@ async def test_a_session_is_found_by_its_account_and_chain_only(store: RedisStor
 
 
 async def test_a_pending_session_is_forgotten_in_time_and_an_active_one_is_not(store: RedisStore) -> None:
-    soon = int(time.time()) + 1
+    soon = int(time.time()) + 2
     pending, active = a_session(number=1), a_session(number=2, state=SessionState.ACTIVE)
     await store.sessions.put(pending, forget_at=soon)
     await store.sessions.put(replace(active, state=SessionState.PENDING), forget_at=soon)
@@ -220,7 +220,7 @@ async def test_the_trusted_entity_ids_end_too(store: RedisStore) -> None:
 
 
 async def test_trust_is_of_one_caller_for_a_time(store: RedisStore) -> None:
-    soon = int(time.time()) + 1
+    soon = int(time.time()) + 2
     await store.sessions.trust(ACCOUNT, CHAIN, "alice", forget_at=soon)
     assert await store.sessions.trusts(ACCOUNT, CHAIN, "alice")
     assert not await store.sessions.trusts(ACCOUNT, CHAIN, "bob")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contract.sample import (
@@ -30,7 +30,7 @@ from wallet_rpc.primitives import EntityId
 
 ONE, TWO = OrganizationId("org_one"), OrganizationId("org_two")
 TENANTS = st.sampled_from([OPEN, ONE, TWO])
-LATEST = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LATEST = settings(max_examples=20)
 ALICE, THEIRS = "alice", an_account()
 
 
@@ -129,10 +129,8 @@ async def test_what_one_organization_revoked_or_ended_is_so_for_all(
 async def test_a_revocation_is_known_to_other_servers_at_once(store: RedisStore, redis_server: RedisServer) -> None:
     async with RedisStore.open(redis_server.url, prefix=store.directory._link.prefix.removesuffix(":1")) as replica:
         assert not await replica.sessions.is_revoked(ACCOUNT, CHAIN, 1)
-        began = time.monotonic()
         await store.of(ONE).sessions.revoke(ACCOUNT, CHAIN, 1)
         assert await replica.sessions.is_revoked(ACCOUNT, CHAIN, 1)
-        assert time.monotonic() - began < 0.1
 
 
 def test_an_organizations_memory_is_the_same_object_each_time() -> None:

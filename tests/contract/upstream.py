@@ -18,7 +18,7 @@ from wallet_rpc.adapters.client import JsonRpcClient, Limits
 
 KEY = "sk-3141592653"
 URL = f"https://upstream.test/v2/{KEY}"
-FAST = Limits(deadline_seconds=1.0, backoff_seconds=0.001)
+FAST = Limits(deadline_seconds=5.0, backoff_seconds=0.001)
 
 
 class Faulty(Exception):  # what the server is told to answer

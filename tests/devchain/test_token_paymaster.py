@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.devchain.asking import refused
@@ -278,7 +278,7 @@ def test_a_token_that_calls_back_finds_nothing_to_use(payer: Payer) -> None:
     assert outcome.output[:4] == abi.selector_of("TokenCallFailed(address,bytes)")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(cost=st.integers(0, 10**20), fee=st.integers(1, 10**12), most=st.integers(0, 10**22), is_taken=st.booleans())
 def test_what_is_taken_is_the_cost_or_the_most(payer: Payer, cost: int, fee: int, most: int, is_taken: bool) -> None:
     """Of a token that answers nothing, so that only the paymaster's own event tells."""

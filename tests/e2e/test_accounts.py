@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.e2e.client import Client, RpcError, new_key
@@ -95,7 +95,7 @@ def test_a_signer_who_asked_for_nothing_has_no_accounts(client: Client) -> None:
     assert listed(client, new_key().address) == {"accounts": [], "meta": {"totalCount": 0, "after": None}}
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(total=st.integers(1, 9), limit=st.integers(1, 10))
 def test_pages_put_together_are_the_whole_list(client: Client, total: int, limit: int) -> None:
     signer = new_key().address

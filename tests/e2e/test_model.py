@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.domain.abilities import Abilities
@@ -98,10 +98,7 @@ def rich(client: Client) -> Wallet:
 
 
 @on_every_stack
-@settings(
-    max_examples=60,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=60)
 @given(cases())
 def test_the_chain_allows_what_the_model_allows(rich: Wallet, case: tuple[list[Permission], list[Call]]) -> None:
     wallet, (granted, made) = rich, case

@@ -263,7 +263,7 @@ async def test_what_takes_too_long_is_answered_as_unavailable_and_the_rest_is_ke
     journal = Journal()
     batch = [request("sum", [1, 2], id=1), request("wait", [{"name": "a", "seconds": 60}], id=2)]
 
-    answers = await ask(batch, door(journal, deadline_seconds=0.05))
+    answers = await ask(batch, door(journal, deadline_seconds=0.5))
 
     assert answers[0]["result"] == 3
     assert answers[1]["error"]["code"] == -32603

@@ -23,8 +23,8 @@ from wallet_rpc.edge.rest import Api
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, int]]:
-    sides = Api(operations=OPERATIONS, context=Journal, doorkeeper=Keeper(), body_seconds=0.5).sides()
-    app = Visited(application(wallet(door().reply), routes=health_routes({}), sides=sides, body_seconds=0.5))
+    sides = Api(operations=OPERATIONS, context=Journal, doorkeeper=Keeper(), body_seconds=1.0).sides()
+    app = Visited(application(wallet(door().reply), routes=health_routes({}), sides=sides, body_seconds=1.0))
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off")
     running = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))

@@ -13,7 +13,7 @@ from eth_abi.abi import encode
 from eth_abi.grammar import TupleType, parse
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.golden.scenarios import DEPLOYMENTS, our_bed, production_bed
@@ -43,7 +43,7 @@ WRAPPED_ERRORS = {
     bytes.fromhex(text)
     for text in "4db96e31 19aed90d a32d2f5d 4622c748 46cfe46d 5f85b3b4 74a1a72c f19fc593".split()  # noqa: SIM905  # a list to read
 }
-EXAMPLES = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+EXAMPLES = settings(max_examples=150, print_blob=True)
 
 
 def call_data(signature: str, *arguments: object) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.org_sessions.desk import CHAINS, HOUR, POLICY, REVOKE, Desk, Grant, Wallet, funded, new_key
@@ -17,7 +17,7 @@ from wallet_rpc.domain.access import Wallet as Bound
 from wallet_rpc.errors import SessionEnded
 
 CHAIN, OTHER_CHAIN = CHAINS
-SWEEP = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SWEEP = settings(max_examples=30)
 FORMS: dict[str, Callable[[Grant], dict[str, str]]] = {
     "session and signature": lambda grant: grant.permissions,
     "session alone": lambda grant: {"sessionId": grant.id},

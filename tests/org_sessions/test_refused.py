@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.org_sessions.desk import (
@@ -30,7 +30,7 @@ from wallet_rpc.errors import InvalidParams, WalletError
 from wallet_rpc.primitives import Address, Data
 
 RUNTIMES = Path(__file__).parents[2] / "specs" / "scenarios" / "12-signatures.json"
-SWEEP = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SWEEP = settings(max_examples=60)
 
 
 def details(error: WalletError) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policies.sample import CHAIN, ENDS, NOW, SENDERS, a_book, a_promise
@@ -18,7 +18,7 @@ from wallet_rpc.domain.policy import MOST_WEI, Limits, Refusal
 
 FREE = Limits()
 ETHER = 10**18
-MANY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=40)
 
 
 @pytest.fixture

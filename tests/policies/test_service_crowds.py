@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policies.sample import SENDERS
@@ -51,7 +51,7 @@ wishes = st.lists(
 
 
 @given(wishes, st.integers(10**14, 5 * 10**15), st.integers(1, 9), st.sampled_from([None, 0, 40_000, 400_000]))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 async def test_a_crowd_never_gets_beyond_any_limit(
     world: World,
     service: Service,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policies.world import CHAIN, CONTEXT, OURS, POLICY, World, opened_world
@@ -23,7 +23,7 @@ from wallet_rpc.primitives import Hash32
 
 THEIRS, OTHERS = "org_0000000000000000aaaa", "org_0000000000000000bbbb"
 organizations = st.sampled_from([None, THEIRS, OTHERS])
-MANY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=40)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.e2e.client import FRIEND, Client, Wallet, new_key
@@ -126,7 +126,7 @@ def test_the_questions_would_find_what_is_there(first: Kept) -> None:
     assert sum(finds) >= len(ALL) // 2
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(data=st.data())
 def test_no_mixture_of_anothers_things_exists_either(first: Kept, other: Tenant, data: st.DataObject) -> None:
     theirs, nothing = first.settled(), made_up()
