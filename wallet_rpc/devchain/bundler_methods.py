@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from wallet_rpc import wire
@@ -18,7 +17,7 @@ from wallet_rpc.devchain.state_reads import Nothing
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.token_gas import TokenPayment
 from wallet_rpc.domain.user_operation import UserOperation
-from wallet_rpc.domain.user_operation_json import AuthorizationJson, UserOperationJson
+from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import (
     ExecutionReverted,
     InvalidParams,
@@ -29,35 +28,19 @@ from wallet_rpc.errors import (
     ValidationReverted,
 )
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.primitives import ZERO_ADDRESS, Address, ChainId, Data, Gas, Hash32, Nonce, WeiPerGas
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, ChainId, Data, Gas, Hash32, WeiPerGas
 from wallet_rpc.wire import shape
 
 
 @shape
-class PartialOperation:
-    """A user operation whose gas, fees and signature may still be missing."""
+class PartialOperation(UserOperationJson):
+    """A user operation whose gas and fees may still be missing."""
 
-    sender: Address
-    nonce: Nonce
-    factory: Address | None = None
-    factory_data: Data | None = None
-    call_data: Data
     call_gas_limit: Gas = 0
     verification_gas_limit: Gas = 0
     pre_verification_gas: Gas = 0
     max_fee_per_gas: WeiPerGas = 0
     max_priority_fee_per_gas: WeiPerGas = 0
-    paymaster: Address | None = None
-    paymaster_verification_gas_limit: Gas | None = None
-    paymaster_post_op_gas_limit: Gas | None = None
-    paymaster_data: Data | None = None
-    signature: Data | None = None
-    eip7702_auth: AuthorizationJson | None = None
-
-    def to_domain(self) -> UserOperation:
-        """The operation. Raises: InvalidParams for a key of an absent part."""
-        whole = UserOperationJson(**{field.name: getattr(self, field.name) for field in fields(UserOperationJson)})
-        return whole.to_domain()
 
 
 @shape
