@@ -15,6 +15,9 @@ from wallet_rpc.domain.records import Account, CallRecord, Session
 from wallet_rpc.domain.session_group import GroupId, Listed, SessionGroup, Wanted
 from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
 
+LANE_SIZE = 1 << 30
+"""Entity ids below it are open to everyone; from it on only a trusted caller gets one."""
+
 
 class Accounts(Protocol):
     """Which smart accounts a signer asked for."""
@@ -40,8 +43,8 @@ class Sessions(Protocol):
     ) -> EntityId:
         """An entity id never given before on this account and chain, `at_least` or above; atomic.
 
-        Ids below 2**30 are open to everyone; from there on only a `trusted` caller gets one, so that strangers cannot
-        use them up. Raises: LimitExceeded when the caller's part of the id space is used up.
+        Ids below `LANE_SIZE` are open to everyone; from there on only a `trusted` caller gets one, so that strangers
+        cannot use them up. Raises: LimitExceeded when the caller's part of the id space is used up.
         """
 
     async def put(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
@@ -199,13 +202,13 @@ class Allowance:
     """Requests in the window."""
     remaining: int
     retry_after_seconds: int | None = None
-    """Of a refusal: when it may pass."""
-    refusal: str = "Rate limit exceeded"
-    """Of a refusal: which window is full, in the words of the API."""
+    """Of a refusal: when it may pass; None: never, since it is more than the window holds."""
+    refusal: str | None = None
+    """Which window has no room, in the words of the API; None: it may pass, and was counted."""
 
 
 class Limiter(Protocol):
     """Counts what callers ask, over all replicas."""
 
     async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> Allowance:
-        """Count `cost` requests. An allowance with `retry_after_seconds` is a refusal. Raises: Unavailable."""
+        """Count `cost` requests. An allowance with a `refusal` is one, and counts nothing. Raises: Unavailable."""

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from tests.contract.sample import ACCOUNT, CHAIN, FAR_FUTURE, SIGNER, a_call, a_session, an_account
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.adapters.redis_sessions import LAST_ENTITY, OPEN_END
+from wallet_rpc.adapters.redis_sessions import LAST_ENTITY
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.records import CallState, SessionState
 from wallet_rpc.errors import LimitExceeded, Unavailable
+from wallet_rpc.memory import LANE_SIZE
 from wallet_rpc.primitives import Address, EntityId, Hash32, SessionId
 
 OTHER = Address(b"\x33" * 20)
@@ -189,7 +190,7 @@ async def test_no_entity_id_is_given_twice_whoever_asks_and_however_often_we_rec
         got = [answer for answer in answers if not isinstance(answer, BaseException)]
         assert all(isinstance(answer, LimitExceeded) for answer in answers if isinstance(answer, BaseException))
         assert all(entity >= max(1, at_least) for entity in got)
-        assert trusted or all(entity < OPEN_END for entity in got)
+        assert trusted or all(entity < LANE_SIZE for entity in got)
         given_ids += got
     assert len(set(given_ids)) == len(given_ids)
 
@@ -200,7 +201,7 @@ async def test_accounts_and_chains_count_their_entity_ids_apart(store: RedisStor
 
 
 async def test_strangers_who_use_up_their_entity_ids_leave_the_owners(store: RedisStore) -> None:
-    last_open = EntityId(OPEN_END - 1)
+    last_open = EntityId(LANE_SIZE - 1)
     assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=last_open, trusted=False) == last_open
 
     with pytest.raises(LimitExceeded, match="did not show a signature") as refused:
@@ -208,7 +209,7 @@ async def test_strangers_who_use_up_their_entity_ids_leave_the_owners(store: Red
     owners = await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=FIRST, trusted=True)
 
     assert refused.value.reason == "entity_ids_used_up"
-    assert owners == OPEN_END
+    assert owners == LANE_SIZE
 
 
 async def test_the_trusted_entity_ids_end_too(store: RedisStore) -> None:

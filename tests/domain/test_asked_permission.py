@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.domain.abilities import Abilities
 from tests.domain.strategies import ACCOUNT, CONTRACTS, FUNCTIONS, NOW, TERMS, uint256
+from wallet_rpc.domain.abi import selector_of
 from wallet_rpc.domain.asked_permission import NO_FUNCTION, AskedPermission, permissions_of
 from wallet_rpc.domain.guard import guarded_install
 from wallet_rpc.domain.permission import Permission
@@ -112,6 +114,22 @@ def test_a_function_is_named_by_its_signature(text: str, selector: str | None) -
     (made, _) = ours(permission("contract-call", {"address": TOKEN, "calls": [text]}))
     assert len(made["data"]["functions"]) == 1
     assert selector in {None, made["data"]["functions"][0]}
+
+
+CANONICAL = frozenset({"address", "bool", "string", "bytes", "uint256", "bytes24", "ufixed8x1"})
+WORDS = [*sorted(CANONICAL), "function", "function24", "bool8", "address160", "string1", "tuple"]
+ONE = st.builds("".join, st.tuples(st.sampled_from(WORDS), st.sampled_from(["", "", "[]", "[3]", "[][2]"])))
+TUPLE = st.lists(ONE, min_size=1, max_size=2).map(lambda inner: f"({','.join(inner)})[]")
+
+
+@given(st.lists(ONE | TUPLE, max_size=3))
+def test_the_function_that_was_named_is_granted_or_none(arguments: list[str]) -> None:
+    text = f"f({','.join(arguments)})"
+    asked = permission("contract-call", {"address": TOKEN, "calls": [text]})
+    if set(re.findall(r"[a-z]\w*", text[1:])) <= CANONICAL:
+        assert ours(asked)[0]["data"]["functions"] == [selector_of(text).hex0x()]
+    else:
+        assert refusal(asked).reason == "function_malformed"
 
 
 @pytest.mark.parametrize(

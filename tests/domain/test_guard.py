@@ -13,10 +13,17 @@ from tests.domain.strategies import ACCOUNT, KEY, NOW, TERMS
 from wallet_rpc import wire
 from wallet_rpc.domain import abi, guard
 from wallet_rpc.domain.contracts import ENTRY_POINT, MODULES
-from wallet_rpc.domain.guard import MODULE_WRITES, PRIVILEGED, PROTECTED_TARGETS, guarded_install, translated
+from wallet_rpc.domain.guard import (
+    LAST_SECOND,
+    MODULE_WRITES,
+    PRIVILEGED,
+    PROTECTED_TARGETS,
+    guarded_install,
+    translated,
+)
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.sdk_text import CompileError, Stage
-from wallet_rpc.domain.validation_install import HALF_ENTITY, MAX_DEADLINE, Terms, compile_permissions
+from wallet_rpc.domain.validation_install import HALF_ENTITY, Terms, compile_permissions
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
 
@@ -64,7 +71,7 @@ REFUSED: list[tuple[str, list[Json], Json, str]] = [
     ("account_as_key", [contract(A)], {"key": ACCOUNT}, "params.key.publicKey"),
     ("address_malformed", [contract(A)], {"key": "0x12"}, "params.key.publicKey"),
     ("expired", [contract(A)], {"deadline": NOW - 1}, "params.expirySec"),
-    ("deadline_too_late", [contract(A)], {"deadline": MAX_DEADLINE + 1}, "params.expirySec"),
+    ("deadline_too_late", [contract(A)], {"deadline": LAST_SECOND + 1}, "params.expirySec"),
     ("entity_id_out_of_range", [contract(A)], {"entity_id": 0}, "params.permissions"),
     ("entity_id_out_of_range", [contract(A)], {"entity_id": HALF_ENTITY}, "params.permissions"),
     ("root_not_alone", [ROOT, contract(A)], {}, "params.permissions[1]"),
@@ -159,13 +166,21 @@ def test_the_sdk_lets_through_what_the_guard_refuses() -> None:
 def test_an_ordinary_grant_passes(permissions: list[Json]) -> None:
     install(permissions)
     install(permissions, replace(TERMS, deadline=NOW))
-    install(permissions, replace(TERMS, deadline=MAX_DEADLINE))
+    install(permissions, replace(TERMS, deadline=LAST_SECOND))
 
 
 def test_a_refusal_names_the_request_it_was_given() -> None:
     with pytest.raises(InvalidParams) as caught:
         guarded_install(wire.decode(tuple[Permission, ...], [NATIVE]), TERMS, at="params[0]")
     assert caught.value.data["field"] == "params[0].permissions"
+
+
+@pytest.mark.parametrize("deadline", [NOW - 1, LAST_SECOND + 1])
+def test_a_refused_deadline_names_the_field_it_was_given_in(deadline: int) -> None:
+    late = replace(TERMS, deadline=deadline)
+    with pytest.raises(InvalidParams) as caught:
+        guarded_install(wire.decode(tuple[Permission, ...], [contract(A)]), late, deadline_at="expiry")
+    assert caught.value.data["field"] == "params.expiry"
 
 
 COMPILER = sorted(guard._REASONS)

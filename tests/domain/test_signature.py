@@ -11,7 +11,7 @@ from eth_keys.datatypes import PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.domain.strategies import ACCOUNT, addresses, blobs, uint32
+from tests.domain.strategies import ACCOUNT, addresses, blobs, uint32, uint256
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.signature import (
     ERC6492_SUFFIX,
@@ -19,6 +19,7 @@ from wallet_rpc.domain.signature import (
     SignerKind,
     WrappedSignature,
     contract_signature,
+    domain_chain_id,
     dummy_user_operation_signature,
     key_signature,
     personal_sign_digest,
@@ -138,6 +139,36 @@ def test_typed_data_may_declare_its_domain_and_types_it_does_not_use() -> None:
     assert typed_data_digest({**MAIL, "types": types}) == typed_data_digest(MAIL)
 
 
+def test_an_absent_domain_is_one_without_fields() -> None:
+    without = {key: value for key, value in MAIL.items() if key != "domain"}
+    digest = typed_data_digest({**MAIL, "domain": {}})
+    assert typed_data_digest(without) == typed_data_digest({**without, "domain": None}) == digest
+    declared = {**without, "types": {**MAIL["types"], "EIP712Domain": []}}
+    assert typed_data_digest(declared) == digest
+    with pytest.raises(InvalidParams):
+        typed_data_digest({**declared, "types": {**MAIL["types"], "EIP712Domain": DOMAIN_TYPE}})
+
+
+def of_chain(chain_id: object) -> dict[str, Any]:
+    return {**MAIL, "domain": {**MAIL["domain"], "chainId": chain_id}}
+
+
+@given(uint256)
+def test_a_chain_id_is_read_in_every_form_that_wallets_write(chain_id: int) -> None:
+    forms = [chain_id, str(chain_id), f"{chain_id:05}"[-78:], hex(chain_id), f"0x{chain_id:064X}"]
+    assert {domain_chain_id(form) for form in forms} == {chain_id}
+    assert len({typed_data_digest(of_chain(form)) for form in forms}) == 1
+
+
+@pytest.mark.parametrize(
+    "given", ["1_000", " 1 ", "+1", "-1", "", "0x", "0b1", "\u0661", "one", True, 1.0, None, [1], "9" * 99]
+)
+def test_a_chain_id_in_any_other_form_is_refused_by_name(given: object) -> None:
+    with pytest.raises(InvalidParams, match="chainId: expected a JSON integer") as caught:
+        typed_data_digest(of_chain(given))
+    assert caught.value.reason == "typed_data_malformed"
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -146,6 +177,9 @@ def test_typed_data_may_declare_its_domain_and_types_it_does_not_use() -> None:
         {"message": {}},
         {"message": None},
         {"domain": {"colour": "red"}},
+        {"domain": "chainId"},
+        {"domain": 7},
+        {"domain": {"chainId": 1 << 256}},
         {"types": None},
         {"types": {**MAIL["types"], "Person": [{"name": "name"}]}},
         {"types": {**MAIL["types"], "Person": [{"name": "name", "type": "strong"}]}},

@@ -16,7 +16,7 @@ from wallet_rpc import wire
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.permission import Grant, Permission, Root, grant_of
 from wallet_rpc.domain.sdk_text import CompileError, Stage, read_amount
-from wallet_rpc.domain.validation import HookKind, parse_install
+from wallet_rpc.domain.validation import HookKind, installed_signer, parse_install
 from wallet_rpc.domain.validation_install import HALF_ENTITY, MAX_DEADLINE, Terms, compile_grants, compile_permissions
 from wallet_rpc.primitives import Address, Data, Selector
 
@@ -166,6 +166,32 @@ def test_two_grants_install_the_same_only_if_they_mean_the_same(
 def test_other_call_data_is_not_an_installation(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"installValidation|no .* byte"):
         parse_install(data)
+
+
+@given(harmless_permissions, terms)
+def test_the_signer_of_an_installation_is_the_sessions_key(permission: Permission, given_terms: Terms) -> None:
+    try:
+        install = compile_permissions([permission], given_terms)
+    except CompileError:
+        return
+    assert installed_signer(install) == given_terms.key
+
+
+@pytest.mark.parametrize(
+    "install_data",
+    [
+        b"",
+        bytes(63),
+        abi.uint(TERMS.entity_id) + abi.address(KEY) + bytes(32),
+        abi.uint(TERMS.entity_id + 1) + abi.address(KEY),
+        abi.uint(TERMS.entity_id | 1 << 32) + abi.address(KEY),
+        abi.uint(TERMS.entity_id) + b"\1" + bytes(11) + KEY,
+    ],
+)
+def test_install_data_of_another_form_names_no_signer(install_data: bytes) -> None:
+    install = replace(compile_permissions([Root(type="root")], TERMS), install_data=Data(install_data))
+    with pytest.raises(ValueError, match=r"byte|signer"):
+        installed_signer(install)
 
 
 def test_a_hook_without_config_is_refused() -> None:

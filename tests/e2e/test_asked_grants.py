@@ -110,7 +110,7 @@ GRANT_REFUSALS: dict[str, tuple[Json, int, str, str]] = {
     "no account": ({"address": None}, -32602, "invalid_params", "address"),
     "two accounts": ({"account": FRIEND}, -32602, "invalid_params", "address"),
     "stranger": ({"address": FRIEND}, -32602, "account_not_delegated", "address"),
-    "chain": ({"chainId": "0x1"}, 5710, "unsupported_chain", ""),
+    "chain": ({"chainId": "0x1"}, 5710, "unsupported_chain", "chainId"),
     "nothing": ({"permissions": []}, -32602, "invalid_params", "permissions"),
     "same token": ({"permissions": [ACCESS, BUDGET]}, -32602, "duplicate_target", "permissions[1].data.address"),
     "only gas": (
@@ -127,7 +127,7 @@ def test_grants_are_refused_by_name(wallet: Wallet, name: str) -> None:
     change, code, reason, field = GRANT_REFUSALS[name]
     error = refused(wallet.client, GRANT, {**asked(wallet, new_key(), ACCESS), **change})
     assert (error.code, error.reason) == (code, reason)
-    assert error.data.get("field") == (f"params.{field}" if field else None)
+    assert error.data["field"] == f"params.{field}"
 
 
 def test_execution_permissions_are_refused_by_name(wallet: Wallet) -> None:

@@ -61,8 +61,8 @@ def test_a_contract_owner_grants_a_session(client: Client, signer: str) -> None:
     wallet.account = client.rpc("wallet_requestAccount", {"signerAddress": signer})["accountAddress"]
     created, key = wallet.create_session({"type": "root"})
     permissions = {"sessionId": created["sessionId"], "signature": SIGNATURE}
-    prepared = wallet.prepare({"to": FRIEND}, permissions=permissions)
-    assert wallet.ended(wallet.send(prepared, key, permissions))["status"] == 200
     with pytest.raises(RpcError) as refused:
         wallet.prepare({"to": FRIEND}, permissions={**permissions, "signature": "0x1234"})
     assert refused.value.reason == "session_signature_invalid"
+    prepared = wallet.prepare({"to": FRIEND}, permissions=permissions)
+    assert wallet.ended(wallet.send(prepared, key, permissions))["status"] == 200

@@ -69,13 +69,6 @@ def test_two_pending_sessions_can_both_be_used(wallet: Wallet) -> None:
     assert wallet.act(first, transfer(1))["status"] == 200
 
 
-def test_a_deployed_account_skips_entity_ids_installed_elsewhere(wallet: Wallet) -> None:
-    wallet.act(None)
-    used = wallet.grant(ROOT)
-    wallet.act(used)
-    assert int(wallet.grant(ROOT).created["signatureRequest"]["data"]["message"]["nonce"], 16) >> 72 == 2
-
-
 def landed_or_retryable(wallet: Wallet, answer: Any) -> bool:
     """True when the call landed; else it must be a coded error that says to prepare again."""
     if isinstance(answer, str):

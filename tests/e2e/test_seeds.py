@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from eth_account.messages import encode_typed_data
 
 from tests.e2e import schema
-from tests.e2e.client import POLICY, Client, Wallet, new_key
+from tests.e2e.client import POLICY, Client, RpcError, Wallet, new_key
 from tests.e2e.server import running
 from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.dev import DevOptions
@@ -205,3 +206,25 @@ def test_the_expiry_of_early_clients_is_not_dropped(client: Client) -> None:
     end = int(time.time()) + 100
     created, _ = Wallet(client).create_session({"type": "root"}, expirySec=0, expiry=hex(end))
     assert created["signatureRequest"]["data"]["message"]["deadline"] == end
+
+
+def test_both_forms_of_an_end_have_the_maximum_of_the_seed(client: Client) -> None:
+    wallet, last = Wallet(client), 9_999_999_999
+    ends: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+        ({"expirySec": last}, {"expirySec": last + 1}, "params.expirySec"),
+        ({"expirySec": 0, "expiry": hex(last)}, {"expirySec": 0, "expiry": hex(last + 1)}, "params.expiry"),
+        ({"expirySec": last}, {"expirySec": 0, "expiry": hex(2**256 - 1)}, "params.expiry"),
+    ]
+    for good, late, field in ends:
+        created, _ = wallet.create_session({"type": "root"}, **good)
+        assert created["signatureRequest"]["data"]["message"]["deadline"] == last
+        with pytest.raises(RpcError) as refused:
+            wallet.create_session({"type": "root"}, **late)
+        assert (refused.value.code, refused.value.reason) == (-32602, "deadline_too_late")
+        assert refused.value.data["field"] == field
+
+
+def test_a_past_expiry_is_refused_by_its_own_name(client: Client) -> None:
+    with pytest.raises(RpcError) as refused:
+        Wallet(client).create_session({"type": "root"}, expirySec=0, expiry="0x1")
+    assert (refused.value.reason, refused.value.data["field"]) == ("expired", "params.expiry")

@@ -212,6 +212,26 @@ def test_typed_data_of_an_externally_owned_account_may_have_no_chain(client: Cli
         assert prepared(External(client), {**TYPED, "data": data}) == {**TYPED, "data": expected}
 
 
+@pytest.mark.parametrize("domain", [{}, {"domain": None}])
+def test_typed_data_may_have_no_domain(wallet: Wallet, domain: dict[str, Any]) -> None:
+    data = {key: MAIL[key] for key in ("primaryType", "message")}
+    data = {**data, "types": {"Mail": MAIL["types"]["Mail"], "EIP712Domain": []}}
+    of_nobody = {**TYPED, "data": {**data, "domain": {}}}
+    found = prepared(wallet, {**TYPED, "data": {**data, **domain}})
+    assert found["data"]["message"]["hash"] == "0x" + digest(of_nobody).hex()
+    assert prepared(External(wallet.client), {**TYPED, "data": {**data, **domain}}) == {**TYPED, "data": data}
+
+
+@pytest.mark.parametrize(("given", "read"), [("01", 1), ("0x01", 1), ("1_000", None), (" 1 ", None)])
+def test_a_chain_id_is_answered_as_it_is_hashed_or_refused(client: Client, given: str, read: int | None) -> None:
+    data = {**MAIL, "types": {"Mail": MAIL["types"]["Mail"]}, "domain": {"chainId": given}}
+    if read is None:
+        with pytest.raises(RpcError, match=r"domain\.chainId"):
+            prepared(External(client), {**TYPED, "data": data})
+    else:
+        assert prepared(External(client), {**TYPED, "data": data})["data"]["domain"] == {"chainId": read}
+
+
 @pytest.mark.parametrize("domain", [{"chainId": 1}, {"verifyingContract": FRIEND}, {"chainId": "one"}])
 def test_a_grant_of_another_account_or_chain_is_typed_data_like_any(wallet: Wallet, domain: dict[str, Any]) -> None:
     created, _ = wallet.create_session({"type": "root"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,28 @@ async def test_every_bad_install_is_told_and_a_private_key_above_all(desk: Desk)
     assert set(details(refused)) == {"installs[0].serialized", "installs[1].serialized"}
     body["walletId"] = "nobody's"
     assert set(details(await desk.refusal(CREATE, **body))) == {"installs[1].serialized"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda body: body.update(expiresAt=in_time(-1)), "expiresAt"),
+        (lambda body: installs(body)[0].update(chainId=1), "installs[0].chainId"),
+        (lambda body: installs(body)[1].update(chainId=CHAINS[0]), "installs[1].chainId"),
+    ],
+    ids=["the past", "another chain", "one chain twice"],
+)
+async def test_a_private_key_is_told_above_what_else_is_wrong_with_the_body(
+    wallet: Wallet, change: Callable[[dict[str, Any]], None], field: str
+) -> None:
+    body = wallet.body()
+    installs(body)[0].update(serialized=packed({"a": {"privateKey": SECRET}}))
+    change(body)
+
+    refused = await wallet.desk.refusal(CREATE, **body)
+
+    assert refused.reason == "grant_has_private_key"
+    assert set(details(refused)) == {field, "installs[0].serialized"}
 
 
 async def test_a_private_key_is_kept_nowhere(wallet: Wallet) -> None:

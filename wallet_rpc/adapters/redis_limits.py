@@ -1,14 +1,15 @@
 """How often callers may ask, counted in Redis in fixed windows, which all replicas share.
 
 The rule: a caller is refused when any of its windows is full, and what is refused is counted nowhere: all windows are
-looked at first. Of many who ask at once, no more pass than a window holds; those who lose that race may have been
-counted in a shorter window, never in the month.
+looked at first. Of many who ask at once, no more pass than a window holds; who loses that race gives back what was
+counted, and for that moment others may be refused.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from limits.aio.storage import RedisStorage
@@ -35,12 +36,15 @@ class _Window:
     lasts_seconds: int
     refusal: str = _TOO_FAST
 
-    def allowance(self, used: int, *, retry_after_seconds: int | None = None) -> Allowance:
+    def allowance(self, used: int) -> Allowance:
         """What is left of it."""
-        left = max(self.limit - used, 0)
-        return Allowance(
-            limit=self.limit, remaining=left, retry_after_seconds=retry_after_seconds, refusal=self.refusal
-        )
+        return Allowance(limit=self.limit, remaining=max(self.limit - used, 0))
+
+    def refused(self, used: int, cost: int, *, left_ms: int) -> Allowance:
+        """What is left of it, which is too little; there is no waiting for more than it ever holds."""
+        left_seconds = -(-left_ms // 1000) if left_ms > 0 else self.lasts_seconds
+        retry = left_seconds if cost <= self.limit else None
+        return replace(self.allowance(used), refusal=self.refusal, retry_after_seconds=retry)
 
 
 class RedisLimiter:
@@ -56,22 +60,22 @@ class RedisLimiter:
         )
 
     async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> Allowance:
-        """Count `cost` requests. An allowance with `retry_after_seconds` is a refusal.
+        """Count `cost` requests. An allowance with a `refusal` is one, and nothing was counted.
 
         Raises: Unavailable; ValueError for a caller without a key, for whom there are no limits.
         """
-        windows = _windows(caller, now)
+        windows = sorted(_windows(caller, now), key=lambda window: cost <= window.limit)  # too small ones first
         used = await asyncio.gather(*(self._used(window) for window in windows))
         for window, before in zip(windows, used, strict=True):
             if before + cost > window.limit:
-                return await self._refusal(window, before)
-        taken = []
+                return await self._refused(window, before, cost)
+        counted: list[tuple[_Window, int]] = []
         for window in reversed(windows):
-            count = await self._add(window, cost)
-            if count > window.limit:
-                return await self._refusal(window, count)
-            taken.append(window.allowance(count))
-        return min(taken, key=lambda allowance: allowance.remaining)
+            counted.append((window, await self._add(window, cost)))
+            if counted[-1][1] > window.limit:
+                await self._give_back((one for one, _ in counted), cost)
+                return await self._refused(window, counted[-1][1] - cost, cost)
+        return min((window.allowance(count) for window, count in counted), key=lambda allowance: allowance.remaining)
 
     async def _used(self, window: _Window) -> int:
         return await self._link.ask(lambda: self._counters.get(window.key))
@@ -79,9 +83,14 @@ class RedisLimiter:
     async def _add(self, window: _Window, cost: int) -> int:
         return await self._link.ask(lambda: self._counters.incr(window.key, window.lasts_seconds, amount=cost))
 
-    async def _refusal(self, window: _Window, used: int) -> Allowance:
-        milliseconds = await self._link.command("PTTL", f"{self._link.prefix}:{window.key}")
-        return window.allowance(used, retry_after_seconds=max(1, -(-milliseconds // 1000)))
+    async def _give_back(self, windows: Iterable[_Window], cost: int) -> None:
+        for window in windows:
+            if await self._add(window, -cost) < 0:  # it has ended meanwhile, and the next one owes nothing
+                await self._add(window, cost)
+
+    async def _refused(self, window: _Window, used: int, cost: int) -> Allowance:
+        left_ms = await self._link.command("PTTL", f"{self._link.prefix}:{window.key}")
+        return window.refused(used, cost, left_ms=left_ms)
 
 
 def _windows(caller: Caller, now: UnixSeconds) -> tuple[_Window, ...]:

@@ -12,10 +12,9 @@ import hashlib
 from wallet_rpc.adapters.redis_link import Link, newer, read, written
 from wallet_rpc.domain.records import VERSION, Session, SessionState
 from wallet_rpc.errors import LimitExceeded
+from wallet_rpc.memory import LANE_SIZE
 from wallet_rpc.primitives import Address, ChainId, EntityId, SessionId, UnixSeconds
 
-OPEN_END = 1 << 30
-"""The first entity id that only a trusted caller gets."""
 LAST_ENTITY = (1 << 31) - 2
 """The last entity id that is given: hooks use the id plus 2**31 - 1, which must stay below 2**32 - 1.
 
@@ -29,10 +28,10 @@ local function after(lane, first)
 end
 local lane = 'open'
 local id = after(lane, {FIRST_ENTITY})
-if id >= {OPEN_END} then
+if id >= {LANE_SIZE} then
   if ARGV[2] ~= '1' then return -1 end
   lane = 'trusted'
-  id = after(lane, {OPEN_END})
+  id = after(lane, {LANE_SIZE})
   if id > {LAST_ENTITY} then return -1 end
 end
 redis.call('HSET', KEYS[1], lane, string.format('%.0f', id + 1), 'version', ARGV[3])

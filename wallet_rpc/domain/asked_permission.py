@@ -44,7 +44,8 @@ LONGEST_SIGNATURE = 256
 MOST_ARRAYS = 16
 """Pairs of brackets in a signature; the parser takes long for many."""
 _SIGNATURE = re.compile(r"(?:function )?([A-Za-z_$][A-Za-z0-9_$]*)(\(.*\))", re.ASCII)
-_TYPES = frozenset({"uint", "int", "address", "bool", "string", "bytes", "fixed", "ufixed", "function"})
+_SIZED = frozenset({"uint", "int", "bytes", "fixed", "ufixed"})
+_UNSIZED = frozenset({"address", "bool", "string", "bytes"})
 _SELECTOR = re.compile(r"0x[0-9a-fA-F]{8}", re.ASCII)
 
 
@@ -192,25 +193,28 @@ def _function(text: str, at: str) -> Selector:
     if found is not None and found[2] == "()":
         return selector_of(f"{found[1]}()")
     try:
-        if found is not None:
+        if found is not None and "function" not in found[2]:  # eth-abi 6 reads that type as bytes24, another selector
             types = parse(normalize(found[2]))  # type: ignore[no-untyped-call]  # eth-abi 6 does not type it
             types.validate()
             _refuse_unknown(types)
             return selector_of(f"{found[1]}{types.to_type_str()}")
     except (ParseError, ValueError, RecursionError):
         pass
-    expected = 'expected a function as "name(type,type)" without names of arguments, or its selector'
+    expected = (
+        'expected a function as "name(type,type)" without names of arguments and without arguments of type function, '
+        "or its selector"
+    )
     raise InvalidParams(f"{at}: {expected}, got {shown(text)}", field=at, reason="function_malformed")
 
 
 def _refuse_unknown(types: ABIType) -> None:
-    """The parser takes any word for a type. Raises: ValueError."""
+    """The parser takes any word for a type, with any size behind it. Raises: ValueError."""
     match types:
         case TupleType():
             for inner in types.components:
                 _refuse_unknown(inner)
-        case BasicType() if types.base not in _TYPES:
-            raise ValueError(f"no type {types.base}")
+        case BasicType() if types.base not in (_UNSIZED if types.sub is None else _SIZED):
+            raise ValueError(f"no type {types.base}{types.sub}")
 
 
 def _allowance(asked: AskedPermission, stated: int | None, at: str) -> int:

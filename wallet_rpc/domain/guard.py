@@ -28,7 +28,7 @@ from wallet_rpc.domain.permission import (
 )
 from wallet_rpc.domain.sdk_text import CompileError, Stage, read_address
 from wallet_rpc.domain.validation import ValidationInstall
-from wallet_rpc.domain.validation_install import MAX_DEADLINE, Terms, compile_permissions
+from wallet_rpc.domain.validation_install import Terms, compile_permissions
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Selector
 
@@ -84,8 +84,12 @@ MAX_PERMISSIONS = 100
 """Permissions in one grant; installing so many targets already costs some ten million gas."""
 MAX_FUNCTIONS = 256
 """Functions in one grant, over all permissions; each is at least one storage slot to write."""
+LAST_SECOND = 9_999_999_999
+"""The latest end of a session, in Unix seconds (the year 2286). What is beyond is taken for milliseconds, which would
+make a grant of an hour one for ages. Source: the hosted Wallet API's `expirySec`."""
 
 _AT = "params"
+_DEADLINE_AT = "expirySec"
 _REASONS = {
     "InvalidEntityIdError": "entity_id_out_of_range",
     "EntityIdOverrideError": "entity_id_out_of_range",
@@ -110,20 +114,22 @@ _REASONS = {
 
 _PLACES = {
     "InvalidAddressError": "key.publicKey",
-    "ExpiredDeadlineError": "expirySec",
-    "DeadlineOverLimitError": "expirySec",
+    "ExpiredDeadlineError": _DEADLINE_AT,
+    "DeadlineOverLimitError": _DEADLINE_AT,
 }
 """Where a refusal stands that is not about one permission."""
 
 
-def guarded_install(permissions: Sequence[Permission], terms: Terms, *, at: str = _AT) -> ValidationInstall:
+def guarded_install(
+    permissions: Sequence[Permission], terms: Terms, *, at: str = _AT, deadline_at: str = _DEADLINE_AT
+) -> ValidationInstall:
     """What a server may ask an owner to sign: `compile_permissions` behind every check of this module.
 
-    `at` is the path of the request in error messages. Raises: InvalidParams with `reason` and `field`; a reason is
-    one of those in the specification of permissions.
+    `at` is the path of the request in error messages, `deadline_at` the field of the deadline in it. Raises:
+    InvalidParams with `reason` and `field`; a reason is one of those in the specification of permissions.
     """
     try:
-        check_grant(permissions, terms, at=at)
+        check_grant(permissions, terms, at=at, deadline_at=deadline_at)
         return compile_permissions(permissions, terms)
     except CompileError as error:
         raise translated(error, at=at) from error
@@ -135,7 +141,9 @@ def translated(error: CompileError, *, at: str = _AT) -> InvalidParams:
     return _refused(_REASONS[error.name], f"{at}.{place}", "expected a grant that can be installed")
 
 
-def check_grant(permissions: Sequence[Permission], terms: Terms, *, at: str = _AT) -> None:
+def check_grant(
+    permissions: Sequence[Permission], terms: Terms, *, at: str = _AT, deadline_at: str = _DEADLINE_AT
+) -> None:
     """Every check, without compiling. Raises: InvalidParams for the first rule that is broken; CompileError when the
     account or the key in `terms` is a text that is no address; ValueError when `terms` grant functions, which only
     permissions may.
@@ -144,7 +152,7 @@ def check_grant(permissions: Sequence[Permission], terms: Terms, *, at: str = _A
         raise ValueError("a guarded grant has no functions beside its permissions")
     account = read_address(terms.account, Stage.CONSTRUCTOR)
     _check_key(read_address(terms.key, Stage.CONSTRUCTOR), account, f"{at}.key.publicKey")
-    _check_deadline(terms, at)
+    _check_deadline(terms, f"{at}.{deadline_at}")
     _check_whole(permissions, f"{at}.permissions")
     seen = _Seen(account=account)
     for position, permission in enumerate(permissions):
@@ -162,10 +170,10 @@ def _check_key(key: Address, account: Address, place: str) -> None:
         raise _refused("account_as_key", place, "expected a key of its own, got the account itself")
 
 
-def _check_deadline(terms: Terms, at: str) -> None:
-    place = f"{at}.expirySec"
-    if terms.deadline > MAX_DEADLINE:
-        raise _refused("deadline_too_late", place, f"expected at most {MAX_DEADLINE}, got {terms.deadline}")
+def _check_deadline(terms: Terms, place: str) -> None:
+    if terms.deadline > LAST_SECOND:
+        why = f"expected seconds, at most {LAST_SECOND}, got {terms.deadline}"
+        raise _refused("deadline_too_late", place, why)
     if 0 < terms.deadline < terms.now:
         raise _refused("expired", place, f"expected a time from {terms.now} on, got {terms.deadline}")
 

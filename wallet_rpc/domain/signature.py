@@ -7,6 +7,7 @@ SemiModularAccountBase and SingleSignerValidationModule of Modular Account v2.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -23,7 +24,7 @@ from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.abi_reader import Reader, Unreadable
 from wallet_rpc.domain.contracts import SINGLE_SIGNER_MODULE
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Address, Data, Hash32
+from wallet_rpc.primitives import Address, Data, Hash32, shown
 
 SIGNATURE_SIZE = 65
 """Bytes of a signature: r (32) | s (32) | v (1)."""
@@ -50,6 +51,7 @@ _MALFORMED = (
     ValidationError,
 )
 """What eth-account 0.14 and eth-abi 6 raise for typed data whose parts do not agree."""
+_NUMBER = re.compile(r"[0-9]{1,78}|0x[0-9a-fA-F]{1,64}")
 _REPLAY_SAFE = keccak(b"ReplaySafeHash(bytes32 hash)")
 
 
@@ -73,17 +75,32 @@ def personal_sign_digest(message: bytes) -> Hash32:
 def typed_data_digest(typed_data: Mapping[str, Any]) -> Hash32:
     """The EIP-712 digest of any typed data in its JSON form (domain, types, primaryType, message).
 
-    `types` may leave EIP712Domain out, and may hold types that primaryType does not use. Integers may be decimal or
-    hex text. Raises: InvalidParams (typed_data_malformed) when the parts do not agree, or when EIP712Domain is
-    declared in another order than name, version, chainId, verifyingContract, salt.
+    `types` may leave EIP712Domain out, and may hold types that primaryType does not use; an absent domain is one
+    without fields. Integers may be decimal or hex text. Raises: InvalidParams (typed_data_malformed) when the parts do
+    not agree, when EIP712Domain is declared in another order than name, version, chainId, verifyingContract, salt, or
+    when the chain id is no number as `domain_chain_id` reads it.
     """
+    domain = {} if typed_data.get("domain") is None else typed_data["domain"]
     try:
-        signable = encode_typed_data(full_message={**typed_data, "types": _used_types(typed_data)})
+        if "chainId" in domain and domain_chain_id(domain["chainId"]) is None:
+            raise InvalidParams(
+                f"typed data: domain.chainId: expected a JSON integer, or decimal or 0x hex digits, got "
+                f"{shown(domain['chainId'])}",
+                reason="typed_data_malformed",
+            )
+        signable = encode_typed_data(full_message={**typed_data, "domain": domain, "types": _used_types(typed_data)})
     except _MALFORMED as error:
         raise InvalidParams(
             "typed data: expected domain, types, primaryType and a message that agree", reason="typed_data_malformed"
         ) from error
     return typed_digest(signable.header, signable.body)
+
+
+def domain_chain_id(given: object) -> int | None:
+    """The chain id of a domain: a JSON integer, or its decimal or 0x hex digits; None for anything else."""
+    if isinstance(given, str) and _NUMBER.fullmatch(given) is not None:
+        return int(given, 16 if given.startswith("0x") else 10)
+    return given if isinstance(given, int) and not isinstance(given, bool) else None
 
 
 def _used_types(typed_data: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,6 +109,18 @@ def parse_install(call_data: bytes) -> ValidationInstall:
     )
 
 
+def installed_signer(install: ValidationInstall) -> Address:
+    """Who signs for a validation of SingleSigner: its install data is abi(uint32 entity id, address signer), 64 bytes.
+
+    Raises: ValueError for anything else, and for another entity id than that of the validation, which the module would
+    then leave without a signer. Source: SingleSignerValidationModule.onInstall.
+    """
+    reader = Reader(install.install_data)
+    if len(install.install_data) != 64 or reader.word(0) != install.entity_id:
+        raise ValueError("install data is not the validation's entity id and a signer")
+    return reader.address(32)
+
+
 def _parse_hook(value: bytes) -> Hook:
     if len(value) < 25:
         raise ValueError("a hook takes at least 25 bytes")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from wallet_rpc.domain.capabilities import BySession, PermissionsCapability
 from wallet_rpc.domain.context import InstalledContext, LocalContext, RemoteContext, parse_context
 from wallet_rpc.domain.contracts import SINGLE_SIGNER_MODULE
 from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction, authorization_of
-from wallet_rpc.domain.nonce import NonceKey, owner_key, split_nonce
+from wallet_rpc.domain.nonce import OWNER_ENTITY, NonceKey, owner_key, split_nonce
 from wallet_rpc.domain.records import Session
-from wallet_rpc.domain.signature import SignerKind
-from wallet_rpc.domain.validation import ValidationInstall, parse_install
+from wallet_rpc.domain.signature import with_kind
+from wallet_rpc.domain.validation import ValidationInstall, installed_signer, parse_install
 from wallet_rpc.domain.views import (
     NOT_INSTALLED,
     ValidationData,
@@ -24,9 +24,9 @@ from wallet_rpc.domain.views import (
 )
 from wallet_rpc.errors import InvalidParams, SessionEnded, SignatureInvalid
 from wallet_rpc.operations._accounts import AccountFacts, account_facts, delegated_facts
-from wallet_rpc.operations._signatures import grant_kind
+from wallet_rpc.operations._signatures import owner_signature
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import Address, Data
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data
 
 PERMISSIONS = "params.capabilities.permissions"
 """Where the caller's authority stands in a request."""
@@ -53,6 +53,11 @@ class Authority:
         """What stands before the signer's own signature in a user operation."""
         return b"" if self.grant is None else self.grant.in_user_operation
 
+    @property
+    def is_owners(self) -> bool:
+        """The owner's word is needed for the operation: the owner signs it, or has signed the grant it carries."""
+        return self.grant is not None or self.nonce_key.entity_id == OWNER_ENTITY
+
 
 async def authority_of(
     ports: Ports, chain: ChainPorts, account: Address, permissions: PermissionsCapability | None, *, at: str
@@ -61,7 +66,8 @@ async def authority_of(
 
     Raises: InvalidParams for an account that is none of ours or cannot have sessions yet (field `at`), and for a
     session that is unknown, expired or another account's; SessionEnded for one that was revoked, or is past the end it
-    was registered with, in whatever form it is named; SignatureInvalid for a grant that the owner did not sign.
+    was registered with, in whatever form it is named; SignatureInvalid for a grant that is still to be installed and
+    that the owner did not sign. Once it is installed the session key's own signature counts, also under a new owner.
     """
     match permissions:
         case None:
@@ -96,13 +102,13 @@ async def _of_session(ports: Ports, chain: ChainPorts, account: Address, named: 
         )
     action, install = session.action, parse_install(session.call)
     await _refuse_expired(ports, chain, facts, action, install)
-    kind = await _authorized(chain, facts, action, signature)
     grant = SignedDeferredAction(
         action=action,
         has_execution_hooks=session.has_execution_hooks,
-        authorization=authorization_of(signature, kind=kind),
+        authorization=authorization_of(signature),
     )
-    return await _of_grant(ports, chain, facts, grant, install, session)
+    authority = await _of_grant(ports, chain, facts, grant, install, session.key.address)
+    return replace(authority, session=session)
 
 
 async def _owner_signature(ports: Ports, named: BySession) -> Data:
@@ -126,9 +132,13 @@ async def _of_blob(ports: Ports, chain: ChainPorts, account: Address, context: L
         raise _refused("a grant is authorized by the account's owner, entity id 0", "authorizer_not_owner")
     try:
         install = parse_install(grant.action.call)
+        signer = installed_signer(install)
+        key, _ = split_nonce(grant.action.nonce)
     except ValueError:
-        raise _refused("a grant's call is installValidation", "context_malformed") from None
-    key, _ = split_nonce(grant.action.nonce) if grant.action.nonce < 1 << 256 else (owner_key(), 0)
+        raise _refused(
+            "a grant's call is installValidation of a single signer, and its nonce one that installs it",
+            "context_malformed",
+        ) from None
     if not key.is_deferred or key.entity_id != install.entity_id or key.is_global != install.is_global:
         raise _refused("a grant's nonce names the validation that it installs", "context_malformed")
     if grant.has_execution_hooks != install.has_execution_hooks or install.module != SINGLE_SIGNER_MODULE:
@@ -137,8 +147,7 @@ async def _of_blob(ports: Ports, chain: ChainPorts, account: Address, context: L
         )
     facts = await delegated_facts(ports, chain, account, at=at)
     await _refuse_expired(ports, chain, facts, grant.action, install)
-    await _authorized(chain, facts, grant.action, grant.authorization[1:])
-    return await _of_grant(ports, chain, facts, grant, install, None)
+    return await _of_grant(ports, chain, facts, grant, install, signer)
 
 
 async def _of_grant(
@@ -147,13 +156,17 @@ async def _of_grant(
     facts: AccountFacts,
     grant: SignedDeferredAction,
     install: ValidationInstall,
-    session: Session | None,
+    granted: Address,
 ) -> Authority:
-    """Whether the grant is still to be installed, is installed, or was used up by something else, the chain says."""
+    """Whether the grant is still to be installed, is installed, or was used up by something else, the chain says.
+
+    While it is to be installed the owner's signature is checked, and the key that it was `granted` to acts. Then the
+    chain says who acts, as for a context 02, and the owner may be another one meanwhile.
+    """
     key, _ = split_nonce(grant.action.nonce)
-    next_nonce, installed, ended = await asyncio.gather(
+    next_nonce, (installed, signer), ended = await asyncio.gather(
         chain.chain.user_operation_nonce(facts.address, key.key),
-        _validation(chain, facts, install.entity_id),
+        _installed(chain, facts, install.entity_id),
         _ended(ports, chain, facts.address, install.entity_id),
     )
     if ended is not None:
@@ -163,20 +176,20 @@ async def _of_grant(
     if next_nonce > grant.action.nonce and not installed.is_installed:
         # the parallel reads may straddle the block that installs; read after the nonce, the rest is certain
         facts = await account_facts(ports, chain, facts.address, at="params")
-        installed = await _validation(chain, facts, install.entity_id)
+        installed, signer = await _installed(chain, facts, install.entity_id)
         if not installed.is_installed:
             raise _refused(
                 "the session is no longer on the chain: it was uninstalled, or its grant was burned",
                 "session_not_on_chain",
             )
+    is_pending = next_nonce == grant.action.nonce
     return Authority(
         account=facts,
-        signer=Address(install.install_data[44:64]),
+        signer=granted if is_pending else signer,
         nonce_key=NonceKey(entity_id=install.entity_id, is_global=install.is_global),
         wraps=grant.has_execution_hooks or bool(installed.execution_hooks),
-        grant=grant if next_nonce == grant.action.nonce else None,
+        grant=await _authorized(chain, facts, grant) if is_pending else None,
         install=install,
-        session=session,
     )
 
 
@@ -184,42 +197,48 @@ async def _of_installed(
     ports: Ports, chain: ChainPorts, account: Address, context: InstalledContext, *, at: str
 ) -> Authority:
     """A validation that the account already has, made here or elsewhere."""
-    facts, signer, ended = await asyncio.gather(
-        delegated_facts(ports, chain, account, at=at),
-        chain.chain.call(SINGLE_SIGNER_MODULE, signer_question(context.entity_id, account)),
-        _ended(ports, chain, account, context.entity_id),
+    facts, ended = await asyncio.gather(
+        delegated_facts(ports, chain, account, at=at), _ended(ports, chain, account, context.entity_id)
     )
     if ended is not None:
         raise ended
-    installed = await _validation(chain, facts, context.entity_id)
+    installed, signer = await _installed(chain, facts, context.entity_id)
     if not installed.is_installed:
         raise _refused(
             f"no session with entity id {context.entity_id} is installed on account {account}", "session_not_on_chain"
         )
     return Authority(
         account=facts,
-        signer=read_address(signer),
+        signer=signer,
         nonce_key=NonceKey(entity_id=context.entity_id, is_global=context.is_global),
         wraps=bool(installed.execution_hooks),
     )
 
 
-async def _validation(chain: ChainPorts, facts: AccountFacts, entity_id: int) -> ValidationData:
+async def _installed(chain: ChainPorts, facts: AccountFacts, entity_id: int) -> tuple[ValidationData, Address]:
+    """What the account has under an entity id, and who signs for it."""
     if facts.factory is not None:
-        return NOT_INSTALLED
-    return read_validation_data(await chain.chain.call(facts.address, validation_data_question(entity_id)))
+        return NOT_INSTALLED, ZERO_ADDRESS
+    validation, signer = await asyncio.gather(
+        chain.chain.call(facts.address, validation_data_question(entity_id)),
+        chain.chain.call(SINGLE_SIGNER_MODULE, signer_question(entity_id, facts.address)),
+    )
+    return read_validation_data(validation), read_address(signer)
 
 
-async def _authorized(chain: ChainPorts, facts: AccountFacts, action: DeferredAction, signature: bytes) -> SignerKind:
-    """How the owner signed the grant. Raises: SignatureInvalid when the owner did not."""
-    kind = await grant_kind(chain, facts, action, signature)
-    if kind is None:
+async def _authorized(chain: ChainPorts, facts: AccountFacts, grant: SignedDeferredAction) -> SignedDeferredAction:
+    """The grant as an operation carries it; what its signature says about its signer is not believed.
+
+    Raises: SignatureInvalid when the account's owner did not sign it.
+    """
+    checked = await owner_signature(chain, facts, grant.action, grant.authorization[1:])
+    if checked is None:
         raise SignatureInvalid(
             f"{PERMISSIONS}: the session's signature is not by the account's owner {facts.owner}",
             reason="session_signature_invalid",
             field=PERMISSIONS,
         )
-    return kind
+    return replace(grant, authorization=with_kind(checked.kind, checked.value))
 
 
 async def _ended(ports: Ports, chain: ChainPorts, account: Address, entity_id: int) -> SessionEnded | None:

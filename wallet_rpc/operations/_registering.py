@@ -8,18 +8,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 from uuid import UUID
 
 from wallet_rpc.domain.records import Session
 from wallet_rpc.domain.serialized_grant import SerializedGrant, parse_grant
-from wallet_rpc.domain.signature import key_signature
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations._accounts import account_facts
 from wallet_rpc.operations._org_sessions import evm_address
-from wallet_rpc.operations._signatures import grant_kind
+from wallet_rpc.operations._signatures import owner_signature
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Data
 from wallet_rpc.wire import Fault
@@ -44,10 +42,10 @@ class Verified:
     signature: Data
 
 
-def read_grant(chain: ChainPorts, serialized: str, *, field: str) -> Asked | Fault:
-    """What was serialized for a chain, or why it cannot be read."""
+def read_grant(serialized: str, *, field: str) -> SerializedGrant | Fault:
+    """What was serialized, or why it cannot be read."""
     try:
-        return Asked(chain=chain, grant=parse_grant(serialized), field=field)
+        return parse_grant(serialized)
     except InvalidParams as error:
         return Fault(field=field, text=error.message, reason=error.reason)
 
@@ -120,14 +118,15 @@ async def _owner_signed(ports: Ports, chain: ChainPorts, session: Session, given
         facts = await account_facts(ports, chain, session.account, at="walletId")
     except InvalidParams as error:
         _disagree(error.message)
-    by_key = key_signature(given)
-    with suppress(InvalidParams):  # a broken wrapper is nobody's signature
-        for signature in (given,) if by_key is None else (by_key, given):
-            if await grant_kind(chain, facts, session.action, signature) is not None:
-                return signature
-    raise InvalidParams(
-        f"the grant's signature is not by the account's owner {facts.owner}", reason="grant_signature_invalid"
-    )
+    try:
+        checked = await owner_signature(chain, facts, session.action, given)
+    except InvalidParams:  # a broken wrapper is nobody's signature
+        checked = None
+    if checked is None:
+        raise InvalidParams(
+            f"the grant's signature is not by the account's owner {facts.owner}", reason="grant_signature_invalid"
+        )
+    return checked.value
 
 
 def _disagree(text: str) -> NoReturn:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.deferred_action import DeferredAction
-from wallet_rpc.domain.signature import SignerKind, recover, unwrap_undeployed
+from wallet_rpc.domain.signature import SignerKind, key_signature, recover, unwrap_undeployed
 from wallet_rpc.domain.views import is_valid_signature_question, says_valid
 from wallet_rpc.errors import ExecutionReverted
 from wallet_rpc.operations._accounts import AccountFacts
 from wallet_rpc.ports import ChainPorts
-from wallet_rpc.primitives import Address, Hash32
+from wallet_rpc.primitives import Address, Data, Hash32
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSignature:
+    """A signature that its signer really made, in the form that contracts take."""
+
+    kind: SignerKind
+    value: Data
+    """Of a key, 65 bytes r | s | v with v 27 or 28; of a contract, the bytes that it took."""
 
 
 async def is_contract(chain: ChainPorts, signer: Address) -> bool:
@@ -18,31 +29,34 @@ async def is_contract(chain: ChainPorts, signer: Address) -> bool:
     return bool(code) and delegate_of(code) is None
 
 
-async def signer_kind(chain: ChainPorts, signer: Address, digest: Hash32, signature: bytes) -> SignerKind | None:
-    """How `signer` signed `digest` with `signature`; None when it did not.
+async def checked_signature(
+    chain: ChainPorts, signer: Address, digest: Hash32, signature: bytes
+) -> CheckedSignature | None:
+    """The signature by which `signer` signed `digest`; None when it did not.
 
-    An ECDSA signature is recovered here; only when it is not the signer's, and the signer is a contract, is the
-    contract asked. A contract that reverts has not signed.
+    An ECDSA signature, whose v may also be 0 or 1, is recovered here; only when it is not the signer's, and the signer
+    is a contract, is the contract asked. A contract that reverts has not signed.
     """
-    if recover(digest, signature) == signer:
-        return SignerKind.KEY
+    by_key = key_signature(signature)
+    if by_key is not None and recover(digest, by_key) == signer:
+        return CheckedSignature(SignerKind.KEY, by_key)
     if not await is_contract(chain, signer):
         return None
     try:
         answer = await chain.chain.call(signer, is_valid_signature_question(digest, signature))
     except ExecutionReverted:
         return None
-    return SignerKind.CONTRACT if says_valid(answer) else None
+    return CheckedSignature(SignerKind.CONTRACT, Data(signature)) if says_valid(answer) else None
 
 
-async def grant_kind(
+async def owner_signature(
     chain: ChainPorts, account: AccountFacts, action: DeferredAction, signature: bytes
-) -> SignerKind | None:
-    """How the account's owner signed a grant, in an ERC-6492 wrapper or not; None when the owner did not.
+) -> CheckedSignature | None:
+    """The owner's signature of a grant, out of an ERC-6492 wrapper if it is in one; None when the owner did not sign.
 
     Raises: InvalidParams (signature_malformed) for a broken wrapper.
     """
     wrapped = unwrap_undeployed(signature)
     bare = signature if wrapped is None else wrapped.signature
     digest = action.digest(account=account.address, chain_id=chain.chain_id)
-    return await signer_kind(chain, account.owner, digest, bare)
+    return await checked_signature(chain, account.owner, digest, bare)

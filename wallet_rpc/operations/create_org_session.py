@@ -14,7 +14,7 @@ from pydantic import Field
 from wallet_rpc import wire
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.permission import Permission
-from wallet_rpc.domain.serialized_grant import MOST_CHARACTERS
+from wallet_rpc.domain.serialized_grant import MOST_CHARACTERS, SerializedGrant
 from wallet_rpc.domain.session_group import Install, SessionGroup, new_group_id
 from wallet_rpc.domain.times import Time
 from wallet_rpc.errors import InvalidParams, NotFound
@@ -65,8 +65,9 @@ class CreateOrgSession:
 
 async def run(ports: Ports, request: CreateOrgSession) -> RegisteredSessions:
     """Everything is checked before anything is written."""
-    _refuse_outright(ports, request)
-    account, granted = await _granted(ports, request)
+    read = [read_grant(install.serialized, field=_serialized(index)) for index, install in enumerate(request.installs)]
+    _refuse_outright(ports, request, unread=[each for each in read if isinstance(each, Fault)])
+    account, granted = await _granted(ports, request, read)
     group = SessionGroup(
         id=new_group_id(ports.clock.now(), ports.entropy.token(10)),
         wallet_id=request.wallet_id,
@@ -83,8 +84,13 @@ async def run(ports: Ports, request: CreateOrgSession) -> RegisteredSessions:
     return registered(kept)
 
 
-def _refuse_outright(ports: Ports, request: CreateOrgSession) -> None:
-    """Raises: InvalidParams for what is wrong with the body by itself."""
+def _serialized(index: int) -> str:
+    """Where an install's grant stands in the request."""
+    return f"installs[{index}].serialized"
+
+
+def _refuse_outright(ports: Ports, request: CreateOrgSession, *, unread: Sequence[Fault]) -> None:
+    """Raises: InvalidParams for what is wrong with the body by itself, with those of its grants that are `unread`."""
     now, faults = ports.clock.now(), list[Fault]()
     if not now < request.expires_at <= now + ports.rules.session_seconds:
         days = ports.rules.session_seconds // 86_400
@@ -100,18 +106,21 @@ def _refuse_outright(ports: Ports, request: CreateOrgSession) -> None:
             faults.append(Fault(field=field, text="stands twice", reason="duplicate_chain"))
         seen.add(install.chain_id)
     if faults:
-        refuse(faults)
+        _refuse_installs([*faults, *unread])
 
 
-async def _granted(ports: Ports, request: CreateOrgSession) -> tuple[Address, list[Verified]]:
+async def _granted(
+    ports: Ports, request: CreateOrgSession, read: Sequence[SerializedGrant | Fault]
+) -> tuple[Address, list[Verified]]:
     """The wallet's account and its sessions, one a chain. Raises: InvalidParams that tells of every bad install."""
     chains = [ports.chains[install.chain_id] for install in request.installs]
-    read = [
-        read_grant(chain, install.serialized, field=f"installs[{index}].serialized")
-        for index, (chain, install) in enumerate(zip(chains, request.installs, strict=True))
-    ]
     unread = [each for each in read if isinstance(each, Fault)]
-    account = await wallet_account(ports, request.wallet_id, [each for each in read if isinstance(each, Asked)], chains)
+    looked = [
+        each if isinstance(each, Fault) else Asked(chain=chain, grant=each, field=_serialized(index))
+        for index, (chain, each) in enumerate(zip(chains, read, strict=True))
+    ]
+    asked = [each for each in looked if isinstance(each, Asked)]
+    account = await wallet_account(ports, request.wallet_id, asked, chains)
     if account is None:
         if unread:
             _refuse_installs(unread)
@@ -122,7 +131,7 @@ async def _granted(ports: Ports, request: CreateOrgSession) -> tuple[Address, li
             return each
         return await verified(ports, each, account=account, key=request.session_address)
 
-    results = await asyncio.gather(*map(looked_at, read))
+    results = await asyncio.gather(*map(looked_at, looked))
     if bad := [each for each in results if isinstance(each, Fault)]:
         _refuse_installs(bad)
     granted = [each for each in results if isinstance(each, Verified)]
@@ -181,7 +190,7 @@ async def _refuse_registered(ports: Ports, group: SessionGroup) -> NoReturn:
     """Raises: InvalidParams that tells which sessions of the group are registered already."""
     found = await asyncio.gather(*(ports.store.groups.of_session(each.session_id) for each in group.installs))
     faults = [
-        Fault(field=f"installs[{index}].serialized", text="the session is registered", reason="session_registered")
+        Fault(field=_serialized(index), text="the session is registered", reason="session_registered")
         for index, other in enumerate(found)
         if other is not None
     ]

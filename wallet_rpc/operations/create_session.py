@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,13 +12,14 @@ from wallet_rpc.domain.access import Need, Scope
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.deferred_action import DeferredAction
-from wallet_rpc.domain.guard import check_grant, guarded_install
+from wallet_rpc.domain.guard import LAST_SECOND, check_grant, guarded_install
 from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Permission, Root
-from wallet_rpc.domain.records import AccountKind, Session, SessionKey
+from wallet_rpc.domain.records import Account, AccountKind, Session, SessionKey
 from wallet_rpc.domain.validation_install import Terms
 from wallet_rpc.domain.views import read_validation_data, validation_data_question
 from wallet_rpc.errors import ExecutionReverted, LimitExceeded, UnreadableAnswer, UnsupportedChain
+from wallet_rpc.memory import LANE_SIZE
 from wallet_rpc.operations._accounts import DELEGATES, chain_of, not_an_account, not_delegated
 from wallet_rpc.operations._log import note
 from wallet_rpc.operations._sessions import forget_at
@@ -28,6 +30,8 @@ from wallet_rpc.wire import shape
 
 FIRST_ENTITY = EntityId(1)
 """The first entity id of a session; 0 is the owner's."""
+FIRST_DRAWN, LAST_DRAWN = 1 << 16, 1 << 29
+"""Between which numbers of a lane the ids of an account that may have had sessions from elsewhere begin."""
 
 
 @shape
@@ -36,7 +40,7 @@ class CreateSession:
 
     account: Address
     chain_id: ChainId
-    expiry_sec: UnixSeconds = 0
+    expiry_sec: Annotated[UnixSeconds, Field(json_schema_extra={"maximum": LAST_SECOND})] = 0
     expiry: Uint256 | None = None
     """The end as clients of early 2025 wrote it, in hex; read where `expirySec` is absent, never dropped."""
     key: SessionKey
@@ -46,6 +50,11 @@ class CreateSession:
     def deadline(self) -> int:
         """The last valid second; 0 = without end."""
         return self.expiry_sec or self.expiry or 0
+
+    @property
+    def deadline_at(self) -> str:
+        """The field that says it."""
+        return "expiry" if self.expiry and not self.expiry_sec else "expirySec"
 
 
 @shape
@@ -96,9 +105,10 @@ async def run(ports: Ports, request: CreateSession) -> CreatedSession:
     """Check the grant, take an entity id that nobody else has, and say what to sign."""
     chain = chain_of(ports, request.chain_id)
     is_global = any(isinstance(permission, Root) for permission in request.permissions)
-    check_grant(request.permissions, _terms(ports, request, FIRST_ENTITY))  # before anything is taken for it
+    terms, at = _terms(ports, request, FIRST_ENTITY), request.deadline_at
+    check_grant(request.permissions, terms, deadline_at=at)  # before anything is taken for it
     entity_id, nonce = await _free_entity(ports, chain, request, is_global)
-    install = guarded_install(request.permissions, _terms(ports, request, entity_id))
+    install = guarded_install(request.permissions, replace(terms, entity_id=entity_id), deadline_at=at)
     action = DeferredAction(nonce=nonce, deadline=request.deadline, call=install.call_data)
     session = Session(
         id=SessionId(ports.entropy.token(16)),
@@ -133,19 +143,26 @@ def _terms(ports: Ports, request: CreateSession, entity_id: EntityId) -> Terms:
 async def _free_entity(
     ports: Ports, chain: ChainPorts, request: CreateSession, is_global: bool
 ) -> tuple[EntityId, int]:
-    """An entity id that was never given here and is not in use on the chain, and the nonce of its installation.
+    """An entity id that was never given here or used elsewhere, and the nonce of its installation.
 
-    An account without code has nothing installed and has used no nonce. Raises: InvalidParams (account_not_delegated)
-    for an externally owned account without code of ours; one that nobody recorded is taken for a contract to come.
+    Modules keep what a session was allowed after it is gone, and would allow it to the next one with its id. The chain
+    does not tell every id that was used, as a grant may have been installed by any parallel nonce. So the ids of an
+    account with code begin at random, far from those that others count from 1. An account to come has nothing installed
+    and has used no nonce.
+
+    Raises: InvalidParams (account_not_delegated) for an externally owned account without code of ours; one without code
+    that nobody recorded and that has done nothing yet is taken for a contract to come.
     """
     account = request.account
     code, record, entity_id = await asyncio.gather(
         chain.chain.code(account), ports.store.accounts.at(account), _reserve(ports, chain, account, FIRST_ENTITY)
     )
-    is_external = record is not None and record.kind is AccountKind.DELEGATED
     delegate = delegate_of(code)
-    if (is_external and not code) or (delegate is not None and delegate not in DELEGATES):
+    is_delegated_elsewhere = delegate is not None and delegate not in DELEGATES
+    if is_delegated_elsewhere or (not code and await _is_external(chain, account, record)):
         raise not_delegated(chain, account, "params.account")
+    if code and entity_id % LANE_SIZE < FIRST_DRAWN:
+        entity_id = await _reserve(ports, chain, account, _drawn(ports, entity_id))
     while True:
         key = NonceKey(entity_id=entity_id, is_global=is_global, is_deferred=True)
         if not code:
@@ -158,9 +175,26 @@ async def _free_entity(
             is_installed = read_validation_data(answer).is_installed
         except (ExecutionReverted, UnreadableAnswer):
             raise not_an_account(account, "params.account") from None
-        if not is_installed:
+        if not is_installed and nonce == key.nonce(0):
             return entity_id, nonce
         entity_id = await _reserve(ports, chain, account, EntityId(entity_id + 1))
+
+
+async def _is_external(chain: ChainPorts, account: Address, record: Account | None) -> bool:
+    """Whether an address without code is an externally owned account: a contract to come has sent nothing yet.
+
+    Such an account may have had sessions while it was delegated, and its state outlives the delegation.
+    """
+    if record is not None:
+        return record.kind is AccountKind.DELEGATED
+    return await chain.chain.transaction_count(account) > 0
+
+
+def _drawn(ports: Ports, entity_id: EntityId) -> EntityId:
+    """A random id in the lane of `entity_id`, with room for half a billion ids behind it."""
+    start = entity_id - entity_id % LANE_SIZE
+    chance = int.from_bytes(ports.entropy.token(8), "big")
+    return EntityId(start + FIRST_DRAWN + chance % (LAST_DRAWN - FIRST_DRAWN))
 
 
 async def _reserve(ports: Ports, chain: ChainPorts, account: Address, at_least: EntityId) -> EntityId:

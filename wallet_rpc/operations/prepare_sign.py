@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from wallet_rpc.domain.access import READS
-from wallet_rpc.domain.signature import replay_safe_typed_data
+from wallet_rpc.domain.signature import domain_chain_id, replay_safe_typed_data
 from wallet_rpc.errors import UnsupportedChain
 from wallet_rpc.operations._accounts import account_facts, chain_of
 from wallet_rpc.operations._messages import (
@@ -25,7 +25,7 @@ from wallet_rpc.operations._messages import (
 )
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, quantity
+from wallet_rpc.primitives import Address, ChainId
 from wallet_rpc.wire import shape
 
 _PARTS = ("domain", "types", "primaryType", "message")
@@ -68,7 +68,7 @@ def _is_own_grant(request: PrepareSign) -> bool:
         case TypedMessage(
             data={"primaryType": "DeferredAction", "domain": {"verifyingContract": contract, "chainId": chain_id}}
         ):
-            return _is_address(contract, request.from_) and _number(chain_id) == request.chain_id
+            return _is_address(contract, request.from_) and domain_chain_id(chain_id) == request.chain_id
         case _:
             return False
 
@@ -77,22 +77,14 @@ def _is_address(given: Any, address: Address) -> bool:
     return isinstance(given, str) and given.lower() == address.hex0x().lower()
 
 
-def _number(given: Any) -> int | None:
-    """A chain id as wallets write it: a JSON number, or hex or decimal text."""
-    try:
-        return int(given, 0) if isinstance(given, str) else quantity(given, 256)
-    except ValueError:
-        return None
-
-
 def _unchanged(message: PersonalMessage | TypedMessage) -> PersonalMessage | TypedMessage:
     """The message itself; of typed data only its parts, with the chain id as a number, which the clients insist on."""
     if isinstance(message, PersonalMessage):
         return message
-    parts = {part: message.data[part] for part in _PARTS if part in message.data}
+    parts = {part: message.data[part] for part in _PARTS if message.data.get(part) is not None}
     match parts:
         case {"domain": {"chainId": str(chain_id), **rest}}:
-            parts["domain"] = {**rest, "chainId": _number(chain_id)}
+            parts["domain"] = {**rest, "chainId": domain_chain_id(chain_id)}
     return TypedMessage(data=parts)
 
 

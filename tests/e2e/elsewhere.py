@@ -1,0 +1,56 @@
+"""Grants that no server gave: made as an SDK makes them, under any entity id and any parallel nonce key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eth_account.signers.local import LocalAccount
+
+from tests.e2e.client import Wallet, new_key
+from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction
+from wallet_rpc.domain.nonce import NonceKey
+from wallet_rpc.domain.permission import Permission
+from wallet_rpc.domain.uninstall import uninstall_call_data
+from wallet_rpc.domain.validation import ValidationInstall
+from wallet_rpc.domain.validation_install import Terms, compile_permissions
+from wallet_rpc.primitives import Address, Data
+
+
+@dataclass
+class LocalGrant:
+    """A grant that its holder keeps, and that its owner signed."""
+
+    install: ValidationInstall
+    nonce: int
+    key: LocalAccount
+
+    def permissions(self, wallet: Wallet) -> dict[str, str]:
+        """The context 01 that carries it."""
+        action = DeferredAction(nonce=self.nonce, deadline=0, call=self.install.call_data)
+        digest = action.digest(account=Address.parse(wallet.account), chain_id=int(wallet.chain_id, 16))
+        signature = wallet.owner.unsafe_sign_hash(digest).signature  # type: ignore[arg-type]  # 32 bytes
+        hooks = self.install.has_execution_hooks
+        made = SignedDeferredAction(action=action, has_execution_hooks=hooks, authorization=Data(b"\0" + signature))
+        return {"context": "0x01" + made.blob.hex()}
+
+    def use(self, wallet: Wallet, *calls: dict[str, str]) -> int:
+        """The status of calls under it."""
+        permissions = self.permissions(wallet)
+        prepared = wallet.prepare(*calls, permissions=permissions)
+        status: int = wallet.ended(wallet.send(prepared, self.key, permissions))["status"]
+        return status
+
+    def uninstall(self, wallet: Wallet) -> None:
+        """By the owner, as the SDK's documents show it: without hook data, so the modules keep their rows."""
+        data = uninstall_call_data(self.install, with_hook_data=False)
+        assert wallet.act(None, {"to": wallet.account, "data": data.hex0x()})["status"] == 200
+
+
+def local_grant(wallet: Wallet, *permissions: Permission, entity_id: int = 1, parallel_key: int = 0) -> LocalGrant:
+    """Without end, to a new key."""
+    key = new_key()
+    account = Address.parse(wallet.account)
+    terms = Terms(account=account, key=Address.parse(key.address), entity_id=entity_id, deadline=0, now=0)
+    install = compile_permissions(permissions, terms)
+    nonce_key = NonceKey(entity_id=entity_id, is_global=install.is_global, is_deferred=True, parallel_key=parallel_key)
+    return LocalGrant(install, nonce_key.nonce(0), key)

@@ -1,0 +1,64 @@
+"""No session meets what an account's modules keep of another one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.client import FRIEND, TOKEN, Client, Grant, RpcError, Wallet, call_data, new_key, transfer
+from tests.e2e.elsewhere import local_grant
+from tests.e2e.stacks import on_both_stacks
+from wallet_rpc.domain.permission import ContractAccess, Target
+from wallet_rpc.primitives import Address
+
+pytestmark = on_both_stacks
+NARROW = {"type": "functions-on-contract", "data": {"address": FRIEND, "functions": ["0x12345678"]}}
+NOBODYS = {"to": FRIEND, "data": "0x12345678"}
+WIDE = ContractAccess(type="contract-access", data=Target(address=Address.parse(TOKEN)))
+DRAWN = range(1 << 16, 1 << 30)
+"""Where the entity ids of an account with code begin."""
+
+
+def entity_of(grant: Grant) -> int:
+    """Of a nonce under parallel key 0."""
+    return int(grant.created["signatureRequest"]["data"]["message"]["nonce"], 16) >> 72
+
+
+@pytest.mark.parametrize("parallel_key", [0, 1_700_000_000_000])
+def test_a_session_inherits_nothing_of_one_that_was_made_elsewhere(wallet: Wallet, parallel_key: int) -> None:
+    earlier = local_grant(wallet, WIDE, parallel_key=parallel_key)
+    assert earlier.use(wallet, transfer(1)) == 200
+    earlier.uninstall(wallet)
+    grant = wallet.grant(NARROW)
+    assert entity_of(grant) in DRAWN
+    assert wallet.act(grant, NOBODYS)["status"] == 200
+    before = wallet.client.token_balance(FRIEND)
+    with pytest.raises(RpcError, match="AddressNotAllowed"):
+        wallet.act(grant, transfer(900))
+    assert wallet.client.token_balance(FRIEND) == before
+
+
+def test_an_entity_id_is_skipped_when_its_nonce_was_used(wallet: Wallet) -> None:
+    assert wallet.act(None)["status"] == 200
+    first = entity_of(wallet.grant(NARROW))
+    burn = call_data("incrementNonce(uint192)", (first + 1) << 8 | 2)
+    entry_point = "0x0000000071727De22E5E9d8BAf0edAc6f37da032"
+    assert wallet.act(None, {"to": entry_point, "data": burn})["status"] == 200
+    assert entity_of(wallet.grant(NARROW)) == first + 2
+
+
+def test_entity_ids_begin_at_1_before_the_account_has_code_and_at_random_once_it_has(wallet: Wallet) -> None:
+    before = [entity_of(wallet.grant(NARROW)) for _ in range(2)]
+    assert wallet.act(None)["status"] == 200
+    first, second = (entity_of(wallet.grant(NARROW)) for _ in range(2))
+    assert before == [1, 2]
+    assert first in DRAWN
+    assert second == first + 1
+
+
+def test_an_externally_owned_account_that_has_sent_something_is_no_contract_to_come(client: Client) -> None:
+    wallet = Wallet(client)
+    wallet.account = client.chain("eth_accounts")[0]  # it mints the other tests' tokens
+    Wallet(client).fund()
+    with pytest.raises(RpcError) as refused:
+        wallet.create_session(NARROW, key=new_key())
+    assert (refused.value.code, refused.value.reason) == (-32602, "account_not_delegated")

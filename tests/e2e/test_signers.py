@@ -1,0 +1,95 @@
+"""Whose signature counts: the owner's until a session is installed, then the session key's; and in which form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import FRIEND, Grant, RpcError, Wallet, call_data, new_key, transfer
+from tests.e2e.stacks import on_both_stacks
+from tests.e2e.test_sessions import blob_of
+
+pytestmark = on_both_stacks
+ROOT = {"type": "root"}
+JUNK = "0x" + "11" * 65
+
+
+def contexts(wallet: Wallet, grant: Grant) -> list[dict[str, str]]:
+    """Every form in which a session is named."""
+    entity_id = int(grant.created["signatureRequest"]["data"]["message"]["nonce"], 16) >> 72
+    installed = {"context": f"0x0201{entity_id:08x}"}
+    return [grant.permissions, grant.context, {"context": blob_of(wallet, grant)}, installed]
+
+
+def use(wallet: Wallet, grant: Grant, permissions: dict[str, str]) -> int:
+    prepared = wallet.prepare(transfer(1), permissions=permissions)
+    status: int = wallet.ended(wallet.send(prepared, grant.key, permissions))["status"]
+    return status
+
+
+def other_v(signature: str) -> str:
+    """The same signature with v 0 or 1."""
+    return signature[:-2] + f"{int(signature[-2:], 16) - 27:02x}"
+
+
+def refusal(wallet: Wallet, grant: Grant, permissions: dict[str, str]) -> RpcError:
+    with pytest.raises(RpcError) as refused:
+        use(wallet, grant, permissions)
+    return refused.value
+
+
+def test_an_installed_session_goes_on_under_a_new_owner_and_a_pending_one_does_not(wallet: Wallet) -> None:
+    installed, pending = wallet.grant(ROOT), wallet.grant(ROOT)
+    assert wallet.act(installed)["status"] == 200
+    rotate = call_data("updateFallbackSignerData(address,bool)", new_key().address, False)
+    assert wallet.act(None, {"to": wallet.account, "data": rotate})["status"] == 200
+    assert [use(wallet, installed, named) for named in contexts(wallet, installed)] == [200] * 4
+    for named in contexts(wallet, pending)[:3]:
+        assert refusal(wallet, pending, named).reason == "session_signature_invalid"
+
+
+def test_an_installed_session_is_used_by_its_key_alone_in_whatever_form_it_is_named(wallet: Wallet) -> None:
+    grant = wallet.grant(ROOT)
+    unsigned = replace(grant, signature=JUNK)
+    forms = contexts(wallet, unsigned)
+    for named in forms[:3]:
+        assert refusal(wallet, grant, named).reason == "session_signature_invalid"
+    assert wallet.act(grant)["status"] == 200
+    stranger = replace(grant, key=new_key())
+    for named in forms:
+        assert refusal(wallet, stranger, named).reason == "signature_invalid"
+        assert use(wallet, grant, named) == 200
+
+
+def test_a_context_does_not_say_who_the_key_of_an_installed_session_is(wallet: Wallet) -> None:
+    grant = wallet.grant(ROOT)
+    assert wallet.act(grant)["status"] == 200
+    thief = new_key()
+    message = grant.created["signatureRequest"]["data"]["message"]
+    forged_call = message["call"].replace(grant.key.address[2:].lower(), thief.address[2:].lower())
+    assert forged_call != message["call"]
+    typed = {"data": {"message": {**message, "call": forged_call}}}
+    forged = Grant(grant.session_id, JUNK, thief, {"signatureRequest": typed})
+    error = refusal(wallet, forged, {"context": blob_of(wallet, forged)})
+    assert error.reason == "signature_invalid"
+    assert grant.key.address in error.message
+
+
+@pytest.mark.parametrize("form", [0, 1, 2])
+def test_a_signature_may_have_v_0_or_1(wallet: Wallet, form: int) -> None:
+    made = wallet.grant(ROOT)
+    grant = replace(made, signature=other_v(made.signature))
+    named = contexts(wallet, grant)[form]
+    for _ in range(2):  # installing, then installed
+        prepared = wallet.prepare({"to": FRIEND}, permissions=named)
+        assert send_with_other_v(wallet, wallet.signed(prepared, grant.key, named)) == 200
+    assert send_with_other_v(wallet, wallet.signed(wallet.prepare({"to": FRIEND}), wallet.owner, None)) == 200
+
+
+def send_with_other_v(wallet: Wallet, request: dict[str, Any]) -> int:
+    request["signature"]["data"] = other_v(request["signature"]["data"])
+    sent = wallet.client.rpc("wallet_sendPreparedCalls", request)
+    status: int = wallet.ended(sent["id"])["status"]
+    return status
