@@ -9,6 +9,7 @@
     ├── Rejected                   -32000  a precheck the caller can mend
     │   ├── StaleNonce             -32000  prepare again
     │   ├── AccountDeployed        -32000  prepare again
+    │   ├── AlreadyKnown           -32000  it was taken before
     │   ├── UnreadableAnswer       -32000  not a contract of the kind that was asked
     │   ├── InstallPending         -32000  wait, then prepare again
     │   └── SessionNotInstalled    -32000  prepare again
@@ -34,7 +35,6 @@
 
 The rule: a message says what was given, what was expected and where; `reason` is a stable word for programs.
 Anything that is not a `WalletError` is a bug: it is logged once and answered as `InternalError`.
-
 Codes: JSON-RPC 2.0; EIP-1193 (4100); EIP-1474 (-32000..-32005); ERC-7769 (-32500..-32521); EIP-5792 (5700..5740).
 """
 
@@ -66,9 +66,8 @@ class WalletError(Exception):
     def data(self) -> dict[str, Any]:
         """`error.data` on the wire: reason, then the facts that are known."""
         seen = {"statusCode": self.status, "message": self.message} if self.seen_in_http else {}
-        retry = {"retryable": True} if self.retryable else {}
         known = {key: value for key, value in self.facts.items() if value is not None}
-        return {**seen, "reason": self.reason, **retry, **known}
+        return {**seen, "reason": self.reason, **({"retryable": True} if self.retryable else {}), **known}
 
 
 class ParseError(WalletError):
@@ -130,6 +129,12 @@ class AccountDeployed(Rejected):
 
     default_reason = "account_deployed"
     retryable = True
+
+
+class AlreadyKnown(Rejected):
+    """A bundler or a node has this operation or transaction already: whoever sent it has reached its end."""
+
+    default_reason = "already_known"
 
 
 class InstallPending(Rejected):
@@ -274,7 +279,6 @@ class BundleTooLarge(WalletError):
 class Unavailable(WalletError):
     """A part behind the server (node, bundler, Redis) did not answer; the same request may pass later."""
 
-    code = -32603
     status = 503
     default_reason = "unavailable"
     retryable = True
@@ -289,7 +293,6 @@ class OutcomeUnknown(Unavailable):
 class InternalError(WalletError):
     """A bug of ours. The caller sees the incident number, the log has the rest."""
 
-    code = -32603
     status = 500
     default_reason = "internal_error"
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from wallet_rpc.adapters.client import Fault
 from wallet_rpc.adapters.refusals import ENTRY_POINT_TEXTS, of_bundler, of_paymaster
 from wallet_rpc.errors import (
+    AlreadyKnown,
     ExecutionReverted,
     InvalidParams,
     LimitExceeded,
@@ -48,7 +49,7 @@ AA = "validation reverted: [reason]: "
         (-32602, "what?", InvalidParams, "the bundler does not accept the user operation as it stands"),
         (-32602, UNDERPRICED, InvalidParams, UNDERPRICED),
         (-32000, "replacement transaction underpriced", InvalidParams, UNDERPRICED),
-        (-32000, "Already known", Rejected, "the bundler knows this user operation already"),
+        (-32000, "Already known", AlreadyKnown, "the bundler knows this user operation already"),
         (-32000, f"precheck failed: {PREPAID}", Rejected, f"precheck failed: {PREPAID}"),
         (-32000, "precheck failed: maxFeePerGas is 1 but must be at least 2", Rejected, None),
         (-32000, "precheck failed: total gas limit 9 must be at most 8", Rejected, None),

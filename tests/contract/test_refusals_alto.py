@@ -12,6 +12,7 @@ from wallet_rpc.adapters.refusals import of_bundler
 from wallet_rpc.domain.user_operation import PaymasterPart
 from wallet_rpc.errors import (
     AccountDeployed,
+    AlreadyKnown,
     ExecutionReverted,
     InvalidParams,
     OutOfTimeRange,
@@ -54,7 +55,7 @@ PROCESSED = "is already being processed"
         (-32602, f"maxFeePerGas must be at least 2 (current maxFeePerGas: 1){PLENTY}", Rejected, "too_low"),
         (-32602, "verificationGasLimit must be at least 10000", Rejected, "too_low"),
         (-32602, "User operation gas limits exceed the max gas per userOp: 3 > 2", Rejected, "too_high"),
-        (-32602, "Already known", Rejected, "already_known"),
+        (-32602, "Already known", AlreadyKnown, "already_known"),
         (
             -32602,
             f"AA25 invalid account nonce: User operation already present in mempool{BUMP}",

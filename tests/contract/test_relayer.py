@@ -87,10 +87,15 @@ async def test_a_refusal_is_none_of_the_callers_business(fault: Faulty, error: t
     assert len(sent(upstream)) == 1
 
 
-@pytest.mark.parametrize("known", [{"hash": HASH}, None])
+async def test_a_transaction_that_the_node_has_already_is_sent() -> None:
+    upstream, one = relayer(eth_sendRawTransaction=saying(Faulty(-32000, "already known")))
+    assert await one.send(authorization()) == keccak(bytes.fromhex(sent(upstream)[0][2:]))
+
+
+@pytest.mark.parametrize("known", [{"hash": HASH}, None, saying(Broken(502)), saying(Faulty(-32000, "busy"))])
 async def test_a_lost_answer_is_asked_about_not_sent_again(known: Any) -> None:
     upstream, one = relayer(eth_sendRawTransaction=saying(Broken(502)), eth_getTransactionByHash=known)
-    if known is None:
+    if known is None or callable(known):
         with pytest.raises(OutcomeUnknown):
             await one.send(authorization())
     else:

@@ -132,10 +132,10 @@ async def test_a_node_that_refuses_for_reasons_of_its_own_is_unavailable() -> No
 
 
 @pytest.mark.parametrize("answer", [None, 5, "0x1", "text", {}, "0x" + "00" * 33])
-async def test_malformed_answers_are_not_believed(answer: Any) -> None:
+async def test_a_malformed_answer_to_a_send_says_nothing_of_its_outcome(answer: Any) -> None:
     _, handing = bundler({"eth_sendUserOperation": answer})
 
-    with pytest.raises(Unavailable, match="the bundler gave a malformed answer"):
+    with pytest.raises(OutcomeUnknown, match="the bundler gave a malformed answer"):
         await handing.send(an_operation())
 
 

@@ -14,6 +14,7 @@ tickets = st.builds(
     hash=st.binary(min_size=32, max_size=32).map(Hash32),
     wallet=addresses,
     chain_id=uint32,
+    authorization=st.none() | st.binary(min_size=32, max_size=32).map(Hash32),
     session_id=st.none() | st.binary(min_size=16, max_size=16).map(SessionId),
     expires_at=seconds,
 )
@@ -22,7 +23,8 @@ tickets = st.builds(
 @given(tickets)
 def test_a_ticket_is_written_in_single_letters_and_reads_back(ticket: Ticket) -> None:
     written = wire.encode(Ticket, ticket)
-    assert set(written) == {"h", "w", "c", "exp"} | ({"s"} if ticket.session_id is not None else set())
+    named = {"s": ticket.session_id, "a": ticket.authorization}
+    assert set(written) == {"h", "w", "c", "exp"} | {letter for letter, value in named.items() if value is not None}
     assert wire.decode(Ticket, written) == ticket
 
 

@@ -25,10 +25,20 @@ from wallet_rpc.domain.prepared import PreparedUserOperation
 from wallet_rpc.operations import create_session, get_calls_status, prepare_calls, request_account, send_prepared_calls
 from wallet_rpc.operations._signed_calls import SendOperation
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, Data
+from wallet_rpc.primitives import Address, Data, UnixSeconds
 
 CHAIN = 31337
 POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
+
+
+@dataclass
+class Later(SystemClock):
+    """A clock that can be set forward."""
+
+    ahead: int = 0
+
+    def now(self) -> UnixSeconds:
+        return super().now() + self.ahead
 
 
 @dataclass
@@ -37,6 +47,7 @@ class Bench:
 
     ports: Ports
     mempool: Mempool
+    clock: Later
     owner: LocalAccount
     account: Address
 
@@ -85,14 +96,15 @@ async def bench(url: str, store: RedisStore) -> AsyncIterator[Bench]:
     async with httpx2.AsyncClient() as http:
         made = part(ChainSetting(chain_id=CHAIN, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http)
         mempool = Mempool(HttpBundler(JsonRpcClient(http, at, part="bundler")), CHAIN)
+        clock = Later()
         ports = Ports(
             chains={CHAIN: replace(made.ports, bundler=mempool)},
             store=store,
-            clock=SystemClock(),
+            clock=clock,
             entropy=SystemEntropy(),
             caller=Caller(name="tests"),
         )
         owner: LocalAccount = Account.from_key(secrets.token_bytes(32))
         asked = request_account.RequestAccount(signer_address=Address.parse(owner.address))
         account = (await request_account.run(ports, asked)).account_address
-        yield Bench(ports, mempool, owner, account)
+        yield Bench(ports, mempool, clock, owner, account)

@@ -10,22 +10,21 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from tests.operations.conftest import CHAIN, Bench
+from tests.operations.conftest import CHAIN, Bench, Later
 from wallet_rpc import wire
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.relayer import KeyRelayer
-from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.devchain.accounts import ACCOUNTS
-from wallet_rpc.domain.authorization import SignedAuthorization
+from wallet_rpc.domain.authorization import Authorization, SignedAuthorization
 from wallet_rpc.domain.prepared import PreparedArray, PreparedAuthorization
-from wallet_rpc.errors import OutcomeUnknown, Rejected, Unavailable, UnsupportedCapability
+from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, Unavailable, UnsupportedCapability
 from wallet_rpc.operations import get_calls_status, prepare_calls, send_prepared_calls
 from wallet_rpc.operations._sending import ABANDONED_SECONDS
 from wallet_rpc.operations._signed_calls import SendArray, SendDelegation
 from wallet_rpc.operations.get_calls_status import LAG_SECONDS
 from wallet_rpc.ports import Ports, TransactionReceipt
-from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32, UnixSeconds
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
 
 REMOVAL = {"eip7702Auth": {"delegation": ZERO_ADDRESS.hex0x()}}
 
@@ -59,16 +58,6 @@ class SlowRelayer:
         for number, authorization in self.waiting.items():
             self.mined[Hash32(number.to_bytes(32, "big"))] = await self.inner.send(authorization)
         self.waiting.clear()
-
-
-@dataclass
-class Later(SystemClock):
-    """A clock that can be set forward."""
-
-    ahead: int = 0
-
-    def now(self) -> UnixSeconds:
-        return super().now() + self.ahead
 
 
 @dataclass
@@ -120,8 +109,7 @@ async def freed(bench: Bench) -> Freed:
     assert isinstance(chain.chain, NodeChain)
     client: JsonRpcClient = chain.chain._client  # type: ignore[assignment]
     relayer = SlowRelayer(KeyRelayer(client, chain.chain, CHAIN, ACCOUNTS[-2].key))
-    clock = Later()
-    ports = replace(bench.ports, chains={CHAIN: replace(chain, relayer=relayer)}, clock=clock)
+    ports = replace(bench.ports, chains={CHAIN: replace(chain, relayer=relayer)})
     await delegated(bench, ports)
     removal = await prepared(bench, ports, **REMOVAL)
     assert isinstance(removal, PreparedAuthorization)
@@ -129,7 +117,7 @@ async def freed(bench: Bench) -> Freed:
         **wire.encode(PreparedAuthorization, removal),
         "signature": by_owner(bench, removal.signature_request.raw_payload),
     }
-    return Freed(bench, ports, relayer, clock, wire.decode(SendDelegation, request))
+    return Freed(bench, ports, relayer, bench.clock, wire.decode(SendDelegation, request))
 
 
 async def test_a_removal_is_pending_until_it_is_mined(freed: Freed) -> None:
@@ -155,6 +143,25 @@ async def test_a_refused_removal_may_be_tried_again(freed: Freed) -> None:
     call_id = await freed.send()
     await freed.relayer.mine()
     assert (await freed.status(call_id)).status == 200
+
+
+async def test_nobody_pays_for_the_removal_of_nothing(freed: Freed) -> None:
+    call_id = await freed.send()
+    await freed.relayer.mine()
+    owner = secrets.token_bytes(32)
+    bench = replace(freed.bench, owner=Account.from_key(owner))
+    authorization = Authorization(CHAIN, ZERO_ADDRESS, 0)
+    request = {
+        "type": "authorization",
+        "data": {"address": ZERO_ADDRESS.hex0x(), "nonce": "0x0"},
+        "chainId": hex(CHAIN),
+        "signature": by_owner(bench, authorization.digest),
+    }
+    with pytest.raises(InvalidParams) as refused:
+        await send_prepared_calls.run(freed.ports, wire.decode(SendDelegation, request))
+    assert refused.value.reason == "nothing_to_remove"
+    assert freed.relayer.sent == 1
+    assert await freed.send() == call_id, "what was sent stays sent"
 
 
 async def test_a_refused_removal_has_failed(freed: Freed) -> None:
@@ -185,8 +192,9 @@ async def test_a_removal_that_came_too_late_has_failed(freed: Freed) -> None:
     call_id = await freed.send()
     client: Any = freed.relayer.inner._client
     await client.write("anvil_setNonce", [freed.authority.hex0x(), "0x2"])
-    assert (await freed.status(call_id)).status == 100, "the receipt may still follow"
     freed.clock.ahead = LAG_SECONDS + 1
+    assert (await freed.status(call_id)).status == 100, "the receipt may still follow"
+    freed.clock.ahead += LAG_SECONDS
     assert (await freed.status(call_id)).status == 400, "the nonce is used, and the account is delegated still"
     await freed.relayer.mine()
     done = await freed.status(call_id)

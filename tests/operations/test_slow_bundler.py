@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tests.contract.sample import a_caller, a_key
 from tests.operations.conftest import CHAIN, Bench
+from wallet_rpc.adapters.redis_audit import RedisAudit
+from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.gas import replacement_fee
 from wallet_rpc.domain.prepared import call_id
-from wallet_rpc.errors import InstallPending, OutcomeUnknown, Rejected, StaleNonce
+from wallet_rpc.errors import AlreadyKnown, InstallPending, OutcomeUnknown, Rejected, StaleNonce, Unavailable
+from wallet_rpc.operations._sending import ABANDONED_SECONDS
+from wallet_rpc.operations.get_calls_status import LAG_SECONDS
 
 CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
 OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}
@@ -80,6 +87,9 @@ async def test_an_explicit_fee_replaces_a_stuck_install(bench: Bench) -> None:
     fee = {"maxFeePerGas": hex(stuck.data.max_fee_per_gas * 2)}
     again = await bench.prepare(OTHER, permissions=permissions, gasParamsOverride=fee)
     assert again.data.nonce == stuck.data.nonce
+    again_id = await bench.send(again, key, permissions)
+    await bench.mempool.mine()
+    assert await bench.status(again_id) == 200
 
 
 async def test_a_send_whose_answer_was_lost_is_asked_about_not_repeated(bench: Bench) -> None:
@@ -109,3 +119,82 @@ async def test_a_refused_send_may_be_tried_again(bench: Bench) -> None:
     await bench.mempool.mine()
     assert await bench.status(call_id) == 200
     assert bench.mempool.sent == 2
+
+
+async def test_a_bundler_that_is_silent_also_when_asked_may_have_taken_it(bench: Bench) -> None:
+    prepared = await bench.prepare(CALL)
+    name = call_id(CHAIN, prepared.details.data.hash)
+    bench.mempool.fails, bench.mempool.is_silent = [OutcomeUnknown("the bundler does not answer")], True
+    with pytest.raises(OutcomeUnknown):
+        await bench.send(prepared, bench.owner)
+    bench.mempool.is_silent = False
+    assert await bench.status(name) == 100
+    await bench.mempool.mine()
+    bench.clock.ahead = ABANDONED_SECONDS + 1
+    assert await bench.send(prepared, bench.owner) == name
+    assert (await bench.status(name), bench.mempool.sent) == (200, 1)
+
+
+@pytest.mark.parametrize("by_session", [False, True])
+async def test_what_has_landed_is_answered_alike_whatever_was_said_when_it_was_sent(
+    bench: Bench, by_session: bool
+) -> None:
+    permissions, key = await bench.grant() if by_session else (None, bench.owner)
+    prepared = await bench.prepare(CALL, **({} if permissions is None else {"permissions": permissions}))
+    bench.mempool.fails = [Unavailable("the bundler refused to answer")]
+    with pytest.raises(Unavailable):
+        await bench.send(prepared, key, permissions)
+    await bench.mempool.mine()
+    bench.mempool.refuses_used_nonces = True
+    name = await bench.send(prepared, key, permissions)
+    assert await bench.status(name) == 200
+    assert await bench.send(prepared, key, permissions) == name
+
+
+async def test_what_the_bundler_knows_already_is_sent(bench: Bench) -> None:
+    prepared = await bench.prepare(CALL)
+    bench.mempool.fails = [AlreadyKnown("the bundler knows this user operation already")]
+    name = await bench.send(prepared, bench.owner)
+    assert await bench.status(name) == 100
+    await bench.mempool.mine()
+    assert await bench.status(name) == 200
+
+
+async def test_a_status_is_not_final_in_the_moment_in_which_the_call_lands(bench: Bench) -> None:
+    name = await bench.send(await bench.prepare(CALL), bench.owner)
+    bench.clock.ahead = 2 * LAG_SECONDS
+    assert await bench.status(name) == 100
+    await bench.mempool.mine()
+    bench.mempool.is_behind = True
+    assert await bench.status(name) == 100, "its nonce is used, but by itself"
+    bench.clock.ahead += LAG_SECONDS - 1
+    assert await bench.status(name) == 100
+    bench.mempool.is_behind = False
+    assert await bench.status(name) == 200
+
+
+async def test_a_call_whose_nonce_was_seen_used_for_a_while_has_failed(bench: Bench) -> None:
+    prepared = await bench.prepare(CALL)
+    name = await bench.send(prepared, bench.owner)
+    await bench.mempool.mine()
+    bench.mempool.is_behind = True
+    assert await bench.status(name) == 100
+    bench.clock.ahead = LAG_SECONDS
+    assert await bench.status(name) == 400, "neither chain nor bundler has it"
+
+
+async def test_a_send_of_an_organization_is_in_its_log_also_when_its_answer_was_lost(bench: Bench) -> None:
+    bench.ports = replace(bench.ports, caller=a_caller(a_key()))
+    permissions, key = await bench.grant()
+    prepared = await bench.prepare(CALL, permissions=permissions)
+    bench.mempool.fails, bench.mempool.is_blind = [OutcomeUnknown("the bundler does not answer")], True
+    with pytest.raises(OutcomeUnknown):
+        await bench.send(prepared, key, permissions)
+    bench.mempool.is_blind, bench.clock.ahead = False, ABANDONED_SECONDS + 1
+    for _ in range(2):
+        await bench.send(prepared, key, permissions)
+    audit = bench.ports.store.audit
+    assert isinstance(audit, RedisAudit)
+    sent = [each.event.facts for each in await audit.entries(0, 100) if each.event.kind is EventKind.CALL_SENT]
+    assert [facts["hash"] for facts in sent] == [prepared.details.data.hash.hex0x()]
+    assert sent[0]["sessionId"] == permissions["sessionId"]

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from tests.e2e.client import FRIEND, RpcError, Wallet, new_key
+from tests.e2e.delegating import DELEGATE_V1_1
 from tests.e2e.dialects import Json, ask, keyed, raw
 from tests.tenants.holding import SEALS, a_wallet, an_external, by_key, expired, held, holder
 from tests.tenants.tenant import Tenant
 from wallet_rpc.domain.access import Scope
+from wallet_rpc.domain.authorization import Authorization
+from wallet_rpc.primitives import Address
 
 SEND = "wallet_sendPreparedCalls"
 REQUIRED = (403, "submission_ticket_required")
@@ -65,6 +68,24 @@ def test_an_array_has_one_ticket_which_covers_it(tenant: Tenant) -> None:
     assert page.refusal(SEND, signed) == REQUIRED
     sent = ask(page, SEND, with_ticket(signed, prepared))
     assert account.ended(sent["id"])["status"] == 200
+
+
+def test_a_ticket_without_an_authorization_sends_none(tenant: Tenant) -> None:
+    owned = an_external(tenant)
+    assert owned.delegate()["status"] == 200
+    account, page = held(owned, tenant)
+    prepared = account.prepare({"to": FRIEND}, gasParamsOverride={"preVerificationGas": hex(100_000)})
+    authorization = {
+        "type": "authorization",
+        "data": {"address": DELEGATE_V1_1, "nonce": hex(owned.count())},
+        "chainId": account.chain_id,
+    }
+    digest = Authorization(31337, Address.parse(DELEGATE_V1_1), owned.count()).digest
+    forged = account.signed_authorization({**authorization, "signatureRequest": {"rawPayload": digest.hex0x()}})
+    array = {"type": "array", "data": [forged, account.signed(prepared, account.owner, None)]}
+
+    assert page.refusal(SEND, with_ticket(array, prepared)) == INVALID
+    assert not owned.delegated_to(DELEGATE_V1_1)
 
 
 def test_a_removal_of_a_delegation_needs_its_own_ticket(tenant: Tenant) -> None:

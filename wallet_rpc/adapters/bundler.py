@@ -11,7 +11,7 @@ from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
-from wallet_rpc.errors import InvalidParams, Rejected, Unavailable
+from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, Unavailable
 from wallet_rpc.ports import GasEstimate, OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32
 from wallet_rpc.wire import encode, shape
@@ -102,7 +102,10 @@ class HttpBundler:
         """
         params = [_on_wire(operation), ENTRY_POINT.hex0x()]
         answer = await self._client.write("eth_sendUserOperation", params, refused=of_bundler)
-        return self._client.answered(Hash32, answer)
+        try:
+            return self._client.answered(Hash32, answer)
+        except Unavailable as error:
+            raise OutcomeUnknown(error.message, part="bundler") from error
 
     async def receipt(self, operation_hash: Hash32) -> OperationReceipt | None:
         """None until the operation is in a block."""

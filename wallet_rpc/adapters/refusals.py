@@ -14,6 +14,7 @@ from typing import Any
 from wallet_rpc.adapters.client import Fault
 from wallet_rpc.errors import (
     AccountDeployed,
+    AlreadyKnown,
     ExecutionReverted,
     InvalidParams,
     LimitExceeded,
@@ -163,7 +164,7 @@ def _under_way(fault: Fault) -> WalletError | None:
 def _replacement(fault: Fault) -> WalletError | None:
     text = fault.message.lower()
     if "already known" in text:
-        return Rejected("the bundler knows this user operation already", reason="already_known")
+        return AlreadyKnown("the bundler knows this user operation already")
     if any(words in text for words in ("underpriced", "replacement fee too low", "bump the gas price")):
         return InvalidParams("replacement underpriced", reason="replacement_underpriced")
     return None

@@ -6,6 +6,7 @@ The rule: one transaction at a time, so that each has its own nonce; nothing but
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from eth_account import Account
@@ -17,7 +18,7 @@ from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.gas import max_fee
-from wallet_rpc.errors import OutcomeUnknown, Rejected, Unavailable, WalletError
+from wallet_rpc.errors import AlreadyKnown, OutcomeUnknown, Rejected, Unavailable, WalletError
 from wallet_rpc.ports import Chain, TransactionReceipt
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32, TransactionCount, Uint256
 from wallet_rpc.wire import shape
@@ -63,11 +64,18 @@ class KeyRelayer:
             raw = await self._signed(authorization)
             made = keccak(raw)
             try:
-                await self._client.write("eth_sendRawTransaction", [Data(raw).hex0x()], refused=_refused)
+                with suppress(AlreadyKnown):
+                    await self._client.write("eth_sendRawTransaction", [Data(raw).hex0x()], refused=_refused)
             except OutcomeUnknown:
-                if await self._client.read("eth_getTransactionByHash", [made.hex0x()]) is None:
+                if not await self._is_known(made):
                     raise
             return made
+
+    async def _is_known(self, transaction_hash: Hash32) -> bool:
+        """Whether the node has it; False when it does not answer that either."""
+        with suppress(Unavailable):
+            return await self._client.read("eth_getTransactionByHash", [transaction_hash.hex0x()]) is not None
+        return False
 
     async def receipt(self, transaction_hash: Hash32) -> TransactionReceipt | None:
         """None until the transaction is in a block."""
@@ -124,6 +132,9 @@ def _listed(authorization: SignedAuthorization) -> dict[str, Any]:
 
 def _refused(fault: Fault) -> WalletError:
     """What a node's refusal of our own transaction means: nothing that the caller can mend."""
-    if "insufficient funds" in fault.message.lower():
+    text = fault.message.lower()
+    if "already known" in text:
+        return AlreadyKnown("the node has the relayer's transaction already")
+    if "insufficient funds" in text:
         return Rejected("the relayer of this server has no money on this chain", reason="relayer_without_funds")
     return Unavailable("the node did not take the relayer's transaction", part="relayer", upstreamCode=fault.code)

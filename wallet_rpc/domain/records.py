@@ -68,7 +68,7 @@ class SessionKey:
 
 
 class SessionState(StrEnum):
-    """Pending until its installation was first accepted; then active. Revocations are kept apart (specs/state.md)."""
+    """Pending until its key signed a call with the owner's grant; then active. Revocations: specs/state.md."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -139,5 +139,9 @@ class CallRecord:
     max_priority_fee_per_gas: WeiPerGas
     sent_at: UnixSeconds
     state: CallState
+    is_noted: bool = False
+    """Whether the organisation's log has what was sent."""
+    nonce_used_at: UnixSeconds | None = None
+    """When the nonce was first seen used on chain, while neither chain nor bundler showed the call itself."""
     error: dict[str, Any] | None = None
     """The refusal as the caller saw it: code, message, data."""

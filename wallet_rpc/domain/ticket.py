@@ -22,6 +22,8 @@ class Ticket:
 
     hash: Annotated[Hash32, Field(alias="h")]
     """Of the user operation, or what names an authorization that is sent alone."""
+    authorization: Annotated[Hash32 | None, Field(alias="a")] = None
+    """What names the authorization that travels with the operation, if one was prepared with it."""
     wallet: Annotated[Address, Field(alias="w")]
     """The account that acts."""
     chain_id: Annotated[ChainId, Field(alias="c")]

@@ -7,16 +7,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from wallet_rpc.domain.authorization import Authorization, SignedAuthorization, designator
+from wallet_rpc.domain.authorization import Authorization, SignedAuthorization, delegate_of, designator
 from wallet_rpc.domain.capabilities import Capabilities, Delegation
 from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_7702
 from wallet_rpc.domain.prepared import authorization_hash
 from wallet_rpc.domain.records import CallKind, CallRecord, CallState
 from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, UnsupportedCapability, WalletError
 from wallet_rpc.operations._accounts import DELEGATES, AccountFacts
-from wallet_rpc.operations._sending import is_sent
+from wallet_rpc.operations._sending import refuse, sent_before, sent_by_another
 from wallet_rpc.ports import ChainPorts, Ports, Relayer
-from wallet_rpc.primitives import ZERO_ADDRESS, Address, Hash32
+from wallet_rpc.primitives import ZERO_ADDRESS, Address
 
 CAPABILITY = "params.capabilities.eip7702Auth"
 """Where a caller says what to delegate to."""
@@ -79,12 +79,16 @@ async def removal(chain: ChainPorts, facts: AccountFacts) -> Authorization:
     if not facts.is_external:
         raise _not_external(facts)
     if facts.delegate is None:
-        raise InvalidParams(
-            f"{CAPABILITY}.delegation: {facts.address} is not delegated on chain {chain.chain_id:#x}",
-            field=f"{CAPABILITY}.delegation",
-            reason="nothing_to_remove",
-        )
+        raise _nothing_to_remove(chain, facts.address)
     return Authorization(chain.chain_id, ZERO_ADDRESS, await chain.chain.transaction_count(facts.address))
+
+
+def _nothing_to_remove(chain: ChainPorts, account: Address) -> InvalidParams:
+    return InvalidParams(
+        f"{CAPABILITY}.delegation: {account} is not delegated on chain {chain.chain_id:#x}",
+        field=f"{CAPABILITY}.delegation",
+        reason="nothing_to_remove",
+    )
 
 
 def _not_external(facts: AccountFacts) -> InvalidParams:
@@ -130,17 +134,21 @@ async def refuse_other_nonce(chain: ChainPorts, authorization: Authorization, au
         )
 
 
-async def send_alone(ports: Ports, chain: ChainPorts, authorization: SignedAuthorization) -> Hash32:
-    """Have the relayer send the authorization, once; what names it.
+async def send_alone(ports: Ports, chain: ChainPorts, authorization: SignedAuthorization) -> CallRecord:
+    """Have the relayer send the removal of a delegation, once; the record of it.
 
-    Raises: Rejected for another nonce than the account's next; Unavailable; OutcomeUnknown.
+    Raises: Rejected for another nonce than the account's next; InvalidParams (nothing_to_remove) where the relayer
+    would pay for nothing; Unavailable; OutcomeUnknown.
     """
     relayer, authority = relayer_of(chain), authorization.authority
     assert authority is not None  # noqa: S101  # `signed` has looked
     name = authorization_hash(authority, authorization)
-    if await is_sent(ports, chain, name):
-        return name
+    found = await sent_before(ports, chain, name)
+    if found is not None:
+        return found
     await refuse_other_nonce(chain, authorization, authority)
+    if delegate_of(await chain.chain.code(authority)) is None:
+        raise _nothing_to_remove(chain, authority)
     record = CallRecord(
         kind=CallKind.DELEGATION,
         chain_id=chain.chain_id,
@@ -154,18 +162,17 @@ async def send_alone(ports: Ports, chain: ChainPorts, authorization: SignedAutho
         state=CallState.SENDING,
     )
     if await ports.store.calls.claim(record) is not None:
-        await is_sent(ports, chain, name)  # another request is sending it: wait for that one
-        return name
+        return await sent_by_another(ports, chain, name)
     try:
         transaction = await relayer.send(authorization)
     except OutcomeUnknown:
         raise  # the claim stays: whoever asks next asks the chain
     except WalletError as error:
-        told = {"code": error.code, "message": error.message, "reason": error.reason}
-        await ports.store.calls.settle(replace(record, state=CallState.REFUSED, error=told))
+        await refuse(ports, record, error)
         raise
-    await ports.store.calls.settle(replace(record, state=CallState.SENT, transaction=transaction))
-    return name
+    sent = replace(record, state=CallState.SENT, transaction=transaction)
+    await ports.store.calls.settle(sent)
+    return sent
 
 
 async def is_applied(chain: ChainPorts, record: CallRecord) -> bool | None:

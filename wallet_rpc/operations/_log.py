@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from wallet_rpc.domain.audit import Event, EventKind
+from wallet_rpc.domain.records import CallRecord
 from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import SessionId
 
 
 async def note(ports: Ports, kind: EventKind, **facts: Any) -> None:
@@ -13,3 +16,14 @@ async def note(ports: Ports, kind: EventKind, **facts: Any) -> None:
     if not ports.caller.is_open:
         event = Event(kind=kind, at=ports.clock.now(), actor=ports.caller.name, facts=facts)
         await ports.store.audit.append(event)
+
+
+async def note_sent(ports: Ports, sent: CallRecord, session: SessionId | None = None) -> None:
+    """That a call was sent, unless the log has it: sending again writes what a lost answer has left out."""
+    if sent.is_noted or ports.caller.is_open:
+        return
+    facts = {"account": sent.sender.hex0x(), "chainId": sent.chain_id, "hash": sent.hash.hex0x()}
+    if session is not None:
+        facts["sessionId"] = session.hex0x()
+    await note(ports, EventKind.CALL_SENT, **facts)
+    await ports.store.calls.settle(replace(sent, is_noted=True))

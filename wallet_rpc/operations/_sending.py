@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
+from wallet_rpc.domain.gas import replacement_fee
 from wallet_rpc.domain.nonce import split_nonce
 from wallet_rpc.domain.records import CallKind, CallRecord, CallState
 from wallet_rpc.domain.user_operation import UserOperation
-from wallet_rpc.errors import AccountDeployed, InstallPending, OutcomeUnknown, StaleNonce, Unavailable, WalletError
+from wallet_rpc.errors import (
+    AccountDeployed,
+    AlreadyKnown,
+    InstallPending,
+    OutcomeUnknown,
+    StaleNonce,
+    Unavailable,
+    WalletError,
+)
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32
 
@@ -20,40 +30,48 @@ ABANDONED_SECONDS = 30
 """After so long a sender that has not settled its claim is taken to be gone."""
 
 
-async def is_sent(ports: Ports, chain: ChainPorts, operation_hash: Hash32) -> bool:
-    """Whether this was handed over before; waits while another request is just doing that.
+async def sent_before(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord | None:
+    """The record of what was handed over before; waits while another request is just doing that.
 
     A claim whose owner is gone is settled by asking the bundler, or the chain for an authorization. Raises: Unavailable
     while the outcome is not known.
     """
     waited = 0.0
-    while (record := await ports.store.calls.get(chain.chain_id, operation_hash)) is not None:
+    while (record := await ports.store.calls.get(chain.chain_id, name)) is not None:
         if record.state is not CallState.SENDING:
-            return record.state is CallState.SENT
-        if ports.clock.now() - record.sent_at >= ABANDONED_SECONDS:
+            return record if record.state is CallState.SENT else None
+        if is_abandoned(ports, record):
             return await _settled_by_asking(ports, chain, record)
         if waited >= PATIENCE_SECONDS:
             raise Unavailable("this call is being sent; ask again", reason="sending")
         await ports.clock.sleep(WATCH_SECONDS)
         waited += WATCH_SECONDS
-    return False
+    return None
 
 
-async def _settled_by_asking(ports: Ports, chain: ChainPorts, record: CallRecord) -> bool:
+def is_abandoned(ports: Ports, record: CallRecord) -> bool:
+    """Whether nobody will settle this claim."""
+    return record.state is CallState.SENDING and ports.clock.now() - record.sent_at >= ABANDONED_SECONDS
+
+
+async def _settled_by_asking(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallRecord | None:
     if record.kind is CallKind.DELEGATION:
-        known = await chain.chain.transaction_count(record.sender) > record.nonce
+        is_taken = await chain.chain.transaction_count(record.sender) > record.nonce
     else:
-        known = await chain.bundler.lookup(record.hash) is not None
-    await ports.store.calls.settle(replace(record, state=CallState.SENT if known else CallState.REFUSED))
-    return known
+        is_taken = await _is_known(chain, record.hash)
+    settled = replace(record, state=CallState.SENT if is_taken else CallState.REFUSED)
+    await ports.store.calls.settle(settled)
+    return settled if is_taken else None
 
 
-async def send_once(ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
-    """Claim, hand over, settle. Someone else's claim is waited for; a refusal is recorded and raised.
+async def _is_known(chain: ChainPorts, operation_hash: Hash32) -> bool:
+    """Whether the operation is in a block or waits at the bundler. Raises: Unavailable."""
+    receipt, waiting = await asyncio.gather(chain.bundler.receipt(operation_hash), chain.bundler.lookup(operation_hash))
+    return receipt is not None or waiting is not None
 
-    Raises: the bundler's refusal; StaleNonce when its nonce was used meanwhile.
-    """
-    record = CallRecord(
+
+def _claim(ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> CallRecord:
+    return CallRecord(
         chain_id=chain.chain_id,
         hash=operation_hash,
         sender=operation.sender,
@@ -63,21 +81,58 @@ async def send_once(ports: Ports, chain: ChainPorts, operation: UserOperation, o
         sent_at=ports.clock.now(),
         state=CallState.SENDING,
     )
-    if await ports.store.calls.claim(record) is not None:
-        if await is_sent(ports, chain, operation_hash):
-            return
-        raise Unavailable("this call was being sent and was refused; ask again", reason="sending")
+
+
+async def send_once(ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> CallRecord:
+    """Claim, hand over, settle. Someone else's claim is waited for; a refusal is recorded and raised.
+
+    Raises: the bundler's refusal; StaleNonce when its nonce was used meanwhile; OutcomeUnknown.
+    """
+    claim = _claim(ports, chain, operation, operation_hash)
+    if await ports.store.calls.claim(claim) is not None:
+        return await sent_by_another(ports, chain, operation_hash)
     try:
         await _hand_over(chain, operation, operation_hash)
     except OutcomeUnknown:
         raise  # the claim stays: whoever asks next asks the bundler
     except WalletError as error:
         refusal = await true_reason(chain, operation, error)
-        told = {"code": refusal.code, "message": refusal.message, "reason": refusal.reason}
-        await ports.store.calls.settle(replace(record, state=CallState.REFUSED, error=told))
+        await refuse(ports, claim, refusal)
         raise refusal from error
-    await ports.store.calls.settle(replace(record, state=CallState.SENT))
-    await _tell_paymaster(chain, operation, operation_hash)
+    return await _settled(ports, chain, operation, claim)
+
+
+async def refuse(ports: Ports, claim: CallRecord, refusal: WalletError) -> None:
+    """Settle a claim by the refusal that the caller sees."""
+    told = {"code": refusal.code, "message": refusal.message, "reason": refusal.reason}
+    await ports.store.calls.settle(replace(claim, state=CallState.REFUSED, error=told))
+
+
+async def sent_by_another(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord:
+    """What another request, which claimed it, has handed over. Raises: Unavailable when it was refused."""
+    found = await sent_before(ports, chain, name)
+    if found is None:
+        raise Unavailable("this call was being sent and was refused; ask again", reason="sending")
+    return found
+
+
+async def sent_unrecorded(
+    ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32
+) -> CallRecord | None:
+    """The record of exactly this operation where chain or bundler have it although no record says so; else None.
+
+    Its answer was lost, or someone sent it elsewhere: what used its nonce is then the operation itself.
+    """
+    if not await _is_known(chain, operation_hash):
+        return None
+    return await _settled(ports, chain, operation, _claim(ports, chain, operation, operation_hash))
+
+
+async def _settled(ports: Ports, chain: ChainPorts, operation: UserOperation, claim: CallRecord) -> CallRecord:
+    sent = replace(claim, state=CallState.SENT)
+    await ports.store.calls.settle(sent)
+    await _tell_paymaster(chain, operation, claim.hash)
+    return sent
 
 
 async def _tell_paymaster(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
@@ -88,12 +143,18 @@ async def _tell_paymaster(chain: ChainPorts, operation: UserOperation, operation
 
 
 async def _hand_over(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
-    """Send; when the bundler did not answer, the operation may have arrived all the same: ask, do not repeat."""
+    """Send; when the bundler did not answer, the operation may have arrived all the same: ask, do not repeat.
+
+    Raises: the bundler's refusal; OutcomeUnknown, also when it does not answer the question either.
+    """
     try:
-        await chain.bundler.send(operation)
+        with suppress(AlreadyKnown):
+            await chain.bundler.send(operation)
     except OutcomeUnknown:
-        if await chain.bundler.lookup(operation_hash) is None:
-            raise
+        with suppress(Unavailable):
+            if await _is_known(chain, operation_hash):
+                return
+        raise
 
 
 async def true_reason(chain: ChainPorts, operation: UserOperation, error: WalletError) -> WalletError:
@@ -124,11 +185,11 @@ def used_nonce(operation: UserOperation) -> StaleNonce:
 
 
 async def refuse_while_installing(
-    ports: Ports, chain: ChainPorts, *, account: Address, nonce: int, but: Hash32 | None = None
+    ports: Ports, chain: ChainPorts, *, account: Address, nonce: int, by: UserOperation | None = None
 ) -> None:
-    """Raises: InstallPending while an operation other than `but` carries the session's installation to the chain."""
+    """Raises: InstallPending while an operation that `by` does not outbid carries the session to the chain."""
     record = await ports.store.calls.of_nonce(chain.chain_id, account, nonce)
-    if record is None or record.hash == but:
+    if record is None or (by is not None and _outbids(by, record)):
         return
     if record.state is CallState.SENT and await chain.bundler.lookup(record.hash) is None:
         return  # the bundler dropped it: the grant is free again
@@ -136,3 +197,10 @@ async def refuse_while_installing(
         "the session is being installed by an earlier call; prepare again when that call is confirmed",
         pending=record.hash,
     )
+
+
+def _outbids(operation: UserOperation, record: CallRecord) -> bool:
+    """Whether a bundler would take it in the place of what was sent."""
+    return operation.max_fee_per_gas >= replacement_fee(
+        record.max_fee_per_gas
+    ) and operation.max_priority_fee_per_gas >= replacement_fee(record.max_priority_fee_per_gas)

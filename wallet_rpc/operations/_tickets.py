@@ -14,7 +14,7 @@ from wallet_rpc.domain.context import RemoteContext, parse_context
 from wallet_rpc.domain.ticket import TICKET_SECONDS, Ticket
 from wallet_rpc.errors import Forbidden
 from wallet_rpc.operations._authority import PERMISSIONS
-from wallet_rpc.operations._sending import is_sent
+from wallet_rpc.operations._sending import sent_before
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32, SessionId, UnixSeconds
 
@@ -26,20 +26,23 @@ class Built:
     account: Address
     chain: ChainPorts
     hash: Hash32
+    authorization: Hash32 | None = None
+    """What names the authorization that travels with a user operation, whose own hash does not cover it."""
     permissions: PermissionsCapability | None = None
 
     def ticket(self, *, expires_at: UnixSeconds) -> Ticket:
         """The ticket for it. Raises: InvalidParams (context_malformed)."""
         return Ticket(
             hash=self.hash,
+            authorization=self.authorization,
             wallet=self.account,
             chain_id=self.chain.chain_id,
-            session_id=_session(self.permissions),
+            session_id=session_named(self.permissions),
             expires_at=expires_at,
         )
 
 
-def _session(permissions: PermissionsCapability | None) -> SessionId | None:
+def session_named(permissions: PermissionsCapability | None) -> SessionId | None:
     """The session of this server that is named; of other contexts the operation's nonce says which session it is."""
     match permissions:
         case BySession(session_id=session_id):
@@ -72,5 +75,5 @@ async def refuse_unbuilt(ports: Ports, built: Built, given: str | None) -> None:
     ticket = ports.seals.read_ticket(given)
     if ticket != built.ticket(expires_at=ticket.expires_at):
         raise Forbidden("Invalid submission ticket: it is for other calls", reason="submission_ticket_invalid")
-    if ticket.is_over(ports.clock.now()) and not await is_sent(ports, built.chain, built.hash):
+    if ticket.is_over(ports.clock.now()) and await sent_before(ports, built.chain, built.hash) is None:
         raise Forbidden("Submission ticket expired: prepare the calls again", reason="submission_ticket_expired")

@@ -7,6 +7,7 @@ An authorization that was sent alone is known by the server's record, which name
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
@@ -21,6 +22,7 @@ from wallet_rpc.errors import UnknownBundle
 from wallet_rpc.operations._access import is_of_caller
 from wallet_rpc.operations._accounts import chain_of
 from wallet_rpc.operations._delegating import is_applied
+from wallet_rpc.operations._sending import is_abandoned
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, OperationReceipt, PendingOperation, Ports, TransactionReceipt
 from wallet_rpc.primitives import BlockNumber, ChainId, Data, Hash32
@@ -135,14 +137,13 @@ async def _of_delegation(ports: Ports, chain: ChainPorts, record: CallRecord) ->
     applied = await is_applied(chain, record)
     found, may_follow = None, False
     if record.transaction is not None and chain.relayer is not None:
-        found = await chain.relayer.receipt(record.transaction)
-        may_follow = ports.clock.now() - record.sent_at < LAG_SECONDS
+        found, may_follow = await chain.relayer.receipt(record.transaction), True
     status = PENDING
     if record.state is CallState.REFUSED:
         status = NOT_SENT
     elif applied is not None and found is not None:
         status = await _on_chain(chain, found) if applied else REVERTED
-    elif applied is not None and not may_follow:
+    elif applied is not None and (not may_follow or await _is_final(ports, record)):
         status = CONFIRMED if applied else NOT_SENT
     return CallsStatus(
         id=call_id(chain.chain_id, record.hash),
@@ -185,8 +186,18 @@ async def _overtaken(ports: Ports, chain: ChainPorts, record: CallRecord) -> boo
     newest = await ports.store.calls.of_nonce(chain.chain_id, record.sender, record.nonce)
     if newest is not None and newest.hash != record.hash and await chain.bundler.receipt(newest.hash) is not None:
         return True
-    is_old = ports.clock.now() - record.sent_at >= LAG_SECONDS
-    return is_old and await chain.bundler.receipt(record.hash) is None
+    return await _is_final(ports, record) and await chain.bundler.receipt(record.hash) is None
+
+
+async def _is_final(ports: Ports, record: CallRecord) -> bool:
+    """Whether its nonce was seen used a while ago; until then the others may just not know the block with the call."""
+    if record.state is CallState.SENDING and not is_abandoned(ports, record):
+        return False
+    now = ports.clock.now()
+    if record.nonce_used_at is None:
+        await ports.store.calls.settle(replace(record, nonce_used_at=now))
+        return False
+    return now - record.nonce_used_at >= LAG_SECONDS
 
 
 def _receipt(receipt: Receipt) -> CallReceipt:

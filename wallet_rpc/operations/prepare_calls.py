@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from wallet_rpc import wire
 from wallet_rpc.domain.account import Call
+from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.capabilities import Capabilities, checked
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.prepared import (
@@ -144,7 +145,7 @@ async def _prepared(
     if authority.account.is_external and not only_estimates(capabilities):
         await remember_delegated(ports, request.from_)
     answer = _answer(task, paid)
-    ticket = None if only_estimates(capabilities) else issued(ports, _built(task, answer))
+    ticket = None if only_estimates(capabilities) else issued(ports, _built(task, answer, authorization))
     if authorization is None:
         return replace(answer, submission_ticket=ticket)
     return PreparedArray(data=(PreparedAuthorization.of(authorization), answer), submission_ticket=ticket)
@@ -162,11 +163,12 @@ def _with_permit(request: PrepareCalls, details: PermitDetails) -> dict[str, Any
     return {**written, "capabilities": {**written["capabilities"], "paymasterService": service}}
 
 
-def _built(task: Task, answer: PreparedUserOperation) -> Built:
+def _built(task: Task, answer: PreparedUserOperation, authorization: Authorization | None) -> Built:
     return Built(
         account=task.account,
         chain=task.chain,
         hash=answer.details.data.hash,
+        authorization=None if authorization is None else authorization_hash(task.account, authorization),
         permissions=task.capabilities.permissions,
     )
 

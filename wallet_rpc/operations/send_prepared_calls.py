@@ -11,7 +11,6 @@ from typing import Annotated, Any, assert_never, cast
 
 from pydantic import Field
 
-from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.call_data import calls_of
 from wallet_rpc.domain.capabilities import PermissionsCapability, SendCapabilities
@@ -24,8 +23,8 @@ from wallet_rpc.domain.prepared import (
     authorization_hash,
     call_id,
 )
-from wallet_rpc.domain.records import Session, SessionState
-from wallet_rpc.domain.signature import SignerKind, personal_sign_digest, user_operation_signature
+from wallet_rpc.domain.records import CallRecord, SessionState
+from wallet_rpc.domain.signature import personal_sign_digest, user_operation_signature
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.errors import (
     AccountDeployed,
@@ -49,10 +48,16 @@ from wallet_rpc.operations._accounts import DELEGATES, chain_of
 from wallet_rpc.operations._authority import PERMISSIONS, Authority, authority_of
 from wallet_rpc.operations._delegating import refuse_other_nonce, send_alone, signed
 from wallet_rpc.operations._denials import explained
-from wallet_rpc.operations._log import note
-from wallet_rpc.operations._sending import is_sent, refuse_while_installing, send_once, used_nonce
+from wallet_rpc.operations._log import note_sent
+from wallet_rpc.operations._sending import (
+    refuse_while_installing,
+    send_once,
+    sent_before,
+    sent_unrecorded,
+    used_nonce,
+)
 from wallet_rpc.operations._sessions import forget_at
-from wallet_rpc.operations._signatures import signer_kind
+from wallet_rpc.operations._signatures import CheckedSignature, checked_signature
 from wallet_rpc.operations._signed_calls import (
     SendArray,
     SendDelegation,
@@ -63,7 +68,7 @@ from wallet_rpc.operations._signed_calls import (
     parts,
     sender_of,
 )
-from wallet_rpc.operations._tickets import Built, refuse_unbuilt
+from wallet_rpc.operations._tickets import Built, refuse_unbuilt, session_named
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
@@ -112,8 +117,7 @@ async def _undelegate(ports: Ports, request: SignedDelegation, ticket: str | Non
     authorization, account = signed(request.data.on(chain.chain_id), request.signature.raw), sender_of(request)
     name = authorization_hash(account, authorization)
     await refuse_unbuilt(ports, Built(account=account, chain=chain, hash=name), ticket)
-    await send_alone(ports, chain, authorization)
-    await _note_sent(ports, chain, account, name)
+    await note_sent(ports, await send_alone(ports, chain, authorization))
     identifier = call_id(chain.chain_id, name)
     return SentCalls(id=identifier, prepared_call_ids=(identifier,), details=DelegationDetails())
 
@@ -126,23 +130,55 @@ async def _operate(
     ticket: str | None,
 ) -> SentCalls:
     chain = chain_of(ports, request.chain_id)
-    operation = request.data.to_domain()
+    operation = request.data.to_domain("params.data.")
     operation_hash = user_operation_hash(operation, chain.chain_id, ENTRY_POINT)
-    built = Built(account=operation.sender, chain=chain, hash=operation_hash, permissions=permissions)
+    built = Built(
+        account=operation.sender,
+        chain=chain,
+        hash=operation_hash,
+        authorization=_name(chain, operation.sender, delegation),
+        permissions=permissions,
+    )
     await refuse_unbuilt(ports, built, ticket)
-    if not await is_sent(ports, chain, operation_hash):  # what was sent stays sent, whatever became of its session
-        authority = await authority_of(ports, chain, operation.sender, permissions, at="params.data.sender")
-        key = _matching_key(authority, operation)
-        kind = await _signed(chain, authority, operation_hash, request.signature.raw)
-        authorization = await _authorization(chain, authority, operation, delegation)
-        deferred = await _deferred(ports, chain, authority, key, operation)
-        signature = user_operation_signature(request.signature.raw, kind=kind, deferred=deferred)
-        whole = replace(operation, signature=signature, authorization=authorization)
-        await _send(ports, chain, authority, whole, operation_hash)
+    sent = await sent_before(ports, chain, operation_hash)
+    if sent is None:  # what was sent stays sent, whatever became of its session
+        sent = await _sent(ports, built, operation, request.signature.raw, delegation)
+    await note_sent(ports, sent, session_named(permissions))
     identifier = call_id(chain.chain_id, operation_hash)
     calls = calls_of(operation.sender, operation.call_data)
     details = OperationDetails(data=OperationData(hash=operation_hash, calls=calls))
     return SentCalls(id=identifier, prepared_call_ids=(identifier,), details=details)
+
+
+def _name(chain: ChainPorts, account: Address, delegation: SignedDelegation | None) -> Hash32 | None:
+    return None if delegation is None else authorization_hash(account, delegation.data.on(chain.chain_id))
+
+
+async def _sent(
+    ports: Ports, built: Built, operation: UserOperation, signature: bytes, delegation: SignedDelegation | None
+) -> CallRecord:
+    """Who may send it, who signed it, and its record once the bundler has it."""
+    chain = built.chain
+    authority = await authority_of(ports, chain, operation.sender, built.permissions, at="params.data.sender")
+    key = _matching_key(authority, operation)
+    checked = await _signed(chain, authority, built.hash, signature)
+    authorization = await _authorization(chain, authority, operation, delegation)
+    try:
+        deferred = await _deferred(ports, chain, authority, key, operation)
+        whole = replace(
+            operation,
+            signature=user_operation_signature(checked.value, kind=checked.kind, deferred=deferred),
+            authorization=authorization,
+        )
+        await _remember(ports, chain, authority)
+        return await send_once(ports, chain, whole, built.hash)
+    except (StaleNonce, AccountDeployed):
+        found = await sent_unrecorded(ports, chain, operation, built.hash)
+        if found is None:
+            raise
+        return found
+    except (ValidationReverted, ExecutionReverted) as denial:
+        raise explained(denial, authority) from denial
 
 
 async def _authorization(
@@ -186,17 +222,19 @@ def _matching_key(authority: Authority, operation: UserOperation) -> NonceKey:
     return key
 
 
-async def _signed(chain: ChainPorts, authority: Authority, operation_hash: Hash32, signature: bytes) -> SignerKind:
-    """How the authority's signer signed exactly this operation. Raises: SignatureInvalid when it did not."""
-    kind = await signer_kind(chain, authority.signer, personal_sign_digest(operation_hash), signature)
-    if kind is None:
+async def _signed(
+    chain: ChainPorts, authority: Authority, operation_hash: Hash32, signature: bytes
+) -> CheckedSignature:
+    """The signature of the authority's signer over exactly this operation. Raises: SignatureInvalid when it is none."""
+    checked = await checked_signature(chain, authority.signer, personal_sign_digest(operation_hash), signature)
+    if checked is None:
         who = "the session key" if authority.nonce_key.entity_id else "the owner"
         raise SignatureInvalid(
             f"invalid account signature: params.signature is not by {who} {authority.signer} over the user operation "
             f"{operation_hash}; the signed operation must be sent exactly as it was prepared",
             field="params.signature",
         )
-    return kind
+    return checked
 
 
 async def _deferred(
@@ -205,7 +243,8 @@ async def _deferred(
     """The grant that the operation carries, if it carries one.
 
     Raises: StaleNonce when the session was installed since the operation was prepared; SessionNotInstalled when the
-    operation needs a session that is not there; InstallPending while another operation is just installing it.
+    operation needs a session that is not there; InstallPending while another operation is installing it, unless this
+    one outbids it.
     """
     if not key.is_deferred:
         if authority.grant is not None:
@@ -220,35 +259,16 @@ async def _deferred(
         raise InvalidParams(
             f"{NONCE}: it is not the nonce of this session's grant", field=NONCE, reason="nonce_mismatch"
         )
-    await refuse_while_installing(ports, chain, account=operation.sender, nonce=operation.nonce)
+    await refuse_while_installing(ports, chain, account=operation.sender, nonce=operation.nonce, by=operation)
     return authority.deferred
 
 
-async def _send(
-    ports: Ports, chain: ChainPorts, authority: Authority, operation: UserOperation, operation_hash: Hash32
-) -> None:
-    try:
-        await send_once(ports, chain, operation, operation_hash)
-    except (ValidationReverted, ExecutionReverted) as denial:
-        raise explained(denial, authority) from denial
-    await _remember(ports, chain, authority)
-    await _note_sent(ports, chain, operation.sender, operation_hash, authority.session)
-
-
-async def _note_sent(
-    ports: Ports, chain: ChainPorts, account: Address, operation_hash: Hash32, session: Session | None = None
-) -> None:
-    facts = {"account": account.hex0x(), "chainId": chain.chain_id, "hash": operation_hash.hex0x()}
-    if session is not None:
-        facts["sessionId"] = session.id.hex0x()
-    await note(ports, EventKind.CALL_SENT, **facts)
-
-
 async def _remember(ports: Ports, chain: ChainPorts, authority: Authority) -> None:
-    """The caller showed the owner's signature; and a session that is on its way is active."""
-    now = ports.clock.now()
+    """Who showed the owner's signature is trusted; a session whose key has signed a call is kept as an active one."""
     account, session = authority.account.address, authority.session
-    await ports.store.sessions.trust(account, chain.chain_id, ports.caller.holder, forget_at=now + TRUST_SECONDS)
+    if authority.is_owners:
+        until = ports.clock.now() + TRUST_SECONDS
+        await ports.store.sessions.trust(account, chain.chain_id, ports.caller.holder, forget_at=until)
     if session is not None and session.state is SessionState.PENDING:
         active = replace(session, state=SessionState.ACTIVE)
         await ports.store.sessions.put(active, forget_at=forget_at(active))
