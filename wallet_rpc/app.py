@@ -90,7 +90,9 @@ def part(
         paymaster = HttpPaymaster(rpc(http, [setting.paymaster_url], part="paymaster"), setting.chain_id)
     node, bundler = NodeChain(node_rpc), HttpBundler(bundler_rpc)
     if sponsor is not None:
-        outcomes = Outcomes(node, node=node_rpc, bundler=bundler_rpc, clock=sponsor.clock)
+        outcomes = Outcomes(
+            node, node=node_rpc, bundler=bundler_rpc, clock=sponsor.clock, confirmations=setting.confirmations
+        )
         address = setting.verifying_paymaster
         paymaster = under_policies(sponsor, outcomes, chain_id=setting.chain_id, address=address, service=paymaster)
     relayer = None if relayer_key is None else KeyRelayer(node_rpc, node, setting.chain_id, relayer_key)

@@ -47,6 +47,16 @@ async def test_an_answer_that_breaks_off_leaves_a_writes_outcome_unknown() -> No
     assert refused.value.reason == OutcomeUnknown.default_reason
 
 
+@pytest.mark.parametrize("host", ["a:99999", "a:b", "a\x01", "xn--"])
+async def test_a_write_to_a_url_that_is_none_was_not_sent(host: str) -> None:
+    async with httpx2.AsyncClient() as http:
+        client = JsonRpcClient(http, f"http://{host}/{KEY}", part="bundler", limits=HASTY)
+        for ask in (client.read, client.write):
+            with pytest.raises(Unavailable, match=r"^the bundler does not answer$") as refused:
+                await ask("send", [])
+            assert refused.value.reason == Unavailable.default_reason
+
+
 @pytest.mark.parametrize(
     "trouble",
     [

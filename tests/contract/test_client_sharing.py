@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -69,6 +70,14 @@ async def test_sharing_can_be_turned_off() -> None:
     await asyncio.gather(client.read("find", []), client.read("find", []))
 
     assert upstream.posts == [["find"], ["find"]]
+
+
+@pytest.mark.parametrize("odd", [[], {}, None, "1", 1.5])
+async def test_an_answer_whose_id_is_none_of_ours_is_nobodys(odd: Any) -> None:
+    body = json.dumps([{"jsonrpc": "2.0", "id": odd, "result": 1}] * 2).encode()
+    client = Upstream({"find": saying(Broken(200, body), 7)}).client()
+
+    assert await asyncio.gather(*(client.read("find", []) for _ in range(2))) == [7, 7]
 
 
 async def test_one_refused_call_of_a_post_does_not_harm_the_others() -> None:

@@ -17,6 +17,7 @@ from tests.e2e.quote_provider import HERE, QUOTE, SECRET, Provider, providing
 from tests.e2e.server import running
 from tests.e2e.stacks import Stack
 from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.domain.web_url import WEB_URL
 from wallet_rpc.settings import WrongSetting, load
 
 NATIVE = "0xEeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE"
@@ -83,12 +84,19 @@ def refusal(client: Client, method: str, params: Any) -> RpcError:
 
 @pytest.mark.parametrize(
     "text",
-    [f"ftp://host/{SECRET}", f"host/{SECRET}", f"http://[{SECRET}", f"http://{SECRET}:x", f"http://a b/{SECRET}"],
+    [
+        f"ftp://host/{SECRET}",
+        f"host/{SECRET}",
+        f"http://[{SECRET}",
+        f"http://{SECRET}:x",
+        f"http://a b/{SECRET}",
+        f"http://a:0/{SECRET}",
+    ],
 )
 def test_a_wrong_url_is_not_repeated(text: str) -> None:
     with pytest.raises(WrongSetting) as wrong:
         load({"WALLET_RPC_QUOTE_URL": text})
-    assert str(wrong.value) == "WALLET_RPC_QUOTE_URL: expected a URL starting with http:// or https://"
+    assert str(wrong.value) == f"WALLET_RPC_QUOTE_URL: expected {WEB_URL}"
 
 
 def test_a_quote_is_signed_sent_and_lands(wallet: Wallet, provider: Provider) -> None:

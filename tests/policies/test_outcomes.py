@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from tests.devchain.asking import refused, send
-from tests.devchain.sample import SINK
+from tests.devchain.sample import SINK, mint
 from tests.policies.world import CHAIN, CONTEXT, OURS, POLICY, World, opened_world
 from wallet_rpc.adapters.policy_paymaster import AT_ONCE, LEASE_SECONDS, PolicyPaymaster
 from wallet_rpc.adapters.policy_setup import check_signer
@@ -87,6 +87,29 @@ async def test_what_was_sent_here_is_settled_at_the_next_request(world: World) -
     assert (await world.counted())[0] < max_cost(op)
 
 
+async def test_a_receipt_settles_nothing_before_its_block_is_deep_enough(store: RedisStore) -> None:
+    """The block is replaced, and what lands then costs more than the receipt said."""
+    async with opened_world(store, confirmations=3) as world:
+        actor = world.actor(1)
+        world.policies[POLICY.id] = replace(POLICY, limits=Budget(total_operations=2))
+        world.node.send(**mint(known.TEST_TOKEN, actor.address, 1000))
+        op = await world.sponsored(actor, tokens=1)
+        before = world.node.rpc("evm_snapshot")
+        world.node.send(**mint(known.TEST_TOKEN, SINK, 1))  # so that the transfer to it is cheaper
+        cheap = int(world.node.rpc("eth_getUserOperationReceipt", send(world.node, op))["actualGasCost"], 16)
+        await world.paymaster.sent(op, user_operation_hash(op, CHAIN, ENTRY_POINT))
+        other = await world.sponsored(world.actor(2))
+        assert await world.counted() == (max_cost(op) + max_cost(other), 2)
+
+        world.node.rpc("evm_revert", before)
+        cost = int(world.node.rpc("eth_getUserOperationReceipt", send(world.node, op))["actualGasCost"], 16)
+        assert cost > cheap
+        for counted in (max_cost(op), max_cost(op), cost):
+            assert await world.is_refused(world.actor(3))
+            assert await world.counted() == (counted + max_cost(other), 2)
+            world.pass_time(LEASE_SECONDS)
+
+
 async def test_the_paymaster_does_not_mind_what_others_sent(world: World) -> None:
     op = await world.sponsored(world.actor(1))
     part = op.paymaster
@@ -104,21 +127,6 @@ async def test_an_idle_chain_is_believed_late(world: World) -> None:
     assert await world.is_refused(world.actor(2))
     world.clock.seconds = ends + PATIENCE_SECONDS + 5
     assert not await world.is_refused(world.actor(2))
-
-
-async def test_a_used_nonce_whose_cost_nobody_tells_counts_in_full(world: World) -> None:
-    """The operation that landed is not among those that were sponsored: its receipt is not found."""
-    actor = world.actor(1)
-    op = await world.sponsored(actor)
-    actor.fund()
-    send(world.node, actor.sign(actor.estimated(actor.operation([]))))
-    world.pass_time(POLICY.sponsorship_seconds + GRACE_SECONDS + 5)
-    assert await world.is_refused(world.actor(2))
-    world.pass_time(PATIENCE_SECONDS)
-    assert await world.is_refused(world.actor(2))
-    assert await world.counted() == (max_cost(op), 1)
-    world.pass_time(PATIENCE_SECONDS)
-    assert await world.is_refused(world.actor(2))
 
 
 async def test_nothing_is_free_while_the_bundler_is_silent(world: World) -> None:

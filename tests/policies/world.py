@@ -40,11 +40,18 @@ class Wire(httpx2.AsyncBaseTransport):
     def __init__(self, node: Node) -> None:
         self.node = node
         self.is_cut = False
+        self.loses: str | None = None
+        """A method whose requests do not arrive."""
+        self.refuses: str | None = None
+        """A method that is answered by an error."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if self.is_cut:
+        asked = await request.aread()
+        if self.is_cut or (self.loses is not None and self.loses.encode() in asked):
             raise httpx2.ConnectError("cut", request=request)
-        answer = self.node.dispatcher.answer(await request.aread()) or b""
+        if self.refuses is not None:
+            asked = asked.replace(self.refuses.encode(), b"refused")
+        answer = self.node.dispatcher.answer(asked) or b""
         return httpx2.Response(200, content=answer, headers={"content-type": "application/json"})
 
 
@@ -96,7 +103,9 @@ def with_part(op: UserOperation, given: Sponsorship) -> UserOperation:
 
 
 @asynccontextmanager
-async def opened_world(store: RedisStore, *, service_url: str | None = None) -> AsyncIterator[World]:
+async def opened_world(
+    store: RedisStore, *, service_url: str | None = None, confirmations: int = 1
+) -> AsyncIterator[World]:
     """One whose policies are backed by our contract, or by a service."""
     node = Node()
     wire, bundler_wire, clock = Wire(node), Wire(node), SetClock(0)
@@ -110,7 +119,7 @@ async def opened_world(store: RedisStore, *, service_url: str | None = None) -> 
         chain = NodeChain(node_rpc)
         policies = {POLICY.id: POLICY}
         sponsor = Sponsor(policies=policies, budgets=store.budgets, key=known.PAYMASTER_KEY, clock=clock, http=http)
-        outcomes = Outcomes(chain, node=node_rpc, bundler=bundler_rpc, clock=clock)
+        outcomes = Outcomes(chain, node=node_rpc, bundler=bundler_rpc, clock=clock, confirmations=confirmations)
         backing: Backing = OURS
         if service_url is not None:
             client = JsonRpcClient(http, service_url, part="paymaster", limits=ONCE)

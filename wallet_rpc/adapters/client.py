@@ -219,7 +219,7 @@ class JsonRpcClient:
             self._shares = False
             await asyncio.gather(*(self._send([one]) for one in waiting))
             return
-        found = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+        found = {answer["id"]: answer for answer in answers if _has_number(answer)}
         for one in waiting:
             if one.request["id"] in found:
                 _settle(one, found[one.request["id"]])
@@ -238,7 +238,7 @@ class JsonRpcClient:
             ) as response:
                 status = response.status_code
                 text = await bounded(response, most_bytes=self._limits.answer_bytes)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL) as error:
             raise _NoAnswerError(sent=False) from error
         except (httpx2.HTTPError, OSError) as error:
             raise _NoAnswerError from error
@@ -271,6 +271,11 @@ def answered(kind: type[T], value: Any, *, part: str) -> T:
         return decode(kind, value, at="result")
     except InvalidParams as error:
         raise Unavailable(f"the {part} gave a malformed answer", part=part) from error
+
+
+def _has_number(answer: Any) -> bool:
+    """Whether its `id` may be one of ours, which are numbers."""
+    return isinstance(answer, dict) and isinstance(answer.get("id"), int)
 
 
 def _settle(one: _Waiting, answer: Any) -> None:

@@ -16,11 +16,9 @@ from wallet_rpc.devchain.evm import Log
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.user_operation import Factory, PaymasterPart, UserOperation
+from wallet_rpc.domain.user_operation import USER_OPERATION_EVENT, Factory, PaymasterPart, UserOperation
 from wallet_rpc.primitives import Address, Data
 
-OPERATION_EVENT = abi.keccak(b"UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)")
-"""Topics: operation hash, sender, paymaster; data: nonce, success, cost, gas."""
 REVERT_EVENT = abi.keccak(b"UserOperationRevertReason(bytes32,address,uint256,bytes)")
 """Topics: operation hash, sender; data: nonce, revert data."""
 BEFORE_EXECUTION_EVENT = abi.keccak(b"BeforeExecution()")
@@ -48,7 +46,7 @@ def operation_events(logs: Sequence[Log]) -> list[OperationEvent]:
     """All operations that ended in these logs."""
     found = []
     for position, log in enumerate(logs):
-        if log.address == ENTRY_POINT and log.topics[:1] == (OPERATION_EVENT,):
+        if log.address == ENTRY_POINT and log.topics[:1] == (USER_OPERATION_EVENT,):
             nonce, success, cost, gas = (int.from_bytes(log.data[at : at + 32]) for at in range(0, 128, 32))
             sender, paymaster = Address(log.topics[2][12:]), Address(log.topics[3][12:])
             found.append(OperationEvent(log.topics[1], sender, paymaster, nonce, success == 1, cost, gas, position))

@@ -8,15 +8,15 @@ hold secrets and are never repeated.
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from wallet_rpc.domain.access import ORGANIZATION_ID
 from wallet_rpc.domain.policy import MOST_OPERATIONS, MOST_WEI, Limits, Policy, Service, Webhook
-from wallet_rpc.domain.web_url import is_web_url
+from wallet_rpc.domain.web_url import WEB_URL, is_web_url
 from wallet_rpc.primitives import Address, shown
 
 _VERSION = 4
@@ -25,7 +25,6 @@ _DIGITS = 40
 """More than any number has that is taken."""
 _SECRET = frozenset({"url", "context"})
 """Keys whose values no error repeats."""
-_ORGANIZATION = re.compile(r"org_[0-9A-Za-z]{1,64}")
 
 
 class WrongPolicies(Exception):
@@ -108,7 +107,7 @@ def _text(given: Any) -> str:
 
 
 def _organization(given: Any) -> str:
-    if not isinstance(given, str) or _ORGANIZATION.fullmatch(given) is None:
+    if not isinstance(given, str) or ORGANIZATION_ID.fullmatch(given) is None:
         raise _Expected("an organisation's id, org_ and letters or digits")
     return given
 
@@ -178,7 +177,7 @@ def _time(given: Any) -> int:
 
 def _url(given: Any) -> str:
     if not is_web_url(given):
-        raise _Expected("a URL starting with https:// or http://")
+        raise _Expected(WEB_URL)
     return str(given)
 
 

@@ -15,6 +15,8 @@ from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, Hash32
 
+USER_OPERATION_EVENT = keccak(b"UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)")
+"""Topics: this, operation hash, sender, paymaster; data: nonce, success, cost (wei), gas. Source: IEntryPoint."""
 _EMPTY = Data()
 
 
