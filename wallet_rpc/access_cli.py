@@ -18,6 +18,7 @@ from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.domain.access import (
+    ORGANIZATION_ID,
     ApiKey,
     KeyId,
     KeyScope,
@@ -60,9 +61,10 @@ class _Job:
 
     async def organization(self) -> Organization:
         """The one that is named. Raises: WrongSetting."""
-        found = await self.store.directory.organization(self.options.org)
+        given = self.options.org
+        found = await self.store.directory.organization(given) if ORGANIZATION_ID.fullmatch(given) else None
         if found is None:
-            raise WrongSetting(f"--org: no organisation {shown(self.options.org)}: see `wallet-rpc org list`")
+            raise WrongSetting(f"--org: no organisation {shown(given)}: see `wallet-rpc org list`")
         return found
 
 
@@ -151,9 +153,10 @@ async def _revoke_key(job: _Job) -> _Report:
         raise WrongSetting(
             "key revoke: no such key; expected its id, key_ and 20 hex digits: see `wallet-rpc key list`"
         )
-    done = await job.store.directory.revoke_key(key.id, at=now)
-    if done:
+    done = key.revoked_at is None
+    if done:  # first the log: if the mark then fails, asking again writes a second entry, and never is there none
         await job.note(key.organization, EventKind.KEY_REVOKED, keyId=key.id)
+        done = await job.store.directory.revoke_key(key.id, at=now)
     at = written_time(now if key.revoked_at is None else key.revoked_at)
     line = f"{key.id} is revoked" if done else f"{key.id} was revoked already, at {at}"
     return _Report(value={"keyId": key.id, "revokedAt": at}, lines=[line])
@@ -173,11 +176,11 @@ async def _verify(job: _Job) -> _Report:
 
 async def _checked(log: RedisAudit) -> tuple[dict[str, Any], str]:
     """How a log stands, for programs and for people."""
-    broken = await log.verify()
+    reading = await log.verify()
+    head, broken = reading.head, reading.broken
     if broken is not None:
         value = {"whole": False, "entry": broken.number, "why": broken.why}
         return value, f"NOT WHOLE: entry {broken.number}: {broken.why}"
-    head = await log.head()
     return {"whole": True, "entries": head.count, "head": head.hash}, f"{head.count} entries, whole, head {head.hash}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from itertools import combinations
@@ -12,16 +13,18 @@ import pytest
 
 from tests.access.callers import EVM, SEALS, SOLANA, a_key, by_key, by_token, ports_of
 from wallet_rpc import wire
+from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.redis_tokens import RedisTokens
 from wallet_rpc.domain.access import ApiKey, Caller, Claims, KeyScope, Rules, Scope, WalletNamespace
 from wallet_rpc.domain.audit import EventKind
-from wallet_rpc.errors import Conflict, Forbidden, InvalidParams, NotFound, Unauthorized
+from wallet_rpc.errors import Conflict, Forbidden, InvalidParams, NotFound, Unauthorized, Unavailable
 from wallet_rpc.operations import create_token, describe_token, revoke_token
 from wallet_rpc.operations.catalogue import REST_OPERATIONS, rest_operations
 from wallet_rpc.operations.create_token import CreatedToken, CreateToken
 from wallet_rpc.operations.describe_token import DescribedToken, DescribeToken
 from wallet_rpc.operations.operation import Dialect
-from wallet_rpc.operations.revoke_token import RevokeToken
+from wallet_rpc.operations.revoke_token import RevokedToken, RevokeToken
 from wallet_rpc.ports import Ports
 
 SETS = [list(some) for size in range(1, 6) for some in combinations(Scope, size)]
@@ -133,6 +136,43 @@ async def test_a_token_is_revoked_once_by_its_own_key(store: RedisStore) -> None
     with pytest.raises(Conflict, match="Session already revoked") as again:
         await revoke_token.run(ports, RevokeToken(id=token))
     assert again.value.status == 409
+
+
+@pytest.mark.parametrize("part", [RedisAudit, RedisTokens])
+async def test_a_revocation_that_failed_half_way_is_in_the_log_once_it_succeeds(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch, part: type
+) -> None:
+    key = a_key()
+    ports = ports_of(store, by_key(key))
+    token = claims_of(await created(ports)).id
+
+    async def away(*_: object, **__: object) -> None:
+        raise Unavailable("the store does not answer", part="store")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(part, "append" if part is RedisAudit else "revoke", away)
+        with pytest.raises(Unavailable):
+            await revoke_token.run(ports, RevokeToken(id=token))
+    await revoke_token.run(ports, RevokeToken(id=token))
+    noted = await events(store, key)
+
+    assert noted[1:] == [{"kind": EventKind.TOKEN_REVOKED, "actor": key.id, "id": token}] * (len(noted) - 1)
+    assert len(noted) == (2 if part is RedisAudit else 3)
+    with pytest.raises(Conflict):
+        await revoke_token.run(ports, RevokeToken(id=token))
+    assert await events(store, key) == noted
+
+
+async def test_of_many_who_revoke_a_token_at_once_one_is_told_so(store: RedisStore) -> None:
+    key = a_key()
+    ports = ports_of(store, by_key(key))
+    token = claims_of(await created(ports)).id
+
+    many = (revoke_token.run(ports, RevokeToken(id=token)) for _ in range(16))
+    told = await asyncio.gather(*many, return_exceptions=True)
+
+    assert [type(each) for each in told].count(RevokedToken) == 1
+    assert [type(each) for each in told].count(Conflict) == 15
 
 
 @pytest.mark.parametrize("token", ["0" * 32, "", "me", "*", "a}:revoked", "é" * 200, "\0"])

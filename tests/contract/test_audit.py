@@ -14,7 +14,7 @@ from wallet_rpc.adapters import redis_audit
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.audit import NOTHING, Broken, Head, Why, line_of, next_entry
+from wallet_rpc.domain.audit import NOTHING, Broken, Head, Reading, Why, line_of, next_entry
 from wallet_rpc.errors import Unavailable
 
 LATEST = settings(max_examples=15)
@@ -39,11 +39,29 @@ async def test_events_come_back_in_their_order_each_hashed_over_the_one_before(a
     assert [each.previous for each in entries] == [NOTHING.hash, *(each.hash for each in entries[:4])]
     assert await audit.head() == Head(5, entries[4].hash)
     assert await audit.entries(1, 2) == entries[1:3]
-    assert await audit.verify() is None
+    assert (await audit.verify()).broken is None
+
+
+async def test_a_log_is_verified_with_the_head_that_it_had_then(
+    audit: RedisAudit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written meanwhile, and may be altered at once, is not vouched for."""
+    await _filled(audit, 3)
+    head, lines = await audit.head(), audit._lines
+
+    async def and_more(start: int, end: int) -> list[bytes]:
+        await audit.append(an_event())
+        await audit._link.command("LSET", audit.entries_key(), 3, "{}")
+        return await lines(start, end)
+
+    monkeypatch.setattr(audit, "_lines", and_more)
+
+    assert await audit.verify() == Reading(head)
+    assert await audit.head() != head
 
 
 async def test_a_log_without_entries_is_whole(audit: RedisAudit) -> None:
-    assert await audit.verify() is None
+    assert (await audit.verify()).broken is None
     assert await audit.head() == NOTHING
     assert await audit.entries(0, 10) == ()
 
@@ -65,7 +83,7 @@ async def test_of_many_who_append_at_once_on_several_servers_nobody_is_lost(
     )
     audit = stores[0].of(ORGANIZATION).audit
 
-    assert await audit.verify() is None
+    assert (await audit.verify()).broken is None
     assert (await audit.head()).count == sum(counts) == len(await audit.entries(0, 1000))
     for store in stores:
         await store.close()
@@ -80,7 +98,7 @@ async def test_an_entry_whose_answer_was_lost_is_written_once(audit: RedisAudit)
         assert await audit._link.run(audit._append, audit._keys(), *arguments) is None
 
     assert await audit.entries(0, 10) == (entry,)
-    assert await audit.verify() is None
+    assert (await audit.verify()).broken is None
 
 
 async def test_a_cancelled_writer_holds_nobody_up(audit: RedisAudit) -> None:
@@ -95,7 +113,7 @@ async def test_a_cancelled_writer_holds_nobody_up(audit: RedisAudit) -> None:
     numbers = [each.event.facts["number"] for each in await audit.entries(0, 100)]
     assert set(numbers) >= {*range(1, 30, 2), 99}
     assert len(set(numbers)) == len(numbers)
-    assert await audit.verify() is None
+    assert (await audit.verify()).broken is None
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 500])
@@ -121,7 +139,7 @@ async def test_what_was_done_to_a_log_is_found_at_its_place(
     rest = (key, "LEFT", "RIGHT") if command == ("LMOVE",) else command[1:]
     await audit._link.command(str(command[0]), key, *rest)
 
-    assert await audit.verify() == broken
+    assert (await audit.verify()).broken == broken
 
 
 async def test_a_log_that_was_harmed_goes_on_and_stays_harmed_where_it_was(
@@ -132,17 +150,17 @@ async def test_a_log_that_was_harmed_goes_on_and_stays_harmed_where_it_was(
 
     await audit.append(an_event())
 
-    assert await audit.verify() == Broken(3, Why.CUT_OUT)
+    assert (await audit.verify()).broken == Broken(3, Why.CUT_OUT)
 
 
 async def test_a_log_whose_head_is_gone_goes_on_and_is_found_out(audit: RedisAudit) -> None:
     await _filled(audit, 3)
     await audit._link.command("DEL", audit.head_key())
-    assert await audit.verify() == Broken(0, Why.ADDED)
+    assert (await audit.verify()).broken == Broken(0, Why.ADDED)
 
     await audit.append(an_event())
 
-    assert await audit.verify() == Broken(3, Why.ADDED)
+    assert (await audit.verify()).broken == Broken(3, Why.ADDED)
 
 
 async def test_entries_of_a_newer_server_are_not_shown(audit: RedisAudit) -> None:
@@ -161,8 +179,8 @@ async def test_a_log_of_thousands_is_verified_in_a_few_reads(audit: RedisAudit) 
     await audit._link.command("RPUSH", audit.entries_key(), *lines)
     await audit._link.command("SET", audit.head_key(), f"{head.count} {head.hash} mark")
 
-    assert await audit.verify() is None
+    assert (await audit.verify()).broken is None
     await audit.append(an_event())
-    assert await audit.verify() is None
+    assert (await audit.verify()).broken is None
     await audit._link.command("LSET", audit.entries_key(), 1100, lines[1099])
-    assert await audit.verify() == Broken(1100, Why.ADDED)
+    assert (await audit.verify()).broken == Broken(1100, Why.ADDED)

@@ -64,9 +64,13 @@ async def test_a_batch_passes_whole_or_not_at_all_and_spends_nothing_then(store:
 
 
 async def test_a_batch_that_no_window_holds_is_refused_at_once(store: RedisStore) -> None:
-    refused = await _take(store, a_caller(a_key(requests_per_minute=10)), 11)
+    """Waiting would not help, and the window that is merely full is not what it is told of."""
+    caller = a_caller(a_key(requests_per_minute=10, requests_per_month=12))
+    assert await _take(store, caller, 3) == Allowance(limit=10, remaining=7)
 
-    assert refused == Allowance(limit=10, remaining=10, retry_after_seconds=1, refusal=TOO_FAST)
+    assert await _take(store, caller, 11) == Allowance(limit=10, remaining=7, refusal=TOO_FAST)
+    small = a_caller(a_key("wrk_small", requests_per_minute=10, requests_per_month=4))
+    assert await _take(store, small, 5) == Allowance(limit=4, remaining=4, refusal=TOO_MUCH)
 
 
 async def test_a_window_ends_by_itself(store: RedisStore) -> None:
@@ -88,11 +92,17 @@ async def test_keys_are_counted_apart(store: RedisStore) -> None:
 
 
 @LATEST
-@given(limit=st.integers(1, 40), costs=st.lists(st.integers(1, 5), min_size=1, max_size=40), has_token=st.booleans())
-async def test_however_many_ask_at_once_of_two_servers_no_more_pass_than_the_window_holds(
-    redis_server: RedisServer, limit: int, costs: list[int], has_token: bool
+@given(
+    limits=st.tuples(st.integers(1, 40), st.none() | st.integers(1, 40)),
+    costs=st.lists(st.integers(1, 25), min_size=1, max_size=40),
+    has_token=st.booleans(),
+)
+async def test_however_many_ask_at_once_of_two_servers_no_more_pass_than_each_window_holds_and_nothing_is_lost(
+    redis_server: RedisServer, limits: tuple[int, int | None], costs: list[int], has_token: bool
 ) -> None:
-    caller = a_caller(a_key(requests_per_minute=limit), token=some_claims() if has_token else None)
+    minute, month = limits
+    key = a_key(requests_per_minute=minute, requests_per_month=month)
+    caller = a_caller(key, token=some_claims() if has_token else None)
     prefix = f"limits-{time.monotonic_ns()}"
     async with (
         RedisStore.open(redis_server.url, prefix=prefix) as one,
@@ -100,11 +110,15 @@ async def test_however_many_ask_at_once_of_two_servers_no_more_pass_than_the_win
     ):
         servers = islice(cycle((one, other)), len(costs))
         told = await asyncio.gather(*(_take(server, caller, cost) for server, cost in zip(servers, costs, strict=True)))
+        limit = minute if month is None else min(minute, month)
+        passed = sum(cost for cost, each in zip(costs, told, strict=True) if each.refusal is None)
+        left = limit - passed
+        rest = [await _take(other, caller, left)] if left > 0 else []
 
-    passed = sum(cost for cost, each in zip(costs, told, strict=True) if each.retry_after_seconds is None)
-    assert passed <= limit
-    assert sum(costs) > limit or passed == sum(costs)
-    assert set(costs) != {1} or passed == min(limit, len(costs))
+        assert passed <= limit
+        assert sum(costs) > limit or passed == sum(costs)
+        assert rest == [Allowance(limit=limit, remaining=0)] * len(rest)
+        assert (await _take(one, caller)).refusal is not None
 
 
 async def test_what_one_server_counted_the_other_knows(store: RedisStore, replica: RedisStore) -> None:

@@ -185,7 +185,7 @@ async def test_a_log_whose_writers_were_given_up_has_no_entry_twice_and_is_whole
         _signal(own, signal.SIGCONT)
         await store.audit.append(an_event(turn=9, number=9))
         entries = await store.audit.entries(0, 100)
-        broken = await store.audit.verify()
+        broken = (await store.audit.verify()).broken
 
     events = [(each.event.facts["turn"], each.event.facts["number"]) for each in entries]
     written = {(turn, number) for turn in (0, 2, 4) for number in range(4)} | {(9, 9)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -214,3 +215,12 @@ def test_a_secret_that_is_none_stops_the_start(tmp_path: Path) -> None:
 
     assert ended.returncode == 2
     assert ended.stderr == "wallet-rpc: WALLET_RPC_TOKEN_SECRETS: a public key, a certificate or a JWK is no secret\n"
+
+
+def test_an_organisation_that_is_no_text_is_told_in_a_sentence(tmp_path: Path, redis_server: RedisServer) -> None:
+    for command in (("key", "list"), ("audit", "verify")):
+        ended = run(*command, "--org", os.fsdecode(b"\xff"), folder=tmp_path, REDIS_URL=redis_server.url)
+
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith("wallet-rpc: --org: no organisation")
+        assert ended.stderr.count("\n") == 1

@@ -11,8 +11,11 @@ from datetime import datetime
 import pytest
 
 from tests.e2e.commanding import TIME, Cli
+from wallet_rpc.adapters.redis_audit import RedisAudit
+from wallet_rpc.adapters.redis_directory import RedisDirectory
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OrganizationId, digest_of, key_id
+from wallet_rpc.errors import Unavailable
 
 KEY = re.compile(r"wrk_[A-Za-z0-9_-]{43}")
 
@@ -123,6 +126,26 @@ def test_a_key_is_revoked_by_its_id_or_by_itself_and_once(cli: Cli, given: str) 
     assert cli.json("key", "revoke", made[given]) == first
     kinds = [each["kind"] for each in cli.json("audit", "show", "--org", organization)["entries"]]
     assert kinds == ["organization.created", "key.created", "key.revoked"]
+
+
+@pytest.mark.parametrize("part", [RedisAudit, RedisDirectory])
+def test_a_revocation_that_failed_half_way_is_in_the_log_once_it_succeeds(cli: Cli, part: type) -> None:
+    organization = cli.organization()
+    made = cli.json("key", "create", "--org", organization)
+
+    async def away(*_: object, **__: object) -> None:
+        raise Unavailable("the store does not answer", part="store")
+
+    with cli.environ.context() as meanwhile:
+        meanwhile.setattr(part, "append" if part is RedisAudit else "revoke_key", away)
+        assert cli.status("key", "revoke", made["keyId"]) == (1, "")
+    assert cli.text("key", "revoke", made["keyId"]) == f"{made['keyId']} is revoked\n"
+    cli.text("key", "revoke", made["keyId"])
+
+    entries = cli.json("audit", "show", "--org", organization)["entries"][2:]
+    assert [(each["kind"], each["facts"]) for each in entries] == [("key.revoked", {"keyId": made["keyId"]})] * (
+        1 if part is RedisAudit else 2
+    )
 
 
 def test_every_change_is_in_the_log_and_no_key_is(cli: Cli) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import httpx2
 import pytest
@@ -57,6 +58,75 @@ def test_a_token_must_hold(tenants_url: str, tenant: Tenant, token: str) -> None
     assert asked(tenants_url, authorization=bearer, x_api_key=tenant.key) == (401, "session_token_invalid")
 
 
+def shown(tenant: Tenant, *headers: tuple[str, str], path: str = "") -> tuple[int, str | None]:
+    """As `asked`, with headers that may stand twice."""
+    answer = tenant.http.post(tenant.url + path, json=ASKED, headers=list(headers))
+    return answer.status_code, answer.json().get("error", {}).get("data", {}).get("reason")
+
+
+def test_a_header_that_stands_twice_is_one_credential_or_none(tenant: Tenant) -> None:
+    word, unknown = ("authorization", "Bearer any-word"), ("x-api-key", UNKNOWN)
+    bearer, key = ("authorization", f"Bearer {tenant.key}"), ("x-api-key", tenant.key)
+    basic = ("authorization", "Basic dXNlcjpwYXNz")
+
+    for same in ((bearer, bearer), (key, key), (key, key, word)):
+        assert shown(tenant, *same) == (200, None)
+    for one, two in ((bearer, word), (key, unknown), (bearer, basic)):
+        assert shown(tenant, one, two) == (401, "api_key_invalid")
+        assert shown(tenant, two, one, path=f"/v2/{tenant.key}") == (401, "api_key_invalid")
+        listed = tenant.http.get(tenant.url + tenant.sessions, headers=[one, two])
+        assert (listed.status_code, listed.json()["code"]) == (401, 401002)
+
+
+def test_who_shows_a_token_beside_a_key_is_held_to_the_token_in_whatever_order(tenant: Tenant) -> None:
+    token, other = (("authorization", f"Bearer {minted(tenant, CHECKSUMMED, *FOUR)}") for _ in range(2))
+    key = ("authorization", f"Bearer {tenant.key}")
+
+    for headers in ([key, token], [token, key], [token, token, key], [("x-api-key", tenant.key), key, token]):
+        assert shown(tenant, *headers) == (403, "insufficient_scope")
+        listed = tenant.http.get(tenant.url + tenant.sessions, headers=headers)
+        assert (listed.status_code, listed.json()["code"]) == (401, 401001)
+    assert shown(tenant, token, other) == (401, "session_token_invalid")
+
+
+def kept_key(redis_server: RedisServer, tenant: Tenant, **more: Any) -> dict[str, str]:
+    """The header of another key."""
+    key, kept = new_key(tenant.organization, **more)
+
+    async def keep() -> None:
+        async with RedisStore.open(redis_server.url) as store:
+            await store.directory.add_key(kept)
+
+    asyncio.run(keep())
+    return {"x-api-key": key}
+
+
+@pytest.mark.parametrize("limit", ["requests_per_minute", "requests_per_month"])
+def test_a_batch_that_no_waiting_makes_room_for_is_not_told_to_wait(
+    tenant: Tenant, redis_server: RedisServer, limit: str
+) -> None:
+    headers = kept_key(redis_server, tenant, **{limit: 3})
+
+    answer = tenant.http.post(tenant.url, json=[ASKED] * 4, headers=headers)
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (200, -32600)
+    assert error["message"] == "batch: expected at most 3 entries for this key, got 4"
+    assert error["data"] == {"reason": "batch_too_large"}
+    assert "retry-after" not in answer.headers
+    assert [answer.headers[f"x-ratelimit-{name}"] for name in ("limit", "remaining")] == ["3", "3"]
+    assert len(tenant.http.post(tenant.url, json=[ASKED] * 3, headers=headers).json()) == 3
+
+
+def test_a_body_that_cannot_be_read_counts_as_one_request(tenant: Tenant, redis_server: RedisServer) -> None:
+    headers = {**kept_key(redis_server, tenant, requests_per_minute=2), "content-type": "application/json"}
+
+    answers = [tenant.http.post(tenant.url, content=b"{", headers=headers) for _ in range(3)]
+
+    assert [each.json()["error"]["code"] for each in answers] == [-32700, -32700, -32005]
+    assert [each.headers["x-ratelimit-remaining"] for each in answers] == ["1", "0", "0"]
+
+
 def test_a_key_is_taken_in_three_places_until_it_is_revoked(tenant: Tenant, redis_server: RedisServer) -> None:
     places: list[tuple[str, dict[str, str]]] = [
         (f"/v2/{tenant.key}", {}),
@@ -85,14 +155,7 @@ def test_the_chains_own_methods_are_for_keys_and_their_writes_for_those_that_wri
     tenant: Tenant, redis_server: RedisServer
 ) -> None:
     page = {"authorization": f"Bearer {minted(tenant, CHECKSUMMED, *FOUR)}"}
-    key, kept = new_key(tenant.organization, scope=KeyScope.READ)
-
-    async def keep() -> None:
-        async with RedisStore.open(redis_server.url) as store:
-            await store.directory.add_key(kept)
-
-    asyncio.run(keep())
-    reader = {"x-api-key": key}
+    reader = kept_key(redis_server, tenant, scope=KeyScope.READ)
 
     for path in ("", f"/chain/{CHAINS[0]}"):
         assert chain_answer(tenant, path, "eth_chainId", page) == (403, "insufficient_scope")

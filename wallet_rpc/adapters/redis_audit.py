@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wallet_rpc.adapters.redis_link import Link, read
 from wallet_rpc.domain.access import OrganizationId
@@ -128,8 +128,8 @@ class RedisAudit:
         """At most `count` entries, oldest first, from the number `start`, while the log is whole."""
         return tuple(read(Entry, line, version=VERSION) for line in await self._lines(start, start + count))
 
-    async def verify(self) -> Broken | None:
-        """The first fault of the log as it is now; None when it is whole."""
+    async def verify(self) -> Reading:
+        """What reading the log of this moment shows: its first fault, or that it is whole, and with which head."""
         head, length = await self._link.run(self._seen, self._keys())
         reading = Reading()
         for start in range(0, length, _AT_ONCE):
@@ -138,8 +138,8 @@ class RedisAudit:
         try:
             kept = _head(head.decode())
         except ValueError:
-            return Broken(reading.head.count, Why.ALTERED)
-        return conclude(reading, kept)
+            return replace(reading, broken=Broken(reading.head.count, Why.ALTERED))
+        return replace(reading, broken=conclude(reading, kept))
 
     async def _lines(self, start: int, end: int) -> list[bytes]:
         lines: list[bytes] = await self._link.command("LRANGE", self.entries_key(), start, end - 1)

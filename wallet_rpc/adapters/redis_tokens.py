@@ -1,12 +1,14 @@
 """Issued session tokens in Redis: what each says, and that it is refused; both are gone when the token's time is over.
 
-The rule: nothing of a token that could be shown as one is kept, only what is sealed in it.
+The rule: nothing of a token that could be shown as one is kept, only what is sealed in it. Redis drops by its own
+clock, and a server whose clock is behind takes the token for longer: both are kept until it is over for every server.
 """
 
 from __future__ import annotations
 
 import secrets
 
+from wallet_rpc.adapters.jwt_seals import SKEW_SECONDS
 from wallet_rpc.adapters.redis_link import Link, read, written
 from wallet_rpc.domain.access import Claims
 from wallet_rpc.domain.records import VERSION
@@ -39,7 +41,7 @@ class RedisTokens:
     async def add(self, claims: Claims) -> None:
         """Remember a token."""
         text = written(IssuedToken, IssuedToken(claims=claims))
-        await self._link.command("SET", self.token_key(claims.id), text, "EXAT", claims.expires_at)
+        await self._link.command("SET", self.token_key(claims.id), text, "EXAT", claims.expires_at + SKEW_SECONDS)
 
     async def get(self, token_id: str) -> Claims | None:
         """What was remembered of it."""
@@ -47,9 +49,9 @@ class RedisTokens:
         return None if text is None else read(IssuedToken, text, version=VERSION).claims
 
     async def revoke(self, token_id: str, *, until: UnixSeconds) -> bool:
-        """Refuse it from now on; False when it was refused already."""
+        """Refuse it from now on, `until` it is over by itself; False when it was refused already."""
         mark = secrets.token_hex(8)
-        await self._link.command("SET", self.revoked_key(token_id), mark, "NX", "EXAT", until)
+        await self._link.command("SET", self.revoked_key(token_id), mark, "NX", "EXAT", until + SKEW_SECONDS)
         return bool(await self._link.command("GET", self.revoked_key(token_id)) == mark.encode())
 
     async def is_revoked(self, token_id: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
@@ -20,6 +21,8 @@ from wallet_rpc.wire import shape
 
 OrganizationId = NewType("OrganizationId", str)
 """`org_` and 20 letters or digits."""
+ORGANIZATION_ID = re.compile(r"org_[0-9A-Za-z]{1,64}")
+"""The form of an organisation's id, of whatever server."""
 KeyId = NewType("KeyId", str)
 """`key_` and the first 20 hex digits of the key's SHA-256."""
 

@@ -1,6 +1,7 @@
 """The gate: whom a request's credential stands for, and whether that caller may ask now.
 
-The rule: who shows a session token is held to the token, whatever else is shown. Where the server is open, a key in the
+The rule: who shows a session token is held to the token, whatever else is shown. A header that stands twice with
+different values, no token among them, is refused: nobody can say which is meant. Where the server is open, a key in the
 path or of a bearer that is not of our making is taken for none: SDKs that insist on a key can be given any word. One
 that is of our making, or stands in `X-Api-Key`, and is unknown, revoked or expired, is refused everywhere.
 """
@@ -16,7 +17,7 @@ from wallet_rpc.domain.access import KEY_PREFIX, WRITES, ApiKey, Caller, KeyId, 
 from wallet_rpc.edge.caller import visit
 from wallet_rpc.edge.envelope import Reply, failure, replied
 from wallet_rpc.edge.http import Answerer
-from wallet_rpc.errors import RateLimited, Unauthorized, WalletError
+from wallet_rpc.errors import InvalidRequest, RateLimited, Unauthorized, WalletError
 from wallet_rpc.memory import IssuedTokens, Limiter
 from wallet_rpc.ports import Clock, Seals
 
@@ -24,6 +25,7 @@ _TOKEN = re.compile(r"e[w-z0-9_-][A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"
 """Three parts with dots between, the first base64url of what starts with a brace: a session token, and no key."""
 KEY_HEADER = "x-api-key"
 """The header that is for API keys and nothing else."""
+_AUTHORIZATION = "authorization"
 _KEY_LENGTH = 256
 """What is longer is no key."""
 
@@ -59,8 +61,8 @@ class Gate:
 
     async def enter_by_key(self, request: Request) -> Caller:
         """As `enter`, for places that are for the holders of API keys alone."""
-        given = next(_given(request), None)
-        if given is None or _token(request) is not None:
+        given = None if _token(request) is not None else next(_given(request), None)
+        if given is None:
             raise Unauthorized("Invalid API key", reason="api_key_required")
         visit().caller = await self._holder(given)
         return visit().caller
@@ -74,13 +76,20 @@ class Gate:
         return visit().caller
 
     async def count(self, cost: int) -> None:
-        """Count what the caller asks; one who shows no key is not counted. Raises: RateLimited."""
+        """Count what the caller asks; one who shows no key is not counted.
+
+        Raises: RateLimited; InvalidRequest for a batch of more entries than any waiting makes room for.
+        """
         here = visit()
         if here.caller.is_open:
             return
-        here.allowance = await self._limiter.take(here.caller, cost, now=self._clock.now())
-        if here.allowance.retry_after_seconds is not None:
-            raise RateLimited(here.allowance.refusal, retryAfter=here.allowance.retry_after_seconds)
+        here.allowance = left = await self._limiter.take(here.caller, cost, now=self._clock.now())
+        if left.refusal is None:
+            return
+        if left.retry_after_seconds is None:
+            text = f"batch: expected at most {left.limit} entries for this key, got {cost}"
+            raise InvalidRequest(text, reason="batch_too_large")
+        raise RateLimited(left.refusal, retryAfter=left.retry_after_seconds)
 
     def for_writers(self, answerer: Answerer) -> Answerer:
         """`answerer`, whose methods may all write, for callers that may; each body counts as one request."""
@@ -108,7 +117,7 @@ class Gate:
         """Raises: Unauthorized unless it is a key of ours that holds."""
         kept = await self._key(key_id(given)) if 0 < len(given) <= _KEY_LENGTH else None
         if kept is None or not is_key(given, kept):
-            raise Unauthorized("Invalid API key", reason="api_key_invalid")
+            raise _no_key()
         self._refuse_ended(kept)
         return Caller(name=kept.id, organization=kept.organization, key=kept)
 
@@ -133,22 +142,41 @@ class Gate:
 
 
 def _given(request: Request) -> Iterator[str]:
-    """What stands where a credential may: `X-Api-Key`, `Authorization: Bearer`, the path's key."""
-    if KEY_HEADER in request.headers:
-        yield request.headers[KEY_HEADER].strip()
-    bearer = _bearer(request)
+    """What stands where a credential may: `X-Api-Key`, `Authorization: Bearer`, the path's key.
+
+    Raises: Unauthorized when one of the headers has two values.
+    """
+    shown, authorization = (_only(request, header) for header in (KEY_HEADER, _AUTHORIZATION))
+    if shown is not None:
+        yield shown.strip()
+    bearer = None if authorization is None else _bearer(authorization)
     if bearer is not None:
         yield bearer
     if "key" in request.path_params:
         yield request.path_params["key"]
 
 
+def _only(request: Request, header: str) -> str | None:
+    """The value of a header, however often it stands there. Raises: Unauthorized for two that differ."""
+    values = set(request.headers.getlist(header))
+    if len(values) > 1:
+        raise _no_key()
+    return next(iter(values), None)
+
+
 def _token(request: Request) -> str | None:
-    """The session token of the request: a bearer value of its form."""
-    bearer = _bearer(request)
-    return bearer if bearer is not None and _TOKEN.fullmatch(bearer) else None
+    """The session token of the request: a bearer value of its form. Raises: Unauthorized for two that differ."""
+    bearers = map(_bearer, request.headers.getlist(_AUTHORIZATION))
+    tokens = {bearer for bearer in bearers if bearer is not None and _TOKEN.fullmatch(bearer)}
+    if len(tokens) > 1:
+        raise no_token()
+    return next(iter(tokens), None)
 
 
-def _bearer(request: Request) -> str | None:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+def _bearer(authorization: str) -> str | None:
+    scheme, _, value = authorization.partition(" ")
     return value.strip() if scheme.lower() == "bearer" else None
+
+
+def _no_key() -> Unauthorized:
+    return Unauthorized("Invalid API key", reason="api_key_invalid")

@@ -19,7 +19,7 @@ from wallet_rpc.edge import envelope, observe
 from wallet_rpc.edge.envelope import Answer, Entry, Reply
 from wallet_rpc.edge.outcome import DEADLINE_SECONDS, in_time, told
 from wallet_rpc.edge.parameters import Params, binding
-from wallet_rpc.errors import InvalidRequest, MethodNotFound, WalletError
+from wallet_rpc.errors import InvalidRequest, MethodNotFound, ParseError, WalletError
 from wallet_rpc.operations.operation import Operation
 
 C = TypeVar("C")
@@ -40,7 +40,8 @@ async def _free(_: int) -> None:
 class Door(Generic[C]):
     """Answers JSON-RPC with the given operations, each run in a `context` that is made for the body.
 
-    Before anything is run, `admit` is told how many entries a body has; what it raises is the answer to all of it.
+    Before anything is run, `admit` is told how many entries a body has, 1 when it cannot be read; what it raises is the
+    answer to all of it.
 
     The entries of a batch start in their order, at most `at_once` run together: with 1, each ends before the next
     begins. One deadline holds for the whole body; an entry that misses it is answered as unavailable. An entry for
@@ -69,11 +70,20 @@ class Door(Generic[C]):
     async def reply(self, body: bytes) -> Reply:
         """What answers a body; it has no text when the body holds notifications only. Never raises an Exception."""
         try:
-            parsed = envelope.parse(body)
-            await self._admit(max(1, len(parsed)) if isinstance(parsed, list) else 1)
+            parsed = await self._admitted(body)
         except Exception as raised:  # as in `_method`: the caller gets a coded answer
             return envelope.replied(self._refused(told(raised, observe.UNREADABLE), None))
         return envelope.replied(await self.answer_value(parsed))
+
+    async def _admitted(self, body: bytes) -> Any:
+        """The JSON value of a body that may be run."""
+        try:
+            parsed = envelope.parse(body)
+        except ParseError:
+            await self._admit(1)
+            raise
+        await self._admit(max(1, len(parsed)) if isinstance(parsed, list) else 1)
+        return parsed
 
     async def answer_value(self, parsed: Any) -> Answer | list[Answer] | None:
         """As `answer`, from parsed JSON to JSON values."""
