@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.devchain.asking import TOKEN_ACCESS, refused, send
+from tests.devchain.asking import TOKEN_ACCESS, failure, refused, send
 from tests.devchain.sample import (
     ENTRY_POINT_TEXT,
     SINK,
@@ -18,6 +18,8 @@ from tests.devchain.sample import (
 )
 from wallet_rpc.devchain.known import TEST_TOKEN
 from wallet_rpc.domain.account import Call
+from wallet_rpc.domain.gas import GAS_BITS
+from wallet_rpc.domain.user_operation import handle_ops_call_data
 
 
 def test_wrong_signature_is_refused_and_nothing_is_mined(node: Node, actor: Actor) -> None:
@@ -116,6 +118,27 @@ def test_estimation_may_override_state(node: Node, actor: Actor) -> None:
     rich = {actor.address.hex0x(): {"balance": hex(10**21)}}
     limits = node.rpc("eth_estimateUserOperationGas", on_wire(op), ENTRY_POINT_TEXT, rich)
     assert int(limits["callGasLimit"], 16) > 9_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pre_verification_gas", "verification_gas_limit", "call_gas_limit", "max_fee_per_gas", "max_priority_fee_per_gas"],
+)
+def test_the_entry_point_takes_gas_below_the_bound_of_the_overrides(node: Node, actor: Actor, name: str) -> None:
+    for amount, overflows in (((1 << GAS_BITS) - 1, False), (1 << GAS_BITS, True)):
+        gas: dict[str, Any] = {name: amount}
+        op = replace(actor.operation([Call(to=SINK)]), **gas)
+        call = {"to": ENTRY_POINT_TEXT, "data": handle_ops_call_data([op], SINK).hex0x()}
+        said = failure(node, "eth_call", call, "latest")
+        assert (b"AA94 gas values overflow".hex() in str(said.data)) is overflows
+
+
+@pytest.mark.parametrize("code", ["0x", "0x00"])
+def test_the_entry_points_code_is_not_overridden(node: Node, actor: Actor, code: str) -> None:
+    op, changed = on_wire(actor.operation([Call(to=SINK)])), {ENTRY_POINT_TEXT: {"code": code}}
+    failure = refused(lambda: node.rpc("eth_estimateUserOperationGas", op, ENTRY_POINT_TEXT, changed))
+    assert failure.code == -32602
+    assert "code: expected to be absent" in failure.message
 
 
 def test_estimation_takes_an_operation_without_gas_fees_and_signature_fields(node: Node, actor: Actor) -> None:

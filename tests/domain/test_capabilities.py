@@ -90,6 +90,14 @@ def test_everything_a_client_can_say_is_read() -> None:
     )
 
 
+def test_a_null_context_stands_for_an_absent_one() -> None:
+    by_session = {"sessionId": SESSION, "signature": "0x02"}
+
+    read = wire.decode(Capabilities, {"permissions": {"context": None, **by_session}})
+
+    assert read == wire.decode(Capabilities, {"permissions": by_session})
+
+
 def test_what_is_read_is_written_back_the_same() -> None:
     read = wire.decode(Capabilities, ALL)
 
@@ -264,6 +272,8 @@ def test_a_malformed_delegation_is_refused(given: Any) -> None:
         {"flowControl": {"optional": True}},
         {"whatever": {"optional": True}, "other": None, "list": [1]},
         {"paymasterService": {"optional": False}},
+        {"atomic": {"optional": False}},
+        {"atomic": {"status": "supported"}},
     ],
 )
 def test_what_clients_send_beside_is_passed_over(given: Any) -> None:

@@ -124,6 +124,11 @@ def test_parts_without_a_parity_make_no_signature(parity: dict[str, Any]) -> Non
 
     assert caught.value.data == {"reason": "signature_malformed", "field": "params.signature.data"}
 
+    with pytest.raises(InvalidParams, match=r"^params\.paymasterPermitSignature\.data: ") as caught:
+        signature.raw_at("params.paymasterPermitSignature")
+
+    assert caught.value.data["field"] == "params.paymasterPermitSignature.data"
+
 
 @pytest.mark.parametrize(
     ("given", "text"),

@@ -22,6 +22,7 @@ from wallet_rpc.domain.token_charge import (
     tokens_for,
 )
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
+from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data
 
 TOKEN, PAYMASTER = Address(b"\x11" * 20), Address(b"\x22" * 20)
@@ -50,6 +51,23 @@ def test_amounts_are_rounded_up() -> None:
 @given(st.integers(0, 1 << 128), st.integers(0, 1 << 100))
 def test_no_less_than_the_worth_and_less_than_one_unit_more(wei: int, rate: int) -> None:
     assert 0 <= tokens_for(wei, rate) * 10**18 - wei * rate < 10**18
+
+
+@given(st.integers(0, 1 << 250), st.integers(0, (1 << 256) - 1))
+def test_an_amount_that_no_token_can_count_is_refused(wei: int, rate: int) -> None:
+    if wei * rate <= ((1 << 256) - 1) * 10**18:
+        assert tokens_for(wei, rate) < 1 << 256
+        return
+    with pytest.raises(InvalidParams) as caught:
+        tokens_for(wei, rate)
+    field = "params.capabilities.paymasterService.erc20"
+    assert caught.value.data == {"reason": "token_amount_too_large", "field": field}
+
+
+def test_the_largest_amount_of_a_token_is_counted() -> None:
+    assert tokens_for(10**18, (1 << 256) - 1) == (1 << 256) - 1
+    with pytest.raises(InvalidParams):
+        tokens_for(10**18, 1 << 256)
 
 
 def test_the_most_is_the_price_of_all_limits() -> None:

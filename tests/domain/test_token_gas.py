@@ -89,7 +89,22 @@ def test_both_ways_at_once_are_refused_in_the_hosted_services_words() -> None:
     assert caught.value.data == {"reason": "erc20_settings", "field": AT}
 
 
-@pytest.mark.parametrize("settings", [{}, {**AUTO, **DETAILS}])
+@pytest.mark.parametrize(("one", "other"), [(AUTO, "permitDetails"), (DETAILS, "autoPermit")])
+def test_null_stands_for_the_absent_one(one: Json, other: str) -> None:
+    with_null = {"tokenAddress": USDC, "preOpSettings": {**one, other: None}}
+    assert read(with_null) == read({"tokenAddress": USDC, "preOpSettings": one})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"autoPermit": None},
+        {"permitDetails": None},
+        {"autoPermit": None, "permitDetails": None},
+        {**AUTO, **DETAILS},
+    ],
+)
 def test_a_permit_is_wished_for_or_there(settings: Json) -> None:
     with pytest.raises(InvalidParams, match="expected either autoPermit or permitDetails"):
         read({"tokenAddress": USDC, "preOpSettings": settings})

@@ -132,8 +132,9 @@ def test_a_part_without_its_address_is_refused() -> None:
         "paymasterPostOpGasLimit": "0x0",
     }.items():
         with pytest.raises(InvalidParams) as caught:
-            wire.decode(UserOperationJson, {**WRITTEN, key: value}).to_domain()
-        assert caught.value.data == {"reason": "part_without_address", "field": key}
+            wire.decode(UserOperationJson, {**WRITTEN, key: value}).to_domain("params.data.")
+        assert caught.value.data == {"reason": "part_without_address", "field": f"params.data.{key}"}
+        assert caught.value.message.startswith(f"params.data.{key}: ")
 
 
 def test_what_stands_beside_an_address_may_be_left_out() -> None:
@@ -147,5 +148,6 @@ def test_a_parity_other_than_0_or_1_is_refused() -> None:
     signed = SignedAuthorization(1, ACCOUNT, 0, 1, 1, 1)
     written = wire.encode(UserOperationJson, UserOperationJson.from_domain(replace(PLAIN, authorization=signed)))
     written["eip7702Auth"]["yParity"] = "0x1b"
-    with pytest.raises(InvalidParams, match="yParity: expected 0x0 or 0x1, got 0x1b"):
-        wire.decode(UserOperationJson, written).to_domain()
+    with pytest.raises(InvalidParams, match="yParity: expected 0x0 or 0x1, got 0x1b") as caught:
+        wire.decode(UserOperationJson, written).to_domain("params.data.")
+    assert caught.value.data["field"] == "params.data.eip7702Auth.yParity"

@@ -110,7 +110,8 @@ def test_a_caller_may_see_to_the_allowance(payer: Wallet) -> None:
     pays(payer, payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings={})), moved=7)
 
 
-def test_a_permit_is_signed_first_and_travels_with_the_operation(payer: Wallet) -> None:
+@pytest.mark.parametrize("parity", [False, True], ids=["v 27 or 28", "v 0 or 1"])
+def test_a_permit_is_signed_first_and_travels_with_the_operation(payer: Wallet, parity: bool) -> None:
     permit = {"below": ENOUGH, "amount": ENOUGH, "durationSeconds": "0xe10"}
     asked = request(payer, gas_in(preOpSettings={"autoPermit": permit}), transfer(7))
     first = payer.client.rpc("wallet_prepareCalls", asked)
@@ -121,7 +122,11 @@ def test_a_permit_is_signed_first_and_travels_with_the_operation(payer: Wallet) 
     details = first["modifiedRequest"]["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]["permitDetails"]
     assert details["value"] == ENOUGH
     assert abs(int(details["deadline"], 16) - time.time() - 3600) < 60
-    second = payer.client.rpc("wallet_prepareCalls", signed_permit(payer, first))
+    signed = signed_permit(payer, first)
+    signature = signed["paymasterPermitSignature"]["data"]
+    v = int(signature[-2:], 16) - (27 if parity else 0)
+    signed["paymasterPermitSignature"]["data"] = f"{signature[:-2]}{v:02x}"
+    second = payer.client.rpc("wallet_prepareCalls", signed)
     assert second["type"] == "user-operation-v070"
     most = int(second["feePayment"]["maxAmount"], 16)
     pays(payer, second, moved=7)
@@ -177,6 +182,10 @@ def test_a_permit_of_another_key_or_another_amount_is_refused(payer: Wallet) -> 
     details = good["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]["permitDetails"]
     details["value"] = hex(10**23)
     refused(-32507, "permit_signature_invalid", lambda: ask("wallet_prepareCalls", good))
+    halves = {"type": "secp256k1", "data": {"r": "0x1", "s": "0x2"}}
+    ask_half = lambda: ask("wallet_prepareCalls", {**good, "paymasterPermitSignature": halves})  # noqa: E731
+    malformed = refused(-32602, "signature_malformed", ask_half)
+    assert malformed.data["field"] == "params.paymasterPermitSignature.data"
     del good["paymasterPermitSignature"]
     refused(-32602, "permit_signature_missing", lambda: ask("wallet_prepareCalls", good))
     details["deadline"] = hex(int(time.time()) - 1)
@@ -215,21 +224,6 @@ def test_no_more_is_offered_than_the_caller_said(payer: Wallet, settings: dict[s
     service = gas_in(maxTokenAmount="0x5", **settings)
     ask = lambda: payer.prepare(approve(10**22), paymasterService=service)  # noqa: E731
     assert "maxTokenAmount" in refused(-32000, "max_token_amount_exceeded", ask).message
-
-
-def test_a_manual_allowance_that_is_missing_fails_in_the_estimate(payer: Wallet) -> None:
-    with pytest.raises(RpcError) as caught:
-        payer.prepare(transfer(7), paymasterService=gas_in())
-    assert caught.value.code in {-32500, -32501, -32521}
-
-
-def test_an_estimate_costs_and_signs_nothing(payer: Wallet) -> None:
-    for settings in ({"postOpSettings": {"autoApprove": True}}, {"preOpSettings": {"autoPermit": PERMIT}}):
-        service = {**gas_in(**settings), "onlyEstimation": True}
-        prepared = payer.prepare(transfer(7), paymasterService=service)
-        assert "signatureRequest" not in prepared
-        assert prepared["feePayment"]["tokenAddress"].lower() == TOKEN
-        assert int(prepared["feePayment"]["maxAmount"], 16) > 0
 
 
 PERMIT = {"below": ENOUGH, "amount": ENOUGH}

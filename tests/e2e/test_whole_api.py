@@ -149,6 +149,7 @@ def test_a_chain_that_is_not_served_is_refused_with_5710(client: Client, wallet:
         with pytest.raises(RpcError, match="configured: 0x7a69") as refused:
             client.rpc(method, {**params, "chainId": "0x2105"})
         assert (refused.value.code, refused.value.reason) == (5710, "unsupported_chain")
+        assert refused.value.data["field"] == "params.chainId"
 
 
 def test_capabilities_of_every_chain_stand_under_zero(client: Client) -> None:
@@ -195,6 +196,35 @@ def test_a_data_suffix_stands_behind_the_call_data_and_changes_nothing(wallet: W
             assert status["status"] == 200
             assert len(status["details"]["data"]["calls"]) == len(batch)
     assert wallet.client.token_balance(FRIEND) == before + 6
+
+
+def test_half_a_paymaster_is_refused_where_it_stands(wallet: Wallet) -> None:
+    sent = wallet.signed(wallet.prepare({"to": FRIEND}), wallet.owner, None)
+    del sent["data"]["paymaster"]
+    with pytest.raises(RpcError, match=r"^params\.data\.paymaster\w+: expected to be absent") as refused:
+        wallet.client.rpc("wallet_sendPreparedCalls", sent)
+    assert refused.value.reason == "part_without_address"
+    assert refused.value.data["field"].startswith("params.data.paymaster")
+
+
+MOST_GAS = hex(2**120 - 1)
+LIMITS = ("preVerificationGas", "verificationGasLimit", "callGasLimit")
+OF_PAYMASTER = ("paymasterVerificationGasLimit", "paymasterPostOpGasLimit")
+FEES = ("maxFeePerGas", "maxPriorityFeePerGas")
+
+
+@pytest.mark.parametrize("field", [*LIMITS, *OF_PAYMASTER, *FEES])
+def test_no_gas_or_fee_is_more_than_the_entry_point_takes(wallet: Wallet, field: str) -> None:
+    with pytest.raises(RpcError, match=rf"gasParamsOverride\.{field}: expected an amount below 2\^120") as refused:
+        wallet.prepare({"to": FRIEND}, gasParamsOverride={field: hex(2**120)})
+    assert (refused.value.code, refused.value.reason) == (-32602, "invalid_params")
+
+
+def test_the_most_that_the_entry_point_takes_has_a_cost(wallet: Wallet) -> None:
+    prepared = wallet.prepare(
+        {"to": FRIEND}, gasParamsOverride=dict.fromkeys([*LIMITS, *OF_PAYMASTER, *FEES], MOST_GAS)
+    )
+    assert int(prepared["feePayment"]["maxAmount"], 16) == 5 * int(MOST_GAS, 16) ** 2
 
 
 def test_a_state_override_is_for_the_simulation_alone(wallet: Wallet) -> None:

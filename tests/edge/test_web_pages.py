@@ -31,6 +31,20 @@ async def test_a_web_page_may_call_with_the_headers_of_the_clients(path: str) ->
     assert "access-control-allow-credentials" not in response.headers
 
 
+async def test_a_page_of_the_public_network_may_call_a_server_on_its_own_machine() -> None:
+    headers = {
+        "origin": "https://dapp.example",
+        "access-control-request-method": "POST",
+        "access-control-request-private-network": "true",
+    }
+
+    async with browser() as client:
+        response = await client.options("/", headers=headers)
+
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-private-network"] == "true"
+
+
 @pytest.mark.parametrize(("content", "status"), [(b"{}", 200), (b"x" * (BODY_BYTES + 1), 413)])
 async def test_a_web_page_may_read_answers_and_refusals(content: bytes, status: int) -> None:
     async with browser() as client:

@@ -54,8 +54,8 @@ def with_service(bench: Bench, first: TokenPayment | None, last: TokenPayment | 
 
 
 async def ask(bench: Bench, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> PreparedCalls:
-    more = settings.pop("capabilities", {})
-    service = {**POLICY, "erc20": {"tokenAddress": token, **settings}}
+    more, only = settings.pop("capabilities", {}), settings.pop("only_estimation", False)
+    service = {**POLICY, "onlyEstimation": only, "erc20": {"tokenAddress": token, **settings}}
     request = {
         "from": bench.account.hex0x(),
         "chainId": hex(CHAIN),
@@ -153,6 +153,26 @@ async def test_calls_beyond_the_first_guess_are_approved_as_well(rich: Bench) ->
     assert made.details.data.calls is not None
     assert int.from_bytes(made.details.data.calls[0].data[-32:]) == made.fee_payment.max_amount
     assert made.fee_payment.max_amount > 4_000_000 * 2_000 * 10**9
+
+
+HUGE = {"gasParamsOverride": {"callGasLimit": hex(2**120 - 1), "maxFeePerGas": hex(2**120 - 1)}}
+
+
+@pytest.mark.parametrize(("settings", "only_estimation"), [(AUTO, False), (AUTO, True), ({}, True)])
+async def test_a_cost_that_no_token_can_count_is_named(
+    rich: Bench, settings: dict[str, Any], only_estimation: bool
+) -> None:
+    with_service(rich, payment(rate=10**24))
+    error = await refused(rich, capabilities=HUGE, only_estimation=only_estimation, **settings)
+    assert isinstance(error, InvalidParams)
+    assert error.data == {"reason": "token_amount_too_large", "field": "params.capabilities.paymasterService.erc20"}
+
+
+async def test_a_cost_that_a_token_can_just_count_is_approved(rich: Bench) -> None:
+    """The approval of the estimate, twice the most, is no more than a token counts either."""
+    with_service(rich, payment(rate=10**22))
+    error = await refused(rich, capabilities=HUGE, **AUTO)
+    assert error.reason == "insufficient_token_balance"
 
 
 async def test_a_limit_that_the_paymaster_fears_is_refused(rich: Bench) -> None:

@@ -25,6 +25,7 @@ from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT, NATIVE_TOKEN_LIMIT_MODULE
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data
+from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Gas
 from wallet_rpc.wire import shape
 
@@ -89,8 +90,15 @@ def _passed(output: bytes, at: int) -> bytes:
 def estimate(
     chain: Chain, op: UserOperation, *, bundler: Address, overrides: Mapping[bytes, Override] | None = None
 ) -> GasEstimate:
-    """The limits. Raises: ValidationReverted and its kinds, ExecutionReverted."""
+    """The limits.
+
+    Raises: ValidationReverted and its kinds, ExecutionReverted; InvalidParams for other code at the entry point, which
+    is what the limits are read off.
+    """
     given = overrides or {}
+    if given.get(bytes(ENTRY_POINT), Override()).code is not None:
+        at = f"params.overrides.{ENTRY_POINT}.code"
+        raise InvalidParams(f"{at}: expected to be absent: an operation is estimated by the entry point", field=at)
     root = _run(chain, _wide(op), bundler, given)
     limits = _read(op, root)
     if op.max_fee_per_gas > 0 and _counts_gas(root):
@@ -157,8 +165,22 @@ def _run(chain: Chain, op: UserOperation, bundler: Address, overrides: Mapping[b
         raise refused(outcome.output, is_deployed=chain.code(op.sender) != b"" or op.authorization is not None)
     ended = operation_events(outcome.logs)[-1]
     if not ended.success:
-        raise execution_failed(revert_reason(outcome.logs, ended.operation_hash) or b"")
+        executed = _executed(op, _inner(outcome.frame))
+        undone = (
+            b"" if executed is None or executed.success else executed.output
+        )  # a failed postOp takes its event back
+        raise execution_failed(revert_reason(outcome.logs, ended.operation_hash) or undone)
     return outcome.frame
+
+
+def _inner(root: Frame) -> Frame:
+    """The entry point's call to itself, in which the account's calls and postOp run."""
+    return next(frame for frame in root.children if frame.to == ENTRY_POINT)
+
+
+def _executed(op: UserOperation, inner: Frame) -> Frame | None:
+    """The call that runs the account's calls; None when there is none."""
+    return next((frame for frame in inner.children if frame.to == op.sender), None)
 
 
 def _counts_gas(root: Frame) -> bool:
@@ -170,11 +192,11 @@ def _counts_gas(root: Frame) -> bool:
 def _read(op: UserOperation, root: Frame) -> GasEstimate:
     """The limits, read off the entry point's calls: to factory, account, paymaster, itself, beneficiary."""
     paymaster = next((frame for frame in root.children if frame.data[:4] == _VALIDATE_PAYMASTER), None)
-    inner = next(frame for frame in root.children if frame.to == ENTRY_POINT)
+    inner = _inner(root)
     first = inner if paymaster is None else paymaster
     before = [frame for frame in root.children if frame.spent_before < first.spent_before]
     verification = max(first.spent_before, *(frame.needed_gas for frame in before))
-    executed = next((frame for frame in inner.children if frame.to == op.sender), None)
+    executed = _executed(op, inner)
     call_gas = 0 if executed is None else executed.needed_gas
     limits = GasEstimate(
         pre_verification_gas=0,

@@ -48,7 +48,8 @@ class BySession:
 
 
 def _permissions_kind(value: Any) -> str:
-    return "context" if isinstance(value, ByContext) or (isinstance(value, Mapping) and "context" in value) else "id"
+    says_context = isinstance(value, Mapping) and value.get("context") is not None
+    return "context" if isinstance(value, ByContext) or says_context else "id"
 
 
 PermissionsCapability: TypeAlias = Annotated[
@@ -189,6 +190,7 @@ KNOWN = frozenset(
     {
         "permissions",
         "paymasterService",
+        "atomic",
         "gasParamsOverride",
         "nonceOverride",
         "eip7702Auth",
@@ -196,7 +198,7 @@ KNOWN = frozenset(
         "experimental_dataSuffix",
     }
 )
-"""The capabilities that we have, by their names on the wire."""
+"""The capabilities that we have, by their names on the wire; `atomic` (EIP-5792) needs no field, as all batches are."""
 MEANINGFUL = frozenset({"auxiliaryFunds", "flowControl"})
 """Standard capabilities that we lack and that must not be passed over in silence. Source: ERC-7682, ERC-7867."""
 

@@ -12,6 +12,9 @@ from wallet_rpc.errors import InvalidParams
 REPLACEMENT_PERCENT = 10
 """How much more a replacement must pay than the operation it replaces, on both fees. Source: ERC-4337 bundler rules."""
 
+GAS_BITS = 120
+"""The entry point takes gas limits and fees below 2^120 only (AA94). Source: EntryPoint v0.7, `_validatePrepayment`."""
+
 
 def max_fee(base_fee: int, priority_fee: int) -> int:
     """A fee that stays valid while the base fee rises for about three full blocks: 1.5 base fees and the priority."""
@@ -23,10 +26,10 @@ def replacement_fee(fee: int) -> int:
     return fee + (fee * REPLACEMENT_PERCENT + 99) // 100
 
 
-def chosen(override: int | Multiplier | None, estimate: int, *, field: str, bits: int = 128) -> int:
+def chosen(override: int | Multiplier | None, estimate: int, *, field: str) -> int:
     """The caller's amount, or the caller's factor on the estimate (rounded up), or the estimate.
 
-    Raises: InvalidParams when a factor leads beyond `bits` bits.
+    Raises: InvalidParams when the amount, or what a factor leads to, is not below 2^120.
     """
     match override:
         case None:
@@ -36,9 +39,9 @@ def chosen(override: int | Multiplier | None, estimate: int, *, field: str, bits
             amount = -(-estimate * exact.numerator // exact.denominator)
         case _:
             amount = override
-    if amount >= 1 << bits:
+    if amount >= 1 << GAS_BITS:
         at = f"params.capabilities.gasParamsOverride.{field}"
-        raise InvalidParams(f"{at}: expected an amount below 2^{bits}, got {amount}", field=at)
+        raise InvalidParams(f"{at}: expected an amount below 2^{GAS_BITS}, got {amount}", field=at)
     return amount
 
 

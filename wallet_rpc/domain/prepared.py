@@ -191,14 +191,18 @@ class Signature:
 
     @property
     def raw(self) -> bytes:
-        """The bytes r | s | v. Raises: InvalidParams when the parts make no signature."""
+        """The bytes r | s | v of `params.signature`. Raises: as `raw_at`."""
+        return self.raw_at("params.signature")
+
+    def raw_at(self, at: str) -> bytes:
+        """The bytes r | s | v of the signature at `at`. Raises: InvalidParams when the parts make no signature."""
         if not isinstance(self.data, SignatureParts):
             return self.data
         parity = self.data.y_parity if self.data.v is None else self.data.v - 27
         if parity not in {0, 1}:
             raise InvalidParams(
-                "params.signature.data: expected yParity 0x0 or 0x1, or v 0x1b or 0x1c",
-                field="params.signature.data",
+                f"{at}.data: expected yParity 0x0 or 0x1, or v 0x1b or 0x1c",
+                field=f"{at}.data",
                 reason="signature_malformed",
             )
         return self.data.r.to_bytes(32, "big") + self.data.s.to_bytes(32, "big") + bytes([27 + parity])

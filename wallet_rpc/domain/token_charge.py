@@ -18,7 +18,9 @@ from wallet_rpc.domain import abi
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.signature import DUMMY_SIGNATURE, personal_sign_digest
 from wallet_rpc.domain.sponsorship import Window, sponsorship_hash
+from wallet_rpc.domain.token_gas import ERC20
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
+from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, Hash32
 
 ONE_COIN = 10**18
@@ -85,12 +87,22 @@ class TokenCharge:
 
 
 def tokens_for(wei: int, rate: int) -> int:
-    """What `wei` are in the token's smallest unit; rounded up."""
-    return -(-wei * rate // ONE_COIN)
+    """What `wei` are in the token's smallest unit; rounded up.
+
+    Raises: InvalidParams (token_amount_too_large) for more than a token can count: 2^256 units.
+    """
+    amount = -(-wei * rate // ONE_COIN)
+    if amount >= 1 << 256:
+        raise InvalidParams(
+            f"{ERC20}: expected a cost below 2^256 of the token's smallest unit, got {amount}",
+            reason="token_amount_too_large",
+            field=ERC20,
+        )
+    return amount
 
 
 def most_tokens(op: UserOperation, rate: int) -> int:
-    """The most that `op` can cost, in the token's smallest unit."""
+    """The most that `op` can cost, in the token's smallest unit. Raises: as `tokens_for`."""
     return tokens_for(max_cost(op), rate)
 
 

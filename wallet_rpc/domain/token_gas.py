@@ -87,7 +87,7 @@ def exclusive(value: Any) -> Any:
     before = value.get("preOpSettings")
     if before is not None and value.get("postOpSettings") is not None:
         raise InvalidParams(f"{ERC20}: {ONE_OF}", field=ERC20, reason="erc20_settings")
-    if isinstance(before, Mapping) and ("autoPermit" in before) is ("permitDetails" in before):
+    if isinstance(before, Mapping) and (before.get("autoPermit") is None) is (before.get("permitDetails") is None):
         at = f"{ERC20}.preOpSettings"
         raise InvalidParams(f"{at}: expected either autoPermit or permitDetails", field=at, reason="erc20_settings")
     return value

@@ -24,12 +24,14 @@ class AuthorizationJson:
     s: Hash32
     y_parity: Uint256
 
-    def to_domain(self) -> SignedAuthorization:
-        """The authorization. Raises InvalidParams when yParity is neither 0 nor 1."""
+    def to_domain(self, at: str = "") -> SignedAuthorization:
+        """The authorization; `at` stands in front of a refused field.
+
+        Raises: InvalidParams when yParity is neither 0 nor 1.
+        """
         if self.y_parity > 1:
-            raise InvalidParams(
-                f"eip7702Auth.yParity: expected 0x0 or 0x1, got {self.y_parity:#x}", field="eip7702Auth.yParity"
-            )
+            field = f"{at}eip7702Auth.yParity"
+            raise InvalidParams(f"{field}: expected 0x0 or 0x1, got {self.y_parity:#x}", field=field)
         return SignedAuthorization(
             chain_id=self.chain_id,
             address=self.address,
@@ -73,8 +75,8 @@ class UserOperationJson:
     signature: Data | None = None
     eip7702_auth: AuthorizationJson | None = None
 
-    def to_domain(self) -> UserOperation:
-        """The operation; an absent signature becomes empty bytes.
+    def to_domain(self, at: str = "") -> UserOperation:
+        """The operation; an absent signature becomes empty bytes. `at` stands in front of a refused field.
 
         Raises: InvalidParams (part_without_address) when factoryData stands without factory, or a paymaster key
         without paymaster.
@@ -82,28 +84,29 @@ class UserOperationJson:
         return UserOperation(
             sender=self.sender,
             nonce=self.nonce,
-            factory=self._factory(),
+            factory=self._factory(at),
             call_data=self.call_data,
             call_gas_limit=self.call_gas_limit,
             verification_gas_limit=self.verification_gas_limit,
             pre_verification_gas=self.pre_verification_gas,
             max_fee_per_gas=self.max_fee_per_gas,
             max_priority_fee_per_gas=self.max_priority_fee_per_gas,
-            paymaster=self._paymaster(),
+            paymaster=self._paymaster(at),
             signature=Data() if self.signature is None else self.signature,
-            authorization=None if self.eip7702_auth is None else self.eip7702_auth.to_domain(),
+            authorization=None if self.eip7702_auth is None else self.eip7702_auth.to_domain(at),
         )
 
-    def _factory(self) -> Factory | None:
+    def _factory(self, at: str) -> Factory | None:
         if self.factory is not None:
             return Factory(self.factory, Data() if self.factory_data is None else self.factory_data)
-        _refuse_orphans("factory", factoryData=self.factory_data)
+        _refuse_orphans(at, "factory", factoryData=self.factory_data)
         return None
 
-    def _paymaster(self) -> PaymasterPart | None:
+    def _paymaster(self, at: str) -> PaymasterPart | None:
         verification, post_op = self.paymaster_verification_gas_limit, self.paymaster_post_op_gas_limit
         if self.paymaster is None:
             _refuse_orphans(
+                at,
                 "paymaster",
                 paymasterVerificationGasLimit=verification,
                 paymasterPostOpGasLimit=post_op,
@@ -141,9 +144,9 @@ class UserOperationJson:
         )
 
 
-def _refuse_orphans(part: str, **keys: object) -> None:
+def _refuse_orphans(at: str, part: str, **keys: object) -> None:
     for key, value in keys.items():
         if value is not None:
-            raise InvalidParams(
-                f"{key}: expected to be absent because {part} is", reason="part_without_address", field=key
-            )
+            field = f"{at}{key}"
+            text = f"{field}: expected to be absent because {part} is"
+            raise InvalidParams(text, reason="part_without_address", field=field)

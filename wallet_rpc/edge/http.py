@@ -84,7 +84,10 @@ def wallet(answerer: Answerer) -> dict[str, Answerer]:
 
 
 def with_cors(app: ASGIApp, origins: Sequence[str] = ("*",)) -> ASGIApp:
-    """`app` for web pages of these origins: there are no cookies here, so every header a client likes is granted."""
+    """`app` for web pages of these origins: there are no cookies here, so every header a client likes is granted.
+
+    A page of the public network may also call a server in a private one, such as one on the page's own machine.
+    """
     return CORSMiddleware(
         app,
         allow_origins=list(origins),
@@ -92,6 +95,7 @@ def with_cors(app: ASGIApp, origins: Sequence[str] = ("*",)) -> ASGIApp:
         allow_headers=["*"],
         expose_headers=["x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining", "retry-after"],
         max_age=PREFLIGHT_SECONDS,
+        allow_private_network=True,
     )
 
 

@@ -45,7 +45,9 @@ def chain_of(ports: Ports, chain_id: ChainId) -> ChainPorts:
     chain = ports.chains.get(chain_id)
     if chain is None:
         known = ", ".join(hex(known) for known in ports.chains)
-        raise UnsupportedChain(f"params.chainId: no chain {chain_id:#x} here; configured: {known}")
+        raise UnsupportedChain(
+            f"params.chainId: no chain {chain_id:#x} here; configured: {known}", field="params.chainId"
+        )
     return chain
 
 

@@ -6,62 +6,26 @@ is the cost. Nothing is signed here; the paymaster service (ERC-7677) quotes, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from wallet_rpc import wire
-from wallet_rpc.domain.permit import allowance_question, approval, balance_question, read_amount
+from wallet_rpc.domain.permit import approval
 from wallet_rpc.domain.prepared import FeePayment, Signature
 from wallet_rpc.domain.token_charge import most_tokens, tokens_for
-from wallet_rpc.domain.token_gas import (
-    ERC20,
-    AutoApprove,
-    AutoPermit,
-    Mode,
-    PermitContext,
-    PermitDetails,
-    TokenContext,
-    TokenGas,
-)
+from wallet_rpc.domain.token_gas import ERC20, AutoApprove, AutoPermit, PermitDetails, TokenGas
 from wallet_rpc.domain.user_operation import UserOperation
-from wallet_rpc.errors import ExecutionReverted, InvalidParams, Rejected, SponsorshipFailed, UnsupportedCapability
+from wallet_rpc.errors import ExecutionReverted, Rejected, ValidationReverted
 from wallet_rpc.operations._drafting import Task, with_calls_of
-from wallet_rpc.operations._paying import (
-    Paid,
-    answer_of,
-    context_of,
-    limited,
-    no_paymaster,
-    only_estimates,
-    with_paymaster,
-)
+from wallet_rpc.operations._paying import Paid, answer_of, limited, only_estimates, with_paymaster
+from wallet_rpc.operations._token_offer import Offer, offer_of
 from wallet_rpc.operations._token_permit import PermitNeeded, needed_permit, signed_permit
-from wallet_rpc.ports import Paymaster
-from wallet_rpc.primitives import Address
 
 SENTINEL_GAS = 2_000_000
 """What an exact approval is estimated with: the price of so much gas, well above most operations."""
 LEAST_GAS = 80_000
 """Less than any operation's limits: who cannot pay for this need not be estimated, which would say it less clearly."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Offer:
-    """A paymaster that takes the token, and how the account stands towards it."""
-
-    asked: TokenGas
-    service: Paymaster
-    policy: str
-    context: dict[str, Any]
-    paymaster: Address
-    rate: int
-    balance: int
-    allowance: int
-
-    def told(self, mode: Mode, most: int | None, permit: PermitContext | None = None) -> dict[str, Any]:
-        """What the service is told beside the operation."""
-        asked = TokenContext(token_address=self.asked.token_address, mode=mode, max_token_amount=most, permit=permit)
-        return {**self.context, "erc20Context": wire.encode(TokenContext, asked)}
+_ALL = (1 << 256) - 1
+_POST_OP_REVERTED = "AA50"
 
 
 async def paid_in_token(
@@ -72,63 +36,13 @@ async def paid_in_token(
     Raises: UnsupportedCapability, SponsorshipFailed when nobody takes the token; Rejected when the account has, allows
     or offers too little.
     """
-    offer = await _offer(task, draft, asked)
+    offer = await offer_of(task, draft, asked)
     if asked.pre_op_settings is not None:
         return await _before(task, draft, offer, permit)
     return await _after(task, draft, offer)
 
 
-async def _offer(task: Task, draft: UserOperation, asked: TokenGas) -> _Offer:
-    """The first policy's paymaster that takes the token."""
-    service, paymaster = task.capabilities.paymaster_service, task.chain.paymaster
-    if service is None or not service.policies:
-        at = "params.capabilities.paymasterService.policyId"
-        raise InvalidParams(f"{at}: required by erc20, but absent", field=at)
-    if paymaster is None:
-        raise no_paymaster(task.chain)
-    refused: SponsorshipFailed | UnsupportedCapability | None = None
-    for policy in service.policies:
-        context = context_of(service, policy)
-        told = {**context, "erc20Context": wire.encode(TokenContext, _first(asked))}
-        try:
-            stub = await answer_of(paymaster.stub(draft, told), policy)
-        except SponsorshipFailed as refusal:
-            text = f"{refusal.message}; asked to take gas in the token {asked.token_address}"
-            refused = SponsorshipFailed(text, reason=refusal.reason, **refusal.facts)
-            continue
-        if stub.token is None or stub.token.token_address != asked.token_address:
-            text = f"{ERC20}: the paymaster of policy {policy} on chain {task.chain.chain_id:#x} takes no tokens"
-            refused = UnsupportedCapability(text, capability="paymasterService.erc20", field=ERC20)
-            continue
-        return _Offer(
-            asked=asked,
-            service=paymaster,
-            policy=policy,
-            context=context,
-            paymaster=stub.paymaster,
-            rate=stub.token.exchange_rate,
-            balance=await _amount(task, asked.token_address, balance_question(task.account)),
-            allowance=await _amount(task, asked.token_address, allowance_question(task.account, stub.paymaster)),
-        )
-    raise refused if refused is not None else AssertionError("there is a policy")
-
-
-def _first(asked: TokenGas) -> TokenContext:
-    return TokenContext(token_address=asked.token_address, mode="postOp" if asked.pre_op_settings is None else "preOp")
-
-
-async def _amount(task: Task, token: Address, question: bytes) -> int:
-    try:
-        amount = read_amount(await task.chain.chain.call(token, question))
-    except ExecutionReverted:
-        amount = None
-    if amount is None:
-        at = f"{ERC20}.tokenAddress"
-        raise InvalidParams(f"{at}: {token} is no ERC-20 token here", field=at, reason="not_a_token")
-    return amount
-
-
-async def _before(task: Task, draft: UserOperation, offer: _Offer, signature: Signature | None) -> Paid | PermitNeeded:
+async def _before(task: Task, draft: UserOperation, offer: Offer, signature: Signature | None) -> Paid | PermitNeeded:
     """The most is taken before the calls: by the allowance there is, or by a permit."""
     token, settings, allowed, permit = offer.asked.token_address, offer.asked.pre_op_settings, offer.allowance, None
     match None if settings is None else settings.permit_details or settings.auto_permit:
@@ -138,42 +52,71 @@ async def _before(task: Task, draft: UserOperation, offer: _Offer, signature: Si
             return await needed_permit(task, token, offer.paymaster, auto)
         case _:
             pass
-    ceiling = offer.asked.max_token_amount
-    most = min(offer.balance, allowed, *(() if ceiling is None else (ceiling,)))
     _check(task, offer, most=_least(task, draft, offer), allowed=allowed)
-    return await _quoted(task, draft, offer, offer.told("preOp", most, permit), allowed=allowed)
+    return await _quoted(task, draft, offer, offer.told("preOp", offer.payable(allowed), permit), allowed=allowed)
 
 
-async def _after(task: Task, draft: UserOperation, offer: _Offer) -> Paid:
+async def _after(task: Task, draft: UserOperation, offer: Offer) -> Paid:
     """The cost is taken after the calls: by an allowance of before, or of an approval put in front of them."""
-    settings = offer.asked.post_op_settings
-    told = offer.told("postOp", offer.asked.max_token_amount)
-    _check(task, offer, most=_least(task, draft, offer), allowed=None)
-    match None if settings is None else settings.auto_approve:
-        case None:
-            return await _quoted(task, draft, offer, told, allowed=None)
-        case True:
-            return await _exactly_approved(task, draft, offer, told)
-        case AutoApprove(below=below, amount=amount):
-            if offer.allowance >= below:
-                return await _quoted(task, draft, offer, told, allowed=offer.allowance)
-            return await _quoted(_approving(task, offer, amount), draft, offer, told, allowed=amount)
+    settings, least = offer.asked.post_op_settings, _least(task, draft, offer)
+    _check(task, offer, most=least, allowed=None)
+    try:
+        match None if settings is None else settings.auto_approve:
+            case None:
+                told = _told_after(task, offer, offer.allowance)
+                return await _quoted(task, draft, offer, told, allowed=None)
+            case True:
+                return await _exactly_approved(task, draft, offer)
+            case AutoApprove(below=below, amount=amount):
+                enough = offer.allowance >= below
+                allowed, final = (offer.allowance, task) if enough else (amount, _approving(task, offer, amount))
+                return await _quoted(final, draft, offer, _told_after(task, offer, allowed), allowed=allowed)
+    except (ExecutionReverted, ValidationReverted) as reverted:
+        is_approved = settings is not None and settings.auto_approve is not None
+        short = _short_of(offer, least, None if is_approved else offer.allowance, reverted)
+        if short is None:
+            raise
+        raise short from reverted
 
 
-async def _exactly_approved(task: Task, draft: UserOperation, offer: _Offer, told: dict[str, Any]) -> Paid:
+def _told_after(task: Task, offer: Offer, allowed: int) -> dict[str, Any]:
+    """What the service is told; of a mere estimate that no more is taken than can be, so that the transfer succeeds."""
+    most = offer.payable(allowed) if only_estimates(task.capabilities) else offer.asked.max_token_amount
+    return offer.told("postOp", most)
+
+
+def _short_of(
+    offer: Offer, least: int, allowed: int | None, reverted: ExecutionReverted | ValidationReverted
+) -> Rejected | None:
+    """What the last transfer found too little of; None when the estimate reverted for another reason.
+
+    That the transfer reverts is told by the entry point's word, or by no word at all, since the calls have a reason.
+    """
+    is_silent = isinstance(reverted, ExecutionReverted) and reverted.facts.get("revert") in {None, "0x"}
+    if not is_silent and reverted.facts.get("entryPoint") != _POST_OP_REVERTED:
+        return None
+    if offer.balance < least:
+        return _too_little_held(offer, least)
+    if allowed is not None and allowed < least:
+        return _too_little_allowed(offer, least, allowed)
+    return None
+
+
+async def _exactly_approved(task: Task, draft: UserOperation, offer: Offer) -> Paid:
     """The limits of an approval that is large enough, then an approval of what those limits cost at most."""
+    told = _told_after(task, offer, offer.balance)
     sentinel = tokens_for(SENTINEL_GAS * draft.max_fee_per_gas, offer.rate)
     sized = await _sized(_approving(task, offer, sentinel), draft, offer, told)
     most = most_tokens(sized, offer.rate)
     if most > sentinel:
-        sized = await _sized(_approving(task, offer, 2 * most), draft, offer, told)
+        sized = await _sized(_approving(task, offer, min(2 * most, _ALL)), draft, offer, told)
         most = most_tokens(sized, offer.rate)
     final = task if offer.allowance >= most else _approving(task, offer, most)
     _check(task, offer, most=most, allowed=None)
     return await _final(final, with_calls_of(final, sized), offer, told)
 
 
-def _least(task: Task, draft: UserOperation, offer: _Offer) -> int:
+def _least(task: Task, draft: UserOperation, offer: Offer) -> int:
     """What the operation costs at the very least; one unit where the caller sets the fee."""
     overrides = task.capabilities.gas_params_override
     if overrides is not None and overrides.max_fee_per_gas is not None:
@@ -181,21 +124,19 @@ def _least(task: Task, draft: UserOperation, offer: _Offer) -> int:
     return tokens_for(LEAST_GAS * draft.max_fee_per_gas, offer.rate)
 
 
-def _approving(task: Task, offer: _Offer, amount: int) -> Task:
+def _approving(task: Task, offer: Offer, amount: int) -> Task:
     """The task with an approval in front of its calls."""
     return replace(task, calls=(approval(offer.asked.token_address, offer.paymaster, amount), *task.calls))
 
 
-async def _quoted(
-    task: Task, draft: UserOperation, offer: _Offer, told: dict[str, Any], *, allowed: int | None
-) -> Paid:
+async def _quoted(task: Task, draft: UserOperation, offer: Offer, told: dict[str, Any], *, allowed: int | None) -> Paid:
     """Limits, then the check of what they cost, then the paymaster's word; `allowed` None: nobody knows beforehand."""
     sized = await _sized(task, draft, offer, told)
     _check(task, offer, most=most_tokens(sized, offer.rate), allowed=allowed)
     return await _final(task, sized, offer, told)
 
 
-async def _sized(task: Task, draft: UserOperation, offer: _Offer, told: dict[str, Any]) -> UserOperation:
+async def _sized(task: Task, draft: UserOperation, offer: Offer, told: dict[str, Any]) -> UserOperation:
     """The operation of the task's calls with its limits, and a stub of the paymaster.
 
     What the service says the last transfer needs is the least: the estimate is of calls that succeed, and these may
@@ -211,7 +152,7 @@ async def _sized(task: Task, draft: UserOperation, offer: _Offer, told: dict[str
     return replace(sized, paymaster=replace(part, post_op_gas_limit=least))
 
 
-def _check(task: Task, offer: _Offer, *, most: int, allowed: int | None) -> None:
+def _check(task: Task, offer: Offer, *, most: int, allowed: int | None) -> None:
     """Raises: Rejected when the account offers, has or allows less than `most`; an estimate is not refused."""
     if only_estimates(task.capabilities):
         return
@@ -225,20 +166,28 @@ def _check(task: Task, offer: _Offer, *, most: int, allowed: int | None) -> None
         )
     is_looked_at = settings is None or settings.balance_check is None
     if is_looked_at and offer.balance < most:
-        raise Rejected(
-            f"precheck failed: sender has {offer.balance} of the token {token} but must have at least {most} to pay "
-            "for this operation",
-            reason="insufficient_token_balance",
-        )
+        raise _too_little_held(offer, most)
     if allowed is not None and allowed < most:
-        raise Rejected(
-            f"precheck failed: the allowance of {token} for the paymaster {offer.paymaster} is {allowed} but must be "
-            f"at least {most} to pay for this operation",
-            reason="insufficient_token_allowance",
-        )
+        raise _too_little_allowed(offer, most, allowed)
 
 
-async def _final(task: Task, sized: UserOperation, offer: _Offer, told: dict[str, Any]) -> Paid:
+def _too_little_held(offer: Offer, most: int) -> Rejected:
+    return Rejected(
+        f"precheck failed: sender has {offer.balance} of the token {offer.asked.token_address} but must have at least "
+        f"{most} to pay for this operation",
+        reason="insufficient_token_balance",
+    )
+
+
+def _too_little_allowed(offer: Offer, most: int, allowed: int) -> Rejected:
+    return Rejected(
+        f"precheck failed: the allowance of {offer.asked.token_address} for the paymaster {offer.paymaster} is "
+        f"{allowed} but must be at least {most} to pay for this operation",
+        reason="insufficient_token_allowance",
+    )
+
+
+async def _final(task: Task, sized: UserOperation, offer: Offer, told: dict[str, Any]) -> Paid:
     """The paymaster's part, signed over the limits; none for an estimate.
 
     Raises: Rejected when the paymaster asks for more than it said before.

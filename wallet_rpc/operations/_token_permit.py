@@ -25,7 +25,7 @@ from wallet_rpc.domain.signature import contract_signature, replay_safe_digest, 
 from wallet_rpc.domain.token_gas import ERC20, PERMIT_SECONDS, AutoPermit, PermitContext, PermitDetails
 from wallet_rpc.errors import ExecutionReverted, InvalidParams, Rejected, SignatureInvalid, UnsupportedCapability
 from wallet_rpc.operations._drafting import Task
-from wallet_rpc.operations._signatures import signer_kind
+from wallet_rpc.operations._signatures import checked_signature
 from wallet_rpc.primitives import Address
 
 SIGNATURE = "params.paymasterPermitSignature"
@@ -84,15 +84,15 @@ async def signed_permit(
     permit, domain = await _next_permit(task, token, spender, details)
     digest = replay_safe_digest(permit.digest(domain), account=task.account, chain_id=task.chain.chain_id)
     owner = task.authority.account.owner
-    kind = await signer_kind(task.chain, owner, digest, signature.raw)
-    if kind is None:
+    checked = await checked_signature(task.chain, owner, digest, signature.raw_at(SIGNATURE))
+    if checked is None:
         raise SignatureInvalid(
             f"{SIGNATURE}: it is not by the account's owner {owner} over the permit of this request; ask for the "
             "permit again, and send modifiedRequest unchanged",
             reason="permit_signature_invalid",
             field=SIGNATURE,
         )
-    made = contract_signature(signature.raw, kind=kind)
+    made = contract_signature(checked.value, kind=checked.kind)
     return PermitContext(value=details.value, deadline=details.deadline, signature=made)
 
 

@@ -1,0 +1,54 @@
+"""Gas paid in a token, in the estimate: what is too little is named, and a mere estimate needs nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import FRIEND, TOKEN, Client, RpcError, Wallet, transfer
+from tests.e2e.stacks import on_both_stacks
+from tests.e2e.test_token_gas import PAYMASTER, PERMIT, PLENTY, gas_in, refused
+
+pytestmark = on_both_stacks
+
+
+def test_a_manual_allowance_that_is_missing_is_named(client: Client) -> None:
+    payer = Wallet(client).fund(wei=0, tokens=PLENTY)
+    ask = lambda: payer.prepare(transfer(7), paymasterService=gas_in())  # noqa: E731
+    assert PAYMASTER in refused(-32000, "insufficient_token_allowance", ask).message
+
+
+def test_tokens_that_the_calls_do_not_bring_are_named(client: Client) -> None:
+    poor = Wallet(client)
+    service = gas_in(postOpSettings={"autoApprove": True, "balanceCheck": False})
+    refused(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
+
+
+def test_calls_that_revert_say_why_whatever_the_allowance_is(client: Client) -> None:
+    payer = Wallet(client).fund(wei=0, tokens=PLENTY)
+    with pytest.raises(RpcError) as caught:
+        payer.prepare(transfer(2 * PLENTY), paymasterService=gas_in())
+    assert caught.value.reason == "execution_reverted"
+    assert caught.value.data["errors"]
+
+
+WAYS: list[dict[str, Any]] = [
+    {},
+    {"postOpSettings": {"autoApprove": True}},
+    {"postOpSettings": {"autoApprove": PERMIT}},
+    {"preOpSettings": {"autoPermit": PERMIT}},
+]
+
+
+@pytest.mark.parametrize("settings", WAYS)
+@pytest.mark.parametrize("held", [0, PLENTY])
+def test_an_estimate_costs_and_signs_nothing_and_needs_no_tokens(
+    client: Client, settings: dict[str, Any], held: int
+) -> None:
+    wallet = Wallet(client).fund(wei=0, tokens=held)
+    service = {**gas_in(**settings), "onlyEstimation": True}
+    prepared = wallet.prepare({"to": FRIEND}, paymasterService=service)
+    assert "signatureRequest" not in prepared
+    assert prepared["feePayment"]["tokenAddress"].lower() == TOKEN
+    assert int(prepared["feePayment"]["maxAmount"], 16) > 0
