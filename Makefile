@@ -4,8 +4,8 @@ BIN := .venv/bin
 DIR ?=
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install
-# A long installation shows a dot for each package it looks at.
-DOTS := { while read -r word _; do case $$word in Collecting|Downloading|Processing) printf . ;; esac; done; echo; }
+# A long installation shows a dot for each package it looks at; a Ctrl-C is pip's to answer.
+DOTS := { trap '' INT; while read -r word _; do case $$word in Collecting|Downloading|Processing) printf . ;; esac; done; echo; }
 # As root, or by sudo.
 APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 SHELL := bash
@@ -63,7 +63,7 @@ bench: setup ## Measure createSession and whole session operations
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 clean: ## Remove what was installed and built; data folders stay
-	@rm -rf .venv wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build tests/stack/node_modules tests/clients/node_modules tests/clients/build
+	@rm -rf .venv wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build tests/stack/node_modules tests/clients/node_modules tests/clients/build tests/clients/pages
 
 # Whoever installs takes `.made` away until it is done: after an interrupted installation everything is made anew.
 # A bare Debian has Python without venv and without pip: then its own package is installed first.

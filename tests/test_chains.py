@@ -71,8 +71,11 @@ def test_the_file_of_the_production_page_can_be_used(tmp_path: Path) -> None:
         ('[[chain]]\nid = 1\nnode = "http://a"', r"\[\[chain\]\] 1: bundler: required"),
         (CHAIN.replace("id = 1", 'id = "1"'), r'id: expected a number from 1 to 4294967295, got "1"'),
         (CHAIN.replace("id = 1", "id = 4294967296"), "id: expected a number"),
+        (CHAIN.replace("id = 1", "id = 0"), "id: expected a number from 1 to 4294967295, got 0"),
         (CHAIN.replace('"http://a"', '"ftp://a"'), "node: expected a URL starting with http"),
         (CHAIN.replace('"http://a"', '"http://"'), "node: expected a URL starting with http"),
+        (CHAIN.replace('"http://a"', '"http://a:99999"'), "node: expected a URL .* a port from 1 to 65535"),
+        (CHAIN + 'paymaster = "http://a:b"', "paymaster: expected a URL .* a port from 1 to 65535"),
         (CHAIN.replace('"http://a"', "[]"), "node: expected a URL"),
         (
             CHAIN.replace('"http://a"', '["http://a", "http://a"]'),

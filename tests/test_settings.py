@@ -1,5 +1,6 @@
 """Settings: each named once, documented, and a wrong one says which it is."""
 
+import re
 from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 
@@ -63,9 +64,12 @@ def test_every_setting_can_be_set() -> None:
         ("PORT", "65536"),
         ("PORT", "http"),
         ("PORT", "-1"),
+        ("PORT", "9" * 5000),
         ("DATA_DIR", ""),
         ("REDIS_URL", "localhost:6379"),
         ("CHAINS", "1"),
+        ("CHAINS", "0=http://a"),
+        ("CHAINS", "4294967296=http://a"),
         ("CHAINS", "x=http://a"),
         ("CHAINS", "1=ftp://a"),
         ("CHAINS", "1=http://a 1=http://b"),
@@ -96,6 +100,22 @@ def test_every_setting_can_be_set() -> None:
 )
 def test_a_wrong_setting_is_named(name: str, text: str) -> None:
     with pytest.raises(WrongSetting, match=f"WALLET_RPC_{name}: expected "):
+        load({f"WALLET_RPC_{name}": text})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("REDIS_URL", "redis://[bad", "a URL starting with redis://, rediss:// or unix://"),
+        ("PORT", "9" * 5000, "a port from 0 to 65535 (0: any free one)"),
+        ("SESSION_DAYS", "9" * 5000, "days from 1 to 36500"),
+        ("CHAINS", "9" * 5000 + "=http://a", "ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]] entries"),
+        ("DATA_DIR", "", "a folder"),
+        ("POLICIES", "", "a file"),
+    ],
+)
+def test_a_wrong_setting_is_told_what_was_expected_in_our_words(name: str, text: str, said: str) -> None:
+    with pytest.raises(WrongSetting, match=rf"^WALLET_RPC_{name}: expected {re.escape(said)}"):
         load({f"WALLET_RPC_{name}": text})
 
 

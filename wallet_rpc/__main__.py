@@ -15,14 +15,7 @@ from typing import Any
 import uvloop
 
 from wallet_rpc import __version__, access_options, paymaster_options, settings
-from wallet_rpc.primitives import Data, Hash32, quantity
-
-
-def _chain_id(text: str) -> int:
-    try:
-        return quantity(int(text, 0), 32)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a chain id such as 31337 or 0x7a69, got {text!r}") from None
+from wallet_rpc.primitives import Data, Hash32
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,7 +26,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     dev = commands.add_parser("dev", help="a server with its own chain, bundler, paymaster and Redis, on this machine")
     dev.add_argument(
-        "--chain", type=_chain_id, action="append", metavar="ID", help="chain id to embed; may be repeated"
+        "--chain",
+        type=paymaster_options.chain_id,
+        action="append",
+        metavar="ID",
+        help="chain id to embed; may be repeated",
     )
     dev.add_argument(
         "--ephemeral", action="store_true", help="keep nothing: chains and Redis start empty and leave nothing"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.web_url import is_web_url
-from wallet_rpc.primitives import Address, quantity, shown
+from wallet_rpc.domain.web_url import WEB_URL, is_web_url
+from wallet_rpc.primitives import Address, shown
 
 ENTRIES = "ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]] entries separated by spaces, or a path ending in .toml"
 """What `WALLET_RPC_CHAINS` may hold."""
@@ -56,11 +56,20 @@ def read_chains(text: str) -> tuple[ChainSetting, ...]:
     return chains
 
 
+def read_chain_id(text: str) -> int:
+    """A chain's id, decimal or hex. Raises: ValueError with what was expected."""
+    try:
+        number = int(text, 0)
+    except ValueError:
+        number = 0
+    return _id(number)
+
+
 def _entry(entry: str) -> ChainSetting:
     number, _, urls = entry.partition("=")
     node, *rest = urls.split(",")
     try:
-        chain_id = quantity(int(number, 0), 32)
+        chain_id = read_chain_id(number)
     except ValueError:
         raise ValueError(ENTRIES) from None
     if len(rest) > 2 or not all(is_web_url(url) for url in (node, *rest)):
@@ -134,14 +143,14 @@ def _confirmations(given: Any) -> int:
 
 def _url(given: Any) -> str:
     if not is_web_url(given):
-        raise ValueError("a URL starting with http:// or https://")
+        raise ValueError(WEB_URL)
     return str(given)
 
 
 def _urls(given: Any) -> tuple[str, ...]:
     urls = given if isinstance(given, list) else [given]
     if not urls or not all(is_web_url(url) for url in urls) or len(set(urls)) != len(urls):
-        raise ValueError("a URL starting with http:// or https://, or a list of different ones")
+        raise ValueError(f"{WEB_URL}, or a list of different ones")
     return tuple(urls)
 
 

@@ -153,7 +153,7 @@ async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
             return
     say("No server runs; starting a fresh one that keeps nothing.")
     observe.configure(json=False, quiet=True)
-    private = replace(settings, host="127.0.0.1", port=0, redis_url=None, chains=(), open=True)
+    private = replace(settings, host="127.0.0.1", port=0, redis_url=None, chains=(), paymaster_key=None, open=True)
     with bound(private) as at:
         async with opened_dev(private, DevOptions(ephemeral=True)) as app, listening(app, at) as fresh:
             yield fresh

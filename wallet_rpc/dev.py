@@ -26,6 +26,7 @@ from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.lasting import LastingChain
 from wallet_rpc.devchain.process import ChainFailed
 from wallet_rpc.domain.access import OPEN, ApiKey, digest_of, key_id, new_key
+from wallet_rpc.domain.web_url import WEB_URL, is_web_url
 from wallet_rpc.edge.envelope import Reply
 from wallet_rpc.edge.http import Answerer
 from wallet_rpc.edge.jsonrpc import Door
@@ -89,8 +90,10 @@ async def opened_dev(
         chosen = SystemClock() if clock is None else clock
         # configured policies are enforced here too; the chain's own paymaster sponsors under every other id
         sponsor = sponsor_of(settings, store, http=http, clock=chosen, key=known.PAYMASTER_KEY)
+        relayer_key = ACCOUNTS[-1].key if settings.relayer_key is None else settings.relayer_key
         parts = [
-            await _part(stack, number, chain, sponsor) for number, chain in zip(options.chains, chains, strict=True)
+            await _part(stack, number, chain, relayer_key=relayer_key, sponsor=sponsor)
+            for number, chain in zip(options.chains, chains, strict=True)
         ]
         await asyncio.gather(*(each.ready() for each in parts))
         admission = _admission(settings, options, chosen)
@@ -122,6 +125,10 @@ def _admission(settings: Settings, options: DevOptions, clock: Clock) -> Admissi
 def _check(settings: Settings, options: DevOptions) -> None:
     if settings.chains:
         raise WrongSetting(f"{variable('chains')}: only for serve; dev has chains of its own, chosen by --chain")
+    if settings.paymaster_key is not None:
+        raise WrongSetting(f"{variable('paymaster_key')}: not for dev, whose paymasters know its published key only")
+    if options.fork_url is not None and not is_web_url(options.fork_url):
+        raise WrongSetting(f"--fork-url: expected {WEB_URL}")
     if options.deployments is not None and not options.deployments.is_file():
         raise WrongSetting(f"--deployments: no such file: {options.deployments}")
     if not options.ephemeral:
@@ -160,6 +167,7 @@ def _config(settings: Settings, options: DevOptions, chain_id: int) -> DevChainC
         folder=None if options.ephemeral else settings.data_dir / f"chain-{chain_id}",
         fork_url=options.fork_url,
         deployments=options.deployments,
+        json_log=settings.log == "json",
     )
 
 
@@ -174,7 +182,9 @@ async def _chain(stack: AsyncExitStack, config: DevChainConfig, tell: Callable[[
     return chain
 
 
-async def _part(stack: AsyncExitStack, chain_id: int, chain: LastingChain, sponsor: Sponsor | None) -> Part:
+async def _part(
+    stack: AsyncExitStack, chain_id: int, chain: LastingChain, *, relayer_key: bytes, sponsor: Sponsor | None
+) -> Part:
     http = await stack.enter_async_context(httpx2.AsyncClient(transport=_Pipe(chain)))
     setting = ChainSetting(
         chain_id=chain_id,
@@ -183,7 +193,7 @@ async def _part(stack: AsyncExitStack, chain_id: int, chain: LastingChain, spons
         paymaster_url=_INSIDE,
         verifying_paymaster=known.PAYMASTER,
     )
-    return part(setting, http, relayer_key=ACCOUNTS[-1].key, sponsor=sponsor)
+    return part(setting, http, relayer_key=relayer_key, sponsor=sponsor)
 
 
 def _outside(options: DevOptions, chains: list[LastingChain]) -> Outside:

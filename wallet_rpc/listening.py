@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import signal
 import socket
@@ -21,18 +22,24 @@ def bound(settings: Settings) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except OSError:
-        raise WrongSetting(f"{variable('host')}: {settings.host!r} is not an address of this machine") from None
+    except (OSError, UnicodeError):  # a name that is no name is not even looked up
+        raise _not_of_this_machine(settings) from None
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind(address)
     except OSError as error:
         made.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise _not_of_this_machine(settings) from None
         raise WrongSetting(
             f"{variable('port')}: cannot listen on {settings.host} port {settings.port}: {error.strerror}"
         ) from None
     return made
+
+
+def _not_of_this_machine(settings: Settings) -> WrongSetting:
+    return WrongSetting(f"{variable('host')}: {settings.host!r} is not an address of this machine")
 
 
 def url_of(listening: socket.socket) -> str:

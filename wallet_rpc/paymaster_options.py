@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from wallet_rpc.chains import read_chain_id
 from wallet_rpc.primitives import Address
 from wallet_rpc.settings import variable
 
@@ -24,9 +25,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     unlock = actions.add_parser("unlock-stake", help="begin the stake's delay, after which it can be withdrawn")
     withdraw_stake = actions.add_parser("withdraw-stake", help="take out the stake, when its delay is over")
     for action in (deploy, deposit, status, withdraw, unlock, withdraw_stake):
-        action.add_argument(
-            "--chain", type=_chain_id, action="append", metavar="ID", help="this chain; may be repeated"
-        )
+        action.add_argument("--chain", type=chain_id, action="append", metavar="ID", help="this chain; may be repeated")
         action.add_argument("--node", metavar="URL", help=f"this node, instead of those of {variable('chains')}")
         action.add_argument("--owner", type=_address, metavar="ADDRESS", help="its owner, if not the deployer key's")
         action.add_argument("--signer", type=_address, metavar="ADDRESS", help="its signer, if not the paymaster key's")
@@ -40,14 +39,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     deposit.add_argument("--unstake-delay", type=_wei, default=_UNSTAKE_DELAY, metavar="SECONDS", help="of the stake")
 
 
-def _chain_id(text: str) -> int:
+def chain_id(text: str) -> int:
+    """A chain's id as an option gives it."""
     try:
-        found = int(text, 0)
-    except ValueError:
-        found = 0
-    if not 0 < found < 1 << 32:
-        raise argparse.ArgumentTypeError(f"expected a chain id such as 31337 or 0x7a69, got {text!r}")
-    return found
+        return read_chain_id(text)
+    except ValueError as error:
+        expected = f"expected a chain id such as 31337 or 0x7a69, {error}"
+        raise argparse.ArgumentTypeError(f"{expected}, got {text!r}") from None
 
 
 def _address(text: str) -> Address:

@@ -16,13 +16,15 @@ from urllib.parse import urlsplit
 
 from wallet_rpc.chains import ChainSetting, WrongChains, read_chains
 from wallet_rpc.domain.access import Rules, WalletNamespace
-from wallet_rpc.domain.web_url import is_web_url
+from wallet_rpc.domain.web_url import WEB_URL, is_web_url
 from wallet_rpc.primitives import Hash32
 
 PREFIX = "WALLET_RPC_"
 """What every variable starts with."""
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 """As browsers write one: in lower case, and nothing behind the port. Source: RFC 6454, 6.2."""
+_MOST_DIGITS = 100
+"""More than any number here has; Python reads no decimal text of more than 4300 digits."""
 
 
 class WrongSetting(Exception):
@@ -35,32 +37,42 @@ def _host(text: str) -> str:
     return text
 
 
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= 65535:
-        raise ValueError("a port from 0 to 65535 (0: any free one)")
+def _whole_number(text: str, expected: str, *, least: int, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS or not least <= int(text) <= most:
+        raise ValueError(expected)
     return int(text)
 
 
-def _path(text: str) -> Path:
+def _port(text: str) -> int:
+    return _whole_number(text, "a port from 0 to 65535 (0: any free one)", least=0, most=65_535)
+
+
+def _folder(text: str) -> Path:
     if not text:
         raise ValueError("a folder")
     return Path(text).expanduser()
 
 
+def _file(text: str) -> Path:
+    if not text:
+        raise ValueError("a file")
+    return Path(text).expanduser()
+
+
 def _redis_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.netloc or parts.path):
+    try:
+        parts = urlsplit(text)
+        is_url = parts.scheme in {"redis", "rediss", "unix"} and bool(parts.netloc or parts.path)
+    except ValueError:
+        is_url = False
+    if not is_url:
         raise ValueError("a URL starting with redis://, rediss:// or unix://")
     return text
 
 
 def _http_url(text: str) -> str:
-    try:
-        is_url = is_web_url(text) and urlsplit(text).port != 0
-    except ValueError:  # a port that is none
-        is_url = False
-    if not is_url or any(letter.isspace() for letter in text):
-        raise ValueError("a URL starting with http:// or https://")
+    if not is_web_url(text):
+        raise ValueError(WEB_URL)
     return text
 
 
@@ -115,9 +127,7 @@ def _namespaces(text: str) -> frozenset[WalletNamespace]:
 
 
 def _days(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 36_500:
-        raise ValueError("days from 1 to 36500")
-    return int(text)
+    return _whole_number(text, "days from 1 to 36500", least=1, most=36_500)
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -149,7 +159,7 @@ class Settings:
     host: str = _setting(_host, "127.0.0.1", "`127.0.0.1`", "Address to listen on.")
     port: int = _setting(_port, 4337, "`4337`", "Port to listen on; `0` takes any free one.")
     data_dir: Path = _setting(
-        _path, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder where `dev` keeps its chains and its Redis."
+        _folder, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder where `dev` keeps its chains and its Redis."
     )
     redis_url: str | None = _setting(
         _redis_url, None, "a private one in `dev`", "Redis to use: `redis://`, `rediss://` or `unix://`."
@@ -162,9 +172,12 @@ class Settings:
     )
     log: str | None = _setting(_log, None, "`human` in `dev`, `json` in `serve`", "Form of the log: `human` or `json`.")
     deadline_seconds: float = _setting(_seconds, 30.0, "`30`", "Longest time one request may take, in seconds.")
-    policies: Path | None = _setting(_path, None, "none", "File of sponsorship policies: see `specs/policies.md`.")
+    policies: Path | None = _setting(_file, None, "none", "File of sponsorship policies: see `specs/policies.md`.")
     paymaster_key: Secret | None = _setting(
-        _secret, None, "the published one in `dev`", "Private key that signs sponsorships for `VerifyingPaymaster`."
+        _secret,
+        None,
+        "the published one in `dev`",
+        "Private key that signs sponsorships for `VerifyingPaymaster`; not for `dev`.",
     )
     relayer_key: Secret | None = _setting(
         _secret, None, "a published one in `dev`", "Private key that pays for removing EIP-7702 delegations."

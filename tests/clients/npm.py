@@ -76,7 +76,7 @@ def compile_scenarios() -> bool:
     shutil.rmtree(blocks, ignore_errors=True)
     blocks.mkdir()
     for number, text in enumerate(page_blocks()):
-        told = text.replace(f'"{DEFAULT_URL}"', "String(process.env.WALLET_RPC_URL)")
+        told = text.replace(f'"{DEFAULT_URL}"', "String(process.env.WALLET_URL)")
         (blocks / f"{number}.ts").write_text(f"{told}\nexport {{}};\n", encoding="utf-8")
     sources = [*sorted(HERE.glob("*.ts")), *sorted(HERE.glob("*/*.ts"))]
     wanted = _hash(HERE / "package-lock.json", HERE / "tsconfig.json", *sources)
@@ -93,7 +93,7 @@ class Player:
     """`with Player(url, node_url, key) as player`: plays scenarios against a server, and the node behind it."""
 
     def __init__(self, url: str, node_url: str, api_key: str) -> None:
-        self._environment = {"WALLET_RPC_URL": url, "NODE_URL": node_url, "WALLET_API_KEY": api_key}
+        self._environment = {"WALLET_URL": url, "NODE_URL": node_url, "WALLET_API_KEY": api_key}
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:

@@ -1,9 +1,13 @@
-"""A process that owns a private Redis: writes one record, says so, and waits to be killed."""
+"""A process that owns a private Redis: writes one record, says so, and waits to be killed.
+
+`python -m tests.contract.own_redis FOLDER [thread]`: in its main thread, or in another one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from pathlib import Path
 
 from tests.contract.sample import a_session
@@ -23,4 +27,9 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    if sys.argv[2:] == ["thread"]:
+        thread = threading.Thread(target=asyncio.run, args=[main(Path(sys.argv[1]))])
+        thread.start()
+        thread.join()
+    else:
+        asyncio.run(main(Path(sys.argv[1])))

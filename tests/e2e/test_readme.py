@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,24 @@ def test_the_walk_through_prints_what_the_text_says(url: str) -> None:
     assert scopes == '["wallet:read", "transactions:build"]'
 
 
+@pytest.mark.parametrize("page", ["README.md", "specs/backends.md"])
+@pytest.mark.parametrize("answer", ['{"error":{"message":"no"}}', "[]", '"text"', "<html>", ""])
+def test_an_answer_without_the_value_is_shown_as_it_came(page: str, answer: str) -> None:
+    found = re.search(r"^get\(\) \{.*?\}$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert found is not None
+
+    ended = subprocess.run(  # noqa: S603  # the page's own
+        ["/bin/bash", "-c", f"{found[0]}\nget result.accountAddress"],
+        cwd=ROOT,
+        input=answer,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"{answer}\n")
+
+
 def test_the_python_block_runs(url: str) -> None:
     (text,) = blocks(TEXT, "python")
     assert DEFAULT_URL in text
@@ -72,6 +91,13 @@ def test_every_command_is_one_of_ours() -> None:
                 assert setting.partition("=")[0] in settings
             case other:
                 assert other == [".venv/bin/wallet-rpc", "serve"]
+
+
+def test_make_clean_removes_everything_that_is_built_for_the_clients() -> None:
+    (recipe,) = re.findall(r"^clean:.*\n\t(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    built = (ROOT / "tests/clients/.gitignore").read_text().split()
+
+    assert {f"tests/clients/{folder.rstrip('/')}" for folder in built} <= set(recipe.split())
 
 
 def test_every_make_target_named_in_the_text_is_there() -> None:

@@ -15,9 +15,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -30,7 +29,7 @@ import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])
 """
-"""Starts a program that Linux ends when its parent is gone, however that went (PR_SET_PDEATHSIG is 1)."""
+"""Starts a program that Linux ends with the thread that started it, however that went (PR_SET_PDEATHSIG is 1)."""
 
 _SERVES = " serves"
 """What an owner writes behind its process id while others may use its Redis too."""
@@ -49,7 +48,10 @@ def _silent(text: str) -> None:
 
 
 class RedisServer:
-    """A redis-server that starts with `async with` and ends with it; one that dies in between is started again."""
+    """A redis-server that starts with `async with` and ends with it; one that dies in between is started again.
+
+    On Linux it also ends with the thread that runs its event loop.
+    """
 
     def __init__(
         self,
@@ -86,23 +88,25 @@ class RedisServer:
     async def start(self) -> None:
         """Returns when the Redis answers. Raises: RedisNotStarted that says why it does not."""
         try:
-            self._owned = await self._ownership()
-            self._note("")
-            binary = find_binary()
-            self._refuse_downgrade(binary)
-            await self._end_left_over()
-            self.socket = redis_socket.chosen(self._folder)
-            await self._run(binary)
+            with self._as_not_started():
+                self._owned = await self._ownership()
+                self._note("")
+                binary = find_binary()
+                self._refuse_downgrade(binary)
+                await self._end_left_over()
+                self.socket = redis_socket.chosen(self._folder)
+                await self._run(binary)
+                if self._is_shared:
+                    self._note(_SERVES)
         except BaseException:
             await self.stop()
             raise
-        if self._is_shared:
-            self._note(_SERVES)
         self._watch = asyncio.create_task(self._restart_when_gone(binary))
 
     async def stop(self) -> None:
         """End the Redis, which writes out what it has; leaves the folder to a next owner."""
-        self._note("")
+        with contextlib.suppress(OSError):  # on a full disk the note is empty, which says as much
+            self._note("")
         if self._watch is not None:
             self._watch.cancel()
             if not self._watch.done():  # its event loop may have ended before us
@@ -127,6 +131,14 @@ class RedisServer:
     ) -> None:
         await self.stop()
 
+    @contextlib.contextmanager
+    def _as_not_started(self) -> Iterator[None]:
+        """Tell what the file system says of the folder and what is in it."""
+        try:
+            yield
+        except OSError as error:
+            raise RedisNotStarted(f"cannot use {error.filename or self._folder}: {error.strerror or error}") from error
+
     async def _ownership(self) -> IO[str]:
         """Our lock on the folder; an owner that does not say that it serves is waited for: it starts, or is brief."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -142,16 +154,15 @@ class RedisServer:
                         "stop it, or choose another data folder"
                     )
                 await asyncio.sleep(_POLL_SECONDS)
+            (self._folder / "redis.log").unlink(missing_ok=True)
             opened.pop_all()
-        (self._folder / "redis.log").unlink(missing_ok=True)
         return lock
 
     def _note(self, state: str) -> None:
         """Say in the lock, for whoever finds it held, who holds it and whether its Redis is theirs too."""
         if self._owned is not None:
-            self._owned.truncate(0)
-            self._owned.write(f"{os.getpid()}{state}")
-            self._owned.flush()
+            os.ftruncate(self._owned.fileno(), 0)
+            os.write(self._owned.fileno(), f"{os.getpid()}{state}".encode())  # a buffer would fail again when closed
 
     def _refuse_downgrade(self, binary: Binary) -> None:
         if (self._folder / "appendonlydir").exists() and binary.version < (7, 0):
@@ -222,14 +233,15 @@ class RedisServer:
             if self._process is not None and self._process.poll() is not None:
                 self._tell("Redis ended; starting it again")
                 try:
-                    await self._run(binary)
+                    with self._as_not_started():
+                        await self._run(binary)
                 except RedisNotStarted as error:
                     self._tell(str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
 
 
 def _command(binary: Binary, options: list[str]) -> list[str]:
-    if sys.platform == "linux" and threading.current_thread() is threading.main_thread():  # it ends with its thread
+    if sys.platform == "linux":
         return [sys.executable, "-I", "-S", "-c", _BIND_LIFE, str(os.getpid()), binary.path, *options]
     return [binary.path, *options]
 

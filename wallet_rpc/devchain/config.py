@@ -30,3 +30,5 @@ class DevChainConfig:
     """Deployment records to take contracts from instead of the development set."""
     timestamp: int | None = None
     """Of the first block, in Unix seconds; now when None."""
+    json_log: bool = False
+    """Whether its process logs JSON lines, not plain ones for people."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from wallet_rpc.devchain.ledger import minimal, pack_block, unpack_block
@@ -17,6 +18,8 @@ from wallet_rpc.devchain.world import Value, is_code
 FILE_NAME = "chain.sqlite"
 """Inside the data folder."""
 _FORMAT = 1
+_PRIMARY_CODE = 0xFF
+"""The part of an SQLite error code that says its kind. Source: https://sqlite.org/rescode.html"""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS learned (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -30,28 +33,27 @@ CREATE TABLE IF NOT EXISTS snapshots
 
 
 class WrongFolder(Exception):
-    """The folder holds something else than this chain."""
+    """The folder cannot hold this chain; the message says why."""
 
 
 class SqliteStore:
     """The file `chain.sqlite` in a folder; made when it is not there. One process at a time."""
 
     def __init__(self, folder: Path, identity: str) -> None:
-        """`identity` says which chain this is. Raises: WrongFolder for another one's file, or one in use."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(folder / FILE_NAME, isolation_level=None, timeout=2)
-        try:
+        """`identity` says which chain this is.
+
+        Raises: WrongFolder for another one's file, one in use, or one that cannot be written.
+        """
+        with _as_wrong_folder(folder), ExitStack() as opened:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(folder / FILE_NAME, isolation_level=None, timeout=2)
+            opened.callback(self._database.close)
             self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.executescript(_TABLES)
             self._claim(f"format {_FORMAT}, {identity}", folder)
-        except sqlite3.OperationalError as error:
-            self._database.close()
-            raise WrongFolder(f"{folder} is in use by another chain") from error
-        except sqlite3.DatabaseError as error:
-            self._database.close()
-            raise WrongFolder(f"{folder / FILE_NAME} is not a chain's file") from error
+            opened.pop_all()
 
     def load(self) -> Kept:
         """Everything in the file."""
@@ -123,7 +125,6 @@ class SqliteStore:
         if found is None:
             self.remember("identity", identity)
         elif found != identity:
-            self._database.close()
             raise WrongFolder(f"{folder} holds another chain ({found}), not {identity}")
 
     def _fact(self, name: str) -> str | int | None:
@@ -136,6 +137,22 @@ class SqliteStore:
             changes.setdefault(version, {})[key] = _value(key, value)
         for version, root in self._database.execute("SELECT version, root FROM versions ORDER BY version"):
             yield root, changes.get(version, {})
+
+
+@contextmanager
+def _as_wrong_folder(folder: Path) -> Iterator[None]:
+    """Tell what the file system and SQLite say of a folder."""
+    file = folder / FILE_NAME
+    try:
+        yield
+    except OSError as error:
+        raise WrongFolder(f"cannot make {folder}: {error.strerror}") from error
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & _PRIMARY_CODE in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise WrongFolder(f"{folder} is in use by another chain") from error
+        raise WrongFolder(f"cannot use {file}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise WrongFolder(f"{file} is not a chain's file") from error
 
 
 def _rows(values: Mapping[bytes, Value]) -> Iterator[tuple[bytes, bytes]]:

@@ -19,6 +19,7 @@ from wallet_rpc.devchain.config import HEAD, READY, DevChainConfig
 from wallet_rpc.devchain.dispatch import Dispatcher
 from wallet_rpc.devchain.node import OPERATIONS
 from wallet_rpc.devchain.opening import open_devchain
+from wallet_rpc.edge import observe
 
 _MOST_BYTES = 1 << 30
 _PR_SET_PDEATHSIG = 1
@@ -36,7 +37,9 @@ def main() -> int:
     config = json.loads(first[1])
     for name in ("folder", "deployments"):
         config[name] = None if config[name] is None else Path(config[name])
-    return _serve(DevChainConfig(**config), source, sink)
+    told = DevChainConfig(**config)
+    observe.configure(json=told.json_log)
+    return _serve(told, source, sink)
 
 
 def _end_with_parent() -> None:

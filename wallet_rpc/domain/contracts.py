@@ -24,8 +24,6 @@ SEMI_MODULAR_ACCOUNT_7702 = _at("0x69007702764179f14F51cdce752f4f775d74E139")
 """Implementation an externally owned account delegates to, v1.0.0 (EIP-7702)."""
 SEMI_MODULAR_ACCOUNT_7702_V1_1 = _at("0x77021100bD87b7008E5E1989d0eB38555d0d0000")
 """The same, v1.1.0: its ERC-1271 also takes the owner's bare signature."""
-SEMI_MODULAR_ACCOUNT_STORAGE_ONLY = _at("0x0000000000006E2f9d80CaEc0Da6500f005EB25A")
-"""Implementation whose owner stands in storage."""
 MODULAR_ACCOUNT = _at("0x00000000000002377B26b1EdA7b0BC371C60DD4f")
 """Implementation whose every validation is a module."""
 EXECUTION_INSTALL_DELEGATE = _at("0x0000000000008e6a39E03C7156e46b238C9E2036")

@@ -1,7 +1,7 @@
 // What a browser asks before a page of another origin may call, and what it must be told.
 import assert from "node:assert/strict";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
 const origin = "https://app.example";
 
 const { search } = new URL(url);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Contract, isError, JsonRpcProvider, parseEther, toQuantity, Wallet } from "ethers";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337";
 const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
 const token = "0x7e57000000000000000000000000000000000001"; // an ERC-20 of the embedded chain; anyone may mint
 const abi = [

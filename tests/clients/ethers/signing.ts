@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Contract, getBytes, hashMessage, JsonRpcProvider, toQuantity, TypedDataEncoder, Wallet } from "ethers";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337";
 const provider = new JsonRpcProvider(url, undefined, { cacheTimeout: -1 });
 const owner = Wallet.createRandom();
 const chainId = toQuantity((await provider.getNetwork()).chainId);

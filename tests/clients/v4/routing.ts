@@ -7,7 +7,7 @@ import { createPublicClient, http, zeroAddress } from "viem";
 import { generatePrivateKey } from "viem/accounts";
 import { foundry } from "viem/chains";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614 --chain 31337`
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614 --chain 31337`
 const policyId = "11111111-2222-4333-8444-555555555555";
 const signer = LocalAccountSigner.privateKeyToAccountSigner(generatePrivateKey());
 const at = (path: string) => new URL(path, url).href;

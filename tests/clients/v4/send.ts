@@ -6,7 +6,7 @@ import { createSmartWalletClient } from "@account-kit/wallet-client";
 import { createPublicClient, createTestClient, encodeFunctionData, http, parseAbi, parseEther, toHex } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
 const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
 const policyId = "11111111-2222-4333-8444-555555555555";
 const token = "0x7e57000000000000000000000000000000000001"; // an ERC-20 of the embedded chain; anyone may mint

@@ -6,7 +6,7 @@ import { createSmartWalletClient, formatSign, prepareSign } from "@account-kit/w
 import { createPublicClient, http, zeroAddress, type Hex } from "viem";
 import { generatePrivateKey } from "viem/accounts";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
 const chain = arbitrumSepolia;
 const signer = LocalAccountSigner.privateKeyToAccountSigner(generatePrivateKey());
 const reader = createPublicClient({ chain, transport: http(url) });

@@ -4,7 +4,7 @@ import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia } from "viem/chains";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
 const signer = privateKeyToAccount(generatePrivateKey());
 const client = createSmartWalletClient({
   transport: alchemyWalletTransport({ url }),

@@ -5,7 +5,7 @@ import { zeroAddress } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia as chain } from "viem/chains";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
 const apiKey = process.env.WALLET_API_KEY ?? "wrk_dev_everyone_knows_this_key"; // of `wallet-rpc dev`
 const paymaster = { policyId: "11111111-2222-4333-8444-555555555555" };
 const signer = privateKeyToAccount(generatePrivateKey());

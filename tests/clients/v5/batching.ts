@@ -5,7 +5,7 @@ import { http } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia } from "viem/chains";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
 let posts = 0;
 const transport = http(url, { batch: { wait: 20 }, onFetchRequest: () => void posts++ });
 const client = createSmartWalletClient({

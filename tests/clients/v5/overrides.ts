@@ -5,7 +5,7 @@ import { parseEther } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia } from "viem/chains";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
 const paymaster = { policyId: "11111111-2222-4333-8444-555555555555" };
 const chain = arbitrumSepolia;
 const signer = privateKeyToAccount(generatePrivateKey());

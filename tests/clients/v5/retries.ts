@@ -6,7 +6,7 @@ import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia } from "viem/chains";
 import { forgetful } from "../forgetful.ts";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337";
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
 const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
 const chain = arbitrumSepolia;
 const friend = privateKeyToAccount(generatePrivateKey()).address;

@@ -4,7 +4,7 @@ import { createWalletClient, http } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia } from "viem/chains";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
 const chain = arbitrumSepolia;
 const account = privateKeyToAccount(generatePrivateKey());
 const client = createWalletClient({ account, chain, transport: http(url) });

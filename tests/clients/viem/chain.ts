@@ -4,7 +4,7 @@ import { createPublicClient, createTestClient, createWalletClient, http, parseAb
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia, foundry } from "viem/chains";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614 --chain 31337`
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614 --chain 31337`
 const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
 const token = "0x7e57000000000000000000000000000000000001"; // an ERC-20 of the embedded chain; anyone may mint
 const abi = parseAbi([

@@ -4,7 +4,7 @@ import { createPublicClient, createWalletClient, http, parseSignature, type Hex 
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia } from "viem/chains";
 
-const url = process.env.WALLET_RPC_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
+const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
 const chain = arbitrumSepolia;
 const owner = privateKeyToAccount(generatePrivateKey());
 const chainId = `0x${chain.id.toString(16)}`;

@@ -10,7 +10,7 @@ from eth_account.signers.local import LocalAccount
 from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
-URL = os.environ.get("WALLET_RPC_URL", "http://127.0.0.1:4337")
+URL = os.environ.get("WALLET_URL", "http://127.0.0.1:4337")
 NODE_URL = os.environ.get("NODE_URL", URL)
 """Gives money; the embedded chain does at the same URL."""
 POLICY = "11111111-2222-4333-8444-555555555555"
