@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ pytestmark = on_both_stacks
 
 def test_a_manual_allowance_that_is_missing_is_named(client: Client) -> None:
     payer = Wallet(client).fund(wei=0, tokens=PLENTY)
-    ask = lambda: payer.prepare(transfer(7), paymasterService=gas_in())  # noqa: E731
+    ask = partial(payer.prepare, transfer(7), paymasterService=gas_in())
     assert PAYMASTER in refused(-32000, "insufficient_token_allowance", ask).message
 
 

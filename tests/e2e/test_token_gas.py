@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -183,7 +184,7 @@ def test_a_permit_of_another_key_or_another_amount_is_refused(payer: Wallet) -> 
     details["value"] = hex(10**23)
     refused(-32507, "permit_signature_invalid", lambda: ask("wallet_prepareCalls", good))
     halves = {"type": "secp256k1", "data": {"r": "0x1", "s": "0x2"}}
-    ask_half = lambda: ask("wallet_prepareCalls", {**good, "paymasterPermitSignature": halves})  # noqa: E731
+    ask_half = partial(ask, "wallet_prepareCalls", {**good, "paymasterPermitSignature": halves})
     malformed = refused(-32602, "signature_malformed", ask_half)
     assert malformed.data["field"] == "params.paymasterPermitSignature.data"
     del good["paymasterPermitSignature"]
@@ -222,7 +223,7 @@ def test_calls_that_bring_the_tokens_need_none_before(client: Client) -> None:
 @pytest.mark.parametrize("settings", [{"postOpSettings": {"autoApprove": True}}, {}])
 def test_no_more_is_offered_than_the_caller_said(payer: Wallet, settings: dict[str, Any]) -> None:
     service = gas_in(maxTokenAmount="0x5", **settings)
-    ask = lambda: payer.prepare(approve(10**22), paymasterService=service)  # noqa: E731
+    ask = partial(payer.prepare, approve(10**22), paymasterService=service)
     assert "maxTokenAmount" in refused(-32000, "max_token_amount_exceeded", ask).message
 
 
