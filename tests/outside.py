@@ -42,7 +42,7 @@ def answering(answer: Callable[[bytes], Answer]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(answered.body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        def log_message(self, *_: object, **__: object) -> None:
             """Say nothing."""
 
     server = _Server(("127.0.0.1", 0), Handler)

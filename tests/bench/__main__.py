@@ -117,7 +117,7 @@ class Holder:
         request["key"]["publicKey"] = key.address
         created = await connection.rpc("wallet_createSession", request)
         payload = bytes.fromhex(created["signatureRequest"]["rawPayload"][2:])
-        signature = "0x" + owner.unsafe_sign_hash(payload).signature.hex()  # type: ignore[arg-type]  # 32 bytes
+        signature = "0x" + Account.unsafe_sign_hash(payload, owner.key).signature.hex()
         made = cls(connection, account, key, {"sessionId": created["sessionId"], "signature": signature})
         await made.act()
         return made
@@ -129,7 +129,7 @@ class Holder:
         request = {"from": self.account, "chainId": "0x7a69", "calls": [call], "capabilities": capabilities}
         prepared = await self.connection.rpc("wallet_prepareCalls", request)
         payload = bytes.fromhex(prepared["signatureRequest"]["rawPayload"][2:])
-        signature = "0x" + self.key.unsafe_sign_hash(payload).signature.hex()  # type: ignore[arg-type]  # 32 bytes
+        signature = "0x" + Account.unsafe_sign_hash(payload, self.key.key).signature.hex()
         signed = {name: prepared[name] for name in ("type", "data", "chainId")}
         signed["signature"] = {"type": "secp256k1", "data": signature}
         signed["capabilities"] = {"permissions": self.permissions}

@@ -146,11 +146,10 @@ def _hash(*paths: Path) -> str:
 
 
 def _run(node: Node, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(node.node.parent), os.environ.get("PATH", "")])
     return subprocess.run(  # noqa: S603  # the Node.js and npm that were found, and files of ours
         command,
         cwd=HERE,
-        env={**os.environ, "PATH": path, **environment},
+        env={**node.environment, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

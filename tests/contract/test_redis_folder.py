@@ -101,7 +101,7 @@ async def test_a_command_that_comes_while_a_server_ends_waits_for_the_end(tmp_pa
 
 
 async def test_the_redis_of_a_crashed_server_is_put_away_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_server, "_command", lambda binary, options: [binary.path, *options])  # it outlives us
+    monkeypatch.setattr(redis_server, "bound_to_this_thread", lambda *command: list(command))  # it outlives us
     crashed = RedisServer(tmp_path)
     await crashed.start()
     await write(crashed.url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from tests.e2e.client import Grant, RpcError, Wallet, new_key
@@ -31,7 +32,7 @@ class External(Wallet):
     def signed_authorization(self, prepared: dict[str, Any], by: LocalAccount | None = None) -> dict[str, Any]:
         """What to send: the authorization and the raw signature of its digest."""
         digest = bytes.fromhex(prepared["signatureRequest"]["rawPayload"][2:])
-        signature = (by or self.owner).unsafe_sign_hash(digest).signature  # type: ignore[arg-type]
+        signature = Account.unsafe_sign_hash(digest, (by or self.owner).key).signature
         return {
             "type": "authorization",
             "data": prepared["data"],

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from tests.e2e.client import HOUR, POLICY, TOKEN, Client, RpcError, Wallet
@@ -52,7 +53,7 @@ def keyed(wallet: Wallet, key: LocalAccount, *calls: Json, **capabilities: Any) 
 
 
 def raw(key: LocalAccount, digest: str) -> str:
-    signed = key.unsafe_sign_hash(bytes.fromhex(digest[2:]))  # type: ignore[arg-type]
+    signed = Account.unsafe_sign_hash(bytes.fromhex(digest[2:]), key.key)
     return "0x" + bytes(signed.signature).hex()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from tests.e2e.client import Wallet, new_key
@@ -28,7 +29,7 @@ class LocalGrant:
         """The context 01 that carries it."""
         action = DeferredAction(nonce=self.nonce, deadline=0, call=self.install.call_data)
         digest = action.digest(account=Address.parse(wallet.account), chain_id=int(wallet.chain_id, 16))
-        signature = wallet.owner.unsafe_sign_hash(digest).signature  # type: ignore[arg-type]  # 32 bytes
+        signature = Account.unsafe_sign_hash(digest, wallet.owner.key).signature
         hooks = self.install.has_execution_hooks
         made = SignedDeferredAction(action=action, has_execution_hooks=hooks, authorization=Data(b"\0" + signature))
         return {"context": "0x01" + made.blob.hex()}

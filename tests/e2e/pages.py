@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import wallet_rpc
-from tests.e2e.process import LONGEST_SECONDS
+from tests.e2e.process import ended
 
 ROOT = Path(wallet_rpc.__file__).parents[1]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -28,15 +27,6 @@ def script(page: str) -> str:
 
 def finished(*command: str, environment: Mapping[str, str] = os.environ) -> str:
     """What a command printed, in the project's folder; it must succeed and say nothing else."""
-    done = subprocess.run(  # noqa: S603  # the page's own
-        command,
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_SECONDS,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    done = ended(*command, folder=ROOT, environment=environment)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return done.stdout

@@ -44,16 +44,23 @@ def command(*arguments: str) -> list[str]:
 
 
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """A command that ends by itself."""
-    return subprocess.run(  # noqa: S603  # our own command
-        command(*arguments),
-        env=environment(folder, settings),
+    """A command of ours that ends by itself."""
+    return ended(*command(*arguments), folder=folder, environment=environment(folder, settings))
+
+
+def ended(
+    *arguments: str, folder: Path, environment: Mapping[str, str] = os.environ, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Any command that ends by itself; it is `given` its input."""
+    return subprocess.run(  # noqa: S603  # commands of tests and of the project's pages; nothing comes from outside
+        arguments,
+        env=environment,
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=LONGEST_SECONDS,
         check=False,
-        stdin=subprocess.DEVNULL,
+        input=given,
     )
 
 

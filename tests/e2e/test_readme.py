@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.pages import BLOCK, ROOT, blocks, finished, script
-from tests.e2e.process import Server, run
+from tests.e2e.process import Server, ended, run
 from wallet_rpc.settings import Settings, variable
 
 TEXT = (ROOT / "README.md").read_text()
@@ -59,16 +58,9 @@ def test_an_answer_without_the_value_is_shown_as_it_came(page: str, answer: str)
     found = re.search(r"^get\(\) \{.*?\}$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert found is not None
 
-    ended = subprocess.run(  # noqa: S603  # the page's own
-        ["/bin/bash", "-c", f"{found[0]}\nget result.accountAddress"],
-        cwd=ROOT,
-        input=answer,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ended("/bin/bash", "-c", f"{found[0]}\nget result.accountAddress", folder=ROOT, given=answer)
 
-    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"{answer}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{answer}\n")
 
 
 def test_the_python_block_runs(url: str) -> None:

@@ -62,7 +62,7 @@ class Bench:
         self, prepared: PreparedUserOperation, by: LocalAccount, permissions: dict[str, str] | None = None
     ) -> Data:
         assert prepared.signature_request is not None
-        signature = by.unsafe_sign_hash(prepared.signature_request.raw_payload).signature  # type: ignore[arg-type]  # 32 bytes
+        signature = Account.unsafe_sign_hash(prepared.signature_request.raw_payload, by.key).signature
         request: dict[str, Any] = {
             **wire.encode(PreparedUserOperation, prepared),
             "signature": {"type": "secp256k1", "data": "0x" + signature.hex()},
@@ -86,7 +86,7 @@ class Bench:
             "permissions": [{"type": "root"}],
         }
         made = await create_session.run(self.ports, wire.decode(create_session.CreateSession, request))
-        signature = self.owner.unsafe_sign_hash(made.signature_request.raw_payload).signature  # type: ignore[arg-type]  # 32 bytes
+        signature = Account.unsafe_sign_hash(made.signature_request.raw_payload, self.owner.key).signature
         return {"sessionId": made.session_id.hex0x(), "signature": "0x" + signature.hex()}, key
 
 

@@ -87,7 +87,7 @@ async def prepared(bench: Bench, ports: Ports, **capabilities: Any) -> Any:
 
 
 def by_owner(bench: Bench, payload: Hash32) -> dict[str, str]:
-    signature = bench.owner.unsafe_sign_hash(payload).signature  # type: ignore[arg-type]  # 32 bytes
+    signature = Account.unsafe_sign_hash(payload, bench.owner.key).signature
     return {"data": "0x" + signature.hex()}
 
 

@@ -52,7 +52,7 @@ def new_key() -> LocalAccount:
 
 
 def signed(digest: bytes, by: LocalAccount) -> str:
-    return "0x" + by.unsafe_sign_hash(digest).signature.hex()  # type: ignore[arg-type]  # 32 bytes
+    return f"0x{Account.unsafe_sign_hash(digest, by.key).signature.hex()}"
 
 
 def in_time(seconds: int) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.org_sessions.desk import CHAINS, FRIEND, ROOT, in_time, new_key
+from tests.org_sessions.desk import CHAINS, FRIEND, ROOT, in_time, new_key, signed
 from wallet_rpc.domain.signature import HALF_ORDER
 
 Body = dict[str, Any]
@@ -147,7 +147,7 @@ WRONG: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
     "swapped chains": (swapped, "grant_disagrees", {FIRST, "installs[1].serialized"}),
     "no signature": (serialized(lambda given: given[:36]), "grant_signature_invalid", {FIRST}),
     "another signature": (
-        serialized(lambda given: given[:36] + new_key().unsafe_sign_hash(bytes(32)).signature.hex()),  # type: ignore[arg-type]  # 32 bytes
+        serialized(lambda given: given[:36] + signed(bytes(32), new_key())[2:]),
         "grant_signature_invalid",
         {FIRST},
     ),

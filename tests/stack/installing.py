@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import platform
 import subprocess
 import sys
@@ -44,7 +43,6 @@ def installed() -> Node:
 
 def _install(node: Node) -> None:
     """By the lock file. `npm ci` would refuse it where a registry lacks the packages of other machines."""
-    path = os.pathsep.join([str(node.node.parent), os.environ.get("PATH", "")])
     command: list[str | Path] = [
         *node.npm,
         "install",
@@ -54,7 +52,7 @@ def _install(node: Node) -> None:
         "--no-fund",
         "--loglevel=error",
     ]
-    done = subprocess.run(command, cwd=HERE, env={**os.environ, "PATH": path}, check=False)  # noqa: S603  # our own
+    done = subprocess.run(command, cwd=HERE, env=node.environment, check=False)  # noqa: S603  # our own
     if done.returncode != 0:
         raise BuildFailed("`npm install` in tests/stack failed")
 

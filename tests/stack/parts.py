@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from typing import Any
 import httpx2
 
 from tests.stack.installing import HERE, alto_script, anvil_program
+from wallet_rpc.adapters.redis_server import bound_to_this_thread
 from wallet_rpc.devchain.accounts import MNEMONIC, derive
 from wallet_rpc.devchain.build import Node
 from wallet_rpc.devchain.genesis import Genesis
@@ -28,14 +27,6 @@ _ACCOUNTS = 15
 """Accounts of the mnemonic that have money: ten for tests, three that carry bundles, and the two below."""
 _EXECUTORS, _UTILITY, RELAYER = range(10, 13), 13, 14
 """Who sends Alto's bundles, who deploys what it simulates with, and who relays for the wallet."""
-
-
-_BIND_LIFE = """
-import ctypes, os, signal, sys
-if sys.platform == "linux": ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])
-"""
-"""Starts a program that Linux ends with the thread that started it, however that went (PR_SET_PDEATHSIG is 1)."""
 
 
 class NotStarted(RuntimeError):
@@ -59,7 +50,7 @@ def ask(url: str, method: str, *params: Any) -> Any:
 @contextmanager
 def _process(command: Sequence[str | Path], url: str, log: Path) -> Iterator[str]:
     """A program that answers JSON-RPC at `url`. Raises: NotStarted."""
-    bound = [sys.executable, "-c", _BIND_LIFE, str(os.getpid()), *map(str, command)]
+    bound = bound_to_this_thread(*map(str, command))
     with log.open("w") as output:
         process = subprocess.Popen(  # noqa: S603  # pinned programs, our own arguments
             bound, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT

@@ -40,7 +40,7 @@ def made_up() -> Things:
         account=semi_modular_deployment(Address.parse(owner.address), salt).address.hex0x(),
         account_id=str(uuid.uuid4()),
         session_id="0x" + secrets.token_hex(16),
-        signature="0x" + owner.unsafe_sign_hash(secrets.token_bytes(32)).signature.hex(),  # type: ignore[arg-type]  # 32 bytes
+        signature="0x" + Account.unsafe_sign_hash(secrets.token_bytes(32), owner.key).signature.hex(),
         session_key=new_key().address,
         group_id="sgrp_" + "".join(secrets.choice("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(26)),
         call_id="0x" + f"{int(CHAIN, 16):064x}" + secrets.token_hex(32),

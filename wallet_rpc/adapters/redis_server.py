@@ -189,7 +189,7 @@ class RedisServer:
             if not _locked(running):
                 raise RedisNotStarted(f"another redis-server runs on {self._folder}")
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603  # returns at once; the path is ours
-                _command(binary, self._options()),
+                bound_to_this_thread(binary.path, *self._options()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -240,10 +240,11 @@ class RedisServer:
                     await asyncio.sleep(_RETRY_SECONDS)
 
 
-def _command(binary: Binary, options: list[str]) -> list[str]:
-    if sys.platform == "linux":
-        return [sys.executable, "-I", "-S", "-c", _BIND_LIFE, str(os.getpid()), binary.path, *options]
-    return [binary.path, *options]
+def bound_to_this_thread(*command: str) -> list[str]:
+    """What to run so that Linux ends a program, by its full path, with the thread that starts it; elsewhere itself."""
+    if sys.platform != "linux":
+        return list(command)
+    return [sys.executable, "-I", "-S", "-c", _BIND_LIFE, str(os.getpid()), *command]
 
 
 def _locked(file: IO[str]) -> bool:

@@ -82,11 +82,16 @@ class Node:
     npm: tuple[Path, ...]
     """What to run for npm: its program, or node with npm's script."""
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's own, in which tools find this node first."""
+        path = os.pathsep.join([str(self.node.parent), os.environ.get("PATH", "")])
+        return {**os.environ, "PATH": path}
+
     def run(self, *command: str | Path) -> None:
         """Run in the contracts' folder. Raises: BuildFailed."""
-        path = os.pathsep.join([str(self.node.parent), os.environ.get("PATH", "")])
         # The commands are ours; no text from outside is among them.
-        done = subprocess.run(command, cwd=SOURCES, env={**os.environ, "PATH": path}, check=False)  # noqa: S603  # our own
+        done = subprocess.run(command, cwd=SOURCES, env=self.environment, check=False)  # noqa: S603  # our own
         if done.returncode != 0:
             raise BuildFailed(f"`{' '.join(Path(part).name for part in command)}` failed")
 
