@@ -166,9 +166,8 @@ def _run(chain: Chain, op: UserOperation, bundler: Address, overrides: Mapping[b
     ended = operation_events(outcome.logs)[-1]
     if not ended.success:
         executed = _executed(op, _inner(outcome.frame))
-        undone = (
-            b"" if executed is None or executed.success else executed.output
-        )  # a failed postOp takes its event back
+        # a postOp that fails takes back the event that would say why the calls failed
+        undone = b"" if executed is None or executed.success else executed.output
         raise execution_failed(revert_reason(outcome.logs, ended.operation_hash) or undone)
     return outcome.frame
 
