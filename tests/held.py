@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeVar
 
@@ -12,8 +12,10 @@ T = TypeVar("T")
 
 
 @contextmanager
-def held(opening: AbstractAsyncContextManager[T]) -> Iterator[T]:
-    """What it gives. What is raised in the thread is raised here, also when it is put away."""
+def held(
+    opening: AbstractAsyncContextManager[T], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> Iterator[T]:
+    """The result of a context in a thread whose loop `loop_factory` makes. Errors of the thread are raised here."""
     ready, ended = threading.Event(), threading.Event()
     found: list[T] = []
     failed: list[BaseException] = []
@@ -26,7 +28,8 @@ def held(opening: AbstractAsyncContextManager[T]) -> Iterator[T]:
 
     def work() -> None:
         try:
-            asyncio.run(hold())
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                runner.run(hold())
         except BaseException as error:  # told to the thread that waits
             failed.append(error)
         finally:

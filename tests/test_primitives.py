@@ -7,12 +7,13 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wallet_rpc import wire
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import (
+    NATIVE_TOKEN,
     ZERO_ADDRESS,
     Address,
     BlockNumber,
@@ -20,6 +21,7 @@ from wallet_rpc.primitives import (
     Data,
     Gas,
     Hash32,
+    HeldAddress,
     Nonce,
     Selector,
     SessionId,
@@ -129,6 +131,30 @@ def test_one_letter_of_the_wrong_case_is_refused(address: Address, at: int) -> N
         assert text[26:] not in message, "the checksum would make the typing error easy to keep"
 
 
+@given(st.lists(st.booleans(), min_size=40, max_size=40))
+@example([letter.isupper() for letter in "EeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEee"])
+@example([letter.isupper() for letter in "EeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE"])
+def test_the_native_tokens_constant_is_read_in_any_letter_case(is_upper: list[bool]) -> None:
+    text = "0x" + "".join("E" if upper else "e" for upper in is_upper)
+
+    assert wire.decode(Address, text) == NATIVE_TOKEN
+    assert wire.encode(Address, NATIVE_TOKEN) == "0xEeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE"
+
+
+@given(st.binary(min_size=20, max_size=20).map(Address))
+def test_an_address_that_somebody_holds_is_any_but_zero(address: Address) -> None:
+    assert wire.decode(HeldAddress, Address(b"\1" + address[1:])) == b"\1" + address[1:]
+
+
+@pytest.mark.parametrize("text", ["0x" + "0" * 40, "0X" + "0" * 40])
+def test_the_zero_address_is_nobodys(text: str) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        wire.decode(HeldAddress, text, at="it")
+
+    assert caught.value.message == "it: expected an address that somebody holds, got the zero address"
+    assert caught.value.data == {"reason": "zero_address", "field": "it"}
+
+
 @pytest.mark.parametrize(("kind", "bits"), BITS)
 @given(data=st.data())
 def test_a_quantity_is_read_leniently_and_written_in_one_way(kind: Any, bits: int, data: st.DataObject) -> None:
@@ -163,7 +189,7 @@ def test_a_quantity_is_read_leniently_and_written_in_one_way(kind: Any, bits: in
             "0x1\n",
             "0b1",
         ),
-        *("0x١", "0x１", "1e3", None, True, False, 1.0, -1, [], [1], {}),
+        *("0x١", "0x１", "1e3", None, True, False, 1.5, -1.0, 2.0**53, 1e300, -1, [], [1], {}),
     ],
 )
 def test_anything_but_a_quantity_is_refused(kind: Any, bits: int, value: Any) -> None:
@@ -192,7 +218,7 @@ def test_seconds_are_a_number(seconds: int) -> None:
     assert wire.decode(UnixSeconds, seconds) == seconds
 
 
-@pytest.mark.parametrize("value", [-1, 2**48, True, 1.0, "1", "0x1", None, []])
+@pytest.mark.parametrize("value", [-1, 2**48, True, 0.5, 1.5, -1.0, 2.0**48, 2.0**53, 1e300, "1", "0x1", None, []])
 def test_other_seconds_are_refused(value: Any) -> None:
     assert refused(UnixSeconds, value) == f"it: expected an integer from 0 to 281474976710655, got {shown(value)}"
 
@@ -203,7 +229,7 @@ def test_other_seconds_are_refused(value: Any) -> None:
         *((kind, value) for kind, bits in BITS for value in (-1, 2**bits, True, "0x1", "1", 1.0, None, b"\1")),
         *((kind, value) for kind in (Data, *SIZES) for value in (5, "0x12", [1], None, bytearray(4))),
         *((kind, bytes(size + 1)) for kind, size in SIZES.items()),
-        *((UnixSeconds, value) for value in (-1, 2**48, True, "1", None)),
+        *((UnixSeconds, value) for value in (-1, 2**48, True, 1.0, "1", None)),
     ],
 )
 def test_a_value_of_another_type_is_never_written(kind: Any, value: Any) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wallet_rpc.chains import ChainSetting
 from wallet_rpc.domain.access import WalletNamespace
-from wallet_rpc.settings import Settings, WrongSetting, load, table
+from wallet_rpc.settings import Settings, WrongSetting, load, table, variable
 
 SECRET = "a secret of the tests: 32 bytes or more"
 README = Path(__file__).parent.parent / "README.md"
@@ -38,7 +38,10 @@ def test_every_setting_can_be_set() -> None:
             "WALLET_RPC_TOKEN_SECRETS": f"{SECRET}, {'b' * 32}",
             "WALLET_RPC_TOKEN_WALLETS": "solana",
             "WALLET_RPC_SESSION_DAYS": "30",
-            "WALLET_RPC_CORS_ORIGINS": "https://app.example.com, http://localhost:3000,http://[::1]:5173",
+            "WALLET_RPC_RELAYER_DAILY_WEI": f"{10**30}, 0",
+            "WALLET_RPC_CORS_ORIGINS": "https://app.example.com, http://localhost:3000,http://[::1]:5173,"
+            "chrome-extension://abcdefgh",
+            "WALLET_RPC_ALLOWED_HOSTS": "Wallet.example.com, 10.0.0.7,[fd00::1],wallet",
         }
     )
     assert chosen.port == 0
@@ -52,8 +55,15 @@ def test_every_setting_can_be_set() -> None:
     assert chosen.token_secrets == (SECRET.encode(), b"b" * 32)
     assert chosen.token_wallets == {WalletNamespace.SOLANA}
     assert chosen.session_days == 30
+    assert chosen.relayer_daily_wei == (10**30, 0)
     assert chosen.rules.session_seconds == 30 * 86_400
-    assert chosen.cors_origins == ("https://app.example.com", "http://localhost:3000", "http://[::1]:5173")
+    assert chosen.cors_origins == (
+        "https://app.example.com",
+        "http://localhost:3000",
+        "http://[::1]:5173",
+        "chrome-extension://abcdefgh",
+    )
+    assert chosen.allowed_hosts == ("wallet.example.com", "10.0.0.7", "[fd00::1]", "wallet")
 
 
 @pytest.mark.parametrize(
@@ -90,12 +100,25 @@ def test_every_setting_can_be_set() -> None:
         ("SESSION_DAYS", "0"),
         ("SESSION_DAYS", "36501"),
         ("SESSION_DAYS", "1.5"),
+        ("RELAYER_DAILY_WEI", ""),
+        ("RELAYER_DAILY_WEI", "5"),
+        ("RELAYER_DAILY_WEI", "5,4,3"),
+        ("RELAYER_DAILY_WEI", "-1,4"),
+        ("RELAYER_DAILY_WEI", f"{10**30 + 1},1"),
         ("CORS_ORIGINS", ""),
         ("CORS_ORIGINS", "app.example.com"),
         ("CORS_ORIGINS", "https://app.example.com/"),
         ("CORS_ORIGINS", "https://App.Example.com"),
         ("CORS_ORIGINS", "https://me@app.example.com"),
         ("CORS_ORIGINS", "*,https://app.example.com"),
+        ("CORS_ORIGINS", "null"),
+        ("ALLOWED_HOSTS", ""),
+        ("ALLOWED_HOSTS", "*"),
+        ("ALLOWED_HOSTS", "wallet.example.com:443"),
+        ("ALLOWED_HOSTS", "https://wallet.example.com"),
+        ("ALLOWED_HOSTS", "wallet..com"),
+        ("ALLOWED_HOSTS", "fd00::1"),
+        ("ALLOWED_HOSTS", "a,,b"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, text: str) -> None:
@@ -110,8 +133,8 @@ def test_a_wrong_setting_is_named(name: str, text: str) -> None:
         ("PORT", "9" * 5000, "a port from 0 to 65535 (0: any free one)"),
         ("SESSION_DAYS", "9" * 5000, "days from 1 to 36500"),
         ("CHAINS", "9" * 5000 + "=http://a", "ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]] entries"),
-        ("DATA_DIR", "", "a folder"),
-        ("POLICIES", "", "a file"),
+        ("DATA_DIR", "", "a path"),
+        ("POLICIES", "", "a path"),
     ],
 )
 def test_a_wrong_setting_is_told_what_was_expected_in_our_words(name: str, text: str, said: str) -> None:
@@ -124,10 +147,51 @@ def test_a_misspelled_setting_is_named() -> None:
         load({"WALLET_RPC_PROT": "1"})
 
 
-def test_a_url_is_never_repeated_since_it_may_hold_a_password() -> None:
+PASSWORD = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://user:hunter2@host",
+        "redis:/user:hunter2@host:6379",
+        "redis:user:hunter2@host",
+        "user:hunter2@host",
+        ":hunter2@host",
+        "1=http:/user:hunter2@host",
+        "1=http:user:hunter2@host",
+        "1=htp://host/hunter2.toml",
+        "/nowhere/user:hunter2@host.toml",
+        "wrk_hunter2",
+        "hunter2" * 3,
+        "eyJhbGciOiJIUzI1NiJ9.hunter2",
+        "0x" + "11" * 25 + b"hunter2".hex(),
+    ],
+)
+@pytest.mark.parametrize(
+    "name", [each for each in Settings.__dataclass_fields__ if each not in {"data_dir", "policies"}]
+)
+def test_what_may_be_a_credential_is_never_repeated(name: str, text: str) -> None:
+    said = ""
+    try:
+        load({variable(name): text})
+    except WrongSetting as wrong:
+        said = str(wrong)
+    assert PASSWORD not in said
+    assert PASSWORD.encode().hex() not in said
+
+
+@pytest.mark.parametrize("name", ["redis_url", "chains", "quote_url", "token_secrets", "relayer_key"])
+def test_nothing_is_repeated_of_a_setting_that_may_hold_a_credential(name: str) -> None:
     with pytest.raises(WrongSetting) as wrong:
-        load({"WALLET_RPC_REDIS_URL": "http://user:secret@host"})
-    assert "secret" not in str(wrong.value)
+        load({variable(name): PASSWORD})
+    assert PASSWORD not in str(wrong.value)
+
+
+@pytest.mark.parametrize(("name", "text"), [("port", "http"), ("open", "YES"), ("log", ""), ("session_days", "1.5")])
+def test_a_value_that_can_be_no_credential_is_repeated(name: str, text: str) -> None:
+    with pytest.raises(WrongSetting, match=f'got "{re.escape(text)}"'):
+        load({variable(name): text})
 
 
 @pytest.mark.parametrize("name", ["TOKEN_SECRETS", "PAYMASTER_KEY"])
@@ -142,6 +206,8 @@ def test_a_secret_is_never_repeated(name: str, text: str) -> None:
 
 def test_settings_that_are_shown_keep_their_secrets() -> None:
     chosen = load({"WALLET_RPC_TOKEN_SECRETS": SECRET, "WALLET_RPC_PAYMASTER_KEY": "0x" + "51" * 32})
+    urls = {"REDIS_URL": "redis://:hunter2@h", "QUOTE_URL": "http://h/hunter2", "CHAINS": "1=http://h/hunter2"}
+    assert PASSWORD not in repr(load({f"WALLET_RPC_{name}": text for name, text in urls.items()}))
     for shown in (repr(chosen), f"{chosen}", f"{chosen.token_secrets} {chosen.token_secrets[0]}"):
         assert SECRET not in shown
         assert "51515151" not in shown
@@ -157,15 +223,20 @@ def test_only_127_is_loopback_of_ipv4(address: IPv4Address) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST"])
-def test_who_is_on_this_machine_needs_no_key_unless_told(host: str) -> None:
-    assert Settings(host=host).is_open
-    assert not Settings(host=host, open=False).is_open
+def test_dev_needs_no_key_on_this_machine_unless_told(host: str) -> None:
+    assert Settings(host=host).is_dev_open
+    assert not Settings(host=host, open=False).is_dev_open
 
 
 @pytest.mark.parametrize(
     "host",
     ["0.0.0.0", "::", "10.0.0.1", "fe80::1", "localhost.example.com", "127.0.0.1.example.com"],  # noqa: S104  # as above
 )
-def test_who_comes_over_the_network_needs_a_key_unless_told(host: str) -> None:
-    assert not Settings(host=host).is_open
-    assert Settings(host=host, open=True).is_open
+def test_dev_needs_a_key_over_the_network_unless_told(host: str) -> None:
+    assert not Settings(host=host).is_dev_open
+    assert Settings(host=host, open=True).is_dev_open
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "10.0.0.1"])
+def test_serve_needs_a_key_everywhere_unless_told(host: str) -> None:
+    assert [Settings(host=host, open=chosen).is_serve_open for chosen in (None, False, True)] == [False, False, True]

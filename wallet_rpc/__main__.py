@@ -10,16 +10,25 @@ import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import uvloop
 
-from wallet_rpc import __version__, access_options, paymaster_options, settings
+from wallet_rpc import __version__, access_options, option_types, paymaster_options, settings
+from wallet_rpc.domain.secret_text import HIDDEN, masked
 from wallet_rpc.primitives import Data, Hash32
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors repeat no credential."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        super().error(masked(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="wallet-rpc", description="The open, self-hosted Wallet API: smart accounts and session keys."
     )
     parser.add_argument("--version", action="version", version=f"wallet-rpc {__version__}")
@@ -36,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
         "--ephemeral", action="store_true", help="keep nothing: chains and Redis start empty and leave nothing"
     )
     dev.add_argument("--fork-url", metavar="URL", help="read accounts that the chain does not have from this node")
+    dev.add_argument(
+        "--token",
+        type=option_types.token_price,
+        action="append",
+        metavar="ADDRESS=WEI_PER_UNIT",
+        help="take gas in this ERC-20 too, at so many wei for its smallest unit; may be repeated",
+    )
     dev.add_argument("--deployments", type=Path, metavar="FILE", help="take contracts from these deployment records")
     serve = commands.add_parser("serve", help="a server in front of your nodes, bundlers and Redis")
     for command in (dev, serve):
@@ -55,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 when it did what it was asked."""
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     environ = dict(os.environ)
     for name in ("host", "port"):
         given = getattr(options, name, None)
@@ -66,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(options, chosen))
     except settings.WrongSetting as wrong:
-        print(f"wallet-rpc: {wrong}", file=sys.stderr)
+        print(f"wallet-rpc: {masked(str(wrong))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -74,11 +90,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGTERM
 
 
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What the command line says. Of an argument that nobody knows only an option's name is repeated."""
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        names = (each.partition("=")[0] if each.startswith("--") else HIDDEN for each in unknown)
+        parser.error(f"unrecognized arguments: {' '.join(names)}")
+    return options
+
+
 async def _run(options: argparse.Namespace, chosen: settings.Settings) -> int:
     """Import what the command needs, and no more: `openrpc` needs no chain, `dev` starts fast."""
     match options.command:
         case "openrpc":
-            from wallet_rpc.app import openrpc_yaml
+            from wallet_rpc.documents import openrpc_yaml
 
             sys.stdout.write(openrpc_yaml())
         case "sign":
@@ -112,14 +138,17 @@ async def _ended_by_sigterm_too(played: Coroutine[Any, Any, int]) -> int:
 async def _dev(chosen: settings.Settings, options: argparse.Namespace) -> None:
     from wallet_rpc.dev import DEFAULT_CHAIN, DevOptions, greeting, opened_dev, ready_key
     from wallet_rpc.edge import observe
+    from wallet_rpc.edge.connections import raise_open_files
     from wallet_rpc.listening import bound, serve_until_told, url_of
 
     observe.configure(json=chosen.log == "json")
+    raise_open_files()
     wanted = DevOptions(
         chains=tuple(dict.fromkeys(options.chain or [DEFAULT_CHAIN])),
         ephemeral=options.ephemeral,
         fork_url=options.fork_url,
         deployments=options.deployments,
+        token_rates=dict(options.token or ()),
         key=ready_key(chosen),
     )
     with bound(chosen) as at:
@@ -130,11 +159,13 @@ async def _dev(chosen: settings.Settings, options: argparse.Namespace) -> None:
 async def _serve(chosen: settings.Settings) -> None:
     from wallet_rpc.app import opened
     from wallet_rpc.edge import observe
+    from wallet_rpc.edge.connections import raise_open_files
     from wallet_rpc.listening import bound, serve_until_told, url_of
 
     observe.configure(json=chosen.log != "human")
+    raise_open_files()
     lines = ["Wallet API:  {}"]
-    if chosen.is_open:
+    if chosen.is_serve_open:
         lines += [f"Open:        no API key is needed; {settings.variable('open')}=no asks everyone for one"]
     with bound(chosen) as at:
         await serve_until_told(opened(chosen), at, tell=lambda: _say("\n".join(lines).format(url_of(at))))

@@ -1,7 +1,7 @@
 """`wallet-rpc org | key | audit`: organisations, their API keys and their logs, whether a server runs or not.
 
-The rule: a key is printed once, by the command that makes it, and never again; every change is in the organisation's
-log before the command says that it is done.
+The rule: a key is printed once, by the command that makes it, and never again; every change is written into the
+organisation's log first, so that a record without its entry shows a harmed log, never an interrupted command.
 """
 
 from __future__ import annotations
@@ -10,78 +10,38 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from wallet_rpc.adapters.redis_audit import RedisAudit
-from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc import audit_cli
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
+from wallet_rpc.administration import Job, Report
 from wallet_rpc.domain.access import (
-    ORGANIZATION_ID,
     ApiKey,
     KeyId,
     KeyScope,
     Organization,
-    OrganizationId,
     digest_of,
     key_id,
     new_key,
     new_organization_id,
 )
-from wallet_rpc.domain.audit import Entry, Event, EventKind
+from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.times import LATEST, written_time
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.ports import Clock, Entropy
-from wallet_rpc.primitives import UnixSeconds, shown
+from wallet_rpc.primitives import UnixSeconds
 from wallet_rpc.settings import Settings, WrongSetting
 from wallet_rpc.stores import kept_store
 
-_ACTOR = "cli"
-"""Who did it, in the log."""
 _KEY_ID = re.compile(r"key_[0-9a-f]{20}", re.ASCII)
 _DAY = 86_400
-_PAGE = 500
-"""How many entries of a log are read at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """What was asked, and of what."""
-
-    options: argparse.Namespace
-    store: RedisStore
-    clock: Clock
-    entropy: Entropy
-
-    async def note(self, organization: OrganizationId, kind: EventKind, **facts: Any) -> None:
-        """Write into the organisation's log."""
-        event = Event(kind=kind, at=self.clock.now(), actor=_ACTOR, facts=facts)
-        await self.store.of(organization).audit.append(event)
-
-    async def organization(self) -> Organization:
-        """The one that is named. Raises: WrongSetting."""
-        given = self.options.org
-        found = await self.store.directory.organization(given) if ORGANIZATION_ID.fullmatch(given) else None
-        if found is None:
-            raise WrongSetting(f"--org: no organisation {shown(given)}: see `wallet-rpc org list`")
-        return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Report:
-    """What a command found or did, for programs and for people."""
-
-    value: dict[str, Any]
-    lines: Sequence[str]
-    status: int = 0
 
 
 async def run(options: argparse.Namespace, settings: Settings, *, tell: Callable[[str], None]) -> int:
     """Do the action; `tell` gets the report. The exit status is 0 when all went well. Raises: WrongSetting."""
     action = _ACTIONS[options.command, options.action]
     async with kept_store(settings) as store:
-        job = _Job(options=options, store=store, clock=SystemClock(), entropy=SystemEntropy())
+        job = Job(options=options, settings=settings, store=store, clock=SystemClock(), entropy=SystemEntropy())
         try:
             report = await action(job)
         except Unavailable as error:
@@ -91,23 +51,23 @@ async def run(options: argparse.Namespace, settings: Settings, *, tell: Callable
     return report.status
 
 
-async def _create_organization(job: _Job) -> _Report:
+async def _create_organization(job: Job) -> Report:
     made = Organization(
         id=new_organization_id(job.entropy.token(10)), name=job.options.name, created_at=job.clock.now()
     )
-    await job.store.directory.add_organization(made)
     await job.note(made.id, EventKind.ORGANIZATION_CREATED, name=made.name)
+    await job.store.directory.add_organization(made)
     lines = [f"Organisation:  {made.id} ({made.name})", f"Make a key:    wallet-rpc key create --org {made.id}"]
-    return _Report(value={"orgId": made.id}, lines=lines)
+    return Report(value={"orgId": made.id}, lines=lines)
 
 
-async def _list_organizations(job: _Job) -> _Report:
+async def _list_organizations(job: Job) -> Report:
     found = await job.store.directory.organizations()
     value = [{"orgId": each.id, "name": each.name, "createdAt": written_time(each.created_at)} for each in found]
-    return _Report(value={"organizations": value}, lines=[f"{each.id}  {each.name}" for each in found])
+    return Report(value={"organizations": value}, lines=[f"{each.id}  {each.name}" for each in found])
 
 
-async def _create_key(job: _Job) -> _Report:
+async def _create_key(job: Job) -> Report:
     options, now = job.options, job.clock.now()
     organization = await job.organization()
     key = new_key(job.entropy.token(32))
@@ -122,11 +82,11 @@ async def _create_key(job: _Job) -> _Report:
         created_at=now,
         expires_at=_end(options, now),
     )
-    await job.store.directory.add_key(made)
     facts = {name: value for name, value in _facts(made).items() if value is not None}
     await job.note(organization.id, EventKind.KEY_CREATED, **facts)
+    await job.store.directory.add_key(made)
     lines = [f"API key:  {key}", f"Its id:   {_line(made)}", "The key is shown this once: keep it where secrets are."]
-    return _Report(value={"keyId": made.id, "key": key}, lines=lines)
+    return Report(value={"keyId": made.id, "key": key}, lines=lines)
 
 
 def _end(options: argparse.Namespace, now: UnixSeconds) -> UnixSeconds | None:
@@ -138,14 +98,14 @@ def _end(options: argparse.Namespace, now: UnixSeconds) -> UnixSeconds | None:
     return end
 
 
-async def _list_keys(job: _Job) -> _Report:
+async def _list_keys(job: Job) -> Report:
     organization = await job.organization()
     found = await job.store.directory.keys_of(organization.id)
     value = {"orgId": organization.id, "keys": [_facts(key) for key in found]}
-    return _Report(value=value, lines=[_line(key) for key in found] or [f"{organization.id} has no keys"])
+    return Report(value=value, lines=[_line(key) for key in found] or [f"{organization.id} has no keys"])
 
 
-async def _revoke_key(job: _Job) -> _Report:
+async def _revoke_key(job: Job) -> Report:
     given, now = job.options.key, job.clock.now()
     wanted = KeyId(given) if _KEY_ID.fullmatch(given) else key_id(given)  # who gives the key itself means that one
     key = await job.store.directory.key(wanted)
@@ -159,54 +119,7 @@ async def _revoke_key(job: _Job) -> _Report:
         done = await job.store.directory.revoke_key(key.id, at=now)
     at = written_time(now if key.revoked_at is None else key.revoked_at)
     line = f"{key.id} is revoked" if done else f"{key.id} was revoked already, at {at}"
-    return _Report(value={"keyId": key.id, "revokedAt": at}, lines=[line])
-
-
-async def _verify(job: _Job) -> _Report:
-    wanted = job.options.org
-    chosen = await job.store.directory.organizations() if wanted is None else [await job.organization()]
-    checked = {each.id: await _checked(job.store.of(each.id).audit) for each in chosen}
-    is_whole = all(value["whole"] for value, _ in checked.values())
-    return _Report(
-        value={"whole": is_whole, "logs": [{"orgId": each, **value} for each, (value, _) in checked.items()]},
-        lines=[f"{each}: {line}" for each, (_, line) in checked.items()],
-        status=0 if is_whole else 1,
-    )
-
-
-async def _checked(log: RedisAudit) -> tuple[dict[str, Any], str]:
-    """How a log stands, for programs and for people."""
-    reading = await log.verify()
-    head, broken = reading.head, reading.broken
-    if broken is not None:
-        value = {"whole": False, "entry": broken.number, "why": broken.why}
-        return value, f"NOT WHOLE: entry {broken.number}: {broken.why}"
-    return {"whole": True, "entries": head.count, "head": head.hash}, f"{head.count} entries, whole, head {head.hash}"
-
-
-async def _show(job: _Job) -> _Report:
-    organization = await job.organization()
-    log = job.store.of(organization.id).audit
-    try:
-        count = (await log.head()).count
-        start = 0 if job.options.last is None else max(0, count - job.options.last)
-        found = [entry for at in range(start, count, _PAGE) for entry in await log.entries(at, _PAGE)]
-    except ValueError:  # no entry
-        line = f"{organization.id}: NOT WHOLE: see `wallet-rpc audit verify --org {organization.id}`"
-        return _Report(value={"orgId": organization.id, "whole": False}, lines=[line], status=1)
-    value = {"orgId": organization.id, "entries": [_entry(entry) for entry in found]}
-    return _Report(value=value, lines=[_entry_line(entry) for entry in found] or [f"{organization.id}: no entries"])
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    event = entry.event
-    said = {"kind": event.kind, "actor": event.actor, "facts": event.facts}
-    return {"number": entry.number, "at": written_time(event.at), **said, "hash": entry.hash}
-
-
-def _entry_line(entry: Entry) -> str:
-    event = entry.event
-    return f"{entry.number}  {written_time(event.at)}  {event.actor}  {event.kind}  {json.dumps(event.facts)}"
+    return Report(value={"keyId": key.id, "revokedAt": at}, lines=[line])
 
 
 def _facts(key: ApiKey) -> dict[str, Any]:
@@ -236,12 +149,11 @@ def _time(seconds: UnixSeconds | None) -> str | None:
     return None if seconds is None else written_time(seconds)
 
 
-_ACTIONS: dict[tuple[str, str], Callable[[_Job], Awaitable[_Report]]] = {
+_ACTIONS: dict[tuple[str, str], Callable[[Job], Awaitable[Report]]] = {
     ("org", "create"): _create_organization,
     ("org", "list"): _list_organizations,
     ("key", "create"): _create_key,
     ("key", "list"): _list_keys,
     ("key", "revoke"): _revoke_key,
-    ("audit", "verify"): _verify,
-    ("audit", "show"): _show,
+    **audit_cli.ACTIONS,
 }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 
 from wallet_rpc.domain.access import KeyScope
 from wallet_rpc.domain.times import read_time
+from wallet_rpc.option_types import address
 from wallet_rpc.primitives import UnixSeconds
+from wallet_rpc.settings import variable
 
 REQUESTS_PER_MINUTE = 3_000
 """Of a key for which nothing else is said."""
@@ -42,7 +45,16 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     key("revoke", "end one, and all session tokens made with it").add_argument("key", metavar="KEY_ID", help="its id")
 
     audit = _actions(commands, "audit", "what happened in an organisation: a log that shows when it was changed")
-    _of_organization(audit("verify", "prove that nothing was cut or altered; status 1 if something was"), of_all=True)
+    verify = audit("verify", "prove that nothing was cut or altered; status 1 if something was")
+    _of_organization(verify, of_all=True)
+    verify.add_argument(
+        "--anchor", type=Path, action="append", metavar="FILE", help="anchors that the logs must hold; may be repeated"
+    )
+    verify.add_argument(
+        "--signer", type=address, metavar="ADDRESS", help=f"who signed them, if not {variable('audit_key')}"
+    )
+    anchor = audit("anchor", f"print the heads of whole logs, signed by {variable('audit_key')}, to keep elsewhere")
+    _of_organization(anchor, of_all=True)
     show = audit("show", "print the entries, one a line")
     _of_organization(show)
     show.add_argument("--last", type=_count, metavar="N", help="only the last N")

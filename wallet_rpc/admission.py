@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from wallet_rpc.adapters.jwt_seals import JwtSeals
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import ApiKey
+from wallet_rpc.edge.request_sources import ANY, Origins, Sources
 from wallet_rpc.ports import Clock, Seals
 from wallet_rpc.settings import Settings, WrongSetting, variable
 
@@ -17,6 +18,8 @@ class Admission:
 
     is_open: bool
     """Also who shows no key."""
+    accepts_forwarded: bool = False
+    """True: an open server accepts what a proxy passes on, as that of `dev` does from development proxies."""
     ready: tuple[ApiKey, ...] = ()
     """Keys that are good while this server runs and are kept nowhere."""
     seals: Seals | None
@@ -33,13 +36,21 @@ def seals_of(secrets: tuple[bytes, ...]) -> Seals | None:
 
 async def admission_of(settings: Settings, store: RedisStore, clock: Clock) -> Admission:
     """Whom `serve` lets in. Raises: WrongSetting when that is nobody."""
-    if not settings.is_open and not await _anyone_has_a_key(store, clock):
+    if not settings.is_serve_open and not await _anyone_has_a_key(store, clock):
         raise WrongSetting(
             f"{variable('open')}: nobody could call this server, since no API key is active; make one by "
             f"`wallet-rpc org create NAME` and `wallet-rpc key create --org ID`, "
-            f"or let everyone in who reaches it by {variable('open')}=yes"
+            f"or accept requests without a key from this machine by {variable('open')}=yes"
         )
-    return Admission(is_open=settings.is_open, seals=seals_of(settings.token_secrets))
+    return Admission(is_open=settings.is_serve_open, seals=seals_of(settings.token_secrets))
+
+
+def sources_of(settings: Settings, admission: Admission) -> Sources:
+    """The accepted sources of requests: any where a key is needed, and then by default web pages of every origin."""
+    if not admission.is_open:
+        return Sources(are_checked=False, origins=Origins(listed=settings.cors_origins or (ANY,)))
+    origins = Origins(listed=settings.cors_origins or (), has_local=True)
+    return Sources(hosts=settings.allowed_hosts, origins=origins, accepts_forwarded=admission.accepts_forwarded)
 
 
 async def _anyone_has_a_key(store: RedisStore, clock: Clock) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import httpx2
 from starlette.types import ASGIApp
 
-from wallet_rpc import __version__
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.failover import rpc
 from wallet_rpc.adapters.node import NodeChain
@@ -21,24 +21,26 @@ from wallet_rpc.adapters.policy_setup import check_signer, read_sponsor, under_p
 from wallet_rpc.adapters.quotes import LIMITS, PART, HttpQuotes
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer import KeyRelayer
+from wallet_rpc.adapters.relayer_budget import DailyWei, RelayerBudget
 from wallet_rpc.adapters.sponsored_outcomes import Outcomes
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
-from wallet_rpc.adapters.upstream_door import BUNDLER_READS, NODE_READS, UpstreamDoor
-from wallet_rpc.admission import Admission, admission_of
+from wallet_rpc.adapters.upstream_door import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES, UpstreamDoor
+from wallet_rpc.admission import Admission, admission_of, sources_of
 from wallet_rpc.chains import ChainSetting
+from wallet_rpc.documents import rest_with_document, rpc_with_document
 from wallet_rpc.domain.access import ApiKey, KeyId
 from wallet_rpc.domain.contracts import REQUIRED
 from wallet_rpc.domain.policy_file import WrongPolicies
-from wallet_rpc.edge import caller, openapi
-from wallet_rpc.edge.chain_choice import ChainNamed, at_chain, by_chain
+from wallet_rpc.edge import caller
+from wallet_rpc.edge.chain_choice import ChainNamed, Note, at_chain, by_chain, noted
 from wallet_rpc.edge.gate import Gate
 from wallet_rpc.edge.health import Check, document_route, health_routes
 from wallet_rpc.edge.http import Answerer, application, wallet
 from wallet_rpc.edge.jsonrpc import Door, Otherwise
-from wallet_rpc.edge.openrpc import as_yaml, with_discovery
+from wallet_rpc.edge.request_sources import SourceMiddleware
 from wallet_rpc.edge.rest import Api
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.operations.catalogue import OPERATIONS, rest_operations
+from wallet_rpc.operations._log import note_requested
 from wallet_rpc.ports import ChainPorts, Clock, Paymaster, Ports, Quotes
 from wallet_rpc.settings import Settings, WrongSetting, variable
 from wallet_rpc.stores import checked, opened_store
@@ -71,14 +73,29 @@ class Part:
                 raise Unavailable(text, reason="no_contract", part="node")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relaying:
+    """The payer of authorizations that travel alone: its private key, 32 bytes, and its daily budget."""
+
+    key: bytes = field(repr=False)
+    budget: RelayerBudget
+
+
+def relaying_of(settings: Settings, store: RedisStore, clock: Clock, *, key: bytes | None) -> Relaying | None:
+    """The relayer of the settings, by its key; None without one."""
+    total, account = settings.relayer_daily_wei
+    budget = store.relayer_budget(DailyWei(total=total, account=account), clock)
+    return None if key is None else Relaying(key=key, budget=budget)
+
+
 def part(
     setting: ChainSetting,
     http: httpx2.AsyncClient,
     *,
-    relayer_key: bytes | None = None,
+    relaying: Relaying | None = None,
     sponsor: Sponsor | None = None,
 ) -> Part:
-    """The adapters of one chain; with a key, 32 bytes, also who pays for authorizations that travel alone.
+    """The adapters of one chain, with a relayer where there is a key for one.
 
     With a sponsor, configured policies are enforced whoever pays there; other policies are the paymaster service's.
     """
@@ -94,8 +111,12 @@ def part(
             node, node=node_rpc, bundler=bundler_rpc, clock=sponsor.clock, confirmations=setting.confirmations
         )
         address = setting.verifying_paymaster
-        paymaster = under_policies(sponsor, outcomes, chain_id=setting.chain_id, address=address, service=paymaster)
-    relayer = None if relayer_key is None else KeyRelayer(node_rpc, node, setting.chain_id, relayer_key)
+        paymaster = under_policies(
+            sponsor, outcomes, chain=node, chain_id=setting.chain_id, address=address, service=paymaster
+        )
+    relayer = None
+    if relaying is not None:
+        relayer = KeyRelayer(node_rpc, node, setting.chain_id, relaying.key, budget=relaying.budget)
     ports = ChainPorts(
         chain_id=setting.chain_id,
         chain=node,
@@ -109,10 +130,13 @@ def part(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """What is not the wallet's but served beside it: the embedded chains' own doors, by path and by chain."""
+    """What is not the wallet's but served beside it: the embedded chains' own doors, by chain."""
 
-    answerers: Mapping[str, Answerer]
+    answerers: Mapping[int, Answerer]
+    """At `/chain/{id}`."""
     chains: Mapping[int, Otherwise]
+    reads: frozenset[str]
+    """Methods of these chains that change nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,26 +174,44 @@ def wallet_server(
         return replace(ports, caller=asking, store=store.of(asking.organization))
 
     gate = _gate(store, conditions)
-    operations, document = with_discovery(OPERATIONS, version=__version__)
+    operations, document = rpc_with_document()
     chains = {each.ports.chain_id: each.door.request for each in parts} if outside is None else outside.chains
+    note = _note(of_caller, outside)
     door = Door(
         operations,
         of_caller,
         at_once=ENTRIES_AT_ONCE,
         deadline_seconds=settings.deadline_seconds,
-        otherwise=by_chain(chains, reads=NODE_READS | BUNDLER_READS),
+        otherwise=by_chain(chains, reads=NODE_READS | BUNDLER_READS, note=note),
         admit=gate.count,
     )
     checks: dict[str, Check] = {"redis": store.ping}
     checks |= {f"chain {each.ports.chain_id}": each.ready for each in parts}
-    in_rest = rest_operations(has_tokens=conditions.admission.seals is not None)
+    in_rest, described = rest_with_document(has_tokens=conditions.admission.seals is not None)
     rest = Api(operations=in_rest, context=of_caller, doorkeeper=gate, deadline_seconds=settings.deadline_seconds)
-    described = openapi.document(in_rest, version=__version__)
     routes = [*health_routes(checks), document_route(document), document_route(described, "/openapi.json")]
     answerers = wallet(door.reply) | {f"/chain/{chain_id}": at_chain(chain_id, door.reply) for chain_id in chains}
-    answerers |= {} if outside is None else {path: gate.for_writers(each) for path, each in outside.answerers.items()}
-    app = application(answerers, routes=routes, enter=gate.enter, sides=rest.sides(), origins=settings.cors_origins)
-    return caller.Visited(ChainNamed(app))
+    for chain_id, each in {} if outside is None else outside.answerers.items():
+        answerers[f"/chain/{chain_id}"] = gate.for_writers(noted(chain_id, each, note))
+    sources = sources_of(settings, conditions.admission)
+    sides = rest.sides(sources.origins)
+    app = application(answerers, routes=routes, enter=gate.enter, sides=sides, origins=sources.origins)
+    return caller.Visited(ChainNamed(SourceMiddleware(app, sources)))
+
+
+def _note(of_caller: Callable[[], Ports], outside: Outside | None) -> Note:
+    """Logs what changes a chain: what `serve` hands on as a write; of an embedded chain all that is no known read."""
+
+    async def note(chain_id: int, request: Mapping[str, Any]) -> None:
+        method = request["method"]
+        if outside is None:
+            changes = method in NODE_WRITES | BUNDLER_WRITES
+        else:
+            changes = method not in NODE_READS | BUNDLER_READS | outside.reads
+        if changes:
+            await note_requested(of_caller(), chain_id, request)
+
+    return note
 
 
 def _gate(store: RedisStore, conditions: Conditions) -> Gate:
@@ -188,11 +230,6 @@ def _gate(store: RedisStore, conditions: Conditions) -> Gate:
     )
 
 
-def openrpc_yaml() -> str:
-    """The text of openrpc.yaml."""
-    return as_yaml(with_discovery(OPERATIONS, version=__version__)[1])
-
-
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[ASGIApp]:
     """The server of `serve`: in front of the Redis and the chains of the settings.
@@ -209,7 +246,8 @@ async def opened(settings: Settings) -> AsyncIterator[ASGIApp]:
         store = await stack.enter_async_context(opened_store(settings.redis_url))
         admission = await admission_of(settings, store, clock)
         sponsor = sponsor_of(settings, store, http=http, clock=clock, key=settings.paymaster_key)
-        parts = [part(setting, http, relayer_key=settings.relayer_key, sponsor=sponsor) for setting in settings.chains]
+        relaying = relaying_of(settings, store, clock, key=settings.relayer_key)
+        parts = [part(setting, http, relaying=relaying, sponsor=sponsor) for setting in settings.chains]
         for setting, each in zip(settings.chains, parts, strict=True):
             for check in (each.ready, each.check_contracts):
                 await checked(f"{variable('chains')}: chain {setting.title}", check)
@@ -237,7 +275,7 @@ def sponsor_of(
         sponsor = read_sponsor(settings.policies, key=key, budgets=store.budgets, clock=clock, http=http)
     except WrongPolicies as wrong:
         raise WrongSetting(f"{variable('policies')}: {wrong}") from None
-    return replace(sponsor, organization=lambda: caller.current().organization)
+    return replace(sponsor, caller=caller.current)
 
 
 async def _check_paymasters(settings: Settings, parts: Iterable[Part], sponsor: Sponsor) -> None:

@@ -1,7 +1,7 @@
 """The chains of `serve`: entries of `WALLET_RPC_CHAINS`, or the TOML file that it names.
 
-The rule: a chain that cannot be served as written is refused with its place and its key; no URL is repeated, since it
-may hold a password.
+The rule: a chain that cannot be served as written is refused with its place and its key; what may hold a password is
+not repeated.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.secret_text import got, masked, toml_place
 from wallet_rpc.domain.web_url import WEB_URL, is_web_url
-from wallet_rpc.primitives import Address, shown
+from wallet_rpc.primitives import Address
 
 ENTRIES = "ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]] entries separated by spaces, or a path ending in .toml"
 """What `WALLET_RPC_CHAINS` may hold."""
@@ -48,7 +49,7 @@ class WrongChains(Exception):
 
 def read_chains(text: str) -> tuple[ChainSetting, ...]:
     """The chains that a setting's text names. Raises: ValueError with what was expected; WrongChains for a file."""
-    if text.strip().endswith(".toml"):
+    if text.strip().endswith(".toml") and "=" not in text:
         return _read_file(Path(text.strip()).expanduser())
     chains = tuple(_entry(entry) for entry in text.split())
     if not chains or len({chain.chain_id for chain in chains}) != len(chains):
@@ -87,13 +88,13 @@ def _read_file(path: Path) -> tuple[ChainSetting, ...]:
         with path.open("rb") as file:
             found = tomllib.load(file)
     except OSError as error:
-        raise WrongChains(f"cannot read {path}: {error.strerror}") from None
+        raise WrongChains(f"cannot read {masked(str(path))}: {error.strerror}") from None
     except ValueError as error:  # no TOML, or not in UTF-8
-        raise WrongChains(f"{path} is not TOML: {error}") from None
+        raise WrongChains(f"{path} is not TOML{toml_place(error)}") from None
     tables = found.pop("chain", None)
     if found or not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
-        extra = f", got {', '.join(map(shown, found))} too" if found else ""
-        raise WrongChains(f"{path}: expected [[chain]] tables, one for each chain{extra}")
+        extra = "".join(map(got, found))
+        raise WrongChains(f"{path}: expected [[chain]] tables, one for each chain, and nothing else{extra}")
     chains = tuple(_table(table, f"{path}: [[chain]] {number}") for number, table in enumerate(tables, 1))
     ids = [chain.chain_id for chain in chains]
     for chain_id in ids:
@@ -105,7 +106,7 @@ def _read_file(path: Path) -> tuple[ChainSetting, ...]:
 def _table(table: dict[str, Any], at: str) -> ChainSetting:
     for key in table:
         if key not in _KEYS:
-            raise WrongChains(f"{at}: {shown(key)} is no key of a chain; known: {', '.join(_KEYS)}")
+            raise WrongChains(f"{at}: expected no keys but {', '.join(_KEYS)}{got(key)}")
     for key in ("id", "node", "bundler"):
         if key not in table:
             raise WrongChains(f"{at}: {key}: required, but not there")
@@ -125,8 +126,7 @@ def _value(key: str, given: Any, at: str) -> Any:
     try:
         return _KEYS[key](given)
     except ValueError as error:
-        repeated = "" if "URL" in str(error) else f", got {shown(given)}"
-        raise WrongChains(f"{at}: {key}: expected {error}{repeated}") from None
+        raise WrongChains(f"{at}: {key}: expected {error}{got(given)}") from None
 
 
 def _id(given: Any) -> int:

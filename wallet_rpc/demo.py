@@ -24,6 +24,7 @@ from wallet_rpc.devchain.known import TEST_TOKEN
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.english import expiry_in_words, in_words
 from wallet_rpc.domain.permission import Permission
+from wallet_rpc.domain.secret_text import masked
 from wallet_rpc.edge import observe
 from wallet_rpc.listening import at_host, bound, listening
 from wallet_rpc.primitives import Address, Data
@@ -148,7 +149,7 @@ async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
             if url is not None:
                 raise WrongSetting(f"--url: no server is ready at {url}") from None
         else:
-            say(f"Playing against the server at {running}.")
+            say(f"Playing against the server at {masked(running)}.")
             yield running
             return
     say("No server runs; starting a fresh one that keeps nothing.")

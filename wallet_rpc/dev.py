@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
@@ -18,7 +18,7 @@ from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.admission import Admission, seals_of
-from wallet_rpc.app import Conditions, Outside, Part, part, quotes_of, sponsor_of, wallet_server
+from wallet_rpc.app import Conditions, Outside, Part, Relaying, part, quotes_of, relaying_of, sponsor_of, wallet_server
 from wallet_rpc.chains import ChainSetting
 from wallet_rpc.devchain import known
 from wallet_rpc.devchain.accounts import ACCOUNTS, banner
@@ -32,6 +32,7 @@ from wallet_rpc.edge.http import Answerer
 from wallet_rpc.edge.jsonrpc import Door
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.ports import Clock
+from wallet_rpc.primitives import Address
 from wallet_rpc.settings import Settings, WrongSetting, variable
 from wallet_rpc.stores import make_data_folder, opened_store, redis_folder
 
@@ -52,6 +53,8 @@ class DevOptions:
     """Keep nothing."""
     fork_url: str | None = None
     deployments: Path | None = None
+    token_rates: Mapping[Address, int] = field(default_factory=dict)
+    """Tokens that the chains' paymasters take for gas, beside the test token: smallest units for 10^18 wei."""
     key: str | None = None
     """An API key that is good while this server runs; None: as `ready_key` chooses."""
 
@@ -90,9 +93,10 @@ async def opened_dev(
         chosen = SystemClock() if clock is None else clock
         # configured policies are enforced here too; the chain's own paymaster sponsors under every other id
         sponsor = sponsor_of(settings, store, http=http, clock=chosen, key=known.PAYMASTER_KEY)
-        relayer_key = ACCOUNTS[-1].key if settings.relayer_key is None else settings.relayer_key
+        key = ACCOUNTS[-1].key if settings.relayer_key is None else settings.relayer_key
+        relaying = relaying_of(settings, store, chosen, key=key)
         parts = [
-            await _part(stack, number, chain, relayer_key=relayer_key, sponsor=sponsor)
+            await _part(stack, number, chain, relaying=relaying, sponsor=sponsor)
             for number, chain in zip(options.chains, chains, strict=True)
         ]
         await asyncio.gather(*(each.ready() for each in parts))
@@ -103,7 +107,7 @@ async def opened_dev(
 
 def ready_key(settings: Settings) -> str:
     """The published key, where everyone on this machine is let in anyway; else one that nobody knows yet."""
-    if settings.is_on_loopback and settings.is_open:
+    if settings.is_on_loopback and settings.is_dev_open:
         return known.API_KEY
     return new_key(secrets.token_bytes(32))
 
@@ -119,7 +123,7 @@ def _admission(settings: Settings, options: DevOptions, clock: Clock) -> Admissi
         created_at=clock.now(),
     )
     seals = seals_of(settings.token_secrets or (secrets.token_bytes(32),))
-    return Admission(is_open=settings.is_open, ready=(ready,), seals=seals)
+    return Admission(is_open=settings.is_dev_open, accepts_forwarded=True, ready=(ready,), seals=seals)
 
 
 def _check(settings: Settings, options: DevOptions) -> None:
@@ -167,6 +171,7 @@ def _config(settings: Settings, options: DevOptions, chain_id: int) -> DevChainC
         folder=None if options.ephemeral else settings.data_dir / f"chain-{chain_id}",
         fork_url=options.fork_url,
         deployments=options.deployments,
+        token_rates={token.hex0x(): rate for token, rate in options.token_rates.items()},
         json_log=settings.log == "json",
     )
 
@@ -183,7 +188,7 @@ async def _chain(stack: AsyncExitStack, config: DevChainConfig, tell: Callable[[
 
 
 async def _part(
-    stack: AsyncExitStack, chain_id: int, chain: LastingChain, *, relayer_key: bytes, sponsor: Sponsor | None
+    stack: AsyncExitStack, chain_id: int, chain: LastingChain, *, relaying: Relaying | None, sponsor: Sponsor | None
 ) -> Part:
     http = await stack.enter_async_context(httpx2.AsyncClient(transport=_Pipe(chain)))
     setting = ChainSetting(
@@ -193,14 +198,17 @@ async def _part(
         paymaster_url=_INSIDE,
         verifying_paymaster=known.PAYMASTER,
     )
-    return part(setting, http, relayer_key=relayer_key, sponsor=sponsor)
+    return part(setting, http, relaying=relaying, sponsor=sponsor)
 
 
 def _outside(options: DevOptions, chains: list[LastingChain]) -> Outside:
     """Each chain at its own path, and the one that `?chainId=` names (else the first) at the wallet's too."""
-    answerers = {f"/chain/{number}": _answerer(chain) for number, chain in zip(options.chains, chains, strict=True)}
-    by_number = {number: chain.request for number, chain in zip(options.chains, chains, strict=True)}
-    return Outside(answerers=answerers, chains=by_number)
+    by_number = dict(zip(options.chains, chains, strict=True))
+    return Outside(
+        answerers={number: _answerer(chain) for number, chain in by_number.items()},
+        chains={number: chain.request for number, chain in by_number.items()},
+        reads=known.READS,
+    )
 
 
 def _answerer(chain: LastingChain) -> Answerer:
@@ -221,8 +229,9 @@ def greeting(settings: Settings, options: DevOptions, url: str) -> str:
     lines = [line for chain_id in options.chains[:1] for line in banner(chain_id)]
     lines += ["", f"Wallet API:  {url}"]
     lines += [f"Chain {number}: {url}/chain/{number}" for number in options.chains]
+    lines += [f"Gas token:   {token}, {rate} units for one coin" for token, rate in options.token_rates.items()]
     if options.key is not None:
         known_to = "everyone knows it" if options.key == known.API_KEY else "good until this server ends"
-        need = "no key is needed" if settings.is_open else "a key is needed"
+        need = "no key is needed" if settings.is_dev_open else "a key is needed"
         lines += [f"API key:     {options.key} (of organisation {OPEN}, {known_to}; {need})"]
     return "\n".join(lines)

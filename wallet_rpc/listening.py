@@ -13,6 +13,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 import uvicorn
 from starlette.types import ASGIApp
 
+from wallet_rpc.domain.secret_text import got
+from wallet_rpc.edge.accepting import Acceptor
+from wallet_rpc.edge.bounded_http import BoundedHttpProtocol
+from wallet_rpc.edge.connections import ConnectionLimits, Connections, most_connections
 from wallet_rpc.settings import Settings, WrongSetting, variable
 
 
@@ -39,7 +43,7 @@ def bound(settings: Settings) -> socket.socket:
 
 
 def _not_of_this_machine(settings: Settings) -> WrongSetting:
-    return WrongSetting(f"{variable('host')}: {settings.host!r} is not an address of this machine")
+    return WrongSetting(f"{variable('host')}: expected an address of this machine{got(settings.host)}")
 
 
 def url_of(listening: socket.socket) -> str:
@@ -53,13 +57,29 @@ def at_host(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+_NEW_OBJECTS = 50_000
+"""How many new containers make the garbage collector look: as many as a request may hold."""
+
+
+def tune_collector() -> None:
+    """Have the garbage collector pass over what start-up made, which lives as long as the process, and look seldom.
+
+    After Python's 700 new containers each it would look through all that a large request holds while that is made.
+    """
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, 20, 20)
+
+
 class _Server(uvicorn.Server):
     """Silent (the app itself writes the one log line a request has), and without handlers of its own for signals.
 
     uvicorn 0.54 raises a signal that ended it once more, which would end the process before its parts are put away.
+    Connections are accepted, bounded and timed by our own code.
     """
 
-    def __init__(self, app: ASGIApp, tell: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, app: ASGIApp, tell: Callable[[], None] = lambda: None, limits: ConnectionLimits | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -69,16 +89,30 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,  # who calls is who connects
                 timeout_graceful_shutdown=5,
-                timeout_keep_alive=75,
             )
         )
         self._tell = tell
+        self._limits = ConnectionLimits(connections=most_connections()) if limits is None else limits
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then tell."""
-        await super().startup(sockets)
-        gc.freeze()  # what start-up made lives as long as the process: the collector need not look at it again
+        opened, clock = self.server_state.connections, asyncio.get_running_loop().time
+        self._connections = Connections(opened, self._limits, clock)
+        self.servers: list[Acceptor] = []  # type: ignore[assignment]  # closed and waited for as uvicorn's are
+        for at in sockets or ():
+            self.servers.append(Acceptor(at, self._protocol, self._connections))
+            self.servers[-1].start()
+        self.started = True
+        tune_collector()
         self._tell()
+
+    def _protocol(self) -> BoundedHttpProtocol:
+        return BoundedHttpProtocol(self.config, self.server_state, {}, connections=self._connections)
+
+    async def on_tick(self, counter: int) -> bool:
+        """End waits that took too long, ten times a second."""
+        self._connections.expire()
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -115,9 +149,9 @@ async def serve_until_told(
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, at: socket.socket) -> AsyncIterator[str]:
-    """Serve in the background while the block runs; gives the URL."""
-    server = _Server(app)
+async def listening(app: ASGIApp, at: socket.socket, *, limits: ConnectionLimits | None = None) -> AsyncIterator[str]:
+    """Serve in the background while the block runs; gives the URL. Without limits, those of open files hold."""
+    server = _Server(app, limits=limits)
     serving = asyncio.create_task(server.serve(sockets=[at]))
     while not server.started:
         if serving.done():

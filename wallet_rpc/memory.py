@@ -6,6 +6,7 @@ Everything but the directory and the limits is of one organisation, and cannot b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
@@ -13,26 +14,101 @@ from wallet_rpc.domain.access import ApiKey, Caller, Claims, KeyId, Organization
 from wallet_rpc.domain.audit import Event
 from wallet_rpc.domain.records import Account, CallRecord, Session
 from wallet_rpc.domain.session_group import GroupId, Listed, SessionGroup, Wanted
+from wallet_rpc.domain.session_record import UnsignedBounds, UnsignedSession
 from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
 
 LANE_SIZE = 1 << 30
 """Entity ids below it are open to everyone; from it on only a trusted caller gets one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAccounts:
+    """A signer's accounts, as far as a request asks for them; None for what the signer does not have."""
+
+    count: int
+    free_salt: int
+    """The lowest salt at which the signer has no semi-modular account."""
+    first: Account | None = None
+    """The oldest."""
+    first_contract: Account | None = None
+    """The oldest semi-modular one."""
+    confirmed: Account | None = None
+    """The first one of `Accounts.confirm`."""
+    confirmed_contract: Account | None = None
+    """The first semi-modular one of `Accounts.confirm`."""
+    confirmed_delegated: Account | None = None
+    """The signer's own address, if `Accounts.confirm` had it."""
+    delegated: Account | None = None
+    """The signer's own address."""
+    tagged: Account | None = None
+    """The one of the id that was asked for."""
+    salted: Account | None = None
+    """The semi-modular one of the salt that was asked for."""
+    placed: Account | None = None
+    """The one at the address that was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountsPage:
+    """Some of a signer's accounts, oldest first."""
+
+    accounts: tuple[Account, ...]
+    total: int
+    """How many the signer has."""
+    is_last: bool
+
+
 class Accounts(Protocol):
-    """Which smart accounts a signer asked for."""
+    """Which smart accounts a signer asked for. No answer takes longer because a signer has more of them."""
 
     async def named(self, account_id: UUID) -> tuple[Account, ...]:
         """The accounts of an id, which several signers may have chosen; those of who asked first come first."""
 
-    async def of(self, signer: Address) -> tuple[Account, ...]:
-        """The signer's accounts, oldest first."""
+    async def known(
+        self,
+        signer: Address,
+        *,
+        account_id: UUID | None = None,
+        salt: int | None = None,
+        address: Address | None = None,
+    ) -> KnownAccounts:
+        """What a signer's accounts are, as far as a request asks: by id, salt and address."""
+
+    async def page(self, signer: Address, *, after: UUID | None, limit: int) -> AccountsPage | None:
+        """Some of the signer's accounts, oldest first; None when `after` is none of them."""
 
     async def add(self, account: Account, *, after: int) -> bool:
         """Add as the signer's next account; False (and nothing written) unless the signer has `after` accounts now."""
 
     async def at(self, address: Address) -> Account | None:
-        """The account of an address."""
+        """The account of an address; a contract account before an externally owned one, as only it can be derived."""
+
+    async def confirm(self, account: Account) -> None:
+        """Remember that the signer, or a caller who answers for the signer, chose this account; the first counts."""
+
+
+class Bound(StrEnum):
+    """The bounds on the number of unsigned sessions."""
+
+    HOLDER = "holder"
+    """The caller that created them."""
+    ACCOUNT = "account"
+    """The account they are of, on one chain."""
+
+
+class UnsignedSessions(Protocol):
+    """Sessions whose owners have not signed them: counted, and forgotten in time."""
+
+    async def claim(self, session: UnsignedSession, bounds: UnsignedBounds, *, now: UnixSeconds) -> Bound | None:
+        """Count a session that is about to be written; the bound that has no room for it, if one has none. Atomic."""
+
+    async def release(self, session: UnsignedSession) -> None:
+        """Count a session no more that was never written."""
+
+    async def is_forgotten(
+        self, account: Address, chain_id: ChainId, session_id: SessionId, *, now: UnixSeconds
+    ) -> bool:
+        """True for a session that was created here and expired without its owner's signature."""
 
 
 class Sessions(Protocol):
@@ -48,7 +124,10 @@ class Sessions(Protocol):
         """
 
     async def put(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
-        """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept)."""
+        """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept).
+
+        An active session counts against no bound of unsigned ones any more; a pending one always has an end.
+        """
 
     async def get(self, account: Address, chain_id: ChainId, session_id: SessionId) -> Session | None:
         """The session, when it is one of this account on this chain."""
@@ -151,6 +230,10 @@ class Store(Protocol):
     @property
     def sessions(self) -> Sessions:
         """Which sessions there are."""
+
+    @property
+    def unsigned(self) -> UnsignedSessions:
+        """The unsigned sessions."""
 
     @property
     def calls(self) -> Calls:

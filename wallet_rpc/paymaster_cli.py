@@ -100,12 +100,12 @@ async def _chain_of(node: Rpc) -> ChainId:
 
 
 async def _deploy(job: _Job) -> None:
-    key = _deployer_key(job.settings)
     creation = _creation(job.options, job.settings)
     address = address_of(creation)
     if await job.contract.is_deployed(address):
         job.tell(f"chain {job.chain_id}: the paymaster is there already, at {address}")
     else:
+        key = _deployer_key(job.settings)
         job.tell(f"chain {job.chain_id}: deploying the paymaster to {address}")
         await job.contract.deploy(creation, key=key)
     await _show(job, address)
@@ -131,22 +131,24 @@ async def _status(job: _Job) -> None:
 
 
 async def _unlock_stake(job: _Job) -> None:
-    key, address = _deployer_key(job.settings), _address_of(job)
+    address = _address_of(job)
     found = await job.contract.standing(address)
     if found.stake == 0:
         raise Rejected(f"the paymaster {address} has no stake")
     if found.stake_free_at is None:
+        key = _deployer_key(job.settings)
         job.tell(f"chain {job.chain_id}: unlocking the stake of {address}")
         await job.contract.unlock_stake(address, key=key)
     await _show(job, address)
 
 
 async def _withdraw_stake(job: _Job) -> None:
-    key, address = _deployer_key(job.settings), _address_of(job)
+    address = _address_of(job)
     found = await job.contract.standing(address)
     if found.stake != 0 and found.stake_free_at is None:
         raise Rejected(f"the stake of {address} is locked: unlock it with `wallet-rpc paymaster unlock-stake`")
     if found.stake_free_at is not None:
+        key = _deployer_key(job.settings)
         to = _receiver(job, key)
         since = _time(found.stake_free_at)
         job.tell(f"chain {job.chain_id}: withdrawing {_shown(found.stake)} to {to}, which is free from {since} on")
@@ -191,11 +193,14 @@ async def _show(job: _Job, address: Address) -> None:
 
 
 def _address_of(job: _Job) -> Address:
-    """Where it is: as told, as configured, or where `deploy` puts it."""
+    """Where it is: as told, as configured, or where `deploy` puts it.
+
+    Raises: WrongSetting that asks for addresses and no keys, since these are all that the place depends on.
+    """
     told: Address | None = job.options.at
     if told is not None:
         return told
-    return job.configured or address_of(_creation(job.options, job.settings))
+    return job.configured or address_of(_creation(job.options, job.settings, instead="--at ADDRESS says where it is"))
 
 
 def _receiver(job: _Job, key: bytes) -> Address:
@@ -204,19 +209,26 @@ def _receiver(job: _Job, key: bytes) -> Address:
     return signer_of(key) if told is None else told
 
 
-def _creation(options: argparse.Namespace, settings: Settings) -> bytes:
-    owner, signer = options.owner, options.signer
-    if owner is None:
-        owner = signer_of(_deployer_key(settings))
-    if signer is None:
-        if settings.paymaster_key is None:
-            raise WrongSetting(f"{variable('paymaster_key')}: not set; it is the paymaster's signer (or use --signer)")
-        signer = signer_of(settings.paymaster_key)
+def _creation(options: argparse.Namespace, settings: Settings, *, instead: str = "") -> bytes:
+    """The code that creates it, which depends on its owner and signer: as told by address, or those of the keys."""
+    owner = _party(options.owner, settings.deployer_key, role="owner", key="deployer_key", instead=instead)
+    signer = _party(options.signer, settings.paymaster_key, role="signer", key="paymaster_key", instead=instead)
     try:
         runtime = load_genesis()[known.PAYMASTER].code
     except GenesisMissing as error:
         raise WrongSetting(str(error)) from None
     return creation_code(runtime, owner=owner, signer=signer)
+
+
+def _party(told: Address | None, own: bytes | None, *, role: str, key: str, instead: str) -> Address:
+    if told is not None:
+        return told
+    if own is None:
+        if not instead:
+            raise WrongSetting(f"{variable(key)}: not set; it is the paymaster's {role} (or use --{role})")
+        text = f"address required, since {variable(key)} is not set and the paymaster's place depends on its {role}"
+        raise WrongSetting(f"--{role}: {text}; or {instead}")
+    return signer_of(own)
 
 
 def _deployer_key(settings: Settings) -> bytes:

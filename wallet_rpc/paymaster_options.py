@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from wallet_rpc.chains import read_chain_id
-from wallet_rpc.primitives import Address
+from wallet_rpc.option_types import address
 from wallet_rpc.settings import variable
 
 _UNSTAKE_DELAY = 86_400
@@ -27,12 +27,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     for action in (deploy, deposit, status, withdraw, unlock, withdraw_stake):
         action.add_argument("--chain", type=chain_id, action="append", metavar="ID", help="this chain; may be repeated")
         action.add_argument("--node", metavar="URL", help=f"this node, instead of those of {variable('chains')}")
-        action.add_argument("--owner", type=_address, metavar="ADDRESS", help="its owner, if not the deployer key's")
-        action.add_argument("--signer", type=_address, metavar="ADDRESS", help="its signer, if not the paymaster key's")
+        action.add_argument("--owner", type=address, metavar="ADDRESS", help="its owner, if not the deployer key's")
+        action.add_argument("--signer", type=address, metavar="ADDRESS", help="its signer, if not the paymaster key's")
     for action in (deposit, status, withdraw, unlock, withdraw_stake):
-        action.add_argument("--at", type=_address, metavar="ADDRESS", help="where it is, if it is another one")
+        action.add_argument("--at", type=address, metavar="ADDRESS", help="where it is, if it is another one")
     for action in (withdraw, withdraw_stake):
-        action.add_argument("--to", type=_address, metavar="ADDRESS", help="to whom, if not the deployer key's")
+        action.add_argument("--to", type=address, metavar="ADDRESS", help="to whom, if not the deployer key's")
     withdraw.add_argument("--wei", type=_wei, required=True, metavar="N", help="how much to take out")
     deposit.add_argument("--wei", type=_wei, default=0, metavar="N", help="how much to pay in")
     deposit.add_argument("--stake", type=_wei, default=0, metavar="N", help="how much to stake, in wei; as its owner")
@@ -46,13 +46,6 @@ def chain_id(text: str) -> int:
     except ValueError as error:
         expected = f"expected a chain id such as 31337 or 0x7a69, {error}"
         raise argparse.ArgumentTypeError(f"{expected}, got {text!r}") from None
-
-
-def _address(text: str) -> Address:
-    try:
-        return Address.parse(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected an address, 0x and 40 hex digits, got {text!r}") from None
 
 
 def _wei(text: str) -> int:

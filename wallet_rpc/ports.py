@@ -16,7 +16,7 @@ from wallet_rpc.domain.ticket import Ticket
 from wallet_rpc.domain.token_gas import TokenPayment
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.memory import Store
-from wallet_rpc.primitives import Address, ChainId, Data, Hash32, UnixSeconds
+from wallet_rpc.primitives import Address, ChainId, Data, Hash32, UnixSeconds, Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,9 @@ class Chain(Protocol):
 
     async def balance(self, address: Address) -> int:
         """In wei."""
+
+    async def storage(self, address: Address, slot: Word) -> bytes:
+        """The word in a slot of a contract's storage, 32 bytes."""
 
     async def transaction_count(self, address: Address) -> int:
         """The account's own nonce, as transactions and EIP-7702 authorizations use it."""

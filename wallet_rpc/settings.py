@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from urllib.parse import urlsplit
 
 from wallet_rpc.chains import ChainSetting, WrongChains, read_chains
 from wallet_rpc.domain.access import Rules, WalletNamespace
-from wallet_rpc.domain.web_url import WEB_URL, is_web_url
+from wallet_rpc.domain.secret_text import got
+from wallet_rpc.domain.web_url import WEB_URL, is_web_url, read_hosts, read_origins
 from wallet_rpc.primitives import Hash32
 
 PREFIX = "WALLET_RPC_"
 """What every variable starts with."""
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
-"""As browsers write one: in lower case, and nothing behind the port. Source: RFC 6454, 6.2."""
+_HOST = re.compile(r"[A-Za-z0-9._:%-]+", re.ASCII)
+"""A name or an address, with its zone."""
 _MOST_DIGITS = 100
 """More than any number here has; Python reads no decimal text of more than 4300 digits."""
 
@@ -32,7 +34,7 @@ class WrongSetting(Exception):
 
 
 def _host(text: str) -> str:
-    if not text or any(letter.isspace() or letter == "/" for letter in text):
+    if not _HOST.fullmatch(text):
         raise ValueError("a host name or IP address")
     return text
 
@@ -43,26 +45,21 @@ def _whole_number(text: str, expected: str, *, least: int, most: int) -> int:
     return int(text)
 
 
-def _port(text: str) -> int:
-    return _whole_number(text, "a port from 0 to 65535 (0: any free one)", least=0, most=65_535)
+_port = partial(_whole_number, expected="a port from 0 to 65535 (0: any free one)", least=0, most=65_535)
+_days = partial(_whole_number, expected="days from 1 to 36500", least=1, most=36_500)
+_sessions = partial(_whole_number, expected="a number from 1 to 1000000000", least=1, most=1_000_000_000)
 
 
-def _folder(text: str) -> Path:
+def _path(text: str) -> Path:
     if not text:
-        raise ValueError("a folder")
-    return Path(text).expanduser()
-
-
-def _file(text: str) -> Path:
-    if not text:
-        raise ValueError("a file")
+        raise ValueError("a path")
     return Path(text).expanduser()
 
 
 def _redis_url(text: str) -> str:
     try:
         parts = urlsplit(text)
-        is_url = parts.scheme in {"redis", "rediss", "unix"} and bool(parts.netloc or parts.path)
+        is_url = text.startswith(("redis://", "rediss://", "unix://")) and bool(parts.netloc or parts.path)
     except ValueError:
         is_url = False
     if not is_url:
@@ -126,15 +123,12 @@ def _namespaces(text: str) -> frozenset[WalletNamespace]:
         raise ValueError("eip155, solana, or both by a comma") from None
 
 
-def _days(text: str) -> int:
-    return _whole_number(text, "days from 1 to 36500", least=1, most=36_500)
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.strip() for part in text.split(","))
-    if origins != ("*",) and not all(_ORIGIN.fullmatch(origin) for origin in origins):
-        raise ValueError("*, or origins such as https://app.example.com by commas")
-    return origins
+def _daily_wei(text: str) -> tuple[int, int]:
+    try:
+        total, account = (_whole_number(part.strip(), "", least=0, most=10**30) for part in text.split(","))
+    except ValueError:
+        raise ValueError("two amounts in wei by a comma: in all, and for one account") from None
+    return total, account
 
 
 def _log(text: str) -> str:
@@ -143,13 +137,16 @@ def _log(text: str) -> str:
     return text
 
 
+_HOLD_SECRETS = frozenset({_secret, _secrets, _redis_url, _http_url, read_chains})
+"""What reads values of which nothing is repeated."""
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """How many points secp256k1 has; a private key is below. Source: SEC 2, 2.4.1."""
 
 
 def _setting(read: Callable[[str], Any], default: Any, shown: str, meaning: str) -> Any:
     """A dataclass field that knows how its text is read and how the README shows it."""
-    return field(default=default, metadata={"read": read, "shown": shown, "meaning": meaning})
+    facts = {"read": read, "shown": shown, "meaning": meaning}
+    return field(default=default, metadata=facts, repr=read not in _HOLD_SECRETS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +156,7 @@ class Settings:
     host: str = _setting(_host, "127.0.0.1", "`127.0.0.1`", "Address to listen on.")
     port: int = _setting(_port, 4337, "`4337`", "Port to listen on; `0` takes any free one.")
     data_dir: Path = _setting(
-        _folder, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder where `dev` keeps its chains and its Redis."
+        _path, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder where `dev` keeps its chains and its Redis."
     )
     redis_url: str | None = _setting(
         _redis_url, None, "a private one in `dev`", "Redis to use: `redis://`, `rediss://` or `unix://`."
@@ -172,7 +169,7 @@ class Settings:
     )
     log: str | None = _setting(_log, None, "`human` in `dev`, `json` in `serve`", "Form of the log: `human` or `json`.")
     deadline_seconds: float = _setting(_seconds, 30.0, "`30`", "Longest time one request may take, in seconds.")
-    policies: Path | None = _setting(_file, None, "none", "File of sponsorship policies: see `specs/policies.md`.")
+    policies: Path | None = _setting(_path, None, "none", "File of sponsorship policies: see `specs/policies.md`.")
     paymaster_key: Secret | None = _setting(
         _secret,
         None,
@@ -182,11 +179,26 @@ class Settings:
     relayer_key: Secret | None = _setting(
         _secret, None, "a published one in `dev`", "Private key that pays for removing EIP-7702 delegations."
     )
+    relayer_daily_wei: tuple[int, int] = _setting(
+        _daily_wei,
+        (10**17, 10**16),
+        "`100000000000000000,10000000000000000`",
+        "Most that removing delegations may cost on a chain in one day, in wei, by a comma: in all, for one account.",
+    )
     deployer_key: Secret | None = _setting(
         _secret, None, "none", "Private key that owns and pays for `wallet-rpc paymaster` contracts; not for `serve`."
     )
+    audit_key: Secret | None = _setting(
+        _secret, None, "none", "Private key that signs `wallet-rpc audit anchor`; no server needs it."
+    )
     open: bool | None = _setting(
-        _yes_or_no, None, "`yes` on loopback, else `no`", "Whether who shows no API key is let in: `yes` or `no`."
+        _yes_or_no, None, "`no`; in `dev` on loopback `yes`", "Accept requests without an API key: `yes` or `no`."
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        read_hosts,
+        (),
+        "none",
+        "Host names of a server without keys, in addition to `localhost`, `127.0.0.1` and `[::1]`; comma-separated.",
     )
     token_secrets: tuple[Secret, ...] = _setting(
         _secrets,
@@ -203,8 +215,20 @@ class Settings:
     session_days: int = _setting(
         _days, 365, "`365`", "How far ahead the registered end of an organisation's session may be, in days."
     )
-    cors_origins: tuple[str, ...] = _setting(
-        _origins, ("*",), "`*`", "Web origins whose pages may call the JSON-RPC door, by commas; `*` for all."
+    unsigned_session_days: int = _setting(
+        _days, 90, "`90`", "Longest time for which a session without its owner's signature is kept, in days."
+    )
+    unsigned_sessions: int = _setting(
+        _sessions,
+        10_000,
+        "`10000`",
+        "Most sessions without their owner's signature that one API key, or one address without a key, may have.",
+    )
+    cors_origins: tuple[str, ...] | None = _setting(
+        read_origins,
+        None,
+        "`*`; none where no key is needed",
+        "Web origins whose pages may call, comma-separated, or `*`; a server without keys also accepts local pages.",
     )
     quote_url: str | None = _setting(
         _http_url, None, "none: no swaps", "Quote provider for swaps (JSON-RPC): see `specs/wallet-api.md`."
@@ -219,14 +243,24 @@ class Settings:
             return self.host.lower() == "localhost"
 
     @property
-    def is_open(self) -> bool:
-        """Whether who shows no API key is let in."""
+    def is_serve_open(self) -> bool:
+        """True when `serve` accepts requests without an API key: only where the operator says so."""
+        return self.open is True
+
+    @property
+    def is_dev_open(self) -> bool:
+        """True when `dev` does: also where only this machine reaches it."""
         return self.is_on_loopback if self.open is None else self.open
 
     @property
     def rules(self) -> Rules:
         """What operations are told of it."""
-        return Rules(session_seconds=self.session_days * 86_400, token_wallets=self.token_wallets)
+        return Rules(
+            session_seconds=self.session_days * 86_400,
+            unsigned_seconds=self.unsigned_session_days * 86_400,
+            unsigned_of_caller=self.unsigned_sessions,
+            token_wallets=self.token_wallets,
+        )
 
 
 def variable(name: str) -> str:
@@ -252,11 +286,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         except WrongChains as wrong:
             raise WrongSetting(f"{name}: {wrong}") from None
         except ValueError as error:
-            given = (
-                ""
-                if "://" in text or known[name].metadata["read"] in {_secret, _secrets, _http_url}
-                else f", got {text!r}"
-            )
+            given = "" if known[name].metadata["read"] in _HOLD_SECRETS else got(text)
             raise WrongSetting(f"{name}: expected {error}{given}") from None
     return Settings(**values)
 

@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from tests.access.callers import EVM, SEALS, SOLANA, a_key, by_key, by_token, ports_of
+from tests.clocks import FixedClock
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -88,7 +89,8 @@ async def test_the_usual_scopes_are_more_than_a_reading_key_has(store: RedisStor
 
 async def test_only_a_key_makes_or_ends_tokens(store: RedisStore) -> None:
     by_nobody, holding_a_token = ports_of(store, Caller(name="127.0.0.1")), ports_of(store, by_token(*Scope))
-    for operation in [one for one in REST_OPERATIONS if one.name in {"createToken", "revokeToken"}]:
+    operations = {one.name: one for one in REST_OPERATIONS}
+    for operation in (operations["createToken"], operations["revokeToken"]):
         with pytest.raises(Forbidden, match="Insufficient scope: API key required"):
             await operation.admit(holding_a_token)
         request = wire.read(operation.request, {"walletAddress": EVM, "id": "0" * 32})
@@ -186,22 +188,9 @@ async def test_a_token_whose_time_is_over_is_not_found(store: RedisStore) -> Non
     key = a_key()
     ports = ports_of(store, by_key(key))
     made = claims_of(await created(ports))
-    later = replace(ports, clock=At(made.expires_at))
+    later = replace(ports, clock=FixedClock(made.expires_at))
     with pytest.raises(NotFound):
         await revoke_token.run(later, RevokeToken(id=made.id))
-
-
-class At:
-    """A clock that stands."""
-
-    def __init__(self, second: int) -> None:
-        self._second = second
-
-    def now(self) -> int:
-        return self._second
-
-    async def sleep(self, seconds: float) -> None:
-        """Nobody waits here."""
 
 
 async def test_what_happens_to_tokens_is_in_the_log(store: RedisStore) -> None:

@@ -48,7 +48,8 @@ PERMISSIONS: dict[str, list[dict[str, Any]]] = {
 def server(*options: str) -> Iterator[str]:
     """A `wallet-rpc dev` of its own; its log goes nowhere."""
     with tempfile.TemporaryDirectory() as folder:
-        environ = {**os.environ, "WALLET_RPC_PORT": "0", "WALLET_RPC_DATA_DIR": str(Path(folder) / "data")}
+        settings = {"PORT": "0", "DATA_DIR": str(Path(folder) / "data"), "UNSIGNED_SESSIONS": "1000000"}
+        environ = {**os.environ, **{f"WALLET_RPC_{name}": value for name, value in settings.items()}}
         command = [sys.executable, "-m", "wallet_rpc", "dev", *options]
         with subprocess.Popen(  # noqa: S603  # our own server
             command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

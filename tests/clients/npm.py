@@ -62,7 +62,7 @@ def install() -> bool:
         return False
     print("Installing the official clients from npm (once, about a minute)", flush=True)
     node = find_node()
-    _finished(_run(node, *node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"))
+    output_of(run_program(node, *node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"))
     _INSTALLED.write_text(wanted)
     return True
 
@@ -84,7 +84,7 @@ def compile_scenarios() -> bool:
         return False
     shutil.rmtree(_BUILD, ignore_errors=True)
     node = find_node()
-    _finished(_run(node, node.node, _MODULES / "typescript" / "bin" / "tsc"))
+    output_of(run_program(node, node.node, _MODULES / "typescript" / "bin" / "tsc"))
     _COMPILED.write_text(wanted)
     return True
 
@@ -109,8 +109,8 @@ class Player:
     def play(self, scenario: str) -> str:
         """What a scenario printed. It must succeed."""
         if scenario.endswith(".py"):
-            done = _run(find_node(), sys.executable, "-W", "error", HERE / scenario, **self._environment)
-            return _finished(done)
+            done = run_program(find_node(), sys.executable, "-W", "error", HERE / scenario, **self._environment)
+            return output_of(done)
         said: list[str] = []
         for line in self._lines(scenario.replace(".ts", ".js")):
             if line.startswith("\x04"):
@@ -145,7 +145,8 @@ def _hash(*paths: Path) -> str:
     return sha256("\n".join(each).encode()).hexdigest()
 
 
-def _run(node: Node, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_program(node: Node, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program with Node.js and npm on its path, in the folder of the installed packages."""
     return subprocess.run(  # noqa: S603  # the Node.js and npm that were found, and files of ours
         command,
         cwd=HERE,
@@ -158,7 +159,8 @@ def _run(node: Node, *command: str | Path, **environment: str) -> subprocess.Com
     )
 
 
-def _finished(done: subprocess.CompletedProcess[str]) -> str:
+def output_of(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the output of a program that succeeded."""
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -18,9 +18,12 @@ from wallet_rpc.domain.access import (
     key_id,
 )
 from wallet_rpc.domain.audit import Event, EventKind
+from wallet_rpc.domain.nonce import NonceKey
+from wallet_rpc.domain.permission import Root
 from wallet_rpc.domain.records import Account, CallRecord, CallState, KeyType, Session, SessionKey, SessionState
 from wallet_rpc.domain.session_group import GroupId, Install, SessionGroup
 from wallet_rpc.domain.user_operation import UserOperation
+from wallet_rpc.domain.validation_install import Terms, compile_permissions
 from wallet_rpc.primitives import Address, Data, Hash32, SessionId
 
 SIGNER = Address(b"\x11" * 20)
@@ -35,22 +38,24 @@ def an_account(*, signer: Address = SIGNER, address: Address = ACCOUNT, salt: in
     return Account(id=uuid.uuid4(), signer=signer, address=address, salt=salt)
 
 
-def a_session(*, number: int = 1, state: SessionState = SessionState.PENDING, version: int = 1) -> Session:
+def a_session(*, number: int = 1, state: SessionState = SessionState.ACTIVE) -> Session:
+    permissions = (Root(type="root"),)
+    terms = Terms(account=ACCOUNT, key=SIGNER, entity_id=number, deadline=0, now=NOW)
     return Session(
-        version=version,
         id=SessionId(number.to_bytes(16, "big")),
         account=ACCOUNT,
         chain_id=CHAIN,
         key=SessionKey(type=KeyType.SECP256K1, address=SIGNER),
-        permissions=(),
+        permissions=permissions,
         entity_id=number,
         is_global=True,
         has_execution_hooks=False,
-        nonce=number << 64,
+        nonce=NonceKey(entity_id=number, is_global=True, is_deferred=True).nonce(0),
         deadline=0,
-        call=Data(b"\x1b\xbf"),
-        created_at=1_700_000_000,
+        call=compile_permissions(permissions, terms).call_data,
+        created_at=NOW,
         state=state,
+        holder=f"{number:032x}",
     )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from typing import Any
 
 import httpx2
 import pytest
 
 from tests.contract.upstream import FAST, KEY, URL, Broken, Faulty, Hang, Upstream, saying
-from wallet_rpc.adapters.client import Fault, JsonRpcClient, Limits
-from wallet_rpc.errors import OutcomeUnknown, Rejected, Unavailable
+from wallet_rpc.adapters.client import Fault, JsonRpcClient
+from wallet_rpc.adapters.limits import Limits
+from wallet_rpc.errors import LimitExceeded, OutcomeUnknown, Rejected, Unavailable
 
 HASTY = Limits(deadline_seconds=0.1, backoff_seconds=0.001)
 
@@ -125,11 +127,32 @@ async def test_a_server_that_is_not_there_is_unavailable_and_a_write_did_not_hap
     assert read.value.reason == written.value.reason == "unavailable"
 
 
-async def test_an_answer_too_long_to_be_one_is_not_read() -> None:
-    client = Upstream({"find": "x" * 5000}).client(Limits(answer_bytes=1000, backoff_seconds=0.001))
+@pytest.mark.parametrize(
+    "answer", ["x" * 5000, [0] * 300, [{}] * 150, [[]] * 150], ids=["bytes", "numbers", "objects", "arrays"]
+)
+async def test_an_answer_too_large_to_be_read_is_refused_by_name_and_asked_for_once(answer: Any) -> None:
+    upstream = Upstream({"find": answer, "send": answer})
+    client = upstream.client(Limits(answer_bytes=1000, answer_values=250, backoff_seconds=0.001))
 
-    with pytest.raises(Unavailable):
-        await client.read("find", [])
+    for alone in (False, True):
+        with pytest.raises(LimitExceeded, match="at most 1000 bytes and 250 values") as refused:
+            await client.read("find", [], alone=alone)
+        assert refused.value.reason == "answer_too_large"
+    with pytest.raises(OutcomeUnknown):
+        await client.write("send", [])
+    assert upstream.posts == [["find"], ["find"], ["send"]]
+
+
+async def test_answers_that_are_too_large_together_are_asked_for_one_by_one() -> None:
+    upstream = Upstream({"find": [0] * 200, "more": [0] * 300, "all": 1})
+    client = upstream.client(Limits(answer_values=250, backoff_seconds=0.001))
+
+    found = await asyncio.gather(*(client.read(name, []) for name in ("find", "more", "all")), return_exceptions=True)
+
+    assert (found[0], found[2]) == ([0] * 200, 1)
+    assert isinstance(found[1], LimitExceeded)
+    await asyncio.gather(client.read("all", []), client.read("all", []))
+    assert upstream.posts == [["find", "more", "all"], ["find"], ["more"], ["all"], ["all", "all"]]
 
 
 async def test_a_refusal_is_not_repeated_and_means_what_the_caller_says() -> None:
@@ -186,4 +209,6 @@ async def test_a_server_of_another_chain_is_noticed() -> None:
 
 
 async def test_a_server_of_the_right_chain_passes() -> None:
-    await Upstream({"eth_chainId": "0x66eee"}).client().check_chain(0x66EEE)
+    upstream = Upstream({"eth_chainId": "0x66eee"})
+    await upstream.client().check_chain(0x66EEE)
+    assert upstream.asked == ["eth_chainId"]

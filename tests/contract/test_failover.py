@@ -12,7 +12,7 @@ import pytest
 from tests.contract.upstream import FAST, Broken, Faulty, Hang, Upstream, saying
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.failover import Failover, rpc
-from wallet_rpc.errors import OutcomeUnknown, Unavailable
+from wallet_rpc.errors import LimitExceeded, OutcomeUnknown, Unavailable
 
 SHARED = replace(FAST, deadline_seconds=3.0, servers=2, attempts=2)
 RIGHT, WRONG = {"eth_chainId": "0x1"}, {"eth_chainId": "0x2"}
@@ -41,6 +41,17 @@ async def test_a_read_goes_on_to_the_next_within_the_deadline(trouble: Exception
 
     async with asyncio.timeout(SHARED.deadline_seconds):
         assert await servers(first, second).read("find", []) == 2
+
+
+async def test_a_server_whose_answer_is_too_large_has_answered() -> None:
+    """Else a caller who asks for much would have every server rest."""
+    first, second = Upstream({"find": saying([0] * 200_000, 1)}), Upstream({"find": 2})
+    part = servers(first, second)
+
+    with pytest.raises(LimitExceeded):
+        await part.read("find", [], alone=True)
+    assert await part.read("find", []) == 1
+    assert second.posts == []
 
 
 async def test_a_server_that_failed_rests_and_is_then_asked_again() -> None:
@@ -98,7 +109,9 @@ async def test_every_server_must_be_of_the_chain() -> None:
 
 
 async def test_a_silent_server_is_no_reason_not_to_start() -> None:
-    await servers(Upstream({"eth_chainId": saying(Broken(502))}), Upstream(RIGHT)).check_chain(1)
+    silent, right = Upstream({"eth_chainId": saying(Broken(502))}), Upstream(RIGHT)
+    await servers(silent, right).check_chain(1)
+    assert set(silent.asked) == set(right.asked) == {"eth_chainId"}
 
 
 async def test_servers_that_are_all_silent_are_one() -> None:

@@ -32,20 +32,35 @@ from wallet_rpc.adapters.jwt_seals import SKEW_SECONDS
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import KEEP_CALLS_SECONDS, RedisMemory, RedisStore
+from wallet_rpc.adapters.redis_unsigned import TOLD_SECONDS
 from wallet_rpc.domain.access import OPEN, OrganizationId
+from wallet_rpc.domain.records import SessionState
 from wallet_rpc.domain.session_group import Wanted
+from wallet_rpc.domain.session_record import UnsignedBounds, UnsignedSession
 from wallet_rpc.primitives import Address, EntityId, SessionId
 
 SECRET_CALLER = "api-key-7f3a"
 SECRET_KEY = "wrk_one"
 THEIRS = an_account()
 KEY = a_key(SECRET_KEY, requests_per_month=9)
+UNSIGNED = UnsignedSession(
+    account=ACCOUNT,
+    chain_id=CHAIN,
+    id=a_session(number=3).id,
+    holder=a_session(number=3).holder,
+    is_trusted=False,
+    forget_at=FAR_FUTURE,
+)
 GROUP = a_group(1, an_install(1), an_install(2))
 
 
 async def _fill(memory: RedisMemory) -> None:
     await memory.accounts.add(THEIRS, after=0)
+    await memory.accounts.known(SIGNER)
     await memory.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=True)
+    await memory.accounts.confirm(THEIRS)
+    await memory.unsigned.claim(UNSIGNED, UnsignedBounds(of_holder=1, of_account=1), now=NOW)
+    await memory.sessions.put(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
     await memory.sessions.put(a_session(), forget_at=FAR_FUTURE)
     await memory.sessions.put(a_session(number=2), forget_at=None)
     await memory.sessions.revoke(ACCOUNT, CHAIN, 1)
@@ -90,6 +105,8 @@ async def test_the_keys_are_those_that_the_specification_lists(
     sessions, calls, tokens = memory.sessions, memory.calls, memory.tokens
     forever = {
         memory.accounts.list_key(SIGNER),
+        memory.accounts.index_key(SIGNER),
+        memory.accounts.confirmed_key(SIGNER),
         memory.accounts.hint_key(ACCOUNT),
         memory.accounts.name_key(THEIRS.id),
         sessions.entities_key(ACCOUNT, CHAIN),
@@ -108,13 +125,17 @@ async def test_the_keys_are_those_that_the_specification_lists(
     bounded = {
         sessions.session_key(ACCOUNT, CHAIN, a_session().id),
         sessions.trust_key(ACCOUNT, CHAIN, SECRET_CALLER),
+        memory.unsigned.session_key(ACCOUNT, CHAIN, UNSIGNED.id),
+        memory.unsigned.holder_key(UNSIGNED.holder),
     }
+    told = memory.unsigned.index_keys(ACCOUNT, CHAIN)[0]
     skewed = {tokens.token_key(some_claims().id), tokens.revoked_key(some_claims().id)}
-    assert set(lives) == forever | month | bounded | skewed
+    assert set(lives) == forever | month | bounded | skewed | {told}
     assert {key for key, life in lives.items() if life == -1} == forever
     assert all(KEEP_CALLS_SECONDS - 60 < lives[key] <= KEEP_CALLS_SECONDS for key in month)
     left = FAR_FUTURE - time.time()
     assert all(abs(lives[key] - left) < 50 for key in bounded)
+    assert abs(lives[told] - left - TOLD_SECONDS) < 50
     assert all(abs(lives[key] - left - SKEW_SECONDS) < 50 for key in skewed)
     prefix = store.directory._link.prefix + ("" if organization == OPEN else f":{organization}")
     shared = {sessions.entities_key(ACCOUNT, CHAIN), sessions.revoked_key(ACCOUNT, CHAIN)}
@@ -176,13 +197,16 @@ async def test_a_spoiled_record_is_not_the_callers_fault(store: RedisStore, redi
 
 
 def test_all_keys_of_an_account_on_a_chain_share_a_slot_and_accounts_are_spread() -> None:
-    sessions = RedisStore.open("redis://nowhere").sessions
+    store = RedisStore.open("redis://nowhere")
+    sessions, unsigned = store.sessions, store.unsigned
 
     def slots(account: Address) -> set[int]:
         keys = (
             sessions.entities_key(account, CHAIN),
             sessions.session_key(account, CHAIN, SessionId(bytes(16))),
             sessions.session_key(account, CHAIN, SessionId(b"\x01" * 16)),
+            unsigned.session_key(account, CHAIN, SessionId(bytes(16))),
+            *unsigned.index_keys(account, CHAIN),
             sessions.trust_key(account, CHAIN, "alice"),
             sessions.revoked_key(account, CHAIN),
             sessions.end_key(account, CHAIN, 1),
@@ -229,7 +253,7 @@ async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slo
                 touched.add(words[1])
     await redis.aclose()
 
-    assert len(touched) == 20
+    assert len(touched) == 27
 
 
 async def test_every_command_may_run_twice_and_answers_as_if_it_had_run_once(
@@ -252,6 +276,8 @@ async def test_every_command_may_run_twice_and_answers_as_if_it_had_run_once(
 
     assert await store.accounts.add(THEIRS, after=0)
     assert await store.accounts.named(THEIRS.id) == (THEIRS,)
+    assert await store.unsigned.claim(UNSIGNED, UnsignedBounds(of_holder=1, of_account=1), now=NOW) is None
+    await store.sessions.put(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
     await store.sessions.put(a_session(), forget_at=FAR_FUTURE)
     assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False) == 2  # 1 is lost
     assert await store.calls.claim(a_call()) is None

@@ -23,7 +23,7 @@ from tests.contract.sample import ACCOUNT, CHAIN, a_session
 from tests.contract.waiting import answers, until
 from wallet_rpc.adapters import redis_server
 from wallet_rpc.adapters.redis_binary import Binary, RedisNotStarted
-from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_server import RedisServer, bound_to_this_thread
 from wallet_rpc.adapters.redis_socket import SOCKET_PATH_BYTES
 from wallet_rpc.adapters.redis_store import RedisStore
 
@@ -182,8 +182,8 @@ async def test_a_redis_that_cannot_start_again_yet_is_tried_until_it_can(
 
 async def test_other_systems_start_the_redis_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    async with RedisServer(tmp_path) as server, RedisStore.open(server.url) as store:
-        await store.ping()
+    assert bound_to_this_thread("/bin/redis-server", "--port", "0") == ["/bin/redis-server", "--port", "0"]
+    assert not await _kept(tmp_path)
 
 
 async def test_a_folder_too_deep_for_a_socket_gets_a_short_private_one(tmp_path: Path) -> None:

@@ -101,9 +101,21 @@ def test_a_failed_precheck_has_a_word_for_programs(text: str, reason: str) -> No
     error = of_bundler(Fault(-32000, text))
 
     assert (error.message, error.reason) == (text, reason)
+    assert error.data.get("retryable", False) is (reason in {"authorization_nonce", "authorization_pending"})
+
+
+def test_what_an_account_lacks_is_a_number_for_programs() -> None:
+    for text in (
+        PREPAID,
+        f"precheck failed: {PREPAID}",
+        PREPAID.replace("21000", "0x5208"),
+        PREPAID.replace("21000", "021000"),
+    ):
+        assert of_bundler(Fault(-32000, text)).data["missing"] == "0x5208"
 
 
 SECRET = "sk-271828"
+TOKEN = "0x75faf114eafb1BDbe2F0316DF893fd58CE46AA4d"
 
 
 @given(
@@ -111,7 +123,19 @@ SECRET = "sk-271828"
     before=st.sampled_from(
         ["", "AA23 reverted ", "execution reverted: ", "precheck failed: ", f"precheck failed: {PREPAID} "]
     ),
-    data=st.sampled_from([None, SECRET, {"data": SECRET}, {"revertData": [SECRET]}, {"reason": {"data": SECRET}}]),
+    data=st.sampled_from(
+        [
+            None,
+            SECRET,
+            {"data": SECRET},
+            {"revertData": [SECRET]},
+            {"reason": {"data": SECRET}},
+            {"reason": SECRET},
+            {"reason": "token", "tokens": [SECRET, {"tokens": [SECRET]}]},
+            {"reason": "token", "tokens": SECRET},
+            {"reason": "unknown_policy", "policyId": SECRET},
+        ]
+    ),
     between=st.text(),
 )
 def test_no_text_of_another_server_comes_through(code: int, before: str, data: object, between: str) -> None:
@@ -119,6 +143,27 @@ def test_no_text_of_another_server_comes_through(code: int, before: str, data: o
 
     for error in (of_bundler(fault), of_paymaster(fault)):
         assert SECRET not in f"{error} {error.data}"
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "reason"),
+    [
+        ({"reason": "token", "tokens": [TOKEN.lower(), TOKEN]}, f"takes gas in {TOKEN}, {TOKEN}", "token_not_taken"),
+        ({"reason": "token", "tokens": []}, "takes gas in no token", "token_not_taken"),
+        ({"reason": "token", "tokens": [TOKEN] * 101}, "does not accept the user operation", "sponsorship"),
+        ({"reason": "token"}, "does not accept the user operation", "sponsorship"),
+        ({"reason": "unknown_policy"}, "no policy of this policyId", "unknown_policy"),
+        ({"reason": "max_token_amount_exceeded"}, "maxTokenAmount", "max_token_amount_exceeded"),
+        ({"reason": "too_low"}, "does not accept the user operation", "sponsorship"),
+        (None, "does not accept the user operation", "sponsorship"),
+    ],
+)
+def test_a_paymaster_may_say_in_our_words_what_it_does_not_accept(data: object, text: str, reason: str) -> None:
+    error = of_paymaster(Fault(-32602, "no", data))
+
+    assert type(error) is InvalidParams
+    assert error.reason == reason
+    assert text in error.message
 
 
 def test_every_text_of_the_entry_point_is_known_by_its_number() -> None:

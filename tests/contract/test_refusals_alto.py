@@ -30,6 +30,8 @@ REVERTED = "UserOperation reverted with reason: "
 DATA = "0xcf7b49f6b0d691fe00000000000000000000000000000000000000000000000000000000"
 PLENTY = " - use pimlico_getUserOperationGasPrice to get the current gas price"
 BUMP = ", bump the gas price by minimum 10%"
+AUTHORIZATION = "Invalid EIP-7702 authorization: "
+NO_MATCH = "does not match the userOperation sender address"
 PROCESSED = "is already being processed"
 
 
@@ -54,6 +56,11 @@ PROCESSED = "is already being processed"
         (-32500, "preVerificationGas is not enough, required: 2, got: 1", Rejected, "too_low"),
         (-32602, f"maxFeePerGas must be at least 2 (current maxFeePerGas: 1){PLENTY}", Rejected, "too_low"),
         (-32602, "verificationGasLimit must be at least 10000", Rejected, "too_low"),
+        (-32602, f"{AUTHORIZATION}The nonce {NO_MATCH}", Rejected, "authorization_nonce"),
+        (-32602, f"{AUTHORIZATION}The chainId {NO_MATCH}", Rejected, "authorization_invalid"),
+        (-32602, f"{AUTHORIZATION}The recovered signer address {NO_MATCH}", Rejected, "authorization_invalid"),
+        (-32602, f"{AUTHORIZATION}The yParity value must be either 0 or 1", Rejected, "authorization_invalid"),
+        (-32602, f"{AUTHORIZATION}Delegate {ACCOUNT.hex0x()} has no code.", Rejected, "authorization_invalid"),
         (-32602, "User operation gas limits exceed the max gas per userOp: 3 > 2", Rejected, "too_high"),
         (-32602, "Already known", AlreadyKnown, "already_known"),
         (

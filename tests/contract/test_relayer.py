@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,7 +15,10 @@ from hexbytes import HexBytes
 
 from tests.contract.upstream import Broken, Faulty, Upstream, saying
 from wallet_rpc.adapters.node import NodeChain
+from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer import KeyRelayer
+from wallet_rpc.adapters.relayer_budget import DailyWei
+from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.authorization import Authorization, SignedAuthorization
 from wallet_rpc.errors import OutcomeUnknown, Rejected, Unavailable, WalletError
@@ -36,17 +42,32 @@ def authorization() -> SignedAuthorization:
     return removal.signed(Account.unsafe_sign_hash(removal.digest, OWNER_KEY).signature)
 
 
-def relayer(**answers: Any) -> tuple[Upstream, KeyRelayer]:
-    upstream = Upstream({**READS, **answers})
-    client = upstream.client()
-    return upstream, KeyRelayer(client, NodeChain(client), CHAIN, KEY)
+Made = Callable[..., tuple[Upstream, KeyRelayer]]
+COST = (21_000 + 25_000) * 12 // 10 * 1_500_000_005
+"""The most that a transaction costs at these answers, in wei."""
+
+
+def relaying(store: RedisStore, total: int, account: int) -> Made:
+    budget = store.relayer_budget(DailyWei(total=total, account=account), SystemClock())
+
+    def make(**answers: Any) -> tuple[Upstream, KeyRelayer]:
+        upstream = Upstream({**READS, **answers})
+        client = upstream.client()
+        return upstream, KeyRelayer(client, NodeChain(client), CHAIN, KEY, budget=budget)
+
+    return make
+
+
+@pytest.fixture
+def relayer(store: RedisStore) -> Made:
+    return relaying(store, 10**18, 10**18)
 
 
 def sent(upstream: Upstream) -> list[str]:
     return [params[0] for method, params in zip(upstream.asked, upstream.params, strict=True) if "sendRaw" in method]
 
 
-async def test_the_transaction_carries_the_authorization_and_nothing_else() -> None:
+async def test_the_transaction_carries_the_authorization_and_nothing_else(relayer: Made) -> None:
     upstream, one = relayer(eth_sendRawTransaction=HASH)
     made = await one.send(authorization())
     (raw,) = sent(upstream)
@@ -61,7 +82,7 @@ async def test_the_transaction_carries_the_authorization_and_nothing_else() -> N
     assert one.address == Address.parse(RELAYER)
 
 
-async def test_transactions_take_turns_so_that_each_has_its_own_nonce() -> None:
+async def test_transactions_take_turns_so_that_each_has_its_own_nonce(relayer: Made) -> None:
     counts = saying("0x7", "0x8", "0x9")
     upstream, one = relayer(eth_sendRawTransaction=HASH, eth_getTransactionCount=counts)
     await asyncio.gather(*(one.send(authorization()) for _ in range(3)))
@@ -77,23 +98,25 @@ async def test_transactions_take_turns_so_that_each_has_its_own_nonce() -> None:
         (Faulty(-32000, "https://key@node refuses"), Unavailable, "unavailable"),
     ],
 )
-async def test_a_refusal_is_none_of_the_callers_business(fault: Faulty, error: type[WalletError], reason: str) -> None:
+async def test_a_refusal_is_none_of_the_callers_business(
+    relayer: Made, fault: Faulty, error: type[WalletError], reason: str
+) -> None:
     upstream, one = relayer(eth_sendRawTransaction=saying(fault))
     with pytest.raises(error) as caught:
         await one.send(authorization())
     assert type(caught.value) is error
     assert caught.value.reason == reason
-    assert "node" not in caught.value.message or "http" not in caught.value.message
+    assert not re.search(r"https?:|key@", caught.value.message)
     assert len(sent(upstream)) == 1
 
 
-async def test_a_transaction_that_the_node_has_already_is_sent() -> None:
+async def test_a_transaction_that_the_node_has_already_is_sent(relayer: Made) -> None:
     upstream, one = relayer(eth_sendRawTransaction=saying(Faulty(-32000, "already known")))
     assert await one.send(authorization()) == keccak(bytes.fromhex(sent(upstream)[0][2:]))
 
 
 @pytest.mark.parametrize("known", [{"hash": HASH}, None, saying(Broken(502)), saying(Faulty(-32000, "busy"))])
-async def test_a_lost_answer_is_asked_about_not_sent_again(known: Any) -> None:
+async def test_a_lost_answer_is_asked_about_not_sent_again(relayer: Made, known: Any) -> None:
     upstream, one = relayer(eth_sendRawTransaction=saying(Broken(502)), eth_getTransactionByHash=known)
     if known is None or callable(known):
         with pytest.raises(OutcomeUnknown):
@@ -103,7 +126,7 @@ async def test_a_lost_answer_is_asked_about_not_sent_again(known: Any) -> None:
     assert len(sent(upstream)) == 1
 
 
-async def test_a_receipt_is_read() -> None:
+async def test_a_receipt_is_read(relayer: Made) -> None:
     log = {"address": RELAYER, "topics": [HASH], "data": "0x01"}
     receipt = {
         "status": "0x1",
@@ -127,3 +150,38 @@ async def test_a_receipt_is_read() -> None:
     failed = await one.receipt(Hash32.parse(HASH))
     assert failed is not None
     assert failed.success is False
+
+
+async def test_nothing_leaves_beyond_the_days_budget(store: RedisStore) -> None:
+    make = relaying(store, 10**18, COST)
+    upstream, one = make(eth_sendRawTransaction=HASH, eth_getTransactionCount=saying("0x7", "0x8"))
+    await one.send(authorization())
+    with pytest.raises(Rejected) as refused:
+        await one.send(authorization())
+    assert refused.value.reason == "relayer_budget_used_up"
+    assert len(sent(upstream)) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked", "is_free"),
+    [
+        (Faulty(-32000, "insufficient funds for gas * price + value"), None, True),
+        (Faulty(-32000, "nonce too low"), None, True),
+        (Broken(502), None, False),
+        (Broken(502), {"hash": HASH}, False),
+    ],
+)
+async def test_only_what_the_node_did_not_take_is_free_again(
+    store: RedisStore, answer: Any, asked: Any, is_free: bool
+) -> None:
+    make = relaying(store, COST, COST)
+    answers = {"eth_getTransactionByHash": asked, "eth_getTransactionCount": saying("0x7", "0x8")}
+    upstream, one = make(eth_sendRawTransaction=saying(answer, HASH), **answers)
+    with suppress(WalletError):
+        await one.send(authorization())
+    if is_free:
+        await one.send(authorization())
+    else:
+        with pytest.raises(Rejected, match="pays at most"):
+            await one.send(authorization())
+    assert len(sent(upstream)) == (2 if is_free else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -239,12 +240,21 @@ def test_a_claim_that_is_missing_is_refused(claim: str) -> None:
         {"aud": "another"},
         {"aud": ["wallet-rpc", "another"]},
         {"exp": float(NOW + 300)},
+        {"exp": hex(NOW + 300)},
+        {"iat": float(NOW)},
+        {"iat": hex(NOW)},
+        {"nbf": 2**40},
         {"exp": 2**48},
     ],
     ids=str,
 )
 def test_claims_that_we_never_make_are_refused(changes: dict[str, Any]) -> None:
     assert is_refused(forged(payload={**PAYLOAD, **changes}))
+
+
+def test_times_are_those_of_the_callers_clock_and_not_of_the_machines() -> None:
+    future = replace(CLAIMS, issued_at=2**40, expires_at=2**40 + 300)
+    assert SEALS.claims(SEALS.token(future), now=2**40) == future
 
 
 @pytest.mark.parametrize("payload", [b"", b"null", b"[]", b'"a"', b"{", b"\xff", b"[" * 1000, b"1e400"])

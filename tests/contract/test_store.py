@@ -1,4 +1,4 @@
-"""What accounts, sessions and calls of `memory.Store` promise, against a real Redis."""
+"""What sessions and calls of `memory.Store` promise, against a real Redis."""
 
 from __future__ import annotations
 
@@ -10,118 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contract.sample import ACCOUNT, CHAIN, FAR_FUTURE, SIGNER, a_call, a_session, an_account
+from tests.contract.sample import ACCOUNT, CHAIN, FAR_FUTURE, a_call
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_sessions import LAST_ENTITY
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.records import CallState, SessionState
-from wallet_rpc.errors import LimitExceeded, Unavailable
+from wallet_rpc.domain.records import CallState
+from wallet_rpc.errors import LimitExceeded
 from wallet_rpc.memory import LANE_SIZE
-from wallet_rpc.primitives import Address, EntityId, Hash32, SessionId
+from wallet_rpc.primitives import Address, EntityId, Hash32
 
 OTHER = Address(b"\x33" * 20)
 FIRST = EntityId(1)
 LATEST = settings(max_examples=15)
-
-
-async def test_accounts_come_back_as_added_and_oldest_first(store: RedisStore) -> None:
-    first, second = an_account(), an_account(address=OTHER, salt=1 << 255)
-
-    assert await store.accounts.add(first, after=0)
-    assert await store.accounts.add(second, after=1)
-
-    assert await store.accounts.of(SIGNER) == (first, second)
-    assert await store.accounts.at(OTHER) == second
-
-
-async def test_an_account_of_which_nobody_asked_is_unknown(store: RedisStore) -> None:
-    assert await store.accounts.of(SIGNER) == ()
-    assert await store.accounts.at(ACCOUNT) is None
-
-
-async def test_of_many_who_add_the_first_account_one_succeeds(store: RedisStore) -> None:
-    rivals = [an_account() for _ in range(16)]
-
-    added = await asyncio.gather(*(store.accounts.add(rival, after=0) for rival in rivals))
-
-    winner = rivals[added.index(True)]
-    assert added.count(True) == 1
-    assert await store.accounts.of(SIGNER) == (winner,)
-    assert await store.accounts.at(ACCOUNT) == winner
-
-
-async def test_an_account_that_lost_its_race_is_not_found_by_its_address(store: RedisStore) -> None:
-    await store.accounts.add(an_account(), after=0)
-
-    assert not await store.accounts.add(an_account(address=OTHER), after=0)
-    assert await store.accounts.at(OTHER) is None
-
-
-async def test_an_account_added_twice_by_a_repeated_command_is_there_once(store: RedisStore) -> None:
-    account = an_account()
-
-    assert await store.accounts.add(account, after=0)
-    assert await store.accounts.add(account, after=0)
-
-    assert await store.accounts.of(SIGNER) == (account,)
-
-
-async def test_the_signer_that_asked_first_has_the_account(store: RedisStore) -> None:
-    first, second = an_account(), an_account(signer=OTHER)
-    await store.accounts.add(first, after=0)
-    await store.accounts.add(second, after=0)
-
-    assert await store.accounts.at(ACCOUNT) == first
-
-
-async def test_an_account_is_found_by_its_id_once_for_each_signer_that_chose_it(store: RedisStore) -> None:
-    first, stranger = an_account(), an_account(signer=OTHER, address=OTHER)
-    chosen = replace(stranger, id=first.id)
-    for account in (chosen, first, replace(an_account(signer=OTHER, address=SIGNER), salt=1)):
-        assert await store.accounts.add(account, after=len(await store.accounts.of(account.signer)))
-
-    assert await store.accounts.named(first.id) == (chosen, first)
-    assert await store.accounts.named(stranger.id) == ()
-
-
-async def test_an_account_that_lost_its_race_is_not_found_by_its_id(store: RedisStore) -> None:
-    await store.accounts.add(an_account(), after=0)
-    late = an_account()
-
-    assert not await store.accounts.add(late, after=0)
-    assert await store.accounts.named(late.id) == ()
-
-
-async def test_a_session_is_found_by_its_account_and_chain_only(store: RedisStore) -> None:
-    session = a_session()
-    await store.sessions.put(session, forget_at=None)
-
-    assert await store.sessions.get(ACCOUNT, CHAIN, session.id) == session
-    assert await store.sessions.get(OTHER, CHAIN, session.id) is None
-    assert await store.sessions.get(ACCOUNT, CHAIN + 1, session.id) is None
-    assert await store.sessions.get(ACCOUNT, CHAIN, SessionId(bytes(16))) is None
-
-
-async def test_a_pending_session_is_forgotten_in_time_and_an_active_one_is_not(store: RedisStore) -> None:
-    soon = int(time.time()) + 2
-    pending, active = a_session(number=1), a_session(number=2, state=SessionState.ACTIVE)
-    await store.sessions.put(pending, forget_at=soon)
-    await store.sessions.put(replace(active, state=SessionState.PENDING), forget_at=soon)
-    await store.sessions.put(active, forget_at=None)
-
-    await asyncio.sleep(soon + 0.1 - time.time())
-
-    assert await store.sessions.get(ACCOUNT, CHAIN, pending.id) is None
-    assert await store.sessions.get(ACCOUNT, CHAIN, active.id) == active
-
-
-async def test_an_active_session_does_not_become_pending_again(store: RedisStore) -> None:
-    active = a_session(state=SessionState.ACTIVE)
-    await store.sessions.put(active, forget_at=None)
-
-    await store.sessions.put(replace(active, state=SessionState.PENDING), forget_at=FAR_FUTURE)
-
-    assert await store.sessions.get(ACCOUNT, CHAIN, active.id) == active
 
 
 async def test_a_revoked_entity_id_stays_so_and_no_other_is(store: RedisStore) -> None:
@@ -144,18 +44,6 @@ async def test_the_end_of_an_entity_id_is_the_last_that_was_said(store: RedisSto
     assert await store.sessions.end_of(ACCOUNT, CHAIN, 7) == FAR_FUTURE
     for account, chain_id, entity_id in ((OTHER, CHAIN, 7), (ACCOUNT, CHAIN + 1, 7), (ACCOUNT, CHAIN, 8)):
         assert await store.sessions.end_of(account, chain_id, entity_id) is None
-
-
-async def test_a_record_of_a_newer_server_is_neither_read_nor_overwritten(store: RedisStore) -> None:
-    future = a_session(version=2)
-    await store.sessions.put(future, forget_at=None)
-
-    with pytest.raises(Unavailable, match="form 2, this server reads forms up to 1: run a newer server") as read:
-        await store.sessions.get(ACCOUNT, CHAIN, future.id)
-    with pytest.raises(Unavailable, match="form 2") as written:
-        await store.sessions.put(a_session(), forget_at=None)
-
-    assert read.value.reason == written.value.reason == "newer_record"
 
 
 async def test_64_requests_at_once_get_64_entity_ids(store: RedisStore) -> None:
@@ -286,7 +174,3 @@ async def test_the_newest_call_of_a_nonce_that_was_not_refused_counts(store: Red
     assert await store.calls.of_nonce(CHAIN, ACCOUNT, first.nonce) == first
     assert await store.calls.of_nonce(CHAIN, ACCOUNT, first.nonce + 1) is None
     assert await store.calls.of_nonce(CHAIN, OTHER, first.nonce) is None
-
-
-async def test_a_store_that_answers_says_so(store: RedisStore) -> None:
-    await store.ping()

@@ -48,7 +48,7 @@ async def _fill(memory: RedisMemory) -> None:
 async def _seen(memory: RedisMemory) -> list[object]:
     """All that is found when everything is asked for, what is empty left out."""
     answers = [
-        await memory.accounts.of(SIGNER),
+        (await memory.accounts.known(SIGNER)).first,
         await memory.accounts.at(ACCOUNT),
         await memory.accounts.named(THEIRS.id),
         await memory.sessions.get(ACCOUNT, CHAIN, a_session().id),

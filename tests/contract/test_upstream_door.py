@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.contract.upstream import KEY, URL, Broken, Faulty, Upstream, saying
 from wallet_rpc.adapters.upstream_door import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES, UpstreamDoor
@@ -75,3 +78,45 @@ async def test_silence_is_unavailable_and_a_write_may_have_happened() -> None:
         await door(node=silent).request(request("eth_chainId"))
     with pytest.raises(OutcomeUnknown):
         await door(node=silent).request(request("eth_sendRawTransaction", "0x"))
+
+
+@given(
+    st.text("aZ9+.-:/ \t\"'(é", max_size=12),
+    st.sampled_from(["http", "redis+unix", "9p", "-x", "a.b", "1http"]),
+    st.text("aZ9+.-:/é", max_size=12),
+)
+async def test_no_url_is_repeated_wherever_it_begins(before: str, scheme: str, after: str) -> None:
+    said = f"{before}{scheme}://host-of-ours{after} bye"
+    refused = saying(Faulty(3, said, {said: [said]}))
+
+    answer = await door(node={"eth_call": refused}).request(request("eth_call"))
+
+    assert "host-of-ours" not in str(answer)
+    assert answer["error"]["message"].endswith(" bye")
+
+
+async def _seconds(message: str) -> float:
+    """The processor's, for an error with that text."""
+    asked = door(node={"eth_call": saying(Faulty(3, message))})
+    best = 9.0
+    for _ in range(3):
+        started = time.thread_time()
+        answer = await asked.request(request("eth_call"))
+        best = min(best, time.thread_time() - started)
+        assert answer["error"]["message"] == message
+    return best
+
+
+@pytest.mark.parametrize("piece", ["a.", "a", "a b.", "+-", "0x12", "://"])
+async def test_a_long_error_costs_no_more_than_its_length(piece: str) -> None:
+    """The text of a revert is the contract's; a search that begins anew at every word took 23 s."""
+    assert await _seconds(piece * (240_000 // len(piece))) < 40 * await _seconds(piece * (24_000 // len(piece)))
+
+
+@pytest.mark.parametrize("data", ["x" * 300_000, [[]] * 1001, {"x" * 200_000: "x" * 100_000}, ["x" * 200_000] * 2])
+async def test_an_error_too_large_to_be_looked_through_is_not_shown(data: Any) -> None:
+    refused = saying(Faulty(3, "reverted", data))
+
+    answer = await door(node={"eth_call": refused}).request(request("eth_call"))
+
+    assert answer["error"] == {"code": 3, "message": "reverted", "data": "(not shown)"}

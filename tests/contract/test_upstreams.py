@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.contract.parts import HASH, ON_WIRE, UNSIGNED, bundler, node, paymaster
 from tests.contract.sample import ACCOUNT, CHAIN, SIGNER, an_operation
 from tests.contract.upstream import Broken, Faulty, Upstream, saying
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.node import NodeChain
-from wallet_rpc.adapters.paymaster import HttpPaymaster
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.user_operation import Factory, PaymasterPart, UserOperation
 from wallet_rpc.errors import (
@@ -22,38 +22,8 @@ from wallet_rpc.errors import (
     Unavailable,
     ValidationReverted,
 )
-from wallet_rpc.ports import Bundler, Chain, Fees, GasEstimate, Log, OperationReceipt, Paymaster, PendingOperation
-from wallet_rpc.primitives import Address, Data, Hash32
-
-HASH = Hash32(b"\xaa" * 32)
-OTHER_HASH = Hash32(b"\xbb" * 32)
-ON_WIRE = {
-    "sender": ACCOUNT.hex0x(),
-    "nonce": "0x1",
-    "callData": "0xb61d27f6",
-    "callGasLimit": "0x0",
-    "verificationGasLimit": "0x0",
-    "preVerificationGas": "0x0",
-    "maxFeePerGas": "0x2",
-    "maxPriorityFeePerGas": "0x1",
-    "signature": "0x" + "ff" * 65,
-}
-UNSIGNED = {key: value for key, value in ON_WIRE.items() if key != "signature"}
-
-
-def node(answers: dict[str, Any]) -> tuple[Upstream, Chain]:
-    upstream = Upstream(answers)
-    return upstream, NodeChain(upstream.client())
-
-
-def bundler(answers: dict[str, Any]) -> tuple[Upstream, Bundler]:
-    upstream = Upstream(answers)
-    return upstream, HttpBundler(upstream.client(part="bundler"))
-
-
-def paymaster(answers: dict[str, Any]) -> tuple[Upstream, Paymaster]:
-    upstream = Upstream(answers)
-    return upstream, HttpPaymaster(upstream.client(part="paymaster"), CHAIN)
+from wallet_rpc.ports import Fees, GasEstimate
+from wallet_rpc.primitives import Address, Data
 
 
 async def test_a_node_is_asked_about_the_latest_block() -> None:
@@ -197,66 +167,6 @@ async def test_an_operation_is_handed_over_once_whatever_happens() -> None:
     with pytest.raises(ValidationReverted):
         await handing.send(an_operation())
     assert len(upstream.posts) == 1
-
-
-def receipt(**changes: Any) -> dict[str, Any]:
-    log = {"address": SIGNER.hex0x(), "topics": [HASH.hex0x()], "data": "0x01", "logIndex": "0x0"}
-    carried = {"transactionHash": HASH.hex0x(), "blockHash": OTHER_HASH.hex0x(), "blockNumber": "0x9", "logs": []}
-    return {"success": True, "actualGasUsed": "0x64", "logs": [log], "receipt": carried, "sender": "?"} | changes
-
-
-@pytest.mark.parametrize(
-    ("changes", "success", "reason"),
-    [
-        ({}, True, b""),
-        ({"reason": ""}, True, b""),
-        ({"success": False, "reason": "0x08c379a0"}, False, b"\x08\xc3\x79\xa0"),
-        ({"success": False, "reason": "ERC20: transfer amount exceeds balance"}, False, b""),
-    ],
-)
-async def test_a_receipt_says_how_the_operation_ended(changes: dict[str, Any], success: bool, reason: bytes) -> None:
-    _, asking = bundler({"eth_getUserOperationReceipt": receipt(**changes)})
-
-    assert await asking.receipt(HASH) == OperationReceipt(
-        success=success,
-        revert_reason=reason,
-        logs=(Log(address=SIGNER, topics=(HASH,), data=b"\x01"),),
-        transaction_hash=HASH,
-        block_hash=OTHER_HASH,
-        block_number=9,
-        gas_used=100,
-    )
-
-
-async def test_an_operation_that_nobody_knows_is_none() -> None:
-    _, asking = bundler({"eth_getUserOperationReceipt": None, "eth_getUserOperationByHash": None})
-
-    assert await asking.receipt(HASH) is None
-    assert await asking.lookup(HASH) is None
-
-
-async def test_a_known_operation_is_given_back_as_it_was_sent() -> None:
-    waiting = {"userOperation": ON_WIRE, "entryPoint": ENTRY_POINT.hex0x(), "transactionHash": None}
-    mined = waiting | {"transactionHash": HASH.hex0x(), "blockNumber": "0x9"}
-    _, asking = bundler({"eth_getUserOperationByHash": saying(waiting, mined)})
-
-    expected = PendingOperation(operation=an_operation(), transaction_hash=None, block_number=None)
-    assert await asking.lookup(HASH) == expected
-    assert await asking.lookup(HASH) == replace(expected, transaction_hash=HASH, block_number=9)
-
-
-async def test_a_known_operation_with_loose_parts_is_malformed() -> None:
-    _, asking = bundler({"eth_getUserOperationByHash": {"userOperation": ON_WIRE | {"factoryData": "0x01"}}})
-
-    with pytest.raises(Unavailable, match="malformed"):
-        await asking.lookup(HASH)
-
-
-async def test_a_lookup_that_a_bundler_refuses_is_no_refusal_of_the_operation() -> None:
-    _, asking = bundler({"eth_getUserOperationReceipt": saying(Faulty(-32602, "AA23 reverted"))})
-
-    with pytest.raises(Unavailable):
-        await asking.receipt(HASH)
 
 
 async def test_a_paymaster_gets_the_unsigned_operation_and_the_context() -> None:

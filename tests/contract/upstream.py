@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from wallet_rpc.adapters.client import JsonRpcClient, Limits
+from wallet_rpc.adapters.client import JsonRpcClient
+from wallet_rpc.adapters.limits import Limits
 
 KEY = "sk-3141592653"
 URL = f"https://upstream.test/v2/{KEY}"

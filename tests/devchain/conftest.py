@@ -1,11 +1,17 @@
-"""A fresh chain, an account on it with coins and tokens, and our contracts on a chain of their own."""
+"""A fresh chain, an account on it with coins and tokens, our contracts on a chain of their own, and anvil."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from tests.devchain.our_contracts import World
 from tests.devchain.sample import Actor, Node, mint
+from tests.devchain.side_by_side import Pair
+from tests.stack.installing import installed
+from tests.stack.parts import anvil
 from wallet_rpc.devchain.genesis import Genesis, load_genesis
 from wallet_rpc.devchain.known import TEST_TOKEN
 
@@ -31,3 +37,11 @@ def genesis() -> Genesis:
 @pytest.fixture
 def world(genesis: Genesis) -> World:
     return World(genesis)
+
+
+@pytest.fixture(scope="session")
+def chains(genesis: Genesis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """anvil and a chain of this process; a test that changes them restores them."""
+    installed()
+    with anvil(genesis, 31337, tmp_path_factory.mktemp("anvil")) as url, closing(Pair(url)) as made:
+        yield made

@@ -38,3 +38,20 @@ TWO_LOGS = bytes.fromhex("5f355f5fa16020355f355f5fa200")
 """A log with the first word of the call data as topic, then one with the first two."""
 ERROR = abi.selector_of("Error(string)") + abi.sequence(abi.blob(b"no luck"))
 """`Error("no luck")`."""
+
+
+def needing(gas: int, then: bytes = b"\x00", *, at: int = 0) -> bytes:
+    """Code for byte `at` of a contract: reverts unless more than `gas` is left, else goes on."""
+    jump = (at + 14).to_bytes(2)
+    return b"\x63" + gas.to_bytes(4) + bytes.fromhex("5a1161") + jump + bytes.fromhex("575f5ffd5b") + then
+
+
+def choosing(choices: dict[bytes, bytes], otherwise: bytes) -> bytes:
+    """Runs the code of the function that is called; `choices` are of code that works at any position."""
+    head = bytes.fromhex("5f3560e01c")
+    at = len(head) + 11 * len(choices) + len(otherwise)
+    bodies = b""
+    for selector, code in choices.items():
+        head += b"\x80\x63" + selector + b"\x14\x61" + (at + len(bodies)).to_bytes(2) + b"\x57"
+        bodies += b"\x5b" + code
+    return head + otherwise + bodies

@@ -177,7 +177,8 @@ def test_each_operation_of_a_bundle_has_its_own_logs(node: Node) -> None:
     receipts = [
         node.rpc("eth_getUserOperationReceipt", user_operation_hash(op, 31337, ENTRY_POINT).hex0x()) for op in ops
     ]
-    moved = [[log["topics"][1][-40:] for log in one["logs"] if len(log["topics"]) == 3] for one in receipts]
+    token = TEST_TOKEN.hex0x().lower()
+    moved = [[log["topics"][1][-40:] for log in one["logs"] if log["address"] == token] for one in receipts]
     assert moved == [[one.address.hex()] for one in actors]
     found = node.rpc("eth_getUserOperationByHash", receipts[1]["userOpHash"])
     assert found["userOperation"] == on_wire(ops[1])
@@ -203,3 +204,17 @@ def test_authorization_of_a_stranger_stays_out_of_the_operation(node: Node, acto
     node.send(to=ENTRY_POINT_TEXT, gas=10_000_000, data=data, authorizationList=[signed])
     identity = user_operation_hash(op, 31337, ENTRY_POINT).hex0x()
     assert "eip7702Auth" not in node.rpc("eth_getUserOperationByHash", identity)["userOperation"]
+
+
+def test_limits_and_fees_may_be_null_where_they_may_be_absent(node: Node, actor: Actor) -> None:
+    op = on_wire(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    limits = ("callGasLimit", "verificationGasLimit", "preVerificationGas")
+    amounts = (*limits, "maxFeePerGas", "maxPriorityFeePerGas")
+    absent = {name: value for name, value in op.items() if name not in amounts}
+    null = {**op, **dict.fromkeys(amounts)}
+    expected = node.rpc("eth_estimateUserOperationGas", absent, ENTRY_POINT_TEXT)
+    assert node.rpc("eth_estimateUserOperationGas", null, ENTRY_POINT_TEXT) == expected
+    other_case = {**null, "sender": op["sender"].swapcase().replace("0X", "0x")}
+    assert (
+        node.rpc("eth_estimateUserOperationGas", other_case, ENTRY_POINT_TEXT.upper().replace("0X", "0x")) == expected
+    )

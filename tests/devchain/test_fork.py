@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from eth_account import Account
@@ -12,9 +13,10 @@ from tests.devchain import contracts
 from tests.devchain.http_door import served
 from tests.devchain.sample import ALICE, GENESIS_TIME, SINK, Actor, Node, RpcFailure, Session, mint, transfer
 from wallet_rpc.devchain.config import DevChainConfig
-from wallet_rpc.devchain.faults import UpstreamFailed
-from wallet_rpc.devchain.fork import Upstream
+from wallet_rpc.devchain.faults import RunTooLong, UpstreamFailed
+from wallet_rpc.devchain.fork import HeldUpstream, Upstream
 from wallet_rpc.devchain.known import PAYMASTER, TEST_TOKEN
+from wallet_rpc.devchain.run_limit import RunLimit
 from wallet_rpc.devchain.sqlite_store import WrongFolder
 from wallet_rpc.devchain.world import balance_key, code_key, nonce_key, slot_key
 from wallet_rpc.domain.contracts import ENTRY_POINT
@@ -208,3 +210,18 @@ def test_change_of_an_account_that_was_never_read_leaves_its_past_readable(origi
     forked.rpc("evm_mine")
     forked.rpc("anvil_setBalance", STRANGER, "0x9")
     assert [forked.rpc("eth_getBalance", STRANGER, block) for block in ("0x0", "latest")] == ["0x7", "0x9"]
+
+
+def test_request_to_the_forked_chain_is_not_interrupted() -> None:
+    class Slow:
+        def fetch(self, key: bytes) -> dict[bytes, int]:
+            ends = time.thread_time() + 0.2
+            while time.thread_time() < ends:
+                pass
+            return {key: 7}
+
+    limit = RunLimit(0.1)
+    held = HeldUpstream(cast("Upstream", Slow()), limit)
+    assert limit.run(lambda: held.fetch(b"key")) == {b"key": 7}
+    with pytest.raises(RunTooLong):
+        limit.run(lambda: held.upstream.fetch(b"key"))

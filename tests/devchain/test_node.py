@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ def test_time_moves_as_told(node: Node) -> None:
     node.rpc("evm_mine")
     assert GENESIS_TIME + 5100 <= now() < GENESIS_TIME + 5130
     node.rpc("hardhat_mine", 3, 60)
-    assert GENESIS_TIME + 5220 <= now() < GENESIS_TIME + 5260
+    assert GENESIS_TIME + 5280 <= now() < GENESIS_TIME + 5320  # the first block is an interval later too
     assert failure(node, "evm_setNextBlockTimestamp", 5).code == -32602
     assert failure(node, "anvil_mine", 10**9).code == -32602
 
@@ -154,3 +155,89 @@ def test_numbers_beyond_all_use_are_refused(node: Node) -> None:
 def test_absent_block_may_be_null(node: Node) -> None:
     assert node.rpc("eth_getTransactionCount", SINK_TEXT, None) == "0x0"
     assert node.rpc("eth_call", {"to": SINK_TEXT}, None, None) == "0x"
+
+
+# bounds, by name
+
+
+def test_blocks_are_mined_all_or_none(node: Node) -> None:
+    for params in (
+        [hex(10_001)],
+        [hex(1 << 60)],
+        ["0x2", hex(1 << 48)],
+        [hex(10_000), hex(1 << 40)],
+        ["0x2", "0xff" * 30],
+    ):
+        refused = failure(node, "anvil_mine", *params)
+        assert refused.code == -32602
+    assert (
+        failure(node, "anvil_mine", hex(1 << 60)).message == "blocks: expected at most 10000, got 1152921504606846976"
+    )
+    assert failure(node, "evm_mine", {"blocks": hex(1 << 60)}).code == -32602
+    assert failure(node, "evm_mine", {"timestamp": hex(1 << 48), "blocks": "0x2"}).code == -32602
+    assert node.rpc("eth_blockNumber") == "0x0"
+    node.rpc("anvil_mine", "0x3", "0x64")
+    times = [int(node.rpc("eth_getBlockByNumber", hex(number), False)["timestamp"], 16) for number in range(1, 4)]
+    assert [later - earlier for earlier, later in pairwise(times)] == [100, 100]
+
+
+def test_search_of_logs_is_bounded(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = "0x" + "11" * 32
+    for wanted in (
+        {"topics": [many] * 5},
+        {"topics": [[many] * 1001]},
+        {"address": [SINK_TEXT] * 1001},
+        {"fromBlock": "0x1", "toBlock": "0x1"},
+    ):
+        assert failure(node, "eth_getLogs", wanted).code == -32602
+    assert failure(node, "eth_getLogs", {"topics": [many] * 5}).message == (
+        "params.filter.topics: expected at most 4 items, got 5"
+    )
+    put(node, contracts.TWO_LOGS)
+    for _ in range(2):
+        node.send(to=PLACE, data="0x" + "11" * 64)
+    monkeypatch.setattr("wallet_rpc.devchain.logs.MOST_LOGS", 3)
+    assert len(node.rpc("eth_getLogs", {"fromBlock": "latest"})) == 2
+    refused = failure(node, "eth_getLogs", {"fromBlock": "earliest"})
+    assert (refused.code, refused.data["reason"]) == (-32005, "too_many_logs")
+    assert refused.message.startswith("filter: expected to match at most 3 logs")
+
+
+@pytest.mark.parametrize(
+    ("percentiles", "told"),
+    [
+        ([75, 25], "params.rewardPercentiles[1]: expected more than 75.0, got 25.0"),
+        ([25, 25], "params.rewardPercentiles[1]: expected more than 25.0, got 25.0"),
+        ([-0.5], "params.rewardPercentiles[0]: expected from 0 to 100, got -0.5"),
+        ([0, 100.5], "params.rewardPercentiles[1]: expected from 0 to 100, got 100.5"),
+        ([number / 2 for number in range(101)], "params.rewardPercentiles: expected at most 100 items, got 101"),
+    ],
+)
+def test_percentiles_rise_from_0_to_100(node: Node, percentiles: list[float], told: str) -> None:
+    refused = failure(node, "eth_feeHistory", "0x1", "latest", percentiles)
+    assert (refused.code, refused.message) == (-32602, told)
+
+
+def test_fee_history_is_bounded(node: Node) -> None:
+    node.rpc("anvil_mine", hex(1100))
+    history = node.rpc("eth_feeHistory", hex(1 << 32), "latest", [0, 50, 100])
+    assert (history["oldestBlock"], len(history["reward"])) == (hex(1100 - 1023), 1024)
+
+
+def test_block_by_both_hash_and_number_is_refused_by_name(node: Node) -> None:
+    identity = node.rpc("eth_getBlockByNumber", "0x0", False)["hash"]
+    both = failure(node, "eth_getBalance", SINK_TEXT, {"blockHash": identity, "blockNumber": "0x0"})
+    assert both.message == "block: expected blockNumber or blockHash, got both"
+    assert failure(node, "eth_getBalance", SINK_TEXT, {"blockHash": identity, "from": "0x0"}).code == -32602
+    assert failure(node, "eth_getBalance", SINK_TEXT, "0x" + "zz" * 32).code == -32602
+    assert node.rpc("eth_getBalance", SINK_TEXT, {"blockHash": identity, "blockNumber": None}) == "0x0"
+    assert node.rpc("eth_getBlockReceipts", {"blockHash": identity}) == node.rpc("eth_getBlockReceipts", identity) == []
+
+
+def test_whole_transactions_may_be_asked_for_by_null(node: Node) -> None:
+    node.send(to=SINK_TEXT, value=1)
+    block = node.rpc("eth_getBlockByNumber", "latest", None)
+    assert isinstance(block["transactions"][0], str)
+    assert node.rpc("eth_getBlockByHash", block["hash"], None) == block
+    found = node.rpc("eth_getTransactionByHash", block["transactions"][0])
+    assert found["blockTimestamp"] == block["timestamp"]

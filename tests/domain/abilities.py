@@ -60,7 +60,7 @@ class Abilities:
 
     install: ValidationInstall
 
-    def _allowlist(self, kind: HookKind) -> Allowlist | None:
+    def allowlist(self, kind: HookKind) -> Allowlist | None:
         hooks = [hook for hook in self.install.hooks if hook.module == ALLOWLIST_MODULE and hook.kind is kind]
         return Allowlist.of(hooks[0]) if hooks else None
 
@@ -79,14 +79,14 @@ class Abilities:
         return self._limit(HookKind.VALIDATION)
 
     def token_limit(self, token: Address) -> int | None:
-        rows = self._allowlist(HookKind.EXECUTION)
+        rows = self.allowlist(HookKind.EXECUTION)
         return None if rows is None else rows.token_limits.get(token)
 
     def may_call_account(self, selector: Selector) -> bool:
         """A direct call of one of the account's own functions that does what it says."""
         if self.install.is_global:
             return True
-        spending = self._allowlist(HookKind.EXECUTION) is not None
+        spending = self.allowlist(HookKind.EXECUTION) is not None
         executes = selector in (abi.EXECUTE, abi.EXECUTE_BATCH)
         return selector in self.install.selectors and (executes or not spending)
 
@@ -98,6 +98,6 @@ class Abilities:
             return False
         if target == account and data[:4] not in self.install.selectors:
             return False
-        rows, spending = self._allowlist(HookKind.VALIDATION), self._allowlist(HookKind.EXECUTION)
+        rows, spending = self.allowlist(HookKind.VALIDATION), self.allowlist(HookKind.EXECUTION)
         allowed = rows is None or rows.allows(target, data)
         return allowed and (spending is None or spending.spends(target, data))

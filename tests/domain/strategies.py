@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from tests.domain.classed_functions import REFUSED_AS_WILDCARD, REFUSED_EVERYWHERE, SDK_MISTAKES
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT, TIME_RANGE_MODULE
-from wallet_rpc.domain.guard import ENTRY_POINT_WRITES, MODULE_WRITES, PRIVILEGED
 from wallet_rpc.domain.permission import (
     AccountFunctions,
     ContractAccess,
@@ -44,7 +44,7 @@ FUNCTIONS = [Selector(bytes([n]) * 4) for n in range(0x10, 0x14)] + [
     abi.ERC20_APPROVE,
     Selector(bytes(4)),
 ]
-FORBIDDEN = sorted(PRIVILEGED | MODULE_WRITES | ENTRY_POINT_WRITES)
+FORBIDDEN = [Selector(bytes.fromhex(one)) for one in (*REFUSED_EVERYWHERE, *REFUSED_AS_WILDCARD, *SDK_MISTAKES)]
 
 harmless_targets = st.sampled_from(CONTRACTS)
 any_targets = st.sampled_from([*CONTRACTS, ACCOUNT, ZERO_ADDRESS, ENTRY_POINT, TIME_RANGE_MODULE])

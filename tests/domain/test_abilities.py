@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.abilities import Abilities
+from tests.domain.classed_functions import PROTECTED, REFUSED_AS_WILDCARD, REFUSED_EVERYWHERE
 from tests.domain.strategies import (
     ACCOUNT,
     CONTRACTS,
@@ -18,13 +19,7 @@ from tests.domain.strategies import (
     harmless_permissions,
 )
 from wallet_rpc.domain import abi
-from wallet_rpc.domain.guard import (
-    ENTRY_POINT_WRITES,
-    MODULE_WRITES,
-    PRIVILEGED,
-    PROTECTED_TARGETS,
-    guarded_install,
-)
+from wallet_rpc.domain.guard import guarded_install
 from wallet_rpc.domain.permission import (
     AccountFunctions,
     ContractAccess,
@@ -139,12 +134,13 @@ def test_what_passes_the_guard_never_reaches_the_account_or_its_limits(permissio
     abilities = granted(permissions)
     if abilities is None or abilities.install.is_global:
         return
-    for selector in PRIVILEGED:
+    for refused in REFUSED_EVERYWHERE:
+        selector = Selector(bytes.fromhex(refused))
         assert selector in (abi.EXECUTE, abi.EXECUTE_BATCH) or not abilities.may_call_account(selector)
         assert not abilities.may_call(ACCOUNT, selector + bytes(64), account=ACCOUNT)
-    for target in PROTECTED_TARGETS:
-        for selector in MODULE_WRITES | ENTRY_POINT_WRITES:
-            assert not abilities.may_call(target, selector + bytes(64), account=ACCOUNT)
+    for target in map(Address.parse, PROTECTED.values()):
+        for refused in REFUSED_AS_WILDCARD:
+            assert not abilities.may_call(target, bytes.fromhex(refused) + bytes(64), account=ACCOUNT)
 
 
 @given(st.lists(any_permissions, min_size=1, max_size=4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,13 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wallet_rpc.domain.access import (
+    DEFAULT_SCOPES,
     OPEN,
+    READS,
+    WRITES,
     ApiKey,
     Caller,
     Claims,
     KeyScope,
     Need,
+    Organization,
     OrganizationId,
+    Rules,
     Scope,
     Wallet,
     WalletNamespace,
@@ -85,6 +91,28 @@ def test_who_shows_no_key_may_write_and_so_may_keys_that_say_so(scope: KeyScope 
     assert caller.may_write == (scope is not KeyScope.READ)
 
 
+def test_what_is_kept_of_a_caller_is_the_half_of_a_hash() -> None:
+    caller = Caller(name="127.0.0.1")
+
+    assert caller.holder_digest == hashlib.sha256(b"127.0.0.1").hexdigest()[:32]
+    key = kept("a key")
+    assert replace(caller, key=key).holder_digest == hashlib.sha256(key.id.encode()).hexdigest()[:32]
+
+
+def test_the_operator_rules_by_number_of_days_and_sessions() -> None:
+    rules = Rules()
+
+    assert (rules.session_seconds, rules.unsigned_seconds) == (31_536_000, 7_776_000)
+    assert (rules.unsigned_of_caller, rules.unsigned_of_account) == (10_000, 1_000)
+    assert replace(rules, session_seconds=1).session_seconds == 1
+
+
+def test_records_of_organizations_and_keys_are_of_the_first_form() -> None:
+    organization = Organization(id=OrganizationId("org_1"), name="one", created_at=0)
+
+    assert (organization.version, kept("a key").version) == (1, 1)
+
+
 scopes = st.lists(st.sampled_from(Scope), unique=True).map(tuple)
 
 
@@ -118,6 +146,25 @@ def test_a_need_is_met_by_key_and_token_together(
         need.refuse_beyond(caller)
 
     assert refused.value.reason == ("insufficient_scope" if lacks_scope else "key_scope")
+
+
+def test_an_operation_that_says_nothing_else_is_for_keys_that_write_and_for_no_token() -> None:
+    reader, writer = kept("a key", scope=KeyScope.READ), kept("a key")
+    for need in (Need(), WRITES):
+        need.refuse_beyond(Caller(name="somebody", key=writer))
+        with pytest.raises(Forbidden, match=r"^key scope does not allow this$"):
+            need.refuse_beyond(Caller(name="somebody", key=reader))
+    READS.refuse_beyond(Caller(name="somebody", key=reader))
+    for need in (Need(), WRITES, READS):
+        with pytest.raises(Forbidden, match=r"^Insufficient scope: API key required$"):
+            need.refuse_beyond(with_token(writer, *Scope))
+    with pytest.raises(Forbidden, match=r"^Insufficient scope: sessions:create or wallet:read required$"):
+        Need(scopes=(Scope.SESSIONS_CREATE, Scope.WALLET_READ)).refuse_beyond(with_token(writer))
+
+
+def test_the_usual_scopes_of_a_token_are_the_documented_ones() -> None:
+    assert DEFAULT_SCOPES == ("wallet:read", "wallet:stream", "transactions:build", "transactions:submit")
+    assert {*Scope} - {*DEFAULT_SCOPES} == {"sessions:create"}
 
 
 @given(st.booleans(), scopes)

@@ -214,12 +214,12 @@ def test_a_gas_limit_of_one_permission_among_several_is_refused() -> None:
             permission("erc20-token-transfer", {"allowance": "0x1", "address": TOKEN, "tokenAddress": OTHER}),
             "invalid_params",
         ),
-        (permission("native-token-transfer", {"allowance": "0x1", "to": OTHER}), "invalid_params"),
+        (permission("native-token-transfer", {"allowance": "0x1", "to": OTHER}), "unknown_member"),
         (
             permission("contract-call", {"address": TOKEN, "calls": ["0xa9059cbb"], "valueLimit": "0x0"}),
-            "invalid_params",
+            "unknown_member",
         ),
-        (permission("contract-access", {"address": TOKEN}, conditions=[]), "invalid_params"),
+        (permission("contract-access", {"address": TOKEN}, conditions=[]), "unknown_member"),
     ],
 )
 def test_a_limit_that_is_unclear_or_unknown_is_refused(asked: Json, reason: str) -> None:

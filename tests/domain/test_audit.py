@@ -35,6 +35,15 @@ EVENTS = st.builds(
     actor=st.text(),
     facts=st.dictionaries(st.text(max_size=8), JSON, max_size=3),
 )
+"""Any event."""
+SHORT_EVENTS = st.builds(
+    Event,
+    kind=st.sampled_from(EventKind),
+    at=st.integers(0, 1 << 40),
+    actor=st.text(max_size=4),
+    facts=st.dictionaries(st.text(max_size=2), st.none() | st.integers() | st.text(max_size=4), max_size=2),
+)
+"""Events for tests about an entry's place, in which what it says does not matter."""
 
 
 def _log(events: list[Event]) -> tuple[list[bytes], Head]:
@@ -46,8 +55,8 @@ def _log(events: list[Event]) -> tuple[list[bytes], Head]:
     return lines, head
 
 
-LOGS = st.lists(EVENTS, min_size=1, max_size=6).map(_log)
-LONG_LOGS = st.lists(EVENTS, min_size=2, max_size=6).map(_log)
+LOGS = st.lists(SHORT_EVENTS, min_size=1, max_size=6).map(_log)
+LONG_LOGS = st.lists(SHORT_EVENTS, min_size=2, max_size=6).map(_log)
 
 
 @given(log=st.lists(EVENTS, max_size=6).map(_log))

@@ -18,7 +18,8 @@ from wallet_rpc.domain.deferred_action import (
     parse_blob,
     unsigned_blob,
 )
-from wallet_rpc.domain.signature import SignerKind, WrappedSignature, typed_data_digest, wrap_undeployed
+from wallet_rpc.domain.signature import SignerKind, WrappedSignature, wrap_undeployed
+from wallet_rpc.domain.typed_data import typed_data_digest
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data
 

@@ -12,22 +12,23 @@ from hypothesis import strategies as st
 from tests.domain.strategies import ACCOUNT, KEY, NOW, deadlines, harmless_permissions
 from wallet_rpc import wire
 from wallet_rpc.domain import abi
+from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.contracts import (
     ALLOWLIST_MODULE,
     NATIVE_TOKEN_LIMIT_MODULE,
     SINGLE_SIGNER_MODULE,
     TIME_RANGE_MODULE,
 )
-from wallet_rpc.domain.denial import EXPIRY, denying_permissions
+from wallet_rpc.domain.denial import EXPIRY, Attempt, SessionDenial, session_denial
 from wallet_rpc.domain.guard import guarded_install
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.revert import Explanation, explain
 from wallet_rpc.domain.validation import HookKind, ValidationInstall, module_entity
 from wallet_rpc.domain.validation_install import HALF_ENTITY, Terms
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Address
+from wallet_rpc.primitives import Address, Data
 
-TOKEN, CONTRACT = "0x" + "a1" * 20, "0x" + "b2" * 20
+TOKEN, CONTRACT, OTHER = "0x" + "a1" * 20, "0x" + "b2" * 20, "0x" + "c3" * 20
 PERMISSIONS: dict[str, Any] = {
     "native-token-transfer": {"allowance": "0x1"},
     "erc20-token-transfer": {"address": TOKEN, "allowance": "0x1"},
@@ -38,7 +39,7 @@ PERMISSIONS: dict[str, Any] = {
     "functions-on-contract": {"address": CONTRACT, "functions": ["0x12345678"]},
     "root": None,
 }
-TARGETS = {"contract-access", "functions-on-contract", "functions-on-all-contracts", "erc20-token-transfer"}
+TARGETS = {"contract-access", "functions-on-all-contracts", "erc20-token-transfer"}
 LIMITS = {"native-token-transfer", "gas-limit"}
 entity_ids = st.integers(1, HALF_ENTITY - 1)
 
@@ -64,50 +65,68 @@ def hook_reverted(when: HookKind, module: Address, entity_id: int, inner: bytes)
     return explain(error("FailedOpWithRevert(uint256,string,bytes)", 0, "AA23 reverted", hook))
 
 
-def denied(install: ValidationInstall, permissions: tuple[Permission, ...]) -> list[tuple[str, ...]]:
-    """What each hook of a session stands for, in the order they are installed."""
-    inner = error("SelectorNotAllowed()")
+def denial(
+    explanation: Explanation,
+    permissions: tuple[Permission, ...] | None,
+    *calls: Call,
+    entity_id: int = 1,
+) -> SessionDenial | None:
+    attempt = Attempt(entity_id=entity_id, permissions=permissions, account=ACCOUNT, calls=calls)
+    return session_denial(explanation, attempt)
+
+
+def named(explanation: Explanation, permissions: tuple[Permission, ...], *, entity_id: int = 1) -> str | None:
+    found = denial(explanation, permissions, entity_id=entity_id)
+    return None if found is None else found.permission
+
+
+def call(to: str, data: str = "0x") -> Call:
+    return Call(to=Address.parse(to), data=Data.parse(data))
+
+
+def list_refused(inner: str = "SelectorNotAllowed()", *, entity_id: int = 1) -> Explanation:
+    return hook_reverted(HookKind.VALIDATION, ALLOWLIST_MODULE, entity_id, error(inner))
+
+
+def is_list(module: Address, hook_entity: int, entity_id: int) -> bool:
+    return (module, hook_entity) == (ALLOWLIST_MODULE, entity_id)
+
+
+def limits(install: ValidationInstall, permissions: tuple[Permission, ...]) -> list[str | None]:
+    """The permission of each hook of a session except the list of targets, in the order of installation."""
+    inner = error("ExceededTokenLimit()")
     return [
-        denying_permissions(
-            hook_reverted(hook.kind, hook.module, hook.entity_id, inner),
-            entity_id=install.entity_id,
-            permissions=permissions,
-        )
+        named(hook_reverted(hook.kind, hook.module, hook.entity_id, inner), permissions, entity_id=install.entity_id)
         for hook in install.hooks
+        if not is_list(hook.module, hook.entity_id, install.entity_id)
     ]
 
 
 @pytest.mark.parametrize(
     ("kinds", "meant"),
     [
-        (["native-token-transfer", "contract-access"], [("native-token-transfer",), ("contract-access",)]),
-        (["erc20-token-transfer"], [("erc20-token-transfer",), ("erc20-token-transfer",)]),
-        (["gas-limit", "contract-access"], [("gas-limit",), ("contract-access",)]),
-        (["contract-access"], [("contract-access",)]),
+        (["native-token-transfer", "contract-access"], ["native-token-transfer"]),
+        (["erc20-token-transfer"], ["erc20-token-transfer"]),
+        (["gas-limit", "contract-access"], ["gas-limit"]),
+        (["contract-access"], []),
         (["account-functions"], []),
-        (["functions-on-all-contracts"], [("functions-on-all-contracts",)]),
-        (["functions-on-contract"], [("functions-on-contract",)]),
         (["root"], []),
-        (
-            ["functions-on-all-contracts", "contract-access", "erc20-token-transfer"],
-            [("erc20-token-transfer",), ("contract-access", "functions-on-all-contracts", "erc20-token-transfer")],
-        ),
     ],
 )
 @given(entity_id=entity_ids, expires=st.booleans())
-def test_each_hook_of_a_session_stands_for_its_permission(
-    kinds: list[str], meant: list[tuple[str, ...]], entity_id: int, expires: bool
+def test_each_limit_of_a_session_stands_for_its_permission(
+    kinds: list[str], meant: list[str], entity_id: int, expires: bool
 ) -> None:
     permissions = granted(*kinds)
     terms = Terms(account=ACCOUNT, key=KEY, entity_id=entity_id, deadline=NOW if expires else 0, now=NOW)
 
     install = guarded_install(permissions, terms)
 
-    assert denied(install, permissions) == ([(EXPIRY,)] if expires else []) + meant
+    assert limits(install, permissions) == ([EXPIRY] if expires else []) + meant
 
 
 @given(st.lists(harmless_permissions, min_size=1, max_size=6), entity_ids, deadlines)
-def test_every_hook_of_every_session_stands_for_a_permission_it_was_granted(
+def test_every_limit_of_every_session_stands_for_a_permission_it_was_granted(
     given_permissions: list[Permission], entity_id: int, deadline: int
 ) -> None:
     permissions = tuple(given_permissions)
@@ -120,10 +139,83 @@ def test_every_hook_of_every_session_stands_for_a_permission_it_was_granted(
         return
 
     kinds = {permission.type for permission in permissions}
-    found = [set(meant) for meant in denied(install, permissions)]
+    bounding = {"native-token-transfer", "gas-limit", "erc20-token-transfer"}
+    assert set(limits(install, permissions)) == (kinds & bounding) | ({EXPIRY} if deadline else set())
 
-    assert all(meant and meant <= kinds | {EXPIRY} for meant in found)
-    assert set().union(*found) == kinds - {"account-functions", "root"} | ({EXPIRY} if deadline else set())
+
+NOWHERE = "no permission of the session covers that contract"
+LISTED: list[tuple[list[str], list[Call], str | None, str]] = [
+    (
+        ["contract-access"],
+        [call(OTHER)],
+        None,
+        f"{NOWHERE}, {Address.parse(OTHER)}; those that it has: contract-access",
+    ),
+    (["erc20-token-transfer"], [call(OTHER, "0x12345678")], None, f"{NOWHERE}, {Address.parse(OTHER)}"),
+    (["contract-access", "functions-on-contract"], [call(OTHER), call(CONTRACT)], None, f"{NOWHERE}, "),
+    (["contract-access"], [call(CONTRACT), call(TOKEN)], None, f"{NOWHERE}, {Address.parse(TOKEN)}"),
+    (["functions-on-contract"], [call(CONTRACT, "0x12345679")], "functions-on-contract", "denied by the session's "),
+    (["functions-on-contract"], [call(CONTRACT, "0x1234")], "functions-on-contract", "denied by the session's "),
+    (
+        ["functions-on-contract", "erc20-token-transfer"],
+        [call(CONTRACT, "0x12345678ff"), call(TOKEN, "0x23b872dd")],
+        "erc20-token-transfer",
+        "denied by the session's permission erc20-token-transfer",
+    ),
+    (
+        ["functions-on-contract", "erc20-token-transfer"],
+        [call(TOKEN, "0x095ea7b3"), call(TOKEN, "0xa9059cbb"), call(CONTRACT)],
+        "functions-on-contract",
+        "denied by the session's permission functions-on-contract",
+    ),
+    (
+        ["functions-on-all-contracts", "erc20-token-transfer"],
+        [call(OTHER, "0x12345678"), call(OTHER, "0x12345679")],
+        "functions-on-all-contracts",
+        f"denied by the session's permission functions-on-all-contracts: {NOWHERE}, {Address.parse(OTHER)}, with that",
+    ),
+    (
+        ["functions-on-all-contracts", "erc20-token-transfer"],
+        [call(TOKEN, "0x12345678")],
+        "erc20-token-transfer",
+        "denied by the session's permission erc20-token-transfer",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kinds", "calls", "permission", "text"), LISTED)
+def test_the_list_of_targets_stands_for_the_entry_of_the_first_call_that_it_refuses(
+    kinds: list[str], calls: list[Call], permission: str | None, text: str
+) -> None:
+    found = denial(list_refused(), granted(*kinds), *calls)
+
+    assert found is not None
+    assert found.permission == permission
+    assert found.text.startswith(text)
+
+
+def test_short_call_data_meets_a_wildcard_padded_with_zeros() -> None:
+    wild = wire.decode(
+        tuple[Permission, ...], [{"type": "functions-on-all-contracts", "data": {"functions": ["0x12340000"]}}]
+    )
+
+    found = denial(list_refused("AddressNotAllowed()"), wild, call(OTHER, "0x1234"), call(OTHER, "0x12"))
+
+    assert found is not None
+    assert found.permission == "functions-on-all-contracts"
+    assert denial(list_refused("AddressNotAllowed()"), wild, call(OTHER, "0x1234")) is None
+
+
+def test_nothing_is_said_of_permissions_or_calls_that_are_not_known() -> None:
+    everywhere = Attempt(entity_id=1, permissions=granted(*TARGETS), account=ACCOUNT, calls=None)
+
+    assert session_denial(list_refused(), everywhere) is None
+    assert denial(list_refused(), None, call(OTHER)) is None
+    assert denial(missing("12345678"), None, call(OTHER)) is None
+    limited = hook_reverted(HookKind.VALIDATION, NATIVE_TOKEN_LIMIT_MODULE, 1 + HALF_ENTITY, error("X()"))
+    assert denial(limited, None) == SessionDenial(
+        text="denied by the session's permission gas-limit", permission="gas-limit"
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,7 +235,7 @@ def test_a_limit_that_is_reached_is_named(
     explanation = hook_reverted(when, module, entity_id + offset, error(inner))
 
     assert explanation.names[-1] == inner.removesuffix("()")
-    assert denying_permissions(explanation, entity_id=entity_id, permissions=granted(*LIMITS, *TARGETS)) == (kind,)
+    assert named(explanation, granted(*LIMITS, *TARGETS), entity_id=entity_id) == kind
 
 
 @given(entity_ids, entity_ids)
@@ -152,24 +244,43 @@ def test_a_hook_of_another_session_is_no_denial_of_this_one(entity_id: int, othe
 
     for module in (ALLOWLIST_MODULE, NATIVE_TOKEN_LIMIT_MODULE, TIME_RANGE_MODULE):
         explanation = hook_reverted(HookKind.VALIDATION, module, other, error("SelectorNotAllowed()"))
-        assert denying_permissions(explanation, entity_id=entity_id, permissions=granted(*TARGETS)) == ()
+        assert denial(explanation, granted(*TARGETS), call(OTHER), entity_id=entity_id) is None
 
 
 def test_the_validation_itself_is_no_permission() -> None:
     entity = bytes(module_entity(SINGLE_SIGNER_MODULE, 1))
     explanation = explain(error("UserOpValidationFunctionReverted(bytes24,bytes)", entity, error("NotAuthorized()")))
 
-    assert denying_permissions(explanation, entity_id=1, permissions=granted(*TARGETS)) == ()
+    assert denial(explanation, granted(*TARGETS), call(OTHER)) is None
 
 
-@pytest.mark.parametrize(("kinds", "meant"), [(["account-functions"], True), (["contract-access"], False), ([], False)])
-def test_a_missing_function_is_about_account_functions_when_some_are_granted(kinds: list[str], meant: bool) -> None:
-    missing = error("ValidationFunctionMissing(bytes4)", b"\x12\x34\x56\x78")
-    explanation = explain(error("FailedOpWithRevert(uint256,string,bytes)", 0, "AA23 reverted", missing))
+def missing(selector: str) -> Explanation:
+    inner = error("ValidationFunctionMissing(bytes4)", bytes.fromhex(selector))
+    return explain(error("FailedOpWithRevert(uint256,string,bytes)", 0, "AA23 reverted", inner))
 
-    found = denying_permissions(explanation, entity_id=1, permissions=granted(*kinds))
 
-    assert found == (("account-functions",) if meant else ())
+@pytest.mark.parametrize(
+    ("kinds", "meant"), [(["account-functions"], "account-functions"), (["contract-access"], None), ([], None)]
+)
+@pytest.mark.parametrize("selector", ["12345678", abi.EXECUTE_BATCH.hex()])
+def test_a_missing_function_is_about_account_functions_when_some_are_granted(
+    kinds: list[str], meant: str | None, selector: str
+) -> None:
+    own = Call(to=ACCOUNT, data=Data.parse("0x12345678"))
+    found = denial(missing(selector), granted(*kinds), own, own)
+
+    assert found is not None
+    assert found.permission == meant
+    text = "no permission of the session covers that function of the account"
+    assert found.text == (text if meant is None else "denied by the session's permission account-functions")
+
+
+@pytest.mark.parametrize("selector", [abi.EXECUTE.hex(), abi.EXECUTE_BATCH.hex()])
+@pytest.mark.parametrize("calls", [[call(OTHER)], [Call(to=ACCOUNT), call(OTHER, "0x12345678"), call(TOKEN)]])
+def test_a_contract_is_not_covered_by_functions_of_the_account(selector: str, calls: list[Call]) -> None:
+    found = denial(missing(selector), granted("account-functions"), *calls)
+
+    assert found == SessionDenial(text=f"{NOWHERE}, {Address.parse(OTHER)}; those that it has: account-functions")
 
 
 @pytest.mark.parametrize(
@@ -183,4 +294,4 @@ def test_a_missing_function_is_about_account_functions_when_some_are_granted(kin
     ],
 )
 def test_another_revert_is_no_denial(revert: bytes) -> None:
-    assert denying_permissions(explain(revert), entity_id=1, permissions=granted(*TARGETS)) == ()
+    assert denial(explain(revert), granted(*TARGETS), call(OTHER)) is None

@@ -14,10 +14,21 @@ from hypothesis import strategies as st
 from tests.domain.strategies import addresses, blobs, uint128
 from tests.domain.test_user_operation import PLAIN
 from wallet_rpc import wire
+from wallet_rpc.domain.authorization import Authorization, dummy_signed
 from wallet_rpc.domain.capabilities import GasParamsOverride, Multiplier
-from wallet_rpc.domain.gas import chosen, max_cost, max_fee, replacement_fee, with_overrides
-from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation, pack
+from wallet_rpc.domain.gas import (
+    call_data_tokens,
+    chosen,
+    floor_gas,
+    max_cost,
+    max_fee,
+    pre_verification_gas,
+    replacement_fee,
+    with_overrides,
+)
+from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation, handle_ops_call_data, pack
 from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import Data
 
 operations = st.builds(
     lambda limits, fees, paymaster: replace(
@@ -162,3 +173,34 @@ def test_the_most_it_costs_is_what_the_entry_point_asks_up_front(op: UserOperati
     fee = int.from_bytes(packed.gas_fees[16:], "big")
 
     assert max_cost(op) == (verification + call + of_paymaster + packed.pre_verification_gas) * fee
+
+
+def test_call_data_is_measured_in_tokens() -> None:
+    assert [call_data_tokens(data) for data in (b"", b"\x00", b"\x01", b"\x00\x01\x00")] == [0, 1, 4, 6]
+    assert floor_gas(b"\x00\x01") == 21_000 + 10 * 5  # EIP-7623
+
+
+@given(operations, st.binary(max_size=3000))
+def test_operation_pays_for_the_floor_of_its_call_data(op: UserOperation, call_data: bytes) -> None:
+    op = replace(op, call_data=Data(call_data))
+    data = handle_ops_call_data([op], op.sender)
+    later = op.call_gas_limit + (0 if op.paymaster is None else op.paymaster.post_op_gas_limit)
+    needed = pre_verification_gas(op)
+    assert needed + later // 10 >= 21_000 + 10 * call_data_tokens(data)
+    assert needed >= 21_000 + 4 * call_data_tokens(data[100:])
+
+
+def test_bytes_of_an_operation_with_little_gas_cost_ten_a_token() -> None:
+    short, long = (
+        pre_verification_gas(replace(PLAIN, call_gas_limit=0, call_data=Data(b"\xff" * size))) for size in (6400, 9600)
+    )
+    assert long - short == 10 * 4 * 3200  # EIP-7623: 40 gas a byte, not 16
+    rich = replace(PLAIN, call_gas_limit=10**7, call_data=Data(b"\xff" * 9600))
+    poorer = replace(rich, call_data=Data(b"\xff" * 6400))
+    assert pre_verification_gas(rich) - pre_verification_gas(poorer) == 16 * 3200 + 10 * 100
+
+
+def test_authorization_has_its_price() -> None:
+    op = replace(PLAIN, call_gas_limit=10**7)
+    signed = dummy_signed(Authorization(1, op.sender, 0))
+    assert pre_verification_gas(replace(op, authorization=signed)) == pre_verification_gas(op) + 25_000

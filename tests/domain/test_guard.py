@@ -1,7 +1,11 @@
-"""What a server refuses to ask an owner for: one test for each reason, and the document that lists them."""
+"""Grants that a server refuses to request from an owner: a test for each reason, and the document that lists them.
+
+The functions and contracts that no session is given are in `test_classed_functions`.
+"""
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,21 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.domain.strategies import ACCOUNT, KEY, NOW, TERMS
+from tests.domain.strategies import ACCOUNT, NOW, TERMS
 from wallet_rpc import wire
-from wallet_rpc.domain import abi, guard
-from wallet_rpc.domain.contracts import ENTRY_POINT, MODULES
-from wallet_rpc.domain.guard import (
-    LAST_SECOND,
-    MODULE_WRITES,
-    PRIVILEGED,
-    PROTECTED_TARGETS,
-    guarded_install,
-    translated,
-)
+from wallet_rpc.domain import abi, sdk_text, validation_install
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.guard import check_grant, guarded_install, translated
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.sdk_text import CompileError, Stage
-from wallet_rpc.domain.validation_install import HALF_ENTITY, Terms, compile_permissions
+from wallet_rpc.domain.validation_install import Terms, compile_permissions
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
 
@@ -62,15 +59,20 @@ def install(permissions: list[Json], terms: Terms = TERMS) -> None:
     guarded_install(wire.decode(tuple[Permission, ...], permissions), terms)
 
 
+LAST_SECOND = 9_999_999_999
+"""The latest end of a session: the last number of seconds with ten digits."""
 SELF = "0x" + ACCOUNT.hex()
 ZERO = "0x" + "00" * 20
+HALF_ENTITY = 0x7FFFFFFF
 F, G = "0x12345678", "0x87654321"
+MANY = [f"0x{n:08x}" for n in range(257)]
 
 REFUSED: list[tuple[str, list[Json], Json, str]] = [
     ("zero_address", [contract(A)], {"key": ZERO_ADDRESS}, "params.key.publicKey"),
     ("account_as_key", [contract(A)], {"key": ACCOUNT}, "params.key.publicKey"),
     ("address_malformed", [contract(A)], {"key": "0x12"}, "params.key.publicKey"),
     ("expired", [contract(A)], {"deadline": NOW - 1}, "params.expirySec"),
+    ("expired", [contract(A)], {"deadline": 1}, "params.expirySec"),
     ("deadline_too_late", [contract(A)], {"deadline": LAST_SECOND + 1}, "params.expirySec"),
     ("entity_id_out_of_range", [contract(A)], {"entity_id": 0}, "params.permissions"),
     ("entity_id_out_of_range", [contract(A)], {"entity_id": HALF_ENTITY}, "params.permissions"),
@@ -80,7 +82,8 @@ REFUSED: list[tuple[str, list[Json], Json, str]] = [
     ("grants_nothing", [GAS], {}, "params.permissions"),
     ("grants_nothing", [NATIVE, GAS], {}, "params.permissions"),
     ("too_many", [contract(f"0x{n:040x}") for n in range(1, 102)], {}, "params.permissions"),
-    ("too_many", [on_account(*(f"0x{n:08x}" for n in range(257)))], {}, "params.permissions"),
+    ("too_many", [on_account(*MANY)], {}, "params.permissions"),
+    ("too_many", [*(contract(f"0x{n:040x}") for n in range(1, 100)), on_all(*MANY)], {}, "params.permissions"),
     ("duplicate_limit", [NATIVE, contract(A), NATIVE], {}, "params.permissions[2]"),
     ("duplicate_limit", [contract(A), GAS, GAS], {}, "params.permissions[2]"),
     ("zero_address", [contract(A), token(ZERO)], {}, "params.permissions[1].data.address"),
@@ -111,31 +114,62 @@ def test_a_grant_is_refused(reason: str, permissions: list[Json], change: Json, 
     assert caught.value.message.startswith(f"{field}: expected")
 
 
-@pytest.mark.parametrize("selector", sorted(PRIVILEGED))
-def test_no_privileged_function_of_the_account_is_granted(selector: bytes) -> None:
-    for kind in (on_account, on_all):
-        with pytest.raises(InvalidParams) as caught:
-            install([kind(F, "0x" + selector.hex())])
-        assert caught.value.reason == "privileged_selector"
-    install([on_contract(A, "0x" + selector.hex())])  # another contract may have a function of that name
+PRIVILEGED = "a function that changes or bypasses the account"
+SAID: list[tuple[list[Json], Json, str]] = [
+    ([contract(A)], {"key": ZERO_ADDRESS}, "expected the address of a key, got the zero address"),
+    ([contract(A)], {"key": ACCOUNT}, "expected a key of its own, got the account itself"),
+    ([contract(A)], {"deadline": NOW - 1}, f"expected a time from {NOW} on, got {NOW - 1}"),
+    ([contract(A)], {"deadline": 1}, f"expected a time from {NOW} on, got 1"),
+    ([contract(A)], {"deadline": 10**10}, "expected seconds, at most 9999999999, got 10000000000"),
+    ([on_all(*MANY)], {}, "expected at most 100 permissions with 256 functions in all"),
+    ([ROOT, contract(A)], {}, "expected root alone; it already grants everything"),
+    ([GAS], {}, "expected a permission that grants a call; a limit alone grants none"),
+    ([GAS, contract(A), GAS], {}, "expected one gas-limit, got another"),
+    ([NATIVE, contract(A), NATIVE], {}, "expected one native-token-transfer, got another"),
+    ([contract(ZERO)], {}, "expected a contract, got the zero address"),
+    ([contract(SELF)], {}, "expected another contract, got the account itself"),
+    (
+        [contract(ENTRY_POINT.hex0x())],
+        {},
+        "expected another contract, got one that keeps the account's own keys, limits or deposit",
+    ),
+    ([token(A), contract(A)], {}, "expected each contract once; a later entry overwrites the earlier"),
+    ([on_all(F, F)], {}, "expected each function once, got 0x12345678 again"),
+    ([on_account("0x00000000")], {}, "expected a function of the account, got 0x00000000"),
+    ([on_account(F, "0xb61d27f6")], {}, f"expected no privileged function, got 0xb61d27f6: {PRIVILEGED}"),
+    ([on_all(F, "0xb61d27f6")], {}, f"expected no privileged function, got 0xb61d27f6: {PRIVILEGED}"),
+    (
+        [on_all(F, "0xe762c77c")],
+        {},
+        "expected no privileged function, got 0xe762c77c: a function that rewrites the session's limits",
+    ),
+    (
+        [on_all(F, "0x205c2878")],
+        {},
+        "expected no privileged function, got 0x205c2878: a function on the account's deposit or nonces",
+    ),
+]
 
 
-@pytest.mark.parametrize("selector", sorted(MODULE_WRITES | guard.ENTRY_POINT_WRITES))
-def test_no_wildcard_reaches_the_modules_or_the_deposit(selector: bytes) -> None:
+@pytest.mark.parametrize(("permissions", "change", "text"), SAID)
+def test_a_refusal_says_what_was_expected_and_given(permissions: list[Json], change: Json, text: str) -> None:
     with pytest.raises(InvalidParams) as caught:
-        install([on_all("0x" + selector.hex())])
-    assert caught.value.reason == "privileged_selector"
-    install([on_account(F), on_contract(A, "0x" + selector.hex())])
+        install(permissions, replace(TERMS, **change))
+    assert caught.value.message == f"{caught.value.data['field']}: {text}"
 
 
-@pytest.mark.parametrize("target", sorted(PROTECTED_TARGETS))
-def test_no_permission_names_what_keeps_the_accounts_own_state(target: bytes) -> None:
-    address = "0x" + target.hex()
-    for permission in (contract(address), token(address), on_contract(address, F)):
-        with pytest.raises(InvalidParams) as caught:
-            install([permission])
-        assert caught.value.data == {"reason": "protected_target", "field": "params.permissions[0].data.address"}
-    assert PROTECTED_TARGETS > MODULES
+@pytest.mark.parametrize("selector", ["0xb61d27f6", "0xe762c77c", "0x205c2878"])
+def test_a_refused_function_is_named_by_its_place(selector: str) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        install([GAS, on_all(F, selector)])
+    assert caught.value.data["field"] == "params.permissions[1].data.functions[1]"
+
+
+@pytest.mark.parametrize("changes", [{"account": "0x12"}, {"key": "0x12"}])
+def test_an_account_or_a_key_that_is_no_address_is_the_compilers_refusal(changes: Json) -> None:
+    with pytest.raises(CompileError) as caught:
+        check_grant([], replace(TERMS, **changes))
+    assert (caught.value.name, caught.value.stage) == ("InvalidAddressError", Stage.CONSTRUCTOR)
 
 
 def test_the_sdk_lets_through_what_the_guard_refuses() -> None:
@@ -173,6 +207,9 @@ def test_a_refusal_names_the_request_it_was_given() -> None:
     with pytest.raises(InvalidParams) as caught:
         guarded_install(wire.decode(tuple[Permission, ...], [NATIVE]), TERMS, at="params[0]")
     assert caught.value.data["field"] == "params[0].permissions"
+    with pytest.raises(InvalidParams) as caught:
+        guarded_install(wire.decode(tuple[Permission, ...], [ROOT]), replace(TERMS, entity_id=0), at="params[0]")
+    assert caught.value.data == {"reason": "entity_id_out_of_range", "field": "params[0].permissions"}
 
 
 @pytest.mark.parametrize("deadline", [NOW - 1, LAST_SECOND + 1])
@@ -183,32 +220,60 @@ def test_a_refused_deadline_names_the_field_it_was_given_in(deadline: int) -> No
     assert caught.value.data["field"] == "params.expiry"
 
 
-COMPILER = sorted(guard._REASONS)
+COMPILER = {
+    "InvalidEntityIdError": "entity_id_out_of_range",
+    "EntityIdOverrideError": "entity_id_out_of_range",
+    "InvalidAddressError": "address_malformed",
+    "SelectorNotAllowed": "privileged_selector",
+    "RootPermissionOnlyError": "root_not_alone",
+    "AccountAddressAsTargetError": "account_as_target",
+    "DuplicateTargetAddressError": "duplicate_target",
+    "NoFunctionsProvidedError": "no_functions",
+    "ExpiredDeadlineError": "expired",
+    "DeadlineOverLimitError": "deadline_too_late",
+    "MultipleNativeTokenTransferError": "duplicate_limit",
+    "MultipleGasLimitError": "duplicate_limit",
+    "ZeroAddressError": "zero_address",
+    "SyntaxError": "amount_malformed",
+    "IntegerOutOfRangeError": "amount_too_large",
+    "ValidationConfigUnsetError": "grants_nothing",
+    "AbiEncodingBytesSizeMismatchError": "selector_malformed",
+    "UnsupportedPermissionTypeError": "unknown_permission",
+}
+"""The reason of each refusal of the compiler."""
+PLACES = {
+    "InvalidAddressError": "params.key.publicKey",
+    "ExpiredDeadlineError": "params.expirySec",
+    "DeadlineOverLimitError": "params.expirySec",
+}
 
 
-@pytest.mark.parametrize("name", COMPILER)
-def test_every_refusal_of_the_compiler_has_a_reason(name: str) -> None:
+def test_every_refusal_of_the_compiler_is_known() -> None:
+    raised = {
+        name
+        for module in (sdk_text, validation_install)
+        for name in re.findall(r'CompileError\("(\w+)"', inspect.getsource(module))
+    }
+    assert raised == COMPILER.keys()
+
+
+@pytest.mark.parametrize(("name", "reason"), COMPILER.items())
+def test_every_refusal_of_the_compiler_has_a_reason_and_a_field(name: str, reason: str) -> None:
     error = translated(CompileError(name, Stage.COMPILE, position=3))
     assert error.code == -32602
-    assert error.data["field"] == "params.permissions[3]"
-    assert re.fullmatch(r"[a-z_]+", error.reason)
-
-
-def test_a_refusal_of_the_compiler_about_no_permission_names_its_field() -> None:
-    fields = {name: translated(CompileError(name, Stage.COMPILE)).data["field"] for name in COMPILER}
-    assert fields["InvalidAddressError"] == "params.key.publicKey"
-    assert fields["ExpiredDeadlineError"] == fields["DeadlineOverLimitError"] == "params.expirySec"
-    assert fields["ValidationConfigUnsetError"] == "params.permissions"
+    assert error.data == {"reason": reason, "field": "params.permissions[3]"}
+    assert error.message == "params.permissions[3]: expected a grant that can be installed"
+    assert translated(CompileError(name, Stage.COMPILE)).data["field"] == PLACES.get(name, "params.permissions")
 
 
 def test_every_reason_has_a_row_in_the_specification() -> None:
     page = (Path(__file__).parents[2] / "specs" / "permissions.md").read_text("utf-8")
     documented = set(re.findall(r"^\| `([a-z_]+)` \|", page.split("## What the server refuses")[1], re.MULTILINE))
-    assert documented == {reason for reason, *_ in REFUSED} | set(guard._REASONS.values())
+    assert documented == {reason for reason, *_ in REFUSED} | set(COMPILER.values())
 
 
 def test_terms_cannot_grant_past_the_guard() -> None:
-    with pytest.raises(ValueError, match="no functions beside"):
+    with pytest.raises(ValueError, match=r"^a guarded grant has no functions beside its permissions$"):
         install([contract(A)], replace(TERMS, selectors=(abi.UPDATE_FALLBACK_SIGNER_DATA,)))
 
 
@@ -217,5 +282,9 @@ def test_as_many_as_allowed_pass() -> None:
     install([on_account(*(f"0x{n:08x}" for n in range(1, 257)))])
 
 
-def test_the_key_may_be_anything_else() -> None:
-    install([contract(A)], replace(TERMS, key=KEY))
+@pytest.mark.parametrize("kind", ["account-functions", "functions-on-all-contracts", "functions-on-contract"])
+def test_a_permission_without_functions_is_not_read(kind: str) -> None:
+    target = {"address": A} if kind == "functions-on-contract" else {}
+    with pytest.raises(InvalidParams) as caught:
+        install([functions(kind, **target)])
+    assert caught.value.reason == "invalid_params"

@@ -21,9 +21,11 @@ from wallet_rpc.domain.permit import (
     nonce_question,
     read_amount,
     read_text,
+    transferred,
+    without_transfers,
 )
-from wallet_rpc.domain.signature import typed_data_digest
-from wallet_rpc.primitives import Address
+from wallet_rpc.domain.typed_data import typed_data_digest
+from wallet_rpc.primitives import Address, Data
 
 TOKEN, OWNER, SPENDER = (Address(bytes([number]) * 20) for number in (0x11, 0x22, 0x33))
 DOMAIN = TokenDomain(token=TOKEN, chain_id=421614, name="USDC", version="2")
@@ -82,3 +84,33 @@ amounts = st.integers(0, 2**256 - 1)
 def test_the_digest_is_that_of_the_typed_data(value: int, nonce: int, deadline: int) -> None:
     permit = Permit(owner=OWNER, spender=SPENDER, value=value, nonce=nonce, deadline=deadline)
     assert permit.digest(DOMAIN) == typed_data_digest(permit.typed_data(DOMAIN))
+
+
+amounts = st.integers(0, 2**256 - 1)
+
+
+def moving(amount: int, *, token: Address = TOKEN, signature: str = "transfer(address,uint256)") -> Call:
+    return Call(to=token, value=1, data=Data(selector(signature) + encode(["address", "uint256"], [OWNER, amount])))
+
+
+@given(st.lists(amounts, max_size=4), st.binary(max_size=40))
+def test_only_the_tokens_own_transfers_are_moved_and_stilled(given_amounts: list[int], rest: bytes) -> None:
+    others = [
+        moving(5, token=SPENDER),
+        moving(5, signature="approve(address,uint256)"),
+        Call(to=TOKEN, data=Data(moving(5).data[:67])),
+        Call(to=TOKEN),
+    ]
+    longer = [Call(to=TOKEN, data=Data(moving(amount).data + rest)) for amount in given_amounts]
+    calls = [*others, *longer]
+    assert transferred(calls, TOKEN) == sum(given_amounts)
+    still = without_transfers(calls, TOKEN)
+    assert list(still[:4]) == others
+    assert transferred(still, TOKEN) == 0
+    for before, after in zip(longer, still[4:], strict=True):
+        assert (after.to, after.value, after.data[:36], after.data[68:]) == (
+            before.to,
+            before.value,
+            before.data[:36],
+            before.data[68:],
+        )

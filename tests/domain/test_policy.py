@@ -19,7 +19,7 @@ from wallet_rpc.domain.policy import (
     Webhook,
     decide,
     is_open_to,
-    over_limit,
+    no_account,
     plain_name,
 )
 from wallet_rpc.domain.user_operation import UserOperation
@@ -112,22 +112,10 @@ def test_denial_names_policy_and_numbers() -> None:
     assert decision.message == f"policy {ID} pays at most 99 wei for one operation, this one may cost 100"
 
 
-@pytest.mark.parametrize(
-    ("limit", "expected"),
-    [
-        (Refusal.TOTAL_WEI, "limit of 1 wei in all"),
-        (Refusal.TOTAL_OPERATIONS, "limit of 2 operations in all"),
-        (Refusal.SENDER_WEI, "limit of 3 wei for this sender"),
-        (Refusal.SENDER_OPERATIONS, "limit of 4 operations for this sender"),
-    ],
-)
-def test_exceeded_limit_is_named(limit: Refusal, expected: str) -> None:
-    limits = Limits(total_wei=1, total_operations=2, sender_wei=3, sender_operations=4)
-    lasting = over_limit(replace(POLICY, limits=limits), limit, cost=9)
-    assert lasting.refusal is limit
-    assert f"policy {ID} has a {expected}; this operation, which may cost 9 wei" in lasting.message
-    rolling = over_limit(replace(POLICY, limits=replace(limits, window_seconds=60)), limit, cost=9)
-    assert f"{expected} in 60 seconds" in rolling.message
+def test_a_sender_that_is_no_account_is_named() -> None:
+    denied = no_account(POLICY, STRANGER)
+    assert denied.refusal is Refusal.ACCOUNT
+    assert denied.message.startswith(f"policy {ID} sponsors accounts only: {STRANGER} is neither ")
 
 
 @given(st.none() | st.text(), st.none() | st.text())

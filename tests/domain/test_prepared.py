@@ -14,7 +14,6 @@ from wallet_rpc import wire
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.prepared import (
-    NATIVE_TOKEN,
     AuthorizationData,
     FeePayment,
     PersonalSign,
@@ -29,7 +28,7 @@ from wallet_rpc.domain.prepared import (
 )
 from wallet_rpc.domain.signature import personal_sign_digest
 from wallet_rpc.errors import InvalidParams, UnknownBundle
-from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
+from wallet_rpc.primitives import NATIVE_TOKEN, ZERO_ADDRESS, Address, Data, Hash32
 
 HASH = Hash32.parse("0xc69e468aa6fafb5c7298c02841e76f976b433018266af39a5807bc29ea9ad392")
 SIGNATURE = (

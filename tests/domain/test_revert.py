@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ALLOWLIST_MODULE, NATIVE_TOKEN_LIMIT_MODULE
-from wallet_rpc.domain.revert import SIGNATURES, Denial, explain
+from wallet_rpc.domain.revert import SIGNATURES, Denial, explain, reason_in
 
 # handleOps, production contracts: a session's selector hook refused (specs: families 1 and 2 of the golden scenarios)
 SELECTOR_NOT_ALLOWED = bytes.fromhex(
@@ -33,6 +33,24 @@ NATIVE_LIMIT = bytes.fromhex(
     + f"{0x04:064x}"
     + "94c58c94".ljust(64, "0")
 )
+
+
+@given(topics=st.lists(st.binary(min_size=32, max_size=32), max_size=4), data=st.binary(max_size=200))
+def test_any_log_has_a_reason_or_none(topics: list[bytes], data: bytes) -> None:
+    event = abi.keccak(b"UserOperationRevertReason(bytes32,address,uint256,bytes)")
+    assert reason_in(topics, data, b"\1" * 32) == b""
+    assert reason_in([event, b"\1" * 32], data, b"\1" * 32) in data
+    told = encode(["uint256", "bytes"], [7, data])
+    assert reason_in([event, b"\1" * 32], told, b"\1" * 32) == data
+    assert reason_in([event, b"\2" * 32], told, b"\1" * 32) == reason_in([event], told, b"\1" * 32) == b""
+
+
+@given(text=st.text(min_size=257), number=st.integers(0, 1 << 255))
+def test_a_contracts_own_words_are_shown_up_to_a_length(text: str, number: int) -> None:
+    raw = abi.selector_of("Error(string)") + encode(["string"], [text])
+    assert len(explain(raw).text) == 257
+    failed = abi.selector_of("FailedOp(uint256,string)") + encode(["uint256", "string"], [number, text])
+    assert len(explain(failed).text) == 257
 
 
 def test_refused_operation_names_every_layer_and_the_module() -> None:

@@ -77,7 +77,7 @@ def test_json_is_read_in_either_alphabet_padded_or_not(grant: SerializedGrant, i
         "signature": grant.signature.hex0x(),
         **({} if grant.account is None else {"account": grant.account.hex0x()}),
         **({} if grant.chain_id is None else {"chainId": grant.chain_id}),
-        "note": "of a newer client",
+        "extra": None,
     }
     encode = base64.urlsafe_b64encode if is_url else base64.b64encode
     text = encode(json.dumps(value).encode()).decode()

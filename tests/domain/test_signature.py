@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Any
-
 import pytest
 from eth_account.messages import encode_defunct
 from eth_keys.datatypes import PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.domain.strategies import ACCOUNT, addresses, blobs, uint32, uint256
+from tests.domain.strategies import ACCOUNT, addresses, blobs, uint32
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.signature import (
     ERC6492_SUFFIX,
@@ -19,18 +16,17 @@ from wallet_rpc.domain.signature import (
     SignerKind,
     WrappedSignature,
     contract_signature,
-    domain_chain_id,
     dummy_user_operation_signature,
     key_signature,
     personal_sign_digest,
     recover,
     replay_safe_digest,
     replay_safe_typed_data,
-    typed_data_digest,
     unwrap_undeployed,
     user_operation_signature,
     wrap_undeployed,
 )
+from wallet_rpc.domain.typed_data import typed_data_digest
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data
 
@@ -107,119 +103,6 @@ def test_the_personal_message_is_eth_accounts(message: bytes) -> None:
 def test_the_hash_of_the_published_example() -> None:
     """The prepareSign example of the hosted Wallet API: `Hello World!`."""
     assert personal_sign_digest(b"Hello World!").hex().startswith("ec360887")
-
-
-MAIL: dict[str, Any] = {
-    "domain": {"name": "Ether Mail", "version": "1", "chainId": 1, "verifyingContract": "0x" + "Cc" * 20},
-    "types": {
-        "Person": [{"name": "name", "type": "string"}, {"name": "wallet", "type": "address"}],
-        "Mail": [
-            {"name": "from", "type": "Person"},
-            {"name": "to", "type": "Person[]"},
-            {"name": "contents", "type": "string"},
-        ],
-    },
-    "primaryType": "Mail",
-    "message": {
-        "from": {"name": "Cow", "wallet": "0x" + "cd" * 20},
-        "to": [{"name": "Bob", "wallet": "0x" + "bb" * 20}],
-        "contents": "Hello",
-    },
-}
-DOMAIN_TYPE = [
-    {"name": "name", "type": "string"},
-    {"name": "version", "type": "string"},
-    {"name": "chainId", "type": "uint256"},
-    {"name": "verifyingContract", "type": "address"},
-]
-
-
-def test_typed_data_may_declare_its_domain_and_types_it_does_not_use() -> None:
-    types = {**MAIL["types"], "EIP712Domain": DOMAIN_TYPE, "Unused": [{"name": "x", "type": "bool"}]}
-    assert typed_data_digest({**MAIL, "types": types}) == typed_data_digest(MAIL)
-
-
-def test_an_absent_domain_is_one_without_fields() -> None:
-    without = {key: value for key, value in MAIL.items() if key != "domain"}
-    digest = typed_data_digest({**MAIL, "domain": {}})
-    assert typed_data_digest(without) == typed_data_digest({**without, "domain": None}) == digest
-    declared = {**without, "types": {**MAIL["types"], "EIP712Domain": []}}
-    assert typed_data_digest(declared) == digest
-    with pytest.raises(InvalidParams):
-        typed_data_digest({**declared, "types": {**MAIL["types"], "EIP712Domain": DOMAIN_TYPE}})
-
-
-def of_chain(chain_id: object) -> dict[str, Any]:
-    return {**MAIL, "domain": {**MAIL["domain"], "chainId": chain_id}}
-
-
-@given(uint256)
-def test_a_chain_id_is_read_in_every_form_that_wallets_write(chain_id: int) -> None:
-    forms = [chain_id, str(chain_id), f"{chain_id:05}"[-78:], hex(chain_id), f"0x{chain_id:064X}"]
-    assert {domain_chain_id(form) for form in forms} == {chain_id}
-    assert len({typed_data_digest(of_chain(form)) for form in forms}) == 1
-
-
-@pytest.mark.parametrize(
-    "given", ["1_000", " 1 ", "+1", "-1", "", "0x", "0b1", "\u0661", "one", True, 1.0, None, [1], "9" * 99]
-)
-def test_a_chain_id_in_any_other_form_is_refused_by_name(given: object) -> None:
-    with pytest.raises(InvalidParams, match="chainId: expected a JSON integer") as caught:
-        typed_data_digest(of_chain(given))
-    assert caught.value.reason == "typed_data_malformed"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"primaryType": "Letter"},
-        {"primaryType": None},
-        {"message": {}},
-        {"message": None},
-        {"domain": {"colour": "red"}},
-        {"domain": "chainId"},
-        {"domain": 7},
-        {"domain": {"chainId": 1 << 256}},
-        {"types": None},
-        {"types": {**MAIL["types"], "Person": [{"name": "name"}]}},
-        {"types": {**MAIL["types"], "Person": [{"name": "name", "type": "strong"}]}},
-        {"types": {**MAIL["types"], "EIP712Domain": DOMAIN_TYPE[::-1]}},
-        {"types": {**MAIL["types"], "EIP712Domain": DOMAIN_TYPE[:2]}},
-        {"message": {**MAIL["message"], "from": {"name": "Cow", "wallet": "0x12"}}},
-    ],
-)
-def test_typed_data_whose_parts_disagree_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(InvalidParams) as caught:
-        typed_data_digest({**MAIL, **change})
-    assert caught.value.reason == "typed_data_malformed"
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-solidity_types = st.sampled_from(
-    ["uint256", "uint8[2][]", "bytes", "bytes4", "string", "bool", "address", "M", "int", ""]
-)
-
-
-@given(
-    st.fixed_dictionaries(
-        {
-            "domain": json_values | st.just({"chainId": 1}),
-            "types": json_values
-            | st.fixed_dictionaries(
-                {"M": st.lists(st.fixed_dictionaries({"name": st.just("a"), "type": solidity_types}))}
-            ),
-            "primaryType": st.just("M") | json_values,
-            "message": json_values | st.fixed_dictionaries({"a": json_values}),
-        }
-    )
-)
-def test_any_typed_data_gives_a_digest_or_a_refusal(typed: dict[str, Any]) -> None:
-    with suppress(InvalidParams):
-        assert len(typed_data_digest(typed)) == 32
 
 
 @given(hashes, uint32, addresses, uint32)

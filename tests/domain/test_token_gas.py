@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wallet_rpc import wire
-from wallet_rpc.domain.capabilities import PaymasterService
+from wallet_rpc.domain.paymaster_service import PaymasterService
 from wallet_rpc.domain.token_gas import (
     ONE_OF,
     AutoApprove,
@@ -70,12 +70,38 @@ def test_each_way_of_paying_is_read_and_written_back_the_same(settings: Json, me
     assert wire.encode(TokenGas, meant) == given
 
 
+INNER: list[tuple[Json, str]] = [
+    ({"preOpSettings": {"autoPermit": {"below": "0x1", "amount": "0x1"}, "duration": "0x1"}}, "preOpSettings.duration"),
+    (
+        {"preOpSettings": {"autoPermit": {"below": "0x1", "amount": "0x1", "duration": "0x1"}}},
+        "preOpSettings.autoPermit.duration",
+    ),
+    (
+        {"preOpSettings": {"permitDetails": {"deadline": "0x1", "value": "0x1", "nonce": "0x1"}}},
+        "preOpSettings.permitDetails.nonce",
+    ),
+    ({"postOpSettings": {"autoapprove": True}}, "postOpSettings.autoapprove"),
+    (
+        {"postOpSettings": {"autoApprove": {"below": "0x1", "amount": "0x1", "most": "0x1"}}},
+        "postOpSettings.autoApprove.most",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "at"), INNER)
+def test_an_unknown_key_inside_a_setting_is_refused(settings: Json, at: str) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        read({"tokenAddress": USDC, **settings})
+    assert caught.value.message.startswith(f"{AT}.{at}: no such member of this object; its members are ")
+
+
 @pytest.mark.parametrize("settings", [settings for settings, _ in SAID])
 @pytest.mark.parametrize("key", ["preOp", "postOp", "token_address", "optional", ""])
 def test_an_unknown_key_is_refused(settings: Json, key: str) -> None:
     with pytest.raises(InvalidParams) as caught:
         read({"tokenAddress": USDC, **settings, key: {}})
-    assert caught.value.message == f"{AT}.{key}: no such setting"
+    assert caught.value.message.startswith(f"{AT}.{key}: no such member of this object; its members are tokenAddress, ")
+    assert caught.value.reason == "unknown_member"
 
 
 AUTO: Json = {"autoPermit": {"below": "0x1", "amount": "0x2"}}

@@ -209,3 +209,8 @@ def test_addresses_given_as_bytes_and_as_text_compile_to_the_same() -> None:
     as_bytes = replace(TEXT, account=ACCOUNT, key=KEY)
     as_text = replace(TEXT, account=ACCOUNT.hex0x(), key=KEY.hex0x())
     assert compile_grants([CONTRACT], as_bytes) == compile_grants([CONTRACT], as_text)
+
+
+@pytest.mark.parametrize("deadline", [NOW, NOW + 1, 2**48 - 2, 2**48 - 1])
+def test_a_deadline_is_from_now_to_the_last_second_that_a_module_stores(deadline: int) -> None:
+    assert compile_grants([CONTRACT], replace(TEXT, deadline=deadline)).hooks != compile_grants([CONTRACT], TEXT).hooks

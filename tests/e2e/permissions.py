@@ -17,7 +17,7 @@ PLAIN = {"type": "functions-on-all-contracts", "data": {"functions": ["0x0000000
 
 @dataclass(frozen=True)
 class Case:
-    """A grant, what it allows, what it denies, and the permission and error that denies it."""
+    """A grant, what it allows, what it denies, and the error with the permission, where one covers it, that denies."""
 
     granted: tuple[dict[str, Any], ...]
     allowed: Callable[[str], Call]
@@ -56,7 +56,7 @@ CASES = {
         granted=({"type": "contract-access", "data": {"address": TOKEN}},),
         allowed=always({"to": TOKEN, "data": MINT}),
         denied=always({"to": STRANGER, "data": MINT}),
-        by="contract-access",
+        by=None,
         error="AddressNotAllowed",
     ),
     "account-functions": Case(

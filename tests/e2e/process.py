@@ -1,4 +1,7 @@
-"""`wallet-rpc` as a user starts it: a process of its own, on a free port, seen from outside only."""
+"""`wallet-rpc` as a user starts it: a process of its own, on a free port, seen from outside only.
+
+Most are forked (`prefork`); `InstalledServer` is started as a shell does it.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx2
 
 from tests.e2e.client import Client
+from tests.e2e.prefork import Forked
 
 LONGEST_SECONDS = 60.0
 """How long anything may take; never waited for in full unless something is wrong."""
@@ -45,7 +50,14 @@ def command(*arguments: str) -> list[str]:
 
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """A command of ours that ends by itself."""
-    return ended(*command(*arguments), folder=folder, environment=environment(folder, settings))
+    with TemporaryDirectory() as output:
+        out, err = Path(output, "stdout"), Path(output, "stderr")
+        process = Forked(arguments, folder=folder, environment=environment(folder, settings), out=out, err=err)
+        try:
+            status = process.wait(LONGEST_SECONDS)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(arguments, status, out.read_text(), err.read_text())
 
 
 def ended(
@@ -79,21 +91,30 @@ def runs(process_id: int) -> bool:
     return found is not None and found[1] not in {"Z", "X"}
 
 
+def _installed(
+    arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], out: Path, err: Path
+) -> subprocess.Popen[bytes]:
+    with out.open("w") as output, err.open("w") as errors:
+        return subprocess.Popen(  # noqa: S603  # wallet-rpc, with arguments that the tests state
+            command(*arguments),
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+        )
+
+
 class Server:
     """`with Server("dev", folder=...)`: started and ready; killed in the end if it still runs."""
+
+    _start: ClassVar[Callable[..., Forked | subprocess.Popen[bytes]]] = Forked
 
     def __init__(self, *arguments: str, folder: Path, **settings: str) -> None:
         self._clients: list[Client] = []
         self._out, self._err = folder / "stdout", folder / "stderr"
-        with self._out.open("w") as out, self._err.open("w") as err:
-            self.process = subprocess.Popen(  # noqa: S603  # our own command
-                command(*arguments),
-                env=environment(folder, settings),
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-            )
+        chosen = environment(folder, settings)
+        self.process = self._start(arguments, folder=folder, environment=chosen, out=self._out, err=self._err)
 
     def __enter__(self) -> Self:
         try:
@@ -166,6 +187,12 @@ class Server:
         made = Client(self.url + path)
         self._clients.append(made)
         return made
+
+
+class InstalledServer(Server):
+    """A server that is started as a shell does it, its imports included."""
+
+    _start = staticmethod(_installed)
 
 
 def _command_line(entry: Path) -> str:

@@ -7,19 +7,28 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 
 from tests.held import held
+from tests.pauses.watch import Watch
 from wallet_rpc.dev import DevOptions, opened_dev
 from wallet_rpc.listening import bound, listening
 from wallet_rpc.ports import Clock
 from wallet_rpc.settings import Settings
 
+PAGES = ("https://app.example",)
+"""The origin of the pages of the tests; it is named, since only pages of this machine may call `dev` otherwise."""
+
 
 def running(
-    options: DevOptions | None = None, *, clock: Clock | None = None, settings: Settings | None = None
+    options: DevOptions | None = None,
+    *,
+    clock: Clock | None = None,
+    settings: Settings | None = None,
+    watch: Watch | None = None,
 ) -> AbstractContextManager[str]:
-    """The URL of a server that keeps nothing, on a free port of this machine."""
+    """The URL of a server that keeps nothing, on a free port of this machine; a watch sees its loop pause."""
     chosen = replace(Settings() if settings is None else settings, host="127.0.0.1", port=0)
+    chosen = chosen if chosen.cors_origins is not None else replace(chosen, cors_origins=PAGES)
     wanted = DevOptions(ephemeral=True) if options is None else options
-    return held(_served(chosen, wanted, clock))
+    return held(_served(chosen, wanted, clock), loop_factory=None if watch is None else watch.loop)
 
 
 @asynccontextmanager

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from wallet_rpc.primitives import Address
+
 CHAINS = (31337, 421614)
 """Each stack has both; the first is the one that a request means when it names none."""
+DOLLAR = Address.parse("0x75faf114eafb1BDbe2F0316DF893fd58CE46AA4d")
+"""A token that the embedded chains take for gas beside their own, once it is there: where Arbitrum Sepolia has USDC."""
+DOLLAR_RATE = 2_000 * 10**6
+"""Its smallest units for one coin, when it has six decimals and a coin costs 2,000."""
 
 on_both_stacks = pytest.mark.parametrize("stack", ["dev", "real"], indirect=True)
 """A mark: the test runs on each; without it, on the embedded chains only."""

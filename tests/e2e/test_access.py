@@ -173,7 +173,7 @@ def empty_redis() -> Iterator[str]:
 
 
 def test_serve_does_not_start_where_nobody_could_call_it(tmp_path: Path, chains: str, empty_redis: str) -> None:
-    settings = {"REDIS_URL": empty_redis, "CHAINS": chains, "HOST": "0.0.0.0"}  # noqa: S104  # it asks for keys there
+    settings = {"REDIS_URL": empty_redis, "CHAINS": chains}
     empty = run("serve", folder=tmp_path, **settings)
     made = new_key(tmp_path, REDIS_URL=empty_redis)
     done("key", "revoke", made["keyId"], folder=tmp_path, REDIS_URL=empty_redis)
@@ -188,7 +188,7 @@ def test_serve_does_not_start_where_nobody_could_call_it(tmp_path: Path, chains:
 
 
 def test_serve_lets_in_who_has_a_key_that_a_command_made(tmp_path: Path, chains: str, empty_redis: str) -> None:
-    settings = {"REDIS_URL": empty_redis, "CHAINS": chains, "OPEN": "no"}
+    settings = {"REDIS_URL": empty_redis, "CHAINS": chains}
     first = new_key(tmp_path, REDIS_URL=empty_redis)
     with Server("serve", folder=tmp_path, **settings) as server:
         second = new_key(tmp_path, REDIS_URL=empty_redis)
@@ -200,13 +200,45 @@ def test_serve_lets_in_who_has_a_key_that_a_command_made(tmp_path: Path, chains:
         assert "Open:" not in server.said()
 
 
-@pytest.mark.parametrize("settings", [{}, {"HOST": "0.0.0.0", "OPEN": "yes"}])  # noqa: S104  # as it is told
+@pytest.mark.parametrize("settings", [{}, {"HOST": "0.0.0.0"}])  # noqa: S104  # OPEN=yes on every address
 def test_serve_that_is_open_says_so(tmp_path: Path, chains: str, empty_redis: str, settings: dict[str, str]) -> None:
-    with Server("serve", folder=tmp_path, REDIS_URL=empty_redis, CHAINS=chains, **settings) as server:
+    with Server("serve", folder=tmp_path, REDIS_URL=empty_redis, CHAINS=chains, OPEN="yes", **settings) as server:
         said = server.said()
 
         assert "\nOpen:        no API key is needed; WALLET_RPC_OPEN=no asks everyone for one\n" in said
         assert [asked(server.url, each)[0] for each in (None, "any-word", API_KEY)] == [200, 200, 401]
+        assert sourced(server.url, {"host": "evil.example"}) == (403, "host_not_allowed")
+        assert sourced(server.url, {"origin": "https://evil.example"}) == (403, "origin_not_allowed")
+        assert sourced(server.url, {"x-forwarded-for": "1.2.3.4"}) == (403, "forwarded_request")
+
+
+def sourced(url: str, headers: dict[str, str]) -> tuple[int, str]:
+    """The status and the reason of a refusal; `ok` for an answer."""
+    answer = httpx2.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"}, headers=headers)
+    return answer.status_code, answer.json().get("error", {}).get("data", {}).get("reason", "ok")
+
+
+def test_dev_is_driven_by_no_page_and_no_name_that_is_not_listed(tmp_path: Path) -> None:
+    listed = {"ALLOWED_HOSTS": "wallet.internal", "CORS_ORIGINS": "https://app.example.com"}
+    with Server("dev", "--ephemeral", folder=tmp_path, **listed) as server:
+        for headers in (
+            {"host": "localhost:3000", "origin": "http://localhost:3000", "x-forwarded-for": "127.0.0.1"},
+            {"host": "wallet.internal", "origin": "https://app.example.com"},
+        ):
+            assert sourced(server.url, headers) == (200, "ok")
+        for headers in ({"host": "evil.example"}, {"host": "evil.example", "x-api-key": API_KEY}):
+            assert sourced(server.url, headers) == (403, "host_not_allowed")
+        for origin in ("https://evil.example", "null"):
+            assert sourced(server.url, {"origin": origin}) == (403, "origin_not_allowed")
+
+
+def test_a_server_that_asks_for_keys_asks_for_no_name_and_no_page(tmp_path: Path) -> None:
+    with Server("dev", "--ephemeral", folder=tmp_path, OPEN="no") as server:
+        key = {"x-api-key": ready_key(server)[0]}
+        page = {"host": "wallet.example", "origin": "https://app.example", "via": "1.1 proxy"}
+
+        assert sourced(server.url, {**key, **page}) == (200, "ok")
+        assert sourced(server.url, page) == (401, "api_key_required")
 
 
 def test_a_secret_that_is_none_stops_the_start(tmp_path: Path) -> None:

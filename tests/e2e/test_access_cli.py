@@ -6,16 +6,19 @@ import hashlib
 import json
 import re
 import time
+from argparse import Namespace
 from datetime import datetime
 
 import pytest
 
 from tests.e2e.commanding import TIME, Cli
+from wallet_rpc import access_cli
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_directory import RedisDirectory
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OrganizationId, digest_of, key_id
 from wallet_rpc.errors import Unavailable
+from wallet_rpc.settings import WrongSetting
 
 KEY = re.compile(r"wrk_[A-Za-z0-9_-]{43}")
 
@@ -92,6 +95,16 @@ def test_a_key_of_which_nothing_is_said_may_write_3000_times_a_minute_for_ever(c
 
     assert (listed["scope"], listed["rpm"]) == ("read-write", 3000)
     assert [listed[name] for name in ("monthly", "expiresAt", "revokedAt")] == [None, None, None]
+
+
+@pytest.mark.parametrize(("end", "is_to_come"), [(99, False), (100, False), (101, True)])
+def test_a_key_made_now_ends_a_second_later_at_the_earliest(end: int, is_to_come: bool) -> None:
+    chosen = Namespace(days=None, expires=end)
+    try:
+        found = access_cli._end(chosen, 100)
+    except WrongSetting:
+        found = None
+    assert found == (end if is_to_come else None)
 
 
 def test_a_key_can_end_after_days(cli: Cli) -> None:

@@ -34,7 +34,6 @@ def test_a_delegated_account_is_the_signers_own_address(client: Client) -> None:
     found = requested(client, signer, **hint)
     assert found == {"accountAddress": signer, "id": found["id"], "delegation": DELEGATE}
     assert requested(client, signer, **hint) == found
-    assert requested(client, signer) == found, "it is the signer's first account"
     assert client.rpc("wallet_requestAccount", {"accountAddress": signer}) == found
 
 

@@ -106,7 +106,7 @@ GRANT_REFUSALS: dict[str, tuple[Json, int, str, str]] = {
         "duplicate_limit",
         "expiry",
     ),
-    "unknown limit": ({"constraints": []}, -32602, "invalid_params", "constraints"),
+    "unknown limit": ({"constraints": []}, -32602, "unknown_member", "constraints"),
     "no account": ({"address": None}, -32602, "invalid_params", "address"),
     "two accounts": ({"account": FRIEND}, -32602, "invalid_params", "address"),
     "stranger": ({"address": FRIEND}, -32602, "account_not_delegated", "address"),

@@ -19,9 +19,9 @@ from tests.e2e.process import Server, run
 from tests.golden.scenarios import DEPLOYMENTS
 from wallet_rpc.__main__ import main
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.app import openrpc_yaml
 from wallet_rpc.dev import DevOptions, _config
 from wallet_rpc.devchain.accounts import ACCOUNTS
+from wallet_rpc.documents import openrpc_yaml
 from wallet_rpc.settings import Settings
 
 ROOT = Path(wallet_rpc.__file__).parents[1]
@@ -58,13 +58,14 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"PORT": "http"}, "WALLET_RPC_PORT: expected a port from 0 to 65535 (0: any free one), got 'http'"),
-        ({"HOST": "8.8.8.8"}, "WALLET_RPC_HOST: '8.8.8.8' is not an address of this machine"),
-        ({"HOST": "a" * 70}, f"WALLET_RPC_HOST: '{'a' * 70}' is not an address of this machine"),
-        ({"HOST": "nowhere.invalid"}, "WALLET_RPC_HOST: 'nowhere.invalid' is not an address of this machine"),
+        ({"PORT": "http"}, 'WALLET_RPC_PORT: expected a port from 0 to 65535 (0: any free one), got "http"'),
+        ({"HOST": "8.8.8.8"}, 'WALLET_RPC_HOST: expected an address of this machine, got "8.8.8.8"'),
+        ({"HOST": "a" * 70}, "WALLET_RPC_HOST: expected an address of this machine"),
+        ({"HOST": "nowhere.invalid"}, 'WALLET_RPC_HOST: expected an address of this machine, got "nowhere.i'),
         ({"PROT": "1"}, "WALLET_RPC_PROT: no such setting; known: WALLET_RPC_HOST, "),
         ({"REDIS_URL": "unix:///nowhere/redis.sock"}, "WALLET_RPC_REDIS_URL: the store does not answer"),
         ({"REDIS_URL": "redis://localhost:port"}, "WALLET_RPC_REDIS_URL: expected a well-formed redis://"),
+        ({"REDIS_URL": "redis://localhost?paswd=x"}, "WALLET_RPC_REDIS_URL: expected a well-formed redis://"),
         ({"DATA_DIR": "/proc/nowhere"}, "WALLET_RPC_DATA_DIR: cannot make /proc/nowhere: No such file or directory"),
         ({"DATA_DIR": "/dev/null"}, "WALLET_RPC_DATA_DIR: cannot make /dev/null: File exists"),
         ({"PAYMASTER_KEY": "0x" + "11" * 32}, "WALLET_RPC_PAYMASTER_KEY: not for dev, whose paymasters know its"),
@@ -188,7 +189,7 @@ def test_the_wallet_works_on_the_published_contracts(tmp_path: Path, dev: Server
 
 def test_serve_works_with_a_redis_and_a_chain_elsewhere(tmp_path: Path, dev: Server, redis_server: RedisServer) -> None:
     chain = f"{dev.url}/chain/31337"
-    settings = {"REDIS_URL": redis_server.url, "CHAINS": f"31337={chain},{chain},{chain}"}
+    settings = {"REDIS_URL": redis_server.url, "CHAINS": f"31337={chain},{chain},{chain}", "OPEN": "yes"}
     with Server("serve", folder=tmp_path, **settings) as server:
         wallet = Wallet(server.client())
         Wallet(dev.client(), owner=wallet.owner).fund()
@@ -201,7 +202,8 @@ def test_serve_works_with_a_redis_and_a_chain_elsewhere(tmp_path: Path, dev: Ser
         assert dev.client().token_balance(wallet.account) == 900
         assert server.post("/", "eth_chainId")["result"] == "0x7a69"
         assert server.stop() == 0
-    assert all(json.loads(line) for line in (tmp_path / "stderr").read_text().splitlines())
+    lines = [json.loads(line) for line in (tmp_path / "stderr").read_text().splitlines()]
+    assert {"wallet_createSession", "wallet_sendPreparedCalls"} <= {line.get("method") for line in lines}
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def test_serve_does_not_start_in_front_of_a_wrong_chain(
     tmp_path: Path, dev: Server, redis_server: RedisServer, chains: str, said: str
 ) -> None:
     given = {"CHAINS": chains.format(url=dev.url)} if chains else {}
-    ended = run("serve", folder=tmp_path, REDIS_URL=redis_server.url, **given)
+    ended = run("serve", folder=tmp_path, REDIS_URL=redis_server.url, OPEN="yes", **given)
 
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"wallet-rpc: {said}")

@@ -109,8 +109,10 @@ def test_an_estimate_has_nothing_to_sign_but_the_authorization(eoa: External) ->
     assert eoa.client.rpc("wallet_listAccounts", {"signerAddress": eoa.account})["accounts"] == []
 
 
-def test_the_first_use_makes_the_signers_own_address_its_account(eoa: External) -> None:
-    eoa.prepare({"to": FRIEND})
+def test_the_first_call_that_is_sent_makes_the_signers_own_address_its_account(eoa: External) -> None:
+    prepared = eoa.prepare({"to": FRIEND})
+    assert eoa.client.rpc("wallet_listAccounts", {"signerAddress": eoa.account})["accounts"] == []
+    eoa.ended(eoa.submit(eoa.signed_array(prepared)))
     asked = {"signerAddress": eoa.account, "includeCounterfactualInfo": True}
     found = eoa.client.rpc("wallet_requestAccount", asked)
     assert found == {"accountAddress": eoa.account, "id": found["id"], "delegation": DELEGATE}
@@ -132,11 +134,12 @@ def test_a_session_of_a_delegated_account_works_as_any(eoa: External) -> None:
 
 
 def test_a_session_needs_the_delegation_first(eoa: External) -> None:
-    eoa.prepare({"to": FRIEND})
+    grant = eoa.grant(ROOT)
     with pytest.raises(RpcError) as early:
-        eoa.create_session(ROOT)
+        eoa.prepare({"to": FRIEND}, permissions=grant.permissions)
     assert (early.value.code, early.value.reason) == (-32602, "account_not_delegated")
     eoa.delegate()
+    assert eoa.act(grant, {"to": FRIEND})["status"] == 200
     grant = eoa.grant(ROOT)
     assert eoa.act(grant, {"to": FRIEND})["status"] == 200
     eoa.delegate_elsewhere(ELSEWHERE)

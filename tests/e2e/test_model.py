@@ -25,6 +25,7 @@ from wallet_rpc.domain.permission import (
     FunctionsOnContract,
     Permission,
 )
+from wallet_rpc.domain.validation import HookKind
 from wallet_rpc.domain.validation_install import Terms
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data
@@ -120,6 +121,49 @@ def test_the_chain_allows_what_the_model_allows(rich: Wallet, case: tuple[list[P
         wallet.prepare(*wire.encode(list[Call], made), permissions=grant.permissions)
     assert denied.value.code in {-32500, -32521}, denied.value.message
     assert "errors" in denied.value.data, denied.value.message
+    _names_what_reverted(denied.value, abilities, granted, made)
+
+
+NOWHERE = "no permission of the session covers that contract"
+
+
+def _names_what_reverted(
+    denied: RpcError, abilities: Abilities, granted: list[Permission], made: Sequence[Call]
+) -> None:
+    """The denial in the error is that of the EVM's own error, read with the bytes of the installed hooks."""
+    told, message = denied.data.get("permissions"), denied.message
+    match denied.data["errors"][-2:]:
+        case [_, "AddressNotAllowed"]:
+            is_wild = any(isinstance(permission, FunctionsOnAllContracts) for permission in granted)
+            assert told == (["functions-on-all-contracts"] if is_wild else None), message
+            assert f"{NOWHERE}, {_first_refused(abilities, made)}" in message
+        case ["PreUserOpValidationHookReverted", "SelectorNotAllowed" | "NoSelectorSpecified"]:
+            target = _first_refused(abilities, made)
+            assert told == [_entry_of(target, granted)], message
+        case ["PreExecHookReverted", "ExceededNativeTokenLimit"]:
+            assert told == ["native-token-transfer"], message
+        case ["PreExecHookReverted", _]:
+            assert told == ["erc20-token-transfer"], message
+        case ["PreUserOpValidationHookReverted", "ExceededNativeTokenLimit"]:
+            assert told == ["gas-limit"], message
+        case [*_, "ValidationFunctionMissing"]:
+            assert told is None, message
+            assert NOWHERE in message
+        case unknown:
+            raise AssertionError(unknown)
+
+
+def _first_refused(abilities: Abilities, made: Sequence[Call]) -> Address:
+    """The target of the first call that the installed list refuses."""
+    rows = abilities.allowlist(HookKind.VALIDATION)
+    assert rows is not None
+    return next(call.to for call in made if not rows.allows(call.to, call.data))
+
+
+def _entry_of(target: Address, granted: list[Permission]) -> str:
+    """The type of the one permission whose data names the contract."""
+    (found,) = [each.type for each in granted if getattr(getattr(each, "data", None), "address", None) == target]
+    return str(found)
 
 
 def _is_refused_by_the_server_too(wallet: Wallet, wanted: list[dict[str, object]], reason: str) -> None:

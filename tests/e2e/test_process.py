@@ -150,6 +150,7 @@ def test_a_chain_process_that_dies_is_started_again(tmp_path: Path) -> None:
         os.kill(dead, signal.SIGKILL)
         until(lambda: "chain 31337: " in server.said(), "an attempt")
         told = [server.post(path, "eth_blockNumber") for path in ("/", "/chain/31337")]
+        until(lambda: server.ready()[0] == 503, "the chain missed")  # an answer is kept for a second
         ready = server.ready()
         point(link, kept)
 
@@ -173,6 +174,7 @@ def test_a_redis_that_does_not_answer_is_named_and_one_that_dies_is_started_agai
         before, dead = facts(wallet, call_id), server.parts()["redis"]
 
         os.kill(dead, signal.SIGSTOP)
+        until(lambda: server.ready()[0] == 503, "Redis missed")  # an answer is kept for a second
         ready = server.ready()
         with pytest.raises(RpcError) as told:
             wallet.create_session(*MAY_PAY)

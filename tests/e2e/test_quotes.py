@@ -49,7 +49,7 @@ def quoting(
         stack: Stack = request.getfixturevalue("real_stack")
         folder = tmp_path_factory.mktemp("serve")
         chains = str(stack.chains_file(folder))
-        settings = {"CHAINS": chains, "REDIS_URL": redis_server.url, "QUOTE_URL": provider.url}
+        settings = {"CHAINS": chains, "REDIS_URL": redis_server.url, "QUOTE_URL": provider.url, "OPEN": "yes"}
         server = servers.enter_context(Server("serve", folder=folder, **settings))
         yield Quoting(server.url, provider, stack.nodes[HERE], holds_operations=True)
         assert SECRET not in server.said()  # after all that was asked and refused
@@ -184,6 +184,7 @@ def test_raw_calls_end_with_the_post_calls(client: Client, provider: Provider) -
         ({"toToken": "0x12"}, -32602, "invalid_params"),
         ({"returnRawCalls": "yes?"}, -32602, "invalid_params"),
         ({"capabilities": {"auxiliaryFunds": {}}}, 5700, "unsupported_capability"),
+        ({"capabilities": {"paymasterService": {"policyID": POLICY}}}, -32602, "paymaster_service_unclear"),
     ],
 )
 def test_a_request_that_is_wrong_reaches_no_provider(

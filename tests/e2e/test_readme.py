@@ -75,7 +75,9 @@ def test_the_python_block_runs(url: str) -> None:
 
 def test_every_command_is_one_of_ours() -> None:
     settings = {variable(name) for name in Settings.__dataclass_fields__}
-    for line in "".join(blocks(TEXT, "sh")).splitlines():
+    lines = "".join(blocks(TEXT, "sh")).splitlines()
+    assert lines
+    for line in lines:
         match shlex.split(line, comments=True):
             case ["make", target]:
                 assert target in TARGETS

@@ -192,6 +192,8 @@ def test_an_unknown_policy_is_refused_by_name(wallet: Wallet) -> None:
     [
         ("auxiliaryFunds", {}),
         ("anythingElse", {"optional": False}),
+        ("anythingElse", {}),
+        ("paymaster", {"policyId": "11111111-2222-4333-8444-555555555555"}),
         ("paymasterService", {"url": "https://paymaster.example"}),
     ],
 )

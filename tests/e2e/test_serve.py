@@ -30,7 +30,7 @@ def refusal(folder: Path, redis: RedisServer, chains: str) -> str:
     """What `serve` says when it does not start."""
     file = folder / "chains.toml"
     file.write_text(chains)
-    ended = run("serve", folder=folder, CHAINS=str(file), REDIS_URL=redis.url)
+    ended = run("serve", folder=folder, CHAINS=str(file), REDIS_URL=redis.url, OPEN="yes")
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     return ended.stderr
@@ -79,7 +79,7 @@ def careful(dev_stack: Stack, redis_server: RedisServer, tmp_path_factory: pytes
     home = dev_stack.nodes[FIRST]
     chains = folder / "chains.toml"
     chains.write_text(table(FIRST, [DEAD, home], [DEAD, home], paymaster=home, confirmations=3))
-    with Server("serve", folder=folder, CHAINS=str(chains), REDIS_URL=redis_server.url) as server:
+    with Server("serve", folder=folder, CHAINS=str(chains), REDIS_URL=redis_server.url, OPEN="yes") as server:
         made = Client(server.url, home)
         yield made
         made.http.close()

@@ -266,7 +266,7 @@ BOTH = {"preOpSettings": {"autoPermit": PERMIT}, "postOpSettings": {}}
     ("settings", "text"),
     [
         (BOTH, "Cannot specify both preOpSettings and postOpSettings"),
-        ({"preOp": {}}, "erc20.preOp: no such setting"),
+        ({"preOp": {}}, "erc20.preOp: no such member of this object; its members are "),
         ({"preOpSettings": {}}, "preOpSettings: expected either autoPermit or permitDetails"),
         ({"postOpSettings": {"autoApprove": False}}, "autoApprove"),
         ({"postOpSettings": {"balanceCheck": True}}, "balanceCheck"),

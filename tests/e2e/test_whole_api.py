@@ -95,7 +95,11 @@ BAD: list[tuple[str, Any, str]] = [
     (PREPARE, caps(gasParamsOverride={"callGasLimit": {}}), "gasParamsOverride.callGasLimit.multiplier: required"),
     (PREPARE, caps(nonceOverride={"nonceKey": hex(1 << 152)}), "nonceOverride.nonceKey: expected below 2"),
     (PREPARE, caps(nonceOverride={}), "nonceOverride.nonceKey: required"),
-    (PREPARE, caps(stateOverride={ANYONE: {"storage": {}}}), "storage: no such setting"),
+    (
+        PREPARE,
+        caps(stateOverride={ANYONE: {"storage": {}}}),
+        "storage: no such member of this object; its members are ",
+    ),
     (PREPARE, caps(eip7702Auth=False), "params.capabilities.eip7702Auth: expected True, got false"),
     (PREPARE, caps(eip7702Auth={}), "params.capabilities.eip7702Auth.delegation: required"),
     (PREPARE, caps(eip7702Auth={"delegation": "LightAccount"}), "params.capabilities.eip7702Auth.delegation: "),
@@ -177,9 +181,19 @@ def test_swaps_are_refused_by_name(client: Client, method: str, params: Any) -> 
     assert (refused.value.code, refused.value.reason) == (5700, "no_quote_provider")
 
 
-def test_junk_beside_the_capabilities_is_passed_over(wallet: Wallet) -> None:
-    junk: dict[str, Any] = {"maxFeePerGas": {"multiplier": 1.1}, "whatever": None, "atomic": {"optional": True}}
-    assert wallet.prepare({"to": FRIEND}, **junk)["type"] == "user-operation-v070"
+def test_what_is_optional_beside_the_capabilities_is_passed_over(wallet: Wallet) -> None:
+    beside: dict[str, Any] = {"whatever": {"optional": True}, "atomic": {"required": True}}
+    assert wallet.prepare({"to": FRIEND}, **beside)["type"] == "user-operation-v070"
+
+
+def test_a_fee_that_stands_among_the_capabilities_is_applied(wallet: Wallet) -> None:
+    """As virtuals-acp sends it."""
+    asked: tuple[dict[str, Any], ...] = ({}, {"maxFeePerGas": {"multiplier": 1.5}}, {})
+    prepared = [wallet.prepare({"to": FRIEND}, **more) for more in asked]
+    before, dearer, after = (int(each["data"]["maxFeePerGas"], 16) for each in prepared)
+    # Rounded up; the base fee may change between the three.
+    least, most = (-(-fee * 3 // 2) for fee in sorted((before, after)))
+    assert least <= dearer <= most
 
 
 def test_a_data_suffix_stands_behind_the_call_data_and_changes_nothing(wallet: Wallet) -> None:

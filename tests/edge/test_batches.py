@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from tests.edge.sample import Journal, ask, door, request
 
 
@@ -53,3 +57,34 @@ async def test_a_batch_of_more_than_a_hundred_is_refused_whole() -> None:
     assert answer["error"]["data"] == {"reason": "batch_too_large"}
     assert answer["error"]["message"] == "batch: expected 1 to 100 entries, got 101"
     assert journal.lines == []
+
+
+class Turns(list[str]):
+    """The lines of a journal, and the turn of the event loop in which each was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = 0
+        self.turns: list[int] = []
+        self._count()
+
+    def _count(self) -> None:
+        self.turn += 1
+        asyncio.get_running_loop().call_soon(self._count)
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        self.turns.append(self.turn)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 8, 100])
+async def test_one_entry_is_decoded_in_one_turn_of_the_event_loop(at_once: int) -> None:
+    """However many run at once: decoding holds the loop."""
+    lines = Turns()
+    batch = [request("wait", [{"name": str(number), "seconds": 0.0}], id=number) for number in range(50)]
+
+    await ask(batch, door(Journal(lines=lines), at_once=at_once))
+
+    begun = [turn for line, turn in zip(lines, lines.turns, strict=True) if line.endswith("begins")]
+    assert len(begun) == len(batch)
+    assert sorted(set(begun)) == begun

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.edge.sample import OPERATIONS, SECRET, Journal, browser, request
-from wallet_rpc.edge.health import document_route, health_routes
+from wallet_rpc.edge.health import KEPT_SECONDS, Readiness, document_route, health_routes
 from wallet_rpc.edge.http import application, wallet
 from wallet_rpc.edge.jsonrpc import Door
 from wallet_rpc.edge.openrpc import with_discovery
@@ -59,6 +59,62 @@ async def test_parts_that_fail_or_hang_are_named_and_their_reasons_kept() -> Non
     whys = {line["part"]: line["why"] for line in logs if line["event"] == "not_ready"}
     assert whys == {"redis": "ConnectionError", "chain 1": "timeout"}
     assert "hunter2" not in str(logs) + response.text
+
+
+async def test_the_answer_is_kept_for_a_while_however_many_ask() -> None:
+    asked, is_broken = 0, False
+
+    async def part() -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        if is_broken:
+            raise ConnectionError
+
+    async with browser(application({}, routes=health_routes({"redis": part}, kept_seconds=3600))) as client:
+        statuses = {(await client.get("/ready")).status_code for _ in range(20)}
+        is_broken = True
+        together = await asyncio.gather(*(client.get("/ready") for _ in range(20)))
+
+    assert (asked, statuses, {answer.status_code for answer in together}) == (1, {200}, {200})
+
+
+@pytest.mark.parametrize("is_ok", [True, False])
+async def test_an_answer_is_old_after_its_time(is_ok: bool) -> None:
+    asked = 0
+
+    async def part() -> None:
+        nonlocal asked
+        asked += 1
+        if not is_ok:
+            raise ConnectionError
+
+    readiness = Readiness({"redis": part}, seconds=30, kept_seconds=0)
+    states = [await readiness.states() for _ in range(3)]
+
+    assert (asked, states) == (3, [{"redis": "ok" if is_ok else "unavailable"}] * 3)
+
+
+async def test_who_asks_while_parts_are_asked_waits_for_the_same_answer() -> None:
+    asked, go = 0, asyncio.Event()
+
+    async def part() -> None:
+        nonlocal asked
+        asked += 1
+        await go.wait()
+
+    readiness = Readiness({"redis": part}, seconds=30, kept_seconds=0)
+    impatient, *patient = [asyncio.create_task(readiness.states()) for _ in range(20)]
+    await asyncio.sleep(0)
+    impatient.cancel()
+    go.set()
+
+    assert await asyncio.gather(*patient) == [{"redis": "ok"}] * 19
+    assert asked == 1
+
+
+def test_an_answer_is_kept_for_a_second() -> None:
+    assert KEPT_SECONDS == 1
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/openrpc.json"])

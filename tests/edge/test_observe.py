@@ -115,6 +115,41 @@ async def test_the_answer_bears_the_request_id() -> None:
     assert len({response.headers["x-request-id"] for response in fresh}) == 2
 
 
+CREDENTIALS = ["wrk_" + "A" * 43, "prefix-wrk_abc", "51" * 32, "eyJhbGciOiJIUzI1NiJ9.e30.AAAA"]
+
+
+@pytest.mark.parametrize("wished", CREDENTIALS)
+async def test_a_credential_that_is_sent_as_an_id_is_not_logged(
+    wished: str, capfd: pytest.CaptureFixture[str], unlogged: None
+) -> None:
+    observe.configure(json=True)
+    async with browser() as client:
+        response = await client.post("/", json=request("leak", id=1), headers={"x-request-id": wished})
+
+    assert response.headers["x-request-id"].startswith("req_")
+    assert wished not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/", {"x-api-key": KEY}),
+        ("/", {"authorization": f"Bearer {KEY}"}),
+        ("/", {"authorization": KEY}),
+        (f"/v2/{KEY}", {}),
+        (f"/v2/{KEY}/", {"x-api-key": "another"}),
+    ],
+)
+async def test_a_key_of_any_kind_that_is_sent_as_an_id_too_is_not_logged(
+    path: str, headers: dict[str, str], capfd: pytest.CaptureFixture[str], unlogged: None
+) -> None:
+    observe.configure(json=True)
+    async with browser() as client:
+        await client.post(path, json={}, headers={"x-request-id": KEY, **headers})
+
+    assert KEY not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("wished", [b"", b"a b", b"x" * 65, "é".encode(), b"a\x1b[31m"])
 async def test_an_id_that_could_forge_a_line_is_replaced(wished: bytes) -> None:
     async with browser() as client:
@@ -159,7 +194,7 @@ async def test_a_traceback_is_in_the_log_without_passwords_and_without_locals(
     incident, _ = _read(capfd)
     assert incident["incident"] == response.json()["error"]["data"]["incident"]
     assert "Traceback (most recent call last)" in incident["exception"]
-    assert "Exception: redis://…@10.0.0.7:6379/0" in incident["exception"]
+    assert "Exception: redis://…@10.0.0.7:6379/…" in incident["exception"]
     assert "hunter2" not in json.dumps(incident)
 
 
@@ -168,7 +203,7 @@ def test_libraries_log_there_too(capfd: pytest.CaptureFixture[str], unlogged: No
     logging.getLogger("uvicorn.error").warning("cannot reach %s", SECRET)
 
     (line,) = _read(capfd)
-    assert (line["event"], line["level"]) == ("cannot reach redis://…@10.0.0.7:6379/0", "warning")
+    assert (line["event"], line["level"]) == ("cannot reach redis://…@10.0.0.7:6379/…", "warning")
 
 
 def test_plain_lines_are_for_people(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:

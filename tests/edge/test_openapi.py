@@ -117,21 +117,24 @@ def test_a_field_of_the_path_is_none_of_the_body() -> None:
     assert (list(schema["properties"]), schema["required"]) == (["name"], ["name"])
 
 
+ANYWHERE = (400, 401, 403, 408, 414, 429, 431, 500, 503)
+
+
 @pytest.mark.parametrize(
     ("name", "statuses"),
     [
-        ("makeThing", [200, 400, 401, 403, 404, 408, 409, 413, 429, 500, 503]),
-        ("listThings", [200, 400, 401, 403, 404, 429, 500, 503]),
-        ("mintToken", [200, 400, 401, 403, 408, 413, 429, 500, 503]),
-        ("dropToken", [200, 400, 401, 403, 404, 409, 429, 500, 503]),
-        ("showToken", [200, 401, 403, 429, 500, 503]),
+        ("makeThing", [200, *ANYWHERE, 404, 409, 413]),
+        ("listThings", [200, *ANYWHERE, 404]),
+        ("mintToken", [200, *ANYWHERE, 413]),
+        ("dropToken", [200, *ANYWHERE, 404, 409]),
+        ("showToken", [200, *ANYWHERE]),
     ],
 )
 def test_every_status_that_a_place_may_answer_is_listed_in_its_dialect(name: str, statuses: list[int]) -> None:
     responses = PLACES[name]["responses"]
     dialect = PLACES[name]["tags"][0]
 
-    assert list(map(int, responses)) == statuses
+    assert list(map(int, responses)) == sorted(statuses)
     assert {each["$ref"] for status, each in responses.items() if status != "200"} == {
         f"#/components/responses/{dialect}{status}" for status in statuses if status != 200
     }

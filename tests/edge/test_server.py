@@ -1,42 +1,31 @@
-"""The same rules over a real socket: uvicorn on 127.0.0.1."""
+"""The same rules over a real socket: the server of `listening` on 127.0.0.1."""
 
 from __future__ import annotations
 
 import socket
-import threading
-import time
 from collections.abc import Iterator
 
 import httpx2
 import pytest
-import uvicorn
 
 from tests.edge.rest_sample import BODY_BYTES as REST_BYTES
 from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, Keeper
 from tests.edge.sample import SECRET, Journal, door, request
+from tests.held import held
 from wallet_rpc.edge.caller import Visited
 from wallet_rpc.edge.guard import BODY_BYTES
 from wallet_rpc.edge.health import health_routes
 from wallet_rpc.edge.http import application, wallet
 from wallet_rpc.edge.rest import Api
+from wallet_rpc.listening import listening
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, int]]:
     sides = Api(operations=OPERATIONS, context=Journal, doorkeeper=Keeper(), body_seconds=1.0).sides()
     app = Visited(application(wallet(door().reply), routes=health_routes({}), sides=sides, body_seconds=1.0))
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off")
-    running = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-    thread.start()
-    until = time.monotonic() + 10
-    while not running.started and time.monotonic() < until:
-        time.sleep(0.01)
-    yield listening.getsockname()
-    running.should_exit = True
-    thread.join(10)
-    listening.close()
+    with socket.create_server(("127.0.0.1", 0)) as at, held(listening(app, at)):
+        yield at.getsockname()
 
 
 @pytest.fixture

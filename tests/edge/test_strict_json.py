@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tests.everything import json_values
 from wallet_rpc.edge import envelope
 from wallet_rpc.edge.strict_json import MOST_LEVELS, json_object
-from wallet_rpc.errors import ParseError
+from wallet_rpc.errors import InvalidParams, ParseError
+from wallet_rpc.wire import MOST_VALUES
 
 PLAIN = "body: expected JSON in UTF-8 at line 1 column "
 
@@ -57,6 +58,16 @@ def test_what_two_readers_could_take_for_two_things_is_refused(body: bytes, text
         json_object(body)
 
     assert caught.value.message.startswith(text)
+
+
+@pytest.mark.parametrize("value", ["0", "[]", "{}"])
+def test_a_body_with_too_many_values_is_refused_by_name(value: str) -> None:
+    most = ",".join([value] * (MOST_VALUES - 1))
+    assert len(json_object(f'{{"a":[{most}]}}'.encode())["a"]) == MOST_VALUES - 1
+
+    with pytest.raises(InvalidParams, match="body: expected at most 10000 values") as refused:
+        json_object(f'{{"a":[{most},{value}]}}'.encode())
+    assert refused.value.reason == "too_many_values"
 
 
 def test_a_body_may_be_as_deep_as_it_may() -> None:

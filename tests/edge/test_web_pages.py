@@ -1,12 +1,15 @@
-"""What a web page may do: call the JSON-RPC door, from where the operator lets it."""
+"""Calls from web pages: JSON-RPC and the routes of session tokens, from the origins that the operator lists."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.edge.sample import browser, door, request
+from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, Keeper
+from tests.edge.sample import Journal, browser, door, request
 from wallet_rpc.edge.guard import BODY_BYTES
 from wallet_rpc.edge.http import application, wallet
+from wallet_rpc.edge.request_sources import Origins
+from wallet_rpc.edge.rest import Api
 
 PING = request("ping", id=0)
 
@@ -31,24 +34,50 @@ async def test_a_web_page_may_call_with_the_headers_of_the_clients(path: str) ->
     assert "access-control-allow-credentials" not in response.headers
 
 
-async def test_a_page_of_the_public_network_may_call_a_server_on_its_own_machine() -> None:
+@pytest.mark.parametrize(
+    ("origins", "granted"),
+    [
+        (Origins(listed=("https://dapp.example",)), True),
+        (Origins(listed=("https://dapp.example", "https://other.example"), has_local=True), True),
+        (Origins(), False),
+        (Origins(listed=(), has_local=True), False),
+        (Origins(listed=("https://other.example",)), False),
+    ],
+)
+async def test_only_named_pages_of_the_public_network_may_call_a_server_in_a_private_one(
+    origins: Origins, granted: bool
+) -> None:
     headers = {
         "origin": "https://dapp.example",
         "access-control-request-method": "POST",
         "access-control-request-private-network": "true",
     }
 
-    async with browser() as client:
+    async with browser(application(wallet(door().reply), origins=origins)) as client:
         response = await client.options("/", headers=headers)
 
-    assert response.status_code == 200
-    assert response.headers["access-control-allow-private-network"] == "true"
+    assert (response.headers.get("access-control-allow-private-network") == "true") == granted
+    assert (response.status_code == 200) == ("https://dapp.example" in origins)
+
+
+@pytest.mark.parametrize("path", ["/", "/v2/some-key"])
+@pytest.mark.parametrize("kind", [None, "", "text/plain", "text/plain; application/json", "multipart/form-data"])
+async def test_a_page_needs_a_type_that_its_browser_asks_for_first(path: str, kind: str | None) -> None:
+    headers = {"origin": "https://dapp.example", **({} if kind is None else {"content-type": kind})}
+
+    async with browser() as client:
+        refused = await client.post(path, content=b"{}", headers=headers)
+        granted = await client.post(path, json=PING, headers={"origin": "https://dapp.example"})
+
+    assert (refused.status_code, refused.json()["error"]["data"]["reason"]) == (415, "unsupported_media_type")
+    assert granted.status_code == 200
 
 
 @pytest.mark.parametrize(("content", "status"), [(b"{}", 200), (b"x" * (BODY_BYTES + 1), 413)])
 async def test_a_web_page_may_read_answers_and_refusals(content: bytes, status: int) -> None:
     async with browser() as client:
-        response = await client.post("/", content=content, headers={"origin": "https://dapp.example"})
+        headers = {"origin": "https://dapp.example", "content-type": "application/json"}
+        response = await client.post("/", content=content, headers=headers)
 
     assert response.status_code == status
     assert response.headers["access-control-allow-origin"] == "*"
@@ -58,7 +87,7 @@ async def test_a_web_page_may_read_answers_and_refusals(content: bytes, status: 
 
 @pytest.mark.parametrize(("origin", "granted"), [("https://dapp.example", True), ("https://evil.example", False)])
 async def test_where_origins_are_named_only_their_pages_may_call(origin: str, granted: bool) -> None:
-    app = application(wallet(door().reply), origins=["https://dapp.example", "https://other.example"])
+    app = application(wallet(door().reply), origins=Origins(listed=("https://dapp.example", "https://other.example")))
 
     async with browser(app) as client:
         asked = await client.options("/", headers={"origin": origin, "access-control-request-method": "POST"})
@@ -67,3 +96,49 @@ async def test_where_origins_are_named_only_their_pages_may_call(origin: str, gr
     assert (asked.headers.get("access-control-allow-origin") == origin) == granted
     assert (read.headers.get("access-control-allow-origin") == origin) == granted
     assert read.headers["vary"] == "Origin"
+
+
+TOKEN = {"authorization": "Bearer a.b.c", "origin": "https://dapp.example"}
+
+
+@pytest.mark.parametrize("path", [f"{TOKENS}/me", f"{TOKENS}/me/", "/v1/things/me"])
+@pytest.mark.parametrize(
+    ("origins", "granted"),
+    [
+        (Origins(listed=("https://dapp.example",)), "https://dapp.example"),
+        (Origins(), "*"),
+        (Origins(listed=("https://other.example",), has_local=True), None),
+    ],
+)
+async def test_a_page_may_call_what_is_for_session_tokens(path: str, origins: Origins, granted: str | None) -> None:
+    sides = Api(operations=OPERATIONS, context=Journal, doorkeeper=Keeper()).sides(origins)
+    asked = {
+        "origin": "https://dapp.example",
+        "access-control-request-method": "GET",
+        "access-control-request-headers": "authorization",
+    }
+
+    async with browser(application({}, sides=sides)) as client:
+        preflight = await client.options(path, headers=asked)
+        answers = [await client.get(path, headers=headers) for headers in (TOKEN, {**TOKEN, "authorization": "x"})]
+        plain = await client.options(path)
+
+    assert (preflight.status_code == 200) == (granted is not None)
+    assert [answer.status_code for answer in answers] == [200, 401]
+    for response in (preflight, *answers):
+        assert response.headers.get("access-control-allow-origin") == granted
+    assert (plain.status_code, plain.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+
+
+@pytest.mark.parametrize(("verb", "path"), [("POST", TOKENS), ("DELETE", f"{TOKENS}/1"), ("GET", THINGS)])
+async def test_a_page_may_not_call_what_is_for_keys(verb: str, path: str) -> None:
+    sides = Api(operations=OPERATIONS, context=Journal, doorkeeper=Keeper()).sides()
+    headers = {"origin": "https://dapp.example", "access-control-request-method": verb}
+
+    async with browser(application({}, sides=sides)) as client:
+        answers = [
+            await client.options(path, headers=headers),
+            await client.request(verb, path, json=NEW_TOKEN, headers={**GOOD, "origin": "https://dapp.example"}),
+        ]
+
+    assert not [answer for answer in answers if "access-control-allow-origin" in answer.headers]

@@ -31,12 +31,12 @@ from wallet_rpc.domain.signature import (
     replay_safe_domain,
     replay_safe_struct_hash,
     replay_safe_typed_data,
-    typed_data_digest,
     unwrap_undeployed,
     user_operation_signature,
     with_kind,
     wrap_undeployed,
 )
+from wallet_rpc.domain.typed_data import typed_data_digest
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.domain.validation_install import Terms, compile_grants
 from wallet_rpc.primitives import Data, SessionId

@@ -24,7 +24,7 @@ from wallet_rpc.domain.access import Caller
 from wallet_rpc.domain.prepared import PreparedUserOperation
 from wallet_rpc.operations import create_session, get_calls_status, prepare_calls, request_account, send_prepared_calls
 from wallet_rpc.operations._signed_calls import SendOperation
-from wallet_rpc.ports import Ports
+from wallet_rpc.ports import Paymaster, Ports
 from wallet_rpc.primitives import Address, Data, UnixSeconds
 
 CHAIN = 31337
@@ -50,6 +50,17 @@ class Bench:
     clock: Later
     owner: LocalAccount
     account: Address
+
+    @property
+    def paymaster(self) -> Paymaster:
+        """The paymaster of the chain."""
+        found = self.ports.chains[CHAIN].paymaster
+        assert found is not None
+        return found
+
+    def change_chain(self, **parts: Any) -> None:
+        """Put other parts in the place of the chain's: `paymaster=...`, `bundler=...`."""
+        self.ports = replace(self.ports, chains={CHAIN: replace(self.ports.chains[CHAIN], **parts)})
 
     async def prepare(self, *calls: dict[str, Any], **capabilities: Any) -> PreparedUserOperation:
         asked = {"paymasterService": POLICY, **capabilities}

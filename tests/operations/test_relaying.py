@@ -14,7 +14,9 @@ from tests.operations.conftest import CHAIN, Bench, Later
 from wallet_rpc import wire
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.node import NodeChain
+from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer import KeyRelayer
+from wallet_rpc.adapters.relayer_budget import DailyWei, Expense
 from wallet_rpc.devchain.accounts import ACCOUNTS
 from wallet_rpc.domain.authorization import Authorization, SignedAuthorization
 from wallet_rpc.domain.prepared import PreparedArray, PreparedAuthorization
@@ -26,6 +28,7 @@ from wallet_rpc.operations.get_calls_status import LAG_SECONDS
 from wallet_rpc.ports import Ports, TransactionReceipt
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
 
+BUDGET = DailyWei(total=10**17, account=10**16)
 REMOVAL = {"eip7702Auth": {"delegation": ZERO_ADDRESS.hex0x()}}
 
 
@@ -104,11 +107,12 @@ async def delegated(bench: Bench, ports: Ports) -> None:
 
 
 @pytest.fixture
-async def freed(bench: Bench) -> Freed:
+async def freed(bench: Bench, store: RedisStore) -> Freed:
     chain = bench.ports.chains[CHAIN]
     assert isinstance(chain.chain, NodeChain)
     client: JsonRpcClient = chain.chain._client  # type: ignore[assignment]
-    relayer = SlowRelayer(KeyRelayer(client, chain.chain, CHAIN, ACCOUNTS[-2].key))
+    budget = store.relayer_budget(BUDGET, bench.clock)
+    relayer = SlowRelayer(KeyRelayer(client, chain.chain, CHAIN, ACCOUNTS[-2].key, budget=budget))
     ports = replace(bench.ports, chains={CHAIN: replace(chain, relayer=relayer)})
     await delegated(bench, ports)
     removal = await prepared(bench, ports, **REMOVAL)
@@ -186,6 +190,22 @@ async def test_a_removal_whose_fate_is_unknown_is_looked_for_on_the_chain(freed:
     status = await freed.status(call_id)
     assert status.status == 200
     assert (status.receipts is None) == takes, "without the transaction's hash there is no receipt"
+
+
+async def test_a_removal_beyond_the_days_budget_is_refused_by_name_until_the_next_day(
+    freed: Freed, store: RedisStore
+) -> None:
+    earlier = Expense(chain_id=CHAIN, account=freed.authority, transaction=Hash32(bytes(32)), cost=BUDGET.account)
+    await store.relayer_budget(BUDGET, freed.clock).take(earlier)
+    chain = replace(freed.ports.chains[CHAIN], relayer=freed.relayer.inner)
+    ports = replace(freed.ports, chains={CHAIN: chain})
+    with pytest.raises(Rejected, match=f"at most {BUDGET.account} wei a day for {freed.authority}") as refused:
+        await send_prepared_calls.run(ports, freed.request)
+    assert refused.value.reason == "relayer_budget_used_up"
+    freed.clock.ahead = 86_400
+    call_id = (await send_prepared_calls.run(ports, freed.request)).id
+    status = await get_calls_status.run(ports, get_calls_status.GetCallsStatus(call_id=call_id))
+    assert status.status == 200
 
 
 async def test_a_removal_that_came_too_late_has_failed(freed: Freed) -> None:

@@ -18,7 +18,7 @@ from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import InvalidParams, Rejected, SponsorshipFailed, UnsupportedCapability, WalletError
 from wallet_rpc.operations import prepare_calls
 from wallet_rpc.ports import Paymaster, Sponsorship
-from wallet_rpc.primitives import Address, Data, Hash32
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
 
 AUTO: dict[str, Any] = {"postOpSettings": {"autoApprove": True}}
 
@@ -47,10 +47,7 @@ def payment(token: str = TOKEN, *, rate: int = 2_000 * 10**18, most: int = 1) ->
 
 
 def with_service(bench: Bench, first: TokenPayment | None, last: TokenPayment | None = None) -> None:
-    chain = bench.ports.chains[CHAIN]
-    assert chain.paymaster is not None
-    other = Other(chain.paymaster, first, last)
-    bench.ports = replace(bench.ports, chains={CHAIN: replace(chain, paymaster=other)})
+    bench.change_chain(paymaster=Other(bench.paymaster, first, last))
 
 
 async def ask(bench: Bench, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> PreparedCalls:
@@ -100,8 +97,7 @@ async def test_a_service_that_takes_no_tokens_is_named(bench: Bench, first: Toke
 
 
 async def test_a_chain_without_paymaster_takes_no_tokens(bench: Bench) -> None:
-    chain = replace(bench.ports.chains[CHAIN], paymaster=None)
-    bench.ports = replace(bench.ports, chains={CHAIN: chain})
+    bench.change_chain(paymaster=None)
     assert isinstance(await refused(bench, **AUTO), UnsupportedCapability)
 
 
@@ -173,6 +169,16 @@ async def test_a_cost_that_a_token_can_just_count_is_approved(rich: Bench) -> No
     with_service(rich, payment(rate=10**22))
     error = await refused(rich, capabilities=HUGE, **AUTO)
     assert error.reason == "insufficient_token_balance"
+
+
+async def test_a_need_is_never_below_what_the_operation_may_cost(rich: Bench) -> None:
+    """Call data of ten lengths, since preVerificationGas of a need is in whole steps."""
+    for size in range(0, 70, 7):
+        call = {"to": ZERO_ADDRESS.hex0x(), "data": "0x" + "11" * size}
+        needed, made = await ask(rich, call, only_estimation=True, **AUTO), await ask(rich, call, **AUTO)
+        assert isinstance(needed, PreparedUserOperation)
+        assert isinstance(made, PreparedUserOperation)
+        assert made.fee_payment.max_amount <= needed.fee_payment.max_amount
 
 
 async def test_a_limit_that_the_paymaster_fears_is_refused(rich: Bench) -> None:

@@ -11,6 +11,7 @@ import httpx2
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from tests.clocks import FixedClock
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock
@@ -95,6 +96,18 @@ class Desk:
         except WalletError as error:
             return error
         raise AssertionError(answer)
+
+    async def reason(self, method: str, **request: Any) -> str | None:
+        """The reason of a refusal; None when the request is answered."""
+        try:
+            await self.ask(method, **request)
+        except WalletError as error:
+            return error.reason
+        return None
+
+    def at(self, second: int) -> Desk:
+        """The same server with a clock that shows one second."""
+        return replace(self, ports=replace(self.ports, clock=FixedClock(second)))
 
     def of(self, organization: OrganizationId) -> Desk:
         """The same server, asked with a key of another organisation."""

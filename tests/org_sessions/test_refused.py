@@ -26,6 +26,7 @@ from tests.org_sessions.desk import (
     in_time,
 )
 from tests.org_sessions.wrong import SECRET, WRONG, installs, mirrored, packed, with_v
+from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
 from wallet_rpc.domain.signature import WrappedSignature, wrap_undeployed
 from wallet_rpc.errors import InvalidParams, WalletError
 from wallet_rpc.primitives import Address, Data
@@ -96,6 +97,21 @@ async def test_a_private_key_is_told_above_what_else_is_wrong_with_the_body(
 
     assert refused.reason == "grant_has_private_key"
     assert set(details(refused)) == {field, "installs[0].serialized"}
+
+
+async def test_a_forgotten_session_is_refused_by_a_reason_of_its_own(wallet: Wallet) -> None:
+    unsigned, named = wallet.desk.ports.store.unsigned, (Address.parse(wallet.account), CHAINS[1])
+    link = wallet.desk.store._link
+    grant = next(each for each in wallet.grants if each.chain == CHAINS[1])
+    assert isinstance(unsigned, RedisUnsigned)
+    assert await link.command("DEL", unsigned.session_key(*named, grant.session_id)) == 1
+    assert (await wallet.desk.refusal(CREATE, **wallet.body())).reason == "grant_disagrees"
+    await link.command("ZADD", unsigned.index_keys(*named)[0], 1, grant.session_id.hex())
+
+    refused = await wallet.desk.refusal(CREATE, **wallet.body())
+
+    assert refused.reason == "session_forgotten"
+    assert grant.id in details(refused)[f"installs[{wallet.grants.index(grant)}].serialized"]
 
 
 async def test_a_private_key_is_kept_nowhere(wallet: Wallet) -> None:

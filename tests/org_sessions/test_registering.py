@@ -60,8 +60,8 @@ async def test_of_many_equal_registrations_at_once_all_answer_one_group(wallet: 
 
 @pytest.mark.parametrize("form", ["plain", "with account and chain"])
 async def test_a_grant_in_json_is_registered_too(wallet: Wallet, form: str) -> None:
-    more: dict[str, Any] = {} if form == "plain" else {"account": wallet.account, "chainId": CHAINS[0]}
-    installs = [{"chainId": CHAINS[0], "serialized": json_of(wallet, 0, **more)}]
+    more: dict[str, Any] = {} if form == "plain" else {"account": wallet.account, "chainId": float(CHAINS[0])}
+    installs = [{"chainId": float(CHAINS[0]), "serialized": json_of(wallet, 0, **more)}]
 
     made = await wallet.register(installs=installs)
 
@@ -82,15 +82,15 @@ async def test_a_session_ends_with_the_request_or_with_its_grant_whichever_is_fi
 
 async def test_a_registered_session_without_end_is_not_forgotten_while_nobody_uses_it(desk: Desk) -> None:
     wallet = await Wallet(desk).open(expirySec=0)
-    key = desk.store.of(desk.organization).sessions.session_key(
-        Address.parse(wallet.account), CHAINS[0], wallet.grants[0].session_id
-    )
+    kept, named = desk.store.of(desk.organization), (Address.parse(wallet.account), CHAINS[0])
+    unsigned = kept.unsigned.session_key(*named, wallet.grants[0].session_id)
     link = desk.store._link  # when a key is forgotten is nobody's else to tell
-    assert await link.command("TTL", key) > 0
+    assert await link.command("TTL", unsigned) > 0
 
     await wallet.register()
 
-    assert await link.command("TTL", key) == -1
+    assert await link.command("EXISTS", unsigned) == 0
+    assert await link.command("TTL", kept.sessions.session_key(*named, wallet.grants[0].session_id)) == -1
 
 
 async def test_what_the_caller_says_of_policies_is_kept_as_it_is(wallet: Wallet) -> None:

@@ -90,7 +90,7 @@ WRONG: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
     "chain zero": (lambda body: installs(body)[1].update(chainId=0), "malformed", {"installs[1].chainId"}),
     "a chain as text": (lambda body: installs(body)[1].update(chainId="31337"), "malformed", {"installs[1].chainId"}),
     "a chain as a float": (
-        lambda body: installs(body)[0].update(chainId=31337.0),
+        lambda body: installs(body)[0].update(chainId=31337.5),
         "malformed",
         {"installs[0].chainId"},
     ),
@@ -116,6 +116,18 @@ WRONG: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
         "grant_disagrees",
         {"policies.permissions"},
     ),
+    "a limit beside the permissions": (
+        lambda body: body.update(policies={"permissions": [{**ROOT[0], "maxValue": "0x1"}]}),
+        "grant_disagrees",
+        {"policies.permissions"},
+    ),
+    "an unknown limit": (lambda body: body.update(permissions=ROOT), "unknown_member", {"permissions"}),
+    "an unknown limit of an install": (
+        lambda body: installs(body)[1].update(expiresAt=in_time(60)),
+        "unknown_member",
+        {"installs[1].expiresAt"},
+    ),
+    "an unknown limit in a grant": (in_json(expiresAt=1), "grant_undecodable", {FIRST}),
     "no permissions": (
         lambda body: body.update(policies={"permissions": None}),
         "grant_disagrees",

@@ -43,11 +43,12 @@ async def test_a_promise_nobody_used_is_free_when_its_time_is_over(world: World)
 
 async def test_a_used_up_budget_is_looked_through_as_far_as_needed(world: World) -> None:
     """Nine promises fill it; the eight that are looked at first have landed, the ninth can never land."""
-    world.policies[POLICY.id] = replace(POLICY, limits=Budget(total_operations=AT_ONCE + 1))
+    world.policies[POLICY.id] = replace(POLICY, limits=Budget())
     for number in range(AT_ONCE):
         send(world.node, await world.sponsored(world.actor(1 + number)))
     world.pass_time(1)
     await world.sponsored(world.actor(50))
+    world.policies[POLICY.id] = replace(POLICY, limits=Budget(total_operations=AT_ONCE + 1))
     assert await world.is_refused(world.actor(51))
     world.pass_time(POLICY.sponsorship_seconds + GRACE_SECONDS + 5)
     assert not await world.is_refused(world.actor(51))
@@ -61,7 +62,9 @@ async def test_what_is_not_configured_is_left_to_the_other_paymaster(world: Worl
     only = replace(world.sponsor, policies={other_id: Policy(id=other_id)}, outcomes={})
     outcomes = world.sponsor.outcomes[CHAIN]
     backing = replace(OURS, address=SINK)
-    first = PolicyPaymaster(only, outcomes, chain_id=CHAIN, backing=backing, otherwise=world.paymaster)
+    first = PolicyPaymaster(
+        only, outcomes, chain=world.chain, chain_id=CHAIN, backing=backing, otherwise=world.paymaster
+    )
     op = world.actor(1).operation([])
     for ask in (first.stub, first.sponsor):
         assert (await ask(op, CONTEXT)).paymaster == known.PAYMASTER
@@ -91,7 +94,7 @@ async def test_a_receipt_settles_nothing_before_its_block_is_deep_enough(store: 
     """The block is replaced, and what lands then costs more than the receipt said."""
     async with opened_world(store, confirmations=3) as world:
         actor = world.actor(1)
-        world.policies[POLICY.id] = replace(POLICY, limits=Budget(total_operations=2))
+        world.policies[POLICY.id] = replace(POLICY, limits=Budget())
         world.node.send(**mint(known.TEST_TOKEN, actor.address, 1000))
         op = await world.sponsored(actor, tokens=1)
         before = world.node.rpc("evm_snapshot")
@@ -99,6 +102,7 @@ async def test_a_receipt_settles_nothing_before_its_block_is_deep_enough(store: 
         cheap = int(world.node.rpc("eth_getUserOperationReceipt", send(world.node, op))["actualGasCost"], 16)
         await world.paymaster.sent(op, user_operation_hash(op, CHAIN, ENTRY_POINT))
         other = await world.sponsored(world.actor(2))
+        world.policies[POLICY.id] = replace(POLICY, limits=Budget(total_operations=2))
         assert await world.counted() == (max_cost(op) + max_cost(other), 2)
 
         world.node.rpc("evm_revert", before)

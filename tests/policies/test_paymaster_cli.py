@@ -87,6 +87,12 @@ def test_deployed_paid_in_staked_and_shown(chain: Node, paymaster: Paymaster, no
     assert f"owner   {ALICE.address}" in shown.stdout
     assert f"signer  {SIGNER} (of WALLET_RPC_PAYMASTER_KEY)" in shown.stdout
 
+    addresses = ("--owner", ALICE.address.hex0x(), "--signer", SIGNER.hex0x())
+    for action in ("status", "deploy"):  # nothing is signed, so no key is asked for
+        keyless = paymaster(action, *addresses, DEPLOYER_KEY=None, PAYMASTER_KEY=None)
+        assert keyless.returncode == 0, keyless.stderr
+        assert f"paymaster {ADDRESS}" in keyless.stdout
+
     other = paymaster("status", "--at", ADDRESS.hex0x(), PAYMASTER_KEY="0x" + "52" * 32)
     assert f"signer  {SIGNER} (NOT of WALLET_RPC_PAYMASTER_KEY)" in other.stdout
 
@@ -103,12 +109,13 @@ def test_what_is_in_it_comes_out_again(chain: Node, paymaster: Paymaster) -> Non
     def owned(*arguments: str) -> CompletedProcess[str]:
         return paymaster(*arguments, *at, DEPLOYER_KEY=owner)
 
-    assert "has no stake" in owned("unlock-stake").stderr
-    assert "stake   0 ether (0 wei)" in owned("withdraw-stake").stdout
+    assert "has no stake" in paymaster("unlock-stake", *at, DEPLOYER_KEY=None).stderr
+    assert "stake   0 ether (0 wei)" in paymaster("withdraw-stake", *at, DEPLOYER_KEY=None).stdout
     assert owned("deposit", "--stake", "7", "--unstake-delay", "100").returncode == 0
     assert "is locked: unlock it with `wallet-rpc paymaster unlock-stake`" in owned("withdraw-stake").stderr
-    for _ in range(2):  # the second finds it unlocked, and does not begin the delay anew
-        unlocked = owned("unlock-stake")
+    assert "WALLET_RPC_DEPLOYER_KEY: not set" in paymaster("unlock-stake", *at, DEPLOYER_KEY=None).stderr
+    for key in (owner, None):  # the second finds it unlocked, and does not begin the delay anew
+        unlocked = paymaster("unlock-stake", *at, DEPLOYER_KEY=key)
         assert unlocked.returncode == 0, unlocked.stderr
         assert re.search(r"unstake delay 100 s, unlocked, free from 20\d\d-.*\+00:00 on\n", unlocked.stdout)
     assert "the node refused the transaction" in owned("withdraw-stake").stderr
@@ -159,7 +166,11 @@ def test_configured_paymaster_is_the_one_that_is_meant(paymaster: Paymaster, nod
         (("status", "--at", "0x12"), {}, 2, "expected an address"),
         (("deposit", "--wei", "1.5"), {}, 2, "expected a whole number"),
         (("withdraw",), {}, 2, "the following arguments are required: --wei"),
-        (("unlock-stake",), {"DEPLOYER_KEY": None}, 2, "WALLET_RPC_DEPLOYER_KEY: not set"),
+        (("status",), {"DEPLOYER_KEY": None, "PAYMASTER_KEY": None}, 2, "--owner: address required"),
+        (("status", "--owner", STRANGER), {"DEPLOYER_KEY": None, "PAYMASTER_KEY": None}, 2, "; or --at ADDRESS says"),
+        (("unlock-stake",), {"DEPLOYER_KEY": None}, 2, "--owner: address required"),
+        (("withdraw", "--wei", "1", "--at", STRANGER), {"DEPLOYER_KEY": None}, 2, "WALLET_RPC_DEPLOYER_KEY: not set"),
+        (("deploy", "--owner", STRANGER), {"DEPLOYER_KEY": None}, 2, "WALLET_RPC_DEPLOYER_KEY: not set"),
         (("withdraw-stake", "--at", SIGNER.hex0x()), {}, 1, "no VerifyingPaymaster at"),
         (("withdraw", "--wei", "1", "--at", SIGNER.hex0x()), {}, 1, "no VerifyingPaymaster at"),
         (("deposit",), {}, 2, "--wei or --stake: how much?"),

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from tests.policies.sample import SENDERS
 from tests.policies.service import LIMITS, SIGN, Service
-from tests.policies.world import World, with_part
+from tests.policies.world import CHAIN, World, with_part
 from wallet_rpc.adapters.redis_budgets import Book
 from wallet_rpc.devchain import known
+from wallet_rpc.domain.authorization import Authorization, dummy_signed
+from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_7702
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.policy import Limits, Policy
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
@@ -25,6 +27,7 @@ PART = PaymasterPart(known.PAYMASTER, 50_000, 0, Data())
 
 
 def an_operation(sender: Address, nonce: int, gas: int) -> UserOperation:
+    """Of an externally owned account that is about to be delegated."""
     return UserOperation(
         sender=sender,
         nonce=nonce,
@@ -35,6 +38,7 @@ def an_operation(sender: Address, nonce: int, gas: int) -> UserOperation:
         max_fee_per_gas=FEE,
         max_priority_fee_per_gas=1,
         paymaster=PART,
+        authorization=dummy_signed(Authorization(CHAIN, SEMI_MODULAR_ACCOUNT_7702, 0)),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.devchain.http_door import served
@@ -36,19 +37,22 @@ def settings(node_url: str, redis_server: RedisServer, tmp_path: Path) -> Settin
     chain = ChainSetting(
         chain_id=31337, node_urls=(node_url,), bundler_urls=(node_url,), verifying_paymaster=known.PAYMASTER
     )
-    return Settings(
-        redis_url=redis_server.url, chains=(chain,), policies=file, paymaster_key=Secret(known.PAYMASTER_KEY)
-    )
+    key = Secret(known.PAYMASTER_KEY)
+    return Settings(redis_url=redis_server.url, chains=(chain,), policies=file, paymaster_key=key, open=True)
 
 
 async def test_a_server_with_policies_starts(settings: Settings) -> None:
-    async with opened(settings):
-        pass
+    assert await is_ready(settings)
 
 
 async def test_where_services_pay_no_key_is_needed(settings: Settings) -> None:
-    async with opened(replace(with_service(without_paymaster(settings)), paymaster_key=None)):
-        pass
+    assert await is_ready(replace(with_service(without_paymaster(settings)), paymaster_key=None))
+
+
+async def is_ready(settings: Settings) -> bool:
+    """True when a server with these settings starts and `/ready` reports every part as ok."""
+    async with opened(settings) as app, httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as http:
+        return (await http.get("http://server/ready")).status_code == 200
 
 
 def with_service(settings: Settings) -> Settings:

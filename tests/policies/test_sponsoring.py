@@ -219,7 +219,8 @@ def test_a_crowd_spends_no_more_than_the_budget(poor: Poor, client: Client) -> N
     with ThreadPoolExecutor(CROWD) as pool:
         answers = list(pool.map(lambda wallet: tried(wallet, "crowd"), wallets))
     accepted = [(wallet, one) for wallet, one in zip(wallets, answers, strict=True) if not isinstance(one, RpcError)]
-    assert all(is_used_up(one) for one in answers if isinstance(one, RpcError))
+    reasons = {one.data["why"] for one in answers if isinstance(one, RpcError)}
+    assert reasons <= {"policy_total_limit", "policy_first_time_limit"}
     assert 0 < len(accepted) < CROWD
     assert sum(max_cost(operation_of(one)) for _, one in accepted) <= BUDGET
 

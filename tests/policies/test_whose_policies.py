@@ -12,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policies.world import CHAIN, CONTEXT, OURS, POLICY, World, opened_world
-from wallet_rpc.adapters.policy_paymaster import PolicyPaymaster
+from wallet_rpc.adapters.policy_paymaster import PolicyPaymaster, Sponsor
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.devchain import known
-from wallet_rpc.domain.policy import Policy, Service
+from wallet_rpc.domain.access import OPEN, Caller, Claims, KeyId, OrganizationId, Scope, Wallet, WalletNamespace
+from wallet_rpc.domain.policy import Limits, Policy, Service
+from wallet_rpc.domain.policy_limits import Parties
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import PaymasterRefused
 from wallet_rpc.ports import Sponsorship
-from wallet_rpc.primitives import Hash32
+from wallet_rpc.primitives import Address, Hash32
 
 THEIRS, OTHERS = "org_0000000000000000aaaa", "org_0000000000000000bbbb"
 organizations = st.sampled_from([None, THEIRS, OTHERS])
@@ -55,8 +57,11 @@ def operation(world: World) -> UserOperation:
 
 
 def asked_by(world: World, organization: str | None, *, otherwise: Elsewhere | None = None) -> PolicyPaymaster:
-    sponsor = replace(world.sponsor, organization=lambda: organization)
-    return PolicyPaymaster(sponsor, world.sponsor.outcomes[CHAIN], chain_id=CHAIN, backing=OURS, otherwise=otherwise)
+    sponsor = replace(
+        world.sponsor, caller=lambda: Caller(name="tests", organization=OrganizationId(organization or OPEN))
+    )
+    outcomes = world.sponsor.outcomes[CHAIN]
+    return PolicyPaymaster(sponsor, outcomes, chain=world.chain, chain_id=CHAIN, backing=OURS, otherwise=otherwise)
 
 
 async def outcome(paymaster: PolicyPaymaster, operation: UserOperation, name: str) -> tuple[Any, ...]:
@@ -86,7 +91,7 @@ async def test_a_policy_is_unknown_to_all_but_its_own(
 
 
 async def test_nobody_belongs_to_an_organisation_unless_the_server_says_so(world: World) -> None:
-    assert world.sponsor.organization() is None
+    assert world.sponsor.caller().organization == OPEN
 
 
 @pytest.mark.parametrize(
@@ -129,3 +134,36 @@ async def test_a_policy_of_its_own_organisation_is_counted_like_any(world: World
     world.policies[POLICY.id] = replace(POLICY, organization=THEIRS)
     await asked_by(world, THEIRS).sponsor(operation, CONTEXT)
     assert (await world.counted())[1] == 1
+
+
+def holding(wallet: Wallet) -> Claims:
+    scopes, key = (Scope.TRANSACTIONS_BUILD,), KeyId("key_1")
+    at = {"issued_at": 0, "expires_at": 9}
+    return Claims(id="ab", wallet=wallet, scopes=scopes, key=key, organization=OPEN, **at)
+
+
+def asked_by_caller(world: World, caller: Caller) -> Sponsor:
+    return replace(world.sponsor, caller=lambda: caller)
+
+
+async def test_a_sponsorship_counts_against_who_asks_for_it(world: World) -> None:
+    owner, other = Address(b"\x0a" * 20), Address(b"\x0b" * 20)
+    evm = {name: Wallet(namespace=WalletNamespace.EVM, address=str(name)) for name in (owner, other)}
+    solana = Wallet(namespace=WalletNamespace.SOLANA, address="DRpbCBMxVnDK7maPM5tGv6MvB3v1sRMC86PZ8okm21hy")
+    for token, owners in ((None, (owner,)), (evm[owner], (owner,)), (evm[other], (owner, other)), (solana, (owner,))):
+        asking = Caller(name="1.2.3.4", token=None if token is None else holding(token))
+        parties = asked_by_caller(world, asking).parties((owner,))
+        assert parties == Parties(owners=owners, key="1.2.3.4", token=None if token is None else "ab")
+
+
+async def test_a_tokens_wallet_is_a_sender_whatever_account_asks(world: World) -> None:
+    wallet = Wallet(namespace=WalletNamespace.EVM, address=str(Address(b"\x0b" * 20)))
+    asking = Caller(name="tests", token=holding(wallet))
+    world.policies[POLICY.id] = replace(POLICY, limits=Limits(sender_operations=1))
+    outcomes = world.sponsor.outcomes[CHAIN]
+    sponsor = asked_by_caller(world, asking)
+    paymaster = PolicyPaymaster(sponsor, outcomes, chain=world.chain, chain_id=CHAIN, backing=OURS)
+    await paymaster.sponsor(world.actor(1).operation([]), CONTEXT)
+    with pytest.raises(PaymasterRefused) as refused:
+        await paymaster.sponsor(world.actor(2).operation([]), CONTEXT)
+    assert refused.value.reason == "policy_sender_count"

@@ -9,9 +9,10 @@ from uuid import UUID
 
 import httpx2
 
+from tests.clocks import FixedClock
 from tests.devchain.sample import SINK, Actor, Node, key_of, transfer
-from tests.policies.sample import SetClock
-from wallet_rpc.adapters.client import JsonRpcClient, Limits
+from wallet_rpc.adapters.client import JsonRpcClient
+from wallet_rpc.adapters.limits import Limits
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.paymaster import HttpPaymaster
 from wallet_rpc.adapters.policy_backing import Backing, KeyBacking, ServiceBacking
@@ -62,7 +63,7 @@ class World:
     node: Node
     wire: Wire
     bundler_wire: Wire
-    clock: SetClock
+    clock: FixedClock
     store: RedisStore
     policies: dict[UUID, Policy]
     sponsor: Sponsor
@@ -108,7 +109,7 @@ async def opened_world(
 ) -> AsyncIterator[World]:
     """One whose policies are backed by our contract, or by a service."""
     node = Node()
-    wire, bundler_wire, clock = Wire(node), Wire(node), SetClock(0)
+    wire, bundler_wire, clock = Wire(node), Wire(node), FixedClock(0)
     async with (
         httpx2.AsyncClient(transport=wire) as node_http,
         httpx2.AsyncClient(transport=bundler_wire) as bundler_http,
@@ -124,5 +125,5 @@ async def opened_world(
         if service_url is not None:
             client = JsonRpcClient(http, service_url, part="paymaster", limits=ONCE)
             backing = ServiceBacking(service=HttpPaymaster(client, CHAIN), outcomes=outcomes)
-        paymaster = PolicyPaymaster(sponsor, outcomes, chain_id=CHAIN, backing=backing)
+        paymaster = PolicyPaymaster(sponsor, outcomes, chain=chain, chain_id=CHAIN, backing=backing)
         yield World(node, wire, bundler_wire, clock, store, policies, sponsor, paymaster, chain)

@@ -51,8 +51,9 @@ class Tenant:
 def new_key(organization: OrganizationId, **more: Any) -> tuple[str, ApiKey]:
     """A key and what is kept of it."""
     key = f"wrk_{secrets.token_urlsafe(32)}"
-    values = {"scope": KeyScope.READ_WRITE, "requests_per_minute": PER_MINUTE, "created_at": int(time.time()), **more}
-    return key, ApiKey(id=key_id(key), organization=organization, digest=digest_of(key), **values)
+    values: dict[str, Any] = {"scope": KeyScope.READ_WRITE, "requests_per_minute": PER_MINUTE}
+    values |= {"id": key_id(key), "digest": digest_of(key), "created_at": int(time.time()), **more}
+    return key, ApiKey(organization=organization, **values)
 
 
 async def new_tenant(store: RedisStore, url: str, http: httpx2.Client, **key: Any) -> Tenant:

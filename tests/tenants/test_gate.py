@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.tenants.granting import CHAINS
 from tests.tenants.tenant import Tenant, new_key
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.access import KeyScope, key_id
+from wallet_rpc.domain.access import KeyScope, digest_of, key_id
 
 ASKED = entry("wallet_getCapabilities", "0x" + "11" * 20)
 UNKNOWN = "wrk_" + "A" * 43
@@ -28,8 +29,8 @@ def asked(url: str, path: str = "", **headers: str) -> tuple[int, str | None]:
 
 
 @pytest.mark.parametrize("path", ["", "/v2", "/v2/docs-demo", "/v2/any.json.token"])
-@pytest.mark.parametrize("authorization", ["Bearer any-word", "Bearer any.json.token", "Bearer", "Basic dXNlcjpwYXNz"])
-def test_a_made_up_key_is_taken_for_none(tenants_url: str, path: str, authorization: str) -> None:
+@pytest.mark.parametrize("authorization", ["Bearer any.json.token", "bearer your-api-key", "Bearer", ""])
+def test_a_short_word_is_taken_for_no_key(tenants_url: str, path: str, authorization: str) -> None:
     assert asked(tenants_url, path) == (200, None)
     assert asked(tenants_url, path, authorization=authorization) == (200, None)
 
@@ -42,10 +43,26 @@ def test_a_made_up_key_is_taken_for_none(tenants_url: str, path: str, authorizat
         ("", {"x_api_key": UNKNOWN}),
         ("", {"x_api_key": "any-word"}),
         ("", {"x_api_key": ""}),
+        ("/v2/wrk_short", {}),
+        ("", {"authorization": "Bearer wrk_short"}),
+        (f"/v2/{UNKNOWN[1:]}", {}),
+        (f"/v2/{UNKNOWN.upper()}", {}),
+        ("/v2/unknown-api-key", {}),
+        ("", {"authorization": "Bearer unknown-api-key"}),
+        ("/v2/docs-demo", {"authorization": f"Bearer {UNKNOWN[:20]}"}),
+        (f"/v2/{UNKNOWN[:20]}", {"authorization": "Bearer docs-demo"}),
+        ("/v2/a%20b", {}),
+        ("", {"authorization": UNKNOWN}),
+        ("", {"authorization": f"Bearer: {UNKNOWN}"}),
+        ("", {"authorization": f"ApiKey {UNKNOWN}"}),
+        ("", {"authorization": "Basic dXNlcjpwYXNz"}),
+        (f"/?apiKey={UNKNOWN}", {}),
         ("/v2/docs-demo", {"x_api_key": "any-word"}),
     ],
 )
-def test_a_key_that_is_meant_as_ours_must_hold(tenants_url: str, path: str, headers: dict[str, str]) -> None:
+def test_an_unknown_key_is_refused_although_none_is_needed(
+    tenants_url: str, path: str, headers: dict[str, str]
+) -> None:
     assert asked(tenants_url, path, **headers) == (401, "api_key_invalid")
 
 
@@ -101,13 +118,51 @@ def kept_key(redis_server: RedisServer, tenant: Tenant, **more: Any) -> dict[str
     return {"x-api-key": key}
 
 
+@pytest.mark.parametrize(("length", "status"), [(0, 401), (1, 200), (256, 200), (257, 401)])
+def test_a_key_has_1_to_256_characters(tenant: Tenant, redis_server: RedisServer, length: int, status: int) -> None:
+    key = secrets.token_hex(200)[:length]
+    headers = kept_key(redis_server, tenant, id=key_id(key), digest=digest_of(key))
+
+    assert tenant.http.post(tenant.url, json=ASKED, headers={**headers, "x-api-key": key}).status_code == status
+
+
+EVERY_PATH = ["", "/v2", f"/?chainId={CHAINS[0]}", f"/chain/{CHAINS[0]}", f"/chain/{CHAINS[1]}/"]
+
+
+@pytest.mark.parametrize("path", EVERY_PATH)
+def test_each_entry_of_a_batch_counts_on_every_path(tenant: Tenant, redis_server: RedisServer, path: str) -> None:
+    headers, url = kept_key(redis_server, tenant, requests_per_minute=7), tenant.url + path
+    bodies: list[Any] = [[entry("eth_chainId")] * 3, entry("eth_chainId"), [], [1, {}]]
+
+    left = [tenant.http.post(url, json=body, headers=headers).headers["x-ratelimit-remaining"] for body in bodies]
+
+    assert left == ["4", "3", "2", "0"]
+
+
+@pytest.mark.parametrize("path", EVERY_PATH)
+def test_a_refusal_to_count_bears_the_id_of_the_request(tenant: Tenant, redis_server: RedisServer, path: str) -> None:
+    headers, url = kept_key(redis_server, tenant, requests_per_minute=1), tenant.url + path
+    tenant.http.post(url, json=entry("eth_chainId"), headers=headers)
+    single = {name: {**entry("eth_chainId"), "id": name} for name in ("seven", 0, 7.5, None)}
+    whole: list[Any] = [[entry("eth_chainId")], {"jsonrpc": "2.0", "method": "eth_chainId"}, 5, {"id": {}}]
+
+    answers = {name: tenant.http.post(url, json=body, headers=headers) for name, body in single.items()}
+    others = [tenant.http.post(url, json=body, headers=headers) for body in whole]
+    unread = tenant.http.post(url, content=b"{", headers={**headers, "content-type": "application/json"})
+
+    assert {name: answer.json()["id"] for name, answer in answers.items()} == {name: name for name in single}
+    assert [answer.json()["id"] for answer in (*others, unread)] == [None] * 5
+    assert {answer.status_code for answer in (*answers.values(), *others, unread)} == {429}
+
+
+@pytest.mark.parametrize("path", ["", f"/chain/{CHAINS[0]}"])
 @pytest.mark.parametrize("limit", ["requests_per_minute", "requests_per_month"])
 def test_a_batch_that_no_waiting_makes_room_for_is_not_told_to_wait(
-    tenant: Tenant, redis_server: RedisServer, limit: str
+    tenant: Tenant, redis_server: RedisServer, limit: str, path: str
 ) -> None:
     headers = kept_key(redis_server, tenant, **{limit: 3})
 
-    answer = tenant.http.post(tenant.url, json=[ASKED] * 4, headers=headers)
+    answer = tenant.http.post(tenant.url + path, json=[ASKED] * 4, headers=headers)
 
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (200, -32600)
@@ -161,5 +216,6 @@ def test_the_chains_own_methods_are_for_keys_and_their_writes_for_those_that_wri
         assert chain_answer(tenant, path, "eth_chainId", page) == (403, "insufficient_scope")
         assert chain_answer(tenant, path, "eth_chainId", tenant.headers) == (200, None)
         assert chain_answer(tenant, path, "evm_mine", reader) == (403, "key_scope")
+        assert tenant.http.post(tenant.url + path, json=entry("evm_mine", number=9), headers=reader).json()["id"] == 9
         assert chain_answer(tenant, path, "evm_mine", tenant.headers) == (200, None)
     assert chain_answer(tenant, "", "eth_chainId", reader) == (200, None)

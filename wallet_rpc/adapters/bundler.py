@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from wallet_rpc.adapters.log_entries import LogEntry, logs_of
 from wallet_rpc.adapters.refusals import of_bundler
 from wallet_rpc.adapters.rpc import Rpc
+from wallet_rpc.computing import compute
 from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.revert import reason_in
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, Unavailable
-from wallet_rpc.ports import GasEstimate, OperationReceipt, PendingOperation
+from wallet_rpc.ports import GasEstimate, Log, OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32
 from wallet_rpc.wire import encode, shape
 
@@ -112,11 +115,12 @@ class HttpBundler:
         answer = await self._client.read("eth_getUserOperationReceipt", [operation_hash.hex0x()])
         if answer is None:
             return None
-        found = self._client.answered(_Receipt, answer)
+        found = await compute(partial(self._client.answered, _Receipt, answer))  # it may have thousands of logs
+        logs = logs_of(found.logs)
         return OperationReceipt(
             success=found.success,
-            revert_reason=_revert_bytes(found.reason),
-            logs=logs_of(found.logs),
+            revert_reason=_revert_bytes(found.reason) or _revert_in(logs, operation_hash),
+            logs=logs,
             transaction_hash=found.receipt.transaction_hash,
             block_hash=found.receipt.block_hash,
             block_number=found.receipt.block_number,
@@ -142,6 +146,12 @@ class HttpBundler:
 
 def _on_wire(operation: UserOperation) -> Any:
     return encode(UserOperationJson, UserOperationJson.from_domain(operation))
+
+
+def _revert_in(logs: Iterable[Log], operation_hash: Hash32) -> bytes:
+    """The revert data that the entry point's logs tell of the operation; empty when they tell none."""
+    told = (reason_in(log.topics, log.data, operation_hash) for log in logs if log.address == ENTRY_POINT)
+    return next((reason for reason in told if reason), b"")
 
 
 def _revert_bytes(reason: str | None) -> bytes:

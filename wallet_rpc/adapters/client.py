@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import httpx2
-from pydantic_core import from_json
 
-from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Unavailable, WalletError
+from wallet_rpc.adapters.limits import Limits
+from wallet_rpc.errors import InvalidParams, LimitExceeded, OutcomeUnknown, Unavailable, WalletError
 from wallet_rpc.primitives import ChainId
-from wallet_rpc.wire import decode
+from wallet_rpc.wire import decode, parsed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,30 +30,6 @@ T = TypeVar("T")
 
 for _library in ("httpx2", "httpcore2"):  # they log every URL, and ours carry keys
     logging.getLogger(_library).setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long, how often and how much."""
-
-    deadline_seconds: float = 10.0
-    """For one call, all its attempts included."""
-    connect_seconds: float = 3.0
-    """Until the server takes the connection; one that does not has not received anything."""
-    servers: int = 1
-    """How many share the deadline of a read; each gets its part of it. A write has all of it."""
-    attempts: int = 3
-    """How often a read is sent at most."""
-    backoff_seconds: float = 0.05
-    """Before the second attempt; doubled for each further one, and up to as much again by chance."""
-    batch_size: int = 50
-    """Reads that share a POST at most; 1 turns sharing off."""
-    answer_bytes: int = 16 << 20
-
-    @property
-    def read_seconds(self) -> float:
-        """For one read at one server."""
-        return self.deadline_seconds / self.servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +56,11 @@ class _RefusedError(Exception):
 class _NoAnswerError(Exception):
     """Nothing that can be read came back; `sent` is False when the request cannot have arrived."""
 
-    def __init__(self, *, sent: bool = True, batch_refused: bool = False) -> None:
+    def __init__(self, *, sent: bool = True, batch_refused: bool = False, too_large: bool = False) -> None:
         super().__init__()
         self.sent = sent
         self.batch_refused = batch_refused
+        self.too_large = too_large
 
 
 @dataclass(slots=True)
@@ -118,8 +95,8 @@ class JsonRpcClient:
             for attempt in itertools.count(1):
                 try:
                     return await self._ask(method, params, alone=alone)
-                except _NoAnswerError:
-                    if attempt >= self._limits.attempts:
+                except _NoAnswerError as error:
+                    if attempt >= self._limits.attempts or error.too_large:
                         raise
                 pause = self._limits.backoff_seconds * 2 ** (attempt - 1)
                 await asyncio.sleep(pause * (1 + random.random()))  # noqa: S311  # spreads load, hides nothing
@@ -159,12 +136,18 @@ class JsonRpcClient:
         except _RefusedError as refusal:
             raise (self._unavailable if refused is None else refused)(refusal.fault) from None
         except _NoAnswerError as error:
+            if error.too_large and silence is Unavailable:
+                raise self._too_large() from None
             raise self._silent(silence if error.sent else Unavailable) from error
         except TimeoutError as error:
             raise self._silent(silence) from error
 
     def _silent(self, kind: type[Unavailable]) -> Unavailable:
         return kind(f"the {self.part} does not answer", part=self.part)
+
+    def _too_large(self) -> LimitExceeded:
+        text = f"the {self.part}'s answer is too large: expected {self._limits.of_answers}; ask for less"
+        return LimitExceeded(text, reason="answer_too_large", part=self.part)
 
     def _unavailable(self, fault: Fault) -> Unavailable:
         return Unavailable(f"the {self.part} refused to answer", part=self.part, upstreamCode=fault.code)
@@ -195,15 +178,18 @@ class JsonRpcClient:
 
     async def _send(self, waiting: list[_Waiting]) -> None:
         """Answer those who wait, whatever happens."""
+        too_large = False
         try:
             async with asyncio.timeout(self._limits.read_seconds):
                 await (self._send_one(waiting[0]) if len(waiting) == 1 else self._send_batch(waiting))
-        except (_NoAnswerError, TimeoutError):
+        except TimeoutError:
             pass
+        except _NoAnswerError as error:
+            too_large = error.too_large
         finally:
             for one in waiting:
                 if not one.answer.done():
-                    one.answer.set_exception(_NoAnswerError())
+                    one.answer.set_exception(_NoAnswerError(too_large=too_large))
 
     async def _send_one(self, one: _Waiting) -> None:
         _settle(one, await self._post(one.request))
@@ -212,11 +198,13 @@ class JsonRpcClient:
         try:
             answers = await self._post([one.request for one in waiting])
         except _NoAnswerError as error:
-            if not error.batch_refused:
+            if not (error.batch_refused or error.too_large):
                 raise
             answers = None
-        if not isinstance(answers, list):  # this server takes no batches: from now on one POST a call
-            self._shares = False
+            self._shares = error.too_large
+        else:
+            self._shares = isinstance(answers, list)  # a server that takes no batches gets one POST a call from now on
+        if not isinstance(answers, list):
             await asyncio.gather(*(self._send([one]) for one in waiting))
             return
         found = {answer["id"]: answer for answer in answers if _has_number(answer)}
@@ -242,10 +230,12 @@ class JsonRpcClient:
             raise _NoAnswerError(sent=False) from error
         except (httpx2.HTTPError, OSError) as error:
             raise _NoAnswerError from error
-        if text is None or status == 429 or status >= 500:
+        if status == 429 or status >= 500:
             raise _NoAnswerError
+        if text is None or not self._limits.hold(text):
+            raise _NoAnswerError(too_large=True)
         try:
-            return from_json(text, allow_inf_nan=False)
+            return parsed(text)
         except ValueError as error:
             raise _NoAnswerError(batch_refused=status >= 400) from error
 

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from wallet_rpc.adapters.client import WRONG_CHAIN, JsonRpcClient, Limits, Refused, answered, is_silence
+from wallet_rpc.adapters.client import WRONG_CHAIN, JsonRpcClient, Refused, answered, is_silence
+from wallet_rpc.adapters.limits import Limits
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.errors import OutcomeUnknown, Unavailable
 

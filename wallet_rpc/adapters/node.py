@@ -12,7 +12,7 @@ from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.errors import ExecutionReverted, Unavailable, WalletError
 from wallet_rpc.ports import Fees
-from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, TransactionCount, Wei, WeiPerGas
+from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, TransactionCount, Wei, WeiPerGas, Word
 from wallet_rpc.wire import shape
 
 _LATEST = "latest"
@@ -42,6 +42,11 @@ class NodeChain:
     async def balance(self, address: Address) -> int:
         """In wei."""
         found: int = await self._read(Wei, "eth_getBalance", address.hex0x(), _LATEST)
+        return found
+
+    async def storage(self, address: Address, slot: Word) -> bytes:
+        """The word in a slot of a contract's storage, 32 bytes."""
+        found: Word = await self._read(Word, "eth_getStorageAt", address.hex0x(), slot.hex0x(), _LATEST)
         return found
 
     async def transaction_count(self, address: Address) -> int:

@@ -1,8 +1,8 @@
 """The server's own paymaster: sponsors what a configured policy allows, by the signature of the chain's backing.
 
-The rule: nothing is given away that is not counted. The policy decides, its webhook agrees, the backing signs, the
-budget is reserved, and only then does the signature leave; a signature whose budget is refused is dropped. A policy
-that is not configured is left to another paymaster, if there is one.
+The rule: nothing is given away that is not counted. The account is proven, the policy decides, its webhook agrees, the
+backing signs, the budget is reserved, and only then does the signature leave; a signature whose budget is refused is
+dropped. A policy that is not configured is left to another paymaster, if there is one.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from uuid import UUID
 import httpx2
 
 from wallet_rpc.adapters import policy_webhook
-from wallet_rpc.adapters.policy_backing import Backing, Signed, sponsorship_of
-from wallet_rpc.adapters.redis_budgets import Book, Due, Promise, RedisBudgets
+from wallet_rpc.adapters.policy_accounts import owners_of
+from wallet_rpc.adapters.policy_backing import Backing, sponsorship_of
+from wallet_rpc.adapters.redis_budgets import Book, Due, Promise, RedisBudgets, identity_of
 from wallet_rpc.adapters.sponsored_outcomes import Fate, Landed, Outcomes
 from wallet_rpc.domain import abi
+from wallet_rpc.domain.access import Caller, WalletNamespace
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.policy import (
@@ -29,13 +31,14 @@ from wallet_rpc.domain.policy import (
     Refusal,
     decide,
     is_open_to,
-    over_limit,
+    no_account,
     plain_name,
 )
+from wallet_rpc.domain.policy_limits import Parties, over_limit
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.errors import PaymasterRefused, Unavailable
-from wallet_rpc.ports import Clock, Paymaster, Sponsorship
-from wallet_rpc.primitives import ChainId, Hash32, shown
+from wallet_rpc.ports import Chain, Clock, Paymaster, Sponsorship
+from wallet_rpc.primitives import Address, ChainId, Hash32, shown
 
 LEASE_SECONDS = 30
 """How long a promise rests that was looked up and is still open."""
@@ -45,8 +48,9 @@ _ROUNDS = 25
 """How often more are looked up when the budget is used up."""
 
 
-def _of_none() -> None:
-    """No organisation."""
+def _no_caller() -> Caller:
+    """Outside of any request."""
+    return Caller(name="local")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +65,8 @@ class Sponsor:
     http: httpx2.AsyncClient
     outcomes: dict[ChainId, Outcomes] = field(default_factory=dict)
     """Of each chain that has a paymaster here: a policy's promises may be on all of them."""
-    organization: Callable[[], str | None] = _of_none
-    """Whose caller is being served; None: of no organisation."""
+    caller: Callable[[], Caller] = _no_caller
+    """The caller that is being served."""
 
     def policy_of(self, context: Mapping[str, Any]) -> Policy | None:
         """The configured policy that the context names, if the caller may know it."""
@@ -71,7 +75,16 @@ class Sponsor:
             policy = self.policies.get(UUID(given)) if isinstance(given, str) else None
         except ValueError:
             policy = None
-        return policy if policy is not None and is_open_to(policy, self.organization()) else None
+        return policy if policy is not None and is_open_to(policy, self.caller().organization) else None
+
+    def parties(self, owners: tuple[Address, ...]) -> Parties:
+        """Those that a sponsorship for an account of `owners` counts against, with the caller that asks for it."""
+        asking = self.caller()
+        if asking.token is None:
+            return Parties(owners=owners, key=asking.holder)
+        wallet = asking.token.wallet
+        bound = (Address.parse(wallet.address),) if wallet.namespace is WalletNamespace.EVM else ()
+        return Parties(owners=tuple(dict.fromkeys((*owners, *bound))), key=asking.holder, token=asking.token.id)
 
     def without_names_of_ours(self, context: Mapping[str, Any]) -> Mapping[str, Any]:
         """A context that names no configured policy, for another paymaster, which may know one by the same name.
@@ -94,6 +107,7 @@ class PolicyPaymaster:
         sponsor: Sponsor,
         outcomes: Outcomes,
         *,
+        chain: Chain,
         chain_id: ChainId,
         backing: Backing,
         otherwise: Paymaster | None = None,
@@ -101,6 +115,7 @@ class PolicyPaymaster:
         self._sponsor = sponsor
         self._outcomes = outcomes
         sponsor.outcomes[chain_id] = outcomes
+        self._chain = chain
         self._chain_id = chain_id
         self._backing = backing
         self._otherwise = otherwise
@@ -122,14 +137,25 @@ class PolicyPaymaster:
         policy = self._sponsor.policy_of(context)
         if policy is None:
             return await self._other(context).sponsor(operation, self._sponsor.without_names_of_ours(context))
-        now = await self._outcomes.now()
+        now, owners = await asyncio.gather(self._outcomes.now(), owners_of(self._chain, operation))
         _check(decide(policy, operation, chain_id=self._chain_id, now=now))
+        _check(None if owners else no_account(policy, operation.sender))
         asked = policy_webhook.ask(self._sponsor.http, policy, operation, chain_id=self._chain_id, context=context)
         _check(await asked)
         signed = await self._backing.sign(policy, operation, context, now=now)
         whole = replace(operation, paymaster=signed.part)
         _check(decide(policy, whole, chain_id=self._chain_id, now=now))  # its limits may be other ones than before
-        await self._reserve(policy, whole, signed, now=now)
+        promise = Promise(
+            chain_id=self._chain_id,
+            sender=whole.sender,
+            nonce=whole.nonce,
+            operation_hash=user_operation_hash(whole, self._chain_id, ENTRY_POINT),
+            cost=max_cost(whole),
+            ends=signed.ends,
+            parties=self._sponsor.parties(owners),
+            lasts=signed.lasts,
+        )
+        await self._reserve(policy, promise, now=now)
         return sponsorship_of(signed.part)
 
     async def sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
@@ -137,8 +163,8 @@ class PolicyPaymaster:
         policy_id = await self._sponsor.budgets.of_operation(self._chain_id, operation_hash)
         policy = None if policy_id is None else self._sponsor.policies.get(policy_id)
         if policy is not None:
-            promise = self._promise(operation, operation_hash, ends=0)
-            await self._sponsor.budgets.hurry(_book(policy), promise.identity, now=self._sponsor.clock.now())
+            identity = identity_of(self._chain_id, operation.sender, operation.nonce)
+            await self._sponsor.budgets.hurry(_book(policy), identity, now=self._sponsor.clock.now())
 
     def _other(self, context: Mapping[str, Any]) -> Paymaster:
         if self._otherwise is None:
@@ -146,26 +172,14 @@ class PolicyPaymaster:
             raise PaymasterRefused(text, reason=Refusal.UNKNOWN)
         return self._otherwise
 
-    async def _reserve(self, policy: Policy, whole: UserOperation, signed: Signed, *, now: int) -> None:
+    async def _reserve(self, policy: Policy, promise: Promise, *, now: int) -> None:
         """Raises: PaymasterRefused when a limit would be exceeded, also after looking what became of older promises."""
-        operation_hash = user_operation_hash(whole, self._chain_id, ENTRY_POINT)
-        promise = replace(self._promise(whole, operation_hash, ends=signed.ends), lasts=signed.lasts)
         await self._look_up(policy, now=now)
         budgets, rounds = self._sponsor.budgets, 0
         while (exceeded := await budgets.reserve(_book(policy), promise, policy.limits, now=now)) is not None:
             rounds += 1
             if rounds > _ROUNDS or not await self._look_up(policy, now=now):
                 raise _refused(over_limit(policy, exceeded, cost=promise.cost))
-
-    def _promise(self, operation: UserOperation, operation_hash: Hash32, *, ends: int) -> Promise:
-        return Promise(
-            chain_id=self._chain_id,
-            sender=operation.sender,
-            nonce=operation.nonce,
-            operation_hash=operation_hash,
-            cost=max_cost(operation),
-            ends=ends,
-        )
 
     async def _look_up(self, policy: Policy, *, now: int) -> int:
         """Settle promises whose outcome is known by now; how many were looked at."""

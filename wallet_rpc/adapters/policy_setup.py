@@ -41,7 +41,13 @@ def read_sponsor(
 
 
 def under_policies(
-    sponsor: Sponsor, outcomes: Outcomes, *, chain_id: ChainId, address: Address | None, service: Paymaster | None
+    sponsor: Sponsor,
+    outcomes: Outcomes,
+    *,
+    chain: Chain,
+    chain_id: ChainId,
+    address: Address | None,
+    service: Paymaster | None,
 ) -> Paymaster | None:
     """Who sponsors on a chain under the policies: our contract at `address`, else its service; None without both."""
     backing: Backing
@@ -51,7 +57,7 @@ def under_policies(
         backing = ServiceBacking(service=service, outcomes=outcomes)
     else:
         return None
-    return PolicyPaymaster(sponsor, outcomes, chain_id=chain_id, backing=backing, otherwise=service)
+    return PolicyPaymaster(sponsor, outcomes, chain=chain, chain_id=chain_id, backing=backing, otherwise=service)
 
 
 async def check_signer(chain: Chain, paymaster: Address, key: bytes) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from wallet_rpc.adapters.client import Fault, Limits
+from wallet_rpc.adapters.client import Fault
+from wallet_rpc.adapters.limits import Limits
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.quote import Quote, QuotedSwap, Swap, SwapOutcome

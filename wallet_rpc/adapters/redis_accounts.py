@@ -1,16 +1,74 @@
-"""Accounts in Redis: one list a signer, and for every address and every id a hint at its signers.
+"""Accounts in Redis: for each signer a list with an index, and for every address and every id a hint at its signers.
 
-The rule: the list is the truth. A hint lives in another slot, is written first and believed only when the list of the
-signer it names agrees, so a crash between the two leaves nothing wrong.
+The rule: the list is the truth. Its index is in the same slot, and what it lacks of the list is added before it is
+used, so that no answer costs more because a signer has more accounts. A hint lives in another slot, is written first
+and believed only when the list of the signer it names agrees, so a crash between the two leaves nothing wrong.
 """
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from wallet_rpc.adapters.redis_link import Link, read, written
-from wallet_rpc.domain.records import VERSION, Account
+from wallet_rpc.domain.records import VERSION, Account, AccountKind
+from wallet_rpc.memory import AccountsPage, KnownAccounts
 from wallet_rpc.primitives import Address
+
+_INDEXED = """
+local list, index = unpack(KEYS)
+local count = redis.call('LLEN', list)
+local done = tonumber(redis.call('HGET', index, 'done') or 0)
+local free = tonumber(redis.call('HGET', index, 'free') or 0)
+if done < count then
+  for _, record in ipairs(redis.call('LRANGE', list, done, done + 499)) do
+    local account = cjson.decode(record)
+    redis.call('HSETNX', index, 'id:' .. account.id, done)
+    redis.call('HSETNX', index, 'at:' .. string.lower(account.address), done)
+    redis.call('HSETNX', index, 'kind:' .. account.kind, done)
+    if account.kind == 'sma-b' then redis.call('HSETNX', index, 'salt:' .. account.salt, done) end
+    done = done + 1
+  end
+  while redis.call('HEXISTS', index, string.format('salt:0x%x', free)) == 1 do free = free + 1 end
+  redis.call('HSET', index, 'done', done, 'free', free)
+  if done < count then return 'more' end
+end
+local function at(place) return place and redis.call('LINDEX', list, place) end
+"""
+"""Bring the index up to the list, some accounts at a time; salts are only ever taken, so the lowest free one rises."""
+
+_KNOWN = (
+    _INDEXED
+    + """
+local function confirmed(which)
+  local address = redis.call('HGET', KEYS[3], which)
+  return address and at(redis.call('HGET', index, 'at:' .. address))
+end
+local places = redis.call('HMGET', index, unpack(ARGV))
+local found = {count, free, at(count > 0 and 0), confirmed('first'), confirmed('sma-b'), confirmed('7702')}
+local head = #found
+for i = 1, #ARGV do found[i + head] = at(places[i]) end
+return found
+"""
+)
+"""The number of accounts, the lowest free salt, and some accounts; false for none.
+
+They are the first one, the confirmed ones (the first of all and of each kind), and that of each name.
+"""
+
+_PAGE = (
+    _INDEXED
+    + """
+local start = 0
+if ARGV[1] ~= '' then
+  local place = redis.call('HGET', index, 'id:' .. ARGV[1])
+  if not place then return false end
+  start = place + 1
+end
+return {count, start, redis.call('LRANGE', list, start, start + ARGV[2] - 1)}
+"""
+)
+"""How many accounts there are, and those behind one; false when the signer does not have that one."""
 
 _ADD = """
 local count = redis.call('LLEN', KEYS[1])
@@ -24,17 +82,37 @@ return 0
 """
 """Append unless others did; a repeat of the call that did it says yes again."""
 
+_CONFIRM = """
+redis.call('HSETNX', KEYS[1], 'first', ARGV[2])
+return redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+"""
+"""Keep the first confirmed account of all and of its kind."""
+
+_MOST_SIGNERS = 100
+"""How many signers of one address or id are looked at, those first that asked first."""
+
 
 class RedisAccounts:
     """`memory.Accounts` on Redis."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._known = link.script(_KNOWN)
+        self._page = link.script(_PAGE)
         self._add = link.script(_ADD)
+        self._confirm = link.script(_CONFIRM)
 
     def list_key(self, signer: Address) -> str:
         """Where the signer's accounts are: a list of records, oldest first."""
         return self._link.key(f"signer:{signer.hex()}", "accounts")
+
+    def index_key(self, signer: Address) -> str:
+        """Where the places of the signer's accounts are: a hash, by id, address, kind and salt."""
+        return self._link.key(f"signer:{signer.hex()}", "index")
+
+    def confirmed_key(self, signer: Address) -> str:
+        """The key of the addresses of the signer's confirmed accounts: a hash, the first of all and of each kind."""
+        return self._link.key(f"signer:{signer.hex()}", "confirmed")
 
     def hint_key(self, address: Address) -> str:
         """Where the signers are that asked for an address: a sorted set of their addresses."""
@@ -44,10 +122,48 @@ class RedisAccounts:
         """Where the signers are that gave an account this id: a sorted set of their addresses."""
         return self._link.key(f"account-id:{account_id}", "signers")
 
-    async def of(self, signer: Address) -> tuple[Account, ...]:
-        """The signer's accounts, oldest first."""
-        texts = await self._link.command("LRANGE", self.list_key(signer), 0, -1)
-        return tuple(read(Account, text, version=VERSION) for text in texts)
+    async def known(
+        self,
+        signer: Address,
+        *,
+        account_id: UUID | None = None,
+        salt: int | None = None,
+        address: Address | None = None,
+    ) -> KnownAccounts:
+        """What a signer's accounts are, as far as a request asks: by id, salt and address."""
+        count, free, *found = await self._indexed(
+            self._known,
+            signer,
+            f"kind:{AccountKind.SEMI_MODULAR.value}",
+            f"kind:{AccountKind.DELEGATED.value}",
+            "" if account_id is None else f"id:{account_id}",
+            "" if salt is None else f"salt:{salt:#x}",
+            "" if address is None else f"at:0x{address.hex()}",
+        )
+        accounts = [None if text is None else _read(text) for text in found]
+        first, confirmed, confirmed_contract, confirmed_delegated, *named = accounts
+        contract, delegated, tagged, salted, placed = named
+        return KnownAccounts(
+            count=count,
+            free_salt=free,
+            first=first,
+            first_contract=contract,
+            confirmed=confirmed,
+            confirmed_contract=confirmed_contract,
+            confirmed_delegated=confirmed_delegated,
+            delegated=delegated,
+            tagged=tagged,
+            salted=salted,
+            placed=placed,
+        )
+
+    async def page(self, signer: Address, *, after: UUID | None, limit: int) -> AccountsPage | None:
+        """Some of the signer's accounts, oldest first; None when `after` is none of them."""
+        found = await self._indexed(self._page, signer, "" if after is None else str(after), limit)
+        if found is None:
+            return None
+        count, start, texts = found
+        return AccountsPage(accounts=tuple(map(_read, texts)), total=count, is_last=start + len(texts) >= count)
 
     async def add(self, account: Account, *, after: int) -> bool:
         """Add as the signer's next account; False (and nothing written) unless the signer has `after` accounts now."""
@@ -57,16 +173,38 @@ class RedisAccounts:
         return bool(added)
 
     async def at(self, address: Address) -> Account | None:
-        """The account of an address; of several signers, the one that asked first."""
-        asked = await self._asked_by(self.hint_key(address))
-        return next((account for account in asked if account.address == address), None)
+        """The account of an address: the contract account there, else the externally owned one.
+
+        A contract account's address is derived from its signer, so its record is correct for any caller. An externally
+        owned account can be requested for any address, including that of another signer's contract.
+        """
+        asked = [await self.known(signer, address=address) for signer in await self._signers(self.hint_key(address))]
+        placed = [known.placed for known in asked if known.placed is not None]
+        contracts = (account for account in placed if account.kind is AccountKind.SEMI_MODULAR)
+        return next(contracts, next(iter(placed), None))
+
+    async def confirm(self, account: Account) -> None:
+        """Remember that the signer, or a caller who answers for the signer, chose this account."""
+        kind, address = account.kind.value, f"0x{account.address.hex()}"
+        await self._link.run(self._confirm, self.confirmed_key(account.signer), kind, address)
 
     async def named(self, account_id: UUID) -> tuple[Account, ...]:
         """The accounts of an id, which several signers may have chosen; those of the signer that asked first, first."""
-        asked = await self._asked_by(self.name_key(account_id))
-        return tuple(account for account in asked if account.id == account_id)
+        signers = await self._signers(self.name_key(account_id))
+        asked = [await self.known(signer, account_id=account_id) for signer in signers]
+        return tuple(known.tagged for known in asked if known.tagged is not None)
 
-    async def _asked_by(self, hint: str) -> list[Account]:
-        """All accounts of the signers that a hint names."""
-        signers = [Address.parse("0x" + signer) for signer in await self._link.members(hint)]
-        return [account for signer in signers for account in await self.of(signer)]
+    async def _signers(self, hint: str) -> list[Address]:
+        members = await self._link.command("ZRANGE", hint, 0, _MOST_SIGNERS - 1)
+        return [Address.parse("0x" + member.decode()) for member in members]
+
+    async def _indexed(self, script: Any, signer: Address, *arguments: str | int) -> Any:
+        """What a script answers once the index has the whole list."""
+        keys = [self.list_key(signer), self.index_key(signer), self.confirmed_key(signer)]
+        while (answer := await self._link.run(script, keys, *arguments)) == b"more":
+            pass
+        return answer
+
+
+def _read(text: bytes) -> Account:
+    return read(Account, text, version=VERSION)

@@ -21,6 +21,7 @@ from wallet_rpc.domain.audit import (
     Event,
     Head,
     Reading,
+    Trace,
     Why,
     conclude,
     follow,
@@ -128,10 +129,13 @@ class RedisAudit:
         """At most `count` entries, oldest first, from the number `start`, while the log is whole."""
         return tuple(read(Entry, line, version=VERSION) for line in await self._lines(start, start + count))
 
-    async def verify(self) -> Reading:
-        """What reading the log of this moment shows: its first fault, or that it is whole, and with which head."""
+    async def verify(self, expected: frozenset[Head | Trace] = frozenset()) -> Reading:
+        """What reading the log of this moment shows: its first fault, or that it is whole, and with which head.
+
+        A whole log that lacks what is `expected` of it is at fault too.
+        """
         head, length = await self._link.run(self._seen, self._keys())
-        reading = Reading()
+        reading = Reading(expected=expected)
         for start in range(0, length, _AT_ONCE):
             for line in await self._lines(start, min(start + _AT_ONCE, length)):
                 reading = follow(reading, line)

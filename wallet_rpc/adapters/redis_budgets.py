@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from wallet_rpc.adapters import budget_scripts
-from wallet_rpc.adapters.budget_scripts import HALF
+from wallet_rpc.adapters.budget_scripts import BOUND_SIZE, BOUNDS_AT, HALF, halves
 from wallet_rpc.adapters.redis_link import Link
-from wallet_rpc.domain.policy import Limits, Refusal
+from wallet_rpc.domain.policy import Limits
+from wallet_rpc.domain.policy_limits import ALL, Bound, Exceeded, Parties, bounds_of, lone_wei
 from wallet_rpc.primitives import Address, ChainId, Hash32
 
 _HINT_SECONDS = 7 * 24 * 3600
 """How long an operation's policy is remembered for `of_operation`."""
-_LIMITS = (Refusal.TOTAL_WEI, Refusal.TOTAL_OPERATIONS, Refusal.SENDER_WEI, Refusal.SENDER_OPERATIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +31,15 @@ class Promise:
     operation_hash: Hash32
     cost: int
     ends: int
+    parties: Parties
+    """Those it counts against."""
     lasts: bool = False
     """Nobody knows how long it is good; `ends` is when it is first looked up, and only its nonce's use ends it."""
 
     @property
     def identity(self) -> str:
         """What it is counted under: at most one operation of a nonce lands."""
-        return f"{self.chain_id}:{self.sender.hex()}:{self.nonce:x}"
+        return identity_of(self.chain_id, self.sender, self.nonce)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,26 +74,26 @@ class RedisBudgets:
         self._settle = link.script(budget_scripts.SETTLE)
         self._hurry = link.script(budget_scripts.HURRY)
 
-    async def reserve(self, book: Book, promise: Promise, limits: Limits, *, now: int) -> Refusal | None:
-        """Count a promise before it is given; else (nothing written) the limit that it would exceed. Atomic."""
+    async def reserve(self, book: Book, promise: Promise, limits: Limits, *, now: int) -> Exceeded | None:
+        """Count a promise before it is given; else (nothing written) the bound that it would exceed. Atomic."""
+        bounds = bounds_of(limits, promise.parties)
         answer = await self._link.run(
             self._reserve,
             self._keys(book),
             now,
             book.window_seconds,
             promise.identity,
-            promise.sender.hex(),
-            promise.ends,
             promise.operation_hash.hex(),
-            *_halves(promise.cost),
-            *(("", "") if limits.total_wei is None else _halves(limits.total_wei)),
-            "" if limits.total_operations is None else limits.total_operations,
-            *(("", "") if limits.sender_wei is None else _halves(limits.sender_wei)),
-            "" if limits.sender_operations is None else limits.sender_operations,
+            *halves(promise.cost),
+            promise.ends,
             "+" if promise.lasts else "",
+            ",".join(owner.hex() for owner in promise.parties.owners),
+            ",".join(bound.field for bound in bounds if bound.is_open),
+            *_limit(lone_wei(limits)),
+            *(argument for bound in bounds for argument in _written(bound)),
         )
         if answer:
-            return _LIMITS[answer - 1]
+            return Exceeded(bounds[(abs(answer) - BOUNDS_AT) // BOUND_SIZE], by_wei=answer > 0)
         await self._link.command(
             "SET", self._hint_key(promise.chain_id, promise.operation_hash), str(book.policy_id), "EX", _HINT_SECONDS
         )
@@ -104,7 +106,7 @@ class RedisBudgets:
 
     async def spent(self, book: Book, due: Due, *, cost: int | None, now: int) -> None:
         """It landed: the rest of the promise is free again. Without a known `cost` all of it was spent."""
-        how = ("most", 0, 0) if cost is None else ("cost", *_halves(cost))
+        how = ("most", 0, 0) if cost is None else ("cost", *halves(cost))
         await self._settled(book, due, how, now)
 
     async def released(self, book: Book, due: Due, *, now: int) -> None:
@@ -120,9 +122,9 @@ class RedisBudgets:
         text = await self._link.command("GET", self._hint_key(chain_id, operation_hash))
         return None if text is None else UUID(text.decode())
 
-    async def counted(self, book: Book, sender: Address | None = None) -> tuple[int, int]:
-        """Wei and operations, spent and promised: of a sender, or (None) of all."""
-        field = "all" if sender is None else sender.hex()
+    async def counted(self, book: Book, owner: Address | None = None) -> tuple[int, int]:
+        """Wei and operations, spent and promised: of an owner, or (None) of all."""
+        field = ALL if owner is None else owner.hex()
         text = await self._link.command("HGET", self._keys(book)[0], field)
         high, low, count = (0, 0, 0) if text is None else map(int, text.split())
         return high * HALF + low, count
@@ -138,8 +140,18 @@ class RedisBudgets:
         return self._link.key(f"sponsored:{chain_id}:{operation_hash.hex()}")
 
 
-def _halves(wei: int) -> tuple[int, int]:
-    return divmod(wei, HALF)
+def identity_of(chain_id: ChainId, sender: Address, nonce: int) -> str:
+    """The name of the promise of a nonce."""
+    return f"{chain_id}:{sender.hex()}:{nonce:x}"
+
+
+def _limit(wei: int | None) -> tuple[int | str, int | str]:
+    """Empty for no limit."""
+    return ("", "") if wei is None else halves(wei)
+
+
+def _written(bound: Bound) -> tuple[int | str, ...]:
+    return bound.field, *_limit(bound.wei), "" if bound.operations is None else bound.operations
 
 
 def _due(identity: str, ends: str, lasts: str, hashes: str) -> Due:

@@ -6,15 +6,20 @@ lists are hints: written first, and believed only when the record of the id agre
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import replace
 
 from wallet_rpc.adapters.redis_link import Link, read, written
-from wallet_rpc.domain.access import OPEN, ApiKey, KeyId, Organization, OrganizationId
+from wallet_rpc.domain.access import OPEN, ORGANIZATION_ID, ApiKey, KeyId, Organization, OrganizationId
 from wallet_rpc.domain.records import VERSION
 from wallet_rpc.errors import Conflict
 from wallet_rpc.primitives import UnixSeconds
 
+_OF_ORGANIZATION = re.compile(
+    rf"({ORGANIZATION_ID.pattern}):|\{{(?:audit|organization|groups):({ORGANIZATION_ID.pattern})\}}"
+)
+"""The organisation that a key's name tells of, behind the prefix (specs/state.md)."""
 _OPEN = Organization(id=OPEN, name="open", created_at=0)
 
 
@@ -60,6 +65,22 @@ class RedisDirectory:
         ids = await self._link.members(self.organizations_key())
         kept = await self._link.records([self.organization_key(OrganizationId(each)) for each in ids])
         return (_OPEN, *(read(Organization, fields[b"record"], version=VERSION) for fields in kept if fields))
+
+    async def named_anywhere(self) -> frozenset[OrganizationId]:
+        """All organisations that a key's name tells of, also those that the list has lost; reads the whole key space.
+
+        For a look at what is there, not for requests.
+        """
+        names = await self._link.matching("*org_*")
+        found = (_OF_ORGANIZATION.match(name.removeprefix(f"{self._link.prefix}:")) for name in names)
+        return frozenset(OrganizationId(each[1] or each[2]) for each in found if each is not None)
+
+    async def all_keys(self) -> tuple[ApiKey, ...]:
+        """All API keys of all organisations, also those that no list has; reads the whole key space."""
+        names = await self._link.matching("{key:*}")
+        kept = await self._link.records(names)
+        found = (_key([fields.get(b"record"), fields.get(b"revoked")]) for fields in kept)
+        return tuple(key for key in found if key is not None)
 
     async def add_key(self, key: ApiKey) -> None:
         """Write a new one. Raises: Conflict when its id is another's, also a revoked one's."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from typing import Any, Self, TypeVar
 
-from pydantic_core import from_json
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
@@ -21,7 +21,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from wallet_rpc.errors import InvalidParams, Unavailable
-from wallet_rpc.wire import decode, encode
+from wallet_rpc.wire import decode, encode, parsed
 
 T = TypeVar("T")
 
@@ -30,6 +30,9 @@ KEY_FORM = 1
 
 _REPEATS = 3
 """How often a command is tried again after a lost connection, within its deadline."""
+
+_SCANNED = 1000
+"""How many keys one step of a scan looks at."""
 
 _ADD_ONCE = """
 return redis.call('ZADD', KEYS[1], 'NX', redis.call('ZCARD', KEYS[1]), ARGV[1])
@@ -60,6 +63,7 @@ class Link:
                 protocol=2,
                 driver_info=None,
             )
+            pool.make_connection()  # type: ignore[no-untyped-call]  # unopened; a wrong option shows only here
         except (ValueError, TypeError):
             raise ValueError("expected a well-formed redis://, rediss:// or unix:// URL") from None
         client = Redis(connection_pool=pool)
@@ -94,7 +98,7 @@ class Link:
         named = [keys] if isinstance(keys, str) else list(keys)
         return await self.ask(lambda: script(keys=named, args=list(arguments)))
 
-    async def command(self, *parts: str | int) -> Any:
+    async def command(self, *parts: str | int | bytes) -> Any:
         """Run one command."""
 
         def question() -> Awaitable[Any]:
@@ -117,6 +121,16 @@ class Link:
         for key in keys:
             pipeline.hgetall(key)
         return await self.ask(pipeline.execute)
+
+    async def matching(self, pattern: str) -> list[str]:
+        """The names of all keys that fit a glob pattern behind the prefix; reads the whole key space, in steps."""
+        found, cursor = set[bytes](), 0
+        escaped = re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix)
+        while True:
+            cursor, names = await self.command("SCAN", cursor, "MATCH", escaped + pattern, "COUNT", _SCANNED)
+            found.update(names)
+            if int(cursor) == 0:
+                return [name.decode() for name in sorted(found)]
 
     async def close(self) -> None:
         """Drop the connections."""
@@ -148,7 +162,7 @@ def read(kind: type[T], text: bytes, *, version: int) -> T:
     Raises: Unavailable when a newer server wrote it, in a form this one does not know. A record that cannot be read
     otherwise is no fault of the caller: ValueError.
     """
-    value = from_json(text)
+    value = parsed(text)
     if value["version"] > version:
         raise newer(kind.__name__.lower(), value["version"], version)
     try:

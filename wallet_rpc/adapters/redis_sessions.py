@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import hashlib
 
+from pydantic_core import from_json
+
 from wallet_rpc.adapters.redis_link import Link, newer, read, written
+from wallet_rpc.adapters.redis_unsigned import RedisUnsigned, account_tag, unpacked
 from wallet_rpc.domain.records import VERSION, Session, SessionState
+from wallet_rpc.domain.session_record import SESSION_VERSION, SessionRecord, record_of, session_of
 from wallet_rpc.errors import LimitExceeded
 from wallet_rpc.memory import LANE_SIZE
 from wallet_rpc.primitives import Address, ChainId, EntityId, SessionId, UnixSeconds
@@ -40,47 +44,49 @@ return id
 """The next id of the open lane; when that is used up and the caller is trusted, of the other. A repeat skips an id."""
 
 _PUT = """
-local kept = redis.call('HMGET', KEYS[1], 'version', 'rank')
-if kept[1] and tonumber(kept[1]) > tonumber(ARGV[2]) then return tonumber(kept[1]) end
-if kept[2] and tonumber(kept[2]) > tonumber(ARGV[3]) then return 0 end
-redis.call('HSET', KEYS[1], 'record', ARGV[1], 'version', ARGV[2], 'rank', ARGV[3])
-if ARGV[4] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('EXPIREAT', KEYS[1], ARGV[4]) end
+local version = redis.call('HGET', KEYS[1], 'version')
+if version and tonumber(version) > tonumber(ARGV[2]) then return tonumber(version) end
+redis.call('HSET', KEYS[1], 'record', ARGV[1], 'version', ARGV[2])
+if ARGV[3] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('EXPIREAT', KEYS[1], ARGV[3]) end
+redis.call('DEL', KEYS[2])
+for index = 3, #KEYS do redis.call('ZREM', KEYS[index], ARGV[4]) end
 return 0
 """
-"""Write unless that would take a state back; answers the version of a record that is newer than the writer."""
+"""Write an active session, which is none of the unsigned ones any more, unless a record there is newer than the writer.
 
-_RANK = {SessionState.PENDING: 0, SessionState.ACTIVE: 1}
+Answers the version of such a record."""
 
 
 class RedisSessions:
     """`memory.Sessions` on Redis."""
 
-    def __init__(self, link: Link, *, chain_facts: Link) -> None:
+    def __init__(self, link: Link, *, chain_facts: Link, unsigned: RedisUnsigned) -> None:
         """`chain_facts` keeps what is true of an account on its chain, whichever organisation asks."""
         self._link = link
         self._chain_facts = chain_facts
+        self._unsigned = unsigned
         self._reserve = link.script(_RESERVE)
         self._put = link.script(_PUT)
 
     def entities_key(self, account: Address, chain_id: ChainId) -> str:
         """Where the next entity id of each lane is: a hash of two counters."""
-        return self._chain_facts.key(_tag(account, chain_id), "entities")
+        return self._chain_facts.key(account_tag(account, chain_id), "entities")
 
     def revoked_key(self, account: Address, chain_id: ChainId) -> str:
         """Where the revoked entity ids are: a set."""
-        return self._chain_facts.key(_tag(account, chain_id), "revoked")
+        return self._chain_facts.key(account_tag(account, chain_id), "revoked")
 
     def session_key(self, account: Address, chain_id: ChainId, session_id: SessionId) -> str:
-        """Where a session is: a hash of the record, its version and the rank of its state."""
-        return self._link.key(_tag(account, chain_id), "session", session_id.hex())
+        """The key of an active session: a hash of the record and its version."""
+        return self._link.key(account_tag(account, chain_id), "session", session_id.hex())
 
     def end_key(self, account: Address, chain_id: ChainId, entity_id: int) -> str:
         """Where the registered end of an entity id is: Unix seconds."""
-        return self._chain_facts.key(_tag(account, chain_id), "end", str(entity_id))
+        return self._chain_facts.key(account_tag(account, chain_id), "end", str(entity_id))
 
     def trust_key(self, account: Address, chain_id: ChainId, caller: str) -> str:
         """Where trust in a caller is; the caller's name may be secret, so only its hash is in the key."""
-        return self._link.key(_tag(account, chain_id), "trust", hashlib.sha256(caller.encode()).hexdigest())
+        return self._link.key(account_tag(account, chain_id), "trust", hashlib.sha256(caller.encode()).hexdigest())
 
     async def reserve_entity(
         self, account: Address, chain_id: ChainId, *, at_least: EntityId, trusted: bool
@@ -103,19 +109,39 @@ class RedisSessions:
     async def put(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
         """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept).
 
-        A record whose state is further on (pending, then active) stays as it is.
+        A pending session is written where it is found only while no active one is, so that its state never goes back.
         """
-        key = self.session_key(session.account, session.chain_id, session.id)
+        named = session.account, session.chain_id, session.id
+        record, unsigned_key = record_of(session), self._unsigned.session_key(*named)
+        if session.state is SessionState.PENDING:
+            if forget_at is None:
+                raise ValueError("an unsigned session is kept with an expiry only")
+            await self._unsigned.put(unsigned_key, record, forget_at=forget_at)
+            return
+        keys = [self.session_key(*named), unsigned_key, *self._unsigned.index_keys(session.account, session.chain_id)]
         forget = "" if forget_at is None else forget_at
-        text = written(Session, session)
-        found = await self._link.run(self._put, key, text, session.version, _RANK[session.state], forget)
+        text = written(SessionRecord, record)
+        found = await self._link.run(self._put, keys, text, SESSION_VERSION, forget, session.id.hex())
         if found:
-            raise newer("session", found, session.version)
+            raise newer("session", found, SESSION_VERSION)
+        await self._unsigned.settle(session.holder, session.id)
 
     async def get(self, account: Address, chain_id: ChainId, session_id: SessionId) -> Session | None:
         """The session, when it is one of this account on this chain."""
-        text = await self._link.command("HGET", self.session_key(account, chain_id, session_id), "record")
-        return None if text is None else read(Session, text, version=VERSION)
+        named = account, chain_id, session_id
+        question = "HGET", self.session_key(*named), "record"
+        text = await self._link.command(*question)
+        if text is None:
+            packed = await self._link.command("GET", self._unsigned.session_key(*named))
+            if packed is not None:
+                return session_of(unpacked(packed), account=account, chain_id=chain_id, session_id=session_id)
+            text = await self._link.command(*question)  # it may have been signed between the two questions
+        if text is None:
+            return None
+        if from_json(text)["version"] == VERSION:
+            return read(Session, text, version=VERSION)
+        record = read(SessionRecord, text, version=SESSION_VERSION)
+        return session_of(record, account=account, chain_id=chain_id, session_id=session_id)
 
     async def end(self, account: Address, chain_id: ChainId, entity_id: int, *, at: UnixSeconds) -> None:
         """From the second `at` on whoever asks, of any organisation, finds the entity id over; said again, it moves."""
@@ -141,7 +167,3 @@ class RedisSessions:
     async def trusts(self, account: Address, chain_id: ChainId, caller: str) -> bool:
         """Whether `trust` was said of this caller."""
         return bool(await self._link.command("EXISTS", self.trust_key(account, chain_id, caller)))
-
-
-def _tag(account: Address, chain_id: ChainId) -> str:
-    return f"account:{account.hex()}:{chain_id}"

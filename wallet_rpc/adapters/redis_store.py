@@ -20,8 +20,11 @@ from wallet_rpc.adapters.redis_limits import RedisLimiter
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_sessions import RedisSessions
 from wallet_rpc.adapters.redis_tokens import RedisTokens
+from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
+from wallet_rpc.adapters.relayer_budget import DailyWei, RelayerBudget
 from wallet_rpc.domain.access import OPEN, OrganizationId
 from wallet_rpc.errors import Unavailable
+from wallet_rpc.ports import Clock
 
 KEEP_CALLS_SECONDS = 30 * 24 * 3600
 """How long a call's record is kept after its last change; the chain keeps its outcome for good."""
@@ -33,7 +36,8 @@ class RedisMemory:
     def __init__(self, shared: Link, organization: OrganizationId, *, keep_calls_seconds: int) -> None:
         own = shared if organization == OPEN else shared.under(organization)
         self.accounts = RedisAccounts(own)
-        self.sessions = RedisSessions(own, chain_facts=shared)
+        self.unsigned = RedisUnsigned(own)
+        self.sessions = RedisSessions(own, chain_facts=shared, unsigned=self.unsigned)
         self.calls = RedisCalls(own, keep_seconds=keep_calls_seconds)
         self.groups = RedisGroups(own, organization)
         self.tokens = RedisTokens(own)
@@ -51,6 +55,10 @@ class RedisStore(RedisMemory):
         self.directory = RedisDirectory(link)
         self.limiter = RedisLimiter(link)
         self.budgets = RedisBudgets(link)
+
+    def relayer_budget(self, limits: DailyWei, clock: Clock) -> RelayerBudget:
+        """What the relayer may still spend."""
+        return RelayerBudget(self._link, limits, clock)
 
     def of(self, organization: OrganizationId) -> RedisMemory:
         """The memory of an organisation, over the same connections."""

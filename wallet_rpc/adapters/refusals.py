@@ -27,7 +27,7 @@ from wallet_rpc.errors import (
     ValidationReverted,
     WalletError,
 )
-from wallet_rpc.primitives import Data
+from wallet_rpc.primitives import Address, Data
 
 ENTRY_POINT_TEXTS = {
     "AA10": "sender already constructed",
@@ -84,8 +84,11 @@ _REVERT = re.compile(
     r"|out of gas|gas required exceeds|invalid opcode|invalid jump|stack (under|over)flow|bad instruction",
     re.IGNORECASE,
 )
+_MOST_TOKENS = 100
+"""How many tokens of a paymaster are told."""
 _NUMBER = r"(0x[0-9a-fA-F]{1,64}|[0-9]{1,78})"
 _GAS = r"(maxFeePerGas|maxPriorityFeePerGas|preVerificationGas|callGasLimit|verificationGasLimit|total gas limit)"
+_INVALID, _NO_MATCH = "Invalid EIP-7702 authorization: ", " does not match the userOperation sender address"
 _PRECHECKS = {
     re.compile(pattern): reason
     for pattern, reason in {
@@ -97,12 +100,19 @@ _PRECHECKS = {
         rf"preVerificationGas is not enough, required: {_NUMBER}, got: {_NUMBER}": "too_low",
         rf"User operation gas limits exceed the max gas per userOp: {_NUMBER} > {_NUMBER}": "too_high",
         r"EIP-7702 authorization signature is invalid": "authorization_invalid",
+        rf"{_INVALID}(The chainId|The recovered signer address){_NO_MATCH}": "authorization_invalid",
+        rf"{_INVALID}(The yParity value must be either 0 or 1|Delegate 0x[0-9a-fA-F]{{40}} has no code)": (
+            "authorization_invalid"
+        ),
+        rf"{_INVALID}The nonce{_NO_MATCH}": "authorization_nonce",
         rf"EIP-7702 nonce mismatch\. Expected: {_NUMBER}, Actual: {_NUMBER}": "authorization_nonce",
         r"EIP-7702 auth sender has too many pending transactions: "
         rf"{_NUMBER}\. Max allowed: {_NUMBER}": "authorization_pending",
     }.items()
 }
 """The texts of a bundler's prechecks, and our stable word for each."""
+_PASSING = frozenset({"authorization_nonce", "authorization_pending"})
+"""Prechecks that fail because of another call, and pass once it has landed and the calls are prepared again."""
 _SAID = re.compile(
     r"UserOperation (reverted|failed) (during simulation )?with reason: (AA[1-9][0-9] [a-z ]{1,40}? )?"
     r"(?P<data>0x(?:[0-9a-fA-F]{2})*)",
@@ -143,13 +153,35 @@ def of_paymaster(fault: Fault) -> WalletError:
     """The error of a paymaster service (ERC-7677 names no codes, so all but the general ones are a refusal)."""
     match fault.code:
         case -32602:
-            return InvalidParams(
-                "the paymaster does not accept the user operation or its context", reason="sponsorship"
-            )
+            return _of_context(fault)
         case -32700 | -32601 | -32603 | -32005:
             return Unavailable("the paymaster refused to answer", part="paymaster", upstreamCode=fault.code)
         case _:
             return PaymasterRefused("the paymaster refused to sponsor the user operation", upstreamCode=fault.code)
+
+
+def _of_context(fault: Fault) -> InvalidParams:
+    """The error of a paymaster that does not accept what it was told; why, where it says so in our words and values."""
+    match fault.data:
+        case {"reason": "token", "tokens": list(tokens)} if len(tokens) <= _MOST_TOKENS:
+            taken = [token for token in map(_address_in, tokens) if token is not None]
+            where = f"takes gas in {', '.join(taken)}, and in no other token" if taken else "takes gas in no token"
+            return InvalidParams(f"the paymaster {where}", reason="token_not_taken", tokens=taken)
+        case {"reason": "unknown_policy"}:
+            return InvalidParams("the paymaster knows no policy of this policyId", reason="unknown_policy")
+        case {"reason": "max_token_amount_exceeded"}:
+            text = "the operation may cost more of the token than maxTokenAmount offers"
+            return InvalidParams(text, reason="max_token_amount_exceeded")
+        case _:
+            text = "the paymaster does not accept the user operation or its context"
+            return InvalidParams(text, reason="sponsorship")
+
+
+def _address_in(value: Any) -> str | None:
+    try:
+        return Address.parse(value).hex0x()
+    except ValueError:
+        return None
 
 
 def _under_way(fault: Fault) -> WalletError | None:
@@ -174,8 +206,15 @@ def _precheck(fault: Fault) -> WalletError | None:
     for pattern, reason in _PRECHECKS.items():
         found = pattern.search(fault.message)
         if found is not None:
-            return Rejected(found.group(0), reason=reason)
+            missing = _missing(found) if reason == "insufficient_funds" else None
+            return Rejected(found.group(0), reason=reason, retryable=reason in _PASSING or None, missing=missing)
     return None
+
+
+def _missing(found: re.Match[str]) -> str:
+    """The missing amount, in hex, from the last two numbers of a precheck's text: the balance, and the least needed."""
+    held, needed = (int(number, 16 if "x" in number else 10) for number in found.groups()[-2:])
+    return hex(max(needed - held, 0))
 
 
 def _of_entry_point(fault: Fault) -> WalletError | None:

@@ -1,6 +1,7 @@
 """A relayer: a key of our own that pays for transactions with an authorization in them (EIP-7702, type 4).
 
-The rule: one transaction at a time, so that each has its own nonce; nothing but authorizations is ever sent.
+The rule: one transaction at a time, so that each has its own nonce; nothing but authorizations is ever sent, and none
+beyond the day's budget.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from eth_account.signers.local import LocalAccount
 
 from wallet_rpc.adapters.client import Fault
 from wallet_rpc.adapters.log_entries import LogEntry, logs_of
+from wallet_rpc.adapters.relayer_budget import Expense, RelayerBudget
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.authorization import SignedAuthorization
@@ -42,11 +44,12 @@ class _Receipt:
 class KeyRelayer:
     """`ports.Relayer` with a private key, over a node's JSON-RPC."""
 
-    def __init__(self, client: Rpc, chain: Chain, chain_id: ChainId, key: bytes) -> None:
+    def __init__(self, client: Rpc, chain: Chain, chain_id: ChainId, key: bytes, *, budget: RelayerBudget) -> None:
         self._client = client
         self._chain = chain
         self._chain_id = chain_id
         self._account: LocalAccount = Account.from_key(key)
+        self._budget = budget
         self._turn = asyncio.Lock()
 
     @property
@@ -57,19 +60,36 @@ class KeyRelayer:
     async def send(self, authorization: SignedAuthorization) -> Hash32:
         """Hand over a type 4 transaction; its hash.
 
-        Raises: Rejected when the relayer has no money; Unavailable when it was not taken; OutcomeUnknown when it may
-        have been.
+        Raises: Rejected when the day's budget is used up, or the relayer has no money; Unavailable when it was not
+        taken; OutcomeUnknown when it may have been.
         """
         async with self._turn:
-            raw = await self._signed(authorization)
-            made = keccak(raw)
+            transaction = await self._filled(authorization)
+            raw = bytes(self._account.sign_transaction(transaction).raw_transaction)
+            expense = self._expense(authorization, raw, cost=transaction["gas"] * transaction["maxFeePerGas"])
+            await self._budget.take(expense)
             try:
-                with suppress(AlreadyKnown):
-                    await self._client.write("eth_sendRawTransaction", [Data(raw).hex0x()], refused=_refused)
+                await self._hand_over(raw, expense.transaction)
             except OutcomeUnknown:
-                if not await self._is_known(made):
-                    raise
-            return made
+                raise  # it may still be paid
+            except WalletError:
+                with suppress(Unavailable):
+                    await self._budget.give_back(expense)
+                raise
+            return expense.transaction
+
+    async def _hand_over(self, raw: bytes, made: Hash32) -> None:
+        try:
+            with suppress(AlreadyKnown):
+                await self._client.write("eth_sendRawTransaction", [Data(raw).hex0x()], refused=_refused)
+        except OutcomeUnknown:
+            if not await self._is_known(made):
+                raise
+
+    def _expense(self, authorization: SignedAuthorization, raw: bytes, *, cost: int) -> Expense:
+        account = authorization.authority
+        assert account is not None  # noqa: S101  # an authorization is checked before it comes here
+        return Expense(chain_id=self._chain_id, account=account, transaction=keccak(raw), cost=cost)
 
     async def _is_known(self, transaction_hash: Hash32) -> bool:
         """Whether the node has it; False when it does not answer that either."""
@@ -92,15 +112,15 @@ class KeyRelayer:
             gas_used=found.gas_used,
         )
 
-    async def _signed(self, authorization: SignedAuthorization) -> bytes:
-        """An empty transaction of the relayer to itself, signed, with the authorization in it."""
+    async def _filled(self, authorization: SignedAuthorization) -> dict[str, Any]:
+        """An empty transaction of the relayer to itself, with the authorization in it."""
         me = self.address.hex0x()
         fees, nonce, gas = await asyncio.gather(
             self._chain.fees(),
             self._read(TransactionCount, "eth_getTransactionCount", me, "pending"),
             self._read(Gas, "eth_estimateGas", {"from": me, "to": me}),
         )
-        transaction = {
+        return {
             "type": 4,
             "chainId": self._chain_id,
             "nonce": nonce,
@@ -113,7 +133,6 @@ class KeyRelayer:
             "accessList": [],
             "authorizationList": [_listed(authorization)],
         }
-        return bytes(self._account.sign_transaction(transaction).raw_transaction)
 
     async def _read(self, kind: Any, method: str, *params: Any) -> Any:
         return self._client.answered(kind, await self._client.read(method, params))

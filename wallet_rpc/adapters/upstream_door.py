@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from wallet_rpc.adapters.client import Fault
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.errors import MethodNotFound, WalletError
+from wallet_rpc.wire import measured
 
 NODE_READS = frozenset(
     {
@@ -48,7 +49,12 @@ BUNDLER_READS = frozenset(
 BUNDLER_WRITES = frozenset({"eth_sendUserOperation"})
 _SLOW = frozenset({"eth_call", "eth_estimateGas", "eth_estimateUserOperationGas", "eth_feeHistory", "eth_getLogs"})
 """Each goes in a POST of its own."""
-_URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://\S*")
+_URL = re.compile(r"(?<![a-zA-Z0-9+.-])[a-zA-Z0-9+.-]++://\S*", re.ASCII)
+"""Tried once where such characters begin, so that a long text costs no more than its length."""
+_MOST_CHARACTERS = 1 << 18
+"""How long the texts of an error may be together; a longer error is not shown."""
+_MOST_VALUES = 1000
+"""How many values the data of an error may have."""
 _SHORTEST_SECRET = 6
 """A piece of a URL that is shorter may be an ordinary word."""
 _HIDDEN = "(not shown)"
@@ -93,8 +99,13 @@ class UpstreamDoor:
         raise MethodNotFound.named(method)
 
     def _error(self, fault: Fault) -> dict[str, Any]:
-        data = {} if fault.data is None else {"data": self._told(fault.data)}
-        return {"code": fault.code, "message": self._told(fault.message), **data}
+        data = {} if fault.data is None else {"data": self._shown(fault.data)}
+        return {"code": fault.code, "message": self._shown(fault.message), **data}
+
+    def _shown(self, value: Any) -> Any:
+        """`value` as `_told` tells it, unless it is too large to be looked through."""
+        is_large = measured(value, most_values=_MOST_VALUES).values > _MOST_VALUES
+        return _HIDDEN if is_large or _characters(value) > _MOST_CHARACTERS else self._told(value)
 
     def _told(self, value: Any) -> Any:
         """`value` without anything that tells where it comes from."""
@@ -108,6 +119,19 @@ class UpstreamDoor:
                 return {self._told(key): self._told(each) for key, each in value.items()}
             case _:
                 return value
+
+
+def _characters(value: Any) -> int:
+    """Of all texts in a value."""
+    match value:
+        case str():
+            return len(value)
+        case list():
+            return sum(map(_characters, value))
+        case dict():
+            return sum(map(_characters, [*value, *value.values()]))
+        case _:
+            return 0
 
 
 def _pieces(url: str) -> list[str]:

@@ -67,6 +67,7 @@ def transaction(made: Block, inclusion: Inclusion) -> dict[str, Json]:
         "hash": data(inclusion.hash),
         "blockHash": data(made.hash),
         "blockNumber": hex(made.number),
+        "blockTimestamp": hex(made.timestamp),
         "transactionIndex": "0x0",
         "type": hex(kind),
         "from": data(inclusion.sender),

@@ -78,6 +78,6 @@ class BlockIndex:
 
     def hashes_before(self, number: int) -> Iterator[Hash32]:
         """The hashes of the block's ancestors, parent first."""
-        end = number - self._blocks[0].number
-        for block in reversed(self._blocks[max(0, end - _BLOCK_HASHES) : end]):
-            yield Hash32(block.hash)
+        for ancestor in range(number - 1, max(number - 1 - _BLOCK_HASHES, self.first_number - 1), -1):
+            block = self.at(ancestor)
+            yield Hash32(bytes(32) if block is None else block.hash)

@@ -1,9 +1,10 @@
-"""Which block a request means: a tag, a height, or an object with a height or a hash (EIP-1898)."""
+"""References to blocks: a tag, a height, a hash, or an object with a height or a hash (EIP-1898)."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
+from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from wallet_rpc.devchain.chain import PENDING, Chain
@@ -11,51 +12,74 @@ from wallet_rpc.devchain.faults import UnknownBlock
 from wallet_rpc.devchain.ledger import Block
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import BlockNumber, Hash32, quantity, shown
-from wallet_rpc.wire import shape
+from wallet_rpc.wire import strict_shape
 
 
-@shape
+@strict_shape
 class BlockIdentifier:
-    """A block by height or by hash (EIP-1898)."""
+    """A block by height or by hash (EIP-1898). Every block is canonical here, so `requireCanonical` changes nothing."""
 
     block_number: BlockNumber | None = None
     block_hash: Hash32 | None = None
+    require_canonical: Annotated[bool, Field(strict=True)] | None = None
 
 
 BlockReference: TypeAlias = str | BlockIdentifier
-"""`latest`, `pending`, `earliest`, `safe`, `finalized`, a hex height, or an identifier."""
+"""`latest`, `pending`, `earliest`, `safe`, `finalized`, a hex height, a hash, or an identifier."""
+BlockTag: TypeAlias = str | Annotated[int, Field(strict=True, ge=0)]
+"""A tag or a height, which may be a JSON number."""
+_HASH_LENGTH = 66
 
 
 def height(chain: Chain, reference: BlockReference | None) -> int | None:
     """The height, `PENDING`, or None for the newest. Raises: UnknownBlock, InvalidParams."""
     match reference:
-        case None | "latest" | "safe" | "finalized":
+        case None:
+            return None
+        case str() if len(reference) == _HASH_LENGTH:
+            return _by_hash(chain, reference)
+        case str():
+            return tag_height(chain, reference)
+        case BlockIdentifier(block_number=int() as number, block_hash=None):
+            return number
+        case BlockIdentifier(block_number=None, block_hash=Hash32() as identity):
+            return _by_hash(chain, identity)
+        case _:
+            got = "neither" if reference.block_number is None else "both"
+            raise InvalidParams(f"block: expected blockNumber or blockHash, got {got}", field="params.block")
+
+
+def tag_height(chain: Chain, tag: BlockTag) -> int | None:
+    """As `height`, for a block that no hash names. Raises: InvalidParams."""
+    if isinstance(tag, int):
+        return tag
+    match tag.lower():
+        case "latest" | "safe" | "finalized":
             return None
         case "pending":
             return PENDING
         case "earliest":
             return chain.first_number
-        case str():
-            return _height(reference)
-        case BlockIdentifier(block_number=int() as number):
-            return number
-        case BlockIdentifier(block_hash=Hash32() as identity):
-            found = chain.block_by_hash(identity)
-            if found is None:
-                raise UnknownBlock
-            return found.number
-        case _:
-            raise InvalidParams("block: expected blockNumber or blockHash", field="params.block")
-
-
-def mined(chain: Chain, reference: BlockReference) -> Block | None:
-    """The block meant, if kept; `pending` is the newest, as nothing is ever pending."""
-    number = height(chain, reference)
-    return chain.head if number is None or number == PENDING else chain.block(number)
-
-
-def _height(text: str) -> int:
     try:
-        return quantity(text, 64)
+        return quantity(tag, 64)
     except PydanticCustomError:
-        raise InvalidParams(f"block: expected a tag or a hex height, got {shown(text)}", field="params.block") from None
+        text = f"block: expected a tag or a hex height, got {shown(tag)}"
+        raise InvalidParams(text, field="params.block") from None
+
+
+def mined(chain: Chain, tag: BlockTag) -> Block | None:
+    """The block meant, if kept; `pending` is the one that would be mined now, without transactions."""
+    number = tag_height(chain, tag)
+    if number == PENDING:
+        return chain.pending_block()
+    return chain.head if number is None else chain.block(number)
+
+
+def _by_hash(chain: Chain, identity: str | Hash32) -> int:
+    try:
+        found = chain.block_by_hash(Hash32.parse(identity))
+    except PydanticCustomError:
+        raise InvalidParams(f"block: expected a hash, got {shown(identity)}", field="params.block") from None
+    if found is None:
+        raise UnknownBlock
+    return found.number

@@ -6,19 +6,16 @@ entry point's refusal is the answer. What was mined is found again from the chai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-
-from eth.vm.forks.prague.transactions import Authorization as SignedTuple
-from eth.vm.forks.prague.transactions import PragueTransactionBuilder
-from eth_keys.datatypes import PrivateKey
-from eth_typing import Address as EvmAddress
 
 from wallet_rpc.devchain import estimation
 from wallet_rpc.devchain.accounts import DevelopmentAccount
 from wallet_rpc.devchain.chain import Chain
-from wallet_rpc.devchain.evm import floor_gas
+from wallet_rpc.devchain.faults import RunTooLong
+from wallet_rpc.devchain.gas_search import GasEstimate
 from wallet_rpc.devchain.handle_ops import (
     OperationEvent,
     deposit_slot,
@@ -29,11 +26,12 @@ from wallet_rpc.devchain.handle_ops import (
 from wallet_rpc.devchain.ledger import Block, Inclusion
 from wallet_rpc.devchain.refusal import refused
 from wallet_rpc.devchain.runs import Override
+from wallet_rpc.devchain.signing import GasFees, UnsignedTransaction
 from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.gas import max_cost
+from wallet_rpc.domain.gas import floor_gas, max_cost, pre_verification_gas
 from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data, user_operation_hash
-from wallet_rpc.errors import Rejected
+from wallet_rpc.errors import ExecutionReverted, Rejected
 from wallet_rpc.primitives import Address, Hash32
 
 MOST_VERIFICATION_GAS = 15_000_000
@@ -59,20 +57,21 @@ class Bundler:
     def __init__(self, chain: Chain, account: DevelopmentAccount) -> None:
         self._chain = chain
         self._account = account
-        self._key = PrivateKey(account.key)
         self._numbers: dict[bytes, int] = {}
         self._next = chain.first_number
 
-    def estimate(self, op: UserOperation, overrides: Mapping[bytes, Override] | None = None) -> estimation.GasEstimate:
+    def estimate(self, op: UserOperation, overrides: Mapping[bytes, Override] | None = None) -> GasEstimate:
         """Limits with which `op` lands. Raises: ValidationReverted and its kinds, ExecutionReverted, Rejected."""
         if op.authorization is not None:
             self._check_authorization(op.sender, op.authorization)
-        return estimation.estimate(self._chain, op, bundler=self._account.address, overrides=overrides)
+        with _as_reverted():
+            return estimation.estimate(self._chain, op, bundler=self._account.address, overrides=overrides)
 
     def send(self, op: UserOperation) -> Hash32:
         """Mine `op`; its hash. Raises: ValidationReverted and its kinds, Rejected for what fails a precheck."""
         self._precheck(op)
-        execution = self._chain.execute(self._transaction(op))
+        with _as_reverted():
+            execution = self._chain.execute(self._transaction(op))
         if not execution.outcome.success:
             is_deployed = self._chain.code(op.sender) != b"" or op.authorization is not None
             raise refused(execution.outcome.output, is_deployed=is_deployed)
@@ -117,30 +116,17 @@ class Bundler:
         later = op.call_gas_limit + (0 if part is None else part.post_op_gas_limit)
         first = op.verification_gas_limit + (0 if part is None else part.verification_gas_limit)
         data = handle_ops_call_data([op], account.address)
-        gas = op.pre_verification_gas + first + later * 64 // 63 + _ENTRY_POINT_GAS + floor_gas(data)
-        fields: dict[str, Any] = {
-            "chain_id": chain.config.chain_id,
-            "nonce": chain.nonce(account.address),
-            "max_priority_fee_per_gas": 0,
-            "max_fee_per_gas": chain.config.base_fee,
-            "gas": min(gas, chain.config.gas_limit),
-            "to": EvmAddress(bytes(ENTRY_POINT)),
-            "value": 0,
-            "data": bytes(data),
-            "access_list": (),
-        }
-        signed = op.authorization
-        if signed is None:
-            return (
-                PragueTransactionBuilder.new_unsigned_dynamic_fee_transaction(**fields)
-                .as_signed_transaction(self._key)
-                .encode()
-            )
-        listed = SignedTuple(
-            signed.chain_id, EvmAddress(bytes(signed.address)), signed.nonce, signed.y_parity, signed.r, signed.s
-        )
-        unsigned = PragueTransactionBuilder.new_unsigned_set_code_transaction(**fields, authorization_list=[listed])
-        return unsigned.as_signed_transaction(self._key).encode()
+        passed_on = later * 64**2 // 63**2  # to the entry point's call to itself, then to the account's (EIP-150)
+        gas = op.pre_verification_gas + first + passed_on + _ENTRY_POINT_GAS + floor_gas(data)
+        return UnsignedTransaction(
+            chain_id=chain.config.chain_id,
+            nonce=chain.nonce(account.address),
+            fees=GasFees(chain.config.base_fee, 0),
+            gas=min(gas, chain.config.gas_limit),
+            to=ENTRY_POINT,
+            data=data,
+            authorizations=() if op.authorization is None else (op.authorization,),
+        ).signed(account.key)
 
     def _precheck(self, op: UserOperation) -> None:
         """What a bundler looks at before it runs anything, in the words bundlers use."""
@@ -148,7 +134,7 @@ class Bundler:
         if op.max_priority_fee_per_gas > op.max_fee_per_gas:
             text = f"maxPriorityFeePerGas is {op.max_priority_fee_per_gas} but must be at most {op.max_fee_per_gas}"
             raise Rejected(f"precheck failed: {text}", reason="fee_too_low")
-        _at_least("preVerificationGas", op.pre_verification_gas, estimation.pre_verification_gas(op))
+        _at_least("preVerificationGas", op.pre_verification_gas, pre_verification_gas(op))
         _at_least("callGasLimit", op.call_gas_limit, estimation.LEAST_CALL_GAS)
         _at_most("verificationGasLimit", op.verification_gas_limit, MOST_VERIFICATION_GAS)
         part = op.paymaster
@@ -174,6 +160,15 @@ class Bundler:
         if authorization.nonce != actual:
             text = f"EIP-7702 nonce mismatch. Expected: {actual}, Actual: {authorization.nonce}"
             raise Rejected(text, reason="authorization_nonce")
+
+
+@contextmanager
+def _as_reverted() -> Iterator[None]:
+    """An operation that runs too long is refused like one that reverts: it will not do better when it is sent again."""
+    try:
+        yield
+    except RunTooLong as error:
+        raise ExecutionReverted(error.message, reason=error.reason) from error
 
 
 def _at_least(name: str, given: int, least: int) -> None:

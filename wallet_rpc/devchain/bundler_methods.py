@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from wallet_rpc import wire
 from wallet_rpc.devchain import answers
@@ -10,7 +12,7 @@ from wallet_rpc.devchain.answers import Json
 from wallet_rpc.devchain.bundler import MinedOperation
 from wallet_rpc.devchain.call_request import Overrides, overrides_of
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.estimation import GasEstimate
+from wallet_rpc.devchain.gas_search import GasEstimate
 from wallet_rpc.devchain.handle_ops import own_logs, revert_reason
 from wallet_rpc.devchain.paymaster import Sponsored
 from wallet_rpc.devchain.state_reads import Nothing
@@ -32,15 +34,23 @@ from wallet_rpc.primitives import ZERO_ADDRESS, Address, ChainId, Data, Gas, Has
 from wallet_rpc.wire import shape
 
 
+def _zero_for_null(value: Any) -> Any:
+    return 0 if value is None else value
+
+
+_OR_NULL = BeforeValidator(_zero_for_null)
+"""Takes null for an absent amount."""
+
+
 @shape
 class PartialOperation(UserOperationJson):
-    """A user operation whose gas and fees may still be missing."""
+    """A user operation whose gas and fees may still be missing: absent or null."""
 
-    call_gas_limit: Gas = 0
-    verification_gas_limit: Gas = 0
-    pre_verification_gas: Gas = 0
-    max_fee_per_gas: WeiPerGas = 0
-    max_priority_fee_per_gas: WeiPerGas = 0
+    call_gas_limit: Annotated[Gas, _OR_NULL] = 0
+    verification_gas_limit: Annotated[Gas, _OR_NULL] = 0
+    pre_verification_gas: Annotated[Gas, _OR_NULL] = 0
+    max_fee_per_gas: Annotated[WeiPerGas, _OR_NULL] = 0
+    max_priority_fee_per_gas: Annotated[WeiPerGas, _OR_NULL] = 0
 
 
 @shape
@@ -164,6 +174,7 @@ def _check_entry_point(entry_point: Address) -> None:
 
 def _receipt(mined: MinedOperation) -> dict[str, Json]:
     event, inclusion = mined.event, mined.inclusion
+    is_direct = bytes(inclusion.transaction.to) == ENTRY_POINT
     reason = revert_reason(inclusion.logs, event.operation_hash)
     return {
         "userOpHash": answers.data(event.operation_hash),
@@ -175,14 +186,22 @@ def _receipt(mined: MinedOperation) -> dict[str, Json]:
         "actualGasUsed": hex(event.gas_used),
         "success": event.success,
         **({} if reason is None else {"reason": answers.data(reason)}),
-        "logs": [answers.log(mined.block, inclusion, at) for at in own_logs(inclusion.logs, event)],
+        "logs": [
+            answers.log(mined.block, inclusion, at) for at in own_logs(inclusion.logs, event, is_direct=is_direct)
+        ],
         "receipt": answers.receipt(mined.block, inclusion),
     }
 
 
 _SIMULATION_ERRORS = (ValidationReverted, PaymasterRefused, OutOfTimeRange, SignatureInvalid, Rejected, InvalidParams)
 
-OPERATIONS = (
+READS = (
+    Operation("eth_getUserOperationByHash", OperationHash, Json, by_hash, positional=True),
+    Operation("eth_getUserOperationReceipt", OperationHash, Json, receipt, positional=True),
+    Operation("eth_supportedEntryPoints", Nothing, tuple[Address, ...], entry_points, positional=True),
+)
+"""The bundler's reads."""
+RUNS = (
     Operation("eth_sendUserOperation", SendRequest, Hash32, send, errors=_SIMULATION_ERRORS, positional=True),
     Operation(
         "eth_estimateUserOperationGas",
@@ -192,10 +211,9 @@ OPERATIONS = (
         errors=(*_SIMULATION_ERRORS, ExecutionReverted),
         positional=True,
     ),
-    Operation("eth_getUserOperationByHash", OperationHash, Json, by_hash, positional=True),
-    Operation("eth_getUserOperationReceipt", OperationHash, Json, receipt, positional=True),
-    Operation("eth_supportedEntryPoints", Nothing, tuple[Address, ...], entry_points, positional=True),
     Operation("pm_getPaymasterStubData", SponsorRequest, Sponsorship, stub, errors=(InvalidParams,), positional=True),
     Operation("pm_getPaymasterData", SponsorRequest, Sponsorship, sponsor, errors=(InvalidParams,), positional=True),
 )
+"""The bundler's and the paymaster's work."""
+OPERATIONS = (*READS, *RUNS)
 """Bundler and paymaster."""

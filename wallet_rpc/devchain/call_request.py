@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
+from wallet_rpc.devchain.admission import BLOB_TYPE, check_authorizations, check_init_code, unsupported_type
 from wallet_rpc.devchain.chain import Chain
 from wallet_rpc.devchain.evm import Call
-from wallet_rpc.devchain.runs import Override
-from wallet_rpc.domain.user_operation_json import AuthorizationJson
+from wallet_rpc.devchain.faults import NodeRefusal
+from wallet_rpc.devchain.runs import ACTUAL, BlockOverride, Override
+from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32, TransactionCount, Uint256, Wei
-from wallet_rpc.wire import shape
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, BlockNumber, Data, Hash32, TransactionCount, Uint256, Wei
+from wallet_rpc.wire import shape, strict_shape
+
+T = TypeVar("T")
 
 
 @shape
@@ -24,9 +28,37 @@ class AccessItem:
 
 
 @shape
+class AuthorizationItem:
+    """A signed EIP-7702 authorization; one of another nonce or chain is skipped, as in a transaction."""
+
+    chain_id: Uint256
+    address: Address
+    nonce: TransactionCount
+    r: Uint256
+    s: Uint256
+    y_parity: Uint256
+
+    def to_domain(self) -> SignedAuthorization:
+        """The authorization. Raises: InvalidParams when yParity is neither 0 nor 1."""
+        if self.y_parity > 1:
+            text = f"authorizationList: expected a yParity of 0x0 or 0x1, got {self.y_parity:#x}"
+            raise InvalidParams(text, field="params.transaction.authorizationList")
+        return SignedAuthorization(
+            chain_id=self.chain_id,
+            address=self.address,
+            nonce=self.nonce,
+            r=self.r,
+            s=self.s,
+            y_parity=self.y_parity,
+        )
+
+
+@shape
 class CallRequest:
     """A call, or an unsigned transaction. `input` and `data` are the same; both may stand there when they are equal."""
 
+    type: Uint256 | None = None
+    chain_id: Uint256 | None = None
     sender: Annotated[Address | None, Field(alias="from")] = None
     to: Address | None = None
     gas: Uint256 | None = None
@@ -38,7 +70,11 @@ class CallRequest:
     input: Data | None = None
     nonce: TransactionCount | None = None
     access_list: tuple[AccessItem, ...] | None = None
-    authorization_list: tuple[AuthorizationJson, ...] | None = None
+    authorization_list: tuple[AuthorizationItem, ...] | None = None
+    max_fee_per_blob_gas: Any = None
+    blob_versioned_hashes: Any = None
+    blobs: Any = None
+    sidecars: Any = None
 
     @property
     def call_data(self) -> bytes:
@@ -55,8 +91,41 @@ class CallRequest:
         fee = self.gas_price if self.max_fee_per_gas is None else self.max_fee_per_gas
         return fee if fee else None
 
+    @property
+    def listed(self) -> list[tuple[bytes, list[int]]] | None:
+        """The access list: accounts and words."""
+        if self.access_list is None:
+            return None
+        return [
+            (bytes(item.address), [int.from_bytes(slot) for slot in item.storage_keys]) for item in self.access_list
+        ]
 
-@shape
+    def check_call(self) -> None:
+        """Raises: NodeRefusal for a tip without a fee that covers it; a transaction would get one."""
+        if self.gas_price is None and self.max_fee_per_gas is None and self.max_priority_fee_per_gas:
+            raise _tip_refused(self.max_priority_fee_per_gas, 0)
+
+    def check(self, chain_id: int) -> None:
+        """Raises: NodeRefusal for what no transaction of this chain can be, InvalidParams for contradictions."""
+        if self.chain_id is not None and self.chain_id != chain_id:
+            text = f"invalid chain id for signer: have {self.chain_id} want {chain_id}"
+            raise NodeRefusal(text, reason="wrong_chain")
+        blobs = (self.max_fee_per_blob_gas, self.blob_versioned_hashes, self.blobs, self.sidecars)
+        if self.type == BLOB_TYPE or any(part is not None for part in blobs):
+            raise unsupported_type(BLOB_TYPE)
+        check_authorizations(self.to, None if self.authorization_list is None else len(self.authorization_list))
+        check_init_code(self.to, self.call_data)
+        tip = self.max_priority_fee_per_gas or 0
+        if self.max_fee_per_gas is not None and tip > self.max_fee_per_gas:
+            raise _tip_refused(tip, self.max_fee_per_gas)
+
+
+def _tip_refused(tip: int, fee: int) -> NodeRefusal:
+    text = f"maxPriorityFeePerGas: {tip}, maxFeePerGas: {fee}"
+    return NodeRefusal(f"max priority fee per gas higher than max fee per gas: {text}", reason="fee_too_low")
+
+
+@strict_shape
 class AccountOverride:
     """What an account is made to look like for one call; `state` is all of its storage, `stateDiff` some words."""
 
@@ -79,6 +148,39 @@ class AccountOverride:
         )
 
 
+@strict_shape
+class BlockOverrides:
+    """Changes to the block for one call, under geth's names and those of a block."""
+
+    number: BlockNumber | None = None
+    time: BlockNumber | None = None
+    timestamp: BlockNumber | None = None
+    gas_limit: BlockNumber | None = None
+    base_fee: Wei | None = None
+    base_fee_per_gas: Wei | None = None
+    fee_recipient: Address | None = None
+    coinbase: Address | None = None
+    prev_randao: Hash32 | None = None
+    random: Hash32 | None = None
+    difficulty: Uint256 | None = None
+    """Of no effect since the merge."""
+
+    def to_domain(self) -> BlockOverride:
+        """The override."""
+        return BlockOverride(
+            number=self.number,
+            timestamp=_first(self.time, self.timestamp),
+            gas_limit=self.gas_limit,
+            base_fee=_first(self.base_fee, self.base_fee_per_gas),
+            coinbase=_first(self.fee_recipient, self.coinbase),
+            prev_randao=_first(self.prev_randao, self.random),
+        )
+
+
+def _first(one: T | None, other: T | None) -> T | None:
+    return other if one is None else one
+
+
 Overrides = dict[Address, AccountOverride]
 
 
@@ -87,43 +189,32 @@ def overrides_of(given: Overrides | None) -> dict[bytes, Override]:
     return {bytes(address): override.to_domain() for address, override in (given or {}).items()}
 
 
-def call_of(chain: Chain, request: CallRequest, *, gas: int | None = None) -> Call:
+def call_of(chain: Chain, request: CallRequest, *, gas: int | None = None, block: BlockOverride = ACTUAL) -> Call:
     """The call to run, with the request's gas or all of a block's."""
-    limit = chain.config.gas_limit
+    limit = chain.config.gas_limit if block.gas_limit is None else block.gas_limit
+    base_fee = chain.config.base_fee if block.base_fee is None else block.base_fee
     wanted = request.gas if gas is None else gas
-    authorizations = request.authorization_list or ()
     return Call(
         sender=ZERO_ADDRESS if request.sender is None else request.sender,
         to=request.to,
         data=request.call_data,
         value=0 if request.value is None else request.value,
         gas=limit if wanted is None else min(wanted, limit),
-        gas_price=request.fee or 0,
-        access_list=[
-            (bytes(item.address), [int.from_bytes(slot) for slot in item.storage_keys])
-            for item in request.access_list or ()
-        ],
-        delegations=delegations(chain, request.sender, authorizations),
-        authorizations=len(authorizations),
+        gas_price=_price(request, base_fee),
+        access_list=request.listed or (),
+        authorizations=[one.to_domain() for one in request.authorization_list or ()],
     )
 
 
-def delegations(
-    chain: Chain, sender: Address | None, authorizations: tuple[AuthorizationJson, ...]
-) -> dict[bytes, bytes]:
-    """Which accounts run whose code by these authorizations; those that a chain would skip are left out.
+def _price(request: CallRequest, base_fee: int) -> int:
+    """The price, in wei per gas, that a transaction with these fees would pay; zero without fees.
 
-    The sender's own authorization names the nonce after the transaction's.
+    A fee without a tip is paid in full, as in anvil.
     """
-    taken: dict[bytes, bytes] = {}
-    for authorization in authorizations:
-        signed = authorization.to_domain()
-        authority = signed.authority
-        if authority is None or signed.chain_id not in (0, chain.config.chain_id):
-            continue
-        if signed.nonce == chain.nonce(authority) + (1 if authority == sender else 0):
-            taken[bytes(authority)] = bytes(signed.address)
-    return taken
+    fee, tip = request.fee or 0, request.max_priority_fee_per_gas
+    if request.max_fee_per_gas is None or tip is None:
+        return fee
+    return min(fee, base_fee + tip)
 
 
 def _words(storage: dict[Hash32, Hash32]) -> dict[int, int]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from eth.exceptions import InsufficientFunds, OutOfGas
 
 from wallet_rpc.devchain.block_reference import BlockReference, height
-from wallet_rpc.devchain.call_request import CallRequest, Overrides, call_of, overrides_of
+from wallet_rpc.devchain.call_request import BlockOverrides, CallRequest, Overrides, call_of, overrides_of
 from wallet_rpc.devchain.chain import Chain
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.evm import Call, Outcome, floor_gas, intrinsic_gas
+from wallet_rpc.devchain.evm import Call, Outcome, intrinsic_gas
 from wallet_rpc.devchain.faults import CallReverted, NodeRefusal
-from wallet_rpc.devchain.runs import Override
+from wallet_rpc.devchain.runs import ACTUAL, BlockOverride, Override
+from wallet_rpc.domain.gas import TRANSACTION_GAS, floor_gas
 from wallet_rpc.domain.revert import Cause, explain
 from wallet_rpc.errors import WalletError
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.primitives import Data, Gas
+from wallet_rpc.primitives import Address, Data, Gas
 from wallet_rpc.wire import shape
 
-_PLAIN_GAS = 21_000
 _STIPEND = 2_300
 """What a call with value gives its callee beyond what it was given."""
 _CLOSE_PERCENT = 1
@@ -28,11 +29,12 @@ _CLOSE_PERCENT = 1
 
 @shape
 class CallAt:
-    """A call, the block it runs at, and state overrides."""
+    """A call, the block it runs at, and overrides of state and block."""
 
     transaction: CallRequest
     block: BlockReference | None = "latest"
     overrides: Overrides | None = None
+    block_overrides: BlockOverrides | None = None
 
 
 @shape
@@ -42,13 +44,41 @@ class EstimateAt:
     transaction: CallRequest
     block: BlockReference | None = "pending"
     overrides: Overrides | None = None
+    block_overrides: BlockOverrides | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The state and the block that a request's call runs in."""
+
+    chain: Chain
+    number: int | None
+    overrides: Mapping[bytes, Override]
+    block: BlockOverride
+
+    def run(self, call: Call) -> Outcome:
+        """The call's outcome. Raises: NodeRefusal when it cannot even start."""
+        try:
+            return self.chain.call(call, number=self.number, overrides=self.overrides, block=self.block)
+        except InsufficientFunds as error:
+            raise NodeRefusal("insufficient funds for transfer", reason="insufficient_funds") from error
+        except OutOfGas as error:
+            text = f"intrinsic gas too low: have {call.gas}, want {intrinsic_gas(call)}"
+            raise NodeRefusal(text, reason="intrinsic_gas") from error
+
+    def balance(self, address: bytes) -> int:
+        """In wei."""
+        override = self.overrides.get(bytes(address))
+        if override is None or override.balance is None:
+            return self.chain.balance(address, self.number)
+        return override.balance
 
 
 async def call(context: DevChain, request: CallAt) -> Data:
     """`eth_call`. Raises: CallReverted with the raw revert data; NodeRefusal for any other failure."""
-    chain = context.chain
-    number = height(chain, request.block)
-    outcome = looked_at(chain, call_of(chain, request.transaction), number, overrides_of(request.overrides))
+    request.transaction.check_call()
+    setting = _setting(context.chain, request)
+    outcome = setting.run(call_of(context.chain, request.transaction, block=setting.block))
     if not outcome.success:
         raise failure(outcome)
     return Data(outcome.output)
@@ -57,33 +87,19 @@ async def call(context: DevChain, request: CallAt) -> Data:
 async def estimate(context: DevChain, request: EstimateAt) -> int:
     """`eth_estimateGas`: a gas limit that was tried and with which the transaction succeeds."""
     chain, wanted = context.chain, request.transaction
-    number = height(chain, request.block)
-    overrides = overrides_of(request.overrides)
-    most = call_of(chain, wanted, gas=_affordable(chain, wanted, number, overrides))
-
-    def runs(gas: int) -> Outcome:
-        return looked_at(chain, call_of(chain, wanted, gas=gas), number, overrides)
-
-    if not most.data and most.to is not None and not chain.code(most.to, number) and most.authorizations == 0:
-        return max(_PLAIN_GAS, intrinsic_gas(most)) if runs(most.gas).success else most.gas
-    outcome = looked_at(chain, most, number, overrides)
+    setting = _setting(chain, request)
+    most = call_of(chain, wanted, gas=_affordable(setting, wanted), block=setting.block)
+    plain = max(intrinsic_gas(most), floor_gas(most.data))
+    is_transfer = not most.data and most.to is not None and plain <= most.gas
+    if is_transfer and setting.run(replace(most, gas=plain)).success:
+        return plain
+    outcome = setting.run(most)
     if not outcome.success:
         out_of_gas = any(frame.ran_out_of_gas for frame in outcome.frame.walk()) and not outcome.output
         if out_of_gas and most.gas < chain.config.gas_limit:
             raise NodeRefusal(f"gas required exceeds allowance ({most.gas})", reason="out_of_gas")
         raise failure(outcome)
-    return _least(outcome, most, runs)
-
-
-def looked_at(chain: Chain, call: Call, number: int | None, overrides: Mapping[bytes, Override]) -> Outcome:
-    """The call's outcome. Raises: NodeRefusal when it cannot even start."""
-    try:
-        return chain.call(call, number=number, overrides=overrides)
-    except InsufficientFunds as error:
-        raise NodeRefusal("insufficient funds for transfer", reason="insufficient_funds") from error
-    except OutOfGas as error:
-        text = f"intrinsic gas too low: have {call.gas}, want {intrinsic_gas(call)}"
-        raise NodeRefusal(text, reason="intrinsic_gas") from error
+    return _least(setting, most, outcome)
 
 
 def failure(outcome: Outcome) -> WalletError:
@@ -99,22 +115,40 @@ def failure(outcome: Outcome) -> WalletError:
             return CallReverted("execution reverted", outcome.output)
 
 
-def _affordable(
-    chain: Chain, wanted: CallRequest, number: int | None, overrides: Mapping[bytes, Override]
-) -> int | None:
-    """The request's gas, or a block's, cut to what the sender can pay at the fee of the request."""
+def _setting(chain: Chain, request: CallAt | EstimateAt) -> Setting:
+    request.transaction.check(chain.config.chain_id)
+    return Setting(
+        chain,
+        height(chain, request.block),
+        overrides_of(request.overrides),
+        ACTUAL if request.block_overrides is None else request.block_overrides.to_domain(),
+    )
+
+
+def _affordable(setting: Setting, wanted: CallRequest) -> int | None:
+    """The request's gas, or a block's, cut to what the sender can pay at the fee of the request.
+
+    A limit below that of any transaction counts as absent, as in geth.
+    """
+    limit = None if wanted.gas is not None and wanted.gas < TRANSACTION_GAS else wanted.gas
     if wanted.sender is None or wanted.fee is None:
-        return wanted.gas
-    override = overrides.get(bytes(wanted.sender))
-    balance = chain.balance(wanted.sender, number) if override is None or override.balance is None else override.balance
+        return setting.chain.config.gas_limit if limit is None else limit
+    balance = setting.balance(wanted.sender)
     value = 0 if wanted.value is None else wanted.value
     if balance < value:
         raise NodeRefusal("insufficient funds for transfer", reason="insufficient_funds")
-    limit = chain.config.gas_limit if wanted.gas is None else wanted.gas
-    return min(limit, (balance - value) // wanted.fee)
+    allowance = (balance - value) // wanted.fee
+    if allowance < TRANSACTION_GAS:
+        raise _cannot_pay(wanted.sender, balance, TRANSACTION_GAS * wanted.fee + value)
+    return min(setting.chain.config.gas_limit if limit is None else limit, allowance)
 
 
-def _least(outcome: Outcome, most: Call, runs: Callable[[int], Outcome]) -> int:
+def _cannot_pay(sender: bytes, balance: int, cost: int) -> NodeRefusal:
+    text = f"insufficient funds for gas * price + value: address {Address(sender)} have {balance} want {cost}"
+    return NodeRefusal(text, reason="insufficient_funds")
+
+
+def _least(setting: Setting, most: Call, outcome: Outcome) -> int:
     """A limit close to the least that works. Usually the first try is the last."""
     fixed = intrinsic_gas(most)
     needed = max(fixed + outcome.frame.needed_gas, outcome.gas_used + outcome.gas_refunded, floor_gas(most.data))
@@ -122,13 +156,13 @@ def _least(outcome: Outcome, most: Call, runs: Callable[[int], Outcome]) -> int:
     for gas in (needed, (needed + _STIPEND) * 64 // 63 + 1):
         if gas >= most.gas:
             break
-        if runs(gas).success:
+        if setting.run(replace(most, gas=gas)).success:
             return gas
         low = gas
     high = most.gas
     while (high - low) * 100 > high * _CLOSE_PERCENT:
         middle = min((low + high) // 2, 2 * low)
-        low, high = (low, middle) if runs(middle).success else (middle, high)
+        low, high = (low, middle) if setting.run(replace(most, gas=middle)).success else (middle, high)
     return high
 
 

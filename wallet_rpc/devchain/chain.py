@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from eth.vm.execution_context import ExecutionContext
 from eth_typing import Address
 
 from wallet_rpc.devchain.admission import Terms, admit, authorities, read_transaction
-from wallet_rpc.devchain.block_index import BlockIndex
 from wallet_rpc.devchain.chain_time import ChainTime, checked_time
 from wallet_rpc.devchain.computation import Computation
 from wallet_rpc.devchain.evm import Call, Outcome, run_call, run_transaction
-from wallet_rpc.devchain.faults import NodeRefusal, UnknownBlock
+from wallet_rpc.devchain.faults import NodeRefusal
+from wallet_rpc.devchain.history import History
 from wallet_rpc.devchain.journal import Journal
-from wallet_rpc.devchain.ledger import Block, Inclusion, make_block
-from wallet_rpc.devchain.runs import ChainConfig, Execution, Override, apply, block_context
-from wallet_rpc.devchain.store import Entry, MemoryStore, Snapshot, Store
-from wallet_rpc.devchain.world import Source, Value, World, balance_key, code_key, nonce_key, slot_key
+from wallet_rpc.devchain.ledger import Block, Inclusion
+from wallet_rpc.devchain.run_limit import RunLimit
+from wallet_rpc.devchain.runs import ACTUAL, BlockOverride, ChainConfig, Execution, Override, apply, block_context
+from wallet_rpc.devchain.store import MemoryStore, Store
+from wallet_rpc.devchain.world import Source, Value, balance_key, code_key, nonce_key, slot_key
 
 __all__ = ["PENDING", "Chain", "ChainConfig"]
 
@@ -42,20 +44,18 @@ class Chain:
         store: Store | None = None,
         source: Source | None = None,
         clock: Callable[[], float] = time.time,
+        limit: RunLimit | None = None,
     ) -> None:
         self.config = config
+        self.limit = RunLimit() if limit is None else limit
+        """The bound on the run time of one request."""
         self._store = MemoryStore() if store is None else store
-        self._world = World(source)
-        self._blocks = BlockIndex()
-        kept = self._store.load()
-        self._time = ChainTime(clock, kept.clock_offset)
-        if kept.blocks:
-            self._world.restore(kept.learned, kept.versions)
-            for block, version in zip(kept.blocks, kept.block_versions, strict=True):
-                self._blocks.append(block, version)
-        else:
+        self._history = History(config, self._store, source)
+        self._blocks, self._world = self._history.blocks, self._history.world
+        self._time = ChainTime(clock, self._history.clock_offset)
+        if self._blocks.is_empty:
             at = self._time.next(0) if config.timestamp is None else config.timestamp
-            self._mine(dict(genesis), at, None, timed=config.timestamp is not None)
+            self._mine(genesis, at, None, timed=config.timestamp is not None)
 
     # Blocks
 
@@ -68,6 +68,10 @@ class Chain:
     def first_number(self) -> int:
         """The oldest kept block's number."""
         return self._blocks.first_number
+
+    def pending_block(self) -> Block:
+        """The block that would be mined now: always without a transaction, and its state root is not known yet."""
+        return self._history.next_block(self.next_timestamp(), bytes(32), None)
 
     def block(self, number: int) -> Block | None:
         """The block of that height, if kept."""
@@ -87,7 +91,7 @@ class Chain:
         """The world's version at the end of a block; None and `PENDING` are the newest. Raises: UnknownBlock."""
         if number is None or number == PENDING:
             return self._world.version
-        return self._blocks.version_at(self._kept(number).number)
+        return self._history.version_at(number)
 
     def journal(self, number: int | None = None) -> Journal:
         """A scratch state to run on."""
@@ -117,13 +121,17 @@ class Chain:
         *,
         number: int | None = PENDING,
         overrides: Mapping[bytes, Override] | None = None,
+        block: BlockOverride = ACTUAL,
         machine: type[Computation] = Computation,
     ) -> Outcome:
         """What `call` would do at the end of block `number`, or in the block that would be mined now."""
         journal = self.journal(number)
         for address, override in (overrides or {}).items():
             apply(journal, Address(bytes(address)), override)
-        return run_call(journal, self.context(number), call, machine)
+        if call.to is not None:
+            journal.increment_nonce(Address(bytes(call.sender)))  # as in a transaction; a creation does it itself
+        context = self.context(number, changed=block)
+        return self.limit.run(partial(run_call, journal, context, call, machine))
 
     def execute(self, raw: bytes, *, timestamp: int | None = None) -> Execution:
         """Run a signed transaction in the next block without keeping it.
@@ -140,7 +148,7 @@ class Chain:
         admit(transaction, sender, journal, Terms(config.chain_id, config.base_fee, config.gas_limit))
         for authority in authorities(transaction):
             journal.account_is_empty(authority)  # py-evm swallows every error it meets while it applies authorizations
-        outcome = run_transaction(journal, self.context(PENDING, at), transaction)
+        outcome = self.limit.run(partial(run_transaction, journal, self.context(PENDING, at), transaction))
         return Execution(
             raw=raw,
             transaction=transaction,
@@ -165,7 +173,6 @@ class Chain:
             success=outcome.success,
             gas_used=outcome.gas_used,
             gas_price=execution.gas_price,
-            created=outcome.created,
             logs=outcome.logs,
         )
         return self._mine(execution.changes, execution.timestamp, inclusion, timed=execution.timed)
@@ -175,20 +182,23 @@ class Chain:
         execution = self.execute(raw, timestamp=timestamp)
         return self.include(execution), execution.outcome
 
-    def context(self, number: int | None, timestamp: int | None = None) -> ExecutionContext:
+    def context(
+        self, number: int | None, timestamp: int | None = None, *, changed: BlockOverride = ACTUAL
+    ) -> ExecutionContext:
         """The block's facts as code sees them."""
         if number == PENDING:
             height, at = self.head.number + 1, self.next_timestamp() if timestamp is None else timestamp
         else:
-            block = self.head if number is None else self._kept(number)
+            block = self.head if number is None else self._history.kept(number)
             height, at = block.number, block.timestamp
-        return block_context(self.config, height, at, self._blocks.hashes_before(height))
+        ancestors = self._blocks.hashes_before(height if changed.number is None else changed.number)
+        return block_context(self.config, height, at, ancestors, changed)
 
     # Time and blocks on demand
 
-    def next_timestamp(self) -> int:
-        """When the next block would be mined, in Unix seconds; never before the newest."""
-        return self._time.next(self.head.timestamp)
+    def next_timestamp(self, interval: int = 0) -> int:
+        """The next block's time in Unix seconds, never before the newest; `interval` later unless it was chosen."""
+        return self._time.next(self.head.timestamp, interval)
 
     def set_next_timestamp(self, timestamp: int) -> None:
         """Let the next block have that time, and time go on from there. Raises: InvalidParams for the past."""
@@ -205,6 +215,21 @@ class Chain:
         """Mine a block without a transaction."""
         at = self._block_time(timestamp)
         return self._mine({}, at, None, timed=timestamp is not None)
+
+    def mine_many(self, blocks: int, *, interval: int = 0, timestamp: int | None = None) -> None:
+        """Mine so many blocks, each `interval` seconds after the one before, the first one after now or at `timestamp`.
+
+        Raises: InvalidParams, before any is mined, when they would end later than contracts can store.
+        """
+        first = self._block_time(timestamp, interval)
+        checked_time(first + interval * max(0, blocks - 1), self.head.timestamp)
+        for position in range(blocks):
+            if position > 0:
+                self.limit.on_tick()
+            if interval or (timestamp is not None and position == 0):
+                self.mine(timestamp=first + interval * position)
+            else:
+                self.mine()
 
     # Direct changes: they become part of the newest block's state
 
@@ -228,16 +253,13 @@ class Chain:
 
     def snapshot(self) -> int:
         """Remember this moment; its number, from 1 up. Snapshots are kept across restarts."""
-        return self._store.add_snapshot(Snapshot(self._world.version, self.head.number, self._time.shift))
+        return self._history.snapshot(clock_offset=self._time.shift)
 
     def revert(self, identity: int) -> bool:
         """Go back to a snapshot and forget it and all later ones; False when there is none of that number."""
-        kept = self._store.take_snapshot(identity)
+        kept = self._history.revert(identity)
         if kept is None:
             return False
-        self._world.rewind(kept.version)
-        self._blocks.drop_after(kept.number)
-        self._blocks.move_head(kept.version)
         self._time.reset(kept.clock_offset)
         return True
 
@@ -246,50 +268,13 @@ class Chain:
         self._store.close()
 
     def _mine(
-        self, changes: dict[bytes, Value], timestamp: int, inclusion: Inclusion | None, *, timed: bool = False
+        self, changes: Mapping[bytes, Value], timestamp: int, inclusion: Inclusion | None, *, timed: bool = False
     ) -> Block:
-        parent = None if self._blocks.is_empty else self.head
-        version = self._world.commit(changes)
-        block = make_block(
-            parent,
-            timestamp=timestamp,
-            state_root=self._world.root,
-            limits=(self.config.gas_limit, self.config.base_fee),
-            inclusion=inclusion,
-            number=self.config.number,
-        )
         self._time.mined(timestamp, was_chosen=timed)
-        self._keep(changes, version, block)
-        self._blocks.append(block, version)
-        return block
+        return self._history.append(changes, timestamp, inclusion, clock_offset=self._time.shift)
 
-    def _change(self, changes: dict[bytes, Value]) -> None:
-        version = self._world.commit(changes)
-        self._keep(changes, version, None)
-        self._blocks.move_head(version)
+    def _change(self, changes: Mapping[bytes, Value]) -> None:
+        self._history.change(changes, clock_offset=self._time.shift)
 
-    def _keep(self, changes: Mapping[bytes, Value], version: int, block: Block | None) -> None:
-        entry = Entry(
-            version=version,
-            root=self._world.root,
-            changes=changes,
-            learned=dict(self._world.learned),
-            number=self.head.number if block is None else block.number,
-            block=block,
-            clock_offset=self._time.shift,
-        )
-        try:
-            self._store.keep(entry)
-        except BaseException:
-            self._world.rewind(version - 1)  # what is not on disk did not happen
-            raise
-        self._world.learned.clear()
-
-    def _block_time(self, timestamp: int | None) -> int:
-        return self.next_timestamp() if timestamp is None else checked_time(timestamp, self.head.timestamp)
-
-    def _kept(self, number: int) -> Block:
-        block = self._blocks.at(number)
-        if block is None:
-            raise UnknownBlock
-        return block
+    def _block_time(self, timestamp: int | None, interval: int = 0) -> int:
+        return self.next_timestamp(interval) if timestamp is None else checked_time(timestamp, self.head.timestamp)

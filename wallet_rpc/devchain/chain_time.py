@@ -19,9 +19,9 @@ class ChainTime:
         self.shift = shift
         """How far the chain is ahead of the real clock, in seconds."""
 
-    def next(self, newest: int) -> int:
-        """The next block's time after one of time `newest`, in Unix seconds."""
-        return max(newest, int(self._clock()) + self.shift) if self._chosen is None else self._chosen
+    def next(self, newest: int, interval: int = 0) -> int:
+        """The next block's time after one of time `newest`, in Unix seconds; `interval` later when it is not chosen."""
+        return max(newest, int(self._clock()) + self.shift) + interval if self._chosen is None else self._chosen
 
     def choose(self, timestamp: int) -> None:
         """Let the next block have that time."""

@@ -6,11 +6,14 @@ The rule: this module imports nothing of the chain, so that the server's own pro
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HEAD = struct.Struct(">IQ")
 """A frame's head: length of the body (4 bytes) | request number (8). The body is JSON; no bytes are no answer."""
+RUN_SECONDS = 5.0
+"""The most CPU time that code runs for one request. Source: geth's `--rpc.evmtimeout`, which is of the same length."""
 READY = 0
 """The number of the first frame each way: the configuration there, `{}` or `{"failed": why}` back."""
 
@@ -30,5 +33,9 @@ class DevChainConfig:
     """Deployment records to take contracts from instead of the development set."""
     timestamp: int | None = None
     """Of the first block, in Unix seconds; now when None."""
+    token_rates: Mapping[str, int] = field(default_factory=dict)
+    """Tokens in which its paymaster takes gas beside the test token, in hex: smallest units for 10^18 wei."""
+    run_seconds: float = RUN_SECONDS
+    """The most CPU time that code runs for one request."""
     json_log: bool = False
     """Whether its process logs JSON lines, not plain ones for people."""

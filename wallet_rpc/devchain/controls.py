@@ -10,7 +10,7 @@ from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.state_reads import Nothing
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.primitives import Address, Data, Hash32, TransactionCount, Uint256, Wei
+from wallet_rpc.primitives import Address, Data, Hash32, TransactionCount, Uint256, Wei, shown
 from wallet_rpc.wire import shape
 
 _MOST_BLOCKS = 10_000
@@ -41,10 +41,10 @@ class MineOne:
 
 @shape
 class MineMany:
-    """How many blocks, and how many seconds apart."""
+    """The number of blocks, one when absent, and the seconds between them."""
 
-    blocks: Uint256 = 1
-    interval: Uint256 = 0
+    blocks: Uint256 | None = None
+    interval: Uint256 | None = None
 
 
 @shape
@@ -104,16 +104,13 @@ async def mine(context: DevChain, request: MineOne) -> str:
     """`evm_mine`."""
     at = request.at
     settings = at if isinstance(at, MineSettings) else MineSettings(timestamp=at)
-    for _ in range(_count(1 if settings.blocks is None else settings.blocks)):
-        context.chain.mine(timestamp=settings.timestamp)
+    context.chain.mine_many(_count(settings.blocks), timestamp=settings.timestamp)
     return "0x0"
 
 
 async def mine_many(context: DevChain, request: MineMany) -> Json:
-    """`anvil_mine`."""
-    chain = context.chain
-    for position in range(_count(request.blocks)):
-        chain.mine(timestamp=chain.head.timestamp + request.interval if position and request.interval else None)
+    """`anvil_mine`: the first block is an interval later too, as in anvil."""
+    context.chain.mine_many(_count(request.blocks), interval=request.interval or 0)
 
 
 async def increase_time(context: DevChain, request: Seconds) -> Json:
@@ -147,10 +144,10 @@ async def set_slot(context: DevChain, request: SetSlot) -> bool:
     return True
 
 
-def _count(blocks: int) -> int:
-    if blocks > _MOST_BLOCKS:
-        raise InvalidParams(f"blocks: expected at most {_MOST_BLOCKS}, got {blocks}", field="params.blocks")
-    return blocks
+def _count(blocks: int | None) -> int:
+    if blocks is not None and blocks > _MOST_BLOCKS:
+        raise InvalidParams(f"blocks: expected at most {_MOST_BLOCKS}, got {shown(blocks)}", field="params.blocks")
+    return 1 if blocks is None else blocks
 
 
 OPERATIONS = (

@@ -6,7 +6,8 @@ carry a bare hex string as `data`, and because a chain answers thousands of smal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence, Set
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 from wallet_rpc import wire
@@ -19,6 +20,7 @@ from wallet_rpc.operations.operation import Operation
 
 MOST_ENTRIES = 1000
 """How many entries a batch may have."""
+_ADDRESS_LENGTH = 42
 Method: TypeAlias = Callable[[Params], Any]
 
 
@@ -26,12 +28,25 @@ class Dispatcher:
     """Answers with the given operations, run in `context`. Their `run` never waits for anything."""
 
     def __init__(self, operations: Sequence[Operation[DevChain, Any, Any]], context: DevChain) -> None:
+        self._limit = context.chain.limit
         self._methods = {operation.name: _method(operation, context) for operation in operations}
         if len(self._methods) != len(operations):
             raise ValueError("two operations of one name")
 
     def answer(self, body: bytes) -> bytes | None:
         """The JSON text that answers a body; None for notifications only. Never raises an Exception."""
+        return self._limit.share(partial(self._answer, body))
+
+    def holds_only(self, names: Set[str], body: bytes) -> bool:
+        """True when every entry of a body is a request for a method of these names."""
+        try:
+            parsed = envelope.parse(body)
+            entries = parsed if isinstance(parsed, list) else [parsed]
+            return all(envelope.checked(entry).method in names for entry in entries)
+        except WalletError:
+            return False
+
+    def _answer(self, body: bytes) -> bytes | None:
         try:
             parsed = envelope.parse(body)
         except WalletError as error:
@@ -72,11 +87,24 @@ def _method(operation: Operation[DevChain, Any, Any], context: DevChain) -> Meth
     bound = binding(operation)
 
     def call(params: Params) -> Any:
-        request = wire.decode(operation.request, bound(params), at="params")
+        request = wire.decode(operation.request, bound(_without_case(params)), at="params")
         running = operation.run(context, request)
         return wire.encode(operation.answer, _result(cast("Coroutine[Any, Any, Any]", running)))
 
     return call
+
+
+def _without_case(value: Any) -> Any:
+    """JSON with addresses in lower case: a node does not read capitals as a checksum."""
+    match value:
+        case str() if len(value) == _ADDRESS_LENGTH and value[:2] == "0x":
+            return value.lower()
+        case list():
+            return [_without_case(item) for item in value]
+        case dict():
+            return {_without_case(key): _without_case(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def _result(running: Coroutine[Any, Any, Any]) -> Any:

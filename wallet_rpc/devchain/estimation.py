@@ -1,63 +1,57 @@
-"""Gas limits of a user operation out of one run of the real entry point.
+"""Gas limits of a user operation out of runs of the real entry point.
 
-The run is `handleOps` with the operation as it is, but with wide limits, a fee of 1 wei and a machine that reads a
-"signature failed" answer of account or paymaster as "passed", so that a dummy signature will do. Limits are then
-read off the calls the entry point made, 63/64 rule included, and widened by `MARGIN_PERCENT`.
+The first run is `handleOps` with the operation as it is, but with wide limits, a fee of 1 wei and a machine that reads
+a "signature failed" answer of account or paymaster as "passed", so that a dummy signature will do. Limits are then
+read off the calls the entry point made, 63/64 rule included, and widened by a tenth.
 
-A session that may spend only so much on gas is run a second time, with those limits and the real fee, as its refusal
-depends on them. Not seen: whether sender or paymaster can pay the real fee; that is found on sending.
+An operation whose code may do something else with less gas is run again with those limits, and the limits are searched
+for when it does. A session that may spend only so much on gas is run once more, with the limits and the real fee, as
+its refusal depends on them. Not seen: whether sender or paymaster can pay the real fee; that is found on sending.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
 
 from wallet_rpc.devchain.chain import Chain
-from wallet_rpc.devchain.computation import Computation
-from wallet_rpc.devchain.evm import Call, Frame, data_tokens
+from wallet_rpc.devchain.computation import WatchedComputation
+from wallet_rpc.devchain.evm import Call, Frame
+from wallet_rpc.devchain.gas_search import (
+    EXTRA,
+    GasEstimate,
+    Outcomes,
+    depends_on_gas,
+    outcomes,
+    tried,
+    widened,
+)
 from wallet_rpc.devchain.handle_ops import operation_events, revert_reason
 from wallet_rpc.devchain.refusal import execution_failed, refused
 from wallet_rpc.devchain.runs import Override
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT, NATIVE_TOKEN_LIMIT_MODULE
-from wallet_rpc.domain.gas import max_cost
+from wallet_rpc.domain.gas import max_cost, pre_verification_gas
 from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data
-from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Address, Gas
-from wallet_rpc.wire import shape
+from wallet_rpc.errors import ExecutionReverted, InvalidParams, ValidationReverted
+from wallet_rpc.primitives import Address
 
-MARGIN_PERCENT = 10
-"""How much wider than the run's need the limits are."""
 LEAST_CALL_GAS = 9_100
 """The least callGasLimit the bundler takes: what a call with value costs before the callee runs."""
 _WIDE = 12_000_000
 _WIDE_POST_OP = 3_000_000
-_EXTRA = 3_000
 _DEPOSIT_GAS = 8_000
 """What the entry point spends on a paymaster's deposit before it asks the paymaster."""
-_PER_OPERATION_GAS = 18_300
-_PER_WORD_GAS = 4
-_TRANSACTION_GAS = 21_000
-_AUTHORIZATION_GAS = 25_000
 _VALIDATE_PAYMASTER = bytes.fromhex("52b7512c")
 _LOW_160 = (1 << 160) - 1
+_HALF_FEE = (1 << 40) - 1
+"""A fee whose bytes are all set, for the price of call data."""
 
 
-@shape
-class GasEstimate:
-    """Limits with which the operation lands; the paymaster's only when it has one."""
-
-    pre_verification_gas: Gas
-    verification_gas_limit: Gas
-    call_gas_limit: Gas
-    paymaster_verification_gas_limit: Gas | None = None
-    paymaster_post_op_gas_limit: Gas | None = None
-
-
-class TolerantMachine(Computation):
+class TolerantMachine(WatchedComputation):
     """A machine on which no signature is wrong: answers of 1, "signature failed", to the entry point become 0."""
 
     @classmethod
@@ -99,50 +93,53 @@ def estimate(
     if given.get(bytes(ENTRY_POINT), Override()).code is not None:
         at = f"params.overrides.{ENTRY_POINT}.code"
         raise InvalidParams(f"{at}: expected to be absent: an operation is estimated by the entry point", field=at)
-    root = _run(chain, _wide(op), bundler, given)
+    wide = _wide(op)
+    root = _run(chain, _limited(op, wide, fee=1), bundler, given)
     limits = _read(op, root)
+    if depends_on_gas(root):
+        trial = partial(_trial, chain, op, bundler, given)
+        limits = _priced(op, tried(limits, wide=wide, wanted=outcomes(root), trial=trial))
     if op.max_fee_per_gas > 0 and _counts_gas(root):
         _run(chain, _limited(op, limits), bundler, given)
     return limits
 
 
-def pre_verification_gas(op: UserOperation) -> int:
-    """What the bundler pays for an operation and the entry point does not meter: its share of the transaction."""
-    encoded = handle_ops_call_data([op], op.sender)[100:]  # without selector, offsets and beneficiary
-    gas = _TRANSACTION_GAS + _PER_OPERATION_GAS + 4 * data_tokens(encoded) + _PER_WORD_GAS * (len(encoded) + 31) // 32
-    return gas + (0 if op.authorization is None else _AUTHORIZATION_GAS)
+def _wide(op: UserOperation) -> GasEstimate:
+    """Limits that hardly any operation needs."""
+    limits = GasEstimate(pre_verification_gas=0, verification_gas_limit=_WIDE, call_gas_limit=_WIDE)
+    if op.paymaster is None:
+        return limits
+    return replace(limits, paymaster_verification_gas_limit=_WIDE, paymaster_post_op_gas_limit=_WIDE_POST_OP)
 
 
-def _wide(op: UserOperation) -> UserOperation:
+def _limited(op: UserOperation, limits: GasEstimate, *, fee: int | None = None) -> UserOperation:
+    """The operation with these limits, and with both fees `fee` when given."""
     part = op.paymaster
-    return replace(
-        op,
-        call_gas_limit=_WIDE,
-        verification_gas_limit=_WIDE,
-        pre_verification_gas=0,
-        max_fee_per_gas=1,
-        max_priority_fee_per_gas=1,
-        paymaster=None
-        if part is None
-        else replace(part, verification_gas_limit=_WIDE, post_op_gas_limit=_WIDE_POST_OP),
-    )
-
-
-def _limited(op: UserOperation, limits: GasEstimate) -> UserOperation:
-    part = op.paymaster
+    if part is not None:
+        part = replace(
+            part,
+            verification_gas_limit=limits.paymaster_verification_gas_limit or 0,
+            post_op_gas_limit=limits.paymaster_post_op_gas_limit or 0,
+        )
     return replace(
         op,
         call_gas_limit=limits.call_gas_limit,
         verification_gas_limit=limits.verification_gas_limit,
         pre_verification_gas=limits.pre_verification_gas,
-        paymaster=None
-        if part is None
-        else replace(
-            part,
-            verification_gas_limit=limits.paymaster_verification_gas_limit or 0,
-            post_op_gas_limit=limits.paymaster_post_op_gas_limit or 0,
-        ),
+        max_fee_per_gas=op.max_fee_per_gas if fee is None else fee,
+        max_priority_fee_per_gas=op.max_priority_fee_per_gas if fee is None else fee,
+        paymaster=part,
     )
+
+
+def _trial(
+    chain: Chain, op: UserOperation, bundler: Address, overrides: Mapping[bytes, Override], limits: GasEstimate
+) -> Outcomes | None:
+    """The outcomes of the calls with these limits; None when the operation does not land."""
+    try:
+        return outcomes(_run(chain, _limited(op, limits, fee=1), bundler, overrides))
+    except (ValidationReverted, ExecutionReverted):
+        return None
 
 
 def _run(chain: Chain, op: UserOperation, bundler: Address, overrides: Mapping[bytes, Override]) -> Frame:
@@ -157,7 +154,6 @@ def _run(chain: Chain, op: UserOperation, bundler: Address, overrides: Mapping[b
         data=handle_ops_call_data([op], bundler),
         gas=chain.config.gas_limit,
         delegations={} if op.authorization is None else {sender: bytes(op.authorization.address)},
-        authorizations=0 if op.authorization is None else 1,
     )
     funded = overrides if op.paymaster is not None else {**overrides, sender: richer}
     outcome = chain.call(call, overrides=funded, machine=TolerantMachine)
@@ -199,32 +195,26 @@ def _read(op: UserOperation, root: Frame) -> GasEstimate:
     call_gas = 0 if executed is None else executed.needed_gas
     limits = GasEstimate(
         pre_verification_gas=0,
-        verification_gas_limit=_widened(verification),
-        call_gas_limit=max(_widened(call_gas), LEAST_CALL_GAS),
+        verification_gas_limit=widened(verification),
+        call_gas_limit=max(widened(call_gas), LEAST_CALL_GAS),
     )
     if paymaster is not None and op.paymaster is not None:
         post_op = next((frame for frame in inner.children if frame.to == op.paymaster.address), None)
         spent = max(inner.spent_before - paymaster.spent_before, paymaster.needed_gas)
         limits = replace(
             limits,
-            paymaster_verification_gas_limit=_widened(spent + _DEPOSIT_GAS),
-            paymaster_post_op_gas_limit=0 if post_op is None else _widened(post_op.needed_gas),
+            paymaster_verification_gas_limit=widened(spent + _DEPOSIT_GAS),
+            paymaster_post_op_gas_limit=0 if post_op is None else widened(post_op.needed_gas),
         )
-    return replace(limits, pre_verification_gas=_with_limits(op, limits))
+    return _priced(op, limits)
 
 
-def _with_limits(op: UserOperation, limits: GasEstimate) -> int:
-    """preVerificationGas of the operation as it will be sent; a longer signature than the dummy is not foreseen."""
+def _priced(op: UserOperation, limits: GasEstimate) -> GasEstimate:
+    """With the preVerificationGas of the operation as it will be sent; a longer signature is not seen."""
     filled = replace(
-        op,
-        call_gas_limit=limits.call_gas_limit,
-        verification_gas_limit=limits.verification_gas_limit,
+        _limited(op, limits),
         pre_verification_gas=(1 << 24) - 1,
-        max_fee_per_gas=max(op.max_fee_per_gas, (1 << 40) - 1),
-        max_priority_fee_per_gas=max(op.max_priority_fee_per_gas, (1 << 40) - 1),
+        max_fee_per_gas=max(op.max_fee_per_gas, _HALF_FEE),
+        max_priority_fee_per_gas=max(op.max_priority_fee_per_gas, _HALF_FEE),
     )
-    return _widened(pre_verification_gas(filled)) - _EXTRA
-
-
-def _widened(gas: int) -> int:
-    return gas + gas * MARGIN_PERCENT // 100 + _EXTRA
+    return replace(limits, pre_verification_gas=widened(pre_verification_gas(filled)) - EXTRA)

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, cast
 
 from eth._utils.address import generate_contract_address
 from eth.abc import AccountDatabaseAPI, ComputationAPI, ExecutionContextAPI, SignedTransactionAPI
 from eth.constants import CREATE_CONTRACT_ADDRESS
-from eth.exceptions import InsufficientFunds, OutOfGas, Revert, VMError
+from eth.exceptions import InsufficientFunds, OutOfGas, ReservedBytesInCode, Revert, VMError
 from eth.typing import JournalDBCheckpoint
 from eth.vm.forks.cancun.transaction_context import CancunTransactionContext
 from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
@@ -21,17 +22,17 @@ from eth.vm.message import Message
 from eth_typing import Address, Hash32
 from eth_utils.logging import ExtendedDebugLogger, get_extended_debug_logger
 
-from wallet_rpc.devchain.computation import Computation
+from wallet_rpc.devchain.authorizations import tuple_of
+from wallet_rpc.devchain.computation import MOST_WEI, CodeTooLong, Computation
 from wallet_rpc.devchain.journal import Journal
+from wallet_rpc.domain.authorization import SignedAuthorization
+from wallet_rpc.domain.gas import AUTHORIZATION_GAS, TOKEN_GAS, TRANSACTION_GAS, call_data_tokens, floor_gas
 
 _LOGGER = get_extended_debug_logger("wallet_rpc.devchain.evm")
 _NO_ROOT = Hash32(bytes(32))
-_BASE_GAS, _CREATE_GAS, _INITCODE_WORD_GAS = 21_000, 32_000, 2
-_ZERO_BYTE_GAS, _BYTE_GAS, _FLOOR_PER_TOKEN = 4, 16, 10
+_CREATE_GAS, _INITCODE_WORD_GAS = 32_000, 2
 _ACCESS_ADDRESS_GAS, _ACCESS_SLOT_GAS = 2_400, 1_900
 _STIPEND = 2_300
-AUTHORIZATION_GAS = 25_000
-"""What one EIP-7702 authorization costs up front; half comes back when the account existed."""
 
 
 class State(PragueState):
@@ -59,6 +60,10 @@ class State(PragueState):
 
     def commit(self, snapshot: tuple[Hash32, JournalDBCheckpoint]) -> None:
         """Keep what came after: nothing to do."""
+
+    def delta_balance(self, address: Address, delta: int) -> None:
+        """Add to a balance. Only fees can reach the most that there is, and then stop there, as in nodes."""
+        self.set_balance(address, min(self.get_balance(address) + delta, MOST_WEI))
 
     def get_transient_storage(self, address: Address, slot: int) -> bytes:
         """EIP-1153."""
@@ -97,6 +102,8 @@ class Frame:
         self.success = computation.is_success
         self.output = bytes(computation.output)
         self.burned = computation.should_burn_gas
+        self.reads_gas = getattr(computation, "reads_gas", False)
+        self.least_gas = getattr(computation, "least_gas", 0)
         self.spent_before = max(0, getattr(computation, "spent_before", 0))
 
     @cached_property
@@ -125,7 +132,7 @@ class Frame:
 
         What a callee burned that failed is not counted: nobody knows how much of it was needed.
         """
-        needed = 0 if self.burned else self.gas_used
+        needed = 0 if self.burned else max(self.gas_used, self.least_gas)
         for child in self.children:
             passed = child.needed_gas - (_STIPEND if child.value else 0)
             needed = max(needed, child.spent_before + (passed * 64 + 62) // 63)
@@ -148,13 +155,12 @@ class Outcome:
     gas_refunded: int
     logs: tuple[Log, ...]
     error: str | None
-    created: bytes | None
     frame: Frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A message to look at: who calls whom with what. The sender pays no gas; `to` None creates a contract."""
+    """A message to look at: who calls whom with what; `to` None creates a contract."""
 
     sender: bytes
     to: bytes | None
@@ -162,45 +168,44 @@ class Call:
     value: int = 0
     gas: int
     gas_price: int = 0
+    """In wei per gas, as code sees it; it is not charged."""
     access_list: Sequence[tuple[bytes, Sequence[int]]] = ()
+    authorizations: Sequence[SignedAuthorization] = ()
+    """The message's authorizations, each applied or skipped as in a transaction."""
     delegations: Mapping[bytes, bytes] = field(default_factory=dict)
-    """Accounts that an authorization of the message lets run another's code: account to code address."""
-    authorizations: int = 0
-    """How many authorizations the message carries, for its intrinsic gas."""
+    """Delegations that apply without a signature: account to code address."""
+
+
+_TEXTS: dict[type[VMError], str] = {
+    Revert: "execution reverted",
+    OutOfGas: "out of gas",
+    CodeTooLong: "max code size exceeded",
+    ReservedBytesInCode: "invalid code: must not begin with 0xef",
+}
 
 
 def error_text(error: VMError) -> str:
     """A machine error in the words nodes use."""
-    if isinstance(error, Revert):
-        return "execution reverted"
-    if isinstance(error, OutOfGas):
-        return "out of gas"
+    for kind, text in _TEXTS.items():
+        if isinstance(error, kind):
+            return text
     words = "".join(" " + letter.lower() if letter.isupper() else letter for letter in type(error).__name__)
     return words.strip()
 
 
-def data_tokens(data: bytes) -> int:
-    """EIP-7623's measure of call data: a zero byte is one, any other four."""
-    return 4 * len(data) - 3 * data.count(0)
-
-
 def intrinsic_gas(call: Call) -> int:
     """What a transaction of this message costs before any code runs."""
-    gas = _BASE_GAS + _ZERO_BYTE_GAS * data_tokens(call.data) + AUTHORIZATION_GAS * call.authorizations
+    gas = TRANSACTION_GAS + TOKEN_GAS * call_data_tokens(call.data)
+    gas += AUTHORIZATION_GAS * (len(call.authorizations) + len(call.delegations))
     if call.to is None:
         gas += _CREATE_GAS + _INITCODE_WORD_GAS * ((len(call.data) + 31) // 32)
     return gas + sum(_ACCESS_ADDRESS_GAS + _ACCESS_SLOT_GAS * len(slots) for _, slots in call.access_list)
 
 
-def floor_gas(data: bytes) -> int:
-    """The least a transaction with this call data pays (EIP-7623)."""
-    return _BASE_GAS + _FLOOR_PER_TOKEN * data_tokens(data)
-
-
 def run_call(
     journal: Journal, context: ExecutionContextAPI, call: Call, machine: type[Computation] = Computation
 ) -> Outcome:
-    """Run `call` as a transaction would, but unsigned and without a fee; on another `machine` when given.
+    """Run `call` as a transaction would, but unsigned; on another `machine` when given.
 
     Raises: OutOfGas when `call.gas` is below the intrinsic cost, InsufficientFunds when the value is not covered.
     """
@@ -211,28 +216,37 @@ def run_call(
         raise OutOfGas("intrinsic gas too low")
     state = State(journal, context)
     sender = Address(bytes(call.sender))
-    for address, code_address in call.delegations.items():
-        journal.set_code(Address(bytes(address)), b"\xef\x01\x00" + code_address)
-        journal.increment_nonce(Address(bytes(address)))
+    if journal.get_balance(sender) < call.value:
+        raise InsufficientFunds("insufficient funds for transfer")
+    authorized = _apply_authorizations(state, call)
     message = _message(state, sender, call, gas)
     for address in (sender, message.storage_address):
         journal.mark_address_warm(address)
-    for address, slots in call.access_list:
-        journal.mark_address_warm(Address(address))
+    for account, slots in call.access_list:
+        journal.mark_address_warm(Address(account))
         for slot in slots:
-            journal.mark_storage_warm(Address(address), slot)
-    if journal.get_balance(sender) < call.value:
-        raise InsufficientFunds("insufficient funds for transfer")
+            journal.mark_storage_warm(Address(account), slot)
     made = CancunTransactionContext(gas_price=call.gas_price, origin=sender)
     apply: Any = machine.apply_create_message if call.to is None else machine.apply_message
     computation: ComputationAPI = apply(state, message, made)
     spent = call.gas - computation.get_gas_remaining()
-    refund = min(computation.get_gas_refund(), spent // 5)
+    refund = min(computation.get_gas_refund() + authorized, spent // 5)
     return _outcome(computation, max(spent - refund, floor_gas(call.data)), refund)
 
 
+def _apply_authorizations(state: State, call: Call) -> int:
+    """Delegate as the message says; the gas that is given back for it."""
+    for account, code_address in call.delegations.items():
+        state.set_code(Address(bytes(account)), b"\xef\x01\x00" + code_address)
+        state.increment_nonce(Address(bytes(account)))
+    for one in call.authorizations:
+        if one.authority is not None:
+            state.journal.account_is_empty(Address(bytes(one.authority)))  # a forked chain's node may fail here
+    listed = SimpleNamespace(authorization_list=[tuple_of(one) for one in call.authorizations])
+    return state.process_set_code_authorizations(cast("SignedTransactionAPI", listed))
+
+
 def _message(state: State, sender: Address, call: Call, gas: int) -> Message:
-    executor = PragueTransactionExecutor(state)
     if call.to is None:
         nonce = state.get_nonce(sender)
         created = generate_contract_address(sender, nonce)
@@ -247,7 +261,7 @@ def _message(state: State, sender: Address, call: Call, gas: int) -> Message:
             create_address=created,
         )
     to = Address(bytes(call.to))
-    code, delegation = executor.get_code_at_address(to)
+    code, delegation = PragueTransactionExecutor(state).get_code_at_address(to)
     return Message(
         gas=gas,
         to=to,
@@ -272,8 +286,6 @@ def run_transaction(journal: Journal, context: ExecutionContextAPI, transaction:
 
 
 def _outcome(computation: ComputationAPI, gas_used: int, refund: int) -> Outcome:
-    message = computation.msg
-    created = bytes(message.storage_address) if message.is_create and computation.is_success else None
     return Outcome(
         success=computation.is_success,
         output=bytes(computation.output),
@@ -284,6 +296,5 @@ def _outcome(computation: ComputationAPI, gas_used: int, refund: int) -> Outcome
             for address, topics, data in computation.get_log_entries()
         ),
         error=None if computation.is_success else error_text(computation.error),
-        created=created,
         frame=Frame(computation),
     )

@@ -41,6 +41,15 @@ class UnknownBlock(NodeRefusal):
         super().__init__("header not found")
 
 
+class RunTooLong(NodeRefusal):
+    """Code ran longer than one request's code may."""
+
+    default_reason = "execution_timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"execution aborted (timeout = {seconds:g}s)")
+
+
 class UpstreamFailed(WalletError):
     """The forked chain's node did not answer, or not with what was asked."""
 

@@ -8,11 +8,14 @@ are this chain's own; an account's storage is read word by word.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
 
 from wallet_rpc.devchain.faults import UpstreamFailed
+from wallet_rpc.devchain.run_limit import RunLimit
 from wallet_rpc.devchain.world import Value, balance_key, code_key, nonce_key
 
 _TRIES = 3
@@ -89,6 +92,18 @@ class Upstream:
             except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
                 failure = error
         raise UpstreamFailed("the forked chain's node does not answer") from failure
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUpstream:
+    """The forked chain's node as the world's source: a run is not interrupted in the middle of a request."""
+
+    upstream: Upstream
+    limit: RunLimit
+
+    def fetch(self, key: bytes) -> Mapping[bytes, Value]:
+        """As the upstream's."""
+        return self.limit.hold(partial(self.upstream.fetch, key))
 
 
 def _results(answers: Any, count: int) -> list[Any]:

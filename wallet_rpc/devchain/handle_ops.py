@@ -5,16 +5,16 @@ Source: EntryPoint v0.7 `IEntryPoint`, `UserOperationLib`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
+from wallet_rpc.devchain.authorizations import authorization_of
 from wallet_rpc.devchain.evm import Log
-from wallet_rpc.domain import abi
-from wallet_rpc.domain.authorization import SignedAuthorization
+from wallet_rpc.domain import abi, funds
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.user_operation import USER_OPERATION_EVENT, Factory, PaymasterPart, UserOperation
 from wallet_rpc.primitives import Address, Data
@@ -24,7 +24,6 @@ REVERT_EVENT = abi.keccak(b"UserOperationRevertReason(bytes32,address,uint256,by
 BEFORE_EXECUTION_EVENT = abi.keccak(b"BeforeExecution()")
 """Between the validations and the executions of a bundle."""
 _PACKED = "(address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)[]"
-_DEPOSITS_SLOT = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def operation_events(logs: Sequence[Log]) -> list[OperationEvent]:
     """All operations that ended in these logs."""
     found = []
     for position, log in enumerate(logs):
-        if log.address == ENTRY_POINT and log.topics[:1] == (USER_OPERATION_EVENT,):
+        if _is_entry_points(log, USER_OPERATION_EVENT):
             nonce, success, cost, gas = (int.from_bytes(log.data[at : at + 32]) for at in range(0, 128, 32))
             sender, paymaster = Address(log.topics[2][12:]), Address(log.topics[3][12:])
             found.append(OperationEvent(log.topics[1], sender, paymaster, nonce, success == 1, cost, gas, position))
@@ -61,13 +60,38 @@ def revert_reason(logs: Sequence[Log], operation_hash: bytes) -> bytes | None:
     return None
 
 
-def own_logs(logs: Sequence[Log], event: OperationEvent) -> range:
-    """Which logs of the transaction are of this operation: all when it is alone, else those of its execution."""
-    ends = [other.position for other in operation_events(logs)]
-    if len(ends) == 1:
-        return range(len(logs))
-    starts = [at for at, log in enumerate(logs) if log.topics[:1] == (BEFORE_EXECUTION_EVENT,)] + ends
-    return range(max(start for start in starts if start < event.position) + 1, event.position + 1)
+def own_logs(logs: Sequence[Log], event: OperationEvent, *, is_direct: bool) -> list[int]:
+    """The indexes of this operation's logs among those of its transaction.
+
+    All logs, when the transaction calls the entry point itself (`is_direct`) with one operation. Otherwise those of the
+    execution, and those of the validations that name the operation: a bundle validates all its operations first, and a
+    contract that calls the entry point may log before and after.
+    """
+    events = operation_events(logs)
+    if is_direct and len(events) == 1:
+        return list(range(len(logs)))
+    openings = [at for at, log in enumerate(logs) if _is_entry_points(log, BEFORE_EXECUTION_EVENT)]
+    opened = max(at for at in openings if at < event.position)
+    closed = min([len(logs), *(at for at in openings if at > opened)])
+    bundle = [other for other in events if opened < other.position < closed]
+    first = max([opened, *(other.position for other in bundle if other.position < event.position)]) + 1
+    previous = max([-1, *(other.position for other in events if other.position < opened)])
+    named = {event.operation_hash}
+    if [other.sender for other in bundle].count(event.sender) == 1:
+        named.add(abi.address(event.sender))
+    validated = [at for at in range(previous + 1, opened) if _names(logs[at], event, named)]
+    return validated + list(range(first, event.position + 1))
+
+
+def _is_entry_points(log: Log, topic: bytes) -> bool:
+    return log.address == ENTRY_POINT and log.topics[:1] == (topic,)
+
+
+def _names(log: Log, event: OperationEvent, named: Set[bytes]) -> bool:
+    """True for a log of the validations by the operation's account, or by the entry point about the operation."""
+    if log.address == ENTRY_POINT:
+        return not named.isdisjoint(log.topics[1:])
+    return log.address == event.sender and abi.address(event.sender) in named
 
 
 def read_handle_ops(call_data: bytes) -> list[UserOperation]:
@@ -102,22 +126,15 @@ def unpack(*packed: Any) -> UserOperation:
 def with_authorization(op: UserOperation, signed: Sequence[Any]) -> UserOperation:
     """`op` with its sender's authorization out of those of its transaction."""
     for one in signed:
-        authorization = SignedAuthorization(
-            chain_id=one.chain_id,
-            address=Address(one.address),
-            nonce=one.nonce,
-            r=one.r,
-            s=one.s,
-            y_parity=one.y_parity,
-        )
-        if authorization.authority == op.sender:
+        authorization = authorization_of(one)
+        if authorization is not None and authorization.authority == op.sender:
             return replace(op, authorization=authorization)
     return op
 
 
 def deposit_slot(account: Address) -> int:
     """Where the entry point keeps an account's deposit, in wei: the first word of its `DepositInfo`."""
-    return int.from_bytes(abi.keccak(abi.address(account) + abi.uint(_DEPOSITS_SLOT)))
+    return int.from_bytes(funds.deposit_slot(account))
 
 
 def _paymaster(data: bytes) -> PaymasterPart:

@@ -16,6 +16,22 @@ TOKEN_PAYMASTER = Address.parse("0x7e57000000000000000000000000000000000003")
 TOKEN_RATES = {TEST_TOKEN: 2_000 * 10**18}
 """What gas costs in tokens: smallest units for 10^18 wei. Made up: one coin is 2,000 TEST, whatever happens."""
 
+READS = frozenset(
+    {
+        "eth_accounts",
+        "eth_getBlockReceipts",
+        "eth_getBlockTransactionCountByHash",
+        "eth_getBlockTransactionCountByNumber",
+        "eth_getTransactionByBlockHashAndIndex",
+        "eth_getTransactionByBlockNumberAndIndex",
+        "eth_syncing",
+        "net_listening",
+        "pm_getPaymasterStubData",
+        "web3_sha3",
+    }
+)
+"""Methods of the chain that change nothing, beside those that `serve` hands on; any other one is logged."""
+
 PAYMASTER_KEY = keccak(text="wallet-rpc development paymaster")
 """The private key that signs sponsorships on development chains. Everyone knows it: never fund it elsewhere."""
 PAYMASTER_SIGNER = Address(PrivateKey(PAYMASTER_KEY).public_key.to_canonical_address())

@@ -12,9 +12,11 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
+from eth._utils.address import generate_contract_address
 from eth.abc import SignedTransactionAPI
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_hash.auto import keccak
+from eth_typing import Address
 from rlp import codec  # type: ignore[import-untyped]  # rlp 5 has no py.typed
 
 from wallet_rpc.devchain.evm import Log
@@ -44,13 +46,18 @@ class Inclusion:
     gas_used: int
     gas_price: int
     """What was really paid, in wei per gas."""
-    created: bytes | None
     logs: tuple[Log, ...]
 
     @property
     def transaction(self) -> SignedTransactionAPI:
         """The decoded transaction."""
         return decode_transaction(self.raw)
+
+    @property
+    def created(self) -> bytes | None:
+        """The address of the contract that it created, or would have if it had not failed."""
+        signed = self.transaction
+        return None if signed.to else bytes(generate_contract_address(Address(self.sender), signed.nonce))
 
     @property
     def kind(self) -> int:
@@ -208,7 +215,7 @@ def pack_block(block: Block) -> bytes:
         return encode_raw([facts, []])
     logs = [[log.address, list(log.topics), log.data] for log in kept.logs]
     amounts = [minimal(int(kept.success)), minimal(kept.gas_used), minimal(kept.gas_price)]
-    return encode_raw([facts, [kept.raw, kept.hash, kept.sender, amounts, kept.created or b"", logs]])
+    return encode_raw([facts, [kept.raw, kept.hash, kept.sender, amounts, b"", logs]])
 
 
 def unpack_block(stored: bytes) -> Block:
@@ -227,7 +234,7 @@ def unpack_block(stored: bytes) -> Block:
 
 
 def _unpack_inclusion(kept: Sequence[Any]) -> Inclusion:
-    raw, identity, sender, amounts, created, logs = kept
+    raw, identity, sender, amounts, _created, logs = kept
     success, gas_used, gas_price = (int.from_bytes(amount) for amount in amounts)
     return Inclusion(
         raw=raw,
@@ -236,6 +243,5 @@ def _unpack_inclusion(kept: Sequence[Any]) -> Inclusion:
         success=success == 1,
         gas_used=gas_used,
         gas_price=gas_price,
-        created=created or None,
         logs=tuple(Log(address, tuple(topics), data) for address, topics, data in logs),
     )

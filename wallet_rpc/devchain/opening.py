@@ -10,9 +10,10 @@ from wallet_rpc.devchain.bundler import Bundler
 from wallet_rpc.devchain.chain import Chain, ChainConfig
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.fork import Upstream
+from wallet_rpc.devchain.fork import HeldUpstream, Upstream
 from wallet_rpc.devchain.genesis import Genesis, GenesisAccount, genesis_values, load_deployments, load_genesis
 from wallet_rpc.devchain.paymaster import Paymaster
+from wallet_rpc.devchain.run_limit import RunLimit
 from wallet_rpc.devchain.sqlite_store import SqliteStore
 from wallet_rpc.devchain.store import MemoryStore
 from wallet_rpc.devchain.world import Value, balance_key, code_key
@@ -33,6 +34,7 @@ def open_devchain(config: DevChainConfig) -> DevChain:
     if config.fork_url is not None and upstream is not None and isinstance(store, SqliteStore):
         upstream = _pinned(config.fork_url, upstream, store)
     values = genesis_values(built) if upstream is None else _missing_upstream(built, upstream)
+    limit = RunLimit(config.run_seconds)
     has_our_token = code_key(known.TEST_TOKEN) in values
     chain = Chain(
         {**values, **accounts.coins(), **(accounts.tokens() if has_our_token else {})},
@@ -42,9 +44,11 @@ def open_devchain(config: DevChainConfig) -> DevChain:
             number=0 if upstream is None else upstream.block,
         ),
         store=store,
-        source=upstream,
+        source=None if upstream is None else HeldUpstream(upstream, limit),
+        limit=limit,
     )
-    return DevChain(chain, Bundler(chain, accounts.BUNDLER), Paymaster(chain))
+    rates = known.TOKEN_RATES | {Address.parse(token): rate for token, rate in config.token_rates.items()}
+    return DevChain(chain, Bundler(chain, accounts.BUNDLER), Paymaster(chain, rates))
 
 
 def _pinned(url: str, upstream: Upstream, store: SqliteStore) -> Upstream:

@@ -1,5 +1,5 @@
 """The development paymaster (ERC-7677): sponsors any operation under any policy id that is a UUID of version 4, or lets
-it be paid in the test token.
+it be paid in the test token, or in any other token that it was given a rate for.
 
 It signs for our VerifyingPaymaster and TokenPaymaster with a key that everyone knows; what it spends is a deposit of
 the development chain. What it signs and how is in `domain/sponsorship.py` and `domain/token_charge.py`.
@@ -8,7 +8,7 @@ the development chain. What it signs and how is in `domain/sponsorship.py` and `
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from wallet_rpc.domain.token_charge import SignedPermit, TokenCharge, most_token
 from wallet_rpc.domain.token_gas import TokenContext, TokenPayment
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Data, shown
+from wallet_rpc.primitives import Address, Data, shown
 
 VALID_SECONDS = 3600
 """How long a sponsorship holds, from the time of the next block."""
@@ -43,15 +43,17 @@ class Paymaster:
     """Sponsors on one chain."""
 
     chain: Chain
+    rates: Mapping[Address, int] = field(default_factory=lambda: known.TOKEN_RATES)
+    """Tokens that it takes, with their smallest units for 10^18 wei."""
 
     def stub(self, op: UserOperation, context: Mapping[str, Any]) -> Sponsored:
         """A sponsorship of the right size that is not signed. Raises: InvalidParams for an unknown policy or token."""
         check_policy(context)
-        asked = token_asked(context)
+        asked = token_asked(context, self.rates)
         if asked is None:
             return Sponsored(sponsorship.stub(known.PAYMASTER, window=self._window()))
         most = _UNLIMITED if asked.max_token_amount is None else asked.max_token_amount
-        charge = _charge(asked, most)
+        charge = self._charge(asked, most)
         return Sponsored(token_charge.stub(known.TOKEN_PAYMASTER, charge, window=self._window()), _payment(charge))
 
     def sponsor(self, op: UserOperation, context: Mapping[str, Any]) -> Sponsored:
@@ -61,7 +63,7 @@ class Paymaster:
         """
         check_policy(context)
         chain_id, window = self.chain.config.chain_id, self._window()
-        asked = token_asked(context)
+        asked = token_asked(context, self.rates)
         if asked is None:
             return Sponsored(
                 sponsorship.signed(op, known.PAYMASTER, chain_id=chain_id, window=window, key=known.PAYMASTER_KEY)
@@ -72,7 +74,7 @@ class Paymaster:
             text = f"{at}: expected at least {least}, as the transfer must not fail, got {part.post_op_gas_limit}"
             raise InvalidParams(text, reason="too_low", field=at)
         named = replace(op, paymaster=part)
-        charge = _charge(asked, most_tokens(named, known.TOKEN_RATES[asked.token_address]))
+        charge = self._charge(asked, most_tokens(named, self.rates[asked.token_address]))
         if asked.max_token_amount is not None and charge.most > asked.max_token_amount:
             at = f"{_ERC20_CONTEXT}.maxTokenAmount"
             text = (
@@ -81,6 +83,18 @@ class Paymaster:
             raise InvalidParams(text, reason="max_token_amount_exceeded", field=at)
         signed = token_charge.signed(named, charge, chain_id=chain_id, window=window, key=known.PAYMASTER_KEY)
         return Sponsored(signed, _payment(charge))
+
+    def _charge(self, asked: TokenContext, most: int) -> TokenCharge:
+        permit = asked.permit
+        return TokenCharge(
+            token=asked.token_address,
+            rate=self.rates[asked.token_address],
+            most=most,
+            before=asked.mode == "preOp",
+            permit=None
+            if permit is None
+            else SignedPermit(value=permit.value, deadline=permit.deadline, signature=permit.signature),
+        )
 
     def _window(self) -> Window:
         return Window(valid_until=self.chain.next_timestamp() + VALID_SECONDS)
@@ -98,29 +112,17 @@ def check_policy(context: Mapping[str, Any]) -> None:
         raise InvalidParams(text, reason="unknown_policy", field="context.policyId")
 
 
-def token_asked(context: Mapping[str, Any]) -> TokenContext | None:
-    """The token in which the context asks to be charged. Raises: InvalidParams for one that has no rate here."""
+def token_asked(context: Mapping[str, Any], rates: Mapping[Address, int]) -> TokenContext | None:
+    """The token in which the context asks to be charged. Raises: InvalidParams for one that has no rate."""
     given = context.get("erc20Context")
     if given is None:
         return None
     asked = wire.decode(TokenContext, given, at=_ERC20_CONTEXT)
-    if asked.token_address not in known.TOKEN_RATES:
-        at, taken = f"{_ERC20_CONTEXT}.tokenAddress", ", ".join(map(str, known.TOKEN_RATES))
-        raise InvalidParams(f"{at}: {asked.token_address} has no rate here; taken: {taken}", reason="token", field=at)
+    if asked.token_address not in rates:
+        at, taken = f"{_ERC20_CONTEXT}.tokenAddress", [each.hex0x() for each in rates]
+        text = f"{at}: {asked.token_address} has no rate here; taken: {', '.join(taken)}"
+        raise InvalidParams(text, reason="token", field=at, tokens=taken)
     return asked
-
-
-def _charge(asked: TokenContext, most: int) -> TokenCharge:
-    permit = asked.permit
-    return TokenCharge(
-        token=asked.token_address,
-        rate=known.TOKEN_RATES[asked.token_address],
-        most=most,
-        before=asked.mode == "preOp",
-        permit=None
-        if permit is None
-        else SignedPermit(value=permit.value, deadline=permit.deadline, signature=permit.signature),
-    )
 
 
 def _payment(charge: TokenCharge) -> TokenPayment:

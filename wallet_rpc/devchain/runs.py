@@ -43,6 +43,22 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockOverride:
+    """Changes to the block for one call."""
+
+    number: int | None = None
+    timestamp: int | None = None
+    gas_limit: int | None = None
+    base_fee: int | None = None
+    coinbase: bytes | None = None
+    prev_randao: bytes | None = None
+
+
+ACTUAL = BlockOverride()
+"""The block as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """A transaction that has run on the newest state but is in no block yet."""
 
@@ -71,17 +87,19 @@ def apply(journal: Journal, address: Address, override: Override) -> None:
     journal.override_storage(address, override.state_diff)
 
 
-def block_context(config: ChainConfig, number: int, timestamp: int, hashes: Iterable[Hash32]) -> ExecutionContext:
+def block_context(
+    config: ChainConfig, number: int, timestamp: int, hashes: Iterable[Hash32], changed: BlockOverride = ACTUAL
+) -> ExecutionContext:
     """A block's facts as code sees them; `hashes` are its ancestors', parent first."""
     return ExecutionContext(
-        coinbase=Address(bytes(20)),
-        timestamp=timestamp,
-        block_number=BlockNumber(number),
+        coinbase=Address(bytes(20) if changed.coinbase is None else bytes(changed.coinbase)),
+        timestamp=timestamp if changed.timestamp is None else changed.timestamp,
+        block_number=BlockNumber(number if changed.number is None else changed.number),
         difficulty=0,
-        mix_hash=Hash32(bytes(32)),
-        gas_limit=config.gas_limit,
+        mix_hash=Hash32(bytes(32) if changed.prev_randao is None else bytes(changed.prev_randao)),
+        gas_limit=config.gas_limit if changed.gas_limit is None else changed.gas_limit,
         prev_hashes=hashes,
         chain_id=config.chain_id,
-        base_fee_per_gas=config.base_fee,
+        base_fee_per_gas=config.base_fee if changed.base_fee is None else changed.base_fee,
         excess_blob_gas=0,
     )

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from wallet_rpc import __version__
 from wallet_rpc.devchain import accounts
 from wallet_rpc.devchain.answers import Json
-from wallet_rpc.devchain.block_reference import BlockReference, height, mined
+from wallet_rpc.devchain.block_reference import BlockReference, height, tag_height
+from wallet_rpc.devchain.chain import PENDING, Chain
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.faults import UnknownBlock
+from wallet_rpc.devchain.ledger import Block
 from wallet_rpc.domain.abi import keccak
+from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Hash32, TransactionCount, Uint256, Wei, WeiPerGas
+from wallet_rpc.primitives import (
+    Address,
+    BlockNumber,
+    ChainId,
+    Data,
+    Hash32,
+    TransactionCount,
+    Uint256,
+    Wei,
+    WeiPerGas,
+    shown,
+)
 from wallet_rpc.wire import shape
 
 PRIORITY_FEE = 10**9
 """What `eth_maxPriorityFeePerGas` suggests, in wei per gas. Any fee is taken; this is a habit of real chains."""
 _MOST_FEE_BLOCKS = 1024
+MOST_PERCENTILES = 100
+"""The most percentiles of one request. Source: geth."""
 
 
 @shape
@@ -52,8 +72,10 @@ class FeeHistoryRequest:
     """How many blocks up to which, and which shares of their gas to look at."""
 
     block_count: BlockNumber
-    newest_block: BlockReference
-    reward_percentiles: tuple[float, ...] | None = None
+    newest_block: str
+    reward_percentiles: (
+        Annotated[tuple[Annotated[float, Field(strict=True)], ...], Field(max_length=MOST_PERCENTILES)] | None
+    ) = None
 
 
 async def balance(context: DevChain, request: AccountAt) -> int:
@@ -103,11 +125,11 @@ async def priority_fee(context: DevChain, request: Nothing) -> int:
 
 
 async def fee_history(context: DevChain, request: FeeHistoryRequest) -> Json:
-    """`eth_feeHistory`: at most 1024 blocks."""
-    newest = mined(context.chain, request.newest_block)
-    if newest is None:
-        raise UnknownBlock
-    wanted = min(request.block_count, _MOST_FEE_BLOCKS, newest.number - context.chain.first_number + 1)
+    """`eth_feeHistory`: at least one block and at most 1024. Raises: InvalidParams, UnknownBlock."""
+    percentiles = request.reward_percentiles or ()
+    _check_percentiles(percentiles)
+    newest = _newest(context.chain, request.newest_block)
+    wanted = min(max(request.block_count, 1), _MOST_FEE_BLOCKS, newest.number - context.chain.first_number + 1)
     kept = [context.chain.block(number) for number in range(newest.number - wanted + 1, newest.number + 1)]
     blocks = [block for block in kept if block is not None]
     answer: dict[str, Json] = {
@@ -117,10 +139,31 @@ async def fee_history(context: DevChain, request: FeeHistoryRequest) -> Json:
         "baseFeePerBlobGas": ["0x1"] * (len(blocks) + 1),
         "blobGasUsedRatio": [0.0] * len(blocks),
     }
-    if request.reward_percentiles:
+    if percentiles:
         tips = [0 if block.inclusion is None else block.inclusion.gas_price - block.base_fee for block in blocks]
-        answer["reward"] = [[hex(tip)] * len(request.reward_percentiles) for tip in tips]
+        answer["reward"] = [[hex(tip)] * len(percentiles) for tip in tips]
     return answer
+
+
+def _newest(chain: Chain, tag: str) -> Block:
+    """The last block of the history; `pending` is the newest, as nothing is ever pending."""
+    number = tag_height(chain, tag)
+    found = chain.head if number is None or number == PENDING else chain.block(number)
+    if found is None:
+        raise UnknownBlock
+    return found
+
+
+def _check_percentiles(percentiles: tuple[float, ...]) -> None:
+    """Raises: InvalidParams unless each is from 0 to 100 and above the one before, as geth wants them."""
+    before = -1.0
+    for position, percentile in enumerate(percentiles):
+        at = f"params.rewardPercentiles[{position}]"
+        if not 0 <= percentile <= 100:
+            raise InvalidParams(f"{at}: expected from 0 to 100, got {shown(percentile)}", field=at)
+        if percentile <= before:
+            raise InvalidParams(f"{at}: expected more than {shown(before)}, got {shown(percentile)}", field=at)
+        before = percentile
 
 
 async def own_accounts(context: DevChain, request: Nothing) -> tuple[Address, ...]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from eth_account import Account
+from dataclasses import replace
 
 from wallet_rpc.devchain import accounts
+from wallet_rpc.devchain.admission import TYPES, unsupported_type
 from wallet_rpc.devchain.call_request import CallRequest
 from wallet_rpc.devchain.calls import EstimateAt, estimate
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.faults import NodeRefusal
+from wallet_rpc.devchain.signing import GasFees, GasPrice, UnsignedTransaction
 from wallet_rpc.devchain.state_reads import PRIORITY_FEE
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.errors import InvalidParams
@@ -19,6 +19,21 @@ from wallet_rpc.primitives import Data, Hash32
 from wallet_rpc.wire import shape
 
 _KEYS = {account.address: account.key for account in accounts.ACCOUNTS}
+_AT = "params.transaction"
+_FORBIDDEN = {
+    0: ("access_list", "max_fee_per_gas", "max_priority_fee_per_gas", "authorization_list"),
+    1: ("max_fee_per_gas", "max_priority_fee_per_gas", "authorization_list"),
+    2: ("gas_price", "authorization_list"),
+    4: ("gas_price",),
+}
+"""The fields that a transaction of each type cannot have."""
+_NAMES = {
+    "access_list": "accessList",
+    "authorization_list": "authorizationList",
+    "gas_price": "gasPrice",
+    "max_fee_per_gas": "maxFeePerGas",
+    "max_priority_fee_per_gas": "maxPriorityFeePerGas",
+}
 
 
 @shape
@@ -29,7 +44,7 @@ class SignedTransaction:
 
 
 @shape
-class UnsignedTransaction:
+class TransactionToSign:
     """A transaction for a development account to sign."""
 
     transaction: CallRequest
@@ -40,35 +55,70 @@ async def send_raw(context: DevChain, request: SignedTransaction) -> Hash32:
     return _mined(context, request.transaction)
 
 
-async def send(context: DevChain, request: UnsignedTransaction) -> Hash32:
-    """`eth_sendTransaction`, from a development account. Raises: NodeRefusal for any other sender."""
+async def send(context: DevChain, request: TransactionToSign) -> Hash32:
+    """`eth_sendTransaction`, from a development account: signs exactly the requested fields, or refuses.
+
+    Raises: NodeRefusal for another sender, chain or type, InvalidParams for fields that contradict each other.
+    """
     wanted = request.transaction
     if wanted.sender is None:
-        raise InvalidParams("transaction.from: required, but absent", field="params.transaction.from")
+        raise InvalidParams("transaction.from: required, but absent", field=f"{_AT}.from")
     key = _KEYS.get(wanted.sender)
     if key is None:
         raise NodeRefusal("unknown account", reason="unknown_account")
-    gas = await estimate(context, EstimateAt(transaction=wanted)) if wanted.gas is None else wanted.gas
     chain = context.chain
-    fields: dict[str, Any] = {
-        "chainId": chain.config.chain_id,
-        "nonce": chain.nonce(wanted.sender) if wanted.nonce is None else wanted.nonce,
-        "gas": gas,
-        "value": 0 if wanted.value is None else wanted.value,
-        "data": wanted.call_data,
-        **_fees(chain.config.base_fee, wanted),
-    }
-    if wanted.to is not None:
-        fields["to"] = wanted.to.hex0x()
-    return _mined(context, Account.sign_transaction(fields, key).raw_transaction)
+    wanted.check(chain.config.chain_id)
+    kind = kind_of(wanted)
+    unsigned = UnsignedTransaction(
+        chain_id=chain.config.chain_id,
+        nonce=chain.nonce(wanted.sender) if wanted.nonce is None else wanted.nonce,
+        fees=_fees(kind, wanted, chain.config.base_fee),
+        gas=0 if wanted.gas is None else wanted.gas,
+        to=wanted.to,
+        value=0 if wanted.value is None else wanted.value,
+        data=wanted.call_data,
+        access_list=None if kind == 0 else wanted.listed or (),
+        authorizations=[one.to_domain() for one in wanted.authorization_list or ()],
+    )
+    if wanted.gas is None:
+        unsigned = replace(unsigned, gas=await estimate(context, EstimateAt(transaction=wanted)))
+    return _mined(context, unsigned.signed(key))
 
 
-def _fees(base_fee: int, wanted: CallRequest) -> dict[str, int]:
-    if wanted.gas_price is not None:
-        return {"gasPrice": wanted.gas_price}
-    tip = PRIORITY_FEE if wanted.max_priority_fee_per_gas is None else wanted.max_priority_fee_per_gas
-    fee = base_fee + tip if wanted.max_fee_per_gas is None else wanted.max_fee_per_gas
-    return {"maxFeePerGas": fee, "maxPriorityFeePerGas": min(tip, fee)}
+def kind_of(wanted: CallRequest) -> int:
+    """The type that the request names, or that follows from its fields.
+
+    Raises: NodeRefusal for a type that is not supported, InvalidParams for a field that its type cannot have.
+    """
+    if wanted.type is not None and wanted.type not in TYPES:
+        raise unsupported_type(wanted.type)
+    kind = _implied(wanted) if wanted.type is None else wanted.type
+    for name in _FORBIDDEN[kind]:
+        if getattr(wanted, name) is not None:
+            at = f"{_AT}.{_NAMES[name]}"
+            raise InvalidParams(f"{at}: expected to be absent from a transaction of type {kind}", field=at)
+    if kind == 4 and wanted.authorization_list is None:
+        at = f"{_AT}.authorizationList"
+        raise InvalidParams(f"{at}: required for a transaction of type 4, but absent", field=at)
+    return kind
+
+
+def _implied(wanted: CallRequest) -> int:
+    if wanted.authorization_list is not None:
+        return 4
+    if wanted.gas_price is None:
+        return 2
+    return 0 if wanted.access_list is None else 1
+
+
+def _fees(kind: int, wanted: CallRequest, base_fee: int) -> GasPrice | GasFees:
+    """The fees that the request names, with what `eth_gasPrice` and its like suggest for the rest."""
+    if kind < 2:
+        return GasPrice(base_fee + PRIORITY_FEE if wanted.gas_price is None else wanted.gas_price)
+    most, tip = wanted.max_fee_per_gas, wanted.max_priority_fee_per_gas
+    if tip is None:
+        tip = PRIORITY_FEE if most is None else min(PRIORITY_FEE, most)
+    return GasFees(base_fee + tip if most is None else most, tip)
 
 
 def _mined(context: DevChain, raw: bytes) -> Hash32:
@@ -78,6 +128,6 @@ def _mined(context: DevChain, raw: bytes) -> Hash32:
 
 OPERATIONS = (
     Operation("eth_sendRawTransaction", SignedTransaction, Hash32, send_raw, positional=True),
-    Operation("eth_sendTransaction", UnsignedTransaction, Hash32, send, positional=True),
+    Operation("eth_sendTransaction", TransactionToSign, Hash32, send, positional=True),
 )
 """Writes."""

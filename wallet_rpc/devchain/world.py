@@ -126,8 +126,8 @@ class World:
         if self._source is None:
             return empty
         for learned, value in self._source.fetch(key).items():
-            entries = self._history.setdefault(learned, [])
+            entries = self._history.get(learned, [])
             if not entries or entries[0][0] >= 0:
-                entries.insert(0, (-1, value))
                 self.learned[learned] = value
+                self._history[learned] = [(-1, value), *entries]  # at once: a run may be interrupted here
         return self._history[key][0][1]

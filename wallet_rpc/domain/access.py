@@ -163,6 +163,11 @@ class Caller:
         return self.name if self.key is None else self.key.id
 
     @property
+    def holder_digest(self) -> str:
+        """The first 32 hex digits of the SHA-256 of `holder`, for what is kept of a caller."""
+        return digest_of(self.holder)[:32]
+
+    @property
     def is_open(self) -> bool:
         """Whether no key was shown."""
         return self.key is None
@@ -179,6 +184,12 @@ class Rules:
 
     session_seconds: int = 365 * 86_400
     """How far ahead the registered end of an organisation's session may be."""
+    unsigned_seconds: int = 90 * 86_400
+    """The longest time for which an unsigned session is kept, in seconds."""
+    unsigned_of_caller: int = 10_000
+    """The most unsigned sessions of one API key, or of one client address without a key."""
+    unsigned_of_account: int = 1_000
+    """The most unsigned sessions of one account on one chain; strangers and trusted callers are counted separately."""
     token_wallets: frozenset[WalletNamespace] = frozenset(WalletNamespace)
     """Whose addresses a session token may be bound to."""
 

@@ -23,7 +23,7 @@ from wallet_rpc.domain.contracts import (
 )
 from wallet_rpc.domain.user_operation import Factory
 from wallet_rpc.primitives import Address, Data, Hash32, Wei
-from wallet_rpc.wire import shape
+from wallet_rpc.wire import strict_shape
 
 __all__ = [
     "ACCOUNT_FACTORY",
@@ -55,11 +55,13 @@ _PROXY_TAIL = bytes.fromhex(
     "545af43d6000803e6038573d6000fd5b3d6000f3"
 )
 """An ERC-1967 proxy: creation code around the implementation's address. Source: Solady, LibClone."""
+PROXY_CODE = _PROXY_TAIL[5:]
+"""The code that the factory's creation code leaves at an account: 61 bytes, and behind them the owner of a `sma-b`."""
 _NO_ENTITY = bytes.fromhex("ffffffff")
 """What a semi-modular account's salt ends in, where a modular account has its entity id."""
 
 
-@shape
+@strict_shape
 class Call:
     """One call the account makes: `value` in wei, `data` the call data. On the wire both may be left out (0, 0x)."""
 

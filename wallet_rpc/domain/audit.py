@@ -2,7 +2,8 @@
 
 The rule: an entry is kept as one line of canonical JSON, and any other spelling of it counts as altered. How many
 entries there are and the newest one's hash, the head, is kept apart from them, so that the end cannot be cut off unseen
-either. Who can write both can write a whole new log: keep a head elsewhere to notice that.
+either. A writer of both can write a whole new log, or none: an anchor (`domain/anchor.py`), which is a head that is
+kept elsewhere, and the entries that other records ask for show that.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class EventKind(StrEnum):
     GRANT_REGISTERED = "grant.registered"
     GRANT_REVOKED = "grant.revoked"
     CALL_SENT = "call.sent"
+    CHAIN_REQUESTED = "chain.requested"
+    """A method of the chain that changes something was asked for, and is handed on after this entry is written."""
     DENIED = "denied"
 
 
@@ -83,6 +86,9 @@ class Why(StrEnum):
     REORDERED = "reordered"
     ADDED = "added"
     """What stands there is none of the log's own."""
+    REPLACED = "replaced by another log than the one that was anchored"
+    EMPTIED = "emptied"
+    MISSING = "missing: an entry that an organisation or key asks for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +100,22 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """An entry that a record kept outside the log asks for: of this kind, and about this key where one is named."""
+
+    kind: EventKind
+    key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What reading a log from its beginning has shown so far."""
 
     head: Head = NOTHING
     """The end of what is whole."""
     broken: Broken | None = None
+    expected: frozenset[Head | Trace] = frozenset()
+    """Anchored heads that the log has not reached yet, and entries that it has not shown yet."""
 
 
 def next_entry(head: Head, event: Event) -> Entry:
@@ -121,7 +137,7 @@ def _not_kept() -> ValueError:
 
 def line_of(entry: Entry) -> str:
     """An entry as it is kept."""
-    return _canonical(encode(Entry, entry))
+    return canonical(encode(Entry, entry))
 
 
 def follow(reading: Reading, line: bytes) -> Reading:
@@ -143,12 +159,27 @@ def follow(reading: Reading, line: bytes) -> Reading:
     elif known.get("previous") != reading.head.hash:
         broken = Broken(max(expected - 1, 0), Why.ALTERED)
     else:
-        return Reading(Head(expected + 1, known["hash"]))
+        head = Head(expected + 1, known["hash"])
+        return replace(reading, head=head, expected=reading.expected - {head, _trace(known)})
     return replace(reading, broken=broken)
 
 
+def _trace(known: dict[str, Any]) -> Trace | None:
+    """What the entry of a line proves; None for an event that no other record asks for."""
+    match known.get("event"):
+        case {"kind": EventKind.ORGANIZATION_CREATED}:
+            return Trace(EventKind.ORGANIZATION_CREATED)
+        case {"kind": EventKind.KEY_CREATED | EventKind.KEY_REVOKED as kind, "facts": {"keyId": str(key_id)}}:
+            return Trace(EventKind(kind), key_id)
+        case _:
+            return None
+
+
 def conclude(reading: Reading, kept: Head) -> Broken | None:
-    """What is wrong with a log that was read to its end; None when it is whole and ends with the head that was kept."""
+    """What is wrong with a log that was read to its end.
+
+    None when it is whole, ends with the head that was kept, and has shown everything that was expected of it.
+    """
     found = reading.head
     if reading.broken is not None:
         return reading.broken
@@ -156,12 +187,26 @@ def conclude(reading: Reading, kept: Head) -> Broken | None:
         return Broken(found.count, Why.CUT_OFF)
     if found.count > kept.count:
         return Broken(kept.count, Why.ADDED)
-    return None if found == kept else Broken(max(found.count - 1, 0), Why.ALTERED)
+    if found != kept:
+        return Broken(max(found.count - 1, 0), Why.ALTERED)
+    return _unmet(found, reading.expected - {NOTHING})
 
 
-def verify(lines: Iterable[bytes], kept: Head) -> Broken | None:
+def _unmet(found: Head, expected: frozenset[Head | Trace]) -> Broken | None:
+    """What is wrong with a log that is whole but lacks what was expected of it."""
+    if not expected:
+        return None
+    if found == NOTHING:
+        return Broken(0, Why.EMPTIED)
+    anchored = min((each.count for each in expected if isinstance(each, Head)), default=None)
+    if anchored is None:
+        return Broken(found.count, Why.MISSING)
+    return Broken(found.count, Why.CUT_OFF) if anchored > found.count else Broken(max(anchored - 1, 0), Why.REPLACED)
+
+
+def verify(lines: Iterable[bytes], kept: Head, expected: frozenset[Head | Trace] = frozenset()) -> Broken | None:
     """The first fault of a log, by its lines and the head that was kept of it; None when it is whole."""
-    reading = Reading()
+    reading = Reading(expected=expected)
     for line in lines:
         reading = follow(reading, line)
     return conclude(reading, kept)
@@ -171,7 +216,7 @@ def _own(line: bytes) -> dict[str, Any] | None:
     """The entry of a line, of any version; None when the line is not what its hash was made over."""
     try:
         value = from_json(line, allow_inf_nan=False)
-        is_own = _canonical(value).encode() == line and value["hash"] == _hash(value)
+        is_own = canonical(value).encode() == line and value["hash"] == _hash(value)
     except (ValueError, TypeError, KeyError):
         return None
     return value if is_own and isinstance(value.get("number"), int) else None
@@ -179,9 +224,9 @@ def _own(line: bytes) -> dict[str, Any] | None:
 
 def _hash(value: dict[str, Any]) -> str:
     rest = {name: part for name, part in value.items() if name != "hash"}
-    return hashlib.sha256(_canonical(rest).encode()).hexdigest()
+    return hashlib.sha256(canonical(rest).encode()).hexdigest()
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces, every letter as itself."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -1,7 +1,7 @@
 """What a caller may ask of `wallet_prepareCalls` beside the calls: permissions, who pays, gas, nonce, simulation.
 
-Unknown capabilities are ignored, as clients in use send some; but one that says `optional: false` is refused, and so
-is a standard one that changes what a call does, unless it says `optional: true`.
+A capability is required unless it says `optional: true`, so an unknown one is refused by name. A member that a
+capability's object does not have is refused by name, since it may bound what is paid or done.
 
 Source: the Wallet API's `capabilities` object (seed 002); EIP-5792.
 """
@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import UUID4, BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_7702
-from wallet_rpc.domain.token_gas import TokenGas, exclusive
-from wallet_rpc.errors import UnsupportedCapability
+from wallet_rpc.domain.paymaster_service import PaymasterCapability
+from wallet_rpc.errors import InvalidParams, UnsupportedCapability
 from wallet_rpc.primitives import (
     Address,
     Data,
@@ -49,48 +49,16 @@ class BySession:
 
 def _permissions_kind(value: Any) -> str:
     says_context = isinstance(value, Mapping) and value.get("context") is not None
-    return "context" if isinstance(value, ByContext) or says_context else "id"
+    return "granted" if isinstance(value, ByContext) or says_context else "named"
 
 
 PermissionsCapability: TypeAlias = Annotated[
-    Annotated[ByContext, Tag("context")] | Annotated[BySession, Tag("id")], Discriminator(_permissions_kind)
+    Annotated[ByContext, Tag("granted")] | Annotated[BySession, Tag("named")], Discriminator(_permissions_kind)
 ]
 """The authority to act for the account; absent for its owner."""
 
 
-@shape
-class PaymasterService:
-    """Who pays the gas. With several policies the first that sponsors the operation does."""
-
-    policy_id: UUID4 | None = None
-    policy_ids: tuple[UUID4, ...] | None = None
-    only_estimation: bool = False
-    """Estimate only: no sponsorship and nothing to sign."""
-    webhook_data: str | None = None
-    erc20: Annotated[TokenGas | None, BeforeValidator(exclusive)] = None
-    """The account pays, in this token; the policy says which paymaster takes it."""
-    url: str | None = None
-    """The standard's own form (ERC-7677): a paymaster of the caller's choice, which we do not call."""
-    optional: bool = False
-    """Go on without where there is no paymaster (EIP-5792)."""
-
-    @property
-    def policies(self) -> tuple[str, ...]:
-        """The policy ids, in the order to try."""
-        one = () if self.policy_id is None else (self.policy_id,)
-        return tuple(str(policy) for policy in (*one, *(self.policy_ids or ())))
-
-
-@shape
-class PaymasterOfCall:
-    """The part of `PaymasterService` that travels with a send."""
-
-    policy_id: UUID4 | None = None
-    policy_ids: tuple[UUID4, ...] | None = None
-    webhook_data: str | None = None
-
-
-@shape
+@strict_shape
 class Multiplier:
     """A factor on the estimate, such as 1.5."""
 
@@ -111,7 +79,7 @@ FeeOverride: TypeAlias = Annotated[
 """A fee in wei per gas, or a factor on the suggestion."""
 
 
-@shape
+@strict_shape
 class GasParamsOverride:
     """Gas limits and fees that the caller sets."""
 
@@ -122,13 +90,16 @@ class GasParamsOverride:
     paymaster_post_op_gas_limit: GasOverride | None = None
     max_fee_per_gas: FeeOverride | None = None
     max_priority_fee_per_gas: FeeOverride | None = None
+    optional: bool | None = None
+    """EIP-5792's word, which changes nothing here. The same in the other capabilities."""
 
 
-@shape
+@strict_shape
 class NonceOverride:
     """The parallel key of the nonce (below 2**152): operations of different keys do not wait for each other."""
 
     nonce_key: Uint256
+    optional: bool | None = None
 
 
 @strict_shape
@@ -142,13 +113,14 @@ class StateOverride:
     state_diff: dict[Word, Word] | None = None
 
 
-@shape
+@strict_shape
 class Delegation:
     """What an externally owned account shall run: by name, or by address; the zero address: nothing any more."""
 
     delegation: Literal["ModularAccountV2"] | Address
     account: Address | None = None
     """The account to delegate; where given, it is the one that calls."""
+    optional: bool | None = None
 
     @property
     def delegate(self) -> Address:
@@ -166,19 +138,20 @@ DelegationCapability: TypeAlias = Annotated[
 """True: delegate where that is needed, to whatever we choose; the same as leaving it out."""
 
 
-@shape
+@strict_shape
 class DataSuffix:
     """Bytes to append to the account's call data, for attribution. Source: ERC-8021."""
 
     value: Data
+    optional: bool | None = None
 
 
 @shape
 class Capabilities:
-    """Everything beside the calls. Unknown keys are ignored."""
+    """Everything beside the calls."""
 
     permissions: PermissionsCapability | None = None
-    paymaster_service: PaymasterService | None = None
+    paymaster_service: PaymasterCapability = None
     gas_params_override: GasParamsOverride | None = None
     nonce_override: NonceOverride | None = None
     eip7702_auth: DelegationCapability | None = None
@@ -199,32 +172,53 @@ KNOWN = frozenset(
     }
 )
 """The capabilities that we have, by their names on the wire; `atomic` (EIP-5792) needs no field, as all batches are."""
-MEANINGFUL = frozenset({"auxiliaryFunds", "flowControl"})
-"""Standard capabilities that we lack and that must not be passed over in silence. Source: ERC-7682, ERC-7867."""
+_AT = "params.capabilities"
+_FEE = "maxFeePerGas"
+"""A member of `gasParamsOverride` that one client in use (virtuals-acp) sends as a capability of its own."""
 
 
-def checked(value: Any) -> Any:
-    """`value`, the raw capabilities, when nothing that we lack is required by them.
+def refuse_unknown(value: Any, *, known: frozenset[str] = KNOWN, at: str = _AT) -> Any:
+    """`value`, the raw capabilities at `at`, when each is `known` or says `optional: true`.
 
-    Raises: UnsupportedCapability for an unknown one that says `optional: false`, and for a standard one that changes
-    what a call does and does not say `optional: true`.
+    Raises: UnsupportedCapability that names the first other one. Source: EIP-5792.
     """
-    if not isinstance(value, Mapping):
-        return value
-    for name, asked in value.items():
-        is_optional = asked.get("optional") if isinstance(asked, Mapping) else None
-        if name not in KNOWN and (is_optional is False or (name in MEANINGFUL and is_optional is not True)):
+    for name, asked in value.items() if isinstance(value, Mapping) else ():
+        if name not in known and not (isinstance(asked, Mapping) and asked.get("optional") is True):
             raise UnsupportedCapability(
-                f"params.capabilities: {shown(name)} is not supported here", capability=name[:64]
+                f"{at}: {shown(name)} is not supported here; leave it out, or say optional: true",
+                capability=name[:64],
+                field=f"{at}.{name[:64]}",
             )
     return value
 
 
+def checked(value: Any) -> Any:
+    """`value`, the raw capabilities of a prepare, when all that they require is supported.
+
+    A `maxFeePerGas` among them is moved to `gasParamsOverride`, where it belongs.
+    Raises: UnsupportedCapability; InvalidParams (fee_given_twice) when it stands there too.
+    """
+    refuse_unknown(value, known=KNOWN | {_FEE})
+    if not isinstance(value, Mapping) or value.get(_FEE) is None:
+        return value
+    rest = {name: asked for name, asked in value.items() if name != _FEE}
+    overrides = rest.get("gasParamsOverride")
+    if overrides is None:
+        return {**rest, "gasParamsOverride": {_FEE: value[_FEE]}}
+    if isinstance(overrides, Mapping) and overrides.get(_FEE) is None:
+        return {**rest, "gasParamsOverride": {**overrides, _FEE: value[_FEE]}}
+    at = f"{_AT}.{_FEE}"
+    raise InvalidParams(f"{at}: expected it in gasParamsOverride alone", field=at, reason="fee_given_twice")
+
+
+RequestedCapabilities: TypeAlias = Annotated[Capabilities | None, BeforeValidator(checked)]
+"""The capabilities of a request that prepares calls."""
+
+
 @shape
 class SendCapabilities:
-    """What a send repeats of its prepare."""
+    """The capabilities that a send needs; all others are ignored, since clients repeat those of the prepare."""
 
     permissions: PermissionsCapability | None = None
-    paymaster_service: PaymasterOfCall | None = None
     submission_ticket: str | None = None
     """For clients that keep nothing else of an answer; the request's own wins."""

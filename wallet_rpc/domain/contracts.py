@@ -24,6 +24,8 @@ SEMI_MODULAR_ACCOUNT_7702 = _at("0x69007702764179f14F51cdce752f4f775d74E139")
 """Implementation an externally owned account delegates to, v1.0.0 (EIP-7702)."""
 SEMI_MODULAR_ACCOUNT_7702_V1_1 = _at("0x77021100bD87b7008E5E1989d0eB38555d0d0000")
 """The same, v1.1.0: its ERC-1271 also takes the owner's bare signature."""
+SEMI_MODULAR_ACCOUNT_STORAGE_ONLY = _at("0x0000000000006E2f9d80CaEc0Da6500f005EB25A")
+"""Implementation that a `sma-b` may be upgraded to: the owner is in storage."""
 MODULAR_ACCOUNT = _at("0x00000000000002377B26b1EdA7b0BC371C60DD4f")
 """Implementation whose every validation is a module."""
 EXECUTION_INSTALL_DELEGATE = _at("0x0000000000008e6a39E03C7156e46b238C9E2036")
@@ -42,6 +44,10 @@ PAYMASTER_GUARD_MODULE = _at("0x0000000000001aA7A7F7E29abe0be06c72FD42A1")
 """PaymasterGuardModule: only one paymaster may pay."""
 TIME_RANGE_MODULE = _at("0x00000000000082B8e2012be914dFA4f62A0573eA")
 """TimeRangeModule: valid after and valid until, in seconds, both inclusive."""
+DELEGATES = frozenset({SEMI_MODULAR_ACCOUNT_7702, SEMI_MODULAR_ACCOUNT_7702_V1_1})
+"""Implementations under which an externally owned account is supported here. New ones get the first."""
+IMPLEMENTATIONS = frozenset({SEMI_MODULAR_ACCOUNT_BYTECODE, SEMI_MODULAR_ACCOUNT_STORAGE_ONLY})
+"""Implementations under which the factory's proxy is a semi-modular account."""
 MODULES = frozenset(
     {
         SINGLE_SIGNER_MODULE,

@@ -27,7 +27,8 @@ from wallet_rpc.domain.signature import (
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, Hash32
 
-_TYPE_HASH = keccak(b"DeferredAction(uint256 nonce,uint48 deadline,bytes call)")
+DEFERRED_ACTION_TYPE = keccak(b"DeferredAction(uint256 nonce,uint48 deadline,bytes call)")
+"""The type hash."""
 _FIELDS = (
     {"name": "nonce", "type": "uint256"},
     {"name": "deadline", "type": "uint48"},
@@ -58,7 +59,7 @@ class DeferredAction:
     @property
     def struct_hash(self) -> Hash32:
         """keccak(type hash | nonce | deadline | keccak(call)), a word each."""
-        return keccak(_TYPE_HASH + abi.uint(self.nonce) + abi.uint(self.deadline, 48) + keccak(self.call))
+        return keccak(DEFERRED_ACTION_TYPE + abi.uint(self.nonce) + abi.uint(self.deadline, 48) + keccak(self.call))
 
     def digest(self, *, account: Address, chain_id: int) -> Hash32:
         """What the owner signs, raw; not wrapped into ReplaySafeHash."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from wallet_rpc.domain.capabilities import GasParamsOverride, Multiplier
-from wallet_rpc.domain.user_operation import UserOperation
+from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data
 from wallet_rpc.errors import InvalidParams
 
 REPLACEMENT_PERCENT = 10
@@ -14,6 +14,43 @@ REPLACEMENT_PERCENT = 10
 
 GAS_BITS = 120
 """The entry point takes gas limits and fees below 2^120 only (AA94). Source: EntryPoint v0.7, `_validatePrepayment`."""
+
+TRANSACTION_GAS = 21_000
+"""The base cost of a transaction."""
+TOKEN_GAS, FLOOR_TOKEN_GAS = 4, 10
+"""The price of a token of call data, and its floor price for transactions that execute little (EIP-7623)."""
+AUTHORIZATION_GAS = 25_000
+"""The upfront cost of one EIP-7702 authorization; half is refunded when the account existed."""
+_OPERATION_GAS, _WORD_GAS = 19_400, 10
+"""The unmetered cost of an operation in the entry point, and of each word of it that is copied."""
+_PENALTY_PERCENT = 10
+"""The share of its unused execution gas that an operation pays for. Source: EntryPoint v0.7."""
+
+
+def call_data_tokens(data: bytes) -> int:
+    """EIP-7623's measure of call data: a zero byte is one token, any other four."""
+    return 4 * len(data) - 3 * data.count(0)
+
+
+def floor_gas(data: bytes) -> int:
+    """The least gas that a transaction with this call data pays for (EIP-7623)."""
+    return TRANSACTION_GAS + FLOOR_TOKEN_GAS * call_data_tokens(data)
+
+
+def pre_verification_gas(op: UserOperation) -> int:
+    """The gas of a bundle of `op` alone that the entry point does not meter, and `op` has to pay for.
+
+    The bundle pays for its call data by the token and for what runs, or the floor of EIP-7623 when that is more. Of
+    the gas that is metered only the penalty is sure: a tenth of the execution limits, used or not.
+    """
+    data = handle_ops_call_data([op], op.sender)
+    encoded = data[100:]  # without selector, offsets and beneficiary, which are in the price of an operation
+    unmetered = _OPERATION_GAS + TOKEN_GAS * call_data_tokens(encoded) + _WORD_GAS * ((len(encoded) + 31) // 32)
+    if op.authorization is not None:
+        unmetered += AUTHORIZATION_GAS
+    later = op.call_gas_limit + (0 if op.paymaster is None else op.paymaster.post_op_gas_limit)
+    metered = later * _PENALTY_PERCENT // 100
+    return max(TRANSACTION_GAS + unmetered, floor_gas(data) - metered)
 
 
 def max_fee(base_fee: int, priority_fee: int) -> int:

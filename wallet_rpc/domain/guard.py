@@ -180,8 +180,8 @@ def _check_deadline(terms: Terms, place: str) -> None:
 
 def _check_whole(permissions: Sequence[Permission], place: str) -> None:
     """Rules about the list: its size, root stands alone, and limits are not all."""
-    functions = sum(len(grant_of(item).functions) for item in permissions[: MAX_PERMISSIONS + 1])
-    if len(permissions) > MAX_PERMISSIONS or functions > MAX_FUNCTIONS:
+    is_long = len(permissions) > MAX_PERMISSIONS
+    if is_long or sum(len(grant_of(item).functions) for item in permissions) > MAX_FUNCTIONS:
         why = f"expected at most {MAX_PERMISSIONS} permissions with {MAX_FUNCTIONS} functions in all"
         raise _refused("too_many", place, why)
     if any(isinstance(item, Root) for item in permissions) and len(permissions) > 1:

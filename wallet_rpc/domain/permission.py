@@ -1,5 +1,6 @@
 """What a session may be allowed to do: the eight kinds of permission, as callers write them.
 
+A member that a permission or its data does not have is refused by name, because it may be meant as a limit.
 A permission says nothing about who grants it and until when; `validation_install` turns a list of them into what the
 account installs, `guard` refuses the lists that would grant more than they say. Source: the hosted Wallet API's
 `wallet_createSession` (seed 001).
@@ -13,20 +14,20 @@ from typing import Annotated, Literal, TypeAlias, assert_never
 from pydantic import Field
 
 from wallet_rpc.primitives import Address, Selector, Wei
-from wallet_rpc.wire import shape
+from wallet_rpc.wire import strict_shape
 
 Functions: TypeAlias = Annotated[tuple[Selector, ...], Field(min_length=1)]
 """At least one function, each by its selector."""
 
 
-@shape
+@strict_shape
 class NativeAllowance:
     """How much of the chain's native token, in wei, over the session's whole life; 0 is nothing."""
 
     allowance: Wei
 
 
-@shape
+@strict_shape
 class TokenAllowance:
     """How much of the ERC-20 token at `address`, in its smallest unit, over the session's whole life."""
 
@@ -34,28 +35,28 @@ class TokenAllowance:
     allowance: Wei
 
 
-@shape
+@strict_shape
 class GasAllowance:
     """How much the session's gas may cost the account, in wei (gas times price), over its whole life."""
 
     limit: Wei
 
 
-@shape
+@strict_shape
 class Target:
     """One contract."""
 
     address: Address
 
 
-@shape
+@strict_shape
 class SelectedFunctions:
     """Some functions."""
 
     functions: Functions
 
 
-@shape
+@strict_shape
 class TargetFunctions:
     """Some functions of one contract."""
 
@@ -63,7 +64,7 @@ class TargetFunctions:
     functions: Functions
 
 
-@shape
+@strict_shape
 class NativeTokenTransfer:
     """Bounds the value that the session's calls carry; grants no call by itself."""
 
@@ -71,7 +72,7 @@ class NativeTokenTransfer:
     data: NativeAllowance
 
 
-@shape
+@strict_shape
 class Erc20TokenTransfer:
     """`transfer` and `approve` on one token, both counted against one limit."""
 
@@ -79,7 +80,7 @@ class Erc20TokenTransfer:
     data: TokenAllowance
 
 
-@shape
+@strict_shape
 class GasLimit:
     """Bounds what the account pays for the session's gas; grants no call by itself."""
 
@@ -87,7 +88,7 @@ class GasLimit:
     data: GasAllowance
 
 
-@shape
+@strict_shape
 class ContractAccess:
     """Every function of one contract."""
 
@@ -95,7 +96,7 @@ class ContractAccess:
     data: Target
 
 
-@shape
+@strict_shape
 class AccountFunctions:
     """Functions of the account itself."""
 
@@ -103,7 +104,7 @@ class AccountFunctions:
     data: SelectedFunctions
 
 
-@shape
+@strict_shape
 class FunctionsOnAllContracts:
     """Some functions, on every contract that no other permission names."""
 
@@ -111,7 +112,7 @@ class FunctionsOnAllContracts:
     data: SelectedFunctions
 
 
-@shape
+@strict_shape
 class FunctionsOnContract:
     """Some functions of one contract."""
 
@@ -119,7 +120,7 @@ class FunctionsOnContract:
     data: TargetFunctions
 
 
-@shape
+@strict_shape
 class Root:
     """Everything the owner can do, but signing as the account (ERC-1271)."""
 

@@ -6,7 +6,8 @@ ReplaySafeHash, and the token asks the account (ERC-7597). Sources: ERC-20, EIP-
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wallet_rpc.domain import abi
@@ -59,6 +60,23 @@ def read_text(answer: bytes) -> str | None:
 def approval(token: Address, spender: Address, value: int) -> Call:
     """The call that sets an allowance, in the token's smallest unit."""
     return Call(to=token, data=Data(abi.ERC20_APPROVE + abi.address(spender) + abi.uint(value)))
+
+
+def transferred(calls: Iterable[Call], token: Address) -> int:
+    """The units of `token` that the calls transfer by its own `transfer`; what other contracts move is not seen."""
+    return sum(int.from_bytes(call.data[36:68]) for call in calls if _is_transfer(call, token))
+
+
+def without_transfers(calls: Iterable[Call], token: Address) -> tuple[Call, ...]:
+    """The same calls, each `transfer` of `token` with the amount zero, which succeeds whatever the account has."""
+    return tuple(
+        replace(call, data=Data(call.data[:36] + bytes(32) + call.data[68:])) if _is_transfer(call, token) else call
+        for call in calls
+    )
+
+
+def _is_transfer(call: Call, token: Address) -> bool:
+    return call.to == token and call.data[:4] == abi.ERC20_TRANSFER and len(call.data) >= 68
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,11 @@ class Refusal(StrEnum):
     TOTAL_OPERATIONS = "policy_total_count"
     SENDER_WEI = "policy_sender_limit"
     SENDER_OPERATIONS = "policy_sender_count"
+    FIRST_TIME = "policy_first_time_limit"
+    OWNER_OPEN = "policy_owner_open_limit"
+    TOKEN_OPEN = "policy_token_open_limit"  # noqa: S105  # no secret
+    KEY_OPEN = "policy_key_open_limit"
+    ACCOUNT = "policy_account_unknown"
     WEBHOOK_DENIED = "policy_webhook_denied"
     WEBHOOK_FAILED = "policy_webhook_failed"
     SERVICE_UNFIT = "policy_service_unfit"
@@ -53,8 +58,14 @@ class Limits:
     total_wei: int | None = None
     total_operations: int | None = None
     sender_wei: int | None = None
-    """For one sender."""
+    """For one owner, whichever of their accounts asks, and for the wallet of the session token that asks."""
     sender_operations: int | None = None
+    owner_open: int = 100
+    """The most reservations of one owner that are open at a time."""
+    token_open: int = 100
+    """The same of one session token."""
+    key_open: int = 1000
+    """The same of one API key, or of one address that connects to an open server."""
     window_seconds: int | None = None
     """What was spent longer ago does not count against totals and senders; None: everything counts for good."""
 
@@ -182,17 +193,14 @@ def _how_much(policy: Policy, op: UserOperation) -> PolicyDecision:
     )
 
 
-def over_limit(policy: Policy, refusal: Refusal, *, cost: int) -> Denied:
-    """The denial of an operation that would go beyond one of the limits which the budgets keep."""
-    limits = policy.limits
-    what = {
-        Refusal.TOTAL_WEI: f"limit of {limits.total_wei} wei in all",
-        Refusal.TOTAL_OPERATIONS: f"limit of {limits.total_operations} operations in all",
-        Refusal.SENDER_WEI: f"limit of {limits.sender_wei} wei for this sender",
-        Refusal.SENDER_OPERATIONS: f"limit of {limits.sender_operations} operations for this sender",
-    }[refusal]
-    span = "" if limits.window_seconds is None else f" in {limits.window_seconds} seconds"
-    return _denied(policy, refusal, f"has a {what}{span}; this operation, which may cost {cost} wei, would exceed it")
+def no_account(policy: Policy, sender: Address) -> Denied:
+    """The denial of a sender whose code does not prove that it is an account."""
+    return _denied(
+        policy,
+        Refusal.ACCOUNT,
+        f"sponsors accounts only: {sender} is neither the factory's proxy with a known implementation nor delegated "
+        "to one",
+    )
 
 
 def _denied(policy: Policy, refusal: Refusal, why: str) -> Denied:

@@ -16,8 +16,9 @@ from uuid import UUID
 
 from wallet_rpc.domain.access import ORGANIZATION_ID
 from wallet_rpc.domain.policy import MOST_OPERATIONS, MOST_WEI, Limits, Policy, Service, Webhook
+from wallet_rpc.domain.secret_text import got, toml_place
 from wallet_rpc.domain.web_url import WEB_URL, is_web_url
-from wallet_rpc.primitives import Address, shown
+from wallet_rpc.primitives import Address
 
 _VERSION = 4
 _LAST_SECOND = 2**48 - 1
@@ -40,7 +41,7 @@ def read_policies(text: str) -> tuple[Policy, ...]:
     try:
         whole = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, and a number of more digits than Python reads
-        raise WrongPolicies(f"no TOML: {error}") from None
+        raise WrongPolicies(f"no TOML{toml_place(error)}") from None
     tables = whole.pop("policy", None)
     if whole or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise WrongPolicies("expected [[policy]] tables and nothing else")
@@ -81,12 +82,12 @@ def _values(table: dict[str, Any], kinds: Mapping[str, Callable[[Any], Any]], at
     values = {}
     for key, given in table.items():
         if key not in kinds:
-            raise WrongPolicies(f"{at}: {shown(key)} is no key here; known: {', '.join(kinds)}")
+            raise WrongPolicies(f"{at}: expected no keys but {', '.join(kinds)}{got(key)}")
         try:
             values[key] = kinds[key](given)
         except _Expected as expected:
-            got = "" if key in _SECRET else f", got {shown(given)}"
-            raise WrongPolicies(f"{at}: {key}: expected {expected}{got}") from None
+            repeated = "" if key in _SECRET else got(given)
+            raise WrongPolicies(f"{at}: {key}: expected {expected}{repeated}") from None
     return values
 
 
@@ -189,12 +190,16 @@ def _seconds(given: Any) -> float:
 
 _wei = _whole(0, MOST_WEI, "wei")
 _count = _whole(0, MOST_OPERATIONS, "a count")
+_open = _whole(1, 1_000_000, "a count")
 _LIMITS: Mapping[str, Callable[[Any], Any]] = {
     "operation_wei": _wei,
     "total_wei": _wei,
     "total_operations": _count,
     "sender_wei": _wei,
     "sender_operations": _count,
+    "owner_open": _open,
+    "token_open": _open,
+    "key_open": _open,
     "window_seconds": _whole(60, 366 * 86_400, "seconds"),
 }
 _WEBHOOK: Mapping[str, Callable[[Any], Any]] = {"url": _url, "timeout_seconds": _seconds}

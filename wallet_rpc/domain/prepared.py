@@ -15,11 +15,18 @@ from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams, UnknownBundle
-from wallet_rpc.primitives import Address, ChainId, Data, Hash32, TransactionCount, Uint256, Wei, shown
+from wallet_rpc.primitives import (
+    NATIVE_TOKEN,
+    Address,
+    ChainId,
+    Data,
+    Hash32,
+    TransactionCount,
+    Uint256,
+    Wei,
+    shown,
+)
 from wallet_rpc.wire import shape
-
-NATIVE_TOKEN = Address(bytes.fromhex("ee" * 20))
-"""What stands for the chain's native token where a token address is asked. Source: ERC-7528."""
 
 
 @shape

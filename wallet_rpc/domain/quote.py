@@ -12,7 +12,7 @@ from pydantic import Field
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.receipt import CallReceipt
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Address, ChainId, Data, Seconds, Uint256, Wei
+from wallet_rpc.primitives import Address, ChainId, Data, HeldAddress, Seconds, Uint256, Wei
 from wallet_rpc.wire import shape
 
 WHOLE_SLIPPAGE = 10_000
@@ -23,15 +23,15 @@ WHOLE_SLIPPAGE = 10_000
 class Swap:
     """What an account gives and wants; either what it gives or the least it wants is fixed."""
 
-    from_: Annotated[Address, Field(alias="from")]
     chain_id: ChainId
+    to_chain_id: ChainId | None = None
+    """Absent: the same chain."""
+    from_: Annotated[HeldAddress, Field(alias="from")]
     from_token: Address
     to_token: Address
     from_amount: Wei | None = None
     """In the token's smallest unit, as is the other."""
     minimum_to_amount: Wei | None = None
-    to_chain_id: ChainId | None = None
-    """Absent: the same chain."""
     slippage: Uint256 | None = None
     """How much worse the price may get, in basis points."""
 

@@ -25,7 +25,7 @@ from wallet_rpc.primitives import (
     UnixSeconds,
     WeiPerGas,
 )
-from wallet_rpc.wire import shape
+from wallet_rpc.wire import shape, strict_shape
 
 VERSION = 1
 """The form of the records that this code writes."""
@@ -59,7 +59,7 @@ class KeyType(StrEnum):
     CONTRACT = "contract"
 
 
-@shape
+@strict_shape
 class SessionKey:
     """Who may use a session. The wire calls the key's address its `publicKey`."""
 
@@ -68,7 +68,7 @@ class SessionKey:
 
 
 class SessionState(StrEnum):
-    """Pending until its key signed a call with the owner's grant; then active. Revocations: specs/state.md."""
+    """Pending until a request shows the owner's valid signature; then active. Revocations: specs/state.md."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -95,6 +95,8 @@ class Session:
     """The `installValidation` call data that the owner signs."""
     created_at: UnixSeconds
     state: SessionState = SessionState.PENDING
+    holder: str = ""
+    """The caller that created it, as the beginning of a SHA-256; empty in records that do not have it."""
 
     @property
     def action(self) -> DeferredAction:

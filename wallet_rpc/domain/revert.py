@@ -10,17 +10,29 @@ Source: modular-account v2.0.x (account and module interfaces), EntryPoint v0.7 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
-from wallet_rpc.domain.abi import selector_of
+from wallet_rpc.domain.abi import keccak, selector_of
+from wallet_rpc.domain.abi_reader import Reader, Unreadable
 from wallet_rpc.primitives import Address, Selector
 
 _DEEPEST = 8
 """How many wrappers are opened; deeper data is not ours."""
+_LONGEST = 256
+"""How many characters of one argument are shown: a contract may write any number."""
+_REASON_EVENTS = frozenset(
+    keccak(signature)
+    for signature in (
+        b"UserOperationRevertReason(bytes32,address,uint256,bytes)",
+        b"PostOpRevertReason(bytes32,address,uint256,bytes)",
+    )
+)
+"""Topics: operation hash, sender; data: nonce, revert data. Source: EntryPoint v0.7."""
 
 SIGNATURES = (
     # Solidity
@@ -149,11 +161,11 @@ class Cause:
         """The error for people."""
         match self.name, self.arguments:
             case "Error", (str() as message,):
-                return message
+                return _cut(message)
             case "Panic", (int() as number,):
                 return f"panic {number:#04x}: {PANICS.get(number, 'unknown panic code')}"
             case (("FailedOp" | "FailedOpWithRevert"), (int(), str() as message)):
-                return message
+                return _cut(message)
             case _:
                 return f"{self.name}({', '.join(_shown(argument) for argument in self.arguments)})"
 
@@ -229,13 +241,28 @@ def _cause(data: bytes) -> tuple[Cause, bytes]:
     return Cause(known.name, arguments), b""
 
 
+def reason_in(topics: Sequence[bytes], data: bytes, operation_hash: bytes) -> bytes:
+    """The revert data that a log of the entry point tells of an operation; empty when the log tells of none."""
+    if len(topics) < 2 or topics[0] not in _REASON_EVENTS or topics[1] != operation_hash:
+        return b""
+    reader = Reader(data)
+    try:
+        return reader.blob(reader.word(32))
+    except Unreadable:
+        return b""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
 def _shown(argument: object) -> str:
     match argument:
         case bytes() if len(argument) == 24:
             return f"module {Address(argument[:20])}, entity {int.from_bytes(argument[20:])}"
         case bytes():
-            return "0x" + argument.hex()
+            return _cut("0x" + argument.hex())
         case str() if argument.startswith("0x") and len(argument) == 42:
             return Address.parse(argument).hex0x()
         case _:
-            return str(argument)
+            return _cut(str(argument))

@@ -12,13 +12,14 @@ from base64 import b64decode
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_core import from_json
 
 from wallet_rpc.domain.context import RemoteContext, parse_context
 from wallet_rpc.errors import InvalidParams
+from wallet_rpc.integers import exact_integer
 from wallet_rpc.primitives import Address, Data, SessionId
-from wallet_rpc.wire import decode, shape
+from wallet_rpc.wire import decode, strict_shape
 
 MOST_CHARACTERS = 16_384
 """The longest text; a grant whose owner is a key has 166 characters of hex."""
@@ -38,15 +39,15 @@ class SerializedGrant:
     chain_id: int | None = None
 
 
-@shape
+@strict_shape
 class _Written:
     """The JSON form."""
 
-    v: Annotated[int, Field(strict=True, ge=1, le=1)]
+    v: Annotated[int, Field(strict=True, ge=1, le=1), BeforeValidator(exact_integer)]
     session_id: SessionId
     signature: Data
     account: Address | None = None
-    chain_id: Annotated[int, Field(strict=True, ge=1, le=SAFE_INTEGER)] | None = None
+    chain_id: Annotated[int | None, Field(strict=True, ge=1, le=SAFE_INTEGER), BeforeValidator(exact_integer)] = None
 
 
 def parse_grant(text: str) -> SerializedGrant:

@@ -7,14 +7,10 @@ SemiModularAccountBase and SingleSignerValidationModule of Modular Account v2.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from eth_abi.exceptions import EncodingError, ParseError
-from eth_account.messages import encode_typed_data
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
@@ -24,7 +20,7 @@ from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.abi_reader import Reader, Unreadable
 from wallet_rpc.domain.contracts import SINGLE_SIGNER_MODULE
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Address, Data, Hash32, shown
+from wallet_rpc.primitives import Address, Data, Hash32
 
 SIGNATURE_SIZE = 65
 """Bytes of a signature: r (32) | s (32) | v (1)."""
@@ -38,21 +34,8 @@ ERC6492_SUFFIX = bytes.fromhex("6492" * 16)
 """The last 32 bytes of a wrapped signature. Source: ERC-6492."""
 _DOMAIN_OF_ACCOUNT = keccak(b"EIP712Domain(uint256 chainId,address verifyingContract)")
 _DOMAIN_OF_MODULE = keccak(b"EIP712Domain(uint256 chainId,address verifyingContract,bytes32 salt)")
-_DOMAIN_FIELDS = ("name", "version", "chainId", "verifyingContract", "salt")
-_MALFORMED = (
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-    EncodingError,
-    ParseError,
-    ValidationError,
-)
-"""What eth-account 0.14 and eth-abi 6 raise for typed data whose parts do not agree."""
-_NUMBER = re.compile(r"[0-9]{1,78}|0x[0-9a-fA-F]{1,64}")
-_REPLAY_SAFE = keccak(b"ReplaySafeHash(bytes32 hash)")
+REPLAY_SAFE_TYPE = keccak(b"ReplaySafeHash(bytes32 hash)")
+"""The type hash."""
 
 
 class SignerKind(IntEnum):
@@ -70,53 +53,6 @@ def personal_sign_digest(message: bytes) -> Hash32:
     keccak("\\x19Ethereum Signed Message:\\n" | decimal length | message). Source: EIP-191, version 0x45.
     """
     return keccak(b"\x19Ethereum Signed Message:\n" + str(len(message)).encode() + message)
-
-
-def typed_data_digest(typed_data: Mapping[str, Any]) -> Hash32:
-    """The EIP-712 digest of any typed data in its JSON form (domain, types, primaryType, message).
-
-    `types` may leave EIP712Domain out, and may hold types that primaryType does not use; an absent domain is one
-    without fields. Integers may be decimal or hex text. Raises: InvalidParams (typed_data_malformed) when the parts do
-    not agree, when EIP712Domain is declared in another order than name, version, chainId, verifyingContract, salt, or
-    when the chain id is no number as `domain_chain_id` reads it.
-    """
-    domain = {} if typed_data.get("domain") is None else typed_data["domain"]
-    try:
-        if "chainId" in domain and domain_chain_id(domain["chainId"]) is None:
-            raise InvalidParams(
-                f"typed data: domain.chainId: expected a JSON integer, or decimal or 0x hex digits, got "
-                f"{shown(domain['chainId'])}",
-                reason="typed_data_malformed",
-            )
-        signable = encode_typed_data(full_message={**typed_data, "domain": domain, "types": _used_types(typed_data)})
-    except _MALFORMED as error:
-        raise InvalidParams(
-            "typed data: expected domain, types, primaryType and a message that agree", reason="typed_data_malformed"
-        ) from error
-    return typed_digest(signable.header, signable.body)
-
-
-def domain_chain_id(given: object) -> int | None:
-    """The chain id of a domain: a JSON integer, or its decimal or 0x hex digits; None for anything else."""
-    if isinstance(given, str) and _NUMBER.fullmatch(given) is not None:
-        return int(given, 16 if given.startswith("0x") else 10)
-    return given if isinstance(given, int) and not isinstance(given, bool) else None
-
-
-def _used_types(typed_data: Mapping[str, Any]) -> dict[str, Any]:
-    """The types that primaryType reaches, and EIP712Domain; eth-account 0.14 refuses any other."""
-    types, waiting, used = typed_data["types"], [typed_data["primaryType"]], {}
-    if "EIP712Domain" in types:
-        fields = used["EIP712Domain"] = types["EIP712Domain"]
-        declared = [field["name"] for field in fields]
-        if declared != [name for name in _DOMAIN_FIELDS if name in declared]:
-            raise ValueError("EIP712Domain has another order than EIP-712 gives")
-    while waiting:
-        name = waiting.pop()
-        used[name] = types[name]
-        inner = (field["type"].split("[")[0] for field in types[name])
-        waiting += [kind for kind in inner if kind in types and kind not in used]
-    return used
 
 
 def typed_digest(domain_separator: bytes, struct_hash: bytes) -> Hash32:
@@ -181,7 +117,7 @@ def replay_safe_digest(inner: bytes, *, account: Address, chain_id: int, entity_
 
 def replay_safe_struct_hash(inner: bytes) -> Hash32:
     """The struct hash of ReplaySafeHash(bytes32 hash): keccak(type hash | inner)."""
-    return keccak(_REPLAY_SAFE + inner)
+    return keccak(REPLAY_SAFE_TYPE + inner)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ Source: the Wallet API's `paymasterService.erc20` (seed 002); `erc20Context` of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Discriminator, Tag
 
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, Seconds, Uint256
@@ -24,7 +26,7 @@ ONE_OF = (
 """The hosted service's own words."""
 
 
-@shape
+@strict_shape
 class AutoPermit:
     """When the allowance is below `below`, ask for a permit of `amount`; amounts in the token's smallest unit."""
 
@@ -33,7 +35,7 @@ class AutoPermit:
     duration_seconds: Seconds | None = None
 
 
-@shape
+@strict_shape
 class PermitDetails:
     """The permit that was asked for, in the second request, which brings its signature."""
 
@@ -42,7 +44,7 @@ class PermitDetails:
     value: Uint256
 
 
-@shape
+@strict_shape
 class PreOpSettings:
     """The most is taken before the calls; the allowance comes by permit. One of the two is there."""
 
@@ -50,7 +52,7 @@ class PreOpSettings:
     permit_details: PermitDetails | None = None
 
 
-@shape
+@strict_shape
 class AutoApprove:
     """When the allowance is below `below`, an approval of `amount` is put before the calls."""
 
@@ -58,11 +60,21 @@ class AutoApprove:
     amount: Uint256
 
 
-@shape
-class PostOpSettings:
-    """The cost is taken after the calls; `autoApprove: true` approves exactly what may be taken."""
+def _approval_kind(value: Any) -> str:
+    return "amounts" if isinstance(value, AutoApprove | Mapping) else "exact"
 
-    auto_approve: Literal[True] | AutoApprove | None = None
+
+Approval: TypeAlias = Annotated[
+    Annotated[Literal[True], Tag("exact")] | Annotated[AutoApprove, Tag("amounts")], Discriminator(_approval_kind)
+]
+"""True: approve exactly the most that may be taken."""
+
+
+@strict_shape
+class PostOpSettings:
+    """The cost is taken after the calls."""
+
+    auto_approve: Approval | None = None
     balance_check: Literal[False] | None = None
     """False: whether the account has the tokens is not looked at beforehand; the calls may bring them."""
 

@@ -5,20 +5,26 @@ The wallet's methods say their chain themselves and never look here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wallet_rpc.domain.access import READS, WRITES
 from wallet_rpc.edge import caller
-from wallet_rpc.edge.envelope import Answer, Reply
+from wallet_rpc.edge.envelope import Answer, Reply, parse
 from wallet_rpc.edge.http import Answerer
 from wallet_rpc.edge.jsonrpc import Otherwise
-from wallet_rpc.errors import UnsupportedChain
+from wallet_rpc.errors import ParseError, UnsupportedChain
 from wallet_rpc.primitives import quantity, shown
+
+Note: TypeAlias = Callable[[int, Mapping[str, Any]], Awaitable[None]]
+"""Told of a request object, and of the chain that it is for, before it is handed on."""
+MOST_NOTED = 1000
+"""Entries of a body: the embedded chain runs none of a longer one."""
 
 _chosen: ContextVar[str | None] = ContextVar("chosen_chain", default=None)
 
@@ -53,8 +59,8 @@ def at_chain(chain_id: int, answerer: Answerer) -> Answerer:
     return answer
 
 
-def by_chain(chains: Mapping[int, Otherwise], *, reads: frozenset[str]) -> Otherwise:
-    """Answers with the chain that the request names, else with the first.
+def by_chain(chains: Mapping[int, Otherwise], *, reads: frozenset[str], note: Note) -> Otherwise:
+    """Answers with the chain that the request names, else with the first; `note` is told of it before the chain is.
 
     Raises: UnsupportedChain; Forbidden for session tokens, and for a key that may only read and asks beyond `reads`.
     """
@@ -67,9 +73,36 @@ def by_chain(chains: Mapping[int, Otherwise], *, reads: frozenset[str]) -> Other
         if chosen is None or chosen not in chains:
             served = ", ".join(map(str, chains))
             raise UnsupportedChain(f"chainId: expected one of {served}, got {shown(named)}", field="chainId")
+        await note(chosen, request)
         return await chains[chosen](request)
 
     return answer
+
+
+def noted(chain_id: int, answerer: Answerer, note: Note) -> Answerer:
+    """`answerer`, the chain itself; `note` is told of every request in a body before the chain is.
+
+    A body that cannot be read, or with more entries than the chain takes, is the chain's to refuse.
+    """
+
+    async def answer(body: bytes) -> Reply:
+        if not caller.current().is_open:
+            await asyncio.gather(*(note(chain_id, request) for request in _requests(body)))
+        return await answerer(body)
+
+    return answer
+
+
+def _requests(body: bytes) -> list[dict[str, Any]]:
+    """The request objects of a body."""
+    try:
+        parsed = parse(body)
+    except ParseError:
+        return []
+    entries = parsed if isinstance(parsed, list) else [parsed]
+    if len(entries) > MOST_NOTED:
+        return []
+    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("method"), str)]
 
 
 def _number(text: str) -> int | None:

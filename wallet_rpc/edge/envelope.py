@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from pydantic_core import from_json
-
 from wallet_rpc.edge.observe import incident
 from wallet_rpc.errors import InvalidRequest, ParseError, WalletError
 from wallet_rpc.primitives import Data, shown
+from wallet_rpc.wire import marks, parsed
 
 Id: TypeAlias = str | int | float | None
 """A request's id; it is echoed with the same value, 0 and null too."""
@@ -34,7 +33,15 @@ class Reply:
     status: int = 200
 
 
+MOST_VALUES, MOST_CONTAINERS = 150_000, 50_000
+"""How many JSON values a body may hold, and how many of them may be arrays and objects; in 1 MiB, calls and permissions
+have a tenth as many. Making an array costs as much as reading a hundred bytes."""
+_START_BYTES = 1 << 16
+"""The part of a larger body that is parsed, to recognize text that is not JSON; it cannot hold `MOST_CONTAINERS`."""
+_END_OF_TEXT = "EOF while parsing"
+"""In the error of pydantic-core 2 for text that is valid JSON as far as it goes."""
 _PLACE = re.compile(r"line \d+ column \d+")
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +55,40 @@ class Entry:
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value of a body: UTF-8, no NaN, no lone surrogates, at most 200 levels deep; the last of two keys wins.
+    """The JSON value of a body, as `wire.parsed` reads it.
 
-    Raises: ParseError.
+    Raises: ParseError; InvalidRequest (too_many_values) for more than a body may hold, of which only the start is read.
     """
+    is_large = _is_large(body) and _is_large(_STRING.sub(b"", body))
     try:
-        return from_json(body, allow_inf_nan=False, cache_strings="keys")
+        value = parsed(body[:_START_BYTES] if is_large else body)
     except ValueError as error:
+        if is_large and _END_OF_TEXT in str(error):
+            raise _too_many() from None
         place = _PLACE.search(str(error))
         where = "" if place is None else f" at {place[0]}"
         raise ParseError(f"body: expected JSON in UTF-8{where}") from None
+    if is_large:
+        raise _too_many()
+    return value
+
+
+def _too_many() -> InvalidRequest:
+    text = f"body: expected at most {MOST_VALUES} JSON values and {MOST_CONTAINERS} arrays and objects, got more"
+    return InvalidRequest(text, reason="too_many_values")
+
+
+def _is_large(text: bytes) -> bool:
+    return marks(text) > MOST_VALUES or marks(text, b"[{") > MOST_CONTAINERS
+
+
+def entries_of(parsed: Any) -> int:
+    """The number of requests that a body counts as: the entries of a batch, and 1 for anything else."""
+    return max(1, len(parsed)) if isinstance(parsed, list) else 1
 
 
 def legal_id(entry: Any) -> Id:
-    """The id that an answer to `entry` bears; null when there is none or none that is legal."""
+    """The id that an answer to `entry` bears; null when there is none or none that is legal, as for a batch."""
     value = entry.get("id") if isinstance(entry, dict) else None
     return value if _is_id(value) else None
 

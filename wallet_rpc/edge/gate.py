@@ -1,9 +1,9 @@
 """The gate: whom a request's credential stands for, and whether that caller may ask now.
 
 The rule: who shows a session token is held to the token, whatever else is shown. A header that stands twice with
-different values, no token among them, is refused: nobody can say which is meant. Where the server is open, a key in the
-path or of a bearer that is not of our making is taken for none: SDKs that insist on a key can be given any word. One
-that is of our making, or stands in `X-Api-Key`, and is unknown, revoked or expired, is refused everywhere.
+different values, no token among them, is refused: nobody can say which is meant. A credential that is unknown, revoked
+or expired is refused everywhere, also where the server is open: its holder believes that it counts. Only a short word
+in the path or of a bearer is taken for none there, since SDKs insist on some key.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from starlette.requests import Request
 
 from wallet_rpc.domain.access import KEY_PREFIX, WRITES, ApiKey, Caller, KeyId, OrganizationId, is_key, key_id, no_token
 from wallet_rpc.edge.caller import visit
-from wallet_rpc.edge.envelope import Reply, failure, replied
+from wallet_rpc.edge.envelope import Reply, entries_of, failure, legal_id, parse, replied
 from wallet_rpc.edge.http import Answerer
-from wallet_rpc.errors import InvalidRequest, RateLimited, Unauthorized, WalletError
+from wallet_rpc.errors import InvalidRequest, ParseError, RateLimited, Unauthorized, WalletError
 from wallet_rpc.memory import IssuedTokens, Limiter
 from wallet_rpc.ports import Clock, Seals
 
@@ -28,6 +28,8 @@ KEY_HEADER = "x-api-key"
 _AUTHORIZATION = "authorization"
 _KEY_LENGTH = 256
 """What is longer is no key."""
+_PLACEHOLDER = re.compile(r"(?!wrk_)[A-Za-z0-9._-]{0,14}")
+"""A placeholder where an SDK requires a key, such as `any-key` or `any.json.token`; every API key is longer."""
 
 
 class Gate:
@@ -92,14 +94,18 @@ class Gate:
         raise RateLimited(left.refusal, retryAfter=left.retry_after_seconds)
 
     def for_writers(self, answerer: Answerer) -> Answerer:
-        """`answerer`, whose methods may all write, for callers that may; each body counts as one request."""
+        """`answerer`, whose methods may all write, for callers that may; each entry of a batch counts."""
 
         async def answer(body: bytes) -> Reply:
             try:
-                await self.count(1)
+                parsed = parse(body)
+            except ParseError:
+                parsed = None  # the answerer says what is wrong with it
+            try:
+                await self.count(entries_of(parsed))
                 WRITES.refuse_beyond(visit().caller)
             except WalletError as refused:
-                return replied(failure(refused, None))
+                return replied(failure(refused, legal_id(parsed)))
             return await answerer(body)
 
         return answer
@@ -109,8 +115,10 @@ class Gate:
         if token is not None:
             return await self._bearer(token)
         for given in _given(request):
-            if not self._is_open or KEY_HEADER in request.headers or given.startswith(KEY_PREFIX):
+            if not self._is_open or KEY_HEADER in request.headers or not _PLACEHOLDER.fullmatch(given):
                 return await self._holder(given)
+        if self._is_open and _has_misplaced_key(request):
+            raise _no_key()
         return None
 
     async def _holder(self, given: str) -> Caller:
@@ -176,6 +184,13 @@ def _token(request: Request) -> str | None:
 def _bearer(authorization: str) -> str | None:
     scheme, _, value = authorization.partition(" ")
     return value.strip() if scheme.lower() == "bearer" else None
+
+
+def _has_misplaced_key(request: Request) -> bool:
+    """True for a key of ours in the query, and for an `Authorization` that is no bearer's."""
+    values = request.headers.getlist(_AUTHORIZATION)
+    is_strange = any(value.strip() != "" and _bearer(value) is None for value in values)
+    return is_strange or KEY_PREFIX.encode() in request.scope["query_string"]
 
 
 def _no_key() -> Unauthorized:

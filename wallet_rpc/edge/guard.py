@@ -24,6 +24,9 @@ BODY_BYTES = 1 << 20
 BODY_SECONDS = 10.0
 """How long a body may take to arrive."""
 
+REFUSED = "wallet_rpc.refused"
+"""The key of a scope whose request is refused before its path is looked up; the value is a `Refused`."""
+
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
@@ -54,14 +57,18 @@ def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | N
 def refuse_unless_json(request: Request, kinds: frozenset[str]) -> None:
     """Let in a body that is plain JSON in UTF-8 by one of its `kinds`; a body without a type is taken for JSON.
 
+    Not from a web page: a page of any origin may send a body without a type, or of a few other types, unasked. With a
+    type of JSON its browser asks first (CORS preflight).
+
     Raises: Refused with 415.
     """
     packed = request.headers.get("content-encoding", "identity").strip().lower()
     if packed != "identity":
         raise _media(f"content-encoding: expected none, got {shown(packed)}", {"accept-encoding": "identity"})
     given = request.headers.get("content-type")
-    if given is not None and not _is_json(given, kinds):
-        text = f"content-type: expected application/json, got {shown(given)}"
+    is_from_page = "origin" in request.headers
+    if (given is not None or is_from_page) and not _is_json(given or "", kinds):
+        text = f"content-type: expected application/json, got {'nothing' if given is None else shown(given)}"
         raise _media(text, {"accept-post": "application/json"})
 
 
@@ -110,7 +117,10 @@ def _too_large(most_bytes: int) -> Refused:
 
 
 class LastResort:
-    """Answers an exception of the HTTP code itself as an incident with status 500; none of it reaches the caller."""
+    """Answers an exception of the HTTP code itself as an incident with status 500; none of it reaches the caller.
+
+    A request that is refused already (`REFUSED` in its scope) is answered so, in the error format of this side.
+    """
 
     def __init__(self, app: ASGIApp, refusal: Refusal) -> None:
         self._app = app
@@ -120,6 +130,10 @@ class LastResort:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if REFUSED in scope:
+            refused: Refused = scope[REFUSED]
+            await self._refusal(refused.status, refused.error, refused.headers)(scope, receive, send)
             return
         started = False
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -17,8 +18,17 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wallet_rpc.edge.envelope import Reply, failure, written
-from wallet_rpc.edge.guard import BODY_SECONDS, LastResort, Refused, json_response, refuse_unless_json, whole_body
+from wallet_rpc.edge.guard import (
+    BODY_SECONDS,
+    REFUSED,
+    LastResort,
+    Refused,
+    json_response,
+    refuse_unless_json,
+    whole_body,
+)
 from wallet_rpc.edge.observe import Observed
+from wallet_rpc.edge.request_sources import LOCAL_ORIGIN, Origins
 from wallet_rpc.errors import InvalidRequest, WalletError
 
 Answerer: TypeAlias = Callable[[bytes], Awaitable[Reply]]
@@ -32,6 +42,7 @@ MEDIA_TYPES = frozenset({"application/json", "application/json-rpc", "applicatio
 """What a body may be called; JSON-RPC over HTTP names all three."""
 PREFLIGHT_SECONDS = 86_400
 """How long a browser may remember that it may call us; browsers cap it themselves."""
+ALL_ORIGINS = Origins()
 
 _GREETING = "wallet-rpc: POST JSON-RPC 2.0 here; GET /openrpc.json says what it can do\n"
 
@@ -42,7 +53,7 @@ def application(
     routes: Sequence[BaseRoute] = (),
     enter: Enter | None = None,
     sides: Mapping[str, ASGIApp] | None = None,
-    origins: Sequence[str] = ("*",),
+    origins: Origins = ALL_ORIGINS,
     body_seconds: float = BODY_SECONDS,
 ) -> ASGIApp:
     """The whole HTTP server: each path (a route template, with or without a slash at its end) posts to its answerer.
@@ -83,20 +94,45 @@ def wallet(answerer: Answerer) -> dict[str, Answerer]:
     return dict.fromkeys(WALLET_PATHS, answerer)
 
 
-def with_cors(app: ASGIApp, origins: Sequence[str] = ("*",)) -> ASGIApp:
-    """`app` for web pages of these origins: there are no cookies here, so every header a client likes is granted.
+def with_cors(
+    app: ASGIApp, origins: Origins = ALL_ORIGINS, *, methods: Sequence[str] = ("GET", "POST", "DELETE")
+) -> ASGIApp:
+    """`app` for web pages of these origins: there are no cookies here, so every header a client likes is granted."""
+    return _Cors(app, origins, methods)
 
-    A page of the public network may also call a server in a private one, such as one on the page's own machine.
+
+class _Cors(CORSMiddleware):
+    """Starlette's, with private networks for named origins alone.
+
+    A browser lets a page of the public network call a private one, such as its own machine, only with this permission.
     """
-    return CORSMiddleware(
-        app,
-        allow_origins=list(origins),
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["*"],
-        expose_headers=["x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining", "retry-after"],
-        max_age=PREFLIGHT_SECONDS,
-        allow_private_network=True,
-    )
+
+    def __init__(self, app: ASGIApp, origins: Origins, methods: Sequence[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=list(origins.listed),
+            allow_origin_regex=LOCAL_ORIGIN if origins.has_local else None,
+            allow_methods=methods,
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining", "retry-after"],
+            max_age=PREFLIGHT_SECONDS,
+            allow_private_network=True,
+        )
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; one that is refused already is no preflight that could be granted."""
+        if REFUSED in scope:
+            await self.simple_response(scope, receive, send, request_headers=Headers(scope=scope))
+        else:
+            await super().__call__(scope, receive, send)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to a preflight."""
+        response = super().preflight_response(request_headers)
+        if not self._origins.is_named(request_headers["origin"]):
+            del response.headers["access-control-allow-private-network"]
+        return response
 
 
 def refusal(status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> Response:

@@ -17,9 +17,9 @@ from jsonrpcserver import Error, Success, async_dispatch_to_serializable
 from wallet_rpc import wire
 from wallet_rpc.edge import envelope, observe
 from wallet_rpc.edge.envelope import Answer, Entry, Reply
-from wallet_rpc.edge.outcome import DEADLINE_SECONDS, in_time, told
+from wallet_rpc.edge.outcome import DEADLINE_SECONDS, encoded, in_time, told
 from wallet_rpc.edge.parameters import Params, binding
-from wallet_rpc.errors import InvalidRequest, MethodNotFound, ParseError, WalletError
+from wallet_rpc.errors import InvalidRequest, MethodNotFound, WalletError
 from wallet_rpc.operations.operation import Operation
 
 C = TypeVar("C")
@@ -69,21 +69,15 @@ class Door(Generic[C]):
 
     async def reply(self, body: bytes) -> Reply:
         """What answers a body; it has no text when the body holds notifications only. Never raises an Exception."""
+        parsed: Any = None
         try:
-            parsed = await self._admitted(body)
+            try:
+                parsed = envelope.parse(body)
+            finally:
+                await self._admit(envelope.entries_of(parsed))
         except Exception as raised:  # as in `_method`: the caller gets a coded answer
-            return envelope.replied(self._refused(told(raised, observe.UNREADABLE), None))
+            return envelope.replied(self._refused(told(raised, observe.UNREADABLE), envelope.legal_id(parsed)))
         return envelope.replied(await self.answer_value(parsed))
-
-    async def _admitted(self, body: bytes) -> Any:
-        """The JSON value of a body that may be run."""
-        try:
-            parsed = envelope.parse(body)
-        except ParseError:
-            await self._admit(1)
-            raise
-        await self._admit(max(1, len(parsed)) if isinstance(parsed, list) else 1)
-        return parsed
 
     async def answer_value(self, parsed: Any) -> Answer | list[Answer] | None:
         """As `answer`, from parsed JSON to JSON values."""
@@ -100,9 +94,12 @@ class Door(Generic[C]):
 
     async def _batch(self, entries: list[Any], call: _Call[C]) -> list[Answer | None]:
         gate = asyncio.Semaphore(self._at_once)  # lets waiters in first come, first served
+        turn = asyncio.Lock()
 
         async def pass_gate(entry: Any) -> Answer | None:
             async with gate:
+                async with turn:
+                    await asyncio.sleep(0)  # at most one entry is decoded in one turn of the loop
                 return await self._entry(entry, call)
 
         async with asyncio.TaskGroup() as group:
@@ -135,6 +132,7 @@ class Door(Generic[C]):
             missing = MethodNotFound.named(entry.method)
             return None if entry.is_notification else envelope.failure(missing, entry.id)
         try:
+            wire.bounded(entry.params)
             answer = await in_time(self._otherwise({"jsonrpc": "2.0", **request}), until)
         except Exception as raised:  # as in `_method`: the caller gets a coded answer
             answer = envelope.failure(told(raised, observe.OTHER), entry.id)
@@ -175,8 +173,10 @@ def _method(operation: Operation[C, Any, Any]) -> Method:
 
     async def answered(context: C, params: Params) -> Any:
         await operation.admit(context)
+        if not operation.has_own_limits:
+            wire.bounded(params)
         request = wire.decode(operation.request, bound(params), at="params")
-        return wire.encode(operation.answer, await operation.run(context, request))
+        return await encoded(operation, await operation.run(context, request))
 
     async def call(given: _Call[C], /, *positions: Any, **names: Any) -> Any:
         try:

@@ -21,6 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import EventDict, Processor
 
+from wallet_rpc.domain.secret_text import HIDDEN, masked
 from wallet_rpc.errors import InternalError
 
 UNKNOWN = "(unknown)"
@@ -29,16 +30,13 @@ OTHER = "(chain)"
 """Stands for a method that was passed on to a chain."""
 UNREADABLE = "(unreadable)"
 """Stands for what is not a JSON-RPC request."""
-HIDDEN = "…"
-"""Stands for a part of the path that is not one of ours: it may be a key."""
-
 _WORDS = frozenset(
     {"", "v1", "v2", "chain", "health", "ready", "metrics", "openrpc.json", "openapi.json"}
     | {"api", "burner", "organizations", "sessions", "me"}
 )
 _CHAIN_ID = re.compile(r"[0-9]{1,10}", re.ASCII)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_PASSWORD = re.compile(r"://[^\s/@]*@")
+_WORD = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE"})
 
 _WHATEVER_THE_LOG_DOES = contextlib.suppress(Exception)
@@ -117,8 +115,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        wished = Headers(scope=scope).get("x-request-id", "")
-        number = wished if _SANE_ID.fullmatch(wished) else f"req_{secrets.token_hex(8)}"
+        number = _wished_id(Headers(scope=scope), scope["path"]) or f"req_{secrets.token_hex(8)}"
         exchange = Exchange()
         status: int | None = None
 
@@ -142,6 +139,15 @@ class Observed:
             _request_id.reset(id_token)
 
 
+def _wished_id(headers: Headers, path: str) -> str | None:
+    """The id that the caller gives, unless it could forge a line of the log, or is or may be a credential."""
+    wished = headers.get("x-request-id", "")
+    if not _SANE_ID.fullmatch(wished) or masked(wished) != wished:
+        return None
+    shown_elsewhere = (*headers.getlist("x-api-key"), *headers.getlist("authorization"), path)
+    return None if any(wished in _WORD.findall(text) for text in shown_elsewhere) else wished
+
+
 def _add_request_id(_logger: Any, _name: str, event: EventDict) -> EventDict:
     number = _request_id.get()
     if number is not None:
@@ -149,11 +155,11 @@ def _add_request_id(_logger: Any, _name: str, event: EventDict) -> EventDict:
     return event
 
 
-def _hide_passwords(_logger: Any, _name: str, event: EventDict) -> EventDict:
-    """Credentials inside a URL of a traceback: `redis://user:password@host`."""
+def _mask(_logger: Any, _name: str, event: EventDict) -> EventDict:
+    """Take credentials out of what others wrote, such as the message of an exception."""
     for key in ("event", "exception"):
         if isinstance(event.get(key), str):
-            event[key] = _PASSWORD.sub(f"://{HIDDEN}@", event[key])
+            event[key] = masked(event[key])
     return event
 
 
@@ -167,7 +173,7 @@ def configure(*, json: bool, quiet: bool = False) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _hide_passwords,
+        _mask,
     ]
     render: Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False) if json else structlog.dev.ConsoleRenderer(colors=False)

@@ -21,10 +21,10 @@ OPENAPI = "3.1.1"
 """The version of the OpenAPI specification."""
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_ANYWHERE = frozenset({401, 403, 429, 500, 503})
-_WITH_BODY = frozenset({400, 408, 413})
-_IN_DIALECT = {Dialect.ORGANIZATION: frozenset({400, 404}), Dialect.TOKEN: frozenset[int]()}
-"""What every place of a dialect may answer beside that: another organisation's path, and the header that repeats it."""
+_ANYWHERE = frozenset({400, 401, 403, 408, 414, 429, 431, 500, 503})
+_WITH_BODY = frozenset({413})
+_IN_DIALECT = {Dialect.ORGANIZATION: frozenset({404}), Dialect.TOKEN: frozenset[int]()}
+"""What every place of a dialect may answer beside that: another organisation's path."""
 
 _MEANINGS = {
     200: "Done.",
@@ -32,10 +32,12 @@ _MEANINGS = {
     401: "No credential, or one that is not or no longer valid.",
     403: "The credential is valid and does not allow this.",
     404: "What the path or a field names is not there, or not the caller's.",
-    408: "The body took too long to arrive.",
+    408: "Head or body took too long to arrive.",
     409: "What is asked has been done already, or cannot be done any more.",
     413: "The body is too large.",
+    414: "The target (path and query) is too long.",
     429: "Asked more often than the key may.",
+    431: "The head is too large.",
     500: "A bug of the server's; its log knows more under the request id.",
     503: "A part behind the server does not answer; the same request may pass later.",
 }
@@ -74,7 +76,7 @@ def document(operations: Sequence[AnyOperation], *, version: str, title: str = "
     refusals: Json = {}
     for operation, request, answer in zip(operations, requests, answers, strict=True):
         rest = rest_of(operation)
-        statuses = _statuses(rest, has_fields=bool(request.get("properties")))
+        statuses = _statuses(rest)
         told = {str(status): {"$ref": f"#/components/responses/{rest.dialect}{status}"} for status in statuses}
         made = {**_operation(operation, request), "responses": {"200": _response(200, answer), **told}}
         paths.setdefault(rest.paths[0], {})[rest.verb.lower()] = made
@@ -118,11 +120,10 @@ def _operation(operation: AnyOperation, request: Json) -> Json:
     return made
 
 
-def _statuses(rest: Rest, *, has_fields: bool) -> list[int]:
+def _statuses(rest: Rest) -> list[int]:
     """What a place may answer beside 200."""
     found = {*_ANYWHERE, *_IN_DIALECT[rest.dialect], *rest.statuses}
     found |= _WITH_BODY if rest.most_bytes is not None else set()
-    found |= {400} if has_fields else set()
     return sorted(found)
 
 

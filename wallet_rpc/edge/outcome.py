@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
+from wallet_rpc import wire
+from wallet_rpc.computing import compute
 from wallet_rpc.edge import observe
 from wallet_rpc.errors import Unavailable, WalletError
+from wallet_rpc.operations.operation import Operation
 
 T = TypeVar("T")
 
@@ -29,6 +33,13 @@ async def in_time(work: Awaitable[T], until: float) -> T:
             raise  # the work's own
         text = "the request took longer than this server allows; it may still take effect"
         raise Unavailable(text, reason="deadline") from None
+
+
+async def encoded(operation: Operation[Any, Any, Any], answer: Any) -> Any:
+    """An operation's answer as JSON values."""
+    if operation.has_long_answers:
+        return await compute(partial(wire.encode, operation.answer, answer))
+    return wire.encode(operation.answer, answer)
 
 
 def told(raised: Exception, method: str) -> WalletError:

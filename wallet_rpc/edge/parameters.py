@@ -5,8 +5,8 @@ The rule: names and positions are bound here; forms are checked by `wire.decode`
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from wallet_rpc import wire
 from wallet_rpc.errors import InvalidParams
@@ -23,13 +23,7 @@ def binding(operation: Operation[Any, Any, Any]) -> Binding:
     """How `operation` takes its parameters."""
     if operation.variadic:
         return _items
-    return _by_position(field_names(operation)) if operation.positional else _one_object
-
-
-def field_names(operation: Operation[Any, Any, Any]) -> list[str]:
-    """The wire names of the request's fields, in order."""
-    document = wire.schema(operation.request, "validation")
-    return list(cast("dict[str, Any]", document.get("properties", {})))
+    return _by_position(wire.member_names(operation.request)) if operation.positional else _one_object
 
 
 def _one_object(params: Params) -> Any:
@@ -48,7 +42,7 @@ def _items(params: Params) -> Any:
     return params[0] if len(params) == 1 and isinstance(params[0], list) else params
 
 
-def _by_position(names: list[str]) -> Binding:
+def _by_position(names: Sequence[str]) -> Binding:
     def bind(params: Params) -> Any:
         if isinstance(params, dict):
             return params

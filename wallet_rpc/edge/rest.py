@@ -28,8 +28,9 @@ from wallet_rpc.edge.guard import (
     refuse_unless_json,
     whole_body,
 )
-from wallet_rpc.edge.http import with_slash
-from wallet_rpc.edge.outcome import DEADLINE_SECONDS, in_time, told
+from wallet_rpc.edge.http import ALL_ORIGINS, with_cors, with_slash
+from wallet_rpc.edge.outcome import DEADLINE_SECONDS, encoded, in_time, told
+from wallet_rpc.edge.request_sources import Origins
 from wallet_rpc.edge.strict_json import json_object
 from wallet_rpc.errors import InvalidRequest, NotFound
 from wallet_rpc.operations.operation import Credential, Dialect, Operation, Rest
@@ -75,20 +76,35 @@ class Api(Generic[C]):
     body_seconds: float = BODY_SECONDS
     """How long a body may take to arrive."""
 
-    def sides(self) -> dict[str, ASGIApp]:
-        """All of it, by `SIDES`. Raises: ValueError as `places` does."""
-        found = places(self.operations)
-        return {side: self._side(side, dialect, found) for side, dialect in SIDES.items()}
+    def sides(self, origins: Origins = ALL_ORIGINS) -> dict[str, ASGIApp]:
+        """All of it, by `SIDES`; pages of the origins may call what is for session tokens: keys belong on servers.
 
-    def _side(self, side: str, dialect: Dialect, found: Mapping[str, Mapping[str, Operation[C, Any, Any]]]) -> ASGIApp:
+        Raises: ValueError as `places` does.
+        """
+        found = places(self.operations)
+        return {side: self._side(side, dialect, found, origins) for side, dialect in SIDES.items()}
+
+    def _side(
+        self,
+        side: str,
+        dialect: Dialect,
+        found: Mapping[str, Mapping[str, Operation[C, Any, Any]]],
+        origins: Origins,
+    ) -> ASGIApp:
         refusal = partial(dialects.refusal, dialect)
         routes = [
-            Route(spelled, _Place(dialect, {verb: _Served(self, one) for verb, one in found[path].items()}))
+            Route(spelled, self._place(dialect, found[path], origins))
             for path in sorted(found, key=_words_first)
             if side_of(path) == side
             for spelled in with_slash(path)
         ]
         return LastResort(Router(routes, redirect_slashes=False, default=_nowhere(refusal)), refusal)
+
+    def _place(self, dialect: Dialect, verbs: Mapping[str, Operation[C, Any, Any]], origins: Origins) -> ASGIApp:
+        place = _Place(dialect, {verb: _Served(self, one) for verb, one in verbs.items()})
+        if any(rest_of(one).credential is not Credential.TOKEN for one in verbs.values()):
+            return place
+        return with_cors(place, origins, methods=sorted(verbs))
 
 
 def places(operations: Sequence[Operation[C, Any, Any]]) -> dict[str, dict[str, Operation[C, Any, Any]]]:
@@ -198,19 +214,20 @@ class _Served(Generic[C]):
             value = wire.read(self._operation.request, given)
         except wire.Faulty as faulty:
             raise dialects.invalid(self._rest.dialect, faulty.faults) from None
-        return wire.encode(self._operation.answer, await self._operation.run(context, value))
+        return await encoded(self._operation, await self._operation.run(context, value))
 
     async def _given(self, request: Request) -> dict[str, Any]:
         """The body, or the query of a place that has none, and the path, which comes first."""
+        path = {name: value for name, value in request.path_params.items() if name != ORGANIZATION}
         if self._rest.most_bytes is None:
-            return {**_query(request), **request.path_params}
+            return {**_query(request), **path}
         try:
             refuse_unless_json(request, _JSON)
         except Refused as refused:
             raise Refused(400, refused.error) from None  # the documented APIs have no 415
         seconds = self._api.body_seconds
         body = json_object(await whole_body(request, most_bytes=self._rest.most_bytes, seconds=seconds))
-        return {**body, **request.path_params}
+        return {**body, **path}
 
 
 def _query(request: Request) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import json
 import math
 from typing import Any
 
+from wallet_rpc import wire
 from wallet_rpc.edge import envelope
 from wallet_rpc.errors import ParseError
 from wallet_rpc.primitives import shown
@@ -21,12 +22,14 @@ def json_object(body: bytes) -> dict[str, Any]:
     """The object of a body, as `envelope.parse` reads it, with no key twice in one object, no number beyond a double's
     range, and at most `MOST_LEVELS` deep.
 
-    Raises: ParseError.
+    Raises: as `envelope.parse`; InvalidParams (too_many_values) as `wire.bounded`.
     """
-    envelope.parse(body)  # first: `json` recurses as deep as a body is, and py_ecc 8 lifts the limit that would stop it
+    # first: `json` recurses as deep as a body is, and py_ecc 8 lifts the limit that would stop it
+    size = wire.bounded(envelope.parse(body), at="body")
+    if size.levels > MOST_LEVELS:
+        raise ParseError(f"body: expected at most {MOST_LEVELS} levels")
     try:
         value = json.loads(body, object_pairs_hook=_object, parse_float=_finite)
-        _refuse_beyond(value, MOST_LEVELS)
     except ValueError as error:
         raise ParseError(f"body: {error}") from None
     if not isinstance(value, dict):
@@ -46,12 +49,3 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number is beyond the range of a double")
     return number
-
-
-def _refuse_beyond(value: Any, levels: int) -> None:
-    if not isinstance(value, dict | list):
-        return
-    if levels == 0:
-        raise ValueError(f"expected at most {MOST_LEVELS} levels")
-    for inner in value.values() if isinstance(value, dict) else value:
-        _refuse_beyond(inner, levels - 1)

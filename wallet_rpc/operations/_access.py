@@ -70,7 +70,7 @@ async def is_of_caller(ports: Ports, address: Address) -> bool:
     wallet = Address.parse(token.wallet.address)
     if address == wallet:
         return True
-    return any(account.address == address for account in await ports.store.accounts.of(wallet))
+    return (await ports.store.accounts.known(wallet, address=address)).placed is not None
 
 
 async def _note_denial(ports: Ports, operation: str, error: WalletError) -> None:

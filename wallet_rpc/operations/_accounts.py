@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from wallet_rpc.domain.access import OPEN
 from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.domain.authorization import delegate_of
-from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_7702, SEMI_MODULAR_ACCOUNT_7702_V1_1
+from wallet_rpc.domain.contracts import DELEGATES
 from wallet_rpc.domain.records import Account, AccountKind
 from wallet_rpc.domain.user_operation import Factory
 from wallet_rpc.domain.views import owner_question, read_address
 from wallet_rpc.errors import ExecutionReverted, InvalidParams, UnreadableAnswer, UnsupportedChain
+from wallet_rpc.memory import KnownAccounts
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import Address, ChainId
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, ChainId
 
-DELEGATES = frozenset({SEMI_MODULAR_ACCOUNT_7702, SEMI_MODULAR_ACCOUNT_7702_V1_1})
-"""The implementations under which an externally owned account is one of ours. New ones get the first."""
 _ATTEMPTS = 16
 """How often a find-or-create that lost a race looks again."""
 
@@ -55,8 +55,12 @@ async def account_facts(ports: Ports, chain: ChainPorts, address: Address, *, at
     """The owner as the chain knows it, or, before deployment, as `wallet_requestAccount` recorded it.
 
     An address without code that nobody recorded is an externally owned account; so is one whose code is a delegation.
-    Raises: InvalidParams (not_an_account) for another contract; at `at`.
+    Raises: InvalidParams (not_an_account) for another contract, (zero_address) for the zero address; at `at`.
     """
+    if address == ZERO_ADDRESS:
+        raise InvalidParams(
+            f"{at}: expected an address that somebody holds, got the zero address", field=at, reason="zero_address"
+        )
     code = await chain.chain.code(address)
     if not code:
         return await _without_code(ports, address)
@@ -108,13 +112,38 @@ def not_delegated(chain: ChainPorts, address: Address, at: str) -> InvalidParams
 
 
 async def remember_delegated(ports: Ports, address: Address) -> None:
-    """From its first use on, a signer's own address is one of its accounts; the default one if it is the first."""
+    """Record a signer's own address as one of its accounts; the default one if it is the first."""
     for _ in range(_ATTEMPTS):
-        known = await ports.store.accounts.of(address)
-        if any(account.kind is AccountKind.DELEGATED for account in known):
+        known = await ports.store.accounts.known(address)
+        account = delegated_account(ports, address) if known.delegated is None else known.delegated
+        if known.delegated is not None or await ports.store.accounts.add(account, after=known.count):
+            await confirm(ports, account)
             return
-        if await ports.store.accounts.add(delegated_account(ports, address), after=len(known)):
-            return
+
+
+async def confirm(ports: Ports, account: Account) -> None:
+    """Record that the signer, or a caller who answers for the signer, chose the account; see `default_account`."""
+    if ports.caller.organization == OPEN:
+        await ports.store.accounts.confirm(account)
+
+
+def default_account(ports: Ports, known: KnownAccounts, *, is_contract: bool) -> Account | None:
+    """The first account that one signer chose, by a signature or by a caller who answers for the signer.
+
+    All callers of an organization have its key or token. Where callers without one are accepted, any caller can request
+    accounts of any signer, so only accounts recorded by `confirm` count, then salt 0 if `known` was looked up with it.
+    """
+    if ports.caller.organization != OPEN:
+        return known.first_contract if is_contract else known.first
+    chosen = known.confirmed_contract if is_contract else known.confirmed
+    return known.salted if chosen is None else chosen
+
+
+async def is_confirmed(ports: Ports, delegated: Account) -> bool:
+    """True when an externally owned account was recorded by `confirm`, so that its record can be trusted."""
+    if ports.caller.organization != OPEN:
+        return True
+    return (await ports.store.accounts.known(delegated.signer)).confirmed_delegated is not None
 
 
 def delegated_account(ports: Ports, signer: Address, *, tag: UUID | None = None) -> Account:

@@ -24,6 +24,7 @@ from wallet_rpc.domain.views import (
 )
 from wallet_rpc.errors import InvalidParams, SessionEnded, SignatureInvalid
 from wallet_rpc.operations._accounts import AccountFacts, account_facts, delegated_facts
+from wallet_rpc.operations._sessions import is_forgotten, keep_signed, words_of_forgotten
 from wallet_rpc.operations._signatures import owner_signature
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data
@@ -97,6 +98,8 @@ async def _of_session(ports: Ports, chain: ChainPorts, account: Address, named: 
         ports.store.sessions.get(account, chain.chain_id, named.session_id),
     )
     if session is None:
+        if await is_forgotten(ports, account, chain.chain_id, named.session_id):
+            raise _refused(words_of_forgotten(named.session_id), "session_forgotten")
         raise _refused(
             f"no session {named.session_id} of account {account} on chain {chain.chain_id:#x}", "session_not_found"
         )
@@ -108,6 +111,7 @@ async def _of_session(ports: Ports, chain: ChainPorts, account: Address, named: 
         authorization=authorization_of(signature),
     )
     authority = await _of_grant(ports, chain, facts, grant, install, session.key.address)
+    await keep_signed(ports, session)
     return replace(authority, session=session)
 
 

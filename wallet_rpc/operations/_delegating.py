@@ -9,17 +9,19 @@ from dataclasses import replace
 
 from wallet_rpc.domain.authorization import Authorization, SignedAuthorization, delegate_of, designator
 from wallet_rpc.domain.capabilities import Capabilities, Delegation
-from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_7702
+from wallet_rpc.domain.contracts import DELEGATES, SEMI_MODULAR_ACCOUNT_7702
 from wallet_rpc.domain.prepared import authorization_hash
 from wallet_rpc.domain.records import CallKind, CallRecord, CallState
-from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, UnsupportedCapability, WalletError
-from wallet_rpc.operations._accounts import DELEGATES, AccountFacts
+from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, StaleNonce, UnsupportedCapability, WalletError
+from wallet_rpc.operations._accounts import AccountFacts
 from wallet_rpc.operations._sending import refuse, sent_before, sent_by_another
 from wallet_rpc.ports import ChainPorts, Ports, Relayer
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
 
 CAPABILITY = "params.capabilities.eip7702Auth"
 """Where a caller says what to delegate to."""
+AUTHORIZATION_NONCE = "authorization_nonce"
+"""The reason of an authorization that came too late, of a bundler's refusal too."""
 
 
 def explicit_delegation(capabilities: Capabilities, account: Address) -> Delegation | None:
@@ -124,20 +126,17 @@ def _wrongly_signed() -> Rejected:
     return Rejected("EIP-7702 authorization signature is invalid", reason="authorization_invalid")
 
 
-async def refuse_other_nonce(chain: ChainPorts, authorization: Authorization, authority: Address) -> None:
-    """Raises: Rejected unless the authorization has the account's next nonce, without which it has no effect."""
-    actual = await chain.chain.transaction_count(authority)
-    if authorization.nonce != actual:
-        raise Rejected(
-            f"EIP-7702 nonce mismatch. Expected: {actual}, Actual: {authorization.nonce}",
-            reason="authorization_nonce",
-        )
+def another_nonce(authorization: Authorization, actual: int) -> StaleNonce:
+    """The error of an authorization that the chain passes over, since the account's next nonce is `actual`."""
+    return StaleNonce(
+        f"EIP-7702 nonce mismatch. Expected: {actual}, Actual: {authorization.nonce}", reason=AUTHORIZATION_NONCE
+    )
 
 
 async def send_alone(ports: Ports, chain: ChainPorts, authorization: SignedAuthorization) -> CallRecord:
     """Have the relayer send the removal of a delegation, once; the record of it.
 
-    Raises: Rejected for another nonce than the account's next; InvalidParams (nothing_to_remove) where the relayer
+    Raises: StaleNonce for another nonce than the account's next; InvalidParams (nothing_to_remove) where the relayer
     would pay for nothing; Unavailable; OutcomeUnknown.
     """
     relayer, authority = relayer_of(chain), authorization.authority
@@ -146,9 +145,11 @@ async def send_alone(ports: Ports, chain: ChainPorts, authorization: SignedAutho
     found = await sent_before(ports, chain, name)
     if found is not None:
         return found
-    await refuse_other_nonce(chain, authorization, authority)
-    if delegate_of(await chain.chain.code(authority)) is None:
+    actual, code = await asyncio.gather(chain.chain.transaction_count(authority), chain.chain.code(authority))
+    if delegate_of(code) is None:
         raise _nothing_to_remove(chain, authority)
+    if authorization.nonce != actual:
+        raise another_nonce(authorization, actual)
     record = CallRecord(
         kind=CallKind.DELEGATION,
         chain_id=chain.chain_id,

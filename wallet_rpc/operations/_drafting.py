@@ -9,7 +9,7 @@ from wallet_rpc.domain.account import Call, execute_call_data, wrap_execute_user
 from wallet_rpc.domain.authorization import Authorization, dummy_signed
 from wallet_rpc.domain.capabilities import Capabilities
 from wallet_rpc.domain.gas import max_fee, replacement_fee
-from wallet_rpc.domain.nonce import MAX_PARALLEL_KEY
+from wallet_rpc.domain.nonce import MAX_PARALLEL_KEY, split_nonce
 from wallet_rpc.domain.signature import SignerKind, dummy_user_operation_signature
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import InvalidParams
@@ -18,6 +18,9 @@ from wallet_rpc.operations._sending import refuse_while_installing
 from wallet_rpc.operations._signatures import is_contract
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Data, Selector
+
+NONCE_KEY = "params.capabilities.nonceOverride.nonceKey"
+"""The field with the nonce key of a call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,11 @@ async def drafted(task: Task) -> UserOperation:
     return await _replacing(task, operation)
 
 
+def nonce_key_not_applicable(why: str) -> InvalidParams:
+    """The error of a parallel key that the nonce of this call cannot have."""
+    return InvalidParams(f"{NONCE_KEY}: {why}", field=NONCE_KEY, reason="nonce_key_not_applicable")
+
+
 def with_calls_of(task: Task, operation: UserOperation) -> UserOperation:
     """The operation with other calls, those of `task`."""
     return replace(operation, call_data=_call_data(task))
@@ -92,17 +100,23 @@ def _call_data(task: Task) -> Data:
 
 
 async def _nonce(task: Task) -> int:
-    """The grant's own nonce while it installs the session; else the next one of the asked parallel key.
+    """The grant's own nonce while it installs the session; else the next one of the requested parallel key.
 
-    A `nonceOverride` cannot change the nonce of an installing operation: the owner signed it.
+    Raises: InvalidParams (nonce_key_not_applicable) for another key than that of the grant's nonce.
     """
     override = task.capabilities.nonce_override
     parallel_key = 0 if override is None else override.nonce_key
     if parallel_key > MAX_PARALLEL_KEY:
-        at = "params.capabilities.nonceOverride.nonceKey"
-        raise InvalidParams(f"{at}: expected below 2^152, got {parallel_key:#x}", field=at)
+        raise InvalidParams(f"{NONCE_KEY}: expected below 2^152, got {parallel_key:#x}", field=NONCE_KEY)
     if task.authority.grant is not None:
-        return task.authority.grant.action.nonce
+        nonce = task.authority.grant.action.nonce
+        signed, _ = split_nonce(nonce)
+        if override is not None and signed.parallel_key != parallel_key:
+            raise nonce_key_not_applicable(
+                f"expected {signed.parallel_key:#x}, the key of the nonce that the owner signed for the call which "
+                f"installs the session, got {parallel_key:#x}; use other keys once the session is installed"
+            )
+        return nonce
     key = replace(task.authority.nonce_key, parallel_key=parallel_key)
     return await task.chain.chain.user_operation_nonce(task.account, key.key)
 

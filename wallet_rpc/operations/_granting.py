@@ -20,7 +20,7 @@ from wallet_rpc.operations._accounts import chain_of, delegated_facts
 from wallet_rpc.operations._named_keys import key_address
 from wallet_rpc.operations.create_session import CreatedSession, CreateSession
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Data, UnixSeconds, shown
+from wallet_rpc.primitives import Address, ChainId, Data, HeldAddress, UnixSeconds, shown
 from wallet_rpc.wire import decode, strict_shape
 
 ERRORS: tuple[type[WalletError], ...] = (UnsupportedCapability, UnsupportedChain, LimitExceeded)
@@ -52,8 +52,8 @@ class _Key:
 
 @strict_shape
 class _Account:
-    address: Address | None = None
-    id: Address | None = None
+    address: HeldAddress | None = None
+    id: HeldAddress | None = None
 
 
 @strict_shape

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from wallet_rpc.domain.audit import Event, EventKind
+from wallet_rpc.domain.chain_request import chain_facts
 from wallet_rpc.domain.records import CallRecord
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import SessionId
@@ -16,6 +18,12 @@ async def note(ports: Ports, kind: EventKind, **facts: Any) -> None:
     if not ports.caller.is_open:
         event = Event(kind=kind, at=ports.clock.now(), actor=ports.caller.name, facts=facts)
         await ports.store.audit.append(event)
+
+
+async def note_requested(ports: Ports, chain_id: int, request: Mapping[str, Any]) -> None:
+    """Write that a method of the chain that changes something was asked for, before it is handed on."""
+    if not ports.caller.is_open:
+        await note(ports, EventKind.CHAIN_REQUESTED, **chain_facts(request, chain_id))
 
 
 async def note_sent(ports: Ports, sent: CallRecord, session: SessionId | None = None) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, StringConstraints, Tag
 
+from wallet_rpc.computing import compute
 from wallet_rpc.domain.capabilities import PermissionsCapability
-from wallet_rpc.domain.signature import personal_sign_digest, typed_data_digest
+from wallet_rpc.domain.signature import personal_sign_digest
+from wallet_rpc.domain.typed_data import TypedData, read_typed_data
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Data, Hash32
 from wallet_rpc.wire import shape
@@ -58,25 +62,27 @@ class SigningCapabilities:
     permissions: PermissionsCapability | None = None
 
 
-def digest_of(message: PersonalMessage | TypedMessage) -> Hash32:
-    """What the owner's key alone would sign. Raises: InvalidParams for typed data whose parts do not agree."""
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A message as a key alone would sign it."""
+
+    digest: Hash32
+    typed_data: TypedData | None = None
+    """None of a personal message."""
+
+
+async def hashed(message: PersonalMessage | TypedMessage) -> Hashed:
+    """The digest of a message. Raises: InvalidParams for typed data that cannot be hashed."""
     match message:
         case PersonalMessage(data=RawBytes(raw=raw)):
-            return personal_sign_digest(raw)
+            return Hashed(personal_sign_digest(raw))
         case PersonalMessage(data=str(text)):
-            return personal_sign_digest(text.encode())
-        case TypedMessage(data=typed_data):
-            return _typed(typed_data)
+            return Hashed(personal_sign_digest(text.encode()))
+        case TypedMessage(data=given):
+            typed_data = await compute(partial(read_typed_data, given, at=f"{REQUEST}.data"))
+            return Hashed(typed_data.digest, typed_data)
         case _:  # pragma: no cover  # the cases above are all there are
             raise AssertionError
-
-
-def _typed(typed_data: Mapping[str, Any]) -> Hash32:
-    try:
-        return typed_data_digest(typed_data)
-    except InvalidParams as error:
-        at = f"{REQUEST}.data"
-        raise InvalidParams(f"{at}: {error.message}", field=at, reason=error.reason) from error
 
 
 def refuse_sessions(capabilities: SigningCapabilities | None) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NoReturn, TypeAlias
 
-from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from wallet_rpc.domain.access import WalletNamespace
 from wallet_rpc.domain.serialized_grant import SAFE_INTEGER
@@ -18,6 +18,7 @@ from wallet_rpc.domain.session_group import GROUP_ID, GroupId, Install, Listed, 
 from wallet_rpc.domain.times import Time
 from wallet_rpc.domain.wallet_address import parse_wallet
 from wallet_rpc.errors import InvalidParams, NotFound
+from wallet_rpc.integers import exact_integer
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, SessionId, worded
 from wallet_rpc.wire import Fault, shape
@@ -93,7 +94,7 @@ AnyId: TypeAlias = Annotated[
 """A session's id, or a group's."""
 NamedGroup: TypeAlias = Annotated[GroupId, PlainValidator(_read_group_id), _pattern(f"^{GROUP_ID.pattern}$")]
 """A group's id."""
-ChainNumber: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=SAFE_INTEGER)]
+ChainNumber: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=SAFE_INTEGER), BeforeValidator(exact_integer)]
 """A chain id, a JSON integer."""
 WalletId: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
 """How the caller names a wallet."""

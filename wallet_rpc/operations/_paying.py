@@ -8,11 +8,20 @@ from typing import Any
 
 from wallet_rpc import wire
 from wallet_rpc.domain.account import Call
-from wallet_rpc.domain.capabilities import Capabilities, PaymasterService, StateOverride
+from wallet_rpc.domain.capabilities import Capabilities, StateOverride
 from wallet_rpc.domain.gas import max_cost, with_overrides
+from wallet_rpc.domain.paymaster_service import PaymasterService
 from wallet_rpc.domain.prepared import FeePayment
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
-from wallet_rpc.errors import InvalidParams, PaymasterRefused, SponsorshipFailed, UnsupportedCapability
+from wallet_rpc.errors import (
+    ExecutionReverted,
+    InvalidParams,
+    PaymasterRefused,
+    SponsorshipFailed,
+    UnsupportedCapability,
+    ValidationReverted,
+)
+from wallet_rpc.operations._denials import explained
 from wallet_rpc.operations._drafting import Task
 from wallet_rpc.ports import ChainPorts, Paymaster, Sponsorship
 from wallet_rpc.primitives import Address, Data
@@ -27,23 +36,10 @@ class Paid:
     fee: FeePayment
 
 
-def refuse_unpayable(capabilities: Capabilities) -> None:
-    """Raises: UnsupportedCapability for a way to pay that we lack."""
-    service = capabilities.paymaster_service
-    if service is None:
-        return
-    if service.url is not None and not service.policies and not service.optional:
-        raise UnsupportedCapability(
-            "params.capabilities.paymasterService.url: paymasters of the caller's choice are not called here; send the "
-            "policyId of one that this server knows",
-            capability="paymasterService.url",
-        )
-
-
 def only_estimates(capabilities: Capabilities) -> bool:
     """Whether nothing is to be signed or sponsored."""
     service = capabilities.paymaster_service
-    return service is not None and service.only_estimation
+    return service is not None and service.only_estimation is True
 
 
 async def paid_in_coin(task: Task, draft: UserOperation) -> Paid:
@@ -129,22 +125,36 @@ def _first(*amounts: int | None) -> int:
     return next((amount for amount in amounts if amount is not None), 0)
 
 
-async def limited(task: Task, operation: UserOperation) -> UserOperation:
-    """The bundler's gas limits, then the caller's overrides."""
-    estimate = await task.chain.bundler.estimate(operation, _overrides(task.capabilities.state_override))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoreGas:
+    """What is added to estimated limits, in gas, where the estimate cannot see it."""
+
+    pre_verification: int = 0
+    call: int = 0
+    paymaster_verification: int = 0
+
+
+async def limited(task: Task, operation: UserOperation, more: MoreGas | None = None) -> UserOperation:
+    """The bundler's gas limits, and `more`, then the caller's overrides."""
+    more = MoreGas() if more is None else more
+    try:
+        estimate = await task.chain.bundler.estimate(operation, _overrides(task.capabilities.state_override))
+    except (ValidationReverted, ExecutionReverted) as refusal:
+        raise explained(refusal, task.authority, operation) from refusal
     paymaster = operation.paymaster
     if paymaster is not None:
         paymaster = replace(
             paymaster,
-            verification_gas_limit=_first(estimate.paymaster_verification_gas_limit, paymaster.verification_gas_limit),
+            verification_gas_limit=more.paymaster_verification
+            + _first(estimate.paymaster_verification_gas_limit, paymaster.verification_gas_limit),
             post_op_gas_limit=_first(estimate.paymaster_post_op_gas_limit, paymaster.post_op_gas_limit),
         )
     sized = replace(
         operation,
         paymaster=paymaster,
-        pre_verification_gas=estimate.pre_verification_gas,
+        pre_verification_gas=estimate.pre_verification_gas + more.pre_verification,
         verification_gas_limit=estimate.verification_gas_limit,
-        call_gas_limit=estimate.call_gas_limit,
+        call_gas_limit=estimate.call_gas_limit + more.call,
     )
     return with_overrides(sized, task.capabilities.gas_params_override)
 

@@ -17,6 +17,7 @@ from wallet_rpc.domain.serialized_grant import SerializedGrant, parse_grant
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations._accounts import account_facts
 from wallet_rpc.operations._org_sessions import evm_address
+from wallet_rpc.operations._sessions import is_forgotten, words_of_forgotten
 from wallet_rpc.operations._signatures import owner_signature
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Data
@@ -99,6 +100,8 @@ async def verified(ports: Ports, asked: Asked, *, account: Address, key: Address
 async def _verified(ports: Ports, asked: Asked, account: Address, key: Address) -> Verified:
     chain, grant = asked.chain, asked.grant
     session = await ports.store.sessions.get(account, chain.chain_id, grant.session_id)
+    if session is None and await is_forgotten(ports, account, chain.chain_id, grant.session_id):
+        raise InvalidParams(words_of_forgotten(grant.session_id), reason="session_forgotten")
     if session is None:
         _disagree(f"no session {grant.session_id} of account {account} on chain {chain.chain_id}")
     if grant.account not in {None, account} or grant.chain_id not in {None, chain.chain_id}:

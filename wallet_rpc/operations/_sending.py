@@ -6,10 +6,11 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
+from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import replacement_fee
 from wallet_rpc.domain.nonce import split_nonce
 from wallet_rpc.domain.records import CallKind, CallRecord, CallState
-from wallet_rpc.domain.user_operation import UserOperation
+from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.errors import (
     AccountDeployed,
     AlreadyKnown,
@@ -187,9 +188,9 @@ def used_nonce(operation: UserOperation) -> StaleNonce:
 async def refuse_while_installing(
     ports: Ports, chain: ChainPorts, *, account: Address, nonce: int, by: UserOperation | None = None
 ) -> None:
-    """Raises: InstallPending while an operation that `by` does not outbid carries the session to the chain."""
+    """Raises: InstallPending while another operation that `by` does not outbid carries the session to the chain."""
     record = await ports.store.calls.of_nonce(chain.chain_id, account, nonce)
-    if record is None or (by is not None and _outbids(by, record)):
+    if record is None or (by is not None and (_is_recorded(chain, by, record) or _outbids(by, record))):
         return
     if record.state is CallState.SENT and await chain.bundler.lookup(record.hash) is None:
         return  # the bundler dropped it: the grant is free again
@@ -197,6 +198,11 @@ async def refuse_while_installing(
         "the session is being installed by an earlier call; prepare again when that call is confirmed",
         pending=record.hash,
     )
+
+
+def _is_recorded(chain: ChainPorts, operation: UserOperation, record: CallRecord) -> bool:
+    """True when the record is of the same operation, which an equal concurrent request sends."""
+    return record.hash == user_operation_hash(operation, chain.chain_id, ENTRY_POINT)
 
 
 def _outbids(operation: UserOperation, record: CallRecord) -> bool:

@@ -12,7 +12,7 @@ from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations._delegating import signed
 from wallet_rpc.primitives import Address, ChainId
-from wallet_rpc.wire import shape
+from wallet_rpc.wire import decode, shape
 
 
 def _bare_signature(value: Any) -> Any:
@@ -77,7 +77,17 @@ class SendArray:
     submission_ticket: str | None = None
 
 
-SendPreparedCalls: TypeAlias = Annotated[SendOperation | SendDelegation | SendArray, Field(discriminator="type")]
+def _refuse_namespace(value: Any) -> Any:
+    """Refuse the chain of another namespace before the type of what was signed, which would be another one too."""
+    chain_id = value.get("chainId") if isinstance(value, dict) else None
+    if isinstance(chain_id, str) and ":" in chain_id:
+        decode(ChainId, chain_id, at="params.chainId")
+    return value
+
+
+SendPreparedCalls: TypeAlias = Annotated[
+    SendOperation | SendDelegation | SendArray, Field(discriminator="type"), BeforeValidator(_refuse_namespace)
+]
 """What `wallet_prepareCalls` answered, signed."""
 
 

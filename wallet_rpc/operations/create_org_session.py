@@ -31,10 +31,11 @@ from wallet_rpc.operations._org_sessions import (
     registered,
 )
 from wallet_rpc.operations._registering import Asked, Verified, read_grant, verified, wallet_account
+from wallet_rpc.operations._sessions import keep_signed
 from wallet_rpc.operations.operation import Dialect, Operation, Rest
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address
-from wallet_rpc.wire import Fault, shape
+from wallet_rpc.wire import Fault, strict_shape
 
 MOST_INSTALLS = 24
 """How many chains a group may be on. Source: the hosted service's schema."""
@@ -42,7 +43,7 @@ BODY_BYTES = 512 * 1024
 """The longest body."""
 
 
-@shape
+@strict_shape
 class SessionInstall:
     """A chain, and the owner's grant of the session there."""
 
@@ -51,7 +52,7 @@ class SessionInstall:
     """See `domain/serialized_grant`."""
 
 
-@shape
+@strict_shape
 class CreateOrgSession:
     """Which key may act for which wallet on which chains, and until when."""
 
@@ -175,8 +176,7 @@ async def _kept(ports: Ports, group: SessionGroup, granted: Sequence[Verified]) 
     answer, the caller's next try puts in. Raises: InvalidParams when some of the sessions are registered otherwise.
     """
     sessions = ports.store.sessions
-    endless = [each.session for each in granted if each.session.deadline == 0]
-    await asyncio.gather(*(sessions.put(session, forget_at=None) for session in endless))
+    await asyncio.gather(*(keep_signed(ports, each.session) for each in granted))
     kept = await ports.store.groups.register(group)
     if kept is None:
         await _refuse_registered(ports, group)

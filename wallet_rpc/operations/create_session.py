@@ -11,6 +11,7 @@ from pydantic import Field
 from wallet_rpc.domain.access import Need, Scope
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.authorization import delegate_of
+from wallet_rpc.domain.contracts import DELEGATES
 from wallet_rpc.domain.deferred_action import DeferredAction
 from wallet_rpc.domain.guard import LAST_SECOND, check_grant, guarded_install
 from wallet_rpc.domain.nonce import NonceKey
@@ -18,15 +19,22 @@ from wallet_rpc.domain.permission import Permission, Root
 from wallet_rpc.domain.records import Account, AccountKind, Session, SessionKey
 from wallet_rpc.domain.validation_install import Terms
 from wallet_rpc.domain.views import read_validation_data, validation_data_question
-from wallet_rpc.errors import ExecutionReverted, LimitExceeded, UnreadableAnswer, UnsupportedChain
+from wallet_rpc.errors import (
+    ExecutionReverted,
+    InvalidParams,
+    LimitExceeded,
+    UnreadableAnswer,
+    UnsupportedChain,
+    WalletError,
+)
 from wallet_rpc.memory import LANE_SIZE
-from wallet_rpc.operations._accounts import DELEGATES, chain_of, not_an_account, not_delegated
+from wallet_rpc.operations._accounts import chain_of, is_confirmed, not_an_account, not_delegated
 from wallet_rpc.operations._log import note
-from wallet_rpc.operations._sessions import forget_at
+from wallet_rpc.operations._sessions import claim_unsigned
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, Uint256, UnixSeconds
-from wallet_rpc.wire import shape
+from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, HeldAddress, SessionId, Uint256, UnixSeconds
+from wallet_rpc.wire import shape, strict_shape
 
 FIRST_ENTITY = EntityId(1)
 """The first entity id of a session; 0 is the owner's."""
@@ -34,15 +42,15 @@ FIRST_DRAWN, LAST_DRAWN = 1 << 16, 1 << 29
 """Between which numbers of a lane the ids of an account that may have had sessions from elsewhere begin."""
 
 
-@shape
+@strict_shape
 class CreateSession:
     """Which key may do what for which account, on which chain and until when (0: without end)."""
 
-    account: Address
     chain_id: ChainId
+    account: HeldAddress
     expiry_sec: Annotated[UnixSeconds, Field(json_schema_extra={"maximum": LAST_SECOND})] = 0
     expiry: Uint256 | None = None
-    """The end as clients of early 2025 wrote it, in hex; read where `expirySec` is absent, never dropped."""
+    """The end as clients of early 2025 wrote it, in hex; read where `expirySec` is absent or 0, never dropped."""
     key: SessionKey
     permissions: Annotated[tuple[Permission, ...], Field(min_length=1)]
 
@@ -55,6 +63,16 @@ class CreateSession:
     def deadline_at(self) -> str:
         """The field that says it."""
         return "expiry" if self.expiry and not self.expiry_sec else "expirySec"
+
+    def check(self) -> None:
+        """Raises: InvalidParams (duplicate_limit) when two different ends are given."""
+        if self.expiry and self.expiry_sec and self.expiry != self.expiry_sec:
+            at = "params.expiry"
+            raise InvalidParams(
+                f"{at}: expected {self.expiry_sec}, as expirySec, or only one of both, got {self.expiry}",
+                field=at,
+                reason="duplicate_limit",
+            )
 
 
 @shape
@@ -103,15 +121,21 @@ class CreatedSession:
 
 async def run(ports: Ports, request: CreateSession) -> CreatedSession:
     """Check the grant, take an entity id that nobody else has, and say what to sign."""
+    request.check()
     chain = chain_of(ports, request.chain_id)
     is_global = any(isinstance(permission, Root) for permission in request.permissions)
     terms, at = _terms(ports, request, FIRST_ENTITY), request.deadline_at
     check_grant(request.permissions, terms, deadline_at=at)  # before anything is taken for it
-    entity_id, nonce = await _free_entity(ports, chain, request, is_global)
+    claimed = await claim_unsigned(ports, request.account, chain.chain_id, request.deadline)
+    try:
+        entity_id, nonce = await _free_entity(ports, chain, request, is_global)
+    except WalletError:
+        await ports.store.unsigned.release(claimed)
+        raise
     install = guarded_install(request.permissions, replace(terms, entity_id=entity_id), deadline_at=at)
     action = DeferredAction(nonce=nonce, deadline=request.deadline, call=install.call_data)
     session = Session(
-        id=SessionId(ports.entropy.token(16)),
+        id=claimed.id,
         account=request.account,
         chain_id=chain.chain_id,
         key=request.key,
@@ -122,9 +146,10 @@ async def run(ports: Ports, request: CreateSession) -> CreatedSession:
         nonce=nonce,
         deadline=request.deadline,
         call=install.call_data,
-        created_at=ports.clock.now(),
+        created_at=terms.now,
+        holder=claimed.holder,
     )
-    await ports.store.sessions.put(session, forget_at=forget_at(session))
+    await ports.store.sessions.put(session, forget_at=claimed.forget_at)
     facts = {"account": session.account.hex0x(), "chainId": session.chain_id, "sessionId": session.id.hex0x()}
     await note(ports, EventKind.GRANT_REQUESTED, **facts, key=session.key.address.hex0x())
     return CreatedSession(session_id=session.id, chain_id=chain.chain_id, signature_request=_to_sign(session, action))
@@ -159,7 +184,7 @@ async def _free_entity(
     )
     delegate = delegate_of(code)
     is_delegated_elsewhere = delegate is not None and delegate not in DELEGATES
-    if is_delegated_elsewhere or (not code and await _is_external(chain, account, record)):
+    if is_delegated_elsewhere or (not code and await _is_external(ports, chain, account, record)):
         raise not_delegated(chain, account, "params.account")
     if code and entity_id % LANE_SIZE < FIRST_DRAWN:
         entity_id = await _reserve(ports, chain, account, _drawn(ports, entity_id))
@@ -180,13 +205,16 @@ async def _free_entity(
         entity_id = await _reserve(ports, chain, account, EntityId(entity_id + 1))
 
 
-async def _is_external(chain: ChainPorts, account: Address, record: Account | None) -> bool:
-    """Whether an address without code is an externally owned account: a contract to come has sent nothing yet.
+async def _is_external(ports: Ports, chain: ChainPorts, account: Address, record: Account | None) -> bool:
+    """True when an address without code is an externally owned account: an undeployed contract has sent nothing yet.
 
-    Such an account may have had sessions while it was delegated, and its state outlives the delegation.
+    Such an account may have had sessions while it was delegated, and its state outlives the delegation. A record that
+    any caller could have created is not trusted: its address may be that of another signer's undeployed contract.
     """
-    if record is not None:
-        return record.kind is AccountKind.DELEGATED
+    if record is not None and record.kind is AccountKind.SEMI_MODULAR:
+        return False
+    if record is not None and await is_confirmed(ports, record):
+        return True
     return await chain.chain.transaction_count(account) > 0
 
 

@@ -25,7 +25,7 @@ from wallet_rpc.operations._accounts import AccountFacts, account_facts, chain_o
 from wallet_rpc.operations._messages import SigningCapabilities, refuse_sessions
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import Address, ChainId, Data, shown
+from wallet_rpc.primitives import ChainId, Data, HeldAddress, shown
 from wallet_rpc.wire import shape
 
 
@@ -33,8 +33,8 @@ from wallet_rpc.wire import shape
 class FormatSign:
     """The signature of what `wallet_prepareSign` answered."""
 
-    from_: Annotated[Address, Field(alias="from")]
     chain_id: ChainId
+    from_: Annotated[HeldAddress, Field(alias="from")]
     signature: Signature
     capabilities: SigningCapabilities | None = None
 

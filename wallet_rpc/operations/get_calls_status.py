@@ -22,6 +22,7 @@ from wallet_rpc.errors import UnknownBundle
 from wallet_rpc.operations._access import is_of_caller
 from wallet_rpc.operations._accounts import chain_of
 from wallet_rpc.operations._delegating import is_applied
+from wallet_rpc.operations._outcomes import CallError, overtaken, refused, reverted
 from wallet_rpc.operations._sending import is_abandoned
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, OperationReceipt, PendingOperation, Ports, TransactionReceipt
@@ -63,6 +64,8 @@ class StatusData(OperationData):
     """The operation, and its calls where the bundler still knows them."""
 
     pending_bundle: PendingBundle | None = None
+    error: CallError | None = None
+    """Why the calls reverted (115, 500), or why the operation was not sent (400)."""
 
 
 @shape
@@ -105,17 +108,18 @@ async def run(ports: Ports, request: GetCallsStatus) -> CallsStatus:
     if record is not None and record.kind is CallKind.DELEGATION:
         return await _of_delegation(ports, chain, record)
     receipt, known = await asyncio.gather(chain.bundler.receipt(name), chain.bundler.lookup(name))
-    status = PENDING
+    status, error = PENDING, None
     if receipt is not None:
         status = await _on_chain(chain, receipt)
+        error = None if receipt.success else reverted(receipt.revert_reason)
     elif known is None:
-        status = await _forgotten(ports, chain, name, record)
+        status, error = await _forgotten(ports, chain, name, record)
     return CallsStatus(
         id=call_id(chain_id, name),
         chain_id=chain_id,
         status=status,  # type: ignore[arg-type]  # one of the six above
         receipts=None if receipt is None else (_receipt(receipt),),
-        details=StatusDetails(data=_data(name, known, is_pending=receipt is None)),
+        details=StatusDetails(data=replace(_data(name, known, is_pending=receipt is None), error=error)),
     )
 
 
@@ -166,13 +170,17 @@ async def _depth(chain: ChainPorts, receipt: Receipt) -> int:
     return await chain.chain.block_number() - receipt.block_number + 1
 
 
-async def _forgotten(ports: Ports, chain: ChainPorts, operation_hash: Hash32, record: CallRecord | None) -> int:
-    """The status of an operation that is neither on chain nor known to the bundler."""
+async def _forgotten(
+    ports: Ports, chain: ChainPorts, operation_hash: Hash32, record: CallRecord | None
+) -> tuple[int, CallError | None]:
+    """The status of an operation that is neither on chain nor known to the bundler, and why it was not sent."""
     if record is None:
         raise UnknownBundle(f"no call has the id {call_id(chain.chain_id, operation_hash)}")
-    if record.state is CallState.REFUSED or await _overtaken(ports, chain, record):
-        return NOT_SENT
-    return PENDING
+    if record.state is CallState.REFUSED:
+        return NOT_SENT, refused(record)
+    if await _overtaken(ports, chain, record):
+        return NOT_SENT, overtaken(record)
+    return PENDING, None
 
 
 async def _overtaken(ports: Ports, chain: ChainPorts, record: CallRecord) -> bool:
@@ -230,5 +238,6 @@ OPERATION: Operation[Ports, GetCallsStatus, CallsStatus] = Operation(
     "Get the status of a call by the id that wallet_sendPreparedCalls answered.",
     (UnknownBundle,),
     positional=True,
+    has_long_answers=True,
     need=Need(writes=False, scopes=(Scope.WALLET_READ, Scope.TRANSACTIONS_SUBMIT)),
 )

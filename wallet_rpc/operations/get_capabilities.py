@@ -14,7 +14,7 @@ from pydantic import Field
 from wallet_rpc.domain.access import READS
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import Address, ChainId
+from wallet_rpc.primitives import ChainId, HeldAddress
 from wallet_rpc.wire import shape
 
 EVERY_CHAIN = "0x0"
@@ -25,7 +25,7 @@ EVERY_CHAIN = "0x0"
 class GetCapabilities:
     """An account, and the chains to tell about (default: all that are served here)."""
 
-    address: Address
+    address: HeldAddress
     chain_ids: tuple[ChainId, ...] | None = None
 
 

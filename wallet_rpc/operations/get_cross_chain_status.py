@@ -46,5 +46,6 @@ OPERATION: Operation[Ports, GetCrossChainStatus, SwapOutcome] = Operation(
     "Tell how a swap stands; refused where no quote provider is configured.",
     (UnknownBundle, UnsupportedCapability),
     positional=True,
+    has_long_answers=True,
     need=READS,
 )

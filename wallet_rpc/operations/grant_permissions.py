@@ -15,7 +15,7 @@ from wallet_rpc.operations._granting import ERRORS, Asked, Rule, Signer, expiry_
 from wallet_rpc.operations.create_session import SignTypedData
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Data, SessionId, UnixSeconds
+from wallet_rpc.primitives import Address, ChainId, Data, HeldAddress, SessionId, UnixSeconds
 from wallet_rpc.wire import shape, strict_shape
 
 
@@ -24,8 +24,8 @@ class GrantPermissions:
     """Who may do what for which account until when; the account may stand under `account` too."""
 
     chain_id: ChainId
-    address: Address | None = None
-    account: Address | None = None
+    address: HeldAddress | None = None
+    account: HeldAddress | None = None
     signer: Signer | None = None
     expiry: UnixSeconds | None = None
     rules: tuple[Rule, ...] | None = None

@@ -8,15 +8,11 @@ as a hosted request is, and the signature must be the acting key's over exactly 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Literal, assert_never
 
-from pydantic import BeforeValidator, Field
-from pydantic_core import from_json
+from pydantic import Field, model_validator
 
-from wallet_rpc.domain.account import Call
-from wallet_rpc.domain.capabilities import KNOWN, Capabilities, PaymasterOfCall, SendCapabilities
+from wallet_rpc.domain.capabilities import KNOWN, Capabilities, RequestedCapabilities, SendCapabilities
 from wallet_rpc.domain.prepared import (
     AuthorizationData,
     PreparedArray,
@@ -26,8 +22,10 @@ from wallet_rpc.domain.prepared import (
     PreparedUserOperation,
     Signature,
 )
+from wallet_rpc.domain.requested_call import RequestedCall
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
+from wallet_rpc.exact_members import well_placed
 from wallet_rpc.operations import prepare_calls, send_prepared_calls
 from wallet_rpc.operations._accounts import chain_of
 from wallet_rpc.operations._authority import authority_of
@@ -36,37 +34,15 @@ from wallet_rpc.operations._paying import only_estimates
 from wallet_rpc.operations._signed_calls import SendDelegation, SendOperation
 from wallet_rpc.operations.prepare_calls import PrepareCalls
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Data, Hash32, Wei, shown
-from wallet_rpc.wire import decode, encode, shape
+from wallet_rpc.primitives import Address, ChainId, Data, Hash32, HeldAddress
+from wallet_rpc.wire import bounded, decode, encode, parsed, shape, strict_shape
 
 VERSION = b"\1"
 """The first byte of a context of this form."""
 _CONTEXT = "params.context"
 
 
-def _required(value: Any, known: frozenset[str]) -> Any:
-    """Refuses every capability that is not `known` and does not say `optional: true` (EIP-5792)."""
-    for name, asked in value.items() if isinstance(value, Mapping) else ():
-        if name not in known and not (isinstance(asked, Mapping) and asked.get("optional") is True):
-            raise UnsupportedCapability(
-                f"params.capabilities: {shown(name)} is not supported here", capability=str(name)[:64]
-            )
-    return value
-
-
-def _of_request(value: Any) -> Any:
-    return _required(value, KNOWN)
-
-
-def _of_send(value: Any) -> Any:
-    return _required(value, KNOWN | {"submissionTicket"})
-
-
-def _of_call(value: Any) -> Any:
-    return _required(value, frozenset())
-
-
-@shape
+@strict_shape
 class CallKey:
     """Who will sign: the account's owner or a session's key, by its address or its public key."""
 
@@ -77,24 +53,19 @@ class CallKey:
 
 
 @shape
-class KeyedCall:
-    """One call, with capabilities of its own, of which we have none."""
-
-    to: Address
-    value: Wei = 0
-    data: Data = Data()
-    capabilities: Annotated[dict[str, Any] | None, BeforeValidator(_of_call)] = None
-
-
-@shape
 class KeyedCalls:
     """Calls of one account, and the key that will sign them."""
 
-    calls: tuple[KeyedCall, ...] = ()
-    from_: Annotated[Address, Field(alias="from")]
     chain_id: ChainId
+    from_: Annotated[HeldAddress, Field(alias="from")]
+    calls: tuple[RequestedCall, ...] = ()
     key: CallKey
-    capabilities: Annotated[Capabilities | None, BeforeValidator(_of_request)] = None
+    capabilities: RequestedCapabilities = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_places(cls, value: Any) -> Any:
+        return well_placed(cls, value, KNOWN)
 
 
 @shape
@@ -111,7 +82,7 @@ class KeyedPrepared:
 
 @shape
 class KeyedSendCapabilities:
-    """What a send says beside its context, which repeats the capabilities of its prepare."""
+    """The capabilities that a send needs beside its context; all others are ignored."""
 
     submission_ticket: str | None = None
 
@@ -124,7 +95,7 @@ class KeyedSend:
     key: CallKey
     signature: Data
     chain_id: ChainId | None = None
-    capabilities: Annotated[KeyedSendCapabilities | None, BeforeValidator(_of_send)] = None
+    capabilities: KeyedSendCapabilities | None = None
     submission_ticket: str | None = None
     """Wins over that of the capabilities, as that does over the context's."""
 
@@ -176,14 +147,14 @@ async def prepare(ports: Ports, request: KeyedCalls) -> KeyedPrepared:
     prepared = await prepare_calls.run(
         ports,
         PrepareCalls(
-            calls=tuple(Call(to=call.to, value=call.value, data=call.data) for call in request.calls),
+            calls=request.calls,
             from_=request.from_,
             chain_id=request.chain_id,
             capabilities=capabilities,
         ),
     )
     calls, digest, ticket = _unsigned(prepared)
-    repeated = replace(_repeated(capabilities), submission_ticket=ticket)
+    repeated = SendCapabilities(permissions=capabilities.permissions, submission_ticket=ticket)
     context = packed(Carried(calls=calls, chain_id=chain.chain_id, key=signer, capabilities=repeated))
     return KeyedPrepared(
         chain_id=chain.chain_id, context=context, digest=digest, key=request.key, submission_ticket=ticket
@@ -236,15 +207,15 @@ def packed(carried: Carried) -> Data:
 def unpacked(context: bytes) -> Carried:
     """Raises: InvalidParams (context_malformed) for what `packed` does not make."""
     try:  # the standard library's parser has no bound on depth here: py-evm raises Python's own out of reach
-        carried = decode(Carried, from_json(context[1:]), at=_CONTEXT) if context.startswith(VERSION) else None
+        value = parsed(context[1:]) if context.startswith(VERSION) else None
+        bounded(value)
+        carried = decode(Carried, value, at=_CONTEXT)
     except (ValueError, InvalidParams):
-        carried = None
-    if carried is None:
         raise InvalidParams(
             f"{_CONTEXT}: expected the context of an answer of wallet_prepareCalls, unchanged",
             field=_CONTEXT,
             reason="context_malformed",
-        )
+        ) from None
     return carried
 
 
@@ -280,16 +251,3 @@ def _unsigned(prepared: PreparedCalls) -> tuple[UnsignedOperation | UnsignedDele
             )
         case _:
             assert_never(prepared)
-
-
-def _repeated(capabilities: Capabilities) -> SendCapabilities:
-    """What a send in the hosted form repeats of its prepare."""
-    service = capabilities.paymaster_service
-    return SendCapabilities(
-        permissions=capabilities.permissions,
-        paymaster_service=None
-        if service is None
-        else PaymasterOfCall(
-            policy_id=service.policy_id, policy_ids=service.policy_ids, webhook_data=service.webhook_data
-        ),
-    )

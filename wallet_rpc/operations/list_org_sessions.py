@@ -63,5 +63,6 @@ OPERATION: Operation[Ports, ListOrgSessions, SessionPage] = Operation(
     run,
     "List the active sessions of the organisation, newest first.",
     need=READS,
+    has_long_answers=True,
     rest=Rest(verb="GET", paths=(SESSIONS,), dialect=Dialect.ORGANIZATION),
 )

@@ -79,5 +79,9 @@ class Operation(Generic[C, Q, A]):
     """Which accounts or owners a request is about: a token's wallet must be, or own, one of them. None: not told."""
     rest: Rest | None = None
     """Where REST has it; such an operation is not a JSON-RPC method."""
+    has_long_answers: bool = False
+    """Whether an answer may hold thousands of values; then it is encoded beside the event loop."""
+    has_own_limits: bool = False
+    """False: the parameters may hold `wire.MOST_VALUES` JSON values. True: the operation bounds what it looks at."""
     admit: Callable[[C], Awaitable[None]] = _everyone
     """Asked before the parameters are read. Raises: WalletError for a caller who may not run it."""

@@ -5,15 +5,15 @@ An externally owned account that is not delegated gets two things to sign: the a
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field, model_validator
 
 from wallet_rpc import wire
-from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.authorization import Authorization
-from wallet_rpc.domain.capabilities import Capabilities, checked
+from wallet_rpc.domain.capabilities import KNOWN, Capabilities, RequestedCapabilities
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.prepared import (
     OperationData,
@@ -28,9 +28,10 @@ from wallet_rpc.domain.prepared import (
     Signature,
     authorization_hash,
 )
+from wallet_rpc.domain.requested_call import RequestedCall, calls_on
 from wallet_rpc.domain.signature import personal_sign_digest
 from wallet_rpc.domain.token_gas import PermitDetails, PreOpSettings
-from wallet_rpc.domain.user_operation import user_operation_hash
+from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import (
     AccountDeployed,
@@ -49,20 +50,22 @@ from wallet_rpc.errors import (
     UnsupportedCapability,
     UnsupportedChain,
     ValidationReverted,
+    WalletError,
 )
-from wallet_rpc.operations._accounts import account_facts, chain_of, remember_delegated
+from wallet_rpc.exact_members import well_placed
+from wallet_rpc.operations._accounts import account_facts, chain_of
 from wallet_rpc.operations._authority import authority_of
 from wallet_rpc.operations._delegating import CAPABILITY, explicit_delegation, needed_authorization, removal
-from wallet_rpc.operations._denials import explained
-from wallet_rpc.operations._drafting import Task, drafted
-from wallet_rpc.operations._paying import Paid, only_estimates, paid_in_coin, refuse_unpayable
+from wallet_rpc.operations._drafting import Task, drafted, nonce_key_not_applicable
+from wallet_rpc.operations._funds import purse_of, refuse_certain_shortage, refuse_unfunded, shortage_behind
+from wallet_rpc.operations._paying import Paid, only_estimates, paid_in_coin
 from wallet_rpc.operations._sending import true_reason
 from wallet_rpc.operations._tickets import Built, issued
 from wallet_rpc.operations._token_gas import paid_in_token
 from wallet_rpc.operations._token_permit import PermitNeeded
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import ZERO_ADDRESS, Address, ChainId
+from wallet_rpc.primitives import ZERO_ADDRESS, ChainId, HeldAddress
 from wallet_rpc.wire import shape
 
 MOST_CALLS = 1000
@@ -73,12 +76,18 @@ MOST_CALLS = 1000
 class PrepareCalls:
     """Calls of one account on one chain; no calls at all deploys or delegates the account, or installs the session."""
 
-    calls: tuple[Call, ...] = ()
-    from_: Annotated[Address, Field(alias="from")]
     chain_id: ChainId
-    capabilities: Annotated[Capabilities | None, BeforeValidator(checked)] = None
+    from_: Annotated[HeldAddress, Field(alias="from")]
+    calls: tuple[RequestedCall, ...] = ()
+    capabilities: RequestedCapabilities = None
     paymaster_permit_signature: Signature | None = None
     """Of the permit that an answer `paymaster-permit` asked for; the rest is that answer's modifiedRequest."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_places(cls, value: Any) -> Any:
+        """Refuse a capability next to `capabilities`: an ignored `paymasterService` would cost the account money."""
+        return well_placed(cls, value, KNOWN)
 
 
 async def run(ports: Ports, request: PrepareCalls) -> PreparedCalls:
@@ -86,7 +95,6 @@ async def run(ports: Ports, request: PrepareCalls) -> PreparedCalls:
     capabilities = request.capabilities or Capabilities()
     if len(request.calls) > MOST_CALLS:
         raise BundleTooLarge(f"params.calls: expected at most {MOST_CALLS}, got {len(request.calls)}")
-    refuse_unpayable(capabilities)
     chain = chain_of(ports, request.chain_id)
     asked = explicit_delegation(capabilities, request.from_)
     if asked is not None and asked.delegate == ZERO_ADDRESS:
@@ -107,6 +115,10 @@ async def _undelegating(
             field=f"{CAPABILITY}.delegation",
             reason="removal_is_alone",
         )
+    if capabilities.nonce_override is not None:
+        raise nonce_key_not_applicable(
+            "expected none: the removal of a delegation has the next nonce of the account's transactions"
+        )
     facts = await account_facts(ports, chain, request.from_, at="params.from")
     authorization = await removal(chain, facts)
     name = authorization_hash(request.from_, authorization)
@@ -125,30 +137,46 @@ async def _prepared(
     task = Task(
         ports=ports,
         chain=chain,
-        calls=request.calls,
+        calls=calls_on(chain.chain_id, request.calls),
         capabilities=capabilities,
         authority=authority,
         authorization=authorization,
     )
-    draft = await drafted(task)
+    draft, purse = await asyncio.gather(drafted(task), purse_of(task))
+    if purse is not None:
+        await refuse_certain_shortage(purse, draft)
     try:
         service = capabilities.paymaster_service
         if service is None or service.erc20 is None:
             paid: Paid | PermitNeeded = await paid_in_coin(task, draft)
         else:
             paid = await paid_in_token(task, draft, service.erc20, request.paymaster_permit_signature)
-    except (ValidationReverted, ExecutionReverted) as denial:
-        reason = await true_reason(chain, draft, denial)
-        raise (explained(denial, authority) if reason is denial else reason) from denial
+    except (ValidationReverted, ExecutionReverted, Rejected) as denial:
+        reason = await _reason(task, draft, denial)
+        if reason is denial:
+            raise
+        raise reason from denial
     if isinstance(paid, PermitNeeded):
         return paid.prepared(task, _with_permit(request, paid.details))
-    if authority.account.is_external and not only_estimates(capabilities):
-        await remember_delegated(ports, request.from_)
+    if purse is not None:
+        await refuse_unfunded(purse, paid.operation)
     answer = _answer(task, paid)
     ticket = None if only_estimates(capabilities) else issued(ports, _built(task, answer, authorization))
     if authorization is None:
         return replace(answer, submission_ticket=ticket)
     return PreparedArray(data=(PreparedAuthorization.of(authorization), answer), submission_ticket=ticket)
+
+
+async def _reason(
+    task: Task, draft: UserOperation, denial: ValidationReverted | ExecutionReverted | Rejected
+) -> WalletError:
+    """The reason why the calls cannot be prepared: another operation, missing money, or the refusal itself."""
+    if not isinstance(denial, Rejected):
+        reason = await true_reason(task.chain, draft, denial)
+        if reason is not denial:
+            return reason
+    short = await shortage_behind(task, draft, denial)
+    return denial if short is None else short
 
 
 def _with_permit(request: PrepareCalls, details: PermitDetails) -> dict[str, Any]:
@@ -157,9 +185,6 @@ def _with_permit(request: PrepareCalls, details: PermitDetails) -> dict[str, Any
     settings = wire.encode(PreOpSettings, PreOpSettings(permit_details=details))
     service = {**written["capabilities"]["paymasterService"]}
     service["erc20"] = {**service["erc20"], "preOpSettings": settings}
-    for flag in ("optional", "onlyEstimation"):
-        if service[flag] is False:  # said by leaving it out
-            del service[flag]
     return {**written, "capabilities": {**written["capabilities"], "paymasterService": service}}
 
 

@@ -1,31 +1,34 @@
 """`wallet_prepareSign`: what the owner's key signs so that the account's contract answers for a message (ERC-1271).
 
 An account with a contract signs the message's hash bound to itself (ReplaySafeHash). An externally owned account that
-is not delegated signs the message as it is. So does the owner who grants something to the account's own validation
-(DeferredAction): the account checks that without ERC-1271.
+is not delegated signs the message as it is; so nothing is handed out there that an account takes from its owner's key
+for more than a message.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from wallet_rpc.domain.access import READS
-from wallet_rpc.domain.signature import domain_chain_id, replay_safe_typed_data
-from wallet_rpc.errors import UnsupportedChain
+from wallet_rpc.domain.deferred_action import DEFERRED_ACTION_TYPE
+from wallet_rpc.domain.signature import REPLAY_SAFE_TYPE, Domain, domain_separator, replay_safe_typed_data
+from wallet_rpc.domain.typed_data import TypedData, domain_chain_id
+from wallet_rpc.errors import InvalidParams, UnsupportedChain
 from wallet_rpc.operations._accounts import account_facts, chain_of
 from wallet_rpc.operations._messages import (
+    REQUEST,
     Message,
     PersonalMessage,
     SigningCapabilities,
     TypedMessage,
-    digest_of,
+    hashed,
     refuse_sessions,
 )
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId
+from wallet_rpc.primitives import ChainId, Hash32, HeldAddress
 from wallet_rpc.wire import shape
 
 _PARTS = ("domain", "types", "primaryType", "message")
@@ -36,8 +39,8 @@ _PARTS = ("domain", "types", "primaryType", "message")
 class PrepareSign:
     """A message that an account shall sign on one chain."""
 
-    from_: Annotated[Address, Field(alias="from")]
     chain_id: ChainId
+    from_: Annotated[HeldAddress, Field(alias="from")]
     signature_request: Message
     capabilities: SigningCapabilities | None = None
 
@@ -54,37 +57,51 @@ async def run(ports: Ports, request: PrepareSign) -> PreparedSign:
     """Nothing is kept: the same question has the same answer until the account is delegated or undelegated."""
     refuse_sessions(request.capabilities)
     chain = chain_of(ports, request.chain_id)
-    digest = digest_of(request.signature_request)
+    message = await hashed(request.signature_request)
     facts = await account_facts(ports, chain, request.from_, at="params.from")
-    if facts.needs_delegation or _is_own_grant(request):
+    if message.typed_data is not None:
+        own = domain_separator(Domain(chain.chain_id, request.from_))
+        _refuse_authority(message.typed_data, is_bare=facts.needs_delegation, own=own)
+    if facts.needs_delegation:
         return PreparedSign(chain_id=chain.chain_id, signature_request=_unchanged(request.signature_request))
-    typed = replay_safe_typed_data(digest, account=request.from_, chain_id=chain.chain_id)
+    typed = replay_safe_typed_data(message.digest, account=request.from_, chain_id=chain.chain_id)
     return PreparedSign(chain_id=chain.chain_id, signature_request=TypedMessage(data=typed))
 
 
-def _is_own_grant(request: PrepareSign) -> bool:
-    """Whether the message is a deferred action of this account on this chain."""
-    match request.signature_request:
-        case TypedMessage(
-            data={"primaryType": "DeferredAction", "domain": {"verifyingContract": contract, "chainId": chain_id}}
-        ):
-            return _is_address(contract, request.from_) and domain_chain_id(chain_id) == request.chain_id
-        case _:
-            return False
+def _refuse_authority(typed_data: TypedData, *, is_bare: bool, own: Hash32) -> None:
+    """Raises: InvalidParams (not_a_message) for typed data by which the owner's key does more than sign a message.
 
-
-def _is_address(given: Any, address: Address) -> bool:
-    return isinstance(given, str) and given.lower() == address.hex0x().lower()
+    `is_bare`: the key signs the typed data itself, and any account that it owns may take the signature, now or once it
+    is delegated. Wrapped into ReplaySafeHash a DeferredAction grants nothing; that of the account's `own` domain is
+    refused all the same, since a caller who asks for it means to grant something.
+    """
+    at = f"{REQUEST}.data"
+    if typed_data.type_hash == DEFERRED_ACTION_TYPE and (is_bare or typed_data.separator == own):
+        raise InvalidParams(
+            f"{at}: expected a message, got a DeferredAction, whose signature lets its bearer act for the account; to "
+            "grant a session, sign what wallet_createSession answers",
+            field=at,
+            reason="not_a_message",
+        )
+    if typed_data.type_hash == REPLAY_SAFE_TYPE and is_bare:
+        raise InvalidParams(
+            f"{at}: expected a message, got a ReplaySafeHash, by which an account signs another message; send that",
+            field=at,
+            reason="not_a_message",
+        )
 
 
 def _unchanged(message: PersonalMessage | TypedMessage) -> PersonalMessage | TypedMessage:
-    """The message itself; of typed data only its parts, with the chain id as a number, which the clients insist on."""
+    """The message itself. Of typed data its parts alone, without null fields of the domain, and with the chain id as a
+    number: clients insist on both.
+    """
     if isinstance(message, PersonalMessage):
         return message
     parts = {part: message.data[part] for part in _PARTS if message.data.get(part) is not None}
-    match parts:
-        case {"domain": {"chainId": str(chain_id), **rest}}:
-            parts["domain"] = {**rest, "chainId": domain_chain_id(chain_id)}
+    if "domain" in parts:
+        parts["domain"] = {name: value for name, value in parts["domain"].items() if value is not None}
+        if "chainId" in parts["domain"]:
+            parts["domain"]["chainId"] = domain_chain_id(parts["domain"]["chainId"])
     return TypedMessage(data=parts)
 
 
@@ -96,4 +113,6 @@ OPERATION: Operation[Ports, PrepareSign, PreparedSign] = Operation(
     "Get what the owner's key signs for a message of the account, to be formatted by wallet_formatSign.",
     (UnsupportedChain,),
     need=READS,
+    has_long_answers=True,
+    has_own_limits=True,
 )

@@ -1,12 +1,12 @@
 """`wallet_requestAccount`: the smart account of a signer, found or made; nothing happens on chain.
 
-Which account a request means: the one of the `id`; else the one of the hint's type and salt; else, with no hint, the
-signer's first. `7702` is the signer's own address, delegated; a signer has one such account at most.
+The account that a request means: the one of the `id`; else the one of the hint's type and salt; else, with no hint, the
+first one that the signer chose, or the `sma-b` at salt 0. `7702` is the signer's own address, delegated; a signer has
+one such account at most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -17,48 +17,56 @@ from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.domain.contracts import ACCOUNT_FACTORY, SEMI_MODULAR_ACCOUNT_7702
 from wallet_rpc.domain.records import Account, AccountKind
 from wallet_rpc.errors import InvalidParams, Unavailable
-from wallet_rpc.operations._accounts import delegated_account, new_id
+from wallet_rpc.memory import KnownAccounts
+from wallet_rpc.operations._accounts import confirm, default_account, delegated_account, new_id
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, Data, Uint256, shown
-from wallet_rpc.wire import shape
+from wallet_rpc.primitives import Address, Data, HeldAddress, Uint256, shown
+from wallet_rpc.wire import shape, strict_shape
 
 _ATTEMPTS = 16
 """How often a find-or-create that lost a race looks again."""
 
 
-@shape
+@strict_shape
 class CreationHint:
     """How to derive an account: its type (`sma-b`, `7702`) and salt; `createAdditional` asks for one more."""
 
     account_type: str | None = None
     salt: Uint256 | None = None
     create_additional: Literal[True] | None = None
+    initial_owners: tuple[Address, ...] | None = None
+    """Of account types with several owners, none of which is made here."""
 
     @property
     def kind(self) -> AccountKind | None:
         """The kind that is asked for; None: any.
 
-        Raises: InvalidParams (account_type_not_supported) for a type that we do not make.
+        Raises: InvalidParams (account_type_not_supported) for a type that is not made here.
         """
-        if self.account_type is None:
-            return None
-        if self.account_type not in set(AccountKind):
+        if self.account_type is not None and self.account_type not in set(AccountKind):
             raise InvalidParams(
                 f"params.creationHint.accountType: expected 'sma-b' or '7702', got {shown(self.account_type)}; other "
                 "account types are not supported here",
                 field="params.creationHint.accountType",
                 reason="account_type_not_supported",
             )
-        return AccountKind(self.account_type)
+        if self.initial_owners is not None:
+            at = "params.creationHint.initialOwners"
+            raise InvalidParams(
+                f"{at}: expected none, as an account here has one owner, the signer",
+                field=at,
+                reason="account_type_not_supported",
+            )
+        return None if self.account_type is None else AccountKind(self.account_type)
 
 
 @shape
 class RequestAccount:
     """Either the signer that owns the account, or the address of an account already made."""
 
-    signer_address: Address | None = None
-    account_address: Address | None = None
+    signer_address: HeldAddress | None = None
+    account_address: HeldAddress | None = None
     id: UUID4 | None = None
     creation_hint: CreationHint | None = None
     include_counterfactual_info: bool = False
@@ -109,13 +117,16 @@ async def _find(ports: Ports, request: RequestAccount) -> Account:
         return await _recorded(ports, request.account_address)
     hint = request.creation_hint or CreationHint()
     for _ in range(_ATTEMPTS):
-        known = await ports.store.accounts.of(request.signer_address)
-        found = _chosen(known, request, hint)
-        if found is not None:
-            return found
-        account = _made(ports, known, request, hint)
-        if await ports.store.accounts.add(account, after=len(known)):
-            return account
+        salt = 0 if hint.salt is None else hint.salt
+        known = await ports.store.accounts.known(request.signer_address, account_id=request.id, salt=salt)
+        account = _chosen(ports, known, request, hint)
+        is_new = account is None
+        account = account or _made(ports, known, request, hint)
+        if is_new and not await ports.store.accounts.add(account, after=known.count):
+            continue
+        if not ports.caller.is_open:
+            await confirm(ports, account)
+        return account
     raise Unavailable("params.signerAddress: this signer's accounts change too fast; try again", reason="busy")
 
 
@@ -130,29 +141,29 @@ async def _recorded(ports: Ports, address: Address) -> Account:
     return account
 
 
-def _chosen(known: Sequence[Account], request: RequestAccount, hint: CreationHint) -> Account | None:
-    """The account that the request means, if it is already there: by id, else by type and salt, else the first one."""
+def _chosen(ports: Ports, known: KnownAccounts, request: RequestAccount, hint: CreationHint) -> Account | None:
+    """The account that the request means, if it is recorded: by id, else by type and salt, else the default one."""
     kind = hint.kind
-    tagged = next((account for account in known if account.id == request.id), None)
-    if tagged is not None:
-        return tagged
+    if known.tagged is not None:
+        return known.tagged
     if kind is AccountKind.DELEGATED:
-        return next((account for account in known if account.kind is kind), None)
-    contracts = [account for account in known if account.kind is AccountKind.SEMI_MODULAR]
+        return known.delegated
     if hint.salt is not None:
-        return next((account for account in contracts if account.salt == hint.salt), None)
+        return known.salted
     if request.id is not None or hint.create_additional:
         return None
-    return next(iter(known if kind is None else contracts), None)
+    return default_account(ports, known, is_contract=kind is not None)
 
 
-def _made(ports: Ports, known: Sequence[Account], request: RequestAccount, hint: CreationHint) -> Account:
-    """The account to add: at the asked salt, or at the lowest that the signer does not use yet."""
+def _made(ports: Ports, known: KnownAccounts, request: RequestAccount, hint: CreationHint) -> Account:
+    """The account to add: at the requested salt, or at the lowest that the signer does not use yet.
+
+    Without id and hint that is salt 0, since `_chosen` finds it once it is recorded.
+    """
     assert request.signer_address is not None  # noqa: S101  # the caller has looked
     if hint.kind is AccountKind.DELEGATED:
         return delegated_account(ports, request.signer_address, tag=request.id)
-    used = {account.salt for account in known if account.kind is AccountKind.SEMI_MODULAR}
-    salt = next(free for free in range(len(used) + 1) if free not in used) if hint.salt is None else hint.salt
+    salt = known.free_salt if hint.salt is None else hint.salt
     return Account(
         id=request.id if request.id is not None else new_id(ports),
         signer=request.signer_address,

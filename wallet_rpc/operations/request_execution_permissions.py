@@ -17,7 +17,7 @@ from wallet_rpc.operations._granting import ERRORS, Asked, Rule, Signer, expiry_
 from wallet_rpc.operations.create_session import SignTypedData
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Data, SessionId, UnixSeconds
+from wallet_rpc.primitives import Address, ChainId, Data, HeldAddress, SessionId, UnixSeconds
 from wallet_rpc.wire import shape, strict_shape
 
 MOST_REQUESTS = 10
@@ -29,9 +29,9 @@ class PermissionRequest:
     """Who (`to`, or `signer`) may do what for which account (`from`, or `address`) until when."""
 
     chain_id: ChainId
-    from_: Annotated[Address | None, Field(alias="from")] = None
-    address: Address | None = None
-    to: Address | None = None
+    from_: Annotated[HeldAddress | None, Field(alias="from")] = None
+    address: HeldAddress | None = None
+    to: HeldAddress | None = None
     signer: Signer | None = None
     expiry: UnixSeconds | None = None
     rules: tuple[Rule, ...] | None = None

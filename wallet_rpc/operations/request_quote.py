@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import BeforeValidator, Field, WrapValidator
+from pydantic import Field, WrapValidator
 
 from wallet_rpc import wire
 from wallet_rpc.domain.access import READS
 from wallet_rpc.domain.account import Call
-from wallet_rpc.domain.capabilities import Capabilities, checked
+from wallet_rpc.domain.capabilities import RequestedCapabilities
 from wallet_rpc.domain.prepared import (
     PreparedArray,
     PreparedAuthorization,
@@ -24,23 +24,24 @@ from wallet_rpc.domain.prepared import (
     PreparedUserOperation,
 )
 from wallet_rpc.domain.quote import Quote, QuotedSwap, Swap
+from wallet_rpc.domain.requested_call import RequestedCall, calls_on, requested
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
 from wallet_rpc.operations import prepare_calls
 from wallet_rpc.operations._accounts import chain_of
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports, Quotes
 from wallet_rpc.primitives import ChainId, Data
-from wallet_rpc.wire import shape
+from wallet_rpc.wire import shape, strict_shape
 
 
-@shape
+@strict_shape
 class RequestQuote(Swap):
     """A swap, and what to make of it: calls (`returnRawCalls`), or calls prepared with the given capabilities."""
 
-    post_calls: tuple[Call, ...] = ()
+    post_calls: tuple[RequestedCall, ...] = ()
     """What the account does with the tokens it got; in the same batch, so on the same chain."""
     return_raw_calls: bool = False
-    capabilities: Annotated[Capabilities | None, BeforeValidator(checked)] = None
+    capabilities: RequestedCapabilities = None
     """Without meaning for raw calls."""
 
     @property
@@ -135,11 +136,11 @@ async def run(ports: Ports, unread: Unread) -> QuotedCalls:
         )
     chain_of(ports, request.chain_id)
     found = await quotes.quote(request.swap)
-    calls = (*found.calls, *request.post_calls)
+    calls = (*found.calls, *calls_on(request.chain_id, request.post_calls, at="params.postCalls"))
     if request.return_raw_calls:
         return RawQuote(quote=found.quote, chain_id=request.chain_id, call_id=found.call_id, calls=calls)
     asked = prepare_calls.PrepareCalls(
-        calls=calls, from_=request.from_, chain_id=request.chain_id, capabilities=request.capabilities
+        calls=requested(calls), from_=request.from_, chain_id=request.chain_id, capabilities=request.capabilities
     )
     return _quoted(await prepare_calls.run(ports, asked), found, request.chain_id)
 

@@ -11,11 +11,10 @@ from typing import Annotated, Any, assert_never, cast
 
 from pydantic import Field
 
-from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.call_data import calls_of
 from wallet_rpc.domain.capabilities import PermissionsCapability, SendCapabilities
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.nonce import NonceKey, split_nonce
+from wallet_rpc.domain.nonce import OWNER_ENTITY, NonceKey, split_nonce
 from wallet_rpc.domain.prepared import (
     DelegationDetails,
     OperationData,
@@ -23,7 +22,7 @@ from wallet_rpc.domain.prepared import (
     authorization_hash,
     call_id,
 )
-from wallet_rpc.domain.records import CallRecord, SessionState
+from wallet_rpc.domain.records import CallRecord
 from wallet_rpc.domain.signature import personal_sign_digest, user_operation_signature
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.errors import (
@@ -44,19 +43,18 @@ from wallet_rpc.errors import (
     UnsupportedChain,
     ValidationReverted,
 )
-from wallet_rpc.operations._accounts import DELEGATES, chain_of
+from wallet_rpc.operations._accounts import chain_of, remember_delegated
 from wallet_rpc.operations._authority import PERMISSIONS, Authority, authority_of
-from wallet_rpc.operations._delegating import refuse_other_nonce, send_alone, signed
+from wallet_rpc.operations._authorizations import carried_authorization, send_with_authorization
+from wallet_rpc.operations._delegating import send_alone, signed
 from wallet_rpc.operations._denials import explained
 from wallet_rpc.operations._log import note_sent
 from wallet_rpc.operations._sending import (
     refuse_while_installing,
-    send_once,
     sent_before,
     sent_unrecorded,
     used_nonce,
 )
-from wallet_rpc.operations._sessions import forget_at
 from wallet_rpc.operations._signatures import CheckedSignature, checked_signature
 from wallet_rpc.operations._signed_calls import (
     SendArray,
@@ -162,7 +160,7 @@ async def _sent(
     authority = await authority_of(ports, chain, operation.sender, built.permissions, at="params.data.sender")
     key = _matching_key(authority, operation)
     checked = await _signed(chain, authority, built.hash, signature)
-    authorization = await _authorization(chain, authority, operation, delegation)
+    authorization = await carried_authorization(chain, authority.account, delegation)
     try:
         deferred = await _deferred(ports, chain, authority, key, operation)
         whole = replace(
@@ -170,38 +168,18 @@ async def _sent(
             signature=user_operation_signature(checked.value, kind=checked.kind, deferred=deferred),
             authorization=authorization,
         )
-        await _remember(ports, chain, authority)
-        return await send_once(ports, chain, whole, built.hash)
+        await _trust(ports, chain, authority)
+        sent = await send_with_authorization(ports, chain, whole, built.hash)
     except (StaleNonce, AccountDeployed):
         found = await sent_unrecorded(ports, chain, operation, built.hash)
         if found is None:
             raise
         return found
     except (ValidationReverted, ExecutionReverted) as denial:
-        raise explained(denial, authority) from denial
-
-
-async def _authorization(
-    chain: ChainPorts, authority: Authority, operation: UserOperation, delegation: SignedDelegation | None
-) -> SignedAuthorization | None:
-    """The delegation that goes along. Raises: Rejected when it is missing, wrongly signed or out of turn."""
-    if delegation is None:
-        if authority.account.needs_delegation:
-            raise Rejected(
-                f"params: {operation.sender} is not delegated on chain {chain.chain_id:#x}; prepare the calls again, "
-                "and sign and send both parts of the array",
-                reason="authorization_missing",
-            )
-        return None
-    if delegation.data.address not in DELEGATES:
-        raise InvalidParams(
-            f"params.data: a delegation to {delegation.data.address} was not prepared here",
-            field="params.data",
-            reason="delegation_not_supported",
-        )
-    made = signed(delegation.data.on(chain.chain_id), delegation.signature.raw, by=operation.sender)
-    await refuse_other_nonce(chain, made, operation.sender)
-    return made
+        raise explained(denial, authority, operation) from denial
+    if authority.account.is_external and authority.nonce_key.entity_id == OWNER_ENTITY:
+        await remember_delegated(ports, operation.sender)
+    return sent
 
 
 def _matching_key(authority: Authority, operation: UserOperation) -> NonceKey:
@@ -263,15 +241,11 @@ async def _deferred(
     return authority.deferred
 
 
-async def _remember(ports: Ports, chain: ChainPorts, authority: Authority) -> None:
-    """Who showed the owner's signature is trusted; a session whose key has signed a call is kept as an active one."""
-    account, session = authority.account.address, authority.session
+async def _trust(ports: Ports, chain: ChainPorts, authority: Authority) -> None:
+    """Trust a caller who showed the owner's signature."""
     if authority.is_owners:
-        until = ports.clock.now() + TRUST_SECONDS
+        until, account = ports.clock.now() + TRUST_SECONDS, authority.account.address
         await ports.store.sessions.trust(account, chain.chain_id, ports.caller.holder, forget_at=until)
-    if session is not None and session.state is SessionState.PENDING:
-        active = replace(session, state=SessionState.ACTIVE)
-        await ports.store.sessions.put(active, forget_at=forget_at(active))
 
 
 OPERATION: Operation[Ports, Any, SentCalls] = Operation(

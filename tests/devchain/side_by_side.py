@@ -1,0 +1,100 @@
+"""The same requests to anvil and to a chain of this process, and what their answers have in common."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from tests.devchain.sample import Node, RpcFailure
+
+_MINED_SECONDS = 30
+_MEANINGS = {
+    "unknown block": r"BlockOutOfRange|Resource not found|[Uu]nknown block|header not found|is lower than previous",
+    "no funds": r"[Ii]nsufficient funds|OverflowPayment",
+    "nonce": r"nonce",
+    "chain id": r"chain ?id",
+    "intrinsic gas": r"intrinsic gas|floor data gas|exceeds block gas",
+    "init code": r"initcode|InitCode",
+    "code size": r"ContractSize|code size",
+    "reserved code": r"0xef|StartingWithEF",
+    "tip": r"(?i)priority.?fee.{0,9} (per gas|higher|greater)",
+    "base fee": r"less than block base fee",
+    "authorizations": r"auth(orization)? ?list",
+    "reverted": r"execution reverted",
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error, by what it is about; `malformed` for a request that is none."""
+
+    meaning: str
+
+
+def refusal(code: int, message: str) -> Refusal:
+    for meaning, words in _MEANINGS.items():
+        if re.search(words, message) and not re.search("^unknown field|no such member", message):
+            return Refusal(meaning)
+    return Refusal("malformed" if code == -32602 else "failed")
+
+
+@dataclass
+class Pair:
+    """anvil at `url`, and `node`. Each has the same accounts and contracts at the start."""
+
+    url: str
+    node: Node = field(default_factory=Node)
+    numbers: Any = field(default_factory=itertools.count)
+    http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """Undo, at the end, all changes of the block."""
+        snapshots = self.both("evm_snapshot")
+        self.anvil("anvil_setNextBlockBaseFeePerGas", hex(self.node.dev.chain.config.base_fee))
+        yield
+        assert self.anvil("evm_revert", snapshots[0]) is True
+        assert self.ours("evm_revert", snapshots[1]) is True
+
+    def close(self) -> None:
+        self.http.close()
+
+    def anvil(self, method: str, *params: Any) -> Any:
+        body = {"jsonrpc": "2.0", "id": next(self.numbers), "method": method, "params": list(params)}
+        answer = self.http.post(self.url, json=body).json()
+        if "error" in answer:
+            return refusal(answer["error"]["code"], answer["error"]["message"])
+        return answer["result"]
+
+    def ours(self, method: str, *params: Any) -> Any:
+        try:
+            return self.node.rpc(method, *params)
+        except RpcFailure as failure:
+            if failure.code == -32603:  # an incident is no answer
+                raise
+            return refusal(failure.code, failure.message)
+
+    def both(self, method: str, *params: Any) -> tuple[Any, Any]:
+        """The answers of anvil and of the embedded chain."""
+        return self.anvil(method, *params), self.ours(method, *params)
+
+    def mined(self, transaction: dict[str, Any]) -> tuple[Any, Any]:
+        """The receipt and the transaction that `eth_sendTransaction` mined; a refusal when it mined none."""
+        return self._mined(self.anvil, transaction), self._mined(self.ours, transaction)
+
+    @staticmethod
+    def _mined(ask: Any, transaction: dict[str, Any]) -> Any:
+        identity = ask("eth_sendTransaction", transaction)
+        if isinstance(identity, Refusal):
+            return identity
+        ends = time.monotonic() + _MINED_SECONDS
+        while (found := ask("eth_getTransactionReceipt", identity)) is None and time.monotonic() < ends:
+            time.sleep(0.002)  # anvil mines after it has answered
+        return Refusal("not mined") if found is None else {**ask("eth_getTransactionByHash", identity), **found}

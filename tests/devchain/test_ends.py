@@ -1,0 +1,85 @@
+"""Ends that only one part of an operation keeps: each of the two of a session's first call, of terms, of a permit.
+
+Of each the second before, the second itself, which is the last that counts, and the one after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.devchain.asking import TOKEN_ACCESS, send
+from tests.devchain.sample import SINK, Actor, Node, RpcFailure, Session, address_of, key_of, transfer
+from tests.devchain.token_gas import CHAIN_ID, Payer
+from wallet_rpc.devchain.known import PAYMASTER_KEY, TEST_TOKEN, TOKEN_PAYMASTER
+from wallet_rpc.domain import token_charge
+from wallet_rpc.domain.sponsorship import Window
+from wallet_rpc.domain.user_operation import UserOperation
+from wallet_rpc.domain.validation_install import Terms, compile_permissions
+
+LANDED = "landed"
+
+
+def outcomes(node: Node, op: UserOperation, seconds: Sequence[int]) -> list[str]:
+    """The outcomes of an operation in a next block of each of these times; each is reverted."""
+    found = []
+    for second in seconds:
+        before = node.rpc("evm_snapshot")
+        node.rpc("evm_setNextBlockTimestamp", second)
+        try:
+            receipt = node.rpc("eth_getUserOperationReceipt", send(node, op))
+            found.append(LANDED if receipt["success"] else "reverted")
+        except RpcFailure as refused:
+            found.append(str(refused.data["entryPoint"]))
+        node.rpc("evm_revert", before)
+    return found
+
+
+def around(second: int) -> list[int]:
+    return [second - 1, second, second + 1]
+
+
+def session_of(actor: Actor, *, installed_end: int, signed_end: int) -> Session:
+    """A session with an end in the installation, in the deferred action that the owner signs, or in neither (0)."""
+    signer = key_of(101)
+    terms = Terms(account=actor.address, key=address_of(signer), entity_id=1, deadline=installed_end, now=0)
+    return Session(signer, compile_permissions([TOKEN_ACCESS], terms), 1, signed_end)
+
+
+def by_session(actor: Actor, session: Session) -> UserOperation:
+    op = actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)
+    return actor.sign(actor.estimated(op), session=session)
+
+
+@pytest.mark.parametrize(("is_installed", "is_signed"), [(True, False), (False, True)])
+def test_a_first_call_lands_until_the_last_second_of_either_end(
+    node: Node, actor: Actor, is_installed: bool, is_signed: bool
+) -> None:
+    """By the installed time range, or by the deadline of the deferred action that installs it."""
+    end = node.dev.chain.next_timestamp() + 100
+    op = by_session(actor, session_of(actor, installed_end=end * is_installed, signed_end=end * is_signed))
+
+    assert outcomes(node, op, around(end)) == [LANDED, LANDED, "AA22"]
+
+
+def test_terms_for_gas_in_a_token_hold_from_their_first_second_to_their_last(node: Node, actor: Actor) -> None:
+    payer, now = Payer.of(node, actor), node.dev.chain.next_timestamp()
+    payer.allow(10**20)
+    window, charge = Window(valid_after=now + 50, valid_until=now + 100), payer.charge()
+    op = payer.priced([], charge)
+    part = token_charge.signed(op, charge, chain_id=CHAIN_ID, window=window, key=PAYMASTER_KEY)
+    op = actor.sign(replace(op, paymaster=part))
+    assert part.address == TOKEN_PAYMASTER
+
+    assert outcomes(node, op, around(window.valid_after)) == ["AA32", LANDED, LANDED]
+    assert outcomes(node, op, around(window.valid_until)) == [LANDED, LANDED, "AA32"]
+
+
+def test_a_permit_is_taken_until_the_last_second_of_its_deadline(node: Node, actor: Actor) -> None:
+    payer, end = Payer.of(node, actor), node.dev.chain.next_timestamp() + 30
+    charge = payer.charge(before=True, permit=payer.permit(10**20, deadline=end))
+    op = actor.sign(payer.sponsored(payer.priced([], charge), charge))
+
+    assert outcomes(node, op, around(end)) == [LANDED, LANDED, "AA33"]

@@ -1,0 +1,92 @@
+"""How much typed data is read, and what it costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.domain.typed import of, refusal
+from wallet_rpc.domain import typed_data, typed_structs
+from wallet_rpc.domain.typed_data import typed_data_digest
+
+
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels > 1 else []
+
+
+def chain(structs: int, *, members: int = 1) -> dict[str, Any]:
+    """Typed data whose primaryType reaches this many structs; each has arrays of the next, which are empty."""
+    names = [f"S{number}" for number in range(structs)]
+    types = {
+        name: [{"name": f"m{number}", "type": f"{after}[]"} for number in range(members)]
+        for name, after in pairwise(names)
+    }
+    return {
+        "types": {**types, names[-1]: []},
+        "primaryType": "S0",
+        "message": {f"m{number}": [] for number in range(members if structs > 1 else 0)},
+    }
+
+
+def many(values: int) -> dict[str, Any]:
+    """Four of them are of `types`, and one is the array."""
+    return of("uint8[]", [1] * (values - 5))
+
+
+def deep(levels: int) -> dict[str, Any]:
+    """The message is the first level."""
+    return {**of("bool", value=True), "message": {"a": True, "more": nested(levels - 1)}}
+
+
+def wide(length: int) -> dict[str, Any]:
+    """The type of a struct with two members, `Data(bool a,bool ...)`, has that many bytes."""
+    name = "b" * (length - len("Data(bool a,bool )"))
+    return {
+        "types": {"Data": [{"name": "a", "type": "bool"}, {"name": name, "type": "bool"}]},
+        "primaryType": "Data",
+        "message": {"a": True, name: False},
+    }
+
+
+LIMITS: list[tuple[Callable[[int], dict[str, Any]], int, str]] = [
+    (many, typed_data.MOST_VALUES, "message"),
+    (deep, typed_data.MOST_LEVELS, "message"),
+    (chain, typed_structs.MOST_STRUCTS, "types"),
+    (lambda count: of("bool" + "[]" * count, []), typed_structs.MOST_DIMENSIONS, "types.Data[0].type"),
+    (wide, typed_structs.MOST_TYPE_BYTES, "types"),
+]
+
+
+@pytest.mark.parametrize(("made", "most", "field"), LIMITS, ids=["values", "levels", "structs", "dimensions", "bytes"])
+def test_sizes_are_bounded_by_name(made: Callable[[int], dict[str, Any]], most: int, field: str) -> None:
+    assert len(typed_data_digest(made(most))) == 32
+    found = refusal(made(most + 1))
+    assert (found.reason, found.facts["field"]) == ("typed_data_too_large", field)
+    assert f"expected at most {most}" in found.message
+
+
+def test_the_types_of_all_structs_are_counted_together() -> None:
+    assert len(typed_data_digest(chain(400, members=4))) == 32
+    assert refusal(chain(500, members=60)).reason == "typed_data_too_large"
+
+
+def seconds(data: dict[str, Any]) -> float:
+    started = time.thread_time()
+    typed_data_digest(data)
+    return time.thread_time() - started
+
+
+def test_a_type_is_hashed_once_however_many_structs_have_it() -> None:
+    """15,000 structs of a type that reaches 400 others; hashing their types each time takes 50 times as long."""
+
+    def of_structs(reached: int) -> dict[str, Any]:
+        data = chain(reached)
+        data["types"]["All"] = [{"name": "all", "type": "S0[]"}]
+        return {**data, "primaryType": "All", "message": {"all": [data["message"]] * 15_000}}
+
+    few, lots = of_structs(2), of_structs(400)
+    assert min(seconds(lots) for _ in range(3)) < 4 * min(seconds(few) for _ in range(3))

@@ -1,0 +1,83 @@
+"""Our commands in processes that are forked from one that has imported their modules: importing costs more than most.
+
+The process is a real one, with a session of signals, output and an environment of its own; it runs what the installed
+command runs. Tests of the installed command itself start it as a shell does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from wallet_rpc.__main__ import main
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    [
+        "wallet_rpc.__main__",
+        "wallet_rpc.access_cli",
+        "wallet_rpc.demo",
+        "wallet_rpc.dev",
+        "wallet_rpc.listening",
+        "wallet_rpc.paymaster_cli",
+        "tests.e2e.prepared",
+        __name__,
+    ]
+)
+
+
+class Forked:
+    """A command that runs; the part of `subprocess.Popen` that tests use."""
+
+    def __init__(
+        self, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], out: Path, err: Path
+    ) -> None:
+        for path in (out, err):
+            path.write_bytes(b"")
+        self._process: ForkServerProcess = _CONTEXT.Process(
+            target=_run, args=(tuple(arguments), folder, dict(environment), out, err)
+        )
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """The exit status, negative for a signal; None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float) -> int:
+        """The exit status. Raises: subprocess.TimeoutExpired."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("wallet-rpc", timeout)
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self._process.kill()
+
+
+def _run(arguments: tuple[str, ...], folder: Path, environment: dict[str, str], out: Path, err: Path) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, path in ((1, out), (2, err)):
+        opened = os.open(path, os.O_WRONLY | os.O_APPEND)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.argv = ["wallet-rpc", *arguments]
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Messages and typed data as a client has them signed: prepare, sign, format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+from eth_account.messages import encode_defunct, encode_typed_data
+from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
+
+from tests.e2e.client import FRIEND, Client, RpcError, Wallet
+
+MAGIC = bytes.fromhex("1626ba7e")
+SUFFIX = bytes.fromhex("6492" * 16)
+KEY_OF_DOCS = "0xd7b061ef04d29cf68b3c89356678eccec9988de8d5ed892c19461c4a9d65925d"
+MAIL: dict[str, Any] = {
+    "domain": {"chainId": 1, "name": "Ether Mail", "verifyingContract": FRIEND, "version": "1"},
+    "types": {
+        "Mail": [{"name": "contents", "type": "string"}, {"name": "amount", "type": "uint256"}],
+        "EIP712Domain": [
+            {"name": "name", "type": "string"},
+            {"name": "version", "type": "string"},
+            {"name": "chainId", "type": "uint256"},
+            {"name": "verifyingContract", "type": "address"},
+        ],
+    },
+    "primaryType": "Mail",
+    "message": {"contents": "Hello", "amount": "0xa"},
+}
+"""wallet-apis 5.1.0, "signTypedData"."""
+TEXT = {"type": "personal_sign", "data": "hello wörld"}
+RAW = {"type": "personal_sign", "data": {"raw": "0x00ff48656c6c6f"}}
+TYPED = {"type": "eth_signTypedData_v4", "data": MAIL}
+ALL = pytest.mark.parametrize("request_", [TEXT, RAW, TYPED], ids=["text", "raw", "typed"])
+
+
+def prepared(wallet: Wallet, request: dict[str, Any], **more: Any) -> dict[str, Any]:
+    asked = {"from": wallet.account, "chainId": wallet.chain_id, "signatureRequest": request, **more}
+    answer: dict[str, Any] = wallet.client.rpc("wallet_prepareSign", asked)
+    assert answer["chainId"] == wallet.chain_id
+    found: dict[str, Any] = answer["signatureRequest"]
+    return found
+
+
+def formatted(wallet: Wallet, signature: Any, **more: Any) -> bytes:
+    asked = {
+        "from": wallet.account,
+        "chainId": wallet.chain_id,
+        "signature": {"type": "ecdsa", "data": signature},
+        **more,
+    }
+    return bytes.fromhex(wallet.client.rpc("wallet_formatSign", asked)["signature"][2:])
+
+
+def signable(request: dict[str, Any]) -> Any:
+    """The signable message of a signature request."""
+    data = request["data"]
+    if request["type"] == "eth_signTypedData_v4":
+        return encode_typed_data(full_message=data)
+    return encode_defunct(text=data) if isinstance(data, str) else encode_defunct(hexstr=data["raw"])
+
+
+def digest(request: dict[str, Any]) -> bytes:
+    message = signable(request)
+    return bytes(keccak(b"\x19" + message.version + message.header + message.body))
+
+
+def signed(owner: LocalAccount, request: dict[str, Any]) -> str:
+    return "0x" + owner.sign_message(signable(request)).signature.hex()
+
+
+def account_signature(wallet: Wallet, request: dict[str, Any]) -> bytes:
+    """The whole way of a client: prepare, sign, format."""
+    return formatted(wallet, signed(wallet.owner, prepared(wallet, request)))
+
+
+def is_valid(client: Client, account: str, hashed: bytes, signature: bytes) -> bool:
+    """Ask the account's contract (ERC-1271)."""
+    data = MAGIC + encode(["bytes32", "bytes"], [hashed, signature])
+    try:
+        answer = client.rpc("eth_call", {"to": account, "data": "0x" + data.hex()}, "latest")
+    except RpcError:
+        return False
+    return bytes.fromhex(answer[2:])[:4] == MAGIC

@@ -1,0 +1,209 @@
+"""`wallet-rpc audit anchor`, and `verify` against what it printed: whatever a writer of the whole Redis does shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from tests.e2e.commanding import Cli
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.access import OPEN, OrganizationId
+from wallet_rpc.domain.audit import NOTHING, Event, EventKind, Head, line_of, next_entry
+
+KEY = "0x" + "5a" * 32
+SIGNER = Account.from_key(KEY).address
+
+
+@pytest.fixture
+def signing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.setenv("WALLET_RPC_AUDIT_KEY", KEY)
+    return cli
+
+
+@pytest.fixture
+def organization(cli: Cli) -> Iterator[str]:
+    """One with a log of three entries; gone afterwards, so that other tests find whole logs."""
+    made = cli.organization()
+    for _ in range(2):
+        cli.json("key", "create", "--org", made)
+    yield made
+    cli.stored(lambda store: forget(store, made))
+
+
+async def forget(store: RedisStore, organization: str) -> None:
+    """Everything of an organisation, as if it had never been."""
+    directory, name = store.directory, OrganizationId(organization)
+    keys = [directory.key_key(key.id) for key in await directory.all_keys() if key.organization == organization]
+    await store._link.command("ZREM", directory.organizations_key(), organization)
+    await store._link.command("DEL", directory.organization_key(name), directory.keys_key(name), *keys)
+    await empty(store, organization)
+
+
+async def empty(store: RedisStore, organization: str) -> None:
+    log = store.of(OrganizationId(organization)).audit
+    await store._link.command("DEL", log.entries_key(), log.head_key())
+
+
+async def unlist(store: RedisStore, organization: str) -> None:
+    await store._link.command("ZREM", store.directory.organizations_key(), organization)
+
+
+async def rewrite(store: RedisStore, organization: str, events: Sequence[Event]) -> None:
+    """Another log that is whole by itself, in the place of what was there."""
+    log, head, lines = store.of(OrganizationId(organization)).audit, NOTHING, []
+    for event in events:
+        entry = next_entry(head, event)
+        lines.append(line_of(entry))
+        head = Head(entry.number + 1, entry.hash)
+    await empty(store, organization)
+    await store._link.command("RPUSH", log.entries_key(), *lines)
+    await store._link.command("SET", log.head_key(), f"{head.count} {head.hash} mark")
+
+
+async def events_of(store: RedisStore, organization: str) -> list[Event]:
+    return [entry.event for entry in await store.of(OrganizationId(organization)).audit.entries(0, 100)]
+
+
+def anchored(cli: Cli, file: Path, *arguments: str) -> Path:
+    """A file with one more anchor of this moment."""
+    with file.open("a") as kept:
+        kept.write(cli.text("audit", "anchor", *arguments))
+    return file
+
+
+def test_an_anchor_is_one_signed_line_of_json(signing: Cli, organization: str) -> None:
+    (log,) = signing.json("audit", "verify", "--org", organization)["logs"]
+    printed = signing.text("audit", "anchor", "--org", organization)
+
+    anchor = json.loads(printed)
+    assert printed.count("\n") == 1
+    assert anchor["logs"] == [{"orgId": organization, "entries": 3, "head": log["head"]}]
+    assert anchor["signer"] == SIGNER
+    assert {each["orgId"] for each in signing.json("audit", "anchor")["logs"]} >= {organization, OPEN}
+
+
+def test_a_log_that_has_grown_holds_all_its_anchors(signing: Cli, organization: str, tmp_path: Path) -> None:
+    file = anchored(signing, tmp_path / "anchors")
+    signing.json("key", "create", "--org", organization)
+    anchored(signing, file, "--org", organization)
+    signing.json("key", "create", "--org", organization)
+
+    found = signing.json("audit", "verify", "--anchor", str(file), "--org", organization)["logs"][0]
+    assert (found["whole"], found["entries"], found["anchored"]) == (True, 5, 4)
+    assert "5 entries, whole, head" in signing.text("audit", "verify", "--anchor", str(file))
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_an_emptied_log_is_found_without_an_anchor(cli: Cli, organization: str, is_listed: bool) -> None:
+    """By the organisation's own record, also where the list of organisations has lost it."""
+    cli.stored(lambda store: empty(store, organization))
+    if not is_listed:
+        cli.stored(lambda store: unlist(store, organization))
+
+    status, printed = cli.status("audit", "verify")
+
+    assert status == 1
+    assert f"{organization}: NOT WHOLE: entry 0: emptied\n" in printed
+
+
+def test_a_log_off_every_list_is_verified(cli: Cli, organization: str) -> None:
+    async def unlisted(store: RedisStore) -> None:
+        directory, name = store.directory, OrganizationId(organization)
+        keys = [directory.key_key(key.id) for key in await directory.keys_of(name)]
+        await unlist(store, organization)
+        await store._link.command("DEL", directory.organization_key(name), directory.keys_key(name), *keys)
+
+    cli.stored(unlisted)
+    assert f"{organization}: 3 entries, whole" in cli.text("audit", "verify")
+
+    cli.stored(
+        lambda store: store._link.command("LTRIM", store.of(OrganizationId(organization)).audit.entries_key(), 1, -1)
+    )
+    assert f"{organization}: NOT WHOLE: entry 0: cut out\n" in cli.status("audit", "verify")[1]
+
+
+def test_a_log_that_lacks_what_its_keys_ask_for_is_found_without_an_anchor(cli: Cli, organization: str) -> None:
+    key = cli.json("key", "create", "--org", organization)["keyId"]
+    cli.text("key", "revoke", key)
+    events = cli.stored(lambda store: events_of(store, organization))
+    assert [event.kind for event in events[-2:]] == [EventKind.KEY_CREATED, EventKind.KEY_REVOKED]
+
+    for kept in (events[1:], events[:-1], [*events[:-2], events[-1]]):
+        cli.stored(lambda store, kept=kept: rewrite(store, organization, kept))  # type: ignore[misc]
+        status, printed = cli.status("audit", "verify", "--org", organization)
+        assert (status, printed.startswith(f"{organization}: NOT WHOLE: entry {len(kept)}: missing")) == (1, True)
+    cli.stored(lambda store: rewrite(store, organization, events))
+    cli.text("audit", "verify", "--org", organization)
+
+
+def test_a_whole_log_that_is_not_the_anchored_one_is_refused(signing: Cli, organization: str, tmp_path: Path) -> None:
+    events = signing.stored(lambda store: events_of(store, organization))
+    file = anchored(signing, tmp_path / "anchors", "--org", organization)
+    denied = Event(kind=EventKind.DENIED, at=1, actor="key", facts={})
+    cases = [
+        ([*events[:2], denied, events[2]], "entry 2: replaced by another log than the one that was anchored"),
+        (events[:2], "entry 2: cut off at the end"),
+    ]
+    for written, told in cases:
+        signing.stored(lambda store, written=written: rewrite(store, organization, written))  # type: ignore[misc]
+        status, printed = signing.status("audit", "verify", "--anchor", str(file))
+        assert (status, f"{organization}: NOT WHOLE: {told}\n" in printed) == (1, True), printed
+
+    signing.stored(lambda store: forget(store, organization))
+    assert (
+        f"{organization}: NOT WHOLE: entry 0: emptied\n" in signing.status("audit", "verify", "--anchor", str(file))[1]
+    )
+    assert organization not in signing.text("audit", "verify")  # which nothing but the anchor knows any more
+
+
+def test_the_log_of_those_without_an_organization_is_held_to_its_anchor(signing: Cli, tmp_path: Path) -> None:
+    noted = Event(kind=EventKind.DENIED, at=1, actor="key", facts={})
+    signing.stored(lambda store: store.of(OPEN).audit.append(noted))
+    file = anchored(signing, tmp_path / "anchors", "--org", OPEN)
+    signing.stored(lambda store: empty(store, OPEN))
+
+    assert signing.text("audit", "verify", "--org", OPEN).startswith(f"{OPEN}: 0 entries, whole")
+    assert signing.status("audit", "verify", "--anchor", str(file), "--org", OPEN) == (
+        1,
+        f"{OPEN}: NOT WHOLE: entry 0: emptied\n",
+    )
+
+
+def test_a_harmed_log_is_not_anchored(signing: Cli, organization: str) -> None:
+    signing.stored(lambda store: empty(store, organization))
+    assert signing.status("audit", "anchor") == (1, f"{organization}: NOT WHOLE: entry 0: emptied\n")
+
+
+def test_only_the_named_signers_anchors_are_believed(
+    signing: Cli, organization: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = anchored(signing, tmp_path / "anchors", "--org", organization)
+    verify = ("audit", "verify", "--anchor", str(file), "--org", organization)
+    monkeypatch.delenv("WALLET_RPC_AUDIT_KEY")
+
+    assert signing.status(*verify)[0] == 2
+    assert "--signer: required with --anchor where WALLET_RPC_AUDIT_KEY is not set" in signing.said
+    assert signing.status("audit", "anchor")[0] == 2
+    assert "WALLET_RPC_AUDIT_KEY: required by audit anchor" in signing.said
+    assert "as anchored up to 3 entries" in signing.text(*verify, "--signer", SIGNER)
+    assert signing.status(*verify, "--signer", "0x" + "11" * 20)[0] == 2
+    assert f"line 1: signed by {SIGNER}, expected 0x1111" in signing.said
+    assert signing.status(*verify, "--signer", "0x12")[0] == 2
+
+    file.write_text(file.read_text().replace('"entries":3', '"entries":2'))
+    assert signing.status(*verify, "--signer", SIGNER)[0] == 2
+    assert "line 1: the signature is not that of its signer" in signing.said
+
+
+def test_a_file_that_holds_no_anchor_is_told(signing: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "other").write_text("{}\n")
+    for name, told in (("none", "No such file"), ("empty", "holds no anchor"), ("other", "line 1: anchor.at")):
+        assert signing.status("audit", "verify", "--anchor", str(tmp_path / name))[0] == 2
+        assert told in signing.said
+    assert signing.status("audit", "verify", "--org", "org_nobody")[0] == 2
+    assert "no organisation" in signing.said

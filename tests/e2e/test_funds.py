@@ -1,0 +1,199 @@
+"""Money that is missing is named when calls are prepared, before a signature or a sponsorship."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from tests.devchain.contracts import reverting
+from tests.e2e.client import ENTRY_POINT, FRIEND, POLICY, Client, Grant, RpcError, Wallet, call_data, transfer
+from tests.e2e.delegating import External
+from tests.e2e.stacks import on_both_stacks
+from tests.e2e.test_token_gas import gas_in
+
+COIN = 10**18
+ROOT = {"type": "root"}
+PAYS_OUT = "0x5f5f5f5f47335af100"
+"""A contract that pays all it has to whoever calls it."""
+
+
+def send(wei: int, to: str = FRIEND) -> dict[str, str]:
+    return {"to": to, "value": hex(wei)}
+
+
+def refused(wallet: Wallet, *calls: dict[str, str], **more: Any) -> dict[str, int]:
+    """The numbers of the refusal."""
+    with pytest.raises(RpcError) as error:
+        wallet.prepare(*calls, **more)
+    assert (error.value.code, error.value.reason) == (-32000, "insufficient_funds"), error.value.message
+    assert f"to {wallet.account}" in error.value.message
+    return {name: int(text, 16) for name, text in error.value.data.items() if name != "reason"}
+
+
+def external(client: Client) -> Wallet:
+    made = External(client)
+    made.fund(tokens=0)
+    return made
+
+
+def undeployed(client: Client) -> Wallet:
+    return Wallet(client).fund(tokens=0)
+
+
+def deployed(client: Client) -> Wallet:
+    made = Wallet(client).fund(tokens=0)
+    made.act(None)
+    return made
+
+
+@on_both_stacks
+@pytest.mark.parametrize("new", [undeployed, deployed, external], ids=lambda new: new.__name__)
+def test_a_value_above_the_balance_is_named_whoever_pays_for_gas(client: Client, new: Any) -> None:
+    wallet = new(client)
+    assert refused(wallet, send(2 * COIN)) == {"balance": COIN, "value": 2 * COIN, "missing": COIN}
+
+    told = refused(wallet, send(2 * COIN), sponsored=False)
+    assert told["gasCost"] > 0
+    assert told == {**told, "balance": COIN, "value": 2 * COIN, "deposit": 0, "missing": COIN + told["gasCost"]}
+
+
+@on_both_stacks
+@pytest.mark.parametrize("new", [undeployed, deployed, external], ids=lambda new: new.__name__)
+def test_a_whole_balance_cannot_be_sent_by_an_account_that_pays_for_gas(client: Client, new: Any) -> None:
+    wallet = new(client)
+    told = refused(wallet, send(COIN), sponsored=False)
+
+    assert told["missing"] == told["gasCost"] > 0
+    assert wallet.prepare(send(COIN))["type"] in {"user-operation-v070", "array"}, "sponsored, it can"
+    wallet.client.chain("anvil_setBalance", wallet.account, hex(COIN + 2 * told["missing"]))
+    prepared = wallet.prepare(send(COIN), sponsored=False)
+    sent = wallet.submit(wallet.signed_array(prepared)) if isinstance(wallet, External) else None
+    sent = sent or wallet.send(prepared, wallet.owner)
+    assert wallet.ended(sent)["status"] == 200
+
+
+def test_calls_are_counted_together_and_by_the_way(wallet: Wallet) -> None:
+    nested = {"to": wallet.account, "data": call_data("execute(address,uint256,bytes)", FRIEND, 2 * COIN, b"")}
+    for calls, value in (
+        ([send(COIN), send(1)], COIN + 1),
+        ([send(COIN // 2)] * 3, 3 * COIN // 2),
+        ([send(1), nested], 2 * COIN + 1),
+        ([nested], 2 * COIN),
+        ([transfer(1), send(COIN), send(1)], COIN + 1),
+    ):
+        told = refused(wallet, *calls)
+        assert told == {"balance": COIN, "value": value, "missing": value - COIN}
+    assert refused(wallet, send(COIN // 2), send(COIN // 2), sponsored=False)["value"] == COIN
+
+
+def test_sessions_are_told_the_same_first_and_later(wallet: Wallet) -> None:
+    grants: list[Grant] = [wallet.grant(ROOT), wallet.grant(ROOT)]
+    wallet.act(grants[0])
+    for grant in grants:
+        told = refused(wallet, send(2 * COIN), permissions=grant.permissions)
+        assert told["missing"] == COIN
+        assert refused(wallet, send(COIN), sponsored=False, permissions=grant.permissions)["missing"] > 0
+
+
+def test_gas_in_a_token_leaves_the_value_to_the_coin(client: Client) -> None:
+    payer = Wallet(client).fund(wei=7, tokens=10**24)
+    service = gas_in(postOpSettings={"autoApprove": True})
+    assert refused(payer, send(8), paymasterService=service) == {"balance": 7, "value": 8, "missing": 1}
+    assert payer.act(None, send(7), paymasterService=service)["status"] == 200
+
+
+def test_an_estimate_is_told_what_is_missing_and_needs_no_money_for_gas_alone(client: Client) -> None:
+    poor, estimate = Wallet(client), {"policyId": POLICY, "onlyEstimation": True}
+    assert refused(poor, send(5), paymasterService=estimate) == {"balance": 0, "value": 5, "missing": 5}
+    told = refused(poor, send(5), sponsored=False, paymasterService={"onlyEstimation": True})
+    assert told["missing"] == 5 + told["gasCost"]
+    for service in (estimate, {"onlyEstimation": True}):
+        assert "signatureRequest" not in poor.prepare({"to": FRIEND}, paymasterService=service)
+
+
+@on_both_stacks
+def test_the_money_of_a_simulation_counts_instead_of_the_chains(wallet: Wallet) -> None:
+    rich, poor = ({wallet.account: {"balance": hex(wei)}} for wei in (10 * COIN, COIN // 2))
+    for sponsored in (True, False):
+        assert wallet.prepare(send(2 * COIN), sponsored=sponsored, stateOverride=rich)
+        told = refused(wallet, send(COIN - 10**17), sponsored=sponsored, stateOverride=poor)
+        assert told["balance"] == COIN // 2
+    deposit = {ENTRY_POINT: {"stateDiff": {deposit_slot(wallet.account): hex(COIN)}}}
+    assert wallet.prepare(send(COIN), sponsored=False, stateOverride=deposit)
+    gone = {wallet.account: {"balance": "0x0"}}
+    assert refused(wallet, send(1), sponsored=False, stateOverride=gone)["gasCost"] > 0
+
+
+def deposit_slot(account: str) -> str:
+    """`deposits[account]`, the first mapping of EntryPoint v0.7."""
+    return "0x" + keccak(encode(["address", "uint256"], [account, 0])).hex()
+
+
+def test_a_deposit_pays_for_gas_and_for_nothing_else(wallet: Wallet) -> None:
+    data = call_data("depositTo(address)", wallet.account)
+    wallet.act(None, {"to": ENTRY_POINT, "value": hex(COIN // 2), "data": data})
+
+    told = refused(wallet, send(COIN // 2 + 1), sponsored=False)
+    assert told == {**told, "deposit": COIN // 2, "balance": COIN // 2, "missing": 1}
+    assert wallet.act(None, send(COIN // 2), sponsored=False)["status"] == 200
+
+
+def payer(wallet: Wallet, wei: int) -> str:
+    """A contract that pays so much to its first caller."""
+    made = to_checksum_address(secrets.token_bytes(20))
+    wallet.client.chain("anvil_setCode", made, PAYS_OUT)
+    wallet.client.chain("anvil_setBalance", made, hex(wei))
+    return made
+
+
+@on_both_stacks
+@pytest.mark.parametrize("sponsored", [True, False])
+def test_money_that_comes_in_before_it_is_sent_counts(wallet: Wallet, sponsored: bool) -> None:
+    given = payer(wallet, COIN)
+    assert wallet.act(None, {"to": given}, send(3 * COIN // 2), sponsored=sponsored)["status"] == 200
+
+
+@on_both_stacks
+@pytest.mark.parametrize("sponsored", [True, False])
+def test_money_that_comes_in_too_little_or_too_late_does_not(wallet: Wallet, sponsored: bool) -> None:
+    given = payer(wallet, COIN)
+    for calls in ([{"to": given}, send(3 * COIN)], [send(3 * COIN // 2), {"to": given}]):
+        told = refused(wallet, *calls, sponsored=sponsored)
+        assert told["balance"] == COIN
+
+
+@on_both_stacks
+def test_money_that_comes_in_pays_for_the_calls_and_not_for_gas_as_well(wallet: Wallet) -> None:
+    given = payer(wallet, COIN)
+    told = refused(wallet, {"to": given}, send(2 * COIN), sponsored=False)
+    assert (told["balance"], told["value"]) == (COIN, 2 * COIN)
+    assert wallet.act(None, {"to": given}, send(2 * COIN))["status"] == 200
+
+
+def test_an_account_that_money_would_not_help_is_told_why_it_reverts(wallet: Wallet) -> None:
+    silent = to_checksum_address(secrets.token_bytes(20))
+    wallet.client.chain("anvil_setCode", silent, "0x" + reverting(b"").hex())
+    given = payer(wallet, 1)
+    for calls in (
+        [{"to": silent}],
+        [{"to": silent, "value": "0x1"}],
+        [{"to": given}, {"to": silent, "value": hex(5 * COIN)}],
+    ):
+        for sponsored in (True, False):
+            with pytest.raises(RpcError) as error:
+                wallet.prepare(*calls, sponsored=sponsored)
+            assert error.value.reason == "execution_reverted", error.value.message
+
+
+def test_the_amount_that_is_missing_suffices_and_one_wei_less_does_not(wallet: Wallet) -> None:
+    missing = refused(wallet, send(COIN), sponsored=False)["missing"]
+    wallet.client.chain("anvil_setBalance", wallet.account, hex(COIN + missing - 1))
+    assert refused(wallet, send(COIN), sponsored=False)["missing"] == 1
+    wallet.client.chain("anvil_setBalance", wallet.account, hex(COIN + missing))
+
+    assert wallet.act(None, send(COIN), sponsored=False)["status"] == 200

@@ -1,0 +1,47 @@
+"""Whatever a batch sends and whoever pays: calls are refused for money exactly when they would land without effect."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from eth_utils.address import to_checksum_address
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.e2e.client import FRIEND, RpcError, Wallet
+from tests.e2e.test_funds import PAYS_OUT
+
+UNIT = 10**16
+"""More than the gas of these calls costs."""
+STEPS = st.lists(st.tuples(st.sampled_from(["friend", "contract"]), st.integers(0, 3)), min_size=1, max_size=4)
+
+
+def outcome(wallet: Wallet, calls: list[dict[str, Any]], **more: Any) -> int | str:
+    """The status of calls that are prepared and sent, or the reason for which they are not taken."""
+    try:
+        prepared = wallet.prepare(*calls, **more)
+        return int(wallet.ended(wallet.send(prepared, wallet.owner))["status"])
+    except RpcError as refused:
+        return str(refused.reason)
+
+
+@settings(max_examples=12)
+@given(steps=STEPS, balance=st.integers(0, 6), sponsored=st.booleans(), pays_out=st.integers(0, 3))
+def test_calls_are_refused_for_money_exactly_when_they_would_land_without_effect(
+    wallet: Wallet, steps: list[tuple[str, int]], balance: int, sponsored: bool, pays_out: int
+) -> None:
+    contract, chain = to_checksum_address(secrets.token_bytes(20)), wallet.client.chain
+    chain("anvil_setCode", contract, PAYS_OUT)
+    chain("anvil_setBalance", contract, hex(pays_out * UNIT))
+    chain("anvil_setBalance", wallet.account, hex(balance * UNIT))
+    receivers = {"friend": FRIEND, "contract": contract}
+    calls = [{"to": receivers[name], "value": hex(units * UNIT)} for name, units in steps]
+
+    first = outcome(wallet, calls, sponsored=sponsored)
+    if first == "insufficient_funds":
+        rich = {wallet.account: {"balance": hex(10**24)}}
+        blindly = outcome(wallet, calls, sponsored=sponsored, stateOverride=rich)
+        assert blindly == 500 or (blindly == "insufficient_funds" and not sponsored)
+    else:
+        assert first == 200

@@ -1,0 +1,55 @@
+"""Clients that only connect: they take no file from Redis and the chain, and close the server to nobody."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.e2e.client import Wallet
+from tests.e2e.process import InstalledServer
+from tests.edge.raw_http import Raw, head
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are set and read by Linux")
+
+SOFT, HARD = 200, 256
+
+
+def open_files(process_id: int) -> int:
+    return len(list(Path(f"/proc/{process_id}/fd").iterdir()))
+
+
+def half_heads(at: tuple[str, int], number: int, until: ExitStack) -> None:
+    for _ in range(number):
+        with suppress(ConnectionError):  # cut off, since others came
+            until.enter_context(Raw(at)).send(b"GET / HTTP/1.1\r\nx: ")
+
+
+def test_a_server_with_few_files_serves_beside_400_half_heads(tmp_path: Path) -> None:
+    starting = InstalledServer("dev", "--ephemeral", folder=tmp_path)
+    resource.prlimit(starting.process.pid, resource.RLIMIT_NOFILE, (SOFT, HARD))  # before it runs
+    with starting as server, ExitStack() as clients:
+        process_id, url = server.process.pid, httpx2.URL(server.url)
+        at = (url.host, url.port or 0)
+        before = open_files(process_id)
+        assert resource.prlimit(process_id, resource.RLIMIT_NOFILE) == (HARD, HARD)
+
+        half_heads(at, 400, clients)
+        wallet = Wallet(server.client()).fund()
+        assert server.ready() == (200, {"redis": "ok", "chain 31337": "ok"})
+        assert wallet.client.token_balance(wallet.account) == 1000
+        assert open_files(process_id) <= HARD - 100
+
+        # files run out under it: what it cannot accept now, it accepts later
+        resource.prlimit(process_id, resource.RLIMIT_NOFILE, (before, HARD))
+        half_heads(at, 20, clients)
+        waiting = clients.enter_context(Raw(at)).send(head(verb=b"GET", target=b"/health"))
+        resource.prlimit(process_id, resource.RLIMIT_NOFILE, (HARD, HARD))
+        assert waiting.answer().status == 200
+        assert server.ready()[0] == 200
+        assert "cannot_accept" in server.said()
+        assert "Traceback" not in server.said()

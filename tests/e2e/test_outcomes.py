@@ -1,0 +1,91 @@
+"""The status of a call that came to nothing says why, as preparing it would have."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from tests.devchain.contracts import reverting
+from tests.e2e.client import FRIEND, Wallet, transfer
+from tests.e2e.stacks import on_both_stacks
+
+STOP = "0x00"
+REVERTED = -32521
+
+
+def ended(wallet: Wallet, data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How a call ends, status and error, that was estimated against other code than that which reverts with `data`."""
+    target = to_checksum_address(secrets.token_bytes(20))
+    wallet.client.chain("anvil_setCode", target, "0x" + reverting(data).hex())
+    prepared = wallet.prepare({"to": target}, stateOverride={target: {"code": STOP}})
+    status = wallet.ended(wallet.send(prepared, wallet.owner))
+    return status, status["details"]["data"]["error"]
+
+
+@on_both_stacks
+@pytest.mark.parametrize(
+    ("data", "message", "errors"),
+    [
+        (keccak(text="Error(string)")[:4] + encode(["string"], ["no luck"]), "no luck", ["Error"]),
+        (
+            keccak(text="Panic(uint256)")[:4] + encode(["uint256"], [0x11]),
+            "panic 0x11: arithmetic underflow or overflow",
+            ["Panic"],
+        ),
+        (b"\xde\xad\xbe\xef" + bytes(32), "0xdeadbeef()", ["0xdeadbeef"]),
+        (b"\x01\x02", "0x0102()", ["0x0102"]),
+    ],
+    ids=["error", "panic", "custom", "short"],
+)
+def test_a_reverted_call_says_why(wallet: Wallet, data: bytes, message: str, errors: list[str]) -> None:
+    status, error = ended(wallet, data)
+
+    assert (status["status"], status["receipts"][0]["status"]) == (500, "0x0")
+    assert (error["code"], error["message"]) == (REVERTED, f"execution reverted: {message}")
+    assert error["data"] == {"reason": "execution_reverted", "revert": "0x" + data.hex(), "errors": errors}
+
+
+def test_a_call_that_reverts_without_a_word_says_so(wallet: Wallet) -> None:
+    status, error = ended(wallet, b"")
+
+    assert (status["status"], error["code"]) == (500, REVERTED)
+    assert error["message"].startswith("execution reverted without a reason")
+    assert error["data"] == {"reason": "execution_reverted"}
+
+
+@on_both_stacks
+def test_a_call_that_another_one_made_impossible_says_why_as_preparing_it_does(wallet: Wallet) -> None:
+    wallet.act(None)
+    prepared = [wallet.prepare(transfer(700), nonceOverride={"nonceKey": hex(key)}) for key in (1, 2)]
+    first, second = [wallet.ended(wallet.send(each, wallet.owner)) for each in prepared]
+
+    assert first["status"] == 200
+    assert "error" not in first["details"]["data"]
+    error = second["details"]["data"]["error"]
+    assert error["message"] == "execution reverted: InsufficientBalance(300, 700)"
+    assert error["data"]["errors"] == ["InsufficientBalance"]
+
+
+def test_a_sessions_call_that_another_one_made_too_much_says_which_limit(wallet: Wallet) -> None:
+    """An execution hook reverts, of calls that the account runs by executeUserOp."""
+    permissions = [
+        {"type": "native-token-transfer", "data": {"allowance": "0xa"}},
+        {"type": "contract-access", "data": {"address": FRIEND}},
+    ]
+    grant = wallet.grant(*permissions)
+    wallet.act(grant)
+    call = {"to": FRIEND, "value": "0x7"}
+    prepared = [
+        wallet.prepare(call, permissions=grant.permissions, nonceOverride={"nonceKey": hex(key)}) for key in (1, 2)
+    ]
+    first, second = [wallet.ended(wallet.send(each, grant.key, grant.permissions)) for each in prepared]
+
+    assert (first["status"], second["status"]) == (200, 500)
+    error = second["details"]["data"]["error"]
+    assert error["data"]["errors"] == ["PreExecHookReverted", "ExceededNativeTokenLimit"]
+    assert "ExceededNativeTokenLimit" in error["message"]

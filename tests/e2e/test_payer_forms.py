@@ -1,0 +1,62 @@
+"""An account never pays unnoticed: a payer in a form that is not understood is refused, in each form of the request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import FRIEND, POLICY, RpcError, Wallet
+from tests.e2e.dialects import Json, ask, key_of, keyed, raw
+
+URL = "https://paymaster.example"
+UNCLEAR: dict[str, Json] = {
+    "a standard context": {"paymasterService": {"context": {"policyId": POLICY}}},
+    "a standard url": {"paymasterService": {"url": URL, "context": {"policyId": POLICY}}},
+    "no policies": {"paymasterService": {"policyIds": []}},
+    "no member": {"paymasterService": {}},
+    "a null policy": {"paymasterService": {"policyId": None}},
+    "keyed by chain": {"paymasterService": {"0x7a69": {"url": URL}}},
+    "another letter case": {"paymasterService": {"policyID": POLICY}},
+    "an unknown member beside a policy": {"paymasterService": {"policyId": POLICY, "maxCost": "0x1"}},
+    "a name of an SDK": {"paymaster": {"policyId": POLICY}},
+    "another letter case of the name": {"PaymasterService": {"policyId": POLICY}},
+    "an unknown capability": {"sponsor": {"policyId": POLICY}},
+    "an unknown capability that is null": {"sponsor": None},
+    "an unknown fee": {"gasParamsOverride": {"maxFeePergas": "0x1"}},
+}
+JUNK: Json = {"paymasterService": {"policyID": 7, "0x7a69": {}}, "sponsor": {}, "gasParamsOverride": {"any": []}}
+"""What a send does not need."""
+
+
+@pytest.mark.parametrize("name", UNCLEAR)
+@pytest.mark.parametrize("form", ["hosted", "keyed"])
+def test_an_unclear_payer_is_refused(wallet: Wallet, form: str, name: str) -> None:
+    request = keyed(wallet, wallet.owner, {"to": FRIEND})
+    request["capabilities"] = UNCLEAR[name]
+    if form == "hosted":
+        del request["key"]
+    with pytest.raises(RpcError) as refused:
+        ask(wallet.client, "wallet_prepareCalls", request)
+    (capability,) = UNCLEAR[name]
+    assert refused.value.code in {5700, -32602}
+    assert refused.value.data["field"].startswith(f"params.capabilities.{capability}")
+
+
+def test_what_is_optional_lets_the_account_pay(wallet: Wallet) -> None:
+    for capabilities in UNCLEAR.values():
+        optional = {name: {**(given or {}), "optional": True} for name, given in capabilities.items()}
+        if "gasParamsOverride" in optional or "maxCost" in optional.get("paymasterService", {}):
+            continue
+        assert wallet.prepare({"to": FRIEND}, sponsored=False, **optional)["feePayment"]["sponsored"] is False
+
+
+def test_a_send_ignores_what_it_does_not_need(wallet: Wallet) -> None:
+    hosted = wallet.signed(wallet.prepare({"to": FRIEND}), wallet.owner, None)
+    sent = ask(wallet.client, "wallet_sendPreparedCalls", {**hosted, "capabilities": JUNK})
+    assert wallet.ended(sent["id"])["status"] == 200
+    prepared = ask(wallet.client, "wallet_prepareCalls", keyed(wallet, wallet.owner, {"to": FRIEND}))
+    signed: dict[str, Any] = {"context": prepared["context"], "key": key_of(wallet.owner), "capabilities": JUNK}
+    signed["signature"] = raw(wallet.owner, prepared["digest"])
+    (again,) = ask(wallet.client, "wallet_sendPreparedCalls", signed)
+    assert wallet.ended(again["id"])["status"] == 200

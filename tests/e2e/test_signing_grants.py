@@ -1,0 +1,88 @@
+"""Session grants handed in as messages: those of the account are refused, all others are typed data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import FRIEND, Grant, RpcError, Wallet, new_key
+from tests.e2e.delegating import External
+from tests.e2e.signing import (
+    TEXT,
+    account_signature,
+    prepared,
+    signed,
+)
+from tests.e2e.stacks import on_both_stacks
+
+pytestmark = on_both_stacks
+
+
+def grant_to_sign(wallet: Wallet) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A session that is created, and its DeferredAction as a message."""
+    created, _ = wallet.create_session({"type": "root"})
+    return created, {key: created["signatureRequest"][key] for key in ("type", "data")}
+
+
+def assert_no_message(wallet: Wallet, request: dict[str, Any], match: str) -> None:
+    with pytest.raises(RpcError, match=match) as refused:
+        prepared(wallet, request)
+    assert (refused.value.code, refused.value.reason) == (-32602, "not_a_message")
+    assert refused.value.data["field"] == "params.signatureRequest.data"
+
+
+def with_domain(request: dict[str, Any], **domain: Any) -> dict[str, Any]:
+    return {**request, "data": {**request["data"], "domain": {**request["data"]["domain"], **domain}}}
+
+
+def test_a_grant_is_not_a_message_of_its_account(wallet: Wallet) -> None:
+    """However its domain is written: what counts is what would be signed."""
+    _, grant = grant_to_sign(wallet)
+    forms: list[dict[str, Any]] = [{}, {"chainId": "0x7a69"}, {"chainId": "31337"}, {"chainId": 31337.0}]
+    forms += [{"verifyingContract": wallet.account.lower()}, {"name": None}]
+    for form in forms:
+        assert_no_message(wallet, with_domain(grant, **form), "wallet_createSession")
+    declared = {
+        "EIP712Domain": [{"name": "chainId", "type": "uint256"}, {"name": "verifyingContract", "type": "address"}]
+    }
+    data = {**grant["data"], "types": {**grant["data"]["types"], **declared}, "more": 1}
+    assert_no_message(wallet, {**grant, "data": data}, "wallet_createSession")
+
+
+def test_a_key_signs_no_grant_as_a_bare_message(wallet: Wallet) -> None:
+    """An undelegated account signs messages as they are, and its key may own any account, on any chain."""
+    key = External(wallet.client, owner=wallet.owner)
+    _, grant = grant_to_sign(wallet)
+    for form in ({}, {"chainId": 1}, {"verifyingContract": key.account}, {"verifyingContract": FRIEND}):
+        assert_no_message(key, with_domain(grant, **form), "wallet_createSession")
+    request = prepared(wallet, TEXT)
+    assert_no_message(key, request, "ReplaySafeHash")
+    assert prepared(wallet, request)["data"]["message"] != request["data"]["message"], "a contract's is a message"
+
+
+def test_what_another_account_signs_of_a_grant_grants_nothing(wallet: Wallet) -> None:
+    wallet.fund()
+    created, grant = grant_to_sign(wallet)
+    other = Wallet(wallet.client, owner=wallet.owner)
+    hint = {"signerAddress": wallet.owner.address, "creationHint": {"salt": "0x1"}}
+    other.account = wallet.client.rpc("wallet_requestAccount", hint)["accountAddress"]
+    request = prepared(other, grant)
+    assert request["data"]["primaryType"] == "ReplaySafeHash"
+    for signature in (signed(wallet.owner, request), "0x" + account_signature(other, grant).hex()):
+        with pytest.raises(RpcError) as refused:
+            wallet.act(Grant(created["sessionId"], signature, new_key(), created))
+        assert refused.value.reason == "session_signature_invalid"
+
+
+@pytest.mark.parametrize("domain", [{"chainId": 1}, {"verifyingContract": FRIEND}, {"chainId": "one"}])
+def test_a_grant_of_another_account_or_chain_is_typed_data_like_any(wallet: Wallet, domain: dict[str, Any]) -> None:
+    created, _ = wallet.create_session({"type": "root"})
+    data = created["signatureRequest"]["data"]
+    other = {**data, "domain": {**data["domain"], **domain}}
+    if domain.get("chainId") == "one":
+        with pytest.raises(RpcError, match=r"^params\.signatureRequest\.data\.domain\.chainId: expected a JSON"):
+            prepared(wallet, {"type": "eth_signTypedData_v4", "data": other})
+    else:
+        found = prepared(wallet, {"type": "eth_signTypedData_v4", "data": other})
+        assert found["data"]["primaryType"] == "ReplaySafeHash"

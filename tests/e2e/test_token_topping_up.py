@@ -1,0 +1,136 @@
+"""The amount that a refusal of gas in a token names suffices: topped up to it the account pays, below it not."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import FRIEND, TOKEN, Client, RpcError, Wallet, call_data, transfer
+from tests.e2e.delegating import External, external
+from tests.e2e.stacks import on_both_stacks
+from tests.e2e.test_token_gas import PLENTY, allowance, approve, gas_in, request, signed_permit
+
+pytestmark = on_both_stacks
+PRICE = {"maxFeePerGas": hex(5 * 10**9), "maxPriorityFeePerGas": hex(10**9)}
+"""The same before and after, so that the named amount is the same."""
+AUTO: dict[str, Any] = {"postOpSettings": {"autoApprove": True}}
+BEFORE: dict[str, Any] = {"preOpSettings": {"autoPermit": {"below": "0x1", "amount": hex(10**22)}}}
+FIXED: dict[str, Any] = {"postOpSettings": {"autoApprove": {"below": hex(10**23), "amount": hex(10**24)}}}
+OTHER: list[dict[str, Any]] = [{"to": FRIEND}]
+MOVING: list[dict[str, Any]] = [transfer(10**20), {"to": FRIEND}, transfer(3)]
+"""Calls that need the token themselves."""
+
+
+def named(ask: Any, reason: str) -> int:
+    """The amount that the refusal names as needed."""
+    with pytest.raises(RpcError) as refused:
+        ask()
+    assert refused.value.reason == reason, refused.value.message
+    found = re.search(r"must (?:have|be) at least (\d+)|may cost (\d+)", refused.value.message)
+    assert found is not None, refused.value.message
+    return int(found[1] or found[2])
+
+
+def prepare(wallet: Wallet, calls: list[dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:
+    return wallet.prepare(*calls, paymasterService=gas_in(**settings), gasParamsOverride=PRICE)
+
+
+def lands(wallet: Wallet, prepared: dict[str, Any]) -> None:
+    if prepared["type"] == "array":
+        assert isinstance(wallet, External)
+        call_id = wallet.submit(wallet.signed_array(prepared))
+    else:
+        call_id = wallet.send(prepared, wallet.owner)
+    assert wallet.ended(call_id)["status"] == 200
+    assert wallet.client.balance(wallet.account) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "calls"), [(AUTO, []), (AUTO, MOVING), (FIXED, OTHER)], ids=["", "moving", "fixed"]
+)
+def test_the_named_balance_suffices_and_a_unit_less_does_not(
+    client: Client, settings: dict[str, Any], calls: list[dict[str, Any]]
+) -> None:
+    poor = Wallet(client)
+    needed = named(lambda: prepare(poor, calls, settings), "insufficient_token_balance")
+    client.mint(poor.account, needed - 1)
+    assert named(lambda: prepare(poor, calls, settings), "insufficient_token_balance") == needed
+    client.mint(poor.account, 1)
+    lands(poor, prepare(poor, calls, settings))
+
+
+def test_an_account_to_be_delegated_is_told_the_same(client: Client) -> None:
+    poor = external(Wallet(client))
+    needed = named(lambda: prepare(poor, OTHER, AUTO), "insufficient_token_balance")
+    client.mint(poor.account, needed - 1)
+    assert named(lambda: prepare(poor, OTHER, AUTO), "insufficient_token_balance") == needed
+    client.mint(poor.account, 1)
+    lands(poor, prepare(poor, OTHER, AUTO))
+
+
+def test_a_permit_of_the_named_amount_by_an_account_that_holds_it_suffices(client: Client) -> None:
+    poor, amount = Wallet(client), "0x4"
+
+    def ask() -> dict[str, Any]:
+        service = gas_in(preOpSettings={"autoPermit": {"below": hex(1 << 200), "amount": amount}})
+        asked = {**request(poor, service, {"to": FRIEND})}
+        asked["capabilities"]["gasParamsOverride"] = PRICE
+        first = client.rpc("wallet_prepareCalls", asked)
+        made: dict[str, Any] = client.rpc("wallet_prepareCalls", signed_permit(poor, first))
+        return made
+
+    client.mint(poor.account, PLENTY)
+    amount = hex(named(ask, "insufficient_token_allowance"))
+    lands(poor, ask())
+
+
+def test_a_balance_for_what_is_taken_before_the_calls_suffices_and_a_unit_less_does_not(client: Client) -> None:
+    poor = Wallet(client)
+    client.mint(poor.account, PLENTY)
+    lands(poor, prepare(poor, [approve(PLENTY)], AUTO))
+    _spend(poor)
+    needed = named(lambda: prepare(poor, OTHER, BEFORE), "insufficient_token_balance")
+    client.mint(poor.account, needed - 1 - client.token_balance(poor.account))
+    assert named(lambda: prepare(poor, OTHER, BEFORE), "insufficient_token_balance") == needed
+    client.mint(poor.account, 1)
+    lands(poor, prepare(poor, OTHER, BEFORE))
+
+
+def test_calls_may_spend_what_is_not_needed_for_gas_before_them(client: Client) -> None:
+    payer = Wallet(client).fund(wei=0, tokens=PLENTY)
+    lands(payer, prepare(payer, [approve(PLENTY)], AUTO))
+    lands(payer, prepare(payer, [transfer(PLENTY // 2)], BEFORE))
+
+
+def _spend(wallet: Wallet) -> None:
+    """All tokens but five."""
+    rest = wallet.client.token_balance(wallet.account) - 5
+    status = wallet.act(None, {"to": TOKEN, "data": call_data("transfer(address,uint256)", FRIEND, rest)})
+    assert status["status"] == 200
+
+
+def test_a_manual_allowance_of_the_named_amount_suffices(client: Client) -> None:
+    payer = Wallet(client).fund(wei=0, tokens=PLENTY)
+    needed = named(lambda: prepare(payer, OTHER, {}), "insufficient_token_allowance")
+    assert payer.act(None, approve(needed))["status"] == 200
+    assert allowance(payer) == needed
+    lands(payer, prepare(payer, OTHER, {}))
+
+
+@pytest.mark.parametrize("settings", [AUTO, BEFORE], ids=["after", "before"])
+def test_an_offer_of_the_named_amount_suffices(client: Client, settings: dict[str, Any]) -> None:
+    payer = Wallet(client).fund(wei=0, tokens=PLENTY)
+    lands(payer, prepare(payer, [approve(PLENTY)], AUTO))
+    asked = {"maxTokenAmount": "0x5", **settings}
+    most = named(lambda: prepare(payer, MOVING, asked), "max_token_amount_exceeded")
+    lands(payer, prepare(payer, MOVING, {**asked, "maxTokenAmount": hex(most)}))
+
+
+def test_the_amount_of_an_estimate_suffices(client: Client) -> None:
+    poor = Wallet(client)
+    service = {**gas_in(**AUTO), "onlyEstimation": True}
+    estimated = poor.prepare({"to": FRIEND}, paymasterService=service, gasParamsOverride=PRICE)
+    client.mint(poor.account, int(estimated["feePayment"]["maxAmount"], 16))
+    lands(poor, prepare(poor, OTHER, AUTO))

@@ -1,0 +1,253 @@
+"""Connections: how long each may wait for its client, and that there is always room for `/health`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tests.edge.raw_http import Address, Answer, Raw, head, post, serving
+from tests.edge.sample import door
+from wallet_rpc.edge.connections import WAIT_SECONDS, ConnectionLimits, Wait
+from wallet_rpc.edge.health import health_routes
+from wallet_rpc.edge.http import application, wallet
+
+ROOM = 8
+SPARE = 2
+LARGE = 12 << 20
+"""More than the kernel's buffers hold."""
+
+
+class Occupied:
+    """An application that keeps each POST until it is told to `go`, and whose `GET /large` has much to say."""
+
+    def __init__(self) -> None:
+        self.inner = application(wallet(door().reply), routes=health_routes({}))
+        self.running = 0
+        self.go = threading.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response: ASGIApp = self.inner
+        if scope["path"] == "/large":
+            response = Response(b"x" * LARGE)
+        elif scope["path"] == "/busy" and "wallet_rpc.refused" not in scope:
+            await _body(receive)
+            self.running += 1
+            while not self.go.is_set():  # noqa: ASYNC110  # set from another thread
+                await asyncio.sleep(0.01)
+            self.running -= 1
+            response = PlainTextResponse("done")
+        await response(scope, receive, send)
+
+
+async def _body(receive: Receive) -> None:
+    while (await receive()).get("more_body"):
+        pass
+
+
+def patient(**seconds: float) -> ConnectionLimits:
+    """Limits that are far away, but for those given."""
+    named = {Wait[name]: value for name, value in seconds.items()}
+    return ConnectionLimits(connections=ROOM, spare=SPARE, seconds={**dict.fromkeys(Wait, 3600.0), **named})
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Address]:
+    """A server that waits for nothing long, but for the next request."""
+    with serving(Occupied(), patient(HEAD=0.3, REST=0.3, READING=0.3, CLOSE=0.3)) as at:
+        yield at
+
+
+def test_how_long_a_connection_may_wait() -> None:
+    assert WAIT_SECONDS[Wait.HEAD] == 10
+    assert set(WAIT_SECONDS) == set(Wait)
+
+
+def test_a_connection_that_says_nothing_is_closed(hasty: Address) -> None:
+    with Raw(hasty) as silent, Raw(hasty) as other:
+        assert other.send(b"\r\n\r\n").is_closed()
+        assert silent.is_closed()
+
+
+def test_a_half_head_is_answered_and_closed(hasty: Address) -> None:
+    halves = [b"P", b"POST / HTTP/1.1\r\nhost: loc", head()[:-1]]
+    with ExitStack() as clients:
+        fresh, kept = ([clients.enter_context(Raw(hasty)) for _ in halves] for _ in range(2))
+        for raw in kept:
+            raw.send(post()).answer()
+        for raw, half in zip((*fresh, *kept), halves * 2, strict=True):
+            raw.send(half)
+        for raw in (*fresh, *kept):
+            answer = raw.answer()
+            assert (answer.status, answer.reason, answer.headers["connection"]) == (408, "head_too_slow", "close")
+            assert raw.is_closed()
+
+
+def dribble(raw: Raw) -> None:
+    """Send on and on. Raises: ConnectionError when nobody listens."""
+    for _ in range(10_000):
+        raw.send(b"a")
+        time.sleep(0.01)
+
+
+def test_a_head_that_dribbles_has_no_more_time(hasty: Address) -> None:
+    with Raw(hasty) as raw:
+        raw.send(b"GET / HTTP/1.1\r\nx: ")
+        with suppress(ConnectionError):
+            dribble(raw)
+        said = raw.rest()
+
+    assert said.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_connection_may_be_idle_for_longer_than_a_head_may_take(hasty: Address) -> None:
+    with Raw(hasty) as kept, Raw(hasty) as silent:
+        kept.send(post()).answer()
+        assert silent.is_closed()
+
+        assert kept.send(post()).answer().status == 200
+
+
+def test_the_next_request_is_not_waited_for_without_end() -> None:
+    with serving(Occupied(), patient(NEXT=0.3)) as at, Raw(at) as raw:
+        raw.send(post()).answer()
+        raw.send(b"\r\n")
+
+        assert raw.is_closed()
+
+
+def test_a_body_that_was_answered_unread_has_to_end(hasty: Address) -> None:
+    with Raw(hasty) as raw:
+        assert raw.send(head(b"content-length: 1000000", b"content-type: x")).answer().status == 415
+        with suppress(ConnectionError):
+            dribble(raw)
+        assert raw.is_closed()
+
+
+def test_a_client_that_does_not_read_is_cut_off(hasty: Address) -> None:
+    with Raw(hasty) as raw, Raw(hasty) as watch:
+        raw.send(head(verb=b"GET", target=b"/large"))
+        assert watch.is_closed()  # a time in which nothing is read
+        time.sleep(0.5)
+
+        assert len(raw.rest()) < LARGE
+
+
+def test_a_refused_client_that_does_not_close_is_cut_off(hasty: Address) -> None:
+    with Raw(hasty) as raw:
+        raw.send(b"?")
+        assert raw.answer().status == 400
+        with pytest.raises(ConnectionError):
+            dribble(raw)
+
+
+def test_there_is_room_for_health_beside_any_number_of_clients_that_wait() -> None:
+    kinds = {
+        "silent": b"",
+        "half a head": b"POST / HT",
+        "no body": head(b"content-length: 10"),
+        "unread body": head(b"content-length: 1000000", b"content-type: x") + b"unread",
+        "idle": post(),
+        "not reading": head(verb=b"GET", target=b"/large"),
+        "refused": b"?",
+    }
+    with serving(Occupied(), patient()) as at, ExitStack() as clients:
+        for kind, said in kinds.items():
+            for each in [clients.enter_context(Raw(at)) for _ in range(2 * ROOM)]:
+                with suppress(ConnectionError):  # closed already, for those that came later
+                    each.send(said)
+            for _ in range(2):
+                with Raw(at) as raw:
+                    answer = raw.send(head(verb=b"GET", target=b"/health")).answer()
+                    assert (kind, answer.json) == (kind, {"status": "ok"})
+
+
+def test_the_connection_that_has_waited_longest_makes_room() -> None:
+    with serving(Occupied(), patient()) as at, ExitStack() as clients:
+        idle = [clients.enter_context(Raw(at)) for _ in range(ROOM)]
+        for each in idle:
+            each.send(post()).answer()
+        idle[0].send(post()).answer()
+
+        with Raw(at) as newcomer:
+            newcomer.send(post()).answer()
+            assert idle[1].is_closed()
+            assert [each.send(post()).answer().status for each in (idle[0], *idle[2:])] == [200] * (ROOM - 1)
+
+
+def test_a_half_head_makes_room_before_a_connection_that_was_idle_for_less_time() -> None:
+    with serving(Occupied(), patient()) as at, ExitStack() as clients:
+        half = [clients.enter_context(Raw(at)).send(b"GET / HT") for _ in range(ROOM // 2)]
+        idle = [clients.enter_context(Raw(at)) for _ in range(ROOM // 2)]
+        for each in idle:
+            each.send(post()).answer()
+        for each in half:
+            clients.enter_context(Raw(at)).send(post()).answer()
+            assert each.is_closed()
+
+        assert [each.send(post()).answer().status for each in idle] == [200] * (ROOM // 2)
+
+
+def test_where_all_connections_are_worked_for_the_spare_ones_serve_health_alone() -> None:
+    app = Occupied()
+    with serving(app, patient()) as at, ExitStack() as clients:
+        busy = [clients.enter_context(Raw(at)).send(post(target=b"/busy")) for _ in range(ROOM)]
+        _until(lambda: app.running == ROOM)
+
+        seen: list[Answer] = []
+        for _ in range(2):
+            for _ in range(3 * SPARE):
+                clients.enter_context(Raw(at))
+            with Raw(at) as raw, Raw(at) as other:
+                seen.append(raw.send(head(verb=b"GET", target=b"/health")).answer())
+                seen.append(other.send(post(target=b"/busy")).answer())
+        app.go.set()
+        answers = [each.answer() for each in busy]
+        with Raw(at) as raw:
+            after = raw.send(post()).answer()
+
+    assert [each.status for each in seen] == [200, 503, 200, 503]
+    assert {each.headers["connection"] for each in seen} == {"close"}
+    assert (seen[1].reason, seen[1].headers["retry-after"]) == ("busy", "1")
+    assert seen[1].json["error"]["data"]["retryable"] is True
+    assert [answer.body for answer in answers] == [b"done"] * ROOM
+    assert after.status == 200
+
+
+def test_a_request_behind_one_that_is_worked_for_waits_for_it() -> None:
+    app = Occupied()
+    with serving(app, patient(HEAD=0.3)) as at, Raw(at) as raw, Raw(at) as silent:
+        raw.send(post(target=b"/busy"))
+        _until(lambda: app.running == 1)
+        raw.send(post() + post()[:-3])
+        assert silent.is_closed()  # a time in which the head behind is none
+        app.go.set()
+
+        assert [raw.answer().status, raw.answer().status] == [200, 200]
+        assert raw.send(post()[-3:]).answer().status == 200
+
+
+def test_a_client_that_closes_its_side_while_it_is_worked_for_is_answered() -> None:
+    app = Occupied()
+    with serving(app, patient()) as at, Raw(at) as raw:
+        raw.send(post(target=b"/busy") + post())
+        _until(lambda: app.running == 1)
+        raw.socket.shutdown(1)
+        time.sleep(0.05)
+        app.go.set()
+
+        assert [raw.answer().body, raw.answer().status] == [b"done", 200]
+        assert raw.is_closed()
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.01)

@@ -1,0 +1,86 @@
+"""The bound on unanswered requests that arrive in one read."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from tests.edge.raw_http import head, pieces_of, post
+from wallet_rpc.edge.bounded_http import PIPELINED_REQUESTS, BoundedHttpProtocol
+from wallet_rpc.edge.connections import ConnectionLimits, Connections
+
+READ = 1 << 18
+"""The most bytes of one read of the event loop."""
+
+
+class Pipe(asyncio.Transport):
+    """A transport whose client has much to say and is read from as the protocol wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = True
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: Any) -> None:
+        """Drop it: no caller waits for an answer."""
+
+    def write_eof(self) -> None:
+        pass
+
+
+async def taken(sent: bytes) -> tuple[int, int]:
+    """The bytes read and the requests begun while the first request is unfinished."""
+    started, over = 0, asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal started
+        started += 1
+        with suppress(asyncio.CancelledError):
+            for _ in range(3):
+                await receive()  # also of no use: it lets the server read on
+        over.set()
+
+    config = uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False)
+    config.load()
+    state, pipe = ServerState(), Pipe()
+    connections = Connections(state.connections, ConnectionLimits(), asyncio.get_running_loop().time)
+    protocol = BoundedHttpProtocol(config, state, {}, connections=connections)
+    protocol.connection_made(pipe)
+    read = 0
+    for piece in pieces_of(sent, READ):
+        if not pipe.reads:
+            break
+        protocol.data_received(piece)
+        read += len(piece)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    for task in state.tasks:
+        task.cancel()
+    await over.wait()
+    assert started == 1
+    return read, len(protocol.pipeline) + 1
+
+
+async def test_requests_behind_one_that_runs_are_not_taken_in() -> None:
+    large = post(body=b"x" * 100_000)
+
+    first = await taken(post() + large * 50)
+    whole = await taken(head(verb=b"GET") * 200_000)
+
+    assert first[0] <= 2 * READ
+    assert whole[0] <= 2 * READ
+    assert first[1] <= 5
+    assert whole[1] == PIPELINED_REQUESTS + 1

@@ -1,0 +1,144 @@
+"""A signer's default account where callers without a key are accepted: no stranger's request changes it."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.access.callers import a_key, by_key, by_token, ports_of
+from wallet_rpc import wire
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.access import OPEN, Caller, Scope
+from wallet_rpc.domain.account import semi_modular_address
+from wallet_rpc.operations import request_account
+from wallet_rpc.operations._accounts import remember_delegated
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address
+
+Json = dict[str, Any]
+NOBODY = Caller(name="192.0.2.1")
+STRANGER = Caller(name="192.0.2.2")
+hints = st.fixed_dictionaries(
+    {},
+    optional={
+        "accountType": st.sampled_from(["sma-b", "7702"]),
+        "salt": st.sampled_from(["0x0", "0x1", "0x7", hex(2**256 - 1)]),
+        "createAdditional": st.just(True),
+    },
+)
+requests = st.fixed_dictionaries(
+    {},
+    optional={
+        "creationHint": hints,
+        "id": st.uuids(version=4).map(str),
+        "includeCounterfactualInfo": st.booleans(),
+    },
+)
+
+
+def new_signer() -> Address:
+    return Address(secrets.token_bytes(20))
+
+
+async def requested(ports: Ports, signer: Address, **more: Any) -> Json:
+    request = wire.decode(request_account.RequestAccount, {"signerAddress": signer.hex0x(), **more})
+    answer: Json = wire.encode(request_account.RequestedAccount, await request_account.run(ports, request))
+    return answer
+
+
+async def default(ports: Ports, signer: Address) -> str:
+    """The account of a signer without a hint; a request with an empty hint has the same."""
+    found = await requested(ports, signer)
+    assert await requested(ports, signer, creationHint={}) == found
+    return str(found["accountAddress"])
+
+
+@settings(max_examples=40)
+@given(strange=st.lists(requests, min_size=1, max_size=6), own=st.lists(requests, max_size=2))
+async def test_no_request_of_a_stranger_changes_which_account_a_signer_gets(
+    redis_server: RedisServer, strange: list[Json], own: list[Json]
+) -> None:
+    signer = new_signer()
+    async with RedisStore.open(redis_server.url, prefix=f"test-{uuid.uuid4().hex}") as store:
+        victim, stranger = ports_of(store, NOBODY), ports_of(store, STRANGER)
+        for request in own:
+            await requested(victim, signer, **request)
+        for request in strange:
+            await requested(stranger, signer, **request)
+
+        assert await default(victim, signer) == semi_modular_address(signer).hex0x()
+        kinds = {"sma-b": semi_modular_address(signer), "7702": signer}
+        for kind, address in kinds.items():
+            found = await requested(victim, signer, creationHint={"accountType": kind})
+            assert found["accountAddress"] == address.hex0x()
+        salted = [await requested(victim, signer, creationHint={"salt": hex(salt)}) for salt in (0, 1, 7, 8)]
+        for salt, account in zip((0, 1, 7, 8), salted, strict=True):
+            assert account["accountAddress"] == semi_modular_address(signer, salt).hex0x()
+        named = salted[-1]["id"]
+        before = [await requested(victim, signer), await requested(victim, signer, id=named)]
+        for request in strange:
+            await requested(stranger, signer, **request)
+        assert [await requested(victim, signer), await requested(victim, signer, id=named)] == before
+
+
+async def test_a_delegation_that_the_signer_sent_makes_it_the_default(store: RedisStore) -> None:
+    signer, ports = new_signer(), ports_of(store, NOBODY)
+    await requested(ports, signer, creationHint={"salt": "0x5"})
+
+    await remember_delegated(ports, signer)
+    await remember_delegated(ports, signer)
+
+    assert await default(ports, signer) == signer.hex0x()
+    found = await requested(ports, signer, creationHint={"accountType": "sma-b"})
+    assert found["accountAddress"] == semi_modular_address(signer).hex0x()
+    assert (await store.accounts.known(signer)).count == 3
+
+
+@pytest.mark.parametrize("hint", [{"accountType": "7702"}, {"salt": "0x5"}])
+async def test_the_holder_of_a_key_or_token_of_the_open_organization_chooses_the_default(
+    store: RedisStore, hint: Json
+) -> None:
+    for holder in (by_key(a_key(organization=OPEN)), by_token(*Scope, key=a_key(organization=OPEN))):
+        signer = new_signer()
+        nobody, holding = ports_of(store, NOBODY), ports_of(store, holder)
+        await requested(nobody, signer, creationHint={"salt": "0x9"})
+        await requested(nobody, signer, creationHint=hint)
+        assert await default(nobody, signer) == semi_modular_address(signer).hex0x()
+
+        chosen = await requested(holding, signer, creationHint=hint)
+        await requested(holding, signer, creationHint={"salt": "0xa"})
+
+        assert await default(nobody, signer) == await default(holding, signer) == chosen["accountAddress"]
+
+
+@pytest.mark.parametrize("hint", [{"accountType": "7702"}, {"salt": "0x5"}])
+async def test_the_first_account_that_an_organization_records_is_its_default(store: RedisStore, hint: Json) -> None:
+    signer, ours, theirs = new_signer(), by_key(a_key()), by_key(a_key(organization="org_theirs"))
+    first = await requested(ports_of(store, ours), signer, creationHint=hint)
+    await requested(ports_of(store, ours), signer, creationHint={"salt": "0x6"})
+
+    assert await default(ports_of(store, ours), signer) == first["accountAddress"]
+    for other in (NOBODY, theirs):
+        assert await default(ports_of(store, other), signer) == semi_modular_address(signer).hex0x()
+
+
+async def test_a_contract_to_come_is_found_at_its_address_whoever_requested_an_account_there_first(
+    store: RedisStore,
+) -> None:
+    signer, ports = new_signer(), ports_of(store, NOBODY)
+    address = semi_modular_address(signer)
+    external = await requested(ports_of(store, STRANGER), address, creationHint={"accountType": "7702"})
+    assert external["accountAddress"] == address.hex0x()
+
+    contract = await requested(ports, signer)
+
+    assert contract["accountAddress"] == address.hex0x()
+    found = await store.accounts.at(address)
+    assert found is not None
+    assert (found.signer, str(found.id)) == (signer, contract["id"])

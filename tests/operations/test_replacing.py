@@ -1,0 +1,76 @@
+"""Replacing an operation that is under way takes more of both fees: the fee in all and the priority fee."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.operations.conftest import Bench
+from wallet_rpc.errors import InstallPending
+
+CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
+OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}
+FEE, PRIORITY = 100_000_000_001, 10_000_000_001
+ENOUGH_FEE, ENOUGH_PRIORITY = 110_000_000_002, 11_000_000_002
+"""A tenth more, rounded up. Source: ERC-4337 bundler rules."""
+
+
+def fees(fee: int, priority: int) -> dict[str, str]:
+    return {"maxFeePerGas": hex(fee), "maxPriorityFeePerGas": hex(priority)}
+
+
+@pytest.mark.parametrize(
+    ("fee", "priority"),
+    [
+        (FEE, PRIORITY),
+        (ENOUGH_FEE - 1, ENOUGH_PRIORITY),
+        (ENOUGH_FEE, ENOUGH_PRIORITY - 1),
+        (2 * FEE, PRIORITY),
+        (FEE, 2 * PRIORITY),
+    ],
+)
+async def test_one_fee_alone_does_not_replace_an_installation(bench: Bench, fee: int, priority: int) -> None:
+    permissions, key = await bench.grant()
+    first = await bench.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
+    second = await bench.prepare(OTHER, permissions=permissions, gasParamsOverride=fees(fee, priority))
+    await bench.send(first, key, permissions)
+    with pytest.raises(InstallPending):
+        await bench.send(second, key, permissions)
+    assert bench.mempool.sent == 1
+
+
+async def test_a_tenth_more_of_both_fees_replaces_an_installation(bench: Bench) -> None:
+    permissions, key = await bench.grant()
+    enough = fees(ENOUGH_FEE, ENOUGH_PRIORITY)
+    first = await bench.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
+    second = await bench.prepare(OTHER, permissions=permissions, gasParamsOverride=enough)
+    await bench.send(first, key, permissions)
+    await bench.send(second, key, permissions)
+    assert bench.mempool.sent == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "prepared"),
+    [
+        ({}, (ENOUGH_FEE, ENOUGH_PRIORITY)),
+        ({"maxFeePerGas": hex(3 * FEE)}, (3 * FEE, ENOUGH_PRIORITY)),
+        ({"maxPriorityFeePerGas": hex(3 * PRIORITY)}, (ENOUGH_FEE, 3 * PRIORITY)),
+    ],
+)
+async def test_what_is_prepared_while_another_is_under_way_replaces_it(
+    bench: Bench, asked: dict[str, str], prepared: tuple[int, int]
+) -> None:
+    first = await bench.prepare(CALL, gasParamsOverride=fees(FEE, PRIORITY))
+    await bench.send(first, bench.owner)
+    second = (await bench.prepare(OTHER, gasParamsOverride=asked)).data
+    assert second.nonce == first.data.nonce
+    assert (second.max_fee_per_gas, second.max_priority_fee_per_gas) == prepared
+
+
+async def test_an_installation_is_not_replaced_where_only_the_priority_fee_is_asked_for(bench: Bench) -> None:
+    permissions, key = await bench.grant()
+    first = await bench.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
+    await bench.send(first, key, permissions)
+    with pytest.raises(InstallPending):
+        await bench.prepare(
+            OTHER, permissions=permissions, gasParamsOverride={"maxPriorityFeePerGas": hex(2 * PRIORITY)}
+        )

@@ -1,0 +1,36 @@
+"""A session can be granted until its end: the second before it, the end itself, the second after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.org_sessions.desk import CHAINS, HOUR, Desk, Wallet, new_key
+
+CHAIN = CHAINS[0]
+TOKEN = "0x" + "a1" * 20
+
+
+@pytest.mark.parametrize("method", ["wallet_createSession", "wallet_grantPermissions"])
+async def test_a_session_may_be_granted_until_the_last_second_of_its_end(desk: Desk, method: str) -> None:
+    wallet, key = await Wallet(desk).open(chains=()), new_key()
+    end = desk.clock.now() + HOUR
+    requests: dict[str, dict[str, Any]] = {
+        "wallet_createSession": {
+            "account": wallet.account,
+            "expirySec": end,
+            "key": {"type": "secp256k1", "publicKey": key.address},
+            "permissions": [{"type": "root"}],
+        },
+        "wallet_grantPermissions": {
+            "address": wallet.account,
+            "expiry": end,
+            "signer": {"type": "key", "data": {"type": "secp256k1", "publicKey": key.address}},
+            "permissions": [{"type": "contract-access", "data": {"address": TOKEN}, "policies": []}],
+        },
+    }
+
+    request = {"chainId": hex(CHAIN), **requests[method]}
+    found = [await desk.at(second).reason(method, **request) for second in (end - 1, end, end + 1)]
+    assert found == [None, None, "expired"]

@@ -1,0 +1,26 @@
+"""The garbage collector as a server has it, without what other tests left."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from tests.pauses.watch import reference_seconds
+from wallet_rpc.listening import tune_collector
+
+
+@pytest.fixture(scope="session")
+def reference() -> float:
+    return reference_seconds()
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.collect()
+    tune_collector()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*before)

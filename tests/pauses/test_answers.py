@@ -1,0 +1,107 @@
+"""No answer of a node or bundler holds the event loop for a tenth of a second, whatever it says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+
+import httpx2
+import pytest
+
+from tests.outside import Answer, answering
+from tests.pauses.test_requests import MOST_REFERENCES, TRIES
+from tests.pauses.watch import Watch
+from wallet_rpc.adapters.bundler import HttpBundler
+from wallet_rpc.adapters.failover import rpc
+from wallet_rpc.adapters.rpc import Rpc
+from wallet_rpc.adapters.upstream_door import UpstreamDoor
+from wallet_rpc.domain.receipt import CallLog, CallReceipt
+from wallet_rpc.edge.jsonrpc import Door
+from wallet_rpc.edge.outcome import encoded
+from wallet_rpc.operations import get_calls_status
+from wallet_rpc.operations.get_calls_status import CallsStatus, StatusData, StatusDetails
+from wallet_rpc.primitives import Data, Hash32
+
+pytestmark = pytest.mark.usefixtures("collector")
+MOST = 4 << 20
+WORD = "0x" + "22" * 32
+LOG = {"address": "0x" + "11" * 20, "topics": [WORD] * 3, "data": WORD, "blockNumber": "0x1", "logIndex": "0x1"}
+RECEIPT = {
+    "success": True,
+    "actualGasUsed": "0x1",
+    "receipt": {"transactionHash": WORD, "blockHash": WORD, "blockNumber": "0x1"},
+    "logs": [LOG] * 10_000,
+}
+RESULTS: Mapping[str, Callable[[], str]] = {
+    "logs": lambda: json.dumps([LOG] * 12_000),
+    "more logs than are read": lambda: json.dumps([LOG] * 20_000),
+    "arrays": lambda: f"[{'[],' * (MOST // 3)}0]",
+    "numbers": lambda: f"[{'1,' * 149_000}1]",
+    "keys": lambda: json.dumps(dict.fromkeys(map(str, range(149_000)), 0)),
+    "hex": lambda: f'"0x{"ab" * (MOST // 2)}"',
+}
+REASONS = ("a.", "http://x ", "+-")
+
+
+async def _of_chain(upstream: Rpc) -> None:
+    door = Door[None]((), lambda: None, otherwise=UpstreamDoor(upstream, upstream, ["http://host/secret-key"]).request)
+    answer = await door.reply(b'{"jsonrpc":"2.0","id":1,"method":"eth_getLogs","params":[{}]}')
+    assert answer.text is not None
+
+
+async def _of_receipt(upstream: Rpc) -> None:
+    """The status of a call with thousands of logs: read from the bundler, and told to the caller."""
+    found = await HttpBundler(upstream).receipt(Hash32(bytes(32)))
+    assert found is not None
+    receipt = CallReceipt(
+        logs=tuple(CallLog(address=log.address, data=Data(log.data), topics=log.topics) for log in found.logs),
+        status="0x1",
+        block_hash=found.block_hash,
+        block_number=found.block_number,
+        gas_used=found.gas_used,
+        transaction_hash=found.transaction_hash,
+    )
+    details = StatusDetails(data=StatusData(hash=Hash32(bytes(32))))
+    status = CallsStatus(id=Data(b"\1"), chain_id=1, status=200, receipts=(receipt,), details=details)
+    assert len((await encoded(get_calls_status.OPERATION, status))["receipts"][0]["logs"]) == 10_000
+
+
+def longest_pause(ask: Callable[[Rpc], Awaitable[None]], said: str) -> float:
+    """While an answer of an upstream is read and handed on, in seconds of the processor."""
+    watch = Watch()
+
+    def answer(body: bytes) -> Answer:
+        return Answer(f'{{"jsonrpc":"2.0","id":{json.loads(body)["id"]},{said}}}'.encode())
+
+    async def work(url: str) -> None:
+        async with httpx2.AsyncClient() as http:
+            watch.restart()
+            await ask(rpc(http, [url], part="node"))
+
+    with answering(answer) as url, asyncio.Runner(loop_factory=watch.loop) as runner:
+        runner.run(work(url))
+    return watch.longest_seconds
+
+
+def assert_short(reference: float, ask: Callable[[Rpc], Awaitable[None]], said: str) -> None:
+    most = MOST_REFERENCES * reference
+    pauses: list[float] = []
+    while len(pauses) < TRIES and (not pauses or min(pauses) > most):
+        pauses.append(longest_pause(ask, said))
+    assert min(pauses) <= most
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_large_result_holds_the_loop_but_shortly(reference: float, name: str) -> None:
+    assert_short(reference, _of_chain, f'"result":{RESULTS[name]()}')
+
+
+@pytest.mark.parametrize("piece", REASONS)
+def test_a_long_reason_holds_the_loop_but_shortly(reference: float, piece: str) -> None:
+    error = {"code": 3, "message": piece * (240_000 // len(piece)), "data": [piece * 100] * 500}
+    assert_short(reference, _of_chain, f'"error":{json.dumps(error)}')
+
+
+def test_a_call_with_thousands_of_logs_holds_the_loop_but_shortly(reference: float) -> None:
+    assert_short(reference, _of_receipt, f'"result":{json.dumps(RECEIPT)}')

@@ -1,0 +1,148 @@
+"""Attacks on a policy, as anybody who reaches the server can try them: over HTTP, with keys that cost nothing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import FRIEND, Client, RpcError, Wallet, new_key, transfer
+from tests.e2e.delegating import External
+from tests.e2e.server import running
+from tests.policies.hook import Hook, listening
+from tests.policies.sample import policy_file
+from tests.policies.test_sponsoring import operation_of, tried
+from wallet_rpc.dev import DevOptions
+from wallet_rpc.domain.gas import max_cost
+from wallet_rpc.settings import Settings
+
+BUDGET = 40 * 10**15
+IDS = {name: str(uuid.uuid4()) for name in ("each", "crowd", "shop", "hooked", "first")}
+
+
+@pytest.fixture(scope="module")
+def hook() -> Iterator[Hook]:
+    with listening() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def client(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    file = tmp_path_factory.mktemp("policies") / "policies.toml"
+    policies: dict[str, dict[str, Any]] = {
+        "each": {"limits": {"sender_operations": 1}},
+        "crowd": {"limits": {"total_wei": str(BUDGET)}},
+        "shop": {"allowed_targets": [FRIEND]},
+        "hooked": {"webhook": {"url": hook.url, "timeout_seconds": 5}},
+        "first": {"limits": {"total_operations": 10, "sender_operations": 1}},
+    }
+    file.write_text(policy_file(*({"id": IDS[name], **rest} for name, rest in policies.items())))
+    with running(DevOptions(ephemeral=True), settings=Settings(policies=file)) as url:
+        made = Client(url)
+        yield made
+        made.http.close()
+
+
+def under(name: str) -> dict[str, Any]:
+    return {"paymasterService": {"policyId": IDS[name]}}
+
+
+def unsigned(client: Client, name: str, **capabilities: Any) -> dict[str, Any] | RpcError:
+    """A prepare for an address that nobody has requested, as v5's default account is."""
+    request = {
+        "from": new_key().address,
+        "chainId": "0x7a69",
+        "calls": [transfer(0)],
+        "capabilities": {**under(name), **capabilities},
+    }
+    try:
+        made: dict[str, Any] = client.rpc("wallet_prepareCalls", request)
+    except RpcError as error:
+        return error
+    return made
+
+
+def cost_of(array: dict[str, Any]) -> int:
+    return max_cost(operation_of(array["data"][1]))
+
+
+def test_eight_accounts_of_one_owner_are_one_sender(client: Client) -> None:
+    owner = new_key()
+    outcomes: list[Any] = []
+    for salt in range(8):
+        wallet = Wallet(client, owner=owner)
+        asked = {"signerAddress": owner.address, "creationHint": {"salt": hex(salt)}}
+        wallet.account = client.rpc("wallet_requestAccount", asked)["accountAddress"]
+        prepared = tried(wallet, IDS["each"])
+        if isinstance(prepared, RpcError):
+            outcomes.append(prepared.data["why"])
+        else:
+            outcomes.append(wallet.status(wallet.send(prepared, owner))["status"])
+    assert outcomes == [200] + ["policy_sender_count"] * 7
+    bare = External(client, owner=owner)
+    error = tried(bare, IDS["each"])
+    assert isinstance(error, RpcError)
+    assert f"for this sender's owner {owner.address}" in error.message
+
+
+def test_unsigned_prepares_of_random_addresses_hold_a_quarter(client: Client) -> None:
+    known = External(client, owner=new_key())
+    assert known.delegate(transfer(0), **under("crowd"))["status"] == 200
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: unsigned(client, "crowd"), range(32)))
+
+    held = [cost_of(one) for one in answers if not isinstance(one, RpcError)]
+    denied = [one for one in answers if isinstance(one, RpcError)]
+    assert held
+    assert sum(held) <= BUDGET // 4
+    assert {one.data["why"] for one in denied} == {"policy_first_time_limit"}
+    assert not isinstance(tried(known, IDS["crowd"]), RpcError), "who has landed one is served all the same"
+
+
+def test_an_unsigned_prepare_of_a_huge_operation_holds_nothing(client: Client) -> None:
+    huge = {"gasParamsOverride": {"callGasLimit": hex(BUDGET * 6 // 10 // 10**9)}}
+    error = unsigned(client, "crowd", **huge)
+    assert isinstance(error, RpcError)
+    assert error.data["why"] in {"policy_first_time_limit", "policy_total_limit"}
+
+
+def test_an_account_of_which_nothing_is_known_is_sponsored_on_its_first_call(client: Client) -> None:
+    """Nothing is requested before, and the account has no money: v5's default flow with a policy."""
+    bare = External(client, owner=new_key())
+    assert bare.delegate({"to": FRIEND}, **under("first"))["status"] == 200
+    assert client.balance(bare.account) == 0
+    error = tried(bare, IDS["first"])
+    assert isinstance(error, RpcError)
+    assert error.data["why"] == "policy_sender_count"
+
+
+POSER = "5f3560e01c6319822f7c1460295773{owner}5f5260405ff35b60205ff3"
+"""Passes every validateUserOp (19822f7c), and answers (owner, false) to everything else."""
+
+
+def test_a_contract_that_answers_like_an_account_gets_nothing(client: Client) -> None:
+    """It does whatever its code says, whatever its call data looks like."""
+    wallet = Wallet(client)
+    wallet.account = "0x" + "ab" * 20
+    client.chain("anvil_setCode", wallet.account, "0x" + POSER.format(owner=wallet.owner.address[2:].lower()))
+    assert wallet.prepare({"to": FRIEND})["feePayment"]["sponsored"] is True, "an operation of it would land"
+    with pytest.raises(RpcError) as refused:
+        wallet.prepare({"to": FRIEND}, **under("shop"))
+    assert refused.value.data["why"] == "policy_account_unknown"
+
+
+def test_one_policy_named_three_hundred_times_is_asked_once(client: Client, hook: Hook) -> None:
+    hook.asked.clear()
+    wallet = Wallet(client)
+    prepared = wallet.prepare(transfer(0), paymasterService={"policyIds": [IDS["hooked"]] * 300})
+    assert prepared["feePayment"]["sponsored"] is True
+    assert len(hook.asked) == 1
+    hook.body = b"{}"
+    with pytest.raises(RpcError) as refused:
+        wallet.prepare(transfer(0), paymasterService={"policyIds": [IDS["hooked"], IDS["hooked"].upper()] * 150})
+    assert refused.value.data["why"] == "policy_webhook_denied"
+    assert len(hook.asked) == 2

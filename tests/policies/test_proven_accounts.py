@@ -1,0 +1,166 @@
+"""An account under a policy is proven by its code, and its owner is the one that it was made for, on a real chain."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.devchain.asking import send
+from tests.devchain.sample import Actor, address_of, key_of
+from tests.policies.world import CONTEXT, POLICY, World, opened_world
+from wallet_rpc.adapters.policy_accounts import owners_of
+from wallet_rpc.adapters.redis_budgets import Book
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.devchain import known
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.account import PROXY_CODE, Call, execute_call_data, semi_modular_deployment
+from wallet_rpc.domain.account_code import IMPLEMENTATION_SLOT
+from wallet_rpc.domain.authorization import Authorization, designator, dummy_signed
+from wallet_rpc.domain.contracts import (
+    SEMI_MODULAR_ACCOUNT_7702,
+    SEMI_MODULAR_ACCOUNT_7702_V1_1,
+    SEMI_MODULAR_ACCOUNT_BYTECODE,
+    SEMI_MODULAR_ACCOUNT_STORAGE_ONLY,
+)
+from wallet_rpc.domain.policy import Limits, Refusal
+from wallet_rpc.domain.user_operation import Factory, UserOperation
+from wallet_rpc.errors import PaymasterRefused
+from wallet_rpc.primitives import Address, Data
+
+SHOP, STRANGER = Address(b"\x51" * 20), Address(b"\x66" * 20)
+OWNER = address_of(key_of(1))
+ANSWERS_OWNER = bytes.fromhex("73") + OWNER + bytes.fromhex("5f525f60205260405ff3")
+"""PUSH20 owner, and an answer of (owner, false) to whatever is asked."""
+
+
+@pytest.fixture
+async def world(store: RedisStore) -> AsyncIterator[World]:
+    async with opened_world(store) as made:
+        yield made
+
+
+def put(world: World, address: Address, code: bytes, implementation: Address | None = None) -> None:
+    world.node.rpc("anvil_setCode", address.hex0x(), Data(code).hex0x())
+    if implementation is not None:
+        word = Data(abi.address(implementation)).hex0x()
+        world.node.rpc("anvil_setStorageAt", address.hex0x(), IMPLEMENTATION_SLOT.hex0x(), word)
+
+
+def at(sender: Address) -> UserOperation:
+    """Of an account that is there already."""
+    return UserOperation(
+        sender=sender,
+        nonce=0,
+        call_data=execute_call_data(sender, [Call(to=SHOP)]),
+        call_gas_limit=0,
+        verification_gas_limit=0,
+        pre_verification_gas=0,
+        max_fee_per_gas=1,
+        max_priority_fee_per_gas=1,
+    )
+
+
+def of_salt(salt: int) -> UserOperation:
+    made = semi_modular_deployment(OWNER, salt)
+    return replace(at(made.address), factory=made.factory)
+
+
+async def test_an_account_to_come_is_its_future_owners(world: World) -> None:
+    for salt in (0, 1, 2**256 - 1):
+        assert await owners_of(world.chain, of_salt(salt)) == (OWNER,)
+
+
+async def test_a_deployed_account_stays_its_first_owners(world: World) -> None:
+    actor = world.actor(1)
+    actor.fund()
+    replaced = abi.UPDATE_FALLBACK_SIGNER_DATA + abi.address(STRANGER) + abi.uint(0)
+    actor.send([Call(to=actor.address, data=Data(replaced))])
+    current = await world.chain.call(actor.address, abi.GET_FALLBACK_SIGNER_DATA)
+    assert Address(current[12:32]) == STRANGER
+    assert await owners_of(world.chain, at(actor.address)) == (OWNER,)
+
+
+async def test_an_upgraded_account_is_one_while_its_implementation_is_known(world: World) -> None:
+    put(world, SHOP, PROXY_CODE + OWNER, SEMI_MODULAR_ACCOUNT_STORAGE_ONLY)
+    assert await owners_of(world.chain, at(SHOP)) == (OWNER,)
+    for other in (STRANGER, known.TEST_TOKEN, SEMI_MODULAR_ACCOUNT_7702, Address(bytes(20))):
+        put(world, SHOP, PROXY_CODE + OWNER, other)
+        assert await owners_of(world.chain, at(SHOP)) == ()
+
+
+async def test_a_proxy_made_without_an_owner_counts_for_its_signer_and_itself(world: World) -> None:
+    put(world, SHOP, PROXY_CODE, SEMI_MODULAR_ACCOUNT_BYTECODE)
+    assert await owners_of(world.chain, at(SHOP)) == (Address(bytes(20)), SHOP)
+    put(world, SHOP, PROXY_CODE, SEMI_MODULAR_ACCOUNT_STORAGE_ONLY)  # of which there is no code on this chain
+    assert await owners_of(world.chain, at(SHOP)) == ()
+
+
+async def test_a_contract_that_answers_like_an_account_is_none(world: World) -> None:
+    put(world, SHOP, ANSWERS_OWNER)
+    answer = await world.chain.call(SHOP, abi.GET_FALLBACK_SIGNER_DATA)
+    assert Address(answer[12:32]) == OWNER
+    assert await owners_of(world.chain, at(SHOP)) == ()
+    for code in (PROXY_CODE + OWNER + b"\0", b"\x5b" + PROXY_CODE + OWNER, PROXY_CODE[:-1] + b"\xf4" + OWNER):
+        put(world, SHOP, code, SEMI_MODULAR_ACCOUNT_BYTECODE)
+        assert await owners_of(world.chain, at(SHOP)) == ()
+
+
+async def test_an_externally_owned_account_is_its_own_owner_where_it_is_delegated(world: World) -> None:
+    for delegate, owners in (
+        (SEMI_MODULAR_ACCOUNT_7702, (SHOP,)),
+        (SEMI_MODULAR_ACCOUNT_7702_V1_1, (SHOP,)),
+        (STRANGER, ()),
+    ):
+        put(world, SHOP, designator(delegate))
+        assert await owners_of(world.chain, at(SHOP)) == owners
+        put(world, SHOP, b"")
+        brings = replace(at(SHOP), authorization=dummy_signed(Authorization(1, delegate, 0)))
+        assert await owners_of(world.chain, brings) == owners
+    assert await owners_of(world.chain, at(SHOP)) == ()
+
+
+@pytest.mark.parametrize("factory", [STRANGER, None])
+async def test_another_factorys_account_is_none(world: World, factory: Address | None) -> None:
+    op = of_salt(0)
+    assert op.factory is not None
+    made = Factory(factory, op.factory.data) if factory is not None else Factory(op.factory.address, Data(b"\1\2\3\4"))
+    assert await owners_of(world.chain, replace(op, factory=made)) == ()
+    assert await owners_of(world.chain, replace(op, sender=STRANGER)) == ()
+
+
+async def test_what_is_no_account_is_sponsored_under_no_policy(world: World) -> None:
+    world.policies[POLICY.id] = replace(POLICY, allowed_targets=frozenset({SHOP}))
+    put(world, STRANGER, ANSWERS_OWNER)
+    with pytest.raises(PaymasterRefused) as refused:
+        await world.paymaster.sponsor(at(STRANGER), CONTEXT)
+    assert refused.value.reason == Refusal.ACCOUNT
+    assert str(STRANGER) in refused.value.message
+    assert await world.counted() == (0, 0)
+
+
+async def test_accounts_of_one_owner_share_the_limits_of_a_sender(world: World) -> None:
+    """Eight salts, and the owner's own address: one sponsorship among them."""
+    world.policies[POLICY.id] = replace(POLICY, limits=Limits(sender_operations=1))
+    asked = [of_salt(salt) for salt in range(8)]
+    asked.append(Actor(world.node, key_of(1), delegated=True).operation([]))
+    answers: list[Any] = []
+    for op in asked:
+        try:
+            answers.append((await world.paymaster.sponsor(op, CONTEXT)).paymaster)
+        except PaymasterRefused as refused:
+            answers.append(refused.reason)
+    assert answers == [known.PAYMASTER] + [Refusal.SENDER_OPERATIONS] * 8
+    assert (await world.store.budgets.counted(Book(POLICY.id), OWNER))[1] == 1
+
+
+async def test_a_landed_operation_ends_its_owners_first_time(world: World) -> None:
+    world.policies[POLICY.id] = replace(POLICY, limits=Limits(total_operations=8))
+    send(world.node, await world.sponsored(world.actor(1)))
+    world.pass_time(POLICY.sponsorship_seconds + 1)
+    for number in (2, 3):
+        await world.sponsored(world.actor(number))
+    assert await world.is_refused(world.actor(4))
+    await world.sponsored(world.actor(1))

@@ -1,0 +1,93 @@
+"""What a key asks of the chain itself is in its organisation's log before the chain is asked, by whatever way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+
+from tests.tenants.tenant import Tenant
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.upstream_door import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES
+from wallet_rpc.devchain.known import READS
+from wallet_rpc.devchain.node import OPERATIONS
+from wallet_rpc.domain.access import OPEN
+from wallet_rpc.domain.audit import EventKind
+
+WHO = "0x00000000000000000000000000000000f00DcAfE"
+RAW = "0x02c0"
+
+
+async def requested(store: RedisStore, tenant: Tenant) -> list[dict[str, Any]]:
+    """What the log has of the chain's methods, oldest first."""
+    entries = await store.of(tenant.organization).audit.entries(0, 1000)
+    return [entry.event.facts for entry in entries if entry.event.kind is EventKind.CHAIN_REQUESTED]
+
+
+def body(method: str, *params: Any, **more: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params), **more}
+
+
+async def test_every_way_to_change_a_chain_is_logged(tenant: Tenant, directory: RedisStore) -> None:
+    http, headers, url = tenant.http, tenant.headers, tenant.url
+    ways: list[tuple[str, Any, int]] = [
+        (url, body("anvil_setBalance", WHO, "0x1"), 31337),
+        (f"{url}?chainId=421614", body("evm_mine"), 421614),
+        (f"{url}/chain/421614", body("eth_sendTransaction", {"from": WHO}), 421614),
+        (f"{url}/v2/{tenant.key}", body("eth_sendRawTransaction", RAW), 31337),
+        (url, [body("eth_chainId"), body("evm_mine")], 31337),
+        (f"{url}/chain/31337", [body("eth_chainId"), body("hardhat_setNonce", WHO, "0x1")], 31337),
+        (url, {"jsonrpc": "2.0", "method": "evm_mine"}, 31337),
+        (f"{url}/chain/31337", {"jsonrpc": "2.0", "method": "evm_mine"}, 31337),
+        (f"{url}/chain/31337", body("eth_sendUserOperation", {"sender": WHO}, WHO), 31337),
+        (f"{url}/chain/31337", {**body("evm_mine"), "params": {}}, 31337),
+        (f"{url}/chain/31337", {**body("evm_mine"), "params": 7}, 31337),
+    ]
+    for number, (at, asked, chain) in enumerate(ways, 1):
+        http.post(at, json=asked, headers=headers)
+        found = await requested(directory, tenant)
+        assert (len(found), found[-1]["chainId"]) == (number, chain), asked
+        assert found[-1]["method"] == (asked[-1] if isinstance(asked, list) else asked)["method"]
+
+    accounts = [each["account"] for each in await requested(directory, tenant) if "account" in each]
+    assert accounts == [WHO] * 4
+    assert (await directory.of(tenant.organization).audit.verify()).broken is None
+
+
+async def test_a_refused_send_is_in_the_log_with_its_hash(tenant: Tenant, directory: RedisStore) -> None:
+    assert "error" in tenant.rpc("eth_sendRawTransaction", RAW)
+
+    (told,) = await requested(directory, tenant)
+    assert told == {"chainId": 31337, "method": "eth_sendRawTransaction", "hash": told["hash"]}
+
+
+async def test_reads_leave_no_entry_nor_does_a_body_the_chain_does_not_run(
+    tenant: Tenant, directory: RedisStore
+) -> None:
+    at = f"{tenant.url}/chain/31337"
+    for asked in (body("eth_chainId"), body("eth_accounts"), [body("evm_mine")] * 1001, [1], 7, {"method": 7}, []):
+        tenant.http.post(at, json=asked, headers=tenant.headers)
+    tenant.http.post(at, content=b"{", headers={**tenant.headers, "content-type": "application/json"})
+    tenant.rpc("eth_blockNumber")
+
+    assert await requested(directory, tenant) == []
+
+
+async def test_a_caller_without_a_key_has_no_log(tenant: Tenant, directory: RedisStore) -> None:
+    before = (await directory.of(OPEN).audit.head()).count
+    httpx2.post(tenant.url, json=body("evm_mine"))
+    httpx2.post(f"{tenant.url}/chain/31337", json=body("evm_mine"))
+
+    assert (await directory.of(OPEN).audit.head()).count == before
+
+
+def test_every_method_of_the_embedded_chain_is_known_to_change_something_or_not() -> None:
+    controls = {f"{kind}_{what}" for kind in ("anvil", "hardhat") for what in ("setBalance", "setCode", "setNonce")}
+    controls |= {"anvil_setStorageAt", "hardhat_setStorageAt", "anvil_mine", "hardhat_mine", "pm_getPaymasterData"}
+    controls |= {"evm_mine", "evm_snapshot", "evm_revert", "evm_increaseTime", "evm_setNextBlockTimestamp"}
+    changing = {"eth_sendTransaction", "eth_sendRawTransaction", "eth_sendUserOperation"} | controls
+
+    assert {"eth_sendRawTransaction", "eth_sendUserOperation"} == NODE_WRITES | BUNDLER_WRITES
+    unchanging = NODE_READS | BUNDLER_READS | READS
+    unknown = {each.name for each in OPERATIONS} - unchanging
+    assert unknown == changing, "say of a new method whether it changes something: in known.READS, or here"

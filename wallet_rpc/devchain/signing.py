@@ -1,0 +1,76 @@
+"""Signed transactions of every type that this chain takes, from their fields and a key that it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from eth.abc import UnsignedTransactionAPI
+from eth.vm.forks.prague.transactions import PragueTransactionBuilder
+from eth_keys.datatypes import PrivateKey
+from eth_typing import Address
+
+from wallet_rpc.devchain.authorizations import tuple_of
+from wallet_rpc.domain.authorization import SignedAuthorization
+
+
+@dataclass(frozen=True, slots=True)
+class GasPrice:
+    """A price in wei per gas, of transactions of the types 0 and 1."""
+
+    wei: int
+
+
+@dataclass(frozen=True, slots=True)
+class GasFees:
+    """The most that is paid, and the most of it that goes to the block's maker; in wei per gas, of types 2 and 4."""
+
+    most: int
+    tip: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsignedTransaction:
+    """A transaction. Its type follows from its parts: an authorization list makes it 4, fees 2, an access list 1."""
+
+    chain_id: int
+    nonce: int
+    fees: GasPrice | GasFees
+    gas: int
+    to: bytes | None
+    value: int = 0
+    data: bytes = b""
+    access_list: Sequence[tuple[bytes, Sequence[int]]] | None = None
+    authorizations: Sequence[SignedAuthorization] = ()
+
+    def signed(self, key: bytes) -> bytes:
+        """The transaction in its canonical encoding, signed by `key`."""
+        private, unsigned = PrivateKey(key), self._unsigned()
+        if isinstance(self.fees, GasPrice) and self.access_list is None:
+            return bytes(unsigned.as_signed_transaction(private, chain_id=self.chain_id).encode())
+        return bytes(unsigned.as_signed_transaction(private).encode())
+
+    def _unsigned(self) -> UnsignedTransactionAPI:
+        build = PragueTransactionBuilder
+        common: dict[str, Any] = {
+            "nonce": self.nonce,
+            "gas": self.gas,
+            "to": Address(b"" if self.to is None else bytes(self.to)),
+            "value": self.value,
+            "data": bytes(self.data),
+        }
+        typed: dict[str, Any] = {**common, "chain_id": self.chain_id, "access_list": self.access_list or ()}
+        match self.fees:
+            case GasPrice(price) if self.access_list is None:
+                return build.create_unsigned_transaction(**common, gas_price=price)
+            case GasPrice(price):
+                return build.new_unsigned_access_list_transaction(**typed, gas_price=price)
+            case GasFees(most, tip):
+                typed |= {"max_fee_per_gas": most, "max_priority_fee_per_gas": tip}
+                if not self.authorizations:
+                    return build.new_unsigned_dynamic_fee_transaction(**typed)
+                listed = [tuple_of(one) for one in self.authorizations]
+                return build.new_unsigned_set_code_transaction(**typed, authorization_list=listed)
+            case _:
+                assert_never(self.fees)

@@ -1,0 +1,30 @@
+"""The operations of a server with the documents that describe them, made once in a process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from wallet_rpc import __version__
+from wallet_rpc.edge import openapi
+from wallet_rpc.edge.openrpc import AnyOperation, as_yaml, with_discovery
+from wallet_rpc.edge.schemas import Json
+from wallet_rpc.operations.catalogue import OPERATIONS, rest_operations
+
+
+@cache
+def rpc_with_document() -> tuple[Sequence[AnyOperation], Json]:
+    """The JSON-RPC operations, `rpc.discover` included, and their OpenRPC document."""
+    return with_discovery(OPERATIONS, version=__version__)
+
+
+@cache
+def rest_with_document(*, has_tokens: bool) -> tuple[Sequence[AnyOperation], Json]:
+    """The REST operations of a server, with or without those that need session tokens, and their OpenAPI document."""
+    operations = rest_operations(has_tokens=has_tokens)
+    return operations, openapi.document(operations, version=__version__)
+
+
+def openrpc_yaml() -> str:
+    """The text of openrpc.yaml."""
+    return as_yaml(rpc_with_document()[1])

@@ -1,0 +1,67 @@
+"""One call as a request writes it, and the calls that a request's calls are.
+
+The rule: a member that is not understood may change what is called or paid, so it is refused by name.
+
+Source: the Wallet API's `wallet_prepareCalls` (seed 002); EIP-5792 (`capabilities` and `optional` of a call).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator
+
+from wallet_rpc.domain.account import Call
+from wallet_rpc.domain.capabilities import refuse_unknown
+from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import Address, ChainId, Data, Wei
+from wallet_rpc.wire import strict_shape
+
+T = TypeVar("T")
+
+
+def _absent(default: T) -> BeforeValidator:
+    """Reads null as the default."""
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
+@strict_shape
+class RequestedCall:
+    """One call of a request: `value` in wei (0), `data` the call data (0x).
+
+    `chainId`, where it is given, is the request's. No capability of a single call is supported, so each must be
+    optional.
+    """
+
+    to: Address
+    value: Annotated[Wei, _absent(0)] = 0
+    data: Annotated[Data, _absent(Data())] = Data()
+    chain_id: ChainId | None = None
+    capabilities: dict[str, Any] | None = None
+
+
+def calls_on(chain_id: int, requested: Sequence[RequestedCall], *, at: str = "params.calls") -> tuple[Call, ...]:
+    """The calls of a request for the chain `chain_id`; `at` is their path in it.
+
+    Raises: InvalidParams (call_on_another_chain); UnsupportedCapability for a capability that is not optional.
+    """
+    for index, call in enumerate(requested):
+        _refuse_other_chain(call, chain_id, f"{at}[{index}].chainId")
+        refuse_unknown(call.capabilities, known=frozenset(), at=f"{at}[{index}].capabilities")
+    return tuple(Call(to=call.to, value=call.value, data=call.data) for call in requested)
+
+
+def requested(calls: Sequence[Call]) -> tuple[RequestedCall, ...]:
+    """The same calls in a request's form."""
+    return tuple(RequestedCall(to=call.to, value=call.value, data=call.data) for call in calls)
+
+
+def _refuse_other_chain(call: RequestedCall, chain_id: int, at: str) -> None:
+    if call.chain_id not in {None, chain_id}:
+        raise InvalidParams(
+            f"{at}: expected {chain_id:#x}, the chain of the request, got {call.chain_id:#x}; prepare the calls of "
+            "each chain separately",
+            field=at,
+            reason="call_on_another_chain",
+        )

@@ -1,0 +1,106 @@
+"""A session as it is kept: only what cannot be computed from the rest and is not in the key of the record.
+
+The `installValidation` call data, which the owner signs, is most of a session. It is compiled again when the session is
+read, so the compiler must give the same bytes in every version; golden vectors see to that (specs/vectors).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from wallet_rpc.domain.nonce import NonceKey
+from wallet_rpc.domain.permission import Permission
+from wallet_rpc.domain.records import Session, SessionKey, SessionState
+from wallet_rpc.domain.validation import ValidationInstall
+from wallet_rpc.domain.validation_install import Terms, compile_permissions
+from wallet_rpc.primitives import Address, ChainId, SessionId, UnixSeconds
+from wallet_rpc.wire import shape
+
+SESSION_VERSION = 2
+"""The form of these records; form 1 is a whole `Session`."""
+
+
+@shape
+class SessionRecord:
+    """The stored part of a session; its account, chain and id are in the key."""
+
+    version: int = SESSION_VERSION
+    key: SessionKey
+    permissions: tuple[Permission, ...]
+    entity_id: int
+    deadline: UnixSeconds = 0
+    created_at: UnixSeconds
+    state: SessionState = SessionState.PENDING
+    holder: str = ""
+
+
+def record_of(session: Session) -> SessionRecord:
+    """The record of a session that was made here."""
+    return SessionRecord(
+        key=session.key,
+        permissions=session.permissions,
+        entity_id=session.entity_id,
+        deadline=session.deadline,
+        created_at=session.created_at,
+        state=session.state,
+        holder=session.holder,
+    )
+
+
+def session_of(record: SessionRecord, *, account: Address, chain_id: ChainId, session_id: SessionId) -> Session:
+    """The session that a record is of."""
+    terms = Terms(
+        account=account,
+        key=record.key.address,
+        entity_id=record.entity_id,
+        deadline=record.deadline,
+        now=record.created_at,
+    )
+    install = _compiled(record.permissions, terms)
+    nonce_key = NonceKey(entity_id=record.entity_id, is_global=install.is_global, is_deferred=True)
+    return Session(
+        id=session_id,
+        account=account,
+        chain_id=chain_id,
+        key=record.key,
+        permissions=record.permissions,
+        entity_id=record.entity_id,
+        is_global=install.is_global,
+        has_execution_hooks=install.has_execution_hooks,
+        nonce=nonce_key.nonce(0),
+        deadline=record.deadline,
+        call=install.call_data,
+        created_at=record.created_at,
+        state=record.state,
+        holder=record.holder,
+    )
+
+
+@lru_cache(maxsize=128)
+def _compiled(permissions: tuple[Permission, ...], terms: Terms) -> ValidationInstall:
+    """Compile permissions, cached for the requests of a session; a large grant takes milliseconds."""
+    return compile_permissions(permissions, terms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsignedSession:
+    """A session without its owner's signature, as it counts against bounds until the second `forget_at`."""
+
+    account: Address
+    chain_id: ChainId
+    id: SessionId
+    holder: str
+    """The caller that created it, see `Session`."""
+    is_trusted: bool
+    """The holder has shown a valid signature of the account's owner before; strangers' sessions do not count here."""
+    forget_at: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsignedBounds:
+    """The most unsigned sessions that are kept at once."""
+
+    of_holder: int
+    of_account: int
+    """On one chain; for trusted holders and for all others apart."""

@@ -1,0 +1,34 @@
+"""Readers of option values that several commands take."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from fractions import Fraction
+
+from wallet_rpc.domain.token_charge import ONE_COIN
+from wallet_rpc.primitives import Address
+
+_PRICE = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,30})?", re.ASCII)
+
+
+def address(text: str) -> Address:
+    """An address. Raises: ArgumentTypeError."""
+    try:
+        return Address.parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected an address, 0x and 40 hex digits, got {text!r}") from None
+
+
+def token_price(text: str) -> tuple[Address, int]:
+    """A token and its rate, in smallest units for 10^18 wei, from `ADDRESS=WEI_PER_UNIT`; the rate is rounded up.
+
+    The price is in wei for one smallest unit, and may have decimals: a token of 6 decimals at 2,000 for one coin has
+    500000000, one of 18 decimals 0.0005. Raises: ArgumentTypeError.
+    """
+    token, _, price = text.partition("=")
+    digits = price.replace("_", "")
+    if _PRICE.fullmatch(digits) is None or not 0 < Fraction(digits) <= ONE_COIN:
+        expected = f"expected ADDRESS=WEI_PER_UNIT, with a price above 0 up to {ONE_COIN} wei for the smallest unit"
+        raise argparse.ArgumentTypeError(f"{expected}, such as 500000000; got {text!r}")
+    return address(token), -(-ONE_COIN // Fraction(digits))
