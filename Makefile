@@ -11,7 +11,7 @@ APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive a
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check cover openrpc contracts clients stack vectors scenarios check-chain demo bench clean
+.PHONY: help setup run test check cover openrpc contracts clients stack vectors scenarios check-chain demo bench mutants clean
 .DELETE_ON_ERROR:
 
 help: ## Print this list
@@ -61,6 +61,10 @@ demo: .venv/.run contracts ## Play the whole story against a running or fresh se
 
 bench: setup ## Measure createSession and whole session operations
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+mutants: setup ## Change each line that decides about authority: a test must fail (ARGS="MODULE.py ...", an hour)
+	@$(PIP) --quiet --group mutation
+	@nice -n 15 $(BIN)/python -m tests.mutation $(ARGS)
 
 clean: ## Remove what was installed and built; data folders stay
 	@rm -rf .venv wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build tests/stack/node_modules tests/clients/node_modules tests/clients/build tests/clients/pages

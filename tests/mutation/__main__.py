@@ -1,0 +1,134 @@
+"""Runs the mutation tests: `python -m tests.mutation [MODULE ...]`, for all modules of `targets` or those named.
+
+The project is copied first; nothing changes here. The tests of each mutant run in a process forked from one that has
+imported all that does not import the mutated module. Every survivor must be in specs/mutation.md, with the reason why
+no test can notice it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import grimp
+import pytest
+
+from tests.mutation.mutants import Mutant, mutants
+from tests.mutation.targets import TARGETS, options
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "specs" / "mutation.md"
+_BUILT = (
+    "wallet_rpc/devchain/contracts/build",
+    "wallet_rpc/devchain/contracts/node_modules",
+    "tests/clients/node_modules",
+    "tests/stack/node_modules",
+)
+"""What set-up has made and Git does not know."""
+_IN_COPY = "MUTATION_COPY"
+_KILLED, _SURVIVED, _TIMED_OUT = "killed", "survived", "timed out"
+_LONGEST_FACTOR, _LONGEST_MORE = 3.0, 60.0
+"""How much longer than the unchanged code a mutant may take, in times and in seconds."""
+
+
+def run_copy(modules: Sequence[str]) -> int:
+    """Copy the project and run the mutants there; 1 when one survives that the page does not explain."""
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+        copy = Path(folder) / "project"
+        for name in filter(lambda name: (ROOT / name).is_file(), _project_files()):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name)
+        for name in _BUILT:
+            (copy / name).symlink_to(ROOT / name)
+        environment = {**os.environ, _IN_COPY: "1"}
+        done = [
+            subprocess.run(  # noqa: S603  # this module again, with a name that the caller of the command gave
+                [sys.executable, "-m", "tests.mutation", module], cwd=copy, env=environment, check=False
+            )
+            for module in modules
+        ]
+    return max(each.returncode for each in done)
+
+
+def _project_files() -> list[str]:
+    """The files that Git knows, and new ones that it does not ignore."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)  # noqa: S603  # constant
+    return listed.stdout.splitlines()
+
+
+def run_here(module: str) -> int:
+    """Run the mutants of a module, and print its row of the page; 1 when one survives that is not explained there."""
+    explained = set(re.findall(r"^\| (`.*?` → `.*?`) \|", PAGE.read_text("utf-8"), re.MULTILINE))
+    for plugin in entry_points(group="pytest11"):
+        plugin.load()
+    for name in _independent_modules(".".join(Path(module).with_suffix("").parts)):
+        import_module(name)
+    path, tests = Path(module), TARGETS[module]
+    code, began = path.read_text("utf-8"), time.monotonic()
+    if _outcome(tests, longest=1800, is_mutant=False) != _SURVIVED:
+        raise SystemExit(f"{module}: its tests fail without any change")
+    longest = (time.monotonic() - began) * _LONGEST_FACTOR + _LONGEST_MORE
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
+        compiled.unlink()
+    count, unexplained = Counter[str](), list[Mutant]()
+    for mutant in mutants(code):
+        path.write_text(mutant.code, "utf-8")
+        outcome = _outcome(tests, longest=longest)
+        count[outcome] += 1
+        if outcome == _SURVIVED and mutant.name not in explained:
+            unexplained.append(mutant)
+            print(f"survived: {module}:{mutant.line}: {mutant.name}", flush=True)
+    path.write_text(code, "utf-8")
+    row = [f"`{module}`", count.total(), *(count[outcome] for outcome in (_KILLED, _TIMED_OUT, _SURVIVED))]
+    print("| " + " | ".join(map(str, row)) + " |", flush=True)
+    return 1 if unexplained else 0
+
+
+def _independent_modules(mutated: str) -> list[str]:
+    """The modules of the project that do not import the mutated one, directly or by others."""
+    graph = grimp.build_graph("wallet_rpc")
+    independent = graph.modules - graph.find_downstream_modules(mutated) - {mutated}
+    return sorted(name for name in independent if not name.endswith("__main__"))
+
+
+def _outcome(tests: Sequence[str], *, longest: float, is_mutant: bool = True) -> str:
+    """What the tests say, run in a fork of this process."""
+    process = os.fork()
+    if process == 0:
+        _test(tests, is_mutant=is_mutant)
+    ends = time.monotonic() + longest
+    while (found := os.waitpid(process, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > ends:
+            os.killpg(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            return _TIMED_OUT
+        time.sleep(0.02)
+    return _SURVIVED if found[1] == 0 else _KILLED
+
+
+def _test(tests: Sequence[str], *, is_mutant: bool) -> None:
+    """Run the tests and end this process; nothing is printed, and nothing of a mutant is kept compiled."""
+    os.setpgid(0, 0)
+    sys.dont_write_bytecode = is_mutant  # a mutant of the same second and size would be taken for another
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1" if is_mutant else ""
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    os._exit(int(pytest.main([*options(tests), *tests])))
+
+
+if __name__ == "__main__":
+    chosen = sys.argv[1:] or list(TARGETS)
+    sys.exit(run_here(chosen[0]) if _IN_COPY in os.environ else run_copy(chosen))

@@ -1,0 +1,56 @@
+"""The modules that are mutated, each with the tests that must notice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TARGETS = {
+    "wallet_rpc/domain/guard.py": (
+        "tests/domain/test_guard.py",
+        "tests/domain/test_classed_functions.py",
+        "tests/domain/test_abilities.py",
+    ),
+    "wallet_rpc/domain/permission.py": (
+        "tests/domain/test_validation_install.py",
+        "tests/domain/test_guard.py",
+        "tests/domain/test_abilities.py",
+        "tests/domain/test_records.py",
+    ),
+    "wallet_rpc/domain/access.py": ("tests/domain/test_access.py",),
+    "wallet_rpc/domain/ticket.py": ("tests/contract/test_ticket_seals.py", "tests/access/test_tickets.py"),
+    "wallet_rpc/adapters/jwt_seals.py": ("tests/contract/test_seals.py", "tests/contract/test_ticket_seals.py"),
+    "wallet_rpc/adapters/redis_tokens.py": ("tests/contract/test_tokens.py",),
+    "wallet_rpc/adapters/redis_directory.py": ("tests/contract/test_directory.py",),
+    "wallet_rpc/edge/gate.py": ("tests/edge/test_gate_tokens.py", "tests/tenants/test_gate.py"),
+    "wallet_rpc/operations/_access.py": (
+        "tests/access/test_token_operations.py",
+        "tests/access/test_token_requests.py",
+        "tests/tenants/test_token_wallets.py",
+        "tests/tenants/test_token_scopes.py",
+    ),
+    "wallet_rpc/operations/_tickets.py": ("tests/access/test_tickets.py", "tests/tenants/test_submission_tickets.py"),
+    "wallet_rpc/operations/_sending.py": (
+        "tests/test_stated_numbers.py",
+        "tests/operations/test_handing_over.py",
+        "tests/operations/test_replacing.py",
+        "tests/operations/test_slow_bundler.py",
+        "tests/operations/test_not_sent.py",
+        "tests/operations/test_late_authorizations.py",
+        "tests/operations/test_relaying.py",
+    ),
+}
+
+_ALONE = (
+    "tests/domain/",
+    "tests/contract/test_seals.py",
+    "tests/contract/test_ticket_seals.py",
+)
+"""Tests without a server or a Redis: they need no conftest, which imports the whole project."""
+
+
+def options(tests: Sequence[str]) -> list[str]:
+    """What pytest is told beside the tests."""
+    always = ["-x", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "tests.mutation.unhurried"]
+    always += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    is_alone = all(test.startswith(_ALONE) for test in tests)
+    return [*always, "--noconftest"] if is_alone else always
