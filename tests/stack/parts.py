@@ -131,14 +131,16 @@ def alto(node: Node, node_url: str, folder: Path, name: str, *, safe: bool = Fal
         "refilling-wallets": "false",
         "min-executor-balance": 0,
         "safe-mode": str(safe).lower(),
-        "min-bundle-interval": 10,
-        "max-bundle-interval": 20,
+        "min-bundle-interval": 40,
+        "max-bundle-interval": 80,
         "block-time": 100,
         "block-number-cache-ttl": 0,
         "log-level": "warn",
     }
     flags = [text for option, value in options.items() for text in (f"--{option}", str(value))]
-    imports = [f"--import={HERE / name}" for name in ("local_only.mjs", *(("safe_mode.mjs",) if safe else ()))]
+    imports = [
+        f"--import={HERE / name}" for name in ("local_only.mjs", "idle.mjs", *(("safe_mode.mjs",) if safe else ()))
+    ]
     command: list[str | Path] = [node.node, *imports, alto_script(), "run", *flags]
     with _process(command, f"http://127.0.0.1:{port}", folder / f"alto-{name}.log") as url:
         yield url

@@ -13,6 +13,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from tests.e2e.process import Server
+from tests.e2e.server import PAGES
 from tests.e2e.stacks import CHAINS, Stack
 from tests.held import held
 from tests.stack.installing import installed
@@ -35,7 +36,7 @@ def real_stack(
     with ExitStack() as parts, ThreadPoolExecutor() as together:
         start = partial(_chain, parts, program, genesis, folder, safe=safe)
         starting = [together.submit(start, chain) for chain in CHAINS]
-        sponsor = parts.enter_context(held(_served(paymaster_service(*CHAINS))))
+        sponsor = parts.enter_context(held(served(paymaster_service(*CHAINS))))
         redis = parts.enter_context(held(_redis()))
         started = dict(zip(CHAINS, [one.result() for one in starting], strict=True))
         behind = Stack(
@@ -52,6 +53,8 @@ def real_stack(
             "RELAYER_KEY": private_key(RELAYER),
             "TOKEN_SECRETS": secrets.token_hex(32),
             "LOG": "human",
+            "OPEN": "yes",
+            "CORS_ORIGINS": ",".join(PAGES),
         }
         server = parts.enter_context(Server("serve", folder=folder, **given))
         yield replace(behind, url=server.url)
@@ -72,7 +75,8 @@ async def _redis() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _served(app: ASGIApp) -> AsyncIterator[str]:
+async def served(app: ASGIApp) -> AsyncIterator[str]:
+    """The URL of an application that is served on a free port."""
     with bound(Settings(port=0)) as at:
         async with listening(app, at) as url:
             yield url

@@ -1,0 +1,40 @@
+"""The worker process that runs a test, and the order of tests: real parts start once, and long modules come first."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
+
+_PARAMETERS = re.compile(r"\[(.*)\]$")
+_REAL_PARTS = "tests/clients/test_clients_on_real_parts.py"
+_STRICT = "tests/e2e/test_bundler_rules.py"
+_LONG = ("tests/e2e/", "tests/clients/", "tests/org_sessions/", "tests/golden/")
+
+
+class ByParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type information
+    """Gives a worker all tests on one stack of real parts, or a module's tests on the embedded chains."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return scope_of(nodeid)
+
+
+def scope_of(nodeid: str) -> str:
+    """The tests that one worker runs one after another: `real`, `published`, or the path of a module."""
+    module = nodeid.partition("::")[0]
+    if module == _REAL_PARTS:
+        return "real"
+    found = _PARAMETERS.search(nodeid)
+    parameters = () if found is None or module == _STRICT else found[1].split("-")
+    return next((stack for stack in ("real", "published") if stack in parameters), module)
+
+
+def long_first(items: list[pytest.Item]) -> None:
+    """Sort tests by how long their scope takes, roughly: the last one should be short, since a worker waits for it."""
+
+    def rank(item: pytest.Item) -> int:
+        scope = scope_of(item.nodeid)
+        return 0 if scope in ("real", _STRICT) else 1 if scope == "published" or scope.startswith(_LONG) else 2
+
+    items.sort(key=rank)
