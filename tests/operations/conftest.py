@@ -31,14 +31,15 @@ CHAIN = 31337
 POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
 
 
-@dataclass
 class Later(SystemClock):
-    """A clock that can be set forward."""
+    """A clock that stands still, however long a test takes, and can be set forward."""
 
-    ahead: int = 0
+    def __init__(self) -> None:
+        self._start = super().now()
+        self.ahead = 0
 
     def now(self) -> UnixSeconds:
-        return super().now() + self.ahead
+        return self._start + self.ahead
 
 
 @dataclass
