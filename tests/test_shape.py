@@ -1,9 +1,8 @@
 """The shape of the code: sizes, names and places that hold for every file."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 TOP_LEVEL = {"pyproject.toml", "wallet_rpc", "specs", "tests", "openrpc.yaml", "Makefile", "README.md", "LICENSE"}
@@ -12,43 +11,55 @@ LONGEST_FUNCTION = 50
 MOST_PARAMETERS = 6
 
 
-SOURCES = [
-    path
-    for folder in ("wallet_rpc", "tests")
-    for path in sorted((ROOT / folder).rglob("*"))
-    if path.suffix in {".py", ".sol", ".mjs", ".ts"} and "node_modules" not in path.parts
-]
+def sources(*folders: str, suffixes: frozenset[str] = frozenset({".py"})) -> list[Path]:
+    """The files of the project that people write; never none."""
+    found = [
+        path
+        for folder in folders
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in suffixes and "node_modules" not in path.parts
+    ]
+    assert {path.suffix for path in found} == suffixes
+    return found
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions and methods of a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in SOURCES if path.suffix == ".py"], ids=lambda path: str(path.relative_to(ROOT))
-)
-def test_a_function_can_be_seen_at_once(path: Path) -> None:
+def place(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    return f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+
+
+def test_a_file_can_be_read_in_one_sitting() -> None:
+    written = sources("wallet_rpc", "tests", suffixes=frozenset({".py", ".sol", ".mjs", ".ts"}))
     too_long = [
-        (node.name, lines)
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION
+        f"{path.relative_to(ROOT)}: {lines} lines"
+        for path in written
+        if (lines := len(path.read_text().splitlines())) > LONGEST_FILE
     ]
     assert too_long == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in SOURCES if path.suffix == ".py" and "tests" not in path.parts],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
-def test_a_function_takes_few_parameters(path: Path) -> None:
+def test_a_function_can_be_seen_at_once() -> None:
+    too_long = [
+        f"{place(path, node)}: {lines} lines"
+        for path in sources("wallet_rpc", "tests")
+        for node in functions(path)
+        if (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION
+    ]
+    assert too_long == []
+
+
+def test_a_function_takes_few_parameters() -> None:
     too_many = [
-        node.name
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and len([*node.args.posonlyargs, *node.args.args]) > MOST_PARAMETERS
+        f"{place(path, node)}: {count} parameters"
+        for path in sources("wallet_rpc")
+        for node in functions(path)
+        if (count := len([*node.args.posonlyargs, *node.args.args])) > MOST_PARAMETERS
     ]
     assert too_many == []
 
