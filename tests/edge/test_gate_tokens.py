@@ -29,8 +29,8 @@ class Issued:
         return self.is_over
 
 
-def gate(kept: ApiKey | None, *, is_over: bool = False) -> Gate:
-    """One whose directory has this key, or none."""
+def gate(kept: ApiKey | None = None, *, is_over: bool = False, is_open: bool = False, has_secrets: bool = True) -> Gate:
+    """One whose directory has this key, or none; a server without token secrets has no seals."""
 
     async def key(key_id: KeyId) -> ApiKey | None:
         assert key_id == CLAIMS.key
@@ -39,10 +39,10 @@ def gate(kept: ApiKey | None, *, is_over: bool = False) -> Gate:
     return Gate(
         key=key,
         tokens=lambda _: cast("Any", Issued(is_over)),
-        seals=SEALS,
+        seals=SEALS if has_secrets else None,
         limiter=cast("Any", None),  # nothing is counted here
         clock=FixedClock(NOW),
-        is_open=False,
+        is_open=is_open,
     )
 
 
@@ -88,3 +88,18 @@ async def test_a_place_for_tokens_takes_no_key_and_a_place_for_keys_no_token() -
         with pytest.raises(Unauthorized) as refused:
             await gate(issuing_key()).enter_by_key(without)
         assert refused.value.reason == "api_key_required"
+
+
+async def test_a_closed_server_refuses_a_request_without_a_key_and_an_open_one_takes_it() -> None:
+    with pytest.raises(Unauthorized) as refused:
+        await gate().enter(showing())
+    assert refused.value.reason == "api_key_required"
+    assert (await gate(is_open=True).enter(showing())).is_open
+
+
+async def test_a_server_without_token_secrets_refuses_every_token() -> None:
+    with pytest.raises(Unauthorized) as refused:
+        await gate(issuing_key(), has_secrets=False).enter_by_token(
+            showing(authorization=f"Bearer {SEALS.token(CLAIMS)}")
+        )
+    assert refused.value.reason == "session_token_invalid"
