@@ -19,12 +19,25 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.redis_tokens import RedisTokens
 from wallet_rpc.domain.access import ApiKey, Caller, Claims, KeyScope, Rules, Scope, WalletNamespace
 from wallet_rpc.domain.audit import EventKind
-from wallet_rpc.errors import Conflict, Forbidden, InvalidParams, NotFound, Unauthorized, Unavailable
+from wallet_rpc.errors import (
+    Conflict,
+    Forbidden,
+    InvalidParams,
+    NotFound,
+    SessionEnded,
+    SponsorshipFailed,
+    Unauthorized,
+    Unavailable,
+    ValidationReverted,
+    WalletError,
+)
 from wallet_rpc.operations import create_token, describe_token, revoke_token
+from wallet_rpc.operations._access import guarded
+from wallet_rpc.operations._authority import PERMISSIONS
 from wallet_rpc.operations.catalogue import REST_OPERATIONS, rest_operations
 from wallet_rpc.operations.create_token import CreatedToken, CreateToken
 from wallet_rpc.operations.describe_token import DescribedToken, DescribeToken
-from wallet_rpc.operations.operation import Dialect
+from wallet_rpc.operations.operation import Dialect, Operation
 from wallet_rpc.operations.revoke_token import RevokedToken, RevokeToken
 from wallet_rpc.ports import Ports
 
@@ -222,6 +235,31 @@ async def test_denials_are_in_the_log(store: RedisStore) -> None:
         {**told, "actor": token.name, "reason": "insufficient_scope"},
         {**told, "actor": reader.id, "reason": "key_scope"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "is_denial"),
+    [
+        (InvalidParams("not signed by the owner", field=PERMISSIONS), True),
+        (InvalidParams("too long", field="params.calls"), False),
+        (Unavailable("the node does not answer"), False),
+        (SessionEnded("Session revoked"), True),
+        (SponsorshipFailed("the policy has no budget left"), True),
+        (ValidationReverted("the account refused the signature"), True),
+        (Unauthorized("Wallet mismatch"), True),
+    ],
+)
+async def test_a_refused_grant_is_a_denial_and_another_mistake_is_none(
+    store: RedisStore, error: WalletError, is_denial: bool
+) -> None:
+    async def run(_: Ports, __: None) -> None:
+        raise error
+
+    key = a_key()
+    with pytest.raises(type(error)):
+        await guarded(Operation("wallet_prepareCalls", type(None), None, run)).run(ports_of(store, by_key(key)), None)
+    kinds = [event["kind"] for event in await events(store, key)]
+    assert kinds == ([EventKind.DENIED] if is_denial else [])
 
 
 def test_without_secrets_no_operation_is_about_tokens() -> None:
