@@ -12,7 +12,7 @@ from tests.operations.conftest import CHAIN, Bench
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.domain.records import CallRecord, CallState
 from wallet_rpc.errors import StaleNonce, Unavailable
-from wallet_rpc.operations._sending import is_abandoned, sent_before, true_reason
+from wallet_rpc.operations._sending import is_abandoned, sent_before, sent_by_another, true_reason
 from wallet_rpc.ports import Chain, Paymaster
 from wallet_rpc.primitives import Address, Hash32
 
@@ -91,27 +91,41 @@ class Counting(FixedClock):
         self.slept += seconds
 
 
-async def test_a_repeat_waits_eight_seconds_for_a_sender_and_takes_it_for_gone_after_thirty(bench: Bench) -> None:
-    name, clock = Hash32(b"\7" * 32), Counting(1_800_000_000)
-    record = CallRecord(
+def claim(bench: Bench, *, sent_at: int) -> CallRecord:
+    """What a sender writes down before it hands an operation over."""
+    return CallRecord(
         chain_id=CHAIN,
-        hash=name,
+        hash=Hash32(b"\7" * 32),
         sender=bench.account,
         nonce=0,
         max_fee_per_gas=1,
         max_priority_fee_per_gas=1,
-        sent_at=clock.now() - 29,
+        sent_at=sent_at,
         state=CallState.SENDING,
     )
+
+
+async def test_a_repeat_waits_eight_seconds_for_a_sender_and_takes_it_for_gone_after_thirty(bench: Bench) -> None:
+    clock = Counting(1_800_000_000)
+    record = claim(bench, sent_at=clock.now() - 29)
     ports = replace(bench.ports, clock=clock)
     assert await ports.store.calls.claim(record) is None
 
     with pytest.raises(Unavailable, match="this call is being sent"):
-        await sent_before(ports, ports.chains[CHAIN], name)
+        await sent_before(ports, ports.chains[CHAIN], record.hash)
 
     assert clock.slept == pytest.approx(8, abs=0.06)
     assert not is_abandoned(ports, record)
     assert is_abandoned(ports, replace(record, sent_at=clock.now() - 30))
+
+
+async def test_a_repeat_hears_that_the_sender_it_waited_for_was_refused(bench: Bench) -> None:
+    record, calls = claim(bench, sent_at=bench.clock.now()), bench.ports.store.calls
+    assert await calls.claim(record) is None
+    await calls.settle(replace(record, state=CallState.REFUSED))
+    with pytest.raises(Unavailable, match="was refused; ask again") as refused:
+        await sent_by_another(bench.ports, bench.ports.chains[CHAIN], record.hash)
+    assert refused.value.reason == "sending"
 
 
 async def test_a_bundler_that_does_not_answer_is_what_the_caller_hears_of(bench: Bench) -> None:
