@@ -20,7 +20,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.contract.sample import ACCOUNT, CHAIN, a_session
-from tests.contract.waiting import answers, until
+from tests.contract.waiting import is_answered, until
 from wallet_rpc.adapters import redis_server
 from wallet_rpc.adapters.redis_binary import Binary, RedisNotStarted
 from wallet_rpc.adapters.redis_server import RedisServer, bound_to_this_thread
@@ -154,7 +154,7 @@ async def test_a_redis_that_dies_is_started_again(tmp_path: Path) -> None:
             return server.process_id != first and bool(lines)
 
         await until(is_another)
-        await until(partial(answers, store))
+        await until(partial(is_answered, store))
 
         assert await store.sessions.get(ACCOUNT, CHAIN, a_session().id) == a_session()
     assert lines == ["Redis ended; starting it again"]
@@ -177,7 +177,7 @@ async def test_a_redis_that_cannot_start_again_yet_is_tried_until_it_can(
             fcntl.flock(running, fcntl.LOCK_EX)
             async with asyncio.timeout(10):
                 await told.wait()
-        await until(partial(answers, store))
+        await until(partial(is_answered, store))
 
 
 async def test_other_systems_start_the_redis_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from tests.contract.sample import (
     an_event,
     some_claims,
 )
-from tests.contract.waiting import answers, until
+from tests.contract.waiting import is_answered, until
 from wallet_rpc.adapters import redis_store
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -34,7 +34,7 @@ from wallet_rpc.errors import Unavailable
 from wallet_rpc.primitives import EntityId
 
 PASSWORD = "hunter2"
-SOON = 2.0
+SOON = 5.0
 """Seconds: several of the deadlines here, fewer than it takes when those who wait do so one after the other."""
 
 
@@ -55,11 +55,12 @@ async def test_a_redis_that_hangs_is_given_up_in_time_and_used_again_when_it_wak
         await store.sessions.put(a_session(), forget_at=None)
         _signal(own, signal.SIGSTOP)
         began = time.monotonic()
-        answers = await asyncio.gather(*(store.ping() for _ in range(100)), return_exceptions=True)
+        refusals = await asyncio.gather(*(store.ping() for _ in range(100)), return_exceptions=True)
         took = time.monotonic() - began
         _signal(own, signal.SIGCONT)
+        await until(partial(is_answered, store))
 
-        assert all(isinstance(answer, Unavailable) for answer in answers)
+        assert all(isinstance(answer, Unavailable) for answer in refusals)
         assert took < SOON
         found = await asyncio.gather(*(store.sessions.get(ACCOUNT, CHAIN, a_session().id) for _ in range(100)))
         assert found == [a_session()] * 100
@@ -103,7 +104,7 @@ async def test_a_redis_that_was_killed_comes_back_with_everything_it_had_answere
                 task.cancel()
             await asyncio.wait(writers)
             assert all(isinstance(task.exception(), Unavailable) for task in ended)
-            await until(partial(answers, store))
+            await until(partial(is_answered, store))
 
         assert await store.calls.claim(a_call()) == a_call()
         assert len(given) > 50
@@ -160,7 +161,7 @@ async def test_whatever_is_asked_of_a_redis_that_hangs_is_unavailable_in_time_an
     own: RedisServer, question: Callable[[RedisStore], Awaitable[object]]
 ) -> None:
     async with RedisStore.open(own.url, deadline_seconds=0.2) as store:
-        await store.ping()
+        await until(partial(is_answered, store))
         _signal(own, signal.SIGSTOP)
         began = time.monotonic()
         with pytest.raises(Unavailable, match=r"^the store does not answer$"):
@@ -169,31 +170,34 @@ async def test_whatever_is_asked_of_a_redis_that_hangs_is_unavailable_in_time_an
         _signal(own, signal.SIGCONT)
 
         assert took < SOON
-        await question(store)
+        await until(partial(is_answered, store, question))
 
 
 async def test_a_log_whose_writers_were_given_up_has_no_entry_twice_and_is_whole(own: RedisServer) -> None:
     """What was answered as unavailable may have been written; what was answered as written was."""
     async with RedisStore.open(own.url, deadline_seconds=0.2) as store:
-        answers = []
-        began = time.monotonic()
+        acknowledged: set[tuple[int, int]] = set()
         for turn in range(6):
-            _signal(own, signal.SIGSTOP if turn % 2 else signal.SIGCONT)
-            many = (store.audit.append(an_event(turn=turn, number=number)) for number in range(4))
-            answers += await asyncio.gather(*many, return_exceptions=True)
-        took = time.monotonic() - began
+            is_asleep = turn % 2 == 1
+            _signal(own, signal.SIGSTOP if is_asleep else signal.SIGCONT)
+            if not is_asleep:
+                await until(partial(is_answered, store))
+            began = time.monotonic()
+            many = (store.audit.append(an_event(turn=turn, number=number)) for number in range(40))
+            answers = await asyncio.gather(*many, return_exceptions=True)
+            assert time.monotonic() - began < SOON  # the deadline once, however many wait for each other
+            assert not is_asleep or all(isinstance(answer, Unavailable) for answer in answers)
+            acknowledged |= {(turn, number) for number, answer in enumerate(answers) if answer is None}
         _signal(own, signal.SIGCONT)
-        await store.audit.append(an_event(turn=9, number=9))
-        entries = await store.audit.entries(0, 100)
+        await until(partial(is_answered, store))
+        entries = await store.audit.entries(0, 300)
         broken = (await store.audit.verify()).broken
 
     events = [(each.event.facts["turn"], each.event.facts["number"]) for each in entries]
-    written = {(turn, number) for turn in (0, 2, 4) for number in range(4)} | {(9, 9)}
     assert broken is None
-    assert took < SOON  # the deadline three times, however many wait for each other
-    assert answers.count(None) == 12
     assert len(set(events)) == len(events)
-    assert written <= set(events)
+    assert acknowledged
+    assert acknowledged <= set(events)
 
 
 async def test_a_redis_that_wants_another_password_is_unavailable(redis_server: RedisServer) -> None:

@@ -21,10 +21,10 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(_STEP_SECONDS)
 
 
-async def answers(store: RedisStore) -> bool:
-    """Whether the store's Redis does."""
+async def is_answered(store: RedisStore, question: Callable[[RedisStore], Awaitable[object]] = RedisStore.ping) -> bool:
+    """Whether the store's Redis answers in the store's time."""
     try:
-        await store.ping()
+        await question(store)
     except Unavailable:
         return False
     return True

@@ -39,9 +39,12 @@ def world(genesis: Genesis) -> World:
     return World(genesis)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chains(genesis: Genesis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """anvil and a chain of this process; a test that changes them restores them."""
+    """anvil and a chain of this process; a test that changes them restores them.
+
+    Only for the tests of a module: `eth_call` of anvil goes on to show the base fee of a block that was reverted.
+    """
     installed()
     with anvil(genesis, 31337, tmp_path_factory.mktemp("anvil")) as url, closing(Pair(url)) as made:
         yield made

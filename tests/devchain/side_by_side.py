@@ -54,14 +54,22 @@ class Pair:
     numbers: Any = field(default_factory=itertools.count)
     http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
 
+    def __post_init__(self) -> None:
+        self._set_base_fee()
+
     @contextmanager
     def untouched(self) -> Iterator[None]:
         """Undo, at the end, all changes of the block."""
         snapshots = self.both("evm_snapshot")
-        self.anvil("anvil_setNextBlockBaseFeePerGas", hex(self.node.dev.chain.config.base_fee))
         yield
+        self.anvil("evm_mine")  # ends when the block before is done: anvil sets the next base fee after its receipts
         assert self.anvil("evm_revert", snapshots[0]) is True
         assert self.ours("evm_revert", snapshots[1]) is True
+        self._set_base_fee()
+
+    def _set_base_fee(self) -> None:
+        """Let anvil's next block have the base fee that every block of the embedded chain has."""
+        self.anvil("anvil_setNextBlockBaseFeePerGas", hex(self.node.dev.chain.config.base_fee))
 
     def close(self) -> None:
         self.http.close()
