@@ -89,7 +89,8 @@ def run_here(module: str) -> int:
         count[outcome] += 1
         if outcome == _SURVIVED and mutant.name not in explained:
             unexplained.append(mutant)
-            print(f"survived: {module}:{mutant.line}: {mutant.name}", flush=True)
+        if outcome == _TIMED_OUT or mutant in unexplained:
+            print(f"{outcome}: {module}:{mutant.line}: {mutant.name}", flush=True)
     path.write_text(code, "utf-8")
     row = [f"`{module}`", count.total(), *(count[outcome] for outcome in (_KILLED, _TIMED_OUT, _SURVIVED))]
     print("| " + " | ".join(map(str, row)) + " |", flush=True)
