@@ -98,6 +98,7 @@ async def test_a_forgotten_session_is_refused_by_a_reason_of_its_own(bench: Benc
         return await kept(bench, forgotten["sessionId"]) is None
 
     await until(is_gone)
+    bench.clock.ahead = 2
     for named in (forgotten, {"context": "0x00" + forgotten["sessionId"][2:] + forgotten["signature"][2:]}):
         with pytest.raises(InvalidParams) as refused:
             await bench.prepare(FRIEND, permissions=named)
