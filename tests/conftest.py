@@ -18,7 +18,7 @@ from tests.pauses.watch import Watch
 from tests.workers import ByParts, long_first
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.dev import DevOptions
+from wallet_rpc.dev_server import DevOptions
 
 settings.register_profile(
     "unhurried",  # properties are about truth, not speed: a busy machine must not fail them

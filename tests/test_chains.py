@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from wallet_rpc.chains import ChainSetting
-from wallet_rpc.settings import WrongSetting, load
+from wallet_rpc.config.chains import ChainSetting
+from wallet_rpc.config.settings import WrongSetting, load
 
 ROOT = Path(__file__).parent.parent
 WHOLE = """

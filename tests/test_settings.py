@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet_rpc.chains import ChainSetting
+from wallet_rpc.config.chains import ChainSetting
+from wallet_rpc.config.settings import Settings, WrongSetting, load, table, variable
 from wallet_rpc.domain.access import WalletNamespace
-from wallet_rpc.settings import Settings, WrongSetting, load, table, variable
 
 SECRET = "a secret of the tests: 32 bytes or more"
 README = Path(__file__).parent.parent / "README.md"

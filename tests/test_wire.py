@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from tests.everything import WRITTEN, Cat, Everything, Limits, whole
+from tests.wire_samples import WRITTEN, Cat, Everything, Limits, whole
 from wallet_rpc import wire
 
 

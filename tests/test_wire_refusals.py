@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BeforeValidator, Field
 
-from tests.everything import WRITTEN, Everything, Limits
+from tests.wire_samples import WRITTEN, Everything, Limits
 from wallet_rpc import wire
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.exact_members import MOST_FAULTS
 from wallet_rpc.primitives import worded
 from wallet_rpc.wire import shape
+from wallet_rpc.wire.members import MOST_FAULTS
 
 
 @shape

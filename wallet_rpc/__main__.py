@@ -14,7 +14,9 @@ from typing import Any, NoReturn
 
 import uvloop
 
-from wallet_rpc import __version__, access_options, option_types, paymaster_options, settings
+from wallet_rpc import __version__
+from wallet_rpc.cli import access_options, option_types, paymaster_options
+from wallet_rpc.config import settings
 from wallet_rpc.domain.secret_text import HIDDEN, masked
 from wallet_rpc.primitives import Data, Hash32
 
@@ -104,21 +106,21 @@ async def _run(options: argparse.Namespace, chosen: settings.Settings) -> int:
     """Import what the command needs, and no more: `openrpc` needs no chain, `dev` starts fast."""
     match options.command:
         case "openrpc":
-            from wallet_rpc.documents import openrpc_yaml
+            from wallet_rpc.edge.api_documents import openrpc_yaml
 
             sys.stdout.write(openrpc_yaml())
         case "sign":
             print(_signature(options.digest, options.key))
         case "demo":
-            from wallet_rpc.demo import play
+            from wallet_rpc.cli.demo import play
 
             return await _ended_by_sigterm_too(play(options.url, chosen, key=options.key))
         case "paymaster":
-            from wallet_rpc.paymaster_cli import run
+            from wallet_rpc.cli.paymaster import run
 
             return await run(options, chosen, tell=_say)
         case "org" | "key" | "audit":
-            from wallet_rpc.access_cli import run as administer
+            from wallet_rpc.cli.access import run as administer
 
             return await _ended_by_sigterm_too(administer(options, chosen, tell=_say))
         case "dev":
@@ -136,10 +138,10 @@ async def _ended_by_sigterm_too(played: Coroutine[Any, Any, int]) -> int:
 
 
 async def _dev(chosen: settings.Settings, options: argparse.Namespace) -> None:
-    from wallet_rpc.dev import DEFAULT_CHAIN, DevOptions, greeting, opened_dev, ready_key
+    from wallet_rpc.dev_server import DEFAULT_CHAIN, DevOptions, greeting, opened_dev, ready_key
     from wallet_rpc.edge import observe
     from wallet_rpc.edge.connections import raise_open_files
-    from wallet_rpc.listening import bound, serve_until_told, url_of
+    from wallet_rpc.edge.listener import bound, serve_until_told, url_of
 
     observe.configure(json=chosen.log == "json")
     raise_open_files()
@@ -157,10 +159,10 @@ async def _dev(chosen: settings.Settings, options: argparse.Namespace) -> None:
 
 
 async def _serve(chosen: settings.Settings) -> None:
-    from wallet_rpc.app import opened
     from wallet_rpc.edge import observe
     from wallet_rpc.edge.connections import raise_open_files
-    from wallet_rpc.listening import bound, serve_until_told, url_of
+    from wallet_rpc.edge.listener import bound, serve_until_told, url_of
+    from wallet_rpc.server import opened
 
     observe.configure(json=chosen.log != "human")
     raise_open_files()

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from wallet_rpc.adapters.jwt_seals import JwtSeals
+from wallet_rpc.adapters.jwt_tokens import JwtSeals
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.domain.access import (

@@ -15,9 +15,9 @@ from wallet_rpc.domain.access import Caller, Scope
 from wallet_rpc.domain.capabilities import ByContext, BySession, PermissionsCapability
 from wallet_rpc.domain.ticket import TICKET_SECONDS
 from wallet_rpc.errors import Forbidden, InvalidParams
-from wallet_rpc.operations._tickets import Built, issued, refuse_unbuilt
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Data, Hash32, SessionId
+from wallet_rpc.services.submission_tickets import Built, issued, refuse_unbuilt
 
 TOKEN = by_token(Scope.TRANSACTIONS_BUILD, Scope.TRANSACTIONS_SUBMIT)
 NOTHING = cast("Any", None)

@@ -32,14 +32,14 @@ from wallet_rpc.errors import (
     WalletError,
 )
 from wallet_rpc.operations import create_token, describe_token, revoke_token
-from wallet_rpc.operations._access import guarded
-from wallet_rpc.operations._authority import PERMISSIONS
+from wallet_rpc.operations.access_control import guarded
 from wallet_rpc.operations.catalogue import REST_OPERATIONS, rest_operations
 from wallet_rpc.operations.create_token import CreatedToken, CreateToken
 from wallet_rpc.operations.describe_token import DescribedToken, DescribeToken
 from wallet_rpc.operations.operation import Dialect, Operation
 from wallet_rpc.operations.revoke_token import RevokedToken, RevokeToken
 from wallet_rpc.ports import Ports
+from wallet_rpc.services.authority import PERMISSIONS
 
 SETS = [list(some) for size in range(1, 6) for some in combinations(Scope, size)]
 

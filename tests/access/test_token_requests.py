@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.access.callers import EVM, SOLANA
-from tests.everything import json_values
+from tests.wire_samples import json_values
 from wallet_rpc import wire
 from wallet_rpc.domain.access import DEFAULT_SCOPES, Scope
-from wallet_rpc.edge import dialects
+from wallet_rpc.edge import error_formats
 from wallet_rpc.operations.create_token import CreateToken
 from wallet_rpc.operations.operation import Dialect
 
@@ -34,7 +34,7 @@ def refusal(request: dict[str, Any]) -> str | None:
     try:
         wire.read(CreateToken, request)
     except wire.Faulty as faulty:
-        return dialects.invalid(Dialect.TOKEN, faulty.faults).message
+        return error_formats.invalid(Dialect.TOKEN, faulty.faults).message
     return None
 
 

@@ -24,7 +24,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from tests.bench.load import Connection, measured
-from wallet_rpc.devchain import known
+from wallet_rpc.devchain import dev_constants
 
 CONNECTIONS = 16
 SESSIONS = 6000
@@ -164,7 +164,7 @@ def main() -> None:
         with server(*options) as url:
             for name in PERMISSIONS:
                 asyncio.run(create_sessions(url, name))
-            asyncio.run(create_sessions(f"{url}/v2/{known.API_KEY}", "root", what=", with a key"))
+            asyncio.run(create_sessions(f"{url}/v2/{dev_constants.API_KEY}", "root", what=", with a key"))
             asyncio.run(session_operations(url))
 
 

@@ -124,7 +124,7 @@ class Player:
         """What the process, which is started when there is none, prints about a script."""
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(  # noqa: S603  # the Node.js that was found, and files of ours
-                [find_node().node, _BUILD / "together.js"],
+                [find_node().node, _BUILD / "run_scenarios.js"],
                 env={**os.environ, **self._environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

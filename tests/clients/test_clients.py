@@ -8,8 +8,8 @@ import pytest
 
 from tests.clients import npm
 from tests.e2e.server import running
-from wallet_rpc.dev import DevOptions
-from wallet_rpc.devchain import known
+from wallet_rpc.dev_server import DevOptions
+from wallet_rpc.devchain import dev_constants
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def player() -> Iterator[npm.Player]:
     npm.prepare()
     with (
         running(DevOptions(chains=(421614, 31337), ephemeral=True)) as url,
-        npm.Player(url, url, known.API_KEY) as made,
+        npm.Player(url, url, dev_constants.API_KEY) as made,
     ):
         yield made
 

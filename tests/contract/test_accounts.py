@@ -18,7 +18,7 @@ from wallet_rpc.adapters.redis_link import written
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.records import Account, AccountKind
-from wallet_rpc.memory import KnownAccounts
+from wallet_rpc.ports.storage import KnownAccounts
 from wallet_rpc.primitives import Address
 
 OTHER = Address(b"\x33" * 20)

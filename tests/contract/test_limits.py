@@ -17,7 +17,7 @@ from wallet_rpc.adapters import redis_limits
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import Caller
-from wallet_rpc.memory import Allowance
+from wallet_rpc.ports.storage import Allowance
 
 NOVEMBER = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())
 TOO_FAST, TOO_MUCH = "Rate limit exceeded", "Monthly quota exceeded"

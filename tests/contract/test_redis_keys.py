@@ -28,7 +28,7 @@ from tests.contract.sample import (
     an_organization,
     some_claims,
 )
-from wallet_rpc.adapters.jwt_seals import SKEW_SECONDS
+from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import KEEP_CALLS_SECONDS, RedisMemory, RedisStore

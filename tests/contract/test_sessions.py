@@ -22,7 +22,7 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.records import KeyType, Session, SessionKey, SessionState
 from wallet_rpc.domain.session_record import UnsignedBounds, UnsignedSession
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.memory import Bound
+from wallet_rpc.ports.storage import Bound
 from wallet_rpc.primitives import Address, SessionId
 
 OTHER = Address(b"\x33" * 20)

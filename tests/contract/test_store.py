@@ -16,7 +16,7 @@ from wallet_rpc.adapters.redis_sessions import LAST_ENTITY
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.records import CallState
 from wallet_rpc.errors import LimitExceeded
-from wallet_rpc.memory import LANE_SIZE
+from wallet_rpc.ports.storage import LANE_SIZE
 from wallet_rpc.primitives import Address, EntityId, Hash32
 
 OTHER = Address(b"\x33" * 20)

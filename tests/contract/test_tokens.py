@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.contract.sample import FAR_FUTURE, some_claims
-from wallet_rpc.adapters.jwt_seals import SKEW_SECONDS
+from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
 from wallet_rpc.adapters.redis_link import written
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.redis_tokens import IssuedToken, RedisTokens

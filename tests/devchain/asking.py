@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.devchain.sample import ENTRY_POINT_TEXT, Node, RpcFailure, on_wire
-from wallet_rpc.devchain.known import TEST_TOKEN
+from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.domain.permission import ContractAccess, Target
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.primitives import Address

@@ -12,8 +12,8 @@ from tests.devchain.sample import Actor, Node, mint
 from tests.devchain.side_by_side import Pair
 from tests.stack.installing import installed
 from tests.stack.parts import anvil
+from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.devchain.genesis import Genesis, load_genesis
-from wallet_rpc.devchain.known import TEST_TOKEN
 
 
 @pytest.fixture

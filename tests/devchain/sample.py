@@ -15,8 +15,8 @@ from wallet_rpc.devchain.accounts import ACCOUNTS
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.dispatch import Dispatcher
+from wallet_rpc.devchain.factory import open_devchain
 from wallet_rpc.devchain.node import OPERATIONS
-from wallet_rpc.devchain.opening import open_devchain
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call, execute_call_data, semi_modular_deployment, wrap_execute_user_op
 from wallet_rpc.domain.authorization import Authorization

@@ -5,7 +5,7 @@ from eth_account import Account
 from tests.devchain.asking import token_balance
 from tests.devchain.sample import Node
 from wallet_rpc.devchain.accounts import ACCOUNTS, BALANCE, BUNDLER, MNEMONIC, banner, derive
-from wallet_rpc.devchain.known import TEST_TOKEN
+from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 
 
 def test_accounts_are_those_that_anvil_and_hardhat_print() -> None:

@@ -17,8 +17,8 @@ from tests.devchain.sample import (
     on_wire,
     transfer,
 )
+from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.devchain.handle_ops import read_handle_ops
-from wallet_rpc.devchain.known import TEST_TOKEN
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.contracts import ALLOWLIST_MODULE, ENTRY_POINT, NATIVE_TOKEN_LIMIT_MODULE
 from wallet_rpc.domain.permission import (

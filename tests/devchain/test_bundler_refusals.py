@@ -16,7 +16,7 @@ from tests.devchain.sample import (
     on_wire,
     transfer,
 )
-from wallet_rpc.devchain.known import TEST_TOKEN
+from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.gas import GAS_BITS
 from wallet_rpc.domain.user_operation import handle_ops_call_data

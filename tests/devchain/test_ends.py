@@ -13,7 +13,7 @@ import pytest
 from tests.devchain.asking import TOKEN_ACCESS, send
 from tests.devchain.sample import SINK, Actor, Node, RpcFailure, Session, address_of, key_of, transfer
 from tests.devchain.token_gas import CHAIN_ID, Payer
-from wallet_rpc.devchain.known import PAYMASTER_KEY, TEST_TOKEN, TOKEN_PAYMASTER
+from wallet_rpc.devchain.dev_constants import PAYMASTER_KEY, TEST_TOKEN, TOKEN_PAYMASTER
 from wallet_rpc.domain import token_charge
 from wallet_rpc.domain.sponsorship import Window
 from wallet_rpc.domain.user_operation import UserOperation

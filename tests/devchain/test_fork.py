@@ -10,15 +10,15 @@ import pytest
 from eth_account import Account
 
 from tests.devchain import contracts
-from tests.devchain.http_door import served
+from tests.devchain.http_endpoint import served
 from tests.devchain.sample import ALICE, GENESIS_TIME, SINK, Actor, Node, RpcFailure, Session, mint, transfer
+from wallet_rpc.devchain.chain_state import balance_key, code_key, nonce_key, slot_key
 from wallet_rpc.devchain.config import DevChainConfig
-from wallet_rpc.devchain.faults import RunTooLong, UpstreamFailed
+from wallet_rpc.devchain.dev_constants import PAYMASTER, TEST_TOKEN
 from wallet_rpc.devchain.fork import HeldUpstream, Upstream
-from wallet_rpc.devchain.known import PAYMASTER, TEST_TOKEN
+from wallet_rpc.devchain.node_errors import RunTooLong, UpstreamFailed
 from wallet_rpc.devchain.run_limit import RunLimit
 from wallet_rpc.devchain.sqlite_store import WrongFolder
-from wallet_rpc.devchain.world import balance_key, code_key, nonce_key, slot_key
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.permission import ContractAccess, Target
 from wallet_rpc.primitives import Address

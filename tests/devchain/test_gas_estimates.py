@@ -14,7 +14,7 @@ from tests.devchain import contracts
 from tests.devchain.asking import PLACE, failure, put, send
 from tests.devchain.sample import ALICE, ENTRY_POINT_TEXT, FEE, SINK, Actor, Node, on_wire, transfer
 from wallet_rpc.devchain.bundler import MOST_TOTAL_GAS, MOST_VERIFICATION_GAS
-from wallet_rpc.devchain.known import TEST_TOKEN
+from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation

@@ -9,6 +9,8 @@ import pytest
 from eth_utils.crypto import keccak
 
 from wallet_rpc.devchain import build
+from wallet_rpc.devchain.chain_state import balance_key, code_key, nonce_key, slot_key
+from wallet_rpc.devchain.dev_constants import PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
 from wallet_rpc.devchain.genesis import (
     CREATE2_DEPLOYER,
     DeploymentFailed,
@@ -22,8 +24,6 @@ from wallet_rpc.devchain.genesis import (
     load_deployments,
     load_genesis,
 )
-from wallet_rpc.devchain.known import PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
-from wallet_rpc.devchain.world import balance_key, code_key, nonce_key, slot_key
 from wallet_rpc.domain.contracts import (
     ACCOUNT_FACTORY,
     ALLOWLIST_MODULE,

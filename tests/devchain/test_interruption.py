@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.devchain.sample import RpcFailure
-from wallet_rpc.devchain.faults import RunTooLong
+from wallet_rpc.devchain.node_errors import RunTooLong
 from wallet_rpc.devchain.run_limit import RunLimit
 
 

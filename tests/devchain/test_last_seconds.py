@@ -10,7 +10,7 @@ import pytest
 from tests.devchain.asking import TOKEN_ACCESS, send
 from tests.devchain.our_contracts import error
 from tests.devchain.sample import ENTRY_POINT_TEXT, SINK, Actor, Node, RpcFailure, Session, on_wire, transfer
-from wallet_rpc.devchain.known import PAYMASTER, PAYMASTER_KEY, TEST_TOKEN
+from wallet_rpc.devchain.dev_constants import PAYMASTER, PAYMASTER_KEY, TEST_TOKEN
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import TIME_RANGE_MODULE
 from wallet_rpc.domain.deferred_action import DeferredAction

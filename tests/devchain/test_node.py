@@ -10,7 +10,7 @@ from tests.devchain import contracts
 from tests.devchain.asking import PLACE, failure, put
 from tests.devchain.sample import ALICE, BOB, GENESIS_TIME, SINK, Node, mint
 from wallet_rpc.devchain.accounts import ACCOUNTS
-from wallet_rpc.devchain.known import TEST_TOKEN
+from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 
 ALICE_TEXT, BOB_TEXT, SINK_TEXT = ALICE.address.hex0x(), BOB.address.hex0x(), SINK.hex0x()
 

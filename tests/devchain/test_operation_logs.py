@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.devchain import contracts
 from tests.devchain.asking import PLACE, put, send
 from tests.devchain.sample import ENTRY_POINT_TEXT, SINK, Actor, Node, key_of, mint, transfer
+from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.devchain.evm import Log
 from wallet_rpc.devchain.handle_ops import BEFORE_EXECUTION_EVENT, operation_events, own_logs
-from wallet_rpc.devchain.known import TEST_TOKEN
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.contracts import ENTRY_POINT

@@ -20,9 +20,9 @@ from tests.devchain.our_contracts import (
     error,
     wallet_signature,
 )
+from wallet_rpc.devchain.dev_constants import PAYMASTER, PAYMASTER_KEY, PAYMASTER_SIGNER
 from wallet_rpc.devchain.evm import Outcome
 from wallet_rpc.devchain.genesis import GenesisAccount
-from wallet_rpc.devchain.known import PAYMASTER, PAYMASTER_KEY, PAYMASTER_SIGNER
 from wallet_rpc.domain.contracts import (
     ACCOUNT_FACTORY,
     ENTRY_POINT,

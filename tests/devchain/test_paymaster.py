@@ -14,7 +14,7 @@ from tests.devchain.sample import (
     on_wire,
     transfer,
 )
-from wallet_rpc.devchain.known import PAYMASTER, TEST_TOKEN, TOKEN_PAYMASTER, TOKEN_RATES
+from wallet_rpc.devchain.dev_constants import PAYMASTER, TEST_TOKEN, TOKEN_PAYMASTER, TOKEN_RATES
 from wallet_rpc.domain.token_charge import most_tokens
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
 from wallet_rpc.primitives import Address, Data

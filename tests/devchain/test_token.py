@@ -17,7 +17,7 @@ from tests.devchain.our_contracts import (
     error,
     wallet_signature,
 )
-from wallet_rpc.devchain.known import PAYMASTER_KEY, TEST_TOKEN
+from wallet_rpc.devchain.dev_constants import PAYMASTER_KEY, TEST_TOKEN
 
 
 def test_the_token_can_be_minted_and_moved(world: World) -> None:

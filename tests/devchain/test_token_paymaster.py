@@ -13,8 +13,8 @@ from tests.devchain.asking import refused
 from tests.devchain.contracts import creation
 from tests.devchain.sample import FEE, SINK, Actor, Node, key_of, signature, transfer
 from tests.devchain.token_gas import PLENTY, RATE, Payer, allowance, approval, balance, word
+from wallet_rpc.devchain.dev_constants import PAYMASTER_SIGNER, TEST_TOKEN, TOKEN_PAYMASTER
 from wallet_rpc.devchain.evm import Call as Message
-from wallet_rpc.devchain.known import PAYMASTER_SIGNER, TEST_TOKEN, TOKEN_PAYMASTER
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.token_charge import TokenCharge, most_tokens, tokens_for

@@ -11,9 +11,9 @@ from web3 import Web3
 from web3.exceptions import ContractCustomError, ContractLogicError, Web3RPCError
 
 from tests.devchain import contracts
-from tests.devchain.http_door import served
+from tests.devchain.http_endpoint import served
 from tests.devchain.sample import ALICE, BOB, SINK, Node
-from wallet_rpc.devchain.known import TEST_TOKEN
+from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 
 SINK_TEXT = SINK.hex0x()
 TOKEN_ABI: Any = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.devchain.asking import send
 from tests.devchain.sample import Actor, Node, mint, signature
-from wallet_rpc.devchain.known import PAYMASTER_KEY, TEST_TOKEN, TOKEN_PAYMASTER, TOKEN_RATES
+from wallet_rpc.devchain.dev_constants import PAYMASTER_KEY, TEST_TOKEN, TOKEN_PAYMASTER, TOKEN_RATES
 from wallet_rpc.domain import abi, token_charge
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.signature import contract_signature, replay_safe_digest

@@ -16,7 +16,7 @@ from wallet_rpc.domain.asked_permission import AskedPermission, permissions_of
 from wallet_rpc.domain.deferred_action import DeferredAction
 from wallet_rpc.domain.guard import guarded_install
 from wallet_rpc.domain.permission import Permission
-from wallet_rpc.domain.sdk_text import CompileError
+from wallet_rpc.domain.sdk_values import CompileError
 from wallet_rpc.domain.session_group import Install, Status, status_of
 from wallet_rpc.domain.ticket import Ticket
 from wallet_rpc.domain.validation_install import Terms, compile_permissions

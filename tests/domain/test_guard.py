@@ -15,11 +15,11 @@ import pytest
 
 from tests.domain.strategies import ACCOUNT, NOW, TERMS
 from wallet_rpc import wire
-from wallet_rpc.domain import abi, sdk_text, validation_install
+from wallet_rpc.domain import abi, sdk_values, validation_install
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.guard import check_grant, guarded_install, translated
 from wallet_rpc.domain.permission import Permission
-from wallet_rpc.domain.sdk_text import CompileError, Stage
+from wallet_rpc.domain.sdk_values import CompileError, Stage
 from wallet_rpc.domain.validation_install import Terms, compile_permissions
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
@@ -251,7 +251,7 @@ PLACES = {
 def test_every_refusal_of_the_compiler_is_known() -> None:
     raised = {
         name
-        for module in (sdk_text, validation_install)
+        for module in (sdk_values, validation_install)
         for name in re.findall(r'CompileError\("(\w+)"', inspect.getsource(module))
     }
     assert raised == COMPILER.keys()

@@ -10,7 +10,7 @@ from tests.domain.strategies import ACCOUNT, TERMS, harmless_permissions, uint25
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ALLOWLIST_MODULE, ENTRY_POINT, TIME_RANGE_MODULE
 from wallet_rpc.domain.permission import Permission
-from wallet_rpc.domain.sdk_text import CompileError
+from wallet_rpc.domain.sdk_values import CompileError
 from wallet_rpc.domain.uninstall import burn_nonce_call, hook_uninstall_data, uninstall_call, uninstall_call_data
 from wallet_rpc.domain.validation import Hook, ValidationInstall
 from wallet_rpc.domain.validation_install import compile_permissions

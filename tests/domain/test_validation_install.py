@@ -15,7 +15,7 @@ from tests.domain.strategies import ACCOUNT, KEY, NOW, TERMS, harmless_permissio
 from wallet_rpc import wire
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.permission import Grant, Permission, Root, grant_of
-from wallet_rpc.domain.sdk_text import CompileError, Stage, read_amount
+from wallet_rpc.domain.sdk_values import CompileError, Stage, read_amount
 from wallet_rpc.domain.validation import HookKind, installed_signer, parse_install
 from wallet_rpc.domain.validation_install import HALF_ENTITY, MAX_DEADLINE, Terms, compile_grants, compile_permissions
 from wallet_rpc.primitives import Address, Data, Selector

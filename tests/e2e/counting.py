@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.held import held
 from tests.stack.running import served
+from tests.thread_context import held
 
 _WRITES = ("eth_sendUserOperation", "eth_sendRawTransaction")
 _HOLD_SECONDS = 0.5

@@ -20,11 +20,11 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "wallet_rpc.__main__",
-        "wallet_rpc.access_cli",
-        "wallet_rpc.demo",
-        "wallet_rpc.dev",
-        "wallet_rpc.listening",
-        "wallet_rpc.paymaster_cli",
+        "wallet_rpc.cli.access",
+        "wallet_rpc.cli.demo",
+        "wallet_rpc.dev_server",
+        "wallet_rpc.edge.listener",
+        "wallet_rpc.cli.paymaster",
         "tests.e2e.prepared",
         __name__,
     ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.e2e.stacks import CHAINS
-from tests.outside import Answer, answering
+from tests.http_stub import Answer, answering
 
 HERE = CHAINS[0]
 QUOTE = {"fromAmount": "0x7", "minimumToAmount": "0x5", "expiry": "0x7fffffff"}

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 
-from tests.held import held
 from tests.pauses.watch import Watch
-from wallet_rpc.dev import DevOptions, opened_dev
-from wallet_rpc.listening import bound, listening
+from tests.thread_context import held
+from wallet_rpc.config.settings import Settings
+from wallet_rpc.dev_server import DevOptions, opened_dev
+from wallet_rpc.edge.listener import bound, listening
 from wallet_rpc.ports import Clock
-from wallet_rpc.settings import Settings
 
 PAGES = ("https://app.example",)
 """The origin of the pages of the tests; it is named, since only pages of this machine may call `dev` otherwise."""

@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.process import Server, run
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.devchain.known import API_KEY
+from wallet_rpc.devchain.dev_constants import API_KEY
 
 READY = re.compile(r"^API key: +(\S+) \((.*)\)$", re.MULTILINE)
 OWNER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"

@@ -12,13 +12,13 @@ from datetime import datetime
 import pytest
 
 from tests.e2e.commanding import TIME, Cli
-from wallet_rpc import access_cli
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_directory import RedisDirectory
 from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.cli import access
+from wallet_rpc.config.settings import WrongSetting
 from wallet_rpc.domain.access import OrganizationId, digest_of, key_id
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.settings import WrongSetting
 
 KEY = re.compile(r"wrk_[A-Za-z0-9_-]{43}")
 
@@ -101,7 +101,7 @@ def test_a_key_of_which_nothing_is_said_may_write_3000_times_a_minute_for_ever(c
 def test_a_key_made_now_ends_a_second_later_at_the_earliest(end: int, is_to_come: bool) -> None:
     chosen = Namespace(days=None, expires=end)
     try:
-        found = access_cli._end(chosen, 100)
+        found = access._end(chosen, 100)
     except WrongSetting:
         found = None
     assert found == (end if is_to_come else None)

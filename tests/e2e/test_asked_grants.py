@@ -7,8 +7,8 @@ from eth_account.signers.local import LocalAccount
 
 from tests.e2e.client import FRIEND, TOKEN, Grant, RpcError, Wallet, new_key, transfer
 from tests.e2e.delegating import ZERO
-from tests.e2e.dialects import ACCESS, BUDGET, ETHER, GRANT, REQUEST, Json, ask, asked, keyed, raw, refused, single
 from tests.e2e.stacks import on_both_stacks
+from tests.e2e.standards import ACCESS, BUDGET, ETHER, GRANT, REQUEST, Json, ask, asked, keyed, raw, refused, single
 
 pytestmark = on_both_stacks
 

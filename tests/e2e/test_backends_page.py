@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.e2e.pages import BLOCK, ROOT, finished, script
 from tests.e2e.process import Server, environment
-from wallet_rpc.devchain import known
+from wallet_rpc.devchain import dev_constants
 
 TEXT = (ROOT / "specs/backends.md").read_text()
 
@@ -34,5 +34,5 @@ def test_the_commands_print_what_the_text_says(tmp_path: Path) -> None:
 
 
 def test_the_key_of_the_page_is_the_one_that_everyone_knows() -> None:
-    assert f'"{known.API_KEY}"' in TEXT
+    assert f'"{dev_constants.API_KEY}"' in TEXT
     assert "WALLET_API_KEY" not in os.environ, "the page's TypeScript is tested with the known key"

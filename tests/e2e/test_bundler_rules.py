@@ -11,14 +11,14 @@ import pytest
 
 from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import external
-from tests.e2e.dialects import BUDGET, Json
 from tests.e2e.permissions import PLAIN
 from tests.e2e.process import run
 from tests.e2e.stacks import CHAINS, Stack
+from tests.e2e.standards import BUDGET, Json
 from tests.golden.scenarios import DEPLOYMENTS
 from tests.stack.running import real_stack
 from tests.stack.staking import STAKE, stake
-from wallet_rpc.devchain import known
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.genesis import load_deployments, load_genesis
 from wallet_rpc.domain.contracts import ACCOUNT_FACTORY
 from wallet_rpc.primitives import Data
@@ -44,7 +44,7 @@ def strict(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with real_stack(folder, name="strict", genesis=genesis, safe=True) as stack:
         for node in stack.nodes.values():
             stake(node, ACCOUNT_FACTORY)
-        for paymaster in (known.PAYMASTER, known.TOKEN_PAYMASTER):
+        for paymaster in (dev_constants.PAYMASTER, dev_constants.TOKEN_PAYMASTER):
             stake(stack.nodes[STAKED], paymaster)
         yield stack
 
@@ -80,11 +80,13 @@ def test_gas_is_paid_in_a_token(wallet: Wallet) -> None:
 def test_our_paymaster_pays_while_it_is_staked(strict: Stack, tmp_path: Path) -> None:
     node = strict.nodes[UNSTAKED]
     client = Client(f"{strict.url}/?chainId={UNSTAKED}", node, holds_operations=True)
-    client.chain("anvil_setBalance", known.PAYMASTER_SIGNER.hex0x(), hex(10**18))
+    client.chain("anvil_setBalance", dev_constants.PAYMASTER_SIGNER.hex0x(), hex(10**18))
 
     def paymaster(*arguments: str) -> None:
-        at = ("--node", node, "--at", known.PAYMASTER.hex0x())
-        ended = run("paymaster", *arguments, *at, folder=tmp_path, DEPLOYER_KEY=Data(known.PAYMASTER_KEY).hex0x())
+        at = ("--node", node, "--at", dev_constants.PAYMASTER.hex0x())
+        ended = run(
+            "paymaster", *arguments, *at, folder=tmp_path, DEPLOYER_KEY=Data(dev_constants.PAYMASTER_KEY).hex0x()
+        )
         assert ended.returncode == 0, ended.stderr
 
     def act(*, sponsored: bool = True) -> int:

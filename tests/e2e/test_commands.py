@@ -19,10 +19,10 @@ from tests.e2e.process import Server, run
 from tests.golden.scenarios import DEPLOYMENTS
 from wallet_rpc.__main__ import main
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.dev import DevOptions, _config
+from wallet_rpc.config.settings import Settings
+from wallet_rpc.dev_server import DevOptions, _config
 from wallet_rpc.devchain.accounts import ACCOUNTS
-from wallet_rpc.documents import openrpc_yaml
-from wallet_rpc.settings import Settings
+from wallet_rpc.edge.api_documents import openrpc_yaml
 
 ROOT = Path(wallet_rpc.__file__).parents[1]
 FACTORY = "0x00000000000017c61b5bEe81050EC8eFc9c6fecd"

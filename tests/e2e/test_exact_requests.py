@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.client import FRIEND, HOUR, TOKEN, Client, RpcError, Wallet, call_data, new_key, transfer
 from tests.e2e.delegating import ZERO, External
-from tests.e2e.dialects import key_of
+from tests.e2e.standards import key_of
 
 Json = dict[str, Any]
 HERE = "0x7a69"

@@ -15,8 +15,8 @@ from tests.e2e.delegating import External
 from tests.e2e.stacks import DOLLAR, DOLLAR_RATE, on_both_stacks
 from tests.e2e.test_token_gas import PAYMASTER, gas_in, request, signed_permit
 from wallet_rpc.__main__ import _parser
+from wallet_rpc.cli.option_types import token_price
 from wallet_rpc.domain.token_charge import ONE_COIN
-from wallet_rpc.option_types import token_price
 from wallet_rpc.primitives import Address
 
 HELD = 1_000 * 10**6

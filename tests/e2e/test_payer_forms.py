@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.client import FRIEND, POLICY, RpcError, Wallet
-from tests.e2e.dialects import Json, ask, key_of, keyed, raw
+from tests.e2e.standards import Json, ask, key_of, keyed, raw
 
 URL = "https://paymaster.example"
 UNCLEAR: dict[str, Json] = {

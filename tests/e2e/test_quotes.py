@@ -17,8 +17,8 @@ from tests.e2e.quote_provider import HERE, QUOTE, SECRET, Provider, providing
 from tests.e2e.server import running
 from tests.e2e.stacks import Stack
 from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.config.settings import WrongSetting, load
 from wallet_rpc.domain.web_url import WEB_URL
-from wallet_rpc.settings import WrongSetting, load
 
 NATIVE = "0xEeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE"
 SWAP_ID = "0x" + "01" * 65

@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.pages import BLOCK, ROOT, blocks, finished, script
 from tests.e2e.process import Server, ended, run
-from wallet_rpc.settings import Settings, variable
+from wallet_rpc.config.settings import Settings, variable
 
 TEXT = (ROOT / "README.md").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))

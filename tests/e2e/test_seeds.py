@@ -14,7 +14,7 @@ from tests.e2e import schema
 from tests.e2e.client import POLICY, Client, RpcError, Wallet, new_key
 from tests.e2e.server import running
 from wallet_rpc.adapters.system import SystemClock
-from wallet_rpc.dev import DevOptions
+from wallet_rpc.dev_server import DevOptions
 from wallet_rpc.primitives import UnixSeconds
 
 SEED_CALL = (

@@ -16,7 +16,7 @@ from tests.e2e.process import Server
 from tests.e2e.stacks import CHAINS, Stack
 from tests.policies.sample import policy_file
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.devchain import known
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.wire import decode
@@ -122,7 +122,7 @@ def test_an_operation_costs_its_account_nothing(sponsored: Sponsored) -> None:
     wallet = sponsored.wallet()
     prepared = sponsored.prepare(wallet, "small")
     assert prepared["feePayment"]["sponsored"] is True
-    assert prepared["data"]["paymaster"] == known.PAYMASTER.hex0x()
+    assert prepared["data"]["paymaster"] == dev_constants.PAYMASTER.hex0x()
     assert landed(wallet, prepared) > 0
     assert wallet.client.balance(wallet.account) == 0
     used_up = refused(lambda: sponsored.prepare(sponsored.wallet(1), "small"))
@@ -143,6 +143,6 @@ def test_other_policies_are_the_services(sponsored: Sponsored) -> None:
 
 
 def test_gas_in_a_token_is_not_for_policies_of_ours(sponsored: Sponsored) -> None:
-    erc20 = {"tokenAddress": known.TEST_TOKEN.hex0x()}
+    erc20 = {"tokenAddress": dev_constants.TEST_TOKEN.hex0x()}
     error = refused(lambda: sponsored.prepare(sponsored.wallet(), "crowd", erc20=erc20))
     assert (error.code, error.data["capability"]) == (5700, "paymasterService.erc20")

@@ -13,9 +13,9 @@ from typing import Any
 import uvloop
 from starlette.types import ASGIApp
 
-from tests.held import held
+from tests.thread_context import held
 from wallet_rpc.edge.connections import ConnectionLimits
-from wallet_rpc.listening import listening
+from wallet_rpc.edge.listener import listening
 
 Address = tuple[str, int]
 PING = b'{"jsonrpc":"2.0","method":"ping","id":0}'

@@ -18,8 +18,8 @@ from wallet_rpc.edge.caller import Visited, current, visit
 from wallet_rpc.edge.http import application, wallet
 from wallet_rpc.edge.rest import Api
 from wallet_rpc.errors import Conflict, Forbidden, InvalidParams, RateLimited, Unauthorized, Unavailable
-from wallet_rpc.memory import Allowance
 from wallet_rpc.operations.operation import Credential, Dialect, Operation, Rest
+from wallet_rpc.ports.storage import Allowance
 from wallet_rpc.primitives import Address, worded
 from wallet_rpc.wire import shape
 

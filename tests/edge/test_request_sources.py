@@ -14,11 +14,11 @@ from starlette.types import Message
 from tests.edge.rest_sample import OPERATIONS as REST_OPERATIONS
 from tests.edge.rest_sample import THINGS, TOKENS, Keeper
 from tests.edge.sample import Journal, browser, door, request
+from wallet_rpc.config.settings import variable
 from wallet_rpc.edge.health import health_routes
 from wallet_rpc.edge.http import application, wallet
 from wallet_rpc.edge.request_sources import ANY, LOCAL_HOSTS, Origins, SourceMiddleware, Sources
 from wallet_rpc.edge.rest import Api
-from wallet_rpc.settings import variable
 
 LOCAL = {"host": "127.0.0.1:4337"}
 OPEN = Sources(hosts=("wallet.example", "10.0.0.7", "[fd00::1]"))

@@ -11,13 +11,13 @@ import pytest
 from tests.edge.rest_sample import BODY_BYTES as REST_BYTES
 from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, Keeper
 from tests.edge.sample import SECRET, Journal, door, request
-from tests.held import held
+from tests.thread_context import held
 from wallet_rpc.edge.caller import Visited
 from wallet_rpc.edge.guard import BODY_BYTES
 from wallet_rpc.edge.health import health_routes
 from wallet_rpc.edge.http import application, wallet
+from wallet_rpc.edge.listener import listening
 from wallet_rpc.edge.rest import Api
-from wallet_rpc.listening import listening
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from wallet_rpc.domain.account import wrap_execute_user_op
 from wallet_rpc.domain.deferred_action import Authorizer, DeferredAction, unsigned_blob
 from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Grant
-from wallet_rpc.domain.sdk_text import CompileError
+from wallet_rpc.domain.sdk_values import CompileError
 from wallet_rpc.domain.signature import Domain, domain_separator, recover
 from wallet_rpc.domain.uninstall import hook_uninstall_data, uninstall_call_data
 from wallet_rpc.domain.validation import ValidationInstall, module_entity, parse_install

@@ -17,19 +17,22 @@ TARGETS = {
         "tests/domain/test_records.py",
     ),
     "wallet_rpc/domain/access.py": ("tests/domain/test_access.py",),
-    "wallet_rpc/domain/ticket.py": ("tests/contract/test_ticket_seals.py", "tests/access/test_tickets.py"),
-    "wallet_rpc/adapters/jwt_seals.py": ("tests/contract/test_seals.py", "tests/contract/test_ticket_seals.py"),
+    "wallet_rpc/domain/ticket.py": ("tests/contract/test_jwt_tickets.py", "tests/access/test_tickets.py"),
+    "wallet_rpc/adapters/jwt_tokens.py": ("tests/contract/test_jwt_tokens.py", "tests/contract/test_jwt_tickets.py"),
     "wallet_rpc/adapters/redis_tokens.py": ("tests/contract/test_tokens.py",),
     "wallet_rpc/adapters/redis_directory.py": ("tests/contract/test_directory.py",),
-    "wallet_rpc/edge/gate.py": ("tests/edge/test_gate_tokens.py", "tests/tenants/test_gate.py"),
-    "wallet_rpc/operations/_access.py": (
+    "wallet_rpc/edge/authentication.py": ("tests/edge/test_authentication.py", "tests/tenants/test_authentication.py"),
+    "wallet_rpc/operations/access_control.py": (
         "tests/access/test_token_operations.py",
         "tests/access/test_token_requests.py",
         "tests/tenants/test_token_wallets.py",
         "tests/tenants/test_token_scopes.py",
     ),
-    "wallet_rpc/operations/_tickets.py": ("tests/access/test_tickets.py", "tests/tenants/test_submission_tickets.py"),
-    "wallet_rpc/operations/_sending.py": (
+    "wallet_rpc/services/submission_tickets.py": (
+        "tests/access/test_tickets.py",
+        "tests/tenants/test_submission_tickets.py",
+    ),
+    "wallet_rpc/services/submission.py": (
         "tests/test_stated_numbers.py",
         "tests/operations/test_handing_over.py",
         "tests/operations/test_replacing.py",
@@ -42,8 +45,8 @@ TARGETS = {
 
 _ALONE = (
     "tests/domain/",
-    "tests/contract/test_seals.py",
-    "tests/contract/test_ticket_seals.py",
+    "tests/contract/test_jwt_tokens.py",
+    "tests/contract/test_jwt_tickets.py",
 )
 """Tests without a server or a Redis: they need no conftest, which imports the whole project."""
 

@@ -18,14 +18,14 @@ from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
-from wallet_rpc.app import part
-from wallet_rpc.chains import ChainSetting
+from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.domain.prepared import PreparedUserOperation
 from wallet_rpc.operations import create_session, get_calls_status, prepare_calls, request_account, send_prepared_calls
-from wallet_rpc.operations._signed_calls import SendOperation
 from wallet_rpc.ports import Paymaster, Ports
 from wallet_rpc.primitives import Address, Data, UnixSeconds
+from wallet_rpc.server import part
+from wallet_rpc.services.signed_calls import SendOperation
 
 CHAIN = 31337
 POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}

@@ -17,9 +17,9 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OPEN, Caller, Scope
 from wallet_rpc.domain.account import semi_modular_address
 from wallet_rpc.operations import request_account
-from wallet_rpc.operations._accounts import remember_delegated
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address
+from wallet_rpc.services.accounts import remember_delegated
 
 Json = dict[str, Any]
 NOBODY = Caller(name="192.0.2.1")

@@ -10,9 +10,9 @@ from tests.operations.conftest import CHAIN, Bench
 from wallet_rpc import wire
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.errors import LimitExceeded
-from wallet_rpc.memory import LANE_SIZE
 from wallet_rpc.operations import create_session
 from wallet_rpc.operations.create_session import FIRST_DRAWN, LAST_DRAWN
+from wallet_rpc.ports.storage import LANE_SIZE
 from wallet_rpc.primitives import EntityId
 
 CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}

@@ -12,9 +12,9 @@ from tests.operations.conftest import CHAIN, Bench
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.domain.records import CallRecord, CallState
 from wallet_rpc.errors import StaleNonce, Unavailable
-from wallet_rpc.operations._sending import is_abandoned, sent_before, sent_by_another, true_reason
 from wallet_rpc.ports import Chain, Paymaster
 from wallet_rpc.primitives import Address, Hash32
+from wallet_rpc.services.submission import is_abandoned, sent_before, sent_by_another, true_reason
 
 CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
 OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}

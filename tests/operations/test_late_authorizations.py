@@ -19,10 +19,10 @@ from wallet_rpc.domain.prepared import PreparedArray
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import StaleNonce
 from wallet_rpc.operations import get_calls_status, send_prepared_calls
-from wallet_rpc.operations._signed_calls import SendArray
 from wallet_rpc.operations.get_calls_status import GetCallsStatus
 from wallet_rpc.ports import GasEstimate, OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Address, Hash32
+from wallet_rpc.services.signed_calls import SendArray
 
 
 @dataclass

@@ -11,9 +11,9 @@ from wallet_rpc import wire
 from wallet_rpc.domain.prepared import call_id
 from wallet_rpc.errors import ExecutionReverted, Rejected, ValidationReverted, WalletError
 from wallet_rpc.operations import get_calls_status
-from wallet_rpc.operations._outcomes import LONGEST_MESSAGE, error_of
 from wallet_rpc.operations.get_calls_status import CallsStatus, GetCallsStatus
 from wallet_rpc.primitives import Data
+from wallet_rpc.services.call_failures import LONGEST_MESSAGE, error_of
 
 CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
 OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}

@@ -11,9 +11,9 @@ import pytest
 from tests.operations.conftest import Bench
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import Rejected
-from wallet_rpc.operations import _funds
 from wallet_rpc.ports import Paymaster, Sponsorship
 from wallet_rpc.primitives import Hash32
+from wallet_rpc.services import account_funds
 
 FRIEND = "0x00000000000000000000000000000000f00dcafe"
 ENTRY_POINT = "0x0000000071727De22E5E9d8BAf0edAc6f37da032"
@@ -44,7 +44,7 @@ def counted(bench: Bench) -> Counted:
     return made
 
 
-@pytest.mark.parametrize("plain", [1, _funds.MOST_RECEIVERS])
+@pytest.mark.parametrize("plain", [1, account_funds.MOST_RECEIVERS])
 async def test_nobody_is_asked_to_sponsor_what_the_account_cannot_send(bench: Bench, plain: int) -> None:
     paymaster = counted(bench)
     calls = [{"to": f"0x{number:040x}", "value": "0x0"} for number in range(0xF00D0000, 0xF00D0000 + plain)]
@@ -59,7 +59,7 @@ async def test_nobody_is_asked_to_sponsor_what_the_account_cannot_send(bench: Be
     "before",
     [
         [{"to": ENTRY_POINT}],
-        [{"to": f"0x{number:040x}"} for number in range(0xF00D0000, 0xF00D0001 + _funds.MOST_RECEIVERS)],
+        [{"to": f"0x{number:040x}"} for number in range(0xF00D0000, 0xF00D0001 + account_funds.MOST_RECEIVERS)],
     ],
     ids=["code", "many"],
 )

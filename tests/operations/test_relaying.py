@@ -22,11 +22,11 @@ from wallet_rpc.domain.authorization import Authorization, SignedAuthorization
 from wallet_rpc.domain.prepared import PreparedArray, PreparedAuthorization
 from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, Unavailable, UnsupportedCapability
 from wallet_rpc.operations import get_calls_status, prepare_calls, send_prepared_calls
-from wallet_rpc.operations._sending import ABANDONED_SECONDS
-from wallet_rpc.operations._signed_calls import SendArray, SendDelegation
 from wallet_rpc.operations.get_calls_status import LAG_SECONDS
 from wallet_rpc.ports import Ports, TransactionReceipt
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
+from wallet_rpc.services.signed_calls import SendArray, SendDelegation
+from wallet_rpc.services.submission import ABANDONED_SECONDS
 
 BUDGET = DailyWei(total=10**17, account=10**16)
 REMOVAL = {"eip7702Auth": {"delegation": ZERO_ADDRESS.hex0x()}}

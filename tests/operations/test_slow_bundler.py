@@ -13,8 +13,8 @@ from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.gas import replacement_fee
 from wallet_rpc.domain.prepared import call_id
 from wallet_rpc.errors import AlreadyKnown, InstallPending, OutcomeUnknown, Rejected, StaleNonce, Unavailable
-from wallet_rpc.operations._sending import ABANDONED_SECONDS
 from wallet_rpc.operations.get_calls_status import LAG_SECONDS
+from wallet_rpc.services.submission import ABANDONED_SECONDS
 
 CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
 OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from tests.org_sessions.desk import CHAINS, Desk, SetClock, Wallet, a_caller
+from tests.org_sessions.org_client import CHAINS, Desk, SetClock, Wallet, a_caller
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemEntropy
-from wallet_rpc.app import part
-from wallet_rpc.chains import ChainSetting
+from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.ports import Ports
+from wallet_rpc.server import part
 
 
 @pytest.fixture

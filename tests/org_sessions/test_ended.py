@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.org_sessions.desk import CHAINS, HOUR, POLICY, REVOKE, Desk, Grant, Wallet, funded, new_key
+from tests.org_sessions.org_client import CHAINS, HOUR, POLICY, REVOKE, Desk, Grant, Wallet, funded, new_key
 from wallet_rpc.domain.access import DEFAULT_SCOPES, Claims, OrganizationId, WalletNamespace
 from wallet_rpc.domain.access import Wallet as Bound
 from wallet_rpc.errors import SessionEnded

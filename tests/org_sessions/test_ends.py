@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.org_sessions.desk import CHAINS, HOUR, Desk, Wallet, new_key
+from tests.org_sessions.org_client import CHAINS, HOUR, Desk, Wallet, new_key
 
 CHAIN = CHAINS[0]
 TOKEN = "0x" + "a1" * 20

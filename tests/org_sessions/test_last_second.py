@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.org_sessions.desk import CHAINS, CREATE, GET, HOUR, LIST, REVOKE, Desk, Wallet, funded
+from tests.org_sessions.org_client import CHAINS, CREATE, GET, HOUR, LIST, REVOKE, Desk, Wallet, funded
 from tests.org_sessions.test_ended import FORMS, INSTALLED, prepared
 from wallet_rpc.domain.times import written_time
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.org_sessions.desk import CHAINS, GET, LIST, REVOKE, Desk, Wallet, in_time
+from tests.org_sessions.org_client import CHAINS, GET, LIST, REVOKE, Desk, Wallet, in_time
 from wallet_rpc.domain.access import OrganizationId
 
 GROUP = "sgrp_01ARZ3NDEKTSV4RRFFQ69G5FAV"

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.org_sessions.desk import (
+from tests.org_sessions.invalid_requests import SECRET, WRONG, installs, mirrored, packed, with_v
+from tests.org_sessions.org_client import (
     CHAINS,
     CREATE,
     FRIEND,
@@ -25,7 +26,6 @@ from tests.org_sessions.desk import (
     Wallet,
     in_time,
 )
-from tests.org_sessions.wrong import SECRET, WRONG, installs, mirrored, packed, with_v
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
 from wallet_rpc.domain.signature import WrappedSignature, wrap_undeployed
 from wallet_rpc.errors import InvalidParams, WalletError

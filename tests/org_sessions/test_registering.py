@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.org_sessions.desk import CHAINS, CREATE, FRIEND, GET, HOUR, LIST, POLICY, Desk, Wallet, in_time
+from tests.org_sessions.org_client import CHAINS, CREATE, FRIEND, GET, HOUR, LIST, POLICY, Desk, Wallet, in_time
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.times import read_time
 from wallet_rpc.primitives import Address

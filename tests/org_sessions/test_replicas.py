@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.org_sessions.desk import CHAINS, GET, REVOKE, Desk, funded
+from tests.org_sessions.org_client import CHAINS, GET, REVOKE, Desk, funded
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.errors import WalletError

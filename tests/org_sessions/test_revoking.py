@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from tests.org_sessions.desk import CHAINS, CREATE, FRIEND, GET, HOUR, LIST, REVOKE, Desk, Wallet, in_time
+from tests.org_sessions.org_client import CHAINS, CREATE, FRIEND, GET, HOUR, LIST, REVOKE, Desk, Wallet, in_time
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.times import read_time
 from wallet_rpc.errors import Conflict, WalletError

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.strategies import TERMS, harmless_permissions, uint256
-from tests.org_sessions.desk import CHAINS, FRIEND, POLICY, REVOKE, Desk, Wallet, funded
+from tests.org_sessions.org_client import CHAINS, FRIEND, POLICY, REVOKE, Desk, Wallet, funded
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.permission import Permission
-from wallet_rpc.domain.sdk_text import CompileError
+from wallet_rpc.domain.sdk_values import CompileError
 from wallet_rpc.domain.uninstall import burn_nonce_call, uninstall_call_data
 from wallet_rpc.domain.validation_install import compile_permissions
 

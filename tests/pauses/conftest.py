@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.pauses.watch import reference_seconds
-from wallet_rpc.listening import tune_collector
+from wallet_rpc.edge.listener import tune_collector
 
 
 @pytest.fixture(scope="session")

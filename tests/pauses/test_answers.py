@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 import httpx2
 import pytest
 
-from tests.outside import Answer, answering
+from tests.http_stub import Answer, answering
 from tests.pauses.test_requests import MOST_REFERENCES, TRIES
 from tests.pauses.watch import Watch
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.failover import rpc
 from wallet_rpc.adapters.rpc import Rpc
-from wallet_rpc.adapters.upstream_door import UpstreamDoor
+from wallet_rpc.adapters.upstream_proxy import UpstreamDoor
 from wallet_rpc.domain.receipt import CallLog, CallReceipt
 from wallet_rpc.edge.jsonrpc import Door
 from wallet_rpc.edge.outcome import encoded

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.outside import Answer, answering
+from tests.http_stub import Answer, answering
 
 YES = b'{"approved": true}'
 

@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import Any
 
-from wallet_rpc.adapters.redis_budgets import Book, Promise, RedisBudgets
+from wallet_rpc.adapters.sponsorship.redis_budgets import Book, Promise, RedisBudgets
 from wallet_rpc.domain.policy import Limits
 from wallet_rpc.domain.policy_limits import Parties
 from wallet_rpc.primitives import Address, Hash32

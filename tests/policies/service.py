@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.outside import Answer, answering
-from wallet_rpc.devchain import known
+from tests.http_stub import Answer, answering
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain import sponsorship
 from wallet_rpc.domain.sponsorship import Window
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
@@ -50,13 +50,13 @@ class Service:
 
     def part(self, operation: UserOperation, method: str, chain_id: int) -> PaymasterPart:
         if method == STUB:
-            return sponsorship.stub(known.PAYMASTER, window=FOR_GOOD)
+            return sponsorship.stub(dev_constants.PAYMASTER, window=FOR_GOOD)
         verification, post_op = (self.more[SIGN].get(limit) for limit in LIMITS)
         if verification is not None and post_op is not None:
-            own = PaymasterPart(known.PAYMASTER, int(verification, 16), int(post_op, 16), Data())
+            own = PaymasterPart(dev_constants.PAYMASTER, int(verification, 16), int(post_op, 16), Data())
             operation = replace(operation, paymaster=own)
-        key = known.PAYMASTER_KEY
-        made = sponsorship.signed(operation, known.PAYMASTER, chain_id=chain_id, window=FOR_GOOD, key=key)
+        key = dev_constants.PAYMASTER_KEY
+        made = sponsorship.signed(operation, dev_constants.PAYMASTER, chain_id=chain_id, window=FOR_GOOD, key=key)
         self.signatures.append(made.data.hex0x())
         return made
 

@@ -15,9 +15,9 @@ from tests.e2e.server import running
 from tests.policies.hook import Hook, listening
 from tests.policies.sample import policy_file
 from tests.policies.test_sponsoring import operation_of, tried
-from wallet_rpc.dev import DevOptions
+from wallet_rpc.config.settings import Settings
+from wallet_rpc.dev_server import DevOptions
 from wallet_rpc.domain.gas import max_cost
-from wallet_rpc.settings import Settings
 
 BUDGET = 40 * 10**15
 IDS = {name: str(uuid.uuid4()) for name in ("each", "crowd", "shop", "hooked", "first")}

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policies.sample import CHAIN, ENDS, NOW, SENDERS, a_book, a_promise, make_known
-from wallet_rpc.adapters.redis_budgets import Book, Due, Promise, RedisBudgets
 from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.sponsorship.redis_budgets import Book, Due, Promise, RedisBudgets
 from wallet_rpc.domain.policy import MOST_WEI, Limits, Refusal
 
 FREE = Limits()

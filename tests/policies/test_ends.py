@@ -11,9 +11,9 @@ import pytest
 
 from tests.devchain.sample import FEE
 from tests.policies.world import CHAIN, POLICY, World, opened_world
-from wallet_rpc.adapters.redis_budgets import Book, Due
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.adapters.sponsored_outcomes import Fate
+from wallet_rpc.adapters.sponsorship.outcomes import Fate
+from wallet_rpc.adapters.sponsorship.redis_budgets import Book, Due
 
 GRACE, PATIENCE = 60, 900
 

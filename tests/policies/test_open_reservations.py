@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policies.sample import ENDS, NOW, a_book, a_promise, make_known
-from wallet_rpc.adapters.redis_budgets import Book, Promise, RedisBudgets
 from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.sponsorship.redis_budgets import Book, Promise, RedisBudgets
 from wallet_rpc.domain.policy import Limits, Refusal
 from wallet_rpc.domain.policy_limits import Parties
 from wallet_rpc.primitives import Address

@@ -12,11 +12,11 @@ import pytest
 from tests.devchain.asking import refused, send
 from tests.devchain.sample import SINK, mint
 from tests.policies.world import CHAIN, CONTEXT, OURS, POLICY, World, opened_world
-from wallet_rpc.adapters.policy_paymaster import AT_ONCE, LEASE_SECONDS, PolicyPaymaster
-from wallet_rpc.adapters.policy_setup import check_signer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.adapters.sponsored_outcomes import GRACE_SECONDS, PATIENCE_SECONDS
-from wallet_rpc.devchain import known
+from wallet_rpc.adapters.sponsorship.outcomes import GRACE_SECONDS, PATIENCE_SECONDS
+from wallet_rpc.adapters.sponsorship.paymaster import AT_ONCE, LEASE_SECONDS, PolicyPaymaster
+from wallet_rpc.adapters.sponsorship.setup import check_signer
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.policy import Limits as Budget
@@ -67,7 +67,7 @@ async def test_what_is_not_configured_is_left_to_the_other_paymaster(world: Worl
     )
     op = world.actor(1).operation([])
     for ask in (first.stub, first.sponsor):
-        assert (await ask(op, CONTEXT)).paymaster == known.PAYMASTER
+        assert (await ask(op, CONTEXT)).paymaster == dev_constants.PAYMASTER
         assert (await ask(op, {"policyId": str(other_id)})).paymaster == SINK
 
 
@@ -95,10 +95,10 @@ async def test_a_receipt_settles_nothing_before_its_block_is_deep_enough(store: 
     async with opened_world(store, confirmations=3) as world:
         actor = world.actor(1)
         world.policies[POLICY.id] = replace(POLICY, limits=Budget())
-        world.node.send(**mint(known.TEST_TOKEN, actor.address, 1000))
+        world.node.send(**mint(dev_constants.TEST_TOKEN, actor.address, 1000))
         op = await world.sponsored(actor, tokens=1)
         before = world.node.rpc("evm_snapshot")
-        world.node.send(**mint(known.TEST_TOKEN, SINK, 1))  # so that the transfer to it is cheaper
+        world.node.send(**mint(dev_constants.TEST_TOKEN, SINK, 1))  # so that the transfer to it is cheaper
         cheap = int(world.node.rpc("eth_getUserOperationReceipt", send(world.node, op))["actualGasCost"], 16)
         await world.paymaster.sent(op, user_operation_hash(op, CHAIN, ENTRY_POINT))
         other = await world.sponsored(world.actor(2))
@@ -167,7 +167,9 @@ async def test_preparing_again_counts_once(world: World) -> None:
 
 async def test_the_contract_takes_the_promise_and_nothing_else(world: World) -> None:
     actor = world.actor(1)
-    world.node.send(to=known.TEST_TOKEN.hex0x(), data="0x40c10f19" + "00" * 12 + actor.address.hex() + f"{1000:064x}")
+    world.node.send(
+        to=dev_constants.TEST_TOKEN.hex0x(), data="0x40c10f19" + "00" * 12 + actor.address.hex() + f"{1000:064x}"
+    )
     op = await world.sponsored(actor, tokens=1)
     dearer = actor.sign(replace(op, max_priority_fee_per_gas=op.max_priority_fee_per_gas + 1))
     failure = refused(lambda: send(world.node, dearer))
@@ -195,14 +197,14 @@ async def test_a_policy_that_is_not_configured_is_refused(world: World, context:
 
 
 async def test_the_contracts_signer_must_be_our_key(world: World) -> None:
-    await check_signer(world.chain, known.PAYMASTER, known.PAYMASTER_KEY)
+    await check_signer(world.chain, dev_constants.PAYMASTER, dev_constants.PAYMASTER_KEY)
     with pytest.raises(Unavailable, match=r"has the signer 0x.* not 0x.* of our key"):
-        await check_signer(world.chain, known.PAYMASTER, b"\x01" * 32)
+        await check_signer(world.chain, dev_constants.PAYMASTER, b"\x01" * 32)
     for address in (SINK, ENTRY_POINT):
         with pytest.raises(Unavailable, match="no VerifyingPaymaster at 0x"):
-            await check_signer(world.chain, address, known.PAYMASTER_KEY)
+            await check_signer(world.chain, address, dev_constants.PAYMASTER_KEY)
 
 
 async def test_a_sponsor_does_not_show_its_key(world: World) -> None:
-    assert known.PAYMASTER_KEY.hex() not in repr(world.sponsor)
-    assert repr(known.PAYMASTER_KEY)[2:-1] not in repr(world.sponsor)
+    assert dev_constants.PAYMASTER_KEY.hex() not in repr(world.sponsor)
+    assert repr(dev_constants.PAYMASTER_KEY)[2:-1] not in repr(world.sponsor)

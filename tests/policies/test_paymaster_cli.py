@@ -10,18 +10,18 @@ from subprocess import CompletedProcess
 import pytest
 from eth_keys.datatypes import PrivateKey
 
-from tests.devchain.http_door import served
+from tests.devchain.http_endpoint import served
 from tests.devchain.sample import ALICE, BOB, Node
 from tests.e2e.process import run
-from wallet_rpc.adapters.paymaster_contract import CREATE2_DEPLOYER, address_of, creation_code
-from wallet_rpc.devchain import genesis, known
+from wallet_rpc.adapters.sponsorship.paymaster_contract import CREATE2_DEPLOYER, address_of, creation_code
+from wallet_rpc.devchain import dev_constants, genesis
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.primitives import Address, Data
 
 SIGNER_KEY = b"\x51" * 32
 SIGNER = Address(PrivateKey(SIGNER_KEY).public_key.to_canonical_address())
-RUNTIME = genesis.load_genesis()[known.PAYMASTER].code
+RUNTIME = genesis.load_genesis()[dev_constants.PAYMASTER].code
 ADDRESS = address_of(creation_code(RUNTIME, owner=ALICE.address, signer=SIGNER))
 STRANGER = "0x" + "57" * 20
 Paymaster = Callable[..., CompletedProcess[str]]
@@ -102,9 +102,9 @@ def test_deployed_paid_in_staked_and_shown(chain: Node, paymaster: Paymaster, no
 
 
 def test_what_is_in_it_comes_out_again(chain: Node, paymaster: Paymaster) -> None:
-    at = ("--at", known.PAYMASTER.hex0x())
-    owner = Data(known.PAYMASTER_KEY).hex0x()
-    chain.rpc("anvil_setBalance", known.PAYMASTER_SIGNER.hex0x(), hex(10**18))
+    at = ("--at", dev_constants.PAYMASTER.hex0x())
+    owner = Data(dev_constants.PAYMASTER_KEY).hex0x()
+    chain.rpc("anvil_setBalance", dev_constants.PAYMASTER_SIGNER.hex0x(), hex(10**18))
 
     def owned(*arguments: str) -> CompletedProcess[str]:
         return paymaster(*arguments, *at, DEPLOYER_KEY=owner)
@@ -138,7 +138,7 @@ def test_what_is_in_it_comes_out_again(chain: Node, paymaster: Paymaster) -> Non
 
 
 def test_development_paymaster_is_shown(paymaster: Paymaster) -> None:
-    shown = paymaster("status", "--at", known.PAYMASTER.hex0x())
+    shown = paymaster("status", "--at", dev_constants.PAYMASTER.hex0x())
     assert "deposit 1000000 ether" in shown.stdout
 
 
@@ -146,11 +146,11 @@ def test_configured_paymaster_is_the_one_that_is_meant(paymaster: Paymaster, nod
     file = tmp_path / "chains.toml"
     file.write_text(
         f'[[chain]]\nid = 421614\nnode = "{node_url}"\nbundler = "{node_url}"\n'
-        f'verifying_paymaster = "{known.PAYMASTER}"\n'
+        f'verifying_paymaster = "{dev_constants.PAYMASTER}"\n'
     )
     shown = paymaster("status", CHAINS=str(file), PAYMASTER_KEY=None, DEPLOYER_KEY=None)
-    assert f"paymaster {known.PAYMASTER}" in shown.stdout
-    assert re.search(rf"signer  {known.PAYMASTER_SIGNER}$", shown.stdout, re.MULTILINE)
+    assert f"paymaster {dev_constants.PAYMASTER}" in shown.stdout
+    assert re.search(rf"signer  {dev_constants.PAYMASTER_SIGNER}$", shown.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_configured_paymaster_is_the_one_that_is_meant(paymaster: Paymaster, nod
         (("deploy",), {"DEPLOYER_KEY": "0x" + "77" * 32}, 1, "has 0 wei; 0 and the gas are needed"),
         (("status", "--at", ENTRY_POINT.hex0x()), {}, 1, "chain 421614: no VerifyingPaymaster at"),
         (("deposit", "--wei", "1", "--at", SIGNER.hex0x()), {}, 1, "no VerifyingPaymaster at"),
-        (("deposit", "--wei", str(10**24), "--at", known.PAYMASTER.hex0x()), {}, 1, "and the gas are needed"),
+        (("deposit", "--wei", str(10**24), "--at", dev_constants.PAYMASTER.hex0x()), {}, 1, "and the gas are needed"),
         (("status",), {"CHAINS": "421614=http://127.0.0.1:1"}, 1, "the node does not answer"),
         (("status", "--node", "http://127.0.0.1:1"), {}, 2, "--node: the node does not answer"),
     ],

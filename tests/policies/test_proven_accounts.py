@@ -11,10 +11,10 @@ import pytest
 from tests.devchain.asking import send
 from tests.devchain.sample import Actor, address_of, key_of
 from tests.policies.world import CONTEXT, POLICY, World, opened_world
-from wallet_rpc.adapters.policy_accounts import owners_of
-from wallet_rpc.adapters.redis_budgets import Book
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.devchain import known
+from wallet_rpc.adapters.sponsorship.accounts import owners_of
+from wallet_rpc.adapters.sponsorship.redis_budgets import Book
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import PROXY_CODE, Call, execute_call_data, semi_modular_deployment
 from wallet_rpc.domain.account_code import IMPLEMENTATION_SLOT
@@ -86,7 +86,7 @@ async def test_a_deployed_account_stays_its_first_owners(world: World) -> None:
 async def test_an_upgraded_account_is_one_while_its_implementation_is_known(world: World) -> None:
     put(world, SHOP, PROXY_CODE + OWNER, SEMI_MODULAR_ACCOUNT_STORAGE_ONLY)
     assert await owners_of(world.chain, at(SHOP)) == (OWNER,)
-    for other in (STRANGER, known.TEST_TOKEN, SEMI_MODULAR_ACCOUNT_7702, Address(bytes(20))):
+    for other in (STRANGER, dev_constants.TEST_TOKEN, SEMI_MODULAR_ACCOUNT_7702, Address(bytes(20))):
         put(world, SHOP, PROXY_CODE + OWNER, other)
         assert await owners_of(world.chain, at(SHOP)) == ()
 
@@ -152,7 +152,7 @@ async def test_accounts_of_one_owner_share_the_limits_of_a_sender(world: World) 
             answers.append((await world.paymaster.sponsor(op, CONTEXT)).paymaster)
         except PaymasterRefused as refused:
             answers.append(refused.reason)
-    assert answers == [known.PAYMASTER] + [Refusal.SENDER_OPERATIONS] * 8
+    assert answers == [dev_constants.PAYMASTER] + [Refusal.SENDER_OPERATIONS] * 8
     assert (await world.store.budgets.counted(Book(POLICY.id), OWNER))[1] == 1
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.policies.sample import SENDERS
 from tests.policies.service import LIMITS, SIGN, Service
 from tests.policies.world import CHAIN, World, with_part
-from wallet_rpc.adapters.redis_budgets import Book
-from wallet_rpc.devchain import known
+from wallet_rpc.adapters.sponsorship.redis_budgets import Book
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.authorization import Authorization, dummy_signed
 from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_7702
 from wallet_rpc.domain.gas import max_cost
@@ -23,7 +23,7 @@ from wallet_rpc.ports import Sponsorship
 from wallet_rpc.primitives import Address, Data
 
 FEE = 10**9
-PART = PaymasterPart(known.PAYMASTER, 50_000, 0, Data())
+PART = PaymasterPart(dev_constants.PAYMASTER, 50_000, 0, Data())
 
 
 def an_operation(sender: Address, nonce: int, gas: int) -> UserOperation:

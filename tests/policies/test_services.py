@@ -13,10 +13,10 @@ from tests.devchain.sample import Actor
 from tests.policies.hook import listening
 from tests.policies.service import LIMITS, SIGN, STUB, Service
 from tests.policies.world import CHAIN, CONTEXT, POLICY, World
-from wallet_rpc.adapters.policy_paymaster import LEASE_SECONDS
-from wallet_rpc.adapters.policy_setup import under_policies
-from wallet_rpc.adapters.sponsored_outcomes import GRACE_SECONDS, PATIENCE_SECONDS
-from wallet_rpc.devchain import known
+from wallet_rpc.adapters.sponsorship.outcomes import GRACE_SECONDS, PATIENCE_SECONDS
+from wallet_rpc.adapters.sponsorship.paymaster import LEASE_SECONDS
+from wallet_rpc.adapters.sponsorship.setup import under_policies
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.policy import Limits as Budget
@@ -27,7 +27,7 @@ from wallet_rpc.errors import PaymasterRefused, Unavailable
 
 LONG = 40 * 86_400
 """Longer than any sponsorship of ours can be used."""
-TOKEN_PAYMENT = {"tokenAddress": known.TEST_TOKEN.hex0x(), "exchangeRate": "0x1", "maxTokenAmount": "0x1"}
+TOKEN_PAYMENT = {"tokenAddress": dev_constants.TEST_TOKEN.hex0x(), "exchangeRate": "0x1", "maxTokenAmount": "0x1"}
 
 
 def set_policy(world: World, **changes: Any) -> Policy:

@@ -9,16 +9,16 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.devchain.http_door import served
+from tests.devchain.http_endpoint import served
 from tests.devchain.sample import Node
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.app import opened
-from wallet_rpc.chains import ChainSetting
-from wallet_rpc.devchain import known
+from wallet_rpc.config.chains import ChainSetting
+from wallet_rpc.config.settings import Secret, Settings, WrongSetting, load
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.policy import Refusal
 from wallet_rpc.domain.policy_file import read_policies
-from wallet_rpc.settings import Secret, Settings, WrongSetting, load
+from wallet_rpc.server import opened
 
 ROOT = Path(__file__).parents[2]
 ID = "3061cc5f-1f96-48a9-ab45-41faad2dd23b"
@@ -35,9 +35,9 @@ def settings(node_url: str, redis_server: RedisServer, tmp_path: Path) -> Settin
     file = tmp_path / "policies.toml"
     file.write_text(f'[[policy]]\nid = "{ID}"\n')
     chain = ChainSetting(
-        chain_id=31337, node_urls=(node_url,), bundler_urls=(node_url,), verifying_paymaster=known.PAYMASTER
+        chain_id=31337, node_urls=(node_url,), bundler_urls=(node_url,), verifying_paymaster=dev_constants.PAYMASTER
     )
-    key = Secret(known.PAYMASTER_KEY)
+    key = Secret(dev_constants.PAYMASTER_KEY)
     return Settings(redis_url=redis_server.url, chains=(chain,), policies=file, paymaster_key=key, open=True)
 
 

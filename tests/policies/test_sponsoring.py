@@ -15,13 +15,13 @@ from tests.e2e.client import TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.server import running
 from tests.policies.hook import YES, Hook, listening
 from tests.policies.sample import policy_file
-from wallet_rpc.dev import DevOptions
-from wallet_rpc.devchain import known
+from wallet_rpc.config.settings import Settings
+from wallet_rpc.dev_server import DevOptions
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.domain.user_operation_json import UserOperationJson
-from wallet_rpc.settings import Settings
 from wallet_rpc.wire import decode
 
 CROWD = 12
@@ -102,7 +102,7 @@ def test_an_operation_lands_and_costs_its_account_nothing(poor: Poor) -> None:
     wallet = poor()
     prepared = prepare(wallet, "open")
     assert prepared["feePayment"]["sponsored"] is True
-    assert prepared["data"]["paymaster"] == known.PAYMASTER.hex0x()
+    assert prepared["data"]["paymaster"] == dev_constants.PAYMASTER.hex0x()
     found = land(wallet, prepared)
     assert found["status"] == 200
     assert wallet.client.balance(wallet.account) == 0

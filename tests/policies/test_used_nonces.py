@@ -15,9 +15,9 @@ from tests.devchain.asking import send
 from tests.devchain.sample import Actor, key_of
 from tests.policies.world import POLICY, World, opened_world
 from wallet_rpc.adapters.nonce_use import MOST_SPANS, SPAN_BLOCKS, Use, find_use
-from wallet_rpc.adapters.policy_paymaster import LEASE_SECONDS
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.adapters.sponsored_outcomes import GRACE_SECONDS, PATIENCE_SECONDS
+from wallet_rpc.adapters.sponsorship.outcomes import GRACE_SECONDS, PATIENCE_SECONDS
+from wallet_rpc.adapters.sponsorship.paymaster import LEASE_SECONDS
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import max_cost

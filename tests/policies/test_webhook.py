@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.sample import ACCOUNT, an_operation
 from tests.policies.hook import YES, Hook, listening
-from wallet_rpc.adapters import policy_webhook
+from wallet_rpc.adapters.sponsorship import webhook
 from wallet_rpc.domain.policy import Denied, Policy, PolicyDecision, Webhook
 
 ID = "3061cc5f-1f96-48a9-ab45-41faad2dd23b"
@@ -33,11 +33,11 @@ async def asked(
     http: httpx2.AsyncClient, url: str, *, seconds: float = 10.0, context: dict[str, Any] | None = None
 ) -> PolicyDecision:
     policy = Policy(id=UUID(ID), webhook=Webhook(url=url, timeout_seconds=seconds))
-    return await policy_webhook.ask(http, policy, an_operation(), chain_id=421614, context=context or {})
+    return await webhook.ask(http, policy, an_operation(), chain_id=421614, context=context or {})
 
 
 async def test_a_policy_without_webhook_is_approved(http: httpx2.AsyncClient) -> None:
-    decision = await policy_webhook.ask(http, Policy(id=UUID(ID)), an_operation(), chain_id=1, context={})
+    decision = await webhook.ask(http, Policy(id=UUID(ID)), an_operation(), chain_id=1, context={})
     assert decision is None
 
 

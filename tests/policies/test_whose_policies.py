@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policies.world import CHAIN, CONTEXT, OURS, POLICY, World, opened_world
-from wallet_rpc.adapters.policy_paymaster import PolicyPaymaster, Sponsor
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.devchain import known
+from wallet_rpc.adapters.sponsorship.paymaster import PolicyPaymaster, Sponsor
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.access import OPEN, Caller, Claims, KeyId, OrganizationId, Scope, Wallet, WalletNamespace
 from wallet_rpc.domain.policy import Limits, Policy, Service
 from wallet_rpc.domain.policy_limits import Parties
@@ -36,7 +36,7 @@ class Elsewhere:
 
     async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         self.named.append(context.get("policyId"))
-        return Sponsorship(paymaster=known.TOKEN_PAYMASTER, data=b"")
+        return Sponsorship(paymaster=dev_constants.TOKEN_PAYMASTER, data=b"")
 
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         return await self.stub(operation, context)
@@ -86,8 +86,8 @@ async def test_a_policy_is_unknown_to_all_but_its_own(
         paymaster = asked_by(world, caller, otherwise=otherwise)
         found = await outcome(paymaster, operation, str(policy.id))
         unknown = await outcome(paymaster, operation, str(uuid.uuid4()))
-        assert unknown != (known.PAYMASTER,) * 2
-        assert found == ((known.PAYMASTER,) * 2 if owner in {None, caller} else unknown)
+        assert unknown != (dev_constants.PAYMASTER,) * 2
+        assert found == ((dev_constants.PAYMASTER,) * 2 if owner in {None, caller} else unknown)
 
 
 async def test_nobody_belongs_to_an_organisation_unless_the_server_says_so(world: World) -> None:

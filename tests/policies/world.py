@@ -15,12 +15,12 @@ from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.limits import Limits
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.paymaster import HttpPaymaster
-from wallet_rpc.adapters.policy_backing import Backing, KeyBacking, ServiceBacking
-from wallet_rpc.adapters.policy_paymaster import PolicyPaymaster, Sponsor
-from wallet_rpc.adapters.redis_budgets import Book
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.adapters.sponsored_outcomes import Outcomes
-from wallet_rpc.devchain import known
+from wallet_rpc.adapters.sponsorship.backing import Backing, KeyBacking, ServiceBacking
+from wallet_rpc.adapters.sponsorship.outcomes import Outcomes
+from wallet_rpc.adapters.sponsorship.paymaster import PolicyPaymaster, Sponsor
+from wallet_rpc.adapters.sponsorship.redis_budgets import Book
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.policy import Limits as Budget
 from wallet_rpc.domain.policy import Policy
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
@@ -32,7 +32,7 @@ CHAIN = 31337
 POLICY = Policy(id=UUID("3061cc5f-1f96-48a9-ab45-41faad2dd23b"), limits=Budget(total_operations=1))
 CONTEXT = {"policyId": str(POLICY.id)}
 FAST, ONCE = Limits(deadline_seconds=2.0, attempts=1), Limits(attempts=1)
-OURS = KeyBacking(chain_id=CHAIN, address=known.PAYMASTER, key=known.PAYMASTER_KEY)
+OURS = KeyBacking(chain_id=CHAIN, address=dev_constants.PAYMASTER, key=dev_constants.PAYMASTER_KEY)
 
 
 class Wire(httpx2.AsyncBaseTransport):
@@ -75,7 +75,7 @@ class World:
 
     async def sponsored(self, actor: Actor, *, tokens: int = 0) -> UserOperation:
         """Stub, estimate, sponsor, sign: as operations do."""
-        op = actor.operation([transfer(known.TEST_TOKEN, SINK, tokens)])
+        op = actor.operation([transfer(dev_constants.TEST_TOKEN, SINK, tokens)])
         op = actor.estimated(with_part(op, await self.paymaster.stub(op, CONTEXT)))
         return actor.sign(with_part(op, await self.paymaster.sponsor(op, CONTEXT)))
 
@@ -119,7 +119,9 @@ async def opened_world(
         bundler_rpc = JsonRpcClient(bundler_http, "http://chain", part="bundler", limits=FAST)
         chain = NodeChain(node_rpc)
         policies = {POLICY.id: POLICY}
-        sponsor = Sponsor(policies=policies, budgets=store.budgets, key=known.PAYMASTER_KEY, clock=clock, http=http)
+        sponsor = Sponsor(
+            policies=policies, budgets=store.budgets, key=dev_constants.PAYMASTER_KEY, clock=clock, http=http
+        )
         outcomes = Outcomes(chain, node=node_rpc, bundler=bundler_rpc, clock=clock, confirmations=confirmations)
         backing: Backing = OURS
         if service_url is not None:

@@ -24,10 +24,10 @@ from tests.tenants.granting import CHAINS, granted
 from tests.tenants.tenant import Tenant, new_tenant
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.dev import DevOptions
+from wallet_rpc.config.settings import Secret, Settings
+from wallet_rpc.dev_server import DevOptions
 from wallet_rpc.operations.catalogue import REST_OPERATIONS
 from wallet_rpc.operations.operation import Credential, Operation
-from wallet_rpc.settings import Secret, Settings
 
 SECRET = Secret(b"a secret of the tests, 32 bytes or more")
 TOKENS = "/api/v1/burner/sessions"

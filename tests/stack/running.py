@@ -15,15 +15,15 @@ from starlette.types import ASGIApp
 from tests.e2e.process import Server
 from tests.e2e.server import PAGES
 from tests.e2e.stacks import CHAINS, Stack
-from tests.held import held
 from tests.stack.installing import installed
 from tests.stack.parts import RELAYER, alto, anvil, private_key
 from tests.stack.paymaster import paymaster_service
+from tests.thread_context import held
 from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.config.settings import Settings
 from wallet_rpc.devchain.build import Node
 from wallet_rpc.devchain.genesis import Genesis, load_genesis
-from wallet_rpc.listening import bound, listening
-from wallet_rpc.settings import Settings
+from wallet_rpc.edge.listener import bound, listening
 
 
 @contextmanager

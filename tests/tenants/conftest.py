@@ -13,8 +13,8 @@ from tests.tenants.granting import CHAINS
 from tests.tenants.tenant import Tenant, new_tenant
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.dev import DevOptions
-from wallet_rpc.settings import Secret, Settings
+from wallet_rpc.config.settings import Secret, Settings
+from wallet_rpc.dev_server import DevOptions
 
 SECRET = Secret(b"a secret of the tests, 32 bytes or more")
 

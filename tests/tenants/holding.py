@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from tests.e2e.client import Client, RpcError, Wallet, new_key
 from tests.e2e.delegating import External
-from tests.e2e.dialects import ask
+from tests.e2e.standards import ask
 from tests.tenants.acceptance import entry, minted
 from tests.tenants.conftest import SECRET
 from tests.tenants.granting import CHAINS
 from tests.tenants.tenant import Tenant
-from wallet_rpc.adapters.jwt_seals import JwtSeals
+from wallet_rpc.adapters.jwt_tokens import JwtSeals
 from wallet_rpc.domain.access import Scope
 
 SEALS = JwtSeals((SECRET,))

@@ -8,8 +8,8 @@ import httpx2
 
 from tests.tenants.tenant import Tenant
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.adapters.upstream_door import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES
-from wallet_rpc.devchain.known import READS
+from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES
+from wallet_rpc.devchain.dev_constants import READS
 from wallet_rpc.devchain.node import OPERATIONS
 from wallet_rpc.domain.access import OPEN
 from wallet_rpc.domain.audit import EventKind

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from tests.e2e.client import FRIEND, Client, Wallet, new_key
 from tests.tenants.acceptance import claims_of
-from tests.tenants.questions import CHAIN, QUESTIONS, REST_QUESTIONS, Things, grant, registration
+from tests.tenants.isolation_queries import CHAIN, QUESTIONS, REST_QUESTIONS, Things, grant, registration
 from tests.tenants.tenant import Tenant
 from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.operations.catalogue import OPERATIONS, REST_OPERATIONS

@@ -13,9 +13,9 @@ from tests.e2e.server import running
 from tests.tenants.tenant import Tenant, new_key
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.dev import DevOptions
+from wallet_rpc.config.settings import Settings
+from wallet_rpc.dev_server import DevOptions
 from wallet_rpc.domain.access import OrganizationId
-from wallet_rpc.settings import Settings
 
 POLICY = "22222222-2222-4333-8444-555555555555"
 

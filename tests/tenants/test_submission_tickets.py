@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.client import FRIEND, RpcError, Wallet, new_key
 from tests.e2e.delegating import DELEGATE_V1_1
-from tests.e2e.dialects import Json, ask, keyed, raw
+from tests.e2e.standards import Json, ask, keyed, raw
 from tests.tenants.holding import SEALS, a_wallet, an_external, by_key, expired, held, holder
 from tests.tenants.tenant import Tenant
 from wallet_rpc.domain.access import Scope

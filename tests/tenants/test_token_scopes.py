@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.client import new_key
-from tests.e2e.dialects import ask
+from tests.e2e.standards import ask
 from tests.tenants.acceptance import TOKENS, entry, minted
 from tests.tenants.holding import by_key, holder
 from tests.tenants.tenant import Tenant

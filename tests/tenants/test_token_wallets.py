@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.client import FRIEND, RpcError, Wallet, new_key
 from tests.e2e.delegating import ZERO, External
-from tests.e2e.dialects import Json, ask, key_of, keyed, raw
+from tests.e2e.standards import Json, ask, key_of, keyed, raw
 from tests.tenants.acceptance import SOLANA, entry
 from tests.tenants.holding import Holder, a_wallet, an_external, by_key, held, holder
 from tests.tenants.tenant import Tenant

@@ -9,7 +9,6 @@ from typing import Any
 from wallet_rpc.adapters.log_entries import LogEntry, logs_of
 from wallet_rpc.adapters.refusals import of_bundler
 from wallet_rpc.adapters.rpc import Rpc
-from wallet_rpc.computing import compute
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.revert import reason_in
 from wallet_rpc.domain.user_operation import UserOperation
@@ -18,6 +17,7 @@ from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, Unavailab
 from wallet_rpc.ports import GasEstimate, Log, OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32
 from wallet_rpc.wire import encode, shape
+from wallet_rpc.worker_threads import compute
 
 _PLENTY = hex(10**24)
 """A balance for a sender that has none yet, in wei: some bundlers would not estimate without."""

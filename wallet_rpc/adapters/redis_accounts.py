@@ -12,7 +12,7 @@ from uuid import UUID
 
 from wallet_rpc.adapters.redis_link import Link, read, written
 from wallet_rpc.domain.records import VERSION, Account, AccountKind
-from wallet_rpc.memory import AccountsPage, KnownAccounts
+from wallet_rpc.ports.storage import AccountsPage, KnownAccounts
 from wallet_rpc.primitives import Address
 
 _INDEXED = """

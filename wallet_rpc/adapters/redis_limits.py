@@ -16,7 +16,7 @@ from limits.aio.storage import RedisStorage
 
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.domain.access import Caller
-from wallet_rpc.memory import Allowance
+from wallet_rpc.ports.storage import Allowance
 from wallet_rpc.primitives import UnixSeconds
 
 TOKEN_REQUESTS_PER_MINUTE = 300

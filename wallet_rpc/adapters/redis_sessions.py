@@ -16,7 +16,7 @@ from wallet_rpc.adapters.redis_unsigned import RedisUnsigned, account_tag, unpac
 from wallet_rpc.domain.records import VERSION, Session, SessionState
 from wallet_rpc.domain.session_record import SESSION_VERSION, SessionRecord, record_of, session_of
 from wallet_rpc.errors import LimitExceeded
-from wallet_rpc.memory import LANE_SIZE
+from wallet_rpc.ports.storage import LANE_SIZE
 from wallet_rpc.primitives import Address, ChainId, EntityId, SessionId, UnixSeconds
 
 LAST_ENTITY = (1 << 31) - 2

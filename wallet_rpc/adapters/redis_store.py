@@ -12,7 +12,6 @@ from typing import Self
 from wallet_rpc.adapters.redis_accounts import RedisAccounts
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_binary import OLDEST
-from wallet_rpc.adapters.redis_budgets import RedisBudgets
 from wallet_rpc.adapters.redis_calls import RedisCalls
 from wallet_rpc.adapters.redis_directory import RedisDirectory
 from wallet_rpc.adapters.redis_groups import RedisGroups
@@ -22,6 +21,7 @@ from wallet_rpc.adapters.redis_sessions import RedisSessions
 from wallet_rpc.adapters.redis_tokens import RedisTokens
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
 from wallet_rpc.adapters.relayer_budget import DailyWei, RelayerBudget
+from wallet_rpc.adapters.sponsorship.redis_budgets import RedisBudgets
 from wallet_rpc.domain.access import OPEN, OrganizationId
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.ports import Clock

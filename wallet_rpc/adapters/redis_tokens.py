@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 
-from wallet_rpc.adapters.jwt_seals import SKEW_SECONDS
+from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
 from wallet_rpc.adapters.redis_link import Link, read, written
 from wallet_rpc.domain.access import Claims
 from wallet_rpc.domain.records import VERSION

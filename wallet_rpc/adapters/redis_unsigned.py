@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from wallet_rpc.adapters.redis_link import Link, read, written
 from wallet_rpc.domain.session_record import SESSION_VERSION, SessionRecord, UnsignedBounds, UnsignedSession
-from wallet_rpc.memory import Bound
+from wallet_rpc.ports.storage import Bound
 from wallet_rpc.primitives import Address, ChainId, SessionId, UnixSeconds
 
 TOLD_SECONDS = 365 * 86_400

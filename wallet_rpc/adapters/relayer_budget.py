@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from wallet_rpc.adapters.budget_scripts import HALF, SUMS, halves
 from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.sponsorship.budget_scripts import HALF, SUMS, halves
 from wallet_rpc.errors import Rejected
 from wallet_rpc.ports import Clock
 from wallet_rpc.primitives import Address, ChainId, Hash32

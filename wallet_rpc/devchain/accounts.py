@@ -11,8 +11,8 @@ from hashlib import pbkdf2_hmac
 
 from eth_keys.datatypes import PrivateKey
 
-from wallet_rpc.devchain import known
-from wallet_rpc.devchain.world import Value, balance_key, slot_key
+from wallet_rpc.devchain import dev_constants
+from wallet_rpc.devchain.chain_state import Value, balance_key, slot_key
 from wallet_rpc.domain import abi
 from wallet_rpc.primitives import Address
 
@@ -78,10 +78,10 @@ def coins() -> dict[bytes, Value]:
 
 def tokens() -> dict[bytes, Value]:
     """What they own of a test token that nobody has used yet."""
-    values: dict[bytes, Value] = {slot_key(known.TEST_TOKEN, _SUPPLY_SLOT): BALANCE * len(ACCOUNTS)}
+    values: dict[bytes, Value] = {slot_key(dev_constants.TEST_TOKEN, _SUPPLY_SLOT): BALANCE * len(ACCOUNTS)}
     for account in ACCOUNTS:
         place = abi.keccak(abi.address(account.address) + abi.uint(_BALANCES_SLOT))
-        values[slot_key(known.TEST_TOKEN, int.from_bytes(place))] = BALANCE
+        values[slot_key(dev_constants.TEST_TOKEN, int.from_bytes(place))] = BALANCE
     return values
 
 
@@ -91,5 +91,5 @@ def banner(chain_id: int) -> list[str]:
     lines += [f"({index}) {account.address} (10000 ETH, 10000 TEST)" for index, account in enumerate(ACCOUNTS)]
     lines += ["", "Private keys (published: for development only)", "=================="]
     lines += [f"({index}) 0x{account.key.hex()}" for index, account in enumerate(ACCOUNTS)]
-    lines += ["", f"Test token:  {known.TEST_TOKEN} (anyone may mint)", f"Chain id:    {chain_id}"]
+    lines += ["", f"Test token:  {dev_constants.TEST_TOKEN} (anyone may mint)", f"Chain id:    {chain_id}"]
     return lines

@@ -15,9 +15,9 @@ from rlp.exceptions import RLPException  # type: ignore[import-untyped]  # rlp 5
 from wallet_rpc.devchain import rlp_size
 from wallet_rpc.devchain.authorizations import authorization_of
 from wallet_rpc.devchain.computation import MOST_INIT_CODE_BYTES
-from wallet_rpc.devchain.faults import NodeRefusal
 from wallet_rpc.devchain.journal import Journal
 from wallet_rpc.devchain.ledger import decode_transaction
+from wallet_rpc.devchain.node_errors import NodeRefusal
 from wallet_rpc.domain.gas import floor_gas
 from wallet_rpc.domain.signature import HALF_ORDER
 from wallet_rpc.primitives import Address as ShownAddress

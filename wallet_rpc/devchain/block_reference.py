@@ -8,8 +8,8 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from wallet_rpc.devchain.chain import PENDING, Chain
-from wallet_rpc.devchain.faults import UnknownBlock
 from wallet_rpc.devchain.ledger import Block
+from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import BlockNumber, Hash32, quantity, shown
 from wallet_rpc.wire import strict_shape

@@ -19,6 +19,7 @@ from typing import Any
 
 from eth_abi.abi import encode
 
+from wallet_rpc.devchain.dev_constants import PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN, TOKEN_PAYMASTER
 from wallet_rpc.devchain.genesis import (
     BUILD,
     CREATE2_DEPLOYER,
@@ -29,7 +30,6 @@ from wallet_rpc.devchain.genesis import (
     deployer_account,
     dump_genesis,
 )
-from wallet_rpc.devchain.known import PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN, TOKEN_PAYMASTER
 from wallet_rpc.domain.contracts import (
     ACCOUNT_FACTORY,
     ALLOWLIST_MODULE,
@@ -114,7 +114,7 @@ def find_node() -> Node:
 def inputs_hash() -> str:
     """The hash of everything that decides what is built."""
     here = Path(__file__).parent
-    names = [here / "build.py", here / "genesis.py", here / "known.py"]
+    names = [here / "build.py", here / "genesis.py", here / "dev_constants.py"]
     names += [SOURCES / name for name in ("package.json", "package-lock.json", ".npmrc", "compile.mjs")]
     names += sorted(SOURCES.glob("*.sol"))
     return sha256(b"".join(sha256(name.read_bytes()).digest() for name in names)).hexdigest()

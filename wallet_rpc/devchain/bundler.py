@@ -14,7 +14,7 @@ from typing import Any
 from wallet_rpc.devchain import estimation
 from wallet_rpc.devchain.accounts import DevelopmentAccount
 from wallet_rpc.devchain.chain import Chain
-from wallet_rpc.devchain.faults import RunTooLong
+from wallet_rpc.devchain.execution import Override
 from wallet_rpc.devchain.gas_search import GasEstimate
 from wallet_rpc.devchain.handle_ops import (
     OperationEvent,
@@ -24,8 +24,8 @@ from wallet_rpc.devchain.handle_ops import (
     with_authorization,
 )
 from wallet_rpc.devchain.ledger import Block, Inclusion
+from wallet_rpc.devchain.node_errors import RunTooLong
 from wallet_rpc.devchain.refusal import refused
-from wallet_rpc.devchain.runs import Override
 from wallet_rpc.devchain.signing import GasFees, UnsignedTransaction
 from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.contracts import ENTRY_POINT

@@ -9,8 +9,8 @@ from pydantic import Field
 from wallet_rpc.devchain.admission import BLOB_TYPE, check_authorizations, check_init_code, unsupported_type
 from wallet_rpc.devchain.chain import Chain
 from wallet_rpc.devchain.evm import Call
-from wallet_rpc.devchain.faults import NodeRefusal
-from wallet_rpc.devchain.runs import ACTUAL, BlockOverride, Override
+from wallet_rpc.devchain.execution import ACTUAL, BlockOverride, Override
+from wallet_rpc.devchain.node_errors import NodeRefusal
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, BlockNumber, Data, Hash32, TransactionCount, Uint256, Wei

@@ -12,8 +12,8 @@ from wallet_rpc.devchain.call_request import BlockOverrides, CallRequest, Overri
 from wallet_rpc.devchain.chain import Chain
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.evm import Call, Outcome, intrinsic_gas
-from wallet_rpc.devchain.faults import CallReverted, NodeRefusal
-from wallet_rpc.devchain.runs import ACTUAL, BlockOverride, Override
+from wallet_rpc.devchain.execution import ACTUAL, BlockOverride, Override
+from wallet_rpc.devchain.node_errors import CallReverted, NodeRefusal
 from wallet_rpc.domain.gas import TRANSACTION_GAS, floor_gas
 from wallet_rpc.domain.revert import Cause, explain
 from wallet_rpc.errors import WalletError

@@ -15,17 +15,17 @@ from eth.vm.execution_context import ExecutionContext
 from eth_typing import Address
 
 from wallet_rpc.devchain.admission import Terms, admit, authorities, read_transaction
+from wallet_rpc.devchain.chain_state import Source, Value, balance_key, code_key, nonce_key, slot_key
 from wallet_rpc.devchain.chain_time import ChainTime, checked_time
 from wallet_rpc.devchain.computation import Computation
 from wallet_rpc.devchain.evm import Call, Outcome, run_call, run_transaction
-from wallet_rpc.devchain.faults import NodeRefusal
+from wallet_rpc.devchain.execution import ACTUAL, BlockOverride, ChainConfig, Execution, Override, apply, block_context
 from wallet_rpc.devchain.history import History
 from wallet_rpc.devchain.journal import Journal
 from wallet_rpc.devchain.ledger import Block, Inclusion
+from wallet_rpc.devchain.node_errors import NodeRefusal
 from wallet_rpc.devchain.run_limit import RunLimit
-from wallet_rpc.devchain.runs import ACTUAL, BlockOverride, ChainConfig, Execution, Override, apply, block_context
 from wallet_rpc.devchain.store import MemoryStore, Store
-from wallet_rpc.devchain.world import Source, Value, balance_key, code_key, nonce_key, slot_key
 
 __all__ = ["PENDING", "Chain", "ChainConfig"]
 

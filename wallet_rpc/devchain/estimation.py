@@ -20,6 +20,7 @@ from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
 from wallet_rpc.devchain.chain import Chain
 from wallet_rpc.devchain.computation import WatchedComputation
 from wallet_rpc.devchain.evm import Call, Frame
+from wallet_rpc.devchain.execution import Override
 from wallet_rpc.devchain.gas_search import (
     EXTRA,
     GasEstimate,
@@ -31,7 +32,6 @@ from wallet_rpc.devchain.gas_search import (
 )
 from wallet_rpc.devchain.handle_ops import operation_events, revert_reason
 from wallet_rpc.devchain.refusal import execution_failed, refused
-from wallet_rpc.devchain.runs import Override
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT, NATIVE_TOKEN_LIMIT_MODULE
 from wallet_rpc.domain.gas import max_cost, pre_verification_gas

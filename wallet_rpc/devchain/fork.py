@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx2
 
-from wallet_rpc.devchain.faults import UpstreamFailed
+from wallet_rpc.devchain.chain_state import Value, balance_key, code_key, nonce_key
+from wallet_rpc.devchain.node_errors import UpstreamFailed
 from wallet_rpc.devchain.run_limit import RunLimit
-from wallet_rpc.devchain.world import Value, balance_key, code_key, nonce_key
 
 _TRIES = 3
 _TIMEOUT_SECONDS = 20.0

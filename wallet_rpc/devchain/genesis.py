@@ -15,9 +15,9 @@ from eth.vm.execution_context import ExecutionContext
 from eth_typing import Address as EvmAddress
 from eth_typing import BlockNumber, Hash32
 
+from wallet_rpc.devchain.chain_state import Value, World, balance_key, code_key, nonce_key, slot_key
 from wallet_rpc.devchain.evm import Call, Outcome, run_call
 from wallet_rpc.devchain.journal import Journal
-from wallet_rpc.devchain.world import Value, World, balance_key, code_key, nonce_key, slot_key
 from wallet_rpc.primitives import Address, Data
 
 BUILD = Path(__file__).parent / "contracts" / "build"

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wallet_rpc.devchain.block_index import BlockIndex
-from wallet_rpc.devchain.faults import UnknownBlock
+from wallet_rpc.devchain.chain_state import Source, Value, World
+from wallet_rpc.devchain.execution import ChainConfig
 from wallet_rpc.devchain.ledger import Block, Inclusion, make_block
-from wallet_rpc.devchain.runs import ChainConfig
+from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.devchain.store import Entry, Snapshot, Store
-from wallet_rpc.devchain.world import Source, Value, World
 
 
 class History:

@@ -15,7 +15,7 @@ from typing import Any
 from eth_hash.auto import keccak
 from eth_typing import Address, Hash32
 
-from wallet_rpc.devchain.world import Value, World, balance_key, code_key, nonce_key, slot_key
+from wallet_rpc.devchain.chain_state import Value, World, balance_key, code_key, nonce_key, slot_key
 
 _ABSENT: Any = object()
 

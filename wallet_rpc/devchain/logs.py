@@ -13,8 +13,8 @@ from wallet_rpc.devchain.block_reference import tag_height
 from wallet_rpc.devchain.chain import PENDING, Chain
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.evm import Log
-from wallet_rpc.devchain.faults import UnknownBlock
 from wallet_rpc.devchain.ledger import Block, Inclusion
+from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.errors import InvalidParams, LimitExceeded
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.primitives import Address, Hash32

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from wallet_rpc import wire
-from wallet_rpc.devchain import known
+from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.chain import Chain
 from wallet_rpc.domain import sponsorship, token_charge
 from wallet_rpc.domain.sponsorship import Window
@@ -43,7 +43,7 @@ class Paymaster:
     """Sponsors on one chain."""
 
     chain: Chain
-    rates: Mapping[Address, int] = field(default_factory=lambda: known.TOKEN_RATES)
+    rates: Mapping[Address, int] = field(default_factory=lambda: dev_constants.TOKEN_RATES)
     """Tokens that it takes, with their smallest units for 10^18 wei."""
 
     def stub(self, op: UserOperation, context: Mapping[str, Any]) -> Sponsored:
@@ -51,10 +51,12 @@ class Paymaster:
         check_policy(context)
         asked = token_asked(context, self.rates)
         if asked is None:
-            return Sponsored(sponsorship.stub(known.PAYMASTER, window=self._window()))
+            return Sponsored(sponsorship.stub(dev_constants.PAYMASTER, window=self._window()))
         most = _UNLIMITED if asked.max_token_amount is None else asked.max_token_amount
         charge = self._charge(asked, most)
-        return Sponsored(token_charge.stub(known.TOKEN_PAYMASTER, charge, window=self._window()), _payment(charge))
+        return Sponsored(
+            token_charge.stub(dev_constants.TOKEN_PAYMASTER, charge, window=self._window()), _payment(charge)
+        )
 
     def sponsor(self, op: UserOperation, context: Mapping[str, Any]) -> Sponsored:
         """A signed sponsorship of `op`, with the gas limits it has.
@@ -66,7 +68,9 @@ class Paymaster:
         asked = token_asked(context, self.rates)
         if asked is None:
             return Sponsored(
-                sponsorship.signed(op, known.PAYMASTER, chain_id=chain_id, window=window, key=known.PAYMASTER_KEY)
+                sponsorship.signed(
+                    op, dev_constants.PAYMASTER, chain_id=chain_id, window=window, key=dev_constants.PAYMASTER_KEY
+                )
             )
         part = _named(op)
         if part.post_op_gas_limit < token_charge.POST_OP_GAS:
@@ -81,7 +85,7 @@ class Paymaster:
                 f"{at}: the operation may cost {charge.most}, but {asked.max_token_amount} is the most that is offered"
             )
             raise InvalidParams(text, reason="max_token_amount_exceeded", field=at)
-        signed = token_charge.signed(named, charge, chain_id=chain_id, window=window, key=known.PAYMASTER_KEY)
+        signed = token_charge.signed(named, charge, chain_id=chain_id, window=window, key=dev_constants.PAYMASTER_KEY)
         return Sponsored(signed, _payment(charge))
 
     def _charge(self, asked: TokenContext, most: int) -> TokenCharge:
@@ -132,6 +136,6 @@ def _payment(charge: TokenCharge) -> TokenPayment:
 def _named(op: UserOperation) -> PaymasterPart:
     """The token paymaster with the limits that `op` has, or its own."""
     part = op.paymaster
-    if part is not None and part.address == known.TOKEN_PAYMASTER:
+    if part is not None and part.address == dev_constants.TOKEN_PAYMASTER:
         return part
-    return PaymasterPart(known.TOKEN_PAYMASTER, token_charge.VERIFICATION_GAS, token_charge.POST_OP_GAS, Data())
+    return PaymasterPart(dev_constants.TOKEN_PAYMASTER, token_charge.VERIFICATION_GAS, token_charge.POST_OP_GAS, Data())

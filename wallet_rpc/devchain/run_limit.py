@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TypeVar
 
 from wallet_rpc.devchain.config import RUN_SECONDS
-from wallet_rpc.devchain.faults import RunTooLong
+from wallet_rpc.devchain.node_errors import RunTooLong
 
 T = TypeVar("T")
 

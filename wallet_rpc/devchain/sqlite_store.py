@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from wallet_rpc.devchain.chain_state import Value, is_code
 from wallet_rpc.devchain.ledger import minimal, pack_block, unpack_block
 from wallet_rpc.devchain.store import Entry, Kept, Snapshot
-from wallet_rpc.devchain.world import Value, is_code
 
 FILE_NAME = "chain.sqlite"
 """Inside the data folder."""

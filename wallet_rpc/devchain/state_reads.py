@@ -12,8 +12,8 @@ from wallet_rpc.devchain.answers import Json
 from wallet_rpc.devchain.block_reference import BlockReference, height, tag_height
 from wallet_rpc.devchain.chain import PENDING, Chain
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.faults import UnknownBlock
 from wallet_rpc.devchain.ledger import Block
+from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations.operation import Operation

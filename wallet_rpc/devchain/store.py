@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from wallet_rpc.devchain.chain_state import Value
 from wallet_rpc.devchain.ledger import Block
-from wallet_rpc.devchain.world import Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from wallet_rpc.devchain.admission import TYPES, unsupported_type
 from wallet_rpc.devchain.call_request import CallRequest
 from wallet_rpc.devchain.calls import EstimateAt, estimate
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.faults import NodeRefusal
+from wallet_rpc.devchain.node_errors import NodeRefusal
 from wallet_rpc.devchain.signing import GasFees, GasPrice, UnsignedTransaction
 from wallet_rpc.devchain.state_reads import PRIORITY_FEE
 from wallet_rpc.domain.abi import keccak

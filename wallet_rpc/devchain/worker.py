@@ -22,8 +22,8 @@ from typing import BinaryIO, TypeAlias
 
 from wallet_rpc.devchain.config import HEAD, READY, DevChainConfig
 from wallet_rpc.devchain.dispatch import Dispatcher
+from wallet_rpc.devchain.factory import open_devchain
 from wallet_rpc.devchain.node import OPERATIONS, READS
-from wallet_rpc.devchain.opening import open_devchain
 from wallet_rpc.edge import observe
 
 _MOST_BYTES = 1 << 30

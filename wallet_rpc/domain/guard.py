@@ -26,7 +26,7 @@ from wallet_rpc.domain.permission import (
     Root,
     grant_of,
 )
-from wallet_rpc.domain.sdk_text import CompileError, Stage, read_address
+from wallet_rpc.domain.sdk_values import CompileError, Stage, read_address
 from wallet_rpc.domain.validation import ValidationInstall
 from wallet_rpc.domain.validation_install import Terms, compile_permissions
 from wallet_rpc.errors import InvalidParams

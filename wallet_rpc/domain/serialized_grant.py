@@ -17,8 +17,8 @@ from pydantic_core import from_json
 
 from wallet_rpc.domain.context import RemoteContext, parse_context
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.integers import exact_integer
 from wallet_rpc.primitives import Address, Data, SessionId
+from wallet_rpc.primitives.integers import exact_integer
 from wallet_rpc.wire import decode, strict_shape
 
 MOST_CHARACTERS = 16_384

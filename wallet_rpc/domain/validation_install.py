@@ -18,7 +18,7 @@ from wallet_rpc.domain.contracts import (
     TIME_RANGE_MODULE,
 )
 from wallet_rpc.domain.permission import Grant, Permission, grant_of
-from wallet_rpc.domain.sdk_text import (
+from wallet_rpc.domain.sdk_values import (
     CompileError,
     Stage,
     read_address,

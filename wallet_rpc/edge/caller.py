@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wallet_rpc.domain.access import Caller
-from wallet_rpc.memory import Allowance
+from wallet_rpc.ports.storage import Allowance
 
 NOBODY = Caller(name="local")
 """The caller outside of any request, and over a transport that has no addresses."""

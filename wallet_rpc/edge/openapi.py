@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from wallet_rpc.edge.dialects import CODES, ERRORS
+from wallet_rpc.edge.error_formats import CODES, ERRORS
 from wallet_rpc.edge.openrpc import AnyOperation
 from wallet_rpc.edge.rest import ORGANIZATION_HEADER, places, rest_of
 from wallet_rpc.edge.schemas import REF, Json, accepted, hoist, never_null, sent

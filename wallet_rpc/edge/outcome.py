@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from wallet_rpc import wire
-from wallet_rpc.computing import compute
 from wallet_rpc.edge import observe
 from wallet_rpc.errors import Unavailable, WalletError
 from wallet_rpc.operations.operation import Operation
+from wallet_rpc.worker_threads import compute
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wallet_rpc import wire
-from wallet_rpc.edge import caller, dialects, observe
+from wallet_rpc.edge import caller, error_formats, observe
 from wallet_rpc.edge.envelope import compact
 from wallet_rpc.edge.guard import (
     BODY_SECONDS,
@@ -91,7 +91,7 @@ class Api(Generic[C]):
         found: Mapping[str, Mapping[str, Operation[C, Any, Any]]],
         origins: Origins,
     ) -> ASGIApp:
-        refusal = partial(dialects.refusal, dialect)
+        refusal = partial(error_formats.refusal, dialect)
         routes = [
             Route(spelled, self._place(dialect, found[path], origins))
             for path in sorted(found, key=_words_first)
@@ -169,15 +169,15 @@ class _Place:
         served = self._verbs.get(request.method)
         if served is None:
             error = InvalidRequest(f"verb: expected one of {self._allowed}", reason="method_not_allowed")
-            return dialects.refusal(self._dialect, 405, error, allow)
+            return error_formats.refusal(self._dialect, 405, error, allow)
         try:
             answer = await served.answer(request)
         except ClientDisconnect:
             raise  # there is nobody to answer
         except Exception as raised:  # the door: whatever it is, the caller gets a coded answer
             refused = raised if isinstance(raised, Refused) else _refused(raised, served.name)
-            observe.note(served.name, dialects.code_of(self._dialect, refused.status, refused.error))
-            return dialects.refusal(self._dialect, refused.status, refused.error, refused.headers)
+            observe.note(served.name, error_formats.code_of(self._dialect, refused.status, refused.error))
+            return error_formats.refusal(self._dialect, refused.status, refused.error, refused.headers)
         observe.note(served.name, None)
         return json_response(answer)
 
@@ -213,7 +213,7 @@ class _Served(Generic[C]):
         try:
             value = wire.read(self._operation.request, given)
         except wire.Faulty as faulty:
-            raise dialects.invalid(self._rest.dialect, faulty.faults) from None
+            raise error_formats.invalid(self._rest.dialect, faulty.faults) from None
         return await encoded(self._operation, await self._operation.run(context, value))
 
     async def _given(self, request: Request) -> dict[str, Any]:
@@ -245,4 +245,6 @@ def _refuse_other_organization(request: Request) -> None:
         raise NotFound("organization not found", reason="organization_not_found")
     if request.headers.get(ORGANIZATION_HEADER, named) != named:
         text = "differs from the organization of the path"
-        raise dialects.invalid(Dialect.ORGANIZATION, [Fault(field=ORGANIZATION_HEADER, text=text, reason="validation")])
+        raise error_formats.invalid(
+            Dialect.ORGANIZATION, [Fault(field=ORGANIZATION_HEADER, text=text, reason="validation")]
+        )

@@ -26,7 +26,7 @@ from wallet_rpc.operations import (
     revoke_token,
     send_calls,
 )
-from wallet_rpc.operations._access import guarded
+from wallet_rpc.operations.access_control import guarded
 from wallet_rpc.operations.operation import Dialect, Operation
 from wallet_rpc.ports import Ports
 

@@ -18,8 +18,11 @@ from wallet_rpc.domain.serialized_grant import MOST_CHARACTERS, SerializedGrant
 from wallet_rpc.domain.session_group import Install, SessionGroup, new_group_id
 from wallet_rpc.domain.times import Time
 from wallet_rpc.errors import InvalidParams, NotFound
-from wallet_rpc.operations._log import note
-from wallet_rpc.operations._org_sessions import (
+from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address
+from wallet_rpc.services.audit_log import note
+from wallet_rpc.services.org_sessions import (
     SESSIONS,
     ChainNumber,
     EvmAddress,
@@ -30,11 +33,8 @@ from wallet_rpc.operations._org_sessions import (
     refuse,
     registered,
 )
-from wallet_rpc.operations._registering import Asked, Verified, read_grant, verified, wallet_account
-from wallet_rpc.operations._sessions import keep_signed
-from wallet_rpc.operations.operation import Dialect, Operation, Rest
-from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address
+from wallet_rpc.services.session_registration import Asked, Verified, read_grant, verified, wallet_account
+from wallet_rpc.services.sessions import keep_signed
 from wallet_rpc.wire import Fault, strict_shape
 
 MOST_INSTALLS = 24

@@ -27,13 +27,13 @@ from wallet_rpc.errors import (
     UnsupportedChain,
     WalletError,
 )
-from wallet_rpc.memory import LANE_SIZE
-from wallet_rpc.operations._accounts import chain_of, is_confirmed, not_an_account, not_delegated
-from wallet_rpc.operations._log import note
-from wallet_rpc.operations._sessions import claim_unsigned
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
+from wallet_rpc.ports.storage import LANE_SIZE
 from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, HeldAddress, SessionId, Uint256, UnixSeconds
+from wallet_rpc.services.accounts import chain_of, is_confirmed, not_an_account, not_delegated
+from wallet_rpc.services.audit_log import note
+from wallet_rpc.services.sessions import claim_unsigned
 from wallet_rpc.wire import shape, strict_shape
 
 FIRST_ENTITY = EntityId(1)

@@ -17,11 +17,11 @@ from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.times import Time, written_time
 from wallet_rpc.domain.wallet_address import LONGEST, parse_wallet
 from wallet_rpc.errors import Forbidden, InvalidParams
-from wallet_rpc.operations._log import note
-from wallet_rpc.operations._tokens import TOKENS, key_of
 from wallet_rpc.operations.operation import Dialect, Operation, Rest
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import worded
+from wallet_rpc.services.audit_log import note
+from wallet_rpc.services.session_tokens import TOKENS, key_of
 from wallet_rpc.wire import shape
 
 USUAL_SECONDS, MOST_SECONDS = 300, 3600

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from wallet_rpc.domain.access import Need, Scope, no_token
 from wallet_rpc.domain.times import Time
-from wallet_rpc.operations._tokens import below
 from wallet_rpc.operations.operation import Credential, Dialect, Operation, Rest
 from wallet_rpc.ports import Ports
+from wallet_rpc.services.session_tokens import below
 from wallet_rpc.wire import shape
 
 

@@ -14,13 +14,13 @@ from pydantic import Discriminator, Field, Tag
 from wallet_rpc.domain.access import Need, Scope
 from wallet_rpc.domain.prepared import PreparedCalls
 from wallet_rpc.operations import keyed_calls, prepare_calls, send_prepared_calls
-from wallet_rpc.operations._signed_calls import SendPreparedCalls, senders
 from wallet_rpc.operations.keyed_calls import KeyedCalls, KeyedPrepared, KeyedSend, KeyedSent
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.operations.prepare_calls import PrepareCalls
 from wallet_rpc.operations.send_prepared_calls import SentCalls
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address
+from wallet_rpc.services.signed_calls import SendPreparedCalls, senders
 
 
 def _form_of_prepare(value: Any) -> str:

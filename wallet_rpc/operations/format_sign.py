@@ -21,11 +21,11 @@ from wallet_rpc.domain.signature import (
     wrap_undeployed,
 )
 from wallet_rpc.errors import InvalidParams, UnsupportedChain
-from wallet_rpc.operations._accounts import AccountFacts, account_facts, chain_of
-from wallet_rpc.operations._messages import SigningCapabilities, refuse_sessions
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ChainId, Data, HeldAddress, shown
+from wallet_rpc.services.accounts import AccountFacts, account_facts, chain_of
+from wallet_rpc.services.signable_messages import SigningCapabilities, refuse_sessions
 from wallet_rpc.wire import shape
 
 

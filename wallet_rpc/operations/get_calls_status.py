@@ -19,14 +19,14 @@ from wallet_rpc.domain.prepared import DelegationDetails, OperationData, call_id
 from wallet_rpc.domain.receipt import CallLog, CallReceipt
 from wallet_rpc.domain.records import CallKind, CallRecord, CallState
 from wallet_rpc.errors import UnknownBundle
-from wallet_rpc.operations._access import is_of_caller
-from wallet_rpc.operations._accounts import chain_of
-from wallet_rpc.operations._delegating import is_applied
-from wallet_rpc.operations._outcomes import CallError, overtaken, refused, reverted
-from wallet_rpc.operations._sending import is_abandoned
+from wallet_rpc.operations.access_control import is_of_caller
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, OperationReceipt, PendingOperation, Ports, TransactionReceipt
 from wallet_rpc.primitives import BlockNumber, ChainId, Data, Hash32
+from wallet_rpc.services.accounts import chain_of
+from wallet_rpc.services.call_failures import CallError, overtaken, refused, reverted
+from wallet_rpc.services.delegation import is_applied
+from wallet_rpc.services.submission import is_abandoned
 from wallet_rpc.wire import shape
 
 PENDING, PRECONFIRMED, PRECONFIRMED_REVERTED, CONFIRMED, NOT_SENT, REVERTED = 100, 110, 115, 200, 400, 500

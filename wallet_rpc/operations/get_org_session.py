@@ -9,7 +9,10 @@ from wallet_rpc.domain.access import READS
 from wallet_rpc.domain.session_group import Listed, Status, status_of
 from wallet_rpc.domain.times import Time
 from wallet_rpc.errors import NotFound
-from wallet_rpc.operations._org_sessions import (
+from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address, SessionId
+from wallet_rpc.services.org_sessions import (
     ONE_SESSION,
     OneSession,
     Policies,
@@ -19,9 +22,6 @@ from wallet_rpc.operations._org_sessions import (
     item,
     registered,
 )
-from wallet_rpc.operations.operation import Dialect, Operation, Rest
-from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, SessionId
 from wallet_rpc.wire import shape
 
 

@@ -11,9 +11,9 @@ from typing import Annotated
 from pydantic import Field
 
 from wallet_rpc.domain.asked_permission import AskedPermission
-from wallet_rpc.operations._granting import ERRORS, Asked, Rule, Signer, expiry_of, grant, key_of, one_account
 from wallet_rpc.operations.create_session import SignTypedData
 from wallet_rpc.operations.operation import Operation
+from wallet_rpc.operations.permission_requests import ERRORS, Asked, Rule, Signer, expiry_of, grant, key_of, one_account
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, ChainId, Data, HeldAddress, SessionId, UnixSeconds
 from wallet_rpc.wire import shape, strict_shape

@@ -25,17 +25,17 @@ from wallet_rpc.domain.prepared import (
 from wallet_rpc.domain.requested_call import RequestedCall
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
-from wallet_rpc.exact_members import well_placed
 from wallet_rpc.operations import prepare_calls, send_prepared_calls
-from wallet_rpc.operations._accounts import chain_of
-from wallet_rpc.operations._authority import authority_of
-from wallet_rpc.operations._named_keys import key_address
-from wallet_rpc.operations._paying import only_estimates
-from wallet_rpc.operations._signed_calls import SendDelegation, SendOperation
 from wallet_rpc.operations.prepare_calls import PrepareCalls
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, ChainId, Data, Hash32, HeldAddress
+from wallet_rpc.services.accounts import chain_of
+from wallet_rpc.services.authority import authority_of
+from wallet_rpc.services.session_keys import key_address
+from wallet_rpc.services.signed_calls import SendDelegation, SendOperation
+from wallet_rpc.services.sponsorship import only_estimates
 from wallet_rpc.wire import bounded, decode, encode, parsed, shape, strict_shape
+from wallet_rpc.wire.members import well_placed
 
 VERSION = b"\1"
 """The first byte of a context of this form."""

@@ -14,10 +14,10 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, Wi
 
 from wallet_rpc.domain.access import READS
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.integers import exact_integer
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, HeldAddress, malformed
+from wallet_rpc.primitives.integers import exact_integer
 from wallet_rpc.wire import shape
 
 MOST = 100

@@ -8,9 +8,9 @@ from wallet_rpc.domain.access import READS
 from wallet_rpc.domain.decimal_text import DecimalText
 from wallet_rpc.domain.serialized_grant import SAFE_INTEGER
 from wallet_rpc.domain.session_group import Wanted
-from wallet_rpc.operations._org_sessions import SESSIONS, EvmAddress, Label, NamedGroup, SessionItem, WalletId, item
 from wallet_rpc.operations.operation import Dialect, Operation, Rest
 from wallet_rpc.ports import Ports
+from wallet_rpc.services.org_sessions import SESSIONS, EvmAddress, Label, NamedGroup, SessionItem, WalletId, item
 from wallet_rpc.wire import shape
 
 

@@ -52,21 +52,21 @@ from wallet_rpc.errors import (
     ValidationReverted,
     WalletError,
 )
-from wallet_rpc.exact_members import well_placed
-from wallet_rpc.operations._accounts import account_facts, chain_of
-from wallet_rpc.operations._authority import authority_of
-from wallet_rpc.operations._delegating import CAPABILITY, explicit_delegation, needed_authorization, removal
-from wallet_rpc.operations._drafting import Task, drafted, nonce_key_not_applicable
-from wallet_rpc.operations._funds import purse_of, refuse_certain_shortage, refuse_unfunded, shortage_behind
-from wallet_rpc.operations._paying import Paid, only_estimates, paid_in_coin
-from wallet_rpc.operations._sending import true_reason
-from wallet_rpc.operations._tickets import Built, issued
-from wallet_rpc.operations._token_gas import paid_in_token
-from wallet_rpc.operations._token_permit import PermitNeeded
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, ChainId, HeldAddress
+from wallet_rpc.services.account_funds import purse_of, refuse_certain_shortage, refuse_unfunded, shortage_behind
+from wallet_rpc.services.accounts import account_facts, chain_of
+from wallet_rpc.services.authority import authority_of
+from wallet_rpc.services.delegation import CAPABILITY, explicit_delegation, needed_authorization, removal
+from wallet_rpc.services.erc20_gas import paid_in_token
+from wallet_rpc.services.erc20_permit import PermitNeeded
+from wallet_rpc.services.sponsorship import Paid, only_estimates, paid_in_coin
+from wallet_rpc.services.submission import true_reason
+from wallet_rpc.services.submission_tickets import Built, issued
+from wallet_rpc.services.user_operation_builder import Task, drafted, nonce_key_not_applicable
 from wallet_rpc.wire import shape
+from wallet_rpc.wire.members import well_placed
 
 MOST_CALLS = 1000
 """How many calls one operation may carry here; a block's gas ends far below."""

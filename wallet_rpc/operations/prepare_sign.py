@@ -16,8 +16,11 @@ from wallet_rpc.domain.deferred_action import DEFERRED_ACTION_TYPE
 from wallet_rpc.domain.signature import REPLAY_SAFE_TYPE, Domain, domain_separator, replay_safe_typed_data
 from wallet_rpc.domain.typed_data import TypedData, domain_chain_id
 from wallet_rpc.errors import InvalidParams, UnsupportedChain
-from wallet_rpc.operations._accounts import account_facts, chain_of
-from wallet_rpc.operations._messages import (
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import ChainId, Hash32, HeldAddress
+from wallet_rpc.services.accounts import account_facts, chain_of
+from wallet_rpc.services.signable_messages import (
     REQUEST,
     Message,
     PersonalMessage,
@@ -26,9 +29,6 @@ from wallet_rpc.operations._messages import (
     hashed,
     refuse_sessions,
 )
-from wallet_rpc.operations.operation import Operation
-from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import ChainId, Hash32, HeldAddress
 from wallet_rpc.wire import shape
 
 _PARTS = ("domain", "types", "primaryType", "message")

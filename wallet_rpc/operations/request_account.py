@@ -17,11 +17,11 @@ from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.domain.contracts import ACCOUNT_FACTORY, SEMI_MODULAR_ACCOUNT_7702
 from wallet_rpc.domain.records import Account, AccountKind
 from wallet_rpc.errors import InvalidParams, Unavailable
-from wallet_rpc.memory import KnownAccounts
-from wallet_rpc.operations._accounts import confirm, default_account, delegated_account, new_id
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
+from wallet_rpc.ports.storage import KnownAccounts
 from wallet_rpc.primitives import Address, Data, HeldAddress, Uint256, shown
+from wallet_rpc.services.accounts import confirm, default_account, delegated_account, new_id
 from wallet_rpc.wire import shape, strict_shape
 
 _ATTEMPTS = 16

@@ -27,10 +27,10 @@ from wallet_rpc.domain.quote import Quote, QuotedSwap, Swap
 from wallet_rpc.domain.requested_call import RequestedCall, calls_on, requested
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
 from wallet_rpc.operations import prepare_calls
-from wallet_rpc.operations._accounts import chain_of
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports, Quotes
 from wallet_rpc.primitives import ChainId, Data
+from wallet_rpc.services.accounts import chain_of
 from wallet_rpc.wire import shape, strict_shape
 
 

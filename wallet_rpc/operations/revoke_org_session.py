@@ -12,11 +12,11 @@ from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.session_group import Status, status_of
 from wallet_rpc.domain.times import Time
 from wallet_rpc.errors import Conflict, NotFound
-from wallet_rpc.operations._log import note
-from wallet_rpc.operations._org_sessions import ONE_SESSION, AnyId, ChainNumber, OneSession, found
 from wallet_rpc.operations.operation import Dialect, Operation, Rest
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import SessionId
+from wallet_rpc.services.audit_log import note
+from wallet_rpc.services.org_sessions import ONE_SESSION, AnyId, ChainNumber, OneSession, found
 from wallet_rpc.wire import shape
 
 

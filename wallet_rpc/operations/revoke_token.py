@@ -10,10 +10,10 @@ from wallet_rpc.domain.access import READS
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.times import Time
 from wallet_rpc.errors import Conflict, NotFound
-from wallet_rpc.operations._log import note
-from wallet_rpc.operations._tokens import below, key_of
 from wallet_rpc.operations.operation import Dialect, Operation, Rest
 from wallet_rpc.ports import Ports
+from wallet_rpc.services.audit_log import note
+from wallet_rpc.services.session_tokens import below, key_of
 from wallet_rpc.wire import shape
 
 

@@ -43,20 +43,17 @@ from wallet_rpc.errors import (
     UnsupportedChain,
     ValidationReverted,
 )
-from wallet_rpc.operations._accounts import chain_of, remember_delegated
-from wallet_rpc.operations._authority import PERMISSIONS, Authority, authority_of
-from wallet_rpc.operations._authorizations import carried_authorization, send_with_authorization
-from wallet_rpc.operations._delegating import send_alone, signed
-from wallet_rpc.operations._denials import explained
-from wallet_rpc.operations._log import note_sent
-from wallet_rpc.operations._sending import (
-    refuse_while_installing,
-    sent_before,
-    sent_unrecorded,
-    used_nonce,
-)
-from wallet_rpc.operations._signatures import CheckedSignature, checked_signature
-from wallet_rpc.operations._signed_calls import (
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.ports import ChainPorts, Ports
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
+from wallet_rpc.services.accounts import chain_of, remember_delegated
+from wallet_rpc.services.audit_log import note_sent
+from wallet_rpc.services.authority import PERMISSIONS, Authority, authority_of
+from wallet_rpc.services.authorizations import carried_authorization, send_with_authorization
+from wallet_rpc.services.delegation import send_alone, signed
+from wallet_rpc.services.denial_reasons import explained
+from wallet_rpc.services.signatures import CheckedSignature, checked_signature
+from wallet_rpc.services.signed_calls import (
     SendArray,
     SendDelegation,
     SendOperation,
@@ -66,10 +63,13 @@ from wallet_rpc.operations._signed_calls import (
     parts,
     sender_of,
 )
-from wallet_rpc.operations._tickets import Built, refuse_unbuilt, session_named
-from wallet_rpc.operations.operation import Operation
-from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
+from wallet_rpc.services.submission import (
+    refuse_while_installing,
+    sent_before,
+    sent_unrecorded,
+    used_nonce,
+)
+from wallet_rpc.services.submission_tickets import Built, refuse_unbuilt, session_named
 from wallet_rpc.wire import shape
 
 NONCE = "params.data.nonce"

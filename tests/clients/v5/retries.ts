@@ -4,7 +4,7 @@ import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet
 import { createPublicClient, createTestClient, http, parseEther } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia } from "viem/chains";
-import { forgetful } from "../forgetful.ts";
+import { forgetful } from "../lossy_proxy.ts";
 
 const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
 const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL

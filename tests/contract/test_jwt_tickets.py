@@ -1,0 +1,119 @@
+"""Submission tickets, which are no tokens; and the secrets under both."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.contract.token_signing import (
+    CLAIMS,
+    NOW,
+    OLDER,
+    OLDEST,
+    PUBLIC_KEY,
+    SEALS,
+    SECRET,
+    TICKET,
+    data,
+    is_no_ticket,
+    is_refused,
+    text,
+)
+from wallet_rpc.adapters.jwt_tokens import JwtSeals
+from wallet_rpc.domain.ticket import Ticket
+from wallet_rpc.primitives import Address, Hash32, SessionId
+
+tickets = st.builds(
+    Ticket,
+    hash=st.binary(min_size=32, max_size=32).map(Hash32),
+    wallet=st.binary(min_size=20, max_size=20).map(Address),
+    chain_id=st.integers(0, 2**32 - 1),
+    session_id=st.none() | st.binary(min_size=16, max_size=16).map(SessionId),
+    expires_at=st.integers(0, 2**48 - 1),
+)
+
+
+@given(tickets)
+def test_what_a_ticket_says_reads_back(ticket: Ticket) -> None:
+    assert SEALS.read_ticket(SEALS.ticket(ticket)) == ticket
+
+
+@given(st.data())
+def test_no_letter_of_a_ticket_can_be_changed(draw: st.DataObject) -> None:
+    ticket = SEALS.ticket(TICKET)
+    place = draw.draw(st.integers(0, len(ticket) - 1))
+    letter = draw.draw(st.characters().filter(lambda other: other != ticket[place]))
+    assert is_no_ticket(ticket[:place] + letter + ticket[place + 1 :])
+    assert is_no_ticket(ticket[:place])
+
+
+@given(st.text())
+def test_any_text_is_no_ticket(ticket: str) -> None:
+    assert is_no_ticket(ticket)
+
+
+def test_a_ticket_is_no_token_and_a_token_is_no_ticket() -> None:
+    header, payload, seal = SEALS.token(CLAIMS).split(".")
+    for part in (f"{header}.{payload}.{seal}", f"{payload}.{seal}", f"{header}.{seal}", f"{header}.{payload}"):
+        assert is_no_ticket(part)
+    body, ticket_seal = SEALS.ticket(TICKET).split(".")
+    assert is_refused(f"{body}.{ticket_seal}")
+    assert is_refused(f"{header}.{body}.{ticket_seal}")
+    as_ticket = hmac.digest(SECRET, body.encode(), "sha256")
+    assert is_no_ticket(f"{body}.{text(as_ticket)}")  # the secret itself is not the key of tickets
+
+
+@pytest.mark.parametrize("payload", [b"{}", b"null", b"\xff", b'{"h":"0x","w":"0x","c":1,"exp":0}'])
+def test_a_ticket_of_another_version_is_refused(payload: bytes) -> None:
+    key = hmac.digest(SECRET, b"wallet-rpc submission ticket", "sha256")
+    body = text(payload)
+    assert is_no_ticket(f"{body}.{text(hmac.digest(key, body.encode(), 'sha256'))}")
+
+
+def test_a_ticket_does_not_tell_its_secret() -> None:
+    one, other = SEALS.ticket(TICKET), SEALS.ticket(replace(TICKET, chain_id=1))
+    assert one.split(".")[1] != other.split(".")[1]
+    assert json.loads(data(one.split(".")[0])) == {
+        "h": "0x" + "01" * 32,
+        "w": Address(b"\2" * 20).hex0x(),
+        "c": "0x2105",
+        "exp": NOW + 600,
+    }
+
+
+def test_a_secret_is_read_until_the_second_one_after_it() -> None:
+    first, second, third = JwtSeals((OLDEST,)), JwtSeals((OLDER, OLDEST)), JwtSeals((SECRET, OLDER))
+    token, ticket = first.token(CLAIMS), first.ticket(TICKET)
+    assert second.claims(token, now=NOW) == CLAIMS
+    assert second.read_ticket(ticket) == TICKET
+    assert is_refused(token, third)
+    assert is_no_ticket(ticket, third)
+
+
+def test_the_first_secret_seals() -> None:
+    token, ticket = JwtSeals((SECRET, OLDER)).token(CLAIMS), JwtSeals((SECRET, OLDER)).ticket(TICKET)
+    assert SEALS.claims(token, now=NOW) == CLAIMS
+    assert SEALS.read_ticket(ticket) == TICKET
+    assert is_refused(token, JwtSeals((OLDER,)))
+
+
+@pytest.mark.parametrize(
+    "secrets",
+    [
+        (),
+        (b"a" * 31,),
+        (SECRET, b""),
+        (SECRET, OLDER, OLDEST),
+        (PUBLIC_KEY,),
+        (b'{"kty":"oct","k":"YWJjZGVmZ2hpamtsbW5vcA"}',),
+    ],
+)
+def test_secrets_that_keep_nothing_secret_are_refused(secrets: tuple[bytes, ...]) -> None:
+    with pytest.raises(ValueError, match="secret") as refused:
+        JwtSeals(secrets)
+    assert "PUBLIC" not in str(refused.value)

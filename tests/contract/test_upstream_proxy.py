@@ -1,0 +1,122 @@
+"""A chain's own methods behind the wallet's door: which are handed on, and what comes back."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.contract.upstream import KEY, URL, Broken, Faulty, Upstream, saying
+from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES, UpstreamDoor
+from wallet_rpc.errors import MethodNotFound, OutcomeUnknown, Unavailable
+
+
+def request(method: str, *params: Any, **more: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 7, "method": method, "params": list(params), **more}
+
+
+def door(node: dict[str, Any] | None = None, bundler: dict[str, Any] | None = None) -> UpstreamDoor:
+    return UpstreamDoor(
+        Upstream(node or {}).client(), Upstream(bundler or {}).client(part="bundler"), [URL, "http://user:hunter22@b"]
+    )
+
+
+@pytest.mark.parametrize("method", sorted(NODE_READS | NODE_WRITES))
+async def test_a_method_of_the_chain_goes_to_the_node(method: str) -> None:
+    answer = await door(node={method: lambda *params: list(params)}).request(request(method, "0x1", {}))
+
+    assert answer == {"jsonrpc": "2.0", "id": 7, "result": ["0x1", {}]}
+
+
+@pytest.mark.parametrize("method", sorted(BUNDLER_READS | BUNDLER_WRITES))
+async def test_a_method_of_erc_4337_goes_to_the_bundler(method: str) -> None:
+    assert (await door(bundler={method: "0x2"}).request(request(method)))["result"] == "0x2"
+
+
+@pytest.mark.parametrize(
+    "method", ["eth_accounts", "eth_sendTransaction", "personal_sign", "anvil_setCode", "evm_mine"]
+)
+async def test_any_other_method_is_not_found(method: str) -> None:
+    with pytest.raises(MethodNotFound):
+        await door(node={method: 1}, bundler={method: 1}).request(request(method))
+
+
+def test_the_production_page_lists_what_is_handed_on() -> None:
+    page = (Path(__file__).parents[2] / "specs" / "production.md").read_text()
+    rows = [set(re.findall(r"`(\w+)`", row)) for row in page.splitlines() if row.startswith("| the ")]
+
+    assert rows == [NODE_READS | NODE_WRITES, BUNDLER_READS | BUNDLER_WRITES]
+
+
+async def test_an_error_is_handed_on_as_it_is() -> None:
+    refused = saying(Faulty(3, "execution reverted: no", "0x08c379a0"))
+
+    answer = await door(node={"eth_call": refused}).request(request("eth_call", {}, "latest"))
+
+    assert answer["error"] == {"code": 3, "message": "execution reverted: no", "data": "0x08c379a0"}
+
+
+async def test_an_error_does_not_say_where_we_asked() -> None:
+    leaky = Faulty(-32000, f"{URL}: key {KEY} has no credit", {KEY: ["see https://b/x", "user:hunter22@b", "hunter22"]})
+
+    answer = await door(bundler={"eth_sendUserOperation": saying(leaky)}).request(request("eth_sendUserOperation"))
+
+    assert answer["error"]["code"] == -32000
+    for secret in (KEY, "upstream.test", "hunter22", "://"):
+        assert secret not in str(answer)
+
+
+async def test_silence_is_unavailable_and_a_write_may_have_happened() -> None:
+    silent = {method: saying(Broken(502)) for method in ("eth_chainId", "eth_sendRawTransaction")}
+
+    with pytest.raises(Unavailable, match="the node does not answer"):
+        await door(node=silent).request(request("eth_chainId"))
+    with pytest.raises(OutcomeUnknown):
+        await door(node=silent).request(request("eth_sendRawTransaction", "0x"))
+
+
+@given(
+    st.text("aZ9+.-:/ \t\"'(é", max_size=12),
+    st.sampled_from(["http", "redis+unix", "9p", "-x", "a.b", "1http"]),
+    st.text("aZ9+.-:/é", max_size=12),
+)
+async def test_no_url_is_repeated_wherever_it_begins(before: str, scheme: str, after: str) -> None:
+    said = f"{before}{scheme}://host-of-ours{after} bye"
+    refused = saying(Faulty(3, said, {said: [said]}))
+
+    answer = await door(node={"eth_call": refused}).request(request("eth_call"))
+
+    assert "host-of-ours" not in str(answer)
+    assert answer["error"]["message"].endswith(" bye")
+
+
+async def _seconds(message: str) -> float:
+    """The processor's, for an error with that text."""
+    asked = door(node={"eth_call": saying(Faulty(3, message))})
+    best = 9.0
+    for _ in range(3):
+        started = time.thread_time()
+        answer = await asked.request(request("eth_call"))
+        best = min(best, time.thread_time() - started)
+        assert answer["error"]["message"] == message
+    return best
+
+
+@pytest.mark.parametrize("piece", ["a.", "a", "a b.", "+-", "0x12", "://"])
+async def test_a_long_error_costs_no_more_than_its_length(piece: str) -> None:
+    """The text of a revert is the contract's; a search that begins anew at every word took 23 s."""
+    assert await _seconds(piece * (240_000 // len(piece))) < 40 * await _seconds(piece * (24_000 // len(piece)))
+
+
+@pytest.mark.parametrize("data", ["x" * 300_000, [[]] * 1001, {"x" * 200_000: "x" * 100_000}, ["x" * 200_000] * 2])
+async def test_an_error_too_large_to_be_looked_through_is_not_shown(data: Any) -> None:
+    refused = saying(Faulty(3, "reverted", data))
+
+    answer = await door(node={"eth_call": refused}).request(request("eth_call"))
+
+    assert answer["error"] == {"code": 3, "message": "reverted", "data": "(not shown)"}

@@ -1,0 +1,110 @@
+"""The dialects of REST errors: the numbers of organisations, the words of tokens, and nothing of a bug."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wallet_rpc.edge.error_formats import CODES, invalid, refusal
+from wallet_rpc.errors import InternalError, InvalidParams, Unavailable, WalletError
+from wallet_rpc.operations.operation import Dialect
+from wallet_rpc.wire import Fault
+
+DOCUMENTED = {
+    400001: {"parse_error", "unsupported_media_type"},
+    400002: {"validation", "invalid_params", "missing", "malformed", "unknown_member"},
+    400003: {"address_malformed"},
+    400004: {"chain_unsupported", "unsupported_chain"},
+    400005: {"duplicate_chain", "session_registered"},
+    400006: {"grant_undecodable"},
+    400007: {"grant_signature_invalid"},
+    400008: {"grant_disagrees", "session_forgotten"},
+    400009: {"expiry_out_of_range"},
+    400010: {"pagination"},
+    400011: {"grant_has_private_key"},
+    400012: {"malformed_http"},
+    401001: {"api_key_required"},
+    401002: {"api_key_invalid", "session_token_invalid", "session_token_expired", "session_token_revoked"},
+    401003: {"api_key_revoked", "api_key_expired"},
+    403001: {"key_scope", "insufficient_scope"},
+    403002: {"host_not_allowed", "origin_not_allowed", "forwarded_request"},
+    404001: {"organization_not_found"},
+    404002: {"wallet_not_found"},
+    404003: {"session_not_found"},
+    405001: {"method_not_allowed"},
+    408001: {"body_too_slow", "head_too_slow"},
+    409001: {"session_already_revoked"},
+    409002: {"session_already_expired"},
+    413001: {"body_too_large"},
+    429001: {"rate_limited"},
+}
+"""Source: specs/http.md."""
+
+
+def told(dialect: Dialect, status: int, error: WalletError) -> tuple[int, Any]:
+    response = refusal(dialect, status, error)
+    return response.status_code, json.loads(bytes(response.body))
+
+
+def test_every_reason_has_its_number() -> None:
+    found: dict[int, set[str]] = {}
+    for reason, code in CODES.items():
+        found.setdefault(code, set()).add(reason)
+
+    assert found == DOCUMENTED
+
+
+@given(st.sampled_from(sorted(CODES)) | st.text(), st.sampled_from([400, 401, 403, 404, 409, 429, 500, 503]), st.text())
+def test_the_status_is_in_the_number_and_the_message_is_the_errors(reason: str, status: int, message: str) -> None:
+    error = InvalidParams(message.encode(errors="replace").decode(), reason=reason)
+    (code_status, organization), (token_status, token) = (told(dialect, status, error) for dialect in Dialect)
+
+    assert organization["code"] // 1000 == code_status
+    assert token["statusCode"] == token_status == status
+    assert ("error" in token) == (status not in {401, 500})
+    assert organization["message"] in {error.message, "invalid or missing token", "internal error"}
+    assert token["message"] == (error.message if status != 500 else "Internal server error")
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_a_bug_tells_nothing(dialect: Dialect) -> None:
+    assert "4f1c" not in str(told(dialect, 500, InternalError("4f1c")))
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_what_may_pass_later_says_when(dialect: Dialect) -> None:
+    assert refusal(dialect, 503, Unavailable("redis: no answer")).headers["retry-after"] == "1"
+    assert "retry-after" not in refusal(dialect, 400, InvalidParams("no")).headers
+    assert refusal(dialect, 405, InvalidParams("no"), {"allow": "GET"}).headers["allow"] == "GET"
+
+
+faults = st.lists(
+    st.builds(
+        Fault,
+        field=st.sampled_from(["a", "b[0].c", ""]),
+        text=st.just("must be 1"),
+        reason=st.sampled_from(["missing", "malformed", "validation", "pagination", "address_malformed"]),
+    ),
+    min_size=1,
+)
+
+
+@given(faults)
+def test_organisations_are_told_all_faults_and_tokens_the_first(found: list[Fault]) -> None:
+    _, organization = told(Dialect.ORGANIZATION, 400, invalid(Dialect.ORGANIZATION, found))
+    _, token = told(Dialect.TOKEN, 400, invalid(Dialect.TOKEN, found))
+
+    kinds = {CODES[fault.reason] for fault in found}
+    assert organization["message"] == "validation failed"
+    assert organization["code"] == (kinds.pop() if len({fault.reason for fault in found}) == 1 else 400002)
+    assert [detail["field"] for detail in organization["details"]] == [fault.field for fault in found]
+    assert {detail["message"] for detail in organization["details"]} <= {"must be 1", "is required"}
+    assert token["message"] in {
+        f"{found[0].field} should not be empty",
+        f"{found[0].field or 'request'}: must be 1",
+        "must be 1",
+    }

@@ -1,0 +1,169 @@
+"""Registrations that are wrong in one way each: how, for which reason, and in which fields."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.org_sessions.org_client import CHAINS, FRIEND, ROOT, in_time, new_key, signed
+from wallet_rpc.domain.signature import HALF_ORDER
+
+Body = dict[str, Any]
+SECRET = "5ec2e7" * 10 + "beef"
+ORDER = 2 * HALF_ORDER + 1
+
+
+def installs(body: Body) -> list[Body]:
+    found: list[Body] = body["installs"]
+    return found
+
+
+def serialized(change: Callable[[str], str]) -> Callable[[Body], None]:
+    """A body whose first grant is another text."""
+
+    def changed(body: Body) -> None:
+        installs(body)[0]["serialized"] = change(installs(body)[0]["serialized"])
+
+    return changed
+
+
+def packed(value: Any) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def in_json(**more: Any) -> Callable[[Body], None]:
+    """A body whose first grant is in JSON, with more in it."""
+    return serialized(
+        lambda given: packed({"v": 1, "sessionId": f"0x{given[4:36]}", "signature": f"0x{given[36:]}", **more})
+    )
+
+
+def swapped(body: Body) -> None:
+    one, two = installs(body)
+    one["chainId"], two["chainId"] = two["chainId"], one["chainId"]
+
+
+def mirrored(given: str) -> str:
+    """The same signature with s in the upper half of the order, as good to careless readers."""
+    v, s = int(given[-2:], 16), int(given[-66:-2], 16)
+    return f"{given[:-66]}{ORDER - s:064x}{27 + 28 - v:02x}"
+
+
+def with_v(v: int) -> Callable[[str], str]:
+    return lambda given: f"{given[:-2]}{v:02x}"
+
+
+def wrongly_wrapped(given: str) -> str:
+    return f"{given[:36]}{'6492' * 16}"
+
+
+FIRST = "installs[0].serialized"
+WRONG: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
+    "nothing": (dict.clear, "missing", {"expiresAt", "installs", "policies", "sessionAddress", "walletId"}),
+    "no install": (lambda body: body.update(installs=[]), "malformed", {"installs"}),
+    "25 installs": (lambda body: body.update(installs=installs(body)[:1] * 25), "malformed", {"installs"}),
+    "an address with a wrong checksum": (
+        lambda body: body.update(sessionAddress="0x5AAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),
+        "address_malformed",
+        {"sessionAddress"},
+    ),
+    "the zero address": (
+        lambda body: body.update(sessionAddress="0x" + "00" * 20),
+        "address_malformed",
+        {"sessionAddress"},
+    ),
+    "a Solana address": (
+        lambda body: body.update(sessionAddress="DRpbCBMxVnDK7maPM5tGv6MvB3v1sRMC86PZ8okm21hy"),
+        "address_malformed",
+        {"sessionAddress"},
+    ),
+    "no text as address": (lambda body: body.update(sessionAddress=1), "address_malformed", {"sessionAddress"}),
+    "another chain": (lambda body: installs(body)[1].update(chainId=1), "chain_unsupported", {"installs[1].chainId"}),
+    "the largest chain": (
+        lambda body: installs(body)[1].update(chainId=2**53 - 1),
+        "chain_unsupported",
+        {"installs[1].chainId"},
+    ),
+    "too large a chain": (lambda body: installs(body)[1].update(chainId=2**53), "malformed", {"installs[1].chainId"}),
+    "chain zero": (lambda body: installs(body)[1].update(chainId=0), "malformed", {"installs[1].chainId"}),
+    "a chain as text": (lambda body: installs(body)[1].update(chainId="31337"), "malformed", {"installs[1].chainId"}),
+    "a chain as a float": (
+        lambda body: installs(body)[0].update(chainId=31337.5),
+        "malformed",
+        {"installs[0].chainId"},
+    ),
+    "a chain as a truth": (lambda body: installs(body)[0].update(chainId=True), "malformed", {"installs[0].chainId"}),
+    "one chain twice": (
+        lambda body: installs(body)[1].update(chainId=CHAINS[0]),
+        "duplicate_chain",
+        {"installs[1].chainId"},
+    ),
+    "the past": (lambda body: body.update(expiresAt=in_time(-1)), "expiry_out_of_range", {"expiresAt"}),
+    "now": (lambda body: body.update(expiresAt=in_time(0)), "expiry_out_of_range", {"expiresAt"}),
+    "too far": (lambda body: body.update(expiresAt=in_time(366 * 86_400)), "expiry_out_of_range", {"expiresAt"}),
+    "no time": (lambda body: body.update(expiresAt="tomorrow"), "malformed", {"expiresAt"}),
+    "a naive time": (lambda body: body.update(expiresAt="2030-01-01T00:00:00"), "malformed", {"expiresAt"}),
+    "seconds": (lambda body: body.update(expiresAt=1893456000), "malformed", {"expiresAt"}),
+    "policies as a list": (lambda body: body.update(policies=[]), "validation", {"policies"}),
+    "too many policies": (lambda body: body.update(policies={"a": "b" * 65_529}), "validation", {"policies"}),
+    "no wallet": (lambda body: body.update(walletId=""), "malformed", {"walletId"}),
+    "a long wallet": (lambda body: body.update(walletId="w" * 129), "malformed", {"walletId"}),
+    "a long workflow": (lambda body: body.update(workflowId="w" * 129), "malformed", {"workflowId"}),
+    "other permissions": (
+        lambda body: body.update(policies={"permissions": [*ROOT, *ROOT]}),
+        "grant_disagrees",
+        {"policies.permissions"},
+    ),
+    "a limit beside the permissions": (
+        lambda body: body.update(policies={"permissions": [{**ROOT[0], "maxValue": "0x1"}]}),
+        "grant_disagrees",
+        {"policies.permissions"},
+    ),
+    "an unknown limit": (lambda body: body.update(permissions=ROOT), "unknown_member", {"permissions"}),
+    "an unknown limit of an install": (
+        lambda body: installs(body)[1].update(expiresAt=in_time(60)),
+        "unknown_member",
+        {"installs[1].expiresAt"},
+    ),
+    "an unknown limit in a grant": (in_json(expiresAt=1), "grant_undecodable", {FIRST}),
+    "no permissions": (
+        lambda body: body.update(policies={"permissions": None}),
+        "grant_disagrees",
+        {"policies.permissions"},
+    ),
+    "empty grant": (serialized(lambda given: ""), "malformed", {FIRST}),
+    "long grant": (serialized(lambda given: "0" * 16_385), "malformed", {FIRST}),
+    "garbled grant": (serialized(lambda given: given[:-1]), "grant_undecodable", {FIRST}),
+    "a local context": (serialized(lambda given: "0x01" + given[4:]), "grant_undecodable", {FIRST}),
+    "an installed context": (serialized(lambda given: "0x020100000001"), "grant_undecodable", {FIRST}),
+    "a permission account": (
+        serialized(lambda given: packed({"permissionParams": {}, "enableSignature": "0x"})),
+        "grant_undecodable",
+        {FIRST},
+    ),
+    "a private key": (
+        serialized(lambda given: packed({"permissionParams": {}, "accountParams": [{"privateKey": f"0x{SECRET}"}]})),
+        "grant_has_private_key",
+        {FIRST},
+    ),
+    "another session": (serialized(lambda given: f"0x00{'11' * 16}{given[36:]}"), "grant_disagrees", {FIRST}),
+    "another account": (in_json(account=FRIEND), "grant_disagrees", {FIRST}),
+    "another chain in the grant": (in_json(chainId=CHAINS[1]), "grant_disagrees", {FIRST}),
+    "another key": (
+        lambda body: body.update(sessionAddress=new_key().address),
+        "grant_disagrees",
+        {FIRST, "installs[1].serialized"},
+    ),
+    "swapped chains": (swapped, "grant_disagrees", {FIRST, "installs[1].serialized"}),
+    "no signature": (serialized(lambda given: given[:36]), "grant_signature_invalid", {FIRST}),
+    "another signature": (
+        serialized(lambda given: given[:36] + signed(bytes(32), new_key())[2:]),
+        "grant_signature_invalid",
+        {FIRST},
+    ),
+    "the other half of the curve": (serialized(mirrored), "grant_signature_invalid", {FIRST}),
+    "a strange v": (serialized(with_v(29)), "grant_signature_invalid", {FIRST}),
+    "a broken wrapper": (serialized(wrongly_wrapped), "grant_signature_invalid", {FIRST}),
+}

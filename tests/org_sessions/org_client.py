@@ -1,0 +1,283 @@
+"""An organisation at work over real parts: its memory is in Redis, its chains are the embedded ones behind HTTP."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx2
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from tests.clocks import FixedClock
+from wallet_rpc import wire
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.system import SystemClock
+from wallet_rpc.domain.access import ApiKey, Caller, OrganizationId, digest_of, key_id
+from wallet_rpc.domain.context import InstalledContext, LocalContext, format_context
+from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction
+from wallet_rpc.domain.signature import SignerKind, with_kind
+from wallet_rpc.domain.times import written_time
+from wallet_rpc.edge import error_formats
+from wallet_rpc.errors import WalletError
+from wallet_rpc.operations.catalogue import OPERATIONS, REST_OPERATIONS
+from wallet_rpc.operations.operation import Dialect
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address, Data, SessionId
+
+CHAINS = (31337, 421614)
+HOUR = 3600
+FRIEND = "0x00000000000000000000000000000000f00dcafe"
+POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
+ROOT = ({"type": "root"},)
+METHODS = {operation.name: operation for operation in (*OPERATIONS, *REST_OPERATIONS)}
+CREATE, LIST, GET, REVOKE = (
+    f"{verb}OrganizationSession{s}" for verb, s in (("create", ""), ("list", "s"), ("get", ""), ("revoke", ""))
+)
+
+
+class SetClock(SystemClock):
+    """The time, and how far this server is ahead of it."""
+
+    ahead_seconds = 0
+
+    def now(self) -> int:
+        return super().now() + self.ahead_seconds
+
+
+def new_key() -> LocalAccount:
+    made: LocalAccount = Account.from_key(secrets.token_bytes(32))
+    return made
+
+
+def signed(digest: bytes, by: LocalAccount) -> str:
+    return f"0x{Account.unsafe_sign_hash(digest, by.key).signature.hex()}"
+
+
+def in_time(seconds: int) -> str:
+    """A time so many seconds ahead, as REST writes it."""
+    return written_time(int(time.time()) + seconds)
+
+
+@dataclass
+class Desk:
+    """Who asks with a key of one organisation."""
+
+    ports: Ports
+    store: RedisStore
+    url: str
+    http: httpx2.AsyncClient
+
+    @property
+    def organization(self) -> OrganizationId:
+        return self.ports.caller.organization
+
+    @property
+    def clock(self) -> SetClock:
+        assert isinstance(self.ports.clock, SetClock)
+        return self.ports.clock
+
+    async def ask(self, method: str, **request: Any) -> Any:
+        """What the door answers, from JSON to JSON. Raises: WalletError."""
+        operation = METHODS[method]
+        await operation.admit(self.ports)
+        try:
+            read = wire.read(operation.request, request)
+        except wire.Faulty as faulty:
+            raise error_formats.invalid(Dialect.ORGANIZATION, faulty.faults) from None
+        return wire.encode(operation.answer, await operation.run(self.ports, read))
+
+    async def refusal(self, method: str, **request: Any) -> WalletError:
+        """The error that the same answers."""
+        try:
+            answer = await self.ask(method, **request)
+        except WalletError as error:
+            return error
+        raise AssertionError(answer)
+
+    async def reason(self, method: str, **request: Any) -> str | None:
+        """The reason of a refusal; None when the request is answered."""
+        try:
+            await self.ask(method, **request)
+        except WalletError as error:
+            return error.reason
+        return None
+
+    def at(self, second: int) -> Desk:
+        """The same server with a clock that shows one second."""
+        return replace(self, ports=replace(self.ports, clock=FixedClock(second)))
+
+    def of(self, organization: OrganizationId) -> Desk:
+        """The same server, asked with a key of another organisation."""
+        caller = a_caller(organization)
+        return replace(self, ports=replace(self.ports, caller=caller, store=self.store.of(organization)))
+
+    def without_key(self) -> Desk:
+        """The same server, asked by whoever connects to an open one; what it keeps is its own."""
+        return replace(self, ports=replace(self.ports, caller=Caller(name="somebody"), store=self.store))
+
+    async def node(self, chain: int, method: str, *params: Any) -> None:
+        """Tell the chain's own node."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+        assert "result" in (await self.http.post(f"{self.url}/chain/{chain}", json=request)).json()
+
+    async def balance(self, chain: int, holder: str) -> int:
+        return await self.ports.chains[chain].chain.balance(Address.parse(holder))
+
+
+def a_caller(organization: OrganizationId) -> Caller:
+    key = secrets.token_hex(16)
+    kept = ApiKey(
+        id=key_id(key),
+        organization=organization,
+        digest=digest_of(key),
+        requests_per_minute=1000,
+        created_at=int(time.time()),
+    )
+    return Caller(name=kept.id, organization=organization, key=kept)
+
+
+@dataclass
+class Grant:
+    """A session of one chain, signed by its owner."""
+
+    chain: int
+    created: dict[str, Any]
+    signature: str
+
+    @property
+    def id(self) -> str:
+        return str(self.created["sessionId"])
+
+    @property
+    def serialized(self) -> str:
+        return f"0x00{self.id[2:]}{self.signature[2:]}"
+
+    @property
+    def permissions(self) -> dict[str, str]:
+        return {"sessionId": self.id, "signature": self.signature}
+
+    @property
+    def context(self) -> dict[str, str]:
+        return {"context": self.serialized}
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """What the owner signed."""
+        found: dict[str, Any] = self.created["signatureRequest"]["data"]["message"]
+        return found
+
+    @property
+    def blob(self) -> dict[str, str]:
+        """The grant as a client carries it that keeps everything itself."""
+        action = DeferredAction(
+            nonce=int(self.message["nonce"], 16),
+            deadline=self.message["deadline"],
+            call=Data.parse(self.message["call"]),
+        )
+        signature = with_kind(SignerKind.KEY, Data.parse(self.signature))
+        grant = SignedDeferredAction(action=action, has_execution_hooks=False, authorization=signature)
+        return {"context": format_context(LocalContext(blob=grant.blob)).hex0x()}
+
+    @property
+    def installed(self) -> dict[str, str]:
+        """The session once it is on chain."""
+        is_global = bool(int(self.message["nonce"], 16) >> 64 & 1)
+        return {"context": format_context(InstalledContext(is_global=is_global, entity_id=self.entity_id)).hex0x()}
+
+    @property
+    def entity_id(self) -> int:
+        return int(self.message["nonce"], 16) >> 72 & 0xFFFFFFFF
+
+    @property
+    def session_id(self) -> SessionId:
+        return SessionId.parse(self.id)
+
+
+@dataclass
+class Wallet:
+    """An owner, their account, and one session key on some chains."""
+
+    desk: Desk
+    owner: LocalAccount = field(default_factory=new_key)
+    key: LocalAccount = field(default_factory=new_key)
+    account: str = ""
+    id: str = ""
+    grants: list[Grant] = field(default_factory=list)
+
+    async def open(self, *, chains: tuple[int, ...] = CHAINS, **more: Any) -> Wallet:
+        """Ask for the account, and grant the key a session on each chain."""
+        made = await self.desk.ask("wallet_requestAccount", signerAddress=self.owner.address)
+        self.account, self.id = made["accountAddress"], made["id"]
+        self.grants = [await self.grant(chain, **more) for chain in chains]
+        return self
+
+    async def grant(self, chain: int, **more: Any) -> Grant:
+        request: dict[str, Any] = {
+            "account": self.account,
+            "chainId": hex(chain),
+            "expirySec": int(time.time()) + HOUR,
+            "key": {"type": "secp256k1", "publicKey": self.key.address},
+            "permissions": list(ROOT),
+            **more,
+        }
+        created = await self.desk.ask("wallet_createSession", **request)
+        digest = Data.parse(created["signatureRequest"]["rawPayload"])
+        return Grant(chain, created, signed(digest, self.owner))
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        """What registers all of it."""
+        return {
+            "walletId": self.id,
+            "sessionAddress": self.key.address,
+            "expiresAt": in_time(HOUR // 2),
+            "policies": {"note": "of the tests"},
+            "installs": [{"chainId": each.chain, "serialized": each.serialized} for each in self.grants],
+            **changes,
+        }
+
+    async def register(self, **changes: Any) -> dict[str, Any]:
+        made: dict[str, Any] = await self.desk.ask(CREATE, **self.body(**changes))
+        return made
+
+    def calls(self, chain: int, permissions: dict[str, str], **call: str) -> dict[str, Any]:
+        """A request to prepare."""
+        return {
+            "from": self.account,
+            "chainId": hex(chain),
+            "calls": [{"to": FRIEND, **call}],
+            "capabilities": {"paymasterService": POLICY, "permissions": permissions},
+        }
+
+    def sign(self, digest: str) -> str:
+        """The session key's signature, as it stands."""
+        return signed(Data.parse(digest), self.key)
+
+    def signed(
+        self, prepared: dict[str, Any], permissions: dict[str, str] | None = None, *, by: LocalAccount | None = None
+    ) -> dict[str, Any]:
+        """A request to send what was prepared, signed by the session key or somebody else."""
+        digest = Data.parse(prepared["signatureRequest"]["rawPayload"])
+        return {
+            "type": prepared["type"],
+            "data": prepared["data"],
+            "chainId": prepared["chainId"],
+            "signature": {"type": "secp256k1", "data": signed(digest, self.key if by is None else by)},
+            "capabilities": {} if permissions is None else {"permissions": permissions},
+        }
+
+    async def act(self, chain: int, permissions: dict[str, str], **call: str) -> str:
+        """Prepare and send; the call's id."""
+        prepared = await self.desk.ask("wallet_prepareCalls", **self.calls(chain, permissions, **call))
+        sent = await self.desk.ask("wallet_sendPreparedCalls", **self.signed(prepared, permissions))
+        return str(sent["id"])
+
+
+async def funded(desk: Desk, chain: int, **more: Any) -> Wallet:
+    """A wallet with money, and one session key for that chain; the server's time is the true one."""
+    desk.clock.ahead_seconds = 0
+    wallet = await Wallet(desk).open(chains=(chain,), **more)
+    await desk.node(chain, "anvil_setBalance", wallet.account, hex(10**18))
+    return wallet

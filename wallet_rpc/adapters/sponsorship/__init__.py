@@ -1,0 +1,1 @@
+"""Sponsorship by policy: a paymaster that checks policies, budgets and their outcomes."""

@@ -1,0 +1,78 @@
+"""From the operator's file and key to the sponsors of the chains.
+
+The rule: policies that are configured are enforced; what would leave them without effect stops the start.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx2
+from eth_keys.datatypes import PrivateKey
+
+from wallet_rpc.adapters.sponsorship.backing import Backing, KeyBacking, ServiceBacking
+from wallet_rpc.adapters.sponsorship.outcomes import Outcomes
+from wallet_rpc.adapters.sponsorship.paymaster import PolicyPaymaster, Sponsor
+from wallet_rpc.adapters.sponsorship.redis_budgets import RedisBudgets
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.policy_file import WrongPolicies, read_policies
+from wallet_rpc.errors import ExecutionReverted, Unavailable
+from wallet_rpc.ports import Chain, Clock, Paymaster
+from wallet_rpc.primitives import Address, ChainId
+
+_SIGNER = abi.selector_of("signer()")
+
+
+def read_sponsor(
+    path: Path, *, key: bytes | None, budgets: RedisBudgets, clock: Clock, http: httpx2.AsyncClient
+) -> Sponsor:
+    """The sponsor of the policies in a file. Raises: WrongPolicies that names the file."""
+    try:
+        policies = read_policies(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongPolicies(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise WrongPolicies(f"{path}: no text in UTF-8") from None
+    except WrongPolicies as wrong:
+        raise WrongPolicies(f"{path}: {wrong}") from None
+    return Sponsor(
+        policies={policy.id: policy for policy in policies}, budgets=budgets, key=key, clock=clock, http=http
+    )
+
+
+def under_policies(
+    sponsor: Sponsor,
+    outcomes: Outcomes,
+    *,
+    chain: Chain,
+    chain_id: ChainId,
+    address: Address | None,
+    service: Paymaster | None,
+) -> Paymaster | None:
+    """Who sponsors on a chain under the policies: our contract at `address`, else its service; None without both."""
+    backing: Backing
+    if address is not None and sponsor.key is not None:
+        backing = KeyBacking(chain_id=chain_id, address=address, key=sponsor.key)
+    elif service is not None:
+        backing = ServiceBacking(service=service, outcomes=outcomes)
+    else:
+        return None
+    return PolicyPaymaster(sponsor, outcomes, chain=chain, chain_id=chain_id, backing=backing, otherwise=service)
+
+
+async def check_signer(chain: Chain, paymaster: Address, key: bytes) -> None:
+    """Raises: Unavailable when there is no paymaster of ours at the address, or another key signs for it."""
+    try:
+        word = await chain.call(paymaster, _SIGNER)
+    except ExecutionReverted:
+        word = b""
+    if len(word) != 32:
+        raise Unavailable(f"no VerifyingPaymaster at {paymaster}: deploy one with `wallet-rpc paymaster deploy`")
+    signer, ours = Address(word[12:]), signer_of(key)
+    if signer != ours:
+        raise Unavailable(f"the VerifyingPaymaster at {paymaster} has the signer {signer}, not {ours} of our key")
+
+
+def signer_of(key: bytes) -> Address:
+    """The address of a private key."""
+    return Address(PrivateKey(key).public_key.to_canonical_address())

@@ -1,0 +1,1 @@
+"""The commands of `wallet-rpc` and their options."""

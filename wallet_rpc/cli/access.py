@@ -1,0 +1,159 @@
+"""`wallet-rpc org | key | audit`: organisations, their API keys and their logs, whether a server runs or not.
+
+The rule: a key is printed once, by the command that makes it, and never again; every change is written into the
+organisation's log first, so that a record without its entry shows a harmed log, never an interrupted command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from wallet_rpc.adapters.system import SystemClock, SystemEntropy
+from wallet_rpc.cli import audit
+from wallet_rpc.cli.administration import Job, Report
+from wallet_rpc.config.settings import Settings, WrongSetting
+from wallet_rpc.domain.access import (
+    ApiKey,
+    KeyId,
+    KeyScope,
+    Organization,
+    digest_of,
+    key_id,
+    new_key,
+    new_organization_id,
+)
+from wallet_rpc.domain.audit import EventKind
+from wallet_rpc.domain.times import LATEST, written_time
+from wallet_rpc.errors import Unavailable
+from wallet_rpc.primitives import UnixSeconds
+from wallet_rpc.store_opening import kept_store
+
+_KEY_ID = re.compile(r"key_[0-9a-f]{20}", re.ASCII)
+_DAY = 86_400
+
+
+async def run(options: argparse.Namespace, settings: Settings, *, tell: Callable[[str], None]) -> int:
+    """Do the action; `tell` gets the report. The exit status is 0 when all went well. Raises: WrongSetting."""
+    action = _ACTIONS[options.command, options.action]
+    async with kept_store(settings) as store:
+        job = Job(options=options, settings=settings, store=store, clock=SystemClock(), entropy=SystemEntropy())
+        try:
+            report = await action(job)
+        except Unavailable as error:
+            sys.stderr.write(f"wallet-rpc: {error.message}\n")
+            return 1
+    tell(json.dumps(report.value) if options.json else "\n".join(report.lines))
+    return report.status
+
+
+async def _create_organization(job: Job) -> Report:
+    made = Organization(
+        id=new_organization_id(job.entropy.token(10)), name=job.options.name, created_at=job.clock.now()
+    )
+    await job.note(made.id, EventKind.ORGANIZATION_CREATED, name=made.name)
+    await job.store.directory.add_organization(made)
+    lines = [f"Organisation:  {made.id} ({made.name})", f"Make a key:    wallet-rpc key create --org {made.id}"]
+    return Report(value={"orgId": made.id}, lines=lines)
+
+
+async def _list_organizations(job: Job) -> Report:
+    found = await job.store.directory.organizations()
+    value = [{"orgId": each.id, "name": each.name, "createdAt": written_time(each.created_at)} for each in found]
+    return Report(value={"organizations": value}, lines=[f"{each.id}  {each.name}" for each in found])
+
+
+async def _create_key(job: Job) -> Report:
+    options, now = job.options, job.clock.now()
+    organization = await job.organization()
+    key = new_key(job.entropy.token(32))
+    made = ApiKey(
+        id=key_id(key),
+        organization=organization.id,
+        name="" if options.name is None else options.name,
+        digest=digest_of(key),
+        scope=KeyScope(options.scope),
+        requests_per_minute=options.rpm,
+        requests_per_month=options.monthly,
+        created_at=now,
+        expires_at=_end(options, now),
+    )
+    facts = {name: value for name, value in _facts(made).items() if value is not None}
+    await job.note(organization.id, EventKind.KEY_CREATED, **facts)
+    await job.store.directory.add_key(made)
+    lines = [f"API key:  {key}", f"Its id:   {_line(made)}", "The key is shown this once: keep it where secrets are."]
+    return Report(value={"keyId": made.id, "key": key}, lines=lines)
+
+
+def _end(options: argparse.Namespace, now: UnixSeconds) -> UnixSeconds | None:
+    if options.days is not None:
+        return min(now + int(options.days) * _DAY, LATEST)
+    end: UnixSeconds | None = options.expires
+    if end is not None and end <= now:
+        raise WrongSetting(f"--expires: expected a time to come, got {written_time(end)}")
+    return end
+
+
+async def _list_keys(job: Job) -> Report:
+    organization = await job.organization()
+    found = await job.store.directory.keys_of(organization.id)
+    value = {"orgId": organization.id, "keys": [_facts(key) for key in found]}
+    return Report(value=value, lines=[_line(key) for key in found] or [f"{organization.id} has no keys"])
+
+
+async def _revoke_key(job: Job) -> Report:
+    given, now = job.options.key, job.clock.now()
+    wanted = KeyId(given) if _KEY_ID.fullmatch(given) else key_id(given)  # who gives the key itself means that one
+    key = await job.store.directory.key(wanted)
+    if key is None:  # what was given may be a key: it is not repeated
+        raise WrongSetting(
+            "key revoke: no such key; expected its id, key_ and 20 hex digits: see `wallet-rpc key list`"
+        )
+    done = key.revoked_at is None
+    if done:  # first the log: if the mark then fails, asking again writes a second entry, and never is there none
+        await job.note(key.organization, EventKind.KEY_REVOKED, keyId=key.id)
+        done = await job.store.directory.revoke_key(key.id, at=now)
+    at = written_time(now if key.revoked_at is None else key.revoked_at)
+    line = f"{key.id} is revoked" if done else f"{key.id} was revoked already, at {at}"
+    return Report(value={"keyId": key.id, "revokedAt": at}, lines=[line])
+
+
+def _facts(key: ApiKey) -> dict[str, Any]:
+    """All that may be told of a key."""
+    return {
+        "keyId": key.id,
+        "name": key.name,
+        "scope": key.scope,
+        "rpm": key.requests_per_minute,
+        "monthly": key.requests_per_month,
+        "createdAt": _time(key.created_at),
+        "expiresAt": _time(key.expires_at),
+        "revokedAt": _time(key.revoked_at),
+    }
+
+
+def _line(key: ApiKey) -> str:
+    parts = [key.id, key.scope, f"{key.requests_per_minute} a minute"]
+    parts += [] if key.requests_per_month is None else [f"{key.requests_per_month} a month"]
+    parts += [f"made {_time(key.created_at)}"]
+    parts += [] if key.expires_at is None else [f"ends {_time(key.expires_at)}"]
+    parts += [] if key.revoked_at is None else [f"revoked {_time(key.revoked_at)}"]
+    return ", ".join([*parts, *([key.name] if key.name else [])])
+
+
+def _time(seconds: UnixSeconds | None) -> str | None:
+    return None if seconds is None else written_time(seconds)
+
+
+_ACTIONS: dict[tuple[str, str], Callable[[Job], Awaitable[Report]]] = {
+    ("org", "create"): _create_organization,
+    ("org", "list"): _list_organizations,
+    ("key", "create"): _create_key,
+    ("key", "list"): _list_keys,
+    ("key", "revoke"): _revoke_key,
+    **audit.ACTIONS,
+}

@@ -1,0 +1,260 @@
+"""`wallet-rpc demo`: the whole story against a server, each step in words.
+
+A plain client: it makes its own keys, speaks JSON-RPC over HTTP like any other, and knows nothing of the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx2
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_typing import Hash32
+
+from wallet_rpc.config.settings import Settings, WrongSetting
+from wallet_rpc.dev_server import DevOptions, opened_dev
+from wallet_rpc.devchain.dev_constants import TEST_TOKEN
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.describe import expiry_in_words, in_words
+from wallet_rpc.domain.permission import Permission
+from wallet_rpc.domain.secret_text import masked
+from wallet_rpc.edge import observe
+from wallet_rpc.edge.listener import at_host, bound, listening
+from wallet_rpc.primitives import Address, Data
+from wallet_rpc.wire import decode
+
+HOUR = 3600
+TOKEN_LIMIT = 100
+"""Test tokens (in their smallest unit) the session may move in all."""
+_MINT = abi.selector_of("mint(address,uint256)")
+_BALANCE_OF = abi.selector_of("balanceOf(address)")
+_FRIEND = Address(bytes.fromhex("00000000000000000000000000000000f00dcafe"))
+
+
+class Refused(Exception):
+    """The server answered an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """JSON-RPC over HTTP."""
+
+    http: httpx2.AsyncClient
+    url: str
+
+    async def call(self, method: str, *params: Any) -> Any:
+        """The result. Raises: Refused with the error's code and message."""
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+        answer = (await self.http.post(self.url, json=body)).json()
+        if "error" in answer:
+            raise Refused(f"{answer['error']['message']} (code {answer['error']['code']})")
+        return answer["result"]
+
+
+def say(text: str = "") -> None:
+    """One line to the person watching."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _signed(signer: LocalAccount, payload: str) -> str:
+    return Data(signer.unsafe_sign_hash(Hash32(Data.parse(payload))).signature).hex0x()
+
+
+def _call(selector: bytes, *words: bytes) -> str:
+    return Data(selector + b"".join(words)).hex0x()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """Who is in it."""
+
+    client: Client
+    chain_id: str
+    owner: LocalAccount
+    key: LocalAccount
+    account: str
+
+    async def token_balance(self, holder: bytes) -> int:
+        """In the token's smallest unit."""
+        call = {"to": TEST_TOKEN.hex0x(), "data": _call(_BALANCE_OF, abi.address(holder))}
+        return int(await self.client.call("eth_call", call, "latest"), 16)
+
+    async def send(self, permissions: dict[str, str], *calls: dict[str, str]) -> dict[str, Any]:
+        """Prepare, sign by the session key, send, and wait until the call is on the chain."""
+        prepared = await self.client.call(
+            "wallet_prepareCalls",
+            {
+                "from": self.account,
+                "chainId": self.chain_id,
+                "calls": list(calls),
+                "capabilities": {
+                    "permissions": permissions,
+                    "paymasterService": {"policyId": "11111111-2222-4333-8444-555555555555"},
+                },
+            },
+        )
+        sent = await self.client.call(
+            "wallet_sendPreparedCalls",
+            {
+                "type": prepared["type"],
+                "data": prepared["data"],
+                "chainId": prepared["chainId"],
+                "capabilities": {"permissions": permissions},
+                "signature": {
+                    "type": "secp256k1",
+                    "data": _signed(self.key, prepared["signatureRequest"]["rawPayload"]),
+                },
+            },
+        )
+        for _ in range(100):
+            status: dict[str, Any] = await self.client.call("wallet_getCallsStatus", sent["id"])
+            if status["status"] >= 200:
+                return status
+            await asyncio.sleep(0.1)
+        raise Refused("the call did not land in ten seconds")
+
+
+async def play(url: str | None, settings: Settings, *, key: str | None = None) -> int:
+    """The demo, with an API key where the server asks for one; 0 when everything went as told."""
+    headers = {} if key is None else {"x-api-key": key}
+    async with _server(url, settings) as found, httpx2.AsyncClient(timeout=30, headers=headers) as http:
+        try:
+            await _story(Client(http, found))
+        except Refused as refused:
+            say(f"\nThe server refused what it should have allowed: {refused}")
+            return 1
+        except (httpx2.HTTPError, ValueError) as error:
+            say(f"\nThe server gave no answer that can be read: {error}")
+            return 1
+    return 0
+
+
+@asynccontextmanager
+async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
+    """The given server, or the one that runs at the settings' address, or a fresh one that ends with the demo."""
+    running = (url or at_host(settings.host, settings.port)).rstrip("/")
+    async with httpx2.AsyncClient(timeout=2) as http:
+        try:
+            (await http.get(running + "/ready")).raise_for_status()
+        except (httpx2.HTTPError, httpx2.InvalidURL):
+            if url is not None:
+                raise WrongSetting(f"--url: no server is ready at {url}") from None
+        else:
+            say(f"Playing against the server at {masked(running)}.")
+            yield running
+            return
+    say("No server runs; starting a fresh one that keeps nothing.")
+    observe.configure(json=False, quiet=True)
+    private = replace(settings, host="127.0.0.1", port=0, redis_url=None, chains=(), paymaster_key=None, open=True)
+    with bound(private) as at:
+        async with opened_dev(private, DevOptions(ephemeral=True)) as app, listening(app, at) as fresh:
+            yield fresh
+
+
+async def _story(client: Client) -> None:
+    chain_id = await client.call("eth_chainId")
+    owner, key = Account.from_key(secrets.token_bytes(32)), Account.from_key(secrets.token_bytes(32))
+    say(f"\n1. Two keys, made on the spot\n   owner        {owner.address}\n   session key  {key.address}")
+    account = (await client.call("wallet_requestAccount", {"signerAddress": owner.address}))["accountAddress"]
+    say(
+        f"\n2. The owner's smart account\n   {account} on chain {chain_id}\n"
+        "   its address is known; nothing is deployed yet"
+    )
+    story = Story(client=client, chain_id=chain_id, owner=owner, key=key, account=account)
+    await _fund(story)
+    permissions = await _grant(story)
+    await _allowed(story, permissions)
+    await _denied(story, permissions)
+    await _end(story)
+
+
+async def _fund(story: Story) -> None:
+    accounts = await story.client.call("eth_accounts")
+    minter = {"from": accounts[0], "to": TEST_TOKEN.hex0x()}
+    data = _call(_MINT, abi.address(Address.parse(story.account)), abi.uint(1000))
+    await story.client.call("anvil_setBalance", story.account, hex(10**18))
+    await story.client.call("eth_sendTransaction", {**minter, "data": data})
+    say("\n3. Money to play with\n   the account now holds 1 ETH and 1000 test tokens")
+
+
+def _wanted(token: Address) -> list[dict[str, Any]]:
+    return [
+        {"type": "erc20-token-transfer", "data": {"address": token.hex0x(), "allowance": hex(TOKEN_LIMIT)}},
+        {"type": "native-token-transfer", "data": {"allowance": hex(10**16)}},
+    ]
+
+
+async def _grant(story: Story) -> dict[str, str]:
+    deadline = int(time.time()) + HOUR
+    wanted = _wanted(TEST_TOKEN)
+    created = await story.client.call(
+        "wallet_createSession",
+        {
+            "account": story.account,
+            "chainId": story.chain_id,
+            "expirySec": deadline,
+            "key": {"type": "secp256k1", "publicKey": story.key.address},
+            "permissions": wanted,
+        },
+    )
+    granted: Sequence[Permission] = decode(list[Permission], wanted)
+    say("\n4. A grant for the session key; the owner signs it once. It may")
+    for permission in granted:
+        say(f"   - {in_words(permission)},")
+    say(f"   {expiry_in_words(deadline)}.")
+    signature = _signed(story.owner, created["signatureRequest"]["rawPayload"])
+    return {"sessionId": created["sessionId"], "signature": signature}
+
+
+def _transfer(amount: int) -> dict[str, str]:
+    return {"to": TEST_TOKEN.hex0x(), "data": _call(abi.ERC20_TRANSFER, abi.address(_FRIEND), abi.uint(amount))}
+
+
+async def _allowed(story: Story, permissions: dict[str, str]) -> None:
+    before = await story.token_balance(_FRIEND)
+    status = await story.send(permissions, _transfer(40))
+    receipt = status["receipts"][0]
+    say("\n5. The first call deploys the account, installs the session and sends 40 tokens, all at once")
+    say(f"   landed in transaction {receipt['transactionHash']}, gas {int(receipt['gasUsed'], 16):,}, sponsored")
+    await story.send(permissions, _transfer(60))
+    moved = await story.token_balance(_FRIEND) - before
+    say(
+        f"\n6. Now the session key alone sends 60 more\n   the friend has received {moved} tokens; the limit is used up"
+    )
+
+
+async def _denied(story: Story, permissions: dict[str, str]) -> None:
+    say("\n7. Three calls that the contracts deny")
+    stranger = Address(bytes.fromhex("000000000000000000000000000000000000beef"))
+    mint = _call(_MINT, abi.address(_FRIEND), abi.uint(1))
+    tries = {
+        "one token more than the limit": _transfer(1),
+        "another function of the token": {"to": TEST_TOKEN.hex0x(), "data": mint},
+        "another contract": {"to": stranger.hex0x(), "data": "0x12345678"},
+    }
+    for what, call in tries.items():
+        try:
+            await story.send(permissions, call)
+        except Refused as refused:
+            say(f"   {what}:\n      {refused}")
+        else:
+            raise Refused(f"{what} went through")
+
+
+async def _end(story: Story) -> None:
+    account = Address.parse(story.account)
+    native = int(await story.client.call("eth_getBalance", story.account, "latest"), 16)
+    say("\n8. In the end")
+    say(
+        f"   the account holds {native / 10**18:g} ETH and {await story.token_balance(account)} tokens, "
+        f"the friend {await story.token_balance(_FRIEND)}"
+    )

@@ -1,0 +1,105 @@
+"""What runs on a chain's state are given and leave: its configuration, a block's facts, overrides, executions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from eth.abc import SignedTransactionAPI
+from eth.vm.execution_context import ExecutionContext
+from eth_typing import Address, BlockNumber, Hash32
+
+from wallet_rpc.devchain.chain_state import Value
+from wallet_rpc.devchain.evm import Outcome
+from wallet_rpc.devchain.journal import Journal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainConfig:
+    """What a chain is told at its birth."""
+
+    chain_id: int = 31337
+    base_fee: int = 10**9
+    """In wei per gas, the same in every block."""
+    gas_limit: int = 60_000_000
+    """Of a block, and so of a transaction and a call."""
+    timestamp: int | None = None
+    """Of the first block, in Unix seconds; now when None."""
+    number: int = 0
+    """Of the first block; a fork's pinned block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """What an account is made to look like for one call."""
+
+    balance: int | None = None
+    nonce: int | None = None
+    code: bytes | None = None
+    state: Mapping[int, int] | None = None
+    """All the storage the account has."""
+    state_diff: Mapping[int, int] = field(default_factory=dict)
+    """Some words of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockOverride:
+    """Changes to the block for one call."""
+
+    number: int | None = None
+    timestamp: int | None = None
+    gas_limit: int | None = None
+    base_fee: int | None = None
+    coinbase: bytes | None = None
+    prev_randao: bytes | None = None
+
+
+ACTUAL = BlockOverride()
+"""The block as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """A transaction that has run on the newest state but is in no block yet."""
+
+    raw: bytes
+    transaction: SignedTransactionAPI
+    sender: Address
+    timestamp: int
+    timed: bool
+    """Whether the caller chose the timestamp, so that time goes on from it."""
+    version: int
+    gas_price: int
+    outcome: Outcome
+    changes: dict[bytes, Value]
+
+
+def apply(journal: Journal, address: Address, override: Override) -> None:
+    """Make the account look as the override says, before the run."""
+    if override.balance is not None:
+        journal.set_balance(address, override.balance)
+    if override.nonce is not None:
+        journal.set_nonce(address, override.nonce)
+    if override.code is not None:
+        journal.set_code(address, bytes(override.code))
+    if override.state is not None:
+        journal.replace_storage(address, override.state)
+    journal.override_storage(address, override.state_diff)
+
+
+def block_context(
+    config: ChainConfig, number: int, timestamp: int, hashes: Iterable[Hash32], changed: BlockOverride = ACTUAL
+) -> ExecutionContext:
+    """A block's facts as code sees them; `hashes` are its ancestors', parent first."""
+    return ExecutionContext(
+        coinbase=Address(bytes(20) if changed.coinbase is None else bytes(changed.coinbase)),
+        timestamp=timestamp if changed.timestamp is None else changed.timestamp,
+        block_number=BlockNumber(number if changed.number is None else changed.number),
+        difficulty=0,
+        mix_hash=Hash32(bytes(32) if changed.prev_randao is None else bytes(changed.prev_randao)),
+        gas_limit=config.gas_limit if changed.gas_limit is None else changed.gas_limit,
+        prev_hashes=hashes,
+        chain_id=config.chain_id,
+        base_fee_per_gas=config.base_fee if changed.base_fee is None else changed.base_fee,
+        excess_blob_gas=0,
+    )

@@ -1,0 +1,88 @@
+"""Opening a development chain: fresh or from its folder, on its own or as a fork."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+from wallet_rpc.devchain import accounts, dev_constants
+from wallet_rpc.devchain.bundler import Bundler
+from wallet_rpc.devchain.chain import Chain, ChainConfig
+from wallet_rpc.devchain.chain_state import Value, balance_key, code_key
+from wallet_rpc.devchain.config import DevChainConfig
+from wallet_rpc.devchain.devchain import DevChain
+from wallet_rpc.devchain.fork import HeldUpstream, Upstream
+from wallet_rpc.devchain.genesis import Genesis, GenesisAccount, genesis_values, load_deployments, load_genesis
+from wallet_rpc.devchain.paymaster import Paymaster
+from wallet_rpc.devchain.run_limit import RunLimit
+from wallet_rpc.devchain.sqlite_store import SqliteStore
+from wallet_rpc.devchain.store import MemoryStore
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.primitives import Address
+
+_FORK_BLOCK = "fork block"
+"""The name under which a folder remembers the block that is forked."""
+
+
+def open_devchain(config: DevChainConfig) -> DevChain:
+    """The chain, ready to answer. Raises: WrongFolder, GenesisMissing, UpstreamFailed."""
+    built = load_genesis()
+    if config.deployments is not None:
+        built |= load_deployments(config.deployments)
+    upstream = None if config.fork_url is None else Upstream(config.fork_url, block=config.fork_block)
+    store = _store(config)  # after all that may fail, so that a failed start leaves no file
+    if config.fork_url is not None and upstream is not None and isinstance(store, SqliteStore):
+        upstream = _pinned(config.fork_url, upstream, store)
+    values = genesis_values(built) if upstream is None else _missing_upstream(built, upstream)
+    limit = RunLimit(config.run_seconds)
+    has_our_token = code_key(dev_constants.TEST_TOKEN) in values
+    chain = Chain(
+        {**values, **accounts.coins(), **(accounts.tokens() if has_our_token else {})},
+        ChainConfig(
+            chain_id=config.chain_id,
+            timestamp=config.timestamp,
+            number=0 if upstream is None else upstream.block,
+        ),
+        store=store,
+        source=None if upstream is None else HeldUpstream(upstream, limit),
+        limit=limit,
+    )
+    rates = dev_constants.TOKEN_RATES | {Address.parse(token): rate for token, rate in config.token_rates.items()}
+    return DevChain(chain, Bundler(chain, accounts.BUNDLER), Paymaster(chain, rates))
+
+
+def _pinned(url: str, upstream: Upstream, store: SqliteStore) -> Upstream:
+    """The forked chain at the block that the folder began with."""
+    pinned = store.recall(_FORK_BLOCK)
+    if pinned is None:
+        store.remember(_FORK_BLOCK, str(upstream.block))
+        return upstream
+    return upstream if int(pinned) == upstream.block else Upstream(url, block=int(pinned))
+
+
+def _store(config: DevChainConfig) -> SqliteStore | MemoryStore:
+    if config.folder is None:
+        return MemoryStore()
+    kind = "" if config.fork_url is None else ", forked"
+    if config.deployments is not None:
+        kind += f", deployments {sha256(config.deployments.read_bytes()).hexdigest()[:8]}"
+    return SqliteStore(config.folder, f"chain {config.chain_id}{kind}")
+
+
+def _missing_upstream(built: Genesis, upstream: Upstream) -> Mapping[bytes, Value]:
+    """Our accounts that the forked chain has no code for, and the paymaster's deposit in its entry point."""
+    found = upstream.fetch_many([code_key(address) for address in built])
+    missing = {address: account for address, account in built.items() if not found[code_key(address)]}
+    values = genesis_values(missing)
+    if dev_constants.PAYMASTER in missing and ENTRY_POINT not in missing and ENTRY_POINT in built:
+        values |= _deposit(built[ENTRY_POINT], found[balance_key(ENTRY_POINT)])
+    return values
+
+
+def _deposit(entry_point: GenesisAccount, balance: Value) -> Mapping[bytes, Value]:
+    """The deposits of the built entry point, put into the forked one, and the coins that cover them."""
+    deposits = {Address(ENTRY_POINT): GenesisAccount(storage=entry_point.storage)}
+    values = genesis_values(deposits)
+    kept = {key: value for key, value in values.items() if len(key) > 21}
+    held = balance if isinstance(balance, int) else 0
+    return {**kept, balance_key(ENTRY_POINT): held + entry_point.balance}

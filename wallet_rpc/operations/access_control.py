@@ -1,0 +1,77 @@
+"""Whether a caller may run an operation.
+
+The rule: scope before parameters, wallet before anything else is asked; who may not is told nothing of what is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from wallet_rpc.domain.access import WalletNamespace
+from wallet_rpc.domain.audit import EventKind
+from wallet_rpc.errors import (
+    SessionEnded,
+    SponsorshipFailed,
+    Unauthorized,
+    ValidationReverted,
+    WalletError,
+)
+from wallet_rpc.operations.operation import Operation
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address
+from wallet_rpc.services.audit_log import note
+from wallet_rpc.services.authority import PERMISSIONS
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+_DENIALS = (Unauthorized, SessionEnded, SponsorshipFailed, ValidationReverted)
+"""What goes into the log as denied, beside refusals of the permissions that a call is made under."""
+
+
+def guarded(operation: Operation[Ports, Q, A]) -> Operation[Ports, Q, A]:
+    """The operation for callers that may run it; whom it is denied to is noted in their organisation's log."""
+
+    async def admit(ports: Ports) -> None:
+        try:
+            operation.need.refuse_beyond(ports.caller)
+        except Unauthorized as denied:
+            await _note_denial(ports, operation.name, denied)
+            raise
+
+    async def run(ports: Ports, request: Q) -> A:
+        try:
+            if operation.wallets is not None and ports.caller.token is not None:
+                await refuse_other_wallets(ports, operation.wallets(request))
+            return await operation.run(ports, request)
+        except WalletError as error:
+            if isinstance(error, _DENIALS) or error.facts.get("field") == PERMISSIONS:
+                await _note_denial(ports, operation.name, error)
+            raise
+
+    return replace(operation, admit=admit, run=run)
+
+
+async def refuse_other_wallets(ports: Ports, addresses: tuple[Address, ...]) -> None:
+    """Raises: Unauthorized unless each is the wallet of the caller's token, or an account of it."""
+    for address in addresses:
+        if not await is_of_caller(ports, address):
+            raise Unauthorized("Wallet mismatch", reason="wallet_mismatch")
+
+
+async def is_of_caller(ports: Ports, address: Address) -> bool:
+    """Whether a token's wallet is the address, or the recorded owner of the account there; True without a token."""
+    token = ports.caller.token
+    if token is None:
+        return True
+    if token.wallet.namespace is not WalletNamespace.EVM:
+        return False
+    wallet = Address.parse(token.wallet.address)
+    if address == wallet:
+        return True
+    return (await ports.store.accounts.known(wallet, address=address)).placed is not None
+
+
+async def _note_denial(ports: Ports, operation: str, error: WalletError) -> None:
+    await note(ports, EventKind.DENIED, operation=operation, code=error.code, reason=error.reason)

@@ -1,0 +1,225 @@
+"""The scalars of the wire: byte strings of a known length and amounts with a unit.
+
+Only this module and `integers` know hex. Past the decoder an address is 20 bytes and an amount is an `int`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, NewType, Self, TypeAlias
+
+from eth_hash.auto import keccak
+from eth_utils.address import is_checksum_formatted_address
+from pydantic import AfterValidator, GetCoreSchemaHandler
+from pydantic_core import core_schema
+
+from wallet_rpc.primitives.integers import HEX, ChainQuantity, Integer, Quantity, quantity
+from wallet_rpc.primitives.scalar_errors import malformed, shown, shown_key, worded
+
+__all__ = [
+    "NATIVE_TOKEN",
+    "ZERO_ADDRESS",
+    "Address",
+    "BlockNumber",
+    "ChainId",
+    "Data",
+    "EntityId",
+    "Gas",
+    "Hash32",
+    "HeldAddress",
+    "Nonce",
+    "Seconds",
+    "Selector",
+    "SessionId",
+    "TransactionCount",
+    "Uint256",
+    "UnixSeconds",
+    "Wei",
+    "WeiPerGas",
+    "Word",
+    "from_hex",
+    "malformed",
+    "quantity",
+    "shown",
+    "shown_key",
+    "worded",
+]
+
+
+def from_hex(value: object, expected: str) -> bytes:
+    """Bytes of `0x`-prefixed text with an even number of digits."""
+    if not isinstance(value, str) or HEX.fullmatch(value) is None or len(value) % 2:
+        raise malformed(expected, value)
+    return bytes.fromhex(value[2:])
+
+
+class Data(bytes):
+    """A byte string of any length; hex text on the wire, `0x` when empty."""
+
+    size: ClassVar[int | None] = None
+    noun: ClassVar[str] = "bytes"
+
+    def __new__(cls, value: bytes = b"") -> Self:
+        """The bytes themselves. Raises ValueError when a fixed-length class gets another length."""
+        if cls.size is not None and len(value) != cls.size:
+            raise ValueError(f"{cls.__name__} takes {cls.size} bytes, got {len(value)}")
+        return super().__new__(cls, value)
+
+    @classmethod
+    def expected(cls) -> str:
+        """What a caller should have sent, in words."""
+        return "hex bytes starting with 0x" if cls.size is None else f"0x and {cls.size} hex bytes ({cls.noun})"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """From the wire. Raises the door's `malformed` error."""
+        if isinstance(value, cls):
+            return value
+        raw = from_hex(value, cls.expected())
+        if cls.size is not None and len(raw) != cls.size:
+            raise malformed(cls.expected(), value)
+        return cls(raw)
+
+    def hex0x(self) -> str:
+        """The text on the wire."""
+        return "0x" + self.hex()
+
+    def __str__(self) -> str:
+        return self.hex0x()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.hex0x()})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """How the wire reads and writes the class."""
+        return core_schema.no_info_plain_validator_function(
+            cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(_written(cls))
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        """The pattern a document states."""
+        digits = "([0-9a-fA-F]{2})*" if cls.size is None else f"[0-9a-fA-F]{{{2 * cls.size}}}"
+        return {"type": "string", "pattern": f"^0x{digits}$", "title": cls.__name__}
+
+
+def _written(cls: type[Data]) -> Any:
+    def write(value: object) -> str:
+        if not isinstance(value, bytes):
+            raise TypeError(f"expected {cls.__name__}, got {type(value).__name__}")
+        return cls(value).hex0x()
+
+    return write
+
+
+class Address(Data):
+    """A 20-byte account address; EIP-55 checksum text on the wire.
+
+    Mixed-case text with a wrong checksum is refused: it is a typing error that could cost money. The constant that
+    means the native token is accepted in any letter case, since documents and clients write it in several.
+    """
+
+    size = 20
+    noun = "an address"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """From the wire; all-lower and all-upper text carry no checksum and are taken as they are."""
+        address = super().parse(value)
+        if not isinstance(value, str) or address == _NATIVE_TOKEN:
+            return address
+        if is_checksum_formatted_address(value) and value[2:] != address.hex0x()[2:]:
+            raise malformed("an address with a correct EIP-55 checksum", value)
+        return address
+
+    def hex0x(self) -> str:
+        """The EIP-55 checksum form."""
+        return _checksummed(bytes(self))
+
+
+_NATIVE_TOKEN = bytes.fromhex("ee" * 20)
+
+
+@lru_cache(maxsize=1 << 14)
+def _checksummed(address: bytes) -> str:
+    digits = address.hex()
+    return "0x" + "".join(
+        digit.upper() if nibble > "7" else digit
+        for digit, nibble in zip(digits, keccak(digits.encode()).hex(), strict=False)
+    )
+
+
+class Hash32(Data):
+    """A 32-byte hash or word."""
+
+    size = 32
+    noun = "a hash"
+
+
+class Word(Hash32):
+    """A 32-byte word that may be written short: `0x01` stands for 31 zero bytes and a one."""
+
+    noun = "a word"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """From the wire; missing bytes at the front are zero."""
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str) or HEX.fullmatch(value) is None or not 2 < len(value) <= 66:
+            raise malformed(cls.expected(), value)
+        return cls(bytes.fromhex(value[2:].rjust(64, "0")))
+
+
+class Selector(Data):
+    """The first four bytes of call data: which function is called."""
+
+    size = 4
+    noun = "a function selector"
+
+
+class SessionId(Data):
+    """The 16 random bytes that name a session."""
+
+    size = 16
+    noun = "a session id"
+
+
+ZERO_ADDRESS = Address(bytes(20))
+"""The address nobody holds."""
+NATIVE_TOKEN = Address(_NATIVE_TOKEN)
+"""The constant for the chain's native token in place of a token address. Source: ERC-7528."""
+
+
+def _refuse_zero(address: Address) -> Address:
+    if address == ZERO_ADDRESS:
+        raise worded("expected an address that somebody holds, got the zero address", reason="zero_address")
+    return address
+
+
+HeldAddress: TypeAlias = Annotated[Address, AfterValidator(_refuse_zero)]
+"""The address of an account, an owner or a key: any but zero."""
+
+Uint256: TypeAlias = Annotated[int, Quantity(256)]
+"""An integer below 2**256, hex on the wire."""
+Wei: TypeAlias = Annotated[int, Quantity(256)]
+"""An amount of the chain's native token, in wei; or of a token in its smallest unit. Hex on the wire."""
+WeiPerGas: TypeAlias = Annotated[int, Quantity(128)]
+"""A price, in wei for one unit of gas; below 2**128. Hex on the wire."""
+Gas: TypeAlias = Annotated[int, Quantity(128)]
+"""An amount of gas; below 2**128, as the entry point packs it. Hex on the wire."""
+Nonce: TypeAlias = Annotated[int, Quantity(256)]
+"""A user operation's nonce: key (192 bits) | sequence (64 bits). Hex on the wire."""
+TransactionCount: TypeAlias = Annotated[int, Quantity(64)]
+"""An externally owned account's nonce (EIP-2681: below 2**64). Hex on the wire."""
+ChainId: TypeAlias = Annotated[int, ChainQuantity(32)]
+"""The id of an EVM chain; the official clients read at most 32 bits. Hex on the wire."""
+BlockNumber: TypeAlias = Annotated[int, Quantity(64)]
+"""A block's height. Hex on the wire."""
+Seconds: TypeAlias = Annotated[int, Quantity(32)]
+"""A time or a duration in seconds, below 2**32. Hex on the wire."""
+UnixSeconds: TypeAlias = Annotated[int, Integer(48)]
+"""Seconds since 1970-01-01 UTC, below 2**48 as the contracts store it; a JSON number on the wire. 0 may mean never."""
+EntityId = NewType("EntityId", int)
+"""The 32-bit id of one validation of an account; 0 is the owner's."""

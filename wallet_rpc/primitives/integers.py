@@ -1,0 +1,120 @@
+"""Integers as the wire writes them: in hex, or as a JSON number."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
+
+from wallet_rpc.primitives.scalar_errors import malformed, worded
+
+HEX = re.compile(r"0[xX][0-9a-fA-F]*", re.ASCII)
+"""Hex text, of any number of digits."""
+_INEXACT = 1 << 53
+"""The least number from which on not every integer is a double."""
+
+
+def exact_integer(value: object) -> object:
+    """The integer that a JSON number with a fraction or an exponent is, such as 1795936313.0; else `value` itself.
+
+    From 2**53 on a double may differ from the number that was written, so it is left unchanged.
+    """
+    if isinstance(value, float) and value.is_integer() and abs(value) < _INEXACT:
+        return int(value)
+    return value
+
+
+def quantity(value: object, bits: int) -> int:
+    """A non-negative integer below 2**`bits`: hex text with or without leading zeros, or a whole JSON number."""
+    expected = f"a hex quantity below 2^{bits}"
+    match exact_integer(value):
+        case bool():
+            raise malformed(expected, value)
+        case int() as number:
+            pass
+        case str() as text if HEX.fullmatch(text) is not None and len(text) > 2:
+            if len(text) > 4 + bits:  # far more digits than fit, zeros or not
+                raise malformed(expected, value)
+            number = int(text, 16)
+        case _:
+            raise malformed(expected, value)
+    if not 0 <= number < 1 << bits:
+        raise malformed(expected, value)
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """An integer below 2**`bits`, hex on the wire: read leniently, written without leading zeros."""
+
+    bits: int
+
+    def read(self, value: object) -> int:
+        """From the wire. Raises: the library's error of a wrong form."""
+        return quantity(value, self.bits)
+
+    def write(self, value: object) -> str:
+        """For the wire."""
+        if not isinstance(value, int):  # text is for the wire alone
+            raise TypeError(f"expected int, got {type(value).__name__}")
+        return hex(quantity(value, self.bits))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.write)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        digits = "[0-9a-fA-F]+" if handler.mode == "validation" else "(0|[1-9a-f][0-9a-f]*)"
+        return {"type": "string", "pattern": f"^0x{digits}$", "title": f"Uint{self.bits}"}
+
+
+_NAMESPACED = re.compile(r"([-a-z0-9]{3,8}):[-_a-zA-Z0-9]{1,32}", re.ASCII)
+"""A chain id with its namespace. Source: CAIP-2."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainQuantity(Quantity):
+    """A chain's id; one of another namespace is refused by the namespace's name."""
+
+    def read(self, value: object) -> int:
+        """From the wire. Raises: the library's error of a wrong form."""
+        found = _NAMESPACED.fullmatch(value) if isinstance(value, str) else None
+        if found is not None:
+            raise worded(
+                f"expected the id of an EVM chain in hex, such as 0x1, got one of the namespace {found[1]}; calls and "
+                "accounts here are on EVM chains only",
+                reason="namespace_not_supported",
+            )
+        return quantity(value, self.bits)
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """An integer below 2**`bits`, a JSON number on the wire."""
+
+    bits: int
+
+    def read(self, value: object) -> int:
+        """From the wire. Raises: the library's error of a wrong form."""
+        return self._checked(exact_integer(value), value)
+
+    def write(self, value: object) -> int:
+        """For the wire."""
+        return self._checked(value, value)
+
+    def _checked(self, number: object, given: object) -> int:
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << self.bits:
+            raise malformed(f"an integer from 0 to {(1 << self.bits) - 1}", given)
+        return number
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.write)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "integer", "minimum": 0, "maximum": (1 << self.bits) - 1}

@@ -1,0 +1,1 @@
+"""Steps that several operations share, between operations and ports."""

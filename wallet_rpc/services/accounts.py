@@ -1,0 +1,156 @@
+"""Steps about accounts that several operations share: which chain, which owner, what code, what deploys it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from wallet_rpc.domain.access import OPEN
+from wallet_rpc.domain.account import semi_modular_deployment
+from wallet_rpc.domain.authorization import delegate_of
+from wallet_rpc.domain.contracts import DELEGATES
+from wallet_rpc.domain.records import Account, AccountKind
+from wallet_rpc.domain.user_operation import Factory
+from wallet_rpc.domain.views import owner_question, read_address
+from wallet_rpc.errors import ExecutionReverted, InvalidParams, UnreadableAnswer, UnsupportedChain
+from wallet_rpc.ports import ChainPorts, Ports
+from wallet_rpc.ports.storage import KnownAccounts
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, ChainId
+
+_ATTEMPTS = 16
+"""How often a find-or-create that lost a race looks again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFacts:
+    """An account as it stands on one chain."""
+
+    address: Address
+    owner: Address
+    factory: Factory | None = None
+    """What deploys it; None once it has code, and for an externally owned account."""
+    is_external: bool = False
+    """An externally owned account: it has no code, or code delegated to (EIP-7702)."""
+    delegate: Address | None = None
+    """What an externally owned account runs now."""
+
+    @property
+    def needs_delegation(self) -> bool:
+        """Externally owned, and not running an implementation that we speak to."""
+        return self.is_external and self.delegate not in DELEGATES
+
+
+def chain_of(ports: Ports, chain_id: ChainId) -> ChainPorts:
+    """The configured chain. Raises: UnsupportedChain that lists the configured ones."""
+    chain = ports.chains.get(chain_id)
+    if chain is None:
+        known = ", ".join(hex(known) for known in ports.chains)
+        raise UnsupportedChain(
+            f"params.chainId: no chain {chain_id:#x} here; configured: {known}", field="params.chainId"
+        )
+    return chain
+
+
+async def account_facts(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
+    """The owner as the chain knows it, or, before deployment, as `wallet_requestAccount` recorded it.
+
+    An address without code that nobody recorded is an externally owned account; so is one whose code is a delegation.
+    Raises: InvalidParams (not_an_account) for another contract, (zero_address) for the zero address; at `at`.
+    """
+    if address == ZERO_ADDRESS:
+        raise InvalidParams(
+            f"{at}: expected an address that somebody holds, got the zero address", field=at, reason="zero_address"
+        )
+    code = await chain.chain.code(address)
+    if not code:
+        return await _without_code(ports, address)
+    delegate = delegate_of(code)
+    if delegate is not None and delegate not in DELEGATES:
+        return AccountFacts(address=address, owner=address, is_external=True, delegate=delegate)
+    try:
+        owner = read_address(await chain.chain.call(address, owner_question()))
+    except (ExecutionReverted, UnreadableAnswer):
+        raise not_an_account(address, at) from None
+    return AccountFacts(address=address, owner=owner, is_external=delegate is not None, delegate=delegate)
+
+
+def not_an_account(address: Address, at: str) -> InvalidParams:
+    """The error of a contract of another kind."""
+    return InvalidParams(
+        f"{at}: {address} is a contract, but not a semi-modular account", field=at, reason="not_an_account"
+    )
+
+
+async def _without_code(ports: Ports, address: Address) -> AccountFacts:
+    record = await ports.store.accounts.at(address)
+    if record is None or record.kind is AccountKind.DELEGATED:
+        return AccountFacts(address=address, owner=address, is_external=True)
+    deployment = semi_modular_deployment(record.signer, record.salt)
+    return AccountFacts(address=address, owner=record.signer, factory=deployment.factory)
+
+
+async def delegated_facts(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
+    """As `account_facts`, of an account that can have sessions now.
+
+    Raises: InvalidParams (account_not_delegated) for an externally owned account that has no code of ours.
+    """
+    facts = await account_facts(ports, chain, address, at=at)
+    if facts.needs_delegation:
+        raise not_delegated(chain, address, at)
+    return facts
+
+
+def not_delegated(chain: ChainPorts, address: Address, at: str) -> InvalidParams:
+    """The error of a session of an account that cannot have one yet."""
+    return InvalidParams(
+        f"{at}: {address} is an externally owned account that is not delegated to a modular account on chain "
+        f"{chain.chain_id:#x} yet; send a call of its owner first, which delegates it. Had it been meant as a smart "
+        "contract account, wallet_requestAccount would have to be called first",
+        field=at,
+        reason="account_not_delegated",
+    )
+
+
+async def remember_delegated(ports: Ports, address: Address) -> None:
+    """Record a signer's own address as one of its accounts; the default one if it is the first."""
+    for _ in range(_ATTEMPTS):
+        known = await ports.store.accounts.known(address)
+        account = delegated_account(ports, address) if known.delegated is None else known.delegated
+        if known.delegated is not None or await ports.store.accounts.add(account, after=known.count):
+            await confirm(ports, account)
+            return
+
+
+async def confirm(ports: Ports, account: Account) -> None:
+    """Record that the signer, or a caller who answers for the signer, chose the account; see `default_account`."""
+    if ports.caller.organization == OPEN:
+        await ports.store.accounts.confirm(account)
+
+
+def default_account(ports: Ports, known: KnownAccounts, *, is_contract: bool) -> Account | None:
+    """The first account that one signer chose, by a signature or by a caller who answers for the signer.
+
+    All callers of an organization have its key or token. Where callers without one are accepted, any caller can request
+    accounts of any signer, so only accounts recorded by `confirm` count, then salt 0 if `known` was looked up with it.
+    """
+    if ports.caller.organization != OPEN:
+        return known.first_contract if is_contract else known.first
+    chosen = known.confirmed_contract if is_contract else known.confirmed
+    return known.salted if chosen is None else chosen
+
+
+async def is_confirmed(ports: Ports, delegated: Account) -> bool:
+    """True when an externally owned account was recorded by `confirm`, so that its record can be trusted."""
+    if ports.caller.organization != OPEN:
+        return True
+    return (await ports.store.accounts.known(delegated.signer)).confirmed_delegated is not None
+
+
+def delegated_account(ports: Ports, signer: Address, *, tag: UUID | None = None) -> Account:
+    """The record of a signer's own address as an account; `tag` is the id that the caller chose."""
+    return Account(kind=AccountKind.DELEGATED, id=new_id(ports) if tag is None else tag, signer=signer, address=signer)
+
+
+def new_id(ports: Ports) -> UUID:
+    """An account id: a random UUID of version 4."""
+    return UUID(bytes=ports.entropy.token(16), version=4)

@@ -1,0 +1,192 @@
+"""What the REST operations on an organisation's sessions share: places, types of the wire, and who is found by an id.
+
+Source: seed 000; specs/sessions.md. Times are text and chain ids numbers here, unlike in JSON-RPC.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NoReturn, TypeAlias
+
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+
+from wallet_rpc.domain.access import WalletNamespace
+from wallet_rpc.domain.serialized_grant import SAFE_INTEGER
+from wallet_rpc.domain.session_group import GROUP_ID, GroupId, Install, Listed, SessionGroup
+from wallet_rpc.domain.times import Time
+from wallet_rpc.domain.wallet_address import parse_wallet
+from wallet_rpc.errors import InvalidParams, NotFound
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address, SessionId, worded
+from wallet_rpc.primitives.integers import exact_integer
+from wallet_rpc.wire import Fault, shape
+
+SESSIONS = "/v1/organizations/{orgId}/sessions"
+"""Where all sessions of an organisation are."""
+ONE_SESSION = f"{SESSIONS}/{{id}}"
+"""Where one session is, or one group of them."""
+POLICIES_BYTES = 64 * 1024
+"""The longest `policies`, as compact JSON in UTF-8."""
+_SESSION_ID = re.compile(r"0x[0-9a-fA-F]{32}", re.ASCII)
+
+
+def evm_address(value: object) -> Address | None:
+    """The address that a text is, exactly written and somebody's; None for anything else."""
+    try:
+        wallet = parse_wallet(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return None if wallet is None or wallet.namespace is not WalletNamespace.EVM else Address.parse(wallet.address)
+
+
+def _read_evm_address(value: object) -> Address:
+    found = evm_address(value)
+    if found is None:
+        raise worded("must be an EVM address; in mixed case with its EIP-55 checksum", reason="address_malformed")
+    return found
+
+
+def _read_id(value: object) -> SessionId | GroupId:
+    if isinstance(value, str) and GROUP_ID.fullmatch(value):
+        return GroupId(value)
+    if isinstance(value, str) and _SESSION_ID.fullmatch(value):
+        return SessionId.parse(value)
+    raise worded("must be a session id, 0x and 32 hex digits, or a group id, sgrp_ and 26 letters and digits")
+
+
+def _read_group_id(value: object) -> GroupId:
+    if isinstance(value, str) and GROUP_ID.fullmatch(value):
+        return GroupId(value)
+    raise worded("must be a group id, sgrp_ and 26 letters and digits")
+
+
+def _read_policies(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise worded("must be an object")
+    if len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > POLICIES_BYTES:
+        raise worded(f"must be at most {POLICIES_BYTES} bytes of JSON")
+    return value
+
+
+def _pattern(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern})
+
+
+def _id_text(value: SessionId | str) -> str:
+    return value.hex0x() if isinstance(value, SessionId) else value
+
+
+EvmAddress: TypeAlias = Annotated[
+    Address,
+    PlainValidator(_read_evm_address),
+    PlainSerializer(Address.hex0x),
+    _pattern("^0x[0-9a-fA-F]{40}$"),
+]
+"""An address that somebody may hold, exactly written."""
+AnyId: TypeAlias = Annotated[
+    SessionId | GroupId,
+    PlainValidator(_read_id),
+    PlainSerializer(_id_text),
+    _pattern(f"^({_SESSION_ID.pattern}|{GROUP_ID.pattern})$"),
+]
+"""A session's id, or a group's."""
+NamedGroup: TypeAlias = Annotated[GroupId, PlainValidator(_read_group_id), _pattern(f"^{GROUP_ID.pattern}$")]
+"""A group's id."""
+ChainNumber: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=SAFE_INTEGER), BeforeValidator(exact_integer)]
+"""A chain id, a JSON integer."""
+WalletId: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
+"""How the caller names a wallet."""
+Label: TypeAlias = Annotated[str, Field(max_length=128)]
+"""What the caller calls something; nothing is looked up by it."""
+Policies: TypeAlias = Annotated[dict[str, Any], PlainValidator(_read_policies), WithJsonSchema({"type": "object"})]
+"""The caller's own words about what the sessions may do, kept as they are."""
+
+
+@shape
+class OneSession:
+    """Which session, or which group of sessions."""
+
+    id: AnyId
+
+
+@shape
+class InstalledSession:
+    """One chain's session of a group."""
+
+    chain_id: ChainNumber
+    expires_at: Time
+    id: SessionId
+
+
+@shape
+class RegisteredSessions:
+    """A group: one session key, installed on some chains."""
+
+    created_at: Time
+    session_address: Address
+    session_group_id: str
+    sessions: tuple[InstalledSession, ...]
+    wallet_id: str
+
+
+@shape
+class SessionItem:
+    """One session of a group, as lists have it."""
+
+    created_at: Time
+    expires_at: Time
+    id: SessionId
+    policies: Policies
+    session_address: Address
+    wallet_id: str
+    workflow_id: str | None = None
+    chain_id: ChainNumber
+    session_group_id: str
+
+
+def registered(group: SessionGroup) -> RegisteredSessions:
+    """A group, as it is told to who registered it."""
+    return RegisteredSessions(
+        created_at=group.created_at,
+        session_address=group.session_address,
+        session_group_id=group.id,
+        sessions=tuple(
+            InstalledSession(chain_id=each.chain_id, expires_at=each.expires_at, id=each.session_id)
+            for each in group.installs
+        ),
+        wallet_id=group.wallet_id,
+    )
+
+
+def item(listed: Listed) -> SessionItem:
+    """A session, as lists have it."""
+    group, install = listed.group, listed.install
+    return SessionItem(
+        created_at=group.created_at,
+        expires_at=install.expires_at,
+        id=install.session_id,
+        policies=group.policies,
+        session_address=group.session_address,
+        wallet_id=group.wallet_id,
+        workflow_id=group.workflow_id,
+        chain_id=install.chain_id,
+        session_group_id=group.id,
+    )
+
+
+async def found(ports: Ports, named: SessionId | GroupId) -> tuple[SessionGroup, tuple[Install, ...]]:
+    """The group and those of its sessions that an id names. Raises: NotFound for another organisation's too."""
+    groups = ports.store.groups
+    group = await (groups.of_session(named) if isinstance(named, SessionId) else groups.get(named))
+    if group is None:
+        raise NotFound("session not found", reason="session_not_found")
+    return group, (group.install_of(named),) if isinstance(named, SessionId) else group.installs
+
+
+def refuse(faults: Sequence[Fault], *, worst: Callable[[Fault], bool] = lambda _: False) -> NoReturn:
+    """Raises: InvalidParams that tells every fault; its reason is that of the first, or of the first that is worst."""
+    told = next(filter(worst, faults), faults[0])
+    details = [{"field": fault.field, "message": fault.text} for fault in faults]
+    raise InvalidParams(f"{told.field}: {told.text}", reason=told.reason, field=told.field, details=details)
