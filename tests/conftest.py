@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.e2e.server import running
+from tests.e2e.server import run_dev_server
 from tests.e2e.stacks import CHAINS, DOLLAR, DOLLAR_RATE
 from tests.pauses.watch import Watch
 from tests.workers import ByParts, long_first
@@ -81,5 +81,7 @@ def watch() -> Watch:
 @pytest.fixture(scope="session")
 def url(watch: Watch) -> Iterator[str]:
     """One server a test process, with two chains; every test makes accounts of its own on it."""
-    with running(DevOptions(chains=CHAINS, ephemeral=True, token_rates={DOLLAR: DOLLAR_RATE}), watch=watch) as found:
+    with run_dev_server(
+        DevOptions(chains=CHAINS, ephemeral=True, token_rates={DOLLAR: DOLLAR_RATE}), watch=watch
+    ) as found:
         yield found

@@ -30,7 +30,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def answering(answer: Callable[[bytes], Answer]) -> Iterator[str]:
+def serve_stub(answer: Callable[[bytes], Answer]) -> Iterator[str]:
     """The URL, without a path, of a server that hands each posted body to `answer`, in threads."""
 
     class Handler(BaseHTTPRequestHandler):

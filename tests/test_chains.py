@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wallet_rpc.config.chains import ChainSetting
-from wallet_rpc.config.settings import WrongSetting, load
+from wallet_rpc.config.settings import SettingError, load
 
 ROOT = Path(__file__).parent.parent
 WHOLE = """
@@ -106,16 +106,16 @@ def test_the_file_of_the_production_page_can_be_used(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_file_is_refused_with_its_place(text: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(WrongSetting, match=rf"^WALLET_RPC_CHAINS: .*chains\.toml.*{said}"):
+    with pytest.raises(SettingError, match=rf"^WALLET_RPC_CHAINS: .*chains\.toml.*{said}"):
         read(text, tmp_path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WrongSetting, match=r"^WALLET_RPC_CHAINS: cannot read .*none\.toml: No such file"):
+    with pytest.raises(SettingError, match=r"^WALLET_RPC_CHAINS: cannot read .*none\.toml: No such file"):
         load({"WALLET_RPC_CHAINS": str(tmp_path / "none.toml")})
 
 
 def test_a_url_in_a_file_is_never_repeated(tmp_path: Path) -> None:
-    with pytest.raises(WrongSetting) as wrong:
+    with pytest.raises(SettingError) as wrong:
         read(CHAIN.replace("http://a", "htp://user:secret@host"), tmp_path)
     assert "secret" not in str(wrong.value)

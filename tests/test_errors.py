@@ -58,7 +58,7 @@ CODES = {
 """What the hosted service and the standards say: JSON-RPC 2.0, EIP-1193, EIP-1474, ERC-7769, EIP-5792."""
 
 
-def made(kind: type[WalletError]) -> WalletError:
+def new_error(kind: type[WalletError]) -> WalletError:
     return kind("text")
 
 
@@ -81,7 +81,7 @@ def test_every_error_has_its_own_reason_and_says_when_it_happens(kind: type[Wall
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.default_reason)
     assert "default_reason" in vars(kind)
     assert kind.__doc__ is not None
-    assert made(kind).data["reason"] == kind.default_reason
+    assert new_error(kind).data["reason"] == kind.default_reason
 
 
 def test_no_two_errors_share_a_reason() -> None:

@@ -21,8 +21,8 @@ from wallet_rpc.primitives import (
     Data,
     Gas,
     Hash32,
-    HeldAddress,
     Nonce,
+    NonZeroAddress,
     Selector,
     SessionId,
     TransactionCount,
@@ -30,7 +30,7 @@ from wallet_rpc.primitives import (
     UnixSeconds,
     Wei,
     WeiPerGas,
-    shown,
+    preview,
 )
 
 SIZES: dict[type[Data], int] = {Address: 20, Hash32: 32, Selector: 4, SessionId: 16}
@@ -48,7 +48,7 @@ CHECKSUMMED = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 """Source: ERC-55."""
 
 
-def refused(kind: Any, value: Any) -> str:
+def decode_error(kind: Any, value: Any) -> str:
     with pytest.raises(InvalidParams) as caught:
         wire.decode(kind, value, at="it")
     assert caught.value.data == {"reason": "invalid_params", "field": "it"}
@@ -65,7 +65,9 @@ def test_bytes_of_a_fixed_length_come_back_and_have_no_other_length(
 
     assert wire.decode(kind, wire.encode(kind, value)) == value
     assert type(wire.decode(kind, wire.encode(kind, value))) is kind
-    assert refused(kind, "0x" + other.hex()).startswith(f"it: expected 0x and {size} hex bytes ({kind.noun}), got ")
+    assert decode_error(kind, "0x" + other.hex()).startswith(
+        f"it: expected 0x and {size} hex bytes ({kind.noun}), got "
+    )
     with pytest.raises(ValueError, match=f"takes {size} bytes, got {len(other)}"):
         kind(other)
 
@@ -103,7 +105,7 @@ def test_bytes_of_any_length_come_back_in_either_letter_case(raw: bytes) -> None
 )
 def test_anything_but_whole_bytes_in_hex_is_refused(value: Any) -> None:
     for kind in (Data, *SIZES):
-        assert refused(kind, value).startswith("it: expected ")
+        assert decode_error(kind, value).startswith("it: expected ")
 
 
 def test_a_value_of_the_class_is_taken_as_it_is() -> None:
@@ -126,7 +128,7 @@ def test_one_letter_of_the_wrong_case_is_refused(address: Address, at: int) -> N
     text = address.hex0x()
     typo = text[:at] + text[at].swapcase() + text[at + 1 :]
     if typo != text and typo[2:] not in (typo[2:].lower(), typo[2:].upper()):
-        message = refused(Address, typo)
+        message = decode_error(Address, typo)
         assert message.startswith("it: expected an address with a correct EIP-55 checksum, got ")
         assert text[26:] not in message, "the checksum would make the typing error easy to keep"
 
@@ -143,13 +145,13 @@ def test_the_native_tokens_constant_is_read_in_any_letter_case(is_upper: list[bo
 
 @given(st.binary(min_size=20, max_size=20).map(Address))
 def test_an_address_that_somebody_holds_is_any_but_zero(address: Address) -> None:
-    assert wire.decode(HeldAddress, Address(b"\1" + address[1:])) == b"\1" + address[1:]
+    assert wire.decode(NonZeroAddress, Address(b"\1" + address[1:])) == b"\1" + address[1:]
 
 
 @pytest.mark.parametrize("text", ["0x" + "0" * 40, "0X" + "0" * 40])
 def test_the_zero_address_is_nobodys(text: str) -> None:
     with pytest.raises(InvalidParams) as caught:
-        wire.decode(HeldAddress, text, at="it")
+        wire.decode(NonZeroAddress, text, at="it")
 
     assert caught.value.message == "it: expected an address that somebody holds, got the zero address"
     assert caught.value.data == {"reason": "zero_address", "field": "it"}
@@ -193,22 +195,22 @@ def test_a_quantity_is_read_leniently_and_written_in_one_way(kind: Any, bits: in
     ],
 )
 def test_anything_but_a_quantity_is_refused(kind: Any, bits: int, value: Any) -> None:
-    assert refused(kind, value) == f"it: expected a hex quantity below 2^{bits}, got {shown(value)}"
+    assert decode_error(kind, value) == f"it: expected a hex quantity below 2^{bits}, got {preview(value)}"
 
 
 @pytest.mark.parametrize(("kind", "bits"), BITS)
 @given(excess=st.integers(0, 2**300))
 def test_a_quantity_that_is_too_large_is_refused(kind: Any, bits: int, excess: int) -> None:
     for value in (2**bits + excess, hex(2**bits + excess)):
-        assert f"below 2^{bits}, got " in refused(kind, value)
+        assert f"below 2^{bits}, got " in decode_error(kind, value)
 
 
 def test_a_flood_of_digits_is_refused_at_once() -> None:
     start = time.process_time()
     for digits in ("0" * 10_000_000, "f" * 10_000_000):
-        assert refused(Uint256, "0x" + digits).endswith("of 10000002 characters")
-        assert refused(Address, "0x" + digits).endswith("of 10000002 characters")
-    assert refused(Uint256, 10**100_000).endswith("got an integer of 332193 bits")
+        assert decode_error(Uint256, "0x" + digits).endswith("of 10000002 characters")
+        assert decode_error(Address, "0x" + digits).endswith("of 10000002 characters")
+    assert decode_error(Uint256, 10**100_000).endswith("got an integer of 332193 bits")
     assert time.process_time() - start < 2
 
 
@@ -220,7 +222,9 @@ def test_seconds_are_a_number(seconds: int) -> None:
 
 @pytest.mark.parametrize("value", [-1, 2**48, True, 0.5, 1.5, -1.0, 2.0**48, 2.0**53, 1e300, "1", "0x1", None, []])
 def test_other_seconds_are_refused(value: Any) -> None:
-    assert refused(UnixSeconds, value) == f"it: expected an integer from 0 to 281474976710655, got {shown(value)}"
+    assert (
+        decode_error(UnixSeconds, value) == f"it: expected an integer from 0 to 281474976710655, got {preview(value)}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -279,4 +283,4 @@ def test_a_document_states_lengths_and_bounds(mode: Any) -> None:
     ],
 )
 def test_a_rejected_value_is_shown_in_few_characters(value: Any, text: str) -> None:
-    assert shown(value) == text
+    assert preview(value) == text

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wallet_rpc.config.chains import ChainSetting
-from wallet_rpc.config.settings import Settings, WrongSetting, load, table, variable
+from wallet_rpc.config.settings import SettingError, Settings, load, table, variable
 from wallet_rpc.domain.access import WalletNamespace
 
 SECRET = "a secret of the tests: 32 bytes or more"
@@ -122,7 +122,7 @@ def test_every_setting_can_be_set() -> None:
     ],
 )
 def test_a_wrong_setting_is_named(name: str, text: str) -> None:
-    with pytest.raises(WrongSetting, match=f"WALLET_RPC_{name}: expected "):
+    with pytest.raises(SettingError, match=f"WALLET_RPC_{name}: expected "):
         load({f"WALLET_RPC_{name}": text})
 
 
@@ -138,12 +138,12 @@ def test_a_wrong_setting_is_named(name: str, text: str) -> None:
     ],
 )
 def test_a_wrong_setting_is_told_what_was_expected_in_our_words(name: str, text: str, said: str) -> None:
-    with pytest.raises(WrongSetting, match=rf"^WALLET_RPC_{name}: expected {re.escape(said)}"):
+    with pytest.raises(SettingError, match=rf"^WALLET_RPC_{name}: expected {re.escape(said)}"):
         load({f"WALLET_RPC_{name}": text})
 
 
 def test_a_misspelled_setting_is_named() -> None:
-    with pytest.raises(WrongSetting, match="WALLET_RPC_PROT: no such setting; known: WALLET_RPC_HOST"):
+    with pytest.raises(SettingError, match="WALLET_RPC_PROT: no such setting; known: WALLET_RPC_HOST"):
         load({"WALLET_RPC_PROT": "1"})
 
 
@@ -175,7 +175,7 @@ def test_what_may_be_a_credential_is_never_repeated(name: str, text: str) -> Non
     said = ""
     try:
         load({variable(name): text})
-    except WrongSetting as wrong:
+    except SettingError as wrong:
         said = str(wrong)
     assert PASSWORD not in said
     assert PASSWORD.encode().hex() not in said
@@ -183,14 +183,14 @@ def test_what_may_be_a_credential_is_never_repeated(name: str, text: str) -> Non
 
 @pytest.mark.parametrize("name", ["redis_url", "chains", "quote_url", "token_secrets", "relayer_key"])
 def test_nothing_is_repeated_of_a_setting_that_may_hold_a_credential(name: str) -> None:
-    with pytest.raises(WrongSetting) as wrong:
+    with pytest.raises(SettingError) as wrong:
         load({variable(name): PASSWORD})
     assert PASSWORD not in str(wrong.value)
 
 
 @pytest.mark.parametrize(("name", "text"), [("port", "http"), ("open", "YES"), ("log", ""), ("session_days", "1.5")])
 def test_a_value_that_can_be_no_credential_is_repeated(name: str, text: str) -> None:
-    with pytest.raises(WrongSetting, match=f'got "{re.escape(text)}"'):
+    with pytest.raises(SettingError, match=f'got "{re.escape(text)}"'):
         load({variable(name): text})
 
 
@@ -199,7 +199,7 @@ def test_a_value_that_can_be_no_credential_is_repeated(name: str, text: str) -> 
 def test_a_secret_is_never_repeated(name: str, text: str) -> None:
     try:
         said = repr(load({f"WALLET_RPC_{name}": text}))
-    except WrongSetting as wrong:
+    except SettingError as wrong:
         said = str(wrong)
     assert text not in said
 

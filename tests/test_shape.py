@@ -8,7 +8,7 @@ ROOT = Path(__file__).parent.parent
 TOP_LEVEL = {"pyproject.toml", "wallet_rpc", "specs", "tests", "openrpc.yaml", "Makefile", "README.md", "LICENSE"}
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 50
-MOST_PARAMETERS = 6
+MAX_PARAMETERS = 6
 
 
 def sources(*folders: str, suffixes: frozenset[str] = frozenset({".py"})) -> list[Path]:
@@ -30,7 +30,7 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
             yield node
 
 
-def place(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+def location_of(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     return f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
 
 
@@ -46,7 +46,7 @@ def test_a_file_can_be_read_in_one_sitting() -> None:
 
 def test_a_function_can_be_seen_at_once() -> None:
     too_long = [
-        f"{place(path, node)}: {lines} lines"
+        f"{location_of(path, node)}: {lines} lines"
         for path in sources("wallet_rpc", "tests")
         for node in functions(path)
         if (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION
@@ -56,10 +56,10 @@ def test_a_function_can_be_seen_at_once() -> None:
 
 def test_a_function_takes_few_parameters() -> None:
     too_many = [
-        f"{place(path, node)}: {count} parameters"
+        f"{location_of(path, node)}: {count} parameters"
         for path in sources("wallet_rpc")
         for node in functions(path)
-        if (count := len([*node.args.posonlyargs, *node.args.args])) > MOST_PARAMETERS
+        if (count := len([*node.args.posonlyargs, *node.args.args])) > MAX_PARAMETERS
     ]
     assert too_many == []
 

@@ -10,7 +10,7 @@ import pytest
 
 NUMBERS: dict[str, dict[str, float]] = {
     "adapters.jwt_tokens": {"SKEW_SECONDS": 60},
-    "adapters.nonce_use": {"MOST_SPANS": 10, "SPAN_BLOCKS": 2_000},
+    "adapters.nonce_use": {"MAX_SPANS": 10, "SPAN_BLOCKS": 2_000},
     "adapters.sponsorship.paymaster": {"AT_ONCE": 8, "LEASE_SECONDS": 30},
     "adapters.redis_sessions": {"LAST_ENTITY": 0x7FFF_FFFE},
     "adapters.redis_socket": {"SOCKET_PATH_BYTES": 100},
@@ -19,16 +19,16 @@ NUMBERS: dict[str, dict[str, float]] = {
     "adapters.redis_unsigned": {"TOLD_SECONDS": 365 * 86_400},
     "adapters.sponsorship.outcomes": {"GRACE_SECONDS": 60, "PATIENCE_SECONDS": 900},
     "devchain.accounts": {"BALANCE": 10_000 * 10**18},
-    "devchain.admission": {"MOST_BYTES": 131_072},
-    "devchain.bundler": {"MOST_TOTAL_GAS": 45_000_000, "MOST_VERIFICATION_GAS": 15_000_000},
+    "devchain.admission": {"MAX_BYTES": 131_072},
+    "devchain.bundler": {"MAX_TOTAL_GAS": 45_000_000, "MAX_VERIFICATION_GAS": 15_000_000},
     "domain.gas": {"GAS_BITS": 120},
     "domain.guard": {"LAST_SECOND": 9_999_999_999},
     "domain.nonce": {"MAX_PARALLEL_KEY": 2**152 - 1},
-    "domain.paymaster_service": {"MOST_POLICIES": 8},
-    "domain.policy": {"MOST_WEI": 10**30 - 1},
+    "domain.paymaster_service": {"MAX_POLICIES": 8},
+    "domain.policy": {"MAX_WEI": 10**30 - 1},
     "domain.quote": {"WHOLE_SLIPPAGE": 10_000},
     "domain.records": {"VERSION": 1},
-    "domain.serialized_grant": {"MOST_CHARACTERS": 16_384, "MOST_LEVELS": 32, "SAFE_INTEGER": 2**53 - 1},
+    "domain.serialized_grant": {"MAX_CHARACTERS": 16_384, "MAX_LEVELS": 32, "SAFE_INTEGER": 2**53 - 1},
     "domain.signature": {
         "HALF_ORDER": 0x7FFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_5D576E73_57A4501D_DFE92F46_681B20A0,
         "SIGNATURE_SIZE": 65,
@@ -40,18 +40,18 @@ NUMBERS: dict[str, dict[str, float]] = {
     "domain.validation_install": {"HALF_ENTITY": 0x7FFF_FFFF, "MAX_DEADLINE": 2**48 - 1},
     "domain.wallet_address": {"LONGEST": 44},
     "edge.bounded_http": {"PIPELINED_REQUESTS": 100},
-    "edge.envelope": {"MOST_CONTAINERS": 50_000, "MOST_VALUES": 150_000},
+    "edge.envelope": {"MAX_CONTAINERS": 50_000, "MAX_VALUES": 150_000},
     "edge.guard": {"BODY_BYTES": 1 << 20},
     "edge.health": {"KEPT_SECONDS": 1},
     "edge.request_parser": {"HEADER_FIELDS": 128, "HEAD_BYTES": 32 << 10, "TARGET_BYTES": 8 << 10},
-    "edge.strict_json": {"MOST_LEVELS": 64},
-    "wire.members": {"MOST_FAULTS": 100},
+    "edge.strict_json": {"MAX_LEVELS": 64},
+    "wire.members": {"MAX_FAULTS": 100},
     "ports.storage": {"LANE_SIZE": 2**30},
     "services.call_failures": {"LONGEST_MESSAGE": 500},
     "services.submission": {"ABANDONED_SECONDS": 30, "PATIENCE_SECONDS": 8, "WATCH_SECONDS": 0.05},
     "operations.create_session": {"FIRST_DRAWN": 2**16, "LAST_DRAWN": 2**29},
     "operations.get_calls_status": {"LAG_SECONDS": 60},
-    "wire": {"MOST_VALUES": 10_000},
+    "wire": {"MAX_VALUES": 10_000},
 }
 """Module to name to number."""
 _IMPORT = re.compile(r"^from (wallet_rpc\.[\w.]+) import (\([^)]*\)|[^#\n]*)", re.MULTILINE)
@@ -63,7 +63,7 @@ def number(module: str, name: str) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def imported() -> set[tuple[str, str]]:
+def imported_constants() -> set[tuple[str, str]]:
     """The constants of wallet-rpc that tests import: module and name."""
     folder = Path(__file__).parent
     texts = [path.read_text("utf-8") for path in (*folder.glob("*.py"), *folder.glob("*/*.py"))]
@@ -81,6 +81,6 @@ def test_a_number_is_what_it_is_stated_to_be(module: str, name: str, stated: flo
 
 
 def test_every_number_that_tests_take_from_the_code_is_stated() -> None:
-    numbers = {(module, name) for module, name in imported() if number(module, name) is not None}
+    numbers = {(module, name) for module, name in imported_constants() if number(module, name) is not None}
     stated = {(f"wallet_rpc.{module}", name) for module, names in NUMBERS.items() for name in names}
     assert numbers - stated == set(), "write these into NUMBERS, with their values"

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from tests.wire_samples import WRITTEN, Cat, Everything, Limits, whole
+from tests.wire_samples import WRITTEN, Cat, Limits, WireSample, whole
 from wallet_rpc import wire
 
 
 @given(whole)
-def test_every_value_comes_back(value: Everything) -> None:
-    written = json.loads(json.dumps(wire.encode(Everything, value), allow_nan=False))
+def test_every_value_comes_back(value: WireSample) -> None:
+    written = json.loads(json.dumps(wire.encode(WireSample, value), allow_nan=False))
 
-    assert wire.decode(Everything, written) == value
-    Draft202012Validator(_local(wire.schema(Everything))).validate(written)
-    Draft202012Validator(_local(wire.schema(Everything, "validation"))).validate(written)
+    assert wire.decode(WireSample, written) == value
+    Draft202012Validator(_local(wire.schema(WireSample))).validate(written)
+    Draft202012Validator(_local(wire.schema(WireSample, "validation"))).validate(written)
 
 
 def _local(schema: dict[str, Any]) -> dict[str, Any]:
@@ -29,9 +29,9 @@ def _local(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_keys_are_camel_case_and_what_is_absent_is_left_out() -> None:
-    value = wire.decode(Everything, WRITTEN)
+    value = wire.decode(WireSample, WRITTEN)
 
-    assert wire.encode(Everything, value) == WRITTEN
+    assert wire.encode(WireSample, value) == WRITTEN
     assert (value.id, value.perhaps, value.pet) == (UUID(WRITTEN["id"]), None, Cat(kind="cat", lives=9))
 
 
@@ -49,7 +49,7 @@ def test_keys_are_camel_case_and_what_is_absent_is_left_out() -> None:
     ],
 )
 def test_what_a_client_says_more_or_otherwise_is_read_the_same(change: dict[str, Any]) -> None:
-    assert wire.decode(Everything, {**WRITTEN, **change}) == wire.decode(Everything, WRITTEN)
+    assert wire.decode(WireSample, {**WRITTEN, **change}) == wire.decode(WireSample, WRITTEN)
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_what_a_client_says_more_or_otherwise_is_read_the_same(change: dict[str,
     ],
 )
 def test_a_value_that_is_not_what_it_says_is_never_written(change: dict[str, Any]) -> None:
-    fields = {name: getattr(wire.decode(Everything, WRITTEN), name) for name in Everything.__dataclass_fields__}
+    fields = {name: getattr(wire.decode(WireSample, WRITTEN), name) for name in WireSample.__dataclass_fields__}
 
     with pytest.raises(ValueError, match=r"."):
-        wire.encode(Everything, Everything(**{**fields, **change}))
+        wire.encode(WireSample, WireSample(**{**fields, **change}))
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
@@ -94,7 +94,7 @@ def test_an_object_of_the_wire_does_not_change() -> None:
 
 
 def test_a_schema_shares_its_parts_and_a_strict_object_says_so() -> None:
-    made = wire.schema(Everything, "validation")
+    made = wire.schema(WireSample, "validation")
 
     assert made["properties"]["calls"]["items"] == {"$ref": "#/components/schemas/Limits"}
     assert made["$defs"]["Limits"]["additionalProperties"] is False

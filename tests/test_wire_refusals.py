@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BeforeValidator, Field
 
-from tests.wire_samples import WRITTEN, Everything, Limits
+from tests.wire_samples import WRITTEN, Limits, WireSample
 from wallet_rpc import wire
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import worded
+from wallet_rpc.primitives import validation_error
 from wallet_rpc.wire import shape
-from wallet_rpc.wire.members import MOST_FAULTS
+from wallet_rpc.wire.members import MAX_FIELD_ERRORS
 
 
 @shape
@@ -28,7 +28,7 @@ MISSING = object()
 LONG = "y" * 1000
 SHORT = f'"{"y" * 24}…" of 1000 characters'
 TIMED_UUID = "cd8b2d07-a6fa-11f1-a8a5-eaa8f3a7883c"
-REFUSED: list[tuple[str, Any, str, str]] = [
+INVALID: list[tuple[str, Any, str, str]] = [
     ("data", "0x1", "data", 'expected hex bytes starting with 0x, got "0x1"'),
     ("address", MISSING, "address", "required, but absent"),
     ("address", None, "address", "expected 0x and 20 hex bytes (an address), got null"),
@@ -67,7 +67,7 @@ REFUSED: list[tuple[str, Any, str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("key", "value", "field", "text"), REFUSED)
+@pytest.mark.parametrize(("key", "value", "field", "text"), INVALID)
 def test_a_refusal_names_the_field_what_was_given_and_what_was_expected(
     key: str, value: Any, field: str, text: str
 ) -> None:
@@ -76,7 +76,7 @@ def test_a_refusal_names_the_field_what_was_given_and_what_was_expected(
         del given[key]
 
     with pytest.raises(InvalidParams) as caught:
-        wire.decode(Everything, given, at="params[0]")
+        wire.decode(WireSample, given, at="params[0]")
 
     assert caught.value.message == f"params[0].{field}: {text}"
     assert caught.value.data == {"reason": "invalid_params", "field": f"params[0].{field}"}
@@ -97,7 +97,7 @@ def test_text_of_the_wrong_length_is_not_repeated(text: str, says: str) -> None:
 @pytest.mark.parametrize("value", [None, [], "x", 1])
 def test_what_is_no_object_is_refused_as_a_whole(value: Any) -> None:
     with pytest.raises(InvalidParams, match=r"^params: expected an object, got "):
-        wire.decode(Everything, value)
+        wire.decode(WireSample, value)
 
 
 arbitrary = st.recursive(
@@ -122,7 +122,7 @@ THEIRS = ("Input", "should be", "valid", "pydantic", "http", "Traceback", "type=
 @given(arbitrary | near)
 def test_any_json_is_read_or_refused_in_our_words(value: Any) -> None:
     try:
-        wire.decode(Everything, value)
+        wire.decode(WireSample, value)
     except InvalidParams as error:
         message, field = error.message, error.data["field"]
     else:
@@ -142,10 +142,10 @@ def test_every_fault_is_told_to_who_asks_for_all_in_the_order_of_the_fields() ->
     given = {**WRITTEN, "chainId": "x", "calls": [{}, {"mostGas": []}, {"mostGass": 1}], "pet": {"kind": "dog"}}
     del given["data"]
 
-    with pytest.raises(wire.Faulty) as caught:
-        wire.read(Everything, given)
+    with pytest.raises(wire.InvalidValue) as caught:
+        wire.validate(WireSample, given)
 
-    found = [(fault.field, fault.reason) for fault in caught.value.faults]
+    found = [(fault.field, fault.reason) for fault in caught.value.errors]
     assert found == [
         ("data", "missing"),
         ("chainId", "malformed"),
@@ -153,26 +153,26 @@ def test_every_fault_is_told_to_who_asks_for_all_in_the_order_of_the_fields() ->
         ("calls[1].mostGas", "malformed"),
         ("calls[2].mostGass", "unknown_member"),
     ]
-    assert caught.value.faults[1].text == 'expected a hex quantity below 2^32, got "x"'
+    assert caught.value.errors[1].text == 'expected a hex quantity below 2^32, got "x"'
 
 
 @given(arbitrary | near)
 def test_the_fault_that_decoding_tells_is_the_first_of_all(value: Any) -> None:
     try:
-        wire.read(Everything, value)
-    except wire.Faulty as faulty:
-        faults = faulty.faults
+        wire.validate(WireSample, value)
+    except wire.InvalidValue as faulty:
+        faults = faulty.errors
     else:
         return
 
     with pytest.raises(InvalidParams) as caught:
-        wire.decode(Everything, value, at="")
+        wire.decode(WireSample, value, at="")
     assert caught.value.message.removeprefix(".") == f"{faults[0].field}: {faults[0].text}"
-    assert len({fault.field for fault in faults}) == len(faults) <= MOST_FAULTS
+    assert len({fault.field for fault in faults}) == len(faults) <= MAX_FIELD_ERRORS
 
 
 def _refuse(_: object) -> int:
-    raise worded("size must be {small}", reason="too_large")
+    raise validation_error("size must be {small}", reason="too_large")
 
 
 @shape
@@ -183,7 +183,7 @@ class Sized:
 @pytest.mark.parametrize("name", ["mostGass", "most_gas", "", "calls"])
 def test_a_member_that_a_strict_object_does_not_have_is_refused_with_those_that_it_has(name: str) -> None:
     with pytest.raises(InvalidParams) as caught:
-        wire.decode(Everything, {**WRITTEN, "calls": [{"mostGas": "0x1", name: 1}]})
+        wire.decode(WireSample, {**WRITTEN, "calls": [{"mostGas": "0x1", name: 1}]})
 
     assert caught.value.message == (f"params.calls[0].{name}: no such member of this object; its members are mostGas")
     assert caught.value.data == {"reason": "unknown_member", "field": f"params.calls[0].{name}"}
@@ -192,21 +192,21 @@ def test_a_member_that_a_strict_object_does_not_have_is_refused_with_those_that_
 def test_a_null_member_of_a_strict_object_says_nothing() -> None:
     given = {**WRITTEN, "calls": [{"mostGas": None, "other": None}]}
 
-    assert wire.decode(Everything, given).calls == (Limits(),)
+    assert wire.decode(WireSample, given).calls == (Limits(),)
 
 
 def test_a_validator_may_word_a_fault_and_name_its_reason() -> None:
-    with pytest.raises(wire.Faulty) as caught:
-        wire.read(tuple[Sized, ...], [{"size": 1}])
+    with pytest.raises(wire.InvalidValue) as caught:
+        wire.validate(tuple[Sized, ...], [{"size": 1}])
     with pytest.raises(InvalidParams, match=r"^params\[0\]\.size: size must be {small}$") as refused:
         wire.decode(tuple[Sized, ...], [{"size": 1}])
 
-    assert caught.value.faults == (wire.Fault(field="[0].size", text="size must be {small}", reason="too_large"),)
+    assert caught.value.errors == (wire.FieldError(field="[0].size", text="size must be {small}", reason="too_large"),)
     assert refused.value.data == {"reason": "too_large", "field": "params[0].size"}
 
 
 def test_a_hundred_faults_are_enough() -> None:
-    with pytest.raises(wire.Faulty) as caught:
-        wire.read(tuple[Sized, ...], [{"size": 1}] * 1000)
+    with pytest.raises(wire.InvalidValue) as caught:
+        wire.validate(tuple[Sized, ...], [{"size": 1}] * 1000)
 
-    assert len(caught.value.faults) == MOST_FAULTS
+    assert len(caught.value.errors) == MAX_FIELD_ERRORS

@@ -12,8 +12,8 @@ T = TypeVar("T")
 
 
 @contextmanager
-def held(
-    opening: AbstractAsyncContextManager[T], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+def run_in_thread(
+    context: AbstractAsyncContextManager[T], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
 ) -> Iterator[T]:
     """The result of a context in a thread whose loop `loop_factory` makes. Errors of the thread are raised here."""
     ready, ended = threading.Event(), threading.Event()
@@ -21,7 +21,7 @@ def held(
     failed: list[BaseException] = []
 
     async def hold() -> None:
-        async with opening as given:
+        async with context as given:
             found.append(given)
             ready.set()
             await asyncio.to_thread(ended.wait)

@@ -52,7 +52,7 @@ class Limits:
 
 
 @shape
-class Everything:
+class WireSample:
     """One field of each kind that the wire has."""
 
     data: Data
@@ -84,11 +84,11 @@ class Everything:
     anything: Any = None
 
 
-def sized(kind: type[Data], size: int) -> st.SearchStrategy[Data]:
+def sized_bytes(kind: type[Data], size: int) -> st.SearchStrategy[Data]:
     return st.binary(min_size=size, max_size=size).map(kind)
 
 
-def below(bits: int) -> st.SearchStrategy[int]:
+def uints(bits: int) -> st.SearchStrategy[int]:
     return st.integers(0, 2**bits - 1)
 
 
@@ -98,33 +98,33 @@ json_values = st.recursive(
     max_leaves=6,
 )
 whole = st.builds(
-    Everything,
+    WireSample,
     data=st.binary(max_size=40).map(Data),
-    address=sized(Address, 20),
-    hash=sized(Hash32, 32),
-    selector=sized(Selector, 4),
-    session_id=sized(SessionId, 16),
-    uint=below(256),
-    wei=below(256),
-    wei_per_gas=below(128),
-    gas=below(128),
-    nonce=below(256),
-    count=below(64),
-    chain_id=below(32),
-    block=below(64),
-    at=below(48),
+    address=sized_bytes(Address, 20),
+    hash=sized_bytes(Hash32, 32),
+    selector=sized_bytes(Selector, 4),
+    session_id=sized_bytes(SessionId, 16),
+    uint=uints(256),
+    wei=uints(256),
+    wei_per_gas=uints(128),
+    gas=uints(128),
+    nonce=uints(256),
+    count=uints(64),
+    chain_id=uints(32),
+    block=uints(64),
+    at=uints(48),
     id=st.uuids(version=4),
     text=st.text(),
     yes=st.booleans(),
     number=st.integers(1, 99),
     factor=st.floats(0, 1000, exclude_min=True),
     colour=st.sampled_from(Colour),
-    from_=sized(Address, 20),
-    pet=st.builds(Cat, kind=st.just("cat"), lives=below(256)) | st.builds(Dog, kind=st.just("dog"), name=st.text()),
-    slots=st.dictionaries(sized(Hash32, 32), sized(Hash32, 32), max_size=2),
-    calls=st.lists(st.builds(Limits, most_gas=st.none() | below(128)), min_size=1, max_size=3).map(tuple),
+    from_=sized_bytes(Address, 20),
+    pet=st.builds(Cat, kind=st.just("cat"), lives=uints(256)) | st.builds(Dog, kind=st.just("dog"), name=st.text()),
+    slots=st.dictionaries(sized_bytes(Hash32, 32), sized_bytes(Hash32, 32), max_size=2),
+    calls=st.lists(st.builds(Limits, most_gas=st.none() | uints(128)), min_size=1, max_size=3).map(tuple),
     status=st.sampled_from([100, 200]),
-    perhaps=st.none() | below(256),
+    perhaps=st.none() | uints(256),
     anything=st.none() | json_values,
 )
 WRITTEN: dict[str, Any] = {

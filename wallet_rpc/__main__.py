@@ -17,7 +17,7 @@ import uvloop
 from wallet_rpc import __version__
 from wallet_rpc.cli import access_options, option_types, paymaster_options
 from wallet_rpc.config import settings
-from wallet_rpc.domain.secret_text import HIDDEN, masked
+from wallet_rpc.domain.secret_text import HIDDEN, mask_credentials
 from wallet_rpc.primitives import Data, Hash32
 
 
@@ -26,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""
-        super().error(masked(message))
+        super().error(mask_credentials(message))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     dev = commands.add_parser("dev", help="a server with its own chain, bundler, paymaster and Redis, on this machine")
     dev.add_argument(
         "--chain",
-        type=paymaster_options.chain_id,
+        type=paymaster_options.parse_chain_id,
         action="append",
         metavar="ID",
         help="chain id to embed; may be repeated",
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     dev.add_argument("--fork-url", metavar="URL", help="read accounts that the chain does not have from this node")
     dev.add_argument(
         "--token",
-        type=option_types.token_price,
+        type=option_types.parse_token_price,
         action="append",
         metavar="ADDRESS=WEI_PER_UNIT",
         help="take gas in this ERC-20 too, at so many wei for its smallest unit; may be repeated",
@@ -66,14 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     sign.add_argument("digest", help="the 32 bytes to sign, 0x and 64 hex digits")
     sign.add_argument("--key", required=True, help="the private key; never use one that guards money here")
     commands.add_parser("openrpc", help="print openrpc.yaml")
-    access_options.add_to(commands)
-    paymaster_options.add_to(commands)
+    access_options.add_access_commands(commands)
+    paymaster_options.add_paymaster_command(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 when it did what it was asked."""
-    options = _options(arguments)
+    options = _parse_options(arguments)
     environ = dict(os.environ)
     for name in ("host", "port"):
         given = getattr(options, name, None)
@@ -83,8 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = settings.load(environ)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(options, chosen))
-    except settings.WrongSetting as wrong:
-        print(f"wallet-rpc: {masked(str(wrong))}", file=sys.stderr)
+    except settings.SettingError as wrong:
+        print(f"wallet-rpc: {mask_credentials(str(wrong))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGTERM
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """What the command line says. Of an argument that nobody knows only an option's name is repeated."""
     parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
@@ -110,19 +110,19 @@ async def _run(options: argparse.Namespace, chosen: settings.Settings) -> int:
 
             sys.stdout.write(openrpc_yaml())
         case "sign":
-            print(_signature(options.digest, options.key))
+            print(_sign(options.digest, options.key))
         case "demo":
             from wallet_rpc.cli.demo import play
 
-            return await _ended_by_sigterm_too(play(options.url, chosen, key=options.key))
+            return await _run_until_sigterm(play(options.url, chosen, key=options.key))
         case "paymaster":
-            from wallet_rpc.cli.paymaster import run
+            from wallet_rpc.cli.paymaster import run_paymaster_command
 
-            return await run(options, chosen, tell=_say)
+            return await run_paymaster_command(options, chosen, tell=_say)
         case "org" | "key" | "audit":
-            from wallet_rpc.cli.access import run as administer
+            from wallet_rpc.cli.access import run_access_command as administer
 
-            return await _ended_by_sigterm_too(administer(options, chosen, tell=_say))
+            return await _run_until_sigterm(administer(options, chosen, tell=_say))
         case "dev":
             await _dev(chosen, options)
         case _:
@@ -130,47 +130,49 @@ async def _run(options: argparse.Namespace, chosen: settings.Settings) -> int:
     return 0
 
 
-async def _ended_by_sigterm_too(played: Coroutine[Any, Any, int]) -> int:
+async def _run_until_sigterm(command: Coroutine[Any, Any, int]) -> int:
     """Cancel on SIGTERM as on Ctrl-C, so that a server of its own is put away."""
-    task = asyncio.ensure_future(played)
+    task = asyncio.ensure_future(command)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task
 
 
 async def _dev(chosen: settings.Settings, options: argparse.Namespace) -> None:
-    from wallet_rpc.dev_server import DEFAULT_CHAIN, DevOptions, greeting, opened_dev, ready_key
+    from wallet_rpc.dev_server import DEFAULT_CHAIN, DevOptions, choose_dev_key, format_greeting, open_dev_server
     from wallet_rpc.edge import observe
-    from wallet_rpc.edge.connections import raise_open_files
-    from wallet_rpc.edge.listener import bound, serve_until_told, url_of
+    from wallet_rpc.edge.connections import raise_open_file_limit
+    from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_signal
 
     observe.configure(json=chosen.log == "json")
-    raise_open_files()
+    raise_open_file_limit()
     wanted = DevOptions(
         chains=tuple(dict.fromkeys(options.chain or [DEFAULT_CHAIN])),
         ephemeral=options.ephemeral,
         fork_url=options.fork_url,
         deployments=options.deployments,
         token_rates=dict(options.token or ()),
-        key=ready_key(chosen),
+        key=choose_dev_key(chosen),
     )
-    with bound(chosen) as at:
-        opening = opened_dev(chosen, wanted, tell=_say)
-        await serve_until_told(opening, at, tell=lambda: _say(greeting(chosen, wanted, url_of(at))))
+    with bind_socket(chosen) as at:
+        opening = open_dev_server(chosen, wanted, tell=_say)
+        await serve_until_signal(opening, at, on_ready=lambda: _say(format_greeting(chosen, wanted, listener_url(at))))
 
 
 async def _serve(chosen: settings.Settings) -> None:
     from wallet_rpc.edge import observe
-    from wallet_rpc.edge.connections import raise_open_files
-    from wallet_rpc.edge.listener import bound, serve_until_told, url_of
-    from wallet_rpc.server import opened
+    from wallet_rpc.edge.connections import raise_open_file_limit
+    from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_signal
+    from wallet_rpc.server import open_server
 
     observe.configure(json=chosen.log != "human")
-    raise_open_files()
+    raise_open_file_limit()
     lines = ["Wallet API:  {}"]
     if chosen.is_serve_open:
         lines += [f"Open:        no API key is needed; {settings.variable('open')}=no asks everyone for one"]
-    with bound(chosen) as at:
-        await serve_until_told(opened(chosen), at, tell=lambda: _say("\n".join(lines).format(url_of(at))))
+    with bind_socket(chosen) as at:
+        await serve_until_signal(
+            open_server(chosen), at, on_ready=lambda: _say("\n".join(lines).format(listener_url(at)))
+        )
 
 
 def _say(text: str) -> None:
@@ -179,14 +181,14 @@ def _say(text: str) -> None:
         print(text, flush=True)
 
 
-def _signature(digest: str, key: str) -> str:
+def _sign(digest: str, key: str) -> str:
     """What a wallet answers to a signature request's `rawPayload`."""
     from eth_account import Account
 
     try:
         signed = Account.unsafe_sign_hash(Hash32.parse(digest), Hash32.parse(key))
     except (ValueError, TypeError):
-        raise settings.WrongSetting("sign: expected a 32-byte digest and --key with a 32-byte private key") from None
+        raise settings.SettingError("sign: expected a 32-byte digest and --key with a 32-byte private key") from None
     return Data(signed.signature).hex0x()
 
 

@@ -18,37 +18,37 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsorship.paymaster import Sponsor
 from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.config.chains import ChainSetting
-from wallet_rpc.config.settings import Settings, WrongSetting, variable
+from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.accounts import ACCOUNTS, banner
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.process import ChainFailed
-from wallet_rpc.devchain.supervisor import LastingChain
-from wallet_rpc.domain.access import OPEN, ApiKey, digest_of, key_id, new_key
+from wallet_rpc.devchain.supervisor import ChainSupervisor
+from wallet_rpc.domain.access import OPEN_ORGANIZATION, ApiKey, derive_key_id, new_api_key, sha256_hex
 from wallet_rpc.domain.web_url import WEB_URL, is_web_url
 from wallet_rpc.edge.envelope import Reply
-from wallet_rpc.edge.http import Answerer
-from wallet_rpc.edge.jsonrpc import Door
+from wallet_rpc.edge.http import Handler
+from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.first_keys import Admission, seals_of
+from wallet_rpc.first_keys import AuthOptions, build_token_signer
 from wallet_rpc.ports import Clock
 from wallet_rpc.primitives import Address
 from wallet_rpc.server import (
-    Conditions,
-    Outside,
-    Part,
-    Relaying,
-    part,
+    ChainClients,
+    EmbeddedChains,
+    RelayerOptions,
+    ServerOptions,
+    build_chain_clients,
+    build_relayer_options,
+    build_wallet_app,
     quotes_of,
-    relaying_of,
     sponsor_of,
-    wallet_server,
 )
-from wallet_rpc.store_opening import make_data_folder, opened_store, redis_folder
+from wallet_rpc.store_opening import make_data_folder, open_store, redis_folder
 
 DEFAULT_CHAIN = 31337
 """The chain id when none is asked for; anvil's and hardhat's."""
-READY_REQUESTS_PER_MINUTE = 100_000
+DEV_KEY_REQUESTS_PER_MINUTE = 100_000
 """More than a test asks."""
 _INSIDE = "http://embedded"
 """Not a host: requests to it go to the chain's process over a pipe."""
@@ -72,7 +72,7 @@ class DevOptions:
 class _Pipe(httpx2.AsyncBaseTransport):
     """Carries the adapters' requests to the chain's process: the same client code as for a real node."""
 
-    def __init__(self, chain: LastingChain) -> None:
+    def __init__(self, chain: ChainSupervisor) -> None:
         self._chain = chain
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -85,7 +85,7 @@ class _Pipe(httpx2.AsyncBaseTransport):
 
 
 @asynccontextmanager
-async def opened_dev(
+async def open_dev_server(
     settings: Settings,
     options: DevOptions,
     *,
@@ -94,64 +94,66 @@ async def opened_dev(
 ) -> AsyncIterator[ASGIApp]:
     """The server, with everything it needs started and ended with it; `tell` gets progress in words.
 
-    Raises: WrongSetting when a part cannot be started.
+    Raises: SettingError when a part cannot be started.
     """
     _check(settings, options)
     async with AsyncExitStack() as stack:
-        store, chains = await _started(stack, settings, options, tell)
+        store, chains = await _start_all(stack, settings, options, tell)
         http = await stack.enter_async_context(httpx2.AsyncClient())
         chosen = SystemClock() if clock is None else clock
         # configured policies are enforced here too; the chain's own paymaster sponsors under every other id
         sponsor = sponsor_of(settings, store, http=http, clock=chosen, key=dev_constants.PAYMASTER_KEY)
         key = ACCOUNTS[-1].key if settings.relayer_key is None else settings.relayer_key
-        relaying = relaying_of(settings, store, chosen, key=key)
+        relaying = build_relayer_options(settings, store, chosen, key=key)
         parts = [
-            await _part(stack, number, chain, relaying=relaying, sponsor=sponsor)
+            await _build_chain_clients(stack, number, chain, relayer_options=relaying, sponsor=sponsor)
             for number, chain in zip(options.chains, chains, strict=True)
         ]
-        await asyncio.gather(*(each.ready() for each in parts))
-        admission = _admission(settings, options, chosen)
-        conditions = Conditions(clock=chosen, admission=admission, quotes=quotes_of(settings, http))
-        yield wallet_server(settings, store, parts, conditions, outside=_outside(options, chains))
+        await asyncio.gather(*(each.check_ready() for each in parts))
+        admission = _auth_options(settings, options, chosen)
+        conditions = ServerOptions(clock=chosen, auth=admission, quotes=quotes_of(settings, http))
+        yield build_wallet_app(settings, store, parts, conditions, embedded=_embedded_chains(options, chains))
 
 
-def ready_key(settings: Settings) -> str:
+def choose_dev_key(settings: Settings) -> str:
     """The published key, where everyone on this machine is let in anyway; else one that nobody knows yet."""
     if settings.is_on_loopback and settings.is_dev_open:
         return dev_constants.API_KEY
-    return new_key(secrets.token_bytes(32))
+    return new_api_key(secrets.token_bytes(32))
 
 
-def _admission(settings: Settings, options: DevOptions, clock: Clock) -> Admission:
-    key = ready_key(settings) if options.key is None else options.key
+def _auth_options(settings: Settings, options: DevOptions, clock: Clock) -> AuthOptions:
+    key = choose_dev_key(settings) if options.key is None else options.key
     ready = ApiKey(
-        id=key_id(key),
-        organization=OPEN,
+        id=derive_key_id(key),
+        organization=OPEN_ORGANIZATION,
         name="dev",
-        digest=digest_of(key),
-        requests_per_minute=READY_REQUESTS_PER_MINUTE,
+        digest=sha256_hex(key),
+        requests_per_minute=DEV_KEY_REQUESTS_PER_MINUTE,
         created_at=clock.now(),
     )
-    seals = seals_of(settings.token_secrets or (secrets.token_bytes(32),))
-    return Admission(is_open=settings.is_dev_open, accepts_forwarded=True, ready=(ready,), seals=seals)
+    seals = build_token_signer(settings.token_secrets or (secrets.token_bytes(32),))
+    return AuthOptions(
+        is_open=settings.is_dev_open, accepts_forwarded=True, temporary_keys=(ready,), token_signer=seals
+    )
 
 
 def _check(settings: Settings, options: DevOptions) -> None:
     if settings.chains:
-        raise WrongSetting(f"{variable('chains')}: only for serve; dev has chains of its own, chosen by --chain")
+        raise SettingError(f"{variable('chains')}: only for serve; dev has chains of its own, chosen by --chain")
     if settings.paymaster_key is not None:
-        raise WrongSetting(f"{variable('paymaster_key')}: not for dev, whose paymasters know its published key only")
+        raise SettingError(f"{variable('paymaster_key')}: not for dev, whose paymasters know its published key only")
     if options.fork_url is not None and not is_web_url(options.fork_url):
-        raise WrongSetting(f"--fork-url: expected {WEB_URL}")
+        raise SettingError(f"--fork-url: expected {WEB_URL}")
     if options.deployments is not None and not options.deployments.is_file():
-        raise WrongSetting(f"--deployments: no such file: {options.deployments}")
+        raise SettingError(f"--deployments: no such file: {options.deployments}")
     if not options.ephemeral:
         make_data_folder(settings)
 
 
-async def _started(
+async def _start_all(
     stack: AsyncExitStack, settings: Settings, options: DevOptions, tell: Callable[[str], None]
-) -> tuple[RedisStore, list[LastingChain]]:
+) -> tuple[RedisStore, list[ChainSupervisor]]:
     """Redis and the chains, started side by side; when one cannot be, the others are ended too."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -169,10 +171,10 @@ async def _store(
     if url is None:
         folder = None if options.ephemeral else redis_folder(settings)
         try:
-            url = (await stack.enter_async_context(RedisServer(folder, tell=tell))).url
+            url = (await stack.enter_async_context(RedisServer(folder, report=tell))).url
         except RedisNotStarted as error:
-            raise WrongSetting(f"{variable('data_dir')}: {error}") from error
-    return await stack.enter_async_context(opened_store(url))
+            raise SettingError(f"{variable('data_dir')}: {error}") from error
+    return await stack.enter_async_context(open_store(url))
 
 
 def _config(settings: Settings, options: DevOptions, chain_id: int) -> DevChainConfig:
@@ -186,20 +188,25 @@ def _config(settings: Settings, options: DevOptions, chain_id: int) -> DevChainC
     )
 
 
-async def _chain(stack: AsyncExitStack, config: DevChainConfig, tell: Callable[[str], None]) -> LastingChain:
+async def _chain(stack: AsyncExitStack, config: DevChainConfig, tell: Callable[[str], None]) -> ChainSupervisor:
     try:
-        chain = await LastingChain.start(config, tell=tell)
+        chain = await ChainSupervisor.start(config, notify=tell)
     except ChainFailed as error:
         chosen = {"--fork-url, ": config.fork_url, "--deployments, ": config.deployments}
         flags = "".join(flag for flag, value in chosen.items() if value is not None)
-        raise WrongSetting(f"{flags}chain {config.chain_id}: {error}") from error
+        raise SettingError(f"{flags}chain {config.chain_id}: {error}") from error
     stack.push_async_callback(chain.stop)
     return chain
 
 
-async def _part(
-    stack: AsyncExitStack, chain_id: int, chain: LastingChain, *, relaying: Relaying | None, sponsor: Sponsor | None
-) -> Part:
+async def _build_chain_clients(
+    stack: AsyncExitStack,
+    chain_id: int,
+    chain: ChainSupervisor,
+    *,
+    relayer_options: RelayerOptions | None,
+    sponsor: Sponsor | None,
+) -> ChainClients:
     http = await stack.enter_async_context(httpx2.AsyncClient(transport=_Pipe(chain)))
     setting = ChainSetting(
         chain_id=chain_id,
@@ -208,33 +215,33 @@ async def _part(
         paymaster_url=_INSIDE,
         verifying_paymaster=dev_constants.PAYMASTER,
     )
-    return part(setting, http, relaying=relaying, sponsor=sponsor)
+    return build_chain_clients(setting, http, relayer_options=relayer_options, sponsor=sponsor)
 
 
-def _outside(options: DevOptions, chains: list[LastingChain]) -> Outside:
+def _embedded_chains(options: DevOptions, chains: list[ChainSupervisor]) -> EmbeddedChains:
     """Each chain at its own path, and the one that `?chainId=` names (else the first) at the wallet's too."""
     by_number = dict(zip(options.chains, chains, strict=True))
-    return Outside(
-        answerers={number: _answerer(chain) for number, chain in by_number.items()},
+    return EmbeddedChains(
+        handlers={number: _chain_handler(chain) for number, chain in by_number.items()},
         chains={number: chain.request for number, chain in by_number.items()},
-        reads=dev_constants.READS,
+        reads=dev_constants.EXTRA_READ_METHODS,
     )
 
 
-def _answerer(chain: LastingChain) -> Answerer:
+def _chain_handler(chain: ChainSupervisor) -> Handler:
     """The chain's own door; while the chain has no process, every request is told so."""
-    closed = Door[None]((), lambda: None, otherwise=chain.request)
+    closed = JsonRpcDispatcher[None]((), lambda: None, fallback=chain.request)
 
     async def answer(body: bytes) -> Reply:
         try:
             return Reply(await chain.answer(body))
         except Unavailable:
-            return await closed.reply(body)
+            return await closed.dispatch(body)
 
     return answer
 
 
-def greeting(settings: Settings, options: DevOptions, url: str) -> str:
+def format_greeting(settings: Settings, options: DevOptions, url: str) -> str:
     """What is printed when the server is ready, its API key too."""
     lines = [line for chain_id in options.chains[:1] for line in banner(chain_id)]
     lines += ["", f"Wallet API:  {url}"]
@@ -243,5 +250,5 @@ def greeting(settings: Settings, options: DevOptions, url: str) -> str:
     if options.key is not None:
         known_to = "everyone knows it" if options.key == dev_constants.API_KEY else "good until this server ends"
         need = "no key is needed" if settings.is_dev_open else "a key is needed"
-        lines += [f"API key:     {options.key} (of organisation {OPEN}, {known_to}; {need})"]
+        lines += [f"API key:     {options.key} (of organisation {OPEN_ORGANIZATION}, {known_to}; {need})"]
     return "\n".join(lines)

@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-from wallet_rpc.primitives import shown
+from wallet_rpc.primitives import preview
 
 
 class WalletError(Exception):
@@ -53,7 +53,7 @@ class WalletError(Exception):
     """The HTTP status where the envelope has no code of its own (REST)."""
     default_reason: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
-    seen_in_http: ClassVar[bool] = False
+    sets_http_status: ClassVar[bool] = False
     """True: JSON-RPC over HTTP has the status of this error too, and `data` repeats it with the message, as in REST."""
 
     def __init__(self, message: str, *, reason: str | None = None, **facts: Any) -> None:
@@ -65,7 +65,7 @@ class WalletError(Exception):
     @property
     def data(self) -> dict[str, Any]:
         """`error.data` on the wire: reason, then the facts that are known."""
-        seen = {"statusCode": self.status, "message": self.message} if self.seen_in_http else {}
+        seen = {"statusCode": self.status, "message": self.message} if self.sets_http_status else {}
         known = {key: value for key, value in self.facts.items() if value is not None}
         return {**seen, "reason": self.reason, **({"retryable": True} if self.retryable else {}), **known}
 
@@ -98,9 +98,9 @@ class MethodNotFound(WalletError):
     default_reason = "method_not_found"
 
     @classmethod
-    def named(cls, method: str) -> Self:
+    def from_name(cls, method: str) -> Self:
         """The error of a method's name, in the words by which clients know it."""
-        return cls(f"the method {shown(method)} does not exist or is not available")
+        return cls(f"the method {preview(method)} does not exist or is not available")
 
 
 class InvalidParams(WalletError):
@@ -219,7 +219,7 @@ class ValidationReverted(WalletError):
     default_reason = "validation_reverted"
 
 
-class PaymasterRefused(ValidationReverted):
+class PaymasterRejected(ValidationReverted):
     """The paymaster refused the user operation (ERC-7769)."""
 
     code = -32501

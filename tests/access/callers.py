@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from wallet_rpc.adapters.jwt_tokens import JwtSeals
+from wallet_rpc.adapters.jwt_tokens import JwtTokenSigner
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.domain.access import (
@@ -18,13 +18,13 @@ from wallet_rpc.domain.access import (
     KeyScope,
     OrganizationId,
     Scope,
-    digest_of,
-    key_id,
+    derive_key_id,
+    sha256_hex,
 )
 from wallet_rpc.domain.wallet_address import parse_wallet
 from wallet_rpc.ports import Ports
 
-SEALS = JwtSeals((b"a secret of the tests, 32 bytes or more",))
+TOKEN_SIGNER = JwtTokenSigner((b"a secret of the tests, 32 bytes or more",))
 EVM = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 SOLANA = "DRpbCBMxVnDK7maPM5tGv6MvB3v1sRMC86PZ8okm21hy"
 
@@ -32,9 +32,9 @@ SOLANA = "DRpbCBMxVnDK7maPM5tGv6MvB3v1sRMC86PZ8okm21hy"
 def a_key(scope: KeyScope = KeyScope.READ_WRITE, organization: str = "org_ours") -> ApiKey:
     key = secrets.token_hex(16)
     return ApiKey(
-        id=key_id(key),
+        id=derive_key_id(key),
         organization=OrganizationId(organization),
-        digest=digest_of(key),
+        digest=sha256_hex(key),
         scope=scope,
         requests_per_minute=1,
         created_at=0,
@@ -63,9 +63,9 @@ def by_token(*scopes: Scope, wallet: str = EVM, key: ApiKey | None = None, **mor
 def ports_of(store: RedisStore, caller: Caller) -> Ports:
     return Ports(
         chains={},
-        store=store.of(caller.organization),
+        store=store.for_organization(caller.organization),
         clock=SystemClock(),
         entropy=SystemEntropy(),
         caller=caller,
-        seals=SEALS,
+        token_signer=TOKEN_SIGNER,
     )

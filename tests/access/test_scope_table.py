@@ -39,9 +39,9 @@ EVERY = [*OPERATIONS, *REST_OPERATIONS]
 AnyOperation = Operation[Any, Any, Any]
 
 
-async def is_admitted(store: RedisStore, operation: AnyOperation, caller: Caller) -> bool:
+async def is_authorized(store: RedisStore, operation: AnyOperation, caller: Caller) -> bool:
     try:
-        await operation.admit(ports_of(store, caller))
+        await operation.authorize(ports_of(store, caller))
     except Forbidden:
         return False
     return True
@@ -53,23 +53,23 @@ async def test_a_token_may_call_what_the_table_says_and_nothing_else(
 ) -> None:
     needed = TABLE.get(operation.name, set())
     for scopes in SETS:
-        assert await is_admitted(store, operation, by_token(*scopes)) == bool(needed & scopes), scopes
+        assert await is_authorized(store, operation, by_token(*scopes)) == bool(needed & scopes), scopes
 
 
 @pytest.mark.parametrize("operation", EVERY, ids=lambda operation: operation.name)
 async def test_a_token_never_gets_more_than_the_key_behind_it(store: RedisStore, operation: AnyOperation) -> None:
     reader = a_key(KeyScope.READ)
-    by_reader = await is_admitted(store, operation, by_key(reader))
+    by_reader = await is_authorized(store, operation, by_key(reader))
     assert by_reader == (operation.name not in WRITE)
     for scopes in SETS:
         may = by_reader and bool(TABLE.get(operation.name, set()) & scopes)
-        assert await is_admitted(store, operation, by_token(*scopes, key=reader)) == may, scopes
+        assert await is_authorized(store, operation, by_token(*scopes, key=reader)) == may, scopes
 
 
 @pytest.mark.parametrize("operation", EVERY, ids=lambda operation: operation.name)
 async def test_a_key_that_may_write_may_call_everything(store: RedisStore, operation: AnyOperation) -> None:
-    assert await is_admitted(store, operation, by_key(a_key()))
-    assert await is_admitted(store, operation, Caller(name="127.0.0.1"))
+    assert await is_authorized(store, operation, by_key(a_key()))
+    assert await is_authorized(store, operation, Caller(name="127.0.0.1"))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def test_a_refusal_says_what_is_needed(store: RedisStore, method: str, nee
     (operation,) = [one for one in OPERATIONS if one.name == method]
     for key in (a_key(), a_key(KeyScope.READ)):
         with pytest.raises(Forbidden) as refused:
-            await operation.admit(ports_of(store, by_token(STREAM, key=key)))
+            await operation.authorize(ports_of(store, by_token(STREAM, key=key)))
         assert refused.value.message == f"Insufficient scope: {needed} required"
         assert (refused.value.code, refused.value.status) == (4100, 403)
         assert refused.value.reason == "insufficient_scope"

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.access.callers import SEALS, a_key, by_key, by_token
+from tests.access.callers import TOKEN_SIGNER, a_key, by_key, by_token
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.domain.access import Caller, Scope
-from wallet_rpc.domain.capabilities import ByContext, BySession, PermissionsCapability
+from wallet_rpc.domain.capabilities import ContextPermissions, PermissionsCapability, SessionPermissions
 from wallet_rpc.domain.ticket import TICKET_SECONDS
 from wallet_rpc.errors import Forbidden, InvalidParams
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Data, Hash32, SessionId
-from wallet_rpc.services.submission_tickets import Built, issued, refuse_unbuilt
+from wallet_rpc.services.submission_tickets import TicketSubject, issue_ticket, verify_ticket
 
 TOKEN = by_token(Scope.TRANSACTIONS_BUILD, Scope.TRANSACTIONS_SUBMIT)
 NOTHING = cast("Any", None)
@@ -25,21 +25,23 @@ NOTHING = cast("Any", None)
 session_ids = st.binary(min_size=16, max_size=16).map(SessionId)
 
 
-def remote(session_id: SessionId) -> ByContext:
-    return ByContext(context=Data(b"\0" + session_id + b"\1" * 65))
+def context_of(session_id: SessionId) -> ContextPermissions:
+    return ContextPermissions(context=Data(b"\0" + session_id + b"\1" * 65))
 
 
 def permissions() -> st.SearchStrategy[PermissionsCapability | None]:
-    by_session = session_ids.map(lambda session_id: BySession(session_id=session_id, signature=Data(b"\1" * 65)))
-    return st.none() | by_session | session_ids.map(remote)
+    by_session = session_ids.map(
+        lambda session_id: SessionPermissions(session_id=session_id, signature=Data(b"\1" * 65))
+    )
+    return st.none() | by_session | session_ids.map(context_of)
 
 
 def chain(chain_id: int) -> ChainPorts:
-    return ChainPorts(chain_id=chain_id, chain=NOTHING, bundler=NOTHING, paymaster=None)
+    return ChainPorts(chain_id=chain_id, node=NOTHING, bundler=NOTHING, paymaster=None)
 
 
-built = st.builds(
-    Built,
+subjects = st.builds(
+    TicketSubject,
     account=st.binary(min_size=20, max_size=20).map(Address),
     chain=st.integers(1, 2**32 - 1).map(chain),
     hash=st.binary(min_size=32, max_size=32).map(Hash32),
@@ -49,78 +51,82 @@ built = st.builds(
 
 
 def ports(caller: Caller = TOKEN) -> Ports:
-    return Ports(chains={}, store=NOTHING, clock=SystemClock(), entropy=SystemEntropy(), caller=caller, seals=SEALS)
+    return Ports(
+        chains={}, store=NOTHING, clock=SystemClock(), entropy=SystemEntropy(), caller=caller, token_signer=TOKEN_SIGNER
+    )
 
 
-def looked_at(what: Built, ticket: str | None, caller: Caller = TOKEN) -> None:
+def check_ticket(what: TicketSubject, ticket: str | None, caller: Caller = TOKEN) -> None:
     """As an operation does; it ends at its first step, as there is nobody to wait for."""
     with pytest.raises(StopIteration):
-        refuse_unbuilt(ports(caller), what, ticket).send(None)
+        verify_ticket(ports(caller), what, ticket).send(None)
 
 
-def is_taken(what: Built, ticket: str | None, caller: Caller = TOKEN) -> bool:
+def is_accepted(what: TicketSubject, ticket: str | None, caller: Caller = TOKEN) -> bool:
     try:
-        looked_at(what, ticket, caller)
+        check_ticket(what, ticket, caller)
     except Forbidden:
         return False
     return True
 
 
-def session_of(what: Built) -> bytes | None:
+def session_of(what: TicketSubject) -> bytes | None:
     match what.permissions:
-        case BySession(session_id=session_id):
+        case SessionPermissions(session_id=session_id):
             return session_id
-        case ByContext(context=context):
+        case ContextPermissions(context=context):
             return context[1:17]
         case None:
             return None
 
 
-def told(what: Built) -> tuple[object, ...]:
+def claims_of(what: TicketSubject) -> tuple[object, ...]:
     return what.account, what.chain, what.hash, what.authorization, session_of(what)
 
 
-@given(built)
-def test_a_ticket_is_good_for_what_it_was_issued_for(what: Built) -> None:
-    assert is_taken(what, issued(ports(), what))
+@given(subjects)
+def test_a_ticket_is_good_for_what_it_was_issued_for(what: TicketSubject) -> None:
+    assert is_accepted(what, issue_ticket(ports(), what))
 
 
 @given(
-    built, built, st.lists(st.sampled_from(["account", "chain", "hash", "authorization", "permissions"]), min_size=1)
+    subjects,
+    subjects,
+    st.lists(st.sampled_from(["account", "chain", "hash", "authorization", "permissions"]), min_size=1),
 )
-def test_a_ticket_is_good_for_nothing_else(what: Built, other: Built, changed: list[str]) -> None:
+def test_a_ticket_is_good_for_nothing_else(what: TicketSubject, other: TicketSubject, changed: list[str]) -> None:
     changes: dict[str, Any] = {name: getattr(other, name) for name in changed}
     another = replace(what, **changes)
-    assume(told(another) != told(what))
-    assert not is_taken(another, issued(ports(), what))
+    assume(claims_of(another) != claims_of(what))
+    assert not is_accepted(another, issue_ticket(ports(), what))
 
 
-@given(built, session_ids)
-def test_a_session_is_the_same_by_its_id_and_by_its_context(what: Built, session_id: SessionId) -> None:
-    by_id = replace(what, permissions=BySession(session_id=session_id, signature=Data(b"\2" * 65)))
-    by_context = replace(what, permissions=remote(session_id))
-    assert is_taken(by_id, issued(ports(), by_context))
-    assert is_taken(by_context, issued(ports(), by_id))
+@given(subjects, session_ids)
+def test_a_session_is_the_same_by_its_id_and_by_its_context(what: TicketSubject, session_id: SessionId) -> None:
+    by_id = replace(what, permissions=SessionPermissions(session_id=session_id, signature=Data(b"\2" * 65)))
+    by_context = replace(what, permissions=context_of(session_id))
+    assert is_accepted(by_id, issue_ticket(ports(), by_context))
+    assert is_accepted(by_context, issue_ticket(ports(), by_id))
 
 
-@given(built, st.none() | st.text())
-def test_a_token_needs_a_ticket_of_ours(what: Built, ticket: str | None) -> None:
-    assert not is_taken(what, ticket)
+@given(subjects, st.none() | st.text())
+def test_a_token_needs_a_ticket_of_ours(what: TicketSubject, ticket: str | None) -> None:
+    assert not is_accepted(what, ticket)
 
 
-@given(built, st.none() | st.text())
-def test_keys_and_the_open_server_get_no_tickets_and_need_none(what: Built, ticket: str | None) -> None:
+@given(subjects, st.none() | st.text())
+def test_keys_and_the_open_server_get_no_tickets_and_need_none(what: TicketSubject, ticket: str | None) -> None:
     for caller in (by_key(a_key()), Caller(name="127.0.0.1")):
-        assert issued(ports(caller), what) is None
-        assert is_taken(what, ticket, caller)
+        assert issue_ticket(ports(caller), what) is None
+        assert is_accepted(what, ticket, caller)
 
 
-@given(built)
-def test_a_ticket_holds_for_ten_minutes(what: Built) -> None:
+@given(subjects)
+def test_a_ticket_holds_for_ten_minutes(what: TicketSubject) -> None:
     before = SystemClock().now()
-    ticket = SEALS.read_ticket(issued(ports(), what) or "")
+    ticket = TOKEN_SIGNER.read_ticket(issue_ticket(ports(), what) or "")
     assert before + TICKET_SECONDS <= ticket.expires_at <= SystemClock().now() + TICKET_SECONDS
-    assert (ticket.is_over(ticket.expires_at - 1), ticket.is_over(ticket.expires_at)) == (False, True)
+    assert (ticket.is_expired(ticket.expires_at - 1), ticket.is_expired(ticket.expires_at)) == (False, True)
     assert TICKET_SECONDS == 600
 
 
@@ -129,19 +135,19 @@ def test_a_ticket_holds_for_ten_minutes(what: Built) -> None:
     [("02" + "01" + "00000007", None), ("01" + "ab" * 40, None), ("00" + "07" * 16, SessionId(b"\7" * 16))],
 )
 def test_only_sessions_of_this_server_are_named_in_a_ticket(context: str, session_id: SessionId | None) -> None:
-    what = Built(
+    what = TicketSubject(
         account=Address(b"\1" * 20),
         chain=chain(1),
         hash=Hash32(b"\2" * 32),
-        permissions=ByContext(context=Data(bytes.fromhex(context))),
+        permissions=ContextPermissions(context=Data(bytes.fromhex(context))),
     )
-    assert SEALS.read_ticket(issued(ports(), what) or "").session_id == session_id
+    assert TOKEN_SIGNER.read_ticket(issue_ticket(ports(), what) or "").session_id == session_id
 
 
 def test_a_context_that_is_none_is_refused_as_ever() -> None:
-    wrong = ByContext(context=Data(b"\xff"))
-    what = Built(account=Address(b"\1" * 20), chain=chain(1), hash=Hash32(b"\2" * 32), permissions=wrong)
-    ticket = SEALS.ticket(replace(what, permissions=None).ticket(expires_at=SystemClock().now() + 9))
+    wrong = ContextPermissions(context=Data(b"\xff"))
+    what = TicketSubject(account=Address(b"\1" * 20), chain=chain(1), hash=Hash32(b"\2" * 32), permissions=wrong)
+    ticket = TOKEN_SIGNER.sign_ticket(replace(what, permissions=None).to_ticket(expires_at=SystemClock().now() + 9))
     with pytest.raises(InvalidParams) as refused:
-        looked_at(what, ticket)
+        check_ticket(what, ticket)
     assert refused.value.reason == "context_malformed"

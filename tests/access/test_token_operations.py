@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.access.callers import EVM, SEALS, SOLANA, a_key, by_key, by_token, ports_of
+from tests.access.callers import EVM, SOLANA, TOKEN_SIGNER, a_key, by_key, by_token, ports_of
 from tests.clocks import FixedClock
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_audit import RedisAudit
@@ -32,11 +32,11 @@ from wallet_rpc.errors import (
     WalletError,
 )
 from wallet_rpc.operations import create_token, describe_token, revoke_token
-from wallet_rpc.operations.access_control import guarded
+from wallet_rpc.operations.access_control import add_access_control
 from wallet_rpc.operations.catalogue import REST_OPERATIONS, rest_operations
 from wallet_rpc.operations.create_token import CreatedToken, CreateToken
 from wallet_rpc.operations.describe_token import DescribedToken, DescribeToken
-from wallet_rpc.operations.operation import Dialect, Operation
+from wallet_rpc.operations.operation import ErrorFormat, Operation
 from wallet_rpc.operations.revoke_token import RevokedToken, RevokeToken
 from wallet_rpc.ports import Ports
 from wallet_rpc.services.authority import PERMISSIONS
@@ -44,40 +44,40 @@ from wallet_rpc.services.authority import PERMISSIONS
 SETS = [list(some) for size in range(1, 6) for some in combinations(Scope, size)]
 
 
-async def created(ports: Ports, **asked: Any) -> CreatedToken:
-    return await create_token.run(ports, wire.read(CreateToken, {"walletAddress": EVM, **asked}))
+async def create(ports: Ports, **asked: Any) -> CreatedToken:
+    return await create_token.run(ports, wire.validate(CreateToken, {"walletAddress": EVM, **asked}))
 
 
 def claims_of(made: CreatedToken) -> Claims:
-    return SEALS.claims(made.token, now=int(time.time()))
+    return TOKEN_SIGNER.verify_token(made.token, now=int(time.time()))
 
 
 async def events(store: RedisStore, key: ApiKey) -> list[dict[str, Any]]:
     """What the organisation's log holds."""
-    entries = await store.of(key.organization).audit.entries(0, 100)
+    entries = await store.for_organization(key.organization).audit.entries(0, 100)
     return [{"kind": entry.event.kind, "actor": entry.event.actor, **entry.event.facts} for entry in entries]
 
 
 async def test_a_token_says_who_made_it_and_is_remembered(store: RedisStore) -> None:
     key = a_key()
-    made = await created(ports_of(store, by_key(key)), scopes=["transactions:submit", "wallet:read"], ttlSeconds=600)
+    made = await create(ports_of(store, by_key(key)), scopes=["transactions:submit", "wallet:read"], ttlSeconds=600)
 
     claims = claims_of(made)
     assert (claims.key, claims.organization, claims.wallet.address) == (key.id, key.organization, EVM)
     assert list(claims.scopes) == list(made.scopes) == [Scope.TRANSACTIONS_SUBMIT, Scope.WALLET_READ]
     assert claims.expires_at - claims.issued_at == 600
     assert made.expires_at == claims.expires_at
-    assert await store.of(key.organization).tokens.get(claims.id) == claims
+    assert await store.for_organization(key.organization).tokens.get(claims.id) == claims
     assert key.digest not in str(jwt.decode(made.token, options={"verify_signature": False}))
 
 
 async def test_no_two_tokens_are_the_same(store: RedisStore) -> None:
     ports = ports_of(store, by_key(a_key()))
-    assert len({claims_of(await created(ports)).id for _ in range(50)}) == 50
+    assert len({claims_of(await create(ports)).id for _ in range(50)}) == 50
 
 
 async def test_the_answer_ends_at_a_whole_second(store: RedisStore) -> None:
-    made = await created(ports_of(store, by_key(a_key())))
+    made = await create(ports_of(store, by_key(a_key())))
     written = wire.encode(CreatedToken, made)
     assert list(written) == ["token", "expiresAt", "scopes"]
     expires = jwt.decode(made.token, options={"verify_signature": False})["exp"]
@@ -88,15 +88,15 @@ async def test_the_answer_ends_at_a_whole_second(store: RedisStore) -> None:
 async def test_a_reading_key_makes_tokens_that_read(store: RedisStore, scopes: list[Scope]) -> None:
     ports = ports_of(store, by_key(a_key(KeyScope.READ)))
     if {*scopes} <= {Scope.WALLET_READ, Scope.WALLET_STREAM}:
-        assert list((await created(ports, scopes=scopes)).scopes) == scopes
+        assert list((await create(ports, scopes=scopes)).scopes) == scopes
     else:
         with pytest.raises(Forbidden, match="key scope does not allow this"):
-            await created(ports, scopes=scopes)
+            await create(ports, scopes=scopes)
 
 
 async def test_the_usual_scopes_are_more_than_a_reading_key_has(store: RedisStore) -> None:
     with pytest.raises(Forbidden) as refused:
-        await created(ports_of(store, by_key(a_key(KeyScope.READ))))
+        await create(ports_of(store, by_key(a_key(KeyScope.READ))))
     assert (refused.value.status, refused.value.reason) == (403, "key_scope")
 
 
@@ -105,8 +105,8 @@ async def test_only_a_key_makes_or_ends_tokens(store: RedisStore) -> None:
     operations = {one.name: one for one in REST_OPERATIONS}
     for operation in (operations["createToken"], operations["revokeToken"]):
         with pytest.raises(Forbidden, match="Insufficient scope: API key required"):
-            await operation.admit(holding_a_token)
-        request = wire.read(operation.request, {"walletAddress": EVM, "id": "0" * 32})
+            await operation.authorize(holding_a_token)
+        request = wire.validate(operation.request, {"walletAddress": EVM, "id": "0" * 32})
         with pytest.raises(Unauthorized, match="Invalid API key"):
             await operation.run(by_nobody, request)
 
@@ -116,10 +116,10 @@ async def test_only_a_key_makes_or_ends_tokens(store: RedisStore) -> None:
 async def test_the_operator_may_refuse_a_namespace(store: RedisStore, wallet: str, namespace: WalletNamespace) -> None:
     ports = replace(ports_of(store, by_key(a_key())), rules=Rules(token_wallets=frozenset({namespace})))
     if (wallet == EVM) == (namespace is WalletNamespace.EVM):
-        assert claims_of(await created(ports, walletAddress=wallet)).wallet.namespace is namespace
+        assert claims_of(await create(ports, walletAddress=wallet)).wallet.namespace is namespace
     else:
         with pytest.raises(InvalidParams, match=r"^Invalid wallet address$"):
-            await created(ports, walletAddress=wallet)
+            await create(ports, walletAddress=wallet)
 
 
 async def test_a_token_describes_itself(store: RedisStore) -> None:
@@ -137,8 +137,8 @@ async def test_a_token_describes_itself(store: RedisStore) -> None:
 async def test_a_token_is_revoked_once_by_its_own_key(store: RedisStore) -> None:
     key = a_key()
     ports = ports_of(store, by_key(key))
-    token = claims_of(await created(ports)).id
-    tokens = store.of(key.organization).tokens
+    token = claims_of(await create(ports)).id
+    tokens = store.for_organization(key.organization).tokens
     for other in (a_key(), a_key(organization="org_theirs")):
         with pytest.raises(NotFound, match="Session not found"):
             await revoke_token.run(ports_of(store, by_key(other)), RevokeToken(id=token))
@@ -159,7 +159,7 @@ async def test_a_revocation_that_failed_half_way_is_in_the_log_once_it_succeeds(
 ) -> None:
     key = a_key()
     ports = ports_of(store, by_key(key))
-    token = claims_of(await created(ports)).id
+    token = claims_of(await create(ports)).id
 
     async def away(*_: object, **__: object) -> None:
         raise Unavailable("the store does not answer", part="store")
@@ -181,7 +181,7 @@ async def test_a_revocation_that_failed_half_way_is_in_the_log_once_it_succeeds(
 async def test_of_many_who_revoke_a_token_at_once_one_is_told_so(store: RedisStore) -> None:
     key = a_key()
     ports = ports_of(store, by_key(key))
-    token = claims_of(await created(ports)).id
+    token = claims_of(await create(ports)).id
 
     many = (revoke_token.run(ports, RevokeToken(id=token)) for _ in range(16))
     told = await asyncio.gather(*many, return_exceptions=True)
@@ -200,7 +200,7 @@ async def test_what_names_no_token_is_not_found(store: RedisStore, token: str) -
 async def test_a_token_whose_time_is_over_is_not_found(store: RedisStore) -> None:
     key = a_key()
     ports = ports_of(store, by_key(key))
-    made = claims_of(await created(ports))
+    made = claims_of(await create(ports))
     later = replace(ports, clock=FixedClock(made.expires_at))
     with pytest.raises(NotFound):
         await revoke_token.run(later, RevokeToken(id=made.id))
@@ -209,7 +209,7 @@ async def test_a_token_whose_time_is_over_is_not_found(store: RedisStore) -> Non
 async def test_what_happens_to_tokens_is_in_the_log(store: RedisStore) -> None:
     key = a_key()
     ports = ports_of(store, by_key(key))
-    made = await created(ports, walletAddress=SOLANA, scopes=["wallet:read"])
+    made = await create(ports, walletAddress=SOLANA, scopes=["wallet:read"])
     token = claims_of(made).id
     await revoke_token.run(ports, RevokeToken(id=token))
 
@@ -226,9 +226,9 @@ async def test_denials_are_in_the_log(store: RedisStore) -> None:
     token = by_token(Scope.WALLET_READ, key=key)
     (operation,) = [one for one in REST_OPERATIONS if one.name == "createToken"]
     with pytest.raises(Forbidden):
-        await operation.admit(ports_of(store, token))
+        await operation.authorize(ports_of(store, token))
     with pytest.raises(Forbidden):
-        await operation.run(ports_of(store, by_key(reader)), wire.read(CreateToken, {"walletAddress": EVM}))
+        await operation.run(ports_of(store, by_key(reader)), wire.validate(CreateToken, {"walletAddress": EVM}))
 
     told = {"kind": EventKind.DENIED, "operation": "createToken", "code": 4100}
     assert await events(store, key) == [
@@ -257,7 +257,9 @@ async def test_a_refused_grant_is_a_denial_and_another_mistake_is_none(
 
     key = a_key()
     with pytest.raises(type(error)):
-        await guarded(Operation("wallet_prepareCalls", type(None), None, run)).run(ports_of(store, by_key(key)), None)
+        await add_access_control(Operation("wallet_prepareCalls", type(None), None, run)).run(
+            ports_of(store, by_key(key)), None
+        )
     kinds = [event["kind"] for event in await events(store, key)]
     assert kinds == ([EventKind.DENIED] if is_denial else [])
 
@@ -270,4 +272,4 @@ def test_without_secrets_no_operation_is_about_tokens() -> None:
         "describeToken",
         "revokeToken",
     }
-    assert all(one.rest is not None and one.rest.dialect is Dialect.ORGANIZATION for one in left)
+    assert all(one.rest is not None and one.rest.error_format is ErrorFormat.ORGANIZATION for one in left)

@@ -23,7 +23,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from tests.bench.load import Connection, measured
+from tests.bench.load import Connection, measure
 from wallet_rpc.devchain import dev_constants
 
 CONNECTIONS = 16
@@ -95,7 +95,7 @@ async def create_sessions(url: str, name: str, *, what: str = "") -> None:
 
     for round_name, count in (("warm-up", 500), (name, SESSIONS)):
         bodies = [session_request("0x" + secrets.token_hex(20), PERMISSIONS[name]) for _ in range(count)]
-        rate = await measured([job(body) for body in bodies], at_once=CONNECTIONS)
+        rate = await measure([job(body) for body in bodies], at_once=CONNECTIONS)
         if round_name != "warm-up":
             print(rate.line(f"createSession, {name}{what}"), flush=True)
     for connection in connections:
@@ -151,7 +151,7 @@ async def session_operations(url: str) -> None:
             await holder.act()
             free.append(holder)
 
-        rate = await measured([act] * OPERATIONS, at_once=at_once)
+        rate = await measure([act] * OPERATIONS, at_once=at_once)
         print(rate.line(f"session operations, {at_once} account(s) at once"), flush=True)
     for holder in holders:
         holder.connection.close()

@@ -17,9 +17,9 @@ from functools import partial
 import uvicorn
 import uvloop
 
-from tests.edge.sample import ADDRESS, browser, door, request
+from tests.edge.sample import ADDRESS, browser, dispatcher, request
 from wallet_rpc.edge import observe
-from wallet_rpc.edge.http import application, wallet
+from wallet_rpc.edge.http import build_app, wallet_handlers
 
 BODIES = {
     "sum [1, 2]": request("sum", [1, 2], id=1),
@@ -42,10 +42,10 @@ async def _best(call: Callable[[], Awaitable[object]], times: int) -> float:
 
 
 async def _in_process() -> None:
-    at = door()
+    at = dispatcher()
     for name, value in BODIES.items():
         body = json.dumps(value).encode()
-        print(f"Door.reply       {name:18} {await _best(partial(at.reply, body), 2000):8.1f} µs")
+        print(f"Door.reply       {name:18} {await _best(partial(at.dispatch, body), 2000):8.1f} µs")
     async with browser() as client:
         taken = await _best(lambda: client.post("/", json=BODIES["sum [1, 2]"]), 300)
         print(f"ASGI with client {'sum [1, 2]':18} {taken:8.1f} µs")
@@ -55,7 +55,9 @@ def _serve(listening: socket.socket) -> None:
     """The server, in a process of its own; its log lines are made and thrown away."""
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
     observe.configure(json=True)
-    config = uvicorn.Config(application(wallet(door().reply)), log_config=None, access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        build_app(wallet_handlers(dispatcher().dispatch)), log_config=None, access_log=False, lifespan="off"
+    )
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -60,7 +60,7 @@ class Connection:
         self._writer.close()
 
 
-async def measured(jobs: Sequence[Callable[[], Awaitable[object]]], *, at_once: int) -> Rate:
+async def measure(jobs: Sequence[Callable[[], Awaitable[object]]], *, at_once: int) -> Rate:
     """Run every job, at most `at_once` together."""
     waiting = list(reversed(jobs))
     latencies: list[float] = []

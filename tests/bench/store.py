@@ -31,7 +31,7 @@ async def _sessions_a_second(store: RedisStore, *, at_once: int, seconds: float)
             account = Address((number % 1000).to_bytes(20, "big"))
             entity = await store.sessions.reserve_entity(account, CHAIN, at_least=EntityId(1), trusted=False)
             session = replace(template, account=account, id=SessionId(number.to_bytes(16, "big")), entity_id=entity)
-            await store.sessions.put(session, forget_at=FAR_FUTURE)
+            await store.sessions.save(session, forget_at=FAR_FUTURE)
             took.append(time.perf_counter() - began)
 
     began = time.perf_counter()

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from wallet_rpc.devchain.build import Node, find_node
+from wallet_rpc.devchain.build import NodeJs, find_node_js
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parents[1] / "README.md", HERE.parents[1] / "specs" / "backends.md")
@@ -61,7 +61,7 @@ def install() -> bool:
     if _INSTALLED.is_file() and _INSTALLED.read_text() == wanted:
         return False
     print("Installing the official clients from npm (once, about a minute)", flush=True)
-    node = find_node()
+    node = find_node_js()
     output_of(run_program(node, *node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"))
     _INSTALLED.write_text(wanted)
     return True
@@ -83,7 +83,7 @@ def compile_scenarios() -> bool:
     if _COMPILED.is_file() and _COMPILED.read_text() == wanted:
         return False
     shutil.rmtree(_BUILD, ignore_errors=True)
-    node = find_node()
+    node = find_node_js()
     output_of(run_program(node, node.node, _MODULES / "typescript" / "bin" / "tsc"))
     _COMPILED.write_text(wanted)
     return True
@@ -109,7 +109,7 @@ class Player:
     def play(self, scenario: str) -> str:
         """What a scenario printed. It must succeed."""
         if scenario.endswith(".py"):
-            done = run_program(find_node(), sys.executable, "-W", "error", HERE / scenario, **self._environment)
+            done = run_program(find_node_js(), sys.executable, "-W", "error", HERE / scenario, **self._environment)
             return output_of(done)
         said: list[str] = []
         for line in self._lines(scenario.replace(".ts", ".js")):
@@ -124,7 +124,7 @@ class Player:
         """What the process, which is started when there is none, prints about a script."""
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(  # noqa: S603  # the Node.js that was found, and files of ours
-                [find_node().node, _BUILD / "run_scenarios.js"],
+                [find_node_js().node, _BUILD / "run_scenarios.js"],
                 env={**os.environ, **self._environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -145,7 +145,7 @@ def _hash(*paths: Path) -> str:
     return sha256("\n".join(each).encode()).hexdigest()
 
 
-def run_program(node: Node, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_program(node: NodeJs, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program with Node.js and npm on its path, in the folder of the installed packages."""
     return subprocess.run(  # noqa: S603  # the Node.js and npm that were found, and files of ours
         command,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients import npm
-from tests.e2e.server import running
+from tests.e2e.server import run_dev_server
 from wallet_rpc.dev_server import DevOptions
 from wallet_rpc.devchain import dev_constants
 
@@ -17,7 +17,7 @@ def player() -> Iterator[npm.Player]:
     """Of a server whose first chain is one that Account Kit knows; the second is the one `dev` has by default."""
     npm.prepare()
     with (
-        running(DevOptions(chains=(421614, 31337), ephemeral=True)) as url,
+        run_dev_server(DevOptions(chains=(421614, 31337), ephemeral=True)) as url,
         npm.Player(url, url, dev_constants.API_KEY) as made,
     ):
         yield made

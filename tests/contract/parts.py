@@ -9,7 +9,7 @@ from tests.contract.upstream import Upstream
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.paymaster import HttpPaymaster
-from wallet_rpc.ports import Bundler, Chain, Paymaster
+from wallet_rpc.ports import Bundler, Node, Paymaster
 from wallet_rpc.primitives import Hash32
 
 HASH = Hash32(b"\xaa" * 32)
@@ -28,7 +28,7 @@ ON_WIRE = {
 UNSIGNED = {key: value for key, value in ON_WIRE.items() if key != "signature"}
 
 
-def node(answers: dict[str, Any]) -> tuple[Upstream, Chain]:
+def node(answers: dict[str, Any]) -> tuple[Upstream, Node]:
     upstream = Upstream(answers)
     return upstream, NodeChain(upstream.client())
 

@@ -14,16 +14,16 @@ from wallet_rpc.domain.access import (
     Scope,
     Wallet,
     WalletNamespace,
-    digest_of,
-    key_id,
+    derive_key_id,
+    sha256_hex,
 )
-from wallet_rpc.domain.audit import Event, EventKind
+from wallet_rpc.domain.audit import AuditEvent, EventKind
 from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Root
 from wallet_rpc.domain.records import Account, CallRecord, CallState, KeyType, Session, SessionKey, SessionState
 from wallet_rpc.domain.session_group import GroupId, Install, SessionGroup
 from wallet_rpc.domain.user_operation import UserOperation
-from wallet_rpc.domain.validation_install import Terms, compile_permissions
+from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
 from wallet_rpc.primitives import Address, Data, Hash32, SessionId
 
 SIGNER = Address(b"\x11" * 20)
@@ -40,7 +40,7 @@ def an_account(*, signer: Address = SIGNER, address: Address = ACCOUNT, salt: in
 
 def a_session(*, number: int = 1, state: SessionState = SessionState.ACTIVE) -> Session:
     permissions = (Root(type="root"),)
-    terms = Terms(account=ACCOUNT, key=SIGNER, entity_id=number, deadline=0, now=NOW)
+    terms = SessionTerms(account=ACCOUNT, key=SIGNER, entity_id=number, deadline=0, now=NOW)
     return Session(
         id=SessionId(number.to_bytes(16, "big")),
         account=ACCOUNT,
@@ -82,9 +82,9 @@ def an_organization(name: str = "one", **changes: Any) -> Organization:
 
 def a_key(text: str = "wrk_one", **changes: Any) -> ApiKey:
     values: dict[str, Any] = {
-        "id": key_id(text),
+        "id": derive_key_id(text),
         "organization": ORGANIZATION,
-        "digest": digest_of(text),
+        "digest": sha256_hex(text),
         "requests_per_minute": 60,
         "created_at": NOW,
     }
@@ -130,8 +130,8 @@ def a_group(number: int, *installs: Install, **changes: Any) -> SessionGroup:
     return SessionGroup(**(values | changes))
 
 
-def an_event(**facts: Any) -> Event:
-    return Event(kind=EventKind.CALL_SENT, at=NOW, actor="key_1", facts=facts)
+def an_event(**facts: Any) -> AuditEvent:
+    return AuditEvent(kind=EventKind.CALL_SENT, at=NOW, actor="key_1", facts=facts)
 
 
 def an_operation(**changes: Any) -> UserOperation:

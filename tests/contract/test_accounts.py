@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from tests.contract.sample import ACCOUNT, SIGNER, an_account
-from wallet_rpc.adapters.redis_link import written
+from wallet_rpc.adapters.redis_link import encode_record
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.records import Account, AccountKind
-from wallet_rpc.ports.storage import KnownAccounts
+from wallet_rpc.ports.storage import SignerAccounts
 from wallet_rpc.primitives import Address
 
 OTHER = Address(b"\x33" * 20)
 
 
-async def listed(store: RedisStore) -> tuple[Account, ...]:
+async def list_accounts(store: RedisStore) -> tuple[Account, ...]:
     """All of the signer's accounts."""
     page = await store.accounts.page(SIGNER, after=None, limit=1000)
     assert page is not None
@@ -39,13 +39,13 @@ async def test_accounts_come_back_as_added_and_oldest_first(store: RedisStore) -
     assert await store.accounts.add(first, after=0)
     assert await store.accounts.add(second, after=1)
 
-    assert await listed(store) == (first, second)
-    assert await store.accounts.at(OTHER) == second
+    assert await list_accounts(store) == (first, second)
+    assert await store.accounts.find_by_address(OTHER) == second
 
 
 async def test_an_account_of_which_nobody_asked_is_unknown(store: RedisStore) -> None:
-    assert await listed(store) == ()
-    assert await store.accounts.at(ACCOUNT) is None
+    assert await list_accounts(store) == ()
+    assert await store.accounts.find_by_address(ACCOUNT) is None
 
 
 async def test_of_many_who_add_the_first_account_one_succeeds(store: RedisStore) -> None:
@@ -55,15 +55,15 @@ async def test_of_many_who_add_the_first_account_one_succeeds(store: RedisStore)
 
     winner = rivals[added.index(True)]
     assert added.count(True) == 1
-    assert await listed(store) == (winner,)
-    assert await store.accounts.at(ACCOUNT) == winner
+    assert await list_accounts(store) == (winner,)
+    assert await store.accounts.find_by_address(ACCOUNT) == winner
 
 
 async def test_an_account_that_lost_its_race_is_not_found_by_its_address(store: RedisStore) -> None:
     await store.accounts.add(an_account(), after=0)
 
     assert not await store.accounts.add(an_account(address=OTHER), after=0)
-    assert await store.accounts.at(OTHER) is None
+    assert await store.accounts.find_by_address(OTHER) is None
 
 
 async def test_an_account_added_twice_by_a_repeated_command_is_there_once(store: RedisStore) -> None:
@@ -72,7 +72,7 @@ async def test_an_account_added_twice_by_a_repeated_command_is_there_once(store:
     assert await store.accounts.add(account, after=0)
     assert await store.accounts.add(account, after=0)
 
-    assert await listed(store) == (account,)
+    assert await list_accounts(store) == (account,)
 
 
 async def test_the_signer_that_asked_first_has_the_account(store: RedisStore) -> None:
@@ -80,17 +80,17 @@ async def test_the_signer_that_asked_first_has_the_account(store: RedisStore) ->
     await store.accounts.add(first, after=0)
     await store.accounts.add(second, after=0)
 
-    assert await store.accounts.at(ACCOUNT) == first
+    assert await store.accounts.find_by_address(ACCOUNT) == first
 
 
 async def test_an_account_is_found_by_its_id_once_for_each_signer_that_chose_it(store: RedisStore) -> None:
     first, stranger = an_account(), an_account(signer=OTHER, address=OTHER)
     chosen = replace(stranger, id=first.id)
     for account in (chosen, first, replace(an_account(signer=OTHER, address=SIGNER), salt=1)):
-        assert await store.accounts.add(account, after=(await store.accounts.known(account.signer)).count)
+        assert await store.accounts.add(account, after=(await store.accounts.find_by_signer(account.signer)).count)
 
-    assert await store.accounts.named(first.id) == (chosen, first)
-    assert await store.accounts.named(stranger.id) == ()
+    assert await store.accounts.find_by_id(first.id) == (chosen, first)
+    assert await store.accounts.find_by_id(stranger.id) == ()
 
 
 async def test_an_account_that_lost_its_race_is_not_found_by_its_id(store: RedisStore) -> None:
@@ -98,45 +98,45 @@ async def test_an_account_that_lost_its_race_is_not_found_by_its_id(store: Redis
     late = an_account()
 
     assert not await store.accounts.add(late, after=0)
-    assert await store.accounts.named(late.id) == ()
+    assert await store.accounts.find_by_id(late.id) == ()
 
 
 kinds = st.sampled_from([AccountKind.SEMI_MODULAR, AccountKind.SEMI_MODULAR, AccountKind.DELEGATED])
 ids, salts = st.integers(0, 9).map(lambda number: UUID(int=number)), st.integers(0, 5) | st.just((1 << 256) - 1)
-places = st.integers(0, 6).map(lambda number: Address(bytes([0xAB, number]) * 10))
+addresses = st.integers(0, 6).map(lambda number: Address(bytes([0xAB, number]) * 10))
 some_accounts = st.builds(
     lambda kind, account_id, salt, address: replace(
         an_account(address=address, salt=0 if kind is AccountKind.DELEGATED else salt), kind=kind, id=account_id
     ),
-    *(kinds, ids, salts, places),
+    *(kinds, ids, salts, addresses),
 )
 
-questions = st.tuples(ids, salts, places)
+queries = st.tuples(ids, salts, addresses)
 
 
-def looked_through(
-    held: Sequence[Account], chosen: Sequence[Account], account_id: UUID, salt: int, address: Address
-) -> KnownAccounts:
+def expected_accounts(
+    accounts: Sequence[Account], chosen: Sequence[Account], account_id: UUID, salt: int, address: Address
+) -> SignerAccounts:
     """What `known` means, account by account."""
-    contracts = [each for each in held if each.kind is AccountKind.SEMI_MODULAR]
+    contracts = [each for each in accounts if each.kind is AccountKind.SEMI_MODULAR]
     used = {each.salt for each in contracts}
-    return KnownAccounts(
-        count=len(held),
+    return SignerAccounts(
+        count=len(accounts),
         free_salt=next(free for free in range(len(used) + 1) if free not in used),
-        first=next(iter(held), None),
+        first=next(iter(accounts), None),
         first_contract=next(iter(contracts), None),
         confirmed=next(iter(chosen), None),
         confirmed_contract=next((each for each in chosen if each.kind is AccountKind.SEMI_MODULAR), None),
         confirmed_delegated=next((each for each in chosen if each.kind is AccountKind.DELEGATED), None),
-        delegated=next((each for each in held if each.kind is AccountKind.DELEGATED), None),
-        tagged=next((each for each in held if each.id == account_id), None),
-        salted=next((each for each in contracts if each.salt == salt), None),
-        placed=next((each for each in held if each.address == address), None),
+        delegated=next((each for each in accounts if each.kind is AccountKind.DELEGATED), None),
+        by_id=next((each for each in accounts if each.id == account_id), None),
+        by_salt=next((each for each in contracts if each.salt == salt), None),
+        by_address=next((each for each in accounts if each.address == address), None),
     )
 
 
 @settings(max_examples=40)
-@given(st.lists(some_accounts, max_size=12), st.lists(st.integers(0, 11), max_size=5), st.integers(0, 12), questions)
+@given(st.lists(some_accounts, max_size=12), st.lists(st.integers(0, 11), max_size=5), st.integers(0, 12), queries)
 async def test_what_is_known_of_accounts_is_what_all_of_them_say(
     redis_server: RedisServer,
     held: list[Account],
@@ -150,13 +150,13 @@ async def test_what_is_known_of_accounts_is_what_all_of_them_say(
     async with RedisStore.open(redis_server.url, prefix=f"known-{time.monotonic_ns()}") as store:
         for after, account in enumerate(held):
             if after == early:
-                await store.accounts.known(SIGNER)
+                await store.accounts.find_by_signer(SIGNER)
             assert await store.accounts.add(account, after=after)
         for account in chosen:
             await store.accounts.confirm(account)
-        known = await store.accounts.known(SIGNER, account_id=account_id, salt=salt, address=address)
+        known = await store.accounts.find_by_signer(SIGNER, account_id=account_id, salt=salt, address=address)
 
-    assert known == looked_through(held, chosen, account_id, salt, address)
+    assert known == expected_accounts(held, chosen, account_id, salt, address)
 
 
 @settings(max_examples=20)
@@ -184,7 +184,7 @@ async def _fill(store: RedisStore, redis: Redis, count: int) -> list[Account]:
     """As a server before the index would have left them."""
     sample = an_account()
     held = [replace(sample, id=uuid4(), salt=salt, address=Address(salt.to_bytes(20, "big"))) for salt in range(count)]
-    texts, record = list[str](), json.loads(written(Account, sample))
+    texts, record = list[str](), json.loads(encode_record(Account, sample))
     for account in held:
         record |= {"id": str(account.id), "salt": hex(account.salt), "address": f"0x{account.address.hex()}"}
         texts.append(json.dumps(record))
@@ -197,9 +197,9 @@ async def test_accounts_from_before_the_index_are_found(store: RedisStore, redis
         held = await _fill(store, redis, 1201)
 
     last = held[-1]
-    known = await store.accounts.known(SIGNER, account_id=last.id, salt=last.salt, address=last.address)
+    known = await store.accounts.find_by_signer(SIGNER, account_id=last.id, salt=last.salt, address=last.address)
     assert (known.count, known.free_salt, known.first) == (1201, 1201, held[0])
-    assert known.tagged == known.salted == known.placed == last
+    assert known.by_id == known.by_salt == known.by_address == last
     page = await store.accounts.page(SIGNER, after=held[1000].id, limit=100)
     assert page is not None
     assert page.accounts == tuple(held[1001:1101])
@@ -207,11 +207,11 @@ async def test_accounts_from_before_the_index_are_found(store: RedisStore, redis
 
 async def _seconds(store: RedisStore, last: Account) -> float:
     """The processor's, for one of each question."""
-    await store.accounts.known(SIGNER)
+    await store.accounts.find_by_signer(SIGNER)
     best = 9.0
     for _ in range(5):
         started = time.thread_time()
-        await store.accounts.known(SIGNER, account_id=last.id, salt=last.salt, address=last.address)
+        await store.accounts.find_by_signer(SIGNER, account_id=last.id, salt=last.salt, address=last.address)
         await store.accounts.page(SIGNER, after=last.id, limit=10)
         assert await store.accounts.add(last, after=0) is False
         best = min(best, time.thread_time() - started)

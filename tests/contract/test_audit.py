@@ -1,4 +1,4 @@
-"""What `memory.Audit` promises, against a real Redis: nobody's entry is lost, and every fault is found at its place."""
+"""What `memory.AuditLog` promises, against a real Redis: nobody's entry is lost, and every fault is found at its place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from wallet_rpc.adapters import redis_audit
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.audit import NOTHING, Broken, Head, Reading, Why, line_of, next_entry
+from wallet_rpc.domain.audit import (
+    EMPTY_HEAD,
+    IntegrityFailure,
+    IntegrityFailureReason,
+    LogHead,
+    VerificationState,
+    format_entry,
+    next_entry,
+)
 from wallet_rpc.errors import Unavailable
 
 LATEST = settings(max_examples=15)
@@ -22,31 +30,31 @@ LATEST = settings(max_examples=15)
 
 @pytest.fixture
 def audit(store: RedisStore) -> RedisAudit:
-    return store.of(ORGANIZATION).audit
+    return store.for_organization(ORGANIZATION).audit
 
 
-async def _filled(audit: RedisAudit, count: int) -> None:
+async def _fill(audit: RedisAudit, count: int) -> None:
     for number in range(count):
         await audit.append(an_event(number=number))
 
 
 async def test_events_come_back_in_their_order_each_hashed_over_the_one_before(audit: RedisAudit) -> None:
-    await _filled(audit, 5)
+    await _fill(audit, 5)
 
     entries = await audit.entries(0, 100)
     assert [each.event for each in entries] == [an_event(number=number) for number in range(5)]
     assert [each.number for each in entries] == [0, 1, 2, 3, 4]
-    assert [each.previous for each in entries] == [NOTHING.hash, *(each.hash for each in entries[:4])]
-    assert await audit.head() == Head(5, entries[4].hash)
+    assert [each.previous for each in entries] == [EMPTY_HEAD.hash, *(each.hash for each in entries[:4])]
+    assert await audit.head() == LogHead(5, entries[4].hash)
     assert await audit.entries(1, 2) == entries[1:3]
-    assert (await audit.verify()).broken is None
+    assert (await audit.verify()).failure is None
 
 
 async def test_a_log_is_verified_with_the_head_that_it_had_then(
     audit: RedisAudit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is written meanwhile, and may be altered at once, is not vouched for."""
-    await _filled(audit, 3)
+    await _fill(audit, 3)
     head, lines = await audit.head(), audit._lines
 
     async def and_more(start: int, end: int) -> list[bytes]:
@@ -56,13 +64,13 @@ async def test_a_log_is_verified_with_the_head_that_it_had_then(
 
     monkeypatch.setattr(audit, "_lines", and_more)
 
-    assert await audit.verify() == Reading(head)
+    assert await audit.verify() == VerificationState(head)
     assert await audit.head() != head
 
 
 async def test_a_log_without_entries_is_whole(audit: RedisAudit) -> None:
-    assert (await audit.verify()).broken is None
-    assert await audit.head() == NOTHING
+    assert (await audit.verify()).failure is None
+    assert await audit.head() == EMPTY_HEAD
     assert await audit.entries(0, 10) == ()
 
 
@@ -76,14 +84,14 @@ async def test_of_many_who_append_at_once_on_several_servers_nobody_is_lost(
     stores = [RedisStore.open(redis_server.url, prefix=prefix) for _ in counts]
     await asyncio.gather(
         *(
-            store.of(ORGANIZATION).audit.append(an_event())
+            store.for_organization(ORGANIZATION).audit.append(an_event())
             for store, count in zip(stores, counts, strict=True)
             for _ in range(count)
         )
     )
-    audit = stores[0].of(ORGANIZATION).audit
+    audit = stores[0].for_organization(ORGANIZATION).audit
 
-    assert (await audit.verify()).broken is None
+    assert (await audit.verify()).failure is None
     assert (await audit.head()).count == sum(counts) == len(await audit.entries(0, 1000))
     for store in stores:
         await store.close()
@@ -91,14 +99,14 @@ async def test_of_many_who_append_at_once_on_several_servers_nobody_is_lost(
 
 async def test_an_entry_whose_answer_was_lost_is_written_once(audit: RedisAudit) -> None:
     """The link repeats the script with the same arguments."""
-    entry = next_entry(NOTHING, an_event())
-    arguments = ("", f"1 {entry.hash} mark", line_of(entry))
+    entry = next_entry(EMPTY_HEAD, an_event())
+    arguments = ("", f"1 {entry.hash} mark", format_entry(entry))
 
     for _ in range(2):
         assert await audit._link.run(audit._append, audit._keys(), *arguments) is None
 
     assert await audit.entries(0, 10) == (entry,)
-    assert (await audit.verify()).broken is None
+    assert (await audit.verify()).failure is None
 
 
 async def test_a_cancelled_writer_holds_nobody_up(audit: RedisAudit) -> None:
@@ -113,54 +121,58 @@ async def test_a_cancelled_writer_holds_nobody_up(audit: RedisAudit) -> None:
     numbers = [each.event.facts["number"] for each in await audit.entries(0, 100)]
     assert set(numbers) >= {*range(1, 30, 2), 99}
     assert len(set(numbers)) == len(numbers)
-    assert (await audit.verify()).broken is None
+    assert (await audit.verify()).failure is None
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 500])
 @pytest.mark.parametrize(
     ("command", "broken"),
     [
-        (("LSET", 4, "{}"), Broken(4, Why.ALTERED)),
-        (("LSET", 0, "{}"), Broken(0, Why.ALTERED)),
-        (("LTRIM", 0, 5), Broken(6, Why.CUT_OFF)),
-        (("LTRIM", 1, -1), Broken(0, Why.CUT_OUT)),
-        (("RPUSH", "{}"), Broken(7, Why.ALTERED)),
-        (("LMOVE",), Broken(0, Why.REORDERED)),
-        (("DEL",), Broken(0, Why.CUT_OFF)),
+        (("LSET", 4, "{}"), IntegrityFailure(4, IntegrityFailureReason.ALTERED)),
+        (("LSET", 0, "{}"), IntegrityFailure(0, IntegrityFailureReason.ALTERED)),
+        (("LTRIM", 0, 5), IntegrityFailure(6, IntegrityFailureReason.CUT_OFF)),
+        (("LTRIM", 1, -1), IntegrityFailure(0, IntegrityFailureReason.CUT_OUT)),
+        (("RPUSH", "{}"), IntegrityFailure(7, IntegrityFailureReason.ALTERED)),
+        (("LMOVE",), IntegrityFailure(0, IntegrityFailureReason.REORDERED)),
+        (("DEL",), IntegrityFailure(0, IntegrityFailureReason.CUT_OFF)),
     ],
     ids=lambda given: given[0] if isinstance(given, tuple) else "",
 )
 async def test_what_was_done_to_a_log_is_found_at_its_place(
-    audit: RedisAudit, monkeypatch: pytest.MonkeyPatch, at_once: int, command: tuple[str | int, ...], broken: Broken
+    audit: RedisAudit,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
+    command: tuple[str | int, ...],
+    broken: IntegrityFailure,
 ) -> None:
     monkeypatch.setattr(redis_audit, "_AT_ONCE", at_once)
-    await _filled(audit, 7)
+    await _fill(audit, 7)
     key = audit.entries_key()
     rest = (key, "LEFT", "RIGHT") if command == ("LMOVE",) else command[1:]
     await audit._link.command(str(command[0]), key, *rest)
 
-    assert (await audit.verify()).broken == broken
+    assert (await audit.verify()).failure == broken
 
 
 async def test_a_log_that_was_harmed_goes_on_and_stays_harmed_where_it_was(
     audit: RedisAudit, store: RedisStore
 ) -> None:
-    await _filled(audit, 5)
+    await _fill(audit, 5)
     await audit._link.command("LTRIM", audit.entries_key(), 0, 2)
 
     await audit.append(an_event())
 
-    assert (await audit.verify()).broken == Broken(3, Why.CUT_OUT)
+    assert (await audit.verify()).failure == IntegrityFailure(3, IntegrityFailureReason.CUT_OUT)
 
 
 async def test_a_log_whose_head_is_gone_goes_on_and_is_found_out(audit: RedisAudit) -> None:
-    await _filled(audit, 3)
+    await _fill(audit, 3)
     await audit._link.command("DEL", audit.head_key())
-    assert (await audit.verify()).broken == Broken(0, Why.ADDED)
+    assert (await audit.verify()).failure == IntegrityFailure(0, IntegrityFailureReason.ADDED)
 
     await audit.append(an_event())
 
-    assert (await audit.verify()).broken == Broken(3, Why.ADDED)
+    assert (await audit.verify()).failure == IntegrityFailure(3, IntegrityFailureReason.ADDED)
 
 
 async def test_entries_of_a_newer_server_are_not_shown(audit: RedisAudit) -> None:
@@ -171,16 +183,16 @@ async def test_entries_of_a_newer_server_are_not_shown(audit: RedisAudit) -> Non
 
 
 async def test_a_log_of_thousands_is_verified_in_a_few_reads(audit: RedisAudit) -> None:
-    lines, head = [], NOTHING
+    lines, head = [], EMPTY_HEAD
     for number in range(1200):
         entry = next_entry(head, an_event(number=number))
-        lines.append(line_of(entry))
-        head = Head(entry.number + 1, entry.hash)
+        lines.append(format_entry(entry))
+        head = LogHead(entry.number + 1, entry.hash)
     await audit._link.command("RPUSH", audit.entries_key(), *lines)
     await audit._link.command("SET", audit.head_key(), f"{head.count} {head.hash} mark")
 
-    assert (await audit.verify()).broken is None
+    assert (await audit.verify()).failure is None
     await audit.append(an_event())
-    assert (await audit.verify()).broken is None
+    assert (await audit.verify()).failure is None
     await audit._link.command("LSET", audit.entries_key(), 1100, lines[1099])
-    assert (await audit.verify()).broken == Broken(1100, Why.ADDED)
+    assert (await audit.verify()).failure == IntegrityFailure(1100, IntegrityFailureReason.ADDED)

@@ -10,16 +10,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.upstream import FAST, KEY, URL, Broken, Faulty, Hang, Upstream, saying
-from wallet_rpc.adapters.client import Fault, JsonRpcClient
-from wallet_rpc.adapters.limits import Limits
+from tests.contract.upstream import FAST, KEY, URL, BrokenResponse, NoResponse, Upstream, UpstreamError, answer_in_turn
+from wallet_rpc.adapters.client import ErrorObject, JsonRpcClient
+from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.errors import LimitExceeded, OutcomeUnknown, Rejected, Unavailable
 
-HASTY = Limits(deadline_seconds=0.1, backoff_seconds=0.001)
+HASTY = ClientLimits(deadline_seconds=0.1, backoff_seconds=0.001)
 
 
 def test_a_client_has_limits_without_being_told() -> None:
-    assert JsonRpcClient(httpx2.AsyncClient(), URL, part="node")._limits == Limits()
+    assert JsonRpcClient(httpx2.AsyncClient(), URL, part="node")._limits == ClientLimits()
 
 
 async def test_a_call_sends_its_params_and_gives_the_result() -> None:
@@ -62,29 +62,29 @@ async def test_a_write_to_a_url_that_is_none_was_not_sent(host: str) -> None:
 @pytest.mark.parametrize(
     "trouble",
     [
-        Broken(502, b"bad gateway"),
-        Broken(429, b'{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"slow down"}}'),
-        Broken(200, b"<html>"),
-        Broken(200, b""),
-        Broken(200, b"null"),
-        Broken(200, b"[]"),
-        Broken(200, b'{"jsonrpc":"2.0","id":1}'),
-        Broken(200, b'{"jsonrpc":"2.0","id":"another","result":1}'),
-        Broken(200, b'{"jsonrpc":"2.0","id":1,"error":"text"}'),
-        Broken(302, b""),
+        BrokenResponse(502, b"bad gateway"),
+        BrokenResponse(429, b'{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"slow down"}}'),
+        BrokenResponse(200, b"<html>"),
+        BrokenResponse(200, b""),
+        BrokenResponse(200, b"null"),
+        BrokenResponse(200, b"[]"),
+        BrokenResponse(200, b'{"jsonrpc":"2.0","id":1}'),
+        BrokenResponse(200, b'{"jsonrpc":"2.0","id":"another","result":1}'),
+        BrokenResponse(200, b'{"jsonrpc":"2.0","id":1,"error":"text"}'),
+        BrokenResponse(302, b""),
     ],
 )
 class TestTrouble:
     """What is no JSON-RPC answer."""
 
-    async def test_a_read_is_sent_again(self, trouble: Broken) -> None:
-        upstream = Upstream({"find": saying(trouble, trouble, 7)})
+    async def test_a_read_is_sent_again(self, trouble: BrokenResponse) -> None:
+        upstream = Upstream({"find": answer_in_turn(trouble, trouble, 7)})
 
         assert await upstream.client().read("find", []) == 7
         assert len(upstream.posts) == 3
 
-    async def test_a_read_is_given_up_after_three_times(self, trouble: Broken) -> None:
-        upstream = Upstream({"find": saying(trouble)})
+    async def test_a_read_is_given_up_after_three_times(self, trouble: BrokenResponse) -> None:
+        upstream = Upstream({"find": answer_in_turn(trouble)})
 
         with pytest.raises(Unavailable, match=r"^the node does not answer$") as refused:
             await upstream.client().read("find", [])
@@ -92,8 +92,8 @@ class TestTrouble:
         assert len(upstream.posts) == 3
         assert refused.value.data == {"reason": "unavailable", "retryable": True, "part": "node"}
 
-    async def test_a_write_is_sent_once_and_its_outcome_is_unknown(self, trouble: Broken) -> None:
-        upstream = Upstream({"send": saying(trouble)})
+    async def test_a_write_is_sent_once_and_its_outcome_is_unknown(self, trouble: BrokenResponse) -> None:
+        upstream = Upstream({"send": answer_in_turn(trouble)})
 
         with pytest.raises(Unavailable) as refused:
             await upstream.client().write("send", [])
@@ -103,10 +103,10 @@ class TestTrouble:
 
 
 async def test_a_server_that_hangs_is_given_up_in_time() -> None:
-    upstream = Upstream({"find": saying(Hang()), "send": saying(Hang())})
+    upstream = Upstream({"find": answer_in_turn(NoResponse()), "send": answer_in_turn(NoResponse())})
     client = upstream.client(HASTY)
 
-    async with asyncio.timeout(Limits().deadline_seconds / 2):
+    async with asyncio.timeout(ClientLimits().deadline_seconds / 2):
         with pytest.raises(Unavailable, match="does not answer") as read:
             await client.read("find", [])
         with pytest.raises(Unavailable) as written:
@@ -132,11 +132,11 @@ async def test_a_server_that_is_not_there_is_unavailable_and_a_write_did_not_hap
 )
 async def test_an_answer_too_large_to_be_read_is_refused_by_name_and_asked_for_once(answer: Any) -> None:
     upstream = Upstream({"find": answer, "send": answer})
-    client = upstream.client(Limits(answer_bytes=1000, answer_values=250, backoff_seconds=0.001))
+    client = upstream.client(ClientLimits(answer_bytes=1000, answer_values=250, backoff_seconds=0.001))
 
     for alone in (False, True):
         with pytest.raises(LimitExceeded, match="at most 1000 bytes and 250 values") as refused:
-            await client.read("find", [], alone=alone)
+            await client.read("find", [], unbatched=alone)
         assert refused.value.reason == "answer_too_large"
     with pytest.raises(OutcomeUnknown):
         await client.write("send", [])
@@ -145,7 +145,7 @@ async def test_an_answer_too_large_to_be_read_is_refused_by_name_and_asked_for_o
 
 async def test_answers_that_are_too_large_together_are_asked_for_one_by_one() -> None:
     upstream = Upstream({"find": [0] * 200, "more": [0] * 300, "all": 1})
-    client = upstream.client(Limits(answer_values=250, backoff_seconds=0.001))
+    client = upstream.client(ClientLimits(answer_values=250, backoff_seconds=0.001))
 
     found = await asyncio.gather(*(client.read(name, []) for name in ("find", "more", "all")), return_exceptions=True)
 
@@ -156,24 +156,27 @@ async def test_answers_that_are_too_large_together_are_asked_for_one_by_one() ->
 
 
 async def test_a_refusal_is_not_repeated_and_means_what_the_caller_says() -> None:
-    upstream = Upstream({"send": saying(Faulty(-32000, "no", "0x01"))})
-    seen: list[Fault] = []
+    upstream = Upstream({"send": answer_in_turn(UpstreamError(-32000, "no", "0x01"))})
+    seen: list[ErrorObject] = []
 
-    def refused(fault: Fault) -> Rejected:
-        seen.append(fault)
+    def reject(error: ErrorObject) -> Rejected:
+        seen.append(error)
         return Rejected("refused")
 
     for ask in (upstream.client().read, upstream.client().write):
         with pytest.raises(Rejected):
-            await ask("send", [], refused=refused)
+            await ask("send", [], map_error=reject)
 
-    assert seen == [Fault(-32000, "no", "0x01")] * 2
+    assert seen == [ErrorObject(-32000, "no", "0x01")] * 2
     assert len(upstream.posts) == 2
 
 
 async def test_no_error_says_where_we_asked_or_with_which_key() -> None:
     leaky = f"cannot reach {URL}: key {KEY} is over its limit"
-    answers = {"refuse": saying(Faulty(-32000, leaky, leaky)), "break": saying(Broken(500, leaky.encode()))}
+    answers = {
+        "refuse": answer_in_turn(UpstreamError(-32000, leaky, leaky)),
+        "break": answer_in_turn(BrokenResponse(500, leaky.encode())),
+    }
     client = Upstream(answers).client()
 
     for method in answers:
@@ -211,4 +214,4 @@ async def test_a_server_of_another_chain_is_noticed() -> None:
 async def test_a_server_of_the_right_chain_passes() -> None:
     upstream = Upstream({"eth_chainId": "0x66eee"})
     await upstream.client().check_chain(0x66EEE)
-    assert upstream.asked == ["eth_chainId"]
+    assert upstream.methods == ["eth_chainId"]

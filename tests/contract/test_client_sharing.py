@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.contract.upstream import FAST, Broken, Faulty, Hang, Upstream, saying
+from tests.contract.upstream import FAST, BrokenResponse, NoResponse, Upstream, UpstreamError, answer_in_turn
 from wallet_rpc.errors import Unavailable
 
 ALONE = replace(FAST, batch_size=1)
@@ -44,9 +44,9 @@ async def test_reads_of_task_groups_share_a_post_too() -> None:
 
 
 async def test_a_slow_read_goes_alone_and_holds_nobody_up() -> None:
-    upstream = Upstream({"slow": saying(Hang()), "quick": 1})
+    upstream = Upstream({"slow": answer_in_turn(NoResponse()), "quick": 1})
     client = upstream.client()
-    slow = asyncio.create_task(client.read("slow", [], alone=True))
+    slow = asyncio.create_task(client.read("slow", [], unbatched=True))
 
     async with asyncio.timeout(FAST.deadline_seconds / 2):
         assert await client.read("quick", []) == 1
@@ -56,7 +56,7 @@ async def test_a_slow_read_goes_alone_and_holds_nobody_up() -> None:
 
 
 async def test_a_shared_post_without_answer_is_sent_again_as_a_whole() -> None:
-    upstream = Upstream({"find": saying(Broken(503), 1)})
+    upstream = Upstream({"find": answer_in_turn(BrokenResponse(503), 1)})
     client = upstream.client()
 
     assert await asyncio.gather(*(client.read("find", []) for _ in range(2))) == [1, 1]
@@ -75,13 +75,13 @@ async def test_sharing_can_be_turned_off() -> None:
 @pytest.mark.parametrize("odd", [[], {}, None, "1", 1.5])
 async def test_an_answer_whose_id_is_none_of_ours_is_nobodys(odd: Any) -> None:
     body = json.dumps([{"jsonrpc": "2.0", "id": odd, "result": 1}] * 2).encode()
-    client = Upstream({"find": saying(Broken(200, body), 7)}).client()
+    client = Upstream({"find": answer_in_turn(BrokenResponse(200, body), 7)}).client()
 
     assert await asyncio.gather(*(client.read("find", []) for _ in range(2))) == [7, 7]
 
 
 async def test_one_refused_call_of_a_post_does_not_harm_the_others() -> None:
-    client = Upstream({"bad": saying(Faulty(-32000, "no")), "good": 1}).client()
+    client = Upstream({"bad": answer_in_turn(UpstreamError(-32000, "no")), "good": 1}).client()
 
     answers: list[Any] = await asyncio.gather(
         *(client.read(method, []) for method in ("bad", "good")), return_exceptions=True
@@ -135,7 +135,7 @@ async def test_half_a_batch_answered_is_half_a_batch_asked_again() -> None:
     client = upstream.client()
     serve, first = upstream._serve, True
 
-    async def forgetful(request: Any) -> Response:
+    async def drop_first(request: Any) -> Response:
         nonlocal first
         response = await serve(request)
         if first:
@@ -143,7 +143,7 @@ async def test_half_a_batch_answered_is_half_a_batch_asked_again() -> None:
             return Response(b'[{"jsonrpc":"2.0","id":1,"result":"early"}, 5]')
         return response
 
-    client._http = httpx2.AsyncClient(transport=httpx2.ASGITransport(_app(forgetful)))
+    client._http = httpx2.AsyncClient(transport=httpx2.ASGITransport(_app(drop_first)))
 
     assert await asyncio.gather(*(client.read("find", []) for _ in range(2))) == ["early", 1]
     assert [len(post) for post in upstream.posts] == [2, 1]

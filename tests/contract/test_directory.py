@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.sample import NOW, ORGANIZATION, a_key, an_organization
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.access import OPEN, KeyId, KeyScope, Organization, OrganizationId
+from wallet_rpc.domain.access import OPEN_ORGANIZATION, KeyId, KeyScope, Organization, OrganizationId
 from wallet_rpc.errors import Conflict, Unavailable
 
 
@@ -24,9 +24,9 @@ async def test_organizations_come_back_as_written_and_oldest_first(store: RedisS
 
 
 async def test_the_open_organization_is_always_there(store: RedisStore) -> None:
-    found = await store.directory.organization(OPEN)
+    found = await store.directory.organization(OPEN_ORGANIZATION)
 
-    assert found == Organization(id=OPEN, name="open", created_at=0)
+    assert found == Organization(id=OPEN_ORGANIZATION, name="open", created_at=0)
     assert await store.directory.organizations() == (found,)
 
 
@@ -34,7 +34,7 @@ async def test_an_organization_is_written_once(store: RedisStore) -> None:
     await store.directory.add_organization(an_organization())
     await store.directory.add_organization(an_organization())  # a repeated command
 
-    for other in (an_organization(created_at=NOW + 1), an_organization(id=OPEN)):
+    for other in (an_organization(created_at=NOW + 1), an_organization(id=OPEN_ORGANIZATION)):
         with pytest.raises(Conflict, match="is there already"):
             await store.directory.add_organization(other)
 
@@ -95,10 +95,10 @@ async def test_an_id_without_a_record_reads_as_nothing(store: RedisStore) -> Non
     """A crash between the list, which is written first, and the record."""
     link = store.directory._link
     await link.add_once(store.directory.organizations_key(), "org_lost")
-    await link.add_once(store.directory.keys_key(ORGANIZATION), "key_lost")
+    await link.add_once(store.directory.api_keys_key(ORGANIZATION), "key_lost")
 
     assert await store.directory.keys_of(ORGANIZATION) == ()
-    assert [each.id for each in await store.directory.organizations()] == [OPEN]
+    assert [each.id for each in await store.directory.organizations()] == [OPEN_ORGANIZATION]
 
 
 async def test_organizations_that_the_list_lost_are_found_by_the_names_of_what_they_have(store: RedisStore) -> None:
@@ -106,7 +106,7 @@ async def test_organizations_that_the_list_lost_are_found_by_the_names_of_what_t
     for name in ("org_a:{session:1}", "{audit:org_b}", "{organization:org_c}:keys", "{groups:org_d}", "{note:org_e}"):
         await link.command("SET", f"{link.prefix}:{name}", "1")
 
-    assert await store.directory.named_anywhere() == {"org_a", "org_b", "org_c", "org_d"}
+    assert await store.directory.scan_organization_ids() == {"org_a", "org_b", "org_c", "org_d"}
 
 
 async def test_keys_that_the_list_lost_are_found_as_they_are(store: RedisStore) -> None:
@@ -114,10 +114,10 @@ async def test_keys_that_the_list_lost_are_found_as_they_are(store: RedisStore) 
     for key in (kept, revoked):
         await store.directory.add_key(key)
     await store.directory.revoke_key(revoked.id, at=NOW + 5)
-    await store.directory._link.command("DEL", store.directory.keys_key(ORGANIZATION))
-    await store.directory._link.command("HSET", store.directory.key_key(KeyId("key_0")), "revoked", "1 of no key")
+    await store.directory._link.command("DEL", store.directory.api_keys_key(ORGANIZATION))
+    await store.directory._link.command("HSET", store.directory.api_key_key(KeyId("key_0")), "revoked", "1 of no key")
 
-    assert set(await store.directory.all_keys()) == {kept, replace(revoked, revoked_at=NOW + 5)}
+    assert set(await store.directory.scan_api_keys()) == {kept, replace(revoked, revoked_at=NOW + 5)}
 
 
 async def test_records_of_a_newer_server_are_not_read(store: RedisStore) -> None:

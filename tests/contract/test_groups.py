@@ -15,11 +15,11 @@ from wallet_rpc.adapters import redis_groups
 from wallet_rpc.adapters.redis_groups import RedisGroups
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.session_group import GroupId, Install, Listed, SessionGroup, Wanted
+from wallet_rpc.domain.session_group import GroupedSession, GroupId, Install, SessionFilter, SessionGroup
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.primitives import Address, SessionId
 
-ANY = Wanted()
+ANY = SessionFilter()
 LATER = NOW + 1000
 LATEST = settings(max_examples=25)
 PAIR = a_group(1, an_install(1), an_install(2, chain_id=CHAIN + 1))
@@ -30,9 +30,9 @@ def groups(store: RedisStore) -> RedisGroups:
     return store.groups
 
 
-async def _all(groups: RedisGroups, wanted: Wanted = ANY, *, now: int = LATER) -> list[int]:
+async def _all(groups: RedisGroups, session_filter: SessionFilter = ANY, *, now: int = LATER) -> list[int]:
     """The numbers of the sessions that are listed."""
-    page = await groups.page(wanted, now=now, offset=0, limit=1000)
+    page = await groups.page(session_filter, now=now, offset=0, limit=1000)
     return [int.from_bytes(each.install.session_id) for each in page]
 
 
@@ -46,9 +46,9 @@ async def test_a_group_comes_back_as_registered(groups: RedisGroups) -> None:
     assert await groups.register(odd) == odd
 
     assert await groups.get(odd.id) == odd
-    assert await groups.of_session(_id(1)) == odd
+    assert await groups.find_by_session(_id(1)) == odd
     assert await groups.get(a_group(2).id) is None
-    assert await groups.of_session(_id(2)) is None
+    assert await groups.find_by_session(_id(2)) is None
 
 
 async def test_the_same_sessions_again_are_the_group_that_is_there(groups: RedisGroups) -> None:
@@ -73,7 +73,7 @@ async def test_sessions_that_are_registered_otherwise_are_refused_whole(
     assert await groups.register(a_group(3, *(an_install(number) for number in numbers))) is None
 
     assert await groups.get(a_group(3).id) is None
-    assert await groups.of_session(_id(3)) is None
+    assert await groups.find_by_session(_id(3)) is None
     assert await _all(groups) == [4, 5, 1, 2]
 
 
@@ -108,10 +108,10 @@ async def test_a_revoked_session_is_marked_and_no_longer_listed(groups: RedisGro
     found = await groups.get(PAIR.id)
     assert found is not None
     assert [each.revoked_at for each in found.installs] == [LATER, None]
-    assert await groups.of_session(_id(2)) == found
+    assert await groups.find_by_session(_id(2)) == found
     page = await groups.page(ANY, now=LATER, offset=0, limit=10)
-    assert page == (Listed(group=found, install=found.installs[1]),)
-    assert await groups._link.command("ZRANGE", groups.ending_key, 0, -1) == [_id(2).hex().encode()]
+    assert page == (GroupedSession(group=found, install=found.installs[1]),)
+    assert await groups._link.command("ZRANGE", groups.by_expiry_key, 0, -1) == [_id(2).hex().encode()]
 
 
 async def test_of_many_who_revoke_a_session_one_is_told_so(groups: RedisGroups) -> None:
@@ -154,7 +154,7 @@ async def test_a_session_that_is_over_is_not_listed_from_that_second_on(groups: 
     assert await _all(groups, now=LATER - 1) == [1, 2]
     assert await _all(groups, now=LATER) == [2]
 
-    assert await groups.of_session(_id(1)) is not None
+    assert await groups.find_by_session(_id(1)) is not None
 
 
 async def test_those_that_are_over_are_dropped_for_good(groups: RedisGroups, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ async def test_those_that_are_over_are_dropped_for_good(groups: RedisGroups, mon
 
     assert await _all(groups) == [20]
 
-    for key in (groups.listed_key, groups.ending_key):
+    for key in (groups.by_creation_key, groups.by_expiry_key):
         assert await groups._link.command("ZRANGE", key, 0, -1) == [_id(20).hex().encode()]
 
 
@@ -176,32 +176,32 @@ KINDS: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
         "workflow_id": st.none() | NUMBERS.map(lambda number: f"workflow{number}"),
     }
 )
-WANTED = st.builds(
-    Wanted,
+FILTERS = st.builds(
+    SessionFilter,
     wallet_id=st.none() | NUMBERS.map(lambda number: f"wallet{number}"),
     chain_id=st.none() | NUMBERS,
     session_address=st.none() | NUMBERS.map(lambda number: Address(bytes([number]) * 20)),
     workflow_id=st.none() | NUMBERS.map(lambda number: f"workflow{number}"),
     group_id=st.none() | NUMBERS.map(lambda number: a_group(number).id),
 )
-MADE = st.lists(
+GROUPS = st.lists(
     st.tuples(KINDS, st.lists(st.tuples(NUMBERS, st.booleans(), st.booleans()), min_size=1, max_size=4)),
     max_size=8,
 )
 
 
 @LATEST
-@given(made=MADE, wanted=WANTED, offset=st.integers(0, 6), limit=st.integers(1, 8), at_once=st.integers(1, 4))
+@given(made=GROUPS, wanted=FILTERS, offset=st.integers(0, 6), limit=st.integers(1, 8), at_once=st.integers(1, 4))
 async def test_a_list_is_what_is_wanted_active_and_in_order(
     redis_server: RedisServer,
     made: list[tuple[dict[str, object], list[tuple[int, bool, bool]]]],
-    wanted: Wanted,
+    wanted: SessionFilter,
     offset: int,
     limit: int,
     at_once: int,
 ) -> None:
     """Each group with its sessions: chain, is over, is revoked."""
-    expected: list[Listed] = []
+    expected: list[GroupedSession] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redis_groups, "_AT_ONCE", at_once)
         async with RedisStore.open(redis_server.url, prefix=f"groups-{time.monotonic_ns()}") as store:
@@ -209,20 +209,20 @@ async def test_a_list_is_what_is_wanted_active_and_in_order(
                 installs = tuple(_install(number, place, *each) for place, each in enumerate(sessions))
                 group = a_group(number, *installs, **kind, created_at=NOW + number // 2)
                 await store.groups.register(group)
-                expected += await _listed(store.groups, group, [is_revoked for _, _, is_revoked in sessions])
+                expected += await _expected_sessions(store.groups, group, [is_revoked for _, _, is_revoked in sessions])
             page = await store.groups.page(wanted, now=LATER, offset=offset, limit=limit)
 
-    expected = [each for each in expected if wanted.covers(each)]
+    expected = [each for each in expected if wanted.matches(each)]
     expected.sort(key=lambda each: (-each.group.created_at, each.install.session_id))
     assert page == tuple(expected[offset : offset + limit])
 
 
-def _install(group: int, place: int, chain_id: int, is_over: bool, is_revoked: bool) -> Install:
+def _install(group: int, index: int, chain_id: int, is_over: bool, is_revoked: bool) -> Install:
     ends = LATER if is_over else FAR_FUTURE
-    return an_install((place * 16 + group) ^ 0x55, chain_id=chain_id, expires_at=ends)
+    return an_install((index * 16 + group) ^ 0x55, chain_id=chain_id, expires_at=ends)
 
 
-async def _listed(groups: RedisGroups, group: SessionGroup, revoked: list[bool]) -> list[Listed]:
+async def _expected_sessions(groups: RedisGroups, group: SessionGroup, revoked: list[bool]) -> list[GroupedSession]:
     """Those that should be listed, once the others are revoked."""
     for install, is_revoked in zip(group.installs, revoked, strict=True):
         if is_revoked:
@@ -230,7 +230,7 @@ async def _listed(groups: RedisGroups, group: SessionGroup, revoked: list[bool])
     found = await groups.get(group.id)
     assert found is not None
     active = [each for each in found.installs if each.revoked_at is None and each.expires_at > LATER]
-    return [Listed(group=found, install=each) for each in active]
+    return [GroupedSession(group=found, install=each) for each in active]
 
 
 @LATEST
@@ -248,7 +248,7 @@ async def test_of_many_who_register_at_once_each_session_is_in_one_group_and_no_
             *((one, other)[turn % 2].groups.register(group) for turn, group in enumerate(asked))
         )
         there = {group.id: group for group in asked if await one.groups.get(group.id) is not None}
-        homes = {each: await one.groups.of_session(_id(each)) for each in range(1, 6)}
+        homes = {each: await one.groups.find_by_session(_id(each)) for each in range(1, 6)}
         listed = await _all(one.groups)
 
     taken = [each.session_id for group in there.values() for each in group.installs]
@@ -268,7 +268,7 @@ async def test_groups_of_a_newer_server_are_not_read_but_can_be_revoked(groups: 
         await groups.register(replace(PAIR, version=2))
     for asked in (
         groups.get(PAIR.id),
-        groups.of_session(_id(1)),
+        groups.find_by_session(_id(1)),
         groups.page(ANY, now=LATER, offset=0, limit=1),
         groups.register(replace(PAIR, id=GroupId("sgrp_other"))),
     ):

@@ -16,15 +16,15 @@ from tests.contract.token_signing import (
     OLDER,
     OLDEST,
     PUBLIC_KEY,
-    SEALS,
     SECRET,
     TICKET,
+    TOKEN_SIGNER,
     data,
-    is_no_ticket,
-    is_refused,
+    is_invalid_ticket,
+    is_rejected,
     text,
 )
-from wallet_rpc.adapters.jwt_tokens import JwtSeals
+from wallet_rpc.adapters.jwt_tokens import JwtTokenSigner
 from wallet_rpc.domain.ticket import Ticket
 from wallet_rpc.primitives import Address, Hash32, SessionId
 
@@ -40,43 +40,43 @@ tickets = st.builds(
 
 @given(tickets)
 def test_what_a_ticket_says_reads_back(ticket: Ticket) -> None:
-    assert SEALS.read_ticket(SEALS.ticket(ticket)) == ticket
+    assert TOKEN_SIGNER.read_ticket(TOKEN_SIGNER.sign_ticket(ticket)) == ticket
 
 
 @given(st.data())
 def test_no_letter_of_a_ticket_can_be_changed(draw: st.DataObject) -> None:
-    ticket = SEALS.ticket(TICKET)
+    ticket = TOKEN_SIGNER.sign_ticket(TICKET)
     place = draw.draw(st.integers(0, len(ticket) - 1))
     letter = draw.draw(st.characters().filter(lambda other: other != ticket[place]))
-    assert is_no_ticket(ticket[:place] + letter + ticket[place + 1 :])
-    assert is_no_ticket(ticket[:place])
+    assert is_invalid_ticket(ticket[:place] + letter + ticket[place + 1 :])
+    assert is_invalid_ticket(ticket[:place])
 
 
 @given(st.text())
 def test_any_text_is_no_ticket(ticket: str) -> None:
-    assert is_no_ticket(ticket)
+    assert is_invalid_ticket(ticket)
 
 
 def test_a_ticket_is_no_token_and_a_token_is_no_ticket() -> None:
-    header, payload, seal = SEALS.token(CLAIMS).split(".")
+    header, payload, seal = TOKEN_SIGNER.sign_token(CLAIMS).split(".")
     for part in (f"{header}.{payload}.{seal}", f"{payload}.{seal}", f"{header}.{seal}", f"{header}.{payload}"):
-        assert is_no_ticket(part)
-    body, ticket_seal = SEALS.ticket(TICKET).split(".")
-    assert is_refused(f"{body}.{ticket_seal}")
-    assert is_refused(f"{header}.{body}.{ticket_seal}")
+        assert is_invalid_ticket(part)
+    body, ticket_seal = TOKEN_SIGNER.sign_ticket(TICKET).split(".")
+    assert is_rejected(f"{body}.{ticket_seal}")
+    assert is_rejected(f"{header}.{body}.{ticket_seal}")
     as_ticket = hmac.digest(SECRET, body.encode(), "sha256")
-    assert is_no_ticket(f"{body}.{text(as_ticket)}")  # the secret itself is not the key of tickets
+    assert is_invalid_ticket(f"{body}.{text(as_ticket)}")  # the secret itself is not the key of tickets
 
 
 @pytest.mark.parametrize("payload", [b"{}", b"null", b"\xff", b'{"h":"0x","w":"0x","c":1,"exp":0}'])
 def test_a_ticket_of_another_version_is_refused(payload: bytes) -> None:
     key = hmac.digest(SECRET, b"wallet-rpc submission ticket", "sha256")
     body = text(payload)
-    assert is_no_ticket(f"{body}.{text(hmac.digest(key, body.encode(), 'sha256'))}")
+    assert is_invalid_ticket(f"{body}.{text(hmac.digest(key, body.encode(), 'sha256'))}")
 
 
 def test_a_ticket_does_not_tell_its_secret() -> None:
-    one, other = SEALS.ticket(TICKET), SEALS.ticket(replace(TICKET, chain_id=1))
+    one, other = TOKEN_SIGNER.sign_ticket(TICKET), TOKEN_SIGNER.sign_ticket(replace(TICKET, chain_id=1))
     assert one.split(".")[1] != other.split(".")[1]
     assert json.loads(data(one.split(".")[0])) == {
         "h": "0x" + "01" * 32,
@@ -87,19 +87,22 @@ def test_a_ticket_does_not_tell_its_secret() -> None:
 
 
 def test_a_secret_is_read_until_the_second_one_after_it() -> None:
-    first, second, third = JwtSeals((OLDEST,)), JwtSeals((OLDER, OLDEST)), JwtSeals((SECRET, OLDER))
-    token, ticket = first.token(CLAIMS), first.ticket(TICKET)
-    assert second.claims(token, now=NOW) == CLAIMS
+    first, second, third = JwtTokenSigner((OLDEST,)), JwtTokenSigner((OLDER, OLDEST)), JwtTokenSigner((SECRET, OLDER))
+    token, ticket = first.sign_token(CLAIMS), first.sign_ticket(TICKET)
+    assert second.verify_token(token, now=NOW) == CLAIMS
     assert second.read_ticket(ticket) == TICKET
-    assert is_refused(token, third)
-    assert is_no_ticket(ticket, third)
+    assert is_rejected(token, third)
+    assert is_invalid_ticket(ticket, third)
 
 
 def test_the_first_secret_seals() -> None:
-    token, ticket = JwtSeals((SECRET, OLDER)).token(CLAIMS), JwtSeals((SECRET, OLDER)).ticket(TICKET)
-    assert SEALS.claims(token, now=NOW) == CLAIMS
-    assert SEALS.read_ticket(ticket) == TICKET
-    assert is_refused(token, JwtSeals((OLDER,)))
+    token, ticket = (
+        JwtTokenSigner((SECRET, OLDER)).sign_token(CLAIMS),
+        JwtTokenSigner((SECRET, OLDER)).sign_ticket(TICKET),
+    )
+    assert TOKEN_SIGNER.verify_token(token, now=NOW) == CLAIMS
+    assert TOKEN_SIGNER.read_ticket(ticket) == TICKET
+    assert is_rejected(token, JwtTokenSigner((OLDER,)))
 
 
 @pytest.mark.parametrize(
@@ -115,5 +118,5 @@ def test_the_first_secret_seals() -> None:
 )
 def test_secrets_that_keep_nothing_secret_are_refused(secrets: tuple[bytes, ...]) -> None:
     with pytest.raises(ValueError, match="secret") as refused:
-        JwtSeals(secrets)
+        JwtTokenSigner(secrets)
     assert "PUBLIC" not in str(refused.value)

@@ -17,7 +17,7 @@ from wallet_rpc.adapters import redis_limits
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import Caller
-from wallet_rpc.ports.storage import Allowance
+from wallet_rpc.ports.storage import RateLimitResult
 
 NOVEMBER = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())
 TOO_FAST, TOO_MUCH = "Rate limit exceeded", "Monthly quota exceeded"
@@ -32,7 +32,7 @@ async def replica(store: RedisStore, redis_server: RedisServer) -> AsyncIterator
         yield opened
 
 
-async def _take(store: RedisStore, caller: Caller, cost: int = 1, *, now: int = NOVEMBER) -> Allowance:
+async def _take(store: RedisStore, caller: Caller, cost: int = 1, *, now: int = NOVEMBER) -> RateLimitResult:
     return await store.limiter.take(caller, cost, now=now)
 
 
@@ -50,7 +50,7 @@ async def test_a_key_is_told_what_is_left_until_it_is_refused(store: RedisStore)
     assert [each.remaining for each in told] == [2, 1, 0, 0, 0]
     assert [each.limit for each in told] == [3] * 5
     assert [each.retry_after_seconds is None for each in told] == [True, True, True, False, False]
-    assert told[3].refusal == TOO_FAST
+    assert told[3].rejection == TOO_FAST
     assert told[3].retry_after_seconds in {59, 60}
 
 
@@ -66,11 +66,11 @@ async def test_a_batch_passes_whole_or_not_at_all_and_spends_nothing_then(store:
 async def test_a_batch_that_no_window_holds_is_refused_at_once(store: RedisStore) -> None:
     """Waiting would not help, and the window that is merely full is not what it is told of."""
     caller = a_caller(a_key(requests_per_minute=10, requests_per_month=12))
-    assert await _take(store, caller, 3) == Allowance(limit=10, remaining=7)
+    assert await _take(store, caller, 3) == RateLimitResult(limit=10, remaining=7)
 
-    assert await _take(store, caller, 11) == Allowance(limit=10, remaining=7, refusal=TOO_FAST)
+    assert await _take(store, caller, 11) == RateLimitResult(limit=10, remaining=7, rejection=TOO_FAST)
     small = a_caller(a_key("wrk_small", requests_per_minute=10, requests_per_month=4))
-    assert await _take(store, small, 5) == Allowance(limit=4, remaining=4, refusal=TOO_MUCH)
+    assert await _take(store, small, 5) == RateLimitResult(limit=4, remaining=4, rejection=TOO_MUCH)
 
 
 async def test_a_window_ends_by_itself(store: RedisStore) -> None:
@@ -111,14 +111,14 @@ async def test_however_many_ask_at_once_of_two_servers_no_more_pass_than_each_wi
         servers = islice(cycle((one, other)), len(costs))
         told = await asyncio.gather(*(_take(server, caller, cost) for server, cost in zip(servers, costs, strict=True)))
         limit = minute if month is None else min(minute, month)
-        passed = sum(cost for cost, each in zip(costs, told, strict=True) if each.refusal is None)
+        passed = sum(cost for cost, each in zip(costs, told, strict=True) if each.rejection is None)
         left = limit - passed
         rest = [await _take(other, caller, left)] if left > 0 else []
 
         assert passed <= limit
         assert sum(costs) > limit or passed == sum(costs)
-        assert rest == [Allowance(limit=limit, remaining=0)] * len(rest)
-        assert (await _take(one, caller)).refusal is not None
+        assert rest == [RateLimitResult(limit=limit, remaining=0)] * len(rest)
+        assert (await _take(one, caller)).rejection is not None
 
 
 async def test_what_one_server_counted_the_other_knows(store: RedisStore, replica: RedisStore) -> None:
@@ -138,7 +138,7 @@ async def test_the_month_is_a_quota_of_its_own(store: RedisStore) -> None:
     refused = await _take(store, caller)
 
     assert (last.limit, last.remaining, last.retry_after_seconds) == (3, 0, None)
-    assert (refused.limit, refused.remaining, refused.refusal) == (3, 0, TOO_MUCH)
+    assert (refused.limit, refused.remaining, refused.rejection) == (3, 0, TOO_MUCH)
     left = int(datetime(2026, 12, 1, tzinfo=UTC).timestamp()) - NOVEMBER
     assert refused.retry_after_seconds in {left, left - 1}
 
@@ -147,7 +147,7 @@ async def test_who_is_out_of_both_is_told_of_the_month(store: RedisStore) -> Non
     caller = a_caller(a_key(requests_per_minute=1, requests_per_month=1))
     await _take(store, caller)
 
-    assert (await _take(store, caller)).refusal == TOO_MUCH
+    assert (await _take(store, caller)).rejection == TOO_MUCH
 
 
 async def test_a_request_that_comes_too_fast_does_not_spend_the_month(store: RedisStore) -> None:
@@ -196,10 +196,10 @@ async def test_a_token_counts_on_itself_and_on_the_key_behind_it(
 
     told = [await _take(store, first) for _ in range(3)]
     assert [(each.limit, each.remaining) for each in told] == [(2, 1), (2, 0), (2, 0)]
-    assert told[2].refusal == TOO_FAST
+    assert told[2].rejection == TOO_FAST
     assert [(await _take(store, second)).retry_after_seconds for _ in range(2)] == [None, None]
 
-    assert await _take(store, a_caller(key)) == Allowance(limit=5, remaining=0)
+    assert await _take(store, a_caller(key)) == RateLimitResult(limit=5, remaining=0)
     assert (await _take(store, a_caller(key, token=some_claims(number=3)))).limit == 5
 
 

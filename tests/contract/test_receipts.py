@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.parts import HASH, ON_WIRE, OTHER_HASH, bundler
 from tests.contract.sample import SIGNER, an_operation
-from tests.contract.upstream import Faulty, saying
+from tests.contract.upstream import UpstreamError, answer_in_turn
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.contracts import ENTRY_POINT
@@ -79,7 +79,7 @@ async def test_an_operation_that_nobody_knows_is_none() -> None:
 async def test_a_known_operation_is_given_back_as_it_was_sent() -> None:
     waiting = {"userOperation": ON_WIRE, "entryPoint": ENTRY_POINT.hex0x(), "transactionHash": None}
     mined = waiting | {"transactionHash": HASH.hex0x(), "blockNumber": "0x9"}
-    _, asking = bundler({"eth_getUserOperationByHash": saying(waiting, mined)})
+    _, asking = bundler({"eth_getUserOperationByHash": answer_in_turn(waiting, mined)})
 
     expected = PendingOperation(operation=an_operation(), transaction_hash=None, block_number=None)
     assert await asking.lookup(HASH) == expected
@@ -94,7 +94,7 @@ async def test_a_known_operation_with_loose_parts_is_malformed() -> None:
 
 
 async def test_a_lookup_that_a_bundler_refuses_is_no_refusal_of_the_operation() -> None:
-    _, asking = bundler({"eth_getUserOperationReceipt": saying(Faulty(-32602, "AA23 reverted"))})
+    _, asking = bundler({"eth_getUserOperationReceipt": answer_in_turn(UpstreamError(-32602, "AA23 reverted"))})
 
     with pytest.raises(Unavailable):
         await asking.receipt(HASH)

@@ -13,14 +13,14 @@ import pytest
 from tests.contract.sample import ACCOUNT, CHAIN, a_session
 from wallet_rpc.adapters import redis_server
 from wallet_rpc.adapters.redis_binary import RedisNotStarted
-from wallet_rpc.adapters.redis_folder import redis_of
+from wallet_rpc.adapters.redis_folder import open_folder_redis
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 
 
 async def write(url: str) -> None:
     async with RedisStore.open(url) as store:
-        await store.sessions.put(a_session(), forget_at=None)
+        await store.sessions.save(a_session(), forget_at=None)
 
 
 async def is_kept(url: str) -> bool:
@@ -30,7 +30,7 @@ async def is_kept(url: str) -> bool:
 
 async def test_a_folder_that_nobody_uses_gets_a_redis_for_the_moment_and_keeps_what_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "redis"
-    async with redis_of(folder) as url:
+    async with open_folder_redis(folder) as url:
         await write(url)
     assert not [path for path in folder.iterdir() if path.is_socket()]
 
@@ -43,7 +43,7 @@ async def test_the_redis_of_a_server_is_used_and_left_running(tmp_path: Path, de
     folder = tmp_path / deep
     async with RedisServer(folder) as server:
         before = server.process_id
-        async with redis_of(folder) as url:
+        async with open_folder_redis(folder) as url:
             assert url == server.url
             await write(url)
 
@@ -56,7 +56,7 @@ async def test_commands_at_the_same_time_come_one_after_the_other(tmp_path: Path
 
     async def command() -> None:
         nonlocal inside
-        async with redis_of(tmp_path) as url:
+        async with open_folder_redis(tmp_path) as url:
             inside += 1
             assert inside == 1
             await write(url)
@@ -67,7 +67,7 @@ async def test_commands_at_the_same_time_come_one_after_the_other(tmp_path: Path
 
 
 async def test_a_server_that_starts_waits_for_the_command_that_is_under_way(tmp_path: Path) -> None:
-    async with redis_of(tmp_path) as url:
+    async with open_folder_redis(tmp_path) as url:
         starting = asyncio.create_task(RedisServer(tmp_path).__aenter__())
         await asyncio.sleep(0.2)
         assert not starting.done()
@@ -82,7 +82,7 @@ async def test_a_command_waits_for_the_server_that_is_starting(tmp_path: Path) -
     starting = asyncio.create_task(RedisServer(tmp_path).__aenter__())
     await asyncio.sleep(0)  # its first step is its own: it takes the folder
     assert (tmp_path / "owner.lock").exists()
-    async with redis_of(tmp_path) as url:
+    async with open_folder_redis(tmp_path) as url:
         server = await starting
         assert url == server.url
         await write(url)
@@ -95,7 +95,7 @@ async def test_a_command_that_comes_while_a_server_ends_waits_for_the_end(tmp_pa
     await write(server.url)
     ending = asyncio.create_task(server.stop())
     await asyncio.sleep(0)
-    async with redis_of(tmp_path) as url:
+    async with open_folder_redis(tmp_path) as url:
         assert ending.done()
         assert await is_kept(url)
 
@@ -111,7 +111,7 @@ async def test_the_redis_of_a_crashed_server_is_put_away_first(tmp_path: Path, m
     crashed._owned.close()
     crashed._owned = None
 
-    async with redis_of(tmp_path) as url:
+    async with open_folder_redis(tmp_path) as url:
         assert crashed._process is not None
         assert crashed._process.wait(10) == 0
         assert await is_kept(url)
@@ -123,7 +123,7 @@ async def test_a_redis_that_its_owner_starts_again_is_waited_for(tmp_path: Path)
         await write(server.url)
         assert server.process_id is not None
         os.kill(server.process_id, signal.SIGKILL)
-        async with redis_of(tmp_path) as url:
+        async with open_folder_redis(tmp_path) as url:
             assert await is_kept(url)
 
 
@@ -133,7 +133,7 @@ async def test_a_redis_that_hangs_is_named_with_its_owner(tmp_path: Path) -> Non
         os.kill(server.process_id, signal.SIGSTOP)
         try:
             with pytest.raises(RedisNotStarted, match=rf"does not answer; another .* \(process {os.getpid()}\) uses"):
-                async with redis_of(tmp_path, start_seconds=0.1):
+                async with open_folder_redis(tmp_path, start_seconds=0.1):
                     pass
         finally:
             os.kill(server.process_id, signal.SIGCONT)
@@ -157,5 +157,5 @@ async def test_a_command_that_is_killed_leaves_no_redis_in_the_way(tmp_path: Pat
     killed.kill()
     await killed.wait()
 
-    async with redis_of(tmp_path) as url:
+    async with open_folder_redis(tmp_path) as url:
         assert await is_kept(url)

@@ -31,12 +31,12 @@ from tests.contract.sample import (
 from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.adapters.redis_store import KEEP_CALLS_SECONDS, RedisMemory, RedisStore
-from wallet_rpc.adapters.redis_unsigned import TOLD_SECONDS
-from wallet_rpc.domain.access import OPEN, OrganizationId
+from wallet_rpc.adapters.redis_store import KEEP_CALLS_SECONDS, RedisOrganizationStore, RedisStore
+from wallet_rpc.adapters.redis_unsigned import EXPIRED_INDEX_SECONDS
+from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
 from wallet_rpc.domain.records import SessionState
-from wallet_rpc.domain.session_group import Wanted
-from wallet_rpc.domain.session_record import UnsignedBounds, UnsignedSession
+from wallet_rpc.domain.session_group import SessionFilter
+from wallet_rpc.domain.session_record import UnsignedSession, UnsignedSessionLimits
 from wallet_rpc.primitives import Address, EntityId, SessionId
 
 SECRET_CALLER = "api-key-7f3a"
@@ -54,25 +54,25 @@ UNSIGNED = UnsignedSession(
 GROUP = a_group(1, an_install(1), an_install(2))
 
 
-async def _fill(memory: RedisMemory) -> None:
-    await memory.accounts.add(THEIRS, after=0)
-    await memory.accounts.known(SIGNER)
-    await memory.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=True)
-    await memory.accounts.confirm(THEIRS)
-    await memory.unsigned.claim(UNSIGNED, UnsignedBounds(of_holder=1, of_account=1), now=NOW)
-    await memory.sessions.put(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
-    await memory.sessions.put(a_session(), forget_at=FAR_FUTURE)
-    await memory.sessions.put(a_session(number=2), forget_at=None)
-    await memory.sessions.revoke(ACCOUNT, CHAIN, 1)
-    await memory.sessions.end(ACCOUNT, CHAIN, 1, at=NOW)
-    await memory.sessions.trust(ACCOUNT, CHAIN, SECRET_CALLER, forget_at=FAR_FUTURE)
-    await memory.calls.claim(a_call())
-    await memory.calls.settle(a_call())
-    await memory.groups.register(GROUP)
-    await memory.groups.revoke(GROUP.id, GROUP.installs[0].session_id, at=NOW)
-    await memory.tokens.add(some_claims())
-    await memory.tokens.revoke(some_claims().id, until=FAR_FUTURE)
-    await memory.audit.append(an_event())
+async def _fill(storage: RedisOrganizationStore) -> None:
+    await storage.accounts.add(THEIRS, after=0)
+    await storage.accounts.find_by_signer(SIGNER)
+    await storage.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=True)
+    await storage.accounts.confirm(THEIRS)
+    await storage.unsigned_sessions.claim(UNSIGNED, UnsignedSessionLimits(per_holder=1, per_account=1), now=NOW)
+    await storage.sessions.save(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
+    await storage.sessions.save(a_session(), forget_at=FAR_FUTURE)
+    await storage.sessions.save(a_session(number=2), forget_at=None)
+    await storage.sessions.revoke(ACCOUNT, CHAIN, 1)
+    await storage.sessions.set_expiry(ACCOUNT, CHAIN, 1, at=NOW)
+    await storage.sessions.trust(ACCOUNT, CHAIN, SECRET_CALLER, forget_at=FAR_FUTURE)
+    await storage.calls.claim(a_call())
+    await storage.calls.settle(a_call())
+    await storage.groups.register(GROUP)
+    await storage.groups.revoke(GROUP.id, GROUP.installs[0].session_id, at=NOW)
+    await storage.tokens.add(some_claims())
+    await storage.tokens.revoke(some_claims().id, until=FAR_FUTURE)
+    await storage.audit.append(an_event())
 
 
 async def _fill_shared(store: RedisStore) -> None:
@@ -93,11 +93,11 @@ async def _lives(store: RedisStore, redis: Redis) -> dict[str, int]:
     return {key.decode(): await redis.ttl(key) async for key in redis.scan_iter(f"{prefix}*")}
 
 
-@pytest.mark.parametrize("organization", [OPEN, ORGANIZATION])
+@pytest.mark.parametrize("organization", [OPEN_ORGANIZATION, ORGANIZATION])
 async def test_the_keys_are_those_that_the_specification_lists(
     store: RedisStore, redis: Redis, organization: OrganizationId
 ) -> None:
-    memory = store.of(organization)
+    memory = store.for_organization(organization)
     await _fill(memory)
     lives = await _lives(store, redis)
     await redis.aclose()
@@ -115,8 +115,8 @@ async def test_the_keys_are_those_that_the_specification_lists(
         sessions.session_key(ACCOUNT, CHAIN, a_session(number=2).id),
         memory.groups.records_key,
         memory.groups.sessions_key,
-        memory.groups.listed_key,
-        memory.groups.ending_key,
+        memory.groups.by_creation_key,
+        memory.groups.by_expiry_key,
         memory.groups.revoked_key,
         memory.audit.entries_key(),
         memory.audit.head_key(),
@@ -125,22 +125,22 @@ async def test_the_keys_are_those_that_the_specification_lists(
     bounded = {
         sessions.session_key(ACCOUNT, CHAIN, a_session().id),
         sessions.trust_key(ACCOUNT, CHAIN, SECRET_CALLER),
-        memory.unsigned.session_key(ACCOUNT, CHAIN, UNSIGNED.id),
-        memory.unsigned.holder_key(UNSIGNED.holder),
+        memory.unsigned_sessions.session_key(ACCOUNT, CHAIN, UNSIGNED.id),
+        memory.unsigned_sessions.holder_key(UNSIGNED.holder),
     }
-    told = memory.unsigned.index_keys(ACCOUNT, CHAIN)[0]
+    told = memory.unsigned_sessions.index_keys(ACCOUNT, CHAIN)[0]
     skewed = {tokens.token_key(some_claims().id), tokens.revoked_key(some_claims().id)}
     assert set(lives) == forever | month | bounded | skewed | {told}
     assert {key for key, life in lives.items() if life == -1} == forever
     assert all(KEEP_CALLS_SECONDS - 60 < lives[key] <= KEEP_CALLS_SECONDS for key in month)
     left = FAR_FUTURE - time.time()
     assert all(abs(lives[key] - left) < 50 for key in bounded)
-    assert abs(lives[told] - left - TOLD_SECONDS) < 50
+    assert abs(lives[told] - left - EXPIRED_INDEX_SECONDS) < 50
     assert all(abs(lives[key] - left - SKEW_SECONDS) < 50 for key in skewed)
-    prefix = store.directory._link.prefix + ("" if organization == OPEN else f":{organization}")
+    prefix = store.directory._link.prefix + ("" if organization == OPEN_ORGANIZATION else f":{organization}")
     shared = {sessions.entities_key(ACCOUNT, CHAIN), sessions.revoked_key(ACCOUNT, CHAIN)}
     assert {key for key in lives if not key.startswith(f"{prefix}:{{")} == (
-        set() if organization == OPEN else shared | {sessions.end_key(ACCOUNT, CHAIN, 1)}
+        set() if organization == OPEN_ORGANIZATION else shared | {sessions.end_key(ACCOUNT, CHAIN, 1)}
     )
 
 
@@ -156,8 +156,8 @@ async def test_the_keys_of_no_organization_are_those_that_the_specification_list
     forever = {
         directory.organizations_key(),
         directory.organization_key(ORGANIZATION),
-        directory.keys_key(ORGANIZATION),
-        directory.key_key(KEY.id),
+        directory.api_keys_key(ORGANIZATION),
+        directory.api_key_key(KEY.id),
     }
     minutes = {link.key(f"limit:{each}", "minute") for each in (KEY.id, some_claims().id)}
     assert set(lives) == forever | minutes | {link.key(f"limit:{KEY.id}", "month", month)}
@@ -198,7 +198,7 @@ async def test_a_spoiled_record_is_not_the_callers_fault(store: RedisStore, redi
 
 def test_all_keys_of_an_account_on_a_chain_share_a_slot_and_accounts_are_spread() -> None:
     store = RedisStore.open("redis://nowhere")
-    sessions, unsigned = store.sessions, store.unsigned
+    sessions, unsigned = store.sessions, store.unsigned_sessions
 
     def slots(account: Address) -> set[int]:
         keys = (
@@ -222,8 +222,14 @@ def test_the_groups_and_the_log_of_an_organization_have_a_slot_each_and_organiza
     store = RedisStore.open("redis://nowhere")
 
     def slots(organization: OrganizationId) -> tuple[set[int], set[int]]:
-        groups, audit = store.of(organization).groups, store.of(organization).audit
-        of_groups = (groups.records_key, groups.sessions_key, groups.listed_key, groups.ending_key, groups.revoked_key)
+        groups, audit = store.for_organization(organization).groups, store.for_organization(organization).audit
+        of_groups = (
+            groups.records_key,
+            groups.sessions_key,
+            groups.by_creation_key,
+            groups.by_expiry_key,
+            groups.revoked_key,
+        )
         return {key_slot(key.encode()) for key in of_groups}, {key_slot(key.encode()) for key in audit._keys()}
 
     found = [each for number in range(50) for each in slots(OrganizationId(f"org_{number}"))]
@@ -275,23 +281,26 @@ async def test_every_command_may_run_twice_and_answers_as_if_it_had_run_once(
     first, second = (install.session_id for install in GROUP.installs)
 
     assert await store.accounts.add(THEIRS, after=0)
-    assert await store.accounts.named(THEIRS.id) == (THEIRS,)
-    assert await store.unsigned.claim(UNSIGNED, UnsignedBounds(of_holder=1, of_account=1), now=NOW) is None
-    await store.sessions.put(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
-    await store.sessions.put(a_session(), forget_at=FAR_FUTURE)
+    assert await store.accounts.find_by_id(THEIRS.id) == (THEIRS,)
+    assert (
+        await store.unsigned_sessions.claim(UNSIGNED, UnsignedSessionLimits(per_holder=1, per_account=1), now=NOW)
+        is None
+    )
+    await store.sessions.save(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
+    await store.sessions.save(a_session(), forget_at=FAR_FUTURE)
     assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False) == 2  # 1 is lost
     assert await store.calls.claim(a_call()) is None
     assert await store.groups.register(GROUP) == GROUP
     assert await store.groups.revoke(GROUP.id, first, at=NOW)
     assert not await store.groups.revoke(GROUP.id, first, at=NOW)
-    page = await store.groups.page(Wanted(), now=GROUP.installs[1].expires_at - 1, offset=0, limit=9)
+    page = await store.groups.page(SessionFilter(), now=GROUP.installs[1].expires_at - 1, offset=0, limit=9)
     assert [each.install.session_id for each in page] == [second]
-    assert await store.groups.page(Wanted(), now=GROUP.installs[1].expires_at, offset=0, limit=9) == ()
+    assert await store.groups.page(SessionFilter(), now=GROUP.installs[1].expires_at, offset=0, limit=9) == ()
     assert await store.tokens.revoke(some_claims().id, until=FAR_FUTURE)
     assert not await store.tokens.revoke(some_claims().id, until=FAR_FUTURE)
     for number in range(2):
         await store.audit.append(an_event(number=number))
-    assert (await store.audit.verify()).broken is None
+    assert (await store.audit.verify()).failure is None
     assert (await store.audit.head()).count == 2
     await store.directory.add_organization(an_organization())
     await store.directory.add_key(KEY)

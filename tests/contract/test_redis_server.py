@@ -23,7 +23,7 @@ from tests.contract.sample import ACCOUNT, CHAIN, a_session
 from tests.contract.waiting import is_answered, until
 from wallet_rpc.adapters import redis_server
 from wallet_rpc.adapters.redis_binary import Binary, RedisNotStarted
-from wallet_rpc.adapters.redis_server import RedisServer, bound_to_this_thread
+from wallet_rpc.adapters.redis_server import RedisServer, bind_to_thread
 from wallet_rpc.adapters.redis_socket import SOCKET_PATH_BYTES
 from wallet_rpc.adapters.redis_store import RedisStore
 
@@ -46,16 +46,16 @@ async def _owner(folder: Path, *where: str) -> AsyncIterator[tuple[asyncio.subpr
         await process.wait()
 
 
-async def _kept(folder: Path) -> bool:
+async def _is_kept(folder: Path) -> bool:
     async with RedisServer(folder) as server, RedisStore.open(server.url) as store:
         return await store.sessions.get(ACCOUNT, CHAIN, a_session().id) == a_session()
 
 
 async def test_what_was_written_is_there_after_a_stop(tmp_path: Path) -> None:
     async with RedisServer(tmp_path) as server, RedisStore.open(server.url) as store:
-        await store.sessions.put(a_session(), forget_at=None)
+        await store.sessions.save(a_session(), forget_at=None)
 
-    assert await _kept(tmp_path)
+    assert await _is_kept(tmp_path)
 
 
 async def test_what_was_written_is_there_after_the_owner_was_killed(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ async def test_what_was_written_is_there_after_the_owner_was_killed(tmp_path: Pa
         process.kill()
         await process.wait()
 
-        assert await _kept(tmp_path)
+        assert await _is_kept(tmp_path)
 
 
 async def test_what_was_written_is_there_after_owner_and_redis_were_killed(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ async def test_what_was_written_is_there_after_owner_and_redis_were_killed(tmp_p
         os.kill(redis_id, signal.SIGKILL)
         await process.wait()
 
-        assert await _kept(tmp_path)
+        assert await _is_kept(tmp_path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot bind a process to its parent")
@@ -95,10 +95,10 @@ async def test_an_orphan_that_still_answers_is_ended_and_its_data_kept(
     crashed = RedisServer(tmp_path)
     await crashed.start()
     async with RedisStore.open(crashed.url) as store:
-        await store.sessions.put(a_session(), forget_at=None)
+        await store.sessions.save(a_session(), forget_at=None)
     _abandon(crashed)
 
-    assert await _kept(tmp_path)
+    assert await _is_kept(tmp_path)
     assert crashed._process is not None
     assert crashed._process.poll() == 0
     await crashed.stop()
@@ -144,8 +144,8 @@ async def test_a_second_owner_of_a_folder_is_refused_and_the_first_is_not_distur
 
 async def test_a_redis_that_dies_is_started_again(tmp_path: Path) -> None:
     lines: list[str] = []
-    async with RedisServer(tmp_path, tell=lines.append) as server, RedisStore.open(server.url) as store:
-        await store.sessions.put(a_session(), forget_at=None)
+    async with RedisServer(tmp_path, report=lines.append) as server, RedisStore.open(server.url) as store:
+        await store.sessions.save(a_session(), forget_at=None)
         first = server.process_id
         assert first is not None
         os.kill(first, signal.SIGKILL)
@@ -170,7 +170,7 @@ async def test_a_redis_that_cannot_start_again_yet_is_tried_until_it_can(
         if line.startswith("another redis-server runs on"):
             told.set()
 
-    async with RedisServer(tmp_path, tell=tell) as server, RedisStore.open(server.url) as store:
+    async with RedisServer(tmp_path, report=tell) as server, RedisStore.open(server.url) as store:
         assert server.process_id is not None
         with (tmp_path / "redis.lock").open() as running:
             os.kill(server.process_id, signal.SIGKILL)
@@ -182,40 +182,40 @@ async def test_a_redis_that_cannot_start_again_yet_is_tried_until_it_can(
 
 async def test_other_systems_start_the_redis_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert bound_to_this_thread("/bin/redis-server", "--port", "0") == ["/bin/redis-server", "--port", "0"]
-    assert not await _kept(tmp_path)
+    assert bind_to_thread("/bin/redis-server", "--port", "0") == ["/bin/redis-server", "--port", "0"]
+    assert not await _is_kept(tmp_path)
 
 
 async def test_a_folder_too_deep_for_a_socket_gets_a_short_private_one(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60) / 'a "b" c%20ü'
     async with RedisServer(deep) as server, RedisStore.open(server.url) as store:
-        await store.sessions.put(a_session(), forget_at=None)
+        await store.sessions.save(a_session(), forget_at=None)
         used = server.socket
         assert len(os.fsencode(used)) <= SOCKET_PATH_BYTES
         assert stat.S_IMODE(used.parent.stat().st_mode) == 0o700
 
     assert not used.parent.exists()
-    assert await _kept(deep)
+    assert await _is_kept(deep)
 
 
 async def test_a_copy_of_a_folder_leaves_the_original_alone(tmp_path: Path) -> None:
     """The record of where the socket is travels with a copy; what it names is not the copy's to remove."""
     original, copy = tmp_path / ("wallet-rpc-" + "d" * 60) / ("e" * 60), tmp_path / "copy"
     async with RedisServer(original) as server, RedisStore.open(server.url) as store:
-        await store.sessions.put(a_session(), forget_at=None)
+        await store.sessions.save(a_session(), forget_at=None)
         shutil.copytree(original, copy, ignore=shutil.ignore_patterns("*.sock"))
         assert (copy / "redis.socket").exists()
 
-        assert await _kept(copy)
+        assert await _is_kept(copy)
         assert original.exists()
     (copy / "redis.socket").write_text(str(original / "redis.sock"))
-    assert await _kept(copy)
-    assert await _kept(original)
+    assert await _is_kept(copy)
+    assert await _is_kept(original)
 
 
 async def test_odd_letters_in_the_folder_do_no_harm(tmp_path: Path) -> None:
     odd = tmp_path / 'a "b" $c%20ü'
-    assert not await _kept(odd)
+    assert not await _is_kept(odd)
     assert (odd / "redis.log").exists()
 
 
@@ -250,7 +250,7 @@ async def test_a_redis_that_never_answers_is_given_up_and_ended(
     lines: list[str] = []
 
     with pytest.raises(RedisNotStarted, match="does not answer after 3 s"):
-        await RedisServer(tmp_path, tell=lines.append, start_seconds=3).start()
+        await RedisServer(tmp_path, report=lines.append, start_seconds=3).start()
 
     assert lines == ["waiting for Redis: starting"]
 

@@ -29,7 +29,7 @@ from tests.contract.waiting import is_answered, until
 from wallet_rpc.adapters import redis_store
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.session_group import Wanted
+from wallet_rpc.domain.session_group import SessionFilter
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.primitives import EntityId
 
@@ -52,7 +52,7 @@ def _signal(server: RedisServer, number: signal.Signals) -> None:
 
 async def test_a_redis_that_hangs_is_given_up_in_time_and_used_again_when_it_wakes(own: RedisServer) -> None:
     async with RedisStore.open(own.url, deadline_seconds=0.3) as store:
-        await store.sessions.put(a_session(), forget_at=None)
+        await store.sessions.save(a_session(), forget_at=None)
         _signal(own, signal.SIGSTOP)
         began = time.monotonic()
         refusals = await asyncio.gather(*(store.ping() for _ in range(100)), return_exceptions=True)
@@ -71,7 +71,7 @@ async def test_answers_never_reach_the_wrong_caller_after_some_were_given_up(own
     sessions = [a_session(number=number) for number in range(1, 9)]
     async with RedisStore.open(own.url, connections=2) as store:
         for session in sessions:
-            await store.sessions.put(session, forget_at=None)
+            await store.sessions.save(session, forget_at=None)
         for turn in range(40):
             asking = [asyncio.create_task(store.sessions.get(ACCOUNT, CHAIN, one.id)) for one in sessions]
             await asyncio.sleep(0.0002 * (turn % 10))
@@ -115,10 +115,10 @@ async def test_a_redis_that_is_full_is_unavailable_until_it_has_room(own: RedisS
     async with RedisStore.open(own.url) as store, Redis.from_url(own.url) as redis:
         await redis.config_set("maxmemory", "1")
         with pytest.raises(Unavailable, match=r"^the store does not answer$"):
-            await store.sessions.put(a_session(), forget_at=None)
+            await store.sessions.save(a_session(), forget_at=None)
         await redis.config_set("maxmemory", "0")
 
-        await store.sessions.put(a_session(), forget_at=None)
+        await store.sessions.save(a_session(), forget_at=None)
 
 
 async def test_a_redis_that_is_too_old_is_noticed_at_the_start(
@@ -140,7 +140,7 @@ async def test_a_redis_that_is_not_there_is_unavailable_and_its_url_stays_secret
         assert PASSWORD not in repr(refused.value.__cause__)
 
 
-QUESTIONS: dict[str, Callable[[RedisStore], Awaitable[object]]] = {
+QUERIES: dict[str, Callable[[RedisStore], Awaitable[object]]] = {
     "a key": lambda store: store.directory.key(a_key().id),
     "a new key": lambda store: store.directory.add_key(a_key()),
     "organizations": lambda store: store.directory.organizations(),
@@ -150,13 +150,13 @@ QUESTIONS: dict[str, Callable[[RedisStore], Awaitable[object]]] = {
     "a revoked session": lambda store: store.sessions.is_revoked(ACCOUNT, CHAIN, 1),
     "a group": lambda store: store.groups.get(a_group(1).id),
     "a new group": lambda store: store.groups.register(a_group(1)),
-    "a page": lambda store: store.groups.page(Wanted(), now=NOW, offset=0, limit=1),
+    "a page": lambda store: store.groups.page(SessionFilter(), now=NOW, offset=0, limit=1),
     "an entry": lambda store: store.audit.append(an_event()),
     "the log": lambda store: store.audit.verify(),
 }
 
 
-@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+@pytest.mark.parametrize("question", QUERIES.values(), ids=QUERIES)
 async def test_whatever_is_asked_of_a_redis_that_hangs_is_unavailable_in_time_and_answered_later(
     own: RedisServer, question: Callable[[RedisStore], Awaitable[object]]
 ) -> None:
@@ -191,7 +191,7 @@ async def test_a_log_whose_writers_were_given_up_has_no_entry_twice_and_is_whole
         _signal(own, signal.SIGCONT)
         await until(partial(is_answered, store))
         entries = await store.audit.entries(0, 300)
-        broken = (await store.audit.verify()).broken
+        broken = (await store.audit.verify()).failure
 
     events = [(each.event.facts["turn"], each.event.facts["number"]) for each in entries]
     assert broken is None

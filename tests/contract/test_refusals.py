@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet_rpc.adapters.client import Fault
-from wallet_rpc.adapters.refusals import ENTRY_POINT_TEXTS, of_bundler, of_paymaster
+from wallet_rpc.adapters.client import ErrorObject
+from wallet_rpc.adapters.refusals import ENTRY_POINT_TEXTS, map_bundler_error, map_paymaster_error
 from wallet_rpc.errors import (
     AlreadyKnown,
     ExecutionReverted,
     InvalidParams,
     LimitExceeded,
     OutOfTimeRange,
-    PaymasterRefused,
+    PaymasterRejected,
     Rejected,
     SignatureInvalid,
     Unavailable,
@@ -35,8 +35,8 @@ AA = "validation reverted: [reason]: "
         (-32500, "account said no to https://host", ValidationReverted, "validation reverted"),
         (-32500, "AA24 signature error", SignatureInvalid, "invalid account signature"),
         (-32500, "AA22 expired or not due", OutOfTimeRange, f"{AA}AA22 expired or not due"),
-        (-32501, "AA33 reverted", PaymasterRefused, f"{AA}AA33 reverted"),
-        (-32501, "no", PaymasterRefused, "the paymaster refused the user operation"),
+        (-32501, "AA33 reverted", PaymasterRejected, f"{AA}AA33 reverted"),
+        (-32501, "no", PaymasterRejected, "the paymaster refused the user operation"),
         (-32502, "opcode", ValidationReverted, "validation uses an opcode or storage it may not use"),
         (-32503, "expired", OutOfTimeRange, "the user operation is expired or not due"),
         (-32504, "banned", LimitExceeded, "the bundler throttles this account, factory or paymaster"),
@@ -44,7 +44,7 @@ AA = "validation reverted: [reason]: "
         (-32506, "aggregator", InvalidParams, "the bundler does not support the signature aggregator"),
         (-32507, "bad", SignatureInvalid, "invalid account signature"),
         (-32507, "AA34 signature error", SignatureInvalid, f"{AA}AA34 signature error"),
-        (-32508, "deposit", PaymasterRefused, "the paymaster's deposit is too low"),
+        (-32508, "deposit", PaymasterRejected, "the paymaster's deposit is too low"),
         (-32521, "ERC20: no https://host", ExecutionReverted, "execution reverted"),
         (-32602, "what?", InvalidParams, "the bundler does not accept the user operation as it stands"),
         (-32602, UNDERPRICED, InvalidParams, UNDERPRICED),
@@ -56,7 +56,7 @@ AA = "validation reverted: [reason]: "
         (-32000, "EIP-7702 nonce mismatch. Expected: 1, Actual: 0", Rejected, None),
         (-32000, "execution reverted: no", ExecutionReverted, "execution reverted"),
         (-32000, "AA21 didn't pay prefund", Rejected, f"{AA}AA21 didn't pay prefund"),
-        (-32603, "AA31 paymaster deposit too low", PaymasterRefused, f"{AA}AA31 paymaster deposit too low"),
+        (-32603, "AA31 paymaster deposit too low", PaymasterRejected, f"{AA}AA31 paymaster deposit too low"),
         (-32000, "AA99 nonsense", Unavailable, "the bundler refused to answer"),
         (-32000, "database at 10.0.0.1 is down", Unavailable, "the bundler refused to answer"),
         (-32601, "no such method", Unavailable, "the bundler refused to answer"),
@@ -65,7 +65,7 @@ AA = "validation reverted: [reason]: "
     ],
 )
 def test_a_bundlers_error_means_one_of_ours(code: int, message: str, kind: type[WalletError], text: str | None) -> None:
-    error = of_bundler(Fault(code, message))
+    error = map_bundler_error(ErrorObject(code, message))
 
     assert type(error) is kind
     assert error.message == (message if text is None else text)
@@ -79,11 +79,11 @@ DATA = "0x08c379a0"
 )
 def test_revert_data_of_a_bundler_is_kept(data: object) -> None:
     for code, message in ((-32521, "execution reverted"), (-32500, "AA23 reverted"), (-32500, "")):
-        assert of_bundler(Fault(code, message, data)).facts["revert"] == "0x08c379a0"
+        assert map_bundler_error(ErrorObject(code, message, data)).facts["revert"] == "0x08c379a0"
 
 
 def test_the_entry_points_number_is_a_fact_for_programs() -> None:
-    assert of_bundler(Fault(-32500, "AA25 invalid account nonce")).data["entryPoint"] == "AA25"
+    assert map_bundler_error(ErrorObject(-32500, "AA25 invalid account nonce")).data["entryPoint"] == "AA25"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_the_entry_points_number_is_a_fact_for_programs() -> None:
     ],
 )
 def test_a_failed_precheck_has_a_word_for_programs(text: str, reason: str) -> None:
-    error = of_bundler(Fault(-32000, text))
+    error = map_bundler_error(ErrorObject(-32000, text))
 
     assert (error.message, error.reason) == (text, reason)
     assert error.data.get("retryable", False) is (reason in {"authorization_nonce", "authorization_pending"})
@@ -111,7 +111,7 @@ def test_what_an_account_lacks_is_a_number_for_programs() -> None:
         PREPAID.replace("21000", "0x5208"),
         PREPAID.replace("21000", "021000"),
     ):
-        assert of_bundler(Fault(-32000, text)).data["missing"] == "0x5208"
+        assert map_bundler_error(ErrorObject(-32000, text)).data["missing"] == "0x5208"
 
 
 SECRET = "sk-271828"
@@ -139,9 +139,9 @@ TOKEN = "0x75faf114eafb1BDbe2F0316DF893fd58CE46AA4d"
     between=st.text(),
 )
 def test_no_text_of_another_server_comes_through(code: int, before: str, data: object, between: str) -> None:
-    fault = Fault(code, f"{before}{between}{SECRET}{between}", data)
+    fault = ErrorObject(code, f"{before}{between}{SECRET}{between}", data)
 
-    for error in (of_bundler(fault), of_paymaster(fault)):
+    for error in (map_bundler_error(fault), map_paymaster_error(fault)):
         assert SECRET not in f"{error} {error.data}"
 
 
@@ -159,7 +159,7 @@ def test_no_text_of_another_server_comes_through(code: int, before: str, data: o
     ],
 )
 def test_a_paymaster_may_say_in_our_words_what_it_does_not_accept(data: object, text: str, reason: str) -> None:
-    error = of_paymaster(Fault(-32602, "no", data))
+    error = map_paymaster_error(ErrorObject(-32602, "no", data))
 
     assert type(error) is InvalidParams
     assert error.reason == reason
@@ -168,6 +168,6 @@ def test_a_paymaster_may_say_in_our_words_what_it_does_not_accept(data: object, 
 
 def test_every_text_of_the_entry_point_is_known_by_its_number() -> None:
     for number, text in ENTRY_POINT_TEXTS.items():
-        error = of_bundler(Fault(-32500, f"{number} {text}"))
+        error = map_bundler_error(ErrorObject(-32500, f"{number} {text}"))
         assert isinstance(error, Rejected if number in {"AA10", "AA21"} else ValidationReverted)
         assert error.facts["entryPoint"] == number

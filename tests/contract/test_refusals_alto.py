@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.sample import ACCOUNT, SIGNER, an_operation
-from tests.contract.upstream import Faulty, Upstream, saying
+from tests.contract.upstream import Upstream, UpstreamError, answer_in_turn
 from wallet_rpc.adapters.bundler import HttpBundler
-from wallet_rpc.adapters.client import Fault
-from wallet_rpc.adapters.refusals import of_bundler
+from wallet_rpc.adapters.client import ErrorObject
+from wallet_rpc.adapters.refusals import map_bundler_error
 from wallet_rpc.domain.user_operation import PaymasterPart
 from wallet_rpc.errors import (
     AccountDeployed,
@@ -16,7 +16,7 @@ from wallet_rpc.errors import (
     ExecutionReverted,
     InvalidParams,
     OutOfTimeRange,
-    PaymasterRefused,
+    PaymasterRejected,
     Rejected,
     SignatureInvalid,
     StaleNonce,
@@ -47,8 +47,8 @@ PROCESSED = "is already being processed"
             ValidationReverted,
             "validation_reverted",
         ),
-        (-32501, f"{REVERTED}AA33 reverted {DATA}", PaymasterRefused, "paymaster_refused"),
-        (-32508, f"{SIMULATED}AA31 paymaster deposit too low", PaymasterRefused, "paymaster_deposit_too_low"),
+        (-32501, f"{REVERTED}AA33 reverted {DATA}", PaymasterRejected, "paymaster_refused"),
+        (-32508, f"{SIMULATED}AA31 paymaster deposit too low", PaymasterRejected, "paymaster_deposit_too_low"),
         (-32503, "User operation is not valid yet, validAfter=9, now=8", OutOfTimeRange, "out_of_time_range"),
         (-32503, "UserOperation expires too soon, validUntil=9, now=8", OutOfTimeRange, "out_of_time_range"),
         (-32507, "Invalid UserOp signature", SignatureInvalid, "signature_invalid"),
@@ -91,7 +91,7 @@ PROCESSED = "is already being processed"
     ],
 )
 def test_an_error_of_alto_means_one_of_ours(code: int, message: str, kind: type[WalletError], reason: str) -> None:
-    error = of_bundler(Fault(code, message))
+    error = map_bundler_error(ErrorObject(code, message))
 
     assert type(error) is kind
     assert error.reason == reason
@@ -103,11 +103,11 @@ def test_revert_data_in_the_text_is_kept() -> None:
         (-32500, f"{REVERTED}AA23 reverted {DATA}"),
         (-32521, f"{SIMULATED}{DATA}"),
     ):
-        assert of_bundler(Fault(code, message)).facts["revert"] == DATA
+        assert map_bundler_error(ErrorObject(code, message)).facts["revert"] == DATA
 
 
 def test_words_that_are_no_revert_data_stay_behind() -> None:
-    error = of_bundler(Fault(-32521, f"{SIMULATED}ERC20: key sk-123 at https://host"))
+    error = map_bundler_error(ErrorObject(-32521, f"{SIMULATED}ERC20: key sk-123 at https://host"))
 
     assert "sk-123" not in f"{error} {error.data}"
     assert error.facts["revert"] is None
@@ -115,8 +115,8 @@ def test_words_that_are_no_revert_data_stay_behind() -> None:
 
 async def test_an_estimate_is_given_to_those_who_cannot_pay_yet() -> None:
     gas = {"preVerificationGas": "0x1", "verificationGasLimit": "0x2", "callGasLimit": "0x3"}
-    poor = Faulty(-32500, f"{SIMULATED}AA21 didn't pay prefund")
-    upstream = Upstream({"eth_estimateUserOperationGas": saying(poor, gas, poor, gas)})
+    poor = UpstreamError(-32500, f"{SIMULATED}AA21 didn't pay prefund")
+    upstream = Upstream({"eth_estimateUserOperationGas": answer_in_turn(poor, gas, poor, gas)})
     bundler = HttpBundler(upstream.client(part="bundler"))
 
     assert (await bundler.estimate(an_operation())).call_gas_limit == 3
@@ -129,7 +129,9 @@ async def test_an_estimate_is_given_to_those_who_cannot_pay_yet() -> None:
 
 async def test_a_paymaster_who_cannot_pay_is_told() -> None:
     part = PaymasterPart(SIGNER, 1, 1, Data())
-    upstream = Upstream({"eth_estimateUserOperationGas": saying(Faulty(-32500, f"{SIMULATED}AA21 didn't pay prefund"))})
+    upstream = Upstream(
+        {"eth_estimateUserOperationGas": answer_in_turn(UpstreamError(-32500, f"{SIMULATED}AA21 didn't pay prefund"))}
+    )
 
     with pytest.raises(Rejected):
         await HttpBundler(upstream.client(part="bundler")).estimate(an_operation(paymaster=part))

@@ -13,7 +13,7 @@ from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
-from tests.contract.upstream import Broken, Faulty, Upstream, saying
+from tests.contract.upstream import BrokenResponse, Upstream, UpstreamError, answer_in_turn
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer import KeyRelayer
@@ -39,15 +39,15 @@ READS: dict[str, Any] = {
 
 def authorization() -> SignedAuthorization:
     removal = Authorization(CHAIN, ZERO_ADDRESS, 3)
-    return removal.signed(Account.unsafe_sign_hash(removal.digest, OWNER_KEY).signature)
+    return removal.add_signature(Account.unsafe_sign_hash(removal.digest, OWNER_KEY).signature)
 
 
-Made = Callable[..., tuple[Upstream, KeyRelayer]]
+Factory = Callable[..., tuple[Upstream, KeyRelayer]]
 COST = (21_000 + 25_000) * 12 // 10 * 1_500_000_005
 """The most that a transaction costs at these answers, in wei."""
 
 
-def relaying(store: RedisStore, total: int, account: int) -> Made:
+def relayer_factory(store: RedisStore, total: int, account: int) -> Factory:
     budget = store.relayer_budget(DailyWei(total=total, account=account), SystemClock())
 
     def make(**answers: Any) -> tuple[Upstream, KeyRelayer]:
@@ -59,18 +59,18 @@ def relaying(store: RedisStore, total: int, account: int) -> Made:
 
 
 @pytest.fixture
-def relayer(store: RedisStore) -> Made:
-    return relaying(store, 10**18, 10**18)
+def relayer(store: RedisStore) -> Factory:
+    return relayer_factory(store, 10**18, 10**18)
 
 
-def sent(upstream: Upstream) -> list[str]:
-    return [params[0] for method, params in zip(upstream.asked, upstream.params, strict=True) if "sendRaw" in method]
+def raw_transactions(upstream: Upstream) -> list[str]:
+    return [params[0] for method, params in zip(upstream.methods, upstream.params, strict=True) if "sendRaw" in method]
 
 
-async def test_the_transaction_carries_the_authorization_and_nothing_else(relayer: Made) -> None:
+async def test_the_transaction_carries_the_authorization_and_nothing_else(relayer: Factory) -> None:
     upstream, one = relayer(eth_sendRawTransaction=HASH)
     made = await one.send(authorization())
-    (raw,) = sent(upstream)
+    (raw,) = raw_transactions(upstream)
     assert made == keccak(bytes.fromhex(raw[2:])), "the hash is our own, not what the node says"
     found = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
     assert Account.recover_transaction(raw) == RELAYER
@@ -82,51 +82,53 @@ async def test_the_transaction_carries_the_authorization_and_nothing_else(relaye
     assert one.address == Address.parse(RELAYER)
 
 
-async def test_transactions_take_turns_so_that_each_has_its_own_nonce(relayer: Made) -> None:
-    counts = saying("0x7", "0x8", "0x9")
+async def test_transactions_take_turns_so_that_each_has_its_own_nonce(relayer: Factory) -> None:
+    counts = answer_in_turn("0x7", "0x8", "0x9")
     upstream, one = relayer(eth_sendRawTransaction=HASH, eth_getTransactionCount=counts)
     await asyncio.gather(*(one.send(authorization()) for _ in range(3)))
-    nonces = [TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["nonce"] for raw in sent(upstream)]
+    nonces = [TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["nonce"] for raw in raw_transactions(upstream)]
     assert nonces == [7, 8, 9]
 
 
 @pytest.mark.parametrize(
     ("fault", "error", "reason"),
     [
-        (Faulty(-32000, "insufficient funds for gas * price + value"), Rejected, "relayer_without_funds"),
-        (Faulty(-32000, "nonce too low"), Unavailable, "unavailable"),
-        (Faulty(-32000, "https://key@node refuses"), Unavailable, "unavailable"),
+        (UpstreamError(-32000, "insufficient funds for gas * price + value"), Rejected, "relayer_without_funds"),
+        (UpstreamError(-32000, "nonce too low"), Unavailable, "unavailable"),
+        (UpstreamError(-32000, "https://key@node refuses"), Unavailable, "unavailable"),
     ],
 )
 async def test_a_refusal_is_none_of_the_callers_business(
-    relayer: Made, fault: Faulty, error: type[WalletError], reason: str
+    relayer: Factory, fault: UpstreamError, error: type[WalletError], reason: str
 ) -> None:
-    upstream, one = relayer(eth_sendRawTransaction=saying(fault))
+    upstream, one = relayer(eth_sendRawTransaction=answer_in_turn(fault))
     with pytest.raises(error) as caught:
         await one.send(authorization())
     assert type(caught.value) is error
     assert caught.value.reason == reason
     assert not re.search(r"https?:|key@", caught.value.message)
-    assert len(sent(upstream)) == 1
+    assert len(raw_transactions(upstream)) == 1
 
 
-async def test_a_transaction_that_the_node_has_already_is_sent(relayer: Made) -> None:
-    upstream, one = relayer(eth_sendRawTransaction=saying(Faulty(-32000, "already known")))
-    assert await one.send(authorization()) == keccak(bytes.fromhex(sent(upstream)[0][2:]))
+async def test_a_transaction_that_the_node_has_already_is_sent(relayer: Factory) -> None:
+    upstream, one = relayer(eth_sendRawTransaction=answer_in_turn(UpstreamError(-32000, "already known")))
+    assert await one.send(authorization()) == keccak(bytes.fromhex(raw_transactions(upstream)[0][2:]))
 
 
-@pytest.mark.parametrize("known", [{"hash": HASH}, None, saying(Broken(502)), saying(Faulty(-32000, "busy"))])
-async def test_a_lost_answer_is_asked_about_not_sent_again(relayer: Made, known: Any) -> None:
-    upstream, one = relayer(eth_sendRawTransaction=saying(Broken(502)), eth_getTransactionByHash=known)
+@pytest.mark.parametrize(
+    "known", [{"hash": HASH}, None, answer_in_turn(BrokenResponse(502)), answer_in_turn(UpstreamError(-32000, "busy"))]
+)
+async def test_a_lost_answer_is_asked_about_not_sent_again(relayer: Factory, known: Any) -> None:
+    upstream, one = relayer(eth_sendRawTransaction=answer_in_turn(BrokenResponse(502)), eth_getTransactionByHash=known)
     if known is None or callable(known):
         with pytest.raises(OutcomeUnknown):
             await one.send(authorization())
     else:
-        assert await one.send(authorization()) == keccak(bytes.fromhex(sent(upstream)[0][2:]))
-    assert len(sent(upstream)) == 1
+        assert await one.send(authorization()) == keccak(bytes.fromhex(raw_transactions(upstream)[0][2:]))
+    assert len(raw_transactions(upstream)) == 1
 
 
-async def test_a_receipt_is_read(relayer: Made) -> None:
+async def test_a_receipt_is_read(relayer: Factory) -> None:
     log = {"address": RELAYER, "topics": [HASH], "data": "0x01"}
     receipt = {
         "status": "0x1",
@@ -136,7 +138,7 @@ async def test_a_receipt_is_read(relayer: Made) -> None:
         "blockNumber": "0x5",
         "gasUsed": "0xb3b0",
     }
-    _, one = relayer(eth_getTransactionReceipt=saying(None, receipt, {**receipt, "status": "0x0", "logs": []}))
+    _, one = relayer(eth_getTransactionReceipt=answer_in_turn(None, receipt, {**receipt, "status": "0x0", "logs": []}))
     assert await one.receipt(Hash32.parse(HASH)) is None
     found = await one.receipt(Hash32.parse(HASH))
     assert found == TransactionReceipt(
@@ -153,30 +155,30 @@ async def test_a_receipt_is_read(relayer: Made) -> None:
 
 
 async def test_nothing_leaves_beyond_the_days_budget(store: RedisStore) -> None:
-    make = relaying(store, 10**18, COST)
-    upstream, one = make(eth_sendRawTransaction=HASH, eth_getTransactionCount=saying("0x7", "0x8"))
+    make = relayer_factory(store, 10**18, COST)
+    upstream, one = make(eth_sendRawTransaction=HASH, eth_getTransactionCount=answer_in_turn("0x7", "0x8"))
     await one.send(authorization())
     with pytest.raises(Rejected) as refused:
         await one.send(authorization())
     assert refused.value.reason == "relayer_budget_used_up"
-    assert len(sent(upstream)) == 1
+    assert len(raw_transactions(upstream)) == 1
 
 
 @pytest.mark.parametrize(
     ("answer", "asked", "is_free"),
     [
-        (Faulty(-32000, "insufficient funds for gas * price + value"), None, True),
-        (Faulty(-32000, "nonce too low"), None, True),
-        (Broken(502), None, False),
-        (Broken(502), {"hash": HASH}, False),
+        (UpstreamError(-32000, "insufficient funds for gas * price + value"), None, True),
+        (UpstreamError(-32000, "nonce too low"), None, True),
+        (BrokenResponse(502), None, False),
+        (BrokenResponse(502), {"hash": HASH}, False),
     ],
 )
 async def test_only_what_the_node_did_not_take_is_free_again(
     store: RedisStore, answer: Any, asked: Any, is_free: bool
 ) -> None:
-    make = relaying(store, COST, COST)
-    answers = {"eth_getTransactionByHash": asked, "eth_getTransactionCount": saying("0x7", "0x8")}
-    upstream, one = make(eth_sendRawTransaction=saying(answer, HASH), **answers)
+    make = relayer_factory(store, COST, COST)
+    answers = {"eth_getTransactionByHash": asked, "eth_getTransactionCount": answer_in_turn("0x7", "0x8")}
+    upstream, one = make(eth_sendRawTransaction=answer_in_turn(answer, HASH), **answers)
     with suppress(WalletError):
         await one.send(authorization())
     if is_free:
@@ -184,4 +186,4 @@ async def test_only_what_the_node_did_not_take_is_free_again(
     else:
         with pytest.raises(Rejected, match="pays at most"):
             await one.send(authorization())
-    assert len(sent(upstream)) == (2 if is_free else 1)
+    assert len(raw_transactions(upstream)) == (2 if is_free else 1)

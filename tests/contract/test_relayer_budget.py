@@ -31,9 +31,9 @@ def budget(store: RedisStore, total: int, account: int, clock: FixedClock | None
     return store.relayer_budget(DailyWei(total=total, account=account), FixedClock(NOON) if clock is None else clock)
 
 
-async def refusal(budget: RelayerBudget, asked: Expense) -> Rejected | None:
+async def refusal(budget: RelayerBudget, expected_expense: Expense) -> Rejected | None:
     try:
-        await budget.take(asked)
+        await budget.take(expected_expense)
     except Rejected as refused:
         return refused
     return None

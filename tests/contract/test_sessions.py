@@ -20,9 +20,9 @@ from wallet_rpc import wire
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.records import KeyType, Session, SessionKey, SessionState
-from wallet_rpc.domain.session_record import UnsignedBounds, UnsignedSession
+from wallet_rpc.domain.session_record import UnsignedSession, UnsignedSessionLimits
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.ports.storage import Bound
+from wallet_rpc.ports.storage import UnsignedSessionBound
 from wallet_rpc.primitives import Address, SessionId
 
 OTHER = Address(b"\x33" * 20)
@@ -37,13 +37,13 @@ async def redis(redis_server: RedisServer) -> Redis:
     return Redis.from_url(redis_server.url, single_connection_client=True)
 
 
-def pending(number: int = 1) -> Session:
+def pending_session(number: int = 1) -> Session:
     return a_session(number=number, state=SessionState.PENDING)
 
 
 async def test_a_session_is_found_by_its_account_and_chain_only(store: RedisStore) -> None:
-    for session, forget_at in ((a_session(), None), (pending(2), SOON)):
-        await store.sessions.put(session, forget_at=forget_at)
+    for session, forget_at in ((a_session(), None), (pending_session(2), SOON)):
+        await store.sessions.save(session, forget_at=forget_at)
 
         assert await store.sessions.get(ACCOUNT, CHAIN, session.id) == session
         assert await store.sessions.get(OTHER, CHAIN, session.id) is None
@@ -53,25 +53,25 @@ async def test_a_session_is_found_by_its_account_and_chain_only(store: RedisStor
 
 async def test_a_pending_session_is_forgotten_in_time_and_an_active_one_is_not(store: RedisStore) -> None:
     soon = int(time.time()) + 2
-    await store.sessions.put(pending(1), forget_at=soon)
-    await store.sessions.put(pending(2), forget_at=soon)
-    await store.sessions.put(a_session(number=2), forget_at=None)
+    await store.sessions.save(pending_session(1), forget_at=soon)
+    await store.sessions.save(pending_session(2), forget_at=soon)
+    await store.sessions.save(a_session(number=2), forget_at=None)
 
     await asyncio.sleep(soon + 0.1 - time.time())
 
-    assert await store.sessions.get(ACCOUNT, CHAIN, pending(1).id) is None
-    assert await store.sessions.get(ACCOUNT, CHAIN, pending(2).id) == a_session(number=2)
+    assert await store.sessions.get(ACCOUNT, CHAIN, pending_session(1).id) is None
+    assert await store.sessions.get(ACCOUNT, CHAIN, pending_session(2).id) == a_session(number=2)
 
 
 async def test_a_pending_session_is_never_kept_for_good(store: RedisStore) -> None:
     with pytest.raises(ValueError, match="kept with an expiry only"):
-        await store.sessions.put(pending(), forget_at=None)
+        await store.sessions.save(pending_session(), forget_at=None)
 
 
 async def test_an_active_session_does_not_become_pending_again(store: RedisStore) -> None:
-    await store.sessions.put(a_session(), forget_at=None)
+    await store.sessions.save(a_session(), forget_at=None)
 
-    await store.sessions.put(pending(), forget_at=FAR_FUTURE)
+    await store.sessions.save(pending_session(), forget_at=FAR_FUTURE)
 
     assert await store.sessions.get(ACCOUNT, CHAIN, a_session().id) == a_session()
 
@@ -84,7 +84,7 @@ async def test_a_record_of_a_newer_server_is_neither_read_nor_overwritten(store:
     with pytest.raises(Unavailable, match="form 3, this server reads forms up to 2: run a newer server") as read:
         await store.sessions.get(ACCOUNT, CHAIN, session.id)
     with pytest.raises(Unavailable, match="form 3") as written:
-        await store.sessions.put(session, forget_at=None)
+        await store.sessions.save(session, forget_at=None)
 
     assert read.value.reason == written.value.reason == "newer_record"
     assert await redis.hget(key, "record") == b'{"version":3}'
@@ -104,7 +104,7 @@ async def test_a_record_that_a_server_of_before_wrote_is_read_and_kept_in_the_ne
 
         found = await store.sessions.get(*named)
         assert found == written
-        await store.sessions.put(replace(found, state=SessionState.ACTIVE), forget_at=None)
+        await store.sessions.save(replace(found, state=SessionState.ACTIVE), forget_at=None)
 
         again = await store.sessions.get(*named)
         assert again == replace(written, state=SessionState.ACTIVE)
@@ -118,8 +118,8 @@ async def sizes(store: RedisStore, redis: Redis, kept: dict[Any, Any], session: 
     before = "before:" + store.sessions.session_key(ACCOUNT, CHAIN, session.id)
     await redis.hset(before, mapping=kept)
     await redis.expireat(before, SOON)
-    await store.sessions.put(session, forget_at=SOON)
-    now = store.unsigned.session_key(session.account, session.chain_id, session.id)
+    await store.sessions.save(session, forget_at=SOON)
+    now = store.unsigned_sessions.session_key(session.account, session.chain_id, session.id)
     return (await redis.memory_usage(before) or 0), (await redis.memory_usage(now) or 0)
 
 
@@ -131,7 +131,7 @@ async def test_what_can_be_computed_of_a_session_is_not_kept(store: RedisStore, 
     await redis.aclose()
 
 
-def unsigned(number: int, *, holder: str = "a", forget_at: int = SOON, **changes: Any) -> UnsignedSession:
+def unsigned_session(number: int, *, holder: str = "a", forget_at: int = SOON, **changes: Any) -> UnsignedSession:
     values: dict[str, Any] = {
         "account": ACCOUNT,
         "chain_id": CHAIN,
@@ -143,63 +143,76 @@ def unsigned(number: int, *, holder: str = "a", forget_at: int = SOON, **changes
     return UnsignedSession(**(values | changes))
 
 
-BOUNDS = UnsignedBounds(of_holder=5, of_account=3)
+BOUNDS = UnsignedSessionLimits(per_holder=5, per_account=3)
 
 
 async def test_of_many_at_once_no_more_are_counted_than_an_account_may_have(store: RedisStore) -> None:
-    claims = [store.unsigned.claim(unsigned(n, holder=str(n)), BOUNDS, now=NOW) for n in range(20)]
+    claims = [store.unsigned_sessions.claim(unsigned_session(n, holder=str(n)), BOUNDS, now=NOW) for n in range(20)]
 
     found = await asyncio.gather(*claims)
 
     assert found.count(None) == 3
-    assert set(found) == {None, Bound.ACCOUNT}
+    assert set(found) == {None, UnsignedSessionBound.ACCOUNT}
 
 
 async def test_of_many_at_once_no_more_are_counted_than_a_holder_may_have(store: RedisStore) -> None:
     accounts = [Address(secrets.token_bytes(20)) for _ in range(20)]
-    claims = [store.unsigned.claim(unsigned(n, account=each), BOUNDS, now=NOW) for n, each in enumerate(accounts)]
+    claims = [
+        store.unsigned_sessions.claim(unsigned_session(n, account=each), BOUNDS, now=NOW)
+        for n, each in enumerate(accounts)
+    ]
 
     found = await asyncio.gather(*claims)
 
     assert found.count(None) == 5
-    assert set(found) == {None, Bound.HOLDER}
+    assert set(found) == {None, UnsignedSessionBound.HOLDER}
 
 
 async def test_strangers_leave_room_for_a_trusted_caller_and_for_other_accounts(store: RedisStore) -> None:
     for number in range(3):
-        assert await store.unsigned.claim(unsigned(number, holder=str(number)), BOUNDS, now=NOW) is None
-    assert await store.unsigned.claim(unsigned(3), BOUNDS, now=NOW) is Bound.ACCOUNT
+        assert (
+            await store.unsigned_sessions.claim(unsigned_session(number, holder=str(number)), BOUNDS, now=NOW) is None
+        )
+    assert await store.unsigned_sessions.claim(unsigned_session(3), BOUNDS, now=NOW) is UnsignedSessionBound.ACCOUNT
 
-    assert await store.unsigned.claim(unsigned(4, is_trusted=True), BOUNDS, now=NOW) is None
-    assert await store.unsigned.claim(unsigned(5, account=OTHER), BOUNDS, now=NOW) is None
-    assert await store.unsigned.claim(unsigned(6, chain_id=CHAIN + 1), BOUNDS, now=NOW) is None
+    assert await store.unsigned_sessions.claim(unsigned_session(4, is_trusted=True), BOUNDS, now=NOW) is None
+    assert await store.unsigned_sessions.claim(unsigned_session(5, account=OTHER), BOUNDS, now=NOW) is None
+    assert await store.unsigned_sessions.claim(unsigned_session(6, chain_id=CHAIN + 1), BOUNDS, now=NOW) is None
 
 
 async def test_what_was_refused_for_the_account_does_not_count_for_the_holder(store: RedisStore) -> None:
     for number in range(3):
-        await store.unsigned.claim(unsigned(number, holder="b"), BOUNDS, now=NOW)
+        await store.unsigned_sessions.claim(unsigned_session(number, holder="b"), BOUNDS, now=NOW)
     for number in range(3, 20):
-        assert await store.unsigned.claim(unsigned(number), BOUNDS, now=NOW) is Bound.ACCOUNT
+        assert (
+            await store.unsigned_sessions.claim(unsigned_session(number), BOUNDS, now=NOW)
+            is UnsignedSessionBound.ACCOUNT
+        )
 
     for number in range(20, 25):
-        assert await store.unsigned.claim(unsigned(number, account=OTHER, chain_id=number), BOUNDS, now=NOW) is None
+        assert (
+            await store.unsigned_sessions.claim(
+                unsigned_session(number, account=OTHER, chain_id=number), BOUNDS, now=NOW
+            )
+            is None
+        )
 
 
 async def test_a_session_that_is_signed_released_or_forgotten_counts_no_more(store: RedisStore) -> None:
-    one = UnsignedBounds(of_holder=1, of_account=1)
+    one = UnsignedSessionLimits(per_holder=1, per_account=1)
     session = replace(a_session(), holder="a")
-    first = unsigned(1)
-    assert await store.unsigned.claim(first, one, now=NOW) is None
-    assert await store.unsigned.claim(unsigned(2), one, now=NOW) is Bound.HOLDER
-    await store.sessions.put(replace(session, state=SessionState.PENDING), forget_at=SOON)
-    await store.sessions.put(session, forget_at=None)
+    first = unsigned_session(1)
+    assert await store.unsigned_sessions.claim(first, one, now=NOW) is None
+    assert await store.unsigned_sessions.claim(unsigned_session(2), one, now=NOW) is UnsignedSessionBound.HOLDER
+    await store.sessions.save(replace(session, state=SessionState.PENDING), forget_at=SOON)
+    await store.sessions.save(session, forget_at=None)
 
-    second = unsigned(2)
-    assert await store.unsigned.claim(second, one, now=NOW) is None
-    await store.unsigned.release(second)
-    assert await store.unsigned.claim(unsigned(3), one, now=NOW) is None
-    assert await store.unsigned.claim(unsigned(4), one, now=SOON - 1) is Bound.HOLDER
-    assert await store.unsigned.claim(unsigned(4, forget_at=SOON + 9), one, now=SOON) is None
+    second = unsigned_session(2)
+    assert await store.unsigned_sessions.claim(second, one, now=NOW) is None
+    await store.unsigned_sessions.release(second)
+    assert await store.unsigned_sessions.claim(unsigned_session(3), one, now=NOW) is None
+    assert await store.unsigned_sessions.claim(unsigned_session(4), one, now=SOON - 1) is UnsignedSessionBound.HOLDER
+    assert await store.unsigned_sessions.claim(unsigned_session(4, forget_at=SOON + 9), one, now=SOON) is None
 
 
 @settings(max_examples=15)
@@ -208,30 +221,35 @@ async def test_a_forgotten_session_is_told_from_one_that_never_was(
     redis_server: RedisServer, ends: list[int], now: int
 ) -> None:
     async with RedisStore.open(redis_server.url, prefix=f"test-{secrets.token_hex(8)}") as store:
-        claimed = [unsigned(number, forget_at=SOON + end) for number, end in enumerate(ends)]
-        bounds = UnsignedBounds(of_holder=99, of_account=99)
+        claimed = [unsigned_session(number, forget_at=SOON + end) for number, end in enumerate(ends)]
+        bounds = UnsignedSessionLimits(per_holder=99, per_account=99)
         for session in claimed:
-            await store.unsigned.claim(session, bounds, now=NOW)
+            await store.unsigned_sessions.claim(session, bounds, now=NOW)
 
         for session in claimed:
-            found = await store.unsigned.is_forgotten(ACCOUNT, CHAIN, session.id, now=SOON + now)
+            found = await store.unsigned_sessions.is_forgotten(ACCOUNT, CHAIN, session.id, now=SOON + now)
             assert found == (session.forget_at <= SOON + now)
-        assert not await store.unsigned.is_forgotten(OTHER, CHAIN, claimed[0].id, now=SOON + 999)
-        assert not await store.unsigned.is_forgotten(ACCOUNT, CHAIN, unsigned(99).id, now=SOON + 999)
+        assert not await store.unsigned_sessions.is_forgotten(OTHER, CHAIN, claimed[0].id, now=SOON + 999)
+        assert not await store.unsigned_sessions.is_forgotten(ACCOUNT, CHAIN, unsigned_session(99).id, now=SOON + 999)
 
 
 async def test_of_the_forgotten_ones_as_many_are_told_as_an_account_may_have(store: RedisStore) -> None:
-    bounds = UnsignedBounds(of_holder=99, of_account=2)
+    bounds = UnsignedSessionLimits(per_holder=99, per_account=2)
     for number in range(8):
         now = SOON + 10 * number
-        assert await store.unsigned.claim(unsigned(number, forget_at=now + 10), bounds, now=now) is None
+        assert (
+            await store.unsigned_sessions.claim(unsigned_session(number, forget_at=now + 10), bounds, now=now) is None
+        )
 
-    told = [await store.unsigned.is_forgotten(ACCOUNT, CHAIN, unsigned(n).id, now=SOON + 999) for n in range(8)]
+    told = [
+        await store.unsigned_sessions.is_forgotten(ACCOUNT, CHAIN, unsigned_session(n).id, now=SOON + 999)
+        for n in range(8)
+    ]
     assert told == [False] * 5 + [True] * 3
 
 
 async def test_the_key_of_a_contract_is_kept_as_one(store: RedisStore) -> None:
-    session = replace(pending(), key=SessionKey(type=KeyType.CONTRACT, address=SIGNER))
-    await store.sessions.put(session, forget_at=SOON)
+    session = replace(pending_session(), key=SessionKey(type=KeyType.CONTRACT, address=SIGNER))
+    await store.sessions.save(session, forget_at=SOON)
 
     assert await store.sessions.get(ACCOUNT, CHAIN, session.id) == session

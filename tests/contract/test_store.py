@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from tests.contract.sample import ACCOUNT, CHAIN, FAR_FUTURE, a_call
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.adapters.redis_sessions import LAST_ENTITY
+from wallet_rpc.adapters.redis_sessions import LAST_ENTITY_ID
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.records import CallState
 from wallet_rpc.errors import LimitExceeded
-from wallet_rpc.ports.storage import LANE_SIZE
+from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE
 from wallet_rpc.primitives import Address, EntityId, Hash32
 
 OTHER = Address(b"\x33" * 20)
@@ -27,23 +27,23 @@ LATEST = settings(max_examples=15)
 async def test_a_revoked_entity_id_stays_so_and_no_other_is(store: RedisStore) -> None:
     assert not await store.sessions.is_revoked(ACCOUNT, CHAIN, 7)
 
-    await asyncio.gather(*(store.sessions.revoke(ACCOUNT, CHAIN, entity_id) for entity_id in (7, 7, LAST_ENTITY)))
+    await asyncio.gather(*(store.sessions.revoke(ACCOUNT, CHAIN, entity_id) for entity_id in (7, 7, LAST_ENTITY_ID)))
 
     assert await store.sessions.is_revoked(ACCOUNT, CHAIN, 7)
-    assert await store.sessions.is_revoked(ACCOUNT, CHAIN, LAST_ENTITY)
+    assert await store.sessions.is_revoked(ACCOUNT, CHAIN, LAST_ENTITY_ID)
     for account, chain_id, entity_id in ((OTHER, CHAIN, 7), (ACCOUNT, CHAIN + 1, 7), (ACCOUNT, CHAIN, 8)):
         assert not await store.sessions.is_revoked(account, chain_id, entity_id)
 
 
 async def test_the_end_of_an_entity_id_is_the_last_that_was_said(store: RedisStore) -> None:
-    assert await store.sessions.end_of(ACCOUNT, CHAIN, 7) is None
+    assert await store.sessions.get_expiry(ACCOUNT, CHAIN, 7) is None
 
     for end in (1_800_000_000, FAR_FUTURE):
-        await store.sessions.end(ACCOUNT, CHAIN, 7, at=end)
+        await store.sessions.set_expiry(ACCOUNT, CHAIN, 7, at=end)
 
-    assert await store.sessions.end_of(ACCOUNT, CHAIN, 7) == FAR_FUTURE
+    assert await store.sessions.get_expiry(ACCOUNT, CHAIN, 7) == FAR_FUTURE
     for account, chain_id, entity_id in ((OTHER, CHAIN, 7), (ACCOUNT, CHAIN + 1, 7), (ACCOUNT, CHAIN, 8)):
-        assert await store.sessions.end_of(account, chain_id, entity_id) is None
+        assert await store.sessions.get_expiry(account, chain_id, entity_id) is None
 
 
 async def test_64_requests_at_once_get_64_entity_ids(store: RedisStore) -> None:
@@ -78,7 +78,7 @@ async def test_no_entity_id_is_given_twice_whoever_asks_and_however_often_we_rec
         got = [answer for answer in answers if not isinstance(answer, BaseException)]
         assert all(isinstance(answer, LimitExceeded) for answer in answers if isinstance(answer, BaseException))
         assert all(entity >= max(1, at_least) for entity in got)
-        assert trusted or all(entity < LANE_SIZE for entity in got)
+        assert trusted or all(entity < ENTITY_RANGE_SIZE for entity in got)
         given_ids += got
     assert len(set(given_ids)) == len(given_ids)
 
@@ -89,7 +89,7 @@ async def test_accounts_and_chains_count_their_entity_ids_apart(store: RedisStor
 
 
 async def test_strangers_who_use_up_their_entity_ids_leave_the_owners(store: RedisStore) -> None:
-    last_open = EntityId(LANE_SIZE - 1)
+    last_open = EntityId(ENTITY_RANGE_SIZE - 1)
     assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=last_open, trusted=False) == last_open
 
     with pytest.raises(LimitExceeded, match="did not show a signature") as refused:
@@ -97,11 +97,11 @@ async def test_strangers_who_use_up_their_entity_ids_leave_the_owners(store: Red
     owners = await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=FIRST, trusted=True)
 
     assert refused.value.reason == "entity_ids_used_up"
-    assert owners == LANE_SIZE
+    assert owners == ENTITY_RANGE_SIZE
 
 
 async def test_the_trusted_entity_ids_end_too(store: RedisStore) -> None:
-    last = EntityId(LAST_ENTITY)
+    last = EntityId(LAST_ENTITY_ID)
     assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=last, trusted=True) == last
 
     with pytest.raises(LimitExceeded, match="no session id is left for this account"):
@@ -111,13 +111,13 @@ async def test_the_trusted_entity_ids_end_too(store: RedisStore) -> None:
 async def test_trust_is_of_one_caller_for_a_time(store: RedisStore) -> None:
     soon = int(time.time()) + 2
     await store.sessions.trust(ACCOUNT, CHAIN, "alice", forget_at=soon)
-    assert await store.sessions.trusts(ACCOUNT, CHAIN, "alice")
-    assert not await store.sessions.trusts(ACCOUNT, CHAIN, "bob")
-    assert not await store.sessions.trusts(OTHER, CHAIN, "alice")
+    assert await store.sessions.is_trusted(ACCOUNT, CHAIN, "alice")
+    assert not await store.sessions.is_trusted(ACCOUNT, CHAIN, "bob")
+    assert not await store.sessions.is_trusted(OTHER, CHAIN, "alice")
 
     await asyncio.sleep(soon + 0.1 - time.time())
 
-    assert not await store.sessions.trusts(ACCOUNT, CHAIN, "alice")
+    assert not await store.sessions.is_trusted(ACCOUNT, CHAIN, "alice")
 
 
 async def test_a_call_is_claimed_once_and_others_see_who_was_first(store: RedisStore) -> None:
@@ -160,17 +160,17 @@ async def test_a_refused_call_may_be_claimed_again(store: RedisStore) -> None:
 
 async def test_the_newest_call_of_a_nonce_that_was_not_refused_counts(store: RedisStore) -> None:
     first, second, third = (a_call(number=number) for number in (1, 2, 3))
-    assert await store.calls.of_nonce(CHAIN, ACCOUNT, first.nonce) is None
+    assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce) is None
 
     for call in (first, second, third):
         await store.calls.claim(call)
     await store.calls.claim(first)  # asked again, not claimed
-    assert await store.calls.of_nonce(CHAIN, ACCOUNT, first.nonce) == third
+    assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce) == third
     await store.calls.settle(replace(third, state=CallState.REFUSED))
-    assert await store.calls.of_nonce(CHAIN, ACCOUNT, first.nonce) == second
+    assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce) == second
     await store.calls.settle(replace(first, state=CallState.REFUSED))
     await store.calls.claim(first)
 
-    assert await store.calls.of_nonce(CHAIN, ACCOUNT, first.nonce) == first
-    assert await store.calls.of_nonce(CHAIN, ACCOUNT, first.nonce + 1) is None
-    assert await store.calls.of_nonce(CHAIN, OTHER, first.nonce) is None
+    assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce) == first
+    assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce + 1) is None
+    assert await store.calls.find_by_nonce(CHAIN, OTHER, first.nonce) is None

@@ -19,7 +19,7 @@ async def test_the_clock_tells_whole_seconds_and_lets_others_work() -> None:
 
 
 def test_tokens_are_as_long_as_asked_and_never_the_same() -> None:
-    tokens = {SystemEntropy().token(16) for _ in range(1000)}
+    tokens = {SystemEntropy().random_bytes(16) for _ in range(1000)}
 
     assert len(tokens) == 1000
     assert {len(token) for token in tokens} == {16}

@@ -22,46 +22,46 @@ from tests.contract.sample import (
     some_claims,
 )
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.adapters.redis_store import RedisMemory, RedisStore
-from wallet_rpc.domain.access import OPEN, OrganizationId
-from wallet_rpc.domain.audit import NOTHING
-from wallet_rpc.domain.session_group import Wanted
+from wallet_rpc.adapters.redis_store import RedisOrganizationStore, RedisStore
+from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
+from wallet_rpc.domain.audit import EMPTY_HEAD
+from wallet_rpc.domain.session_group import SessionFilter
 from wallet_rpc.primitives import EntityId
 
 ONE, TWO = OrganizationId("org_one"), OrganizationId("org_two")
-TENANTS = st.sampled_from([OPEN, ONE, TWO])
+TENANTS = st.sampled_from([OPEN_ORGANIZATION, ONE, TWO])
 LATEST = settings(max_examples=20)
 ALICE, THEIRS = "alice", an_account()
 
 
-async def _fill(memory: RedisMemory) -> None:
-    await memory.accounts.add(THEIRS, after=0)
-    await memory.sessions.put(a_session(), forget_at=None)
-    await memory.sessions.trust(ACCOUNT, CHAIN, ALICE, forget_at=FAR_FUTURE)
-    await memory.calls.claim(a_call())
-    await memory.groups.register(a_group(1))
-    await memory.tokens.add(some_claims())
-    await memory.tokens.revoke(some_claims().id, until=FAR_FUTURE)
-    await memory.audit.append(an_event())
+async def _fill(storage: RedisOrganizationStore) -> None:
+    await storage.accounts.add(THEIRS, after=0)
+    await storage.sessions.save(a_session(), forget_at=None)
+    await storage.sessions.trust(ACCOUNT, CHAIN, ALICE, forget_at=FAR_FUTURE)
+    await storage.calls.claim(a_call())
+    await storage.groups.register(a_group(1))
+    await storage.tokens.add(some_claims())
+    await storage.tokens.revoke(some_claims().id, until=FAR_FUTURE)
+    await storage.audit.append(an_event())
 
 
-async def _seen(memory: RedisMemory) -> list[object]:
+async def _read_all(storage: RedisOrganizationStore) -> list[object]:
     """All that is found when everything is asked for, what is empty left out."""
     answers = [
-        (await memory.accounts.known(SIGNER)).first,
-        await memory.accounts.at(ACCOUNT),
-        await memory.accounts.named(THEIRS.id),
-        await memory.sessions.get(ACCOUNT, CHAIN, a_session().id),
-        await memory.sessions.trusts(ACCOUNT, CHAIN, ALICE),
-        await memory.calls.get(CHAIN, a_call().hash),
-        await memory.calls.of_nonce(CHAIN, ACCOUNT, a_call().nonce),
-        await memory.groups.get(a_group(1).id),
-        await memory.groups.of_session(a_group(1).installs[0].session_id),
-        await memory.groups.page(Wanted(), now=NOW, offset=0, limit=10),
-        await memory.tokens.get(some_claims().id),
-        await memory.tokens.is_revoked(some_claims().id),
-        await memory.audit.entries(0, 10),
-        (await memory.audit.head()).count,
+        (await storage.accounts.find_by_signer(SIGNER)).first,
+        await storage.accounts.find_by_address(ACCOUNT),
+        await storage.accounts.find_by_id(THEIRS.id),
+        await storage.sessions.get(ACCOUNT, CHAIN, a_session().id),
+        await storage.sessions.is_trusted(ACCOUNT, CHAIN, ALICE),
+        await storage.calls.get(CHAIN, a_call().hash),
+        await storage.calls.find_by_nonce(CHAIN, ACCOUNT, a_call().nonce),
+        await storage.groups.get(a_group(1).id),
+        await storage.groups.find_by_session(a_group(1).installs[0].session_id),
+        await storage.groups.page(SessionFilter(), now=NOW, offset=0, limit=10),
+        await storage.tokens.get(some_claims().id),
+        await storage.tokens.is_revoked(some_claims().id),
+        await storage.audit.entries(0, 10),
+        (await storage.audit.head()).count,
     ]
     return [answer for answer in answers if answer]
 
@@ -72,14 +72,14 @@ async def test_no_organization_reads_what_another_wrote(
     redis_server: RedisServer, writer: OrganizationId, reader: OrganizationId
 ) -> None:
     async with RedisStore.open(redis_server.url, prefix=f"tenants-{time.monotonic_ns()}") as store:
-        await _fill(store.of(writer))
+        await _fill(store.for_organization(writer))
 
-        assert len(await _seen(store.of(reader))) == (14 if reader == writer else 0)
+        assert len(await _read_all(store.for_organization(reader))) == (14 if reader == writer else 0)
 
 
 async def test_what_one_organization_wrote_does_not_stand_in_anothers_way(store: RedisStore) -> None:
-    for organization in (ONE, TWO, OPEN):
-        memory = store.of(organization)
+    for organization in (ONE, TWO, OPEN_ORGANIZATION):
+        memory = store.for_organization(organization)
         assert await memory.accounts.add(an_account(), after=0)
         assert await memory.calls.claim(a_call()) is None
         assert await memory.groups.register(a_group(1)) == a_group(1)
@@ -87,9 +87,9 @@ async def test_what_one_organization_wrote_does_not_stand_in_anothers_way(store:
         assert await memory.tokens.revoke(some_claims().id, until=FAR_FUTURE)
         await memory.audit.append(an_event())
 
-    heads = {await store.of(organization).audit.head() for organization in (ONE, TWO, OPEN)}
+    heads = {await store.for_organization(organization).audit.head() for organization in (ONE, TWO, OPEN_ORGANIZATION)}
     assert len(heads) == 1
-    assert NOTHING not in heads
+    assert EMPTY_HEAD not in heads
 
 
 @LATEST
@@ -105,7 +105,7 @@ async def test_no_entity_id_is_given_twice_whichever_organizations_ask(
         given_ids = await asyncio.gather(
             *(
                 (one if turn % 2 else other)
-                .of(organization)
+                .for_organization(organization)
                 .sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(at_least), trusted=trusted)
                 for turn, (organization, trusted, at_least) in enumerate(askers)
             )
@@ -117,19 +117,19 @@ async def test_no_entity_id_is_given_twice_whichever_organizations_ask(
 async def test_what_one_organization_revoked_or_ended_is_so_for_all(
     store: RedisStore, redis_server: RedisServer
 ) -> None:
-    await store.of(ONE).sessions.revoke(ACCOUNT, CHAIN, 7)
-    await store.of(TWO).sessions.end(ACCOUNT, CHAIN, 7, at=NOW)
+    await store.for_organization(ONE).sessions.revoke(ACCOUNT, CHAIN, 7)
+    await store.for_organization(TWO).sessions.set_expiry(ACCOUNT, CHAIN, 7, at=NOW)
 
     async with RedisStore.open(redis_server.url, prefix=store.directory._link.prefix.removesuffix(":1")) as replica:
-        for organization in (ONE, TWO, OPEN):
-            assert await replica.of(organization).sessions.is_revoked(ACCOUNT, CHAIN, 7)
-            assert await replica.of(organization).sessions.end_of(ACCOUNT, CHAIN, 7) == NOW
+        for organization in (ONE, TWO, OPEN_ORGANIZATION):
+            assert await replica.for_organization(organization).sessions.is_revoked(ACCOUNT, CHAIN, 7)
+            assert await replica.for_organization(organization).sessions.get_expiry(ACCOUNT, CHAIN, 7) == NOW
 
 
 async def test_a_revocation_is_known_to_other_servers_at_once(store: RedisStore, redis_server: RedisServer) -> None:
     async with RedisStore.open(redis_server.url, prefix=store.directory._link.prefix.removesuffix(":1")) as replica:
         assert not await replica.sessions.is_revoked(ACCOUNT, CHAIN, 1)
-        await store.of(ONE).sessions.revoke(ACCOUNT, CHAIN, 1)
+        await store.for_organization(ONE).sessions.revoke(ACCOUNT, CHAIN, 1)
         assert await replica.sessions.is_revoked(ACCOUNT, CHAIN, 1)
 
 
@@ -137,5 +137,5 @@ def test_an_organizations_memory_is_the_same_object_each_time() -> None:
     """Its writers take turns within the process."""
     store = RedisStore.open("redis://nowhere")
 
-    assert store.of(ONE) is store.of(ONE)
-    assert store.of(OPEN) is store
+    assert store.for_organization(ONE) is store.for_organization(ONE)
+    assert store.for_organization(OPEN_ORGANIZATION) is store

@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.sample import FAR_FUTURE, some_claims
 from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
-from wallet_rpc.adapters.redis_link import written
+from wallet_rpc.adapters.redis_link import encode_record
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.redis_tokens import IssuedToken, RedisTokens
 from wallet_rpc.errors import Unavailable
@@ -61,7 +61,7 @@ async def test_everything_of_a_token_is_gone_when_its_time_is_over(tokens: Redis
 
 
 async def test_a_token_of_a_newer_server_is_not_read(tokens: RedisTokens) -> None:
-    future = written(IssuedToken, IssuedToken(version=2, claims=some_claims()))
+    future = encode_record(IssuedToken, IssuedToken(version=2, claims=some_claims()))
     await tokens._link.command("SET", tokens.token_key(some_claims().id), future)
 
     with pytest.raises(Unavailable, match="form 2, this server reads forms up to 1"):

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contract.upstream import KEY, URL, Broken, Faulty, Upstream, saying
-from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES, UpstreamDoor
+from tests.contract.upstream import KEY, URL, BrokenResponse, Upstream, UpstreamError, answer_in_turn
+from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES, UpstreamProxy
 from wallet_rpc.errors import MethodNotFound, OutcomeUnknown, Unavailable
 
 
@@ -20,22 +20,22 @@ def request(method: str, *params: Any, **more: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 7, "method": method, "params": list(params), **more}
 
 
-def door(node: dict[str, Any] | None = None, bundler: dict[str, Any] | None = None) -> UpstreamDoor:
-    return UpstreamDoor(
+def upstream_proxy(node: dict[str, Any] | None = None, bundler: dict[str, Any] | None = None) -> UpstreamProxy:
+    return UpstreamProxy(
         Upstream(node or {}).client(), Upstream(bundler or {}).client(part="bundler"), [URL, "http://user:hunter22@b"]
     )
 
 
 @pytest.mark.parametrize("method", sorted(NODE_READS | NODE_WRITES))
 async def test_a_method_of_the_chain_goes_to_the_node(method: str) -> None:
-    answer = await door(node={method: lambda *params: list(params)}).request(request(method, "0x1", {}))
+    answer = await upstream_proxy(node={method: lambda *params: list(params)}).forward(request(method, "0x1", {}))
 
     assert answer == {"jsonrpc": "2.0", "id": 7, "result": ["0x1", {}]}
 
 
 @pytest.mark.parametrize("method", sorted(BUNDLER_READS | BUNDLER_WRITES))
 async def test_a_method_of_erc_4337_goes_to_the_bundler(method: str) -> None:
-    assert (await door(bundler={method: "0x2"}).request(request(method)))["result"] == "0x2"
+    assert (await upstream_proxy(bundler={method: "0x2"}).forward(request(method)))["result"] == "0x2"
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ async def test_a_method_of_erc_4337_goes_to_the_bundler(method: str) -> None:
 )
 async def test_any_other_method_is_not_found(method: str) -> None:
     with pytest.raises(MethodNotFound):
-        await door(node={method: 1}, bundler={method: 1}).request(request(method))
+        await upstream_proxy(node={method: 1}, bundler={method: 1}).forward(request(method))
 
 
 def test_the_production_page_lists_what_is_handed_on() -> None:
@@ -54,17 +54,21 @@ def test_the_production_page_lists_what_is_handed_on() -> None:
 
 
 async def test_an_error_is_handed_on_as_it_is() -> None:
-    refused = saying(Faulty(3, "execution reverted: no", "0x08c379a0"))
+    refused = answer_in_turn(UpstreamError(3, "execution reverted: no", "0x08c379a0"))
 
-    answer = await door(node={"eth_call": refused}).request(request("eth_call", {}, "latest"))
+    answer = await upstream_proxy(node={"eth_call": refused}).forward(request("eth_call", {}, "latest"))
 
     assert answer["error"] == {"code": 3, "message": "execution reverted: no", "data": "0x08c379a0"}
 
 
 async def test_an_error_does_not_say_where_we_asked() -> None:
-    leaky = Faulty(-32000, f"{URL}: key {KEY} has no credit", {KEY: ["see https://b/x", "user:hunter22@b", "hunter22"]})
+    leaky = UpstreamError(
+        -32000, f"{URL}: key {KEY} has no credit", {KEY: ["see https://b/x", "user:hunter22@b", "hunter22"]}
+    )
 
-    answer = await door(bundler={"eth_sendUserOperation": saying(leaky)}).request(request("eth_sendUserOperation"))
+    answer = await upstream_proxy(bundler={"eth_sendUserOperation": answer_in_turn(leaky)}).forward(
+        request("eth_sendUserOperation")
+    )
 
     assert answer["error"]["code"] == -32000
     for secret in (KEY, "upstream.test", "hunter22", "://"):
@@ -72,12 +76,12 @@ async def test_an_error_does_not_say_where_we_asked() -> None:
 
 
 async def test_silence_is_unavailable_and_a_write_may_have_happened() -> None:
-    silent = {method: saying(Broken(502)) for method in ("eth_chainId", "eth_sendRawTransaction")}
+    silent = {method: answer_in_turn(BrokenResponse(502)) for method in ("eth_chainId", "eth_sendRawTransaction")}
 
     with pytest.raises(Unavailable, match="the node does not answer"):
-        await door(node=silent).request(request("eth_chainId"))
+        await upstream_proxy(node=silent).forward(request("eth_chainId"))
     with pytest.raises(OutcomeUnknown):
-        await door(node=silent).request(request("eth_sendRawTransaction", "0x"))
+        await upstream_proxy(node=silent).forward(request("eth_sendRawTransaction", "0x"))
 
 
 @given(
@@ -87,9 +91,9 @@ async def test_silence_is_unavailable_and_a_write_may_have_happened() -> None:
 )
 async def test_no_url_is_repeated_wherever_it_begins(before: str, scheme: str, after: str) -> None:
     said = f"{before}{scheme}://host-of-ours{after} bye"
-    refused = saying(Faulty(3, said, {said: [said]}))
+    refused = answer_in_turn(UpstreamError(3, said, {said: [said]}))
 
-    answer = await door(node={"eth_call": refused}).request(request("eth_call"))
+    answer = await upstream_proxy(node={"eth_call": refused}).forward(request("eth_call"))
 
     assert "host-of-ours" not in str(answer)
     assert answer["error"]["message"].endswith(" bye")
@@ -97,11 +101,11 @@ async def test_no_url_is_repeated_wherever_it_begins(before: str, scheme: str, a
 
 async def _seconds(message: str) -> float:
     """The processor's, for an error with that text."""
-    asked = door(node={"eth_call": saying(Faulty(3, message))})
+    asked = upstream_proxy(node={"eth_call": answer_in_turn(UpstreamError(3, message))})
     best = 9.0
     for _ in range(3):
         started = time.thread_time()
-        answer = await asked.request(request("eth_call"))
+        answer = await asked.forward(request("eth_call"))
         best = min(best, time.thread_time() - started)
         assert answer["error"]["message"] == message
     return best
@@ -115,8 +119,8 @@ async def test_a_long_error_costs_no_more_than_its_length(piece: str) -> None:
 
 @pytest.mark.parametrize("data", ["x" * 300_000, [[]] * 1001, {"x" * 200_000: "x" * 100_000}, ["x" * 200_000] * 2])
 async def test_an_error_too_large_to_be_looked_through_is_not_shown(data: Any) -> None:
-    refused = saying(Faulty(3, "reverted", data))
+    refused = answer_in_turn(UpstreamError(3, "reverted", data))
 
-    answer = await door(node={"eth_call": refused}).request(request("eth_call"))
+    answer = await upstream_proxy(node={"eth_call": refused}).forward(request("eth_call"))
 
     assert answer["error"] == {"code": 3, "message": "reverted", "data": "(not shown)"}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.parts import HASH, ON_WIRE, UNSIGNED, bundler, node, paymaster
 from tests.contract.sample import ACCOUNT, CHAIN, SIGNER, an_operation
-from tests.contract.upstream import Broken, Faulty, Upstream, saying
+from tests.contract.upstream import BrokenResponse, Upstream, UpstreamError, answer_in_turn
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.domain.contracts import ENTRY_POINT
@@ -18,7 +18,7 @@ from wallet_rpc.errors import (
     ExecutionReverted,
     InvalidParams,
     OutcomeUnknown,
-    PaymasterRefused,
+    PaymasterRejected,
     Unavailable,
     ValidationReverted,
 )
@@ -84,7 +84,7 @@ REVERT = "0x08c379a0" + "00" * 31 + "20"
     ],
 )
 async def test_a_reverted_call_keeps_its_revert_data(code: int, message: str, data: Any, revert: str) -> None:
-    upstream, chain = node({"eth_call": saying(Faulty(code, message, data))})
+    upstream, chain = node({"eth_call": answer_in_turn(UpstreamError(code, message, data))})
 
     with pytest.raises(ExecutionReverted, match=r"^execution reverted$") as refused:
         await chain.call(ACCOUNT, b"")
@@ -94,7 +94,7 @@ async def test_a_reverted_call_keeps_its_revert_data(code: int, message: str, da
 
 
 async def test_a_node_that_refuses_for_reasons_of_its_own_is_unavailable() -> None:
-    _, chain = node({"eth_call": saying(Faulty(-32000, "missing trie node"))})
+    _, chain = node({"eth_call": answer_in_turn(UpstreamError(-32000, "missing trie node"))})
 
     with pytest.raises(Unavailable, match="the node refused to answer") as refused:
         await chain.call(ACCOUNT, b"")
@@ -127,7 +127,7 @@ async def test_a_bundler_of_another_entry_point_is_noticed() -> None:
 async def test_an_estimate_is_asked_with_overrides_where_there_are_some() -> None:
     gas = {"preVerificationGas": "0x1", "verificationGasLimit": "0x2", "callGasLimit": "0x3"}
     paid = gas | {"paymasterVerificationGasLimit": "0x4", "paymasterPostOpGasLimit": "0x5"}
-    upstream, estimating = bundler({"eth_estimateUserOperationGas": saying(gas, paid)})
+    upstream, estimating = bundler({"eth_estimateUserOperationGas": answer_in_turn(gas, paid)})
 
     bare = await estimating.estimate(an_operation())
     full = await estimating.estimate(an_operation(), {SIGNER: {"code": "0x01"}})
@@ -156,14 +156,16 @@ async def test_every_part_of_an_operation_is_handed_over() -> None:
 
 
 async def test_an_operation_is_handed_over_once_whatever_happens() -> None:
-    for trouble in (Broken(502), Broken(200, b"<html>"), Broken(429)):
-        upstream, handing = bundler({"eth_sendUserOperation": saying(trouble)})
+    for trouble in (BrokenResponse(502), BrokenResponse(200, b"<html>"), BrokenResponse(429)):
+        upstream, handing = bundler({"eth_sendUserOperation": answer_in_turn(trouble)})
         with pytest.raises(Unavailable) as refused:
             await handing.send(an_operation())
         assert refused.value.reason == OutcomeUnknown.default_reason
         assert len(upstream.posts) == 1
 
-    upstream, handing = bundler({"eth_sendUserOperation": saying(Faulty(-32500, "AA25 invalid account nonce"))})
+    upstream, handing = bundler(
+        {"eth_sendUserOperation": answer_in_turn(UpstreamError(-32500, "AA25 invalid account nonce"))}
+    )
     with pytest.raises(ValidationReverted):
         await handing.send(an_operation())
     assert len(upstream.posts) == 1
@@ -189,14 +191,16 @@ async def test_a_paymaster_gets_the_unsigned_operation_and_the_context() -> None
     ("code", "kind"),
     [
         (-32602, InvalidParams),
-        (-32600, PaymasterRefused),
-        (-32000, PaymasterRefused),
+        (-32600, PaymasterRejected),
+        (-32000, PaymasterRejected),
         (-32603, Unavailable),
         (-32005, Unavailable),
     ],
 )
 async def test_a_paymasters_refusal_is_ours_without_its_text(code: int, kind: type[Exception]) -> None:
-    _, paying = paymaster({"pm_getPaymasterData": saying(Faulty(code, "policy sk-123 of https://x is over"))})
+    _, paying = paymaster(
+        {"pm_getPaymasterData": answer_in_turn(UpstreamError(code, "policy sk-123 of https://x is over"))}
+    )
 
     with pytest.raises(kind) as refused:
         await paying.sponsor(an_operation(), {})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from wallet_rpc.adapters.jwt_tokens import JwtSeals
+from wallet_rpc.adapters.jwt_tokens import JwtTokenSigner
 from wallet_rpc.domain.access import Claims, KeyId, OrganizationId, Scope, Wallet, WalletNamespace
 from wallet_rpc.domain.ticket import Ticket
 from wallet_rpc.errors import Forbidden, Unauthorized
@@ -19,7 +19,7 @@ from wallet_rpc.primitives import Address, Hash32
 HEADER = {"alg": "HS256", "typ": "JWT"}
 SECRET, OLDER, OLDEST = (bytes([letter]) * 32 for letter in b"abc")
 NOW = 1_775_736_000
-SEALS = JwtSeals((SECRET,))
+TOKEN_SIGNER = JwtTokenSigner((SECRET,))
 PUBLIC_KEY = b"""-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9
 q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==
@@ -58,24 +58,33 @@ def data(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
-def forged(
-    header: Any = HEADER, payload: Any = PAYLOAD, secret: bytes = SECRET, seal: Callable[..., bytes] | None = None
+def forge_token(
+    header: Any = HEADER,
+    payload: Any = PAYLOAD,
+    secret: bytes = SECRET,
+    signature_of: Callable[..., bytes] | None = None,
 ) -> str:
     """A token by hand; like ours, unless something else is given."""
     parts = [part if isinstance(part, bytes) else json.dumps(part, separators=(",", ":")) for part in (header, payload)]
     signed = ".".join(text(part if isinstance(part, bytes) else part.encode()) for part in parts)
-    made = hmac.digest(secret, signed.encode(), "sha256") if seal is None else seal(secret, signed.encode())
+    made = (
+        hmac.digest(secret, signed.encode(), "sha256")
+        if signature_of is None
+        else signature_of(secret, signed.encode())
+    )
     return f"{signed}.{text(made)}"
 
 
-def is_refused(token: str, seals: JwtSeals = SEALS, now: int = NOW, reason: str = "session_token_invalid") -> bool:
+def is_rejected(
+    token: str, token_signer: JwtTokenSigner = TOKEN_SIGNER, now: int = NOW, reason: str = "session_token_invalid"
+) -> bool:
     with pytest.raises(Unauthorized) as refused:
-        seals.claims(token, now=now)
+        token_signer.verify_token(token, now=now)
     messages = {"session_token_invalid": "Invalid session token", "session_token_expired": "Session expired"}
     return (refused.value.status, refused.value.reason, refused.value.message) == (401, reason, messages[reason])
 
 
-def is_no_ticket(ticket: str, seals: JwtSeals = SEALS) -> bool:
+def is_invalid_ticket(ticket: str, token_signer: JwtTokenSigner = TOKEN_SIGNER) -> bool:
     with pytest.raises(Forbidden) as refused:
-        seals.read_ticket(ticket)
+        token_signer.read_ticket(ticket)
     return refused.value.reason == "submission_ticket_invalid"

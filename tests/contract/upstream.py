@@ -15,14 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from wallet_rpc.adapters.client import JsonRpcClient
-from wallet_rpc.adapters.limits import Limits
+from wallet_rpc.adapters.limits import ClientLimits
 
 KEY = "sk-3141592653"
 URL = f"https://upstream.test/v2/{KEY}"
-FAST = Limits(deadline_seconds=5.0, backoff_seconds=0.001)
+FAST = ClientLimits(deadline_seconds=5.0, backoff_seconds=0.001)
 
 
-class Faulty(Exception):  # what the server is told to answer
+class UpstreamError(Exception):  # what the server is told to answer
     """Answer with this JSON-RPC error."""
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
@@ -30,7 +30,7 @@ class Faulty(Exception):  # what the server is told to answer
         self.error = {"code": code, "message": message, **({} if data is None else {"data": data})}
 
 
-class Broken(Exception):  # what the server is told to answer
+class BrokenResponse(Exception):  # what the server is told to answer
     """Answer the whole POST with this instead of JSON-RPC."""
 
     def __init__(self, status: int = 200, body: bytes = b"") -> None:
@@ -38,7 +38,7 @@ class Broken(Exception):  # what the server is told to answer
         self.response = Response(body, status)
 
 
-class Hang(Exception):  # what the server is told to do
+class NoResponse(Exception):  # what the server is told to do
     """Never answer."""
 
 
@@ -54,10 +54,10 @@ class Upstream:
     params: list[Any] = field(default_factory=list)
 
     @property
-    def asked(self) -> list[str]:
+    def methods(self) -> list[str]:
         return [method for post in self.posts for method in post]
 
-    def client(self, limits: Limits = FAST, part: str = "node") -> JsonRpcClient:
+    def client(self, limits: ClientLimits = FAST, part: str = "node") -> JsonRpcClient:
         transport = httpx2.ASGITransport(Starlette(routes=[Route("/{rest:path}", self._serve, methods=["POST"])]))
         return JsonRpcClient(httpx2.AsyncClient(transport=transport), URL, part=part, limits=limits)
 
@@ -71,9 +71,9 @@ class Upstream:
                     return self.batches
                 return _json({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no batches"}})
             answered = [self._answer(entry) for entry in entries]
-        except Broken as broken:
+        except BrokenResponse as broken:
             return broken.response
-        except Hang:
+        except NoResponse:
             await asyncio.Event().wait()
             raise
         return _json(answered[::-1] if isinstance(body, list) else answered[0])
@@ -83,7 +83,7 @@ class Upstream:
         answer = self.answers[entry["method"]]
         try:
             result = answer(*entry["params"]) if callable(answer) else answer
-        except Faulty as faulty:
+        except UpstreamError as faulty:
             return {"jsonrpc": "2.0", "id": entry["id"], "error": faulty.error}
         return {"jsonrpc": "2.0", "id": entry["id"], "result": result}
 
@@ -92,7 +92,7 @@ def _json(body: Any) -> Response:
     return Response(json.dumps(body), media_type="application/json")
 
 
-def saying(*answers: Any) -> Callable[..., Any]:
+def answer_in_turn(*answers: Any) -> Callable[..., Any]:
     """One answer after the other, the last for good; exceptions are raised."""
     left = list(answers)
 

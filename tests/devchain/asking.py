@@ -15,7 +15,7 @@ from wallet_rpc.primitives import Address
 
 POLICY = {"policyId": "7ba7b810-9dad-41d1-80b4-00c04fd430c8"}
 TOKEN_ACCESS = ContractAccess(type="contract-access", data=Target(address=TEST_TOKEN))
-PLACE = Address(b"\xc0" * 20).hex0x()
+CODE_ADDRESS = Address(b"\xc0" * 20).hex0x()
 """Where tests put code."""
 
 
@@ -28,19 +28,19 @@ def send(node: Node, op: UserOperation) -> str:
     return str(node.rpc("eth_sendUserOperation", on_wire(op), ENTRY_POINT_TEXT))
 
 
-def refused(action: Callable[[], Any]) -> RpcFailure:
+def catch_failure(action: Callable[[], Any]) -> RpcFailure:
     with pytest.raises(RpcFailure) as caught:
         action()
     return caught.value
 
 
 def failure(node: Node, method: str, *params: Any) -> RpcFailure:
-    return refused(lambda: node.rpc(method, *params))
+    return catch_failure(lambda: node.rpc(method, *params))
 
 
-def put(node: Node, code: bytes) -> str:
-    node.rpc("anvil_setCode", PLACE, "0x" + code.hex())
-    return PLACE
+def set_code(node: Node, code: bytes) -> str:
+    node.rpc("anvil_setCode", CODE_ADDRESS, "0x" + code.hex())
+    return CODE_ADDRESS
 
 
 def words(answer: str) -> list[int]:

@@ -10,7 +10,7 @@ import pytest
 from tests.devchain.our_contracts import World
 from tests.devchain.sample import Actor, Node, mint
 from tests.devchain.side_by_side import Pair
-from tests.stack.installing import installed
+from tests.stack.installing import install
 from tests.stack.parts import anvil
 from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.devchain.genesis import Genesis, load_genesis
@@ -45,6 +45,6 @@ def chains(genesis: Genesis, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
     Only for the tests of a module: `eth_call` of anvil goes on to show the base fee of a block that was reverted.
     """
-    installed()
+    install()
     with anvil(genesis, 31337, tmp_path_factory.mktemp("anvil")) as url, closing(Pair(url)) as made:
         yield made

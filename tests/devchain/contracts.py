@@ -11,12 +11,12 @@ def creation(runtime: bytes) -> bytes:
     return bytes.fromhex("61") + size + bytes.fromhex("600c5f3961") + size + bytes.fromhex("5ff3") + runtime
 
 
-def returning(word: int) -> bytes:
+def return_word(word: int) -> bytes:
     """Answers one word to any call."""
     return b"\x7f" + word.to_bytes(32) + bytes.fromhex("5f5260205ff3")
 
 
-def reverting(data: bytes) -> bytes:
+def revert_with(data: bytes) -> bytes:
     """Reverts with up to 255 bytes of data."""
     size = bytes([len(data)])
     return bytes.fromhex("60") + size + bytes.fromhex("600b5f3960") + size + bytes.fromhex("5ffd") + b"\x00" + data
@@ -40,18 +40,18 @@ ERROR = abi.selector_of("Error(string)") + abi.sequence(abi.blob(b"no luck"))
 """`Error("no luck")`."""
 
 
-def needing(gas: int, then: bytes = b"\x00", *, at: int = 0) -> bytes:
+def require_gas(gas: int, then: bytes = b"\x00", *, at: int = 0) -> bytes:
     """Code for byte `at` of a contract: reverts unless more than `gas` is left, else goes on."""
     jump = (at + 14).to_bytes(2)
     return b"\x63" + gas.to_bytes(4) + bytes.fromhex("5a1161") + jump + bytes.fromhex("575f5ffd5b") + then
 
 
-def choosing(choices: dict[bytes, bytes], otherwise: bytes) -> bytes:
+def dispatch(choices: dict[bytes, bytes], fallback: bytes) -> bytes:
     """Runs the code of the function that is called; `choices` are of code that works at any position."""
     head = bytes.fromhex("5f3560e01c")
-    at = len(head) + 11 * len(choices) + len(otherwise)
+    at = len(head) + 11 * len(choices) + len(fallback)
     bodies = b""
     for selector, code in choices.items():
         head += b"\x80\x63" + selector + b"\x14\x61" + (at + len(bodies)).to_bytes(2) + b"\x57"
         bodies += b"\x5b" + code
-    return head + otherwise + bodies
+    return head + fallback + bodies

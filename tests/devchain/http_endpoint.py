@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from tests.http_stub import Answer, answering
+from tests.http_stub import Answer, serve_stub
 
 
 @contextmanager
-def served(answer: Callable[[bytes], bytes | None]) -> Iterator[str]:
+def serve_rpc(answer: Callable[[bytes], bytes | None]) -> Iterator[str]:
     """The URL at which `answer` is asked, one request after the other."""
     turn = Lock()
 
@@ -18,5 +18,5 @@ def served(answer: Callable[[bytes], bytes | None]) -> Iterator[str]:
         with turn:
             return Answer(answer(body) or b"", headers={"content-type": "application/json"})
 
-    with answering(one) as url:
+    with serve_stub(one) as url:
         yield f"{url}/"

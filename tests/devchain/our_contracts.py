@@ -8,9 +8,9 @@ from eth_abi.abi import encode
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
-from wallet_rpc.devchain.chain import Chain, ChainConfig
-from wallet_rpc.devchain.evm import Call, Outcome
-from wallet_rpc.devchain.genesis import Genesis, Workbench, genesis_values
+from wallet_rpc.devchain.chain import Blockchain, ChainConfig
+from wallet_rpc.devchain.evm import ExecutionResult, MessageCall
+from wallet_rpc.devchain.genesis import Genesis, GenesisBuilder, genesis_values
 from wallet_rpc.primitives import Address
 
 CHAIN_ID = 31337
@@ -28,14 +28,14 @@ class World:
 
     def change(self, sender: Address, to: Address, data: bytes) -> None:
         """Keep what the call does. The chain id does not matter to it."""
-        bench = Workbench(self.genesis)
+        bench = GenesisBuilder(self.genesis)
         bench.call(to, data, sender=sender)
         self.genesis = bench.accounts()
 
-    def look(self, sender: Address, to: Address, data: bytes) -> Outcome:
+    def look(self, sender: Address, to: Address, data: bytes) -> ExecutionResult:
         config = ChainConfig(chain_id=CHAIN_ID, timestamp=NOW)
-        chain = Chain(genesis_values(self.genesis), config, clock=lambda: float(NOW))
-        return chain.call(Call(sender=sender, to=to, data=data, gas=10_000_000))
+        chain = Blockchain(genesis_values(self.genesis), config, clock=lambda: float(NOW))
+        return chain.call(MessageCall(sender=sender, to=to, data=data, gas=10_000_000))
 
 
 def call_data(name: str, types: list[str], *values: object) -> bytes:

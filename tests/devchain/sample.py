@@ -14,15 +14,15 @@ from wallet_rpc import wire
 from wallet_rpc.devchain.accounts import ACCOUNTS
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.dispatch import Dispatcher
+from wallet_rpc.devchain.dispatch import DevChainDispatcher
 from wallet_rpc.devchain.factory import open_devchain
 from wallet_rpc.devchain.node import OPERATIONS
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call, execute_call_data, semi_modular_deployment, wrap_execute_user_op
 from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.contracts import ENTRY_POINT, SEMI_MODULAR_ACCOUNT_7702
-from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction, authorization_of
-from wallet_rpc.domain.nonce import NonceKey, owner_key
+from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction, encode_deferred_authorization
+from wallet_rpc.domain.nonce import NonceKey, owner_nonce_key
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.signature import (
     dummy_user_operation_signature,
@@ -32,7 +32,7 @@ from wallet_rpc.domain.signature import (
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.domain.validation import ValidationInstall
-from wallet_rpc.domain.validation_install import Terms, compile_permissions
+from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
 from wallet_rpc.primitives import Address, Data, EntityId
 
 GENESIS_TIME = 1_800_000_000
@@ -57,7 +57,7 @@ class Node:
 
     def __init__(self, config: DevChainConfig | None = None) -> None:
         self.dev: DevChain = open_devchain(config or DevChainConfig(timestamp=GENESIS_TIME))
-        self.dispatcher = Dispatcher(OPERATIONS, self.dev)
+        self.dispatcher = DevChainDispatcher(OPERATIONS, self.dev)
 
     def rpc(self, method: str, *params: Any) -> Any:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
@@ -68,9 +68,9 @@ class Node:
 
     def send(self, *, sender: Any = ALICE, **fields: Any) -> str:
         """A transaction signed by a development account; its hash."""
-        return str(self.rpc("eth_sendRawTransaction", self.signed(sender=sender, **fields)))
+        return str(self.rpc("eth_sendRawTransaction", self.sign(sender=sender, **fields)))
 
-    def signed(self, *, sender: Any = ALICE, **fields: Any) -> str:
+    def sign(self, *, sender: Any = ALICE, **fields: Any) -> str:
         filled = {
             "chainId": self.dev.chain.config.chain_id,
             "nonce": self.dev.chain.nonce(sender.address),
@@ -116,12 +116,12 @@ class Actor:
 
     node: Node
     owner: PrivateKey = field(default_factory=lambda: key_of(1))
-    delegated: bool = False
+    is_delegated: bool = False
     """The owner's own address, by EIP-7702."""
 
     @property
     def address(self) -> Address:
-        return address_of(self.owner) if self.delegated else semi_modular_deployment(address_of(self.owner)).address
+        return address_of(self.owner) if self.is_delegated else semi_modular_deployment(address_of(self.owner)).address
 
     def fund(self, wei: int = 10**18) -> None:
         self.node.rpc("anvil_setBalance", self.address.hex0x(), hex(wei))
@@ -137,27 +137,27 @@ class Actor:
         call_data = execute_call_data(account, calls)
         if session is not None and session.install.has_execution_hooks:
             call_data = wrap_execute_user_op(call_data)
-        key = owner_key() if session is None else session.key(account)
+        key = owner_nonce_key() if session is None else session.key(account)
         authorization = None
-        if self.delegated and not is_deployed:
+        if self.is_delegated and not is_deployed:
             chain = self.node.dev.chain
             unsigned = Authorization(chain.config.chain_id, SEMI_MODULAR_ACCOUNT_7702, chain.nonce(account))
-            authorization = unsigned.signed(signature(self.owner, unsigned.digest))
+            authorization = unsigned.add_signature(signature(self.owner, unsigned.digest))
         return UserOperation(
             sender=account,
             nonce=self.nonce(key),
-            factory=None if is_deployed or self.delegated else deployment.factory,
+            factory=None if is_deployed or self.is_delegated else deployment.factory,
             call_data=call_data,
             call_gas_limit=0,
             verification_gas_limit=0,
             pre_verification_gas=0,
             max_fee_per_gas=FEE,
             max_priority_fee_per_gas=10**9,
-            signature=dummy_user_operation_signature(deferred=self.deferred(session)),
+            signature=dummy_user_operation_signature(deferred=self.sign_deferred_action(session)),
             authorization=authorization,
         )
 
-    def deferred(self, session: Session | None) -> bytes:
+    def sign_deferred_action(self, session: Session | None) -> bytes:
         """The owner's signed grant, while the session is not installed."""
         if session is None or session.is_installed:
             return b""
@@ -168,17 +168,17 @@ class Actor:
         granted = SignedDeferredAction(
             action=action,
             has_execution_hooks=session.install.has_execution_hooks,
-            authorization=authorization_of(signature(self.owner, digest)),
+            authorization=encode_deferred_authorization(signature(self.owner, digest)),
         )
-        return granted.in_user_operation
+        return granted.signature_prefix
 
     def sign(self, op: UserOperation, *, session: Session | None = None, by: PrivateKey | None = None) -> UserOperation:
         signer = by or (self.owner if session is None else session.signer)
         digest = personal_sign_digest(user_operation_hash(op, self.node.dev.chain.config.chain_id, ENTRY_POINT))
-        signed = user_operation_signature(signature(signer, digest), deferred=self.deferred(session))
+        signed = user_operation_signature(signature(signer, digest), deferred=self.sign_deferred_action(session))
         return replace(op, signature=signed)
 
-    def estimated(self, op: UserOperation) -> UserOperation:
+    def estimate(self, op: UserOperation) -> UserOperation:
         limits = self.node.rpc("eth_estimateUserOperationGas", on_wire(op), ENTRY_POINT_TEXT)
         op = replace(
             op,
@@ -197,7 +197,7 @@ class Actor:
 
     def send(self, calls: Sequence[Call], *, session: Session | None = None) -> Any:
         """Estimate, sign, send; the receipt."""
-        op = self.sign(self.estimated(self.operation(calls, session=session)), session=session)
+        op = self.sign(self.estimate(self.operation(calls, session=session)), session=session)
         identity = self.node.rpc("eth_sendUserOperation", on_wire(op), ENTRY_POINT_TEXT)
         if session is not None:
             session.is_installed = True
@@ -218,7 +218,7 @@ class Session:
     def of(cls, actor: Actor, permissions: Sequence[Permission], *, entity_id: int = 1, seconds: int = 3600) -> Session:
         signer = key_of(100 + entity_id)
         now = actor.node.dev.chain.next_timestamp()
-        terms = Terms(
+        terms = SessionTerms(
             account=actor.address, key=address_of(signer), entity_id=entity_id, deadline=now + seconds, now=now
         )
         return cls(signer, compile_permissions(permissions, terms), entity_id, now + seconds)

@@ -58,7 +58,7 @@ class Pair:
         self._set_base_fee()
 
     @contextmanager
-    def untouched(self) -> Iterator[None]:
+    def revert_changes(self) -> Iterator[None]:
         """Undo, at the end, all changes of the block."""
         snapshots = self.both("evm_snapshot")
         yield
@@ -93,12 +93,12 @@ class Pair:
         """The answers of anvil and of the embedded chain."""
         return self.anvil(method, *params), self.ours(method, *params)
 
-    def mined(self, transaction: dict[str, Any]) -> tuple[Any, Any]:
+    def mine(self, transaction: dict[str, Any]) -> tuple[Any, Any]:
         """The receipt and the transaction that `eth_sendTransaction` mined; a refusal when it mined none."""
-        return self._mined(self.anvil, transaction), self._mined(self.ours, transaction)
+        return self._mine(self.anvil, transaction), self._mine(self.ours, transaction)
 
     @staticmethod
-    def _mined(ask: Any, transaction: dict[str, Any]) -> Any:
+    def _mine(ask: Any, transaction: dict[str, Any]) -> Any:
         identity = ask("eth_sendTransaction", transaction)
         if isinstance(identity, Refusal):
             return identity

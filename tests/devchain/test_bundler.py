@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from eth_account import Account
 
-from tests.devchain.asking import PLACE, TOKEN_ACCESS, put, refused, send, token_balance
+from tests.devchain.asking import CODE_ADDRESS, TOKEN_ACCESS, catch_failure, send, set_code, token_balance
 from tests.devchain.sample import (
     BOB,
     ENTRY_POINT_TEXT,
@@ -61,7 +61,7 @@ def test_session_is_granted_by_its_first_operation_and_used_by_later_ones(node: 
 
 def test_limits_are_close_to_what_is_used(node: Node, actor: Actor) -> None:
     actor.send([transfer(TEST_TOKEN, SINK, 1)])
-    op = actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    op = actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
     receipt = actor.send([transfer(TEST_TOKEN, SINK, 1)])
     total = op.pre_verification_gas + op.verification_gas_limit + op.call_gas_limit
     used = int(receipt["actualGasUsed"], 16)
@@ -69,7 +69,7 @@ def test_limits_are_close_to_what_is_used(node: Node, actor: Actor) -> None:
 
 
 def test_authorization_delegates_the_owner_in_the_same_transaction(node: Node) -> None:
-    actor = Actor(node, owner=key_of(5), delegated=True)
+    actor = Actor(node, owner=key_of(5), is_delegated=True)
     actor.fund()
     node.send(**mint(TEST_TOKEN, actor.address, 10))
     receipt = actor.send([transfer(TEST_TOKEN, SINK, 4)])
@@ -81,7 +81,7 @@ def test_authorization_delegates_the_owner_in_the_same_transaction(node: Node) -
 
 
 def test_operation_is_found_by_its_hash(node: Node, actor: Actor) -> None:
-    op = actor.sign(actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 7)])))
+    op = actor.sign(actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 7)])))
     identity = send(node, op)
     found = node.rpc("eth_getUserOperationByHash", identity)
     assert found["userOperation"] == on_wire(op)
@@ -102,14 +102,14 @@ def test_reverted_operation_is_forgotten(node: Node, actor: Actor) -> None:
 
 def test_calls_that_revert_fail_estimation_with_the_reason(node: Node, actor: Actor) -> None:
     op = actor.operation([transfer(TEST_TOKEN, SINK, 5000)])
-    failure = refused(lambda: actor.estimated(op))
+    failure = catch_failure(lambda: actor.estimate(op))
     assert failure.code == -32521
     assert failure.message == "execution reverted: InsufficientBalance(1000, 5000)"
     assert failure.data["errors"] == ["InsufficientBalance"]
 
 
 def test_calls_that_revert_are_mined_when_sent(node: Node, actor: Actor) -> None:
-    good = actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    good = actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
     bad = replace(good, call_data=actor.operation([transfer(TEST_TOKEN, SINK, 5000)]).call_data)
     receipt = node.rpc("eth_getUserOperationReceipt", send(node, actor.sign(bad)))
     assert receipt["success"] is False
@@ -120,7 +120,7 @@ def test_function_that_is_not_granted_is_refused_with_the_module(node: Node, act
     functions = TargetFunctions(address=TEST_TOKEN, functions=(Selector(bytes.fromhex("095ea7b3")),))
     allowed: list[Permission] = [FunctionsOnContract(type="functions-on-contract", data=functions)]
     session = Session.of(actor, allowed)
-    failure = refused(lambda: actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)))
+    failure = catch_failure(lambda: actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)))
     assert failure.code == -32500
     assert failure.message.startswith("validation reverted: [reason]: AA23 reverted: PreUserOpValidationHookReverted")
     assert failure.data["errors"] == ["FailedOpWithRevert", "PreUserOpValidationHookReverted", "SelectorNotAllowed"]
@@ -136,7 +136,7 @@ def test_value_over_the_limit_fails_estimation_with_the_module(node: Node, actor
     ]
     session = Session.of(actor, limited)
     assert actor.send([Call(to=SINK, value=6)], session=session)["success"] is True
-    failure = refused(lambda: actor.estimated(actor.operation([Call(to=SINK, value=6)], session=session)))
+    failure = catch_failure(lambda: actor.estimate(actor.operation([Call(to=SINK, value=6)], session=session)))
     assert failure.code == -32521
     assert failure.data["errors"] == ["PreExecHookReverted", "ExceededNativeTokenLimit"]
     assert failure.data["module"] == NATIVE_TOKEN_LIMIT_MODULE.hex0x()
@@ -145,7 +145,7 @@ def test_value_over_the_limit_fails_estimation_with_the_module(node: Node, actor
 def test_gas_over_the_limit_fails_estimation(node: Node, actor: Actor) -> None:
     limited: list[Permission] = [GasLimit(type="gas-limit", data=GasAllowance(limit=10**9)), TOKEN_ACCESS]
     session = Session.of(actor, limited)
-    failure = refused(lambda: actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)))
+    failure = catch_failure(lambda: actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)))
     assert failure.code == -32500
     assert failure.data["errors"][-1] == "ExceededNativeTokenLimit"
     assert failure.data["module"] == NATIVE_TOKEN_LIMIT_MODULE.hex0x()
@@ -172,7 +172,7 @@ def test_each_operation_of_a_bundle_has_its_own_logs(node: Node) -> None:
     for one in actors:
         one.fund()
         node.send(**mint(TEST_TOKEN, one.address, 10))
-    ops = [one.sign(one.estimated(one.operation([transfer(TEST_TOKEN, SINK, 1)]))) for one in actors]
+    ops = [one.sign(one.estimate(one.operation([transfer(TEST_TOKEN, SINK, 1)]))) for one in actors]
     node.send(to=ENTRY_POINT_TEXT, gas=10_000_000, data=handle_ops_call_data(ops, SINK).hex0x())
     receipts = [
         node.rpc("eth_getUserOperationReceipt", user_operation_hash(op, 31337, ENTRY_POINT).hex0x()) for op in ops
@@ -185,21 +185,21 @@ def test_each_operation_of_a_bundle_has_its_own_logs(node: Node) -> None:
 
 
 def test_operation_mined_through_another_contract_is_not_read_back(node: Node, actor: Actor) -> None:
-    op = actor.sign(actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)])))
+    op = actor.sign(actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)])))
     data = handle_ops_call_data([op], SINK)
     size = len(data).to_bytes(2).hex()
     # copies its call data but the first byte and calls the entry point with it
     code = "61" + size + "60015f37" + "5f5f61" + size + "5f5f73" + ENTRY_POINT.hex() + "5af100"
-    put(node, bytes.fromhex(code))
-    node.send(to=PLACE, gas=10_000_000, data="0x00" + data.hex())
+    set_code(node, bytes.fromhex(code))
+    node.send(to=CODE_ADDRESS, gas=10_000_000, data="0x00" + data.hex())
     identity = user_operation_hash(op, 31337, ENTRY_POINT).hex0x()
     assert node.rpc("eth_getUserOperationReceipt", identity)["success"] is True
     assert node.rpc("eth_getUserOperationByHash", identity) is None
 
 
 def test_authorization_of_a_stranger_stays_out_of_the_operation(node: Node, actor: Actor) -> None:
-    op = actor.sign(actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)])))
-    signed = Account.sign_authorization({"chainId": 31337, "address": PLACE, "nonce": 0}, BOB.key)
+    op = actor.sign(actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)])))
+    signed = Account.sign_authorization({"chainId": 31337, "address": CODE_ADDRESS, "nonce": 0}, BOB.key)
     data = handle_ops_call_data([op], SINK).hex0x()
     node.send(to=ENTRY_POINT_TEXT, gas=10_000_000, data=data, authorizationList=[signed])
     identity = user_operation_hash(op, 31337, ENTRY_POINT).hex0x()

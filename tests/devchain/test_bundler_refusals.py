@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.devchain.asking import TOKEN_ACCESS, failure, refused, send
+from tests.devchain.asking import TOKEN_ACCESS, catch_failure, failure, send
 from tests.devchain.sample import (
     ENTRY_POINT_TEXT,
     SINK,
@@ -23,9 +23,9 @@ from wallet_rpc.domain.user_operation import handle_ops_call_data
 
 
 def test_wrong_signature_is_refused_and_nothing_is_mined(node: Node, actor: Actor) -> None:
-    op = actor.sign(actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)])), by=key_of(66))
+    op = actor.sign(actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)])), by=key_of(66))
     before = node.rpc("eth_blockNumber")
-    failure = refused(lambda: send(node, op))
+    failure = catch_failure(lambda: send(node, op))
     assert (failure.code, failure.message) == (-32507, "invalid account signature")
     assert failure.data["entryPoint"] == "AA24"
     assert node.rpc("eth_blockNumber") == before
@@ -36,30 +36,30 @@ def test_expired_session_is_out_of_its_time_range(node: Node, actor: Actor) -> N
     session = Session.of(actor, [TOKEN_ACCESS], seconds=100)
     actor.send([transfer(TEST_TOKEN, SINK, 1)], session=session)
     node.rpc("evm_increaseTime", 101)
-    failure = refused(lambda: actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)))
+    failure = catch_failure(lambda: actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)))
     assert failure.code == -32503
     assert failure.data["entryPoint"] == "AA22"
 
 
 def test_used_nonce_is_refused(node: Node, actor: Actor) -> None:
-    op = actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    op = actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
     send(node, actor.sign(op))
     again = replace(op, factory=None)
-    failure = refused(lambda: send(node, actor.sign(again)))
+    failure = catch_failure(lambda: send(node, actor.sign(again)))
     assert failure.code == -32500
     assert "AA25 invalid account nonce" in failure.message
 
 
 def test_account_without_code_is_told(node: Node, actor: Actor) -> None:
     op = replace(actor.operation([transfer(TEST_TOKEN, SINK, 1)]), factory=None)
-    failure = refused(lambda: actor.estimated(op))
+    failure = catch_failure(lambda: actor.estimate(op))
     assert (failure.code, failure.data["entryPoint"]) == (-32500, "AA20")
 
 
 def test_account_without_funds_may_be_estimated_but_not_sent(node: Node, actor: Actor) -> None:
     actor.fund(0)
-    op = actor.sign(actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)])))
-    failure = refused(lambda: send(node, op))
+    op = actor.sign(actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)])))
+    failure = catch_failure(lambda: send(node, op))
     assert failure.code == -32000
     assert failure.message.startswith("precheck failed: sender balance and deposit together is 0 but must be at least ")
 
@@ -76,45 +76,45 @@ def test_account_without_funds_may_be_estimated_but_not_sent(node: Node, actor: 
     ],
 )
 def test_fees_and_limits_out_of_range_are_refused(node: Node, actor: Actor, change: Any, told: str) -> None:
-    op = actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
-    failure = refused(lambda: send(node, actor.sign(replace(op, **change))))
+    op = actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
+    failure = catch_failure(lambda: send(node, actor.sign(replace(op, **change))))
     assert failure.code == -32000
     assert failure.message.startswith(f"precheck failed: {told}")
 
 
 def test_authorization_by_another_key_is_refused(node: Node) -> None:
-    actor = Actor(node, owner=key_of(5), delegated=True)
+    actor = Actor(node, owner=key_of(5), is_delegated=True)
     actor.fund()
-    op = actor.estimated(actor.operation([Call(to=SINK)]))
-    stranger = Actor(node, owner=key_of(6), delegated=True).operation([Call(to=SINK)])
-    failure = refused(lambda: send(node, actor.sign(replace(op, authorization=stranger.authorization))))
+    op = actor.estimate(actor.operation([Call(to=SINK)]))
+    stranger = Actor(node, owner=key_of(6), is_delegated=True).operation([Call(to=SINK)])
+    failure = catch_failure(lambda: send(node, actor.sign(replace(op, authorization=stranger.authorization))))
     assert (failure.code, failure.message) == (-32000, "EIP-7702 authorization signature is invalid")
 
 
 def test_authorization_with_a_stale_nonce_is_refused(node: Node) -> None:
-    actor = Actor(node, owner=key_of(5), delegated=True)
+    actor = Actor(node, owner=key_of(5), is_delegated=True)
     actor.fund()
-    op = actor.estimated(actor.operation([Call(to=SINK)]))
+    op = actor.estimate(actor.operation([Call(to=SINK)]))
     node.rpc("anvil_setNonce", actor.address.hex0x(), "0x4")
-    failure = refused(lambda: send(node, actor.sign(op)))
+    failure = catch_failure(lambda: send(node, actor.sign(op)))
     assert (failure.code, failure.message) == (-32000, "EIP-7702 nonce mismatch. Expected: 4, Actual: 0")
 
 
 def test_other_entry_point_is_refused(node: Node, actor: Actor) -> None:
-    failure = refused(lambda: node.rpc("eth_sendUserOperation", on_wire(actor.operation([])), SINK.hex0x()))
+    failure = catch_failure(lambda: node.rpc("eth_sendUserOperation", on_wire(actor.operation([])), SINK.hex0x()))
     assert failure.code == -32602
 
 
 def test_malformed_operation_is_refused(node: Node, actor: Actor) -> None:
     malformed = {**on_wire(actor.operation([])), "nonce": "zz"}
-    failure = refused(lambda: node.rpc("eth_sendUserOperation", malformed, ENTRY_POINT_TEXT))
+    failure = catch_failure(lambda: node.rpc("eth_sendUserOperation", malformed, ENTRY_POINT_TEXT))
     assert failure.code == -32602
     assert "nonce" in failure.message
 
 
 def test_estimation_may_override_state(node: Node, actor: Actor) -> None:
     op = actor.operation([Call(to=SINK, value=10**20)])
-    assert refused(lambda: actor.estimated(op)).code == -32521
+    assert catch_failure(lambda: actor.estimate(op)).code == -32521
     rich = {actor.address.hex0x(): {"balance": hex(10**21)}}
     limits = node.rpc("eth_estimateUserOperationGas", on_wire(op), ENTRY_POINT_TEXT, rich)
     assert int(limits["callGasLimit"], 16) > 9_000
@@ -136,7 +136,7 @@ def test_the_entry_point_takes_gas_below_the_bound_of_the_overrides(node: Node, 
 @pytest.mark.parametrize("code", ["0x", "0x00"])
 def test_the_entry_points_code_is_not_overridden(node: Node, actor: Actor, code: str) -> None:
     op, changed = on_wire(actor.operation([Call(to=SINK)])), {ENTRY_POINT_TEXT: {"code": code}}
-    failure = refused(lambda: node.rpc("eth_estimateUserOperationGas", op, ENTRY_POINT_TEXT, changed))
+    failure = catch_failure(lambda: node.rpc("eth_estimateUserOperationGas", op, ENTRY_POINT_TEXT, changed))
     assert failure.code == -32602
     assert "code: expected to be absent" in failure.message
 
@@ -155,14 +155,14 @@ def test_entry_point_that_says_nothing_is_told(node: Node, actor: Actor) -> None
     actor.send([transfer(TEST_TOKEN, SINK, 1)])
     op = actor.operation([transfer(TEST_TOKEN, SINK, 1)])
     node.rpc("anvil_setCode", ENTRY_POINT_TEXT, "0x5f5ffd")
-    failure = refused(lambda: actor.estimated(op))
+    failure = catch_failure(lambda: actor.estimate(op))
     assert (failure.code, failure.message) == (-32500, "validation reverted: no reason given")
 
 
 def test_authorization_for_another_chain_is_refused(node: Node) -> None:
-    actor = Actor(node, owner=key_of(5), delegated=True)
+    actor = Actor(node, owner=key_of(5), is_delegated=True)
     op = actor.operation([Call(to=SINK)])
     assert op.authorization is not None
     foreign = replace(op.authorization, chain_id=1)
-    failure = refused(lambda: actor.estimated(replace(op, authorization=foreign)))
+    failure = catch_failure(lambda: actor.estimate(replace(op, authorization=foreign)))
     assert (failure.code, failure.data["reason"]) == (-32000, "authorization_invalid")

@@ -6,9 +6,9 @@ import pytest
 from eth_account import Account
 
 from tests.devchain import contracts
-from tests.devchain.asking import PLACE, failure, put, words
+from tests.devchain.asking import CODE_ADDRESS, failure, set_code, words
 from tests.devchain.sample import ALICE, BOB, FEE, GENESIS_TIME, SINK, Node
-from wallet_rpc.devchain.evm import Call
+from wallet_rpc.devchain.evm import MessageCall
 from wallet_rpc.domain import abi
 from wallet_rpc.primitives import Data
 
@@ -16,15 +16,21 @@ ALICE_TEXT, BOB_TEXT, SINK_TEXT = ALICE.address.hex0x(), BOB.address.hex0x(), SI
 
 
 def test_call_sees_the_block_it_runs_in(node: Node) -> None:
-    put(node, contracts.FACTS)
+    set_code(node, contracts.FACTS)
     node.rpc("evm_mine", hex(GENESIS_TIME + 50))
-    assert words(node.rpc("eth_call", {"to": PLACE}, "latest")) == [GENESIS_TIME + 50, 1, 31337, 10**9, 0]
-    assert words(node.rpc("eth_call", {"to": PLACE}, "pending"))[1] == 2
-    assert words(node.rpc("eth_call", {"to": PLACE, "gasPrice": "0x5"}, "0x0")) == [GENESIS_TIME, 0, 31337, 10**9, 5]
+    assert words(node.rpc("eth_call", {"to": CODE_ADDRESS}, "latest")) == [GENESIS_TIME + 50, 1, 31337, 10**9, 0]
+    assert words(node.rpc("eth_call", {"to": CODE_ADDRESS}, "pending"))[1] == 2
+    assert words(node.rpc("eth_call", {"to": CODE_ADDRESS, "gasPrice": "0x5"}, "0x0")) == [
+        GENESIS_TIME,
+        0,
+        31337,
+        10**9,
+        5,
+    ]
 
 
 def test_call_looks_at_past_state(node: Node) -> None:
-    counter = put(node, contracts.COUNTER)
+    counter = set_code(node, contracts.COUNTER)
     for _ in range(3):
         node.send(to=counter)
     counts = [int(node.rpc("eth_getStorageAt", counter, "0x0", hex(number)), 16) for number in range(4)]
@@ -40,33 +46,36 @@ def test_call_looks_at_past_state(node: Node) -> None:
 
 
 def test_call_knows_the_hashes_of_past_blocks(node: Node) -> None:
-    put(node, contracts.BLOCK_HASH)
+    set_code(node, contracts.BLOCK_HASH)
     node.rpc("anvil_mine", "0x3")
     for number in range(3):
-        asked = {"to": PLACE, "data": "0x" + number.to_bytes(32).hex()}
+        asked = {"to": CODE_ADDRESS, "data": "0x" + number.to_bytes(32).hex()}
         expected = node.rpc("eth_getBlockByNumber", hex(number), False)["hash"]
         assert node.rpc("eth_call", asked) == expected
 
 
 def test_call_reverts_with_raw_data_and_reason(node: Node) -> None:
-    put(node, contracts.reverting(contracts.ERROR))
-    reverted = failure(node, "eth_call", {"to": PLACE})
+    set_code(node, contracts.revert_with(contracts.ERROR))
+    reverted = failure(node, "eth_call", {"to": CODE_ADDRESS})
     assert (reverted.code, reverted.message) == (3, "execution reverted: no luck")
     assert reverted.data == Data(contracts.ERROR).hex0x()
-    put(node, contracts.reverting(abi.selector_of("Panic(uint256)") + abi.uint(0x11)))
-    assert failure(node, "eth_call", {"to": PLACE}).message == "execution reverted: arithmetic underflow or overflow"
-    put(node, contracts.reverting(b"\x12\x34\x56\x78"))
-    assert (failure(node, "eth_call", {"to": PLACE}).message) == "execution reverted"
-    put(node, b"\xfe")
-    assert failure(node, "eth_call", {"to": PLACE}).code == -32000
+    set_code(node, contracts.revert_with(abi.selector_of("Panic(uint256)") + abi.uint(0x11)))
+    assert (
+        failure(node, "eth_call", {"to": CODE_ADDRESS}).message
+        == "execution reverted: arithmetic underflow or overflow"
+    )
+    set_code(node, contracts.revert_with(b"\x12\x34\x56\x78"))
+    assert (failure(node, "eth_call", {"to": CODE_ADDRESS}).message) == "execution reverted"
+    set_code(node, b"\xfe")
+    assert failure(node, "eth_call", {"to": CODE_ADDRESS}).code == -32000
 
 
 def test_call_without_funds_needs_no_gas_money_but_cannot_give_value(node: Node) -> None:
-    put(node, contracts.BALANCE_OF_CALLER)
-    assert words(node.rpc("eth_call", {"from": SINK_TEXT, "to": PLACE})) == [0]
-    poor = failure(node, "eth_call", {"from": SINK_TEXT, "to": PLACE, "value": "0x1"})
+    set_code(node, contracts.BALANCE_OF_CALLER)
+    assert words(node.rpc("eth_call", {"from": SINK_TEXT, "to": CODE_ADDRESS})) == [0]
+    poor = failure(node, "eth_call", {"from": SINK_TEXT, "to": CODE_ADDRESS, "value": "0x1"})
     assert poor.message == "insufficient funds for transfer"
-    assert failure(node, "eth_call", {"to": PLACE, "gas": "0x5"}).message.startswith("intrinsic gas too low")
+    assert failure(node, "eth_call", {"to": CODE_ADDRESS, "gas": "0x5"}).message.startswith("intrinsic gas too low")
 
 
 def test_call_creates_a_contract_and_answers_its_code(node: Node) -> None:
@@ -75,28 +84,28 @@ def test_call_creates_a_contract_and_answers_its_code(node: Node) -> None:
 
 
 def test_call_runs_with_overridden_accounts_and_keeps_nothing(node: Node) -> None:
-    def overridden(override: Any, to: str = PLACE, sender: str = SINK_TEXT) -> list[int]:
+    def call_with(override: Any, to: str = CODE_ADDRESS, sender: str = SINK_TEXT) -> list[int]:
         return words(node.rpc("eth_call", {"from": sender, "to": to}, "latest", override))
 
     slot_0 = "0x" + contracts.SLOT_0.hex()
     word = {"0x" + "00" * 32: "0x" + "00" * 31 + "07"}
-    assert overridden({PLACE: {"code": slot_0, "stateDiff": word}}) == [7]
-    node.rpc("anvil_setStorageAt", PLACE, "0x0", "0x" + "00" * 31 + "05")
-    assert overridden({PLACE: {"code": slot_0}}) == [5]
-    assert overridden({PLACE: {"code": slot_0, "state": {}}}) == [0]
+    assert call_with({CODE_ADDRESS: {"code": slot_0, "stateDiff": word}}) == [7]
+    node.rpc("anvil_setStorageAt", CODE_ADDRESS, "0x0", "0x" + "00" * 31 + "05")
+    assert call_with({CODE_ADDRESS: {"code": slot_0}}) == [5]
+    assert call_with({CODE_ADDRESS: {"code": slot_0, "state": {}}}) == [0]
     balance = "0x" + contracts.BALANCE_OF_CALLER.hex()
-    assert overridden({PLACE: {"code": balance}, SINK_TEXT: {"balance": "0x9", "nonce": "0x3"}}) == [9]
-    assert node.rpc("eth_getCode", PLACE) == "0x"
-    both = {PLACE: {"state": {}, "stateDiff": word}}
-    assert failure(node, "eth_call", {"to": PLACE}, "latest", both).code == -32602
+    assert call_with({CODE_ADDRESS: {"code": balance}, SINK_TEXT: {"balance": "0x9", "nonce": "0x3"}}) == [9]
+    assert node.rpc("eth_getCode", CODE_ADDRESS) == "0x"
+    both = {CODE_ADDRESS: {"state": {}, "stateDiff": word}}
+    assert failure(node, "eth_call", {"to": CODE_ADDRESS}, "latest", both).code == -32602
 
 
 def test_call_with_an_authorization_runs_delegated_code(node: Node) -> None:
-    put(node, contracts.returning(42))
-    signed = Account.sign_authorization({"chainId": 31337, "address": PLACE, "nonce": 0}, BOB.key)
+    set_code(node, contracts.return_word(42))
+    signed = Account.sign_authorization({"chainId": 31337, "address": CODE_ADDRESS, "nonce": 0}, BOB.key)
     listed = {
         "chainId": "0x7a69",
-        "address": PLACE,
+        "address": CODE_ADDRESS,
         "nonce": "0x0",
         "yParity": hex(signed.y_parity),
         "r": "0x" + signed.r.to_bytes(32).hex(),
@@ -111,9 +120,9 @@ def test_call_with_an_authorization_runs_delegated_code(node: Node) -> None:
 
 
 def test_data_and_input_must_agree(node: Node) -> None:
-    put(node, contracts.returning(1))
-    assert words(node.rpc("eth_call", {"to": PLACE, "data": "0x12", "input": "0x12"})) == [1]
-    assert failure(node, "eth_call", {"to": PLACE, "data": "0x12", "input": "0x13"}).code == -32602
+    set_code(node, contracts.return_word(1))
+    assert words(node.rpc("eth_call", {"to": CODE_ADDRESS, "data": "0x12", "input": "0x12"})) == [1]
+    assert failure(node, "eth_call", {"to": CODE_ADDRESS, "data": "0x12", "input": "0x13"}).code == -32602
 
 
 # gas
@@ -124,36 +133,36 @@ def test_estimate_of_a_transfer_is_exact(node: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", [contracts.COUNTER, contracts.TWO_LOGS, contracts.returning(1)], ids=["counter", "logs", "word"]
+    "code", [contracts.COUNTER, contracts.TWO_LOGS, contracts.return_word(1)], ids=["counter", "logs", "word"]
 )
 def test_transaction_succeeds_with_the_estimate_and_not_with_less(node: Node, code: bytes) -> None:
-    put(node, code)
-    gas = int(node.rpc("eth_estimateGas", {"from": ALICE_TEXT, "to": PLACE}), 16)
+    set_code(node, code)
+    gas = int(node.rpc("eth_estimateGas", {"from": ALICE_TEXT, "to": CODE_ADDRESS}), 16)
     snapshot = node.rpc("evm_snapshot")
-    assert node.receipt(node.send(to=PLACE, gas=gas - 1))["status"] == "0x0"
+    assert node.receipt(node.send(to=CODE_ADDRESS, gas=gas - 1))["status"] == "0x0"
     node.rpc("evm_revert", snapshot)
-    assert node.receipt(node.send(to=PLACE, gas=gas))["status"] == "0x1"
+    assert node.receipt(node.send(to=CODE_ADDRESS, gas=gas))["status"] == "0x1"
 
 
 def test_estimate_covers_calls_that_get_63_parts_of_64(node: Node) -> None:
     inner = "0x" + "c1" * 20
     node.rpc("anvil_setCode", inner, "0x" + contracts.COUNTER.hex())
-    put(node, contracts.FORWARDER)
-    call = {"from": ALICE_TEXT, "to": PLACE, "data": "0x" + "00" * 12 + inner[2:]}
+    set_code(node, contracts.FORWARDER)
+    call = {"from": ALICE_TEXT, "to": CODE_ADDRESS, "data": "0x" + "00" * 12 + inner[2:]}
     gas = int(node.rpc("eth_estimateGas", call), 16)
-    receipt = node.receipt(node.send(to=PLACE, data=call["data"], gas=gas))
+    receipt = node.receipt(node.send(to=CODE_ADDRESS, data=call["data"], gas=gas))
     assert receipt["status"] == "0x1"
     assert gas < int(receipt["gasUsed"], 16) * 105 // 100
 
 
 def test_estimate_of_what_fails_says_why(node: Node) -> None:
-    put(node, contracts.reverting(contracts.ERROR))
-    assert failure(node, "eth_estimateGas", {"to": PLACE}).message == "execution reverted: no luck"
-    poor = {"from": SINK_TEXT, "to": PLACE, "value": "0x1"}
+    set_code(node, contracts.revert_with(contracts.ERROR))
+    assert failure(node, "eth_estimateGas", {"to": CODE_ADDRESS}).message == "execution reverted: no luck"
+    poor = {"from": SINK_TEXT, "to": CODE_ADDRESS, "value": "0x1"}
     assert failure(node, "eth_estimateGas", poor).message == "insufficient funds for transfer"
-    put(node, contracts.COUNTER)
+    set_code(node, contracts.COUNTER)
     node.rpc("anvil_setBalance", SINK_TEXT, hex(30_000 * FEE))
-    tight = {"from": SINK_TEXT, "to": PLACE, "maxFeePerGas": hex(FEE)}
+    tight = {"from": SINK_TEXT, "to": CODE_ADDRESS, "maxFeePerGas": hex(FEE)}
     assert failure(node, "eth_estimateGas", tight).message == "gas required exceeds allowance (30000)"
 
 
@@ -169,39 +178,39 @@ def test_fees_are_constant(node: Node) -> None:
 
 
 def test_estimate_of_a_contract_that_looks_at_its_gas_is_searched(node: Node) -> None:
-    put(node, bytes.fromhex("620186a05a11600a57fe5b5f54506001 5f5500".replace(" ", "")))  # wants 100,000 gas left
-    gas = int(node.rpc("eth_estimateGas", {"from": ALICE_TEXT, "to": PLACE}), 16)
+    set_code(node, bytes.fromhex("620186a05a11600a57fe5b5f54506001 5f5500".replace(" ", "")))  # wants 100,000 gas left
+    gas = int(node.rpc("eth_estimateGas", {"from": ALICE_TEXT, "to": CODE_ADDRESS}), 16)
     assert 121_000 < gas < 125_000
-    assert node.receipt(node.send(to=PLACE, gas=gas))["status"] == "0x1"
+    assert node.receipt(node.send(to=CODE_ADDRESS, gas=gas))["status"] == "0x1"
 
 
 def test_estimate_does_not_exceed_the_gas_of_the_request(node: Node) -> None:
-    put(node, contracts.COUNTER)
-    gas = int(node.rpc("eth_estimateGas", {"to": PLACE}), 16)
-    assert node.rpc("eth_estimateGas", {"to": PLACE, "gas": hex(gas)}) == hex(gas)
-    poor = {"from": SINK_TEXT, "to": PLACE, "value": "0x1", "gasPrice": "0x1"}
+    set_code(node, contracts.COUNTER)
+    gas = int(node.rpc("eth_estimateGas", {"to": CODE_ADDRESS}), 16)
+    assert node.rpc("eth_estimateGas", {"to": CODE_ADDRESS, "gas": hex(gas)}) == hex(gas)
+    poor = {"from": SINK_TEXT, "to": CODE_ADDRESS, "value": "0x1", "gasPrice": "0x1"}
     assert failure(node, "eth_estimateGas", poor).message == "insufficient funds for transfer"
 
 
 def test_call_takes_an_access_list(node: Node) -> None:
-    put(node, contracts.SLOT_0)
-    listed = [{"address": PLACE, "storageKeys": ["0x" + "00" * 32]}]
-    assert words(node.rpc("eth_call", {"to": PLACE, "accessList": listed}, "earliest")) == [0]
+    set_code(node, contracts.SLOT_0)
+    listed = [{"address": CODE_ADDRESS, "storageKeys": ["0x" + "00" * 32]}]
+    assert words(node.rpc("eth_call", {"to": CODE_ADDRESS, "accessList": listed}, "earliest")) == [0]
 
 
 def test_transient_storage_is_gone_after_the_transaction(node: Node) -> None:
-    put(node, bytes.fromhex("5f5c602a5f5d5f5260205ff3"))  # answers the word, then writes 42
-    assert words(node.rpc("eth_call", {"to": PLACE})) == [0]
-    put(node, bytes.fromhex("602a5f5d5f5c5f5260205ff3"))  # writes 42, then answers
-    assert words(node.rpc("eth_call", {"to": PLACE})) == [42]
+    set_code(node, bytes.fromhex("5f5c602a5f5d5f5260205ff3"))  # answers the word, then writes 42
+    assert words(node.rpc("eth_call", {"to": CODE_ADDRESS})) == [0]
+    set_code(node, bytes.fromhex("602a5f5d5f5c5f5260205ff3"))  # writes 42, then answers
+    assert words(node.rpc("eth_call", {"to": CODE_ADDRESS})) == [42]
 
 
 def test_authorization_for_another_chain_is_skipped(node: Node) -> None:
-    put(node, contracts.returning(42))
-    signed = Account.sign_authorization({"chainId": 1, "address": PLACE, "nonce": 0}, BOB.key)
+    set_code(node, contracts.return_word(42))
+    signed = Account.sign_authorization({"chainId": 1, "address": CODE_ADDRESS, "nonce": 0}, BOB.key)
     listed = {
         "chainId": "0x1",
-        "address": PLACE,
+        "address": CODE_ADDRESS,
         "nonce": "0x0",
         "yParity": hex(signed.y_parity),
         "r": "0x" + signed.r.to_bytes(32).hex(),
@@ -211,17 +220,19 @@ def test_authorization_for_another_chain_is_skipped(node: Node) -> None:
 
 
 def test_hashes_are_known_of_256_blocks(node: Node) -> None:
-    put(node, contracts.BLOCK_HASH)
+    set_code(node, contracts.BLOCK_HASH)
     node.rpc("anvil_mine", hex(300))
-    asked = [{"to": PLACE, "data": "0x" + number.to_bytes(32).hex()} for number in (43, 44)]
+    asked = [{"to": CODE_ADDRESS, "data": "0x" + number.to_bytes(32).hex()} for number in (43, 44)]
     assert [int(node.rpc("eth_call", one), 16) != 0 for one in asked] == [False, True]
 
 
 def test_run_tells_where_it_failed(node: Node) -> None:
-    put(node, contracts.FORWARDER)
+    set_code(node, contracts.FORWARDER)
     inner = bytes.fromhex("c1" * 20)
-    node.dev.chain.set_code(inner, contracts.reverting(contracts.ERROR))
-    call = Call(sender=bytes(ALICE.address), to=bytes.fromhex(PLACE[2:]), data=inner.rjust(32, b"\x00"), gas=100_000)
+    node.dev.chain.set_code(inner, contracts.revert_with(contracts.ERROR))
+    call = MessageCall(
+        sender=bytes(ALICE.address), to=bytes.fromhex(CODE_ADDRESS[2:]), data=inner.rjust(32, b"\x00"), gas=100_000
+    )
     outcome = node.dev.chain.call(call)
     outer, failed = outcome.frame.walk()
     assert (outcome.success, outer.error, outer.ran_out_of_gas) == (False, "invalid instruction", False)

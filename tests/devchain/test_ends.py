@@ -13,13 +13,13 @@ import pytest
 from tests.devchain.asking import TOKEN_ACCESS, send
 from tests.devchain.sample import SINK, Actor, Node, RpcFailure, Session, address_of, key_of, transfer
 from tests.devchain.token_gas import CHAIN_ID, Payer
-from wallet_rpc.devchain.dev_constants import PAYMASTER_KEY, TEST_TOKEN, TOKEN_PAYMASTER
+from wallet_rpc.devchain.dev_constants import ERC20_PAYMASTER, PAYMASTER_KEY, TEST_TOKEN
 from wallet_rpc.domain import token_charge
 from wallet_rpc.domain.sponsorship import Window
 from wallet_rpc.domain.user_operation import UserOperation
-from wallet_rpc.domain.validation_install import Terms, compile_permissions
+from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
 
-LANDED = "landed"
+SETTLED = "landed"
 
 
 def outcomes(node: Node, op: UserOperation, seconds: Sequence[int]) -> list[str]:
@@ -30,7 +30,7 @@ def outcomes(node: Node, op: UserOperation, seconds: Sequence[int]) -> list[str]
         node.rpc("evm_setNextBlockTimestamp", second)
         try:
             receipt = node.rpc("eth_getUserOperationReceipt", send(node, op))
-            found.append(LANDED if receipt["success"] else "reverted")
+            found.append(SETTLED if receipt["success"] else "reverted")
         except RpcFailure as refused:
             found.append(str(refused.data["entryPoint"]))
         node.rpc("evm_revert", before)
@@ -44,13 +44,13 @@ def around(second: int) -> list[int]:
 def session_of(actor: Actor, *, installed_end: int, signed_end: int) -> Session:
     """A session with an end in the installation, in the deferred action that the owner signs, or in neither (0)."""
     signer = key_of(101)
-    terms = Terms(account=actor.address, key=address_of(signer), entity_id=1, deadline=installed_end, now=0)
+    terms = SessionTerms(account=actor.address, key=address_of(signer), entity_id=1, deadline=installed_end, now=0)
     return Session(signer, compile_permissions([TOKEN_ACCESS], terms), 1, signed_end)
 
 
 def by_session(actor: Actor, session: Session) -> UserOperation:
     op = actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)
-    return actor.sign(actor.estimated(op), session=session)
+    return actor.sign(actor.estimate(op), session=session)
 
 
 @pytest.mark.parametrize(("is_installed", "is_signed"), [(True, False), (False, True)])
@@ -61,25 +61,25 @@ def test_a_first_call_lands_until_the_last_second_of_either_end(
     end = node.dev.chain.next_timestamp() + 100
     op = by_session(actor, session_of(actor, installed_end=end * is_installed, signed_end=end * is_signed))
 
-    assert outcomes(node, op, around(end)) == [LANDED, LANDED, "AA22"]
+    assert outcomes(node, op, around(end)) == [SETTLED, SETTLED, "AA22"]
 
 
 def test_terms_for_gas_in_a_token_hold_from_their_first_second_to_their_last(node: Node, actor: Actor) -> None:
     payer, now = Payer.of(node, actor), node.dev.chain.next_timestamp()
     payer.allow(10**20)
     window, charge = Window(valid_after=now + 50, valid_until=now + 100), payer.charge()
-    op = payer.priced([], charge)
-    part = token_charge.signed(op, charge, chain_id=CHAIN_ID, window=window, key=PAYMASTER_KEY)
+    op = payer.estimate([], charge)
+    part = token_charge.sign_erc20_charge(op, charge, chain_id=CHAIN_ID, window=window, key=PAYMASTER_KEY)
     op = actor.sign(replace(op, paymaster=part))
-    assert part.address == TOKEN_PAYMASTER
+    assert part.address == ERC20_PAYMASTER
 
-    assert outcomes(node, op, around(window.valid_after)) == ["AA32", LANDED, LANDED]
-    assert outcomes(node, op, around(window.valid_until)) == [LANDED, LANDED, "AA32"]
+    assert outcomes(node, op, around(window.valid_after)) == ["AA32", SETTLED, SETTLED]
+    assert outcomes(node, op, around(window.valid_until)) == [SETTLED, SETTLED, "AA32"]
 
 
 def test_a_permit_is_taken_until_the_last_second_of_its_deadline(node: Node, actor: Actor) -> None:
     payer, end = Payer.of(node, actor), node.dev.chain.next_timestamp() + 30
     charge = payer.charge(before=True, permit=payer.permit(10**20, deadline=end))
-    op = actor.sign(payer.sponsored(payer.priced([], charge), charge))
+    op = actor.sign(payer.sponsor(payer.estimate([], charge), charge))
 
-    assert outcomes(node, op, around(end)) == [LANDED, LANDED, "AA33"]
+    assert outcomes(node, op, around(end)) == [SETTLED, SETTLED, "AA33"]

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.devchain import contracts
-from tests.devchain.asking import PLACE, failure, put
+from tests.devchain.asking import CODE_ADDRESS, failure, set_code
 from tests.devchain.sample import ALICE, BOB, FEE, SINK, Node, RpcFailure
 from wallet_rpc.devchain.config import DevChainConfig
-from wallet_rpc.devchain.ledger import encode_raw, minimal
+from wallet_rpc.devchain.ledger import encode_integer, encode_raw
 from wallet_rpc.domain.abi import keccak
 
 ALICE_TEXT, BOB_TEXT, SINK_TEXT = ALICE.address.hex0x(), BOB.address.hex0x(), SINK.hex0x()
@@ -25,10 +25,10 @@ CHAIN = 31337
 
 
 def authorization(nonce: int = 0) -> dict[str, str]:
-    signed = Account.sign_authorization({"chainId": CHAIN, "address": PLACE, "nonce": nonce}, BOB.key)
+    signed = Account.sign_authorization({"chainId": CHAIN, "address": CODE_ADDRESS, "nonce": nonce}, BOB.key)
     numbers = {"chainId": signed.chain_id, "nonce": signed.nonce, "yParity": signed.y_parity}
     return {name: hex(value) for name, value in {**numbers, "r": signed.r, "s": signed.s}.items()} | {
-        "address": PLACE.lower()
+        "address": CODE_ADDRESS.lower()
     }
 
 
@@ -147,31 +147,31 @@ def test_what_cannot_be_signed_as_asked_is_refused(shared: Node, fields: Any, to
 # signed elsewhere
 
 
-def signed(node: Node, kind: int, change: Any = lambda fields: fields, *, high: bool = False) -> str:
+def sign_transfer(node: Node, kind: int, change: Any = lambda fields: fields, *, high: bool = False) -> str:
     """A transfer of Alice's: its RLP fields may be changed before signing, its signature mirrored after."""
-    tail: list[Any] = [minimal(100_000), bytes(SINK), minimal(1), b""]
-    nonce = minimal(node.dev.chain.nonce(ALICE.address))
-    fields: list[Any] = [nonce, minimal(FEE), *tail]
+    tail: list[Any] = [encode_integer(100_000), bytes(SINK), encode_integer(1), b""]
+    nonce = encode_integer(node.dev.chain.nonce(ALICE.address))
+    fields: list[Any] = [nonce, encode_integer(FEE), *tail]
     if kind > 0:
-        fees = [minimal(FEE)] if kind == 1 else [b"", minimal(FEE)]
-        fields = [minimal(CHAIN), nonce, *fees, *tail, []]
+        fees = [encode_integer(FEE)] if kind == 1 else [b"", encode_integer(FEE)]
+        fields = [encode_integer(CHAIN), nonce, *fees, *tail, []]
     if kind == 4:
-        numbers = [minimal(int(AUTHORIZATION[name], 16)) for name in ("chainId", "nonce", "yParity", "r", "s")]
-        fields.append([[numbers[0], bytes.fromhex(PLACE[2:]), *numbers[1:]]])
+        numbers = [encode_integer(int(AUTHORIZATION[name], 16)) for name in ("chainId", "nonce", "yParity", "r", "s")]
+        fields.append([[numbers[0], bytes.fromhex(CODE_ADDRESS[2:]), *numbers[1:]]])
     fields = change(fields)
     prefix = bytes([kind]) if kind else b""
-    hashed = fields if kind else [*fields, minimal(CHAIN), b"", b""]
+    hashed = fields if kind else [*fields, encode_integer(CHAIN), b"", b""]
     made = PrivateKey(ALICE.key).sign_msg_hash(keccak(prefix + encode_raw(hashed)))
     parity, s = (1 - made.v, ORDER - made.s) if high else (made.v, made.s)
     v = parity if kind else 2 * CHAIN + 35 + parity
-    return "0x" + (prefix + encode_raw([*fields, minimal(v), minimal(made.r), minimal(s)])).hex()
+    return "0x" + (prefix + encode_raw([*fields, encode_integer(v), encode_integer(made.r), encode_integer(s)])).hex()
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2, 4])
 def test_signature_in_the_upper_half_is_refused(shared: Node, kind: int) -> None:
-    refused = failure(shared, "eth_sendRawTransaction", signed(shared, kind, high=True))
+    refused = failure(shared, "eth_sendRawTransaction", sign_transfer(shared, kind, high=True))
     assert (refused.code, refused.message) == (-32000, "invalid transaction v, r, s values: s is in the upper half")
-    assert shared.receipt(shared.rpc("eth_sendRawTransaction", signed(shared, kind)))["status"] == "0x1"
+    assert shared.receipt(shared.rpc("eth_sendRawTransaction", sign_transfer(shared, kind)))["status"] == "0x1"
 
 
 def at(*path: int, value: int) -> Any:
@@ -181,7 +181,7 @@ def at(*path: int, value: int) -> Any:
         here = fields
         for step in path[:-1]:
             here = here[step]
-        here[path[-1]] = minimal(value)
+        here[path[-1]] = encode_integer(value)
         return fields
 
     return change
@@ -204,7 +204,7 @@ def at(*path: int, value: int) -> Any:
     ],
 )
 def test_number_wider_than_its_field_is_refused(shared: Node, kind: int, change: Any) -> None:
-    refused = failure(shared, "eth_sendRawTransaction", signed(shared, kind, change))
+    refused = failure(shared, "eth_sendRawTransaction", sign_transfer(shared, kind, change))
     assert refused.code == -32000
     assert refused.message.startswith("rlp: ")
 
@@ -219,13 +219,13 @@ def test_number_wider_than_its_field_is_refused(shared: Node, kind: int, change:
     ],
 )
 def test_transaction_that_no_block_may_hold_is_refused(shared: Node, kind: int, change: Any, told: str) -> None:
-    refused = failure(shared, "eth_sendRawTransaction", signed(shared, kind, change))
+    refused = failure(shared, "eth_sendRawTransaction", sign_transfer(shared, kind, change))
     assert (refused.code, refused.message[: len(told)]) == (-32000, told)
 
 
 @pytest.mark.parametrize("parity", [2, 27, 255])
 def test_authorization_that_nobody_signed_is_mined_and_skipped(shared: Node, parity: int) -> None:
-    identity = shared.rpc("eth_sendRawTransaction", signed(shared, 4, at(9, 0, 3, value=parity)))
+    identity = shared.rpc("eth_sendRawTransaction", sign_transfer(shared, 4, at(9, 0, 3, value=parity)))
     assert shared.receipt(identity)["status"] == "0x1"
     listed = shared.rpc("eth_getTransactionByHash", identity)["authorizationList"]
     assert listed[0]["yParity"] == hex(parity)
@@ -260,9 +260,9 @@ def test_balance_that_would_overflow_fails_the_transfer_alone(node: Node) -> Non
     node.rpc("anvil_setBalance", SINK_TEXT, hex(rich))
     assert node.receipt(node.send(to=SINK_TEXT, value=1))["status"] == "0x0"
     inner = bytes.fromhex("5f5f5f5f600173") + bytes(SINK) + bytes.fromhex("5af15f5260205ff3")
-    put(node, inner)
-    node.rpc("anvil_setBalance", PLACE, "0x5")
-    assert int(node.rpc("eth_call", {"to": PLACE}), 16) == 0
+    set_code(node, inner)
+    node.rpc("anvil_setBalance", CODE_ADDRESS, "0x5")
+    assert int(node.rpc("eth_call", {"to": CODE_ADDRESS}), 16) == 0
     node.rpc("anvil_setBalance", "0x" + "00" * 20, hex(rich))  # of who gets the tips
     assert node.receipt(node.send(to=BOB_TEXT, value=1))["status"] == "0x1"
     assert int(node.rpc("eth_getBalance", SINK_TEXT), 16) == rich

@@ -10,15 +10,15 @@ import pytest
 from eth_account import Account
 
 from tests.devchain import contracts
-from tests.devchain.http_endpoint import served
+from tests.devchain.http_endpoint import serve_rpc
 from tests.devchain.sample import ALICE, GENESIS_TIME, SINK, Actor, Node, RpcFailure, Session, mint, transfer
 from wallet_rpc.devchain.chain_state import balance_key, code_key, nonce_key, slot_key
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.dev_constants import PAYMASTER, TEST_TOKEN
-from wallet_rpc.devchain.fork import HeldUpstream, Upstream
-from wallet_rpc.devchain.node_errors import RunTooLong, UpstreamFailed
+from wallet_rpc.devchain.fork import ShieldedUpstream, Upstream
+from wallet_rpc.devchain.node_errors import ExecutionTimeout, UpstreamFailed
 from wallet_rpc.devchain.run_limit import RunLimit
-from wallet_rpc.devchain.sqlite_store import WrongFolder
+from wallet_rpc.devchain.sqlite_store import UnusableFolder
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.permission import ContractAccess, Target
 from wallet_rpc.primitives import Address
@@ -47,7 +47,7 @@ def origin() -> Origin:
 
 @pytest.fixture
 def url(origin: Origin) -> Iterator[str]:
-    with served(origin.answer) as found:
+    with serve_rpc(origin.answer) as found:
         yield found
 
 
@@ -127,7 +127,7 @@ def test_fork_is_kept_with_what_it_has_read(origin: Origin, url: str, tmp_path: 
     assert again.rpc("eth_getBalance", STRANGER, "0x0") == "0x7"
     assert again.rpc("eth_blockNumber") == "0x1"
     again.dev.chain.close()
-    with pytest.raises(WrongFolder):
+    with pytest.raises(UnusableFolder):
         Node(DevChainConfig(folder=tmp_path))
 
 
@@ -182,7 +182,7 @@ def test_authority_that_cannot_be_read_fails_the_transaction(origin: Origin, url
     forked = fork(url)
     fresh = Account.from_key("0x" + "77" * 32)
     signed = Account.sign_authorization({"chainId": 31337, "address": STRANGER, "nonce": 0}, fresh.key)
-    raw = forked.signed(to=ALICE.address.hex0x(), authorizationList=[signed])
+    raw = forked.sign(to=ALICE.address.hex0x(), authorizationList=[signed])
     origin.broken = b"<html>"
     with pytest.raises(RpcFailure, match="does not answer"):
         forked.rpc("eth_sendRawTransaction", raw)
@@ -221,7 +221,7 @@ def test_request_to_the_forked_chain_is_not_interrupted() -> None:
             return {key: 7}
 
     limit = RunLimit(0.1)
-    held = HeldUpstream(cast("Upstream", Slow()), limit)
+    held = ShieldedUpstream(cast("Upstream", Slow()), limit)
     assert limit.run(lambda: held.fetch(b"key")) == {b"key": 7}
-    with pytest.raises(RunTooLong):
+    with pytest.raises(ExecutionTimeout):
         limit.run(lambda: held.upstream.fetch(b"key"))

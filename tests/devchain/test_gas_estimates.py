@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.devchain import contracts
-from tests.devchain.asking import PLACE, failure, put, send
+from tests.devchain.asking import CODE_ADDRESS, failure, send, set_code
 from tests.devchain.sample import ALICE, ENTRY_POINT_TEXT, FEE, SINK, Actor, Node, on_wire, transfer
-from wallet_rpc.devchain.bundler import MOST_TOTAL_GAS, MOST_VERIFICATION_GAS
+from wallet_rpc.devchain.bundler import MAX_TOTAL_GAS, MAX_VERIFICATION_GAS
 from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call
@@ -27,7 +27,7 @@ VALID = bytes.fromhex("5f5f5260205ff3")
 """Answers zero: valid, for ever."""
 VALID_WITH_CONTEXT = bytes.fromhex("60405f525f6020526020604052600160605260805ff3")
 """Answers a context of one word and zero."""
-PLACES = [Address(bytes([0xD0 + number]) * 20).hex0x() for number in range(5)]
+ADDRESSES = [Address(bytes([0xD0 + number]) * 20).hex0x() for number in range(5)]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def link(following: str, *, gas: int | None, value: int, must: bool, need: int) 
     """Needs gas, calls the next one with all gas or so much, reverts if it must succeed and does not, then counts."""
     asked = b"\x5a" if gas is None else b"\x63" + gas.to_bytes(4)
     call = bytes.fromhex("5f5f5f5f60") + bytes([value]) + b"\x73" + bytes.fromhex(following[2:]) + asked + b"\xf1"
-    start = contracts.needing(need, call)
+    start = contracts.require_gas(need, call)
     checked = b"\x61" + (len(start) + 7).to_bytes(2) + bytes.fromhex("575f5ffd5b") if must else b"\x50"
     return start + checked + contracts.COUNTER
 
@@ -61,7 +61,7 @@ LINKS = st.fixed_dictionaries(
 @settings(max_examples=40)
 @given(st.lists(LINKS, min_size=1, max_size=4), st.sampled_from([contracts.COUNTER, b"\xfe", b"", b"\x5f\x5f\xfd"]))
 def test_transaction_lands_with_its_estimate(shared: Node, links: list[Any], last: bytes) -> None:
-    places = PLACES[: len(links) + 1]
+    places = ADDRESSES[: len(links) + 1]
     for place, following, one in zip(places, places[1:], links, strict=False):
         shared.rpc("anvil_setCode", place, "0x" + link(following, **one).hex())
         shared.rpc("anvil_setBalance", place, "0x5")
@@ -89,8 +89,8 @@ def test_estimate_of_a_precompile_lands(shared: Node, number: int) -> None:
 
 
 def test_estimate_of_the_poor_is_about_money(node: Node) -> None:
-    put(node, contracts.COUNTER)
-    poor = {"from": SINK.hex0x(), "to": PLACE, "gasPrice": hex(FEE)}
+    set_code(node, contracts.COUNTER)
+    poor = {"from": SINK.hex0x(), "to": CODE_ADDRESS, "gasPrice": hex(FEE)}
     for call in (poor, {**poor, "to": ALICE_TEXT}, {**poor, "gasPrice": None, "maxFeePerGas": hex(FEE)}):
         refused = failure(node, "eth_estimateGas", call)
         assert refused.message.startswith(f"insufficient funds for gas * price + value: address {SINK} have 0 want ")
@@ -105,17 +105,19 @@ def test_estimate_of_the_poor_is_about_money(node: Node) -> None:
 # operations
 
 
-def prepared(node: Node, *, validation: int = 0, call: int = 0, paymaster: int = 0, post_op: int = 0) -> UserOperation:
+def build_operation(
+    node: Node, *, validation: int = 0, call: int = 0, paymaster: int = 0, post_op: int = 0
+) -> UserOperation:
     """An operation of a bare account, and of a bare paymaster if that needs gas, each of whose parts needs so much."""
-    execution = contracts.needing(call, at=16)
-    validating = contracts.needing(validation, VALID, at=16 + len(execution) + 1)
-    account = contracts.choosing({VALIDATE: validating}, execution)
+    execution = contracts.require_gas(call, at=16)
+    validating = contracts.require_gas(validation, VALID, at=16 + len(execution) + 1)
+    account = contracts.dispatch({VALIDATE: validating}, execution)
     node.rpc("anvil_setCode", ACCOUNT.hex0x(), "0x" + account.hex())
     part = None
     if paymaster or post_op:
-        first = contracts.needing(paymaster, VALID_WITH_CONTEXT, at=28)
-        second = contracts.needing(post_op, at=28 + len(first) + 1)
-        code = contracts.choosing({VALIDATE_PAYMASTER: first, POST_OP: second}, b"")
+        first = contracts.require_gas(paymaster, VALID_WITH_CONTEXT, at=28)
+        second = contracts.require_gas(post_op, at=28 + len(first) + 1)
+        code = contracts.dispatch({VALIDATE_PAYMASTER: first, POST_OP: second}, b"")
         node.rpc("anvil_setCode", PAYMASTER.hex0x(), "0x" + code.hex())
         part = PaymasterPart(PAYMASTER, 0, 0, Data())
     for holder in (ACCOUNT, PAYMASTER):
@@ -147,8 +149,8 @@ def prepared(node: Node, *, validation: int = 0, call: int = 0, paymaster: int =
     ids=str,
 )
 def test_operation_lands_with_its_estimate(node: Node, needs: dict[str, int]) -> None:
-    op = prepared(node, **needs)
-    filled = Actor(node).estimated(op)
+    op = build_operation(node, **needs)
+    filled = Actor(node).estimate(op)
     identity = node.rpc("eth_sendUserOperation", on_wire(filled), ENTRY_POINT_TEXT)
     assert node.rpc("eth_getUserOperationReceipt", identity)["success"] is True
     part = filled.paymaster
@@ -160,23 +162,23 @@ def test_operation_lands_with_its_estimate(node: Node, needs: dict[str, int]) ->
     }
     for name, needed in needs.items():
         assert needed < found[name] < needed * 5 // 4 + 60_000
-    assert max(filled.verification_gas_limit, found["paymaster"]) <= MOST_VERIFICATION_GAS
-    assert sum(found.values()) + filled.pre_verification_gas <= MOST_TOTAL_GAS
+    assert max(filled.verification_gas_limit, found["paymaster"]) <= MAX_VERIFICATION_GAS
+    assert sum(found.values()) + filled.pre_verification_gas <= MAX_TOTAL_GAS
 
 
 def test_call_of_an_operation_finds_the_gas_it_looks_for(node: Node, actor: Actor) -> None:
-    put(node, contracts.needing(700_000, contracts.COUNTER))
-    receipt = actor.send([Call(to=Address.parse(PLACE), data=Data())])
+    set_code(node, contracts.require_gas(700_000, contracts.COUNTER))
+    receipt = actor.send([Call(to=Address.parse(CODE_ADDRESS), data=Data())])
     assert receipt["success"] is True
-    assert int(node.rpc("eth_getStorageAt", PLACE, "0x0"), 16) == 1
+    assert int(node.rpc("eth_getStorageAt", CODE_ADDRESS, "0x0"), 16) == 1
 
 
 def test_callee_that_burns_its_gas_leaves_enough(node: Node, actor: Actor) -> None:
     burner = "0x" + "d9" * 20
     node.rpc("anvil_setCode", burner, "0xfe")
-    put(node, link(burner, gas=None, value=0, must=False, need=0))
-    assert actor.send([Call(to=Address.parse(PLACE), data=Data())])["success"] is True
-    assert int(node.rpc("eth_getStorageAt", PLACE, "0x0"), 16) == 1
+    set_code(node, link(burner, gas=None, value=0, must=False, need=0))
+    assert actor.send([Call(to=Address.parse(CODE_ADDRESS), data=Data())])["success"] is True
+    assert int(node.rpc("eth_getStorageAt", CODE_ADDRESS, "0x0"), 16) == 1
 
 
 NESTED = bytes.fromhex("5f358061000c575f545f55005b600190035f525f5f60205f5f305af1610023575f5ffd5b00")
@@ -186,20 +188,20 @@ NESTED = bytes.fromhex("5f358061000c575f545f55005b600190035f525f5f60205f5f305af1
 @pytest.mark.parametrize("depth", [0, 1, 30, 100])
 def test_write_deep_down_has_the_gas_it_wants_to_be_left(node: Node, actor: Actor, depth: int) -> None:
     data = Data(abi.uint(depth))
-    put(node, NESTED)
-    gas = int(node.rpc("eth_estimateGas", {"from": ALICE_TEXT, "to": PLACE, "data": data.hex0x()}), 16)
+    set_code(node, NESTED)
+    gas = int(node.rpc("eth_estimateGas", {"from": ALICE_TEXT, "to": CODE_ADDRESS, "data": data.hex0x()}), 16)
     snapshot = node.rpc("evm_snapshot")
-    receipt = node.receipt(node.send(to=PLACE, data=data.hex0x(), gas=gas))
+    receipt = node.receipt(node.send(to=CODE_ADDRESS, data=data.hex0x(), gas=gas))
     node.rpc("evm_revert", snapshot)
     assert receipt["status"] == "0x1"
-    assert actor.send([Call(to=Address.parse(PLACE), data=data)])["success"] is True
+    assert actor.send([Call(to=Address.parse(CODE_ADDRESS), data=data)])["success"] is True
 
 
 def test_inner_call_that_may_fail_does_not_for_want_of_gas(node: Node, actor: Actor) -> None:
     inner = "0x" + "d8" * 20
-    node.rpc("anvil_setCode", inner, "0x" + contracts.needing(500_000, contracts.COUNTER).hex())
-    put(node, link(inner, gas=None, value=0, must=False, need=0))
-    assert actor.send([Call(to=Address.parse(PLACE), data=Data())])["success"] is True
+    node.rpc("anvil_setCode", inner, "0x" + contracts.require_gas(500_000, contracts.COUNTER).hex())
+    set_code(node, link(inner, gas=None, value=0, must=False, need=0))
+    assert actor.send([Call(to=Address.parse(CODE_ADDRESS), data=Data())])["success"] is True
     assert int(node.rpc("eth_getStorageAt", inner, "0x0"), 16) == 1
 
 
@@ -209,18 +211,18 @@ def test_plain_operation_is_estimated_in_one_run(node: Node, actor: Actor, monke
     limit = node.dev.chain.limit
     run = limit.run
 
-    def counted(action: Callable[[], Any]) -> Any:
+    def count_run(action: Callable[[], Any]) -> Any:
         runs.append(action)
         return run(action)
 
-    monkeypatch.setattr(limit, "run", counted)
-    actor.estimated(op)
+    monkeypatch.setattr(limit, "run", count_run)
+    actor.estimate(op)
     assert len(runs) == 1
 
 
 def test_operation_with_much_gas_gets_it(node: Node, actor: Actor) -> None:
     op = actor.operation([transfer(TEST_TOKEN, SINK, 1)])
-    op = actor.sign(replace(actor.estimated(op), call_gas_limit=25_000_000))
+    op = actor.sign(replace(actor.estimate(op), call_gas_limit=25_000_000))
     actor.fund(10**19)
     identity = node.rpc("eth_sendUserOperation", on_wire(op), ENTRY_POINT_TEXT)
     assert node.rpc("eth_getUserOperationReceipt", identity)["success"] is True
@@ -230,7 +232,7 @@ def test_operation_with_much_gas_gets_it(node: Node, actor: Actor) -> None:
 @pytest.mark.parametrize("size", [0, 1_000, 5_000, 30_000])
 def test_bundler_is_paid_back_what_the_transaction_costs(node: Node, actor: Actor, size: int, byte: str) -> None:
     op = actor.operation([Call(to=SINK, data=Data(bytes.fromhex(byte) * size))])
-    op = replace(actor.estimated(replace(op, max_priority_fee_per_gas=0)), max_fee_per_gas=10**9)
+    op = replace(actor.estimate(replace(op, max_priority_fee_per_gas=0)), max_fee_per_gas=10**9)
     nothing = actor.sign(replace(op, pre_verification_gas=0))
     told = failure(node, "eth_sendUserOperation", on_wire(nothing), ENTRY_POINT_TEXT)
     required = int(told.message.split()[-1])

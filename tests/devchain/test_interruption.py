@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.devchain.sample import RpcFailure
-from wallet_rpc.devchain.node_errors import RunTooLong
+from wallet_rpc.devchain.node_errors import ExecutionTimeout
 from wallet_rpc.devchain.run_limit import RunLimit
 
 
@@ -22,7 +22,7 @@ def spin() -> None:
         pass
 
 
-def swallowing() -> None:
+def swallow_exceptions() -> None:
     """As a callback of the interpreter would."""
     for _ in range(2):
         with contextlib.suppress(BaseException):
@@ -30,10 +30,10 @@ def swallowing() -> None:
     spin()
 
 
-@pytest.mark.parametrize("action", [spin, swallowing])
+@pytest.mark.parametrize("action", [spin, swallow_exceptions])
 def test_run_is_ended_however_it_takes_it(action: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wallet_rpc.devchain.run_limit._AGAIN_SECONDS", 0.05)
-    with pytest.raises(RunTooLong):
+    with pytest.raises(ExecutionTimeout):
         RunLimit(0.05).run(action)
 
 
@@ -85,13 +85,13 @@ def test_end_of_a_run_is_not_lost_while_the_interpreter_frees_memory(
     lost: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lost.append)
 
-    def collecting() -> None:
+    def collect_and_spin() -> None:
         collect()
         spin()
 
     started = time.thread_time()
-    with pytest.raises(RunTooLong):
-        RunLimit(0.05).run(collecting)
+    with pytest.raises(ExecutionTimeout):
+        RunLimit(0.05).run(collect_and_spin)
     assert time.thread_time() - started >= 0.15  # the limit was reached during the collection
     assert lost == []
 
@@ -100,14 +100,14 @@ def test_time_of_others_is_not_the_runs() -> None:
     limit = RunLimit(0.15)
     ticks: list[float] = []
 
-    def meanwhile() -> None:
+    def spend_tick() -> None:
         ticks.append(time.thread_time())
         while time.thread_time() < ticks[-1] + 0.05:
             pass
 
-    limit.on_tick = meanwhile
+    limit.on_tick = spend_tick
     started = time.thread_time()
-    with pytest.raises(RunTooLong):
+    with pytest.raises(ExecutionTimeout):
         limit.run(spin)
     assert len(ticks) >= 2
     assert time.thread_time() - started >= 0.15 + 0.05 * len(ticks)
@@ -124,7 +124,7 @@ def test_nothing_happens_while_a_run_is_held() -> None:
             pass
         return "whole"
 
-    assert limit.run(lambda: limit.hold(fetch)) == "whole"
+    assert limit.run(lambda: limit.shield(fetch)) == "whole"
     assert ticks == []
 
 

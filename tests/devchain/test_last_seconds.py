@@ -14,19 +14,19 @@ from wallet_rpc.devchain.dev_constants import PAYMASTER, PAYMASTER_KEY, TEST_TOK
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import TIME_RANGE_MODULE
 from wallet_rpc.domain.deferred_action import DeferredAction
-from wallet_rpc.domain.sponsorship import Window, stub
-from wallet_rpc.domain.sponsorship import signed as sponsored
+from wallet_rpc.domain.sponsorship import Window, build_sponsorship_stub
+from wallet_rpc.domain.sponsorship import sign_sponsorship as sponsored
 from wallet_rpc.primitives import Data
 
 SECONDS = 1000
-MOMENTS = [-1, 0, 1]
+BOUNDARIES = [-1, 0, 1]
 """The second before, at and after."""
 RANGE_ERROR = (-32503, "AA22")
 
 
 def outcome(node: Node, at: int, actor: Actor, session: Session) -> tuple[int, str] | None:
     """The refusal of a session's operation in a block of that time; None when it landed."""
-    op = actor.sign(actor.estimated(actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)), session=session)
+    op = actor.sign(actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)), session=session)
     node.rpc("evm_setNextBlockTimestamp", at)
     try:
         send(node, op)
@@ -36,7 +36,7 @@ def outcome(node: Node, at: int, actor: Actor, session: Session) -> tuple[int, s
     return None
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", BOUNDARIES)
 @pytest.mark.parametrize("is_installed", [False, True])
 def test_a_session_ends_after_its_last_second_for_the_chain_and_for_the_wallet(
     node: Node, actor: Actor, is_installed: bool, moment: int
@@ -51,7 +51,7 @@ def test_a_session_ends_after_its_last_second_for_the_chain_and_for_the_wallet(
 
     assert refusal == (RANGE_ERROR if moment > 0 else None)
     action = DeferredAction(nonce=0, deadline=session.deadline, call=session.install.call_data)
-    assert action.has_passed(at) is (refusal is not None)
+    assert action.is_expired(at) is (refusal is not None)
 
 
 def test_the_time_range_module_counts_its_first_and_last_second(node: Node) -> None:
@@ -77,12 +77,12 @@ def test_the_time_range_module_counts_its_first_and_last_second(node: Node) -> N
     assert found[499] == found[1001] == "0x" + error("TimeRangeNotValid()").hex()
 
 
-@pytest.mark.parametrize(("end", "moment"), [(end, moment) for end in ("until", "after") for moment in MOMENTS])
+@pytest.mark.parametrize(("end", "moment"), [(end, moment) for end in ("until", "after") for moment in BOUNDARIES])
 def test_a_sponsorship_holds_from_its_first_to_its_last_second(node: Node, actor: Actor, end: str, moment: int) -> None:
     edge = node.dev.chain.next_timestamp() + SECONDS
     window = Window(valid_until=edge) if end == "until" else Window(valid_until=edge + SECONDS, valid_after=edge)
     op = actor.operation([transfer(TEST_TOKEN, SINK, 1)])
-    op = actor.estimated(replace(op, paymaster=stub(PAYMASTER, window=Window(valid_until=2 * edge))))
+    op = actor.estimate(replace(op, paymaster=build_sponsorship_stub(PAYMASTER, window=Window(valid_until=2 * edge))))
     part = sponsored(op, PAYMASTER, chain_id=node.dev.chain.config.chain_id, window=window, key=PAYMASTER_KEY)
     op = actor.sign(replace(op, paymaster=part))
     node.rpc("evm_setNextBlockTimestamp", edge + moment)

@@ -9,7 +9,7 @@ import pytest
 from eth_account import Account
 
 from tests.devchain import contracts
-from tests.devchain.asking import PLACE
+from tests.devchain.asking import CODE_ADDRESS
 from tests.devchain.sample import ALICE, BOB, SINK
 from tests.devchain.side_by_side import Pair, Refusal
 
@@ -22,15 +22,15 @@ ZERO, ONE, TWO = ("0x" + number.to_bytes(32).hex() for number in range(3))
 @pytest.fixture
 def pair(chains: Pair) -> Iterator[Pair]:
     """Both as they were at their start."""
-    with chains.untouched():
+    with chains.revert_changes():
         yield chains
 
 
 def authorization(**fields: Any) -> dict[str, Any]:
-    signed = Account.sign_authorization({"chainId": 31337, "address": PLACE, "nonce": 0, **fields}, BOB.key)
+    signed = Account.sign_authorization({"chainId": 31337, "address": CODE_ADDRESS, "nonce": 0, **fields}, BOB.key)
     return {
         "chainId": hex(signed.chain_id),
-        "address": PLACE,
+        "address": CODE_ADDRESS,
         "nonce": hex(signed.nonce),
         "yParity": hex(signed.y_parity),
         "r": hex(signed.r),
@@ -39,7 +39,7 @@ def authorization(**fields: Any) -> dict[str, Any]:
 
 
 def test_pending_block_is_the_next_one_without_transactions(pair: Pair) -> None:
-    pair.mined({"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x5208", "gasPrice": PRICE})
+    pair.mine({"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x5208", "gasPrice": PRICE})
     for ask in (pair.anvil, pair.ours):
         newest, pending = (ask("eth_getBlockByNumber", tag, True) for tag in ("latest", "pending"))
         assert pending["parentHash"] == newest["hash"] != pending["hash"]
@@ -114,7 +114,7 @@ SIGNED_FIELDS = (
         {"gasPrice": PRICE, "to": None, "data": "0x6160015ff3", "gas": "0x989680"},
         {"gasPrice": PRICE, "to": None, "data": "0x60ef5f5360015ff3"},
         {"gasPrice": PRICE, "to": None, "data": "0x" + "00" * 49_152, "gas": "0x200000"},
-        {"gasPrice": PRICE, "to": PLACE, "data": ONE + TWO[2:]},
+        {"gasPrice": PRICE, "to": CODE_ADDRESS, "data": ONE + TWO[2:]},
         {"gasPrice": PRICE, "to": OTHER},
         # refused by both
         {"chainId": "0x1"},
@@ -130,11 +130,11 @@ SIGNED_FIELDS = (
     ids=lambda fields: str(fields)[:80],
 )
 def test_exactly_what_is_asked_is_signed_and_mined(pair: Pair, fields: Any) -> None:
-    pair.both("anvil_setCode", PLACE, "0x" + contracts.TWO_LOGS.hex())
+    pair.both("anvil_setCode", CODE_ADDRESS, "0x" + contracts.TWO_LOGS.hex())
     pair.both("anvil_setCode", OTHER, "0x5f5ffd")
     if fields.get("authorizationList") == "signed":
         fields = {**fields, "authorizationList": [authorization()]}
-    theirs, ours = pair.mined({"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x30000", **fields})
+    theirs, ours = pair.mine({"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x30000", **fields})
     if isinstance(theirs, Refusal):
         assert isinstance(ours, Refusal)
         return
@@ -181,8 +181,8 @@ TOPICS: list[Any] = [
         {"fromBlock": 0},
         {"blockHash": ONE, "fromBlock": "0x0"},
         {"blockHash": ONE},
-        {"fromBlock": "0x0", "address": PLACE.upper().replace("0X", "0x")},
-        {"fromBlock": "0x0", "address": [PLACE, SINK_TEXT]},
+        {"fromBlock": "0x0", "address": CODE_ADDRESS.upper().replace("0X", "0x")},
+        {"fromBlock": "0x0", "address": [CODE_ADDRESS, SINK_TEXT]},
         {"fromBlock": "0x0", "address": []},
         {"fromBlock": "0x0", "address": SINK_TEXT},
         *({"fromBlock": "0x0", "topics": topics} for topics in TOPICS),
@@ -190,8 +190,8 @@ TOPICS: list[Any] = [
     ids=str,
 )
 def test_logs_are_filtered_alike(pair: Pair, wanted: Any) -> None:
-    pair.both("anvil_setCode", PLACE, "0x" + contracts.TWO_LOGS.hex())
-    pair.mined({"from": ALICE_TEXT, "to": PLACE, "data": ONE + TWO[2:], "gas": "0x30000", "gasPrice": PRICE})
+    pair.both("anvil_setCode", CODE_ADDRESS, "0x" + contracts.TWO_LOGS.hex())
+    pair.mine({"from": ALICE_TEXT, "to": CODE_ADDRESS, "data": ONE + TWO[2:], "gas": "0x30000", "gasPrice": PRICE})
     theirs, ours = (
         [log["logIndex"] for log in found] if isinstance(found, list) else found
         for found in pair.both("eth_getLogs", wanted)
@@ -218,7 +218,7 @@ def test_logs_are_filtered_alike(pair: Pair, wanted: Any) -> None:
     ids=str,
 )
 def test_fees_of_the_past_are_told_alike(pair: Pair, params: list[Any]) -> None:
-    pair.mined({"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x5208", "gasPrice": PRICE})
+    pair.mine({"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x5208", "gasPrice": PRICE})
     theirs, ours = pair.both("eth_feeHistory", *params)
     if isinstance(theirs, Refusal):
         assert ours == theirs

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.devchain import contracts
-from tests.devchain.asking import PLACE
+from tests.devchain.asking import CODE_ADDRESS
 from tests.devchain.sample import ALICE, BOB, SINK
 from tests.devchain.side_by_side import Pair, Refusal
 
@@ -110,8 +110,8 @@ def test_whole_block_is_named_by_tag_or_height_only(chains: Pair, block: Any) ->
     ids=str,
 )
 def test_call_sees_the_price_that_a_transaction_would_pay(chains: Pair, fees: Any) -> None:
-    call = {"from": ALICE_TEXT, "to": PLACE, **fees}
-    theirs, ours = chains.both("eth_call", call, "latest", {PLACE: {"code": GASPRICE}})
+    call = {"from": ALICE_TEXT, "to": CODE_ADDRESS, **fees}
+    theirs, ours = chains.both("eth_call", call, "latest", {CODE_ADDRESS: {"code": GASPRICE}})
     assert ours == theirs
 
 
@@ -120,7 +120,7 @@ def test_call_sees_the_price_that_a_transaction_would_pay(chains: Pair, fees: An
     [
         {"gas": "0x10000"},
         {"gas": "0x5"},
-        {"to": PLACE.upper().replace("0X", "0x"), "gas": "0x10000"},
+        {"to": CODE_ADDRESS.upper().replace("0X", "0x"), "gas": "0x10000"},
         {"to": BOB_TEXT.swapcase().replace("0X", "0x")},
         {"to": None},
         {"to": None, "data": "0x"},
@@ -133,29 +133,29 @@ def test_call_sees_the_price_that_a_transaction_would_pay(chains: Pair, fees: An
         {"from": SINK_TEXT, "value": "0x1"},
         {"data": "0x1"},
         {"data": "0x12", "input": "0x12", "gas": "0x10000"},
-        {"from": PLACE, "gas": "0x10000"},
+        {"from": CODE_ADDRESS, "gas": "0x10000"},
     ],
     ids=lambda call: str(call)[:60],
 )
 def test_call_is_read_and_bounded_alike(chains: Pair, call: Any) -> None:
-    whole = {"from": ALICE_TEXT, "to": PLACE, **call}
-    theirs, ours = chains.both("eth_call", whole, "latest", {PLACE: {"code": GAS_LEFT}})
+    whole = {"from": ALICE_TEXT, "to": CODE_ADDRESS, **call}
+    theirs, ours = chains.both("eth_call", whole, "latest", {CODE_ADDRESS: {"code": GAS_LEFT}})
     assert ours == theirs
 
 
 @pytest.mark.parametrize(
     "override",
     [
-        {PLACE: {"code": SLOT_0, "stateDiff": {ZERO: ONE}}},
-        {PLACE: {"code": SLOT_0, "state": {ZERO: ONE}}},
-        {PLACE: {"code": SLOT_0, "state": None, "stateDiff": None}},
-        {PLACE.upper().replace("0X", "0x"): {"code": SLOT_0, "stateDiff": {ZERO: TWO}}},
-        {PLACE: {"state": {}, "stateDiff": {}}},
-        {PLACE: {"stateDiff": {"0x0": "0x1"}}},
-        {PLACE: {"balance": None, "nonce": None, "code": None, "state": None, "stateDiff": None}},
-        {PLACE: {"balance": "0x5", "nonce": "0x5"}},
-        {PLACE: {"foo": "0x1"}},
-        {PLACE: None},
+        {CODE_ADDRESS: {"code": SLOT_0, "stateDiff": {ZERO: ONE}}},
+        {CODE_ADDRESS: {"code": SLOT_0, "state": {ZERO: ONE}}},
+        {CODE_ADDRESS: {"code": SLOT_0, "state": None, "stateDiff": None}},
+        {CODE_ADDRESS.upper().replace("0X", "0x"): {"code": SLOT_0, "stateDiff": {ZERO: TWO}}},
+        {CODE_ADDRESS: {"state": {}, "stateDiff": {}}},
+        {CODE_ADDRESS: {"stateDiff": {"0x0": "0x1"}}},
+        {CODE_ADDRESS: {"balance": None, "nonce": None, "code": None, "state": None, "stateDiff": None}},
+        {CODE_ADDRESS: {"balance": "0x5", "nonce": "0x5"}},
+        {CODE_ADDRESS: {"foo": "0x1"}},
+        {CODE_ADDRESS: None},
         {"0xc0": {}},
         {},
         None,
@@ -164,7 +164,7 @@ def test_call_is_read_and_bounded_alike(chains: Pair, call: Any) -> None:
     ids=str,
 )
 def test_state_is_overridden_alike(chains: Pair, override: Any) -> None:
-    theirs, ours = chains.both("eth_call", {"from": ALICE_TEXT, "to": PLACE}, "latest", override)
+    theirs, ours = chains.both("eth_call", {"from": ALICE_TEXT, "to": CODE_ADDRESS}, "latest", override)
     assert ours == theirs
 
 
@@ -189,8 +189,8 @@ def test_state_is_overridden_alike(chains: Pair, override: Any) -> None:
     ids=str,
 )
 def test_block_is_overridden_alike(chains: Pair, override: Any, words: list[int]) -> None:
-    call = {"from": ALICE_TEXT, "to": PLACE}
-    theirs, ours = chains.both("eth_call", call, "latest", {PLACE: {"code": BLOCK}}, override)
+    call = {"from": ALICE_TEXT, "to": CODE_ADDRESS}
+    theirs, ours = chains.both("eth_call", call, "latest", {CODE_ADDRESS: {"code": BLOCK}}, override)
     if isinstance(theirs, Refusal):
         assert ours == theirs
         return
@@ -208,10 +208,10 @@ def test_block_is_overridden_alike(chains: Pair, override: Any, words: list[int]
         {"to": SINK_TEXT, "gas": "0x5"},
         {"to": SINK_TEXT, "data": "0x" + "11" * 1000},
         {"to": SINK_TEXT, "accessList": [{"address": SINK_TEXT, "storageKeys": []}]},
-        {"to": PLACE},
-        {"to": PLACE, "from": PLACE},
-        {"to": PLACE, "from": SINK_TEXT},
-        {"to": PLACE, "chainId": "0x1"},
+        {"to": CODE_ADDRESS},
+        {"to": CODE_ADDRESS, "from": CODE_ADDRESS},
+        {"to": CODE_ADDRESS, "from": SINK_TEXT},
+        {"to": CODE_ADDRESS, "chainId": "0x1"},
         {"data": "0x" + "00" * 49_153},
         {"data": "0x"},
         {"data": "0x6160015ff3"},
@@ -220,7 +220,7 @@ def test_block_is_overridden_alike(chains: Pair, override: Any, words: list[int]
     ids=lambda call: str(call)[:60],
 )
 def test_gas_is_estimated_alike(chains: Pair, call: Any) -> None:
-    override = {PLACE: {"code": "0x" + contracts.COUNTER.hex()}}
+    override = {CODE_ADDRESS: {"code": "0x" + contracts.COUNTER.hex()}}
     theirs, ours = chains.both("eth_estimateGas", {"from": ALICE_TEXT, **call}, "latest", override)
     if isinstance(theirs, str) and isinstance(ours, str):
         assert abs(int(ours, 16) - int(theirs, 16)) <= int(theirs, 16) // 100
@@ -241,8 +241,8 @@ def test_gas_is_estimated_with_overridden_code(chains: Pair) -> None:
         ("eth_getBalance", []),
         ("eth_getBalance", [ALICE_TEXT, "latest", "more"]),
         ("eth_getBalance", [ALICE_TEXT.swapcase().replace("0X", "0x"), "latest"]),
-        ("eth_getStorageAt", [PLACE, "0x00", "latest"]),
-        ("eth_getStorageAt", [PLACE, hex(1 << 256), "latest"]),
+        ("eth_getStorageAt", [CODE_ADDRESS, "0x00", "latest"]),
+        ("eth_getStorageAt", [CODE_ADDRESS, hex(1 << 256), "latest"]),
         ("eth_getTransactionByHash", ["0x12"]),
         ("eth_getTransactionByHash", [None]),
         ("eth_getTransactionReceipt", [ONE]),

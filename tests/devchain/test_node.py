@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.devchain import contracts
-from tests.devchain.asking import PLACE, failure, put
+from tests.devchain.asking import CODE_ADDRESS, failure, set_code
 from tests.devchain.sample import ALICE, BOB, GENESIS_TIME, SINK, Node, mint
 from wallet_rpc.devchain.accounts import ACCOUNTS
 from wallet_rpc.devchain.dev_constants import TEST_TOKEN
@@ -16,18 +16,18 @@ ALICE_TEXT, BOB_TEXT, SINK_TEXT = ALICE.address.hex0x(), BOB.address.hex0x(), SI
 
 
 def test_logs_are_found_by_block_address_and_topic(node: Node) -> None:
-    put(node, contracts.TWO_LOGS)
+    set_code(node, contracts.TWO_LOGS)
     one, two, three = ("0x" + number.to_bytes(32).hex() for number in (1, 2, 3))
-    node.send(to=PLACE, data=one + two[2:])
-    node.send(to=PLACE, data=one + three[2:])
+    node.send(to=CODE_ADDRESS, data=one + two[2:])
+    node.send(to=CODE_ADDRESS, data=one + three[2:])
     node.send(**mint(TEST_TOKEN, SINK, 5))
 
     def count(**wanted: Any) -> int:
         return len(node.rpc("eth_getLogs", {"fromBlock": "0x0", **wanted}))
 
     assert count() == 5
-    assert count(address=PLACE) == 4
-    assert count(address=[PLACE, TEST_TOKEN.hex0x()]) == 5
+    assert count(address=CODE_ADDRESS) == 4
+    assert count(address=[CODE_ADDRESS, TEST_TOKEN.hex0x()]) == 5
     assert count(address=[]) == 5
     assert count(topics=[one]) == 4
     assert count(topics=[one, two]) == 1
@@ -193,10 +193,10 @@ def test_search_of_logs_is_bounded(node: Node, monkeypatch: pytest.MonkeyPatch) 
     assert failure(node, "eth_getLogs", {"topics": [many] * 5}).message == (
         "params.filter.topics: expected at most 4 items, got 5"
     )
-    put(node, contracts.TWO_LOGS)
+    set_code(node, contracts.TWO_LOGS)
     for _ in range(2):
-        node.send(to=PLACE, data="0x" + "11" * 64)
-    monkeypatch.setattr("wallet_rpc.devchain.logs.MOST_LOGS", 3)
+        node.send(to=CODE_ADDRESS, data="0x" + "11" * 64)
+    monkeypatch.setattr("wallet_rpc.devchain.logs.MAX_LOGS", 3)
     assert len(node.rpc("eth_getLogs", {"fromBlock": "latest"})) == 2
     refused = failure(node, "eth_getLogs", {"fromBlock": "earliest"})
     assert (refused.code, refused.data["reason"]) == (-32005, "too_many_logs")

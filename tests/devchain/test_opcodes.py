@@ -9,12 +9,12 @@ import pytest
 
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.genesis import load_genesis
-from wallet_rpc.domain.contracts import ENTRY_POINT, REQUIRED
+from wallet_rpc.domain.contracts import ENTRY_POINT, REQUIRED_CONTRACTS
 from wallet_rpc.primitives import Address
 
 GAS = 0x5A
 CALLS = frozenset({0xF1, 0xF2, 0xF4, 0xFA})
-OURS = [*(REQUIRED.keys() - {ENTRY_POINT}), dev_constants.PAYMASTER, dev_constants.TOKEN_PAYMASTER]
+OURS = [*(REQUIRED_CONTRACTS.keys() - {ENTRY_POINT}), dev_constants.PAYMASTER, dev_constants.ERC20_PAYMASTER]
 
 
 def opcodes(code: bytes) -> Iterator[int]:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.devchain import contracts
-from tests.devchain.asking import PLACE, put, send
+from tests.devchain.asking import CODE_ADDRESS, send, set_code
 from tests.devchain.sample import ENTRY_POINT_TEXT, SINK, Actor, Node, key_of, mint, transfer
 from wallet_rpc.devchain.dev_constants import TEST_TOKEN
-from wallet_rpc.devchain.evm import Log
-from wallet_rpc.devchain.handle_ops import BEFORE_EXECUTION_EVENT, operation_events, own_logs
+from wallet_rpc.devchain.evm import EventLog
+from wallet_rpc.devchain.handle_ops import BEFORE_EXECUTION_EVENT, operation_events, operation_log_indexes
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.contracts import ENTRY_POINT
@@ -40,11 +40,11 @@ def fresh(node: Node, *numbers: int, to: Address = SINK) -> list[UserOperation]:
         one = Actor(node, owner=key_of(number))
         one.fund()
         node.send(**mint(TEST_TOKEN, one.address, 10))
-        made.append(one.sign(one.estimated(one.operation([transfer(TEST_TOKEN, to, number)]))))
+        made.append(one.sign(one.estimate(one.operation([transfer(TEST_TOKEN, to, number)]))))
     return made
 
 
-def wrapped(node: Node, *bundles: list[UserOperation]) -> list[Any]:
+def mine_wrapped(node: Node, *bundles: list[UserOperation]) -> list[Any]:
     """Mine the bundles through a contract that logs before and after each; the receipts of their operations."""
     code, data, at = WRAPPER_LOG, b"\x00", 1
     for bundle in bundles:
@@ -53,8 +53,8 @@ def wrapped(node: Node, *bundles: list[UserOperation]) -> list[Any]:
         code += size + b"\x61" + at.to_bytes(2) + b"\x5f\x37" + b"\x5f\x5f" + size + b"\x5f\x5f\x73" + ENTRY_POINT
         code += b"\x5a\xf1\x50" + WRAPPER_LOG
         data, at = data + call, at + len(call)
-    put(node, code)
-    mined = node.receipt(node.send(to=PLACE, gas=20_000_000, data="0x" + data.hex()))
+    set_code(node, code)
+    mined = node.receipt(node.send(to=CODE_ADDRESS, gas=20_000_000, data="0x" + data.hex()))
     assert mined["status"] == "0x1"
     return [node.rpc("eth_getUserOperationReceipt", identity(op)) for bundle in bundles for op in bundle]
 
@@ -78,19 +78,19 @@ def test_each_deployment_of_a_bundle_is_in_its_own_receipt(node: Node) -> None:
 
 def test_logs_of_who_calls_the_entry_point_are_of_no_operation(node: Node) -> None:
     (op,) = fresh(node, 1)
-    (receipt,) = wrapped(node, [op])
+    (receipt,) = mine_wrapped(node, [op])
     logs = receipt["receipt"]["logs"]
-    assert [log["address"] for log in (logs[0], logs[-1])] == [PLACE.lower()] * 2
-    assert PLACE.lower() not in [log["address"] for log in receipt["logs"]]
+    assert [log["address"] for log in (logs[0], logs[-1])] == [CODE_ADDRESS.lower()] * 2
+    assert CODE_ADDRESS.lower() not in [log["address"] for log in receipt["logs"]]
     assert (deployments(receipt), amounts(receipt)) == ([identity(op)], [1])
 
 
 def test_two_bundles_of_a_transaction_are_told_apart(node: Node) -> None:
     first, second, third = fresh(node, 1, 2, 3)
-    receipts = wrapped(node, [first], [second, third])
+    receipts = mine_wrapped(node, [first], [second, third])
     assert [deployments(receipt) for receipt in receipts] == [[identity(op)] for op in (first, second, third)]
     assert [amounts(receipt) for receipt in receipts] == [[1], [2], [3]]
-    assert all(log["address"] != PLACE.lower() for receipt in receipts for log in receipt["logs"])
+    assert all(log["address"] != CODE_ADDRESS.lower() for receipt in receipts for log in receipt["logs"])
 
 
 def test_operation_alone_has_all_logs_of_its_transaction(node: Node) -> None:
@@ -102,14 +102,14 @@ def test_operation_alone_has_all_logs_of_its_transaction(node: Node) -> None:
 
 def test_event_of_the_entry_point_by_another_contract_is_none(node: Node, actor: Actor) -> None:
     topic = Data(BEFORE_EXECUTION_EVENT)
-    put(node, contracts.TWO_LOGS)
-    calls = [transfer(TEST_TOKEN, SINK, 5), Call(to=Address.parse(PLACE), data=Data(topic + topic))]
+    set_code(node, contracts.TWO_LOGS)
+    calls = [transfer(TEST_TOKEN, SINK, 5), Call(to=Address.parse(CODE_ADDRESS), data=Data(topic + topic))]
     other = fresh(node, 7)
-    ops = [*other, actor.sign(actor.estimated(actor.operation(calls)))]
+    ops = [*other, actor.sign(actor.estimate(actor.operation(calls)))]
     node.send(to=ENTRY_POINT_TEXT, gas=20_000_000, data=handle_ops_call_data(ops, SINK).hex0x())
     receipts = [node.rpc("eth_getUserOperationReceipt", identity(op)) for op in ops]
     assert [amounts(receipt) for receipt in receipts] == [[7], [5]]
-    assert [log["address"] for log in receipts[1]["logs"]].count(PLACE.lower()) == 2
+    assert [log["address"] for log in receipts[1]["logs"]].count(CODE_ADDRESS.lower()) == 2
 
 
 ENTRIES = bytes(ENTRY_POINT)
@@ -117,11 +117,11 @@ SENDERS = [bytes([0x50 + number]) * 20 for number in range(3)]
 
 
 @st.composite
-def transactions(draw: st.DrawFn) -> tuple[list[Log], dict[bytes, list[int]], bool]:
+def transactions(draw: st.DrawFn) -> tuple[list[EventLog], dict[bytes, list[int]], bool]:
     """Logs of bundles; which of them are whose; whether the entry point was called directly."""
-    logs: list[Log] = []
+    logs: list[EventLog] = []
     own: dict[bytes, list[int]] = {}
-    stranger = Log(b"\x77" * 20, (BEFORE_EXECUTION_EVENT,), b"")
+    stranger = EventLog(b"\x77" * 20, (BEFORE_EXECUTION_EVENT,), b"")
     is_direct = draw(st.booleans())
     for bundle in range(1 if is_direct else draw(st.integers(1, 3))):
         logs += [stranger] * (0 if is_direct else draw(st.integers(0, 2)))
@@ -130,28 +130,33 @@ def transactions(draw: st.DrawFn) -> tuple[list[Log], dict[bytes, list[int]], bo
         for operation_hash, sender in ops:
             own[operation_hash] = []
             for log in (
-                Log(ENTRIES, (DEPLOYED, operation_hash, abi.address(sender)), b""),
-                Log(ENTRIES, (b"\x01" * 32, abi.address(sender)), b""),
-                Log(sender, (b"\x02" * 32,), b""),
+                EventLog(ENTRIES, (DEPLOYED, operation_hash, abi.address(sender)), b""),
+                EventLog(ENTRIES, (b"\x01" * 32, abi.address(sender)), b""),
+                EventLog(sender, (b"\x02" * 32,), b""),
             ):
                 if draw(st.booleans()):
                     own[operation_hash].append(len(logs))
                     logs.append(log)
-        logs.append(Log(ENTRIES, (BEFORE_EXECUTION_EVENT,), b""))
+        logs.append(EventLog(ENTRIES, (BEFORE_EXECUTION_EVENT,), b""))
         for operation_hash, sender in ops:
             begin = len(logs)
-            logs += draw(st.lists(st.sampled_from([stranger, Log(sender, (), b"")]), max_size=3))
+            logs += draw(st.lists(st.sampled_from([stranger, EventLog(sender, (), b"")]), max_size=3))
             topics = (USER_OPERATION_EVENT, operation_hash, abi.address(sender), bytes(32))
-            logs.append(Log(ENTRIES, topics, bytes(128)))
+            logs.append(EventLog(ENTRIES, topics, bytes(128)))
             own[operation_hash] += range(begin, len(logs))
         logs += [stranger] * (0 if is_direct else draw(st.integers(0, 2)))
     return logs, own, is_direct
 
 
 @given(transactions())
-def test_no_log_is_of_two_operations_and_none_is_lost(drawn: tuple[list[Log], dict[bytes, list[int]], bool]) -> None:
+def test_no_log_is_of_two_operations_and_none_is_lost(
+    drawn: tuple[list[EventLog], dict[bytes, list[int]], bool],
+) -> None:
     logs, own, is_direct = drawn
-    found = {event.operation_hash: own_logs(logs, event, is_direct=is_direct) for event in operation_events(logs)}
+    found = {
+        event.operation_hash: operation_log_indexes(logs, event, is_direct=is_direct)
+        for event in operation_events(logs)
+    }
     if is_direct and len(own) == 1:
         assert list(found.values()) == [list(range(len(logs)))]
     else:

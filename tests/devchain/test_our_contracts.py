@@ -21,7 +21,7 @@ from tests.devchain.our_contracts import (
     wallet_signature,
 )
 from wallet_rpc.devchain.dev_constants import PAYMASTER, PAYMASTER_KEY, PAYMASTER_SIGNER
-from wallet_rpc.devchain.evm import Outcome
+from wallet_rpc.devchain.evm import ExecutionResult
 from wallet_rpc.devchain.genesis import GenesisAccount
 from wallet_rpc.domain.contracts import (
     ACCOUNT_FACTORY,
@@ -62,7 +62,7 @@ def sponsorship(operation: tuple[object, ...]) -> bytes:
     return keccak(b"\x19Ethereum Signed Message:\n32" + inside)
 
 
-def sponsored(key: bytes, **changed: object) -> tuple[object, ...]:
+def sponsor_operation(key: bytes, **changed: object) -> tuple[object, ...]:
     """An operation with a sponsorship, changed after it was signed."""
     head = PAYMASTER + (50_000).to_bytes(16) + (0).to_bytes(16)
     fields = {
@@ -81,13 +81,13 @@ def sponsored(key: bytes, **changed: object) -> tuple[object, ...]:
     return tuple((fields | changed).values())
 
 
-def validation(world: World, operation: tuple[object, ...], *, sender: Address = ENTRY_POINT) -> Outcome:
+def validation(world: World, operation: tuple[object, ...], *, sender: Address = ENTRY_POINT) -> ExecutionResult:
     types = [OPERATION, "bytes32", "uint256"]
     return world.look(sender, PAYMASTER, call_data("validatePaymasterUserOp", types, operation, bytes(32), 0))
 
 
 def test_a_sponsored_operation_is_paid_for_within_its_window(world: World) -> None:
-    outcome = validation(world, sponsored(PAYMASTER_KEY))
+    outcome = validation(world, sponsor_operation(PAYMASTER_KEY))
     context, word = decode(["bytes", "uint256"], outcome.output)
     assert context == b""
     assert word == SPONSORED_UNTIL << 160 | SPONSORED_FROM << 208
@@ -106,24 +106,24 @@ def test_a_sponsored_operation_is_paid_for_within_its_window(world: World) -> No
     ],
 )
 def test_a_sponsorship_holds_for_no_other_operation(world: World, changed: dict[str, object]) -> None:
-    word = decode(["bytes", "uint256"], validation(world, sponsored(PAYMASTER_KEY, **changed)).output)[1]
+    word = decode(["bytes", "uint256"], validation(world, sponsor_operation(PAYMASTER_KEY, **changed)).output)[1]
     assert word & 1 == 1
 
 
 def test_a_dummy_sponsorship_is_a_failed_signature_and_no_revert(world: World) -> None:
     head = PAYMASTER + bytes(32)
     for data in (b"", bytes(12) + b"\xff" * 65, bytes(76), bytes(78), b"\xff" * 77):
-        outcome = validation(world, sponsored(PAYMASTER_KEY, paymaster=head + data))
+        outcome = validation(world, sponsor_operation(PAYMASTER_KEY, paymaster=head + data))
         assert outcome.success
         assert decode(["bytes", "uint256"], outcome.output)[1] & (2**160 - 1) == 1
 
 
 def test_another_key_cannot_sponsor(world: World) -> None:
-    assert decode(["bytes", "uint256"], validation(world, sponsored(KEY.to_bytes())).output)[1] & 1 == 1
+    assert decode(["bytes", "uint256"], validation(world, sponsor_operation(KEY.to_bytes())).output)[1] & 1 == 1
 
 
 def test_only_entry_point_asks_the_paymaster(world: World) -> None:
-    assert validation(world, sponsored(PAYMASTER_KEY), sender=STRANGER).output == error("NotEntryPoint()")
+    assert validation(world, sponsor_operation(PAYMASTER_KEY), sender=STRANGER).output == error("NotEntryPoint()")
 
 
 def test_the_paymaster_has_a_deposit_that_only_its_owner_moves(world: World) -> None:
@@ -140,11 +140,11 @@ def test_the_paymaster_has_a_deposit_that_only_its_owner_moves(world: World) -> 
 # Version 1.1.0 of the delegate
 
 
-def delegated(world: World, implementation: Address) -> None:
+def delegate(world: World, implementation: Address) -> None:
     world.genesis = {**world.genesis, OWNER: GenesisAccount(code=b"\xef\x01\x00" + implementation, nonce=1)}
 
 
-def asked(world: World, signature: bytes) -> Outcome:
+def check_signature(world: World, signature: bytes) -> ExecutionResult:
     return world.look(STRANGER, OWNER, call_data("isValidSignature", ["bytes32", "bytes"], HASH, signature))
 
 
@@ -158,32 +158,32 @@ BARE = wallet_signature(KEY, HASH)
 
 
 def test_version_1_1_takes_bare_signatures_of_the_owner(world: World) -> None:
-    delegated(world, SEMI_MODULAR_ACCOUNT_7702_V1_1)
-    assert asked(world, BARE).output[:4] == MAGIC
-    assert asked(world, compact(BARE)).output[:4] == MAGIC
-    assert asked(world, wallet_signature(PrivateKey(PAYMASTER_KEY), HASH)).output[:4] == b"\xff" * 4
+    delegate(world, SEMI_MODULAR_ACCOUNT_7702_V1_1)
+    assert check_signature(world, BARE).output[:4] == MAGIC
+    assert check_signature(world, compact(BARE)).output[:4] == MAGIC
+    assert check_signature(world, wallet_signature(PrivateKey(PAYMASTER_KEY), HASH)).output[:4] == b"\xff" * 4
     world.change(OWNER, OWNER, call_data("updateFallbackSignerData", ["address", "bool"], OWNER, False))
-    assert asked(world, BARE).output[:4] == MAGIC
+    assert check_signature(world, BARE).output[:4] == MAGIC
 
 
 def test_version_1_0_does_not(world: World) -> None:
-    delegated(world, SEMI_MODULAR_ACCOUNT_7702)
-    assert not asked(world, BARE).success
+    delegate(world, SEMI_MODULAR_ACCOUNT_7702)
+    assert not check_signature(world, BARE).success
 
 
 @pytest.mark.parametrize(("signer", "disabled"), [(OWNER, True), (STRANGER, False)])
 def test_bare_signatures_end_with_the_owner(world: World, signer: Address, disabled: bool) -> None:
-    delegated(world, SEMI_MODULAR_ACCOUNT_7702_V1_1)
+    delegate(world, SEMI_MODULAR_ACCOUNT_7702_V1_1)
     world.change(OWNER, OWNER, call_data("updateFallbackSignerData", ["address", "bool"], signer, disabled))
-    assert not asked(world, BARE).success
+    assert not check_signature(world, BARE).success
 
 
 def test_bare_signatures_do_not_pass_by_a_hook(world: World) -> None:
-    delegated(world, SEMI_MODULAR_ACCOUNT_7702_V1_1)
+    delegate(world, SEMI_MODULAR_ACCOUNT_7702_V1_1)
     types = ["bytes25", "bytes4[]", "bytes", "bytes[]"]
     hook = TIME_RANGE_MODULE + bytes([0, 0, 0, 1, 1])
     world.change(OWNER, OWNER, call_data("installValidation", types, bytes(25), [], b"", [hook]))
-    assert not asked(world, BARE).success
+    assert not check_signature(world, BARE).success
 
 
 def test_the_versions_say_which_they_are(world: World) -> None:
@@ -191,7 +191,7 @@ def test_the_versions_say_which_they_are(world: World) -> None:
         (SEMI_MODULAR_ACCOUNT_7702, "alchemy.sma-7702.1.0.0"),
         (SEMI_MODULAR_ACCOUNT_7702_V1_1, "alchemy.sma-7702.1.1.0"),
     ]:
-        delegated(world, implementation)
+        delegate(world, implementation)
         outcome = world.look(STRANGER, OWNER, call_data("accountId", []))
         assert decode(["string"], outcome.output) == (name,)
 
@@ -200,7 +200,7 @@ def test_the_versions_say_which_they_are(world: World) -> None:
 
 
 def test_what_is_left_out_reverts_and_says_so(world: World) -> None:
-    delegated(world, SEMI_MODULAR_ACCOUNT_7702)
+    delegate(world, SEMI_MODULAR_ACCOUNT_7702)
     manifest = "((bytes4,bool,bool)[],(bytes4,uint32,bool,bool)[],bytes4[])"
     for name in ("installExecution", "uninstallExecution"):
         data = call_data(name, ["address", manifest, "bytes"], TIME_RANGE_MODULE, ([], [], []), b"")
@@ -215,7 +215,7 @@ def test_what_is_left_out_reverts_and_says_so(world: World) -> None:
 
 
 def test_an_account_without_execution_modules_knows_its_own_functions_only(world: World) -> None:
-    delegated(world, SEMI_MODULAR_ACCOUNT_7702)
+    delegate(world, SEMI_MODULAR_ACCOUNT_7702)
     outcome = world.look(OWNER, OWNER, bytes.fromhex("12345678"))
     assert outcome.output[:8] == error("UnrecognizedFunction(bytes4)") + bytes.fromhex("12345678")
     rich = replace(world.genesis[OWNER], balance=10)

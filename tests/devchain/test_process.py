@@ -19,7 +19,7 @@ import pytest
 from tests.devchain.sample import ALICE, SINK, Node
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.process import ChainFailed, ChainProcess
-from wallet_rpc.devchain.sqlite_store import FILE_NAME, SqliteStore, WrongFolder
+from wallet_rpc.devchain.sqlite_store import FILE_NAME, SqliteStore, UnusableFolder
 from wallet_rpc.errors import Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -201,14 +201,14 @@ async def test_folder_of_another_chain_is_refused(tmp_path: Path) -> None:
 
 async def test_folder_in_use_is_refused(tmp_path: Path) -> None:
     first = Node(DevChainConfig(folder=tmp_path))
-    with pytest.raises(WrongFolder, match="in use"):
+    with pytest.raises(UnusableFolder, match="in use"):
         SqliteStore(tmp_path, "chain 31337")
     first.dev.chain.close()
 
 
 async def test_file_that_is_no_chain_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"not a database, but long enough to be looked at" * 100)
-    with pytest.raises(WrongFolder, match="not a chain's file"):
+    with pytest.raises(UnusableFolder, match="not a chain's file"):
         SqliteStore(tmp_path, "chain 31337")
 
 
@@ -226,14 +226,14 @@ async def test_folder_that_cannot_be_used_is_named_with_the_reason(tmp_path: Pat
         folder.write_bytes(b"")
     else:
         (tmp_path / made).mkdir(parents=True)
-    with pytest.raises(WrongFolder, match=said):
+    with pytest.raises(UnusableFolder, match=said):
         SqliteStore(folder, "chain 31337")
 
 
 async def test_block_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     node = Node(DevChainConfig(folder=tmp_path))
     node.send(to=SINK_TEXT, value=1)
-    raw = node.signed(to=SINK_TEXT, value=1)
+    raw = node.sign(to=SINK_TEXT, value=1)
     store: Any = node.dev.chain._store
     store._database.execute("CREATE TRIGGER fail BEFORE INSERT ON blocks BEGIN SELECT RAISE(ABORT, 'full'); END")
     with pytest.raises(sqlite3.IntegrityError):

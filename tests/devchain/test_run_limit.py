@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.devchain.asking import PLACE, failure, put
+from tests.devchain.asking import CODE_ADDRESS, failure, set_code
 from tests.devchain.sample import ALICE, ENTRY_POINT_TEXT, SINK, Actor, Node, on_wire
-from tests.devchain.test_worker import answered
+from tests.devchain.test_worker import read_answers
 from wallet_rpc.devchain import worker
 from wallet_rpc.devchain.config import HEAD, DevChainConfig
-from wallet_rpc.devchain.node import OPERATIONS, READS
+from wallet_rpc.devchain.node import OPERATIONS, READ_METHODS
 from wallet_rpc.devchain.process import ChainProcess
 from wallet_rpc.domain.account import Call
 from wallet_rpc.primitives import Address, Data
@@ -36,7 +36,7 @@ ALICE_TEXT, SINK_TEXT = ALICE.address.hex0x(), SINK.hex0x()
 ABORTED = f"execution aborted (timeout = {SECONDS:g}s)"
 
 
-def in_a_hurry() -> Node:
+def new_limited_node() -> Node:
     """A chain on which code runs for a moment only."""
     return Node(DevChainConfig(timestamp=1_800_000_000, run_seconds=SECONDS))
 
@@ -44,7 +44,7 @@ def in_a_hurry() -> Node:
 @pytest.fixture(scope="module")
 def hurried() -> Node:
     """One for all that change no state."""
-    return in_a_hurry()
+    return new_limited_node()
 
 
 def precompile(number: int, data: bytes) -> dict[str, str]:
@@ -78,7 +78,7 @@ BLS_G1 += bytes(16) + bytes.fromhex(
         precompile(8, (G1 + G2) * 20),
         precompile(9, (1 << 24).to_bytes(4) + bytes(208) + b"\x01"),
         precompile(0x0C, (BLS_G1 + b"\xff" * WORD) * 64),
-        {"to": PLACE},
+        {"to": CODE_ADDRESS},
         {"to": "0x" + "c1" * 20},
         {"data": "0x" + LOOP.hex()},
     ],
@@ -86,7 +86,7 @@ BLS_G1 += bytes(16) + bytes.fromhex(
 )
 @pytest.mark.parametrize("method", ["eth_call", "eth_estimateGas"])
 def test_code_that_runs_for_ever_is_aborted(hurried: Node, method: str, call: dict[str, str]) -> None:
-    put(hurried, LOOP)
+    set_code(hurried, LOOP)
     hurried.rpc("anvil_setCode", "0x" + "c1" * 20, "0x" + RECURSION.hex())
     hurried.rpc("anvil_setCode", "0x" + "c2" * 20, "0x" + SHORT_MODEXP.hex())
     started = time.thread_time()
@@ -96,18 +96,18 @@ def test_code_that_runs_for_ever_is_aborted(hurried: Node, method: str, call: di
 
 
 def test_transaction_that_runs_for_ever_is_refused_and_changes_nothing() -> None:
-    hurried = in_a_hurry()
-    put(hurried, LOOP_AFTER_A_WRITE)
+    hurried = new_limited_node()
+    set_code(hurried, LOOP_AFTER_A_WRITE)
     before = [hurried.rpc("eth_getBlockByNumber", "latest", True), hurried.rpc("eth_getBalance", ALICE_TEXT)]
-    raw = hurried.signed(to=PLACE, gas=60_000_000)
+    raw = hurried.sign(to=CODE_ADDRESS, gas=60_000_000)
     assert failure(hurried, "eth_sendRawTransaction", raw).message == ABORTED
-    asked = {"from": ALICE_TEXT, "to": PLACE, "gas": hex(60_000_000)}
+    asked = {"from": ALICE_TEXT, "to": CODE_ADDRESS, "gas": hex(60_000_000)}
     assert failure(hurried, "eth_sendTransaction", asked).message == ABORTED
-    assert failure(hurried, "eth_sendTransaction", {"from": ALICE_TEXT, "to": PLACE}).message == ABORTED
+    assert failure(hurried, "eth_sendTransaction", {"from": ALICE_TEXT, "to": CODE_ADDRESS}).message == ABORTED
     after = [hurried.rpc("eth_getBlockByNumber", "latest", True), hurried.rpc("eth_getBalance", ALICE_TEXT)]
     assert after == before
     assert hurried.rpc("eth_getTransactionCount", ALICE_TEXT) == "0x0"
-    assert hurried.rpc("eth_getStorageAt", PLACE, "0x0") == "0x" + "00" * 32
+    assert hurried.rpc("eth_getStorageAt", CODE_ADDRESS, "0x0") == "0x" + "00" * 32
     hurried.send(to=SINK_TEXT, value=1)  # the chain goes on
 
 
@@ -115,9 +115,9 @@ def test_operation_that_runs_for_ever_is_refused_and_not_mined() -> None:
     node = Node(DevChainConfig(timestamp=1_800_000_000, run_seconds=0.6))
     actor = Actor(node)
     actor.fund()
-    calls = [Call(to=Address.parse(PLACE), data=Data())]
-    op = actor.sign(replace(actor.estimated(actor.operation(calls)), call_gas_limit=20_000_000))
-    put(node, LOOP)
+    calls = [Call(to=Address.parse(CODE_ADDRESS), data=Data())]
+    op = actor.sign(replace(actor.estimate(actor.operation(calls)), call_gas_limit=20_000_000))
+    set_code(node, LOOP)
     height = node.rpc("eth_blockNumber")
     for method in ("eth_estimateUserOperationGas", "eth_sendUserOperation"):
         aborted = failure(node, method, on_wire(op), ENTRY_POINT_TEXT)
@@ -127,8 +127,8 @@ def test_operation_that_runs_for_ever_is_refused_and_not_mined() -> None:
 
 
 def test_entries_of_a_batch_have_the_time_together(hurried: Node) -> None:
-    put(hurried, LOOP)
-    call = {"jsonrpc": "2.0", "method": "eth_call", "params": [{"to": PLACE}]}
+    set_code(hurried, LOOP)
+    call = {"jsonrpc": "2.0", "method": "eth_call", "params": [{"to": CODE_ADDRESS}]}
     batch = [{**call, "id": number} for number in range(20)]
     batch.append({**call, "id": 20, "method": "eth_chainId", "params": []})
     started = time.thread_time()
@@ -148,18 +148,18 @@ async def test_reads_are_answered_while_code_runs_and_the_rest_in_its_turn() -> 
         return await chain.request({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
 
     try:
-        await rpc("anvil_setCode", PLACE, "0x" + LOOP_AFTER_A_WRITE.hex())
+        await rpc("anvil_setCode", CODE_ADDRESS, "0x" + LOOP_AFTER_A_WRITE.hex())
         sent = (await rpc("eth_sendTransaction", {"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x5208"}))["result"]
         head = (await rpc("eth_getBlockByNumber", "latest", False))["result"]
         looping = asyncio.create_task(
-            rpc("eth_sendTransaction", {"from": ALICE_TEXT, "to": PLACE, "gas": hex(60_000_000)})
+            rpc("eth_sendTransaction", {"from": ALICE_TEXT, "to": CODE_ADDRESS, "gas": hex(60_000_000)})
         )
         queued = asyncio.create_task(rpc("evm_mine"))
         ordered = asyncio.create_task(rpc("evm_mine"))
         reads: list[tuple[str, list[Any], Any]] = [
             ("eth_chainId", [], "0x7a69"),
             ("eth_blockNumber", [], "0x1"),
-            ("eth_getStorageAt", [PLACE, "0x0"], "0x" + "00" * 32),
+            ("eth_getStorageAt", [CODE_ADDRESS, "0x0"], "0x" + "00" * 32),
             ("eth_getTransactionCount", [ALICE_TEXT, "pending"], "0x1"),
             ("eth_getBlockByNumber", ["latest", False], head),
             ("eth_getLogs", [{"fromBlock": "0x0"}], []),
@@ -187,7 +187,7 @@ def test_reads_are_answered_while_many_blocks_are_mined() -> None:
     os.close(writing)
     with os.fdopen(reading, "rb", buffering=0) as source:
         worker._serve(DevChainConfig(), source, sink)
-    _, *answers = answered(sink)
+    _, *answers = read_answers(sink)
     assert [number for number, _ in answers] == [1, 0]
     assert json.loads(answers[0][1])["result"] == "0x1"  # after the first block
 
@@ -203,13 +203,13 @@ def test_what_changes_or_runs_is_no_read() -> None:
         "eth_sendTransaction",
         "eth_sendUserOperation",
     }
-    assert names - changing - running == READS
+    assert names - changing - running == READ_METHODS
 
 
 @pytest.mark.parametrize("target", [3, 0xFFFE])
 def test_jump_over_many_pushes_is_told_from_their_data(node: Node, target: int) -> None:
-    put(node, b"\x61" + target.to_bytes(2) + b"\x56" + b"\x60" * (0xFFFE - 4) + b"\x5b" + b"\x00")
+    set_code(node, b"\x61" + target.to_bytes(2) + b"\x56" + b"\x60" * (0xFFFE - 4) + b"\x5b" + b"\x00")
     if target == 3:
-        assert failure(node, "eth_call", {"to": PLACE}).message == "invalid jump destination"
+        assert failure(node, "eth_call", {"to": CODE_ADDRESS}).message == "invalid jump destination"
     else:
-        assert node.rpc("eth_call", {"to": PLACE}) == "0x"
+        assert node.rpc("eth_call", {"to": CODE_ADDRESS}) == "0x"

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.devchain.asking import refused
+from tests.devchain.asking import catch_failure
 from tests.devchain.contracts import creation
 from tests.devchain.sample import FEE, SINK, Actor, Node, key_of, signature, transfer
 from tests.devchain.token_gas import PLENTY, RATE, Payer, allowance, approval, balance, word
-from wallet_rpc.devchain.dev_constants import PAYMASTER_SIGNER, TEST_TOKEN, TOKEN_PAYMASTER
-from wallet_rpc.devchain.evm import Call as Message
+from wallet_rpc.devchain.dev_constants import ERC20_PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
+from wallet_rpc.devchain.evm import MessageCall as Message
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.token_charge import TokenCharge, most_tokens, tokens_for
+from wallet_rpc.domain.token_charge import Erc20Charge, max_erc20_cost, wei_to_erc20
 from wallet_rpc.primitives import Address, Data
 
-MOST_OVER_PERCENT = 8
+MAX_OVER_PERCENT = 8
 """How much more than the deposit pays a payer may pay: what postOp cannot know, rounded up against the payer."""
 
 
@@ -29,16 +29,16 @@ def payer(node: Node, actor: Actor) -> Payer:
     return Payer.of(node, actor)
 
 
-def covers(paid: int, receipt: Any) -> None:
+def assert_covers_cost(payment: int, receipt: Any) -> None:
     """The payment is what the operation cost the deposit, or little more."""
-    cost = tokens_for(int(receipt["actualGasCost"], 16), RATE)
-    assert cost <= paid <= cost * (100 + MOST_OVER_PERCENT) // 100, (paid / cost, receipt["actualGasUsed"])
+    cost = wei_to_erc20(int(receipt["actualGasCost"], 16), RATE)
+    assert cost <= payment <= cost * (100 + MAX_OVER_PERCENT) // 100, (payment / cost, receipt["actualGasUsed"])
 
 
 def test_the_cost_is_taken_after_the_calls_by_the_allowance_that_they_gave(payer: Payer) -> None:
     paid, receipt = payer.pay([approval(10**20), transfer(TEST_TOKEN, SINK, 7)], payer.charge())
     assert receipt["success"] is True
-    covers(paid, receipt)
+    assert_covers_cost(paid, receipt)
     assert balance(payer.node, SINK) == 7
     assert allowance(payer.node, payer.actor.address) == 10**20 - paid
     assert payer.node.rpc("eth_getBalance", payer.actor.address.hex0x()) == "0x0"
@@ -47,52 +47,52 @@ def test_the_cost_is_taken_after_the_calls_by_the_allowance_that_they_gave(payer
 def test_the_most_is_taken_before_the_calls_and_the_rest_given_back(payer: Payer) -> None:
     payer.allow(10**20)
     held = balance(payer.node, payer.actor.address)
-    paid, receipt = payer.pay([transfer(TEST_TOKEN, SINK, 7)], payer.charge(before=True))
-    covers(paid, receipt)
+    paid, receipt = payer.pay([transfer(TEST_TOKEN, SINK, 7)], payer.charge(is_prepaid=True))
+    assert_covers_cost(paid, receipt)
     assert balance(payer.node, payer.actor.address) == held - paid - 7
     moved = [log for log in receipt["logs"] if log["address"] == TEST_TOKEN.hex0x()]
     assert int(moved[-1]["data"], 16) == 10**20 - paid
 
 
 def test_a_permit_gives_the_allowance_even_as_the_account_is_deployed(payer: Payer) -> None:
-    charge = payer.charge(before=True, permit=payer.permit(2 * 10**20))
+    charge = payer.charge(is_prepaid=True, permit=payer.permit(2 * 10**20))
     paid, receipt = payer.pay([transfer(TEST_TOKEN, SINK, 7)], charge)
-    covers(paid, receipt)
+    assert_covers_cost(paid, receipt)
     assert allowance(payer.node, payer.actor.address) == 10**20
 
 
 def test_a_permit_that_a_stranger_used_up_still_counts(payer: Payer) -> None:
     payer.allow(0)
     permit = payer.permit(2 * 10**20)
-    charge = payer.charge(before=True, permit=permit)
-    op = payer.priced([], charge)
-    words = abi.address(payer.actor.address), abi.address(TOKEN_PAYMASTER), abi.uint(permit.value)
+    charge = payer.charge(is_prepaid=True, permit=permit)
+    op = payer.estimate([], charge)
+    words = abi.address(payer.actor.address), abi.address(ERC20_PAYMASTER), abi.uint(permit.value)
     body = abi.sequence(*words, abi.uint(permit.deadline), abi.blob(permit.signature))
     data = Data(abi.selector_of("permit(address,address,uint256,uint256,bytes)") + body)
     payer.node.send(to=TEST_TOKEN.hex0x(), data=data.hex0x())
     assert allowance(payer.node, payer.actor.address) == permit.value
-    assert payer.send(payer.sponsored(op, charge))["success"] is True
+    assert payer.send(payer.sponsor(op, charge))["success"] is True
 
 
 def test_calls_that_revert_are_paid_for_too(payer: Payer) -> None:
     payer.allow(2 * 10**20)
     for before in (True, False):
-        charge = payer.charge(before=before)
-        op = payer.priced([transfer(TEST_TOKEN, SINK, 7)], charge)
+        charge = payer.charge(is_prepaid=before)
+        op = payer.estimate([transfer(TEST_TOKEN, SINK, 7)], charge)
         failing = replace(op, call_data=payer.actor.operation([transfer(TEST_TOKEN, SINK, 2 * PLENTY)]).call_data)
-        held = balance(payer.node, TOKEN_PAYMASTER)
-        receipt = payer.send(payer.sponsored(failing, charge))
+        held = balance(payer.node, ERC20_PAYMASTER)
+        receipt = payer.send(payer.sponsor(failing, charge))
         assert receipt["success"] is False
-        covers(balance(payer.node, TOKEN_PAYMASTER) - held, receipt)
+        assert_covers_cost(balance(payer.node, ERC20_PAYMASTER) - held, receipt)
 
 
 def test_calls_that_spend_what_was_to_be_taken_afterwards_are_undone(payer: Payer) -> None:
     payer.allow(10**20)
     charge = payer.charge()
-    op = payer.priced([transfer(TEST_TOKEN, SINK, 7)], charge)
+    op = payer.estimate([transfer(TEST_TOKEN, SINK, 7)], charge)
     held = balance(payer.node, payer.actor.address)
     all_of_it = payer.actor.operation([transfer(TEST_TOKEN, SINK, held)]).call_data
-    receipt = payer.send(payer.sponsored(replace(op, call_data=all_of_it), charge))
+    receipt = payer.send(payer.sponsor(replace(op, call_data=all_of_it), charge))
     assert receipt["success"] is False
     assert balance(payer.node, SINK) == 0
     assert balance(payer.node, payer.actor.address) == held
@@ -101,16 +101,16 @@ def test_calls_that_spend_what_was_to_be_taken_afterwards_are_undone(payer: Paye
 @pytest.mark.parametrize("before", [True, False])
 def test_never_more_than_the_most_is_taken(payer: Payer, before: bool) -> None:
     payer.allow(10**20)
-    paid, _ = payer.pay([], payer.charge(before=before, most=3))
+    paid, _ = payer.pay([], payer.charge(is_prepaid=before, max_amount=3))
     assert paid == 3
 
 
 def test_unused_call_gas_is_paid_by_who_asked_for_it(payer: Payer) -> None:
     charge = payer.charge()
-    op = replace(payer.priced([approval(10**20)], charge), call_gas_limit=10_000_000)
-    held = balance(payer.node, TOKEN_PAYMASTER)
-    receipt = payer.send(payer.sponsored(op, charge))
-    covers(balance(payer.node, TOKEN_PAYMASTER) - held, receipt)
+    op = replace(payer.estimate([approval(10**20)], charge), call_gas_limit=10_000_000)
+    held = balance(payer.node, ERC20_PAYMASTER)
+    receipt = payer.send(payer.sponsor(op, charge))
+    assert_covers_cost(balance(payer.node, ERC20_PAYMASTER) - held, receipt)
     assert int(receipt["actualGasUsed"], 16) > 1_000_000
 
 
@@ -125,72 +125,74 @@ ALTERED: list[Any] = [
 def test_altered_terms_are_refused(payer: Payer, change: dict[str, Any]) -> None:
     payer.allow(10**20)
     charge = payer.charge()
-    op = payer.sponsored(payer.priced([approval(10**20)], charge), charge)
+    op = payer.sponsor(payer.estimate([approval(10**20)], charge), charge)
     assert op.paymaster is not None
     data = op.paymaster.data
     altered = data[:12] + replace(charge, **change).terms + data[-65:]
     op = replace(op, paymaster=replace(op.paymaster, data=Data(altered)))
-    failure = refused(lambda: payer.send(op))
+    failure = catch_failure(lambda: payer.send(op))
     assert (failure.code, failure.data["entryPoint"]) == (-32507, "AA34")
 
 
 @pytest.mark.parametrize("data", [b"", bytes(97), bytes(165), bytes(167), bytes(12) + b"\3" + bytes(153)])
 def test_data_of_another_form_is_a_failed_signature(payer: Payer, data: bytes) -> None:
     charge = payer.charge()
-    op = payer.priced([], replace(charge, before=True, most=0))
+    op = payer.estimate([], replace(charge, is_prepaid=True, max_amount=0))
     assert op.paymaster is not None
     op = replace(op, paymaster=replace(op.paymaster, data=Data(data)))
-    assert refused(lambda: payer.send(op)).data["entryPoint"] == "AA34"
+    assert catch_failure(lambda: payer.send(op)).data["entryPoint"] == "AA34"
 
 
 def test_a_permit_in_half_is_a_failed_signature(payer: Payer) -> None:
-    op = payer.priced([], payer.charge(before=True, most=0))
+    op = payer.estimate([], payer.charge(is_prepaid=True, max_amount=0))
     assert op.paymaster is not None
     data = op.paymaster.data
     op = replace(op, paymaster=replace(op.paymaster, data=Data(data[:12] + b"\2" + data[13:] + bytes(63))))
-    assert refused(lambda: payer.send(op)).data["entryPoint"] == "AA34"
+    assert catch_failure(lambda: payer.send(op)).data["entryPoint"] == "AA34"
 
 
 def test_terms_hold_for_no_other_operation_and_no_other_signer(payer: Payer) -> None:
-    charge = payer.charge(before=True, most=0)
-    op = payer.priced([], charge)
-    other = replace(payer.sponsored(op, charge), max_fee_per_gas=FEE + 1)
-    assert refused(lambda: payer.send(other)).data["entryPoint"] == "AA34"
-    forged = payer.sponsored(op, charge, key=key_of(9).to_bytes())
-    assert refused(lambda: payer.send(forged)).data["entryPoint"] == "AA34"
+    charge = payer.charge(is_prepaid=True, max_amount=0)
+    op = payer.estimate([], charge)
+    other = replace(payer.sponsor(op, charge), max_fee_per_gas=FEE + 1)
+    assert catch_failure(lambda: payer.send(other)).data["entryPoint"] == "AA34"
+    forged = payer.sponsor(op, charge, key=key_of(9).to_bytes())
+    assert catch_failure(lambda: payer.send(forged)).data["entryPoint"] == "AA34"
 
 
 def test_terms_run_out(payer: Payer) -> None:
-    charge = payer.charge(before=True, most=0)
-    op = payer.sponsored(payer.priced([], charge), charge)
+    charge = payer.charge(is_prepaid=True, max_amount=0)
+    op = payer.sponsor(payer.estimate([], charge), charge)
     payer.node.rpc("evm_increaseTime", 61)
-    failure = refused(lambda: payer.send(op))
+    failure = catch_failure(lambda: payer.send(op))
     assert (failure.code, failure.data["entryPoint"]) == (-32503, "AA32")
 
 
-def late(payer: Payer) -> TokenCharge:
-    return payer.charge(before=True, permit=payer.permit(10**20, deadline=payer.node.dev.chain.next_timestamp() - 1))
+def late_charge(payer: Payer) -> Erc20Charge:
+    return payer.charge(
+        is_prepaid=True, permit=payer.permit(10**20, deadline=payer.node.dev.chain.next_timestamp() - 1)
+    )
 
 
-def forged(payer: Payer) -> TokenCharge:
+def forged_charge(payer: Payer) -> Erc20Charge:
     stranger = replace(payer, actor=replace(payer.actor, owner=key_of(5)))
     made = stranger.permit(10**20).signature
-    return payer.charge(before=True, permit=replace(payer.permit(10**20), signature=made))
+    return payer.charge(is_prepaid=True, permit=replace(payer.permit(10**20), signature=made))
 
 
-def too_small(payer: Payer) -> TokenCharge:
-    return payer.charge(before=True, permit=payer.permit(10**20 - 1))
+def small_charge(payer: Payer) -> Erc20Charge:
+    return payer.charge(is_prepaid=True, permit=payer.permit(10**20 - 1))
 
 
-def absent(payer: Payer) -> TokenCharge:
-    return payer.charge(before=True)
+def missing_charge(payer: Payer) -> Erc20Charge:
+    return payer.charge(is_prepaid=True)
 
 
 @pytest.mark.parametrize(("signer", "is_good"), [(1, True), (2, False)])
 def test_a_key_permits_by_its_signature(node: Node, signer: int, is_good: bool) -> None:
     """The token itself; an owner without code is recovered."""
-    owner, stranger = Payer(node, Actor(node, key_of(1), delegated=True)), key_of(signer)
-    words = [abi.address(owner.actor.address), abi.address(TOKEN_PAYMASTER), abi.uint(5), abi.uint(2**40)]
+    owner, stranger = Payer(node, Actor(node, key_of(1), is_delegated=True)), key_of(signer)
+    words = [abi.address(owner.actor.address), abi.address(ERC20_PAYMASTER), abi.uint(5), abi.uint(2**40)]
     made = signature(stranger, owner.digest(5, 2**40))
     body = abi.sequence(*words, abi.blob(made))
     outcome = call(node, SINK, abi.selector_of("permit(address,address,uint256,uint256,bytes)") + body, TEST_TOKEN)
@@ -198,26 +200,26 @@ def test_a_key_permits_by_its_signature(node: Node, signer: int, is_good: bool) 
     assert is_good or outcome.output[:4] == abi.selector_of("PermitSignatureInvalid(address)")
 
 
-@pytest.mark.parametrize("terms", [late, forged, too_small, absent])
+@pytest.mark.parametrize("terms", [late_charge, forged_charge, small_charge, missing_charge])
 def test_without_a_good_permit_nothing_is_paid(payer: Payer, terms: Any) -> None:
-    failure = refused(lambda: payer.priced([], terms(payer)))
+    failure = catch_failure(lambda: payer.estimate([], terms(payer)))
     assert (failure.code, failure.data["entryPoint"]) == (-32501, "AA33")
 
 
 def test_a_delegated_account_permits_by_its_contract(node: Node) -> None:
-    payer = Payer.of(node, Actor(node, key_of(77), delegated=True))
-    charge = payer.charge(before=True, permit=payer.permit(2 * 10**20))
+    payer = Payer.of(node, Actor(node, key_of(77), is_delegated=True))
+    charge = payer.charge(is_prepaid=True, permit=payer.permit(2 * 10**20))
     paid, receipt = payer.pay([transfer(TEST_TOKEN, SINK, 7)], charge)
-    covers(paid, receipt)
+    assert_covers_cost(paid, receipt)
 
 
-def call(node: Node, sender: Address, data: bytes, to: Address = TOKEN_PAYMASTER) -> Any:
+def call(node: Node, sender: Address, data: bytes, to: Address = ERC20_PAYMASTER) -> Any:
     return node.dev.chain.call(Message(sender=sender, to=to, data=data, gas=1_000_000))
 
 
 def test_only_the_entry_point_charges_and_only_the_owner_withdraws(payer: Payer) -> None:
     payer.allow(10**20)
-    paid, _ = payer.pay([], payer.charge(before=True))
+    paid, _ = payer.pay([], payer.charge(is_prepaid=True))
     body = abi.sequence(abi.uint(0), abi.blob(bytes(256)), abi.uint(1), abi.uint(1))
     post = abi.selector_of("postOp(uint8,bytes,uint256,uint256)") + body
     assert call(payer.node, SINK, post).output == abi.selector_of("NotEntryPoint()")
@@ -225,7 +227,7 @@ def test_only_the_entry_point_charges_and_only_the_owner_withdraws(payer: Payer)
     withdraw = abi.selector_of("withdrawToken(address,address,uint256)") + words
     assert call(payer.node, SINK, withdraw).output == abi.selector_of("NotOwner()")
     assert call(payer.node, PAYMASTER_SIGNER, withdraw).success
-    assert word(payer.node, TOKEN_PAYMASTER, "getDeposit()") > 0
+    assert word(payer.node, ERC20_PAYMASTER, "getDeposit()") > 0
 
 
 def context(payer: Address, token: Address, *, is_taken: bool, most: int = 10**18) -> bytes:
@@ -239,7 +241,7 @@ def post_op(node: Node, given: bytes, *, cost: int, fee: int) -> Any:
     return call(node, ENTRY_POINT, abi.selector_of("postOp(uint8,bytes,uint256,uint256)") + body)
 
 
-def placed(node: Node, runtime: bytes) -> Address:
+def deploy_code(node: Node, runtime: bytes) -> Address:
     """A contract with that code."""
     return Address.parse(node.receipt(node.send(data=Data(creation(runtime)).hex0x()))["contractAddress"])
 
@@ -253,7 +255,7 @@ TRUE = bytes.fromhex("60015f5260205ff3")
 
 @pytest.mark.parametrize(("runtime", "is_fine"), [(SILENT, True), (TRUE, True), (FALSE, False), (None, False)])
 def test_a_token_says_true_or_nothing(payer: Payer, runtime: bytes | None, is_fine: bool) -> None:
-    token = SINK if runtime is None else placed(payer.node, runtime)
+    token = SINK if runtime is None else deploy_code(payer.node, runtime)
     outcome = post_op(payer.node, context(payer.actor.address, token, is_taken=False), cost=10, fee=1)
     assert outcome.success is is_fine
     if not is_fine:
@@ -271,27 +273,29 @@ def test_a_token_that_calls_back_finds_nothing_to_use(payer: Payer) -> None:
     attack = abi.selector_of("withdrawToken(address,address,uint256)") + words
     push = b"\x7f" + attack[:32] + b"\x5f\x52" + b"\x7f" + attack[32:64] + b"\x60\x20\x52"
     push += b"\x7f" + attack[64:96] + b"\x60\x40\x52" + b"\x7f" + attack[96:].ljust(32, b"\0") + b"\x60\x60\x52"
-    again = bytes.fromhex("5f5f6064" + "5f5f") + b"\x73" + TOKEN_PAYMASTER + bytes.fromhex("5af15f5260205ff3")
-    token = placed(payer.node, push + again)
+    again = bytes.fromhex("5f5f6064" + "5f5f") + b"\x73" + ERC20_PAYMASTER + bytes.fromhex("5af15f5260205ff3")
+    token = deploy_code(payer.node, push + again)
     outcome = post_op(payer.node, context(payer.actor.address, token, is_taken=False), cost=10, fee=1)
     assert not outcome.success  # the token passed on how its own call ended: false
     assert outcome.output[:4] == abi.selector_of("TokenCallFailed(address,bytes)")
 
 
 @settings(max_examples=60)
-@given(cost=st.integers(0, 10**20), fee=st.integers(1, 10**12), most=st.integers(0, 10**22), is_taken=st.booleans())
+@given(
+    cost=st.integers(0, 10**20), fee=st.integers(1, 10**12), max_amount=st.integers(0, 10**22), is_taken=st.booleans()
+)
 def test_what_is_taken_is_the_cost_or_the_most(payer: Payer, cost: int, fee: int, most: int, is_taken: bool) -> None:
     """Of a token that answers nothing, so that only the paymaster's own event tells."""
     payer.node.rpc("anvil_setCode", SINK.hex0x(), "0x00")
     outcome = post_op(payer.node, context(payer.actor.address, SINK, is_taken=is_taken, most=most), cost=cost, fee=fee)
     assert outcome.success
-    assert int.from_bytes(outcome.logs[-1].data[:32]) == min(most, tokens_for(cost + 3_000 * fee, RATE))
+    assert int.from_bytes(outcome.logs[-1].data[:32]) == min(most, wei_to_erc20(cost + 3_000 * fee, RATE))
 
 
 def test_the_most_is_the_most_that_entry_point_may_ask(payer: Payer) -> None:
-    charge = payer.charge(before=True, permit=payer.permit(10**30))
-    op = payer.priced([], charge)
-    exact = replace(charge, most=most_tokens(op, RATE))
-    receipt = payer.send(payer.sponsored(op, exact))
+    charge = payer.charge(is_prepaid=True, permit=payer.permit(10**30))
+    op = payer.estimate([], charge)
+    exact = replace(charge, max_amount=max_erc20_cost(op, RATE))
+    receipt = payer.send(payer.sponsor(op, exact))
     assert receipt["success"] is True
-    assert int(receipt["actualGasCost"], 16) * RATE // 10**18 < exact.most
+    assert int(receipt["actualGasCost"], 16) * RATE // 10**18 < exact.max_amount

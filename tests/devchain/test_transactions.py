@@ -9,7 +9,7 @@ from eth_keys.datatypes import PrivateKey
 from eth_typing import Address as EvmAddress
 
 from tests.devchain import contracts
-from tests.devchain.asking import PLACE, failure, put, words
+from tests.devchain.asking import CODE_ADDRESS, failure, set_code, words
 from tests.devchain.sample import ALICE, BOB, FEE, GENESIS_TIME, SINK, Node
 from wallet_rpc.devchain.ledger import encode_raw
 
@@ -41,7 +41,7 @@ def test_each_transaction_gets_a_block_chained_to_the_last(node: Node) -> None:
     ("kind", "fields"),
     [
         (0, {"gasPrice": FEE}),
-        (1, {"gasPrice": FEE, "accessList": [{"address": PLACE, "storageKeys": ["0x" + "00" * 32]}]}),
+        (1, {"gasPrice": FEE, "accessList": [{"address": CODE_ADDRESS, "storageKeys": ["0x" + "00" * 32]}]}),
         (2, {}),
     ],
 )
@@ -62,14 +62,14 @@ def test_transactions_of_each_type_are_mined_and_read_back(node: Node, kind: int
 
 
 def test_authorization_in_a_transaction_delegates_an_account(node: Node) -> None:
-    put(node, contracts.returning(42))
-    signed = Account.sign_authorization({"chainId": 31337, "address": PLACE, "nonce": 0}, BOB.key)
+    set_code(node, contracts.return_word(42))
+    signed = Account.sign_authorization({"chainId": 31337, "address": CODE_ADDRESS, "nonce": 0}, BOB.key)
     identity = node.send(to=BOB_TEXT, authorizationList=[signed])
     assert node.rpc("eth_getCode", BOB_TEXT) == "0xef0100" + "c0" * 20
     assert words(node.rpc("eth_call", {"to": BOB_TEXT})) == [42]
     assert node.rpc("eth_getTransactionCount", BOB_TEXT) == "0x1"
     listed = node.rpc("eth_getTransactionByHash", identity)["authorizationList"]
-    assert listed[0]["address"] == PLACE.lower()
+    assert listed[0]["address"] == CODE_ADDRESS.lower()
     node.send(sender=BOB, to=SINK_TEXT, value=1)  # a delegated account still sends
     removed = Account.sign_authorization({"chainId": 0, "address": "0x" + "00" * 20, "nonce": 2}, BOB.key)
     node.send(to=SINK_TEXT, authorizationList=[removed])
@@ -77,15 +77,15 @@ def test_authorization_in_a_transaction_delegates_an_account(node: Node) -> None
 
 
 def test_contract_is_created(node: Node) -> None:
-    receipt = node.receipt(node.send(data="0x" + contracts.creation(contracts.returning(9)).hex()))
+    receipt = node.receipt(node.send(data="0x" + contracts.creation(contracts.return_word(9)).hex()))
     assert receipt["to"] is None
     assert words(node.rpc("eth_call", {"to": receipt["contractAddress"]})) == [9]
 
 
 def test_reverted_transaction_is_mined_and_costs_gas(node: Node) -> None:
-    receipt = node.receipt(node.send(to=put(node, contracts.reverting(b"")), value=3))
+    receipt = node.receipt(node.send(to=set_code(node, contracts.revert_with(b"")), value=3))
     assert receipt["status"] == "0x0"
-    assert node.rpc("eth_getBalance", PLACE) == "0x0"
+    assert node.rpc("eth_getBalance", CODE_ADDRESS) == "0x0"
     spent = 10_000 * 10**18 - int(node.rpc("eth_getBalance", ALICE_TEXT), 16)
     assert spent == int(receipt["gasUsed"], 16) * FEE
 
@@ -104,17 +104,17 @@ def test_reverted_transaction_is_mined_and_costs_gas(node: Node) -> None:
     ],
 )
 def test_transaction_that_cannot_be_mined_is_refused_in_the_words_of_geth(node: Node, fields: Any, told: str) -> None:
-    refused = failure(node, "eth_sendRawTransaction", node.signed(to=SINK_TEXT, **fields))
+    refused = failure(node, "eth_sendRawTransaction", node.sign(to=SINK_TEXT, **fields))
     assert refused.code == -32000
     assert refused.message.startswith(told)
     assert node.rpc("eth_blockNumber") == "0x0"
 
 
 def test_used_nonce_and_known_transaction_are_refused(node: Node) -> None:
-    raw = node.signed(to=SINK_TEXT, value=1)
+    raw = node.sign(to=SINK_TEXT, value=1)
     node.rpc("eth_sendRawTransaction", raw)
     assert failure(node, "eth_sendRawTransaction", raw).message == "already known"
-    low = failure(node, "eth_sendRawTransaction", node.signed(to=SINK_TEXT, nonce=0))
+    low = failure(node, "eth_sendRawTransaction", node.sign(to=SINK_TEXT, nonce=0))
     assert low.message.startswith("nonce too low")
 
 
@@ -125,7 +125,7 @@ def test_bytes_that_are_no_transaction_are_refused(node: Node, raw: str) -> None
 
 def test_contract_cannot_send(node: Node) -> None:
     node.rpc("anvil_setCode", ALICE_TEXT, "0x00")
-    assert failure(node, "eth_sendRawTransaction", node.signed(to=SINK_TEXT)).message.startswith("sender not an eoa")
+    assert failure(node, "eth_sendRawTransaction", node.sign(to=SINK_TEXT)).message.startswith("sender not an eoa")
 
 
 def test_development_account_sends_unsigned(node: Node) -> None:
@@ -180,7 +180,7 @@ def test_unknown_transactions_and_blocks_are_null(node: Node) -> None:
 
 def test_run_that_is_out_of_date_is_not_mined(node: Node) -> None:
     chain = node.dev.chain
-    execution = chain.execute(bytes.fromhex(node.signed(to=SINK_TEXT, value=1)[2:]))
+    execution = chain.execute(bytes.fromhex(node.sign(to=SINK_TEXT, value=1)[2:]))
     chain.set_balance(SINK, 5)
     with pytest.raises(ValueError, match="state has changed"):
         chain.include(execution)

@@ -11,7 +11,7 @@ from web3 import Web3
 from web3.exceptions import ContractCustomError, ContractLogicError, Web3RPCError
 
 from tests.devchain import contracts
-from tests.devchain.http_endpoint import served
+from tests.devchain.http_endpoint import serve_rpc
 from tests.devchain.sample import ALICE, BOB, SINK, Node
 from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 
@@ -44,7 +44,7 @@ TOKEN_ABI: Any = [
 
 @pytest.fixture
 def web3(node: Node) -> Iterator[Any]:
-    with served(node.dispatcher.answer) as url:
+    with serve_rpc(node.dispatcher.answer) as url:
         yield Web3(Web3.HTTPProvider(url))
 
 
@@ -85,7 +85,7 @@ def test_contract_is_deployed(web3: Any) -> None:
 
 def test_reverts_are_recognised(web3: Any, node: Node) -> None:
     place = "0x" + "c0" * 20
-    node.rpc("anvil_setCode", place, "0x" + contracts.reverting(contracts.ERROR).hex())
+    node.rpc("anvil_setCode", place, "0x" + contracts.revert_with(contracts.ERROR).hex())
     with pytest.raises(ContractLogicError, match="no luck"):
         web3.eth.call({"to": Web3.to_checksum_address(place)})
     with pytest.raises(ContractLogicError, match="no luck"):

@@ -13,9 +13,9 @@ import pytest
 from tests.devchain.sample import Node
 from wallet_rpc.devchain import worker
 from wallet_rpc.devchain.config import HEAD, DevChainConfig
-from wallet_rpc.devchain.dispatch import Dispatcher
+from wallet_rpc.devchain.dispatch import DevChainDispatcher
 from wallet_rpc.devchain.node import OPERATIONS
-from wallet_rpc.devchain.state_reads import Nothing
+from wallet_rpc.devchain.state_reads import NoParams
 from wallet_rpc.operations.operation import Operation
 
 
@@ -23,7 +23,7 @@ def frames(*bodies: bytes) -> BytesIO:
     return BytesIO(b"".join(HEAD.pack(len(body), number) + body for number, body in enumerate(bodies, 1)))
 
 
-def answered(sink: BytesIO) -> list[tuple[int, bytes]]:
+def read_answers(sink: BytesIO) -> list[tuple[int, bytes]]:
     sink.seek(0)
     found = []
     while head := sink.read(HEAD.size):
@@ -36,7 +36,7 @@ def test_every_frame_is_answered_until_the_input_ends() -> None:
     sink = BytesIO()
     asked = frames(b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}', b'{"jsonrpc":"2.0","method":"evm_mine"}', b"{")
     assert worker._serve(DevChainConfig(chain_id=7), asked, sink) == 0
-    ready, chain_id, mined, broken = answered(sink)
+    ready, chain_id, mined, broken = read_answers(sink)
     assert ready == (0, b"{}")
     assert json.loads(chain_id[1])["result"] == "0x7"
     assert mined == (2, b"")
@@ -47,7 +47,7 @@ def test_chain_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     sink = BytesIO()
     (tmp_path / "file").write_bytes(b"")
     assert worker._serve(DevChainConfig(folder=tmp_path / "file"), frames(), sink) == 1
-    assert "failed" in json.loads(answered(sink)[0][1])
+    assert "failed" in json.loads(read_answers(sink)[0][1])
 
 
 def test_frame_that_is_cut_off_ends_the_work() -> None:
@@ -56,20 +56,20 @@ def test_frame_that_is_cut_off_ends_the_work() -> None:
 
 
 def operation(name: str, run: Any) -> Operation[Any, Any, Any]:
-    return Operation(name, Nothing, Any, run, positional=True)
+    return Operation(name, NoParams, Any, run, positional=True)
 
 
-async def waits(context: Any, request: Nothing) -> None:
+async def wait_forever(context: Any, request: NoParams) -> None:
     await asyncio.sleep(0)
 
 
-async def breaks(context: Any, request: Nothing) -> None:
+async def raise_error(context: Any, request: NoParams) -> None:
     raise KeyError("SECRET")
 
 
-@pytest.mark.parametrize("run", [waits, breaks])
+@pytest.mark.parametrize("run", [wait_forever, raise_error])
 def test_bug_is_an_incident_without_its_words(run: Any) -> None:
-    dispatcher = Dispatcher([operation("bug", run)], Node().dev)
+    dispatcher = DevChainDispatcher([operation("bug", run)], Node().dev)
     answer = dispatcher.answer(b'{"jsonrpc":"2.0","id":1,"method":"bug"}') or b""
     assert json.loads(answer)["error"]["code"] == -32603
     assert b"SECRET" not in answer
@@ -77,4 +77,4 @@ def test_bug_is_an_incident_without_its_words(run: Any) -> None:
 
 def test_two_operations_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two operations"):
-        Dispatcher([*OPERATIONS, OPERATIONS[0]], Node().dev)
+        DevChainDispatcher([*OPERATIONS, OPERATIONS[0]], Node().dev)

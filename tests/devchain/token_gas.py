@@ -7,16 +7,16 @@ from typing import Any
 
 from tests.devchain.asking import send
 from tests.devchain.sample import Actor, Node, mint, signature
-from wallet_rpc.devchain.dev_constants import PAYMASTER_KEY, TEST_TOKEN, TOKEN_PAYMASTER, TOKEN_RATES
+from wallet_rpc.devchain.dev_constants import ERC20_PAYMASTER, ERC20_RATES, PAYMASTER_KEY, TEST_TOKEN
 from wallet_rpc.domain import abi, token_charge
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.signature import contract_signature, replay_safe_digest
 from wallet_rpc.domain.sponsorship import Window
-from wallet_rpc.domain.token_charge import SignedPermit, TokenCharge
+from wallet_rpc.domain.token_charge import Erc20Charge, SignedPermit
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.primitives import Address, Data
 
-RATE = TOKEN_RATES[TEST_TOKEN]
+RATE = ERC20_RATES[TEST_TOKEN]
 CHAIN_ID = 31337
 PLENTY = 10**24
 
@@ -32,11 +32,11 @@ def balance(node: Node, holder: Address, token: Address = TEST_TOKEN) -> int:
 
 
 def allowance(node: Node, owner: Address) -> int:
-    return word(node, TEST_TOKEN, "allowance(address,address)", abi.address(owner), abi.address(TOKEN_PAYMASTER))
+    return word(node, TEST_TOKEN, "allowance(address,address)", abi.address(owner), abi.address(ERC20_PAYMASTER))
 
 
 def approval(value: int, token: Address = TEST_TOKEN) -> Call:
-    return Call(to=token, data=Data(abi.ERC20_APPROVE + abi.address(TOKEN_PAYMASTER) + abi.uint(value)))
+    return Call(to=token, data=Data(abi.ERC20_APPROVE + abi.address(ERC20_PAYMASTER) + abi.uint(value)))
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Payer:
         inside = abi.keccak(
             kind
             + abi.address(account)
-            + abi.address(TOKEN_PAYMASTER)
+            + abi.address(ERC20_PAYMASTER)
             + abi.uint(value)
             + abi.uint(nonce)
             + abi.uint(deadline)
@@ -84,28 +84,28 @@ class Payer:
         domain = word(self.node, TEST_TOKEN, "DOMAIN_SEPARATOR()").to_bytes(32)
         return abi.keccak(b"\x19\x01" + domain + inside)
 
-    def charge(self, **given: Any) -> TokenCharge:
-        return replace(TokenCharge(token=TEST_TOKEN, rate=RATE, most=10**20), **given)
+    def charge(self, **given: Any) -> Erc20Charge:
+        return replace(Erc20Charge(token=TEST_TOKEN, rate=RATE, max_amount=10**20), **given)
 
-    def priced(self, calls: list[Call], charge: TokenCharge) -> UserOperation:
+    def estimate(self, calls: list[Call], charge: Erc20Charge) -> UserOperation:
         """Estimated with the charge; not signed."""
         op = self.actor.operation(calls)
-        stub = token_charge.stub(TOKEN_PAYMASTER, charge, window=self.window())
-        op = self.actor.estimated(replace(op, paymaster=stub))
+        stub = token_charge.build_erc20_charge_stub(ERC20_PAYMASTER, charge, window=self.window())
+        op = self.actor.estimate(replace(op, paymaster=stub))
         assert op.paymaster is not None
-        return replace(op, paymaster=replace(op.paymaster, post_op_gas_limit=token_charge.POST_OP_GAS))
+        return replace(op, paymaster=replace(op.paymaster, post_op_gas_limit=token_charge.ERC20_POST_OP_GAS))
 
-    def sponsored(self, op: UserOperation, charge: TokenCharge, *, key: bytes = PAYMASTER_KEY) -> UserOperation:
+    def sponsor(self, op: UserOperation, charge: Erc20Charge, *, key: bytes = PAYMASTER_KEY) -> UserOperation:
         """Signed by the service, not by the account."""
-        part = token_charge.signed(op, charge, chain_id=CHAIN_ID, window=self.window(), key=key)
+        part = token_charge.sign_erc20_charge(op, charge, chain_id=CHAIN_ID, window=self.window(), key=key)
         return replace(op, paymaster=part)
 
     def send(self, op: UserOperation) -> Any:
         """The receipt."""
         return self.node.rpc("eth_getUserOperationReceipt", send(self.node, self.actor.sign(op)))
 
-    def pay(self, calls: list[Call], charge: TokenCharge) -> tuple[int, Any]:
+    def pay(self, calls: list[Call], charge: Erc20Charge) -> tuple[int, Any]:
         """How many tokens the account paid, and the receipt."""
-        before = balance(self.node, TOKEN_PAYMASTER)
-        receipt = self.send(self.sponsored(self.priced(calls, charge), charge))
-        return balance(self.node, TOKEN_PAYMASTER) - before, receipt
+        before = balance(self.node, ERC20_PAYMASTER)
+        receipt = self.send(self.sponsor(self.estimate(calls, charge), charge))
+        return balance(self.node, ERC20_PAYMASTER) - before, receipt

@@ -12,7 +12,7 @@ MANIFEST = "((bytes4,bool,bool)[],(bytes4,uint32,bool,bool)[],bytes4[])"
 ROWS = "(address,bool,bool,uint256,bytes4[])[]"
 SIGNATURE = "uint8,bytes32,bytes32"
 
-REFUSED_EVERYWHERE = {
+FORBIDDEN_EVERYWHERE = {
     "b61d27f6": "execute(address,uint256,bytes)",
     "34fcd5be": "executeBatch((address,uint256,bytes)[])",
     "8dd7712f": f"executeUserOp({OPERATION},bytes32)",
@@ -31,7 +31,7 @@ REFUSED_EVERYWHERE = {
 """Functions of an account: no `account-functions` and no wildcard may name them."""
 SDK_MISTAKES = ("1d37e7d6", "0b7cad71")
 """Selectors that the official SDK blocks for installExecution and uninstallExecution; no function has them."""
-REFUSED_AS_WILDCARD = {
+FORBIDDEN_AS_WILDCARD = {
     "6d61fe70": "onInstall(bytes)",
     "8a91b0e3": "onUninstall(bytes)",
     "4aeb3b03": "transferSigner(uint32,address)",
@@ -53,7 +53,7 @@ REFUSED_AS_WILDCARD = {
     "0bd28e3b": "incrementNonce(uint192)",
 }
 """Functions of the modules and of EntryPoint that write what they keep of the account that calls them."""
-GRANTED = {
+ALLOWED = {
     # EntryPoint: a deposit for another account is a payment like any other (bounded by the native limit); operations
     # carry their own signatures, and are refused inside an operation; the rest is EntryPoint's alone, or always reverts
     "b760faf9": "depositTo(address)",

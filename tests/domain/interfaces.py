@@ -16,7 +16,7 @@ from typing import Any
 from tests.clients.npm import HERE as CLIENTS
 from tests.clients.npm import output_of, run_program
 from tests.golden.scenarios import DEPLOYMENTS
-from wallet_rpc.devchain.build import SOURCES, find_node
+from wallet_rpc.devchain.build import SOURCES, find_node_js
 from wallet_rpc.devchain.genesis import BUILD
 
 _PACKAGES = SOURCES / "node_modules"
@@ -65,7 +65,7 @@ def interfaces() -> dict[str, Interface]:
 
 
 @cache
-def compiled() -> dict[str, dict[str, str]]:
+def compiled_selectors() -> dict[str, dict[str, str]]:
     """The functions of our own contracts: signature to selector, by the contract's name."""
     contracts = json.loads((BUILD / "contracts.json").read_text("utf-8"))["contracts"]
     return {name: contract["selectors"] for name, contract in contracts.items()}
@@ -80,12 +80,14 @@ def published_selectors() -> dict[str, frozenset[str]]:
         return {}
     deployed = json.loads(DEPLOYMENTS.read_text("utf-8"))["transactions"]
     return {
-        each["contractName"]: frozenset(_compared(bytes.fromhex(each["transaction"]["input"][2 + 2 * _SALT :])))
+        each["contractName"]: frozenset(
+            _compared_selectors(bytes.fromhex(each["transaction"]["input"][2 + 2 * _SALT :]))
+        )
         for each in deployed
     }
 
 
-def _compared(code: bytes) -> Iterator[str]:
+def _compared_selectors(code: bytes) -> Iterator[str]:
     position = 0
     while position < len(code):
         size = max(0, code[position] - _PUSH0)
@@ -98,7 +100,7 @@ def _compared(code: bytes) -> Iterator[str]:
 
 def _sdk_abis() -> dict[str, list[dict[str, Any]]]:
     files = json.dumps({name: (_SDK / f"{file}.js").as_uri() for name, file in _SDK_FILES.items()})
-    node = find_node()
+    node = find_node_js()
     done = run_program(node, node.node, "--input-type=module", "--eval", _READ_ABIS, files)
     abis: dict[str, list[dict[str, Any]]] = json.loads(output_of(done))
     return abis

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tests.domain.classed_functions import REFUSED_AS_WILDCARD, REFUSED_EVERYWHERE, SDK_MISTAKES
+from tests.domain.classed_functions import FORBIDDEN_AS_WILDCARD, FORBIDDEN_EVERYWHERE, SDK_MISTAKES
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT, TIME_RANGE_MODULE
 from wallet_rpc.domain.permission import (
     AccountFunctions,
     ContractAccess,
+    Erc20Allowance,
     Erc20TokenTransfer,
     FunctionsOnAllContracts,
     FunctionsOnContract,
@@ -22,9 +23,8 @@ from wallet_rpc.domain.permission import (
     SelectedFunctions,
     Target,
     TargetFunctions,
-    TokenAllowance,
 )
-from wallet_rpc.domain.validation_install import HALF_ENTITY, MAX_DEADLINE, Terms
+from wallet_rpc.domain.validation_install import HALF_ENTITY, MAX_DEADLINE, SessionTerms
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Selector
 
 ACCOUNT = Address(b"\xac" * 20)
@@ -44,7 +44,7 @@ FUNCTIONS = [Selector(bytes([n]) * 4) for n in range(0x10, 0x14)] + [
     abi.ERC20_APPROVE,
     Selector(bytes(4)),
 ]
-FORBIDDEN = [Selector(bytes.fromhex(one)) for one in (*REFUSED_EVERYWHERE, *REFUSED_AS_WILDCARD, *SDK_MISTAKES)]
+FORBIDDEN = [Selector(bytes.fromhex(one)) for one in (*FORBIDDEN_EVERYWHERE, *FORBIDDEN_AS_WILDCARD, *SDK_MISTAKES)]
 
 harmless_targets = st.sampled_from(CONTRACTS)
 any_targets = st.sampled_from([*CONTRACTS, ACCOUNT, ZERO_ADDRESS, ENTRY_POINT, TIME_RANGE_MODULE])
@@ -61,7 +61,7 @@ def permissions(
         ),
         st.builds(
             lambda to, units: Erc20TokenTransfer(
-                type="erc20-token-transfer", data=TokenAllowance(address=to, allowance=units)
+                type="erc20-token-transfer", data=Erc20Allowance(address=to, allowance=units)
             ),
             targets,
             uint256,
@@ -92,7 +92,7 @@ harmless_permissions = permissions(harmless_targets, harmless_functions)
 any_permissions = permissions(any_targets, any_functions)
 deadlines = st.one_of(st.just(0), st.integers(NOW, MAX_DEADLINE))
 terms = st.builds(
-    lambda entity_id, deadline, account, key: Terms(
+    lambda entity_id, deadline, account, key: SessionTerms(
         account=account, key=key, entity_id=entity_id, deadline=deadline, now=NOW
     ),
     st.integers(1, HALF_ENTITY - 1),
@@ -100,4 +100,4 @@ terms = st.builds(
     addresses,
     addresses,
 )
-TERMS = Terms(account=ACCOUNT, key=KEY, entity_id=1, deadline=0, now=NOW)
+TERMS = SessionTerms(account=ACCOUNT, key=KEY, entity_id=1, deadline=0, now=NOW)

@@ -19,7 +19,7 @@ LONG = {
 }
 
 
-def documented() -> list[tuple[str, bytes]]:
+def documented_selectors() -> list[tuple[str, bytes]]:
     """Every selector whose docstring starts with its signature."""
     text = Path(abi.__file__).read_text("utf-8")
     found = re.findall(r'^(\w+) = Selector\(.*\)\n"""[^`"]*?`(\w+\([^`]*\))`', text, re.MULTILINE)
@@ -31,13 +31,13 @@ def documented() -> list[tuple[str, bytes]]:
     return pairs
 
 
-@pytest.mark.parametrize(("signature", "selector"), documented())
+@pytest.mark.parametrize(("signature", "selector"), documented_selectors())
 def test_a_selector_is_that_of_its_signature(signature: str, selector: bytes) -> None:
     assert abi.selector_of(signature) == selector
 
 
 def test_most_selectors_are_documented_by_signature() -> None:
-    assert len(documented()) >= 40
+    assert len(documented_selectors()) >= 40
 
 
 @given(addresses, uint256, blobs, st.lists(st.tuples(addresses, uint256, blobs), max_size=4))
@@ -47,8 +47,8 @@ def test_the_encoding_is_eth_abis(to: bytes, value: int, data: bytes, items: lis
         abi.uint(value),
         abi.blob(data),
         abi.array(abi.Dynamic(abi.sequence(abi.address(a), abi.uint(b), abi.blob(c))) for a, b, c in items),
-        abi.fixed(data[:25]),
-        abi.array(abi.fixed(c[:4]) for _, _, c in items),
+        abi.fixed_bytes(data[:25]),
+        abi.array(abi.fixed_bytes(c[:4]) for _, _, c in items),
     )
     types = ("address", "uint256", "bytes", "(address,uint256,bytes)[]", "bytes25", "bytes4[]")
     assert ours == encode(types, (to, value, data, items, data[:25], [c[:4] for _, _, c in items]))

@@ -7,7 +7,7 @@ from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet_rpc.domain.abi_reader import Reader, Unreadable
+from wallet_rpc.domain.abi_reader import AbiDecodeError, Reader
 
 values = st.tuples(
     st.binary(min_size=20, max_size=20), st.binary(max_size=70), st.lists(st.binary(max_size=40), max_size=4)
@@ -27,10 +27,10 @@ def test_what_eth_abi_writes_is_read(value: tuple[bytes, bytes, list[bytes]]) ->
 @given(st.binary(max_size=200), st.integers(0, 2**256))
 def test_any_bytes_are_read_or_refused(data: bytes, at: int) -> None:
     reader = Reader(data)
-    for read in (reader.word, reader.address, reader.blob, reader.items, lambda place: reader.fixed(place, 25)):
+    for read in (reader.word, reader.address, reader.blob, reader.items, lambda place: reader.fixed_bytes(place, 25)):
         try:
             read(at)
-        except Unreadable:
+        except AbiDecodeError:
             continue
 
 
@@ -38,13 +38,13 @@ def test_parts_that_share_bytes_are_refused_before_they_are_copied() -> None:
     blob = (64).to_bytes(32, "big") + bytes(64)
     reader = Reader(blob)
     assert len(reader.blob(0)) == 64
-    with pytest.raises(Unreadable, match="share"):
+    with pytest.raises(AbiDecodeError, match="share"):
         reader.blob(0)
 
 
 def test_dirty_upper_bytes_are_no_address_and_no_fixed_bytes() -> None:
     reader = Reader(b"\xff" * 32)
-    with pytest.raises(Unreadable, match="no address"):
+    with pytest.raises(AbiDecodeError, match="no address"):
         reader.address(0)
-    with pytest.raises(Unreadable, match="no 25 bytes"):
-        reader.fixed(0, 25)
+    with pytest.raises(AbiDecodeError, match="no 25 bytes"):
+        reader.fixed_bytes(0, 25)

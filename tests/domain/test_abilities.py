@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.abilities import Abilities
-from tests.domain.classed_functions import PROTECTED, REFUSED_AS_WILDCARD, REFUSED_EVERYWHERE
+from tests.domain.classed_functions import FORBIDDEN_AS_WILDCARD, FORBIDDEN_EVERYWHERE, PROTECTED
 from tests.domain.strategies import (
     ACCOUNT,
     CONTRACTS,
@@ -19,7 +19,7 @@ from tests.domain.strategies import (
     harmless_permissions,
 )
 from wallet_rpc.domain import abi
-from wallet_rpc.domain.guard import guarded_install
+from wallet_rpc.domain.guard import check_and_compile
 from wallet_rpc.domain.permission import (
     AccountFunctions,
     ContractAccess,
@@ -43,14 +43,14 @@ CALLS = [(to, selector + tail) for to in TARGETS for selector in FUNCTIONS for t
 lists = st.lists(harmless_permissions, min_size=1, max_size=5)
 
 
-def granted(permissions: Sequence[Permission]) -> Abilities | None:
+def build_abilities(permissions: Sequence[Permission]) -> Abilities | None:
     try:
-        return Abilities(guarded_install(permissions, TERMS))
+        return Abilities(check_and_compile(permissions, TERMS))
     except InvalidParams:
         return None
 
 
-def says(permission: Permission, to: Address, data: bytes) -> bool:
+def is_covered(permission: Permission, to: Address, data: bytes) -> bool:
     """The plain reading of one permission: does it name this call?"""
     selector = Selector(data[:4].ljust(4, b"\0"))
     match permission:
@@ -70,16 +70,16 @@ def says(permission: Permission, to: Address, data: bytes) -> bool:
 
 @given(lists)
 def test_every_allowed_call_is_named_by_a_permission(permissions: list[Permission]) -> None:
-    abilities = granted(permissions)
+    abilities = build_abilities(permissions)
     if abilities is not None:
         for to, data in CALLS:
             if abilities.may_call(to, data, account=ACCOUNT):
-                assert any(says(item, to, data) for item in permissions), (to, data)
+                assert any(is_covered(item, to, data) for item in permissions), (to, data)
 
 
 @given(lists)
 def test_every_allowed_account_function_is_named_by_a_permission(permissions: list[Permission]) -> None:
-    abilities = granted(permissions)
+    abilities = build_abilities(permissions)
     if abilities is not None and not abilities.install.is_global:
         named = {f for item in permissions if isinstance(item, AccountFunctions) for f in item.data.functions}
         allowed = {f for f in (*FUNCTIONS, *FORBIDDEN) if abilities.may_call_account(f)}
@@ -88,7 +88,7 @@ def test_every_allowed_account_function_is_named_by_a_permission(permissions: li
 
 @given(lists)
 def test_every_limit_that_was_asked_for_is_enforced(permissions: list[Permission]) -> None:
-    abilities = granted(permissions)
+    abilities = build_abilities(permissions)
     if abilities is None:
         return
     for item in permissions:
@@ -110,9 +110,9 @@ def test_a_subset_allows_no_more_but_where_the_rest_stood_in_the_way(
     """Taking a permission away takes abilities away, with two exceptions: a contract named by a permission does not
     follow the wildcards (functions-on-all-contracts), so it does again once that permission is gone; and a token's
     hook reverts all account functions, which work again once no token is named."""
-    whole = granted(permissions)
+    whole = build_abilities(permissions)
     kept = data.draw(st.lists(st.sampled_from(permissions), unique_by=id, min_size=1))
-    part = granted([item for item in permissions if any(item is other for other in kept)])
+    part = build_abilities([item for item in permissions if any(item is other for other in kept)])
     if whole is None or part is None:
         return
     gone = [item for item in permissions if not any(item is other for other in kept)]
@@ -131,20 +131,20 @@ def test_a_subset_allows_no_more_but_where_the_rest_stood_in_the_way(
 
 @given(st.lists(any_permissions, min_size=1, max_size=4))
 def test_what_passes_the_guard_never_reaches_the_account_or_its_limits(permissions: list[Permission]) -> None:
-    abilities = granted(permissions)
+    abilities = build_abilities(permissions)
     if abilities is None or abilities.install.is_global:
         return
-    for refused in REFUSED_EVERYWHERE:
+    for refused in FORBIDDEN_EVERYWHERE:
         selector = Selector(bytes.fromhex(refused))
         assert selector in (abi.EXECUTE, abi.EXECUTE_BATCH) or not abilities.may_call_account(selector)
         assert not abilities.may_call(ACCOUNT, selector + bytes(64), account=ACCOUNT)
     for target in map(Address.parse, PROTECTED.values()):
-        for refused in REFUSED_AS_WILDCARD:
+        for refused in FORBIDDEN_AS_WILDCARD:
             assert not abilities.may_call(target, bytes.fromhex(refused) + bytes(64), account=ACCOUNT)
 
 
 @given(st.lists(any_permissions, min_size=1, max_size=4))
 def test_root_is_granted_only_where_it_was_asked_for(permissions: list[Permission]) -> None:
-    abilities = granted(permissions)
+    abilities = build_abilities(permissions)
     assert abilities is None or abilities.install.is_global == any(isinstance(item, Root) for item in permissions)
     assert abilities is None or not abilities.install.flags & 2, "a session never answers ERC-1271"

@@ -14,41 +14,41 @@ from hypothesis import strategies as st
 
 from wallet_rpc.domain.access import (
     DEFAULT_SCOPES,
-    OPEN,
-    READS,
-    WRITES,
+    OPEN_ORGANIZATION,
+    READ_ACCESS,
+    WRITE_ACCESS,
     ApiKey,
     Caller,
     Claims,
     KeyScope,
-    Need,
     Organization,
     OrganizationId,
+    RequiredAccess,
     Rules,
     Scope,
     Wallet,
     WalletNamespace,
-    digest_of,
-    is_key,
-    key_id,
-    new_key,
+    build_invalid_token_error,
+    derive_key_id,
+    matches_key,
+    new_api_key,
     new_organization_id,
-    no_token,
+    sha256_hex,
 )
 from wallet_rpc.errors import Forbidden
 
-CHANCE = st.binary(min_size=32, max_size=32)
+ENTROPY = st.binary(min_size=32, max_size=32)
 SECONDS = st.integers(0, 2**40)
 
 
-def kept(key: str, **values: Any) -> ApiKey:
-    made: dict[str, Any] = {"organization": OPEN, "requests_per_minute": 60, "created_at": 0, **values}
-    return ApiKey(id=key_id(key), digest=digest_of(key), **made)
+def build_key(key: str, **values: Any) -> ApiKey:
+    made: dict[str, Any] = {"organization": OPEN_ORGANIZATION, "requests_per_minute": 60, "created_at": 0, **values}
+    return ApiKey(id=derive_key_id(key), digest=sha256_hex(key), **made)
 
 
-@given(CHANCE)
+@given(ENTROPY)
 def test_a_key_is_its_prefix_and_all_of_its_chance(chance: bytes) -> None:
-    key = new_key(chance)
+    key = new_api_key(chance)
 
     assert re.fullmatch(r"wrk_[A-Za-z0-9_-]{43}", key)
     assert base64.urlsafe_b64decode(key.removeprefix("wrk_") + "=") == chance
@@ -63,18 +63,18 @@ def test_an_organization_has_an_id_of_20_letters_or_digits(chance: bytes) -> Non
 @given(st.text())
 def test_what_is_kept_of_a_key_is_its_hash(key: str) -> None:
     hashed = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-    assert (digest_of(key), key_id(key)) == (hashed, f"key_{hashed[:20]}")
-    assert is_key(key, kept(key))
+    assert (sha256_hex(key), derive_key_id(key)) == (hashed, f"key_{hashed[:20]}")
+    assert matches_key(key, build_key(key))
 
 
-@given(CHANCE, CHANCE)
+@given(ENTROPY, ENTROPY)
 def test_no_other_key_is_taken_for_it(one: bytes, other: bytes) -> None:
-    assert is_key(new_key(one), kept(new_key(other))) == (one == other)
+    assert matches_key(new_api_key(one), build_key(new_api_key(other))) == (one == other)
 
 
 @given(now=SECONDS, end=st.none() | SECONDS, revoked=st.none() | SECONDS)
 def test_a_key_is_active_until_it_ends_or_is_revoked(now: int, end: int | None, revoked: int | None) -> None:
-    key = kept("a key", expires_at=end, revoked_at=revoked)
+    key = build_key("a key", expires_at=end, revoked_at=revoked)
 
     assert key.is_expired(now) == (end is not None and now >= end)
     assert key.is_active(now) == (revoked is None and not key.is_expired(now))
@@ -83,10 +83,10 @@ def test_a_key_is_active_until_it_ends_or_is_revoked(now: int, end: int | None, 
 @given(st.sampled_from([None, *KeyScope]))
 def test_who_shows_no_key_may_write_and_so_may_keys_that_say_so(scope: KeyScope | None) -> None:
     organization = OrganizationId("org_1")
-    key = None if scope is None else kept("a key", organization=organization, scope=scope)
+    key = None if scope is None else build_key("a key", organization=organization, scope=scope)
     caller = Caller(name="somebody", organization=organization, key=key)
 
-    assert caller.is_open == (scope is None)
+    assert caller.is_anonymous == (scope is None)
     assert caller.holder == ("somebody" if key is None else key.id)
     assert caller.may_write == (scope is not KeyScope.READ)
 
@@ -95,7 +95,7 @@ def test_what_is_kept_of_a_caller_is_the_half_of_a_hash() -> None:
     caller = Caller(name="127.0.0.1")
 
     assert caller.holder_digest == hashlib.sha256(b"127.0.0.1").hexdigest()[:32]
-    key = kept("a key")
+    key = build_key("a key")
     assert replace(caller, key=key).holder_digest == hashlib.sha256(key.id.encode()).hexdigest()[:32]
 
 
@@ -103,14 +103,14 @@ def test_the_operator_rules_by_number_of_days_and_sessions() -> None:
     rules = Rules()
 
     assert (rules.session_seconds, rules.unsigned_seconds) == (31_536_000, 7_776_000)
-    assert (rules.unsigned_of_caller, rules.unsigned_of_account) == (10_000, 1_000)
+    assert (rules.unsigned_per_caller, rules.unsigned_per_account) == (10_000, 1_000)
     assert replace(rules, session_seconds=1).session_seconds == 1
 
 
 def test_records_of_organizations_and_keys_are_of_the_first_form() -> None:
     organization = Organization(id=OrganizationId("org_1"), name="one", created_at=0)
 
-    assert (organization.version, kept("a key").version) == (1, 1)
+    assert (organization.version, build_key("a key").version) == (1, 1)
 
 
 scopes = st.lists(st.sampled_from(Scope), unique=True).map(tuple)
@@ -134,32 +134,32 @@ def with_token(key: ApiKey, *granted: Scope) -> Caller:
 def test_a_need_is_met_by_key_and_token_together(
     writes: bool, wanted: tuple[Scope, ...], scope: KeyScope, granted: tuple[Scope, ...] | None
 ) -> None:
-    need, key = Need(writes=writes, scopes=wanted), kept("wrk_x", scope=scope)
+    need, key = RequiredAccess(writes=writes, scopes=wanted), build_key("wrk_x", scope=scope)
     caller = Caller(name=key.id, key=key) if granted is None else with_token(key, *granted)
     lacks_scope = granted is not None and not set(wanted) & set(granted)
     lacks_key = writes and scope is KeyScope.READ
     if not lacks_scope and not lacks_key:
-        need.refuse_beyond(caller)
+        need.authorize(caller)
         return
 
     with pytest.raises(Forbidden) as refused:
-        need.refuse_beyond(caller)
+        need.authorize(caller)
 
     assert refused.value.reason == ("insufficient_scope" if lacks_scope else "key_scope")
 
 
 def test_an_operation_that_says_nothing_else_is_for_keys_that_write_and_for_no_token() -> None:
-    reader, writer = kept("a key", scope=KeyScope.READ), kept("a key")
-    for need in (Need(), WRITES):
-        need.refuse_beyond(Caller(name="somebody", key=writer))
+    reader, writer = build_key("a key", scope=KeyScope.READ), build_key("a key")
+    for need in (RequiredAccess(), WRITE_ACCESS):
+        need.authorize(Caller(name="somebody", key=writer))
         with pytest.raises(Forbidden, match=r"^key scope does not allow this$"):
-            need.refuse_beyond(Caller(name="somebody", key=reader))
-    READS.refuse_beyond(Caller(name="somebody", key=reader))
-    for need in (Need(), WRITES, READS):
+            need.authorize(Caller(name="somebody", key=reader))
+    READ_ACCESS.authorize(Caller(name="somebody", key=reader))
+    for need in (RequiredAccess(), WRITE_ACCESS, READ_ACCESS):
         with pytest.raises(Forbidden, match=r"^Insufficient scope: API key required$"):
-            need.refuse_beyond(with_token(writer, *Scope))
+            need.authorize(with_token(writer, *Scope))
     with pytest.raises(Forbidden, match=r"^Insufficient scope: sessions:create or wallet:read required$"):
-        Need(scopes=(Scope.SESSIONS_CREATE, Scope.WALLET_READ)).refuse_beyond(with_token(writer))
+        RequiredAccess(scopes=(Scope.SESSIONS_CREATE, Scope.WALLET_READ)).authorize(with_token(writer))
 
 
 def test_the_usual_scopes_of_a_token_are_the_documented_ones() -> None:
@@ -169,9 +169,9 @@ def test_the_usual_scopes_of_a_token_are_the_documented_ones() -> None:
 
 @given(st.booleans(), scopes)
 def test_who_needs_no_key_is_refused_nothing(writes: bool, wanted: tuple[Scope, ...]) -> None:
-    Need(writes=writes, scopes=wanted).refuse_beyond(Caller(name="127.0.0.1"))
+    RequiredAccess(writes=writes, scopes=wanted).authorize(Caller(name="127.0.0.1"))
 
 
 def test_a_token_that_does_not_hold_says_why_to_programs_only() -> None:
-    error = no_token("session_token_revoked")
+    error = build_invalid_token_error("session_token_revoked")
     assert (error.message, error.reason) == ("Invalid session token", "session_token_revoked")

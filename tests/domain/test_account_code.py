@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from tests.domain.classed_functions import OPEN
 from wallet_rpc.domain.account import PROXY_CODE, modular_deployment, semi_modular_deployment
-from wallet_rpc.domain.account_code import IMPLEMENTATION_SLOT, is_implementation, is_proxy, owner_in, owner_to_be
+from wallet_rpc.domain.account_code import (
+    IMPLEMENTATION_SLOT,
+    is_implementation,
+    is_proxy,
+    parse_factory_owner,
+    parse_proxy_owner,
+)
 from wallet_rpc.domain.contracts import (
     DELEGATES,
     IMPLEMENTATIONS,
@@ -37,13 +43,13 @@ def test_only_the_proxys_code_is_a_proxy() -> None:
     assert is_proxy(PROXY_CODE + OWNER)
     for code in (b"", PROXY_CODE[:-1], PROXY_CODE + b"\0", PROXY_CODE + OWNER + b"\0", b"\0" + PROXY_CODE):
         assert not is_proxy(code)
-        assert owner_in(code) is None
+        assert parse_proxy_owner(code) is None
 
 
 @given(addresses)
 def test_the_owner_stands_behind_the_proxys_code(owner: Address) -> None:
-    assert owner_in(PROXY_CODE + owner) == owner
-    assert owner_in(PROXY_CODE) is None
+    assert parse_proxy_owner(PROXY_CODE + owner) == owner
+    assert parse_proxy_owner(PROXY_CODE) is None
 
 
 def test_known_implementations_are_the_semi_modular_ones() -> None:
@@ -69,20 +75,20 @@ def test_known_delegates_are_both_versions_of_one_contract() -> None:
 @given(addresses, salts)
 def test_factory_data_proves_the_owner_of_the_account_that_it_makes(owner: Address, salt: int) -> None:
     made = semi_modular_deployment(owner, salt)
-    assert owner_to_be(made.factory, made.address) == owner
-    assert owner_to_be(made.factory, OTHER) is None
-    assert owner_to_be(replace(made.factory, address=OTHER), made.address) is None
+    assert parse_factory_owner(made.factory, made.address) == owner
+    assert parse_factory_owner(made.factory, OTHER) is None
+    assert parse_factory_owner(replace(made.factory, address=OTHER), made.address) is None
 
 
 @given(st.binary(max_size=140))
 def test_other_factory_data_proves_nothing(data: bytes) -> None:
     made = semi_modular_deployment(OWNER)
-    assert owner_to_be(replace(made.factory, data=Data(data)), made.address) is None
+    assert parse_factory_owner(replace(made.factory, data=Data(data)), made.address) is None
     for wrong in (made.factory.data + b"\0", made.factory.data[:-1], made.factory.data[:4] + b"\1" * 64):
-        assert owner_to_be(Factory(made.factory.address, Data(wrong)), made.address) is None
+        assert parse_factory_owner(Factory(made.factory.address, Data(wrong)), made.address) is None
 
 
 def test_another_kind_of_account_is_none_of_these() -> None:
     other = modular_deployment(OWNER)
-    assert owner_to_be(other.factory, other.address) is None
-    assert owner_to_be(replace(other.factory, address=WEBAUTHN_FACTORY), other.address) is None
+    assert parse_factory_owner(other.factory, other.address) is None
+    assert parse_factory_owner(replace(other.factory, address=WEBAUTHN_FACTORY), other.address) is None

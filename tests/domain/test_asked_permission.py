@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.domain.abilities import Abilities
 from tests.domain.strategies import ACCOUNT, CONTRACTS, FUNCTIONS, NOW, TERMS, uint256
 from wallet_rpc.domain.abi import selector_of
-from wallet_rpc.domain.asked_permission import NO_FUNCTION, AskedPermission, permissions_of
-from wallet_rpc.domain.guard import guarded_install
+from wallet_rpc.domain.asked_permission import NO_FUNCTION, Erc7715Permission, translate_permissions
+from wallet_rpc.domain.guard import check_and_compile
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability, WalletError
 from wallet_rpc.primitives import Address, Selector
@@ -27,17 +27,17 @@ NOTHING = {"type": "native-token-transfer", "data": {"allowance": "0x0"}}
 PLAIN = {"type": "functions-on-all-contracts", "data": {"functions": ["0x00000000"]}}
 
 
-def ours(*asked: Json) -> list[Json]:
+def translate(*asked: Json) -> list[Json]:
     """The translation, as a request of `wallet_createSession` would have it."""
     at = [f"params.permissions[{index}]" for index in range(len(asked))]
-    made = permissions_of(decode(tuple[AskedPermission, ...], list(asked)), now=NOW, at=at)
+    made = translate_permissions(decode(tuple[Erc7715Permission, ...], list(asked)), now=NOW, at=at)
     written: list[Json] = encode(tuple[Permission, ...], made)
     return written
 
 
 def refusal(*asked: Json) -> WalletError:
     with pytest.raises(WalletError) as refused:
-        ours(*asked)
+        translate(*asked)
     return refused.value
 
 
@@ -49,7 +49,7 @@ def permission(kind: str, data: Json, *policies: Json, **more: Any) -> Json:
     return {"type": kind, "data": data, "policies": list(policies), **more}
 
 
-def limited(amount: int) -> Json:
+def allowance(amount: int) -> Json:
     return policy("token-allowance", allowance=hex(amount))
 
 
@@ -68,10 +68,10 @@ def gas(amount: int) -> Json:
 TRANSFER = {"type": "functions-on-contract", "data": {"address": TOKEN, "functions": ["0xa9059cbb"]}}
 ACCESS = {"type": "contract-access", "data": {"address": TOKEN}}
 MAPPED: list[tuple[list[Json], list[Json]]] = [
-    ([permission("native-token-transfer", {"ticker": "ETH"}, limited(5))], [native(5), PLAIN]),
+    ([permission("native-token-transfer", {"ticker": "ETH"}, allowance(5))], [native(5), PLAIN]),
     ([permission("native-token-transfer", {"allowance": "0x5"}, required=False)], [native(5), PLAIN]),
     ([permission("native-token-allowance", {"allowance": "0x5", "startTime": NOW})], [native(5), PLAIN]),
-    ([permission("erc20-token-transfer", {"address": TOKEN, "ticker": "USDC"}, limited(7))], [token(7), NOTHING]),
+    ([permission("erc20-token-transfer", {"address": TOKEN, "ticker": "USDC"}, allowance(7))], [token(7), NOTHING]),
     ([permission("erc20-token-allowance", {"tokenAddress": TOKEN, "allowance": "0x7"})], [token(7), NOTHING]),
     ([permission("contract-access", {"address": TOKEN})], [ACCESS, NOTHING]),
     ([permission("contract-call", {"address": TOKEN, "calls": ["transfer(address,uint)"]})], [TRANSFER, NOTHING]),
@@ -82,7 +82,7 @@ MAPPED: list[tuple[list[Json], list[Json]]] = [
         [TRANSFER, gas(9), NOTHING],
     ),
     (
-        [permission("native-token-transfer", {"ticker": "ETH"}, policy("gas-limit", limit="0x9"), limited(5))],
+        [permission("native-token-transfer", {"ticker": "ETH"}, policy("gas-limit", limit="0x9"), allowance(5))],
         [native(5), gas(9), PLAIN],
     ),
     (
@@ -98,7 +98,7 @@ MAPPED: list[tuple[list[Json], list[Json]]] = [
 
 @pytest.mark.parametrize(("asked", "expected"), MAPPED)
 def test_a_permission_becomes_ours(asked: list[Json], expected: list[Json]) -> None:
-    assert ours(*asked) == expected
+    assert translate(*asked) == expected
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_permission_becomes_ours(asked: list[Json], expected: list[Json]) -> N
     ],
 )
 def test_a_function_is_named_by_its_signature(text: str, selector: str | None) -> None:
-    (made, _) = ours(permission("contract-call", {"address": TOKEN, "calls": [text]}))
+    (made, _) = translate(permission("contract-call", {"address": TOKEN, "calls": [text]}))
     assert len(made["data"]["functions"]) == 1
     assert selector in {None, made["data"]["functions"][0]}
 
@@ -127,7 +127,7 @@ def test_the_function_that_was_named_is_granted_or_none(arguments: list[str]) ->
     text = f"f({','.join(arguments)})"
     asked = permission("contract-call", {"address": TOKEN, "calls": [text]})
     if set(re.findall(r"[a-z]\w*", text[1:])) <= CANONICAL:
-        assert ours(asked)[0]["data"]["functions"] == [selector_of(text).hex0x()]
+        assert translate(asked)[0]["data"]["functions"] == [selector_of(text).hex0x()]
     else:
         assert refusal(asked).reason == "function_malformed"
 
@@ -205,8 +205,8 @@ def test_a_gas_limit_of_one_permission_among_several_is_refused() -> None:
     ("asked", "reason"),
     [
         (permission("native-token-transfer", {"ticker": "ETH"}), "allowance_missing"),
-        (permission("native-token-transfer", {"allowance": "0x1"}, limited(2)), "duplicate_limit"),
-        (permission("erc20-token-transfer", {"address": TOKEN}, limited(1), limited(2)), "duplicate_limit"),
+        (permission("native-token-transfer", {"allowance": "0x1"}, allowance(2)), "duplicate_limit"),
+        (permission("erc20-token-transfer", {"address": TOKEN}, allowance(1), allowance(2)), "duplicate_limit"),
         (permission("contract-call", {"address": TOKEN}), "functions_malformed"),
         (permission("native-token-allowance", {"allowance": "0x1", "startTime": NOW + 1}), "start_time_not_supported"),
         (permission("erc20-token-transfer", {"allowance": "0x1"}), "invalid_params"),
@@ -259,10 +259,10 @@ mappable = st.builds(
 ).filter(lambda some: any(one["type"] != "gas-limit" for one in some))
 
 
-def names(asked: Sequence[Json], to: Address, data: bytes) -> bool:
+def is_named(requested: Sequence[Json], to: Address, data: bytes) -> bool:
     """The plain reading of what was asked: does one permission name this call?"""
     selector = str(Selector(data[:4].ljust(4, b"\0")))
-    for one in asked:
+    for one in requested:
         match one["type"]:
             case "native-token-transfer" if selector == str(NO_FUNCTION):
                 return True
@@ -278,17 +278,17 @@ def names(asked: Sequence[Json], to: Address, data: bytes) -> bool:
 @given(mappable)
 def test_no_call_is_allowed_that_was_not_asked_for(asked: list[Json]) -> None:
     at = [f"params.permissions[{index}]" for index in range(len(asked))]
-    made = permissions_of(decode(tuple[AskedPermission, ...], asked), now=NOW, at=at)
-    able = Abilities(guarded_install(made, TERMS))
+    made = translate_permissions(decode(tuple[Erc7715Permission, ...], asked), now=NOW, at=at)
+    able = Abilities(check_and_compile(made, TERMS))
     for to in (*CONTRACTS, STRANGER):
         for function in FUNCTIONS:
             for data in (function + bytes(64), b"", b"\x10"):
-                assert not able.may_call(to, data, account=ACCOUNT) or names(asked, to, data)
+                assert not able.may_call(to, data, account=ACCOUNT) or is_named(asked, to, data)
 
 
 @given(mappable)
 def test_every_limit_that_was_asked_for_is_kept_and_value_is_always_bounded(asked: list[Json]) -> None:
-    made = ours(*asked)
+    made = translate(*asked)
     assert [one["type"] for one in made].count("native-token-transfer") == 1
     (bound,) = [one["data"]["allowance"] for one in made if one["type"] == "native-token-transfer"]
     stated = [one for one in asked if one["type"] == "native-token-transfer"]

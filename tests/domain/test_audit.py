@@ -11,15 +11,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from wallet_rpc.domain.audit import (
-    NOTHING,
-    Broken,
-    Event,
+    EMPTY_HEAD,
+    AuditEvent,
     EventKind,
-    Head,
-    Why,
-    line_of,
+    IntegrityFailure,
+    IntegrityFailureReason,
+    LogHead,
+    format_entry,
     next_entry,
-    verify,
+    verify_log,
 )
 from wallet_rpc.primitives import Address
 
@@ -29,7 +29,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 EVENTS = st.builds(
-    Event,
+    AuditEvent,
     kind=st.sampled_from(EventKind),
     at=st.integers(0, 1 << 40),
     actor=st.text(),
@@ -37,7 +37,7 @@ EVENTS = st.builds(
 )
 """Any event."""
 SHORT_EVENTS = st.builds(
-    Event,
+    AuditEvent,
     kind=st.sampled_from(EventKind),
     at=st.integers(0, 1 << 40),
     actor=st.text(max_size=4),
@@ -46,12 +46,12 @@ SHORT_EVENTS = st.builds(
 """Events for tests about an entry's place, in which what it says does not matter."""
 
 
-def _log(events: list[Event]) -> tuple[list[bytes], Head]:
-    lines, head = [], NOTHING
+def _log(events: list[AuditEvent]) -> tuple[list[bytes], LogHead]:
+    lines, head = [], EMPTY_HEAD
     for event in events:
         entry = next_entry(head, event)
-        lines.append(line_of(entry).encode())
-        head = Head(entry.number + 1, entry.hash)
+        lines.append(format_entry(entry).encode())
+        head = LogHead(entry.number + 1, entry.hash)
     return lines, head
 
 
@@ -60,25 +60,25 @@ LONG_LOGS = st.lists(SHORT_EVENTS, min_size=2, max_size=6).map(_log)
 
 
 @given(log=st.lists(EVENTS, max_size=6).map(_log))
-def test_a_log_that_was_left_alone_is_whole(log: tuple[list[bytes], Head]) -> None:
-    assert verify(*log) is None
+def test_a_log_that_was_left_alone_is_whole(log: tuple[list[bytes], LogHead]) -> None:
+    assert verify_log(*log) is None
 
 
 def test_an_entry_has_the_hash_that_anyone_can_reckon() -> None:
-    event = Event(kind=EventKind.CALL_SENT, at=1_700_000_000, actor="key_1", facts={"chainId": 1, "to": "Zoë"})
+    event = AuditEvent(kind=EventKind.CALL_SENT, at=1_700_000_000, actor="key_1", facts={"chainId": 1, "to": "Zoë"})
 
-    entry = next_entry(Head(7, "ab" * 32), event)
+    entry = next_entry(LogHead(7, "ab" * 32), event)
 
     rest = (
         '{"event":{"actor":"key_1","at":1700000000,"facts":{"chainId":1,"to":"Zoë"},"kind":"call.sent"},'
         f'"number":7,"previous":"{"ab" * 32}","version":1}}'
     )
     assert entry.hash == hashlib.sha256(rest.encode()).hexdigest()
-    assert json.loads(line_of(entry)) == json.loads(rest) | {"hash": entry.hash}
+    assert json.loads(format_entry(entry)) == json.loads(rest) | {"hash": entry.hash}
 
 
 @given(log=LOGS, data=st.data())
-def test_a_byte_that_was_altered_is_found_at_its_entry(log: tuple[list[bytes], Head], data: st.DataObject) -> None:
+def test_a_byte_that_was_altered_is_found_at_its_entry(log: tuple[list[bytes], LogHead], data: st.DataObject) -> None:
     lines, head = log
     number = data.draw(st.integers(0, len(lines) - 1))
     at = data.draw(st.integers(0, len(lines[number]) - 1))
@@ -87,12 +87,12 @@ def test_a_byte_that_was_altered_is_found_at_its_entry(log: tuple[list[bytes], H
     changed[at] ^= flip
     lines[number] = bytes(changed)
 
-    assert verify(lines, head) == Broken(number, Why.ALTERED)
+    assert verify_log(lines, head) == IntegrityFailure(number, IntegrityFailureReason.ALTERED)
 
 
 @given(log=LOGS, data=st.data())
 def test_a_byte_that_was_added_or_taken_is_found_at_its_entry(
-    log: tuple[list[bytes], Head], data: st.DataObject
+    log: tuple[list[bytes], LogHead], data: st.DataObject
 ) -> None:
     lines, head = log
     number = data.draw(st.integers(0, len(lines) - 1))
@@ -102,83 +102,85 @@ def test_a_byte_that_was_added_or_taken_is_found_at_its_entry(
     assume(changed != lines[number])
     lines[number] = changed
 
-    assert verify(lines, head) == Broken(number, Why.ALTERED)
+    assert verify_log(lines, head) == IntegrityFailure(number, IntegrityFailureReason.ALTERED)
 
 
 @given(log=LOGS, other=EVENTS, data=st.data())
 def test_an_event_that_was_changed_and_hashed_anew_is_found_at_its_entry(
-    log: tuple[list[bytes], Head], other: Event, data: st.DataObject
+    log: tuple[list[bytes], LogHead], other: AuditEvent, data: st.DataObject
 ) -> None:
     lines, head = log
     number = data.draw(st.integers(0, len(lines) - 1))
     before = json.loads(lines[number])["previous"]
-    forged = line_of(next_entry(Head(number, before), other)).encode()
+    forged = format_entry(next_entry(LogHead(number, before), other)).encode()
     assume(forged != lines[number])
     lines[number] = forged
 
-    assert verify(lines, head) == Broken(number, Why.ALTERED)
+    assert verify_log(lines, head) == IntegrityFailure(number, IntegrityFailureReason.ALTERED)
 
 
 def test_a_first_entry_that_claims_one_before_it_is_altered() -> None:
-    event = Event(kind=EventKind.DENIED, at=1, actor="key_1", facts={})
-    entry = next_entry(Head(0, "ff" * 32), event)
+    event = AuditEvent(kind=EventKind.DENIED, at=1, actor="key_1", facts={})
+    entry = next_entry(LogHead(0, "ff" * 32), event)
 
-    assert verify([line_of(entry).encode()], Head(1, entry.hash)) == Broken(0, Why.ALTERED)
+    assert verify_log([format_entry(entry).encode()], LogHead(1, entry.hash)) == IntegrityFailure(
+        0, IntegrityFailureReason.ALTERED
+    )
 
 
 @given(log=LONG_LOGS, data=st.data())
-def test_an_entry_that_was_cut_out_is_missed(log: tuple[list[bytes], Head], data: st.DataObject) -> None:
+def test_an_entry_that_was_cut_out_is_missed(log: tuple[list[bytes], LogHead], data: st.DataObject) -> None:
     lines, head = log
     number = data.draw(st.integers(0, len(lines) - 2))
     del lines[number]
 
-    assert verify(lines, head) == Broken(number, Why.CUT_OUT)
+    assert verify_log(lines, head) == IntegrityFailure(number, IntegrityFailureReason.CUT_OUT)
 
 
 @given(log=LOGS, data=st.data())
-def test_an_end_that_was_cut_off_is_missed(log: tuple[list[bytes], Head], data: st.DataObject) -> None:
+def test_an_end_that_was_cut_off_is_missed(log: tuple[list[bytes], LogHead], data: st.DataObject) -> None:
     lines, head = log
     left = data.draw(st.integers(0, len(lines) - 1))
 
-    assert verify(lines[:left], head) == Broken(left, Why.CUT_OFF)
+    assert verify_log(lines[:left], head) == IntegrityFailure(left, IntegrityFailureReason.CUT_OFF)
 
 
 @given(log=LONG_LOGS, data=st.data())
-def test_two_entries_that_changed_places_are_found(log: tuple[list[bytes], Head], data: st.DataObject) -> None:
+def test_two_entries_that_changed_places_are_found(log: tuple[list[bytes], LogHead], data: st.DataObject) -> None:
     lines, head = log
     first = data.draw(st.integers(0, len(lines) - 2))
     second = data.draw(st.integers(first + 1, len(lines) - 1))
     lines[first], lines[second] = lines[second], lines[first]
 
-    assert verify(lines, head) == Broken(first, Why.REORDERED)
+    assert verify_log(lines, head) == IntegrityFailure(first, IntegrityFailureReason.REORDERED)
 
 
 @given(log=LOGS, data=st.data())
-def test_an_entry_that_stands_there_twice_is_found(log: tuple[list[bytes], Head], data: st.DataObject) -> None:
+def test_an_entry_that_stands_there_twice_is_found(log: tuple[list[bytes], LogHead], data: st.DataObject) -> None:
     lines, head = log
     number = data.draw(st.integers(0, len(lines) - 1))
     again = data.draw(st.integers(number + 1, len(lines)))
     lines.insert(again, lines[number])
 
-    assert verify(lines, head) == Broken(again, Why.ADDED)
+    assert verify_log(lines, head) == IntegrityFailure(again, IntegrityFailureReason.ADDED)
 
 
 @given(log=LOGS, more=EVENTS)
-def test_an_entry_behind_the_kept_head_is_found(log: tuple[list[bytes], Head], more: Event) -> None:
+def test_an_entry_behind_the_kept_head_is_found(log: tuple[list[bytes], LogHead], more: AuditEvent) -> None:
     lines, head = log
-    lines.append(line_of(next_entry(head, more)).encode())
+    lines.append(format_entry(next_entry(head, more)).encode())
 
-    assert verify(lines, head) == Broken(head.count, Why.ADDED)
+    assert verify_log(lines, head) == IntegrityFailure(head.count, IntegrityFailureReason.ADDED)
 
 
 @given(log=LOGS)
-def test_a_log_whose_head_is_gone_is_not_whole(log: tuple[list[bytes], Head]) -> None:
-    assert verify(log[0], NOTHING) == Broken(0, Why.ADDED)
+def test_a_log_whose_head_is_gone_is_not_whole(log: tuple[list[bytes], LogHead]) -> None:
+    assert verify_log(log[0], EMPTY_HEAD) == IntegrityFailure(0, IntegrityFailureReason.ADDED)
 
 
 @given(log=LONG_LOGS, data=st.data())
 def test_an_altered_entry_stays_the_first_fault_whatever_follows(
-    log: tuple[list[bytes], Head], data: st.DataObject
+    log: tuple[list[bytes], LogHead], data: st.DataObject
 ) -> None:
     lines, head = log
     number = data.draw(st.integers(0, len(lines) - 2))
@@ -186,36 +188,38 @@ def test_an_altered_entry_stays_the_first_fault_whatever_follows(
     lines[number] = b"{}"
     lines.append(kept)
 
-    assert verify(lines, head) == Broken(number, Why.ALTERED)
+    assert verify_log(lines, head) == IntegrityFailure(number, IntegrityFailureReason.ALTERED)
 
 
 @pytest.mark.parametrize(
     "line", [b"", b"[]", b"1", b'{"hash":1}', b'"x"', b"[" * 300, b"\xff", b'{"hash":"", "hash":""}']
 )
 def test_a_line_that_is_no_entry_counts_as_altered(line: bytes) -> None:
-    assert verify([line], Head(1, "0" * 64)) == Broken(0, Why.ALTERED)
+    assert verify_log([line], LogHead(1, "0" * 64)) == IntegrityFailure(0, IntegrityFailureReason.ALTERED)
 
 
 def test_a_hashed_line_without_a_number_counts_as_altered() -> None:
     rest = b'{"number":"0"}'
     digest = hashlib.sha256(rest).hexdigest()
 
-    assert verify([f'{{"hash":"{digest}","number":"0"}}'.encode()], Head(1, digest)) == Broken(0, Why.ALTERED)
+    assert verify_log([f'{{"hash":"{digest}","number":"0"}}'.encode()], LogHead(1, digest)) == IntegrityFailure(
+        0, IntegrityFailureReason.ALTERED
+    )
 
 
 def test_entries_of_a_newer_server_are_followed_without_being_understood() -> None:
-    rest = f'{{"news":[1],"number":0,"previous":"{NOTHING.hash}","version":2}}'
+    rest = f'{{"news":[1],"number":0,"previous":"{EMPTY_HEAD.hash}","version":2}}'
     digest = hashlib.sha256(rest.encode()).hexdigest()
     line = f'{{"hash":"{digest}",{rest[1:]}'
 
-    assert verify([line.encode()], Head(1, digest)) is None
+    assert verify_log([line.encode()], LogHead(1, digest)) is None
 
 
 @pytest.mark.parametrize(
     "fact", [(1, 2), {1: "one"}, b"bytes", Address(bytes(20)), float("nan"), float("inf"), "\ud800", {"a": ()}]
 )
 def test_facts_that_json_would_change_are_refused(fact: Any) -> None:
-    event = Event(kind=EventKind.DENIED, at=1, actor="key_1", facts={"fact": fact})
+    event = AuditEvent(kind=EventKind.DENIED, at=1, actor="key_1", facts={"fact": fact})
 
     with pytest.raises(ValueError, match="JSON does not keep"):
-        next_entry(NOTHING, event)
+        next_entry(EMPTY_HEAD, event)

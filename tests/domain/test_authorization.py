@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.strategies import addresses, uint32, uint64
-from wallet_rpc.domain.authorization import Authorization, dummy_signed
+from wallet_rpc.domain.authorization import Authorization, add_dummy_signature
 from wallet_rpc.primitives import Address
 
 KEY = PrivateKey(b"\x07" * 32)
@@ -19,8 +19,8 @@ authorizations = st.builds(Authorization, uint32, addresses, uint64)
 @given(authorizations)
 def test_the_signer_is_recovered(authorization: Authorization) -> None:
     made = KEY.sign_msg_hash(authorization.digest).to_bytes()
-    signed = authorization.signed(made[:64] + bytes([27 + made[64]]))
-    assert signed == authorization.signed(made)
+    signed = authorization.add_signature(made[:64] + bytes([27 + made[64]]))
+    assert signed == authorization.add_signature(made)
     assert signed.authority == KEY.public_key.to_canonical_address()
     assert signed.signature == made[:64] + bytes([27 + made[64]])
 
@@ -40,12 +40,12 @@ def test_the_digest_is_eth_accounts() -> None:
 @pytest.mark.parametrize("signature", [bytes(64), bytes(66), bytes(64) + b"\x02", bytes(64) + b"\x1d"])
 def test_a_signature_of_another_form_is_refused(signature: bytes) -> None:
     with pytest.raises(ValueError, match="65 signature bytes"):
-        Authorization(1, Address(bytes(20)), 0).signed(signature)
+        Authorization(1, Address(bytes(20)), 0).add_signature(signature)
 
 
 def test_the_dummy_has_the_form_of_a_signature_and_keeps_the_rest() -> None:
     authorization = Authorization(1, Address(b"\x69" * 20), 5)
-    dummy = dummy_signed(authorization)
+    dummy = add_dummy_signature(authorization)
     assert Authorization(dummy.chain_id, dummy.address, dummy.nonce) == authorization
     assert dummy.signature.hex().startswith("ff" * 15 + "f0" + "00" * 16 + "7aaa")
     assert dummy.y_parity == 1

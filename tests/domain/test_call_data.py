@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.domain.strategies import ACCOUNT, addresses, blobs, uint256
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call, execute_batch_call_data, execute_call_data, wrap_execute_user_op
-from wallet_rpc.domain.call_data import calls_of
+from wallet_rpc.domain.call_data import decode_calls
 from wallet_rpc.primitives import Address, Data, Selector
 
 OTHER = Address(b"\x11" * 20)
@@ -29,31 +29,31 @@ def word(number: int) -> bytes:
 def test_the_calls_of_execute_call_data_are_those_it_was_made_of(made: list[Call], wrapped: bool) -> None:
     call_data = execute_call_data(ACCOUNT, made)
 
-    assert calls_of(ACCOUNT, wrap_execute_user_op(call_data) if wrapped else call_data) == tuple(made)
+    assert decode_calls(ACCOUNT, wrap_execute_user_op(call_data) if wrapped else call_data) == tuple(made)
 
 
 @given(st.lists(calls, max_size=4))
 def test_a_batch_is_read_as_it_was_made_also_of_one_call_or_none(made: list[Call]) -> None:
-    assert calls_of(ACCOUNT, execute_batch_call_data(made)) == tuple(made)
+    assert decode_calls(ACCOUNT, execute_batch_call_data(made)) == tuple(made)
 
 
 @given(st.lists(calls, max_size=3))
 def test_a_batch_encoded_by_another_library_is_read(made: list[Call]) -> None:
     items = [(bytes(call.to), call.value, bytes(call.data)) for call in made]
 
-    assert calls_of(ACCOUNT, abi.EXECUTE_BATCH + encode(["(address,uint256,bytes)[]"], [items])) == tuple(made)
+    assert decode_calls(ACCOUNT, abi.EXECUTE_BATCH + encode(["(address,uint256,bytes)[]"], [items])) == tuple(made)
 
 
 @given(st.binary(min_size=4, max_size=80).filter(lambda data: data[:4] != abi.EXECUTE_USER_OP))
 def test_a_function_of_the_account_is_one_call_to_itself(data: bytes) -> None:
     if data[:4] not in (abi.EXECUTE, abi.EXECUTE_BATCH):
-        assert calls_of(ACCOUNT, data) == (Call(to=ACCOUNT, value=0, data=Data(data)),)
+        assert decode_calls(ACCOUNT, data) == (Call(to=ACCOUNT, value=0, data=Data(data)),)
 
 
 def test_only_one_prefix_is_looked_through() -> None:
     twice = wrap_execute_user_op(wrap_execute_user_op(b"\x12\x34\x56\x78"))
 
-    assert calls_of(ACCOUNT, twice) == (Call(to=ACCOUNT, value=0, data=Data(twice[4:])),)
+    assert decode_calls(ACCOUNT, twice) == (Call(to=ACCOUNT, value=0, data=Data(twice[4:])),)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_only_one_prefix_is_looked_through() -> None:
     ids=lambda data: data.hex()[:40],
 )
 def test_what_cannot_be_read_is_none(call_data: bytes) -> None:
-    assert calls_of(ACCOUNT, call_data) is None
+    assert decode_calls(ACCOUNT, call_data) is None
 
 
 def test_the_padding_after_the_last_byte_may_be_missing_or_dirty() -> None:
@@ -85,7 +85,7 @@ def test_the_padding_after_the_last_byte_may_be_missing_or_dirty() -> None:
     head = abi.EXECUTE + abi.address(OTHER) + WORD + word(96) + word(3)
 
     for tail in (b"abc", b"abc" + HUGE):
-        assert calls_of(ACCOUNT, head + tail) == (Call(to=OTHER, data=Data(b"abc")),)
+        assert decode_calls(ACCOUNT, head + tail) == (Call(to=OTHER, data=Data(b"abc")),)
 
 
 words = st.sampled_from([word(number) for number in (0, 1, 2, 32, 64, 96, 128, 2**63, 2**64 - 1, 2**256 - 1)])
@@ -97,7 +97,7 @@ shaped = st.builds(lambda start, rest: start + b"".join(rest), selectors, st.lis
 def test_any_bytes_get_an_answer_no_longer_than_they_are(data: bytes, wrapped: bool, cut: int) -> None:
     call_data = (abi.EXECUTE_USER_OP if wrapped else b"") + data[: max(0, len(data) - cut)]
 
-    found = calls_of(ACCOUNT, call_data)
+    found = decode_calls(ACCOUNT, call_data)
 
     assert found is None or sum(len(call.data) for call in found) <= len(call_data)
 
@@ -109,7 +109,7 @@ def test_a_batch_whose_calls_share_their_bytes_costs_no_more_than_its_length() -
     batch = abi.EXECUTE_BATCH + word(32) + word(count) + word(32 * count) * count + shared
     tracemalloc.start()
     try:
-        assert calls_of(ACCOUNT, batch) is None
+        assert decode_calls(ACCOUNT, batch) is None
         assert tracemalloc.get_traced_memory()[1] < 4 * len(batch)
     finally:
         tracemalloc.stop()

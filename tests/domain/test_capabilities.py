@@ -9,19 +9,19 @@ import pytest
 
 from wallet_rpc import wire
 from wallet_rpc.domain.capabilities import (
-    ByContext,
-    BySession,
     Capabilities,
+    ContextPermissions,
     DataSuffix,
     Delegation,
     GasParamsOverride,
     Multiplier,
     NonceOverride,
     SendCapabilities,
+    SessionPermissions,
     StateOverride,
 )
 from wallet_rpc.domain.paymaster_service import PaymasterService
-from wallet_rpc.domain.token_gas import PostOpSettings, TokenGas
+from wallet_rpc.domain.token_gas import Erc20Gas, PostOpSettings
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import ZERO_ADDRESS, Data, SessionId, Word
 
@@ -56,7 +56,7 @@ ALL: Json = {
 """wallet-apis 5.1.0, "prepareCalls all capabilities"; the session's id and the slot in full length."""
 
 
-def refused(given: Json) -> InvalidParams:
+def catch_error(given: Json) -> InvalidParams:
     with pytest.raises(InvalidParams) as caught:
         wire.decode(Capabilities, given)
     assert caught.value.message.startswith(f"{caught.value.data['field']}: ")
@@ -65,12 +65,12 @@ def refused(given: Json) -> InvalidParams:
 
 def test_everything_a_client_can_say_is_read() -> None:
     assert wire.decode(Capabilities, ALL) == Capabilities(
-        permissions=BySession(session_id=SessionId.parse(SESSION), signature=Data(b"\2")),
+        permissions=SessionPermissions(session_id=SessionId.parse(SESSION), signature=Data(b"\2")),
         paymaster_service=PaymasterService(
             policy_id=UUID(POLICY),
             only_estimation=True,
             webhook_data="wh",
-            erc20=TokenGas(
+            erc20=Erc20Gas(
                 token_address=ZERO_ADDRESS,
                 max_token_amount=99,
                 post_op_settings=PostOpSettings(auto_approve=True, balance_check=False),
@@ -107,10 +107,13 @@ def test_what_is_read_is_written_back_the_same() -> None:
     ("given", "read"),
     [
         ({}, Capabilities()),
-        ({"permissions": {"context": CONTEXT}}, Capabilities(permissions=ByContext(context=Data.parse(CONTEXT)))),
+        (
+            {"permissions": {"context": CONTEXT}},
+            Capabilities(permissions=ContextPermissions(context=Data.parse(CONTEXT))),
+        ),
         (
             {"permissions": {"context": CONTEXT, "sessionId": "0x01"}},
-            Capabilities(permissions=ByContext(context=Data.parse(CONTEXT))),
+            Capabilities(permissions=ContextPermissions(context=Data.parse(CONTEXT))),
         ),
         (
             {"eip7702Auth": {"delegation": ZERO}},
@@ -136,13 +139,13 @@ def test_a_send_reads_the_authority_and_ignores_what_else_it_repeats(repeated: J
     given = {"permissions": {"sessionId": SESSION, "signature": "0x1234"}, **repeated}
 
     assert wire.decode(SendCapabilities, given) == SendCapabilities(
-        permissions=BySession(session_id=SessionId.parse(SESSION), signature=Data(b"\x12\x34")),
+        permissions=SessionPermissions(session_id=SessionId.parse(SESSION), signature=Data(b"\x12\x34")),
     )
 
 
 @pytest.mark.parametrize("key", ["stateDif", "state_diff", "storage", ""])
 def test_an_unknown_key_of_a_state_override_is_refused(key: str) -> None:
-    error = refused({"stateOverride": {ZERO: {"balance": "0x1", key: {}}}})
+    error = catch_error({"stateOverride": {ZERO: {"balance": "0x1", key: {}}}})
 
     assert error.data["field"] == f"params.stateOverride.{ZERO}.{key}"
     assert error.message.endswith(
@@ -185,7 +188,7 @@ def test_an_unknown_key_of_a_state_override_is_refused(key: str) -> None:
     ],
 )
 def test_a_malformed_part_is_refused_where_it_stands(given: Json, field: str, text: str) -> None:
-    error = refused(given)
+    error = catch_error(given)
 
     assert error.data["field"] == f"params.{field}"
     assert error.message == f"params.{field}: {text}"
@@ -203,7 +206,7 @@ def test_a_malformed_part_is_refused_where_it_stands(given: Json, field: str, te
 )
 @pytest.mark.parametrize("key", ["callGasLimit", "maxFeePerGas"])
 def test_a_malformed_amount_of_gas_is_refused(key: str, given: Any, text: str) -> None:
-    assert refused({"gasParamsOverride": {key: given}}).message == f"params.gasParamsOverride.{key}: {text}"
+    assert catch_error({"gasParamsOverride": {key: given}}).message == f"params.gasParamsOverride.{key}: {text}"
 
 
 @pytest.mark.parametrize(
@@ -223,7 +226,7 @@ def test_a_malformed_amount_of_gas_is_refused(key: str, given: Any, text: str) -
 def test_a_factor_is_a_positive_number_of_at_most_a_thousand(factor: Any, text: str) -> None:
     at = "params.gasParamsOverride.callGasLimit.multiplier"
 
-    assert refused({"gasParamsOverride": {"callGasLimit": {"multiplier": factor}}}).message == f"{at}: {text}"
+    assert catch_error({"gasParamsOverride": {"callGasLimit": {"multiplier": factor}}}).message == f"{at}: {text}"
 
 
 DELEGATE = "0x69007702764179f14F51cdce752f4f775d74E139"
@@ -247,4 +250,4 @@ def test_a_delegation_names_an_implementation(given: str, delegate: str) -> None
 
 @pytest.mark.parametrize("given", [False, "yes", {}, {"delegation": "0x12"}, {"delegation": None}])
 def test_a_malformed_delegation_is_refused(given: Any) -> None:
-    assert refused({"eip7702Auth": given}).code == -32602
+    assert catch_error({"eip7702Auth": given}).code == -32602

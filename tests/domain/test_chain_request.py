@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.contract.sample import ACCOUNT, CHAIN, an_operation
 from wallet_rpc.domain.abi import keccak
-from wallet_rpc.domain.audit import NOTHING, Event, EventKind, next_entry
+from wallet_rpc.domain.audit import EMPTY_HEAD, AuditEvent, EventKind, next_entry
 from wallet_rpc.domain.chain_request import chain_facts
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.user_operation import user_operation_hash
@@ -70,5 +70,5 @@ def test_a_control_is_told_by_its_account_and_nothing_else(method: str, params: 
 def test_any_request_can_be_logged(method: str, params: Any) -> None:
     told = chain_facts({"method": method, "params": params}, CHAIN)
 
-    next_entry(NOTHING, Event(kind=EventKind.CHAIN_REQUESTED, at=1, actor="key", facts=told))
+    next_entry(EMPTY_HEAD, AuditEvent(kind=EventKind.CHAIN_REQUESTED, at=1, actor="key", facts=told))
     assert len(json.dumps(told)) < 1000

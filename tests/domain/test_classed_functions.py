@@ -13,34 +13,34 @@ import pytest
 
 from tests.domain.abilities import Abilities
 from tests.domain.classed_functions import (
-    GRANTED,
+    ALLOWED,
+    FORBIDDEN_AS_WILDCARD,
+    FORBIDDEN_EVERYWHERE,
     OPEN,
     OURS_ALONE,
     PROTECTED,
     PUBLISHED_WITHOUT_ABI,
-    REFUSED_AS_WILDCARD,
-    REFUSED_EVERYWHERE,
     SDK_MISTAKES,
     WITH_AN_ALLOWANCE,
 )
-from tests.domain.interfaces import compiled, interfaces, published_selectors
+from tests.domain.interfaces import compiled_selectors, interfaces, published_selectors
 from tests.domain.strategies import ACCOUNT, TERMS
 from tests.golden.scenarios import DEPLOYMENTS
 from wallet_rpc import wire
 from wallet_rpc.domain import abi, contracts
-from wallet_rpc.domain.guard import guarded_install
+from wallet_rpc.domain.guard import check_and_compile
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.validation import ValidationInstall
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address
 
-CLASSED = REFUSED_EVERYWHERE | REFUSED_AS_WILDCARD | GRANTED
+CLASSED = FORBIDDEN_EVERYWHERE | FORBIDDEN_AS_WILDCARD | ALLOWED
 TOKEN = "0x" + "a1" * 20
 MODULES = [name for name in PROTECTED if name not in {"EntryPoint", "ExecutionInstallDelegate"}]
 
 
 def install(kind: str, **data: Any) -> ValidationInstall:
-    return guarded_install(wire.decode(tuple[Permission, ...], [{"type": kind, "data": data}]), TERMS)
+    return check_and_compile(wire.decode(tuple[Permission, ...], [{"type": kind, "data": data}]), TERMS)
 
 
 def refusal(kind: str, selector: str) -> str | None:
@@ -52,18 +52,18 @@ def refusal(kind: str, selector: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("selector", [*REFUSED_EVERYWHERE, *SDK_MISTAKES])
+@pytest.mark.parametrize("selector", [*FORBIDDEN_EVERYWHERE, *SDK_MISTAKES])
 @pytest.mark.parametrize("kind", ["account-functions", "functions-on-all-contracts"])
 def test_no_session_is_given_a_function_by_which_the_account_changes_or_acts(kind: str, selector: str) -> None:
     assert refusal(kind, selector) == "privileged_selector"
 
 
-@pytest.mark.parametrize("selector", REFUSED_AS_WILDCARD)
+@pytest.mark.parametrize("selector", FORBIDDEN_AS_WILDCARD)
 def test_no_wildcard_reaches_what_keeps_the_accounts_state(selector: str) -> None:
     assert refusal("functions-on-all-contracts", selector) == "privileged_selector"
 
 
-@pytest.mark.parametrize("selector", GRANTED)
+@pytest.mark.parametrize("selector", ALLOWED)
 def test_every_other_function_is_granted_as_it_is_written(selector: str) -> None:
     permitted = Abilities(install("functions-on-all-contracts", functions=["0x" + selector]))
     assert permitted.may_call(Address.parse(TOKEN), bytes.fromhex(selector), account=ACCOUNT)
@@ -89,7 +89,7 @@ def test_a_classed_selector_is_that_of_its_signature(selector: str, signature: s
 
 
 def test_each_function_is_in_one_class() -> None:
-    assert len(CLASSED) == len(REFUSED_EVERYWHERE) + len(REFUSED_AS_WILDCARD) + len(GRANTED)
+    assert len(CLASSED) == len(FORBIDDEN_EVERYWHERE) + len(FORBIDDEN_AS_WILDCARD) + len(ALLOWED)
     assert not CLASSED.keys() & set(SDK_MISTAKES)
 
 
@@ -105,16 +105,16 @@ def test_account_and_module_functions_that_change_state_are_refused() -> None:
     accounts = [
         found[name] for name in ("ModularAccount", "SemiModularAccountBytecode", "SemiModularAccountStorageOnly")
     ]
-    assert {signature for each in accounts for signature in each.writes} == set(REFUSED_EVERYWHERE.values())
+    assert {signature for each in accounts for signature in each.writes} == set(FORBIDDEN_EVERYWHERE.values())
     modules = [found[name] for name in MODULES if name in found]
     assert len(modules) == len(MODULES) - 2, "all but WebAuthn, and Allowlist once"
-    assert {signature for each in modules for signature in each.writes} <= set(REFUSED_AS_WILDCARD.values())
+    assert {signature for each in modules for signature in each.writes} <= set(FORBIDDEN_AS_WILDCARD.values())
 
 
-@pytest.mark.parametrize("name", sorted(compiled().keys() - {"VerifyingPaymaster", "TokenPaymaster"}))
+@pytest.mark.parametrize("name", sorted(compiled_selectors().keys() - {"VerifyingPaymaster", "TokenPaymaster"}))
 def test_our_contracts_have_published_functions_and_classed_ones_only(name: str) -> None:
     known = {signature for each in interfaces().values() for signature in each.reads | each.writes}
-    assert set(compiled()[name]) - known == set(OURS_ALONE.get(name, ()))
+    assert set(compiled_selectors()[name]) - known == set(OURS_ALONE.get(name, ()))
 
 
 @pytest.mark.skipif(not DEPLOYMENTS.is_file(), reason="the published deployment records are not on this machine")

@@ -72,4 +72,4 @@ def test_other_bytes_are_refused(data: bytes, got: str) -> None:
 
 
 def test_a_local_context_gives_its_deferred_action() -> None:
-    assert LocalContext(blob=SOME.blob).deferred() == SOME
+    assert LocalContext(blob=SOME.blob).parse_deferred_action() == SOME

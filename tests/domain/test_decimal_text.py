@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wallet_rpc import wire
 from wallet_rpc.domain.decimal_text import DecimalText
-from wallet_rpc.wire import Fault, Faulty, shape
+from wallet_rpc.wire import FieldError, InvalidValue, shape
 
 
 @shape
@@ -21,7 +21,7 @@ class Page:
 
 @given(st.integers(1, 100))
 def test_an_integer_is_read_from_its_digits_and_from_json(number: int) -> None:
-    assert wire.read(Page, {"limit": str(number)}) == wire.read(Page, {"limit": number}) == Page(limit=number)
+    assert wire.validate(Page, {"limit": str(number)}) == wire.validate(Page, {"limit": number}) == Page(limit=number)
 
 
 @given(st.text() | st.integers() | st.floats() | st.booleans() | st.none() | st.lists(st.text()))
@@ -29,18 +29,20 @@ def test_everything_else_is_refused_for_the_given_reason(value: Any) -> None:
     if isinstance(value, str | int) and not isinstance(value, bool) and str(value) in map(str, range(1, 101)):
         return
 
-    with pytest.raises(Faulty) as caught:
-        wire.read(Page, {"limit": value})
+    with pytest.raises(InvalidValue) as caught:
+        wire.validate(Page, {"limit": value})
 
-    assert caught.value.faults == (Fault(field="limit", text="must be an integer from 1 to 100", reason="pagination"),)
+    assert caught.value.errors == (
+        FieldError(field="limit", text="must be an integer from 1 to 100", reason="pagination"),
+    )
 
 
 @pytest.mark.parametrize("text", ["", "01", "+1", "-1", "1.0", "1e1", " 1", "1 ", "0x1", "1_0", "１", "9" * 5000])
 def test_other_spellings_are_refused(text: str) -> None:
-    with pytest.raises(Faulty, match="must be an integer from 0 to 9007199254740991") as caught:
-        wire.read(Page, {"chainId": text})
+    with pytest.raises(InvalidValue, match="must be an integer from 0 to 9007199254740991") as caught:
+        wire.validate(Page, {"chainId": text})
 
-    assert caught.value.faults[0].reason == "validation"
+    assert caught.value.errors[0].reason == "validation"
 
 
 def test_it_is_written_and_documented_as_an_integer() -> None:

@@ -14,11 +14,11 @@ from wallet_rpc.domain.deferred_action import (
     Authorizer,
     DeferredAction,
     SignedDeferredAction,
-    authorization_of,
+    encode_deferred_authorization,
     parse_blob,
     unsigned_blob,
 )
-from wallet_rpc.domain.signature import SignerKind, WrappedSignature, wrap_undeployed
+from wallet_rpc.domain.signature import SignerKind, WrappedSignature, wrap_erc6492
 from wallet_rpc.domain.typed_data import typed_data_digest
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data
@@ -59,9 +59,9 @@ def test_the_digest_is_that_of_the_typed_data(action: DeferredAction, account: A
 def test_a_deadline_is_the_last_second_and_none_is_without_end(action: DeferredAction, now: int) -> None:
     endless = replace(action, deadline=0)
 
-    assert not endless.has_passed(now)
-    assert not replace(action, deadline=max(now, 1)).has_passed(max(now, 1))
-    assert replace(action, deadline=now + 1).has_passed(now + 2)
+    assert not endless.is_expired(now)
+    assert not replace(action, deadline=max(now, 1)).is_expired(max(now, 1))
+    assert replace(action, deadline=now + 1).is_expired(now + 2)
 
 
 def test_the_typed_data_has_the_published_form() -> None:
@@ -106,7 +106,7 @@ def test_a_single_change_changes_the_digest(action: DeferredAction, name: str) -
 def test_a_blob_comes_back(action: SignedDeferredAction) -> None:
     blob = action.blob
     assert parse_blob(blob) == action
-    assert action.in_user_operation == blob[33:]
+    assert action.signature_prefix == blob[33:]
     assert blob.startswith(
         unsigned_blob(action.action, has_execution_hooks=action.has_execution_hooks, authorizer=action.authorizer)
     )
@@ -156,8 +156,8 @@ def test_the_owners_locator_is_1() -> None:
 
 def test_an_authorization_leaves_its_wrapper_and_gets_its_kind() -> None:
     inner = Data(b"\x05" * 65)
-    assert authorization_of(inner) == b"\x00" + inner
-    assert authorization_of(inner, kind=SignerKind.CONTRACT) == b"\x01" + inner
-    wrapped = wrap_undeployed(WrappedSignature(ACCOUNT, Data(b"\x01"), inner))
-    assert authorization_of(wrapped) == b"\x00" + inner
-    assert keccak(authorization_of(wrapped)) == keccak(b"\x00" + inner)
+    assert encode_deferred_authorization(inner) == b"\x00" + inner
+    assert encode_deferred_authorization(inner, kind=SignerKind.CONTRACT) == b"\x01" + inner
+    wrapped = wrap_erc6492(WrappedSignature(ACCOUNT, Data(b"\x01"), inner))
+    assert encode_deferred_authorization(wrapped) == b"\x00" + inner
+    assert keccak(encode_deferred_authorization(wrapped)) == keccak(b"\x00" + inner)

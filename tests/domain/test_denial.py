@@ -19,12 +19,12 @@ from wallet_rpc.domain.contracts import (
     SINGLE_SIGNER_MODULE,
     TIME_RANGE_MODULE,
 )
-from wallet_rpc.domain.denial import EXPIRY, Attempt, SessionDenial, session_denial
-from wallet_rpc.domain.guard import guarded_install
+from wallet_rpc.domain.denial import EXPIRY, Attempt, SessionDenial, find_session_denial
+from wallet_rpc.domain.guard import check_and_compile
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.revert import Explanation, explain
 from wallet_rpc.domain.validation import HookKind, ValidationInstall, module_entity
-from wallet_rpc.domain.validation_install import HALF_ENTITY, Terms
+from wallet_rpc.domain.validation_install import HALF_ENTITY, SessionTerms
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data
 
@@ -44,7 +44,7 @@ LIMITS = {"native-token-transfer", "gas-limit"}
 entity_ids = st.integers(1, HALF_ENTITY - 1)
 
 
-def granted(*kinds: str) -> tuple[Permission, ...]:
+def decode_permissions(*kinds: str) -> tuple[Permission, ...]:
     given = [
         {"type": kind} if PERMISSIONS[kind] is None else {"type": kind, "data": PERMISSIONS[kind]} for kind in kinds
     ]
@@ -72,10 +72,12 @@ def denial(
     entity_id: int = 1,
 ) -> SessionDenial | None:
     attempt = Attempt(entity_id=entity_id, permissions=permissions, account=ACCOUNT, calls=calls)
-    return session_denial(explanation, attempt)
+    return find_session_denial(explanation, attempt)
 
 
-def named(explanation: Explanation, permissions: tuple[Permission, ...], *, entity_id: int = 1) -> str | None:
+def denied_permission(
+    explanation: Explanation, permissions: tuple[Permission, ...], *, entity_id: int = 1
+) -> str | None:
     found = denial(explanation, permissions, entity_id=entity_id)
     return None if found is None else found.permission
 
@@ -84,11 +86,11 @@ def call(to: str, data: str = "0x") -> Call:
     return Call(to=Address.parse(to), data=Data.parse(data))
 
 
-def list_refused(inner: str = "SelectorNotAllowed()", *, entity_id: int = 1) -> Explanation:
+def allowlist_reverted(inner: str = "SelectorNotAllowed()", *, entity_id: int = 1) -> Explanation:
     return hook_reverted(HookKind.VALIDATION, ALLOWLIST_MODULE, entity_id, error(inner))
 
 
-def is_list(module: Address, hook_entity: int, entity_id: int) -> bool:
+def is_allowlist(module: Address, hook_entity: int, entity_id: int) -> bool:
     return (module, hook_entity) == (ALLOWLIST_MODULE, entity_id)
 
 
@@ -96,9 +98,11 @@ def limits(install: ValidationInstall, permissions: tuple[Permission, ...]) -> l
     """The permission of each hook of a session except the list of targets, in the order of installation."""
     inner = error("ExceededTokenLimit()")
     return [
-        named(hook_reverted(hook.kind, hook.module, hook.entity_id, inner), permissions, entity_id=install.entity_id)
+        denied_permission(
+            hook_reverted(hook.kind, hook.module, hook.entity_id, inner), permissions, entity_id=install.entity_id
+        )
         for hook in install.hooks
-        if not is_list(hook.module, hook.entity_id, install.entity_id)
+        if not is_allowlist(hook.module, hook.entity_id, install.entity_id)
     ]
 
 
@@ -117,10 +121,10 @@ def limits(install: ValidationInstall, permissions: tuple[Permission, ...]) -> l
 def test_each_limit_of_a_session_stands_for_its_permission(
     kinds: list[str], meant: list[str], entity_id: int, expires: bool
 ) -> None:
-    permissions = granted(*kinds)
-    terms = Terms(account=ACCOUNT, key=KEY, entity_id=entity_id, deadline=NOW if expires else 0, now=NOW)
+    permissions = decode_permissions(*kinds)
+    terms = SessionTerms(account=ACCOUNT, key=KEY, entity_id=entity_id, deadline=NOW if expires else 0, now=NOW)
 
-    install = guarded_install(permissions, terms)
+    install = check_and_compile(permissions, terms)
 
     assert limits(install, permissions) == ([EXPIRY] if expires else []) + meant
 
@@ -131,8 +135,8 @@ def test_every_limit_of_every_session_stands_for_a_permission_it_was_granted(
 ) -> None:
     permissions = tuple(given_permissions)
     try:
-        install = guarded_install(
-            permissions, Terms(account=ACCOUNT, key=KEY, entity_id=entity_id, deadline=deadline, now=NOW)
+        install = check_and_compile(
+            permissions, SessionTerms(account=ACCOUNT, key=KEY, entity_id=entity_id, deadline=deadline, now=NOW)
         )
     except InvalidParams:
         assume(False)
@@ -144,7 +148,7 @@ def test_every_limit_of_every_session_stands_for_a_permission_it_was_granted(
 
 
 NOWHERE = "no permission of the session covers that contract"
-LISTED: list[tuple[list[str], list[Call], str | None, str]] = [
+DENIED_CALLS: list[tuple[list[str], list[Call], str | None, str]] = [
     (
         ["contract-access"],
         [call(OTHER)],
@@ -183,11 +187,11 @@ LISTED: list[tuple[list[str], list[Call], str | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("kinds", "calls", "permission", "text"), LISTED)
+@pytest.mark.parametrize(("kinds", "calls", "permission", "text"), DENIED_CALLS)
 def test_the_list_of_targets_stands_for_the_entry_of_the_first_call_that_it_refuses(
     kinds: list[str], calls: list[Call], permission: str | None, text: str
 ) -> None:
-    found = denial(list_refused(), granted(*kinds), *calls)
+    found = denial(allowlist_reverted(), decode_permissions(*kinds), *calls)
 
     assert found is not None
     assert found.permission == permission
@@ -199,19 +203,19 @@ def test_short_call_data_meets_a_wildcard_padded_with_zeros() -> None:
         tuple[Permission, ...], [{"type": "functions-on-all-contracts", "data": {"functions": ["0x12340000"]}}]
     )
 
-    found = denial(list_refused("AddressNotAllowed()"), wild, call(OTHER, "0x1234"), call(OTHER, "0x12"))
+    found = denial(allowlist_reverted("AddressNotAllowed()"), wild, call(OTHER, "0x1234"), call(OTHER, "0x12"))
 
     assert found is not None
     assert found.permission == "functions-on-all-contracts"
-    assert denial(list_refused("AddressNotAllowed()"), wild, call(OTHER, "0x1234")) is None
+    assert denial(allowlist_reverted("AddressNotAllowed()"), wild, call(OTHER, "0x1234")) is None
 
 
 def test_nothing_is_said_of_permissions_or_calls_that_are_not_known() -> None:
-    everywhere = Attempt(entity_id=1, permissions=granted(*TARGETS), account=ACCOUNT, calls=None)
+    everywhere = Attempt(entity_id=1, permissions=decode_permissions(*TARGETS), account=ACCOUNT, calls=None)
 
-    assert session_denial(list_refused(), everywhere) is None
-    assert denial(list_refused(), None, call(OTHER)) is None
-    assert denial(missing("12345678"), None, call(OTHER)) is None
+    assert find_session_denial(allowlist_reverted(), everywhere) is None
+    assert denial(allowlist_reverted(), None, call(OTHER)) is None
+    assert denial(missing_function("12345678"), None, call(OTHER)) is None
     limited = hook_reverted(HookKind.VALIDATION, NATIVE_TOKEN_LIMIT_MODULE, 1 + HALF_ENTITY, error("X()"))
     assert denial(limited, None) == SessionDenial(
         text="denied by the session's permission gas-limit", permission="gas-limit"
@@ -235,7 +239,7 @@ def test_a_limit_that_is_reached_is_named(
     explanation = hook_reverted(when, module, entity_id + offset, error(inner))
 
     assert explanation.names[-1] == inner.removesuffix("()")
-    assert named(explanation, granted(*LIMITS, *TARGETS), entity_id=entity_id) == kind
+    assert denied_permission(explanation, decode_permissions(*LIMITS, *TARGETS), entity_id=entity_id) == kind
 
 
 @given(entity_ids, entity_ids)
@@ -244,17 +248,17 @@ def test_a_hook_of_another_session_is_no_denial_of_this_one(entity_id: int, othe
 
     for module in (ALLOWLIST_MODULE, NATIVE_TOKEN_LIMIT_MODULE, TIME_RANGE_MODULE):
         explanation = hook_reverted(HookKind.VALIDATION, module, other, error("SelectorNotAllowed()"))
-        assert denial(explanation, granted(*TARGETS), call(OTHER), entity_id=entity_id) is None
+        assert denial(explanation, decode_permissions(*TARGETS), call(OTHER), entity_id=entity_id) is None
 
 
 def test_the_validation_itself_is_no_permission() -> None:
     entity = bytes(module_entity(SINGLE_SIGNER_MODULE, 1))
     explanation = explain(error("UserOpValidationFunctionReverted(bytes24,bytes)", entity, error("NotAuthorized()")))
 
-    assert denial(explanation, granted(*TARGETS), call(OTHER)) is None
+    assert denial(explanation, decode_permissions(*TARGETS), call(OTHER)) is None
 
 
-def missing(selector: str) -> Explanation:
+def missing_function(selector: str) -> Explanation:
     inner = error("ValidationFunctionMissing(bytes4)", bytes.fromhex(selector))
     return explain(error("FailedOpWithRevert(uint256,string,bytes)", 0, "AA23 reverted", inner))
 
@@ -267,7 +271,7 @@ def test_a_missing_function_is_about_account_functions_when_some_are_granted(
     kinds: list[str], meant: str | None, selector: str
 ) -> None:
     own = Call(to=ACCOUNT, data=Data.parse("0x12345678"))
-    found = denial(missing(selector), granted(*kinds), own, own)
+    found = denial(missing_function(selector), decode_permissions(*kinds), own, own)
 
     assert found is not None
     assert found.permission == meant
@@ -278,7 +282,7 @@ def test_a_missing_function_is_about_account_functions_when_some_are_granted(
 @pytest.mark.parametrize("selector", [abi.EXECUTE.hex(), abi.EXECUTE_BATCH.hex()])
 @pytest.mark.parametrize("calls", [[call(OTHER)], [Call(to=ACCOUNT), call(OTHER, "0x12345678"), call(TOKEN)]])
 def test_a_contract_is_not_covered_by_functions_of_the_account(selector: str, calls: list[Call]) -> None:
-    found = denial(missing(selector), granted("account-functions"), *calls)
+    found = denial(missing_function(selector), decode_permissions("account-functions"), *calls)
 
     assert found == SessionDenial(text=f"{NOWHERE}, {Address.parse(OTHER)}; those that it has: account-functions")
 
@@ -294,4 +298,4 @@ def test_a_contract_is_not_covered_by_functions_of_the_account(selector: str, ca
     ],
 )
 def test_another_revert_is_no_denial(revert: bytes) -> None:
-    assert denial(explain(revert), granted(*TARGETS), call(OTHER)) is None
+    assert denial(explain(revert), decode_permissions(*TARGETS), call(OTHER)) is None

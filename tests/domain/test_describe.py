@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.domain.strategies import any_permissions
 from wallet_rpc import wire
-from wallet_rpc.domain.describe import expiry_in_words, in_words
+from wallet_rpc.domain.describe import describe_expiry, describe_permission
 from wallet_rpc.domain.permission import Permission
 
 TOKEN = "0x036CbD53842c5426634e7929541eC2318f3dCF7e"
@@ -51,7 +51,7 @@ def test_each_permission_is_one_plain_sentence(kind: str, data: Any, sentence: s
     written = {"type": kind} if data is None else {"type": kind, "data": data}
 
     (permission,) = wire.decode(tuple[Permission, ...], [written])
-    assert in_words(permission) == sentence
+    assert describe_permission(permission) == sentence
 
 
 def test_every_kind_has_its_sentence() -> None:
@@ -62,7 +62,7 @@ def test_every_kind_has_its_sentence() -> None:
 
 @given(any_permissions)
 def test_a_sentence_is_one_line_without_a_trace_of_the_program(permission: Permission) -> None:
-    sentence = in_words(permission)
+    sentence = describe_permission(permission)
 
     assert sentence.isprintable()
     assert "(data" not in sentence
@@ -76,7 +76,7 @@ def test_a_sentence_is_one_line_without_a_trace_of_the_program(permission: Permi
 def test_wei_are_also_whole_tokens_to_the_last_digit(wei: int, amount: str) -> None:
     (permission,) = wire.decode(tuple[Permission, ...], [{"type": "gas-limit", "data": {"limit": hex(wei)}}])
 
-    assert f"up to {amount} of the native token ({wei} wei)" in in_words(permission)
+    assert f"up to {amount} of the native token ({wei} wei)" in describe_permission(permission)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_wei_are_also_whole_tokens_to_the_last_digit(wei: int, amount: str) -> N
     ],
 )
 def test_the_end_is_a_date_or_beyond_the_calendar_a_second(deadline: int, words: str) -> None:
-    assert expiry_in_words(deadline) == words
+    assert describe_expiry(deadline) == words
 
 
 @given(st.integers(0, 2**48 - 1))
 def test_every_end_has_words(deadline: int) -> None:
-    assert expiry_in_words(deadline).startswith(("until ", "without "))
+    assert describe_expiry(deadline).startswith(("until ", "without "))

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from tests.domain.strategies import ACCOUNT, KEY, TERMS
 from wallet_rpc import wire
-from wallet_rpc.domain.access import OPEN, ApiKey, digest_of, key_id
-from wallet_rpc.domain.asked_permission import AskedPermission, permissions_of
+from wallet_rpc.domain.access import OPEN_ORGANIZATION, ApiKey, derive_key_id, sha256_hex
+from wallet_rpc.domain.asked_permission import Erc7715Permission, translate_permissions
 from wallet_rpc.domain.deferred_action import DeferredAction
-from wallet_rpc.domain.guard import guarded_install
+from wallet_rpc.domain.guard import check_and_compile
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.sdk_values import CompileError
-from wallet_rpc.domain.session_group import Install, Status, status_of
+from wallet_rpc.domain.session_group import Install, Status, combine_status
 from wallet_rpc.domain.ticket import Ticket
-from wallet_rpc.domain.validation_install import Terms, compile_permissions
+from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
 from wallet_rpc.primitives import Data, Hash32, SessionId
 
@@ -27,8 +27,8 @@ ROOT = wire.decode(tuple[Permission, ...], [{"type": "root"}])
 
 
 def _key(end: int) -> ApiKey:
-    made: dict[str, Any] = {"organization": OPEN, "requests_per_minute": 60, "created_at": 0}
-    return ApiKey(id=key_id("a key"), digest=digest_of("a key"), expires_at=end, **made)
+    made: dict[str, Any] = {"organization": OPEN_ORGANIZATION, "requests_per_minute": 60, "created_at": 0}
+    return ApiKey(id=derive_key_id("a key"), digest=sha256_hex("a key"), expires_at=end, **made)
 
 
 def _install(end: int) -> Install:
@@ -39,8 +39,8 @@ def _ticket(end: int) -> Ticket:
     return Ticket(hash=Hash32(bytes(32)), wallet=ACCOUNT, chain_id=1, expires_at=end)
 
 
-def _terms(end: int, now: int) -> Terms:
-    return Terms(account=TERMS.account, key=KEY, entity_id=1, deadline=end, now=now)
+def _terms(end: int, now: int) -> SessionTerms:
+    return SessionTerms(account=TERMS.account, key=KEY, entity_id=1, deadline=end, now=now)
 
 
 def _is_compiled(end: int, now: int) -> bool:
@@ -53,7 +53,7 @@ def _is_compiled(end: int, now: int) -> bool:
 
 def _is_guarded(end: int, now: int) -> bool:
     try:
-        guarded_install(ROOT, _terms(end, now))
+        check_and_compile(ROOT, _terms(end, now))
     except InvalidParams as error:
         return error.reason != "expired"
     return True
@@ -65,24 +65,24 @@ def _is_started(start: int, now: int) -> bool:
         "data": {"allowance": "0x1", "startTime": start},
         "required": True,
     }
-    asked = wire.decode(AskedPermission, one)
+    asked = wire.decode(Erc7715Permission, one)
     try:
-        permissions_of([asked], now=now, at=["params.permissions[0]"])
+        translate_permissions([asked], now=now, at=["params.permissions[0]"])
     except UnsupportedCapability as error:
         return error.reason != "start_time_not_supported"
     return True
 
 
-FIRST_REFUSED: dict[str, Callable[[int, int], bool]] = {
+FIRST_REJECTED: dict[str, Callable[[int, int], bool]] = {
     "an API key": lambda end, now: not _key(end).is_expired(now),
     "an API key lets in": lambda end, now: _key(end).is_active(now),
     "a registered session": lambda end, now: _install(end).status(now) is Status.ACTIVE,
-    "a group of sessions": lambda end, now: status_of([_install(end), _install(1)], now) is Status.ACTIVE,
-    "a submission ticket": lambda end, now: not _ticket(end).is_over(now),
+    "a group of sessions": lambda end, now: combine_status([_install(end), _install(1)], now) is Status.ACTIVE,
+    "a submission ticket": lambda end, now: not _ticket(end).is_expired(now),
 }
 """True while it is valid; the end is the first second at which it is not."""
-LAST_ALLOWED: dict[str, Callable[[int, int], bool]] = {
-    "a grant": lambda end, now: not DeferredAction(nonce=0, deadline=end, call=Data()).has_passed(now),
+LAST_ACCEPTED: dict[str, Callable[[int, int], bool]] = {
+    "a grant": lambda end, now: not DeferredAction(nonce=0, deadline=end, call=Data()).is_expired(now),
     "a session that is compiled": _is_compiled,
     "a session that is guarded": _is_guarded,
 }
@@ -90,16 +90,16 @@ LAST_ALLOWED: dict[str, Callable[[int, int], bool]] = {
 ends = st.integers(2, 9_999_999_998)
 
 
-@pytest.mark.parametrize("what", FIRST_REFUSED)
+@pytest.mark.parametrize("what", FIRST_REJECTED)
 @given(end=ends)
 def test_what_has_a_first_second_of_refusal_holds_until_the_second_before(what: str, end: int) -> None:
-    assert [FIRST_REFUSED[what](end, now) for now in (end - 1, end, end + 1)] == [True, False, False]
+    assert [FIRST_REJECTED[what](end, now) for now in (end - 1, end, end + 1)] == [True, False, False]
 
 
-@pytest.mark.parametrize("what", LAST_ALLOWED)
+@pytest.mark.parametrize("what", LAST_ACCEPTED)
 @given(end=ends)
 def test_what_has_a_last_second_holds_in_it(what: str, end: int) -> None:
-    assert [LAST_ALLOWED[what](end, now) for now in (end - 1, end, end + 1)] == [True, True, False]
+    assert [LAST_ACCEPTED[what](end, now) for now in (end - 1, end, end + 1)] == [True, True, False]
 
 
 @given(start=ends)
@@ -112,7 +112,7 @@ def test_a_permission_may_start_in_this_second_and_in_none_to_come(start: int) -
 )
 def test_the_last_second_of_all_is_that_of_the_hosted_service(end: int, reason: str | None) -> None:
     try:
-        guarded_install(ROOT, _terms(end, 0))
+        check_and_compile(ROOT, _terms(end, 0))
         found = None
     except InvalidParams as error:
         found = error.reason

@@ -10,9 +10,16 @@ from hypothesis import strategies as st
 
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call, execute_batch_call_data, execute_call_data, wrap_execute_user_op
-from wallet_rpc.domain.call_data import calls_of
+from wallet_rpc.domain.call_data import decode_calls
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.funds import Funds, Transfer, before_shortage, deposit_slot, needed_value, transfers_of
+from wallet_rpc.domain.funds import (
+    Funds,
+    Transfer,
+    deposit_slot,
+    required_balance,
+    take_payable_transfers,
+    transfers_of,
+)
 from wallet_rpc.primitives import Address, Data
 
 ACCOUNT = Address(b"\xac" * 20)
@@ -22,7 +29,7 @@ PLAIN = st.builds(Call, to=st.sampled_from([ONE, TWO]), value=VALUES, data=st.sa
 SELF = st.builds(Call, to=st.just(ACCOUNT), value=VALUES, data=st.just(Data()))
 
 
-def _nested(inner: st.SearchStrategy[list[Call]]) -> st.SearchStrategy[list[Call]]:
+def _nested_calls(inner: st.SearchStrategy[list[Call]]) -> st.SearchStrategy[list[Call]]:
     encoders = st.sampled_from(
         [execute_batch_call_data, lambda calls: wrap_execute_user_op(execute_batch_call_data(calls))]
     )
@@ -32,7 +39,7 @@ def _nested(inner: st.SearchStrategy[list[Call]]) -> st.SearchStrategy[list[Call
     return st.lists(PLAIN | SELF | made, max_size=4)
 
 
-BATCHES = st.recursive(st.lists(PLAIN | SELF, max_size=4), _nested, max_leaves=4)
+BATCHES = st.recursive(st.lists(PLAIN | SELF, max_size=4), _nested_calls, max_leaves=4)
 
 
 @dataclass
@@ -54,7 +61,7 @@ class Model:
 
 
 def _inside(data: bytes) -> list[Call]:
-    found = calls_of(ACCOUNT, data)
+    found = decode_calls(ACCOUNT, data)
     assert found is not None
     return list(found)
 
@@ -64,19 +71,19 @@ def test_calls_find_their_value_exactly_when_the_balance_is_what_they_need(calls
     lone = len(calls) == 1 and calls[0].to == ACCOUNT
     made = _inside(calls[0].data) if lone and calls[0].data else [] if lone else calls
     transfers = transfers_of(ACCOUNT, calls)
-    needed = needed_value(ACCOUNT, transfers)
+    needed = required_balance(ACCOUNT, transfers)
 
     assert Model(balance).makes(made) is (balance >= needed)
-    before = before_shortage(ACCOUNT, transfers, balance)
+    before = take_payable_transfers(ACCOUNT, transfers, balance)
     assert (len(before) == len(transfers)) is (balance >= needed)
-    assert needed_value(ACCOUNT, before) <= balance
+    assert required_balance(ACCOUNT, before) <= balance
     if balance < needed:
-        assert needed_value(ACCOUNT, transfers[: len(before) + 1]) > balance
+        assert required_balance(ACCOUNT, transfers[: len(before) + 1]) > balance
 
 
 @pytest.mark.parametrize("data", [b"", b"\x01", b"\x01\x02\x03\x04", abi.EXECUTE, abi.EXECUTE_BATCH + b"\xff" * 64])
 def test_a_function_of_the_account_that_is_not_read_may_do_anything(data: bytes) -> None:
-    unread = Transfer(ACCOUNT, 0, runs_unread=True)
+    unread = Transfer(ACCOUNT, 0, is_opaque=True)
     assert transfers_of(ACCOUNT, [Call(to=ACCOUNT, value=7, data=Data(data))]) == (unread,)
     batch = [Call(to=ACCOUNT, value=7, data=Data(data)), Call(to=ONE, value=1)]
     own = (Transfer(ACCOUNT, 7), *((unread,) if data else ()))
@@ -88,8 +95,8 @@ def test_calls_are_looked_into_down_to_a_depth() -> None:
     for _ in range(50):
         data = execute_batch_call_data([Call(to=ACCOUNT, value=0, data=data)])
     transfers = transfers_of(ACCOUNT, [Call(to=ACCOUNT, data=data)])
-    assert transfers[-1].runs_unread
-    assert needed_value(ACCOUNT, transfers) == 0
+    assert transfers[-1].is_opaque
+    assert required_balance(ACCOUNT, transfers) == 0
 
 
 def test_the_deposits_slot_is_that_of_the_entry_points_first_mapping() -> None:
@@ -100,12 +107,12 @@ def test_the_deposits_slot_is_that_of_the_entry_points_first_mapping() -> None:
 def test_the_numbers_of_a_shortage_add_up(balance: int, deposit: int, value: int, gas: int, is_known: bool) -> None:
     """Gas is paid of the deposit and then of the balance, value of the balance alone."""
     funds = Funds(account=ACCOUNT, balance=balance, deposit=deposit, value=value)
-    missing = funds.missing(gas)
+    missing = funds.shortfall(gas)
     is_enough = balance >= max(0, gas - deposit) + value
     assert (missing <= 0) is is_enough
-    assert Funds(account=ACCOUNT, balance=balance + max(missing, 0), deposit=deposit, value=value).missing(gas) <= 0
+    assert Funds(account=ACCOUNT, balance=balance + max(missing, 0), deposit=deposit, value=value).shortfall(gas) <= 0
 
-    refusal = funds.shortage(gas if is_known else None)
+    refusal = funds.build_insufficient_funds_error(gas if is_known else None)
     told = {name: int(text, 16) for name, text in refusal.facts.items() if not text.startswith("-")}
     assert (told["balance"], told["value"]) == (balance, value)
     assert (refusal.reason, refusal.code) == ("insufficient_funds", -32000)
@@ -117,18 +124,20 @@ def test_the_numbers_of_a_shortage_add_up(balance: int, deposit: int, value: int
 def test_the_words_are_those_that_clients_know() -> None:
     funds = Funds(account=ACCOUNT, balance=5, deposit=2, value=7)
 
-    assert funds.shortage(9).message == (
+    assert funds.build_insufficient_funds_error(9).message == (
         "precheck failed: sender balance and deposit together is 7 but must be at least 16 to pay for this operation: "
         f"the calls send 7, and gas may cost 9; add 9 wei to {ACCOUNT}"
     )
-    assert funds.shortage(None).message.endswith(f"the calls send 7, and gas may cost more; add 2 wei to {ACCOUNT}")
-    assert funds.shortage(0).message == (
+    assert funds.build_insufficient_funds_error(None).message.endswith(
+        f"the calls send 7, and gas may cost more; add 2 wei to {ACCOUNT}"
+    )
+    assert funds.build_insufficient_funds_error(0).message == (
         f"precheck failed: sender balance is 5 but must be at least 7, which the calls send; add 2 wei to {ACCOUNT}"
     )
-    assert funds.shortage(0).data == {
+    assert funds.build_insufficient_funds_error(0).data == {
         "reason": "insufficient_funds",
         "balance": "0x5",
         "value": "0x7",
         "missing": "0x2",
     }
-    assert funds.shortage(9).data["gasCost"] == "0x9"
+    assert funds.build_insufficient_funds_error(9).data["gasCost"] == "0x9"

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from tests.domain.strategies import addresses, blobs, uint128
 from tests.domain.test_user_operation import PLAIN
 from wallet_rpc import wire
-from wallet_rpc.domain.authorization import Authorization, dummy_signed
+from wallet_rpc.domain.authorization import Authorization, add_dummy_signature
 from wallet_rpc.domain.capabilities import GasParamsOverride, Multiplier
 from wallet_rpc.domain.gas import (
+    apply_gas_overrides,
     call_data_tokens,
-    chosen,
     floor_gas,
     max_cost,
     max_fee,
     pre_verification_gas,
     replacement_fee,
-    with_overrides,
+    resolve_override,
 )
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation, handle_ops_call_data, pack
 from wallet_rpc.errors import InvalidParams
@@ -56,7 +56,7 @@ OP = replace(
 )
 
 
-def changed(part: Any, name: str, value: int) -> Any:
+def change_part(part: Any, name: str, value: int) -> Any:
     return replace(part, **{name: value})
 
 
@@ -92,26 +92,26 @@ def test_a_replacement_pays_the_least_integer_that_is_ten_percent_more(fee: int)
 def test_a_factor_counts_as_it_is_written(factor: float, estimate: int, amount: int) -> None:
     read = wire.decode(Multiplier, {"multiplier": factor})
 
-    assert chosen(read, estimate, field="callGasLimit") == amount
+    assert resolve_override(read, estimate, field="callGasLimit") == amount
 
 
 @given(factors, st.integers(0, 2**110))
 def test_a_factor_is_exact_and_rounds_up(factor: float, estimate: int) -> None:
-    amount = chosen(Multiplier(multiplier=factor), estimate, field="callGasLimit")
+    amount = resolve_override(Multiplier(multiplier=factor), estimate, field="callGasLimit")
 
     assert amount == math.ceil(Fraction(repr(factor)) * estimate)
 
 
 @given(st.integers(0, 2**120 - 1), uint128)
 def test_an_amount_stands_for_itself_and_nothing_for_the_estimate(amount: int, estimate: int) -> None:
-    assert chosen(amount, estimate, field="callGasLimit") == amount
-    assert chosen(None, estimate, field="callGasLimit") == estimate
+    assert resolve_override(amount, estimate, field="callGasLimit") == amount
+    assert resolve_override(None, estimate, field="callGasLimit") == estimate
 
 
 @pytest.mark.parametrize("override", [Multiplier(multiplier=2), 1 << 120])
 def test_more_than_the_entry_point_takes_is_refused(override: int | Multiplier) -> None:
     with pytest.raises(InvalidParams) as caught:
-        chosen(override, 1 << 119, field="callGasLimit")
+        resolve_override(override, 1 << 119, field="callGasLimit")
 
     at = "params.capabilities.gasParamsOverride.callGasLimit"
     assert caught.value.data == {"reason": "invalid_params", "field": at}
@@ -133,22 +133,24 @@ OF_PAYMASTER = {
 
 @pytest.mark.parametrize(("key", "name", "estimate"), [(key, *rest) for key, rest in FIELDS.items()])
 def test_an_override_changes_its_own_field_and_no_other(key: str, name: str, estimate: int) -> None:
-    assert with_overrides(OP, overrides(**{key: "0x7"})) == changed(OP, name, 7)
-    assert with_overrides(OP, overrides(**{key: {"multiplier": 1.1}})) == changed(OP, name, estimate * 11 // 10)
+    assert apply_gas_overrides(OP, overrides(**{key: "0x7"})) == change_part(OP, name, 7)
+    assert apply_gas_overrides(OP, overrides(**{key: {"multiplier": 1.1}})) == change_part(
+        OP, name, estimate * 11 // 10
+    )
 
 
 @pytest.mark.parametrize(("key", "name", "estimate"), [(key, *rest) for key, rest in OF_PAYMASTER.items()])
 def test_an_override_of_the_paymasters_gas_needs_a_paymaster(key: str, name: str, estimate: int) -> None:
-    doubled = with_overrides(OP, overrides(**{key: {"multiplier": 2}}))
+    doubled = apply_gas_overrides(OP, overrides(**{key: {"multiplier": 2}}))
 
-    assert doubled == replace(OP, paymaster=changed(OP.paymaster, name, 2 * estimate))
-    assert with_overrides(PLAIN, overrides(**{key: "0x7"})) == PLAIN
+    assert doubled == replace(OP, paymaster=change_part(OP.paymaster, name, 2 * estimate))
+    assert apply_gas_overrides(PLAIN, overrides(**{key: "0x7"})) == PLAIN
 
 
 @given(operations)
 def test_no_override_changes_nothing(op: UserOperation) -> None:
-    assert with_overrides(op, None) == op
-    assert with_overrides(op, GasParamsOverride()) == op
+    assert apply_gas_overrides(op, None) == op
+    assert apply_gas_overrides(op, GasParamsOverride()) == op
 
 
 @pytest.mark.parametrize("key", [*FIELDS, *OF_PAYMASTER])
@@ -158,7 +160,7 @@ def test_a_refused_factor_names_its_field(key: str) -> None:
     op = replace(OP, **gas, paymaster=PaymasterPart(OP.sender, most, most, OP.call_data))
 
     with pytest.raises(InvalidParams) as caught:
-        with_overrides(op, overrides(**{key: {"multiplier": 1.01}}))
+        apply_gas_overrides(op, overrides(**{key: {"multiplier": 1.01}}))
 
     assert caught.value.data["field"] == f"params.capabilities.gasParamsOverride.{key}"
 
@@ -202,5 +204,5 @@ def test_bytes_of_an_operation_with_little_gas_cost_ten_a_token() -> None:
 
 def test_authorization_has_its_price() -> None:
     op = replace(PLAIN, call_gas_limit=10**7)
-    signed = dummy_signed(Authorization(1, op.sender, 0))
+    signed = add_dummy_signature(Authorization(1, op.sender, 0))
     assert pre_verification_gas(replace(op, authorization=signed)) == pre_verification_gas(op) + 25_000

@@ -17,10 +17,10 @@ from tests.domain.strategies import ACCOUNT, NOW, TERMS
 from wallet_rpc import wire
 from wallet_rpc.domain import abi, sdk_values, validation_install
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.guard import check_grant, guarded_install, translated
+from wallet_rpc.domain.guard import check_and_compile, check_grant, translate_compile_error
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.sdk_values import CompileError, Stage
-from wallet_rpc.domain.validation_install import Terms, compile_permissions
+from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
 
@@ -55,8 +55,8 @@ def on_contract(address: str, *selectors: str) -> Json:
     return functions("functions-on-contract", *selectors, address=address)
 
 
-def install(permissions: list[Json], terms: Terms = TERMS) -> None:
-    guarded_install(wire.decode(tuple[Permission, ...], permissions), terms)
+def install(permissions: list[Json], terms: SessionTerms = TERMS) -> None:
+    check_and_compile(wire.decode(tuple[Permission, ...], permissions), terms)
 
 
 LAST_SECOND = 9_999_999_999
@@ -67,7 +67,7 @@ HALF_ENTITY = 0x7FFFFFFF
 F, G = "0x12345678", "0x87654321"
 MANY = [f"0x{n:08x}" for n in range(257)]
 
-REFUSED: list[tuple[str, list[Json], Json, str]] = [
+INVALID: list[tuple[str, list[Json], Json, str]] = [
     ("zero_address", [contract(A)], {"key": ZERO_ADDRESS}, "params.key.publicKey"),
     ("account_as_key", [contract(A)], {"key": ACCOUNT}, "params.key.publicKey"),
     ("address_malformed", [contract(A)], {"key": "0x12"}, "params.key.publicKey"),
@@ -106,7 +106,7 @@ REFUSED: list[tuple[str, list[Json], Json, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("reason", "permissions", "change", "field"), REFUSED)
+@pytest.mark.parametrize(("reason", "permissions", "change", "field"), INVALID)
 def test_a_grant_is_refused(reason: str, permissions: list[Json], change: Json, field: str) -> None:
     with pytest.raises(InvalidParams) as caught:
         install(permissions, replace(TERMS, **change))
@@ -205,10 +205,10 @@ def test_an_ordinary_grant_passes(permissions: list[Json]) -> None:
 
 def test_a_refusal_names_the_request_it_was_given() -> None:
     with pytest.raises(InvalidParams) as caught:
-        guarded_install(wire.decode(tuple[Permission, ...], [NATIVE]), TERMS, at="params[0]")
+        check_and_compile(wire.decode(tuple[Permission, ...], [NATIVE]), TERMS, at="params[0]")
     assert caught.value.data["field"] == "params[0].permissions"
     with pytest.raises(InvalidParams) as caught:
-        guarded_install(wire.decode(tuple[Permission, ...], [ROOT]), replace(TERMS, entity_id=0), at="params[0]")
+        check_and_compile(wire.decode(tuple[Permission, ...], [ROOT]), replace(TERMS, entity_id=0), at="params[0]")
     assert caught.value.data == {"reason": "entity_id_out_of_range", "field": "params[0].permissions"}
 
 
@@ -216,7 +216,7 @@ def test_a_refusal_names_the_request_it_was_given() -> None:
 def test_a_refused_deadline_names_the_field_it_was_given_in(deadline: int) -> None:
     late = replace(TERMS, deadline=deadline)
     with pytest.raises(InvalidParams) as caught:
-        guarded_install(wire.decode(tuple[Permission, ...], [contract(A)]), late, deadline_at="expiry")
+        check_and_compile(wire.decode(tuple[Permission, ...], [contract(A)]), late, deadline_at="expiry")
     assert caught.value.data["field"] == "params.expiry"
 
 
@@ -241,7 +241,7 @@ COMPILER = {
     "UnsupportedPermissionTypeError": "unknown_permission",
 }
 """The reason of each refusal of the compiler."""
-PLACES = {
+FIELDS = {
     "InvalidAddressError": "params.key.publicKey",
     "ExpiredDeadlineError": "params.expirySec",
     "DeadlineOverLimitError": "params.expirySec",
@@ -259,17 +259,19 @@ def test_every_refusal_of_the_compiler_is_known() -> None:
 
 @pytest.mark.parametrize(("name", "reason"), COMPILER.items())
 def test_every_refusal_of_the_compiler_has_a_reason_and_a_field(name: str, reason: str) -> None:
-    error = translated(CompileError(name, Stage.COMPILE, position=3))
+    error = translate_compile_error(CompileError(name, Stage.COMPILE, position=3))
     assert error.code == -32602
     assert error.data == {"reason": reason, "field": "params.permissions[3]"}
     assert error.message == "params.permissions[3]: expected a grant that can be installed"
-    assert translated(CompileError(name, Stage.COMPILE)).data["field"] == PLACES.get(name, "params.permissions")
+    assert translate_compile_error(CompileError(name, Stage.COMPILE)).data["field"] == FIELDS.get(
+        name, "params.permissions"
+    )
 
 
 def test_every_reason_has_a_row_in_the_specification() -> None:
     page = (Path(__file__).parents[2] / "specs" / "permissions.md").read_text("utf-8")
     documented = set(re.findall(r"^\| `([a-z_]+)` \|", page.split("## What the server refuses")[1], re.MULTILINE))
-    assert documented == {reason for reason, *_ in REFUSED} | set(COMPILER.values())
+    assert documented == {reason for reason, *_ in INVALID} | set(COMPILER.values())
 
 
 def test_terms_cannot_grant_past_the_guard() -> None:

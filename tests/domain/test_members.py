@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from wallet_rpc import wire
 from wallet_rpc.domain.account import Call
-from wallet_rpc.domain.capabilities import KNOWN, Capabilities
+from wallet_rpc.domain.capabilities import SUPPORTED_CAPABILITIES, Capabilities
 from wallet_rpc.domain.permission import Permission
-from wallet_rpc.domain.requested_call import RequestedCall, calls_on, requested
+from wallet_rpc.domain.requested_call import RequestedCall, to_calls, to_requested_calls
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
 from wallet_rpc.operations.keyed_calls import KeyedCalls
 from wallet_rpc.operations.prepare_calls import PrepareCalls
@@ -111,23 +111,25 @@ def test_a_call_without_value_and_data_and_one_where_they_are_null_are_the_same(
 
     nulls = dict.fromkeys(["value", "data", "chainId", "capabilities", "input"])
     assert wire.decode(RequestedCall, {"to": TARGET, **nulls}) == plain == RequestedCall(to=Address.parse(TARGET))
-    assert calls_on(1, [plain]) == (Call(to=Address.parse(TARGET), value=0, data=Data()),)
+    assert to_calls(1, [plain]) == (Call(to=Address.parse(TARGET), value=0, data=Data()),)
 
 
 @given(st.lists(st.builds(Call, to=st.just(Address.parse(TARGET)), value=st.integers(0, 9)), max_size=3))
 def test_calls_in_a_requests_form_are_the_same_calls(calls: list[Call]) -> None:
-    assert calls_on(5, requested(calls)) == tuple(calls)
-    assert wire.encode(tuple[RequestedCall, ...], requested(calls)) == wire.encode(tuple[Call, ...], tuple(calls))
+    assert to_calls(5, to_requested_calls(calls)) == tuple(calls)
+    assert wire.encode(tuple[RequestedCall, ...], to_requested_calls(calls)) == wire.encode(
+        tuple[Call, ...], tuple(calls)
+    )
 
 
 @given(st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1))
 def test_a_calls_chain_is_the_requests(chain_id: int, other: int) -> None:
     calls = [RequestedCall(to=Address.parse(TARGET)), RequestedCall(to=Address.parse(TARGET), chain_id=other)]
     if other == chain_id:
-        assert len(calls_on(chain_id, calls)) == 2
+        assert len(to_calls(chain_id, calls)) == 2
         return
     with pytest.raises(InvalidParams) as caught:
-        calls_on(chain_id, calls)
+        to_calls(chain_id, calls)
 
     assert (caught.value.reason, caught.value.data["field"]) == ("call_on_another_chain", "params.calls[1].chainId")
     assert f"expected {chain_id:#x}, the chain of the request, got {other:#x}" in caught.value.message
@@ -137,7 +139,7 @@ def test_a_calls_chain_is_the_requests(chain_id: int, other: int) -> None:
 def test_an_optional_capability_of_a_call_is_left_out(stated: Any) -> None:
     call = RequestedCall(to=Address.parse(TARGET), capabilities={"paymasterService": stated})
 
-    assert calls_on(1, [call]) == (Call(to=Address.parse(TARGET)),)
+    assert to_calls(1, [call]) == (Call(to=Address.parse(TARGET)),)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_a_required_capability_of_a_call_is_refused_by_name(stated: Any) -> None
     call = RequestedCall(to=Address.parse(TARGET), capabilities={"gasLimitOverride": stated})
 
     with pytest.raises(UnsupportedCapability) as caught:
-        calls_on(1, [call], at="params.postCalls")
+        to_calls(1, [call], at="params.postCalls")
 
     assert caught.value.data["field"] == "params.postCalls[0].capabilities.gasLimitOverride"
     assert caught.value.data["capability"] == "gasLimitOverride"
@@ -180,21 +182,21 @@ def test_a_member_of_a_capability_that_may_bound_what_is_paid_or_done_is_refused
     assert (error.reason, error.data["field"]) == ("unknown_member", f"params.{capability}.{unknown}")
 
 
-ASKED: Json = {"chainId": "0x1", "from": TARGET, "calls": []}
+REQUEST: Json = {"chainId": "0x1", "from": TARGET, "calls": []}
 KEY: Json = {"type": "secp256k1", "publicKey": TOKEN}
 in_both_forms = pytest.mark.parametrize(("kind", "more"), [(PrepareCalls, {}), (KeyedCalls, {"key": KEY})])
 
 
 @in_both_forms
-@pytest.mark.parametrize("name", sorted(KNOWN | {"Capabilities", "CAPABILITIES", "chainid", "Calls"}))
+@pytest.mark.parametrize("name", sorted(SUPPORTED_CAPABILITIES | {"Capabilities", "CAPABILITIES", "chainid", "Calls"}))
 def test_a_capability_beside_the_capabilities_is_refused(kind: type, more: Json, name: str) -> None:
     """Ignored, it would mean that the account pays, or that another nonce is used."""
-    request = {**ASKED, **more, name: {"policyId": "x"}}
+    request = {**REQUEST, **more, name: {"policyId": "x"}}
     error = refusal(kind, request)
     assert (error.reason, error.data["field"]) == ("unknown_member", f"params.{name}")
-    assert wire.decode(kind, {**ASKED, **more, name: None}, at="params").capabilities is None
+    assert wire.decode(kind, {**REQUEST, **more, name: None}, at="params").capabilities is None
 
 
 def test_a_limit_in_the_key_of_a_prepare_is_refused() -> None:
-    error = refusal(KeyedCalls, {**ASKED, "key": {**KEY, "expiry": 1}})
+    error = refusal(KeyedCalls, {**REQUEST, "key": {**KEY, "expiry": 1}})
     assert (error.reason, error.data["field"]) == ("unknown_member", "params.key.expiry")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.strategies import uint32, uint64
-from wallet_rpc.domain.nonce import MAX_PARALLEL_KEY, NonceKey, free_entity_id, owner_key, split_nonce
+from wallet_rpc.domain.nonce import MAX_PARALLEL_KEY, NonceKey, find_free_entity_id, owner_nonce_key, split_nonce
 
 keys = st.builds(
     lambda entity, shared, deferred, parallel: NonceKey(
@@ -35,7 +35,7 @@ def test_different_parts_are_different_nonces(one: NonceKey, first: int, other: 
 def test_the_nonce_of_the_published_example() -> None:
     """Seed 001: entity 1, global, deferred, sequence 0."""
     assert NonceKey(entity_id=1, is_global=True, is_deferred=True).nonce(0) == 0x1030000000000000000
-    assert owner_key().nonce(0) == 0x10000000000000000
+    assert owner_nonce_key().nonce(0) == 0x10000000000000000
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_part_that_does_not_fit_is_refused(parts: dict[str, int]) -> None:
 def test_a_sequence_or_key_that_does_not_fit_is_refused() -> None:
     for sequence in (-1, 1 << 64):
         with pytest.raises(ValueError, match="sequence"):
-            owner_key().nonce(sequence)
+            owner_nonce_key().nonce(sequence)
     for key in (-1, 1 << 192):
         with pytest.raises(ValueError, match="2\\^192"):
             NonceKey.parse(key)
@@ -65,7 +65,7 @@ def test_a_sequence_or_key_that_does_not_fit_is_refused() -> None:
 
 @given(st.sets(st.integers(0, 8)), st.integers(0, 8))
 def test_a_free_entity_id_is_the_first_unused_one_and_never_the_owners(used: set[int], start: int) -> None:
-    found = free_entity_id(lambda candidate: candidate in used, start=start)
+    found = find_free_entity_id(lambda candidate: candidate in used, start=start)
     assert found not in used
     assert found >= max(1, start)
     assert all(earlier in used for earlier in range(max(1, start), found))

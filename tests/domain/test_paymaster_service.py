@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wallet_rpc import wire
 from wallet_rpc.domain.capabilities import Capabilities
-from wallet_rpc.domain.paymaster_service import MOST_POLICIES, PaymasterService
+from wallet_rpc.domain.paymaster_service import MAX_POLICIES, PaymasterService
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability, WalletError
 
 Json = dict[str, Any]
@@ -25,7 +25,7 @@ def read(service: Any) -> PaymasterService | None:
     return wire.decode(Capabilities, {"paymasterService": service}, at="params.capabilities").paymaster_service
 
 
-def refused(service: Any) -> WalletError:
+def catch_error(service: Any) -> WalletError:
     with pytest.raises(WalletError) as caught:
         read(service)
     assert caught.value.message.startswith(f"{AT}")
@@ -57,10 +57,10 @@ def test_each_policy_is_tried_once_in_the_order_given(given: Json, policies: tup
 
 
 def test_no_more_policies_are_taken_than_are_tried() -> None:
-    some = read({"policyIds": ids(MOST_POLICIES)})
+    some = read({"policyIds": ids(MAX_POLICIES)})
     assert some is not None
-    assert len(some.policies) == MOST_POLICIES
-    error = refused({"policyId": POLICY, "policyIds": ids(MOST_POLICIES)})
+    assert len(some.policies) == MAX_POLICIES
+    error = catch_error({"policyId": POLICY, "policyIds": ids(MAX_POLICIES)})
     assert isinstance(error, InvalidParams)
     assert (error.reason, error.data["field"]) == ("too_many_policies", f"{AT}.policyIds")
     assert error.message.endswith("at most 8 different policies, got 9")
@@ -91,7 +91,7 @@ def test_no_more_policies_are_taken_than_are_tried() -> None:
     ],
 )
 def test_a_form_that_names_no_payer_is_refused_by_field(given: Json, field: str, text: str) -> None:
-    error = refused(given)
+    error = catch_error(given)
     assert (error.code, error.reason) == (-32602, "paymaster_service_unclear")
     assert error.data["field"] == f"{AT}.{field}"
     assert text in error.message
@@ -109,20 +109,20 @@ def test_a_form_that_names_no_payer_is_refused_by_field(given: Json, field: str,
     ],
 )
 def test_the_standards_own_form_is_refused_by_name(given: Json, member: str) -> None:
-    error = refused(given)
+    error = catch_error(given)
     assert isinstance(error, UnsupportedCapability)
     assert error.data["capability"] == f"paymasterService.{member}"
 
 
 @pytest.mark.parametrize("given", ["x", [], True, 1, [POLICY]])
 def test_what_is_no_object_is_refused(given: Any) -> None:
-    assert refused(given).code == -32602
+    assert catch_error(given).code == -32602
 
 
 @pytest.mark.parametrize("name", ["optional", "onlyEstimation"])
 @pytest.mark.parametrize("given", ["yes", "true", 1, "false"])
 def test_what_resembles_a_flag_is_none(name: str, given: Any) -> None:
-    assert refused({"policyId": POLICY, name: given}).data["field"] == f"{AT}.{name}"
+    assert catch_error({"policyId": POLICY, name: given}).data["field"] == f"{AT}.{name}"
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from wallet_rpc.domain.account import Call, execute_call_data, wrap_execute_user_op
 from wallet_rpc.domain.policy import (
-    MOST_WEI,
-    Limits,
+    MAX_POLICY_WEI,
+    PaymasterServiceOptions,
     Policy,
-    Refusal,
-    Service,
+    PolicyDenialReason,
+    PolicyLimits,
     Webhook,
+    build_unknown_account_denial,
     decide,
-    is_open_to,
-    no_account,
-    plain_name,
+    is_available_to,
+    normalize_policy_name,
 )
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.primitives import Address, Data
@@ -42,9 +42,9 @@ OP = UserOperation(
 )
 
 
-def refusal(policy: Policy, op: UserOperation = OP, *, chain_id: int = 1, now: int = NOW) -> Refusal | None:
+def refusal(policy: Policy, op: UserOperation = OP, *, chain_id: int = 1, now: int = NOW) -> PolicyDenialReason | None:
     decision = decide(policy, op, chain_id=chain_id, now=now)
-    return None if decision is None else decision.refusal
+    return None if decision is None else decision.reason
 
 
 def test_policy_without_conditions_sponsors() -> None:
@@ -52,28 +52,28 @@ def test_policy_without_conditions_sponsors() -> None:
 
 
 def test_disabled_policy_sponsors_nothing() -> None:
-    assert refusal(replace(POLICY, enabled=False)) is Refusal.DISABLED
+    assert refusal(replace(POLICY, enabled=False)) is PolicyDenialReason.DISABLED
 
 
 def test_policy_sponsors_on_its_chains_only() -> None:
     policy = replace(POLICY, chains=frozenset({1, 10}))
-    assert [refusal(policy, chain_id=chain_id) for chain_id in (1, 10, 5)] == [None, None, Refusal.CHAIN]
+    assert [refusal(policy, chain_id=chain_id) for chain_id in (1, 10, 5)] == [None, None, PolicyDenialReason.CHAIN]
 
 
 def test_policy_sponsors_in_its_time_only() -> None:
     policy = replace(POLICY, valid_from=100, valid_until=200)
     found = [refusal(policy, now=now) for now in (99, 100, 199, 200)]
-    assert found == [Refusal.NOT_YET, None, None, Refusal.EXPIRED]
+    assert found == [PolicyDenialReason.NOT_YET, None, None, PolicyDenialReason.EXPIRED]
 
 
 def test_blocked_sender_is_refused_even_when_allowed() -> None:
     policy = replace(POLICY, blocked_senders=frozenset({SENDER}), allowed_senders=frozenset({SENDER}))
-    assert refusal(policy) is Refusal.SENDER_BLOCKED
+    assert refusal(policy) is PolicyDenialReason.SENDER_BLOCKED
 
 
 def test_senders_that_are_not_listed_are_refused() -> None:
-    assert refusal(replace(POLICY, allowed_senders=frozenset({STRANGER}))) is Refusal.SENDER_NOT_ALLOWED
-    assert refusal(replace(POLICY, allowed_senders=frozenset())) is Refusal.SENDER_NOT_ALLOWED
+    assert refusal(replace(POLICY, allowed_senders=frozenset({STRANGER}))) is PolicyDenialReason.SENDER_NOT_ALLOWED
+    assert refusal(replace(POLICY, allowed_senders=frozenset())) is PolicyDenialReason.SENDER_NOT_ALLOWED
     assert refusal(replace(POLICY, allowed_senders=frozenset({SENDER}))) is None
 
 
@@ -83,66 +83,69 @@ def test_senders_that_are_not_listed_are_refused() -> None:
         (OP.call_data, None),
         (wrap_execute_user_op(OP.call_data), None),
         (execute_call_data(SENDER, []), None),
-        (execute_call_data(SENDER, [Call(to=SHOP), Call(to=STRANGER)]), Refusal.TARGET_NOT_ALLOWED),
-        (wrap_execute_user_op(execute_call_data(SENDER, [Call(to=STRANGER)])), Refusal.TARGET_NOT_ALLOWED),
-        (execute_call_data(SENDER, [Call(to=SHOP), Call(to=SENDER, data=OP.call_data)]), Refusal.TARGET_NOT_ALLOWED),
-        (Data(b"\x12\x34\x56\x78"), Refusal.TARGET_NOT_ALLOWED),
-        (Data(), Refusal.TARGET_NOT_ALLOWED),
+        (execute_call_data(SENDER, [Call(to=SHOP), Call(to=STRANGER)]), PolicyDenialReason.TARGET_NOT_ALLOWED),
+        (wrap_execute_user_op(execute_call_data(SENDER, [Call(to=STRANGER)])), PolicyDenialReason.TARGET_NOT_ALLOWED),
+        (
+            execute_call_data(SENDER, [Call(to=SHOP), Call(to=SENDER, data=OP.call_data)]),
+            PolicyDenialReason.TARGET_NOT_ALLOWED,
+        ),
+        (Data(b"\x12\x34\x56\x78"), PolicyDenialReason.TARGET_NOT_ALLOWED),
+        (Data(), PolicyDenialReason.TARGET_NOT_ALLOWED),
     ],
 )
-def test_listed_targets_are_the_only_ones(call_data: Data, expected: Refusal | None) -> None:
+def test_listed_targets_are_the_only_ones(call_data: Data, expected: PolicyDenialReason | None) -> None:
     policy = replace(POLICY, allowed_targets=frozenset({SHOP}))
     assert refusal(policy, replace(OP, call_data=call_data)) is expected
 
 
 def test_operation_may_cost_its_limit_and_no_more() -> None:
-    assert refusal(replace(POLICY, limits=Limits(operation_wei=100))) is None
-    assert refusal(replace(POLICY, limits=Limits(operation_wei=99))) is Refusal.OPERATION_WEI
+    assert refusal(replace(POLICY, limits=PolicyLimits(operation_wei=100))) is None
+    assert refusal(replace(POLICY, limits=PolicyLimits(operation_wei=99))) is PolicyDenialReason.OPERATION_WEI
 
 
 def test_no_policy_sponsors_more_than_can_be_counted() -> None:
-    op = replace(OP, call_gas_limit=0, verification_gas_limit=0, pre_verification_gas=MOST_WEI, max_fee_per_gas=1)
+    op = replace(OP, call_gas_limit=0, verification_gas_limit=0, pre_verification_gas=MAX_POLICY_WEI, max_fee_per_gas=1)
     assert refusal(POLICY, op) is None
-    assert refusal(POLICY, replace(op, pre_verification_gas=MOST_WEI + 1)) is Refusal.OPERATION_WEI
+    assert refusal(POLICY, replace(op, pre_verification_gas=MAX_POLICY_WEI + 1)) is PolicyDenialReason.OPERATION_WEI
 
 
 def test_denial_names_policy_and_numbers() -> None:
-    decision = decide(replace(POLICY, limits=Limits(operation_wei=99)), OP, chain_id=1, now=NOW)
+    decision = decide(replace(POLICY, limits=PolicyLimits(operation_wei=99)), OP, chain_id=1, now=NOW)
     assert decision is not None
     assert decision.message == f"policy {ID} pays at most 99 wei for one operation, this one may cost 100"
 
 
 def test_a_sender_that_is_no_account_is_named() -> None:
-    denied = no_account(POLICY, STRANGER)
-    assert denied.refusal is Refusal.ACCOUNT
+    denied = build_unknown_account_denial(POLICY, STRANGER)
+    assert denied.reason is PolicyDenialReason.ACCOUNT
     assert denied.message.startswith(f"policy {ID} sponsors accounts only: {STRANGER} is neither ")
 
 
 @given(st.none() | st.text(), st.none() | st.text())
 def test_policy_of_an_organisation_is_open_to_it_alone(owner: str | None, caller: str | None) -> None:
-    assert is_open_to(replace(POLICY, organization=owner), caller) is (owner is None or owner == caller)
-    assert is_open_to(replace(POLICY, organization=owner), owner)
+    assert is_available_to(replace(POLICY, organization=owner), caller) is (owner is None or owner == caller)
+    assert is_available_to(replace(POLICY, organization=owner), owner)
 
 
 @given(st.uuids(), st.booleans())
 def test_every_spelling_of_an_id_is_one_name(given_id: UUID, is_upper: bool) -> None:
     for text in (str(given_id), given_id.hex, f"{{{given_id}}}", given_id.urn, f" {given_id.hex}\n"):
-        assert plain_name(text.upper() if is_upper else text) == str(given_id)
+        assert normalize_policy_name(text.upper() if is_upper else text) == str(given_id)
 
 
 @given(st.text())
 def test_a_plain_name_stays_as_it_is(text: str) -> None:
-    assert plain_name(plain_name(text)) == plain_name(text)
+    assert normalize_policy_name(normalize_policy_name(text)) == normalize_policy_name(text)
 
 
 def test_a_service_knows_a_policy_by_its_id_and_by_what_it_is_told() -> None:
     assert POLICY.service_names == {ID}
     told = {"policyId": OTHER_ID.upper(), "mode": " Sponsored", "credits": 5, "more": {"a": "b"}}
-    assert replace(POLICY, service=Service(context=told)).service_names == {ID, OTHER_ID, "sponsored"}
+    assert replace(POLICY, service=PaymasterServiceOptions(context=told)).service_names == {ID, OTHER_ID, "sponsored"}
 
 
 def test_service_is_shown_without_its_context() -> None:
-    assert "secret" not in repr(Service(context={"key": "secret"}))
+    assert "secret" not in repr(PaymasterServiceOptions(context={"key": "secret"}))
 
 
 def test_webhook_is_shown_without_its_url() -> None:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from wallet_rpc.domain.policy import MOST_WEI, Limits, Policy, Service, Webhook
-from wallet_rpc.domain.policy_file import WrongPolicies, read_policies
+from wallet_rpc.domain.policy import MAX_POLICY_WEI, PaymasterServiceOptions, Policy, PolicyLimits, Webhook
+from wallet_rpc.domain.policy_file import PolicyFileError, read_policies
 from wallet_rpc.primitives import Address
 
 ID = "3061cc5f-1f96-48a9-ab45-41faad2dd23b"
@@ -54,7 +54,7 @@ def test_whole_policy_is_read() -> None:
         valid_from=1_798_761_600,
         valid_until=1_830_000_000,
         sponsorship_seconds=60,
-        limits=Limits(
+        limits=PolicyLimits(
             operation_wei=10**21,
             total_wei=5 * 10**21,
             total_operations=3,
@@ -75,7 +75,7 @@ def test_what_a_service_is_told_is_read() -> None:
         context = {{ sponsorshipPolicyId = "sp_x", deep = [1, 2.5, true, {{ a = "b" }}] }}
     """)
     context = {"sponsorshipPolicyId": "sp_x", "deep": [1, 2.5, True, {"a": "b"}]}
-    assert policy.service == Service(context=context, valid_seconds=900)
+    assert policy.service == PaymasterServiceOptions(context=context, valid_seconds=900)
 
 
 def test_policy_needs_no_more_than_its_id() -> None:
@@ -121,7 +121,7 @@ def a_policy(lines: str) -> str:
         (a_policy("limits.total_wei = 1.5"), "total_wei: expected wei from 0 to 9"),
         (a_policy("limits.total_wei = true"), "total_wei: expected wei from 0 to"),
         (a_policy("limits.total_wei = -1"), "total_wei: expected wei from 0 to"),
-        (a_policy(f"limits.total_wei = {MOST_WEI + 1}"), "total_wei: expected wei from 0 to"),
+        (a_policy(f"limits.total_wei = {MAX_POLICY_WEI + 1}"), "total_wei: expected wei from 0 to"),
         (a_policy("limits.total_wei = '" + "9" * 5000 + "'"), "total_wei: expected wei from 0 to"),
         (a_policy("limits.sender_wei = '1 ether'"), "sender_wei: expected wei from 0 to"),
         (a_policy("limits.total_operations = 'x'"), "total_operations: expected a count from 0 to"),
@@ -148,7 +148,7 @@ def a_policy(lines: str) -> str:
     ],
 )
 def test_wrong_file_is_refused_by_policy_and_key(text: str, expected: str) -> None:
-    with pytest.raises(WrongPolicies) as wrong:
+    with pytest.raises(PolicyFileError) as wrong:
         read_policies(text)
     assert expected in str(wrong.value)
     assert "secret" not in str(wrong.value)

@@ -9,65 +9,77 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet_rpc.domain.policy import Limits, Policy, Refusal
-from wallet_rpc.domain.policy_limits import Bound, Exceeded, Parties, bounds_of, lone_wei, over_limit
+from wallet_rpc.domain.policy import Policy, PolicyDenialReason, PolicyLimits
+from wallet_rpc.domain.policy_limits import (
+    BudgetLimit,
+    ExceededLimit,
+    Parties,
+    build_budget_limits,
+    build_limit_denial,
+    max_single_reservation_wei,
+)
 from wallet_rpc.primitives import Address
 
 ID = "3061cc5f-1f96-48a9-ab45-41faad2dd23b"
 OWNER, WALLET = Address(b"\xa1" * 20), Address(b"\xb2" * 20)
 PARTIES = Parties(owners=(OWNER, WALLET), key="key_1", token="t1")
-LIMITS = Limits(total_wei=1003, total_operations=42, sender_wei=3, sender_operations=4)
+LIMITS = PolicyLimits(total_wei=1003, total_operations=42, sender_wei=3, sender_operations=4)
 
 
-def bound(refusal: Refusal, limits: Limits = LIMITS) -> Bound:
-    return next(one for one in bounds_of(limits, PARTIES) if refusal in {one.for_wei, one.for_operations})
+def find_bound(refusal: PolicyDenialReason, limits: PolicyLimits = LIMITS) -> BudgetLimit:
+    return next(
+        one for one in build_budget_limits(limits, PARTIES) if refusal in {one.wei_reason, one.operations_reason}
+    )
 
 
 def test_everything_and_each_owner_are_bounded_before_what_is_open() -> None:
-    fields = [one.field for one in bounds_of(LIMITS, PARTIES)]
+    fields = [one.field for one in build_budget_limits(LIMITS, PARTIES)]
     assert fields[:4] == ["all", OWNER.hex(), WALLET.hex(), "first"]
     assert fields[4:7] == [f"o:{OWNER.hex()}", f"o:{WALLET.hex()}", "t:t1"]
-    assert [one.is_open for one in bounds_of(LIMITS, PARTIES)] == [False] * 3 + [True] * 5
-    assert len(bounds_of(LIMITS, replace(PARTIES, token=None))) == 7
+    assert [one.is_open for one in build_budget_limits(LIMITS, PARTIES)] == [False] * 3 + [True] * 5
+    assert len(build_budget_limits(LIMITS, replace(PARTIES, token=None))) == 7
 
 
 @pytest.mark.parametrize(
     ("refusal", "wei", "operations"),
     [
-        (Refusal.TOTAL_WEI, 1003, 42),
-        (Refusal.SENDER_WEI, 3, 4),
-        (Refusal.FIRST_TIME, 250, 10),
-        (Refusal.OWNER_OPEN, 501, 21),
-        (Refusal.TOKEN_OPEN, 501, 21),
-        (Refusal.KEY_OPEN, 501, 21),
+        (PolicyDenialReason.TOTAL_WEI, 1003, 42),
+        (PolicyDenialReason.SENDER_WEI, 3, 4),
+        (PolicyDenialReason.FIRST_TIME, 250, 10),
+        (PolicyDenialReason.OWNER_OPEN, 501, 21),
+        (PolicyDenialReason.TOKEN_OPEN, 501, 21),
+        (PolicyDenialReason.KEY_OPEN, 501, 21),
     ],
 )
-def test_a_part_of_the_policy_may_be_open(refusal: Refusal, wei: int, operations: int) -> None:
-    found = bound(refusal)
+def test_a_part_of_the_policy_may_be_open(refusal: PolicyDenialReason, wei: int, operations: int) -> None:
+    found = find_bound(refusal)
     assert (found.wei, found.operations) == (wei, operations)
-    assert lone_wei(LIMITS) == 501
+    assert max_single_reservation_wei(LIMITS) == 501
 
 
 def test_open_reservations_are_few_also_where_nothing_else_is_limited() -> None:
-    limits = Limits(owner_open=5, token_open=6, key_open=7)
-    numbers = [bound(refusal, limits).operations for refusal in (Refusal.OWNER_OPEN, Refusal.TOKEN_OPEN)]
-    assert (*numbers, bound(Refusal.KEY_OPEN, limits).operations) == (5, 6, 7)
-    assert bound(Refusal.FIRST_TIME, limits).operations is None
-    assert {one.wei for one in bounds_of(limits, PARTIES)} == {None}
-    assert lone_wei(limits) is None
-    assert bound(Refusal.OWNER_OPEN, replace(LIMITS, owner_open=5)).operations == 5
+    limits = PolicyLimits(owner_open=5, token_open=6, key_open=7)
+    numbers = [
+        find_bound(refusal, limits).operations
+        for refusal in (PolicyDenialReason.OWNER_OPEN, PolicyDenialReason.TOKEN_OPEN)
+    ]
+    assert (*numbers, find_bound(PolicyDenialReason.KEY_OPEN, limits).operations) == (5, 6, 7)
+    assert find_bound(PolicyDenialReason.FIRST_TIME, limits).operations is None
+    assert {one.wei for one in build_budget_limits(limits, PARTIES)} == {None}
+    assert max_single_reservation_wei(limits) is None
+    assert find_bound(PolicyDenialReason.OWNER_OPEN, replace(LIMITS, owner_open=5)).operations == 5
 
 
 @given(st.integers(0, 12))
 def test_one_operation_of_a_small_policy_may_always_be_open(total: int) -> None:
-    limits = Limits(total_operations=total)
-    assert bound(Refusal.FIRST_TIME, limits).operations == max(1, total // 4)
-    assert bound(Refusal.KEY_OPEN, limits).operations == max(1, total // 2)
+    limits = PolicyLimits(total_operations=total)
+    assert find_bound(PolicyDenialReason.FIRST_TIME, limits).operations == max(1, total // 4)
+    assert find_bound(PolicyDenialReason.KEY_OPEN, limits).operations == max(1, total // 2)
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_each_key_has_a_sum_of_its_own_in_plain_letters(one: str, other: str) -> None:
-    fields = [bounds_of(LIMITS, replace(PARTIES, key=key))[-1].field for key in (one, other)]
+    fields = [build_budget_limits(LIMITS, replace(PARTIES, key=key))[-1].field for key in (one, other)]
     assert (fields[0] == fields[1]) is (one == other)
     assert all(field.removeprefix("k:").isalnum() for field in fields)
 
@@ -75,40 +87,44 @@ def test_each_key_has_a_sum_of_its_own_in_plain_letters(one: str, other: str) ->
 @pytest.mark.parametrize(
     ("refusal", "by_wei", "text"),
     [
-        (Refusal.TOTAL_WEI, True, "limit of 1003 wei in all"),
-        (Refusal.TOTAL_OPERATIONS, False, "limit of 42 operations in all"),
-        (Refusal.SENDER_WEI, True, f"limit of 3 wei for this sender's owner {OWNER}"),
-        (Refusal.SENDER_OPERATIONS, False, f"limit of 4 operations for this sender's owner {OWNER}"),
+        (PolicyDenialReason.TOTAL_WEI, True, "limit of 1003 wei in all"),
+        (PolicyDenialReason.TOTAL_OPERATIONS, False, "limit of 42 operations in all"),
+        (PolicyDenialReason.SENDER_WEI, True, f"limit of 3 wei for this sender's owner {OWNER}"),
+        (PolicyDenialReason.SENDER_OPERATIONS, False, f"limit of 4 operations for this sender's owner {OWNER}"),
     ],
 )
-def test_an_exceeded_limit_is_named(refusal: Refusal, by_wei: bool, text: str) -> None:
-    exceeded = Exceeded(bound(refusal), by_wei)
-    lasting = over_limit(Policy(id=UUID(ID), limits=LIMITS), exceeded, cost=9)
-    assert exceeded.refusal is lasting.refusal is refusal
+def test_an_exceeded_limit_is_named(refusal: PolicyDenialReason, by_wei: bool, text: str) -> None:
+    exceeded = ExceededLimit(find_bound(refusal), by_wei)
+    lasting = build_limit_denial(Policy(id=UUID(ID), limits=LIMITS), exceeded, cost=9)
+    assert exceeded.reason is lasting.reason is refusal
     assert lasting.message.startswith(f"policy {ID} has a {text}; this operation, which may cost 9 wei")
-    rolling = over_limit(Policy(id=UUID(ID), limits=replace(LIMITS, window_seconds=60)), exceeded, cost=9)
+    rolling = build_limit_denial(Policy(id=UUID(ID), limits=replace(LIMITS, window_seconds=60)), exceeded, cost=9)
     assert f"{text} in 60 seconds;" in rolling.message
 
 
 @pytest.mark.parametrize(
     ("refusal", "by_wei", "text"),
     [
-        (Refusal.FIRST_TIME, True, "250 wei open by owners that have not landed an operation under it, of 1003 in all"),
-        (Refusal.OWNER_OPEN, False, f"21 operations open by one owner, {OWNER}, of 42 in all"),
-        (Refusal.TOKEN_OPEN, True, "501 wei open by one session token, of 1003 in all"),
-        (Refusal.KEY_OPEN, False, "21 operations open by one API key, of 42 in all"),
+        (
+            PolicyDenialReason.FIRST_TIME,
+            True,
+            "250 wei open by owners that have not landed an operation under it, of 1003 in all",
+        ),
+        (PolicyDenialReason.OWNER_OPEN, False, f"21 operations open by one owner, {OWNER}, of 42 in all"),
+        (PolicyDenialReason.TOKEN_OPEN, True, "501 wei open by one session token, of 1003 in all"),
+        (PolicyDenialReason.KEY_OPEN, False, "21 operations open by one API key, of 42 in all"),
     ],
 )
-def test_a_refusal_of_more_that_is_open_says_what_to_do(refusal: Refusal, by_wei: bool, text: str) -> None:
+def test_a_refusal_of_more_that_is_open_says_what_to_do(refusal: PolicyDenialReason, by_wei: bool, text: str) -> None:
     policy = Policy(id=UUID(ID), limits=replace(LIMITS, window_seconds=60))
-    denied = over_limit(policy, Exceeded(bound(refusal), by_wei), cost=9)
-    assert denied.refusal is refusal
+    denied = build_limit_denial(policy, ExceededLimit(find_bound(refusal), by_wei), cost=9)
+    assert denied.reason is refusal
     assert f"has a limit of {text}; this operation" in denied.message
     assert denied.message.endswith("send or let expire what is prepared, then prepare again")
 
 
 def test_a_number_without_a_total_is_told_alone() -> None:
-    limits = Limits(owner_open=5)
-    exceeded = Exceeded(bound(Refusal.OWNER_OPEN, limits), by_wei=False)
-    denied = over_limit(Policy(id=UUID(ID), limits=limits), exceeded, cost=9)
+    limits = PolicyLimits(owner_open=5)
+    exceeded = ExceededLimit(find_bound(PolicyDenialReason.OWNER_OPEN, limits), by_wei=False)
+    denied = build_limit_denial(Policy(id=UUID(ID), limits=limits), exceeded, cost=9)
     assert f"limit of 5 operations open by one owner, {OWNER}; this" in denied.message

@@ -23,7 +23,7 @@ from wallet_rpc.domain.prepared import (
     RawMessage,
     Signature,
     authorization_hash,
-    call_id,
+    format_call_id,
     parse_call_id,
 )
 from wallet_rpc.domain.signature import personal_sign_digest
@@ -43,12 +43,12 @@ hashes = st.binary(min_size=32, max_size=32).map(Hash32)
 
 def test_an_id_is_the_chain_and_the_hash() -> None:
     """The official example's id on Arbitrum Sepolia."""
-    assert call_id(421614, HASH) == Data(bytes(28) + b"\x00\x06\x6e\xee" + HASH)
+    assert format_call_id(421614, HASH) == Data(bytes(28) + b"\x00\x06\x6e\xee" + HASH)
 
 
 @given(uint32, hashes)
 def test_an_id_tells_what_it_was_made_of(chain_id: int, operation_hash: Hash32) -> None:
-    assert parse_call_id(call_id(chain_id, operation_hash)) == (chain_id, operation_hash)
+    assert parse_call_id(format_call_id(chain_id, operation_hash)) == (chain_id, operation_hash)
 
 
 @given(st.binary(max_size=130).filter(lambda data: len(data) != 64) | st.binary(min_size=28, max_size=28).filter(any))
@@ -74,7 +74,7 @@ def test_a_refused_id_is_repeated_in_part() -> None:
 @given(uint32, hashes)
 def test_an_id_ends_as_viems_own_only_if_the_operations_hash_does(chain_id: int, operation_hash: Hash32) -> None:
     """viem asks no server about an id that ends so; nobody can find an operation with that hash."""
-    assert call_id(chain_id, operation_hash).endswith(VIEM_SUFFIX) == (operation_hash == VIEM_SUFFIX)
+    assert format_call_id(chain_id, operation_hash).endswith(VIEM_SUFFIX) == (operation_hash == VIEM_SUFFIX)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ DELEGATE = Address.parse("0x69007702764179f14F51cdce752f4f775d74E139")
 
 def test_an_authorization_is_written_as_clients_expect_it() -> None:
     """The known answer of the official client: chain 421614, nonce 0."""
-    written = wire.encode(PreparedCalls, PreparedAuthorization.of(Authorization(421614, DELEGATE, 0)))
+    written = wire.encode(PreparedCalls, PreparedAuthorization.from_authorization(Authorization(421614, DELEGATE, 0)))
 
     assert written == {
         "type": "authorization",
@@ -200,11 +200,13 @@ def test_an_authorization_is_written_as_clients_expect_it() -> None:
             "rawPayload": "0x1a98a734ead7cce558b6d20c7e05b30d7823de64b63e66b59d0e52364fc5c4f6",
         },
     }
-    assert wire.decode(AuthorizationData, written["data"]).on(421614) == Authorization(421614, DELEGATE, 0)
+    assert wire.decode(AuthorizationData, written["data"]).to_authorization(421614) == Authorization(
+        421614, DELEGATE, 0
+    )
 
 
 def test_the_removal_of_a_delegation_has_the_known_digest() -> None:
-    prepared = PreparedAuthorization.of(Authorization(421614, ZERO_ADDRESS, 1))
+    prepared = PreparedAuthorization.from_authorization(Authorization(421614, ZERO_ADDRESS, 1))
 
     assert prepared.signature_request.raw_payload == Hash32.parse(
         "0xc7f69eba3e63b729a1ca37f4ea2aeb0bb18ae7ef12cc416481e93cfa3cb0012a"

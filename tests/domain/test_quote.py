@@ -7,7 +7,7 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address
 
 
-def swap(*, given: int | None = None, wanted: int | None = None, slippage: int | None = None) -> Swap:
+def swap(*, given: int | None = None, wanted_amount: int | None = None, slippage: int | None = None) -> Swap:
     token = Address(b"\1" * 20)
     return Swap(
         from_=token,
@@ -15,12 +15,12 @@ def swap(*, given: int | None = None, wanted: int | None = None, slippage: int |
         from_token=token,
         to_token=token,
         from_amount=given,
-        minimum_to_amount=wanted,
+        minimum_to_amount=wanted_amount,
         slippage=slippage,
     )
 
 
-@pytest.mark.parametrize("fits", [swap(given=0), swap(wanted=0), swap(given=1, slippage=WHOLE_SLIPPAGE)])
+@pytest.mark.parametrize("fits", [swap(given=0), swap(wanted_amount=0), swap(given=1, slippage=WHOLE_SLIPPAGE)])
 def test_one_amount_is_enough(fits: Swap) -> None:
     fits.check()
 
@@ -28,7 +28,7 @@ def test_one_amount_is_enough(fits: Swap) -> None:
 @pytest.mark.parametrize(("given", "wanted", "got"), [(None, None, "neither"), (0, 0, "both")])
 def test_both_amounts_or_neither_are_refused(given: int | None, wanted: int | None, got: str) -> None:
     with pytest.raises(InvalidParams, match=f"either fromAmount or minimumToAmount, got {got}") as refused:
-        swap(given=given, wanted=wanted).check()
+        swap(given=given, wanted_amount=wanted).check()
     assert refused.value.reason == "swap_amount"
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.domain.strategies import addresses, any_permissions, blobs, uint32, uint128, uint256
 from wallet_rpc import wire
 from wallet_rpc.domain.records import (
-    VERSION,
+    RECORD_VERSION,
     Account,
     AccountKind,
     CallKind,
@@ -75,10 +75,10 @@ def test_a_record_comes_back_as_it_was(record: Any) -> None:
 @given(accounts | sessions | calls)
 def test_a_record_of_a_newer_server_is_read_and_a_default_stands_for_what_an_older_one_left_out(record: Any) -> None:
     written = wire.encode(type(record), record)
-    newer = {**written, "colour": "blue", "version": VERSION + 1}
+    newer = {**written, "colour": "blue", "version": RECORD_VERSION + 1}
 
-    assert written["version"] == VERSION
-    assert wire.decode(type(record), newer).version == VERSION + 1
+    assert written["version"] == RECORD_VERSION
+    assert wire.decode(type(record), newer).version == RECORD_VERSION + 1
     del written["version"]
     assert wire.decode(type(record), written) == record
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.domain.test_capabilities import ALL, Json
 from wallet_rpc import wire
-from wallet_rpc.domain.capabilities import KNOWN, Capabilities, checked, refuse_unknown
+from wallet_rpc.domain.capabilities import SUPPORTED_CAPABILITIES, Capabilities, refuse_unknown, validate_capabilities
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
 
 
@@ -29,7 +29,7 @@ from wallet_rpc.errors import InvalidParams, UnsupportedCapability
     ],
 )
 def test_supported_and_optional_capabilities_are_taken_as_they_are(given: Any) -> None:
-    assert checked(given) == given
+    assert validate_capabilities(given) == given
 
 
 @pytest.mark.parametrize("asked", [{}, None, True, [], "yes", {"optional": False}, {"optional": None}, {"optional": 1}])
@@ -38,7 +38,7 @@ def test_supported_and_optional_capabilities_are_taken_as_they_are(given: Any) -
 )
 def test_a_capability_that_we_lack_is_refused_by_name_unless_it_is_optional(name: str, asked: Any) -> None:
     with pytest.raises(UnsupportedCapability) as caught:
-        checked({"atomic": {}, name: asked})
+        validate_capabilities({"atomic": {}, name: asked})
 
     assert caught.value.code == 5700
     assert name[:20] in caught.value.message
@@ -49,9 +49,9 @@ def test_a_capability_that_we_lack_is_refused_by_name_unless_it_is_optional(name
 
 @drawn(st.text(max_size=30), st.sampled_from([None, {}, {"optional": False}, {"optional": True}]))
 def test_no_unknown_capability_is_passed_over(name: str, asked: Any) -> None:
-    is_taken = name in KNOWN | {"maxFeePerGas"} or asked == {"optional": True}
+    is_taken = name in SUPPORTED_CAPABILITIES | {"maxFeePerGas"} or asked == {"optional": True}
     try:
-        refuse_unknown({name: asked}, known=KNOWN | {"maxFeePerGas"})
+        refuse_unknown({name: asked}, known=SUPPORTED_CAPABILITIES | {"maxFeePerGas"})
     except UnsupportedCapability:
         assert not is_taken
     else:
@@ -74,13 +74,15 @@ FACTOR: Json = {"multiplier": 1.1}
     ],
 )
 def test_a_fee_among_the_capabilities_counts_as_an_override(given: Json, overrides: Json) -> None:
-    assert wire.decode(Capabilities, checked(given)) == wire.decode(Capabilities, {"gasParamsOverride": overrides})
+    assert wire.decode(Capabilities, validate_capabilities(given)) == wire.decode(
+        Capabilities, {"gasParamsOverride": overrides}
+    )
 
 
 @pytest.mark.parametrize("overrides", [{"maxFeePerGas": "0x1"}, "junk", [1]])
 def test_a_fee_that_is_given_twice_is_refused(overrides: Any) -> None:
     with pytest.raises(InvalidParams) as caught:
-        checked({"maxFeePerGas": FACTOR, "gasParamsOverride": overrides})
+        validate_capabilities({"maxFeePerGas": FACTOR, "gasParamsOverride": overrides})
     assert caught.value.reason == "fee_given_twice"
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ALLOWLIST_MODULE, NATIVE_TOKEN_LIMIT_MODULE
-from wallet_rpc.domain.revert import SIGNATURES, Denial, explain, reason_in
+from wallet_rpc.domain.revert import ERROR_SIGNATURES, ModuleDenial, explain, find_revert_reason
 
 # handleOps, production contracts: a session's selector hook refused (specs: families 1 and 2 of the golden scenarios)
 SELECTOR_NOT_ALLOWED = bytes.fromhex(
@@ -38,11 +38,15 @@ NATIVE_LIMIT = bytes.fromhex(
 @given(topics=st.lists(st.binary(min_size=32, max_size=32), max_size=4), data=st.binary(max_size=200))
 def test_any_log_has_a_reason_or_none(topics: list[bytes], data: bytes) -> None:
     event = abi.keccak(b"UserOperationRevertReason(bytes32,address,uint256,bytes)")
-    assert reason_in(topics, data, b"\1" * 32) == b""
-    assert reason_in([event, b"\1" * 32], data, b"\1" * 32) in data
+    assert find_revert_reason(topics, data, b"\1" * 32) == b""
+    assert find_revert_reason([event, b"\1" * 32], data, b"\1" * 32) in data
     told = encode(["uint256", "bytes"], [7, data])
-    assert reason_in([event, b"\1" * 32], told, b"\1" * 32) == data
-    assert reason_in([event, b"\2" * 32], told, b"\1" * 32) == reason_in([event], told, b"\1" * 32) == b""
+    assert find_revert_reason([event, b"\1" * 32], told, b"\1" * 32) == data
+    assert (
+        find_revert_reason([event, b"\2" * 32], told, b"\1" * 32)
+        == find_revert_reason([event], told, b"\1" * 32)
+        == b""
+    )
 
 
 @given(text=st.text(min_size=257), number=st.integers(0, 1 << 255))
@@ -57,7 +61,7 @@ def test_refused_operation_names_every_layer_and_the_module() -> None:
     said = explain(SELECTOR_NOT_ALLOWED)
     assert said.names == ("FailedOpWithRevert", "PreUserOpValidationHookReverted", "SelectorNotAllowed")
     assert said.entry_point == "AA23 reverted"
-    assert said.denial == Denial(ALLOWLIST_MODULE, 7)
+    assert said.denial == ModuleDenial(ALLOWLIST_MODULE, 7)
     assert said.text == (
         f"AA23 reverted: PreUserOpValidationHookReverted(module {ALLOWLIST_MODULE}, entity 7): SelectorNotAllowed()"
     )
@@ -66,7 +70,7 @@ def test_refused_operation_names_every_layer_and_the_module() -> None:
 def test_failed_execution_names_the_module() -> None:
     said = explain(NATIVE_LIMIT)
     assert said.names == ("PreExecHookReverted", "ExceededNativeTokenLimit")
-    assert said.denial == Denial(NATIVE_TOKEN_LIMIT_MODULE, 3)
+    assert said.denial == ModuleDenial(NATIVE_TOKEN_LIMIT_MODULE, 3)
     assert said.entry_point is None
 
 
@@ -121,7 +125,7 @@ def test_wrappers_without_end_are_not_followed() -> None:
 
 
 def test_no_two_known_errors_share_a_selector() -> None:
-    assert len({abi.selector_of(signature) for signature in SIGNATURES}) == len(SIGNATURES)
+    assert len({abi.selector_of(signature) for signature in ERROR_SIGNATURES}) == len(ERROR_SIGNATURES)
 
 
 @given(st.binary(max_size=300))
@@ -129,7 +133,7 @@ def test_any_bytes_get_an_answer(data: bytes) -> None:
     assert isinstance(explain(data).text, str)
 
 
-@given(st.sampled_from(SIGNATURES), st.binary(max_size=200))
+@given(st.sampled_from(ERROR_SIGNATURES), st.binary(max_size=200))
 def test_any_arguments_of_a_known_error_get_an_answer(signature: str, arguments: bytes) -> None:
     said = explain(abi.selector_of(signature) + arguments)
     assert said.names[0] == signature.partition("(")[0]

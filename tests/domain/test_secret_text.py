@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet_rpc.domain.secret_text import got, masked
-from wallet_rpc.primitives import shown
+from wallet_rpc.domain.secret_text import format_received, mask_credentials
+from wallet_rpc.primitives import preview
 
 PASSWORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\"'<>@"), min_size=8)
 HOST = "10.0.0.7:6379"
@@ -20,25 +20,25 @@ HOST = "10.0.0.7:6379"
 def test_no_password_of_a_url_is_left(password: str, scheme: str, slashes: int) -> None:
     url = f"{scheme}:{'/' * slashes}user:{password}@{HOST}/0"
 
-    assert masked(f"cannot reach {url} or {url}") == "cannot reach {0} or {0}".format(
+    assert mask_credentials(f"cannot reach {url} or {url}") == "cannot reach {0} or {0}".format(
         f"{scheme}:{'/' * slashes}…@{HOST}/…"
     )
-    assert got(url) == ""
+    assert format_received(url) == ""
 
 
 @given(st.text("abcdefghijklmnop0123456789-_/?=&.", min_size=1))
 def test_no_key_in_path_or_query_of_a_url_is_left(tail: str) -> None:
     for start in ("/v2/", "/?apiKey=", "?apiKey=", "#"):
-        assert masked(f"https://node.example{start}{tail} failed") == "https://node.example/… failed"
+        assert mask_credentials(f"https://node.example{start}{tail} failed") == "https://node.example/… failed"
 
 
 @given(PASSWORDS.filter(lambda text: not text.startswith("/")), st.sampled_from(["", "user"]))
 def test_no_password_of_a_pair_is_left(password: str, user: str) -> None:
-    said = masked(f"{user}:{password}@{HOST}")
+    said = mask_credentials(f"{user}:{password}@{HOST}")
 
     assert said.endswith(f"…@{HOST}")
     assert password not in said
-    assert got(f"{user}:{password}@{HOST}") == ""
+    assert format_received(f"{user}:{password}@{HOST}") == ""
 
 
 @given(st.binary(min_size=32, max_size=32), st.sampled_from(["{}", "key={}", "'{}'", "(0x{})", "0x{}, 1"]))
@@ -46,12 +46,12 @@ def test_no_key_or_token_is_left(secret: bytes, where: str) -> None:
     letters = base64.urlsafe_b64encode(secret).decode().rstrip("=")
     head = base64.urlsafe_b64encode(json.dumps({"alg": "HS256"}).encode()).decode().rstrip("=")
     for key in (secret.hex(), f"0x{secret.hex()}"):
-        assert key[2:20] not in masked(f"expected an address, got {shown(key)}")
+        assert key[2:20] not in mask_credentials(f"expected an address, got {preview(key)}")
     for written in (f"wrk_{letters}", f"{head}.{letters}.{letters}", f"{head}.{letters[:9]}", secret.hex()):
         text = where.format(written)
-        assert written not in masked(text)
-        assert masked(text) != text
-        assert got(text) == ""
+        assert written not in mask_credentials(text)
+        assert mask_credentials(text) != text
+        assert format_received(text) == ""
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_no_key_or_token_is_left(secret: bytes, where: str) -> None:
     ],
 )
 def test_what_is_no_credential_stays(text: str) -> None:
-    assert masked(text) == text
+    assert mask_credentials(text) == text
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_what_is_no_credential_stays(text: str) -> None:
     ],
 )
 def test_only_what_can_be_no_credential_is_repeated(value: object, said: str) -> None:
-    assert got(value) == said
+    assert format_received(value) == said

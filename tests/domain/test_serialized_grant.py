@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.domain.strategies import addresses, blobs
 from wallet_rpc.domain.context import InstalledContext, LocalContext, RemoteContext, format_context
 from wallet_rpc.domain.serialized_grant import (
-    MOST_CHARACTERS,
-    MOST_LEVELS,
+    MAX_GRANT_LEVELS,
+    MAX_CHARACTERS,
     SAFE_INTEGER,
     SerializedGrant,
     parse_grant,
@@ -34,11 +34,11 @@ json_values = st.recursive(
 )
 
 
-def packed(value: Any) -> str:
+def pack(value: Any) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
 
 
-def refused(text: str) -> InvalidParams:
+def catch_error(text: str) -> InvalidParams:
     with pytest.raises(InvalidParams) as caught:
         parse_grant(text)
     return caught.value
@@ -85,12 +85,12 @@ def test_json_is_read_in_either_alphabet_padded_or_not(grant: SerializedGrant, i
     assert parse_grant(text if is_padded else text.rstrip("=")) == grant
 
 
-@given(st.text() | st.text(alphabet='0x123456789abcdefABCDEF={}[]"-_+/ \n', max_size=80) | json_values.map(packed))
+@given(st.text() | st.text(alphabet='0x123456789abcdefABCDEF={}[]"-_+/ \n', max_size=80) | json_values.map(pack))
 @example("0x")
 @example("0x0")
 @example("===")
-@example(packed("a"))
-@example(packed(None))
+@example(pack("a"))
+@example(pack(None))
 @example("\ud800")
 @example("{\ud800")
 def test_any_text_is_a_grant_or_refused(text: str) -> None:
@@ -106,28 +106,28 @@ def test_any_bytes_in_either_form_are_a_grant_or_refused(raw: bytes) -> None:
         assert found == "grant_undecodable" if isinstance(found, str) else bytes(found.session_id) in raw
 
 
-@given(json_values, st.lists(st.booleans(), max_size=MOST_LEVELS - 2), st.booleans())
+@given(json_values, st.lists(st.booleans(), max_size=MAX_GRANT_LEVELS - 2), st.booleans())
 def test_a_private_key_is_found_at_any_depth_and_never_told(beside: Any, way: list[bool], is_plain: bool) -> None:
     value: Any = {"privateKey": SECRET, "beside": beside}
     for is_list in way:
         value = [beside, value] if is_list else {"a": beside, "b": value}
 
-    error = refused(json.dumps(value) if is_plain else packed(value))
+    error = catch_error(json.dumps(value) if is_plain else pack(value))
 
-    if len(json.dumps(value)) * 4 / 3 < MOST_CHARACTERS - 4:
+    if len(json.dumps(value)) * 4 / 3 < MAX_CHARACTERS - 4:
         assert error.reason == "grant_has_private_key"
     assert SECRET[2:12] not in str(error.data) + error.message
 
 
 def test_a_private_key_in_a_permission_account_is_what_is_told() -> None:
-    assert refused(packed({**ZERODEV, "privateKey": SECRET})).reason == "grant_has_private_key"
+    assert catch_error(pack({**ZERODEV, "privateKey": SECRET})).reason == "grant_has_private_key"
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("", "expected 1 to 16384 characters, got 0"),
-        ("0x00" + "11" * MOST_CHARACTERS, "expected 1 to 16384 characters, got 32772"),
+        ("0x00" + "11" * MAX_CHARACTERS, "expected 1 to 16384 characters, got 32772"),
         ("0x00112", "hex of whole bytes"),
         ("0xzz", "hex of whole bytes"),
         ("0x" + "00" * 16, "a session id of 16 bytes"),
@@ -139,19 +139,19 @@ def test_a_private_key_in_a_permission_account_is_what_is_told() -> None:
         ("e30=\n", "hex, or JSON in base64"),
         ("e30==", "hex, or JSON in base64"),
         ("e30", "JSON with v 1"),
-        (packed([1]), "JSON with v 1"),
+        (pack([1]), "JSON with v 1"),
         (json.dumps({"v": 1, "sessionId": SESSION, "signature": "0x"}), "got JSON as it is"),
-        (packed({"v": 2, "sessionId": SESSION, "signature": "0x"}), "JSON with v 1"),
-        (packed({"v": True, "sessionId": SESSION, "signature": "0x"}), "JSON with v 1"),
-        (packed({"v": 1, "sessionId": SESSION}), "JSON with v 1"),
-        (packed({"v": 1, "sessionId": SESSION, "signature": "0x", "chainId": "1"}), "JSON with v 1"),
-        (packed({"v": 1, "sessionId": SESSION, "signature": "0x", "chainId": True}), "JSON with v 1"),
-        (packed({"v": 1, "sessionId": SESSION, "signature": "0x", "account": "0x12"}), "JSON with v 1"),
-        (packed(ZERODEV), "grant format not supported"),
+        (pack({"v": 2, "sessionId": SESSION, "signature": "0x"}), "JSON with v 1"),
+        (pack({"v": True, "sessionId": SESSION, "signature": "0x"}), "JSON with v 1"),
+        (pack({"v": 1, "sessionId": SESSION}), "JSON with v 1"),
+        (pack({"v": 1, "sessionId": SESSION, "signature": "0x", "chainId": "1"}), "JSON with v 1"),
+        (pack({"v": 1, "sessionId": SESSION, "signature": "0x", "chainId": True}), "JSON with v 1"),
+        (pack({"v": 1, "sessionId": SESSION, "signature": "0x", "account": "0x12"}), "JSON with v 1"),
+        (pack(ZERODEV), "grant format not supported"),
     ],
 )
 def test_other_texts_are_refused(text: str, says: str) -> None:
-    error = refused(text)
+    error = catch_error(text)
 
     assert error.reason == "grant_undecodable"
     assert says in error.message
@@ -159,18 +159,18 @@ def test_other_texts_are_refused(text: str, says: str) -> None:
 
 def test_json_that_is_too_deep_to_be_looked_through_is_refused() -> None:
     value: Any = {"privateKey": SECRET}
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_GRANT_LEVELS):
         value = [value]
 
-    error = refused(packed(value))
+    error = catch_error(pack(value))
 
     assert error.reason == "grant_undecodable"
     assert "32 levels" in error.message
-    assert refused(base64.b64encode(b"[" * 12_000).decode()).reason == "grant_undecodable"
+    assert catch_error(base64.b64encode(b"[" * 12_000).decode()).reason == "grant_undecodable"
 
 
 @given(st.text(alphabet="0123456789abcdef", min_size=40, max_size=64))
 def test_no_refusal_repeats_what_was_sent(secret: str) -> None:
-    for text in (secret, "0x" + secret + "g", packed({"v": 1, "signature": secret}), json.dumps({"key": secret})):
-        error = refused(text)
+    for text in (secret, "0x" + secret + "g", pack({"v": 1, "signature": secret}), json.dumps({"key": secret})):
+        error = catch_error(text)
         assert secret[:12] not in error.message + str(error.data)

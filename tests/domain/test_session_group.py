@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 from tests.contract.sample import a_group, an_install
 from wallet_rpc.domain.session_group import (
     GROUP_ID,
+    GroupedSession,
     Install,
-    Listed,
+    SessionFilter,
     Status,
-    Wanted,
+    combine_status,
     new_group_id,
-    status_of,
 )
 from wallet_rpc.primitives import SessionId
 
 LAST_ULID_SECOND = (1 << 48) // 1000 - 1
-chances = st.binary(min_size=10, max_size=10)
+entropy = st.binary(min_size=10, max_size=10)
 
 
-@given(st.integers(0, LAST_ULID_SECOND), chances)
+@given(st.integers(0, LAST_ULID_SECOND), entropy)
 def test_a_group_id_has_its_form(now: int, chance: bytes) -> None:
     made = new_group_id(now, chance)
 
@@ -34,12 +34,12 @@ def test_a_group_id_has_its_form(now: int, chance: bytes) -> None:
     assert len(made) == 31
 
 
-@given(st.integers(0, LAST_ULID_SECOND), chances, chances)
+@given(st.integers(0, LAST_ULID_SECOND), entropy, entropy)
 def test_groups_of_one_second_have_ids_of_their_own(now: int, one: bytes, other: bytes) -> None:
     assert (new_group_id(now, one) == new_group_id(now, other)) == (one == other)
 
 
-@given(st.integers(0, LAST_ULID_SECOND - 1), st.integers(1, 1000), chances, chances)
+@given(st.integers(0, LAST_ULID_SECOND - 1), st.integers(1, 1000), entropy, entropy)
 def test_a_later_group_sorts_later(now: int, after: int, one: bytes, other: bytes) -> None:
     assert new_group_id(now, one) < new_group_id(min(now + after, LAST_ULID_SECOND), other)
 
@@ -59,7 +59,7 @@ def test_the_published_example_of_a_ulid_is_made() -> None:
 def test_sessions_are_active_while_one_is_and_revoked_when_all_are(ends: list[tuple[int, bool]], now: int) -> None:
     installs = [a_part(number, end, 1 if revoked else None) for number, (end, revoked) in enumerate(ends, 1)]
 
-    status = status_of(installs, now)
+    status = combine_status(installs, now)
 
     assert (status is Status.ACTIVE) == any(not revoked and now < end for end, revoked in ends)
     assert (status is Status.REVOKED) == all(revoked for _, revoked in ends)
@@ -76,7 +76,7 @@ def test_a_part_of_a_group_is_found_by_its_session() -> None:
 @pytest.mark.parametrize("other", ["wallet_id", "chain_id", "session_address", "workflow_id", "group_id"])
 def test_each_wish_counts_and_no_wish_takes_all(other: str) -> None:
     group = a_group(1, workflow_id="flow")
-    listed = Listed(group=group, install=group.installs[0])
+    listed = GroupedSession(group=group, install=group.installs[0])
     right: dict[str, Any] = {
         "wallet_id": group.wallet_id,
         "chain_id": listed.install.chain_id,
@@ -85,9 +85,9 @@ def test_each_wish_counts_and_no_wish_takes_all(other: str) -> None:
         "group_id": group.id,
     }
 
-    assert Wanted().covers(listed)
-    assert Wanted(**right).covers(listed)
-    assert not Wanted(**{**right, other: "another"}).covers(listed)
+    assert SessionFilter().matches(listed)
+    assert SessionFilter(**right).matches(listed)
+    assert not SessionFilter(**{**right, other: "another"}).matches(listed)
 
 
 def test_the_form_of_a_group_id_is_no_session_id() -> None:

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from tests.domain.strategies import ACCOUNT, KEY, NOW, deadlines, harmless_permissions
 from wallet_rpc import wire
-from wallet_rpc.domain.guard import guarded_install
+from wallet_rpc.domain.guard import check_and_compile
 from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.records import KeyType, Session, SessionKey, SessionState
 from wallet_rpc.domain.session_record import SessionRecord, record_of, session_of
-from wallet_rpc.domain.validation_install import HALF_ENTITY, Terms
+from wallet_rpc.domain.validation_install import HALF_ENTITY, SessionTerms
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import SessionId
 
@@ -20,8 +20,8 @@ from wallet_rpc.primitives import SessionId
 def a_session(permissions: list[Permission], entity_id: int, deadline: int, state: SessionState) -> Session | None:
     """A session as it is made; None where it is refused."""
     try:
-        terms = Terms(account=ACCOUNT, key=KEY, entity_id=entity_id, deadline=deadline, now=NOW)
-        install = guarded_install(permissions, terms)
+        terms = SessionTerms(account=ACCOUNT, key=KEY, entity_id=entity_id, deadline=deadline, now=NOW)
+        install = check_and_compile(permissions, terms)
     except InvalidParams:
         return None
     return Session(

@@ -17,14 +17,14 @@ from wallet_rpc.domain.signature import (
     WrappedSignature,
     contract_signature,
     dummy_user_operation_signature,
-    key_signature,
+    normalize_key_signature,
     personal_sign_digest,
-    recover,
+    recover_signer,
     replay_safe_digest,
     replay_safe_typed_data,
-    unwrap_undeployed,
+    unwrap_erc6492,
     user_operation_signature,
-    wrap_undeployed,
+    wrap_erc6492,
 )
 from wallet_rpc.domain.typed_data import typed_data_digest
 from wallet_rpc.errors import InvalidParams
@@ -42,12 +42,12 @@ def sign(key: PrivateKey, digest: bytes) -> bytes:
 
 @given(keys, hashes)
 def test_the_signer_is_recovered(key: PrivateKey, digest: bytes) -> None:
-    assert recover(digest, sign(key, digest)) == key.public_key.to_canonical_address()
+    assert recover_signer(digest, sign(key, digest)) == key.public_key.to_canonical_address()
 
 
 @given(keys, hashes, hashes)
 def test_a_signature_of_another_digest_recovers_someone_else(key: PrivateKey, digest: bytes, other: bytes) -> None:
-    found = recover(other, sign(key, digest))
+    found = recover_signer(other, sign(key, digest))
     assert digest == other or found != key.public_key.to_canonical_address()
 
 
@@ -56,7 +56,7 @@ def test_the_other_half_of_the_curve_is_refused(key: PrivateKey, digest: bytes) 
     """The same signer would be recovered from s' = n - s: a second form of one signature."""
     made = sign(key, digest)
     mirrored = (ORDER - int.from_bytes(made[32:64], "big")).to_bytes(32, "big")
-    assert recover(digest, made[:32] + mirrored + bytes([27 + 28 - made[64]])) is None
+    assert recover_signer(digest, made[:32] + mirrored + bytes([27 + 28 - made[64]])) is None
 
 
 @given(keys, hashes, st.integers(0, 255))
@@ -65,14 +65,14 @@ def test_a_signature_with_a_bare_parity_gets_the_v_that_contracts_take(
 ) -> None:
     made = sign(key, digest)
 
-    assert key_signature(made) == key_signature(made[:64] + bytes([made[64] - 27])) == made
-    assert (key_signature(made[:64] + bytes([other])) is None) == (other not in {0, 1, 27, 28})
-    assert key_signature(made + b"\0") is None
+    assert normalize_key_signature(made) == normalize_key_signature(made[:64] + bytes([made[64] - 27])) == made
+    assert (normalize_key_signature(made[:64] + bytes([other])) is None) == (other not in {0, 1, 27, 28})
+    assert normalize_key_signature(made + b"\0") is None
 
 
 @given(hashes, st.binary(max_size=80))
 def test_any_bytes_recover_an_address_or_nothing(digest: bytes, signature: bytes) -> None:
-    found = recover(digest, signature)
+    found = recover_signer(digest, signature)
     assert found is None or (len(signature) == 65 and isinstance(found, Address))
 
 
@@ -91,7 +91,7 @@ def test_any_bytes_recover_an_address_or_nothing(digest: bytes, signature: bytes
     ],
 )
 def test_what_nobody_can_have_signed_recovers_nothing(signature: bytes) -> None:
-    assert recover(bytes(32), signature) is None
+    assert recover_signer(bytes(32), signature) is None
 
 
 @given(st.binary(max_size=200))
@@ -130,14 +130,14 @@ def test_one_replay_safe_digest_is_good_for_one_account_chain_and_validation() -
 @given(addresses, blobs, blobs)
 def test_a_wrapped_signature_comes_back(factory: Address, data: Data, signature: Data) -> None:
     wrapped = WrappedSignature(factory, data, signature)
-    assert unwrap_undeployed(wrap_undeployed(wrapped)) == wrapped
+    assert unwrap_erc6492(wrap_erc6492(wrapped)) == wrapped
 
 
 @given(st.binary(max_size=64))
 def test_a_broken_wrapper_is_refused(inner: bytes) -> None:
-    assert inner.endswith(ERC6492_SUFFIX) or unwrap_undeployed(inner) is None
+    assert inner.endswith(ERC6492_SUFFIX) or unwrap_erc6492(inner) is None
     with pytest.raises(InvalidParams) as caught:
-        unwrap_undeployed(inner + ERC6492_SUFFIX)
+        unwrap_erc6492(inner + ERC6492_SUFFIX)
     assert caught.value.reason == "signature_malformed"
 
 

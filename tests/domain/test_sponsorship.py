@@ -12,8 +12,15 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet_rpc.domain.signature import personal_sign_digest, recover
-from wallet_rpc.domain.sponsorship import POST_OP_GAS, VERIFICATION_GAS, Window, signed, sponsorship_hash, stub
+from wallet_rpc.domain.signature import personal_sign_digest, recover_signer
+from wallet_rpc.domain.sponsorship import (
+    POST_OP_GAS,
+    VERIFICATION_GAS,
+    Window,
+    build_sponsorship_stub,
+    sign_sponsorship,
+    sponsorship_hash,
+)
 from wallet_rpc.domain.user_operation import Factory, PaymasterPart, UserOperation, pack
 from wallet_rpc.primitives import Address, Data
 
@@ -86,24 +93,24 @@ def test_hash_leaves_out_what_signers_add_later() -> None:
 def test_data_is_window_and_signature(until: int, after: int, seed: bytes) -> None:
     window = Window(valid_until=until, valid_after=after)
     op = replace(OP, call_data=Data(seed))
-    part = signed(op, PAYMASTER, chain_id=1, window=window, key=KEY)
-    assert len(part.data) == len(stub(PAYMASTER, window=window).data) == 77
+    part = sign_sponsorship(op, PAYMASTER, chain_id=1, window=window, key=KEY)
+    assert len(part.data) == len(build_sponsorship_stub(PAYMASTER, window=window).data) == 77
     assert part.data[:12] == until.to_bytes(6, "big") + after.to_bytes(6, "big")
     digest = personal_sign_digest(sponsorship_hash(op, chain_id=1, window=window))
-    assert recover(digest, part.data[12:]) == SIGNER
+    assert recover_signer(digest, part.data[12:]) == SIGNER
     assert (part.verification_gas_limit, part.post_op_gas_limit) == (16, 17)
 
 
 @pytest.mark.parametrize("given_part", [None, PaymasterPart(Address(bytes(20)), 0, 0, Data())])
 def test_limits_that_are_not_there_are_the_paymasters_own(given_part: PaymasterPart | None) -> None:
-    part = signed(replace(OP, paymaster=given_part), PAYMASTER, chain_id=1, window=WINDOW, key=KEY)
+    part = sign_sponsorship(replace(OP, paymaster=given_part), PAYMASTER, chain_id=1, window=WINDOW, key=KEY)
     assert part.address == PAYMASTER
     assert (part.verification_gas_limit, part.post_op_gas_limit) == (VERIFICATION_GAS, POST_OP_GAS)
     digest = personal_sign_digest(sponsorship_hash(replace(OP, paymaster=part), chain_id=1, window=WINDOW))
-    assert recover(digest, part.data[12:]) == SIGNER
+    assert recover_signer(digest, part.data[12:]) == SIGNER
 
 
 def test_stub_has_no_zero_byte_after_its_window() -> None:
-    part = stub(PAYMASTER, window=WINDOW)
+    part = build_sponsorship_stub(PAYMASTER, window=WINDOW)
     assert 0 not in part.data[12:]
     assert (part.verification_gas_limit, part.post_op_gas_limit) == (VERIFICATION_GAS, POST_OP_GAS)

@@ -30,5 +30,5 @@ def test_a_ticket_is_written_in_single_letters_and_reads_back(ticket: Ticket) ->
 
 @given(tickets, seconds)
 def test_a_ticket_is_over_from_its_last_second_on(ticket: Ticket, now: int) -> None:
-    assert ticket.is_over(now) == (now >= ticket.expires_at)
-    assert ticket.is_over(ticket.expires_at)
+    assert ticket.is_expired(now) == (now >= ticket.expires_at)
+    assert ticket.is_expired(ticket.expires_at)

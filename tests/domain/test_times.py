@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
 from wallet_rpc import wire
-from wallet_rpc.domain.times import LATEST, Time, read_time, written_time
+from wallet_rpc.domain.times import LATEST_TIME, Time, format_time, read_time
 from wallet_rpc.wire import shape
 
-seconds = st.integers(0, LATEST)
+seconds = st.integers(0, LATEST_TIME)
 minutes_off = st.integers(-1439, 1439)
 
 
@@ -23,13 +23,13 @@ class Meeting:
 
 @given(seconds)
 def test_what_is_written_reads_back(second: int) -> None:
-    assert read_time(written_time(second)) == second
+    assert read_time(format_time(second)) == second
 
 
 @given(seconds)
 def test_what_is_written_is_utc_with_three_zeros(second: int) -> None:
     expected = datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", ".000Z")
-    assert written_time(second) == expected
+    assert format_time(second) == expected
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(9998, 12, 31)), minutes_off)  # noqa: DTZ001  # made aware below
@@ -41,7 +41,7 @@ def test_an_offset_is_taken_into_account(moment: datetime, minutes: int) -> None
 @given(st.text() | st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-]..:..)?"))
 def test_any_text_is_a_time_or_malformed(text: str) -> None:
     with suppress(PydanticCustomError):
-        assert 0 <= read_time(text) <= LATEST
+        assert 0 <= read_time(text) <= LATEST_TIME
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_any_text_is_a_time_or_malformed(text: str) -> None:
         ("2026-04-09T14:10:00+02:00", 1_775_736_600),
         ("2026-04-09T12:10:00.999999999999Z", 1_775_736_600),
         ("1970-01-01T00:00:00-00:00", 0),
-        ("9999-12-31T23:59:59Z", LATEST),
+        ("9999-12-31T23:59:59Z", LATEST_TIME),
         ("2028-02-29T00:00:00Z", 1_835_395_200),
     ],
 )
@@ -95,15 +95,15 @@ def test_no_times(text: object) -> None:
         read_time(text)
 
 
-@pytest.mark.parametrize("second", [-1, LATEST + 1])
+@pytest.mark.parametrize("second", [-1, LATEST_TIME + 1])
 def test_no_second_is_written_that_cannot_be_read(second: int) -> None:
     with pytest.raises(ValueError, match="four-digit years"):
-        written_time(second)
+        format_time(second)
 
 
 @given(seconds)
 def test_a_shape_has_seconds_inside_and_text_outside(second: int) -> None:
-    text = written_time(second)
+    text = format_time(second)
     meeting = wire.decode(Meeting, {"startsAt": text})
     assert meeting == Meeting(starts_at=second)
     assert wire.encode(Meeting, meeting) == {"startsAt": text}

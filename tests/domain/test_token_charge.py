@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from wallet_rpc.domain import abi, token_charge
 from wallet_rpc.domain.gas import max_cost
-from wallet_rpc.domain.signature import personal_sign_digest, recover
+from wallet_rpc.domain.signature import personal_sign_digest, recover_signer
 from wallet_rpc.domain.sponsorship import Window, sponsorship_hash
 from wallet_rpc.domain.token_charge import (
     ChargeMode,
+    Erc20Charge,
     SignedPermit,
-    TokenCharge,
     charge_hash,
-    most_tokens,
-    tokens_for,
+    max_erc20_cost,
+    wei_to_erc20,
 )
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
 from wallet_rpc.errors import InvalidParams
@@ -29,7 +29,7 @@ TOKEN, PAYMASTER = Address(b"\x11" * 20), Address(b"\x22" * 20)
 KEY = b"\x07" * 32
 SIGNER = Address(PrivateKey(KEY).public_key.to_canonical_address())
 WINDOW = Window(valid_until=1_800_000_000, valid_after=1)
-CHARGE = TokenCharge(token=TOKEN, rate=2_000 * 10**18, most=10**18)
+CHARGE = Erc20Charge(token=TOKEN, rate=2_000 * 10**18, max_amount=10**18)
 PERMIT = SignedPermit(value=5, deadline=6, signature=Data(b"\x08\x09"))
 OP = UserOperation(
     sender=Address(b"\x33" * 20),
@@ -45,66 +45,72 @@ OP = UserOperation(
 
 
 def test_amounts_are_rounded_up() -> None:
-    assert [tokens_for(wei, 2_000_000) for wei in (0, 1, 5 * 10**11, 5 * 10**11 + 1, 10**18)] == [0, 1, 1, 2, 2_000_000]
+    assert [wei_to_erc20(wei, 2_000_000) for wei in (0, 1, 5 * 10**11, 5 * 10**11 + 1, 10**18)] == [
+        0,
+        1,
+        1,
+        2,
+        2_000_000,
+    ]
 
 
 @given(st.integers(0, 1 << 128), st.integers(0, 1 << 100))
 def test_no_less_than_the_worth_and_less_than_one_unit_more(wei: int, rate: int) -> None:
-    assert 0 <= tokens_for(wei, rate) * 10**18 - wei * rate < 10**18
+    assert 0 <= wei_to_erc20(wei, rate) * 10**18 - wei * rate < 10**18
 
 
 @given(st.integers(0, 1 << 250), st.integers(0, (1 << 256) - 1))
 def test_an_amount_that_no_token_can_count_is_refused(wei: int, rate: int) -> None:
     if wei * rate <= ((1 << 256) - 1) * 10**18:
-        assert tokens_for(wei, rate) < 1 << 256
+        assert wei_to_erc20(wei, rate) < 1 << 256
         return
     with pytest.raises(InvalidParams) as caught:
-        tokens_for(wei, rate)
+        wei_to_erc20(wei, rate)
     field = "params.capabilities.paymasterService.erc20"
     assert caught.value.data == {"reason": "token_amount_too_large", "field": field}
 
 
 def test_the_largest_amount_of_a_token_is_counted() -> None:
-    assert tokens_for(10**18, (1 << 256) - 1) == (1 << 256) - 1
+    assert wei_to_erc20(10**18, (1 << 256) - 1) == (1 << 256) - 1
     with pytest.raises(InvalidParams):
-        tokens_for(10**18, 1 << 256)
+        wei_to_erc20(10**18, 1 << 256)
 
 
 def test_the_most_is_the_price_of_all_limits() -> None:
     assert max_cost(OP) == (10 + 20 + 30 + 40 + 50) * 3
-    assert most_tokens(OP, 10**18) == 450
+    assert max_erc20_cost(OP, 10**18) == 450
 
 
 def test_the_terms_are_packed_as_the_contract_reads_them() -> None:
     words = (2_000 * 10**18).to_bytes(32) + (10**18).to_bytes(32)
     assert CHARGE.terms == b"\0" + (30_000).to_bytes(4) + TOKEN + words
-    assert replace(CHARGE, before=True).terms == b"\1" + (10_000).to_bytes(4) + TOKEN + words
-    permitted = replace(CHARGE, before=True, permit=PERMIT)
+    assert replace(CHARGE, is_prepaid=True).terms == b"\1" + (10_000).to_bytes(4) + TOKEN + words
+    permitted = replace(CHARGE, is_prepaid=True, permit=PERMIT)
     assert permitted.mode is ChargeMode.BEFORE_WITH_PERMIT
     tail = (5).to_bytes(32) + (6).to_bytes(32) + b"\x08\x09"
     assert permitted.terms == b"\2" + (10_000).to_bytes(4) + TOKEN + words + tail
 
 
 def test_a_stub_is_as_long_as_what_is_signed() -> None:
-    for charge in (CHARGE, replace(CHARGE, before=True, permit=PERMIT)):
-        stub = token_charge.stub(PAYMASTER, charge, window=WINDOW)
-        signed = token_charge.signed(OP, charge, chain_id=1, window=WINDOW, key=KEY)
+    for charge in (CHARGE, replace(CHARGE, is_prepaid=True, permit=PERMIT)):
+        stub = token_charge.build_erc20_charge_stub(PAYMASTER, charge, window=WINDOW)
+        signed = token_charge.sign_erc20_charge(OP, charge, chain_id=1, window=WINDOW, key=KEY)
         assert (stub.address, len(stub.data)) == (signed.address, len(signed.data))
-        assert stub.data[:-65] == signed.data[:-65] == WINDOW.packed + charge.terms
+        assert stub.data[:-65] == signed.data[:-65] == WINDOW.encoding + charge.terms
         assert (signed.verification_gas_limit, signed.post_op_gas_limit) == (40, 50)
 
 
 def test_the_signer_signs_the_sponsorship_and_the_terms() -> None:
-    part = token_charge.signed(OP, CHARGE, chain_id=5, window=WINDOW, key=KEY)
+    part = token_charge.sign_erc20_charge(OP, CHARGE, chain_id=5, window=WINDOW, key=KEY)
     inside = sponsorship_hash(OP, chain_id=5, window=WINDOW) + abi.keccak(CHARGE.terms)
-    assert recover(personal_sign_digest(abi.keccak(inside)), part.data[-65:]) == SIGNER
+    assert recover_signer(personal_sign_digest(abi.keccak(inside)), part.data[-65:]) == SIGNER
 
 
 OTHERS = [
     replace(CHARGE, token=PAYMASTER),
     replace(CHARGE, rate=1),
-    replace(CHARGE, most=1),
-    replace(CHARGE, before=True),
+    replace(CHARGE, max_amount=1),
+    replace(CHARGE, is_prepaid=True),
     replace(CHARGE, permit=PERMIT),
     replace(CHARGE, permit=replace(PERMIT, value=6)),
 ]
@@ -119,4 +125,4 @@ def test_other_terms_have_another_hash() -> None:
 
 def test_an_operation_without_paymaster_cannot_be_charged() -> None:
     with pytest.raises(ValueError, match="no paymaster"):
-        token_charge.signed(replace(OP, paymaster=None), CHARGE, chain_id=1, window=WINDOW, key=KEY)
+        token_charge.sign_erc20_charge(replace(OP, paymaster=None), CHARGE, chain_id=1, window=WINDOW, key=KEY)

@@ -9,16 +9,16 @@ import pytest
 from wallet_rpc import wire
 from wallet_rpc.domain.paymaster_service import PaymasterService
 from wallet_rpc.domain.token_gas import (
-    ONE_OF,
+    CONFLICTING_SETTINGS,
     AutoApprove,
     AutoPermit,
+    Erc20Context,
+    Erc20Gas,
+    Erc20PaymentTerms,
     PermitContext,
     PermitDetails,
     PostOpSettings,
     PreOpSettings,
-    TokenContext,
-    TokenGas,
-    TokenPayment,
 )
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data
@@ -29,45 +29,45 @@ TOKEN = Address.parse(USDC)
 AT = "params.capabilities.paymasterService.erc20"
 
 
-def read(erc20: Any) -> TokenGas | None:
+def read(erc20: Any) -> Erc20Gas | None:
     return wire.decode(PaymasterService, {"erc20": erc20}, at="params.capabilities.paymasterService").erc20
 
 
-SAID: list[tuple[Json, TokenGas]] = [
-    ({}, TokenGas(token_address=TOKEN)),
-    ({"maxTokenAmount": "0x63"}, TokenGas(token_address=TOKEN, max_token_amount=99)),
+SAID: list[tuple[Json, Erc20Gas]] = [
+    ({}, Erc20Gas(token_address=TOKEN)),
+    ({"maxTokenAmount": "0x63"}, Erc20Gas(token_address=TOKEN, max_token_amount=99)),
     (
         {"preOpSettings": {"autoPermit": {"below": "0x7a120", "amount": "0x7a121", "durationSeconds": "0xe10"}}},
-        TokenGas(
+        Erc20Gas(
             token_address=TOKEN,
             pre_op_settings=PreOpSettings(auto_permit=AutoPermit(below=500_000, amount=500_001, duration_seconds=3600)),
         ),
     ),
     (
         {"preOpSettings": {"permitDetails": {"deadline": "0x682fe675", "value": "0x7a120"}}},
-        TokenGas(
+        Erc20Gas(
             token_address=TOKEN,
             pre_op_settings=PreOpSettings(permit_details=PermitDetails(deadline=0x682FE675, value=500_000)),
         ),
     ),
-    ({"postOpSettings": {}}, TokenGas(token_address=TOKEN, post_op_settings=PostOpSettings())),
+    ({"postOpSettings": {}}, Erc20Gas(token_address=TOKEN, post_op_settings=PostOpSettings())),
     (
         {"postOpSettings": {"autoApprove": True, "balanceCheck": False}},
-        TokenGas(token_address=TOKEN, post_op_settings=PostOpSettings(auto_approve=True, balance_check=False)),
+        Erc20Gas(token_address=TOKEN, post_op_settings=PostOpSettings(auto_approve=True, balance_check=False)),
     ),
     (
         {"postOpSettings": {"autoApprove": {"below": "0x1", "amount": "0x2"}}},
-        TokenGas(token_address=TOKEN, post_op_settings=PostOpSettings(auto_approve=AutoApprove(below=1, amount=2))),
+        Erc20Gas(token_address=TOKEN, post_op_settings=PostOpSettings(auto_approve=AutoApprove(below=1, amount=2))),
     ),
 ]
 """wallet-apis 5.1.0, "sendCalls paymaster-permit then uo"; and every other way."""
 
 
 @pytest.mark.parametrize(("settings", "meant"), SAID)
-def test_each_way_of_paying_is_read_and_written_back_the_same(settings: Json, meant: TokenGas) -> None:
+def test_each_way_of_paying_is_read_and_written_back_the_same(settings: Json, meant: Erc20Gas) -> None:
     given = {"tokenAddress": USDC, **settings}
     assert read(given) == meant
-    assert wire.encode(TokenGas, meant) == given
+    assert wire.encode(Erc20Gas, meant) == given
 
 
 INNER: list[tuple[Json, str]] = [
@@ -111,7 +111,7 @@ DETAILS: Json = {"permitDetails": {"deadline": "0x1", "value": "0x2"}}
 def test_both_ways_at_once_are_refused_in_the_hosted_services_words() -> None:
     with pytest.raises(InvalidParams) as caught:
         read({"tokenAddress": USDC, "preOpSettings": AUTO, "postOpSettings": {}})
-    assert caught.value.message == f"{AT}: {ONE_OF}"
+    assert caught.value.message == f"{AT}: {CONFLICTING_SETTINGS}"
     assert caught.value.data == {"reason": "erc20_settings", "field": AT}
 
 
@@ -166,12 +166,12 @@ def test_nothing_is_nothing() -> None:
 
 def test_what_a_service_is_told_and_answers_is_written_as_documented() -> None:
     permit = PermitContext(value=3, deadline=4, signature=Data(b"\x05"))
-    told = TokenContext(token_address=TOKEN, mode="preOp", max_token_amount=2, permit=permit)
-    assert wire.encode(TokenContext, told) == {
+    told = Erc20Context(token_address=TOKEN, mode="preOp", max_token_amount=2, permit=permit)
+    assert wire.encode(Erc20Context, told) == {
         "tokenAddress": USDC,
         "mode": "preOp",
         "maxTokenAmount": "0x2",
         "permit": {"value": "0x3", "deadline": "0x4", "signature": "0x05"},
     }
-    answered = TokenPayment(token_address=TOKEN, exchange_rate=5, max_token_amount=6)
-    assert wire.decode(TokenPayment, wire.encode(TokenPayment, answered)) == answered
+    answered = Erc20PaymentTerms(token_address=TOKEN, exchange_rate=5, max_token_amount=6)
+    assert wire.decode(Erc20PaymentTerms, wire.encode(Erc20PaymentTerms, answered)) == answered

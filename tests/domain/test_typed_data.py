@@ -10,15 +10,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.domain.typed import DOMAIN_TYPE, MAIL, changed, of, refusal
-from tests.typed_data.drafts import Drafting
+from tests.domain.typed import DOMAIN_TYPE, MAIL, change_value, of, refusal
+from tests.typed_data.drafts import Drafter
 from wallet_rpc.domain.abi import keccak
-from wallet_rpc.domain.typed_data import read_typed_data, typed_data_digest
+from wallet_rpc.domain.typed_data import hash_typed_data, typed_data_digest
 from wallet_rpc.errors import InvalidParams
 
 
 def test_the_example_of_the_eip() -> None:
-    found = read_typed_data(MAIL)
+    found = hash_typed_data(MAIL)
     mail = b"Mail(Person from,Person to,string contents)Person(string name,address wallet)"
     assert found.type_hash == keccak(mail)
     assert found.separator.hex() == "f2cee375fa42b42143804025fc449deafd50cc031ca257e0b194a650a912090f"
@@ -26,7 +26,7 @@ def test_the_example_of_the_eip() -> None:
 
 
 def test_types_that_are_not_reached_and_members_without_a_type_count_for_nothing() -> None:
-    more = changed("types.Unused", "nonsense")
+    more = change_value("types.Unused", "nonsense")
     more["message"] = {**MAIL["message"], "more": [1]}
     assert typed_data_digest(more) == typed_data_digest(MAIL)
 
@@ -54,51 +54,55 @@ ADDRESS = "expected an address, 20 bytes as 0x hex, in lower case or with a corr
 @pytest.mark.parametrize(
     ("data", "field", "text"),
     [
-        (changed("message.to.wallet", "0x12"), "message.to.wallet", f'{ADDRESS}, got "0x12"'),
-        (changed("message.to", None), "message.to", "expected an object, got null"),
-        (changed("message.contents", 7), "message.contents", "expected a string, got 7"),
-        (changed("message", {}), "message.from", "required, but absent"),
-        (changed("message", None), "message", "expected an object, got null"),
-        (changed("primaryType", "Letter"), "primaryType", 'expected the name of a struct of types, got "Letter"'),
-        (changed("primaryType", None), "primaryType", "expected the name of a struct of types, got null"),
-        (changed("types", None), "types", "expected an object, got null"),
-        (changed("types.Person", {}), "types.Person", "expected an array of members, got an object"),
-        (changed("types.Person.1", "x"), "types.Person[1]", 'expected an object with name and type, got "x"'),
+        (change_value("message.to.wallet", "0x12"), "message.to.wallet", f'{ADDRESS}, got "0x12"'),
+        (change_value("message.to", None), "message.to", "expected an object, got null"),
+        (change_value("message.contents", 7), "message.contents", "expected a string, got 7"),
+        (change_value("message", {}), "message.from", "required, but absent"),
+        (change_value("message", None), "message", "expected an object, got null"),
+        (change_value("primaryType", "Letter"), "primaryType", 'expected the name of a struct of types, got "Letter"'),
+        (change_value("primaryType", None), "primaryType", "expected the name of a struct of types, got null"),
+        (change_value("types", None), "types", "expected an object, got null"),
+        (change_value("types.Person", {}), "types.Person", "expected an array of members, got an object"),
+        (change_value("types.Person.1", "x"), "types.Person[1]", 'expected an object with name and type, got "x"'),
         (
-            changed("types.Person.1.name", 5),
+            change_value("types.Person.1.name", 5),
             "types.Person[1].name",
             "expected text without parentheses and commas, got 5",
         ),
-        (changed("types.Person.1.name", "name"), "types.Person", "expected members of different names, got two of one"),
         (
-            changed("types.Person.1.type", "strong"),
+            change_value("types.Person.1.name", "name"),
+            "types.Person",
+            "expected members of different names, got two of one",
+        ),
+        (
+            change_value("types.Person.1.type", "strong"),
             "types.Person[1].type",
             'expected an elementary type with its size, such as uint256, or a struct of types, got "strong"',
         ),
         (
-            changed("types.Person.1.type", "uint8[a]"),
+            change_value("types.Person.1.type", "uint8[a]"),
             "types.Person[1].type",
             'expected a type such as uint256, Person or bytes32[2][], got "uint8[a]"',
         ),
-        (changed("domain", 7), "domain", "expected an object, got 7"),
+        (change_value("domain", 7), "domain", "expected an object, got 7"),
         (
-            changed("domain.colour", "red"),
+            change_value("domain.colour", "red"),
             "domain.colour",
             "expected no other fields than name, version, chainId, verifyingContract, salt",
         ),
         (
-            changed("types.EIP712Domain", DOMAIN_TYPE[::-1]),
+            change_value("types.EIP712Domain", DOMAIN_TYPE[::-1]),
             "types.EIP712Domain[0]",
             "expected string name, as EIP-712 has the fields of domain, "
             'got "address verifyingContrac…" of 25 characters',
         ),
         (
-            changed("types.EIP712Domain", DOMAIN_TYPE[:3]),
+            change_value("types.EIP712Domain", DOMAIN_TYPE[:3]),
             "types.EIP712Domain[3]",
             "expected address verifyingContract, as EIP-712 has the fields of domain, got null",
         ),
         (
-            changed("types.EIP712Domain", [*DOMAIN_TYPE, {"name": "salt", "type": "bytes32"}]),
+            change_value("types.EIP712Domain", [*DOMAIN_TYPE, {"name": "salt", "type": "bytes32"}]),
             "types.EIP712Domain[4]",
             'expected no more members, as EIP-712 has the fields of domain, got "bytes32 salt"',
         ),
@@ -153,8 +157,8 @@ def test_a_refusal_names_the_path_what_was_expected_and_what_was_given(
 
 @pytest.mark.parametrize("message", [None, {}])
 def test_the_domain_alone_may_be_signed(message: object) -> None:
-    found = read_typed_data({**MAIL, "primaryType": "EIP712Domain", "message": message})
-    assert found.digest == keccak(b"\x19\x01" + read_typed_data(MAIL).separator)
+    found = hash_typed_data({**MAIL, "primaryType": "EIP712Domain", "message": message})
+    assert found.digest == keccak(b"\x19\x01" + hash_typed_data(MAIL).separator)
 
 
 json_values = st.recursive(
@@ -183,7 +187,7 @@ def test_any_typed_data_gives_a_digest_or_a_refusal(typed: dict[str, Any]) -> No
 
 @given(st.integers(0, 1 << 32), st.integers(0, 1 << 32))
 def test_another_value_is_another_digest(seed: int, other: int) -> None:
-    draft = Drafting(Random(seed)).draft()  # noqa: S311  # the same for the same seed
+    draft = Drafter(Random(seed)).draft()  # noqa: S311  # the same for the same seed
     elementary = [slot for slot in draft.slots if slot.type in {"bool", "string", "address", "bytes32", "uint256"}]
     assume(elementary and "[0]" not in str(draft.data["types"]))
     before = typed_data_digest(draft.data)

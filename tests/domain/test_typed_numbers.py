@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.strategies import uint256
-from tests.domain.typed import changed, of, refusal
+from tests.domain.typed import change_value, of, refusal
 from wallet_rpc.domain.typed_data import domain_chain_id, typed_data_digest
 
 
@@ -19,7 +19,7 @@ def test_a_chain_id_is_read_in_every_form_that_wallets_write(chain_id: int) -> N
     forms += [chain_id] if int(float(chain_id)) == chain_id else []
     forms += [float(chain_id)] if chain_id < 1 << 53 else []
     assert {domain_chain_id(form) for form in forms} == {chain_id}
-    assert len({typed_data_digest(changed("domain.chainId", form)) for form in forms}) == 1
+    assert len({typed_data_digest(change_value("domain.chainId", form)) for form in forms}) == 1
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_chain_id_is_read_in_every_form_that_wallets_write(chain_id: int) -> N
     ["1_000", " 1 ", "+1", "-1", -1, "", "0x", "0X1", "0b1", "\u0661", "one", True, 1.5, [1], "9" * 99, 2**53 + 1],
 )
 def test_a_chain_id_in_any_other_form_is_refused_by_name(given: object) -> None:
-    found = refusal(changed("domain.chainId", given))
+    found = refusal(change_value("domain.chainId", given))
     assert found.facts["field"] == "domain.chainId"
     assert "expected a JSON integer" in found.message
 

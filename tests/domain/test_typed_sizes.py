@@ -14,8 +14,8 @@ from wallet_rpc.domain import typed_data, typed_structs
 from wallet_rpc.domain.typed_data import typed_data_digest
 
 
-def nested(levels: int) -> Any:
-    return [nested(levels - 1)] if levels > 1 else []
+def nest(levels: int) -> Any:
+    return [nest(levels - 1)] if levels > 1 else []
 
 
 def chain(structs: int, *, members: int = 1) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def many(values: int) -> dict[str, Any]:
 
 def deep(levels: int) -> dict[str, Any]:
     """The message is the first level."""
-    return {**of("bool", value=True), "message": {"a": True, "more": nested(levels - 1)}}
+    return {**of("bool", value=True), "message": {"a": True, "more": nest(levels - 1)}}
 
 
 def wide(length: int) -> dict[str, Any]:
@@ -53,11 +53,11 @@ def wide(length: int) -> dict[str, Any]:
 
 
 LIMITS: list[tuple[Callable[[int], dict[str, Any]], int, str]] = [
-    (many, typed_data.MOST_VALUES, "message"),
-    (deep, typed_data.MOST_LEVELS, "message"),
-    (chain, typed_structs.MOST_STRUCTS, "types"),
-    (lambda count: of("bool" + "[]" * count, []), typed_structs.MOST_DIMENSIONS, "types.Data[0].type"),
-    (wide, typed_structs.MOST_TYPE_BYTES, "types"),
+    (many, typed_data.MAX_TYPED_DATA_VALUES, "message"),
+    (deep, typed_data.MAX_TYPED_DATA_LEVELS, "message"),
+    (chain, typed_structs.MAX_STRUCTS, "types"),
+    (lambda count: of("bool" + "[]" * count, []), typed_structs.MAX_DIMENSIONS, "types.Data[0].type"),
+    (wide, typed_structs.MAX_TYPE_BYTES, "types"),
 ]
 
 

@@ -57,10 +57,10 @@ PLAIN = UserOperation(
     max_fee_per_gas=0,
     max_priority_fee_per_gas=0,
 )
-WRITTEN: dict[str, Any] = wire.encode(UserOperationJson, UserOperationJson.from_domain(PLAIN, signed=False))
+WRITTEN: dict[str, Any] = wire.encode(UserOperationJson, UserOperationJson.from_domain(PLAIN, include_signature=False))
 
 
-def hashed(op: UserOperation) -> bytes:
+def hash_operation(op: UserOperation) -> bytes:
     return user_operation_hash(op, 1, ENTRY_POINT)
 
 
@@ -84,17 +84,17 @@ def test_packed_fields_have_fixed_widths(op: UserOperation) -> None:
 
 @given(operations, operations)
 def test_different_operations_have_different_hashes(one: UserOperation, other: UserOperation) -> None:
-    def unsigned(op: UserOperation) -> UserOperation:
+    def strip_signature(op: UserOperation) -> UserOperation:
         return replace(op, signature=Data(), authorization=None)
 
-    assert (unsigned(one) == unsigned(other)) == (hashed(one) == hashed(other))
+    assert (strip_signature(one) == strip_signature(other)) == (hash_operation(one) == hash_operation(other))
 
 
 @given(operations)
 def test_the_hash_names_the_chain_and_the_entry_point_and_not_the_signature(op: UserOperation) -> None:
-    assert hashed(op) != user_operation_hash(op, 2, ENTRY_POINT)
-    assert hashed(op) != user_operation_hash(op, 1, ACCOUNT)
-    assert hashed(op) == hashed(replace(op, signature=Data(b"\x01"), authorization=None))
+    assert hash_operation(op) != user_operation_hash(op, 2, ENTRY_POINT)
+    assert hash_operation(op) != user_operation_hash(op, 1, ACCOUNT)
+    assert hash_operation(op) == hash_operation(replace(op, signature=Data(b"\x01"), authorization=None))
 
 
 @given(st.lists(operations, max_size=3), addresses)

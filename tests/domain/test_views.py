@@ -16,13 +16,13 @@ from wallet_rpc.domain.views import (
     NOT_INSTALLED,
     SIGNERS,
     ValidationData,
-    is_valid_signature_question,
-    owner_question,
-    read_address,
-    read_validation_data,
-    says_valid,
-    signer_question,
-    validation_data_question,
+    decode_address,
+    decode_validation_data,
+    encode_get_fallback_signer_data,
+    encode_get_validation_data,
+    encode_is_valid_signature,
+    encode_signers,
+    is_erc1271_magic_value,
 )
 from wallet_rpc.errors import UnreadableAnswer
 from wallet_rpc.primitives import Address
@@ -41,7 +41,7 @@ words = st.sampled_from([n.to_bytes(32, "big") for n in (0, 1, 32, 64, 128, 2**6
 answers = st.binary(max_size=300) | st.lists(words, max_size=9).map(b"".join)
 
 
-def said(validation: ValidationData) -> bytes:
+def encode_view(validation: ValidationData) -> bytes:
     parts = validation.flags, validation.validation_hooks, validation.execution_hooks, validation.selectors
     return encode([ANSWER], [parts])
 
@@ -50,24 +50,24 @@ def said(validation: ValidationData) -> bytes:
 def test_a_question_is_the_call_that_another_library_makes(entity_id: int, account: Address) -> None:
     entity = SINGLE_SIGNER_MODULE + entity_id.to_bytes(4, "big")
 
-    assert validation_data_question(entity_id) == abi.selector_of("getValidationData(bytes24)") + encode(
+    assert encode_get_validation_data(entity_id) == abi.selector_of("getValidationData(bytes24)") + encode(
         ["bytes24"], [entity]
     )
-    assert signer_question(entity_id, account) == SIGNERS + encode(["uint32", "address"], [entity_id, bytes(account)])
+    assert encode_signers(entity_id, account) == SIGNERS + encode(["uint32", "address"], [entity_id, bytes(account)])
     assert abi.selector_of("signers(uint32,address)") == SIGNERS
-    assert owner_question() == abi.selector_of("getFallbackSignerData()")
+    assert encode_get_fallback_signer_data() == abi.selector_of("getFallbackSignerData()")
 
 
 @given(st.binary(min_size=32, max_size=32), blobs)
 def test_a_signature_is_asked_about_as_erc1271_says(digest: bytes, signature: bytes) -> None:
     asked = abi.selector_of("isValidSignature(bytes32,bytes)") + encode(["bytes32", "bytes"], [digest, signature])
 
-    assert is_valid_signature_question(digest, signature) == asked
+    assert encode_is_valid_signature(digest, signature) == asked
 
 
 @given(validations)
 def test_a_validation_is_read_as_the_account_says_it(validation: ValidationData) -> None:
-    assert read_validation_data(said(validation)) == validation
+    assert decode_validation_data(encode_view(validation)) == validation
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_a_validation_is_installed_when_it_can_do_anything(
     validation = ValidationData(flags=flags, validation_hooks=(), execution_hooks=(), selectors=selectors)
 
     assert validation.is_installed is installed
-    assert read_validation_data(said(NOT_INSTALLED)) == NOT_INSTALLED
+    assert decode_validation_data(encode_view(NOT_INSTALLED)) == NOT_INSTALLED
     assert not NOT_INSTALLED.is_installed
 
 
 @pytest.mark.parametrize("answer", [b"", bytes(32), b"\xff" * 300])
 def test_an_unreadable_validation_is_no_answer(answer: bytes) -> None:
     with pytest.raises(UnreadableAnswer, match=r"^getValidationData: the contract gave an unreadable") as caught:
-        read_validation_data(answer)
+        decode_validation_data(answer)
 
     assert caught.value.reason == "unreadable_answer"
 
@@ -94,18 +94,18 @@ def test_an_unreadable_validation_is_no_answer(answer: bytes) -> None:
 @given(answers)
 def test_any_bytes_are_read_or_are_no_answer(answer: bytes) -> None:
     with suppress(UnreadableAnswer):
-        read_validation_data(answer)
+        decode_validation_data(answer)
 
 
 def test_an_address_is_the_end_of_the_first_word() -> None:
-    assert read_address(abi.address(ACCOUNT)) == ACCOUNT
-    assert read_address(abi.address(ACCOUNT) + bytes(32)) == ACCOUNT
+    assert decode_address(abi.address(ACCOUNT)) == ACCOUNT
+    assert decode_address(abi.address(ACCOUNT) + bytes(32)) == ACCOUNT
 
 
 @pytest.mark.parametrize("answer", [b"", ACCOUNT, bytes(31)])
 def test_less_than_a_word_is_no_address(answer: bytes) -> None:
     with pytest.raises(UnreadableAnswer) as caught:
-        read_address(answer)
+        decode_address(answer)
 
     assert caught.value.reason == "unreadable_answer"
 
@@ -124,4 +124,4 @@ def test_less_than_a_word_is_no_address(answer: bytes) -> None:
     ],
 )
 def test_only_the_magic_word_says_valid(answer: bytes, valid: bool) -> None:
-    assert says_valid(answer) is valid
+    assert is_erc1271_magic_value(answer) is valid

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wallet_rpc.domain.access import Wallet, WalletNamespace
-from wallet_rpc.domain.wallet_address import LONGEST, base58_bytes, parse_wallet
+from wallet_rpc.domain.wallet_address import MAX_ADDRESS_LENGTH, base58_bytes, parse_wallet
 
 CHECKSUMMED = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"  # EIP-55's own example
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -34,7 +34,7 @@ def base58(value: bytes) -> str:
     return "1" * zeros + "".join(ALPHABET[digit] for digit in reversed(digits))
 
 
-def is_refused(text: str) -> bool:
+def is_rejected(text: str) -> bool:
     try:
         parse_wallet(text)
     except ValueError:
@@ -86,13 +86,13 @@ def test_an_address_has_one_normal_form(text: str, wallet: Wallet) -> None:
     ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
-    assert is_refused(text)
+    assert is_rejected(text)
 
 
 @pytest.mark.parametrize("place", range(len(CHECKSUMMED)))
 def test_one_wrong_character_of_a_checksummed_address_is_refused(place: int) -> None:
     for character in set(printable) - {CHECKSUMMED[place]}:
-        assert is_refused(CHECKSUMMED[:place] + character + CHECKSUMMED[place + 1 :])
+        assert is_rejected(CHECKSUMMED[:place] + character + CHECKSUMMED[place + 1 :])
 
 
 @given(st.binary(max_size=40))
@@ -114,7 +114,7 @@ def test_every_other_32_bytes_are_a_solana_wallet(key: bytes) -> None:
 
 @given(st.binary(max_size=40).filter(lambda key: len(key) != 32))
 def test_no_other_length_is_a_solana_wallet(key: bytes) -> None:
-    assert is_refused(base58(key))
+    assert is_rejected(base58(key))
 
 
 @given(st.binary(min_size=20, max_size=20).filter(any))
@@ -129,5 +129,5 @@ def test_any_text_is_a_wallet_or_refused(text: str) -> None:
     with suppress(ValueError):
         wallet = parse_wallet(text)
         assert parse_wallet(wallet.address) == wallet
-        assert len(text) <= LONGEST
+        assert len(text) <= MAX_ADDRESS_LENGTH
         assert re.fullmatch(r"0x[0-9A-Fa-f]{40}|[1-9A-HJ-NP-Za-km-z]{32,44}", wallet.address)

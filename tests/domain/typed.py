@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wallet_rpc.domain.typed_data import read_typed_data
+from wallet_rpc.domain.typed_data import hash_typed_data
 from wallet_rpc.errors import InvalidParams
 
 PERSON = [{"name": "name", "type": "string"}, {"name": "wallet", "type": "address"}]
@@ -38,7 +38,7 @@ MAIL: dict[str, Any] = {
 """The example of EIP-712."""
 
 
-def changed(path: str, value: Any) -> dict[str, Any]:
+def change_value(path: str, value: Any) -> dict[str, Any]:
     """The example with another value at a path."""
     data = copy.deepcopy(MAIL)
     *way, last = path.split(".")
@@ -57,6 +57,6 @@ def of(type_: str, value: Any, **structs: Any) -> dict[str, Any]:
 
 def refusal(data: dict[str, Any], at: str = "") -> InvalidParams:
     with pytest.raises(InvalidParams) as caught:
-        read_typed_data(data, at=at)
+        hash_typed_data(data, at=at)
     assert caught.value.message.startswith(f"{caught.value.facts['field']}: ")
     return caught.value

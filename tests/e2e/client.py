@@ -86,9 +86,9 @@ class Client:
     def mint(self, holder: str, amount: int) -> None:
         minter = self.chain("eth_accounts")[0]
         call = {"from": minter, "to": TOKEN, "data": call_data("mint(address,uint256)", holder, amount)}
-        self.mined(self.chain("eth_sendTransaction", call))
+        self.wait_for_receipt(self.chain("eth_sendTransaction", call))
 
-    def mined(self, transaction: str) -> dict[str, Any]:
+    def wait_for_receipt(self, transaction: str) -> dict[str, Any]:
         """The receipt of a transaction; anvil answers a little before it has mined it."""
         ends = time.monotonic() + PATIENCE_SECONDS
         while (receipt := self.chain("eth_getTransactionReceipt", transaction)) is None:
@@ -178,7 +178,7 @@ class Wallet:
         prepared: dict[str, Any] = self.client.rpc("wallet_prepareCalls", request)
         return prepared
 
-    def signed(self, prepared: dict[str, Any], by: LocalAccount, permissions: dict[str, str] | None) -> dict[str, Any]:
+    def sign(self, prepared: dict[str, Any], by: LocalAccount, permissions: dict[str, str] | None) -> dict[str, Any]:
         """What to send: the prepared call and the signature of its raw message."""
         raw = bytes.fromhex(prepared["signatureRequest"]["data"]["raw"][2:])
         signature = by.sign_message(encode_defunct(raw)).signature.hex()
@@ -191,14 +191,14 @@ class Wallet:
         return request if permissions is None else {**request, "capabilities": {"permissions": permissions}}
 
     def send(self, prepared: dict[str, Any], by: LocalAccount, permissions: dict[str, str] | None = None) -> str:
-        sent: dict[str, Any] = self.client.rpc("wallet_sendPreparedCalls", self.signed(prepared, by, permissions))
+        sent: dict[str, Any] = self.client.rpc("wallet_sendPreparedCalls", self.sign(prepared, by, permissions))
         return str(sent["id"])
 
     def status(self, call_id: str) -> dict[str, Any]:
         found: dict[str, Any] = self.client.rpc("wallet_getCallsStatus", call_id)
         return found
 
-    def ended(self, call_id: str) -> dict[str, Any]:
+    def wait_until_final(self, call_id: str) -> dict[str, Any]:
         """The status when the call is final."""
         ends = time.monotonic() + PATIENCE_SECONDS
         while (status := self.status(call_id))["status"] < 200:
@@ -212,4 +212,4 @@ class Wallet:
         if permissions is not None:
             capabilities["permissions"] = permissions
         prepared = self.prepare(*calls, **capabilities)
-        return self.ended(self.send(prepared, self.owner if grant is None else grant.key, permissions))
+        return self.wait_until_final(self.send(prepared, self.owner if grant is None else grant.key, permissions))

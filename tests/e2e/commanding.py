@@ -54,11 +54,11 @@ class Cli:
     def organization(self, name: str = "Example shop") -> str:
         return str(self.json("org", "create", name)["orgId"])
 
-    def stored(self, work: Callable[[RedisStore], Awaitable[T]]) -> T:
+    def run_on_store(self, work: Callable[[RedisStore], Awaitable[T]]) -> T:
         """Do something to what is kept."""
 
-        async def done() -> T:
+        async def run_work() -> T:
             async with RedisStore.open(self.redis_url) as store:
                 return await work(store)
 
-        return asyncio.run(done())
+        return asyncio.run(run_work())

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.stack.running import served
-from tests.thread_context import held
+from tests.stack.running import serve_app
+from tests.thread_context import run_in_thread
 
 _WRITES = ("eth_sendUserOperation", "eth_sendRawTransaction")
 _HOLD_SECONDS = 0.5
@@ -54,9 +54,9 @@ class Recorder:
 
 
 @contextmanager
-def recording(upstream: str) -> Iterator[tuple[str, Recorder]]:
+def serve_recorder(upstream: str) -> Iterator[tuple[str, Recorder]]:
     """The URL of a recorder, and the recorder."""
     recorder = Recorder(upstream)
     app = Starlette(routes=[Route("/", recorder.answer, methods=["POST"])])
-    with held(served(app)) as url:
+    with run_in_thread(serve_app(app)) as url:
         yield url, recorder

@@ -23,13 +23,13 @@ class External(Wallet):
     def code(self) -> str:
         return str(self.client.rpc("eth_getCode", self.account, "latest"))
 
-    def delegated_to(self, implementation: str) -> bool:
+    def is_delegated_to(self, implementation: str) -> bool:
         return self.code().lower() == "0xef0100" + implementation[2:].lower()
 
     def count(self) -> int:
         return int(self.client.rpc("eth_getTransactionCount", self.account, "latest"), 16)
 
-    def signed_authorization(self, prepared: dict[str, Any], by: LocalAccount | None = None) -> dict[str, Any]:
+    def sign_authorization(self, prepared: dict[str, Any], by: LocalAccount | None = None) -> dict[str, Any]:
         """What to send: the authorization and the raw signature of its digest."""
         digest = bytes.fromhex(prepared["signatureRequest"]["rawPayload"][2:])
         signature = Account.unsafe_sign_hash(digest, (by or self.owner).key).signature
@@ -40,9 +40,9 @@ class External(Wallet):
             "signature": {"type": "secp256k1", "data": "0x" + signature.hex()},
         }
 
-    def signed_array(self, prepared: dict[str, Any]) -> dict[str, Any]:
+    def sign_array(self, prepared: dict[str, Any]) -> dict[str, Any]:
         authorization, operation = prepared["data"]
-        parts = [self.signed_authorization(authorization), self.signed(operation, self.owner, None)]
+        parts = [self.sign_authorization(authorization), self.sign(operation, self.owner, None)]
         return {"type": "array", "data": parts}
 
     def submit(self, request: dict[str, Any]) -> str:
@@ -53,7 +53,7 @@ class External(Wallet):
     def delegate(self, *calls: dict[str, Any], **capabilities: Any) -> dict[str, Any]:
         """The first call, which delegates."""
         prepared = self.prepare(*calls, **capabilities)
-        return self.ended(self.submit(self.signed_array(prepared)))
+        return self.wait_until_final(self.submit(self.sign_array(prepared)))
 
     def prepare_removal(self) -> dict[str, Any]:
         return self.prepare(eip7702Auth={"delegation": ZERO})

@@ -13,7 +13,7 @@ from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.uninstall import uninstall_call_data
 from wallet_rpc.domain.validation import ValidationInstall
-from wallet_rpc.domain.validation_install import Terms, compile_permissions
+from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
 from wallet_rpc.primitives import Address, Data
 
 
@@ -38,7 +38,7 @@ class LocalGrant:
         """The status of calls under it."""
         permissions = self.permissions(wallet)
         prepared = wallet.prepare(*calls, permissions=permissions)
-        status: int = wallet.ended(wallet.send(prepared, self.key, permissions))["status"]
+        status: int = wallet.wait_until_final(wallet.send(prepared, self.key, permissions))["status"]
         return status
 
     def uninstall(self, wallet: Wallet) -> None:
@@ -51,7 +51,7 @@ def local_grant(wallet: Wallet, *permissions: Permission, entity_id: int = 1, pa
     """Without end, to a new key."""
     key = new_key()
     account = Address.parse(wallet.account)
-    terms = Terms(account=account, key=Address.parse(key.address), entity_id=entity_id, deadline=0, now=0)
+    terms = SessionTerms(account=account, key=Address.parse(key.address), entity_id=entity_id, deadline=0, now=0)
     install = compile_permissions(permissions, terms)
     nonce_key = NonceKey(entity_id=entity_id, is_global=install.is_global, is_deferred=True, parallel_key=parallel_key)
     return LocalGrant(install, nonce_key.nonce(0), key)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import wallet_rpc
-from tests.e2e.process import ended
+from tests.e2e.process import run_command
 
 ROOT = Path(wallet_rpc.__file__).parents[1]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -25,8 +25,8 @@ def script(page: str) -> str:
     return "set -euo pipefail\n" + "\n".join(blocks(page, "bash"))
 
 
-def finished(*command: str, environment: Mapping[str, str] = os.environ) -> str:
+def output_of(*command: str, environment: Mapping[str, str] = os.environ) -> str:
     """What a command printed, in the project's folder; it must succeed and say nothing else."""
-    done = ended(*command, folder=ROOT, environment=environment)
+    done = run_command(*command, folder=ROOT, environment=environment)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return done.stdout

@@ -19,7 +19,7 @@ PLAIN = {"type": "functions-on-all-contracts", "data": {"functions": ["0x0000000
 class Case:
     """A grant, what it allows, what it denies, and the error with the permission, where one covers it, that denies."""
 
-    granted: tuple[dict[str, Any], ...]
+    permissions: tuple[dict[str, Any], ...]
     allowed: Callable[[str], Call]
     denied: Callable[[str], Call]
     by: str | None
@@ -32,56 +32,56 @@ def always(call: Call) -> Callable[[str], Call]:
 
 CASES = {
     "native-token-transfer": Case(
-        granted=({"type": "native-token-transfer", "data": {"allowance": "0x64"}}, PLAIN),
+        permissions=({"type": "native-token-transfer", "data": {"allowance": "0x64"}}, PLAIN),
         allowed=always({"to": FRIEND, "value": "0x64"}),
         denied=always({"to": FRIEND, "value": "0x1"}),
         by="native-token-transfer",
         error="ExceededNativeTokenLimit",
     ),
     "erc20-token-transfer": Case(
-        granted=({"type": "erc20-token-transfer", "data": {"address": TOKEN, "allowance": "0x64"}},),
+        permissions=({"type": "erc20-token-transfer", "data": {"address": TOKEN, "allowance": "0x64"}},),
         allowed=always(transfer(100)),
         denied=always(transfer(1)),
         by="erc20-token-transfer",
         error="ExceededTokenLimit",
     ),
     "gas-limit": Case(
-        granted=({"type": "gas-limit", "data": {"limit": hex(3 * 10**15)}}, PLAIN),
+        permissions=({"type": "gas-limit", "data": {"limit": hex(3 * 10**15)}}, PLAIN),
         allowed=always({"to": FRIEND}),
         denied=always({"to": FRIEND}),
         by="gas-limit",
         error="ExceededNativeTokenLimit",
     ),
     "contract-access": Case(
-        granted=({"type": "contract-access", "data": {"address": TOKEN}},),
+        permissions=({"type": "contract-access", "data": {"address": TOKEN}},),
         allowed=always({"to": TOKEN, "data": MINT}),
         denied=always({"to": STRANGER, "data": MINT}),
         by=None,
         error="AddressNotAllowed",
     ),
     "account-functions": Case(
-        granted=({"type": "account-functions", "data": {"functions": ["0x9cfd7cff"]}},),
+        permissions=({"type": "account-functions", "data": {"functions": ["0x9cfd7cff"]}},),
         allowed=lambda account: {"to": account, "data": "0x9cfd7cff"},
         denied=lambda account: {"to": account, "data": "0xb0d691fe"},
         by="account-functions",
         error="ValidationFunctionMissing",
     ),
     "functions-on-all-contracts": Case(
-        granted=({"type": "functions-on-all-contracts", "data": {"functions": ["0xa9059cbb"]}},),
+        permissions=({"type": "functions-on-all-contracts", "data": {"functions": ["0xa9059cbb"]}},),
         allowed=always(transfer(5)),
         denied=always({"to": TOKEN, "data": MINT}),
         by="functions-on-all-contracts",
         error="AddressNotAllowed",
     ),
     "functions-on-contract": Case(
-        granted=({"type": "functions-on-contract", "data": {"address": TOKEN, "functions": ["0xa9059cbb"]}},),
+        permissions=({"type": "functions-on-contract", "data": {"address": TOKEN, "functions": ["0xa9059cbb"]}},),
         allowed=always(transfer(5)),
         denied=always({"to": TOKEN, "data": MINT}),
         by="functions-on-contract",
         error="SelectorNotAllowed",
     ),
     "root": Case(
-        granted=({"type": "root"},),
+        permissions=({"type": "root"},),
         allowed=always({"to": FRIEND, "value": "0x1"}),
         denied=lambda account: {"to": account, "data": "0xb0d691fe"},
         by=None,

@@ -48,7 +48,7 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "wallet_rpc", *arguments]
 
 
-def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def run_wallet_rpc(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """A command of ours that ends by itself."""
     with TemporaryDirectory() as output:
         out, err = Path(output, "stdout"), Path(output, "stderr")
@@ -60,7 +60,7 @@ def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedP
         return subprocess.CompletedProcess(arguments, status, out.read_text(), err.read_text())
 
 
-def ended(
+def run_command(
     *arguments: str, folder: Path, environment: Mapping[str, str] = os.environ, given: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Any command that ends by itself; it is `given` its input."""
@@ -91,7 +91,7 @@ def runs(process_id: int) -> bool:
     return found is not None and found[1] not in {"Z", "X"}
 
 
-def _installed(
+def _start_installed(
     arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], out: Path, err: Path
 ) -> subprocess.Popen[bytes]:
     with out.open("w") as output, err.open("w") as errors:
@@ -119,7 +119,7 @@ class Server:
     def __enter__(self) -> Self:
         try:
             until(lambda: self._address() is not None or self.process.poll() is not None, "started")
-            assert self.process.poll() is None, self.said()
+            assert self.process.poll() is None, self.output()
             until(lambda: self.ready()[0] == 200, "ready")
         except BaseException:
             self.kill()
@@ -137,14 +137,14 @@ class Server:
     @property
     def url(self) -> str:
         found = self._address()
-        assert found is not None, self.said()
+        assert found is not None, self.output()
         return found
 
     def _address(self) -> str | None:
         found = _ADDRESS.search(self._out.read_text())
         return None if found is None else found[1]
 
-    def said(self) -> str:
+    def output(self) -> str:
         """All of its output; what it prints for people comes first."""
         return self._out.read_text() + self._err.read_text()
 
@@ -192,7 +192,7 @@ class Server:
 class InstalledServer(Server):
     """A server that is started as a shell does it, its imports included."""
 
-    _start = staticmethod(_installed)
+    _start = staticmethod(_start_installed)
 
 
 def _command_line(entry: Path) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.e2e.stacks import CHAINS
-from tests.http_stub import Answer, answering
+from tests.http_stub import Answer, serve_stub
 
 HERE = CHAINS[0]
 QUOTE = {"fromAmount": "0x7", "minimumToAmount": "0x5", "expiry": "0x7fffffff"}
@@ -21,7 +21,7 @@ class Provider:
     """The next answer, whole or as a result, and what was asked so far."""
 
     answer: dict[str, Any] = field(default_factory=dict)
-    asked: list[tuple[str, Any]] = field(default_factory=list)
+    requests: list[tuple[str, Any]] = field(default_factory=list)
     url: str = ""
 
     def quotes(self, *calls: dict[str, Any], **more: Any) -> None:
@@ -33,14 +33,14 @@ class Provider:
 
 
 @contextmanager
-def providing() -> Iterator[Provider]:
+def serve_quotes() -> Iterator[Provider]:
     provider = Provider()
 
     def answer(body: bytes) -> Answer:
         request = json.loads(body)
-        provider.asked.append((request["method"], request["params"]))
+        provider.requests.append((request["method"], request["params"]))
         return Answer(json.dumps({"jsonrpc": "2.0", "id": request["id"], **provider.answer}).encode())
 
-    with answering(answer) as url:
+    with serve_stub(answer) as url:
         provider.url = f"{url}/{SECRET}"
         yield provider

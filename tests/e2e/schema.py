@@ -12,13 +12,13 @@ from jsonschema import Draft202012Validator
 SCHEMA = Path(__file__).parents[3] / "shared" / "reference" / "wallet-api-data" / "wallet-api.schema.json"
 
 
-def _closed(node: Any, *, inside_all_of: bool = False) -> Any:
+def _close(node: Any, *, inside_all_of: bool = False) -> Any:
     """The schema with unknown keys forbidden, but in parts of an `allOf`, which do not know each other."""
     if isinstance(node, list):
-        return [_closed(item, inside_all_of=inside_all_of) for item in node]
+        return [_close(item, inside_all_of=inside_all_of) for item in node]
     if not isinstance(node, dict):
         return node
-    made = {key: _closed(value, inside_all_of=inside_all_of or key == "allOf") for key, value in node.items()}
+    made = {key: _close(value, inside_all_of=inside_all_of or key == "allOf") for key, value in node.items()}
     if "properties" in node and not inside_all_of:
         made.setdefault("additionalProperties", False)
     return made
@@ -29,7 +29,7 @@ def _validators() -> dict[str, Draft202012Validator]:
     if not SCHEMA.is_file():
         return {}
     methods = json.loads(SCHEMA.read_text())
-    return {name: Draft202012Validator(_closed(method["result"])) for name, method in methods.items()}
+    return {name: Draft202012Validator(_close(method["result"])) for name, method in methods.items()}
 
 
 def is_known(method: str) -> bool:

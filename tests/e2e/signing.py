@@ -36,7 +36,7 @@ TYPED = {"type": "eth_signTypedData_v4", "data": MAIL}
 ALL = pytest.mark.parametrize("request_", [TEXT, RAW, TYPED], ids=["text", "raw", "typed"])
 
 
-def prepared(wallet: Wallet, request: dict[str, Any], **more: Any) -> dict[str, Any]:
+def prepare_sign(wallet: Wallet, request: dict[str, Any], **more: Any) -> dict[str, Any]:
     asked = {"from": wallet.account, "chainId": wallet.chain_id, "signatureRequest": request, **more}
     answer: dict[str, Any] = wallet.client.rpc("wallet_prepareSign", asked)
     assert answer["chainId"] == wallet.chain_id
@@ -44,7 +44,7 @@ def prepared(wallet: Wallet, request: dict[str, Any], **more: Any) -> dict[str, 
     return found
 
 
-def formatted(wallet: Wallet, signature: Any, **more: Any) -> bytes:
+def format_signature(wallet: Wallet, signature: Any, **more: Any) -> bytes:
     asked = {
         "from": wallet.account,
         "chainId": wallet.chain_id,
@@ -67,13 +67,13 @@ def digest(request: dict[str, Any]) -> bytes:
     return bytes(keccak(b"\x19" + message.version + message.header + message.body))
 
 
-def signed(owner: LocalAccount, request: dict[str, Any]) -> str:
+def sign(owner: LocalAccount, request: dict[str, Any]) -> str:
     return "0x" + owner.sign_message(signable(request)).signature.hex()
 
 
 def account_signature(wallet: Wallet, request: dict[str, Any]) -> bytes:
     """The whole way of a client: prepare, sign, format."""
-    return formatted(wallet, signed(wallet.owner, prepared(wallet, request)))
+    return format_signature(wallet, sign(wallet.owner, prepare_sign(wallet, request)))
 
 
 def is_valid(client: Client, account: str, hashed: bytes, signature: bytes) -> bool:

@@ -31,7 +31,7 @@ def ask(client: Client, method: str, *params: Any) -> Any:
     return answer["result"]
 
 
-def refused(client: Client, method: str, *params: Any) -> RpcError:
+def catch_error(client: Client, method: str, *params: Any) -> RpcError:
     with pytest.raises(RpcError) as refusal:
         ask(client, method, *params)
     return refusal.value
@@ -41,7 +41,7 @@ def key_of(key: LocalAccount, **more: Any) -> Json:
     return {"type": "secp256k1", "publicKey": key.address, **more}
 
 
-def keyed(wallet: Wallet, key: LocalAccount, *calls: Json, **capabilities: Any) -> Json:
+def keyed_request(wallet: Wallet, key: LocalAccount, *calls: Json, **capabilities: Any) -> Json:
     return {
         "version": "1.0",
         "from": wallet.account,
@@ -57,7 +57,7 @@ def raw(key: LocalAccount, digest: str) -> str:
     return "0x" + bytes(signed.signature).hex()
 
 
-def asked(wallet: Wallet, key: LocalAccount, *permissions: Json, **more: Any) -> Json:
+def permission_request(wallet: Wallet, key: LocalAccount, *permissions: Json, **more: Any) -> Json:
     return {
         "chainId": wallet.chain_id,
         "address": wallet.account,

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.process import Server, run
+from tests.e2e.process import Server, run_wallet_rpc
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.devchain.dev_constants import API_KEY
 
@@ -22,20 +22,20 @@ READY = re.compile(r"^API key: +(\S+) \((.*)\)$", re.MULTILINE)
 OWNER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 
 
-def done(*arguments: str, folder: Path, **settings: str) -> dict[str, Any]:
+def run_json(*arguments: str, folder: Path, **settings: str) -> dict[str, Any]:
     """What a command says as JSON."""
-    ended = run(*arguments, "--json", folder=folder, **settings)
+    ended = run_wallet_rpc(*arguments, "--json", folder=folder, **settings)
     assert (ended.returncode, ended.stderr) == (0, "")
     value: dict[str, Any] = json.loads(ended.stdout)
     return value
 
 
 def new_key(folder: Path, **settings: str) -> dict[str, Any]:
-    organization = done("org", "create", "Example shop", folder=folder, **settings)["orgId"]
-    return {**done("key", "create", "--org", organization, folder=folder, **settings), "orgId": organization}
+    organization = run_json("org", "create", "Example shop", folder=folder, **settings)["orgId"]
+    return {**run_json("key", "create", "--org", organization, folder=folder, **settings), "orgId": organization}
 
 
-def asked(url: str, key: str | None = None) -> tuple[int, str | None]:
+def request_account(url: str, key: str | None = None) -> tuple[int, str | None]:
     """The status, and the account; None when there is no answer to the question."""
     body = {"jsonrpc": "2.0", "id": 1, "method": "wallet_requestAccount", "params": [{"signerAddress": OWNER}]}
     answer = httpx2.post(f"{url}/v2/{key}" if key is not None else url, json=body, timeout=30)
@@ -43,7 +43,7 @@ def asked(url: str, key: str | None = None) -> tuple[int, str | None]:
 
 
 def ready_key(server: Server) -> tuple[str, str]:
-    found = READY.search(server.said())
+    found = READY.search(server.output())
     assert found is not None
     return found[1], found[2]
 
@@ -51,14 +51,16 @@ def ready_key(server: Server) -> tuple[str, str]:
 def test_keys_are_made_and_ended_while_a_server_runs(tmp_path: Path) -> None:
     with Server("dev", folder=tmp_path) as server:
         made = new_key(tmp_path)
-        before = asked(server.url, made["key"])
-        revoked = done("key", "revoke", made["keyId"], folder=tmp_path)
+        before = request_account(server.url, made["key"])
+        revoked = run_json("key", "revoke", made["keyId"], folder=tmp_path)
 
         assert before[0] == 200
-        assert asked(server.url, made["key"]) == (401, None)
+        assert request_account(server.url, made["key"]) == (401, None)
         assert server.ready()[0] == 200
-    assert done("key", "list", "--org", made["orgId"], folder=tmp_path)["keys"][0]["revokedAt"] == revoked["revokedAt"]
-    assert [each["kind"] for each in done("audit", "show", "--org", made["orgId"], folder=tmp_path)["entries"]] == [
+    assert (
+        run_json("key", "list", "--org", made["orgId"], folder=tmp_path)["keys"][0]["revokedAt"] == revoked["revokedAt"]
+    )
+    assert [each["kind"] for each in run_json("audit", "show", "--org", made["orgId"], folder=tmp_path)["entries"]] == [
         "organization.created",
         "key.created",
         "key.revoked",
@@ -69,7 +71,7 @@ def test_keys_that_were_made_before_the_first_start_are_good(tmp_path: Path) -> 
     made = new_key(tmp_path)
 
     with Server("dev", folder=tmp_path) as server:
-        assert asked(server.url, made["key"])[0] == 200
+        assert request_account(server.url, made["key"])[0] == 200
 
 
 def test_a_key_that_is_made_while_a_server_starts_is_good(tmp_path: Path) -> None:
@@ -77,30 +79,30 @@ def test_a_key_that_is_made_while_a_server_starts_is_good(tmp_path: Path) -> Non
     made = new_key(tmp_path)
 
     with server:
-        assert asked(server.url, made["key"])[0] == 200
+        assert request_account(server.url, made["key"])[0] == 200
 
 
 def test_commands_at_the_same_time_all_work(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: new_key(tmp_path), range(4)))
 
-    known = {each["orgId"] for each in done("org", "list", folder=tmp_path)["organizations"]}
+    known = {each["orgId"] for each in run_json("org", "list", folder=tmp_path)["organizations"]}
     assert {each["orgId"] for each in made} <= known
-    assert run("audit", "verify", folder=tmp_path).returncode == 0
+    assert run_wallet_rpc("audit", "verify", folder=tmp_path).returncode == 0
 
 
 def test_a_redis_of_ones_own_is_used_instead_of_the_folders(tmp_path: Path, redis_server: RedisServer) -> None:
     made = new_key(tmp_path, REDIS_URL=redis_server.url)
 
     assert not (tmp_path / "data").exists()
-    assert made["keyId"] not in run("key", "list", "--org", "org_open", folder=tmp_path).stdout
-    listed = done("key", "list", "--org", made["orgId"], folder=tmp_path, REDIS_URL=redis_server.url)
+    assert made["keyId"] not in run_wallet_rpc("key", "list", "--org", "org_open", folder=tmp_path).stdout
+    listed = run_json("key", "list", "--org", made["orgId"], folder=tmp_path, REDIS_URL=redis_server.url)
     assert [each["keyId"] for each in listed["keys"]] == [made["keyId"]]
 
 
 @pytest.mark.parametrize("settings", [{"DATA_DIR": "/dev/null"}, {"DATA_DIR": "/proc/nowhere"}])
 def test_a_folder_that_cannot_be_is_named(tmp_path: Path, settings: dict[str, str]) -> None:
-    ended = run("org", "create", "Example shop", folder=tmp_path, **settings)
+    ended = run_wallet_rpc("org", "create", "Example shop", folder=tmp_path, **settings)
 
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"wallet-rpc: WALLET_RPC_DATA_DIR: cannot make {settings['DATA_DIR']}")
@@ -111,14 +113,14 @@ def test_dev_prints_a_ready_key_that_no_redis_knows(tmp_path: Path) -> None:
         key, words = ready_key(server)
 
         assert (key, words) == (API_KEY, "of organisation org_open, everyone knows it; no key is needed")
-        assert [asked(server.url, each)[0] for each in (API_KEY, None, "any-word", "wrk_made_up")] == [
+        assert [request_account(server.url, each)[0] for each in (API_KEY, None, "any-word", "wrk_made_up")] == [
             200,
             200,
             200,
             401,
         ]
-        assert asked(server.url, API_KEY) == asked(server.url)
-        assert done("key", "list", "--org", "org_open", folder=tmp_path)["keys"] == []
+        assert request_account(server.url, API_KEY) == request_account(server.url)
+        assert run_json("key", "list", "--org", "org_open", folder=tmp_path)["keys"] == []
 
 
 @pytest.mark.parametrize("settings", [{"HOST": "0.0.0.0"}, {"OPEN": "no"}])  # noqa: S104  # it asks for keys there
@@ -130,7 +132,12 @@ def test_dev_asks_for_its_own_key_where_others_may_reach_it(tmp_path: Path, sett
             keys.add(key)
 
             assert words == "of organisation org_open, good until this server ends; a key is needed"
-            assert [asked(server.url, each)[0] for each in (key, None, API_KEY, "any-word")] == [200, 401, 401, 401]
+            assert [request_account(server.url, each)[0] for each in (key, None, API_KEY, "any-word")] == [
+                200,
+                401,
+                401,
+                401,
+            ]
             assert httpx2.post(f"{server.url}/chain/31337", json={}).status_code == 401
     assert len(keys) == 2
     assert all(re.fullmatch(r"wrk_[A-Za-z0-9_-]{43}", key) for key in keys)
@@ -141,14 +148,14 @@ def test_dev_is_open_to_the_network_only_when_told(tmp_path: Path) -> None:
         key, words = ready_key(server)
 
         assert words == "of organisation org_open, good until this server ends; no key is needed"
-        assert [asked(server.url, each)[0] for each in (key, None, API_KEY)] == [200, 200, 401]
+        assert [request_account(server.url, each)[0] for each in (key, None, API_KEY)] == [200, 200, 401]
 
 
 def test_the_demo_shows_its_key_where_one_is_asked_for(tmp_path: Path) -> None:
     with Server("dev", "--ephemeral", folder=tmp_path, OPEN="no") as server:
-        refused = run("demo", "--url", server.url, folder=tmp_path)
-        played = run("demo", "--url", server.url, "--key", ready_key(server)[0], folder=tmp_path)
-    alone = run("demo", folder=tmp_path, OPEN="no")
+        refused = run_wallet_rpc("demo", "--url", server.url, folder=tmp_path)
+        played = run_wallet_rpc("demo", "--url", server.url, "--key", ready_key(server)[0], folder=tmp_path)
+    alone = run_wallet_rpc("demo", folder=tmp_path, OPEN="no")
 
     assert refused.returncode == 1
     assert "API key required" in refused.stdout
@@ -174,10 +181,10 @@ def empty_redis() -> Iterator[str]:
 
 def test_serve_does_not_start_where_nobody_could_call_it(tmp_path: Path, chains: str, empty_redis: str) -> None:
     settings = {"REDIS_URL": empty_redis, "CHAINS": chains}
-    empty = run("serve", folder=tmp_path, **settings)
+    empty = run_wallet_rpc("serve", folder=tmp_path, **settings)
     made = new_key(tmp_path, REDIS_URL=empty_redis)
-    done("key", "revoke", made["keyId"], folder=tmp_path, REDIS_URL=empty_redis)
-    revoked = run("serve", folder=tmp_path, **settings)
+    run_json("key", "revoke", made["keyId"], folder=tmp_path, REDIS_URL=empty_redis)
+    revoked = run_wallet_rpc("serve", folder=tmp_path, **settings)
 
     assert (empty.returncode, revoked.returncode) == (2, 2)
     assert empty.stderr == revoked.stderr
@@ -194,25 +201,25 @@ def test_serve_lets_in_who_has_a_key_that_a_command_made(tmp_path: Path, chains:
         second = new_key(tmp_path, REDIS_URL=empty_redis)
         keys = (first["key"], second["key"], None, API_KEY, "any-word")
 
-        assert [asked(server.url, each)[0] for each in keys] == [200, 200, 401, 401, 401]
-        done("key", "revoke", first["keyId"], folder=tmp_path, REDIS_URL=empty_redis)
-        assert [asked(server.url, each)[0] for each in keys] == [401, 200, 401, 401, 401]
-        assert "Open:" not in server.said()
+        assert [request_account(server.url, each)[0] for each in keys] == [200, 200, 401, 401, 401]
+        run_json("key", "revoke", first["keyId"], folder=tmp_path, REDIS_URL=empty_redis)
+        assert [request_account(server.url, each)[0] for each in keys] == [401, 200, 401, 401, 401]
+        assert "Open:" not in server.output()
 
 
 @pytest.mark.parametrize("settings", [{}, {"HOST": "0.0.0.0"}])  # noqa: S104  # OPEN=yes on every address
 def test_serve_that_is_open_says_so(tmp_path: Path, chains: str, empty_redis: str, settings: dict[str, str]) -> None:
     with Server("serve", folder=tmp_path, REDIS_URL=empty_redis, CHAINS=chains, OPEN="yes", **settings) as server:
-        said = server.said()
+        said = server.output()
 
         assert "\nOpen:        no API key is needed; WALLET_RPC_OPEN=no asks everyone for one\n" in said
-        assert [asked(server.url, each)[0] for each in (None, "any-word", API_KEY)] == [200, 200, 401]
-        assert sourced(server.url, {"host": "evil.example"}) == (403, "host_not_allowed")
-        assert sourced(server.url, {"origin": "https://evil.example"}) == (403, "origin_not_allowed")
-        assert sourced(server.url, {"x-forwarded-for": "1.2.3.4"}) == (403, "forwarded_request")
+        assert [request_account(server.url, each)[0] for each in (None, "any-word", API_KEY)] == [200, 200, 401]
+        assert discover(server.url, {"host": "evil.example"}) == (403, "host_not_allowed")
+        assert discover(server.url, {"origin": "https://evil.example"}) == (403, "origin_not_allowed")
+        assert discover(server.url, {"x-forwarded-for": "1.2.3.4"}) == (403, "forwarded_request")
 
 
-def sourced(url: str, headers: dict[str, str]) -> tuple[int, str]:
+def discover(url: str, headers: dict[str, str]) -> tuple[int, str]:
     """The status and the reason of a refusal; `ok` for an answer."""
     answer = httpx2.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"}, headers=headers)
     return answer.status_code, answer.json().get("error", {}).get("data", {}).get("reason", "ok")
@@ -225,11 +232,11 @@ def test_dev_is_driven_by_no_page_and_no_name_that_is_not_listed(tmp_path: Path)
             {"host": "localhost:3000", "origin": "http://localhost:3000", "x-forwarded-for": "127.0.0.1"},
             {"host": "wallet.internal", "origin": "https://app.example.com"},
         ):
-            assert sourced(server.url, headers) == (200, "ok")
+            assert discover(server.url, headers) == (200, "ok")
         for headers in ({"host": "evil.example"}, {"host": "evil.example", "x-api-key": API_KEY}):
-            assert sourced(server.url, headers) == (403, "host_not_allowed")
+            assert discover(server.url, headers) == (403, "host_not_allowed")
         for origin in ("https://evil.example", "null"):
-            assert sourced(server.url, {"origin": origin}) == (403, "origin_not_allowed")
+            assert discover(server.url, {"origin": origin}) == (403, "origin_not_allowed")
 
 
 def test_a_server_that_asks_for_keys_asks_for_no_name_and_no_page(tmp_path: Path) -> None:
@@ -237,13 +244,13 @@ def test_a_server_that_asks_for_keys_asks_for_no_name_and_no_page(tmp_path: Path
         key = {"x-api-key": ready_key(server)[0]}
         page = {"host": "wallet.example", "origin": "https://app.example", "via": "1.1 proxy"}
 
-        assert sourced(server.url, {**key, **page}) == (200, "ok")
-        assert sourced(server.url, page) == (401, "api_key_required")
+        assert discover(server.url, {**key, **page}) == (200, "ok")
+        assert discover(server.url, page) == (401, "api_key_required")
 
 
 def test_a_secret_that_is_none_stops_the_start(tmp_path: Path) -> None:
     public = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC7"
-    ended = run("dev", "--ephemeral", folder=tmp_path, TOKEN_SECRETS=public)
+    ended = run_wallet_rpc("dev", "--ephemeral", folder=tmp_path, TOKEN_SECRETS=public)
 
     assert ended.returncode == 2
     assert ended.stderr == "wallet-rpc: WALLET_RPC_TOKEN_SECRETS: a public key, a certificate or a JWK is no secret\n"
@@ -251,7 +258,7 @@ def test_a_secret_that_is_none_stops_the_start(tmp_path: Path) -> None:
 
 def test_an_organisation_that_is_no_text_is_told_in_a_sentence(tmp_path: Path, redis_server: RedisServer) -> None:
     for command in (("key", "list"), ("audit", "verify")):
-        ended = run(*command, "--org", os.fsdecode(b"\xff"), folder=tmp_path, REDIS_URL=redis_server.url)
+        ended = run_wallet_rpc(*command, "--org", os.fsdecode(b"\xff"), folder=tmp_path, REDIS_URL=redis_server.url)
 
         assert (ended.returncode, ended.stdout) == (2, "")
         assert ended.stderr.startswith("wallet-rpc: --org: no organisation")

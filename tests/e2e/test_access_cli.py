@@ -16,8 +16,8 @@ from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_directory import RedisDirectory
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.cli import access
-from wallet_rpc.config.settings import WrongSetting
-from wallet_rpc.domain.access import OrganizationId, digest_of, key_id
+from wallet_rpc.config.settings import SettingError
+from wallet_rpc.domain.access import OrganizationId, derive_key_id, sha256_hex
 from wallet_rpc.errors import Unavailable
 
 KEY = re.compile(r"wrk_[A-Za-z0-9_-]{43}")
@@ -78,9 +78,9 @@ def test_a_key_has_what_it_was_given(cli: Cli) -> None:
         "expiresAt": "2099-01-31T12:00:00.000Z",
         "revokedAt": None,
     }
-    kept = cli.stored(lambda store: store.directory.key(key_id(made["key"])))
+    kept = cli.run_on_store(lambda store: store.directory.key(derive_key_id(made["key"])))
     assert kept is not None
-    assert kept.digest == digest_of(made["key"])
+    assert kept.digest == sha256_hex(made["key"])
     expected = (
         f"{made['keyId']}, read, 30 a minute, 10000 a month, made {created}, ends 2099-01-31T12:00:00.000Z, reports"
     )
@@ -102,7 +102,7 @@ def test_a_key_made_now_ends_a_second_later_at_the_earliest(end: int, is_to_come
     chosen = Namespace(days=None, expires=end)
     try:
         found = access._end(chosen, 100)
-    except WrongSetting:
+    except SettingError:
         found = None
     assert found == (end if is_to_come else None)
 
@@ -173,7 +173,7 @@ def test_every_change_is_in_the_log_and_no_key_is(cli: Cli) -> None:
     assert (entries[1]["facts"]["keyId"], entries[1]["facts"]["scope"]) == (made["keyId"], "read")
     assert entries[2]["facts"] == {"keyId": made["keyId"]}
     assert made["key"] not in json.dumps(entries)
-    assert digest_of(made["key"]) not in json.dumps(entries)
+    assert sha256_hex(made["key"]) not in json.dumps(entries)
 
 
 @pytest.mark.parametrize(
@@ -235,9 +235,9 @@ def test_what_a_newer_server_wrote_ends_a_command_with_a_sentence(cli: Cli) -> N
         assert version in record
         await store._link.command("HSET", key, "record", record.replace(version, other).decode())
 
-    cli.stored(lambda store: rewrite(store, b'"version":1', b'"version":99'))
+    cli.run_on_store(lambda store: rewrite(store, b'"version":1', b'"version":99'))
     status, printed = cli.status("key", "list", "--org", organization)
-    cli.stored(lambda store: rewrite(store, b'"version":99', b'"version":1'))
+    cli.run_on_store(lambda store: rewrite(store, b'"version":99', b'"version":1'))
 
     assert (status, printed) == (1, "")
     assert cli.said.startswith("wallet-rpc: the organization record has form 99")

@@ -18,12 +18,12 @@ pytestmark = on_both_stacks
 SIGNER_OF_DOCS = "0x7a3ccbFe9DA9b53228872dd7ef3dc3fDd13Cf8A0"
 
 
-def requested(client: Client, signer: str, **more: Any) -> dict[str, Any]:
+def request_account(client: Client, signer: str, **more: Any) -> dict[str, Any]:
     found: dict[str, Any] = client.rpc("wallet_requestAccount", {"signerAddress": signer, **more})
     return found
 
 
-def listed(client: Client, signer: str, **more: Any) -> dict[str, Any]:
+def list_accounts(client: Client, signer: str, **more: Any) -> dict[str, Any]:
     page: dict[str, Any] = client.rpc("wallet_listAccounts", {"signerAddress": signer, **more})
     return page
 
@@ -31,47 +31,49 @@ def listed(client: Client, signer: str, **more: Any) -> dict[str, Any]:
 def test_a_delegated_account_is_the_signers_own_address(client: Client) -> None:
     signer = new_key().address
     hint = {"creationHint": {"accountType": "7702"}, "includeCounterfactualInfo": True}
-    found = requested(client, signer, **hint)
+    found = request_account(client, signer, **hint)
     assert found == {"accountAddress": signer, "id": found["id"], "delegation": DELEGATE}
-    assert requested(client, signer, **hint) == found
+    assert request_account(client, signer, **hint) == found
     assert client.rpc("wallet_requestAccount", {"accountAddress": signer}) == found
 
 
 def test_the_type_can_be_forced_either_way(client: Client) -> None:
     signer = new_key().address
-    contract = requested(client, signer)
-    external = requested(client, signer, creationHint={"accountType": "7702"})
+    contract = request_account(client, signer)
+    external = request_account(client, signer, creationHint={"accountType": "7702"})
     assert external["accountAddress"] == signer != contract["accountAddress"]
-    assert requested(client, signer) == contract
-    assert requested(client, signer, creationHint={}) == contract
-    assert requested(client, signer, creationHint={"accountType": "sma-b"}) == contract
-    assert requested(client, signer, id=external["id"]) == external
-    assert [one["id"] for one in listed(client, signer)["accounts"]] == [contract["id"], external["id"]]
+    assert request_account(client, signer) == contract
+    assert request_account(client, signer, creationHint={}) == contract
+    assert request_account(client, signer, creationHint={"accountType": "sma-b"}) == contract
+    assert request_account(client, signer, id=external["id"]) == external
+    assert [one["id"] for one in list_accounts(client, signer)["accounts"]] == [contract["id"], external["id"]]
 
 
 def test_a_signer_has_one_delegated_account_whatever_id_is_asked(client: Client) -> None:
     signer, tag = new_key().address, str(uuid.uuid4())
-    first = requested(client, signer, id=tag, creationHint={"accountType": "7702"})
+    first = request_account(client, signer, id=tag, creationHint={"accountType": "7702"})
     assert first["id"] == tag
-    assert requested(client, signer, id=str(uuid.uuid4()), creationHint={"accountType": "7702"}) == first
+    assert request_account(client, signer, id=str(uuid.uuid4()), creationHint={"accountType": "7702"}) == first
 
 
 def test_salts_find_or_make(client: Client) -> None:
     signer = new_key().address
-    external = requested(client, signer, creationHint={"accountType": "7702"})
-    seven = requested(client, signer, creationHint={"salt": "0x7", "createAdditional": True, "accountType": "sma-b"})
+    external = request_account(client, signer, creationHint={"accountType": "7702"})
+    seven = request_account(
+        client, signer, creationHint={"salt": "0x7", "createAdditional": True, "accountType": "sma-b"}
+    )
     assert seven != external
-    assert requested(client, signer, creationHint={"salt": "0x07"}) == seven
-    assert requested(client, signer, creationHint={"salt": 7}) == seven
-    largest = requested(client, signer, creationHint={"salt": "0x" + "ff" * 32})
-    assert listed(client, signer)["meta"]["totalCount"] == 3
+    assert request_account(client, signer, creationHint={"salt": "0x07"}) == seven
+    assert request_account(client, signer, creationHint={"salt": 7}) == seven
+    largest = request_account(client, signer, creationHint={"salt": "0x" + "ff" * 32})
+    assert list_accounts(client, signer)["meta"]["totalCount"] == 3
     assert largest["accountAddress"] != seven["accountAddress"]
 
 
 def test_an_additional_account_takes_the_next_salt(client: Client) -> None:
     signer = new_key().address
-    more = [requested(client, signer, creationHint={"createAdditional": True}) for _ in range(3)]
-    assert [requested(client, signer, creationHint={"salt": hex(salt)}) for salt in range(3)] == more
+    more = [request_account(client, signer, creationHint={"createAdditional": True}) for _ in range(3)]
+    assert [request_account(client, signer, creationHint={"salt": hex(salt)}) for salt in range(3)] == more
 
 
 def test_an_account_nobody_requested_is_not_found_by_address(client: Client) -> None:
@@ -85,24 +87,24 @@ def test_an_account_nobody_requested_is_not_found_by_address(client: Client) -> 
 )
 def test_other_types_of_account_are_refused_by_name(client: Client, kind: str) -> None:
     with pytest.raises(RpcError) as refused:
-        requested(client, new_key().address, creationHint={"accountType": kind})
+        request_account(client, new_key().address, creationHint={"accountType": kind})
     assert (refused.value.code, refused.value.reason) == (-32602, "account_type_not_supported")
     assert f'"{kind}"' in refused.value.message
 
 
 def test_a_signer_who_asked_for_nothing_has_no_accounts(client: Client) -> None:
-    assert listed(client, new_key().address) == {"accounts": [], "meta": {"totalCount": 0, "after": None}}
+    assert list_accounts(client, new_key().address) == {"accounts": [], "meta": {"totalCount": 0, "after": None}}
 
 
 @settings(max_examples=15)
 @given(total=st.integers(1, 9), limit=st.integers(1, 10))
 def test_pages_put_together_are_the_whole_list(client: Client, total: int, limit: int) -> None:
     signer = new_key().address
-    made = [requested(client, signer, creationHint={"salt": hex(salt)}) for salt in range(total)]
+    made = [request_account(client, signer, creationHint={"salt": hex(salt)}) for salt in range(total)]
     found: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:
-        page = listed(client, signer, limit=limit, **cursor)
+        page = list_accounts(client, signer, limit=limit, **cursor)
         assert page["meta"]["totalCount"] == total
         assert 1 <= len(page["accounts"]) <= limit
         found += page["accounts"]
@@ -114,34 +116,34 @@ def test_pages_put_together_are_the_whole_list(client: Client, total: int, limit
 
 def test_an_account_that_is_added_meanwhile_comes_last(client: Client) -> None:
     signer = new_key().address
-    made = [requested(client, signer, creationHint={"salt": hex(salt)}) for salt in range(2)]
-    first = listed(client, signer, limit=1)
-    made.append(requested(client, signer, creationHint={"accountType": "7702"}))
-    rest = listed(client, signer, after=first["meta"]["after"])
+    made = [request_account(client, signer, creationHint={"salt": hex(salt)}) for salt in range(2)]
+    first = list_accounts(client, signer, limit=1)
+    made.append(request_account(client, signer, creationHint={"accountType": "7702"}))
+    rest = list_accounts(client, signer, after=first["meta"]["after"])
     assert [one["id"] for one in [*first["accounts"], *rest["accounts"]]] == [one["id"] for one in made]
 
 
 @pytest.mark.parametrize("limit", [0, 101, -1, 1.5, "10", True])
 def test_a_page_has_from_1_to_100_accounts(client: Client, limit: Any) -> None:
     with pytest.raises(RpcError, match=r"^params\.limit: ") as refused:
-        listed(client, SIGNER_OF_DOCS, limit=limit)
+        list_accounts(client, SIGNER_OF_DOCS, limit=limit)
     assert refused.value.code == -32602
 
 
 @pytest.mark.parametrize("cursor", ["", "!", "AAAA", "A" * 21 + "!", 7, base64.urlsafe_b64encode(bytes(16)).decode()])
 def test_a_cursor_that_we_did_not_make_is_refused(client: Client, cursor: Any) -> None:
     with pytest.raises(RpcError, match=r"^params\.after: ") as refused:
-        listed(client, SIGNER_OF_DOCS, after=cursor)
+        list_accounts(client, SIGNER_OF_DOCS, after=cursor)
     assert refused.value.code == -32602
 
 
 def test_a_cursor_is_good_for_one_signer(client: Client) -> None:
     mine, other = new_key().address, new_key().address
     for salt in range(2):
-        requested(client, mine, creationHint={"salt": hex(salt)})
-        requested(client, other, creationHint={"salt": hex(salt)})
-    cursor = listed(client, mine, limit=1)["meta"]["after"]
+        request_account(client, mine, creationHint={"salt": hex(salt)})
+        request_account(client, other, creationHint={"salt": hex(salt)})
+    cursor = list_accounts(client, mine, limit=1)["meta"]["after"]
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
     with pytest.raises(RpcError) as refused:
-        listed(client, other, after=cursor)
+        list_accounts(client, other, after=cursor)
     assert refused.value.reason == "cursor_unknown"

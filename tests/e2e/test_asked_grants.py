@@ -8,12 +8,25 @@ from eth_account.signers.local import LocalAccount
 from tests.e2e.client import FRIEND, TOKEN, Grant, RpcError, Wallet, new_key, transfer
 from tests.e2e.delegating import ZERO
 from tests.e2e.stacks import on_both_stacks
-from tests.e2e.standards import ACCESS, BUDGET, ETHER, GRANT, REQUEST, Json, ask, asked, keyed, raw, refused, single
+from tests.e2e.standards import (
+    ACCESS,
+    BUDGET,
+    ETHER,
+    GRANT,
+    REQUEST,
+    Json,
+    ask,
+    catch_error,
+    keyed_request,
+    permission_request,
+    raw,
+    single,
+)
 
 pytestmark = on_both_stacks
 
 
-def completed(wallet: Wallet, key: LocalAccount, answer: Json) -> Grant:
+def sign_grant(wallet: Wallet, key: LocalAccount, answer: Json) -> Grant:
     """The owner signs; the context and the signature are the grant."""
     signature = raw(wallet.owner, answer["signatureRequest"]["rawPayload"])
     grant = Grant(answer["sessionId"], signature, key, answer)
@@ -23,15 +36,15 @@ def completed(wallet: Wallet, key: LocalAccount, answer: Json) -> Grant:
 
 def test_granted_permissions_are_a_session_once_the_owner_signed(wallet: Wallet) -> None:
     key = new_key()
-    answer = ask(wallet.client, GRANT, asked(wallet, key, BUDGET, ETHER))
+    answer = ask(wallet.client, GRANT, permission_request(wallet, key, BUDGET, ETHER))
     assert answer["grantedPermissions"] == [{**BUDGET, "policies": []}, ETHER]
     assert answer["permissionsContext"] == answer["context"]
     assert answer["factory"].startswith("0x")
-    unsigned = refused(
-        wallet.client, "wallet_prepareCalls", keyed(wallet, key, permissions={"context": answer["context"]})
+    unsigned = catch_error(
+        wallet.client, "wallet_prepareCalls", keyed_request(wallet, key, permissions={"context": answer["context"]})
     )
     assert unsigned.reason == "session_signature_invalid"
-    grant = completed(wallet, key, answer)
+    grant = sign_grant(wallet, key, answer)
     assert wallet.act(grant, transfer(100), {"to": FRIEND, "value": "0x64"})["status"] == 200
     for denied in (transfer(1), {"to": FRIEND, "value": "0x1"}):
         with pytest.raises(RpcError, match="Exceeded"):
@@ -40,7 +53,7 @@ def test_granted_permissions_are_a_session_once_the_owner_signed(wallet: Wallet)
 
 def test_a_grant_without_a_native_allowance_carries_no_value(wallet: Wallet) -> None:
     key = new_key()
-    grant = completed(wallet, key, ask(wallet.client, GRANT, asked(wallet, key, ACCESS)))
+    grant = sign_grant(wallet, key, ask(wallet.client, GRANT, permission_request(wallet, key, ACCESS)))
     assert wallet.act(grant, transfer(1))["status"] == 200
     with pytest.raises(RpcError, match="ExceededNativeTokenLimit"):
         wallet.act(grant, {**transfer(1), "value": "0x1"})
@@ -54,7 +67,7 @@ def test_each_execution_permission_is_a_session_of_its_own(wallet: Wallet) -> No
     assert [answer["to"] for answer in answers] == [key.address for key in keys]
     for key, answer in zip(keys, answers, strict=True):
         assert len(answer["dependencies"]) == 1
-        assert wallet.act(completed(wallet, key, answer), transfer(1))["status"] == 200
+        assert wallet.act(sign_grant(wallet, key, answer), transfer(1))["status"] == 200
     (later,) = ask(wallet.client, REQUEST, single(wallet, keys[0], ACCESS))
     assert later["dependencies"] == []
 
@@ -70,8 +83,8 @@ def test_another_account_may_be_the_signer(wallet: Wallet) -> None:
     key = new_key()
     for name in ("address", "id"):
         signer = {"type": "account", "data": {name: key.address}}
-        answer = ask(wallet.client, GRANT, asked(wallet, key, ACCESS, signer=signer))
-        assert wallet.act(completed(wallet, key, answer), transfer(1))["status"] == 200
+        answer = ask(wallet.client, GRANT, permission_request(wallet, key, ACCESS, signer=signer))
+        assert wallet.act(sign_grant(wallet, key, answer), transfer(1))["status"] == 200
 
 
 STREAM = {"type": "native-token-stream", "data": {}, "isAdjustmentAllowed": True}
@@ -125,7 +138,7 @@ GRANT_REFUSALS: dict[str, tuple[Json, int, str, str]] = {
 @pytest.mark.parametrize("name", GRANT_REFUSALS)
 def test_grants_are_refused_by_name(wallet: Wallet, name: str) -> None:
     change, code, reason, field = GRANT_REFUSALS[name]
-    error = refused(wallet.client, GRANT, {**asked(wallet, new_key(), ACCESS), **change})
+    error = catch_error(wallet.client, GRANT, {**permission_request(wallet, new_key(), ACCESS), **change})
     assert (error.code, error.reason) == (code, reason)
     assert error.data["field"] == f"params.{field}"
 
@@ -141,8 +154,8 @@ def test_execution_permissions_are_refused_by_name(wallet: Wallet) -> None:
         (own, -32602, "account_as_target", "params[1].permission.data.address"),
         ({**good, "rules": None}, -32602, "expiry_missing", "params[1].expiry"),
     ):
-        error = refused(client, REQUEST, good, bad)
+        error = catch_error(client, REQUEST, good, bad)
         assert (error.code, error.reason, error.data["field"]) == (code, reason, field)
         assert field in error.message
     for many in ([good] * 11, [], [[good] * 11]):
-        assert refused(client, REQUEST, *many).data["field"] == "params"
+        assert catch_error(client, REQUEST, *many).data["field"] == "params"

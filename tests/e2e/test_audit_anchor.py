@@ -11,8 +11,8 @@ from eth_account import Account
 
 from tests.e2e.commanding import Cli
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.access import OPEN, OrganizationId
-from wallet_rpc.domain.audit import NOTHING, Event, EventKind, Head, line_of, next_entry
+from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
+from wallet_rpc.domain.audit import EMPTY_HEAD, AuditEvent, EventKind, LogHead, format_entry, next_entry
 
 KEY = "0x" + "5a" * 32
 SIGNER = Account.from_key(KEY).address
@@ -31,20 +31,22 @@ def organization(cli: Cli) -> Iterator[str]:
     for _ in range(2):
         cli.json("key", "create", "--org", made)
     yield made
-    cli.stored(lambda store: forget(store, made))
+    cli.run_on_store(lambda store: forget(store, made))
 
 
 async def forget(store: RedisStore, organization: str) -> None:
     """Everything of an organisation, as if it had never been."""
     directory, name = store.directory, OrganizationId(organization)
-    keys = [directory.key_key(key.id) for key in await directory.all_keys() if key.organization == organization]
+    keys = [
+        directory.api_key_key(key.id) for key in await directory.scan_api_keys() if key.organization == organization
+    ]
     await store._link.command("ZREM", directory.organizations_key(), organization)
-    await store._link.command("DEL", directory.organization_key(name), directory.keys_key(name), *keys)
+    await store._link.command("DEL", directory.organization_key(name), directory.api_keys_key(name), *keys)
     await empty(store, organization)
 
 
 async def empty(store: RedisStore, organization: str) -> None:
-    log = store.of(OrganizationId(organization)).audit
+    log = store.for_organization(OrganizationId(organization)).audit
     await store._link.command("DEL", log.entries_key(), log.head_key())
 
 
@@ -52,23 +54,23 @@ async def unlist(store: RedisStore, organization: str) -> None:
     await store._link.command("ZREM", store.directory.organizations_key(), organization)
 
 
-async def rewrite(store: RedisStore, organization: str, events: Sequence[Event]) -> None:
+async def rewrite(store: RedisStore, organization: str, events: Sequence[AuditEvent]) -> None:
     """Another log that is whole by itself, in the place of what was there."""
-    log, head, lines = store.of(OrganizationId(organization)).audit, NOTHING, []
+    log, head, lines = store.for_organization(OrganizationId(organization)).audit, EMPTY_HEAD, []
     for event in events:
         entry = next_entry(head, event)
-        lines.append(line_of(entry))
-        head = Head(entry.number + 1, entry.hash)
+        lines.append(format_entry(entry))
+        head = LogHead(entry.number + 1, entry.hash)
     await empty(store, organization)
     await store._link.command("RPUSH", log.entries_key(), *lines)
     await store._link.command("SET", log.head_key(), f"{head.count} {head.hash} mark")
 
 
-async def events_of(store: RedisStore, organization: str) -> list[Event]:
-    return [entry.event for entry in await store.of(OrganizationId(organization)).audit.entries(0, 100)]
+async def events_of(store: RedisStore, organization: str) -> list[AuditEvent]:
+    return [entry.event for entry in await store.for_organization(OrganizationId(organization)).audit.entries(0, 100)]
 
 
-def anchored(cli: Cli, file: Path, *arguments: str) -> Path:
+def append_anchor(cli: Cli, file: Path, *arguments: str) -> Path:
     """A file with one more anchor of this moment."""
     with file.open("a") as kept:
         kept.write(cli.text("audit", "anchor", *arguments))
@@ -83,13 +85,13 @@ def test_an_anchor_is_one_signed_line_of_json(signing: Cli, organization: str) -
     assert printed.count("\n") == 1
     assert anchor["logs"] == [{"orgId": organization, "entries": 3, "head": log["head"]}]
     assert anchor["signer"] == SIGNER
-    assert {each["orgId"] for each in signing.json("audit", "anchor")["logs"]} >= {organization, OPEN}
+    assert {each["orgId"] for each in signing.json("audit", "anchor")["logs"]} >= {organization, OPEN_ORGANIZATION}
 
 
 def test_a_log_that_has_grown_holds_all_its_anchors(signing: Cli, organization: str, tmp_path: Path) -> None:
-    file = anchored(signing, tmp_path / "anchors")
+    file = append_anchor(signing, tmp_path / "anchors")
     signing.json("key", "create", "--org", organization)
-    anchored(signing, file, "--org", organization)
+    append_anchor(signing, file, "--org", organization)
     signing.json("key", "create", "--org", organization)
 
     found = signing.json("audit", "verify", "--anchor", str(file), "--org", organization)["logs"][0]
@@ -100,9 +102,9 @@ def test_a_log_that_has_grown_holds_all_its_anchors(signing: Cli, organization: 
 @pytest.mark.parametrize("is_listed", [True, False])
 def test_an_emptied_log_is_found_without_an_anchor(cli: Cli, organization: str, is_listed: bool) -> None:
     """By the organisation's own record, also where the list of organisations has lost it."""
-    cli.stored(lambda store: empty(store, organization))
+    cli.run_on_store(lambda store: empty(store, organization))
     if not is_listed:
-        cli.stored(lambda store: unlist(store, organization))
+        cli.run_on_store(lambda store: unlist(store, organization))
 
     status, printed = cli.status("audit", "verify")
 
@@ -111,17 +113,19 @@ def test_an_emptied_log_is_found_without_an_anchor(cli: Cli, organization: str, 
 
 
 def test_a_log_off_every_list_is_verified(cli: Cli, organization: str) -> None:
-    async def unlisted(store: RedisStore) -> None:
+    async def unlist_all(store: RedisStore) -> None:
         directory, name = store.directory, OrganizationId(organization)
-        keys = [directory.key_key(key.id) for key in await directory.keys_of(name)]
+        keys = [directory.api_key_key(key.id) for key in await directory.keys_of(name)]
         await unlist(store, organization)
-        await store._link.command("DEL", directory.organization_key(name), directory.keys_key(name), *keys)
+        await store._link.command("DEL", directory.organization_key(name), directory.api_keys_key(name), *keys)
 
-    cli.stored(unlisted)
+    cli.run_on_store(unlist_all)
     assert f"{organization}: 3 entries, whole" in cli.text("audit", "verify")
 
-    cli.stored(
-        lambda store: store._link.command("LTRIM", store.of(OrganizationId(organization)).audit.entries_key(), 1, -1)
+    cli.run_on_store(
+        lambda store: store._link.command(
+            "LTRIM", store.for_organization(OrganizationId(organization)).audit.entries_key(), 1, -1
+        )
     )
     assert f"{organization}: NOT WHOLE: entry 0: cut out\n" in cli.status("audit", "verify")[1]
 
@@ -129,31 +133,31 @@ def test_a_log_off_every_list_is_verified(cli: Cli, organization: str) -> None:
 def test_a_log_that_lacks_what_its_keys_ask_for_is_found_without_an_anchor(cli: Cli, organization: str) -> None:
     key = cli.json("key", "create", "--org", organization)["keyId"]
     cli.text("key", "revoke", key)
-    events = cli.stored(lambda store: events_of(store, organization))
+    events = cli.run_on_store(lambda store: events_of(store, organization))
     assert [event.kind for event in events[-2:]] == [EventKind.KEY_CREATED, EventKind.KEY_REVOKED]
 
     for kept in (events[1:], events[:-1], [*events[:-2], events[-1]]):
-        cli.stored(lambda store, kept=kept: rewrite(store, organization, kept))  # type: ignore[misc]
+        cli.run_on_store(lambda store, kept=kept: rewrite(store, organization, kept))  # type: ignore[misc]
         status, printed = cli.status("audit", "verify", "--org", organization)
         assert (status, printed.startswith(f"{organization}: NOT WHOLE: entry {len(kept)}: missing")) == (1, True)
-    cli.stored(lambda store: rewrite(store, organization, events))
+    cli.run_on_store(lambda store: rewrite(store, organization, events))
     cli.text("audit", "verify", "--org", organization)
 
 
 def test_a_whole_log_that_is_not_the_anchored_one_is_refused(signing: Cli, organization: str, tmp_path: Path) -> None:
-    events = signing.stored(lambda store: events_of(store, organization))
-    file = anchored(signing, tmp_path / "anchors", "--org", organization)
-    denied = Event(kind=EventKind.DENIED, at=1, actor="key", facts={})
+    events = signing.run_on_store(lambda store: events_of(store, organization))
+    file = append_anchor(signing, tmp_path / "anchors", "--org", organization)
+    denied = AuditEvent(kind=EventKind.DENIED, at=1, actor="key", facts={})
     cases = [
         ([*events[:2], denied, events[2]], "entry 2: replaced by another log than the one that was anchored"),
         (events[:2], "entry 2: cut off at the end"),
     ]
     for written, told in cases:
-        signing.stored(lambda store, written=written: rewrite(store, organization, written))  # type: ignore[misc]
+        signing.run_on_store(lambda store, written=written: rewrite(store, organization, written))  # type: ignore[misc]
         status, printed = signing.status("audit", "verify", "--anchor", str(file))
         assert (status, f"{organization}: NOT WHOLE: {told}\n" in printed) == (1, True), printed
 
-    signing.stored(lambda store: forget(store, organization))
+    signing.run_on_store(lambda store: forget(store, organization))
     assert (
         f"{organization}: NOT WHOLE: entry 0: emptied\n" in signing.status("audit", "verify", "--anchor", str(file))[1]
     )
@@ -161,27 +165,29 @@ def test_a_whole_log_that_is_not_the_anchored_one_is_refused(signing: Cli, organ
 
 
 def test_the_log_of_those_without_an_organization_is_held_to_its_anchor(signing: Cli, tmp_path: Path) -> None:
-    noted = Event(kind=EventKind.DENIED, at=1, actor="key", facts={})
-    signing.stored(lambda store: store.of(OPEN).audit.append(noted))
-    file = anchored(signing, tmp_path / "anchors", "--org", OPEN)
-    signing.stored(lambda store: empty(store, OPEN))
+    noted = AuditEvent(kind=EventKind.DENIED, at=1, actor="key", facts={})
+    signing.run_on_store(lambda store: store.for_organization(OPEN_ORGANIZATION).audit.append(noted))
+    file = append_anchor(signing, tmp_path / "anchors", "--org", OPEN_ORGANIZATION)
+    signing.run_on_store(lambda store: empty(store, OPEN_ORGANIZATION))
 
-    assert signing.text("audit", "verify", "--org", OPEN).startswith(f"{OPEN}: 0 entries, whole")
-    assert signing.status("audit", "verify", "--anchor", str(file), "--org", OPEN) == (
+    assert signing.text("audit", "verify", "--org", OPEN_ORGANIZATION).startswith(
+        f"{OPEN_ORGANIZATION}: 0 entries, whole"
+    )
+    assert signing.status("audit", "verify", "--anchor", str(file), "--org", OPEN_ORGANIZATION) == (
         1,
-        f"{OPEN}: NOT WHOLE: entry 0: emptied\n",
+        f"{OPEN_ORGANIZATION}: NOT WHOLE: entry 0: emptied\n",
     )
 
 
 def test_a_harmed_log_is_not_anchored(signing: Cli, organization: str) -> None:
-    signing.stored(lambda store: empty(store, organization))
+    signing.run_on_store(lambda store: empty(store, organization))
     assert signing.status("audit", "anchor") == (1, f"{organization}: NOT WHOLE: entry 0: emptied\n")
 
 
 def test_only_the_named_signers_anchors_are_believed(
     signing: Cli, organization: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = anchored(signing, tmp_path / "anchors", "--org", organization)
+    file = append_anchor(signing, tmp_path / "anchors", "--org", organization)
     verify = ("audit", "verify", "--anchor", str(file), "--org", organization)
     monkeypatch.delenv("WALLET_RPC_AUDIT_KEY")
 

@@ -39,43 +39,43 @@ def test_a_log_that_is_whole_is_said_to_be_with_its_head(cli: Cli) -> None:
     assert cli.text("audit", "verify", "--org", organization) == f"{organization}: 2 entries, whole, head {head}\n"
 
 
-def altered(lines: list[bytes]) -> list[bytes]:
+def alter(lines: list[bytes]) -> list[bytes]:
     return [*lines[:1], lines[1].replace(b"read-write", b"read"), *lines[2:]]
 
 
-def cut_out(lines: list[bytes]) -> list[bytes]:
+def remove_entry(lines: list[bytes]) -> list[bytes]:
     return lines[:1] + lines[2:]
 
 
-def spoilt(lines: list[bytes]) -> list[bytes]:
+def corrupt(lines: list[bytes]) -> list[bytes]:
     return [*lines[:1], b"no entry", *lines[2:]]
 
 
-def cut_off(lines: list[bytes]) -> list[bytes]:
+def truncate(lines: list[bytes]) -> list[bytes]:
     return lines[:1]
 
 
-@pytest.mark.parametrize("harm", [altered, spoilt, cut_out, cut_off])
+@pytest.mark.parametrize("harm", [alter, corrupt, remove_entry, truncate])
 def test_a_log_that_was_changed_is_named_with_the_place(cli: Cli, harm: Callable[[list[bytes]], list[bytes]]) -> None:
     whole, harmed = cli.organization(), cli.organization()
     for _ in range(2):
         cli.text("key", "create", "--org", harmed)
 
     async def rewrite(store: RedisStore, harm: Callable[[list[bytes]], list[bytes]]) -> list[bytes]:
-        key = store.of(OrganizationId(harmed)).audit.entries_key()
+        key = store.for_organization(OrganizationId(harmed)).audit.entries_key()
         lines: list[bytes] = await store._link.command("LRANGE", key, 0, -1)
         await store._link.command("DEL", key)
         for line in harm(lines):
             await store._link.command("RPUSH", key, line.decode())
         return lines
 
-    lines = cli.stored(lambda store: rewrite(store, harm))
+    lines = cli.run_on_store(lambda store: rewrite(store, harm))
     try:
         status, printed = cli.status("audit", "verify")
         one, as_json = cli.status("audit", "verify", "--org", harmed, "--json")
         shown = cli.status("audit", "show", "--org", harmed)
     finally:
-        cli.stored(lambda store: rewrite(store, lambda _: lines))
+        cli.run_on_store(lambda store: rewrite(store, lambda _: lines))
 
     assert (status, one) == (1, 1)
     said = {line.partition(": ")[0]: line.partition(": ")[2] for line in printed.splitlines()}
@@ -83,7 +83,7 @@ def test_a_log_that_was_changed_is_named_with_the_place(cli: Cli, harm: Callable
     assert said[harmed].startswith("NOT WHOLE: entry 1: ")
     (log,) = json.loads(as_json)["logs"]
     assert (log["whole"], log["entry"]) == (False, 1)
-    if harm is spoilt:
+    if harm is corrupt:
         assert shown == (1, f"{harmed}: NOT WHOLE: see `wallet-rpc audit verify --org {harmed}`\n")
     assert cli.status("audit", "verify")[0] == 0
 
@@ -92,17 +92,17 @@ def test_a_head_that_was_changed_is_found(cli: Cli) -> None:
     organization = cli.organization()
 
     async def rewrite(store: RedisStore, head: str) -> str:
-        key = store.of(OrganizationId(organization)).audit.head_key()
+        key = store.for_organization(OrganizationId(organization)).audit.head_key()
         before: bytes = await store._link.command("GET", key)
         await store._link.command("SET", key, head)
         return before.decode()
 
-    head = cli.stored(lambda store: rewrite(store, "none"))
+    head = cli.run_on_store(lambda store: rewrite(store, "none"))
     try:
         found = cli.status("audit", "verify", "--org", organization)
         shown = cli.status("audit", "show", "--org", organization)
     finally:
-        cli.stored(lambda store: rewrite(store, head))
+        cli.run_on_store(lambda store: rewrite(store, head))
 
     assert found == (1, f"{organization}: NOT WHOLE: entry 1: altered\n")
     assert shown[0] == 1

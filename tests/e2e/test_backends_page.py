@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from tests.e2e.pages import BLOCK, ROOT, finished, script
+from tests.e2e.pages import BLOCK, ROOT, output_of, script
 from tests.e2e.process import Server, environment
 from wallet_rpc.devchain import dev_constants
 
@@ -20,7 +20,7 @@ def test_every_block_is_of_a_language_that_is_tested() -> None:
 
 def test_the_commands_print_what_the_text_says(tmp_path: Path) -> None:
     with Server("dev", folder=tmp_path) as server:
-        printed = finished("bash", "-c", script(TEXT), environment={**environment(tmp_path, {}), "URL": server.url})
+        printed = output_of("bash", "-c", script(TEXT), environment={**environment(tmp_path, {}), "URL": server.url})
 
     account, registered, listed, status, revoked, refused, scopes, again, mismatch, scope, whole = printed.splitlines()
     assert account == f"account: {again}"

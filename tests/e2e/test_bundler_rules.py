@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import external
 from tests.e2e.permissions import PLAIN
-from tests.e2e.process import run
+from tests.e2e.process import run_wallet_rpc
 from tests.e2e.stacks import CHAINS, Stack
 from tests.e2e.standards import BUDGET, Json
 from tests.golden.scenarios import DEPLOYMENTS
@@ -44,7 +44,7 @@ def strict(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with real_stack(folder, name="strict", genesis=genesis, safe=True) as stack:
         for node in stack.nodes.values():
             stake(node, ACCOUNT_FACTORY)
-        for paymaster in (dev_constants.PAYMASTER, dev_constants.TOKEN_PAYMASTER):
+        for paymaster in (dev_constants.PAYMASTER, dev_constants.ERC20_PAYMASTER):
             stake(stack.nodes[STAKED], paymaster)
         yield stack
 
@@ -84,7 +84,7 @@ def test_our_paymaster_pays_while_it_is_staked(strict: Stack, tmp_path: Path) ->
 
     def paymaster(*arguments: str) -> None:
         at = ("--node", node, "--at", dev_constants.PAYMASTER.hex0x())
-        ended = run(
+        ended = run_wallet_rpc(
             "paymaster", *arguments, *at, folder=tmp_path, DEPLOYER_KEY=Data(dev_constants.PAYMASTER_KEY).hex0x()
         )
         assert ended.returncode == 0, ended.stderr
@@ -93,12 +93,12 @@ def test_our_paymaster_pays_while_it_is_staked(strict: Stack, tmp_path: Path) ->
         wallet = Wallet(client, chain_id=hex(UNSTAKED)).fund(tokens=0)
         return int(wallet.act(None, transfer(0), sponsored=sponsored)["status"])
 
-    def is_refused() -> bool:
+    def is_rejected() -> bool:
         with pytest.raises(RpcError) as refused:
             act()
         return refused.value.reason == "forbidden_opcode"
 
-    assert is_refused()
+    assert is_rejected()
     assert act(sponsored=False) == 200
     paymaster("deposit", "--stake", str(STAKE), "--unstake-delay", "1")
     assert act() == 200
@@ -106,5 +106,5 @@ def test_our_paymaster_pays_while_it_is_staked(strict: Stack, tmp_path: Path) ->
     client.chain("evm_increaseTime", 2)
     client.chain("evm_mine")
     paymaster("withdraw-stake")
-    assert is_refused()
+    assert is_rejected()
     client.http.close()

@@ -26,7 +26,7 @@ async def test_what_a_key_sends_raw_is_logged_with_the_hash_by_which_it_is_found
     client = Client(real_stack.url, real_stack.nodes[31337])
     wallet = Wallet(client).fund(tokens=0)
     prepared = wallet.prepare({"to": FRIEND})
-    by_wallet = wallet.signed(prepared, wallet.owner, None)["signature"]["data"]
+    by_wallet = wallet.sign(prepared, wallet.owner, None)["signature"]["data"]
     unsigned: dict[str, Any] = {"chainId": 31337, "nonce": 0, "to": FRIEND, "gas": 21000, "gasPrice": 10**9}
     transaction = new_key().sign_transaction(unsigned)
     sent = batch({**prepared["data"], "signature": "0xff00" + by_wallet[2:]}, transaction.raw_transaction.to_0x_hex())
@@ -34,7 +34,7 @@ async def test_what_a_key_sends_raw_is_logged_with_the_hash_by_which_it_is_found
         tenant = await new_tenant(store, real_stack.url, client.http)
         for at in ("", "/chain/31337"):
             client.http.post(real_stack.url + at, json=sent, headers=tenant.headers)
-        entries = await store.of(tenant.organization).audit.entries(0, 10)
+        entries = await store.for_organization(tenant.organization).audit.entries(0, 10)
 
     name = prepared["details"]["data"]["hash"]
     assert [entry.event.kind for entry in entries] == [EventKind.CHAIN_REQUESTED] * 4
@@ -43,5 +43,5 @@ async def test_what_a_key_sends_raw_is_logged_with_the_hash_by_which_it_is_found
         *[("eth_sendUserOperation", name)] * 2,
     ]
     until(lambda: client.rpc("eth_getUserOperationReceipt", name) is not None, "known to the bundler")
-    assert wallet.ended(f"0x{31337:064x}{name[2:]}")["status"] == 200
+    assert wallet.wait_until_final(f"0x{31337:064x}{name[2:]}")["status"] == 200
     client.http.close()

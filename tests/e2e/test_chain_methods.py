@@ -14,7 +14,7 @@ pytestmark = on_both_stacks
 FIRST, SECOND = CHAINS
 
 
-def asked(stack: Stack, path: str, method: str, *params: Any) -> Any:
+def post_request(stack: Stack, path: str, method: str, *params: Any) -> Any:
     body = {"jsonrpc": "2.0", "id": 0, "method": method, "params": list(params)}
     return httpx2.post(stack.url + path, json=body, timeout=30).json()
 
@@ -32,19 +32,19 @@ def asked(stack: Stack, path: str, method: str, *params: Any) -> Any:
     ],
 )
 def test_the_url_says_which_chain_answers(stack: Stack, path: str, chain: int) -> None:
-    assert asked(stack, path, "eth_chainId") == {"jsonrpc": "2.0", "id": 0, "result": hex(chain)}
+    assert post_request(stack, path, "eth_chainId") == {"jsonrpc": "2.0", "id": 0, "result": hex(chain)}
 
 
 @pytest.mark.parametrize("chain", ["8453", "0x", "-1", "one", "99999999999"])
 def test_a_chain_that_is_not_there_is_refused(stack: Stack, chain: str) -> None:
-    error = asked(stack, f"/?chainId={chain}", "eth_chainId")["error"]
+    error = post_request(stack, f"/?chainId={chain}", "eth_chainId")["error"]
 
     assert (error["code"], error["data"]["reason"]) == (5710, "unsupported_chain")
 
 
 def test_the_wallets_own_methods_ignore_the_query(stack: Stack, client: Client) -> None:
     owner = new_key()
-    made = asked(stack, "/?chainId=8453", "wallet_requestAccount", {"signerAddress": owner.address})
+    made = post_request(stack, "/?chainId=8453", "wallet_requestAccount", {"signerAddress": owner.address})
 
     assert made["result"]["accountAddress"] == Wallet(client, owner=owner).account
 
@@ -81,7 +81,7 @@ def test_a_wallet_of_ones_own_needs_no_other_url(client: Client) -> None:
     }
     made = client.rpc("eth_sendRawTransaction", "0x" + sender.sign_transaction(transaction).raw_transaction.hex())
 
-    client.mined(made)
+    client.wait_for_receipt(made)
     assert client.rpc("eth_getTransactionReceipt", made)["status"] == "0x1"
     assert client.balance(receiver) == 7
 
@@ -106,7 +106,7 @@ def test_what_only_its_owner_may_ask_is_not_handed_on(stack: Stack, method: str)
     if stack.is_embedded:
         pytest.skip("the embedded chain is the caller's own: it answers everything")
     for path in ("/", f"/chain/{FIRST}"):
-        assert asked(stack, path, method)["error"]["code"] == -32601
+        assert post_request(stack, path, method)["error"]["code"] == -32601
 
 
 def test_there_is_no_path_for_a_chain_that_is_not_there(stack: Stack) -> None:

@@ -15,7 +15,7 @@ from eth_account import Account
 import wallet_rpc
 from tests.e2e.client import ENTRY_POINT, FRIEND, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import External
-from tests.e2e.process import Server, run
+from tests.e2e.process import Server, run_wallet_rpc
 from tests.golden.scenarios import DEPLOYMENTS
 from wallet_rpc.__main__ import main
 from wallet_rpc.adapters.redis_server import RedisServer
@@ -75,7 +75,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_a_wrong_setting_ends_the_start_with_a_sentence_that_names_it(
     tmp_path: Path, settings: dict[str, str], said: str
 ) -> None:
-    ended = run("dev", folder=tmp_path, **settings)
+    ended = run_wallet_rpc("dev", folder=tmp_path, **settings)
 
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"wallet-rpc: {said}")
@@ -95,7 +95,7 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence_that_names_it(
     ],
 )
 def test_a_wrong_option_is_named(tmp_path: Path, arguments: list[str], said: str) -> None:
-    ended = run(*arguments, folder=tmp_path)
+    ended = run_wallet_rpc(*arguments, folder=tmp_path)
 
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"wallet-rpc: {said}")
@@ -125,14 +125,14 @@ def test_the_relayer_key_of_the_settings_pays_for_removals(tmp_path: Path) -> No
         eoa.fund()
         eoa.delegate()
 
-        status = eoa.ended(eoa.submit(eoa.signed_authorization(eoa.prepare_removal())))
+        status = eoa.wait_until_final(eoa.submit(eoa.sign_authorization(eoa.prepare_removal())))
 
         paid = eoa.client.rpc("eth_getTransactionByHash", status["details"]["txHash"])
         assert paid["from"].lower() == payer.address.hex0x().lower()
 
 
 def test_a_failed_fork_does_not_spoil_the_folder(tmp_path: Path) -> None:
-    run("dev", "--fork-url", "http://127.0.0.1:9", folder=tmp_path)
+    run_wallet_rpc("dev", "--fork-url", "http://127.0.0.1:9", folder=tmp_path)
 
     with Server("dev", folder=tmp_path) as server:
         assert server.ready()[0] == 200
@@ -142,7 +142,7 @@ def test_a_missing_genesis_says_what_to_run(tmp_path: Path) -> None:
     unbuilt = shutil.ignore_patterns("build", "node_modules", "__pycache__")
     shutil.copytree(ROOT / "wallet_rpc", tmp_path / "wallet_rpc", ignore=unbuilt)
 
-    ended = run("dev", folder=tmp_path)
+    ended = run_wallet_rpc("dev", folder=tmp_path)
 
     assert ended.returncode == 2
     assert ended.stderr == "wallet-rpc: chain 31337: genesis.json is not built yet: run `make contracts`\n"
@@ -220,7 +220,7 @@ def test_serve_does_not_start_in_front_of_a_wrong_chain(
     tmp_path: Path, dev: Server, redis_server: RedisServer, chains: str, said: str
 ) -> None:
     given = {"CHAINS": chains.format(url=dev.url)} if chains else {}
-    ended = run("serve", folder=tmp_path, REDIS_URL=redis_server.url, OPEN="yes", **given)
+    ended = run_wallet_rpc("serve", folder=tmp_path, REDIS_URL=redis_server.url, OPEN="yes", **given)
 
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"wallet-rpc: {said}")
@@ -228,20 +228,20 @@ def test_serve_does_not_start_in_front_of_a_wrong_chain(
 
 
 def test_openrpc_prints_the_committed_document(tmp_path: Path) -> None:
-    printed = run("openrpc", folder=tmp_path)
+    printed = run_wallet_rpc("openrpc", folder=tmp_path)
 
     assert printed.returncode == 0
     assert printed.stdout == openrpc_yaml() == (ROOT / "openrpc.yaml").read_text()
 
 
 def test_version(tmp_path: Path) -> None:
-    assert run("--version", folder=tmp_path).stdout == f"wallet-rpc {wallet_rpc.__version__}\n"
+    assert run_wallet_rpc("--version", folder=tmp_path).stdout == f"wallet-rpc {wallet_rpc.__version__}\n"
 
 
 def test_sign_signs_the_bare_digest(tmp_path: Path) -> None:
     digest, key = os.urandom(32), Account.create()
 
-    signed = run("sign", f"0x{digest.hex()}", "--key", f"0x{bytes(key.key).hex()}", folder=tmp_path)
+    signed = run_wallet_rpc("sign", f"0x{digest.hex()}", "--key", f"0x{bytes(key.key).hex()}", folder=tmp_path)
 
     assert signed.stdout == f"0x{key.unsafe_sign_hash(digest).signature.hex()}\n"
 
@@ -265,7 +265,7 @@ STORY = (
 
 @pytest.mark.parametrize("fresh", [True, False])
 def test_the_demo_tells_the_whole_story(tmp_path: Path, dev: Server, fresh: bool) -> None:
-    played = run("demo", folder=tmp_path, PORT="0" if fresh else dev.url.rpartition(":")[2])
+    played = run_wallet_rpc("demo", folder=tmp_path, PORT="0" if fresh else dev.url.rpartition(":")[2])
 
     begins = "No server runs; starting a fresh one" if fresh else f"Playing against the server at {dev.url}."
     assert played.returncode == 0, played.stdout + played.stderr

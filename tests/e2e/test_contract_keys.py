@@ -41,7 +41,7 @@ def send(client: Client, wallet: Wallet, permissions: dict[str, str] | None, sig
 def test_a_contract_holds_a_session(wallet: Wallet, signer: str) -> None:
     grant: Grant = wallet.grant({"type": "root"}, contract=signer)
     for _ in range(2):  # installing, then installed
-        assert wallet.ended(send(wallet.client, wallet, grant.permissions, SIGNATURE))["status"] == 200
+        assert wallet.wait_until_final(send(wallet.client, wallet, grant.permissions, SIGNATURE))["status"] == 200
     with pytest.raises(RpcError) as refused:
         send(wallet.client, wallet, grant.permissions, "0xc0ffef")
     assert (refused.value.code, refused.value.reason) == (-32507, "signature_invalid")
@@ -51,7 +51,7 @@ def test_a_contract_owns_an_account(client: Client, signer: str) -> None:
     account = client.rpc("wallet_requestAccount", {"signerAddress": signer})["accountAddress"]
     wallet = Wallet(client)
     wallet.account = account
-    assert wallet.ended(send(client, wallet, None, SIGNATURE))["status"] == 200
+    assert wallet.wait_until_final(send(client, wallet, None, SIGNATURE))["status"] == 200
     with pytest.raises(RpcError, match="not by the owner"):
         send(client, wallet, None, "0x1234")
 
@@ -65,4 +65,4 @@ def test_a_contract_owner_grants_a_session(client: Client, signer: str) -> None:
         wallet.prepare({"to": FRIEND}, permissions={**permissions, "signature": "0x1234"})
     assert refused.value.reason == "session_signature_invalid"
     prepared = wallet.prepare({"to": FRIEND}, permissions=permissions)
-    assert wallet.ended(wallet.send(prepared, key, permissions))["status"] == 200
+    assert wallet.wait_until_final(wallet.send(prepared, key, permissions))["status"] == 200

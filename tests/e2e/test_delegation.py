@@ -33,39 +33,39 @@ def test_the_first_call_delegates_and_calls_in_one(eoa: External) -> None:
     assert authorization["data"] == {"address": DELEGATE, "nonce": "0x0"}
     assert "factory" not in operation["data"]
     assert "eip7702Auth" not in operation["data"]
-    status = eoa.ended(eoa.submit(eoa.signed_array(prepared)))
+    status = eoa.wait_until_final(eoa.submit(eoa.sign_array(prepared)))
     assert status["status"] == 200
     assert status["details"]["type"] == "user-operation"
     assert eoa.client.token_balance(FRIEND) == before + 5
-    assert eoa.delegated_to(DELEGATE)
+    assert eoa.is_delegated_to(DELEGATE)
     assert eoa.count() == 1
 
 
 def test_the_parts_may_come_in_any_order(eoa: External) -> None:
-    request = eoa.signed_array(eoa.prepare({"to": FRIEND}))
+    request = eoa.sign_array(eoa.prepare({"to": FRIEND}))
     request["data"].reverse()
-    assert eoa.ended(eoa.submit(request))["status"] == 200
+    assert eoa.wait_until_final(eoa.submit(request))["status"] == 200
 
 
 def test_later_calls_are_single_operations(eoa: External) -> None:
     eoa.delegate({"to": FRIEND})
     prepared = eoa.prepare({"to": FRIEND, "value": "0x1"})
     assert prepared["type"] == "user-operation-v070"
-    assert eoa.ended(eoa.send(prepared, eoa.owner))["status"] == 200
+    assert eoa.wait_until_final(eoa.send(prepared, eoa.owner))["status"] == 200
     named = eoa.prepare({"to": FRIEND}, eip7702Auth={"delegation": "ModularAccountV2", "account": eoa.account})
     assert named["type"] == eoa.prepare({"to": FRIEND}, eip7702Auth=True)["type"] == "user-operation-v070"
 
 
 def test_no_calls_at_all_delegate(eoa: External) -> None:
     assert eoa.delegate(eip7702Auth=True)["status"] == 200
-    assert eoa.delegated_to(DELEGATE)
+    assert eoa.is_delegated_to(DELEGATE)
 
 
 def test_the_account_pays_for_its_own_delegation(eoa: External) -> None:
     before = eoa.client.balance(eoa.account)
     prepared = eoa.prepare({"to": FRIEND, "value": "0x7"}, sponsored=False)
     assert prepared["data"][1]["feePayment"]["sponsored"] is False
-    assert eoa.ended(eoa.submit(eoa.signed_array(prepared)))["status"] == 200
+    assert eoa.wait_until_final(eoa.submit(eoa.sign_array(prepared)))["status"] == 200
     assert eoa.client.balance(eoa.account) < before - 7
 
 
@@ -74,27 +74,27 @@ def test_delegated_elsewhere_is_not_delegated(eoa: External, implementation: str
     eoa.delegate_elsewhere(implementation)
     assert eoa.prepare(transfer(1))["type"] == "array"
     assert eoa.delegate(transfer(1))["status"] == 200
-    assert eoa.delegated_to(DELEGATE)
+    assert eoa.is_delegated_to(DELEGATE)
 
 
 def test_both_versions_of_the_implementation_are_ours(eoa: External) -> None:
     eoa.delegate_elsewhere(DELEGATE_V1_1)
     prepared = eoa.prepare({"to": FRIEND, "value": "0x1"})
     assert prepared["type"] == "user-operation-v070"
-    assert eoa.ended(eoa.send(prepared, eoa.owner))["status"] == 200
+    assert eoa.wait_until_final(eoa.send(prepared, eoa.owner))["status"] == 200
 
 
 def test_an_implementation_that_is_named_by_address_is_the_one_that_runs(eoa: External) -> None:
     assert eoa.delegate({"to": FRIEND}, eip7702Auth={"delegation": DELEGATE_V1_1})["status"] == 200
-    assert eoa.delegated_to(DELEGATE_V1_1)
+    assert eoa.is_delegated_to(DELEGATE_V1_1)
     assert eoa.delegate({"to": FRIEND}, eip7702Auth={"delegation": DELEGATE})["status"] == 200
-    assert eoa.delegated_to(DELEGATE)
+    assert eoa.is_delegated_to(DELEGATE)
 
 
 def test_sending_the_array_again_answers_the_same_id_and_does_nothing(eoa: External) -> None:
-    request = eoa.signed_array(eoa.prepare(transfer(5)))
+    request = eoa.sign_array(eoa.prepare(transfer(5)))
     first = eoa.submit(request)
-    eoa.ended(first)
+    eoa.wait_until_final(first)
     left = eoa.client.token_balance(eoa.account)
     assert eoa.submit(request) == first
     assert eoa.client.token_balance(eoa.account) == left
@@ -112,7 +112,7 @@ def test_an_estimate_has_nothing_to_sign_but_the_authorization(eoa: External) ->
 def test_the_first_call_that_is_sent_makes_the_signers_own_address_its_account(eoa: External) -> None:
     prepared = eoa.prepare({"to": FRIEND})
     assert eoa.client.rpc("wallet_listAccounts", {"signerAddress": eoa.account})["accounts"] == []
-    eoa.ended(eoa.submit(eoa.signed_array(prepared)))
+    eoa.wait_until_final(eoa.submit(eoa.sign_array(prepared)))
     asked = {"signerAddress": eoa.account, "includeCounterfactualInfo": True}
     found = eoa.client.rpc("wallet_requestAccount", asked)
     assert found == {"accountAddress": eoa.account, "id": found["id"], "delegation": DELEGATE}
@@ -164,7 +164,7 @@ def test_a_session_cannot_redelegate(eoa: External) -> None:
 
 def sent_with(eoa: External, **changed: Any) -> RpcError:
     """The refusal of an array whose authorization is changed."""
-    request = eoa.signed_array(eoa.prepare({"to": FRIEND}))
+    request = eoa.sign_array(eoa.prepare({"to": FRIEND}))
     request["data"][0] |= changed
     with pytest.raises(RpcError) as refused:
         eoa.submit(request)
@@ -173,7 +173,7 @@ def sent_with(eoa: External, **changed: Any) -> RpcError:
 
 
 def test_an_authorization_signed_by_another_is_refused(eoa: External) -> None:
-    forged = eoa.signed_authorization(eoa.prepare()["data"][0], by=new_key())["signature"]
+    forged = eoa.sign_authorization(eoa.prepare()["data"][0], by=new_key())["signature"]
     for signature in (forged, {"data": "0x1234"}, {"data": "0x" + "00" * 65}, {"data": "0x" + "ff" * 64 + "1b"}):
         refused = sent_with(eoa, signature=signature)
         assert refused.code == -32000
@@ -189,7 +189,7 @@ def test_an_authorization_changed_after_signing_is_refused(eoa: External) -> Non
 
 
 def test_an_authorization_of_another_nonce_is_refused(eoa: External) -> None:
-    request = eoa.signed_array(eoa.prepare({"to": FRIEND}))
+    request = eoa.sign_array(eoa.prepare({"to": FRIEND}))
     eoa.client.chain("anvil_setNonce", eoa.account, "0x3")
     with pytest.raises(RpcError) as refused:
         eoa.submit(request)
@@ -207,12 +207,12 @@ def test_the_operation_alone_is_refused_while_it_needs_the_delegation(eoa: Exter
 
 def test_an_array_without_an_authorization_is_an_operation(eoa: External) -> None:
     eoa.delegate()
-    signed = eoa.signed(eoa.prepare({"to": FRIEND}), eoa.owner, None)
-    assert eoa.ended(eoa.submit({"type": "array", "data": [signed]}))["status"] == 200
+    signed = eoa.sign(eoa.prepare({"to": FRIEND}), eoa.owner, None)
+    assert eoa.wait_until_final(eoa.submit({"type": "array", "data": [signed]}))["status"] == 200
 
 
 def test_arrays_of_other_contents_are_refused(eoa: External) -> None:
-    authorization, operation = eoa.signed_array(eoa.prepare({"to": FRIEND}))["data"]
+    authorization, operation = eoa.sign_array(eoa.prepare({"to": FRIEND}))["data"]
     for parts in ([], [authorization], [operation, operation], [authorization, authorization, operation]):
         with pytest.raises(RpcError) as refused:
             eoa.submit({"type": "array", "data": parts})
@@ -225,8 +225,8 @@ def test_a_delegation_is_taken_away(eoa: External) -> None:
     assert prepared["type"] == "authorization"
     assert prepared["data"] == {"address": ZERO, "nonce": "0x1"}
     before = eoa.client.balance(eoa.account)
-    call_id = eoa.submit(eoa.signed_authorization(prepared))
-    status = eoa.ended(call_id)
+    call_id = eoa.submit(eoa.sign_authorization(prepared))
+    status = eoa.wait_until_final(call_id)
     assert status["status"] == 200
     assert status["details"]["type"] == "delegation"
     assert status["details"]["txHash"] == status["receipts"][0]["transactionHash"]
@@ -237,9 +237,9 @@ def test_a_delegation_is_taken_away(eoa: External) -> None:
 
 def test_a_removal_sent_again_answers_the_same_id_and_costs_nothing(eoa: External) -> None:
     eoa.delegate()
-    request = eoa.signed_authorization(eoa.prepare_removal())
+    request = eoa.sign_authorization(eoa.prepare_removal())
     first = eoa.submit(request)
-    paid = eoa.client.chain("eth_getTransactionByHash", eoa.ended(first)["details"]["txHash"])
+    paid = eoa.client.chain("eth_getTransactionByHash", eoa.wait_until_final(first)["details"]["txHash"])
     sent = eoa.client.chain("eth_getTransactionCount", paid["from"], "pending")
     assert int(sent, 16) == int(paid["nonce"], 16) + 1
     assert eoa.submit(request) == first
@@ -247,7 +247,7 @@ def test_a_removal_sent_again_answers_the_same_id_and_costs_nothing(eoa: Externa
     digest = bytes.fromhex(eoa_digest(1)[2:])
     assert first[2:] == (31337).to_bytes(32, "big").hex() + keccak(bytes.fromhex(eoa.account[2:]) + digest).hex()
     assert eoa.delegate()["status"] == 200
-    assert eoa.ended(first)["status"] == 200, "also after the account was delegated again"
+    assert eoa.wait_until_final(first)["status"] == 200, "also after the account was delegated again"
 
 
 def eoa_digest(nonce: int) -> str:
@@ -257,7 +257,7 @@ def eoa_digest(nonce: int) -> str:
 
 def test_what_is_not_delegated_by_us_can_be_freed_too(eoa: External) -> None:
     eoa.delegate_elsewhere(FRIEND)
-    assert eoa.ended(eoa.submit(eoa.signed_authorization(eoa.prepare_removal())))["status"] == 200
+    assert eoa.wait_until_final(eoa.submit(eoa.sign_authorization(eoa.prepare_removal())))["status"] == 200
     assert eoa.code() == "0x"
 
 
@@ -279,7 +279,7 @@ def test_removals_that_make_no_sense_are_refused(eoa: External, wallet: Wallet) 
 
 def test_a_removal_is_refused_when_it_is_not_signed_or_late(eoa: External) -> None:
     eoa.delegate()
-    request = eoa.signed_authorization(eoa.prepare_removal())
+    request = eoa.sign_authorization(eoa.prepare_removal())
     for changed, reason in (
         ({"signature": {"data": "0x1234"}}, "authorization_invalid"),
         ({"data": {"address": DELEGATE, "nonce": "0x1"}}, "delegation_alone"),
@@ -295,4 +295,4 @@ def test_a_removal_is_refused_when_it_is_not_signed_or_late(eoa: External) -> No
 def test_true_asks_nothing_of_a_contract_account(wallet: Wallet) -> None:
     prepared = wallet.prepare({"to": FRIEND}, eip7702Auth=True)
     assert prepared["type"] == "user-operation-v070"
-    assert wallet.ended(wallet.send(prepared, wallet.owner))["status"] == 200
+    assert wallet.wait_until_final(wallet.send(prepared, wallet.owner))["status"] == 200

@@ -12,9 +12,9 @@ from wallet_rpc.primitives import Address
 
 pytestmark = on_both_stacks
 NARROW = {"type": "functions-on-contract", "data": {"address": FRIEND, "functions": ["0x12345678"]}}
-NOBODYS = {"to": FRIEND, "data": "0x12345678"}
+UNKNOWN_FUNCTION = {"to": FRIEND, "data": "0x12345678"}
 WIDE = ContractAccess(type="contract-access", data=Target(address=Address.parse(TOKEN)))
-DRAWN = range(1 << 16, 1 << 30)
+RANDOM_IDS = range(1 << 16, 1 << 30)
 """Where the entity ids of an account with code begin."""
 
 
@@ -29,8 +29,8 @@ def test_a_session_inherits_nothing_of_one_that_was_made_elsewhere(wallet: Walle
     assert earlier.use(wallet, transfer(1)) == 200
     earlier.uninstall(wallet)
     grant = wallet.grant(NARROW)
-    assert entity_of(grant) in DRAWN
-    assert wallet.act(grant, NOBODYS)["status"] == 200
+    assert entity_of(grant) in RANDOM_IDS
+    assert wallet.act(grant, UNKNOWN_FUNCTION)["status"] == 200
     before = wallet.client.token_balance(FRIEND)
     with pytest.raises(RpcError, match="AddressNotAllowed"):
         wallet.act(grant, transfer(900))
@@ -51,7 +51,7 @@ def test_entity_ids_begin_at_1_before_the_account_has_code_and_at_random_once_it
     assert wallet.act(None)["status"] == 200
     first, second = (entity_of(wallet.grant(NARROW)) for _ in range(2))
     assert before == [1, 2]
-    assert first in DRAWN
+    assert first in RANDOM_IDS
     assert second == first + 1
 
 

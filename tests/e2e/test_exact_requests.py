@@ -161,7 +161,7 @@ def test_the_zero_address_is_nobodys_account_owner_or_key(
 
 
 def test_the_zero_address_sends_nothing(wallet: Wallet) -> None:
-    request = wallet.signed(wallet.prepare(transfer(1)), wallet.owner, None)
+    request = wallet.sign(wallet.prepare(transfer(1)), wallet.owner, None)
     error = refusal(wallet.client, "wallet_sendPreparedCalls", {**request, "data": {**request["data"], "sender": ZERO}})
     assert (error.reason, error.data["field"]) == ("zero_address", "params.data.sender")
 
@@ -199,7 +199,7 @@ def test_workers_with_keys_of_their_own_are_refused_until_the_session_is_install
         """One worker's call, and how it ended: its status, or why it was refused."""
         try:
             prepared = wallet.prepare(pay, permissions=grant.permissions, nonceOverride={"nonceKey": key})
-            status: int = wallet.ended(wallet.send(prepared, grant.key, grant.permissions))["status"]
+            status: int = wallet.wait_until_final(wallet.send(prepared, grant.key, grant.permissions))["status"]
         except RpcError as refused:
             return f"{refused.reason} at {refused.data['field']}"
         return status

@@ -10,7 +10,7 @@ from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from tests.devchain.contracts import reverting
+from tests.devchain.contracts import revert_with
 from tests.e2e.client import ENTRY_POINT, FRIEND, POLICY, Client, Grant, RpcError, Wallet, call_data, transfer
 from tests.e2e.delegating import External
 from tests.e2e.stacks import on_both_stacks
@@ -26,7 +26,7 @@ def send(wei: int, to: str = FRIEND) -> dict[str, str]:
     return {"to": to, "value": hex(wei)}
 
 
-def refused(wallet: Wallet, *calls: dict[str, str], **more: Any) -> dict[str, int]:
+def catch_shortfall(wallet: Wallet, *calls: dict[str, str], **more: Any) -> dict[str, int]:
     """The numbers of the refusal."""
     with pytest.raises(RpcError) as error:
         wallet.prepare(*calls, **more)
@@ -41,40 +41,40 @@ def external(client: Client) -> Wallet:
     return made
 
 
-def undeployed(client: Client) -> Wallet:
+def new_account(client: Client) -> Wallet:
     return Wallet(client).fund(tokens=0)
 
 
-def deployed(client: Client) -> Wallet:
+def new_deployed_account(client: Client) -> Wallet:
     made = Wallet(client).fund(tokens=0)
     made.act(None)
     return made
 
 
 @on_both_stacks
-@pytest.mark.parametrize("new", [undeployed, deployed, external], ids=lambda new: new.__name__)
+@pytest.mark.parametrize("new", [new_account, new_deployed_account, external], ids=lambda new: new.__name__)
 def test_a_value_above_the_balance_is_named_whoever_pays_for_gas(client: Client, new: Any) -> None:
     wallet = new(client)
-    assert refused(wallet, send(2 * COIN)) == {"balance": COIN, "value": 2 * COIN, "missing": COIN}
+    assert catch_shortfall(wallet, send(2 * COIN)) == {"balance": COIN, "value": 2 * COIN, "missing": COIN}
 
-    told = refused(wallet, send(2 * COIN), sponsored=False)
+    told = catch_shortfall(wallet, send(2 * COIN), sponsored=False)
     assert told["gasCost"] > 0
     assert told == {**told, "balance": COIN, "value": 2 * COIN, "deposit": 0, "missing": COIN + told["gasCost"]}
 
 
 @on_both_stacks
-@pytest.mark.parametrize("new", [undeployed, deployed, external], ids=lambda new: new.__name__)
+@pytest.mark.parametrize("new", [new_account, new_deployed_account, external], ids=lambda new: new.__name__)
 def test_a_whole_balance_cannot_be_sent_by_an_account_that_pays_for_gas(client: Client, new: Any) -> None:
     wallet = new(client)
-    told = refused(wallet, send(COIN), sponsored=False)
+    told = catch_shortfall(wallet, send(COIN), sponsored=False)
 
     assert told["missing"] == told["gasCost"] > 0
     assert wallet.prepare(send(COIN))["type"] in {"user-operation-v070", "array"}, "sponsored, it can"
     wallet.client.chain("anvil_setBalance", wallet.account, hex(COIN + 2 * told["missing"]))
     prepared = wallet.prepare(send(COIN), sponsored=False)
-    sent = wallet.submit(wallet.signed_array(prepared)) if isinstance(wallet, External) else None
+    sent = wallet.submit(wallet.sign_array(prepared)) if isinstance(wallet, External) else None
     sent = sent or wallet.send(prepared, wallet.owner)
-    assert wallet.ended(sent)["status"] == 200
+    assert wallet.wait_until_final(sent)["status"] == 200
 
 
 def test_calls_are_counted_together_and_by_the_way(wallet: Wallet) -> None:
@@ -86,31 +86,31 @@ def test_calls_are_counted_together_and_by_the_way(wallet: Wallet) -> None:
         ([nested], 2 * COIN),
         ([transfer(1), send(COIN), send(1)], COIN + 1),
     ):
-        told = refused(wallet, *calls)
+        told = catch_shortfall(wallet, *calls)
         assert told == {"balance": COIN, "value": value, "missing": value - COIN}
-    assert refused(wallet, send(COIN // 2), send(COIN // 2), sponsored=False)["value"] == COIN
+    assert catch_shortfall(wallet, send(COIN // 2), send(COIN // 2), sponsored=False)["value"] == COIN
 
 
 def test_sessions_are_told_the_same_first_and_later(wallet: Wallet) -> None:
     grants: list[Grant] = [wallet.grant(ROOT), wallet.grant(ROOT)]
     wallet.act(grants[0])
     for grant in grants:
-        told = refused(wallet, send(2 * COIN), permissions=grant.permissions)
+        told = catch_shortfall(wallet, send(2 * COIN), permissions=grant.permissions)
         assert told["missing"] == COIN
-        assert refused(wallet, send(COIN), sponsored=False, permissions=grant.permissions)["missing"] > 0
+        assert catch_shortfall(wallet, send(COIN), sponsored=False, permissions=grant.permissions)["missing"] > 0
 
 
 def test_gas_in_a_token_leaves_the_value_to_the_coin(client: Client) -> None:
     payer = Wallet(client).fund(wei=7, tokens=10**24)
     service = gas_in(postOpSettings={"autoApprove": True})
-    assert refused(payer, send(8), paymasterService=service) == {"balance": 7, "value": 8, "missing": 1}
+    assert catch_shortfall(payer, send(8), paymasterService=service) == {"balance": 7, "value": 8, "missing": 1}
     assert payer.act(None, send(7), paymasterService=service)["status"] == 200
 
 
 def test_an_estimate_is_told_what_is_missing_and_needs_no_money_for_gas_alone(client: Client) -> None:
     poor, estimate = Wallet(client), {"policyId": POLICY, "onlyEstimation": True}
-    assert refused(poor, send(5), paymasterService=estimate) == {"balance": 0, "value": 5, "missing": 5}
-    told = refused(poor, send(5), sponsored=False, paymasterService={"onlyEstimation": True})
+    assert catch_shortfall(poor, send(5), paymasterService=estimate) == {"balance": 0, "value": 5, "missing": 5}
+    told = catch_shortfall(poor, send(5), sponsored=False, paymasterService={"onlyEstimation": True})
     assert told["missing"] == 5 + told["gasCost"]
     for service in (estimate, {"onlyEstimation": True}):
         assert "signatureRequest" not in poor.prepare({"to": FRIEND}, paymasterService=service)
@@ -121,12 +121,12 @@ def test_the_money_of_a_simulation_counts_instead_of_the_chains(wallet: Wallet) 
     rich, poor = ({wallet.account: {"balance": hex(wei)}} for wei in (10 * COIN, COIN // 2))
     for sponsored in (True, False):
         assert wallet.prepare(send(2 * COIN), sponsored=sponsored, stateOverride=rich)
-        told = refused(wallet, send(COIN - 10**17), sponsored=sponsored, stateOverride=poor)
+        told = catch_shortfall(wallet, send(COIN - 10**17), sponsored=sponsored, stateOverride=poor)
         assert told["balance"] == COIN // 2
     deposit = {ENTRY_POINT: {"stateDiff": {deposit_slot(wallet.account): hex(COIN)}}}
     assert wallet.prepare(send(COIN), sponsored=False, stateOverride=deposit)
     gone = {wallet.account: {"balance": "0x0"}}
-    assert refused(wallet, send(1), sponsored=False, stateOverride=gone)["gasCost"] > 0
+    assert catch_shortfall(wallet, send(1), sponsored=False, stateOverride=gone)["gasCost"] > 0
 
 
 def deposit_slot(account: str) -> str:
@@ -138,7 +138,7 @@ def test_a_deposit_pays_for_gas_and_for_nothing_else(wallet: Wallet) -> None:
     data = call_data("depositTo(address)", wallet.account)
     wallet.act(None, {"to": ENTRY_POINT, "value": hex(COIN // 2), "data": data})
 
-    told = refused(wallet, send(COIN // 2 + 1), sponsored=False)
+    told = catch_shortfall(wallet, send(COIN // 2 + 1), sponsored=False)
     assert told == {**told, "deposit": COIN // 2, "balance": COIN // 2, "missing": 1}
     assert wallet.act(None, send(COIN // 2), sponsored=False)["status"] == 200
 
@@ -163,21 +163,21 @@ def test_money_that_comes_in_before_it_is_sent_counts(wallet: Wallet, sponsored:
 def test_money_that_comes_in_too_little_or_too_late_does_not(wallet: Wallet, sponsored: bool) -> None:
     given = payer(wallet, COIN)
     for calls in ([{"to": given}, send(3 * COIN)], [send(3 * COIN // 2), {"to": given}]):
-        told = refused(wallet, *calls, sponsored=sponsored)
+        told = catch_shortfall(wallet, *calls, sponsored=sponsored)
         assert told["balance"] == COIN
 
 
 @on_both_stacks
 def test_money_that_comes_in_pays_for_the_calls_and_not_for_gas_as_well(wallet: Wallet) -> None:
     given = payer(wallet, COIN)
-    told = refused(wallet, {"to": given}, send(2 * COIN), sponsored=False)
+    told = catch_shortfall(wallet, {"to": given}, send(2 * COIN), sponsored=False)
     assert (told["balance"], told["value"]) == (COIN, 2 * COIN)
     assert wallet.act(None, {"to": given}, send(2 * COIN))["status"] == 200
 
 
 def test_an_account_that_money_would_not_help_is_told_why_it_reverts(wallet: Wallet) -> None:
     silent = to_checksum_address(secrets.token_bytes(20))
-    wallet.client.chain("anvil_setCode", silent, "0x" + reverting(b"").hex())
+    wallet.client.chain("anvil_setCode", silent, "0x" + revert_with(b"").hex())
     given = payer(wallet, 1)
     for calls in (
         [{"to": silent}],
@@ -191,9 +191,9 @@ def test_an_account_that_money_would_not_help_is_told_why_it_reverts(wallet: Wal
 
 
 def test_the_amount_that_is_missing_suffices_and_one_wei_less_does_not(wallet: Wallet) -> None:
-    missing = refused(wallet, send(COIN), sponsored=False)["missing"]
+    missing = catch_shortfall(wallet, send(COIN), sponsored=False)["missing"]
     wallet.client.chain("anvil_setBalance", wallet.account, hex(COIN + missing - 1))
-    assert refused(wallet, send(COIN), sponsored=False)["missing"] == 1
+    assert catch_shortfall(wallet, send(COIN), sponsored=False)["missing"] == 1
     wallet.client.chain("anvil_setBalance", wallet.account, hex(COIN + missing))
 
     assert wallet.act(None, send(COIN), sponsored=False)["status"] == 200

@@ -21,7 +21,7 @@ def outcome(wallet: Wallet, calls: list[dict[str, Any]], **more: Any) -> int | s
     """The status of calls that are prepared and sent, or the reason for which they are not taken."""
     try:
         prepared = wallet.prepare(*calls, **more)
-        return int(wallet.ended(wallet.send(prepared, wallet.owner))["status"])
+        return int(wallet.wait_until_final(wallet.send(prepared, wallet.owner))["status"])
     except RpcError as refused:
         return str(refused.reason)
 

@@ -51,5 +51,5 @@ def test_a_server_with_few_files_serves_beside_400_half_heads(tmp_path: Path) ->
         resource.prlimit(process_id, resource.RLIMIT_NOFILE, (HARD, HARD))
         assert waiting.answer().status == 200
         assert server.ready()[0] == 200
-        assert "cannot_accept" in server.said()
-        assert "Traceback" not in server.said()
+        assert "cannot_accept" in server.output()
+        assert "Traceback" not in server.output()

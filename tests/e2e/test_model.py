@@ -17,7 +17,7 @@ from tests.e2e.stacks import on_every_stack
 from wallet_rpc import wire
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call
-from wallet_rpc.domain.guard import guarded_install
+from wallet_rpc.domain.guard import check_and_compile
 from wallet_rpc.domain.permission import (
     ContractAccess,
     Erc20TokenTransfer,
@@ -26,7 +26,7 @@ from wallet_rpc.domain.permission import (
     Permission,
 )
 from wallet_rpc.domain.validation import HookKind
-from wallet_rpc.domain.validation_install import Terms
+from wallet_rpc.domain.validation_install import SessionTerms
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data
 
@@ -50,7 +50,7 @@ calls = st.builds(
 )
 
 
-def fitting(permission: Permission) -> st.SearchStrategy[Call]:
+def covered_calls(permission: Permission) -> st.SearchStrategy[Call]:
     """Calls that this permission is about."""
     match permission:
         case ContractAccess(data=data):
@@ -73,11 +73,11 @@ def fitting(permission: Permission) -> st.SearchStrategy[Call]:
 def cases(draw: st.DrawFn) -> tuple[list[Permission], list[Call]]:
     """Permissions, and calls most of which are about one of them."""
     granted = draw(st.lists(harmless_permissions, min_size=1, max_size=4))
-    fit = st.sampled_from(granted).flatmap(fitting)
+    fit = st.sampled_from(granted).flatmap(covered_calls)
     return granted, draw(st.lists(st.one_of(fit, fit, fit, calls), min_size=1, max_size=3))
 
 
-def allowed(abilities: Abilities, account: Address, made: Sequence[Call]) -> bool:
+def is_allowed(abilities: Abilities, account: Address, made: Sequence[Call]) -> bool:
     """Every call is allowed, and all of them together stay within the limits."""
     if not all(abilities.may_call(call.to, call.data, account=account) for call in made):
         return False
@@ -104,15 +104,15 @@ def rich(client: Client) -> Wallet:
 def test_the_chain_allows_what_the_model_allows(rich: Wallet, case: tuple[list[Permission], list[Call]]) -> None:
     wallet, (granted, made) = rich, case
     account = Address.parse(wallet.account)
-    terms = Terms(account=account, key=Address(b"\x5e" * 20), entity_id=1, deadline=0, now=int(time.time()))
+    terms = SessionTerms(account=account, key=Address(b"\x5e" * 20), entity_id=1, deadline=0, now=int(time.time()))
     wanted = wire.encode(list[Permission], granted)
     try:
-        abilities = Abilities(guarded_install(granted, terms))
+        abilities = Abilities(check_and_compile(granted, terms))
     except InvalidParams as refused:
-        _is_refused_by_the_server_too(wallet, wanted, refused.reason)
+        _assert_server_rejects(wallet, wanted, refused.reason)
         return
     grant = wallet.grant(*wanted, expirySec=0)
-    if allowed(abilities, account, made):
+    if is_allowed(abilities, account, made):
         event("allowed")
         wallet.prepare(*wire.encode(list[Call], made), permissions=grant.permissions)
         return
@@ -121,25 +121,23 @@ def test_the_chain_allows_what_the_model_allows(rich: Wallet, case: tuple[list[P
         wallet.prepare(*wire.encode(list[Call], made), permissions=grant.permissions)
     assert denied.value.code in {-32500, -32521}, denied.value.message
     assert "errors" in denied.value.data, denied.value.message
-    _names_what_reverted(denied.value, abilities, granted, made)
+    _assert_denial(denied.value, abilities, granted, made)
 
 
 NOWHERE = "no permission of the session covers that contract"
 
 
-def _names_what_reverted(
-    denied: RpcError, abilities: Abilities, granted: list[Permission], made: Sequence[Call]
-) -> None:
+def _assert_denial(denied: RpcError, abilities: Abilities, permissions: list[Permission], made: Sequence[Call]) -> None:
     """The denial in the error is that of the EVM's own error, read with the bytes of the installed hooks."""
     told, message = denied.data.get("permissions"), denied.message
     match denied.data["errors"][-2:]:
         case [_, "AddressNotAllowed"]:
-            is_wild = any(isinstance(permission, FunctionsOnAllContracts) for permission in granted)
+            is_wild = any(isinstance(permission, FunctionsOnAllContracts) for permission in permissions)
             assert told == (["functions-on-all-contracts"] if is_wild else None), message
-            assert f"{NOWHERE}, {_first_refused(abilities, made)}" in message
+            assert f"{NOWHERE}, {_first_denied(abilities, made)}" in message
         case ["PreUserOpValidationHookReverted", "SelectorNotAllowed" | "NoSelectorSpecified"]:
-            target = _first_refused(abilities, made)
-            assert told == [_entry_of(target, granted)], message
+            target = _first_denied(abilities, made)
+            assert told == [_entry_of(target, permissions)], message
         case ["PreExecHookReverted", "ExceededNativeTokenLimit"]:
             assert told == ["native-token-transfer"], message
         case ["PreExecHookReverted", _]:
@@ -153,20 +151,20 @@ def _names_what_reverted(
             raise AssertionError(unknown)
 
 
-def _first_refused(abilities: Abilities, made: Sequence[Call]) -> Address:
+def _first_denied(abilities: Abilities, made: Sequence[Call]) -> Address:
     """The target of the first call that the installed list refuses."""
     rows = abilities.allowlist(HookKind.VALIDATION)
     assert rows is not None
     return next(call.to for call in made if not rows.allows(call.to, call.data))
 
 
-def _entry_of(target: Address, granted: list[Permission]) -> str:
+def _entry_of(target: Address, permissions: list[Permission]) -> str:
     """The type of the one permission whose data names the contract."""
-    (found,) = [each.type for each in granted if getattr(getattr(each, "data", None), "address", None) == target]
+    (found,) = [each.type for each in permissions if getattr(getattr(each, "data", None), "address", None) == target]
     return str(found)
 
 
-def _is_refused_by_the_server_too(wallet: Wallet, wanted: list[dict[str, object]], reason: str) -> None:
+def _assert_server_rejects(wallet: Wallet, permissions: list[dict[str, object]], reason: str) -> None:
     with pytest.raises(RpcError) as refused:
-        wallet.create_session(*wanted, expirySec=0)
+        wallet.create_session(*permissions, expirySec=0)
     assert (refused.value.code, refused.value.reason) == (-32602, reason)

@@ -15,16 +15,16 @@ from tests.e2e.delegating import External
 from tests.e2e.stacks import DOLLAR, DOLLAR_RATE, on_both_stacks
 from tests.e2e.test_token_gas import PAYMASTER, gas_in, request, signed_permit
 from wallet_rpc.__main__ import _parser
-from wallet_rpc.cli.option_types import token_price
+from wallet_rpc.cli.option_types import parse_token_price
 from wallet_rpc.domain.token_charge import ONE_COIN
 from wallet_rpc.primitives import Address
 
-HELD = 1_000 * 10**6
+BALANCE = 1_000 * 10**6
 CEILING = 100 * 10**6
 
 
-def dollars(wallet: Wallet, question: str, *values: str) -> int:
-    call = {"to": DOLLAR.hex0x(), "data": call_data(question, *values)}
+def dollars(wallet: Wallet, signature: str, *values: str) -> int:
+    call = {"to": DOLLAR.hex0x(), "data": call_data(signature, *values)}
     return int(wallet.client.rpc("eth_call", call, "latest"), 16)
 
 
@@ -33,7 +33,7 @@ def payer(request: pytest.FixtureRequest, client: Client) -> Wallet:
     """An account with dollars and not one wei. The token is a copy of the test token at another address."""
     client.chain("anvil_setCode", DOLLAR.hex0x(), client.rpc("eth_getCode", TOKEN, "latest"))
     made: Wallet = request.param(client)
-    data = call_data("mint(address,uint256)", made.account, HELD)
+    data = call_data("mint(address,uint256)", made.account, BALANCE)
     client.chain("eth_sendTransaction", {"from": client.chain("eth_accounts")[0], "to": DOLLAR.hex0x(), "data": data})
     return made
 
@@ -55,15 +55,15 @@ def test_gas_is_paid_in_any_token_that_has_a_price(payer: Wallet, settings: dict
         assert prepared["data"]["domain"]["verifyingContract"] == DOLLAR.hex0x()
         prepared = payer.client.rpc("wallet_prepareCalls", signed_permit(payer, prepared))
     if isinstance(payer, External):
-        status = payer.ended(payer.submit(payer.signed_array(prepared)))
+        status = payer.wait_until_final(payer.submit(payer.sign_array(prepared)))
         fee, name = prepared["data"][1]["feePayment"], prepared["data"][1]["details"]["data"]["hash"]
     else:
-        status = payer.ended(payer.send(prepared, payer.owner))
+        status = payer.wait_until_final(payer.send(prepared, payer.owner))
         fee, name = prepared["feePayment"], prepared["details"]["data"]["hash"]
 
     assert status["status"] == 200
     assert fee["tokenAddress"] == DOLLAR.hex0x()
-    paid = HELD - dollars(payer, "balanceOf(address)", payer.account)
+    paid = BALANCE - dollars(payer, "balanceOf(address)", payer.account)
     assert dollars(payer, "balanceOf(address)", PAYMASTER) - before == paid
     cost = int(payer.client.rpc("eth_getUserOperationReceipt", name)["actualGasCost"], 16)
     exact = Fraction(cost * DOLLAR_RATE, ONE_COIN)
@@ -83,7 +83,7 @@ def test_a_token_without_a_price_is_refused_with_those_that_have_one(wallet: Wal
 
 @given(price=st.decimals(min_value="0.000000000001", max_value=10**18, places=12))
 def test_a_price_becomes_the_rate_that_is_next_above_it(price: Any) -> None:
-    token, rate = token_price(f"{DOLLAR}={price:f}")
+    token, rate = parse_token_price(f"{DOLLAR}={price:f}")
     assert token == DOLLAR
     assert (rate - 1) * Fraction(price) < ONE_COIN <= rate * Fraction(price)
 
@@ -94,11 +94,11 @@ def test_dev_takes_the_prices_of_its_command_line() -> None:
 
 
 def test_prices_of_usual_tokens() -> None:
-    assert token_price(f"{DOLLAR.hex0x().lower()}=500_000_000") == (DOLLAR, DOLLAR_RATE)
-    assert token_price(f"{DOLLAR}=0.0005") == (DOLLAR, 2_000 * ONE_COIN)
+    assert parse_token_price(f"{DOLLAR.hex0x().lower()}=500_000_000") == (DOLLAR, DOLLAR_RATE)
+    assert parse_token_price(f"{DOLLAR}=0.0005") == (DOLLAR, 2_000 * ONE_COIN)
 
 
 @pytest.mark.parametrize("price", ["", "0", "0.0", "-1", "1e3", "one", "1/2", f"{10**18 + 1}", "1" * 31, "٣", "=1"])
 def test_what_is_no_price_is_refused(price: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="WEI_PER_UNIT"):
-        token_price(f"{DOLLAR}={price}")
+        parse_token_price(f"{DOLLAR}={price}")

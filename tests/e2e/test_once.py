@@ -18,7 +18,7 @@ ROOT = {"type": "root"}
 pytestmark = on_both_stacks
 
 
-def together(*jobs: Callable[[], Any]) -> list[Any]:
+def run_at_once(*jobs: Callable[[], Any]) -> list[Any]:
     """Run all at the same moment; a refusal is an answer too."""
     gate = threading.Barrier(len(jobs))
 
@@ -39,22 +39,22 @@ def test_sending_again_answers_the_same_id_and_sends_nothing(wallet: Wallet) -> 
     prepared = wallet.prepare(transfer(3), permissions=grant.permissions)
     ids = {wallet.send(prepared, grant.key, grant.permissions) for _ in range(4)}
     assert len(ids) == 1
-    assert wallet.ended(ids.pop())["status"] == 200
+    assert wallet.wait_until_final(ids.pop())["status"] == 200
     assert wallet.client.token_balance(FRIEND) == before + 3
 
 
 def test_sixteen_equal_sends_at_once_are_one(wallet: Wallet) -> None:
     before = wallet.client.token_balance(FRIEND)
     prepared = wallet.prepare(transfer(3))
-    answers = together(*[lambda: wallet.send(prepared, wallet.owner)] * 16)
+    answers = run_at_once(*[lambda: wallet.send(prepared, wallet.owner)] * 16)
     assert len(set(answers)) == 1
     assert isinstance(answers[0], str)
-    assert wallet.ended(answers[0])["status"] == 200
+    assert wallet.wait_until_final(answers[0])["status"] == 200
     assert wallet.client.token_balance(FRIEND) == before + 3
 
 
 def test_sixty_four_sessions_at_once_have_sixty_four_entity_ids(wallet: Wallet) -> None:
-    created = together(*[lambda: wallet.create_session(ROOT)[0]] * 64)
+    created = run_at_once(*[lambda: wallet.create_session(ROOT)[0]] * 64)
     nonces = {int(one["signatureRequest"]["data"]["message"]["nonce"], 16) for one in created}
     assert sorted(nonce >> 72 & 0xFFFFFFFF for nonce in nonces) == list(range(1, 65))
     assert len({one["sessionId"] for one in created}) == 64
@@ -69,10 +69,10 @@ def test_two_pending_sessions_can_both_be_used(wallet: Wallet) -> None:
     assert wallet.act(first, transfer(1))["status"] == 200
 
 
-def landed_or_retryable(wallet: Wallet, answer: Any) -> bool:
+def is_settled(wallet: Wallet, answer: Any) -> bool:
     """True when the call landed; else it must be a coded error that says to prepare again."""
     if isinstance(answer, str):
-        assert wallet.ended(answer)["status"] == 200
+        assert wallet.wait_until_final(answer)["status"] == 200
         return True
     assert isinstance(answer, RpcError)
     if wallet.client.holds_operations and answer.reason == "replacement_underpriced":
@@ -94,7 +94,7 @@ def test_calls_prepared_before_the_install_land_or_say_that_they_are_stale(walle
             answer: Any = wallet.send(one, grant.key, grant.permissions)
         except RpcError as error:
             answer = error
-        landed += landed_or_retryable(wallet, answer)
+        landed += is_settled(wallet, answer)
     assert landed == 1
     assert wallet.client.token_balance(FRIEND) > before
 
@@ -102,8 +102,8 @@ def test_calls_prepared_before_the_install_land_or_say_that_they_are_stale(walle
 def test_different_calls_sent_at_once_during_the_install_land_or_are_retryable(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     prepared = [wallet.prepare(transfer(amount), permissions=grant.permissions) for amount in range(1, 7)]
-    answers = together(*[lambda one=one: wallet.send(one, grant.key, grant.permissions) for one in prepared])
-    assert sum(landed_or_retryable(wallet, answer) for answer in answers) == 1
+    answers = run_at_once(*[lambda one=one: wallet.send(one, grant.key, grant.permissions) for one in prepared])
+    assert sum(is_settled(wallet, answer) for answer in answers) == 1
 
 
 def test_whole_calls_at_once_with_a_new_session_land_or_are_retryable(wallet: Wallet) -> None:
@@ -114,10 +114,8 @@ def test_whole_calls_at_once_with_a_new_session_land_or_are_retryable(wallet: Wa
         return wallet.send(prepared, grant.key, grant.permissions)
 
     before = wallet.client.token_balance(FRIEND)
-    answers = together(*[lambda amount=amount: act(amount) for amount in range(1, 9)])
-    landed = [
-        amount for amount, answer in zip(range(1, 9), answers, strict=True) if landed_or_retryable(wallet, answer)
-    ]
+    answers = run_at_once(*[lambda amount=amount: act(amount) for amount in range(1, 9)])
+    landed = [amount for amount, answer in zip(range(1, 9), answers, strict=True) if is_settled(wallet, answer)]
     assert landed
     assert wallet.client.token_balance(FRIEND) == before + sum(landed)
 
@@ -125,21 +123,21 @@ def test_whole_calls_at_once_with_a_new_session_land_or_are_retryable(wallet: Wa
 def test_first_calls_of_two_sessions_both_deploying_land_or_are_retryable(wallet: Wallet) -> None:
     first, second = wallet.grant(ROOT), wallet.grant(ROOT)
     prepared = [(grant, wallet.prepare(transfer(1), permissions=grant.permissions)) for grant in (first, second)]
-    answers = together(*[lambda one=one: wallet.send(one[1], one[0].key, one[0].permissions) for one in prepared])
-    assert sum(landed_or_retryable(wallet, answer) for answer in answers) == 1
+    answers = run_at_once(*[lambda one=one: wallet.send(one[1], one[0].key, one[0].permissions) for one in prepared])
+    assert sum(is_settled(wallet, answer) for answer in answers) == 1
     assert wallet.act(first, transfer(1))["status"] == wallet.act(second, transfer(1))["status"] == 200
 
 
 def test_plain_calls_of_one_nonce_land_or_are_stale(wallet: Wallet) -> None:
     prepared = [wallet.prepare(transfer(amount)) for amount in (1, 2, 3)]
-    answers = together(*[lambda one=one: wallet.send(one, wallet.owner) for one in prepared])
-    assert sum(landed_or_retryable(wallet, answer) for answer in answers) == 1
+    answers = run_at_once(*[lambda one=one: wallet.send(one, wallet.owner) for one in prepared])
+    assert sum(is_settled(wallet, answer) for answer in answers) == 1
 
 
 def test_the_same_signer_asked_at_once_gets_one_account(client: Client) -> None:
     wallet = Wallet(client)
     request = {"signerAddress": wallet.owner.address}
-    answers = together(*[lambda: client.rpc("wallet_requestAccount", request)] * 16)
+    answers = run_at_once(*[lambda: client.rpc("wallet_requestAccount", request)] * 16)
     assert len({(one["accountAddress"], one["id"]) for one in answers}) == 1
 
 

@@ -10,7 +10,7 @@ from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from tests.devchain.contracts import reverting
+from tests.devchain.contracts import revert_with
 from tests.e2e.client import FRIEND, Wallet, transfer
 from tests.e2e.stacks import on_both_stacks
 
@@ -18,12 +18,12 @@ STOP = "0x00"
 REVERTED = -32521
 
 
-def ended(wallet: Wallet, data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+def send_reverting(wallet: Wallet, data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """How a call ends, status and error, that was estimated against other code than that which reverts with `data`."""
     target = to_checksum_address(secrets.token_bytes(20))
-    wallet.client.chain("anvil_setCode", target, "0x" + reverting(data).hex())
+    wallet.client.chain("anvil_setCode", target, "0x" + revert_with(data).hex())
     prepared = wallet.prepare({"to": target}, stateOverride={target: {"code": STOP}})
-    status = wallet.ended(wallet.send(prepared, wallet.owner))
+    status = wallet.wait_until_final(wallet.send(prepared, wallet.owner))
     return status, status["details"]["data"]["error"]
 
 
@@ -43,7 +43,7 @@ def ended(wallet: Wallet, data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     ids=["error", "panic", "custom", "short"],
 )
 def test_a_reverted_call_says_why(wallet: Wallet, data: bytes, message: str, errors: list[str]) -> None:
-    status, error = ended(wallet, data)
+    status, error = send_reverting(wallet, data)
 
     assert (status["status"], status["receipts"][0]["status"]) == (500, "0x0")
     assert (error["code"], error["message"]) == (REVERTED, f"execution reverted: {message}")
@@ -51,7 +51,7 @@ def test_a_reverted_call_says_why(wallet: Wallet, data: bytes, message: str, err
 
 
 def test_a_call_that_reverts_without_a_word_says_so(wallet: Wallet) -> None:
-    status, error = ended(wallet, b"")
+    status, error = send_reverting(wallet, b"")
 
     assert (status["status"], error["code"]) == (500, REVERTED)
     assert error["message"].startswith("execution reverted without a reason")
@@ -62,7 +62,7 @@ def test_a_call_that_reverts_without_a_word_says_so(wallet: Wallet) -> None:
 def test_a_call_that_another_one_made_impossible_says_why_as_preparing_it_does(wallet: Wallet) -> None:
     wallet.act(None)
     prepared = [wallet.prepare(transfer(700), nonceOverride={"nonceKey": hex(key)}) for key in (1, 2)]
-    first, second = [wallet.ended(wallet.send(each, wallet.owner)) for each in prepared]
+    first, second = [wallet.wait_until_final(wallet.send(each, wallet.owner)) for each in prepared]
 
     assert first["status"] == 200
     assert "error" not in first["details"]["data"]
@@ -83,7 +83,7 @@ def test_a_sessions_call_that_another_one_made_too_much_says_which_limit(wallet:
     prepared = [
         wallet.prepare(call, permissions=grant.permissions, nonceOverride={"nonceKey": hex(key)}) for key in (1, 2)
     ]
-    first, second = [wallet.ended(wallet.send(each, grant.key, grant.permissions)) for each in prepared]
+    first, second = [wallet.wait_until_final(wallet.send(each, grant.key, grant.permissions)) for each in prepared]
 
     assert (first["status"], second["status"]) == (200, 500)
     error = second["details"]["data"]["error"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.client import FRIEND, POLICY, RpcError, Wallet
-from tests.e2e.standards import Json, ask, key_of, keyed, raw
+from tests.e2e.standards import Json, ask, key_of, keyed_request, raw
 
 URL = "https://paymaster.example"
 UNCLEAR: dict[str, Json] = {
@@ -32,7 +32,7 @@ JUNK: Json = {"paymasterService": {"policyID": 7, "0x7a69": {}}, "sponsor": {}, 
 @pytest.mark.parametrize("name", UNCLEAR)
 @pytest.mark.parametrize("form", ["hosted", "keyed"])
 def test_an_unclear_payer_is_refused(wallet: Wallet, form: str, name: str) -> None:
-    request = keyed(wallet, wallet.owner, {"to": FRIEND})
+    request = keyed_request(wallet, wallet.owner, {"to": FRIEND})
     request["capabilities"] = UNCLEAR[name]
     if form == "hosted":
         del request["key"]
@@ -52,11 +52,11 @@ def test_what_is_optional_lets_the_account_pay(wallet: Wallet) -> None:
 
 
 def test_a_send_ignores_what_it_does_not_need(wallet: Wallet) -> None:
-    hosted = wallet.signed(wallet.prepare({"to": FRIEND}), wallet.owner, None)
+    hosted = wallet.sign(wallet.prepare({"to": FRIEND}), wallet.owner, None)
     sent = ask(wallet.client, "wallet_sendPreparedCalls", {**hosted, "capabilities": JUNK})
-    assert wallet.ended(sent["id"])["status"] == 200
-    prepared = ask(wallet.client, "wallet_prepareCalls", keyed(wallet, wallet.owner, {"to": FRIEND}))
+    assert wallet.wait_until_final(sent["id"])["status"] == 200
+    prepared = ask(wallet.client, "wallet_prepareCalls", keyed_request(wallet, wallet.owner, {"to": FRIEND}))
     signed: dict[str, Any] = {"context": prepared["context"], "key": key_of(wallet.owner), "capabilities": JUNK}
     signed["signature"] = raw(wallet.owner, prepared["digest"])
     (again,) = ask(wallet.client, "wallet_sendPreparedCalls", signed)
-    assert wallet.ended(again["id"])["status"] == 200
+    assert wallet.wait_until_final(again["id"])["status"] == 200

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.e2e.client import FRIEND, Grant, RpcError, Wallet, transfer
-from tests.e2e.process import Server, run, runs, until
+from tests.e2e.process import Server, run_wallet_rpc, runs, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are watched through /proc")
 
@@ -22,7 +22,7 @@ MAY_PAY: tuple[dict[str, Any], ...] = (
     {"type": "native-token-transfer", "data": {"allowance": hex(10**16)}},
     {"type": "functions-on-all-contracts", "data": {"functions": ["0x00000000"]}},
 )
-FRIEND_PAID = {"to": FRIEND, "value": hex(10**15)}
+FRIEND_PAYMENT = {"to": FRIEND, "value": hex(10**15)}
 
 
 def until_gone(*process_ids: int) -> None:
@@ -46,7 +46,7 @@ def test_a_signal_ends_the_server_and_all_that_it_started(tmp_path: Path, number
     assert sockets(tmp_path) == []
     with pytest.raises(httpx2.ConnectError):
         server.ready()
-    assert "Traceback" not in server.said()
+    assert "Traceback" not in server.output()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -59,7 +59,7 @@ def test_a_signal_during_the_start_leaves_nothing_running(tmp_path: Path, number
 
     assert status == 0
     until_gone(*parts.values())
-    assert "Traceback" not in server.said()
+    assert "Traceback" not in server.output()
 
 
 def test_a_request_that_runs_is_finished_before_the_end(tmp_path: Path) -> None:
@@ -89,18 +89,18 @@ def facts(wallet: Wallet, call_id: str) -> dict[str, Any]:
     }
 
 
-def lived(server: Server) -> tuple[Wallet, Grant, str]:
+def create_history(server: Server) -> tuple[Wallet, Grant, str]:
     """A wallet whose session has paid once; and a second session, signed but not used."""
     wallet = Wallet(server.client()).fund()
     used = wallet.grant(*MAY_PAY)
-    paid = wallet.act(used, FRIEND_PAID)
+    paid = wallet.act(used, FRIEND_PAYMENT)
     assert paid["status"] == 200
     return wallet, wallet.grant(*MAY_PAY), paid["id"]
 
 
 def test_after_kill_9_everything_is_as_it_was(tmp_path: Path) -> None:
     with Server("dev", folder=tmp_path) as server:
-        wallet, unused, call_id = lived(server)
+        wallet, unused, call_id = create_history(server)
         before, parts = facts(wallet, call_id), server.parts()
         server.kill()
     until_gone(*parts.values())
@@ -109,7 +109,7 @@ def test_after_kill_9_everything_is_as_it_was(tmp_path: Path) -> None:
         wallet.client = server.client()
 
         assert facts(wallet, call_id) == before
-        assert wallet.act(unused, FRIEND_PAID)["status"] == 200
+        assert wallet.act(unused, FRIEND_PAYMENT)["status"] == 200
         assert server.stop() == 0
 
 
@@ -142,19 +142,19 @@ def test_a_chain_process_that_dies_is_started_again(tmp_path: Path) -> None:
     link.parent.mkdir()
     point(link, kept)
     with Server("dev", folder=tmp_path) as server:
-        wallet, unused, call_id = lived(server)
+        wallet, unused, call_id = create_history(server)
         before, dead = facts(wallet, call_id), server.parts()["chain"]
 
         point(link, unusable)  # no new process can open the chain before this test lets it
         (unusable / "chain.sqlite").write_text("something else")
         os.kill(dead, signal.SIGKILL)
-        until(lambda: "chain 31337: " in server.said(), "an attempt")
+        until(lambda: "chain 31337: " in server.output(), "an attempt")
         told = [server.post(path, "eth_blockNumber") for path in ("/", "/chain/31337")]
         until(lambda: server.ready()[0] == 503, "the chain missed")  # an answer is kept for a second
         ready = server.ready()
         point(link, kept)
 
-        assert f"chain 31337: {link}/chain.sqlite is not a chain's file" in server.said()
+        assert f"chain 31337: {link}/chain.sqlite is not a chain's file" in server.output()
         assert ready == (503, {"redis": "ok", "chain 31337": "unavailable"})
         for answer in told:
             assert answer["error"]["message"] == "the development chain has stopped"
@@ -162,15 +162,15 @@ def test_a_chain_process_that_dies_is_started_again(tmp_path: Path) -> None:
         server.until_ready()
         assert server.parts()["chain"] != dead
         assert facts(wallet, call_id) == before
-        assert wallet.act(unused, FRIEND_PAID)["status"] == 200
-        assert "chain 31337 ended; starting it again, with all that it answered" in server.said()
+        assert wallet.act(unused, FRIEND_PAYMENT)["status"] == 200
+        assert "chain 31337 ended; starting it again, with all that it answered" in server.output()
         assert server.stop() == 0
-        assert "Traceback" not in server.said()
+        assert "Traceback" not in server.output()
 
 
 def test_a_redis_that_does_not_answer_is_named_and_one_that_dies_is_started_again(tmp_path: Path) -> None:
     with Server("dev", folder=tmp_path) as server:
-        wallet, unused, call_id = lived(server)
+        wallet, unused, call_id = create_history(server)
         before, dead = facts(wallet, call_id), server.parts()["redis"]
 
         os.kill(dead, signal.SIGSTOP)
@@ -188,9 +188,9 @@ def test_a_redis_that_does_not_answer_is_named_and_one_that_dies_is_started_agai
         assert told.value.message == "the store does not answer"
         assert told.value.data["retryable"] is True
         assert facts(wallet, call_id) == before
-        assert wallet.act(unused, FRIEND_PAID)["status"] == 200
+        assert wallet.act(unused, FRIEND_PAYMENT)["status"] == 200
         assert server.stop() == 0
-        assert "Traceback" not in server.said()
+        assert "Traceback" not in server.output()
 
 
 def test_an_ephemeral_server_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,8 +206,8 @@ def test_an_ephemeral_server_leaves_nothing_behind(tmp_path: Path, monkeypatch: 
 
 def test_a_second_server_on_one_folder_says_who_has_it(tmp_path: Path) -> None:
     with Server("dev", folder=tmp_path) as first:
-        second = run("dev", folder=tmp_path)
-        with_other_redis = run("dev", folder=tmp_path, REDIS_URL=f"unix://{tmp_path}/data/redis/redis.sock")
+        second = run_wallet_rpc("dev", folder=tmp_path)
+        with_other_redis = run_wallet_rpc("dev", folder=tmp_path, REDIS_URL=f"unix://{tmp_path}/data/redis/redis.sock")
 
         assert second.returncode == with_other_redis.returncode == 2
         assert f"WALLET_RPC_DATA_DIR: another wallet-rpc (process {first.process.pid}) uses" in second.stderr
@@ -220,7 +220,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with Server("dev", folder=tmp_path) as first:
         port = first.url.rpartition(":")[2]
 
-        second = run("dev", folder=tmp_path, PORT=port)
+        second = run_wallet_rpc("dev", folder=tmp_path, PORT=port)
 
     assert second.returncode == 2
     assert second.stderr == (

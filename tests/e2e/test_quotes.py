@@ -13,11 +13,11 @@ import pytest
 from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import external
 from tests.e2e.process import Server
-from tests.e2e.quote_provider import HERE, QUOTE, SECRET, Provider, providing
-from tests.e2e.server import running
+from tests.e2e.quote_provider import HERE, QUOTE, SECRET, Provider, serve_quotes
+from tests.e2e.server import run_dev_server
 from tests.e2e.stacks import Stack
 from wallet_rpc.adapters.redis_server import RedisServer
-from wallet_rpc.config.settings import WrongSetting, load
+from wallet_rpc.config.settings import SettingError, load
 from wallet_rpc.domain.web_url import WEB_URL
 
 NATIVE = "0xEeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE"
@@ -27,7 +27,7 @@ SPONSORED = {"paymasterService": {"policyId": POLICY}}
 
 
 @dataclass(frozen=True)
-class Quoting:
+class QuoteServer:
     """A server, the provider that it asks, and the node behind it."""
 
     url: str
@@ -39,31 +39,31 @@ class Quoting:
 @pytest.fixture(scope="module", params=["dev", "real"])
 def quoting(
     request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Quoting]:
+) -> Iterator[QuoteServer]:
     """A `dev`, or a `serve` in front of real parts."""
-    with providing() as provider, ExitStack() as servers:
+    with serve_quotes() as provider, ExitStack() as servers:
         if request.param == "dev":
-            url = servers.enter_context(running(settings=load({"WALLET_RPC_QUOTE_URL": provider.url})))
-            yield Quoting(url, provider, f"{url}/chain/{HERE}", holds_operations=False)
+            url = servers.enter_context(run_dev_server(settings=load({"WALLET_RPC_QUOTE_URL": provider.url})))
+            yield QuoteServer(url, provider, f"{url}/chain/{HERE}", holds_operations=False)
             return
         stack: Stack = request.getfixturevalue("real_stack")
         folder = tmp_path_factory.mktemp("serve")
         chains = str(stack.chains_file(folder))
         settings = {"CHAINS": chains, "REDIS_URL": redis_server.url, "QUOTE_URL": provider.url, "OPEN": "yes"}
         server = servers.enter_context(Server("serve", folder=folder, **settings))
-        yield Quoting(server.url, provider, stack.nodes[HERE], holds_operations=True)
-        assert SECRET not in server.said()  # after all that was asked and refused
+        yield QuoteServer(server.url, provider, stack.nodes[HERE], holds_operations=True)
+        assert SECRET not in server.output()  # after all that was asked and refused
 
 
 @pytest.fixture
-def provider(quoting: Quoting) -> Provider:
+def provider(quoting: QuoteServer) -> Provider:
     quoting.provider.answer = {}
-    quoting.provider.asked.clear()
+    quoting.provider.requests.clear()
     return quoting.provider
 
 
 @pytest.fixture
-def client(quoting: Quoting, provider: Provider) -> Iterator[Client]:
+def client(quoting: QuoteServer, provider: Provider) -> Iterator[Client]:
     made = Client(quoting.url, quoting.node, holds_operations=quoting.holds_operations)
     yield made
     made.http.close()
@@ -94,7 +94,7 @@ def refusal(client: Client, method: str, params: Any) -> RpcError:
     ],
 )
 def test_a_wrong_url_is_not_repeated(text: str) -> None:
-    with pytest.raises(WrongSetting) as wrong:
+    with pytest.raises(SettingError) as wrong:
         load({"WALLET_RPC_QUOTE_URL": text})
     assert str(wrong.value) == f"WALLET_RPC_QUOTE_URL: expected {WEB_URL}"
 
@@ -109,10 +109,10 @@ def test_a_quote_is_signed_sent_and_lands(wallet: Wallet, provider: Provider) ->
     assert (quoted["quote"], quoted["rawCalls"], quoted["chainId"]) == (QUOTE, False, hex(HERE))
     assert "callId" not in quoted
     assert quoted["feePayment"]["sponsored"]
-    ended = wallet.ended(wallet.send(quoted, wallet.owner))
+    ended = wallet.wait_until_final(wallet.send(quoted, wallet.owner))
     assert ended["status"] == 200
     assert wallet.client.token_balance(FRIEND) == before + 9
-    ((method, params),) = provider.asked
+    ((method, params),) = provider.requests
     assert method == "wallet_requestQuote_v0"
     assert params == [{**swap(wallet.account, slippage="0x32"), "returnRawCalls": True}]
 
@@ -122,7 +122,7 @@ def test_a_session_swaps_within_its_permissions(wallet: Wallet, provider: Provid
     capabilities = {**SPONSORED, "permissions": grant.permissions}
     provider.quotes(transfer(7))
     quoted = wallet.client.rpc("wallet_requestQuote_v0", swap(wallet.account, capabilities=capabilities))
-    assert wallet.ended(wallet.send(quoted, grant.key, grant.permissions))["status"] == 200
+    assert wallet.wait_until_final(wallet.send(quoted, grant.key, grant.permissions))["status"] == 200
 
     provider.quotes(transfer(8))
     refused = refusal(wallet.client, "wallet_requestQuote_v0", swap(wallet.account, capabilities=capabilities))
@@ -138,7 +138,7 @@ def test_an_account_that_is_not_delegated_gets_an_array(wallet: Wallet, provider
     quoted = owner.client.rpc("wallet_requestQuote_v0", swap(owner.account, capabilities=SPONSORED))
 
     assert (quoted["type"], quoted["chainId"], quoted["quote"]) == ("array", hex(HERE), QUOTE)
-    assert owner.ended(owner.submit(owner.signed_array(quoted)))["status"] == 200
+    assert owner.wait_until_final(owner.submit(owner.sign_array(quoted)))["status"] == 200
 
 
 def test_gas_in_a_token_asks_for_a_permit_first(wallet: Wallet, provider: Provider) -> None:
@@ -164,7 +164,7 @@ def test_raw_calls_are_for_any_account(client: Client, provider: Provider) -> No
 
     calls = [{"to": FRIEND, "value": "0x1", "data": "0x"}]
     assert quoted == {"quote": QUOTE, "chainId": hex(HERE), "callId": SWAP_ID, "rawCalls": True, "calls": calls}
-    assert provider.asked == [("wallet_requestQuote_v0", [asked])]
+    assert provider.requests == [("wallet_requestQuote_v0", [asked])]
 
 
 def test_raw_calls_end_with_the_post_calls(client: Client, provider: Provider) -> None:
@@ -193,7 +193,7 @@ def test_a_request_that_is_wrong_reaches_no_provider(
     refused = refusal(client, "wallet_requestQuote_v0", swap(ANYONE, **more))
     assert (refused.code, refused.reason) == (code, reason)
     assert refused.message.startswith("params") or code == 5710
-    assert provider.asked == []
+    assert provider.requests == []
 
 
 def test_a_request_that_is_no_object_is_refused(client: Client) -> None:
@@ -266,7 +266,7 @@ def test_the_outcome_of_a_swap_is_the_providers(client: Client, provider: Provid
     provider.answer = {"result": {**outcome, "internal": SECRET}}
     assert client.rpc("wallet_getCrossChainStatus_v0", SWAP_ID) == outcome
     assert client.rpc("wallet_getCrossChainStatus_v0", [SWAP_ID]) == outcome
-    assert provider.asked == [("wallet_getCrossChainStatus_v0", [SWAP_ID])] * 2
+    assert provider.requests == [("wallet_getCrossChainStatus_v0", [SWAP_ID])] * 2
 
     provider.answer = {"result": {"type": "same-chain", "id": "0x0101", "status": 410}}
     assert client.rpc("wallet_getCrossChainStatus_v0", "0x0101") == provider.answer["result"]

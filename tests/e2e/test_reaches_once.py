@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from tests.e2e.client import FRIEND, Client, RpcError, Wallet, transfer
-from tests.e2e.counting import Recorder, recording
+from tests.e2e.counting import Recorder, serve_recorder
 from tests.e2e.delegating import External
 from tests.e2e.process import Server
 from tests.e2e.stacks import CHAINS, Stack
-from tests.e2e.test_once import ROOT, together
+from tests.e2e.test_once import ROOT, run_at_once
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.devchain.accounts import ACCOUNTS
 
@@ -36,13 +36,15 @@ class Pair:
         """The answers to equal requests, half of them to each server; what was recorded before is forgotten."""
         self.recorder.writes.clear()
         method = "wallet_sendPreparedCalls"
-        return together(*[lambda client=client: client.rpc(method, request) for client in self.clients * (TIMES // 2)])
+        return run_at_once(
+            *[lambda client=client: client.rpc(method, request) for client in self.clients * (TIMES // 2)]
+        )
 
 
 @pytest.fixture(scope="module")
 def pair(dev_stack: Stack, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     with ExitStack() as parts:
-        behind, recorder = parts.enter_context(recording(dev_stack.nodes[CHAIN]))
+        behind, recorder = parts.enter_context(serve_recorder(dev_stack.nodes[CHAIN]))
         stack = replace(dev_stack, nodes={CHAIN: behind}, bundlers={CHAIN: behind})
         folders = [tmp_path_factory.mktemp("server") for _ in range(2)]
         settings = {
@@ -71,32 +73,32 @@ def test_equal_sends_at_once_reach_the_bundler_once(pair: Pair, by_session: bool
     wallet = Wallet(pair.clients[0]).fund()
     grant = wallet.grant(ROOT) if by_session else None
     key, permissions = (wallet.owner, None) if grant is None else (grant.key, grant.permissions)
-    request = wallet.signed(wallet.prepare(transfer(3), permissions=permissions), key, permissions)
+    request = wallet.sign(wallet.prepare(transfer(3), permissions=permissions), key, permissions)
 
     call_id = assert_one(pair.send_at_once(request))
 
     assert [operation["sender"].lower() for operation, _ in pair.recorder.writes] == [wallet.account.lower()]
-    assert wallet.ended(call_id)["status"] == 200
+    assert wallet.wait_until_final(call_id)["status"] == 200
     assert_one(pair.send_at_once(request))
     assert pair.recorder.writes == [], "what was sent is not sent again"
 
 
 def test_equal_delegating_calls_at_once_reach_the_bundler_once(pair: Pair) -> None:
     wallet = External(pair.clients[0])
-    request = wallet.signed_array(wallet.prepare({"to": FRIEND}))
+    request = wallet.sign_array(wallet.prepare({"to": FRIEND}))
 
     call_id = assert_one(pair.send_at_once(request))
 
     assert len(pair.recorder.writes) == 1
-    assert wallet.ended(call_id)["status"] == 200
+    assert wallet.wait_until_final(call_id)["status"] == 200
 
 
 def test_equal_removals_of_a_delegation_at_once_are_paid_for_once(pair: Pair) -> None:
     wallet = External(pair.clients[0])
     assert wallet.delegate({"to": FRIEND})["status"] == 200
-    request = wallet.signed_authorization(wallet.prepare_removal())
+    request = wallet.sign_authorization(wallet.prepare_removal())
 
     call_id = assert_one(pair.send_at_once(request))
 
     assert len(pair.recorder.writes) == 1
-    assert wallet.ended(call_id)["status"] == 200
+    assert wallet.wait_until_final(call_id)["status"] == 200

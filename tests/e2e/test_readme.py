@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.pages import BLOCK, ROOT, blocks, finished, script
-from tests.e2e.process import Server, ended, run
+from tests.e2e.pages import BLOCK, ROOT, blocks, output_of, script
+from tests.e2e.process import Server, run_command, run_wallet_rpc
 from wallet_rpc.config.settings import Settings, variable
 
 TEXT = (ROOT / "README.md").read_text()
@@ -38,7 +38,7 @@ def test_every_block_is_of_a_language_that_is_tested_here() -> None:
 def test_the_walk_through_prints_what_the_text_says(url: str) -> None:
     assert shutil.which("curl"), "curl is missing: make setup installs it"
     assert (ROOT / ".venv/bin/wallet-rpc").is_file(), "the README's commands are those of make setup: .venv is missing"
-    account, session, status, balance, denial, scopes = finished(
+    account, session, status, balance, denial, scopes = output_of(
         "bash", "-c", script(TEXT), environment={**os.environ, "URL": url}
     ).splitlines()
 
@@ -58,7 +58,7 @@ def test_an_answer_without_the_value_is_shown_as_it_came(page: str, answer: str)
     found = re.search(r"^get\(\) \{.*?\}$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert found is not None
 
-    done = ended("/bin/bash", "-c", f"{found[0]}\nget result.accountAddress", folder=ROOT, given=answer)
+    done = run_command("/bin/bash", "-c", f"{found[0]}\nget result.accountAddress", folder=ROOT, given=answer)
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{answer}\n")
 
@@ -67,7 +67,7 @@ def test_the_python_block_runs(url: str) -> None:
     (text,) = blocks(TEXT, "python")
     assert DEFAULT_URL in text
 
-    chain, account = finished(sys.executable, "-c", text.replace(DEFAULT_URL, url)).splitlines()
+    chain, account = output_of(sys.executable, "-c", text.replace(DEFAULT_URL, url)).splitlines()
 
     assert re.fullmatch(r"31337 \d+", chain)
     assert re.fullmatch(ACCOUNT, account)
@@ -100,7 +100,7 @@ def test_every_make_target_named_in_the_text_is_there() -> None:
 
 def test_every_option_named_in_the_text_is_there(tmp_path: Path) -> None:
     commands = (["dev"], ["sign"], ["key", "create"])
-    known = "".join(run(*command, "--help", folder=tmp_path).stdout for command in commands)
+    known = "".join(run_wallet_rpc(*command, "--help", folder=tmp_path).stdout for command in commands)
     assert [option for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", TEXT)) if option not in known] == []
 
 

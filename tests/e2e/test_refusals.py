@@ -18,7 +18,9 @@ pytestmark = on_both_stacks
 
 
 @contextmanager
-def refused(wallet: Wallet, code: int, reason: str, *, keys: tuple[int, ...] = (0x1, 0x101, 0x103)) -> Iterator[None]:
+def assert_rejected(
+    wallet: Wallet, code: int, reason: str, *, keys: tuple[int, ...] = (0x1, 0x101, 0x103)
+) -> Iterator[None]:
     """The block is refused with this code and reason, and no nonce of the account moves."""
     before = [wallet.client.nonce(wallet.account, key) for key in keys]
     with pytest.raises(RpcError) as error:
@@ -30,7 +32,7 @@ def refused(wallet: Wallet, code: int, reason: str, *, keys: tuple[int, ...] = (
 def test_a_grant_signed_by_another_key_is_refused(wallet: Wallet) -> None:
     stranger = Wallet(wallet.client)
     forged = replace_owner(wallet, stranger).grant(ROOT)
-    with refused(wallet, -32507, "session_signature_invalid"):
+    with assert_rejected(wallet, -32507, "session_signature_invalid"):
         wallet.prepare({"to": FRIEND}, permissions=forged.permissions)
 
 
@@ -44,9 +46,9 @@ def replace_owner(wallet: Wallet, other: Wallet) -> Wallet:
 def test_an_operation_signed_by_another_key_is_refused(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
-    with refused(wallet, -32507, "signature_invalid"):
+    with assert_rejected(wallet, -32507, "signature_invalid"):
         wallet.send(prepared, wallet.owner, grant.permissions)
-    with refused(wallet, -32507, "signature_invalid"):
+    with assert_rejected(wallet, -32507, "signature_invalid"):
         wallet.send(wallet.prepare({"to": FRIEND}), grant.key)
 
 
@@ -63,33 +65,33 @@ def test_an_operation_signed_by_another_key_is_refused(wallet: Wallet) -> None:
 def test_an_operation_altered_after_signing_is_refused(wallet: Wallet, name: str, value: str) -> None:
     grant = wallet.grant(ROOT)
     prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
-    request = wallet.signed(prepared, grant.key, grant.permissions)
+    request = wallet.sign(prepared, grant.key, grant.permissions)
     request["data"] = {**request["data"], name: value}
-    with refused(wallet, -32507, "signature_invalid"):
+    with assert_rejected(wallet, -32507, "signature_invalid"):
         wallet.client.rpc("wallet_sendPreparedCalls", request)
 
 
 def test_another_accounts_session_is_not_found(wallet: Wallet) -> None:
     other = Wallet(wallet.client)
     foreign = other.grant(ROOT)
-    with refused(wallet, -32602, "session_not_found"):
+    with assert_rejected(wallet, -32602, "session_not_found"):
         wallet.prepare({"to": FRIEND}, permissions=foreign.permissions)
     grant = wallet.grant(ROOT)
     prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
-    with refused(wallet, -32602, "session_not_found"):
+    with assert_rejected(wallet, -32602, "session_not_found"):
         wallet.send(prepared, grant.key, foreign.permissions)
 
 
 def test_a_session_of_another_chain_is_not_found(wallet: Wallet) -> None:
     elsewhere = Wallet(wallet.client, owner=wallet.owner, chain_id="0x66eee")
     grant = elsewhere.grant(ROOT)
-    with refused(wallet, -32602, "session_not_found"):
+    with assert_rejected(wallet, -32602, "session_not_found"):
         wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
 
 
 def test_an_unknown_session_is_not_found(wallet: Wallet) -> None:
     permissions = {"sessionId": "0x" + "ab" * 16, "signature": "0x" + "01" * 65}
-    with refused(wallet, -32602, "session_not_found"):
+    with assert_rejected(wallet, -32602, "session_not_found"):
         wallet.prepare({"to": FRIEND}, permissions=permissions)
 
 
@@ -98,9 +100,9 @@ def test_an_expired_session_is_refused(wallet: Wallet) -> None:
     soon = wallet.grant(ROOT, expirySec=end)
     prepared = wallet.prepare({"to": FRIEND}, permissions=soon.permissions)
     time.sleep(end + 1.1 - time.time())
-    with refused(wallet, -32602, "session_expired"):
+    with assert_rejected(wallet, -32602, "session_expired"):
         wallet.prepare({"to": FRIEND}, permissions=soon.permissions)
-    with refused(wallet, -32602, "session_expired"):
+    with assert_rejected(wallet, -32602, "session_expired"):
         wallet.send(prepared, soon.key, soon.permissions)
 
 
@@ -112,7 +114,7 @@ def test_the_chain_refuses_an_expired_session_whatever_the_server_thinks(wallet:
     wallet.client.chain("evm_increaseTime", 7200)
     wallet.client.chain("evm_mine")
     try:
-        with refused(wallet, -32503, "out_of_time_range"):
+        with assert_rejected(wallet, -32503, "out_of_time_range"):
             wallet.act(grant, {"to": FRIEND}, sponsored=False)
     finally:
         wallet.client.chain("evm_revert", snapshot)
@@ -121,14 +123,14 @@ def test_the_chain_refuses_an_expired_session_whatever_the_server_thinks(wallet:
 def test_a_session_call_sent_without_its_permissions_is_refused(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
-    with refused(wallet, -32602, "nonce_mismatch"):
+    with assert_rejected(wallet, -32602, "nonce_mismatch"):
         wallet.send(prepared, grant.key)
 
 
 def test_another_session_of_the_same_account_cannot_send_it(wallet: Wallet) -> None:
     first, second = wallet.grant(ROOT), wallet.grant(ROOT)
     prepared = wallet.prepare({"to": FRIEND}, permissions=first.permissions)
-    with refused(wallet, -32602, "nonce_mismatch"):
+    with assert_rejected(wallet, -32602, "nonce_mismatch"):
         wallet.send(prepared, second.key, second.permissions)
 
 
@@ -138,7 +140,7 @@ def test_an_uninstalled_session_is_refused(wallet: Wallet) -> None:
     entity = bytes.fromhex("00000000000099DE0BF6fA90dEB851E2A2df7d83") + (1).to_bytes(4, "big")
     arguments = entity.ljust(32, b"\0") + (96).to_bytes(32, "big") + (128).to_bytes(32, "big") + bytes(64)
     wallet.act(None, {"to": wallet.account, "data": "0xb6b1ccfe" + arguments.hex()})
-    with refused(wallet, -32602, "session_not_on_chain"):
+    with assert_rejected(wallet, -32602, "session_not_on_chain"):
         wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
 
 
@@ -146,21 +148,21 @@ def test_a_burned_grant_is_refused(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     burn = "0x0bd28e3b" + (0x103).to_bytes(32, "big").hex()
     wallet.act(None, {"to": "0x0000000071727De22E5E9d8BAf0edAc6f37da032", "data": burn})
-    with refused(wallet, -32602, "session_not_on_chain"):
+    with assert_rejected(wallet, -32602, "session_not_on_chain"):
         wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
 
 
 def test_the_owner_cannot_pay_without_money(client: Client) -> None:
     poor = Wallet(client)
     prepared = poor.prepare({"to": FRIEND}, sponsored=False)
-    with refused(poor, -32000, "insufficient_funds"):
+    with assert_rejected(poor, -32000, "insufficient_funds"):
         poor.send(prepared, poor.owner)
     poor.fund(tokens=0)
-    assert poor.ended(poor.send(prepared, poor.owner))["status"] == 200
+    assert poor.wait_until_final(poor.send(prepared, poor.owner))["status"] == 200
 
 
 def test_a_call_that_reverts_is_refused_before_it_costs(wallet: Wallet) -> None:
-    with refused(wallet, -32521, "execution_reverted"):
+    with assert_rejected(wallet, -32521, "execution_reverted"):
         wallet.prepare(transfer(10**6))
 
 
@@ -178,7 +180,7 @@ def test_a_call_to_the_account_itself_names_a_function(wallet: Wallet, data: str
 def test_a_contract_that_is_no_account_is_refused(client: Client) -> None:
     wallet = Wallet(client)
     wallet.account = TOKEN
-    with refused(wallet, -32602, "not_an_account"):
+    with assert_rejected(wallet, -32602, "not_an_account"):
         wallet.prepare({"to": FRIEND})
 
 
@@ -198,13 +200,13 @@ def test_an_unknown_policy_is_refused_by_name(wallet: Wallet) -> None:
     ],
 )
 def test_a_capability_we_lack_is_refused_by_name(wallet: Wallet, capability: str, value: Any) -> None:
-    with refused(wallet, 5700, "unsupported_capability"):
+    with assert_rejected(wallet, 5700, "unsupported_capability"):
         wallet.prepare({"to": FRIEND}, **{capability: value})
 
 
 def test_a_chain_we_do_not_have_is_refused(wallet: Wallet) -> None:
     wallet.chain_id = "0x2105"
-    with refused(wallet, 5710, "unsupported_chain"):
+    with assert_rejected(wallet, 5710, "unsupported_chain"):
         wallet.prepare({"to": FRIEND})
 
 
@@ -212,7 +214,7 @@ def test_a_chain_we_do_not_have_is_refused(wallet: Wallet) -> None:
     "call_id", ["0x", "0x1234", "0x" + "00" * 64, "0x" + (31337).to_bytes(32, "big").hex() + "ab" * 32]
 )
 def test_an_unknown_call_id_is_5730(wallet: Wallet, call_id: str) -> None:
-    with refused(wallet, 5730, "unknown_call_id"):
+    with assert_rejected(wallet, 5730, "unknown_call_id"):
         wallet.status(call_id)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.process import run
+from tests.e2e.process import run_wallet_rpc
 from wallet_rpc.adapters.redis_server import RedisServer
 
 KEY, TOKEN, PRIVATE_KEY = f"wrk_{'A' * 43}", "eyJhbGciOiJIUzI1NiJ9.e30.AAAA", "0x" + "51" * 32
@@ -33,7 +33,7 @@ KEY, TOKEN, PRIVATE_KEY = f"wrk_{'A' * 43}", "eyJhbGciOiJIUzI1NiJ9.e30.AAAA", "0
 def test_an_option_that_may_be_a_credential_is_not_repeated(
     tmp_path: Path, arguments: list[str], redis_server: RedisServer
 ) -> None:
-    ended = run(*arguments, folder=tmp_path, REDIS_URL=redis_server.url)
+    ended = run_wallet_rpc(*arguments, folder=tmp_path, REDIS_URL=redis_server.url)
     said = ended.stdout + ended.stderr
 
     assert ended.returncode == 2

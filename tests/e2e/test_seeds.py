@@ -12,7 +12,7 @@ from eth_account.messages import encode_typed_data
 
 from tests.e2e import schema
 from tests.e2e.client import POLICY, Client, RpcError, Wallet, new_key
-from tests.e2e.server import running
+from tests.e2e.server import run_dev_server
 from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.dev_server import DevOptions
 from wallet_rpc.primitives import UnixSeconds
@@ -43,7 +43,7 @@ class SeedDay(SystemClock):
 
 @pytest.fixture(scope="module")
 def seed_client() -> Iterator[Client]:
-    with running(DevOptions(chains=(1,), ephemeral=True), clock=SeedDay()) as url:
+    with run_dev_server(DevOptions(chains=(1,), ephemeral=True), clock=SeedDay()) as url:
         made = Client(url)
         yield made
         made.http.close()
@@ -116,7 +116,7 @@ def test_seed_002_session_keys_step_by_step(client: Client) -> None:
     assert prepared["chainId"] == wallet.chain_id
     assert prepared["signatureRequest"]["type"] == "personal_sign"
     assert set(prepared["signatureRequest"]["data"]) == {"raw"}
-    sent = client.rpc("wallet_sendPreparedCalls", wallet.signed(prepared, grant.key, grant.permissions))
+    sent = client.rpc("wallet_sendPreparedCalls", wallet.sign(prepared, grant.key, grant.permissions))
     assert sent["preparedCallIds"] == [sent["id"]]
     assert sent["id"] == "0x" + f"{31337:064x}" + prepared["signatureRequest"]["data"]["raw"][2:]
     assert wallet.status(sent["id"])["status"] == 200

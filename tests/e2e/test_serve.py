@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.client import FRIEND, Client, Wallet
-from tests.e2e.process import Server, run
+from tests.e2e.process import Server, run_wallet_rpc
 from tests.e2e.stacks import CHAINS, Stack
-from tests.stack.installing import installed
+from tests.stack.installing import install
 from tests.stack.parts import anvil
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.devchain.genesis import load_genesis
-from wallet_rpc.domain.contracts import REQUIRED, SINGLE_SIGNER_MODULE
+from wallet_rpc.domain.contracts import REQUIRED_CONTRACTS, SINGLE_SIGNER_MODULE
 
 DEAD = "http://127.0.0.1:1"
 FIRST, SECOND = CHAINS
@@ -30,7 +30,7 @@ def refusal(folder: Path, redis: RedisServer, chains: str) -> str:
     """What `serve` says when it does not start."""
     file = folder / "chains.toml"
     file.write_text(chains)
-    ended = run("serve", folder=folder, CHAINS=str(file), REDIS_URL=redis.url, OPEN="yes")
+    ended = run_wallet_rpc("serve", folder=folder, CHAINS=str(file), REDIS_URL=redis.url, OPEN="yes")
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     return ended.stderr
@@ -62,13 +62,14 @@ def test_parts_that_are_all_dead_stop_the_start(dev_stack: Stack, redis_server: 
 def test_a_contract_that_is_missing_stops_the_start(
     dev_stack: Stack, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    installed()
+    install()
     genesis = {address: account for address, account in load_genesis().items() if address != SINGLE_SIGNER_MODULE}
     with anvil(genesis, FIRST, tmp_path) as node:
         said = refusal(tmp_path, redis_server, table(FIRST, node, dev_stack.nodes[FIRST]))
 
     assert (
-        f"WALLET_RPC_CHAINS: chain {FIRST}: {REQUIRED[SINGLE_SIGNER_MODULE]} is not at {SINGLE_SIGNER_MODULE}" in said
+        f"WALLET_RPC_CHAINS: chain {FIRST}: {REQUIRED_CONTRACTS[SINGLE_SIGNER_MODULE]} is not at {SINGLE_SIGNER_MODULE}"
+        in said
     )
 
 

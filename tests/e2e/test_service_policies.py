@@ -28,7 +28,7 @@ PRICE = {"maxFeePerGas": hex(2 * 10**9), "maxPriorityFeePerGas": hex(10**9)}
 
 
 @dataclass
-class Sponsored:
+class SponsoredServer:
     """Two servers, and the ids of their policies by name."""
 
     clients: list[Client]
@@ -42,7 +42,7 @@ class Sponsored:
         service = {"policyId": self.ids[name], **more}
         return wallet.prepare(transfer(0), paymasterService=service, gasParamsOverride=PRICE)
 
-    def tried(self, wallet: Wallet, name: str) -> dict[str, Any] | RpcError:
+    def try_prepare(self, wallet: Wallet, name: str) -> dict[str, Any] | RpcError:
         try:
             return self.prepare(wallet, name)
         except RpcError as error:
@@ -52,7 +52,7 @@ class Sponsored:
 @pytest.fixture(scope="module", params=["dev", "real"])
 def sponsored(
     request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Sponsored]:
+) -> Iterator[SponsoredServer]:
     stack: Stack = request.getfixturevalue(f"{request.param}_stack")
     ids = {name: str(uuid.uuid4()) for name in ("crowd", "off", "theirs", "small")}
     policies: list[dict[str, Any]] = [
@@ -72,10 +72,10 @@ def sponsored(
             made = server.client()
             made.node, made.holds_operations = stack.nodes[CHAINS[0]], not stack.is_embedded
             clients.append(made)
-        yield Sponsored(clients, ids)
+        yield SponsoredServer(clients, ids)
 
 
-def refused(act: Callable[[], Any]) -> RpcError:
+def catch_error(act: Callable[[], Any]) -> RpcError:
     with pytest.raises(RpcError) as caught:
         act()
     return caught.value
@@ -85,29 +85,29 @@ def most(prepared: dict[str, Any]) -> int:
     return max_cost(decode(UserOperationJson, prepared["data"]).to_domain())
 
 
-def landed(wallet: Wallet, prepared: dict[str, Any]) -> int:
+def send_and_get_cost(wallet: Wallet, prepared: dict[str, Any]) -> int:
     """What it cost."""
     call_id = wallet.send(prepared, wallet.owner)
-    assert wallet.ended(call_id)["status"] == 200
+    assert wallet.wait_until_final(call_id)["status"] == 200
     receipt = wallet.client.rpc("eth_getUserOperationReceipt", "0x" + call_id[-64:])
     return int(receipt["actualGasCost"], 16)
 
 
-def test_a_crowd_at_two_servers_spends_no_more_than_the_budget(sponsored: Sponsored) -> None:
+def test_a_crowd_at_two_servers_spends_no_more_than_the_budget(sponsored: SponsoredServer) -> None:
     """What is promised never exceeds the budget; once it has landed, what it did not cost is free again."""
     wallets = [sponsored.wallet(number) for number in range(CROWD)]
     with ThreadPoolExecutor(CROWD) as pool:
-        answers = list(pool.map(lambda wallet: sponsored.tried(wallet, "crowd"), wallets))
+        answers = list(pool.map(lambda wallet: sponsored.try_prepare(wallet, "crowd"), wallets))
     accepted = [(wallet, one) for wallet, one in zip(wallets, answers, strict=True) if not isinstance(one, RpcError)]
     reasons = {one.data["why"] for one in answers if isinstance(one, RpcError)}
     assert reasons <= {"policy_total_limit", "policy_first_time_limit"}
     assert 0 < len(accepted) < CROWD
     assert sum(most(one) for _, one in accepted) <= BUDGET
 
-    spent = sum(landed(wallet, one) for wallet, one in accepted)
+    spent = sum(send_and_get_cost(wallet, one) for wallet, one in accepted)
     later = 0
-    while not isinstance(answer := sponsored.tried(wallet := sponsored.wallet(later), "crowd"), RpcError):
-        spent += landed(wallet, answer)
+    while not isinstance(answer := sponsored.try_prepare(wallet := sponsored.wallet(later), "crowd"), RpcError):
+        spent += send_and_get_cost(wallet, answer)
         later += 1
     assert is_used_up(answer)
     assert later > 0
@@ -118,31 +118,31 @@ def is_used_up(error: RpcError) -> bool:
     return error.data["why"] == "policy_total_limit" and f"limit of {BUDGET} wei in all" in error.message
 
 
-def test_an_operation_costs_its_account_nothing(sponsored: Sponsored) -> None:
+def test_an_operation_costs_its_account_nothing(sponsored: SponsoredServer) -> None:
     wallet = sponsored.wallet()
     prepared = sponsored.prepare(wallet, "small")
     assert prepared["feePayment"]["sponsored"] is True
     assert prepared["data"]["paymaster"] == dev_constants.PAYMASTER.hex0x()
-    assert landed(wallet, prepared) > 0
+    assert send_and_get_cost(wallet, prepared) > 0
     assert wallet.client.balance(wallet.account) == 0
-    used_up = refused(lambda: sponsored.prepare(sponsored.wallet(1), "small"))
+    used_up = catch_error(lambda: sponsored.prepare(sponsored.wallet(1), "small"))
     assert used_up.data["why"] == "policy_total_count"
 
 
-def test_a_policy_says_no_before_the_service_is_asked(sponsored: Sponsored) -> None:
-    error = refused(lambda: sponsored.prepare(sponsored.wallet(), "off", onlyEstimation=True))
+def test_a_policy_says_no_before_the_service_is_asked(sponsored: SponsoredServer) -> None:
+    error = catch_error(lambda: sponsored.prepare(sponsored.wallet(), "off", onlyEstimation=True))
     assert (error.code, error.data["why"]) == (-32600, "policy_disabled")
 
 
-def test_other_policies_are_the_services(sponsored: Sponsored) -> None:
+def test_other_policies_are_the_services(sponsored: SponsoredServer) -> None:
     """So are those of other organisations: the service is asked as for any id that it does not know."""
     for name in ("theirs", "unknown"):
         sponsored.ids.setdefault(name, POLICY)
         wallet = sponsored.wallet()
-        landed(wallet, sponsored.prepare(wallet, name))
+        send_and_get_cost(wallet, sponsored.prepare(wallet, name))
 
 
-def test_gas_in_a_token_is_not_for_policies_of_ours(sponsored: Sponsored) -> None:
+def test_gas_in_a_token_is_not_for_policies_of_ours(sponsored: SponsoredServer) -> None:
     erc20 = {"tokenAddress": dev_constants.TEST_TOKEN.hex0x()}
-    error = refused(lambda: sponsored.prepare(sponsored.wallet(), "crowd", erc20=erc20))
+    error = catch_error(lambda: sponsored.prepare(sponsored.wallet(), "crowd", erc20=erc20))
     assert (error.code, error.data["capability"]) == (5700, "paymasterService.erc20")

@@ -33,7 +33,7 @@ def blob_of(wallet: Wallet, grant: Grant) -> str:
     return "0x01" + b"".join(parts).hex()
 
 
-def until_refused(act: Callable[[], object]) -> RpcError:
+def wait_until_rejected(act: Callable[[], object]) -> RpcError:
     """The first refusal; a gas limit takes a few operations to use up, all else is refused at once."""
     for _ in range(20):
         try:
@@ -47,10 +47,10 @@ def until_refused(act: Callable[[], object]) -> RpcError:
 def test_each_permission_allows_what_it_says_and_denies_the_rest(wallet: Wallet, kind: str) -> None:
     case: Case = CASES[kind]
     sponsored = kind != "gas-limit"
-    grant = wallet.grant(*case.granted)
+    grant = wallet.grant(*case.permissions)
     status = wallet.act(grant, case.allowed(wallet.account), sponsored=sponsored)
     assert status["status"] == 200
-    refused = until_refused(lambda: wallet.act(grant, case.denied(wallet.account), sponsored=sponsored))
+    refused = wait_until_rejected(lambda: wallet.act(grant, case.denied(wallet.account), sponsored=sponsored))
     assert refused.code in {-32500, -32521}
     assert case.error in refused.data["errors"]
     assert refused.data.get("permissions") == (None if case.by is None else [case.by])
@@ -58,7 +58,7 @@ def test_each_permission_allows_what_it_says_and_denies_the_rest(wallet: Wallet,
 
 def test_one_operation_deploys_installs_and_calls(wallet: Wallet) -> None:
     assert wallet.client.rpc("eth_getCode", wallet.account, "latest") == "0x"
-    grant = wallet.grant(*CASES["erc20-token-transfer"].granted)
+    grant = wallet.grant(*CASES["erc20-token-transfer"].permissions)
     before = wallet.client.token_balance(FRIEND)
     status = wallet.act(grant, transfer(40))
     assert status["status"] == 200
@@ -70,7 +70,7 @@ def test_one_operation_deploys_installs_and_calls(wallet: Wallet) -> None:
 def test_later_operations_are_plain(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     first = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
-    wallet.ended(wallet.send(first, grant.key, grant.permissions))
+    wallet.wait_until_final(wallet.send(first, grant.key, grant.permissions))
     second = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
     assert int(first["data"]["nonce"], 16) == 0x103 << 64
     assert int(second["data"]["nonce"], 16) == 0x101 << 64
@@ -84,7 +84,7 @@ def test_both_forms_of_a_remote_session_are_the_same(wallet: Wallet) -> None:
     by_context = wallet.prepare({"to": FRIEND}, permissions=grant.context)
     assert by_id["data"]["callData"] == by_context["data"]["callData"]
     call_id = wallet.send(by_context, grant.key, grant.context)
-    assert wallet.ended(call_id)["status"] == 200
+    assert wallet.wait_until_final(call_id)["status"] == 200
 
 
 def test_a_local_context_needs_no_server_state(wallet: Wallet) -> None:
@@ -92,7 +92,7 @@ def test_a_local_context_needs_no_server_state(wallet: Wallet) -> None:
     local = {"context": blob_of(wallet, grant)}
     for _ in range(2):  # installing, then installed
         prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, permissions=local)
-        assert wallet.ended(wallet.send(prepared, grant.key, local))["status"] == 200
+        assert wallet.wait_until_final(wallet.send(prepared, grant.key, local))["status"] == 200
 
 
 def test_an_installed_session_is_used_by_its_entity_id(wallet: Wallet) -> None:
@@ -100,7 +100,7 @@ def test_an_installed_session_is_used_by_its_entity_id(wallet: Wallet) -> None:
     wallet.act(grant)
     installed = {"context": "0x020100000001"}
     prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, permissions=installed)
-    assert wallet.ended(wallet.send(prepared, grant.key, installed))["status"] == 200
+    assert wallet.wait_until_final(wallet.send(prepared, grant.key, installed))["status"] == 200
 
 
 def test_an_installed_session_with_execution_hooks_is_wrapped(wallet: Wallet) -> None:
@@ -109,7 +109,7 @@ def test_an_installed_session_with_execution_hooks_is_wrapped(wallet: Wallet) ->
     installed = {"context": "0x020000000001"}
     prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, permissions=installed)
     assert prepared["data"]["callData"].startswith("0x8dd7712f")
-    assert wallet.ended(wallet.send(prepared, grant.key, installed))["status"] == 200
+    assert wallet.wait_until_final(wallet.send(prepared, grant.key, installed))["status"] == 200
 
 
 def test_no_calls_at_all_install_the_session(wallet: Wallet) -> None:
@@ -134,7 +134,7 @@ def test_the_account_pays_for_itself_without_a_policy(wallet: Wallet) -> None:
     prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, sponsored=False, permissions=grant.permissions)
     assert prepared["feePayment"]["sponsored"] is False
     assert "paymaster" not in prepared["data"]
-    assert wallet.ended(wallet.send(prepared, grant.key, grant.permissions))["status"] == 200
+    assert wallet.wait_until_final(wallet.send(prepared, grant.key, grant.permissions))["status"] == 200
     assert wallet.client.balance(wallet.account) < before - 1
 
 
@@ -159,7 +159,7 @@ def test_parallel_nonce_keys_do_not_wait_for_each_other(wallet: Wallet) -> None:
         wallet.prepare({"to": FRIEND}, permissions=grant.permissions, nonceOverride={"nonceKey": key}) for key in keys
     ]
     for one in reversed(prepared):
-        assert wallet.ended(wallet.send(one, grant.key, grant.permissions))["status"] == 200
+        assert wallet.wait_until_final(wallet.send(one, grant.key, grant.permissions))["status"] == 200
 
 
 def test_gas_parameters_are_the_callers_to_set(wallet: Wallet) -> None:
@@ -178,7 +178,7 @@ def test_raw_payload_is_what_a_raw_signer_signs(wallet: Wallet) -> None:
     permissions = {"sessionId": created["sessionId"], "signature": signature}
     prepared = wallet.prepare({"to": FRIEND}, permissions=permissions)
     payload = bytes.fromhex(prepared["signatureRequest"]["rawPayload"][2:])
-    signed = wallet.signed(prepared, key, permissions)
+    signed = wallet.sign(prepared, key, permissions)
     signed["signature"]["data"] = "0x" + Account.unsafe_sign_hash(payload, key.key).signature.hex()
     assert len(wallet.client.rpc("wallet_sendPreparedCalls", signed)["preparedCallIds"]) == 1
 

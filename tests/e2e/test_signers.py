@@ -25,7 +25,7 @@ def contexts(wallet: Wallet, grant: Grant) -> list[dict[str, str]]:
 
 def use(wallet: Wallet, grant: Grant, permissions: dict[str, str]) -> int:
     prepared = wallet.prepare(transfer(1), permissions=permissions)
-    status: int = wallet.ended(wallet.send(prepared, grant.key, permissions))["status"]
+    status: int = wallet.wait_until_final(wallet.send(prepared, grant.key, permissions))["status"]
     return status
 
 
@@ -84,12 +84,12 @@ def test_a_signature_may_have_v_0_or_1(wallet: Wallet, form: int) -> None:
     named = contexts(wallet, grant)[form]
     for _ in range(2):  # installing, then installed
         prepared = wallet.prepare({"to": FRIEND}, permissions=named)
-        assert send_with_other_v(wallet, wallet.signed(prepared, grant.key, named)) == 200
-    assert send_with_other_v(wallet, wallet.signed(wallet.prepare({"to": FRIEND}), wallet.owner, None)) == 200
+        assert send_with_other_v(wallet, wallet.sign(prepared, grant.key, named)) == 200
+    assert send_with_other_v(wallet, wallet.sign(wallet.prepare({"to": FRIEND}), wallet.owner, None)) == 200
 
 
 def send_with_other_v(wallet: Wallet, request: dict[str, Any]) -> int:
     request["signature"]["data"] = other_v(request["signature"]["data"])
     sent = wallet.client.rpc("wallet_sendPreparedCalls", request)
-    status: int = wallet.ended(sent["id"])["status"]
+    status: int = wallet.wait_until_final(sent["id"])["status"]
     return status

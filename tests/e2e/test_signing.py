@@ -20,11 +20,11 @@ from tests.e2e.signing import (
     TYPED,
     account_signature,
     digest,
-    formatted,
+    format_signature,
     is_valid,
-    prepared,
+    prepare_sign,
+    sign,
     signable,
-    signed,
 )
 from tests.e2e.stacks import CHAINS, Stack, on_both_stacks
 
@@ -46,7 +46,9 @@ def test_a_signature_made_before_deployment_says_how_to_deploy(client: Client, r
     assert wrapped.endswith(SUFFIX)
     factory, data, inner = decode(["address", "bytes", "bytes"], wrapped[:-32])
     sender = client.chain("eth_accounts")[0]
-    client.mined(client.chain("eth_sendTransaction", {"from": sender, "to": factory, "data": "0x" + data.hex()}))
+    client.wait_for_receipt(
+        client.chain("eth_sendTransaction", {"from": sender, "to": factory, "data": "0x" + data.hex()})
+    )
     assert is_valid(client, wallet.account, digest(request_), inner)
     assert account_signature(wallet, request_) == inner, "once deployed it needs no wrapping"
 
@@ -66,14 +68,14 @@ def test_an_externally_owned_account_signs_as_it_always_did(client: Client, requ
     for code in (None, FRIEND):  # not delegated, and delegated to what we do not know
         if code is not None:
             eoa.delegate_elsewhere(code)
-        assert prepared(eoa, request_) == request_
+        assert prepare_sign(eoa, request_) == request_
         signature = account_signature(eoa, request_)
         assert Account.recover_message(signable(request_), signature=signature) == eoa.account
 
 
 def test_another_keys_signature_is_not_valid(wallet: Wallet) -> None:
     wallet.act(None)
-    forged = formatted(wallet, signed(new_key(), prepared(wallet, TEXT)))
+    forged = format_signature(wallet, sign(new_key(), prepare_sign(wallet, TEXT)))
     assert not is_valid(wallet.client, wallet.account, digest(TEXT), forged)
 
 
@@ -88,10 +90,10 @@ def test_a_signature_is_good_for_one_account_of_the_owner(wallet: Wallet) -> Non
 
 
 def test_every_form_of_a_signature_is_read(wallet: Wallet) -> None:
-    whole = signed(wallet.owner, prepared(wallet, TEXT))
+    whole = sign(wallet.owner, prepare_sign(wallet, TEXT))
     r, s, v = "0x" + whole[2:66], "0x" + whole[66:130], int(whole[130:], 16)
     forms = [whole, whole[:130] + f"{v - 27:02x}", {"r": r, "s": s, "v": hex(v)}, {"r": r, "s": s, "yParity": v - 27}]
-    assert len({formatted(wallet, form) for form in forms}) == 1
+    assert len({format_signature(wallet, form) for form in forms}) == 1
 
 
 def test_the_known_answers_of_the_documents(client: Client) -> None:
@@ -101,7 +103,7 @@ def test_the_known_answers_of_the_documents(client: Client) -> None:
     wallet.account = client.rpc("wallet_requestAccount", hint)["accountAddress"]
     assert wallet.account == "0x76E765e80FFAC96ac10Aa8908a8267A3B80d606D"
     hello = {"type": "personal_sign", "data": "hello world"}
-    request = prepared(wallet, hello)
+    request = prepare_sign(wallet, hello)
     assert request == {
         "type": "eth_signTypedData_v4",
         "data": {
@@ -112,13 +114,13 @@ def test_the_known_answers_of_the_documents(client: Client) -> None:
         },
     }
     assert digest(request).hex() == "b78b0a78dc99175e57b582a27a98d0166e4679ee45de45589a89ecd7da0d5119"
-    wrapped = formatted(wallet, signed(wallet.owner, request))
+    wrapped = format_signature(wallet, sign(wallet.owner, request))
     assert decode(["address", "bytes", "bytes"], wrapped[:-32])[2].hex() == (
         "0000000000ff005b5bd3db8d19724590c175cd9e928746d2b87cfe207eadc2ba5456a235814d6d7aa1232ab7fea0961edab1eb9410bf39"
         "2b75d1d8dd250925671ede9d841b444a1c"
     )
     docs = {"type": "personal_sign", "data": {"raw": "0x48656c6c6f20576f726c6421"}}
-    assert prepared(wallet, docs)["data"]["message"]["hash"] == (
+    assert prepare_sign(wallet, docs)["data"]["message"]["hash"] == (
         "0xec3608877ecbf8084c29896b7eab2a368b2b3c8d003288584d145613dfa4706c"
     )
 
@@ -140,7 +142,7 @@ def test_typed_data_of_an_externally_owned_account_may_have_no_chain(client: Cli
     for domain in ({}, {"chainId": "0x01", "name": "Ether Mail"}, {"salt": None}):
         data = {**MAIL, "types": {"Mail": MAIL["types"]["Mail"]}, "domain": domain}
         expected = {**data, "domain": {"name": "Ether Mail", "chainId": 1} if "name" in domain else {}}
-        assert prepared(External(client), {**TYPED, "data": data}) == {**TYPED, "data": expected}
+        assert prepare_sign(External(client), {**TYPED, "data": data}) == {**TYPED, "data": expected}
 
 
 @pytest.mark.parametrize("domain", [{}, {"domain": None}])
@@ -148,9 +150,9 @@ def test_typed_data_may_have_no_domain(wallet: Wallet, domain: dict[str, Any]) -
     data = {key: MAIL[key] for key in ("primaryType", "message")}
     data = {**data, "types": {"Mail": MAIL["types"]["Mail"], "EIP712Domain": []}}
     of_nobody = {**TYPED, "data": {**data, "domain": {}}}
-    found = prepared(wallet, {**TYPED, "data": {**data, **domain}})
+    found = prepare_sign(wallet, {**TYPED, "data": {**data, **domain}})
     assert found["data"]["message"]["hash"] == "0x" + digest(of_nobody).hex()
-    assert prepared(External(wallet.client), {**TYPED, "data": {**data, **domain}}) == {**TYPED, "data": data}
+    assert prepare_sign(External(wallet.client), {**TYPED, "data": {**data, **domain}}) == {**TYPED, "data": data}
 
 
 @pytest.mark.parametrize(("given", "read"), [("01", 1), ("0x01", 1), ("1_000", None), (" 1 ", None)])
@@ -158,9 +160,9 @@ def test_a_chain_id_is_answered_as_it_is_hashed_or_refused(client: Client, given
     data = {**MAIL, "types": {"Mail": MAIL["types"]["Mail"]}, "domain": {"chainId": given}}
     if read is None:
         with pytest.raises(RpcError, match=r"domain\.chainId"):
-            prepared(External(client), {**TYPED, "data": data})
+            prepare_sign(External(client), {**TYPED, "data": data})
     else:
-        assert prepared(External(client), {**TYPED, "data": data})["data"]["domain"] == {"chainId": read}
+        assert prepare_sign(External(client), {**TYPED, "data": data})["data"]["domain"] == {"chainId": read}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,10 @@ def test_a_chain_id_is_answered_as_it_is_hashed_or_refused(client: Client, given
 )
 def test_sessions_sign_no_messages(wallet: Wallet, permissions: dict[str, str]) -> None:
     capabilities = {"capabilities": {"permissions": permissions}}
-    for act in (lambda: prepared(wallet, TEXT, **capabilities), lambda: formatted(wallet, "0x", **capabilities)):
+    for act in (
+        lambda: prepare_sign(wallet, TEXT, **capabilities),
+        lambda: format_signature(wallet, "0x", **capabilities),
+    ):
         with pytest.raises(RpcError) as refused:
             act()
         assert (refused.value.code, refused.value.reason) == (-32602, "session_cannot_sign")
@@ -177,7 +182,7 @@ def test_sessions_sign_no_messages(wallet: Wallet, permissions: dict[str, str]) 
 @pytest.mark.parametrize("signature", ["0x", "0x00", "0x" + "11" * 64, "0x" + "11" * 64 + "1d", "0x" + "11" * 66])
 def test_what_is_no_signature_is_not_formatted(wallet: Wallet, signature: str) -> None:
     with pytest.raises(RpcError) as refused:
-        formatted(wallet, signature)
+        format_signature(wallet, signature)
     assert (refused.value.code, refused.value.reason) == (-32602, "signature_malformed")
 
 
@@ -199,11 +204,11 @@ def test_what_is_no_signature_is_not_formatted(wallet: Wallet, signature: str) -
 )
 def test_what_cannot_be_signed_is_refused(wallet: Wallet, request_: dict[str, Any]) -> None:
     with pytest.raises(RpcError, match=r"^params\.signatureRequest") as refused:
-        prepared(wallet, request_)
+        prepare_sign(wallet, request_)
     assert refused.value.code == -32602
 
 
 def test_a_contract_that_owns_an_account_signs_in_its_own_way(wallet: Wallet) -> None:
     wallet.act(None)
     wallet.client.chain("anvil_setCode", wallet.owner.address, "0x5f5ff3")
-    assert formatted(wallet, "0x1234").hex() == "00" + "00000000" + "ff" + "01" + "1234"
+    assert format_signature(wallet, "0x1234").hex() == "00" + "00000000" + "ff" + "01" + "1234"

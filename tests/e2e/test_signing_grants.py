@@ -11,8 +11,8 @@ from tests.e2e.delegating import External
 from tests.e2e.signing import (
     TEXT,
     account_signature,
-    prepared,
-    signed,
+    prepare_sign,
+    sign,
 )
 from tests.e2e.stacks import on_both_stacks
 
@@ -27,7 +27,7 @@ def grant_to_sign(wallet: Wallet) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def assert_no_message(wallet: Wallet, request: dict[str, Any], match: str) -> None:
     with pytest.raises(RpcError, match=match) as refused:
-        prepared(wallet, request)
+        prepare_sign(wallet, request)
     assert (refused.value.code, refused.value.reason) == (-32602, "not_a_message")
     assert refused.value.data["field"] == "params.signatureRequest.data"
 
@@ -56,9 +56,9 @@ def test_a_key_signs_no_grant_as_a_bare_message(wallet: Wallet) -> None:
     _, grant = grant_to_sign(wallet)
     for form in ({}, {"chainId": 1}, {"verifyingContract": key.account}, {"verifyingContract": FRIEND}):
         assert_no_message(key, with_domain(grant, **form), "wallet_createSession")
-    request = prepared(wallet, TEXT)
+    request = prepare_sign(wallet, TEXT)
     assert_no_message(key, request, "ReplaySafeHash")
-    assert prepared(wallet, request)["data"]["message"] != request["data"]["message"], "a contract's is a message"
+    assert prepare_sign(wallet, request)["data"]["message"] != request["data"]["message"], "a contract's is a message"
 
 
 def test_what_another_account_signs_of_a_grant_grants_nothing(wallet: Wallet) -> None:
@@ -67,9 +67,9 @@ def test_what_another_account_signs_of_a_grant_grants_nothing(wallet: Wallet) ->
     other = Wallet(wallet.client, owner=wallet.owner)
     hint = {"signerAddress": wallet.owner.address, "creationHint": {"salt": "0x1"}}
     other.account = wallet.client.rpc("wallet_requestAccount", hint)["accountAddress"]
-    request = prepared(other, grant)
+    request = prepare_sign(other, grant)
     assert request["data"]["primaryType"] == "ReplaySafeHash"
-    for signature in (signed(wallet.owner, request), "0x" + account_signature(other, grant).hex()):
+    for signature in (sign(wallet.owner, request), "0x" + account_signature(other, grant).hex()):
         with pytest.raises(RpcError) as refused:
             wallet.act(Grant(created["sessionId"], signature, new_key(), created))
         assert refused.value.reason == "session_signature_invalid"
@@ -82,7 +82,7 @@ def test_a_grant_of_another_account_or_chain_is_typed_data_like_any(wallet: Wall
     other = {**data, "domain": {**data["domain"], **domain}}
     if domain.get("chainId") == "one":
         with pytest.raises(RpcError, match=r"^params\.signatureRequest\.data\.domain\.chainId: expected a JSON"):
-            prepared(wallet, {"type": "eth_signTypedData_v4", "data": other})
+            prepare_sign(wallet, {"type": "eth_signTypedData_v4", "data": other})
     else:
-        found = prepared(wallet, {"type": "eth_signTypedData_v4", "data": other})
+        found = prepare_sign(wallet, {"type": "eth_signTypedData_v4", "data": other})
         assert found["data"]["primaryType"] == "ReplaySafeHash"

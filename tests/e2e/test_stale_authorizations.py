@@ -24,7 +24,7 @@ def arrays(eoa: External, count: int) -> list[dict[str, object]]:
     calls = {"to": FRIEND, "value": "0x1"}
     prepared = [eoa.prepare(calls, nonceOverride={"nonceKey": hex(key)}) for key in range(1, count + 1)]
     assert [each["type"] for each in prepared] == ["array"] * count
-    return [eoa.signed_array(each) for each in prepared]
+    return [eoa.sign_array(each) for each in prepared]
 
 
 @on_both_stacks
@@ -32,9 +32,9 @@ def test_a_second_first_call_lands_after_the_first_has_delegated(eoa: External) 
     before = eoa.client.balance(FRIEND)
     first, second = arrays(eoa, 2)
 
-    assert eoa.ended(eoa.submit(first))["status"] == 200
+    assert eoa.wait_until_final(eoa.submit(first))["status"] == 200
     call_id = eoa.submit(second)
-    assert eoa.ended(call_id)["status"] == 200
+    assert eoa.wait_until_final(call_id)["status"] == 200
     assert eoa.submit(second) == call_id
     assert eoa.client.balance(FRIEND) - before == 2
     assert eoa.count() == 1, "the second authorization was not used"
@@ -57,9 +57,9 @@ def test_first_calls_sent_at_once_all_land(eoa: External) -> None:
     before = eoa.client.balance(FRIEND)
     sent = [patiently(eoa, request) for request in arrays(eoa, 3)]
 
-    assert [eoa.ended(call_id)["status"] for call_id in sent] == [200] * 3
+    assert [eoa.wait_until_final(call_id)["status"] for call_id in sent] == [200] * 3
     assert eoa.client.balance(FRIEND) - before == 3
-    assert eoa.delegated_to(DELEGATE)
+    assert eoa.is_delegated_to(DELEGATE)
 
 
 @on_both_stacks
@@ -68,7 +68,7 @@ def test_an_account_that_was_delegated_by_other_means_needs_no_authorization(eoa
     eoa.delegate_elsewhere(DELEGATE)
     eoa.client.chain("anvil_setNonce", eoa.account, "0x1")
 
-    assert eoa.ended(eoa.submit(request))["status"] == 200
+    assert eoa.wait_until_final(eoa.submit(request))["status"] == 200
     assert eoa.count() == 1
 
 
@@ -87,8 +87,8 @@ def test_a_stale_authorization_of_an_account_that_runs_other_code_is_retryable(
     assert refused.value.data["retryable"] is True
     assert refused.value.message == f"EIP-7702 nonce mismatch. Expected: {nonce}, Actual: 0"
     again = eoa.prepare({"to": FRIEND})
-    signed = eoa.signed_array(again) if again["type"] == "array" else eoa.signed(again, eoa.owner, None)
-    assert eoa.ended(eoa.submit(signed))["status"] == 200
+    signed = eoa.sign_array(again) if again["type"] == "array" else eoa.sign(again, eoa.owner, None)
+    assert eoa.wait_until_final(eoa.submit(signed))["status"] == 200
 
 
 def test_an_authorization_of_a_nonce_to_come_is_refused_whatever_the_account_runs(eoa: External) -> None:
@@ -104,9 +104,9 @@ def test_an_authorization_of_a_nonce_to_come_is_refused_whatever_the_account_run
 
 def test_a_stale_authorization_that_another_key_signed_is_refused(eoa: External) -> None:
     first, second = arrays(eoa, 2)
-    eoa.ended(eoa.submit(first))
+    eoa.wait_until_final(eoa.submit(first))
     forged = External(eoa.client, owner=new_key())
-    other = forged.signed_array(forged.prepare({"to": FRIEND}))
+    other = forged.sign_array(forged.prepare({"to": FRIEND}))
     parts = second["data"]
     assert isinstance(parts, list)
     parts[0] = other["data"][0]
@@ -119,7 +119,7 @@ def test_a_stale_authorization_that_another_key_signed_is_refused(eoa: External)
 def test_an_operation_alone_whose_delegation_was_taken_away_is_retryable(eoa: External) -> None:
     eoa.delegate()
     prepared = eoa.prepare({"to": FRIEND})
-    assert eoa.ended(eoa.submit(eoa.signed_authorization(eoa.prepare_removal())))["status"] == 200
+    assert eoa.wait_until_final(eoa.submit(eoa.sign_authorization(eoa.prepare_removal())))["status"] == 200
 
     with pytest.raises(RpcError) as refused:
         eoa.send(prepared, eoa.owner)
@@ -128,7 +128,7 @@ def test_an_operation_alone_whose_delegation_was_taken_away_is_retryable(eoa: Ex
 
 def test_a_removal_that_is_done_already_says_so(eoa: External) -> None:
     eoa.delegate()
-    request = eoa.signed_authorization(eoa.prepare_removal())
+    request = eoa.sign_authorization(eoa.prepare_removal())
     eoa.client.chain("anvil_setCode", eoa.account, "0x")
     eoa.client.chain("anvil_setNonce", eoa.account, "0x2")
 

@@ -14,7 +14,20 @@ from jsonschema import Draft202012Validator
 from tests.e2e.client import FRIEND, Wallet, new_key, transfer
 from tests.e2e.delegating import ZERO, External, external
 from tests.e2e.stacks import on_both_stacks
-from tests.e2e.standards import BUDGET, ETHER, GRANT, REQUEST, Json, ask, asked, key_of, keyed, raw, refused, single
+from tests.e2e.standards import (
+    BUDGET,
+    ETHER,
+    GRANT,
+    REQUEST,
+    Json,
+    ask,
+    catch_error,
+    key_of,
+    keyed_request,
+    permission_request,
+    raw,
+    single,
+)
 
 pytestmark = on_both_stacks
 
@@ -24,10 +37,10 @@ def to_send(prepared: Json, key: LocalAccount) -> Json:
 
 
 def act(wallet: Wallet, key: LocalAccount, *calls: Json, **capabilities: Any) -> Json:
-    prepared = ask(wallet.client, "wallet_prepareCalls", keyed(wallet, key, *calls, **capabilities))
+    prepared = ask(wallet.client, "wallet_prepareCalls", keyed_request(wallet, key, *calls, **capabilities))
     assert prepared.keys() == {"chainId", "context", "digest", "key"}
     (sent,) = ask(wallet.client, "wallet_sendPreparedCalls", to_send(prepared, key))
-    return wallet.ended(sent["id"])
+    return wallet.wait_until_final(sent["id"])
 
 
 def contents(context: str) -> Json:
@@ -35,7 +48,7 @@ def contents(context: str) -> Json:
     return found
 
 
-def changed(context: str, change: Callable[[Json], object]) -> str:
+def change_context(context: str, change: Callable[[Json], object]) -> str:
     found = contents(context)
     change(found)
     return "0x01" + json.dumps(found).encode().hex()
@@ -52,33 +65,33 @@ def test_a_session_key_acts_by_digest_and_context(wallet: Wallet) -> None:
 def test_the_owner_acts_by_digest_and_context(wallet: Wallet) -> None:
     public = PrivateKey(bytes(wallet.owner.key)).public_key.to_bytes().hex()
     for form in (wallet.owner.address, f"0x{public}", f"0x04{public}"):
-        request = keyed(wallet, wallet.owner, {"to": FRIEND, "value": "0x1"})
+        request = keyed_request(wallet, wallet.owner, {"to": FRIEND, "value": "0x1"})
         request["key"]["publicKey"] = form
         prepared = ask(wallet.client, "wallet_prepareCalls", request)
         assert prepared["key"] == {"type": "secp256k1", "publicKey": form.lower(), "prehash": False}
         (sent,) = ask(wallet.client, "wallet_sendPreparedCalls", to_send(prepared, wallet.owner))
-        assert wallet.ended(sent["id"])["status"] == 200
+        assert wallet.wait_until_final(sent["id"])["status"] == 200
 
 
 def test_sending_twice_answers_the_same_id(wallet: Wallet) -> None:
-    prepared = ask(wallet.client, "wallet_prepareCalls", keyed(wallet, wallet.owner, {"to": FRIEND}))
+    prepared = ask(wallet.client, "wallet_prepareCalls", keyed_request(wallet, wallet.owner, {"to": FRIEND}))
     sent = [ask(wallet.client, "wallet_sendPreparedCalls", to_send(prepared, wallet.owner)) for _ in range(2)]
     assert sent[0] == sent[1]
 
 
 def test_the_digest_is_the_hosted_forms_raw_payload(wallet: Wallet) -> None:
-    prepared = ask(wallet.client, "wallet_prepareCalls", keyed(wallet, wallet.owner, {"to": FRIEND}))
+    prepared = ask(wallet.client, "wallet_prepareCalls", keyed_request(wallet, wallet.owner, {"to": FRIEND}))
     data = contents(prepared["context"])["calls"]["data"]
     hosted = {"type": "user-operation-v070", "data": data, "chainId": wallet.chain_id}
     signature = {"type": "secp256k1", "data": raw(wallet.owner, prepared["digest"])}
     sent = wallet.client.rpc("wallet_sendPreparedCalls", {**hosted, "signature": signature})
-    assert wallet.ended(sent["id"])["status"] == 200
+    assert wallet.wait_until_final(sent["id"])["status"] == 200
 
 
 def test_nothing_can_be_smuggled_into_a_context(wallet: Wallet) -> None:
     grant, other = wallet.grant(BUDGET), wallet.grant({"type": "root"})
     prepared = ask(
-        wallet.client, "wallet_prepareCalls", keyed(wallet, grant.key, transfer(1), permissions=grant.context)
+        wallet.client, "wallet_prepareCalls", keyed_request(wallet, grant.key, transfer(1), permissions=grant.context)
     )
     signed, before = to_send(prepared, grant.key), wallet.client.token_balance(FRIEND)
     dearer = contents(prepared["context"])["calls"]["data"]["callData"].replace("01" + "00" * 28, "02" + "00" * 28)
@@ -91,31 +104,31 @@ def test_nothing_can_be_smuggled_into_a_context(wallet: Wallet) -> None:
         (lambda c: c.update(key=other.key.address), -32602),
         (lambda c: c.pop("key"), -32602),
     ):
-        smuggled = {**signed, "context": changed(signed["context"], change)}
-        assert refused(wallet.client, "wallet_sendPreparedCalls", smuggled).code == code
+        smuggled = {**signed, "context": change_context(signed["context"], change)}
+        assert catch_error(wallet.client, "wallet_sendPreparedCalls", smuggled).code == code
     assert wallet.client.token_balance(FRIEND) == before
     (sent,) = ask(wallet.client, "wallet_sendPreparedCalls", signed)
-    assert wallet.ended(sent["id"])["status"] == 200
+    assert wallet.wait_until_final(sent["id"])["status"] == 200
 
 
 @pytest.mark.parametrize("context", ["0x", "0x00", "0x01", "0x017b7d", "0x01" + b"[]".hex(), "0x01" + "5b" * 99_999])
 def test_a_context_of_nobodys_making_is_refused(wallet: Wallet, context: str) -> None:
     request = {"context": context, "key": key_of(wallet.owner), "signature": "0x" + "11" * 65}
-    assert refused(wallet.client, "wallet_sendPreparedCalls", request).reason == "context_malformed"
+    assert catch_error(wallet.client, "wallet_sendPreparedCalls", request).reason == "context_malformed"
 
 
 def test_the_key_must_be_the_one_that_acts(wallet: Wallet) -> None:
     grant, stranger = wallet.grant(BUDGET), new_key()
-    by_owner = keyed(wallet, wallet.owner, transfer(1), permissions=grant.context)
-    assert refused(wallet.client, "wallet_prepareCalls", by_owner).reason == "key_mismatch"
-    assert refused(wallet.client, "wallet_prepareCalls", keyed(wallet, stranger)).reason == "key_mismatch"
-    prepared = ask(wallet.client, "wallet_prepareCalls", keyed(wallet, wallet.owner))
+    by_owner = keyed_request(wallet, wallet.owner, transfer(1), permissions=grant.context)
+    assert catch_error(wallet.client, "wallet_prepareCalls", by_owner).reason == "key_mismatch"
+    assert catch_error(wallet.client, "wallet_prepareCalls", keyed_request(wallet, stranger)).reason == "key_mismatch"
+    prepared = ask(wallet.client, "wallet_prepareCalls", keyed_request(wallet, wallet.owner))
     elsewhere = {**to_send(prepared, wallet.owner), "chainId": "0x1"}
-    assert refused(wallet.client, "wallet_sendPreparedCalls", elsewhere).data["field"] == "params.chainId"
+    assert catch_error(wallet.client, "wallet_sendPreparedCalls", elsewhere).data["field"] == "params.chainId"
     forged = to_send(prepared, stranger)
-    assert refused(wallet.client, "wallet_sendPreparedCalls", forged).code == -32507
+    assert catch_error(wallet.client, "wallet_sendPreparedCalls", forged).code == -32507
     other = {**to_send(prepared, stranger), "key": key_of(stranger)}
-    assert refused(wallet.client, "wallet_sendPreparedCalls", other).reason == "key_mismatch"
+    assert catch_error(wallet.client, "wallet_sendPreparedCalls", other).reason == "key_mismatch"
 
 
 KEYED_REFUSALS: dict[str, tuple[Json, int, str]] = {
@@ -135,7 +148,7 @@ KEYED_REFUSALS: dict[str, tuple[Json, int, str]] = {
 @pytest.mark.parametrize("name", KEYED_REFUSALS)
 def test_keyed_calls_are_refused_by_name(wallet: Wallet, name: str) -> None:
     change, code, reason = KEYED_REFUSALS[name]
-    error = refused(wallet.client, "wallet_prepareCalls", {**keyed(wallet, wallet.owner), **change})
+    error = catch_error(wallet.client, "wallet_prepareCalls", {**keyed_request(wallet, wallet.owner), **change})
     assert (error.code, error.reason) == (code, reason)
 
 
@@ -146,7 +159,10 @@ def test_optional_capabilities_are_passed_over(wallet: Wallet) -> None:
 
 def test_an_account_to_delegate_needs_the_hosted_form_and_one_to_free_does_not(wallet: Wallet) -> None:
     account: External = external(wallet)
-    assert refused(wallet.client, "wallet_prepareCalls", keyed(account, account.owner)).reason == "two_signatures"
+    assert (
+        catch_error(wallet.client, "wallet_prepareCalls", keyed_request(account, account.owner)).reason
+        == "two_signatures"
+    )
     account.delegate()
     assert act(account, account.owner, {"to": FRIEND})["status"] == 200
     assert act(account, account.owner, eip7702Auth={"delegation": ZERO})["status"] == 200
@@ -155,7 +171,7 @@ def test_an_account_to_delegate_needs_the_hosted_form_and_one_to_free_does_not(w
 
 def test_a_server_without_keys_sends_no_calls(wallet: Wallet) -> None:
     request = {"version": "2.0.0", "chainId": wallet.chain_id, "atomicRequired": True, "calls": [{"to": FRIEND}]}
-    error = refused(wallet.client, "wallet_sendCalls", request)
+    error = catch_error(wallet.client, "wallet_sendCalls", request)
     assert (error.code, error.reason) == (-32601, "no_keys_here")
     assert "wallet_prepareCalls" in error.message
 
@@ -167,14 +183,14 @@ def test_the_document_knows_both_forms(wallet: Wallet) -> None:
     def holds(schema: Json, value: Any) -> None:
         Draft202012Validator({**schema, "components": document["components"]}).validate(value)
 
-    request = keyed(wallet, wallet.owner, {"to": FRIEND})
+    request = keyed_request(wallet, wallet.owner, {"to": FRIEND})
     prepared = ask(wallet.client, "wallet_prepareCalls", request)
     signed = to_send(prepared, wallet.owner)
     sent = ask(wallet.client, "wallet_sendPreparedCalls", signed)
     for name, given, answer in (
         ("wallet_prepareCalls", request, prepared),
         ("wallet_sendPreparedCalls", signed, sent),
-        (GRANT, (wish := asked(wallet, new_key(), ETHER)), ask(wallet.client, GRANT, wish)),
+        (GRANT, (wish := permission_request(wallet, new_key(), ETHER)), ask(wallet.client, GRANT, wish)),
         (REQUEST, (one := single(wallet, new_key(), BUDGET)), ask(wallet.client, REQUEST, one)),
     ):
         holds(methods[name]["params"][0]["schema"], given)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.client import FRIEND, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.stacks import on_both_stacks
-from tests.e2e.test_token_gas import PAYMASTER, PERMIT, PLENTY, gas_in, refused
+from tests.e2e.test_token_gas import PAYMASTER, PERMIT, PLENTY, catch_error, gas_in
 
 pytestmark = on_both_stacks
 
@@ -17,13 +17,13 @@ pytestmark = on_both_stacks
 def test_a_manual_allowance_that_is_missing_is_named(client: Client) -> None:
     payer = Wallet(client).fund(wei=0, tokens=PLENTY)
     ask = partial(payer.prepare, transfer(7), paymasterService=gas_in())
-    assert PAYMASTER in refused(-32000, "insufficient_token_allowance", ask).message
+    assert PAYMASTER in catch_error(-32000, "insufficient_token_allowance", ask).message
 
 
 def test_tokens_that_the_calls_do_not_bring_are_named(client: Client) -> None:
     poor = Wallet(client)
     service = gas_in(postOpSettings={"autoApprove": True, "balanceCheck": False})
-    refused(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
+    catch_error(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
 
 
 def test_calls_that_revert_say_why_whatever_the_allowance_is(client: Client) -> None:

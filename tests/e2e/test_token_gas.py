@@ -55,7 +55,7 @@ def signed_permit(wallet: Wallet, prepared: dict[str, Any]) -> dict[str, Any]:
 def pays(wallet: Wallet, prepared: dict[str, Any], *, moved: int = 0) -> int:
     """Send; the account pays what the operation costs, or up to an eighth more, and at most what was said."""
     before, kept = wallet.client.token_balance(wallet.account), wallet.client.token_balance(PAYMASTER)
-    status = wallet.ended(wallet.send(prepared, wallet.owner))
+    status = wallet.wait_until_final(wallet.send(prepared, wallet.owner))
     assert status["status"] == 200
     paid = wallet.client.token_balance(PAYMASTER) - kept
     assert before - wallet.client.token_balance(wallet.account) == paid + moved
@@ -68,7 +68,7 @@ def pays(wallet: Wallet, prepared: dict[str, Any], *, moved: int = 0) -> int:
     return paid
 
 
-def refused(code: int, reason: str, action: Any) -> RpcError:
+def catch_error(code: int, reason: str, action: Any) -> RpcError:
     with pytest.raises(RpcError) as caught:
         action()
     assert (caught.value.code, caught.value.reason) == (code, reason), caught.value.message
@@ -141,14 +141,14 @@ def test_the_modified_request_differs_in_the_permit_alone(payer: Wallet) -> None
     modified = payer.client.rpc("wallet_prepareCalls", asked)["modifiedRequest"]
     del modified["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]
     del asked["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]
-    assert lowered(modified) == lowered(asked)
+    assert lower_case(modified) == lower_case(asked)
 
 
-def lowered(value: Any) -> Any:
+def lower_case(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: lowered(item) for key, item in value.items()}
+        return {key: lower_case(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [lowered(item) for item in value]
+        return [lower_case(item) for item in value]
     return value.lower() if isinstance(value, str) else value
 
 
@@ -167,7 +167,7 @@ def test_an_externally_owned_account_permits_and_is_delegated_in_one(payer: Wall
     first = wallet.client.rpc("wallet_prepareCalls", request(wallet, gas_in(preOpSettings=permit), transfer(7)))
     second = wallet.client.rpc("wallet_prepareCalls", signed_permit(wallet, first))
     assert second["type"] == "array"
-    status = wallet.ended(wallet.submit(wallet.signed_array(second)))
+    status = wallet.wait_until_final(wallet.submit(wallet.sign_array(second)))
     assert status["status"] == 200
     held = wallet.client.token_balance(wallet.account)
     assert 0 < PLENTY - 7 - held < int(second["data"][1]["feePayment"]["maxAmount"], 16)
@@ -179,35 +179,35 @@ def test_a_permit_of_another_key_or_another_amount_is_refused(payer: Wallet) -> 
     good = signed_permit(payer, first)
     payer.owner = new_key()
     ask = payer.client.rpc
-    refused(-32507, "permit_signature_invalid", lambda: ask("wallet_prepareCalls", signed_permit(payer, first)))
+    catch_error(-32507, "permit_signature_invalid", lambda: ask("wallet_prepareCalls", signed_permit(payer, first)))
     details = good["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]["permitDetails"]
     details["value"] = hex(10**23)
-    refused(-32507, "permit_signature_invalid", lambda: ask("wallet_prepareCalls", good))
+    catch_error(-32507, "permit_signature_invalid", lambda: ask("wallet_prepareCalls", good))
     halves = {"type": "secp256k1", "data": {"r": "0x1", "s": "0x2"}}
     ask_half = partial(ask, "wallet_prepareCalls", {**good, "paymasterPermitSignature": halves})
-    malformed = refused(-32602, "signature_malformed", ask_half)
+    malformed = catch_error(-32602, "signature_malformed", ask_half)
     assert malformed.data["field"] == "params.paymasterPermitSignature.data"
     del good["paymasterPermitSignature"]
-    refused(-32602, "permit_signature_missing", lambda: ask("wallet_prepareCalls", good))
+    catch_error(-32602, "permit_signature_missing", lambda: ask("wallet_prepareCalls", good))
     details["deadline"] = hex(int(time.time()) - 1)
     late = {**good, "paymasterPermitSignature": {"type": "secp256k1", "data": "0x" + "11" * 65}}
-    refused(-32000, "permit_expired", lambda: ask("wallet_prepareCalls", late))
+    catch_error(-32000, "permit_expired", lambda: ask("wallet_prepareCalls", late))
 
 
 def test_a_permit_below_the_cost_is_refused(payer: Wallet) -> None:
     permit = {"autoPermit": {"below": "0x5", "amount": "0x4"}}
     first = payer.client.rpc("wallet_prepareCalls", request(payer, gas_in(preOpSettings=permit), transfer(7)))
     again = signed_permit(payer, first)
-    refused(-32000, "insufficient_token_allowance", lambda: payer.client.rpc("wallet_prepareCalls", again))
+    catch_error(-32000, "insufficient_token_allowance", lambda: payer.client.rpc("wallet_prepareCalls", again))
 
 
 @pytest.mark.parametrize("settings", [{"autoApprove": True}, {"autoApprove": {"below": "0x1", "amount": ENOUGH}}, {}])
 def test_an_account_that_cannot_pay_is_refused_before_it_signs(client: Client, settings: dict[str, Any]) -> None:
     poor = Wallet(client)
     service = gas_in(postOpSettings=settings)
-    refused(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
+    catch_error(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
     poor.fund(wei=0, tokens=5)
-    refused(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
+    catch_error(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
 
 
 def test_calls_that_bring_the_tokens_need_none_before(client: Client) -> None:
@@ -215,7 +215,7 @@ def test_calls_that_bring_the_tokens_need_none_before(client: Client) -> None:
     mint = {"to": TOKEN, "data": call_data("mint(address,uint256)", poor.account, PLENTY)}
     service = gas_in(postOpSettings={"autoApprove": True, "balanceCheck": False})
     prepared = poor.prepare(mint, paymasterService=service)
-    assert poor.ended(poor.send(prepared, poor.owner))["status"] == 200
+    assert poor.wait_until_final(poor.send(prepared, poor.owner))["status"] == 200
     held = PLENTY - client.token_balance(poor.account)
     assert 0 < held <= int(prepared["feePayment"]["maxAmount"], 16)
 
@@ -224,7 +224,7 @@ def test_calls_that_bring_the_tokens_need_none_before(client: Client) -> None:
 def test_no_more_is_offered_than_the_caller_said(payer: Wallet, settings: dict[str, Any]) -> None:
     service = gas_in(maxTokenAmount="0x5", **settings)
     ask = partial(payer.prepare, approve(10**22), paymasterService=service)
-    assert "maxTokenAmount" in refused(-32000, "max_token_amount_exceeded", ask).message
+    assert "maxTokenAmount" in catch_error(-32000, "max_token_amount_exceeded", ask).message
 
 
 PERMIT = {"below": ENOUGH, "amount": ENOUGH}
@@ -256,7 +256,7 @@ def test_a_session_that_may_not_approve_is_told_which_permission_is_in_the_way(p
 def test_a_session_cannot_permit(payer: Wallet) -> None:
     grant = payer.grant({"type": "root"})
     service = gas_in(preOpSettings={"autoPermit": PERMIT})
-    refused(-32602, "session_cannot_permit", lambda: payer.act(grant, transfer(7), paymasterService=service))
+    catch_error(-32602, "session_cannot_permit", lambda: payer.act(grant, transfer(7), paymasterService=service))
 
 
 BOTH = {"preOpSettings": {"autoPermit": PERMIT}, "postOpSettings": {}}

@@ -23,7 +23,7 @@ MOVING: list[dict[str, Any]] = [transfer(10**20), {"to": FRIEND}, transfer(3)]
 """Calls that need the token themselves."""
 
 
-def named(ask: Any, reason: str) -> int:
+def needed_amount(ask: Any, reason: str) -> int:
     """The amount that the refusal names as needed."""
     with pytest.raises(RpcError) as refused:
         ask()
@@ -37,13 +37,13 @@ def prepare(wallet: Wallet, calls: list[dict[str, Any]], settings: dict[str, Any
     return wallet.prepare(*calls, paymasterService=gas_in(**settings), gasParamsOverride=PRICE)
 
 
-def lands(wallet: Wallet, prepared: dict[str, Any]) -> None:
+def assert_succeeds(wallet: Wallet, prepared: dict[str, Any]) -> None:
     if prepared["type"] == "array":
         assert isinstance(wallet, External)
-        call_id = wallet.submit(wallet.signed_array(prepared))
+        call_id = wallet.submit(wallet.sign_array(prepared))
     else:
         call_id = wallet.send(prepared, wallet.owner)
-    assert wallet.ended(call_id)["status"] == 200
+    assert wallet.wait_until_final(call_id)["status"] == 200
     assert wallet.client.balance(wallet.account) == 0
 
 
@@ -54,20 +54,20 @@ def test_the_named_balance_suffices_and_a_unit_less_does_not(
     client: Client, settings: dict[str, Any], calls: list[dict[str, Any]]
 ) -> None:
     poor = Wallet(client)
-    needed = named(lambda: prepare(poor, calls, settings), "insufficient_token_balance")
+    needed = needed_amount(lambda: prepare(poor, calls, settings), "insufficient_token_balance")
     client.mint(poor.account, needed - 1)
-    assert named(lambda: prepare(poor, calls, settings), "insufficient_token_balance") == needed
+    assert needed_amount(lambda: prepare(poor, calls, settings), "insufficient_token_balance") == needed
     client.mint(poor.account, 1)
-    lands(poor, prepare(poor, calls, settings))
+    assert_succeeds(poor, prepare(poor, calls, settings))
 
 
 def test_an_account_to_be_delegated_is_told_the_same(client: Client) -> None:
     poor = external(Wallet(client))
-    needed = named(lambda: prepare(poor, OTHER, AUTO), "insufficient_token_balance")
+    needed = needed_amount(lambda: prepare(poor, OTHER, AUTO), "insufficient_token_balance")
     client.mint(poor.account, needed - 1)
-    assert named(lambda: prepare(poor, OTHER, AUTO), "insufficient_token_balance") == needed
+    assert needed_amount(lambda: prepare(poor, OTHER, AUTO), "insufficient_token_balance") == needed
     client.mint(poor.account, 1)
-    lands(poor, prepare(poor, OTHER, AUTO))
+    assert_succeeds(poor, prepare(poor, OTHER, AUTO))
 
 
 def test_a_permit_of_the_named_amount_by_an_account_that_holds_it_suffices(client: Client) -> None:
@@ -82,26 +82,26 @@ def test_a_permit_of_the_named_amount_by_an_account_that_holds_it_suffices(clien
         return made
 
     client.mint(poor.account, PLENTY)
-    amount = hex(named(ask, "insufficient_token_allowance"))
-    lands(poor, ask())
+    amount = hex(needed_amount(ask, "insufficient_token_allowance"))
+    assert_succeeds(poor, ask())
 
 
 def test_a_balance_for_what_is_taken_before_the_calls_suffices_and_a_unit_less_does_not(client: Client) -> None:
     poor = Wallet(client)
     client.mint(poor.account, PLENTY)
-    lands(poor, prepare(poor, [approve(PLENTY)], AUTO))
+    assert_succeeds(poor, prepare(poor, [approve(PLENTY)], AUTO))
     _spend(poor)
-    needed = named(lambda: prepare(poor, OTHER, BEFORE), "insufficient_token_balance")
+    needed = needed_amount(lambda: prepare(poor, OTHER, BEFORE), "insufficient_token_balance")
     client.mint(poor.account, needed - 1 - client.token_balance(poor.account))
-    assert named(lambda: prepare(poor, OTHER, BEFORE), "insufficient_token_balance") == needed
+    assert needed_amount(lambda: prepare(poor, OTHER, BEFORE), "insufficient_token_balance") == needed
     client.mint(poor.account, 1)
-    lands(poor, prepare(poor, OTHER, BEFORE))
+    assert_succeeds(poor, prepare(poor, OTHER, BEFORE))
 
 
 def test_calls_may_spend_what_is_not_needed_for_gas_before_them(client: Client) -> None:
     payer = Wallet(client).fund(wei=0, tokens=PLENTY)
-    lands(payer, prepare(payer, [approve(PLENTY)], AUTO))
-    lands(payer, prepare(payer, [transfer(PLENTY // 2)], BEFORE))
+    assert_succeeds(payer, prepare(payer, [approve(PLENTY)], AUTO))
+    assert_succeeds(payer, prepare(payer, [transfer(PLENTY // 2)], BEFORE))
 
 
 def _spend(wallet: Wallet) -> None:
@@ -113,19 +113,19 @@ def _spend(wallet: Wallet) -> None:
 
 def test_a_manual_allowance_of_the_named_amount_suffices(client: Client) -> None:
     payer = Wallet(client).fund(wei=0, tokens=PLENTY)
-    needed = named(lambda: prepare(payer, OTHER, {}), "insufficient_token_allowance")
+    needed = needed_amount(lambda: prepare(payer, OTHER, {}), "insufficient_token_allowance")
     assert payer.act(None, approve(needed))["status"] == 200
     assert allowance(payer) == needed
-    lands(payer, prepare(payer, OTHER, {}))
+    assert_succeeds(payer, prepare(payer, OTHER, {}))
 
 
 @pytest.mark.parametrize("settings", [AUTO, BEFORE], ids=["after", "before"])
 def test_an_offer_of_the_named_amount_suffices(client: Client, settings: dict[str, Any]) -> None:
     payer = Wallet(client).fund(wei=0, tokens=PLENTY)
-    lands(payer, prepare(payer, [approve(PLENTY)], AUTO))
+    assert_succeeds(payer, prepare(payer, [approve(PLENTY)], AUTO))
     asked = {"maxTokenAmount": "0x5", **settings}
-    most = named(lambda: prepare(payer, MOVING, asked), "max_token_amount_exceeded")
-    lands(payer, prepare(payer, MOVING, {**asked, "maxTokenAmount": hex(most)}))
+    most = needed_amount(lambda: prepare(payer, MOVING, asked), "max_token_amount_exceeded")
+    assert_succeeds(payer, prepare(payer, MOVING, {**asked, "maxTokenAmount": hex(most)}))
 
 
 def test_the_amount_of_an_estimate_suffices(client: Client) -> None:
@@ -133,4 +133,4 @@ def test_the_amount_of_an_estimate_suffices(client: Client) -> None:
     service = {**gas_in(**AUTO), "onlyEstimation": True}
     estimated = poor.prepare({"to": FRIEND}, paymasterService=service, gasParamsOverride=PRICE)
     client.mint(poor.account, int(estimated["feePayment"]["maxAmount"], 16))
-    lands(poor, prepare(poor, OTHER, AUTO))
+    assert_succeeds(poor, prepare(poor, OTHER, AUTO))

@@ -140,7 +140,7 @@ def test_bad_questions_about_capabilities_are_refused(client: Client, params: li
 
 @pytest.mark.parametrize("method", [SIGN, FORMAT, PREPARE, SESSION, SEND])
 def test_a_chain_that_is_not_served_is_refused_with_5710(client: Client, wallet: Wallet, method: str) -> None:
-    prepared = wallet.signed(wallet.prepare(), wallet.owner, None)
+    prepared = wallet.sign(wallet.prepare(), wallet.owner, None)
     removal = {"type": "authorization", "data": {"address": FRIEND, "nonce": "0x0"}, "signature": {"data": "0x"}}
     asked: dict[str, list[dict[str, Any]]] = {
         SIGN: [sign()],
@@ -206,14 +206,14 @@ def test_a_data_suffix_stands_behind_the_call_data_and_changes_nothing(wallet: W
             prepared = wallet.prepare(*batch, experimental_dataSuffix=suffix, **more)
             assert prepared["data"]["callData"].endswith(suffix["value"][2:])
             call_id = wallet.send(prepared, by, permissions)
-            status = wallet.ended(call_id)
+            status = wallet.wait_until_final(call_id)
             assert status["status"] == 200
             assert len(status["details"]["data"]["calls"]) == len(batch)
     assert wallet.client.token_balance(FRIEND) == before + 6
 
 
 def test_half_a_paymaster_is_refused_where_it_stands(wallet: Wallet) -> None:
-    sent = wallet.signed(wallet.prepare({"to": FRIEND}), wallet.owner, None)
+    sent = wallet.sign(wallet.prepare({"to": FRIEND}), wallet.owner, None)
     del sent["data"]["paymaster"]
     with pytest.raises(RpcError, match=r"^params\.data\.paymaster\w+: expected to be absent") as refused:
         wallet.client.rpc("wallet_sendPreparedCalls", sent)
@@ -221,7 +221,7 @@ def test_half_a_paymaster_is_refused_where_it_stands(wallet: Wallet) -> None:
     assert refused.value.data["field"].startswith("params.data.paymaster")
 
 
-MOST_GAS = hex(2**120 - 1)
+MAX_GAS = hex(2**120 - 1)
 LIMITS = ("preVerificationGas", "verificationGasLimit", "callGasLimit")
 OF_PAYMASTER = ("paymasterVerificationGasLimit", "paymasterPostOpGasLimit")
 FEES = ("maxFeePerGas", "maxPriorityFeePerGas")
@@ -235,16 +235,14 @@ def test_no_gas_or_fee_is_more_than_the_entry_point_takes(wallet: Wallet, field:
 
 
 def test_the_most_that_the_entry_point_takes_has_a_cost(wallet: Wallet) -> None:
-    prepared = wallet.prepare(
-        {"to": FRIEND}, gasParamsOverride=dict.fromkeys([*LIMITS, *OF_PAYMASTER, *FEES], MOST_GAS)
-    )
-    assert int(prepared["feePayment"]["maxAmount"], 16) == 5 * int(MOST_GAS, 16) ** 2
+    prepared = wallet.prepare({"to": FRIEND}, gasParamsOverride=dict.fromkeys([*LIMITS, *OF_PAYMASTER, *FEES], MAX_GAS))
+    assert int(prepared["feePayment"]["maxAmount"], 16) == 5 * int(MAX_GAS, 16) ** 2
 
 
 def test_a_state_override_is_for_the_simulation_alone(wallet: Wallet) -> None:
     rich = {wallet.account: {"balance": hex(10**24)}}
     prepared = wallet.prepare({"to": FRIEND, "value": hex(10**20)}, stateOverride=rich)
-    status = wallet.ended(wallet.send(prepared, wallet.owner))
+    status = wallet.wait_until_final(wallet.send(prepared, wallet.owner))
     assert status["status"] == 500, "on the chain there is no such money"
     assert status["receipts"][0]["status"] == "0x0"
 

@@ -13,9 +13,9 @@ from typing import Any
 import uvloop
 from starlette.types import ASGIApp
 
-from tests.thread_context import held
+from tests.thread_context import run_in_thread
 from wallet_rpc.edge.connections import ConnectionLimits
-from wallet_rpc.edge.listener import listening
+from wallet_rpc.edge.listener import serve_in_background
 
 Address = tuple[str, int]
 PING = b'{"jsonrpc":"2.0","method":"ping","id":0}'
@@ -24,10 +24,10 @@ _PATIENCE = 30.0
 
 
 @contextmanager
-def serving(app: ASGIApp, limits: ConnectionLimits | None = None) -> Iterator[Address]:
+def serve_on_uvloop(app: ASGIApp, limits: ConnectionLimits | None = None) -> Iterator[Address]:
     """The address of a server on uvloop, the event loop that wallet-rpc uses."""
     at = socket.create_server(("127.0.0.1", 0))
-    with at, held(listening(app, at, limits=limits), loop_factory=uvloop.new_event_loop):
+    with at, run_in_thread(serve_in_background(app, at, limits=limits), loop_factory=uvloop.new_event_loop):
         yield at.getsockname()
 
 
@@ -112,7 +112,7 @@ def post(*fields: bytes, body: bytes = PING, **more: bytes) -> bytes:
     return head(b"content-length: %d" % len(body), *fields, **more) + body
 
 
-def chunked(
+def chunked_post(
     *fields: bytes, body: bytes = PING, extension: bytes = b"", trailers: Iterable[bytes] = (), **more: bytes
 ) -> bytes:
     framed = b"%x%s\r\n%s\r\n0\r\n%s\r\n" % (

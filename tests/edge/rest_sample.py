@@ -11,16 +11,16 @@ from pydantic import BeforeValidator, Field, StrictInt
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from tests.edge.sample import SECRET, Journal, door
+from tests.edge.sample import SECRET, Journal, dispatcher
 from wallet_rpc.domain.access import ApiKey, Caller, KeyId, KeyScope, OrganizationId
 from wallet_rpc.domain.decimal_text import DecimalText
-from wallet_rpc.edge.caller import Visited, current, visit
-from wallet_rpc.edge.http import application, wallet
-from wallet_rpc.edge.rest import Api
+from wallet_rpc.edge.caller import RequestContextMiddleware, current_caller, current_context
+from wallet_rpc.edge.http import build_app, wallet_handlers
+from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.errors import Conflict, Forbidden, InvalidParams, RateLimited, Unauthorized, Unavailable
-from wallet_rpc.operations.operation import Credential, Dialect, Operation, Rest
-from wallet_rpc.ports.storage import Allowance
-from wallet_rpc.primitives import Address, worded
+from wallet_rpc.operations.operation import Credential, ErrorFormat, Operation, RestRoute
+from wallet_rpc.ports.storage import RateLimitResult
+from wallet_rpc.primitives import Address, validation_error
 from wallet_rpc.wire import shape
 
 HOME = OrganizationId("org_home")
@@ -33,7 +33,7 @@ def _address(value: object) -> Address:
     try:
         return Address.parse(value)
     except ValueError:
-        raise worded("must be an address", reason="address_malformed") from None
+        raise validation_error("must be an address", reason="address_malformed") from None
 
 
 @shape
@@ -53,16 +53,16 @@ class NewThing:
 
 
 @shape
-class Made:
+class Thing:
     id: str
     name: str
     words: dict[str, Any]
     note: str | None = None
 
 
-async def _make(journal: Journal, request: NewThing) -> Made:
+async def _make(journal: Journal, request: NewThing) -> Thing:
     journal.lines.append(f"make {request.name}")
-    return Made(id="thing_1", name=request.name, words=request.words, note=request.note)
+    return Thing(id="thing_1", name=request.name, words=request.words, note=request.note)
 
 
 @shape
@@ -73,14 +73,14 @@ class Page:
 
 
 @shape
-class Listed:
+class ThingsPage:
     limit: int
     offset: int
     name: str | None = None
 
 
-async def _list(_: Journal, page: Page) -> Listed:
-    return Listed(limit=page.limit, offset=page.offset, name=page.name)
+async def _list(_: Journal, page: Page) -> ThingsPage:
+    return ThingsPage(limit=page.limit, offset=page.offset, name=page.name)
 
 
 @shape
@@ -110,7 +110,7 @@ async def _drop(journal: Journal, request: One) -> One:
 
 def _seconds(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise worded("ttlSeconds must be an integer number")
+        raise validation_error("ttlSeconds must be an integer number")
     return value
 
 
@@ -121,13 +121,13 @@ class NewToken:
 
 
 @shape
-class Minted:
+class TokenInfo:
     wallet: str
 
 
-async def _mint(journal: Journal, request: NewToken) -> Minted:
+async def _mint(journal: Journal, request: NewToken) -> TokenInfo:
     journal.lines.append("mint")
-    return Minted(wallet=request.wallet)
+    return TokenInfo(wallet=request.wallet)
 
 
 @shape
@@ -135,40 +135,40 @@ class Nothing:
     pass
 
 
-async def _me(_: Journal, __: Nothing) -> Minted:
-    return Minted(wallet=current().name)
+async def _me(_: Journal, __: Nothing) -> TokenInfo:
+    return TokenInfo(wallet=current_caller().name)
 
 
 async def _for_writers(journal: Journal) -> None:
     journal.lines.append("admit")
-    if not current().may_write:
+    if not current_caller().may_write:
         raise Forbidden("key scope does not allow this", reason="key_scope")
 
 
-def _org(verb: str, below: str = "", **more: Any) -> Rest:
+def _org(verb: str, below: str = "", **more: Any) -> RestRoute:
     path = f"/v1/organizations/{{orgId}}/things{below}"
-    return Rest(verb=verb, paths=(path,), dialect=Dialect.ORGANIZATION, **more)
+    return RestRoute(verb=verb, paths=(path,), error_format=ErrorFormat.ORGANIZATION, **more)
 
 
-def _token(verb: str, below: str = "", **more: Any) -> Rest:
-    return Rest(verb=verb, paths=(TOKENS + below, f"/v1/things{below}"), dialect=Dialect.TOKEN, **more)
+def _token(verb: str, below: str = "", **more: Any) -> RestRoute:
+    return RestRoute(verb=verb, paths=(TOKENS + below, f"/v1/things{below}"), error_format=ErrorFormat.TOKEN, **more)
 
 
 OPERATIONS: Sequence[Operation[Journal, Any, Any]] = (
     Operation(
         "makeThing",
         NewThing,
-        Made,
+        Thing,
         _make,
         "Make a thing.",
         rest=_org("POST", statuses=(409,), most_bytes=BODY_BYTES),
-        admit=_for_writers,
+        authorize=_for_writers,
     ),
-    Operation("listThings", Page, Listed, _list, "Things, by page.", rest=_org("GET")),
+    Operation("listThings", Page, ThingsPage, _list, "Things, by page.", rest=_org("GET")),
     Operation("dropThing", One, One, _drop, "Drop one.", rest=_org("DELETE", "/{id}", statuses=(409,))),
-    Operation("mintToken", NewToken, Minted, _mint, "Mint one.", rest=_token("POST", most_bytes=BODY_BYTES)),
+    Operation("mintToken", NewToken, TokenInfo, _mint, "Mint one.", rest=_token("POST", most_bytes=BODY_BYTES)),
     Operation("dropToken", One, One, _drop, "Drop one.", rest=_token("DELETE", "/{id}", statuses=(404, 409))),
-    Operation("showToken", Nothing, Minted, _me, "Its own.", rest=_token("GET", "/me", credential=Credential.TOKEN)),
+    Operation("showToken", Nothing, TokenInfo, _me, "Its own.", rest=_token("GET", "/me", credential=Credential.TOKEN)),
 )
 GOOD = {"x-api-key": "good"}
 NEW_THING = {"name": "box", "parts": [{"size": 1}], "owner": "0x" + "11" * 20}
@@ -189,13 +189,13 @@ HOLDERS = {
 
 
 @dataclass
-class Keeper:
+class FakeAuthenticator:
     """Knows the keys `good`, `reader` and `busy`, which asks too often, and the token `a.b.c`."""
 
     counted: int = 0
-    allowance: Allowance = field(default_factory=lambda: Allowance(limit=60, remaining=59))
+    allowance: RateLimitResult = field(default_factory=lambda: RateLimitResult(limit=60, remaining=59))
 
-    async def enter_by_key(self, request: Request) -> None:
+    async def authenticate_key(self, request: Request) -> None:
         given = request.headers.get("x-api-key")
         if given is None:
             raise Unauthorized("Invalid API key", reason="api_key_required")
@@ -205,36 +205,36 @@ class Keeper:
             raise RuntimeError(SECRET)
         if given not in HOLDERS:
             raise Unauthorized("Invalid API key", reason="api_key_invalid")
-        visit().caller = HOLDERS[given]
+        current_context().caller = HOLDERS[given]
 
-    async def enter_by_token(self, request: Request) -> None:
+    async def authenticate_token(self, request: Request) -> None:
         if request.headers.get("authorization") != "Bearer a.b.c":
             raise Unauthorized("Session expired", reason="session_token_expired")
-        visit().caller = Caller(name="token", organization=HOME)
+        current_context().caller = Caller(name="token", organization=HOME)
 
-    async def count(self, cost: int) -> None:
+    async def enforce_rate_limit(self, cost: int) -> None:
         self.counted += cost
-        visit().allowance = self.allowance
-        if current().name == "key_busy":
-            visit().allowance = Allowance(limit=60, remaining=0, retry_after_seconds=7)
+        current_context().rate_limit = self.allowance
+        if current_caller().name == "key_busy":
+            current_context().rate_limit = RateLimitResult(limit=60, remaining=0, retry_after_seconds=7)
             raise RateLimited("Rate limit exceeded", retryAfter=7)
 
 
-def served(
+def rest_app(
     journal: Journal | None = None,
-    keeper: Keeper | None = None,
+    keeper: FakeAuthenticator | None = None,
     *,
     operations: Sequence[Operation[Journal, Any, Any]] = OPERATIONS,
     **more: Any,
 ) -> ASGIApp:
     """A server with these operations beside the sample door."""
     kept = Journal() if journal is None else journal
-    known = Keeper() if keeper is None else keeper
-    api = Api(operations=operations, context=lambda: kept, doorkeeper=known, **more)
-    return Visited(application(wallet(door().reply), sides=api.sides()))
+    known = FakeAuthenticator() if keeper is None else keeper
+    api = RestApi(operations=operations, context=lambda: kept, authenticator=known, **more)
+    return RequestContextMiddleware(build_app(wallet_handlers(dispatcher().dispatch), mounts=api.build_mounts()))
 
 
 def client(app: ASGIApp | None = None, *, raises: bool = True) -> httpx2.AsyncClient:
     """Of `app`, in process; with the good key."""
-    transport = httpx2.ASGITransport(served() if app is None else app, raise_app_exceptions=raises)
+    transport = httpx2.ASGITransport(rest_app() if app is None else app, raise_app_exceptions=raises)
     return httpx2.AsyncClient(transport=transport, base_url="http://wallet", headers=GOOD)

@@ -11,8 +11,8 @@ from typing import Annotated, Any, cast
 import httpx2
 from pydantic import Field, StrictInt
 
-from wallet_rpc.edge.http import application, wallet
-from wallet_rpc.edge.jsonrpc import Door
+from wallet_rpc.edge.http import build_app, wallet_handlers
+from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 from wallet_rpc.errors import ExecutionReverted, Rejected, Unavailable, WalletError
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.primitives import Address, ChainId, Data, Wei
@@ -59,7 +59,7 @@ async def _get_data(_: Journal, __: Nothing) -> list[Any]:
     return ["hello", 5]
 
 
-async def _nothing(_: Journal, __: Nothing) -> None:
+async def _return_null(_: Journal, __: Nothing) -> None:
     return None
 
 
@@ -156,7 +156,7 @@ OPERATIONS: Sequence[Operation[Journal, Any, Any]] = (
     Operation("subtract", Difference, int, _subtract, "One less the other.", positional=True),
     Operation("sum", Three, int, _sum, "Two or three together.", positional=True),
     Operation("get_data", Nothing, list[Any], _get_data, "Some data.", positional=True),
-    Operation("ping", Nothing, str | None, _nothing, "Nothing.", positional=True),
+    Operation("ping", Nothing, str | None, _return_null, "Nothing.", positional=True),
     Operation("total", cast("Any", _TWO), int, _total, "All values.", variadic=True),
     _plain("send", _send, request=Calls, answer=Sent, errors=(ExecutionReverted, Rejected)),
     _plain("wait", _wait, request=Named, answer=str),
@@ -176,9 +176,9 @@ OPERATIONS: Sequence[Operation[Journal, Any, Any]] = (
 ADDRESS = "0x" + "11" * 20
 
 
-def door(journal: Journal | None = None, **options: Any) -> Door[Journal]:
+def dispatcher(journal: Journal | None = None, **options: Any) -> JsonRpcDispatcher[Journal]:
     kept = Journal() if journal is None else journal
-    return Door(OPERATIONS, lambda: kept, **options)
+    return JsonRpcDispatcher(OPERATIONS, lambda: kept, **options)
 
 
 def request(method: str, params: Any = None, **members: Any) -> dict[str, Any]:
@@ -187,13 +187,13 @@ def request(method: str, params: Any = None, **members: Any) -> dict[str, Any]:
     return made if params is None else {**made, "params": params}
 
 
-async def ask(value: Any, at: Door[Journal] | None = None) -> Any:
+async def ask(value: Any, at: JsonRpcDispatcher[Journal] | None = None) -> Any:
     """What the door answers to a JSON value, parsed; None for no answer."""
-    answer = (await (door() if at is None else at).reply(json.dumps(value).encode())).text
+    answer = (await (dispatcher() if at is None else at).dispatch(json.dumps(value).encode())).text
     return None if answer is None else json.loads(answer)
 
 
 def browser(app: Any = None) -> httpx2.AsyncClient:
     """An HTTP client of `app`, in process."""
-    served = application(wallet(door().reply)) if app is None else app
+    served = build_app(wallet_handlers(dispatcher().dispatch)) if app is None else app
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(served), base_url="http://wallet")

@@ -10,16 +10,16 @@ from starlette.requests import Request
 
 from tests.clocks import FixedClock
 from tests.contract.sample import a_key
-from tests.contract.token_signing import CLAIMS, NOW, SEALS
+from tests.contract.token_signing import CLAIMS, NOW, TOKEN_SIGNER
 from wallet_rpc.domain.access import ApiKey, KeyId, OrganizationId
-from wallet_rpc.edge.authentication import Gate
+from wallet_rpc.edge.authentication import Authenticator
 from wallet_rpc.errors import Unauthorized
 
 OTHER = OrganizationId("org_43210987654321043210")
 
 
 @dataclass
-class Issued:
+class FakeTokens:
     """`memory.IssuedTokens` of an organisation that has revoked its token, or has not."""
 
     is_over: bool = False
@@ -29,17 +29,19 @@ class Issued:
         return self.is_over
 
 
-def gate(kept: ApiKey | None = None, *, is_over: bool = False, is_open: bool = False, has_secrets: bool = True) -> Gate:
+def new_authenticator(
+    kept: ApiKey | None = None, *, is_over: bool = False, is_open: bool = False, has_secrets: bool = True
+) -> Authenticator:
     """One whose directory has this key, or none; a server without token secrets has no seals."""
 
     async def key(key_id: KeyId) -> ApiKey | None:
         assert key_id == CLAIMS.key
         return kept
 
-    return Gate(
-        key=key,
-        tokens=lambda _: cast("Any", Issued(is_over)),
-        seals=SEALS if has_secrets else None,
+    return Authenticator(
+        find_key=key,
+        tokens=lambda _: cast("Any", FakeTokens(is_over)),
+        token_signer=TOKEN_SIGNER if has_secrets else None,
         limiter=cast("Any", None),  # nothing is counted here
         clock=FixedClock(NOW),
         is_open=is_open,
@@ -51,7 +53,7 @@ def issuing_key(**more: Any) -> ApiKey:
 
 
 async def test_a_token_acts_for_the_organization_of_its_key() -> None:
-    caller = await gate(issuing_key())._bearer(SEALS.token(CLAIMS))
+    caller = await new_authenticator(issuing_key())._verify_token(TOKEN_SIGNER.sign_token(CLAIMS))
     assert (caller.organization, caller.token) == (CLAIMS.organization, CLAIMS)
 
 
@@ -67,39 +69,43 @@ async def test_a_token_acts_for_the_organization_of_its_key() -> None:
 )
 async def test_a_token_without_its_key_is_refused(kept: ApiKey | None, is_over: bool, reason: str) -> None:
     with pytest.raises(Unauthorized) as refused:
-        await gate(kept, is_over=is_over)._bearer(SEALS.token(CLAIMS))
+        await new_authenticator(kept, is_over=is_over)._verify_token(TOKEN_SIGNER.sign_token(CLAIMS))
     assert refused.value.reason == reason
 
 
-def showing(**headers: str) -> Request:
+def request_with(**headers: str) -> Request:
     """A request with headers; `_` stands for a hyphen."""
     named = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
     return Request({"type": "http", "headers": named, "query_string": b"", "path_params": {}})
 
 
 async def test_a_place_for_tokens_takes_no_key_and_a_place_for_keys_no_token() -> None:
-    token, key = f"Bearer {SEALS.token(CLAIMS)}", "Bearer wrk_one"
-    await gate(issuing_key()).enter_by_token(showing(authorization=token))
-    for without in (showing(), showing(authorization=key), showing(x_api_key="wrk_one")):
+    token, key = f"Bearer {TOKEN_SIGNER.sign_token(CLAIMS)}", "Bearer wrk_one"
+    await new_authenticator(issuing_key()).authenticate_token(request_with(authorization=token))
+    for without in (request_with(), request_with(authorization=key), request_with(x_api_key="wrk_one")):
         with pytest.raises(Unauthorized) as refused:
-            await gate(issuing_key()).enter_by_token(without)
+            await new_authenticator(issuing_key()).authenticate_token(without)
         assert refused.value.reason == "session_token_invalid"
-    for without in (showing(), showing(authorization=token), showing(authorization=token, x_api_key="wrk_one")):
+    for without in (
+        request_with(),
+        request_with(authorization=token),
+        request_with(authorization=token, x_api_key="wrk_one"),
+    ):
         with pytest.raises(Unauthorized) as refused:
-            await gate(issuing_key()).enter_by_key(without)
+            await new_authenticator(issuing_key()).authenticate_key(without)
         assert refused.value.reason == "api_key_required"
 
 
 async def test_a_closed_server_refuses_a_request_without_a_key_and_an_open_one_takes_it() -> None:
     with pytest.raises(Unauthorized) as refused:
-        await gate().enter(showing())
+        await new_authenticator().authenticate(request_with())
     assert refused.value.reason == "api_key_required"
-    assert (await gate(is_open=True).enter(showing())).is_open
+    assert (await new_authenticator(is_open=True).authenticate(request_with())).is_anonymous
 
 
 async def test_a_server_without_token_secrets_refuses_every_token() -> None:
     with pytest.raises(Unauthorized) as refused:
-        await gate(issuing_key(), has_secrets=False).enter_by_token(
-            showing(authorization=f"Bearer {SEALS.token(CLAIMS)}")
+        await new_authenticator(issuing_key(), has_secrets=False).authenticate_token(
+            request_with(authorization=f"Bearer {TOKEN_SIGNER.sign_token(CLAIMS)}")
         )
     assert refused.value.reason == "session_token_invalid"

@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from tests.edge.sample import Journal, ask, door, request
+from tests.edge.sample import Journal, ask, dispatcher, request
 
 
 async def test_a_batch_runs_in_order_by_default() -> None:
     journal = Journal()
     batch = [request("wait", [{"name": name, "seconds": 0.001}], id=name) for name in "abc"]
 
-    answers = await ask(batch, door(journal))
+    answers = await ask(batch, dispatcher(journal))
 
     assert [answer["id"] for answer in answers] == ["a", "b", "c"]
     assert journal.lines == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
@@ -24,7 +24,7 @@ async def test_a_batch_may_run_some_entries_at_once_and_keeps_the_order_of_answe
     seconds = {"a": 0.05, "b": 0.0, "c": 0.0}
     batch = [request("wait", [{"name": name, "seconds": seconds[name]}], id=name) for name in "abc"]
 
-    answers = await ask(batch, door(journal, at_once=2))
+    answers = await ask(batch, dispatcher(journal, at_once=2))
 
     assert [answer["id"] for answer in answers] == ["a", "b", "c"]
     assert journal.lines == ["a begins", "b begins", "b ends", "c begins", "c ends", "a ends"]
@@ -52,7 +52,7 @@ async def test_a_batch_of_a_hundred_is_answered() -> None:
 async def test_a_batch_of_more_than_a_hundred_is_refused_whole() -> None:
     journal = Journal()
 
-    answer = await ask([request("wait", [{"name": "a"}], id=1)] * 101, door(journal))
+    answer = await ask([request("wait", [{"name": "a"}], id=1)] * 101, dispatcher(journal))
 
     assert answer["error"]["data"] == {"reason": "batch_too_large"}
     assert answer["error"]["message"] == "batch: expected 1 to 100 entries, got 101"
@@ -83,7 +83,7 @@ async def test_one_entry_is_decoded_in_one_turn_of_the_event_loop(at_once: int) 
     lines = Turns()
     batch = [request("wait", [{"name": str(number), "seconds": 0.0}], id=number) for number in range(50)]
 
-    await ask(batch, door(Journal(lines=lines), at_once=at_once))
+    await ask(batch, dispatcher(Journal(lines=lines), at_once=at_once))
 
     begun = [turn for line, turn in zip(lines, lines.turns, strict=True) if line.endswith("begins")]
     assert len(begun) == len(batch)

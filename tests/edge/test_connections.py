@@ -12,11 +12,11 @@ import pytest
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.edge.raw_http import Address, Answer, Raw, head, post, serving
-from tests.edge.sample import door
+from tests.edge.raw_http import Address, Answer, Raw, head, post, serve_on_uvloop
+from tests.edge.sample import dispatcher
 from wallet_rpc.edge.connections import WAIT_SECONDS, ConnectionLimits, Wait
 from wallet_rpc.edge.health import health_routes
-from wallet_rpc.edge.http import application, wallet
+from wallet_rpc.edge.http import build_app, wallet_handlers
 
 ROOM = 8
 SPARE = 2
@@ -24,11 +24,11 @@ LARGE = 12 << 20
 """More than the kernel's buffers hold."""
 
 
-class Occupied:
+class BusyApp:
     """An application that keeps each POST until it is told to `go`, and whose `GET /large` has much to say."""
 
     def __init__(self) -> None:
-        self.inner = application(wallet(door().reply), routes=health_routes({}))
+        self.inner = build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes({}))
         self.running = 0
         self.go = threading.Event()
 
@@ -60,7 +60,7 @@ def patient(**seconds: float) -> ConnectionLimits:
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Address]:
     """A server that waits for nothing long, but for the next request."""
-    with serving(Occupied(), patient(HEAD=0.3, REST=0.3, READING=0.3, CLOSE=0.3)) as at:
+    with serve_on_uvloop(BusyApp(), patient(HEAD=0.3, REST=0.3, READING=0.3, CLOSE=0.3)) as at:
         yield at
 
 
@@ -115,7 +115,7 @@ def test_a_connection_may_be_idle_for_longer_than_a_head_may_take(hasty: Address
 
 
 def test_the_next_request_is_not_waited_for_without_end() -> None:
-    with serving(Occupied(), patient(NEXT=0.3)) as at, Raw(at) as raw:
+    with serve_on_uvloop(BusyApp(), patient(NEXT=0.3)) as at, Raw(at) as raw:
         raw.send(post()).answer()
         raw.send(b"\r\n")
 
@@ -157,7 +157,7 @@ def test_there_is_room_for_health_beside_any_number_of_clients_that_wait() -> No
         "not reading": head(verb=b"GET", target=b"/large"),
         "refused": b"?",
     }
-    with serving(Occupied(), patient()) as at, ExitStack() as clients:
+    with serve_on_uvloop(BusyApp(), patient()) as at, ExitStack() as clients:
         for kind, said in kinds.items():
             for each in [clients.enter_context(Raw(at)) for _ in range(2 * ROOM)]:
                 with suppress(ConnectionError):  # closed already, for those that came later
@@ -169,7 +169,7 @@ def test_there_is_room_for_health_beside_any_number_of_clients_that_wait() -> No
 
 
 def test_the_connection_that_has_waited_longest_makes_room() -> None:
-    with serving(Occupied(), patient()) as at, ExitStack() as clients:
+    with serve_on_uvloop(BusyApp(), patient()) as at, ExitStack() as clients:
         idle = [clients.enter_context(Raw(at)) for _ in range(ROOM)]
         for each in idle:
             each.send(post()).answer()
@@ -182,7 +182,7 @@ def test_the_connection_that_has_waited_longest_makes_room() -> None:
 
 
 def test_a_half_head_makes_room_before_a_connection_that_was_idle_for_less_time() -> None:
-    with serving(Occupied(), patient()) as at, ExitStack() as clients:
+    with serve_on_uvloop(BusyApp(), patient()) as at, ExitStack() as clients:
         half = [clients.enter_context(Raw(at)).send(b"GET / HT") for _ in range(ROOM // 2)]
         idle = [clients.enter_context(Raw(at)) for _ in range(ROOM // 2)]
         for each in idle:
@@ -195,8 +195,8 @@ def test_a_half_head_makes_room_before_a_connection_that_was_idle_for_less_time(
 
 
 def test_where_all_connections_are_worked_for_the_spare_ones_serve_health_alone() -> None:
-    app = Occupied()
-    with serving(app, patient()) as at, ExitStack() as clients:
+    app = BusyApp()
+    with serve_on_uvloop(app, patient()) as at, ExitStack() as clients:
         busy = [clients.enter_context(Raw(at)).send(post(target=b"/busy")) for _ in range(ROOM)]
         _until(lambda: app.running == ROOM)
 
@@ -221,8 +221,8 @@ def test_where_all_connections_are_worked_for_the_spare_ones_serve_health_alone(
 
 
 def test_a_request_behind_one_that_is_worked_for_waits_for_it() -> None:
-    app = Occupied()
-    with serving(app, patient(HEAD=0.3)) as at, Raw(at) as raw, Raw(at) as silent:
+    app = BusyApp()
+    with serve_on_uvloop(app, patient(HEAD=0.3)) as at, Raw(at) as raw, Raw(at) as silent:
         raw.send(post(target=b"/busy"))
         _until(lambda: app.running == 1)
         raw.send(post() + post()[:-3])
@@ -234,8 +234,8 @@ def test_a_request_behind_one_that_is_worked_for_waits_for_it() -> None:
 
 
 def test_a_client_that_closes_its_side_while_it_is_worked_for_is_answered() -> None:
-    app = Occupied()
-    with serving(app, patient()) as at, Raw(at) as raw:
+    app = BusyApp()
+    with serve_on_uvloop(app, patient()) as at, Raw(at) as raw:
         raw.send(post(target=b"/busy") + post())
         _until(lambda: app.running == 1)
         raw.socket.shutdown(1)

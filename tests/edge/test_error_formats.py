@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet_rpc.edge.error_formats import CODES, invalid, refusal
+from wallet_rpc.edge.error_formats import ORGANIZATION_CODES, merge_field_errors, rest_error_response
 from wallet_rpc.errors import InternalError, InvalidParams, Unavailable, WalletError
-from wallet_rpc.operations.operation import Dialect
-from wallet_rpc.wire import Fault
+from wallet_rpc.operations.operation import ErrorFormat
+from wallet_rpc.wire import FieldError
 
 DOCUMENTED = {
     400001: {"parse_error", "unsupported_media_type"},
@@ -45,23 +45,29 @@ DOCUMENTED = {
 """Source: specs/http.md."""
 
 
-def told(dialect: Dialect, status: int, error: WalletError) -> tuple[int, Any]:
-    response = refusal(dialect, status, error)
+def format_error(error_format: ErrorFormat, status: int, error: WalletError) -> tuple[int, Any]:
+    response = rest_error_response(error_format, status, error)
     return response.status_code, json.loads(bytes(response.body))
 
 
 def test_every_reason_has_its_number() -> None:
     found: dict[int, set[str]] = {}
-    for reason, code in CODES.items():
+    for reason, code in ORGANIZATION_CODES.items():
         found.setdefault(code, set()).add(reason)
 
     assert found == DOCUMENTED
 
 
-@given(st.sampled_from(sorted(CODES)) | st.text(), st.sampled_from([400, 401, 403, 404, 409, 429, 500, 503]), st.text())
+@given(
+    st.sampled_from(sorted(ORGANIZATION_CODES)) | st.text(),
+    st.sampled_from([400, 401, 403, 404, 409, 429, 500, 503]),
+    st.text(),
+)
 def test_the_status_is_in_the_number_and_the_message_is_the_errors(reason: str, status: int, message: str) -> None:
     error = InvalidParams(message.encode(errors="replace").decode(), reason=reason)
-    (code_status, organization), (token_status, token) = (told(dialect, status, error) for dialect in Dialect)
+    (code_status, organization), (token_status, token) = (
+        format_error(dialect, status, error) for dialect in ErrorFormat
+    )
 
     assert organization["code"] // 1000 == code_status
     assert token["statusCode"] == token_status == status
@@ -70,21 +76,21 @@ def test_the_status_is_in_the_number_and_the_message_is_the_errors(reason: str, 
     assert token["message"] == (error.message if status != 500 else "Internal server error")
 
 
-@pytest.mark.parametrize("dialect", Dialect)
-def test_a_bug_tells_nothing(dialect: Dialect) -> None:
-    assert "4f1c" not in str(told(dialect, 500, InternalError("4f1c")))
+@pytest.mark.parametrize("dialect", ErrorFormat)
+def test_a_bug_tells_nothing(dialect: ErrorFormat) -> None:
+    assert "4f1c" not in str(format_error(dialect, 500, InternalError("4f1c")))
 
 
-@pytest.mark.parametrize("dialect", Dialect)
-def test_what_may_pass_later_says_when(dialect: Dialect) -> None:
-    assert refusal(dialect, 503, Unavailable("redis: no answer")).headers["retry-after"] == "1"
-    assert "retry-after" not in refusal(dialect, 400, InvalidParams("no")).headers
-    assert refusal(dialect, 405, InvalidParams("no"), {"allow": "GET"}).headers["allow"] == "GET"
+@pytest.mark.parametrize("dialect", ErrorFormat)
+def test_what_may_pass_later_says_when(dialect: ErrorFormat) -> None:
+    assert rest_error_response(dialect, 503, Unavailable("redis: no answer")).headers["retry-after"] == "1"
+    assert "retry-after" not in rest_error_response(dialect, 400, InvalidParams("no")).headers
+    assert rest_error_response(dialect, 405, InvalidParams("no"), {"allow": "GET"}).headers["allow"] == "GET"
 
 
-faults = st.lists(
+validation_errors = st.lists(
     st.builds(
-        Fault,
+        FieldError,
         field=st.sampled_from(["a", "b[0].c", ""]),
         text=st.just("must be 1"),
         reason=st.sampled_from(["missing", "malformed", "validation", "pagination", "address_malformed"]),
@@ -93,12 +99,12 @@ faults = st.lists(
 )
 
 
-@given(faults)
-def test_organisations_are_told_all_faults_and_tokens_the_first(found: list[Fault]) -> None:
-    _, organization = told(Dialect.ORGANIZATION, 400, invalid(Dialect.ORGANIZATION, found))
-    _, token = told(Dialect.TOKEN, 400, invalid(Dialect.TOKEN, found))
+@given(validation_errors)
+def test_organisations_are_told_all_faults_and_tokens_the_first(found: list[FieldError]) -> None:
+    _, organization = format_error(ErrorFormat.ORGANIZATION, 400, merge_field_errors(ErrorFormat.ORGANIZATION, found))
+    _, token = format_error(ErrorFormat.TOKEN, 400, merge_field_errors(ErrorFormat.TOKEN, found))
 
-    kinds = {CODES[fault.reason] for fault in found}
+    kinds = {ORGANIZATION_CODES[fault.reason] for fault in found}
     assert organization["message"] == "validation failed"
     assert organization["code"] == (kinds.pop() if len({fault.reason for fault in found}) == 1 else 400002)
     assert [detail["field"] for detail in organization["details"]] == [fault.field for fault in found]

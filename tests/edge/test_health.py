@@ -10,32 +10,32 @@ from structlog.testing import capture_logs
 
 from tests.edge.sample import OPERATIONS, SECRET, Journal, browser, request
 from wallet_rpc.edge.health import KEPT_SECONDS, Readiness, document_route, health_routes
-from wallet_rpc.edge.http import application, wallet
-from wallet_rpc.edge.jsonrpc import Door
-from wallet_rpc.edge.openrpc import with_discovery
+from wallet_rpc.edge.http import build_app, wallet_handlers
+from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
+from wallet_rpc.edge.openrpc import add_discovery
 
 
-async def _well() -> None:
+async def _check_ok() -> None:
     return None
 
 
-async def _broken() -> None:
+async def _check_broken() -> None:
     raise ConnectionError(SECRET)
 
 
-async def _stuck() -> None:
+async def _check_stuck() -> None:
     await asyncio.sleep(60)
 
 
 async def test_a_process_that_answers_is_healthy() -> None:
-    async with browser(application({}, routes=health_routes({"redis": _broken}))) as client:
+    async with browser(build_app({}, routes=health_routes({"redis": _check_broken}))) as client:
         response = await client.get("/health")
 
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
 async def test_a_server_is_ready_when_every_part_is() -> None:
-    async with browser(application({}, routes=health_routes({"redis": _well, "chain 1": _well}))) as client:
+    async with browser(build_app({}, routes=health_routes({"redis": _check_ok, "chain 1": _check_ok}))) as client:
         response = await client.get("/ready")
 
     assert response.status_code == 200
@@ -43,11 +43,11 @@ async def test_a_server_is_ready_when_every_part_is() -> None:
 
 
 async def test_parts_that_fail_or_hang_are_named_and_their_reasons_kept() -> None:
-    checks = {"redis": _broken, "chain 1": _stuck, "clock": _well}
+    checks = {"redis": _check_broken, "chain 1": _check_stuck, "clock": _check_ok}
     started = time.monotonic()
 
     with capture_logs() as logs:
-        async with browser(application({}, routes=health_routes(checks, seconds=0.02))) as client:
+        async with browser(build_app({}, routes=health_routes(checks, seconds=0.02))) as client:
             response = await client.get("/ready")
 
     assert time.monotonic() - started < 30
@@ -71,7 +71,7 @@ async def test_the_answer_is_kept_for_a_while_however_many_ask() -> None:
         if is_broken:
             raise ConnectionError
 
-    async with browser(application({}, routes=health_routes({"redis": part}, kept_seconds=3600))) as client:
+    async with browser(build_app({}, routes=health_routes({"redis": part}, kept_seconds=3600))) as client:
         statuses = {(await client.get("/ready")).status_code for _ in range(20)}
         is_broken = True
         together = await asyncio.gather(*(client.get("/ready") for _ in range(20)))
@@ -121,7 +121,7 @@ def test_an_answer_is_kept_for_a_second() -> None:
 async def test_they_take_get_alone(path: str) -> None:
     routes = [*health_routes({}), document_route({})]
 
-    async with browser(application({}, routes=routes)) as client:
+    async with browser(build_app({}, routes=routes)) as client:
         response = await client.post(path, json={})
 
     assert response.status_code == 405
@@ -129,8 +129,8 @@ async def test_they_take_get_alone(path: str) -> None:
 
 
 async def test_the_document_is_the_same_by_path_and_by_method() -> None:
-    operations, document = with_discovery(OPERATIONS, version="0.1.0")
-    app = application(wallet(Door(operations, Journal).reply), routes=[document_route(document)])
+    operations, document = add_discovery(OPERATIONS, version="0.1.0")
+    app = build_app(wallet_handlers(JsonRpcDispatcher(operations, Journal).dispatch), routes=[document_route(document)])
 
     async with browser(app) as client:
         by_path = await client.get("/openrpc.json")
@@ -140,7 +140,7 @@ async def test_the_document_is_the_same_by_path_and_by_method() -> None:
 
 
 async def test_a_path_that_is_not_ours_is_never_a_redirect() -> None:
-    async with browser(application({}, routes=health_routes({}))) as client:
+    async with browser(build_app({}, routes=health_routes({}))) as client:
         response = await client.get("/health/")
 
     assert response.status_code == 404

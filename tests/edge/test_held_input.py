@@ -41,7 +41,7 @@ class Pipe(asyncio.Transport):
         pass
 
 
-async def taken(sent: bytes) -> tuple[int, int]:
+async def count_input(sent: bytes) -> tuple[int, int]:
     """The bytes read and the requests begun while the first request is unfinished."""
     started, over = 0, asyncio.Event()
 
@@ -77,8 +77,8 @@ async def taken(sent: bytes) -> tuple[int, int]:
 async def test_requests_behind_one_that_runs_are_not_taken_in() -> None:
     large = post(body=b"x" * 100_000)
 
-    first = await taken(post() + large * 50)
-    whole = await taken(head(verb=b"GET") * 200_000)
+    first = await count_input(post() + large * 50)
+    whole = await count_input(head(verb=b"GET") * 200_000)
 
     assert first[0] <= 2 * READ
     assert whole[0] <= 2 * READ

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from starlette.types import Message
 from structlog.testing import capture_logs
 
-from tests.edge.sample import SECRET, browser, door, request
+from tests.edge.sample import SECRET, browser, dispatcher, request
 from wallet_rpc.edge.envelope import Reply
-from wallet_rpc.edge.guard import BODY_BYTES, LastResort
-from wallet_rpc.edge.http import application, refusal, wallet
+from wallet_rpc.edge.guard import MAX_BODY_BYTES, ErrorMiddleware
+from wallet_rpc.edge.http import build_app, jsonrpc_error_response, wallet_handlers
 from wallet_rpc.errors import Forbidden, Unauthorized
 
 PING = request("ping", id=0)
@@ -46,7 +46,7 @@ async def test_a_second_door_stands_at_a_path_of_its_own() -> None:
     async def chain(body: bytes) -> Reply:
         return Reply(b'"chain"')
 
-    async with browser(application({**wallet(door().reply), "/chain/{id}": chain})) as client:
+    async with browser(build_app({**wallet_handlers(dispatcher().dispatch), "/chain/{id}": chain})) as client:
         responses = [await client.post(path, json=PING) for path in ("/chain/31337", "/chain/31337/")]
 
     assert [response.json() for response in responses] == ["chain", "chain"]
@@ -134,7 +134,7 @@ async def _pieces(size: int) -> AsyncIterator[bytes]:
         yield b" " * min(1 << 16, size - start)
 
 
-@pytest.mark.parametrize(("size", "status"), [(BODY_BYTES, 200), (BODY_BYTES + 1, 413)])
+@pytest.mark.parametrize(("size", "status"), [(MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)])
 async def test_a_body_may_have_one_mebibyte_with_or_without_a_length(size: int, status: int) -> None:
     async with browser() as client:
         whole = await client.post("/", content=b" " * size)
@@ -162,7 +162,7 @@ async def _serve(app: Any, messages: list[Message], *, stall: bool = False, head
 
 
 async def test_a_body_that_stalls_is_refused_with_408() -> None:
-    app = application(wallet(door().reply), body_seconds=0.02)
+    app = build_app(wallet_handlers(dispatcher().dispatch), body_seconds=0.02)
 
     sent = await _serve(app, [{"type": "http.request", "body": b"{", "more_body": True}], stall=True)
 
@@ -172,20 +172,20 @@ async def test_a_body_that_stalls_is_refused_with_408() -> None:
 
 
 async def test_a_body_that_announces_too_much_is_refused_unread() -> None:
-    app = application(wallet(door().reply))
+    app = build_app(wallet_handlers(dispatcher().dispatch))
 
-    sent = await _serve(app, [], stall=True, headers=[(b"content-length", str(BODY_BYTES + 1).encode())])
+    sent = await _serve(app, [], stall=True, headers=[(b"content-length", str(MAX_BODY_BYTES + 1).encode())])
 
     assert sent[0]["status"] == 413
 
 
 async def test_who_is_not_let_in_is_answered_before_the_body_is_read() -> None:
-    async def nobody(_: Request) -> None:
+    async def reject(_: Request) -> None:
         raise Unauthorized("API key required", reason="api_key_required")
 
-    app = application(wallet(door().reply), enter=nobody)
+    app = build_app(wallet_handlers(dispatcher().dispatch), authenticate=reject)
 
-    sent = await _serve(app, [], stall=True, headers=[(b"content-length", str(BODY_BYTES + 1).encode())])
+    sent = await _serve(app, [], stall=True, headers=[(b"content-length", str(MAX_BODY_BYTES + 1).encode())])
 
     assert sent[0]["status"] == 401
     assert (b"www-authenticate", b"Bearer") in sent[0]["headers"]
@@ -193,10 +193,10 @@ async def test_who_is_not_let_in_is_answered_before_the_body_is_read() -> None:
 
 
 async def test_who_may_not_ask_for_something_is_not_asked_for_a_credential() -> None:
-    async def forbidden(_: Request) -> None:
+    async def forbid(_: Request) -> None:
         raise Forbidden("key scope does not allow this", reason="key_scope")
 
-    async with browser(application(wallet(door().reply), enter=forbidden)) as client:
+    async with browser(build_app(wallet_handlers(dispatcher().dispatch), authenticate=forbid)) as client:
         response = await client.post("/", json=PING)
 
     assert (response.status_code, response.json()["error"]["data"]["reason"]) == (403, "key_scope")
@@ -204,19 +204,19 @@ async def test_who_may_not_ask_for_something_is_not_asked_for_a_credential() -> 
 
 
 async def test_a_client_that_hangs_up_is_not_answered() -> None:
-    app = application(wallet(door().reply))
+    app = build_app(wallet_handlers(dispatcher().dispatch))
 
     assert await _serve(app, [{"type": "http.request", "body": b"{", "more_body": True}]) == []
 
 
 async def test_a_side_has_all_that_is_at_and_below_its_path() -> None:
-    async def side(scope: Any, receive: Any, send: Any) -> None:
+    async def mounted(scope: Any, receive: Any, send: Any) -> None:
         await Response(f"side {scope['path']}")(scope, receive, send)
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
         await Response("inner")(scope, receive, send)
 
-    app = application(wallet(door().reply), sides={"/v1": side, "/v1/inner": inner})
+    app = build_app(wallet_handlers(dispatcher().dispatch), mounts={"/v1": mounted, "/v1/inner": inner})
     paths = ["/v1", "/v1/", "/v1/a", "/v1/inner", "/v1/inner/b", "/v1/inners", "/v11", "/v2"]
     async with browser(app) as client:
         found = [(await client.get(path, headers={"origin": "https://dapp.example"})) for path in paths]
@@ -227,11 +227,11 @@ async def test_a_side_has_all_that_is_at_and_below_its_path() -> None:
 
 
 async def test_a_bug_of_the_http_code_is_an_incident_with_status_500() -> None:
-    async def broken(body: bytes) -> Reply:
+    async def raise_error(body: bytes) -> Reply:
         raise RuntimeError(SECRET)
 
     with capture_logs() as logs:
-        async with browser(application({"/": broken})) as client:
+        async with browser(build_app({"/": raise_error})) as client:
             response = await client.post("/", json=PING, headers={"origin": "https://dapp.example"})
 
     number = next(line["incident"] for line in logs if line["event"] == "incident")
@@ -242,12 +242,12 @@ async def test_a_bug_of_the_http_code_is_an_incident_with_status_500() -> None:
 
 
 async def test_a_bug_after_half_an_answer_cuts_the_connection() -> None:
-    async def broken(scope: Any, receive: Any, send: Any) -> None:
+    async def break_off(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError(SECRET)
 
     with capture_logs() as logs, pytest.raises(RuntimeError):
-        await _serve(LastResort(broken, refusal), [])
+        await _serve(ErrorMiddleware(break_off, jsonrpc_error_response), [])
 
     assert [line["event"] for line in logs] == ["incident"]
 
@@ -262,6 +262,6 @@ async def test_a_websocket_is_closed() -> None:
         sent.append(message)
 
     scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b""}
-    await application(wallet(door().reply))(scope, receive, send)
+    await build_app(wallet_handlers(dispatcher().dispatch))(scope, receive, send)
 
     assert sent == [{"type": "websocket.close", "code": 1000}]

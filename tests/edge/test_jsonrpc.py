@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.edge.sample import ADDRESS, OPERATIONS, Journal, ask, door, request
-from wallet_rpc.edge.jsonrpc import Door
+from tests.edge.sample import ADDRESS, OPERATIONS, Journal, ask, dispatcher, request
+from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 
 INVALID = {"jsonrpc": "2.0", "error": {"code": -32600}, "id": None}
 
@@ -86,7 +86,7 @@ def codes_only(answer: Any) -> Any:
 
 @pytest.mark.parametrize(("body", "expected"), SPECIFICATION, ids=range(len(SPECIFICATION)))
 async def test_every_example_of_the_specification_holds(body: str, expected: Any) -> None:
-    answer = (await door().reply(body.encode())).text
+    answer = (await dispatcher().dispatch(body.encode())).text
 
     assert (None if answer is None else codes_only(json.loads(answer))) == expected
 
@@ -95,7 +95,7 @@ async def test_every_example_of_the_specification_holds(body: str, expected: Any
     "text", ["0", "-1", "1", "1.5", "1e3", '"1"', '""', '"é\\u0000"', "null", "18446744073709551617", "1" + "0" * 400]
 )
 async def test_a_legal_id_comes_back_with_its_value(text: str) -> None:
-    answer = (await door().reply(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())).text
+    answer = (await dispatcher().dispatch(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())).text
 
     assert answer is not None
     given, echoed = json.loads(text), json.loads(answer)["id"]
@@ -105,7 +105,7 @@ async def test_a_legal_id_comes_back_with_its_value(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["true", "false", "[]", "[1]", "{}", "1e999", "-1e999"])
 async def test_an_illegal_id_is_refused_and_answered_with_null(text: str) -> None:
-    answer = (await door().reply(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())).text
+    answer = (await dispatcher().dispatch(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())).text
 
     assert answer is not None
     assert codes_only(json.loads(answer)) == INVALID
@@ -155,7 +155,7 @@ async def test_an_invalid_request_is_told_which_member_is_wrong(entry: Any, mess
     ],
 )
 async def test_what_is_not_json_is_a_parse_error_that_says_where(body: bytes) -> None:
-    answer = (await door().reply(body)).text
+    answer = (await dispatcher().dispatch(body)).text
 
     assert answer is not None
     error = json.loads(answer)["error"]
@@ -234,7 +234,9 @@ async def test_a_named_parameter_may_bear_any_name(name: str) -> None:
 
 
 async def test_of_two_equal_keys_the_last_counts() -> None:
-    answer = (await door().reply(b'{"jsonrpc":"2.0","method":"sum","params":[1,1],"params":[2,2],"id":1,"id":2}')).text
+    answer = (
+        await dispatcher().dispatch(b'{"jsonrpc":"2.0","method":"sum","params":[1,1],"params":[2,2],"id":1,"id":2}')
+    ).text
 
     assert json.loads(answer or b"") == {"jsonrpc": "2.0", "result": 4, "id": 2}
 
@@ -242,7 +244,7 @@ async def test_of_two_equal_keys_the_last_counts() -> None:
 async def test_a_notification_runs_and_is_not_answered() -> None:
     journal = Journal()
 
-    answer = await ask(request("wait", [{"name": "a"}]), door(journal))
+    answer = await ask(request("wait", [{"name": "a"}]), dispatcher(journal))
 
     assert answer is None
     assert journal.lines == ["a begins", "a ends"]
@@ -254,7 +256,7 @@ async def test_a_notification_that_fails_is_not_answered(entry: Any) -> None:
 
 
 async def test_the_object_level_entry_takes_and_gives_values() -> None:
-    answer = await door().answer_value([request("sum", [1, 2], id=1.5), request("ping")])
+    answer = await dispatcher().dispatch_value([request("sum", [1, 2], id=1.5), request("ping")])
 
     assert answer == [{"jsonrpc": "2.0", "result": 3, "id": 1.5}]
 
@@ -263,7 +265,7 @@ async def test_what_takes_too_long_is_answered_as_unavailable_and_the_rest_is_ke
     journal = Journal()
     batch = [request("sum", [1, 2], id=1), request("wait", [{"name": "a", "seconds": 60}], id=2)]
 
-    answers = await ask(batch, door(journal, deadline_seconds=0.5))
+    answers = await ask(batch, dispatcher(journal, deadline_seconds=0.5))
 
     assert answers[0]["result"] == 3
     assert answers[1]["error"]["code"] == -32603
@@ -273,4 +275,4 @@ async def test_what_takes_too_long_is_answered_as_unavailable_and_the_rest_is_ke
 
 def test_two_operations_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two operations of one name"):
-        Door([*OPERATIONS, OPERATIONS[0]], Journal)
+        JsonRpcDispatcher([*OPERATIONS, OPERATIONS[0]], Journal)

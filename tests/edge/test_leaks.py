@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.edge.sample import ADDRESS, SECRET, ask, door, request
+from tests.edge.sample import ADDRESS, SECRET, ask, dispatcher, request
 from wallet_rpc.edge import envelope
 
 
@@ -17,7 +17,7 @@ from wallet_rpc.edge import envelope
 )
 async def test_a_bug_is_answered_with_an_incident_number_and_nothing_else(method: str) -> None:
     with capture_logs() as logs:
-        body = (await door().reply(json.dumps(request(method, id=1)).encode())).text
+        body = (await dispatcher().dispatch(json.dumps(request(method, id=1)).encode())).text
 
     assert body is not None
     (line,) = logs
@@ -84,7 +84,7 @@ def test_what_is_not_json_becomes_an_incident_and_spares_its_neighbours(value: A
     answers = [{"jsonrpc": "2.0", "result": value, "id": 1}, {"jsonrpc": "2.0", "result": 2, "id": 2}]
 
     with capture_logs():
-        first, second = json.loads(envelope.written(answers))
+        first, second = json.loads(envelope.encode_response(answers))
 
     assert first["error"]["code"] == -32603
     assert first["id"] == 1
@@ -96,7 +96,7 @@ def test_a_circle_becomes_an_incident() -> None:
     circle.append(circle)
 
     with capture_logs():
-        answer = json.loads(envelope.written({"jsonrpc": "2.0", "result": circle, "id": 0}))
+        answer = json.loads(envelope.encode_response({"jsonrpc": "2.0", "result": circle, "id": 0}))
 
     assert answer["error"]["data"]["reason"] == "internal_error"
     assert answer["id"] == 0

@@ -90,7 +90,7 @@ async def test_what_reaches_no_door_has_its_status_only() -> None:
     ],
 )
 def test_a_path_is_shown_without_what_may_be_a_key(path: str, shown: str) -> None:
-    assert observe.shown_path(path) == shown
+    assert observe.mask_path(path) == shown
 
 
 async def test_no_line_holds_a_key_a_parameter_or_a_header(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
@@ -212,7 +212,7 @@ def test_plain_lines_are_for_people(capfd: pytest.CaptureFixture[str], unlogged:
     try:
         int(SECRET)
     except ValueError as error:
-        observe.incident(error, method="sum")
+        observe.log_incident(error, method="sum")
 
     text = capfd.readouterr().err
     assert "incident" in text

@@ -10,16 +10,16 @@ import pytest
 import schemathesis
 from jsonschema import Draft202012Validator
 
-from tests.edge.rest_sample import NEW_THING, OPERATIONS, THINGS, TOKENS, client, served
+from tests.edge.rest_sample import NEW_THING, OPERATIONS, THINGS, TOKENS, client, rest_app
 from tests.edge.sample import Journal, Nothing, browser
 from wallet_rpc.edge.health import document_route
-from wallet_rpc.edge.http import application
-from wallet_rpc.edge.openapi import document
-from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.edge.http import build_app
+from wallet_rpc.edge.openapi import build_openapi
+from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 from wallet_rpc.wire import shape
 
-DOCUMENT = document(OPERATIONS, version="0.1.0")
-PLACES = {each["operationId"]: each for verbs in DOCUMENT["paths"].values() for each in verbs.values()}
+DOCUMENT = build_openapi(OPERATIONS, version="0.1.0")
+OPERATION_ITEMS = {each["operationId"]: each for verbs in DOCUMENT["paths"].values() for each in verbs.values()}
 
 
 def _nodes(value: Any) -> Iterator[Any]:
@@ -28,7 +28,7 @@ def _nodes(value: Any) -> Iterator[Any]:
         yield from _nodes(child)
 
 
-def _found(reference: str) -> Any:
+def _resolve(reference: str) -> Any:
     found: Any = DOCUMENT
     for step in reference.removeprefix("#/").split("/"):
         found = found[step]
@@ -36,7 +36,7 @@ def _found(reference: str) -> Any:
 
 
 def _parameters(name: str) -> dict[str, Any]:
-    return {each["name"]: each for each in PLACES[name]["parameters"]}
+    return {each["name"]: each for each in OPERATION_ITEMS[name]["parameters"]}
 
 
 def test_it_is_legal_and_every_reference_resolves() -> None:
@@ -44,13 +44,13 @@ def test_it_is_legal_and_every_reference_resolves() -> None:
 
     for node in _nodes(DOCUMENT):
         if isinstance(node, dict) and "$ref" in node:
-            assert isinstance(_found(node["$ref"]), dict)
+            assert isinstance(_resolve(node["$ref"]), dict)
         if isinstance(node, dict) and "schema" in node:
             Draft202012Validator.check_schema(node["schema"])
 
 
 def test_it_is_the_same_every_time() -> None:
-    assert json.dumps(document(OPERATIONS, version="0.1.0")) == json.dumps(DOCUMENT)
+    assert json.dumps(build_openapi(OPERATIONS, version="0.1.0")) == json.dumps(DOCUMENT)
 
 
 def test_each_operation_stands_at_its_first_path_under_its_verb() -> None:
@@ -61,7 +61,7 @@ def test_each_operation_stands_at_its_first_path_under_its_verb() -> None:
         f"{TOKENS}/{{id}}": ["delete"],
         f"{TOKENS}/me": ["get"],
     }
-    assert list(PLACES) == ["makeThing", "listThings", "dropThing", "mintToken", "dropToken", "showToken"]
+    assert list(OPERATION_ITEMS) == ["makeThing", "listThings", "dropThing", "mintToken", "dropToken", "showToken"]
 
 
 def test_what_a_request_is_made_of_is_told_where_it_stands() -> None:
@@ -91,14 +91,14 @@ def test_what_a_request_is_made_of_is_told_where_it_stands() -> None:
 
 
 def test_a_body_has_what_no_path_has_with_its_constraints() -> None:
-    body = PLACES["makeThing"]["requestBody"]
+    body = OPERATION_ITEMS["makeThing"]["requestBody"]
     schema = body["content"]["application/json"]["schema"]
 
     assert body["required"] is True
     assert list(schema["properties"]) == ["name", "parts", "owner", "words", "note"]
     assert schema["required"] == ["name", "parts", "owner"]
     assert (schema["properties"]["parts"]["minItems"], schema["properties"]["parts"]["maxItems"]) == (1, 3)
-    assert "requestBody" not in PLACES["dropThing"]
+    assert "requestBody" not in OPERATION_ITEMS["dropThing"]
 
 
 def test_a_field_of_the_path_is_none_of_the_body() -> None:
@@ -110,8 +110,8 @@ def test_a_field_of_the_path_is_none_of_the_body() -> None:
     async def run(_: Journal, __: Renamed) -> None:
         return None
 
-    rest = Rest(verb="PUT", paths=("/v1/things/{id}",), dialect=Dialect.TOKEN, most_bytes=100)
-    made = document([Operation("rename", Renamed, None, run, rest=rest)], version="0.1.0")
+    rest = RestRoute(verb="PUT", paths=("/v1/things/{id}",), error_format=ErrorFormat.TOKEN, most_bytes=100)
+    made = build_openapi([Operation("rename", Renamed, None, run, rest=rest)], version="0.1.0")
     schema = made["paths"]["/v1/things/{id}"]["put"]["requestBody"]["content"]["application/json"]["schema"]
 
     assert (list(schema["properties"]), schema["required"]) == (["name"], ["name"])
@@ -131,8 +131,8 @@ ANYWHERE = (400, 401, 403, 408, 414, 429, 431, 500, 503)
     ],
 )
 def test_every_status_that_a_place_may_answer_is_listed_in_its_dialect(name: str, statuses: list[int]) -> None:
-    responses = PLACES[name]["responses"]
-    dialect = PLACES[name]["tags"][0]
+    responses = OPERATION_ITEMS[name]["responses"]
+    dialect = OPERATION_ITEMS[name]["tags"][0]
 
     assert list(map(int, responses)) == sorted(statuses)
     assert {each["$ref"] for status, each in responses.items() if status != "200"} == {
@@ -142,7 +142,7 @@ def test_every_status_that_a_place_may_answer_is_listed_in_its_dialect(name: str
 
 def test_a_refusal_names_its_numbers_and_its_headers() -> None:
     limited, unknown, away = (
-        _found(f"#/components/responses/{name}") for name in ("organization429", "token401", "organization503")
+        _resolve(f"#/components/responses/{name}") for name in ("organization429", "token401", "organization503")
     )
 
     assert list(limited["headers"]) == ["X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "Retry-After"]
@@ -157,8 +157,8 @@ def test_a_refusal_names_its_numbers_and_its_headers() -> None:
 
 
 def test_keys_may_be_shown_in_two_ways_and_tokens_in_one() -> None:
-    assert PLACES["makeThing"]["security"] == [{"bearerKey": []}, {"apiKey": []}]
-    assert PLACES["showToken"]["security"] == [{"sessionToken": []}]
+    assert OPERATION_ITEMS["makeThing"]["security"] == [{"bearerKey": []}, {"apiKey": []}]
+    assert OPERATION_ITEMS["showToken"]["security"] == [{"sessionToken": []}]
     assert set(DOCUMENT["components"]["securitySchemes"]) == {"bearerKey", "apiKey", "sessionToken"}
 
 
@@ -166,7 +166,7 @@ async def test_an_answer_is_what_the_document_says() -> None:
     async with client() as asking:
         made = await asking.post(THINGS, json=NEW_THING)
 
-    schema = PLACES["makeThing"]["responses"]["200"]["content"]["application/json"]["schema"]
+    schema = OPERATION_ITEMS["makeThing"]["responses"]["200"]["content"]["application/json"]["schema"]
     Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(made.json())
 
 
@@ -177,13 +177,13 @@ def test_a_type_with_the_name_of_an_error_is_refused(name: str) -> None:
     async def run(_: Journal, __: Nothing) -> Any:
         return ()
 
-    rest = Rest(verb="GET", paths=("/v1/others",), dialect=Dialect.TOKEN)
+    rest = RestRoute(verb="GET", paths=("/v1/others",), error_format=ErrorFormat.TOKEN)
     with pytest.raises(ValueError, match=f"two types of one name: {name}$"):
-        document([Operation("others", Nothing, tuple[twin, ...], run, rest=rest)], version="0.1.0")
+        build_openapi([Operation("others", Nothing, tuple[twin, ...], run, rest=rest)], version="0.1.0")
 
 
 async def test_it_is_served_and_web_pages_may_read_it() -> None:
-    app = application({}, routes=[document_route(DOCUMENT, "/openapi.json")], sides={"/v1": served()})
+    app = build_app({}, routes=[document_route(DOCUMENT, "/openapi.json")], mounts={"/v1": rest_app()})
     async with browser(app) as asking:
         response = await asking.get("/openapi.json", headers={"origin": "https://dapp.example"})
 

@@ -12,12 +12,12 @@ from jsonschema import Draft202012Validator
 from pydantic import Field
 
 from tests.edge.sample import ADDRESS, OPERATIONS, Journal, Nothing, ask, request
-from wallet_rpc.edge.openrpc import META_SCHEMA, as_yaml, document, with_discovery
+from wallet_rpc.edge.openrpc import META_SCHEMA, add_discovery, build_openrpc, to_yaml
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.primitives import Wei
 from wallet_rpc.wire import shape
 
-_, DOCUMENT = with_discovery(OPERATIONS, version="0.1.0")
+_, DOCUMENT = add_discovery(OPERATIONS, version="0.1.0")
 METHODS = {method["name"]: method for method in DOCUMENT["methods"]}
 
 
@@ -91,7 +91,7 @@ def test_a_variadic_operation_may_take_any_number() -> None:
     async def run(_: Journal, __: tuple[Nothing, ...]) -> None:
         return None
 
-    made = document([Operation("all", tuple[Nothing, ...], None, run, variadic=True)], version="0.1.0")
+    made = build_openrpc([Operation("all", tuple[Nothing, ...], None, run, variadic=True)], version="0.1.0")
 
     (param,) = made["methods"][0]["params"]
     assert param["description"].endswith("a parameter of its own.")
@@ -130,18 +130,18 @@ async def test_a_real_exchange_agrees_with_the_document() -> None:
 
 
 def test_it_is_the_same_every_time_and_survives_yaml() -> None:
-    again = with_discovery(OPERATIONS, version="0.1.0")[1]
+    again = add_discovery(OPERATIONS, version="0.1.0")[1]
 
     assert json.dumps(again) == json.dumps(DOCUMENT)
-    assert yaml.safe_load(as_yaml(DOCUMENT)) == DOCUMENT
-    assert as_yaml(DOCUMENT).startswith("openrpc: 1.3.2\ninfo:\n  title: wallet-rpc\n")
-    assert "&id" not in as_yaml(DOCUMENT)
+    assert yaml.safe_load(to_yaml(DOCUMENT)) == DOCUMENT
+    assert to_yaml(DOCUMENT).startswith("openrpc: 1.3.2\ninfo:\n  title: wallet-rpc\n")
+    assert "&id" not in to_yaml(DOCUMENT)
 
 
 def test_examples_are_put_with_their_method() -> None:
     pairing = {"name": "two", "params": [{"name": "first", "value": 1}], "result": {"name": "result", "value": 3}}
 
-    made = document(OPERATIONS, version="0.1.0", examples={"sum": [pairing]})
+    made = build_openrpc(OPERATIONS, version="0.1.0", examples={"sum": [pairing]})
 
     assert [method["name"] for method in made["methods"] if "examples" in method] == ["sum"]
     assert made["methods"][1]["examples"] == [pairing]
@@ -159,7 +159,7 @@ def test_two_types_of_one_name_are_refused(name: str) -> None:
     twin: Any = shape(type(name, (), {"__annotations__": {"other": int}, "__module__": __name__}))
 
     with pytest.raises(ValueError, match=f"two types of one name: {name}$"):
-        document([*OPERATIONS, _answers(tuple[twin, ...])], version="0.1.0")
+        build_openrpc([*OPERATIONS, _answers(tuple[twin, ...])], version="0.1.0")
 
 
 @shape
@@ -196,7 +196,7 @@ def test_a_choice_keeps_its_branches_and_a_type_around_a_twofold_type_is_twofold
     async def run(_: Journal, home: Home) -> Home:
         return home
 
-    made = document([Operation("visit", Home, Home, run)], version="0.1.0")["components"]["schemas"]
+    made = build_openrpc([Operation("visit", Home, Home, run)], version="0.1.0")["components"]["schemas"]
 
     assert list(made) == ["Box", "BoxInput", "Cat", "CatInput", "Dog", "Home", "HomeInput", "Note", "NoteInput"]
     assert made["HomeInput"]["properties"]["pet"]["discriminator"] == {

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.edge.sample import ADDRESS, OPERATIONS, door
+from tests.edge.sample import ADDRESS, OPERATIONS, dispatcher
 
 NAMES = [operation.name for operation in OPERATIONS if operation.name != "wait"]
 
@@ -51,7 +51,7 @@ def _check(one: Any) -> None:
 
 def _serve(body: bytes) -> Any:
     with capture_logs():
-        answer = asyncio.run(door().reply(body)).text
+        answer = asyncio.run(dispatcher().dispatch(body)).text
     if answer is None:
         return None
     value = json.loads(answer.decode("utf-8"), parse_constant=_refuse_constant)

@@ -9,9 +9,9 @@ from contextlib import suppress
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tests.edge.raw_http import PING, Address, Raw, bytewise, chunked, head, pieces_of, post, serving
-from tests.edge.rest_sample import TOKENS, served
-from wallet_rpc.edge.guard import BODY_BYTES
+from tests.edge.raw_http import PING, Address, Raw, bytewise, chunked_post, head, pieces_of, post, serve_on_uvloop
+from tests.edge.rest_sample import TOKENS, rest_app
+from wallet_rpc.edge.guard import MAX_BODY_BYTES
 
 PONG = {"jsonrpc": "2.0", "result": None, "id": 0}
 
@@ -26,13 +26,13 @@ HANDSHAKE = [
 
 @pytest.fixture(scope="module")
 def at() -> Iterator[Address]:
-    with serving(served()) as found:
+    with serve_on_uvloop(rest_app()) as found:
         yield found
 
 
 @pytest.mark.parametrize("chunk", [None, 1, 1000])
 def test_a_body_is_not_counted_as_a_head(at: Address, chunk: int | None) -> None:
-    size = 40_000 if chunk == 1 else BODY_BYTES
+    size = 40_000 if chunk == 1 else MAX_BODY_BYTES
     body = PING.ljust(size)
     framed = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces_of(body, chunk or size))
     request = post(body=body) if chunk is None else head(b"transfer-encoding: chunked") + framed + b"0\r\n\r\n"
@@ -43,22 +43,23 @@ def test_a_body_is_not_counted_as_a_head(at: Address, chunk: int | None) -> None
 
 def test_trailers_and_extensions_are_read_over(at: Address) -> None:
     with Raw(at) as raw:
-        for request in (chunked(extension=b";a=b", trailers=[b"x-api-key: busy"]), chunked(), post()):
+        for request in (chunked_post(extension=b";a=b", trailers=[b"x-api-key: busy"]), chunked_post(), post()):
             assert raw.send(request).answer().json == PONG
 
 
 def test_a_trailer_is_no_header_field(at: Address) -> None:
     body = b'{"wallet":"0x1"}'
     fields = [b"content-type: application/json"]
-    without = asked_token(at, chunked(*fields, body=body, trailers=[b"x-api-key: good"], target=TOKENS.encode()))
-    with_key = asked_token(
-        at, chunked(*fields, b"x-api-key: good", body=body, trailers=[b"x-api-key: revoked"], target=TOKENS.encode())
+    without = status_of(at, chunked_post(*fields, body=body, trailers=[b"x-api-key: good"], target=TOKENS.encode()))
+    with_key = status_of(
+        at,
+        chunked_post(*fields, b"x-api-key: good", body=body, trailers=[b"x-api-key: revoked"], target=TOKENS.encode()),
     )
 
     assert (without, with_key) == (401, 200)
 
 
-def asked_token(at: Address, request: bytes) -> int:
+def status_of(at: Address, request: bytes) -> int:
     with Raw(at) as raw:
         return raw.send(request).answer().status
 
@@ -86,7 +87,7 @@ def test_a_flood_of_requests_in_one_packet_is_cut_off(at: Address) -> None:
 
 @pytest.mark.parametrize("verb", [b"POST", b"PUT", b"DELETE", b"GET"])
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.0, IRC/6.9"])
-@pytest.mark.parametrize("make", [post, chunked])
+@pytest.mark.parametrize("make", [post, chunked_post])
 def test_upgrade_of_a_request_with_a_body_is_as_if_it_were_not_there(
     at: Address, verb: bytes, protocol: bytes, make: Callable[..., bytes]
 ) -> None:
@@ -124,7 +125,7 @@ def test_a_websocket_handshake_reaches_the_application() -> None:
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.close", "code": 1000})
 
-    with serving(app) as at, Raw(at) as raw:
+    with serve_on_uvloop(app) as at, Raw(at) as raw:
         assert raw.send(head(*HANDSHAKE, verb=b"GET")).answer().status == 101
 
 
@@ -138,7 +139,7 @@ def test_a_websocket_handshake_is_no_way_around_an_unanswered_request(at: Addres
 
 
 @pytest.mark.parametrize("requests", [1, 3])
-@pytest.mark.parametrize("make", [post, chunked])
+@pytest.mark.parametrize("make", [post, chunked_post])
 def test_a_client_that_closes_its_side_gets_its_answers(at: Address, requests: int, make: Callable[..., bytes]) -> None:
     with Raw(at) as raw:
         raw.send(make() * requests)
@@ -158,7 +159,7 @@ def test_a_client_that_closes_its_side_after_what_is_refused_is_told(at: Address
         assert raw.is_closed()
 
 
-@pytest.mark.parametrize("request_", [b"", head()[:-2], post()[:-1], chunked()[:-2]])
+@pytest.mark.parametrize("request_", [b"", head()[:-2], post()[:-1], chunked_post()[:-2]])
 def test_a_client_that_closes_its_side_too_early_gets_none(at: Address, request_: bytes) -> None:
     with Raw(at) as raw:
         raw.send(request_)
@@ -177,7 +178,7 @@ def test_a_client_may_ask_before_it_sends_its_body(at: Address) -> None:
 
 @pytest.mark.parametrize(
     ("fields", "status"),
-    [([b"content-length: %d" % (BODY_BYTES + 1)], 413), ([b"content-length: 9", b"content-type: x"], 415)],
+    [([b"content-length: %d" % (MAX_BODY_BYTES + 1)], 413), ([b"content-length: 9", b"content-type: x"], 415)],
 )
 def test_a_client_that_is_refused_before_its_body_is_not_kept(at: Address, fields: list[bytes], status: int) -> None:
     """Nobody knows whether the body comes: what follows could be taken for it."""

@@ -8,8 +8,19 @@ import pytest
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from tests.edge.raw_http import PING, Address, Answer, Raw, bytewise, chunked, head, pieces_of, post, serving
-from tests.edge.rest_sample import THINGS, TOKENS, served
+from tests.edge.raw_http import (
+    PING,
+    Address,
+    Answer,
+    Raw,
+    bytewise,
+    chunked_post,
+    head,
+    pieces_of,
+    post,
+    serve_on_uvloop,
+)
+from tests.edge.rest_sample import THINGS, TOKENS, rest_app
 from wallet_rpc.edge.request_parser import HEAD_BYTES, HEADER_FIELDS, TARGET_BYTES
 
 PONG = {"jsonrpc": "2.0", "result": None, "id": 0}
@@ -19,11 +30,11 @@ HOST_FIELDS = 2
 
 @pytest.fixture(scope="module")
 def at() -> Iterator[Address]:
-    with serving(served()) as found:
+    with serve_on_uvloop(rest_app()) as found:
         yield found
 
 
-def asked(at: Address, *pieces: bytes) -> Answer:
+def send_request(at: Address, *pieces: bytes) -> Answer:
     """The answer to one request. A refusal closes the connection."""
     with Raw(at) as raw:
         answer = raw.send(*pieces).answer()
@@ -33,7 +44,7 @@ def asked(at: Address, *pieces: bytes) -> Answer:
         return answer
 
 
-def padded(size: int) -> bytes:
+def padded_request(size: int) -> bytes:
     """A request whose head has that many bytes."""
     spare = size - len(post(b"x-pad: ")) + len(PING)
     return post(b"x-pad: " + b"a" * spare)
@@ -43,7 +54,7 @@ def padded(size: int) -> bytes:
 @pytest.mark.parametrize("piece", [1 << 20, 1000], ids=["whole", "in pieces"])
 @pytest.mark.parametrize(("size", "status"), [(HEAD_BYTES, 200), (HEAD_BYTES + 1, 431), (3 * HEAD_BYTES, 431)])
 def test_a_head_may_have_32_kib(at: Address, size: int, status: int, piece: int, first: bytes) -> None:
-    request = first + padded(size)
+    request = first + padded_request(size)
 
     with Raw(at) as raw:
         raw.send(*pieces_of(request, piece))
@@ -58,7 +69,7 @@ def test_a_head_may_have_32_kib(at: Address, size: int, status: int, piece: int,
 def test_a_target_may_have_8_kib(at: Address, size: int, status: int) -> None:
     request = post(target=b"/?" + b"a" * (size - 2))
 
-    answers = [asked(at, request), asked(at, *pieces_of(request, 100))]
+    answers = [send_request(at, request), send_request(at, *pieces_of(request, 100))]
 
     assert [answer.status for answer in answers] == [status, status]
     assert status == 200 or {answer.reason for answer in answers} == {"target_too_long"}
@@ -68,7 +79,7 @@ def test_a_target_may_have_8_kib(at: Address, size: int, status: int) -> None:
 def test_a_head_may_have_128_fields(at: Address, fields: int, status: int) -> None:
     request = post(*[b"a: b"] * (fields - HOST_FIELDS))
 
-    assert asked(at, request).status == asked(at, request[:-100], request[-100:]).status == status
+    assert send_request(at, request).status == send_request(at, request[:-100], request[-100:]).status == status
 
 
 ENDLESS = b"x" * (3 * HEAD_BYTES)
@@ -90,7 +101,7 @@ ENDLESS = b"x" * (3 * HEAD_BYTES)
     ids=["name", "value", "fields", "spaces", "empty lines", "method", "authority", "extension", "trailer"],
 )
 def test_what_does_not_end_is_refused_and_not_kept(at: Address, request_: bytes, status: int) -> None:
-    assert [asked(at, request_).status, asked(at, *pieces_of(request_, 4000)).status] == [status, status]
+    assert [send_request(at, request_).status, send_request(at, *pieces_of(request_, 4000)).status] == [status, status]
 
 
 @pytest.mark.parametrize(
@@ -117,13 +128,13 @@ def test_what_does_not_end_is_refused_and_not_kept(at: Address, request_: bytes,
         head(target=b"/\xc3\xa9"),
         head(target=b"/a b"),
         head(target=b"http://:::/"),
-        chunked()[:-5] + b"x\r\n",
+        chunked_post()[:-5] + b"x\r\n",
         head(b"transfer-encoding: chunked") + b"-1\r\n",
         head(b"transfer-encoding: chunked") + b"2\r\n{}x",
     ],
 )
 def test_what_is_not_http_is_refused_in_json(at: Address, request_: bytes) -> None:
-    answers = [asked(at, request_), asked(at, *bytewise(request_))]
+    answers = [send_request(at, request_), send_request(at, *bytewise(request_))]
 
     assert [(answer.status, answer.reason) for answer in answers] == [(400, "malformed_http")] * 2
 
@@ -133,7 +144,7 @@ def test_what_is_not_http_is_refused_in_json(at: Address, request_: bytes) -> No
 def test_a_refusal_speaks_the_error_format_of_its_path(at: Address, path: str, status: int) -> None:
     fields, query = ENDLESS if status == 431 else b"?", ENDLESS if status == 414 else b""
 
-    answer = asked(at, b"GET %s?%s HTTP/1.1\r\n%s" % (path.encode(), query, fields))
+    answer = send_request(at, b"GET %s?%s HTTP/1.1\r\n%s" % (path.encode(), query, fields))
 
     assert answer.status == status
     assert answer.headers["content-type"] == "application/json"
@@ -148,7 +159,7 @@ def test_a_refusal_speaks_the_error_format_of_its_path(at: Address, path: str, s
 
 
 def test_a_web_page_can_read_a_refusal(at: Address) -> None:
-    answer = asked(at, head(b"origin: https://dapp.example", b"x: " + ENDLESS))
+    answer = send_request(at, head(b"origin: https://dapp.example", b"x: " + ENDLESS))
 
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (431, "*")
 
@@ -173,7 +184,7 @@ def test_a_refusal_waits_for_the_answers_before_it(at: Address) -> None:
 
 
 def test_a_tunnel_is_refused(at: Address) -> None:
-    answer = asked(at, b"CONNECT example.com:443 HTTP/1.1\r\nhost: example.com\r\n\r\n")
+    answer = send_request(at, b"CONNECT example.com:443 HTTP/1.1\r\nhost: example.com\r\n\r\n")
 
     assert (answer.status, answer.reason) == (405, "method_not_allowed")
     assert "POST" in answer.headers["allow"]
@@ -198,7 +209,7 @@ def echo() -> Iterator[Address]:
         hosts = [value.decode() for name, value in scope["headers"] if name == b"host"]
         await JSONResponse([scope["path"], *hosts])(scope, _, send)
 
-    with serving(app) as found:
+    with serve_on_uvloop(app) as found:
         yield found
 
 

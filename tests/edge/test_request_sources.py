@@ -12,13 +12,13 @@ from starlette.datastructures import Headers
 from starlette.types import Message
 
 from tests.edge.rest_sample import OPERATIONS as REST_OPERATIONS
-from tests.edge.rest_sample import THINGS, TOKENS, Keeper
-from tests.edge.sample import Journal, browser, door, request
+from tests.edge.rest_sample import THINGS, TOKENS, FakeAuthenticator
+from tests.edge.sample import Journal, browser, dispatcher, request
 from wallet_rpc.config.settings import variable
 from wallet_rpc.edge.health import health_routes
-from wallet_rpc.edge.http import application, wallet
+from wallet_rpc.edge.http import build_app, wallet_handlers
 from wallet_rpc.edge.request_sources import ANY, LOCAL_HOSTS, Origins, SourceMiddleware, Sources
-from wallet_rpc.edge.rest import Api
+from wallet_rpc.edge.rest import RestApi
 
 LOCAL = {"host": "127.0.0.1:4337"}
 OPEN = Sources(hosts=("wallet.example", "10.0.0.7", "[fd00::1]"))
@@ -28,7 +28,7 @@ PING = request("ping", id=0)
 def reason(sources: Sources, *headers: tuple[str, str], **more: str) -> str | None:
     """Why a request is refused; None: it is not."""
     raw = [(name.encode(), value.encode()) for name, value in (*headers, *more.items())]
-    refused = sources.refusal(Headers(raw=raw))
+    refused = sources.find_rejection(Headers(raw=raw))
     assert refused is None or refused.status == 403
     return None if refused is None else refused.error.reason
 
@@ -132,11 +132,11 @@ def test_a_name_is_one_of_the_servers_with_a_port_or_none(name: str) -> None:
     ],
 )
 def test_pages_of_this_machine_and_named_ones_may_call(origin: str, by_default: bool, by_name: bool) -> None:
-    named = Sources(origins=Origins(listed=("https://app.example",), has_local=True))
+    named = Sources(origins=Origins(allowed=("https://app.example",), has_local=True))
 
     assert (reason(Sources(), **LOCAL, origin=origin) is None) == by_default
     assert (reason(named, **LOCAL, origin=origin) is None) == by_name
-    assert reason(Sources(origins=Origins(listed=(ANY,), has_local=True)), **LOCAL, origin=origin) is None
+    assert reason(Sources(origins=Origins(allowed=(ANY,), has_local=True)), **LOCAL, origin=origin) is None
     assert reason(named, ("host", "localhost"), ("origin", origin), ("origin", origin)) == "origin_not_allowed"
 
 
@@ -187,21 +187,25 @@ def test_what_clients_send_is_not_taken_for_a_proxys() -> None:
     assert reason(Sources(), ("host", "localhost"), *((name, "x") for name in fields.split())) is None
 
 
-def served(sources: Sources) -> Any:
-    sides = Api(operations=REST_OPERATIONS, context=Journal, doorkeeper=Keeper()).sides(sources.origins)
-    app = application(wallet(door().reply), routes=health_routes({}), sides=sides, origins=sources.origins)
+def new_app(sources: Sources) -> Any:
+    sides = RestApi(operations=REST_OPERATIONS, context=Journal, authenticator=FakeAuthenticator()).build_mounts(
+        sources.origins
+    )
+    app = build_app(
+        wallet_handlers(dispatcher().dispatch), routes=health_routes({}), mounts=sides, origins=sources.origins
+    )
     return SourceMiddleware(app, sources)
 
 
-async def asked(sources: Sources, path: str, **headers: str) -> httpx2.Response:
-    async with browser(served(sources)) as client:
+async def post_ping(sources: Sources, path: str, **headers: str) -> httpx2.Response:
+    async with browser(new_app(sources)) as client:
         return await client.post(path, json=PING, headers={**LOCAL, **headers})
 
 
 async def test_a_refusal_says_what_is_expected_and_what_to_do() -> None:
-    by_host = (await asked(Sources(), "/", host="evil.example:4337")).json()["error"]
-    by_origin = (await asked(Sources(), "/", origin="https://evil.example")).json()["error"]
-    by_proxy = (await asked(Sources(), "/", via="1.1 proxy")).json()["error"]
+    by_host = (await post_ping(Sources(), "/", host="evil.example:4337")).json()["error"]
+    by_origin = (await post_ping(Sources(), "/", origin="https://evil.example")).json()["error"]
+    by_proxy = (await post_ping(Sources(), "/", via="1.1 proxy")).json()["error"]
 
     allowed = variable("allowed_hosts")
     assert (
@@ -215,7 +219,7 @@ async def test_a_refusal_says_what_is_expected_and_what_to_do() -> None:
 
 @pytest.mark.parametrize("path", ["/", "/v2/key", "/nowhere", THINGS, TOKENS, "/openrpc.json"])
 async def test_every_path_is_refused_in_its_error_format(path: str) -> None:
-    answer = await asked(Sources(), path, host="evil.example")
+    answer = await post_ping(Sources(), path, host="evil.example")
 
     assert answer.status_code == 403
     code = {THINGS: ("code", 403002), TOKENS: ("statusCode", 403)}.get(path)
@@ -225,13 +229,15 @@ async def test_every_path_is_refused_in_its_error_format(path: str) -> None:
 
 
 async def test_where_a_key_is_needed_it_says_enough() -> None:
-    answer = await asked(Sources(are_checked=False), "/", host="evil.example", origin="https://evil.example", via="x")
+    answer = await post_ping(
+        Sources(are_checked=False), "/", host="evil.example", origin="https://evil.example", via="x"
+    )
 
     assert answer.status_code == 200
 
 
 async def test_a_balancer_may_ask_under_any_name() -> None:
-    async with browser(served(Sources())) as client:
+    async with browser(new_app(Sources())) as client:
         answers = [await client.get(path, headers={"host": "10.1.2.3", "via": "x"}) for path in ("/health", "/ready")]
 
     assert [answer.status_code for answer in answers] == [200, 200]
@@ -251,7 +257,7 @@ async def test_a_preflight_is_granted_where_the_request_would_be(
 ) -> None:
     asked = {**LOCAL, "access-control-request-method": "POST", "access-control-request-private-network": "true"}
 
-    async with browser(served(Sources())) as client:
+    async with browser(new_app(Sources())) as client:
         answer = await client.options("/", headers={**asked, **headers})
 
     assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (status, granted)

@@ -16,13 +16,13 @@ from tests.edge.rest_sample import (
     OPERATIONS,
     THINGS,
     TOKENS,
-    Keeper,
+    FakeAuthenticator,
     client,
-    served,
+    rest_app,
 )
 from tests.edge.sample import Journal, Nothing
-from wallet_rpc.edge.rest import Api
-from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.edge.rest import RestApi
+from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 
 FOREIGN = "/v1/organizations/org_other/things"
 
@@ -103,8 +103,8 @@ WORST: list[tuple[dict[str, str], str, Any, int, list[str]]] = [
 async def test_the_first_check_that_fails_is_the_answer_and_the_last_that_is_made(
     headers: dict[str, str], path: str, body: str, code: int, done: list[str]
 ) -> None:
-    journal, keeper = Journal(), Keeper()
-    async with client(served(journal, keeper)) as asking:
+    journal, keeper = Journal(), FakeAuthenticator()
+    async with client(rest_app(journal, keeper)) as asking:
         del asking.headers["x-api-key"]
         response = await asking.post(path, content=body, headers=headers)
 
@@ -241,29 +241,29 @@ async def test_the_log_names_the_operation_and_the_outcome(path: str, outcome: A
     assert (line["verb"], line["path"], line["outcome"]) == ("DELETE", shown, outcome)
 
 
-def _nowhere(rest: Rest | None) -> Operation[Journal, Any, Any]:
+def _operation_at(rest: RestRoute | None) -> Operation[Journal, Any, Any]:
     async def run(_: Journal, __: Nothing) -> None:
         return None
 
     return Operation("other", Nothing, None, run, rest=rest)
 
 
-def _at(path: str, dialect: Dialect) -> Operation[Journal, Any, Any]:
-    return _nowhere(Rest(verb="GET", paths=(path,), dialect=dialect))
+def _get_operation(path: str, error_format: ErrorFormat) -> Operation[Journal, Any, Any]:
+    return _operation_at(RestRoute(verb="GET", paths=(path,), error_format=error_format))
 
 
 @pytest.mark.parametrize(
     ("operation", "text"),
     [
-        (_nowhere(None), "other: not in REST"),
+        (_operation_at(None), "other: not in REST"),
         (OPERATIONS[0], "POST /v1/organizations/{orgId}/things: two operations"),
-        (_at("/v1/things", Dialect.ORGANIZATION), "/v1/things: on a side of another dialect"),
-        (_at("/v1/organizations/{orgId}", Dialect.TOKEN), "on a side of another dialect"),
-        (_at("/v2/things", Dialect.TOKEN), "/v2/things: on a side of another dialect"),
+        (_get_operation("/v1/things", ErrorFormat.ORGANIZATION), "/v1/things: on a side of another dialect"),
+        (_get_operation("/v1/organizations/{orgId}", ErrorFormat.TOKEN), "on a side of another dialect"),
+        (_get_operation("/v2/things", ErrorFormat.TOKEN), "/v2/things: on a side of another dialect"),
     ],
 )
 def test_an_operation_that_cannot_be_served_stops_the_start(operation: Any, text: str) -> None:
-    api = Api(operations=[*OPERATIONS, operation], context=Journal, doorkeeper=Keeper())
+    api = RestApi(operations=[*OPERATIONS, operation], context=Journal, authenticator=FakeAuthenticator())
 
     with pytest.raises(ValueError, match=text.replace("{", r"\{")):
-        api.sides()
+        api.build_mounts()

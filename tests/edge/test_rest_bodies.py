@@ -9,12 +9,22 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.edge.rest_sample import BODY_BYTES, NEW_THING, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, Keeper, client, served
+from tests.edge.rest_sample import (
+    BODY_BYTES,
+    NEW_THING,
+    NEW_TOKEN,
+    OPERATIONS,
+    THINGS,
+    TOKENS,
+    FakeAuthenticator,
+    client,
+    rest_app,
+)
 from tests.edge.sample import SECRET, Journal, Nothing
-from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 
 
-async def refused(path: str, **more: Any) -> tuple[int, dict[str, Any]]:
+async def post_invalid(path: str, **more: Any) -> tuple[int, dict[str, Any]]:
     """Status and body of a refused post."""
     async with client() as asking:
         response = await asking.post(path, **more)
@@ -35,13 +45,13 @@ def token(status: int, message: str, error: str) -> tuple[int, dict[str, Any]]:
 async def test_organisations_are_told_of_every_field_that_is_missing() -> None:
     missing = [(field, "is required") for field in ("name", "parts", "owner")]
 
-    assert await refused(THINGS, json={}) == organization(400002, "validation failed", *missing)
+    assert await post_invalid(THINGS, json={}) == organization(400002, "validation failed", *missing)
 
 
 async def test_organisations_are_told_of_every_fault() -> None:
     body = {"name": 5, "parts": [{"size": 1}, {"size": "x"}, {}], "owner": "0x1"}
 
-    assert await refused(THINGS, json=body) == organization(
+    assert await post_invalid(THINGS, json=body) == organization(
         400002,
         "validation failed",
         ("name", "expected a string, got 5"),
@@ -52,7 +62,7 @@ async def test_organisations_are_told_of_every_fault() -> None:
 
 
 async def test_faults_of_one_kind_have_the_code_of_that_kind() -> None:
-    assert await refused(THINGS, json={**NEW_THING, "owner": None}) == organization(
+    assert await post_invalid(THINGS, json={**NEW_THING, "owner": None}) == organization(
         400003, "validation failed", ("owner", "must be an address")
     )
 
@@ -66,12 +76,12 @@ async def test_faults_of_one_kind_have_the_code_of_that_kind() -> None:
     ],
 )
 async def test_for_tokens_the_first_fault_is_told_in_a_sentence(body: Any, message: str) -> None:
-    assert await refused(TOKENS, json=body) == token(400, message, "Bad Request")
+    assert await post_invalid(TOKENS, json=body) == token(400, message, "Bad Request")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"a":1,"a":1}', b"\xff", b"[" * 4000])
 async def test_what_is_no_object_is_refused(content: bytes) -> None:
-    (_, told), (status, body) = await refused(THINGS, content=content), await refused(TOKENS, content=content)
+    (_, told), (status, body) = await post_invalid(THINGS, content=content), await post_invalid(TOKENS, content=content)
 
     assert (told["code"], told["details"]) == (400001, [])
     assert (status, body["error"], body["message"]) == (400, "Bad Request", told["message"])
@@ -88,7 +98,7 @@ async def test_what_is_no_object_is_refused(content: bytes) -> None:
 )
 async def test_a_body_of_another_type_is_a_bad_request(headers: dict[str, str]) -> None:
     (status, told), (token_status, _) = [
-        await refused(path, content=b"{}", headers=headers) for path in (THINGS, TOKENS)
+        await post_invalid(path, content=b"{}", headers=headers) for path in (THINGS, TOKENS)
     ]
 
     assert (status, told["code"], token_status) == (400, 400001, 400)
@@ -113,9 +123,9 @@ async def test_a_body_may_be_as_long_as_its_place_says(chunked: bool) -> None:
         return _pieces(size) if chunked else b" " * size
 
     text = f"body: expected at most {BODY_BYTES} bytes"
-    assert (await refused(THINGS, content=spaces(BODY_BYTES)))[0] == 400
-    assert await refused(THINGS, content=spaces(BODY_BYTES + 1)) == organization(413001, text)
-    assert await refused(TOKENS, content=spaces(BODY_BYTES + 1)) == token(413, text, "Payload Too Large")
+    assert (await post_invalid(THINGS, content=spaces(BODY_BYTES)))[0] == 400
+    assert await post_invalid(THINGS, content=spaces(BODY_BYTES + 1)) == organization(413001, text)
+    assert await post_invalid(TOKENS, content=spaces(BODY_BYTES + 1)) == token(413, text, "Payload Too Large")
 
 
 @pytest.mark.parametrize(("path", "code"), [(THINGS, b'"code":408001'), (TOKENS, b'"error":"Request Timeout"')])
@@ -124,7 +134,7 @@ async def test_a_body_that_stalls_is_refused(path: str, code: bytes) -> None:
         yield b"{"
         await asyncio.sleep(60)
 
-    async with client(served(body_seconds=0.02)) as asking:
+    async with client(rest_app(body_seconds=0.02)) as asking:
         response = await asking.post(path, content=pieces())
 
     assert (response.status_code, response.headers["connection"]) == (408, "close")
@@ -149,7 +159,7 @@ async def test_a_client_that_hangs_up_is_not_answered(path: str) -> None:
         sent.append(message)
 
     headers = [(b"x-api-key", b"good")]
-    await served()(
+    await rest_app()(
         {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}, receive, send
     )
 
@@ -202,7 +212,7 @@ async def test_a_bug_is_an_incident_of_which_nothing_is_told(failure: str) -> No
 
 async def test_a_bug_before_the_operation_is_an_incident_too() -> None:
     with capture_logs() as logs:
-        status, told = await refused(TOKENS, json=NEW_TOKEN, headers={"x-api-key": "leak"})
+        status, told = await post_invalid(TOKENS, json=NEW_TOKEN, headers={"x-api-key": "leak"})
 
     assert (status, told) == (500, {"statusCode": 500, "message": "Internal server error"})
     assert SECRET not in str(told)
@@ -219,9 +229,9 @@ async def test_an_operation_that_takes_too_long_is_cut_off() -> None:
             ended.append("cancelled")
 
     slow: Operation[Journal, Any, Any] = Operation(
-        "slow", Nothing, None, run, rest=Rest(verb="GET", paths=("/v1/slow",), dialect=Dialect.TOKEN)
+        "slow", Nothing, None, run, rest=RestRoute(verb="GET", paths=("/v1/slow",), error_format=ErrorFormat.TOKEN)
     )
-    app = served(Journal(), Keeper(), operations=[*OPERATIONS, slow], deadline_seconds=0.02)
+    app = rest_app(Journal(), FakeAuthenticator(), operations=[*OPERATIONS, slow], deadline_seconds=0.02)
     async with client(app) as asking:
         response = await asking.get("/v1/slow")
 
@@ -235,10 +245,10 @@ async def test_an_answer_that_is_not_what_it_says_is_an_incident() -> None:
         return "\ud800"
 
     broken: Operation[Journal, Any, Any] = Operation(
-        "broken", Nothing, str, run, rest=Rest(verb="GET", paths=("/v1/broken",), dialect=Dialect.TOKEN)
+        "broken", Nothing, str, run, rest=RestRoute(verb="GET", paths=("/v1/broken",), error_format=ErrorFormat.TOKEN)
     )
     with capture_logs() as logs:
-        async with client(served(operations=[broken])) as asking:
+        async with client(rest_app(operations=[broken])) as asking:
             response = await asking.get("/v1/broken")
 
     assert (response.status_code, logs[0]["event"]) == (500, "incident")

@@ -13,16 +13,16 @@ from jsonschema import Draft202012Validator
 
 from tests.edge.rest_sample import NEW_THING, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, client
 from tests.edge.test_properties import values
-from wallet_rpc.edge.openapi import document
+from wallet_rpc.edge.openapi import build_openapi
 
-DOCUMENT = document(OPERATIONS, version="0.1.0")
+DOCUMENT = build_openapi(OPERATIONS, version="0.1.0")
 ORGANIZATION = Draft202012Validator(
     {"$ref": "#/components/schemas/OrganizationError", "components": DOCUMENT["components"]}
 )
 TOKEN = Draft202012Validator({"$ref": "#/components/schemas/TokenError", "components": DOCUMENT["components"]})
 
 
-def _checked(verb: str, path: str, **more: Any) -> int:
+def _check_status(verb: str, path: str, **more: Any) -> int:
     async def ask() -> Any:
         async with client() as asking:
             return await asking.request(verb, path, **more)
@@ -41,7 +41,7 @@ def _checked(verb: str, path: str, **more: Any) -> int:
 
 @given(st.sampled_from([THINGS, TOKENS]), st.binary())
 def test_any_bytes_are_refused_in_the_dialect(path: str, body: bytes) -> None:
-    assert _checked("POST", path, content=body) == 400
+    assert _check_status("POST", path, content=body) == 400
 
 
 @given(st.sampled_from([(THINGS, NEW_THING), (TOKENS, NEW_TOKEN)]), st.data())
@@ -52,7 +52,7 @@ def test_any_object_is_answered_or_refused_in_the_dialect(
     changes = data.draw(st.dictionaries(st.sampled_from([*body, "words", "note", "ttlSeconds"]), values))
     content = json.dumps({**body, **changes}, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
-    assert _checked("POST", path, content=content) in {200, 400}
+    assert _check_status("POST", path, content=content) in {200, 400}
 
 
 @given(st.text(), st.text(), st.text())
@@ -62,11 +62,11 @@ def test_any_query_is_answered_or_refused_in_the_dialect(limit: str, offset: str
         for key, value in (("limit", limit), ("offset", offset), ("name", name))
     )
 
-    assert _checked("GET", f"{THINGS}?{query}") in {200, 400}
+    assert _check_status("GET", f"{THINGS}?{query}") in {200, 400}
 
 
 @given(st.sampled_from(["GET", "DELETE", "POST"]), st.sampled_from([THINGS, TOKENS, "/v1"]), st.text(max_size=20))
 def test_any_path_is_answered_or_refused_in_the_dialect(verb: str, side: str, below: str) -> None:
-    status = _checked(verb, f"{side}/{quote(below, safe='', errors='replace')}")
+    status = _check_status(verb, f"{side}/{quote(below, safe='', errors='replace')}")
 
     assert status in {200, 400, 401, 404, 405, 409}

@@ -9,22 +9,26 @@ import httpx2
 import pytest
 
 from tests.edge.rest_sample import BODY_BYTES as REST_BYTES
-from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, Keeper
-from tests.edge.sample import SECRET, Journal, door, request
-from tests.thread_context import held
-from wallet_rpc.edge.caller import Visited
-from wallet_rpc.edge.guard import BODY_BYTES
+from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, FakeAuthenticator
+from tests.edge.sample import SECRET, Journal, dispatcher, request
+from tests.thread_context import run_in_thread
+from wallet_rpc.edge.caller import RequestContextMiddleware
+from wallet_rpc.edge.guard import MAX_BODY_BYTES
 from wallet_rpc.edge.health import health_routes
-from wallet_rpc.edge.http import application, wallet
-from wallet_rpc.edge.listener import listening
-from wallet_rpc.edge.rest import Api
+from wallet_rpc.edge.http import build_app, wallet_handlers
+from wallet_rpc.edge.listener import serve_in_background
+from wallet_rpc.edge.rest import RestApi
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, int]]:
-    sides = Api(operations=OPERATIONS, context=Journal, doorkeeper=Keeper(), body_seconds=1.0).sides()
-    app = Visited(application(wallet(door().reply), routes=health_routes({}), sides=sides, body_seconds=1.0))
-    with socket.create_server(("127.0.0.1", 0)) as at, held(listening(app, at)):
+    sides = RestApi(
+        operations=OPERATIONS, context=Journal, authenticator=FakeAuthenticator(), body_seconds=1.0
+    ).build_mounts()
+    app = RequestContextMiddleware(
+        build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes({}), mounts=sides, body_seconds=1.0)
+    )
+    with socket.create_server(("127.0.0.1", 0)) as at, run_in_thread(serve_in_background(app, at)):
         yield at.getsockname()
 
 
@@ -63,7 +67,7 @@ def test_204_405_415_and_health(client: httpx2.Client) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_that_is_too_large_is_refused_and_the_server_goes_on(client: httpx2.Client, chunked: bool) -> None:
-    body = b"x" * (BODY_BYTES + 1)
+    body = b"x" * (MAX_BODY_BYTES + 1)
 
     response = client.post("/", content=iter([body]) if chunked else body)
 

@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from tests.edge.sample import ADDRESS, OPERATIONS, Journal, ask, door, request
+from tests.edge.sample import ADDRESS, OPERATIONS, Journal, ask, dispatcher, request
 from wallet_rpc.edge import envelope
-from wallet_rpc.edge.jsonrpc import Door
+from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 from wallet_rpc.errors import InvalidRequest, ParseError
 
 
-async def _echo(asked: dict[str, Any]) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": asked.get("id"), "result": len(asked["params"])}
+async def _echo(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": entry.get("id"), "result": len(entry["params"])}
 
 
 @pytest.mark.parametrize("method", ["send", "total", "subtract", "eth_call"])
 async def test_parameters_with_too_many_values_are_refused_by_name(method: str) -> None:
     large = request(method, [[0] * 5000] * 2, id=1)
 
-    error = (await ask(large, door(otherwise=_echo)))["error"]
+    error = (await ask(large, dispatcher(otherwise=_echo)))["error"]
 
     assert (error["code"], error["data"]) == (-32602, {"reason": "too_many_values", "field": "params"})
     assert error["message"].startswith("params: expected at most 10000 values")
@@ -32,10 +32,10 @@ async def test_parameters_with_too_many_values_are_refused_by_name(method: str) 
 async def test_a_body_with_too_many_values_is_not_read(piece: str) -> None:
     admitted: list[int] = []
 
-    async def admit(entries: int) -> None:
+    async def accept(entries: int) -> None:
         admitted.append(entries)
 
-    reply = await door(admit=admit).reply(f"[{piece * (envelope.MOST_VALUES + 1)}".encode())
+    reply = await dispatcher(admit=accept).dispatch(f"[{piece * (envelope.MAX_BODY_VALUES + 1)}".encode())
     assert reply.text is not None
     assert json.loads(reply.text) == {
         "jsonrpc": "2.0",
@@ -49,20 +49,20 @@ async def test_a_body_with_too_many_values_is_not_read(piece: str) -> None:
     assert admitted == [1]
 
 
-MANY = b"0," * (envelope.MOST_VALUES + 1)
+MANY = b"0," * (envelope.MAX_BODY_VALUES + 1)
 
 
 @pytest.mark.parametrize("start", [b"[" * 201, b"[1 ", b"[]]", b'"\xff",', b"[01,"])
 def test_a_large_body_that_does_not_begin_as_json_is_a_parse_error(start: bytes) -> None:
     with pytest.raises(ParseError, match="body: expected JSON in UTF-8 at line 1 column "):
-        envelope.parse(start + MANY + b"[" * envelope.MOST_VALUES)
+        envelope.parse_body(start + MANY + b"[" * envelope.MAX_BODY_VALUES)
 
 
 @pytest.mark.parametrize("start", [b"[", b" " * 65_535, b"1" + b" " * 65_535, b'["' + b"\xc3\xa9" * 40_000 + b'",'])
 def test_a_large_body_is_read_no_further_than_its_start(start: bytes) -> None:
     for end in (b"0]", b"]]]", b"["):
         with pytest.raises(InvalidRequest) as refused:
-            envelope.parse(start + MANY + end)
+            envelope.parse_body(start + MANY + end)
         assert refused.value.reason == "too_many_values"
 
 
@@ -70,7 +70,7 @@ def test_a_large_body_is_read_no_further_than_its_start(start: bytes) -> None:
 async def test_what_a_string_says_is_no_value(text: str) -> None:
     body = f'{{"jsonrpc":"2.0","id":1,"method":"wait","params":{{"name":"{text}"}}}}'
 
-    answer = await door().reply(body.encode())
+    answer = await dispatcher().dispatch(body.encode())
 
     assert answer.text is not None
     assert json.loads(answer.text)["result"] == json.loads(f'"{text}"')
@@ -80,6 +80,6 @@ async def test_an_operation_may_have_limits_of_its_own_and_long_answers() -> Non
     own = [replace(each, has_own_limits=True, has_long_answers=True) for each in OPERATIONS if each.name == "send"]
     calls = {"calls": [{"to": ADDRESS, "value": "0x1"}] * 5000}
 
-    answer = await ask(request("send", [calls], id=1), Door[Journal](own, Journal))
+    answer = await ask(request("send", [calls], id=1), JsonRpcDispatcher[Journal](own, Journal))
 
     assert answer["result"]["total"] == hex(5000)

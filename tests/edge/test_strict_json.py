@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from tests.wire_samples import json_values
 from wallet_rpc.edge import envelope
-from wallet_rpc.edge.strict_json import MOST_LEVELS, json_object
+from wallet_rpc.edge.strict_json import MAX_BODY_LEVELS, parse_json_object
 from wallet_rpc.errors import InvalidParams, ParseError
-from wallet_rpc.wire import MOST_VALUES
+from wallet_rpc.wire import MAX_REQUEST_VALUES
 
 PLAIN = "body: expected JSON in UTF-8 at line 1 column "
 
 
-def nested(levels: int) -> bytes:
+def nested_object(levels: int) -> bytes:
     """An object of so many levels."""
     return b'{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
 
@@ -50,41 +50,41 @@ def nested(levels: int) -> bytes:
         (b'{"a":NaN}', PLAIN),
         (b'{"a":-Infinity}', PLAIN),
         (b'{"a":1e999}', "body: a number is beyond the range of a double"),
-        (nested(MOST_LEVELS + 1), "body: expected at most 64 levels"),
+        (nested_object(MAX_BODY_LEVELS + 1), "body: expected at most 64 levels"),
     ],
 )
 def test_what_two_readers_could_take_for_two_things_is_refused(body: bytes, text: str) -> None:
     with pytest.raises(ParseError) as caught:
-        json_object(body)
+        parse_json_object(body)
 
     assert caught.value.message.startswith(text)
 
 
 @pytest.mark.parametrize("value", ["0", "[]", "{}"])
 def test_a_body_with_too_many_values_is_refused_by_name(value: str) -> None:
-    most = ",".join([value] * (MOST_VALUES - 1))
-    assert len(json_object(f'{{"a":[{most}]}}'.encode())["a"]) == MOST_VALUES - 1
+    most = ",".join([value] * (MAX_REQUEST_VALUES - 1))
+    assert len(parse_json_object(f'{{"a":[{most}]}}'.encode())["a"]) == MAX_REQUEST_VALUES - 1
 
     with pytest.raises(InvalidParams, match="body: expected at most 10000 values") as refused:
-        json_object(f'{{"a":[{most},{value}]}}'.encode())
+        parse_json_object(f'{{"a":[{most},{value}]}}'.encode())
     assert refused.value.reason == "too_many_values"
 
 
 def test_a_body_may_be_as_deep_as_it_may() -> None:
-    assert json_object(nested(MOST_LEVELS)) == json.loads(nested(MOST_LEVELS))
+    assert parse_json_object(nested_object(MAX_BODY_LEVELS)) == json.loads(nested_object(MAX_BODY_LEVELS))
 
 
 @given(st.dictionaries(st.text(), json_values))
 def test_every_object_is_read_as_it_was_written(value: dict[str, Any]) -> None:
-    assert json_object(json.dumps(value).encode()) == value
-    assert json_object(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert parse_json_object(json.dumps(value).encode()) == value
+    assert parse_json_object(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 @given(st.binary() | st.text(st.sampled_from('{}[]":,\\ud8a01e.-NafI \n')).map(str.encode))
 def test_what_is_read_at_all_is_read_as_the_other_door_does(body: bytes) -> None:
     try:
-        value = json_object(body)
+        value = parse_json_object(body)
     except ParseError:
         return
 
-    assert value == envelope.parse(body)
+    assert value == envelope.parse_body(body)

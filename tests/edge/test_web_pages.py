@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, Keeper
-from tests.edge.sample import Journal, browser, door, request
-from wallet_rpc.edge.guard import BODY_BYTES
-from wallet_rpc.edge.http import application, wallet
+from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, FakeAuthenticator
+from tests.edge.sample import Journal, browser, dispatcher, request
+from wallet_rpc.edge.guard import MAX_BODY_BYTES
+from wallet_rpc.edge.http import build_app, wallet_handlers
 from wallet_rpc.edge.request_sources import Origins
-from wallet_rpc.edge.rest import Api
+from wallet_rpc.edge.rest import RestApi
 
 PING = request("ping", id=0)
 
@@ -37,11 +37,11 @@ async def test_a_web_page_may_call_with_the_headers_of_the_clients(path: str) ->
 @pytest.mark.parametrize(
     ("origins", "granted"),
     [
-        (Origins(listed=("https://dapp.example",)), True),
-        (Origins(listed=("https://dapp.example", "https://other.example"), has_local=True), True),
+        (Origins(allowed=("https://dapp.example",)), True),
+        (Origins(allowed=("https://dapp.example", "https://other.example"), has_local=True), True),
         (Origins(), False),
-        (Origins(listed=(), has_local=True), False),
-        (Origins(listed=("https://other.example",)), False),
+        (Origins(allowed=(), has_local=True), False),
+        (Origins(allowed=("https://other.example",)), False),
     ],
 )
 async def test_only_named_pages_of_the_public_network_may_call_a_server_in_a_private_one(
@@ -53,7 +53,7 @@ async def test_only_named_pages_of_the_public_network_may_call_a_server_in_a_pri
         "access-control-request-private-network": "true",
     }
 
-    async with browser(application(wallet(door().reply), origins=origins)) as client:
+    async with browser(build_app(wallet_handlers(dispatcher().dispatch), origins=origins)) as client:
         response = await client.options("/", headers=headers)
 
     assert (response.headers.get("access-control-allow-private-network") == "true") == granted
@@ -73,7 +73,7 @@ async def test_a_page_needs_a_type_that_its_browser_asks_for_first(path: str, ki
     assert granted.status_code == 200
 
 
-@pytest.mark.parametrize(("content", "status"), [(b"{}", 200), (b"x" * (BODY_BYTES + 1), 413)])
+@pytest.mark.parametrize(("content", "status"), [(b"{}", 200), (b"x" * (MAX_BODY_BYTES + 1), 413)])
 async def test_a_web_page_may_read_answers_and_refusals(content: bytes, status: int) -> None:
     async with browser() as client:
         headers = {"origin": "https://dapp.example", "content-type": "application/json"}
@@ -87,7 +87,10 @@ async def test_a_web_page_may_read_answers_and_refusals(content: bytes, status: 
 
 @pytest.mark.parametrize(("origin", "granted"), [("https://dapp.example", True), ("https://evil.example", False)])
 async def test_where_origins_are_named_only_their_pages_may_call(origin: str, granted: bool) -> None:
-    app = application(wallet(door().reply), origins=Origins(listed=("https://dapp.example", "https://other.example")))
+    app = build_app(
+        wallet_handlers(dispatcher().dispatch),
+        origins=Origins(allowed=("https://dapp.example", "https://other.example")),
+    )
 
     async with browser(app) as client:
         asked = await client.options("/", headers={"origin": origin, "access-control-request-method": "POST"})
@@ -105,20 +108,20 @@ TOKEN = {"authorization": "Bearer a.b.c", "origin": "https://dapp.example"}
 @pytest.mark.parametrize(
     ("origins", "granted"),
     [
-        (Origins(listed=("https://dapp.example",)), "https://dapp.example"),
+        (Origins(allowed=("https://dapp.example",)), "https://dapp.example"),
         (Origins(), "*"),
-        (Origins(listed=("https://other.example",), has_local=True), None),
+        (Origins(allowed=("https://other.example",), has_local=True), None),
     ],
 )
 async def test_a_page_may_call_what_is_for_session_tokens(path: str, origins: Origins, granted: str | None) -> None:
-    sides = Api(operations=OPERATIONS, context=Journal, doorkeeper=Keeper()).sides(origins)
+    sides = RestApi(operations=OPERATIONS, context=Journal, authenticator=FakeAuthenticator()).build_mounts(origins)
     asked = {
         "origin": "https://dapp.example",
         "access-control-request-method": "GET",
         "access-control-request-headers": "authorization",
     }
 
-    async with browser(application({}, sides=sides)) as client:
+    async with browser(build_app({}, mounts=sides)) as client:
         preflight = await client.options(path, headers=asked)
         answers = [await client.get(path, headers=headers) for headers in (TOKEN, {**TOKEN, "authorization": "x"})]
         plain = await client.options(path)
@@ -132,10 +135,10 @@ async def test_a_page_may_call_what_is_for_session_tokens(path: str, origins: Or
 
 @pytest.mark.parametrize(("verb", "path"), [("POST", TOKENS), ("DELETE", f"{TOKENS}/1"), ("GET", THINGS)])
 async def test_a_page_may_not_call_what_is_for_keys(verb: str, path: str) -> None:
-    sides = Api(operations=OPERATIONS, context=Journal, doorkeeper=Keeper()).sides()
+    sides = RestApi(operations=OPERATIONS, context=Journal, authenticator=FakeAuthenticator()).build_mounts()
     headers = {"origin": "https://dapp.example", "access-control-request-method": verb}
 
-    async with browser(application({}, sides=sides)) as client:
+    async with browser(build_app({}, mounts=sides)) as client:
         answers = [
             await client.options(path, headers=headers),
             await client.request(verb, path, json=NEW_TOKEN, headers={**GOOD, "origin": "https://dapp.example"}),

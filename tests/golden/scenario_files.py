@@ -33,7 +33,7 @@ class Family:
     name: str
     meta: Meta
     scenarios: list[Json]
-    """As they are written, still abbreviated: see `written_out`."""
+    """As they are written, still abbreviated: see `expand`."""
 
 
 def read_families(folder: Path) -> list[Family]:
@@ -44,7 +44,7 @@ def read_families(folder: Path) -> list[Family]:
     return [_read_family(path) for path in paths]
 
 
-def sampled(families: list[Family], *, one_in: int, seed: int) -> list[Family]:
+def sample_families(families: list[Family], *, one_in: int, seed: int) -> list[Family]:
     """The same families with a seeded part of their scenarios, at least one of each."""
     drawn = []
     for family in families:
@@ -54,7 +54,7 @@ def sampled(families: list[Family], *, one_in: int, seed: int) -> list[Family]:
     return drawn
 
 
-def written_out(scenario: Json, meta: Meta) -> Json:
+def expand(scenario: Json, meta: Meta) -> Json:
     """The scenario with its names, grant references, zero runs and defaults replaced by what they stand for."""
     refs = {**meta.refs, "ACCOUNT": scenario["account"]["address"]}
     grants: list[str] = []

@@ -9,9 +9,9 @@ from eth_utils.crypto import keccak
 
 from tests.golden.revert_names import failed_op, revert_names
 from tests.golden.scenario_files import Json
-from tests.golden.scenario_watch import Watch, Watched
+from tests.golden.scenario_watch import Snapshot, Watch
 from tests.golden.scenario_world import ScenarioWorld, address
-from wallet_rpc.devchain.evm import Log, Outcome
+from wallet_rpc.devchain.evm import EventLog, ExecutionResult
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.errors import WalletError
 from wallet_rpc.primitives import Data
@@ -75,22 +75,22 @@ class Replay:
         if inclusion is not None and inclusion.sender == self._account:
             self._watch.spent_on_gas += inclusion.gas_used * inclusion.gas_price
         if outcome.success:
-            return {"success": True, "logs": _shown_logs(outcome.logs)}
+            return {"success": True, "logs": _format_logs(outcome.logs)}
         return _result(outcome, {"output": Data(outcome.output).hex0x()})
 
     def _handle_ops(self, operations: list[Json], at: int, hashes: list[str] | None) -> Json:
         """A bundle that reverts is rejected: it is not mined and changes nothing."""
         execution = self._world.chain.execute(self._world.handle_ops(operations), timestamp=at)
-        outcome = execution.outcome
+        outcome = execution.result
         if not outcome.success:
             return {"validation": _rejection(outcome.output), "execution": {"included": False}}
         self._world.chain.include(execution)
         executions, identities = self._executions(outcome.logs)
         if hashes is not None and identities != hashes:
             raise ValueError(f"operation hash {identities}, expected {hashes}")
-        return {"validation": "ok", "execution": executions, "logs": _shown_logs(outcome.logs)}
+        return {"validation": "ok", "execution": executions, "logs": _format_logs(outcome.logs)}
 
-    def _executions(self, logs: tuple[Log, ...]) -> tuple[list[Json], list[str]]:
+    def _executions(self, logs: tuple[EventLog, ...]) -> tuple[list[Json], list[str]]:
         """What EntryPoint's events say about each operation, and the operations' hashes."""
         reasons: dict[bytes, bytes] = {}
         executions, identities = [], []
@@ -115,13 +115,13 @@ class Replay:
 
 def replay(world: ScenarioWorld, scenario: Json) -> list[str]:
     """The differences of one scenario; the world is as before afterwards."""
-    mark = world.mark()
+    mark = world.snapshot()
     try:
         return Replay(world, scenario).differences()
     except (ValueError, WalletError) as error:
         return [f"cannot be replayed: {error}"]
     finally:
-        world.back(mark)
+        world.revert(mark)
 
 
 def _rejection(data: bytes) -> Json:
@@ -133,12 +133,12 @@ def _rejection(data: bytes) -> Json:
     return seen
 
 
-def _result(outcome: Outcome, shown: Json) -> Json:
+def _result(outcome: ExecutionResult, logs: Json) -> Json:
     errors = {} if outcome.success else {"errors": revert_names(outcome.output)}
-    return {"success": outcome.success, **shown, **errors}
+    return {"success": outcome.success, **logs, **errors}
 
 
-def _shown_logs(logs: tuple[Log, ...]) -> list[Json]:
+def _format_logs(logs: tuple[EventLog, ...]) -> list[Json]:
     """All but EntryPoint's own account of the operations."""
     own = (_OPERATION_EVENT, _REVERT_REASON, _BEFORE_EXECUTION)
     return [
@@ -152,7 +152,7 @@ def _shown_logs(logs: tuple[Log, ...]) -> list[Json]:
     ]
 
 
-def _changes(before: Watched, after: Watched) -> Watched:
+def _changes(before: Snapshot, after: Snapshot) -> Snapshot:
     names = before.keys() | after.keys()
     return {name: after.get(name) for name in names if before.get(name) != after.get(name)}
 
@@ -172,14 +172,14 @@ def _without_gas(value: Any) -> Any:
     return value
 
 
-def _compare(place: str, expected: Any, seen: Any) -> list[str]:
+def _compare(path: str, expected: Any, seen: Any) -> list[str]:
     """Where two JSON values differ, hex letter case aside; one line a leaf."""
     if isinstance(expected, dict) and isinstance(seen, dict):
         names = sorted(expected.keys() | seen.keys())
-        return [line for name in names for line in _compare(f"{place}.{name}", expected.get(name), seen.get(name))]
+        return [line for name in names for line in _compare(f"{path}.{name}", expected.get(name), seen.get(name))]
     if isinstance(expected, list) and isinstance(seen, list) and len(expected) == len(seen):
         pairs = enumerate(zip(expected, seen, strict=True))
-        return [line for index, (one, other) in pairs for line in _compare(f"{place}[{index}]", one, other)]
+        return [line for index, (one, other) in pairs for line in _compare(f"{path}[{index}]", one, other)]
     if isinstance(expected, str) and isinstance(seen, str) and expected.lower() == seen.lower():
         return []
-    return [] if expected == seen else [f"{place}: expected {expected}, got {seen}"]
+    return [] if expected == seen else [f"{path}: expected {expected}, got {seen}"]

@@ -22,7 +22,7 @@ from wallet_rpc.domain.contracts import (
 )
 from wallet_rpc.primitives import Address
 
-Watched = dict[str, Any]
+Snapshot = dict[str, Any]
 """Values by name; zero and empty ones are left out."""
 
 _HALF = 2**31 - 1
@@ -30,7 +30,19 @@ _HALF = 2**31 - 1
 _COUNTERS = ("COUNTER", "COUNTER2", "RAW", "THIRSTY")
 _TOKENS = ("TOKEN_A", "TOKEN_B")
 _HOLDERS = ("ACCOUNT", "R1", "R2", "SPENDER", "FORWARDER")
-_PAID = ("R1", "R2", "SINK", "THIRSTY", "FORWARDER", "COUNTER", "COUNTER2", "RAW", "KEY1271", "TOKEN_A", "TOKEN_B")
+_WEI_HOLDERS = (
+    "R1",
+    "R2",
+    "SINK",
+    "THIRSTY",
+    "FORWARDER",
+    "COUNTER",
+    "COUNTER2",
+    "RAW",
+    "KEY1271",
+    "TOKEN_A",
+    "TOKEN_B",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +111,12 @@ class Watch:
         self._account = address(scenario["account"]["address"])
         self._entities: list[int] = scenario["watch"]["entities"]
         self._nonce_keys: list[str] = scenario["watch"]["nonceKeys"]
-        self._places = {name: address(place) for name, place in world.meta.refs.items() if len(place) == 42}
-        self._places["ACCOUNT"] = self._account
+        self._addresses = {name: address(place) for name, place in world.meta.refs.items() if len(place) == 42}
+        self._addresses["ACCOUNT"] = self._account
         self.spent_on_gas = 0
         """Wei that the account has paid for its own operations and transactions."""
 
-    def read(self) -> Watched:
+    def read(self) -> Snapshot:
         """All values."""
         values = dict(self._plain_values())
         values.update(self._account_values())
@@ -113,10 +125,10 @@ class Watch:
         return {name: value for name, value in values.items() if value is not None}
 
     def _plain_values(self) -> Iterator[tuple[str, Any]]:
-        chain, places = self._world.chain, self._places
+        chain, places = self._world.chain, self._addresses
         for name in _COUNTERS:
             yield f"{name}.n", _number(chain.storage(places[name], 0))
-        for name in _PAID:
+        for name in _WEI_HOLDERS:
             yield f"balance({name})", _number(chain.balance(places[name]))
         for token in _TOKENS:
             for holder in _HOLDERS:
@@ -147,5 +159,5 @@ class Watch:
                 continue
             yield f"nativeLimit({row})", _NATIVE_LIMIT.read(world, NATIVE_TOKEN_LIMIT_MODULE, row, account)
             for token in (*_TOKENS, "RAW"):
-                limit = _TOKEN_LIMIT.read(world, ALLOWLIST_MODULE, row, self._places[token], account)
+                limit = _TOKEN_LIMIT.read(world, ALLOWLIST_MODULE, row, self._addresses[token], account)
                 yield f"erc20Limit({row},{token})", limit

@@ -10,8 +10,8 @@ from eth_account import Account
 from eth_utils.address import to_canonical_address
 
 from tests.golden.scenario_files import Json, Meta
-from wallet_rpc.devchain.chain import Chain, ChainConfig
-from wallet_rpc.devchain.evm import Call, Outcome
+from wallet_rpc.devchain.chain import Blockchain, ChainConfig
+from wallet_rpc.devchain.evm import ExecutionResult, MessageCall
 from wallet_rpc.devchain.genesis import Genesis, GenesisAccount, genesis_values
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.primitives import Address, Data
@@ -41,15 +41,15 @@ class ScenarioWorld:
             gas_limit=world["blockGasLimit"],
             timestamp=born,
         )
-        self.chain = Chain(genesis_values(genesis), config, clock=lambda: float(born))
+        self.chain = Blockchain(genesis_values(genesis), config, clock=lambda: float(born))
         for item in world["setup"]:
-            self.set_up(_named({**meta.tx_defaults, **item}, meta))
+            self.set_up(_resolve_refs({**meta.tx_defaults, **item}, meta))
 
-    def mark(self) -> int:
+    def snapshot(self) -> int:
         """A moment to come back to."""
         return self.chain.snapshot()
 
-    def back(self, mark: int) -> None:
+    def revert(self, mark: int) -> None:
         """Forget everything after the moment."""
         self.chain.revert(mark)
 
@@ -75,13 +75,13 @@ class ScenarioWorld:
     def handle_ops(self, operations: list[Json]) -> bytes:
         """A signed transaction of the bundler that hands operations to EntryPoint."""
         arguments = encode(
-            [f"{_PACKED_OPERATION}[]", "address"], [[packed(operation) for operation in operations], self.beneficiary]
+            [f"{_PACKED_OPERATION}[]", "address"], [[pack(operation) for operation in operations], self.beneficiary]
         )
         return self._sign(self.bundler, {"to": ENTRY_POINT, "value": 0, "data": _HANDLE_OPS + arguments})
 
-    def look(self, to: Address, data: bytes, *, sender: Address | None = None) -> Outcome:
+    def look(self, to: Address, data: bytes, *, sender: Address | None = None) -> ExecutionResult:
         """What a call would do in the next block."""
-        return self.chain.call(Call(sender=sender or self.beneficiary, to=to, data=data, gas=self.gas_limit))
+        return self.chain.call(MessageCall(sender=sender or self.beneficiary, to=to, data=data, gas=self.gas_limit))
 
     def _sign(self, sender: Address, fields: Mapping[str, Any]) -> bytes:
         signed = Account.sign_transaction(
@@ -104,7 +104,7 @@ def address(text: str) -> Address:
     return Address(to_canonical_address(text))
 
 
-def packed(operation: Json) -> tuple[Any, ...]:
+def pack(operation: Json) -> tuple[Any, ...]:
     """The operation as EntryPoint takes it."""
 
     def number(name: str) -> int:
@@ -145,5 +145,5 @@ def _preset(meta: Meta) -> Genesis:
     return {**contracts, **funded}
 
 
-def _named(item: Json, meta: Meta) -> Json:
+def _resolve_refs(item: Json, meta: Meta) -> Json:
     return {key: meta.refs[text[1:]] if text.startswith("$") else text for key, text in item.items()}

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.golden.scenario_files import Family, Json, Meta, read_families, sampled, written_out
+from tests.golden.scenario_files import Family, Json, Meta, expand, read_families, sample_families
 from tests.golden.scenario_replay import replay
 from tests.golden.scenario_world import ScenarioWorld
 from wallet_rpc.devchain.genesis import Genesis, GenesisMissing, load_deployments, load_genesis
@@ -25,12 +25,12 @@ from wallet_rpc.domain.contracts import (
 
 DEPLOYMENTS = Path(__file__).parents[3] / "shared" / "contracts" / "modular-account-v2.broadcast.json"
 """Where the published deployment records are looked for."""
-_SHOWN_DIFFERENCES = 12
+_PRINTED_DIFFERENCES = 12
 _EXECUTE_USER_OP = "0x8dd7712f"
 
 
 @dataclass(frozen=True, slots=True)
-class Bed:
+class Contracts:
     """The contracts that scenarios run on."""
 
     contracts: Genesis
@@ -52,7 +52,7 @@ def _is_wrapped(step: Json) -> bool:
 class Replayer:
     """Replays scenarios one after the other; makes the world once for each set of contracts."""
 
-    def __init__(self, bed: Bed, meta: Meta) -> None:
+    def __init__(self, bed: Contracts, meta: Meta) -> None:
         self._bed = bed
         self._meta = meta
         self._worlds: dict[int, ScenarioWorld] = {}
@@ -63,31 +63,31 @@ class Replayer:
         world = self._worlds.get(id(contracts))
         if world is None:
             world = self._worlds[id(contracts)] = ScenarioWorld(contracts, self._meta)
-        return replay(world, written_out(scenario, self._meta))
+        return replay(world, expand(scenario, self._meta))
 
 
-def our_bed() -> Bed:
+def our_contracts() -> Contracts:
     """Our own contracts. Raises: GenesisMissing."""
-    return Bed(load_genesis())
+    return Contracts(load_genesis())
 
 
-def production_bed(deployments: Path) -> Bed:
+def production_contracts(deployments: Path) -> Contracts:
     """The published contracts where there are any, ours elsewhere. Raises FileNotFoundError, GenesisMissing."""
     ours = load_genesis()
     published = load_deployments(deployments)
     contracts = {**ours, **published}
     contracts.pop(SEMI_MODULAR_ACCOUNT_7702_V1_1)
     superseded = {**contracts, ALLOWLIST_MODULE: published[ALLOWLIST_MODULE_V2_0_0]}
-    return Bed(contracts, superseded)
+    return Contracts(contracts, superseded)
 
 
-def replay_family(bed: Bed, family: Family) -> dict[str, list[str]]:
+def replay_family(bed: Contracts, family: Family) -> dict[str, list[str]]:
     """The differences of every scenario of a family, by scenario id."""
     replayer = Replayer(bed, family.meta)
     return {scenario["id"]: replayer.differences(scenario) for scenario in family.scenarios}
 
 
-def replay_all(bed: Bed, families: list[Family], *, processes: int) -> int:
+def replay_all(bed: Contracts, families: list[Family], *, processes: int) -> int:
     """Replay and print; how many scenarios failed."""
     passed = failed = 0
     with ProcessPoolExecutor(processes) as pool:
@@ -99,7 +99,7 @@ def replay_all(bed: Bed, families: list[Family], *, processes: int) -> int:
             failed += len(bad)
             print(f"{family.name}: {len(results) - len(bad)} passed, {len(bad)} failed", flush=True)
             for name, lines in bad.items():
-                print("\n".join(f"  {name} {line}" for line in lines[:_SHOWN_DIFFERENCES]))
+                print("\n".join(f"  {name} {line}" for line in lines[:_PRINTED_DIFFERENCES]))
     print(f"{passed} passed, {failed} failed")
     return failed
 
@@ -119,13 +119,13 @@ def main() -> int:
         return 0
     try:
         families = read_families(options.folder)
-        bed = our_bed() if options.contracts == "ours" else production_bed(options.deployments)
+        bed = our_contracts() if options.contracts == "ours" else production_contracts(options.deployments)
     except (FileNotFoundError, GenesisMissing) as error:
         print(error, file=sys.stderr)
         return 2
     if options.sample:
         print(f"One scenario in {options.sample}, --seed {options.seed}")
-        families = sampled(families, one_in=options.sample, seed=options.seed)
+        families = sample_families(families, one_in=options.sample, seed=options.seed)
     return 1 if replay_all(bed, families, processes=options.processes) else 0
 
 

@@ -16,10 +16,10 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.golden.scenarios import DEPLOYMENTS, our_bed, production_bed
-from wallet_rpc.devchain.chain import Chain, ChainConfig
-from wallet_rpc.devchain.evm import Call, Outcome
-from wallet_rpc.devchain.genesis import Genesis, Workbench, genesis_values
+from tests.golden.scenarios import DEPLOYMENTS, our_contracts, production_contracts
+from wallet_rpc.devchain.chain import Blockchain, ChainConfig
+from wallet_rpc.devchain.evm import ExecutionResult, MessageCall
+from wallet_rpc.devchain.genesis import Genesis, GenesisBuilder, genesis_values
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import (
     ACCOUNT_FACTORY,
@@ -57,24 +57,24 @@ class Twin:
     """The same account on both sets of contracts."""
 
     account: Address
-    ours: Chain
-    published: Chain
+    ours: Blockchain
+    published: Blockchain
 
     def same(self, sender: Address, to: Address, data: bytes) -> None:
-        call = Call(sender=sender, to=to, data=data, gas=20_000_000)
-        assert _shown(self.ours.call(call)) == _shown(self.published.call(call))
+        call = MessageCall(sender=sender, to=to, data=data, gas=20_000_000)
+        assert _comparable(self.ours.call(call)) == _comparable(self.published.call(call))
 
 
-def _shown(outcome: Outcome) -> object:
+def _comparable(outcome: ExecutionResult) -> object:
     output = outcome.output
     if not outcome.success and output[:4] in WRAPPED_ERRORS:
         output = output[:28] + bytes(8) + output[36:]
     return outcome.success, output, [(log.address, log.topics, log.data) for log in outcome.logs]
 
 
-def _furnished(contracts: Genesis) -> tuple[Address, Chain]:
+def _set_up_account(contracts: Genesis) -> tuple[Address, Blockchain]:
     """An account with sessions 1 (global), 2 (two validation hooks) and 3 (execution hooks), and hooks of its owner."""
-    bench = Workbench(contracts)
+    bench = GenesisBuilder(contracts)
     create = call_data("createSemiModularAccount(address,uint256)", OWNER, 0)
     account = Address(bench.call(ACCOUNT_FACTORY, create, sender=STRANGER).output[12:])
     times = TIME_RANGE_MODULE + bytes([0, 0, 0, 2, 1]) + encode(["uint32", "uint48", "uint48"], [2, 2**40, 1])
@@ -94,7 +94,7 @@ def _furnished(contracts: Genesis) -> tuple[Address, Chain]:
         signer = encode(["uint32", "address"], [entity, SESSION]) if module == SINGLE_SIGNER_MODULE else b""
         install = call_data("installValidation(bytes25,bytes4[],bytes,bytes[])", config, [EXECUTE], signer, hooks)
         bench.call(account, install, sender=ENTRY_POINT)
-    chain = Chain(genesis_values(bench.accounts()), ChainConfig(chain_id=CHAIN_ID, timestamp=1_800_000_000))
+    chain = Blockchain(genesis_values(bench.accounts()), ChainConfig(chain_id=CHAIN_ID, timestamp=1_800_000_000))
     return account, chain
 
 
@@ -102,13 +102,13 @@ def _furnished(contracts: Genesis) -> tuple[Address, Chain]:
 def twin() -> Twin:
     if not DEPLOYMENTS.is_file():
         pytest.skip("the published contracts are not on this machine")
-    account, ours = _furnished(our_bed().contracts)
-    same, published = _furnished(production_bed(DEPLOYMENTS).contracts)
+    account, ours = _set_up_account(our_contracts().contracts)
+    same, published = _set_up_account(production_contracts(DEPLOYMENTS).contracts)
     assert account == same
     return Twin(account, ours, published)
 
 
-def mangled(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
+def mangle(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
     """Mostly whole; sometimes cut, or with one other byte."""
 
     def cut(data: bytes) -> st.SearchStrategy[bytes]:
@@ -121,7 +121,7 @@ def mangled(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
     return st.one_of(*[whole] * 8, whole.flatmap(cut), whole.flatmap(other))
 
 
-def signed(digest: bytes) -> st.SearchStrategy[bytes]:
+def signatures_of(digest: bytes) -> st.SearchStrategy[bytes]:
     """A type byte and a body: both keys' signatures, and others."""
     bodies = [key.sign_msg_hash(digest).to_bytes() for key in (OWNER_KEY, SESSION_KEY)]
     good = [b"\x00" + body[:64] + bytes([27 + body[64]]) for body in bodies]
@@ -141,7 +141,7 @@ NAMED = st.tuples(st.sampled_from([0, 1, 1, 1, 1, 1, 0xF9]), ENTITIES.map(lambda
 LOCATOR = st.one_of(NAMED, NAMED, NAMED, st.tuples(st.sampled_from([4, 5]), DIRECT))
 
 
-def segmented(body: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
+def add_segments(body: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
     segments = st.lists(SEGMENT, max_size=3).map(b"".join)
     return st.builds(lambda head, end: head + b"\xff" + end, st.one_of(*[st.just(b"")] * 3, segments), body)
 
@@ -159,7 +159,7 @@ def calls(account: Address) -> st.SearchStrategy[bytes]:
     single = element.map(lambda call: EXECUTE + encode(["address", "uint256", "bytes"], call))
     batch = st.lists(element, max_size=3).map(lambda all_: EXECUTE_BATCH + encode([f"{ELEMENT}[]"], [all_]))
     plain = st.one_of(single, single, single, batch, batch, st.just(owner_change), st.binary(max_size=6))
-    return mangled(st.one_of(plain, plain, plain.map(lambda inner: EXECUTE_USER_OP + inner)))
+    return mangle(st.one_of(plain, plain, plain.map(lambda inner: EXECUTE_USER_OP + inner)))
 
 
 def operation(account: Address, nonce: int, data: bytes, signature: bytes) -> tuple[object, ...]:
@@ -173,8 +173,8 @@ def test_signatures_of_the_account_are_judged_alike(twin: Twin, data: st.DataObj
     domain = keccak(text="EIP712Domain(uint256 chainId,address verifyingContract)")
     separator = keccak(encode(["bytes32", "uint256", "address"], [domain, CHAIN_ID, twin.account]))
     replay_safe = keccak(b"\x19\x01" + separator + keccak(keccak(text="ReplaySafeHash(bytes32 hash)") + HASH))
-    body = data.draw(segmented(st.one_of(signed(replay_safe), signed(HASH))))
-    signature = data.draw(mangled(st.just(bytes([options]) + name + body)))
+    body = data.draw(add_segments(st.one_of(signatures_of(replay_safe), signatures_of(HASH))))
+    signature = data.draw(mangle(st.just(bytes([options]) + name + body)))
     twin.same(STRANGER, twin.account, call_data("isValidSignature(bytes32,bytes)", HASH, signature))
 
 
@@ -184,7 +184,7 @@ def test_operations_are_validated_alike(twin: Twin, data: st.DataObject) -> None
     options, name = data.draw(LOCATOR)
     parallel = data.draw(st.sampled_from([0, 0, 7])) << (184 if options & 4 else 40)
     nonce = (parallel | int.from_bytes(name) << 8 | options) << 64 | data.draw(st.integers(0, 3))
-    signature = data.draw(mangled(segmented(signed(abi.keccak(b"\x19Ethereum Signed Message:\n32" + HASH)))))
+    signature = data.draw(mangle(add_segments(signatures_of(abi.keccak(b"\x19Ethereum Signed Message:\n32" + HASH)))))
     op = operation(twin.account, nonce, data.draw(calls(twin.account)), signature)
     twin.same(ENTRY_POINT, twin.account, call_data(f"validateUserOp({OPERATION},bytes32,uint256)", op, HASH, 0))
 
@@ -199,11 +199,11 @@ def test_deferred_actions_are_performed_alike(twin: Twin, data: st.DataObject) -
     domain = keccak(text="EIP712Domain(uint256 chainId,address verifyingContract)")
     separator = keccak(encode(["bytes32", "uint256", "address"], [domain, CHAIN_ID, twin.account]))
     inside = keccak(encode(["bytes32", "uint256", "uint48", "bytes32"], [typed, nonce, deadline, keccak(action)]))
-    allowed = data.draw(signed(keccak(b"\x19\x01" + separator + inside)))
+    allowed = data.draw(signatures_of(keccak(b"\x19\x01" + separator + inside)))
     encoded = (entity << 8 | options).to_bytes(21) + deadline.to_bytes(6) + action
-    body = data.draw(segmented(signed(abi.keccak(b"\x19Ethereum Signed Message:\n32" + HASH))))
+    body = data.draw(add_segments(signatures_of(abi.keccak(b"\x19Ethereum Signed Message:\n32" + HASH))))
     whole = len(encoded).to_bytes(4) + encoded + len(allowed).to_bytes(4) + allowed + body
-    op = operation(twin.account, nonce, data.draw(calls(twin.account)), data.draw(mangled(st.just(whole))))
+    op = operation(twin.account, nonce, data.draw(calls(twin.account)), data.draw(mangle(st.just(whole))))
     twin.same(ENTRY_POINT, twin.account, call_data(f"validateUserOp({OPERATION},bytes32,uint256)", op, HASH, 0))
 
 
@@ -213,7 +213,7 @@ def test_calls_are_executed_alike(twin: Twin, data: st.DataObject) -> None:
     inner = data.draw(calls(twin.account))
     options, name = data.draw(LOCATOR)
     nonce = (int.from_bytes(name) << 8 | options) << 64
-    authorization = data.draw(mangled(st.just(bytes([options]) + name + data.draw(segmented(st.just(b""))))))
+    authorization = data.draw(mangle(st.just(bytes([options]) + name + data.draw(add_segments(st.just(b""))))))
     wrapped = operation(twin.account, nonce, EXECUTE_USER_OP + inner, b"")
     outer = data.draw(
         st.sampled_from(

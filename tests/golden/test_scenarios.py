@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.golden.revert_names import revert_names
-from tests.golden.scenario_files import Family, read_families, sampled
-from tests.golden.scenarios import DEPLOYMENTS, Bed, Replayer, our_bed, production_bed, replay_family
+from tests.golden.scenario_files import Family, read_families, sample_families
+from tests.golden.scenarios import DEPLOYMENTS, Contracts, Replayer, our_contracts, production_contracts, replay_family
 
 FOLDER = Path(__file__).parents[2] / "specs" / "scenarios"
 SEED = 1126
@@ -21,34 +21,34 @@ FAMILIES = read_families(FOLDER)
 
 
 @pytest.fixture(scope="module")
-def ours() -> Bed:
-    return our_bed()
+def ours() -> Contracts:
+    return our_contracts()
 
 
 @pytest.fixture(scope="module")
-def production() -> Bed:
+def production() -> Contracts:
     if not DEPLOYMENTS.is_file():
         pytest.skip("the published contracts are not on this machine")
-    return production_bed(DEPLOYMENTS)
+    return production_contracts(DEPLOYMENTS)
 
 
-def failures(bed: Bed, family: Family) -> dict[str, list[str]]:
+def failures(bed: Contracts, family: Family) -> dict[str, list[str]]:
     return {name: lines for name, lines in replay_family(bed, family).items() if lines}
 
 
-@pytest.mark.parametrize("family", sampled(FAMILIES, one_in=ONE_IN, seed=SEED), ids=lambda family: family.name)
-def test_our_contracts_do_what_production_did(ours: Bed, family: Family) -> None:
+@pytest.mark.parametrize("family", sample_families(FAMILIES, one_in=ONE_IN, seed=SEED), ids=lambda family: family.name)
+def test_our_contracts_do_what_production_did(ours: Contracts, family: Family) -> None:
     assert failures(ours, family) == {}
 
 
 @pytest.mark.parametrize(
-    "family", sampled(FAMILIES, one_in=ONE_IN_PRODUCTION, seed=SEED), ids=lambda family: family.name
+    "family", sample_families(FAMILIES, one_in=ONE_IN_PRODUCTION, seed=SEED), ids=lambda family: family.name
 )
-def test_the_published_contracts_do_what_production_did(production: Bed, family: Family) -> None:
+def test_the_published_contracts_do_what_production_did(production: Contracts, family: Family) -> None:
     assert failures(production, family) == {}
 
 
-def test_every_kind_of_wrong_expectation_is_noticed(ours: Bed) -> None:
+def test_every_kind_of_wrong_expectation_is_noticed(ours: Contracts) -> None:
     family = FAMILIES[0]
     replayer = Replayer(ours, family.meta)
     first, second = family.scenarios[0]["steps"][:2]
@@ -74,7 +74,7 @@ def test_every_kind_of_wrong_expectation_is_noticed(ours: Bed) -> None:
     assert replayer.differences(family.scenarios[0]) == []
 
 
-def test_gas_figures_are_not_compared(ours: Bed) -> None:
+def test_gas_figures_are_not_compared(ours: Contracts) -> None:
     family = FAMILIES[0]
     scenario = copy.deepcopy(family.scenarios[0])
     scenario["steps"][0]["expect"]["execution"]["actualGasUsed"] = 1
@@ -82,10 +82,10 @@ def test_gas_figures_are_not_compared(ours: Bed) -> None:
 
 
 def test_a_sample_is_the_same_for_the_same_seed() -> None:
-    one, again = (sampled(FAMILIES, one_in=10, seed=7) for _ in range(2))
+    one, again = (sample_families(FAMILIES, one_in=10, seed=7) for _ in range(2))
     assert one == again
     assert all(len(family.scenarios) >= 1 for family in one)
-    assert one != sampled(FAMILIES, one_in=10, seed=8)
+    assert one != sample_families(FAMILIES, one_in=10, seed=8)
 
 
 def test_names_of_nested_errors_end_where_the_data_does() -> None:

@@ -29,8 +29,8 @@ from wallet_rpc.domain.context import (
     parse_context,
 )
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.nonce import NonceKey, free_entity_id, split_nonce
-from wallet_rpc.domain.signature import personal_sign_digest, recover, user_operation_signature
+from wallet_rpc.domain.nonce import NonceKey, find_free_entity_id, split_nonce
+from wallet_rpc.domain.signature import personal_sign_digest, recover_signer, user_operation_signature
 from wallet_rpc.domain.user_operation import pack, packed_hash, user_operation_hash
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.primitives import Address, SessionId
@@ -76,7 +76,7 @@ def check_authorization(vector: Vector) -> None:
     """EIP-7702: what is hashed, the signature, who signed, and the code afterwards."""
     v = Answers(vector, ignore=("id", "note", "label"))
     unsigned = Authorization(v.number("chainId"), v.address("address"), v.number("nonce"))
-    signed = unsigned.signed(sign(v.take("signerKey"), unsigned.digest))
+    signed = unsigned.add_signature(sign(v.take("signerKey"), unsigned.digest))
     v.check(
         preimage=unsigned.preimage,
         hash=unsigned.digest,
@@ -134,7 +134,7 @@ def check_nonce(vector: Vector) -> None:
     used = set(v.take("usedEntityIds")) if v.take("deployed") else set()
     v.take("usedEntityIds")
     v.take("usedBySelectorsOnly")  # flags or selectors: either makes an id used
-    entity_id = free_entity_id(lambda candidate: candidate in used, start=v.number("startEntityId"))
+    entity_id = find_free_entity_id(lambda candidate: candidate in used, start=v.number("startEntityId"))
 
     def key(entity: int) -> NonceKey:
         return NonceKey(
@@ -166,7 +166,7 @@ def check_user_operation(vector: Vector) -> None:
         written["eip7702Auth"] = v.take("eip7702Auth")
     form = decode(UserOperationJson, written)
     op = form.to_domain()
-    back = encode(UserOperationJson, UserOperationJson.from_domain(op, signed=False))
+    back = encode(UserOperationJson, UserOperationJson.from_domain(op, include_signature=False))
     assert json.dumps(back, sort_keys=True).lower() == json.dumps(written, sort_keys=True).lower()
     parts = Answers(v.take("nonceParts"), ignore=())
     nonce_key = NonceKey(
@@ -181,7 +181,7 @@ def check_user_operation(vector: Vector) -> None:
     digest = user_operation_hash(op, v.number("chainId"), entry_point)
     to_sign = personal_sign_digest(digest)
     signature = sign(v.take("signerKey"), to_sign)
-    assert recover(to_sign, signature) == owner_of(vector["signerKey"])
+    assert recover_signer(to_sign, signature) == owner_of(vector["signerKey"])
     v.check(
         packed={
             "initCode": packed.init_code,

@@ -9,22 +9,22 @@ from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import wrap_execute_user_op
 from wallet_rpc.domain.deferred_action import Authorizer, DeferredAction, unsigned_blob
 from wallet_rpc.domain.nonce import NonceKey
-from wallet_rpc.domain.permission import Grant
+from wallet_rpc.domain.permission import RawPermission
 from wallet_rpc.domain.sdk_values import CompileError
-from wallet_rpc.domain.signature import Domain, domain_separator, recover
+from wallet_rpc.domain.signature import Domain, domain_separator, recover_signer
 from wallet_rpc.domain.uninstall import hook_uninstall_data, uninstall_call_data
 from wallet_rpc.domain.validation import ValidationInstall, module_entity, parse_install
-from wallet_rpc.domain.validation_install import Terms, compile_grants
+from wallet_rpc.domain.validation_install import SessionTerms, compile_raw_permissions
 from wallet_rpc.primitives import Data
 
 _SAME_CLASS = {"BaseError": "UnsupportedPermissionTypeError"}
 """The one error that SDK v5 raises under another class."""
 
 
-def grant_from_text(permission: dict[str, Any]) -> Grant:
+def grant_from_text(permission: dict[str, Any]) -> RawPermission:
     """A permission of a request, its texts not read yet."""
     values = permission.get("data") or {}
-    return Grant(
+    return RawPermission(
         kind=permission["type"],
         target=values.get("address"),
         amount=values.get("allowance", values.get("limit")),
@@ -38,7 +38,7 @@ def check_permission(vector: Vector) -> None:
     given = Answers(v.take("in"), ignore=("accountKind",))
     grants = [grant_from_text(item) for item in given.take("permissions")]
     key = Answers(given.take("key"), ignore=("type",))
-    terms = Terms(
+    terms = SessionTerms(
         account=given.take("account"),
         key=key.take("publicKey"),
         entity_id=given.number("entityId"),
@@ -49,7 +49,7 @@ def check_permission(vector: Vector) -> None:
     key.finish()
     given.check(nonce=_nonce(given))
     try:
-        install = compile_grants(grants, terms)
+        install = compile_raw_permissions(grants, terms)
     except CompileError as error:
         _check_error(v, error)
     else:
@@ -96,7 +96,7 @@ def _check_out(v: Answers, given: Answers, install: ValidationInstall) -> None:
     unsigned = unsigned_blob(action, has_execution_hooks=install.has_execution_hooks, authorizer=authorizer)
     digest = action.digest(account=account, chain_id=chain_id)
     signature = sign(given.take("ownerKey"), digest)
-    assert recover(digest, signature) == owner_of(given.take("ownerKey"))
+    assert recover_signer(digest, signature) == owner_of(given.take("ownerKey"))
     typed = action.typed_data(account=account, chain_id=chain_id)
     _check_typed_data(out, typed)
     out.check(
@@ -129,14 +129,14 @@ def check_uninstall(vector: Vector) -> None:
     """The hooks of the permissions, and the call that takes them away."""
     v = Answers(vector, ignore=("id",))
     entity_id = v.number("entityId")
-    terms = Terms(
+    terms = SessionTerms(
         account="0x" + "11" * 20,
         key="0x" + "22" * 20,
         entity_id=entity_id,
         deadline=v.number("deadline"),
         now=0,
     )
-    install = compile_grants([grant_from_text(item) for item in v.take("permissions")], terms)
+    install = compile_raw_permissions([grant_from_text(item) for item in v.take("permissions")], terms)
     with_data, with_signer = v.take("withHookData"), v.take("uninstallData") != "0x"
     v.check(
         installHooks=[hook.config for hook in install.hooks],

@@ -14,7 +14,7 @@ from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.deferred_action import (
     DeferredAction,
     SignedDeferredAction,
-    authorization_of,
+    encode_deferred_authorization,
     parse_blob,
     unsigned_blob,
 )
@@ -26,19 +26,19 @@ from wallet_rpc.domain.signature import (
     domain_separator,
     dummy_user_operation_signature,
     personal_sign_digest,
-    recover,
+    prefix_signer_kind,
+    recover_signer,
     replay_safe_digest,
     replay_safe_domain,
     replay_safe_struct_hash,
     replay_safe_typed_data,
-    unwrap_undeployed,
+    unwrap_erc6492,
     user_operation_signature,
-    with_kind,
-    wrap_undeployed,
+    wrap_erc6492,
 )
 from wallet_rpc.domain.typed_data import typed_data_digest
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
-from wallet_rpc.domain.validation_install import Terms, compile_grants
+from wallet_rpc.domain.validation_install import SessionTerms, compile_raw_permissions
 from wallet_rpc.primitives import Data, SessionId
 
 
@@ -49,7 +49,7 @@ def check_signature(vector: Vector) -> None:
     v.finish()
 
 
-def _plain(v: Answers) -> None:
+def _check_plain(v: Answers) -> None:
     _ignore(v, "chainId", "account", "entityId")  # all inside the hash already
     digest = personal_sign_digest(v.data("userOpHash"))
     signature = sign(v.take("signerKey"), digest)
@@ -61,16 +61,16 @@ def _plain(v: Answers) -> None:
     )
 
 
-def _contract_key(v: Answers) -> None:
+def _check_contract_key(v: Answers) -> None:
     _ignore(v, "chainId", "account", "entityId", "signerKey", "userOpHash")  # the inner signature is given
     inner = v.data("contractSignature")
     v.check(
-        prefixed=with_kind(SignerKind.CONTRACT, inner),
+        prefixed=prefix_signer_kind(SignerKind.CONTRACT, inner),
         signature=user_operation_signature(inner, kind=SignerKind.CONTRACT),
     )
 
 
-def _erc1271(v: Answers) -> None:
+def _check_erc1271(v: Answers) -> None:
     if v.has("message"):
         message = v.take("message")
         inner = personal_sign_digest(data(message["raw"]) if isinstance(message, dict) else message.encode())
@@ -98,14 +98,14 @@ def _erc1271(v: Answers) -> None:
     )
 
 
-def _erc6492(v: Answers) -> None:
-    _erc1271(v)
+def _check_erc6492(v: Answers) -> None:
+    _check_erc1271(v)
     wrapped = WrappedSignature(v.address("factory"), v.data("factoryData"), v.data("signature1271"))
-    v.check(signature6492=wrap_undeployed(wrapped))
-    assert unwrap_undeployed(v.data("signature6492")) == wrapped
+    v.check(signature6492=wrap_erc6492(wrapped))
+    assert unwrap_erc6492(v.data("signature6492")) == wrapped
 
 
-def _by_another_validation(v: Answers) -> None:
+def _check_by_another_validation(v: Answers) -> None:
     action = DeferredAction(nonce=v.number("nonce"), deadline=v.number("deadline"), call=v.data("call"))
     account, chain_id, entity_id = v.address("account"), v.number("chainId"), v.number("entityId")
     inner = action.digest(account=account, chain_id=chain_id)
@@ -115,11 +115,11 @@ def _by_another_validation(v: Answers) -> None:
         innerHash=inner,
         replaySafeDigest=digest,
         rawSignature=signature,
-        deferredActionSig=with_kind(SignerKind.KEY, signature),
+        deferredActionSig=prefix_signer_kind(SignerKind.KEY, signature),
     )
 
 
-def _deferred(v: Answers) -> None:
+def _check_deferred(v: Answers) -> None:
     account, chain_id = v.address("account"), v.number("chainId")
     nonce_key = NonceKey(
         parallel_key=v.number("nonceKey"),
@@ -128,21 +128,21 @@ def _deferred(v: Answers) -> None:
         is_deferred=True,
     )
     nonce = nonce_key.nonce(v.number("seq"))
-    terms = Terms(
+    terms = SessionTerms(
         account=account,
         key=owner_of(v.take("sessionKey")),
         entity_id=nonce_key.entity_id,
         deadline=v.number("deadline"),
         now=0,
     )
-    install = compile_grants([grant_from_text(item) for item in v.take("permissions")], terms)
+    install = compile_raw_permissions([grant_from_text(item) for item in v.take("permissions")], terms)
     action = DeferredAction(nonce=nonce, deadline=terms.deadline, call=install.call_data)
     digest = action.digest(account=account, chain_id=chain_id)
     owner_signature = sign(v.take("signerKey"), digest)
     signed = SignedDeferredAction(
         action=action,
         has_execution_hooks=install.has_execution_hooks,
-        authorization=authorization_of(owner_signature),
+        authorization=encode_deferred_authorization(owner_signature),
     )
     v.check(
         entityId=signed.authorizer.entity_id,
@@ -194,8 +194,8 @@ def _check_operations(v: Answers, signed: SignedDeferredAction) -> None:
     op_hash = user_operation_hash(op, v.number("chainId"), ENTRY_POINT)
     digest = personal_sign_digest(op_hash)
     signature = sign(v.take("sessionKey"), digest)
-    assert recover(digest, signature) == owner_of(v.take("sessionKey"))
-    whole = user_operation_signature(signature, deferred=signed.in_user_operation)
+    assert recover_signer(digest, signature) == owner_of(v.take("sessionKey"))
+    whole = user_operation_signature(signature, deferred=signed.signature_prefix)
     v.check(
         callData=op.call_data,
         userOpHash=op_hash,
@@ -203,7 +203,7 @@ def _check_operations(v: Answers, signed: SignedDeferredAction) -> None:
         signatureLength=len(whole),
         signatureKeccak=abi.keccak(whole),
         signatureTail=user_operation_signature(signature),
-        stubKeccak=abi.keccak(dummy_user_operation_signature(deferred=signed.in_user_operation)),
+        stubKeccak=abi.keccak(dummy_user_operation_signature(deferred=signed.signature_prefix)),
     )
     if v.has("signature"):
         v.check(signature=whole)
@@ -237,11 +237,11 @@ def _ignore(v: Answers, *names: str) -> None:
 
 
 KINDS: dict[str, Callable[[Answers], None]] = {
-    "userop-plain": _plain,
-    "userop-contract-key": _contract_key,
-    "userop-deferred": _deferred,
-    "deferred-sig-nonowner": _by_another_validation,
-    "1271-message": _erc1271,
-    "1271-typed": _erc1271,
-    "1271-6492": _erc6492,
+    "userop-plain": _check_plain,
+    "userop-contract-key": _check_contract_key,
+    "userop-deferred": _check_deferred,
+    "deferred-sig-nonowner": _check_by_another_validation,
+    "1271-message": _check_erc1271,
+    "1271-typed": _check_erc1271,
+    "1271-6492": _check_erc6492,
 }

@@ -29,7 +29,7 @@ from tests.mutation.targets import TARGETS, options
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "specs" / "mutation.md"
-_BUILT = (
+_BUILD_OUTPUTS = (
     "wallet_rpc/devchain/contracts/build",
     "wallet_rpc/devchain/contracts/node_modules",
     "tests/clients/node_modules",
@@ -49,7 +49,7 @@ def run_copy(modules: Sequence[str]) -> int:
         for name in filter(lambda name: (ROOT / name).is_file(), _project_files()):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy / name)
-        for name in _BUILT:
+        for name in _BUILD_OUTPUTS:
             (copy / name).symlink_to(ROOT / name)
         environment = {**os.environ, _IN_COPY: "1"}
         done = [

@@ -62,9 +62,9 @@ class Mutant:
 
 def mutants(code: str) -> Iterator[Mutant]:
     """Every mutant of a module, each once."""
-    seen = {_meaning(code), None}
+    seen = {_evaluated_code(code), None}
     for changed in (*_by_operators(code), *_removals(code)):
-        meaning = _meaning(changed)
+        meaning = _evaluated_code(changed)
         if meaning not in seen:
             seen.add(meaning)
             yield _mutant(code, changed)
@@ -152,7 +152,7 @@ class _Evaluated(ast.NodeTransformer):
         return node
 
 
-def _meaning(code: str) -> str | None:
+def _evaluated_code(code: str) -> str | None:
     """The code without what is never evaluated; None when it does not compile."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)

@@ -12,7 +12,7 @@ import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from tests.operations.mempool import Mempool
+from tests.operations.mempool import HeldMempool
 from wallet_rpc import wire
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.client import JsonRpcClient
@@ -24,14 +24,14 @@ from wallet_rpc.domain.prepared import PreparedUserOperation
 from wallet_rpc.operations import create_session, get_calls_status, prepare_calls, request_account, send_prepared_calls
 from wallet_rpc.ports import Paymaster, Ports
 from wallet_rpc.primitives import Address, Data, UnixSeconds
-from wallet_rpc.server import part
+from wallet_rpc.server import build_chain_clients
 from wallet_rpc.services.signed_calls import SendOperation
 
 CHAIN = 31337
 POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
 
 
-class Later(SystemClock):
+class AdjustableClock(SystemClock):
     """A clock that stands still, however long a test takes, and can be set forward."""
 
     def __init__(self) -> None:
@@ -43,12 +43,12 @@ class Later(SystemClock):
 
 
 @dataclass
-class Bench:
+class WalletFixture:
     """Ports with a slow bundler, and an owner who uses them."""
 
     ports: Ports
-    mempool: Mempool
-    clock: Later
+    mempool: HeldMempool
+    clock: AdjustableClock
     owner: LocalAccount
     account: Address
 
@@ -103,12 +103,14 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(url: str, store: RedisStore) -> AsyncIterator[Bench]:
+async def bench(url: str, store: RedisStore) -> AsyncIterator[WalletFixture]:
     at = f"{url}/chain/{CHAIN}"
     async with httpx2.AsyncClient() as http:
-        made = part(ChainSetting(chain_id=CHAIN, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http)
-        mempool = Mempool(HttpBundler(JsonRpcClient(http, at, part="bundler")), CHAIN)
-        clock = Later()
+        made = build_chain_clients(
+            ChainSetting(chain_id=CHAIN, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http
+        )
+        mempool = HeldMempool(HttpBundler(JsonRpcClient(http, at, part="bundler")), CHAIN)
+        clock = AdjustableClock()
         ports = Ports(
             chains={CHAIN: replace(made.ports, bundler=mempool)},
             store=store,
@@ -119,4 +121,4 @@ async def bench(url: str, store: RedisStore) -> AsyncIterator[Bench]:
         owner: LocalAccount = Account.from_key(secrets.token_bytes(32))
         asked = request_account.RequestAccount(signer_address=Address.parse(owner.address))
         account = (await request_account.run(ports, asked)).account_address
-        yield Bench(ports, mempool, clock, owner, account)
+        yield WalletFixture(ports, mempool, clock, owner, account)

@@ -15,7 +15,7 @@ from wallet_rpc.primitives import Address, Hash32
 
 
 @dataclass
-class Mempool:
+class HeldMempool:
     """`ports.Bundler` in front of a real one."""
 
     inner: HttpBundler

@@ -14,15 +14,15 @@ from tests.access.callers import a_key, by_key, by_token, ports_of
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.access import OPEN, Caller, Scope
+from wallet_rpc.domain.access import OPEN_ORGANIZATION, Caller, Scope
 from wallet_rpc.domain.account import semi_modular_address
 from wallet_rpc.operations import request_account
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address
-from wallet_rpc.services.accounts import remember_delegated
+from wallet_rpc.services.accounts import record_delegated_account
 
 Json = dict[str, Any]
-NOBODY = Caller(name="192.0.2.1")
+ANONYMOUS = Caller(name="192.0.2.1")
 STRANGER = Caller(name="192.0.2.2")
 hints = st.fixed_dictionaries(
     {},
@@ -46,7 +46,7 @@ def new_signer() -> Address:
     return Address(secrets.token_bytes(20))
 
 
-async def requested(ports: Ports, signer: Address, **more: Any) -> Json:
+async def request_default(ports: Ports, signer: Address, **more: Any) -> Json:
     request = wire.decode(request_account.RequestAccount, {"signerAddress": signer.hex0x(), **more})
     answer: Json = wire.encode(request_account.RequestedAccount, await request_account.run(ports, request))
     return answer
@@ -54,8 +54,8 @@ async def requested(ports: Ports, signer: Address, **more: Any) -> Json:
 
 async def default(ports: Ports, signer: Address) -> str:
     """The account of a signer without a hint; a request with an empty hint has the same."""
-    found = await requested(ports, signer)
-    assert await requested(ports, signer, creationHint={}) == found
+    found = await request_default(ports, signer)
+    assert await request_default(ports, signer, creationHint={}) == found
     return str(found["accountAddress"])
 
 
@@ -66,53 +66,56 @@ async def test_no_request_of_a_stranger_changes_which_account_a_signer_gets(
 ) -> None:
     signer = new_signer()
     async with RedisStore.open(redis_server.url, prefix=f"test-{uuid.uuid4().hex}") as store:
-        victim, stranger = ports_of(store, NOBODY), ports_of(store, STRANGER)
+        victim, stranger = ports_of(store, ANONYMOUS), ports_of(store, STRANGER)
         for request in own:
-            await requested(victim, signer, **request)
+            await request_default(victim, signer, **request)
         for request in strange:
-            await requested(stranger, signer, **request)
+            await request_default(stranger, signer, **request)
 
         assert await default(victim, signer) == semi_modular_address(signer).hex0x()
         kinds = {"sma-b": semi_modular_address(signer), "7702": signer}
         for kind, address in kinds.items():
-            found = await requested(victim, signer, creationHint={"accountType": kind})
+            found = await request_default(victim, signer, creationHint={"accountType": kind})
             assert found["accountAddress"] == address.hex0x()
-        salted = [await requested(victim, signer, creationHint={"salt": hex(salt)}) for salt in (0, 1, 7, 8)]
+        salted = [await request_default(victim, signer, creationHint={"salt": hex(salt)}) for salt in (0, 1, 7, 8)]
         for salt, account in zip((0, 1, 7, 8), salted, strict=True):
             assert account["accountAddress"] == semi_modular_address(signer, salt).hex0x()
         named = salted[-1]["id"]
-        before = [await requested(victim, signer), await requested(victim, signer, id=named)]
+        before = [await request_default(victim, signer), await request_default(victim, signer, id=named)]
         for request in strange:
-            await requested(stranger, signer, **request)
-        assert [await requested(victim, signer), await requested(victim, signer, id=named)] == before
+            await request_default(stranger, signer, **request)
+        assert [await request_default(victim, signer), await request_default(victim, signer, id=named)] == before
 
 
 async def test_a_delegation_that_the_signer_sent_makes_it_the_default(store: RedisStore) -> None:
-    signer, ports = new_signer(), ports_of(store, NOBODY)
-    await requested(ports, signer, creationHint={"salt": "0x5"})
+    signer, ports = new_signer(), ports_of(store, ANONYMOUS)
+    await request_default(ports, signer, creationHint={"salt": "0x5"})
 
-    await remember_delegated(ports, signer)
-    await remember_delegated(ports, signer)
+    await record_delegated_account(ports, signer)
+    await record_delegated_account(ports, signer)
 
     assert await default(ports, signer) == signer.hex0x()
-    found = await requested(ports, signer, creationHint={"accountType": "sma-b"})
+    found = await request_default(ports, signer, creationHint={"accountType": "sma-b"})
     assert found["accountAddress"] == semi_modular_address(signer).hex0x()
-    assert (await store.accounts.known(signer)).count == 3
+    assert (await store.accounts.find_by_signer(signer)).count == 3
 
 
 @pytest.mark.parametrize("hint", [{"accountType": "7702"}, {"salt": "0x5"}])
 async def test_the_holder_of_a_key_or_token_of_the_open_organization_chooses_the_default(
     store: RedisStore, hint: Json
 ) -> None:
-    for holder in (by_key(a_key(organization=OPEN)), by_token(*Scope, key=a_key(organization=OPEN))):
+    for holder in (
+        by_key(a_key(organization=OPEN_ORGANIZATION)),
+        by_token(*Scope, key=a_key(organization=OPEN_ORGANIZATION)),
+    ):
         signer = new_signer()
-        nobody, holding = ports_of(store, NOBODY), ports_of(store, holder)
-        await requested(nobody, signer, creationHint={"salt": "0x9"})
-        await requested(nobody, signer, creationHint=hint)
+        nobody, holding = ports_of(store, ANONYMOUS), ports_of(store, holder)
+        await request_default(nobody, signer, creationHint={"salt": "0x9"})
+        await request_default(nobody, signer, creationHint=hint)
         assert await default(nobody, signer) == semi_modular_address(signer).hex0x()
 
-        chosen = await requested(holding, signer, creationHint=hint)
-        await requested(holding, signer, creationHint={"salt": "0xa"})
+        chosen = await request_default(holding, signer, creationHint=hint)
+        await request_default(holding, signer, creationHint={"salt": "0xa"})
 
         assert await default(nobody, signer) == await default(holding, signer) == chosen["accountAddress"]
 
@@ -120,25 +123,25 @@ async def test_the_holder_of_a_key_or_token_of_the_open_organization_chooses_the
 @pytest.mark.parametrize("hint", [{"accountType": "7702"}, {"salt": "0x5"}])
 async def test_the_first_account_that_an_organization_records_is_its_default(store: RedisStore, hint: Json) -> None:
     signer, ours, theirs = new_signer(), by_key(a_key()), by_key(a_key(organization="org_theirs"))
-    first = await requested(ports_of(store, ours), signer, creationHint=hint)
-    await requested(ports_of(store, ours), signer, creationHint={"salt": "0x6"})
+    first = await request_default(ports_of(store, ours), signer, creationHint=hint)
+    await request_default(ports_of(store, ours), signer, creationHint={"salt": "0x6"})
 
     assert await default(ports_of(store, ours), signer) == first["accountAddress"]
-    for other in (NOBODY, theirs):
+    for other in (ANONYMOUS, theirs):
         assert await default(ports_of(store, other), signer) == semi_modular_address(signer).hex0x()
 
 
 async def test_a_contract_to_come_is_found_at_its_address_whoever_requested_an_account_there_first(
     store: RedisStore,
 ) -> None:
-    signer, ports = new_signer(), ports_of(store, NOBODY)
+    signer, ports = new_signer(), ports_of(store, ANONYMOUS)
     address = semi_modular_address(signer)
-    external = await requested(ports_of(store, STRANGER), address, creationHint={"accountType": "7702"})
+    external = await request_default(ports_of(store, STRANGER), address, creationHint={"accountType": "7702"})
     assert external["accountAddress"] == address.hex0x()
 
-    contract = await requested(ports, signer)
+    contract = await request_default(ports, signer)
 
     assert contract["accountAddress"] == address.hex0x()
-    found = await store.accounts.at(address)
+    found = await store.accounts.find_by_address(address)
     assert found is not None
     assert (found.signer, str(found.id)) == (signer, contract["id"])

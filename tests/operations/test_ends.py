@@ -9,7 +9,7 @@ from eth_account.messages import encode_typed_data
 
 from tests.clocks import FixedClock
 from tests.e2e.client import TOKEN, call_data
-from tests.operations.conftest import CHAIN, POLICY, Bench
+from tests.operations.conftest import CHAIN, POLICY, WalletFixture
 from tests.operations.test_token_gas import transact
 from wallet_rpc import wire
 from wallet_rpc.domain.prepared import PreparedCalls, PreparedPermit
@@ -19,7 +19,7 @@ from wallet_rpc.operations import prepare_calls
 PERMIT = {"autoPermit": {"below": hex(10**23), "amount": hex(10**23), "durationSeconds": "0x3c"}}
 
 
-async def asked(bench: Bench, request: dict[str, Any], second: int) -> PreparedCalls | str:
+async def prepare_at(bench: WalletFixture, request: dict[str, Any], second: int) -> PreparedCalls | str:
     """The answer at a second, or the reason of a refusal."""
     ports = replace(bench.ports, clock=FixedClock(second))
     try:
@@ -28,7 +28,7 @@ async def asked(bench: Bench, request: dict[str, Any], second: int) -> PreparedC
         return error.reason
 
 
-async def test_a_permit_is_taken_until_the_last_second_of_its_deadline(bench: Bench, url: str) -> None:
+async def test_a_permit_is_taken_until_the_last_second_of_its_deadline(bench: WalletFixture, url: str) -> None:
     """As the token takes it."""
     transact(url, TOKEN, call_data("mint(address,uint256)", bench.account.hex0x(), 10**24))
     now = bench.clock.now()
@@ -38,7 +38,7 @@ async def test_a_permit_is_taken_until_the_last_second_of_its_deadline(bench: Be
         "calls": [],
         "capabilities": {"paymasterService": {**POLICY, "erc20": {"tokenAddress": TOKEN, "preOpSettings": PERMIT}}},
     }
-    first = await asked(bench, request, now)
+    first = await prepare_at(bench, request, now)
     assert isinstance(first, PreparedPermit)
     typed = wire.encode(PreparedPermit, first)["signatureRequest"]["data"]
     signature = bench.owner.sign_message(encode_typed_data(full_message=typed)).signature
@@ -48,6 +48,6 @@ async def test_a_permit_is_taken_until_the_last_second_of_its_deadline(bench: Be
     end = now + 60
     assert int(given["deadline"], 16) == end
 
-    found = [await asked(bench, request, second) for second in (end - 1, end, end + 1)]
+    found = [await prepare_at(bench, request, second) for second in (end - 1, end, end + 1)]
 
     assert [each if isinstance(each, str) else "taken" for each in found] == ["taken", "taken", "permit_expired"]

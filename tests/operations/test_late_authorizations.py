@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.operations.conftest import CHAIN, Bench
-from tests.operations.test_relaying import by_owner, prepared
+from tests.operations.conftest import CHAIN, WalletFixture
+from tests.operations.test_relaying import by_owner, prepare
 from wallet_rpc import wire
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.node import NodeChain
@@ -26,7 +26,7 @@ from wallet_rpc.services.signed_calls import SendArray
 
 
 @dataclass
-class Overtaken:
+class OvertakenBundler:
     """`ports.Bundler` in front of a real one: before the first send another wallet delegates the sender."""
 
     inner: HttpBundler
@@ -54,34 +54,34 @@ class Overtaken:
         return await self.inner.lookup(operation_hash)
 
 
-def overtaken(bench: Bench, delegate: Address) -> Overtaken:
-    chain = bench.ports.chains[CHAIN].chain
+def install_overtaken(bench: WalletFixture, delegate: Address) -> OvertakenBundler:
+    chain = bench.ports.chains[CHAIN].node
     assert isinstance(chain, NodeChain)
-    bundler = Overtaken(bench.mempool.inner, chain, delegate)
+    bundler = OvertakenBundler(bench.mempool.inner, chain, delegate)
     bench.change_chain(bundler=bundler)
     return bundler
 
 
-async def signed(bench: Bench) -> SendArray:
+async def sign_array(bench: WalletFixture) -> SendArray:
     policy = {"paymasterService": {"policyId": "11111111-2222-4333-8444-555555555555"}}
-    parts = wire.encode(PreparedArray, await prepared(bench, bench.ports, **policy))["data"]
+    parts = wire.encode(PreparedArray, await prepare(bench, bench.ports, **policy))["data"]
     for part in parts:
         part["signature"] = by_owner(bench, Hash32.parse(part["signatureRequest"]["rawPayload"]))
     return wire.decode(SendArray, {"type": "array", "data": parts})
 
 
-async def test_the_operation_is_sent_without_the_authorization_that_came_too_late(bench: Bench) -> None:
-    bundler = overtaken(bench, SEMI_MODULAR_ACCOUNT_7702)
+async def test_the_operation_is_sent_without_the_authorization_that_came_too_late(bench: WalletFixture) -> None:
+    bundler = install_overtaken(bench, SEMI_MODULAR_ACCOUNT_7702)
 
-    sent = await send_prepared_calls.run(bench.ports, await signed(bench))
+    sent = await send_prepared_calls.run(bench.ports, await sign_array(bench))
 
     assert (await get_calls_status.run(bench.ports, GetCallsStatus(call_id=sent.id))).status == 200
     assert bundler.sent == 2
 
 
-async def test_it_is_refused_where_the_account_was_delegated_to_other_code(bench: Bench) -> None:
-    bundler = overtaken(bench, SEMI_MODULAR_ACCOUNT_7702_V1_1)
+async def test_it_is_refused_where_the_account_was_delegated_to_other_code(bench: WalletFixture) -> None:
+    bundler = install_overtaken(bench, SEMI_MODULAR_ACCOUNT_7702_V1_1)
 
     with pytest.raises(StaleNonce, match="Expected: 1, Actual: 0") as refused:
-        await send_prepared_calls.run(bench.ports, await signed(bench))
+        await send_prepared_calls.run(bench.ports, await sign_array(bench))
     assert (refused.value.reason, bundler.sent) == ("authorization_nonce", 1)

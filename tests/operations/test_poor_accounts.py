@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.operations.conftest import Bench
+from tests.operations.conftest import WalletFixture
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import Rejected
 from wallet_rpc.ports import Paymaster, Sponsorship
@@ -20,52 +20,52 @@ ENTRY_POINT = "0x0000000071727De22E5E9d8BAf0edAc6f37da032"
 
 
 @dataclass
-class Counted:
+class CountingPaymaster:
     """`ports.Paymaster` in front of a real one, which counts the calls."""
 
     inner: Paymaster
-    asked: int = 0
+    requests: int = 0
 
     async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        self.asked += 1
+        self.requests += 1
         return await self.inner.stub(operation, context)
 
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        self.asked += 1
+        self.requests += 1
         return await self.inner.sponsor(operation, context)
 
-    async def sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
-        await self.inner.sent(operation, operation_hash)
+    async def report_sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
+        await self.inner.report_sent(operation, operation_hash)
 
 
-def counted(bench: Bench) -> Counted:
-    made = Counted(bench.paymaster)
+def install_counter(bench: WalletFixture) -> CountingPaymaster:
+    made = CountingPaymaster(bench.paymaster)
     bench.change_chain(paymaster=made)
     return made
 
 
-@pytest.mark.parametrize("plain", [1, account_funds.MOST_RECEIVERS])
-async def test_nobody_is_asked_to_sponsor_what_the_account_cannot_send(bench: Bench, plain: int) -> None:
-    paymaster = counted(bench)
+@pytest.mark.parametrize("plain", [1, account_funds.MAX_RECEIVERS])
+async def test_nobody_is_asked_to_sponsor_what_the_account_cannot_send(bench: WalletFixture, plain: int) -> None:
+    paymaster = install_counter(bench)
     calls = [{"to": f"0x{number:040x}", "value": "0x0"} for number in range(0xF00D0000, 0xF00D0000 + plain)]
 
     with pytest.raises(Rejected) as refused:
         await bench.prepare(*calls, {"to": FRIEND, "value": "0x1"})
     assert (refused.value.reason, refused.value.facts["missing"]) == ("insufficient_funds", "0x1")
-    assert paymaster.asked == 0
+    assert paymaster.requests == 0
 
 
 @pytest.mark.parametrize(
     "before",
     [
         [{"to": ENTRY_POINT}],
-        [{"to": f"0x{number:040x}"} for number in range(0xF00D0000, 0xF00D0001 + account_funds.MOST_RECEIVERS)],
+        [{"to": f"0x{number:040x}"} for number in range(0xF00D0000, 0xF00D0001 + account_funds.MAX_RECEIVERS)],
     ],
     ids=["code", "many"],
 )
-async def test_what_cannot_be_known_is_left_to_the_estimate(bench: Bench, before: list[dict[str, str]]) -> None:
-    paymaster = counted(bench)
+async def test_what_cannot_be_known_is_left_to_the_estimate(bench: WalletFixture, before: list[dict[str, str]]) -> None:
+    paymaster = install_counter(bench)
 
     with pytest.raises(Rejected) as refused:
         await bench.prepare(*before, {"to": FRIEND, "value": "0x1"})
-    assert (refused.value.reason, paymaster.asked) == ("insufficient_funds", 1)
+    assert (refused.value.reason, paymaster.requests) == ("insufficient_funds", 1)

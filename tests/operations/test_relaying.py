@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from tests.operations.conftest import CHAIN, Bench, Later
+from tests.operations.conftest import CHAIN, AdjustableClock, WalletFixture
 from wallet_rpc import wire
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.node import NodeChain
@@ -64,13 +64,13 @@ class SlowRelayer:
 
 
 @dataclass
-class Freed:
+class RemovedDelegation:
     """A delegated account whose owner wants to be free."""
 
-    bench: Bench
+    wallet: WalletFixture
     ports: Ports
     relayer: SlowRelayer
-    clock: Later
+    clock: AdjustableClock
     request: SendDelegation
 
     async def send(self) -> Data:
@@ -81,22 +81,22 @@ class Freed:
 
     @property
     def authority(self) -> Address:
-        return Address.parse(self.bench.owner.address)
+        return Address.parse(self.wallet.owner.address)
 
 
-async def prepared(bench: Bench, ports: Ports, **capabilities: Any) -> Any:
+async def prepare(bench: WalletFixture, ports: Ports, **capabilities: Any) -> Any:
     request = {"from": bench.owner.address, "chainId": hex(CHAIN), "calls": [], "capabilities": capabilities}
     return await prepare_calls.run(ports, wire.decode(prepare_calls.PrepareCalls, request))
 
 
-def by_owner(bench: Bench, payload: Hash32) -> dict[str, str]:
+def by_owner(bench: WalletFixture, payload: Hash32) -> dict[str, str]:
     signature = Account.unsafe_sign_hash(payload, bench.owner.key).signature
     return {"data": "0x" + signature.hex()}
 
 
-async def delegated(bench: Bench, ports: Ports) -> None:
+async def delegate(bench: WalletFixture, ports: Ports) -> None:
     policy = {"paymasterService": {"policyId": "11111111-2222-4333-8444-555555555555"}}
-    array = await prepared(bench, ports, **policy)
+    array = await prepare(bench, ports, **policy)
     assert isinstance(array, PreparedArray)
     parts = wire.encode(PreparedArray, array)["data"]
     for part in parts:
@@ -107,24 +107,24 @@ async def delegated(bench: Bench, ports: Ports) -> None:
 
 
 @pytest.fixture
-async def freed(bench: Bench, store: RedisStore) -> Freed:
+async def freed(bench: WalletFixture, store: RedisStore) -> RemovedDelegation:
     chain = bench.ports.chains[CHAIN]
-    assert isinstance(chain.chain, NodeChain)
-    client: JsonRpcClient = chain.chain._client  # type: ignore[assignment]
+    assert isinstance(chain.node, NodeChain)
+    client: JsonRpcClient = chain.node._client  # type: ignore[assignment]
     budget = store.relayer_budget(BUDGET, bench.clock)
-    relayer = SlowRelayer(KeyRelayer(client, chain.chain, CHAIN, ACCOUNTS[-2].key, budget=budget))
+    relayer = SlowRelayer(KeyRelayer(client, chain.node, CHAIN, ACCOUNTS[-2].key, budget=budget))
     ports = replace(bench.ports, chains={CHAIN: replace(chain, relayer=relayer)})
-    await delegated(bench, ports)
-    removal = await prepared(bench, ports, **REMOVAL)
+    await delegate(bench, ports)
+    removal = await prepare(bench, ports, **REMOVAL)
     assert isinstance(removal, PreparedAuthorization)
     request = {
         **wire.encode(PreparedAuthorization, removal),
         "signature": by_owner(bench, removal.signature_request.raw_payload),
     }
-    return Freed(bench, ports, relayer, bench.clock, wire.decode(SendDelegation, request))
+    return RemovedDelegation(bench, ports, relayer, bench.clock, wire.decode(SendDelegation, request))
 
 
-async def test_a_removal_is_pending_until_it_is_mined(freed: Freed) -> None:
+async def test_a_removal_is_pending_until_it_is_mined(freed: RemovedDelegation) -> None:
     call_id = await freed.send()
     pending = await freed.status(call_id)
     assert (pending.status, pending.receipts) == (100, None)
@@ -134,13 +134,13 @@ async def test_a_removal_is_pending_until_it_is_mined(freed: Freed) -> None:
     assert done.receipts is not None
 
 
-async def test_many_senders_of_one_removal_send_it_once(freed: Freed) -> None:
+async def test_many_senders_of_one_removal_send_it_once(freed: RemovedDelegation) -> None:
     ids = await asyncio.gather(*(freed.send() for _ in range(5)))
     assert len(set(ids)) == 1
     assert freed.relayer.sent == 1
 
 
-async def test_a_refused_removal_may_be_tried_again(freed: Freed) -> None:
+async def test_a_refused_removal_may_be_tried_again(freed: RemovedDelegation) -> None:
     freed.relayer.fails, freed.relayer.takes = [Unavailable("the node is away")], False
     with pytest.raises(Unavailable):
         await freed.send()
@@ -149,11 +149,11 @@ async def test_a_refused_removal_may_be_tried_again(freed: Freed) -> None:
     assert (await freed.status(call_id)).status == 200
 
 
-async def test_nobody_pays_for_the_removal_of_nothing(freed: Freed) -> None:
+async def test_nobody_pays_for_the_removal_of_nothing(freed: RemovedDelegation) -> None:
     call_id = await freed.send()
     await freed.relayer.mine()
     owner = secrets.token_bytes(32)
-    bench = replace(freed.bench, owner=Account.from_key(owner))
+    bench = replace(freed.wallet, owner=Account.from_key(owner))
     authorization = Authorization(CHAIN, ZERO_ADDRESS, 0)
     request = {
         "type": "authorization",
@@ -168,7 +168,7 @@ async def test_nobody_pays_for_the_removal_of_nothing(freed: Freed) -> None:
     assert await freed.send() == call_id, "what was sent stays sent"
 
 
-async def test_a_refused_removal_has_failed(freed: Freed) -> None:
+async def test_a_refused_removal_has_failed(freed: RemovedDelegation) -> None:
     call_id = await freed.send()
     freed.relayer.waiting.clear()
     record = await freed.ports.store.calls.get(CHAIN, Hash32(call_id[32:]))
@@ -178,7 +178,9 @@ async def test_a_refused_removal_has_failed(freed: Freed) -> None:
 
 
 @pytest.mark.parametrize("takes", [True, False])
-async def test_a_removal_whose_fate_is_unknown_is_looked_for_on_the_chain(freed: Freed, takes: bool) -> None:
+async def test_a_removal_whose_fate_is_unknown_is_looked_for_on_the_chain(
+    freed: RemovedDelegation, takes: bool
+) -> None:
     freed.relayer.fails, freed.relayer.takes = [OutcomeUnknown("no answer")], takes
     with pytest.raises(OutcomeUnknown):
         await freed.send()
@@ -193,7 +195,7 @@ async def test_a_removal_whose_fate_is_unknown_is_looked_for_on_the_chain(freed:
 
 
 async def test_a_removal_beyond_the_days_budget_is_refused_by_name_until_the_next_day(
-    freed: Freed, store: RedisStore
+    freed: RemovedDelegation, store: RedisStore
 ) -> None:
     earlier = Expense(chain_id=CHAIN, account=freed.authority, transaction=Hash32(bytes(32)), cost=BUDGET.account)
     await store.relayer_budget(BUDGET, freed.clock).take(earlier)
@@ -208,7 +210,7 @@ async def test_a_removal_beyond_the_days_budget_is_refused_by_name_until_the_nex
     assert status.status == 200
 
 
-async def test_a_removal_that_came_too_late_has_failed(freed: Freed) -> None:
+async def test_a_removal_that_came_too_late_has_failed(freed: RemovedDelegation) -> None:
     call_id = await freed.send()
     client: Any = freed.relayer.inner._client
     await client.write("anvil_setNonce", [freed.authority.hex0x(), "0x2"])
@@ -221,18 +223,18 @@ async def test_a_removal_that_came_too_late_has_failed(freed: Freed) -> None:
     assert (done.status, done.receipts is None) == (500, False)
 
 
-async def test_an_account_that_went_on_is_not_asked_any_more(freed: Freed) -> None:
+async def test_an_account_that_went_on_is_not_asked_any_more(freed: RemovedDelegation) -> None:
     call_id = await freed.send()
     await freed.relayer.mine()
-    await delegated(freed.bench, freed.ports)
+    await delegate(freed.wallet, freed.ports)
     assert (await freed.status(call_id)).status == 200
 
 
-async def test_without_a_relayer_no_delegation_is_removed(freed: Freed) -> None:
+async def test_without_a_relayer_no_delegation_is_removed(freed: RemovedDelegation) -> None:
     chain = replace(freed.ports.chains[CHAIN], relayer=None)
     ports = replace(freed.ports, chains={CHAIN: chain})
     with pytest.raises(UnsupportedCapability, match="no relayer"):
-        await prepared(freed.bench, ports, **REMOVAL)
+        await prepare(freed.wallet, ports, **REMOVAL)
     with pytest.raises(UnsupportedCapability, match="no relayer"):
         await send_prepared_calls.run(ports, freed.request)
     call_id = await freed.send()
@@ -241,30 +243,32 @@ async def test_without_a_relayer_no_delegation_is_removed(freed: Freed) -> None:
     assert (status.status, status.receipts) == (200, None)
 
 
-async def test_an_account_of_a_chain_without_the_implementation_is_told_so(freed: Freed) -> None:
+async def test_an_account_of_a_chain_without_the_implementation_is_told_so(freed: RemovedDelegation) -> None:
     class Bare(NodeChain):
         async def code(self, address: Address) -> bytes:
             return b""
 
     inner: Any = freed.relayer.inner._client
-    chain = replace(freed.ports.chains[CHAIN], chain=Bare(inner))
+    chain = replace(freed.ports.chains[CHAIN], node=Bare(inner))
     ports = replace(freed.ports, chains={CHAIN: chain})
-    bench = replace(freed.bench, owner=Account.from_key(secrets.token_bytes(32)))
+    bench = replace(freed.wallet, owner=Account.from_key(secrets.token_bytes(32)))
     with pytest.raises(
         Exception, match=r"^EIP-7702 is not enabled on chain 0x7a69\. You must call wallet_requestAccount"
     ):
-        await prepared(bench, ports)
+        await prepare(bench, ports)
 
 
-async def test_a_second_delegation_while_one_is_under_way_is_passed_on_as_the_bundler_says(freed: Freed) -> None:
-    freed.bench.mempool.fails = [Rejected("EIP-7702 auth sender has too many pending transactions: 2. Max allowed: 1")]
+async def test_a_second_delegation_while_one_is_under_way_is_passed_on_as_the_bundler_says(
+    freed: RemovedDelegation,
+) -> None:
+    freed.wallet.mempool.fails = [Rejected("EIP-7702 auth sender has too many pending transactions: 2. Max allowed: 1")]
     await freed.send()
     await freed.relayer.mine()
     with pytest.raises(Rejected, match="too many pending transactions: 2"):
-        await delegated(freed.bench, freed.ports)
+        await delegate(freed.wallet, freed.ports)
 
 
-async def test_a_pending_operation_names_the_transaction_that_carries_it(bench: Bench) -> None:
+async def test_a_pending_operation_names_the_transaction_that_carries_it(bench: WalletFixture) -> None:
     made = await bench.prepare({"to": ZERO_ADDRESS.hex0x()})
     call_id = await bench.send(made, bench.owner)
     plain = await get_calls_status.run(bench.ports, get_calls_status.GetCallsStatus(call_id=call_id))

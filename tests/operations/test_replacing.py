@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.operations.conftest import Bench
+from tests.operations.conftest import WalletFixture
 from wallet_rpc.errors import InstallPending
 
 CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
@@ -28,7 +28,7 @@ def fees(fee: int, priority: int) -> dict[str, str]:
         (FEE, 2 * PRIORITY),
     ],
 )
-async def test_one_fee_alone_does_not_replace_an_installation(bench: Bench, fee: int, priority: int) -> None:
+async def test_one_fee_alone_does_not_replace_an_installation(bench: WalletFixture, fee: int, priority: int) -> None:
     permissions, key = await bench.grant()
     first = await bench.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
     second = await bench.prepare(OTHER, permissions=permissions, gasParamsOverride=fees(fee, priority))
@@ -38,7 +38,7 @@ async def test_one_fee_alone_does_not_replace_an_installation(bench: Bench, fee:
     assert bench.mempool.sent == 1
 
 
-async def test_a_tenth_more_of_both_fees_replaces_an_installation(bench: Bench) -> None:
+async def test_a_tenth_more_of_both_fees_replaces_an_installation(bench: WalletFixture) -> None:
     permissions, key = await bench.grant()
     enough = fees(ENOUGH_FEE, ENOUGH_PRIORITY)
     first = await bench.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
@@ -57,7 +57,7 @@ async def test_a_tenth_more_of_both_fees_replaces_an_installation(bench: Bench) 
     ],
 )
 async def test_what_is_prepared_while_another_is_under_way_replaces_it(
-    bench: Bench, asked: dict[str, str], prepared: tuple[int, int]
+    bench: WalletFixture, asked: dict[str, str], prepared: tuple[int, int]
 ) -> None:
     first = await bench.prepare(CALL, gasParamsOverride=fees(FEE, PRIORITY))
     await bench.send(first, bench.owner)
@@ -66,7 +66,7 @@ async def test_what_is_prepared_while_another_is_under_way_replaces_it(
     assert (second.max_fee_per_gas, second.max_priority_fee_per_gas) == prepared
 
 
-async def test_an_installation_is_not_replaced_where_only_the_priority_fee_is_asked_for(bench: Bench) -> None:
+async def test_an_installation_is_not_replaced_where_only_the_priority_fee_is_asked_for(bench: WalletFixture) -> None:
     permissions, key = await bench.grant()
     first = await bench.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
     await bench.send(first, key, permissions)

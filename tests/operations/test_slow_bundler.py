@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from tests.contract.sample import a_caller, a_key
-from tests.operations.conftest import CHAIN, Bench
+from tests.operations.conftest import CHAIN, WalletFixture
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.gas import replacement_fee
-from wallet_rpc.domain.prepared import call_id
+from wallet_rpc.domain.prepared import format_call_id
 from wallet_rpc.errors import AlreadyKnown, InstallPending, OutcomeUnknown, Rejected, StaleNonce, Unavailable
 from wallet_rpc.operations.get_calls_status import LAG_SECONDS
 from wallet_rpc.services.submission import ABANDONED_SECONDS
@@ -20,7 +20,7 @@ CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
 OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}
 
 
-async def test_preparing_again_replaces_at_a_tenth_more(bench: Bench) -> None:
+async def test_preparing_again_replaces_at_a_tenth_more(bench: WalletFixture) -> None:
     first = await bench.prepare(CALL)
     first_id = await bench.send(first, bench.owner)
     second = await bench.prepare(OTHER)
@@ -34,7 +34,7 @@ async def test_preparing_again_replaces_at_a_tenth_more(bench: Bench) -> None:
     assert await bench.status(first_id) == 400, "it can never land: its nonce is used"
 
 
-async def test_a_mined_operation_is_not_outbid(bench: Bench) -> None:
+async def test_a_mined_operation_is_not_outbid(bench: WalletFixture) -> None:
     first = await bench.prepare(CALL)
     await bench.send(first, bench.owner)
     await bench.mempool.mine()
@@ -43,7 +43,7 @@ async def test_a_mined_operation_is_not_outbid(bench: Bench) -> None:
     assert second.data.max_fee_per_gas == first.data.max_fee_per_gas
 
 
-async def test_a_call_in_a_block_that_the_bundler_has_not_seen_is_pending(bench: Bench) -> None:
+async def test_a_call_in_a_block_that_the_bundler_has_not_seen_is_pending(bench: WalletFixture) -> None:
     call_id = await bench.send(await bench.prepare(CALL), bench.owner)
     await bench.mempool.mine()
     bench.mempool.is_behind = True
@@ -52,7 +52,7 @@ async def test_a_call_in_a_block_that_the_bundler_has_not_seen_is_pending(bench:
     assert await bench.status(call_id) == 200
 
 
-async def test_while_the_install_is_under_way_preparing_says_wait(bench: Bench) -> None:
+async def test_while_the_install_is_under_way_preparing_says_wait(bench: WalletFixture) -> None:
     permissions, key = await bench.grant()
     early, late = [await bench.prepare(call, permissions=permissions) for call in (CALL, OTHER)]
     first_id = await bench.send(early, key, permissions)
@@ -71,7 +71,7 @@ async def test_while_the_install_is_under_way_preparing_says_wait(bench: Bench) 
     assert await bench.status(plain_id) == 200
 
 
-async def test_an_install_that_the_bundler_dropped_can_be_prepared_again(bench: Bench) -> None:
+async def test_an_install_that_the_bundler_dropped_can_be_prepared_again(bench: WalletFixture) -> None:
     permissions, key = await bench.grant()
     await bench.send(await bench.prepare(CALL, permissions=permissions), key, permissions)
     bench.mempool.drop()
@@ -80,7 +80,7 @@ async def test_an_install_that_the_bundler_dropped_can_be_prepared_again(bench: 
     assert await bench.status(again) == 200
 
 
-async def test_an_explicit_fee_replaces_a_stuck_install(bench: Bench) -> None:
+async def test_an_explicit_fee_replaces_a_stuck_install(bench: WalletFixture) -> None:
     permissions, key = await bench.grant()
     stuck = await bench.prepare(CALL, permissions=permissions)
     await bench.send(stuck, key, permissions)
@@ -92,7 +92,7 @@ async def test_an_explicit_fee_replaces_a_stuck_install(bench: Bench) -> None:
     assert await bench.status(again_id) == 200
 
 
-async def test_a_send_whose_answer_was_lost_is_asked_about_not_repeated(bench: Bench) -> None:
+async def test_a_send_whose_answer_was_lost_is_asked_about_not_repeated(bench: WalletFixture) -> None:
     prepared = await bench.prepare(CALL)
     bench.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
     call_id = await bench.send(prepared, bench.owner)
@@ -100,16 +100,16 @@ async def test_a_send_whose_answer_was_lost_is_asked_about_not_repeated(bench: B
     assert bench.mempool.sent == 1
 
 
-async def test_a_send_whose_fate_is_unknown_is_not_taken_for_refused(bench: Bench) -> None:
+async def test_a_send_whose_fate_is_unknown_is_not_taken_for_refused(bench: WalletFixture) -> None:
     prepared = await bench.prepare(CALL)
     bench.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
     bench.mempool.is_blind = True
     with pytest.raises(OutcomeUnknown):
         await bench.send(prepared, bench.owner)
-    assert await bench.status(call_id(CHAIN, prepared.details.data.hash)) == 100
+    assert await bench.status(format_call_id(CHAIN, prepared.details.data.hash)) == 100
 
 
-async def test_a_refused_send_may_be_tried_again(bench: Bench) -> None:
+async def test_a_refused_send_may_be_tried_again(bench: WalletFixture) -> None:
     prepared = await bench.prepare(CALL)
     bench.mempool.fails = [Rejected("precheck failed")]
     with pytest.raises(Rejected, match="precheck failed"):
@@ -121,9 +121,9 @@ async def test_a_refused_send_may_be_tried_again(bench: Bench) -> None:
     assert bench.mempool.sent == 2
 
 
-async def test_a_bundler_that_is_silent_also_when_asked_may_have_taken_it(bench: Bench) -> None:
+async def test_a_bundler_that_is_silent_also_when_asked_may_have_taken_it(bench: WalletFixture) -> None:
     prepared = await bench.prepare(CALL)
-    name = call_id(CHAIN, prepared.details.data.hash)
+    name = format_call_id(CHAIN, prepared.details.data.hash)
     bench.mempool.fails, bench.mempool.is_silent = [OutcomeUnknown("the bundler does not answer")], True
     with pytest.raises(OutcomeUnknown):
         await bench.send(prepared, bench.owner)
@@ -137,7 +137,7 @@ async def test_a_bundler_that_is_silent_also_when_asked_may_have_taken_it(bench:
 
 @pytest.mark.parametrize("by_session", [False, True])
 async def test_what_has_landed_is_answered_alike_whatever_was_said_when_it_was_sent(
-    bench: Bench, by_session: bool
+    bench: WalletFixture, by_session: bool
 ) -> None:
     permissions, key = await bench.grant() if by_session else (None, bench.owner)
     prepared = await bench.prepare(CALL, **({} if permissions is None else {"permissions": permissions}))
@@ -151,7 +151,7 @@ async def test_what_has_landed_is_answered_alike_whatever_was_said_when_it_was_s
     assert await bench.send(prepared, key, permissions) == name
 
 
-async def test_what_the_bundler_knows_already_is_sent(bench: Bench) -> None:
+async def test_what_the_bundler_knows_already_is_sent(bench: WalletFixture) -> None:
     prepared = await bench.prepare(CALL)
     bench.mempool.fails = [AlreadyKnown("the bundler knows this user operation already")]
     name = await bench.send(prepared, bench.owner)
@@ -160,7 +160,7 @@ async def test_what_the_bundler_knows_already_is_sent(bench: Bench) -> None:
     assert await bench.status(name) == 200
 
 
-async def test_a_status_is_not_final_in_the_moment_in_which_the_call_lands(bench: Bench) -> None:
+async def test_a_status_is_not_final_in_the_moment_in_which_the_call_lands(bench: WalletFixture) -> None:
     name = await bench.send(await bench.prepare(CALL), bench.owner)
     bench.clock.ahead = 2 * LAG_SECONDS
     assert await bench.status(name) == 100
@@ -173,7 +173,7 @@ async def test_a_status_is_not_final_in_the_moment_in_which_the_call_lands(bench
     assert await bench.status(name) == 200
 
 
-async def test_a_call_whose_nonce_was_seen_used_for_a_while_has_failed(bench: Bench) -> None:
+async def test_a_call_whose_nonce_was_seen_used_for_a_while_has_failed(bench: WalletFixture) -> None:
     prepared = await bench.prepare(CALL)
     name = await bench.send(prepared, bench.owner)
     await bench.mempool.mine()
@@ -183,7 +183,7 @@ async def test_a_call_whose_nonce_was_seen_used_for_a_while_has_failed(bench: Be
     assert await bench.status(name) == 400, "neither chain nor bundler has it"
 
 
-async def test_a_send_of_an_organization_is_in_its_log_also_when_its_answer_was_lost(bench: Bench) -> None:
+async def test_a_send_of_an_organization_is_in_its_log_also_when_its_answer_was_lost(bench: WalletFixture) -> None:
     bench.ports = replace(bench.ports, caller=a_caller(a_key()))
     permissions, key = await bench.grant()
     prepared = await bench.prepare(CALL, permissions=permissions)

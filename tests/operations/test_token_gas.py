@@ -10,10 +10,10 @@ import httpx2
 import pytest
 
 from tests.e2e.client import TOKEN, call_data
-from tests.operations.conftest import CHAIN, POLICY, Bench
+from tests.operations.conftest import CHAIN, POLICY, WalletFixture
 from wallet_rpc import wire
 from wallet_rpc.domain.prepared import PreparedCalls, PreparedUserOperation
-from wallet_rpc.domain.token_gas import TokenPayment
+from wallet_rpc.domain.token_gas import Erc20PaymentTerms
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import InvalidParams, Rejected, SponsorshipFailed, UnsupportedCapability, WalletError
 from wallet_rpc.operations import prepare_calls
@@ -24,12 +24,12 @@ AUTO: dict[str, Any] = {"postOpSettings": {"autoApprove": True}}
 
 
 @dataclass
-class Other:
+class ChangingPaymaster:
     """A service that answers as the real one, but says of tokens what the test wants."""
 
     real: Paymaster
-    first: TokenPayment | None
-    last: TokenPayment | None
+    first: Erc20PaymentTerms | None
+    last: Erc20PaymentTerms | None
 
     async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         known = {**context, "erc20Context": {**context["erc20Context"], "tokenAddress": TOKEN}}
@@ -38,19 +38,19 @@ class Other:
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         return replace(await self.real.sponsor(operation, context), token=self.last)
 
-    async def sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
-        await self.real.sent(operation, operation_hash)
+    async def report_sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
+        await self.real.report_sent(operation, operation_hash)
 
 
-def payment(token: str = TOKEN, *, rate: int = 2_000 * 10**18, most: int = 1) -> TokenPayment:
-    return TokenPayment(token_address=Address.parse(token), exchange_rate=rate, max_token_amount=most)
+def payment(token: str = TOKEN, *, rate: int = 2_000 * 10**18, most: int = 1) -> Erc20PaymentTerms:
+    return Erc20PaymentTerms(token_address=Address.parse(token), exchange_rate=rate, max_token_amount=most)
 
 
-def with_service(bench: Bench, first: TokenPayment | None, last: TokenPayment | None = None) -> None:
-    bench.change_chain(paymaster=Other(bench.paymaster, first, last))
+def with_service(bench: WalletFixture, first: Erc20PaymentTerms | None, last: Erc20PaymentTerms | None = None) -> None:
+    bench.change_chain(paymaster=ChangingPaymaster(bench.paymaster, first, last))
 
 
-async def ask(bench: Bench, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> PreparedCalls:
+async def ask(bench: WalletFixture, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> PreparedCalls:
     more, only = settings.pop("capabilities", {}), settings.pop("only_estimation", False)
     service = {**POLICY, "onlyEstimation": only, "erc20": {"tokenAddress": token, **settings}}
     request = {
@@ -62,7 +62,7 @@ async def ask(bench: Bench, *calls: dict[str, Any], token: str = TOKEN, **settin
     return await prepare_calls.run(bench.ports, wire.decode(prepare_calls.PrepareCalls, request))
 
 
-async def refused(bench: Bench, **settings: Any) -> WalletError:
+async def catch_error(bench: WalletFixture, **settings: Any) -> WalletError:
     with pytest.raises(WalletError) as caught:
         await ask(bench, **settings)
     return caught.value
@@ -76,35 +76,35 @@ def transact(url: str, to: str, data: str) -> None:
     assert "result" in httpx2.post(node, json=body).json()
 
 
-def put(url: str, address: Address, code: bytes) -> None:
+def set_code(url: str, address: Address, code: bytes) -> None:
     params = [address.hex0x(), Data(code).hex0x()]
     body = {"jsonrpc": "2.0", "id": 1, "method": "anvil_setCode", "params": params}
     assert "result" in httpx2.post(f"{url}/chain/{CHAIN}", json=body).json()
 
 
 @pytest.fixture
-def rich(bench: Bench, url: str) -> Bench:
+def rich(bench: WalletFixture, url: str) -> WalletFixture:
     transact(url, TOKEN, call_data("mint(address,uint256)", bench.account.hex0x(), 10**24))
     return bench
 
 
 @pytest.mark.parametrize("first", [None, payment("0x" + "12" * 20)])
-async def test_a_service_that_takes_no_tokens_is_named(bench: Bench, first: TokenPayment | None) -> None:
+async def test_a_service_that_takes_no_tokens_is_named(bench: WalletFixture, first: Erc20PaymentTerms | None) -> None:
     with_service(bench, first)
-    error = await refused(bench, **AUTO)
+    error = await catch_error(bench, **AUTO)
     assert isinstance(error, UnsupportedCapability)
     assert error.data["capability"] == "paymasterService.erc20"
 
 
-async def test_a_chain_without_paymaster_takes_no_tokens(bench: Bench) -> None:
+async def test_a_chain_without_paymaster_takes_no_tokens(bench: WalletFixture) -> None:
     bench.change_chain(paymaster=None)
-    assert isinstance(await refused(bench, **AUTO), UnsupportedCapability)
+    assert isinstance(await catch_error(bench, **AUTO), UnsupportedCapability)
 
 
 @pytest.mark.parametrize("last", [None, payment(most=10**30)])
-async def test_a_price_that_rises_meanwhile_is_refused(rich: Bench, last: TokenPayment | None) -> None:
+async def test_a_price_that_rises_meanwhile_is_refused(rich: WalletFixture, last: Erc20PaymentTerms | None) -> None:
     with_service(rich, payment(), last)
-    error = await refused(rich, **AUTO)
+    error = await catch_error(rich, **AUTO)
     assert isinstance(error, Rejected)
     assert error.reason == "token_price_changed"
 
@@ -112,11 +112,11 @@ async def test_a_price_that_rises_meanwhile_is_refused(rich: Bench, last: TokenP
 SILENT, NO_PERMIT = Address(b"\xa1" * 20), Address(b"\xa2" * 20)
 
 
-async def test_an_address_that_is_no_token_is_refused(bench: Bench, url: str) -> None:
+async def test_an_address_that_is_no_token_is_refused(bench: WalletFixture, url: str) -> None:
     for code in (b"", bytes.fromhex("5f5ffd")):
-        put(url, SILENT, code)
+        set_code(url, SILENT, code)
         with_service(bench, payment(SILENT.hex0x()))
-        error = await refused(bench, token=SILENT.hex0x(), **AUTO)
+        error = await catch_error(bench, token=SILENT.hex0x(), **AUTO)
         assert isinstance(error, InvalidParams)
         assert error.reason == "not_a_token"
 
@@ -132,16 +132,16 @@ RICH_WITHOUT_PERMIT = bytes.fromhex(
 """A token that knows nothing else."""
 
 
-async def test_a_token_without_permit_is_named(bench: Bench, url: str) -> None:
-    put(url, NO_PERMIT, RICH_WITHOUT_PERMIT)
+async def test_a_token_without_permit_is_named(bench: WalletFixture, url: str) -> None:
+    set_code(url, NO_PERMIT, RICH_WITHOUT_PERMIT)
     with_service(bench, payment(NO_PERMIT.hex0x()))
     settings = {"preOpSettings": {"autoPermit": {"below": "0x1", "amount": hex(10**23)}}}
-    error = await refused(bench, token=NO_PERMIT.hex0x(), **settings)
+    error = await catch_error(bench, token=NO_PERMIT.hex0x(), **settings)
     assert isinstance(error, UnsupportedCapability)
     assert error.data["capability"] == "paymasterService.erc20.preOpSettings"
 
 
-async def test_calls_beyond_the_first_guess_are_approved_as_well(rich: Bench) -> None:
+async def test_calls_beyond_the_first_guess_are_approved_as_well(rich: WalletFixture) -> None:
     """Four million gas: the estimate's stand-in for the approval is too small at first."""
     limits = {"gasParamsOverride": {"callGasLimit": hex(4_000_000)}}
     made = await ask(rich, capabilities=limits, **AUTO)
@@ -156,22 +156,22 @@ HUGE = {"gasParamsOverride": {"callGasLimit": hex(2**120 - 1), "maxFeePerGas": h
 
 @pytest.mark.parametrize(("settings", "only_estimation"), [(AUTO, False), (AUTO, True), ({}, True)])
 async def test_a_cost_that_no_token_can_count_is_named(
-    rich: Bench, settings: dict[str, Any], only_estimation: bool
+    rich: WalletFixture, settings: dict[str, Any], only_estimation: bool
 ) -> None:
     with_service(rich, payment(rate=10**24))
-    error = await refused(rich, capabilities=HUGE, only_estimation=only_estimation, **settings)
+    error = await catch_error(rich, capabilities=HUGE, only_estimation=only_estimation, **settings)
     assert isinstance(error, InvalidParams)
     assert error.data == {"reason": "token_amount_too_large", "field": "params.capabilities.paymasterService.erc20"}
 
 
-async def test_a_cost_that_a_token_can_just_count_is_approved(rich: Bench) -> None:
+async def test_a_cost_that_a_token_can_just_count_is_approved(rich: WalletFixture) -> None:
     """The approval of the estimate, twice the most, is no more than a token counts either."""
     with_service(rich, payment(rate=10**22))
-    error = await refused(rich, capabilities=HUGE, **AUTO)
+    error = await catch_error(rich, capabilities=HUGE, **AUTO)
     assert error.reason == "insufficient_token_balance"
 
 
-async def test_a_need_is_never_below_what_the_operation_may_cost(rich: Bench) -> None:
+async def test_a_need_is_never_below_what_the_operation_may_cost(rich: WalletFixture) -> None:
     """Call data of ten lengths, since preVerificationGas of a need is in whole steps."""
     for size in range(0, 70, 7):
         call = {"to": ZERO_ADDRESS.hex0x(), "data": "0x" + "11" * size}
@@ -181,12 +181,12 @@ async def test_a_need_is_never_below_what_the_operation_may_cost(rich: Bench) ->
         assert made.fee_payment.max_amount <= needed.fee_payment.max_amount
 
 
-async def test_a_limit_that_the_paymaster_fears_is_refused(rich: Bench) -> None:
-    error = await refused(rich, capabilities={"gasParamsOverride": {"paymasterPostOpGasLimit": "0x1"}}, **AUTO)
+async def test_a_limit_that_the_paymaster_fears_is_refused(rich: WalletFixture) -> None:
+    error = await catch_error(rich, capabilities={"gasParamsOverride": {"paymasterPostOpGasLimit": "0x1"}}, **AUTO)
     assert isinstance(error, SponsorshipFailed)
 
 
-async def test_the_callers_own_fee_and_limit_are_kept(rich: Bench) -> None:
+async def test_the_callers_own_fee_and_limit_are_kept(rich: WalletFixture) -> None:
     limits = {"gasParamsOverride": {"maxFeePerGas": hex(10**10), "paymasterPostOpGasLimit": hex(90_000)}}
     made = await ask(rich, capabilities=limits, **AUTO)
     assert isinstance(made, PreparedUserOperation)

@@ -12,7 +12,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from tests.contract.waiting import until
-from tests.operations.conftest import CHAIN, Bench
+from tests.operations.conftest import CHAIN, WalletFixture
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_sessions import RedisSessions
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
@@ -27,13 +27,13 @@ FRIEND = {"to": "0x00000000000000000000000000000000f00DcAfE"}
 DAY = 86_400
 
 
-async def kept(bench: Bench, session_id: str | SessionId) -> Session | None:
+async def find_session(bench: WalletFixture, session_id: str | SessionId) -> Session | None:
     return await bench.ports.store.sessions.get(bench.account, CHAIN, SessionId.parse(session_id))
 
 
-async def life(bench: Bench, session_id: str) -> int:
+async def life(bench: WalletFixture, session_id: str) -> int:
     """The seconds until the record is dropped; -1: never."""
-    sessions, unsigned = bench.ports.store.sessions, bench.ports.store.unsigned
+    sessions, unsigned = bench.ports.store.sessions, bench.ports.store.unsigned_sessions
     assert isinstance(sessions, RedisSessions)
     assert isinstance(unsigned, RedisUnsigned)
     named = bench.account, CHAIN, SessionId.parse(session_id)
@@ -44,7 +44,7 @@ async def life(bench: Bench, session_id: str) -> int:
     raise AssertionError(session_id)
 
 
-async def created(bench: Bench, *, account: Address | None = None, expiry: int = 0) -> CreatedSession:
+async def create(bench: WalletFixture, *, account: Address | None = None, expiry: int = 0) -> CreatedSession:
     request = {
         "account": (bench.account if account is None else account).hex0x(),
         "chainId": hex(CHAIN),
@@ -56,46 +56,46 @@ async def created(bench: Bench, *, account: Address | None = None, expiry: int =
 
 
 @contextmanager
-def bounded(bench: Bench, *, of_caller: int = 99, of_account: int = 99) -> Iterator[None]:
+def set_bounds(bench: WalletFixture, *, of_caller: int = 99, of_account: int = 99) -> Iterator[None]:
     before = bench.ports
-    bench.ports = replace(before, rules=Rules(unsigned_of_caller=of_caller, unsigned_of_account=of_account))
+    bench.ports = replace(before, rules=Rules(unsigned_per_caller=of_caller, unsigned_per_account=of_account))
     yield
     bench.ports = before
 
 
-async def test_a_session_is_kept_to_its_end_once_its_owners_signature_was_shown(bench: Bench) -> None:
+async def test_a_session_is_kept_to_its_end_once_its_owners_signature_was_shown(bench: WalletFixture) -> None:
     permissions, _ = await bench.grant()
     assert 90 * DAY - 60 < await life(bench, permissions["sessionId"]) <= 90 * DAY
     forged = "0x" + Account.unsafe_sign_hash(secrets.token_bytes(32), secrets.token_bytes(32)).signature.hex()
     with pytest.raises(SignatureInvalid):
         await bench.prepare(FRIEND, permissions={**permissions, "signature": forged})
-    unsigned = await kept(bench, permissions["sessionId"])
+    unsigned = await find_session(bench, permissions["sessionId"])
     assert unsigned is not None
     assert unsigned.state is SessionState.PENDING
 
     await bench.prepare(FRIEND, permissions=permissions)
 
-    assert await kept(bench, permissions["sessionId"]) == replace(unsigned, state=SessionState.ACTIVE)
+    assert await find_session(bench, permissions["sessionId"]) == replace(unsigned, state=SessionState.ACTIVE)
     assert await life(bench, permissions["sessionId"]) == -1
 
 
 @pytest.mark.parametrize(("days", "kept_days"), [(1, 2), (88, 89), (400, 90)])
 async def test_an_unsigned_session_is_kept_to_its_end_but_no_longer_than_the_operator_allows(
-    bench: Bench, days: int, kept_days: int
+    bench: WalletFixture, days: int, kept_days: int
 ) -> None:
-    made = await created(bench, expiry=bench.clock.now() + days * DAY)
+    made = await create(bench, expiry=bench.clock.now() + days * DAY)
 
     assert kept_days * DAY - 60 < await life(bench, made.session_id.hex0x()) <= kept_days * DAY
 
 
-async def test_a_forgotten_session_is_refused_by_a_reason_of_its_own(bench: Bench) -> None:
+async def test_a_forgotten_session_is_refused_by_a_reason_of_its_own(bench: WalletFixture) -> None:
     permissions, _ = await bench.grant()
     bench.ports = replace(bench.ports, rules=Rules(unsigned_seconds=1))
     forgotten, _ = await bench.grant()
     await bench.prepare(FRIEND, permissions=permissions)
 
     async def is_gone() -> bool:
-        return await kept(bench, forgotten["sessionId"]) is None
+        return await find_session(bench, forgotten["sessionId"]) is None
 
     await until(is_gone)
     bench.clock.ahead = 2
@@ -110,54 +110,56 @@ async def test_a_forgotten_session_is_refused_by_a_reason_of_its_own(bench: Benc
     await bench.prepare(FRIEND, permissions=permissions)
 
 
-async def test_a_caller_has_a_number_of_unsigned_sessions_at_once(bench: Bench) -> None:
-    with bounded(bench, of_caller=3):
+async def test_a_caller_has_a_number_of_unsigned_sessions_at_once(bench: WalletFixture) -> None:
+    with set_bounds(bench, of_caller=3):
         permissions, _ = await bench.grant()
         for _ in range(2):
-            await created(bench, account=Address(secrets.token_bytes(20)))
+            await create(bench, account=Address(secrets.token_bytes(20)))
         with pytest.raises(LimitExceeded) as refused:
-            await created(bench)
+            await create(bench)
         assert (refused.value.code, refused.value.status) == (-32005, 429)
         assert refused.value.data["reason"] == "unsigned_sessions_of_caller"
         assert refused.value.data["limit"] == 3
 
         await bench.prepare(FRIEND, permissions=permissions)
-        await created(bench)
+        await create(bench)
         bench.ports = replace(bench.ports, caller=Caller(name="another address"))
-        await created(bench)
+        await create(bench)
 
 
-async def test_an_account_has_a_number_of_unsigned_sessions_and_its_owners_caller_has_more(bench: Bench) -> None:
+async def test_an_account_has_a_number_of_unsigned_sessions_and_its_owners_caller_has_more(
+    bench: WalletFixture,
+) -> None:
     owner = bench.ports.caller
-    with bounded(bench, of_account=2):
+    with set_bounds(bench, of_account=2):
         permissions, key = await bench.grant()
         bench.ports = replace(bench.ports, caller=Caller(name="a stranger"))
-        await created(bench)
+        await create(bench)
         for caller in (bench.ports.caller, owner):
             bench.ports = replace(bench.ports, caller=caller)
             with pytest.raises(LimitExceeded) as refused:
-                await created(bench)
+                await create(bench)
             assert refused.value.data["reason"] == "unsigned_sessions_of_account"
 
         prepared = await bench.prepare(FRIEND, permissions=permissions)
         await bench.send(prepared, key, permissions)
         for _ in range(2):
-            await created(bench)
+            await create(bench)
 
 
-async def test_a_refused_session_takes_neither_room_nor_an_entity_id(bench: Bench) -> None:
+async def test_a_refused_session_takes_neither_room_nor_an_entity_id(bench: WalletFixture) -> None:
     elsewhere: LocalAccount = Account.from_key(secrets.token_bytes(32))
     contract = bench.ports.chains[CHAIN]
-    assert await contract.chain.code(Address.parse("0x7e57000000000000000000000000000000000001"))
-    with bounded(bench, of_caller=1):
+    assert await contract.node.code(Address.parse("0x7e57000000000000000000000000000000000001"))
+    with set_bounds(bench, of_caller=1):
         for _ in range(3):
             with pytest.raises(InvalidParams):
-                await created(bench, account=Address.parse("0x7e57000000000000000000000000000000000001"))
-        first = await created(bench, account=Address.parse(elsewhere.address))
+                await create(bench, account=Address.parse("0x7e57000000000000000000000000000000000001"))
+        first = await create(bench, account=Address.parse(elsewhere.address))
         for _ in range(3):
             with pytest.raises(LimitExceeded):
-                await created(bench, account=Address.parse(elsewhere.address))
-    second = await created(bench, account=Address.parse(elsewhere.address))
+                await create(bench, account=Address.parse(elsewhere.address))
+    second = await create(bench, account=Address.parse(elsewhere.address))
 
     session_ids = [first.session_id, second.session_id]
     found = [

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.operations.conftest import CHAIN, POLICY, Bench
+from tests.operations.conftest import CHAIN, POLICY, WalletFixture
 from wallet_rpc import wire
 from wallet_rpc.errors import UnsupportedCapability
 from wallet_rpc.operations import get_calls_status, get_capabilities
@@ -17,11 +17,11 @@ CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
 REVERTS = {"to": "0x00000000000000000000000000000000f00dcafe", "value": hex(10**21)}
 
 
-def on(bench: Bench, chain: ChainPorts) -> Bench:
+def on(bench: WalletFixture, chain: ChainPorts) -> WalletFixture:
     return replace(bench, ports=replace(bench.ports, chains={CHAIN: chain}))
 
 
-async def test_without_a_paymaster_sponsorship_is_refused_unless_it_is_optional(bench: Bench) -> None:
+async def test_without_a_paymaster_sponsorship_is_refused_unless_it_is_optional(bench: WalletFixture) -> None:
     poor = on(bench, replace(bench.ports.chains[CHAIN], paymaster=None))
     with pytest.raises(UnsupportedCapability, match="no paymaster"):
         await poor.prepare(CALL)
@@ -30,7 +30,7 @@ async def test_without_a_paymaster_sponsorship_is_refused_unless_it_is_optional(
     assert prepared.fee_payment.sponsored is False
 
 
-async def test_a_paymaster_of_the_callers_choice_is_refused_unless_it_is_optional(bench: Bench) -> None:
+async def test_a_paymaster_of_the_callers_choice_is_refused_unless_it_is_optional(bench: WalletFixture) -> None:
     service = {"url": "https://paymaster.example", "context": {}}
     with pytest.raises(UnsupportedCapability, match=r"paymasterService\.url"):
         await bench.prepare(CALL, paymasterService=service)
@@ -38,7 +38,7 @@ async def test_a_paymaster_of_the_callers_choice_is_refused_unless_it_is_optiona
     assert (await bench.prepare(CALL, paymasterService={**service, **POLICY})).data.paymaster is not None
 
 
-async def test_capabilities_tell_whether_there_is_a_paymaster(bench: Bench) -> None:
+async def test_capabilities_tell_whether_there_is_a_paymaster(bench: WalletFixture) -> None:
     poor = on(bench, replace(bench.ports.chains[CHAIN], paymaster=None))
     for asked in (None, (CHAIN,)):
         request = get_capabilities.GetCapabilities(address=Address(bytes(20)), chain_ids=asked)
@@ -49,7 +49,7 @@ async def test_capabilities_tell_whether_there_is_a_paymaster(bench: Bench) -> N
 
 @pytest.mark.parametrize(("call", "early", "final"), [(CALL, 110, 200), (REVERTS, 115, 500)])
 async def test_a_call_is_not_final_before_enough_blocks_follow(
-    bench: Bench, call: dict[str, str], early: int, final: int
+    bench: WalletFixture, call: dict[str, str], early: int, final: int
 ) -> None:
     deep = on(bench, replace(bench.ports.chains[CHAIN], confirmations=1_000_000))
     rich = {bench.account.hex0x(): {"balance": hex(10**22)}}

@@ -8,34 +8,36 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, Desk, SetClock, Wallet, a_caller
+from tests.org_sessions.org_client import CHAINS, OrgClient, SetClock, Wallet, a_caller
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemEntropy
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.ports import Ports
-from wallet_rpc.server import part
+from wallet_rpc.server import build_chain_clients
 
 
 @pytest.fixture
-async def desk(url: str, store: RedisStore) -> AsyncIterator[Desk]:
+async def desk(url: str, store: RedisStore) -> AsyncIterator[OrgClient]:
     organization = OrganizationId(f"org_{secrets.token_hex(10)}")
     async with httpx2.AsyncClient() as http:
         parts = [
-            part(ChainSetting(chain_id=chain, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http)
+            build_chain_clients(
+                ChainSetting(chain_id=chain, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http
+            )
             for chain, at in ((chain, f"{url}/chain/{chain}") for chain in CHAINS)
         ]
         ports = Ports(
             chains={each.ports.chain_id: each.ports for each in parts},
-            store=store.of(organization),
+            store=store.for_organization(organization),
             clock=SetClock(),
             entropy=SystemEntropy(),
             caller=a_caller(organization),
         )
-        yield Desk(ports, store, url, http)
+        yield OrgClient(ports, store, url, http)
 
 
 @pytest.fixture
-async def wallet(desk: Desk) -> Wallet:
+async def wallet(desk: OrgClient) -> Wallet:
     """A wallet with one session key granted on both chains."""
     return await Wallet(desk).open()

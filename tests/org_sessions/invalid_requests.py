@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.org_sessions.org_client import CHAINS, FRIEND, ROOT, in_time, new_key, signed
+from tests.org_sessions.org_client import CHAINS, FRIEND, ROOT, new_key, sign_digest, timestamp_in
 from wallet_rpc.domain.signature import HALF_ORDER
 
 Body = dict[str, Any]
@@ -20,32 +20,32 @@ def installs(body: Body) -> list[Body]:
     return found
 
 
-def serialized(change: Callable[[str], str]) -> Callable[[Body], None]:
+def change_serialized(change: Callable[[str], str]) -> Callable[[Body], None]:
     """A body whose first grant is another text."""
 
-    def changed(body: Body) -> None:
+    def apply(body: Body) -> None:
         installs(body)[0]["serialized"] = change(installs(body)[0]["serialized"])
 
-    return changed
+    return apply
 
 
-def packed(value: Any) -> str:
+def pack(value: Any) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
 
 
 def in_json(**more: Any) -> Callable[[Body], None]:
     """A body whose first grant is in JSON, with more in it."""
-    return serialized(
-        lambda given: packed({"v": 1, "sessionId": f"0x{given[4:36]}", "signature": f"0x{given[36:]}", **more})
+    return change_serialized(
+        lambda given: pack({"v": 1, "sessionId": f"0x{given[4:36]}", "signature": f"0x{given[36:]}", **more})
     )
 
 
-def swapped(body: Body) -> None:
+def swap_chains(body: Body) -> None:
     one, two = installs(body)
     one["chainId"], two["chainId"] = two["chainId"], one["chainId"]
 
 
-def mirrored(given: str) -> str:
+def mirror_signature(given: str) -> str:
     """The same signature with s in the upper half of the order, as good to careless readers."""
     v, s = int(given[-2:], 16), int(given[-66:-2], 16)
     return f"{given[:-66]}{ORDER - s:064x}{27 + 28 - v:02x}"
@@ -55,12 +55,12 @@ def with_v(v: int) -> Callable[[str], str]:
     return lambda given: f"{given[:-2]}{v:02x}"
 
 
-def wrongly_wrapped(given: str) -> str:
+def wrap_wrongly(given: str) -> str:
     return f"{given[:36]}{'6492' * 16}"
 
 
 FIRST = "installs[0].serialized"
-WRONG: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
+INVALID: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
     "nothing": (dict.clear, "missing", {"expiresAt", "installs", "policies", "sessionAddress", "walletId"}),
     "no install": (lambda body: body.update(installs=[]), "malformed", {"installs"}),
     "25 installs": (lambda body: body.update(installs=installs(body)[:1] * 25), "malformed", {"installs"}),
@@ -100,9 +100,9 @@ WRONG: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
         "duplicate_chain",
         {"installs[1].chainId"},
     ),
-    "the past": (lambda body: body.update(expiresAt=in_time(-1)), "expiry_out_of_range", {"expiresAt"}),
-    "now": (lambda body: body.update(expiresAt=in_time(0)), "expiry_out_of_range", {"expiresAt"}),
-    "too far": (lambda body: body.update(expiresAt=in_time(366 * 86_400)), "expiry_out_of_range", {"expiresAt"}),
+    "the past": (lambda body: body.update(expiresAt=timestamp_in(-1)), "expiry_out_of_range", {"expiresAt"}),
+    "now": (lambda body: body.update(expiresAt=timestamp_in(0)), "expiry_out_of_range", {"expiresAt"}),
+    "too far": (lambda body: body.update(expiresAt=timestamp_in(366 * 86_400)), "expiry_out_of_range", {"expiresAt"}),
     "no time": (lambda body: body.update(expiresAt="tomorrow"), "malformed", {"expiresAt"}),
     "a naive time": (lambda body: body.update(expiresAt="2030-01-01T00:00:00"), "malformed", {"expiresAt"}),
     "seconds": (lambda body: body.update(expiresAt=1893456000), "malformed", {"expiresAt"}),
@@ -123,7 +123,7 @@ WRONG: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
     ),
     "an unknown limit": (lambda body: body.update(permissions=ROOT), "unknown_member", {"permissions"}),
     "an unknown limit of an install": (
-        lambda body: installs(body)[1].update(expiresAt=in_time(60)),
+        lambda body: installs(body)[1].update(expiresAt=timestamp_in(60)),
         "unknown_member",
         {"installs[1].expiresAt"},
     ),
@@ -133,22 +133,24 @@ WRONG: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
         "grant_disagrees",
         {"policies.permissions"},
     ),
-    "empty grant": (serialized(lambda given: ""), "malformed", {FIRST}),
-    "long grant": (serialized(lambda given: "0" * 16_385), "malformed", {FIRST}),
-    "garbled grant": (serialized(lambda given: given[:-1]), "grant_undecodable", {FIRST}),
-    "a local context": (serialized(lambda given: "0x01" + given[4:]), "grant_undecodable", {FIRST}),
-    "an installed context": (serialized(lambda given: "0x020100000001"), "grant_undecodable", {FIRST}),
+    "empty grant": (change_serialized(lambda given: ""), "malformed", {FIRST}),
+    "long grant": (change_serialized(lambda given: "0" * 16_385), "malformed", {FIRST}),
+    "garbled grant": (change_serialized(lambda given: given[:-1]), "grant_undecodable", {FIRST}),
+    "a local context": (change_serialized(lambda given: "0x01" + given[4:]), "grant_undecodable", {FIRST}),
+    "an installed context": (change_serialized(lambda given: "0x020100000001"), "grant_undecodable", {FIRST}),
     "a permission account": (
-        serialized(lambda given: packed({"permissionParams": {}, "enableSignature": "0x"})),
+        change_serialized(lambda given: pack({"permissionParams": {}, "enableSignature": "0x"})),
         "grant_undecodable",
         {FIRST},
     ),
     "a private key": (
-        serialized(lambda given: packed({"permissionParams": {}, "accountParams": [{"privateKey": f"0x{SECRET}"}]})),
+        change_serialized(
+            lambda given: pack({"permissionParams": {}, "accountParams": [{"privateKey": f"0x{SECRET}"}]})
+        ),
         "grant_has_private_key",
         {FIRST},
     ),
-    "another session": (serialized(lambda given: f"0x00{'11' * 16}{given[36:]}"), "grant_disagrees", {FIRST}),
+    "another session": (change_serialized(lambda given: f"0x00{'11' * 16}{given[36:]}"), "grant_disagrees", {FIRST}),
     "another account": (in_json(account=FRIEND), "grant_disagrees", {FIRST}),
     "another chain in the grant": (in_json(chainId=CHAINS[1]), "grant_disagrees", {FIRST}),
     "another key": (
@@ -156,14 +158,14 @@ WRONG: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
         "grant_disagrees",
         {FIRST, "installs[1].serialized"},
     ),
-    "swapped chains": (swapped, "grant_disagrees", {FIRST, "installs[1].serialized"}),
-    "no signature": (serialized(lambda given: given[:36]), "grant_signature_invalid", {FIRST}),
+    "swapped chains": (swap_chains, "grant_disagrees", {FIRST, "installs[1].serialized"}),
+    "no signature": (change_serialized(lambda given: given[:36]), "grant_signature_invalid", {FIRST}),
     "another signature": (
-        serialized(lambda given: given[:36] + signed(bytes(32), new_key())[2:]),
+        change_serialized(lambda given: given[:36] + sign_digest(bytes(32), new_key())[2:]),
         "grant_signature_invalid",
         {FIRST},
     ),
-    "the other half of the curve": (serialized(mirrored), "grant_signature_invalid", {FIRST}),
-    "a strange v": (serialized(with_v(29)), "grant_signature_invalid", {FIRST}),
-    "a broken wrapper": (serialized(wrongly_wrapped), "grant_signature_invalid", {FIRST}),
+    "the other half of the curve": (change_serialized(mirror_signature), "grant_signature_invalid", {FIRST}),
+    "a strange v": (change_serialized(with_v(29)), "grant_signature_invalid", {FIRST}),
+    "a broken wrapper": (change_serialized(wrap_wrongly), "grant_signature_invalid", {FIRST}),
 }

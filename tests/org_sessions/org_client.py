@@ -15,15 +15,15 @@ from tests.clocks import FixedClock
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock
-from wallet_rpc.domain.access import ApiKey, Caller, OrganizationId, digest_of, key_id
+from wallet_rpc.domain.access import ApiKey, Caller, OrganizationId, derive_key_id, sha256_hex
 from wallet_rpc.domain.context import InstalledContext, LocalContext, format_context
 from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction
-from wallet_rpc.domain.signature import SignerKind, with_kind
-from wallet_rpc.domain.times import written_time
+from wallet_rpc.domain.signature import SignerKind, prefix_signer_kind
+from wallet_rpc.domain.times import format_time
 from wallet_rpc.edge import error_formats
 from wallet_rpc.errors import WalletError
 from wallet_rpc.operations.catalogue import OPERATIONS, REST_OPERATIONS
-from wallet_rpc.operations.operation import Dialect
+from wallet_rpc.operations.operation import ErrorFormat
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, Data, SessionId
 
@@ -52,17 +52,17 @@ def new_key() -> LocalAccount:
     return made
 
 
-def signed(digest: bytes, by: LocalAccount) -> str:
+def sign_digest(digest: bytes, by: LocalAccount) -> str:
     return f"0x{Account.unsafe_sign_hash(digest, by.key).signature.hex()}"
 
 
-def in_time(seconds: int) -> str:
+def timestamp_in(seconds: int) -> str:
     """A time so many seconds ahead, as REST writes it."""
-    return written_time(int(time.time()) + seconds)
+    return format_time(int(time.time()) + seconds)
 
 
 @dataclass
-class Desk:
+class OrgClient:
     """Who asks with a key of one organisation."""
 
     ports: Ports
@@ -82,11 +82,11 @@ class Desk:
     async def ask(self, method: str, **request: Any) -> Any:
         """What the door answers, from JSON to JSON. Raises: WalletError."""
         operation = METHODS[method]
-        await operation.admit(self.ports)
+        await operation.authorize(self.ports)
         try:
-            read = wire.read(operation.request, request)
-        except wire.Faulty as faulty:
-            raise error_formats.invalid(Dialect.ORGANIZATION, faulty.faults) from None
+            read = wire.validate(operation.request, request)
+        except wire.InvalidValue as faulty:
+            raise error_formats.merge_field_errors(ErrorFormat.ORGANIZATION, faulty.errors) from None
         return wire.encode(operation.answer, await operation.run(self.ports, read))
 
     async def refusal(self, method: str, **request: Any) -> WalletError:
@@ -105,16 +105,16 @@ class Desk:
             return error.reason
         return None
 
-    def at(self, second: int) -> Desk:
+    def at(self, second: int) -> OrgClient:
         """The same server with a clock that shows one second."""
         return replace(self, ports=replace(self.ports, clock=FixedClock(second)))
 
-    def of(self, organization: OrganizationId) -> Desk:
+    def of(self, organization: OrganizationId) -> OrgClient:
         """The same server, asked with a key of another organisation."""
         caller = a_caller(organization)
-        return replace(self, ports=replace(self.ports, caller=caller, store=self.store.of(organization)))
+        return replace(self, ports=replace(self.ports, caller=caller, store=self.store.for_organization(organization)))
 
-    def without_key(self) -> Desk:
+    def without_key(self) -> OrgClient:
         """The same server, asked by whoever connects to an open one; what it keeps is its own."""
         return replace(self, ports=replace(self.ports, caller=Caller(name="somebody"), store=self.store))
 
@@ -124,15 +124,15 @@ class Desk:
         assert "result" in (await self.http.post(f"{self.url}/chain/{chain}", json=request)).json()
 
     async def balance(self, chain: int, holder: str) -> int:
-        return await self.ports.chains[chain].chain.balance(Address.parse(holder))
+        return await self.ports.chains[chain].node.balance(Address.parse(holder))
 
 
 def a_caller(organization: OrganizationId) -> Caller:
     key = secrets.token_hex(16)
     kept = ApiKey(
-        id=key_id(key),
+        id=derive_key_id(key),
         organization=organization,
-        digest=digest_of(key),
+        digest=sha256_hex(key),
         requests_per_minute=1000,
         created_at=int(time.time()),
     )
@@ -152,7 +152,7 @@ class Grant:
         return str(self.created["sessionId"])
 
     @property
-    def serialized(self) -> str:
+    def serialized_grant(self) -> str:
         return f"0x00{self.id[2:]}{self.signature[2:]}"
 
     @property
@@ -161,7 +161,7 @@ class Grant:
 
     @property
     def context(self) -> dict[str, str]:
-        return {"context": self.serialized}
+        return {"context": self.serialized_grant}
 
     @property
     def message(self) -> dict[str, Any]:
@@ -170,19 +170,19 @@ class Grant:
         return found
 
     @property
-    def blob(self) -> dict[str, str]:
+    def grant_context(self) -> dict[str, str]:
         """The grant as a client carries it that keeps everything itself."""
         action = DeferredAction(
             nonce=int(self.message["nonce"], 16),
             deadline=self.message["deadline"],
             call=Data.parse(self.message["call"]),
         )
-        signature = with_kind(SignerKind.KEY, Data.parse(self.signature))
+        signature = prefix_signer_kind(SignerKind.KEY, Data.parse(self.signature))
         grant = SignedDeferredAction(action=action, has_execution_hooks=False, authorization=signature)
         return {"context": format_context(LocalContext(blob=grant.blob)).hex0x()}
 
     @property
-    def installed(self) -> dict[str, str]:
+    def installed_context(self) -> dict[str, str]:
         """The session once it is on chain."""
         is_global = bool(int(self.message["nonce"], 16) >> 64 & 1)
         return {"context": format_context(InstalledContext(is_global=is_global, entity_id=self.entity_id)).hex0x()}
@@ -200,7 +200,7 @@ class Grant:
 class Wallet:
     """An owner, their account, and one session key on some chains."""
 
-    desk: Desk
+    client: OrgClient
     owner: LocalAccount = field(default_factory=new_key)
     key: LocalAccount = field(default_factory=new_key)
     account: str = ""
@@ -209,7 +209,7 @@ class Wallet:
 
     async def open(self, *, chains: tuple[int, ...] = CHAINS, **more: Any) -> Wallet:
         """Ask for the account, and grant the key a session on each chain."""
-        made = await self.desk.ask("wallet_requestAccount", signerAddress=self.owner.address)
+        made = await self.client.ask("wallet_requestAccount", signerAddress=self.owner.address)
         self.account, self.id = made["accountAddress"], made["id"]
         self.grants = [await self.grant(chain, **more) for chain in chains]
         return self
@@ -223,23 +223,23 @@ class Wallet:
             "permissions": list(ROOT),
             **more,
         }
-        created = await self.desk.ask("wallet_createSession", **request)
+        created = await self.client.ask("wallet_createSession", **request)
         digest = Data.parse(created["signatureRequest"]["rawPayload"])
-        return Grant(chain, created, signed(digest, self.owner))
+        return Grant(chain, created, sign_digest(digest, self.owner))
 
     def body(self, **changes: Any) -> dict[str, Any]:
         """What registers all of it."""
         return {
             "walletId": self.id,
             "sessionAddress": self.key.address,
-            "expiresAt": in_time(HOUR // 2),
+            "expiresAt": timestamp_in(HOUR // 2),
             "policies": {"note": "of the tests"},
-            "installs": [{"chainId": each.chain, "serialized": each.serialized} for each in self.grants],
+            "installs": [{"chainId": each.chain, "serialized": each.serialized_grant} for each in self.grants],
             **changes,
         }
 
     async def register(self, **changes: Any) -> dict[str, Any]:
-        made: dict[str, Any] = await self.desk.ask(CREATE, **self.body(**changes))
+        made: dict[str, Any] = await self.client.ask(CREATE, **self.body(**changes))
         return made
 
     def calls(self, chain: int, permissions: dict[str, str], **call: str) -> dict[str, Any]:
@@ -253,9 +253,9 @@ class Wallet:
 
     def sign(self, digest: str) -> str:
         """The session key's signature, as it stands."""
-        return signed(Data.parse(digest), self.key)
+        return sign_digest(Data.parse(digest), self.key)
 
-    def signed(
+    def signed_request(
         self, prepared: dict[str, Any], permissions: dict[str, str] | None = None, *, by: LocalAccount | None = None
     ) -> dict[str, Any]:
         """A request to send what was prepared, signed by the session key or somebody else."""
@@ -264,20 +264,20 @@ class Wallet:
             "type": prepared["type"],
             "data": prepared["data"],
             "chainId": prepared["chainId"],
-            "signature": {"type": "secp256k1", "data": signed(digest, self.key if by is None else by)},
+            "signature": {"type": "secp256k1", "data": sign_digest(digest, self.key if by is None else by)},
             "capabilities": {} if permissions is None else {"permissions": permissions},
         }
 
     async def act(self, chain: int, permissions: dict[str, str], **call: str) -> str:
         """Prepare and send; the call's id."""
-        prepared = await self.desk.ask("wallet_prepareCalls", **self.calls(chain, permissions, **call))
-        sent = await self.desk.ask("wallet_sendPreparedCalls", **self.signed(prepared, permissions))
+        prepared = await self.client.ask("wallet_prepareCalls", **self.calls(chain, permissions, **call))
+        sent = await self.client.ask("wallet_sendPreparedCalls", **self.signed_request(prepared, permissions))
         return str(sent["id"])
 
 
-async def funded(desk: Desk, chain: int, **more: Any) -> Wallet:
+async def open_funded_wallet(client: OrgClient, chain: int, **more: Any) -> Wallet:
     """A wallet with money, and one session key for that chain; the server's time is the true one."""
-    desk.clock.ahead_seconds = 0
-    wallet = await Wallet(desk).open(chains=(chain,), **more)
-    await desk.node(chain, "anvil_setBalance", wallet.account, hex(10**18))
+    client.clock.ahead_seconds = 0
+    wallet = await Wallet(client).open(chains=(chain,), **more)
+    await client.node(chain, "anvil_setBalance", wallet.account, hex(10**18))
     return wallet

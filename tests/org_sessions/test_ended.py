@@ -11,7 +11,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.org_sessions.org_client import CHAINS, HOUR, POLICY, REVOKE, Desk, Grant, Wallet, funded, new_key
+from tests.org_sessions.org_client import (
+    CHAINS,
+    HOUR,
+    POLICY,
+    REVOKE,
+    Grant,
+    OrgClient,
+    Wallet,
+    new_key,
+    open_funded_wallet,
+)
 from wallet_rpc.domain.access import DEFAULT_SCOPES, Claims, OrganizationId, WalletNamespace
 from wallet_rpc.domain.access import Wallet as Bound
 from wallet_rpc.errors import SessionEnded
@@ -22,57 +32,57 @@ FORMS: dict[str, Callable[[Grant], dict[str, str]]] = {
     "session and signature": lambda grant: grant.permissions,
     "session alone": lambda grant: {"sessionId": grant.id},
     "context of a session": lambda grant: grant.context,
-    "context of a grant": lambda grant: grant.blob,
-    "context of what is installed": lambda grant: grant.installed,
+    "context of a grant": lambda grant: grant.grant_context,
+    "context of what is installed": lambda grant: grant.installed_context,
 }
 INSTALLED = "context of what is installed"
 STATELESS = frozenset({"context of a grant", INSTALLED})
 """Forms for which a server need not know the session: nothing of them is an organisation's own."""
 
 
-async def revoked(wallet: Wallet, _: dict[str, Any]) -> tuple[str, str]:
-    await wallet.desk.ask(REVOKE, id=wallet.grants[0].id)
+async def revoke(wallet: Wallet, _: dict[str, Any]) -> tuple[str, str]:
+    await wallet.client.ask(REVOKE, id=wallet.grants[0].id)
     return "Session revoked", "session_revoked"
 
 
-async def revoked_as_a_group(wallet: Wallet, made: dict[str, Any]) -> tuple[str, str]:
-    await wallet.desk.ask(REVOKE, id=made["sessionGroupId"])
+async def revoke_group(wallet: Wallet, made: dict[str, Any]) -> tuple[str, str]:
+    await wallet.client.ask(REVOKE, id=made["sessionGroupId"])
     return "Session revoked", "session_revoked"
 
 
-async def over(wallet: Wallet, _: dict[str, Any]) -> tuple[str, str]:
+async def expire(wallet: Wallet, _: dict[str, Any]) -> tuple[str, str]:
     """Past the registered end; the grant itself goes on."""
-    wallet.desk.clock.ahead_seconds = HOUR // 2 + 1
+    wallet.client.clock.ahead_seconds = HOUR // 2 + 1
     return "Session expired", "session_expired"
 
 
-async def long_over(wallet: Wallet, _: dict[str, Any]) -> tuple[str, str]:
+async def expire_grant(wallet: Wallet, _: dict[str, Any]) -> tuple[str, str]:
     """Past the end of the grant, too."""
-    wallet.desk.clock.ahead_seconds = 2 * HOUR
+    wallet.client.clock.ahead_seconds = 2 * HOUR
     return "Session expired", "session_expired"
 
 
-async def revoked_and_over(wallet: Wallet, made: dict[str, Any]) -> tuple[str, str]:
-    told = await revoked(wallet, made)
-    await long_over(wallet, made)
+async def revoke_and_expire(wallet: Wallet, made: dict[str, Any]) -> tuple[str, str]:
+    told = await revoke(wallet, made)
+    await expire_grant(wallet, made)
     return told
 
 
-ENDINGS = [revoked, revoked_as_a_group, over, long_over, revoked_and_over]
+ENDINGS = [revoke, revoke_group, expire, expire_grant, revoke_and_expire]
 Ending = Callable[[Wallet, dict[str, Any]], Awaitable[tuple[str, str]]]
 
 
-def keyed(wallet: Wallet, request: dict[str, Any]) -> dict[str, Any]:
+def keyed_request(wallet: Wallet, request: dict[str, Any]) -> dict[str, Any]:
     """The same request as ERC-7836 writes it."""
     return {**request, "key": {"type": "secp256k1", "publicKey": wallet.key.address}}
 
 
-async def prepared(wallet: Wallet, request: dict[str, Any], *, is_keyed: bool) -> dict[str, Any]:
+async def prepare(wallet: Wallet, request: dict[str, Any], *, is_keyed: bool) -> dict[str, Any]:
     """What sends the calls of a request."""
     if not is_keyed:
-        answer = await wallet.desk.ask("wallet_prepareCalls", **request)
-        return wallet.signed(answer, request["capabilities"]["permissions"])
-    answer = await wallet.desk.ask("wallet_prepareCalls", **keyed(wallet, request))
+        answer = await wallet.client.ask("wallet_prepareCalls", **request)
+        return wallet.signed_request(answer, request["capabilities"]["permissions"])
+    answer = await wallet.client.ask("wallet_prepareCalls", **keyed_request(wallet, request))
     return {"context": answer["context"], "key": answer["key"], "signature": wallet.sign(answer["digest"])}
 
 
@@ -81,19 +91,19 @@ async def prepared(wallet: Wallet, request: dict[str, Any], *, is_keyed: bool) -
     form=st.sampled_from(list(FORMS)), ending=st.sampled_from(ENDINGS), is_keyed=st.booleans(), is_used=st.booleans()
 )
 async def test_what_has_ended_is_refused_in_every_form_also_what_was_prepared_before(
-    desk: Desk, form: str, ending: Ending, is_keyed: bool, is_used: bool
+    desk: OrgClient, form: str, ending: Ending, is_keyed: bool, is_used: bool
 ) -> None:
-    wallet, target, stranger = await funded(desk, CHAIN), new_key().address, desk.without_key()
+    wallet, target, stranger = await open_funded_wallet(desk, CHAIN), new_key().address, desk.without_key()
     await stranger.ask("wallet_requestAccount", signerAddress=wallet.owner.address)
     made = await wallet.register()
     if is_used or form == INSTALLED:
         await wallet.act(CHAIN, wallet.grants[0].permissions)
     request = wallet.calls(CHAIN, FORMS[form](wallet.grants[0]), to=target, value="0x1")
-    to_send = await prepared(wallet, request, is_keyed=is_keyed)
+    to_send = await prepare(wallet, request, is_keyed=is_keyed)
 
     message, reason = await ending(wallet, made)
 
-    asked = keyed(wallet, request) if is_keyed else request
+    asked = keyed_request(wallet, request) if is_keyed else request
     for asking in (desk, stranger) if form in STATELESS else (desk,):
         for refused in (
             await asking.refusal("wallet_prepareCalls", **asked),
@@ -106,15 +116,15 @@ async def test_what_has_ended_is_refused_in_every_form_also_what_was_prepared_be
 
 @SWEEP
 @given(form=st.sampled_from(list(FORMS)), is_keyed=st.booleans(), is_used=st.booleans())
-async def test_what_is_active_is_not_refused(desk: Desk, form: str, is_keyed: bool, is_used: bool) -> None:
+async def test_what_is_active_is_not_refused(desk: OrgClient, form: str, is_keyed: bool, is_used: bool) -> None:
     """The other side of the property above: it refuses nothing that should pass."""
-    wallet, target = await funded(desk, CHAIN), new_key().address
+    wallet, target = await open_funded_wallet(desk, CHAIN), new_key().address
     await wallet.register()
     if is_used or form == INSTALLED:
         await wallet.act(CHAIN, wallet.grants[0].permissions)
     request = wallet.calls(CHAIN, FORMS[form](wallet.grants[0]), to=target, value="0x1")
 
-    await desk.ask("wallet_sendPreparedCalls", **await prepared(wallet, request, is_keyed=is_keyed))
+    await desk.ask("wallet_sendPreparedCalls", **await prepare(wallet, request, is_keyed=is_keyed))
 
     assert await desk.balance(CHAIN, target) == 1
 
@@ -126,14 +136,16 @@ FOREIGN += [(form, "organization") for form in FORMS if form not in STATELESS]
 @SWEEP
 @given(case=st.sampled_from(FOREIGN), is_keyed=st.booleans())
 async def test_the_session_of_another_account_chain_or_organisation_prepares_and_sends_nothing(
-    desk: Desk, case: tuple[str, str], is_keyed: bool
+    desk: OrgClient, case: tuple[str, str], is_keyed: bool
 ) -> None:
     form, whose = case
-    wallet, other, target = await funded(desk, CHAIN), await Wallet(desk).open(chains=()), new_key().address
+    wallet, other, target = await open_funded_wallet(desk, CHAIN), await Wallet(desk).open(chains=()), new_key().address
     await wallet.register()
     await wallet.act(CHAIN, wallet.grants[0].permissions)
     request = wallet.calls(CHAIN, FORMS[form](wallet.grants[0]), to=target, value="0x1")
-    to_send = wallet.signed(await desk.ask("wallet_prepareCalls", **request), request["capabilities"]["permissions"])
+    to_send = wallet.signed_request(
+        await desk.ask("wallet_prepareCalls", **request), request["capabilities"]["permissions"]
+    )
     asking = desk
     match whose:
         case "account":
@@ -144,7 +156,7 @@ async def test_the_session_of_another_account_chain_or_organisation_prepares_and
             asking = desk.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
 
     refusals = [
-        await asking.refusal("wallet_prepareCalls", **(keyed(wallet, request) if is_keyed else request)),
+        await asking.refusal("wallet_prepareCalls", **(keyed_request(wallet, request) if is_keyed else request)),
         await asking.refusal("wallet_sendPreparedCalls", **to_send),
     ]
 
@@ -161,14 +173,14 @@ async def test_the_other_chains_of_a_group_go_on(wallet: Wallet) -> None:
     await wallet.register()
     first, second = wallet.grants
 
-    await wallet.desk.ask(REVOKE, id=first.id)
+    await wallet.client.ask(REVOKE, id=first.id)
 
-    assert (await wallet.desk.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, first.permissions))).code == 4100
+    assert (await wallet.client.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, first.permissions))).code == 4100
     assert await wallet.act(OTHER_CHAIN, second.permissions)
 
 
-async def test_the_owner_and_other_sessions_of_the_account_go_on(desk: Desk) -> None:
-    wallet = await funded(desk, CHAIN)
+async def test_the_owner_and_other_sessions_of_the_account_go_on(desk: OrgClient) -> None:
+    wallet = await open_funded_wallet(desk, CHAIN)
     other = await wallet.grant(CHAIN)
     await wallet.register()
     await desk.ask(REVOKE, id=wallet.grants[0].id)
@@ -178,10 +190,10 @@ async def test_the_owner_and_other_sessions_of_the_account_go_on(desk: Desk) -> 
     assert await desk.ask("wallet_prepareCalls", **of_owner)
 
 
-async def test_what_was_sent_stays_answered_alike(desk: Desk) -> None:
-    wallet = await funded(desk, CHAIN)
+async def test_what_was_sent_stays_answered_alike(desk: OrgClient) -> None:
+    wallet = await open_funded_wallet(desk, CHAIN)
     await wallet.register()
-    request = await prepared(wallet, wallet.calls(CHAIN, wallet.grants[0].permissions), is_keyed=False)
+    request = await prepare(wallet, wallet.calls(CHAIN, wallet.grants[0].permissions), is_keyed=False)
     sent = await desk.ask("wallet_sendPreparedCalls", **request)
 
     await desk.ask(REVOKE, id=wallet.grants[0].id)
@@ -190,9 +202,9 @@ async def test_what_was_sent_stays_answered_alike(desk: Desk) -> None:
     assert (await desk.ask("wallet_getCallsStatus", callId=sent["id"]))["status"] == 200
 
 
-async def test_sessions_that_were_never_registered_are_refused_as_before(desk: Desk) -> None:
-    wallet = await funded(desk, CHAIN)
-    for form in (wallet.grants[0].permissions, wallet.grants[0].blob):
+async def test_sessions_that_were_never_registered_are_refused_as_before(desk: OrgClient) -> None:
+    wallet = await open_funded_wallet(desk, CHAIN)
+    for form in (wallet.grants[0].permissions, wallet.grants[0].grant_context):
         desk.clock.ahead_seconds = 0
         assert await desk.ask("wallet_prepareCalls", **wallet.calls(CHAIN, form))
         desk.clock.ahead_seconds = 2 * HOUR
@@ -200,8 +212,8 @@ async def test_sessions_that_were_never_registered_are_refused_as_before(desk: D
         assert (refused.code, refused.reason) == (-32602, "session_expired")
 
 
-async def test_a_session_token_brings_the_owners_signature(desk: Desk) -> None:
-    wallet = await funded(desk, CHAIN)
+async def test_a_session_token_brings_the_owners_signature(desk: OrgClient) -> None:
+    wallet = await open_funded_wallet(desk, CHAIN)
     await wallet.register()
     now, key = int(time.time()), desk.ports.caller.key
     assert key is not None

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, HOUR, Desk, Wallet, new_key
+from tests.org_sessions.org_client import CHAINS, HOUR, OrgClient, Wallet, new_key
 
 CHAIN = CHAINS[0]
 TOKEN = "0x" + "a1" * 20
 
 
 @pytest.mark.parametrize("method", ["wallet_createSession", "wallet_grantPermissions"])
-async def test_a_session_may_be_granted_until_the_last_second_of_its_end(desk: Desk, method: str) -> None:
+async def test_a_session_may_be_granted_until_the_last_second_of_its_end(desk: OrgClient, method: str) -> None:
     wallet, key = await Wallet(desk).open(chains=()), new_key()
     end = desk.clock.now() + HOUR
     requests: dict[str, dict[str, Any]] = {

@@ -6,23 +6,23 @@ import time
 
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, CREATE, GET, HOUR, LIST, REVOKE, Desk, Wallet, funded
-from tests.org_sessions.test_ended import FORMS, INSTALLED, prepared
-from wallet_rpc.domain.times import written_time
+from tests.org_sessions.org_client import CHAINS, CREATE, GET, HOUR, LIST, REVOKE, OrgClient, Wallet, open_funded_wallet
+from tests.org_sessions.test_ended import FORMS, INSTALLED, prepare
+from wallet_rpc.domain.times import format_time
 
 CHAIN = CHAINS[0]
 YEAR = 365 * 86_400
 
 
-async def test_a_session_may_act_until_the_second_of_its_registered_end(desk: Desk) -> None:
+async def test_a_session_may_act_until_the_second_of_its_registered_end(desk: OrgClient) -> None:
     """The end is the first second at which it is refused, in every form; the grant itself goes on."""
-    wallet = await funded(desk, CHAIN)
+    wallet = await open_funded_wallet(desk, CHAIN)
     end = int(time.time()) + HOUR // 2
-    await wallet.register(expiresAt=written_time(end))
+    await wallet.register(expiresAt=format_time(end))
     await wallet.act(CHAIN, wallet.grants[0].permissions)  # installed, for the form that needs it
     for form, named in FORMS.items():
         request = wallet.calls(CHAIN, named(wallet.grants[0]))
-        to_send = await prepared(wallet, request, is_keyed=False)
+        to_send = await prepare(wallet, request, is_keyed=False)
         for second, expected in ((end + 1, "session_expired"), (end, "session_expired"), (end - 1, None)):
             then = desk.at(second)
             assert await then.reason("wallet_prepareCalls", **request) == expected, (form, second - end)
@@ -32,11 +32,11 @@ async def test_a_session_may_act_until_the_second_of_its_registered_end(desk: De
 
 @pytest.mark.parametrize(("moment", "status"), [(-1, "active"), (0, "expired"), (1, "expired")])
 async def test_a_session_is_listed_and_can_be_revoked_until_the_second_of_its_registered_end(
-    desk: Desk, moment: int, status: str
+    desk: OrgClient, moment: int, status: str
 ) -> None:
     wallet = await Wallet(desk).open()
     end = int(time.time()) + HOUR // 2
-    made = await wallet.register(expiresAt=written_time(end))
+    made = await wallet.register(expiresAt=format_time(end))
     then = desk.at(end + moment)
 
     assert (await then.ask(GET, id=wallet.grants[0].id))["status"] == status
@@ -58,32 +58,32 @@ async def test_a_session_is_listed_and_can_be_revoked_until_the_second_of_its_re
     ],
 )
 async def test_a_registered_end_is_from_the_next_second_to_a_year_ahead(
-    desk: Desk, ahead: int, refusal: str | None
+    desk: OrgClient, ahead: int, refusal: str | None
 ) -> None:
     wallet = await Wallet(desk).open(chains=(CHAIN,), expirySec=0)
     now = int(time.time())
 
-    assert await desk.at(now).reason(CREATE, **wallet.body(expiresAt=written_time(now + ahead))) == refusal
+    assert await desk.at(now).reason(CREATE, **wallet.body(expiresAt=format_time(now + ahead))) == refusal
 
 
 @pytest.mark.parametrize(("moment", "refusal"), [(-1, None), (0, "expiry_out_of_range"), (1, "expiry_out_of_range")])
-async def test_a_grant_is_registered_before_its_last_second(desk: Desk, moment: int, refusal: str | None) -> None:
+async def test_a_grant_is_registered_before_its_last_second(desk: OrgClient, moment: int, refusal: str | None) -> None:
     """At its last second it would end at once: the registered end is never later than the grant's."""
     wallet = await Wallet(desk).open(chains=(CHAIN,))
     then = desk.at(wallet.grants[0].message["deadline"] + moment)
 
-    body = wallet.body(expiresAt=written_time(then.ports.clock.now() + HOUR))
+    body = wallet.body(expiresAt=format_time(then.ports.clock.now() + HOUR))
 
     assert await then.reason(CREATE, **body) == refusal
 
 
 @pytest.mark.parametrize(("moment", "refusal"), [(-1, None), (0, None), (1, "session_expired")])
 async def test_a_session_that_was_not_registered_may_act_in_the_last_second_of_its_grant(
-    desk: Desk, moment: int, refusal: str | None
+    desk: OrgClient, moment: int, refusal: str | None
 ) -> None:
     """As the chain lets it."""
-    wallet = await funded(desk, CHAIN)
+    wallet = await open_funded_wallet(desk, CHAIN)
     then = desk.at(wallet.grants[0].message["deadline"] + moment)
 
-    for form in (wallet.grants[0].permissions, wallet.grants[0].blob):
+    for form in (wallet.grants[0].permissions, wallet.grants[0].grant_context):
         assert await then.reason("wallet_prepareCalls", **wallet.calls(CHAIN, form)) == refusal

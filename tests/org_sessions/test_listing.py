@@ -8,23 +8,23 @@ from typing import Any
 
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, GET, LIST, REVOKE, Desk, Wallet, in_time
+from tests.org_sessions.org_client import CHAINS, GET, LIST, REVOKE, OrgClient, Wallet, timestamp_in
 from wallet_rpc.domain.access import OrganizationId
 
 GROUP = "sgrp_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
-async def registered(desk: Desk, **more: Any) -> tuple[Wallet, dict[str, Any]]:
-    wallet = await Wallet(desk).open()
+async def register_wallet(client: OrgClient, **more: Any) -> tuple[Wallet, dict[str, Any]]:
+    wallet = await Wallet(client).open()
     return wallet, await wallet.register(**more)
 
 
-async def test_an_empty_list_is_a_page_too(desk: Desk) -> None:
+async def test_an_empty_list_is_a_page_too(desk: OrgClient) -> None:
     assert await desk.ask(LIST) == {"hasMore": False, "items": [], "limit": 20, "offset": 0}
 
 
-async def test_an_item_says_all_but_the_grant(desk: Desk) -> None:
-    wallet, made = await registered(desk, workflowId="flow")
+async def test_an_item_says_all_but_the_grant(desk: OrgClient) -> None:
+    wallet, made = await register_wallet(desk, workflowId="flow")
 
     items = (await desk.ask(LIST))["items"]
 
@@ -44,17 +44,17 @@ async def test_an_item_says_all_but_the_grant(desk: Desk) -> None:
     }
 
 
-async def test_a_workflow_is_left_out_where_there_is_none(desk: Desk) -> None:
-    await registered(desk)
+async def test_a_workflow_is_left_out_where_there_is_none(desk: OrgClient) -> None:
+    await register_wallet(desk)
 
     assert all("workflowId" not in each for each in (await desk.ask(LIST))["items"])
 
 
-async def test_pages_follow_each_other_newest_first(desk: Desk) -> None:
+async def test_pages_follow_each_other_newest_first(desk: OrgClient) -> None:
     groups = []
     for number in range(3):
         desk.clock.ahead_seconds = number
-        groups.append((await registered(desk))[1])
+        groups.append((await register_wallet(desk))[1])
     newest_first = [
         part["id"] for group in reversed(groups) for part in sorted(group["sessions"], key=lambda part: str(part["id"]))
     ]
@@ -70,21 +70,21 @@ async def test_pages_follow_each_other_newest_first(desk: Desk) -> None:
 
 @pytest.mark.parametrize("name", ["limit", "offset"])
 @pytest.mark.parametrize("value", ["-1", "+1", "1.0", "1e1", " 1", "1 ", "010", "", "0x1", "\u0661", "1_0", "9" * 30])
-async def test_a_page_is_asked_for_in_plain_digits(desk: Desk, name: str, value: str) -> None:
+async def test_a_page_is_asked_for_in_plain_digits(desk: OrgClient, name: str, value: str) -> None:
     assert (await desk.refusal(LIST, **{name: value})).reason == "pagination"
 
 
 @pytest.mark.parametrize("limit", ["0", "101"])
-async def test_a_page_has_one_to_a_hundred(desk: Desk, limit: str) -> None:
+async def test_a_page_has_one_to_a_hundred(desk: OrgClient, limit: str) -> None:
     refused = await desk.refusal(LIST, limit=limit)
 
     assert refused.reason == "pagination"
     assert [detail["field"] for detail in refused.facts["details"]] == ["limit"]
 
 
-async def test_each_filter_leaves_what_is_asked_for(desk: Desk) -> None:
-    wallet, made = await registered(desk, workflowId="one")
-    await registered(desk, workflowId="two")
+async def test_each_filter_leaves_what_is_asked_for(desk: OrgClient) -> None:
+    wallet, made = await register_wallet(desk, workflowId="one")
+    await register_wallet(desk, workflowId="two")
     filters = {
         "walletId": wallet.id,
         "sessionAddress": wallet.key.address.lower(),
@@ -111,15 +111,15 @@ async def test_each_filter_leaves_what_is_asked_for(desk: Desk) -> None:
         ("workflowId", "w" * 129, "malformed"),
     ],
 )
-async def test_a_filter_has_its_form(desk: Desk, name: str, value: str, reason: str) -> None:
+async def test_a_filter_has_its_form(desk: OrgClient, name: str, value: str, reason: str) -> None:
     refused = await desk.refusal(LIST, **{name: value})
 
     assert refused.reason == reason
     assert [detail["field"] for detail in refused.facts["details"]] == [name]
 
 
-async def test_one_session_and_one_group_tell_how_they_stand(desk: Desk) -> None:
-    wallet, made = await registered(desk, workflowId="flow", expiresAt=in_time(100))
+async def test_one_session_and_one_group_tell_how_they_stand(desk: OrgClient) -> None:
+    wallet, made = await register_wallet(desk, workflowId="flow", expiresAt=timestamp_in(100))
     first, second = (part["id"] for part in made["sessions"])
     item = next(each for each in (await desk.ask(LIST))["items"] if each["id"] == first)
     more = {"policies": {"note": "of the tests"}, "workflowId": "flow", "expiresAt": made["sessions"][0]["expiresAt"]}
@@ -135,12 +135,12 @@ async def test_one_session_and_one_group_tell_how_they_stand(desk: Desk) -> None
     assert (await desk.ask(LIST))["items"] == []
 
 
-async def status(desk: Desk, *ids: str) -> list[str]:
-    return [(await desk.ask(GET, id=each))["status"] for each in ids]
+async def status(client: OrgClient, *ids: str) -> list[str]:
+    return [(await client.ask(GET, id=each))["status"] for each in ids]
 
 
-async def test_no_answer_holds_a_signature(desk: Desk) -> None:
-    wallet, made = await registered(desk)
+async def test_no_answer_holds_a_signature(desk: OrgClient) -> None:
+    wallet, made = await register_wallet(desk)
 
     answers = [
         made,
@@ -154,8 +154,8 @@ async def test_no_answer_holds_a_signature(desk: Desk) -> None:
     assert not any(grant.signature[2:] in told for grant in wallet.grants)
 
 
-async def test_another_organisation_sees_nothing(desk: Desk) -> None:
-    _, made = await registered(desk)
+async def test_another_organisation_sees_nothing(desk: OrgClient) -> None:
+    _, made = await register_wallet(desk)
     other = desk.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
 
     assert (await other.ask(LIST))["items"] == []
@@ -169,7 +169,7 @@ async def test_another_organisation_sees_nothing(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "name", ["", "nonsense", "0x" + "11" * 15, "sgrp_", GROUP.lower(), GROUP + "A", "sgrp_" + "U" * 26]
 )
-async def test_an_id_has_its_form(desk: Desk, name: str) -> None:
+async def test_an_id_has_its_form(desk: OrgClient, name: str) -> None:
     for method in (GET, REVOKE):
         refused = await desk.refusal(method, id=name)
         assert (refused.reason, refused.status) == ("validation", 400)

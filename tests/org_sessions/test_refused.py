@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.org_sessions.invalid_requests import SECRET, WRONG, installs, mirrored, packed, with_v
+from tests.org_sessions.invalid_requests import INVALID, SECRET, installs, mirror_signature, pack, with_v
 from tests.org_sessions.org_client import (
     CHAINS,
     CREATE,
@@ -22,12 +22,12 @@ from tests.org_sessions.org_client import (
     GET,
     LIST,
     REVOKE,
-    Desk,
+    OrgClient,
     Wallet,
-    in_time,
+    timestamp_in,
 )
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
-from wallet_rpc.domain.signature import WrappedSignature, wrap_undeployed
+from wallet_rpc.domain.signature import WrappedSignature, wrap_erc6492
 from wallet_rpc.errors import InvalidParams, WalletError
 from wallet_rpc.primitives import Address, Data
 
@@ -42,32 +42,32 @@ def details(error: WalletError) -> dict[str, str]:
 
 async def nothing_is_kept(wallet: Wallet) -> bool:
     """Whether no memory of a registration is there; and that the sessions can be registered still."""
-    desk = wallet.desk
-    groups = [await desk.ports.store.groups.of_session(each.session_id) for each in wallet.grants]
+    desk = wallet.client
+    groups = [await desk.ports.store.groups.find_by_session(each.session_id) for each in wallet.grants]
     sessions, account = desk.ports.store.sessions, Address.parse(wallet.account)
-    ends = [await sessions.end_of(account, each.chain, each.entity_id) for each in wallet.grants]
+    ends = [await sessions.get_expiry(account, each.chain, each.entity_id) for each in wallet.grants]
     listed = (await desk.ask(LIST))["items"]
     return not listed and {*groups, *ends} == {None} and bool(await wallet.register())
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("name", INVALID)
 async def test_what_is_wrong_is_refused_and_told_and_not_kept(wallet: Wallet, name: str) -> None:
-    change, reason, fields = WRONG[name]
+    change, reason, fields = INVALID[name]
     body = wallet.body()
     change(body)
 
-    refused = await wallet.desk.refusal(CREATE, **body)
+    refused = await wallet.client.refusal(CREATE, **body)
 
     assert refused.reason == reason
     assert set(details(refused)) == fields
     assert await nothing_is_kept(wallet)
 
 
-async def test_every_bad_install_is_told_and_a_private_key_above_all(desk: Desk) -> None:
+async def test_every_bad_install_is_told_and_a_private_key_above_all(desk: OrgClient) -> None:
     wallet = await Wallet(desk).open(chains=CHAINS)
     body = wallet.body()
-    installs(body)[0]["serialized"] = mirrored(installs(body)[0]["serialized"])
-    installs(body)[1]["serialized"] = packed({"a": {"privateKey": SECRET}})
+    installs(body)[0]["serialized"] = mirror_signature(installs(body)[0]["serialized"])
+    installs(body)[1]["serialized"] = pack({"a": {"privateKey": SECRET}})
 
     refused = await desk.refusal(CREATE, **body)
 
@@ -80,7 +80,7 @@ async def test_every_bad_install_is_told_and_a_private_key_above_all(desk: Desk)
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        (lambda body: body.update(expiresAt=in_time(-1)), "expiresAt"),
+        (lambda body: body.update(expiresAt=timestamp_in(-1)), "expiresAt"),
         (lambda body: installs(body)[0].update(chainId=1), "installs[0].chainId"),
         (lambda body: installs(body)[1].update(chainId=CHAINS[0]), "installs[1].chainId"),
     ],
@@ -90,25 +90,25 @@ async def test_a_private_key_is_told_above_what_else_is_wrong_with_the_body(
     wallet: Wallet, change: Callable[[dict[str, Any]], None], field: str
 ) -> None:
     body = wallet.body()
-    installs(body)[0].update(serialized=packed({"a": {"privateKey": SECRET}}))
+    installs(body)[0].update(serialized=pack({"a": {"privateKey": SECRET}}))
     change(body)
 
-    refused = await wallet.desk.refusal(CREATE, **body)
+    refused = await wallet.client.refusal(CREATE, **body)
 
     assert refused.reason == "grant_has_private_key"
     assert set(details(refused)) == {field, "installs[0].serialized"}
 
 
 async def test_a_forgotten_session_is_refused_by_a_reason_of_its_own(wallet: Wallet) -> None:
-    unsigned, named = wallet.desk.ports.store.unsigned, (Address.parse(wallet.account), CHAINS[1])
-    link = wallet.desk.store._link
+    unsigned, named = wallet.client.ports.store.unsigned_sessions, (Address.parse(wallet.account), CHAINS[1])
+    link = wallet.client.store._link
     grant = next(each for each in wallet.grants if each.chain == CHAINS[1])
     assert isinstance(unsigned, RedisUnsigned)
     assert await link.command("DEL", unsigned.session_key(*named, grant.session_id)) == 1
-    assert (await wallet.desk.refusal(CREATE, **wallet.body())).reason == "grant_disagrees"
+    assert (await wallet.client.refusal(CREATE, **wallet.body())).reason == "grant_disagrees"
     await link.command("ZADD", unsigned.index_keys(*named)[0], 1, grant.session_id.hex())
 
-    refused = await wallet.desk.refusal(CREATE, **wallet.body())
+    refused = await wallet.client.refusal(CREATE, **wallet.body())
 
     assert refused.reason == "session_forgotten"
     assert grant.id in details(refused)[f"installs[{wallet.grants.index(grant)}].serialized"]
@@ -116,9 +116,9 @@ async def test_a_forgotten_session_is_refused_by_a_reason_of_its_own(wallet: Wal
 
 async def test_a_private_key_is_kept_nowhere(wallet: Wallet) -> None:
     for value in ({"privateKey": SECRET}, {"permissionParams": {"signer": [{"privateKey": SECRET}]}}):
-        text = packed(value)
-        await wallet.desk.refusal(CREATE, **wallet.body(installs=[{"chainId": CHAINS[0], "serialized": text}]))
-        link = wallet.desk.store._link  # everything that is kept, in whatever form
+        text = pack(value)
+        await wallet.client.refusal(CREATE, **wallet.body(installs=[{"chainId": CHAINS[0], "serialized": text}]))
+        link = wallet.client.store._link  # everything that is kept, in whatever form
         kept = [await link.command("DUMP", key) for key in await link.command("KEYS", f"{link.prefix}*")]
         assert kept
         assert not any(SECRET.encode() in each or text.encode() in each for each in kept)
@@ -130,12 +130,12 @@ async def test_an_owners_signature_with_a_bare_parity_is_as_good(wallet: Wallet)
         v = int(install["serialized"][-2:], 16)
         install["serialized"] = with_v(v - 27)(install["serialized"])
 
-    await wallet.desk.ask(CREATE, **body)
+    await wallet.client.ask(CREATE, **body)
 
     assert await wallet.act(CHAINS[0], {"sessionId": wallet.grants[0].id})
 
 
-async def test_a_contract_that_owns_the_account_grants_by_its_own_word(desk: Desk) -> None:
+async def test_a_contract_that_owns_the_account_grants_by_its_own_word(desk: OrgClient) -> None:
     owner, right = "0x" + secrets.token_hex(20), "0xc0ffee"
     code = json.loads(RUNTIMES.read_text())["meta"]["world"]["runtimes"]["Key1271"]
     await desk.node(CHAINS[0], "anvil_setCode", owner, code)
@@ -149,37 +149,43 @@ async def test_a_contract_that_owns_the_account_grants_by_its_own_word(desk: Des
         wallet.grants = [replace(given, signature=signature)]
         assert (await desk.refusal(CREATE, **wallet.body())).reason == "grant_signature_invalid"
     wrapped = WrappedSignature(Address.parse(FRIEND), Data(), Data.parse(right))
-    wallet.grants = [replace(given, signature=wrap_undeployed(wrapped).hex0x())]
+    wallet.grants = [replace(given, signature=wrap_erc6492(wrapped).hex0x())]
     assert await wallet.register()
 
 
 async def test_a_chain_where_the_account_is_another_contract_by_now_is_refused(wallet: Wallet) -> None:
-    await wallet.desk.node(CHAINS[1], "anvil_setCode", wallet.account, "0x60006000fd")
+    await wallet.client.node(CHAINS[1], "anvil_setCode", wallet.account, "0x60006000fd")
 
-    refused = await wallet.desk.refusal(CREATE, **wallet.body())
+    refused = await wallet.client.refusal(CREATE, **wallet.body())
 
     assert refused.reason == "grant_disagrees"
     assert "not a semi-modular account" in details(refused)["installs[1].serialized"]
 
 
-async def test_sessions_of_another_group_are_not_registered_again(desk: Desk) -> None:
+async def test_sessions_of_another_group_are_not_registered_again(desk: OrgClient) -> None:
     wallet = await Wallet(desk).open()
     alone = wallet.body()["installs"][:1]
     made = await wallet.register(installs=alone)
 
-    refused = await desk.refusal(CREATE, **wallet.body(expiresAt=in_time(60)))
+    refused = await desk.refusal(CREATE, **wallet.body(expiresAt=timestamp_in(60)))
 
     assert refused.reason == "session_registered"
     assert set(details(refused)) == {"installs[0].serialized"}
     assert (await desk.ask(LIST))["items"][0]["expiresAt"] == made["sessions"][0]["expiresAt"]
-    end = await desk.ports.store.sessions.end_of(Address.parse(wallet.account), CHAINS[0], wallet.grants[0].entity_id)
+    end = await desk.ports.store.sessions.get_expiry(
+        Address.parse(wallet.account), CHAINS[0], wallet.grants[0].entity_id
+    )
     assert end is not None, "a refused group ends nothing earlier"
-    assert in_time(60) < made["sessions"][0]["expiresAt"] == (await desk.ask(GET, id=wallet.grants[0].id))["expiresAt"]
+    assert (
+        timestamp_in(60)
+        < made["sessions"][0]["expiresAt"]
+        == (await desk.ask(GET, id=wallet.grants[0].id))["expiresAt"]
+    )
 
 
-async def test_what_is_over_is_not_registered_again(desk: Desk) -> None:
+async def test_what_is_over_is_not_registered_again(desk: OrgClient) -> None:
     wallet = await Wallet(desk).open(expirySec=int(time.time()) + 100)
-    made = await wallet.register(expiresAt=in_time(50))
+    made = await wallet.register(expiresAt=timestamp_in(50))
     desk.clock.ahead_seconds = 60
 
     assert (await desk.refusal(CREATE, **wallet.body())).reason == "session_registered"
@@ -193,9 +199,9 @@ async def test_what_is_over_is_not_registered_again(desk: Desk) -> None:
 
 async def test_a_revoked_session_is_not_registered_again_by_anybody(wallet: Wallet) -> None:
     group = (await wallet.register())["sessionGroupId"]
-    await wallet.desk.ask(REVOKE, id=group)
+    await wallet.client.ask(REVOKE, id=group)
 
-    refused = await wallet.desk.refusal(CREATE, **wallet.body())
+    refused = await wallet.client.refusal(CREATE, **wallet.body())
 
     assert refused.reason == "session_registered"
     assert "for good" in details(refused)["installs[0].serialized"]
@@ -221,7 +227,7 @@ async def test_any_value_in_any_field_is_taken_or_refused_with_a_reason(wallet: 
         body[field] = value
 
     try:
-        made = await wallet.desk.ask(CREATE, **body)
+        made = await wallet.client.ask(CREATE, **body)
     except WalletError as refused:
         told = refused.status
     else:

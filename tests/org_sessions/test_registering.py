@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, CREATE, FRIEND, GET, HOUR, LIST, POLICY, Desk, Wallet, in_time
+from tests.org_sessions.org_client import (
+    CHAINS,
+    CREATE,
+    FRIEND,
+    GET,
+    HOUR,
+    LIST,
+    POLICY,
+    OrgClient,
+    Wallet,
+    timestamp_in,
+)
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.times import read_time
 from wallet_rpc.primitives import Address
@@ -40,14 +51,14 @@ async def test_two_chains_become_one_group_of_sessions(wallet: Wallet) -> None:
 
 async def test_the_same_sessions_again_are_the_same_group_unchanged(wallet: Wallet) -> None:
     made = await wallet.register(workflowId="flow")
-    wallet.desk.clock.ahead_seconds = 60
+    wallet.client.clock.ahead_seconds = 60
     turned = list(reversed(wallet.body()["installs"]))
 
-    again = await wallet.register(installs=turned, policies={"other": 1}, expiresAt=in_time(HOUR // 4))
+    again = await wallet.register(installs=turned, policies={"other": 1}, expiresAt=timestamp_in(HOUR // 4))
 
     assert again == made
-    (group,) = {each["sessionGroupId"] for each in (await wallet.desk.ask(LIST))["items"]}
-    found = await wallet.desk.ask(GET, id=group)
+    (group,) = {each["sessionGroupId"] for each in (await wallet.client.ask(LIST))["items"]}
+    found = await wallet.client.ask(GET, id=group)
     assert (found["policies"], found["workflowId"]) == ({"note": "of the tests"}, "flow")
 
 
@@ -55,7 +66,7 @@ async def test_of_many_equal_registrations_at_once_all_answer_one_group(wallet: 
     made = await asyncio.gather(*(wallet.register() for _ in range(12)))
 
     assert all(each == made[0] for each in made)
-    assert len((await wallet.desk.ask(LIST))["items"]) == len(CHAINS)
+    assert len((await wallet.client.ask(LIST))["items"]) == len(CHAINS)
 
 
 @pytest.mark.parametrize("form", ["plain", "with account and chain"])
@@ -68,22 +79,22 @@ async def test_a_grant_in_json_is_registered_too(wallet: Wallet, form: str) -> N
     assert [each["id"] for each in made["sessions"]] == [wallet.grants[0].id]
 
 
-async def test_a_session_ends_with_the_request_or_with_its_grant_whichever_is_first(desk: Desk) -> None:
+async def test_a_session_ends_with_the_request_or_with_its_grant_whichever_is_first(desk: OrgClient) -> None:
     now = int(time.time())
     wallet = await Wallet(desk).open(expirySec=now + 100)
     endless = await Wallet(desk).open(expirySec=0)
 
-    early = await wallet.register(expiresAt=in_time(HOUR))
-    late = await endless.register(expiresAt=in_time(HOUR))
+    early = await wallet.register(expiresAt=timestamp_in(HOUR))
+    late = await endless.register(expiresAt=timestamp_in(HOUR))
 
     assert [read_time(each["expiresAt"]) for each in early["sessions"]] == [now + 100] * len(CHAINS)
     assert all(abs(read_time(each["expiresAt"]) - now - HOUR) <= 2 for each in late["sessions"])
 
 
-async def test_a_registered_session_without_end_is_not_forgotten_while_nobody_uses_it(desk: Desk) -> None:
+async def test_a_registered_session_without_end_is_not_forgotten_while_nobody_uses_it(desk: OrgClient) -> None:
     wallet = await Wallet(desk).open(expirySec=0)
-    kept, named = desk.store.of(desk.organization), (Address.parse(wallet.account), CHAINS[0])
-    unsigned = kept.unsigned.session_key(*named, wallet.grants[0].session_id)
+    kept, named = desk.store.for_organization(desk.organization), (Address.parse(wallet.account), CHAINS[0])
+    unsigned = kept.unsigned_sessions.session_key(*named, wallet.grants[0].session_id)
     link = desk.store._link  # when a key is forgotten is nobody's else to tell
     assert await link.command("TTL", unsigned) > 0
 
@@ -103,11 +114,11 @@ async def test_what_the_caller_says_of_policies_is_kept_as_it_is(wallet: Wallet)
 
     await wallet.register(policies=said)
 
-    items = (await wallet.desk.ask(LIST))["items"]
+    items = (await wallet.client.ask(LIST))["items"]
     assert [json.dumps(each["policies"]) for each in items] == [json.dumps(said)] * len(CHAINS)
 
 
-async def test_policies_may_tell_the_permissions_that_were_granted(desk: Desk) -> None:
+async def test_policies_may_tell_the_permissions_that_were_granted(desk: OrgClient) -> None:
     granted = [
         {"type": "native-token-transfer", "data": {"allowance": "0x0a"}},
         {"type": "contract-access", "data": {"address": FRIEND}},
@@ -118,14 +129,14 @@ async def test_policies_may_tell_the_permissions_that_were_granted(desk: Desk) -
     assert await wallet.register(policies={"permissions": told, "more": 1})
 
 
-async def test_a_wallet_is_named_by_its_id_or_by_its_address(desk: Desk) -> None:
+async def test_a_wallet_is_named_by_its_id_or_by_its_address(desk: OrgClient) -> None:
     for name in ("id", "account", "lower"):
         wallet = await Wallet(desk).open(chains=CHAINS[:1])
         wallet_id = {"id": wallet.id, "account": wallet.account, "lower": wallet.account.lower()}[name]
         assert (await wallet.register(walletId=wallet_id))["walletId"] == wallet_id
 
 
-async def test_of_several_accounts_with_one_id_the_one_that_granted_is_meant(desk: Desk) -> None:
+async def test_of_several_accounts_with_one_id_the_one_that_granted_is_meant(desk: OrgClient) -> None:
     tag = str(uuid.uuid4())
     wallets = [Wallet(desk) for _ in range(3)]
     for wallet in wallets:
@@ -138,11 +149,11 @@ async def test_of_several_accounts_with_one_id_the_one_that_granted_is_meant(des
         assert (await desk.ask(GET, id=made["sessions"][0]["id"]))["account"] == wallet.account
 
 
-async def test_an_account_that_is_on_chain_need_not_be_recorded(desk: Desk) -> None:
+async def test_an_account_that_is_on_chain_need_not_be_recorded(desk: OrgClient) -> None:
     elsewhere = desk.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
     wallet = await Wallet(elsewhere).open(chains=CHAINS[:1])
     await wallet.act(CHAINS[0], wallet.grants[0].permissions)  # deploys it
-    wallet.desk = desk
+    wallet.client = desk
     wallet.grants = [await wallet.grant(CHAINS[0])]
 
     assert (await desk.refusal(CREATE, **wallet.body())).reason == "wallet_not_found"
@@ -162,12 +173,12 @@ async def test_an_account_that_is_on_chain_need_not_be_recorded(desk: Desk) -> N
     ],
 )
 async def test_another_wallet_is_not_found(wallet: Wallet, name: str) -> None:
-    refused = await wallet.desk.refusal(CREATE, **wallet.body(walletId=name))
+    refused = await wallet.client.refusal(CREATE, **wallet.body(walletId=name))
 
     assert (refused.reason, refused.status) == ("wallet_not_found", 404)
 
 
-async def test_a_contract_of_another_kind_is_no_wallet(desk: Desk) -> None:
+async def test_a_contract_of_another_kind_is_no_wallet(desk: OrgClient) -> None:
     wallet = await Wallet(desk).open()
 
     refused = await desk.refusal(CREATE, **wallet.body(walletId="0x0000000071727De22E5E9d8BAf0edAc6f37da032"))
@@ -176,7 +187,7 @@ async def test_a_contract_of_another_kind_is_no_wallet(desk: Desk) -> None:
 
 
 async def test_what_another_organisation_made_cannot_be_registered(wallet: Wallet) -> None:
-    other = wallet.desk.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
+    other = wallet.client.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
     assert (await other.refusal(CREATE, **wallet.body())).reason == "wallet_not_found"
 
     await other.ask("wallet_requestAccount", signerAddress=wallet.owner.address)
@@ -189,14 +200,14 @@ async def test_what_another_organisation_made_cannot_be_registered(wallet: Walle
 async def test_a_registered_session_needs_no_signature_any_more(wallet: Wallet) -> None:
     first, second = wallet.grants
     named = {"sessionId": first.id}
-    assert (await wallet.desk.refusal("wallet_prepareCalls", **wallet.calls(first.chain, named))).message == (
+    assert (await wallet.client.refusal("wallet_prepareCalls", **wallet.calls(first.chain, named))).message == (
         "params.capabilities.permissions.signature: required, but absent"
     )
 
     await wallet.register()
 
     call_id = await wallet.act(first.chain, named, value="0x0")
-    assert (await wallet.desk.ask("wallet_getCallsStatus", callId=call_id))["status"] == 200
+    assert (await wallet.client.ask("wallet_getCallsStatus", callId=call_id))["status"] == 200
     keyed = {
         "from": wallet.account,
         "chainId": hex(second.chain),
@@ -204,13 +215,13 @@ async def test_a_registered_session_needs_no_signature_any_more(wallet: Wallet) 
         "key": {"type": "secp256k1", "publicKey": wallet.key.address},
         "capabilities": {"permissions": {"sessionId": second.id}, "paymasterService": POLICY},
     }
-    assert (await wallet.desk.ask("wallet_prepareCalls", **keyed))["digest"]
+    assert (await wallet.client.ask("wallet_prepareCalls", **keyed))["digest"]
 
 
 async def test_without_a_key_of_that_organisation_the_signature_must_come_along(wallet: Wallet) -> None:
     await wallet.register()
     grant = wallet.grants[0]
     named = {"sessionId": grant.id}
-    for stranger in (wallet.desk.of(OrganizationId("org_other")), wallet.desk.without_key()):
+    for stranger in (wallet.client.of(OrganizationId("org_other")), wallet.client.without_key()):
         refused = await stranger.refusal("wallet_prepareCalls", **wallet.calls(grant.chain, named))
         assert refused.message == "params.capabilities.permissions.signature: required, but absent"

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, GET, REVOKE, Desk, funded
+from tests.org_sessions.org_client import CHAINS, GET, REVOKE, OrgClient, open_funded_wallet
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.errors import WalletError
@@ -17,27 +17,27 @@ from wallet_rpc.errors import WalletError
 CHAIN = CHAINS[0]
 
 
-def another(desk: Desk, store: RedisStore) -> Desk:
+def replicate(client: OrgClient, store: RedisStore) -> OrgClient:
     """A server with connections of its own to the same Redis and chains."""
-    return replace(desk, ports=replace(desk.ports, store=store.of(desk.organization)), store=store)
+    return replace(client, ports=replace(client.ports, store=store.for_organization(client.organization)), store=store)
 
 
-def prefix(desk: Desk) -> str:
-    return desk.store._link.prefix.rpartition(":")[0]
+def prefix(client: OrgClient) -> str:
+    return client.store._link.prefix.rpartition(":")[0]
 
 
 @pytest.fixture
-async def replica(desk: Desk, redis_server: RedisServer) -> AsyncIterator[Desk]:
+async def replica(desk: OrgClient, redis_server: RedisServer) -> AsyncIterator[OrgClient]:
     async with RedisStore.open(redis_server.url, prefix=prefix(desk)) as store:
-        yield another(desk, store)
+        yield replicate(desk, store)
 
 
-async def test_a_revocation_holds_at_once_at_every_replica(desk: Desk, replica: Desk) -> None:
-    wallet = await funded(desk, CHAIN)
+async def test_a_revocation_holds_at_once_at_every_replica(desk: OrgClient, replica: OrgClient) -> None:
+    wallet = await open_funded_wallet(desk, CHAIN)
     await wallet.register()
     grant = wallet.grants[0]
     request = wallet.calls(CHAIN, grant.permissions)
-    to_send = wallet.signed(await replica.ask("wallet_prepareCalls", **request), grant.permissions)
+    to_send = wallet.signed_request(await replica.ask("wallet_prepareCalls", **request), grant.permissions)
 
     await desk.ask(REVOKE, id=grant.id)
 
@@ -45,14 +45,14 @@ async def test_a_revocation_holds_at_once_at_every_replica(desk: Desk, replica: 
     assert (await replica.refusal("wallet_prepareCalls", **request)).reason == "session_revoked"
 
 
-async def test_nothing_that_a_replica_is_asked_after_the_answer_passes(desk: Desk, replica: Desk) -> None:
-    wallet = await funded(desk, CHAIN)
+async def test_nothing_that_a_replica_is_asked_after_the_answer_passes(desk: OrgClient, replica: OrgClient) -> None:
+    wallet = await open_funded_wallet(desk, CHAIN)
     await wallet.register()
     request = wallet.calls(CHAIN, wallet.grants[0].permissions)
     passed: list[float] = []
     some_passed = asyncio.Event()
 
-    async def prepare_until_refused() -> WalletError:
+    async def prepare_until_rejected() -> WalletError:
         while True:
             asked = time.monotonic()
             try:
@@ -68,23 +68,23 @@ async def test_nothing_that_a_replica_is_asked_after_the_answer_passes(desk: Des
         await desk.ask(REVOKE, id=wallet.grants[0].id)
         return time.monotonic()
 
-    refused, answered = await asyncio.gather(prepare_until_refused(), revoke())
+    refused, answered = await asyncio.gather(prepare_until_rejected(), revoke())
 
     assert refused.reason == "session_revoked"
     assert max(passed) <= answered
 
 
-async def test_a_revocation_outlives_the_server(desk: Desk, redis_server: RedisServer) -> None:
-    wallet = await funded(desk, CHAIN)
+async def test_a_revocation_outlives_the_server(desk: OrgClient, redis_server: RedisServer) -> None:
+    wallet = await open_funded_wallet(desk, CHAIN)
     await wallet.register()
     grant = wallet.grants[0]
-    to_send = wallet.signed(
+    to_send = wallet.signed_request(
         await desk.ask("wallet_prepareCalls", **wallet.calls(CHAIN, grant.permissions)), grant.permissions
     )
     await desk.ask(REVOKE, id=grant.id)
     await desk.store.close()
 
     async with RedisStore.open(redis_server.url, prefix=prefix(desk)) as opened:
-        restarted = another(desk, opened)
+        restarted = replicate(desk, opened)
         assert (await restarted.refusal("wallet_sendPreparedCalls", **to_send)).reason == "session_revoked"
         assert (await restarted.ask(GET, id=grant.id))["status"] == "revoked"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.strategies import TERMS, harmless_permissions, uint256
-from tests.org_sessions.org_client import CHAINS, FRIEND, POLICY, REVOKE, Desk, Wallet, funded
+from tests.org_sessions.org_client import CHAINS, FRIEND, POLICY, REVOKE, OrgClient, Wallet, open_funded_wallet
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.sdk_values import CompileError
@@ -56,14 +56,14 @@ async def by_owner(wallet: Wallet, to: str, data: str) -> None:
         "calls": [{"to": to, "data": data}],
         "capabilities": {"paymasterService": POLICY},
     }
-    to_send = wallet.signed(await wallet.desk.ask("wallet_prepareCalls", **request), by=wallet.owner)
-    sent = await wallet.desk.ask("wallet_sendPreparedCalls", **to_send)
-    assert (await wallet.desk.ask("wallet_getCallsStatus", callId=sent["id"]))["status"] == 200
+    to_send = wallet.signed_request(await wallet.client.ask("wallet_prepareCalls", **request), by=wallet.owner)
+    sent = await wallet.client.ask("wallet_sendPreparedCalls", **to_send)
+    assert (await wallet.client.ask("wallet_getCallsStatus", callId=sent["id"]))["status"] == 200
 
 
 @pytest.mark.parametrize("is_revoked", [False, True])
-async def test_what_was_used_is_uninstalled(desk: Desk, page: dict[str, Any], is_revoked: bool) -> None:
-    wallet = await funded(desk, CHAIN, permissions=LIMITED)
+async def test_what_was_used_is_uninstalled(desk: OrgClient, page: dict[str, Any], is_revoked: bool) -> None:
+    wallet = await open_funded_wallet(desk, CHAIN, permissions=LIMITED)
     await wallet.register()
     grant = wallet.grants[0]
     await wallet.act(CHAIN, grant.permissions)
@@ -72,23 +72,23 @@ async def test_what_was_used_is_uninstalled(desk: Desk, page: dict[str, Any], is
 
     await by_owner(wallet, wallet.account, page["uninstall_data"](grant.message["call"]))
 
-    for form in (grant.permissions, grant.installed):
+    for form in (grant.permissions, grant.installed_context):
         refused = await desk.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
         assert refused.reason == ("session_revoked" if is_revoked else "session_not_on_chain")
 
 
-async def test_what_was_never_used_is_burned(desk: Desk, page: dict[str, Any]) -> None:
-    wallet = await funded(desk, CHAIN)
+async def test_what_was_never_used_is_burned(desk: OrgClient, page: dict[str, Any]) -> None:
+    wallet = await open_funded_wallet(desk, CHAIN)
     grant = wallet.grants[0]
     await by_owner(wallet, str(ENTRY_POINT), page["burn_data"](grant.message["nonce"]))
 
-    for form in (grant.permissions, grant.blob):
+    for form in (grant.permissions, grant.grant_context):
         refused = await desk.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
         assert refused.reason == "session_not_on_chain"
 
 
-async def test_burning_changes_nothing_for_what_is_on_chain(desk: Desk, page: dict[str, Any]) -> None:
-    wallet = await funded(desk, CHAIN)
+async def test_burning_changes_nothing_for_what_is_on_chain(desk: OrgClient, page: dict[str, Any]) -> None:
+    wallet = await open_funded_wallet(desk, CHAIN)
     grant = wallet.grants[0]
     await wallet.act(CHAIN, grant.permissions)
 

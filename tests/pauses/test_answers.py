@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable, Mapping
 import httpx2
 import pytest
 
-from tests.http_stub import Answer, answering
-from tests.pauses.test_requests import MOST_REFERENCES, TRIES
+from tests.http_stub import Answer, serve_stub
+from tests.pauses.test_requests import MAX_REFERENCES, TRIES
 from tests.pauses.watch import Watch
 from wallet_rpc.adapters.bundler import HttpBundler
-from wallet_rpc.adapters.failover import rpc
+from wallet_rpc.adapters.failover import build_rpc
 from wallet_rpc.adapters.rpc import Rpc
-from wallet_rpc.adapters.upstream_proxy import UpstreamDoor
+from wallet_rpc.adapters.upstream_proxy import UpstreamProxy
 from wallet_rpc.domain.receipt import CallLog, CallReceipt
-from wallet_rpc.edge.jsonrpc import Door
-from wallet_rpc.edge.outcome import encoded
+from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
+from wallet_rpc.edge.outcome import encode_result
 from wallet_rpc.operations import get_calls_status
 from wallet_rpc.operations.get_calls_status import CallsStatus, StatusData, StatusDetails
 from wallet_rpc.primitives import Data, Hash32
@@ -45,8 +45,10 @@ REASONS = ("a.", "http://x ", "+-")
 
 
 async def _of_chain(upstream: Rpc) -> None:
-    door = Door[None]((), lambda: None, otherwise=UpstreamDoor(upstream, upstream, ["http://host/secret-key"]).request)
-    answer = await door.reply(b'{"jsonrpc":"2.0","id":1,"method":"eth_getLogs","params":[{}]}')
+    door = JsonRpcDispatcher[None](
+        (), lambda: None, fallback=UpstreamProxy(upstream, upstream, ["http://host/secret-key"]).forward
+    )
+    answer = await door.dispatch(b'{"jsonrpc":"2.0","id":1,"method":"eth_getLogs","params":[{}]}')
     assert answer.text is not None
 
 
@@ -64,28 +66,28 @@ async def _of_receipt(upstream: Rpc) -> None:
     )
     details = StatusDetails(data=StatusData(hash=Hash32(bytes(32))))
     status = CallsStatus(id=Data(b"\1"), chain_id=1, status=200, receipts=(receipt,), details=details)
-    assert len((await encoded(get_calls_status.OPERATION, status))["receipts"][0]["logs"]) == 10_000
+    assert len((await encode_result(get_calls_status.OPERATION, status))["receipts"][0]["logs"]) == 10_000
 
 
-def longest_pause(ask: Callable[[Rpc], Awaitable[None]], said: str) -> float:
+def longest_pause(ask: Callable[[Rpc], Awaitable[None]], answer_text: str) -> float:
     """While an answer of an upstream is read and handed on, in seconds of the processor."""
     watch = Watch()
 
     def answer(body: bytes) -> Answer:
-        return Answer(f'{{"jsonrpc":"2.0","id":{json.loads(body)["id"]},{said}}}'.encode())
+        return Answer(f'{{"jsonrpc":"2.0","id":{json.loads(body)["id"]},{answer_text}}}'.encode())
 
     async def work(url: str) -> None:
         async with httpx2.AsyncClient() as http:
             watch.restart()
-            await ask(rpc(http, [url], part="node"))
+            await ask(build_rpc(http, [url], part="node"))
 
-    with answering(answer) as url, asyncio.Runner(loop_factory=watch.loop) as runner:
+    with serve_stub(answer) as url, asyncio.Runner(loop_factory=watch.loop) as runner:
         runner.run(work(url))
     return watch.longest_seconds
 
 
 def assert_short(reference: float, ask: Callable[[Rpc], Awaitable[None]], said: str) -> None:
-    most = MOST_REFERENCES * reference
+    most = MAX_REFERENCES * reference
     pauses: list[float] = []
     while len(pauses) < TRIES and (not pauses or min(pauses) > most):
         pauses.append(longest_pause(ask, said))

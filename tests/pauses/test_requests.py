@@ -11,7 +11,7 @@ from tests.pauses.watch import Watch
 from tests.pauses.worst import WORST
 
 pytestmark = pytest.mark.usefixtures("collector")
-MOST_REFERENCES = 3.0
+MAX_REFERENCES = 3.0
 """How many times the reference a pause may be."""
 TRIES = 3
 """How often a request is sent until its pause is short; a collection of the test's own garbage may fall into one."""
@@ -40,6 +40,6 @@ def test_a_request_of_a_megabyte_holds_the_loop_but_shortly(
     body = WORST[name]()
     assert len(body) <= 1 << 20
     pauses: list[float] = []
-    while len(pauses) < TRIES and (not pauses or min(pauses) > MOST_REFERENCES * reference):
+    while len(pauses) < TRIES and (not pauses or min(pauses) > MAX_REFERENCES * reference):
         pauses.append(longest_pause(http, url, watch, body))
-    assert min(pauses) <= MOST_REFERENCES * reference
+    assert min(pauses) <= MAX_REFERENCES * reference

@@ -6,18 +6,18 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.policies.service import Service, serving
-from tests.policies.world import World, opened_world
+from tests.policies.service import Service, serve_paymaster
+from tests.policies.world import World, open_world
 from wallet_rpc.adapters.redis_store import RedisStore
 
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    with serving() as found:
+    with serve_paymaster() as found:
         yield found
 
 
 @pytest.fixture
 async def world(store: RedisStore, service: Service) -> AsyncIterator[World]:
-    async with opened_world(store, service_url=service.url) as made:
+    async with open_world(store, service_url=service.url) as made:
         yield made

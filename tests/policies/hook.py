@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.http_stub import Answer, answering
+from tests.http_stub import Answer, serve_stub
 
 YES = b'{"approved": true}'
 
@@ -22,19 +22,19 @@ class Hook:
     body: bytes = YES
     headers: dict[str, str] = field(default_factory=dict)
     delay_seconds: float = 0.0
-    asked: list[Any] = field(default_factory=list)
+    requests: list[Any] = field(default_factory=list)
     url: str = ""
 
 
 @contextmanager
-def listening() -> Iterator[Hook]:
+def serve_hook() -> Iterator[Hook]:
     hook = Hook()
 
     def answer(body: bytes) -> Answer:
-        hook.asked.append(json.loads(body))
+        hook.requests.append(json.loads(body))
         time.sleep(hook.delay_seconds)
         return Answer(hook.body, hook.status, hook.headers)
 
-    with answering(answer) as url:
+    with serve_stub(answer) as url:
         hook.url = f"{url}/approve"
         yield hook

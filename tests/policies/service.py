@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.http_stub import Answer, answering
+from tests.http_stub import Answer, serve_stub
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain import sponsorship
 from wallet_rpc.domain.sponsorship import Window
@@ -27,7 +27,7 @@ STUB, SIGN = "pm_getPaymasterStubData", "pm_getPaymasterData"
 class Service:
     """What it was asked so far, how it answers next, and what it has signed."""
 
-    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Methods and contexts."""
     more: dict[str, dict[str, Any]] = field(default_factory=lambda: {STUB: {}, SIGN: {}})
     """Keys of the answer by method; limits are signed too."""
@@ -39,7 +39,7 @@ class Service:
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         method, (operation, _, chain_id, context) = request["method"], request["params"]
-        self.asked.append((method, context))
+        self.requests.append((method, context))
         if method in self.fails:
             text = f"policy {context} at {self.url}"
             return {"error": {"code": self.fails[method], "message": text, "data": text}}
@@ -50,22 +50,24 @@ class Service:
 
     def part(self, operation: UserOperation, method: str, chain_id: int) -> PaymasterPart:
         if method == STUB:
-            return sponsorship.stub(dev_constants.PAYMASTER, window=FOR_GOOD)
+            return sponsorship.build_sponsorship_stub(dev_constants.PAYMASTER, window=FOR_GOOD)
         verification, post_op = (self.more[SIGN].get(limit) for limit in LIMITS)
         if verification is not None and post_op is not None:
             own = PaymasterPart(dev_constants.PAYMASTER, int(verification, 16), int(post_op, 16), Data())
             operation = replace(operation, paymaster=own)
         key = dev_constants.PAYMASTER_KEY
-        made = sponsorship.signed(operation, dev_constants.PAYMASTER, chain_id=chain_id, window=FOR_GOOD, key=key)
+        made = sponsorship.sign_sponsorship(
+            operation, dev_constants.PAYMASTER, chain_id=chain_id, window=FOR_GOOD, key=key
+        )
         self.signatures.append(made.data.hex0x())
         return made
 
     def contexts(self, method: str) -> list[dict[str, Any]]:
-        return [context for one, context in self.asked if one == method]
+        return [context for one, context in self.requests if one == method]
 
 
 @contextmanager
-def serving() -> Iterator[Service]:
+def serve_paymaster() -> Iterator[Service]:
     service = Service()
 
     def answer(body: bytes) -> Answer:
@@ -73,6 +75,6 @@ def serving() -> Iterator[Service]:
         time.sleep(service.delay_seconds)
         return Answer(json.dumps({"jsonrpc": "2.0", "id": request["id"], **service.answer(request)}).encode())
 
-    with answering(answer) as url:
+    with serve_stub(answer) as url:
         service.url = f"{url}/"
         yield service

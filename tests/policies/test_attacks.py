@@ -11,10 +11,10 @@ import pytest
 
 from tests.e2e.client import FRIEND, Client, RpcError, Wallet, new_key, transfer
 from tests.e2e.delegating import External
-from tests.e2e.server import running
-from tests.policies.hook import Hook, listening
+from tests.e2e.server import run_dev_server
+from tests.policies.hook import Hook, serve_hook
 from tests.policies.sample import policy_file
-from tests.policies.test_sponsoring import operation_of, tried
+from tests.policies.test_sponsoring import operation_of, try_prepare
 from wallet_rpc.config.settings import Settings
 from wallet_rpc.dev_server import DevOptions
 from wallet_rpc.domain.gas import max_cost
@@ -25,7 +25,7 @@ IDS = {name: str(uuid.uuid4()) for name in ("each", "crowd", "shop", "hooked", "
 
 @pytest.fixture(scope="module")
 def hook() -> Iterator[Hook]:
-    with listening() as found:
+    with serve_hook() as found:
         yield found
 
 
@@ -40,7 +40,7 @@ def client(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli
         "first": {"limits": {"total_operations": 10, "sender_operations": 1}},
     }
     file.write_text(policy_file(*({"id": IDS[name], **rest} for name, rest in policies.items())))
-    with running(DevOptions(ephemeral=True), settings=Settings(policies=file)) as url:
+    with run_dev_server(DevOptions(ephemeral=True), settings=Settings(policies=file)) as url:
         made = Client(url)
         yield made
         made.http.close()
@@ -50,7 +50,7 @@ def under(name: str) -> dict[str, Any]:
     return {"paymasterService": {"policyId": IDS[name]}}
 
 
-def unsigned(client: Client, name: str, **capabilities: Any) -> dict[str, Any] | RpcError:
+def prepare_unsigned(client: Client, name: str, **capabilities: Any) -> dict[str, Any] | RpcError:
     """A prepare for an address that nobody has requested, as v5's default account is."""
     request = {
         "from": new_key().address,
@@ -76,14 +76,14 @@ def test_eight_accounts_of_one_owner_are_one_sender(client: Client) -> None:
         wallet = Wallet(client, owner=owner)
         asked = {"signerAddress": owner.address, "creationHint": {"salt": hex(salt)}}
         wallet.account = client.rpc("wallet_requestAccount", asked)["accountAddress"]
-        prepared = tried(wallet, IDS["each"])
+        prepared = try_prepare(wallet, IDS["each"])
         if isinstance(prepared, RpcError):
             outcomes.append(prepared.data["why"])
         else:
             outcomes.append(wallet.status(wallet.send(prepared, owner))["status"])
     assert outcomes == [200] + ["policy_sender_count"] * 7
     bare = External(client, owner=owner)
-    error = tried(bare, IDS["each"])
+    error = try_prepare(bare, IDS["each"])
     assert isinstance(error, RpcError)
     assert f"for this sender's owner {owner.address}" in error.message
 
@@ -93,19 +93,19 @@ def test_unsigned_prepares_of_random_addresses_hold_a_quarter(client: Client) ->
     assert known.delegate(transfer(0), **under("crowd"))["status"] == 200
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: unsigned(client, "crowd"), range(32)))
+        answers = list(pool.map(lambda _: prepare_unsigned(client, "crowd"), range(32)))
 
     held = [cost_of(one) for one in answers if not isinstance(one, RpcError)]
     denied = [one for one in answers if isinstance(one, RpcError)]
     assert held
     assert sum(held) <= BUDGET // 4
     assert {one.data["why"] for one in denied} == {"policy_first_time_limit"}
-    assert not isinstance(tried(known, IDS["crowd"]), RpcError), "who has landed one is served all the same"
+    assert not isinstance(try_prepare(known, IDS["crowd"]), RpcError), "who has landed one is served all the same"
 
 
 def test_an_unsigned_prepare_of_a_huge_operation_holds_nothing(client: Client) -> None:
     huge = {"gasParamsOverride": {"callGasLimit": hex(BUDGET * 6 // 10 // 10**9)}}
-    error = unsigned(client, "crowd", **huge)
+    error = prepare_unsigned(client, "crowd", **huge)
     assert isinstance(error, RpcError)
     assert error.data["why"] in {"policy_first_time_limit", "policy_total_limit"}
 
@@ -115,7 +115,7 @@ def test_an_account_of_which_nothing_is_known_is_sponsored_on_its_first_call(cli
     bare = External(client, owner=new_key())
     assert bare.delegate({"to": FRIEND}, **under("first"))["status"] == 200
     assert client.balance(bare.account) == 0
-    error = tried(bare, IDS["first"])
+    error = try_prepare(bare, IDS["first"])
     assert isinstance(error, RpcError)
     assert error.data["why"] == "policy_sender_count"
 
@@ -136,13 +136,13 @@ def test_a_contract_that_answers_like_an_account_gets_nothing(client: Client) ->
 
 
 def test_one_policy_named_three_hundred_times_is_asked_once(client: Client, hook: Hook) -> None:
-    hook.asked.clear()
+    hook.requests.clear()
     wallet = Wallet(client)
     prepared = wallet.prepare(transfer(0), paymasterService={"policyIds": [IDS["hooked"]] * 300})
     assert prepared["feePayment"]["sponsored"] is True
-    assert len(hook.asked) == 1
+    assert len(hook.requests) == 1
     hook.body = b"{}"
     with pytest.raises(RpcError) as refused:
         wallet.prepare(transfer(0), paymasterService={"policyIds": [IDS["hooked"], IDS["hooked"].upper()] * 150})
     assert refused.value.data["why"] == "policy_webhook_denied"
-    assert len(hook.asked) == 2
+    assert len(hook.requests) == 2

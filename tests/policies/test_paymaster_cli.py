@@ -10,10 +10,10 @@ from subprocess import CompletedProcess
 import pytest
 from eth_keys.datatypes import PrivateKey
 
-from tests.devchain.http_endpoint import served
+from tests.devchain.http_endpoint import serve_rpc
 from tests.devchain.sample import ALICE, BOB, Node
-from tests.e2e.process import run
-from wallet_rpc.adapters.sponsorship.paymaster_contract import CREATE2_DEPLOYER, address_of, creation_code
+from tests.e2e.process import run_wallet_rpc
+from wallet_rpc.adapters.sponsorship.paymaster_contract import CREATE2_DEPLOYER, creation_code, derive_address
 from wallet_rpc.devchain import dev_constants, genesis
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.domain.contracts import ENTRY_POINT
@@ -22,7 +22,7 @@ from wallet_rpc.primitives import Address, Data
 SIGNER_KEY = b"\x51" * 32
 SIGNER = Address(PrivateKey(SIGNER_KEY).public_key.to_canonical_address())
 RUNTIME = genesis.load_genesis()[dev_constants.PAYMASTER].code
-ADDRESS = address_of(creation_code(RUNTIME, owner=ALICE.address, signer=SIGNER))
+ADDRESS = derive_address(creation_code(RUNTIME, owner=ALICE.address, signer=SIGNER))
 STRANGER = "0x" + "57" * 20
 Paymaster = Callable[..., CompletedProcess[str]]
 
@@ -34,7 +34,7 @@ def chain() -> Node:
 
 @pytest.fixture(scope="module")
 def node_url(chain: Node) -> Iterator[str]:
-    with served(chain.dispatcher.answer) as url:
+    with serve_rpc(chain.dispatcher.answer) as url:
         yield url
 
 
@@ -50,7 +50,7 @@ def paymaster(node_url: str, tmp_path: Path) -> Paymaster:
             **settings,
         }
         chosen = {name: text for name, text in given.items() if text is not None}
-        done = run("paymaster", *arguments, folder=tmp_path, **chosen)
+        done = run_wallet_rpc("paymaster", *arguments, folder=tmp_path, **chosen)
         for key in (Data(bytes(ALICE.key)).hex0x(), Data(SIGNER_KEY).hex0x()):
             assert key[2:] not in done.stdout + done.stderr
         return done
@@ -106,35 +106,35 @@ def test_what_is_in_it_comes_out_again(chain: Node, paymaster: Paymaster) -> Non
     owner = Data(dev_constants.PAYMASTER_KEY).hex0x()
     chain.rpc("anvil_setBalance", dev_constants.PAYMASTER_SIGNER.hex0x(), hex(10**18))
 
-    def owned(*arguments: str) -> CompletedProcess[str]:
+    def run_as_owner(*arguments: str) -> CompletedProcess[str]:
         return paymaster(*arguments, *at, DEPLOYER_KEY=owner)
 
     assert "has no stake" in paymaster("unlock-stake", *at, DEPLOYER_KEY=None).stderr
     assert "stake   0 ether (0 wei)" in paymaster("withdraw-stake", *at, DEPLOYER_KEY=None).stdout
-    assert owned("deposit", "--stake", "7", "--unstake-delay", "100").returncode == 0
-    assert "is locked: unlock it with `wallet-rpc paymaster unlock-stake`" in owned("withdraw-stake").stderr
+    assert run_as_owner("deposit", "--stake", "7", "--unstake-delay", "100").returncode == 0
+    assert "is locked: unlock it with `wallet-rpc paymaster unlock-stake`" in run_as_owner("withdraw-stake").stderr
     assert "WALLET_RPC_DEPLOYER_KEY: not set" in paymaster("unlock-stake", *at, DEPLOYER_KEY=None).stderr
     for key in (owner, None):  # the second finds it unlocked, and does not begin the delay anew
         unlocked = paymaster("unlock-stake", *at, DEPLOYER_KEY=key)
         assert unlocked.returncode == 0, unlocked.stderr
         assert re.search(r"unstake delay 100 s, unlocked, free from 20\d\d-.*\+00:00 on\n", unlocked.stdout)
-    assert "the node refused the transaction" in owned("withdraw-stake").stderr
+    assert "the node refused the transaction" in run_as_owner("withdraw-stake").stderr
 
     chain.rpc("evm_increaseTime", 100)
     chain.rpc("evm_mine")
-    paid = owned("withdraw-stake", "--to", STRANGER)
+    paid = run_as_owner("withdraw-stake", "--to", STRANGER)
     assert paid.returncode == 0, paid.stderr
     assert "stake   0 ether (0 wei), unstake delay 0 s\n" in paid.stdout
     assert chain.rpc("eth_getBalance", STRANGER) == "0x7"
 
-    taken = owned("withdraw", "--wei", "5", "--to", STRANGER)
+    taken = run_as_owner("withdraw", "--wei", "5", "--to", STRANGER)
     assert taken.returncode == 0, taken.stderr
     assert "deposit 999999.999999999999999995 ether" in taken.stdout
     assert chain.rpc("eth_getBalance", STRANGER) == "0xc"
-    too_much = owned("withdraw", "--wei", str(10**24))
+    too_much = run_as_owner("withdraw", "--wei", str(10**24))
     assert too_much.returncode == 1
     assert "is the amount right?" in too_much.stderr
-    assert owned("deposit", "--wei", "5").returncode == 0
+    assert run_as_owner("deposit", "--wei", "5").returncode == 0
 
 
 def test_development_paymaster_is_shown(paymaster: Paymaster) -> None:

@@ -10,24 +10,24 @@ import pytest
 
 from tests.devchain.asking import send
 from tests.devchain.sample import Actor, address_of, key_of
-from tests.policies.world import CONTEXT, POLICY, World, opened_world
+from tests.policies.world import CONTEXT, POLICY, World, open_world
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsorship.accounts import owners_of
-from wallet_rpc.adapters.sponsorship.redis_budgets import Book
+from wallet_rpc.adapters.sponsorship.redis_budgets import Ledger
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import PROXY_CODE, Call, execute_call_data, semi_modular_deployment
 from wallet_rpc.domain.account_code import IMPLEMENTATION_SLOT
-from wallet_rpc.domain.authorization import Authorization, designator, dummy_signed
+from wallet_rpc.domain.authorization import Authorization, add_dummy_signature, designator
 from wallet_rpc.domain.contracts import (
     SEMI_MODULAR_ACCOUNT_7702,
     SEMI_MODULAR_ACCOUNT_7702_V1_1,
     SEMI_MODULAR_ACCOUNT_BYTECODE,
     SEMI_MODULAR_ACCOUNT_STORAGE_ONLY,
 )
-from wallet_rpc.domain.policy import Limits, Refusal
+from wallet_rpc.domain.policy import PolicyDenialReason, PolicyLimits
 from wallet_rpc.domain.user_operation import Factory, UserOperation
-from wallet_rpc.errors import PaymasterRefused
+from wallet_rpc.errors import PaymasterRejected
 from wallet_rpc.primitives import Address, Data
 
 SHOP, STRANGER = Address(b"\x51" * 20), Address(b"\x66" * 20)
@@ -38,11 +38,11 @@ ANSWERS_OWNER = bytes.fromhex("73") + OWNER + bytes.fromhex("5f525f60205260405ff
 
 @pytest.fixture
 async def world(store: RedisStore) -> AsyncIterator[World]:
-    async with opened_world(store) as made:
+    async with open_world(store) as made:
         yield made
 
 
-def put(world: World, address: Address, code: bytes, implementation: Address | None = None) -> None:
+def set_code(world: World, address: Address, code: bytes, implementation: Address | None = None) -> None:
     world.node.rpc("anvil_setCode", address.hex0x(), Data(code).hex0x())
     if implementation is not None:
         word = Data(abi.address(implementation)).hex0x()
@@ -84,27 +84,27 @@ async def test_a_deployed_account_stays_its_first_owners(world: World) -> None:
 
 
 async def test_an_upgraded_account_is_one_while_its_implementation_is_known(world: World) -> None:
-    put(world, SHOP, PROXY_CODE + OWNER, SEMI_MODULAR_ACCOUNT_STORAGE_ONLY)
+    set_code(world, SHOP, PROXY_CODE + OWNER, SEMI_MODULAR_ACCOUNT_STORAGE_ONLY)
     assert await owners_of(world.chain, at(SHOP)) == (OWNER,)
     for other in (STRANGER, dev_constants.TEST_TOKEN, SEMI_MODULAR_ACCOUNT_7702, Address(bytes(20))):
-        put(world, SHOP, PROXY_CODE + OWNER, other)
+        set_code(world, SHOP, PROXY_CODE + OWNER, other)
         assert await owners_of(world.chain, at(SHOP)) == ()
 
 
 async def test_a_proxy_made_without_an_owner_counts_for_its_signer_and_itself(world: World) -> None:
-    put(world, SHOP, PROXY_CODE, SEMI_MODULAR_ACCOUNT_BYTECODE)
+    set_code(world, SHOP, PROXY_CODE, SEMI_MODULAR_ACCOUNT_BYTECODE)
     assert await owners_of(world.chain, at(SHOP)) == (Address(bytes(20)), SHOP)
-    put(world, SHOP, PROXY_CODE, SEMI_MODULAR_ACCOUNT_STORAGE_ONLY)  # of which there is no code on this chain
+    set_code(world, SHOP, PROXY_CODE, SEMI_MODULAR_ACCOUNT_STORAGE_ONLY)  # of which there is no code on this chain
     assert await owners_of(world.chain, at(SHOP)) == ()
 
 
 async def test_a_contract_that_answers_like_an_account_is_none(world: World) -> None:
-    put(world, SHOP, ANSWERS_OWNER)
+    set_code(world, SHOP, ANSWERS_OWNER)
     answer = await world.chain.call(SHOP, abi.GET_FALLBACK_SIGNER_DATA)
     assert Address(answer[12:32]) == OWNER
     assert await owners_of(world.chain, at(SHOP)) == ()
     for code in (PROXY_CODE + OWNER + b"\0", b"\x5b" + PROXY_CODE + OWNER, PROXY_CODE[:-1] + b"\xf4" + OWNER):
-        put(world, SHOP, code, SEMI_MODULAR_ACCOUNT_BYTECODE)
+        set_code(world, SHOP, code, SEMI_MODULAR_ACCOUNT_BYTECODE)
         assert await owners_of(world.chain, at(SHOP)) == ()
 
 
@@ -114,10 +114,10 @@ async def test_an_externally_owned_account_is_its_own_owner_where_it_is_delegate
         (SEMI_MODULAR_ACCOUNT_7702_V1_1, (SHOP,)),
         (STRANGER, ()),
     ):
-        put(world, SHOP, designator(delegate))
+        set_code(world, SHOP, designator(delegate))
         assert await owners_of(world.chain, at(SHOP)) == owners
-        put(world, SHOP, b"")
-        brings = replace(at(SHOP), authorization=dummy_signed(Authorization(1, delegate, 0)))
+        set_code(world, SHOP, b"")
+        brings = replace(at(SHOP), authorization=add_dummy_signature(Authorization(1, delegate, 0)))
         assert await owners_of(world.chain, brings) == owners
     assert await owners_of(world.chain, at(SHOP)) == ()
 
@@ -133,34 +133,34 @@ async def test_another_factorys_account_is_none(world: World, factory: Address |
 
 async def test_what_is_no_account_is_sponsored_under_no_policy(world: World) -> None:
     world.policies[POLICY.id] = replace(POLICY, allowed_targets=frozenset({SHOP}))
-    put(world, STRANGER, ANSWERS_OWNER)
-    with pytest.raises(PaymasterRefused) as refused:
+    set_code(world, STRANGER, ANSWERS_OWNER)
+    with pytest.raises(PaymasterRejected) as refused:
         await world.paymaster.sponsor(at(STRANGER), CONTEXT)
-    assert refused.value.reason == Refusal.ACCOUNT
+    assert refused.value.reason == PolicyDenialReason.ACCOUNT
     assert str(STRANGER) in refused.value.message
-    assert await world.counted() == (0, 0)
+    assert await world.totals() == (0, 0)
 
 
 async def test_accounts_of_one_owner_share_the_limits_of_a_sender(world: World) -> None:
     """Eight salts, and the owner's own address: one sponsorship among them."""
-    world.policies[POLICY.id] = replace(POLICY, limits=Limits(sender_operations=1))
+    world.policies[POLICY.id] = replace(POLICY, limits=PolicyLimits(sender_operations=1))
     asked = [of_salt(salt) for salt in range(8)]
-    asked.append(Actor(world.node, key_of(1), delegated=True).operation([]))
+    asked.append(Actor(world.node, key_of(1), is_delegated=True).operation([]))
     answers: list[Any] = []
     for op in asked:
         try:
             answers.append((await world.paymaster.sponsor(op, CONTEXT)).paymaster)
-        except PaymasterRefused as refused:
+        except PaymasterRejected as refused:
             answers.append(refused.reason)
-    assert answers == [dev_constants.PAYMASTER] + [Refusal.SENDER_OPERATIONS] * 8
-    assert (await world.store.budgets.counted(Book(POLICY.id), OWNER))[1] == 1
+    assert answers == [dev_constants.PAYMASTER] + [PolicyDenialReason.SENDER_OPERATIONS] * 8
+    assert (await world.store.budgets.read_totals(Ledger(POLICY.id), OWNER))[1] == 1
 
 
 async def test_a_landed_operation_ends_its_owners_first_time(world: World) -> None:
-    world.policies[POLICY.id] = replace(POLICY, limits=Limits(total_operations=8))
-    send(world.node, await world.sponsored(world.actor(1)))
+    world.policies[POLICY.id] = replace(POLICY, limits=PolicyLimits(total_operations=8))
+    send(world.node, await world.sponsor_operation(world.actor(1)))
     world.pass_time(POLICY.sponsorship_seconds + 1)
     for number in (2, 3):
-        await world.sponsored(world.actor(number))
-    assert await world.is_refused(world.actor(4))
-    await world.sponsored(world.actor(1))
+        await world.sponsor_operation(world.actor(number))
+    assert await world.is_rejected(world.actor(4))
+    await world.sponsor_operation(world.actor(1))

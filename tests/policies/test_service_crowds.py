@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from tests.policies.sample import SENDERS
 from tests.policies.service import LIMITS, SIGN, Service
 from tests.policies.world import CHAIN, World, with_part
-from wallet_rpc.adapters.sponsorship.redis_budgets import Book
+from wallet_rpc.adapters.sponsorship.redis_budgets import Ledger
 from wallet_rpc.devchain import dev_constants
-from wallet_rpc.domain.authorization import Authorization, dummy_signed
+from wallet_rpc.domain.authorization import Authorization, add_dummy_signature
 from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_7702
 from wallet_rpc.domain.gas import max_cost
-from wallet_rpc.domain.policy import Limits, Policy
+from wallet_rpc.domain.policy import Policy, PolicyLimits
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
-from wallet_rpc.errors import PaymasterRefused
+from wallet_rpc.errors import PaymasterRejected
 from wallet_rpc.ports import Sponsorship
 from wallet_rpc.primitives import Address, Data
 
@@ -38,14 +38,14 @@ def an_operation(sender: Address, nonce: int, gas: int) -> UserOperation:
         max_fee_per_gas=FEE,
         max_priority_fee_per_gas=1,
         paymaster=PART,
-        authorization=dummy_signed(Authorization(CHAIN, SEMI_MODULAR_ACCOUNT_7702, 0)),
+        authorization=add_dummy_signature(Authorization(CHAIN, SEMI_MODULAR_ACCOUNT_7702, 0)),
     )
 
 
-async def tried(world: World, op: UserOperation, policy: Policy) -> Sponsorship | None:
+async def try_sponsor(world: World, op: UserOperation, policy: Policy) -> Sponsorship | None:
     try:
         return await world.paymaster.sponsor(op, {"policyId": str(policy.id)})
-    except PaymasterRefused:
+    except PaymasterRejected:
         return None
 
 
@@ -66,14 +66,14 @@ async def test_a_crowd_never_gets_beyond_any_limit(
 ) -> None:
     service.signatures.clear()
     service.more[SIGN] = {} if own_gas is None else dict.fromkeys(LIMITS, hex(own_gas))
-    limits = Limits(
+    limits = PolicyLimits(
         total_wei=total, sender_wei=total // 2, total_operations=count, sender_operations=max(1, count // 2)
     )
     policy = Policy(id=uuid.uuid4(), limits=limits)
     world.policies[policy.id] = policy
     ops = [an_operation(*wish) for wish in wishes]
 
-    answers = await asyncio.gather(*(tried(world, op, policy) for op in ops))
+    answers = await asyncio.gather(*(try_sponsor(world, op, policy) for op in ops))
 
     dearest: dict[tuple[Address, int], int] = {}
     for op, answer in zip(ops, answers, strict=True):
@@ -81,12 +81,12 @@ async def test_a_crowd_never_gets_beyond_any_limit(
             slot = (op.sender, op.nonce)
             dearest[slot] = max(dearest.get(slot, 0), max_cost(with_part(op, answer)))
     assert len(service.signatures) == len(ops)  # each was signed before its budget was asked for
-    book = Book(policy.id)
-    assert await world.store.budgets.counted(book) == (sum(dearest.values()), len(dearest))
+    book = Ledger(policy.id)
+    assert await world.store.budgets.read_totals(book) == (sum(dearest.values()), len(dearest))
     assert sum(dearest.values()) <= total
     assert len(dearest) <= count
     for sender in SENDERS:
         mine = [cost for (whose, _), cost in dearest.items() if whose == sender]
-        assert await world.store.budgets.counted(book, sender) == (sum(mine), len(mine))
+        assert await world.store.budgets.read_totals(book, sender) == (sum(mine), len(mine))
         assert sum(mine) <= total // 2
         assert len(mine) <= max(1, count // 2)

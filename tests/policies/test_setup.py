@@ -9,16 +9,16 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.devchain.http_endpoint import served
+from tests.devchain.http_endpoint import serve_rpc
 from tests.devchain.sample import Node
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.config.chains import ChainSetting
-from wallet_rpc.config.settings import Secret, Settings, WrongSetting, load
+from wallet_rpc.config.settings import Secret, SettingError, Settings, load
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.policy import Refusal
+from wallet_rpc.domain.policy import PolicyDenialReason
 from wallet_rpc.domain.policy_file import read_policies
-from wallet_rpc.server import opened
+from wallet_rpc.server import open_server
 
 ROOT = Path(__file__).parents[2]
 ID = "3061cc5f-1f96-48a9-ab45-41faad2dd23b"
@@ -26,7 +26,7 @@ ID = "3061cc5f-1f96-48a9-ab45-41faad2dd23b"
 
 @pytest.fixture(scope="module")
 def node_url() -> Iterator[str]:
-    with served(Node().dispatcher.answer) as url:
+    with serve_rpc(Node().dispatcher.answer) as url:
         yield url
 
 
@@ -51,7 +51,7 @@ async def test_where_services_pay_no_key_is_needed(settings: Settings) -> None:
 
 async def is_ready(settings: Settings) -> bool:
     """True when a server with these settings starts and `/ready` reports every part as ok."""
-    async with opened(settings) as app, httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as http:
+    async with open_server(settings) as app, httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as http:
         return (await http.get("http://server/ready")).status_code == 200
 
 
@@ -63,7 +63,7 @@ def without_paymaster(settings: Settings) -> Settings:
     return replace(settings, chains=tuple(replace(one, verifying_paymaster=None) for one in settings.chains))
 
 
-def at_another_place(settings: Settings) -> Settings:
+def with_other_paymaster(settings: Settings) -> Settings:
     return replace(settings, chains=tuple(replace(one, verifying_paymaster=ENTRY_POINT) for one in settings.chains))
 
 
@@ -91,7 +91,7 @@ def with_text(text: bytes) -> Callable[[Settings], Settings]:
         (with_text(b"\xff"), "policies.toml: no text in UTF-8"),
         (with_text(b"[[policy]]\n"), "policies.toml: policy 1: id: required, but not there"),
         (without_paymaster, "WALLET_RPC_POLICIES: no chain has a paymaster or a verifying_paymaster in"),
-        (at_another_place, f"chain 31337: verifying_paymaster: no VerifyingPaymaster at {ENTRY_POINT}"),
+        (with_other_paymaster, f"chain 31337: verifying_paymaster: no VerifyingPaymaster at {ENTRY_POINT}"),
         (
             lambda one: replace(one, paymaster_key=Secret(b"\x01" * 32)),
             "the VerifyingPaymaster at",
@@ -101,15 +101,15 @@ def with_text(text: bytes) -> Callable[[Settings], Settings]:
 async def test_what_is_wrong_stops_the_start(
     settings: Settings, change: Callable[[Settings], Settings], expected: str
 ) -> None:
-    with pytest.raises(WrongSetting) as wrong:
-        async with opened(change(settings)):
+    with pytest.raises(SettingError) as wrong:
+        async with open_server(change(settings)):
             pass
     assert expected in str(wrong.value)
 
 
 @pytest.mark.parametrize("text", ["1234", "0x" + "00" * 32, "0x" + "ff" * 32, "http-secret"])
 def test_a_wrong_key_is_not_repeated(text: str) -> None:
-    with pytest.raises(WrongSetting) as wrong:
+    with pytest.raises(SettingError) as wrong:
         load({"WALLET_RPC_PAYMASTER_KEY": text})
     assert str(wrong.value) == "WALLET_RPC_PAYMASTER_KEY: expected a private key, 0x and 64 hex digits"
 
@@ -132,4 +132,4 @@ def test_the_documents_example_is_read() -> None:
 
 def test_every_reason_is_in_the_document() -> None:
     text = (ROOT / "specs" / "policies.md").read_text()
-    assert [reason for reason in Refusal if f"`{reason}`" not in text] == []
+    assert [reason for reason in PolicyDenialReason if f"`{reason}`" not in text] == []

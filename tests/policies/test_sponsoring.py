@@ -12,8 +12,8 @@ import pytest
 
 from tests.e2e.client import POLICY as DEVELOPMENT
 from tests.e2e.client import TOKEN, Client, RpcError, Wallet, transfer
-from tests.e2e.server import running
-from tests.policies.hook import YES, Hook, listening
+from tests.e2e.server import run_dev_server
+from tests.policies.hook import YES, Hook, serve_hook
 from tests.policies.sample import policy_file
 from wallet_rpc.config.settings import Settings
 from wallet_rpc.dev_server import DevOptions
@@ -50,7 +50,7 @@ POLICIES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def hook() -> Iterator[Hook]:
-    with listening() as found:
+    with serve_hook() as found:
         yield found
 
 
@@ -60,7 +60,7 @@ def client(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli
     hooked = {"webhook": {"url": hook.url, "timeout_seconds": 5}}
     policies = [{"id": IDS[name], **rest} for name, rest in (POLICIES | {"hooked": hooked}).items()]
     file.write_text(policy_file(*policies))
-    with running(DevOptions(chains=(31337, 421614), ephemeral=True), settings=Settings(policies=file)) as url:
+    with run_dev_server(DevOptions(chains=(31337, 421614), ephemeral=True), settings=Settings(policies=file)) as url:
         made = Client(url)
         yield made
         made.http.close()
@@ -84,11 +84,11 @@ def prepare(wallet: Wallet, name: str, **more: Any) -> dict[str, Any]:
     return wallet.prepare(transfer(0), **under(name, **more))
 
 
-def land(wallet: Wallet, prepared: dict[str, Any]) -> dict[str, Any]:
+def send_and_wait(wallet: Wallet, prepared: dict[str, Any]) -> dict[str, Any]:
     return wallet.status(wallet.send(prepared, wallet.owner))
 
 
-def refused(act: Callable[[], Any]) -> RpcError:
+def catch_error(act: Callable[[], Any]) -> RpcError:
     with pytest.raises(RpcError) as caught:
         act()
     return caught.value
@@ -103,7 +103,7 @@ def test_an_operation_lands_and_costs_its_account_nothing(poor: Poor) -> None:
     prepared = prepare(wallet, "open")
     assert prepared["feePayment"]["sponsored"] is True
     assert prepared["data"]["paymaster"] == dev_constants.PAYMASTER.hex0x()
-    found = land(wallet, prepared)
+    found = send_and_wait(wallet, prepared)
     assert found["status"] == 200
     assert wallet.client.balance(wallet.account) == 0
 
@@ -119,7 +119,7 @@ def test_an_altered_operation_is_refused_by_the_contract(poor: Poor) -> None:
     prepared["data"]["callGasLimit"] = hex(int(prepared["data"]["callGasLimit"], 16) + 1)
     altered = user_operation_hash(operation_of(prepared), 31337, ENTRY_POINT)
     prepared["signatureRequest"]["data"]["raw"] = altered.hex0x()
-    error = refused(lambda: wallet.send(prepared, wallet.owner))
+    error = catch_error(lambda: wallet.send(prepared, wallet.owner))
     assert (error.code, error.data["entryPoint"]) == (-32507, "AA34")
 
 
@@ -130,13 +130,13 @@ def test_an_expired_sponsorship_is_refused_by_the_contract(poor: Poor, client: C
     client.http.post(
         f"{client.url}/chain/421614", json={"jsonrpc": "2.0", "id": 1, "method": "evm_increaseTime", "params": [60]}
     ).raise_for_status()
-    error = refused(lambda: wallet.send(prepared, wallet.owner))
+    error = catch_error(lambda: wallet.send(prepared, wallet.owner))
     assert (error.code, error.data["entryPoint"]) == (-32503, "AA32")
 
 
 def test_other_policies_are_the_development_paymasters(poor: Poor) -> None:
     wallet = poor()
-    assert land(wallet, prepare(wallet, DEVELOPMENT))["status"] == 200
+    assert send_and_wait(wallet, prepare(wallet, DEVELOPMENT))["status"] == 200
 
 
 @pytest.mark.parametrize(
@@ -149,23 +149,23 @@ def test_other_policies_are_the_development_paymasters(poor: Poor) -> None:
     ],
 )
 def test_a_refusal_says_which_policy_and_why(poor: Poor, name: str, why: str) -> None:
-    error = refused(lambda: prepare(poor(), name))
+    error = catch_error(lambda: prepare(poor(), name))
     assert error.code == -32600
     assert error.message.startswith(f"Sponsorship failed: policy {IDS[name]} {why}")
 
 
 def test_a_policy_of_targets_pays_for_those_only(poor: Poor) -> None:
     wallet = poor()
-    assert land(wallet, prepare(wallet, "token"))["status"] == 200
-    error = refused(lambda: wallet.prepare(transfer(0), {"to": wallet.owner.address}, **under("token")))
+    assert send_and_wait(wallet, prepare(wallet, "token"))["status"] == 200
+    error = catch_error(lambda: wallet.prepare(transfer(0), {"to": wallet.owner.address}, **under("token")))
     assert f"does not list {wallet.owner.address} among its targets" in error.message
 
 
 def test_a_used_up_budget_is_named(poor: Poor) -> None:
     for _ in range(2):
         wallet = poor()
-        land(wallet, prepare(wallet, "two"))
-    error = refused(lambda: prepare(poor(), "two"))
+        send_and_wait(wallet, prepare(wallet, "two"))
+    error = catch_error(lambda: prepare(poor(), "two"))
     assert error.code == -32600
     assert error.message.startswith(f"Sponsorship failed: policy {IDS['two']} has a limit of 2 operations in all; ")
 
@@ -173,8 +173,8 @@ def test_a_used_up_budget_is_named(poor: Poor) -> None:
 def test_each_sender_has_a_limit_of_its_own(poor: Poor) -> None:
     first, second = poor(), poor()
     for wallet in (first, second):
-        land(wallet, prepare(wallet, "each"))
-    assert "has a limit of 1 operations for this sender" in refused(lambda: prepare(first, "each")).message
+        send_and_wait(wallet, prepare(wallet, "each"))
+    assert "has a limit of 1 operations for this sender" in catch_error(lambda: prepare(first, "each")).message
 
 
 def test_preparing_and_sending_again_counts_once(poor: Poor) -> None:
@@ -182,7 +182,7 @@ def test_preparing_and_sending_again_counts_once(poor: Poor) -> None:
     prepare(wallet, "once")
     prepared = prepare(wallet, "once")
     assert wallet.send(prepared, wallet.owner) == wallet.send(prepared, wallet.owner)
-    assert "limit of 1 operations in all" in refused(lambda: prepare(poor(), "once")).message
+    assert "limit of 1 operations in all" in catch_error(lambda: prepare(poor(), "once")).message
 
 
 def test_estimating_counts_nothing(poor: Poor) -> None:
@@ -198,18 +198,18 @@ def test_the_first_policy_that_pays_is_taken(poor: Poor) -> None:
     wallet = poor()
     service = {"policyIds": [IDS["off"], IDS["small"], IDS["open"]]}
     prepared = wallet.prepare(transfer(0), paymasterService=service)
-    assert land(wallet, prepared)["status"] == 200
+    assert send_and_wait(wallet, prepared)["status"] == 200
 
 
 def test_the_webhook_decides(poor: Poor, hook: Hook) -> None:
     wallet = poor()
     hook.body = YES
     prepared = prepare(wallet, "hooked", webhookData="order 7")
-    assert hook.asked[-1]["webhookData"] == "order 7"
-    assert hook.asked[-1]["userOperation"]["sender"] == wallet.account
-    assert land(wallet, prepared)["status"] == 200
+    assert hook.requests[-1]["webhookData"] == "order 7"
+    assert hook.requests[-1]["userOperation"]["sender"] == wallet.account
+    assert send_and_wait(wallet, prepared)["status"] == 200
     hook.body = b'{"approved": false}'
-    error = refused(lambda: prepare(poor(), "hooked"))
+    error = catch_error(lambda: prepare(poor(), "hooked"))
     assert error.message == f"Sponsorship failed: policy {IDS['hooked']} has a webhook that did not approve"
 
 
@@ -217,7 +217,7 @@ def test_a_crowd_spends_no_more_than_the_budget(poor: Poor, client: Client) -> N
     """All at once: what is promised never exceeds the budget; once it has landed, what it did not cost is free."""
     wallets = [poor() for _ in range(CROWD)]
     with ThreadPoolExecutor(CROWD) as pool:
-        answers = list(pool.map(lambda wallet: tried(wallet, "crowd"), wallets))
+        answers = list(pool.map(lambda wallet: try_prepare(wallet, "crowd"), wallets))
     accepted = [(wallet, one) for wallet, one in zip(wallets, answers, strict=True) if not isinstance(one, RpcError)]
     reasons = {one.data["why"] for one in answers if isinstance(one, RpcError)}
     assert reasons <= {"policy_total_limit", "policy_first_time_limit"}
@@ -226,7 +226,7 @@ def test_a_crowd_spends_no_more_than_the_budget(poor: Poor, client: Client) -> N
 
     spent = sum(cost_of(client, wallet.send(one, wallet.owner)) for wallet, one in accepted)
     later = 0
-    while not isinstance(answer := tried(wallet := poor(), "crowd"), RpcError):
+    while not isinstance(answer := try_prepare(wallet := poor(), "crowd"), RpcError):
         spent += cost_of(client, wallet.send(answer, wallet.owner))
         later += 1
     assert is_used_up(answer)
@@ -234,7 +234,7 @@ def test_a_crowd_spends_no_more_than_the_budget(poor: Poor, client: Client) -> N
     assert spent <= BUDGET
 
 
-def tried(wallet: Wallet, name: str) -> dict[str, Any] | RpcError:
+def try_prepare(wallet: Wallet, name: str) -> dict[str, Any] | RpcError:
     try:
         return prepare(wallet, name)
     except RpcError as error:

@@ -10,16 +10,16 @@ import httpx2
 import pytest
 
 from tests.contract.sample import ACCOUNT, an_operation
-from tests.policies.hook import YES, Hook, listening
+from tests.policies.hook import YES, Hook, serve_hook
 from wallet_rpc.adapters.sponsorship import webhook
-from wallet_rpc.domain.policy import Denied, Policy, PolicyDecision, Webhook
+from wallet_rpc.domain.policy import Policy, PolicyDecision, PolicyDenial, Webhook
 
 ID = "3061cc5f-1f96-48a9-ab45-41faad2dd23b"
 
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    with listening() as found:
+    with serve_hook() as found:
         yield found
 
 
@@ -29,21 +29,21 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def asked(
+async def call_webhook(
     http: httpx2.AsyncClient, url: str, *, seconds: float = 10.0, context: dict[str, Any] | None = None
 ) -> PolicyDecision:
     policy = Policy(id=UUID(ID), webhook=Webhook(url=url, timeout_seconds=seconds))
-    return await webhook.ask(http, policy, an_operation(), chain_id=421614, context=context or {})
+    return await webhook.request_approval(http, policy, an_operation(), chain_id=421614, context=context or {})
 
 
 async def test_a_policy_without_webhook_is_approved(http: httpx2.AsyncClient) -> None:
-    decision = await webhook.ask(http, Policy(id=UUID(ID)), an_operation(), chain_id=1, context={})
+    decision = await webhook.request_approval(http, Policy(id=UUID(ID)), an_operation(), chain_id=1, context={})
     assert decision is None
 
 
 async def test_the_webhook_is_sent_the_operation_and_its_context(http: httpx2.AsyncClient, hook: Hook) -> None:
-    assert await asked(http, hook.url, context={"policyId": ID, "webhookData": "order 7"}) is None
-    (body,) = hook.asked
+    assert await call_webhook(http, hook.url, context={"policyId": ID, "webhookData": "order 7"}) is None
+    (body,) = hook.requests
     assert set(body) == {"userOperation", "policyId", "chainId", "webhookData"}
     assert (body["policyId"], body["chainId"], body["webhookData"]) == (ID, 421614, "order 7")
     assert body["userOperation"]["sender"] == ACCOUNT.hex0x()
@@ -51,8 +51,8 @@ async def test_the_webhook_is_sent_the_operation_and_its_context(http: httpx2.As
 
 
 async def test_webhook_data_is_left_out_when_there_is_none(http: httpx2.AsyncClient, hook: Hook) -> None:
-    assert await asked(http, hook.url) is None
-    assert "webhookData" not in hook.asked[0]
+    assert await call_webhook(http, hook.url) is None
+    assert "webhookData" not in hook.requests[0]
 
 
 @pytest.mark.parametrize(
@@ -77,31 +77,31 @@ async def test_everything_but_a_clear_yes_is_a_no(
 ) -> None:
     for name, value in answer.items():
         setattr(hook, name, value)
-    decision = await asked(http, hook.url)
-    assert isinstance(decision, Denied)
-    assert decision.refusal == reason
+    decision = await call_webhook(http, hook.url)
+    assert isinstance(decision, PolicyDenial)
+    assert decision.reason == reason
     assert "127.0.0.1" not in decision.message
 
 
 async def test_a_yes_that_comes_too_late_is_a_no(http: httpx2.AsyncClient, hook: Hook) -> None:
     hook.delay_seconds = 0.5
-    decision = await asked(http, hook.url, seconds=0.1)
-    assert isinstance(decision, Denied)
-    assert decision.refusal == "policy_webhook_failed"
+    decision = await call_webhook(http, hook.url, seconds=0.1)
+    assert isinstance(decision, PolicyDenial)
+    assert decision.reason == "policy_webhook_failed"
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_no_redirect_is_followed(http: httpx2.AsyncClient, hook: Hook, status: int) -> None:
-    with listening() as elsewhere:
+    with serve_hook() as elsewhere:
         hook.status, hook.headers = status, {"location": elsewhere.url}
-        decision = await asked(http, hook.url)
-        assert isinstance(decision, Denied)
-        assert decision.refusal == "policy_webhook_failed"
-        assert elsewhere.asked == []
+        decision = await call_webhook(http, hook.url)
+        assert isinstance(decision, PolicyDenial)
+        assert decision.reason == "policy_webhook_failed"
+        assert elsewhere.requests == []
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://name.invalid/", "http://" + "a" * 70 + ".invalid/"])
 async def test_a_webhook_that_is_not_there_is_a_no(http: httpx2.AsyncClient, url: str) -> None:
-    decision = await asked(http, url)
-    assert isinstance(decision, Denied)
-    assert decision.refusal == "policy_webhook_failed"
+    decision = await call_webhook(http, url)
+    assert isinstance(decision, PolicyDenial)
+    assert decision.reason == "policy_webhook_failed"

@@ -11,15 +11,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.policies.world import CHAIN, CONTEXT, OURS, POLICY, World, opened_world
+from tests.policies.world import CHAIN, CONTEXT, OURS, POLICY, World, open_world
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsorship.paymaster import PolicyPaymaster, Sponsor
 from wallet_rpc.devchain import dev_constants
-from wallet_rpc.domain.access import OPEN, Caller, Claims, KeyId, OrganizationId, Scope, Wallet, WalletNamespace
-from wallet_rpc.domain.policy import Limits, Policy, Service
+from wallet_rpc.domain.access import (
+    OPEN_ORGANIZATION,
+    Caller,
+    Claims,
+    KeyId,
+    OrganizationId,
+    Scope,
+    Wallet,
+    WalletNamespace,
+)
+from wallet_rpc.domain.policy import PaymasterServiceOptions, Policy, PolicyLimits
 from wallet_rpc.domain.policy_limits import Parties
 from wallet_rpc.domain.user_operation import UserOperation
-from wallet_rpc.errors import PaymasterRefused
+from wallet_rpc.errors import PaymasterRejected
 from wallet_rpc.ports import Sponsorship
 from wallet_rpc.primitives import Address, Hash32
 
@@ -29,25 +38,25 @@ MANY = settings(max_examples=40)
 
 
 @dataclass
-class Elsewhere:
+class OtherPaymaster:
     """A paymaster that sponsors whatever it is asked, and remembers the names."""
 
     named: list[Any] = field(default_factory=list)
 
     async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         self.named.append(context.get("policyId"))
-        return Sponsorship(paymaster=dev_constants.TOKEN_PAYMASTER, data=b"")
+        return Sponsorship(paymaster=dev_constants.ERC20_PAYMASTER, data=b"")
 
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         return await self.stub(operation, context)
 
-    async def sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
+    async def report_sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
         """Nothing."""
 
 
 @pytest.fixture
 async def world(store: RedisStore) -> AsyncIterator[World]:
-    async with opened_world(store) as made:
+    async with open_world(store) as made:
         yield made
 
 
@@ -56,12 +65,13 @@ def operation(world: World) -> UserOperation:
     return world.actor(1).operation([])
 
 
-def asked_by(world: World, organization: str | None, *, otherwise: Elsewhere | None = None) -> PolicyPaymaster:
+def paymaster_for(world: World, organization: str | None, *, fallback: OtherPaymaster | None = None) -> PolicyPaymaster:
     sponsor = replace(
-        world.sponsor, caller=lambda: Caller(name="tests", organization=OrganizationId(organization or OPEN))
+        world.sponsor,
+        caller=lambda: Caller(name="tests", organization=OrganizationId(organization or OPEN_ORGANIZATION)),
     )
     outcomes = world.sponsor.outcomes[CHAIN]
-    return PolicyPaymaster(sponsor, outcomes, chain=world.chain, chain_id=CHAIN, backing=OURS, otherwise=otherwise)
+    return PolicyPaymaster(sponsor, outcomes, chain=world.chain, chain_id=CHAIN, backing=OURS, fallback=fallback)
 
 
 async def outcome(paymaster: PolicyPaymaster, operation: UserOperation, name: str) -> tuple[Any, ...]:
@@ -70,7 +80,7 @@ async def outcome(paymaster: PolicyPaymaster, operation: UserOperation, name: st
     for ask in (paymaster.stub, paymaster.sponsor):
         try:
             seen.append((await ask(operation, {"policyId": name})).paymaster)
-        except PaymasterRefused as refusal:
+        except PaymasterRejected as refusal:
             seen.append((refusal.code, refusal.message.replace(name[:24], ""), refusal.data))
     return tuple(seen)
 
@@ -82,8 +92,8 @@ async def test_a_policy_is_unknown_to_all_but_its_own(
 ) -> None:
     policy = Policy(id=uuid.uuid4(), organization=owner)
     world.policies[policy.id] = policy
-    for otherwise in (None, Elsewhere()):
-        paymaster = asked_by(world, caller, otherwise=otherwise)
+    for otherwise in (None, OtherPaymaster()):
+        paymaster = paymaster_for(world, caller, fallback=otherwise)
         found = await outcome(paymaster, operation, str(policy.id))
         unknown = await outcome(paymaster, operation, str(uuid.uuid4()))
         assert unknown != (dev_constants.PAYMASTER,) * 2
@@ -91,7 +101,7 @@ async def test_a_policy_is_unknown_to_all_but_its_own(
 
 
 async def test_nobody_belongs_to_an_organisation_unless_the_server_says_so(world: World) -> None:
-    assert world.sponsor.caller().organization == OPEN
+    assert world.sponsor.caller().organization == OPEN_ORGANIZATION
 
 
 @pytest.mark.parametrize(
@@ -103,8 +113,8 @@ async def test_whose_it_is_not_reaches_no_other_paymaster_by_its_name(
 ) -> None:
     """The service may know the policy by the same name, and would pay without limits."""
     world.policies[POLICY.id] = replace(POLICY, organization=THEIRS)
-    elsewhere = Elsewhere()
-    await outcome(asked_by(world, OTHERS, otherwise=elsewhere), operation, spelled)
+    elsewhere = OtherPaymaster()
+    await outcome(paymaster_for(world, OTHERS, fallback=elsewhere), operation, spelled)
     (first, second) = elsewhere.named
     assert first == second
     assert uuid.UUID(first).version == 4
@@ -115,9 +125,11 @@ async def test_whose_it_is_not_reaches_no_other_paymaster_by_its_name(
 async def test_the_services_own_name_of_a_policy_is_no_way_around_it(
     world: World, operation: UserOperation, spelled: str
 ) -> None:
-    world.policies[POLICY.id] = replace(POLICY, service=Service(context={"policy": "sp_x", "test": True}))
-    elsewhere = Elsewhere()
-    await outcome(asked_by(world, None, otherwise=elsewhere), operation, spelled)
+    world.policies[POLICY.id] = replace(
+        POLICY, service=PaymasterServiceOptions(context={"policy": "sp_x", "test": True})
+    )
+    elsewhere = OtherPaymaster()
+    await outcome(paymaster_for(world, None, fallback=elsewhere), operation, spelled)
     assert not {"sp_x", spelled} & set(elsewhere.named)
 
 
@@ -125,24 +137,24 @@ async def test_the_services_own_name_of_a_policy_is_no_way_around_it(
 async def test_what_no_policy_is_named_by_is_handed_on_as_it_is(
     world: World, operation: UserOperation, context: dict[str, Any]
 ) -> None:
-    elsewhere = Elsewhere()
-    await asked_by(world, None, otherwise=elsewhere).stub(operation, context)
+    elsewhere = OtherPaymaster()
+    await paymaster_for(world, None, fallback=elsewhere).stub(operation, context)
     assert elsewhere.named == [context.get("policyId")]
 
 
 async def test_a_policy_of_its_own_organisation_is_counted_like_any(world: World, operation: UserOperation) -> None:
     world.policies[POLICY.id] = replace(POLICY, organization=THEIRS)
-    await asked_by(world, THEIRS).sponsor(operation, CONTEXT)
-    assert (await world.counted())[1] == 1
+    await paymaster_for(world, THEIRS).sponsor(operation, CONTEXT)
+    assert (await world.totals())[1] == 1
 
 
-def holding(wallet: Wallet) -> Claims:
+def claims_for(wallet: Wallet) -> Claims:
     scopes, key = (Scope.TRANSACTIONS_BUILD,), KeyId("key_1")
     at = {"issued_at": 0, "expires_at": 9}
-    return Claims(id="ab", wallet=wallet, scopes=scopes, key=key, organization=OPEN, **at)
+    return Claims(id="ab", wallet=wallet, scopes=scopes, key=key, organization=OPEN_ORGANIZATION, **at)
 
 
-def asked_by_caller(world: World, caller: Caller) -> Sponsor:
+def sponsor_for(world: World, caller: Caller) -> Sponsor:
     return replace(world.sponsor, caller=lambda: caller)
 
 
@@ -151,19 +163,19 @@ async def test_a_sponsorship_counts_against_who_asks_for_it(world: World) -> Non
     evm = {name: Wallet(namespace=WalletNamespace.EVM, address=str(name)) for name in (owner, other)}
     solana = Wallet(namespace=WalletNamespace.SOLANA, address="DRpbCBMxVnDK7maPM5tGv6MvB3v1sRMC86PZ8okm21hy")
     for token, owners in ((None, (owner,)), (evm[owner], (owner,)), (evm[other], (owner, other)), (solana, (owner,))):
-        asking = Caller(name="1.2.3.4", token=None if token is None else holding(token))
-        parties = asked_by_caller(world, asking).parties((owner,))
+        asking = Caller(name="1.2.3.4", token=None if token is None else claims_for(token))
+        parties = sponsor_for(world, asking).parties((owner,))
         assert parties == Parties(owners=owners, key="1.2.3.4", token=None if token is None else "ab")
 
 
 async def test_a_tokens_wallet_is_a_sender_whatever_account_asks(world: World) -> None:
     wallet = Wallet(namespace=WalletNamespace.EVM, address=str(Address(b"\x0b" * 20)))
-    asking = Caller(name="tests", token=holding(wallet))
-    world.policies[POLICY.id] = replace(POLICY, limits=Limits(sender_operations=1))
+    asking = Caller(name="tests", token=claims_for(wallet))
+    world.policies[POLICY.id] = replace(POLICY, limits=PolicyLimits(sender_operations=1))
     outcomes = world.sponsor.outcomes[CHAIN]
-    sponsor = asked_by_caller(world, asking)
+    sponsor = sponsor_for(world, asking)
     paymaster = PolicyPaymaster(sponsor, outcomes, chain=world.chain, chain_id=CHAIN, backing=OURS)
     await paymaster.sponsor(world.actor(1).operation([]), CONTEXT)
-    with pytest.raises(PaymasterRefused) as refused:
+    with pytest.raises(PaymasterRejected) as refused:
         await paymaster.sponsor(world.actor(2).operation([]), CONTEXT)
     assert refused.value.reason == "policy_sender_count"

@@ -12,26 +12,26 @@ import httpx2
 from tests.clocks import FixedClock
 from tests.devchain.sample import SINK, Actor, Node, key_of, transfer
 from wallet_rpc.adapters.client import JsonRpcClient
-from wallet_rpc.adapters.limits import Limits
+from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.paymaster import HttpPaymaster
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsorship.backing import Backing, KeyBacking, ServiceBacking
-from wallet_rpc.adapters.sponsorship.outcomes import Outcomes
+from wallet_rpc.adapters.sponsorship.outcomes import OutcomeReader
 from wallet_rpc.adapters.sponsorship.paymaster import PolicyPaymaster, Sponsor
-from wallet_rpc.adapters.sponsorship.redis_budgets import Book
+from wallet_rpc.adapters.sponsorship.redis_budgets import Ledger
 from wallet_rpc.devchain import dev_constants
-from wallet_rpc.domain.policy import Limits as Budget
 from wallet_rpc.domain.policy import Policy
+from wallet_rpc.domain.policy import PolicyLimits as Budget
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
-from wallet_rpc.errors import PaymasterRefused
+from wallet_rpc.errors import PaymasterRejected
 from wallet_rpc.ports import Sponsorship
 from wallet_rpc.primitives import Data
 
 CHAIN = 31337
 POLICY = Policy(id=UUID("3061cc5f-1f96-48a9-ab45-41faad2dd23b"), limits=Budget(total_operations=1))
 CONTEXT = {"policyId": str(POLICY.id)}
-FAST, ONCE = Limits(deadline_seconds=2.0, attempts=1), Limits(attempts=1)
+FAST, ONCE = ClientLimits(deadline_seconds=2.0, attempts=1), ClientLimits(attempts=1)
 OURS = KeyBacking(chain_id=CHAIN, address=dev_constants.PAYMASTER, key=dev_constants.PAYMASTER_KEY)
 
 
@@ -73,16 +73,16 @@ class World:
     def actor(self, number: int) -> Actor:
         return Actor(self.node, key_of(number))
 
-    async def sponsored(self, actor: Actor, *, tokens: int = 0) -> UserOperation:
+    async def sponsor_operation(self, actor: Actor, *, tokens: int = 0) -> UserOperation:
         """Stub, estimate, sponsor, sign: as operations do."""
         op = actor.operation([transfer(dev_constants.TEST_TOKEN, SINK, tokens)])
-        op = actor.estimated(with_part(op, await self.paymaster.stub(op, CONTEXT)))
+        op = actor.estimate(with_part(op, await self.paymaster.stub(op, CONTEXT)))
         return actor.sign(with_part(op, await self.paymaster.sponsor(op, CONTEXT)))
 
-    async def is_refused(self, actor: Actor) -> bool:
+    async def is_rejected(self, actor: Actor) -> bool:
         try:
-            await self.sponsored(actor)
-        except PaymasterRefused:
+            await self.sponsor_operation(actor)
+        except PaymasterRejected:
             return True
         return False
 
@@ -92,8 +92,8 @@ class World:
         if mine:
             self.node.rpc("evm_mine")
 
-    async def counted(self) -> tuple[int, int]:
-        return await self.store.budgets.counted(Book(POLICY.id))
+    async def totals(self) -> tuple[int, int]:
+        return await self.store.budgets.read_totals(Ledger(POLICY.id))
 
 
 def with_part(op: UserOperation, given: Sponsorship) -> UserOperation:
@@ -104,7 +104,7 @@ def with_part(op: UserOperation, given: Sponsorship) -> UserOperation:
 
 
 @asynccontextmanager
-async def opened_world(
+async def open_world(
     store: RedisStore, *, service_url: str | None = None, confirmations: int = 1
 ) -> AsyncIterator[World]:
     """One whose policies are backed by our contract, or by a service."""
@@ -122,7 +122,7 @@ async def opened_world(
         sponsor = Sponsor(
             policies=policies, budgets=store.budgets, key=dev_constants.PAYMASTER_KEY, clock=clock, http=http
         )
-        outcomes = Outcomes(chain, node=node_rpc, bundler=bundler_rpc, clock=clock, confirmations=confirmations)
+        outcomes = OutcomeReader(chain, node=node_rpc, bundler=bundler_rpc, clock=clock, confirmations=confirmations)
         backing: Backing = OURS
         if service_url is not None:
             client = JsonRpcClient(http, service_url, part="paymaster", limits=ONCE)

@@ -15,7 +15,7 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import ChainId, Uint256, UnixSeconds
 
 
-def refused(kind: Any, value: Any) -> str:
+def decode_error(kind: Any, value: Any) -> str:
     with pytest.raises(InvalidParams) as caught:
         wire.decode(kind, value, at="it")
     assert caught.value.data == {"reason": "invalid_params", "field": "it"}
@@ -40,7 +40,7 @@ def test_a_whole_number_may_be_written_as_a_double(number: int) -> None:
 @example(float(from_json(b"9007199254740993.0")))
 def test_a_double_that_is_not_exactly_one_integer_is_refused(number: float) -> None:
     for kind in (Uint256, UnixSeconds):
-        assert refused(kind, number).startswith("it: expected ")
+        assert decode_error(kind, number).startswith("it: expected ")
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_a_chain_id_of_another_namespace_is_refused_by_the_namespace(text: str, 
 
 @pytest.mark.parametrize("text", ["solana", "solana:", ":1", "so:1", "Solana:1", "solana:" + "1" * 33])
 def test_what_is_no_chain_id_of_any_namespace_is_malformed(text: str) -> None:
-    assert refused(ChainId, text).startswith("it: expected a hex quantity below 2^32, got ")
+    assert decode_error(ChainId, text).startswith("it: expected a hex quantity below 2^32, got ")

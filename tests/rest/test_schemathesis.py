@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
 
-from tests.e2e.server import running
-from tests.tenants.granting import CHAINS, granted
+from tests.e2e.server import run_dev_server
+from tests.tenants.granting import CHAINS, grant_sessions
 from tests.tenants.tenant import Tenant, new_tenant
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -45,14 +45,14 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 def tenant(redis_server: RedisServer) -> Iterator[Tenant]:
-    async def made(url: str, http: httpx2.Client) -> Tenant:
+    async def create(url: str, http: httpx2.Client) -> Tenant:
         async with RedisStore.open(redis_server.url) as store:
             return await new_tenant(store, url, http)
 
     chosen = Settings(redis_url=redis_server.url, token_secrets=(SECRET,))
     options = DevOptions(chains=CHAINS, ephemeral=True)
-    with running(options, settings=chosen) as url, httpx2.Client(timeout=30) as http:
-        yield asyncio.run(made(url, http))
+    with run_dev_server(options, settings=chosen) as url, httpx2.Client(timeout=30) as http:
+        yield asyncio.run(create(url, http))
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +69,14 @@ def described(tenant: Tenant) -> Any:
 
 
 @dataclass
-class Known:
+class Resources:
     """What is there to be asked about."""
 
     tenant: Tenant
 
     def new(self) -> dict[str, Any]:
         """Grants that nobody registered."""
-        return granted(self.tenant).body()
+        return grant_sessions(self.tenant).body()
 
     def group(self) -> dict[str, Any]:
         """A group that was just registered."""
@@ -92,11 +92,11 @@ class Known:
 
 
 @pytest.fixture
-def known(tenant: Tenant) -> Known:
-    return Known(tenant)
+def known(tenant: Tenant) -> Resources:
+    return Resources(tenant)
 
 
-def good(name: str, known: Known) -> dict[str, Any]:
+def valid_request(name: str, known: Resources) -> dict[str, Any]:
     """A request that is granted: its path parameters but `orgId`, its query, its body."""
     match name:
         case "createOrganizationSession":
@@ -120,16 +120,16 @@ def token_id(token: str) -> str:
     return str(claims["jti"])
 
 
-class Asking:
+class OperationClient:
     """One operation, as the document describes it, with a credential that it takes."""
 
-    def __init__(self, operation: Operation[Any, Any, Any], described: Any, known: Known) -> None:
+    def __init__(self, operation: Operation[Any, Any, Any], described: Any, known: Resources) -> None:
         assert operation.rest is not None
         is_for_tokens = operation.rest.credential is Credential.TOKEN
-        self.place = described[operation.rest.paths[0]][operation.rest.verb]
+        self.operation = described[operation.rest.paths[0]][operation.rest.verb]
         self.headers = {"Authorization": f"Bearer {known.token()}"} if is_for_tokens else known.tenant.headers
         self.organization = known.tenant.organization
-        self.good = good(operation.name, known)
+        self.good = valid_request(operation.name, known)
 
     def send(self, case: Any, session: requests.Session) -> int:
         """The status of the answer, which must be as documented."""
@@ -144,24 +144,26 @@ class Asking:
 
 
 @pytest.fixture
-def asking(request: pytest.FixtureRequest, described: Any, known: Known) -> Asking:
-    return Asking(request.param, described, known)
+def asking(request: pytest.FixtureRequest, described: Any, known: Resources) -> OperationClient:
+    return OperationClient(request.param, described, known)
 
 
 every_operation = pytest.mark.parametrize("asking", REST_OPERATIONS, indirect=True, ids=lambda each: str(each.name))
 
 
 @every_operation
-def test_a_good_request_is_granted_as_documented(asking: Asking, session: requests.Session) -> None:
+def test_a_good_request_is_granted_as_documented(asking: OperationClient, session: requests.Session) -> None:
     parameters = {"orgId": asking.organization, **asking.good.get("path_parameters", {})}
-    case = asking.place.Case(**{**asking.good, "path_parameters": parameters})
+    case = asking.operation.Case(**{**asking.good, "path_parameters": parameters})
 
     assert asking.send(case, session) == 200
 
 
 @every_operation
-def test_whatever_fits_the_document_is_answered_as_documented(asking: Asking, session: requests.Session) -> None:
-    @given(case=asking.place.as_strategy(GenerationMode.POSITIVE), is_near=st.booleans(), data=st.data())
+def test_whatever_fits_the_document_is_answered_as_documented(
+    asking: OperationClient, session: requests.Session
+) -> None:
+    @given(case=asking.operation.as_strategy(GenerationMode.POSITIVE), is_near=st.booleans(), data=st.data())
     @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     def check(case: Any, is_near: bool, data: st.DataObject) -> None:
         if is_near:
@@ -176,8 +178,10 @@ def test_whatever_fits_the_document_is_answered_as_documented(asking: Asking, se
 
 
 @every_operation
-def test_what_does_not_fit_the_document_is_refused_as_documented(asking: Asking, session: requests.Session) -> None:
-    @given(case=asking.place.as_strategy(GenerationMode.NEGATIVE), is_near=st.booleans())
+def test_what_does_not_fit_the_document_is_refused_as_documented(
+    asking: OperationClient, session: requests.Session
+) -> None:
+    @given(case=asking.operation.as_strategy(GenerationMode.NEGATIVE), is_near=st.booleans())
     @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     def check(case: Any, is_near: bool) -> None:
         if is_near:

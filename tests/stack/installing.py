@@ -9,7 +9,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from wallet_rpc.devchain.build import BuildFailed, Node, find_node
+from wallet_rpc.devchain.build import BuildFailed, NodeJs, find_node_js
 
 HERE = Path(__file__).parent
 _MODULES = HERE / "node_modules"
@@ -28,9 +28,9 @@ def alto_script() -> Path:
     return _MODULES / "@pimlico" / "alto" / "esm" / "cli" / "alto.js"
 
 
-def installed() -> Node:
+def install() -> NodeJs:
     """Install what is not there in its locked version, once however many ask. Raises: BuildFailed."""
-    node = find_node()
+    node = find_node_js()
     wanted = sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
     with (HERE / ".npmrc").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -41,7 +41,7 @@ def installed() -> Node:
     return node
 
 
-def _install(node: Node) -> None:
+def _install(node: NodeJs) -> None:
     """By the lock file. `npm ci` would refuse it where a registry lacks the packages of other machines."""
     command: list[str | Path] = [
         *node.npm,
@@ -59,6 +59,6 @@ def _install(node: Node) -> None:
 
 if __name__ == "__main__":
     try:
-        installed()
+        install()
     except BuildFailed as failed:
         sys.exit(str(failed))

@@ -15,9 +15,9 @@ from typing import Any
 import httpx2
 
 from tests.stack.installing import HERE, alto_script, anvil_program
-from wallet_rpc.adapters.redis_server import bound_to_this_thread
+from wallet_rpc.adapters.redis_server import bind_to_thread
 from wallet_rpc.devchain.accounts import MNEMONIC, derive
-from wallet_rpc.devchain.build import Node
+from wallet_rpc.devchain.build import NodeJs
 from wallet_rpc.devchain.genesis import Genesis
 from wallet_rpc.domain.contracts import ENTRY_POINT
 
@@ -50,7 +50,7 @@ def ask(url: str, method: str, *params: Any) -> Any:
 @contextmanager
 def _process(command: Sequence[str | Path], url: str, log: Path) -> Iterator[str]:
     """A program that answers JSON-RPC at `url`. Raises: NotStarted."""
-    bound = bound_to_this_thread(*map(str, command))
+    bound = bind_to_thread(*map(str, command))
     with log.open("w") as output:
         process = subprocess.Popen(  # noqa: S603  # pinned programs, our own arguments
             bound, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
@@ -115,7 +115,7 @@ def private_key(number: int) -> str:
 
 
 @contextmanager
-def alto(node: Node, node_url: str, folder: Path, name: str, *, safe: bool = False) -> Iterator[str]:
+def alto(node: NodeJs, node_url: str, folder: Path, name: str, *, safe: bool = False) -> Iterator[str]:
     """A bundler in front of a node; it deploys the contracts that it simulates with.
 
     When it is `safe`, it traces each operation and enforces ERC-7562; that takes a second or more.

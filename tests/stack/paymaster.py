@@ -10,11 +10,11 @@ from typing import Any, cast
 from starlette.types import ASGIApp
 
 from wallet_rpc.devchain.bundler_methods import OPERATIONS
-from wallet_rpc.devchain.chain import Chain
+from wallet_rpc.devchain.chain import Blockchain
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.paymaster import Paymaster
-from wallet_rpc.edge.http import application
-from wallet_rpc.edge.jsonrpc import Door
+from wallet_rpc.devchain.paymaster import DevPaymaster
+from wallet_rpc.edge.http import build_app
+from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 from wallet_rpc.operations.operation import Operation
 
 SPONSORING: tuple[Operation[DevChain, Any, Any], ...] = tuple(
@@ -45,7 +45,7 @@ def paymaster_service(*chain_ids: int) -> ASGIApp:
     """Sponsors what the embedded chain's paymaster would, at `/{chain id}`."""
     answerers = {}
     for chain_id in chain_ids:
-        chain = cast("Chain", _Elsewhere(_Config(chain_id)))
-        context = DevChain(chain, cast("Any", None), Paymaster(chain))
-        answerers[f"/{chain_id}"] = Door(SPONSORING, partial(_same, context)).reply
-    return application(answerers)
+        chain = cast("Blockchain", _Elsewhere(_Config(chain_id)))
+        context = DevChain(chain, cast("Any", None), DevPaymaster(chain))
+        answerers[f"/{chain_id}"] = JsonRpcDispatcher(SPONSORING, partial(_same, context)).dispatch
+    return build_app(answerers)

@@ -15,15 +15,15 @@ from starlette.types import ASGIApp
 from tests.e2e.process import Server
 from tests.e2e.server import PAGES
 from tests.e2e.stacks import CHAINS, Stack
-from tests.stack.installing import installed
+from tests.stack.installing import install
 from tests.stack.parts import RELAYER, alto, anvil, private_key
 from tests.stack.paymaster import paymaster_service
-from tests.thread_context import held
+from tests.thread_context import run_in_thread
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.config.settings import Settings
-from wallet_rpc.devchain.build import Node
+from wallet_rpc.devchain.build import NodeJs
 from wallet_rpc.devchain.genesis import Genesis, load_genesis
-from wallet_rpc.edge.listener import bound, listening
+from wallet_rpc.edge.listener import bind_socket, serve_in_background
 
 
 @contextmanager
@@ -31,13 +31,13 @@ def real_stack(
     folder: Path, *, name: str = "real", genesis: Genesis | None = None, safe: bool = False
 ) -> Iterator[Stack]:
     """anvil and Alto for each chain, a Redis, a paymaster service, and `wallet-rpc serve` in front of them."""
-    program = installed()
+    program = install()
     genesis = load_genesis() if genesis is None else genesis
     with ExitStack() as parts, ThreadPoolExecutor() as together:
         start = partial(_chain, parts, program, genesis, folder, safe=safe)
         starting = [together.submit(start, chain) for chain in CHAINS]
-        sponsor = parts.enter_context(held(served(paymaster_service(*CHAINS))))
-        redis = parts.enter_context(held(_redis()))
+        sponsor = parts.enter_context(run_in_thread(serve_app(paymaster_service(*CHAINS))))
+        redis = parts.enter_context(run_in_thread(_redis()))
         started = dict(zip(CHAINS, [one.result() for one in starting], strict=True))
         behind = Stack(
             name=name,
@@ -61,7 +61,7 @@ def real_stack(
 
 
 def _chain(
-    parts: ExitStack, program: Node, genesis: Genesis, folder: Path, chain: int, *, safe: bool
+    parts: ExitStack, program: NodeJs, genesis: Genesis, folder: Path, chain: int, *, safe: bool
 ) -> tuple[str, str]:
     """Start a node and its bundler; where they answer."""
     node = parts.enter_context(anvil(genesis, chain, folder))
@@ -75,8 +75,8 @@ async def _redis() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[str]:
+async def serve_app(app: ASGIApp) -> AsyncIterator[str]:
     """The URL of an application that is served on a free port."""
-    with bound(Settings(port=0)) as at:
-        async with listening(app, at) as url:
+    with bind_socket(Settings(port=0)) as at:
+        async with serve_in_background(app, at) as url:
             yield url

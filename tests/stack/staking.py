@@ -15,7 +15,7 @@ _PATIENCE_SECONDS = 30.0
 
 def stake(node: str, entity: Address) -> None:
     """Staked by its owner, whose key anvil does not ask for."""
-    owner = "0x" + ask(node, "eth_call", _question(entity, "owner()"), "latest")[-40:]
+    owner = "0x" + ask(node, "eth_call", _build_call(entity, "owner()"), "latest")[-40:]
     ask(node, "anvil_setBalance", owner, hex(10 * STAKE))
     ask(node, "anvil_impersonateAccount", owner)
     data = Data(abi.ADD_STAKE + abi.uint(DELAY_SECONDS)).hex0x()
@@ -27,5 +27,5 @@ def stake(node: str, entity: Address) -> None:
     assert receipt["status"] == "0x1"
 
 
-def _question(to: Address, signature: str) -> dict[str, str]:
+def _build_call(to: Address, signature: str) -> dict[str, str]:
     return {"to": to.hex0x(), "data": Data(abi.selector_of(signature)).hex0x()}

@@ -26,7 +26,7 @@ def seconds(text: str) -> int:
     return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S.000Z"))
 
 
-def bearing(tenant: Tenant, token: str, body: Any, *, path: str = "") -> httpx2.Response:
+def post_with_token(tenant: Tenant, token: str, body: Any, *, path: str = "") -> httpx2.Response:
     """What the door answers to a body that comes with a session token."""
     return tenant.http.post(tenant.url + path, json=body, headers={"authorization": f"Bearer {token}"})
 
@@ -35,7 +35,7 @@ def entry(method: str, *params: Any, number: int = 1) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
 
 
-def minted(tenant: Tenant, wallet: str, *scopes: str, **more: Any) -> str:
+def create_token(tenant: Tenant, wallet: str, *scopes: str, **more: Any) -> str:
     status, answer = tenant.rest("POST", TOKENS, {"walletAddress": wallet, "scopes": list(scopes), **more})
     assert status == 200, answer
     return str(answer["token"])

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx2
 import pytest
 
-from tests.e2e.server import running
+from tests.e2e.server import run_dev_server
 from tests.tenants.granting import CHAINS
 from tests.tenants.tenant import Tenant, new_tenant
 from wallet_rpc.adapters.redis_server import RedisServer
@@ -23,7 +23,7 @@ SECRET = Secret(b"a secret of the tests, 32 bytes or more")
 def tenants_url(redis_server: RedisServer) -> Iterator[str]:
     """One server a test process."""
     settings = Settings(redis_url=redis_server.url, token_secrets=(SECRET,))
-    with running(DevOptions(chains=CHAINS, ephemeral=True), settings=settings) as url:
+    with run_dev_server(DevOptions(chains=CHAINS, ephemeral=True), settings=settings) as url:
         yield url
 
 
@@ -42,14 +42,14 @@ def http() -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def tenant(redis_server: RedisServer, tenants_url: str, http: httpx2.Client) -> Tenant:
-    return asyncio.run(_made(redis_server, tenants_url, http))
+    return asyncio.run(_create_tenant(redis_server, tenants_url, http))
 
 
 @pytest.fixture
 def other(redis_server: RedisServer, tenants_url: str, http: httpx2.Client) -> Tenant:
-    return asyncio.run(_made(redis_server, tenants_url, http))
+    return asyncio.run(_create_tenant(redis_server, tenants_url, http))
 
 
-async def _made(redis_server: RedisServer, url: str, http: httpx2.Client) -> Tenant:
+async def _create_tenant(redis_server: RedisServer, url: str, http: httpx2.Client) -> Tenant:
     async with RedisStore.open(redis_server.url) as opened:
         return await new_tenant(opened, url, http)

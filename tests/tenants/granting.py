@@ -18,7 +18,7 @@ POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
 
 
 @dataclass
-class Granted:
+class SessionGrants:
     """What an owner signed, one grant a chain."""
 
     account: str
@@ -31,7 +31,7 @@ class Granted:
     def permissions(self, number: int) -> dict[str, str]:
         return {"sessionId": self.created[number]["sessionId"], "signature": self.signatures[number]}
 
-    def serialized(self, number: int) -> str:
+    def serialize(self, number: int) -> str:
         return f"0x00{self.created[number]['sessionId'][2:]}{self.signatures[number][2:]}"
 
     def body(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class Granted:
             "expiresAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + HOUR)),
             "policies": {"note": "of the tests"},
             "installs": [
-                {"chainId": chain, "serialized": self.serialized(number)} for number, chain in enumerate(CHAINS)
+                {"chainId": chain, "serialized": self.serialize(number)} for number, chain in enumerate(CHAINS)
             ],
         }
 
@@ -56,7 +56,7 @@ class Granted:
         }
 
 
-def granted(tenant: Tenant, wallet: Wallet | None = None) -> Granted:
+def grant_sessions(tenant: Tenant, wallet: Wallet | None = None) -> SessionGrants:
     """Root sessions of a new owner, or of a wallet's."""
     owner = new_key() if wallet is None else wallet.owner
     key = new_key()
@@ -78,4 +78,4 @@ def granted(tenant: Tenant, wallet: Wallet | None = None) -> Granted:
         "0x" + Account.unsafe_sign_hash(each["signatureRequest"]["rawPayload"], owner.key).signature.hex()
         for each in created
     ]
-    return Granted(account["accountAddress"], account["id"], owner, key, created, signatures)
+    return SessionGrants(account["accountAddress"], account["id"], owner, key, created, signatures)

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 from tests.e2e.client import Client, RpcError, Wallet, new_key
 from tests.e2e.delegating import External
 from tests.e2e.standards import ask
-from tests.tenants.acceptance import entry, minted
+from tests.tenants.acceptance import create_token, entry
 from tests.tenants.conftest import SECRET
 from tests.tenants.granting import CHAINS
 from tests.tenants.tenant import Tenant
-from wallet_rpc.adapters.jwt_tokens import JwtSeals
+from wallet_rpc.adapters.jwt_tokens import JwtTokenSigner
 from wallet_rpc.domain.access import Scope
 
-SEALS = JwtSeals((SECRET,))
+TOKEN_SIGNER = JwtTokenSigner((SECRET,))
 """The server's own."""
 
 
@@ -24,7 +24,7 @@ W = TypeVar("W", bound=Wallet)
 
 
 @dataclass
-class Holder(Client):
+class TokenClient(Client):
     """A client with a token. Its answers may have a ticket, which the hosted service's schema does not know."""
 
     headers: dict[str, str] = field(default_factory=dict)
@@ -43,10 +43,10 @@ class Holder(Client):
         return answer.status_code, error.reason
 
 
-def holder(tenant: Tenant, wallet: str, *scopes: Scope) -> Holder:
+def token_client(tenant: Tenant, wallet: str, *scopes: Scope) -> TokenClient:
     """A page with a token for `wallet`; with all scopes, unless some are named."""
-    token = minted(tenant, wallet, *(scopes or Scope))
-    return Holder(tenant.url, http=tenant.http, headers={"authorization": f"Bearer {token}"})
+    token = create_token(tenant, wallet, *(scopes or Scope))
+    return TokenClient(tenant.url, http=tenant.http, headers={"authorization": f"Bearer {token}"})
 
 
 def by_key(tenant: Tenant) -> Client:
@@ -66,12 +66,12 @@ def an_external(tenant: Tenant) -> External:
     return made
 
 
-def held(wallet: W, tenant: Tenant, *scopes: Scope) -> tuple[W, Holder]:
+def with_token(wallet: W, tenant: Tenant, *scopes: Scope) -> tuple[W, TokenClient]:
     """The same wallet, used by a page with a token of its owner; and the page."""
-    page = holder(tenant, wallet.owner.address, *scopes)
+    page = token_client(tenant, wallet.owner.address, *scopes)
     return replace(wallet, client=page), page
 
 
-def expired(ticket: str) -> str:
+def expire(ticket: str) -> str:
     """The same ticket, as if it had been issued long ago."""
-    return SEALS.ticket(replace(SEALS.read_ticket(ticket), expires_at=int(time.time())))
+    return TOKEN_SIGNER.sign_ticket(replace(TOKEN_SIGNER.read_ticket(ticket), expires_at=int(time.time())))

@@ -15,7 +15,7 @@ HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Things:
+class Resources:
     """What an organisation may have, by the names under which it is asked about."""
 
     organization: str
@@ -30,30 +30,30 @@ class Things:
     token_id: str
 
 
-Question = Callable[[Tenant, Things], Any]
+Query = Callable[[Tenant, Resources], Any]
 
 
-def asked(method: str, *params: Callable[[Things], Any]) -> Question:
+def rpc(method: str, *params: Callable[[Resources], Any]) -> Query:
     return lambda tenant, things: tenant.rpc(method, *(param(things) for param in params))
 
 
-def rest(verb: str, path: Callable[[Things], str], body: Callable[[Things], Any] = lambda _: None) -> Question:
+def rest(verb: str, path: Callable[[Resources], str], body: Callable[[Resources], Any] = lambda _: None) -> Query:
     return lambda tenant, things: tenant.rest(verb, path(things), body(things))
 
 
-def permissions(things: Things) -> dict[str, str]:
+def permissions(things: Resources) -> dict[str, str]:
     return {"sessionId": things.session_id, "signature": things.signature}
 
 
-def context(things: Things) -> dict[str, str]:
+def context(things: Resources) -> dict[str, str]:
     return {"context": "0x00" + things.session_id[2:] + things.signature[2:]}
 
 
-def calls(things: Things, **capabilities: Any) -> dict[str, Any]:
+def calls(things: Resources, **capabilities: Any) -> dict[str, Any]:
     return {"from": things.account, "chainId": CHAIN, "calls": [{"to": FRIEND}], "capabilities": capabilities}
 
 
-def signed(things: Things, **capabilities: Any) -> dict[str, Any]:
+def signed_calls(things: Resources, **capabilities: Any) -> dict[str, Any]:
     """A user operation of the account that nobody prepared."""
     gas = dict.fromkeys(
         ["callGasLimit", "verificationGasLimit", "preVerificationGas", "maxFeePerGas", "maxPriorityFeePerGas"], "0x1"
@@ -67,7 +67,7 @@ def signed(things: Things, **capabilities: Any) -> dict[str, Any]:
     }
 
 
-def grant(things: Things) -> dict[str, Any]:
+def grant(things: Resources) -> dict[str, Any]:
     return {
         "account": things.account,
         "chainId": CHAIN,
@@ -77,7 +77,7 @@ def grant(things: Things) -> dict[str, Any]:
     }
 
 
-def registration(things: Things) -> dict[str, Any]:
+def registration(things: Resources) -> dict[str, Any]:
     return {
         "walletId": things.account_id,
         "sessionAddress": things.session_key,
@@ -87,21 +87,21 @@ def registration(things: Things) -> dict[str, Any]:
     }
 
 
-def own(tenant_path: str) -> Callable[[Things], str]:
+def own(tenant_path: str) -> Callable[[Resources], str]:
     """A path below the organisation that asks; `{…}` are things."""
     return lambda things: tenant_path.format(**asdict(things))
 
 
-QUESTIONS: dict[str, list[Question]] = {
-    "wallet_requestAccount": [asked("wallet_requestAccount", lambda t: {"accountAddress": t.account})],
-    "wallet_listAccounts": [asked("wallet_listAccounts", lambda t: {"signerAddress": t.signer})],
-    "wallet_createSession": [asked("wallet_createSession", grant)],
+QUERIES: dict[str, list[Query]] = {
+    "wallet_requestAccount": [rpc("wallet_requestAccount", lambda t: {"accountAddress": t.account})],
+    "wallet_listAccounts": [rpc("wallet_listAccounts", lambda t: {"signerAddress": t.signer})],
+    "wallet_createSession": [rpc("wallet_createSession", grant)],
     "wallet_prepareCalls": [
-        asked("wallet_prepareCalls", calls),
-        asked("wallet_prepareCalls", lambda t: calls(t, permissions=permissions(t))),
-        asked("wallet_prepareCalls", lambda t: calls(t, permissions={"sessionId": t.session_id})),
-        asked("wallet_prepareCalls", lambda t: calls(t, permissions=context(t))),
-        asked(
+        rpc("wallet_prepareCalls", calls),
+        rpc("wallet_prepareCalls", lambda t: calls(t, permissions=permissions(t))),
+        rpc("wallet_prepareCalls", lambda t: calls(t, permissions={"sessionId": t.session_id})),
+        rpc("wallet_prepareCalls", lambda t: calls(t, permissions=context(t))),
+        rpc(
             "wallet_prepareCalls",
             lambda t: {
                 **calls(t, permissions=permissions(t)),
@@ -110,13 +110,13 @@ QUESTIONS: dict[str, list[Question]] = {
         ),
     ],
     "wallet_sendPreparedCalls": [
-        asked("wallet_sendPreparedCalls", signed),
-        asked("wallet_sendPreparedCalls", lambda t: signed(t, permissions=permissions(t))),
-        asked("wallet_sendPreparedCalls", lambda t: signed(t, permissions=context(t))),
+        rpc("wallet_sendPreparedCalls", signed_calls),
+        rpc("wallet_sendPreparedCalls", lambda t: signed_calls(t, permissions=permissions(t))),
+        rpc("wallet_sendPreparedCalls", lambda t: signed_calls(t, permissions=context(t))),
     ],
-    "wallet_getCallsStatus": [asked("wallet_getCallsStatus", lambda t: t.call_id)],
+    "wallet_getCallsStatus": [rpc("wallet_getCallsStatus", lambda t: t.call_id)],
     "wallet_prepareSign": [
-        asked(
+        rpc(
             "wallet_prepareSign",
             lambda t: {
                 "from": t.account,
@@ -126,7 +126,7 @@ QUESTIONS: dict[str, list[Question]] = {
         )
     ],
     "wallet_formatSign": [
-        asked(
+        rpc(
             "wallet_formatSign",
             lambda t: {
                 "from": t.account,
@@ -135,13 +135,13 @@ QUESTIONS: dict[str, list[Question]] = {
             },
         )
     ],
-    "wallet_getCapabilities": [asked("wallet_getCapabilities", lambda t: t.account, lambda _: [CHAIN])],
+    "wallet_getCapabilities": [rpc("wallet_getCapabilities", lambda t: t.account, lambda _: [CHAIN])],
     "wallet_requestQuote_v0": [
-        asked("wallet_requestQuote_v0", lambda t: {"from": t.account, "chainId": CHAIN, "fromToken": FRIEND})
+        rpc("wallet_requestQuote_v0", lambda t: {"from": t.account, "chainId": CHAIN, "fromToken": FRIEND})
     ],
-    "wallet_getCrossChainStatus_v0": [asked("wallet_getCrossChainStatus_v0", lambda t: t.call_id)],
+    "wallet_getCrossChainStatus_v0": [rpc("wallet_getCrossChainStatus_v0", lambda t: t.call_id)],
     "wallet_grantPermissions": [
-        asked(
+        rpc(
             "wallet_grantPermissions",
             lambda t: {
                 "chainId": CHAIN,
@@ -153,7 +153,7 @@ QUESTIONS: dict[str, list[Question]] = {
         )
     ],
     "wallet_requestExecutionPermissions": [
-        asked(
+        rpc(
             "wallet_requestExecutionPermissions",
             lambda t: {
                 "chainId": CHAIN,
@@ -164,9 +164,9 @@ QUESTIONS: dict[str, list[Question]] = {
             },
         )
     ],
-    "wallet_sendCalls": [asked("wallet_sendCalls", lambda t: {"from": t.account, "chainId": CHAIN, "calls": []})],
+    "wallet_sendCalls": [rpc("wallet_sendCalls", lambda t: {"from": t.account, "chainId": CHAIN, "calls": []})],
 }
-REST_QUESTIONS: dict[tuple[str, str], list[Question]] = {
+REST_QUERIES: dict[tuple[str, str], list[Query]] = {
     ("POST", "/v1/organizations/{orgId}/sessions"): [
         rest("POST", own("/v1/organizations/{organization}/sessions"), registration),
         lambda tenant, things: tenant.rest("POST", tenant.sessions, registration(things)),

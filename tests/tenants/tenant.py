@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.access import ApiKey, KeyScope, Organization, OrganizationId, digest_of, key_id
+from wallet_rpc.domain.access import ApiKey, KeyScope, Organization, OrganizationId, derive_key_id, sha256_hex
 
 PER_MINUTE = 100_000
 
@@ -52,7 +52,7 @@ def new_key(organization: OrganizationId, **more: Any) -> tuple[str, ApiKey]:
     """A key and what is kept of it."""
     key = f"wrk_{secrets.token_urlsafe(32)}"
     values: dict[str, Any] = {"scope": KeyScope.READ_WRITE, "requests_per_minute": PER_MINUTE}
-    values |= {"id": key_id(key), "digest": digest_of(key), "created_at": int(time.time()), **more}
+    values |= {"id": derive_key_id(key), "digest": sha256_hex(key), "created_at": int(time.time()), **more}
     return key, ApiKey(organization=organization, **values)
 
 

@@ -19,10 +19,10 @@ from tests.tenants.acceptance import (
     FOUR,
     SOLANA,
     TOKENS,
-    bearing,
     claims_of,
+    create_token,
     entry,
-    minted,
+    post_with_token,
 )
 from tests.tenants.conftest import SECRET
 from tests.tenants.granting import CHAINS
@@ -47,10 +47,10 @@ def ask(wallet: Wallet, **more: Any) -> dict[str, Any]:
 
 def test_a_token_that_builds_does_not_send(tenant: Tenant) -> None:
     wallet, _ = of_wallet(tenant)
-    token = minted(tenant, wallet.owner.address, "transactions:build")
+    token = create_token(tenant, wallet.owner.address, "transactions:build")
 
-    built = bearing(tenant, token, entry("wallet_prepareCalls", ask(wallet)))
-    sent = bearing(tenant, token, entry("wallet_sendPreparedCalls", {}))
+    built = post_with_token(tenant, token, entry("wallet_prepareCalls", ask(wallet)))
+    sent = post_with_token(tenant, token, entry("wallet_sendPreparedCalls", {}))
 
     assert (built.status_code, "result" in built.json()) == (200, True)
     assert sent.status_code == 403
@@ -60,19 +60,19 @@ def test_a_token_that_builds_does_not_send(tenant: Tenant) -> None:
 
 def test_a_token_that_sends_sends_what_was_built_here(tenant: Tenant) -> None:
     wallet, _ = of_wallet(tenant)
-    builder = minted(tenant, wallet.owner.address, "transactions:build")
-    sender = minted(tenant, wallet.owner.address, "transactions:submit")
-    prepared = bearing(tenant, builder, entry("wallet_prepareCalls", ask(wallet))).json()["result"]
-    signed = wallet.signed(prepared, wallet.owner, None)
+    builder = create_token(tenant, wallet.owner.address, "transactions:build")
+    sender = create_token(tenant, wallet.owner.address, "transactions:submit")
+    prepared = post_with_token(tenant, builder, entry("wallet_prepareCalls", ask(wallet))).json()["result"]
+    signed = wallet.sign(prepared, wallet.owner, None)
 
-    without = bearing(tenant, sender, entry("wallet_sendPreparedCalls", signed))
-    first = bearing(tenant, sender, entry("wallet_sendPreparedCalls", {**signed, **_ticket(prepared)}))
-    again = bearing(tenant, sender, entry("wallet_sendPreparedCalls", {**signed, **_ticket(prepared)}))
+    without = post_with_token(tenant, sender, entry("wallet_sendPreparedCalls", signed))
+    first = post_with_token(tenant, sender, entry("wallet_sendPreparedCalls", {**signed, **_ticket(prepared)}))
+    again = post_with_token(tenant, sender, entry("wallet_sendPreparedCalls", {**signed, **_ticket(prepared)}))
 
     assert without.json()["error"]["code"] == 4100
     assert "result" in first.json(), first.json()
     assert first.json()["result"]["id"] == again.json()["result"]["id"]
-    assert wallet.ended(first.json()["result"]["id"])["status"] == 200
+    assert wallet.wait_until_final(first.json()["result"]["id"])["status"] == 200
 
 
 def _ticket(prepared: dict[str, Any]) -> dict[str, Any]:
@@ -82,14 +82,14 @@ def _ticket(prepared: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("wallet", ["another", SOLANA])
 def test_a_token_of_another_wallet_is_told_so(tenant: Tenant, wallet: str) -> None:
     mine, _ = of_wallet(tenant)
-    token = minted(tenant, new_key().address if wallet == "another" else wallet, *FOUR)
+    token = create_token(tenant, new_key().address if wallet == "another" else wallet, *FOUR)
 
-    answer = bearing(tenant, token, entry("wallet_prepareCalls", ask(mine)))
+    answer = post_with_token(tenant, token, entry("wallet_prepareCalls", ask(mine)))
 
     assert (answer.status_code, answer.json()["error"]["message"]) == (401, "Wallet mismatch")
 
 
-def sealed(header: dict[str, Any], claims: dict[str, Any], key: bytes = SECRET) -> str:
+def forge_token(header: dict[str, Any], claims: dict[str, Any], key: bytes = SECRET) -> str:
     """A token as a forger makes one."""
     texts = [json.dumps(each, separators=(",", ":")).encode() for each in (header, claims)]
     parts = [base64.urlsafe_b64encode(text).rstrip(b"=") for text in texts]
@@ -98,39 +98,45 @@ def sealed(header: dict[str, Any], claims: dict[str, Any], key: bytes = SECRET) 
 
 
 FORGED: dict[str, Callable[[str], str]] = {
-    "no algorithm": lambda token: sealed({"alg": "none", "typ": "JWT"}, claims_of(token)).rpartition(".")[0] + ".",
-    "another algorithm": lambda token: sealed({"alg": "RS256", "typ": "JWT"}, claims_of(token)),
+    "no algorithm": lambda token: forge_token({"alg": "none", "typ": "JWT"}, claims_of(token)).rpartition(".")[0] + ".",
+    "another algorithm": lambda token: forge_token({"alg": "RS256", "typ": "JWT"}, claims_of(token)),
     "altered": lambda token: ".".join(
         [
             token.split(".")[0],
-            sealed({}, {**claims_of(token), "scope": " ".join(FOUR)}).split(".")[1],
+            forge_token({}, {**claims_of(token), "scope": " ".join(FOUR)}).split(".")[1],
             token.split(".")[2],
         ]
     ),
-    "another audience": lambda token: sealed({"alg": "HS256", "typ": "JWT"}, {**claims_of(token), "aud": "others"}),
-    "another secret": lambda token: sealed({"alg": "HS256", "typ": "JWT"}, claims_of(token), b"x" * 32),
-    "expired": lambda token: sealed({"alg": "HS256", "typ": "JWT"}, {**claims_of(token), "exp": int(time.time()) - 1}),
+    "another audience": lambda token: forge_token(
+        {"alg": "HS256", "typ": "JWT"}, {**claims_of(token), "aud": "others"}
+    ),
+    "another secret": lambda token: forge_token({"alg": "HS256", "typ": "JWT"}, claims_of(token), b"x" * 32),
+    "expired": lambda token: forge_token(
+        {"alg": "HS256", "typ": "JWT"}, {**claims_of(token), "exp": int(time.time()) - 1}
+    ),
 }
 
 
 @pytest.mark.parametrize("forgery", FORGED)
 def test_a_forged_token_is_refused(tenant: Tenant, forgery: str) -> None:
-    token = minted(tenant, CHECKSUMMED, "wallet:read")
+    token = create_token(tenant, CHECKSUMMED, "wallet:read")
     body = entry("wallet_requestAccount", {"signerAddress": CHECKSUMMED})
 
-    answers = [bearing(tenant, FORGED[forgery](token), each) for each in (body, [body, body])]
+    answers = [post_with_token(tenant, FORGED[forgery](token), each) for each in (body, [body, body])]
 
     for answer in answers:
         message = "Session expired" if forgery == "expired" else "Invalid session token"
         assert (answer.status_code, answer.json()["error"]["message"]) == (401, message)
         assert answer.json()["error"]["data"]["statusCode"] == 401
-    assert bearing(tenant, token, body).status_code == 200
-    assert bearing(tenant, sealed({"alg": "HS256", "typ": "JWT"}, claims_of(token)), body).status_code == 200
+    assert post_with_token(tenant, token, body).status_code == 200
+    assert (
+        post_with_token(tenant, forge_token({"alg": "HS256", "typ": "JWT"}, claims_of(token)), body).status_code == 200
+    )
 
 
 def test_a_batch_is_answered_entry_by_entry(tenant: Tenant) -> None:
     wallet, _ = of_wallet(tenant)
-    token = minted(tenant, wallet.owner.address, "wallet:read")
+    token = create_token(tenant, wallet.owner.address, "wallet:read")
     batch = [
         entry("wallet_requestAccount", {"signerAddress": wallet.owner.address}, number=1),
         entry("wallet_requestAccount", {"signerAddress": FRIEND}, number=2),
@@ -139,7 +145,7 @@ def test_a_batch_is_answered_entry_by_entry(tenant: Tenant) -> None:
         entry("wallet_requestAccount", {}, number=5),
     ]
 
-    answer = bearing(tenant, token, batch)
+    answer = post_with_token(tenant, token, batch)
 
     assert answer.status_code == 200
     codes = {each["id"]: each.get("error", {}).get("code") for each in answer.json()}
@@ -147,14 +153,14 @@ def test_a_batch_is_answered_entry_by_entry(tenant: Tenant) -> None:
 
 
 def test_a_revoked_token_is_refused(tenant: Tenant) -> None:
-    token = minted(tenant, CHECKSUMMED, "wallet:read")
+    token = create_token(tenant, CHECKSUMMED, "wallet:read")
     name = claims_of(token)["jti"]
     body = entry("wallet_requestAccount", {"signerAddress": CHECKSUMMED})
-    assert bearing(tenant, token, body).status_code == 200
+    assert post_with_token(tenant, token, body).status_code == 200
 
     status, answer = tenant.rest("DELETE", f"{TOKENS}/{name}")
 
     assert (status, answer["id"]) == (200, name)
-    assert bearing(tenant, token, body).status_code == 401
+    assert post_with_token(tenant, token, body).status_code == 401
     assert tenant.rest("DELETE", f"{TOKENS}/{name}")[0] == 409
     assert tenant.rest("DELETE", f"{TOKENS}/{secrets.token_hex(16)}")[0] == 404

@@ -19,9 +19,9 @@ from tests.e2e.client import FRIEND, Client, Wallet, new_key
 from tests.tenants.acceptance import (
     CHECKSUMMED,
     SOLANA,
-    minted,
+    create_token,
 )
-from tests.tenants.granting import CHAINS, granted
+from tests.tenants.granting import CHAINS, grant_sessions
 from tests.tenants.tenant import Tenant
 from tests.tenants.tenant import new_key as new_api_key
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -57,7 +57,9 @@ def test_the_dialect_of_organisations_is_spoken_throughout(tenant: Tenant, other
         "list": tenant.http.get(at, headers=tenant.headers),
         "verb": tenant.http.put(at, json={}, headers=tenant.headers),
         "path": tenant.http.get(f"{tenant.url}/v1/organizations/x/y/z", headers=tenant.headers),
-        "token": tenant.http.get(at, headers={"authorization": f"Bearer {minted(tenant, SOLANA, 'wallet:read')}"}),
+        "token": tenant.http.get(
+            at, headers={"authorization": f"Bearer {create_token(tenant, SOLANA, 'wallet:read')}"}
+        ),
     }
 
     assert {name: answer.status_code for name, answer in got.items()} == {
@@ -87,7 +89,7 @@ async def test_a_key_that_reads_may_list_and_no_more(tenant: Tenant, directory: 
 
 
 def test_a_group_is_installed_on_two_chains_and_again_the_same(tenant: Tenant) -> None:
-    grants = granted(tenant)
+    grants = grant_sessions(tenant)
 
     status, made = tenant.rest("POST", tenant.sessions, grants.body())
     again = tenant.rest("POST", tenant.sessions, grants.body())
@@ -100,39 +102,39 @@ def test_a_group_is_installed_on_two_chains_and_again_the_same(tenant: Tenant) -
     assert again == (200, made)
 
 
-def swapped(body: dict[str, Any]) -> None:
+def swap_chains(body: dict[str, Any]) -> None:
     one, two = body["installs"]
     one["chainId"], two["chainId"] = two["chainId"], one["chainId"]
 
 
-def twice(body: dict[str, Any]) -> None:
+def repeat_chain(body: dict[str, Any]) -> None:
     body["installs"][1] = {**body["installs"][1], "chainId": body["installs"][0]["chainId"]}
 
 
-def with_private_key(body: dict[str, Any]) -> None:
+def add_private_key(body: dict[str, Any]) -> None:
     blob = json.dumps({"permissionParams": {}, "a": [{"privateKey": "0x1"}]}).encode()
     body["installs"][0]["serialized"] = base64.b64encode(blob).decode()
 
 
-def of_zerodev(body: dict[str, Any]) -> None:
+def use_zerodev_grant(body: dict[str, Any]) -> None:
     blob = json.dumps({"permissionParams": {"permissionId": "0x01020304"}, "enableSignature": "0x"}).encode()
     body["installs"][0]["serialized"] = base64.b64encode(blob).decode()
 
 
-def wrongly_signed(body: dict[str, Any]) -> None:
+def sign_with_other_key(body: dict[str, Any]) -> None:
     given = body["installs"][0]["serialized"]
     other = Account.unsafe_sign_hash(secrets.token_bytes(32), new_key().key).signature.hex()
     body["installs"][0]["serialized"] = given[: 2 + 34] + other
 
 
-WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], int]] = [
+INVALID: list[tuple[str, Callable[[dict[str, Any]], Any], int]] = [
     ("25 installs", lambda body: body.update(installs=body["installs"][:1] * 25), 400002),
     ("no install", lambda body: body.update(installs=[]), 400002),
-    ("a chain twice", twice, 400005),
-    ("wrong signer", wrongly_signed, 400007),
-    ("swapped chains", swapped, 400008),
-    ("a private key", with_private_key, 400011),
-    ("a grant of another account kind", of_zerodev, 400006),
+    ("a chain twice", repeat_chain, 400005),
+    ("wrong signer", sign_with_other_key, 400007),
+    ("swapped chains", swap_chains, 400008),
+    ("a private key", add_private_key, 400011),
+    ("a grant of another account kind", use_zerodev_grant, 400006),
     ("another key", lambda body: body.update(sessionAddress=new_key().address), 400008),
     ("an address in bad spelling", lambda body: body.update(sessionAddress=CHECKSUMMED.replace("aA", "AA")), 400003),
     ("an unknown chain", lambda body: body["installs"][1].update(chainId=999), 400004),
@@ -144,11 +146,11 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "code"), [wrong[1:] for wrong in WRONG], ids=[wrong[0] for wrong in WRONG])
+@pytest.mark.parametrize(("change", "code"), [wrong[1:] for wrong in INVALID], ids=[wrong[0] for wrong in INVALID])
 def test_a_wrong_registration_stores_nothing(
     tenant: Tenant, change: Callable[[dict[str, Any]], Any], code: int
 ) -> None:
-    body = granted(tenant).body()
+    body = grant_sessions(tenant).body()
     change(body)
 
     status, answer = tenant.rest("POST", tenant.sessions, body)
@@ -158,7 +160,7 @@ def test_a_wrong_registration_stores_nothing(
 
 
 def test_an_unknown_wallet_is_not_found(tenant: Tenant) -> None:
-    body = granted(tenant).body() | {"walletId": "11111111-2222-4333-8444-555555555555"}
+    body = grant_sessions(tenant).body() | {"walletId": "11111111-2222-4333-8444-555555555555"}
 
     assert tenant.rest("POST", tenant.sessions, body)[1]["code"] == 404002
 
@@ -169,7 +171,7 @@ def test_a_page_of_no_size_is_refused(tenant: Tenant, query: str, code: int) -> 
 
 
 def test_sessions_are_paged(tenant: Tenant) -> None:
-    made = [tenant.rest("POST", tenant.sessions, granted(tenant).body())[1] for _ in range(3)]
+    made = [tenant.rest("POST", tenant.sessions, grant_sessions(tenant).body())[1] for _ in range(3)]
 
     _, whole = tenant.rest("GET", f"{tenant.sessions}?limit=100")
     pages = [tenant.rest("GET", f"{tenant.sessions}?limit=1&offset={offset}")[1] for offset in range(6)]
@@ -181,7 +183,7 @@ def test_sessions_are_paged(tenant: Tenant) -> None:
 
 
 def test_one_of_a_group_is_revoked_and_the_other_chain_still_works(tenant: Tenant) -> None:
-    grants = granted(tenant)
+    grants = grant_sessions(tenant)
     tenant.rest("POST", tenant.sessions, grants.body())
     first, second = (each["sessionId"] for each in grants.created)
 
@@ -199,7 +201,7 @@ def test_one_of_a_group_is_revoked_and_the_other_chain_still_works(tenant: Tenan
 
 
 def test_a_whole_group_is_revoked(tenant: Tenant, other: Tenant) -> None:
-    grants = granted(tenant)
+    grants = grant_sessions(tenant)
     group = tenant.rest("POST", tenant.sessions, grants.body())[1]["sessionGroupId"]
 
     assert other.rest("DELETE", f"{other.sessions}/{group}")[1]["code"] == 404003
@@ -218,13 +220,13 @@ def test_a_whole_group_is_revoked(tenant: Tenant, other: Tenant) -> None:
 def test_calls_prepared_before_a_revocation_are_not_sent(tenant: Tenant) -> None:
     client = Client(f"{tenant.url}/v2/{tenant.key}", f"{tenant.url}/chain/{CHAINS[0]}", http=tenant.http)
     wallet = Wallet(client).fund(tokens=0)
-    grants = granted(tenant, wallet)
+    grants = grant_sessions(tenant, wallet)
     tenant.rest("POST", tenant.sessions, grants.body())
     before = client.balance(FRIEND)
     prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, permissions=grants.permissions(0))
     tenant.rest("DELETE", f"{tenant.sessions}/{grants.created[0]['sessionId']}")
 
-    refused = tenant.rpc("wallet_sendPreparedCalls", wallet.signed(prepared, grants.key, grants.permissions(0)))
+    refused = tenant.rpc("wallet_sendPreparedCalls", wallet.sign(prepared, grants.key, grants.permissions(0)))
 
     assert (refused["error"]["code"], refused["error"]["message"]) == (4100, "Session revoked")
     assert client.balance(FRIEND) == before

@@ -16,9 +16,9 @@ from tests.tenants.acceptance import (
     SOLANA,
     THREE,
     TOKENS,
-    bearing,
+    create_token,
     entry,
-    minted,
+    post_with_token,
     seconds,
 )
 from tests.tenants.tenant import Tenant, new_tenant
@@ -87,7 +87,7 @@ def test_a_whole_number_of_seconds_is_taken(tenant: Tenant, ttl: Any) -> None:
 
 @pytest.mark.parametrize("wallet", [CHECKSUMMED, CHECKSUMMED.lower(), "0x" + CHECKSUMMED[2:].upper()])
 def test_three_spellings_of_an_address_are_one_wallet(tenant: Tenant, wallet: str) -> None:
-    token = minted(tenant, wallet, "wallet:read")
+    token = create_token(tenant, wallet, "wallet:read")
 
     answer = tenant.http.get(f"{tenant.url}{TOKENS}/me", headers={"authorization": f"Bearer {token}"})
 
@@ -103,12 +103,12 @@ def test_no_key_and_an_unknown_one_get_no_token(tenants_url: str, headers: dict[
 
 
 async def test_a_revoked_key_gets_no_token_and_its_tokens_end(tenant: Tenant, directory: RedisStore) -> None:
-    token = minted(tenant, SOLANA, "wallet:read")
+    token = create_token(tenant, SOLANA, "wallet:read")
     (kept,) = await directory.directory.keys_of(tenant.organization)
     await directory.directory.revoke_key(kept.id, at=int(time.time()))
 
     status, answer = tenant.rest("POST", TOKENS, {"walletAddress": SOLANA})
-    used = bearing(tenant, token, entry("wallet_requestAccount"))
+    used = post_with_token(tenant, token, entry("wallet_requestAccount"))
 
     assert (status, answer) == (401, {"statusCode": 401, "message": "API key revoked"})
     assert (used.status_code, used.json()["error"]["message"]) == (401, "API key revoked")

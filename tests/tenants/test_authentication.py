@@ -10,29 +10,29 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.tenants.acceptance import CHECKSUMMED, FOUR, entry, minted
+from tests.tenants.acceptance import CHECKSUMMED, FOUR, create_token, entry
 from tests.tenants.granting import CHAINS
 from tests.tenants.tenant import Tenant, new_key
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.access import KeyScope, digest_of, key_id
+from wallet_rpc.domain.access import KeyScope, derive_key_id, sha256_hex
 
-ASKED = entry("wallet_getCapabilities", "0x" + "11" * 20)
+REQUEST = entry("wallet_getCapabilities", "0x" + "11" * 20)
 UNKNOWN = "wrk_" + "A" * 43
 
 
-def asked(url: str, path: str = "", **headers: str) -> tuple[int, str | None]:
+def post_request(url: str, path: str = "", **headers: str) -> tuple[int, str | None]:
     """The status, and the reason of an error."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    answer = httpx2.post(url + path, json=ASKED, headers=named)
+    answer = httpx2.post(url + path, json=REQUEST, headers=named)
     return answer.status_code, answer.json().get("error", {}).get("data", {}).get("reason")
 
 
 @pytest.mark.parametrize("path", ["", "/v2", "/v2/docs-demo", "/v2/any.json.token"])
 @pytest.mark.parametrize("authorization", ["Bearer any.json.token", "bearer your-api-key", "Bearer", ""])
 def test_a_short_word_is_taken_for_no_key(tenants_url: str, path: str, authorization: str) -> None:
-    assert asked(tenants_url, path) == (200, None)
-    assert asked(tenants_url, path, authorization=authorization) == (200, None)
+    assert post_request(tenants_url, path) == (200, None)
+    assert post_request(tenants_url, path, authorization=authorization) == (200, None)
 
 
 @pytest.mark.parametrize(
@@ -63,21 +63,21 @@ def test_a_short_word_is_taken_for_no_key(tenants_url: str, path: str, authoriza
 def test_an_unknown_key_is_refused_although_none_is_needed(
     tenants_url: str, path: str, headers: dict[str, str]
 ) -> None:
-    assert asked(tenants_url, path, **headers) == (401, "api_key_invalid")
+    assert post_request(tenants_url, path, **headers) == (401, "api_key_invalid")
 
 
 @pytest.mark.parametrize("token", ["eyJhbGciOiJub25lIn0.e30.", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.AAAA"])
 def test_a_token_must_hold(tenants_url: str, tenant: Tenant, token: str) -> None:
     bearer = f"Bearer {token}"
 
-    assert asked(tenants_url, authorization=bearer) == (401, "session_token_invalid")
-    assert asked(tenants_url, f"/v2/{tenant.key}", authorization=bearer) == (401, "session_token_invalid")
-    assert asked(tenants_url, authorization=bearer, x_api_key=tenant.key) == (401, "session_token_invalid")
+    assert post_request(tenants_url, authorization=bearer) == (401, "session_token_invalid")
+    assert post_request(tenants_url, f"/v2/{tenant.key}", authorization=bearer) == (401, "session_token_invalid")
+    assert post_request(tenants_url, authorization=bearer, x_api_key=tenant.key) == (401, "session_token_invalid")
 
 
-def shown(tenant: Tenant, *headers: tuple[str, str], path: str = "") -> tuple[int, str | None]:
+def post_with_headers(tenant: Tenant, *headers: tuple[str, str], path: str = "") -> tuple[int, str | None]:
     """As `asked`, with headers that may stand twice."""
-    answer = tenant.http.post(tenant.url + path, json=ASKED, headers=list(headers))
+    answer = tenant.http.post(tenant.url + path, json=REQUEST, headers=list(headers))
     return answer.status_code, answer.json().get("error", {}).get("data", {}).get("reason")
 
 
@@ -87,23 +87,23 @@ def test_a_header_that_stands_twice_is_one_credential_or_none(tenant: Tenant) ->
     basic = ("authorization", "Basic dXNlcjpwYXNz")
 
     for same in ((bearer, bearer), (key, key), (key, key, word)):
-        assert shown(tenant, *same) == (200, None)
+        assert post_with_headers(tenant, *same) == (200, None)
     for one, two in ((bearer, word), (key, unknown), (bearer, basic)):
-        assert shown(tenant, one, two) == (401, "api_key_invalid")
-        assert shown(tenant, two, one, path=f"/v2/{tenant.key}") == (401, "api_key_invalid")
+        assert post_with_headers(tenant, one, two) == (401, "api_key_invalid")
+        assert post_with_headers(tenant, two, one, path=f"/v2/{tenant.key}") == (401, "api_key_invalid")
         listed = tenant.http.get(tenant.url + tenant.sessions, headers=[one, two])
         assert (listed.status_code, listed.json()["code"]) == (401, 401002)
 
 
 def test_who_shows_a_token_beside_a_key_is_held_to_the_token_in_whatever_order(tenant: Tenant) -> None:
-    token, other = (("authorization", f"Bearer {minted(tenant, CHECKSUMMED, *FOUR)}") for _ in range(2))
+    token, other = (("authorization", f"Bearer {create_token(tenant, CHECKSUMMED, *FOUR)}") for _ in range(2))
     key = ("authorization", f"Bearer {tenant.key}")
 
     for headers in ([key, token], [token, key], [token, token, key], [("x-api-key", tenant.key), key, token]):
-        assert shown(tenant, *headers) == (403, "insufficient_scope")
+        assert post_with_headers(tenant, *headers) == (403, "insufficient_scope")
         listed = tenant.http.get(tenant.url + tenant.sessions, headers=headers)
         assert (listed.status_code, listed.json()["code"]) == (401, 401001)
-    assert shown(tenant, token, other) == (401, "session_token_invalid")
+    assert post_with_headers(tenant, token, other) == (401, "session_token_invalid")
 
 
 def kept_key(redis_server: RedisServer, tenant: Tenant, **more: Any) -> dict[str, str]:
@@ -121,9 +121,9 @@ def kept_key(redis_server: RedisServer, tenant: Tenant, **more: Any) -> dict[str
 @pytest.mark.parametrize(("length", "status"), [(0, 401), (1, 200), (256, 200), (257, 401)])
 def test_a_key_has_1_to_256_characters(tenant: Tenant, redis_server: RedisServer, length: int, status: int) -> None:
     key = secrets.token_hex(200)[:length]
-    headers = kept_key(redis_server, tenant, id=key_id(key), digest=digest_of(key))
+    headers = kept_key(redis_server, tenant, id=derive_key_id(key), digest=sha256_hex(key))
 
-    assert tenant.http.post(tenant.url, json=ASKED, headers={**headers, "x-api-key": key}).status_code == status
+    assert tenant.http.post(tenant.url, json=REQUEST, headers={**headers, "x-api-key": key}).status_code == status
 
 
 EVERY_PATH = ["", "/v2", f"/?chainId={CHAINS[0]}", f"/chain/{CHAINS[0]}", f"/chain/{CHAINS[1]}/"]
@@ -162,7 +162,7 @@ def test_a_batch_that_no_waiting_makes_room_for_is_not_told_to_wait(
 ) -> None:
     headers = kept_key(redis_server, tenant, **{limit: 3})
 
-    answer = tenant.http.post(tenant.url + path, json=[ASKED] * 4, headers=headers)
+    answer = tenant.http.post(tenant.url + path, json=[REQUEST] * 4, headers=headers)
 
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (200, -32600)
@@ -170,7 +170,7 @@ def test_a_batch_that_no_waiting_makes_room_for_is_not_told_to_wait(
     assert error["data"] == {"reason": "batch_too_large"}
     assert "retry-after" not in answer.headers
     assert [answer.headers[f"x-ratelimit-{name}"] for name in ("limit", "remaining")] == ["3", "3"]
-    assert len(tenant.http.post(tenant.url, json=[ASKED] * 3, headers=headers).json()) == 3
+    assert len(tenant.http.post(tenant.url, json=[REQUEST] * 3, headers=headers).json()) == 3
 
 
 def test_a_body_that_cannot_be_read_counts_as_one_request(tenant: Tenant, redis_server: RedisServer) -> None:
@@ -190,15 +190,15 @@ def test_a_key_is_taken_in_three_places_until_it_is_revoked(tenant: Tenant, redi
         ("", {"x_api_key": tenant.key}),
         ("/v2/docs-demo", {"authorization": f"bearer {tenant.key}"}),
     ]
-    assert {asked(tenant.url, path, **headers) for path, headers in places} == {(200, None)}
+    assert {post_request(tenant.url, path, **headers) for path, headers in places} == {(200, None)}
 
     async def revoke() -> None:
         async with RedisStore.open(redis_server.url) as store:
-            await store.directory.revoke_key(key_id(tenant.key), at=int(time.time()))
+            await store.directory.revoke_key(derive_key_id(tenant.key), at=int(time.time()))
 
     asyncio.run(revoke())
 
-    assert {asked(tenant.url, path, **headers) for path, headers in places} == {(401, "api_key_revoked")}
+    assert {post_request(tenant.url, path, **headers) for path, headers in places} == {(401, "api_key_revoked")}
 
 
 def chain_answer(tenant: Tenant, path: str, method: str, headers: dict[str, str]) -> tuple[int, str | None]:
@@ -209,7 +209,7 @@ def chain_answer(tenant: Tenant, path: str, method: str, headers: dict[str, str]
 def test_the_chains_own_methods_are_for_keys_and_their_writes_for_those_that_write(
     tenant: Tenant, redis_server: RedisServer
 ) -> None:
-    page = {"authorization": f"Bearer {minted(tenant, CHECKSUMMED, *FOUR)}"}
+    page = {"authorization": f"Bearer {create_token(tenant, CHECKSUMMED, *FOUR)}"}
     reader = kept_key(redis_server, tenant, scope=KeyScope.READ)
 
     for path in ("", f"/chain/{CHAINS[0]}"):

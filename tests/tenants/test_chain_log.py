@@ -9,18 +9,18 @@ import httpx2
 from tests.tenants.tenant import Tenant
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES
-from wallet_rpc.devchain.dev_constants import READS
+from wallet_rpc.devchain.dev_constants import EXTRA_READ_METHODS
 from wallet_rpc.devchain.node import OPERATIONS
-from wallet_rpc.domain.access import OPEN
+from wallet_rpc.domain.access import OPEN_ORGANIZATION
 from wallet_rpc.domain.audit import EventKind
 
 WHO = "0x00000000000000000000000000000000f00DcAfE"
 RAW = "0x02c0"
 
 
-async def requested(store: RedisStore, tenant: Tenant) -> list[dict[str, Any]]:
+async def logged_requests(store: RedisStore, tenant: Tenant) -> list[dict[str, Any]]:
     """What the log has of the chain's methods, oldest first."""
-    entries = await store.of(tenant.organization).audit.entries(0, 1000)
+    entries = await store.for_organization(tenant.organization).audit.entries(0, 1000)
     return [entry.event.facts for entry in entries if entry.event.kind is EventKind.CHAIN_REQUESTED]
 
 
@@ -45,19 +45,19 @@ async def test_every_way_to_change_a_chain_is_logged(tenant: Tenant, directory: 
     ]
     for number, (at, asked, chain) in enumerate(ways, 1):
         http.post(at, json=asked, headers=headers)
-        found = await requested(directory, tenant)
+        found = await logged_requests(directory, tenant)
         assert (len(found), found[-1]["chainId"]) == (number, chain), asked
         assert found[-1]["method"] == (asked[-1] if isinstance(asked, list) else asked)["method"]
 
-    accounts = [each["account"] for each in await requested(directory, tenant) if "account" in each]
+    accounts = [each["account"] for each in await logged_requests(directory, tenant) if "account" in each]
     assert accounts == [WHO] * 4
-    assert (await directory.of(tenant.organization).audit.verify()).broken is None
+    assert (await directory.for_organization(tenant.organization).audit.verify()).failure is None
 
 
 async def test_a_refused_send_is_in_the_log_with_its_hash(tenant: Tenant, directory: RedisStore) -> None:
     assert "error" in tenant.rpc("eth_sendRawTransaction", RAW)
 
-    (told,) = await requested(directory, tenant)
+    (told,) = await logged_requests(directory, tenant)
     assert told == {"chainId": 31337, "method": "eth_sendRawTransaction", "hash": told["hash"]}
 
 
@@ -70,15 +70,15 @@ async def test_reads_leave_no_entry_nor_does_a_body_the_chain_does_not_run(
     tenant.http.post(at, content=b"{", headers={**tenant.headers, "content-type": "application/json"})
     tenant.rpc("eth_blockNumber")
 
-    assert await requested(directory, tenant) == []
+    assert await logged_requests(directory, tenant) == []
 
 
 async def test_a_caller_without_a_key_has_no_log(tenant: Tenant, directory: RedisStore) -> None:
-    before = (await directory.of(OPEN).audit.head()).count
+    before = (await directory.for_organization(OPEN_ORGANIZATION).audit.head()).count
     httpx2.post(tenant.url, json=body("evm_mine"))
     httpx2.post(f"{tenant.url}/chain/31337", json=body("evm_mine"))
 
-    assert (await directory.of(OPEN).audit.head()).count == before
+    assert (await directory.for_organization(OPEN_ORGANIZATION).audit.head()).count == before
 
 
 def test_every_method_of_the_embedded_chain_is_known_to_change_something_or_not() -> None:
@@ -88,6 +88,6 @@ def test_every_method_of_the_embedded_chain_is_known_to_change_something_or_not(
     changing = {"eth_sendTransaction", "eth_sendRawTransaction", "eth_sendUserOperation"} | controls
 
     assert {"eth_sendRawTransaction", "eth_sendUserOperation"} == NODE_WRITES | BUNDLER_WRITES
-    unchanging = NODE_READS | BUNDLER_READS | READS
+    unchanging = NODE_READS | BUNDLER_READS | EXTRA_READ_METHODS
     unknown = {each.name for each in OPERATIONS} - unchanging
     assert unknown == changing, "say of a new method whether it changes something: in known.READS, or here"

@@ -21,20 +21,20 @@ from hypothesis import strategies as st
 
 from tests.e2e.client import FRIEND, Client, Wallet, new_key
 from tests.tenants.acceptance import claims_of
-from tests.tenants.isolation_queries import CHAIN, QUESTIONS, REST_QUESTIONS, Things, grant, registration
+from tests.tenants.isolation_queries import CHAIN, QUERIES, REST_QUERIES, Resources, grant, registration
 from tests.tenants.tenant import Tenant
 from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.operations.catalogue import OPERATIONS, REST_OPERATIONS
 from wallet_rpc.primitives import Address
 
-ALL = [question for questions in (*QUESTIONS.values(), *REST_QUESTIONS.values()) for question in questions]
-NAMES = tuple(field.name for field in fields(Things))
+ALL = [question for questions in (*QUERIES.values(), *REST_QUERIES.values()) for question in questions]
+NAMES = tuple(field.name for field in fields(Resources))
 
 
-def made_up() -> Things:
+def random_resources() -> Resources:
     """Things of the right form that nobody has."""
     owner, salt = new_key(), 0
-    return Things(
+    return Resources(
         organization=f"org_{secrets.token_hex(10)}",
         signer=owner.address,
         account=semi_modular_deployment(Address.parse(owner.address), salt).address.hex0x(),
@@ -48,7 +48,7 @@ def made_up() -> Things:
     )
 
 
-def told(answer: Any, things: Things) -> str:
+def redact(answer: Any, things: Resources) -> str:
     """An answer with what it was asked about named, and chance and time taken out."""
     text = json.dumps(answer, sort_keys=True)
     for name in NAMES:
@@ -59,13 +59,13 @@ def told(answer: Any, things: Things) -> str:
     return re.sub(r"req_[0-9a-f]+|eyJ[\w.-]+|20\d\d-\d\d-\d\dT[\d:.]+Z|\b\d{9,}\b|<hex>[.…]*", "<chance>", text)
 
 
-class Kept(Tenant):
+class PopulatedTenant(Tenant):
     """A tenant that has one of each thing."""
 
-    def settled(self) -> Things:
+    def create_resources(self) -> Resources:
         owner, key = new_key(), new_key()
         account = self.result("wallet_requestAccount", {"signerAddress": owner.address})
-        things = made_up()
+        things = random_resources()
         created = self.result(
             "wallet_createSession", grant(_with(things, account=account["accountAddress"], session_key=key.address))
         )
@@ -80,7 +80,7 @@ class Kept(Tenant):
             session_id=created["sessionId"],
             signature=signature,
             session_key=key.address,
-            call_id=self._sent(),
+            call_id=self._send_call(),
         )
         status, group = self.rest("POST", self.sessions, registration(things))
         assert status == 200, group
@@ -88,50 +88,52 @@ class Kept(Tenant):
         assert status == 200, token
         return _with(things, group_id=group["sessionGroupId"], token_id=claims_of(token["token"])["jti"])
 
-    def _sent(self) -> str:
+    def _send_call(self) -> str:
         """A call of another account, which is on the chain afterwards."""
         client = Client(f"{self.url}/v2/{self.key}", f"{self.url}/chain/{int(CHAIN, 16)}", http=self.http)
         sent: str = Wallet(client).fund(tokens=0).act(None, {"to": FRIEND})["id"]
         return sent
 
 
-def _with(things: Things, **more: str) -> Things:
-    return Things(**{**asdict(things), **more})
+def _with(things: Resources, **more: str) -> Resources:
+    return Resources(**{**asdict(things), **more})
 
 
 @pytest.fixture
-def first(tenant: Tenant) -> Kept:
-    return Kept(tenant.url, tenant.organization, tenant.key, tenant.http)
+def first(tenant: Tenant) -> PopulatedTenant:
+    return PopulatedTenant(tenant.url, tenant.organization, tenant.key, tenant.http)
 
 
 def test_every_operation_is_asked_about() -> None:
-    assert set(QUESTIONS) == {operation.name for operation in OPERATIONS}
+    assert set(QUERIES) == {operation.name for operation in OPERATIONS}
     places = {(each.rest.verb, path) for each in REST_OPERATIONS if each.rest is not None for path in each.rest.paths}
-    assert set(REST_QUESTIONS) <= places
-    assert len(REST_QUESTIONS) == len(REST_OPERATIONS)
+    assert set(REST_QUERIES) <= places
+    assert len(REST_QUERIES) == len(REST_OPERATIONS)
 
 
-def test_what_another_organisation_has_does_not_exist(first: Kept, other: Tenant) -> None:
-    theirs, nothing = first.settled(), made_up()
+def test_what_another_organisation_has_does_not_exist(first: PopulatedTenant, other: Tenant) -> None:
+    theirs, nothing = first.create_resources(), random_resources()
 
     for question in ALL:
-        assert told(question(other, theirs), theirs) == told(question(other, nothing), nothing)
+        assert redact(question(other, theirs), theirs) == redact(question(other, nothing), nothing)
 
 
-def test_the_questions_would_find_what_is_there(first: Kept) -> None:
-    theirs, nothing = first.settled(), made_up()
+def test_the_questions_would_find_what_is_there(first: PopulatedTenant) -> None:
+    theirs, nothing = first.create_resources(), random_resources()
 
-    finds = [told(question(first, theirs), theirs) != told(question(first, nothing), nothing) for question in ALL]
+    finds = [redact(question(first, theirs), theirs) != redact(question(first, nothing), nothing) for question in ALL]
 
     assert sum(finds) >= len(ALL) // 2
 
 
 @settings(max_examples=40)
 @given(data=st.data())
-def test_no_mixture_of_anothers_things_exists_either(first: Kept, other: Tenant, data: st.DataObject) -> None:
-    theirs, nothing = first.settled(), made_up()
+def test_no_mixture_of_anothers_things_exists_either(
+    first: PopulatedTenant, other: Tenant, data: st.DataObject
+) -> None:
+    theirs, nothing = first.create_resources(), random_resources()
     mixed = _with(
         nothing, **{name: getattr(theirs, name) for name in data.draw(st.sets(st.sampled_from(NAMES), min_size=1))}
     )
     for question in data.draw(st.lists(st.sampled_from(ALL), min_size=1, max_size=6)):
-        assert told(question(other, mixed), mixed) == told(question(other, nothing), nothing)
+        assert redact(question(other, mixed), mixed) == redact(question(other, nothing), nothing)

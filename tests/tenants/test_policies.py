@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 
 from tests.e2e.client import FRIEND
-from tests.e2e.server import running
+from tests.e2e.server import run_dev_server
 from tests.tenants.tenant import Tenant, new_key
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -24,7 +24,7 @@ def an_organization() -> OrganizationId:
     return OrganizationId(f"org_{secrets.token_hex(10)}")
 
 
-def sponsored(tenant: Tenant) -> str | None:
+def find_paymaster(tenant: Tenant) -> str | None:
     """The paymaster that pays under the policy; None when nobody does."""
     account = tenant.result("wallet_requestAccount", {"signerAddress": "0x" + secrets.token_hex(20)})
     asked = {
@@ -52,11 +52,11 @@ def test_only_its_organisation_is_under_a_policy(tmp_path: Path, redis_server: R
 
     asyncio.run(keep())
     settings = Settings(redis_url=redis_server.url, policies=policies)
-    with running(DevOptions(ephemeral=True), settings=settings) as url, httpx2.Client(timeout=30) as http:
+    with run_dev_server(DevOptions(ephemeral=True), settings=settings) as url, httpx2.Client(timeout=30) as http:
         theirs, others = (Tenant(url, organization, key, http) for organization, (key, _) in keys.items())
 
-        first, second = sponsored(theirs), sponsored(theirs)
-        unlimited = [sponsored(others) for _ in range(3)]
+        first, second = find_paymaster(theirs), find_paymaster(theirs)
+        unlimited = [find_paymaster(others) for _ in range(3)]
 
     assert first is not None
     assert second is None

@@ -8,8 +8,8 @@ import pytest
 
 from tests.e2e.client import new_key
 from tests.e2e.standards import ask
-from tests.tenants.acceptance import TOKENS, entry, minted
-from tests.tenants.holding import by_key, holder
+from tests.tenants.acceptance import TOKENS, create_token, entry
+from tests.tenants.holding import by_key, token_client
 from tests.tenants.tenant import Tenant
 from wallet_rpc.domain.access import Scope
 from wallet_rpc.operations.catalogue import OPERATIONS
@@ -21,7 +21,7 @@ FOR_TOKENS = {operation.name: operation.need.scopes for operation in OPERATIONS 
 @pytest.mark.parametrize("params", [[], [{}], [1, 2, 3], {"from": 7}], ids=str)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_scope_is_looked_at_before_parameters(tenant: Tenant, operation: Any, params: Any) -> None:
-    page = holder(tenant, new_key().address, Scope.WALLET_STREAM)
+    page = token_client(tenant, new_key().address, Scope.WALLET_STREAM)
     answer = page.http.post(page.url, json={**entry(operation.name), "params": params}, headers=page.headers)
 
     error = answer.json()["error"]
@@ -34,7 +34,7 @@ def test_scope_is_looked_at_before_parameters(tenant: Tenant, operation: Any, pa
 @pytest.mark.parametrize("method", FOR_TOKENS)
 def test_with_the_scope_wrong_parameters_are_told(tenant: Tenant, method: str) -> None:
     for scope in FOR_TOKENS[method]:
-        page = holder(tenant, new_key().address, scope)
+        page = token_client(tenant, new_key().address, scope)
         answer = page.http.post(page.url, json={**entry(method), "params": [7]}, headers=page.headers)
         assert (answer.status_code, answer.json()["error"]["code"]) == (200, -32602)
 
@@ -42,17 +42,17 @@ def test_with_the_scope_wrong_parameters_are_told(tenant: Tenant, method: str) -
 @pytest.mark.parametrize("path", ["", "/chain/31337"])
 @pytest.mark.parametrize("method", CHAIN_METHODS)
 def test_the_chains_own_methods_are_for_keys(tenant: Tenant, method: str, path: str) -> None:
-    page = holder(tenant, new_key().address)
+    page = token_client(tenant, new_key().address)
     answer = page.http.post(page.url + path, json=entry(method), headers=page.headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, 4100)
 
 
 def test_the_document_is_for_everyone(tenant: Tenant) -> None:
-    assert ask(holder(tenant, new_key().address, Scope.WALLET_STREAM), "rpc.discover")["openrpc"]
+    assert ask(token_client(tenant, new_key().address, Scope.WALLET_STREAM), "rpc.discover")["openrpc"]
 
 
 def test_a_token_is_held_to_whatever_else_is_shown(tenant: Tenant) -> None:
-    page = holder(tenant, new_key().address, Scope.WALLET_STREAM)
+    page = token_client(tenant, new_key().address, Scope.WALLET_STREAM)
     body = entry("wallet_listAccounts", {"signerAddress": new_key().address})
     beside_a_key = {**page.headers, **tenant.headers}
 
@@ -67,7 +67,7 @@ def test_a_token_is_held_to_whatever_else_is_shown(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER  {}"])
 def test_the_scheme_is_read_in_any_letters(tenant: Tenant, form: str) -> None:
-    token = minted(tenant, new_key().address, "wallet:stream")
+    token = create_token(tenant, new_key().address, "wallet:stream")
     described = tenant.http.get(f"{tenant.url}/v1/sessions/me", headers={"authorization": form.format(token)})
     assert (described.status_code, described.json()["scopes"]) == (200, ["wallet:stream"])
 

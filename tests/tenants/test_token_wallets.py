@@ -10,9 +10,9 @@ import pytest
 
 from tests.e2e.client import FRIEND, RpcError, Wallet, new_key
 from tests.e2e.delegating import ZERO, External
-from tests.e2e.standards import Json, ask, key_of, keyed, raw
+from tests.e2e.standards import Json, ask, key_of, keyed_request, raw
 from tests.tenants.acceptance import SOLANA, entry
-from tests.tenants.holding import Holder, a_wallet, an_external, by_key, held, holder
+from tests.tenants.holding import TokenClient, a_wallet, an_external, by_key, token_client, with_token
 from tests.tenants.tenant import Tenant
 from wallet_rpc.primitives import Data
 
@@ -22,20 +22,20 @@ ACCOUNT, CREATE = "wallet_requestAccount", "wallet_createSession"
 Naming = Callable[[Wallet], tuple[str, Json]]
 
 
-def _prepared(wallet: Wallet) -> tuple[str, Json]:
+def _prepare_request(wallet: Wallet) -> tuple[str, Json]:
     return PREPARE, {"from": wallet.account, "chainId": wallet.chain_id, "calls": [{"to": FRIEND}]}
 
 
-def _sent(wallet: Wallet) -> tuple[str, Json]:
-    return SEND, wallet.signed(wallet.prepare({"to": FRIEND}), wallet.owner, None)
+def _send_request(wallet: Wallet) -> tuple[str, Json]:
+    return SEND, wallet.sign(wallet.prepare({"to": FRIEND}), wallet.owner, None)
 
 
-def _sent_array(wallet: Wallet) -> tuple[str, Json]:
-    return SEND, {"type": "array", "data": [_sent(wallet)[1]]}
+def _send_array_request(wallet: Wallet) -> tuple[str, Json]:
+    return SEND, {"type": "array", "data": [_send_request(wallet)[1]]}
 
 
-def _keyed_sent(wallet: Wallet) -> tuple[str, Json]:
-    prepared = ask(wallet.client, PREPARE, keyed(wallet, wallet.owner, {"to": FRIEND}))
+def _send_keyed_request(wallet: Wallet) -> tuple[str, Json]:
+    prepared = ask(wallet.client, PREPARE, keyed_request(wallet, wallet.owner, {"to": FRIEND}))
     return SEND, {
         "context": prepared["context"],
         "key": prepared["key"],
@@ -43,7 +43,7 @@ def _keyed_sent(wallet: Wallet) -> tuple[str, Json]:
     }
 
 
-def _session(wallet: Wallet) -> tuple[str, Json]:
+def _session_request(wallet: Wallet) -> tuple[str, Json]:
     key = {"type": "secp256k1", "publicKey": new_key().address}
     permissions = [{"type": "root"}]
     return CREATE, {"account": wallet.account, "chainId": wallet.chain_id, "key": key, "permissions": permissions}
@@ -53,17 +53,17 @@ NAMING: dict[str, Naming] = {
     "signer": lambda wallet: (ACCOUNT, {"signerAddress": wallet.owner.address}),
     "account": lambda wallet: (ACCOUNT, {"accountAddress": wallet.account}),
     "both": lambda wallet: (ACCOUNT, {"signerAddress": wallet.owner.address, "accountAddress": wallet.account}),
-    "prepare": _prepared,
-    "keyed prepare": lambda wallet: (PREPARE, keyed(wallet, wallet.owner, {"to": FRIEND})),
-    "send": _sent,
-    "send an array": _sent_array,
-    "keyed send": _keyed_sent,
-    "session": _session,
+    "prepare": _prepare_request,
+    "keyed prepare": lambda wallet: (PREPARE, keyed_request(wallet, wallet.owner, {"to": FRIEND})),
+    "send": _send_request,
+    "send an array": _send_array_request,
+    "keyed send": _send_keyed_request,
+    "session": _session_request,
 }
 """Each way to name an account of a wallet."""
 
 
-def is_mismatch(page: Holder, method: str, request: Json) -> bool:
+def is_mismatch(page: TokenClient, method: str, request: Json) -> bool:
     answer = page.post(entry(method, request))
     return "error" in answer and RpcError(answer["error"]).reason == "wallet_mismatch"
 
@@ -71,24 +71,24 @@ def is_mismatch(page: Holder, method: str, request: Json) -> bool:
 @pytest.mark.parametrize("how", NAMING)
 def test_a_token_names_accounts_of_its_wallet_only(tenant: Tenant, how: str) -> None:
     wallet, stranger = a_wallet(tenant), a_wallet(tenant)
-    page = holder(tenant, wallet.owner.address)
+    page = token_client(tenant, wallet.owner.address)
     method, request = NAMING[how](stranger)
 
     assert page.refusal(method, request) == MISMATCH
     assert page.post(entry(method, request))["error"]["message"] == "Wallet mismatch"
     assert not is_mismatch(page, *NAMING[how](wallet))
-    assert not is_mismatch(holder(tenant, stranger.owner.address), method, request)
+    assert not is_mismatch(token_client(tenant, stranger.owner.address), method, request)
 
 
 @pytest.mark.parametrize("how", NAMING)
 def test_a_solana_wallet_has_no_account_here(tenant: Tenant, how: str) -> None:
-    assert holder(tenant, SOLANA).refusal(*NAMING[how](a_wallet(tenant))) == MISMATCH
+    assert token_client(tenant, SOLANA).refusal(*NAMING[how](a_wallet(tenant))) == MISMATCH
 
 
 @pytest.mark.parametrize("how", NAMING)
 def test_a_token_of_an_account_is_not_one_of_its_owner(tenant: Tenant, how: str) -> None:
     wallet = a_wallet(tenant)
-    page = holder(tenant, wallet.account)
+    page = token_client(tenant, wallet.account)
     names_owner = how in {"signer", "both"}
     assert is_mismatch(page, *NAMING[how](wallet)) == names_owner
     other = ask(wallet.client, ACCOUNT, {"signerAddress": wallet.owner.address, "creationHint": {"salt": "0x7"}})
@@ -97,7 +97,7 @@ def test_a_token_of_an_account_is_not_one_of_its_owner(tenant: Tenant, how: str)
 
 def test_one_foreign_name_beside_an_own_one_is_a_mismatch(tenant: Tenant) -> None:
     wallet, stranger = a_wallet(tenant), a_wallet(tenant)
-    page = holder(tenant, wallet.owner.address)
+    page = token_client(tenant, wallet.owner.address)
     for signer, account in ((wallet, stranger), (stranger, wallet)):
         request = {"signerAddress": signer.owner.address, "accountAddress": account.account}
         assert page.refusal(ACCOUNT, request) == MISMATCH
@@ -105,12 +105,12 @@ def test_one_foreign_name_beside_an_own_one_is_a_mismatch(tenant: Tenant) -> Non
 
 def test_without_a_name_the_parameters_are_wrong(tenant: Tenant) -> None:
     for wallet in (new_key().address, SOLANA):
-        answer = holder(tenant, wallet).post(entry(ACCOUNT, {"id": "26b375e3-c94a-4e98-b6b7-5a97121aa583"}))
+        answer = token_client(tenant, wallet).post(entry(ACCOUNT, {"id": "26b375e3-c94a-4e98-b6b7-5a97121aa583"}))
         assert answer["error"]["code"] == -32602
 
 
 def test_all_accounts_of_a_wallet_are_its_own(tenant: Tenant) -> None:
-    wallet, page = held(a_wallet(tenant), tenant)
+    wallet, page = with_token(a_wallet(tenant), tenant)
     found = {
         ask(page, ACCOUNT, {"signerAddress": wallet.owner.address, "creationHint": {"salt": hex(salt)}})[
             "accountAddress"
@@ -125,7 +125,7 @@ def test_all_accounts_of_a_wallet_are_its_own(tenant: Tenant) -> None:
 def test_an_account_that_another_organisation_recorded_is_not_the_tokens(tenant: Tenant, other: Tenant) -> None:
     owner = new_key()
     account = ask(by_key(other), ACCOUNT, {"signerAddress": owner.address})["accountAddress"]
-    page = holder(tenant, owner.address)
+    page = token_client(tenant, owner.address)
 
     before = page.refusal(ACCOUNT, {"accountAddress": account})
     ask(page, ACCOUNT, {"signerAddress": owner.address})
@@ -142,22 +142,22 @@ def external_in(tenant: Tenant) -> External:
 
 def test_a_removal_is_of_whoever_signed_it(tenant: Tenant) -> None:
     mine, stranger = external_in(tenant), external_in(tenant)
-    page = holder(tenant, mine.owner.address)
+    page = token_client(tenant, mine.owner.address)
     theirs, own = stranger.prepare_removal(), mine.prepare_removal()
     zero = {"eip7702Auth": {"delegation": ZERO}}
-    prepared = ask(stranger.client, PREPARE, keyed(stranger, stranger.owner, **zero))
+    prepared = ask(stranger.client, PREPARE, keyed_request(stranger, stranger.owner, **zero))
     in_context = {"context": prepared["context"], "key": key_of(stranger.owner)}
 
-    assert page.refusal(SEND, stranger.signed_authorization(theirs)) == MISMATCH
-    assert page.refusal(SEND, mine.signed_authorization(own, by=new_key())) == MISMATCH
+    assert page.refusal(SEND, stranger.sign_authorization(theirs)) == MISMATCH
+    assert page.refusal(SEND, mine.sign_authorization(own, by=new_key())) == MISMATCH
     assert page.refusal(SEND, {**in_context, "signature": raw(stranger.owner, prepared["digest"])}) == MISMATCH
-    assert page.refusal(SEND, mine.signed_authorization(own)) == (403, "submission_ticket_required")
+    assert page.refusal(SEND, mine.sign_authorization(own)) == (403, "submission_ticket_required")
 
 
 def test_every_part_of_an_array_is_of_the_wallet(tenant: Tenant) -> None:
     mine, stranger = an_external(tenant), an_external(tenant)
-    page = holder(tenant, mine.owner.address)
-    own, theirs = (one.signed_array(one.prepare({"to": FRIEND}))["data"] for one in (mine, stranger))
+    page = token_client(tenant, mine.owner.address)
+    own, theirs = (one.sign_array(one.prepare({"to": FRIEND}))["data"] for one in (mine, stranger))
 
     for parts in (theirs, [own[0], theirs[1]], [theirs[0], own[1]], [theirs[1], own[0]]):
         assert page.refusal(SEND, {"type": "array", "data": parts}) == MISMATCH
@@ -171,17 +171,17 @@ def test_anothers_call_is_unknown(tenant: Tenant) -> None:
     mine, theirs = (one.act(None, {"to": FRIEND})["id"] for one in (wallet, stranger))
     unknown = Data(bytes.fromhex(theirs[2:66]) + secrets.token_bytes(32)).hex0x()
 
-    for page in (holder(tenant, wallet.owner.address), holder(tenant, wallet.account)):
+    for page in (token_client(tenant, wallet.owner.address), token_client(tenant, wallet.account)):
         assert ask(page, STATUS, mine)["status"] == 200
         refusals = [page.post(entry(STATUS, call))["error"] for call in (theirs, unknown)]
         assert [one["code"] for one in refusals] == [5730, 5730]
         assert refusals[0]["data"] == refusals[1]["data"]
         assert refusals[0]["message"].replace(theirs, unknown) == refusals[1]["message"]
-    assert holder(tenant, SOLANA).post(entry(STATUS, mine))["error"]["code"] == 5730
+    assert token_client(tenant, SOLANA).post(entry(STATUS, mine))["error"]["code"] == 5730
 
 
 def test_the_wallet_is_looked_at_before_anything_else(tenant: Tenant) -> None:
-    page = holder(tenant, new_key().address)
+    page = token_client(tenant, new_key().address)
     nowhere: dict[str, Any] = {"from": FRIEND, "chainId": "0x1", "calls": []}
     assert page.refusal(PREPARE, nowhere) == MISMATCH
-    assert page.refusal(CREATE, {**_session(a_wallet(tenant))[1], "chainId": "0x1"}) == MISMATCH
+    assert page.refusal(CREATE, {**_session_request(a_wallet(tenant))[1], "chainId": "0x1"}) == MISMATCH

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.typed_data.changes_of_values import HELD, REFUSED, ROUNDED, TAKEN, Change
-from tests.typed_data.drafts import DOMAIN_FIELDS, Draft, Drafting, declare_domain
+from tests.typed_data.changes_of_values import ACCEPTED, EXACT, REJECTED, ROUNDED, Change
+from tests.typed_data.drafts import DOMAIN_FIELDS, Draft, Drafter, declare_domain
 
 OTHER_SIZE = "`uint7`, `int264`, `bytes0` and other sizes that no type has"
 OTHER_TEXT = "other text in a type: `uint8[a]`, `uint8]`, `uintx`"
@@ -39,7 +39,7 @@ TYPES: Mapping[str, Sequence[tuple[Any, Any]]] = {
     ],
     NO_SIZE: [("uint", 5), ("int", -5), ("uint[]", [5]), ("int[2]", [1, 2])],
     UNDECLARED: [("Nope[]", [])],
-    REFUSED: [
+    REJECTED: [
         *(("bytes33", "0x" + "11" * 33), ("byte", "0x11"), ("function", "0x" + "11" * 24), ("fixed128x18", "1")),
         *(("Nope", {}), ("Nope[]", [{}]), ("Uint256", 5), ("address payable", "0x" + "11" * 20), ("string[", "a")),
         *(("String ", "a"), ("", 5), ("[]", [5]), (None, 5), (5, 5), (["uint8"], 5), ({}, 5)),
@@ -49,7 +49,7 @@ TYPES: Mapping[str, Sequence[tuple[Any, Any]]] = {
 NAMES: Mapping[str, Sequence[tuple[Any, str]]] = {
     PARTED_MEMBER: [("x,uint256 y", "x,uint256 y"), ("x)Mail(uint256 y", "x)Mail(uint256 y"), ("(", "("), (")", ")")],
     NO_TEXT: [(5, "5"), (None, "null"), (True, "true")],
-    TAKEN: [("", ""), ("a[0]", "a[0]"), ("length", "length"), ("__proto__", "__proto__"), ("\n", "\n")],
+    ACCEPTED: [("", ""), ("a[0]", "a[0]"), ("length", "length"), ("__proto__", "__proto__"), ("\n", "\n")],
 }
 """Names of members, each with the key of the value that JavaScript finds by it."""
 STRUCTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
@@ -57,7 +57,7 @@ STRUCTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     BEGINS: ((), ("internal", "bytesLike", "uinty", "int_")),
     PARTED_STRUCT: (("A(uint8 x)B", "A,B", "A B", "A[]", " A", "A(", "A)", "A["), ()),
     OTHER_LETTERS: ((), ("Exchange:Send", "Über", "$a", "a-b", "Exchange:Send[]")),
-    TAKEN: (
+    ACCEPTED: (
         ("Exchange:Send", "Über", "$a", "A.B", "a-b", "intent", "bytesLike", "1", "tuple", "_", "constructor"),
         ("internal[]", "bytesLike[]", "addresses", "stringy", "boolean", "function", "fixed", "1A", "tuple"),
     ),
@@ -80,11 +80,11 @@ MESSAGES: Sequence[Any] = (None, [], "text", 5, True, {})
 DOMAINS: Mapping[str, Sequence[Any]] = {
     NULL_DOMAIN: [None],
     ARRAY_DOMAIN: [[], [1]],
-    TAKEN: [{"colour": None}, {"name": None, "salt": None}, {"name": ""}, {"chainId": 0}, {"chainId": 1.0}],
+    ACCEPTED: [{"colour": None}, {"name": None, "salt": None}, {"name": ""}, {"chainId": 0}, {"chainId": 1.0}],
     UNKNOWN_FIELD: [{"colour": "red"}, {"Name": "a"}],
     TEXT_CHAIN: [{"chainId": "1"}, {"chainId": "0x7a69"}, {"chainId": "01"}],
     EMPTY_VERSION: [{"version": ""}, {"name": "a", "version": "", "chainId": 1}],
-    HELD: [{"chainId": 1 << 60}],
+    EXACT: [{"chainId": 1 << 60}],
     ROUNDED: [{"chainId": (1 << 60) + 1}],
     OTHER_FIELD: [
         *(
@@ -105,7 +105,7 @@ DOMAINS: Mapping[str, Sequence[Any]] = {
             {"salt": ""},
         ),
     ],
-    REFUSED: [
+    REJECTED: [
         *({"chainId": given} for given in (1.5, -1, 1 << 256, 1e80)),
         *({"verifyingContract": given} for given in ("0x12", "0x" + "AB" * 20, "0x5AAE" + "b" * 36)),
         *({"verifyingContract": given} for given in (5, True)),
@@ -116,7 +116,7 @@ DOMAINS: Mapping[str, Sequence[Any]] = {
 
 
 def _member(types: Mapping[str, Sequence[tuple[Any, Any]]], *, is_name: bool) -> Change:
-    def change(drafting: Drafting, draft: Draft) -> str | None:
+    def change(drafting: Drafter, draft: Draft) -> str | None:
         # a struct with values in several places would need the change in each
         alone = [each for each in draft.members if sum(other.inside is each.inside for other in draft.members) == 1]
         if not alone:
@@ -135,7 +135,7 @@ def _member(types: Mapping[str, Sequence[tuple[Any, Any]]], *, is_name: bool) ->
     return change
 
 
-def _twice(drafting: Drafting, draft: Draft) -> str | None:
+def _twice(drafting: Drafter, draft: Draft) -> str | None:
     if not draft.members:
         return None
     member = drafting.random.choice(draft.members).inside
@@ -144,7 +144,7 @@ def _twice(drafting: Drafting, draft: Draft) -> str | None:
     return TWICE
 
 
-def _declaration(drafting: Drafting, draft: Draft) -> str:
+def _declaration(drafting: Drafter, draft: Draft) -> str:
     members = draft.data["types"][draft.data["primaryType"]]
     wrong: Sequence[Any] = (
         None,
@@ -158,10 +158,10 @@ def _declaration(drafting: Drafting, draft: Draft) -> str:
         [*members, 5],
     )
     draft.data["types"][draft.data["primaryType"]] = drafting.random.choice(wrong)
-    return REFUSED
+    return REJECTED
 
 
-def _struct_name(drafting: Drafting, draft: Draft) -> str:
+def _struct_name(drafting: Drafter, draft: Draft) -> str:
     change = drafting.random.choice(sorted(STRUCTS))
     alone, used = STRUCTS[change]
     name = drafting.random.choice([*alone, *used])
@@ -175,25 +175,25 @@ def _struct_name(drafting: Drafting, draft: Draft) -> str:
     return change
 
 
-def _part(name: str, wrong: Sequence[Any]) -> Change:
-    def change(drafting: Drafting, draft: Draft) -> str | None:
+def _part(name: str, invalid: Sequence[Any]) -> Change:
+    def change(drafting: Drafter, draft: Draft) -> str | None:
         types = draft.data["types"]
         if name == "message" and all(member["type"] in types for member in types[draft.data["primaryType"]]):
             return None  # a library looks into nothing where all members are structs without members
-        draft.data[name] = drafting.random.choice(wrong)
-        return REFUSED
+        draft.data[name] = drafting.random.choice(invalid)
+        return REJECTED
 
     return change
 
 
-def _domain_alone(drafting: Drafting, draft: Draft) -> str:
+def _domain_alone(drafting: Drafter, draft: Draft) -> str:
     draft.data["primaryType"] = "EIP712Domain"
     messages: tuple[Any, ...] = ({}, None, {"a": 1}, {"chainId": 1}, "text")
     draft.data["message"] = drafting.random.choice(messages)
     return DOMAIN_AND_MESSAGE if draft.data["message"] else DOMAIN_ALONE
 
 
-def _domain_member(drafting: Drafting, draft: Draft) -> str:
+def _domain_member(drafting: Drafter, draft: Draft) -> str:
     draft.data["domain"] = {"chainId": 1}
     if drafting.random.random() < 0.5:
         declare_domain(draft.data)
@@ -202,20 +202,20 @@ def _domain_member(drafting: Drafting, draft: Draft) -> str:
     return DOMAIN_MEMBER
 
 
-def _domain(drafting: Drafting, draft: Draft) -> str:
+def _domain(drafting: Drafter, draft: Draft) -> str:
     draft.data["types"].pop("EIP712Domain", None)
     change = drafting.random.choice(sorted(DOMAINS))
     draft.data["domain"] = drafting.random.choice(DOMAINS[change])
     return change
 
 
-def _declared_domain(drafting: Drafting, draft: Draft) -> str:
+def _declared_domain(drafting: Drafter, draft: Draft) -> str:
     """Fields that the libraries read alike where the type of the domain is declared."""
     field, value, change = drafting.random.choice(
         (
-            *((("chainId", text, TAKEN)) for text in ("1", "0x7a69", "007")),
+            *((("chainId", text, ACCEPTED)) for text in ("1", "0x7a69", "007")),
             *((("chainId", text, SPACED_CHAIN)) for text in (" 1 ", "+1", "0b1", "0X1f")),
-            ("version", "", TAKEN),
+            ("version", "", ACCEPTED),
         )
     )
     draft.data["domain"] = {"name": "a", "salt": None, field: value}
@@ -223,7 +223,7 @@ def _declared_domain(drafting: Drafting, draft: Draft) -> str:
     return change
 
 
-def _other_domain(drafting: Drafting, draft: Draft) -> str:
+def _other_domain(drafting: Drafter, draft: Draft) -> str:
     data = draft.data
     data["domain"] = {"name": "a", "version": "1", "chainId": 1}
     declare_domain(data)

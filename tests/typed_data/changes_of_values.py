@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from tests.typed_data.drafts import Draft, Drafting, Slot
+from tests.typed_data.drafts import Draft, Drafter, Slot
 
-Change: TypeAlias = Callable[[Drafting, Draft], str | None]
+Change: TypeAlias = Callable[[Drafter, Draft], str | None]
 """Changes a draft; gives the change's name, or None when the draft has nothing to change in this way."""
 Forms: TypeAlias = Mapping[str, Sequence[Any]]
 """Values by the change's name."""
 
-REFUSED = "what viem refuses"
+REJECTED = "what viem refuses"
 """The name of all changes after which viem refuses."""
-TAKEN = "what both take"
+ACCEPTED = "what both take"
 """The name of all changes after which both give one digest."""
 NO_INTEGER = "`true`, `false` or an array as an integer"
-HELD = "a JSON integer beyond 2^53 that a double holds"
+EXACT = "a JSON integer beyond 2^53 that a double holds"
 ROUNDED = "a JSON integer that a double rounds"
 NO_STRING = "a number, `true`, `false`, an array or an object as a `string`"
 HALF = "half a surrogate pair in a `string`"
@@ -33,32 +33,32 @@ ABSENT = object()
 INTEGERS: Forms = {
     "empty text as an integer": [""],
     NO_INTEGER: [True, False, [5], [], ["0x5"]],
-    TAKEN: [
+    ACCEPTED: [
         *(" 5 ", "5\n", "\ufeff5", "+5", "0o7", "0B11", "0X1f", "-0", "0" * 99 + "5", "0x" + "0" * 99 + "5"),
         5.0,
         -0.0,
     ],
-    REFUSED: ["1_0", "-0x5", 1.5, "1.0", "1e3", "words", "0x", "5n", "٥", "0xg", "5\x1c", "--5", None, {}, ABSENT],
+    REJECTED: ["1_0", "-0x5", 1.5, "1.0", "1e3", "words", "0x", "5n", "٥", "0xg", "5\x1c", "--5", None, {}, ABSENT],
 }
 WIDE_INTEGERS: Forms = {
-    HELD: [2**60, 10**18],
+    EXACT: [2**60, 10**18],
     ROUNDED: [2**60 + 1, 2**53 + 1, 10**18 + 1],
     "a JSON number with an exponent from 2^53 on": [1e18, 1e16],
-    REFUSED: [1 << 256, -(1 << 256), str(1 << 256), "9" * 99, "0x1" + "0" * 64, 1e80, -1e80],
+    REJECTED: [1 << 256, -(1 << 256), str(1 << 256), "9" * 99, "0x1" + "0" * 64, 1e80, -1e80],
 }
-BOOLS: Forms = {REFUSED: ["true", "false", 1, 0, "", None, [], {}, ABSENT]}
+BOOLS: Forms = {REJECTED: ["true", "false", 1, 0, "", None, [], {}, ABSENT]}
 STRINGS: Forms = {
     NO_STRING: [5, 0, True, False, [], [72, 101], ["a"], {}],
     HALF: ["\ud83d", "a\udc00", "\udc00\ud83d"],
-    REFUSED: [None, ABSENT, -1, 1.5],
+    REJECTED: [None, ABSENT, -1, 1.5],
 }
 BYTES: Forms = {
     ODD: ["0x1", "0x123"],
     NO_HEX: ["", "text", "1234", "0X12", "0xzz", "0x1g", "0x12 34", "0x12\n"],
-    REFUSED: [None, ABSENT, 5, [1, 2], {}, True],
+    REJECTED: [None, ABSENT, 5, [1, 2], {}, True],
 }
 ADDRESSES: Forms = {
-    REFUSED: [
+    REJECTED: [
         "0x",
         "0x12",
         "0x" + "ab" * 19,
@@ -73,21 +73,21 @@ ADDRESSES: Forms = {
         *(None, ABSENT, 0, []),
     ]
 }
-ARRAYS: Forms = {REFUSED: [None, ABSENT, "text", "", {}, {"0": 1, "length": 1}, 5, True]}
+ARRAYS: Forms = {REJECTED: [None, ABSENT, "text", "", {}, {"0": 1, "length": 1}, 5, True]}
 NO_OBJECTS = [None, ABSENT, "text", [], 5, True]
 
 
-def _sized(slot: Slot) -> Forms:
+def _bytes_forms(slot: Slot) -> Forms:
     size = int(slot.type.removeprefix("bytes"))
     wrong = ["0x" + "11" * (size - 1), "0x" + "11" * (size + 1)]
     return {
         SIZED_ODD: ["0x" + "1" * (2 * size - 1)],
         SIZED_TEXT: ["a" * size, "z" * size, "0x" + "zz" * size],
-        REFUSED: [*wrong, None, ABSENT, 1, []],
+        REJECTED: [*wrong, None, ABSENT, 1, []],
     }
 
 
-def put(drafting: Drafting, slot: Slot, forms: Forms) -> str:
+def set_value(drafting: Drafter, slot: Slot, forms: Forms) -> str:
     """One of the values where the slot is."""
     change = drafting.random.choice(sorted(forms))
     value = drafting.random.choice(forms[change])
@@ -101,12 +101,12 @@ def put(drafting: Drafting, slot: Slot, forms: Forms) -> str:
 def _change(fits: Callable[[Draft, str], bool], forms: Callable[[Slot], Forms]) -> Change:
     """To one of the forms, where a type fits."""
 
-    def change(drafting: Drafting, draft: Draft) -> str | None:
+    def change(drafting: Drafter, draft: Draft) -> str | None:
         found = [slot for slot in draft.slots if fits(draft, slot.type)]
         if not found:
             return None
         slot = drafting.random.choice(found)
-        return put(drafting, slot, forms(slot))
+        return set_value(drafting, slot, forms(slot))
 
     return change
 
@@ -121,7 +121,7 @@ def _bits(type_: str) -> int:
     return int(digits) if digits.isdigit() and "int" in type_ else 0
 
 
-def _length(drafting: Drafting, draft: Draft) -> str | None:
+def _length(drafting: Drafter, draft: Draft) -> str | None:
     found = [slot for slot in draft.slots if slot.type.endswith(("[1]", "[2]", "[01]"))]
     if not found:
         return None
@@ -139,9 +139,9 @@ CHANGES: Mapping[Change, int] = {
     _of("bytes", BYTES): 4,
     _of("address", ADDRESSES): 4,
     _change(lambda _, type_: type_.endswith("]"), lambda _: ARRAYS): 3,
-    _change(lambda draft, type_: bool(draft.data["types"].get(type_)), lambda _: {REFUSED: NO_OBJECTS}): 2,
+    _change(lambda draft, type_: bool(draft.data["types"].get(type_)), lambda _: {REJECTED: NO_OBJECTS}): 2,
     _change(lambda draft, type_: draft.data["types"].get(type_) == [], lambda _: {EMPTY_STRUCT: NO_OBJECTS}): 2,
-    _change(lambda _, type_: type_.startswith("bytes") and type_[5:].isdigit(), _sized): 4,
+    _change(lambda _, type_: type_.startswith("bytes") and type_[5:].isdigit(), _bytes_forms): 4,
     _length: 3,
 }
 """Each with how often it is made."""

@@ -43,7 +43,7 @@ class Draft:
     refers_to_itself: bool = False
 
 
-class Drafting:
+class Drafter:
     """Makes drafts by one source of chance."""
 
     def __init__(self, random: Random) -> None:
@@ -105,13 +105,13 @@ class Drafting:
     def _struct(self, made: Draft, name: str, depth: int) -> dict[str, Any]:
         value: dict[str, Any] = {}
         for member in made.data["types"][name]:
-            value[member["name"]] = self._typed(made, member["type"], depth + 1)
+            value[member["name"]] = self._typed_value(made, member["type"], depth + 1)
             slot = Slot(value, member["name"], member["type"])
             made.slots.append(slot)
             made.members.append(Slot(member, slot, member["type"]))
         return value
 
-    def _typed(self, made: Draft, type_: str, depth: int) -> Any:
+    def _typed_value(self, made: Draft, type_: str, depth: int) -> Any:
         if type_ in made.data["types"]:
             return self._struct(made, type_, depth)
         if not type_.endswith("]"):
@@ -121,7 +121,7 @@ class Drafting:
         count = int(length) if length else 0 if again else self.random.choice((0, 1, 1, 2, 3))
         found: list[Any] = []
         for index in range(count):
-            found.append(self._typed(made, item, depth + 1))
+            found.append(self._typed_value(made, item, depth + 1))
             made.slots.append(Slot(found, index, item))
         return found
 

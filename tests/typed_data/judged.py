@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients import npm
-from wallet_rpc.devchain.build import find_node
+from wallet_rpc.devchain.build import find_node_js
 
 LONGEST_SECONDS = 3600
 
@@ -27,7 +27,7 @@ class Verdict:
 
 
 @contextmanager
-def judging(typed: Sequence[dict[str, Any]], folder: Path, *, signed_every: int) -> Iterator[list[Verdict]]:
+def run_judges(typed: Sequence[dict[str, Any]], folder: Path, *, signed_every: int) -> Iterator[list[Verdict]]:
     """The verdicts, in their order, when the block ends; it runs meanwhile."""
     npm.prepare()
     given, said, found = folder / "given", folder / "said", list[Verdict]()
@@ -36,7 +36,7 @@ def judging(typed: Sequence[dict[str, Any]], folder: Path, *, signed_every: int)
             lines.write(json.dumps({"data": data, "signed": number % signed_every == 0}) + "\n")
     script = npm.HERE / "build" / "judges" / "typed_data.js"
     with given.open() as source, said.open("w") as sink:
-        process = subprocess.Popen([find_node().node, script], stdin=source, stdout=sink)  # noqa: S603  # our own file
+        process = subprocess.Popen([find_node_js().node, script], stdin=source, stdout=sink)  # noqa: S603  # our own file
         try:
             yield found
             assert process.wait(LONGEST_SECONDS) == 0

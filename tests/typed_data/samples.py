@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from tests.typed_data import changes_of_types, changes_of_values
-from tests.typed_data.drafts import Drafting
+from tests.typed_data.drafts import Drafter
 
 VALID = ""
 REFERS_TO_ITSELF = "a struct that reaches itself"
@@ -30,7 +30,7 @@ class Sample:
 
 def samples(seed: int, count: int) -> Iterator[Sample]:
     """As many; the same for the same seed."""
-    drafting = Drafting(Random(seed))  # noqa: S311  # the same for the same seed
+    drafting = Drafter(Random(seed))  # noqa: S311  # the same for the same seed
     while count > 0:
         draft = drafting.draft()
         name: str | None = REFERS_TO_ITSELF if draft.refers_to_itself else VALID

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.typed_data.judged import Verdict, judging
+from tests.typed_data.judged import Verdict, run_judges
 from tests.typed_data.samples import REFERS_TO_ITSELF, Sample, samples
-from wallet_rpc.domain.signature import recover
+from wallet_rpc.domain.signature import recover_signer
 from wallet_rpc.domain.typed_data import typed_data_digest
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Data
@@ -40,7 +40,7 @@ def ours(sample: Sample) -> str | None:
     return None
 
 
-def expected(sample: Sample, verdict: Verdict) -> str | None:
+def expected_verdict(sample: Sample, verdict: Verdict) -> str | None:
     match rows().get(sample.change):
         case None:
             assert verdict.viem is None or verdict.viem == verdict.ethers, f"not on the page: {sample}, {verdict}"
@@ -60,14 +60,16 @@ Judged = list[tuple[Sample, Verdict, str | None]]
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     given = list(samples(SEED, CASES))
     folder = tmp_path_factory.mktemp("judged")
-    with judging([sample.data for sample in given], folder, signed_every=SIGNED_EVERY) as said:
+    with run_judges([sample.data for sample in given], folder, signed_every=SIGNED_EVERY) as said:
         found = [ours(sample) for sample in given]
     return list(zip(given, said, found, strict=True))
 
 
 def test_every_digest_and_every_refusal_is_the_libraries_or_on_the_page(judged: Judged) -> None:
     assert len(judged) >= 5000
-    wrong = [(sample, verdict, found) for sample, verdict, found in judged if found != expected(sample, verdict)]
+    wrong = [
+        (sample, verdict, found) for sample, verdict, found in judged if found != expected_verdict(sample, verdict)
+    ]
     assert wrong == []
 
 
@@ -90,7 +92,7 @@ def test_what_a_local_account_of_viem_signs_is_the_digest(judged: Judged) -> Non
     signed = [(verdict, found) for _, verdict, found in judged if verdict.signature and found == verdict.viem]
     assert len(signed) > 20
     for verdict, found in signed:
-        signer = recover(Data.parse(found), Data.parse(verdict.signature))
+        signer = recover_signer(Data.parse(found), Data.parse(verdict.signature))
         assert signer is not None
         assert signer.hex0x() == verdict.signer
 

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from wallet_rpc.adapters.log_entries import LogEntry, logs_of
-from wallet_rpc.adapters.refusals import of_bundler
+from wallet_rpc.adapters.refusals import map_bundler_error
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.revert import reason_in
+from wallet_rpc.domain.revert import find_revert_reason
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, Unavailable
@@ -19,7 +19,7 @@ from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash
 from wallet_rpc.wire import encode, shape
 from wallet_rpc.worker_threads import compute
 
-_PLENTY = hex(10**24)
+_SAMPLE_BALANCE = hex(10**24)
 """A balance for a sender that has none yet, in wei: some bundlers would not estimate without."""
 
 
@@ -49,7 +49,7 @@ class _Receipt:
 
 
 @shape
-class _Known:
+class _KnownOperation:
     user_operation: UserOperationJson
     transaction_hash: Hash32 | None = None
     block_number: BlockNumber | None = None
@@ -65,7 +65,7 @@ class HttpBundler:
         """Raises: Unavailable when the bundler is of another chain or does not serve EntryPoint v0.7."""
         await self._client.check_chain(chain_id)
         served = await self._client.read("eth_supportedEntryPoints", [])
-        if ENTRY_POINT not in self._client.answered(tuple[Address, ...], served):
+        if ENTRY_POINT not in self._client.decode_result(tuple[Address, ...], served):
             raise Unavailable("the bundler does not serve entry point v0.7", reason="no_entry_point", part="bundler")
 
     async def estimate(
@@ -75,18 +75,18 @@ class HttpBundler:
 
         Raises: what the bundler's code stands for (ERC-7769).
         """
-        params: list[Any] = [_on_wire(operation), ENTRY_POINT.hex0x()]
+        params: list[Any] = [_encode_operation(operation), ENTRY_POINT.hex0x()]
         changed = {address.hex0x(): dict(override) for address, override in (overrides or {}).items()}
         if overrides is not None:
             params.append(changed)
         try:
-            answer = await self._estimated(params)
+            answer = await self._request_estimate(params)
         except Rejected as poor:
             if poor.reason != "insufficient_funds" or operation.paymaster is not None:
                 raise
-            sender = {"balance": _PLENTY, **changed.get(operation.sender.hex0x(), {})}
-            answer = await self._estimated([*params[:2], {**changed, operation.sender.hex0x(): sender}])
-        found = self._client.answered(_Estimate, answer)
+            sender = {"balance": _SAMPLE_BALANCE, **changed.get(operation.sender.hex0x(), {})}
+            answer = await self._request_estimate([*params[:2], {**changed, operation.sender.hex0x(): sender}])
+        found = self._client.decode_result(_Estimate, answer)
         return GasEstimate(
             pre_verification_gas=found.pre_verification_gas,
             verification_gas_limit=found.verification_gas_limit,
@@ -95,18 +95,20 @@ class HttpBundler:
             paymaster_post_op_gas_limit=found.paymaster_post_op_gas_limit,
         )
 
-    async def _estimated(self, params: list[Any]) -> Any:
-        return await self._client.read("eth_estimateUserOperationGas", params, refused=of_bundler, alone=True)
+    async def _request_estimate(self, params: list[Any]) -> Any:
+        return await self._client.read(
+            "eth_estimateUserOperationGas", params, map_error=map_bundler_error, unbatched=True
+        )
 
     async def send(self, operation: UserOperation) -> Hash32:
         """Hand over, once; the answer is the user operation hash.
 
         Raises: what the bundler's code stands for; OutcomeUnknown when it may have been taken.
         """
-        params = [_on_wire(operation), ENTRY_POINT.hex0x()]
-        answer = await self._client.write("eth_sendUserOperation", params, refused=of_bundler)
+        params = [_encode_operation(operation), ENTRY_POINT.hex0x()]
+        answer = await self._client.write("eth_sendUserOperation", params, map_error=map_bundler_error)
         try:
-            return self._client.answered(Hash32, answer)
+            return self._client.decode_result(Hash32, answer)
         except Unavailable as error:
             raise OutcomeUnknown(error.message, part="bundler") from error
 
@@ -115,11 +117,11 @@ class HttpBundler:
         answer = await self._client.read("eth_getUserOperationReceipt", [operation_hash.hex0x()])
         if answer is None:
             return None
-        found = await compute(partial(self._client.answered, _Receipt, answer))  # it may have thousands of logs
+        found = await compute(partial(self._client.decode_result, _Receipt, answer))  # it may have thousands of logs
         logs = logs_of(found.logs)
         return OperationReceipt(
             success=found.success,
-            revert_reason=_revert_bytes(found.reason) or _revert_in(logs, operation_hash),
+            revert_reason=_parse_revert_data(found.reason) or _find_revert_data(logs, operation_hash),
             logs=logs,
             transaction_hash=found.receipt.transaction_hash,
             block_hash=found.receipt.block_hash,
@@ -132,7 +134,7 @@ class HttpBundler:
         answer = await self._client.read("eth_getUserOperationByHash", [operation_hash.hex0x()])
         if answer is None:
             return None
-        found = self._client.answered(_Known, answer)
+        found = self._client.decode_result(_KnownOperation, answer)
         try:
             operation = found.user_operation.to_domain()
         except InvalidParams as error:
@@ -144,17 +146,17 @@ class HttpBundler:
         )
 
 
-def _on_wire(operation: UserOperation) -> Any:
+def _encode_operation(operation: UserOperation) -> Any:
     return encode(UserOperationJson, UserOperationJson.from_domain(operation))
 
 
-def _revert_in(logs: Iterable[Log], operation_hash: Hash32) -> bytes:
+def _find_revert_data(logs: Iterable[Log], operation_hash: Hash32) -> bytes:
     """The revert data that the entry point's logs tell of the operation; empty when they tell none."""
-    told = (reason_in(log.topics, log.data, operation_hash) for log in logs if log.address == ENTRY_POINT)
+    told = (find_revert_reason(log.topics, log.data, operation_hash) for log in logs if log.address == ENTRY_POINT)
     return next((reason for reason in told if reason), b"")
 
 
-def _revert_bytes(reason: str | None) -> bytes:
+def _parse_revert_data(reason: str | None) -> bytes:
     """The revert data, where the bundler gives it in hex; empty where it gives the text it read from it."""
     try:
         return Data.parse(reason)

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import httpx2
 
-from wallet_rpc.adapters.limits import Limits
+from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.errors import InvalidParams, LimitExceeded, OutcomeUnknown, Unavailable, WalletError
 from wallet_rpc.primitives import ChainId
-from wallet_rpc.wire import decode, parsed
+from wallet_rpc.wire import decode, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ for _library in ("httpx2", "httpcore2"):  # they log every URL, and ours carry k
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ErrorObject:
     """The error object of a JSON-RPC answer."""
 
     code: int
@@ -41,30 +41,30 @@ class Fault:
     data: Any = None
 
 
-Refused: TypeAlias = Callable[[Fault], WalletError]
+ErrorMapper: TypeAlias = Callable[[ErrorObject], WalletError]
 """What an error of the other side means to our caller."""
 WRONG_CHAIN = "wrong_chain"
 """The reason of a server that answers for another chain."""
 
 
-class _RefusedError(Exception):
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.code)
-        self.fault = fault
+class _RpcError(Exception):
+    def __init__(self, error: ErrorObject) -> None:
+        super().__init__(error.code)
+        self.error = error
 
 
 class _NoAnswerError(Exception):
     """Nothing that can be read came back; `sent` is False when the request cannot have arrived."""
 
-    def __init__(self, *, sent: bool = True, batch_refused: bool = False, too_large: bool = False) -> None:
+    def __init__(self, *, sent: bool = True, batch_rejected: bool = False, too_large: bool = False) -> None:
         super().__init__()
         self.sent = sent
-        self.batch_refused = batch_refused
+        self.batch_rejected = batch_rejected
         self.too_large = too_large
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _PendingRequest:
     request: dict[str, Any]
     answer: asyncio.Future[Any]
 
@@ -72,29 +72,29 @@ class _Waiting:
 class JsonRpcClient:
     """Calls the methods of one server; `part` is the noun that errors use for it."""
 
-    def __init__(self, http: httpx2.AsyncClient, url: str, *, part: str, limits: Limits | None = None) -> None:
+    def __init__(self, http: httpx2.AsyncClient, url: str, *, part: str, limits: ClientLimits | None = None) -> None:
         self._http = http
         self._url = url
         self.part = part
-        self._limits = Limits() if limits is None else limits
+        self._limits = ClientLimits() if limits is None else limits
         seconds = self._limits.deadline_seconds
         self._timeout = httpx2.Timeout(seconds, connect=min(seconds, self._limits.connect_seconds))
-        self._shares = self._limits.batch_size > 1
+        self._is_batching = self._limits.batch_size > 1
         self._ids = itertools.count(1)
-        self._queue: list[_Waiting] = []
+        self._queue: list[_PendingRequest] = []
         self._sending: set[asyncio.Task[None]] = set()
 
     async def read(
-        self, method: str, params: Sequence[Any], *, refused: Refused | None = None, alone: bool = False
+        self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None, unbatched: bool = False
     ) -> Any:
         """The result of a method that changes nothing; `alone` for slow ones, which would hold up a shared POST.
 
         Raises: what `refused` makes of an error; Unavailable.
         """
-        async with self._deadline(self._limits.read_seconds, refused, silence=Unavailable):
+        async with self._deadline(self._limits.read_seconds, map_error, timeout_error=Unavailable):
             for attempt in itertools.count(1):
                 try:
-                    return await self._ask(method, params, alone=alone)
+                    return await self._enqueue(method, params, unbatched=unbatched)
                 except _NoAnswerError as error:
                     if attempt >= self._limits.attempts or error.too_large:
                         raise
@@ -102,19 +102,19 @@ class JsonRpcClient:
                 await asyncio.sleep(pause * (1 + random.random()))  # noqa: S311  # spreads load, hides nothing
         raise AssertionError  # pragma: no cover  # the loop ends by return or raise
 
-    async def write(self, method: str, params: Sequence[Any], *, refused: Refused | None = None) -> Any:
+    async def write(self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None) -> Any:
         """The result of a method that changes something; sent once.
 
         Raises: what `refused` makes of an error; OutcomeUnknown when it may have happened; Unavailable when it did not.
         """
-        async with self._deadline(self._limits.deadline_seconds, refused, silence=OutcomeUnknown):
-            request = self._request(method, params)
-            return _result(await self._post(request), request["id"])
+        async with self._deadline(self._limits.deadline_seconds, map_error, timeout_error=OutcomeUnknown):
+            request = self._build_request(method, params)
+            return _extract_result(await self._post(request), request["id"])
 
     async def check_chain(self, chain_id: int) -> None:
         """Raises: Unavailable (wrong_chain) when the server answers for another chain."""
         kind: Any = ChainId
-        found = self.answered(kind, await self.read("eth_chainId", []))
+        found = self.decode_result(kind, await self.read("eth_chainId", []))
         if found != chain_id:
             raise Unavailable(
                 f"the {self.part} does not answer for chain {chain_id} but for chain {found}",
@@ -122,43 +122,43 @@ class JsonRpcClient:
                 part=self.part,
             )
 
-    def answered(self, kind: type[T], value: Any) -> T:
+    def decode_result(self, kind: type[T], value: Any) -> T:
         """A result as a typed value. Raises: Unavailable when it is not of that form."""
-        return answered(kind, value, part=self.part)
+        return decode_result(kind, value, part=self.part)
 
     @asynccontextmanager
     async def _deadline(
-        self, seconds: float, refused: Refused | None, *, silence: type[Unavailable]
+        self, seconds: float, map_error: ErrorMapper | None, *, timeout_error: type[Unavailable]
     ) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(seconds):
                 yield
-        except _RefusedError as refusal:
-            raise (self._unavailable if refused is None else refused)(refusal.fault) from None
+        except _RpcError as refusal:
+            raise (self._unavailable_error if map_error is None else map_error)(refusal.error) from None
         except _NoAnswerError as error:
-            if error.too_large and silence is Unavailable:
-                raise self._too_large() from None
-            raise self._silent(silence if error.sent else Unavailable) from error
+            if error.too_large and timeout_error is Unavailable:
+                raise self._too_large_error() from None
+            raise self._no_response_error(timeout_error if error.sent else Unavailable) from error
         except TimeoutError as error:
-            raise self._silent(silence) from error
+            raise self._no_response_error(timeout_error) from error
 
-    def _silent(self, kind: type[Unavailable]) -> Unavailable:
+    def _no_response_error(self, kind: type[Unavailable]) -> Unavailable:
         return kind(f"the {self.part} does not answer", part=self.part)
 
-    def _too_large(self) -> LimitExceeded:
-        text = f"the {self.part}'s answer is too large: expected {self._limits.of_answers}; ask for less"
+    def _too_large_error(self) -> LimitExceeded:
+        text = f"the {self.part}'s answer is too large: expected {self._limits.answer_limits}; ask for less"
         return LimitExceeded(text, reason="answer_too_large", part=self.part)
 
-    def _unavailable(self, fault: Fault) -> Unavailable:
-        return Unavailable(f"the {self.part} refused to answer", part=self.part, upstreamCode=fault.code)
+    def _unavailable_error(self, error: ErrorObject) -> Unavailable:
+        return Unavailable(f"the {self.part} refused to answer", part=self.part, upstreamCode=error.code)
 
-    def _request(self, method: str, params: Sequence[Any]) -> dict[str, Any]:
+    def _build_request(self, method: str, params: Sequence[Any]) -> dict[str, Any]:
         return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
 
-    def _ask(self, method: str, params: Sequence[Any], *, alone: bool) -> asyncio.Future[Any]:
+    def _enqueue(self, method: str, params: Sequence[Any], *, unbatched: bool) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(self._request(method, params), loop.create_future())
-        if alone or not self._shares:
+        waiting = _PendingRequest(self._build_request(method, params), loop.create_future())
+        if unbatched or not self._is_batching:
             self._start([waiting])
             return waiting.answer
         if not self._queue:
@@ -171,12 +171,12 @@ class JsonRpcClient:
         for start in range(0, len(waiting), self._limits.batch_size):
             self._start(waiting[start : start + self._limits.batch_size])
 
-    def _start(self, waiting: list[_Waiting]) -> None:
+    def _start(self, waiting: list[_PendingRequest]) -> None:
         task = asyncio.get_running_loop().create_task(self._send(waiting))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _send(self, waiting: list[_Waiting]) -> None:
+    async def _send(self, waiting: list[_PendingRequest]) -> None:
         """Answer those who wait, whatever happens."""
         too_large = False
         try:
@@ -191,26 +191,28 @@ class JsonRpcClient:
                 if not one.answer.done():
                     one.answer.set_exception(_NoAnswerError(too_large=too_large))
 
-    async def _send_one(self, one: _Waiting) -> None:
-        _settle(one, await self._post(one.request))
+    async def _send_one(self, one: _PendingRequest) -> None:
+        _resolve(one, await self._post(one.request))
 
-    async def _send_batch(self, waiting: list[_Waiting]) -> None:
+    async def _send_batch(self, waiting: list[_PendingRequest]) -> None:
         try:
             answers = await self._post([one.request for one in waiting])
         except _NoAnswerError as error:
-            if not (error.batch_refused or error.too_large):
+            if not (error.batch_rejected or error.too_large):
                 raise
             answers = None
-            self._shares = error.too_large
+            self._is_batching = error.too_large
         else:
-            self._shares = isinstance(answers, list)  # a server that takes no batches gets one POST a call from now on
+            self._is_batching = isinstance(
+                answers, list
+            )  # a server that takes no batches gets one POST a call from now on
         if not isinstance(answers, list):
             await asyncio.gather(*(self._send([one]) for one in waiting))
             return
-        found = {answer["id"]: answer for answer in answers if _has_number(answer)}
+        found = {answer["id"]: answer for answer in answers if _has_integer_id(answer)}
         for one in waiting:
             if one.request["id"] in found:
-                _settle(one, found[one.request["id"]])
+                _resolve(one, found[one.request["id"]])
 
     async def _post(self, body: Any) -> Any:
         """What came back, as JSON."""
@@ -225,22 +227,22 @@ class JsonRpcClient:
                 follow_redirects=False,
             ) as response:
                 status = response.status_code
-                text = await bounded(response, most_bytes=self._limits.answer_bytes)
+                text = await read_body(response, most_bytes=self._limits.answer_bytes)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL) as error:
             raise _NoAnswerError(sent=False) from error
         except (httpx2.HTTPError, OSError) as error:
             raise _NoAnswerError from error
         if status == 429 or status >= 500:
             raise _NoAnswerError
-        if text is None or not self._limits.hold(text):
+        if text is None or not self._limits.allows(text):
             raise _NoAnswerError(too_large=True)
         try:
-            return parsed(text)
+            return parse_json(text)
         except ValueError as error:
-            raise _NoAnswerError(batch_refused=status >= 400) from error
+            raise _NoAnswerError(batch_rejected=status >= 400) from error
 
 
-async def bounded(response: httpx2.Response, *, most_bytes: int) -> bytes | None:
+async def read_body(response: httpx2.Response, *, most_bytes: int) -> bytes | None:
     """The body of a response that is being streamed; None, and nothing more is read, when it is longer."""
     text = bytearray()
     async for piece in response.aiter_bytes():
@@ -250,12 +252,12 @@ async def bounded(response: httpx2.Response, *, most_bytes: int) -> bytes | None
     return bytes(text)
 
 
-def is_silence(error: Unavailable) -> bool:
+def is_no_response(error: Unavailable) -> bool:
     """Whether nothing came back that can be read, rather than a refusal."""
     return isinstance(error.__cause__, _NoAnswerError | TimeoutError)
 
 
-def answered(kind: type[T], value: Any, *, part: str) -> T:
+def decode_result(kind: type[T], value: Any, *, part: str) -> T:
     """A result as a typed value. Raises: Unavailable when it is not of that form."""
     try:
         return decode(kind, value, at="result")
@@ -263,24 +265,24 @@ def answered(kind: type[T], value: Any, *, part: str) -> T:
         raise Unavailable(f"the {part} gave a malformed answer", part=part) from error
 
 
-def _has_number(answer: Any) -> bool:
+def _has_integer_id(answer: Any) -> bool:
     """Whether its `id` may be one of ours, which are numbers."""
     return isinstance(answer, dict) and isinstance(answer.get("id"), int)
 
 
-def _settle(one: _Waiting, answer: Any) -> None:
+def _resolve(one: _PendingRequest, answer: Any) -> None:
     if one.answer.done():  # who asked has gone
         return
     try:
-        one.answer.set_result(_result(answer, one.request["id"]))
-    except (_RefusedError, _NoAnswerError) as error:
+        one.answer.set_result(_extract_result(answer, one.request["id"]))
+    except (_RpcError, _NoAnswerError) as error:
         one.answer.set_exception(error)
 
 
-def _result(answer: Any, request_id: int) -> Any:
+def _extract_result(answer: Any, request_id: int) -> Any:
     match answer:
         case {"error": {"code": int(code), "message": str(message), **more}}:
-            raise _RefusedError(Fault(code, message, more.get("data")))
+            raise _RpcError(ErrorObject(code, message, more.get("data")))
         case {"result": result, "id": found} if found == request_id:
             return result
         case _:

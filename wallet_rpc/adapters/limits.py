@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wallet_rpc.wire import marks
+from wallet_rpc.wire import count_marks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ClientLimits:
     """How long, how often and how much."""
 
     deadline_seconds: float = 10.0
@@ -33,10 +33,10 @@ class Limits:
         return self.deadline_seconds / self.servers
 
     @property
-    def of_answers(self) -> str:
+    def answer_limits(self) -> str:
         """The limits of an answer, in words."""
         return f"at most {self.answer_bytes} bytes and {self.answer_values} values"
 
-    def hold(self, text: bytes) -> bool:
+    def allows(self, text: bytes) -> bool:
         """Whether a JSON text has no more values than it may."""
-        return marks(text) <= self.answer_values
+        return count_marks(text) <= self.answer_values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from wallet_rpc.adapters.client import Fault
+from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.refusals import is_revert, revert_data
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain import abi
@@ -57,8 +57,8 @@ class NodeChain:
     async def call(self, to: Address, data: bytes) -> bytes:
         """What a contract answers. Raises: ExecutionReverted with the raw revert data as fact `revert`."""
         call = {"to": to.hex0x(), "data": Data(data).hex0x()}
-        answer = await self._client.read("eth_call", [call, _LATEST], refused=_failed)
-        return self._client.answered(Data, answer)
+        answer = await self._client.read("eth_call", [call, _LATEST], map_error=_map_call_error)
+        return self._client.decode_result(Data, answer)
 
     async def user_operation_nonce(self, account: Address, key: int) -> int:
         """EntryPoint v0.7 `getNonce(account, key)`: the full 256-bit nonce."""
@@ -80,10 +80,10 @@ class NodeChain:
         return found
 
     async def _read(self, kind: Any, method: str, *params: Any) -> Any:
-        return self._client.answered(kind, await self._client.read(method, params))
+        return self._client.decode_result(kind, await self._client.read(method, params))
 
 
-def _failed(fault: Fault) -> WalletError:
-    if not is_revert(fault):
-        return Unavailable("the node refused to answer", part="node", upstreamCode=fault.code)
-    return ExecutionReverted("execution reverted", revert=revert_data(fault))
+def _map_call_error(error: ErrorObject) -> WalletError:
+    if not is_revert(error):
+        return Unavailable("the node refused to answer", part="node", upstreamCode=error.code)
+    return ExecutionReverted("execution reverted", revert=revert_data(error))

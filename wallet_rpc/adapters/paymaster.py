@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wallet_rpc.adapters.refusals import of_paymaster
+from wallet_rpc.adapters.refusals import map_paymaster_error
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.token_gas import TokenPayment
+from wallet_rpc.domain.token_gas import Erc20PaymentTerms
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.ports import Sponsorship
@@ -17,13 +17,13 @@ from wallet_rpc.wire import encode, shape
 
 
 @shape
-class _Sponsored:
+class _SponsorshipAnswer:
     paymaster: Address
     paymaster_data: Data
     paymaster_verification_gas_limit: Gas | None = None
     paymaster_post_op_gas_limit: Gas | None = None
     is_final: bool = False
-    token_payment: TokenPayment | None = None
+    token_payment: Erc20PaymentTerms | None = None
 
 
 class HttpPaymaster:
@@ -41,14 +41,14 @@ class HttpPaymaster:
         """The real one, over the operation's final gas limits. Raises: PaymasterRefused, InvalidParams, Unavailable."""
         return await self._ask("pm_getPaymasterData", operation, context)
 
-    async def sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
+    async def report_sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
         """Nothing: a service looks at the chain by itself."""
 
     async def _ask(self, method: str, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        on_wire = encode(UserOperationJson, UserOperationJson.from_domain(operation, signed=False))
+        on_wire = encode(UserOperationJson, UserOperationJson.from_domain(operation, include_signature=False))
         params = [on_wire, ENTRY_POINT.hex0x(), hex(self._chain_id), dict(context)]
-        answer = await self._client.read(method, params, refused=of_paymaster, alone=True)
-        found = self._client.answered(_Sponsored, answer)
+        answer = await self._client.read(method, params, map_error=map_paymaster_error, unbatched=True)
+        found = self._client.decode_result(_SponsorshipAnswer, answer)
         return Sponsorship(
             paymaster=found.paymaster,
             data=found.paymaster_data,

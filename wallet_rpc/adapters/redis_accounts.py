@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from wallet_rpc.adapters.redis_link import Link, read, written
-from wallet_rpc.domain.records import VERSION, Account, AccountKind
-from wallet_rpc.ports.storage import AccountsPage, KnownAccounts
+from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
+from wallet_rpc.domain.records import RECORD_VERSION, Account, AccountKind
+from wallet_rpc.ports.storage import AccountsPage, SignerAccounts
 from wallet_rpc.primitives import Address
 
-_INDEXED = """
+_UPDATE_INDEX = """
 local list, index = unpack(KEYS)
 local count = redis.call('LLEN', list)
 local done = tonumber(redis.call('HGET', index, 'done') or 0)
@@ -38,7 +38,7 @@ local function at(place) return place and redis.call('LINDEX', list, place) end
 """Bring the index up to the list, some accounts at a time; salts are only ever taken, so the lowest free one rises."""
 
 _KNOWN = (
-    _INDEXED
+    _UPDATE_INDEX
     + """
 local function confirmed(which)
   local address = redis.call('HGET', KEYS[3], which)
@@ -57,7 +57,7 @@ They are the first one, the confirmed ones (the first of all and of each kind), 
 """
 
 _PAGE = (
-    _INDEXED
+    _UPDATE_INDEX
     + """
 local start = 0
 if ARGV[1] ~= '' then
@@ -88,7 +88,7 @@ return redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 """
 """Keep the first confirmed account of all and of its kind."""
 
-_MOST_SIGNERS = 100
+_MAX_SIGNERS = 100
 """How many signers of one address or id are looked at, those first that asked first."""
 
 
@@ -122,16 +122,16 @@ class RedisAccounts:
         """Where the signers are that gave an account this id: a sorted set of their addresses."""
         return self._link.key(f"account-id:{account_id}", "signers")
 
-    async def known(
+    async def find_by_signer(
         self,
         signer: Address,
         *,
         account_id: UUID | None = None,
         salt: int | None = None,
         address: Address | None = None,
-    ) -> KnownAccounts:
+    ) -> SignerAccounts:
         """What a signer's accounts are, as far as a request asks: by id, salt and address."""
-        count, free, *found = await self._indexed(
+        count, free, *found = await self._run_indexed(
             self._known,
             signer,
             f"kind:{AccountKind.SEMI_MODULAR.value}",
@@ -140,10 +140,10 @@ class RedisAccounts:
             "" if salt is None else f"salt:{salt:#x}",
             "" if address is None else f"at:0x{address.hex()}",
         )
-        accounts = [None if text is None else _read(text) for text in found]
+        accounts = [None if text is None else _decode_account(text) for text in found]
         first, confirmed, confirmed_contract, confirmed_delegated, *named = accounts
         contract, delegated, tagged, salted, placed = named
-        return KnownAccounts(
+        return SignerAccounts(
             count=count,
             free_salt=free,
             first=first,
@@ -152,34 +152,39 @@ class RedisAccounts:
             confirmed_contract=confirmed_contract,
             confirmed_delegated=confirmed_delegated,
             delegated=delegated,
-            tagged=tagged,
-            salted=salted,
-            placed=placed,
+            by_id=tagged,
+            by_salt=salted,
+            by_address=placed,
         )
 
     async def page(self, signer: Address, *, after: UUID | None, limit: int) -> AccountsPage | None:
         """Some of the signer's accounts, oldest first; None when `after` is none of them."""
-        found = await self._indexed(self._page, signer, "" if after is None else str(after), limit)
+        found = await self._run_indexed(self._page, signer, "" if after is None else str(after), limit)
         if found is None:
             return None
         count, start, texts = found
-        return AccountsPage(accounts=tuple(map(_read, texts)), total=count, is_last=start + len(texts) >= count)
+        return AccountsPage(
+            accounts=tuple(map(_decode_account, texts)), total=count, is_last=start + len(texts) >= count
+        )
 
     async def add(self, account: Account, *, after: int) -> bool:
         """Add as the signer's next account; False (and nothing written) unless the signer has `after` accounts now."""
         await self._link.add_once(self.hint_key(account.address), account.signer.hex())
         await self._link.add_once(self.name_key(account.id), account.signer.hex())
-        added = await self._link.run(self._add, self.list_key(account.signer), written(Account, account), after)
+        added = await self._link.run(self._add, self.list_key(account.signer), encode_record(Account, account), after)
         return bool(added)
 
-    async def at(self, address: Address) -> Account | None:
+    async def find_by_address(self, address: Address) -> Account | None:
         """The account of an address: the contract account there, else the externally owned one.
 
         A contract account's address is derived from its signer, so its record is correct for any caller. An externally
         owned account can be requested for any address, including that of another signer's contract.
         """
-        asked = [await self.known(signer, address=address) for signer in await self._signers(self.hint_key(address))]
-        placed = [known.placed for known in asked if known.placed is not None]
+        asked = [
+            await self.find_by_signer(signer, address=address)
+            for signer in await self._read_signers(self.hint_key(address))
+        ]
+        placed = [known.by_address for known in asked if known.by_address is not None]
         contracts = (account for account in placed if account.kind is AccountKind.SEMI_MODULAR)
         return next(contracts, next(iter(placed), None))
 
@@ -188,17 +193,17 @@ class RedisAccounts:
         kind, address = account.kind.value, f"0x{account.address.hex()}"
         await self._link.run(self._confirm, self.confirmed_key(account.signer), kind, address)
 
-    async def named(self, account_id: UUID) -> tuple[Account, ...]:
+    async def find_by_id(self, account_id: UUID) -> tuple[Account, ...]:
         """The accounts of an id, which several signers may have chosen; those of the signer that asked first, first."""
-        signers = await self._signers(self.name_key(account_id))
-        asked = [await self.known(signer, account_id=account_id) for signer in signers]
-        return tuple(known.tagged for known in asked if known.tagged is not None)
+        signers = await self._read_signers(self.name_key(account_id))
+        asked = [await self.find_by_signer(signer, account_id=account_id) for signer in signers]
+        return tuple(known.by_id for known in asked if known.by_id is not None)
 
-    async def _signers(self, hint: str) -> list[Address]:
-        members = await self._link.command("ZRANGE", hint, 0, _MOST_SIGNERS - 1)
+    async def _read_signers(self, hint: str) -> list[Address]:
+        members = await self._link.command("ZRANGE", hint, 0, _MAX_SIGNERS - 1)
         return [Address.parse("0x" + member.decode()) for member in members]
 
-    async def _indexed(self, script: Any, signer: Address, *arguments: str | int) -> Any:
+    async def _run_indexed(self, script: Any, signer: Address, *arguments: str | int) -> Any:
         """What a script answers once the index has the whole list."""
         keys = [self.list_key(signer), self.index_key(signer), self.confirmed_key(signer)]
         while (answer := await self._link.run(script, keys, *arguments)) == b"more":
@@ -206,5 +211,5 @@ class RedisAccounts:
         return answer
 
 
-def _read(text: bytes) -> Account:
-    return read(Account, text, version=VERSION)
+def _decode_account(text: bytes) -> Account:
+    return decode_record(Account, text, version=RECORD_VERSION)

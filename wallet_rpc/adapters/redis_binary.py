@@ -32,8 +32,8 @@ class Binary:
 def find_binary() -> Binary:
     """The first `redis-server` that is new enough. Raises: RedisNotStarted that names those that are not."""
     refused = []
-    for path in _candidates():
-        version = _version(path)
+    for path in _find_candidates():
+        version = _read_version(path)
         if version is not None and version >= OLDEST:
             return Binary(path, version)
         refused.append(path)
@@ -43,7 +43,7 @@ def find_binary() -> Binary:
     )
 
 
-def _candidates() -> Iterator[str]:
+def _find_candidates() -> Iterator[str]:
     on_path = shutil.which("redis-server")
     if on_path is not None:
         yield on_path
@@ -54,7 +54,7 @@ def _candidates() -> Iterator[str]:
             yield str(inside)
 
 
-def _version(path: str) -> tuple[int, int] | None:
+def _read_version(path: str) -> tuple[int, int] | None:
     try:
         asked = [path, "--version"]
         text = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout  # noqa: S603  # ours

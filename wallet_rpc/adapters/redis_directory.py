@@ -10,9 +10,9 @@ import re
 import secrets
 from dataclasses import replace
 
-from wallet_rpc.adapters.redis_link import Link, read, written
-from wallet_rpc.domain.access import OPEN, ORGANIZATION_ID, ApiKey, KeyId, Organization, OrganizationId
-from wallet_rpc.domain.records import VERSION
+from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
+from wallet_rpc.domain.access import OPEN_ORGANIZATION, ORGANIZATION_ID, ApiKey, KeyId, Organization, OrganizationId
+from wallet_rpc.domain.records import RECORD_VERSION
 from wallet_rpc.errors import Conflict
 from wallet_rpc.primitives import UnixSeconds
 
@@ -20,7 +20,7 @@ _OF_ORGANIZATION = re.compile(
     rf"({ORGANIZATION_ID.pattern}):|\{{(?:audit|organization|groups):({ORGANIZATION_ID.pattern})\}}"
 )
 """The organisation that a key's name tells of, behind the prefix (specs/state.md)."""
-_OPEN = Organization(id=OPEN, name="open", created_at=0)
+_OPEN = Organization(id=OPEN_ORGANIZATION, name="open", created_at=0)
 
 
 class RedisDirectory:
@@ -37,66 +37,71 @@ class RedisDirectory:
         """Where an organisation is: a hash of its record."""
         return self._link.key(f"organization:{organization_id}")
 
-    def keys_key(self, organization_id: OrganizationId) -> str:
+    def api_keys_key(self, organization_id: OrganizationId) -> str:
         """Where the ids of an organisation's API keys are: a sorted set, oldest first."""
         return self._link.key(f"organization:{organization_id}", "keys")
 
-    def key_key(self, key_id: KeyId) -> str:
+    def api_key_key(self, key_id: KeyId) -> str:
         """Where an API key is: a hash of its record, and when it was revoked."""
         return self._link.key(f"key:{key_id}")
 
     async def add_organization(self, organization: Organization) -> None:
         """Write a new one. Raises: Conflict when its id is another's."""
-        if organization.id == OPEN:
-            raise Conflict(f"organization {OPEN} is there already", reason="organization_exists")
+        if organization.id == OPEN_ORGANIZATION:
+            raise Conflict(f"organization {OPEN_ORGANIZATION} is there already", reason="organization_exists")
         await self._link.add_once(self.organizations_key(), organization.id)
-        if not await self._write_once(self.organization_key(organization.id), written(Organization, organization)):
+        if not await self._write_once(
+            self.organization_key(organization.id), encode_record(Organization, organization)
+        ):
             raise Conflict(f"organization {organization.id} is there already", reason="organization_exists")
 
     async def organization(self, organization_id: OrganizationId) -> Organization | None:
         """The organisation of an id; `OPEN` is always there."""
-        if organization_id == OPEN:
+        if organization_id == OPEN_ORGANIZATION:
             return _OPEN
         text = await self._link.command("HGET", self.organization_key(organization_id), "record")
-        return None if text is None else read(Organization, text, version=VERSION)
+        return None if text is None else decode_record(Organization, text, version=RECORD_VERSION)
 
     async def organizations(self) -> tuple[Organization, ...]:
         """All of them, oldest first."""
         ids = await self._link.members(self.organizations_key())
         kept = await self._link.records([self.organization_key(OrganizationId(each)) for each in ids])
-        return (_OPEN, *(read(Organization, fields[b"record"], version=VERSION) for fields in kept if fields))
+        return (
+            _OPEN,
+            *(decode_record(Organization, fields[b"record"], version=RECORD_VERSION) for fields in kept if fields),
+        )
 
-    async def named_anywhere(self) -> frozenset[OrganizationId]:
+    async def scan_organization_ids(self) -> frozenset[OrganizationId]:
         """All organisations that a key's name tells of, also those that the list has lost; reads the whole key space.
 
         For a look at what is there, not for requests.
         """
-        names = await self._link.matching("*org_*")
+        names = await self._link.find_keys("*org_*")
         found = (_OF_ORGANIZATION.match(name.removeprefix(f"{self._link.prefix}:")) for name in names)
         return frozenset(OrganizationId(each[1] or each[2]) for each in found if each is not None)
 
-    async def all_keys(self) -> tuple[ApiKey, ...]:
+    async def scan_api_keys(self) -> tuple[ApiKey, ...]:
         """All API keys of all organisations, also those that no list has; reads the whole key space."""
-        names = await self._link.matching("{key:*}")
+        names = await self._link.find_keys("{key:*}")
         kept = await self._link.records(names)
-        found = (_key([fields.get(b"record"), fields.get(b"revoked")]) for fields in kept)
+        found = (_decode_key([fields.get(b"record"), fields.get(b"revoked")]) for fields in kept)
         return tuple(key for key in found if key is not None)
 
     async def add_key(self, key: ApiKey) -> None:
         """Write a new one. Raises: Conflict when its id is another's, also a revoked one's."""
-        await self._link.add_once(self.keys_key(key.organization), key.id)
-        if not await self._write_once(self.key_key(key.id), written(ApiKey, key)):
+        await self._link.add_once(self.api_keys_key(key.organization), key.id)
+        if not await self._write_once(self.api_key_key(key.id), encode_record(ApiKey, key)):
             raise Conflict(f"key {key.id} is there already", reason="key_exists")
 
     async def key(self, key_id: KeyId) -> ApiKey | None:
         """The key of an id, also a revoked or expired one."""
-        return _key(await self._link.command("HMGET", self.key_key(key_id), "record", "revoked"))
+        return _decode_key(await self._link.command("HMGET", self.api_key_key(key_id), "record", "revoked"))
 
     async def keys_of(self, organization_id: OrganizationId) -> tuple[ApiKey, ...]:
         """All of an organisation, oldest first."""
-        ids = await self._link.members(self.keys_key(organization_id))
-        kept = await self._link.records([self.key_key(KeyId(each)) for each in ids])
-        found = (_key([fields.get(b"record"), fields.get(b"revoked")]) for fields in kept)
+        ids = await self._link.members(self.api_keys_key(organization_id))
+        kept = await self._link.records([self.api_key_key(KeyId(each)) for each in ids])
+        found = (_decode_key([fields.get(b"record"), fields.get(b"revoked")]) for fields in kept)
         return tuple(key for key in found if key is not None and key.organization == organization_id)
 
     async def revoke_key(self, key_id: KeyId, *, at: UnixSeconds) -> bool:
@@ -104,8 +109,8 @@ class RedisDirectory:
         if await self.key(key_id) is None:
             raise KeyError(key_id)
         mark = f"{at} {secrets.token_hex(8)}"
-        await self._link.command("HSETNX", self.key_key(key_id), "revoked", mark)
-        return bool(await self._link.command("HGET", self.key_key(key_id), "revoked") == mark.encode())
+        await self._link.command("HSETNX", self.api_key_key(key_id), "revoked", mark)
+        return bool(await self._link.command("HGET", self.api_key_key(key_id), "revoked") == mark.encode())
 
     async def _write_once(self, key: str, text: str) -> bool:
         """Whether this very record is the one at `key` now."""
@@ -113,9 +118,9 @@ class RedisDirectory:
         return bool(await self._link.command("HGET", key, "record") == text.encode())
 
 
-def _key(fields: list[bytes | None]) -> ApiKey | None:
+def _decode_key(fields: list[bytes | None]) -> ApiKey | None:
     text, revoked = fields
     if text is None:
         return None
-    key = read(ApiKey, text, version=VERSION)
+    key = decode_record(ApiKey, text, version=RECORD_VERSION)
     return key if revoked is None else replace(key, revoked_at=int(revoked.split()[0]))

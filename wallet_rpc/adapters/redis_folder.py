@@ -19,25 +19,25 @@ _POLL_SECONDS = 0.05
 
 
 @asynccontextmanager
-async def redis_of(folder: Path, *, start_seconds: float = 60.0) -> AsyncIterator[str]:
+async def open_folder_redis(folder: Path, *, start_seconds: float = 60.0) -> AsyncIterator[str]:
     """The URL of the folder's Redis. If none runs, one does while the block does; what is written stays in the folder.
 
     Raises: RedisNotStarted when none can be started, or the one of the folder's owner does not answer.
     """
     async with AsyncExitStack() as stack:
-        yield await _running(stack, folder, start_seconds)
+        yield await _find_or_start(stack, folder, start_seconds)
 
 
-async def _running(stack: AsyncExitStack, folder: Path, start_seconds: float) -> str:
+async def _find_or_start(stack: AsyncExitStack, folder: Path, start_seconds: float) -> str:
     ends = time.monotonic() + start_seconds
     while True:
         own = RedisServer(folder, start_seconds=start_seconds, is_shared=False)
         try:
             return (await stack.enter_async_context(own)).url
         except FolderInUse as used:
-            socket = redis_socket.recorded(folder)
-            if await redis_socket.answers(socket):
-                return redis_socket.url_of(socket)
+            socket = redis_socket.find_socket(folder)
+            if await redis_socket.is_ready(socket):
+                return redis_socket.socket_url(socket)
             if time.monotonic() > ends:
                 raise RedisNotStarted(f"the Redis in {folder} does not answer; {used}") from None
         await asyncio.sleep(_POLL_SECONDS)

@@ -11,10 +11,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wallet_rpc.adapters.redis_link import Link, read, written
+from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
 from wallet_rpc.domain.access import OrganizationId
-from wallet_rpc.domain.records import VERSION
-from wallet_rpc.domain.session_group import GroupId, Listed, SessionGroup, Wanted
+from wallet_rpc.domain.records import RECORD_VERSION
+from wallet_rpc.domain.session_group import GroupedSession, GroupId, SessionFilter, SessionGroup
 from wallet_rpc.primitives import SessionId, UnixSeconds
 
 _REGISTER = """
@@ -69,9 +69,9 @@ class RedisGroups:
         """A hash: the record of each group, by its id."""
         self.sessions_key = link.key(tag, "sessions")
         """A hash: of each session ever registered, its group's id, the group's size, and its own end."""
-        self.listed_key = link.key(tag, "listed")
+        self.by_creation_key = link.key(tag, "listed")
         """A sorted set: the sessions to list, newest first, then by id."""
-        self.ending_key = link.key(tag, "ending")
+        self.by_expiry_key = link.key(tag, "ending")
         """A sorted set: the same sessions by their ends."""
         self.revoked_key = link.key(tag, "revoked")
         """A hash: of each revoked session, when, and the mark of who was first."""
@@ -82,34 +82,40 @@ class RedisGroups:
         That is an earlier one when exactly its sessions are registered again and all of them are active at the new
         group's making. None, and nothing is written, when any of them is registered otherwise. Atomic.
         """
-        keys = [self.records_key, self.sessions_key, self.listed_key, self.ending_key, self.revoked_key]
-        text = written(SessionGroup, group)
+        keys = [self.records_key, self.sessions_key, self.by_creation_key, self.by_expiry_key, self.revoked_key]
+        text = encode_record(SessionGroup, group)
         sessions = [part for each in group.installs for part in (each.session_id.hex(), each.expires_at)]
         there = await self._link.run(self._register, keys, group.id, text, group.created_at, *sessions)
         return None if there is None else await self.get(GroupId(there.decode()))
 
     async def get(self, group_id: GroupId) -> SessionGroup | None:
         """The group of an id."""
-        found = await self._groups([group_id])
+        found = await self._load_groups([group_id])
         return found.get(group_id)
 
-    async def of_session(self, session_id: SessionId) -> SessionGroup | None:
+    async def find_by_session(self, session_id: SessionId) -> SessionGroup | None:
         """The group that a session is in."""
-        listed = await self._listed([session_id.hex()])
+        listed = await self._load_sessions([session_id.hex()])
         return listed[0].group if listed else None
 
-    async def page(self, wanted: Wanted, *, now: UnixSeconds, offset: int, limit: int) -> tuple[Listed, ...]:
+    async def page(
+        self, session_filter: SessionFilter, *, now: UnixSeconds, offset: int, limit: int
+    ) -> tuple[GroupedSession, ...]:
         """Sessions that are neither revoked nor over, newest first, then by id; at most `limit`, after `offset`.
 
         The list is that of one moment: what is registered or revoked while it is read changes nothing in it.
         """
         await self._drop_ended(now)
-        if wanted == Wanted():
-            return tuple(await self._listed(await self._ids(offset, offset + limit)))
-        ids = await self._ids(0, 0)
-        found: list[Listed] = []
+        if session_filter == SessionFilter():
+            return tuple(await self._load_sessions(await self._list_ids(offset, offset + limit)))
+        ids = await self._list_ids(0, 0)
+        found: list[GroupedSession] = []
         for start in range(0, len(ids), _AT_ONCE):
-            found += [each for each in await self._listed(ids[start : start + _AT_ONCE]) if wanted.covers(each)]
+            found += [
+                each
+                for each in await self._load_sessions(ids[start : start + _AT_ONCE])
+                if session_filter.matches(each)
+            ]
             if len(found) >= offset + limit:
                 break
         return tuple(found[offset : offset + limit])
@@ -119,38 +125,40 @@ class RedisGroups:
 
         Raises: KeyError when it is no session of the group.
         """
-        keys = [self.sessions_key, self.listed_key, self.ending_key, self.revoked_key]
+        keys = [self.sessions_key, self.by_creation_key, self.by_expiry_key, self.revoked_key]
         mark = f"{at} {secrets.token_hex(8)}"
         told = await self._link.run(self._revoke, keys, group_id, session_id.hex(), mark)
         if told < 0:
             raise KeyError(session_id)
         return bool(told)
 
-    async def _ids(self, start: int, end: int) -> list[str]:
+    async def _list_ids(self, start: int, end: int) -> list[str]:
         """The sessions to list from `start` up to, not including, `end`; 0 for all."""
-        return [each.decode() for each in await self._link.command("ZRANGE", self.listed_key, start, end - 1)]
+        return [each.decode() for each in await self._link.command("ZRANGE", self.by_creation_key, start, end - 1)]
 
     async def _drop_ended(self, now: UnixSeconds) -> None:
         while True:
-            ended = await self._link.command("ZRANGEBYSCORE", self.ending_key, "-inf", now, "LIMIT", 0, _AT_ONCE)
+            ended = await self._link.command("ZRANGEBYSCORE", self.by_expiry_key, "-inf", now, "LIMIT", 0, _AT_ONCE)
             if not ended:
                 return
-            await self._link.command("ZREM", self.listed_key, *ended)
-            await self._link.command("ZREM", self.ending_key, *ended)
+            await self._link.command("ZREM", self.by_creation_key, *ended)
+            await self._link.command("ZREM", self.by_expiry_key, *ended)
 
-    async def _listed(self, ids: Sequence[str]) -> list[Listed]:
+    async def _load_sessions(self, ids: Sequence[str]) -> list[GroupedSession]:
         """The registered ones of these sessions, in their order, each with its group."""
-        kept = await self._fields(self.sessions_key, ids)
+        kept = await self._read_fields(self.sessions_key, ids)
         places = [(SessionId.parse("0x" + id_), GroupId(text.split()[0])) for id_, text in kept.items()]
-        groups = await self._groups(list(dict.fromkeys(group for _, group in places)))
-        return [Listed(group=groups[group], install=groups[group].install_of(session)) for session, group in places]
+        groups = await self._load_groups(list(dict.fromkeys(group for _, group in places)))
+        return [
+            GroupedSession(group=groups[group], install=groups[group].install_of(session)) for session, group in places
+        ]
 
-    async def _groups(self, ids: Sequence[GroupId]) -> dict[GroupId, SessionGroup]:
+    async def _load_groups(self, ids: Sequence[GroupId]) -> dict[GroupId, SessionGroup]:
         """The groups that there are of these, with what is revoked in them."""
-        texts = await self._fields(self.records_key, ids)
-        groups = [read(SessionGroup, text.encode(), version=VERSION) for text in texts.values()]
+        texts = await self._read_fields(self.records_key, ids)
+        groups = [decode_record(SessionGroup, text.encode(), version=RECORD_VERSION) for text in texts.values()]
         sessions = [install.session_id.hex() for group in groups for install in group.installs]
-        marks = await self._fields(self.revoked_key, sessions)
+        marks = await self._read_fields(self.revoked_key, sessions)
         revoked_at = {SessionId.parse("0x" + session): int(mark.split()[0]) for session, mark in marks.items()}
         return {
             group.id: replace(
@@ -162,7 +170,7 @@ class RedisGroups:
             for group in groups
         }
 
-    async def _fields(self, key: str, names: Sequence[str]) -> dict[str, str]:
+    async def _read_fields(self, key: str, names: Sequence[str]) -> dict[str, str]:
         """The fields of a hash that there are of these, in their order."""
         values = await self._link.command("HMGET", key, *names) if names else []
         return {name: value.decode() for name, value in zip(names, values, strict=True) if value is not None}

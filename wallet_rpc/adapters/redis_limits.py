@@ -16,7 +16,7 @@ from limits.aio.storage import RedisStorage
 
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.domain.access import Caller
-from wallet_rpc.ports.storage import Allowance
+from wallet_rpc.ports.storage import RateLimitResult
 from wallet_rpc.primitives import UnixSeconds
 
 TOKEN_REQUESTS_PER_MINUTE = 300
@@ -33,18 +33,18 @@ class _Window:
 
     key: str
     limit: int
-    lasts_seconds: int
+    length_seconds: int
     refusal: str = _TOO_FAST
 
-    def allowance(self, used: int) -> Allowance:
+    def allowance(self, used: int) -> RateLimitResult:
         """What is left of it."""
-        return Allowance(limit=self.limit, remaining=max(self.limit - used, 0))
+        return RateLimitResult(limit=self.limit, remaining=max(self.limit - used, 0))
 
-    def refused(self, used: int, cost: int, *, left_ms: int) -> Allowance:
+    def denied_allowance(self, used: int, cost: int, *, left_ms: int) -> RateLimitResult:
         """What is left of it, which is too little; there is no waiting for more than it ever holds."""
-        left_seconds = -(-left_ms // 1000) if left_ms > 0 else self.lasts_seconds
+        left_seconds = -(-left_ms // 1000) if left_ms > 0 else self.length_seconds
         retry = left_seconds if cost <= self.limit else None
-        return replace(self.allowance(used), refusal=self.refusal, retry_after_seconds=retry)
+        return replace(self.allowance(used), rejection=self.refusal, retry_after_seconds=retry)
 
 
 class RedisLimiter:
@@ -59,38 +59,38 @@ class RedisLimiter:
             connection_pool=link.pool,  # type: ignore[arg-type]  # limits 5.8 documents it, its type does not
         )
 
-    async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> Allowance:
+    async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> RateLimitResult:
         """Count `cost` requests. An allowance with a `refusal` is one, and nothing was counted.
 
         Raises: Unavailable; ValueError for a caller without a key, for whom there are no limits.
         """
         windows = sorted(_windows(caller, now), key=lambda window: cost <= window.limit)  # too small ones first
-        used = await asyncio.gather(*(self._used(window) for window in windows))
+        used = await asyncio.gather(*(self._read_usage(window) for window in windows))
         for window, before in zip(windows, used, strict=True):
             if before + cost > window.limit:
-                return await self._refused(window, before, cost)
+                return await self._deny(window, before, cost)
         counted: list[tuple[_Window, int]] = []
         for window in reversed(windows):
             counted.append((window, await self._add(window, cost)))
             if counted[-1][1] > window.limit:
                 await self._give_back((one for one, _ in counted), cost)
-                return await self._refused(window, counted[-1][1] - cost, cost)
+                return await self._deny(window, counted[-1][1] - cost, cost)
         return min((window.allowance(count) for window, count in counted), key=lambda allowance: allowance.remaining)
 
-    async def _used(self, window: _Window) -> int:
+    async def _read_usage(self, window: _Window) -> int:
         return await self._link.ask(lambda: self._counters.get(window.key))
 
     async def _add(self, window: _Window, cost: int) -> int:
-        return await self._link.ask(lambda: self._counters.incr(window.key, window.lasts_seconds, amount=cost))
+        return await self._link.ask(lambda: self._counters.incr(window.key, window.length_seconds, amount=cost))
 
     async def _give_back(self, windows: Iterable[_Window], cost: int) -> None:
         for window in windows:
             if await self._add(window, -cost) < 0:  # it has ended meanwhile, and the next one owes nothing
                 await self._add(window, cost)
 
-    async def _refused(self, window: _Window, used: int, cost: int) -> Allowance:
+    async def _deny(self, window: _Window, used: int, cost: int) -> RateLimitResult:
         left_ms = await self._link.command("PTTL", f"{self._link.prefix}:{window.key}")
-        return window.refused(used, cost, left_ms=left_ms)
+        return window.denied_allowance(used, cost, left_ms=left_ms)
 
 
 def _windows(caller: Caller, now: UnixSeconds) -> tuple[_Window, ...]:

@@ -21,17 +21,17 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from wallet_rpc.errors import InvalidParams, Unavailable
-from wallet_rpc.wire import decode, encode, parsed
+from wallet_rpc.wire import decode, encode, parse_json
 
 T = TypeVar("T")
 
 KEY_FORM = 1
 """The form of the keys and of the scripts' own fields; part of every key, so that two forms never meet."""
 
-_REPEATS = 3
+_RETRIES = 3
 """How often a command is tried again after a lost connection, within its deadline."""
 
-_SCANNED = 1000
+_SCAN_COUNT = 1000
 """How many keys one step of a scan looks at."""
 
 _ADD_ONCE = """
@@ -59,7 +59,7 @@ class Link:
                 max_connections=connections,
                 socket_timeout=None,  # the deadline of the command counts, waiting for a connection included
                 socket_connect_timeout=deadline_seconds,
-                retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.2), _REPEATS),
+                retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.2), _RETRIES),
                 protocol=2,
                 driver_info=None,
             )
@@ -69,7 +69,7 @@ class Link:
         client = Redis(connection_pool=pool)
         return cls(client, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections)
 
-    def under(self, name: str) -> Link:
+    def with_prefix(self, name: str) -> Link:
         """The same connections, with `name` before every key: the keys of two names never meet, nor with ours."""
         made = copy(self)
         made._prefix = f"{self._prefix}{name}:"
@@ -101,11 +101,11 @@ class Link:
     async def command(self, *parts: str | int | bytes) -> Any:
         """Run one command."""
 
-        def question() -> Awaitable[Any]:
+        def execute() -> Awaitable[Any]:
             reply: Awaitable[Any] = self._client.execute_command(*parts)  # type: ignore[no-untyped-call]  # redis-py
             return reply
 
-        return await self.ask(question)
+        return await self.ask(execute)
 
     async def add_once(self, key: str, member: str) -> None:
         """Put a member behind those of the sorted set at `key`, unless it is there."""
@@ -122,12 +122,12 @@ class Link:
             pipeline.hgetall(key)
         return await self.ask(pipeline.execute)
 
-    async def matching(self, pattern: str) -> list[str]:
+    async def find_keys(self, pattern: str) -> list[str]:
         """The names of all keys that fit a glob pattern behind the prefix; reads the whole key space, in steps."""
         found, cursor = set[bytes](), 0
         escaped = re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix)
         while True:
-            cursor, names = await self.command("SCAN", cursor, "MATCH", escaped + pattern, "COUNT", _SCANNED)
+            cursor, names = await self.command("SCAN", cursor, "MATCH", escaped + pattern, "COUNT", _SCAN_COUNT)
             found.update(names)
             if int(cursor) == 0:
                 return [name.decode() for name in sorted(found)]
@@ -136,13 +136,13 @@ class Link:
         """Drop the connections."""
         await self._client.aclose(close_connection_pool=True)
 
-    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
+    async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
         """What Redis answers. Raises: Unavailable when it does not within the deadline."""
-        async with self.in_time(), self._free:
-            return await question()
+        async with self.deadline(), self._free:
+            return await request()
 
     @asynccontextmanager
-    async def in_time(self) -> AsyncIterator[None]:
+    async def deadline(self) -> AsyncIterator[None]:
         """For all that one caller waits for together. Raises: Unavailable when it takes longer than the deadline."""
         try:
             async with asyncio.timeout(self._deadline_seconds):
@@ -151,27 +151,27 @@ class Link:
             raise Unavailable("the store does not answer", part="store") from error
 
 
-def written(kind: type[T], record: T) -> str:
+def encode_record(kind: type[T], record: T) -> str:
     """A record as it is kept: compact JSON."""
     return json.dumps(encode(kind, record), separators=(",", ":"))
 
 
-def read(kind: type[T], text: bytes, *, version: int) -> T:
+def decode_record(kind: type[T], text: bytes, *, version: int) -> T:
     """A record that was kept.
 
     Raises: Unavailable when a newer server wrote it, in a form this one does not know. A record that cannot be read
     otherwise is no fault of the caller: ValueError.
     """
-    value = parsed(text)
+    value = parse_json(text)
     if value["version"] > version:
-        raise newer(kind.__name__.lower(), value["version"], version)
+        raise newer_record_error(kind.__name__.lower(), value["version"], version)
     try:
         return decode(kind, value, at=kind.__name__)
     except InvalidParams as error:
         raise ValueError("a kept record is malformed") from error
 
 
-def newer(noun: str, found: int, known: int) -> Unavailable:
+def newer_record_error(noun: str, found: int, known: int) -> Unavailable:
     """The error of a record from the future."""
     return Unavailable(
         f"the {noun} record has form {found}, this server reads forms up to {known}: run a newer server",

@@ -43,7 +43,7 @@ class FolderInUse(RedisNotStarted):
     """Another process owns the folder."""
 
 
-def _silent(text: str) -> None:
+def _ignore(text: str) -> None:
     """Tell nobody."""
 
 
@@ -57,7 +57,7 @@ class RedisServer:
         self,
         folder: Path | None,
         *,
-        tell: Callable[[str], None] = _silent,
+        report: Callable[[str], None] = _ignore,
         start_seconds: float = 60.0,
         is_shared: bool = True,
     ) -> None:
@@ -65,9 +65,9 @@ class RedisServer:
 
         While one that `is_shared` runs, others may use its Redis; they wait for the end of one that is not.
         """
-        self._keeps = folder is not None
+        self._is_persistent = folder is not None
         self._folder = Path(tempfile.mkdtemp(prefix="wallet-rpc-")) if folder is None else folder.absolute()
-        self._tell = tell
+        self._report = report
         self._start_seconds = start_seconds
         self._is_shared = is_shared
         self._owned: IO[str] | None = None
@@ -78,7 +78,7 @@ class RedisServer:
     @property
     def url(self) -> str:
         """What `RedisStore.open` takes."""
-        return redis_socket.url_of(self.socket)
+        return redis_socket.socket_url(self.socket)
 
     @property
     def process_id(self) -> int | None:
@@ -88,38 +88,38 @@ class RedisServer:
     async def start(self) -> None:
         """Returns when the Redis answers. Raises: RedisNotStarted that says why it does not."""
         try:
-            with self._as_not_started():
-                self._owned = await self._ownership()
-                self._note("")
+            with self._wrap_os_errors():
+                self._owned = await self._acquire_folder()
+                self._write_owner("")
                 binary = find_binary()
                 self._refuse_downgrade(binary)
-                await self._end_left_over()
-                self.socket = redis_socket.chosen(self._folder)
+                await self._stop_leftover()
+                self.socket = redis_socket.choose_socket(self._folder)
                 await self._run(binary)
                 if self._is_shared:
-                    self._note(_SERVES)
+                    self._write_owner(_SERVES)
         except BaseException:
             await self.stop()
             raise
-        self._watch = asyncio.create_task(self._restart_when_gone(binary))
+        self._watch = asyncio.create_task(self._restart_on_exit(binary))
 
     async def stop(self) -> None:
         """End the Redis, which writes out what it has; leaves the folder to a next owner."""
         with contextlib.suppress(OSError):  # on a full disk the note is empty, which says as much
-            self._note("")
+            self._write_owner("")
         if self._watch is not None:
             self._watch.cancel()
             if not self._watch.done():  # its event loop may have ended before us
                 await asyncio.wait([self._watch])
             self._watch = None
         if self._process is not None:
-            await _end(self._process)
+            await _terminate(self._process)
             self._process = None
         if self._owned is not None:
-            redis_socket.drop(self.socket, self._folder)
+            redis_socket.remove_socket(self.socket, self._folder)
             self._owned.close()
             self._owned = None
-        if not self._keeps:
+        if not self._is_persistent:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def __aenter__(self) -> Self:
@@ -132,20 +132,20 @@ class RedisServer:
         await self.stop()
 
     @contextlib.contextmanager
-    def _as_not_started(self) -> Iterator[None]:
+    def _wrap_os_errors(self) -> Iterator[None]:
         """Tell what the file system says of the folder and what is in it."""
         try:
             yield
         except OSError as error:
             raise RedisNotStarted(f"cannot use {error.filename or self._folder}: {error.strerror or error}") from error
 
-    async def _ownership(self) -> IO[str]:
+    async def _acquire_folder(self) -> IO[str]:
         """Our lock on the folder; an owner that does not say that it serves is waited for: it starts, or is brief."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ends = time.monotonic() + self._start_seconds
         with contextlib.ExitStack() as opened:
             lock = opened.enter_context((self._folder / "owner.lock").open("a+"))
-            while not _locked(lock):
+            while not _try_lock(lock):
                 lock.seek(0)
                 owner, serves, _ = lock.read(40).partition(_SERVES)
                 if serves or time.monotonic() > ends:
@@ -158,7 +158,7 @@ class RedisServer:
             opened.pop_all()
         return lock
 
-    def _note(self, state: str) -> None:
+    def _write_owner(self, state: str) -> None:
         """Say in the lock, for whoever finds it held, who holds it and whether its Redis is theirs too."""
         if self._owned is not None:
             os.ftruncate(self._owned.fileno(), 0)
@@ -171,83 +171,85 @@ class RedisServer:
                 "put the newer redis-server on PATH"
             )
 
-    async def _end_left_over(self) -> None:
+    async def _stop_leftover(self) -> None:
         """Ask the Redis of an owner that crashed to shut down, and wait until it has."""
-        socket = redis_socket.recorded(self._folder)
+        socket = redis_socket.find_socket(self._folder)
         with (self._folder / "redis.lock").open("a") as running:
             ends = time.monotonic() + _ENDING_SECONDS
-            while not _locked(running):
+            while not _try_lock(running):
                 if time.monotonic() > ends:
                     raise RedisNotStarted(f"a redis-server of an earlier run holds {self._folder} and does not end")
-                await redis_socket.said(socket, b"SHUTDOWN")
+                await redis_socket.send_command(socket, b"SHUTDOWN")
                 await asyncio.sleep(_POLL_SECONDS)
-        redis_socket.drop(socket, self._folder)
+        redis_socket.remove_socket(socket, self._folder)
 
     async def _run(self, binary: Binary) -> None:
         """Start the process and wait until it answers."""
         with (self._folder / "redis.lock").open("a") as running, (self._folder / "redis.log").open("ab") as log:
-            if not _locked(running):
+            if not _try_lock(running):
                 raise RedisNotStarted(f"another redis-server runs on {self._folder}")
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603  # returns at once; the path is ours
-                bound_to_this_thread(binary.path, *self._options()),
+                bind_to_thread(binary.path, *self._options()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 pass_fds=(running.fileno(),),
                 start_new_session=True,
             )
-        await self._answers(self._process)
+        await self._wait_until_ready(self._process)
 
     def _options(self) -> list[str]:
-        kept = ["--appendonly", "yes", "--appendfsync", "always"] if self._keeps else ["--appendonly", "no"]
+        kept = ["--appendonly", "yes", "--appendfsync", "always"] if self._is_persistent else ["--appendonly", "no"]
         socket = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
         return [*socket, "--dir", str(self._folder), "--save", "", "--databases", "1", *kept]
 
-    async def _answers(self, process: subprocess.Popen[bytes]) -> None:
+    async def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         began = told = time.monotonic()
         while process.poll() is None:
-            said = await redis_socket.said(self.socket, b"PING")
+            said = await redis_socket.send_command(self.socket, b"PING")
             if said == "+PONG":
                 return
             now = time.monotonic()
             if now - began > self._start_seconds:
                 raise RedisNotStarted(
-                    f"redis-server does not answer after {self._start_seconds:.0f} s: {self._log_end()}"
+                    f"redis-server does not answer after {self._start_seconds:.0f} s: {self._log_tail()}"
                 )
             if now - told > 2:
                 told = now
-                self._tell("waiting for Redis: " + ("it reads its data" if said.startswith("-LOADING") else "starting"))
+                self._report(
+                    "waiting for Redis: " + ("it reads its data" if said.startswith("-LOADING") else "starting")
+                )
             await asyncio.sleep(_POLL_SECONDS)
-        raise RedisNotStarted(f"redis-server did not start: {self._log_end()}")
+        raise RedisNotStarted(f"redis-server did not start: {self._log_tail()}")
 
-    def _log_end(self) -> str:
+    def _log_tail(self) -> str:
         log = self._folder / "redis.log"
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         telling = [line for line in lines if " # " in line or "***" in line] or lines
-        where = f" (see {log})" if self._keeps else ""
+        where = f" (see {log})" if self._is_persistent else ""
         return (" / ".join(line.strip()[:200] for line in telling[-3:]) or "it says nothing") + where
 
-    async def _restart_when_gone(self, binary: Binary) -> None:
+    async def _restart_on_exit(self, binary: Binary) -> None:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             if self._process is not None and self._process.poll() is not None:
-                self._tell("Redis ended; starting it again")
+                self._report("Redis ended; starting it again")
                 try:
-                    with self._as_not_started():
+                    with self._wrap_os_errors():
                         await self._run(binary)
                 except RedisNotStarted as error:
-                    self._tell(str(error))
+                    self._report(str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
 
 
-def bound_to_this_thread(*command: str) -> list[str]:
+def bind_to_thread(*command: str) -> list[str]:
     """What to run so that Linux ends a program, by its full path, with the thread that starts it; elsewhere itself."""
     if sys.platform != "linux":
         return list(command)
     return [sys.executable, "-I", "-S", "-c", _BIND_LIFE, str(os.getpid()), *command]
 
 
-def _locked(file: IO[str]) -> bool:
+def _try_lock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -255,7 +257,7 @@ def _locked(file: IO[str]) -> bool:
     return True
 
 
-async def _end(process: subprocess.Popen[bytes]) -> None:
+async def _terminate(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
     try:
         await asyncio.to_thread(process.wait, _ENDING_SECONDS)

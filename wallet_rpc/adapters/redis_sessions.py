@@ -11,19 +11,19 @@ import hashlib
 
 from pydantic_core import from_json
 
-from wallet_rpc.adapters.redis_link import Link, newer, read, written
-from wallet_rpc.adapters.redis_unsigned import RedisUnsigned, account_tag, unpacked
-from wallet_rpc.domain.records import VERSION, Session, SessionState
+from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record, newer_record_error
+from wallet_rpc.adapters.redis_unsigned import RedisUnsigned, account_tag, decompress_record
+from wallet_rpc.domain.records import RECORD_VERSION, Session, SessionState
 from wallet_rpc.domain.session_record import SESSION_VERSION, SessionRecord, record_of, session_of
 from wallet_rpc.errors import LimitExceeded
-from wallet_rpc.ports.storage import LANE_SIZE
+from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE
 from wallet_rpc.primitives import Address, ChainId, EntityId, SessionId, UnixSeconds
 
-LAST_ENTITY = (1 << 31) - 2
+LAST_ENTITY_ID = (1 << 31) - 2
 """The last entity id that is given: hooks use the id plus 2**31 - 1, which must stay below 2**32 - 1.
 
 The account contract reads that last number as "called directly"."""
-FIRST_ENTITY = 1
+FIRST_ENTITY_ID = 1
 """0 is the owner's."""
 
 _RESERVE = f"""
@@ -31,12 +31,12 @@ local function after(lane, first)
   return math.max(tonumber(redis.call('HGET', KEYS[1], lane)) or first, tonumber(ARGV[1]))
 end
 local lane = 'open'
-local id = after(lane, {FIRST_ENTITY})
-if id >= {LANE_SIZE} then
+local id = after(lane, {FIRST_ENTITY_ID})
+if id >= {ENTITY_RANGE_SIZE} then
   if ARGV[2] ~= '1' then return -1 end
   lane = 'trusted'
-  id = after(lane, {LANE_SIZE})
-  if id > {LAST_ENTITY} then return -1 end
+  id = after(lane, {ENTITY_RANGE_SIZE})
+  if id > {LAST_ENTITY_ID} then return -1 end
 end
 redis.call('HSET', KEYS[1], lane, string.format('%.0f', id + 1), 'version', ARGV[3])
 return id
@@ -96,7 +96,7 @@ class RedisSessions:
         Raises: LimitExceeded when the caller's part of the id space is used up.
         """
         key = self.entities_key(account, chain_id)
-        given = await self._link.run(self._reserve, key, at_least, int(trusted), VERSION)
+        given = await self._link.run(self._reserve, key, at_least, int(trusted), RECORD_VERSION)
         if given < 0:
             raise LimitExceeded(
                 "no session id is left for callers that did not show a signature of the account's owner"
@@ -106,7 +106,7 @@ class RedisSessions:
             )
         return EntityId(given)
 
-    async def put(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
+    async def save(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
         """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept).
 
         A pending session is written where it is found only while no active one is, so that its state never goes back.
@@ -120,11 +120,11 @@ class RedisSessions:
             return
         keys = [self.session_key(*named), unsigned_key, *self._unsigned.index_keys(session.account, session.chain_id)]
         forget = "" if forget_at is None else forget_at
-        text = written(SessionRecord, record)
+        text = encode_record(SessionRecord, record)
         found = await self._link.run(self._put, keys, text, SESSION_VERSION, forget, session.id.hex())
         if found:
-            raise newer("session", found, SESSION_VERSION)
-        await self._unsigned.settle(session.holder, session.id)
+            raise newer_record_error("session", found, SESSION_VERSION)
+        await self._unsigned.release_holder(session.holder, session.id)
 
     async def get(self, account: Address, chain_id: ChainId, session_id: SessionId) -> Session | None:
         """The session, when it is one of this account on this chain."""
@@ -134,20 +134,20 @@ class RedisSessions:
         if text is None:
             packed = await self._link.command("GET", self._unsigned.session_key(*named))
             if packed is not None:
-                return session_of(unpacked(packed), account=account, chain_id=chain_id, session_id=session_id)
+                return session_of(decompress_record(packed), account=account, chain_id=chain_id, session_id=session_id)
             text = await self._link.command(*question)  # it may have been signed between the two questions
         if text is None:
             return None
-        if from_json(text)["version"] == VERSION:
-            return read(Session, text, version=VERSION)
-        record = read(SessionRecord, text, version=SESSION_VERSION)
+        if from_json(text)["version"] == RECORD_VERSION:
+            return decode_record(Session, text, version=RECORD_VERSION)
+        record = decode_record(SessionRecord, text, version=SESSION_VERSION)
         return session_of(record, account=account, chain_id=chain_id, session_id=session_id)
 
-    async def end(self, account: Address, chain_id: ChainId, entity_id: int, *, at: UnixSeconds) -> None:
+    async def set_expiry(self, account: Address, chain_id: ChainId, entity_id: int, *, at: UnixSeconds) -> None:
         """From the second `at` on whoever asks, of any organisation, finds the entity id over; said again, it moves."""
         await self._chain_facts.command("SET", self.end_key(account, chain_id, entity_id), at)
 
-    async def end_of(self, account: Address, chain_id: ChainId, entity_id: int) -> UnixSeconds | None:
+    async def get_expiry(self, account: Address, chain_id: ChainId, entity_id: int) -> UnixSeconds | None:
         """The first second at which the entity id is over, where `end` was said of it; kept for good."""
         found = await self._chain_facts.command("GET", self.end_key(account, chain_id, entity_id))
         return None if found is None else int(found)
@@ -162,8 +162,8 @@ class RedisSessions:
 
     async def trust(self, account: Address, chain_id: ChainId, caller: str, *, forget_at: UnixSeconds) -> None:
         """Remember that `caller` showed a valid signature of the account's owner."""
-        await self._link.command("SET", self.trust_key(account, chain_id, caller), VERSION, "EXAT", forget_at)
+        await self._link.command("SET", self.trust_key(account, chain_id, caller), RECORD_VERSION, "EXAT", forget_at)
 
-    async def trusts(self, account: Address, chain_id: ChainId, caller: str) -> bool:
+    async def is_trusted(self, account: Address, chain_id: ChainId, caller: str) -> bool:
         """Whether `trust` was said of this caller."""
         return bool(await self._link.command("EXISTS", self.trust_key(account, chain_id, caller)))

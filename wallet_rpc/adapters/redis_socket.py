@@ -19,12 +19,12 @@ SOCKET_PATH_BYTES = 100
 _RECORD = "redis.socket"
 
 
-def url_of(socket: Path) -> str:
+def socket_url(socket: Path) -> str:
     """What `RedisStore.open` takes."""
     return f"unix://{quote(str(socket.absolute()))}"
 
 
-def recorded(folder: Path) -> Path:
+def find_socket(folder: Path) -> Path:
     """Where the Redis that runs on the folder, or ran there last, has its socket."""
     try:
         return Path((folder / _RECORD).read_text())
@@ -32,7 +32,7 @@ def recorded(folder: Path) -> Path:
         return folder / "redis.sock"
 
 
-def chosen(folder: Path) -> Path:
+def choose_socket(folder: Path) -> Path:
     """Where a Redis that is to run on the folder puts its socket; drop it in the end."""
     socket = folder / "redis.sock"
     if len(os.fsencode(socket)) > SOCKET_PATH_BYTES:
@@ -42,7 +42,7 @@ def chosen(folder: Path) -> Path:
     return socket
 
 
-def drop(socket: Path, folder: Path) -> None:
+def remove_socket(socket: Path, folder: Path) -> None:
     """Remove the private folder of a socket whose path was too long for the data folder; never one that holds more."""
     if socket.parent != folder:
         with contextlib.suppress(OSError):
@@ -51,7 +51,7 @@ def drop(socket: Path, folder: Path) -> None:
         (folder / _RECORD).unlink(missing_ok=True)
 
 
-async def said(socket: Path, command: bytes) -> str:
+async def send_command(socket: Path, command: bytes) -> str:
     """The first line of the Redis's answer; nothing when there is none within two seconds."""
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(2):
@@ -64,6 +64,6 @@ async def said(socket: Path, command: bytes) -> str:
     return ""
 
 
-async def answers(socket: Path) -> bool:
+async def is_ready(socket: Path) -> bool:
     """Whether a Redis answers there that has read its data."""
-    return await said(socket, b"PING") == "+PONG"
+    return await send_command(socket, b"PING") == "+PONG"

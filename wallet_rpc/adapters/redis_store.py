@@ -22,7 +22,7 @@ from wallet_rpc.adapters.redis_tokens import RedisTokens
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
 from wallet_rpc.adapters.relayer_budget import DailyWei, RelayerBudget
 from wallet_rpc.adapters.sponsorship.redis_budgets import RedisBudgets
-from wallet_rpc.domain.access import OPEN, OrganizationId
+from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.ports import Clock
 
@@ -30,28 +30,28 @@ KEEP_CALLS_SECONDS = 30 * 24 * 3600
 """How long a call's record is kept after its last change; the chain keeps its outcome for good."""
 
 
-class RedisMemory:
+class RedisOrganizationStore:
     """`memory.Store`: what one organisation keeps. `shared` is where all of them keep what is not their own."""
 
     def __init__(self, shared: Link, organization: OrganizationId, *, keep_calls_seconds: int) -> None:
-        own = shared if organization == OPEN else shared.under(organization)
+        own = shared if organization == OPEN_ORGANIZATION else shared.with_prefix(organization)
         self.accounts = RedisAccounts(own)
-        self.unsigned = RedisUnsigned(own)
-        self.sessions = RedisSessions(own, chain_facts=shared, unsigned=self.unsigned)
+        self.unsigned_sessions = RedisUnsigned(own)
+        self.sessions = RedisSessions(own, chain_facts=shared, unsigned=self.unsigned_sessions)
         self.calls = RedisCalls(own, keep_seconds=keep_calls_seconds)
         self.groups = RedisGroups(own, organization)
         self.tokens = RedisTokens(own)
         self.audit = RedisAudit(own, organization)
 
 
-class RedisStore(RedisMemory):
+class RedisStore(RedisOrganizationStore):
     """All that is kept on a Redis (6.2 or newer); itself the memory of `OPEN`. Reconnects by itself."""
 
     def __init__(self, link: Link, *, keep_calls_seconds: int = KEEP_CALLS_SECONDS) -> None:
-        super().__init__(link, OPEN, keep_calls_seconds=keep_calls_seconds)
+        super().__init__(link, OPEN_ORGANIZATION, keep_calls_seconds=keep_calls_seconds)
         self._link = link
         self._keep_calls_seconds = keep_calls_seconds
-        self._others: dict[OrganizationId, RedisMemory] = {}
+        self._others: dict[OrganizationId, RedisOrganizationStore] = {}
         self.directory = RedisDirectory(link)
         self.limiter = RedisLimiter(link)
         self.budgets = RedisBudgets(link)
@@ -60,12 +60,12 @@ class RedisStore(RedisMemory):
         """What the relayer may still spend."""
         return RelayerBudget(self._link, limits, clock)
 
-    def of(self, organization: OrganizationId) -> RedisMemory:
+    def for_organization(self, organization: OrganizationId) -> RedisOrganizationStore:
         """The memory of an organisation, over the same connections."""
-        if organization == OPEN:
+        if organization == OPEN_ORGANIZATION:
             return self
         if organization not in self._others:
-            kept = RedisMemory(self._link, organization, keep_calls_seconds=self._keep_calls_seconds)
+            kept = RedisOrganizationStore(self._link, organization, keep_calls_seconds=self._keep_calls_seconds)
             self._others[organization] = kept
         return self._others[organization]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import secrets
 
 from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
-from wallet_rpc.adapters.redis_link import Link, read, written
+from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
 from wallet_rpc.domain.access import Claims
-from wallet_rpc.domain.records import VERSION
+from wallet_rpc.domain.records import RECORD_VERSION
 from wallet_rpc.primitives import UnixSeconds
 from wallet_rpc.wire import shape
 
@@ -20,7 +20,7 @@ from wallet_rpc.wire import shape
 class IssuedToken:
     """The claims as they are kept."""
 
-    version: int = VERSION
+    version: int = RECORD_VERSION
     claims: Claims
 
 
@@ -40,13 +40,13 @@ class RedisTokens:
 
     async def add(self, claims: Claims) -> None:
         """Remember a token."""
-        text = written(IssuedToken, IssuedToken(claims=claims))
+        text = encode_record(IssuedToken, IssuedToken(claims=claims))
         await self._link.command("SET", self.token_key(claims.id), text, "EXAT", claims.expires_at + SKEW_SECONDS)
 
     async def get(self, token_id: str) -> Claims | None:
         """What was remembered of it."""
         text = await self._link.command("GET", self.token_key(token_id))
-        return None if text is None else read(IssuedToken, text, version=VERSION).claims
+        return None if text is None else decode_record(IssuedToken, text, version=RECORD_VERSION).claims
 
     async def revoke(self, token_id: str, *, until: UnixSeconds) -> bool:
         """Refuse it from now on, `until` it is over by itself; False when it was refused already."""

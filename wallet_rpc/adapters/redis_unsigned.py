@@ -10,12 +10,12 @@ from __future__ import annotations
 import zlib
 from enum import StrEnum
 
-from wallet_rpc.adapters.redis_link import Link, read, written
-from wallet_rpc.domain.session_record import SESSION_VERSION, SessionRecord, UnsignedBounds, UnsignedSession
-from wallet_rpc.ports.storage import Bound
+from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
+from wallet_rpc.domain.session_record import SESSION_VERSION, SessionRecord, UnsignedSession, UnsignedSessionLimits
+from wallet_rpc.ports.storage import UnsignedSessionBound
 from wallet_rpc.primitives import Address, ChainId, SessionId, UnixSeconds
 
-TOLD_SECONDS = 365 * 86_400
+EXPIRED_INDEX_SECONDS = 365 * 86_400
 """The time for which the index remembers an expired session, in seconds."""
 
 _TAKE = """
@@ -34,7 +34,7 @@ Of the forgotten ones the newest are kept, up to a number. A repeat says yes aga
 """
 
 
-class _Lane(StrEnum):
+class _CallerClass(StrEnum):
     OPEN = "open"
     TRUSTED = "trusted"
 
@@ -52,31 +52,35 @@ class RedisUnsigned:
 
     def index_keys(self, account: Address, chain_id: ChainId) -> list[str]:
         """The keys of an account's unsigned session ids, one for strangers and one for trusted holders."""
-        return [self._link.key(account_tag(account, chain_id), "unsigned-ids", lane) for lane in _Lane]
+        return [self._link.key(account_tag(account, chain_id), "unsigned-ids", lane) for lane in _CallerClass]
 
     def holder_key(self, holder: str) -> str:
         """The key of the ids of the unsigned sessions that a holder created."""
         return self._link.key(f"holder:{holder}", "unsigned-ids")
 
-    async def claim(self, session: UnsignedSession, bounds: UnsignedBounds, *, now: UnixSeconds) -> Bound | None:
+    async def claim(
+        self, session: UnsignedSession, bounds: UnsignedSessionLimits, *, now: UnixSeconds
+    ) -> UnsignedSessionBound | None:
         """Count a session; the bound that has no room for it, and then nothing is counted. Atomic for each bound."""
-        counted, lane = session.id.hex(), _Lane.TRUSTED if session.is_trusted else _Lane.OPEN
+        counted, lane = session.id.hex(), _CallerClass.TRUSTED if session.is_trusted else _CallerClass.OPEN
         of_holder = self.holder_key(session.holder)
         of_account = self._link.key(account_tag(session.account, session.chain_id), "unsigned-ids", lane)
-        if not await self._link.run(self._take, of_holder, counted, session.forget_at, now, bounds.of_holder, 0, 0):
-            return Bound.HOLDER
-        most = bounds.of_account
-        if await self._link.run(self._take, of_account, counted, session.forget_at, now, most, most, TOLD_SECONDS):
+        if not await self._link.run(self._take, of_holder, counted, session.forget_at, now, bounds.per_holder, 0, 0):
+            return UnsignedSessionBound.HOLDER
+        most = bounds.per_account
+        if await self._link.run(
+            self._take, of_account, counted, session.forget_at, now, most, most, EXPIRED_INDEX_SECONDS
+        ):
             return None
         await self._link.command("ZREM", of_holder, counted)
-        return Bound.ACCOUNT
+        return UnsignedSessionBound.ACCOUNT
 
     async def release(self, session: UnsignedSession) -> None:
         """Count a session no more that was never written."""
         for key in (*self.index_keys(session.account, session.chain_id), self.holder_key(session.holder)):
             await self._link.command("ZREM", key, session.id.hex())
 
-    async def settle(self, holder: str, session_id: SessionId) -> None:
+    async def release_holder(self, holder: str, session_id: SessionId) -> None:
         """Count a session no more against its holder's bound."""
         await self._link.command("ZREM", self.holder_key(holder), session_id.hex())
 
@@ -92,17 +96,17 @@ class RedisUnsigned:
 
     async def put(self, key: str, record: SessionRecord, *, forget_at: UnixSeconds) -> None:
         """Write an unsigned session's record."""
-        await self._link.command("SET", key, packed(record), "EXAT", forget_at)
+        await self._link.command("SET", key, compress_record(record), "EXAT", forget_at)
 
 
-def packed(record: SessionRecord) -> bytes:
+def compress_record(record: SessionRecord) -> bytes:
     """A record as it is kept: compressed JSON."""
-    return zlib.compress(written(SessionRecord, record).encode(), level=9)
+    return zlib.compress(encode_record(SessionRecord, record).encode(), level=9)
 
 
-def unpacked(raw: bytes) -> SessionRecord:
+def decompress_record(raw: bytes) -> SessionRecord:
     """A record that was kept. Raises: as `redis_link.read`."""
-    return read(SessionRecord, zlib.decompress(raw), version=SESSION_VERSION)
+    return decode_record(SessionRecord, zlib.decompress(raw), version=SESSION_VERSION)
 
 
 def account_tag(account: Address, chain_id: ChainId) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from wallet_rpc.adapters.client import Fault
+from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.errors import (
     AccountDeployed,
     AlreadyKnown,
@@ -19,7 +19,7 @@ from wallet_rpc.errors import (
     InvalidParams,
     LimitExceeded,
     OutOfTimeRange,
-    PaymasterRefused,
+    PaymasterRejected,
     Rejected,
     SignatureInvalid,
     StaleNonce,
@@ -65,18 +65,18 @@ _BY_ENTRY_POINT: dict[str, type[ValidationReverted]] = {
 }
 _BY_CODE: dict[int, tuple[type[WalletError], str, str | None]] = {
     -32500: (ValidationReverted, "validation reverted", None),
-    -32501: (PaymasterRefused, "the paymaster refused the user operation", None),
+    -32501: (PaymasterRejected, "the paymaster refused the user operation", None),
     -32502: (ValidationReverted, "validation uses an opcode or storage it may not use", "forbidden_opcode"),
     -32503: (OutOfTimeRange, "the user operation is expired or not due", None),
     -32504: (LimitExceeded, "the bundler throttles this account, factory or paymaster", "throttled"),
     -32505: (ValidationReverted, "the stake or unstake delay of an entity is too low", "stake_too_low"),
     -32506: (InvalidParams, "the bundler does not support the signature aggregator", "unsupported_aggregator"),
     -32507: (SignatureInvalid, "invalid account signature", None),
-    -32508: (PaymasterRefused, "the paymaster's deposit is too low", "paymaster_deposit_too_low"),
+    -32508: (PaymasterRejected, "the paymaster's deposit is too low", "paymaster_deposit_too_low"),
     -32521: (ExecutionReverted, "execution reverted", None),
     -32602: (InvalidParams, "the bundler does not accept the user operation as it stands", "bundler_refused"),
 }
-_SIMULATED = frozenset({-32500, -32501, -32503, -32507, -32000, -32603})
+_SIMULATION_CODES = frozenset({-32500, -32501, -32503, -32507, -32000, -32603})
 """Codes whose text may carry the entry point's own, which says more."""
 
 _REVERT = re.compile(
@@ -84,7 +84,7 @@ _REVERT = re.compile(
     r"|out of gas|gas required exceeds|invalid opcode|invalid jump|stack (under|over)flow|bad instruction",
     re.IGNORECASE,
 )
-_MOST_TOKENS = 100
+_MAX_TOKENS = 100
 """How many tokens of a paymaster are told."""
 _NUMBER = r"(0x[0-9a-fA-F]{1,64}|[0-9]{1,78})"
 _GAS = r"(maxFeePerGas|maxPriorityFeePerGas|preVerificationGas|callGasLimit|verificationGasLimit|total gas limit)"
@@ -111,60 +111,62 @@ _PRECHECKS = {
     }.items()
 }
 """The texts of a bundler's prechecks, and our stable word for each."""
-_PASSING = frozenset({"authorization_nonce", "authorization_pending"})
+_RETRYABLE_PRECHECKS = frozenset({"authorization_nonce", "authorization_pending"})
 """Prechecks that fail because of another call, and pass once it has landed and the calls are prepared again."""
-_SAID = re.compile(
+_ALTO_REVERT = re.compile(
     r"UserOperation (reverted|failed) (during simulation )?with reason: (AA[1-9][0-9] [a-z ]{1,40}? )?"
     r"(?P<data>0x(?:[0-9a-fA-F]{2})*)",
 )
 """How alto says with which data an operation failed: in the text itself, after the entry point's word if it has one."""
-_UNDER_WAY = re.compile(
+_ALTO_PENDING = re.compile(
     r"AA25 invalid account (?P<what>nonce|deployment): Another (UserOperation|deployment operation) .{0,40}"
     r"is already being processed|(?P<deploys>AA10 sender already constructed): "
 )
 """How alto says that another operation, which has not landed, stands in the way."""
 
 
-def is_revert(fault: Fault) -> bool:
+def is_revert(error: ErrorObject) -> bool:
     """Whether a node's error says that the called contract failed (geth's code 3, or the texts of other nodes)."""
-    return fault.code == 3 or _REVERT.match(fault.message) is not None
+    return error.code == 3 or _REVERT.match(error.message) is not None
 
 
-def revert_data(fault: Fault) -> str:
+def revert_data(error: ErrorObject) -> str:
     """The revert data of a fault in hex, as facts travel; `0x` when there is none."""
-    return _hex_in(fault.data) or "0x"
+    return _find_hex(error.data) or "0x"
 
 
-def of_bundler(fault: Fault) -> WalletError:
+def map_bundler_error(error: ErrorObject) -> WalletError:
     """The error of a bundler that refuses to estimate or take a user operation."""
-    special = _under_way(fault) or _replacement(fault) or _precheck(fault) or _of_entry_point(fault)
+    special = (
+        _map_pending_conflict(error) or _map_replacement(error) or _map_precheck(error) or _map_entry_point_error(error)
+    )
     if special is not None:
         return special
-    if fault.code in _BY_CODE:
-        kind, text, reason = _BY_CODE[fault.code]
-        facts = {"revert": _revert_of(fault)} if issubclass(kind, ExecutionReverted | ValidationReverted) else {}
+    if error.code in _BY_CODE:
+        kind, text, reason = _BY_CODE[error.code]
+        facts = {"revert": _find_revert_data(error)} if issubclass(kind, ExecutionReverted | ValidationReverted) else {}
         return kind(text, reason=reason, **facts)
-    if fault.code in {-32000, -32603} and is_revert(fault):
-        return ExecutionReverted("execution reverted", revert=_hex_in(fault.data))
-    return Unavailable("the bundler refused to answer", part="bundler", upstreamCode=fault.code)
+    if error.code in {-32000, -32603} and is_revert(error):
+        return ExecutionReverted("execution reverted", revert=_find_hex(error.data))
+    return Unavailable("the bundler refused to answer", part="bundler", upstreamCode=error.code)
 
 
-def of_paymaster(fault: Fault) -> WalletError:
+def map_paymaster_error(error: ErrorObject) -> WalletError:
     """The error of a paymaster service (ERC-7677 names no codes, so all but the general ones are a refusal)."""
-    match fault.code:
+    match error.code:
         case -32602:
-            return _of_context(fault)
+            return _map_context_error(error)
         case -32700 | -32601 | -32603 | -32005:
-            return Unavailable("the paymaster refused to answer", part="paymaster", upstreamCode=fault.code)
+            return Unavailable("the paymaster refused to answer", part="paymaster", upstreamCode=error.code)
         case _:
-            return PaymasterRefused("the paymaster refused to sponsor the user operation", upstreamCode=fault.code)
+            return PaymasterRejected("the paymaster refused to sponsor the user operation", upstreamCode=error.code)
 
 
-def _of_context(fault: Fault) -> InvalidParams:
+def _map_context_error(error: ErrorObject) -> InvalidParams:
     """The error of a paymaster that does not accept what it was told; why, where it says so in our words and values."""
-    match fault.data:
-        case {"reason": "token", "tokens": list(tokens)} if len(tokens) <= _MOST_TOKENS:
-            taken = [token for token in map(_address_in, tokens) if token is not None]
+    match error.data:
+        case {"reason": "token", "tokens": list(tokens)} if len(tokens) <= _MAX_TOKENS:
+            taken = [token for token in map(_parse_address, tokens) if token is not None]
             where = f"takes gas in {', '.join(taken)}, and in no other token" if taken else "takes gas in no token"
             return InvalidParams(f"the paymaster {where}", reason="token_not_taken", tokens=taken)
         case {"reason": "unknown_policy"}:
@@ -177,15 +179,15 @@ def _of_context(fault: Fault) -> InvalidParams:
             return InvalidParams(text, reason="sponsorship")
 
 
-def _address_in(value: Any) -> str | None:
+def _parse_address(value: Any) -> str | None:
     try:
         return Address.parse(value).hex0x()
     except ValueError:
         return None
 
 
-def _under_way(fault: Fault) -> WalletError | None:
-    found = _UNDER_WAY.search(fault.message)
+def _map_pending_conflict(error: ErrorObject) -> WalletError | None:
+    found = _ALTO_PENDING.search(error.message)
     if found is None:
         return None
     if found["deploys"] or found["what"] == "deployment":
@@ -193,8 +195,8 @@ def _under_way(fault: Fault) -> WalletError | None:
     return StaleNonce("another call with the same nonce is under way; prepare the calls again and sign anew")
 
 
-def _replacement(fault: Fault) -> WalletError | None:
-    text = fault.message.lower()
+def _map_replacement(error: ErrorObject) -> WalletError | None:
+    text = error.message.lower()
     if "already known" in text:
         return AlreadyKnown("the bundler knows this user operation already")
     if any(words in text for words in ("underpriced", "replacement fee too low", "bump the gas price")):
@@ -202,27 +204,29 @@ def _replacement(fault: Fault) -> WalletError | None:
     return None
 
 
-def _precheck(fault: Fault) -> WalletError | None:
+def _map_precheck(error: ErrorObject) -> WalletError | None:
     for pattern, reason in _PRECHECKS.items():
-        found = pattern.search(fault.message)
+        found = pattern.search(error.message)
         if found is not None:
-            missing = _missing(found) if reason == "insufficient_funds" else None
-            return Rejected(found.group(0), reason=reason, retryable=reason in _PASSING or None, missing=missing)
+            missing = _missing_amount(found) if reason == "insufficient_funds" else None
+            return Rejected(
+                found.group(0), reason=reason, retryable=reason in _RETRYABLE_PRECHECKS or None, missing=missing
+            )
     return None
 
 
-def _missing(found: re.Match[str]) -> str:
+def _missing_amount(found: re.Match[str]) -> str:
     """The missing amount, in hex, from the last two numbers of a precheck's text: the balance, and the least needed."""
     held, needed = (int(number, 16 if "x" in number else 10) for number in found.groups()[-2:])
     return hex(max(needed - held, 0))
 
 
-def _of_entry_point(fault: Fault) -> WalletError | None:
-    found = re.search(r"\bAA[1-9][0-9]\b", fault.message)
-    if fault.code not in _SIMULATED or found is None or found.group(0) not in ENTRY_POINT_TEXTS:
+def _map_entry_point_error(error: ErrorObject) -> WalletError | None:
+    found = re.search(r"\bAA[1-9][0-9]\b", error.message)
+    if error.code not in _SIMULATION_CODES or found is None or found.group(0) not in ENTRY_POINT_TEXTS:
         return None
     number = found.group(0)
-    kind = _BY_ENTRY_POINT.get(number, PaymasterRefused if number.startswith("AA3") else ValidationReverted)
+    kind = _BY_ENTRY_POINT.get(number, PaymasterRejected if number.startswith("AA3") else ValidationReverted)
     text = f"validation reverted: [reason]: {number} {ENTRY_POINT_TEXTS[number]}"
     if number == "AA10":
         return AccountDeployed("another call deploys the account; prepare the calls again after it", entryPoint=number)
@@ -230,16 +234,16 @@ def _of_entry_point(fault: Fault) -> WalletError | None:
         return Rejected(text, reason="insufficient_funds", entryPoint=number)
     if number == "AA24":
         text = "invalid account signature"
-    return kind(text, entryPoint=number, revert=_revert_of(fault))
+    return kind(text, entryPoint=number, revert=_find_revert_data(error))
 
 
-def _revert_of(fault: Fault) -> str | None:
+def _find_revert_data(error: ErrorObject) -> str | None:
     """The revert data of a fault, where a bundler puts it: into the data or into the text."""
-    said = _SAID.match(fault.message)
-    return _hex_in(fault.data) or (None if said is None else _hex_in(said["data"]))
+    said = _ALTO_REVERT.match(error.message)
+    return _find_hex(error.data) or (None if said is None else _find_hex(said["data"]))
 
 
-def _hex_in(data: Any) -> str | None:
+def _find_hex(data: Any) -> str | None:
     """The first hex bytes in the places where servers put revert data."""
     match data:
         case str():
@@ -249,6 +253,6 @@ def _hex_in(data: Any) -> str | None:
             except ValueError:
                 return None
         case {"revert": inner} | {"revertData": inner} | {"data": inner} | {"result": inner} | {"reason": inner}:
-            return _hex_in(inner)
+            return _find_hex(inner)
         case _:
             return None

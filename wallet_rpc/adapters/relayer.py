@@ -13,7 +13,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from wallet_rpc.adapters.client import Fault
+from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.log_entries import LogEntry, logs_of
 from wallet_rpc.adapters.relayer_budget import Expense, RelayerBudget
 from wallet_rpc.adapters.rpc import Rpc
@@ -21,13 +21,13 @@ from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.gas import max_fee
 from wallet_rpc.errors import AlreadyKnown, OutcomeUnknown, Rejected, Unavailable, WalletError
-from wallet_rpc.ports import Chain, TransactionReceipt
+from wallet_rpc.ports import Node, TransactionReceipt
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32, TransactionCount, Uint256
 from wallet_rpc.wire import shape
 
 AUTHORIZATION_GAS = 25_000
 """What an authorization costs beside the transaction. Source: EIP-7702, PER_EMPTY_ACCOUNT_COST."""
-MARGIN_PERCENT = 20
+RELAYER_MARGIN_PERCENT = 20
 """How much wider than the estimate the gas limit is."""
 
 
@@ -44,13 +44,13 @@ class _Receipt:
 class KeyRelayer:
     """`ports.Relayer` with a private key, over a node's JSON-RPC."""
 
-    def __init__(self, client: Rpc, chain: Chain, chain_id: ChainId, key: bytes, *, budget: RelayerBudget) -> None:
+    def __init__(self, client: Rpc, chain: Node, chain_id: ChainId, key: bytes, *, budget: RelayerBudget) -> None:
         self._client = client
         self._chain = chain
         self._chain_id = chain_id
         self._account: LocalAccount = Account.from_key(key)
         self._budget = budget
-        self._turn = asyncio.Lock()
+        self._send_lock = asyncio.Lock()
 
     @property
     def address(self) -> Address:
@@ -63,13 +63,13 @@ class KeyRelayer:
         Raises: Rejected when the day's budget is used up, or the relayer has no money; Unavailable when it was not
         taken; OutcomeUnknown when it may have been.
         """
-        async with self._turn:
-            transaction = await self._filled(authorization)
+        async with self._send_lock:
+            transaction = await self._build_transaction(authorization)
             raw = bytes(self._account.sign_transaction(transaction).raw_transaction)
-            expense = self._expense(authorization, raw, cost=transaction["gas"] * transaction["maxFeePerGas"])
+            expense = self._build_expense(authorization, raw, cost=transaction["gas"] * transaction["maxFeePerGas"])
             await self._budget.take(expense)
             try:
-                await self._hand_over(raw, expense.transaction)
+                await self._submit(raw, expense.transaction)
             except OutcomeUnknown:
                 raise  # it may still be paid
             except WalletError:
@@ -78,15 +78,15 @@ class KeyRelayer:
                 raise
             return expense.transaction
 
-    async def _hand_over(self, raw: bytes, made: Hash32) -> None:
+    async def _submit(self, raw: bytes, made: Hash32) -> None:
         try:
             with suppress(AlreadyKnown):
-                await self._client.write("eth_sendRawTransaction", [Data(raw).hex0x()], refused=_refused)
+                await self._client.write("eth_sendRawTransaction", [Data(raw).hex0x()], map_error=_map_send_error)
         except OutcomeUnknown:
             if not await self._is_known(made):
                 raise
 
-    def _expense(self, authorization: SignedAuthorization, raw: bytes, *, cost: int) -> Expense:
+    def _build_expense(self, authorization: SignedAuthorization, raw: bytes, *, cost: int) -> Expense:
         account = authorization.authority
         assert account is not None  # noqa: S101  # an authorization is checked before it comes here
         return Expense(chain_id=self._chain_id, account=account, transaction=keccak(raw), cost=cost)
@@ -102,7 +102,7 @@ class KeyRelayer:
         answer = await self._client.read("eth_getTransactionReceipt", [transaction_hash.hex0x()])
         if answer is None:
             return None
-        found = self._client.answered(_Receipt, answer)
+        found = self._client.decode_result(_Receipt, answer)
         return TransactionReceipt(
             success=found.status == 1,
             logs=logs_of(found.logs),
@@ -112,7 +112,7 @@ class KeyRelayer:
             gas_used=found.gas_used,
         )
 
-    async def _filled(self, authorization: SignedAuthorization) -> dict[str, Any]:
+    async def _build_transaction(self, authorization: SignedAuthorization) -> dict[str, Any]:
         """An empty transaction of the relayer to itself, with the authorization in it."""
         me = self.address.hex0x()
         fees, nonce, gas = await asyncio.gather(
@@ -127,18 +127,18 @@ class KeyRelayer:
             "to": me,
             "value": 0,
             "data": b"",
-            "gas": (gas + AUTHORIZATION_GAS) * (100 + MARGIN_PERCENT) // 100,
+            "gas": (gas + AUTHORIZATION_GAS) * (100 + RELAYER_MARGIN_PERCENT) // 100,
             "maxFeePerGas": max_fee(fees.base_fee_per_gas, fees.max_priority_fee_per_gas),
             "maxPriorityFeePerGas": fees.max_priority_fee_per_gas,
             "accessList": [],
-            "authorizationList": [_listed(authorization)],
+            "authorizationList": [_encode_authorization(authorization)],
         }
 
     async def _read(self, kind: Any, method: str, *params: Any) -> Any:
-        return self._client.answered(kind, await self._client.read(method, params))
+        return self._client.decode_result(kind, await self._client.read(method, params))
 
 
-def _listed(authorization: SignedAuthorization) -> dict[str, Any]:
+def _encode_authorization(authorization: SignedAuthorization) -> dict[str, Any]:
     return {
         "chainId": authorization.chain_id,
         "address": authorization.address.hex0x(),
@@ -149,11 +149,11 @@ def _listed(authorization: SignedAuthorization) -> dict[str, Any]:
     }
 
 
-def _refused(fault: Fault) -> WalletError:
+def _map_send_error(error: ErrorObject) -> WalletError:
     """What a node's refusal of our own transaction means: nothing that the caller can mend."""
-    text = fault.message.lower()
+    text = error.message.lower()
     if "already known" in text:
         return AlreadyKnown("the node has the relayer's transaction already")
     if "insufficient funds" in text:
         return Rejected("the relayer of this server has no money on this chain", reason="relayer_without_funds")
-    return Unavailable("the node did not take the relayer's transaction", part="relayer", upstreamCode=fault.code)
+    return Unavailable("the node did not take the relayer's transaction", part="relayer", upstreamCode=error.code)

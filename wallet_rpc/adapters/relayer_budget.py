@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from wallet_rpc.adapters.redis_link import Link
-from wallet_rpc.adapters.sponsorship.budget_scripts import HALF, SUMS, halves
+from wallet_rpc.adapters.sponsorship.budget_scripts import LIMB_BASE, SUMS, split_wei
 from wallet_rpc.errors import Rejected
 from wallet_rpc.ports import Clock
 from wallet_rpc.primitives import Address, ChainId, Hash32
@@ -88,12 +88,14 @@ class RelayerBudget:
             self._take,
             self._key(expense, now),
             *self._arguments(expense),
-            *halves(limits.total),
-            *halves(limits.account),
+            *split_wei(limits.total),
+            *split_wei(limits.account),
             _KEPT_SECONDS,
         )
         if answer[0]:
-            raise self._used_up(expense, which=answer[0], spent=int(answer[1]) * HALF + int(answer[2]), now=now)
+            raise self._used_up_error(
+                expense, which=answer[0], spent=int(answer[1]) * LIMB_BASE + int(answer[2]), now=now
+            )
 
     async def give_back(self, expense: Expense) -> None:
         """It was not spent after all."""
@@ -105,9 +107,9 @@ class RelayerBudget:
         return self._link.key(f"relayer:{expense.chain_id}:{now // DAY_SECONDS}")
 
     def _arguments(self, expense: Expense) -> tuple[int | str, ...]:
-        return expense.transaction.hex(), expense.account.hex(), *halves(expense.cost)
+        return expense.transaction.hex(), expense.account.hex(), *split_wei(expense.cost)
 
-    def _used_up(self, expense: Expense, *, which: int, spent: int, now: int) -> Rejected:
+    def _used_up_error(self, expense: Expense, *, which: int, spent: int, now: int) -> Rejected:
         total, account = self._limits.total, self._limits.account
         limit, whose = (total, "in all") if which == 1 else (account, f"for {expense.account}")
         free_at = (now // DAY_SECONDS + 1) * DAY_SECONDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from wallet_rpc.adapters.client import Refused
+from wallet_rpc.adapters.client import ErrorMapper
 
 T = TypeVar("T")
 
@@ -16,15 +16,15 @@ class Rpc(Protocol):
     part: str
 
     async def read(
-        self, method: str, params: Sequence[Any], *, refused: Refused | None = None, alone: bool = False
+        self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None, unbatched: bool = False
     ) -> Any:
         """The result of a method that changes nothing."""
 
-    async def write(self, method: str, params: Sequence[Any], *, refused: Refused | None = None) -> Any:
+    async def write(self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None) -> Any:
         """The result of a method that changes something."""
 
     async def check_chain(self, chain_id: int) -> None:
         """Raises: Unavailable (wrong_chain) when the server answers for another chain."""
 
-    def answered(self, kind: type[T], value: Any) -> T:
+    def decode_result(self, kind: type[T], value: Any) -> T:
         """A result as a typed value. Raises: Unavailable when it is not of that form."""

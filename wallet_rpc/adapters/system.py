@@ -24,6 +24,6 @@ class SystemClock:
 class SystemEntropy:
     """`ports.Entropy` by the operating system's generator."""
 
-    def token(self, size: int) -> bytes:
+    def random_bytes(self, size: int) -> bytes:
         """`size` random bytes."""
         return secrets.token_bytes(size)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from wallet_rpc.adapters.client import Fault
+from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.errors import MethodNotFound, WalletError
-from wallet_rpc.wire import measured
+from wallet_rpc.wire import measure
 
 NODE_READS = frozenset(
     {
@@ -47,94 +47,94 @@ BUNDLER_READS = frozenset(
     }
 )
 BUNDLER_WRITES = frozenset({"eth_sendUserOperation"})
-_SLOW = frozenset({"eth_call", "eth_estimateGas", "eth_estimateUserOperationGas", "eth_feeHistory", "eth_getLogs"})
+_UNBATCHED = frozenset({"eth_call", "eth_estimateGas", "eth_estimateUserOperationGas", "eth_feeHistory", "eth_getLogs"})
 """Each goes in a POST of its own."""
 _URL = re.compile(r"(?<![a-zA-Z0-9+.-])[a-zA-Z0-9+.-]++://\S*", re.ASCII)
 """Tried once where such characters begin, so that a long text costs no more than its length."""
-_MOST_CHARACTERS = 1 << 18
+_MAX_CHARACTERS = 1 << 18
 """How long the texts of an error may be together; a longer error is not shown."""
-_MOST_VALUES = 1000
+_MAX_VALUES = 1000
 """How many values the data of an error may have."""
 _SHORTEST_SECRET = 6
 """A piece of a URL that is shorter may be an ordinary word."""
 _HIDDEN = "(not shown)"
 
 
-class _Fault(WalletError):
+class _ForwardedError(WalletError):
     """An error of the other side on its way through; the caller sees the other side's own code."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, error: ErrorObject) -> None:
         super().__init__("an upstream error")
-        self.fault = fault
+        self.error = error
 
 
-class UpstreamDoor:
+class UpstreamProxy:
     """Answers request objects for one chain's `eth_` methods."""
 
     def __init__(self, node: Rpc, bundler: Rpc, urls: Sequence[str]) -> None:
         """`urls` are where they answer: no piece of one is ever repeated."""
         self._node = node
         self._bundler = bundler
-        pieces = {piece for url in urls for piece in _pieces(url)}
+        pieces = {piece for url in urls for piece in _secret_parts(url)}
         self._secret = re.compile("|".join(map(re.escape, sorted(pieces, key=len, reverse=True)))) if pieces else None
 
-    async def request(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def forward(self, request: dict[str, Any]) -> dict[str, Any]:
         """The answer to a request object. Raises: MethodNotFound, Unavailable, OutcomeUnknown."""
         method, params = request["method"], request.get("params", [])
         if not isinstance(params, list):
             params = [params]
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": request.get("id")}
         try:
-            return {**answer, "result": await self._ask(method, params)}
-        except _Fault as passed:
-            return {**answer, "error": self._error(passed.fault)}
+            return {**answer, "result": await self._call_upstream(method, params)}
+        except _ForwardedError as passed:
+            return {**answer, "error": self._encode_error(passed.error)}
 
-    async def _ask(self, method: str, params: list[Any]) -> Any:
+    async def _call_upstream(self, method: str, params: list[Any]) -> Any:
         if method in NODE_READS | BUNDLER_READS:
             part = self._node if method in NODE_READS else self._bundler
-            return await part.read(method, params, refused=_Fault, alone=method in _SLOW)
+            return await part.read(method, params, map_error=_ForwardedError, unbatched=method in _UNBATCHED)
         if method in NODE_WRITES | BUNDLER_WRITES:
             part = self._node if method in NODE_WRITES else self._bundler
-            return await part.write(method, params, refused=_Fault)
-        raise MethodNotFound.named(method)
+            return await part.write(method, params, map_error=_ForwardedError)
+        raise MethodNotFound.from_name(method)
 
-    def _error(self, fault: Fault) -> dict[str, Any]:
-        data = {} if fault.data is None else {"data": self._shown(fault.data)}
-        return {"code": fault.code, "message": self._shown(fault.message), **data}
+    def _encode_error(self, error: ErrorObject) -> dict[str, Any]:
+        data = {} if error.data is None else {"data": self._redact_bounded(error.data)}
+        return {"code": error.code, "message": self._redact_bounded(error.message), **data}
 
-    def _shown(self, value: Any) -> Any:
+    def _redact_bounded(self, value: Any) -> Any:
         """`value` as `_told` tells it, unless it is too large to be looked through."""
-        is_large = measured(value, most_values=_MOST_VALUES).values > _MOST_VALUES
-        return _HIDDEN if is_large or _characters(value) > _MOST_CHARACTERS else self._told(value)
+        is_large = measure(value, max_values=_MAX_VALUES).values > _MAX_VALUES
+        return _HIDDEN if is_large or _count_characters(value) > _MAX_CHARACTERS else self._redact(value)
 
-    def _told(self, value: Any) -> Any:
+    def _redact(self, value: Any) -> Any:
         """`value` without anything that tells where it comes from."""
         match value:
             case str():
                 text = _URL.sub(_HIDDEN, value)
                 return text if self._secret is None else self._secret.sub(_HIDDEN, text)
             case list():
-                return [self._told(each) for each in value]
+                return [self._redact(each) for each in value]
             case dict():
-                return {self._told(key): self._told(each) for key, each in value.items()}
+                return {self._redact(key): self._redact(each) for key, each in value.items()}
             case _:
                 return value
 
 
-def _characters(value: Any) -> int:
+def _count_characters(value: Any) -> int:
     """Of all texts in a value."""
     match value:
         case str():
             return len(value)
         case list():
-            return sum(map(_characters, value))
+            return sum(map(_count_characters, value))
         case dict():
-            return sum(map(_characters, [*value, *value.values()]))
+            return sum(map(_count_characters, [*value, *value.values()]))
         case _:
             return 0
 
 
-def _pieces(url: str) -> list[str]:
+def _secret_parts(url: str) -> list[str]:
     """Host, user, password and the parts of path and query that may be keys."""
     parts = urlsplit(url)
     found = [parts.netloc, parts.hostname, parts.username, parts.password]

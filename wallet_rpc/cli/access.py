@@ -16,31 +16,31 @@ from typing import Any
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.cli import audit
 from wallet_rpc.cli.administration import Job, Report
-from wallet_rpc.config.settings import Settings, WrongSetting
+from wallet_rpc.config.settings import SettingError, Settings
 from wallet_rpc.domain.access import (
     ApiKey,
     KeyId,
     KeyScope,
     Organization,
-    digest_of,
-    key_id,
-    new_key,
+    derive_key_id,
+    new_api_key,
     new_organization_id,
+    sha256_hex,
 )
 from wallet_rpc.domain.audit import EventKind
-from wallet_rpc.domain.times import LATEST, written_time
+from wallet_rpc.domain.times import LATEST_TIME, format_time
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.primitives import UnixSeconds
-from wallet_rpc.store_opening import kept_store
+from wallet_rpc.store_opening import open_configured_store
 
 _KEY_ID = re.compile(r"key_[0-9a-f]{20}", re.ASCII)
 _DAY = 86_400
 
 
-async def run(options: argparse.Namespace, settings: Settings, *, tell: Callable[[str], None]) -> int:
-    """Do the action; `tell` gets the report. The exit status is 0 when all went well. Raises: WrongSetting."""
+async def run_access_command(options: argparse.Namespace, settings: Settings, *, tell: Callable[[str], None]) -> int:
+    """Do the action; `tell` gets the report. The exit status is 0 when all went well. Raises: SettingError."""
     action = _ACTIONS[options.command, options.action]
-    async with kept_store(settings) as store:
+    async with open_configured_store(settings) as store:
         job = Job(options=options, settings=settings, store=store, clock=SystemClock(), entropy=SystemEntropy())
         try:
             report = await action(job)
@@ -53,7 +53,7 @@ async def run(options: argparse.Namespace, settings: Settings, *, tell: Callable
 
 async def _create_organization(job: Job) -> Report:
     made = Organization(
-        id=new_organization_id(job.entropy.token(10)), name=job.options.name, created_at=job.clock.now()
+        id=new_organization_id(job.entropy.random_bytes(10)), name=job.options.name, created_at=job.clock.now()
     )
     await job.note(made.id, EventKind.ORGANIZATION_CREATED, name=made.name)
     await job.store.directory.add_organization(made)
@@ -63,19 +63,19 @@ async def _create_organization(job: Job) -> Report:
 
 async def _list_organizations(job: Job) -> Report:
     found = await job.store.directory.organizations()
-    value = [{"orgId": each.id, "name": each.name, "createdAt": written_time(each.created_at)} for each in found]
+    value = [{"orgId": each.id, "name": each.name, "createdAt": format_time(each.created_at)} for each in found]
     return Report(value={"organizations": value}, lines=[f"{each.id}  {each.name}" for each in found])
 
 
 async def _create_key(job: Job) -> Report:
     options, now = job.options, job.clock.now()
     organization = await job.organization()
-    key = new_key(job.entropy.token(32))
+    key = new_api_key(job.entropy.random_bytes(32))
     made = ApiKey(
-        id=key_id(key),
+        id=derive_key_id(key),
         organization=organization.id,
         name="" if options.name is None else options.name,
-        digest=digest_of(key),
+        digest=sha256_hex(key),
         scope=KeyScope(options.scope),
         requests_per_minute=options.rpm,
         requests_per_month=options.monthly,
@@ -91,10 +91,10 @@ async def _create_key(job: Job) -> Report:
 
 def _end(options: argparse.Namespace, now: UnixSeconds) -> UnixSeconds | None:
     if options.days is not None:
-        return min(now + int(options.days) * _DAY, LATEST)
+        return min(now + int(options.days) * _DAY, LATEST_TIME)
     end: UnixSeconds | None = options.expires
     if end is not None and end <= now:
-        raise WrongSetting(f"--expires: expected a time to come, got {written_time(end)}")
+        raise SettingError(f"--expires: expected a time to come, got {format_time(end)}")
     return end
 
 
@@ -107,17 +107,19 @@ async def _list_keys(job: Job) -> Report:
 
 async def _revoke_key(job: Job) -> Report:
     given, now = job.options.key, job.clock.now()
-    wanted = KeyId(given) if _KEY_ID.fullmatch(given) else key_id(given)  # who gives the key itself means that one
+    wanted = (
+        KeyId(given) if _KEY_ID.fullmatch(given) else derive_key_id(given)
+    )  # who gives the key itself means that one
     key = await job.store.directory.key(wanted)
     if key is None:  # what was given may be a key: it is not repeated
-        raise WrongSetting(
+        raise SettingError(
             "key revoke: no such key; expected its id, key_ and 20 hex digits: see `wallet-rpc key list`"
         )
     done = key.revoked_at is None
     if done:  # first the log: if the mark then fails, asking again writes a second entry, and never is there none
         await job.note(key.organization, EventKind.KEY_REVOKED, keyId=key.id)
         done = await job.store.directory.revoke_key(key.id, at=now)
-    at = written_time(now if key.revoked_at is None else key.revoked_at)
+    at = format_time(now if key.revoked_at is None else key.revoked_at)
     line = f"{key.id} is revoked" if done else f"{key.id} was revoked already, at {at}"
     return Report(value={"keyId": key.id, "revokedAt": at}, lines=[line])
 
@@ -146,7 +148,7 @@ def _line(key: ApiKey) -> str:
 
 
 def _time(seconds: UnixSeconds | None) -> str | None:
-    return None if seconds is None else written_time(seconds)
+    return None if seconds is None else format_time(seconds)
 
 
 _ACTIONS: dict[tuple[str, str], Callable[[Job], Awaitable[Report]]] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 
-from wallet_rpc.cli.option_types import address
+from wallet_rpc.cli.option_types import parse_address
 from wallet_rpc.config.settings import variable
 from wallet_rpc.domain.access import KeyScope
 from wallet_rpc.domain.times import read_time
@@ -17,19 +17,19 @@ from wallet_rpc.primitives import UnixSeconds
 REQUESTS_PER_MINUTE = 3_000
 """Of a key for which nothing else is said."""
 _LONGEST_NAME = 100
-_MOST_REQUESTS = 10**12
+_MAX_REQUESTS = 10**12
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_access_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The commands and their options."""
-    org = _actions(commands, "org", "organisations: none sees what another keeps")
+    org = _add_command(commands, "org", "organisations: none sees what another keeps")
     create = org("create", "make one, and print its id")
     create.add_argument("name", type=_name, metavar="NAME", help="what people call it")
     org("list", "all of them")
 
-    key = _actions(commands, "key", "API keys of an organisation")
+    key = _add_command(commands, "key", "API keys of an organisation")
     create = key("create", "make one, and print it this once")
-    _of_organization(create)
+    _add_organization_option(create)
     create.add_argument(
         "--scope", choices=[*map(str, KeyScope)], default=str(KeyScope.READ_WRITE), help="what it may do"
     )
@@ -41,26 +41,26 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     end = create.add_mutually_exclusive_group()
     end.add_argument("--expires", type=_time, metavar="TIME", help="when it ends, such as 2027-01-31T12:00:00Z (never)")
     end.add_argument("--days", type=_days, metavar="N", help="days until it ends")
-    _of_organization(key("list", "those of an organisation, without the keys themselves"))
+    _add_organization_option(key("list", "those of an organisation, without the keys themselves"))
     key("revoke", "end one, and all session tokens made with it").add_argument("key", metavar="KEY_ID", help="its id")
 
-    audit = _actions(commands, "audit", "what happened in an organisation: a log that shows when it was changed")
+    audit = _add_command(commands, "audit", "what happened in an organisation: a log that shows when it was changed")
     verify = audit("verify", "prove that nothing was cut or altered; status 1 if something was")
-    _of_organization(verify, of_all=True)
+    _add_organization_option(verify, of_all=True)
     verify.add_argument(
         "--anchor", type=Path, action="append", metavar="FILE", help="anchors that the logs must hold; may be repeated"
     )
     verify.add_argument(
-        "--signer", type=address, metavar="ADDRESS", help=f"who signed them, if not {variable('audit_key')}"
+        "--signer", type=parse_address, metavar="ADDRESS", help=f"who signed them, if not {variable('audit_key')}"
     )
     anchor = audit("anchor", f"print the heads of whole logs, signed by {variable('audit_key')}, to keep elsewhere")
-    _of_organization(anchor, of_all=True)
+    _add_organization_option(anchor, of_all=True)
     show = audit("show", "print the entries, one a line")
-    _of_organization(show)
+    _add_organization_option(show)
     show.add_argument("--last", type=_count, metavar="N", help="only the last N")
 
 
-def _actions(
+def _add_command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, meaning: str
 ) -> Callable[[str, str], argparse.ArgumentParser]:
     """A command; what adds an action to it, by name and meaning."""
@@ -74,7 +74,7 @@ def _actions(
     return add
 
 
-def _of_organization(action: argparse.ArgumentParser, *, of_all: bool = False) -> None:
+def _add_organization_option(action: argparse.ArgumentParser, *, of_all: bool = False) -> None:
     more = " (all of them)" if of_all else ""
     action.add_argument("--org", required=not of_all, metavar="ID", help=f"the organisation's id{more}")
 
@@ -87,7 +87,7 @@ def _name(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    return _whole(text, _MOST_REQUESTS, "a whole number from 1")
+    return _whole(text, _MAX_REQUESTS, "a whole number from 1")
 
 
 def _days(text: str) -> int:

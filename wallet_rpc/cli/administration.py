@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.config.settings import Settings, WrongSetting
+from wallet_rpc.config.settings import SettingError, Settings
 from wallet_rpc.domain.access import ORGANIZATION_ID, Organization, OrganizationId
-from wallet_rpc.domain.audit import Event, EventKind
+from wallet_rpc.domain.audit import AuditEvent, EventKind
 from wallet_rpc.ports import Clock, Entropy
-from wallet_rpc.primitives import shown
+from wallet_rpc.primitives import preview
 
 _ACTOR = "cli"
 """Who did it, in the log."""
@@ -30,11 +30,11 @@ class Job:
 
     async def note(self, organization: OrganizationId, kind: EventKind, **facts: Any) -> None:
         """Write into the organisation's log."""
-        event = Event(kind=kind, at=self.clock.now(), actor=_ACTOR, facts=facts)
-        await self.store.of(organization).audit.append(event)
+        event = AuditEvent(kind=kind, at=self.clock.now(), actor=_ACTOR, facts=facts)
+        await self.store.for_organization(organization).audit.append(event)
 
     async def organization(self) -> Organization:
-        """The one that `--org` names. Raises: WrongSetting."""
+        """The one that `--org` names. Raises: SettingError."""
         given = self.options.org
         found = await self.store.directory.organization(given) if ORGANIZATION_ID.fullmatch(given) else None
         if found is None:
@@ -42,9 +42,9 @@ class Job:
         return found
 
 
-def no_organization(given: str) -> WrongSetting:
+def no_organization(given: str) -> SettingError:
     """The error of an organisation that is not there."""
-    return WrongSetting(f"--org: no organisation {shown(given)}: see `wallet-rpc org list`")
+    return SettingError(f"--org: no organisation {preview(given)}: see `wallet-rpc org list`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,15 +19,15 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import Hash32
 
-from wallet_rpc.config.settings import Settings, WrongSetting
-from wallet_rpc.dev_server import DevOptions, opened_dev
+from wallet_rpc.config.settings import SettingError, Settings
+from wallet_rpc.dev_server import DevOptions, open_dev_server
 from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.domain import abi
-from wallet_rpc.domain.describe import expiry_in_words, in_words
+from wallet_rpc.domain.describe import describe_expiry, describe_permission
 from wallet_rpc.domain.permission import Permission
-from wallet_rpc.domain.secret_text import masked
+from wallet_rpc.domain.secret_text import mask_credentials
 from wallet_rpc.edge import observe
-from wallet_rpc.edge.listener import at_host, bound, listening
+from wallet_rpc.edge.listener import bind_socket, host_url, serve_in_background
 from wallet_rpc.primitives import Address, Data
 from wallet_rpc.wire import decode
 
@@ -39,7 +39,7 @@ _BALANCE_OF = abi.selector_of("balanceOf(address)")
 _FRIEND = Address(bytes.fromhex("00000000000000000000000000000000f00dcafe"))
 
 
-class Refused(Exception):
+class ServerError(Exception):
     """The server answered an error."""
 
 
@@ -55,7 +55,7 @@ class Client:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         answer = (await self.http.post(self.url, json=body)).json()
         if "error" in answer:
-            raise Refused(f"{answer['error']['message']} (code {answer['error']['code']})")
+            raise ServerError(f"{answer['error']['message']} (code {answer['error']['code']})")
         return answer["result"]
 
 
@@ -65,7 +65,7 @@ def say(text: str = "") -> None:
     sys.stdout.flush()
 
 
-def _signed(signer: LocalAccount, payload: str) -> str:
+def _sign(signer: LocalAccount, payload: str) -> str:
     return Data(signer.unsafe_sign_hash(Hash32(Data.parse(payload))).signature).hex0x()
 
 
@@ -111,7 +111,7 @@ class Story:
                 "capabilities": {"permissions": permissions},
                 "signature": {
                     "type": "secp256k1",
-                    "data": _signed(self.key, prepared["signatureRequest"]["rawPayload"]),
+                    "data": _sign(self.key, prepared["signatureRequest"]["rawPayload"]),
                 },
             },
         )
@@ -120,7 +120,7 @@ class Story:
             if status["status"] >= 200:
                 return status
             await asyncio.sleep(0.1)
-        raise Refused("the call did not land in ten seconds")
+        raise ServerError("the call did not land in ten seconds")
 
 
 async def play(url: str | None, settings: Settings, *, key: str | None = None) -> int:
@@ -129,7 +129,7 @@ async def play(url: str | None, settings: Settings, *, key: str | None = None) -
     async with _server(url, settings) as found, httpx2.AsyncClient(timeout=30, headers=headers) as http:
         try:
             await _story(Client(http, found))
-        except Refused as refused:
+        except ServerError as refused:
             say(f"\nThe server refused what it should have allowed: {refused}")
             return 1
         except (httpx2.HTTPError, ValueError) as error:
@@ -141,22 +141,22 @@ async def play(url: str | None, settings: Settings, *, key: str | None = None) -
 @asynccontextmanager
 async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
     """The given server, or the one that runs at the settings' address, or a fresh one that ends with the demo."""
-    running = (url or at_host(settings.host, settings.port)).rstrip("/")
+    running = (url or host_url(settings.host, settings.port)).rstrip("/")
     async with httpx2.AsyncClient(timeout=2) as http:
         try:
             (await http.get(running + "/ready")).raise_for_status()
         except (httpx2.HTTPError, httpx2.InvalidURL):
             if url is not None:
-                raise WrongSetting(f"--url: no server is ready at {url}") from None
+                raise SettingError(f"--url: no server is ready at {url}") from None
         else:
-            say(f"Playing against the server at {masked(running)}.")
+            say(f"Playing against the server at {mask_credentials(running)}.")
             yield running
             return
     say("No server runs; starting a fresh one that keeps nothing.")
     observe.configure(json=False, quiet=True)
     private = replace(settings, host="127.0.0.1", port=0, redis_url=None, chains=(), paymaster_key=None, open=True)
-    with bound(private) as at:
-        async with opened_dev(private, DevOptions(ephemeral=True)) as app, listening(app, at) as fresh:
+    with bind_socket(private) as at:
+        async with open_dev_server(private, DevOptions(ephemeral=True)) as app, serve_in_background(app, at) as fresh:
             yield fresh
 
 
@@ -172,9 +172,9 @@ async def _story(client: Client) -> None:
     story = Story(client=client, chain_id=chain_id, owner=owner, key=key, account=account)
     await _fund(story)
     permissions = await _grant(story)
-    await _allowed(story, permissions)
-    await _denied(story, permissions)
-    await _end(story)
+    await _send_allowed_calls(story, permissions)
+    await _send_denied_calls(story, permissions)
+    await _show_balances(story)
 
 
 async def _fund(story: Story) -> None:
@@ -186,7 +186,7 @@ async def _fund(story: Story) -> None:
     say("\n3. Money to play with\n   the account now holds 1 ETH and 1000 test tokens")
 
 
-def _wanted(token: Address) -> list[dict[str, Any]]:
+def _build_permissions(token: Address) -> list[dict[str, Any]]:
     return [
         {"type": "erc20-token-transfer", "data": {"address": token.hex0x(), "allowance": hex(TOKEN_LIMIT)}},
         {"type": "native-token-transfer", "data": {"allowance": hex(10**16)}},
@@ -195,7 +195,7 @@ def _wanted(token: Address) -> list[dict[str, Any]]:
 
 async def _grant(story: Story) -> dict[str, str]:
     deadline = int(time.time()) + HOUR
-    wanted = _wanted(TEST_TOKEN)
+    wanted = _build_permissions(TEST_TOKEN)
     created = await story.client.call(
         "wallet_createSession",
         {
@@ -209,9 +209,9 @@ async def _grant(story: Story) -> dict[str, str]:
     granted: Sequence[Permission] = decode(list[Permission], wanted)
     say("\n4. A grant for the session key; the owner signs it once. It may")
     for permission in granted:
-        say(f"   - {in_words(permission)},")
-    say(f"   {expiry_in_words(deadline)}.")
-    signature = _signed(story.owner, created["signatureRequest"]["rawPayload"])
+        say(f"   - {describe_permission(permission)},")
+    say(f"   {describe_expiry(deadline)}.")
+    signature = _sign(story.owner, created["signatureRequest"]["rawPayload"])
     return {"sessionId": created["sessionId"], "signature": signature}
 
 
@@ -219,7 +219,7 @@ def _transfer(amount: int) -> dict[str, str]:
     return {"to": TEST_TOKEN.hex0x(), "data": _call(abi.ERC20_TRANSFER, abi.address(_FRIEND), abi.uint(amount))}
 
 
-async def _allowed(story: Story, permissions: dict[str, str]) -> None:
+async def _send_allowed_calls(story: Story, permissions: dict[str, str]) -> None:
     before = await story.token_balance(_FRIEND)
     status = await story.send(permissions, _transfer(40))
     receipt = status["receipts"][0]
@@ -232,7 +232,7 @@ async def _allowed(story: Story, permissions: dict[str, str]) -> None:
     )
 
 
-async def _denied(story: Story, permissions: dict[str, str]) -> None:
+async def _send_denied_calls(story: Story, permissions: dict[str, str]) -> None:
     say("\n7. Three calls that the contracts deny")
     stranger = Address(bytes.fromhex("000000000000000000000000000000000000beef"))
     mint = _call(_MINT, abi.address(_FRIEND), abi.uint(1))
@@ -244,13 +244,13 @@ async def _denied(story: Story, permissions: dict[str, str]) -> None:
     for what, call in tries.items():
         try:
             await story.send(permissions, call)
-        except Refused as refused:
+        except ServerError as refused:
             say(f"   {what}:\n      {refused}")
         else:
-            raise Refused(f"{what} went through")
+            raise ServerError(f"{what} went through")
 
 
-async def _end(story: Story) -> None:
+async def _show_balances(story: Story) -> None:
     account = Address.parse(story.account)
     native = int(await story.client.call("eth_getBalance", story.account, "latest"), 16)
     say("\n8. In the end")

@@ -12,7 +12,7 @@ from wallet_rpc.primitives import Address
 _PRICE = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,30})?", re.ASCII)
 
 
-def address(text: str) -> Address:
+def parse_address(text: str) -> Address:
     """An address. Raises: ArgumentTypeError."""
     try:
         return Address.parse(text)
@@ -20,7 +20,7 @@ def address(text: str) -> Address:
         raise argparse.ArgumentTypeError(f"expected an address, 0x and 40 hex digits, got {text!r}") from None
 
 
-def token_price(text: str) -> tuple[Address, int]:
+def parse_token_price(text: str) -> tuple[Address, int]:
     """A token and its rate, in smallest units for 10^18 wei, from `ADDRESS=WEI_PER_UNIT`; the rate is rounded up.
 
     The price is in wei for one smallest unit, and may have decimals: a token of 6 decimals at 2,000 for one coin has
@@ -31,4 +31,4 @@ def token_price(text: str) -> tuple[Address, int]:
     if _PRICE.fullmatch(digits) is None or not 0 < Fraction(digits) <= ONE_COIN:
         expected = f"expected ADDRESS=WEI_PER_UNIT, with a price above 0 up to {ONE_COIN} wei for the smallest unit"
         raise argparse.ArgumentTypeError(f"{expected}, such as 500000000; got {text!r}")
-    return address(token), -(-ONE_COIN // Fraction(digits))
+    return parse_address(token), -(-ONE_COIN // Fraction(digits))

@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx2
 
-from wallet_rpc.adapters.failover import rpc
+from wallet_rpc.adapters.failover import build_rpc
 from wallet_rpc.adapters.rpc import Rpc
-from wallet_rpc.adapters.sponsorship.paymaster_contract import PaymasterContract, address_of, creation_code
+from wallet_rpc.adapters.sponsorship.paymaster_contract import PaymasterContract, creation_code, derive_address
 from wallet_rpc.adapters.sponsorship.setup import signer_of
-from wallet_rpc.config.settings import Settings, WrongSetting, variable
+from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.genesis import GenesisMissing, load_genesis
 from wallet_rpc.errors import Rejected, WalletError
@@ -40,10 +40,10 @@ class _Job:
     tell: Callable[[str], None]
 
 
-async def run(options: argparse.Namespace, settings: Settings, *, tell: Callable[[str], None]) -> int:
+async def run_paymaster_command(options: argparse.Namespace, settings: Settings, *, tell: Callable[[str], None]) -> int:
     """Do the action on each chain; `tell` gets the report. The exit status is 0 when all went well.
 
-    Raises: WrongSetting when something is missing that all chains need.
+    Raises: SettingError when something is missing that all chains need.
     """
     action = _ACTIONS[options.action]
     failures = 0
@@ -68,11 +68,11 @@ async def _jobs(
         nodes = {await _chain_of(node): (node, None)}
     else:
         if not settings.chains:
-            raise WrongSetting(f"{variable('chains')}: name chains there, or a node by --node")
+            raise SettingError(f"{variable('chains')}: name chains there, or a node by --node")
         nodes = {one.chain_id: (_node(http, one.node_urls), one.verifying_paymaster) for one in settings.chains}
     for chain_id in options.chain or ():
         if chain_id not in nodes:
-            raise WrongSetting(f"--chain {chain_id}: not among {', '.join(map(str, nodes))}")
+            raise SettingError(f"--chain {chain_id}: not among {', '.join(map(str, nodes))}")
     return [
         _Job(
             options=options,
@@ -88,20 +88,20 @@ async def _jobs(
 
 
 def _node(http: httpx2.AsyncClient, urls: tuple[str, ...]) -> Rpc:
-    return rpc(http, urls, part="node")
+    return build_rpc(http, urls, part="node")
 
 
 async def _chain_of(node: Rpc) -> ChainId:
     kind: Any = ChainId
     try:
-        return int(node.answered(kind, await node.read("eth_chainId", [])))
+        return int(node.decode_result(kind, await node.read("eth_chainId", [])))
     except WalletError as error:
-        raise WrongSetting(f"--node: {error.message}") from None
+        raise SettingError(f"--node: {error.message}") from None
 
 
 async def _deploy(job: _Job) -> None:
     creation = _creation(job.options, job.settings)
-    address = address_of(creation)
+    address = derive_address(creation)
     if await job.contract.is_deployed(address):
         job.tell(f"chain {job.chain_id}: the paymaster is there already, at {address}")
     else:
@@ -115,13 +115,13 @@ async def _deploy(job: _Job) -> None:
 async def _deposit(job: _Job) -> None:
     key, options, address = _deployer_key(job.settings), job.options, _address_of(job)
     if not options.wei and not options.stake:
-        raise WrongSetting("paymaster deposit: --wei or --stake: how much? (1 ether is 1000000000000000000 wei)")
-    await job.contract.standing(address)  # money for an address without a paymaster would be lost
+        raise SettingError("paymaster deposit: --wei or --stake: how much? (1 ether is 1000000000000000000 wei)")
+    await job.contract.read_status(address)  # money for an address without a paymaster would be lost
     if options.wei:
-        job.tell(f"chain {job.chain_id}: paying in {_shown(options.wei)} for {address}")
+        job.tell(f"chain {job.chain_id}: paying in {_format_wei(options.wei)} for {address}")
         await job.contract.deposit(address, wei=options.wei, key=key)
     if options.stake:
-        job.tell(f"chain {job.chain_id}: staking {_shown(options.stake)} for {address}")
+        job.tell(f"chain {job.chain_id}: staking {_format_wei(options.stake)} for {address}")
         await job.contract.stake(address, wei=options.stake, unstake_delay_seconds=options.unstake_delay, key=key)
     await _show(job, address)
 
@@ -132,7 +132,7 @@ async def _status(job: _Job) -> None:
 
 async def _unlock_stake(job: _Job) -> None:
     address = _address_of(job)
-    found = await job.contract.standing(address)
+    found = await job.contract.read_status(address)
     if found.stake == 0:
         raise Rejected(f"the paymaster {address} has no stake")
     if found.stake_free_at is None:
@@ -144,14 +144,14 @@ async def _unlock_stake(job: _Job) -> None:
 
 async def _withdraw_stake(job: _Job) -> None:
     address = _address_of(job)
-    found = await job.contract.standing(address)
+    found = await job.contract.read_status(address)
     if found.stake != 0 and found.stake_free_at is None:
         raise Rejected(f"the stake of {address} is locked: unlock it with `wallet-rpc paymaster unlock-stake`")
     if found.stake_free_at is not None:
         key = _deployer_key(job.settings)
         to = _receiver(job, key)
         since = _time(found.stake_free_at)
-        job.tell(f"chain {job.chain_id}: withdrawing {_shown(found.stake)} to {to}, which is free from {since} on")
+        job.tell(f"chain {job.chain_id}: withdrawing {_format_wei(found.stake)} to {to}, which is free from {since} on")
         await job.contract.withdraw_stake(address, to=to, key=key)
     await _show(job, address)
 
@@ -159,8 +159,8 @@ async def _withdraw_stake(job: _Job) -> None:
 async def _withdraw(job: _Job) -> None:
     key, options, address = _deployer_key(job.settings), job.options, _address_of(job)
     to = _receiver(job, key)
-    await job.contract.standing(address)
-    job.tell(f"chain {job.chain_id}: withdrawing {_shown(options.wei)} of the deposit to {to}")
+    await job.contract.read_status(address)
+    job.tell(f"chain {job.chain_id}: withdrawing {_format_wei(options.wei)} of the deposit to {to}")
     await job.contract.withdraw(address, to=to, wei=options.wei, key=key)
     await _show(job, address)
 
@@ -176,7 +176,7 @@ _ACTIONS = {
 
 
 async def _show(job: _Job, address: Address) -> None:
-    found = await job.contract.standing(address)
+    found = await job.contract.read_status(address)
     ours = job.settings.paymaster_key
     whose = ""
     if ours is not None:
@@ -185,8 +185,8 @@ async def _show(job: _Job, address: Address) -> None:
     free = "" if found.stake_free_at is None else f", unlocked, free from {_time(found.stake_free_at)} on"
     job.tell(
         f"chain {job.chain_id}: paymaster {address}\n"
-        f"  deposit {_shown(found.deposit)}\n"
-        f"  stake   {_shown(found.stake)}, unstake delay {found.unstake_delay_seconds} s{free}\n"
+        f"  deposit {_format_wei(found.deposit)}\n"
+        f"  stake   {_format_wei(found.stake)}, unstake delay {found.unstake_delay_seconds} s{free}\n"
         f"  owner   {found.owner}\n"
         f"  signer  {found.signer}{whose}"
     )
@@ -195,12 +195,14 @@ async def _show(job: _Job, address: Address) -> None:
 def _address_of(job: _Job) -> Address:
     """Where it is: as told, as configured, or where `deploy` puts it.
 
-    Raises: WrongSetting that asks for addresses and no keys, since these are all that the place depends on.
+    Raises: SettingError that asks for addresses and no keys, since these are all that the place depends on.
     """
     told: Address | None = job.options.at
     if told is not None:
         return told
-    return job.configured or address_of(_creation(job.options, job.settings, instead="--at ADDRESS says where it is"))
+    return job.configured or derive_address(
+        _creation(job.options, job.settings, instead="--at ADDRESS says where it is")
+    )
 
 
 def _receiver(job: _Job, key: bytes) -> Address:
@@ -216,24 +218,24 @@ def _creation(options: argparse.Namespace, settings: Settings, *, instead: str =
     try:
         runtime = load_genesis()[dev_constants.PAYMASTER].code
     except GenesisMissing as error:
-        raise WrongSetting(str(error)) from None
+        raise SettingError(str(error)) from None
     return creation_code(runtime, owner=owner, signer=signer)
 
 
-def _party(told: Address | None, own: bytes | None, *, role: str, key: str, instead: str) -> Address:
-    if told is not None:
-        return told
+def _party(given: Address | None, own: bytes | None, *, role: str, key: str, instead: str) -> Address:
+    if given is not None:
+        return given
     if own is None:
         if not instead:
-            raise WrongSetting(f"{variable(key)}: not set; it is the paymaster's {role} (or use --{role})")
+            raise SettingError(f"{variable(key)}: not set; it is the paymaster's {role} (or use --{role})")
         text = f"address required, since {variable(key)} is not set and the paymaster's place depends on its {role}"
-        raise WrongSetting(f"--{role}: {text}; or {instead}")
+        raise SettingError(f"--{role}: {text}; or {instead}")
     return signer_of(own)
 
 
 def _deployer_key(settings: Settings) -> bytes:
     if settings.deployer_key is None:
-        raise WrongSetting(f"{variable('deployer_key')}: not set; the paymaster's owner, who pays for its deployment")
+        raise SettingError(f"{variable('deployer_key')}: not set; the paymaster's owner, who pays for its deployment")
     return settings.deployer_key
 
 
@@ -241,7 +243,7 @@ def _time(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def _shown(wei: int) -> str:
+def _format_wei(wei: int) -> str:
     whole, rest = divmod(wei, _ETHER)
     fraction = f"{rest:018}".rstrip("0")
     return f"{whole}{'.' + fraction if fraction else ''} ether ({wei} wei)"

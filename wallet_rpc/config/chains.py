@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.secret_text import got, masked, toml_place
+from wallet_rpc.domain.secret_text import format_received, mask_credentials, toml_position
 from wallet_rpc.domain.web_url import WEB_URL, is_web_url
 from wallet_rpc.primitives import Address
 
 ENTRIES = "ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]] entries separated by spaces, or a path ending in .toml"
 """What `WALLET_RPC_CHAINS` may hold."""
-MOST_CONFIRMATIONS = 1000
+MAX_CONFIRMATIONS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class ChainSetting:
         return f"{self.chain_id}" if self.name is None else f"{self.chain_id} ({self.name})"
 
 
-class WrongChains(Exception):
+class ChainFileError(Exception):
     """A file of chains that cannot be used; the message says where and why."""
 
 
@@ -88,28 +88,30 @@ def _read_file(path: Path) -> tuple[ChainSetting, ...]:
         with path.open("rb") as file:
             found = tomllib.load(file)
     except OSError as error:
-        raise WrongChains(f"cannot read {masked(str(path))}: {error.strerror}") from None
+        raise ChainFileError(f"cannot read {mask_credentials(str(path))}: {error.strerror}") from None
     except ValueError as error:  # no TOML, or not in UTF-8
-        raise WrongChains(f"{path} is not TOML{toml_place(error)}") from None
+        raise ChainFileError(f"{path} is not TOML{toml_position(error)}") from None
     tables = found.pop("chain", None)
     if found or not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
-        extra = "".join(map(got, found))
-        raise WrongChains(f"{path}: expected [[chain]] tables, one for each chain, and nothing else{extra}")
+        extra = "".join(map(format_received, found))
+        raise ChainFileError(f"{path}: expected [[chain]] tables, one for each chain, and nothing else{extra}")
     chains = tuple(_table(table, f"{path}: [[chain]] {number}") for number, table in enumerate(tables, 1))
     ids = [chain.chain_id for chain in chains]
     for chain_id in ids:
         if ids.count(chain_id) > 1:
-            raise WrongChains(f"{path}: id {chain_id} stands there {ids.count(chain_id)} times, expected each id once")
+            raise ChainFileError(
+                f"{path}: id {chain_id} stands there {ids.count(chain_id)} times, expected each id once"
+            )
     return chains
 
 
 def _table(table: dict[str, Any], at: str) -> ChainSetting:
     for key in table:
         if key not in _KEYS:
-            raise WrongChains(f"{at}: expected no keys but {', '.join(_KEYS)}{got(key)}")
+            raise ChainFileError(f"{at}: expected no keys but {', '.join(_KEYS)}{format_received(key)}")
     for key in ("id", "node", "bundler"):
         if key not in table:
-            raise WrongChains(f"{at}: {key}: required, but not there")
+            raise ChainFileError(f"{at}: {key}: required, but not there")
     values = {key: _value(key, given, at) for key, given in table.items()}
     return ChainSetting(
         chain_id=values["id"],
@@ -126,7 +128,7 @@ def _value(key: str, given: Any, at: str) -> Any:
     try:
         return _KEYS[key](given)
     except ValueError as error:
-        raise WrongChains(f"{at}: {key}: expected {error}{got(given)}") from None
+        raise ChainFileError(f"{at}: {key}: expected {error}{format_received(given)}") from None
 
 
 def _id(given: Any) -> int:
@@ -136,8 +138,8 @@ def _id(given: Any) -> int:
 
 
 def _confirmations(given: Any) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MOST_CONFIRMATIONS:
-        raise ValueError(f"a number from 1 to {MOST_CONFIRMATIONS}")
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MAX_CONFIRMATIONS:
+        raise ValueError(f"a number from 1 to {MAX_CONFIRMATIONS}")
     return given
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from wallet_rpc.config.chains import ChainSetting, WrongChains, read_chains
+from wallet_rpc.config.chains import ChainFileError, ChainSetting, read_chains
 from wallet_rpc.domain.access import Rules, WalletNamespace
-from wallet_rpc.domain.secret_text import got
+from wallet_rpc.domain.secret_text import format_received
 from wallet_rpc.domain.web_url import WEB_URL, is_web_url, read_hosts, read_origins
 from wallet_rpc.primitives import Hash32
 
@@ -25,11 +25,11 @@ PREFIX = "WALLET_RPC_"
 """What every variable starts with."""
 _HOST = re.compile(r"[A-Za-z0-9._:%-]+", re.ASCII)
 """A name or an address, with its zone."""
-_MOST_DIGITS = 100
+_MAX_DIGITS = 100
 """More than any number here has; Python reads no decimal text of more than 4300 digits."""
 
 
-class WrongSetting(Exception):
+class SettingError(Exception):
     """A setting that cannot be used; the message names it."""
 
 
@@ -40,7 +40,7 @@ def _host(text: str) -> str:
 
 
 def _whole_number(text: str, expected: str, *, least: int, most: int) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS or not least <= int(text) <= most:
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS or not least <= int(text) <= most:
         raise ValueError(expected)
     return int(text)
 
@@ -143,9 +143,9 @@ CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """How many points secp256k1 has; a private key is below. Source: SEC 2, 2.4.1."""
 
 
-def _setting(read: Callable[[str], Any], default: Any, shown: str, meaning: str) -> Any:
+def _setting_field(read: Callable[[str], Any], default: Any, default_text: str, meaning: str) -> Any:
     """A dataclass field that knows how its text is read and how the README shows it."""
-    facts = {"read": read, "shown": shown, "meaning": meaning}
+    facts = {"read": read, "shown": default_text, "meaning": meaning}
     return field(default=default, metadata=facts, repr=read not in _HOLD_SECRETS)
 
 
@@ -153,84 +153,91 @@ def _setting(read: Callable[[str], Any], default: Any, shown: str, meaning: str)
 class Settings:
     """What the environment says."""
 
-    host: str = _setting(_host, "127.0.0.1", "`127.0.0.1`", "Address to listen on.")
-    port: int = _setting(_port, 4337, "`4337`", "Port to listen on; `0` takes any free one.")
-    data_dir: Path = _setting(
+    host: str = _setting_field(_host, "127.0.0.1", "`127.0.0.1`", "Address to listen on.")
+    port: int = _setting_field(_port, 4337, "`4337`", "Port to listen on; `0` takes any free one.")
+    data_dir: Path = _setting_field(
         _path, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder where `dev` keeps its chains and its Redis."
     )
-    redis_url: str | None = _setting(
+    redis_url: str | None = _setting_field(
         _redis_url, None, "a private one in `dev`", "Redis to use: `redis://`, `rediss://` or `unix://`."
     )
-    chains: tuple[ChainSetting, ...] = _setting(
+    chains: tuple[ChainSetting, ...] = _setting_field(
         read_chains,
         (),
         "the embedded one in `dev`",
         "Chains of `serve`: `ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]]`, split by spaces; or a path to a `.toml`.",
     )
-    log: str | None = _setting(_log, None, "`human` in `dev`, `json` in `serve`", "Form of the log: `human` or `json`.")
-    deadline_seconds: float = _setting(_seconds, 30.0, "`30`", "Longest time one request may take, in seconds.")
-    policies: Path | None = _setting(_path, None, "none", "File of sponsorship policies: see `specs/policies.md`.")
-    paymaster_key: Secret | None = _setting(
+    log: str | None = _setting_field(
+        _log, None, "`human` in `dev`, `json` in `serve`", "Form of the log: `human` or `json`."
+    )
+    deadline_seconds: float = _setting_field(_seconds, 30.0, "`30`", "Longest time one request may take, in seconds.")
+    policies: Path | None = _setting_field(
+        _path, None, "none", "File of sponsorship policies: see `specs/policies.md`."
+    )
+    paymaster_key: Secret | None = _setting_field(
         _secret,
         None,
         "the published one in `dev`",
         "Private key that signs sponsorships for `VerifyingPaymaster`; not for `dev`.",
     )
-    relayer_key: Secret | None = _setting(
+    relayer_key: Secret | None = _setting_field(
         _secret, None, "a published one in `dev`", "Private key that pays for removing EIP-7702 delegations."
     )
-    relayer_daily_wei: tuple[int, int] = _setting(
+    relayer_daily_wei: tuple[int, int] = _setting_field(
         _daily_wei,
         (10**17, 10**16),
         "`100000000000000000,10000000000000000`",
         "Most that removing delegations may cost on a chain in one day, in wei, by a comma: in all, for one account.",
     )
-    deployer_key: Secret | None = _setting(
+    deployer_key: Secret | None = _setting_field(
         _secret, None, "none", "Private key that owns and pays for `wallet-rpc paymaster` contracts; not for `serve`."
     )
-    audit_key: Secret | None = _setting(
+    audit_key: Secret | None = _setting_field(
         _secret, None, "none", "Private key that signs `wallet-rpc audit anchor`; no server needs it."
     )
-    open: bool | None = _setting(
-        _yes_or_no, None, "`no`; in `dev` on loopback `yes`", "Accept requests without an API key: `yes` or `no`."
+    open: bool | None = _setting_field(
+        _yes_or_no,
+        None,
+        "`is_syncing`; in `dev` on loopback `yes`",
+        "Accept requests without an API key: `yes` or `is_syncing`.",
     )
-    allowed_hosts: tuple[str, ...] = _setting(
+    allowed_hosts: tuple[str, ...] = _setting_field(
         read_hosts,
         (),
         "none",
         "Host names of a server without keys, in addition to `localhost`, `127.0.0.1` and `[::1]`; comma-separated.",
     )
-    token_secrets: tuple[Secret, ...] = _setting(
+    token_secrets: tuple[Secret, ...] = _setting_field(
         _secrets,
         (),
         "a random one in `dev`",
         "Secrets of session tokens, each of 32 bytes or more: the one that seals, then the one before it, by a comma.",
     )
-    token_wallets: frozenset[WalletNamespace] = _setting(
+    token_wallets: frozenset[WalletNamespace] = _setting_field(
         _namespaces,
         frozenset(WalletNamespace),
         "`eip155,solana`",
         "Whose wallets a session token may be bound to: `eip155`, `solana`.",
     )
-    session_days: int = _setting(
+    session_days: int = _setting_field(
         _days, 365, "`365`", "How far ahead the registered end of an organisation's session may be, in days."
     )
-    unsigned_session_days: int = _setting(
+    unsigned_session_days: int = _setting_field(
         _days, 90, "`90`", "Longest time for which a session without its owner's signature is kept, in days."
     )
-    unsigned_sessions: int = _setting(
+    unsigned_sessions: int = _setting_field(
         _sessions,
         10_000,
         "`10000`",
         "Most sessions without their owner's signature that one API key, or one address without a key, may have.",
     )
-    cors_origins: tuple[str, ...] | None = _setting(
+    cors_origins: tuple[str, ...] | None = _setting_field(
         read_origins,
         None,
         "`*`; none where no key is needed",
         "Web origins whose pages may call, comma-separated, or `*`; a server without keys also accepts local pages.",
     )
-    quote_url: str | None = _setting(
+    quote_url: str | None = _setting_field(
         _http_url, None, "none: no swaps", "Quote provider for swaps (JSON-RPC): see `specs/wallet-api.md`."
     )
 
@@ -258,7 +265,7 @@ class Settings:
         return Rules(
             session_seconds=self.session_days * 86_400,
             unsigned_seconds=self.unsigned_session_days * 86_400,
-            unsigned_of_caller=self.unsigned_sessions,
+            unsigned_per_caller=self.unsigned_sessions,
             token_wallets=self.token_wallets,
         )
 
@@ -271,7 +278,7 @@ def variable(name: str) -> str:
 def load(environ: Mapping[str, str]) -> Settings:
     """The settings of an environment.
 
-    Raises: WrongSetting that names the variable, what it holds and what was expected; also for a `WALLET_RPC_` variable
+    Raises: SettingError that names the variable, what it holds and what was expected; also for a `WALLET_RPC_` variable
     that is no setting. A value that may hold a password is not repeated.
     """
     known = {variable(setting.name): setting for setting in fields(Settings)}
@@ -280,14 +287,14 @@ def load(environ: Mapping[str, str]) -> Settings:
         if not name.startswith(PREFIX):
             continue
         if name not in known:
-            raise WrongSetting(f"{name}: no such setting; known: {', '.join(known)}")
+            raise SettingError(f"{name}: no such setting; known: {', '.join(known)}")
         try:
             values[known[name].name] = known[name].metadata["read"](text)
-        except WrongChains as wrong:
-            raise WrongSetting(f"{name}: {wrong}") from None
+        except ChainFileError as wrong:
+            raise SettingError(f"{name}: {wrong}") from None
         except ValueError as error:
-            given = "" if known[name].metadata["read"] in _HOLD_SECRETS else got(text)
-            raise WrongSetting(f"{name}: expected {error}{given}") from None
+            given = "" if known[name].metadata["read"] in _HOLD_SECRETS else format_received(text)
+            raise SettingError(f"{name}: expected {error}{given}") from None
     return Settings(**values)
 
 

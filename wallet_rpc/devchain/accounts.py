@@ -69,14 +69,14 @@ _SUPPLY_SLOT, _BALANCES_SLOT = 0, 1
 """Where TestToken keeps its total supply and its mapping of balances."""
 
 
-def coins() -> dict[bytes, Value]:
+def native_balance_values() -> dict[bytes, Value]:
     """What the accounts and the bundler own of the native token at the start of a chain."""
     values: dict[bytes, Value] = {balance_key(account.address): BALANCE for account in ACCOUNTS}
     values[balance_key(BUNDLER.address)] = BUNDLER_BALANCE
     return values
 
 
-def tokens() -> dict[bytes, Value]:
+def test_token_values() -> dict[bytes, Value]:
     """What they own of a test token that nobody has used yet."""
     values: dict[bytes, Value] = {slot_key(dev_constants.TEST_TOKEN, _SUPPLY_SLOT): BALANCE * len(ACCOUNTS)}
     for account in ACCOUNTS:

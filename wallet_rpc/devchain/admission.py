@@ -13,22 +13,22 @@ from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException  # type: ignore[import-untyped]  # rlp 5 has no py.typed
 
 from wallet_rpc.devchain import rlp_size
-from wallet_rpc.devchain.authorizations import authorization_of
-from wallet_rpc.devchain.computation import MOST_INIT_CODE_BYTES
+from wallet_rpc.devchain.authorizations import from_evm_authorization
+from wallet_rpc.devchain.computation import MAX_INIT_CODE_BYTES
 from wallet_rpc.devchain.journal import Journal
 from wallet_rpc.devchain.ledger import decode_transaction
-from wallet_rpc.devchain.node_errors import NodeRefusal
+from wallet_rpc.devchain.node_errors import NodeRejection
 from wallet_rpc.domain.gas import floor_gas
 from wallet_rpc.domain.signature import HALF_ORDER
 from wallet_rpc.primitives import Address as ShownAddress
 
-TYPES = (0, 1, 2, 4)
+TRANSACTION_TYPES = (0, 1, 2, 4)
 """The transaction types that this chain takes."""
 BLOB_TYPE = 3
-_LEAST_LEGACY = 0x80
+_MIN_LEGACY = 0x80
 """A first byte below names a transaction's type (EIP-2718)."""
 _DELEGATION_PREFIX = b"\xef\x01\x00"
-_MOST_NONCE = (1 << 64) - 1
+_MAX_NONCE = (1 << 64) - 1
 _BITS = {
     "nonce": 64,
     "gas": 64,
@@ -39,14 +39,14 @@ _BITS = {
 }
 _AUTHORIZATION_BITS = {"chain_id": 256, "nonce": 64, "y_parity": 8, "r": 256, "s": 256}
 """Widths of the fields of a transaction and of an authorization; py-evm's codec takes integers of any length."""
-MOST_BYTES = 131_072
+MAX_TRANSACTION_BYTES = 131_072
 """The size of a raw transaction; geth's limit."""
-MOST_DEPTH, MOST_ITEMS = 8, 20_000
+MAX_DEPTH, MAX_ITEMS = 8, 20_000
 """The lists around the innermost item of a raw transaction (type 1 has four), and its items and lists together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class BlockEnvironment:
     """What a block asks of a transaction."""
 
     chain_id: int
@@ -55,121 +55,127 @@ class Terms:
 
 
 def read_transaction(raw: bytes) -> tuple[SignedTransactionAPI, Address]:
-    """A signed transaction and who signed it. Raises: NodeRefusal when it is not one."""
-    if raw and raw[0] < _LEAST_LEGACY and raw[0] not in TYPES:
+    """A signed transaction and who signed it. Raises: NodeRejection when it is not one."""
+    if raw and raw[0] < _MIN_LEGACY and raw[0] not in TRANSACTION_TYPES:
         raise unsupported_type(raw[0])
-    if len(raw) > MOST_BYTES:
-        text = f"oversized data: transaction size {len(raw)}, limit {MOST_BYTES}"
-        raise NodeRefusal(text, reason="invalid_transaction")
-    if not rlp_size.is_within(raw, depth=MOST_DEPTH, items=MOST_ITEMS):
-        text = f"rlp: expected at most {MOST_ITEMS} items and lists within lists {MOST_DEPTH} deep"
-        raise NodeRefusal(text, reason="invalid_transaction")
+    if len(raw) > MAX_TRANSACTION_BYTES:
+        text = f"oversized data: transaction size {len(raw)}, limit {MAX_TRANSACTION_BYTES}"
+        raise NodeRejection(text, reason="invalid_transaction")
+    if not rlp_size.is_within(raw, depth=MAX_DEPTH, items=MAX_ITEMS):
+        text = f"rlp: expected at most {MAX_ITEMS} items and lists within lists {MAX_DEPTH} deep"
+        raise NodeRejection(text, reason="invalid_transaction")
     try:
         transaction = decode_transaction(raw)
     except UnrecognizedTransactionType as error:
-        raise NodeRefusal("transaction type not supported", reason="unsupported_transaction") from error
+        raise NodeRejection("transaction type not supported", reason="unsupported_transaction") from error
     except (RLPException, ValidationError, ValueError, IndexError) as error:
-        raise NodeRefusal("rlp: cannot decode the transaction", reason="invalid_transaction") from error
+        raise NodeRejection("rlp: cannot decode the transaction", reason="invalid_transaction") from error
     _check_widths(transaction)
     try:
         transaction.check_signature_validity()
         sender = Address(bytes(transaction.sender))
     except (ValidationError, BadSignature, ValueError) as error:
-        raise NodeRefusal("invalid sender", reason="invalid_transaction") from error
+        raise NodeRejection("invalid sender", reason="invalid_transaction") from error
     if transaction.s > HALF_ORDER:
-        raise NodeRefusal("invalid transaction v, r, s values: s is in the upper half", reason="invalid_transaction")
+        raise NodeRejection("invalid transaction v, r, s values: s is in the upper half", reason="invalid_transaction")
     return transaction, sender
 
 
-def unsupported_type(kind: int) -> NodeRefusal:
+def unsupported_type(kind: int) -> NodeRejection:
     """The refusal of a transaction of type `kind`."""
     name = f"{kind} (blobs, EIP-4844)" if kind == BLOB_TYPE else f"{kind}"
-    taken = ", ".join(map(str, TYPES))
+    taken = ", ".join(map(str, TRANSACTION_TYPES))
     text = f"transaction type not supported: {name}; supported: {taken}"
-    return NodeRefusal(text, reason="unsupported_transaction")
+    return NodeRejection(text, reason="unsupported_transaction")
 
 
 def check_init_code(to: bytes | None, data: bytes) -> None:
-    """Raises: NodeRefusal when a creation would run more code than EIP-3860 allows."""
-    if not to and len(data) > MOST_INIT_CODE_BYTES:
-        text = f"max initcode size exceeded: code size {len(data)}, limit {MOST_INIT_CODE_BYTES}"
-        raise NodeRefusal(text, reason="init_code_size")
+    """Raises: NodeRejection when a creation would run more code than EIP-3860 allows."""
+    if not to and len(data) > MAX_INIT_CODE_BYTES:
+        text = f"max initcode size exceeded: code size {len(data)}, limit {MAX_INIT_CODE_BYTES}"
+        raise NodeRejection(text, reason="init_code_size")
 
 
 def check_authorizations(to: bytes | None, count: int | None) -> None:
-    """Raises: NodeRefusal for an authorization list that no transaction can have; `count` is None without a list."""
+    """Raises: NodeRejection for an authorization list that no transaction can have; `count` is None without a list."""
     if count == 0:
-        raise NodeRefusal("EIP-7702 transaction with empty auth list", reason="invalid_transaction")
+        raise NodeRejection("EIP-7702 transaction with empty auth list", reason="invalid_transaction")
     if count is not None and not to:
-        raise NodeRefusal("EIP-7702 transaction cannot be used to create contract", reason="invalid_transaction")
+        raise NodeRejection("EIP-7702 transaction cannot be used to create contract", reason="invalid_transaction")
 
 
 def authorities(transaction: SignedTransactionAPI) -> list[Address]:
     """Who signed the authorizations of a transaction; those that nobody can have signed are left out."""
     if transaction.type_id != SET_CODE_TRANSACTION_TYPE:
         return []
-    signed = [authorization_of(one) for one in transaction.authorization_list]
+    signed = [from_evm_authorization(one) for one in transaction.authorization_list]
     found = [None if one is None else one.authority for one in signed]
     return [Address(bytes(authority)) for authority in found if authority is not None]
 
 
-def admit(transaction: SignedTransactionAPI, sender: Address, journal: Journal, terms: Terms) -> None:
-    """Raises: NodeRefusal when `transaction` cannot be the next of `sender` in a block with these terms."""
+def check_transaction(
+    transaction: SignedTransactionAPI, sender: Address, journal: Journal, environment: BlockEnvironment
+) -> None:
+    """Raises: NodeRejection when `transaction` cannot be the next of `sender` in a block with these terms."""
     chain_id = transaction.chain_id
-    if chain_id is not None and chain_id != terms.chain_id:
-        raise NodeRefusal(f"invalid chain id for signer: have {chain_id} want {terms.chain_id}", reason="wrong_chain")
+    if chain_id is not None and chain_id != environment.chain_id:
+        raise NodeRejection(
+            f"invalid chain id for signer: have {chain_id} want {environment.chain_id}", reason="wrong_chain"
+        )
     nonce = journal.get_nonce(sender)
-    if transaction.nonce == _MOST_NONCE:
-        raise NodeRefusal(f"nonce has max value: address {ShownAddress(sender)}, nonce: {nonce}", reason="nonce_max")
+    if transaction.nonce == _MAX_NONCE:
+        raise NodeRejection(f"nonce has max value: address {ShownAddress(sender)}, nonce: {nonce}", reason="nonce_max")
     if transaction.nonce != nonce:
         word = "low" if transaction.nonce < nonce else "high"
         text = f"nonce too {word}: address {ShownAddress(sender)}, tx: {transaction.nonce} state: {nonce}"
-        raise NodeRefusal(text, reason=f"nonce_too_{word}")
+        raise NodeRejection(text, reason=f"nonce_too_{word}")
     code = journal.get_code(sender)
     if code and not code.startswith(_DELEGATION_PREFIX):
-        raise NodeRefusal(f"sender not an eoa: address {ShownAddress(sender)}", reason="sender_has_code")
-    _admit_gas(transaction, terms)
-    _admit_fee(transaction, sender, journal, terms)
+        raise NodeRejection(f"sender not an eoa: address {ShownAddress(sender)}", reason="sender_has_code")
+    _check_gas(transaction, environment)
+    _check_fee(transaction, sender, journal, environment)
 
 
-def _admit_gas(transaction: SignedTransactionAPI, terms: Terms) -> None:
+def _check_gas(transaction: SignedTransactionAPI, environment: BlockEnvironment) -> None:
     is_delegating = transaction.type_id == SET_CODE_TRANSACTION_TYPE
     check_authorizations(transaction.to, len(transaction.authorization_list) if is_delegating else None)
     check_init_code(transaction.to, transaction.data)
-    if transaction.gas > terms.gas_limit:
-        raise NodeRefusal("exceeds block gas limit", reason="gas_limit")
+    if transaction.gas > environment.gas_limit:
+        raise NodeRejection("exceeds block gas limit", reason="gas_limit")
     if transaction.gas < transaction.intrinsic_gas:
         text = f"intrinsic gas too low: have {transaction.gas}, want {transaction.intrinsic_gas}"
-        raise NodeRefusal(text, reason="intrinsic_gas")
+        raise NodeRejection(text, reason="intrinsic_gas")
     floor = floor_gas(transaction.data)
     if transaction.gas < floor:
         text = f"insufficient gas for floor data gas cost: have {transaction.gas}, want {floor}"
-        raise NodeRefusal(text, reason="intrinsic_gas")
+        raise NodeRejection(text, reason="intrinsic_gas")
 
 
-def _admit_fee(transaction: SignedTransactionAPI, sender: Address, journal: Journal, terms: Terms) -> None:
+def _check_fee(
+    transaction: SignedTransactionAPI, sender: Address, journal: Journal, environment: BlockEnvironment
+) -> None:
     fee = transaction.max_fee_per_gas
     tip = transaction.max_priority_fee_per_gas
     shown = ShownAddress(sender)
     if fee < tip:
         text = f"max priority fee per gas higher than max fee per gas: address {shown}"
-        raise NodeRefusal(f"{text}, maxPriorityFeePerGas: {tip}, maxFeePerGas: {fee}", reason="fee_too_low")
-    if fee < terms.base_fee:
+        raise NodeRejection(f"{text}, maxPriorityFeePerGas: {tip}, maxFeePerGas: {fee}", reason="fee_too_low")
+    if fee < environment.base_fee:
         text = f"max fee per gas less than block base fee: address {shown}"
-        raise NodeRefusal(f"{text}, maxFeePerGas: {fee}, baseFee: {terms.base_fee}", reason="fee_too_low")
+        raise NodeRejection(f"{text}, maxFeePerGas: {fee}, baseFee: {environment.base_fee}", reason="fee_too_low")
     balance = journal.get_balance(sender)
     cost = transaction.gas * fee + transaction.value
     if balance < cost:
         text = f"insufficient funds for gas * price + value: address {shown} have {balance} want {cost}"
-        raise NodeRefusal(text, reason="insufficient_funds")
+        raise NodeRejection(text, reason="insufficient_funds")
 
 
 def _check_widths(transaction: SignedTransactionAPI) -> None:
-    """Raises: NodeRefusal for a number that is wider than its field."""
+    """Raises: NodeRejection for a number that is wider than its field."""
     rows: list[tuple[object, dict[str, int]]] = [(transaction, _BITS)]
     if transaction.type_id == SET_CODE_TRANSACTION_TYPE:
         rows += [(one, _AUTHORIZATION_BITS) for one in transaction.authorization_list]
     for holder, widths in rows:
         for name, bits in widths.items():
             if getattr(holder, name, 0) >= 1 << bits:
-                raise NodeRefusal(f"rlp: {name} is wider than {bits} bits", reason="invalid_transaction")
+                raise NodeRejection(f"rlp: {name} is wider than {bits} bits", reason="invalid_transaction")

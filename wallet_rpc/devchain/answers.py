@@ -10,36 +10,36 @@ from typing import Any, TypeAlias
 
 from eth.abc import SignedTransactionAPI
 
-from wallet_rpc.devchain.evm import Log
+from wallet_rpc.devchain.evm import EventLog
 from wallet_rpc.devchain.ledger import EMPTY_ROOT, NO_REQUESTS, NO_UNCLES, Block, Inclusion, logs_bloom
 
-Json: TypeAlias = Any
+JsonValue: TypeAlias = Any
 """A JSON value."""
 
 
-def data(value: bytes) -> str:
+def format_data(value: bytes) -> str:
     """Bytes."""
     return "0x" + value.hex()
 
 
-def block(made: Block, *, full: bool) -> dict[str, Json]:
+def format_block(made: Block, *, full: bool) -> dict[str, JsonValue]:
     """A block; its transaction as an object when `full`, else as its hash."""
     inclusion = made.inclusion
-    listed: list[Json] = []
+    listed: list[JsonValue] = []
     if inclusion is not None:
-        listed = [transaction(made, inclusion) if full else data(inclusion.hash)]
+        listed = [format_transaction(made, inclusion) if full else format_data(inclusion.hash)]
     return {
         "number": hex(made.number),
-        "hash": data(made.hash),
-        "parentHash": data(made.parent_hash),
-        "nonce": data(bytes(8)),
-        "mixHash": data(bytes(32)),
-        "sha3Uncles": data(NO_UNCLES),
-        "logsBloom": data(made.bloom),
-        "transactionsRoot": data(made.transactions_root),
-        "stateRoot": data(made.state_root),
-        "receiptsRoot": data(made.receipts_root),
-        "miner": data(made.coinbase),
+        "hash": format_data(made.hash),
+        "parentHash": format_data(made.parent_hash),
+        "nonce": format_data(bytes(8)),
+        "mixHash": format_data(bytes(32)),
+        "sha3Uncles": format_data(NO_UNCLES),
+        "logsBloom": format_data(made.bloom),
+        "transactionsRoot": format_data(made.transactions_root),
+        "stateRoot": format_data(made.state_root),
+        "receiptsRoot": format_data(made.receipts_root),
+        "miner": format_data(made.coinbase),
         "difficulty": "0x0",
         "totalDifficulty": "0x0",
         "extraData": "0x",
@@ -50,52 +50,52 @@ def block(made: Block, *, full: bool) -> dict[str, Json]:
         "baseFeePerGas": hex(made.base_fee),
         "blobGasUsed": "0x0",
         "excessBlobGas": "0x0",
-        "parentBeaconBlockRoot": data(bytes(32)),
-        "requestsHash": data(NO_REQUESTS),
-        "withdrawalsRoot": data(EMPTY_ROOT),
+        "parentBeaconBlockRoot": format_data(bytes(32)),
+        "requestsHash": format_data(NO_REQUESTS),
+        "withdrawalsRoot": format_data(EMPTY_ROOT),
         "withdrawals": [],
         "transactions": listed,
         "uncles": [],
     }
 
 
-def transaction(made: Block, inclusion: Inclusion) -> dict[str, Json]:
+def format_transaction(made: Block, inclusion: Inclusion) -> dict[str, JsonValue]:
     """A mined transaction."""
     signed = inclusion.transaction
     kind = inclusion.kind
     return {
-        "hash": data(inclusion.hash),
-        "blockHash": data(made.hash),
+        "hash": format_data(inclusion.hash),
+        "blockHash": format_data(made.hash),
         "blockNumber": hex(made.number),
         "blockTimestamp": hex(made.timestamp),
         "transactionIndex": "0x0",
         "type": hex(kind),
-        "from": data(inclusion.sender),
-        "to": data(signed.to) if signed.to else None,
+        "from": format_data(inclusion.sender),
+        "to": format_data(signed.to) if signed.to else None,
         "nonce": hex(signed.nonce),
         "value": hex(signed.value),
         "gas": hex(signed.gas),
         "gasPrice": hex(inclusion.gas_price),
-        "input": data(signed.data),
+        "input": format_data(signed.data),
         "r": hex(signed.r),
         "s": hex(signed.s),
-        **(_typed(signed, kind) if kind else _legacy(signed)),
+        **(_typed_fields(signed, kind) if kind else _legacy_fields(signed)),
     }
 
 
-def _legacy(signed: Any) -> dict[str, Json]:
+def _legacy_fields(signed: Any) -> dict[str, JsonValue]:
     chain = {} if signed.chain_id is None else {"chainId": hex(signed.chain_id)}
     return {"v": hex(signed.v), **chain}
 
 
-def _typed(signed: SignedTransactionAPI, kind: int) -> dict[str, Json]:
+def _typed_fields(signed: SignedTransactionAPI, kind: int) -> dict[str, JsonValue]:
     parity = hex(signed.y_parity)
-    fields: dict[str, Json] = {
+    fields: dict[str, JsonValue] = {
         "chainId": hex(signed.chain_id or 0),
         "v": parity,
         "yParity": parity,
         "accessList": [
-            {"address": data(address), "storageKeys": [data(slot.to_bytes(32)) for slot in slots]}
+            {"address": format_data(address), "storageKeys": [format_data(slot.to_bytes(32)) for slot in slots]}
             for address, slots in signed.access_list
         ],
     }
@@ -107,10 +107,10 @@ def _typed(signed: SignedTransactionAPI, kind: int) -> dict[str, Json]:
     return fields
 
 
-def _authorization(signed: Any) -> dict[str, Json]:
+def _authorization(signed: Any) -> dict[str, JsonValue]:
     return {
         "chainId": hex(signed.chain_id),
-        "address": data(signed.address),
+        "address": format_data(signed.address),
         "nonce": hex(signed.nonce),
         "yParity": hex(signed.y_parity),
         "r": hex(signed.r),
@@ -118,43 +118,43 @@ def _authorization(signed: Any) -> dict[str, Json]:
     }
 
 
-def receipt(made: Block, inclusion: Inclusion) -> dict[str, Json]:
+def format_receipt(made: Block, inclusion: Inclusion) -> dict[str, JsonValue]:
     """What came of a mined transaction."""
     signed = inclusion.transaction
     return {
-        "transactionHash": data(inclusion.hash),
+        "transactionHash": format_data(inclusion.hash),
         "transactionIndex": "0x0",
-        "blockHash": data(made.hash),
+        "blockHash": format_data(made.hash),
         "blockNumber": hex(made.number),
-        "from": data(inclusion.sender),
-        "to": data(signed.to) if signed.to else None,
-        "contractAddress": None if inclusion.created is None else data(inclusion.created),
+        "from": format_data(inclusion.sender),
+        "to": format_data(signed.to) if signed.to else None,
+        "contractAddress": None if inclusion.contract_address is None else format_data(inclusion.contract_address),
         "status": "0x1" if inclusion.success else "0x0",
         "type": hex(inclusion.kind),
         "gasUsed": hex(inclusion.gas_used),
         "cumulativeGasUsed": hex(inclusion.gas_used),
         "effectiveGasPrice": hex(inclusion.gas_price),
-        "logs": logs(made, inclusion),
-        "logsBloom": data(logs_bloom(inclusion.logs)),
+        "logs": format_logs(made, inclusion),
+        "logsBloom": format_data(logs_bloom(inclusion.logs)),
     }
 
 
-def logs(made: Block, inclusion: Inclusion) -> list[Json]:
+def format_logs(made: Block, inclusion: Inclusion) -> list[JsonValue]:
     """All logs of a transaction."""
-    return [log(made, inclusion, position) for position in range(len(inclusion.logs))]
+    return [format_log(made, inclusion, position) for position in range(len(inclusion.logs))]
 
 
-def log(made: Block, inclusion: Inclusion, position: int) -> dict[str, Json]:
+def format_log(made: Block, inclusion: Inclusion, position: int) -> dict[str, JsonValue]:
     """One log."""
-    event: Log = inclusion.logs[position]
+    event: EventLog = inclusion.logs[position]
     return {
-        "address": data(event.address),
-        "topics": [data(topic) for topic in event.topics],
-        "data": data(event.data),
-        "blockHash": data(made.hash),
+        "address": format_data(event.address),
+        "topics": [format_data(topic) for topic in event.topics],
+        "data": format_data(event.data),
+        "blockHash": format_data(made.hash),
         "blockNumber": hex(made.number),
         "blockTimestamp": hex(made.timestamp),
-        "transactionHash": data(inclusion.hash),
+        "transactionHash": format_data(inclusion.hash),
         "transactionIndex": "0x0",
         "logIndex": hex(position),
         "removed": False,

@@ -11,7 +11,7 @@ from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.primitives import Address
 
 
-def authorization_of(one: Any) -> SignedAuthorization | None:
+def from_evm_authorization(one: Any) -> SignedAuthorization | None:
     """Convert py-evm's tuple; None when its y_parity is neither 0 nor 1, so that no key can have signed it."""
     if one.y_parity > 1:
         return None
@@ -25,7 +25,7 @@ def authorization_of(one: Any) -> SignedAuthorization | None:
     )
 
 
-def tuple_of(signed: SignedAuthorization) -> AuthorizationTuple:
+def to_evm_authorization(signed: SignedAuthorization) -> AuthorizationTuple:
     """Convert to the form that py-evm takes."""
     return AuthorizationTuple(
         signed.chain_id, EvmAddress(bytes(signed.address)), signed.nonce, signed.y_parity, signed.r, signed.s

@@ -53,7 +53,7 @@ class BlockIndex:
             if dropped.inclusion is not None:
                 del self._transactions[dropped.inclusion.hash]
 
-    def at(self, number: int) -> Block | None:
+    def find_by_number(self, number: int) -> Block | None:
         """The block of that height, if kept."""
         index = number - self._blocks[0].number
         return self._blocks[index] if 0 <= index < len(self._blocks) else None
@@ -62,22 +62,22 @@ class BlockIndex:
         """The world's version at the end of a kept block."""
         return self._versions[number - self._blocks[0].number]
 
-    def move_head(self, version: int) -> None:
+    def set_head_version(self, version: int) -> None:
         """The newest block's state has changed."""
         self._versions[-1] = version
 
-    def by_hash(self, identity: bytes) -> Block | None:
+    def find_by_hash(self, identity: bytes) -> Block | None:
         """The block of that hash, if kept."""
         number = self._numbers.get(bytes(identity))
-        return None if number is None else self.at(number)
+        return None if number is None else self.find_by_number(number)
 
-    def of_transaction(self, identity: bytes) -> Block | None:
+    def find_by_transaction(self, identity: bytes) -> Block | None:
         """The block that holds the transaction of that hash."""
         number = self._transactions.get(bytes(identity))
-        return None if number is None else self.at(number)
+        return None if number is None else self.find_by_number(number)
 
     def hashes_before(self, number: int) -> Iterator[Hash32]:
         """The hashes of the block's ancestors, parent first."""
         for ancestor in range(number - 1, max(number - 1 - _BLOCK_HASHES, self.first_number - 1), -1):
-            block = self.at(ancestor)
+            block = self.find_by_number(ancestor)
             yield Hash32(bytes(32) if block is None else block.hash)

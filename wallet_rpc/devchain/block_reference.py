@@ -7,11 +7,11 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from wallet_rpc.devchain.chain import PENDING, Chain
+from wallet_rpc.devchain.chain import PENDING, Blockchain
 from wallet_rpc.devchain.ledger import Block
 from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import BlockNumber, Hash32, quantity, shown
+from wallet_rpc.primitives import BlockNumber, Hash32, parse_quantity, preview
 from wallet_rpc.wire import strict_shape
 
 
@@ -31,7 +31,7 @@ BlockTag: TypeAlias = str | Annotated[int, Field(strict=True, ge=0)]
 _HASH_LENGTH = 66
 
 
-def height(chain: Chain, reference: BlockReference | None) -> int | None:
+def resolve_height(chain: Blockchain, reference: BlockReference | None) -> int | None:
     """The height, `PENDING`, or None for the newest. Raises: UnknownBlock, InvalidParams."""
     match reference:
         case None:
@@ -39,7 +39,7 @@ def height(chain: Chain, reference: BlockReference | None) -> int | None:
         case str() if len(reference) == _HASH_LENGTH:
             return _by_hash(chain, reference)
         case str():
-            return tag_height(chain, reference)
+            return resolve_tag(chain, reference)
         case BlockIdentifier(block_number=int() as number, block_hash=None):
             return number
         case BlockIdentifier(block_number=None, block_hash=Hash32() as identity):
@@ -49,7 +49,7 @@ def height(chain: Chain, reference: BlockReference | None) -> int | None:
             raise InvalidParams(f"block: expected blockNumber or blockHash, got {got}", field="params.block")
 
 
-def tag_height(chain: Chain, tag: BlockTag) -> int | None:
+def resolve_tag(chain: Blockchain, tag: BlockTag) -> int | None:
     """As `height`, for a block that no hash names. Raises: InvalidParams."""
     if isinstance(tag, int):
         return tag
@@ -61,25 +61,25 @@ def tag_height(chain: Chain, tag: BlockTag) -> int | None:
         case "earliest":
             return chain.first_number
     try:
-        return quantity(tag, 64)
+        return parse_quantity(tag, 64)
     except PydanticCustomError:
-        text = f"block: expected a tag or a hex height, got {shown(tag)}"
+        text = f"block: expected a tag or a hex height, got {preview(tag)}"
         raise InvalidParams(text, field="params.block") from None
 
 
-def mined(chain: Chain, tag: BlockTag) -> Block | None:
+def find_block(chain: Blockchain, tag: BlockTag) -> Block | None:
     """The block meant, if kept; `pending` is the one that would be mined now, without transactions."""
-    number = tag_height(chain, tag)
+    number = resolve_tag(chain, tag)
     if number == PENDING:
         return chain.pending_block()
     return chain.head if number is None else chain.block(number)
 
 
-def _by_hash(chain: Chain, identity: str | Hash32) -> int:
+def _by_hash(chain: Blockchain, identity: str | Hash32) -> int:
     try:
         found = chain.block_by_hash(Hash32.parse(identity))
     except PydanticCustomError:
-        raise InvalidParams(f"block: expected a hash, got {shown(identity)}", field="params.block") from None
+        raise InvalidParams(f"block: expected a hash, got {preview(identity)}", field="params.block") from None
     if found is None:
         raise UnknownBlock
     return found.number

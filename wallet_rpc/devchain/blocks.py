@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wallet_rpc.devchain import answers
-from wallet_rpc.devchain.answers import Json
-from wallet_rpc.devchain.block_reference import BlockReference, BlockTag, height, mined
+from wallet_rpc.devchain.answers import JsonValue
+from wallet_rpc.devchain.block_reference import BlockReference, BlockTag, find_block, resolve_height
 from wallet_rpc.devchain.chain import PENDING
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.ledger import Block
@@ -30,28 +30,28 @@ class BlockByHash:
 
 
 @shape
-class ByHash:
+class HashRequest:
     """A block or transaction by its hash."""
 
     hash: Hash32
 
 
 @shape
-class ByTag:
+class BlockTagRequest:
     """A block."""
 
     block: BlockTag
 
 
 @shape
-class ByReference:
+class BlockReferenceRequest:
     """A block."""
 
     block: BlockReference
 
 
 @shape
-class IndexByHash:
+class BlockHashAndIndex:
     """A transaction by its place."""
 
     hash: Hash32
@@ -59,90 +59,110 @@ class IndexByHash:
 
 
 @shape
-class IndexByTag:
+class BlockTagAndIndex:
     """A transaction by its place."""
 
     block: BlockTag
     index: BlockNumber
 
 
-async def by_number(context: DevChain, request: BlockByNumber) -> Json:
+async def get_block_by_number(context: DevChain, request: BlockByNumber) -> JsonValue:
     """`eth_getBlockByNumber`."""
-    found = mined(context.chain, request.block)
-    return None if found is None else answers.block(found, full=request.full is True)
+    found = find_block(context.chain, request.block)
+    return None if found is None else answers.format_block(found, full=request.full is True)
 
 
-async def by_hash(context: DevChain, request: BlockByHash) -> Json:
+async def get_block_by_hash(context: DevChain, request: BlockByHash) -> JsonValue:
     """`eth_getBlockByHash`."""
     found = context.chain.block_by_hash(request.hash)
-    return None if found is None else answers.block(found, full=request.full is True)
+    return None if found is None else answers.format_block(found, full=request.full is True)
 
 
-async def count_by_hash(context: DevChain, request: ByHash) -> Json:
+async def count_transactions_by_hash(context: DevChain, request: HashRequest) -> JsonValue:
     """`eth_getBlockTransactionCountByHash`."""
     return _count(context.chain.block_by_hash(request.hash))
 
 
-async def count_by_number(context: DevChain, request: ByTag) -> Json:
+async def count_transactions_by_number(context: DevChain, request: BlockTagRequest) -> JsonValue:
     """`eth_getBlockTransactionCountByNumber`."""
-    return _count(mined(context.chain, request.block))
+    return _count(find_block(context.chain, request.block))
 
 
-async def transaction(context: DevChain, request: ByHash) -> Json:
+async def get_transaction(context: DevChain, request: HashRequest) -> JsonValue:
     """`eth_getTransactionByHash`."""
-    return _transaction(context.chain.find_transaction(request.hash))
+    return _transaction(context.chain.block_by_transaction(request.hash))
 
 
-async def transaction_by_hash_place(context: DevChain, request: IndexByHash) -> Json:
+async def get_transaction_by_block_hash(context: DevChain, request: BlockHashAndIndex) -> JsonValue:
     """`eth_getTransactionByBlockHashAndIndex`."""
     return _transaction(context.chain.block_by_hash(request.hash)) if request.index == 0 else None
 
 
-async def transaction_by_place(context: DevChain, request: IndexByTag) -> Json:
+async def get_transaction_by_block_number(context: DevChain, request: BlockTagAndIndex) -> JsonValue:
     """`eth_getTransactionByBlockNumberAndIndex`."""
-    return _transaction(mined(context.chain, request.block)) if request.index == 0 else None
+    return _transaction(find_block(context.chain, request.block)) if request.index == 0 else None
 
 
-async def receipt(context: DevChain, request: ByHash) -> Json:
+async def get_transaction_receipt(context: DevChain, request: HashRequest) -> JsonValue:
     """`eth_getTransactionReceipt`."""
-    found = context.chain.find_transaction(request.hash)
+    found = context.chain.block_by_transaction(request.hash)
     if found is None or found.inclusion is None:
         return None
-    return answers.receipt(found, found.inclusion)
+    return answers.format_receipt(found, found.inclusion)
 
 
-async def receipts(context: DevChain, request: ByReference) -> Json:
+async def get_block_receipts(context: DevChain, request: BlockReferenceRequest) -> JsonValue:
     """`eth_getBlockReceipts`."""
-    number = height(context.chain, request.block)
+    number = resolve_height(context.chain, request.block)
     if number == PENDING:
         return None
     found = context.chain.head if number is None else context.chain.block(number)
     if found is None:
         return None
-    return [] if found.inclusion is None else [answers.receipt(found, found.inclusion)]
+    return [] if found.inclusion is None else [answers.format_receipt(found, found.inclusion)]
 
 
-def _count(block: Block | None) -> Json:
+def _count(block: Block | None) -> JsonValue:
     if block is None:
         return None
     return "0x0" if block.inclusion is None else "0x1"
 
 
-def _transaction(block: Block | None) -> Json:
+def _transaction(block: Block | None) -> JsonValue:
     if block is None or block.inclusion is None:
         return None
-    return answers.transaction(block, block.inclusion)
+    return answers.format_transaction(block, block.inclusion)
 
 
 OPERATIONS = (
-    Operation("eth_getBlockByNumber", BlockByNumber, Json, by_number, positional=True),
-    Operation("eth_getBlockByHash", BlockByHash, Json, by_hash, positional=True),
-    Operation("eth_getBlockTransactionCountByHash", ByHash, Json, count_by_hash, positional=True),
-    Operation("eth_getBlockTransactionCountByNumber", ByTag, Json, count_by_number, positional=True),
-    Operation("eth_getTransactionByHash", ByHash, Json, transaction, positional=True),
-    Operation("eth_getTransactionByBlockHashAndIndex", IndexByHash, Json, transaction_by_hash_place, positional=True),
-    Operation("eth_getTransactionByBlockNumberAndIndex", IndexByTag, Json, transaction_by_place, positional=True),
-    Operation("eth_getTransactionReceipt", ByHash, Json, receipt, positional=True),
-    Operation("eth_getBlockReceipts", ByReference, Json, receipts, positional=True),
+    Operation("eth_getBlockByNumber", BlockByNumber, JsonValue, get_block_by_number, positional=True),
+    Operation("eth_getBlockByHash", BlockByHash, JsonValue, get_block_by_hash, positional=True),
+    Operation(
+        "eth_getBlockTransactionCountByHash", HashRequest, JsonValue, count_transactions_by_hash, positional=True
+    ),
+    Operation(
+        "eth_getBlockTransactionCountByNumber",
+        BlockTagRequest,
+        JsonValue,
+        count_transactions_by_number,
+        positional=True,
+    ),
+    Operation("eth_getTransactionByHash", HashRequest, JsonValue, get_transaction, positional=True),
+    Operation(
+        "eth_getTransactionByBlockHashAndIndex",
+        BlockHashAndIndex,
+        JsonValue,
+        get_transaction_by_block_hash,
+        positional=True,
+    ),
+    Operation(
+        "eth_getTransactionByBlockNumberAndIndex",
+        BlockTagAndIndex,
+        JsonValue,
+        get_transaction_by_block_number,
+        positional=True,
+    ),
+    Operation("eth_getTransactionReceipt", HashRequest, JsonValue, get_transaction_receipt, positional=True),
+    Operation("eth_getBlockReceipts", BlockReferenceRequest, JsonValue, get_block_receipts, positional=True),
 )
 """Reads of what was mined."""

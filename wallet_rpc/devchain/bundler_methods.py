@@ -8,23 +8,23 @@ from pydantic import BeforeValidator
 
 from wallet_rpc import wire
 from wallet_rpc.devchain import answers
-from wallet_rpc.devchain.answers import Json
+from wallet_rpc.devchain.answers import JsonValue
 from wallet_rpc.devchain.bundler import MinedOperation
 from wallet_rpc.devchain.call_request import Overrides, overrides_of
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.gas_search import GasEstimate
-from wallet_rpc.devchain.handle_ops import own_logs, revert_reason
-from wallet_rpc.devchain.paymaster import Sponsored
-from wallet_rpc.devchain.state_reads import Nothing
+from wallet_rpc.devchain.gas_search import GasLimits
+from wallet_rpc.devchain.handle_ops import operation_log_indexes, revert_reason
+from wallet_rpc.devchain.paymaster import SponsorshipResult
+from wallet_rpc.devchain.state_reads import NoParams
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.token_gas import TokenPayment
+from wallet_rpc.domain.token_gas import Erc20PaymentTerms
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import (
     ExecutionReverted,
     InvalidParams,
     OutOfTimeRange,
-    PaymasterRefused,
+    PaymasterRejected,
     Rejected,
     SignatureInvalid,
     ValidationReverted,
@@ -88,7 +88,7 @@ class SponsorRequest:
 
 
 @shape
-class Sponsorship:
+class PaymasterDataResponse:
     """What to put into the operation, and what is taken for it where a token was asked for."""
 
     paymaster: Address
@@ -96,58 +96,58 @@ class Sponsorship:
     paymaster_verification_gas_limit: Gas
     paymaster_post_op_gas_limit: Gas
     is_final: bool = False
-    token_payment: TokenPayment | None = None
+    token_payment: Erc20PaymentTerms | None = None
 
 
-async def send(context: DevChain, request: SendRequest) -> Hash32:
+async def send_user_operation(context: DevChain, request: SendRequest) -> Hash32:
     """`eth_sendUserOperation`: mined before the answer."""
     _check_entry_point(request.entry_point)
     return context.bundler.send(request.operation.to_domain())
 
 
-async def estimate(context: DevChain, request: EstimateRequest) -> GasEstimate:
+async def estimate_user_operation_gas(context: DevChain, request: EstimateRequest) -> GasLimits:
     """`eth_estimateUserOperationGas`."""
     _check_entry_point(request.entry_point)
     return context.bundler.estimate(request.operation.to_domain(), overrides_of(request.overrides))
 
 
-async def by_hash(context: DevChain, request: OperationHash) -> Json:
+async def get_user_operation_by_hash(context: DevChain, request: OperationHash) -> JsonValue:
     """`eth_getUserOperationByHash`."""
     mined = context.bundler.find(request.hash)
-    op = None if mined is None else context.bundler.operation(mined)
+    op = None if mined is None else context.bundler.read_operation(mined)
     if mined is None or op is None:
         return None
     return {
         "userOperation": wire.encode(UserOperationJson, UserOperationJson.from_domain(op)),
         "entryPoint": ENTRY_POINT.hex0x(),
-        "transactionHash": answers.data(mined.inclusion.hash),
-        "blockHash": answers.data(mined.block.hash),
+        "transactionHash": answers.format_data(mined.inclusion.hash),
+        "blockHash": answers.format_data(mined.block.hash),
         "blockNumber": hex(mined.block.number),
     }
 
 
-async def receipt(context: DevChain, request: OperationHash) -> Json:
+async def get_user_operation_receipt(context: DevChain, request: OperationHash) -> JsonValue:
     """`eth_getUserOperationReceipt`."""
     mined = context.bundler.find(request.hash)
-    return None if mined is None else _receipt(mined)
+    return None if mined is None else _format_receipt(mined)
 
 
-async def entry_points(context: DevChain, request: Nothing) -> tuple[Address, ...]:
+async def get_supported_entry_points(context: DevChain, request: NoParams) -> tuple[Address, ...]:
     """`eth_supportedEntryPoints`."""
     return (ENTRY_POINT,)
 
 
-async def stub(context: DevChain, request: SponsorRequest) -> Sponsorship:
+async def get_paymaster_stub_data(context: DevChain, request: SponsorRequest) -> PaymasterDataResponse:
     """`pm_getPaymasterStubData`."""
-    return _sponsorship(context.paymaster.stub(_sponsored(context, request), request.context or {}))
+    return _build_response(context.paymaster.stub(_parse_operation(context, request), request.context or {}))
 
 
-async def sponsor(context: DevChain, request: SponsorRequest) -> Sponsorship:
+async def get_paymaster_data(context: DevChain, request: SponsorRequest) -> PaymasterDataResponse:
     """`pm_getPaymasterData`."""
-    return _sponsorship(context.paymaster.sponsor(_sponsored(context, request), request.context or {}))
+    return _build_response(context.paymaster.sponsor(_parse_operation(context, request), request.context or {}))
 
 
-def _sponsored(context: DevChain, request: SponsorRequest) -> UserOperation:
+def _parse_operation(context: DevChain, request: SponsorRequest) -> UserOperation:
     _check_entry_point(request.entry_point)
     chain_id = context.chain.config.chain_id
     if request.chain_id != chain_id:
@@ -155,9 +155,9 @@ def _sponsored(context: DevChain, request: SponsorRequest) -> UserOperation:
     return request.operation.to_domain()
 
 
-def _sponsorship(made: Sponsored) -> Sponsorship:
+def _build_response(made: SponsorshipResult) -> PaymasterDataResponse:
     part = made.part
-    return Sponsorship(
+    return PaymasterDataResponse(
         paymaster=part.address,
         paymaster_data=part.data,
         paymaster_verification_gas_limit=part.verification_gas_limit,
@@ -172,12 +172,12 @@ def _check_entry_point(entry_point: Address) -> None:
         raise InvalidParams(text, reason="unsupported_entry_point", field="params.entryPoint")
 
 
-def _receipt(mined: MinedOperation) -> dict[str, Json]:
+def _format_receipt(mined: MinedOperation) -> dict[str, JsonValue]:
     event, inclusion = mined.event, mined.inclusion
     is_direct = bytes(inclusion.transaction.to) == ENTRY_POINT
     reason = revert_reason(inclusion.logs, event.operation_hash)
     return {
-        "userOpHash": answers.data(event.operation_hash),
+        "userOpHash": answers.format_data(event.operation_hash),
         "entryPoint": ENTRY_POINT.hex0x(),
         "sender": event.sender.hex0x(),
         "nonce": hex(event.nonce),
@@ -185,35 +185,52 @@ def _receipt(mined: MinedOperation) -> dict[str, Json]:
         "actualGasCost": hex(event.cost),
         "actualGasUsed": hex(event.gas_used),
         "success": event.success,
-        **({} if reason is None else {"reason": answers.data(reason)}),
+        **({} if reason is None else {"reason": answers.format_data(reason)}),
         "logs": [
-            answers.log(mined.block, inclusion, at) for at in own_logs(inclusion.logs, event, is_direct=is_direct)
+            answers.format_log(mined.block, inclusion, at)
+            for at in operation_log_indexes(inclusion.logs, event, is_direct=is_direct)
         ],
-        "receipt": answers.receipt(mined.block, inclusion),
+        "receipt": answers.format_receipt(mined.block, inclusion),
     }
 
 
-_SIMULATION_ERRORS = (ValidationReverted, PaymasterRefused, OutOfTimeRange, SignatureInvalid, Rejected, InvalidParams)
+_SIMULATION_ERRORS = (ValidationReverted, PaymasterRejected, OutOfTimeRange, SignatureInvalid, Rejected, InvalidParams)
 
-READS = (
-    Operation("eth_getUserOperationByHash", OperationHash, Json, by_hash, positional=True),
-    Operation("eth_getUserOperationReceipt", OperationHash, Json, receipt, positional=True),
-    Operation("eth_supportedEntryPoints", Nothing, tuple[Address, ...], entry_points, positional=True),
+READ_OPERATIONS = (
+    Operation("eth_getUserOperationByHash", OperationHash, JsonValue, get_user_operation_by_hash, positional=True),
+    Operation("eth_getUserOperationReceipt", OperationHash, JsonValue, get_user_operation_receipt, positional=True),
+    Operation("eth_supportedEntryPoints", NoParams, tuple[Address, ...], get_supported_entry_points, positional=True),
 )
 """The bundler's reads."""
-RUNS = (
-    Operation("eth_sendUserOperation", SendRequest, Hash32, send, errors=_SIMULATION_ERRORS, positional=True),
+EXECUTING_OPERATIONS = (
+    Operation(
+        "eth_sendUserOperation", SendRequest, Hash32, send_user_operation, errors=_SIMULATION_ERRORS, positional=True
+    ),
     Operation(
         "eth_estimateUserOperationGas",
         EstimateRequest,
-        GasEstimate,
-        estimate,
+        GasLimits,
+        estimate_user_operation_gas,
         errors=(*_SIMULATION_ERRORS, ExecutionReverted),
         positional=True,
     ),
-    Operation("pm_getPaymasterStubData", SponsorRequest, Sponsorship, stub, errors=(InvalidParams,), positional=True),
-    Operation("pm_getPaymasterData", SponsorRequest, Sponsorship, sponsor, errors=(InvalidParams,), positional=True),
+    Operation(
+        "pm_getPaymasterStubData",
+        SponsorRequest,
+        PaymasterDataResponse,
+        get_paymaster_stub_data,
+        errors=(InvalidParams,),
+        positional=True,
+    ),
+    Operation(
+        "pm_getPaymasterData",
+        SponsorRequest,
+        PaymasterDataResponse,
+        get_paymaster_data,
+        errors=(InvalidParams,),
+        positional=True,
+    ),
 )
 """The bundler's and the paymaster's work."""
-OPERATIONS = (*READS, *RUNS)
+OPERATIONS = (*READ_OPERATIONS, *EXECUTING_OPERATIONS)
 """Bundler and paymaster."""

@@ -7,10 +7,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field
 
 from wallet_rpc.devchain.admission import BLOB_TYPE, check_authorizations, check_init_code, unsupported_type
-from wallet_rpc.devchain.chain import Chain
-from wallet_rpc.devchain.evm import Call
-from wallet_rpc.devchain.execution import ACTUAL, BlockOverride, Override
-from wallet_rpc.devchain.node_errors import NodeRefusal
+from wallet_rpc.devchain.chain import Blockchain
+from wallet_rpc.devchain.evm import MessageCall
+from wallet_rpc.devchain.execution import NO_BLOCK_OVERRIDE, BlockOverride, Override
+from wallet_rpc.devchain.node_errors import NodeRejection
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, BlockNumber, Data, Hash32, TransactionCount, Uint256, Wei
@@ -92,7 +92,7 @@ class CallRequest:
         return fee if fee else None
 
     @property
-    def listed(self) -> list[tuple[bytes, list[int]]] | None:
+    def access_entries(self) -> list[tuple[bytes, list[int]]] | None:
         """The access list: accounts and words."""
         if self.access_list is None:
             return None
@@ -101,15 +101,15 @@ class CallRequest:
         ]
 
     def check_call(self) -> None:
-        """Raises: NodeRefusal for a tip without a fee that covers it; a transaction would get one."""
+        """Raises: NodeRejection for a tip without a fee that covers it; a transaction would get one."""
         if self.gas_price is None and self.max_fee_per_gas is None and self.max_priority_fee_per_gas:
-            raise _tip_refused(self.max_priority_fee_per_gas, 0)
+            raise _tip_too_high_error(self.max_priority_fee_per_gas, 0)
 
     def check(self, chain_id: int) -> None:
         """Raises: NodeRefusal for what no transaction of this chain can be, InvalidParams for contradictions."""
         if self.chain_id is not None and self.chain_id != chain_id:
             text = f"invalid chain id for signer: have {self.chain_id} want {chain_id}"
-            raise NodeRefusal(text, reason="wrong_chain")
+            raise NodeRejection(text, reason="wrong_chain")
         blobs = (self.max_fee_per_blob_gas, self.blob_versioned_hashes, self.blobs, self.sidecars)
         if self.type == BLOB_TYPE or any(part is not None for part in blobs):
             raise unsupported_type(BLOB_TYPE)
@@ -117,12 +117,12 @@ class CallRequest:
         check_init_code(self.to, self.call_data)
         tip = self.max_priority_fee_per_gas or 0
         if self.max_fee_per_gas is not None and tip > self.max_fee_per_gas:
-            raise _tip_refused(tip, self.max_fee_per_gas)
+            raise _tip_too_high_error(tip, self.max_fee_per_gas)
 
 
-def _tip_refused(tip: int, fee: int) -> NodeRefusal:
+def _tip_too_high_error(tip: int, fee: int) -> NodeRejection:
     text = f"maxPriorityFeePerGas: {tip}, maxFeePerGas: {fee}"
-    return NodeRefusal(f"max priority fee per gas higher than max fee per gas: {text}", reason="fee_too_low")
+    return NodeRejection(f"max priority fee per gas higher than max fee per gas: {text}", reason="fee_too_low")
 
 
 @strict_shape
@@ -189,19 +189,21 @@ def overrides_of(given: Overrides | None) -> dict[bytes, Override]:
     return {bytes(address): override.to_domain() for address, override in (given or {}).items()}
 
 
-def call_of(chain: Chain, request: CallRequest, *, gas: int | None = None, block: BlockOverride = ACTUAL) -> Call:
+def call_of(
+    chain: Blockchain, request: CallRequest, *, gas: int | None = None, block: BlockOverride = NO_BLOCK_OVERRIDE
+) -> MessageCall:
     """The call to run, with the request's gas or all of a block's."""
     limit = chain.config.gas_limit if block.gas_limit is None else block.gas_limit
     base_fee = chain.config.base_fee if block.base_fee is None else block.base_fee
     wanted = request.gas if gas is None else gas
-    return Call(
+    return MessageCall(
         sender=ZERO_ADDRESS if request.sender is None else request.sender,
         to=request.to,
         data=request.call_data,
         value=0 if request.value is None else request.value,
         gas=limit if wanted is None else min(wanted, limit),
         gas_price=_price(request, base_fee),
-        access_list=request.listed or (),
+        access_list=request.access_entries or (),
         authorizations=[one.to_domain() for one in request.authorization_list or ()],
     )
 

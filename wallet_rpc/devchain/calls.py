@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from eth.exceptions import InsufficientFunds, OutOfGas
 
-from wallet_rpc.devchain.block_reference import BlockReference, height
+from wallet_rpc.devchain.block_reference import BlockReference, resolve_height
 from wallet_rpc.devchain.call_request import BlockOverrides, CallRequest, Overrides, call_of, overrides_of
-from wallet_rpc.devchain.chain import Chain
+from wallet_rpc.devchain.chain import Blockchain
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.evm import Call, Outcome, intrinsic_gas
-from wallet_rpc.devchain.execution import ACTUAL, BlockOverride, Override
-from wallet_rpc.devchain.node_errors import CallReverted, NodeRefusal
+from wallet_rpc.devchain.evm import ExecutionResult, MessageCall, intrinsic_gas
+from wallet_rpc.devchain.execution import NO_BLOCK_OVERRIDE, BlockOverride, Override
+from wallet_rpc.devchain.node_errors import CallReverted, NodeRejection
 from wallet_rpc.domain.gas import TRANSACTION_GAS, floor_gas
 from wallet_rpc.domain.revert import Cause, explain
 from wallet_rpc.errors import WalletError
@@ -28,7 +28,7 @@ _CLOSE_PERCENT = 1
 
 
 @shape
-class CallAt:
+class EthCallRequest:
     """A call, the block it runs at, and overrides of state and block."""
 
     transaction: CallRequest
@@ -38,7 +38,7 @@ class CallAt:
 
 
 @shape
-class EstimateAt:
+class EstimateGasRequest:
     """A transaction to estimate; in the block that would be mined now when none is named."""
 
     transaction: CallRequest
@@ -48,23 +48,23 @@ class EstimateAt:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class CallEnvironment:
     """The state and the block that a request's call runs in."""
 
-    chain: Chain
+    chain: Blockchain
     number: int | None
     overrides: Mapping[bytes, Override]
     block: BlockOverride
 
-    def run(self, call: Call) -> Outcome:
-        """The call's outcome. Raises: NodeRefusal when it cannot even start."""
+    def run(self, call: MessageCall) -> ExecutionResult:
+        """The call's outcome. Raises: NodeRejection when it cannot even start."""
         try:
             return self.chain.call(call, number=self.number, overrides=self.overrides, block=self.block)
         except InsufficientFunds as error:
-            raise NodeRefusal("insufficient funds for transfer", reason="insufficient_funds") from error
+            raise NodeRejection("insufficient funds for transfer", reason="insufficient_funds") from error
         except OutOfGas as error:
             text = f"intrinsic gas too low: have {call.gas}, want {intrinsic_gas(call)}"
-            raise NodeRefusal(text, reason="intrinsic_gas") from error
+            raise NodeRejection(text, reason="intrinsic_gas") from error
 
     def balance(self, address: bytes) -> int:
         """In wei."""
@@ -74,21 +74,21 @@ class Setting:
         return override.balance
 
 
-async def call(context: DevChain, request: CallAt) -> Data:
+async def call(context: DevChain, request: EthCallRequest) -> Data:
     """`eth_call`. Raises: CallReverted with the raw revert data; NodeRefusal for any other failure."""
     request.transaction.check_call()
-    setting = _setting(context.chain, request)
+    setting = _build_environment(context.chain, request)
     outcome = setting.run(call_of(context.chain, request.transaction, block=setting.block))
     if not outcome.success:
-        raise failure(outcome)
+        raise build_call_error(outcome)
     return Data(outcome.output)
 
 
-async def estimate(context: DevChain, request: EstimateAt) -> int:
+async def estimate_gas(context: DevChain, request: EstimateGasRequest) -> int:
     """`eth_estimateGas`: a gas limit that was tried and with which the transaction succeeds."""
     chain, wanted = context.chain, request.transaction
-    setting = _setting(chain, request)
-    most = call_of(chain, wanted, gas=_affordable(setting, wanted), block=setting.block)
+    setting = _build_environment(chain, request)
+    most = call_of(chain, wanted, gas=_affordable_gas(setting, wanted), block=setting.block)
     plain = max(intrinsic_gas(most), floor_gas(most.data))
     is_transfer = not most.data and most.to is not None and plain <= most.gas
     if is_transfer and setting.run(replace(most, gas=plain)).success:
@@ -97,15 +97,15 @@ async def estimate(context: DevChain, request: EstimateAt) -> int:
     if not outcome.success:
         out_of_gas = any(frame.ran_out_of_gas for frame in outcome.frame.walk()) and not outcome.output
         if out_of_gas and most.gas < chain.config.gas_limit:
-            raise NodeRefusal(f"gas required exceeds allowance ({most.gas})", reason="out_of_gas")
-        raise failure(outcome)
-    return _least(setting, most, outcome)
+            raise NodeRejection(f"gas required exceeds allowance ({most.gas})", reason="out_of_gas")
+        raise build_call_error(outcome)
+    return _find_least_gas(setting, most, outcome)
 
 
-def failure(outcome: Outcome) -> WalletError:
+def build_call_error(outcome: ExecutionResult) -> WalletError:
     """The error of a call that failed, in geth's words."""
     if outcome.error != "execution reverted":
-        return NodeRefusal(outcome.error or "execution failed", reason="execution_failed")
+        return NodeRejection(outcome.error or "execution failed", reason="execution_failed")
     match explain(outcome.output).causes:
         case (Cause("Error", (str() as text,)), *_):
             return CallReverted(f"execution reverted: {text}", outcome.output)
@@ -115,40 +115,40 @@ def failure(outcome: Outcome) -> WalletError:
             return CallReverted("execution reverted", outcome.output)
 
 
-def _setting(chain: Chain, request: CallAt | EstimateAt) -> Setting:
+def _build_environment(chain: Blockchain, request: EthCallRequest | EstimateGasRequest) -> CallEnvironment:
     request.transaction.check(chain.config.chain_id)
-    return Setting(
+    return CallEnvironment(
         chain,
-        height(chain, request.block),
+        resolve_height(chain, request.block),
         overrides_of(request.overrides),
-        ACTUAL if request.block_overrides is None else request.block_overrides.to_domain(),
+        NO_BLOCK_OVERRIDE if request.block_overrides is None else request.block_overrides.to_domain(),
     )
 
 
-def _affordable(setting: Setting, wanted: CallRequest) -> int | None:
+def _affordable_gas(setting: CallEnvironment, request: CallRequest) -> int | None:
     """The request's gas, or a block's, cut to what the sender can pay at the fee of the request.
 
     A limit below that of any transaction counts as absent, as in geth.
     """
-    limit = None if wanted.gas is not None and wanted.gas < TRANSACTION_GAS else wanted.gas
-    if wanted.sender is None or wanted.fee is None:
+    limit = None if request.gas is not None and request.gas < TRANSACTION_GAS else request.gas
+    if request.sender is None or request.fee is None:
         return setting.chain.config.gas_limit if limit is None else limit
-    balance = setting.balance(wanted.sender)
-    value = 0 if wanted.value is None else wanted.value
+    balance = setting.balance(request.sender)
+    value = 0 if request.value is None else request.value
     if balance < value:
-        raise NodeRefusal("insufficient funds for transfer", reason="insufficient_funds")
-    allowance = (balance - value) // wanted.fee
+        raise NodeRejection("insufficient funds for transfer", reason="insufficient_funds")
+    allowance = (balance - value) // request.fee
     if allowance < TRANSACTION_GAS:
-        raise _cannot_pay(wanted.sender, balance, TRANSACTION_GAS * wanted.fee + value)
+        raise _insufficient_funds_error(request.sender, balance, TRANSACTION_GAS * request.fee + value)
     return min(setting.chain.config.gas_limit if limit is None else limit, allowance)
 
 
-def _cannot_pay(sender: bytes, balance: int, cost: int) -> NodeRefusal:
+def _insufficient_funds_error(sender: bytes, balance: int, cost: int) -> NodeRejection:
     text = f"insufficient funds for gas * price + value: address {Address(sender)} have {balance} want {cost}"
-    return NodeRefusal(text, reason="insufficient_funds")
+    return NodeRejection(text, reason="insufficient_funds")
 
 
-def _least(setting: Setting, most: Call, outcome: Outcome) -> int:
+def _find_least_gas(setting: CallEnvironment, most: MessageCall, outcome: ExecutionResult) -> int:
     """A limit close to the least that works. Usually the first try is the last."""
     fixed = intrinsic_gas(most)
     needed = max(fixed + outcome.frame.needed_gas, outcome.gas_used + outcome.gas_refunded, floor_gas(most.data))
@@ -167,7 +167,7 @@ def _least(setting: Setting, most: Call, outcome: Outcome) -> int:
 
 
 OPERATIONS = (
-    Operation("eth_call", CallAt, Data, call, positional=True),
-    Operation("eth_estimateGas", EstimateAt, Gas, estimate, positional=True),
+    Operation("eth_call", EthCallRequest, Data, call, positional=True),
+    Operation("eth_estimateGas", EstimateGasRequest, Gas, estimate_gas, positional=True),
 )
 """Runs that keep nothing."""

@@ -14,26 +14,34 @@ from functools import partial
 from eth.vm.execution_context import ExecutionContext
 from eth_typing import Address
 
-from wallet_rpc.devchain.admission import Terms, admit, authorities, read_transaction
+from wallet_rpc.devchain.admission import BlockEnvironment, authorities, check_transaction, read_transaction
 from wallet_rpc.devchain.chain_state import Source, Value, balance_key, code_key, nonce_key, slot_key
-from wallet_rpc.devchain.chain_time import ChainTime, checked_time
+from wallet_rpc.devchain.chain_time import ChainTime, check_timestamp
 from wallet_rpc.devchain.computation import Computation
-from wallet_rpc.devchain.evm import Call, Outcome, run_call, run_transaction
-from wallet_rpc.devchain.execution import ACTUAL, BlockOverride, ChainConfig, Execution, Override, apply, block_context
+from wallet_rpc.devchain.evm import ExecutionResult, MessageCall, run_call, run_transaction
+from wallet_rpc.devchain.execution import (
+    NO_BLOCK_OVERRIDE,
+    BlockOverride,
+    ChainConfig,
+    Execution,
+    Override,
+    apply_override,
+    block_context,
+)
 from wallet_rpc.devchain.history import History
 from wallet_rpc.devchain.journal import Journal
 from wallet_rpc.devchain.ledger import Block, Inclusion
-from wallet_rpc.devchain.node_errors import NodeRefusal
+from wallet_rpc.devchain.node_errors import NodeRejection
 from wallet_rpc.devchain.run_limit import RunLimit
-from wallet_rpc.devchain.store import MemoryStore, Store
+from wallet_rpc.devchain.store import ChainStore, EphemeralStore
 
-__all__ = ["PENDING", "Chain", "ChainConfig"]
+__all__ = ["PENDING", "Blockchain", "ChainConfig"]
 
 PENDING = -1
 """Where a call runs when it runs in the block that would be mined now."""
 
 
-class Chain:
+class Blockchain:
     """The chain. Not for several threads."""
 
     def __init__(
@@ -41,7 +49,7 @@ class Chain:
         genesis: Mapping[bytes, Value],
         config: ChainConfig,
         *,
-        store: Store | None = None,
+        store: ChainStore | None = None,
         source: Source | None = None,
         clock: Callable[[], float] = time.time,
         limit: RunLimit | None = None,
@@ -49,13 +57,13 @@ class Chain:
         self.config = config
         self.limit = RunLimit() if limit is None else limit
         """The bound on the run time of one request."""
-        self._store = MemoryStore() if store is None else store
+        self._store = EphemeralStore() if store is None else store
         self._history = History(config, self._store, source)
-        self._blocks, self._world = self._history.blocks, self._history.world
+        self._blocks, self._state = self._history.blocks, self._history.state
         self._time = ChainTime(clock, self._history.clock_offset)
         if self._blocks.is_empty:
             at = self._time.next(0) if config.timestamp is None else config.timestamp
-            self._mine(genesis, at, None, timed=config.timestamp is not None)
+            self._mine(genesis, at, None, has_chosen_time=config.timestamp is not None)
 
     # Blocks
 
@@ -75,27 +83,27 @@ class Chain:
 
     def block(self, number: int) -> Block | None:
         """The block of that height, if kept."""
-        return self._blocks.at(number)
+        return self._blocks.find_by_number(number)
 
     def block_by_hash(self, identity: bytes) -> Block | None:
         """The block of that hash, if kept."""
-        return self._blocks.by_hash(identity)
+        return self._blocks.find_by_hash(identity)
 
-    def find_transaction(self, identity: bytes) -> Block | None:
+    def block_by_transaction(self, identity: bytes) -> Block | None:
         """The block that holds the transaction of that hash, as its only one."""
-        return self._blocks.of_transaction(identity)
+        return self._blocks.find_by_transaction(identity)
 
     # State
 
     def version_at(self, number: int | None) -> int:
         """The world's version at the end of a block; None and `PENDING` are the newest. Raises: UnknownBlock."""
         if number is None or number == PENDING:
-            return self._world.version
+            return self._state.version
         return self._history.version_at(number)
 
     def journal(self, number: int | None = None) -> Journal:
         """A scratch state to run on."""
-        return Journal(self._world, self.version_at(number))
+        return Journal(self._state, self.version_at(number))
 
     def balance(self, address: bytes, number: int | None = None) -> int:
         """In wei."""
@@ -117,17 +125,17 @@ class Chain:
 
     def call(
         self,
-        call: Call,
+        call: MessageCall,
         *,
         number: int | None = PENDING,
         overrides: Mapping[bytes, Override] | None = None,
-        block: BlockOverride = ACTUAL,
+        block: BlockOverride = NO_BLOCK_OVERRIDE,
         machine: type[Computation] = Computation,
-    ) -> Outcome:
+    ) -> ExecutionResult:
         """What `call` would do at the end of block `number`, or in the block that would be mined now."""
         journal = self.journal(number)
         for address, override in (overrides or {}).items():
-            apply(journal, Address(bytes(address)), override)
+            apply_override(journal, Address(bytes(address)), override)
         if call.to is not None:
             journal.increment_nonce(Address(bytes(call.sender)))  # as in a transaction; a creation does it itself
         context = self.context(number, changed=block)
@@ -136,16 +144,18 @@ class Chain:
     def execute(self, raw: bytes, *, timestamp: int | None = None) -> Execution:
         """Run a signed transaction in the next block without keeping it.
 
-        Raises: NodeRefusal when it may not be in that block; a transaction that reverts is an outcome, not an error.
+        Raises: NodeRejection when it may not be in that block; a transaction that reverts is an outcome, not an error.
         """
         raw = bytes(raw)
         transaction, sender = read_transaction(raw)
-        if self._blocks.of_transaction(transaction.hash) is not None:
-            raise NodeRefusal("already known", reason="already_known")
+        if self._blocks.find_by_transaction(transaction.hash) is not None:
+            raise NodeRejection("already known", reason="already_known")
         config = self.config
         at = self._block_time(timestamp)
         journal = self.journal()
-        admit(transaction, sender, journal, Terms(config.chain_id, config.base_fee, config.gas_limit))
+        check_transaction(
+            transaction, sender, journal, BlockEnvironment(config.chain_id, config.base_fee, config.gas_limit)
+        )
         for authority in authorities(transaction):
             journal.account_is_empty(authority)  # py-evm swallows every error it meets while it applies authorizations
         outcome = self.limit.run(partial(run_transaction, journal, self.context(PENDING, at), transaction))
@@ -154,18 +164,18 @@ class Chain:
             transaction=transaction,
             sender=sender,
             timestamp=at,
-            timed=timestamp is not None,
-            version=self._world.version,
+            has_chosen_time=timestamp is not None,
+            version=self._state.version,
             gas_price=min(transaction.max_fee_per_gas, transaction.max_priority_fee_per_gas + config.base_fee),
-            outcome=outcome,
+            result=outcome,
             changes=journal.changes(),
         )
 
     def include(self, execution: Execution) -> Block:
         """Make the block of what ran. Raises ValueError when the state has moved on since."""
-        if execution.version != self._world.version:
+        if execution.version != self._state.version:
             raise ValueError("the state has changed since the transaction ran")
-        outcome = execution.outcome
+        outcome = execution.result
         inclusion = Inclusion(
             raw=execution.raw,
             hash=execution.transaction.hash,
@@ -175,21 +185,21 @@ class Chain:
             gas_price=execution.gas_price,
             logs=outcome.logs,
         )
-        return self._mine(execution.changes, execution.timestamp, inclusion, timed=execution.timed)
+        return self._mine(execution.changes, execution.timestamp, inclusion, has_chosen_time=execution.has_chosen_time)
 
-    def send(self, raw: bytes, *, timestamp: int | None = None) -> tuple[Block, Outcome]:
-        """Run a signed transaction and mine it at once, at `timestamp` when given. Raises: NodeRefusal."""
+    def send(self, raw: bytes, *, timestamp: int | None = None) -> tuple[Block, ExecutionResult]:
+        """Run a signed transaction and mine it at once, at `timestamp` when given. Raises: NodeRejection."""
         execution = self.execute(raw, timestamp=timestamp)
-        return self.include(execution), execution.outcome
+        return self.include(execution), execution.result
 
     def context(
-        self, number: int | None, timestamp: int | None = None, *, changed: BlockOverride = ACTUAL
+        self, number: int | None, timestamp: int | None = None, *, changed: BlockOverride = NO_BLOCK_OVERRIDE
     ) -> ExecutionContext:
         """The block's facts as code sees them."""
         if number == PENDING:
             height, at = self.head.number + 1, self.next_timestamp() if timestamp is None else timestamp
         else:
-            block = self.head if number is None else self._history.kept(number)
+            block = self.head if number is None else self._history.get_block(number)
             height, at = block.number, block.timestamp
         ancestors = self._blocks.hashes_before(height if changed.number is None else changed.number)
         return block_context(self.config, height, at, ancestors, changed)
@@ -202,19 +212,19 @@ class Chain:
 
     def set_next_timestamp(self, timestamp: int) -> None:
         """Let the next block have that time, and time go on from there. Raises: InvalidParams for the past."""
-        self._time.choose(checked_time(timestamp, self.head.timestamp))
+        self._time.set_next(check_timestamp(timestamp, self.head.timestamp))
 
     def increase_time(self, seconds: int) -> int:
         """Move the clock forward; the total shift from the real clock, in seconds."""
-        checked_time(self.next_timestamp() + seconds, self.head.timestamp)
-        self._time.shift += seconds
-        self._store.keep_offset(self._time.shift)
-        return self._time.shift
+        check_timestamp(self.next_timestamp() + seconds, self.head.timestamp)
+        self._time.offset += seconds
+        self._store.set_clock_offset(self._time.offset)
+        return self._time.offset
 
     def mine(self, *, timestamp: int | None = None) -> Block:
         """Mine a block without a transaction."""
         at = self._block_time(timestamp)
-        return self._mine({}, at, None, timed=timestamp is not None)
+        return self._mine({}, at, None, has_chosen_time=timestamp is not None)
 
     def mine_many(self, blocks: int, *, interval: int = 0, timestamp: int | None = None) -> None:
         """Mine so many blocks, each `interval` seconds after the one before, the first one after now or at `timestamp`.
@@ -222,7 +232,7 @@ class Chain:
         Raises: InvalidParams, before any is mined, when they would end later than contracts can store.
         """
         first = self._block_time(timestamp, interval)
-        checked_time(first + interval * max(0, blocks - 1), self.head.timestamp)
+        check_timestamp(first + interval * max(0, blocks - 1), self.head.timestamp)
         for position in range(blocks):
             if position > 0:
                 self.limit.on_tick()
@@ -253,7 +263,7 @@ class Chain:
 
     def snapshot(self) -> int:
         """Remember this moment; its number, from 1 up. Snapshots are kept across restarts."""
-        return self._history.snapshot(clock_offset=self._time.shift)
+        return self._history.snapshot(clock_offset=self._time.offset)
 
     def revert(self, identity: int) -> bool:
         """Go back to a snapshot and forget it and all later ones; False when there is none of that number."""
@@ -268,13 +278,18 @@ class Chain:
         self._store.close()
 
     def _mine(
-        self, changes: Mapping[bytes, Value], timestamp: int, inclusion: Inclusion | None, *, timed: bool = False
+        self,
+        changes: Mapping[bytes, Value],
+        timestamp: int,
+        inclusion: Inclusion | None,
+        *,
+        has_chosen_time: bool = False,
     ) -> Block:
-        self._time.mined(timestamp, was_chosen=timed)
-        return self._history.append(changes, timestamp, inclusion, clock_offset=self._time.shift)
+        self._time.record_block(timestamp, was_chosen=has_chosen_time)
+        return self._history.append(changes, timestamp, inclusion, clock_offset=self._time.offset)
 
     def _change(self, changes: Mapping[bytes, Value]) -> None:
-        self._history.change(changes, clock_offset=self._time.shift)
+        self._history.change(changes, clock_offset=self._time.offset)
 
     def _block_time(self, timestamp: int | None, interval: int = 0) -> int:
-        return self.next_timestamp(interval) if timestamp is None else checked_time(timestamp, self.head.timestamp)
+        return self.next_timestamp(interval) if timestamp is None else check_timestamp(timestamp, self.head.timestamp)

@@ -55,7 +55,7 @@ class Source(Protocol):
         ...
 
 
-class World:
+class ChainState:
     """Values by key and version. Version 0 is genesis, or what was learned from the forked chain."""
 
     def __init__(self, source: Source | None = None) -> None:
@@ -80,18 +80,18 @@ class World:
         """The value of `key` as of `version`; zero or no bytes where there never was one."""
         entries = self._history.get(key)
         if entries is None:
-            return self._unwritten(key)
+            return self._read_source(key)
         if version >= entries[-1][0]:
             return entries[-1][1]
         position = bisect_right(entries, version, key=lambda entry: entry[0])
-        return entries[position - 1][1] if position else self._unwritten(key)
+        return entries[position - 1][1] if position else self._read_source(key)
 
     def commit(self, changes: Mapping[bytes, Value]) -> int:
         """Write `changes` as a new version and name it."""
         version = len(self._roots)
         for key in changes:
             if self._source is not None and version > 0 and key not in self._history:
-                self._unwritten(key)  # what the key was before must stay readable
+                self._read_source(key)  # what the key was before must stay readable
         hashed = [self._roots[-1] if self._roots else bytes(32)]
         for key in sorted(changes):
             value = changes[key]
@@ -121,13 +121,13 @@ class World:
             self._changed.append(tuple(changes))
             self._roots.append(root)
 
-    def _unwritten(self, key: bytes) -> Value:
+    def _read_source(self, key: bytes) -> Value:
         empty: Value = b"" if is_code(key) else 0
         if self._source is None:
             return empty
-        for learned, value in self._source.fetch(key).items():
-            entries = self._history.get(learned, [])
+        for upstream_values, value in self._source.fetch(key).items():
+            entries = self._history.get(upstream_values, [])
             if not entries or entries[0][0] >= 0:
-                self.learned[learned] = value
-                self._history[learned] = [(-1, value), *entries]  # at once: a run may be interrupted here
+                self.learned[upstream_values] = value
+                self._history[upstream_values] = [(-1, value), *entries]  # at once: a run may be interrupted here
         return self._history[key][0][1]

@@ -13,36 +13,36 @@ _LAST = (1 << 48) - 1
 class ChainTime:
     """When the next block is mined. Never before the newest; blocks of the same second share it."""
 
-    def __init__(self, clock: Callable[[], float], shift: int = 0) -> None:
+    def __init__(self, clock: Callable[[], float], offset: int = 0) -> None:
         self._clock = clock
         self._chosen: int | None = None
-        self.shift = shift
+        self.offset = offset
         """How far the chain is ahead of the real clock, in seconds."""
 
     def next(self, newest: int, interval: int = 0) -> int:
         """The next block's time after one of time `newest`, in Unix seconds; `interval` later when it is not chosen."""
-        return max(newest, int(self._clock()) + self.shift) + interval if self._chosen is None else self._chosen
+        return max(newest, int(self._clock()) + self.offset) + interval if self._chosen is None else self._chosen
 
-    def choose(self, timestamp: int) -> None:
+    def set_next(self, timestamp: int) -> None:
         """Let the next block have that time."""
         self._chosen = timestamp
 
-    def go_on_from(self, timestamp: int) -> None:
+    def resume_from(self, timestamp: int) -> None:
         """Let time go on from there."""
-        self.shift = timestamp - int(self._clock())
+        self.offset = timestamp - int(self._clock())
 
-    def reset(self, shift: int) -> None:
+    def reset(self, offset: int) -> None:
         """Back to a shift of before."""
-        self.shift, self._chosen = shift, None
+        self.offset, self._chosen = offset, None
 
-    def mined(self, timestamp: int, *, was_chosen: bool) -> None:
+    def record_block(self, timestamp: int, *, was_chosen: bool) -> None:
         """A block was mined at `timestamp`."""
         if was_chosen or self._chosen is not None:
-            self.go_on_from(timestamp)
+            self.resume_from(timestamp)
         self._chosen = None
 
 
-def checked_time(timestamp: int, newest: int) -> int:
+def check_timestamp(timestamp: int, newest: int) -> int:
     """`timestamp`. Raises: InvalidParams when it is before the newest block's, or more than contracts can store."""
     if timestamp > _LAST:
         raise InvalidParams(f"timestamp: expected at most {_LAST}, got {timestamp}", reason="timestamp_too_late")

@@ -20,11 +20,11 @@ from eth_typing import Address
 
 from wallet_rpc.devchain.precompiles import MODEXP, modexp
 
-MOST_CODE_BYTES = 24_576
+MAX_CODE_BYTES = 24_576
 """The longest code that a creation may leave (EIP-170)."""
-MOST_INIT_CODE_BYTES = 49_152
+MAX_INIT_CODE_BYTES = 49_152
 """The longest code that a creation may run (EIP-3860)."""
-MOST_WEI = (1 << 256) - 1
+MAX_BALANCE_WEI = (1 << 256) - 1
 """The most that an account can hold, in wei."""
 _PUSH_1, _PUSH_32 = 0x60, 0x7F
 _STORE_GAS = 2_301
@@ -100,7 +100,7 @@ class Computation(PragueComputation):
         """As py-evm's, but a transfer that no balance can hold fails."""
         receiver = message.storage_address
         is_transfer = message.value > 0 and message.should_transfer_value and message.sender != receiver
-        if is_transfer and state.get_balance(receiver) + message.value > MOST_WEI:
+        if is_transfer and state.get_balance(receiver) + message.value > MAX_BALANCE_WEI:
             failed = cls(state, message, transaction_context)
             failed.error = BalanceOverflow()
             return failed
@@ -117,7 +117,7 @@ class Computation(PragueComputation):
     @classmethod
     def validate_contract_code(cls, contract_code: bytes) -> None:
         """Raises: CodeTooLong; py-evm's own errors."""
-        if len(contract_code) > MOST_CODE_BYTES:
+        if len(contract_code) > MAX_CODE_BYTES:
             raise CodeTooLong
         super().validate_contract_code(contract_code)
 

@@ -5,16 +5,16 @@ Each has the name anvil gives it; those that hardhat has too answer to both name
 
 from __future__ import annotations
 
-from wallet_rpc.devchain.answers import Json
+from wallet_rpc.devchain.answers import JsonValue
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.state_reads import Nothing
+from wallet_rpc.devchain.state_reads import NoParams
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.primitives import Address, Data, Hash32, TransactionCount, Uint256, Wei, shown
+from wallet_rpc.primitives import Address, Data, Hash32, TransactionCount, Uint256, Wei, preview
 from wallet_rpc.wire import shape
 
-_MOST_BLOCKS = 10_000
-_MOST_SNAPSHOTS = (1 << 63) - 1
+_MAX_BLOCKS = 10_000
+_MAX_SNAPSHOTS = (1 << 63) - 1
 
 
 @shape
@@ -48,7 +48,7 @@ class MineMany:
 
 
 @shape
-class Seconds:
+class SecondsRequest:
     """A time span, or a point in time."""
 
     seconds: Uint256
@@ -87,14 +87,14 @@ class SetSlot:
     value: Hash32
 
 
-async def snapshot(context: DevChain, request: Nothing) -> int:
+async def snapshot(context: DevChain, request: NoParams) -> int:
     """`evm_snapshot`: its number."""
     return context.chain.snapshot()
 
 
 async def revert(context: DevChain, request: SnapshotId) -> bool:
     """`evm_revert`: back to it; it and all later ones are gone. False for an unknown one."""
-    if request.snapshot > _MOST_SNAPSHOTS or not context.chain.revert(request.snapshot):
+    if request.snapshot > _MAX_SNAPSHOTS or not context.chain.revert(request.snapshot):
         return False
     context.bundler.forget_after(context.chain.head.number)
     return True
@@ -108,32 +108,32 @@ async def mine(context: DevChain, request: MineOne) -> str:
     return "0x0"
 
 
-async def mine_many(context: DevChain, request: MineMany) -> Json:
+async def mine_many(context: DevChain, request: MineMany) -> JsonValue:
     """`anvil_mine`: the first block is an interval later too, as in anvil."""
     context.chain.mine_many(_count(request.blocks), interval=request.interval or 0)
 
 
-async def increase_time(context: DevChain, request: Seconds) -> Json:
+async def increase_time(context: DevChain, request: SecondsRequest) -> JsonValue:
     """`evm_increaseTime`: the clock's shift after it, in seconds."""
     return context.chain.increase_time(request.seconds)
 
 
-async def set_next_timestamp(context: DevChain, request: Seconds) -> Json:
+async def set_next_timestamp(context: DevChain, request: SecondsRequest) -> JsonValue:
     """`evm_setNextBlockTimestamp`."""
     context.chain.set_next_timestamp(request.seconds)
 
 
-async def set_balance(context: DevChain, request: SetBalance) -> Json:
+async def set_balance(context: DevChain, request: SetBalance) -> JsonValue:
     """`anvil_setBalance`."""
     context.chain.set_balance(request.address, request.balance)
 
 
-async def set_code(context: DevChain, request: SetCode) -> Json:
+async def set_code(context: DevChain, request: SetCode) -> JsonValue:
     """`anvil_setCode`."""
     context.chain.set_code(request.address, request.code)
 
 
-async def set_nonce(context: DevChain, request: SetNonce) -> Json:
+async def set_nonce(context: DevChain, request: SetNonce) -> JsonValue:
     """`anvil_setNonce`."""
     context.chain.set_nonce(request.address, request.nonce)
 
@@ -145,25 +145,25 @@ async def set_slot(context: DevChain, request: SetSlot) -> bool:
 
 
 def _count(blocks: int | None) -> int:
-    if blocks is not None and blocks > _MOST_BLOCKS:
-        raise InvalidParams(f"blocks: expected at most {_MOST_BLOCKS}, got {shown(blocks)}", field="params.blocks")
+    if blocks is not None and blocks > _MAX_BLOCKS:
+        raise InvalidParams(f"blocks: expected at most {_MAX_BLOCKS}, got {preview(blocks)}", field="params.blocks")
     return 1 if blocks is None else blocks
 
 
 OPERATIONS = (
-    Operation("evm_snapshot", Nothing, Uint256, snapshot, positional=True),
+    Operation("evm_snapshot", NoParams, Uint256, snapshot, positional=True),
     Operation("evm_revert", SnapshotId, bool, revert, positional=True),
     Operation("evm_mine", MineOne, str, mine, positional=True),
-    Operation("evm_increaseTime", Seconds, Json, increase_time, positional=True),
-    Operation("evm_setNextBlockTimestamp", Seconds, Json, set_next_timestamp, positional=True),
+    Operation("evm_increaseTime", SecondsRequest, JsonValue, increase_time, positional=True),
+    Operation("evm_setNextBlockTimestamp", SecondsRequest, JsonValue, set_next_timestamp, positional=True),
     *(
         operation
         for maker in ("anvil", "hardhat")
         for operation in (
-            Operation(f"{maker}_mine", MineMany, Json, mine_many, positional=True),
-            Operation(f"{maker}_setBalance", SetBalance, Json, set_balance, positional=True),
-            Operation(f"{maker}_setCode", SetCode, Json, set_code, positional=True),
-            Operation(f"{maker}_setNonce", SetNonce, Json, set_nonce, positional=True),
+            Operation(f"{maker}_mine", MineMany, JsonValue, mine_many, positional=True),
+            Operation(f"{maker}_setBalance", SetBalance, JsonValue, set_balance, positional=True),
+            Operation(f"{maker}_setCode", SetCode, JsonValue, set_code, positional=True),
+            Operation(f"{maker}_setNonce", SetNonce, JsonValue, set_nonce, positional=True),
             Operation(f"{maker}_setStorageAt", SetSlot, bool, set_slot, positional=True),
         )
     ),

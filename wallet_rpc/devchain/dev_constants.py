@@ -11,12 +11,12 @@ TEST_TOKEN = Address.parse("0x7e57000000000000000000000000000000000001")
 """TestToken: ERC-20 with permit, of keys and of contracts, 18 decimals, anyone may mint."""
 PAYMASTER = Address.parse("0x7e57000000000000000000000000000000000002")
 """VerifyingPaymaster, with a deposit in EntryPoint."""
-TOKEN_PAYMASTER = Address.parse("0x7e57000000000000000000000000000000000003")
+ERC20_PAYMASTER = Address.parse("0x7e57000000000000000000000000000000000003")
 """TokenPaymaster, with a deposit in EntryPoint; same owner and signer."""
-TOKEN_RATES = {TEST_TOKEN: 2_000 * 10**18}
+ERC20_RATES = {TEST_TOKEN: 2_000 * 10**18}
 """What gas costs in tokens: smallest units for 10^18 wei. Made up: one coin is 2,000 TEST, whatever happens."""
 
-READS = frozenset(
+EXTRA_READ_METHODS = frozenset(
     {
         "eth_accounts",
         "eth_getBlockReceipts",

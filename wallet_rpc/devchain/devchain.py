@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wallet_rpc.devchain.bundler import Bundler
-from wallet_rpc.devchain.chain import Chain
-from wallet_rpc.devchain.paymaster import Paymaster
+from wallet_rpc.devchain.bundler import DevBundler
+from wallet_rpc.devchain.chain import Blockchain
+from wallet_rpc.devchain.paymaster import DevPaymaster
 
 
 @dataclass(frozen=True, slots=True)
 class DevChain:
     """The context of every operation of a development chain."""
 
-    chain: Chain
-    bundler: Bundler
-    paymaster: Paymaster
+    chain: Blockchain
+    bundler: DevBundler
+    paymaster: DevPaymaster

@@ -13,18 +13,18 @@ from typing import Any, TypeAlias, cast
 from wallet_rpc import wire
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.edge import envelope, observe
-from wallet_rpc.edge.envelope import Answer
-from wallet_rpc.edge.parameters import Params, binding
+from wallet_rpc.edge.envelope import ResponseObject
+from wallet_rpc.edge.parameters import Params, build_binding
 from wallet_rpc.errors import InvalidRequest, MethodNotFound, WalletError
 from wallet_rpc.operations.operation import Operation
 
-MOST_ENTRIES = 1000
+MAX_CHAIN_BATCH_ENTRIES = 1000
 """How many entries a batch may have."""
 _ADDRESS_LENGTH = 42
-Method: TypeAlias = Callable[[Params], Any]
+BoundMethod: TypeAlias = Callable[[Params], Any]
 
 
-class Dispatcher:
+class DevChainDispatcher:
     """Answers with the given operations, run in `context`. Their `run` never waits for anything."""
 
     def __init__(self, operations: Sequence[Operation[DevChain, Any, Any]], context: DevChain) -> None:
@@ -37,72 +37,72 @@ class Dispatcher:
         """The JSON text that answers a body; None for notifications only. Never raises an Exception."""
         return self._limit.share(partial(self._answer, body))
 
-    def holds_only(self, names: Set[str], body: bytes) -> bool:
+    def calls_only(self, names: Set[str], body: bytes) -> bool:
         """True when every entry of a body is a request for a method of these names."""
         try:
-            parsed = envelope.parse(body)
+            parsed = envelope.parse_body(body)
             entries = parsed if isinstance(parsed, list) else [parsed]
-            return all(envelope.checked(entry).method in names for entry in entries)
+            return all(envelope.parse_request(entry).method in names for entry in entries)
         except WalletError:
             return False
 
     def _answer(self, body: bytes) -> bytes | None:
         try:
-            parsed = envelope.parse(body)
+            parsed = envelope.parse_body(body)
         except WalletError as error:
-            return envelope.written(envelope.failure(error, None))
+            return envelope.encode_response(envelope.error_response(error, None))
         if not isinstance(parsed, list):
             answer = self._entry(parsed)
-            return None if answer is None else envelope.written(answer)
-        if not 1 <= len(parsed) <= MOST_ENTRIES:
-            text = f"batch: expected 1 to {MOST_ENTRIES} entries, got {len(parsed)}"
-            return envelope.written(envelope.failure(InvalidRequest(text), None))
+            return None if answer is None else envelope.encode_response(answer)
+        if not 1 <= len(parsed) <= MAX_CHAIN_BATCH_ENTRIES:
+            text = f"batch: expected 1 to {MAX_CHAIN_BATCH_ENTRIES} entries, got {len(parsed)}"
+            return envelope.encode_response(envelope.error_response(InvalidRequest(text), None))
         answers = [answer for answer in map(self._entry, parsed) if answer is not None]
-        return envelope.written(answers) if len(answers) > 0 else None
+        return envelope.encode_response(answers) if len(answers) > 0 else None
 
-    def _entry(self, given: Any) -> Answer | None:
+    def _entry(self, given: Any) -> ResponseObject | None:
         try:
-            entry = envelope.checked(given)
+            entry = envelope.parse_request(given)
         except WalletError as error:
-            return envelope.failure(error, envelope.legal_id(given))
-        method = self._methods.get(entry.method) or _unknown(entry.method)
+            return envelope.error_response(error, envelope.response_id(given))
+        method = self._methods.get(entry.method) or _method_not_found(entry.method)
         try:
             answer = {"jsonrpc": "2.0", "id": entry.id, "result": method(entry.params)}
         except Exception as raised:  # the seam: whatever it is, the caller gets a coded answer
-            known = raised if isinstance(raised, WalletError) else observe.incident(raised, method=entry.method)
-            answer = envelope.failure(known, entry.id)
+            known = raised if isinstance(raised, WalletError) else observe.log_incident(raised, method=entry.method)
+            answer = envelope.error_response(known, entry.id)
             if known.data is None:
                 del answer["error"]["data"]
         return None if entry.is_notification else answer
 
 
-def _unknown(name: str) -> Method:
+def _method_not_found(name: str) -> BoundMethod:
     def call(_params: Params) -> Any:
-        raise MethodNotFound.named(name)
+        raise MethodNotFound.from_name(name)
 
     return call
 
 
-def _method(operation: Operation[DevChain, Any, Any], context: DevChain) -> Method:
-    bound = binding(operation)
+def _method(operation: Operation[DevChain, Any, Any], context: DevChain) -> BoundMethod:
+    bound = build_binding(operation)
 
     def call(params: Params) -> Any:
-        request = wire.decode(operation.request, bound(_without_case(params)), at="params")
+        request = wire.decode(operation.request, bound(_lowercase_addresses(params)), at="params")
         running = operation.run(context, request)
         return wire.encode(operation.answer, _result(cast("Coroutine[Any, Any, Any]", running)))
 
     return call
 
 
-def _without_case(value: Any) -> Any:
+def _lowercase_addresses(value: Any) -> Any:
     """JSON with addresses in lower case: a node does not read capitals as a checksum."""
     match value:
         case str() if len(value) == _ADDRESS_LENGTH and value[:2] == "0x":
             return value.lower()
         case list():
-            return [_without_case(item) for item in value]
+            return [_lowercase_addresses(item) for item in value]
         case dict():
-            return {_without_case(key): _without_case(item) for key, item in value.items()}
+            return {_lowercase_addresses(key): _lowercase_addresses(item) for key, item in value.items()}
         case _:
             return value
 

@@ -17,21 +17,21 @@ from functools import partial
 
 from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
 
-from wallet_rpc.devchain.chain import Chain
+from wallet_rpc.devchain.chain import Blockchain
 from wallet_rpc.devchain.computation import WatchedComputation
-from wallet_rpc.devchain.evm import Call, Frame
+from wallet_rpc.devchain.evm import CallFrame, MessageCall
 from wallet_rpc.devchain.execution import Override
 from wallet_rpc.devchain.gas_search import (
-    EXTRA,
-    GasEstimate,
-    Outcomes,
+    MIN_MARGIN,
+    CallResults,
+    GasLimits,
+    add_margin,
+    call_results,
     depends_on_gas,
-    outcomes,
-    tried,
-    widened,
+    search_limits,
 )
 from wallet_rpc.devchain.handle_ops import operation_events, revert_reason
-from wallet_rpc.devchain.refusal import execution_failed, refused
+from wallet_rpc.devchain.refusal import build_execution_error, build_validation_error
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT, NATIVE_TOKEN_LIMIT_MODULE
 from wallet_rpc.domain.gas import max_cost, pre_verification_gas
@@ -39,7 +39,7 @@ from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data
 from wallet_rpc.errors import ExecutionReverted, InvalidParams, ValidationReverted
 from wallet_rpc.primitives import Address
 
-LEAST_CALL_GAS = 9_100
+MIN_CALL_GAS = 9_100
 """The least callGasLimit the bundler takes: what a call with value costs before the callee runs."""
 _WIDE = 12_000_000
 _WIDE_POST_OP = 3_000_000
@@ -51,7 +51,7 @@ _HALF_FEE = (1 << 40) - 1
 """A fee whose bytes are all set, for the price of call data."""
 
 
-class TolerantMachine(WatchedComputation):
+class SignatureTolerantComputation(WatchedComputation):
     """A machine on which no signature is wrong: answers of 1, "signature failed", to the entry point become 0."""
 
     @classmethod
@@ -67,13 +67,13 @@ class TolerantMachine(WatchedComputation):
         if message.depth == 1 and bytes(message.sender) == ENTRY_POINT and made.is_success:
             selector = bytes(message.data[:4])
             if selector == abi.VALIDATE_USER_OP:
-                made.output = _passed(made.output, 0)
+                made.output = _mark_signature_valid(made.output, 0)
             elif selector == _VALIDATE_PAYMASTER:
-                made.output = _passed(made.output, 32)
+                made.output = _mark_signature_valid(made.output, 32)
         return made
 
 
-def _passed(output: bytes, at: int) -> bytes:
+def _mark_signature_valid(output: bytes, at: int) -> bytes:
     """`output` with the validation data at byte `at` saying "signature right"; its time range stays."""
     word = int.from_bytes(output[at : at + 32])
     if len(output) < at + 32 or word & _LOW_160 != 1:
@@ -81,9 +81,9 @@ def _passed(output: bytes, at: int) -> bytes:
     return output[:at] + (word - 1).to_bytes(32) + output[at + 32 :]
 
 
-def estimate(
-    chain: Chain, op: UserOperation, *, bundler: Address, overrides: Mapping[bytes, Override] | None = None
-) -> GasEstimate:
+def estimate_operation_gas(
+    chain: Blockchain, op: UserOperation, *, bundler: Address, overrides: Mapping[bytes, Override] | None = None
+) -> GasLimits:
     """The limits.
 
     Raises: ValidationReverted and its kinds, ExecutionReverted; InvalidParams for other code at the entry point, which
@@ -93,26 +93,28 @@ def estimate(
     if given.get(bytes(ENTRY_POINT), Override()).code is not None:
         at = f"params.overrides.{ENTRY_POINT}.code"
         raise InvalidParams(f"{at}: expected to be absent: an operation is estimated by the entry point", field=at)
-    wide = _wide(op)
-    root = _run(chain, _limited(op, wide, fee=1), bundler, given)
+    wide = _wide_limits(op)
+    root = _run(chain, _with_limits(op, wide, fee=1), bundler, given)
     limits = _read(op, root)
     if depends_on_gas(root):
         trial = partial(_trial, chain, op, bundler, given)
-        limits = _priced(op, tried(limits, wide=wide, wanted=outcomes(root), trial=trial))
+        limits = _with_pre_verification_gas(
+            op, search_limits(limits, wide=wide, expected=call_results(root), trial=trial)
+        )
     if op.max_fee_per_gas > 0 and _counts_gas(root):
-        _run(chain, _limited(op, limits), bundler, given)
+        _run(chain, _with_limits(op, limits), bundler, given)
     return limits
 
 
-def _wide(op: UserOperation) -> GasEstimate:
+def _wide_limits(op: UserOperation) -> GasLimits:
     """Limits that hardly any operation needs."""
-    limits = GasEstimate(pre_verification_gas=0, verification_gas_limit=_WIDE, call_gas_limit=_WIDE)
+    limits = GasLimits(pre_verification_gas=0, verification_gas_limit=_WIDE, call_gas_limit=_WIDE)
     if op.paymaster is None:
         return limits
     return replace(limits, paymaster_verification_gas_limit=_WIDE, paymaster_post_op_gas_limit=_WIDE_POST_OP)
 
 
-def _limited(op: UserOperation, limits: GasEstimate, *, fee: int | None = None) -> UserOperation:
+def _with_limits(op: UserOperation, limits: GasLimits, *, fee: int | None = None) -> UserOperation:
     """The operation with these limits, and with both fees `fee` when given."""
     part = op.paymaster
     if part is not None:
@@ -133,22 +135,22 @@ def _limited(op: UserOperation, limits: GasEstimate, *, fee: int | None = None) 
 
 
 def _trial(
-    chain: Chain, op: UserOperation, bundler: Address, overrides: Mapping[bytes, Override], limits: GasEstimate
-) -> Outcomes | None:
+    chain: Blockchain, op: UserOperation, bundler: Address, overrides: Mapping[bytes, Override], limits: GasLimits
+) -> CallResults | None:
     """The outcomes of the calls with these limits; None when the operation does not land."""
     try:
-        return outcomes(_run(chain, _limited(op, limits, fee=1), bundler, overrides))
+        return call_results(_run(chain, _with_limits(op, limits, fee=1), bundler, overrides))
     except (ValidationReverted, ExecutionReverted):
         return None
 
 
-def _run(chain: Chain, op: UserOperation, bundler: Address, overrides: Mapping[bytes, Override]) -> Frame:
+def _run(chain: Blockchain, op: UserOperation, bundler: Address, overrides: Mapping[bytes, Override]) -> CallFrame:
     """The run's outermost call. Raises: what it says when it refuses, or when the calls revert."""
     sender = bytes(op.sender)
     given = overrides.get(sender, Override())
     balance = chain.balance(sender) if given.balance is None else given.balance
     richer = replace(given, balance=balance + max_cost(op))  # an account may be funded after it asks
-    call = Call(
+    call = MessageCall(
         sender=bytes(bundler),
         to=bytes(ENTRY_POINT),
         data=handle_ops_call_data([op], bundler),
@@ -156,65 +158,67 @@ def _run(chain: Chain, op: UserOperation, bundler: Address, overrides: Mapping[b
         delegations={} if op.authorization is None else {sender: bytes(op.authorization.address)},
     )
     funded = overrides if op.paymaster is not None else {**overrides, sender: richer}
-    outcome = chain.call(call, overrides=funded, machine=TolerantMachine)
+    outcome = chain.call(call, overrides=funded, machine=SignatureTolerantComputation)
     if not outcome.success:
-        raise refused(outcome.output, is_deployed=chain.code(op.sender) != b"" or op.authorization is not None)
+        raise build_validation_error(
+            outcome.output, is_deployed=chain.code(op.sender) != b"" or op.authorization is not None
+        )
     ended = operation_events(outcome.logs)[-1]
     if not ended.success:
-        executed = _executed(op, _inner(outcome.frame))
+        executed = _find_execution_call(op, _find_inner_call(outcome.frame))
         # a postOp that fails takes back the event that would say why the calls failed
         undone = b"" if executed is None or executed.success else executed.output
-        raise execution_failed(revert_reason(outcome.logs, ended.operation_hash) or undone)
+        raise build_execution_error(revert_reason(outcome.logs, ended.operation_hash) or undone)
     return outcome.frame
 
 
-def _inner(root: Frame) -> Frame:
+def _find_inner_call(root: CallFrame) -> CallFrame:
     """The entry point's call to itself, in which the account's calls and postOp run."""
     return next(frame for frame in root.children if frame.to == ENTRY_POINT)
 
 
-def _executed(op: UserOperation, inner: Frame) -> Frame | None:
+def _find_execution_call(op: UserOperation, inner: CallFrame) -> CallFrame | None:
     """The call that runs the account's calls; None when there is none."""
     return next((frame for frame in inner.children if frame.to == op.sender), None)
 
 
-def _counts_gas(root: Frame) -> bool:
+def _counts_gas(root: CallFrame) -> bool:
     """Whether a hook of the validation looked at what the operation may cost."""
     validations = [frame for frame in root.children if frame.data[:4] == abi.VALIDATE_USER_OP]
     return any(inner.to == NATIVE_TOKEN_LIMIT_MODULE for frame in validations for inner in frame.walk())
 
 
-def _read(op: UserOperation, root: Frame) -> GasEstimate:
+def _read(op: UserOperation, root: CallFrame) -> GasLimits:
     """The limits, read off the entry point's calls: to factory, account, paymaster, itself, beneficiary."""
     paymaster = next((frame for frame in root.children if frame.data[:4] == _VALIDATE_PAYMASTER), None)
-    inner = _inner(root)
+    inner = _find_inner_call(root)
     first = inner if paymaster is None else paymaster
     before = [frame for frame in root.children if frame.spent_before < first.spent_before]
     verification = max(first.spent_before, *(frame.needed_gas for frame in before))
-    executed = _executed(op, inner)
+    executed = _find_execution_call(op, inner)
     call_gas = 0 if executed is None else executed.needed_gas
-    limits = GasEstimate(
+    limits = GasLimits(
         pre_verification_gas=0,
-        verification_gas_limit=widened(verification),
-        call_gas_limit=max(widened(call_gas), LEAST_CALL_GAS),
+        verification_gas_limit=add_margin(verification),
+        call_gas_limit=max(add_margin(call_gas), MIN_CALL_GAS),
     )
     if paymaster is not None and op.paymaster is not None:
         post_op = next((frame for frame in inner.children if frame.to == op.paymaster.address), None)
         spent = max(inner.spent_before - paymaster.spent_before, paymaster.needed_gas)
         limits = replace(
             limits,
-            paymaster_verification_gas_limit=widened(spent + _DEPOSIT_GAS),
-            paymaster_post_op_gas_limit=0 if post_op is None else widened(post_op.needed_gas),
+            paymaster_verification_gas_limit=add_margin(spent + _DEPOSIT_GAS),
+            paymaster_post_op_gas_limit=0 if post_op is None else add_margin(post_op.needed_gas),
         )
-    return _priced(op, limits)
+    return _with_pre_verification_gas(op, limits)
 
 
-def _priced(op: UserOperation, limits: GasEstimate) -> GasEstimate:
+def _with_pre_verification_gas(op: UserOperation, limits: GasLimits) -> GasLimits:
     """With the preVerificationGas of the operation as it will be sent; a longer signature is not seen."""
     filled = replace(
-        _limited(op, limits),
+        _with_limits(op, limits),
         pre_verification_gas=(1 << 24) - 1,
         max_fee_per_gas=max(op.max_fee_per_gas, _HALF_FEE),
         max_priority_fee_per_gas=max(op.max_priority_fee_per_gas, _HALF_FEE),
     )
-    return replace(limits, pre_verification_gas=widened(pre_verification_gas(filled)) - EXTRA)
+    return replace(limits, pre_verification_gas=add_margin(pre_verification_gas(filled)) - MIN_MARGIN)

@@ -22,8 +22,8 @@ from eth.vm.message import Message
 from eth_typing import Address, Hash32
 from eth_utils.logging import ExtendedDebugLogger, get_extended_debug_logger
 
-from wallet_rpc.devchain.authorizations import tuple_of
-from wallet_rpc.devchain.computation import MOST_WEI, CodeTooLong, Computation
+from wallet_rpc.devchain.authorizations import to_evm_authorization
+from wallet_rpc.devchain.computation import MAX_BALANCE_WEI, CodeTooLong, Computation
 from wallet_rpc.devchain.journal import Journal
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.gas import AUTHORIZATION_GAS, TOKEN_GAS, TRANSACTION_GAS, call_data_tokens, floor_gas
@@ -52,18 +52,18 @@ class State(PragueState):
 
     def snapshot(self) -> tuple[Hash32, JournalDBCheckpoint]:
         """A point to come back to."""
-        return _NO_ROOT, JournalDBCheckpoint(self.journal.mark())
+        return _NO_ROOT, JournalDBCheckpoint(self.journal.checkpoint())
 
     def revert(self, snapshot: tuple[Hash32, JournalDBCheckpoint]) -> None:
         """Undo what came after."""
-        self.journal.back_to(snapshot[1])
+        self.journal.rollback_to(snapshot[1])
 
     def commit(self, snapshot: tuple[Hash32, JournalDBCheckpoint]) -> None:
         """Keep what came after: nothing to do."""
 
     def delta_balance(self, address: Address, delta: int) -> None:
         """Add to a balance. Only fees can reach the most that there is, and then stop there, as in nodes."""
-        self.set_balance(address, min(self.get_balance(address) + delta, MOST_WEI))
+        self.set_balance(address, min(self.get_balance(address) + delta, MAX_BALANCE_WEI))
 
     def get_transient_storage(self, address: Address, slot: int) -> bytes:
         """EIP-1153."""
@@ -78,7 +78,7 @@ class State(PragueState):
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class EventLog:
     """One event; topics are 32 bytes each."""
 
     address: bytes
@@ -86,7 +86,7 @@ class Log:
     data: bytes
 
 
-class Frame:
+class CallFrame:
     """One call inside a run, as it was made and as it ended."""
 
     def __init__(self, computation: ComputationAPI) -> None:
@@ -101,7 +101,7 @@ class Frame:
         self.gas_used = computation.get_gas_used()
         self.success = computation.is_success
         self.output = bytes(computation.output)
-        self.burned = computation.should_burn_gas
+        self.has_burned_gas = computation.should_burn_gas
         self.reads_gas = getattr(computation, "reads_gas", False)
         self.least_gas = getattr(computation, "least_gas", 0)
         self.spent_before = max(0, getattr(computation, "spent_before", 0))
@@ -122,9 +122,9 @@ class Frame:
         return not self.success and isinstance(self._computation.error, OutOfGas)
 
     @cached_property
-    def children(self) -> list[Frame]:
+    def children(self) -> list[CallFrame]:
         """The calls this call made, in order."""
-        return [Frame(child) for child in self._computation.children]
+        return [CallFrame(child) for child in self._computation.children]
 
     @cached_property
     def needed_gas(self) -> int:
@@ -132,13 +132,13 @@ class Frame:
 
         What a callee burned that failed is not counted: nobody knows how much of it was needed.
         """
-        needed = 0 if self.burned else max(self.gas_used, self.least_gas)
+        needed = 0 if self.has_burned_gas else max(self.gas_used, self.least_gas)
         for child in self.children:
             passed = child.needed_gas - (_STIPEND if child.value else 0)
             needed = max(needed, child.spent_before + (passed * 64 + 62) // 63)
         return needed
 
-    def walk(self) -> Iterator[Frame]:
+    def walk(self) -> Iterator[CallFrame]:
         """This frame and everything below, callers first."""
         yield self
         for child in self.children:
@@ -146,20 +146,20 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExecutionResult:
     """What a run came to. `output` is the raw answer, or the raw revert data when it failed."""
 
     success: bool
     output: bytes
     gas_used: int
     gas_refunded: int
-    logs: tuple[Log, ...]
+    logs: tuple[EventLog, ...]
     error: str | None
-    frame: Frame
+    frame: CallFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class MessageCall:
     """A message to look at: who calls whom with what; `to` None creates a contract."""
 
     sender: bytes
@@ -193,7 +193,7 @@ def error_text(error: VMError) -> str:
     return words.strip()
 
 
-def intrinsic_gas(call: Call) -> int:
+def intrinsic_gas(call: MessageCall) -> int:
     """What a transaction of this message costs before any code runs."""
     gas = TRANSACTION_GAS + TOKEN_GAS * call_data_tokens(call.data)
     gas += AUTHORIZATION_GAS * (len(call.authorizations) + len(call.delegations))
@@ -203,8 +203,8 @@ def intrinsic_gas(call: Call) -> int:
 
 
 def run_call(
-    journal: Journal, context: ExecutionContextAPI, call: Call, machine: type[Computation] = Computation
-) -> Outcome:
+    journal: Journal, context: ExecutionContextAPI, call: MessageCall, machine: type[Computation] = Computation
+) -> ExecutionResult:
     """Run `call` as a transaction would, but unsigned; on another `machine` when given.
 
     Raises: OutOfGas when `call.gas` is below the intrinsic cost, InsufficientFunds when the value is not covered.
@@ -231,10 +231,10 @@ def run_call(
     computation: ComputationAPI = apply(state, message, made)
     spent = call.gas - computation.get_gas_remaining()
     refund = min(computation.get_gas_refund() + authorized, spent // 5)
-    return _outcome(computation, max(spent - refund, floor_gas(call.data)), refund)
+    return _build_result(computation, max(spent - refund, floor_gas(call.data)), refund)
 
 
-def _apply_authorizations(state: State, call: Call) -> int:
+def _apply_authorizations(state: State, call: MessageCall) -> int:
     """Delegate as the message says; the gas that is given back for it."""
     for account, code_address in call.delegations.items():
         state.set_code(Address(bytes(account)), b"\xef\x01\x00" + code_address)
@@ -242,11 +242,11 @@ def _apply_authorizations(state: State, call: Call) -> int:
     for one in call.authorizations:
         if one.authority is not None:
             state.journal.account_is_empty(Address(bytes(one.authority)))  # a forked chain's node may fail here
-    listed = SimpleNamespace(authorization_list=[tuple_of(one) for one in call.authorizations])
+    listed = SimpleNamespace(authorization_list=[to_evm_authorization(one) for one in call.authorizations])
     return state.process_set_code_authorizations(cast("SignedTransactionAPI", listed))
 
 
-def _message(state: State, sender: Address, call: Call, gas: int) -> Message:
+def _message(state: State, sender: Address, call: MessageCall, gas: int) -> Message:
     if call.to is None:
         nonce = state.get_nonce(sender)
         created = generate_contract_address(sender, nonce)
@@ -273,7 +273,9 @@ def _message(state: State, sender: Address, call: Call, gas: int) -> Message:
     )
 
 
-def run_transaction(journal: Journal, context: ExecutionContextAPI, transaction: SignedTransactionAPI) -> Outcome:
+def run_transaction(
+    journal: Journal, context: ExecutionContextAPI, transaction: SignedTransactionAPI
+) -> ExecutionResult:
     """Run a signed transaction, fees and all. Its facts (nonce, funds, fee) have been checked by the caller."""
     state = State(journal, context)
     executor = PragueTransactionExecutor(state)
@@ -282,19 +284,19 @@ def run_transaction(journal: Journal, context: ExecutionContextAPI, transaction:
     spent = transaction.gas - computation.get_gas_remaining()
     refund = executor.calculate_gas_refund(computation, spent)
     executor.finalize_computation(transaction, computation)
-    return _outcome(computation, spent - refund + computation.data_floor_gas, refund)
+    return _build_result(computation, spent - refund + computation.data_floor_gas, refund)
 
 
-def _outcome(computation: ComputationAPI, gas_used: int, refund: int) -> Outcome:
-    return Outcome(
+def _build_result(computation: ComputationAPI, gas_used: int, refund: int) -> ExecutionResult:
+    return ExecutionResult(
         success=computation.is_success,
         output=bytes(computation.output),
         gas_used=gas_used,
         gas_refunded=refund,
         logs=tuple(
-            Log(bytes(address), tuple(topic.to_bytes(32) for topic in topics), bytes(data))
+            EventLog(bytes(address), tuple(topic.to_bytes(32) for topic in topics), bytes(data))
             for address, topics, data in computation.get_log_entries()
         ),
         error=None if computation.is_success else error_text(computation.error),
-        frame=Frame(computation),
+        frame=CallFrame(computation),
     )

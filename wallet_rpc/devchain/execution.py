@@ -10,7 +10,7 @@ from eth.vm.execution_context import ExecutionContext
 from eth_typing import Address, BlockNumber, Hash32
 
 from wallet_rpc.devchain.chain_state import Value
-from wallet_rpc.devchain.evm import Outcome
+from wallet_rpc.devchain.evm import ExecutionResult
 from wallet_rpc.devchain.journal import Journal
 
 
@@ -54,7 +54,7 @@ class BlockOverride:
     prev_randao: bytes | None = None
 
 
-ACTUAL = BlockOverride()
+NO_BLOCK_OVERRIDE = BlockOverride()
 """The block as it is."""
 
 
@@ -66,15 +66,15 @@ class Execution:
     transaction: SignedTransactionAPI
     sender: Address
     timestamp: int
-    timed: bool
+    has_chosen_time: bool
     """Whether the caller chose the timestamp, so that time goes on from it."""
     version: int
     gas_price: int
-    outcome: Outcome
+    result: ExecutionResult
     changes: dict[bytes, Value]
 
 
-def apply(journal: Journal, address: Address, override: Override) -> None:
+def apply_override(journal: Journal, address: Address, override: Override) -> None:
     """Make the account look as the override says, before the run."""
     if override.balance is not None:
         journal.set_balance(address, override.balance)
@@ -88,7 +88,11 @@ def apply(journal: Journal, address: Address, override: Override) -> None:
 
 
 def block_context(
-    config: ChainConfig, number: int, timestamp: int, hashes: Iterable[Hash32], changed: BlockOverride = ACTUAL
+    config: ChainConfig,
+    number: int,
+    timestamp: int,
+    hashes: Iterable[Hash32],
+    changed: BlockOverride = NO_BLOCK_OVERRIDE,
 ) -> ExecutionContext:
     """A block's facts as code sees them; `hashes` are its ancestors', parent first."""
     return ExecutionContext(

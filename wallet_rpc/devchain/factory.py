@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from wallet_rpc.devchain import accounts, dev_constants
-from wallet_rpc.devchain.bundler import Bundler
-from wallet_rpc.devchain.chain import Chain, ChainConfig
+from wallet_rpc.devchain.bundler import DevBundler
+from wallet_rpc.devchain.chain import Blockchain, ChainConfig
 from wallet_rpc.devchain.chain_state import Value, balance_key, code_key
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.fork import HeldUpstream, Upstream
+from wallet_rpc.devchain.fork import ShieldedUpstream, Upstream
 from wallet_rpc.devchain.genesis import Genesis, GenesisAccount, genesis_values, load_deployments, load_genesis
-from wallet_rpc.devchain.paymaster import Paymaster
+from wallet_rpc.devchain.paymaster import DevPaymaster
 from wallet_rpc.devchain.run_limit import RunLimit
 from wallet_rpc.devchain.sqlite_store import SqliteStore
-from wallet_rpc.devchain.store import MemoryStore
+from wallet_rpc.devchain.store import EphemeralStore
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.primitives import Address
 
@@ -32,50 +32,50 @@ def open_devchain(config: DevChainConfig) -> DevChain:
     upstream = None if config.fork_url is None else Upstream(config.fork_url, block=config.fork_block)
     store = _store(config)  # after all that may fail, so that a failed start leaves no file
     if config.fork_url is not None and upstream is not None and isinstance(store, SqliteStore):
-        upstream = _pinned(config.fork_url, upstream, store)
-    values = genesis_values(built) if upstream is None else _missing_upstream(built, upstream)
+        upstream = _pin_upstream(config.fork_url, upstream, store)
+    values = genesis_values(built) if upstream is None else _missing_account_values(built, upstream)
     limit = RunLimit(config.run_seconds)
     has_our_token = code_key(dev_constants.TEST_TOKEN) in values
-    chain = Chain(
-        {**values, **accounts.coins(), **(accounts.tokens() if has_our_token else {})},
+    chain = Blockchain(
+        {**values, **accounts.native_balance_values(), **(accounts.test_token_values() if has_our_token else {})},
         ChainConfig(
             chain_id=config.chain_id,
             timestamp=config.timestamp,
             number=0 if upstream is None else upstream.block,
         ),
         store=store,
-        source=None if upstream is None else HeldUpstream(upstream, limit),
+        source=None if upstream is None else ShieldedUpstream(upstream, limit),
         limit=limit,
     )
-    rates = dev_constants.TOKEN_RATES | {Address.parse(token): rate for token, rate in config.token_rates.items()}
-    return DevChain(chain, Bundler(chain, accounts.BUNDLER), Paymaster(chain, rates))
+    rates = dev_constants.ERC20_RATES | {Address.parse(token): rate for token, rate in config.token_rates.items()}
+    return DevChain(chain, DevBundler(chain, accounts.BUNDLER), DevPaymaster(chain, rates))
 
 
-def _pinned(url: str, upstream: Upstream, store: SqliteStore) -> Upstream:
+def _pin_upstream(url: str, upstream: Upstream, store: SqliteStore) -> Upstream:
     """The forked chain at the block that the folder began with."""
-    pinned = store.recall(_FORK_BLOCK)
+    pinned = store.get_fact(_FORK_BLOCK)
     if pinned is None:
-        store.remember(_FORK_BLOCK, str(upstream.block))
+        store.set_fact(_FORK_BLOCK, str(upstream.block))
         return upstream
     return upstream if int(pinned) == upstream.block else Upstream(url, block=int(pinned))
 
 
-def _store(config: DevChainConfig) -> SqliteStore | MemoryStore:
+def _store(config: DevChainConfig) -> SqliteStore | EphemeralStore:
     if config.folder is None:
-        return MemoryStore()
+        return EphemeralStore()
     kind = "" if config.fork_url is None else ", forked"
     if config.deployments is not None:
         kind += f", deployments {sha256(config.deployments.read_bytes()).hexdigest()[:8]}"
     return SqliteStore(config.folder, f"chain {config.chain_id}{kind}")
 
 
-def _missing_upstream(built: Genesis, upstream: Upstream) -> Mapping[bytes, Value]:
+def _missing_account_values(genesis: Genesis, upstream: Upstream) -> Mapping[bytes, Value]:
     """Our accounts that the forked chain has no code for, and the paymaster's deposit in its entry point."""
-    found = upstream.fetch_many([code_key(address) for address in built])
-    missing = {address: account for address, account in built.items() if not found[code_key(address)]}
+    found = upstream.fetch_many([code_key(address) for address in genesis])
+    missing = {address: account for address, account in genesis.items() if not found[code_key(address)]}
     values = genesis_values(missing)
-    if dev_constants.PAYMASTER in missing and ENTRY_POINT not in missing and ENTRY_POINT in built:
-        values |= _deposit(built[ENTRY_POINT], found[balance_key(ENTRY_POINT)])
+    if dev_constants.PAYMASTER in missing and ENTRY_POINT not in missing and ENTRY_POINT in genesis:
+        values |= _deposit(genesis[ENTRY_POINT], found[balance_key(ENTRY_POINT)])
     return values
 
 

@@ -32,7 +32,7 @@ class Upstream:
         self._client = httpx2.Client(timeout=timeout_seconds)
         self._url = url
         wanted = "latest" if block is None else hex(block)
-        (found,) = self._ask([("eth_getBlockByNumber", [wanted, False])])
+        (found,) = self._send_batch([("eth_getBlockByNumber", [wanted, False])])
         if not isinstance(found, dict):
             raise UpstreamFailed(f"the forked chain's node does not know block {wanted}", reason="fork_block_unknown")
         try:
@@ -41,7 +41,7 @@ class Upstream:
             self.timestamp = int(found["timestamp"], 16)
             """Its time, in Unix seconds."""
         except (KeyError, TypeError, ValueError) as error:
-            raise _malformed() from error
+            raise _malformed_answer_error() from error
 
     def fetch(self, key: bytes) -> Mapping[bytes, Value]:
         """A storage word; or balance, nonce and code of an account together."""
@@ -58,7 +58,9 @@ class Upstream:
             calls += [(f"eth_get{what}", [shown, at]) for what in ("Balance", "TransactionCount", "Code")]
         calls += [("eth_getStorageAt", ["0x" + key[:20].hex(), "0x" + key[20:].hex(), at]) for key in slots]
         answers = [
-            answer for start in range(0, len(calls), _BATCH) for answer in self._ask(calls[start : start + _BATCH])
+            answer
+            for start in range(0, len(calls), _BATCH)
+            for answer in self._send_batch(calls[start : start + _BATCH])
         ]
         values: dict[bytes, Value] = {}
         try:
@@ -70,14 +72,14 @@ class Upstream:
             for key, word in zip(slots, answers[3 * len(accounts) :], strict=True):
                 values[key] = int(word, 16)
         except (AttributeError, TypeError, ValueError) as error:
-            raise _malformed() from error
+            raise _malformed_answer_error() from error
         return values
 
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
 
-    def _ask(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+    def _send_batch(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
         """The results of one batch, in order. Reads only, so a failed request is tried again."""
         batch = [
             {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
@@ -95,7 +97,7 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldUpstream:
+class ShieldedUpstream:
     """The forked chain's node as the world's source: a run is not interrupted in the middle of a request."""
 
     upstream: Upstream
@@ -103,14 +105,14 @@ class HeldUpstream:
 
     def fetch(self, key: bytes) -> Mapping[bytes, Value]:
         """As the upstream's."""
-        return self.limit.hold(partial(self.upstream.fetch, key))
+        return self.limit.shield(partial(self.upstream.fetch, key))
 
 
 def _results(answers: Any, count: int) -> list[Any]:
     if isinstance(answers, dict) and "error" in answers:
         raise UpstreamFailed("the forked chain's node takes no batch requests, or refuses them")
     if not isinstance(answers, list) or len(answers) != count:
-        raise _malformed()
+        raise _malformed_answer_error()
     by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
     results = []
     for number in range(count):
@@ -123,5 +125,5 @@ def _results(answers: Any, count: int) -> list[Any]:
     return results
 
 
-def _malformed() -> UpstreamFailed:
+def _malformed_answer_error() -> UpstreamFailed:
     return UpstreamFailed("the forked chain's node gave a malformed answer", reason="fork_malformed")

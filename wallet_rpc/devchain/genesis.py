@@ -15,8 +15,8 @@ from eth.vm.execution_context import ExecutionContext
 from eth_typing import Address as EvmAddress
 from eth_typing import BlockNumber, Hash32
 
-from wallet_rpc.devchain.chain_state import Value, World, balance_key, code_key, nonce_key, slot_key
-from wallet_rpc.devchain.evm import Call, Outcome, run_call
+from wallet_rpc.devchain.chain_state import ChainState, Value, balance_key, code_key, nonce_key, slot_key
+from wallet_rpc.devchain.evm import ExecutionResult, MessageCall, run_call
 from wallet_rpc.devchain.journal import Journal
 from wallet_rpc.primitives import Address, Data
 
@@ -95,7 +95,7 @@ def load_deployments(path: Path) -> Genesis:
         ]
     except (ValueError, TypeError, KeyError) as error:
         raise DeploymentFailed(f"{path} holds no deployment records") from error
-    bench = Workbench({CREATE2_DEPLOYER: deployer_account()})
+    bench = GenesisBuilder({CREATE2_DEPLOYER: deployer_account()})
     for data, address in records:
         bench.deploy(data, at=address)
     return bench.accounts()
@@ -106,23 +106,23 @@ def deployer_account() -> GenesisAccount:
     return GenesisAccount(code=CREATE2_DEPLOYER_CODE, nonce=1)
 
 
-class Workbench:
+class GenesisBuilder:
     """A world in which creation code is run, and whose accounts are then taken as they stand."""
 
     def __init__(self, genesis: Genesis) -> None:
         self._values = genesis_values(genesis)
-        self._world = World()
-        self._world.commit(self._values)
+        self._state = ChainState()
+        self._state.commit(self._values)
 
-    def call(self, to: Address, data: bytes, *, sender: Address, value: int = 0) -> Outcome:
+    def call(self, to: Address, data: bytes, *, sender: Address, value: int = 0) -> ExecutionResult:
         """Run a call and keep what it changed. Raises: DeploymentFailed when it reverts."""
-        journal = Journal(self._world, self._world.version)
-        made = Call(sender=sender, to=to, data=data, value=value, gas=_DEPLOYMENT_GAS)
+        journal = Journal(self._state, self._state.version)
+        made = MessageCall(sender=sender, to=to, data=data, value=value, gas=_DEPLOYMENT_GAS)
         outcome = run_call(journal, _CONTEXT, made)
         if not outcome.success:
             raise DeploymentFailed(f"a call to {to} failed: {outcome.error}, 0x{outcome.output.hex()}")
         changes = journal.changes()
-        self._world.commit(changes)
+        self._state.commit(changes)
         self._values |= changes
         return outcome
 

@@ -12,8 +12,8 @@ from typing import Any
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
-from wallet_rpc.devchain.authorizations import authorization_of
-from wallet_rpc.devchain.evm import Log
+from wallet_rpc.devchain.authorizations import from_evm_authorization
+from wallet_rpc.devchain.evm import EventLog
 from wallet_rpc.domain import abi, funds
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.user_operation import USER_OPERATION_EVENT, Factory, PaymasterPart, UserOperation
@@ -41,7 +41,7 @@ class OperationEvent:
     position: int
 
 
-def operation_events(logs: Sequence[Log]) -> list[OperationEvent]:
+def operation_events(logs: Sequence[EventLog]) -> list[OperationEvent]:
     """All operations that ended in these logs."""
     found = []
     for position, log in enumerate(logs):
@@ -52,7 +52,7 @@ def operation_events(logs: Sequence[Log]) -> list[OperationEvent]:
     return found
 
 
-def revert_reason(logs: Sequence[Log], operation_hash: bytes) -> bytes | None:
+def revert_reason(logs: Sequence[EventLog], operation_hash: bytes) -> bytes | None:
     """The revert data of an operation's execution; None when there is none."""
     for log in logs:
         if log.address == ENTRY_POINT and log.topics[:2] == (REVERT_EVENT, operation_hash):
@@ -60,7 +60,7 @@ def revert_reason(logs: Sequence[Log], operation_hash: bytes) -> bytes | None:
     return None
 
 
-def own_logs(logs: Sequence[Log], event: OperationEvent, *, is_direct: bool) -> list[int]:
+def operation_log_indexes(logs: Sequence[EventLog], event: OperationEvent, *, is_direct: bool) -> list[int]:
     """The indexes of this operation's logs among those of its transaction.
 
     All logs, when the transaction calls the entry point itself (`is_direct`) with one operation. Otherwise those of the
@@ -83,11 +83,11 @@ def own_logs(logs: Sequence[Log], event: OperationEvent, *, is_direct: bool) -> 
     return validated + list(range(first, event.position + 1))
 
 
-def _is_entry_points(log: Log, topic: bytes) -> bool:
+def _is_entry_points(log: EventLog, topic: bytes) -> bool:
     return log.address == ENTRY_POINT and log.topics[:1] == (topic,)
 
 
-def _names(log: Log, event: OperationEvent, named: Set[bytes]) -> bool:
+def _names(log: EventLog, event: OperationEvent, named: Set[bytes]) -> bool:
     """True for a log of the validations by the operation's account, or by the entry point about the operation."""
     if log.address == ENTRY_POINT:
         return not named.isdisjoint(log.topics[1:])
@@ -126,13 +126,13 @@ def unpack(*packed: Any) -> UserOperation:
 def with_authorization(op: UserOperation, signed: Sequence[Any]) -> UserOperation:
     """`op` with its sender's authorization out of those of its transaction."""
     for one in signed:
-        authorization = authorization_of(one)
+        authorization = from_evm_authorization(one)
         if authorization is not None and authorization.authority == op.sender:
             return replace(op, authorization=authorization)
     return op
 
 
-def deposit_slot(account: Address) -> int:
+def deposit_slot_number(account: Address) -> int:
     """Where the entry point keeps an account's deposit, in wei: the first word of its `DepositInfo`."""
     return int.from_bytes(funds.deposit_slot(account))
 

@@ -15,7 +15,7 @@ from typing import Any
 from eth_hash.auto import keccak
 from eth_typing import Address, Hash32
 
-from wallet_rpc.devchain.chain_state import Value, World, balance_key, code_key, nonce_key, slot_key
+from wallet_rpc.devchain.chain_state import ChainState, Value, balance_key, code_key, nonce_key, slot_key
 
 _ABSENT: Any = object()
 
@@ -29,8 +29,8 @@ def code_hash(code: bytes) -> Hash32:
 class Journal:
     """Reads of `world` as of `version`, overlaid with the writes of one run."""
 
-    def __init__(self, world: World, version: int) -> None:
-        self._world = world
+    def __init__(self, state: ChainState, version: int) -> None:
+        self._state = state
         self._version = version
         self._balances: dict[bytes, int] = {}
         self._nonces: dict[bytes, int] = {}
@@ -65,7 +65,7 @@ class Journal:
         try:
             return self._codes[address]
         except KeyError:
-            value = self._world.read(code_key(address), self._version)
+            value = self._state.read(code_key(address), self._version)
             assert isinstance(value, bytes)  # noqa: S101 - a code key's values are bytes
             self._codes[address] = value
             return value
@@ -180,11 +180,11 @@ class Journal:
 
     # Checkpoints
 
-    def mark(self) -> int:
+    def checkpoint(self) -> int:
         """A point to come back to."""
         return len(self._undo)
 
-    def back_to(self, mark: int) -> None:
+    def rollback_to(self, mark: int) -> None:
         """Undo everything after `mark`."""
         undo = self._undo
         while len(undo) > mark:
@@ -206,10 +206,10 @@ class Journal:
                 changed[nonce_key(key)] = self._nonces[key]
             elif values is self._codes:
                 changed[code_key(key)] = self._codes[key]
-        return {key: value for key, value in changed.items() if self._world.read(key, self._version) != value}
+        return {key: value for key, value in changed.items() if self._state.read(key, self._version) != value}
 
     def _integer(self, key: bytes) -> int:
-        value = self._world.read(key, self._version)
+        value = self._state.read(key, self._version)
         assert isinstance(value, int)  # noqa: S101 - all but code is a number
         return value
 

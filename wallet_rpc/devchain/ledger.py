@@ -19,7 +19,7 @@ from eth_hash.auto import keccak
 from eth_typing import Address
 from rlp import codec  # type: ignore[import-untyped]  # rlp 5 has no py.typed
 
-from wallet_rpc.devchain.evm import Log
+from wallet_rpc.devchain.evm import EventLog
 
 
 def encode_raw(item: Any) -> bytes:
@@ -46,7 +46,7 @@ class Inclusion:
     gas_used: int
     gas_price: int
     """What was really paid, in wei per gas."""
-    logs: tuple[Log, ...]
+    logs: tuple[EventLog, ...]
 
     @property
     def transaction(self) -> SignedTransactionAPI:
@@ -54,7 +54,7 @@ class Inclusion:
         return decode_transaction(self.raw)
 
     @property
-    def created(self) -> bytes | None:
+    def contract_address(self) -> bytes | None:
         """The address of the contract that it created, or would have if it had not failed."""
         signed = self.transaction
         return None if signed.to else bytes(generate_contract_address(Address(self.sender), signed.nonce))
@@ -130,14 +130,14 @@ def build_block(**facts: Any) -> Block:
             receipts_root,
             bloom,
             b"",  # difficulty
-            minimal(facts["number"]),
-            minimal(facts["gas_limit"]),
-            minimal(0 if inclusion is None else inclusion.gas_used),
-            minimal(facts["timestamp"]),
+            encode_integer(facts["number"]),
+            encode_integer(facts["gas_limit"]),
+            encode_integer(0 if inclusion is None else inclusion.gas_used),
+            encode_integer(facts["timestamp"]),
             b"",  # extra data
             bytes(32),  # mix hash
             bytes(8),  # nonce
-            minimal(facts["base_fee"]),
+            encode_integer(facts["base_fee"]),
             EMPTY_ROOT,  # withdrawals
             b"",  # blob gas used
             b"",  # excess blob gas
@@ -167,7 +167,7 @@ def encode_receipt(inclusion: Inclusion, bloom: bytes) -> bytes:
     encoded = encode_raw(
         [
             b"\x01" if inclusion.success else b"",
-            minimal(inclusion.gas_used),
+            encode_integer(inclusion.gas_used),
             bloom,
             [[log.address, list(log.topics), log.data] for log in inclusion.logs],
         ]
@@ -180,7 +180,7 @@ def single_root(value: bytes) -> bytes:
     return bytes(keccak(encode_raw([b"\x20\x80", value])))
 
 
-def logs_bloom(logs: Iterable[Log]) -> bytes:
+def logs_bloom(logs: Iterable[EventLog]) -> bytes:
     """The 2048-bit filter of addresses and topics (yellow paper, 4.3.1)."""
     bits = 0
     for log in logs:
@@ -195,7 +195,7 @@ def _bloom_bits(item: bytes) -> int:
     return sum({1 << (int.from_bytes(digest[at : at + 2]) & 2047) for at in (0, 2, 4)})
 
 
-def minimal(number: int) -> bytes:
+def encode_integer(number: int) -> bytes:
     """Big-endian without leading zeros; zero is empty."""
     return number.to_bytes((number.bit_length() + 7) // 8)
 
@@ -203,18 +203,18 @@ def minimal(number: int) -> bytes:
 def pack_block(block: Block) -> bytes:
     """A block as it is stored: only the facts, as RLP."""
     facts = [
-        minimal(block.number),
+        encode_integer(block.number),
         block.parent_hash,
-        minimal(block.timestamp),
+        encode_integer(block.timestamp),
         block.state_root,
-        minimal(block.gas_limit),
-        minimal(block.base_fee),
+        encode_integer(block.gas_limit),
+        encode_integer(block.base_fee),
     ]
     kept = block.inclusion
     if kept is None:
         return encode_raw([facts, []])
     logs = [[log.address, list(log.topics), log.data] for log in kept.logs]
-    amounts = [minimal(int(kept.success)), minimal(kept.gas_used), minimal(kept.gas_price)]
+    amounts = [encode_integer(int(kept.success)), encode_integer(kept.gas_used), encode_integer(kept.gas_price)]
     return encode_raw([facts, [kept.raw, kept.hash, kept.sender, amounts, b"", logs]])
 
 
@@ -243,5 +243,5 @@ def _unpack_inclusion(kept: Sequence[Any]) -> Inclusion:
         success=success == 1,
         gas_used=gas_used,
         gas_price=gas_price,
-        logs=tuple(Log(address, tuple(topics), data) for address, topics, data in logs),
+        logs=tuple(EventLog(address, tuple(topics), data) for address, topics, data in logs),
     )

@@ -8,11 +8,11 @@ from typing import Annotated
 from pydantic import Field
 
 from wallet_rpc.devchain import answers
-from wallet_rpc.devchain.answers import Json
-from wallet_rpc.devchain.block_reference import tag_height
-from wallet_rpc.devchain.chain import PENDING, Chain
+from wallet_rpc.devchain.answers import JsonValue
+from wallet_rpc.devchain.block_reference import resolve_tag
+from wallet_rpc.devchain.chain import PENDING, Blockchain
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.evm import Log
+from wallet_rpc.devchain.evm import EventLog
 from wallet_rpc.devchain.ledger import Block, Inclusion
 from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.errors import InvalidParams, LimitExceeded
@@ -20,11 +20,11 @@ from wallet_rpc.operations.operation import Operation
 from wallet_rpc.primitives import Address, Hash32
 from wallet_rpc.wire import shape
 
-MOST_TOPICS = 4
+MAX_TOPICS = 4
 """The most topics of a log, and so of a filter."""
-MOST_CHOICES = 1000
+MAX_CHOICES = 1000
 """The most addresses of a filter, and alternatives of one topic. Source: geth."""
-MOST_LOGS = 10_000
+MAX_LOGS = 10_000
 """The most logs in one answer."""
 
 
@@ -35,11 +35,11 @@ class LogFilter:
     from_block: str | None = None
     to_block: str | None = None
     block_hash: Hash32 | None = None
-    address: Address | Annotated[tuple[Address, ...], Field(max_length=MOST_CHOICES)] | None = None
+    address: Address | Annotated[tuple[Address, ...], Field(max_length=MAX_CHOICES)] | None = None
     topics: (
         Annotated[
-            tuple[Hash32 | Annotated[tuple[Hash32 | None, ...], Field(max_length=MOST_CHOICES)] | None, ...],
-            Field(max_length=MOST_TOPICS),
+            tuple[Hash32 | Annotated[tuple[Hash32 | None, ...], Field(max_length=MAX_CHOICES)] | None, ...],
+            Field(max_length=MAX_TOPICS),
         ]
         | None
     ) = None
@@ -52,47 +52,47 @@ class LogsRequest:
     filter: LogFilter
 
 
-async def logs(context: DevChain, request: LogsRequest) -> Json:
+async def get_logs(context: DevChain, request: LogsRequest) -> JsonValue:
     """`eth_getLogs`. Raises: InvalidParams, UnknownBlock, LimitExceeded."""
-    found: list[Json] = []
-    for block, inclusion, position in _matching(context.chain, request.filter):
-        if len(found) == MOST_LOGS:
-            text = f"filter: expected to match at most {MOST_LOGS} logs; ask for fewer blocks, addresses or topics"
+    found: list[JsonValue] = []
+    for block, inclusion, position in _find_matching(context.chain, request.filter):
+        if len(found) == MAX_LOGS:
+            text = f"filter: expected to match at most {MAX_LOGS} logs; ask for fewer blocks, addresses or topics"
             raise LimitExceeded(text, reason="too_many_logs", field="params.filter")
-        found.append(answers.log(block, inclusion, position))
+        found.append(answers.format_log(block, inclusion, position))
     return found
 
 
-def _matching(chain: Chain, wanted: LogFilter) -> Iterator[tuple[Block, Inclusion, int]]:
-    addresses = (wanted.address,) if isinstance(wanted.address, Address) else wanted.address
+def _find_matching(chain: Blockchain, log_filter: LogFilter) -> Iterator[tuple[Block, Inclusion, int]]:
+    addresses = (log_filter.address,) if isinstance(log_filter.address, Address) else log_filter.address
     senders = None if addresses is None or len(addresses) == 0 else {bytes(address) for address in addresses}
-    topics = [_choices(topic) for topic in wanted.topics or ()]
+    topics = [_choices(topic) for topic in log_filter.topics or ()]
     while topics and topics[-1] is None:
         topics.pop()  # as in anvil: what may be anything may be absent too
-    for block, inclusion in _range(chain, wanted):
+    for block, inclusion in _range(chain, log_filter):
         for position, event in enumerate(inclusion.logs):
             if (senders is None or event.address in senders) and _matches(event, topics):
                 yield block, inclusion, position
 
 
-def _range(chain: Chain, wanted: LogFilter) -> Iterator[tuple[Block, Inclusion]]:
-    first, last = _ends(chain, wanted)
+def _range(chain: Blockchain, log_filter: LogFilter) -> Iterator[tuple[Block, Inclusion]]:
+    first, last = _ends(chain, log_filter)
     for number in range(max(first, chain.first_number), min(last, chain.head.number) + 1):
         block = chain.block(number)
         if block is not None and block.inclusion is not None:
             yield block, block.inclusion
 
 
-def _ends(chain: Chain, wanted: LogFilter) -> tuple[int, int]:
+def _ends(chain: Blockchain, log_filter: LogFilter) -> tuple[int, int]:
     """The first and the last height. Raises: InvalidParams, UnknownBlock."""
-    if wanted.block_hash is not None:
-        if wanted.from_block is not None or wanted.to_block is not None:
+    if log_filter.block_hash is not None:
+        if log_filter.from_block is not None or log_filter.to_block is not None:
             raise InvalidParams("filter: expected blockHash or a range, got both", field="params.filter")
-        found = chain.block_by_hash(wanted.block_hash)
+        found = chain.block_by_hash(log_filter.block_hash)
         if found is None:
             raise UnknownBlock
         return found.number, found.number
-    first, last = _end(chain, wanted.from_block), _end(chain, wanted.to_block)
+    first, last = _end(chain, log_filter.from_block), _end(chain, log_filter.to_block)
     if first > last:
         raise InvalidParams("filter: fromBlock is after toBlock", reason="invalid_range", field="params.filter")
     if first > chain.head.number:
@@ -101,8 +101,8 @@ def _ends(chain: Chain, wanted: LogFilter) -> tuple[int, int]:
     return first, last
 
 
-def _end(chain: Chain, tag: str | None) -> int:
-    number = None if tag is None else tag_height(chain, tag)
+def _end(chain: Blockchain, tag: str | None) -> int:
+    number = None if tag is None else resolve_tag(chain, tag)
     return chain.head.number if number is None or number == PENDING else number
 
 
@@ -117,11 +117,11 @@ def _choices(topic: Hash32 | tuple[Hash32 | None, ...] | None) -> frozenset[byte
             return None if None in topic else frozenset(bytes(choice) for choice in topic if choice is not None)
 
 
-def _matches(event: Log, topics: list[frozenset[bytes] | None]) -> bool:
+def _matches(event: EventLog, topics: list[frozenset[bytes] | None]) -> bool:
     if len(topics) > len(event.topics):
         return False
     return all(choices is None or topic in choices for topic, choices in zip(event.topics, topics, strict=False))
 
 
-OPERATIONS = (Operation("eth_getLogs", LogsRequest, Json, logs, positional=True),)
+OPERATIONS = (Operation("eth_getLogs", LogsRequest, JsonValue, get_logs, positional=True),)
 """The search for logs."""

@@ -18,9 +18,9 @@ OPERATIONS: tuple[Operation[DevChain, Any, Any], ...] = (
     *bundler_methods.OPERATIONS,
 )
 """In this order."""
-READS = frozenset(
+READ_METHODS = frozenset(
     operation.name
-    for group in (state_reads.OPERATIONS, blocks.OPERATIONS, logs.OPERATIONS, bundler_methods.READS)
+    for group in (state_reads.OPERATIONS, blocks.OPERATIONS, logs.OPERATIONS, bundler_methods.READ_OPERATIONS)
     for operation in group
 )
 """The names of those that neither run code nor change anything: they are answered during the runs of others."""

@@ -23,7 +23,7 @@ class CallReverted(WalletError):
         return "0x" + self.output.hex()
 
 
-class NodeRefusal(Rejected):
+class NodeRejection(Rejected):
     """What a node refuses with code -32000: by its words alone, as web3.py takes any `data` for that of a revert."""
 
     @property
@@ -32,7 +32,7 @@ class NodeRefusal(Rejected):
         return None
 
 
-class UnknownBlock(NodeRefusal):
+class UnknownBlock(NodeRejection):
     """The block is not kept by this chain."""
 
     default_reason = "unknown_block"
@@ -41,7 +41,7 @@ class UnknownBlock(NodeRefusal):
         super().__init__("header not found")
 
 
-class RunTooLong(NodeRefusal):
+class ExecutionTimeout(NodeRejection):
     """Code ran longer than one request's code may."""
 
     default_reason = "execution_timeout"

@@ -70,7 +70,7 @@ class ChainProcess:
     async def answer(self, body: bytes) -> bytes | None:
         """The JSON-RPC answer to a body; None for notifications only. Raises: Unavailable when the chain is gone."""
         if self._process.returncode is not None or self._reader is None or self._reader.done():
-            raise _gone()
+            raise _chain_stopped_error()
         self._last += 1
         waiting = self._expect(self._last)
         self._write(self._last, body)
@@ -81,7 +81,7 @@ class ChainProcess:
         answer = await self.answer(json.dumps(parsed).encode())
         return None if answer is None else json.loads(answer)
 
-    async def ended(self) -> None:
+    async def wait(self) -> None:
         """Returns when the process is gone, however that happened."""
         await self._process.wait()
 
@@ -103,7 +103,7 @@ class ChainProcess:
 
     def _write(self, number: int, body: bytes) -> None:
         if self._process.stdin is None or self._process.stdin.is_closing():
-            raise _gone()
+            raise _chain_stopped_error()
         self._process.stdin.write(HEAD.pack(len(body), number) + body)
 
     async def _read(self) -> None:
@@ -117,9 +117,9 @@ class ChainProcess:
                     waiting.set_result(body)
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(_gone())
+                waiting.set_exception(_chain_stopped_error())
         self._waiting.clear()
 
 
-def _gone() -> Unavailable:
+def _chain_stopped_error() -> Unavailable:
     return Unavailable("the development chain has stopped", reason="chain_stopped")

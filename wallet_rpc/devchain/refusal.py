@@ -8,7 +8,7 @@ from wallet_rpc.domain.revert import Explanation, explain
 from wallet_rpc.errors import (
     ExecutionReverted,
     OutOfTimeRange,
-    PaymasterRefused,
+    PaymasterRejected,
     SignatureInvalid,
     ValidationReverted,
     WalletError,
@@ -23,7 +23,7 @@ _KINDS: dict[str, type[ValidationReverted]] = {
 }
 
 
-def refused(revert_data: bytes, *, is_deployed: bool) -> WalletError:
+def build_validation_error(revert_data: bytes, *, is_deployed: bool) -> WalletError:
     """The error for a `handleOps` that reverted with `revert_data`."""
     explained = explain(revert_data)
     said = explained.entry_point
@@ -32,24 +32,24 @@ def refused(revert_data: bytes, *, is_deployed: bool) -> WalletError:
             said = "AA20 account not deployed"  # the entry point itself says nothing here
         else:
             text = f"validation reverted: {explained.text or 'no reason given'}"
-            return ValidationReverted(text, **facts(explained, revert_data))
+            return ValidationReverted(text, **error_data(explained, revert_data))
     number = said[:4]
-    kind = _KINDS.get(number, PaymasterRefused if number.startswith("AA3") else ValidationReverted)
+    kind = _KINDS.get(number, PaymasterRejected if number.startswith("AA3") else ValidationReverted)
     inner = Explanation(explained.causes[1:]).text
     text = f"validation reverted: [reason]: {said}" + (f": {inner}" if inner else "")
     if number == "AA24":
         text = "invalid account signature"
-    return kind(text, entryPoint=number, **facts(explained, revert_data))
+    return kind(text, entryPoint=number, **error_data(explained, revert_data))
 
 
-def execution_failed(revert_data: bytes) -> ExecutionReverted:
+def build_execution_error(revert_data: bytes) -> ExecutionReverted:
     """The error for calls that revert in estimation."""
     explained = explain(revert_data)
     text = f"execution reverted: {explained.text}" if explained.causes else "execution reverted"
-    return ExecutionReverted(text, **facts(explained, revert_data))
+    return ExecutionReverted(text, **error_data(explained, revert_data))
 
 
-def facts(explained: Explanation, revert_data: bytes) -> dict[str, Any]:
+def error_data(explained: Explanation, revert_data: bytes) -> dict[str, Any]:
     """What a program wants to know: the raw data, the names outside in, and the module that refused."""
     denial = explained.denial
     module = {} if denial is None else {"module": denial.module, "entityId": denial.entity_id}

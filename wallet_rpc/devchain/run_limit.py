@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TypeVar
 
 from wallet_rpc.devchain.config import RUN_SECONDS
-from wallet_rpc.devchain.node_errors import RunTooLong
+from wallet_rpc.devchain.node_errors import ExecutionTimeout
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class RunLimit:
         """Called at each tick of a run. It may read the chain; it must not run code or change anything."""
         self._left: float | None = None
         self._ends: float | None = None
-        self._held = False
+        self._is_shielded = False
 
     def share(self, action: Callable[[], T]) -> T:
         """The result of `action`, one request, whose runs have the time together."""
@@ -59,12 +59,12 @@ class RunLimit:
             self._left = None
 
     def run(self, action: Callable[[], T]) -> T:
-        """The result of `action`, which changes nothing that others see. Raises: RunTooLong."""
+        """The result of `action`, which changes nothing that others see. Raises: ExecutionTimeout."""
         if self._ends is not None or threading.current_thread() is not threading.main_thread():
             return action()
         left = self.seconds if self._left is None else self._left
         if left <= 0:
-            raise RunTooLong(self.seconds)
+            raise ExecutionTimeout(self.seconds)
         try:
             try:
                 self._start(left)
@@ -75,15 +75,15 @@ class RunLimit:
             self._stop()  # the end may have come in the middle of the one above
             if self._left is not None:
                 self._left = 0.0
-            raise RunTooLong(self.seconds) from None
+            raise ExecutionTimeout(self.seconds) from None
 
-    def hold(self, action: Callable[[], T]) -> T:
+    def shield(self, action: Callable[[], T]) -> T:
         """The result of `action`, which must not be interrupted in the middle of a run."""
-        before, self._held = self._held, True
+        before, self._is_shielded = self._is_shielded, True
         try:
             return action()
         finally:
-            self._held = before
+            self._is_shielded = before
 
     def _start(self, seconds: float) -> None:
         self._ends = time.thread_time() + seconds
@@ -97,13 +97,13 @@ class RunLimit:
             self._left = ends - time.thread_time()
 
     def _tick(self, _number: int, frame: FrameType | None) -> None:
-        if self._held or self._ends is None or _is_finalizing(frame):
+        if self._is_shielded or self._ends is None or _is_finalizing(frame):
             return
         now = time.thread_time()
         if now >= self._ends:
             self._ends = now + _AGAIN_SECONDS
             raise _EndOfRun
-        self.hold(self.on_tick)
+        self.shield(self.on_tick)
         if self._ends is not None:
             self._ends += time.thread_time() - now  # the time of others is not the run's
 

@@ -11,7 +11,7 @@ from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_keys.datatypes import PrivateKey
 from eth_typing import Address
 
-from wallet_rpc.devchain.authorizations import tuple_of
+from wallet_rpc.devchain.authorizations import to_evm_authorization
 from wallet_rpc.domain.authorization import SignedAuthorization
 
 
@@ -44,14 +44,14 @@ class UnsignedTransaction:
     access_list: Sequence[tuple[bytes, Sequence[int]]] | None = None
     authorizations: Sequence[SignedAuthorization] = ()
 
-    def signed(self, key: bytes) -> bytes:
+    def sign(self, key: bytes) -> bytes:
         """The transaction in its canonical encoding, signed by `key`."""
-        private, unsigned = PrivateKey(key), self._unsigned()
+        private, unsigned = PrivateKey(key), self._to_evm_transaction()
         if isinstance(self.fees, GasPrice) and self.access_list is None:
             return bytes(unsigned.as_signed_transaction(private, chain_id=self.chain_id).encode())
         return bytes(unsigned.as_signed_transaction(private).encode())
 
-    def _unsigned(self) -> UnsignedTransactionAPI:
+    def _to_evm_transaction(self) -> UnsignedTransactionAPI:
         build = PragueTransactionBuilder
         common: dict[str, Any] = {
             "nonce": self.nonce,
@@ -70,7 +70,7 @@ class UnsignedTransaction:
                 typed |= {"max_fee_per_gas": most, "max_priority_fee_per_gas": tip}
                 if not self.authorizations:
                     return build.new_unsigned_dynamic_fee_transaction(**typed)
-                listed = [tuple_of(one) for one in self.authorizations]
+                listed = [to_evm_authorization(one) for one in self.authorizations]
                 return build.new_unsigned_set_code_transaction(**typed, authorization_list=listed)
             case _:
                 assert_never(self.fees)

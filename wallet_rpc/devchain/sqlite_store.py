@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from wallet_rpc.devchain.chain_state import Value, is_code
-from wallet_rpc.devchain.ledger import minimal, pack_block, unpack_block
-from wallet_rpc.devchain.store import Entry, Kept, Snapshot
+from wallet_rpc.devchain.ledger import encode_integer, pack_block, unpack_block
+from wallet_rpc.devchain.store import Snapshot, StoredChain, VersionRecord
 
 FILE_NAME = "chain.sqlite"
 """Inside the data folder."""
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS snapshots
 """
 
 
-class WrongFolder(Exception):
+class UnusableFolder(Exception):
     """The folder cannot hold this chain; the message says why."""
 
 
@@ -42,9 +42,9 @@ class SqliteStore:
     def __init__(self, folder: Path, identity: str) -> None:
         """`identity` says which chain this is.
 
-        Raises: WrongFolder for another one's file, one in use, or one that cannot be written.
+        Raises: UnusableFolder for another one's file, one in use, or one that cannot be written.
         """
-        with _as_wrong_folder(folder), ExitStack() as opened:
+        with _translate_errors(folder), ExitStack() as opened:
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(folder / FILE_NAME, isolation_level=None, timeout=2)
             opened.callback(self._database.close)
@@ -55,11 +55,11 @@ class SqliteStore:
             self._claim(f"format {_FORMAT}, {identity}", folder)
             opened.pop_all()
 
-    def load(self) -> Kept:
+    def load(self) -> StoredChain:
         """Everything in the file."""
         query = self._database.execute
-        return Kept(
-            learned={key: _value(key, value) for key, value in query("SELECT key, value FROM learned")},
+        return StoredChain(
+            upstream_values={key: _value(key, value) for key, value in query("SELECT key, value FROM learned")},
             versions=self._versions(),
             blocks=tuple(unpack_block(body) for (body,) in query("SELECT body FROM blocks ORDER BY number")),
             block_versions=tuple(
@@ -68,7 +68,7 @@ class SqliteStore:
             clock_offset=int(self._fact("clock_offset") or 0),
         )
 
-    def keep(self, entry: Entry) -> None:
+    def append(self, entry: VersionRecord) -> None:
         """Add a version; all or nothing."""
         with self._database:
             execute, many = self._database.execute, self._database.executemany
@@ -76,12 +76,12 @@ class SqliteStore:
             execute("INSERT INTO versions VALUES (?, ?, ?)", (entry.version, entry.root, entry.number))
             rows = ((entry.version, key, _bytes(value)) for key, value in entry.changes.items())
             many("INSERT INTO changes VALUES (?, ?, ?)", rows)
-            many("INSERT OR IGNORE INTO learned VALUES (?, ?)", _rows(entry.learned))
+            many("INSERT OR IGNORE INTO learned VALUES (?, ?)", _rows(entry.upstream_values))
             if entry.block is not None:
                 execute("INSERT INTO blocks VALUES (?, ?)", (entry.number, pack_block(entry.block)))
             execute("INSERT OR REPLACE INTO facts VALUES ('clock_offset', ?)", (entry.clock_offset,))
 
-    def keep_offset(self, clock_offset: int) -> None:
+    def set_clock_offset(self, clock_offset: int) -> None:
         """The shift of the clock, in seconds."""
         self._database.execute("INSERT OR REPLACE INTO facts VALUES ('clock_offset', ?)", (clock_offset,))
 
@@ -91,7 +91,7 @@ class SqliteStore:
         made = self._database.execute("INSERT INTO snapshots (version, block, clock_offset) VALUES (?, ?, ?)", row)
         return int(made.lastrowid or 0)
 
-    def take_snapshot(self, identity: int) -> Snapshot | None:
+    def revert_to_snapshot(self, identity: int) -> Snapshot | None:
         """Drop it, all later ones, and every version and block after it."""
         execute = self._database.execute
         row = execute("SELECT version, block, clock_offset FROM snapshots WHERE id = ?", (identity,)).fetchone()
@@ -111,21 +111,21 @@ class SqliteStore:
         """Let go of the file."""
         self._database.close()
 
-    def remember(self, name: str, value: str) -> None:
+    def set_fact(self, name: str, value: str) -> None:
         """Keep a fact about the chain, such as the block a fork is pinned at."""
         self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
-    def recall(self, name: str) -> str | None:
+    def get_fact(self, name: str) -> str | None:
         """A fact that was kept."""
         value = self._fact(name)
         return None if value is None else str(value)
 
     def _claim(self, identity: str, folder: Path) -> None:
-        found = self.recall("identity")
+        found = self.get_fact("identity")
         if found is None:
-            self.remember("identity", identity)
+            self.set_fact("identity", identity)
         elif found != identity:
-            raise WrongFolder(f"{folder} holds another chain ({found}), not {identity}")
+            raise UnusableFolder(f"{folder} holds another chain ({found}), not {identity}")
 
     def _fact(self, name: str) -> str | int | None:
         row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
@@ -140,19 +140,19 @@ class SqliteStore:
 
 
 @contextmanager
-def _as_wrong_folder(folder: Path) -> Iterator[None]:
+def _translate_errors(folder: Path) -> Iterator[None]:
     """Tell what the file system and SQLite say of a folder."""
     file = folder / FILE_NAME
     try:
         yield
     except OSError as error:
-        raise WrongFolder(f"cannot make {folder}: {error.strerror}") from error
+        raise UnusableFolder(f"cannot make {folder}: {error.strerror}") from error
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & _PRIMARY_CODE in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            raise WrongFolder(f"{folder} is in use by another chain") from error
-        raise WrongFolder(f"cannot use {file}: {error}") from error
+            raise UnusableFolder(f"{folder} is in use by another chain") from error
+        raise UnusableFolder(f"cannot use {file}: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise WrongFolder(f"{file} is not a chain's file") from error
+        raise UnusableFolder(f"{file} is not a chain's file") from error
 
 
 def _rows(values: Mapping[bytes, Value]) -> Iterator[tuple[bytes, bytes]]:
@@ -160,7 +160,7 @@ def _rows(values: Mapping[bytes, Value]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _bytes(value: Value) -> bytes:
-    return value if isinstance(value, bytes) else minimal(value)
+    return value if isinstance(value, bytes) else encode_integer(value)
 
 
 def _value(key: bytes, stored: bytes) -> Value:

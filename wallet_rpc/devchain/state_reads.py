@@ -8,9 +8,9 @@ from pydantic import Field
 
 from wallet_rpc import __version__
 from wallet_rpc.devchain import accounts
-from wallet_rpc.devchain.answers import Json
-from wallet_rpc.devchain.block_reference import BlockReference, height, tag_height
-from wallet_rpc.devchain.chain import PENDING, Chain
+from wallet_rpc.devchain.answers import JsonValue
+from wallet_rpc.devchain.block_reference import BlockReference, resolve_height, resolve_tag
+from wallet_rpc.devchain.chain import PENDING, Blockchain
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.ledger import Block
 from wallet_rpc.devchain.node_errors import UnknownBlock
@@ -27,24 +27,24 @@ from wallet_rpc.primitives import (
     Uint256,
     Wei,
     WeiPerGas,
-    shown,
+    preview,
 )
 from wallet_rpc.wire import shape
 
 PRIORITY_FEE = 10**9
 """What `eth_maxPriorityFeePerGas` suggests, in wei per gas. Any fee is taken; this is a habit of real chains."""
-_MOST_FEE_BLOCKS = 1024
-MOST_PERCENTILES = 100
+_MAX_FEE_BLOCKS = 1024
+MAX_PERCENTILES = 100
 """The most percentiles of one request. Source: geth."""
 
 
 @shape
-class Nothing:
+class NoParams:
     """No parameters."""
 
 
 @shape
-class AccountAt:
+class AccountRequest:
     """An account at a block."""
 
     address: Address
@@ -52,7 +52,7 @@ class AccountAt:
 
 
 @shape
-class SlotAt:
+class StorageRequest:
     """A storage word of an account at a block."""
 
     address: Address
@@ -61,7 +61,7 @@ class SlotAt:
 
 
 @shape
-class SomeData:
+class DataRequest:
     """Bytes."""
 
     data: Data
@@ -74,65 +74,65 @@ class FeeHistoryRequest:
     block_count: BlockNumber
     newest_block: str
     reward_percentiles: (
-        Annotated[tuple[Annotated[float, Field(strict=True)], ...], Field(max_length=MOST_PERCENTILES)] | None
+        Annotated[tuple[Annotated[float, Field(strict=True)], ...], Field(max_length=MAX_PERCENTILES)] | None
     ) = None
 
 
-async def balance(context: DevChain, request: AccountAt) -> int:
+async def get_balance(context: DevChain, request: AccountRequest) -> int:
     """`eth_getBalance`."""
-    return context.chain.balance(request.address, height(context.chain, request.block))
+    return context.chain.balance(request.address, resolve_height(context.chain, request.block))
 
 
-async def code(context: DevChain, request: AccountAt) -> Data:
+async def get_code(context: DevChain, request: AccountRequest) -> Data:
     """`eth_getCode`."""
-    return Data(context.chain.code(request.address, height(context.chain, request.block)))
+    return Data(context.chain.code(request.address, resolve_height(context.chain, request.block)))
 
 
-async def nonce(context: DevChain, request: AccountAt) -> int:
+async def get_transaction_count(context: DevChain, request: AccountRequest) -> int:
     """`eth_getTransactionCount`."""
-    return context.chain.nonce(request.address, height(context.chain, request.block))
+    return context.chain.nonce(request.address, resolve_height(context.chain, request.block))
 
 
-async def storage(context: DevChain, request: SlotAt) -> Hash32:
+async def get_storage_at(context: DevChain, request: StorageRequest) -> Hash32:
     """`eth_getStorageAt`."""
-    word = context.chain.storage(request.address, request.slot, height(context.chain, request.block))
+    word = context.chain.storage(request.address, request.slot, resolve_height(context.chain, request.block))
     return Hash32(word.to_bytes(32))
 
 
-async def chain_id(context: DevChain, request: Nothing) -> int:
+async def get_chain_id(context: DevChain, request: NoParams) -> int:
     """`eth_chainId`."""
     return context.chain.config.chain_id
 
 
-async def network_id(context: DevChain, request: Nothing) -> str:
+async def get_network_id(context: DevChain, request: NoParams) -> str:
     """`net_version`: the chain id, decimal."""
     return str(context.chain.config.chain_id)
 
 
-async def block_number(context: DevChain, request: Nothing) -> int:
+async def get_block_number(context: DevChain, request: NoParams) -> int:
     """`eth_blockNumber`."""
     return context.chain.head.number
 
 
-async def gas_price(context: DevChain, request: Nothing) -> int:
+async def get_gas_price(context: DevChain, request: NoParams) -> int:
     """`eth_gasPrice`: base fee and the suggested priority fee."""
     return context.chain.config.base_fee + PRIORITY_FEE
 
 
-async def priority_fee(context: DevChain, request: Nothing) -> int:
+async def get_max_priority_fee(context: DevChain, request: NoParams) -> int:
     """`eth_maxPriorityFeePerGas`."""
     return PRIORITY_FEE
 
 
-async def fee_history(context: DevChain, request: FeeHistoryRequest) -> Json:
+async def get_fee_history(context: DevChain, request: FeeHistoryRequest) -> JsonValue:
     """`eth_feeHistory`: at least one block and at most 1024. Raises: InvalidParams, UnknownBlock."""
     percentiles = request.reward_percentiles or ()
     _check_percentiles(percentiles)
-    newest = _newest(context.chain, request.newest_block)
-    wanted = min(max(request.block_count, 1), _MOST_FEE_BLOCKS, newest.number - context.chain.first_number + 1)
+    newest = _find_newest_block(context.chain, request.newest_block)
+    wanted = min(max(request.block_count, 1), _MAX_FEE_BLOCKS, newest.number - context.chain.first_number + 1)
     kept = [context.chain.block(number) for number in range(newest.number - wanted + 1, newest.number + 1)]
     blocks = [block for block in kept if block is not None]
-    answer: dict[str, Json] = {
+    answer: dict[str, JsonValue] = {
         "oldestBlock": hex(newest.number - wanted + 1),
         "baseFeePerGas": [hex(block.base_fee) for block in [*blocks, newest]],
         "gasUsedRatio": [block.gas_used / block.gas_limit for block in blocks],
@@ -145,9 +145,9 @@ async def fee_history(context: DevChain, request: FeeHistoryRequest) -> Json:
     return answer
 
 
-def _newest(chain: Chain, tag: str) -> Block:
+def _find_newest_block(chain: Blockchain, tag: str) -> Block:
     """The last block of the history; `pending` is the newest, as nothing is ever pending."""
-    number = tag_height(chain, tag)
+    number = resolve_tag(chain, tag)
     found = chain.head if number is None or number == PENDING else chain.block(number)
     if found is None:
         raise UnknownBlock
@@ -160,52 +160,52 @@ def _check_percentiles(percentiles: tuple[float, ...]) -> None:
     for position, percentile in enumerate(percentiles):
         at = f"params.rewardPercentiles[{position}]"
         if not 0 <= percentile <= 100:
-            raise InvalidParams(f"{at}: expected from 0 to 100, got {shown(percentile)}", field=at)
+            raise InvalidParams(f"{at}: expected from 0 to 100, got {preview(percentile)}", field=at)
         if percentile <= before:
-            raise InvalidParams(f"{at}: expected more than {shown(before)}, got {shown(percentile)}", field=at)
+            raise InvalidParams(f"{at}: expected more than {preview(before)}, got {preview(percentile)}", field=at)
         before = percentile
 
 
-async def own_accounts(context: DevChain, request: Nothing) -> tuple[Address, ...]:
+async def get_accounts(context: DevChain, request: NoParams) -> tuple[Address, ...]:
     """`eth_accounts`: the ten development accounts."""
     return tuple(account.address for account in accounts.ACCOUNTS)
 
 
-async def no(context: DevChain, request: Nothing) -> bool:
+async def is_syncing(context: DevChain, request: NoParams) -> bool:
     """`eth_syncing`: never."""
     return False
 
 
-async def yes(context: DevChain, request: Nothing) -> bool:
+async def is_listening(context: DevChain, request: NoParams) -> bool:
     """`net_listening`."""
     return True
 
 
-async def version(context: DevChain, request: Nothing) -> str:
+async def get_client_version(context: DevChain, request: NoParams) -> str:
     """`web3_clientVersion`."""
     return f"wallet-rpc/{__version__}/devchain"
 
 
-async def hashed(context: DevChain, request: SomeData) -> Hash32:
+async def hash_data(context: DevChain, request: DataRequest) -> Hash32:
     """`web3_sha3`: keccak256."""
     return keccak(request.data)
 
 
 OPERATIONS = (
-    Operation("eth_chainId", Nothing, ChainId, chain_id, positional=True),
-    Operation("eth_blockNumber", Nothing, BlockNumber, block_number, positional=True),
-    Operation("eth_getBalance", AccountAt, Wei, balance, positional=True),
-    Operation("eth_getCode", AccountAt, Data, code, positional=True),
-    Operation("eth_getStorageAt", SlotAt, Hash32, storage, positional=True),
-    Operation("eth_getTransactionCount", AccountAt, TransactionCount, nonce, positional=True),
-    Operation("eth_gasPrice", Nothing, WeiPerGas, gas_price, positional=True),
-    Operation("eth_maxPriorityFeePerGas", Nothing, WeiPerGas, priority_fee, positional=True),
-    Operation("eth_feeHistory", FeeHistoryRequest, Json, fee_history, positional=True),
-    Operation("eth_accounts", Nothing, tuple[Address, ...], own_accounts, positional=True),
-    Operation("eth_syncing", Nothing, bool, no, positional=True),
-    Operation("net_version", Nothing, str, network_id, positional=True),
-    Operation("net_listening", Nothing, bool, yes, positional=True),
-    Operation("web3_clientVersion", Nothing, str, version, positional=True),
-    Operation("web3_sha3", SomeData, Hash32, hashed, positional=True),
+    Operation("eth_chainId", NoParams, ChainId, get_chain_id, positional=True),
+    Operation("eth_blockNumber", NoParams, BlockNumber, get_block_number, positional=True),
+    Operation("eth_getBalance", AccountRequest, Wei, get_balance, positional=True),
+    Operation("eth_getCode", AccountRequest, Data, get_code, positional=True),
+    Operation("eth_getStorageAt", StorageRequest, Hash32, get_storage_at, positional=True),
+    Operation("eth_getTransactionCount", AccountRequest, TransactionCount, get_transaction_count, positional=True),
+    Operation("eth_gasPrice", NoParams, WeiPerGas, get_gas_price, positional=True),
+    Operation("eth_maxPriorityFeePerGas", NoParams, WeiPerGas, get_max_priority_fee, positional=True),
+    Operation("eth_feeHistory", FeeHistoryRequest, JsonValue, get_fee_history, positional=True),
+    Operation("eth_accounts", NoParams, tuple[Address, ...], get_accounts, positional=True),
+    Operation("eth_syncing", NoParams, bool, is_syncing, positional=True),
+    Operation("net_version", NoParams, str, get_network_id, positional=True),
+    Operation("net_listening", NoParams, bool, is_listening, positional=True),
+    Operation("web3_clientVersion", NoParams, str, get_client_version, positional=True),
+    Operation("web3_sha3", DataRequest, Hash32, hash_data, positional=True),
 )
 """Reads of accounts and of the node."""

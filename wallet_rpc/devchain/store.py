@@ -20,10 +20,10 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredChain:
     """Everything a store holds, for a chain to start from."""
 
-    learned: Mapping[bytes, Value] = field(default_factory=dict)
+    upstream_values: Mapping[bytes, Value] = field(default_factory=dict)
     versions: Iterable[tuple[bytes, Mapping[bytes, Value]]] = ()
     blocks: tuple[Block, ...] = ()
     block_versions: tuple[int, ...] = ()
@@ -31,13 +31,13 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class VersionRecord:
     """One version, as it is to be kept: all or nothing."""
 
     version: int
     root: bytes
     changes: Mapping[bytes, Value]
-    learned: Mapping[bytes, Value]
+    upstream_values: Mapping[bytes, Value]
     """What was read from a forked chain since the last entry."""
     number: int
     """The block whose state it is."""
@@ -46,18 +46,18 @@ class Entry:
     clock_offset: int
 
 
-class Store(Protocol):
+class ChainStore(Protocol):
     """What a chain needs kept."""
 
-    def load(self) -> Kept:
+    def load(self) -> StoredChain:
         """Everything, at the start."""
         ...
 
-    def keep(self, entry: Entry) -> None:
+    def append(self, entry: VersionRecord) -> None:
         """Add a version; all or nothing."""
         ...
 
-    def keep_offset(self, clock_offset: int) -> None:
+    def set_clock_offset(self, clock_offset: int) -> None:
         """The shift of the clock, in seconds."""
         ...
 
@@ -65,7 +65,7 @@ class Store(Protocol):
         """Its number, never used before."""
         ...
 
-    def take_snapshot(self, identity: int) -> Snapshot | None:
+    def revert_to_snapshot(self, identity: int) -> Snapshot | None:
         """Drop it, all later ones, and every version and block after it."""
         ...
 
@@ -74,21 +74,21 @@ class Store(Protocol):
         ...
 
 
-class MemoryStore:
+class EphemeralStore:
     """Keeps snapshots only: a chain that is gone when it ends."""
 
     def __init__(self) -> None:
         self._snapshots: dict[int, Snapshot] = {}
         self._last = 0
 
-    def load(self) -> Kept:
+    def load(self) -> StoredChain:
         """Nothing."""
-        return Kept()
+        return StoredChain()
 
-    def keep(self, entry: Entry) -> None:
+    def append(self, entry: VersionRecord) -> None:
         """The chain has it in memory."""
 
-    def keep_offset(self, clock_offset: int) -> None:
+    def set_clock_offset(self, clock_offset: int) -> None:
         """The chain has it in memory."""
 
     def add_snapshot(self, snapshot: Snapshot) -> int:
@@ -97,7 +97,7 @@ class MemoryStore:
         self._snapshots[self._last] = snapshot
         return self._last
 
-    def take_snapshot(self, identity: int) -> Snapshot | None:
+    def revert_to_snapshot(self, identity: int) -> Snapshot | None:
         """Drop it and all later ones."""
         taken = self._snapshots.get(identity)
         if taken is not None:

@@ -15,19 +15,19 @@ from wallet_rpc.devchain.process import ChainFailed, ChainProcess
 _RETRY_SECONDS = 2.0
 
 
-class LastingChain:
+class ChainSupervisor:
     """The server's side of one chain, whichever process runs it."""
 
-    def __init__(self, config: DevChainConfig, process: ChainProcess, tell: Callable[[str], None]) -> None:
+    def __init__(self, config: DevChainConfig, process: ChainProcess, notify: Callable[[str], None]) -> None:
         self._config = config
         self._process = process
-        self._tell = tell
+        self._notify = notify
         self._watch = asyncio.create_task(self._restart_when_gone())
 
     @classmethod
-    async def start(cls, config: DevChainConfig, *, tell: Callable[[str], None] = lambda _: None) -> Self:
+    async def start(cls, config: DevChainConfig, *, notify: Callable[[str], None] = lambda _: None) -> Self:
         """Open the chain; `tell` gets a line when it is started again. Raises: ChainFailed."""
-        return cls(config, await ChainProcess.start(config), tell)
+        return cls(config, await ChainProcess.start(config), notify)
 
     @property
     def process_id(self) -> int:
@@ -51,17 +51,17 @@ class LastingChain:
     async def _restart_when_gone(self) -> None:
         kept = "empty, since nothing is kept" if self._config.folder is None else "with all that it answered"
         while True:
-            await self._process.ended()
+            await self._process.wait()
             await self._process.stop()
-            self._tell(f"chain {self._config.chain_id} ended; starting it again, {kept}")
-            await self._started_again()
+            self._notify(f"chain {self._config.chain_id} ended; starting it again, {kept}")
+            await self._restart()
 
-    async def _started_again(self) -> None:
+    async def _restart(self) -> None:
         while True:
             try:
                 self._process = await ChainProcess.start(self._config)
             except ChainFailed as error:
-                self._tell(f"chain {self._config.chain_id}: {error}")
+                self._notify(f"chain {self._config.chain_id}: {error}")
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wallet_rpc.devchain import accounts
-from wallet_rpc.devchain.admission import TYPES, unsupported_type
+from wallet_rpc.devchain.admission import TRANSACTION_TYPES, unsupported_type
 from wallet_rpc.devchain.call_request import CallRequest
-from wallet_rpc.devchain.calls import EstimateAt, estimate
+from wallet_rpc.devchain.calls import EstimateGasRequest, estimate_gas
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.node_errors import NodeRefusal
+from wallet_rpc.devchain.node_errors import NodeRejection
 from wallet_rpc.devchain.signing import GasFees, GasPrice, UnsignedTransaction
 from wallet_rpc.devchain.state_reads import PRIORITY_FEE
 from wallet_rpc.domain.abi import keccak
@@ -50,12 +50,12 @@ class TransactionToSign:
     transaction: CallRequest
 
 
-async def send_raw(context: DevChain, request: SignedTransaction) -> Hash32:
+async def send_raw_transaction(context: DevChain, request: SignedTransaction) -> Hash32:
     """`eth_sendRawTransaction`: mined before the answer; one that reverts is mined too."""
-    return _mined(context, request.transaction)
+    return _mine_transaction(context, request.transaction)
 
 
-async def send(context: DevChain, request: TransactionToSign) -> Hash32:
+async def send_transaction(context: DevChain, request: TransactionToSign) -> Hash32:
     """`eth_sendTransaction`, from a development account: signs exactly the requested fields, or refuses.
 
     Raises: NodeRefusal for another sender, chain or type, InvalidParams for fields that contradict each other.
@@ -65,10 +65,10 @@ async def send(context: DevChain, request: TransactionToSign) -> Hash32:
         raise InvalidParams("transaction.from: required, but absent", field=f"{_AT}.from")
     key = _KEYS.get(wanted.sender)
     if key is None:
-        raise NodeRefusal("unknown account", reason="unknown_account")
+        raise NodeRejection("unknown account", reason="unknown_account")
     chain = context.chain
     wanted.check(chain.config.chain_id)
-    kind = kind_of(wanted)
+    kind = find_transaction_type(wanted)
     unsigned = UnsignedTransaction(
         chain_id=chain.config.chain_id,
         nonce=chain.nonce(wanted.sender) if wanted.nonce is None else wanted.nonce,
@@ -77,57 +77,57 @@ async def send(context: DevChain, request: TransactionToSign) -> Hash32:
         to=wanted.to,
         value=0 if wanted.value is None else wanted.value,
         data=wanted.call_data,
-        access_list=None if kind == 0 else wanted.listed or (),
+        access_list=None if kind == 0 else wanted.access_entries or (),
         authorizations=[one.to_domain() for one in wanted.authorization_list or ()],
     )
     if wanted.gas is None:
-        unsigned = replace(unsigned, gas=await estimate(context, EstimateAt(transaction=wanted)))
-    return _mined(context, unsigned.signed(key))
+        unsigned = replace(unsigned, gas=await estimate_gas(context, EstimateGasRequest(transaction=wanted)))
+    return _mine_transaction(context, unsigned.sign(key))
 
 
-def kind_of(wanted: CallRequest) -> int:
+def find_transaction_type(request: CallRequest) -> int:
     """The type that the request names, or that follows from its fields.
 
     Raises: NodeRefusal for a type that is not supported, InvalidParams for a field that its type cannot have.
     """
-    if wanted.type is not None and wanted.type not in TYPES:
-        raise unsupported_type(wanted.type)
-    kind = _implied(wanted) if wanted.type is None else wanted.type
+    if request.type is not None and request.type not in TRANSACTION_TYPES:
+        raise unsupported_type(request.type)
+    kind = _infer_type(request) if request.type is None else request.type
     for name in _FORBIDDEN[kind]:
-        if getattr(wanted, name) is not None:
+        if getattr(request, name) is not None:
             at = f"{_AT}.{_NAMES[name]}"
             raise InvalidParams(f"{at}: expected to be absent from a transaction of type {kind}", field=at)
-    if kind == 4 and wanted.authorization_list is None:
+    if kind == 4 and request.authorization_list is None:
         at = f"{_AT}.authorizationList"
         raise InvalidParams(f"{at}: required for a transaction of type 4, but absent", field=at)
     return kind
 
 
-def _implied(wanted: CallRequest) -> int:
-    if wanted.authorization_list is not None:
+def _infer_type(request: CallRequest) -> int:
+    if request.authorization_list is not None:
         return 4
-    if wanted.gas_price is None:
+    if request.gas_price is None:
         return 2
-    return 0 if wanted.access_list is None else 1
+    return 0 if request.access_list is None else 1
 
 
-def _fees(kind: int, wanted: CallRequest, base_fee: int) -> GasPrice | GasFees:
+def _fees(kind: int, request: CallRequest, base_fee: int) -> GasPrice | GasFees:
     """The fees that the request names, with what `eth_gasPrice` and its like suggest for the rest."""
     if kind < 2:
-        return GasPrice(base_fee + PRIORITY_FEE if wanted.gas_price is None else wanted.gas_price)
-    most, tip = wanted.max_fee_per_gas, wanted.max_priority_fee_per_gas
+        return GasPrice(base_fee + PRIORITY_FEE if request.gas_price is None else request.gas_price)
+    most, tip = request.max_fee_per_gas, request.max_priority_fee_per_gas
     if tip is None:
         tip = PRIORITY_FEE if most is None else min(PRIORITY_FEE, most)
     return GasFees(base_fee + tip if most is None else most, tip)
 
 
-def _mined(context: DevChain, raw: bytes) -> Hash32:
+def _mine_transaction(context: DevChain, raw: bytes) -> Hash32:
     context.chain.send(raw)
     return keccak(raw)
 
 
 OPERATIONS = (
-    Operation("eth_sendRawTransaction", SignedTransaction, Hash32, send_raw, positional=True),
-    Operation("eth_sendTransaction", TransactionToSign, Hash32, send, positional=True),
+    Operation("eth_sendRawTransaction", SignedTransaction, Hash32, send_raw_transaction, positional=True),
+    Operation("eth_sendTransaction", TransactionToSign, Hash32, send_transaction, positional=True),
 )
 """Writes."""

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from wallet_rpc.devchain.config import HEAD, READY, DevChainConfig
-from wallet_rpc.devchain.dispatch import Dispatcher
+from wallet_rpc.devchain.dispatch import DevChainDispatcher
 from wallet_rpc.devchain.factory import open_devchain
-from wallet_rpc.devchain.node import OPERATIONS, READS
+from wallet_rpc.devchain.node import OPERATIONS, READ_METHODS
 from wallet_rpc.edge import observe
 
-_MOST_BYTES = 1 << 30
+_MAX_BYTES = 1 << 30
 _PR_SET_PDEATHSIG = 1
 _READS_SECONDS = 0.02
 """The CPU time for reads at one tick of a run."""
@@ -63,7 +63,7 @@ def _serve(config: DevChainConfig, source: BinaryIO, sink: BinaryIO) -> int:
     except Exception as error:  # the seam: whatever went wrong, the parent is told
         _put(sink, READY, json.dumps({"failed": f"{error}" or type(error).__name__}).encode())
         return 1
-    dispatcher, requests = Dispatcher(OPERATIONS, context), _Requests(source)
+    dispatcher, requests = DevChainDispatcher(OPERATIONS, context), _Requests(source)
     context.chain.limit.on_tick = partial(_answer_reads, dispatcher, requests, sink)
     gc.freeze()  # the libraries' objects live as long as the process
     _put(sink, READY, b"{}")
@@ -75,12 +75,12 @@ def _serve(config: DevChainConfig, source: BinaryIO, sink: BinaryIO) -> int:
     return 0
 
 
-def _answer_reads(dispatcher: Dispatcher, requests: _Requests, sink: BinaryIO) -> None:
+def _answer_reads(dispatcher: DevChainDispatcher, requests: _Requests, sink: BinaryIO) -> None:
     """Answer the reads that have arrived; the rest waits for its turn."""
     ends = time.thread_time() + _READS_SECONDS
-    for frame in requests.arrived():
+    for frame in requests.read_available():
         number, body = frame
-        if dispatcher.holds_only(READS, body):
+        if dispatcher.calls_only(READ_METHODS, body):
             _put(sink, number, dispatcher.answer(body) or b"")
         else:
             requests.put_off(frame)
@@ -102,7 +102,7 @@ class _Requests:
             return self._put_off.popleft()
         return None if self._ended else _next_frame(self._source)
 
-    def arrived(self) -> Iterator[_Frame]:
+    def read_available(self) -> Iterator[_Frame]:
         """The frames that are there already, without those that were put off."""
         while not self._ended and select.select([self._source], [], [], 0)[0]:
             frame = _next_frame(self._source)
@@ -117,15 +117,15 @@ class _Requests:
 
 
 def _next_frame(source: BinaryIO) -> _Frame | None:
-    head = _exactly(source, HEAD.size)
+    head = _read_exactly(source, HEAD.size)
     if head is None:
         return None
     length, number = HEAD.unpack(head)
-    body = _exactly(source, length) if length <= _MOST_BYTES else None
+    body = _read_exactly(source, length) if length <= _MAX_BYTES else None
     return None if body is None else (number, body)
 
 
-def _exactly(source: BinaryIO, size: int) -> bytes | None:
+def _read_exactly(source: BinaryIO, size: int) -> bytes | None:
     """So many bytes; None when the input ends before."""
     found = source.read(size)
     while len(found) < size:

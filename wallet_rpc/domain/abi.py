@@ -140,7 +140,7 @@ def address(value: bytes) -> bytes:
     return value.rjust(32, b"\0")
 
 
-def fixed(value: bytes) -> bytes:
+def fixed_bytes(value: bytes) -> bytes:
     """A `bytesN` value (N at most 32) as one word: the value, then zeros."""
     return value.ljust(32, b"\0")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from wallet_rpc.primitives import Address, Data
 
 
-class Unreadable(ValueError):
+class AbiDecodeError(ValueError):
     """The data ends early, a word does not fit its type, or parts share so many bytes that they were copied."""
 
 
@@ -24,39 +24,39 @@ class Reader:
         self._room = len(data)
 
     def word(self, at: int) -> int:
-        """The 32-byte word at `at`. Raises: Unreadable."""
+        """The 32-byte word at `at`. Raises: AbiDecodeError."""
         word = self._data[at : at + 32]
         if len(word) < 32:
-            raise Unreadable(f"no word at byte {at}")
+            raise AbiDecodeError(f"no word at byte {at}")
         return int.from_bytes(word, "big")
 
     def address(self, at: int) -> Address:
-        """The address in the word at `at`. Raises: Unreadable when its upper 12 bytes are not zero."""
+        """The address in the word at `at`. Raises: AbiDecodeError when its upper 12 bytes are not zero."""
         word = self.word(at)
         if word >> 160:
-            raise Unreadable(f"no address at byte {at}")
+            raise AbiDecodeError(f"no address at byte {at}")
         return Address(word.to_bytes(20, "big"))
 
-    def fixed(self, at: int, size: int) -> bytes:
-        """The first `size` bytes (at most 32) of the word at `at`. Raises: Unreadable when the rest is not zero."""
+    def fixed_bytes(self, at: int, size: int) -> bytes:
+        """The first `size` bytes (at most 32) of the word at `at`. Raises: AbiDecodeError when the rest is not zero."""
         word = self.word(at).to_bytes(32, "big")
         if any(word[size:]):
-            raise Unreadable(f"no {size} bytes at byte {at}")
+            raise AbiDecodeError(f"no {size} bytes at byte {at}")
         return word[:size]
 
     def blob(self, at: int) -> Data:
-        """The `bytes` value whose length stands at `at`. Raises: Unreadable."""
+        """The `bytes` value whose length stands at `at`. Raises: AbiDecodeError."""
         size = self.word(at)
         if size > len(self._data) - at - 32:
-            raise Unreadable(f"no {size} bytes after byte {at}")
+            raise AbiDecodeError(f"no {size} bytes after byte {at}")
         self._room -= 32 + size
         if self._room < 0:
-            raise Unreadable("the parts share their bytes")
+            raise AbiDecodeError("the parts share their bytes")
         return Data(self._data[at + 32 : at + 32 + size])
 
     def items(self, at: int) -> Iterator[int]:
-        """The positions of the items of the array whose count stands at `at`, one word each. Raises: Unreadable."""
+        """The positions of the items of the array whose count stands at `at`, one word each. Raises: AbiDecodeError."""
         count, first = self.word(at), at + 32
         if count > (len(self._data) - first) // 32:
-            raise Unreadable(f"no {count} items after byte {at}")
+            raise AbiDecodeError(f"no {count} items after byte {at}")
         return iter(range(first, first + 32 * count, 32))

@@ -26,7 +26,7 @@ ORGANIZATION_ID = re.compile(r"org_[0-9A-Za-z]{1,64}")
 KeyId = NewType("KeyId", str)
 """`key_` and the first 20 hex digits of the key's SHA-256."""
 
-OPEN = OrganizationId("org_open")
+OPEN_ORGANIZATION = OrganizationId("org_open")
 """The organisation of those who show no key, where the server lets them in; what it keeps has no prefix of its own."""
 KEY_PREFIX = "wrk_"
 """What every key that we make starts with, so that a leaked one is recognised."""
@@ -97,29 +97,29 @@ class ApiKey:
         return self.revoked_at is None and not self.is_expired(now)
 
 
-def new_organization_id(chance: bytes) -> OrganizationId:
+def new_organization_id(entropy: bytes) -> OrganizationId:
     """The id that 10 random bytes make."""
-    return OrganizationId(f"org_{chance.hex()}")
+    return OrganizationId(f"org_{entropy.hex()}")
 
 
-def new_key(chance: bytes) -> str:
+def new_api_key(entropy: bytes) -> str:
     """The key that 32 random bytes make: `wrk_` and 43 letters of base64url."""
-    return KEY_PREFIX + base64.urlsafe_b64encode(chance).rstrip(b"=").decode()
+    return KEY_PREFIX + base64.urlsafe_b64encode(entropy).rstrip(b"=").decode()
 
 
-def key_id(key: str) -> KeyId:
+def derive_key_id(key: str) -> KeyId:
     """The id of a key: anyone who has the key can say it, and nobody finds the key by it."""
-    return KeyId(f"key_{digest_of(key)[:20]}")
+    return KeyId(f"key_{sha256_hex(key)[:20]}")
 
 
-def digest_of(key: str) -> str:
+def sha256_hex(key: str) -> str:
     """What is kept of a key: the SHA-256 of its UTF-8 text, in hex."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def is_key(key: str, kept: ApiKey) -> bool:
+def matches_key(key: str, record: ApiKey) -> bool:
     """Whether `key` is the one that is kept, compared in constant time."""
-    return hmac.compare_digest(digest_of(key), kept.digest)
+    return hmac.compare_digest(sha256_hex(key), record.digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,7 @@ class Caller:
 
     name: str
     """In logs: the key's id, a token's behind its key's, or the address that connects."""
-    organization: OrganizationId = OPEN
+    organization: OrganizationId = OPEN_ORGANIZATION
     key: ApiKey | None = None
     """The key that was shown, or the one behind the token that was shown."""
     token: Claims | None = None
@@ -165,10 +165,10 @@ class Caller:
     @property
     def holder_digest(self) -> str:
         """The first 32 hex digits of the SHA-256 of `holder`, for what is kept of a caller."""
-        return digest_of(self.holder)[:32]
+        return sha256_hex(self.holder)[:32]
 
     @property
-    def is_open(self) -> bool:
+    def is_anonymous(self) -> bool:
         """Whether no key was shown."""
         return self.key is None
 
@@ -186,16 +186,16 @@ class Rules:
     """How far ahead the registered end of an organisation's session may be."""
     unsigned_seconds: int = 90 * 86_400
     """The longest time for which an unsigned session is kept, in seconds."""
-    unsigned_of_caller: int = 10_000
+    unsigned_per_caller: int = 10_000
     """The most unsigned sessions of one API key, or of one client address without a key."""
-    unsigned_of_account: int = 1_000
+    unsigned_per_account: int = 1_000
     """The most unsigned sessions of one account on one chain; strangers and trusted callers are counted separately."""
     token_wallets: frozenset[WalletNamespace] = frozenset(WalletNamespace)
     """Whose addresses a session token may be bound to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class RequiredAccess:
     """What an operation asks of its caller."""
 
     writes: bool = True
@@ -203,26 +203,26 @@ class Need:
     scopes: tuple[Scope, ...] = ()
     """A token needs one of these; with none here, every token is refused."""
 
-    def refuse_beyond(self, caller: Caller) -> None:
+    def authorize(self, caller: Caller) -> None:
         """Raises: Forbidden when the caller's token or key does not reach as far; the token is looked at first."""
         if caller.token is not None and not set(self.scopes) & set(caller.token.scopes):
             wanted = " or ".join(self.scopes) or "API key"
             raise Forbidden(f"Insufficient scope: {wanted} required", reason="insufficient_scope")
         if self.writes and not caller.may_write:
-            raise beyond_key()
+            raise build_key_scope_error()
 
 
-READS = Need(writes=False)
+READ_ACCESS = RequiredAccess(writes=False)
 """For any key, and for no token."""
-WRITES = Need()
+WRITE_ACCESS = RequiredAccess()
 """For keys that may write, and for no token."""
 
 
-def beyond_key() -> Forbidden:
+def build_key_scope_error() -> Forbidden:
     """The error of asking more than a key's scope allows."""
     return Forbidden("key scope does not allow this", reason="key_scope")
 
 
-def no_token(reason: str = "session_token_invalid") -> Unauthorized:
+def build_invalid_token_error(reason: str = "session_token_invalid") -> Unauthorized:
     """The error of a session token that does not hold; why is for programs."""
     return Unauthorized("Invalid session token", reason=reason)

@@ -22,7 +22,7 @@ def is_proxy(code: bytes) -> bool:
     return code.startswith(PROXY_CODE) and len(code) in {len(PROXY_CODE), _OWNED_CODE}
 
 
-def owner_in(code: bytes) -> Address | None:
+def parse_proxy_owner(code: bytes) -> Address | None:
     """The owner that the factory wrote behind a proxy's code; None where it wrote none."""
     return Address(code[len(PROXY_CODE) :]) if is_proxy(code) and len(code) == _OWNED_CODE else None
 
@@ -32,7 +32,7 @@ def is_implementation(word: bytes) -> bool:
     return len(word) == _WORD and not any(word[:12]) and Address(word[12:]) in IMPLEMENTATIONS
 
 
-def owner_to_be(factory: Factory, account: Address) -> Address | None:
+def parse_factory_owner(factory: Factory, account: Address) -> Address | None:
     """The owner of the `sma-b` that `factory` puts at `account`; None when it is another factory or another address."""
     owner, salt = factory.data[4:36], factory.data[36:]
     is_call = factory.data[:4] == abi.CREATE_SEMI_MODULAR_ACCOUNT and len(salt) == _WORD and not any(owner[:12])

@@ -17,9 +17,9 @@ from pydantic import Field
 from pydantic_core import from_json
 
 from wallet_rpc.domain.access import ORGANIZATION_ID, OrganizationId
-from wallet_rpc.domain.audit import NOTHING, Head, canonical
-from wallet_rpc.domain.records import VERSION
-from wallet_rpc.domain.signature import personal_sign_digest, recover
+from wallet_rpc.domain.audit import EMPTY_HEAD, LogHead, canonical_json
+from wallet_rpc.domain.records import RECORD_VERSION
+from wallet_rpc.domain.signature import personal_sign_digest, recover_signer
 from wallet_rpc.domain.times import Time
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, UnixSeconds
@@ -44,7 +44,7 @@ class AnchoredLog:
 class Anchor:
     """The heads of logs at one moment, and who says so."""
 
-    version: Annotated[int, Field(strict=True)] = VERSION
+    version: Annotated[int, Field(strict=True)] = RECORD_VERSION
     at: Time
     logs: tuple[AnchoredLog, ...]
     signer: Address
@@ -52,25 +52,25 @@ class Anchor:
     """65 bytes r | s | v by `signer`."""
 
 
-def new_anchor(heads: dict[OrganizationId, Head], *, at: UnixSeconds, key: bytes) -> Anchor:
+def sign_anchor(heads: dict[OrganizationId, LogHead], *, at: UnixSeconds, key: bytes) -> Anchor:
     """The signed anchor of these heads; `key` is a private key of 32 bytes."""
     signing = PrivateKey(key)
     logs = tuple(AnchoredLog(org_id=each, entries=head.count, head=head.hash) for each, head in heads.items())
     unsigned = Anchor(at=at, logs=logs, signer=Address(signing.public_key.to_canonical_address()))
-    made = signing.sign_msg_hash(personal_sign_digest(signed_text(unsigned))).to_bytes()
+    made = signing.sign_msg_hash(personal_sign_digest(build_anchor_message(unsigned))).to_bytes()
     return replace(unsigned, signature=Data(made[:64] + bytes([27 + made[64]])))
 
 
-def signed_text(anchor: Anchor) -> bytes:
+def build_anchor_message(anchor: Anchor) -> bytes:
     """What the signer signs as a personal message."""
     rest = encode(Anchor, replace(anchor, signature=_NO_SIGNATURE))
     del rest["signature"]
-    return (_FIRST_LINE + canonical(rest)).encode()
+    return (_FIRST_LINE + canonical_json(rest)).encode()
 
 
-def line_of(anchor: Anchor) -> str:
+def format_anchor(anchor: Anchor) -> str:
     """An anchor as it is kept."""
-    return canonical(encode(Anchor, anchor))
+    return canonical_json(encode(Anchor, anchor))
 
 
 def read_anchor(line: bytes, *, signer: Address) -> Anchor:
@@ -80,20 +80,20 @@ def read_anchor(line: bytes, *, signer: Address) -> Anchor:
     except ValueError:
         raise ValueError("expected an anchor, one line of JSON") from None
     version = value.get("version") if isinstance(value, dict) else None
-    if isinstance(version, int) and version > VERSION:
-        raise ValueError(f"an anchor of form {version}; this program reads forms up to {VERSION}")
+    if isinstance(version, int) and version > RECORD_VERSION:
+        raise ValueError(f"an anchor of form {version}; this program reads forms up to {RECORD_VERSION}")
     try:
         anchor = decode(Anchor, value, at="anchor")
     except InvalidParams as error:
         raise ValueError(error.message) from None
     if anchor.signer != signer:
         raise ValueError(f"signed by {anchor.signer}, expected {signer}")
-    if recover(personal_sign_digest(signed_text(anchor)), anchor.signature) != signer:
+    if recover_signer(personal_sign_digest(build_anchor_message(anchor)), anchor.signature) != signer:
         raise ValueError("the signature is not that of its signer: the anchor was altered")
     return anchor
 
 
-def heads_of(anchors: Iterable[Anchor], organization: OrganizationId) -> frozenset[Head]:
+def heads_of(anchors: Iterable[Anchor], organization: OrganizationId) -> frozenset[LogHead]:
     """All heads that anchors have of one organisation's log."""
     logs = (log for anchor in anchors for log in anchor.logs if log.org_id == organization)
-    return frozenset(Head(log.entries, log.head) for log in logs) - {NOTHING}
+    return frozenset(LogHead(log.entries, log.head) for log in logs) - {EMPTY_HEAD}

@@ -20,6 +20,7 @@ from wallet_rpc.domain.abi import selector_of
 from wallet_rpc.domain.guard import MAX_FUNCTIONS, MAX_PERMISSIONS
 from wallet_rpc.domain.permission import (
     ContractAccess,
+    Erc20Allowance,
     Erc20TokenTransfer,
     FunctionsOnAllContracts,
     FunctionsOnContract,
@@ -31,17 +32,16 @@ from wallet_rpc.domain.permission import (
     SelectedFunctions,
     Target,
     TargetFunctions,
-    TokenAllowance,
 )
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
-from wallet_rpc.primitives import Address, Selector, UnixSeconds, Wei, shown
+from wallet_rpc.primitives import Address, Selector, UnixSeconds, Wei, preview
 from wallet_rpc.wire import decode, strict_shape
 
 NO_FUNCTION = Selector(bytes(4))
 """What a module reads from empty call data: a plain transfer. Source: AllowlistModule of Modular Account v2."""
 LONGEST_SIGNATURE = 256
 """Characters of a function's signature."""
-MOST_ARRAYS = 16
+MAX_ARRAYS = 16
 """Pairs of brackets in a signature; the parser takes long for many."""
 _SIGNATURE = re.compile(r"(?:function )?([A-Za-z_$][A-Za-z0-9_$]*)(\(.*\))", re.ASCII)
 _SIZED = frozenset({"uint", "int", "bytes", "fixed", "ufixed"})
@@ -50,7 +50,7 @@ _SELECTOR = re.compile(r"0x[0-9a-fA-F]{8}", re.ASCII)
 
 
 @strict_shape
-class AskedPolicy:
+class Erc7715Policy:
     """A limit on one permission."""
 
     type: str
@@ -58,12 +58,12 @@ class AskedPolicy:
 
 
 @strict_shape
-class AskedPermission:
+class Erc7715Permission:
     """One permission; `type` says what `data` holds."""
 
     type: str
     data: dict[str, Any]
-    policies: tuple[AskedPolicy, ...] = ()
+    policies: tuple[Erc7715Policy, ...] = ()
     required: bool | None = None
     is_adjustment_allowed: bool | None = None
 
@@ -111,54 +111,58 @@ class _Allowance:
     allowance: Wei
 
 
-def permissions_of(asked: Sequence[AskedPermission], *, now: UnixSeconds, at: Sequence[str]) -> tuple[Permission, ...]:
+def translate_permissions(
+    requested: Sequence[Erc7715Permission], *, now: UnixSeconds, at: Sequence[str]
+) -> tuple[Permission, ...]:
     """Our permissions, the one of `asked[i]` at `i`, what goes with them behind; `at[i]` is where `asked[i]` stood.
 
     Raises: UnsupportedCapability that names what has no counterpart; InvalidParams for what is malformed.
     """
-    _refuse_too_many(asked, at)
-    made = [_permission(one, now, place) for one, place in zip(asked, at, strict=True)]
+    _refuse_too_many(requested, at)
+    made = [_translate(one, now, place) for one, place in zip(requested, at, strict=True)]
     natives = [one for one in made if isinstance(one, NativeTokenTransfer)]
-    limits = [limit for one, place in zip(asked, at, strict=True) for limit in _gas_policies(one, len(asked), place)]
+    limits = [
+        limit for one, place in zip(requested, at, strict=True) for limit in _gas_policies(one, len(requested), place)
+    ]
     return (*made, *limits, _plain_transfers() if natives else _native(0))
 
 
-def _refuse_too_many(asked: Sequence[AskedPermission], at: Sequence[str]) -> None:
+def _refuse_too_many(requested: Sequence[Erc7715Permission], at: Sequence[str]) -> None:
     """The guard's own limits, before anything is parsed, which takes a while for each function."""
-    lists = [one.data.get(name) for one in asked for name in ("calls", "functions")]
+    lists = [one.data.get(name) for one in requested for name in ("calls", "functions")]
     functions = sum(len(one) for one in lists if isinstance(one, list))
-    if len(asked) > MAX_PERMISSIONS or functions > MAX_FUNCTIONS:
+    if len(requested) > MAX_PERMISSIONS or functions > MAX_FUNCTIONS:
         why = f"expected at most {MAX_PERMISSIONS} permissions with {MAX_FUNCTIONS} functions in all"
         raise InvalidParams(f"{at[0]}: {why}", field=at[0], reason="too_many")
 
 
-def _permission(asked: AskedPermission, now: UnixSeconds, at: str) -> Permission:
+def _translate(requested: Erc7715Permission, now: UnixSeconds, at: str) -> Permission:
     data = f"{at}.data"
-    match asked.type:
+    match requested.type:
         case "native-token-transfer" | "native-token-allowance":
-            native = decode(_Native, asked.data, at=data)
-            _refuse_later(native.start_time, now, data)
-            return _native(_allowance(asked, native.allowance, at))
+            native = decode(_Native, requested.data, at=data)
+            _refuse_later_start(native.start_time, now, data)
+            return _native(_read_allowance(requested, native.allowance, at))
         case "erc20-token-transfer" | "erc20-token-allowance":
-            token = decode(_Token, asked.data, at=data)
-            _refuse_later(token.start_time, now, data)
-            address = _one_of(token.address, token.token_address, f"{data}.address", f"{data}.tokenAddress")
-            allowance = TokenAllowance(address=address, allowance=_allowance(asked, token.allowance, at))
+            token = decode(_Token, requested.data, at=data)
+            _refuse_later_start(token.start_time, now, data)
+            address = _require_one(token.address, token.token_address, f"{data}.address", f"{data}.tokenAddress")
+            allowance = Erc20Allowance(address=address, allowance=_read_allowance(requested, token.allowance, at))
             return Erc20TokenTransfer(type="erc20-token-transfer", data=allowance)
         case "gas-limit":
-            _refuse_policies(asked, (), at)
-            limit = decode(_Gas, asked.data, at=data).limit
+            _refuse_policies(requested, (), at)
+            limit = decode(_Gas, requested.data, at=data).limit
             return GasLimit(type="gas-limit", data=GasAllowance(limit=limit))
         case "contract-access":
-            _refuse_policies(asked, ("gas-limit",), at)
-            target = decode(_Contract, asked.data, at=data).address
+            _refuse_policies(requested, ("gas-limit",), at)
+            target = decode(_Contract, requested.data, at=data).address
             return ContractAccess(type="contract-access", data=Target(address=target))
         case "contract-call" | "functions-on-contract":
-            _refuse_policies(asked, ("gas-limit",), at)
-            return _calls(decode(_Calls, asked.data, at=data), data)
+            _refuse_policies(requested, ("gas-limit",), at)
+            return _calls(decode(_Calls, requested.data, at=data), data)
         case other:
             raise UnsupportedCapability(
-                f"{at}.type: {shown(other)} cannot be enforced by this server's modules",
+                f"{at}.type: {preview(other)} cannot be enforced by this server's modules",
                 reason="permission_not_supported",
                 field=f"{at}.type",
                 capability=other[:64],
@@ -188,7 +192,7 @@ def _function(text: str, at: str) -> Selector:
     """The selector of `name(types)`, or the selector itself. Raises: InvalidParams (function_malformed)."""
     if _SELECTOR.fullmatch(text):
         return Selector.parse(text)
-    is_short = len(text) <= LONGEST_SIGNATURE and text.count("[") <= MOST_ARRAYS
+    is_short = len(text) <= LONGEST_SIGNATURE and text.count("[") <= MAX_ARRAYS
     found = _SIGNATURE.fullmatch(text) if is_short else None
     if found is not None and found[2] == "()":
         return selector_of(f"{found[1]}()")
@@ -204,7 +208,7 @@ def _function(text: str, at: str) -> Selector:
         'expected a function as "name(type,type)" without names of arguments and without arguments of type function, '
         "or its selector"
     )
-    raise InvalidParams(f"{at}: {expected}, got {shown(text)}", field=at, reason="function_malformed")
+    raise InvalidParams(f"{at}: {expected}, got {preview(text)}", field=at, reason="function_malformed")
 
 
 def _refuse_unknown(types: ABIType) -> None:
@@ -217,11 +221,11 @@ def _refuse_unknown(types: ABIType) -> None:
             raise ValueError(f"no type {types.base}{types.sub}")
 
 
-def _allowance(asked: AskedPermission, stated: int | None, at: str) -> int:
+def _read_allowance(requested: Erc7715Permission, stated: int | None, at: str) -> int:
     """How much, from `data` or from the one policy that says it. Raises: InvalidParams when it is not said once."""
-    _refuse_policies(asked, ("token-allowance", "gas-limit"), at)
+    _refuse_policies(requested, ("token-allowance", "gas-limit"), at)
     said = [] if stated is None else [stated]
-    for index, policy in enumerate(asked.policies):
+    for index, policy in enumerate(requested.policies):
         if policy.type == "token-allowance":
             said.append(decode(_Allowance, policy.data, at=f"{at}.policies[{index}].data").allowance)
     if len(said) != 1:
@@ -233,36 +237,36 @@ def _allowance(asked: AskedPermission, stated: int | None, at: str) -> int:
     return said[0]
 
 
-def _gas_policies(asked: AskedPermission, permissions: int, at: str) -> list[GasLimit]:
+def _gas_policies(requested: Erc7715Permission, permissions: int, at: str) -> list[GasLimit]:
     """Raises: UnsupportedCapability beside other permissions, since our limit is one for the whole session."""
     limits = []
-    for index, policy in enumerate(asked.policies):
+    for index, policy in enumerate(requested.policies):
         if policy.type != "gas-limit":
             continue
         place = f"{at}.policies[{index}]"
         if permissions > 1:
-            raise _no_policy(policy, place, "a gas limit holds for all permissions here; ask for it as one of them")
+            raise _policy_error(policy, place, "a gas limit holds for all permissions here; ask for it as one of them")
         limit = decode(_Gas, policy.data, at=f"{place}.data").limit
         limits.append(GasLimit(type="gas-limit", data=GasAllowance(limit=limit)))
     return limits
 
 
-def _refuse_policies(asked: AskedPermission, known: Sequence[str], at: str) -> None:
-    for index, policy in enumerate(asked.policies):
+def _refuse_policies(requested: Erc7715Permission, known: Sequence[str], at: str) -> None:
+    for index, policy in enumerate(requested.policies):
         if policy.type not in known:
-            raise _no_policy(policy, f"{at}.policies[{index}]", "it cannot be enforced on this permission")
+            raise _policy_error(policy, f"{at}.policies[{index}]", "it cannot be enforced on this permission")
 
 
-def _no_policy(policy: AskedPolicy, at: str, why: str) -> UnsupportedCapability:
+def _policy_error(policy: Erc7715Policy, at: str, why: str) -> UnsupportedCapability:
     return UnsupportedCapability(
-        f"{at}.type: {shown(policy.type)}: {why}",
+        f"{at}.type: {preview(policy.type)}: {why}",
         reason="policy_not_supported",
         field=f"{at}.type",
         capability=policy.type[:64],
     )
 
 
-def _refuse_later(start: UnixSeconds | None, now: UnixSeconds, at: str) -> None:
+def _refuse_later_start(start: UnixSeconds | None, now: UnixSeconds, at: str) -> None:
     if start is not None and start > now:
         raise UnsupportedCapability(
             f"{at}.startTime: a session can be used from its grant on, not from {start}",
@@ -272,7 +276,7 @@ def _refuse_later(start: UnixSeconds | None, now: UnixSeconds, at: str) -> None:
         )
 
 
-def _one_of(first: Address | None, second: Address | None, at: str, other: str) -> Address:
+def _require_one(first: Address | None, second: Address | None, at: str, other: str) -> Address:
     if first is None:
         first, second = second, None
     if first is None or second is not None:

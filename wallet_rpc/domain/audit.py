@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from wallet_rpc.domain.records import VERSION
+from wallet_rpc.domain.records import RECORD_VERSION
 from wallet_rpc.primitives import UnixSeconds
 from wallet_rpc.wire import decode, encode, shape
 
@@ -41,7 +41,7 @@ class EventKind(StrEnum):
 
 
 @shape
-class Event:
+class AuditEvent:
     """What happened, when, and who did it: a key's id, `cli`, or a token's id behind its key's."""
 
     kind: EventKind
@@ -52,13 +52,13 @@ class Event:
 
 
 @shape
-class Entry:
+class AuditEntry:
     """An event in its place."""
 
-    version: int = VERSION
+    version: int = RECORD_VERSION
     number: int
     """From 0, without gaps."""
-    event: Event
+    event: AuditEvent
     previous: str
     """The hash of the entry before; 64 zeros in the first."""
     hash: str
@@ -66,18 +66,18 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class LogHead:
     """The end of a log: how many entries there are, and the hash of the newest."""
 
     count: int
     hash: str
 
 
-NOTHING = Head(0, "0" * 64)
+EMPTY_HEAD = LogHead(0, "0" * 64)
 """The head of a log without entries."""
 
 
-class Why(StrEnum):
+class IntegrityFailureReason(StrEnum):
     """What is wrong at a place of a log."""
 
     ALTERED = "altered"
@@ -92,15 +92,15 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class IntegrityFailure:
     """The first entry that is not there as it was written."""
 
     number: int
-    why: Why
+    reason: IntegrityFailureReason
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class ExpectedEntry:
     """An entry that a record kept outside the log asks for: of this kind, and about this key where one is named."""
 
     kind: EventKind
@@ -108,115 +108,123 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class VerificationState:
     """What reading a log from its beginning has shown so far."""
 
-    head: Head = NOTHING
+    head: LogHead = EMPTY_HEAD
     """The end of what is whole."""
-    broken: Broken | None = None
-    expected: frozenset[Head | Trace] = frozenset()
+    failure: IntegrityFailure | None = None
+    expected: frozenset[LogHead | ExpectedEntry] = frozenset()
     """Anchored heads that the log has not reached yet, and entries that it has not shown yet."""
 
 
-def next_entry(head: Head, event: Event) -> Entry:
+def next_entry(head: LogHead, event: AuditEvent) -> AuditEntry:
     """The entry that follows a head. Raises: ValueError when the facts are not the same after a way through JSON."""
-    unhashed = Entry(number=head.count, event=event, previous=head.hash, hash="")
+    unhashed = AuditEntry(number=head.count, event=event, previous=head.hash, hash="")
     try:
-        entry = replace(unhashed, hash=_hash(encode(Entry, unhashed)))
-        is_kept = decode(Entry, from_json(line_of(entry))) == entry
+        entry = replace(unhashed, hash=_hash(encode(AuditEntry, unhashed)))
+        is_kept = decode(AuditEntry, from_json(format_entry(entry))) == entry
     except ValueError as error:
-        raise _not_kept() from error
+        raise _facts_error() from error
     if not is_kept:
-        raise _not_kept()
+        raise _facts_error()
     return entry
 
 
-def _not_kept() -> ValueError:
+def _facts_error() -> ValueError:
     return ValueError("facts of an event that JSON does not keep as they are")
 
 
-def line_of(entry: Entry) -> str:
+def format_entry(entry: AuditEntry) -> str:
     """An entry as it is kept."""
-    return canonical(encode(Entry, entry))
+    return canonical_json(encode(AuditEntry, entry))
 
 
-def follow(reading: Reading, line: bytes) -> Reading:
+def verify_line(reading: VerificationState, line: bytes) -> VerificationState:
     """What is known of a log once its next line was read too.
 
     An entry that was altered and hashed anew is found by the one after it, which was hashed over the older words.
     """
-    known, broken = _own(line), reading.broken
+    known, broken = _parse_entry(line), reading.failure
     if broken is not None:
-        is_it = broken.why is Why.CUT_OUT and known is not None and known["number"] == broken.number
-        return replace(reading, broken=replace(broken, why=Why.REORDERED)) if is_it else reading
+        is_it = (
+            broken.reason is IntegrityFailureReason.CUT_OUT and known is not None and known["number"] == broken.number
+        )
+        return replace(reading, failure=replace(broken, reason=IntegrityFailureReason.REORDERED)) if is_it else reading
     expected = reading.head.count
     if known is None:
-        broken = Broken(expected, Why.ALTERED)
+        broken = IntegrityFailure(expected, IntegrityFailureReason.ALTERED)
     elif known["number"] > expected:
-        broken = Broken(expected, Why.CUT_OUT)
+        broken = IntegrityFailure(expected, IntegrityFailureReason.CUT_OUT)
     elif known["number"] < expected:
-        broken = Broken(expected, Why.ADDED)
+        broken = IntegrityFailure(expected, IntegrityFailureReason.ADDED)
     elif known.get("previous") != reading.head.hash:
-        broken = Broken(max(expected - 1, 0), Why.ALTERED)
+        broken = IntegrityFailure(max(expected - 1, 0), IntegrityFailureReason.ALTERED)
     else:
-        head = Head(expected + 1, known["hash"])
-        return replace(reading, head=head, expected=reading.expected - {head, _trace(known)})
-    return replace(reading, broken=broken)
+        head = LogHead(expected + 1, known["hash"])
+        return replace(reading, head=head, expected=reading.expected - {head, _identify_entry(known)})
+    return replace(reading, failure=broken)
 
 
-def _trace(known: dict[str, Any]) -> Trace | None:
+def _identify_entry(known: dict[str, Any]) -> ExpectedEntry | None:
     """What the entry of a line proves; None for an event that no other record asks for."""
     match known.get("event"):
         case {"kind": EventKind.ORGANIZATION_CREATED}:
-            return Trace(EventKind.ORGANIZATION_CREATED)
+            return ExpectedEntry(EventKind.ORGANIZATION_CREATED)
         case {"kind": EventKind.KEY_CREATED | EventKind.KEY_REVOKED as kind, "facts": {"keyId": str(key_id)}}:
-            return Trace(EventKind(kind), key_id)
+            return ExpectedEntry(EventKind(kind), key_id)
         case _:
             return None
 
 
-def conclude(reading: Reading, kept: Head) -> Broken | None:
+def finish_verification(reading: VerificationState, kept: LogHead) -> IntegrityFailure | None:
     """What is wrong with a log that was read to its end.
 
     None when it is whole, ends with the head that was kept, and has shown everything that was expected of it.
     """
     found = reading.head
-    if reading.broken is not None:
-        return reading.broken
+    if reading.failure is not None:
+        return reading.failure
     if found.count < kept.count:
-        return Broken(found.count, Why.CUT_OFF)
+        return IntegrityFailure(found.count, IntegrityFailureReason.CUT_OFF)
     if found.count > kept.count:
-        return Broken(kept.count, Why.ADDED)
+        return IntegrityFailure(kept.count, IntegrityFailureReason.ADDED)
     if found != kept:
-        return Broken(max(found.count - 1, 0), Why.ALTERED)
-    return _unmet(found, reading.expected - {NOTHING})
+        return IntegrityFailure(max(found.count - 1, 0), IntegrityFailureReason.ALTERED)
+    return _check_expected(found, reading.expected - {EMPTY_HEAD})
 
 
-def _unmet(found: Head, expected: frozenset[Head | Trace]) -> Broken | None:
+def _check_expected(found: LogHead, expected: frozenset[LogHead | ExpectedEntry]) -> IntegrityFailure | None:
     """What is wrong with a log that is whole but lacks what was expected of it."""
     if not expected:
         return None
-    if found == NOTHING:
-        return Broken(0, Why.EMPTIED)
-    anchored = min((each.count for each in expected if isinstance(each, Head)), default=None)
+    if found == EMPTY_HEAD:
+        return IntegrityFailure(0, IntegrityFailureReason.EMPTIED)
+    anchored = min((each.count for each in expected if isinstance(each, LogHead)), default=None)
     if anchored is None:
-        return Broken(found.count, Why.MISSING)
-    return Broken(found.count, Why.CUT_OFF) if anchored > found.count else Broken(max(anchored - 1, 0), Why.REPLACED)
+        return IntegrityFailure(found.count, IntegrityFailureReason.MISSING)
+    return (
+        IntegrityFailure(found.count, IntegrityFailureReason.CUT_OFF)
+        if anchored > found.count
+        else IntegrityFailure(max(anchored - 1, 0), IntegrityFailureReason.REPLACED)
+    )
 
 
-def verify(lines: Iterable[bytes], kept: Head, expected: frozenset[Head | Trace] = frozenset()) -> Broken | None:
+def verify_log(
+    lines: Iterable[bytes], kept: LogHead, expected: frozenset[LogHead | ExpectedEntry] = frozenset()
+) -> IntegrityFailure | None:
     """The first fault of a log, by its lines and the head that was kept of it; None when it is whole."""
-    reading = Reading(expected=expected)
+    reading = VerificationState(expected=expected)
     for line in lines:
-        reading = follow(reading, line)
-    return conclude(reading, kept)
+        reading = verify_line(reading, line)
+    return finish_verification(reading, kept)
 
 
-def _own(line: bytes) -> dict[str, Any] | None:
+def _parse_entry(line: bytes) -> dict[str, Any] | None:
     """The entry of a line, of any version; None when the line is not what its hash was made over."""
     try:
         value = from_json(line, allow_inf_nan=False)
-        is_own = canonical(value).encode() == line and value["hash"] == _hash(value)
+        is_own = canonical_json(value).encode() == line and value["hash"] == _hash(value)
     except (ValueError, TypeError, KeyError):
         return None
     return value if is_own and isinstance(value.get("number"), int) else None
@@ -224,9 +232,9 @@ def _own(line: bytes) -> dict[str, Any] | None:
 
 def _hash(value: dict[str, Any]) -> str:
     rest = {name: part for name, part in value.items() if name != "hash"}
-    return hashlib.sha256(canonical(rest).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(rest).encode()).hexdigest()
 
 
-def canonical(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces, every letter as itself."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

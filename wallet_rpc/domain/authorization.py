@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import rlp  # type: ignore[import-untyped]  # rlp 4 has no types
 
 from wallet_rpc.domain.abi import keccak
-from wallet_rpc.domain.signature import recover
+from wallet_rpc.domain.signature import recover_signer
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
 
 MAGIC = b"\x05"
@@ -40,7 +40,7 @@ class Authorization:
         """The hash the authority signs, raw."""
         return keccak(self.preimage)
 
-    def signed(self, signature: bytes) -> SignedAuthorization:
+    def add_signature(self, signature: bytes) -> SignedAuthorization:
         """With a wallet's 65 bytes r | s | v (v 27 or 28; 0 and 1 are read the same).
 
         Raises: ValueError when the signature has another length or another v.
@@ -73,7 +73,7 @@ class SignedAuthorization(Authorization):
     @property
     def authority(self) -> Address | None:
         """The account that signed; None when no account can have."""
-        return recover(self.digest, self.signature)
+        return recover_signer(self.digest, self.signature)
 
 
 DUMMY_R = int.from_bytes(bytes.fromhex("ff" * 15 + "f0" + "00" * 16), "big")
@@ -82,7 +82,7 @@ DUMMY_S = int.from_bytes(bytes.fromhex("7a" + "aa" * 31), "big")
 """s of the authorization used for gas estimation. Source: the official SDK v5."""
 
 
-def dummy_signed(authorization: Authorization) -> SignedAuthorization:
+def add_dummy_signature(authorization: Authorization) -> SignedAuthorization:
     """`authorization` with a signature of the right form that nobody made, for gas estimation (y_parity 1)."""
     return SignedAuthorization(
         chain_id=authorization.chain_id,

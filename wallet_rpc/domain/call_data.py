@@ -6,12 +6,12 @@ The inverse of `account.execute_call_data`. Source: IModularAccount (Modular Acc
 from __future__ import annotations
 
 from wallet_rpc.domain import abi
-from wallet_rpc.domain.abi_reader import Reader, Unreadable
+from wallet_rpc.domain.abi_reader import AbiDecodeError, Reader
 from wallet_rpc.domain.account import Call
 from wallet_rpc.primitives import Address, Data
 
 
-def calls_of(account: Address, call_data: bytes) -> tuple[Call, ...] | None:
+def decode_calls(account: Address, call_data: bytes) -> tuple[Call, ...] | None:
     """The calls in `call_data`, an executeUserOp prefix looked through.
 
     Call data of neither execute nor executeBatch is one call of the account to itself. None when the arguments cannot
@@ -28,7 +28,7 @@ def calls_of(account: Address, call_data: bytes) -> tuple[Call, ...] | None:
                 return _batch(Reader(body[4:]))
             case _:
                 return (Call(to=account, value=0, data=Data(body)),)
-    except Unreadable:
+    except AbiDecodeError:
         return None
 
 

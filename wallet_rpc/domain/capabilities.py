@@ -26,20 +26,20 @@ from wallet_rpc.primitives import (
     Wei,
     WeiPerGas,
     Word,
-    shown,
+    preview,
 )
 from wallet_rpc.wire import shape, strict_shape
 
 
 @shape
-class ByContext:
+class ContextPermissions:
     """A permission context: one byte of version, then the session's id and the owner's signature, or the grant."""
 
     context: Data
 
 
 @shape
-class BySession:
+class SessionPermissions:
     """A session of this server and the owner's signature over its typed data."""
 
     session_id: SessionId
@@ -49,11 +49,12 @@ class BySession:
 
 def _permissions_kind(value: Any) -> str:
     says_context = isinstance(value, Mapping) and value.get("context") is not None
-    return "granted" if isinstance(value, ByContext) or says_context else "named"
+    return "granted" if isinstance(value, ContextPermissions) or says_context else "named"
 
 
 PermissionsCapability: TypeAlias = Annotated[
-    Annotated[ByContext, Tag("granted")] | Annotated[BySession, Tag("named")], Discriminator(_permissions_kind)
+    Annotated[ContextPermissions, Tag("granted")] | Annotated[SessionPermissions, Tag("named")],
+    Discriminator(_permissions_kind),
 ]
 """The authority to act for the account; absent for its owner."""
 
@@ -159,7 +160,7 @@ class Capabilities:
     data_suffix: Annotated[DataSuffix | None, Field(alias="experimental_dataSuffix")] = None
 
 
-KNOWN = frozenset(
+SUPPORTED_CAPABILITIES = frozenset(
     {
         "permissions",
         "paymasterService",
@@ -177,7 +178,7 @@ _FEE = "maxFeePerGas"
 """A member of `gasParamsOverride` that one client in use (virtuals-acp) sends as a capability of its own."""
 
 
-def refuse_unknown(value: Any, *, known: frozenset[str] = KNOWN, at: str = _AT) -> Any:
+def refuse_unknown(value: Any, *, known: frozenset[str] = SUPPORTED_CAPABILITIES, at: str = _AT) -> Any:
     """`value`, the raw capabilities at `at`, when each is `known` or says `optional: true`.
 
     Raises: UnsupportedCapability that names the first other one. Source: EIP-5792.
@@ -185,20 +186,20 @@ def refuse_unknown(value: Any, *, known: frozenset[str] = KNOWN, at: str = _AT) 
     for name, asked in value.items() if isinstance(value, Mapping) else ():
         if name not in known and not (isinstance(asked, Mapping) and asked.get("optional") is True):
             raise UnsupportedCapability(
-                f"{at}: {shown(name)} is not supported here; leave it out, or say optional: true",
+                f"{at}: {preview(name)} is not supported here; leave it out, or say optional: true",
                 capability=name[:64],
                 field=f"{at}.{name[:64]}",
             )
     return value
 
 
-def checked(value: Any) -> Any:
+def validate_capabilities(value: Any) -> Any:
     """`value`, the raw capabilities of a prepare, when all that they require is supported.
 
     A `maxFeePerGas` among them is moved to `gasParamsOverride`, where it belongs.
     Raises: UnsupportedCapability; InvalidParams (fee_given_twice) when it stands there too.
     """
-    refuse_unknown(value, known=KNOWN | {_FEE})
+    refuse_unknown(value, known=SUPPORTED_CAPABILITIES | {_FEE})
     if not isinstance(value, Mapping) or value.get(_FEE) is None:
         return value
     rest = {name: asked for name, asked in value.items() if name != _FEE}
@@ -211,7 +212,7 @@ def checked(value: Any) -> Any:
     raise InvalidParams(f"{at}: expected it in gasParamsOverride alone", field=at, reason="fee_given_twice")
 
 
-RequestedCapabilities: TypeAlias = Annotated[Capabilities | None, BeforeValidator(checked)]
+RequestedCapabilities: TypeAlias = Annotated[Capabilities | None, BeforeValidator(validate_capabilities)]
 """The capabilities of a request that prepares calls."""
 
 

@@ -32,32 +32,32 @@ def chain_facts(request: Mapping[str, Any], chain_id: int) -> dict[str, Any]:
         return facts
     match method:
         case "eth_sendUserOperation":
-            return facts | _of_operation(params[0], chain_id)
+            return facts | _operation_facts(params[0], chain_id)
         case "eth_sendRawTransaction":
-            return facts | _of_transaction(params[0])
+            return facts | _transaction_facts(params[0])
         case "eth_sendTransaction":
-            return facts | _account(params[0].get("from") if isinstance(params[0], Mapping) else None)
+            return facts | _account_facts(params[0].get("from") if isinstance(params[0], Mapping) else None)
         case _:
-            return facts | _account(params[0])
+            return facts | _account_facts(params[0])
 
 
-def _of_operation(given: Any, chain_id: int) -> dict[str, str]:
+def _operation_facts(given: Any, chain_id: int) -> dict[str, str]:
     try:
         operation = decode(UserOperationJson, given).to_domain()
         name = user_operation_hash(operation, chain_id, ENTRY_POINT)
     except InvalidParams:
-        return _account(given.get("sender") if isinstance(given, Mapping) else None)
-    return {"hash": name.hex0x(), **_account(operation.sender)}
+        return _account_facts(given.get("sender") if isinstance(given, Mapping) else None)
+    return {"hash": name.hex0x(), **_account_facts(operation.sender)}
 
 
-def _of_transaction(given: Any) -> dict[str, str]:
+def _transaction_facts(given: Any) -> dict[str, str]:
     try:
         return {"hash": keccak(Data.parse(given)).hex0x()}
     except ValueError:
         return {}
 
 
-def _account(given: Any) -> dict[str, str]:
+def _account_facts(given: Any) -> dict[str, str]:
     try:
         return {"account": Address.parse(given).hex0x()}
     except ValueError:

@@ -33,7 +33,7 @@ class LocalContext:
 
     blob: Data
 
-    def deferred(self, *, field: str = "context") -> SignedDeferredAction:
+    def parse_deferred_action(self, *, field: str = "context") -> SignedDeferredAction:
         """Its parts. Raises: InvalidParams (deferred_action_malformed)."""
         return parse_blob(self.blob, field=field)
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
-from wallet_rpc.primitives import worded
+from wallet_rpc.primitives import validation_error
 
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
@@ -25,17 +25,17 @@ class DecimalText:
     most: int
     reason: str = "validation"
 
-    def read(self, value: object) -> int:
-        """From the wire. Raises: `worded`."""
+    def parse(self, value: object) -> int:
+        """From the wire. Raises: `validation_error`."""
         number = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
         if isinstance(number, bool) or not isinstance(number, int) or not self.least <= number <= self.most:
-            raise worded(f"must be an integer from {self.least} to {self.most}", reason=self.reason)
+            raise validation_error(f"must be an integer from {self.least} to {self.most}", reason=self.reason)
         return number
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """How the wire reads it; it is written as a JSON integer."""
         return core_schema.no_info_plain_validator_function(
-            self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.read)
+            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(self.parse)
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from wallet_rpc.domain.signature import (
     Domain,
     SignerKind,
     domain_separator,
+    prefix_signer_kind,
     typed_digest,
-    unwrap_undeployed,
-    with_kind,
+    unwrap_erc6492,
 )
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, Hash32
@@ -52,7 +52,7 @@ class DeferredAction:
     deadline: int
     call: Data
 
-    def has_passed(self, now: int) -> bool:
+    def is_expired(self, now: int) -> bool:
         """Whether its last second is over."""
         return self.deadline != 0 and self.deadline < now
 
@@ -88,11 +88,13 @@ class Authorizer:
         return (self.entity_id << 8 | self.is_global).to_bytes(21, "big")
 
 
-OWNER = Authorizer()
+OWNER_AUTHORIZER = Authorizer()
 """The owner authorizes: locator 1."""
 
 
-def unsigned_blob(action: DeferredAction, *, has_execution_hooks: bool, authorizer: Authorizer = OWNER) -> Data:
+def unsigned_blob(
+    action: DeferredAction, *, has_execution_hooks: bool, authorizer: Authorizer = OWNER_AUTHORIZER
+) -> Data:
     """The blob up to the authorization's length. The SDK calls it the full pre-signature digest (or payload)."""
     length = (_FIXED + len(action.call)).to_bytes(4, "big")
     deadline = action.deadline.to_bytes(6, "big")
@@ -110,7 +112,7 @@ class SignedDeferredAction:
     action: DeferredAction
     has_execution_hooks: bool
     authorization: Data
-    authorizer: Authorizer = OWNER
+    authorizer: Authorizer = OWNER_AUTHORIZER
 
     @property
     def blob(self) -> Data:
@@ -119,18 +121,18 @@ class SignedDeferredAction:
         return Data(unsigned + len(self.authorization).to_bytes(4, "big") + self.authorization)
 
     @property
-    def in_user_operation(self) -> Data:
+    def signature_prefix(self) -> Data:
         """What stands in front of the session's own signature: the blob without flag and nonce."""
         return Data(self.blob[_BEFORE_OPERATION:])
 
 
-def authorization_of(signature: bytes, *, kind: SignerKind = SignerKind.KEY) -> Data:
+def encode_deferred_authorization(signature: bytes, *, kind: SignerKind = SignerKind.KEY) -> Data:
     """A wallet's signature as a blob carries it: kind (1 byte) | signature, out of an ERC-6492 wrapper if in one.
 
     Raises: InvalidParams (signature_malformed) for a broken wrapper.
     """
-    wrapped = unwrap_undeployed(signature)
-    return with_kind(kind, signature if wrapped is None else wrapped.signature)
+    wrapped = unwrap_erc6492(signature)
+    return prefix_signer_kind(kind, signature if wrapped is None else wrapped.signature)
 
 
 def parse_blob(blob: bytes, *, field: str = "context") -> SignedDeferredAction:
@@ -140,15 +142,15 @@ def parse_blob(blob: bytes, *, field: str = "context") -> SignedDeferredAction:
     locator names anything else than an entity id and global.
     """
     if len(blob) < 37 + _FIXED or blob[0] > 1:
-        raise _malformed("flag 00 or 01, nonce, length, locator and deadline", field)
+        raise _malformed_error("flag 00 or 01, nonce, length, locator and deadline", field)
     end = 37 + int.from_bytes(blob[33:37], "big")
     if end < 37 + _FIXED or len(blob) < end + 4:
-        raise _malformed("a call and an authorization of the lengths it states", field)
+        raise _malformed_error("a call and an authorization of the lengths it states", field)
     if len(blob) - end - 4 != int.from_bytes(blob[end : end + 4], "big"):
-        raise _malformed("an authorization of the length it states", field)
+        raise _malformed_error("an authorization of the length it states", field)
     locator = int.from_bytes(blob[37:58], "big")
     if locator >= 1 << 40 or locator & 0xFF > 1:
-        raise _malformed("a locator of an entity id and global", field)
+        raise _malformed_error("a locator of an entity id and global", field)
     return SignedDeferredAction(
         action=DeferredAction(
             nonce=int.from_bytes(blob[1:33], "big"),
@@ -161,7 +163,7 @@ def parse_blob(blob: bytes, *, field: str = "context") -> SignedDeferredAction:
     )
 
 
-def _malformed(expected: str, field: str) -> InvalidParams:
+def _malformed_error(expected: str, field: str) -> InvalidParams:
     return InvalidParams(
         f"{field}: expected a deferred action with {expected}", reason="deferred_action_malformed", field=field
     )

@@ -28,7 +28,7 @@ from wallet_rpc.primitives import Address, Selector
 
 EXPIRY = "expiry"
 """Stands for the session's end, which is no permission but bounds them all."""
-_OF_HOOK = {
+_HOOK_PERMISSIONS = {
     (TIME_RANGE_MODULE, 0): EXPIRY,
     (NATIVE_TOKEN_LIMIT_MODULE, 0): "native-token-transfer",
     (NATIVE_TOKEN_LIMIT_MODULE, HALF_ENTITY): "gas-limit",
@@ -61,41 +61,41 @@ class Attempt:
     calls: Sequence[Call] | None
 
 
-def session_denial(explanation: Explanation, attempt: Attempt) -> SessionDenial | None:
+def find_session_denial(explanation: Explanation, attempt: Attempt) -> SessionDenial | None:
     """The denial that a revert of an operation of a session is; None when the revert is about something else."""
     denial = explanation.denial
     if denial is None:
-        return _of_account(explanation, attempt)
+        return _account_denial(explanation, attempt)
     hook = (denial.module, denial.entity_id - attempt.entity_id)
     if hook == (ALLOWLIST_MODULE, 0):
-        return _of_list(attempt)
-    return _by(_OF_HOOK[hook]) if hook in _OF_HOOK else None
+        return _allowlist_denial(attempt)
+    return _permission_denial(_HOOK_PERMISSIONS[hook]) if hook in _HOOK_PERMISSIONS else None
 
 
-def _by(permission: str, because: str = "") -> SessionDenial:
+def _permission_denial(permission: str, because: str = "") -> SessionDenial:
     return SessionDenial(text=f"denied by the session's permission {permission}{because}", permission=permission)
 
 
-def _of_list(attempt: Attempt) -> SessionDenial | None:
+def _allowlist_denial(attempt: Attempt) -> SessionDenial | None:
     """Raised by the list of targets, which all permissions on contracts share."""
     if attempt.permissions is None:
         return None
     for call in attempt.calls or ():
-        named = _entry(attempt.permissions, call.to)
-        if named is None and not _is_wild(attempt.permissions, call):
-            return _uncovered(attempt.permissions, call.to)
-        if named is not None and not _is_listed(named, call):
-            return _by(named.type)
+        named = _find_entry(attempt.permissions, call.to)
+        if named is None and not _is_allowed_everywhere(attempt.permissions, call):
+            return _uncovered_denial(attempt.permissions, call.to)
+        if named is not None and not _is_allowed_by(named, call):
+            return _permission_denial(named.type)
     return None
 
 
-def _entry(permissions: Sequence[Permission], target: Address) -> _Entry | None:
+def _find_entry(permissions: Sequence[Permission], target: Address) -> _Entry | None:
     """The permission that names a contract; the guard lets one do so."""
     entries = (permission for permission in permissions if isinstance(permission, _Entry))
     return next((entry for entry in entries if entry.data.address == target), None)
 
 
-def _is_listed(permission: _Entry, call: Call) -> bool:
+def _is_allowed_by(permission: _Entry, call: Call) -> bool:
     """True when the contract's entry has the function; call data of less than four bytes has none."""
     match permission:
         case ContractAccess():
@@ -108,7 +108,7 @@ def _is_listed(permission: _Entry, call: Call) -> bool:
             assert_never(permission)
 
 
-def _is_wild(permissions: Sequence[Permission], call: Call) -> bool:
+def _is_allowed_everywhere(permissions: Sequence[Permission], call: Call) -> bool:
     """True when the function is allowed on contracts without an entry; short call data is padded with zeros."""
     function = Selector(call.data[:4].ljust(4, b"\0"))
     return any(
@@ -118,15 +118,15 @@ def _is_wild(permissions: Sequence[Permission], call: Call) -> bool:
     )
 
 
-def _uncovered(permissions: Sequence[Permission], target: Address) -> SessionDenial:
+def _uncovered_denial(permissions: Sequence[Permission], target: Address) -> SessionDenial:
     why = "no permission of the session covers that contract"
     if any(permission.type == _WILDCARD for permission in permissions):
-        return _by(_WILDCARD, f": {why}, {target}, with that function")
+        return _permission_denial(_WILDCARD, f": {why}, {target}, with that function")
     kinds = ", ".join(dict.fromkeys(permission.type for permission in permissions))
     return SessionDenial(text=f"{why}, {target}; those that it has: {kinds}")
 
 
-def _of_account(explanation: Explanation, attempt: Attempt) -> SessionDenial | None:
+def _account_denial(explanation: Explanation, attempt: Attempt) -> SessionDenial | None:
     """Raised by the account itself for a function of its own that the session's validation does not list.
 
     Its own `execute` and `executeBatch` are listed as soon as any permission is about contracts.
@@ -136,7 +136,7 @@ def _of_account(explanation: Explanation, attempt: Attempt) -> SessionDenial | N
         return None
     others = [call.to for call in attempt.calls or () if call.to != attempt.account]
     if others and set(missing.arguments) & {abi.EXECUTE, abi.EXECUTE_BATCH}:
-        return _uncovered(attempt.permissions, others[0])
+        return _uncovered_denial(attempt.permissions, others[0])
     if any(permission.type == "account-functions" for permission in attempt.permissions):
-        return _by("account-functions")
+        return _permission_denial("account-functions")
     return SessionDenial(text="no permission of the session covers that function of the account")

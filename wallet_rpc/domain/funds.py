@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.account import Call
-from wallet_rpc.domain.call_data import calls_of
+from wallet_rpc.domain.call_data import decode_calls
 from wallet_rpc.errors import Rejected
 from wallet_rpc.primitives import Address, Word
 
@@ -28,7 +28,7 @@ class Transfer:
 
     to: Address
     value: int
-    runs_unread: bool = False
+    is_opaque: bool = False
     """Whether the account runs a function of its own that is not read here, which may send and receive anything."""
 
 
@@ -51,14 +51,14 @@ def _transfers(account: Address, calls: Iterable[Call], *, depth: int) -> Iterat
 
 def _inner(account: Address, call: Call, *, depth: int) -> Iterator[Transfer]:
     """The transfers of a call to the account itself."""
-    inner = calls_of(account, call.data)
+    inner = decode_calls(account, call.data)
     if inner is None or depth > _DEEPEST or any(each.to == account and each.data == call.data for each in inner):
-        yield Transfer(account, 0, runs_unread=True)
+        yield Transfer(account, 0, is_opaque=True)
     else:
         yield from _transfers(account, inner, depth=depth)
 
 
-def needed_value(account: Address, transfers: Iterable[Transfer]) -> int:
+def required_balance(account: Address, transfers: Iterable[Transfer]) -> int:
     """The least balance with which every transfer finds its value when nothing is paid in between; in wei.
 
     What the account sends to itself must be there, but is not spent.
@@ -70,7 +70,7 @@ def needed_value(account: Address, transfers: Iterable[Transfer]) -> int:
     return needed
 
 
-def before_shortage(account: Address, transfers: Sequence[Transfer], available: int) -> Sequence[Transfer]:
+def take_payable_transfers(account: Address, transfers: Sequence[Transfer], available: int) -> Sequence[Transfer]:
     """The transfers before the first one that does not find its value; all of them when each does."""
     spent = 0
     for at, each in enumerate(transfers):
@@ -94,19 +94,19 @@ class Funds:
     deposit: int = 0
     """In the entry point: it pays for gas, and for nothing else."""
     value: int
-    """What the calls send, as `needed_value` counts it."""
+    """What the calls send, as `required_balance` counts it."""
 
     def available(self, gas_cost: int) -> int:
         """What is left for the calls when gas may cost so much; negative when gas alone is too much."""
         return self.balance - max(0, gas_cost - self.deposit)
 
-    def missing(self, gas_cost: int) -> int:
+    def shortfall(self, gas_cost: int) -> int:
         """What has to be added to the balance; zero or less when it is enough."""
         return self.value - self.available(gas_cost)
 
-    def shortage(self, gas_cost: int | None) -> Rejected:
+    def build_insufficient_funds_error(self, gas_cost: int | None) -> Rejected:
         """The refusal. `gas_cost`: the most that gas may cost the account, 0 when another pays, None when unknown."""
-        missing, held = self.missing(gas_cost or 0), self.balance + self.deposit
+        missing, held = self.shortfall(gas_cost or 0), self.balance + self.deposit
         facts = {"balance": self.balance, "value": self.value, "missing": missing}
         if gas_cost == 0:
             text = f"sender balance is {self.balance} but must be at least {self.value}, which the calls send"

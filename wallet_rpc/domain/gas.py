@@ -63,7 +63,7 @@ def replacement_fee(fee: int) -> int:
     return fee + (fee * REPLACEMENT_PERCENT + 99) // 100
 
 
-def chosen(override: int | Multiplier | None, estimate: int, *, field: str) -> int:
+def resolve_override(override: int | Multiplier | None, estimate: int, *, field: str) -> int:
     """The caller's amount, or the caller's factor on the estimate (rounded up), or the estimate.
 
     Raises: InvalidParams when the amount, or what a factor leads to, is not below 2^120.
@@ -82,7 +82,7 @@ def chosen(override: int | Multiplier | None, estimate: int, *, field: str) -> i
     return amount
 
 
-def with_overrides(op: UserOperation, overrides: GasParamsOverride | None) -> UserOperation:
+def apply_gas_overrides(op: UserOperation, overrides: GasParamsOverride | None) -> UserOperation:
     """`op` with the caller's gas limits and fees in place of the estimates."""
     if overrides is None:
         return op
@@ -90,27 +90,27 @@ def with_overrides(op: UserOperation, overrides: GasParamsOverride | None) -> Us
     if paymaster is not None:
         paymaster = replace(
             paymaster,
-            verification_gas_limit=chosen(
+            verification_gas_limit=resolve_override(
                 overrides.paymaster_verification_gas_limit,
                 paymaster.verification_gas_limit,
                 field="paymasterVerificationGasLimit",
             ),
-            post_op_gas_limit=chosen(
+            post_op_gas_limit=resolve_override(
                 overrides.paymaster_post_op_gas_limit, paymaster.post_op_gas_limit, field="paymasterPostOpGasLimit"
             ),
         )
     return replace(
         op,
         paymaster=paymaster,
-        pre_verification_gas=chosen(
+        pre_verification_gas=resolve_override(
             overrides.pre_verification_gas, op.pre_verification_gas, field="preVerificationGas"
         ),
-        verification_gas_limit=chosen(
+        verification_gas_limit=resolve_override(
             overrides.verification_gas_limit, op.verification_gas_limit, field="verificationGasLimit"
         ),
-        call_gas_limit=chosen(overrides.call_gas_limit, op.call_gas_limit, field="callGasLimit"),
-        max_fee_per_gas=chosen(overrides.max_fee_per_gas, op.max_fee_per_gas, field="maxFeePerGas"),
-        max_priority_fee_per_gas=chosen(
+        call_gas_limit=resolve_override(overrides.call_gas_limit, op.call_gas_limit, field="callGasLimit"),
+        max_fee_per_gas=resolve_override(overrides.max_fee_per_gas, op.max_fee_per_gas, field="maxFeePerGas"),
+        max_priority_fee_per_gas=resolve_override(
             overrides.max_priority_fee_per_gas, op.max_priority_fee_per_gas, field="maxPriorityFeePerGas"
         ),
     )

@@ -24,11 +24,11 @@ from wallet_rpc.domain.permission import (
     NativeTokenTransfer,
     Permission,
     Root,
-    grant_of,
+    to_raw_permission,
 )
 from wallet_rpc.domain.sdk_values import CompileError, Stage, read_address
 from wallet_rpc.domain.validation import ValidationInstall
-from wallet_rpc.domain.validation_install import Terms, compile_permissions
+from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Selector
 
@@ -112,7 +112,7 @@ _REASONS = {
 }
 """The stable reason of every refusal of the compiler, by the SDK's error class."""
 
-_PLACES = {
+_ERROR_PATHS = {
     "InvalidAddressError": "key.publicKey",
     "ExpiredDeadlineError": _DEADLINE_AT,
     "DeadlineOverLimitError": _DEADLINE_AT,
@@ -120,8 +120,8 @@ _PLACES = {
 """Where a refusal stands that is not about one permission."""
 
 
-def guarded_install(
-    permissions: Sequence[Permission], terms: Terms, *, at: str = _AT, deadline_at: str = _DEADLINE_AT
+def check_and_compile(
+    permissions: Sequence[Permission], terms: SessionTerms, *, at: str = _AT, deadline_at: str = _DEADLINE_AT
 ) -> ValidationInstall:
     """What a server may ask an owner to sign: `compile_permissions` behind every check of this module.
 
@@ -132,17 +132,17 @@ def guarded_install(
         check_grant(permissions, terms, at=at, deadline_at=deadline_at)
         return compile_permissions(permissions, terms)
     except CompileError as error:
-        raise translated(error, at=at) from error
+        raise translate_compile_error(error, at=at) from error
 
 
-def translated(error: CompileError, *, at: str = _AT) -> InvalidParams:
+def translate_compile_error(error: CompileError, *, at: str = _AT) -> InvalidParams:
     """A refusal of the compiler as the caller sees it."""
-    place = _PLACES.get(error.name, "permissions") if error.position is None else f"permissions[{error.position}]"
-    return _refused(_REASONS[error.name], f"{at}.{place}", "expected a grant that can be installed")
+    place = _ERROR_PATHS.get(error.name, "permissions") if error.position is None else f"permissions[{error.position}]"
+    return _rejection(_REASONS[error.name], f"{at}.{place}", "expected a grant that can be installed")
 
 
 def check_grant(
-    permissions: Sequence[Permission], terms: Terms, *, at: str = _AT, deadline_at: str = _DEADLINE_AT
+    permissions: Sequence[Permission], terms: SessionTerms, *, at: str = _AT, deadline_at: str = _DEADLINE_AT
 ) -> None:
     """Every check, without compiling. Raises: InvalidParams for the first rule that is broken; CompileError when the
     account or the key in `terms` is a text that is no address; ValueError when `terms` grant functions, which only
@@ -153,45 +153,45 @@ def check_grant(
     account = read_address(terms.account, Stage.CONSTRUCTOR)
     _check_key(read_address(terms.key, Stage.CONSTRUCTOR), account, f"{at}.key.publicKey")
     _check_deadline(terms, f"{at}.{deadline_at}")
-    _check_whole(permissions, f"{at}.permissions")
-    seen = _Seen(account=account)
+    _check_list(permissions, f"{at}.permissions")
+    seen = _GrantChecker(account=account)
     for position, permission in enumerate(permissions):
         seen.check(permission, f"{at}.permissions[{position}]")
 
 
-def _refused(reason: str, place: str, why: str) -> InvalidParams:
-    return InvalidParams(f"{place}: {why}", reason=reason, field=place)
+def _rejection(reason: str, path: str, why: str) -> InvalidParams:
+    return InvalidParams(f"{path}: {why}", reason=reason, field=path)
 
 
-def _check_key(key: Address, account: Address, place: str) -> None:
+def _check_key(key: Address, account: Address, path: str) -> None:
     if key == ZERO_ADDRESS:
-        raise _refused("zero_address", place, "expected the address of a key, got the zero address")
+        raise _rejection("zero_address", path, "expected the address of a key, got the zero address")
     if key == account:
-        raise _refused("account_as_key", place, "expected a key of its own, got the account itself")
+        raise _rejection("account_as_key", path, "expected a key of its own, got the account itself")
 
 
-def _check_deadline(terms: Terms, place: str) -> None:
+def _check_deadline(terms: SessionTerms, path: str) -> None:
     if terms.deadline > LAST_SECOND:
         why = f"expected seconds, at most {LAST_SECOND}, got {terms.deadline}"
-        raise _refused("deadline_too_late", place, why)
+        raise _rejection("deadline_too_late", path, why)
     if 0 < terms.deadline < terms.now:
-        raise _refused("expired", place, f"expected a time from {terms.now} on, got {terms.deadline}")
+        raise _rejection("expired", path, f"expected a time from {terms.now} on, got {terms.deadline}")
 
 
-def _check_whole(permissions: Sequence[Permission], place: str) -> None:
+def _check_list(permissions: Sequence[Permission], path: str) -> None:
     """Rules about the list: its size, root stands alone, and limits are not all."""
     is_long = len(permissions) > MAX_PERMISSIONS
-    if is_long or sum(len(grant_of(item).functions) for item in permissions) > MAX_FUNCTIONS:
+    if is_long or sum(len(to_raw_permission(item).functions) for item in permissions) > MAX_FUNCTIONS:
         why = f"expected at most {MAX_PERMISSIONS} permissions with {MAX_FUNCTIONS} functions in all"
-        raise _refused("too_many", place, why)
+        raise _rejection("too_many", path, why)
     if any(isinstance(item, Root) for item in permissions) and len(permissions) > 1:
-        raise _refused("root_not_alone", f"{place}[1]", "expected root alone; it already grants everything")
+        raise _rejection("root_not_alone", f"{path}[1]", "expected root alone; it already grants everything")
     if all(isinstance(item, NativeTokenTransfer | GasLimit) for item in permissions):
-        raise _refused("grants_nothing", place, "expected a permission that grants a call; a limit alone grants none")
+        raise _rejection("grants_nothing", path, "expected a permission that grants a call; a limit alone grants none")
 
 
 @dataclass(slots=True)
-class _Seen:
+class _GrantChecker:
     """What the permissions checked so far already name."""
 
     account: Address
@@ -200,64 +200,64 @@ class _Seen:
     on_account: set[Selector] = field(default_factory=set)
     on_all: set[Selector] = field(default_factory=set)
 
-    def check(self, permission: Permission, place: str) -> None:
+    def check(self, permission: Permission, path: str) -> None:
         match permission:
             case NativeTokenTransfer() | GasLimit():
                 if permission.type in self.limits:
-                    raise _refused("duplicate_limit", place, f"expected one {permission.type}, got another")
+                    raise _rejection("duplicate_limit", path, f"expected one {permission.type}, got another")
                 self.limits.add(permission.type)
             case Erc20TokenTransfer(data=data) | ContractAccess(data=data):
-                self._target(data.address, place)
+                self._target(data.address, path)
             case FunctionsOnContract(data=named):
-                self._target(named.address, place)
-                self._functions(named.functions, set(), place)
+                self._target(named.address, path)
+                self._functions(named.functions, set(), path)
             case AccountFunctions(data=chosen):
-                _refuse_empty(chosen.functions, place)
-                self._functions(chosen.functions, self.on_account, place)
-                _refuse_any(chosen.functions, PRIVILEGED, place, "a function that changes or bypasses the account")
+                _refuse_empty(chosen.functions, path)
+                self._functions(chosen.functions, self.on_account, path)
+                _refuse_any(chosen.functions, PRIVILEGED, path, "a function that changes or bypasses the account")
             case FunctionsOnAllContracts(data=chosen):
-                self._functions(chosen.functions, self.on_all, place)
-                _refuse_any(chosen.functions, PRIVILEGED, place, "a function that changes or bypasses the account")
-                _refuse_any(chosen.functions, MODULE_WRITES, place, "a function that rewrites the session's limits")
-                _refuse_any(
-                    chosen.functions, ENTRY_POINT_WRITES, place, "a function on the account's deposit or nonces"
-                )
+                self._functions(chosen.functions, self.on_all, path)
+                _refuse_any(chosen.functions, PRIVILEGED, path, "a function that changes or bypasses the account")
+                _refuse_any(chosen.functions, MODULE_WRITES, path, "a function that rewrites the session's limits")
+                _refuse_any(chosen.functions, ENTRY_POINT_WRITES, path, "a function on the account's deposit or nonces")
             case Root():
                 pass
             case _:
                 assert_never(permission)
 
-    def _target(self, target: Address, place: str) -> None:
-        at = f"{place}.data.address"
+    def _target(self, target: Address, path: str) -> None:
+        at = f"{path}.data.address"
         if target == ZERO_ADDRESS:
-            raise _refused("zero_address", at, "expected a contract, got the zero address")
+            raise _rejection("zero_address", at, "expected a contract, got the zero address")
         if target == self.account:
-            raise _refused("account_as_target", at, "expected another contract, got the account itself")
+            raise _rejection("account_as_target", at, "expected another contract, got the account itself")
         if target in PROTECTED_TARGETS:
             why = "expected another contract, got one that keeps the account's own keys, limits or deposit"
-            raise _refused("protected_target", at, why)
+            raise _rejection("protected_target", at, why)
         if target in self.targets:
-            raise _refused("duplicate_target", at, "expected each contract once; a later entry overwrites the earlier")
+            raise _rejection(
+                "duplicate_target", at, "expected each contract once; a later entry overwrites the earlier"
+            )
         self.targets.add(target)
 
-    def _functions(self, functions: Sequence[Selector], seen: set[Selector], place: str) -> None:
+    def _functions(self, functions: Sequence[Selector], seen: set[Selector], path: str) -> None:
         for index, function in enumerate(functions):
             if function in seen:
-                at = f"{place}.data.functions[{index}]"
-                raise _refused("duplicate_selector", at, f"expected each function once, got {function} again")
+                at = f"{path}.data.functions[{index}]"
+                raise _rejection("duplicate_selector", at, f"expected each function once, got {function} again")
             seen.add(function)
 
 
-def _refuse_empty(functions: Sequence[Selector], place: str) -> None:
+def _refuse_empty(functions: Sequence[Selector], path: str) -> None:
     """The selector of empty call data means plain transfers to an Allowlist; the account refuses to install it."""
     for index, function in enumerate(functions):
         if function == Selector(bytes(4)):
-            at = f"{place}.data.functions[{index}]"
-            raise _refused("empty_selector", at, "expected a function of the account, got 0x00000000")
+            at = f"{path}.data.functions[{index}]"
+            raise _rejection("empty_selector", at, "expected a function of the account, got 0x00000000")
 
 
-def _refuse_any(functions: Sequence[Selector], refused: frozenset[Selector], place: str, what: str) -> None:
+def _refuse_any(functions: Sequence[Selector], forbidden: frozenset[Selector], path: str, what: str) -> None:
     for index, function in enumerate(functions):
-        if function in refused:
-            at = f"{place}.data.functions[{index}]"
-            raise _refused("privileged_selector", at, f"expected no privileged function, got {function}: {what}")
+        if function in forbidden:
+            at = f"{path}.data.functions[{index}]"
+            raise _rejection("privileged_selector", at, f"expected no privileged function, got {function}: {what}")

@@ -74,7 +74,7 @@ class NonceKey:
         )
 
 
-def owner_key(parallel_key: int = 0) -> NonceKey:
+def owner_nonce_key(parallel_key: int = 0) -> NonceKey:
     """The owner's own key: entity id 0, global, nothing deferred."""
     return NonceKey(entity_id=OWNER_ENTITY, is_global=True, parallel_key=parallel_key)
 
@@ -84,7 +84,7 @@ def split_nonce(nonce: int) -> tuple[NonceKey, int]:
     return NonceKey.parse(nonce >> 64), nonce & 0xFFFFFFFFFFFFFFFF
 
 
-def free_entity_id(is_used: Callable[[EntityId], bool], *, start: int = 1) -> EntityId:
+def find_free_entity_id(is_used: Callable[[EntityId], bool], *, start: int = 1) -> EntityId:
     """The first entity id from `start` on that is not used; 0 is the owner's, so a scan from 0 begins at 1.
 
     `is_used` tells whether a validation with that id has flags or selectors; an account without code has none.

@@ -12,14 +12,14 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import UUID4, AfterValidator, BeforeValidator, Field
 
-from wallet_rpc.domain.token_gas import TokenGas, exclusive
+from wallet_rpc.domain.token_gas import Erc20Gas, refuse_conflicting_settings
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
-from wallet_rpc.primitives import shown
+from wallet_rpc.primitives import preview
 from wallet_rpc.wire import shape
 
-AT = "params.capabilities.paymasterService"
+PAYMASTER_SERVICE_PATH = "params.capabilities.paymasterService"
 """The place of the capability in a request."""
-MOST_POLICIES = 8
+MAX_POLICIES = 8
 """The most policies that one request may name: each is asked, and estimated, in its turn."""
 _STANDARD = ("url", "context")
 """Members of ERC-7677's own form, which names a paymaster of the caller's choice; none is called here."""
@@ -38,7 +38,7 @@ class PaymasterService:
     only_estimation: Flag | None = None
     """True: estimate only, sponsor nothing and sign nothing."""
     webhook_data: str | None = None
-    erc20: Annotated[TokenGas | None, BeforeValidator(exclusive)] = None
+    erc20: Annotated[Erc20Gas | None, BeforeValidator(refuse_conflicting_settings)] = None
     """The account pays in this token; the policy says which paymaster takes it."""
     url: str | None = None
     """A paymaster of the caller's choice (ERC-7677); it is never called."""
@@ -52,7 +52,7 @@ class PaymasterService:
         return tuple(dict.fromkeys(str(policy) for policy in (*one, *(self.policy_ids or ()))))
 
 
-def refuse_unclear(value: Any) -> Any:
+def require_payer(value: Any) -> Any:
     """`value`, the raw capability, when it says who pays.
 
     Raises: InvalidParams (paymaster_service_unclear) for an unknown member and when no policy is named;
@@ -62,37 +62,37 @@ def refuse_unclear(value: Any) -> Any:
         return value
     for name in value:
         if name not in _MEMBERS:
-            raise _unclear(name, f"no such member; expected {', '.join(_MEMBERS)}")
+            raise _unclear_error(name, f"no such member; expected {', '.join(_MEMBERS)}")
     if value.get("policyId") is not None or value.get("policyIds"):
         return value
     for name in _STANDARD:
         if value.get(name) is not None:
             raise UnsupportedCapability(
-                f"{AT}.{name}: paymasters of the caller's choice are not called here; send the policyId of one that "
-                "this server knows",
+                f"{PAYMASTER_SERVICE_PATH}.{name}: paymasters of the caller's choice are not called here; send the policyId "
+                "of one that this server knows",
                 capability=f"paymasterService.{name}",
-                field=f"{AT}.{name}",
+                field=f"{PAYMASTER_SERVICE_PATH}.{name}",
             )
     if value.get("onlyEstimation") is True and value.get("erc20") is None:
         return value
     at = next((name for name in ("policyId", "policyIds") if name in value), "policyId")
-    given = shown(value[at]) if at in value else "nothing"
-    raise _unclear(
+    given = preview(value[at]) if at in value else "nothing"
+    raise _unclear_error(
         at, f"expected the id of a policy that pays, got {given}; leave paymasterService out if the account pays"
     )
 
 
-def _unclear(name: str, text: str) -> InvalidParams:
-    at = f"{AT}.{name[:64]}"
+def _unclear_error(name: str, text: str) -> InvalidParams:
+    at = f"{PAYMASTER_SERVICE_PATH}.{name[:64]}"
     return InvalidParams(f"{at}: {text}", field=at, reason="paymaster_service_unclear")
 
 
-def refuse_many(service: PaymasterService | None) -> PaymasterService | None:
-    """The capability as read. Raises: InvalidParams (too_many_policies) for more than `MOST_POLICIES` of them."""
-    if service is not None and len(service.policies) > MOST_POLICIES:
-        at = f"{AT}.policyIds"
+def check_policy_count(service: PaymasterService | None) -> PaymasterService | None:
+    """The capability as read. Raises: InvalidParams (too_many_policies) for more than `MAX_POLICIES` of them."""
+    if service is not None and len(service.policies) > MAX_POLICIES:
+        at = f"{PAYMASTER_SERVICE_PATH}.policyIds"
         raise InvalidParams(
-            f"{at}: expected at most {MOST_POLICIES} different policies, got {len(service.policies)}",
+            f"{at}: expected at most {MAX_POLICIES} different policies, got {len(service.policies)}",
             field=at,
             reason="too_many_policies",
         )
@@ -100,6 +100,6 @@ def refuse_many(service: PaymasterService | None) -> PaymasterService | None:
 
 
 PaymasterCapability: TypeAlias = Annotated[
-    PaymasterService | None, BeforeValidator(refuse_unclear), AfterValidator(refuse_many)
+    PaymasterService | None, BeforeValidator(require_payer), AfterValidator(check_policy_count)
 ]
 """The capability as `wallet_prepareCalls` reads it; None where the account pays."""

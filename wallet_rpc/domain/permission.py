@@ -28,7 +28,7 @@ class NativeAllowance:
 
 
 @strict_shape
-class TokenAllowance:
+class Erc20Allowance:
     """How much of the ERC-20 token at `address`, in its smallest unit, over the session's whole life."""
 
     address: Address
@@ -77,7 +77,7 @@ class Erc20TokenTransfer:
     """`transfer` and `approve` on one token, both counted against one limit."""
 
     type: Literal["erc20-token-transfer"]
-    data: TokenAllowance
+    data: Erc20Allowance
 
 
 @strict_shape
@@ -142,7 +142,7 @@ Permission: TypeAlias = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class RawPermission:
     """One permission in the compiler's form: its kind and whichever of target, amount and functions it has.
 
     Values are bytes and integers, or the text of a request not read yet: the official SDK reads each text at its own
@@ -155,20 +155,20 @@ class Grant:
     functions: tuple[Selector | str, ...] = ()
 
 
-def grant_of(permission: Permission) -> Grant:
+def to_raw_permission(permission: Permission) -> RawPermission:
     """The compiler's form of `permission`."""
     match permission:
         case NativeTokenTransfer(data=NativeAllowance(allowance=wei)) | GasLimit(data=GasAllowance(limit=wei)):
-            return Grant(kind=permission.type, amount=wei)
+            return RawPermission(kind=permission.type, amount=wei)
         case Erc20TokenTransfer(data=data):
-            return Grant(kind=permission.type, target=data.address, amount=data.allowance)
+            return RawPermission(kind=permission.type, target=data.address, amount=data.allowance)
         case ContractAccess(data=data):
-            return Grant(kind=permission.type, target=data.address)
+            return RawPermission(kind=permission.type, target=data.address)
         case AccountFunctions(data=data) | FunctionsOnAllContracts(data=data):
-            return Grant(kind=permission.type, functions=data.functions)
+            return RawPermission(kind=permission.type, functions=data.functions)
         case FunctionsOnContract(data=data):
-            return Grant(kind=permission.type, target=data.address, functions=data.functions)
+            return RawPermission(kind=permission.type, target=data.address, functions=data.functions)
         case Root():
-            return Grant(kind=permission.type)
+            return RawPermission(kind=permission.type)
         case _:
             assert_never(permission)

@@ -12,14 +12,14 @@ from typing import Any
 
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.abi import keccak
-from wallet_rpc.domain.abi_reader import Reader, Unreadable
+from wallet_rpc.domain.abi_reader import AbiDecodeError, Reader
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.signature import typed_digest
 from wallet_rpc.primitives import Address, Data, Hash32
 
-NAME = abi.selector_of("name()")
-VERSION = abi.selector_of("version()")
-DOMAIN_SEPARATOR = abi.selector_of("DOMAIN_SEPARATOR()")
+NAME_SELECTOR = abi.selector_of("name()")
+VERSION_SELECTOR = abi.selector_of("version()")
+DOMAIN_SEPARATOR_SELECTOR = abi.selector_of("DOMAIN_SEPARATOR()")
 _BALANCE_OF = abi.selector_of("balanceOf(address)")
 _ALLOWANCE = abi.selector_of("allowance(address,address)")
 _NONCES = abi.selector_of("nonces(address)")
@@ -28,46 +28,46 @@ _PERMIT_TYPE = keccak(b"Permit(address owner,address spender,uint256 value,uint2
 _FIELDS = {"owner": "address", "spender": "address", "value": "uint256", "nonce": "uint256", "deadline": "uint256"}
 
 
-def balance_question(holder: Address) -> Data:
+def encode_balance_of(holder: Address) -> Data:
     """`balanceOf(address)`; asked of the token."""
     return Data(_BALANCE_OF + abi.address(holder))
 
 
-def allowance_question(owner: Address, spender: Address) -> Data:
+def encode_allowance(owner: Address, spender: Address) -> Data:
     """`allowance(address,address)`; asked of the token."""
     return Data(_ALLOWANCE + abi.address(owner) + abi.address(spender))
 
 
-def nonce_question(owner: Address) -> Data:
+def encode_nonces(owner: Address) -> Data:
     """`nonces(address)`: which permit is the owner's next; asked of the token."""
     return Data(_NONCES + abi.address(owner))
 
 
-def read_amount(answer: bytes) -> int | None:
+def decode_uint(answer: bytes) -> int | None:
     """An answer that is a number; None for any other."""
     return int.from_bytes(answer[:32], "big") if len(answer) >= 32 else None
 
 
-def read_text(answer: bytes) -> str | None:
+def decode_string(answer: bytes) -> str | None:
     """An answer that is a string; None for any other."""
     try:
         reader = Reader(answer)
         return reader.blob(reader.word(0)).decode()
-    except (Unreadable, UnicodeDecodeError):
+    except (AbiDecodeError, UnicodeDecodeError):
         return None
 
 
-def approval(token: Address, spender: Address, value: int) -> Call:
+def build_approval(token: Address, spender: Address, value: int) -> Call:
     """The call that sets an allowance, in the token's smallest unit."""
     return Call(to=token, data=Data(abi.ERC20_APPROVE + abi.address(spender) + abi.uint(value)))
 
 
-def transferred(calls: Iterable[Call], token: Address) -> int:
+def sum_transfers(calls: Iterable[Call], token: Address) -> int:
     """The units of `token` that the calls transfer by its own `transfer`; what other contracts move is not seen."""
     return sum(int.from_bytes(call.data[36:68]) for call in calls if _is_transfer(call, token))
 
 
-def without_transfers(calls: Iterable[Call], token: Address) -> tuple[Call, ...]:
+def zero_out_transfers(calls: Iterable[Call], token: Address) -> tuple[Call, ...]:
     """The same calls, each `transfer` of `token` with the amount zero, which succeeds whatever the account has."""
     return tuple(
         replace(call, data=Data(call.data[:36] + bytes(32) + call.data[68:])) if _is_transfer(call, token) else call
@@ -80,7 +80,7 @@ def _is_transfer(call: Call, token: Address) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenDomain:
+class Erc20Domain:
     """A token's EIP-712 domain on one chain."""
 
     token: Address
@@ -105,13 +105,13 @@ class Permit:
     nonce: int
     deadline: int
 
-    def digest(self, domain: TokenDomain) -> Hash32:
+    def digest(self, domain: Erc20Domain) -> Hash32:
         """The EIP-712 digest."""
         parties = abi.address(self.owner) + abi.address(self.spender)
         numbers = abi.uint(self.value) + abi.uint(self.nonce) + abi.uint(self.deadline)
         return typed_digest(domain.separator, keccak(_PERMIT_TYPE + parties + numbers))
 
-    def typed_data(self, domain: TokenDomain) -> dict[str, Any]:
+    def typed_data(self, domain: Erc20Domain) -> dict[str, Any]:
         """The JSON that shows what is permitted."""
         return {
             "domain": {

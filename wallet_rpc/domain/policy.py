@@ -12,18 +12,18 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from wallet_rpc.domain.call_data import calls_of
+from wallet_rpc.domain.call_data import decode_calls
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.primitives import Address
 
-MOST_WEI = 10**30 - 1
+MAX_POLICY_WEI = 10**30 - 1
 """The largest limit, and the largest cost of one operation that is ever sponsored, in wei."""
-MOST_OPERATIONS = 10**15 - 1
+MAX_POLICY_OPERATIONS = 10**15 - 1
 """The largest limit on a count."""
 
 
-class Refusal(StrEnum):
+class PolicyDenialReason(StrEnum):
     """Why an operation is not sponsored; `error.data.reason` on the wire."""
 
     UNKNOWN = "policy_unknown"
@@ -50,8 +50,8 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much a policy spends at most; None: no limit. Amounts in wei, up to `MOST_WEI`."""
+class PolicyLimits:
+    """How much a policy spends at most; None: no limit. Amounts in wei, up to `MAX_WEI`."""
 
     operation_wei: int | None = None
     """For one operation's maximum cost."""
@@ -84,7 +84,7 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class PaymasterServiceOptions:
     """How a paymaster service (ERC-7677) is asked on chains where it pays for the policy."""
 
     context: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -111,37 +111,37 @@ class Policy:
     """In seconds since 1970."""
     valid_until: int | None = None
     """The first second in which nothing is sponsored any more."""
-    limits: Limits = Limits()
+    limits: PolicyLimits = PolicyLimits()
     sponsorship_seconds: int = 600
     """How long one sponsorship may be used; from 30 to 3600."""
     webhook: Webhook | None = None
-    service: Service = Service()
+    service: PaymasterServiceOptions = PaymasterServiceOptions()
 
     @property
     def service_names(self) -> frozenset[str]:
-        """What a paymaster service may know the policy by, each as `plain_name` writes it."""
+        """What a paymaster service may know the policy by, each as `normalize_policy_name` writes it."""
         told = {} if self.service.context is None else self.service.context
-        return frozenset(plain_name(one) for one in (str(self.id), *told.values()) if isinstance(one, str))
+        return frozenset(normalize_policy_name(one) for one in (str(self.id), *told.values()) if isinstance(one, str))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Denied:
+class PolicyDenial:
     """An operation is not sponsored: the stable word, and a sentence."""
 
-    refusal: Refusal
+    reason: PolicyDenialReason
     message: str
 
 
-PolicyDecision: TypeAlias = Denied | None
+PolicyDecision: TypeAlias = PolicyDenial | None
 """None: the policy sponsors the operation, as far as can be told without its budget and its webhook."""
 
 
-def is_open_to(policy: Policy, organization: str | None) -> bool:
+def is_available_to(policy: Policy, organization: str | None) -> bool:
     """Whether a caller of `organization` (None: of none) may use the policy; to all others it does not exist."""
     return policy.organization is None or policy.organization == organization
 
 
-def plain_name(given: str) -> str:
+def normalize_policy_name(given: str) -> str:
     """A policy's name in the one form that all its spellings share; of a UUID the canonical one."""
     text = given.strip().casefold()
     try:
@@ -152,56 +152,62 @@ def plain_name(given: str) -> str:
 
 def decide(policy: Policy, op: UserOperation, *, chain_id: int, now: int) -> PolicyDecision:
     """Whether `policy` sponsors `op` on a chain at a time. An operation that has no gas limits yet costs nothing."""
-    return _when_and_where(policy, chain_id=chain_id, now=now) or _who(policy, op) or _how_much(policy, op)
-
-
-def _when_and_where(policy: Policy, *, chain_id: int, now: int) -> PolicyDecision:
-    if not policy.enabled:
-        return _denied(policy, Refusal.DISABLED, "is switched off")
-    if policy.chains and chain_id not in policy.chains:
-        return _denied(policy, Refusal.CHAIN, f"does not sponsor on chain {chain_id}")
-    if policy.valid_from is not None and now < policy.valid_from:
-        return _denied(policy, Refusal.NOT_YET, f"sponsors from {policy.valid_from} on, now is {now}")
-    if policy.valid_until is not None and now >= policy.valid_until:
-        return _denied(policy, Refusal.EXPIRED, f"sponsored until {policy.valid_until}, now is {now}")
-    return None
-
-
-def _who(policy: Policy, op: UserOperation) -> PolicyDecision:
-    if op.sender in policy.blocked_senders:
-        return _denied(policy, Refusal.SENDER_BLOCKED, f"blocks {op.sender}")
-    if policy.allowed_senders is not None and op.sender not in policy.allowed_senders:
-        return _denied(policy, Refusal.SENDER_NOT_ALLOWED, f"does not list {op.sender} among its senders")
-    if policy.allowed_targets is None:
-        return None
-    calls = calls_of(op.sender, op.call_data)
-    if calls is None:
-        return _denied(policy, Refusal.TARGET_NOT_ALLOWED, "lists targets, and the call data cannot be read")
-    for call in calls:
-        if call.to not in policy.allowed_targets:
-            return _denied(policy, Refusal.TARGET_NOT_ALLOWED, f"does not list {call.to} among its targets")
-    return None
-
-
-def _how_much(policy: Policy, op: UserOperation) -> PolicyDecision:
-    limit = MOST_WEI if policy.limits.operation_wei is None else policy.limits.operation_wei
-    cost = max_cost(op)
-    if cost <= limit:
-        return None
-    return _denied(
-        policy, Refusal.OPERATION_WEI, f"pays at most {limit} wei for one operation, this one may cost {cost}"
+    return (
+        _check_chain_and_time(policy, chain_id=chain_id, now=now)
+        or _check_sender_and_targets(policy, op)
+        or _check_cost(policy, op)
     )
 
 
-def no_account(policy: Policy, sender: Address) -> Denied:
-    """The denial of a sender whose code does not prove that it is an account."""
-    return _denied(
+def _check_chain_and_time(policy: Policy, *, chain_id: int, now: int) -> PolicyDecision:
+    if not policy.enabled:
+        return _deny(policy, PolicyDenialReason.DISABLED, "is switched off")
+    if policy.chains and chain_id not in policy.chains:
+        return _deny(policy, PolicyDenialReason.CHAIN, f"does not sponsor on chain {chain_id}")
+    if policy.valid_from is not None and now < policy.valid_from:
+        return _deny(policy, PolicyDenialReason.NOT_YET, f"sponsors from {policy.valid_from} on, now is {now}")
+    if policy.valid_until is not None and now >= policy.valid_until:
+        return _deny(policy, PolicyDenialReason.EXPIRED, f"sponsored until {policy.valid_until}, now is {now}")
+    return None
+
+
+def _check_sender_and_targets(policy: Policy, op: UserOperation) -> PolicyDecision:
+    if op.sender in policy.blocked_senders:
+        return _deny(policy, PolicyDenialReason.SENDER_BLOCKED, f"blocks {op.sender}")
+    if policy.allowed_senders is not None and op.sender not in policy.allowed_senders:
+        return _deny(policy, PolicyDenialReason.SENDER_NOT_ALLOWED, f"does not list {op.sender} among its senders")
+    if policy.allowed_targets is None:
+        return None
+    calls = decode_calls(op.sender, op.call_data)
+    if calls is None:
+        return _deny(policy, PolicyDenialReason.TARGET_NOT_ALLOWED, "lists targets, and the call data cannot be read")
+    for call in calls:
+        if call.to not in policy.allowed_targets:
+            return _deny(policy, PolicyDenialReason.TARGET_NOT_ALLOWED, f"does not list {call.to} among its targets")
+    return None
+
+
+def _check_cost(policy: Policy, op: UserOperation) -> PolicyDecision:
+    limit = MAX_POLICY_WEI if policy.limits.operation_wei is None else policy.limits.operation_wei
+    cost = max_cost(op)
+    if cost <= limit:
+        return None
+    return _deny(
         policy,
-        Refusal.ACCOUNT,
+        PolicyDenialReason.OPERATION_WEI,
+        f"pays at most {limit} wei for one operation, this one may cost {cost}",
+    )
+
+
+def build_unknown_account_denial(policy: Policy, sender: Address) -> PolicyDenial:
+    """The denial of a sender whose code does not prove that it is an account."""
+    return _deny(
+        policy,
+        PolicyDenialReason.ACCOUNT,
         f"sponsors accounts only: {sender} is neither the factory's proxy with a known implementation nor delegated "
         "to one",
     )
 
 
-def _denied(policy: Policy, refusal: Refusal, why: str) -> Denied:
-    return Denied(refusal=refusal, message=f"policy {policy.id} {why}")
+def _deny(policy: Policy, reason: PolicyDenialReason, why: str) -> PolicyDenial:
+    return PolicyDenial(reason=reason, message=f"policy {policy.id} {why}")

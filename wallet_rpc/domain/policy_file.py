@@ -15,8 +15,15 @@ from typing import Any
 from uuid import UUID
 
 from wallet_rpc.domain.access import ORGANIZATION_ID
-from wallet_rpc.domain.policy import MOST_OPERATIONS, MOST_WEI, Limits, Policy, Service, Webhook
-from wallet_rpc.domain.secret_text import got, toml_place
+from wallet_rpc.domain.policy import (
+    MAX_POLICY_OPERATIONS,
+    MAX_POLICY_WEI,
+    PaymasterServiceOptions,
+    Policy,
+    PolicyLimits,
+    Webhook,
+)
+from wallet_rpc.domain.secret_text import format_received, toml_position
 from wallet_rpc.domain.web_url import WEB_URL, is_web_url
 from wallet_rpc.primitives import Address
 
@@ -28,28 +35,28 @@ _SECRET = frozenset({"url", "context"})
 """Keys whose values no error repeats."""
 
 
-class WrongPolicies(Exception):
+class PolicyFileError(Exception):
     """A text that is no file of policies; the message names the policy and the key."""
 
 
-class _Expected(Exception):
+class _UnexpectedValue(Exception):
     """A value of another kind than this."""
 
 
 def read_policies(text: str) -> tuple[Policy, ...]:
-    """The policies of a TOML text: `[[policy]]` tables. Raises: WrongPolicies."""
+    """The policies of a TOML text: `[[policy]]` tables. Raises: PolicyFileError."""
     try:
         whole = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, and a number of more digits than Python reads
-        raise WrongPolicies(f"no TOML{toml_place(error)}") from None
+        raise PolicyFileError(f"no TOML{toml_position(error)}") from None
     tables = whole.pop("policy", None)
     if whole or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise WrongPolicies("expected [[policy]] tables and nothing else")
+        raise PolicyFileError("expected [[policy]] tables and nothing else")
     policies = tuple(_policy(table, number) for number, table in enumerate(tables, 1))
     ids = [policy.id for policy in policies]
     for policy_id in ids:
         if ids.count(policy_id) > 1:
-            raise WrongPolicies(f"policy {policy_id}: id: stands there {ids.count(policy_id)} times")
+            raise PolicyFileError(f"policy {policy_id}: id: stands there {ids.count(policy_id)} times")
     return policies
 
 
@@ -57,23 +64,23 @@ def _policy(table: dict[str, Any], number: int) -> Policy:
     at = f"policy {number}"
     values = _values(table, _POLICY, at)
     if "id" not in values:
-        raise WrongPolicies(f"{at}: id: required, but not there")
+        raise PolicyFileError(f"{at}: id: required, but not there")
     at = f"policy {values['id']}"
-    limits = Limits(**_values(values.pop("limits", {}), _LIMITS, f"{at}: limits"))
+    limits = PolicyLimits(**_values(values.pop("limits", {}), _LIMITS, f"{at}: limits"))
     webhook = values.pop("webhook", None)
     if webhook is not None:
         webhook = _webhook(webhook, f"{at}: webhook")
-    service = Service(**_values(values.pop("service", {}), _SERVICE, f"{at}: service"))
+    service = PaymasterServiceOptions(**_values(values.pop("service", {}), _SERVICE, f"{at}: service"))
     policy = Policy(**values, limits=limits, webhook=webhook, service=service)
     if policy.valid_from is not None and policy.valid_until is not None and policy.valid_from >= policy.valid_until:
-        raise WrongPolicies(f"{at}: valid_until: expected a time after valid_from")
+        raise PolicyFileError(f"{at}: valid_until: expected a time after valid_from")
     return policy
 
 
 def _webhook(table: dict[str, Any], at: str) -> Webhook:
     values = _values(table, _WEBHOOK, at)
     if "url" not in values:
-        raise WrongPolicies(f"{at}: url: required, but not there")
+        raise PolicyFileError(f"{at}: url: required, but not there")
     return Webhook(**values)
 
 
@@ -82,12 +89,12 @@ def _values(table: dict[str, Any], kinds: Mapping[str, Callable[[Any], Any]], at
     values = {}
     for key, given in table.items():
         if key not in kinds:
-            raise WrongPolicies(f"{at}: expected no keys but {', '.join(kinds)}{got(key)}")
+            raise PolicyFileError(f"{at}: expected no keys but {', '.join(kinds)}{format_received(key)}")
         try:
             values[key] = kinds[key](given)
-        except _Expected as expected:
-            repeated = "" if key in _SECRET else got(given)
-            raise WrongPolicies(f"{at}: {key}: expected {expected}{repeated}") from None
+        except _UnexpectedValue as expected:
+            repeated = "" if key in _SECRET else format_received(given)
+            raise PolicyFileError(f"{at}: {key}: expected {expected}{repeated}") from None
     return values
 
 
@@ -97,31 +104,31 @@ def _id(given: Any) -> UUID:
     except ValueError:
         found = None
     if found is None or found.version != _VERSION:
-        raise _Expected("a UUID of version 4")
+        raise _UnexpectedValue("a UUID of version 4")
     return found
 
 
 def _text(given: Any) -> str:
     if not isinstance(given, str) or not given.isprintable():
-        raise _Expected("a line of text")
+        raise _UnexpectedValue("a line of text")
     return given
 
 
 def _organization(given: Any) -> str:
     if not isinstance(given, str) or ORGANIZATION_ID.fullmatch(given) is None:
-        raise _Expected("an organisation's id, org_ and letters or digits")
+        raise _UnexpectedValue("an organisation's id, org_ and letters or digits")
     return given
 
 
 def _flag(given: Any) -> bool:
     if not isinstance(given, bool):
-        raise _Expected("true or false")
+        raise _UnexpectedValue("true or false")
     return given
 
 
 def _table(given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
-        raise _Expected("a table")
+        raise _UnexpectedValue("a table")
     return given
 
 
@@ -130,25 +137,25 @@ def _json_table(given: Any) -> dict[str, Any]:
     try:
         json.dumps(given, allow_nan=False)
         return _table(given)
-    except (TypeError, ValueError, _Expected):
-        raise _Expected("a table of texts, numbers, flags, lists and tables") from None
+    except (TypeError, ValueError, _UnexpectedValue):
+        raise _UnexpectedValue("a table of texts, numbers, flags, lists and tables") from None
 
 
-def _whole(least: int, most: int, noun: str) -> Callable[[Any], int]:
-    def read(given: Any) -> int:
+def _integer_parser(least: int, most: int, noun: str) -> Callable[[Any], int]:
+    def parse(given: Any) -> int:
         is_digits = isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= _DIGITS
         number = int(given) if is_digits else given
         if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
-            raise _Expected(f"{noun} from {least} to {most}")
+            raise _UnexpectedValue(f"{noun} from {least} to {most}")
         return number
 
-    return read
+    return parse
 
 
 def _chains(given: Any) -> frozenset[int]:
     if not isinstance(given, list) or not given:
-        raise _Expected("a list of chain ids")
-    chain_id = _whole(1, 2**32 - 1, "a list of chain ids")
+        raise _UnexpectedValue("a list of chain ids")
+    chain_id = _integer_parser(1, 2**32 - 1, "a list of chain ids")
     return frozenset(chain_id(one) for one in given)
 
 
@@ -163,7 +170,7 @@ def _addresses(given: Any) -> frozenset[Address]:
     try:
         return frozenset(Address.parse(one) for one in _list(given))
     except ValueError:
-        raise _Expected("a list of addresses, 0x and 40 hex digits each") from None
+        raise _UnexpectedValue("a list of addresses, 0x and 40 hex digits each") from None
 
 
 def _time(given: Any) -> int:
@@ -173,39 +180,39 @@ def _time(given: Any) -> int:
         case int() if not isinstance(given, bool) and 0 <= given <= _LAST_SECOND:
             return given
         case _:
-            raise _Expected("a time with its zone, such as 2027-01-31T12:00:00Z, or seconds since 1970")
+            raise _UnexpectedValue("a time with its zone, such as 2027-01-31T12:00:00Z, or seconds since 1970")
 
 
 def _url(given: Any) -> str:
     if not is_web_url(given):
-        raise _Expected(WEB_URL)
+        raise _UnexpectedValue(WEB_URL)
     return str(given)
 
 
 def _seconds(given: Any) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 20:
-        raise _Expected("seconds above 0, up to 20")
+        raise _UnexpectedValue("seconds above 0, up to 20")
     return float(given)
 
 
-_wei = _whole(0, MOST_WEI, "wei")
-_count = _whole(0, MOST_OPERATIONS, "a count")
-_open = _whole(1, 1_000_000, "a count")
+_wei = _integer_parser(0, MAX_POLICY_WEI, "wei")
+_count = _integer_parser(0, MAX_POLICY_OPERATIONS, "a count")
+_open_count = _integer_parser(1, 1_000_000, "a count")
 _LIMITS: Mapping[str, Callable[[Any], Any]] = {
     "operation_wei": _wei,
     "total_wei": _wei,
     "total_operations": _count,
     "sender_wei": _wei,
     "sender_operations": _count,
-    "owner_open": _open,
-    "token_open": _open,
-    "key_open": _open,
-    "window_seconds": _whole(60, 366 * 86_400, "seconds"),
+    "owner_open": _open_count,
+    "token_open": _open_count,
+    "key_open": _open_count,
+    "window_seconds": _integer_parser(60, 366 * 86_400, "seconds"),
 }
 _WEBHOOK: Mapping[str, Callable[[Any], Any]] = {"url": _url, "timeout_seconds": _seconds}
 _SERVICE: Mapping[str, Callable[[Any], Any]] = {
     "context": _json_table,
-    "valid_seconds": _whole(30, 30 * 86_400, "seconds"),
+    "valid_seconds": _integer_parser(30, 30 * 86_400, "seconds"),
 }
 _POLICY: Mapping[str, Callable[[Any], Any]] = {
     "id": _id,
@@ -219,7 +226,7 @@ _POLICY: Mapping[str, Callable[[Any], Any]] = {
     "valid_from": _time,
     "valid_until": _time,
     "limits": _table,
-    "sponsorship_seconds": _whole(30, 3600, "seconds"),
+    "sponsorship_seconds": _integer_parser(30, 3600, "seconds"),
     "webhook": _table,
     "service": _table,
 }

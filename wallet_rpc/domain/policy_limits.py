@@ -11,15 +11,15 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wallet_rpc.domain.policy import Denied, Limits, Policy, Refusal
+from wallet_rpc.domain.policy import Policy, PolicyDenial, PolicyDenialReason, PolicyLimits
 from wallet_rpc.primitives import Address
 
 FIRST_TIME_SHARE = 4
 """Owners without a landed operation hold at most one part in so many of a policy open, all together."""
 HOLDER_SHARE = 2
 """One owner, token or key holds at most one part in so many open. A lone reservation of any group may be as large."""
-ALL = "all"
-FIRST_TIME = "first"
+TOTAL_FIELD = "all"
+FIRST_TIME_FIELD = "first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,68 +35,74 @@ class Parties:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
+class BudgetLimit:
     """The most that one sum may reach; None: no limit."""
 
     field: str
     """Its name in the ledger."""
     wei: int | None
     operations: int | None
-    for_wei: Refusal
-    for_operations: Refusal
-    whose: str
+    wei_reason: PolicyDenialReason
+    operations_reason: PolicyDenialReason
+    subject: str
     """The sum in words, for a refusal."""
     is_open: bool = False
     """Of open reservations only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exceeded:
+class ExceededLimit:
     """A bound that a reservation would break, by its cost or by its number."""
 
-    bound: Bound
+    limit: BudgetLimit
     by_wei: bool
 
     @property
-    def refusal(self) -> Refusal:
+    def reason(self) -> PolicyDenialReason:
         """The stable word for it."""
-        return self.bound.for_wei if self.by_wei else self.bound.for_operations
+        return self.limit.wei_reason if self.by_wei else self.limit.operations_reason
 
 
-def bounds_of(limits: Limits, parties: Parties) -> tuple[Bound, ...]:
+def build_budget_limits(limits: PolicyLimits, parties: Parties) -> tuple[BudgetLimit, ...]:
     """The bounds of a reservation, in the order in which they are checked."""
-    total = Bound(
-        field=ALL,
+    total = BudgetLimit(
+        field=TOTAL_FIELD,
         wei=limits.total_wei,
         operations=limits.total_operations,
-        for_wei=Refusal.TOTAL_WEI,
-        for_operations=Refusal.TOTAL_OPERATIONS,
-        whose="in all",
+        wei_reason=PolicyDenialReason.TOTAL_WEI,
+        operations_reason=PolicyDenialReason.TOTAL_OPERATIONS,
+        subject="in all",
     )
-    return (total, *(_of_owner(limits, owner) for owner in parties.owners), *_of_open(limits, parties))
+    return (total, *(_owner_limit(limits, owner) for owner in parties.owners), *_open_limits(limits, parties))
 
 
-def _of_owner(limits: Limits, owner: Address) -> Bound:
-    return Bound(
+def _owner_limit(limits: PolicyLimits, owner: Address) -> BudgetLimit:
+    return BudgetLimit(
         field=owner.hex(),
         wei=limits.sender_wei,
         operations=limits.sender_operations,
-        for_wei=Refusal.SENDER_WEI,
-        for_operations=Refusal.SENDER_OPERATIONS,
-        whose=f"for this sender's owner {owner}",
+        wei_reason=PolicyDenialReason.SENDER_WEI,
+        operations_reason=PolicyDenialReason.SENDER_OPERATIONS,
+        subject=f"for this sender's owner {owner}",
     )
 
 
-def _of_open(limits: Limits, parties: Parties) -> Iterator[Bound]:
+def _open_limits(limits: PolicyLimits, parties: Parties) -> Iterator[BudgetLimit]:
     """The ledger passes over the first where every owner has landed an operation."""
     first, half = _Share(FIRST_TIME_SHARE, limits), _Share(HOLDER_SHARE, limits)
-    yield first.bound(FIRST_TIME, Refusal.FIRST_TIME, None, "by owners that have not landed an operation under it")
+    yield first.build_limit(
+        FIRST_TIME_FIELD, PolicyDenialReason.FIRST_TIME, None, "by owners that have not landed an operation under it"
+    )
     for owner in parties.owners:
-        yield half.bound(f"o:{owner.hex()}", Refusal.OWNER_OPEN, limits.owner_open, f"by one owner, {owner}")
+        yield half.build_limit(
+            f"o:{owner.hex()}", PolicyDenialReason.OWNER_OPEN, limits.owner_open, f"by one owner, {owner}"
+        )
     if parties.token is not None:
-        yield half.bound(f"t:{parties.token}", Refusal.TOKEN_OPEN, limits.token_open, "by one session token")
+        yield half.build_limit(
+            f"t:{parties.token}", PolicyDenialReason.TOKEN_OPEN, limits.token_open, "by one session token"
+        )
     key = hashlib.sha256(parties.key.encode()).hexdigest()[:20]
-    yield half.bound(f"k:{key}", Refusal.KEY_OPEN, limits.key_open, "by one API key")
+    yield half.build_limit(f"k:{key}", PolicyDenialReason.KEY_OPEN, limits.key_open, "by one API key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,39 +110,39 @@ class _Share:
     """One part in `part` of what a policy has."""
 
     part: int
-    limits: Limits
+    limits: PolicyLimits
 
-    def bound(self, field: str, refusal: Refusal, count: int | None, whose: str) -> Bound:
+    def build_limit(self, field: str, reason: PolicyDenialReason, count: int | None, subject: str) -> BudgetLimit:
         """The bound of a group's open reservations, which are at most `count` as well."""
         wei, operations = self.limits.total_wei, self.limits.total_operations
         counts = [] if count is None else [count]
         counts += [] if operations is None else [max(1, operations // self.part)]
-        return Bound(
+        return BudgetLimit(
             field=field,
             wei=None if wei is None else wei // self.part,
             operations=min(counts, default=None),
-            for_wei=refusal,
-            for_operations=refusal,
-            whose=f"open {whose}",
+            wei_reason=reason,
+            operations_reason=reason,
+            subject=f"open {subject}",
             is_open=True,
         )
 
 
-def lone_wei(limits: Limits) -> int | None:
+def max_single_reservation_wei(limits: PolicyLimits) -> int | None:
     """The most that a reservation may cost which is the only open one of its group, in wei."""
     return None if limits.total_wei is None else limits.total_wei // HOLDER_SHARE
 
 
-def over_limit(policy: Policy, exceeded: Exceeded, *, cost: int) -> Denied:
+def build_limit_denial(policy: Policy, exceeded: ExceededLimit, *, cost: int) -> PolicyDenial:
     """The denial of a reservation of `cost` wei that would break a bound."""
-    bound, limits = exceeded.bound, policy.limits
+    bound, limits = exceeded.limit, policy.limits
     amount = f"{bound.wei} wei" if exceeded.by_wei else f"{bound.operations} operations"
     span = "" if limits.window_seconds is None or bound.is_open else f" in {limits.window_seconds} seconds"
     whole = limits.total_wei if exceeded.by_wei else limits.total_operations
     share = f", of {whole} in all" if bound.is_open and whole is not None else ""
     hint = "; send or let expire what is prepared, then prepare again" if bound.is_open else ""
-    return Denied(
-        refusal=exceeded.refusal,
-        message=f"policy {policy.id} has a limit of {amount} {bound.whose}{share}{span}; this operation, which may "
+    return PolicyDenial(
+        reason=exceeded.reason,
+        message=f"policy {policy.id} has a limit of {amount} {bound.subject}{share}{span}; this operation, which may "
         f"cost {cost} wei, would exceed it{hint}",
     )

@@ -24,7 +24,7 @@ from wallet_rpc.primitives import (
     TransactionCount,
     Uint256,
     Wei,
-    shown,
+    preview,
 )
 from wallet_rpc.wire import shape
 
@@ -91,7 +91,7 @@ class AuthorizationData:
     address: Address
     nonce: TransactionCount
 
-    def on(self, chain_id: int) -> Authorization:
+    def to_authorization(self, chain_id: int) -> Authorization:
         """The authorization, which holds on that chain alone."""
         return Authorization(chain_id, self.address, self.nonce)
 
@@ -115,7 +115,7 @@ class PreparedAuthorization:
     submission_ticket: str | None = None
 
     @staticmethod
-    def of(authorization: Authorization) -> PreparedAuthorization:
+    def from_authorization(authorization: Authorization) -> PreparedAuthorization:
         """What to sign for `authorization`."""
         return PreparedAuthorization(
             data=AuthorizationData(address=authorization.address, nonce=authorization.nonce),
@@ -224,7 +224,7 @@ def authorization_hash(authority: Address, authorization: Authorization) -> Hash
     return keccak(authority + authorization.digest)
 
 
-def call_id(chain_id: int, operation_hash: Hash32) -> Data:
+def format_call_id(chain_id: int, operation_hash: Hash32) -> Data:
     """The id of a sent call: chain id (32 bytes) | user operation hash, or `authorization_hash` (32 bytes).
 
     It never ends in the 32 bytes 5792…5792, by which viem marks the ids it made itself and does not ask a server
@@ -236,6 +236,6 @@ def call_id(chain_id: int, operation_hash: Hash32) -> Data:
 def parse_call_id(identifier: bytes) -> tuple[int, Hash32]:
     """Chain id and user operation hash. Raises: UnknownBundle for an id that `call_id` never makes."""
     if len(identifier) != 64 or any(identifier[:28]):
-        given = f"{shown(Data(identifier).hex0x())}: expected 64 bytes, chain id and hash"
+        given = f"{preview(Data(identifier).hex0x())}: expected 64 bytes, chain id and hash"
         raise UnknownBundle(f"no call has the id {given}")
     return int.from_bytes(identifier[:32], "big"), Hash32(identifier[32:])

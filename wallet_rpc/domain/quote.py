@@ -12,7 +12,7 @@ from pydantic import Field
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.receipt import CallReceipt
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Address, ChainId, Data, HeldAddress, Seconds, Uint256, Wei
+from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, Seconds, Uint256, Wei
 from wallet_rpc.wire import shape
 
 WHOLE_SLIPPAGE = 10_000
@@ -26,7 +26,7 @@ class Swap:
     chain_id: ChainId
     to_chain_id: ChainId | None = None
     """Absent: the same chain."""
-    from_: Annotated[HeldAddress, Field(alias="from")]
+    from_: Annotated[NonZeroAddress, Field(alias="from")]
     from_token: Address
     to_token: Address
     from_amount: Wei | None = None

@@ -27,7 +27,7 @@ from wallet_rpc.primitives import (
 )
 from wallet_rpc.wire import shape, strict_shape
 
-VERSION = 1
+RECORD_VERSION = 1
 """The form of the records that this code writes."""
 
 
@@ -42,7 +42,7 @@ class AccountKind(StrEnum):
 class Account:
     """A smart account and the signer it was first asked for."""
 
-    version: int = VERSION
+    version: int = RECORD_VERSION
     kind: AccountKind = AccountKind.SEMI_MODULAR
     id: UUID
     signer: Address
@@ -78,7 +78,7 @@ class SessionState(StrEnum):
 class Session:
     """A grant to a session key: what the owner is asked to sign, byte for byte, and what it means."""
 
-    version: int = VERSION
+    version: int = RECORD_VERSION
     id: SessionId
     account: Address
     chain_id: ChainId
@@ -127,7 +127,7 @@ class CallRecord:
     nonce, whose key would be zero. Its fees are the relayer's own affair and stand as zero.
     """
 
-    version: int = VERSION
+    version: int = RECORD_VERSION
     kind: CallKind = CallKind.USER_OPERATION
     chain_id: ChainId
     hash: Hash32

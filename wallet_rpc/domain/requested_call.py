@@ -21,7 +21,7 @@ from wallet_rpc.wire import strict_shape
 T = TypeVar("T")
 
 
-def _absent(default: T) -> BeforeValidator:
+def _null_as(default: T) -> BeforeValidator:
     """Reads null as the default."""
     return BeforeValidator(lambda value: default if value is None else value)
 
@@ -35,13 +35,13 @@ class RequestedCall:
     """
 
     to: Address
-    value: Annotated[Wei, _absent(0)] = 0
-    data: Annotated[Data, _absent(Data())] = Data()
+    value: Annotated[Wei, _null_as(0)] = 0
+    data: Annotated[Data, _null_as(Data())] = Data()
     chain_id: ChainId | None = None
     capabilities: dict[str, Any] | None = None
 
 
-def calls_on(chain_id: int, requested: Sequence[RequestedCall], *, at: str = "params.calls") -> tuple[Call, ...]:
+def to_calls(chain_id: int, requested: Sequence[RequestedCall], *, at: str = "params.calls") -> tuple[Call, ...]:
     """The calls of a request for the chain `chain_id`; `at` is their path in it.
 
     Raises: InvalidParams (call_on_another_chain); UnsupportedCapability for a capability that is not optional.
@@ -52,7 +52,7 @@ def calls_on(chain_id: int, requested: Sequence[RequestedCall], *, at: str = "pa
     return tuple(Call(to=call.to, value=call.value, data=call.data) for call in requested)
 
 
-def requested(calls: Sequence[Call]) -> tuple[RequestedCall, ...]:
+def to_requested_calls(calls: Sequence[Call]) -> tuple[RequestedCall, ...]:
     """The same calls in a request's form."""
     return tuple(RequestedCall(to=call.to, value=call.value, data=call.data) for call in calls)
 

@@ -18,7 +18,7 @@ from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
 from wallet_rpc.domain.abi import keccak, selector_of
-from wallet_rpc.domain.abi_reader import Reader, Unreadable
+from wallet_rpc.domain.abi_reader import AbiDecodeError, Reader
 from wallet_rpc.primitives import Address, Selector
 
 _DEEPEST = 8
@@ -34,7 +34,7 @@ _REASON_EVENTS = frozenset(
 )
 """Topics: operation hash, sender; data: nonce, revert data. Source: EntryPoint v0.7."""
 
-SIGNATURES = (
+ERROR_SIGNATURES = (
     # Solidity
     "Error(string)",
     "Panic(uint256)",
@@ -136,17 +136,17 @@ PANICS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _ErrorType:
     name: str
     types: tuple[str, ...]
 
 
-def _known(signature: str) -> _Known:
+def _parse_signature(signature: str) -> _ErrorType:
     name, _, types = signature.removesuffix(")").partition("(")
-    return _Known(name, tuple(types.split(",")) if types else ())
+    return _ErrorType(name, tuple(types.split(",")) if types else ())
 
 
-_BY_SELECTOR = {selector_of(signature): _known(signature) for signature in SIGNATURES}
+_BY_SELECTOR = {selector_of(signature): _parse_signature(signature) for signature in ERROR_SIGNATURES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +161,17 @@ class Cause:
         """The error for people."""
         match self.name, self.arguments:
             case "Error", (str() as message,):
-                return _cut(message)
+                return _truncate(message)
             case "Panic", (int() as number,):
                 return f"panic {number:#04x}: {PANICS.get(number, 'unknown panic code')}"
             case (("FailedOp" | "FailedOpWithRevert"), (int(), str() as message)):
-                return _cut(message)
+                return _truncate(message)
             case _:
-                return f"{self.name}({', '.join(_shown(argument) for argument in self.arguments)})"
+                return f"{self.name}({', '.join(_format_argument(argument) for argument in self.arguments)})"
 
 
 @dataclass(frozen=True, slots=True)
-class Denial:
+class ModuleDenial:
     """The module that refused: its address, and the entity id of the hook or validation it refused as."""
 
     module: Address
@@ -205,12 +205,12 @@ class Explanation:
                 return None
 
     @property
-    def denial(self) -> Denial | None:
+    def denial(self) -> ModuleDenial | None:
         """The innermost module named by the account."""
         for cause in reversed(self.causes):
             match cause.arguments:
                 case (bytes() as entity,) if len(entity) == 24:
-                    return Denial(Address(entity[:20]), int.from_bytes(entity[20:]))
+                    return ModuleDenial(Address(entity[:20]), int.from_bytes(entity[20:]))
                 case _:
                     continue
         return None
@@ -220,12 +220,12 @@ def explain(data: bytes) -> Explanation:
     """Read revert data: of a call, of `handleOps`, or of a UserOperationRevertReason event."""
     causes: list[Cause] = []
     while len(data) > 0 and len(causes) < _DEEPEST:
-        cause, data = _cause(data)
+        cause, data = _parse_cause(data)
         causes.append(cause)
     return Explanation(tuple(causes))
 
 
-def _cause(data: bytes) -> tuple[Cause, bytes]:
+def _parse_cause(data: bytes) -> tuple[Cause, bytes]:
     """The outermost error and the revert data it wraps."""
     if len(data) < 4:
         return Cause("0x" + data.hex()), b""
@@ -241,28 +241,28 @@ def _cause(data: bytes) -> tuple[Cause, bytes]:
     return Cause(known.name, arguments), b""
 
 
-def reason_in(topics: Sequence[bytes], data: bytes, operation_hash: bytes) -> bytes:
+def find_revert_reason(topics: Sequence[bytes], data: bytes, operation_hash: bytes) -> bytes:
     """The revert data that a log of the entry point tells of an operation; empty when the log tells of none."""
     if len(topics) < 2 or topics[0] not in _REASON_EVENTS or topics[1] != operation_hash:
         return b""
     reader = Reader(data)
     try:
         return reader.blob(reader.word(32))
-    except Unreadable:
+    except AbiDecodeError:
         return b""
 
 
-def _cut(text: str) -> str:
+def _truncate(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _shown(argument: object) -> str:
+def _format_argument(argument: object) -> str:
     match argument:
         case bytes() if len(argument) == 24:
             return f"module {Address(argument[:20])}, entity {int.from_bytes(argument[20:])}"
         case bytes():
-            return _cut("0x" + argument.hex())
+            return _truncate("0x" + argument.hex())
         case str() if argument.startswith("0x") and len(argument) == 42:
             return Address.parse(argument).hex0x()
         case _:
-            return _cut(str(argument))
+            return _truncate(str(argument))

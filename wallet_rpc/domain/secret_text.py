@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from wallet_rpc.primitives import shown
+from wallet_rpc.primitives import preview
 
 HIDDEN = "…"
 """Stands for what is not shown."""
@@ -20,7 +20,7 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/+)([^\s\"'<>]*)")
 """Scheme and rest, with any number of slashes: a mistyped URL holds a password too."""
 _PAIR = re.compile(r"[^\s\"'/@:,=]*:(?!/)[^\s\"'@]+@")
 """`name:password@`, without a scheme."""
-_PLACE = re.compile(r"line \d+, column \d+|end of document")
+_POSITION = re.compile(r"line \d+, column \d+|end of document")
 _CREDENTIAL = re.compile(
     r"wrk_[A-Za-z0-9_-]+"  # an API key of ours
     r"|eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*"  # a session token, or the beginning of one
@@ -29,25 +29,27 @@ _CREDENTIAL = re.compile(
 )
 
 
-def got(value: object) -> str:
+def format_received(value: object) -> str:
     """`, got VALUE` for an error about the configuration; nothing where the value may hold a credential."""
-    if isinstance(value, str) and (not _PLAIN.fullmatch(value) or _LONG_WORD.search(value) or masked(value) != value):
+    if isinstance(value, str) and (
+        not _PLAIN.fullmatch(value) or _LONG_WORD.search(value) or mask_credentials(value) != value
+    ):
         return ""
-    return f", got {shown(value)}"
+    return f", got {preview(value)}"
 
 
-def toml_place(error: ValueError) -> str:
+def toml_position(error: ValueError) -> str:
     """` at line 1, column 2`, of an error of `tomllib`, whose own text may repeat the file; empty for other errors."""
-    found = _PLACE.search(str(error))
+    found = _POSITION.search(str(error))
     return "" if found is None else f" at {found[0]}"
 
 
-def masked(text: str) -> str:
+def mask_credentials(text: str) -> str:
     """The text without credentials: of a URL, scheme, host and port stay; keys, tokens and private keys go."""
-    return _CREDENTIAL.sub(HIDDEN, _PAIR.sub(f"{HIDDEN}@", _URL.sub(_masked_url, text)))
+    return _CREDENTIAL.sub(HIDDEN, _PAIR.sub(f"{HIDDEN}@", _URL.sub(_mask_url, text)))
 
 
-def _masked_url(found: re.Match[str]) -> str:
+def _mask_url(found: re.Match[str]) -> str:
     scheme, rest = found.groups()
     _, at, rest = rest.rpartition("@")  # a password may hold any other sign
     host = re.split(r"[/?#]", rest, maxsplit=1)[0]

@@ -21,9 +21,9 @@ from wallet_rpc.primitives import Address, Data, SessionId
 from wallet_rpc.primitives.integers import exact_integer
 from wallet_rpc.wire import decode, strict_shape
 
-MOST_CHARACTERS = 16_384
+MAX_CHARACTERS = 16_384
 """The longest text; a grant whose owner is a key has 166 characters of hex."""
-MOST_LEVELS = 32
+MAX_GRANT_LEVELS = 32
 """How deep JSON may be nested; ZeroDev's has fewer than ten levels."""
 SAFE_INTEGER = (1 << 53) - 1
 """The largest integer that every JSON reader reads exactly."""
@@ -40,7 +40,7 @@ class SerializedGrant:
 
 
 @strict_shape
-class _Written:
+class _GrantJson:
     """The JSON form."""
 
     v: Annotated[int, Field(strict=True, ge=1, le=1), BeforeValidator(exact_integer)]
@@ -56,22 +56,22 @@ def parse_grant(text: str) -> SerializedGrant:
     Raises: InvalidParams (grant_has_private_key) for JSON with a private key at any depth, plain JSON too;
     (grant_undecodable) for everything else that is neither form.
     """
-    if not 0 < len(text) <= MOST_CHARACTERS:
-        _refuse(f"expected 1 to {MOST_CHARACTERS} characters, got {len(text)}")
+    if not 0 < len(text) <= MAX_CHARACTERS:
+        _refuse(f"expected 1 to {MAX_CHARACTERS} characters, got {len(text)}")
     if text.startswith("0x"):
-        return _of_context(text)
+        return _grant_from_context(text)
     plain = text.lstrip()[:1] in {"{", "["}
     try:
-        value = from_json(text.encode() if plain else _unpacked(text), allow_inf_nan=False)
+        value = from_json(text.encode() if plain else _decode_base64(text), allow_inf_nan=False)
     except ValueError:
         _refuse("expected a permissions context in hex, or JSON in base64")
     _refuse_private_key(value)
     if plain:
         _refuse("expected a permissions context in hex, or JSON in base64, got JSON as it is")
-    return _of_json(value)
+    return _grant_from_json(value)
 
 
-def _of_context(text: str) -> SerializedGrant:
+def _grant_from_context(text: str) -> SerializedGrant:
     try:
         raw = Data.parse(text)
     except ValueError:
@@ -85,7 +85,7 @@ def _of_context(text: str) -> SerializedGrant:
     return SerializedGrant(session_id=context.session_id, signature=context.signature)
 
 
-def _unpacked(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     """Bytes of base64 in either alphabet. Raises: ValueError."""
     digits = text.rstrip("=").replace("-", "+").replace("_", "/")
     if len(text) - len(digits) not in {0, -len(digits) % 4}:
@@ -94,9 +94,9 @@ def _unpacked(text: str) -> bytes:
 
 
 def _refuse_private_key(value: Any) -> None:
-    """Raises: InvalidParams also where JSON is nested deeper than `MOST_LEVELS`: nobody has looked there."""
+    """Raises: InvalidParams also where JSON is nested deeper than `MAX_LEVELS`: nobody has looked there."""
     level = [value]
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_GRANT_LEVELS):
         objects = [each for each in level if isinstance(each, dict)]
         if any("privateKey" in each for each in objects):
             raise InvalidParams(
@@ -108,14 +108,14 @@ def _refuse_private_key(value: Any) -> None:
         level = [inner for each in objects for inner in each.values()] + [inner for each in lists for inner in each]
         if not level:
             return
-    _refuse(f"expected JSON of at most {MOST_LEVELS} levels")
+    _refuse(f"expected JSON of at most {MAX_GRANT_LEVELS} levels")
 
 
-def _of_json(value: Any) -> SerializedGrant:
+def _grant_from_json(value: Any) -> SerializedGrant:
     if isinstance(value, dict) and "permissionParams" in value:
         _refuse("grant format not supported: a permission account of another kind of account, which no session here is")
     try:
-        written = decode(_Written, value)
+        written = decode(_GrantJson, value)
     except InvalidParams:
         _refuse("expected JSON with v 1, sessionId, signature and, if at all, account and chainId")
     return SerializedGrant(

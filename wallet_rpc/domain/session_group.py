@@ -22,12 +22,12 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Digits of base 32, without I, L, O and U."""
 
 
-def new_group_id(now: UnixSeconds, chance: bytes) -> GroupId:
+def new_group_id(now: UnixSeconds, entropy: bytes) -> GroupId:
     """The id of a group that is made now, with 10 bytes of chance.
 
     A ULID is milliseconds since 1970 (48 bits) | chance (80 bits). Source: github.com/ulid/spec.
     """
-    number = now * 1000 << 80 | int.from_bytes(chance, "big")
+    number = now * 1000 << 80 | int.from_bytes(entropy, "big")
     return GroupId("sgrp_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5)))
 
 
@@ -59,7 +59,7 @@ class Install:
         return Status.EXPIRED if now >= self.expires_at else Status.ACTIVE
 
 
-def status_of(installs: Iterable[Install], now: UnixSeconds) -> Status:
+def combine_status(installs: Iterable[Install], now: UnixSeconds) -> Status:
     """How some sessions stand together: active while any is; else expired, unless all were revoked."""
     found = {install.status(now) for install in installs}
     return next(status for status in Status if status in found)
@@ -91,7 +91,7 @@ class SessionGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class GroupedSession:
     """One session of a list, with its group."""
 
     group: SessionGroup
@@ -99,7 +99,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class SessionFilter:
     """Which sessions to list; None: any."""
 
     wallet_id: str | None = None
@@ -108,12 +108,12 @@ class Wanted:
     workflow_id: str | None = None
     group_id: GroupId | None = None
 
-    def covers(self, listed: Listed) -> bool:
+    def matches(self, session: GroupedSession) -> bool:
         """Whether it is one of those."""
-        group = listed.group
+        group = session.group
         return (
             self.wallet_id in {None, group.wallet_id}
-            and self.chain_id in {None, listed.install.chain_id}
+            and self.chain_id in {None, session.install.chain_id}
             and self.session_address in {None, group.session_address}
             and self.workflow_id in {None, group.workflow_id}
             and self.group_id in {None, group.id}

@@ -13,7 +13,7 @@ from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.records import Session, SessionKey, SessionState
 from wallet_rpc.domain.validation import ValidationInstall
-from wallet_rpc.domain.validation_install import Terms, compile_permissions
+from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
 from wallet_rpc.primitives import Address, ChainId, SessionId, UnixSeconds
 from wallet_rpc.wire import shape
 
@@ -50,14 +50,14 @@ def record_of(session: Session) -> SessionRecord:
 
 def session_of(record: SessionRecord, *, account: Address, chain_id: ChainId, session_id: SessionId) -> Session:
     """The session that a record is of."""
-    terms = Terms(
+    terms = SessionTerms(
         account=account,
         key=record.key.address,
         entity_id=record.entity_id,
         deadline=record.deadline,
         now=record.created_at,
     )
-    install = _compiled(record.permissions, terms)
+    install = _compile(record.permissions, terms)
     nonce_key = NonceKey(entity_id=record.entity_id, is_global=install.is_global, is_deferred=True)
     return Session(
         id=session_id,
@@ -78,7 +78,7 @@ def session_of(record: SessionRecord, *, account: Address, chain_id: ChainId, se
 
 
 @lru_cache(maxsize=128)
-def _compiled(permissions: tuple[Permission, ...], terms: Terms) -> ValidationInstall:
+def _compile(permissions: tuple[Permission, ...], terms: SessionTerms) -> ValidationInstall:
     """Compile permissions, cached for the requests of a session; a large grant takes milliseconds."""
     return compile_permissions(permissions, terms)
 
@@ -98,9 +98,9 @@ class UnsignedSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnsignedBounds:
+class UnsignedSessionLimits:
     """The most unsigned sessions that are kept at once."""
 
-    of_holder: int
-    of_account: int
+    per_holder: int
+    per_account: int
     """On one chain; for trusted holders and for all others apart."""

@@ -17,7 +17,7 @@ from eth_utils.exceptions import ValidationError
 
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.abi import keccak
-from wallet_rpc.domain.abi_reader import Reader, Unreadable
+from wallet_rpc.domain.abi_reader import AbiDecodeError, Reader
 from wallet_rpc.domain.contracts import SINGLE_SIGNER_MODULE
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, Hash32
@@ -60,7 +60,7 @@ def typed_digest(domain_separator: bytes, struct_hash: bytes) -> Hash32:
     return keccak(b"\x19\x01" + domain_separator + struct_hash)
 
 
-def recover(digest: bytes, signature: bytes) -> Address | None:
+def recover_signer(digest: bytes, signature: bytes) -> Address | None:
     """Who signed `digest` with `signature` (65 bytes r | s | v, v 27 or 28), or None when nobody can have.
 
     None for another length, another v, an r or s of zero or out of range, and an s in the upper half (EIP-2).
@@ -77,14 +77,14 @@ def recover(digest: bytes, signature: bytes) -> Address | None:
         return None
 
 
-def key_signature(signature: bytes) -> Data | None:
+def normalize_key_signature(signature: bytes) -> Data | None:
     """r | s | v with v 27 or 28, as contracts take it, where v may also be 0 or 1; None for what no key makes."""
     if len(signature) != SIGNATURE_SIZE or signature[64] not in (0, 1, 27, 28):
         return None
     return Data(signature[:64] + bytes([27 + signature[64] % 27]))
 
 
-def with_kind(kind: SignerKind, signature: bytes) -> Data:
+def prefix_signer_kind(kind: SignerKind, signature: bytes) -> Data:
     """A signature as the account reads it: kind (1 byte) | signature. Source: Alchemy's `prefixSignatureKeyType`."""
     return Data(bytes([kind]) + signature)
 
@@ -93,9 +93,9 @@ def user_operation_signature(signature: bytes, *, kind: SignerKind = SignerKind.
     """A user operation's `signature`: [deferred action] | ff | kind (1 byte) | the signer's own signature.
 
     The signer signs the user operation hash as a personal message. `deferred` is the deferred action as
-    `SignedDeferredAction.in_user_operation` gives it, empty for a plain operation.
+    `SignedDeferredAction.signature_prefix` gives it, empty for a plain operation.
     """
-    return Data(deferred + OWN_SEGMENT + with_kind(kind, signature))
+    return Data(deferred + OWN_SEGMENT + prefix_signer_kind(kind, signature))
 
 
 def dummy_user_operation_signature(*, kind: SignerKind = SignerKind.KEY, deferred: bytes = b"") -> Data:
@@ -166,7 +166,7 @@ def contract_signature(signature: bytes, *, entity_id: int = 0, kind: SignerKind
 
     72 bytes for a key's signature. The signer signs `replay_safe_digest`.
     """
-    return Data(b"\0" + entity_id.to_bytes(4, "big") + OWN_SEGMENT + with_kind(kind, signature))
+    return Data(b"\0" + entity_id.to_bytes(4, "big") + OWN_SEGMENT + prefix_signer_kind(kind, signature))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +178,14 @@ class WrappedSignature:
     signature: Data
 
 
-def wrap_undeployed(wrapped: WrappedSignature) -> Data:
+def wrap_erc6492(wrapped: WrappedSignature) -> Data:
     """abi(factory, factory data, signature) | 6492 sixteen times. Source: ERC-6492."""
     fields = abi.address(wrapped.factory), abi.blob(wrapped.factory_data), abi.blob(wrapped.signature)
     return Data(abi.sequence(*fields) + ERC6492_SUFFIX)
 
 
-def unwrap_undeployed(signature: bytes) -> WrappedSignature | None:
-    """What `wrap_undeployed` wrapped; None when the suffix is missing.
+def unwrap_erc6492(signature: bytes) -> WrappedSignature | None:
+    """What `wrap_erc6492` wrapped; None when the suffix is missing.
 
     Raises: InvalidParams (signature_malformed) when the suffix stands behind anything else than that encoding.
     """
@@ -194,7 +194,7 @@ def unwrap_undeployed(signature: bytes) -> WrappedSignature | None:
     reader = Reader(signature[:-32])
     try:
         factory, factory_data, inner = reader.address(0), reader.blob(reader.word(32)), reader.blob(reader.word(64))
-    except Unreadable as error:
+    except AbiDecodeError as error:
         raise InvalidParams(
             "signature: expected an ERC-6492 signature, got another encoding before its suffix",
             reason="signature_malformed",

@@ -34,17 +34,19 @@ class Window:
     valid_after: int = 0
 
     @property
-    def packed(self) -> bytes:
+    def encoding(self) -> bytes:
         """validUntil (6 bytes) | validAfter (6)."""
         return self.valid_until.to_bytes(_TIME_SIZE, "big") + self.valid_after.to_bytes(_TIME_SIZE, "big")
 
 
-def stub(paymaster: Address, *, window: Window) -> PaymasterPart:
+def build_sponsorship_stub(paymaster: Address, *, window: Window) -> PaymasterPart:
     """An unsigned sponsorship of the right size and of a signed one's cost, for estimation."""
-    return PaymasterPart(paymaster, VERIFICATION_GAS, POST_OP_GAS, Data(window.packed + _STUB_SIGNATURE))
+    return PaymasterPart(paymaster, VERIFICATION_GAS, POST_OP_GAS, Data(window.encoding + _STUB_SIGNATURE))
 
 
-def signed(op: UserOperation, paymaster: Address, *, chain_id: int, window: Window, key: bytes) -> PaymasterPart:
+def sign_sponsorship(
+    op: UserOperation, paymaster: Address, *, chain_id: int, window: Window, key: bytes
+) -> PaymasterPart:
     """A sponsorship of `op` signed by the private key `key` (32 bytes), over the paymaster limits that `op` has.
 
     Limits that are not there yet become the paymaster's own.
@@ -58,7 +60,7 @@ def signed(op: UserOperation, paymaster: Address, *, chain_id: int, window: Wind
     )
     digest = personal_sign_digest(sponsorship_hash(replace(op, paymaster=part), chain_id=chain_id, window=window))
     signature = PrivateKey(key).sign_msg_hash(digest).to_bytes()
-    data = Data(window.packed + signature[:64] + bytes([27 + signature[64]]))
+    data = Data(window.encoding + signature[:64] + bytes([27 + signature[64]]))
     return replace(part, data=data)
 
 

@@ -32,6 +32,6 @@ class Ticket:
     expires_at: Annotated[UnixSeconds, Field(alias="exp")]
     """The first second at which it is refused."""
 
-    def is_over(self, now: UnixSeconds) -> bool:
+    def is_expired(self, now: UnixSeconds) -> bool:
         """Whether its time is over."""
         return now >= self.expires_at

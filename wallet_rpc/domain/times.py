@@ -11,9 +11,9 @@ from typing import Annotated, TypeAlias
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from wallet_rpc.primitives import UnixSeconds, malformed
+from wallet_rpc.primitives import UnixSeconds, malformed_error
 
-LATEST: UnixSeconds = 253_402_300_799
+LATEST_TIME: UnixSeconds = 253_402_300_799
 """The last second that has a name: 9999-12-31T23:59:59Z."""
 
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -32,21 +32,21 @@ def read_time(value: object) -> UnixSeconds:
     """
     found = _TIME.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise malformed(_EXPECTED, value)
+        raise malformed_error(_EXPECTED, value)
     date, time, offset = found.groups()
     try:
         moment = datetime.fromisoformat(f"{date}T{time}{offset.upper()}")
     except ValueError:  # a month 13, a 30th of February, the year 0
-        raise malformed(_EXPECTED, value) from None
+        raise malformed_error(_EXPECTED, value) from None
     seconds = (moment - _EPOCH) // timedelta(seconds=1)
-    if not 0 <= seconds <= LATEST:
-        raise malformed(_EXPECTED, value)
+    if not 0 <= seconds <= LATEST_TIME:
+        raise malformed_error(_EXPECTED, value)
     return seconds
 
 
-def written_time(seconds: UnixSeconds) -> str:
+def format_time(seconds: UnixSeconds) -> str:
     """`YYYY-MM-DDTHH:MM:SS.000Z`. Raises: ValueError after the year 9999."""
-    if not 0 <= seconds <= LATEST:
+    if not 0 <= seconds <= LATEST_TIME:
         raise ValueError(f"no time of four-digit years is {seconds} seconds after 1970")
     return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.000Z"
 
@@ -54,7 +54,7 @@ def written_time(seconds: UnixSeconds) -> str:
 Time: TypeAlias = Annotated[
     int,
     PlainValidator(read_time),
-    PlainSerializer(written_time),
+    PlainSerializer(format_time),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A second, as text on the wire. Source: RFC 3339; the milliseconds that are written are seed 004's."""

@@ -18,16 +18,16 @@ from wallet_rpc.domain import abi
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.signature import DUMMY_SIGNATURE, personal_sign_digest
 from wallet_rpc.domain.sponsorship import Window, sponsorship_hash
-from wallet_rpc.domain.token_gas import ERC20
+from wallet_rpc.domain.token_gas import ERC20_PATH
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, Hash32
 
 ONE_COIN = 10**18
 """How many wei a rate is for."""
-VERIFICATION_GAS = 200_000
+ERC20_VERIFICATION_GAS = 200_000
 """What the check and the first transfer cost, with room for a permit, in gas."""
-POST_OP_GAS = 60_000
+ERC20_POST_OP_GAS = 60_000
 """The least limit of the last transfer, in gas: also when the calls revert, and leave nothing warm."""
 LAST_GAS_AFTER = 30_000
 """What the last transfer is charged at, in gas, when it is the only one: that of a plain token."""
@@ -58,14 +58,14 @@ class SignedPermit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenCharge:
+class Erc20Charge:
     """What is taken for an operation."""
 
     token: Address
     rate: int
-    most: int
+    max_amount: int
     """The most that is taken, in the token's smallest unit."""
-    before: bool = False
+    is_prepaid: bool = False
     """Whether it is taken before the calls."""
     permit: SignedPermit | None = None
 
@@ -74,19 +74,25 @@ class TokenCharge:
         """As the contract numbers it."""
         if self.permit is not None:
             return ChargeMode.BEFORE_WITH_PERMIT
-        return ChargeMode.BEFORE if self.before else ChargeMode.AFTER
+        return ChargeMode.BEFORE if self.is_prepaid else ChargeMode.AFTER
 
     @property
     def terms(self) -> bytes:
         """What the paymaster's signer signs beside the operation."""
         last_gas = LAST_GAS_AFTER if self.mode is ChargeMode.AFTER else LAST_GAS_BEFORE
-        head = bytes([self.mode]) + last_gas.to_bytes(4, "big") + self.token + abi.uint(self.rate) + abi.uint(self.most)
+        head = (
+            bytes([self.mode])
+            + last_gas.to_bytes(4, "big")
+            + self.token
+            + abi.uint(self.rate)
+            + abi.uint(self.max_amount)
+        )
         if self.permit is None:
             return head
         return head + abi.uint(self.permit.value) + abi.uint(self.permit.deadline) + self.permit.signature
 
 
-def tokens_for(wei: int, rate: int) -> int:
+def wei_to_erc20(wei: int, rate: int) -> int:
     """What `wei` are in the token's smallest unit; rounded up.
 
     Raises: InvalidParams (token_amount_too_large) for more than a token can count: 2^256 units.
@@ -94,25 +100,27 @@ def tokens_for(wei: int, rate: int) -> int:
     amount = -(-wei * rate // ONE_COIN)
     if amount >= 1 << 256:
         raise InvalidParams(
-            f"{ERC20}: expected a cost below 2^256 of the token's smallest unit, got {amount}",
+            f"{ERC20_PATH}: expected a cost below 2^256 of the token's smallest unit, got {amount}",
             reason="token_amount_too_large",
-            field=ERC20,
+            field=ERC20_PATH,
         )
     return amount
 
 
-def most_tokens(op: UserOperation, rate: int) -> int:
-    """The most that `op` can cost, in the token's smallest unit. Raises: as `tokens_for`."""
-    return tokens_for(max_cost(op), rate)
+def max_erc20_cost(op: UserOperation, rate: int) -> int:
+    """The most that `op` can cost, in the token's smallest unit. Raises: as `wei_to_erc20`."""
+    return wei_to_erc20(max_cost(op), rate)
 
 
-def stub(paymaster: Address, charge: TokenCharge, *, window: Window) -> PaymasterPart:
+def build_erc20_charge_stub(paymaster: Address, charge: Erc20Charge, *, window: Window) -> PaymasterPart:
     """An unsigned part of the right size and cost, for estimation."""
-    data = Data(window.packed + charge.terms + DUMMY_SIGNATURE)
-    return PaymasterPart(paymaster, VERIFICATION_GAS, POST_OP_GAS, data)
+    data = Data(window.encoding + charge.terms + DUMMY_SIGNATURE)
+    return PaymasterPart(paymaster, ERC20_VERIFICATION_GAS, ERC20_POST_OP_GAS, data)
 
 
-def signed(op: UserOperation, charge: TokenCharge, *, chain_id: int, window: Window, key: bytes) -> PaymasterPart:
+def sign_erc20_charge(
+    op: UserOperation, charge: Erc20Charge, *, chain_id: int, window: Window, key: bytes
+) -> PaymasterPart:
     """The part of `op`, over the paymaster and its limits that `op` has, signed by the private key `key` (32 bytes).
 
     Raises: ValueError for an operation without a paymaster.
@@ -121,10 +129,10 @@ def signed(op: UserOperation, charge: TokenCharge, *, chain_id: int, window: Win
         raise ValueError("the operation names no paymaster")
     digest = personal_sign_digest(charge_hash(op, charge, chain_id=chain_id, window=window))
     signature = PrivateKey(key).sign_msg_hash(digest).to_bytes()
-    data = window.packed + charge.terms + signature[:64] + bytes([27 + signature[64]])
+    data = window.encoding + charge.terms + signature[:64] + bytes([27 + signature[64]])
     return replace(op.paymaster, data=Data(data))
 
 
-def charge_hash(op: UserOperation, charge: TokenCharge, *, chain_id: int, window: Window) -> Hash32:
+def charge_hash(op: UserOperation, charge: Erc20Charge, *, chain_id: int, window: Window) -> Hash32:
     """What the contract hashes: keccak(sponsorship hash | keccak(terms))."""
     return abi.keccak(sponsorship_hash(op, chain_id=chain_id, window=window) + abi.keccak(charge.terms))

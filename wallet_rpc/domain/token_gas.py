@@ -15,11 +15,11 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, Seconds, Uint256
 from wallet_rpc.wire import shape, strict_shape
 
-ERC20 = "params.capabilities.paymasterService.erc20"
+ERC20_PATH = "params.capabilities.paymasterService.erc20"
 """Where the capability stands in a request."""
 PERMIT_SECONDS = 3600
 """How long a permit can be used when the caller does not say."""
-ONE_OF = (
+CONFLICTING_SETTINGS = (
     "ERC20 settings must specify only one of: preOpSettings, postOpSettings, or neither (for manual approvals). Cannot "
     "specify both preOpSettings and postOpSettings"
 )
@@ -80,7 +80,7 @@ class PostOpSettings:
 
 
 @strict_shape
-class TokenGas:
+class Erc20Gas:
     """Gas is paid in this token; without settings after the calls, by an allowance that the caller sees to."""
 
     token_address: Address
@@ -89,7 +89,7 @@ class TokenGas:
     post_op_settings: PostOpSettings | None = None
 
 
-def exclusive(value: Any) -> Any:
+def refuse_conflicting_settings(value: Any) -> Any:
     """`value`, the raw capability, when it says one way only.
 
     Raises: InvalidParams for settings of both ways, and for preOpSettings without exactly one of its two.
@@ -98,9 +98,9 @@ def exclusive(value: Any) -> Any:
         return value
     before = value.get("preOpSettings")
     if before is not None and value.get("postOpSettings") is not None:
-        raise InvalidParams(f"{ERC20}: {ONE_OF}", field=ERC20, reason="erc20_settings")
+        raise InvalidParams(f"{ERC20_PATH}: {CONFLICTING_SETTINGS}", field=ERC20_PATH, reason="erc20_settings")
     if isinstance(before, Mapping) and (before.get("autoPermit") is None) is (before.get("permitDetails") is None):
-        at = f"{ERC20}.preOpSettings"
+        at = f"{ERC20_PATH}.preOpSettings"
         raise InvalidParams(f"{at}: expected either autoPermit or permitDetails", field=at, reason="erc20_settings")
     return value
 
@@ -119,7 +119,7 @@ Mode: TypeAlias = Literal["preOp", "postOp"]
 
 
 @shape
-class TokenContext:
+class Erc20Context:
     """`erc20Context` of a paymaster service: which token, when, and up to how much of its smallest unit."""
 
     token_address: Address
@@ -129,7 +129,7 @@ class TokenContext:
 
 
 @shape
-class TokenPayment:
+class Erc20PaymentTerms:
     """`tokenPayment` of a paymaster service's answer: what it takes."""
 
     token_address: Address

@@ -15,11 +15,11 @@ from itertools import zip_longest
 from typing import Any
 
 from wallet_rpc.domain.signature import typed_digest
-from wallet_rpc.domain.typed_structs import DOMAIN, Member, declared_members, encoders, reached_structs, type_hashes
-from wallet_rpc.domain.typed_values import Unfit, whole
+from wallet_rpc.domain.typed_structs import DOMAIN, Member, build_encoders, collect_structs, hash_types, parse_members
+from wallet_rpc.domain.typed_values import TypedDataError, parse_integer
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Hash32, shown, shown_key
-from wallet_rpc.wire import measured
+from wallet_rpc.primitives import Hash32, preview, preview_key
+from wallet_rpc.wire import measure
 
 DOMAIN_FIELDS = (
     Member("name", "string"),
@@ -29,15 +29,15 @@ DOMAIN_FIELDS = (
     Member("salt", "bytes32"),
 )
 """The members of a domain, in their order; those that a domain lacks are left out of its type."""
-MOST_VALUES = 1 << 16
+MAX_TYPED_DATA_VALUES = 1 << 16
 """How many values domain, types and message may have together, those inside others counted too."""
-MOST_LEVELS = 64
+MAX_TYPED_DATA_LEVELS = 64
 """How deep arrays and objects may be inside each other in each."""
 _CHAIN_ID = re.compile(r"[0-9]+|0x[0-9a-fA-F]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class TypedData:
+class HashedTypedData:
     """Typed data as it is signed."""
 
     separator: Hash32
@@ -46,7 +46,7 @@ class TypedData:
     digest: Hash32
 
 
-def read_typed_data(given: Mapping[str, Any], *, at: str = "") -> TypedData:
+def hash_typed_data(given: Mapping[str, Any], *, at: str = "") -> HashedTypedData:
     """Hash typed data in its JSON form: domain, types, primaryType and message.
 
     An absent or null domain is one without fields, and a null field of it is absent. Types that primaryType does not
@@ -56,82 +56,86 @@ def read_typed_data(given: Mapping[str, Any], *, at: str = "") -> TypedData:
     """
     try:
         _refuse_large(given)
-        return _hashed(given)
-    except Unfit as unfit:
+        return _hash(given)
+    except TypedDataError as unfit:
         path = f"{at}.{unfit.path}" if at else unfit.path
         raise InvalidParams(f"{path}: {unfit.text}", field=path, reason=unfit.reason) from None
 
 
 def typed_data_digest(given: Mapping[str, Any]) -> Hash32:
-    """The digest of `read_typed_data`."""
-    return read_typed_data(given).digest
+    """The digest of `hash_typed_data`."""
+    return hash_typed_data(given).digest
 
 
 def domain_chain_id(given: object) -> int | None:
     """The chain id of a domain: a JSON integer, or its decimal or 0x hex digits; None for anything else."""
     if isinstance(given, str) and _CHAIN_ID.fullmatch(given) is None:
         return None
-    return whole(given)
+    return parse_integer(given)
 
 
-def _hashed(given: Mapping[str, Any]) -> TypedData:
+def _hash(given: Mapping[str, Any]) -> HashedTypedData:
     types, primary, message = given.get("types"), given.get("primaryType"), given.get("message")
     if not isinstance(types, dict):
-        raise Unfit.value("an object", types, path="types")
+        raise TypedDataError.value("an object", types, path="types")
     separator, domain_type = _domain(given.get("domain"), types)
     if primary == DOMAIN:
         if message not in (None, {}):
-            raise Unfit(f"expected none, since primaryType {DOMAIN} signs the domain alone", path="message")
-        return TypedData(separator, domain_type, typed_digest(separator, b""))
-    structs = reached_structs(primary, types)
-    hashes = type_hashes(structs)
+            raise TypedDataError(f"expected none, since primaryType {DOMAIN} signs the domain alone", path="message")
+        return HashedTypedData(separator, domain_type, typed_digest(separator, b""))
+    structs = collect_structs(primary, types)
+    hashes = hash_types(structs)
     name = next(iter(structs))
     try:
-        struct_hash = encoders(structs, hashes)[name](message)
-    except Unfit as unfit:
-        raise unfit.within("message") from None
-    return TypedData(separator, Hash32(hashes[name]), typed_digest(separator, struct_hash))
+        struct_hash = build_encoders(structs, hashes)[name](message)
+    except TypedDataError as unfit:
+        raise unfit.prefix_path("message") from None
+    return HashedTypedData(separator, Hash32(hashes[name]), typed_digest(separator, struct_hash))
 
 
 def _domain(given: Any, types: Mapping[str, Any]) -> tuple[Hash32, Hash32]:
     """The separator of a domain and its type hash."""
     domain = {} if given is None else given
     if not isinstance(domain, dict):
-        raise Unfit.value("an object", domain, path="domain")
+        raise TypedDataError.value("an object", domain, path="domain")
     present = {name: value for name, value in domain.items() if value is not None}
     members = [member for member in DOMAIN_FIELDS if member.name in present]
     if len(members) < len(present):
         unknown = next(iter(present.keys() - {member.name for member in members}))
         names = ", ".join(member.name for member in DOMAIN_FIELDS)
-        raise Unfit(f"expected no other fields than {names}", path=f"domain.{shown_key(unknown)}")
+        raise TypedDataError(f"expected no other fields than {names}", path=f"domain.{preview_key(unknown)}")
     if DOMAIN in types:
-        _check_declared(declared_members(DOMAIN, types), members)
+        _check_declared(parse_members(DOMAIN, types), members)
     try:
         if isinstance(present.get("chainId"), str) and domain_chain_id(present["chainId"]) is None:
             expected = "a JSON integer, or decimal or 0x hex digits"
-            raise Unfit.value(expected, present["chainId"], path=".chainId")
-        hashes = type_hashes({DOMAIN: members})
-        return Hash32(encoders({DOMAIN: members}, hashes)[DOMAIN](present)), Hash32(hashes[DOMAIN])
-    except Unfit as unfit:
-        raise unfit.within("domain") from None
+            raise TypedDataError.value(expected, present["chainId"], path=".chainId")
+        hashes = hash_types({DOMAIN: members})
+        return Hash32(build_encoders({DOMAIN: members}, hashes)[DOMAIN](present)), Hash32(hashes[DOMAIN])
+    except TypedDataError as unfit:
+        raise unfit.prefix_path("domain") from None
 
 
 def _check_declared(declared: Sequence[Member], members: Sequence[Member]) -> None:
-    """Raises: Unfit unless the declared members are those of the domain, in the order and with the types of EIP-712."""
+    """Raises: TypedDataError unless the declared members are those of the domain, in the order and with the types of EIP-712."""
     for index, (found, expected) in enumerate(zip_longest(declared, members)):
         if found != expected:
             there, wanted = (None if each is None else each.text for each in (found, expected))
-            text = f"expected {wanted or 'no more members'}, as EIP-712 has the fields of domain, got {shown(there)}"
-            raise Unfit(text, path=f"types.{DOMAIN}[{index}]")
+            text = f"expected {wanted or 'no more members'}, as EIP-712 has the fields of domain, got {preview(there)}"
+            raise TypedDataError(text, path=f"types.{DOMAIN}[{index}]")
 
 
 def _refuse_large(given: Mapping[str, Any]) -> None:
-    """Raises: Unfit where there is too much of typed data, or too deep."""
-    left = MOST_VALUES
+    """Raises: TypedDataError where there is too much of typed data, or too deep."""
+    left = MAX_TYPED_DATA_VALUES
     for part in ("domain", "types", "message"):
-        size = measured(given.get(part), most_values=left)
+        size = measure(given.get(part), max_values=left)
         left -= size.values
         if left < 0:
-            raise Unfit.too_large(f"{MOST_VALUES} values in domain, types and message, got more", path=part)
-        if size.levels > MOST_LEVELS:
-            raise Unfit.too_large(f"{MOST_LEVELS} levels of arrays and objects, got {size.levels}", path=part)
+            raise TypedDataError.too_large(
+                f"{MAX_TYPED_DATA_VALUES} values in domain, types and message, got more", path=part
+            )
+        if size.levels > MAX_TYPED_DATA_LEVELS:
+            raise TypedDataError.too_large(
+                f"{MAX_TYPED_DATA_LEVELS} levels of arrays and objects, got {size.levels}", path=part
+            )

@@ -19,16 +19,16 @@ from typing import Any, TypeAlias
 
 from eth_hash.auto import keccak
 
-from wallet_rpc.domain.typed_values import ELEMENTARY, Encoder, Unfit, array, each_of
-from wallet_rpc.primitives import shown_key
+from wallet_rpc.domain.typed_values import ELEMENTARY, Encoder, TypedDataError, array_encoder, map_each
+from wallet_rpc.primitives import preview_key
 
 DOMAIN = "EIP712Domain"
 """The struct of the domain."""
-MOST_STRUCTS = 512
+MAX_STRUCTS = 512
 """How many structs primaryType may reach, itself counted."""
-MOST_DIMENSIONS = 16
+MAX_DIMENSIONS = 16
 """How many dimensions an array may have."""
-MOST_TYPE_BYTES = 1 << 22
+MAX_TYPE_BYTES = 1 << 22
 """How many bytes may be hashed for the types of all structs together."""
 
 _TYPE = re.compile(r"([^()\[\], \ud800-\udfff]+)((?:\[[0-9]{0,9}\])*)")
@@ -58,13 +58,13 @@ Structs: TypeAlias = Mapping[str, Sequence[Member]]
 """The members of each struct, by its name."""
 
 
-def reached_structs(primary: object, types: Mapping[str, Any]) -> Structs:
+def collect_structs(primary: object, types: Mapping[str, Any]) -> Structs:
     """The struct that primaryType names, first, and every struct that it reaches.
 
-    Raises: Unfit at `primaryType` or `types`.
+    Raises: TypedDataError at `primaryType` or `types`.
     """
     if not isinstance(primary, str) or primary not in types:
-        raise Unfit.value("the name of a struct of types", primary, path="primaryType")
+        raise TypedDataError.value("the name of a struct of types", primary, path="primaryType")
     _check_name(primary, "primaryType")
     structs: dict[str, Sequence[Member]] = {}
     waiting = [primary]
@@ -72,98 +72,98 @@ def reached_structs(primary: object, types: Mapping[str, Any]) -> Structs:
         name = waiting.pop()
         if name in structs:
             continue
-        if len(structs) == MOST_STRUCTS:
-            raise Unfit.too_large(f"{MOST_STRUCTS} structs in use, got more", path="types")
-        structs[name] = declared_members(name, types)
-        with _at(name):
-            each_of(structs[name], partial(_check_type, types=types))
+        if len(structs) == MAX_STRUCTS:
+            raise TypedDataError.too_large(f"{MAX_STRUCTS} structs in use, got more", path="types")
+        structs[name] = parse_members(name, types)
+        with _prefix_errors(name):
+            map_each(structs[name], partial(_check_type, types=types))
         waiting += [member.base for member in structs[name] if member.base not in ELEMENTARY]
     for name in structs if len(structs) > 1 else ():
         if _PLAIN_NAME.fullmatch(name) is None:  # viem 2.57.1 leaves it out of the types of the others
             expected = "letters, digits and _ only in the name of a struct beside others"
-            raise Unfit.value(expected, name, path=f"types.{shown_key(name)}")
+            raise TypedDataError.value(expected, name, path=f"types.{preview_key(name)}")
     return structs
 
 
-def declared_members(name: str, types: Mapping[str, Any]) -> Sequence[Member]:
-    """The members that `types` declares of a struct. Raises: Unfit at `types`."""
-    with _at(name):
+def parse_members(name: str, types: Mapping[str, Any]) -> Sequence[Member]:
+    """The members that `types` declares of a struct. Raises: TypedDataError at `types`."""
+    with _prefix_errors(name):
         declared = types[name]
         if not isinstance(declared, list):
-            raise Unfit.value("an array of members", declared)
-        members = each_of(declared, _member)
+            raise TypedDataError.value("an array of members", declared)
+        members = map_each(declared, _parse_member)
         if len({member.name for member in members}) < len(members):
-            raise Unfit("expected members of different names, got two of one")
+            raise TypedDataError("expected members of different names, got two of one")
         return members
 
 
 @contextmanager
-def _at(name: str) -> Iterator[None]:
-    """Raises: Unfit of the block, at the struct."""
+def _prefix_errors(name: str) -> Iterator[None]:
+    """Raises: TypedDataError of the block, at the struct."""
     try:
         yield
-    except Unfit as unfit:
-        raise unfit.within(f"types.{shown_key(name)}") from None
+    except TypedDataError as unfit:
+        raise unfit.prefix_path(f"types.{preview_key(name)}") from None
 
 
-def _member(declared: Any) -> Member:
+def _parse_member(declared: Any) -> Member:
     if not isinstance(declared, dict):
-        raise Unfit.value("an object with name and type", declared)
+        raise TypedDataError.value("an object with name and type", declared)
     name, type_ = declared.get("name"), declared.get("type")
     if not isinstance(name, str) or _MEMBER_NAME.fullmatch(name) is None:
-        raise Unfit.value("text without parentheses and commas", name, path=".name")
+        raise TypedDataError.value("text without parentheses and commas", name, path=".name")
     parts = _TYPE.fullmatch(type_) if isinstance(type_, str) else None
     if parts is None:
-        raise Unfit.value("a type such as uint256, Person or bytes32[2][]", type_, path=".type")
+        raise TypedDataError.value("a type such as uint256, Person or bytes32[2][]", type_, path=".type")
     dimensions = tuple(_DIMENSION.findall(parts[2])) if parts[2] else ()
-    if len(dimensions) > MOST_DIMENSIONS:
-        raise Unfit.too_large(f"{MOST_DIMENSIONS} dimensions, got {len(dimensions)}", path=".type")
+    if len(dimensions) > MAX_DIMENSIONS:
+        raise TypedDataError.too_large(f"{MAX_DIMENSIONS} dimensions, got {len(dimensions)}", path=".type")
     return Member(name, parts[1], dimensions)
 
 
 def _check_name(name: str, path: str) -> None:
-    """Raises: Unfit for the name of a struct that could be taken for something else."""
+    """Raises: TypedDataError for the name of a struct that could be taken for something else."""
     parts = _TYPE.fullmatch(name)
     if parts is None or parts[2]:
-        raise Unfit.value("a name without parentheses, brackets, commas and spaces", name, path=path)
+        raise TypedDataError.value("a name without parentheses, brackets, commas and spaces", name, path=path)
     if _LIKE_ELEMENTARY.fullmatch(name) is not None:
-        raise Unfit.value("a struct that is not named like an elementary type", name, path=path)
+        raise TypedDataError.value("a struct that is not named like an elementary type", name, path=path)
 
 
 def _check_type(member: Member, *, types: Mapping[str, Any]) -> None:
-    """Raises: Unfit unless the member's type is elementary, or a struct that nothing takes for another type."""
+    """Raises: TypedDataError unless the member's type is elementary, or a struct that nothing takes for another type."""
     base = member.base
     if base == DOMAIN or (base not in types and base not in ELEMENTARY):
         expected = "an elementary type with its size, such as uint256, or a struct of types"
-        raise Unfit.value(expected, base, path=".type")
+        raise TypedDataError.value(expected, base, path=".type")
     _, *arrays = accumulate(member.dimensions, initial=base)
     if not types.keys().isdisjoint(arrays):
-        raise Unfit.value("an array that is not the name of a struct too", arrays[-1], path=".type")
+        raise TypedDataError.value("an array that is not the name of a struct too", arrays[-1], path=".type")
     if base in types:
         _check_name(base, ".type")
         if not member.dimensions and base.startswith(("int", "uint", "bytes")):  # viem 2.57.1 refuses it
-            raise Unfit.value("a struct whose name does not begin like an elementary type", base, path=".type")
+            raise TypedDataError.value("a struct whose name does not begin like an elementary type", base, path=".type")
 
 
-def type_hashes(structs: Structs) -> Mapping[str, bytes]:
-    """The type hash of each, 32 bytes. Raises: Unfit (typed_data_too_large) at `types`."""
+def hash_types(structs: Structs) -> Mapping[str, bytes]:
+    """The type hash of each, 32 bytes. Raises: TypedDataError (typed_data_too_large) at `types`."""
     types = {name: f"{name}({','.join(member.text for member in members)})" for name, members in structs.items()}
     uses = {name: {member.base for member in members} & structs.keys() for name, members in structs.items()}
     ordered = sorted(structs)
     hashes: dict[str, bytes] = {}
     size = 0
     for name in structs:
-        reached = _reached(name, uses)
+        reached = _collect_reachable(name, uses)
         whole = types[name] + "".join([types[each] for each in ordered if each in reached and each != name])
         size += len(whole.encode())
-        if size > MOST_TYPE_BYTES:
-            text = f"{MOST_TYPE_BYTES} bytes of types, each counted with those that it reaches, got more"
-            raise Unfit.too_large(text, path="types")
+        if size > MAX_TYPE_BYTES:
+            text = f"{MAX_TYPE_BYTES} bytes of types, each counted with those that it reaches, got more"
+            raise TypedDataError.too_large(text, path="types")
         hashes[name] = keccak(whole.encode())
     return hashes
 
 
-def _reached(name: str, uses: Mapping[str, Collection[str]]) -> set[str]:
+def _collect_reachable(name: str, uses: Mapping[str, Collection[str]]) -> set[str]:
     """The struct and all that it reaches."""
     found, waiting = {name}, [name]
     while waiting:
@@ -174,22 +174,22 @@ def _reached(name: str, uses: Mapping[str, Collection[str]]) -> set[str]:
     return found
 
 
-def encoders(structs: Structs, hashes: Mapping[str, bytes]) -> Mapping[str, Encoder]:
+def build_encoders(structs: Structs, hashes: Mapping[str, bytes]) -> Mapping[str, Encoder]:
     """The encoder of each struct."""
     made: dict[str, Encoder] = {}
 
     def encoder_of(member: Member) -> Encoder:
-        encoder = ELEMENTARY[member.base] if member.base in ELEMENTARY else _later(made, member.base)
+        encoder = ELEMENTARY[member.base] if member.base in ELEMENTARY else _lazy_encoder(made, member.base)
         for dimension in member.dimensions:
-            encoder = array(encoder, None if dimension == "[]" else int(dimension[1:-1]))
+            encoder = array_encoder(encoder, None if dimension == "[]" else int(dimension[1:-1]))
         return encoder
 
     for name, members in structs.items():
-        made[name] = _struct(hashes[name], [(member.name, encoder_of(member)) for member in members])
+        made[name] = _struct_encoder(hashes[name], [(member.name, encoder_of(member)) for member in members])
     return made
 
 
-def _later(made: Mapping[str, Encoder], name: str) -> Encoder:
+def _lazy_encoder(made: Mapping[str, Encoder], name: str) -> Encoder:
     """The encoder of a struct that may not be made yet, since structs use each other."""
 
     def encode(value: Any) -> bytes:
@@ -198,18 +198,18 @@ def _later(made: Mapping[str, Encoder], name: str) -> Encoder:
     return encode
 
 
-def _struct(type_hash: bytes, members: Sequence[tuple[str, Encoder]]) -> Encoder:
+def _struct_encoder(type_hash: bytes, members: Sequence[tuple[str, Encoder]]) -> Encoder:
     def encode(value: Any) -> bytes:
         if not isinstance(value, dict):
-            raise Unfit.value("an object", value)
+            raise TypedDataError.value("an object", value)
         words, name = [type_hash], ""
         try:
             for name, encoder in members:
                 words.append(encoder(value[name]))
         except KeyError:
-            raise Unfit("required, but absent", path=f".{shown_key(name)}") from None
-        except Unfit as unfit:
-            raise unfit.within(f".{shown_key(name)}") from None
+            raise TypedDataError("required, but absent", path=f".{preview_key(name)}") from None
+        except TypedDataError as unfit:
+            raise unfit.prefix_path(f".{preview_key(name)}") from None
         return keccak(b"".join(words))
 
     return encode

@@ -22,10 +22,10 @@ def hook_uninstall_data(install: ValidationInstall) -> tuple[Data, ...]:
     newest_first = install.hooks[::-1]
     validation = [hook for hook in newest_first if hook.kind is HookKind.VALIDATION]
     execution = [hook for hook in newest_first if hook.kind is HookKind.EXECUTION]
-    return tuple(_told(hook) for hook in (*validation, *execution))
+    return tuple(_uninstall_data(hook) for hook in (*validation, *execution))
 
 
-def _told(hook: Hook) -> Data:
+def _uninstall_data(hook: Hook) -> Data:
     return hook.init_data if hook.module == ALLOWLIST_MODULE else Data(abi.uint(hook.entity_id))
 
 
@@ -42,7 +42,7 @@ def uninstall_call_data(
     return Data(
         abi.UNINSTALL_VALIDATION
         + abi.sequence(
-            abi.fixed(module_entity(install.module, install.entity_id)),
+            abi.fixed_bytes(module_entity(install.module, install.entity_id)),
             abi.blob(abi.uint(install.entity_id) if with_signer_data else b""),
             abi.array(map(abi.blob, hooks)),
         )

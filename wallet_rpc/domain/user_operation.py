@@ -152,10 +152,10 @@ def user_operation_hash(op: UserOperation, chain_id: int, entry_point: Address) 
 
 def handle_ops_call_data(ops: Sequence[UserOperation], beneficiary: Address) -> Data:
     """The bundler's call `handleOps(PackedUserOperation[],address)`; the fees go to `beneficiary`."""
-    return Data(abi.HANDLE_OPS + abi.sequence(abi.array(_encoded(pack(op)) for op in ops), abi.address(beneficiary)))
+    return Data(abi.HANDLE_OPS + abi.sequence(abi.array(_encode(pack(op)) for op in ops), abi.address(beneficiary)))
 
 
-def _encoded(packed: PackedUserOperation) -> abi.Dynamic:
+def _encode(packed: PackedUserOperation) -> abi.Dynamic:
     return abi.Dynamic(
         abi.sequence(
             abi.address(packed.sender),

@@ -121,7 +121,7 @@ class UserOperationJson:
         )
 
     @staticmethod
-    def from_domain(op: UserOperation, *, signed: bool = True) -> UserOperationJson:
+    def from_domain(op: UserOperation, *, include_signature: bool = True) -> UserOperationJson:
         """The wire form of `op`; with `signed` false the signature is left out, as for an operation to be signed."""
         factory, paymaster, authorization = op.factory, op.paymaster, op.authorization
         return UserOperationJson(
@@ -139,7 +139,7 @@ class UserOperationJson:
             paymaster_verification_gas_limit=None if paymaster is None else paymaster.verification_gas_limit,
             paymaster_post_op_gas_limit=None if paymaster is None else paymaster.post_op_gas_limit,
             paymaster_data=None if paymaster is None else paymaster.data,
-            signature=op.signature if signed else None,
+            signature=op.signature if include_signature else None,
             eip7702_auth=None if authorization is None else AuthorizationJson.from_domain(authorization),
         )
 

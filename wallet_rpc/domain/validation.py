@@ -85,8 +85,8 @@ class ValidationInstall:
         return Data(
             abi.INSTALL_VALIDATION
             + abi.sequence(
-                abi.fixed(self.validation_config),
-                abi.array(map(abi.fixed, self.selectors)),
+                abi.fixed_bytes(self.validation_config),
+                abi.array(map(abi.fixed_bytes, self.selectors)),
                 abi.blob(self.install_data),
                 abi.array(abi.blob(hook.config + hook.init_data) for hook in self.hooks),
             )
@@ -98,12 +98,12 @@ def parse_install(call_data: bytes) -> ValidationInstall:
     if call_data[:4] != abi.INSTALL_VALIDATION:
         raise ValueError("call data is not installValidation's")
     reader = Reader(call_data[4:])
-    config, hooks = reader.fixed(0, 25), reader.word(96)
+    config, hooks = reader.fixed_bytes(0, 25), reader.word(96)
     return ValidationInstall(
         module=Address(config[:20]),
         entity_id=int.from_bytes(config[20:24], "big"),
         flags=config[24],
-        selectors=tuple(Selector(reader.fixed(at, 4)) for at in reader.items(reader.word(32))),
+        selectors=tuple(Selector(reader.fixed_bytes(at, 4)) for at in reader.items(reader.word(32))),
         install_data=reader.blob(reader.word(64)),
         hooks=tuple(_parse_hook(reader.blob(hooks + 32 + reader.word(at))) for at in reader.items(hooks)),
     )

@@ -17,7 +17,7 @@ from wallet_rpc.domain.contracts import (
     SINGLE_SIGNER_MODULE,
     TIME_RANGE_MODULE,
 )
-from wallet_rpc.domain.permission import Grant, Permission, grant_of
+from wallet_rpc.domain.permission import Permission, RawPermission, to_raw_permission
 from wallet_rpc.domain.sdk_values import (
     CompileError,
     Stage,
@@ -61,7 +61,7 @@ _KINDS = {*_NEEDS_TARGET, *_NEEDS_FUNCTIONS, "native-token-transfer", "gas-limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class SessionTerms:
     """Whose session it is and until when: `deadline` in Unix seconds, inclusive, 0 = never; `now` the same unit.
 
     `selectors` are account functions granted beside the permissions. Addresses may be texts not read yet.
@@ -76,7 +76,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class _Input:
+class _AllowlistEntry:
     """One entry of an Allowlist: `position` is that of the permission it comes from."""
 
     target: Address | str
@@ -85,7 +85,7 @@ class _Input:
     selected: bool = False
     position: int | None = None
 
-    def encoded(self) -> abi.Dynamic:
+    def encode(self) -> abi.Dynamic:
         """(address target, bool hasSelectorAllowlist, bool hasERC20SpendLimit, uint256 limit, bytes4[] selectors)."""
         limit = self.token_limit
         return abi.Dynamic(
@@ -94,20 +94,20 @@ class _Input:
                 abi.uint(self.selected),
                 abi.uint(limit is not None),
                 abi.uint(read_word(0 if limit is None else limit, position=self.position)),
-                abi.array(abi.fixed(read_selector(item, position=self.position)) for item in self.functions),
+                abi.array(abi.fixed_bytes(read_selector(item, position=self.position)) for item in self.functions),
             )
         )
 
 
-def compile_permissions(permissions: Sequence[Permission], terms: Terms) -> ValidationInstall:
+def compile_permissions(permissions: Sequence[Permission], terms: SessionTerms) -> ValidationInstall:
     """What installs a session with `permissions` under `terms`; asks nothing of them beyond what the SDK asks.
 
     Raises: CompileError with the SDK's error class, the stage, and the permission at fault.
     """
-    return compile_grants([grant_of(permission) for permission in permissions], terms)
+    return compile_raw_permissions([to_raw_permission(permission) for permission in permissions], terms)
 
 
-def compile_grants(grants: Sequence[Grant], terms: Terms) -> ValidationInstall:
+def compile_raw_permissions(grants: Sequence[RawPermission], terms: SessionTerms) -> ValidationInstall:
     """As `compile_permissions`, from the compiler's own form, whose values may be texts not read yet."""
     entity_id = terms.entity_id
     if entity_id >= HALF_ENTITY:
@@ -116,7 +116,7 @@ def compile_grants(grants: Sequence[Grant], terms: Terms) -> ValidationInstall:
     _refuse_blocked(terms.selectors, Stage.CONSTRUCTOR)
     for position, grant in enumerate(grants):
         _check_added(grant, grants[:position], terms.account)
-    hooks = [*_time_range(terms), *_module_hooks(grants, entity_id)]
+    hooks = [*_time_range_hook(terms), *_module_hooks(grants, entity_id)]
     is_global = any(grant.kind == "root" for grant in grants)
     functions = [*terms.selectors, *(item for g in grants if g.kind == "account-functions" for item in g.functions)]
     if any(grant.kind in (*_NEEDS_TARGET, *_NEEDS_FUNCTIONS) for grant in grants):
@@ -129,13 +129,13 @@ def compile_grants(grants: Sequence[Grant], terms: Terms) -> ValidationInstall:
         module=SINGLE_SIGNER_MODULE,
         entity_id=entity_id,
         flags=USER_OPERATION_FLAG | (GLOBAL_FLAG if is_global else 0),
-        selectors=tuple(read_selector(item, position=_first_with(grants, item)) for item in functions),
+        selectors=tuple(read_selector(item, position=_find_position(grants, item)) for item in functions),
         install_data=Data(abi.sequence(abi.uint(entity_id), abi.address(key))),
         hooks=tuple(hooks),
     )
 
 
-def _first_with(grants: Sequence[Grant], function: Selector | str) -> int | None:
+def _find_position(grants: Sequence[RawPermission], function: Selector | str) -> int | None:
     return next((place for place, grant in enumerate(grants) if function in grant.functions), None)
 
 
@@ -144,7 +144,7 @@ def _refuse_blocked(functions: Sequence[Selector | str], stage: Stage, *, positi
         raise CompileError("SelectorNotAllowed", stage, position=position)
 
 
-def _check_added(grant: Grant, earlier: Sequence[Grant], account: Address | str) -> None:
+def _check_added(grant: RawPermission, earlier: Sequence[RawPermission], account: Address | str) -> None:
     """What the SDK checks when a permission is added; addresses are compared as they are written."""
     position = len(earlier)
     if earlier and "root" in (grant.kind, earlier[0].kind):
@@ -160,7 +160,7 @@ def _check_added(grant: Grant, earlier: Sequence[Grant], account: Address | str)
         _refuse_blocked(grant.functions, Stage.ADD, position=position)
 
 
-def _check_compiled(grants: Sequence[Grant], position: int) -> None:
+def _check_compiled(grants: Sequence[RawPermission], position: int) -> None:
     """What the SDK checks of one permission when it walks the list."""
     grant = grants[position]
     if grant.kind not in _KINDS:
@@ -179,7 +179,7 @@ def _check_compiled(grants: Sequence[Grant], position: int) -> None:
 _ZERO_TEXT = "0x" + "0" * 40
 
 
-def _time_range(terms: Terms) -> Iterator[Hook]:
+def _time_range_hook(terms: SessionTerms) -> Iterator[Hook]:
     """Hook 0: abi(uint32 entity id, uint48 valid until, uint48 valid after = 0)."""
     if terms.deadline == 0:
         return
@@ -191,12 +191,12 @@ def _time_range(terms: Terms) -> Iterator[Hook]:
     yield Hook(TIME_RANGE_MODULE, terms.entity_id, VALIDATION_HOOK, Data(data))
 
 
-def _module_hooks(grants: Sequence[Grant], entity_id: int) -> Iterator[Hook]:
+def _module_hooks(grants: Sequence[RawPermission], entity_id: int) -> Iterator[Hook]:
     """Hooks 1 to 4 of a list of permissions, in the contract's fixed order whatever the order of the list."""
     native: list[tuple[int, int]] = []
     gas: list[tuple[int, int]] = []
-    tokens: list[_Input] = []
-    targets: list[_Input] = []
+    tokens: list[_AllowlistEntry] = []
+    targets: list[_AllowlistEntry] = []
     for position, grant in enumerate(grants):
         _check_compiled(grants, position)
         amount = 0 if grant.amount is None else read_amount(grant.amount, position=position)
@@ -207,30 +207,30 @@ def _module_hooks(grants: Sequence[Grant], entity_id: int) -> Iterator[Hook]:
             case "gas-limit":
                 gas.append((amount, position))
             case "erc20-token-transfer":
-                tokens.append(_Input(target, token_limit=amount, position=position))
+                tokens.append(_AllowlistEntry(target, token_limit=amount, position=position))
                 both = (abi.ERC20_APPROVE, abi.ERC20_TRANSFER)
-                targets.append(_Input(target, both, selected=True, position=position))
+                targets.append(_AllowlistEntry(target, both, selected=True, position=position))
             case "contract-access" | "functions-on-all-contracts":
-                targets.append(_Input(target, grant.functions, position=position))
+                targets.append(_AllowlistEntry(target, grant.functions, position=position))
             case "functions-on-contract":
-                targets.append(_Input(target, grant.functions, selected=True, position=position))
+                targets.append(_AllowlistEntry(target, grant.functions, selected=True, position=position))
             case _:  # root and account-functions have no hook
                 pass
-    yield from (_limit(entity_id, PRE_HOOK, *item) for item in native)
+    yield from (_limit_hook(entity_id, PRE_HOOK, *item) for item in native)
     if tokens:
-        yield _allowlist(entity_id + HALF_ENTITY, PRE_HOOK, tokens)
-    yield from (_limit(entity_id + HALF_ENTITY, VALIDATION_HOOK | PRE_HOOK, *item) for item in gas)
+        yield _allowlist_hook(entity_id + HALF_ENTITY, PRE_HOOK, tokens)
+    yield from (_limit_hook(entity_id + HALF_ENTITY, VALIDATION_HOOK | PRE_HOOK, *item) for item in gas)
     if targets:
-        yield _allowlist(entity_id, VALIDATION_HOOK | PRE_HOOK, targets)
+        yield _allowlist_hook(entity_id, VALIDATION_HOOK | PRE_HOOK, targets)
 
 
-def _limit(entity_id: int, flags: int, wei: int, position: int) -> Hook:
+def _limit_hook(entity_id: int, flags: int, wei: int, position: int) -> Hook:
     """Hooks 1 and 3: abi(uint32 entity id, uint256 wei)."""
     data = abi.sequence(abi.uint(entity_id), abi.uint(read_word(wei, position=position)))
     return Hook(NATIVE_TOKEN_LIMIT_MODULE, entity_id, flags, Data(data))
 
 
-def _allowlist(entity_id: int, flags: int, inputs: Sequence[_Input]) -> Hook:
+def _allowlist_hook(entity_id: int, flags: int, inputs: Sequence[_AllowlistEntry]) -> Hook:
     """Hooks 2 and 4: abi(uint32 entity id, input[])."""
-    data = abi.sequence(abi.uint(entity_id), abi.array(item.encoded() for item in inputs))
+    data = abi.sequence(abi.uint(entity_id), abi.array(item.encode() for item in inputs))
     return Hook(ALLOWLIST_MODULE, entity_id, flags, Data(data))

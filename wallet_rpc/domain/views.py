@@ -39,47 +39,47 @@ NOT_INSTALLED = ValidationData(flags=0, validation_hooks=(), execution_hooks=(),
 """What an account without code has under every entity id."""
 
 
-def _decoded(types: tuple[str, ...], answer: bytes, question: str) -> tuple[Any, ...]:
+def _decode(types: tuple[str, ...], answer: bytes, question: str) -> tuple[Any, ...]:
     try:
         return decode(types, answer)
     except (DecodingError, OverflowError):
         raise UnreadableAnswer(f"{question}: the contract gave an unreadable answer") from None
 
 
-def validation_data_question(entity_id: int) -> Data:
+def encode_get_validation_data(entity_id: int) -> Data:
     """`getValidationData(bytes24)` of SingleSigner's `entity_id`; asked of the account."""
-    return Data(abi.GET_VALIDATION_DATA + abi.fixed(SINGLE_SIGNER_MODULE + entity_id.to_bytes(4, "big")))
+    return Data(abi.GET_VALIDATION_DATA + abi.fixed_bytes(SINGLE_SIGNER_MODULE + entity_id.to_bytes(4, "big")))
 
 
-def read_validation_data(answer: bytes) -> ValidationData:
+def decode_validation_data(answer: bytes) -> ValidationData:
     """The answer, one tuple: uint8 flags, bytes25[] validation hooks, bytes25[] execution hooks, bytes4[] selectors."""
-    (found,) = _decoded(("(uint8,bytes25[],bytes25[],bytes4[])",), answer, "getValidationData")
+    (found,) = _decode(("(uint8,bytes25[],bytes25[],bytes4[])",), answer, "getValidationData")
     flags, validation, execution, selectors = found
     return ValidationData(flags=flags, validation_hooks=validation, execution_hooks=execution, selectors=selectors)
 
 
-def signer_question(entity_id: int, account: Address) -> Data:
+def encode_signers(entity_id: int, account: Address) -> Data:
     """`signers(uint32,address)`; asked of SingleSigner."""
     return Data(SIGNERS + abi.uint(entity_id, 32) + abi.address(account))
 
 
-def read_address(answer: bytes) -> Address:
+def decode_address(answer: bytes) -> Address:
     """An answer whose first word is an address."""
     if len(answer) < 32:
         raise UnreadableAnswer("the contract gave an unreadable answer: expected an address")
     return Address(answer[12:32])
 
 
-def owner_question() -> Data:
+def encode_get_fallback_signer_data() -> Data:
     """`getFallbackSignerData()`; asked of the account. The answer is (owner, disabled)."""
     return Data(abi.GET_FALLBACK_SIGNER_DATA)
 
 
-def is_valid_signature_question(digest: bytes, signature: bytes) -> Data:
+def encode_is_valid_signature(digest: bytes, signature: bytes) -> Data:
     """`isValidSignature(bytes32,bytes)` (ERC-1271); asked of the signing contract."""
-    return Data(abi.IS_VALID_SIGNATURE + abi.sequence(abi.fixed(digest), abi.blob(signature)))
+    return Data(abi.IS_VALID_SIGNATURE + abi.sequence(abi.fixed_bytes(digest), abi.blob(signature)))
 
 
-def says_valid(answer: bytes) -> bool:
+def is_erc1271_magic_value(answer: bytes) -> bool:
     """Whether the answer is ERC-1271's magic value, one whole word."""
-    return len(answer) >= 32 and answer[:32] == abi.fixed(abi.IS_VALID_SIGNATURE)
+    return len(answer) >= 32 and answer[:32] == abi.fixed_bytes(abi.IS_VALID_SIGNATURE)

@@ -10,7 +10,7 @@ import re
 from wallet_rpc.domain.access import Wallet, WalletNamespace
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
 
-LONGEST = 44
+MAX_ADDRESS_LENGTH = 44
 """The most characters of an address; base58 takes quadratic time, so that longer text is never decoded."""
 
 _EVM = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
@@ -25,7 +25,7 @@ def parse_wallet(text: str) -> Wallet:
 
     A Solana address need not be a point of the curve: wallets of several signers are not.
     """
-    if len(text) > LONGEST:
+    if len(text) > MAX_ADDRESS_LENGTH:
         raise ValueError("longer than any address")
     return _evm(text) if text.startswith("0x") else _solana(text)
 

@@ -7,7 +7,7 @@ from functools import cache
 
 from wallet_rpc import __version__
 from wallet_rpc.edge import openapi
-from wallet_rpc.edge.openrpc import AnyOperation, as_yaml, with_discovery
+from wallet_rpc.edge.openrpc import AnyOperation, add_discovery, to_yaml
 from wallet_rpc.edge.schemas import Json
 from wallet_rpc.operations.catalogue import OPERATIONS, rest_operations
 
@@ -15,16 +15,16 @@ from wallet_rpc.operations.catalogue import OPERATIONS, rest_operations
 @cache
 def rpc_with_document() -> tuple[Sequence[AnyOperation], Json]:
     """The JSON-RPC operations, `rpc.discover` included, and their OpenRPC document."""
-    return with_discovery(OPERATIONS, version=__version__)
+    return add_discovery(OPERATIONS, version=__version__)
 
 
 @cache
 def rest_with_document(*, has_tokens: bool) -> tuple[Sequence[AnyOperation], Json]:
     """The REST operations of a server, with or without those that need session tokens, and their OpenAPI document."""
     operations = rest_operations(has_tokens=has_tokens)
-    return operations, openapi.document(operations, version=__version__)
+    return operations, openapi.build_openapi(operations, version=__version__)
 
 
 def openrpc_yaml() -> str:
     """The text of openrpc.yaml."""
-    return as_yaml(rpc_with_document()[1])
+    return to_yaml(rpc_with_document()[1])

@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from wallet_rpc.edge.connections import WAIT_SECONDS, Connections, Wait
 from wallet_rpc.edge.exchange import Exchange, ResponseTransport
-from wallet_rpc.edge.guard import REFUSED, Refused
+from wallet_rpc.edge.guard import REJECTION, HttpRejection
 from wallet_rpc.edge.health import HEALTH_PATH
 from wallet_rpc.edge.request_parser import BODY, CLOSE, HEAD, NONE, RequestParser
 from wallet_rpc.errors import InvalidRequest, Unavailable
@@ -91,10 +91,10 @@ class BoundedHttpProtocol(RequestParser):
             self._dropped += len(data)
             if self._dropped > UNREAD_BYTES:
                 self.abort()
-        elif self.is_deaf:
+        elif self.drops_input:
             self.flow.pause_reading()
         elif self.is_busy:
-            self.hold(data)
+            self.hold_input(data)
         else:
             self.parse(data)
             self._note()
@@ -102,7 +102,7 @@ class BoundedHttpProtocol(RequestParser):
     @property
     def wants_input(self) -> bool:
         """False while what comes would have to be held."""
-        return self._is_ending or not (self.held or self.is_deaf)
+        return self._is_ending or not (self.pending_input or self.drops_input)
 
     def pause_writing(self) -> None:
         """Note that the client does not read as fast as it is answered."""
@@ -116,9 +116,9 @@ class BoundedHttpProtocol(RequestParser):
 
     def expire(self) -> None:
         """End a wait that took too long: a half head is answered, everything else is cut."""
-        if self.part is HEAD and not self.is_deaf and not self.flow.write_paused:
+        if self.part is HEAD and not self.drops_input and not self.flow.write_paused:
             text = f"head: expected within {WAIT_SECONDS[Wait.HEAD]:g} seconds, got a part of it"
-            self.refuse(Refused(408, InvalidRequest(text, reason="head_too_slow"), CLOSE))
+            self.reject(HttpRejection(408, InvalidRequest(text, reason="head_too_slow"), CLOSE))
             self._note()
         else:
             self.abort()
@@ -134,10 +134,10 @@ class BoundedHttpProtocol(RequestParser):
         """
         if self.transport.is_closing():
             return
-        if self.part is NONE and not self.is_deaf and not self.held:
+        if self.part is NONE and not self.drops_input and not self.pending_input:
             self.transport.close()
         else:
-            self.is_deaf = self._is_ending = True
+            self.drops_input = self._is_ending = True
             self.transport.write_eof()
             self.flow.resume_reading()
         self._note()
@@ -180,34 +180,34 @@ class BoundedHttpProtocol(RequestParser):
             self.headers[:] = [field for field in self.headers if field[0] != b"host"] + [(b"host", authority)]
         if self.is_spare and path != HEALTH_PATH:
             error = Unavailable("the server has as many connections as it can serve; try again", reason="busy")
-            self._note_refusal(Refused(503, error, {**CLOSE, "retry-after": "1"}))
+            self._note_rejection(HttpRejection(503, error, {**CLOSE, "retry-after": "1"}))
         may_stay = version != "1.0" and self.parser.should_keep_alive() and not self.is_spare
         self._run(keep_alive=may_stay and len(self.pipeline) + 1 < PIPELINED_REQUESTS)
         if len(self.pipeline) >= PIPELINED_REQUESTS:
-            self.is_deaf = self.is_full = True
+            self.drops_input = self.is_full = True
 
-    def refuse(self, refused: Refused) -> None:
+    def reject(self, rejection: HttpRejection) -> None:
         """Refuse the request that the parser is in, and read no other."""
-        self.is_deaf = True
+        self.drops_input = True
         if self.part is not BODY or self.cycle is None:
-            self._answer_head(refused)
+            self._answer_head(rejection)
         elif self.cycle.response_complete:
             self._end()
         else:
-            self.cycle.break_off(refused)
+            self.cycle.reject_body(rejection)
 
-    def _answer_head(self, refused: Refused) -> None:
+    def _answer_head(self, rejection: HttpRejection) -> None:
         if self.part is NONE:
             self.on_message_begin()
         path = self.url.partition(b"?")[0].decode("latin-1")
         self.scope["method"] = self.parser.get_method().decode("ascii") if self.url else ""
         self.scope["path"] = path if path.startswith("/") else "/"
         self.scope["query_string"] = b""
-        self._note_refusal(refused)
+        self._note_rejection(rejection)
         self._run(keep_alive=False).end_request()
 
-    def _note_refusal(self, refused: Refused) -> None:
-        cast("dict[str, Any]", self.scope)[REFUSED] = refused
+    def _note_rejection(self, rejection: HttpRejection) -> None:
+        cast("dict[str, Any]", self.scope)[REJECTION] = rejection
 
     def _run(self, *, keep_alive: bool) -> Exchange:
         """Run the application for a request, or queue it behind those that are not answered."""
@@ -238,8 +238,8 @@ class BoundedHttpProtocol(RequestParser):
         if not self.transport.is_closing() and not self._is_ending:
             if self.pipeline:
                 self._start_asgi_task(*self.pipeline.pop())
-            elif self.held:
-                held, self.held = self.held, b""
-                self.parse(held)
+            elif self.pending_input:
+                pending_input, self.pending_input = self.pending_input, b""
+                self.parse(pending_input)
             self.flow.resume_reading()
         self._note()

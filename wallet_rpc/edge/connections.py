@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-MOST_CONNECTIONS = 4096
+MAX_CONNECTIONS = 4096
 """How many connections there may be, whatever the limit on open files."""
 SPARE_CONNECTIONS = 32
 """How many there may be beyond, while all others are being worked for: they serve `/health` alone."""
@@ -53,7 +53,7 @@ WAIT_SECONDS: Mapping[Wait, float] = {
 class ConnectionLimits:
     """The bounds of all connections together, and of the waiting of each."""
 
-    connections: int = MOST_CONNECTIONS
+    connections: int = MAX_CONNECTIONS
     spare: int = SPARE_CONNECTIONS
     seconds: Mapping[Wait, float] = field(default_factory=lambda: WAIT_SECONDS)
 
@@ -137,7 +137,7 @@ class Connections:
                 connection.expire()
 
 
-def raise_open_files() -> None:
+def raise_open_file_limit() -> None:
     """Raise the limit on open files to the highest that this process may set."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
@@ -146,9 +146,9 @@ def raise_open_files() -> None:
         return  # macOS names a hard limit that it does not grant: the soft one stays
 
 
-def most_connections() -> int:
+def connection_limit() -> int:
     """The number of connections that the limit on open files has room for, beside what the server itself opens."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return max(1, min(MOST_CONNECTIONS, files - min(_RESERVED_FILES, files * 3 // 4) - SPARE_CONNECTIONS))
+        return MAX_CONNECTIONS
+    return max(1, min(MAX_CONNECTIONS, files - min(_RESERVED_FILES, files * 3 // 4) - SPARE_CONNECTIONS))

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from wallet_rpc.edge.observe import incident
+from wallet_rpc.edge.observe import log_incident
 from wallet_rpc.errors import InvalidRequest, ParseError, WalletError
-from wallet_rpc.primitives import Data, shown
-from wallet_rpc.wire import marks, parsed
+from wallet_rpc.primitives import Data, preview
+from wallet_rpc.wire import count_marks, parse_json
 
 Id: TypeAlias = str | int | float | None
 """A request's id; it is echoed with the same value, 0 and null too."""
-Answer: TypeAlias = dict[str, Any]
+ResponseObject: TypeAlias = dict[str, Any]
 """One response object, as JSON values."""
 
 
@@ -33,19 +33,19 @@ class Reply:
     status: int = 200
 
 
-MOST_VALUES, MOST_CONTAINERS = 150_000, 50_000
+MAX_BODY_VALUES, MAX_BODY_CONTAINERS = 150_000, 50_000
 """How many JSON values a body may hold, and how many of them may be arrays and objects; in 1 MiB, calls and permissions
 have a tenth as many. Making an array costs as much as reading a hundred bytes."""
 _START_BYTES = 1 << 16
-"""The part of a larger body that is parsed, to recognize text that is not JSON; it cannot hold `MOST_CONTAINERS`."""
+"""The part of a larger body that is parsed, to recognize text that is not JSON; it cannot hold `MAX_CONTAINERS`."""
 _END_OF_TEXT = "EOF while parsing"
 """In the error of pydantic-core 2 for text that is valid JSON as far as it goes."""
-_PLACE = re.compile(r"line \d+ column \d+")
+_POSITION = re.compile(r"line \d+ column \d+")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RequestObject:
     """One well-formed request object."""
 
     method: str
@@ -54,18 +54,18 @@ class Entry:
     is_notification: bool
 
 
-def parse(body: bytes) -> Any:
+def parse_body(body: bytes) -> Any:
     """The JSON value of a body, as `wire.parsed` reads it.
 
     Raises: ParseError; InvalidRequest (too_many_values) for more than a body may hold, of which only the start is read.
     """
     is_large = _is_large(body) and _is_large(_STRING.sub(b"", body))
     try:
-        value = parsed(body[:_START_BYTES] if is_large else body)
+        value = parse_json(body[:_START_BYTES] if is_large else body)
     except ValueError as error:
         if is_large and _END_OF_TEXT in str(error):
             raise _too_many() from None
-        place = _PLACE.search(str(error))
+        place = _POSITION.search(str(error))
         where = "" if place is None else f" at {place[0]}"
         raise ParseError(f"body: expected JSON in UTF-8{where}") from None
     if is_large:
@@ -74,20 +74,22 @@ def parse(body: bytes) -> Any:
 
 
 def _too_many() -> InvalidRequest:
-    text = f"body: expected at most {MOST_VALUES} JSON values and {MOST_CONTAINERS} arrays and objects, got more"
+    text = (
+        f"body: expected at most {MAX_BODY_VALUES} JSON values and {MAX_BODY_CONTAINERS} arrays and objects, got more"
+    )
     return InvalidRequest(text, reason="too_many_values")
 
 
 def _is_large(text: bytes) -> bool:
-    return marks(text) > MOST_VALUES or marks(text, b"[{") > MOST_CONTAINERS
+    return count_marks(text) > MAX_BODY_VALUES or count_marks(text, b"[{") > MAX_BODY_CONTAINERS
 
 
-def entries_of(parsed: Any) -> int:
+def count_entries(parsed: Any) -> int:
     """The number of requests that a body counts as: the entries of a batch, and 1 for anything else."""
     return max(1, len(parsed)) if isinstance(parsed, list) else 1
 
 
-def legal_id(entry: Any) -> Id:
+def response_id(entry: Any) -> Id:
     """The id that an answer to `entry` bears; null when there is none or none that is legal, as for a batch."""
     value = entry.get("id") if isinstance(entry, dict) else None
     return value if _is_id(value) else None
@@ -107,67 +109,67 @@ def _is_id(value: Any) -> bool:
             return False
 
 
-def checked(entry: Any) -> Entry:
+def parse_request(entry: Any) -> RequestObject:
     """A request object out of parsed JSON. Unknown members are ignored and null `params` count as absent.
 
     Raises: InvalidRequest that says which member is wrong.
     """
     if not isinstance(entry, dict):
-        raise InvalidRequest(f"request: expected an object, got {shown(entry)}")
+        raise InvalidRequest(f"request: expected an object, got {preview(entry)}")
     if entry.get("jsonrpc") != "2.0":
-        raise InvalidRequest(f'jsonrpc: expected "2.0", got {_given(entry, "jsonrpc")}')
+        raise InvalidRequest(f'jsonrpc: expected "2.0", got {_preview_member(entry, "jsonrpc")}')
     method, params = entry.get("method"), entry.get("params")
     if not isinstance(method, str):
-        raise InvalidRequest(f"method: expected a string, got {_given(entry, 'method')}")
+        raise InvalidRequest(f"method: expected a string, got {_preview_member(entry, 'method')}")
     if not (params is None or isinstance(params, list | dict)):
-        raise InvalidRequest(f"params: expected an array or an object, got {shown(params)}")
+        raise InvalidRequest(f"params: expected an array or an object, got {preview(params)}")
     if not _is_id(entry.get("id")):
-        raise InvalidRequest(f"id: expected a string, a finite number or null, got {shown(entry['id'])}")
-    return Entry(method, [] if params is None else params, entry.get("id"), "id" not in entry)
+        raise InvalidRequest(f"id: expected a string, a finite number or null, got {preview(entry['id'])}")
+    return RequestObject(method, [] if params is None else params, entry.get("id"), "id" not in entry)
 
 
-def _given(entry: dict[str, Any], key: str) -> str:
-    return shown(entry[key]) if key in entry else "nothing"
+def _preview_member(entry: dict[str, Any], key: str) -> str:
+    return preview(entry[key]) if key in entry else "nothing"
 
 
-def failure(error: WalletError, request_id: Id) -> Answer:
+def error_response(error: WalletError, request_id: Id) -> ResponseObject:
     """The response object of an error."""
-    told = {"code": error.code, "message": error.message, "data": plain(error.data)}
+    told = {"code": error.code, "message": error.message, "data": to_json_value(error.data)}
     return {"jsonrpc": "2.0", "error": told, "id": request_id}
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """The facts of an error as JSON values: byte strings become hex text."""
     match value:
         case Data():
             return value.hex0x()
         case Mapping():
-            return {str(key): plain(item) for key, item in value.items()}
+            return {str(key): to_json_value(item) for key, item in value.items()}
         case list() | tuple():
-            return [plain(item) for item in value]
+            return [to_json_value(item) for item in value]
         case _:
             return value
 
 
-def replied(answer: Answer | list[Answer] | None) -> Reply:
+def build_reply(answer: ResponseObject | list[ResponseObject] | None) -> Reply:
     """An answer as text; HTTP has the status of an error that is seen there too, unless it is one of a batch."""
     if answer is None:
         return Reply(None, 204)
     data = answer.get("error", {}).get("data") if isinstance(answer, dict) else None
     status = data.get("statusCode", 200) if isinstance(data, dict) else 200
-    return Reply(written(answer), status)
+    return Reply(encode_response(answer), status)
 
 
-def written(answer: Answer | list[Answer]) -> bytes:
+def encode_response(answer: ResponseObject | list[ResponseObject]) -> bytes:
     """JSON text. One answer that cannot be written becomes an incident and leaves the others as they are."""
     if isinstance(answer, list):
-        return b"[" + b",".join(written(one) for one in answer) + b"]"
+        return b"[" + b",".join(encode_response(one) for one in answer) + b"]"
     try:
-        return compact(answer)
+        return dump_json(answer)
     except (TypeError, ValueError, RecursionError) as error:  # not JSON, NaN, a lone surrogate, a circle
-        return compact(failure(incident(error), answer["id"]))
+        return dump_json(error_response(log_incident(error), answer["id"]))
 
 
-def compact(value: Any) -> bytes:
+def dump_json(value: Any) -> bytes:
     """JSON text. Raises: TypeError, ValueError, RecursionError when the value cannot be written."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

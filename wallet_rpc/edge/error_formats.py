@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from wallet_rpc import wire
 from wallet_rpc.edge import observe
-from wallet_rpc.edge.envelope import compact, plain
+from wallet_rpc.edge.envelope import dump_json, to_json_value
 from wallet_rpc.edge.guard import json_response
 from wallet_rpc.errors import InvalidParams, Unavailable, WalletError
-from wallet_rpc.operations.operation import Dialect
-from wallet_rpc.wire import Fault, shape
+from wallet_rpc.operations.operation import ErrorFormat
+from wallet_rpc.wire import FieldError, shape
 
 
 @shape
@@ -49,10 +49,10 @@ class TokenError:
     error: str | None = None
 
 
-ERRORS: Mapping[Dialect, Any] = {Dialect.ORGANIZATION: OrganizationError, Dialect.TOKEN: TokenError}
+ERROR_TYPES: Mapping[ErrorFormat, Any] = {ErrorFormat.ORGANIZATION: OrganizationError, ErrorFormat.TOKEN: TokenError}
 """The type of each dialect's bodies."""
 
-CODES: Mapping[str, int] = {
+ORGANIZATION_CODES: Mapping[str, int] = {
     "parse_error": 400001,
     "unsupported_media_type": 400001,
     "validation": 400002,
@@ -112,7 +112,7 @@ _PHRASES: Mapping[int, str] = {
     503: "Service Unavailable",
 }
 """A status in words. Python's own differ between its versions."""
-_OUR_WORDS: Mapping[int, str] = {
+_FIXED_MESSAGES: Mapping[int, str] = {
     401001: "invalid or missing token",
     401002: "invalid or missing token",
     500000: "internal error",
@@ -122,61 +122,63 @@ _RETRY_SECONDS = 1
 """When to try again where a part behind us does not answer."""
 
 
-def refusal(dialect: Dialect, status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> Response:
+def rest_error_response(
+    error_format: ErrorFormat, status: int, error: WalletError, headers: Mapping[str, str] | None = None
+) -> Response:
     """The whole answer of a refusal."""
     told: Any
-    match dialect:
-        case Dialect.ORGANIZATION:
-            code = code_of(dialect, status, error)
+    match error_format:
+        case ErrorFormat.ORGANIZATION:
+            code = code_of(error_format, status, error)
             status = code // 1000
             details = tuple(Detail(**detail) for detail in _details(error))
-            message = _OUR_WORDS.get(code, error.message)
+            message = _FIXED_MESSAGES.get(code, error.message)
             told = OrganizationError(code=code, message=message, details=details, request_id=observe.request_id())
-        case Dialect.TOKEN:
+        case ErrorFormat.TOKEN:
             message = "Internal server error" if status == 500 else error.message
             told = TokenError(status_code=status, message=message, error=_PHRASES.get(status))
         case _:
-            assert_never(dialect)
-    body = compact(wire.encode(ERRORS[dialect], told))
+            assert_never(error_format)
+    body = dump_json(wire.encode(ERROR_TYPES[error_format], told))
     return json_response(body, status, {**_headers(status, error), **(headers or {})})
 
 
-def code_of(dialect: Dialect, status: int, error: WalletError) -> int:
+def code_of(error_format: ErrorFormat, status: int, error: WalletError) -> int:
     """The number by which the dialect tells errors apart."""
-    return CODES.get(error.reason, status * 1000) if dialect is Dialect.ORGANIZATION else status
+    return ORGANIZATION_CODES.get(error.reason, status * 1000) if error_format is ErrorFormat.ORGANIZATION else status
 
 
-def invalid(dialect: Dialect, faults: Sequence[Fault]) -> InvalidParams:
+def merge_field_errors(error_format: ErrorFormat, errors: Sequence[FieldError]) -> InvalidParams:
     """The error of a request with faults: organisations are told all of them, for tokens the first says it."""
-    if dialect is Dialect.TOKEN:
-        return InvalidParams(_sentence(faults[0]))
-    reasons = {fault.reason for fault in faults}
+    if error_format is ErrorFormat.TOKEN:
+        return InvalidParams(_sentence(errors[0]))
+    reasons = {fault.reason for fault in errors}
     return InvalidParams(
         "validation failed",
         reason=reasons.pop() if len(reasons) == 1 else "validation",
         details=[
             {"field": fault.field, "message": "is required" if fault.reason == "missing" else fault.text}
-            for fault in faults
+            for fault in errors
         ],
     )
 
 
-def _sentence(fault: Fault) -> str:
+def _sentence(error: FieldError) -> str:
     """A fault where no field stands beside it; a validator's own words say which they mean."""
-    match fault.reason:
+    match error.reason:
         case "missing":
-            return f"{fault.field} should not be empty"
+            return f"{error.field} should not be empty"
         case "malformed":
-            return f"{fault.field or 'request'}: {fault.text}"
+            return f"{error.field or 'request'}: {error.text}"
         case _:
-            return fault.text
+            return error.text
 
 
 def _details(error: WalletError) -> Any:
     """The fact `details`; of an error that names a field, its message."""
     field = error.facts.get("field")
     named = [] if field is None else [{"field": field, "message": error.message}]
-    return plain(error.facts.get("details", named))
+    return to_json_value(error.facts.get("details", named))
 
 
 def _headers(status: int, error: WalletError) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from wallet_rpc.edge.guard import Refused
+from wallet_rpc.edge.guard import HttpRejection
 
 
 class ResponseTransport:
@@ -25,7 +25,7 @@ class ResponseTransport:
 class Exchange(RequestResponseCycle):
     """A request, its response, and the reason why the rest of its body cannot be read."""
 
-    broken: Refused | None = None
+    body_error: HttpRejection | None = None
     """The refusal of a body that turned out to be malformed."""
     is_kept_after_continue: bool = False
     """True: the connection is kept once the client was told to send its body (`Expect: 100-continue`).
@@ -38,9 +38,9 @@ class Exchange(RequestResponseCycle):
         self.more_body = False
         self.message_event.set()
 
-    def break_off(self, refused: Refused) -> None:
+    def reject_body(self, rejection: HttpRejection) -> None:
         """Refuse the rest of the body: whoever reads it raises `refused`, and the connection is closed then."""
-        self.broken, self.keep_alive = refused, False
+        self.body_error, self.keep_alive = rejection, False
         self.message_event.set()
 
     async def receive(self) -> ASGIReceiveEvent:
@@ -48,6 +48,6 @@ class Exchange(RequestResponseCycle):
         if self.is_kept_after_continue and self.waiting_for_100_continue:
             self.keep_alive, self.is_kept_after_continue = True, False
         message = await super().receive()
-        if self.broken is not None:
-            raise self.broken
+        if self.body_error is not None:
+            raise self.body_error
         return message

@@ -17,24 +17,24 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wallet_rpc.edge.envelope import Reply, failure, written
+from wallet_rpc.edge.envelope import Reply, encode_response, error_response
 from wallet_rpc.edge.guard import (
     BODY_SECONDS,
-    REFUSED,
-    LastResort,
-    Refused,
+    REJECTION,
+    ErrorMiddleware,
+    HttpRejection,
     json_response,
-    refuse_unless_json,
-    whole_body,
+    read_request_body,
+    require_json,
 )
-from wallet_rpc.edge.observe import Observed
+from wallet_rpc.edge.observe import AccessLogMiddleware
 from wallet_rpc.edge.request_sources import LOCAL_ORIGIN, Origins
 from wallet_rpc.errors import InvalidRequest, WalletError
 
-Answerer: TypeAlias = Callable[[bytes], Awaitable[Reply]]
+Handler: TypeAlias = Callable[[bytes], Awaitable[Reply]]
 """What answers a body: `Door.reply`, or a closure that finds one."""
-Enter: TypeAlias = Callable[[Request], Awaitable[object]]
-"""Lets a request in: `Gate.enter`. Raises: WalletError when it does not."""
+Authenticate: TypeAlias = Callable[[Request], Awaitable[object]]
+"""Lets a request in: `Gate.authenticate`. Raises: WalletError when it does not."""
 
 WALLET_PATHS = ("/", "/v2", "/v2/{key}")
 """Where the official clients post."""
@@ -47,51 +47,53 @@ ALL_ORIGINS = Origins()
 _GREETING = "wallet-rpc: POST JSON-RPC 2.0 here; GET /openrpc.json says what it can do\n"
 
 
-def application(
-    answerers: Mapping[str, Answerer],
+def build_app(
+    handlers: Mapping[str, Handler],
     *,
     routes: Sequence[BaseRoute] = (),
-    enter: Enter | None = None,
-    sides: Mapping[str, ASGIApp] | None = None,
+    authenticate: Authenticate | None = None,
+    mounts: Mapping[str, ASGIApp] | None = None,
     origins: Origins = ALL_ORIGINS,
     body_seconds: float = BODY_SECONDS,
 ) -> ASGIApp:
     """The whole HTTP server: each path (a route template, with or without a slash at its end) posts to its answerer.
 
-    `routes` are tried first. Without `enter` everyone may post. `sides`: what has all that is at and below a path to
+    `routes` are tried first. Without `authenticate` everyone may post. `sides`: what has all that is at and below a path to
     itself. `origins`: whose web pages may call, the sides excepted.
     """
     posts = [
-        Route(each, Post(answerer, enter, body_seconds=body_seconds))
-        for path, answerer in answerers.items()
-        for each in with_slash(path)
+        Route(each, JsonRpcEndpoint(answerer, authenticate, body_seconds=body_seconds))
+        for path, answerer in handlers.items()
+        for each in slash_spellings(path)
     ]
-    door = Router([*routes, *posts], redirect_slashes=False, default=_no_such_path)
-    return Observed(_Sides(sides or {}, otherwise=with_cors(LastResort(door, refusal), origins)))
+    door = Router([*routes, *posts], redirect_slashes=False, default=_not_found)
+    return AccessLogMiddleware(
+        _Mounts(mounts or {}, fallback=with_cors(ErrorMiddleware(door, jsonrpc_error_response), origins))
+    )
 
 
-class _Sides:
+class _Mounts:
     """Hands a request to the side that has its path, the longest first."""
 
-    def __init__(self, sides: Mapping[str, ASGIApp], *, otherwise: ASGIApp) -> None:
-        self._sides = sorted(sides.items(), key=lambda side: len(side[0]), reverse=True)
-        self._otherwise = otherwise
+    def __init__(self, mounts: Mapping[str, ASGIApp], *, fallback: ASGIApp) -> None:
+        self._mounts = sorted(mounts.items(), key=lambda side: len(side[0]), reverse=True)
+        self._fallback = fallback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         at = f"{scope['path']}/" if scope["type"] == "http" else ""
-        found = next((app for path, app in self._sides if at.startswith(f"{path}/")), self._otherwise)
+        found = next((app for path, app in self._mounts if at.startswith(f"{path}/")), self._fallback)
         await found(scope, receive, send)
 
 
-def with_slash(path: str) -> tuple[str, ...]:
+def slash_spellings(path: str) -> tuple[str, ...]:
     """Both spellings of a path: a redirect from one to the other would cost clients a request, or a failure."""
     return (path,) if path.endswith("/") else (path, f"{path}/")
 
 
-def wallet(answerer: Answerer) -> dict[str, Answerer]:
-    """The paths of the wallet's door, for `application`."""
-    return dict.fromkeys(WALLET_PATHS, answerer)
+def wallet_handlers(handler: Handler) -> dict[str, Handler]:
+    """The paths of the wallet's door, for `build_app`."""
+    return dict.fromkeys(WALLET_PATHS, handler)
 
 
 def with_cors(
@@ -110,7 +112,7 @@ class _Cors(CORSMiddleware):
     def __init__(self, app: ASGIApp, origins: Origins, methods: Sequence[str]) -> None:
         super().__init__(
             app,
-            allow_origins=list(origins.listed),
+            allow_origins=list(origins.allowed),
             allow_origin_regex=LOCAL_ORIGIN if origins.has_local else None,
             allow_methods=methods,
             allow_headers=["*"],
@@ -122,7 +124,7 @@ class _Cors(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; one that is refused already is no preflight that could be granted."""
-        if REFUSED in scope:
+        if REJECTION in scope:
             await self.simple_response(scope, receive, send, request_headers=Headers(scope=scope))
         else:
             await super().__call__(scope, receive, send)
@@ -135,17 +137,19 @@ class _Cors(CORSMiddleware):
         return response
 
 
-def refusal(status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> Response:
+def jsonrpc_error_response(status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> Response:
     """An HTTP refusal, told as a JSON-RPC error whose id is null, so that clients can show it."""
-    return json_response(written(failure(error, None)), status, headers)
+    return json_response(encode_response(error_response(error, None)), status, headers)
 
 
-class Post:
+class JsonRpcEndpoint:
     """The endpoint that hands a posted body to an answerer."""
 
-    def __init__(self, answerer: Answerer, enter: Enter | None = None, *, body_seconds: float = BODY_SECONDS) -> None:
-        self._answerer = answerer
-        self._enter = enter
+    def __init__(
+        self, handler: Handler, authenticate: Authenticate | None = None, *, body_seconds: float = BODY_SECONDS
+    ) -> None:
+        self._handler = handler
+        self._authenticate = authenticate
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,32 +161,34 @@ class Post:
         if request.method in {"GET", "HEAD"} and request.url.path == "/":
             return PlainTextResponse(_GREETING)
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={"allow": _allowed(request)})
+            return Response(status_code=204, headers={"allow": _allowed_methods(request)})
         try:
             reply = await self._reply(request)
-        except Refused as refused:
-            return refusal(refused.status, refused.error, refused.headers)
+        except HttpRejection as refused:
+            return jsonrpc_error_response(refused.status, refused.error, refused.headers)
         except WalletError as refused:  # by the gate: the door itself answers its own errors
-            return refusal(refused.status, refused, {"www-authenticate": "Bearer"} if refused.status == 401 else None)
+            return jsonrpc_error_response(
+                refused.status, refused, {"www-authenticate": "Bearer"} if refused.status == 401 else None
+            )
         return Response(status_code=204) if reply.text is None else json_response(reply.text, reply.status)
 
     async def _reply(self, request: Request) -> Reply:
         if request.method != "POST":
             error = InvalidRequest("verb: expected POST", reason="method_not_allowed")
-            raise Refused(405, error, {"allow": _allowed(request)})
-        refuse_unless_json(request, MEDIA_TYPES)
-        if self._enter is not None:
-            await self._enter(request)
-        return await self._answerer(await whole_body(request, seconds=self._body_seconds))
+            raise HttpRejection(405, error, {"allow": _allowed_methods(request)})
+        require_json(request, MEDIA_TYPES)
+        if self._authenticate is not None:
+            await self._authenticate(request)
+        return await self._handler(await read_request_body(request, seconds=self._body_seconds))
 
 
-def _allowed(request: Request) -> str:
+def _allowed_methods(request: Request) -> str:
     return "GET, HEAD, POST, OPTIONS" if request.url.path == "/" else "POST, OPTIONS"
 
 
-async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":  # only a websocket comes here
         await send({"type": "websocket.close", "code": 1000})
         return
     error = InvalidRequest("path: expected one of this server's paths, such as /", reason="no_such_path")
-    await refusal(404, error)(scope, receive, send)
+    await jsonrpc_error_response(404, error)(scope, receive, send)

@@ -13,15 +13,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 import uvicorn
 from starlette.types import ASGIApp
 
-from wallet_rpc.config.settings import Settings, WrongSetting, variable
-from wallet_rpc.domain.secret_text import got
+from wallet_rpc.config.settings import SettingError, Settings, variable
+from wallet_rpc.domain.secret_text import format_received
 from wallet_rpc.edge.accepting import Acceptor
 from wallet_rpc.edge.bounded_http import BoundedHttpProtocol
-from wallet_rpc.edge.connections import ConnectionLimits, Connections, most_connections
+from wallet_rpc.edge.connections import ConnectionLimits, Connections, connection_limit
 
 
-def bound(settings: Settings) -> socket.socket:
-    """A socket on the settings' host and port. Raises: WrongSetting that says why there is none."""
+def bind_socket(settings: Settings) -> socket.socket:
+    """A socket on the settings' host and port. Raises: SettingError that says why there is none."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -36,22 +36,22 @@ def bound(settings: Settings) -> socket.socket:
         made.close()
         if error.errno == errno.EADDRNOTAVAIL:
             raise _not_of_this_machine(settings) from None
-        raise WrongSetting(
+        raise SettingError(
             f"{variable('port')}: cannot listen on {settings.host} port {settings.port}: {error.strerror}"
         ) from None
     return made
 
 
-def _not_of_this_machine(settings: Settings) -> WrongSetting:
-    return WrongSetting(f"{variable('host')}: expected an address of this machine{got(settings.host)}")
+def _not_of_this_machine(settings: Settings) -> SettingError:
+    return SettingError(f"{variable('host')}: expected an address of this machine{format_received(settings.host)}")
 
 
-def url_of(listening: socket.socket) -> str:
+def listener_url(listener: socket.socket) -> str:
     """Where clients on this machine reach the socket."""
-    return at_host(*listening.getsockname()[:2])
+    return host_url(*listener.getsockname()[:2])
 
 
-def at_host(host: str, port: int) -> str:
+def host_url(host: str, port: int) -> str:
     """The URL of a port of this machine, listening at `host`."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # the other way round: to a host
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -78,7 +78,7 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(
-        self, app: ASGIApp, tell: Callable[[], None] = lambda: None, limits: ConnectionLimits | None = None
+        self, app: ASGIApp, on_ready: Callable[[], None] = lambda: None, limits: ConnectionLimits | None = None
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -91,8 +91,8 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=5,
             )
         )
-        self._tell = tell
-        self._limits = ConnectionLimits(connections=most_connections()) if limits is None else limits
+        self._on_ready = on_ready
+        self._limits = ConnectionLimits(connections=connection_limit()) if limits is None else limits
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then tell."""
@@ -104,7 +104,7 @@ class _Server(uvicorn.Server):
             self.servers[-1].start()
         self.started = True
         tune_collector()
-        self._tell()
+        self._on_ready()
 
     def _protocol(self) -> BoundedHttpProtocol:
         return BoundedHttpProtocol(self.config, self.server_state, {}, connections=self._connections)
@@ -120,8 +120,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_until_told(
-    opening: AbstractAsyncContextManager[ASGIApp], at: socket.socket, *, tell: Callable[[], None] = lambda: None
+async def serve_until_signal(
+    app_context: AbstractAsyncContextManager[ASGIApp], at: socket.socket, *, on_ready: Callable[[], None] = lambda: None
 ) -> None:
     """Open the app, serve it, and put everything away when SIGINT or SIGTERM comes, however early that is.
 
@@ -129,7 +129,7 @@ async def serve_until_told(
     """
     whole, server, signals = asyncio.current_task(), None, 0
 
-    def told() -> None:
+    def handle_signal() -> None:
         nonlocal signals
         signals += 1
         if server is not None:
@@ -138,10 +138,10 @@ async def serve_until_told(
             whole.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told)
+        asyncio.get_running_loop().add_signal_handler(number, handle_signal)
     try:
-        async with opening as app:
-            server = _Server(app, tell)
+        async with app_context as app:
+            server = _Server(app, on_ready)
             await server.serve(sockets=[at])
     except asyncio.CancelledError:
         if signals == 0:
@@ -149,17 +149,19 @@ async def serve_until_told(
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, at: socket.socket, *, limits: ConnectionLimits | None = None) -> AsyncIterator[str]:
+async def serve_in_background(
+    app: ASGIApp, at: socket.socket, *, limits: ConnectionLimits | None = None
+) -> AsyncIterator[str]:
     """Serve in the background while the block runs; gives the URL. Without limits, those of open files hold."""
     server = _Server(app, limits=limits)
     serving = asyncio.create_task(server.serve(sockets=[at]))
     while not server.started:
         if serving.done():
             await serving
-            raise WrongSetting(f"{variable('port')}: the server ended before it listened")
+            raise SettingError(f"{variable('port')}: the server ended before it listened")
         await asyncio.sleep(0.01)
     try:
-        yield url_of(at)
+        yield listener_url(at)
     finally:
         server.should_exit = True
         with suppress(asyncio.CancelledError):

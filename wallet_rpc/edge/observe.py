@@ -21,7 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import EventDict, Processor
 
-from wallet_rpc.domain.secret_text import HIDDEN, masked
+from wallet_rpc.domain.secret_text import HIDDEN, mask_credentials
 from wallet_rpc.errors import InternalError
 
 UNKNOWN = "(unknown)"
@@ -39,14 +39,14 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE"})
 
-_WHATEVER_THE_LOG_DOES = contextlib.suppress(Exception)
+_IGNORE_LOG_ERRORS = contextlib.suppress(Exception)
 """A log that cannot be written (disk full, pipe closed) changes no answer."""
 
 log = structlog.get_logger("wallet_rpc")
 
 
 @dataclass(slots=True)
-class Exchange:
+class AccessLogEntry:
     """What one HTTP request turned out to be; filled in as it is served."""
 
     entries: int | None = None
@@ -54,7 +54,7 @@ class Exchange:
     codes: list[int] = field(default_factory=list)
     """The code of each entry that failed."""
 
-    def told(self) -> dict[str, Any]:
+    def log_fields(self) -> dict[str, Any]:
         """The part of the log line that JSON-RPC knows; empty when no door was reached."""
         if self.entries is None and not self.methods:
             return {}
@@ -64,7 +64,7 @@ class Exchange:
         return {"batch": self.entries, "methods": dict(self.methods), **outcome, "failed": len(self.codes)}
 
 
-_exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+_access_entry: ContextVar[AccessLogEntry | None] = ContextVar("exchange", default=None)
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
@@ -73,37 +73,37 @@ def request_id() -> str:
     return _request_id.get() or ""
 
 
-def note(method: str, code: int | None) -> None:
+def record_result(method: str, code: int | None) -> None:
     """For the log line: an entry for `method` ended, with an error code or (None) well."""
-    exchange = _exchange.get()
+    exchange = _access_entry.get()
     if exchange is not None:
         exchange.methods[method] += 1
         if code is not None:
             exchange.codes.append(code)
 
 
-def note_batch(entries: int) -> None:
+def record_batch(entries: int) -> None:
     """For the log line: the body is a batch."""
-    exchange = _exchange.get()
+    exchange = _access_entry.get()
     if exchange is not None:
         exchange.entries = entries
 
 
-def incident(raised: BaseException, **facts: Any) -> InternalError:
+def log_incident(raised: BaseException, **facts: Any) -> InternalError:
     """Log a bug once, under a new number; the error that tells the caller that number and nothing else."""
     number = secrets.token_hex(8)
-    with _WHATEVER_THE_LOG_DOES:
+    with _IGNORE_LOG_ERRORS:
         log.error("incident", incident=number, exc_info=raised, **facts)
     return InternalError(number)
 
 
-def shown_path(path: str) -> str:
+def mask_path(path: str) -> str:
     """The path as a log may have it: known words and chain ids stay, everything else is hidden."""
     parts = (part if part in _WORDS or _CHAIN_ID.fullmatch(part) else HIDDEN for part in path.split("/")[:8])
     return "/".join(parts)
 
 
-class Observed:
+class AccessLogMiddleware:
     """Outermost middleware: gives each request its id, and logs one line when it ends."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -115,8 +115,8 @@ class Observed:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        number = _wished_id(Headers(scope=scope), scope["path"]) or f"req_{secrets.token_hex(8)}"
-        exchange = Exchange()
+        number = _requested_id(Headers(scope=scope), scope["path"]) or f"req_{secrets.token_hex(8)}"
+        exchange = AccessLogEntry()
         status: int | None = None
 
         async def send_with_id(message: Message) -> None:
@@ -126,23 +126,23 @@ class Observed:
                 MutableHeaders(scope=message)["x-request-id"] = number
             await send(message)
 
-        exchange_token, id_token = _exchange.set(exchange), _request_id.set(number)
+        exchange_token, id_token = _access_entry.set(exchange), _request_id.set(number)
         try:
             await self._app(scope, receive, send_with_id)
         finally:
             verb = scope["method"] if scope["method"] in _METHODS else HIDDEN
             taken = round((time.perf_counter() - started) * 1000, 2)
-            where = {"verb": verb, "path": shown_path(scope["path"]), "status": status}
-            with _WHATEVER_THE_LOG_DOES:
-                log.info("request", **where, **exchange.told(), ms=taken)
-            _exchange.reset(exchange_token)
+            where = {"verb": verb, "path": mask_path(scope["path"]), "status": status}
+            with _IGNORE_LOG_ERRORS:
+                log.info("request", **where, **exchange.log_fields(), ms=taken)
+            _access_entry.reset(exchange_token)
             _request_id.reset(id_token)
 
 
-def _wished_id(headers: Headers, path: str) -> str | None:
+def _requested_id(headers: Headers, path: str) -> str | None:
     """The id that the caller gives, unless it could forge a line of the log, or is or may be a credential."""
     wished = headers.get("x-request-id", "")
-    if not _SANE_ID.fullmatch(wished) or masked(wished) != wished:
+    if not _SANE_ID.fullmatch(wished) or mask_credentials(wished) != wished:
         return None
     shown_elsewhere = (*headers.getlist("x-api-key"), *headers.getlist("authorization"), path)
     return None if any(wished in _WORD.findall(text) for text in shown_elsewhere) else wished
@@ -159,7 +159,7 @@ def _mask(_logger: Any, _name: str, event: EventDict) -> EventDict:
     """Take credentials out of what others wrote, such as the message of an exception."""
     for key in ("event", "exception"):
         if isinstance(event.get(key), str):
-            event[key] = masked(event[key])
+            event[key] = mask_credentials(event[key])
     return event
 
 

@@ -11,11 +11,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from wallet_rpc.edge.error_formats import CODES, ERRORS
+from wallet_rpc.edge.error_formats import ERROR_TYPES, ORGANIZATION_CODES
 from wallet_rpc.edge.openrpc import AnyOperation
-from wallet_rpc.edge.rest import ORGANIZATION_HEADER, places, rest_of
-from wallet_rpc.edge.schemas import REF, Json, accepted, hoist, never_null, sent
-from wallet_rpc.operations.operation import Credential, Dialect, Rest
+from wallet_rpc.edge.rest import ORGANIZATION_HEADER, group_by_path, rest_of
+from wallet_rpc.edge.schemas import REF, Json, drop_null, hoist, request_schema, response_schema
+from wallet_rpc.operations.operation import Credential, ErrorFormat, RestRoute
 
 OPENAPI = "3.1.1"
 """The version of the OpenAPI specification."""
@@ -23,7 +23,7 @@ OPENAPI = "3.1.1"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _ANYWHERE = frozenset({400, 401, 403, 408, 414, 429, 431, 500, 503})
 _WITH_BODY = frozenset({413})
-_IN_DIALECT = {Dialect.ORGANIZATION: frozenset({404}), Dialect.TOKEN: frozenset[int]()}
+_IN_FORMAT = {ErrorFormat.ORGANIZATION: frozenset({404}), ErrorFormat.TOKEN: frozenset[int]()}
 """What every place of a dialect may answer beside that: another organisation's path."""
 
 _MEANINGS = {
@@ -60,15 +60,15 @@ _HEADERS: Json = {
 }
 
 
-def document(operations: Sequence[AnyOperation], *, version: str, title: str = "wallet-rpc") -> Json:
+def build_openapi(operations: Sequence[AnyOperation], *, version: str, title: str = "wallet-rpc") -> Json:
     """The document of the operations, each at its first path.
 
     Raises: ValueError as `rest.places` does, and when two different types bear one name.
     """
-    places(operations)
-    requests = [accepted(operation.request) for operation in operations]
-    answers = [sent(operation.answer) for operation in operations]
-    errors = {kind.__name__: sent(kind) for kind in ERRORS.values()}
+    group_by_path(operations)
+    requests = [request_schema(operation.request) for operation in operations]
+    answers = [response_schema(operation.answer) for operation in operations]
+    errors = {kind.__name__: response_schema(kind) for kind in ERROR_TYPES.values()}
     schemas = hoist(requests, [*answers, *errors.values()])
     if clash := schemas.keys() & errors.keys():
         raise ValueError(f"two types of one name: {', '.join(sorted(clash))}")
@@ -77,11 +77,11 @@ def document(operations: Sequence[AnyOperation], *, version: str, title: str = "
     for operation, request, answer in zip(operations, requests, answers, strict=True):
         rest = rest_of(operation)
         statuses = _statuses(rest)
-        told = {str(status): {"$ref": f"#/components/responses/{rest.dialect}{status}"} for status in statuses}
+        told = {str(status): {"$ref": f"#/components/responses/{rest.error_format}{status}"} for status in statuses}
         made = {**_operation(operation, request), "responses": {"200": _response(200, answer), **told}}
         paths.setdefault(rest.paths[0], {})[rest.verb.lower()] = made
         for status in statuses:
-            refusals[f"{rest.dialect}{status}"] = _response(status, _error(status, rest.dialect))
+            refusals[f"{rest.error_format}{status}"] = _response(status, _error(status, rest.error_format))
     return {
         "openapi": OPENAPI,
         "info": {"title": title, "version": version, "license": {"name": "MIT", "identifier": "MIT"}},
@@ -102,15 +102,15 @@ def _operation(operation: AnyOperation, request: Json) -> Json:
     beside = {name: schema for name, schema in fields.items() if name not in in_path}
     has_body = rest.most_bytes is not None
     required = request.get("required", [])
-    parameters = [_in_path(name, fields.get(name)) for name in in_path]
-    if rest.dialect is Dialect.ORGANIZATION:
+    parameters = [_path_parameter(name, fields.get(name)) for name in in_path]
+    if rest.error_format is ErrorFormat.ORGANIZATION:
         parameters.append(_organization_header())
     if not has_body:
-        parameters += [_in_query(name, schema, name in required) for name, schema in beside.items()]
+        parameters += [_query_parameter(name, schema, name in required) for name, schema in beside.items()]
     made: Json = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "tags": [rest.dialect.value],
+        "tags": [rest.error_format.value],
         "security": _SECURITY[rest.credential],
         "parameters": parameters,
     }
@@ -120,9 +120,9 @@ def _operation(operation: AnyOperation, request: Json) -> Json:
     return made
 
 
-def _statuses(rest: Rest) -> list[int]:
+def _statuses(rest: RestRoute) -> list[int]:
     """What a place may answer beside 200."""
-    found = {*_ANYWHERE, *_IN_DIALECT[rest.dialect], *rest.statuses}
+    found = {*_ANYWHERE, *_IN_FORMAT[rest.error_format], *rest.statuses}
     found |= _WITH_BODY if rest.most_bytes is not None else set()
     return sorted(found)
 
@@ -135,27 +135,27 @@ def _response(status: int, schema: Json) -> Json:
     return {"description": _MEANINGS[status], "headers": headers, "content": _json(schema)}
 
 
-def _error(status: int, dialect: Dialect) -> Json:
+def _error(status: int, error_format: ErrorFormat) -> Json:
     """The dialect's error with the numbers that a status may bear."""
-    if dialect is Dialect.ORGANIZATION:
-        codes = sorted({code for code in CODES.values() if code // 1000 == status}) or [status * 1000]
+    if error_format is ErrorFormat.ORGANIZATION:
+        codes = sorted({code for code in ORGANIZATION_CODES.values() if code // 1000 == status}) or [status * 1000]
         narrowed: Json = {"code": {"enum": codes}}
     else:
         narrowed = {"statusCode": {"const": status}}
-    return {"allOf": [{"$ref": f"{REF}{ERRORS[dialect].__name__}"}, {"properties": narrowed}]}
+    return {"allOf": [{"$ref": f"{REF}{ERROR_TYPES[error_format].__name__}"}, {"properties": narrowed}]}
 
 
 def _json(schema: Json) -> Json:
     return {"application/json": {"schema": schema}}
 
 
-def _in_path(name: str, schema: Json | None) -> Json:
-    found = {"type": "string", "minLength": 1} if schema is None else never_null(schema)
+def _path_parameter(name: str, schema: Json | None) -> Json:
+    found = {"type": "string", "minLength": 1} if schema is None else drop_null(schema)
     return {"name": name, "in": "path", "required": True, "schema": found}
 
 
-def _in_query(name: str, schema: Json, required: bool) -> Json:
-    found = never_null(schema)
+def _query_parameter(name: str, schema: Json, required: bool) -> Json:
+    found = drop_null(schema)
     if schema.get("default") is not None:
         found["default"] = schema["default"]
     return {"name": name, "in": "query", "required": required, "schema": found}

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from wallet_rpc.edge.schemas import Json, accepted, hoist, sent
+from wallet_rpc.edge.schemas import Json, hoist, request_schema, response_schema
 from wallet_rpc.errors import (
     Forbidden,
     InternalError,
@@ -52,15 +52,15 @@ class Discover:
     """`rpc.discover` takes no parameters."""
 
 
-def document(
+def build_openrpc(
     operations: Sequence[AnyOperation], *, version: str, title: str = "wallet-rpc", examples: Examples | None = None
 ) -> Json:
     """The document of `operations`, in their order.
 
     Raises: ValueError when two different types bear one name.
     """
-    requests = [accepted(operation.request) for operation in operations]
-    answers = [sent(operation.answer) for operation in operations]
+    requests = [request_schema(operation.request) for operation in operations]
+    answers = [response_schema(operation.answer) for operation in operations]
     schemas = hoist(requests, answers)
     methods = [
         _method(operation, request, answer)
@@ -78,12 +78,12 @@ def document(
     }
 
 
-def as_yaml(made: Json) -> str:
+def to_yaml(made: Json) -> str:
     """The document as YAML text; keys and methods keep their order."""
     return yaml.dump(made, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
 
 
-def with_discovery(
+def add_discovery(
     operations: Sequence[AnyOperation], *, version: str, examples: Examples | None = None
 ) -> tuple[list[AnyOperation], Json]:
     """The operations with `rpc.discover` as the last one, and the document that it answers, which lists it too."""
@@ -94,7 +94,7 @@ def with_discovery(
     summary = "This document: every method, its parameters, its answer and its errors."
     discovery = Operation("rpc.discover", Discover, dict[str, Any], run, summary, positional=True)
     listed = [*operations, discovery]
-    made = document(listed, version=version, examples=examples)
+    made = build_openrpc(listed, version=version, examples=examples)
     made["methods"][-1]["result"] = {"name": "document", "schema": {"$ref": META_SCHEMA}}
     return listed, made
 
@@ -112,11 +112,11 @@ def _method(operation: AnyOperation, request: Json, answer: Json) -> Json:
 
 def _parameters(operation: AnyOperation, request: Json) -> list[Json]:
     if operation.variadic:
-        return [_repeated(request)]
-    return _fields(request) if operation.positional else [_whole(request)]
+        return [_repeated_parameter(request)]
+    return _fields(request) if operation.positional else [_single_parameter(request)]
 
 
-def _repeated(request: Json) -> Json:
+def _repeated_parameter(request: Json) -> Json:
     """The first of the parameters that are a list's items; OpenRPC has no word for the others, so a sentence tells."""
     most = request.get("maxItems")
     bound = "" if most is None else f", at most {most} in all"
@@ -124,7 +124,7 @@ def _repeated(request: Json) -> Json:
     return {"name": "request", "description": told, "required": True, "schema": request["items"]}
 
 
-def _whole(request: Json) -> Json:
+def _single_parameter(request: Json) -> Json:
     """The one parameter of an operation that takes an object (by name, the object stands in place of the array)."""
     return {"name": "request", "required": True, "schema": request}
 

@@ -22,7 +22,7 @@ DEADLINE_SECONDS = 30.0
 """How long one request may take, all its entries together; the official clients hang up after 10 s."""
 
 
-async def in_time(work: Awaitable[T], until: float) -> T:
+async def run_until(work: Awaitable[T], until: float) -> T:
     """What the work gives. Raises: Unavailable (deadline) when it is not done by `until` (of the loop's time)."""
     deadline = asyncio.timeout_at(until)
     try:
@@ -35,14 +35,14 @@ async def in_time(work: Awaitable[T], until: float) -> T:
         raise Unavailable(text, reason="deadline") from None
 
 
-async def encoded(operation: Operation[Any, Any, Any], answer: Any) -> Any:
+async def encode_result(operation: Operation[Any, Any, Any], answer: Any) -> Any:
     """An operation's answer as JSON values."""
     if operation.has_long_answers:
         return await compute(partial(wire.encode, operation.answer, answer))
     return wire.encode(operation.answer, answer)
 
 
-def told(raised: Exception, method: str) -> WalletError:
+def to_wallet_error(raised: Exception, method: str) -> WalletError:
     """The error the caller sees: itself when it is a WalletError, the first of a group of them, else an incident."""
     if isinstance(raised, WalletError):
         return raised
@@ -50,7 +50,7 @@ def told(raised: Exception, method: str) -> WalletError:
         meant, rest = raised.split(WalletError)
         if meant is not None and rest is None:
             return _first(meant)
-    return observe.incident(raised, method=method)
+    return observe.log_incident(raised, method=method)
 
 
 def _first(group: ExceptionGroup[WalletError]) -> WalletError:

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wallet_rpc.edge.exchange import Exchange
-from wallet_rpc.edge.guard import Refused
+from wallet_rpc.edge.guard import HttpRejection
 from wallet_rpc.errors import InvalidRequest
 
 HEAD_BYTES = 32 << 10
@@ -43,14 +43,14 @@ class Part(enum.Enum):
 NONE, HEAD, BODY = Part  # looked at for each header field: a member of a class takes twice as long to find
 
 
-class _Nowhere(list[tuple[bytes, bytes]]):
+class _DiscardingList(list[tuple[bytes, bytes]]):
     """The place of trailers: they are no header fields of the request, which has begun, and are not kept."""
 
     def append(self, _: tuple[bytes, bytes], /) -> None:
         """Forget the field."""
 
 
-_NOWHERE = _Nowhere()
+_DISCARDED = _DiscardingList()
 
 
 class RequestParser(HttpToolsProtocol):
@@ -62,9 +62,9 @@ class RequestParser(HttpToolsProtocol):
     cycle: Exchange | None  # type: ignore[assignment]  # none before the first request
 
     part = NONE
-    held = b""
+    pending_input = b""
     """Input behind a request that is not answered yet."""
-    is_deaf = False
+    drops_input = False
     """True: what still comes is dropped."""
     is_full = False
     """True: so many requests are unanswered that no other one is begun."""
@@ -83,18 +83,18 @@ class RequestParser(HttpToolsProtocol):
         """Start the request whose head was parsed."""
         raise NotImplementedError
 
-    def refuse(self, refused: Refused) -> None:
+    def reject(self, rejection: HttpRejection) -> None:
         """Refuse the request that the parser is in, and read no other."""
         raise NotImplementedError
 
-    def hold(self, data: bytes) -> None:
+    def hold_input(self, data: bytes) -> None:
         """Keep input for later, and read no more until then."""
-        self.held += data
+        self.pending_input += data
         self.flow.pause_reading()
 
     def parse(self, data: bytes) -> None:
         """Parse input; not while a request is unanswered."""
-        while data and not self.is_deaf:
+        while data and not self.drops_input:
             room = HEAD_BYTES - self._unfinished
             piece, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
             self._unfinished += len(piece)
@@ -106,13 +106,13 @@ class RequestParser(HttpToolsProtocol):
                 data = self._head_without_upgrade() + piece[upgrade.args[0] :] + data
             except httptools.HttpParserError as error:
                 cause = error.__context__
-                if not self.is_deaf:
-                    self.refuse(cause if isinstance(cause, Refused) else _malformed("HTTP/1.1"))
+                if not self.drops_input:
+                    self.reject(cause if isinstance(cause, HttpRejection) else _malformed_http("HTTP/1.1"))
             else:
                 if self._unfinished >= HEAD_BYTES:
-                    self.refuse(_too_large_a_head() if self.part is HEAD else _malformed(_SHORT_FRAMING))
+                    self.reject(_head_too_large() if self.part is HEAD else _malformed_http(_SHORT_FRAMING))
                 elif self.part is HEAD and len(self.headers) > HEADER_FIELDS:
-                    self.refuse(_too_many_fields())
+                    self.reject(_too_many_fields())
 
     def on_message_begin(self) -> None:
         """Begin a request. Raises: EOFError where there are too many already, so that the parser ends here."""
@@ -126,7 +126,7 @@ class RequestParser(HttpToolsProtocol):
         self.url += url
         if len(self.url) > TARGET_BYTES:
             text = f"target: expected at most {TARGET_BYTES} bytes of path and query, got more"
-            raise Refused(414, InvalidRequest(text, reason="target_too_long"), CLOSE)
+            raise HttpRejection(414, InvalidRequest(text, reason="target_too_long"), CLOSE)
 
     def on_headers_complete(self) -> None:
         """Start the request, unless `parse` has to look at its `Upgrade` first. Raises: Refused."""
@@ -134,13 +134,13 @@ class RequestParser(HttpToolsProtocol):
             raise _too_many_fields()
         self.scope["method"] = self.parser.get_method().decode("ascii")
         if self._is_estimated and self._estimated_bytes() > HEAD_BYTES:
-            raise _too_large_a_head()
+            raise _head_too_large()
         if self.scope["method"] == "CONNECT":
             _refuse_tunnel()
         if not self.parser.should_upgrade():
             self._unfinished, self.part = 0, BODY
             self.start()
-            self.headers = _NOWHERE
+            self.headers = _DISCARDED
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body; nobody reads on where it was answered already."""
@@ -166,7 +166,7 @@ class RequestParser(HttpToolsProtocol):
         httptools skips the body of a request with `Upgrade` (Java's HttpClient sends `Upgrade: h2c` with each).
         """
         if self._is_websocket_handshake():
-            self.is_deaf = True
+            self.drops_input = True
             self.handle_websocket_upgrade()
             return b""
         version: str = self.parser.get_http_version()
@@ -191,20 +191,20 @@ class RequestParser(HttpToolsProtocol):
 _SHORT_FRAMING = f"at most {HEAD_BYTES} bytes of chunk extensions or trailers"
 
 
-def _malformed(expected: str) -> Refused:
-    return Refused(400, InvalidRequest(f"request: expected {expected}", reason="malformed_http"), CLOSE)
+def _malformed_http(expected: str) -> HttpRejection:
+    return HttpRejection(400, InvalidRequest(f"request: expected {expected}", reason="malformed_http"), CLOSE)
 
 
-def _too_large_a_head() -> Refused:
+def _head_too_large() -> HttpRejection:
     text = f"head: expected at most {HEAD_BYTES} bytes, got more"
-    return Refused(431, InvalidRequest(text, reason="head_too_large"), CLOSE)
+    return HttpRejection(431, InvalidRequest(text, reason="head_too_large"), CLOSE)
 
 
-def _too_many_fields() -> Refused:
+def _too_many_fields() -> HttpRejection:
     text = f"head: expected at most {HEADER_FIELDS} header fields, got more"
-    return Refused(431, InvalidRequest(text, reason="head_too_large"), CLOSE)
+    return HttpRejection(431, InvalidRequest(text, reason="head_too_large"), CLOSE)
 
 
 def _refuse_tunnel() -> NoReturn:
     error = InvalidRequest("verb: expected POST, got CONNECT: this is no proxy", reason="method_not_allowed")
-    raise Refused(405, error, {**CLOSE, "allow": "GET, HEAD, POST, OPTIONS"})
+    raise HttpRejection(405, error, {**CLOSE, "allow": "GET, HEAD, POST, OPTIONS"})

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wallet_rpc.edge.guard import REFUSED, Refused
+from wallet_rpc.edge.guard import REJECTION, HttpRejection
 from wallet_rpc.edge.health import HEALTH_PATH, READY_PATH
 from wallet_rpc.errors import Forbidden
-from wallet_rpc.primitives import shown
+from wallet_rpc.primitives import preview
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """The names by which a machine reaches itself."""
@@ -41,7 +41,7 @@ _FORWARDING = re.compile(
 class Origins:
     """The web origins whose pages may call."""
 
-    listed: tuple[str, ...] = (ANY,)
+    allowed: tuple[str, ...] = (ANY,)
     """Those that the operator names; `*` for all."""
     has_local: bool = False
     """True: pages of this machine too."""
@@ -49,11 +49,11 @@ class Origins:
     @property
     def is_any(self) -> bool:
         """True when pages of every origin may call."""
-        return ANY in self.listed
+        return ANY in self.allowed
 
     def is_named(self, origin: str) -> bool:
         """True for an origin that the operator names."""
-        return origin in self.listed
+        return origin in self.allowed
 
     def __contains__(self, origin: str) -> bool:
         """True for an origin whose pages may call."""
@@ -69,21 +69,21 @@ class Sources:
     """False: a key is needed, which suffices; `origins` then matters to browsers only."""
     hosts: Iterable[str] = ()
     """More names of this server than `LOCAL_HOSTS`, in lower case and without a port."""
-    origins: Origins = Origins(listed=(), has_local=True)
+    origins: Origins = Origins(allowed=(), has_local=True)
     accepts_forwarded: bool = False
     """True: requests that a proxy passes on are accepted, as those of development proxies are."""
 
-    def refusal(self, headers: Headers) -> Refused | None:
+    def find_rejection(self, headers: Headers) -> HttpRejection | None:
         """The refusal of a request that comes from elsewhere; None for others."""
         error = self._host_error(headers) or self._origin_error(headers) or self._forwarding_error(headers)
-        return None if error is None else Refused(403, error)
+        return None if error is None else HttpRejection(403, error)
 
     def _host_error(self, headers: Headers) -> Forbidden | None:
         given = headers.getlist("host")
         found = _HOST.fullmatch(given[0]) if len(given) == 1 else None
         if found is not None and found[1].lower() in {*LOCAL_HOSTS, *self.hosts}:
             return None
-        got = shown(given[0]) if len(given) == 1 else f"{len(given)} fields"
+        got = preview(given[0]) if len(given) == 1 else f"{len(given)} fields"
         text = f"host: expected localhost, 127.0.0.1, [::1] or one of WALLET_RPC_ALLOWED_HOSTS, got {got}"
         return Forbidden(text, reason="host_not_allowed")
 
@@ -91,7 +91,7 @@ class Sources:
         given = headers.getlist("origin")
         if all(origin in self.origins for origin in given) and len(given) < 2:
             return None
-        got = shown(given[0]) if len(given) == 1 else f"{len(given)} fields"
+        got = preview(given[0]) if len(given) == 1 else f"{len(given)} fields"
         text = f"origin: expected one of this machine or of WALLET_RPC_CORS_ORIGINS, got {got}"
         return Forbidden(text, reason="origin_not_allowed")
 
@@ -114,10 +114,10 @@ class SourceMiddleware:
         """Serve one request."""
         refused = None
         if self._sources.are_checked and scope["path"] not in _UNCHECKED:
-            refused = self._sources.refusal(Headers(scope=scope))
+            refused = self._sources.find_rejection(Headers(scope=scope))
         if refused is not None and scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refused.error.reason})
             return
         if refused is not None:
-            scope = {REFUSED: refused, **scope}  # a refusal that is there already counts
+            scope = {REJECTION: refused, **scope}  # a refusal that is there already counts
         await self._app(scope, receive, send)

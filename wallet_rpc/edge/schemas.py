@@ -19,7 +19,7 @@ REF = "#/components/schemas/"
 _NULL = {"type": "null"}
 
 
-def accepted(kind: Any) -> Json:
+def request_schema(kind: Any) -> Json:
     """What we read as a `kind`; a default stands as it would on the wire, which only the written form knows."""
     made = wire.schema(kind, "validation")
     _take_defaults(made, wire.schema(kind, "serialization"))
@@ -27,13 +27,13 @@ def accepted(kind: Any) -> Json:
     return made
 
 
-def sent(kind: Any) -> Json:
+def response_schema(kind: Any) -> Json:
     """What we write for a `kind`: a field that may be absent is left out then, never null; every other is there."""
     made = wire.schema(kind, "serialization")
     for node in [node for node in _objects(made) if isinstance(node.get("properties"), dict)]:
         fields = node["properties"]
         always = [name for name, field in fields.items() if _NULL not in field.get("anyOf", [])]
-        node["properties"] = {name: never_null(field) for name, field in fields.items()}
+        node["properties"] = {name: drop_null(field) for name, field in fields.items()}
         node.pop("required", None)
         if always:
             node["required"] = always
@@ -87,7 +87,7 @@ def _target(node: Json) -> str | None:
     return ref.removeprefix(REF) if isinstance(ref, str) else None
 
 
-def never_null(field: Json) -> Json:
+def drop_null(field: Json) -> Json:
     """The schema of a field where it is neither null nor left to its default."""
     rest = {key: value for key, value in field.items() if key not in {"anyOf", "default"}}
     kinds = [kind for kind in field.get("anyOf", []) if kind != _NULL]

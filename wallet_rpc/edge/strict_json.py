@@ -12,32 +12,32 @@ from typing import Any
 from wallet_rpc import wire
 from wallet_rpc.edge import envelope
 from wallet_rpc.errors import ParseError
-from wallet_rpc.primitives import shown
+from wallet_rpc.primitives import preview
 
-MOST_LEVELS = 64
+MAX_BODY_LEVELS = 64
 """How deep a body may be; what is kept of it is read by parsers that take 200."""
 
 
-def json_object(body: bytes) -> dict[str, Any]:
+def parse_json_object(body: bytes) -> dict[str, Any]:
     """The object of a body, as `envelope.parse` reads it, with no key twice in one object, no number beyond a double's
-    range, and at most `MOST_LEVELS` deep.
+    range, and at most `MAX_LEVELS` deep.
 
     Raises: as `envelope.parse`; InvalidParams (too_many_values) as `wire.bounded`.
     """
     # first: `json` recurses as deep as a body is, and py_ecc 8 lifts the limit that would stop it
-    size = wire.bounded(envelope.parse(body), at="body")
-    if size.levels > MOST_LEVELS:
-        raise ParseError(f"body: expected at most {MOST_LEVELS} levels")
+    size = wire.check_size(envelope.parse_body(body), at="body")
+    if size.levels > MAX_BODY_LEVELS:
+        raise ParseError(f"body: expected at most {MAX_BODY_LEVELS} levels")
     try:
-        value = json.loads(body, object_pairs_hook=_object, parse_float=_finite)
+        value = json.loads(body, object_pairs_hook=_unique_object, parse_float=_finite)
     except ValueError as error:
         raise ParseError(f"body: {error}") from None
     if not isinstance(value, dict):
-        raise ParseError(f"body: expected a JSON object, got {shown(value)}")
+        raise ParseError(f"body: expected a JSON object, got {preview(value)}")
     return value
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         raise ValueError("a key stands twice in one object")

@@ -20,7 +20,7 @@ from wallet_rpc.errors import (
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address
-from wallet_rpc.services.audit_log import note
+from wallet_rpc.services.audit_log import log_event
 from wallet_rpc.services.authority import PERMISSIONS
 
 Q = TypeVar("Q")
@@ -30,14 +30,14 @@ _DENIALS = (Unauthorized, SessionEnded, SponsorshipFailed, ValidationReverted)
 """What goes into the log as denied, beside refusals of the permissions that a call is made under."""
 
 
-def guarded(operation: Operation[Ports, Q, A]) -> Operation[Ports, Q, A]:
+def add_access_control(operation: Operation[Ports, Q, A]) -> Operation[Ports, Q, A]:
     """The operation for callers that may run it; whom it is denied to is noted in their organisation's log."""
 
-    async def admit(ports: Ports) -> None:
+    async def authorize(ports: Ports) -> None:
         try:
-            operation.need.refuse_beyond(ports.caller)
+            operation.need.authorize(ports.caller)
         except Unauthorized as denied:
-            await _note_denial(ports, operation.name, denied)
+            await _log_denial(ports, operation.name, denied)
             raise
 
     async def run(ports: Ports, request: Q) -> A:
@@ -47,10 +47,10 @@ def guarded(operation: Operation[Ports, Q, A]) -> Operation[Ports, Q, A]:
             return await operation.run(ports, request)
         except WalletError as error:
             if isinstance(error, _DENIALS) or error.facts.get("field") == PERMISSIONS:
-                await _note_denial(ports, operation.name, error)
+                await _log_denial(ports, operation.name, error)
             raise
 
-    return replace(operation, admit=admit, run=run)
+    return replace(operation, authorize=authorize, run=run)
 
 
 async def refuse_other_wallets(ports: Ports, addresses: tuple[Address, ...]) -> None:
@@ -70,8 +70,8 @@ async def is_of_caller(ports: Ports, address: Address) -> bool:
     wallet = Address.parse(token.wallet.address)
     if address == wallet:
         return True
-    return (await ports.store.accounts.known(wallet, address=address)).placed is not None
+    return (await ports.store.accounts.find_by_signer(wallet, address=address)).by_address is not None
 
 
-async def _note_denial(ports: Ports, operation: str, error: WalletError) -> None:
-    await note(ports, EventKind.DENIED, operation=operation, code=error.code, reason=error.reason)
+async def _log_denial(ports: Ports, operation: str, error: WalletError) -> None:
+    await log_event(ports, EventKind.DENIED, operation=operation, code=error.code, reason=error.reason)

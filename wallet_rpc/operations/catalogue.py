@@ -26,12 +26,12 @@ from wallet_rpc.operations import (
     revoke_token,
     send_calls,
 )
-from wallet_rpc.operations.access_control import guarded
-from wallet_rpc.operations.operation import Dialect, Operation
+from wallet_rpc.operations.access_control import add_access_control
+from wallet_rpc.operations.operation import ErrorFormat, Operation
 from wallet_rpc.ports import Ports
 
 OPERATIONS: tuple[Operation[Ports, Any, Any], ...] = tuple(
-    guarded(operation)
+    add_access_control(operation)
     for operation in (
         request_account.OPERATION,
         list_accounts.OPERATION,
@@ -50,7 +50,7 @@ OPERATIONS: tuple[Operation[Ports, Any, Any], ...] = tuple(
     )
 )
 REST_OPERATIONS: tuple[Operation[Ports, Any, Any], ...] = tuple(
-    guarded(operation)
+    add_access_control(operation)
     for operation in (
         create_org_session.OPERATION,
         list_org_sessions.OPERATION,
@@ -66,4 +66,6 @@ REST_OPERATIONS: tuple[Operation[Ports, Any, Any], ...] = tuple(
 
 def rest_operations(*, has_tokens: bool) -> tuple[Operation[Ports, Any, Any], ...]:
     """`REST_OPERATIONS` of a server that has secrets to seal session tokens with, or has none."""
-    return tuple(one for one in REST_OPERATIONS if has_tokens or one.rest is None or one.rest.dialect != Dialect.TOKEN)
+    return tuple(
+        one for one in REST_OPERATIONS if has_tokens or one.rest is None or one.rest.error_format != ErrorFormat.TOKEN
+    )

@@ -8,17 +8,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from wallet_rpc.domain.access import Need, Scope
+from wallet_rpc.domain.access import RequiredAccess, Scope
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.contracts import DELEGATES
 from wallet_rpc.domain.deferred_action import DeferredAction
-from wallet_rpc.domain.guard import LAST_SECOND, check_grant, guarded_install
+from wallet_rpc.domain.guard import LAST_SECOND, check_and_compile, check_grant
 from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Permission, Root
 from wallet_rpc.domain.records import Account, AccountKind, Session, SessionKey
-from wallet_rpc.domain.validation_install import Terms
-from wallet_rpc.domain.views import read_validation_data, validation_data_question
+from wallet_rpc.domain.validation_install import SessionTerms
+from wallet_rpc.domain.views import decode_validation_data, encode_get_validation_data
 from wallet_rpc.errors import (
     ExecutionReverted,
     InvalidParams,
@@ -29,16 +29,16 @@ from wallet_rpc.errors import (
 )
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.ports.storage import LANE_SIZE
-from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, HeldAddress, SessionId, Uint256, UnixSeconds
-from wallet_rpc.services.accounts import chain_of, is_confirmed, not_an_account, not_delegated
-from wallet_rpc.services.audit_log import note
+from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE
+from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, NonZeroAddress, SessionId, Uint256, UnixSeconds
+from wallet_rpc.services.accounts import build_not_an_account_error, build_not_delegated_error, chain_of, is_confirmed
+from wallet_rpc.services.audit_log import log_event
 from wallet_rpc.services.sessions import claim_unsigned
 from wallet_rpc.wire import shape, strict_shape
 
-FIRST_ENTITY = EntityId(1)
+FIRST_SESSION_ENTITY = EntityId(1)
 """The first entity id of a session; 0 is the owner's."""
-FIRST_DRAWN, LAST_DRAWN = 1 << 16, 1 << 29
+FIRST_RANDOM_START, LAST_RANDOM_START = 1 << 16, 1 << 29
 """Between which numbers of a lane the ids of an account that may have had sessions from elsewhere begin."""
 
 
@@ -47,7 +47,7 @@ class CreateSession:
     """Which key may do what for which account, on which chain and until when (0: without end)."""
 
     chain_id: ChainId
-    account: HeldAddress
+    account: NonZeroAddress
     expiry_sec: Annotated[UnixSeconds, Field(json_schema_extra={"maximum": LAST_SECOND})] = 0
     expiry: Uint256 | None = None
     """The end as clients of early 2025 wrote it, in hex; read where `expirySec` is absent or 0, never dropped."""
@@ -92,7 +92,7 @@ class TypedDataDomain:
 
 
 @shape
-class TypedData:
+class GrantTypedData:
     """EIP-712 typed data, as `eth_signTypedData_v4` takes it."""
 
     domain: TypedDataDomain
@@ -106,7 +106,7 @@ class SignTypedData:
     """Sign `data` by `eth_signTypedData_v4`; or `rawPayload`, its digest, by a key that signs digests."""
 
     type: Literal["eth_signTypedData_v4"] = "eth_signTypedData_v4"
-    data: TypedData
+    data: GrantTypedData
     raw_payload: Hash32
 
 
@@ -124,15 +124,15 @@ async def run(ports: Ports, request: CreateSession) -> CreatedSession:
     request.check()
     chain = chain_of(ports, request.chain_id)
     is_global = any(isinstance(permission, Root) for permission in request.permissions)
-    terms, at = _terms(ports, request, FIRST_ENTITY), request.deadline_at
+    terms, at = _terms(ports, request, FIRST_SESSION_ENTITY), request.deadline_at
     check_grant(request.permissions, terms, deadline_at=at)  # before anything is taken for it
     claimed = await claim_unsigned(ports, request.account, chain.chain_id, request.deadline)
     try:
-        entity_id, nonce = await _free_entity(ports, chain, request, is_global)
+        entity_id, nonce = await _reserve_free_entity(ports, chain, request, is_global)
     except WalletError:
-        await ports.store.unsigned.release(claimed)
+        await ports.store.unsigned_sessions.release(claimed)
         raise
-    install = guarded_install(request.permissions, replace(terms, entity_id=entity_id), deadline_at=at)
+    install = check_and_compile(request.permissions, replace(terms, entity_id=entity_id), deadline_at=at)
     action = DeferredAction(nonce=nonce, deadline=request.deadline, call=install.call_data)
     session = Session(
         id=claimed.id,
@@ -149,14 +149,16 @@ async def run(ports: Ports, request: CreateSession) -> CreatedSession:
         created_at=terms.now,
         holder=claimed.holder,
     )
-    await ports.store.sessions.put(session, forget_at=claimed.forget_at)
+    await ports.store.sessions.save(session, forget_at=claimed.forget_at)
     facts = {"account": session.account.hex0x(), "chainId": session.chain_id, "sessionId": session.id.hex0x()}
-    await note(ports, EventKind.GRANT_REQUESTED, **facts, key=session.key.address.hex0x())
-    return CreatedSession(session_id=session.id, chain_id=chain.chain_id, signature_request=_to_sign(session, action))
+    await log_event(ports, EventKind.GRANT_REQUESTED, **facts, key=session.key.address.hex0x())
+    return CreatedSession(
+        session_id=session.id, chain_id=chain.chain_id, signature_request=_build_signature_request(session, action)
+    )
 
 
-def _terms(ports: Ports, request: CreateSession, entity_id: EntityId) -> Terms:
-    return Terms(
+def _terms(ports: Ports, request: CreateSession, entity_id: EntityId) -> SessionTerms:
+    return SessionTerms(
         account=request.account,
         key=request.key.address,
         entity_id=entity_id,
@@ -165,7 +167,7 @@ def _terms(ports: Ports, request: CreateSession, entity_id: EntityId) -> Terms:
     )
 
 
-async def _free_entity(
+async def _reserve_free_entity(
     ports: Ports, chain: ChainPorts, request: CreateSession, is_global: bool
 ) -> tuple[EntityId, int]:
     """An entity id that was never given here or used elsewhere, and the nonce of its installation.
@@ -180,26 +182,28 @@ async def _free_entity(
     """
     account = request.account
     code, record, entity_id = await asyncio.gather(
-        chain.chain.code(account), ports.store.accounts.at(account), _reserve(ports, chain, account, FIRST_ENTITY)
+        chain.node.code(account),
+        ports.store.accounts.find_by_address(account),
+        _reserve(ports, chain, account, FIRST_SESSION_ENTITY),
     )
     delegate = delegate_of(code)
     is_delegated_elsewhere = delegate is not None and delegate not in DELEGATES
     if is_delegated_elsewhere or (not code and await _is_external(ports, chain, account, record)):
-        raise not_delegated(chain, account, "params.account")
-    if code and entity_id % LANE_SIZE < FIRST_DRAWN:
-        entity_id = await _reserve(ports, chain, account, _drawn(ports, entity_id))
+        raise build_not_delegated_error(chain, account, "params.account")
+    if code and entity_id % ENTITY_RANGE_SIZE < FIRST_RANDOM_START:
+        entity_id = await _reserve(ports, chain, account, _pick_random_start(ports, entity_id))
     while True:
         key = NonceKey(entity_id=entity_id, is_global=is_global, is_deferred=True)
         if not code:
             return entity_id, key.nonce(0)
         try:
             answer, nonce = await asyncio.gather(
-                chain.chain.call(account, validation_data_question(entity_id)),
-                chain.chain.user_operation_nonce(account, key.key),
+                chain.node.call(account, encode_get_validation_data(entity_id)),
+                chain.node.user_operation_nonce(account, key.key),
             )
-            is_installed = read_validation_data(answer).is_installed
+            is_installed = decode_validation_data(answer).is_installed
         except (ExecutionReverted, UnreadableAnswer):
-            raise not_an_account(account, "params.account") from None
+            raise build_not_an_account_error(account, "params.account") from None
         if not is_installed and nonce == key.nonce(0):
             return entity_id, nonce
         entity_id = await _reserve(ports, chain, account, EntityId(entity_id + 1))
@@ -215,14 +219,14 @@ async def _is_external(ports: Ports, chain: ChainPorts, account: Address, record
         return False
     if record is not None and await is_confirmed(ports, record):
         return True
-    return await chain.chain.transaction_count(account) > 0
+    return await chain.node.transaction_count(account) > 0
 
 
-def _drawn(ports: Ports, entity_id: EntityId) -> EntityId:
+def _pick_random_start(ports: Ports, entity_id: EntityId) -> EntityId:
     """A random id in the lane of `entity_id`, with room for half a billion ids behind it."""
-    start = entity_id - entity_id % LANE_SIZE
-    chance = int.from_bytes(ports.entropy.token(8), "big")
-    return EntityId(start + FIRST_DRAWN + chance % (LAST_DRAWN - FIRST_DRAWN))
+    start = entity_id - entity_id % ENTITY_RANGE_SIZE
+    chance = int.from_bytes(ports.entropy.random_bytes(8), "big")
+    return EntityId(start + FIRST_RANDOM_START + chance % (LAST_RANDOM_START - FIRST_RANDOM_START))
 
 
 async def _reserve(ports: Ports, chain: ChainPorts, account: Address, at_least: EntityId) -> EntityId:
@@ -231,16 +235,16 @@ async def _reserve(ports: Ports, chain: ChainPorts, account: Address, at_least: 
     try:
         return await sessions.reserve_entity(account, chain.chain_id, at_least=at_least, trusted=False)
     except LimitExceeded:
-        if not await sessions.trusts(account, chain.chain_id, ports.caller.holder):
+        if not await sessions.is_trusted(account, chain.chain_id, ports.caller.holder):
             raise
         return await sessions.reserve_entity(account, chain.chain_id, at_least=at_least, trusted=True)
 
 
-def _to_sign(session: Session, action: DeferredAction) -> SignTypedData:
+def _build_signature_request(session: Session, action: DeferredAction) -> SignTypedData:
     parts = action.typed_data(account=session.account, chain_id=session.chain_id)
     fields = {name: tuple(TypedDataField(**field) for field in members) for name, members in parts["types"].items()}
     return SignTypedData(
-        data=TypedData(
+        data=GrantTypedData(
             domain=TypedDataDomain(chain_id=session.chain_id, verifying_contract=session.account),
             types=fields,
             primary_type=parts["primaryType"],
@@ -257,6 +261,6 @@ OPERATION: Operation[Ports, CreateSession, CreatedSession] = Operation(
     run,
     "Create a session that lets a key act for an account within permissions, once the account's owner has signed it.",
     (LimitExceeded, UnsupportedChain),
-    need=Need(scopes=(Scope.SESSIONS_CREATE,)),
+    need=RequiredAccess(scopes=(Scope.SESSIONS_CREATE,)),
     wallets=lambda request: (request.account,),
 )

@@ -12,21 +12,21 @@ from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from wallet_rpc.domain.access import DEFAULT_SCOPES, READS, Claims, Scope, Wallet, beyond_key
+from wallet_rpc.domain.access import DEFAULT_SCOPES, READ_ACCESS, Claims, Scope, Wallet, build_key_scope_error
 from wallet_rpc.domain.audit import EventKind
-from wallet_rpc.domain.times import Time, written_time
-from wallet_rpc.domain.wallet_address import LONGEST, parse_wallet
+from wallet_rpc.domain.times import Time, format_time
+from wallet_rpc.domain.wallet_address import MAX_ADDRESS_LENGTH, parse_wallet
 from wallet_rpc.errors import Forbidden, InvalidParams
-from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import worded
-from wallet_rpc.services.audit_log import note
-from wallet_rpc.services.session_tokens import TOKENS, key_of
+from wallet_rpc.primitives import validation_error
+from wallet_rpc.services.audit_log import log_event
+from wallet_rpc.services.session_tokens import TOKEN_PATHS, api_key_of
 from wallet_rpc.wire import shape
 
-USUAL_SECONDS, MOST_SECONDS = 300, 3600
+DEFAULT_SECONDS, MAX_SECONDS = 300, 3600
 """How long a token lives where nothing is asked for, and at most. Source: seed 004."""
-MOST_BYTES = 8192
+TOKEN_BODY_BYTES = 8192
 """The longest body; a request with everything in it has 300 bytes."""
 READ_SCOPES = frozenset({Scope.WALLET_READ, Scope.WALLET_STREAM})
 """What a token of a key that only reads may do."""
@@ -35,39 +35,39 @@ _NO_WALLET = "Invalid wallet address"
 
 def _wallet(value: object) -> Wallet:
     if value is None or value == "":
-        raise worded("walletAddress should not be empty")
+        raise validation_error("walletAddress should not be empty")
     if not isinstance(value, str):
-        raise worded("walletAddress must be a string")
+        raise validation_error("walletAddress must be a string")
     try:
         return parse_wallet(value)
     except ValueError:
-        raise worded(_NO_WALLET) from None
+        raise validation_error(_NO_WALLET) from None
 
 
 def _scopes(value: object) -> tuple[Scope, ...]:
     if value is None:
         return DEFAULT_SCOPES
     if not isinstance(value, list):
-        raise worded("scopes must be an array")
+        raise validation_error("scopes must be an array")
     if not value:
-        raise worded("scopes must contain at least 1 element")
+        raise validation_error("scopes must contain at least 1 element")
     try:
         return tuple(dict.fromkeys([Scope(scope) for scope in value]))
     except ValueError:
         known = ", ".join(Scope)
-        raise worded(f"each value in scopes must be one of the following values: {known}") from None
+        raise validation_error(f"each value in scopes must be one of the following values: {known}") from None
 
 
 def _seconds(value: object) -> int:
     if value is None:
-        return USUAL_SECONDS
+        return DEFAULT_SECONDS
     is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     if isinstance(value, bool) or not isinstance(value, int | float) or not is_whole:
-        raise worded("ttlSeconds must be an integer number")
+        raise validation_error("ttlSeconds must be an integer number")
     if value < 1:
-        raise worded("ttlSeconds must not be less than 1")
-    if value > MOST_SECONDS:
-        raise worded(f"ttlSeconds must not be greater than {MOST_SECONDS}")
+        raise validation_error("ttlSeconds must not be less than 1")
+    if value > MAX_SECONDS:
+        raise validation_error(f"ttlSeconds must not be greater than {MAX_SECONDS}")
     return int(value)
 
 
@@ -78,7 +78,7 @@ class CreateToken:
     wallet_address: Annotated[
         Wallet,
         PlainValidator(_wallet),
-        WithJsonSchema({"type": "string", "minLength": 32, "maxLength": LONGEST}),
+        WithJsonSchema({"type": "string", "minLength": 32, "maxLength": MAX_ADDRESS_LENGTH}),
     ]
     scopes: Annotated[
         tuple[Scope, ...],
@@ -88,8 +88,8 @@ class CreateToken:
     ttl_seconds: Annotated[
         int,
         PlainValidator(_seconds),
-        WithJsonSchema({"type": ["integer", "null"], "minimum": 1, "maximum": MOST_SECONDS}),
-    ] = USUAL_SECONDS
+        WithJsonSchema({"type": ["integer", "null"], "minimum": 1, "maximum": MAX_SECONDS}),
+    ] = DEFAULT_SECONDS
 
 
 @shape
@@ -103,13 +103,13 @@ class CreatedToken:
 
 async def run(ports: Ports, request: CreateToken) -> CreatedToken:
     """Remember the token, so that it can be revoked, and seal it. Raises: Forbidden for more than the key may."""
-    key, wallet, now = key_of(ports), request.wallet_address, ports.clock.now()
+    key, wallet, now = api_key_of(ports), request.wallet_address, ports.clock.now()
     if wallet.namespace not in ports.rules.token_wallets:
         raise InvalidParams(_NO_WALLET, field="walletAddress")
     if not ports.caller.may_write and not READ_SCOPES.issuperset(request.scopes):
-        raise beyond_key()
+        raise build_key_scope_error()
     claims = Claims(
-        id=ports.entropy.token(16).hex(),
+        id=ports.entropy.random_bytes(16).hex(),
         wallet=wallet,
         scopes=request.scopes,
         key=key.id,
@@ -118,16 +118,16 @@ async def run(ports: Ports, request: CreateToken) -> CreatedToken:
         expires_at=now + request.ttl_seconds,
     )
     await ports.store.tokens.add(claims)
-    await note(
+    await log_event(
         ports,
         EventKind.TOKEN_CREATED,
         id=claims.id,
         wallet=f"{wallet.namespace}:{wallet.address}",
         scopes=list(claims.scopes),
-        expiresAt=written_time(claims.expires_at),
+        expiresAt=format_time(claims.expires_at),
     )
-    assert ports.seals is not None  # noqa: S101  # where there are none, no operation is about tokens
-    return CreatedToken(token=ports.seals.token(claims), expires_at=claims.expires_at, scopes=claims.scopes)
+    assert ports.token_signer is not None  # noqa: S101  # where there are none, no operation is about tokens
+    return CreatedToken(token=ports.token_signer.sign_token(claims), expires_at=claims.expires_at, scopes=claims.scopes)
 
 
 OPERATION: Operation[Ports, CreateToken, CreatedToken] = Operation(
@@ -137,6 +137,6 @@ OPERATION: Operation[Ports, CreateToken, CreatedToken] = Operation(
     run,
     "Create a short-lived token for one wallet; for servers only.",
     (Forbidden,),
-    need=READS,
-    rest=Rest(verb="POST", paths=TOKENS, dialect=Dialect.TOKEN, most_bytes=MOST_BYTES),
+    need=READ_ACCESS,
+    rest=RestRoute(verb="POST", paths=TOKEN_PATHS, error_format=ErrorFormat.TOKEN, most_bytes=TOKEN_BODY_BYTES),
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from wallet_rpc.domain.access import Need, Scope, no_token
+from wallet_rpc.domain.access import RequiredAccess, Scope, build_invalid_token_error
 from wallet_rpc.domain.times import Time
-from wallet_rpc.operations.operation import Credential, Dialect, Operation, Rest
+from wallet_rpc.operations.operation import Credential, ErrorFormat, Operation, RestRoute
 from wallet_rpc.ports import Ports
-from wallet_rpc.services.session_tokens import below
+from wallet_rpc.services.session_tokens import build_token_paths
 from wallet_rpc.wire import shape
 
 
@@ -28,7 +28,7 @@ async def run(ports: Ports, request: DescribeToken) -> DescribedToken:
     """Raises: Unauthorized for a caller without a token."""
     token = ports.caller.token
     if token is None:
-        raise no_token()
+        raise build_invalid_token_error()
     return DescribedToken(wallet_address=token.wallet.address, scopes=token.scopes, expires_at=token.expires_at)
 
 
@@ -38,6 +38,8 @@ OPERATION: Operation[Ports, DescribeToken, DescribedToken] = Operation(
     DescribedToken,
     run,
     "Tell what the session token is good for that is shown.",
-    need=Need(writes=False, scopes=tuple(Scope)),
-    rest=Rest(verb="GET", paths=below("me"), dialect=Dialect.TOKEN, credential=Credential.TOKEN),
+    need=RequiredAccess(writes=False, scopes=tuple(Scope)),
+    rest=RestRoute(
+        verb="GET", paths=build_token_paths("me"), error_format=ErrorFormat.TOKEN, credential=Credential.TOKEN
+    ),
 )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import Discriminator, Field, Tag
 
-from wallet_rpc.domain.access import Need, Scope
+from wallet_rpc.domain.access import RequiredAccess, Scope
 from wallet_rpc.domain.prepared import PreparedCalls
 from wallet_rpc.operations import keyed_calls, prepare_calls, send_prepared_calls
 from wallet_rpc.operations.keyed_calls import KeyedCalls, KeyedPrepared, KeyedSend, KeyedSent
@@ -33,7 +33,7 @@ def _form_of_send(value: Any) -> str:
     return "keyed" if keyed else "hosted"
 
 
-def _both(schema: dict[str, Any]) -> None:
+def _allow_both_forms(schema: dict[str, Any]) -> None:
     """A keyed prepare fits the hosted form's schema too, which knows nothing of keys: one of both is too strict."""
     schema["anyOf"] = schema.pop("oneOf")
 
@@ -41,7 +41,7 @@ def _both(schema: dict[str, Any]) -> None:
 Prepare: TypeAlias = Annotated[
     Annotated[PrepareCalls, Tag("hosted")] | Annotated[KeyedCalls, Tag("keyed")],
     Discriminator(_form_of_prepare),
-    Field(json_schema_extra=_both),
+    Field(json_schema_extra=_allow_both_forms),
 ]
 """Calls to prepare, in either form."""
 Send: TypeAlias = Annotated[
@@ -50,42 +50,42 @@ Send: TypeAlias = Annotated[
 """Signed calls to send, in either form."""
 
 
-async def prepare(ports: Ports, request: PrepareCalls | KeyedCalls) -> PreparedCalls | KeyedPrepared:
+async def run_prepare(ports: Ports, request: PrepareCalls | KeyedCalls) -> PreparedCalls | KeyedPrepared:
     """Answers in the form of the request."""
     if isinstance(request, KeyedCalls):
-        return await keyed_calls.prepare(ports, request)
+        return await keyed_calls.prepare_keyed(ports, request)
     return await prepare_calls.run(ports, request)
 
 
-async def send(ports: Ports, request: Any) -> SentCalls | tuple[KeyedSent, ...]:
+async def run_send(ports: Ports, request: Any) -> SentCalls | tuple[KeyedSent, ...]:
     """Answers in the form of the request."""
     if isinstance(request, KeyedSend):
-        return await keyed_calls.send(ports, request)
+        return await keyed_calls.send_keyed(ports, request)
     return await send_prepared_calls.run(ports, request)
 
 
 def _senders(request: Any) -> tuple[Address, ...]:
     """Whose operations are sent."""
-    return senders(keyed_calls.carried_by(request)) if isinstance(request, KeyedSend) else senders(request)
+    return senders(keyed_calls.read_hosted_request(request)) if isinstance(request, KeyedSend) else senders(request)
 
 
 PREPARE: Operation[Ports, Any, Any] = Operation(
     prepare_calls.OPERATION.name,
     cast("Any", Prepare),
     PreparedCalls | KeyedPrepared,
-    prepare,
+    run_prepare,
     prepare_calls.OPERATION.summary,
     prepare_calls.OPERATION.errors,
-    need=Need(scopes=(Scope.TRANSACTIONS_BUILD,)),
+    need=RequiredAccess(scopes=(Scope.TRANSACTIONS_BUILD,)),
     wallets=lambda request: (request.from_,),
 )
 SEND: Operation[Ports, Any, Any] = Operation(
     send_prepared_calls.OPERATION.name,
     cast("Any", Send),
     SentCalls | tuple[KeyedSent, ...],
-    send,
+    run_send,
     send_prepared_calls.OPERATION.summary,
     send_prepared_calls.OPERATION.errors,
-    need=Need(scopes=(Scope.TRANSACTIONS_SUBMIT,)),
+    need=RequiredAccess(scopes=(Scope.TRANSACTIONS_SUBMIT,)),
     wallets=_senders,
 )

@@ -10,21 +10,21 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wallet_rpc.domain.access import READS
+from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.prepared import Signature
 from wallet_rpc.domain.signature import (
     SignerKind,
     WrappedSignature,
     contract_signature,
-    key_signature,
-    wrap_undeployed,
+    normalize_key_signature,
+    wrap_erc6492,
 )
 from wallet_rpc.errors import InvalidParams, UnsupportedChain
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import ChainId, Data, HeldAddress, shown
-from wallet_rpc.services.accounts import AccountFacts, account_facts, chain_of
+from wallet_rpc.primitives import ChainId, Data, NonZeroAddress, preview
+from wallet_rpc.services.accounts import AccountFacts, chain_of, read_account_facts
 from wallet_rpc.services.signable_messages import SigningCapabilities, refuse_sessions
 from wallet_rpc.wire import shape
 
@@ -34,7 +34,7 @@ class FormatSign:
     """The signature of what `wallet_prepareSign` answered."""
 
     chain_id: ChainId
-    from_: Annotated[HeldAddress, Field(alias="from")]
+    from_: Annotated[NonZeroAddress, Field(alias="from")]
     signature: Signature
     capabilities: SigningCapabilities | None = None
 
@@ -50,10 +50,10 @@ async def run(ports: Ports, request: FormatSign) -> FormattedSign:
     """Whether the signature is right cannot be seen here: the message is not told again."""
     refuse_sessions(request.capabilities)
     chain = chain_of(ports, request.chain_id)
-    facts = await account_facts(ports, chain, request.from_, at="params.from")
+    facts = await read_account_facts(ports, chain, request.from_, at="params.from")
     signature = request.signature.raw
     if await _is_key(chain, facts):
-        signature = _of_key(signature)
+        signature = _read_key_signature(signature)
         kind = SignerKind.KEY
     else:
         kind = SignerKind.CONTRACT
@@ -61,7 +61,7 @@ async def run(ports: Ports, request: FormatSign) -> FormattedSign:
         return FormattedSign(signature=Data(signature))
     answered = contract_signature(signature, kind=kind)
     if facts.factory is not None:
-        answered = wrap_undeployed(WrappedSignature(facts.factory.address, facts.factory.data, answered))
+        answered = wrap_erc6492(WrappedSignature(facts.factory.address, facts.factory.data, answered))
     return FormattedSign(signature=answered)
 
 
@@ -69,17 +69,17 @@ async def _is_key(chain: ChainPorts, facts: AccountFacts) -> bool:
     """Whether the owner signs by a key, and not by a contract's word."""
     if facts.owner == facts.address:
         return True
-    code = await chain.chain.code(facts.owner)
+    code = await chain.node.code(facts.owner)
     return not code or delegate_of(code) is not None
 
 
-def _of_key(signature: bytes) -> bytes:
+def _read_key_signature(signature: bytes) -> bytes:
     """r | s | v with v 27 or 28, as contracts take it. Raises: InvalidParams (signature_malformed)."""
-    made = key_signature(signature)
+    made = normalize_key_signature(signature)
     if made is None:
         at = "params.signature.data"
         raise InvalidParams(
-            f"{at}: expected 65 bytes r, s and v, with v 27 or 28, got {shown(Data(signature).hex0x())}",
+            f"{at}: expected 65 bytes r, s and v, with v 27 or 28, got {preview(Data(signature).hex0x())}",
             field=at,
             reason="signature_malformed",
         )
@@ -93,5 +93,5 @@ OPERATION: Operation[Ports, FormatSign, FormattedSign] = Operation(
     run,
     "Make the account's signature of the signature of its owner.",
     (UnsupportedChain,),
-    need=READS,
+    need=READ_ACCESS,
 )

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from wallet_rpc.domain.access import Need, Scope
-from wallet_rpc.domain.call_data import calls_of
+from wallet_rpc.domain.access import RequiredAccess, Scope
+from wallet_rpc.domain.call_data import decode_calls
 from wallet_rpc.domain.nonce import split_nonce
-from wallet_rpc.domain.prepared import DelegationDetails, OperationData, call_id, parse_call_id
+from wallet_rpc.domain.prepared import DelegationDetails, OperationData, format_call_id, parse_call_id
 from wallet_rpc.domain.receipt import CallLog, CallReceipt
 from wallet_rpc.domain.records import CallKind, CallRecord, CallState
 from wallet_rpc.errors import UnknownBundle
@@ -24,7 +24,7 @@ from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, OperationReceipt, PendingOperation, Ports, TransactionReceipt
 from wallet_rpc.primitives import BlockNumber, ChainId, Data, Hash32
 from wallet_rpc.services.accounts import chain_of
-from wallet_rpc.services.call_failures import CallError, overtaken, refused, reverted
+from wallet_rpc.services.call_failures import CallError, build_nonce_error, build_revert_error, read_stored_error
 from wallet_rpc.services.delegation import is_applied
 from wallet_rpc.services.submission import is_abandoned
 from wallet_rpc.wire import shape
@@ -39,7 +39,7 @@ Receipt: TypeAlias = OperationReceipt | TransactionReceipt
 """How a call ended on chain."""
 
 
-def _unnested(value: Any) -> Any:
+def _unnest_call_id(value: Any) -> Any:
     """Some guides put the id into an array of its own."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
@@ -48,7 +48,7 @@ def _unnested(value: Any) -> Any:
 class GetCallsStatus:
     """The id that `wallet_sendPreparedCalls` answered."""
 
-    call_id: Annotated[Data, BeforeValidator(_unnested)]
+    call_id: Annotated[Data, BeforeValidator(_unnest_call_id)]
 
 
 @shape
@@ -106,16 +106,16 @@ async def run(ports: Ports, request: GetCallsStatus) -> CallsStatus:
     chain = chain_of(ports, chain_id)
     record = await _record(ports, chain_id, name)
     if record is not None and record.kind is CallKind.DELEGATION:
-        return await _of_delegation(ports, chain, record)
+        return await _read_delegation_status(ports, chain, record)
     receipt, known = await asyncio.gather(chain.bundler.receipt(name), chain.bundler.lookup(name))
     status, error = PENDING, None
     if receipt is not None:
-        status = await _on_chain(chain, receipt)
-        error = None if receipt.success else reverted(receipt.revert_reason)
+        status = await _read_chain_status(chain, receipt)
+        error = None if receipt.success else build_revert_error(receipt.revert_reason)
     elif known is None:
-        status, error = await _forgotten(ports, chain, name, record)
+        status, error = await _read_unknown_status(ports, chain, name, record)
     return CallsStatus(
-        id=call_id(chain_id, name),
+        id=format_call_id(chain_id, name),
         chain_id=chain_id,
         status=status,  # type: ignore[arg-type]  # one of the six above
         receipts=None if receipt is None else (_receipt(receipt),),
@@ -126,13 +126,13 @@ async def run(ports: Ports, request: GetCallsStatus) -> CallsStatus:
 async def _record(ports: Ports, chain_id: ChainId, name: Hash32) -> CallRecord | None:
     """What was sent here. Raises: UnknownBundle when it is another's: what a key sees is its organisation's."""
     record = await ports.store.calls.get(chain_id, name)
-    is_theirs = ports.caller.is_open if record is None else await is_of_caller(ports, record.sender)
+    is_theirs = ports.caller.is_anonymous if record is None else await is_of_caller(ports, record.sender)
     if not is_theirs:
-        raise UnknownBundle(f"no call has the id {call_id(chain_id, name)}")
+        raise UnknownBundle(f"no call has the id {format_call_id(chain_id, name)}")
     return record
 
 
-async def _of_delegation(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallsStatus:
+async def _read_delegation_status(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallsStatus:
     """An authorization's status: the transaction's, unless the chain passed over the authorization in it.
 
     A receipt without the used nonce, or for a while the used nonce without a receipt, is a node that does not know the
@@ -146,11 +146,11 @@ async def _of_delegation(ports: Ports, chain: ChainPorts, record: CallRecord) ->
     if record.state is CallState.REFUSED:
         status = NOT_SENT
     elif applied is not None and found is not None:
-        status = await _on_chain(chain, found) if applied else REVERTED
+        status = await _read_chain_status(chain, found) if applied else REVERTED
     elif applied is not None and (not may_follow or await _is_final(ports, record)):
         status = CONFIRMED if applied else NOT_SENT
     return CallsStatus(
-        id=call_id(chain.chain_id, record.hash),
+        id=format_call_id(chain.chain_id, record.hash),
         chain_id=chain.chain_id,
         status=status,  # type: ignore[arg-type]  # one of the six above
         receipts=None if found is None else (_receipt(found),),
@@ -158,7 +158,7 @@ async def _of_delegation(ports: Ports, chain: ChainPorts, record: CallRecord) ->
     )
 
 
-async def _on_chain(chain: ChainPorts, receipt: Receipt) -> int:
+async def _read_chain_status(chain: ChainPorts, receipt: Receipt) -> int:
     """The status of a call in a block: not final before enough blocks follow."""
     if chain.confirmations > 1 and await _depth(chain, receipt) < chain.confirmations:
         return PRECONFIRMED if receipt.success else PRECONFIRMED_REVERTED
@@ -167,31 +167,31 @@ async def _on_chain(chain: ChainPorts, receipt: Receipt) -> int:
 
 async def _depth(chain: ChainPorts, receipt: Receipt) -> int:
     """How many blocks the chain has from the call's own on."""
-    return await chain.chain.block_number() - receipt.block_number + 1
+    return await chain.node.block_number() - receipt.block_number + 1
 
 
-async def _forgotten(
+async def _read_unknown_status(
     ports: Ports, chain: ChainPorts, operation_hash: Hash32, record: CallRecord | None
 ) -> tuple[int, CallError | None]:
     """The status of an operation that is neither on chain nor known to the bundler, and why it was not sent."""
     if record is None:
-        raise UnknownBundle(f"no call has the id {call_id(chain.chain_id, operation_hash)}")
+        raise UnknownBundle(f"no call has the id {format_call_id(chain.chain_id, operation_hash)}")
     if record.state is CallState.REFUSED:
-        return NOT_SENT, refused(record)
-    if await _overtaken(ports, chain, record):
-        return NOT_SENT, overtaken(record)
+        return NOT_SENT, read_stored_error(record)
+    if await _is_nonce_taken(ports, chain, record):
+        return NOT_SENT, build_nonce_error(record)
     return PENDING, None
 
 
-async def _overtaken(ports: Ports, chain: ChainPorts, record: CallRecord) -> bool:
+async def _is_nonce_taken(ports: Ports, chain: ChainPorts, record: CallRecord) -> bool:
     """Whether another operation used the record's nonce: then this one can never land.
 
     A used nonce alone does not say so: the node may know the block with this very operation before the bundler does.
     """
     key, _ = split_nonce(record.nonce)
-    if await chain.chain.user_operation_nonce(record.sender, key.key) <= record.nonce:
+    if await chain.node.user_operation_nonce(record.sender, key.key) <= record.nonce:
         return False
-    newest = await ports.store.calls.of_nonce(chain.chain_id, record.sender, record.nonce)
+    newest = await ports.store.calls.find_by_nonce(chain.chain_id, record.sender, record.nonce)
     if newest is not None and newest.hash != record.hash and await chain.bundler.receipt(newest.hash) is not None:
         return True
     return await _is_final(ports, record) and await chain.bundler.receipt(record.hash) is None
@@ -226,7 +226,7 @@ def _data(operation_hash: Hash32, known: PendingOperation | None, *, is_pending:
     bundle = None
     if is_pending and known.transaction_hash is not None and known.block_number is not None:
         bundle = PendingBundle(tx_hash=known.transaction_hash, sent_at_block=known.block_number)
-    calls = calls_of(known.operation.sender, known.operation.call_data)
+    calls = decode_calls(known.operation.sender, known.operation.call_data)
     return StatusData(hash=operation_hash, calls=calls, pending_bundle=bundle)
 
 
@@ -239,5 +239,5 @@ OPERATION: Operation[Ports, GetCallsStatus, CallsStatus] = Operation(
     (UnknownBundle,),
     positional=True,
     has_long_answers=True,
-    need=Need(writes=False, scopes=(Scope.WALLET_READ, Scope.TRANSACTIONS_SUBMIT)),
+    need=RequiredAccess(writes=False, scopes=(Scope.WALLET_READ, Scope.TRANSACTIONS_SUBMIT)),
 )

@@ -11,10 +11,10 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from wallet_rpc.domain.access import READS
+from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import ChainId, HeldAddress
+from wallet_rpc.primitives import ChainId, NonZeroAddress
 from wallet_rpc.wire import shape
 
 EVERY_CHAIN = "0x0"
@@ -25,7 +25,7 @@ EVERY_CHAIN = "0x0"
 class GetCapabilities:
     """An account, and the chains to tell about (default: all that are served here)."""
 
-    address: HeldAddress
+    address: NonZeroAddress
     chain_ids: tuple[ChainId, ...] | None = None
 
 
@@ -83,12 +83,14 @@ CapabilitiesByChain: TypeAlias = dict[str, ChainCapabilities]
 async def run(ports: Ports, request: GetCapabilities) -> CapabilitiesByChain:
     """The same for every address: nothing is decided by the account alone."""
     if request.chain_ids is None:
-        return {EVERY_CHAIN: _common(ports.chains.values())}
+        return {EVERY_CHAIN: _build_capabilities(ports.chains.values())}
     asked = dict.fromkeys(request.chain_ids)
-    return {hex(chain_id): _common([ports.chains[chain_id]]) for chain_id in asked if chain_id in ports.chains}
+    return {
+        hex(chain_id): _build_capabilities([ports.chains[chain_id]]) for chain_id in asked if chain_id in ports.chains
+    }
 
 
-def _common(chains: Iterable[ChainPorts]) -> ChainCapabilities:
+def _build_capabilities(chains: Iterable[ChainPorts]) -> ChainCapabilities:
     """What all of the chains have."""
     sponsors = all(chain.paymaster is not None for chain in chains)
     return ChainCapabilities(paymaster_service=Supported(supported=sponsors))
@@ -101,5 +103,5 @@ OPERATION: Operation[Ports, GetCapabilities, CapabilitiesByChain] = Operation(
     run,
     "Get what the server can do, on every chain or on the chains given.",
     positional=True,
-    need=READS,
+    need=READ_ACCESS,
 )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from wallet_rpc.domain.access import READS
+from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.domain.quote import SwapOutcome
 from wallet_rpc.errors import UnknownBundle, UnsupportedCapability
 from wallet_rpc.operations.operation import Operation
@@ -16,7 +16,7 @@ from wallet_rpc.primitives import Data
 from wallet_rpc.wire import shape
 
 
-def _unnested(value: Any) -> Any:
+def _unnest_call_id(value: Any) -> Any:
     """Some guides put the id into an array of its own."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
@@ -25,7 +25,7 @@ def _unnested(value: Any) -> Any:
 class GetCrossChainStatus:
     """The id of a swap."""
 
-    call_id: Annotated[Data, BeforeValidator(_unnested)]
+    call_id: Annotated[Data, BeforeValidator(_unnest_call_id)]
 
 
 async def run(ports: Ports, request: GetCrossChainStatus) -> SwapOutcome:
@@ -47,5 +47,5 @@ OPERATION: Operation[Ports, GetCrossChainStatus, SwapOutcome] = Operation(
     (UnknownBundle, UnsupportedCapability),
     positional=True,
     has_long_answers=True,
-    need=READS,
+    need=READ_ACCESS,
 )

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, TypeAlias, cast
 
-from wallet_rpc.domain.access import READS
-from wallet_rpc.domain.session_group import Listed, Status, status_of
+from wallet_rpc.domain.access import READ_ACCESS
+from wallet_rpc.domain.session_group import GroupedSession, Status, combine_status
 from wallet_rpc.domain.times import Time
 from wallet_rpc.errors import NotFound
-from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, SessionId
 from wallet_rpc.services.org_sessions import (
-    ONE_SESSION,
+    SESSION_PATH,
     OneSession,
     Policies,
     RegisteredSessions,
     SessionItem,
-    found,
-    item,
-    registered,
+    build_registered_sessions,
+    build_session_item,
+    find_sessions,
 )
 from wallet_rpc.wire import shape
 
@@ -51,27 +51,27 @@ FoundSessions: TypeAlias = SessionDetails | GroupDetails
 async def run(ports: Ports, request: OneSession) -> FoundSessions:
     """The signed grants are told to nobody."""
     now = ports.clock.now()
-    group, installs = await found(ports, request.id)
+    group, installs = await find_sessions(ports, request.id)
     if isinstance(request.id, SessionId):
         (install,) = installs
         return SessionDetails(
-            **_values(item(Listed(group=group, install=install))),
+            **_read_fields(build_session_item(GroupedSession(group=group, install=install))),
             account=group.account,
-            status=status_of(installs, now),
+            status=combine_status(installs, now),
             revoked_at=install.revoked_at,
         )
     return GroupDetails(
-        **_values(registered(group)),
+        **_read_fields(build_registered_sessions(group)),
         policies=group.policies,
         workflow_id=group.workflow_id,
-        status=status_of(installs, now),
+        status=combine_status(installs, now),
         expires_at=max(install.expires_at for install in installs),
     )
 
 
-def _values(told: Any) -> dict[str, Any]:
+def _read_fields(answer: Any) -> dict[str, Any]:
     """The fields of what lists and registrations tell, which is told here too."""
-    return {field.name: getattr(told, field.name) for field in fields(told)}
+    return {field.name: getattr(answer, field.name) for field in fields(answer)}
 
 
 OPERATION: Operation[Ports, OneSession, FoundSessions] = Operation(
@@ -81,6 +81,6 @@ OPERATION: Operation[Ports, OneSession, FoundSessions] = Operation(
     run,
     "Get one session of the organisation, or one group of sessions, also a revoked or expired one.",
     (NotFound,),
-    need=READS,
-    rest=Rest(verb="GET", paths=(ONE_SESSION,), dialect=Dialect.ORGANIZATION, statuses=(404,)),
+    need=READ_ACCESS,
+    rest=RestRoute(verb="GET", paths=(SESSION_PATH,), error_format=ErrorFormat.ORGANIZATION, statuses=(404,)),
 )

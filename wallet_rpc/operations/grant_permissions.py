@@ -10,12 +10,21 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wallet_rpc.domain.asked_permission import AskedPermission
+from wallet_rpc.domain.asked_permission import Erc7715Permission
 from wallet_rpc.operations.create_session import SignTypedData
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.operations.permission_requests import ERRORS, Asked, Rule, Signer, expiry_of, grant, key_of, one_account
+from wallet_rpc.operations.permission_requests import (
+    GRANT_ERRORS,
+    GrantRequest,
+    Rule,
+    Signer,
+    expiry_of,
+    grant,
+    pick_account,
+    session_key_of,
+)
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Data, HeldAddress, SessionId, UnixSeconds
+from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, SessionId, UnixSeconds
 from wallet_rpc.wire import shape, strict_shape
 
 
@@ -24,12 +33,12 @@ class GrantPermissions:
     """Who may do what for which account until when; the account may stand under `account` too."""
 
     chain_id: ChainId
-    address: HeldAddress | None = None
-    account: HeldAddress | None = None
+    address: NonZeroAddress | None = None
+    account: NonZeroAddress | None = None
     signer: Signer | None = None
     expiry: UnixSeconds | None = None
     rules: tuple[Rule, ...] | None = None
-    permissions: Annotated[tuple[AskedPermission, ...], Field(min_length=1)]
+    permissions: Annotated[tuple[Erc7715Permission, ...], Field(min_length=1)]
     is_adjustment_allowed: bool | None = None
 
 
@@ -41,7 +50,7 @@ class PermissionsToSign:
     address: Address
     expiry: UnixSeconds
     signer: Signer | None
-    granted_permissions: tuple[AskedPermission, ...]
+    granted_permissions: tuple[Erc7715Permission, ...]
     permissions_context: Data
     context: Data
     factory: Address | None = None
@@ -54,11 +63,11 @@ async def run(ports: Ports, request: GrantPermissions) -> PermissionsToSign:
     """Translate, create the session, translate back."""
     signer = request.signer
     expiry, expiry_at = expiry_of(request.expiry, request.rules or (), at="params")
-    asked = Asked(
+    asked = GrantRequest(
         chain_id=request.chain_id,
-        account=one_account(request.address, request.account, at="params.address"),
+        account=pick_account(request.address, request.account, at="params.address"),
         account_at="params.address",
-        key=key_of(signer, at="params.signer"),
+        key=session_key_of(signer, at="params.signer"),
         key_at="params.signer.data",
         expiry=expiry,
         expiry_at=expiry_at,
@@ -77,8 +86,8 @@ async def run(ports: Ports, request: GrantPermissions) -> PermissionsToSign:
         context=granted.context,
         factory=None if factory is None else factory.address,
         factory_data=None if factory is None else factory.data,
-        session_id=granted.created.session_id,
-        signature_request=granted.created.signature_request,
+        session_id=granted.session.session_id,
+        signature_request=granted.session.signature_request,
     )
 
 
@@ -88,5 +97,5 @@ OPERATION: Operation[Ports, GrantPermissions, PermissionsToSign] = Operation(
     PermissionsToSign,
     run,
     "Create a session from ERC-7715 permissions; it is granted once the account's owner has signed it.",
-    ERRORS,
+    GRANT_ERRORS,
 )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field, model_validator
 
-from wallet_rpc.domain.capabilities import KNOWN, Capabilities, RequestedCapabilities, SendCapabilities
+from wallet_rpc.domain.capabilities import SUPPORTED_CAPABILITIES, Capabilities, RequestedCapabilities, SendCapabilities
 from wallet_rpc.domain.prepared import (
     AuthorizationData,
     PreparedArray,
@@ -28,16 +28,16 @@ from wallet_rpc.errors import InvalidParams, UnsupportedCapability
 from wallet_rpc.operations import prepare_calls, send_prepared_calls
 from wallet_rpc.operations.prepare_calls import PrepareCalls
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Data, Hash32, HeldAddress
+from wallet_rpc.primitives import Address, ChainId, Data, Hash32, NonZeroAddress
 from wallet_rpc.services.accounts import chain_of
-from wallet_rpc.services.authority import authority_of
+from wallet_rpc.services.authority import resolve_authority
 from wallet_rpc.services.session_keys import key_address
 from wallet_rpc.services.signed_calls import SendDelegation, SendOperation
-from wallet_rpc.services.sponsorship import only_estimates
-from wallet_rpc.wire import bounded, decode, encode, parsed, shape, strict_shape
-from wallet_rpc.wire.members import well_placed
+from wallet_rpc.services.sponsorship import is_estimate_only
+from wallet_rpc.wire import check_size, decode, encode, parse_json, shape, strict_shape
+from wallet_rpc.wire.members import reject_misplaced_members
 
-VERSION = b"\1"
+CONTEXT_VERSION = b"\1"
 """The first byte of a context of this form."""
 _CONTEXT = "params.context"
 
@@ -57,15 +57,15 @@ class KeyedCalls:
     """Calls of one account, and the key that will sign them."""
 
     chain_id: ChainId
-    from_: Annotated[HeldAddress, Field(alias="from")]
+    from_: Annotated[NonZeroAddress, Field(alias="from")]
     calls: tuple[RequestedCall, ...] = ()
     key: CallKey
     capabilities: RequestedCapabilities = None
 
     @model_validator(mode="before")
     @classmethod
-    def _check_places(cls, value: Any) -> Any:
-        return well_placed(cls, value, KNOWN)
+    def _refuse_misplaced(cls, value: Any) -> Any:
+        return reject_misplaced_members(cls, value, SUPPORTED_CAPABILITIES)
 
 
 @shape
@@ -124,7 +124,7 @@ class UnsignedDelegation:
 
 
 @shape
-class Carried:
+class CallsContext:
     """What a context holds: the calls, the key they were prepared for, and the authority they are sent under."""
 
     calls: Annotated[UnsignedOperation | UnsignedDelegation, Field(discriminator="type")]
@@ -133,15 +133,15 @@ class Carried:
     capabilities: SendCapabilities
 
 
-async def prepare(ports: Ports, request: KeyedCalls) -> KeyedPrepared:
+async def prepare_keyed(ports: Ports, request: KeyedCalls) -> KeyedPrepared:
     """Raises: InvalidParams (key_mismatch) when another key than the given one would have to sign."""
     signer = _signer(request.key)
     capabilities = request.capabilities or Capabilities()
-    if only_estimates(capabilities):
+    if is_estimate_only(capabilities):
         at = "params.capabilities.paymasterService.onlyEstimation"
         raise InvalidParams(f"{at}: an estimate has no digest to sign", field=at)
     chain = chain_of(ports, request.chain_id)
-    authority = await authority_of(ports, chain, request.from_, capabilities.permissions, at="params.from")
+    authority = await resolve_authority(ports, chain, request.from_, capabilities.permissions, at="params.from")
     if authority.signer != signer:
         raise _other_key(f"expected {authority.signer}, which these calls need", signer)
     prepared = await prepare_calls.run(
@@ -153,17 +153,17 @@ async def prepare(ports: Ports, request: KeyedCalls) -> KeyedPrepared:
             capabilities=capabilities,
         ),
     )
-    calls, digest, ticket = _unsigned(prepared)
+    calls, digest, ticket = _extract_unsigned(prepared)
     repeated = SendCapabilities(permissions=capabilities.permissions, submission_ticket=ticket)
-    context = packed(Carried(calls=calls, chain_id=chain.chain_id, key=signer, capabilities=repeated))
+    context = pack_context(CallsContext(calls=calls, chain_id=chain.chain_id, key=signer, capabilities=repeated))
     return KeyedPrepared(
         chain_id=chain.chain_id, context=context, digest=digest, key=request.key, submission_ticket=ticket
     )
 
 
-async def send(ports: Ports, request: KeyedSend) -> tuple[KeyedSent, ...]:
+async def send_keyed(ports: Ports, request: KeyedSend) -> tuple[KeyedSent, ...]:
     """Sends what the context holds as if it had come in the hosted form. Raises: InvalidParams (context_malformed)."""
-    signer, carried = _signer(request.key), unpacked(request.context)
+    signer, carried = _signer(request.key), unpack_context(request.context)
     if signer != carried.key:
         raise _other_key(f"expected {carried.key}, for which these calls were prepared", signer)
     if request.chain_id not in {None, carried.chain_id}:
@@ -171,45 +171,45 @@ async def send(ports: Ports, request: KeyedSend) -> tuple[KeyedSent, ...]:
             f"params.chainId: expected {carried.chain_id:#x}, for which these calls were prepared",
             field="params.chainId",
         )
-    sent = await send_prepared_calls.run(ports, _signed(carried, request))
+    sent = await send_prepared_calls.run(ports, _build_send_request(carried, request))
     return (KeyedSent(id=sent.id),)
 
 
-def carried_by(request: KeyedSend) -> SendOperation | SendDelegation:
+def read_hosted_request(request: KeyedSend) -> SendOperation | SendDelegation:
     """The request in the hosted form, as its context has it. Raises: InvalidParams (context_malformed)."""
-    return _signed(unpacked(request.context), request)
+    return _build_send_request(unpack_context(request.context), request)
 
 
-def _signed(carried: Carried, request: KeyedSend) -> SendOperation | SendDelegation:
+def _build_send_request(context: CallsContext, request: KeyedSend) -> SendOperation | SendDelegation:
     beside = request.capabilities or KeyedSendCapabilities()
     common: dict[str, Any] = {
-        "chain_id": carried.chain_id,
+        "chain_id": context.chain_id,
         "signature": Signature(data=request.signature),
-        "capabilities": carried.capabilities,
+        "capabilities": context.capabilities,
         "submission_ticket": (
             beside.submission_ticket if request.submission_ticket is None else request.submission_ticket
         ),
     }
-    match carried.calls:
+    match context.calls:
         case UnsignedOperation(data=operation):
             return SendOperation(type="user-operation-v070", data=operation, **common)
         case UnsignedDelegation(data=delegation):
             return SendDelegation(type="authorization", data=delegation, **common)
         case _:
-            assert_never(carried.calls)
+            assert_never(context.calls)
 
 
-def packed(carried: Carried) -> Data:
+def pack_context(context: CallsContext) -> Data:
     """A context: 01 | JSON."""
-    return Data(VERSION + json.dumps(encode(Carried, carried), separators=(",", ":")).encode())
+    return Data(CONTEXT_VERSION + json.dumps(encode(CallsContext, context), separators=(",", ":")).encode())
 
 
-def unpacked(context: bytes) -> Carried:
+def unpack_context(context: bytes) -> CallsContext:
     """Raises: InvalidParams (context_malformed) for what `packed` does not make."""
     try:  # the standard library's parser has no bound on depth here: py-evm raises Python's own out of reach
-        value = parsed(context[1:]) if context.startswith(VERSION) else None
-        bounded(value)
-        carried = decode(Carried, value, at=_CONTEXT)
+        value = parse_json(context[1:]) if context.startswith(CONTEXT_VERSION) else None
+        check_size(value)
+        carried = decode(CallsContext, value, at=_CONTEXT)
     except (ValueError, InvalidParams):
         raise InvalidParams(
             f"{_CONTEXT}: expected the context of an answer of wallet_prepareCalls, unchanged",
@@ -235,7 +235,7 @@ def _other_key(expected: str, got: Address) -> InvalidParams:
     return InvalidParams(f"{at}: {expected}, got {got}", field=at, reason="key_mismatch")
 
 
-def _unsigned(prepared: PreparedCalls) -> tuple[UnsignedOperation | UnsignedDelegation, Hash32, str | None]:
+def _extract_unsigned(prepared: PreparedCalls) -> tuple[UnsignedOperation | UnsignedDelegation, Hash32, str | None]:
     """What to send, what to sign, and the ticket. Raises: InvalidParams (two_signatures) for more than one digest."""
     match prepared:
         case PreparedUserOperation(signature_request=request) if request is not None:

@@ -12,15 +12,15 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
-from wallet_rpc.domain.access import READS
+from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, HeldAddress, malformed
+from wallet_rpc.primitives import Address, NonZeroAddress, malformed_error
 from wallet_rpc.primitives.integers import exact_integer
 from wallet_rpc.wire import shape
 
-MOST = 100
+MAX_PER_PAGE = 100
 """The longest page, and the usual one. Source: the Wallet API."""
 
 
@@ -28,21 +28,21 @@ def _read_cursor(value: Any) -> UUID:
     """An account's id: 16 bytes of unpadded base64url."""
     expected = "a cursor that this method answered"
     if not isinstance(value, str) or len(value) != 22:
-        raise malformed(expected, value)
+        raise malformed_error(expected, value)
     try:
         return UUID(bytes=base64.b64decode(value + "==", altchars=b"-_", validate=True))
     except (binascii.Error, ValueError):
-        raise malformed(expected, value) from None
+        raise malformed_error(expected, value) from None
 
 
-def _written_cursor(cursor: bytes) -> str | None:
+def _write_cursor(cursor: bytes) -> str | None:
     return base64.urlsafe_b64encode(cursor).rstrip(b"=").decode() if cursor else None
 
 
 GivenCursor: TypeAlias = Annotated[UUID, PlainValidator(_read_cursor), WithJsonSchema({"type": "string"})]
 """After which account to go on, as text that only we understand."""
 NextCursor: TypeAlias = Annotated[
-    bytes, PlainSerializer(_written_cursor), WithJsonSchema({"type": ["string", "null"]}, mode="serialization")
+    bytes, PlainSerializer(_write_cursor), WithJsonSchema({"type": ["string", "null"]}, mode="serialization")
 ]
 """The same in an answer; nothing more to come is empty here and null on the wire, the only null there is."""
 
@@ -51,13 +51,13 @@ NextCursor: TypeAlias = Annotated[
 class ListAccounts:
     """Whose accounts, how many of them at most, and after which."""
 
-    signer_address: HeldAddress
-    limit: Annotated[int, Field(strict=True, ge=1, le=MOST), BeforeValidator(exact_integer)] = MOST
+    signer_address: NonZeroAddress
+    limit: Annotated[int, Field(strict=True, ge=1, le=MAX_PER_PAGE), BeforeValidator(exact_integer)] = MAX_PER_PAGE
     after: GivenCursor | None = None
 
 
 @shape
-class ListedAccount:
+class AccountItem:
     """One account and its id."""
 
     account_address: Address
@@ -76,7 +76,7 @@ class PageMeta:
 class AccountPage:
     """Some accounts of a signer."""
 
-    accounts: tuple[ListedAccount, ...]
+    accounts: tuple[AccountItem, ...]
     meta: PageMeta
 
 
@@ -88,7 +88,7 @@ async def run(ports: Ports, request: ListAccounts) -> AccountPage:
             "params.after: not a cursor of this signer's accounts", field="params.after", reason="cursor_unknown"
         )
     return AccountPage(
-        accounts=tuple(ListedAccount(account_address=account.address, id=account.id) for account in page.accounts),
+        accounts=tuple(AccountItem(account_address=account.address, id=account.id) for account in page.accounts),
         meta=PageMeta(total_count=page.total, after=b"" if page.is_last else page.accounts[-1].id.bytes),
     )
 
@@ -99,5 +99,5 @@ OPERATION: Operation[Ports, ListAccounts, AccountPage] = Operation(
     AccountPage,
     run,
     "List the accounts of a signer, oldest first.",
-    need=READS,
+    need=READ_ACCESS,
 )

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from wallet_rpc.domain.access import READS
+from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.domain.decimal_text import DecimalText
 from wallet_rpc.domain.serialized_grant import SAFE_INTEGER
-from wallet_rpc.domain.session_group import Wanted
-from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.domain.session_group import SessionFilter
+from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 from wallet_rpc.ports import Ports
-from wallet_rpc.services.org_sessions import SESSIONS, EvmAddress, Label, NamedGroup, SessionItem, WalletId, item
+from wallet_rpc.services.org_sessions import (
+    SESSIONS_PATH,
+    EvmAddress,
+    Label,
+    NamedGroup,
+    SessionItem,
+    WalletId,
+    build_session_item,
+)
 from wallet_rpc.wire import shape
 
 
@@ -39,7 +47,7 @@ class SessionPage:
 
 async def run(ports: Ports, request: ListOrgSessions) -> SessionPage:
     """One more than asked is looked for, to know whether there are more."""
-    wanted = Wanted(
+    wanted = SessionFilter(
         wallet_id=request.wallet_id,
         chain_id=request.chain_id,
         session_address=request.session_address,
@@ -50,7 +58,7 @@ async def run(ports: Ports, request: ListOrgSessions) -> SessionPage:
     found = await ports.store.groups.page(wanted, now=now, offset=request.offset, limit=request.limit + 1)
     return SessionPage(
         has_more=len(found) > request.limit,
-        items=tuple(item(listed) for listed in found[: request.limit]),
+        items=tuple(build_session_item(listed) for listed in found[: request.limit]),
         limit=request.limit,
         offset=request.offset,
     )
@@ -62,7 +70,7 @@ OPERATION: Operation[Ports, ListOrgSessions, SessionPage] = Operation(
     SessionPage,
     run,
     "List the active sessions of the organisation, newest first.",
-    need=READS,
+    need=READ_ACCESS,
     has_long_answers=True,
-    rest=Rest(verb="GET", paths=(SESSIONS,), dialect=Dialect.ORGANIZATION),
+    rest=RestRoute(verb="GET", paths=(SESSIONS_PATH,), error_format=ErrorFormat.ORGANIZATION),
 )

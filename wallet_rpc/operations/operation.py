@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from wallet_rpc.domain.access import WRITES, Need
+from wallet_rpc.domain.access import WRITE_ACCESS, RequiredAccess
 from wallet_rpc.errors import WalletError
 from wallet_rpc.primitives import Address
 
@@ -16,7 +16,7 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 
-class Dialect(StrEnum):
+class ErrorFormat(StrEnum):
     """How a REST answer says what went wrong."""
 
     ORGANIZATION = "organization"
@@ -33,7 +33,7 @@ class Credential(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
+class RestRoute:
     """Where an operation is in the REST API.
 
     The request is the path's parameters, and the JSON body or, of a place without a body, the query.
@@ -42,7 +42,7 @@ class Rest:
     verb: str
     paths: tuple[str, ...]
     """Templates such as `/v1/organizations/{orgId}/sessions`; all mean the same, the first is the documented one."""
-    dialect: Dialect
+    error_format: ErrorFormat
     statuses: tuple[int, ...] = ()
     """What it answers beside 200 and what every place of its dialect may answer."""
     credential: Credential = Credential.KEY
@@ -50,7 +50,7 @@ class Rest:
     """The longest body; None: it has none, and what is sent is ignored."""
 
 
-async def _everyone(_: Any) -> None:
+async def _allow_all(_: Any) -> None:
     """Let every caller run it."""
 
 
@@ -73,15 +73,15 @@ class Operation(Generic[C, Q, A]):
     """False: the parameters are one object, the request. True: they are the request's fields, in order."""
     variadic: bool = False
     """True: the request is a list of objects, and the parameters are its items, in order; never with `positional`."""
-    need: Need = WRITES
+    need: RequiredAccess = WRITE_ACCESS
     """What the caller must hold."""
     wallets: Callable[[Q], tuple[Address, ...]] | None = None
     """Which accounts or owners a request is about: a token's wallet must be, or own, one of them. None: not told."""
-    rest: Rest | None = None
+    rest: RestRoute | None = None
     """Where REST has it; such an operation is not a JSON-RPC method."""
     has_long_answers: bool = False
     """Whether an answer may hold thousands of values; then it is encoded beside the event loop."""
     has_own_limits: bool = False
-    """False: the parameters may hold `wire.MOST_VALUES` JSON values. True: the operation bounds what it looks at."""
-    admit: Callable[[C], Awaitable[None]] = _everyone
+    """False: the parameters may hold `wire.MAX_VALUES` JSON values. True: the operation bounds what it looks at."""
+    authorize: Callable[[C], Awaitable[None]] = _allow_all
     """Asked before the parameters are read. Raises: WalletError for a caller who may not run it."""

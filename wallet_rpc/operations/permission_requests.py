@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wallet_rpc.domain.asked_permission import AskedPermission, permissions_of
+from wallet_rpc.domain.asked_permission import Erc7715Permission, translate_permissions
 from wallet_rpc.domain.context import RemoteContext, format_context
 from wallet_rpc.domain.records import KeyType, SessionKey
 from wallet_rpc.domain.user_operation import Factory
@@ -18,12 +18,12 @@ from wallet_rpc.errors import InvalidParams, LimitExceeded, UnsupportedCapabilit
 from wallet_rpc.operations import create_session
 from wallet_rpc.operations.create_session import CreatedSession, CreateSession
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Data, HeldAddress, UnixSeconds, shown
-from wallet_rpc.services.accounts import chain_of, delegated_facts
+from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, UnixSeconds, preview
+from wallet_rpc.services.accounts import chain_of, read_delegated_facts
 from wallet_rpc.services.session_keys import key_address
 from wallet_rpc.wire import decode, strict_shape
 
-ERRORS: tuple[type[WalletError], ...] = (UnsupportedCapability, UnsupportedChain, LimitExceeded)
+GRANT_ERRORS: tuple[type[WalletError], ...] = (UnsupportedCapability, UnsupportedChain, LimitExceeded)
 """What a caller must expect beside a bad request."""
 
 
@@ -52,8 +52,8 @@ class _Key:
 
 @strict_shape
 class _Account:
-    address: HeldAddress | None = None
-    id: HeldAddress | None = None
+    address: NonZeroAddress | None = None
+    id: NonZeroAddress | None = None
 
 
 @strict_shape
@@ -62,7 +62,7 @@ class _Expiry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class GrantRequest:
     """A grant as it was asked for, in whichever draft; `at` is where the request stood."""
 
     chain_id: ChainId
@@ -72,15 +72,15 @@ class Asked:
     key_at: str
     expiry: UnixSeconds
     expiry_at: str
-    permissions: Sequence[AskedPermission]
+    permissions: Sequence[Erc7715Permission]
     permissions_at: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
+class GrantResult:
     """What was made of it."""
 
-    created: CreatedSession
+    session: CreatedSession
     account: Address
     context: Data
     """Lacks the owner's signature at its end."""
@@ -88,53 +88,53 @@ class Granted:
     """What deploys the account, which the first call here does by itself."""
 
 
-async def grant(ports: Ports, asked: Asked) -> Granted:
+async def grant(ports: Ports, grant_request: GrantRequest) -> GrantResult:
     """Create the session. Raises: as `wallet_createSession`, in the words of the request."""
-    chain = chain_of(ports, asked.chain_id)
+    chain = chain_of(ports, grant_request.chain_id)
     now = ports.clock.now()
-    permissions = permissions_of(asked.permissions, now=now, at=asked.permissions_at)
-    _check_expiry(asked, now)
-    facts = await delegated_facts(ports, chain, asked.account, at=asked.account_at)
+    permissions = translate_permissions(grant_request.permissions, now=now, at=grant_request.permissions_at)
+    _check_expiry(grant_request, now)
+    facts = await read_delegated_facts(ports, chain, grant_request.account, at=grant_request.account_at)
     request = CreateSession(
-        account=asked.account,
-        chain_id=asked.chain_id,
-        expiry_sec=asked.expiry,
-        key=asked.key,
+        account=grant_request.account,
+        chain_id=grant_request.chain_id,
+        expiry_sec=grant_request.expiry,
+        key=grant_request.key,
         permissions=permissions,
     )
     try:
         created = await create_session.run(ports, request)
     except InvalidParams as refused:
-        raise _in_words_of(refused, asked) from refused
+        raise _relocate_error(refused, grant_request) from refused
     context = format_context(RemoteContext(session_id=created.session_id, signature=Data()))
-    return Granted(created=created, account=asked.account, context=context, factory=facts.factory)
+    return GrantResult(session=created, account=grant_request.account, context=context, factory=facts.factory)
 
 
-def _check_expiry(asked: Asked, now: UnixSeconds) -> None:
+def _check_expiry(grant_request: GrantRequest, now: UnixSeconds) -> None:
     """0 is a time long ago for the standard; for `wallet_createSession` it is no end at all."""
-    at, expiry = asked.expiry_at, asked.expiry
+    at, expiry = grant_request.expiry_at, grant_request.expiry
     if expiry < now:
         raise InvalidParams(f"{at}: expected a time from {now} on, got {expiry}", field=at, reason="expired")
 
 
-def _in_words_of(refused: InvalidParams, asked: Asked) -> InvalidParams:
+def _relocate_error(error: InvalidParams, grant_request: GrantRequest) -> InvalidParams:
     """A refusal of `wallet_createSession` with the place where the caller wrote what is refused."""
-    field = str(refused.facts.get("field", ""))
+    field = str(error.facts.get("field", ""))
     places = {
-        "params.account": asked.account_at,
-        "params.expirySec": asked.expiry_at,
-        "params.key.publicKey": asked.key_at,
-        **{f"params.permissions[{i}]": place for i, place in enumerate(asked.permissions_at)},
+        "params.account": grant_request.account_at,
+        "params.expirySec": grant_request.expiry_at,
+        "params.key.publicKey": grant_request.key_at,
+        **{f"params.permissions[{i}]": place for i, place in enumerate(grant_request.permissions_at)},
     }
     for ours, theirs in places.items():
         if field == ours or field.startswith((f"{ours}.", f"{ours}[")):
             named = theirs + field.removeprefix(ours)
-            message = refused.message.replace(field, named, 1)
-            return InvalidParams(message, reason=refused.reason, **{**refused.facts, "field": named})
-    return refused
+            message = error.message.replace(field, named, 1)
+            return InvalidParams(message, reason=error.reason, **{**error.facts, "field": named})
+    return error
 
 
-def one_account(first: Address | None, second: Address | None, *, at: str) -> Address:
+def pick_account(first: Address | None, second: Address | None, *, at: str) -> Address:
     """The account, which the drafts name differently. Raises: InvalidParams for none, and for two."""
     account = second if first is None else first
     if account is None:
@@ -144,7 +144,7 @@ def one_account(first: Address | None, second: Address | None, *, at: str) -> Ad
     return account
 
 
-def key_of(signer: Signer | None, *, at: str) -> SessionKey:
+def session_key_of(signer: Signer | None, *, at: str) -> SessionKey:
     """The session key that a signer stands for. Raises: UnsupportedCapability that names a kind which we lack."""
     match signer:
         case Signer(type="key"):
@@ -160,7 +160,7 @@ def key_of(signer: Signer | None, *, at: str) -> SessionKey:
         case _:
             kind = "wallet" if signer is None else signer.type
             raise UnsupportedCapability(
-                f"{at}: {shown(kind)}: expected one signer of type key or account; this server keeps no keys, and a "
+                f"{at}: {preview(kind)}: expected one signer of type key or account; this server keeps no keys, and a "
                 "session has one",
                 reason="signer_not_supported",
                 field=at,
@@ -175,7 +175,7 @@ def expiry_of(expiry: UnixSeconds | None, rules: Sequence[Rule], *, at: str) -> 
         place = f"{at}.rules[{index}]"
         if rule.type != "expiry":
             raise UnsupportedCapability(
-                f"{place}.type: {shown(rule.type)}: expected expiry, the only rule that can be enforced here",
+                f"{place}.type: {preview(rule.type)}: expected expiry, the only rule that can be enforced here",
                 reason="rule_not_supported",
                 field=f"{place}.type",
                 capability=rule.type[:64],

@@ -11,22 +11,22 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wallet_rpc.domain.access import READS
+from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.domain.deferred_action import DEFERRED_ACTION_TYPE
 from wallet_rpc.domain.signature import REPLAY_SAFE_TYPE, Domain, domain_separator, replay_safe_typed_data
-from wallet_rpc.domain.typed_data import TypedData, domain_chain_id
+from wallet_rpc.domain.typed_data import HashedTypedData, domain_chain_id
 from wallet_rpc.errors import InvalidParams, UnsupportedChain
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import ChainId, Hash32, HeldAddress
-from wallet_rpc.services.accounts import account_facts, chain_of
+from wallet_rpc.primitives import ChainId, Hash32, NonZeroAddress
+from wallet_rpc.services.accounts import chain_of, read_account_facts
 from wallet_rpc.services.signable_messages import (
-    REQUEST,
+    SIGNATURE_REQUEST,
     Message,
     PersonalMessage,
     SigningCapabilities,
     TypedMessage,
-    hashed,
+    hash_message,
     refuse_sessions,
 )
 from wallet_rpc.wire import shape
@@ -40,7 +40,7 @@ class PrepareSign:
     """A message that an account shall sign on one chain."""
 
     chain_id: ChainId
-    from_: Annotated[HeldAddress, Field(alias="from")]
+    from_: Annotated[NonZeroAddress, Field(alias="from")]
     signature_request: Message
     capabilities: SigningCapabilities | None = None
 
@@ -57,25 +57,25 @@ async def run(ports: Ports, request: PrepareSign) -> PreparedSign:
     """Nothing is kept: the same question has the same answer until the account is delegated or undelegated."""
     refuse_sessions(request.capabilities)
     chain = chain_of(ports, request.chain_id)
-    message = await hashed(request.signature_request)
-    facts = await account_facts(ports, chain, request.from_, at="params.from")
+    message = await hash_message(request.signature_request)
+    facts = await read_account_facts(ports, chain, request.from_, at="params.from")
     if message.typed_data is not None:
         own = domain_separator(Domain(chain.chain_id, request.from_))
         _refuse_authority(message.typed_data, is_bare=facts.needs_delegation, own=own)
     if facts.needs_delegation:
-        return PreparedSign(chain_id=chain.chain_id, signature_request=_unchanged(request.signature_request))
+        return PreparedSign(chain_id=chain.chain_id, signature_request=_normalize_message(request.signature_request))
     typed = replay_safe_typed_data(message.digest, account=request.from_, chain_id=chain.chain_id)
     return PreparedSign(chain_id=chain.chain_id, signature_request=TypedMessage(data=typed))
 
 
-def _refuse_authority(typed_data: TypedData, *, is_bare: bool, own: Hash32) -> None:
+def _refuse_authority(typed_data: HashedTypedData, *, is_bare: bool, own: Hash32) -> None:
     """Raises: InvalidParams (not_a_message) for typed data by which the owner's key does more than sign a message.
 
     `is_bare`: the key signs the typed data itself, and any account that it owns may take the signature, now or once it
     is delegated. Wrapped into ReplaySafeHash a DeferredAction grants nothing; that of the account's `own` domain is
     refused all the same, since a caller who asks for it means to grant something.
     """
-    at = f"{REQUEST}.data"
+    at = f"{SIGNATURE_REQUEST}.data"
     if typed_data.type_hash == DEFERRED_ACTION_TYPE and (is_bare or typed_data.separator == own):
         raise InvalidParams(
             f"{at}: expected a message, got a DeferredAction, whose signature lets its bearer act for the account; to "
@@ -91,7 +91,7 @@ def _refuse_authority(typed_data: TypedData, *, is_bare: bool, own: Hash32) -> N
         )
 
 
-def _unchanged(message: PersonalMessage | TypedMessage) -> PersonalMessage | TypedMessage:
+def _normalize_message(message: PersonalMessage | TypedMessage) -> PersonalMessage | TypedMessage:
     """The message itself. Of typed data its parts alone, without null fields of the domain, and with the chain id as a
     number: clients insist on both.
     """
@@ -112,7 +112,7 @@ OPERATION: Operation[Ports, PrepareSign, PreparedSign] = Operation(
     run,
     "Get what the owner's key signs for a message of the account, to be formatted by wallet_formatSign.",
     (UnsupportedChain,),
-    need=READS,
+    need=READ_ACCESS,
     has_long_answers=True,
     has_own_limits=True,
 )

@@ -12,16 +12,16 @@ from uuid import UUID
 
 from pydantic import UUID4
 
-from wallet_rpc.domain.access import Need, Scope
+from wallet_rpc.domain.access import RequiredAccess, Scope
 from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.domain.contracts import ACCOUNT_FACTORY, SEMI_MODULAR_ACCOUNT_7702
 from wallet_rpc.domain.records import Account, AccountKind
 from wallet_rpc.errors import InvalidParams, Unavailable
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
-from wallet_rpc.ports.storage import KnownAccounts
-from wallet_rpc.primitives import Address, Data, HeldAddress, Uint256, shown
-from wallet_rpc.services.accounts import confirm, default_account, delegated_account, new_id
+from wallet_rpc.ports.storage import SignerAccounts
+from wallet_rpc.primitives import Address, Data, NonZeroAddress, Uint256, preview
+from wallet_rpc.services.accounts import build_delegated_account, confirm, default_account, new_id
 from wallet_rpc.wire import shape, strict_shape
 
 _ATTEMPTS = 16
@@ -46,7 +46,7 @@ class CreationHint:
         """
         if self.account_type is not None and self.account_type not in set(AccountKind):
             raise InvalidParams(
-                f"params.creationHint.accountType: expected 'sma-b' or '7702', got {shown(self.account_type)}; other "
+                f"params.creationHint.accountType: expected 'sma-b' or '7702', got {preview(self.account_type)}; other "
                 "account types are not supported here",
                 field="params.creationHint.accountType",
                 reason="account_type_not_supported",
@@ -65,8 +65,8 @@ class CreationHint:
 class RequestAccount:
     """Either the signer that owns the account, or the address of an account already made."""
 
-    signer_address: HeldAddress | None = None
-    account_address: HeldAddress | None = None
+    signer_address: NonZeroAddress | None = None
+    account_address: NonZeroAddress | None = None
     id: UUID4 | None = None
     creation_hint: CreationHint | None = None
     include_counterfactual_info: bool = False
@@ -114,24 +114,24 @@ async def _find(ports: Ports, request: RequestAccount) -> Account:
                 "'includeCounterfactualInfo') or 'accountAddress' (with optional 'includeCounterfactualInfo')",
                 field="params",
             )
-        return await _recorded(ports, request.account_address)
+        return await _find_recorded(ports, request.account_address)
     hint = request.creation_hint or CreationHint()
     for _ in range(_ATTEMPTS):
         salt = 0 if hint.salt is None else hint.salt
-        known = await ports.store.accounts.known(request.signer_address, account_id=request.id, salt=salt)
-        account = _chosen(ports, known, request, hint)
+        known = await ports.store.accounts.find_by_signer(request.signer_address, account_id=request.id, salt=salt)
+        account = _choose_recorded(ports, known, request, hint)
         is_new = account is None
-        account = account or _made(ports, known, request, hint)
+        account = account or _build_account(ports, known, request, hint)
         if is_new and not await ports.store.accounts.add(account, after=known.count):
             continue
-        if not ports.caller.is_open:
+        if not ports.caller.is_anonymous:
             await confirm(ports, account)
         return account
     raise Unavailable("params.signerAddress: this signer's accounts change too fast; try again", reason="busy")
 
 
-async def _recorded(ports: Ports, address: Address) -> Account:
-    account = await ports.store.accounts.at(address)
+async def _find_recorded(ports: Ports, address: Address) -> Account:
+    account = await ports.store.accounts.find_by_address(address)
     if account is None:
         raise InvalidParams(
             f"params.accountAddress: no account {address} was requested here; send signerAddress",
@@ -141,28 +141,30 @@ async def _recorded(ports: Ports, address: Address) -> Account:
     return account
 
 
-def _chosen(ports: Ports, known: KnownAccounts, request: RequestAccount, hint: CreationHint) -> Account | None:
+def _choose_recorded(
+    ports: Ports, known: SignerAccounts, request: RequestAccount, hint: CreationHint
+) -> Account | None:
     """The account that the request means, if it is recorded: by id, else by type and salt, else the default one."""
     kind = hint.kind
-    if known.tagged is not None:
-        return known.tagged
+    if known.by_id is not None:
+        return known.by_id
     if kind is AccountKind.DELEGATED:
         return known.delegated
     if hint.salt is not None:
-        return known.salted
+        return known.by_salt
     if request.id is not None or hint.create_additional:
         return None
     return default_account(ports, known, is_contract=kind is not None)
 
 
-def _made(ports: Ports, known: KnownAccounts, request: RequestAccount, hint: CreationHint) -> Account:
+def _build_account(ports: Ports, known: SignerAccounts, request: RequestAccount, hint: CreationHint) -> Account:
     """The account to add: at the requested salt, or at the lowest that the signer does not use yet.
 
     Without id and hint that is salt 0, since `_chosen` finds it once it is recorded.
     """
     assert request.signer_address is not None  # noqa: S101  # the caller has looked
     if hint.kind is AccountKind.DELEGATED:
-        return delegated_account(ports, request.signer_address, tag=request.id)
+        return build_delegated_account(ports, request.signer_address, tag=request.id)
     salt = known.free_salt if hint.salt is None else hint.salt
     return Account(
         id=request.id if request.id is not None else new_id(ports),
@@ -183,6 +185,6 @@ OPERATION: Operation[Ports, RequestAccount, RequestedAccount] = Operation(
     RequestedAccount,
     run,
     "Get the smart account of a signer, making it on first use; the same signer gets the same account.",
-    need=Need(writes=False, scopes=(Scope.WALLET_READ,)),
+    need=RequiredAccess(writes=False, scopes=(Scope.WALLET_READ,)),
     wallets=_wallets,
 )

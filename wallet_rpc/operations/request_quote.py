@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 from pydantic import Field, WrapValidator
 
 from wallet_rpc import wire
-from wallet_rpc.domain.access import READS
+from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.capabilities import RequestedCapabilities
 from wallet_rpc.domain.prepared import (
@@ -24,7 +24,7 @@ from wallet_rpc.domain.prepared import (
     PreparedUserOperation,
 )
 from wallet_rpc.domain.quote import Quote, QuotedSwap, Swap
-from wallet_rpc.domain.requested_call import RequestedCall, calls_on, requested
+from wallet_rpc.domain.requested_call import RequestedCall, to_calls, to_requested_calls
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
 from wallet_rpc.operations import prepare_calls
 from wallet_rpc.operations.operation import Operation
@@ -51,7 +51,7 @@ class RequestQuote(Swap):
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UndecodedRequest:
     """The parameters of a request, read once it is known that there is a provider."""
 
     value: Any
@@ -59,7 +59,7 @@ class Unread:
     @staticmethod
     def of(value: Any, read: Callable[[Any], Any]) -> Any:
         """An object is put off; anything else is refused by `read`."""
-        return Unread(value) if isinstance(value, Mapping) else read(value)
+        return UndecodedRequest(value) if isinstance(value, Mapping) else read(value)
 
 
 @shape
@@ -119,7 +119,7 @@ def provider_of(ports: Ports, *, method: str, instead: str) -> Quotes:
     return ports.quotes
 
 
-async def run(ports: Ports, unread: Unread) -> QuotedCalls:
+async def run(ports: Ports, unread: UndecodedRequest) -> QuotedCalls:
     """Ask for the price, then prepare what it takes. Raises: UnsupportedCapability without a provider."""
     quotes = provider_of(
         ports,
@@ -136,16 +136,19 @@ async def run(ports: Ports, unread: Unread) -> QuotedCalls:
         )
     chain_of(ports, request.chain_id)
     found = await quotes.quote(request.swap)
-    calls = (*found.calls, *calls_on(request.chain_id, request.post_calls, at="params.postCalls"))
+    calls = (*found.calls, *to_calls(request.chain_id, request.post_calls, at="params.postCalls"))
     if request.return_raw_calls:
         return RawQuote(quote=found.quote, chain_id=request.chain_id, call_id=found.call_id, calls=calls)
     asked = prepare_calls.PrepareCalls(
-        calls=requested(calls), from_=request.from_, chain_id=request.chain_id, capabilities=request.capabilities
+        calls=to_requested_calls(calls),
+        from_=request.from_,
+        chain_id=request.chain_id,
+        capabilities=request.capabilities,
     )
-    return _quoted(await prepare_calls.run(ports, asked), found, request.chain_id)
+    return _build_quoted_calls(await prepare_calls.run(ports, asked), found, request.chain_id)
 
 
-def _quoted(prepared: PreparedCalls, found: QuotedSwap, chain_id: ChainId) -> QuotedCalls:
+def _build_quoted_calls(prepared: PreparedCalls, found: QuotedSwap, chain_id: ChainId) -> QuotedCalls:
     """The prepared calls and the quote in one object."""
     fields = {name: getattr(prepared, name) for name in prepared.__dataclass_fields__}
     fields |= {"quote": found.quote, "call_id": found.call_id, "chain_id": chain_id}
@@ -160,14 +163,14 @@ def _quoted(prepared: PreparedCalls, found: QuotedSwap, chain_id: ChainId) -> Qu
             raise AssertionError
 
 
-_REQUEST: Any = Annotated[RequestQuote, WrapValidator(Unread.of)]
+_REQUEST: Any = Annotated[RequestQuote, WrapValidator(UndecodedRequest.of)]
 
-OPERATION: Operation[Ports, Unread, QuotedCalls] = Operation(
+OPERATION: Operation[Ports, UndecodedRequest, QuotedCalls] = Operation(
     "wallet_requestQuote_v0",
-    cast("type[Unread]", _REQUEST),
+    cast("type[UndecodedRequest]", _REQUEST),
     QuotedCalls,
     run,
     "Price a swap and prepare its calls; refused where no quote provider is configured.",
     prepare_calls.OPERATION.errors,
-    need=READS,
+    need=READ_ACCESS,
 )

@@ -6,14 +6,14 @@ entry twice, never none.
 
 from __future__ import annotations
 
-from wallet_rpc.domain.access import READS
+from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.times import Time
 from wallet_rpc.errors import Conflict, NotFound
-from wallet_rpc.operations.operation import Dialect, Operation, Rest
+from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 from wallet_rpc.ports import Ports
-from wallet_rpc.services.audit_log import note
-from wallet_rpc.services.session_tokens import below, key_of
+from wallet_rpc.services.audit_log import log_event
+from wallet_rpc.services.session_tokens import api_key_of, build_token_paths
 from wallet_rpc.wire import shape
 
 
@@ -34,19 +34,19 @@ class RevokedToken:
 
 async def run(ports: Ports, request: RevokeToken) -> RevokedToken:
     """Raises: NotFound for a token that is over or of another key; Conflict when it was revoked before."""
-    key, now = key_of(ports), ports.clock.now()
+    key, now = api_key_of(ports), ports.clock.now()
     claims = await ports.store.tokens.get(request.id)
     if claims is None or claims.key != key.id or now >= claims.expires_at:
         raise NotFound("Session not found", reason="session_token_not_found")
     if await ports.store.tokens.is_revoked(claims.id):
-        raise _revoked_before()
-    await note(ports, EventKind.TOKEN_REVOKED, id=claims.id)
+        raise _build_revoked_error()
+    await log_event(ports, EventKind.TOKEN_REVOKED, id=claims.id)
     if not await ports.store.tokens.revoke(claims.id, until=claims.expires_at):  # another request was faster
-        raise _revoked_before()
+        raise _build_revoked_error()
     return RevokedToken(id=claims.id, revoked_at=now)
 
 
-def _revoked_before() -> Conflict:
+def _build_revoked_error() -> Conflict:
     return Conflict("Session already revoked", reason="session_token_already_revoked")
 
 
@@ -57,6 +57,6 @@ OPERATION: Operation[Ports, RevokeToken, RevokedToken] = Operation(
     run,
     "End a session token that was made with the same key.",
     (NotFound, Conflict),
-    need=READS,
-    rest=Rest(verb="DELETE", paths=below("{id}"), dialect=Dialect.TOKEN, statuses=(404, 409)),
+    need=READ_ACCESS,
+    rest=RestRoute(verb="DELETE", paths=build_token_paths("{id}"), error_format=ErrorFormat.TOKEN, statuses=(404, 409)),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from wallet_rpc.domain.access import READS
+from wallet_rpc.domain.access import READ_ACCESS
 from wallet_rpc.errors import MethodNotFound
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
@@ -36,5 +36,5 @@ OPERATION: Operation[Ports, SendCalls, dict[str, Any]] = Operation(
     run,
     "Refused: there are no keys here.",
     (MethodNotFound,),
-    need=READS,
+    need=READ_ACCESS,
 )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, assert_never, cast
 
 from pydantic import Field
 
-from wallet_rpc.domain.call_data import calls_of
+from wallet_rpc.domain.call_data import decode_calls
 from wallet_rpc.domain.capabilities import PermissionsCapability, SendCapabilities
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.nonce import OWNER_ENTITY, NonceKey, split_nonce
@@ -20,7 +20,7 @@ from wallet_rpc.domain.prepared import (
     OperationData,
     OperationDetails,
     authorization_hash,
-    call_id,
+    format_call_id,
 )
 from wallet_rpc.domain.records import CallRecord
 from wallet_rpc.domain.signature import personal_sign_digest, user_operation_signature
@@ -33,7 +33,7 @@ from wallet_rpc.errors import (
     LimitExceeded,
     OutcomeUnknown,
     OutOfTimeRange,
-    PaymasterRefused,
+    PaymasterRejected,
     Rejected,
     SessionEnded,
     SessionNotInstalled,
@@ -46,13 +46,13 @@ from wallet_rpc.errors import (
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
-from wallet_rpc.services.accounts import chain_of, remember_delegated
-from wallet_rpc.services.audit_log import note_sent
-from wallet_rpc.services.authority import PERMISSIONS, Authority, authority_of
-from wallet_rpc.services.authorizations import carried_authorization, send_with_authorization
-from wallet_rpc.services.delegation import send_alone, signed
-from wallet_rpc.services.denial_reasons import explained
-from wallet_rpc.services.signatures import CheckedSignature, checked_signature
+from wallet_rpc.services.accounts import chain_of, record_delegated_account
+from wallet_rpc.services.audit_log import log_call_sent
+from wallet_rpc.services.authority import PERMISSIONS, Authority, resolve_authority
+from wallet_rpc.services.authorizations import find_carried_authorization, send_with_authorization
+from wallet_rpc.services.delegation import attach_signature, send_removal
+from wallet_rpc.services.denial_reasons import explain_denial
+from wallet_rpc.services.signatures import VerifiedSignature, verify_signature
 from wallet_rpc.services.signed_calls import (
     SendArray,
     SendDelegation,
@@ -60,19 +60,19 @@ from wallet_rpc.services.signed_calls import (
     SendPreparedCalls,
     SignedDelegation,
     SignedOperation,
-    parts,
     sender_of,
+    split_array,
 )
 from wallet_rpc.services.submission import (
+    build_nonce_used_error,
+    find_sent,
+    recover_sent,
     refuse_while_installing,
-    sent_before,
-    sent_unrecorded,
-    used_nonce,
 )
-from wallet_rpc.services.submission_tickets import Built, refuse_unbuilt, session_named
+from wallet_rpc.services.submission_tickets import TicketSubject, session_id_of, verify_ticket
 from wallet_rpc.wire import shape
 
-NONCE = "params.data.nonce"
+NONCE_FIELD = "params.data.nonce"
 """Where an operation's nonce stands in a request."""
 TRUST_SECONDS = 90 * 86_400
 """How long a caller who showed the owner's signature is trusted with the reserved entity ids."""
@@ -93,17 +93,17 @@ async def run(ports: Ports, request: SendPreparedCalls) -> SentCalls:
     ticket = capabilities.submission_ticket if request.submission_ticket is None else request.submission_ticket
     match request:
         case SendDelegation():
-            return await _undelegate(ports, request, ticket)
+            return await _send_removal(ports, request, ticket)
         case SendOperation():
-            return await _operate(ports, request, None, capabilities.permissions, ticket)
+            return await _send_operation(ports, request, None, capabilities.permissions, ticket)
         case SendArray():
-            operation, delegation = parts(request)
-            return await _operate(ports, operation, delegation, capabilities.permissions, ticket)
+            operation, delegation = split_array(request)
+            return await _send_operation(ports, operation, delegation, capabilities.permissions, ticket)
         case _:
             assert_never(request)
 
 
-async def _undelegate(ports: Ports, request: SignedDelegation, ticket: str | None) -> SentCalls:
+async def _send_removal(ports: Ports, request: SignedDelegation, ticket: str | None) -> SentCalls:
     """Raises: InvalidParams for a delegation, which needs no relayer: it travels with a user operation."""
     chain = chain_of(ports, request.chain_id)
     if request.data.address != ZERO_ADDRESS:
@@ -112,15 +112,18 @@ async def _undelegate(ports: Ports, request: SignedDelegation, ticket: str | Non
             field="params.data.address",
             reason="delegation_alone",
         )
-    authorization, account = signed(request.data.on(chain.chain_id), request.signature.raw), sender_of(request)
+    authorization, account = (
+        attach_signature(request.data.to_authorization(chain.chain_id), request.signature.raw),
+        sender_of(request),
+    )
     name = authorization_hash(account, authorization)
-    await refuse_unbuilt(ports, Built(account=account, chain=chain, hash=name), ticket)
-    await note_sent(ports, await send_alone(ports, chain, authorization))
-    identifier = call_id(chain.chain_id, name)
+    await verify_ticket(ports, TicketSubject(account=account, chain=chain, hash=name), ticket)
+    await log_call_sent(ports, await send_removal(ports, chain, authorization))
+    identifier = format_call_id(chain.chain_id, name)
     return SentCalls(id=identifier, prepared_call_ids=(identifier,), details=DelegationDetails())
 
 
-async def _operate(
+async def _send_operation(
     ports: Ports,
     request: SignedOperation,
     delegation: SignedDelegation | None,
@@ -130,81 +133,85 @@ async def _operate(
     chain = chain_of(ports, request.chain_id)
     operation = request.data.to_domain("params.data.")
     operation_hash = user_operation_hash(operation, chain.chain_id, ENTRY_POINT)
-    built = Built(
+    built = TicketSubject(
         account=operation.sender,
         chain=chain,
         hash=operation_hash,
-        authorization=_name(chain, operation.sender, delegation),
+        authorization=_hash_delegation(chain, operation.sender, delegation),
         permissions=permissions,
     )
-    await refuse_unbuilt(ports, built, ticket)
-    sent = await sent_before(ports, chain, operation_hash)
+    await verify_ticket(ports, built, ticket)
+    sent = await find_sent(ports, chain, operation_hash)
     if sent is None:  # what was sent stays sent, whatever became of its session
-        sent = await _sent(ports, built, operation, request.signature.raw, delegation)
-    await note_sent(ports, sent, session_named(permissions))
-    identifier = call_id(chain.chain_id, operation_hash)
-    calls = calls_of(operation.sender, operation.call_data)
+        sent = await _verify_and_send(ports, built, operation, request.signature.raw, delegation)
+    await log_call_sent(ports, sent, session_id_of(permissions))
+    identifier = format_call_id(chain.chain_id, operation_hash)
+    calls = decode_calls(operation.sender, operation.call_data)
     details = OperationDetails(data=OperationData(hash=operation_hash, calls=calls))
     return SentCalls(id=identifier, prepared_call_ids=(identifier,), details=details)
 
 
-def _name(chain: ChainPorts, account: Address, delegation: SignedDelegation | None) -> Hash32 | None:
-    return None if delegation is None else authorization_hash(account, delegation.data.on(chain.chain_id))
+def _hash_delegation(chain: ChainPorts, account: Address, delegation: SignedDelegation | None) -> Hash32 | None:
+    return None if delegation is None else authorization_hash(account, delegation.data.to_authorization(chain.chain_id))
 
 
-async def _sent(
-    ports: Ports, built: Built, operation: UserOperation, signature: bytes, delegation: SignedDelegation | None
+async def _verify_and_send(
+    ports: Ports,
+    subject: TicketSubject,
+    operation: UserOperation,
+    signature: bytes,
+    delegation: SignedDelegation | None,
 ) -> CallRecord:
     """Who may send it, who signed it, and its record once the bundler has it."""
-    chain = built.chain
-    authority = await authority_of(ports, chain, operation.sender, built.permissions, at="params.data.sender")
-    key = _matching_key(authority, operation)
-    checked = await _signed(chain, authority, built.hash, signature)
-    authorization = await carried_authorization(chain, authority.account, delegation)
+    chain = subject.chain
+    authority = await resolve_authority(ports, chain, operation.sender, subject.permissions, at="params.data.sender")
+    key = _check_nonce_key(authority, operation)
+    checked = await _verify_call_signature(chain, authority, subject.hash, signature)
+    authorization = await find_carried_authorization(chain, authority.account, delegation)
     try:
-        deferred = await _deferred(ports, chain, authority, key, operation)
+        deferred = await _read_signature_prefix(ports, chain, authority, key, operation)
         whole = replace(
             operation,
             signature=user_operation_signature(checked.value, kind=checked.kind, deferred=deferred),
             authorization=authorization,
         )
         await _trust(ports, chain, authority)
-        sent = await send_with_authorization(ports, chain, whole, built.hash)
+        sent = await send_with_authorization(ports, chain, whole, subject.hash)
     except (StaleNonce, AccountDeployed):
-        found = await sent_unrecorded(ports, chain, operation, built.hash)
+        found = await recover_sent(ports, chain, operation, subject.hash)
         if found is None:
             raise
         return found
     except (ValidationReverted, ExecutionReverted) as denial:
-        raise explained(denial, authority, operation) from denial
+        raise explain_denial(denial, authority, operation) from denial
     if authority.account.is_external and authority.nonce_key.entity_id == OWNER_ENTITY:
-        await remember_delegated(ports, operation.sender)
+        await record_delegated_account(ports, operation.sender)
     return sent
 
 
-def _matching_key(authority: Authority, operation: UserOperation) -> NonceKey:
+def _check_nonce_key(authority: Authority, operation: UserOperation) -> NonceKey:
     """The nonce's key, which must name the validation of the authority. Raises: InvalidParams (nonce_mismatch)."""
     try:
         key, _ = split_nonce(operation.nonce)
     except ValueError as error:
-        raise InvalidParams(f"{NONCE}: {error}", field=NONCE, reason="nonce_mismatch") from None
+        raise InvalidParams(f"{NONCE_FIELD}: {error}", field=NONCE_FIELD, reason="nonce_mismatch") from None
     expected = authority.nonce_key
     if (key.entity_id, key.is_global) != (expected.entity_id, expected.is_global):
         hint = "; send capabilities.permissions as for wallet_prepareCalls" if expected.entity_id == 0 else ""
         raise InvalidParams(
-            f"{NONCE}: it names the validation with entity id {key.entity_id}, but the call is sent under that with "
-            f"entity id {expected.entity_id}{hint}",
-            field=NONCE,
+            f"{NONCE_FIELD}: it names the validation with entity id {key.entity_id}, but the call is sent under that "
+            f"with entity id {expected.entity_id}{hint}",
+            field=NONCE_FIELD,
             reason="nonce_mismatch",
         )
     return key
 
 
-async def _signed(
+async def _verify_call_signature(
     chain: ChainPorts, authority: Authority, operation_hash: Hash32, signature: bytes
-) -> CheckedSignature:
+) -> VerifiedSignature:
     """The signature of the authority's signer over exactly this operation. Raises: SignatureInvalid when it is none."""
-    checked = await checked_signature(chain, authority.signer, personal_sign_digest(operation_hash), signature)
+    checked = await verify_signature(chain, authority.signer, personal_sign_digest(operation_hash), signature)
     if checked is None:
         who = "the session key" if authority.nonce_key.entity_id else "the owner"
         raise SignatureInvalid(
@@ -215,7 +222,7 @@ async def _signed(
     return checked
 
 
-async def _deferred(
+async def _read_signature_prefix(
     ports: Ports, chain: ChainPorts, authority: Authority, key: NonceKey, operation: UserOperation
 ) -> bytes:
     """The grant that the operation carries, if it carries one.
@@ -232,18 +239,18 @@ async def _deferred(
             )
         return b""
     if authority.grant is None:
-        raise used_nonce(operation)
+        raise build_nonce_used_error(operation)
     if operation.nonce != authority.grant.action.nonce:
         raise InvalidParams(
-            f"{NONCE}: it is not the nonce of this session's grant", field=NONCE, reason="nonce_mismatch"
+            f"{NONCE_FIELD}: it is not the nonce of this session's grant", field=NONCE_FIELD, reason="nonce_mismatch"
         )
     await refuse_while_installing(ports, chain, account=operation.sender, nonce=operation.nonce, by=operation)
-    return authority.deferred
+    return authority.signature_prefix
 
 
 async def _trust(ports: Ports, chain: ChainPorts, authority: Authority) -> None:
     """Trust a caller who showed the owner's signature."""
-    if authority.is_owners:
+    if authority.has_owner_signature:
         until, account = ports.clock.now() + TRUST_SECONDS, authority.account.address
         await ports.store.sessions.trust(account, chain.chain_id, ports.caller.holder, forget_at=until)
 
@@ -263,7 +270,7 @@ OPERATION: Operation[Ports, Any, SentCalls] = Operation(
         Rejected,
         SignatureInvalid,
         ValidationReverted,
-        PaymasterRefused,
+        PaymasterRejected,
         OutOfTimeRange,
         ExecutionReverted,
         LimitExceeded,

@@ -13,9 +13,9 @@ from wallet_rpc.domain.access import Caller, Claims, Rules
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.quote import QuotedSwap, Swap, SwapOutcome
 from wallet_rpc.domain.ticket import Ticket
-from wallet_rpc.domain.token_gas import TokenPayment
+from wallet_rpc.domain.token_gas import Erc20PaymentTerms
 from wallet_rpc.domain.user_operation import UserOperation
-from wallet_rpc.ports.storage import Store
+from wallet_rpc.ports.storage import OrganizationStore
 from wallet_rpc.primitives import Address, ChainId, Data, Hash32, UnixSeconds, Word
 
 
@@ -71,7 +71,7 @@ class PendingOperation:
     block_number: int | None
 
 
-class Chain(Protocol):
+class Node(Protocol):
     """A node's reads. Results are of the latest block."""
 
     async def code(self, address: Address) -> bytes:
@@ -127,7 +127,7 @@ class Sponsorship:
     post_op_gas_limit: int | None = None
     is_final: bool = False
     """True: a stub that needs no second call."""
-    token: TokenPayment | None = None
+    token: Erc20PaymentTerms | None = None
     """What the paymaster takes of the account, where it was asked to be paid in a token."""
 
 
@@ -140,7 +140,7 @@ class Paymaster(Protocol):
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         """The real one, over the operation's final gas limits. Raises: PaymasterRefused, InvalidParams."""
 
-    async def sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
+    async def report_sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
         """Told when an operation that names a paymaster was handed over. Raises: Unavailable, which changes nothing."""
 
 
@@ -171,7 +171,7 @@ class ChainPorts:
     """All that is behind one chain id."""
 
     chain_id: ChainId
-    chain: Chain
+    node: Node
     bundler: Bundler
     paymaster: Paymaster | None
     confirmations: int = 1
@@ -202,20 +202,20 @@ class Clock(Protocol):
 class Entropy(Protocol):
     """Chance that nobody can guess."""
 
-    def token(self, size: int) -> bytes:
+    def random_bytes(self, size: int) -> bytes:
         """`size` random bytes."""
 
 
-class Seals(Protocol):
+class TokenSigner(Protocol):
     """Makes and reads what only this server can have made: session tokens and submission tickets."""
 
-    def token(self, claims: Claims) -> str:
+    def sign_token(self, claims: Claims) -> str:
         """The session token that says so."""
 
-    def claims(self, token: str, *, now: UnixSeconds) -> Claims:
+    def verify_token(self, token: str, *, now: UnixSeconds) -> Claims:
         """What a token says. Raises: Unauthorized when it is not one of ours, or its time is over."""
 
-    def ticket(self, ticket: Ticket) -> str:
+    def sign_ticket(self, ticket: Ticket) -> str:
         """The submission ticket that says so."""
 
     def read_ticket(self, text: str) -> Ticket:
@@ -227,12 +227,12 @@ class Ports:
     """Everything an operation may touch, for one caller: made anew for every request."""
 
     chains: Mapping[ChainId, ChainPorts]
-    store: Store
+    store: OrganizationStore
     """The memory of the caller's organisation."""
     clock: Clock
     entropy: Entropy
     caller: Caller
     quotes: Quotes | None = None
-    seals: Seals | None = None
+    token_signer: TokenSigner | None = None
     """None: this server gives no session tokens."""
     rules: Rules = field(default_factory=Rules)

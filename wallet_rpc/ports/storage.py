@@ -11,18 +11,18 @@ from typing import Protocol
 from uuid import UUID
 
 from wallet_rpc.domain.access import ApiKey, Caller, Claims, KeyId, Organization, OrganizationId
-from wallet_rpc.domain.audit import Event
+from wallet_rpc.domain.audit import AuditEvent
 from wallet_rpc.domain.records import Account, CallRecord, Session
-from wallet_rpc.domain.session_group import GroupId, Listed, SessionGroup, Wanted
-from wallet_rpc.domain.session_record import UnsignedBounds, UnsignedSession
+from wallet_rpc.domain.session_group import GroupedSession, GroupId, SessionFilter, SessionGroup
+from wallet_rpc.domain.session_record import UnsignedSession, UnsignedSessionLimits
 from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
 
-LANE_SIZE = 1 << 30
+ENTITY_RANGE_SIZE = 1 << 30
 """Entity ids below it are open to everyone; from it on only a trusted caller gets one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownAccounts:
+class SignerAccounts:
     """A signer's accounts, as far as a request asks for them; None for what the signer does not have."""
 
     count: int
@@ -40,11 +40,11 @@ class KnownAccounts:
     """The signer's own address, if `Accounts.confirm` had it."""
     delegated: Account | None = None
     """The signer's own address."""
-    tagged: Account | None = None
+    by_id: Account | None = None
     """The one of the id that was asked for."""
-    salted: Account | None = None
+    by_salt: Account | None = None
     """The semi-modular one of the salt that was asked for."""
-    placed: Account | None = None
+    by_address: Account | None = None
     """The one at the address that was asked for."""
 
 
@@ -61,17 +61,17 @@ class AccountsPage:
 class Accounts(Protocol):
     """Which smart accounts a signer asked for. No answer takes longer because a signer has more of them."""
 
-    async def named(self, account_id: UUID) -> tuple[Account, ...]:
+    async def find_by_id(self, account_id: UUID) -> tuple[Account, ...]:
         """The accounts of an id, which several signers may have chosen; those of who asked first come first."""
 
-    async def known(
+    async def find_by_signer(
         self,
         signer: Address,
         *,
         account_id: UUID | None = None,
         salt: int | None = None,
         address: Address | None = None,
-    ) -> KnownAccounts:
+    ) -> SignerAccounts:
         """What a signer's accounts are, as far as a request asks: by id, salt and address."""
 
     async def page(self, signer: Address, *, after: UUID | None, limit: int) -> AccountsPage | None:
@@ -80,14 +80,14 @@ class Accounts(Protocol):
     async def add(self, account: Account, *, after: int) -> bool:
         """Add as the signer's next account; False (and nothing written) unless the signer has `after` accounts now."""
 
-    async def at(self, address: Address) -> Account | None:
+    async def find_by_address(self, address: Address) -> Account | None:
         """The account of an address; a contract account before an externally owned one, as only it can be derived."""
 
     async def confirm(self, account: Account) -> None:
         """Remember that the signer, or a caller who answers for the signer, chose this account; the first counts."""
 
 
-class Bound(StrEnum):
+class UnsignedSessionBound(StrEnum):
     """The bounds on the number of unsigned sessions."""
 
     HOLDER = "holder"
@@ -99,7 +99,9 @@ class Bound(StrEnum):
 class UnsignedSessions(Protocol):
     """Sessions whose owners have not signed them: counted, and forgotten in time."""
 
-    async def claim(self, session: UnsignedSession, bounds: UnsignedBounds, *, now: UnixSeconds) -> Bound | None:
+    async def claim(
+        self, session: UnsignedSession, bounds: UnsignedSessionLimits, *, now: UnixSeconds
+    ) -> UnsignedSessionBound | None:
         """Count a session that is about to be written; the bound that has no room for it, if one has none. Atomic."""
 
     async def release(self, session: UnsignedSession) -> None:
@@ -119,11 +121,11 @@ class Sessions(Protocol):
     ) -> EntityId:
         """An entity id never given before on this account and chain, `at_least` or above; atomic.
 
-        Ids below `LANE_SIZE` are open to everyone; from there on only a `trusted` caller gets one, so that strangers
+        Ids below `ENTITY_RANGE_SIZE` are open to everyone; from there on only a `trusted` caller gets one, so that strangers
         cannot use them up. Raises: LimitExceeded when the caller's part of the id space is used up.
         """
 
-    async def put(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
+    async def save(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
         """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept).
 
         An active session counts against no bound of unsigned ones any more; a pending one always has an end.
@@ -138,16 +140,16 @@ class Sessions(Protocol):
     async def is_revoked(self, account: Address, chain_id: ChainId, entity_id: int) -> bool:
         """Whether `revoke` was said of this entity id."""
 
-    async def end(self, account: Address, chain_id: ChainId, entity_id: int, *, at: UnixSeconds) -> None:
+    async def set_expiry(self, account: Address, chain_id: ChainId, entity_id: int, *, at: UnixSeconds) -> None:
         """From the second `at` on whoever asks, of any organisation, finds the entity id over; said again, it moves."""
 
-    async def end_of(self, account: Address, chain_id: ChainId, entity_id: int) -> UnixSeconds | None:
+    async def get_expiry(self, account: Address, chain_id: ChainId, entity_id: int) -> UnixSeconds | None:
         """The first second at which the entity id is over, where `end` was said of it; kept for good."""
 
     async def trust(self, account: Address, chain_id: ChainId, caller: str, *, forget_at: UnixSeconds) -> None:
         """Remember that `caller` showed a valid signature of the account's owner."""
 
-    async def trusts(self, account: Address, chain_id: ChainId, caller: str) -> bool:
+    async def is_trusted(self, account: Address, chain_id: ChainId, caller: str) -> bool:
         """Whether `trust` was said of this caller."""
 
 
@@ -158,7 +160,7 @@ class Calls(Protocol):
         """Write the record (state sending) unless one is there that is sending or sent; that one is returned then.
 
         None: the claim is ours, and we send. A refused record is replaced. Atomic. The newest claim of a nonce is what
-        `of_nonce` returns.
+        `find_by_nonce` returns.
         """
 
     async def settle(self, call: CallRecord) -> None:
@@ -167,7 +169,7 @@ class Calls(Protocol):
     async def get(self, chain_id: ChainId, operation_hash: Hash32) -> CallRecord | None:
         """The record of an operation."""
 
-    async def of_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> CallRecord | None:
+    async def find_by_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> CallRecord | None:
         """The newest record of that nonce that was not refused."""
 
 
@@ -184,10 +186,12 @@ class Groups(Protocol):
     async def get(self, group_id: GroupId) -> SessionGroup | None:
         """The group of an id."""
 
-    async def of_session(self, session_id: SessionId) -> SessionGroup | None:
+    async def find_by_session(self, session_id: SessionId) -> SessionGroup | None:
         """The group that a session is in."""
 
-    async def page(self, wanted: Wanted, *, now: UnixSeconds, offset: int, limit: int) -> tuple[Listed, ...]:
+    async def page(
+        self, session_filter: SessionFilter, *, now: UnixSeconds, offset: int, limit: int
+    ) -> tuple[GroupedSession, ...]:
         """Sessions that are neither revoked nor over, newest first, then by id; at most `limit`, after `offset`."""
 
     async def revoke(self, group_id: GroupId, session_id: SessionId, *, at: UnixSeconds) -> bool:
@@ -213,14 +217,14 @@ class IssuedTokens(Protocol):
         """Whether `revoke` was said of it."""
 
 
-class Audit(Protocol):
+class AuditLog(Protocol):
     """An organisation's log: what happened is added and never taken away."""
 
-    async def append(self, event: Event) -> None:
+    async def append(self, event: AuditEvent) -> None:
         """Write the event as the next entry, hashed over the one before."""
 
 
-class Store(Protocol):
+class OrganizationStore(Protocol):
     """The memory of one organisation. Every write that must be atomic is."""
 
     @property
@@ -232,7 +236,7 @@ class Store(Protocol):
         """Which sessions there are."""
 
     @property
-    def unsigned(self) -> UnsignedSessions:
+    def unsigned_sessions(self) -> UnsignedSessions:
         """The unsigned sessions."""
 
     @property
@@ -248,7 +252,7 @@ class Store(Protocol):
         """Which session tokens are out."""
 
     @property
-    def audit(self) -> Audit:
+    def audit(self) -> AuditLog:
         """What happened."""
 
 
@@ -278,7 +282,7 @@ class Directory(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class RateLimitResult:
     """What a caller may still ask within the window that is nearest to its end."""
 
     limit: int
@@ -286,12 +290,12 @@ class Allowance:
     remaining: int
     retry_after_seconds: int | None = None
     """Of a refusal: when it may pass; None: never, since it is more than the window holds."""
-    refusal: str | None = None
+    rejection: str | None = None
     """Which window has no room, in the words of the API; None: it may pass, and was counted."""
 
 
 class Limiter(Protocol):
     """Counts what callers ask, over all replicas."""
 
-    async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> Allowance:
+    async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> RateLimitResult:
         """Count `cost` requests. An allowance with a `refusal` is one, and counts nothing. Raises: Unavailable."""

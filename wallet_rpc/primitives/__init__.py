@@ -13,8 +13,8 @@ from eth_utils.address import is_checksum_formatted_address
 from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import core_schema
 
-from wallet_rpc.primitives.integers import HEX, ChainQuantity, Integer, Quantity, quantity
-from wallet_rpc.primitives.scalar_errors import malformed, shown, shown_key, worded
+from wallet_rpc.primitives.integers import HEX, ChainQuantity, Integer, Quantity, parse_quantity
+from wallet_rpc.primitives.scalar_errors import malformed_error, preview, preview_key, validation_error
 
 __all__ = [
     "NATIVE_TOKEN",
@@ -26,7 +26,7 @@ __all__ = [
     "EntityId",
     "Gas",
     "Hash32",
-    "HeldAddress",
+    "NonZeroAddress",
     "Nonce",
     "Seconds",
     "Selector",
@@ -38,18 +38,18 @@ __all__ = [
     "WeiPerGas",
     "Word",
     "from_hex",
-    "malformed",
-    "quantity",
-    "shown",
-    "shown_key",
-    "worded",
+    "malformed_error",
+    "parse_quantity",
+    "preview",
+    "preview_key",
+    "validation_error",
 ]
 
 
 def from_hex(value: object, expected: str) -> bytes:
     """Bytes of `0x`-prefixed text with an even number of digits."""
     if not isinstance(value, str) or HEX.fullmatch(value) is None or len(value) % 2:
-        raise malformed(expected, value)
+        raise malformed_error(expected, value)
     return bytes.fromhex(value[2:])
 
 
@@ -66,7 +66,7 @@ class Data(bytes):
         return super().__new__(cls, value)
 
     @classmethod
-    def expected(cls) -> str:
+    def describe_format(cls) -> str:
         """What a caller should have sent, in words."""
         return "hex bytes starting with 0x" if cls.size is None else f"0x and {cls.size} hex bytes ({cls.noun})"
 
@@ -75,9 +75,9 @@ class Data(bytes):
         """From the wire. Raises the door's `malformed` error."""
         if isinstance(value, cls):
             return value
-        raw = from_hex(value, cls.expected())
+        raw = from_hex(value, cls.describe_format())
         if cls.size is not None and len(raw) != cls.size:
-            raise malformed(cls.expected(), value)
+            raise malformed_error(cls.describe_format(), value)
         return cls(raw)
 
     def hex0x(self) -> str:
@@ -94,7 +94,7 @@ class Data(bytes):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """How the wire reads and writes the class."""
         return core_schema.no_info_plain_validator_function(
-            cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(_written(cls))
+            cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(_make_serializer(cls))
         )
 
     @classmethod
@@ -104,7 +104,7 @@ class Data(bytes):
         return {"type": "string", "pattern": f"^0x{digits}$", "title": cls.__name__}
 
 
-def _written(cls: type[Data]) -> Any:
+def _make_serializer(cls: type[Data]) -> Any:
     def write(value: object) -> str:
         if not isinstance(value, bytes):
             raise TypeError(f"expected {cls.__name__}, got {type(value).__name__}")
@@ -130,19 +130,19 @@ class Address(Data):
         if not isinstance(value, str) or address == _NATIVE_TOKEN:
             return address
         if is_checksum_formatted_address(value) and value[2:] != address.hex0x()[2:]:
-            raise malformed("an address with a correct EIP-55 checksum", value)
+            raise malformed_error("an address with a correct EIP-55 checksum", value)
         return address
 
     def hex0x(self) -> str:
         """The EIP-55 checksum form."""
-        return _checksummed(bytes(self))
+        return _to_checksum(bytes(self))
 
 
 _NATIVE_TOKEN = bytes.fromhex("ee" * 20)
 
 
 @lru_cache(maxsize=1 << 14)
-def _checksummed(address: bytes) -> str:
+def _to_checksum(address: bytes) -> str:
     digits = address.hex()
     return "0x" + "".join(
         digit.upper() if nibble > "7" else digit
@@ -168,7 +168,7 @@ class Word(Hash32):
         if isinstance(value, cls):
             return value
         if not isinstance(value, str) or HEX.fullmatch(value) is None or not 2 < len(value) <= 66:
-            raise malformed(cls.expected(), value)
+            raise malformed_error(cls.describe_format(), value)
         return cls(bytes.fromhex(value[2:].rjust(64, "0")))
 
 
@@ -194,11 +194,11 @@ NATIVE_TOKEN = Address(_NATIVE_TOKEN)
 
 def _refuse_zero(address: Address) -> Address:
     if address == ZERO_ADDRESS:
-        raise worded("expected an address that somebody holds, got the zero address", reason="zero_address")
+        raise validation_error("expected an address that somebody holds, got the zero address", reason="zero_address")
     return address
 
 
-HeldAddress: TypeAlias = Annotated[Address, AfterValidator(_refuse_zero)]
+NonZeroAddress: TypeAlias = Annotated[Address, AfterValidator(_refuse_zero)]
 """The address of an account, an owner or a key: any but zero."""
 
 Uint256: TypeAlias = Annotated[int, Quantity(256)]

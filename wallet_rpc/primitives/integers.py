@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
-from wallet_rpc.primitives.scalar_errors import malformed, worded
+from wallet_rpc.primitives.scalar_errors import malformed_error, validation_error
 
 HEX = re.compile(r"0[xX][0-9a-fA-F]*", re.ASCII)
 """Hex text, of any number of digits."""
@@ -27,22 +27,22 @@ def exact_integer(value: object) -> object:
     return value
 
 
-def quantity(value: object, bits: int) -> int:
+def parse_quantity(value: object, bits: int) -> int:
     """A non-negative integer below 2**`bits`: hex text with or without leading zeros, or a whole JSON number."""
     expected = f"a hex quantity below 2^{bits}"
     match exact_integer(value):
         case bool():
-            raise malformed(expected, value)
+            raise malformed_error(expected, value)
         case int() as number:
             pass
         case str() as text if HEX.fullmatch(text) is not None and len(text) > 2:
             if len(text) > 4 + bits:  # far more digits than fit, zeros or not
-                raise malformed(expected, value)
+                raise malformed_error(expected, value)
             number = int(text, 16)
         case _:
-            raise malformed(expected, value)
+            raise malformed_error(expected, value)
     if not 0 <= number < 1 << bits:
-        raise malformed(expected, value)
+        raise malformed_error(expected, value)
     return number
 
 
@@ -52,19 +52,19 @@ class Quantity:
 
     bits: int
 
-    def read(self, value: object) -> int:
+    def decode(self, value: object) -> int:
         """From the wire. Raises: the library's error of a wrong form."""
-        return quantity(value, self.bits)
+        return parse_quantity(value, self.bits)
 
-    def write(self, value: object) -> str:
+    def encode(self, value: object) -> str:
         """For the wire."""
         if not isinstance(value, int):  # text is for the wire alone
             raise TypeError(f"expected int, got {type(value).__name__}")
-        return hex(quantity(value, self.bits))
+        return hex(parse_quantity(value, self.bits))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.write)
+            self.decode, serialization=core_schema.plain_serializer_function_ser_schema(self.encode)
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -80,16 +80,16 @@ _NAMESPACED = re.compile(r"([-a-z0-9]{3,8}):[-_a-zA-Z0-9]{1,32}", re.ASCII)
 class ChainQuantity(Quantity):
     """A chain's id; one of another namespace is refused by the namespace's name."""
 
-    def read(self, value: object) -> int:
+    def decode(self, value: object) -> int:
         """From the wire. Raises: the library's error of a wrong form."""
         found = _NAMESPACED.fullmatch(value) if isinstance(value, str) else None
         if found is not None:
-            raise worded(
+            raise validation_error(
                 f"expected the id of an EVM chain in hex, such as 0x1, got one of the namespace {found[1]}; calls and "
                 "accounts here are on EVM chains only",
                 reason="namespace_not_supported",
             )
-        return quantity(value, self.bits)
+        return parse_quantity(value, self.bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +98,22 @@ class Integer:
 
     bits: int
 
-    def read(self, value: object) -> int:
+    def decode(self, value: object) -> int:
         """From the wire. Raises: the library's error of a wrong form."""
-        return self._checked(exact_integer(value), value)
+        return self._check_range(exact_integer(value), value)
 
-    def write(self, value: object) -> int:
+    def encode(self, value: object) -> int:
         """For the wire."""
-        return self._checked(value, value)
+        return self._check_range(value, value)
 
-    def _checked(self, number: object, given: object) -> int:
+    def _check_range(self, number: object, given: object) -> int:
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << self.bits:
-            raise malformed(f"an integer from 0 to {(1 << self.bits) - 1}", given)
+            raise malformed_error(f"an integer from 0 to {(1 << self.bits) - 1}", given)
         return number
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.write)
+            self.decode, serialization=core_schema.plain_serializer_function_ser_schema(self.encode)
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:

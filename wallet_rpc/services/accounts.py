@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from wallet_rpc.domain.access import OPEN
+from wallet_rpc.domain.access import OPEN_ORGANIZATION
 from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.contracts import DELEGATES
 from wallet_rpc.domain.records import Account, AccountKind
 from wallet_rpc.domain.user_operation import Factory
-from wallet_rpc.domain.views import owner_question, read_address
+from wallet_rpc.domain.views import decode_address, encode_get_fallback_signer_data
 from wallet_rpc.errors import ExecutionReverted, InvalidParams, UnreadableAnswer, UnsupportedChain
 from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.ports.storage import KnownAccounts
+from wallet_rpc.ports.storage import SignerAccounts
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, ChainId
 
 _ATTEMPTS = 16
@@ -51,7 +51,7 @@ def chain_of(ports: Ports, chain_id: ChainId) -> ChainPorts:
     return chain
 
 
-async def account_facts(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
+async def read_account_facts(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
     """The owner as the chain knows it, or, before deployment, as `wallet_requestAccount` recorded it.
 
     An address without code that nobody recorded is an externally owned account; so is one whose code is a delegation.
@@ -61,46 +61,46 @@ async def account_facts(ports: Ports, chain: ChainPorts, address: Address, *, at
         raise InvalidParams(
             f"{at}: expected an address that somebody holds, got the zero address", field=at, reason="zero_address"
         )
-    code = await chain.chain.code(address)
+    code = await chain.node.code(address)
     if not code:
-        return await _without_code(ports, address)
+        return await _read_facts_without_code(ports, address)
     delegate = delegate_of(code)
     if delegate is not None and delegate not in DELEGATES:
         return AccountFacts(address=address, owner=address, is_external=True, delegate=delegate)
     try:
-        owner = read_address(await chain.chain.call(address, owner_question()))
+        owner = decode_address(await chain.node.call(address, encode_get_fallback_signer_data()))
     except (ExecutionReverted, UnreadableAnswer):
-        raise not_an_account(address, at) from None
+        raise build_not_an_account_error(address, at) from None
     return AccountFacts(address=address, owner=owner, is_external=delegate is not None, delegate=delegate)
 
 
-def not_an_account(address: Address, at: str) -> InvalidParams:
+def build_not_an_account_error(address: Address, at: str) -> InvalidParams:
     """The error of a contract of another kind."""
     return InvalidParams(
         f"{at}: {address} is a contract, but not a semi-modular account", field=at, reason="not_an_account"
     )
 
 
-async def _without_code(ports: Ports, address: Address) -> AccountFacts:
-    record = await ports.store.accounts.at(address)
+async def _read_facts_without_code(ports: Ports, address: Address) -> AccountFacts:
+    record = await ports.store.accounts.find_by_address(address)
     if record is None or record.kind is AccountKind.DELEGATED:
         return AccountFacts(address=address, owner=address, is_external=True)
     deployment = semi_modular_deployment(record.signer, record.salt)
     return AccountFacts(address=address, owner=record.signer, factory=deployment.factory)
 
 
-async def delegated_facts(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
-    """As `account_facts`, of an account that can have sessions now.
+async def read_delegated_facts(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
+    """As `read_account_facts`, of an account that can have sessions now.
 
     Raises: InvalidParams (account_not_delegated) for an externally owned account that has no code of ours.
     """
-    facts = await account_facts(ports, chain, address, at=at)
+    facts = await read_account_facts(ports, chain, address, at=at)
     if facts.needs_delegation:
-        raise not_delegated(chain, address, at)
+        raise build_not_delegated_error(chain, address, at)
     return facts
 
 
-def not_delegated(chain: ChainPorts, address: Address, at: str) -> InvalidParams:
+def build_not_delegated_error(chain: ChainPorts, address: Address, at: str) -> InvalidParams:
     """The error of a session of an account that cannot have one yet."""
     return InvalidParams(
         f"{at}: {address} is an externally owned account that is not delegated to a modular account on chain "
@@ -111,11 +111,11 @@ def not_delegated(chain: ChainPorts, address: Address, at: str) -> InvalidParams
     )
 
 
-async def remember_delegated(ports: Ports, address: Address) -> None:
+async def record_delegated_account(ports: Ports, address: Address) -> None:
     """Record a signer's own address as one of its accounts; the default one if it is the first."""
     for _ in range(_ATTEMPTS):
-        known = await ports.store.accounts.known(address)
-        account = delegated_account(ports, address) if known.delegated is None else known.delegated
+        known = await ports.store.accounts.find_by_signer(address)
+        account = build_delegated_account(ports, address) if known.delegated is None else known.delegated
         if known.delegated is not None or await ports.store.accounts.add(account, after=known.count):
             await confirm(ports, account)
             return
@@ -123,34 +123,34 @@ async def remember_delegated(ports: Ports, address: Address) -> None:
 
 async def confirm(ports: Ports, account: Account) -> None:
     """Record that the signer, or a caller who answers for the signer, chose the account; see `default_account`."""
-    if ports.caller.organization == OPEN:
+    if ports.caller.organization == OPEN_ORGANIZATION:
         await ports.store.accounts.confirm(account)
 
 
-def default_account(ports: Ports, known: KnownAccounts, *, is_contract: bool) -> Account | None:
+def default_account(ports: Ports, known: SignerAccounts, *, is_contract: bool) -> Account | None:
     """The first account that one signer chose, by a signature or by a caller who answers for the signer.
 
     All callers of an organization have its key or token. Where callers without one are accepted, any caller can request
     accounts of any signer, so only accounts recorded by `confirm` count, then salt 0 if `known` was looked up with it.
     """
-    if ports.caller.organization != OPEN:
+    if ports.caller.organization != OPEN_ORGANIZATION:
         return known.first_contract if is_contract else known.first
     chosen = known.confirmed_contract if is_contract else known.confirmed
-    return known.salted if chosen is None else chosen
+    return known.by_salt if chosen is None else chosen
 
 
 async def is_confirmed(ports: Ports, delegated: Account) -> bool:
     """True when an externally owned account was recorded by `confirm`, so that its record can be trusted."""
-    if ports.caller.organization != OPEN:
+    if ports.caller.organization != OPEN_ORGANIZATION:
         return True
-    return (await ports.store.accounts.known(delegated.signer)).confirmed_delegated is not None
+    return (await ports.store.accounts.find_by_signer(delegated.signer)).confirmed_delegated is not None
 
 
-def delegated_account(ports: Ports, signer: Address, *, tag: UUID | None = None) -> Account:
+def build_delegated_account(ports: Ports, signer: Address, *, tag: UUID | None = None) -> Account:
     """The record of a signer's own address as an account; `tag` is the id that the caller chose."""
     return Account(kind=AccountKind.DELEGATED, id=new_id(ports) if tag is None else tag, signer=signer, address=signer)
 
 
 def new_id(ports: Ports) -> UUID:
     """An account id: a random UUID of version 4."""
-    return UUID(bytes=ports.entropy.token(16), version=4)
+    return UUID(bytes=ports.entropy.random_bytes(16), version=4)

@@ -6,28 +6,28 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from wallet_rpc.domain.capabilities import BySession, PermissionsCapability
+from wallet_rpc.domain.capabilities import PermissionsCapability, SessionPermissions
 from wallet_rpc.domain.context import InstalledContext, LocalContext, RemoteContext, parse_context
 from wallet_rpc.domain.contracts import SINGLE_SIGNER_MODULE
-from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction, authorization_of
-from wallet_rpc.domain.nonce import OWNER_ENTITY, NonceKey, owner_key, split_nonce
+from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction, encode_deferred_authorization
+from wallet_rpc.domain.nonce import OWNER_ENTITY, NonceKey, owner_nonce_key, split_nonce
 from wallet_rpc.domain.records import Session
-from wallet_rpc.domain.signature import with_kind
+from wallet_rpc.domain.signature import prefix_signer_kind
 from wallet_rpc.domain.validation import ValidationInstall, installed_signer, parse_install
 from wallet_rpc.domain.views import (
     NOT_INSTALLED,
     ValidationData,
-    read_address,
-    read_validation_data,
-    signer_question,
-    validation_data_question,
+    decode_address,
+    decode_validation_data,
+    encode_get_validation_data,
+    encode_signers,
 )
 from wallet_rpc.errors import InvalidParams, SessionEnded, SignatureInvalid
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data
-from wallet_rpc.services.accounts import AccountFacts, account_facts, delegated_facts
-from wallet_rpc.services.sessions import is_forgotten, keep_signed, words_of_forgotten
-from wallet_rpc.services.signatures import owner_signature
+from wallet_rpc.services.accounts import AccountFacts, read_account_facts, read_delegated_facts
+from wallet_rpc.services.sessions import activate_session, describe_forgotten, is_forgotten
+from wallet_rpc.services.signatures import verify_owner_signature
 
 PERMISSIONS = "params.capabilities.permissions"
 """Where the caller's authority stands in a request."""
@@ -41,7 +41,7 @@ class Authority:
     signer: Address
     nonce_key: NonceKey
     """Of the validation's plain operations, parallel key 0."""
-    wraps: bool = False
+    has_execution_hooks: bool = False
     """Execution hooks are installed: call data needs the executeUserOp prefix."""
     grant: SignedDeferredAction | None = None
     """The owner's signed grant while it is not installed: the first operation carries it and has its nonce."""
@@ -50,17 +50,17 @@ class Authority:
     session: Session | None = None
 
     @property
-    def deferred(self) -> bytes:
+    def signature_prefix(self) -> bytes:
         """What stands before the signer's own signature in a user operation."""
-        return b"" if self.grant is None else self.grant.in_user_operation
+        return b"" if self.grant is None else self.grant.signature_prefix
 
     @property
-    def is_owners(self) -> bool:
+    def has_owner_signature(self) -> bool:
         """The owner's word is needed for the operation: the owner signs it, or has signed the grant it carries."""
         return self.grant is not None or self.nonce_key.entity_id == OWNER_ENTITY
 
 
-async def authority_of(
+async def resolve_authority(
     ports: Ports, chain: ChainPorts, account: Address, permissions: PermissionsCapability | None, *, at: str
 ) -> Authority:
     """The authority that a request claims, checked as far as it can be before anything is signed.
@@ -72,35 +72,37 @@ async def authority_of(
     """
     match permissions:
         case None:
-            facts = await account_facts(ports, chain, account, at=at)
-            return Authority(account=facts, signer=facts.owner, nonce_key=owner_key())
-        case BySession():
-            return await _of_session(ports, chain, account, permissions, at=at)
+            facts = await read_account_facts(ports, chain, account, at=at)
+            return Authority(account=facts, signer=facts.owner, nonce_key=owner_nonce_key())
+        case SessionPermissions():
+            return await _resolve_session(ports, chain, account, permissions, at=at)
         case _:
             context = parse_context(permissions.context, field=f"{PERMISSIONS}.context")
     match context:
         case RemoteContext():
-            named = BySession(session_id=context.session_id, signature=context.signature)
-            return await _of_session(ports, chain, account, named, at=at)
+            named = SessionPermissions(session_id=context.session_id, signature=context.signature)
+            return await _resolve_session(ports, chain, account, named, at=at)
         case LocalContext():
-            return await _of_blob(ports, chain, account, context, at=at)
+            return await _resolve_local_context(ports, chain, account, context, at=at)
         case InstalledContext():
-            return await _of_installed(ports, chain, account, context, at=at)
+            return await _resolve_installed_context(ports, chain, account, context, at=at)
         case _:
             assert_never(context)
 
 
-async def _of_session(ports: Ports, chain: ChainPorts, account: Address, named: BySession, *, at: str) -> Authority:
+async def _resolve_session(
+    ports: Ports, chain: ChainPorts, account: Address, named: SessionPermissions, *, at: str
+) -> Authority:
     """A session that the server keeps; its owner's signature comes with the request, unless it was registered."""
-    signature = await _owner_signature(ports, named)
+    signature = await _find_owner_signature(ports, named)
     facts, session = await asyncio.gather(
-        delegated_facts(ports, chain, account, at=at),
+        read_delegated_facts(ports, chain, account, at=at),
         ports.store.sessions.get(account, chain.chain_id, named.session_id),
     )
     if session is None:
         if await is_forgotten(ports, account, chain.chain_id, named.session_id):
-            raise _refused(words_of_forgotten(named.session_id), "session_forgotten")
-        raise _refused(
+            raise _build_error(describe_forgotten(named.session_id), "session_forgotten")
+        raise _build_error(
             f"no session {named.session_id} of account {account} on chain {chain.chain_id:#x}", "session_not_found"
         )
     action, install = session.action, parse_install(session.call)
@@ -108,59 +110,61 @@ async def _of_session(ports: Ports, chain: ChainPorts, account: Address, named: 
     grant = SignedDeferredAction(
         action=action,
         has_execution_hooks=session.has_execution_hooks,
-        authorization=authorization_of(signature),
+        authorization=encode_deferred_authorization(signature),
     )
-    authority = await _of_grant(ports, chain, facts, grant, install, session.key.address)
-    await keep_signed(ports, session)
+    authority = await _resolve_grant(ports, chain, facts, grant, install, session.key.address)
+    await activate_session(ports, session)
     return replace(authority, session=session)
 
 
-async def _owner_signature(ports: Ports, named: BySession) -> Data:
+async def _find_owner_signature(ports: Ports, named: SessionPermissions) -> Data:
     """The signature of the request, or that of the registration when an API key of the same organisation asks.
 
     Raises: InvalidParams when there is neither. A session token brings the signature: it is let do less than its key.
     """
     if named.signature is not None:
         return named.signature
-    by_key = not ports.caller.is_open and ports.caller.token is None
-    group = await ports.store.groups.of_session(named.session_id) if by_key else None
+    by_key = not ports.caller.is_anonymous and ports.caller.token is None
+    group = await ports.store.groups.find_by_session(named.session_id) if by_key else None
     if group is None:
         raise InvalidParams(f"{PERMISSIONS}.signature: required, but absent", field=f"{PERMISSIONS}.signature")
     return group.install_of(named.session_id).signature
 
 
-async def _of_blob(ports: Ports, chain: ChainPorts, account: Address, context: LocalContext, *, at: str) -> Authority:
+async def _resolve_local_context(
+    ports: Ports, chain: ChainPorts, account: Address, context: LocalContext, *, at: str
+) -> Authority:
     """A grant that the client keeps: everything is in the context, and nothing of it is believed unchecked."""
-    grant = context.deferred(field=f"{PERMISSIONS}.context")
+    grant = context.parse_deferred_action(field=f"{PERMISSIONS}.context")
     if grant.authorizer.entity_id != 0 or not grant.authorizer.is_global:
-        raise _refused("a grant is authorized by the account's owner, entity id 0", "authorizer_not_owner")
+        raise _build_error("a grant is authorized by the account's owner, entity id 0", "authorizer_not_owner")
     try:
         install = parse_install(grant.action.call)
         signer = installed_signer(install)
         key, _ = split_nonce(grant.action.nonce)
     except ValueError:
-        raise _refused(
+        raise _build_error(
             "a grant's call is installValidation of a single signer, and its nonce one that installs it",
             "context_malformed",
         ) from None
     if not key.is_deferred or key.entity_id != install.entity_id or key.is_global != install.is_global:
-        raise _refused("a grant's nonce names the validation that it installs", "context_malformed")
+        raise _build_error("a grant's nonce names the validation that it installs", "context_malformed")
     if grant.has_execution_hooks != install.has_execution_hooks or install.module != SINGLE_SIGNER_MODULE:
-        raise _refused(
+        raise _build_error(
             "a grant installs a single signer, and says rightly whether it has execution hooks", "context_malformed"
         )
-    facts = await delegated_facts(ports, chain, account, at=at)
+    facts = await read_delegated_facts(ports, chain, account, at=at)
     await _refuse_expired(ports, chain, facts, grant.action, install)
-    return await _of_grant(ports, chain, facts, grant, install, signer)
+    return await _resolve_grant(ports, chain, facts, grant, install, signer)
 
 
-async def _of_grant(
+async def _resolve_grant(
     ports: Ports,
     chain: ChainPorts,
     facts: AccountFacts,
     grant: SignedDeferredAction,
     install: ValidationInstall,
-    granted: Address,
+    granted_key: Address,
 ) -> Authority:
     """Whether the grant is still to be installed, is installed, or was used up by something else, the chain says.
 
@@ -169,87 +173,87 @@ async def _of_grant(
     """
     key, _ = split_nonce(grant.action.nonce)
     next_nonce, (installed, signer), ended = await asyncio.gather(
-        chain.chain.user_operation_nonce(facts.address, key.key),
-        _installed(chain, facts, install.entity_id),
-        _ended(ports, chain, facts.address, install.entity_id),
+        chain.node.user_operation_nonce(facts.address, key.key),
+        _read_validation(chain, facts, install.entity_id),
+        _find_end_error(ports, chain, facts.address, install.entity_id),
     )
     if ended is not None:
         raise ended
     if next_nonce < grant.action.nonce:
-        raise _refused("the grant's nonce is ahead of the chain", "grant_nonce_ahead")
+        raise _build_error("the grant's nonce is ahead of the chain", "grant_nonce_ahead")
     if next_nonce > grant.action.nonce and not installed.is_installed:
         # the parallel reads may straddle the block that installs; read after the nonce, the rest is certain
-        facts = await account_facts(ports, chain, facts.address, at="params")
-        installed, signer = await _installed(chain, facts, install.entity_id)
+        facts = await read_account_facts(ports, chain, facts.address, at="params")
+        installed, signer = await _read_validation(chain, facts, install.entity_id)
         if not installed.is_installed:
-            raise _refused(
+            raise _build_error(
                 "the session is no longer on the chain: it was uninstalled, or its grant was burned",
                 "session_not_on_chain",
             )
     is_pending = next_nonce == grant.action.nonce
     return Authority(
         account=facts,
-        signer=granted if is_pending else signer,
+        signer=granted_key if is_pending else signer,
         nonce_key=NonceKey(entity_id=install.entity_id, is_global=install.is_global),
-        wraps=grant.has_execution_hooks or bool(installed.execution_hooks),
-        grant=await _authorized(chain, facts, grant) if is_pending else None,
+        has_execution_hooks=grant.has_execution_hooks or bool(installed.execution_hooks),
+        grant=await _verify_grant(chain, facts, grant) if is_pending else None,
         install=install,
     )
 
 
-async def _of_installed(
+async def _resolve_installed_context(
     ports: Ports, chain: ChainPorts, account: Address, context: InstalledContext, *, at: str
 ) -> Authority:
     """A validation that the account already has, made here or elsewhere."""
     facts, ended = await asyncio.gather(
-        delegated_facts(ports, chain, account, at=at), _ended(ports, chain, account, context.entity_id)
+        read_delegated_facts(ports, chain, account, at=at), _find_end_error(ports, chain, account, context.entity_id)
     )
     if ended is not None:
         raise ended
-    installed, signer = await _installed(chain, facts, context.entity_id)
+    installed, signer = await _read_validation(chain, facts, context.entity_id)
     if not installed.is_installed:
-        raise _refused(
+        raise _build_error(
             f"no session with entity id {context.entity_id} is installed on account {account}", "session_not_on_chain"
         )
     return Authority(
         account=facts,
         signer=signer,
         nonce_key=NonceKey(entity_id=context.entity_id, is_global=context.is_global),
-        wraps=bool(installed.execution_hooks),
+        has_execution_hooks=bool(installed.execution_hooks),
     )
 
 
-async def _installed(chain: ChainPorts, facts: AccountFacts, entity_id: int) -> tuple[ValidationData, Address]:
+async def _read_validation(chain: ChainPorts, facts: AccountFacts, entity_id: int) -> tuple[ValidationData, Address]:
     """What the account has under an entity id, and who signs for it."""
     if facts.factory is not None:
         return NOT_INSTALLED, ZERO_ADDRESS
     validation, signer = await asyncio.gather(
-        chain.chain.call(facts.address, validation_data_question(entity_id)),
-        chain.chain.call(SINGLE_SIGNER_MODULE, signer_question(entity_id, facts.address)),
+        chain.node.call(facts.address, encode_get_validation_data(entity_id)),
+        chain.node.call(SINGLE_SIGNER_MODULE, encode_signers(entity_id, facts.address)),
     )
-    return read_validation_data(validation), read_address(signer)
+    return decode_validation_data(validation), decode_address(signer)
 
 
-async def _authorized(chain: ChainPorts, facts: AccountFacts, grant: SignedDeferredAction) -> SignedDeferredAction:
+async def _verify_grant(chain: ChainPorts, facts: AccountFacts, grant: SignedDeferredAction) -> SignedDeferredAction:
     """The grant as an operation carries it; what its signature says about its signer is not believed.
 
     Raises: SignatureInvalid when the account's owner did not sign it.
     """
-    checked = await owner_signature(chain, facts, grant.action, grant.authorization[1:])
+    checked = await verify_owner_signature(chain, facts, grant.action, grant.authorization[1:])
     if checked is None:
         raise SignatureInvalid(
             f"{PERMISSIONS}: the session's signature is not by the account's owner {facts.owner}",
             reason="session_signature_invalid",
             field=PERMISSIONS,
         )
-    return replace(grant, authorization=with_kind(checked.kind, checked.value))
+    return replace(grant, authorization=prefix_signer_kind(checked.kind, checked.value))
 
 
-async def _ended(ports: Ports, chain: ChainPorts, account: Address, entity_id: int) -> SessionEnded | None:
+async def _find_end_error(ports: Ports, chain: ChainPorts, account: Address, entity_id: int) -> SessionEnded | None:
     """The error of a session that was revoked, or whose registered end has come; None while it may be used."""
     sessions = ports.store.sessions
     is_revoked, end = await asyncio.gather(
-        sessions.is_revoked(account, chain.chain_id, entity_id), sessions.end_of(account, chain.chain_id, entity_id)
+        sessions.is_revoked(account, chain.chain_id, entity_id), sessions.get_expiry(account, chain.chain_id, entity_id)
     )
     if is_revoked:
         return SessionEnded("Session revoked", reason="session_revoked", field=PERMISSIONS)
@@ -262,10 +266,10 @@ async def _refuse_expired(
     ports: Ports, chain: ChainPorts, facts: AccountFacts, action: DeferredAction, install: ValidationInstall
 ) -> None:
     """Raises: InvalidParams when the grant's deadline is past; SessionEnded when it also was registered, or revoked."""
-    if action.has_passed(ports.clock.now()):
-        ended = await _ended(ports, chain, facts.address, install.entity_id)
-        raise _refused(f"the session expired at {action.deadline}", "session_expired") if ended is None else ended
+    if action.is_expired(ports.clock.now()):
+        ended = await _find_end_error(ports, chain, facts.address, install.entity_id)
+        raise _build_error(f"the session expired at {action.deadline}", "session_expired") if ended is None else ended
 
 
-def _refused(text: str, reason: str) -> InvalidParams:
+def _build_error(text: str, reason: str) -> InvalidParams:
     return InvalidParams(f"{PERMISSIONS}: {text}", field=PERMISSIONS, reason=reason)

@@ -17,17 +17,17 @@ from wallet_rpc.errors import InvalidParams, Rejected
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32
 from wallet_rpc.services.accounts import AccountFacts
-from wallet_rpc.services.delegation import AUTHORIZATION_NONCE, another_nonce, signed
+from wallet_rpc.services.delegation import AUTHORIZATION_NONCE, attach_signature, build_nonce_mismatch_error
 from wallet_rpc.services.signed_calls import SignedDelegation
 from wallet_rpc.services.submission import send_once
 
 
-async def carried_authorization(
+async def find_carried_authorization(
     chain: ChainPorts, facts: AccountFacts, delegation: SignedDelegation | None
 ) -> SignedAuthorization | None:
     """The authorization that an account's operation is sent with; None for one whose work is done already.
 
-    Raises: Rejected when it is missing (retryable) or wrongly signed; StaleNonce as `_is_due` does; InvalidParams for
+    Raises: Rejected when it is missing (retryable) or wrongly signed; StaleNonce as `_is_applicable` does; InvalidParams for
     another delegate than ours.
     """
     if delegation is None:
@@ -45,22 +45,24 @@ async def carried_authorization(
             field="params.data",
             reason="delegation_not_supported",
         )
-    made = signed(delegation.data.on(chain.chain_id), delegation.signature.raw, by=facts.address)
-    return made if await _is_due(chain, made, facts.address) else None
+    made = attach_signature(
+        delegation.data.to_authorization(chain.chain_id), delegation.signature.raw, by=facts.address
+    )
+    return made if await _is_applicable(chain, made, facts.address) else None
 
 
-async def _is_due(chain: ChainPorts, authorization: Authorization, authority: Address) -> bool:
+async def _is_applicable(chain: ChainPorts, authorization: Authorization, authority: Address) -> bool:
     """Whether the chain would still apply an authorization; False where an earlier one has delegated the account so.
 
     The operation that it was to go with does without it: its hash does not cover the authorization (EntryPoint v0.7).
     Raises: StaleNonce (authorization_nonce) for another nonce than the account's next, which the chain passes over.
     """
-    actual, code = await asyncio.gather(chain.chain.transaction_count(authority), chain.chain.code(authority))
+    actual, code = await asyncio.gather(chain.node.transaction_count(authority), chain.node.code(authority))
     if authorization.nonce == actual:
         return True
     if authorization.nonce < actual and code == designator(authorization.address):
         return False
-    raise another_nonce(authorization, actual)
+    raise build_nonce_mismatch_error(authorization, actual)
 
 
 async def send_with_authorization(
@@ -73,6 +75,6 @@ async def send_with_authorization(
         authorization = operation.authorization
         if refusal.reason != AUTHORIZATION_NONCE or authorization is None:
             raise
-        if await _is_due(chain, authorization, operation.sender):
+        if await _is_applicable(chain, authorization, operation.sender):
             raise
     return await send_once(ports, chain, replace(operation, authorization=None), operation_hash)

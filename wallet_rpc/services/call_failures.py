@@ -14,7 +14,7 @@ from wallet_rpc.errors import ExecutionReverted, StaleNonce, WalletError
 from wallet_rpc.primitives import Data
 from wallet_rpc.wire import shape
 
-MOST_REVERT_BYTES = 2048
+MAX_REVERT_BYTES = 2048
 """Revert data that is told; the entry point itself keeps no more. Source: EntryPoint v0.7, REVERT_REASON_MAX_LEN."""
 LONGEST_MESSAGE = 500
 
@@ -29,7 +29,7 @@ class CallError:
     """`reason`, and of a revert `revert` (raw revert data) and `errors` (names, outside in)."""
 
 
-def error_of(error: WalletError) -> CallError:
+def build_call_error(error: WalletError) -> CallError:
     """An error of ours as part of an answer."""
     message = error.message
     if len(message) > LONGEST_MESSAGE:
@@ -37,18 +37,18 @@ def error_of(error: WalletError) -> CallError:
     return CallError(code=error.code, message=message, data=error.data)
 
 
-def reverted(data: bytes) -> CallError:
+def build_revert_error(data: bytes) -> CallError:
     """The error of calls that reverted on chain with this revert data, which may be empty."""
-    kept = Data(data[:MOST_REVERT_BYTES])
+    kept = Data(data[:MAX_REVERT_BYTES])
     explanation = explain(kept)
     if not explanation.causes:
         text = "execution reverted without a reason, as for lack of gas or of money for a call's value"
-        return error_of(ExecutionReverted(text))
+        return build_call_error(ExecutionReverted(text))
     text = ": ".join(["execution reverted", explanation.text])
-    return error_of(ExecutionReverted(text, revert=kept.hex0x(), errors=list(explanation.names)))
+    return build_call_error(ExecutionReverted(text, revert=kept.hex0x(), errors=list(explanation.names)))
 
 
-def refused(record: CallRecord) -> CallError | None:
+def read_stored_error(record: CallRecord) -> CallError | None:
     """The refusal that a record keeps."""
     if record.error is None:
         return None
@@ -56,8 +56,8 @@ def refused(record: CallRecord) -> CallError | None:
     return CallError(code=kept["code"], message=kept["message"], data={"reason": kept["reason"]})
 
 
-def overtaken(record: CallRecord) -> CallError:
+def build_nonce_error(record: CallRecord) -> CallError:
     """The error of an operation whose nonce another one used."""
     key, sequence = split_nonce(record.nonce)
     text = f"another call used the nonce {record.nonce:#x} first; prepare the calls again and sign anew"
-    return error_of(StaleNonce(text, entityId=key.entity_id, sequence=sequence))
+    return build_call_error(StaleNonce(text, entityId=key.entity_id, sequence=sequence))

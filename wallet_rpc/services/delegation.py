@@ -16,9 +16,9 @@ from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, StaleNonc
 from wallet_rpc.ports import ChainPorts, Ports, Relayer
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
 from wallet_rpc.services.accounts import AccountFacts
-from wallet_rpc.services.submission import refuse, sent_before, sent_by_another
+from wallet_rpc.services.submission import find_sent, record_rejection, wait_for_sent
 
-CAPABILITY = "params.capabilities.eip7702Auth"
+EIP7702_AUTH = "params.capabilities.eip7702Auth"
 """Where a caller says what to delegate to."""
 AUTHORIZATION_NONCE = "authorization_nonce"
 """The reason of an authorization that came too late, of a bundler's refusal too."""
@@ -31,22 +31,22 @@ def explicit_delegation(capabilities: Capabilities, account: Address) -> Delegat
         return None
     if asked.account is not None and asked.account != account:
         raise InvalidParams(
-            f"{CAPABILITY}.account: expected the account that calls, {account}, got {asked.account}",
-            field=f"{CAPABILITY}.account",
+            f"{EIP7702_AUTH}.account: expected the account that calls, {account}, got {asked.account}",
+            field=f"{EIP7702_AUTH}.account",
             reason="delegation_of_another",
         )
     if asked.delegate not in DELEGATES | {ZERO_ADDRESS}:
         known = ", ".join(["'ModularAccountV2'", *map(str, sorted(DELEGATES)), str(ZERO_ADDRESS)])
         raise InvalidParams(
-            f"{CAPABILITY}.delegation: expected one of {known}, got {asked.delegate}",
-            field=f"{CAPABILITY}.delegation",
+            f"{EIP7702_AUTH}.delegation: expected one of {known}, got {asked.delegate}",
+            field=f"{EIP7702_AUTH}.delegation",
             reason="delegation_not_supported",
         )
     return asked
 
 
 async def needed_authorization(
-    chain: ChainPorts, facts: AccountFacts, asked: Delegation | None
+    chain: ChainPorts, facts: AccountFacts, requested_delegation: Delegation | None
 ) -> Authorization | None:
     """The authorization without which the account cannot act, or not as asked; None when it can.
 
@@ -54,14 +54,14 @@ async def needed_authorization(
     when there is nothing on this chain to delegate to.
     """
     if not facts.is_external:
-        if asked is not None:
+        if requested_delegation is not None:
             raise _not_external(facts)
         return None
-    is_named = asked is not None and not isinstance(asked.delegation, str)
-    target = SEMI_MODULAR_ACCOUNT_7702 if asked is None else asked.delegate
+    is_named = requested_delegation is not None and not isinstance(requested_delegation.delegation, str)
+    target = SEMI_MODULAR_ACCOUNT_7702 if requested_delegation is None else requested_delegation.delegate
     if facts.delegate == target or (not is_named and not facts.needs_delegation):
         return None
-    nonce, code = await asyncio.gather(chain.chain.transaction_count(facts.address), chain.chain.code(target))
+    nonce, code = await asyncio.gather(chain.node.transaction_count(facts.address), chain.node.code(target))
     if not code:
         raise InvalidParams(
             f"EIP-7702 is not enabled on chain {chain.chain_id:#x}. You must call wallet_requestAccount to create a "
@@ -72,7 +72,7 @@ async def needed_authorization(
     return Authorization(chain.chain_id, target, nonce)
 
 
-async def removal(chain: ChainPorts, facts: AccountFacts) -> Authorization:
+async def build_removal(chain: ChainPorts, facts: AccountFacts) -> Authorization:
     """The authorization that takes an account's delegation away.
 
     Raises: UnsupportedCapability without a relayer; InvalidParams where there is nothing to take away.
@@ -82,21 +82,21 @@ async def removal(chain: ChainPorts, facts: AccountFacts) -> Authorization:
         raise _not_external(facts)
     if facts.delegate is None:
         raise _nothing_to_remove(chain, facts.address)
-    return Authorization(chain.chain_id, ZERO_ADDRESS, await chain.chain.transaction_count(facts.address))
+    return Authorization(chain.chain_id, ZERO_ADDRESS, await chain.node.transaction_count(facts.address))
 
 
 def _nothing_to_remove(chain: ChainPorts, account: Address) -> InvalidParams:
     return InvalidParams(
-        f"{CAPABILITY}.delegation: {account} is not delegated on chain {chain.chain_id:#x}",
-        field=f"{CAPABILITY}.delegation",
+        f"{EIP7702_AUTH}.delegation: {account} is not delegated on chain {chain.chain_id:#x}",
+        field=f"{EIP7702_AUTH}.delegation",
         reason="nothing_to_remove",
     )
 
 
 def _not_external(facts: AccountFacts) -> InvalidParams:
     return InvalidParams(
-        f"{CAPABILITY}: {facts.address} is a smart contract account; only externally owned accounts are delegated",
-        field=CAPABILITY,
+        f"{EIP7702_AUTH}: {facts.address} is a smart contract account; only externally owned accounts are delegated",
+        field=EIP7702_AUTH,
         reason="not_externally_owned",
     )
 
@@ -105,35 +105,38 @@ def relayer_of(chain: ChainPorts) -> Relayer:
     """Who pays for an authorization that travels alone. Raises: UnsupportedCapability when nobody does."""
     if chain.relayer is None:
         raise UnsupportedCapability(
-            f"{CAPABILITY}: chain {chain.chain_id:#x} has no relayer here, without which no delegation can be removed",
+            f"{EIP7702_AUTH}: chain {chain.chain_id:#x} has no relayer here, without which no delegation can be "
+            "removed",
             capability="eip7702Auth.delegation",
         )
     return chain.relayer
 
 
-def signed(authorization: Authorization, signature: bytes, *, by: Address | None = None) -> SignedAuthorization:
+def attach_signature(
+    authorization: Authorization, signature: bytes, *, by: Address | None = None
+) -> SignedAuthorization:
     """With its signature. Raises: Rejected when it is none, or not `by` the account that is to be delegated."""
     try:
-        made = authorization.signed(signature)
+        made = authorization.add_signature(signature)
     except ValueError:
-        raise _wrongly_signed() from None
+        raise _build_signature_error() from None
     if made.authority is None or by not in (None, made.authority):
-        raise _wrongly_signed()
+        raise _build_signature_error()
     return made
 
 
-def _wrongly_signed() -> Rejected:
+def _build_signature_error() -> Rejected:
     return Rejected("EIP-7702 authorization signature is invalid", reason="authorization_invalid")
 
 
-def another_nonce(authorization: Authorization, actual: int) -> StaleNonce:
+def build_nonce_mismatch_error(authorization: Authorization, actual: int) -> StaleNonce:
     """The error of an authorization that the chain passes over, since the account's next nonce is `actual`."""
     return StaleNonce(
         f"EIP-7702 nonce mismatch. Expected: {actual}, Actual: {authorization.nonce}", reason=AUTHORIZATION_NONCE
     )
 
 
-async def send_alone(ports: Ports, chain: ChainPorts, authorization: SignedAuthorization) -> CallRecord:
+async def send_removal(ports: Ports, chain: ChainPorts, authorization: SignedAuthorization) -> CallRecord:
     """Have the relayer send the removal of a delegation, once; the record of it.
 
     Raises: StaleNonce for another nonce than the account's next; InvalidParams (nothing_to_remove) where the relayer
@@ -142,14 +145,14 @@ async def send_alone(ports: Ports, chain: ChainPorts, authorization: SignedAutho
     relayer, authority = relayer_of(chain), authorization.authority
     assert authority is not None  # noqa: S101  # `signed` has looked
     name = authorization_hash(authority, authorization)
-    found = await sent_before(ports, chain, name)
+    found = await find_sent(ports, chain, name)
     if found is not None:
         return found
-    actual, code = await asyncio.gather(chain.chain.transaction_count(authority), chain.chain.code(authority))
+    actual, code = await asyncio.gather(chain.node.transaction_count(authority), chain.node.code(authority))
     if delegate_of(code) is None:
         raise _nothing_to_remove(chain, authority)
     if authorization.nonce != actual:
-        raise another_nonce(authorization, actual)
+        raise build_nonce_mismatch_error(authorization, actual)
     record = CallRecord(
         kind=CallKind.DELEGATION,
         chain_id=chain.chain_id,
@@ -163,13 +166,13 @@ async def send_alone(ports: Ports, chain: ChainPorts, authorization: SignedAutho
         state=CallState.SENDING,
     )
     if await ports.store.calls.claim(record) is not None:
-        return await sent_by_another(ports, chain, name)
+        return await wait_for_sent(ports, chain, name)
     try:
         transaction = await relayer.send(authorization)
     except OutcomeUnknown:
         raise  # the claim stays: whoever asks next asks the chain
     except WalletError as error:
-        await refuse(ports, record, error)
+        await record_rejection(ports, record, error)
         raise
     sent = replace(record, state=CallState.SENT, transaction=transaction)
     await ports.store.calls.settle(sent)
@@ -182,7 +185,7 @@ async def is_applied(chain: ChainPorts, record: CallRecord) -> bool | None:
     A chain passes over an authorization that came too late. When the account has gone on since, which of the two
     happened can no longer be seen, and the transaction is believed.
     """
-    count, code = await asyncio.gather(chain.chain.transaction_count(record.sender), chain.chain.code(record.sender))
+    count, code = await asyncio.gather(chain.node.transaction_count(record.sender), chain.node.code(record.sender))
     if count <= record.nonce:
         return None
     delegate = ZERO_ADDRESS if record.delegate is None else record.delegate

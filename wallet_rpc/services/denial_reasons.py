@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from wallet_rpc.domain.call_data import calls_of
-from wallet_rpc.domain.denial import Attempt, session_denial
+from wallet_rpc.domain.call_data import decode_calls
+from wallet_rpc.domain.denial import Attempt, find_session_denial
 from wallet_rpc.domain.revert import explain
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import ExecutionReverted, ValidationReverted
@@ -15,13 +15,13 @@ from wallet_rpc.services.authority import Authority
 E = TypeVar("E", bound=ValidationReverted | ExecutionReverted)
 
 
-def explained(refusal: E, authority: Authority, operation: UserOperation) -> E:
+def explain_denial(refusal: E, authority: Authority, operation: UserOperation) -> E:
     """The refusal of `operation` with what its revert data says; unchanged when there is no such data."""
     raw = refusal.facts.get("revert")
     if not isinstance(raw, str) or raw == "0x":
         return refusal
     explanation = explain(Data.parse(raw))
-    denial = session_denial(explanation, _attempt(authority, operation)) if authority.nonce_key.entity_id else None
+    denial = find_session_denial(explanation, _attempt(authority, operation)) if authority.nonce_key.entity_id else None
     inner = [cause.text for cause in explanation.causes if cause.name not in {"FailedOp", "FailedOpWithRevert"}]
     message = ": ".join([refusal.message, *inner]) + ("" if denial is None else f"; {denial.text}")
     permissions = None if denial is None or denial.permission is None else [denial.permission]
@@ -34,5 +34,5 @@ def _attempt(authority: Authority, operation: UserOperation) -> Attempt:
         entity_id=authority.nonce_key.entity_id,
         permissions=None if authority.session is None else authority.session.permissions,
         account=operation.sender,
-        calls=calls_of(operation.sender, operation.call_data),
+        calls=decode_calls(operation.sender, operation.call_data),
     )

@@ -11,119 +11,128 @@ from dataclasses import dataclass
 from typing import Any
 
 from wallet_rpc.domain.permit import (
-    DOMAIN_SEPARATOR,
-    NAME,
-    VERSION,
+    DOMAIN_SEPARATOR_SELECTOR,
+    NAME_SELECTOR,
+    VERSION_SELECTOR,
+    Erc20Domain,
     Permit,
-    TokenDomain,
-    nonce_question,
-    read_amount,
-    read_text,
+    decode_string,
+    decode_uint,
+    encode_nonces,
 )
 from wallet_rpc.domain.prepared import PreparedPermit, Signature, SignTyped
 from wallet_rpc.domain.signature import contract_signature, replay_safe_digest, replay_safe_typed_data
-from wallet_rpc.domain.token_gas import ERC20, PERMIT_SECONDS, AutoPermit, PermitContext, PermitDetails
+from wallet_rpc.domain.token_gas import ERC20_PATH, PERMIT_SECONDS, AutoPermit, PermitContext, PermitDetails
 from wallet_rpc.errors import ExecutionReverted, InvalidParams, Rejected, SignatureInvalid, UnsupportedCapability
 from wallet_rpc.primitives import Address
-from wallet_rpc.services.signatures import checked_signature
-from wallet_rpc.services.user_operation_builder import Task
+from wallet_rpc.services.signatures import verify_signature
+from wallet_rpc.services.user_operation_builder import Preparation
 
-SIGNATURE = "params.paymasterPermitSignature"
+PERMIT_SIGNATURE = "params.paymasterPermitSignature"
 """Where a permit's signature stands in a request."""
 _LATEST_DEADLINE = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class PermitNeeded:
+class RequiredPermit:
     """The account has to sign a permit before its calls can be prepared."""
 
     details: PermitDetails
     permit: Permit
-    domain: TokenDomain
+    domain: Erc20Domain
 
-    def prepared(self, task: Task, modified_request: dict[str, Any]) -> PreparedPermit:
+    def to_prepared_permit(self, preparation: Preparation, modified_request: dict[str, Any]) -> PreparedPermit:
         """What to sign, and what to ask then."""
-        digest, chain_id = self.permit.digest(self.domain), task.chain.chain_id
+        digest, chain_id = self.permit.digest(self.domain), preparation.chain.chain_id
         return PreparedPermit(
             modified_request=modified_request,
             data=self.permit.typed_data(self.domain),
             signature_request=SignTyped(
-                data=replay_safe_typed_data(digest, account=task.account, chain_id=chain_id),
-                raw_payload=replay_safe_digest(digest, account=task.account, chain_id=chain_id),
+                data=replay_safe_typed_data(digest, account=preparation.account, chain_id=chain_id),
+                raw_payload=replay_safe_digest(digest, account=preparation.account, chain_id=chain_id),
             ),
         )
 
 
-async def needed_permit(task: Task, token: Address, spender: Address, asked: AutoPermit) -> PermitNeeded:
+async def build_required_permit(
+    preparation: Preparation, token: Address, spender: Address, request: AutoPermit
+) -> RequiredPermit:
     """Raises: InvalidParams (session_cannot_permit): a session key's signature is not the account's."""
-    if task.authority.nonce_key.entity_id != 0:
-        at = f"{ERC20}.preOpSettings.autoPermit"
+    if preparation.authority.nonce_key.entity_id != 0:
+        at = f"{ERC20_PATH}.preOpSettings.autoPermit"
         raise InvalidParams(
-            f"{at}: the allowance is below {asked.below}, and a session cannot sign a permit for its account; the "
+            f"{at}: the allowance is below {request.below}, and a session cannot sign a permit for its account; the "
             "owner has to raise the allowance",
             field=at,
             reason="session_cannot_permit",
         )
-    seconds = PERMIT_SECONDS if asked.duration_seconds is None else asked.duration_seconds
-    deadline = min(task.ports.clock.now() + seconds, _LATEST_DEADLINE)
-    details = PermitDetails(deadline=deadline, value=asked.amount)
-    permit, domain = await _next_permit(task, token, spender, details)
-    return PermitNeeded(details, permit, domain)
+    seconds = PERMIT_SECONDS if request.duration_seconds is None else request.duration_seconds
+    deadline = min(preparation.ports.clock.now() + seconds, _LATEST_DEADLINE)
+    details = PermitDetails(deadline=deadline, value=request.amount)
+    permit, domain = await _read_next_permit(preparation, token, spender, details)
+    return RequiredPermit(details, permit, domain)
 
 
-async def signed_permit(
-    task: Task, token: Address, spender: Address, details: PermitDetails, signature: Signature | None
+async def verify_permit(
+    preparation: Preparation, token: Address, spender: Address, details: PermitDetails, signature: Signature | None
 ) -> PermitContext:
     """The permit as the paymaster takes it. Raises: InvalidParams, SignatureInvalid, Rejected (permit_expired)."""
     if signature is None:
         raise InvalidParams(
-            f"{SIGNATURE}: required by permitDetails, but absent", field=SIGNATURE, reason="permit_signature_missing"
+            f"{PERMIT_SIGNATURE}: required by permitDetails, but absent",
+            field=PERMIT_SIGNATURE,
+            reason="permit_signature_missing",
         )
-    if details.deadline < task.ports.clock.now():
-        raise Rejected(f"{ERC20}: the permit's deadline {details.deadline} is over", reason="permit_expired")
-    permit, domain = await _next_permit(task, token, spender, details)
-    digest = replay_safe_digest(permit.digest(domain), account=task.account, chain_id=task.chain.chain_id)
-    owner = task.authority.account.owner
-    checked = await checked_signature(task.chain, owner, digest, signature.raw_at(SIGNATURE))
+    if details.deadline < preparation.ports.clock.now():
+        raise Rejected(f"{ERC20_PATH}: the permit's deadline {details.deadline} is over", reason="permit_expired")
+    permit, domain = await _read_next_permit(preparation, token, spender, details)
+    digest = replay_safe_digest(permit.digest(domain), account=preparation.account, chain_id=preparation.chain.chain_id)
+    owner = preparation.authority.account.owner
+    checked = await verify_signature(preparation.chain, owner, digest, signature.raw_at(PERMIT_SIGNATURE))
     if checked is None:
         raise SignatureInvalid(
-            f"{SIGNATURE}: it is not by the account's owner {owner} over the permit of this request; ask for the "
-            "permit again, and send modifiedRequest unchanged",
+            f"{PERMIT_SIGNATURE}: it is not by the account's owner {owner} over the permit of this request; ask for "
+            "the permit again, and send modifiedRequest unchanged",
             reason="permit_signature_invalid",
-            field=SIGNATURE,
+            field=PERMIT_SIGNATURE,
         )
     made = contract_signature(checked.value, kind=checked.kind)
     return PermitContext(value=details.value, deadline=details.deadline, signature=made)
 
 
-async def _next_permit(
-    task: Task, token: Address, spender: Address, details: PermitDetails
-) -> tuple[Permit, TokenDomain]:
+async def _read_next_permit(
+    preparation: Preparation, token: Address, spender: Address, details: PermitDetails
+) -> tuple[Permit, Erc20Domain]:
     """The permit with the nonce that is the account's next. Raises: UnsupportedCapability for a token without any."""
     name, version, separator, nonce = await asyncio.gather(
-        _answer(task, token, NAME),
-        _answer(task, token, VERSION),
-        _answer(task, token, DOMAIN_SEPARATOR),
-        _answer(task, token, nonce_question(task.account)),
+        _call_token(preparation, token, NAME_SELECTOR),
+        _call_token(preparation, token, VERSION_SELECTOR),
+        _call_token(preparation, token, DOMAIN_SEPARATOR_SELECTOR),
+        _call_token(preparation, token, encode_nonces(preparation.account)),
     )
-    domain = TokenDomain(
-        token=token, chain_id=task.chain.chain_id, name=read_text(name) or "", version=read_text(version) or "1"
+    domain = Erc20Domain(
+        token=token,
+        chain_id=preparation.chain.chain_id,
+        name=decode_string(name) or "",
+        version=decode_string(version) or "1",
     )
-    number = read_amount(nonce)
+    number = decode_uint(nonce)
     if number is None or separator != domain.separator:
-        at = f"{ERC20}.preOpSettings"
+        at = f"{ERC20_PATH}.preOpSettings"
         raise UnsupportedCapability(
             f"{at}: {token} has no permit that can be read here (EIP-2612); use postOpSettings",
             capability="paymasterService.erc20.preOpSettings",
             field=at,
         )
-    permit = Permit(owner=task.account, spender=spender, value=details.value, nonce=number, deadline=details.deadline)
+    permit = Permit(
+        owner=preparation.account, spender=spender, value=details.value, nonce=number, deadline=details.deadline
+    )
     return permit, domain
 
 
-async def _answer(task: Task, token: Address, question: bytes) -> bytes:
+async def _call_token(preparation: Preparation, token: Address, question: bytes) -> bytes:
     """What the token answers; nothing when it does not know the question."""
     try:
-        return await task.chain.chain.call(token, question)
+        return await preparation.chain.node.call(token, question)
     except ExecutionReverted:
         return b""

@@ -14,25 +14,25 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, Wi
 
 from wallet_rpc.domain.access import WalletNamespace
 from wallet_rpc.domain.serialized_grant import SAFE_INTEGER
-from wallet_rpc.domain.session_group import GROUP_ID, GroupId, Install, Listed, SessionGroup
+from wallet_rpc.domain.session_group import GROUP_ID, GroupedSession, GroupId, Install, SessionGroup
 from wallet_rpc.domain.times import Time
 from wallet_rpc.domain.wallet_address import parse_wallet
 from wallet_rpc.errors import InvalidParams, NotFound
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, SessionId, worded
+from wallet_rpc.primitives import Address, SessionId, validation_error
 from wallet_rpc.primitives.integers import exact_integer
-from wallet_rpc.wire import Fault, shape
+from wallet_rpc.wire import FieldError, shape
 
-SESSIONS = "/v1/organizations/{orgId}/sessions"
+SESSIONS_PATH = "/v1/organizations/{orgId}/sessions"
 """Where all sessions of an organisation are."""
-ONE_SESSION = f"{SESSIONS}/{{id}}"
+SESSION_PATH = f"{SESSIONS_PATH}/{{id}}"
 """Where one session is, or one group of them."""
 POLICIES_BYTES = 64 * 1024
 """The longest `policies`, as compact JSON in UTF-8."""
 _SESSION_ID = re.compile(r"0x[0-9a-fA-F]{32}", re.ASCII)
 
 
-def evm_address(value: object) -> Address | None:
+def parse_evm_address(value: object) -> Address | None:
     """The address that a text is, exactly written and somebody's; None for anything else."""
     try:
         wallet = parse_wallet(value) if isinstance(value, str) else None
@@ -42,9 +42,11 @@ def evm_address(value: object) -> Address | None:
 
 
 def _read_evm_address(value: object) -> Address:
-    found = evm_address(value)
+    found = parse_evm_address(value)
     if found is None:
-        raise worded("must be an EVM address; in mixed case with its EIP-55 checksum", reason="address_malformed")
+        raise validation_error(
+            "must be an EVM address; in mixed case with its EIP-55 checksum", reason="address_malformed"
+        )
     return found
 
 
@@ -53,20 +55,20 @@ def _read_id(value: object) -> SessionId | GroupId:
         return GroupId(value)
     if isinstance(value, str) and _SESSION_ID.fullmatch(value):
         return SessionId.parse(value)
-    raise worded("must be a session id, 0x and 32 hex digits, or a group id, sgrp_ and 26 letters and digits")
+    raise validation_error("must be a session id, 0x and 32 hex digits, or a group id, sgrp_ and 26 letters and digits")
 
 
 def _read_group_id(value: object) -> GroupId:
     if isinstance(value, str) and GROUP_ID.fullmatch(value):
         return GroupId(value)
-    raise worded("must be a group id, sgrp_ and 26 letters and digits")
+    raise validation_error("must be a group id, sgrp_ and 26 letters and digits")
 
 
 def _read_policies(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise worded("must be an object")
+        raise validation_error("must be an object")
     if len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > POLICIES_BYTES:
-        raise worded(f"must be at most {POLICIES_BYTES} bytes of JSON")
+        raise validation_error(f"must be at most {POLICIES_BYTES} bytes of JSON")
     return value
 
 
@@ -146,7 +148,7 @@ class SessionItem:
     session_group_id: str
 
 
-def registered(group: SessionGroup) -> RegisteredSessions:
+def build_registered_sessions(group: SessionGroup) -> RegisteredSessions:
     """A group, as it is told to who registered it."""
     return RegisteredSessions(
         created_at=group.created_at,
@@ -160,9 +162,9 @@ def registered(group: SessionGroup) -> RegisteredSessions:
     )
 
 
-def item(listed: Listed) -> SessionItem:
+def build_session_item(session: GroupedSession) -> SessionItem:
     """A session, as lists have it."""
-    group, install = listed.group, listed.install
+    group, install = session.group, session.install
     return SessionItem(
         created_at=group.created_at,
         expires_at=install.expires_at,
@@ -176,17 +178,19 @@ def item(listed: Listed) -> SessionItem:
     )
 
 
-async def found(ports: Ports, named: SessionId | GroupId) -> tuple[SessionGroup, tuple[Install, ...]]:
+async def find_sessions(ports: Ports, named: SessionId | GroupId) -> tuple[SessionGroup, tuple[Install, ...]]:
     """The group and those of its sessions that an id names. Raises: NotFound for another organisation's too."""
     groups = ports.store.groups
-    group = await (groups.of_session(named) if isinstance(named, SessionId) else groups.get(named))
+    group = await (groups.find_by_session(named) if isinstance(named, SessionId) else groups.get(named))
     if group is None:
         raise NotFound("session not found", reason="session_not_found")
     return group, (group.install_of(named),) if isinstance(named, SessionId) else group.installs
 
 
-def refuse(faults: Sequence[Fault], *, worst: Callable[[Fault], bool] = lambda _: False) -> NoReturn:
+def raise_invalid_params(
+    errors: Sequence[FieldError], *, is_worst: Callable[[FieldError], bool] = lambda _: False
+) -> NoReturn:
     """Raises: InvalidParams that tells every fault; its reason is that of the first, or of the first that is worst."""
-    told = next(filter(worst, faults), faults[0])
-    details = [{"field": fault.field, "message": fault.text} for fault in faults]
+    told = next(filter(is_worst, errors), errors[0])
+    details = [{"field": fault.field, "message": fault.text} for fault in errors]
     raise InvalidParams(f"{told.field}: {told.text}", reason=told.reason, field=told.field, details=details)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability
-from wallet_rpc.primitives import Address, shown
+from wallet_rpc.primitives import Address, preview
 
 KINDS = frozenset({"secp256k1", "ecdsa", "address", "contract"})
 """A key by its curve, or whoever answers for an address; `address` is how some ERC-7836 wallets write that."""
@@ -17,7 +17,7 @@ def key_address(kind: str, public_key: bytes, *, at: str) -> Address:
     """
     if kind not in KINDS:
         raise UnsupportedCapability(
-            f"{at}.type: {shown(kind)} keys cannot sign for a session here; expected secp256k1",
+            f"{at}.type: {preview(kind)} keys cannot sign for a session here; expected secp256k1",
             reason="key_type_not_supported",
             field=f"{at}.type",
             capability=kind[:64],

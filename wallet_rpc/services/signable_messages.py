@@ -11,13 +11,13 @@ from pydantic import Discriminator, Field, StringConstraints, Tag
 
 from wallet_rpc.domain.capabilities import PermissionsCapability
 from wallet_rpc.domain.signature import personal_sign_digest
-from wallet_rpc.domain.typed_data import TypedData, read_typed_data
+from wallet_rpc.domain.typed_data import HashedTypedData, hash_typed_data
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Data, Hash32
 from wallet_rpc.wire import shape
 from wallet_rpc.worker_threads import compute
 
-REQUEST = "params.signatureRequest"
+SIGNATURE_REQUEST = "params.signatureRequest"
 """Where the message stands in a request."""
 
 
@@ -63,24 +63,24 @@ class SigningCapabilities:
 
 
 @dataclass(frozen=True, slots=True)
-class Hashed:
+class HashedMessage:
     """A message as a key alone would sign it."""
 
     digest: Hash32
-    typed_data: TypedData | None = None
+    typed_data: HashedTypedData | None = None
     """None of a personal message."""
 
 
-async def hashed(message: PersonalMessage | TypedMessage) -> Hashed:
+async def hash_message(message: PersonalMessage | TypedMessage) -> HashedMessage:
     """The digest of a message. Raises: InvalidParams for typed data that cannot be hashed."""
     match message:
         case PersonalMessage(data=RawBytes(raw=raw)):
-            return Hashed(personal_sign_digest(raw))
+            return HashedMessage(personal_sign_digest(raw))
         case PersonalMessage(data=str(text)):
-            return Hashed(personal_sign_digest(text.encode()))
+            return HashedMessage(personal_sign_digest(text.encode()))
         case TypedMessage(data=given):
-            typed_data = await compute(partial(read_typed_data, given, at=f"{REQUEST}.data"))
-            return Hashed(typed_data.digest, typed_data)
+            typed_data = await compute(partial(hash_typed_data, given, at=f"{SIGNATURE_REQUEST}.data"))
+            return HashedMessage(typed_data.digest, typed_data)
         case _:  # pragma: no cover  # the cases above are all there are
             raise AssertionError
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.deferred_action import DeferredAction
-from wallet_rpc.domain.signature import SignerKind, key_signature, recover, unwrap_undeployed
-from wallet_rpc.domain.views import is_valid_signature_question, says_valid
+from wallet_rpc.domain.signature import SignerKind, normalize_key_signature, recover_signer, unwrap_erc6492
+from wallet_rpc.domain.views import encode_is_valid_signature, is_erc1271_magic_value
 from wallet_rpc.errors import ExecutionReverted
 from wallet_rpc.ports import ChainPorts
 from wallet_rpc.primitives import Address, Data, Hash32
@@ -15,7 +15,7 @@ from wallet_rpc.services.accounts import AccountFacts
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedSignature:
+class VerifiedSignature:
     """A signature that its signer really made, in the form that contracts take."""
 
     kind: SignerKind
@@ -25,38 +25,38 @@ class CheckedSignature:
 
 async def is_contract(chain: ChainPorts, signer: Address) -> bool:
     """Whether a signer can only answer by its code; a delegated account still has its key (EIP-7702)."""
-    code = await chain.chain.code(signer)
+    code = await chain.node.code(signer)
     return bool(code) and delegate_of(code) is None
 
 
-async def checked_signature(
+async def verify_signature(
     chain: ChainPorts, signer: Address, digest: Hash32, signature: bytes
-) -> CheckedSignature | None:
+) -> VerifiedSignature | None:
     """The signature by which `signer` signed `digest`; None when it did not.
 
     An ECDSA signature, whose v may also be 0 or 1, is recovered here; only when it is not the signer's, and the signer
     is a contract, is the contract asked. A contract that reverts has not signed.
     """
-    by_key = key_signature(signature)
-    if by_key is not None and recover(digest, by_key) == signer:
-        return CheckedSignature(SignerKind.KEY, by_key)
+    by_key = normalize_key_signature(signature)
+    if by_key is not None and recover_signer(digest, by_key) == signer:
+        return VerifiedSignature(SignerKind.KEY, by_key)
     if not await is_contract(chain, signer):
         return None
     try:
-        answer = await chain.chain.call(signer, is_valid_signature_question(digest, signature))
+        answer = await chain.node.call(signer, encode_is_valid_signature(digest, signature))
     except ExecutionReverted:
         return None
-    return CheckedSignature(SignerKind.CONTRACT, Data(signature)) if says_valid(answer) else None
+    return VerifiedSignature(SignerKind.CONTRACT, Data(signature)) if is_erc1271_magic_value(answer) else None
 
 
-async def owner_signature(
+async def verify_owner_signature(
     chain: ChainPorts, account: AccountFacts, action: DeferredAction, signature: bytes
-) -> CheckedSignature | None:
+) -> VerifiedSignature | None:
     """The owner's signature of a grant, out of an ERC-6492 wrapper if it is in one; None when the owner did not sign.
 
     Raises: InvalidParams (signature_malformed) for a broken wrapper.
     """
-    wrapped = unwrap_undeployed(signature)
+    wrapped = unwrap_erc6492(signature)
     bare = signature if wrapped is None else wrapped.signature
     digest = action.digest(account=account.address, chain_id=chain.chain_id)
-    return await checked_signature(chain, account.owner, digest, bare)
+    return await verify_signature(chain, account.owner, digest, bare)

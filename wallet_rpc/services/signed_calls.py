@@ -11,7 +11,7 @@ from wallet_rpc.domain.prepared import AuthorizationData, Signature
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, ChainId
-from wallet_rpc.services.delegation import signed
+from wallet_rpc.services.delegation import attach_signature
 from wallet_rpc.wire import decode, shape
 
 
@@ -93,11 +93,11 @@ SendPreparedCalls: TypeAlias = Annotated[
 
 def senders(request: SendPreparedCalls) -> tuple[Address, ...]:
     """Whose operations and authorizations these are; whoever signed an authorization is who it speaks for."""
-    items = parts(request) if isinstance(request, SendArray) else (request,)
+    items = split_array(request) if isinstance(request, SendArray) else (request,)
     return tuple(sender_of(item) for item in items if item is not None)
 
 
-def parts(request: SendArray) -> tuple[SignedOperation, SignedDelegation | None]:
+def split_array(request: SendArray) -> tuple[SignedOperation, SignedDelegation | None]:
     """The operation and its authorization, whichever comes first. Raises: InvalidParams for anything else."""
     operations = [item for item in request.data if isinstance(item, SignedOperation)]
     delegations = [item for item in request.data if isinstance(item, SignedDelegation)]
@@ -119,6 +119,6 @@ def sender_of(item: SignedOperation | SignedDelegation) -> Address:
     """Whose operation it is, or who signed the authorization."""
     if isinstance(item, SignedOperation):
         return item.data.sender
-    authority = signed(item.data.on(item.chain_id), item.signature.raw).authority
+    authority = attach_signature(item.data.to_authorization(item.chain_id), item.signature.raw).authority
     assert authority is not None  # noqa: S101  # `signed` has looked
     return authority

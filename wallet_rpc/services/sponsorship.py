@@ -9,26 +9,26 @@ from typing import Any
 from wallet_rpc import wire
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.capabilities import Capabilities, StateOverride
-from wallet_rpc.domain.gas import max_cost, with_overrides
+from wallet_rpc.domain.gas import apply_gas_overrides, max_cost
 from wallet_rpc.domain.paymaster_service import PaymasterService
 from wallet_rpc.domain.prepared import FeePayment
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
 from wallet_rpc.errors import (
     ExecutionReverted,
     InvalidParams,
-    PaymasterRefused,
+    PaymasterRejected,
     SponsorshipFailed,
     UnsupportedCapability,
     ValidationReverted,
 )
 from wallet_rpc.ports import ChainPorts, Paymaster, Sponsorship
 from wallet_rpc.primitives import Address, Data
-from wallet_rpc.services.denial_reasons import explained
-from wallet_rpc.services.user_operation_builder import Task
+from wallet_rpc.services.denial_reasons import explain_denial
+from wallet_rpc.services.user_operation_builder import Preparation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paid:
+class SponsoredOperation:
     """An operation with its payer and limits, the calls it makes, and what it may cost whom."""
 
     operation: UserOperation
@@ -36,42 +36,44 @@ class Paid:
     fee: FeePayment
 
 
-def only_estimates(capabilities: Capabilities) -> bool:
+def is_estimate_only(capabilities: Capabilities) -> bool:
     """Whether nothing is to be signed or sponsored."""
     service = capabilities.paymaster_service
     return service is not None and service.only_estimation is True
 
 
-async def paid_in_coin(task: Task, draft: UserOperation) -> Paid:
+async def resolve_native_payment(preparation: Preparation, draft: UserOperation) -> SponsoredOperation:
     """Payer and gas limits where the account pays in the chain's coin, or a policy does."""
-    operation = await _paid_and_limited(task, draft)
-    sponsored = operation.paymaster is not None and not only_estimates(task.capabilities)
-    return Paid(
+    operation = await _sponsor_and_estimate(preparation, draft)
+    sponsored = operation.paymaster is not None and not is_estimate_only(preparation.capabilities)
+    return SponsoredOperation(
         operation=operation,
-        calls=task.calls,
+        calls=preparation.calls,
         fee=FeePayment(sponsored=sponsored, max_amount=max_cost(operation)),
     )
 
 
-async def _paid_and_limited(task: Task, draft: UserOperation) -> UserOperation:
+async def _sponsor_and_estimate(preparation: Preparation, draft: UserOperation) -> UserOperation:
     """With several policies, of the first that sponsors."""
-    service = task.capabilities.paymaster_service
+    service = preparation.capabilities.paymaster_service
     if service is None or not service.policies:
-        return await limited(task, draft)
-    if task.chain.paymaster is None:
+        return await estimate_gas_limits(preparation, draft)
+    if preparation.chain.paymaster is None:
         if service.optional:
-            return await limited(task, draft)
-        raise no_paymaster(task.chain)
+            return await estimate_gas_limits(preparation, draft)
+        raise build_no_paymaster_error(preparation.chain)
     refused: list[SponsorshipFailed] = []
     for policy in service.policies:
         try:
-            return await _sponsored(task, draft, task.chain.paymaster, context_of(service, policy))
+            return await _sponsor(
+                preparation, draft, preparation.chain.paymaster, build_policy_context(service, policy)
+            )
         except SponsorshipFailed as refusal:
             refused.append(refusal)
     raise refused[-1]
 
 
-def no_paymaster(chain: ChainPorts) -> UnsupportedCapability:
+def build_no_paymaster_error(chain: ChainPorts) -> UnsupportedCapability:
     """The error of a policy where nobody sponsors."""
     return UnsupportedCapability(
         f"params.capabilities.paymasterService: chain {chain.chain_id:#x} has no paymaster here",
@@ -79,7 +81,7 @@ def no_paymaster(chain: ChainPorts) -> UnsupportedCapability:
     )
 
 
-def context_of(service: PaymasterService, policy: str) -> dict[str, Any]:
+def build_policy_context(service: PaymasterService, policy: str) -> dict[str, Any]:
     """What the paymaster is told beside the operation."""
     context: dict[str, Any] = {"policyId": policy}
     if service.webhook_data is not None:
@@ -87,20 +89,22 @@ def context_of(service: PaymasterService, policy: str) -> dict[str, Any]:
     return context
 
 
-async def _sponsored(task: Task, draft: UserOperation, paymaster: Paymaster, context: dict[str, Any]) -> UserOperation:
+async def _sponsor(
+    preparation: Preparation, draft: UserOperation, paymaster: Paymaster, context: dict[str, Any]
+) -> UserOperation:
     policy = context["policyId"]
-    stub = await answer_of(paymaster.stub(draft, context), policy)
-    sized = await limited(task, with_paymaster(draft, stub))
-    if stub.is_final or only_estimates(task.capabilities):
+    stub = await await_sponsorship(paymaster.stub(draft, context), policy)
+    sized = await estimate_gas_limits(preparation, with_paymaster(draft, stub))
+    if stub.is_final or is_estimate_only(preparation.capabilities):
         return sized
-    return with_paymaster(sized, await answer_of(paymaster.sponsor(sized, context), policy))
+    return with_paymaster(sized, await await_sponsorship(paymaster.sponsor(sized, context), policy))
 
 
-async def answer_of(answer: Awaitable[Sponsorship], policy: str) -> Sponsorship:
+async def await_sponsorship(answer: Awaitable[Sponsorship], policy: str) -> Sponsorship:
     """What the paymaster answers. Raises: SponsorshipFailed when it refuses this policy."""
     try:
         return await answer
-    except (PaymasterRefused, InvalidParams) as refusal:
+    except (PaymasterRejected, InvalidParams) as refusal:
         text = f"Sponsorship failed: {refusal.message}"
         raise SponsorshipFailed(text, policyId=policy, why=refusal.reason) from refusal
 
@@ -126,7 +130,7 @@ def _first(*amounts: int | None) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MoreGas:
+class ExtraGas:
     """What is added to estimated limits, in gas, where the estimate cannot see it."""
 
     pre_verification: int = 0
@@ -134,29 +138,33 @@ class MoreGas:
     paymaster_verification: int = 0
 
 
-async def limited(task: Task, operation: UserOperation, more: MoreGas | None = None) -> UserOperation:
+async def estimate_gas_limits(
+    preparation: Preparation, operation: UserOperation, extra: ExtraGas | None = None
+) -> UserOperation:
     """The bundler's gas limits, and `more`, then the caller's overrides."""
-    more = MoreGas() if more is None else more
+    extra = ExtraGas() if extra is None else extra
     try:
-        estimate = await task.chain.bundler.estimate(operation, _overrides(task.capabilities.state_override))
+        estimate = await preparation.chain.bundler.estimate(
+            operation, _overrides(preparation.capabilities.state_override)
+        )
     except (ValidationReverted, ExecutionReverted) as refusal:
-        raise explained(refusal, task.authority, operation) from refusal
+        raise explain_denial(refusal, preparation.authority, operation) from refusal
     paymaster = operation.paymaster
     if paymaster is not None:
         paymaster = replace(
             paymaster,
-            verification_gas_limit=more.paymaster_verification
+            verification_gas_limit=extra.paymaster_verification
             + _first(estimate.paymaster_verification_gas_limit, paymaster.verification_gas_limit),
             post_op_gas_limit=_first(estimate.paymaster_post_op_gas_limit, paymaster.post_op_gas_limit),
         )
     sized = replace(
         operation,
         paymaster=paymaster,
-        pre_verification_gas=estimate.pre_verification_gas + more.pre_verification,
+        pre_verification_gas=estimate.pre_verification_gas + extra.pre_verification,
         verification_gas_limit=estimate.verification_gas_limit,
-        call_gas_limit=estimate.call_gas_limit + more.call,
+        call_gas_limit=estimate.call_gas_limit + extra.call,
     )
-    return with_overrides(sized, task.capabilities.gas_params_override)
+    return apply_gas_overrides(sized, preparation.capabilities.gas_params_override)
 
 
 def _overrides(given: dict[Address, StateOverride] | None) -> Mapping[Address, Mapping[str, Any]] | None:

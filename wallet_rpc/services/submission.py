@@ -23,15 +23,15 @@ from wallet_rpc.errors import (
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32
 
-WATCH_SECONDS = 0.05
+POLL_SECONDS = 0.05
 """How often a repeat looks whether the first sender is done."""
-PATIENCE_SECONDS = 8
+SENDER_WAIT_SECONDS = 8
 """How long a repeat waits for the first sender; the official clients give up after ten seconds."""
 ABANDONED_SECONDS = 30
 """After so long a sender that has not settled its claim is taken to be gone."""
 
 
-async def sent_before(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord | None:
+async def find_sent(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord | None:
     """The record of what was handed over before; waits while another request is just doing that.
 
     A claim whose owner is gone is settled by asking the bundler, or the chain for an authorization. Raises: Unavailable
@@ -42,11 +42,11 @@ async def sent_before(ports: Ports, chain: ChainPorts, name: Hash32) -> CallReco
         if record.state is not CallState.SENDING:
             return record if record.state is CallState.SENT else None
         if is_abandoned(ports, record):
-            return await _settled_by_asking(ports, chain, record)
-        if waited >= PATIENCE_SECONDS:
+            return await _settle_abandoned(ports, chain, record)
+        if waited >= SENDER_WAIT_SECONDS:
             raise Unavailable("this call is being sent; ask again", reason="sending")
-        await ports.clock.sleep(WATCH_SECONDS)
-        waited += WATCH_SECONDS
+        await ports.clock.sleep(POLL_SECONDS)
+        waited += POLL_SECONDS
     return None
 
 
@@ -55,9 +55,9 @@ def is_abandoned(ports: Ports, record: CallRecord) -> bool:
     return record.state is CallState.SENDING and ports.clock.now() - record.sent_at >= ABANDONED_SECONDS
 
 
-async def _settled_by_asking(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallRecord | None:
+async def _settle_abandoned(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallRecord | None:
     if record.kind is CallKind.DELEGATION:
-        is_taken = await chain.chain.transaction_count(record.sender) > record.nonce
+        is_taken = await chain.node.transaction_count(record.sender) > record.nonce
     else:
         is_taken = await _is_known(chain, record.hash)
     settled = replace(record, state=CallState.SENT if is_taken else CallState.REFUSED)
@@ -91,33 +91,33 @@ async def send_once(ports: Ports, chain: ChainPorts, operation: UserOperation, o
     """
     claim = _claim(ports, chain, operation, operation_hash)
     if await ports.store.calls.claim(claim) is not None:
-        return await sent_by_another(ports, chain, operation_hash)
+        return await wait_for_sent(ports, chain, operation_hash)
     try:
-        await _hand_over(chain, operation, operation_hash)
+        await _submit(chain, operation, operation_hash)
     except OutcomeUnknown:
         raise  # the claim stays: whoever asks next asks the bundler
     except WalletError as error:
-        refusal = await true_reason(chain, operation, error)
-        await refuse(ports, claim, refusal)
+        refusal = await find_root_cause(chain, operation, error)
+        await record_rejection(ports, claim, refusal)
         raise refusal from error
-    return await _settled(ports, chain, operation, claim)
+    return await _settle_sent(ports, chain, operation, claim)
 
 
-async def refuse(ports: Ports, claim: CallRecord, refusal: WalletError) -> None:
+async def record_rejection(ports: Ports, claim: CallRecord, refusal: WalletError) -> None:
     """Settle a claim by the refusal that the caller sees."""
     told = {"code": refusal.code, "message": refusal.message, "reason": refusal.reason}
     await ports.store.calls.settle(replace(claim, state=CallState.REFUSED, error=told))
 
 
-async def sent_by_another(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord:
+async def wait_for_sent(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord:
     """What another request, which claimed it, has handed over. Raises: Unavailable when it was refused."""
-    found = await sent_before(ports, chain, name)
+    found = await find_sent(ports, chain, name)
     if found is None:
         raise Unavailable("this call was being sent and was refused; ask again", reason="sending")
     return found
 
 
-async def sent_unrecorded(
+async def recover_sent(
     ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32
 ) -> CallRecord | None:
     """The record of exactly this operation where chain or bundler have it although no record says so; else None.
@@ -126,24 +126,24 @@ async def sent_unrecorded(
     """
     if not await _is_known(chain, operation_hash):
         return None
-    return await _settled(ports, chain, operation, _claim(ports, chain, operation, operation_hash))
+    return await _settle_sent(ports, chain, operation, _claim(ports, chain, operation, operation_hash))
 
 
-async def _settled(ports: Ports, chain: ChainPorts, operation: UserOperation, claim: CallRecord) -> CallRecord:
+async def _settle_sent(ports: Ports, chain: ChainPorts, operation: UserOperation, claim: CallRecord) -> CallRecord:
     sent = replace(claim, state=CallState.SENT)
     await ports.store.calls.settle(sent)
-    await _tell_paymaster(chain, operation, claim.hash)
+    await _notify_paymaster(chain, operation, claim.hash)
     return sent
 
 
-async def _tell_paymaster(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
+async def _notify_paymaster(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
     """It counts what it spends; when it cannot be told now, it finds out by itself."""
     if chain.paymaster is not None and operation.paymaster is not None:
         with suppress(Unavailable):
-            await chain.paymaster.sent(operation, operation_hash)
+            await chain.paymaster.report_sent(operation, operation_hash)
 
 
-async def _hand_over(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
+async def _submit(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
     """Send; when the bundler did not answer, the operation may have arrived all the same: ask, do not repeat.
 
     Raises: the bundler's refusal; OutcomeUnknown, also when it does not answer the question either.
@@ -158,14 +158,14 @@ async def _hand_over(chain: ChainPorts, operation: UserOperation, operation_hash
         raise
 
 
-async def true_reason(chain: ChainPorts, operation: UserOperation, error: WalletError) -> WalletError:
+async def find_root_cause(chain: ChainPorts, operation: UserOperation, error: WalletError) -> WalletError:
     """A refusal as it helps the caller: what another operation did meanwhile is why, whatever the account said."""
     if isinstance(error, Unavailable):
         return error
     key, _ = split_nonce(operation.nonce)
-    if await chain.chain.user_operation_nonce(operation.sender, key.key) > operation.nonce:
-        return used_nonce(operation)
-    if operation.factory is not None and await chain.chain.code(operation.sender):
+    if await chain.node.user_operation_nonce(operation.sender, key.key) > operation.nonce:
+        return build_nonce_used_error(operation)
+    if operation.factory is not None and await chain.node.code(operation.sender):
         return AccountDeployed(
             "params.data.factory: the account was deployed by another call meanwhile; prepare the calls again",
             field="params.data.factory",
@@ -173,7 +173,7 @@ async def true_reason(chain: ChainPorts, operation: UserOperation, error: Wallet
     return error
 
 
-def used_nonce(operation: UserOperation) -> StaleNonce:
+def build_nonce_used_error(operation: UserOperation) -> StaleNonce:
     """The error of an operation that came too late for its nonce."""
     key, sequence = split_nonce(operation.nonce)
     why = "the session was installed by another call meanwhile" if key.is_deferred else "another call used it first"
@@ -189,7 +189,7 @@ async def refuse_while_installing(
     ports: Ports, chain: ChainPorts, *, account: Address, nonce: int, by: UserOperation | None = None
 ) -> None:
     """Raises: InstallPending while another operation that `by` does not outbid carries the session to the chain."""
-    record = await ports.store.calls.of_nonce(chain.chain_id, account, nonce)
+    record = await ports.store.calls.find_by_nonce(chain.chain_id, account, nonce)
     if record is None or (by is not None and (_is_recorded(chain, by, record) or _outbids(by, record))):
         return
     if record.state is CallState.SENT and await chain.bundler.lookup(record.hash) is None:

@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from wallet_rpc.domain.capabilities import ByContext, BySession, PermissionsCapability
+from wallet_rpc.domain.capabilities import ContextPermissions, PermissionsCapability, SessionPermissions
 from wallet_rpc.domain.context import RemoteContext, parse_context
 from wallet_rpc.domain.ticket import TICKET_SECONDS, Ticket
 from wallet_rpc.errors import Forbidden
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32, SessionId, UnixSeconds
 from wallet_rpc.services.authority import PERMISSIONS
-from wallet_rpc.services.submission import sent_before
+from wallet_rpc.services.submission import find_sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class TicketSubject:
     """What a ticket is for: the calls of an account, by the hash that names them, under a session or as its owner."""
 
     account: Address
@@ -30,24 +30,24 @@ class Built:
     """What names the authorization that travels with a user operation, whose own hash does not cover it."""
     permissions: PermissionsCapability | None = None
 
-    def ticket(self, *, expires_at: UnixSeconds) -> Ticket:
+    def to_ticket(self, *, expires_at: UnixSeconds) -> Ticket:
         """The ticket for it. Raises: InvalidParams (context_malformed)."""
         return Ticket(
             hash=self.hash,
             authorization=self.authorization,
             wallet=self.account,
             chain_id=self.chain.chain_id,
-            session_id=session_named(self.permissions),
+            session_id=session_id_of(self.permissions),
             expires_at=expires_at,
         )
 
 
-def session_named(permissions: PermissionsCapability | None) -> SessionId | None:
+def session_id_of(permissions: PermissionsCapability | None) -> SessionId | None:
     """The session of this server that is named; of other contexts the operation's nonce says which session it is."""
     match permissions:
-        case BySession(session_id=session_id):
+        case SessionPermissions(session_id=session_id):
             return session_id
-        case ByContext(context=context):
+        case ContextPermissions(context=context):
             parsed = parse_context(context, field=f"{PERMISSIONS}.context")
             return parsed.session_id if isinstance(parsed, RemoteContext) else None
         case None:
@@ -56,24 +56,24 @@ def session_named(permissions: PermissionsCapability | None) -> SessionId | None
             assert_never(permissions)
 
 
-def issued(ports: Ports, built: Built) -> str | None:
+def issue_ticket(ports: Ports, subject: TicketSubject) -> str | None:
     """The ticket that a token's holder needs to send it; None for all other callers."""
-    if ports.caller.token is None or ports.seals is None:
+    if ports.caller.token is None or ports.token_signer is None:
         return None
-    return ports.seals.ticket(built.ticket(expires_at=ports.clock.now() + TICKET_SECONDS))
+    return ports.token_signer.sign_ticket(subject.to_ticket(expires_at=ports.clock.now() + TICKET_SECONDS))
 
 
-async def refuse_unbuilt(ports: Ports, built: Built, given: str | None) -> None:
+async def verify_ticket(ports: Ports, subject: TicketSubject, given: str | None) -> None:
     """Raises: Forbidden for a token's holder whose ticket is missing, not ours, for something else, or over."""
-    if ports.caller.token is None or ports.seals is None:
+    if ports.caller.token is None or ports.token_signer is None:
         return
     if given is None:
         raise Forbidden(
             "Submission ticket required: send back the submissionTicket that wallet_prepareCalls answered",
             reason="submission_ticket_required",
         )
-    ticket = ports.seals.read_ticket(given)
-    if ticket != built.ticket(expires_at=ticket.expires_at):
+    ticket = ports.token_signer.read_ticket(given)
+    if ticket != subject.to_ticket(expires_at=ticket.expires_at):
         raise Forbidden("Invalid submission ticket: it is for other calls", reason="submission_ticket_invalid")
-    if ticket.is_over(ports.clock.now()) and await sent_before(ports, built.chain, built.hash) is None:
+    if ticket.is_expired(ports.clock.now()) and await find_sent(ports, subject.chain, subject.hash) is None:
         raise Forbidden("Submission ticket expired: prepare the calls again", reason="submission_ticket_expired")

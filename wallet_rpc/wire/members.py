@@ -10,13 +10,13 @@ from typing import Any, get_args, get_type_hints
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, ValidationError
 
-from wallet_rpc.primitives import worded
+from wallet_rpc.primitives import validation_error
 
-MOST_FAULTS = 100
+MAX_FIELD_ERRORS = 100
 """The most faults that are reported for one value."""
 
 
-def exactly(kind: type, value: Any) -> Any:
+def reject_unknown_members(kind: type, value: Any) -> Any:
     """`value` without unknown members that are null. Raises: ValidationError that names the other unknown ones."""
     if not isinstance(value, dict):
         return value
@@ -29,7 +29,7 @@ def exactly(kind: type, value: Any) -> Any:
     return {name: value[name] for name in known if name in value}
 
 
-def well_placed(kind: type, value: Any, inner: Collection[str]) -> Any:
+def reject_misplaced_members(kind: type, value: Any, inner: Collection[str]) -> Any:
     """`value`, whose unknown members are ignored, except misspelled or misplaced ones.
 
     `inner` are the members of its `capabilities`. Raises: ValidationError that names such members, null ones excepted.
@@ -45,10 +45,12 @@ def well_placed(kind: type, value: Any, inner: Collection[str]) -> Any:
 
 def _refuse(kind: type, value: dict[str, Any], texts: Mapping[str, str]) -> None:
     """Raises: ValidationError (unknown_member) with the text of each member, unless all of them are null."""
-    stated = [name for name in texts if value[name] is not None][:MOST_FAULTS]
+    stated = [name for name in texts if value[name] is not None][:MAX_FIELD_ERRORS]
     if stated:
         details = [
-            InitErrorDetails(type=worded(texts[name], reason="unknown_member"), loc=(name,), input=value[name])
+            InitErrorDetails(
+                type=validation_error(texts[name], reason="unknown_member"), loc=(name,), input=value[name]
+            )
             for name in stated
         ]
         raise ValidationError.from_exception_data(kind.__name__, details)

@@ -7,17 +7,23 @@ to be.
 
 from __future__ import annotations
 
-from wallet_rpc.domain.account_code import IMPLEMENTATION_SLOT, is_implementation, is_proxy, owner_in, owner_to_be
+from wallet_rpc.domain.account_code import (
+    IMPLEMENTATION_SLOT,
+    is_implementation,
+    is_proxy,
+    parse_factory_owner,
+    parse_proxy_owner,
+)
 from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.contracts import DELEGATES
 from wallet_rpc.domain.user_operation import UserOperation
-from wallet_rpc.domain.views import owner_question, read_address
+from wallet_rpc.domain.views import decode_address, encode_get_fallback_signer_data
 from wallet_rpc.errors import ExecutionReverted, UnreadableAnswer
-from wallet_rpc.ports import Chain
+from wallet_rpc.ports import Node
 from wallet_rpc.primitives import Address
 
 
-async def owners_of(chain: Chain, op: UserOperation) -> tuple[Address, ...]:
+async def owners_of(chain: Node, op: UserOperation) -> tuple[Address, ...]:
     """The addresses that count as the owner of the operation's account; none when it is no account.
 
     Raises: Unavailable when the chain does not answer.
@@ -26,20 +32,20 @@ async def owners_of(chain: Chain, op: UserOperation) -> tuple[Address, ...]:
         return (op.sender,) if op.authorization.address in DELEGATES else ()
     code = await chain.code(op.sender)
     if not code:
-        owner = None if op.factory is None else owner_to_be(op.factory, op.sender)
+        owner = None if op.factory is None else parse_factory_owner(op.factory, op.sender)
         return () if owner is None else (owner,)
     delegate = delegate_of(code)
     if delegate is not None:
         return (op.sender,) if delegate in DELEGATES else ()
     if not is_proxy(code) or not is_implementation(await chain.storage(op.sender, IMPLEMENTATION_SLOT)):
         return ()
-    owner = owner_in(code)
+    owner = parse_proxy_owner(code)
     return await _current_owners(chain, op.sender) if owner is None else (owner,)
 
 
-async def _current_owners(chain: Chain, account: Address) -> tuple[Address, ...]:
+async def _current_owners(chain: Node, account: Address) -> tuple[Address, ...]:
     """Of a proxy that was made without an owner: its signer, and the account itself, since signers are replaced."""
     try:
-        return read_address(await chain.call(account, owner_question())), account
+        return decode_address(await chain.call(account, encode_get_fallback_signer_data())), account
     except (ExecutionReverted, UnreadableAnswer):
         return ()

@@ -9,12 +9,12 @@ hi * 10**15 + lo.
 
 from __future__ import annotations
 
-HALF = 10**15
+LIMB_BASE = 10**15
 _HASHES = 4
 """How many of a nonce's newest operations are remembered, to look for what they cost."""
 BOUNDS_AT, BOUND_SIZE = 13, 4
 """The first bound among the arguments of `RESERVE`, from 1, and how many arguments each takes."""
-_LONGEST_REST = 3600
+_MAX_RECHECK_SECONDS = 3600
 """Seconds after which every open promise is looked up again."""
 
 SUMS = f"""
@@ -27,7 +27,7 @@ local function sum(field)
 end
 local function add(to, what)
   local hi, lo = to.hi + what.hi, to.lo + what.lo
-  if lo >= {HALF} then hi, lo = hi + 1, lo - {HALF} end
+  if lo >= {LIMB_BASE} then hi, lo = hi + 1, lo - {LIMB_BASE} end
   return {{hi = hi, lo = lo, n = to.n + what.n}}
 end
 local function less(one, other)
@@ -37,7 +37,7 @@ end
 local function minus(from, what)
   if less(from, what) then return {{hi = 0, lo = 0, n = math.max(from.n - what.n, 0)}} end
   local hi, lo = from.hi - what.hi, from.lo - what.lo
-  if lo < 0 then hi, lo = hi - 1, lo + {HALF} end
+  if lo < 0 then hi, lo = hi - 1, lo + {LIMB_BASE} end
   return {{hi = hi, lo = lo, n = math.max(from.n - what.n, 0)}}
 end
 local function keep(field, value)
@@ -134,7 +134,7 @@ A repeat finds its own promise and adds nothing. Arguments 11 and 12 are the mos
 in a sum of open ones.
 """
 
-TAKE = (
+LEASE = (
     _COMMON
     + f"""
 local now, taken = tonumber(ARGV[1]), {{}}
@@ -142,7 +142,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, AR
   local it = promise(id)
   if it then
     local rest = tonumber(ARGV[2])
-    if it.lasts ~= '' then rest = math.max(rest, math.min(now - it.ends, {_LONGEST_REST})) end
+    if it.lasts ~= '' then rest = math.max(rest, math.min(now - it.ends, {_MAX_RECHECK_SECONDS})) end
     redis.call('ZADD', due, now + rest, id)
     table.insert(taken, {{id, string.format('%.0f', it.ends), it.lasts, it.hashes}})
   else
@@ -193,12 +193,12 @@ return 1
 Where nothing proves that it landed, it stays in the sum of first-time owners: burning a nonce frees nothing there.
 """
 
-HURRY = """
+EXPEDITE = """
 if redis.call('ZSCORE', KEYS[3], ARGV[1]) then redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1]) end
 return 0
 """
 
 
-def halves(wei: int) -> tuple[int, int]:
+def split_wei(wei: int) -> tuple[int, int]:
     """An amount as the scripts count it."""
-    return divmod(wei, HALF)
+    return divmod(wei, LIMB_BASE)

@@ -12,7 +12,7 @@ from typing import Any
 
 from eth_account import Account
 
-from wallet_rpc.adapters.client import Fault
+from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain import abi
@@ -30,7 +30,7 @@ _DEPOSIT_TO = abi.selector_of("depositTo(address)")
 _UNLOCK_STAKE, _WITHDRAW_STAKE = abi.selector_of("unlockStake()"), abi.selector_of("withdrawStake(address)")
 _WITHDRAW_TO = abi.selector_of("withdrawTo(address,uint256)")
 _GET_DEPOSIT_INFO = abi.selector_of("getDepositInfo(address)")
-_WAIT_SECONDS, _LOOK_SECONDS = 180.0, 1.0
+_WAIT_SECONDS, _POLL_SECONDS = 180.0, 1.0
 _MARGIN_PERCENT = 20
 
 
@@ -45,13 +45,13 @@ def creation_code(runtime: bytes, *, owner: Address, signer: Address) -> Data:
     return Data(storing + returning + runtime)
 
 
-def address_of(creation: bytes) -> Address:
+def derive_address(creation: bytes) -> Address:
     """Where the CREATE2 deployer puts it. Source: EIP-1014."""
     return Address(abi.keccak(b"\xff" + CREATE2_DEPLOYER + _SALT + abi.keccak(creation))[12:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class PaymasterStatus:
     """What a paymaster is and has; amounts in wei."""
 
     owner: Address
@@ -87,7 +87,7 @@ class PaymasterContract:
         """Whether there is code."""
         return bool(await self._chain.code(address))
 
-    async def standing(self, address: Address) -> Standing:
+    async def read_status(self, address: Address) -> PaymasterStatus:
         """Raises: Rejected when there is no paymaster of ours."""
         try:
             words = await asyncio.gather(*(self._chain.call(address, one) for one in (_OWNER, _SIGNER)))
@@ -98,7 +98,7 @@ class PaymasterContract:
         info = await self._chain.call(ENTRY_POINT, _GET_DEPOSIT_INFO + abi.address(address))
         deposit, _, stake, delay, free_at = (int.from_bytes(info[at : at + 32], "big") for at in range(0, 160, 32))
         owner, signer = (Address(word[12:]) for word in words)
-        return Standing(
+        return PaymasterStatus(
             owner=owner,
             signer=signer,
             deposit=deposit,
@@ -115,7 +115,7 @@ class PaymasterContract:
                 "see https://github.com/Arachnid/deterministic-deployment-proxy for how to put it there"
             )
         await self._transact(CREATE2_DEPLOYER, _SALT + creation, value=0, key=key)
-        address = address_of(creation)
+        address = derive_address(creation)
         if not await self._chain.code(address):
             raise Rejected(f"the deployment left no code at {address}")
         return address
@@ -155,7 +155,9 @@ class PaymasterContract:
         fee = max_fee(fees.base_fee_per_gas, fees.max_priority_fee_per_gas)
         if balance <= value:
             raise Rejected(f"{sender} (of the deployer key) has {balance} wei; {value} and the gas are needed")
-        estimate = self._node.answered(_GAS, await self._node.read("eth_estimateGas", [call], refused=_refused))
+        estimate = self._node.decode_result(
+            _GAS, await self._node.read("eth_estimateGas", [call], map_error=_map_transaction_error)
+        )
         gas = estimate + estimate * _MARGIN_PERCENT // 100
         if balance < value + gas * fee:
             needed = value + gas * fee
@@ -172,25 +174,27 @@ class PaymasterContract:
                 "maxPriorityFeePerGas": fees.max_priority_fee_per_gas,
             }
         )
-        await self._node.write("eth_sendRawTransaction", [Data(signed.raw_transaction).hex0x()], refused=_refused)
-        await self._mined(Hash32(signed.hash))
+        await self._node.write(
+            "eth_sendRawTransaction", [Data(signed.raw_transaction).hex0x()], map_error=_map_transaction_error
+        )
+        await self._wait_until_mined(Hash32(signed.hash))
 
-    async def _mined(self, transaction: Hash32) -> None:
+    async def _wait_until_mined(self, transaction: Hash32) -> None:
         waited = 0.0
         while (answer := await self._node.read("eth_getTransactionReceipt", [transaction.hex0x()])) is None:
             if waited >= _WAIT_SECONDS:
                 raise OutcomeUnknown(f"transaction {transaction} is not mined after {_WAIT_SECONDS:.0f} seconds")
-            await asyncio.sleep(_LOOK_SECONDS)
-            waited += _LOOK_SECONDS
-        if self._node.answered(_Receipt, answer).status != 1:
+            await asyncio.sleep(_POLL_SECONDS)
+            waited += _POLL_SECONDS
+        if self._node.decode_result(_Receipt, answer).status != 1:
             raise Rejected(f"transaction {transaction} failed on chain")
 
 
 _GAS: Any = Gas
 
 
-def _refused(fault: Fault) -> WalletError:
+def _map_transaction_error(error: ErrorObject) -> WalletError:
     return Rejected(
-        f"the node refused the transaction (code {fault.code}): is the deployer key that of the paymaster's owner, "
+        f"the node refused the transaction (code {error.code}): is the deployer key that of the paymaster's owner, "
         "and is the amount right?"
     )

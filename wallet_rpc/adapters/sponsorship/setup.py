@@ -11,13 +11,13 @@ import httpx2
 from eth_keys.datatypes import PrivateKey
 
 from wallet_rpc.adapters.sponsorship.backing import Backing, KeyBacking, ServiceBacking
-from wallet_rpc.adapters.sponsorship.outcomes import Outcomes
+from wallet_rpc.adapters.sponsorship.outcomes import OutcomeReader
 from wallet_rpc.adapters.sponsorship.paymaster import PolicyPaymaster, Sponsor
 from wallet_rpc.adapters.sponsorship.redis_budgets import RedisBudgets
 from wallet_rpc.domain import abi
-from wallet_rpc.domain.policy_file import WrongPolicies, read_policies
+from wallet_rpc.domain.policy_file import PolicyFileError, read_policies
 from wallet_rpc.errors import ExecutionReverted, Unavailable
-from wallet_rpc.ports import Chain, Clock, Paymaster
+from wallet_rpc.ports import Clock, Node, Paymaster
 from wallet_rpc.primitives import Address, ChainId
 
 _SIGNER = abi.selector_of("signer()")
@@ -26,25 +26,25 @@ _SIGNER = abi.selector_of("signer()")
 def read_sponsor(
     path: Path, *, key: bytes | None, budgets: RedisBudgets, clock: Clock, http: httpx2.AsyncClient
 ) -> Sponsor:
-    """The sponsor of the policies in a file. Raises: WrongPolicies that names the file."""
+    """The sponsor of the policies in a file. Raises: PolicyFileError that names the file."""
     try:
         policies = read_policies(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise WrongPolicies(f"cannot read {path}: {error.strerror}") from None
+        raise PolicyFileError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise WrongPolicies(f"{path}: no text in UTF-8") from None
-    except WrongPolicies as wrong:
-        raise WrongPolicies(f"{path}: {wrong}") from None
+        raise PolicyFileError(f"{path}: no text in UTF-8") from None
+    except PolicyFileError as wrong:
+        raise PolicyFileError(f"{path}: {wrong}") from None
     return Sponsor(
         policies={policy.id: policy for policy in policies}, budgets=budgets, key=key, clock=clock, http=http
     )
 
 
-def under_policies(
+def build_policy_paymaster(
     sponsor: Sponsor,
-    outcomes: Outcomes,
+    outcomes: OutcomeReader,
     *,
-    chain: Chain,
+    chain: Node,
     chain_id: ChainId,
     address: Address | None,
     service: Paymaster | None,
@@ -57,10 +57,10 @@ def under_policies(
         backing = ServiceBacking(service=service, outcomes=outcomes)
     else:
         return None
-    return PolicyPaymaster(sponsor, outcomes, chain=chain, chain_id=chain_id, backing=backing, otherwise=service)
+    return PolicyPaymaster(sponsor, outcomes, chain=chain, chain_id=chain_id, backing=backing, fallback=service)
 
 
-async def check_signer(chain: Chain, paymaster: Address, key: bytes) -> None:
+async def check_signer(chain: Node, paymaster: Address, key: bytes) -> None:
     """Raises: Unavailable when there is no paymaster of ours at the address, or another key signs for it."""
     try:
         word = await chain.call(paymaster, _SIGNER)

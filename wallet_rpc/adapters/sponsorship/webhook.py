@@ -15,8 +15,8 @@ from typing import Any
 import httpx2
 from pydantic_core import from_json
 
-from wallet_rpc.adapters.client import bounded
-from wallet_rpc.domain.policy import Denied, Policy, PolicyDecision, Refusal, Webhook
+from wallet_rpc.adapters.client import read_body
+from wallet_rpc.domain.policy import Policy, PolicyDecision, PolicyDenial, PolicyDenialReason, Webhook
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.wire import encode
@@ -28,7 +28,7 @@ class _NoAnswerError(Exception):
     """Nothing that can be read came back."""
 
 
-async def ask(
+async def request_approval(
     http: httpx2.AsyncClient, policy: Policy, op: UserOperation, *, chain_id: int, context: Mapping[str, Any]
 ) -> PolicyDecision:
     """What the policy's webhook says of an operation; None (approved) where the policy has none.
@@ -38,7 +38,7 @@ async def ask(
     if policy.webhook is None:
         return None
     body = {
-        "userOperation": encode(UserOperationJson, UserOperationJson.from_domain(op, signed=False)),
+        "userOperation": encode(UserOperationJson, UserOperationJson.from_domain(op, include_signature=False)),
         "policyId": str(policy.id),
         "chainId": chain_id,
     }
@@ -48,12 +48,15 @@ async def ask(
         async with asyncio.timeout(policy.webhook.timeout_seconds):
             answer = await _post(http, policy.webhook, json.dumps(body).encode())
     except (_NoAnswerError, TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, OSError):
-        return Denied(
-            refusal=Refusal.WEBHOOK_FAILED, message=f"policy {policy.id} has a webhook that gave no answer it could use"
+        return PolicyDenial(
+            reason=PolicyDenialReason.WEBHOOK_FAILED,
+            message=f"policy {policy.id} has a webhook that gave no answer it could use",
         )
     if isinstance(answer, dict) and answer.get("approved") is True:
         return None
-    return Denied(refusal=Refusal.WEBHOOK_DENIED, message=f"policy {policy.id} has a webhook that did not approve")
+    return PolicyDenial(
+        reason=PolicyDenialReason.WEBHOOK_DENIED, message=f"policy {policy.id} has a webhook that did not approve"
+    )
 
 
 async def _post(http: httpx2.AsyncClient, webhook: Webhook, body: bytes) -> Any:
@@ -67,7 +70,7 @@ async def _post(http: httpx2.AsyncClient, webhook: Webhook, body: bytes) -> Any:
     ) as response:
         if response.status_code != httpx2.codes.OK:
             raise _NoAnswerError
-        text = await bounded(response, most_bytes=_ANSWER_BYTES)
+        text = await read_body(response, most_bytes=_ANSWER_BYTES)
     if text is None:
         raise _NoAnswerError
     try:
