@@ -1,4 +1,4 @@
-"""What `memory.AuditLog` promises, against a real Redis: nobody's entry is lost, and every fault is found at its place."""
+"""The audit log against a real Redis: no entry is lost, and every fault is found at its position."""
 
 from __future__ import annotations
 

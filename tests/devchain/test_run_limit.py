@@ -42,7 +42,7 @@ def new_limited_node() -> Node:
 
 
 @pytest.fixture(scope="module")
-def hurried() -> Node:
+def limited_node() -> Node:
     """One for all that change no state."""
     return new_limited_node()
 
@@ -85,30 +85,30 @@ BLS_G1 += bytes(16) + bytes.fromhex(
     ids=["short modexp", "modexp", "long modexp", "pairing", "blake2", "msm", "loop", "recursion", "creation"],
 )
 @pytest.mark.parametrize("method", ["eth_call", "eth_estimateGas"])
-def test_code_that_runs_for_ever_is_aborted(hurried: Node, method: str, call: dict[str, str]) -> None:
-    set_code(hurried, LOOP)
-    hurried.rpc("anvil_setCode", "0x" + "c1" * 20, "0x" + RECURSION.hex())
-    hurried.rpc("anvil_setCode", "0x" + "c2" * 20, "0x" + SHORT_MODEXP.hex())
+def test_code_that_runs_for_ever_is_aborted(limited_node: Node, method: str, call: dict[str, str]) -> None:
+    set_code(limited_node, LOOP)
+    limited_node.rpc("anvil_setCode", "0x" + "c1" * 20, "0x" + RECURSION.hex())
+    limited_node.rpc("anvil_setCode", "0x" + "c2" * 20, "0x" + SHORT_MODEXP.hex())
     started = time.thread_time()
-    aborted = failure(hurried, method, call)
+    aborted = failure(limited_node, method, call)
     assert time.thread_time() - started < 20 * SECONDS  # with the longest step that cannot be interrupted
     assert (aborted.code, aborted.message, aborted.data) == (-32000, ABORTED, None)
 
 
 def test_transaction_that_runs_for_ever_is_refused_and_changes_nothing() -> None:
-    hurried = new_limited_node()
-    set_code(hurried, LOOP_AFTER_A_WRITE)
-    before = [hurried.rpc("eth_getBlockByNumber", "latest", True), hurried.rpc("eth_getBalance", ALICE_TEXT)]
-    raw = hurried.sign(to=CODE_ADDRESS, gas=60_000_000)
-    assert failure(hurried, "eth_sendRawTransaction", raw).message == ABORTED
+    limited_node = new_limited_node()
+    set_code(limited_node, LOOP_AFTER_A_WRITE)
+    before = [limited_node.rpc("eth_getBlockByNumber", "latest", True), limited_node.rpc("eth_getBalance", ALICE_TEXT)]
+    raw = limited_node.sign(to=CODE_ADDRESS, gas=60_000_000)
+    assert failure(limited_node, "eth_sendRawTransaction", raw).message == ABORTED
     asked = {"from": ALICE_TEXT, "to": CODE_ADDRESS, "gas": hex(60_000_000)}
-    assert failure(hurried, "eth_sendTransaction", asked).message == ABORTED
-    assert failure(hurried, "eth_sendTransaction", {"from": ALICE_TEXT, "to": CODE_ADDRESS}).message == ABORTED
-    after = [hurried.rpc("eth_getBlockByNumber", "latest", True), hurried.rpc("eth_getBalance", ALICE_TEXT)]
+    assert failure(limited_node, "eth_sendTransaction", asked).message == ABORTED
+    assert failure(limited_node, "eth_sendTransaction", {"from": ALICE_TEXT, "to": CODE_ADDRESS}).message == ABORTED
+    after = [limited_node.rpc("eth_getBlockByNumber", "latest", True), limited_node.rpc("eth_getBalance", ALICE_TEXT)]
     assert after == before
-    assert hurried.rpc("eth_getTransactionCount", ALICE_TEXT) == "0x0"
-    assert hurried.rpc("eth_getStorageAt", CODE_ADDRESS, "0x0") == "0x" + "00" * 32
-    hurried.send(to=SINK_TEXT, value=1)  # the chain goes on
+    assert limited_node.rpc("eth_getTransactionCount", ALICE_TEXT) == "0x0"
+    assert limited_node.rpc("eth_getStorageAt", CODE_ADDRESS, "0x0") == "0x" + "00" * 32
+    limited_node.send(to=SINK_TEXT, value=1)  # the chain goes on
 
 
 def test_operation_that_runs_for_ever_is_refused_and_not_mined() -> None:
@@ -126,18 +126,18 @@ def test_operation_that_runs_for_ever_is_refused_and_not_mined() -> None:
     assert node.rpc("eth_blockNumber") == height
 
 
-def test_entries_of_a_batch_have_the_time_together(hurried: Node) -> None:
-    set_code(hurried, LOOP)
+def test_entries_of_a_batch_have_the_time_together(limited_node: Node) -> None:
+    set_code(limited_node, LOOP)
     call = {"jsonrpc": "2.0", "method": "eth_call", "params": [{"to": CODE_ADDRESS}]}
     batch = [{**call, "id": number} for number in range(20)]
     batch.append({**call, "id": 20, "method": "eth_chainId", "params": []})
     started = time.thread_time()
-    answers = json.loads(hurried.dispatcher.answer(json.dumps(batch).encode()) or b"")
+    answers = json.loads(limited_node.dispatcher.answer(json.dumps(batch).encode()) or b"")
     spent = time.thread_time() - started
     assert [answer["error"]["message"] for answer in answers[:20]] == [ABORTED] * 20
     assert answers[20]["result"] == "0x7a69"
     assert spent < 3 * SECONDS  # not twenty times
-    assert hurried.rpc("eth_call", {"to": SINK_TEXT}) == "0x"  # the next request has its own
+    assert limited_node.rpc("eth_call", {"to": SINK_TEXT}) == "0x"  # the next request has its own
 
 
 @pytest.mark.anyio

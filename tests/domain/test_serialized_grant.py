@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.domain.strategies import addresses, blobs
 from wallet_rpc.domain.context import InstalledContext, LocalContext, RemoteContext, format_context
 from wallet_rpc.domain.serialized_grant import (
-    MAX_GRANT_LEVELS,
     MAX_CHARACTERS,
+    MAX_GRANT_LEVELS,
     SAFE_INTEGER,
     SerializedGrant,
     parse_grant,

@@ -103,7 +103,7 @@ class WalletFixture:
 
 
 @pytest.fixture
-async def bench(url: str, store: RedisStore) -> AsyncIterator[WalletFixture]:
+async def wallet(url: str, store: RedisStore) -> AsyncIterator[WalletFixture]:
     at = f"{url}/chain/{CHAIN}"
     async with httpx2.AsyncClient() as http:
         made = build_chain_clients(

@@ -19,35 +19,35 @@ from wallet_rpc.operations import prepare_calls
 PERMIT = {"autoPermit": {"below": hex(10**23), "amount": hex(10**23), "durationSeconds": "0x3c"}}
 
 
-async def prepare_at(bench: WalletFixture, request: dict[str, Any], second: int) -> PreparedCalls | str:
+async def prepare_at(wallet: WalletFixture, request: dict[str, Any], second: int) -> PreparedCalls | str:
     """The answer at a second, or the reason of a refusal."""
-    ports = replace(bench.ports, clock=FixedClock(second))
+    ports = replace(wallet.ports, clock=FixedClock(second))
     try:
         return await prepare_calls.run(ports, wire.decode(prepare_calls.PrepareCalls, request))
     except WalletError as error:
         return error.reason
 
 
-async def test_a_permit_is_taken_until_the_last_second_of_its_deadline(bench: WalletFixture, url: str) -> None:
+async def test_a_permit_is_taken_until_the_last_second_of_its_deadline(wallet: WalletFixture, url: str) -> None:
     """As the token takes it."""
-    transact(url, TOKEN, call_data("mint(address,uint256)", bench.account.hex0x(), 10**24))
-    now = bench.clock.now()
+    transact(url, TOKEN, call_data("mint(address,uint256)", wallet.account.hex0x(), 10**24))
+    now = wallet.clock.now()
     request: dict[str, Any] = {
-        "from": bench.account.hex0x(),
+        "from": wallet.account.hex0x(),
         "chainId": hex(CHAIN),
         "calls": [],
         "capabilities": {"paymasterService": {**POLICY, "erc20": {"tokenAddress": TOKEN, "preOpSettings": PERMIT}}},
     }
-    first = await prepare_at(bench, request, now)
+    first = await prepare_at(wallet, request, now)
     assert isinstance(first, PreparedPermit)
     typed = wire.encode(PreparedPermit, first)["signatureRequest"]["data"]
-    signature = bench.owner.sign_message(encode_typed_data(full_message=typed)).signature
+    signature = wallet.owner.sign_message(encode_typed_data(full_message=typed)).signature
     signed = {"type": "secp256k1", "data": "0x" + signature.hex()}
     request = {**first.modified_request, "paymasterPermitSignature": signed}
     given = request["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]["permitDetails"]
     end = now + 60
     assert int(given["deadline"], 16) == end
 
-    found = [await prepare_at(bench, request, second) for second in (end - 1, end, end + 1)]
+    found = [await prepare_at(wallet, request, second) for second in (end - 1, end, end + 1)]
 
     assert [each if isinstance(each, str) else "taken" for each in found] == ["taken", "taken", "permit_expired"]

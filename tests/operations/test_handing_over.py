@@ -51,35 +51,35 @@ class SilentChain:
         raise Unavailable("the node does not answer", part="node")
 
 
-def install_recorder(bench: WalletFixture) -> RecordingPaymaster:
-    made = RecordingPaymaster(bench.paymaster)
-    bench.change_chain(paymaster=made)
+def install_recorder(wallet: WalletFixture) -> RecordingPaymaster:
+    made = RecordingPaymaster(wallet.paymaster)
+    wallet.change_chain(paymaster=made)
     return made
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_a_paymaster_is_told_once_which_operation_it_pays_for(bench: WalletFixture, fails: bool) -> None:
-    paymaster = install_recorder(bench)
+async def test_a_paymaster_is_told_once_which_operation_it_pays_for(wallet: WalletFixture, fails: bool) -> None:
+    paymaster = install_recorder(wallet)
     paymaster.fails = fails
-    prepared = await bench.prepare(CALL)
+    prepared = await wallet.prepare(CALL)
     for _ in range(2):
-        await bench.send(prepared, bench.owner)
+        await wallet.send(prepared, wallet.owner)
     assert paymaster.hashes == [prepared.details.data.hash]
 
 
-async def test_a_paymaster_is_not_told_of_what_it_does_not_pay_for(bench: WalletFixture) -> None:
-    paymaster, chain = install_recorder(bench), bench.ports.chains[CHAIN].node
+async def test_a_paymaster_is_not_told_of_what_it_does_not_pay_for(wallet: WalletFixture) -> None:
+    paymaster, chain = install_recorder(wallet), wallet.ports.chains[CHAIN].node
     assert isinstance(chain, NodeChain)
-    await chain._client.write("anvil_setBalance", [bench.account.hex0x(), hex(10**18)])
-    await bench.send(await bench.prepare(CALL, paymasterService=None), bench.owner)
-    assert (bench.mempool.sent, paymaster.hashes) == (1, [])
+    await chain._client.write("anvil_setBalance", [wallet.account.hex0x(), hex(10**18)])
+    await wallet.send(await wallet.prepare(CALL, paymasterService=None), wallet.owner)
+    assert (wallet.mempool.sent, paymaster.hashes) == (1, [])
 
 
-async def test_an_operation_with_a_paymaster_is_sent_where_the_server_has_none(bench: WalletFixture) -> None:
-    prepared = await bench.prepare(CALL)
-    bench.change_chain(paymaster=None)
-    await bench.send(prepared, bench.owner)
-    assert bench.mempool.sent == 1
+async def test_an_operation_with_a_paymaster_is_sent_where_the_server_has_none(wallet: WalletFixture) -> None:
+    prepared = await wallet.prepare(CALL)
+    wallet.change_chain(paymaster=None)
+    await wallet.send(prepared, wallet.owner)
+    assert wallet.mempool.sent == 1
 
 
 class CountingClock(FixedClock):
@@ -91,12 +91,12 @@ class CountingClock(FixedClock):
         self.slept += seconds
 
 
-def claim(bench: WalletFixture, *, sent_at: int) -> CallRecord:
+def claim(wallet: WalletFixture, *, sent_at: int) -> CallRecord:
     """What a sender writes down before it hands an operation over."""
     return CallRecord(
         chain_id=CHAIN,
         hash=Hash32(b"\7" * 32),
-        sender=bench.account,
+        sender=wallet.account,
         nonce=0,
         max_fee_per_gas=1,
         max_priority_fee_per_gas=1,
@@ -106,11 +106,11 @@ def claim(bench: WalletFixture, *, sent_at: int) -> CallRecord:
 
 
 async def test_a_repeat_waits_eight_seconds_for_a_sender_and_takes_it_for_gone_after_thirty(
-    bench: WalletFixture,
+    wallet: WalletFixture,
 ) -> None:
     clock = CountingClock(1_800_000_000)
-    record = claim(bench, sent_at=clock.now() - 29)
-    ports = replace(bench.ports, clock=clock)
+    record = claim(wallet, sent_at=clock.now() - 29)
+    ports = replace(wallet.ports, clock=clock)
     assert await ports.store.calls.claim(record) is None
 
     with pytest.raises(Unavailable, match="this call is being sent"):
@@ -121,35 +121,35 @@ async def test_a_repeat_waits_eight_seconds_for_a_sender_and_takes_it_for_gone_a
     assert is_abandoned(ports, replace(record, sent_at=clock.now() - 30))
 
 
-async def test_a_repeat_hears_that_the_sender_it_waited_for_was_refused(bench: WalletFixture) -> None:
-    record, calls = claim(bench, sent_at=bench.clock.now()), bench.ports.store.calls
+async def test_a_repeat_hears_that_the_sender_it_waited_for_was_refused(wallet: WalletFixture) -> None:
+    record, calls = claim(wallet, sent_at=wallet.clock.now()), wallet.ports.store.calls
     assert await calls.claim(record) is None
     await calls.settle(replace(record, state=CallState.REFUSED))
     with pytest.raises(Unavailable, match="was refused; ask again") as refused:
-        await wait_for_sent(bench.ports, bench.ports.chains[CHAIN], record.hash)
+        await wait_for_sent(wallet.ports, wallet.ports.chains[CHAIN], record.hash)
     assert refused.value.reason == "sending"
 
 
-async def test_a_bundler_that_does_not_answer_is_what_the_caller_hears_of(bench: WalletFixture) -> None:
-    prepared, chain = await bench.prepare(CALL), bench.ports.chains[CHAIN]
+async def test_a_bundler_that_does_not_answer_is_what_the_caller_hears_of(wallet: WalletFixture) -> None:
+    prepared, chain = await wallet.prepare(CALL), wallet.ports.chains[CHAIN]
     error = Unavailable("the bundler does not answer", part="bundler")
     asked = replace(chain, node=SilentChain(chain.node))
     assert await find_root_cause(asked, prepared.data.to_domain(""), error) is error
 
 
-async def test_a_nonce_that_another_call_used_is_named_with_the_reason(bench: WalletFixture) -> None:
-    first, second = [await bench.prepare(call) for call in (CALL, OTHER)]
-    await bench.send(first, bench.owner)
-    await bench.mempool.mine()
-    bench.mempool.refuses_used_nonces = True
+async def test_a_nonce_that_another_call_used_is_named_with_the_reason(wallet: WalletFixture) -> None:
+    first, second = [await wallet.prepare(call) for call in (CALL, OTHER)]
+    await wallet.send(first, wallet.owner)
+    await wallet.mempool.mine()
+    wallet.mempool.refuses_used_nonces = True
     with pytest.raises(StaleNonce, match="another call used it first"):
-        await bench.send(second, bench.owner)
+        await wallet.send(second, wallet.owner)
 
 
-async def test_a_grant_that_another_call_carried_is_named_with_the_reason(bench: WalletFixture) -> None:
-    permissions, key = await bench.grant()
-    first, second = [await bench.prepare(call, permissions=permissions) for call in (CALL, OTHER)]
-    await bench.send(first, key, permissions)
-    await bench.mempool.mine()
+async def test_a_grant_that_another_call_carried_is_named_with_the_reason(wallet: WalletFixture) -> None:
+    permissions, key = await wallet.grant()
+    first, second = [await wallet.prepare(call, permissions=permissions) for call in (CALL, OTHER)]
+    await wallet.send(first, key, permissions)
+    await wallet.mempool.mine()
     with pytest.raises(StaleNonce, match="the session was installed by another call meanwhile"):
-        await bench.send(second, key, permissions)
+        await wallet.send(second, key, permissions)

@@ -54,34 +54,34 @@ class OvertakenBundler:
         return await self.inner.lookup(operation_hash)
 
 
-def install_overtaken(bench: WalletFixture, delegate: Address) -> OvertakenBundler:
-    chain = bench.ports.chains[CHAIN].node
+def install_overtaken(wallet: WalletFixture, delegate: Address) -> OvertakenBundler:
+    chain = wallet.ports.chains[CHAIN].node
     assert isinstance(chain, NodeChain)
-    bundler = OvertakenBundler(bench.mempool.inner, chain, delegate)
-    bench.change_chain(bundler=bundler)
+    bundler = OvertakenBundler(wallet.mempool.inner, chain, delegate)
+    wallet.change_chain(bundler=bundler)
     return bundler
 
 
-async def sign_array(bench: WalletFixture) -> SendArray:
+async def sign_array(wallet: WalletFixture) -> SendArray:
     policy = {"paymasterService": {"policyId": "11111111-2222-4333-8444-555555555555"}}
-    parts = wire.encode(PreparedArray, await prepare(bench, bench.ports, **policy))["data"]
+    parts = wire.encode(PreparedArray, await prepare(wallet, wallet.ports, **policy))["data"]
     for part in parts:
-        part["signature"] = by_owner(bench, Hash32.parse(part["signatureRequest"]["rawPayload"]))
+        part["signature"] = by_owner(wallet, Hash32.parse(part["signatureRequest"]["rawPayload"]))
     return wire.decode(SendArray, {"type": "array", "data": parts})
 
 
-async def test_the_operation_is_sent_without_the_authorization_that_came_too_late(bench: WalletFixture) -> None:
-    bundler = install_overtaken(bench, SEMI_MODULAR_ACCOUNT_7702)
+async def test_the_operation_is_sent_without_the_authorization_that_came_too_late(wallet: WalletFixture) -> None:
+    bundler = install_overtaken(wallet, SEMI_MODULAR_ACCOUNT_7702)
 
-    sent = await send_prepared_calls.run(bench.ports, await sign_array(bench))
+    sent = await send_prepared_calls.run(wallet.ports, await sign_array(wallet))
 
-    assert (await get_calls_status.run(bench.ports, GetCallsStatus(call_id=sent.id))).status == 200
+    assert (await get_calls_status.run(wallet.ports, GetCallsStatus(call_id=sent.id))).status == 200
     assert bundler.sent == 2
 
 
-async def test_it_is_refused_where_the_account_was_delegated_to_other_code(bench: WalletFixture) -> None:
-    bundler = install_overtaken(bench, SEMI_MODULAR_ACCOUNT_7702_V1_1)
+async def test_it_is_refused_where_the_account_was_delegated_to_other_code(wallet: WalletFixture) -> None:
+    bundler = install_overtaken(wallet, SEMI_MODULAR_ACCOUNT_7702_V1_1)
 
     with pytest.raises(StaleNonce, match="Expected: 1, Actual: 0") as refused:
-        await send_prepared_calls.run(bench.ports, await sign_array(bench))
+        await send_prepared_calls.run(wallet.ports, await sign_array(wallet))
     assert (refused.value.reason, bundler.sent) == ("authorization_nonce", 1)

@@ -19,21 +19,21 @@ CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
 OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}
 
 
-async def status(bench: WalletFixture, name: Data) -> tuple[int, dict[str, Any] | None]:
+async def status(wallet: WalletFixture, name: Data) -> tuple[int, dict[str, Any] | None]:
     """A call's status, and the error that goes with it, as they are on the wire."""
-    found = wire.encode(CallsStatus, await get_calls_status.run(bench.ports, GetCallsStatus(call_id=name)))
+    found = wire.encode(CallsStatus, await get_calls_status.run(wallet.ports, GetCallsStatus(call_id=name)))
     return found["status"], found["details"]["data"].get("error")
 
 
-async def test_a_call_whose_nonce_another_one_used_says_so(bench: WalletFixture) -> None:
-    first = await bench.prepare(CALL)
-    first_id = await bench.send(first, bench.owner)
-    second_id = await bench.send(await bench.prepare(OTHER), bench.owner)
-    assert await status(bench, first_id) == (100, None)
-    await bench.mempool.mine()
+async def test_a_call_whose_nonce_another_one_used_says_so(wallet: WalletFixture) -> None:
+    first = await wallet.prepare(CALL)
+    first_id = await wallet.send(first, wallet.owner)
+    second_id = await wallet.send(await wallet.prepare(OTHER), wallet.owner)
+    assert await status(wallet, first_id) == (100, None)
+    await wallet.mempool.mine()
 
-    assert await status(bench, second_id) == (200, None)
-    code, error = await status(bench, first_id)
+    assert await status(wallet, second_id) == (200, None)
+    code, error = await status(wallet, first_id)
     assert (code, error and error["code"]) == (400, -32000)
     assert error == {
         "code": -32000,
@@ -46,16 +46,16 @@ async def test_a_call_whose_nonce_another_one_used_says_so(bench: WalletFixture)
     "refusal",
     [Rejected("precheck failed: no", reason="too_low"), ValidationReverted("validation reverted", revert="0x01")],
 )
-async def test_a_call_that_was_refused_says_with_which_words(bench: WalletFixture, refusal: WalletError) -> None:
-    prepared = await bench.prepare(CALL)
-    bench.mempool.fails = [refusal]
+async def test_a_call_that_was_refused_says_with_which_words(wallet: WalletFixture, refusal: WalletError) -> None:
+    prepared = await wallet.prepare(CALL)
+    wallet.mempool.fails = [refusal]
     with pytest.raises(type(refusal)):
-        await bench.send(prepared, bench.owner)
-    bench.mempool.drop()
+        await wallet.send(prepared, wallet.owner)
+    wallet.mempool.drop()
 
     name = format_call_id(CHAIN, prepared.details.data.hash)
     told = {"code": refusal.code, "message": refusal.message, "data": {"reason": refusal.reason}}
-    assert await status(bench, name) == (400, told)
+    assert await status(wallet, name) == (400, told)
 
 
 def test_a_message_is_told_up_to_a_length() -> None:

@@ -38,19 +38,19 @@ class CountingPaymaster:
         await self.inner.report_sent(operation, operation_hash)
 
 
-def install_counter(bench: WalletFixture) -> CountingPaymaster:
-    made = CountingPaymaster(bench.paymaster)
-    bench.change_chain(paymaster=made)
+def install_counter(wallet: WalletFixture) -> CountingPaymaster:
+    made = CountingPaymaster(wallet.paymaster)
+    wallet.change_chain(paymaster=made)
     return made
 
 
 @pytest.mark.parametrize("plain", [1, account_funds.MAX_RECEIVERS])
-async def test_nobody_is_asked_to_sponsor_what_the_account_cannot_send(bench: WalletFixture, plain: int) -> None:
-    paymaster = install_counter(bench)
+async def test_nobody_is_asked_to_sponsor_what_the_account_cannot_send(wallet: WalletFixture, plain: int) -> None:
+    paymaster = install_counter(wallet)
     calls = [{"to": f"0x{number:040x}", "value": "0x0"} for number in range(0xF00D0000, 0xF00D0000 + plain)]
 
     with pytest.raises(Rejected) as refused:
-        await bench.prepare(*calls, {"to": FRIEND, "value": "0x1"})
+        await wallet.prepare(*calls, {"to": FRIEND, "value": "0x1"})
     assert (refused.value.reason, refused.value.facts["missing"]) == ("insufficient_funds", "0x1")
     assert paymaster.requests == 0
 
@@ -63,9 +63,11 @@ async def test_nobody_is_asked_to_sponsor_what_the_account_cannot_send(bench: Wa
     ],
     ids=["code", "many"],
 )
-async def test_what_cannot_be_known_is_left_to_the_estimate(bench: WalletFixture, before: list[dict[str, str]]) -> None:
-    paymaster = install_counter(bench)
+async def test_what_cannot_be_known_is_left_to_the_estimate(
+    wallet: WalletFixture, before: list[dict[str, str]]
+) -> None:
+    paymaster = install_counter(wallet)
 
     with pytest.raises(Rejected) as refused:
-        await bench.prepare(*before, {"to": FRIEND, "value": "0x1"})
+        await wallet.prepare(*before, {"to": FRIEND, "value": "0x1"})
     assert (refused.value.reason, paymaster.requests) == ("insufficient_funds", 1)

@@ -84,44 +84,44 @@ class RemovedDelegation:
         return Address.parse(self.wallet.owner.address)
 
 
-async def prepare(bench: WalletFixture, ports: Ports, **capabilities: Any) -> Any:
-    request = {"from": bench.owner.address, "chainId": hex(CHAIN), "calls": [], "capabilities": capabilities}
+async def prepare(wallet: WalletFixture, ports: Ports, **capabilities: Any) -> Any:
+    request = {"from": wallet.owner.address, "chainId": hex(CHAIN), "calls": [], "capabilities": capabilities}
     return await prepare_calls.run(ports, wire.decode(prepare_calls.PrepareCalls, request))
 
 
-def by_owner(bench: WalletFixture, payload: Hash32) -> dict[str, str]:
-    signature = Account.unsafe_sign_hash(payload, bench.owner.key).signature
+def by_owner(wallet: WalletFixture, payload: Hash32) -> dict[str, str]:
+    signature = Account.unsafe_sign_hash(payload, wallet.owner.key).signature
     return {"data": "0x" + signature.hex()}
 
 
-async def delegate(bench: WalletFixture, ports: Ports) -> None:
+async def delegate(wallet: WalletFixture, ports: Ports) -> None:
     policy = {"paymasterService": {"policyId": "11111111-2222-4333-8444-555555555555"}}
-    array = await prepare(bench, ports, **policy)
+    array = await prepare(wallet, ports, **policy)
     assert isinstance(array, PreparedArray)
     parts = wire.encode(PreparedArray, array)["data"]
     for part in parts:
         payload = Hash32.parse(part["signatureRequest"]["rawPayload"])
-        part["signature"] = by_owner(bench, payload)
+        part["signature"] = by_owner(wallet, payload)
     await send_prepared_calls.run(ports, wire.decode(SendArray, {"type": "array", "data": parts}))
-    await bench.mempool.mine()
+    await wallet.mempool.mine()
 
 
 @pytest.fixture
-async def freed(bench: WalletFixture, store: RedisStore) -> RemovedDelegation:
-    chain = bench.ports.chains[CHAIN]
+async def freed(wallet: WalletFixture, store: RedisStore) -> RemovedDelegation:
+    chain = wallet.ports.chains[CHAIN]
     assert isinstance(chain.node, NodeChain)
     client: JsonRpcClient = chain.node._client  # type: ignore[assignment]
-    budget = store.relayer_budget(BUDGET, bench.clock)
+    budget = store.relayer_budget(BUDGET, wallet.clock)
     relayer = SlowRelayer(KeyRelayer(client, chain.node, CHAIN, ACCOUNTS[-2].key, budget=budget))
-    ports = replace(bench.ports, chains={CHAIN: replace(chain, relayer=relayer)})
-    await delegate(bench, ports)
-    removal = await prepare(bench, ports, **REMOVAL)
+    ports = replace(wallet.ports, chains={CHAIN: replace(chain, relayer=relayer)})
+    await delegate(wallet, ports)
+    removal = await prepare(wallet, ports, **REMOVAL)
     assert isinstance(removal, PreparedAuthorization)
     request = {
         **wire.encode(PreparedAuthorization, removal),
-        "signature": by_owner(bench, removal.signature_request.raw_payload),
+        "signature": by_owner(wallet, removal.signature_request.raw_payload),
     }
-    return RemovedDelegation(bench, ports, relayer, bench.clock, wire.decode(SendDelegation, request))
+    return RemovedDelegation(wallet, ports, relayer, wallet.clock, wire.decode(SendDelegation, request))
 
 
 async def test_a_removal_is_pending_until_it_is_mined(freed: RemovedDelegation) -> None:
@@ -153,13 +153,13 @@ async def test_nobody_pays_for_the_removal_of_nothing(freed: RemovedDelegation) 
     call_id = await freed.send()
     await freed.relayer.mine()
     owner = secrets.token_bytes(32)
-    bench = replace(freed.wallet, owner=Account.from_key(owner))
+    wallet = replace(freed.wallet, owner=Account.from_key(owner))
     authorization = Authorization(CHAIN, ZERO_ADDRESS, 0)
     request = {
         "type": "authorization",
         "data": {"address": ZERO_ADDRESS.hex0x(), "nonce": "0x0"},
         "chainId": hex(CHAIN),
-        "signature": by_owner(bench, authorization.digest),
+        "signature": by_owner(wallet, authorization.digest),
     }
     with pytest.raises(InvalidParams) as refused:
         await send_prepared_calls.run(freed.ports, wire.decode(SendDelegation, request))
@@ -251,11 +251,11 @@ async def test_an_account_of_a_chain_without_the_implementation_is_told_so(freed
     inner: Any = freed.relayer.inner._client
     chain = replace(freed.ports.chains[CHAIN], node=Bare(inner))
     ports = replace(freed.ports, chains={CHAIN: chain})
-    bench = replace(freed.wallet, owner=Account.from_key(secrets.token_bytes(32)))
+    wallet = replace(freed.wallet, owner=Account.from_key(secrets.token_bytes(32)))
     with pytest.raises(
         Exception, match=r"^EIP-7702 is not enabled on chain 0x7a69\. You must call wallet_requestAccount"
     ):
-        await prepare(bench, ports)
+        await prepare(wallet, ports)
 
 
 async def test_a_second_delegation_while_one_is_under_way_is_passed_on_as_the_bundler_says(
@@ -268,19 +268,19 @@ async def test_a_second_delegation_while_one_is_under_way_is_passed_on_as_the_bu
         await delegate(freed.wallet, freed.ports)
 
 
-async def test_a_pending_operation_names_the_transaction_that_carries_it(bench: WalletFixture) -> None:
-    made = await bench.prepare({"to": ZERO_ADDRESS.hex0x()})
-    call_id = await bench.send(made, bench.owner)
-    plain = await get_calls_status.run(bench.ports, get_calls_status.GetCallsStatus(call_id=call_id))
+async def test_a_pending_operation_names_the_transaction_that_carries_it(wallet: WalletFixture) -> None:
+    made = await wallet.prepare({"to": ZERO_ADDRESS.hex0x()})
+    call_id = await wallet.send(made, wallet.owner)
+    plain = await get_calls_status.run(wallet.ports, get_calls_status.GetCallsStatus(call_id=call_id))
     assert plain.details.type == "user-operation"
-    inner = bench.mempool.lookup
+    inner = wallet.mempool.lookup
 
     async def lookup(operation_hash: Hash32) -> Any:
         known = await inner(operation_hash)
         return None if known is None else replace(known, transaction_hash=Hash32(b"\x77" * 32), block_number=9)
 
-    bench.mempool.lookup = lookup  # type: ignore[method-assign]
-    status = await get_calls_status.run(bench.ports, get_calls_status.GetCallsStatus(call_id=call_id))
+    wallet.mempool.lookup = lookup  # type: ignore[method-assign]
+    status = await get_calls_status.run(wallet.ports, get_calls_status.GetCallsStatus(call_id=call_id))
     assert wire.encode(get_calls_status.CallsStatus, status)["details"]["data"]["pendingBundle"] == {
         "txHash": "0x" + "77" * 32,
         "sentAtBlock": "0x9",

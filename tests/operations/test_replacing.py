@@ -28,24 +28,24 @@ def fees(fee: int, priority: int) -> dict[str, str]:
         (FEE, 2 * PRIORITY),
     ],
 )
-async def test_one_fee_alone_does_not_replace_an_installation(bench: WalletFixture, fee: int, priority: int) -> None:
-    permissions, key = await bench.grant()
-    first = await bench.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
-    second = await bench.prepare(OTHER, permissions=permissions, gasParamsOverride=fees(fee, priority))
-    await bench.send(first, key, permissions)
+async def test_one_fee_alone_does_not_replace_an_installation(wallet: WalletFixture, fee: int, priority: int) -> None:
+    permissions, key = await wallet.grant()
+    first = await wallet.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
+    second = await wallet.prepare(OTHER, permissions=permissions, gasParamsOverride=fees(fee, priority))
+    await wallet.send(first, key, permissions)
     with pytest.raises(InstallPending):
-        await bench.send(second, key, permissions)
-    assert bench.mempool.sent == 1
+        await wallet.send(second, key, permissions)
+    assert wallet.mempool.sent == 1
 
 
-async def test_a_tenth_more_of_both_fees_replaces_an_installation(bench: WalletFixture) -> None:
-    permissions, key = await bench.grant()
+async def test_a_tenth_more_of_both_fees_replaces_an_installation(wallet: WalletFixture) -> None:
+    permissions, key = await wallet.grant()
     enough = fees(ENOUGH_FEE, ENOUGH_PRIORITY)
-    first = await bench.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
-    second = await bench.prepare(OTHER, permissions=permissions, gasParamsOverride=enough)
-    await bench.send(first, key, permissions)
-    await bench.send(second, key, permissions)
-    assert bench.mempool.sent == 2
+    first = await wallet.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
+    second = await wallet.prepare(OTHER, permissions=permissions, gasParamsOverride=enough)
+    await wallet.send(first, key, permissions)
+    await wallet.send(second, key, permissions)
+    assert wallet.mempool.sent == 2
 
 
 @pytest.mark.parametrize(
@@ -57,20 +57,20 @@ async def test_a_tenth_more_of_both_fees_replaces_an_installation(bench: WalletF
     ],
 )
 async def test_what_is_prepared_while_another_is_under_way_replaces_it(
-    bench: WalletFixture, asked: dict[str, str], prepared: tuple[int, int]
+    wallet: WalletFixture, asked: dict[str, str], prepared: tuple[int, int]
 ) -> None:
-    first = await bench.prepare(CALL, gasParamsOverride=fees(FEE, PRIORITY))
-    await bench.send(first, bench.owner)
-    second = (await bench.prepare(OTHER, gasParamsOverride=asked)).data
+    first = await wallet.prepare(CALL, gasParamsOverride=fees(FEE, PRIORITY))
+    await wallet.send(first, wallet.owner)
+    second = (await wallet.prepare(OTHER, gasParamsOverride=asked)).data
     assert second.nonce == first.data.nonce
     assert (second.max_fee_per_gas, second.max_priority_fee_per_gas) == prepared
 
 
-async def test_an_installation_is_not_replaced_where_only_the_priority_fee_is_asked_for(bench: WalletFixture) -> None:
-    permissions, key = await bench.grant()
-    first = await bench.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
-    await bench.send(first, key, permissions)
+async def test_an_installation_is_not_replaced_where_only_the_priority_fee_is_asked_for(wallet: WalletFixture) -> None:
+    permissions, key = await wallet.grant()
+    first = await wallet.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
+    await wallet.send(first, key, permissions)
     with pytest.raises(InstallPending):
-        await bench.prepare(
+        await wallet.prepare(
             OTHER, permissions=permissions, gasParamsOverride={"maxPriorityFeePerGas": hex(2 * PRIORITY)}
         )

@@ -46,25 +46,25 @@ def payment(token: str = TOKEN, *, rate: int = 2_000 * 10**18, most: int = 1) ->
     return Erc20PaymentTerms(token_address=Address.parse(token), exchange_rate=rate, max_token_amount=most)
 
 
-def with_service(bench: WalletFixture, first: Erc20PaymentTerms | None, last: Erc20PaymentTerms | None = None) -> None:
-    bench.change_chain(paymaster=ChangingPaymaster(bench.paymaster, first, last))
+def with_service(wallet: WalletFixture, first: Erc20PaymentTerms | None, last: Erc20PaymentTerms | None = None) -> None:
+    wallet.change_chain(paymaster=ChangingPaymaster(wallet.paymaster, first, last))
 
 
-async def ask(bench: WalletFixture, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> PreparedCalls:
+async def ask(wallet: WalletFixture, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> PreparedCalls:
     more, only = settings.pop("capabilities", {}), settings.pop("only_estimation", False)
     service = {**POLICY, "onlyEstimation": only, "erc20": {"tokenAddress": token, **settings}}
     request = {
-        "from": bench.account.hex0x(),
+        "from": wallet.account.hex0x(),
         "chainId": hex(CHAIN),
         "calls": list(calls),
         "capabilities": {"paymasterService": service, **more},
     }
-    return await prepare_calls.run(bench.ports, wire.decode(prepare_calls.PrepareCalls, request))
+    return await prepare_calls.run(wallet.ports, wire.decode(prepare_calls.PrepareCalls, request))
 
 
-async def catch_error(bench: WalletFixture, **settings: Any) -> WalletError:
+async def catch_error(wallet: WalletFixture, **settings: Any) -> WalletError:
     with pytest.raises(WalletError) as caught:
-        await ask(bench, **settings)
+        await ask(wallet, **settings)
     return caught.value
 
 
@@ -83,22 +83,22 @@ def set_code(url: str, address: Address, code: bytes) -> None:
 
 
 @pytest.fixture
-def rich(bench: WalletFixture, url: str) -> WalletFixture:
-    transact(url, TOKEN, call_data("mint(address,uint256)", bench.account.hex0x(), 10**24))
-    return bench
+def rich(wallet: WalletFixture, url: str) -> WalletFixture:
+    transact(url, TOKEN, call_data("mint(address,uint256)", wallet.account.hex0x(), 10**24))
+    return wallet
 
 
 @pytest.mark.parametrize("first", [None, payment("0x" + "12" * 20)])
-async def test_a_service_that_takes_no_tokens_is_named(bench: WalletFixture, first: Erc20PaymentTerms | None) -> None:
-    with_service(bench, first)
-    error = await catch_error(bench, **AUTO)
+async def test_a_service_that_takes_no_tokens_is_named(wallet: WalletFixture, first: Erc20PaymentTerms | None) -> None:
+    with_service(wallet, first)
+    error = await catch_error(wallet, **AUTO)
     assert isinstance(error, UnsupportedCapability)
     assert error.data["capability"] == "paymasterService.erc20"
 
 
-async def test_a_chain_without_paymaster_takes_no_tokens(bench: WalletFixture) -> None:
-    bench.change_chain(paymaster=None)
-    assert isinstance(await catch_error(bench, **AUTO), UnsupportedCapability)
+async def test_a_chain_without_paymaster_takes_no_tokens(wallet: WalletFixture) -> None:
+    wallet.change_chain(paymaster=None)
+    assert isinstance(await catch_error(wallet, **AUTO), UnsupportedCapability)
 
 
 @pytest.mark.parametrize("last", [None, payment(most=10**30)])
@@ -112,11 +112,11 @@ async def test_a_price_that_rises_meanwhile_is_refused(rich: WalletFixture, last
 SILENT, NO_PERMIT = Address(b"\xa1" * 20), Address(b"\xa2" * 20)
 
 
-async def test_an_address_that_is_no_token_is_refused(bench: WalletFixture, url: str) -> None:
+async def test_an_address_that_is_no_token_is_refused(wallet: WalletFixture, url: str) -> None:
     for code in (b"", bytes.fromhex("5f5ffd")):
         set_code(url, SILENT, code)
-        with_service(bench, payment(SILENT.hex0x()))
-        error = await catch_error(bench, token=SILENT.hex0x(), **AUTO)
+        with_service(wallet, payment(SILENT.hex0x()))
+        error = await catch_error(wallet, token=SILENT.hex0x(), **AUTO)
         assert isinstance(error, InvalidParams)
         assert error.reason == "not_a_token"
 
@@ -132,11 +132,11 @@ RICH_WITHOUT_PERMIT = bytes.fromhex(
 """A token that knows nothing else."""
 
 
-async def test_a_token_without_permit_is_named(bench: WalletFixture, url: str) -> None:
+async def test_a_token_without_permit_is_named(wallet: WalletFixture, url: str) -> None:
     set_code(url, NO_PERMIT, RICH_WITHOUT_PERMIT)
-    with_service(bench, payment(NO_PERMIT.hex0x()))
+    with_service(wallet, payment(NO_PERMIT.hex0x()))
     settings = {"preOpSettings": {"autoPermit": {"below": "0x1", "amount": hex(10**23)}}}
-    error = await catch_error(bench, token=NO_PERMIT.hex0x(), **settings)
+    error = await catch_error(wallet, token=NO_PERMIT.hex0x(), **settings)
     assert isinstance(error, UnsupportedCapability)
     assert error.data["capability"] == "paymasterService.erc20.preOpSettings"
 

@@ -27,16 +27,16 @@ FRIEND = {"to": "0x00000000000000000000000000000000f00DcAfE"}
 DAY = 86_400
 
 
-async def find_session(bench: WalletFixture, session_id: str | SessionId) -> Session | None:
-    return await bench.ports.store.sessions.get(bench.account, CHAIN, SessionId.parse(session_id))
+async def find_session(wallet: WalletFixture, session_id: str | SessionId) -> Session | None:
+    return await wallet.ports.store.sessions.get(wallet.account, CHAIN, SessionId.parse(session_id))
 
 
-async def life(bench: WalletFixture, session_id: str) -> int:
+async def life(wallet: WalletFixture, session_id: str) -> int:
     """The seconds until the record is dropped; -1: never."""
-    sessions, unsigned = bench.ports.store.sessions, bench.ports.store.unsigned_sessions
+    sessions, unsigned = wallet.ports.store.sessions, wallet.ports.store.unsigned_sessions
     assert isinstance(sessions, RedisSessions)
     assert isinstance(unsigned, RedisUnsigned)
-    named = bench.account, CHAIN, SessionId.parse(session_id)
+    named = wallet.account, CHAIN, SessionId.parse(session_id)
     for key in (sessions.session_key(*named), unsigned.session_key(*named)):
         found: int = await unsigned._link.command("TTL", key)
         if found != -2:
@@ -44,125 +44,125 @@ async def life(bench: WalletFixture, session_id: str) -> int:
     raise AssertionError(session_id)
 
 
-async def create(bench: WalletFixture, *, account: Address | None = None, expiry: int = 0) -> CreatedSession:
+async def create(wallet: WalletFixture, *, account: Address | None = None, expiry: int = 0) -> CreatedSession:
     request = {
-        "account": (bench.account if account is None else account).hex0x(),
+        "account": (wallet.account if account is None else account).hex0x(),
         "chainId": hex(CHAIN),
         "expirySec": expiry,
         "key": {"type": "secp256k1", "publicKey": "0x" + secrets.token_hex(20)},
         "permissions": [{"type": "root"}],
     }
-    return await create_session.run(bench.ports, wire.decode(create_session.CreateSession, request))
+    return await create_session.run(wallet.ports, wire.decode(create_session.CreateSession, request))
 
 
 @contextmanager
-def set_bounds(bench: WalletFixture, *, of_caller: int = 99, of_account: int = 99) -> Iterator[None]:
-    before = bench.ports
-    bench.ports = replace(before, rules=Rules(unsigned_per_caller=of_caller, unsigned_per_account=of_account))
+def set_bounds(wallet: WalletFixture, *, of_caller: int = 99, of_account: int = 99) -> Iterator[None]:
+    before = wallet.ports
+    wallet.ports = replace(before, rules=Rules(unsigned_per_caller=of_caller, unsigned_per_account=of_account))
     yield
-    bench.ports = before
+    wallet.ports = before
 
 
-async def test_a_session_is_kept_to_its_end_once_its_owners_signature_was_shown(bench: WalletFixture) -> None:
-    permissions, _ = await bench.grant()
-    assert 90 * DAY - 60 < await life(bench, permissions["sessionId"]) <= 90 * DAY
+async def test_a_session_is_kept_to_its_end_once_its_owners_signature_was_shown(wallet: WalletFixture) -> None:
+    permissions, _ = await wallet.grant()
+    assert 90 * DAY - 60 < await life(wallet, permissions["sessionId"]) <= 90 * DAY
     forged = "0x" + Account.unsafe_sign_hash(secrets.token_bytes(32), secrets.token_bytes(32)).signature.hex()
     with pytest.raises(SignatureInvalid):
-        await bench.prepare(FRIEND, permissions={**permissions, "signature": forged})
-    unsigned = await find_session(bench, permissions["sessionId"])
+        await wallet.prepare(FRIEND, permissions={**permissions, "signature": forged})
+    unsigned = await find_session(wallet, permissions["sessionId"])
     assert unsigned is not None
     assert unsigned.state is SessionState.PENDING
 
-    await bench.prepare(FRIEND, permissions=permissions)
+    await wallet.prepare(FRIEND, permissions=permissions)
 
-    assert await find_session(bench, permissions["sessionId"]) == replace(unsigned, state=SessionState.ACTIVE)
-    assert await life(bench, permissions["sessionId"]) == -1
+    assert await find_session(wallet, permissions["sessionId"]) == replace(unsigned, state=SessionState.ACTIVE)
+    assert await life(wallet, permissions["sessionId"]) == -1
 
 
 @pytest.mark.parametrize(("days", "kept_days"), [(1, 2), (88, 89), (400, 90)])
 async def test_an_unsigned_session_is_kept_to_its_end_but_no_longer_than_the_operator_allows(
-    bench: WalletFixture, days: int, kept_days: int
+    wallet: WalletFixture, days: int, kept_days: int
 ) -> None:
-    made = await create(bench, expiry=bench.clock.now() + days * DAY)
+    made = await create(wallet, expiry=wallet.clock.now() + days * DAY)
 
-    assert kept_days * DAY - 60 < await life(bench, made.session_id.hex0x()) <= kept_days * DAY
+    assert kept_days * DAY - 60 < await life(wallet, made.session_id.hex0x()) <= kept_days * DAY
 
 
-async def test_a_forgotten_session_is_refused_by_a_reason_of_its_own(bench: WalletFixture) -> None:
-    permissions, _ = await bench.grant()
-    bench.ports = replace(bench.ports, rules=Rules(unsigned_seconds=1))
-    forgotten, _ = await bench.grant()
-    await bench.prepare(FRIEND, permissions=permissions)
+async def test_a_forgotten_session_is_refused_by_a_reason_of_its_own(wallet: WalletFixture) -> None:
+    permissions, _ = await wallet.grant()
+    wallet.ports = replace(wallet.ports, rules=Rules(unsigned_seconds=1))
+    forgotten, _ = await wallet.grant()
+    await wallet.prepare(FRIEND, permissions=permissions)
 
     async def is_gone() -> bool:
-        return await find_session(bench, forgotten["sessionId"]) is None
+        return await find_session(wallet, forgotten["sessionId"]) is None
 
     await until(is_gone)
-    bench.clock.ahead = 2
+    wallet.clock.ahead = 2
     for named in (forgotten, {"context": "0x00" + forgotten["sessionId"][2:] + forgotten["signature"][2:]}):
         with pytest.raises(InvalidParams) as refused:
-            await bench.prepare(FRIEND, permissions=named)
+            await wallet.prepare(FRIEND, permissions=named)
         assert refused.value.reason == "session_forgotten"
         assert forgotten["sessionId"] in refused.value.message
     with pytest.raises(InvalidParams) as unknown:
-        await bench.prepare(FRIEND, permissions={**forgotten, "sessionId": "0x" + "11" * 16})
+        await wallet.prepare(FRIEND, permissions={**forgotten, "sessionId": "0x" + "11" * 16})
     assert unknown.value.reason == "session_not_found"
-    await bench.prepare(FRIEND, permissions=permissions)
+    await wallet.prepare(FRIEND, permissions=permissions)
 
 
-async def test_a_caller_has_a_number_of_unsigned_sessions_at_once(bench: WalletFixture) -> None:
-    with set_bounds(bench, of_caller=3):
-        permissions, _ = await bench.grant()
+async def test_a_caller_has_a_number_of_unsigned_sessions_at_once(wallet: WalletFixture) -> None:
+    with set_bounds(wallet, of_caller=3):
+        permissions, _ = await wallet.grant()
         for _ in range(2):
-            await create(bench, account=Address(secrets.token_bytes(20)))
+            await create(wallet, account=Address(secrets.token_bytes(20)))
         with pytest.raises(LimitExceeded) as refused:
-            await create(bench)
+            await create(wallet)
         assert (refused.value.code, refused.value.status) == (-32005, 429)
         assert refused.value.data["reason"] == "unsigned_sessions_of_caller"
         assert refused.value.data["limit"] == 3
 
-        await bench.prepare(FRIEND, permissions=permissions)
-        await create(bench)
-        bench.ports = replace(bench.ports, caller=Caller(name="another address"))
-        await create(bench)
+        await wallet.prepare(FRIEND, permissions=permissions)
+        await create(wallet)
+        wallet.ports = replace(wallet.ports, caller=Caller(name="another address"))
+        await create(wallet)
 
 
 async def test_an_account_has_a_number_of_unsigned_sessions_and_its_owners_caller_has_more(
-    bench: WalletFixture,
+    wallet: WalletFixture,
 ) -> None:
-    owner = bench.ports.caller
-    with set_bounds(bench, of_account=2):
-        permissions, key = await bench.grant()
-        bench.ports = replace(bench.ports, caller=Caller(name="a stranger"))
-        await create(bench)
-        for caller in (bench.ports.caller, owner):
-            bench.ports = replace(bench.ports, caller=caller)
+    owner = wallet.ports.caller
+    with set_bounds(wallet, of_account=2):
+        permissions, key = await wallet.grant()
+        wallet.ports = replace(wallet.ports, caller=Caller(name="a stranger"))
+        await create(wallet)
+        for caller in (wallet.ports.caller, owner):
+            wallet.ports = replace(wallet.ports, caller=caller)
             with pytest.raises(LimitExceeded) as refused:
-                await create(bench)
+                await create(wallet)
             assert refused.value.data["reason"] == "unsigned_sessions_of_account"
 
-        prepared = await bench.prepare(FRIEND, permissions=permissions)
-        await bench.send(prepared, key, permissions)
+        prepared = await wallet.prepare(FRIEND, permissions=permissions)
+        await wallet.send(prepared, key, permissions)
         for _ in range(2):
-            await create(bench)
+            await create(wallet)
 
 
-async def test_a_refused_session_takes_neither_room_nor_an_entity_id(bench: WalletFixture) -> None:
+async def test_a_refused_session_takes_neither_room_nor_an_entity_id(wallet: WalletFixture) -> None:
     elsewhere: LocalAccount = Account.from_key(secrets.token_bytes(32))
-    contract = bench.ports.chains[CHAIN]
+    contract = wallet.ports.chains[CHAIN]
     assert await contract.node.code(Address.parse("0x7e57000000000000000000000000000000000001"))
-    with set_bounds(bench, of_caller=1):
+    with set_bounds(wallet, of_caller=1):
         for _ in range(3):
             with pytest.raises(InvalidParams):
-                await create(bench, account=Address.parse("0x7e57000000000000000000000000000000000001"))
-        first = await create(bench, account=Address.parse(elsewhere.address))
+                await create(wallet, account=Address.parse("0x7e57000000000000000000000000000000000001"))
+        first = await create(wallet, account=Address.parse(elsewhere.address))
         for _ in range(3):
             with pytest.raises(LimitExceeded):
-                await create(bench, account=Address.parse(elsewhere.address))
-    second = await create(bench, account=Address.parse(elsewhere.address))
+                await create(wallet, account=Address.parse(elsewhere.address))
+    second = await create(wallet, account=Address.parse(elsewhere.address))
 
     session_ids = [first.session_id, second.session_id]
     found = [
-        await bench.ports.store.sessions.get(Address.parse(elsewhere.address), CHAIN, each) for each in session_ids
+        await wallet.ports.store.sessions.get(Address.parse(elsewhere.address), CHAIN, each) for each in session_ids
     ]
     assert [session.entity_id for session in found if session is not None] == [1, 2]

@@ -17,12 +17,12 @@ CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
 REVERTS = {"to": "0x00000000000000000000000000000000f00dcafe", "value": hex(10**21)}
 
 
-def on(bench: WalletFixture, chain: ChainPorts) -> WalletFixture:
-    return replace(bench, ports=replace(bench.ports, chains={CHAIN: chain}))
+def on(wallet: WalletFixture, chain: ChainPorts) -> WalletFixture:
+    return replace(wallet, ports=replace(wallet.ports, chains={CHAIN: chain}))
 
 
-async def test_without_a_paymaster_sponsorship_is_refused_unless_it_is_optional(bench: WalletFixture) -> None:
-    poor = on(bench, replace(bench.ports.chains[CHAIN], paymaster=None))
+async def test_without_a_paymaster_sponsorship_is_refused_unless_it_is_optional(wallet: WalletFixture) -> None:
+    poor = on(wallet, replace(wallet.ports.chains[CHAIN], paymaster=None))
     with pytest.raises(UnsupportedCapability, match="no paymaster"):
         await poor.prepare(CALL)
     prepared = await poor.prepare(CALL, paymasterService={**POLICY, "optional": True})
@@ -30,33 +30,33 @@ async def test_without_a_paymaster_sponsorship_is_refused_unless_it_is_optional(
     assert prepared.fee_payment.sponsored is False
 
 
-async def test_a_paymaster_of_the_callers_choice_is_refused_unless_it_is_optional(bench: WalletFixture) -> None:
+async def test_a_paymaster_of_the_callers_choice_is_refused_unless_it_is_optional(wallet: WalletFixture) -> None:
     service = {"url": "https://paymaster.example", "context": {}}
     with pytest.raises(UnsupportedCapability, match=r"paymasterService\.url"):
-        await bench.prepare(CALL, paymasterService=service)
-    assert (await bench.prepare(CALL, paymasterService={**service, "optional": True})).data.paymaster is None
-    assert (await bench.prepare(CALL, paymasterService={**service, **POLICY})).data.paymaster is not None
+        await wallet.prepare(CALL, paymasterService=service)
+    assert (await wallet.prepare(CALL, paymasterService={**service, "optional": True})).data.paymaster is None
+    assert (await wallet.prepare(CALL, paymasterService={**service, **POLICY})).data.paymaster is not None
 
 
-async def test_capabilities_tell_whether_there_is_a_paymaster(bench: WalletFixture) -> None:
-    poor = on(bench, replace(bench.ports.chains[CHAIN], paymaster=None))
+async def test_capabilities_tell_whether_there_is_a_paymaster(wallet: WalletFixture) -> None:
+    poor = on(wallet, replace(wallet.ports.chains[CHAIN], paymaster=None))
     for asked in (None, (CHAIN,)):
         request = get_capabilities.GetCapabilities(address=Address(bytes(20)), chain_ids=asked)
-        for one, supported in ((bench, True), (poor, False)):
+        for one, supported in ((wallet, True), (poor, False)):
             (found,) = (await get_capabilities.run(one.ports, request)).values()
             assert found.paymaster_service.supported is supported
 
 
 @pytest.mark.parametrize(("call", "early", "final"), [(CALL, 110, 200), (REVERTS, 115, 500)])
 async def test_a_call_is_not_final_before_enough_blocks_follow(
-    bench: WalletFixture, call: dict[str, str], early: int, final: int
+    wallet: WalletFixture, call: dict[str, str], early: int, final: int
 ) -> None:
-    deep = on(bench, replace(bench.ports.chains[CHAIN], confirmations=1_000_000))
-    rich = {bench.account.hex0x(): {"balance": hex(10**22)}}
-    call_id = await bench.send(await bench.prepare(call, stateOverride=rich), bench.owner)
-    await bench.mempool.mine()
+    deep = on(wallet, replace(wallet.ports.chains[CHAIN], confirmations=1_000_000))
+    rich = {wallet.account.hex0x(): {"balance": hex(10**22)}}
+    call_id = await wallet.send(await wallet.prepare(call, stateOverride=rich), wallet.owner)
+    await wallet.mempool.mine()
     asked = get_calls_status.GetCallsStatus(call_id=Data(call_id))
     status = await get_calls_status.run(deep.ports, asked)
     assert status.status == early
     assert wire.encode(get_calls_status.CallsStatus, status)["receipts"][0]["status"] == hex(int(final == 200))
-    assert (await get_calls_status.run(bench.ports, asked)).status == final
+    assert (await get_calls_status.run(wallet.ports, asked)).status == final

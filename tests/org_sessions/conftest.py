@@ -1,4 +1,4 @@
-"""A desk of an organisation of its own for every test, over the one server's chains."""
+"""A client of an organisation of its own for every test, over the one server's chains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wallet_rpc.server import build_chain_clients
 
 
 @pytest.fixture
-async def desk(url: str, store: RedisStore) -> AsyncIterator[OrgClient]:
+async def client(url: str, store: RedisStore) -> AsyncIterator[OrgClient]:
     organization = OrganizationId(f"org_{secrets.token_hex(10)}")
     async with httpx2.AsyncClient() as http:
         parts = [
@@ -38,6 +38,6 @@ async def desk(url: str, store: RedisStore) -> AsyncIterator[OrgClient]:
 
 
 @pytest.fixture
-async def wallet(desk: OrgClient) -> Wallet:
+async def wallet(client: OrgClient) -> Wallet:
     """A wallet with one session key granted on both chains."""
-    return await Wallet(desk).open()
+    return await Wallet(client).open()

@@ -91,9 +91,9 @@ async def prepare(wallet: Wallet, request: dict[str, Any], *, is_keyed: bool) ->
     form=st.sampled_from(list(FORMS)), ending=st.sampled_from(ENDINGS), is_keyed=st.booleans(), is_used=st.booleans()
 )
 async def test_what_has_ended_is_refused_in_every_form_also_what_was_prepared_before(
-    desk: OrgClient, form: str, ending: Ending, is_keyed: bool, is_used: bool
+    client: OrgClient, form: str, ending: Ending, is_keyed: bool, is_used: bool
 ) -> None:
-    wallet, target, stranger = await open_funded_wallet(desk, CHAIN), new_key().address, desk.without_key()
+    wallet, target, stranger = await open_funded_wallet(client, CHAIN), new_key().address, client.without_key()
     await stranger.ask("wallet_requestAccount", signerAddress=wallet.owner.address)
     made = await wallet.register()
     if is_used or form == INSTALLED:
@@ -104,29 +104,29 @@ async def test_what_has_ended_is_refused_in_every_form_also_what_was_prepared_be
     message, reason = await ending(wallet, made)
 
     asked = keyed_request(wallet, request) if is_keyed else request
-    for asking in (desk, stranger) if form in STATELESS else (desk,):
+    for asking in (client, stranger) if form in STATELESS else (client,):
         for refused in (
             await asking.refusal("wallet_prepareCalls", **asked),
             await asking.refusal("wallet_sendPreparedCalls", **to_send),
         ):
             assert isinstance(refused, SessionEnded), refused
             assert (refused.code, refused.message, refused.reason) == (4100, message, reason)
-    assert await desk.balance(CHAIN, target) == 0
+    assert await client.balance(CHAIN, target) == 0
 
 
 @SWEEP
 @given(form=st.sampled_from(list(FORMS)), is_keyed=st.booleans(), is_used=st.booleans())
-async def test_what_is_active_is_not_refused(desk: OrgClient, form: str, is_keyed: bool, is_used: bool) -> None:
+async def test_what_is_active_is_not_refused(client: OrgClient, form: str, is_keyed: bool, is_used: bool) -> None:
     """The other side of the property above: it refuses nothing that should pass."""
-    wallet, target = await open_funded_wallet(desk, CHAIN), new_key().address
+    wallet, target = await open_funded_wallet(client, CHAIN), new_key().address
     await wallet.register()
     if is_used or form == INSTALLED:
         await wallet.act(CHAIN, wallet.grants[0].permissions)
     request = wallet.calls(CHAIN, FORMS[form](wallet.grants[0]), to=target, value="0x1")
 
-    await desk.ask("wallet_sendPreparedCalls", **await prepare(wallet, request, is_keyed=is_keyed))
+    await client.ask("wallet_sendPreparedCalls", **await prepare(wallet, request, is_keyed=is_keyed))
 
-    assert await desk.balance(CHAIN, target) == 1
+    assert await client.balance(CHAIN, target) == 1
 
 
 FOREIGN = [(form, "account") for form in FORMS] + [(form, "chain") for form in FORMS]
@@ -136,24 +136,28 @@ FOREIGN += [(form, "organization") for form in FORMS if form not in STATELESS]
 @SWEEP
 @given(case=st.sampled_from(FOREIGN), is_keyed=st.booleans())
 async def test_the_session_of_another_account_chain_or_organisation_prepares_and_sends_nothing(
-    desk: OrgClient, case: tuple[str, str], is_keyed: bool
+    client: OrgClient, case: tuple[str, str], is_keyed: bool
 ) -> None:
     form, whose = case
-    wallet, other, target = await open_funded_wallet(desk, CHAIN), await Wallet(desk).open(chains=()), new_key().address
+    wallet, other, target = (
+        await open_funded_wallet(client, CHAIN),
+        await Wallet(client).open(chains=()),
+        new_key().address,
+    )
     await wallet.register()
     await wallet.act(CHAIN, wallet.grants[0].permissions)
     request = wallet.calls(CHAIN, FORMS[form](wallet.grants[0]), to=target, value="0x1")
     to_send = wallet.signed_request(
-        await desk.ask("wallet_prepareCalls", **request), request["capabilities"]["permissions"]
+        await client.ask("wallet_prepareCalls", **request), request["capabilities"]["permissions"]
     )
-    asking = desk
+    asking = client
     match whose:
         case "account":
             request["from"] = to_send["data"]["sender"] = other.account
         case "chain":
             request["chainId"] = to_send["chainId"] = hex(OTHER_CHAIN)
         case _:
-            asking = desk.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
+            asking = client.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
 
     refusals = [
         await asking.refusal("wallet_prepareCalls", **(keyed_request(wallet, request) if is_keyed else request)),
@@ -166,7 +170,7 @@ async def test_the_session_of_another_account_chain_or_organisation_prepares_and
         "session_not_on_chain",
         "invalid_params",
     }
-    assert await desk.balance(CHAIN, target) == await desk.balance(OTHER_CHAIN, target) == 0
+    assert await client.balance(CHAIN, target) == await client.balance(OTHER_CHAIN, target) == 0
 
 
 async def test_the_other_chains_of_a_group_go_on(wallet: Wallet) -> None:
@@ -179,54 +183,54 @@ async def test_the_other_chains_of_a_group_go_on(wallet: Wallet) -> None:
     assert await wallet.act(OTHER_CHAIN, second.permissions)
 
 
-async def test_the_owner_and_other_sessions_of_the_account_go_on(desk: OrgClient) -> None:
-    wallet = await open_funded_wallet(desk, CHAIN)
+async def test_the_owner_and_other_sessions_of_the_account_go_on(client: OrgClient) -> None:
+    wallet = await open_funded_wallet(client, CHAIN)
     other = await wallet.grant(CHAIN)
     await wallet.register()
-    await desk.ask(REVOKE, id=wallet.grants[0].id)
+    await client.ask(REVOKE, id=wallet.grants[0].id)
 
     assert await wallet.act(CHAIN, other.permissions)
     of_owner = {**wallet.calls(CHAIN, other.permissions), "capabilities": {"paymasterService": POLICY}}
-    assert await desk.ask("wallet_prepareCalls", **of_owner)
+    assert await client.ask("wallet_prepareCalls", **of_owner)
 
 
-async def test_what_was_sent_stays_answered_alike(desk: OrgClient) -> None:
-    wallet = await open_funded_wallet(desk, CHAIN)
+async def test_what_was_sent_stays_answered_alike(client: OrgClient) -> None:
+    wallet = await open_funded_wallet(client, CHAIN)
     await wallet.register()
     request = await prepare(wallet, wallet.calls(CHAIN, wallet.grants[0].permissions), is_keyed=False)
-    sent = await desk.ask("wallet_sendPreparedCalls", **request)
+    sent = await client.ask("wallet_sendPreparedCalls", **request)
 
-    await desk.ask(REVOKE, id=wallet.grants[0].id)
+    await client.ask(REVOKE, id=wallet.grants[0].id)
 
-    assert await desk.ask("wallet_sendPreparedCalls", **request) == sent
-    assert (await desk.ask("wallet_getCallsStatus", callId=sent["id"]))["status"] == 200
+    assert await client.ask("wallet_sendPreparedCalls", **request) == sent
+    assert (await client.ask("wallet_getCallsStatus", callId=sent["id"]))["status"] == 200
 
 
-async def test_sessions_that_were_never_registered_are_refused_as_before(desk: OrgClient) -> None:
-    wallet = await open_funded_wallet(desk, CHAIN)
+async def test_sessions_that_were_never_registered_are_refused_as_before(client: OrgClient) -> None:
+    wallet = await open_funded_wallet(client, CHAIN)
     for form in (wallet.grants[0].permissions, wallet.grants[0].grant_context):
-        desk.clock.ahead_seconds = 0
-        assert await desk.ask("wallet_prepareCalls", **wallet.calls(CHAIN, form))
-        desk.clock.ahead_seconds = 2 * HOUR
-        refused = await desk.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
+        client.clock.ahead_seconds = 0
+        assert await client.ask("wallet_prepareCalls", **wallet.calls(CHAIN, form))
+        client.clock.ahead_seconds = 2 * HOUR
+        refused = await client.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
         assert (refused.code, refused.reason) == (-32602, "session_expired")
 
 
-async def test_a_session_token_brings_the_owners_signature(desk: OrgClient) -> None:
-    wallet = await open_funded_wallet(desk, CHAIN)
+async def test_a_session_token_brings_the_owners_signature(client: OrgClient) -> None:
+    wallet = await open_funded_wallet(client, CHAIN)
     await wallet.register()
-    now, key = int(time.time()), desk.ports.caller.key
+    now, key = int(time.time()), client.ports.caller.key
     assert key is not None
     claims = Claims(
         id=secrets.token_hex(16),
         wallet=Bound(namespace=WalletNamespace.EVM, address=wallet.account),
         scopes=DEFAULT_SCOPES,
         key=key.id,
-        organization=desk.organization,
+        organization=client.organization,
         issued_at=now,
         expires_at=now + 300,
     )
-    page = replace(desk, ports=replace(desk.ports, caller=replace(desk.ports.caller, token=claims)))
+    page = replace(client, ports=replace(client.ports, caller=replace(client.ports.caller, token=claims)))
     grant = wallet.grants[0]
 
     refused = await page.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, {"sessionId": grant.id}))

@@ -13,9 +13,9 @@ TOKEN = "0x" + "a1" * 20
 
 
 @pytest.mark.parametrize("method", ["wallet_createSession", "wallet_grantPermissions"])
-async def test_a_session_may_be_granted_until_the_last_second_of_its_end(desk: OrgClient, method: str) -> None:
-    wallet, key = await Wallet(desk).open(chains=()), new_key()
-    end = desk.clock.now() + HOUR
+async def test_a_session_may_be_granted_until_the_last_second_of_its_end(client: OrgClient, method: str) -> None:
+    wallet, key = await Wallet(client).open(chains=()), new_key()
+    end = client.clock.now() + HOUR
     requests: dict[str, dict[str, Any]] = {
         "wallet_createSession": {
             "account": wallet.account,
@@ -32,5 +32,5 @@ async def test_a_session_may_be_granted_until_the_last_second_of_its_end(desk: O
     }
 
     request = {"chainId": hex(CHAIN), **requests[method]}
-    found = [await desk.at(second).reason(method, **request) for second in (end - 1, end, end + 1)]
+    found = [await client.at(second).reason(method, **request) for second in (end - 1, end, end + 1)]
     assert found == [None, None, "expired"]

@@ -14,9 +14,9 @@ CHAIN = CHAINS[0]
 YEAR = 365 * 86_400
 
 
-async def test_a_session_may_act_until_the_second_of_its_registered_end(desk: OrgClient) -> None:
+async def test_a_session_may_act_until_the_second_of_its_registered_end(client: OrgClient) -> None:
     """The end is the first second at which it is refused, in every form; the grant itself goes on."""
-    wallet = await open_funded_wallet(desk, CHAIN)
+    wallet = await open_funded_wallet(client, CHAIN)
     end = int(time.time()) + HOUR // 2
     await wallet.register(expiresAt=format_time(end))
     await wallet.act(CHAIN, wallet.grants[0].permissions)  # installed, for the form that needs it
@@ -24,7 +24,7 @@ async def test_a_session_may_act_until_the_second_of_its_registered_end(desk: Or
         request = wallet.calls(CHAIN, named(wallet.grants[0]))
         to_send = await prepare(wallet, request, is_keyed=False)
         for second, expected in ((end + 1, "session_expired"), (end, "session_expired"), (end - 1, None)):
-            then = desk.at(second)
+            then = client.at(second)
             assert await then.reason("wallet_prepareCalls", **request) == expected, (form, second - end)
             assert await then.reason("wallet_sendPreparedCalls", **to_send) == expected, (form, second - end)
     assert INSTALLED in FORMS
@@ -32,12 +32,12 @@ async def test_a_session_may_act_until_the_second_of_its_registered_end(desk: Or
 
 @pytest.mark.parametrize(("moment", "status"), [(-1, "active"), (0, "expired"), (1, "expired")])
 async def test_a_session_is_listed_and_can_be_revoked_until_the_second_of_its_registered_end(
-    desk: OrgClient, moment: int, status: str
+    client: OrgClient, moment: int, status: str
 ) -> None:
-    wallet = await Wallet(desk).open()
+    wallet = await Wallet(client).open()
     end = int(time.time()) + HOUR // 2
     made = await wallet.register(expiresAt=format_time(end))
-    then = desk.at(end + moment)
+    then = client.at(end + moment)
 
     assert (await then.ask(GET, id=wallet.grants[0].id))["status"] == status
     assert (await then.ask(GET, id=made["sessionGroupId"]))["status"] == status
@@ -58,19 +58,21 @@ async def test_a_session_is_listed_and_can_be_revoked_until_the_second_of_its_re
     ],
 )
 async def test_a_registered_end_is_from_the_next_second_to_a_year_ahead(
-    desk: OrgClient, ahead: int, refusal: str | None
+    client: OrgClient, ahead: int, refusal: str | None
 ) -> None:
-    wallet = await Wallet(desk).open(chains=(CHAIN,), expirySec=0)
+    wallet = await Wallet(client).open(chains=(CHAIN,), expirySec=0)
     now = int(time.time())
 
-    assert await desk.at(now).reason(CREATE, **wallet.body(expiresAt=format_time(now + ahead))) == refusal
+    assert await client.at(now).reason(CREATE, **wallet.body(expiresAt=format_time(now + ahead))) == refusal
 
 
 @pytest.mark.parametrize(("moment", "refusal"), [(-1, None), (0, "expiry_out_of_range"), (1, "expiry_out_of_range")])
-async def test_a_grant_is_registered_before_its_last_second(desk: OrgClient, moment: int, refusal: str | None) -> None:
+async def test_a_grant_is_registered_before_its_last_second(
+    client: OrgClient, moment: int, refusal: str | None
+) -> None:
     """At its last second it would end at once: the registered end is never later than the grant's."""
-    wallet = await Wallet(desk).open(chains=(CHAIN,))
-    then = desk.at(wallet.grants[0].message["deadline"] + moment)
+    wallet = await Wallet(client).open(chains=(CHAIN,))
+    then = client.at(wallet.grants[0].message["deadline"] + moment)
 
     body = wallet.body(expiresAt=format_time(then.ports.clock.now() + HOUR))
 
@@ -79,11 +81,11 @@ async def test_a_grant_is_registered_before_its_last_second(desk: OrgClient, mom
 
 @pytest.mark.parametrize(("moment", "refusal"), [(-1, None), (0, None), (1, "session_expired")])
 async def test_a_session_that_was_not_registered_may_act_in_the_last_second_of_its_grant(
-    desk: OrgClient, moment: int, refusal: str | None
+    client: OrgClient, moment: int, refusal: str | None
 ) -> None:
     """As the chain lets it."""
-    wallet = await open_funded_wallet(desk, CHAIN)
-    then = desk.at(wallet.grants[0].message["deadline"] + moment)
+    wallet = await open_funded_wallet(client, CHAIN)
+    then = client.at(wallet.grants[0].message["deadline"] + moment)
 
     for form in (wallet.grants[0].permissions, wallet.grants[0].grant_context):
         assert await then.reason("wallet_prepareCalls", **wallet.calls(CHAIN, form)) == refusal

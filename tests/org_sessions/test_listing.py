@@ -19,14 +19,14 @@ async def register_wallet(client: OrgClient, **more: Any) -> tuple[Wallet, dict[
     return wallet, await wallet.register(**more)
 
 
-async def test_an_empty_list_is_a_page_too(desk: OrgClient) -> None:
-    assert await desk.ask(LIST) == {"hasMore": False, "items": [], "limit": 20, "offset": 0}
+async def test_an_empty_list_is_a_page_too(client: OrgClient) -> None:
+    assert await client.ask(LIST) == {"hasMore": False, "items": [], "limit": 20, "offset": 0}
 
 
-async def test_an_item_says_all_but_the_grant(desk: OrgClient) -> None:
-    wallet, made = await register_wallet(desk, workflowId="flow")
+async def test_an_item_says_all_but_the_grant(client: OrgClient) -> None:
+    wallet, made = await register_wallet(client, workflowId="flow")
 
-    items = (await desk.ask(LIST))["items"]
+    items = (await client.ask(LIST))["items"]
 
     assert {each["chainId"]: each for each in items} == {
         part["chainId"]: {
@@ -44,23 +44,23 @@ async def test_an_item_says_all_but_the_grant(desk: OrgClient) -> None:
     }
 
 
-async def test_a_workflow_is_left_out_where_there_is_none(desk: OrgClient) -> None:
-    await register_wallet(desk)
+async def test_a_workflow_is_left_out_where_there_is_none(client: OrgClient) -> None:
+    await register_wallet(client)
 
-    assert all("workflowId" not in each for each in (await desk.ask(LIST))["items"])
+    assert all("workflowId" not in each for each in (await client.ask(LIST))["items"])
 
 
-async def test_pages_follow_each_other_newest_first(desk: OrgClient) -> None:
+async def test_pages_follow_each_other_newest_first(client: OrgClient) -> None:
     groups = []
     for number in range(3):
-        desk.clock.ahead_seconds = number
-        groups.append((await register_wallet(desk))[1])
+        client.clock.ahead_seconds = number
+        groups.append((await register_wallet(client))[1])
     newest_first = [
         part["id"] for group in reversed(groups) for part in sorted(group["sessions"], key=lambda part: str(part["id"]))
     ]
 
-    whole = await desk.ask(LIST, limit="100")
-    pages = [await desk.ask(LIST, limit="2", offset=str(offset)) for offset in (0, 2, 4, 6)]
+    whole = await client.ask(LIST, limit="100")
+    pages = [await client.ask(LIST, limit="2", offset=str(offset)) for offset in (0, 2, 4, 6)]
 
     assert [each["id"] for each in whole["items"]] == newest_first
     assert [each for page in pages for each in page["items"]] == whole["items"]
@@ -70,21 +70,21 @@ async def test_pages_follow_each_other_newest_first(desk: OrgClient) -> None:
 
 @pytest.mark.parametrize("name", ["limit", "offset"])
 @pytest.mark.parametrize("value", ["-1", "+1", "1.0", "1e1", " 1", "1 ", "010", "", "0x1", "\u0661", "1_0", "9" * 30])
-async def test_a_page_is_asked_for_in_plain_digits(desk: OrgClient, name: str, value: str) -> None:
-    assert (await desk.refusal(LIST, **{name: value})).reason == "pagination"
+async def test_a_page_is_asked_for_in_plain_digits(client: OrgClient, name: str, value: str) -> None:
+    assert (await client.refusal(LIST, **{name: value})).reason == "pagination"
 
 
 @pytest.mark.parametrize("limit", ["0", "101"])
-async def test_a_page_has_one_to_a_hundred(desk: OrgClient, limit: str) -> None:
-    refused = await desk.refusal(LIST, limit=limit)
+async def test_a_page_has_one_to_a_hundred(client: OrgClient, limit: str) -> None:
+    refused = await client.refusal(LIST, limit=limit)
 
     assert refused.reason == "pagination"
     assert [detail["field"] for detail in refused.facts["details"]] == ["limit"]
 
 
-async def test_each_filter_leaves_what_is_asked_for(desk: OrgClient) -> None:
-    wallet, made = await register_wallet(desk, workflowId="one")
-    await register_wallet(desk, workflowId="two")
+async def test_each_filter_leaves_what_is_asked_for(client: OrgClient) -> None:
+    wallet, made = await register_wallet(client, workflowId="one")
+    await register_wallet(client, workflowId="two")
     filters = {
         "walletId": wallet.id,
         "sessionAddress": wallet.key.address.lower(),
@@ -92,12 +92,12 @@ async def test_each_filter_leaves_what_is_asked_for(desk: OrgClient) -> None:
         "sessionGroupId": made["sessionGroupId"],
     }
     for name, value in filters.items():
-        items = (await desk.ask(LIST, **{name: value}))["items"]
+        items = (await client.ask(LIST, **{name: value}))["items"]
         assert {each["sessionGroupId"] for each in items} == {made["sessionGroupId"]}, name
         assert len(items) == len(CHAINS)
-    (on_chain,) = (await desk.ask(LIST, **filters, chainId=str(CHAINS[1])))["items"]
+    (on_chain,) = (await client.ask(LIST, **filters, chainId=str(CHAINS[1])))["items"]
     assert on_chain["chainId"] == CHAINS[1]
-    assert (await desk.ask(LIST, workflowId="three"))["items"] == []
+    assert (await client.ask(LIST, workflowId="three"))["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -111,66 +111,66 @@ async def test_each_filter_leaves_what_is_asked_for(desk: OrgClient) -> None:
         ("workflowId", "w" * 129, "malformed"),
     ],
 )
-async def test_a_filter_has_its_form(desk: OrgClient, name: str, value: str, reason: str) -> None:
-    refused = await desk.refusal(LIST, **{name: value})
+async def test_a_filter_has_its_form(client: OrgClient, name: str, value: str, reason: str) -> None:
+    refused = await client.refusal(LIST, **{name: value})
 
     assert refused.reason == reason
     assert [detail["field"] for detail in refused.facts["details"]] == [name]
 
 
-async def test_one_session_and_one_group_tell_how_they_stand(desk: OrgClient) -> None:
-    wallet, made = await register_wallet(desk, workflowId="flow", expiresAt=timestamp_in(100))
+async def test_one_session_and_one_group_tell_how_they_stand(client: OrgClient) -> None:
+    wallet, made = await register_wallet(client, workflowId="flow", expiresAt=timestamp_in(100))
     first, second = (part["id"] for part in made["sessions"])
-    item = next(each for each in (await desk.ask(LIST))["items"] if each["id"] == first)
+    item = next(each for each in (await client.ask(LIST))["items"] if each["id"] == first)
     more = {"policies": {"note": "of the tests"}, "workflowId": "flow", "expiresAt": made["sessions"][0]["expiresAt"]}
 
-    assert await desk.ask(GET, id=first) == {**item, "account": wallet.account, "status": "active"}
-    assert await desk.ask(GET, id=made["sessionGroupId"]) == {**made, **more, "status": "active"}
+    assert await client.ask(GET, id=first) == {**item, "account": wallet.account, "status": "active"}
+    assert await client.ask(GET, id=made["sessionGroupId"]) == {**made, **more, "status": "active"}
 
-    ended = await desk.ask(REVOKE, id=first)
-    assert (await desk.ask(GET, id=first))["revokedAt"] == ended["revokedAt"]
-    assert await status(desk, first, second, made["sessionGroupId"]) == ["revoked", "active", "active"]
-    desk.clock.ahead_seconds = 100
-    assert await status(desk, first, second, made["sessionGroupId"]) == ["revoked", "expired", "expired"]
-    assert (await desk.ask(LIST))["items"] == []
+    ended = await client.ask(REVOKE, id=first)
+    assert (await client.ask(GET, id=first))["revokedAt"] == ended["revokedAt"]
+    assert await status(client, first, second, made["sessionGroupId"]) == ["revoked", "active", "active"]
+    client.clock.ahead_seconds = 100
+    assert await status(client, first, second, made["sessionGroupId"]) == ["revoked", "expired", "expired"]
+    assert (await client.ask(LIST))["items"] == []
 
 
 async def status(client: OrgClient, *ids: str) -> list[str]:
     return [(await client.ask(GET, id=each))["status"] for each in ids]
 
 
-async def test_no_answer_holds_a_signature(desk: OrgClient) -> None:
-    wallet, made = await register_wallet(desk)
+async def test_no_answer_holds_a_signature(client: OrgClient) -> None:
+    wallet, made = await register_wallet(client)
 
     answers = [
         made,
-        await desk.ask(LIST),
-        await desk.ask(GET, id=made["sessionGroupId"]),
-        *[await desk.ask(GET, id=part["id"]) for part in made["sessions"]],
-        await desk.ask(REVOKE, id=made["sessionGroupId"]),
+        await client.ask(LIST),
+        await client.ask(GET, id=made["sessionGroupId"]),
+        *[await client.ask(GET, id=part["id"]) for part in made["sessions"]],
+        await client.ask(REVOKE, id=made["sessionGroupId"]),
     ]
 
     told = json.dumps(answers)
     assert not any(grant.signature[2:] in told for grant in wallet.grants)
 
 
-async def test_another_organisation_sees_nothing(desk: OrgClient) -> None:
-    _, made = await register_wallet(desk)
-    other = desk.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
+async def test_another_organisation_sees_nothing(client: OrgClient) -> None:
+    _, made = await register_wallet(client)
+    other = client.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
 
     assert (await other.ask(LIST))["items"] == []
     for name in (made["sessionGroupId"], made["sessions"][0]["id"], GROUP, "0x" + "11" * 16):
         for method in (GET, REVOKE):
             refused = await other.refusal(method, id=name)
             assert (refused.reason, refused.status, refused.message) == ("session_not_found", 404, "session not found")
-    assert (await desk.ask(GET, id=made["sessionGroupId"]))["status"] == "active"
+    assert (await client.ask(GET, id=made["sessionGroupId"]))["status"] == "active"
 
 
 @pytest.mark.parametrize(
     "name", ["", "nonsense", "0x" + "11" * 15, "sgrp_", GROUP.lower(), GROUP + "A", "sgrp_" + "U" * 26]
 )
-async def test_an_id_has_its_form(desk: OrgClient, name: str) -> None:
+async def test_an_id_has_its_form(client: OrgClient, name: str) -> None:
     for method in (GET, REVOKE):
-        refused = await desk.refusal(method, id=name)
+        refused = await client.refusal(method, id=name)
         assert (refused.reason, refused.status) == ("validation", 400)
         assert [detail["field"] for detail in refused.facts["details"]] == ["id"]

@@ -42,11 +42,11 @@ def details(error: WalletError) -> dict[str, str]:
 
 async def nothing_is_kept(wallet: Wallet) -> bool:
     """Whether no memory of a registration is there; and that the sessions can be registered still."""
-    desk = wallet.client
-    groups = [await desk.ports.store.groups.find_by_session(each.session_id) for each in wallet.grants]
-    sessions, account = desk.ports.store.sessions, Address.parse(wallet.account)
+    client = wallet.client
+    groups = [await client.ports.store.groups.find_by_session(each.session_id) for each in wallet.grants]
+    sessions, account = client.ports.store.sessions, Address.parse(wallet.account)
     ends = [await sessions.get_expiry(account, each.chain, each.entity_id) for each in wallet.grants]
-    listed = (await desk.ask(LIST))["items"]
+    listed = (await client.ask(LIST))["items"]
     return not listed and {*groups, *ends} == {None} and bool(await wallet.register())
 
 
@@ -63,18 +63,18 @@ async def test_what_is_wrong_is_refused_and_told_and_not_kept(wallet: Wallet, na
     assert await nothing_is_kept(wallet)
 
 
-async def test_every_bad_install_is_told_and_a_private_key_above_all(desk: OrgClient) -> None:
-    wallet = await Wallet(desk).open(chains=CHAINS)
+async def test_every_bad_install_is_told_and_a_private_key_above_all(client: OrgClient) -> None:
+    wallet = await Wallet(client).open(chains=CHAINS)
     body = wallet.body()
     installs(body)[0]["serialized"] = mirror_signature(installs(body)[0]["serialized"])
     installs(body)[1]["serialized"] = pack({"a": {"privateKey": SECRET}})
 
-    refused = await desk.refusal(CREATE, **body)
+    refused = await client.refusal(CREATE, **body)
 
     assert refused.reason == "grant_has_private_key"
     assert set(details(refused)) == {"installs[0].serialized", "installs[1].serialized"}
     body["walletId"] = "nobody's"
-    assert set(details(await desk.refusal(CREATE, **body))) == {"installs[1].serialized"}
+    assert set(details(await client.refusal(CREATE, **body))) == {"installs[1].serialized"}
 
 
 @pytest.mark.parametrize(
@@ -135,19 +135,19 @@ async def test_an_owners_signature_with_a_bare_parity_is_as_good(wallet: Wallet)
     assert await wallet.act(CHAINS[0], {"sessionId": wallet.grants[0].id})
 
 
-async def test_a_contract_that_owns_the_account_grants_by_its_own_word(desk: OrgClient) -> None:
+async def test_a_contract_that_owns_the_account_grants_by_its_own_word(client: OrgClient) -> None:
     owner, right = "0x" + secrets.token_hex(20), "0xc0ffee"
     code = json.loads(RUNTIMES.read_text())["meta"]["world"]["runtimes"]["Key1271"]
-    await desk.node(CHAINS[0], "anvil_setCode", owner, code)
-    wallet = Wallet(desk)
-    made = await desk.ask("wallet_requestAccount", signerAddress=owner)
+    await client.node(CHAINS[0], "anvil_setCode", owner, code)
+    wallet = Wallet(client)
+    made = await client.ask("wallet_requestAccount", signerAddress=owner)
     wallet.account, wallet.id = made["accountAddress"], made["id"]
     given = await wallet.grant(CHAINS[0])
     long = f"0x{'11' * 64}01"
 
     for signature in ("0xc0ffef", long):
         wallet.grants = [replace(given, signature=signature)]
-        assert (await desk.refusal(CREATE, **wallet.body())).reason == "grant_signature_invalid"
+        assert (await client.refusal(CREATE, **wallet.body())).reason == "grant_signature_invalid"
     wrapped = WrappedSignature(Address.parse(FRIEND), Data(), Data.parse(right))
     wallet.grants = [replace(given, signature=wrap_erc6492(wrapped).hex0x())]
     assert await wallet.register()
@@ -162,39 +162,39 @@ async def test_a_chain_where_the_account_is_another_contract_by_now_is_refused(w
     assert "not a semi-modular account" in details(refused)["installs[1].serialized"]
 
 
-async def test_sessions_of_another_group_are_not_registered_again(desk: OrgClient) -> None:
-    wallet = await Wallet(desk).open()
+async def test_sessions_of_another_group_are_not_registered_again(client: OrgClient) -> None:
+    wallet = await Wallet(client).open()
     alone = wallet.body()["installs"][:1]
     made = await wallet.register(installs=alone)
 
-    refused = await desk.refusal(CREATE, **wallet.body(expiresAt=timestamp_in(60)))
+    refused = await client.refusal(CREATE, **wallet.body(expiresAt=timestamp_in(60)))
 
     assert refused.reason == "session_registered"
     assert set(details(refused)) == {"installs[0].serialized"}
-    assert (await desk.ask(LIST))["items"][0]["expiresAt"] == made["sessions"][0]["expiresAt"]
-    end = await desk.ports.store.sessions.get_expiry(
+    assert (await client.ask(LIST))["items"][0]["expiresAt"] == made["sessions"][0]["expiresAt"]
+    end = await client.ports.store.sessions.get_expiry(
         Address.parse(wallet.account), CHAINS[0], wallet.grants[0].entity_id
     )
     assert end is not None, "a refused group ends nothing earlier"
     assert (
         timestamp_in(60)
         < made["sessions"][0]["expiresAt"]
-        == (await desk.ask(GET, id=wallet.grants[0].id))["expiresAt"]
+        == (await client.ask(GET, id=wallet.grants[0].id))["expiresAt"]
     )
 
 
-async def test_what_is_over_is_not_registered_again(desk: OrgClient) -> None:
-    wallet = await Wallet(desk).open(expirySec=int(time.time()) + 100)
+async def test_what_is_over_is_not_registered_again(client: OrgClient) -> None:
+    wallet = await Wallet(client).open(expirySec=int(time.time()) + 100)
     made = await wallet.register(expiresAt=timestamp_in(50))
-    desk.clock.ahead_seconds = 60
+    client.clock.ahead_seconds = 60
 
-    assert (await desk.refusal(CREATE, **wallet.body())).reason == "session_registered"
-    desk.clock.ahead_seconds = 100
-    refused = await desk.refusal(CREATE, **wallet.body())
+    assert (await client.refusal(CREATE, **wallet.body())).reason == "session_registered"
+    client.clock.ahead_seconds = 100
+    refused = await client.refusal(CREATE, **wallet.body())
 
     assert refused.reason == "expiry_out_of_range"
     assert set(details(refused)) == {"installs[0].serialized", "installs[1].serialized"}
-    assert (await desk.ask(GET, id=made["sessionGroupId"]))["status"] == "expired"
+    assert (await client.ask(GET, id=made["sessionGroupId"]))["status"] == "expired"
 
 
 async def test_a_revoked_session_is_not_registered_again_by_anybody(wallet: Wallet) -> None:

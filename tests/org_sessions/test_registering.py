@@ -79,10 +79,10 @@ async def test_a_grant_in_json_is_registered_too(wallet: Wallet, form: str) -> N
     assert [each["id"] for each in made["sessions"]] == [wallet.grants[0].id]
 
 
-async def test_a_session_ends_with_the_request_or_with_its_grant_whichever_is_first(desk: OrgClient) -> None:
+async def test_a_session_ends_with_the_request_or_with_its_grant_whichever_is_first(client: OrgClient) -> None:
     now = int(time.time())
-    wallet = await Wallet(desk).open(expirySec=now + 100)
-    endless = await Wallet(desk).open(expirySec=0)
+    wallet = await Wallet(client).open(expirySec=now + 100)
+    endless = await Wallet(client).open(expirySec=0)
 
     early = await wallet.register(expiresAt=timestamp_in(HOUR))
     late = await endless.register(expiresAt=timestamp_in(HOUR))
@@ -91,11 +91,11 @@ async def test_a_session_ends_with_the_request_or_with_its_grant_whichever_is_fi
     assert all(abs(read_time(each["expiresAt"]) - now - HOUR) <= 2 for each in late["sessions"])
 
 
-async def test_a_registered_session_without_end_is_not_forgotten_while_nobody_uses_it(desk: OrgClient) -> None:
-    wallet = await Wallet(desk).open(expirySec=0)
-    kept, named = desk.store.for_organization(desk.organization), (Address.parse(wallet.account), CHAINS[0])
+async def test_a_registered_session_without_end_is_not_forgotten_while_nobody_uses_it(client: OrgClient) -> None:
+    wallet = await Wallet(client).open(expirySec=0)
+    kept, named = client.store.for_organization(client.organization), (Address.parse(wallet.account), CHAINS[0])
     unsigned = kept.unsigned_sessions.session_key(*named, wallet.grants[0].session_id)
-    link = desk.store._link  # when a key is forgotten is nobody's else to tell
+    link = client.store._link  # when a key is forgotten is nobody's else to tell
     assert await link.command("TTL", unsigned) > 0
 
     await wallet.register()
@@ -118,45 +118,45 @@ async def test_what_the_caller_says_of_policies_is_kept_as_it_is(wallet: Wallet)
     assert [json.dumps(each["policies"]) for each in items] == [json.dumps(said)] * len(CHAINS)
 
 
-async def test_policies_may_tell_the_permissions_that_were_granted(desk: OrgClient) -> None:
+async def test_policies_may_tell_the_permissions_that_were_granted(client: OrgClient) -> None:
     granted = [
         {"type": "native-token-transfer", "data": {"allowance": "0x0a"}},
         {"type": "contract-access", "data": {"address": FRIEND}},
     ]
-    wallet = await Wallet(desk).open(permissions=granted)
+    wallet = await Wallet(client).open(permissions=granted)
     told = json.loads(json.dumps(granted).replace("0x0a", "0xA").replace(FRIEND, "0x" + FRIEND[2:].upper()))
 
     assert await wallet.register(policies={"permissions": told, "more": 1})
 
 
-async def test_a_wallet_is_named_by_its_id_or_by_its_address(desk: OrgClient) -> None:
+async def test_a_wallet_is_named_by_its_id_or_by_its_address(client: OrgClient) -> None:
     for name in ("id", "account", "lower"):
-        wallet = await Wallet(desk).open(chains=CHAINS[:1])
+        wallet = await Wallet(client).open(chains=CHAINS[:1])
         wallet_id = {"id": wallet.id, "account": wallet.account, "lower": wallet.account.lower()}[name]
         assert (await wallet.register(walletId=wallet_id))["walletId"] == wallet_id
 
 
-async def test_of_several_accounts_with_one_id_the_one_that_granted_is_meant(desk: OrgClient) -> None:
+async def test_of_several_accounts_with_one_id_the_one_that_granted_is_meant(client: OrgClient) -> None:
     tag = str(uuid.uuid4())
-    wallets = [Wallet(desk) for _ in range(3)]
+    wallets = [Wallet(client) for _ in range(3)]
     for wallet in wallets:
-        made = await desk.ask("wallet_requestAccount", signerAddress=wallet.owner.address, id=tag)
+        made = await client.ask("wallet_requestAccount", signerAddress=wallet.owner.address, id=tag)
         wallet.account, wallet.id = made["accountAddress"], tag
         wallet.grants = [await wallet.grant(CHAINS[0])]
 
     for wallet in reversed(wallets):
         made = await wallet.register()
-        assert (await desk.ask(GET, id=made["sessions"][0]["id"]))["account"] == wallet.account
+        assert (await client.ask(GET, id=made["sessions"][0]["id"]))["account"] == wallet.account
 
 
-async def test_an_account_that_is_on_chain_need_not_be_recorded(desk: OrgClient) -> None:
-    elsewhere = desk.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
+async def test_an_account_that_is_on_chain_need_not_be_recorded(client: OrgClient) -> None:
+    elsewhere = client.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
     wallet = await Wallet(elsewhere).open(chains=CHAINS[:1])
     await wallet.act(CHAINS[0], wallet.grants[0].permissions)  # deploys it
-    wallet.client = desk
+    wallet.client = client
     wallet.grants = [await wallet.grant(CHAINS[0])]
 
-    assert (await desk.refusal(CREATE, **wallet.body())).reason == "wallet_not_found"
+    assert (await client.refusal(CREATE, **wallet.body())).reason == "wallet_not_found"
     made = await wallet.register(walletId=wallet.account)
 
     assert [each["id"] for each in made["sessions"]] == [wallet.grants[0].id]
@@ -178,10 +178,10 @@ async def test_another_wallet_is_not_found(wallet: Wallet, name: str) -> None:
     assert (refused.reason, refused.status) == ("wallet_not_found", 404)
 
 
-async def test_a_contract_of_another_kind_is_no_wallet(desk: OrgClient) -> None:
-    wallet = await Wallet(desk).open()
+async def test_a_contract_of_another_kind_is_no_wallet(client: OrgClient) -> None:
+    wallet = await Wallet(client).open()
 
-    refused = await desk.refusal(CREATE, **wallet.body(walletId="0x0000000071727De22E5E9d8BAf0edAc6f37da032"))
+    refused = await client.refusal(CREATE, **wallet.body(walletId="0x0000000071727De22E5E9d8BAf0edAc6f37da032"))
 
     assert refused.reason == "wallet_not_found"
 

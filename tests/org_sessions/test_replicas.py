@@ -27,26 +27,26 @@ def prefix(client: OrgClient) -> str:
 
 
 @pytest.fixture
-async def replica(desk: OrgClient, redis_server: RedisServer) -> AsyncIterator[OrgClient]:
-    async with RedisStore.open(redis_server.url, prefix=prefix(desk)) as store:
-        yield replicate(desk, store)
+async def replica(client: OrgClient, redis_server: RedisServer) -> AsyncIterator[OrgClient]:
+    async with RedisStore.open(redis_server.url, prefix=prefix(client)) as store:
+        yield replicate(client, store)
 
 
-async def test_a_revocation_holds_at_once_at_every_replica(desk: OrgClient, replica: OrgClient) -> None:
-    wallet = await open_funded_wallet(desk, CHAIN)
+async def test_a_revocation_holds_at_once_at_every_replica(client: OrgClient, replica: OrgClient) -> None:
+    wallet = await open_funded_wallet(client, CHAIN)
     await wallet.register()
     grant = wallet.grants[0]
     request = wallet.calls(CHAIN, grant.permissions)
     to_send = wallet.signed_request(await replica.ask("wallet_prepareCalls", **request), grant.permissions)
 
-    await desk.ask(REVOKE, id=grant.id)
+    await client.ask(REVOKE, id=grant.id)
 
     assert (await replica.refusal("wallet_sendPreparedCalls", **to_send)).reason == "session_revoked"
     assert (await replica.refusal("wallet_prepareCalls", **request)).reason == "session_revoked"
 
 
-async def test_nothing_that_a_replica_is_asked_after_the_answer_passes(desk: OrgClient, replica: OrgClient) -> None:
-    wallet = await open_funded_wallet(desk, CHAIN)
+async def test_nothing_that_a_replica_is_asked_after_the_answer_passes(client: OrgClient, replica: OrgClient) -> None:
+    wallet = await open_funded_wallet(client, CHAIN)
     await wallet.register()
     request = wallet.calls(CHAIN, wallet.grants[0].permissions)
     passed: list[float] = []
@@ -65,7 +65,7 @@ async def test_nothing_that_a_replica_is_asked_after_the_answer_passes(desk: Org
 
     async def revoke() -> float:
         await some_passed.wait()
-        await desk.ask(REVOKE, id=wallet.grants[0].id)
+        await client.ask(REVOKE, id=wallet.grants[0].id)
         return time.monotonic()
 
     refused, answered = await asyncio.gather(prepare_until_rejected(), revoke())
@@ -74,17 +74,17 @@ async def test_nothing_that_a_replica_is_asked_after_the_answer_passes(desk: Org
     assert max(passed) <= answered
 
 
-async def test_a_revocation_outlives_the_server(desk: OrgClient, redis_server: RedisServer) -> None:
-    wallet = await open_funded_wallet(desk, CHAIN)
+async def test_a_revocation_outlives_the_server(client: OrgClient, redis_server: RedisServer) -> None:
+    wallet = await open_funded_wallet(client, CHAIN)
     await wallet.register()
     grant = wallet.grants[0]
     to_send = wallet.signed_request(
-        await desk.ask("wallet_prepareCalls", **wallet.calls(CHAIN, grant.permissions)), grant.permissions
+        await client.ask("wallet_prepareCalls", **wallet.calls(CHAIN, grant.permissions)), grant.permissions
     )
-    await desk.ask(REVOKE, id=grant.id)
-    await desk.store.close()
+    await client.ask(REVOKE, id=grant.id)
+    await client.store.close()
 
-    async with RedisStore.open(redis_server.url, prefix=prefix(desk)) as opened:
-        restarted = replicate(desk, opened)
+    async with RedisStore.open(redis_server.url, prefix=prefix(client)) as opened:
+        restarted = replicate(client, opened)
         assert (await restarted.refusal("wallet_sendPreparedCalls", **to_send)).reason == "session_revoked"
         assert (await restarted.ask(GET, id=grant.id))["status"] == "revoked"

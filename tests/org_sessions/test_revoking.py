@@ -92,22 +92,22 @@ async def test_of_many_revocations_of_a_group_and_its_parts_each_session_is_ende
 async def test_between_what_refuses_and_what_is_told_a_crash_leaves_a_session_that_is_refused(wallet: Wallet) -> None:
     """The state is made as the first of the two writes leaves it."""
     await wallet.register()
-    desk, grant = wallet.client, wallet.grants[0]
-    await desk.ports.store.sessions.revoke(Address.parse(wallet.account), grant.chain, grant.entity_id)
+    client, grant = wallet.client, wallet.grants[0]
+    await client.ports.store.sessions.revoke(Address.parse(wallet.account), grant.chain, grant.entity_id)
 
-    assert (await desk.refusal("wallet_prepareCalls", **wallet.calls(grant.chain, grant.permissions))).code == 4100
-    assert (await desk.ask(GET, id=grant.id))["status"] == "active"
-    assert (await desk.refusal(CREATE, **wallet.body())).reason == "session_registered"
+    assert (await client.refusal("wallet_prepareCalls", **wallet.calls(grant.chain, grant.permissions))).code == 4100
+    assert (await client.ask(GET, id=grant.id))["status"] == "active"
+    assert (await client.refusal(CREATE, **wallet.body())).reason == "session_registered"
 
-    assert isinstance(await outcome(desk, grant.id), dict)
-    assert (await desk.ask(GET, id=grant.id))["status"] == "revoked"
+    assert isinstance(await outcome(client, grant.id), dict)
+    assert (await client.ask(GET, id=grant.id))["status"] == "revoked"
 
 
 async def test_what_a_crash_left_out_of_a_registration_the_next_try_puts_in(wallet: Wallet) -> None:
     made = await wallet.register(expiresAt=timestamp_in(100))
-    desk, sessions, account = wallet.client, wallet.client.store.sessions, Address.parse(wallet.account)
+    client, sessions, account = wallet.client, wallet.client.store.sessions, Address.parse(wallet.account)
     for grant in wallet.grants:
-        await desk.store._link.command("DEL", sessions.end_key(account, grant.chain, grant.entity_id))
+        await client.store._link.command("DEL", sessions.end_key(account, grant.chain, grant.entity_id))
 
     assert await wallet.register(expiresAt=timestamp_in(HOUR)) == made
 

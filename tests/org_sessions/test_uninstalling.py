@@ -62,33 +62,33 @@ async def by_owner(wallet: Wallet, to: str, data: str) -> None:
 
 
 @pytest.mark.parametrize("is_revoked", [False, True])
-async def test_what_was_used_is_uninstalled(desk: OrgClient, page: dict[str, Any], is_revoked: bool) -> None:
-    wallet = await open_funded_wallet(desk, CHAIN, permissions=LIMITED)
+async def test_what_was_used_is_uninstalled(client: OrgClient, page: dict[str, Any], is_revoked: bool) -> None:
+    wallet = await open_funded_wallet(client, CHAIN, permissions=LIMITED)
     await wallet.register()
     grant = wallet.grants[0]
     await wallet.act(CHAIN, grant.permissions)
     if is_revoked:
-        await desk.ask(REVOKE, id=grant.id)
+        await client.ask(REVOKE, id=grant.id)
 
     await by_owner(wallet, wallet.account, page["uninstall_data"](grant.message["call"]))
 
     for form in (grant.permissions, grant.installed_context):
-        refused = await desk.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
+        refused = await client.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
         assert refused.reason == ("session_revoked" if is_revoked else "session_not_on_chain")
 
 
-async def test_what_was_never_used_is_burned(desk: OrgClient, page: dict[str, Any]) -> None:
-    wallet = await open_funded_wallet(desk, CHAIN)
+async def test_what_was_never_used_is_burned(client: OrgClient, page: dict[str, Any]) -> None:
+    wallet = await open_funded_wallet(client, CHAIN)
     grant = wallet.grants[0]
     await by_owner(wallet, str(ENTRY_POINT), page["burn_data"](grant.message["nonce"]))
 
     for form in (grant.permissions, grant.grant_context):
-        refused = await desk.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
+        refused = await client.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
         assert refused.reason == "session_not_on_chain"
 
 
-async def test_burning_changes_nothing_for_what_is_on_chain(desk: OrgClient, page: dict[str, Any]) -> None:
-    wallet = await open_funded_wallet(desk, CHAIN)
+async def test_burning_changes_nothing_for_what_is_on_chain(client: OrgClient, page: dict[str, Any]) -> None:
+    wallet = await open_funded_wallet(client, CHAIN)
     grant = wallet.grants[0]
     await wallet.act(CHAIN, grant.permissions)
 

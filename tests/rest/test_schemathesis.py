@@ -144,48 +144,50 @@ class OperationClient:
 
 
 @pytest.fixture
-def asking(request: pytest.FixtureRequest, described: Any, known: Resources) -> OperationClient:
+def operation_client(request: pytest.FixtureRequest, described: Any, known: Resources) -> OperationClient:
     return OperationClient(request.param, described, known)
 
 
-every_operation = pytest.mark.parametrize("asking", REST_OPERATIONS, indirect=True, ids=lambda each: str(each.name))
+every_operation = pytest.mark.parametrize(
+    "operation_client", REST_OPERATIONS, indirect=True, ids=lambda each: str(each.name)
+)
 
 
 @every_operation
-def test_a_good_request_is_granted_as_documented(asking: OperationClient, session: requests.Session) -> None:
-    parameters = {"orgId": asking.organization, **asking.good.get("path_parameters", {})}
-    case = asking.operation.Case(**{**asking.good, "path_parameters": parameters})
+def test_a_good_request_is_granted_as_documented(operation_client: OperationClient, session: requests.Session) -> None:
+    parameters = {"orgId": operation_client.organization, **operation_client.good.get("path_parameters", {})}
+    case = operation_client.operation.Case(**{**operation_client.good, "path_parameters": parameters})
 
-    assert asking.send(case, session) == 200
+    assert operation_client.send(case, session) == 200
 
 
 @every_operation
 def test_whatever_fits_the_document_is_answered_as_documented(
-    asking: OperationClient, session: requests.Session
+    operation_client: OperationClient, session: requests.Session
 ) -> None:
-    @given(case=asking.operation.as_strategy(GenerationMode.POSITIVE), is_near=st.booleans(), data=st.data())
+    @given(case=operation_client.operation.as_strategy(GenerationMode.POSITIVE), is_near=st.booleans(), data=st.data())
     @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     def check(case: Any, is_near: bool, data: st.DataObject) -> None:
         if is_near:
-            asking.at_home(case)
-            case.path_parameters |= asking.good.get("path_parameters", {})
+            operation_client.at_home(case)
+            case.path_parameters |= operation_client.good.get("path_parameters", {})
         if is_near and isinstance(case.body, dict):
             kept = data.draw(st.sets(st.sampled_from(sorted(case.body))))
-            case.body = {**asking.good["body"], **{name: case.body[name] for name in kept}}
-        asking.send(case, session)
+            case.body = {**operation_client.good["body"], **{name: case.body[name] for name in kept}}
+        operation_client.send(case, session)
 
     check()
 
 
 @every_operation
 def test_what_does_not_fit_the_document_is_refused_as_documented(
-    asking: OperationClient, session: requests.Session
+    operation_client: OperationClient, session: requests.Session
 ) -> None:
-    @given(case=asking.operation.as_strategy(GenerationMode.NEGATIVE), is_near=st.booleans())
+    @given(case=operation_client.operation.as_strategy(GenerationMode.NEGATIVE), is_near=st.booleans())
     @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     def check(case: Any, is_near: bool) -> None:
         if is_near:
-            asking.at_home(case)
-        asking.send(case, session)
+            operation_client.at_home(case)
+        operation_client.send(case, session)
 
     check()

@@ -68,8 +68,8 @@ def require_payer(value: Any) -> Any:
     for name in _STANDARD:
         if value.get(name) is not None:
             raise UnsupportedCapability(
-                f"{PAYMASTER_SERVICE_PATH}.{name}: paymasters of the caller's choice are not called here; send the policyId "
-                "of one that this server knows",
+                f"{PAYMASTER_SERVICE_PATH}.{name}: paymasters of the caller's choice are not called here; send the "
+                "policyId of one that this server knows",
                 capability=f"paymasterService.{name}",
                 field=f"{PAYMASTER_SERVICE_PATH}.{name}",
             )

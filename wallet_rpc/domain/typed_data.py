@@ -117,7 +117,7 @@ def _domain(given: Any, types: Mapping[str, Any]) -> tuple[Hash32, Hash32]:
 
 
 def _check_declared(declared: Sequence[Member], members: Sequence[Member]) -> None:
-    """Raises: TypedDataError unless the declared members are those of the domain, in the order and with the types of EIP-712."""
+    """Raises: TypedDataError unless the declared members are the domain's, with the order and types of EIP-712."""
     for index, (found, expected) in enumerate(zip_longest(declared, members)):
         if found != expected:
             there, wanted = (None if each is None else each.text for each in (found, expected))

@@ -131,7 +131,7 @@ def _check_name(name: str, path: str) -> None:
 
 
 def _check_type(member: Member, *, types: Mapping[str, Any]) -> None:
-    """Raises: TypedDataError unless the member's type is elementary, or a struct that nothing takes for another type."""
+    """Raises: TypedDataError unless the member's type is elementary, or a struct with an unambiguous name."""
     base = member.base
     if base == DOMAIN or (base not in types and base not in ELEMENTARY):
         expected = "an elementary type with its size, such as uint256, or a struct of types"

@@ -58,8 +58,8 @@ def build_app(
 ) -> ASGIApp:
     """The whole HTTP server: each path (a route template, with or without a slash at its end) posts to its answerer.
 
-    `routes` are tried first. Without `authenticate` everyone may post. `sides`: what has all that is at and below a path to
-    itself. `origins`: whose web pages may call, the sides excepted.
+    `routes` are tried first. Without `authenticate` everyone may post. `sides`: what has all that is at and below a
+    path to itself. `origins`: whose web pages may call, the sides excepted.
     """
     posts = [
         Route(each, JsonRpcEndpoint(answerer, authenticate, body_seconds=body_seconds))

@@ -121,8 +121,8 @@ class Sessions(Protocol):
     ) -> EntityId:
         """An entity id never given before on this account and chain, `at_least` or above; atomic.
 
-        Ids below `ENTITY_RANGE_SIZE` are open to everyone; from there on only a `trusted` caller gets one, so that strangers
-        cannot use them up. Raises: LimitExceeded when the caller's part of the id space is used up.
+        Ids below `ENTITY_RANGE_SIZE` are open to everyone; from there on only a `trusted` caller gets one, so that
+        strangers cannot use them up. Raises: LimitExceeded when the caller's part of the id space is used up.
         """
 
     async def save(self, session: Session, *, forget_at: UnixSeconds | None) -> None:

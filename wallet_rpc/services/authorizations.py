@@ -27,8 +27,8 @@ async def find_carried_authorization(
 ) -> SignedAuthorization | None:
     """The authorization that an account's operation is sent with; None for one whose work is done already.
 
-    Raises: Rejected when it is missing (retryable) or wrongly signed; StaleNonce as `_is_applicable` does; InvalidParams for
-    another delegate than ours.
+    Raises: Rejected when it is missing (retryable) or wrongly signed; StaleNonce as `_is_applicable` does;
+    InvalidParams for another delegate than ours.
     """
     if delegation is None:
         if facts.needs_delegation:

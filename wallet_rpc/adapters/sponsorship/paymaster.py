@@ -135,10 +135,10 @@ class PolicyPaymaster:
         return await self._backing.stub(policy, operation, context)
 
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        """The real one, counted against the policy's budget.
+        """Return the real paymaster data, counted against the policy's budget.
 
-        Raises: PaymasterRejected, whose reason is a `Refusal` unless a service refused; Unavailable when the budget, the
-        chain or the service does not answer.
+        Raises: PaymasterRejected, whose reason is a `Refusal` unless a service refused; Unavailable when the budget,
+        the chain or the service does not answer.
         """
         policy = self._sponsor.policy_of(context)
         if policy is None:
@@ -181,7 +181,7 @@ class PolicyPaymaster:
         return self._fallback
 
     async def _reserve(self, policy: Policy, reservation: Reservation, *, now: int) -> None:
-        """Raises: PaymasterRejected when a limit would be exceeded, also after looking what became of older promises."""
+        """Raises: PaymasterRejected when a limit would be exceeded, also after older reservations were settled."""
         await self._look_up(policy, now=now)
         budgets, rounds = self._sponsor.budgets, 0
         while (exceeded := await budgets.reserve(_ledger_of(policy), reservation, policy.limits, now=now)) is not None:
