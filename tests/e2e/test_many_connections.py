@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.e2e.client import Wallet
-from tests.e2e.process import InstalledServer
+from tests.e2e.process import InstalledServer, until
 from tests.edge.raw_http import Raw, head
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are set and read by Linux")
@@ -23,10 +23,10 @@ def open_files(process_id: int) -> int:
     return len(list(Path(f"/proc/{process_id}/fd").iterdir()))
 
 
-def half_heads(at: tuple[str, int], number: int, until: ExitStack) -> None:
+def half_heads(at: tuple[str, int], number: int, clients: ExitStack) -> None:
     for _ in range(number):
         with suppress(ConnectionError):  # cut off, since others came
-            until.enter_context(Raw(at)).send(b"GET / HTTP/1.1\r\nx: ")
+            clients.enter_context(Raw(at)).send(b"GET / HTTP/1.1\r\nx: ")
 
 
 def test_a_server_with_few_files_serves_beside_400_half_heads(tmp_path: Path) -> None:
@@ -35,7 +35,6 @@ def test_a_server_with_few_files_serves_beside_400_half_heads(tmp_path: Path) ->
     with starting as server, ExitStack() as clients:
         process_id, url = server.process.pid, httpx2.URL(server.url)
         at = (url.host, url.port or 0)
-        before = open_files(process_id)
         assert resource.prlimit(process_id, resource.RLIMIT_NOFILE) == (HARD, HARD)
 
         half_heads(at, 400, clients)
@@ -45,11 +44,11 @@ def test_a_server_with_few_files_serves_beside_400_half_heads(tmp_path: Path) ->
         assert open_files(process_id) <= HARD - 100
 
         # files run out under it: what it cannot accept now, it accepts later
-        resource.prlimit(process_id, resource.RLIMIT_NOFILE, (before, HARD))
+        resource.prlimit(process_id, resource.RLIMIT_NOFILE, (3, HARD))
         half_heads(at, 20, clients)
         waiting = clients.enter_context(Raw(at)).send(head(verb=b"GET", target=b"/health"))
+        until(lambda: "cannot_accept" in server.output(), "a connection that could not be accepted")
         resource.prlimit(process_id, resource.RLIMIT_NOFILE, (HARD, HARD))
         assert waiting.answer().status == 200
         assert server.ready()[0] == 200
-        assert "cannot_accept" in server.output()
         assert "Traceback" not in server.output()
