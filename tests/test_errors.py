@@ -39,7 +39,7 @@ CODES = {
     "Rejected": -32000,
     "LimitExceeded": -32005,
     "ValidationReverted": -32500,
-    "PaymasterRefused": -32501,
+    "PaymasterRejected": -32501,
     "OutOfTimeRange": -32503,
     "SignatureInvalid": -32507,
     "ExecutionReverted": -32521,

@@ -47,14 +47,14 @@ def field_names(schema: Any) -> Iterator[str]:
 
 
 def reasons(tree: ast.AST) -> Iterator[str]:
-    """The words that code gives as a reason: `reason=…`, `default_reason = …`, and `_refused(…)` where there is one."""
+    """The words that code gives as a reason: `reason=…`, `default_reason = …`, and `_refusal_error(…)` where there is one."""
     for node in ast.walk(tree):
         match node:
             case ast.keyword(arg="reason", value=value):
                 given: list[ast.expr] = [value]
             case ast.Assign(targets=[ast.Name(id="default_reason" | "reason")], value=value):
                 given = [value]
-            case ast.Call(func=ast.Name(id="_refused"), args=args):
+            case ast.Call(func=ast.Name(id="_refusal_error"), args=args):
                 given = args
             case _:
                 continue

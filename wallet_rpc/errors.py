@@ -21,7 +21,7 @@
     ├── NotFound                   -32001  HTTP 404
     ├── Conflict                   -32002  HTTP 409
     ├── ValidationReverted         -32500  the account refused the user operation
-    │   ├── PaymasterRefused       -32501
+    │   ├── PaymasterRejected       -32501
     │   ├── OutOfTimeRange         -32503
     │   └── SignatureInvalid       -32507
     ├── ExecutionReverted          -32521
@@ -169,7 +169,7 @@ class RateLimited(LimitExceeded):
     """The key or token asks more often than it may; `retryAfter` is in seconds."""
 
     default_reason = "rate_limited"
-    seen_in_http = True
+    sets_http_status = True
 
 
 class Unauthorized(WalletError):
@@ -178,7 +178,7 @@ class Unauthorized(WalletError):
     code = 4100
     status = 401
     default_reason = "unauthorized"
-    seen_in_http = True
+    sets_http_status = True
 
 
 class Forbidden(Unauthorized):

@@ -22,7 +22,7 @@ async def _echo(entry: dict[str, Any]) -> dict[str, Any]:
 async def test_parameters_with_too_many_values_are_refused_by_name(method: str) -> None:
     large = request(method, [[0] * 5000] * 2, id=1)
 
-    error = (await ask(large, dispatcher(otherwise=_echo)))["error"]
+    error = (await ask(large, dispatcher(fallback=_echo)))["error"]
 
     assert (error["code"], error["data"]) == (-32602, {"reason": "too_many_values", "field": "params"})
     assert error["message"].startswith("params: expected at most 10000 values")
@@ -35,7 +35,7 @@ async def test_a_body_with_too_many_values_is_not_read(piece: str) -> None:
     async def accept(entries: int) -> None:
         admitted.append(entries)
 
-    reply = await dispatcher(admit=accept).dispatch(f"[{piece * (envelope.MAX_BODY_VALUES + 1)}".encode())
+    reply = await dispatcher(enforce_rate_limit=accept).dispatch(f"[{piece * (envelope.MAX_BODY_VALUES + 1)}".encode())
     assert reply.text is not None
     assert json.loads(reply.text) == {
         "jsonrpc": "2.0",

@@ -198,8 +198,8 @@ class Settings:
     open: bool | None = _setting_field(
         _yes_or_no,
         None,
-        "`is_syncing`; in `dev` on loopback `yes`",
-        "Accept requests without an API key: `yes` or `is_syncing`.",
+        "`no`; in `dev` on loopback `yes`",
+        "Accept requests without an API key: `yes` or `no`.",
     )
     allowed_hosts: tuple[str, ...] = _setting_field(
         read_hosts,
