@@ -47,7 +47,7 @@ def field_names(schema: Any) -> Iterator[str]:
 
 
 def reasons(tree: ast.AST) -> Iterator[str]:
-    """The words that code gives as a reason: `reason=…`, `default_reason = …`, and `_refusal_error(…)` where there is one."""
+    """The words that code gives as a reason: `reason=…`, `default_reason = …`, and arguments of `_refusal_error(…)`."""
     for node in ast.walk(tree):
         match node:
             case ast.keyword(arg="reason", value=value):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 
 _RETIRED = """
-answerer beside chance desk dialect dialects door doorkeeper doors english fate fates faulty forgetful gate gates hurried
-hurry landed lane lanes meanwhile nobody promise promised promises seal sealed sealing seals told unseal visit visited
-whoever worded
+answerer beside chance desk dialect dialects door doorkeeper doors english fate fates faulty forgetful gate
+gates hurried hurry landed lane lanes meanwhile nobody promise promised promises seal sealed sealing seals told
+unseal visit visited whoever worded
 """
 _IRREGULAR = """
-begun bought bound broken brought built caught chosen done drawn driven fallen felt forgotten found frozen given gone grown
-heard held hidden kept known laid left lent lost made meant met paid rebuilt rewritten said seen sent shown sold spent
-spoken stood stolen taken taught thought thrown told torn understood unknown unread unset unspent withdrawn withheld won
-woven written
+begun bought bound broken brought built caught chosen done drawn driven fallen felt forgotten found frozen given
+gone grown heard held hidden kept known laid left lent lost made meant met paid rebuilt rewritten said seen sent
+shown sold spent spoken stood stolen taken taught thought thrown told torn understood unknown unread unset
+unspent withdrawn withheld won woven written
 """
 RETIRED = frozenset(_RETIRED.split())
 """Words of an earlier language of this project; `specs/contributing.md` has what to write instead."""
