@@ -11,7 +11,7 @@ APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive a
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check cover openrpc contracts clients stack vectors scenarios check-chain demo bench mutants clean
+.PHONY: help setup run test check style cover openrpc contracts clients stack vectors scenarios check-chain demo bench mutants clean
 .DELETE_ON_ERROR:
 
 help: ## Print this list
@@ -25,11 +25,15 @@ run: .venv/.run contracts ## Start a wallet server with its own chain and Redis 
 test: setup ## Run the whole test suite (ARGS="-k name")
 	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
-check: setup ## Lint, types, import contracts, openrpc drift
+check: setup ## Lint, types, import contracts, openrpc drift, measures of the language
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/python -m tests.style
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/wallet-rpc openrpc | diff openrpc.yaml - || { echo "openrpc.yaml is stale: make openrpc"; exit 1; }
+
+style: setup ## Measure the language of names and docstrings against its targets
+	@$(BIN)/python -m tests.style
 
 cover: setup ## The domain's tests must reach every line and branch of it
 	@$(BIN)/pytest -p no:randomly tests/domain tests/golden/test_vectors.py --cov=wallet_rpc.domain --cov-branch --cov-report=term-missing --cov-fail-under=100
@@ -79,7 +83,7 @@ clean: ## Remove what was installed and built; data folders stay
 	@rm -rf .venv && $(PYTHON) -m venv .venv && $(PIP) --quiet --upgrade pip
 	@touch $@
 
-.venv/.run: pyproject.toml .venv/.made
+.venv/.run: pyproject.toml wallet_rpc/__init__.py .venv/.made
 	@echo "Installing wallet-rpc and what it needs (once, about a minute)"
 	@rm -f .venv/.made
 	@$(PIP) --editable . | $(DOTS)
