@@ -101,7 +101,7 @@ async def test_a_command_that_comes_while_a_server_ends_waits_for_the_end(tmp_pa
 
 
 async def test_the_redis_of_a_crashed_server_is_put_away_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_server, "bound_to_this_thread", lambda *command: list(command))  # it outlives us
+    monkeypatch.setattr(redis_server, "bind_to_thread", lambda *command: list(command))  # it outlives us
     crashed = RedisServer(tmp_path)
     await crashed.start()
     await write(crashed.url)
@@ -142,9 +142,9 @@ async def test_a_redis_that_hangs_is_named_with_its_owner(tmp_path: Path) -> Non
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot bind a process to its parent")
 async def test_a_command_that_is_killed_leaves_no_redis_in_the_way(tmp_path: Path) -> None:
     script = (
-        "import asyncio, sys\nfrom pathlib import Path\nfrom wallet_rpc.adapters.redis_folder import redis_of\n"
+        "import asyncio, sys\nfrom pathlib import Path\nfrom wallet_rpc.adapters.redis_folder import open_folder_redis\n"
         "async def main():\n"
-        "    async with redis_of(Path(sys.argv[1])) as url:\n"
+        "    async with open_folder_redis(Path(sys.argv[1])) as url:\n"
         "        print(url, flush=True)\n"
         "        await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"

@@ -91,7 +91,7 @@ async def test_an_orphan_that_still_answers_is_ended_and_its_data_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the system does not end it with its owner (not Linux), the next start does."""
-    monkeypatch.setattr(redis_server, "bound_to_this_thread", lambda *command: list(command))
+    monkeypatch.setattr(redis_server, "bind_to_thread", lambda *command: list(command))
     crashed = RedisServer(tmp_path)
     await crashed.start()
     async with RedisStore.open(crashed.url) as store:
@@ -246,7 +246,7 @@ async def test_a_redis_that_cannot_read_its_data_says_why(tmp_path: Path) -> Non
 async def test_a_redis_that_never_answers_is_given_up_and_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_server, "bound_to_this_thread", lambda *_: ["sleep", "60"])
+    monkeypatch.setattr(redis_server, "bind_to_thread", lambda *_: ["sleep", "60"])
     lines: list[str] = []
 
     with pytest.raises(RedisNotStarted, match="does not answer after 3 s"):
