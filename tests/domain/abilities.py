@@ -1,6 +1,6 @@
-"""What an installation lets a session do: a small model of the account and the Allowlist, from the compiled hooks.
+"""A small model of the account and the AllowlistModule: the calls that an installation allows to a session.
 
-It reads the bytes the owner signs, as the contracts do, and knows nothing of permissions. Source: AllowlistModule
+It decodes the bytes that the owner signs, as the contracts do, and does not use permissions. Source: AllowlistModule
 v2.0.1 and ModularAccountBase.
 """
 
@@ -18,7 +18,7 @@ from wallet_rpc.primitives import ZERO_ADDRESS, Address, Selector
 
 @dataclass
 class Allowlist:
-    """The rows one hook writes: a later input of a target overwrites its flags, selectors add up."""
+    """The rows that one hook writes. A later input for a target overwrites its flags; selectors accumulate."""
 
     has_selector_list: dict[Address, bool] = field(default_factory=dict)
     token_limits: dict[Address, int] = field(default_factory=dict)
@@ -28,17 +28,17 @@ class Allowlist:
     def of(cls, hook: Hook) -> Allowlist:
         entity_id, inputs = decode(("uint32", "(address,bool,bool,uint256,bytes4[])[]"), hook.init_data)
         assert entity_id == hook.entity_id
-        made = cls()
+        rows = cls()
         for text, has_list, has_limit, limit, selectors in inputs:
             target = Address(bytes.fromhex(text[2:]))
             if target != ZERO_ADDRESS:
-                made.has_selector_list[target] = has_list
-                made.token_limits.pop(target, None)
+                rows.has_selector_list[target] = has_list
+                rows.token_limits.pop(target, None)
                 if has_limit:
-                    made.token_limits[target] = limit
+                    rows.token_limits[target] = limit
             if has_list or target == ZERO_ADDRESS:
-                made.selectors |= {(target, Selector(item)) for item in selectors}
-        return made
+                rows.selectors |= {(target, Selector(item)) for item in selectors}
+        return rows
 
     def allows(self, target: Address, data: bytes) -> bool:
         selector = Selector(data[:4].ljust(4, b"\0"))
@@ -48,7 +48,7 @@ class Allowlist:
         return not has_list or (len(data) >= 4 and (target, selector) in self.selectors)
 
     def spends(self, target: Address, data: bytes) -> bool:
-        """Whether the execution hook lets the call pass, the limit aside."""
+        """Return True when the execution hook accepts the call, apart from the limit."""
         if target not in self.token_limits:
             return True
         return len(data) >= 68 and data[:4] in (abi.ERC20_TRANSFER, abi.ERC20_APPROVE)
@@ -56,7 +56,7 @@ class Allowlist:
 
 @dataclass
 class Abilities:
-    """Questions about one installation."""
+    """The abilities that one installation gives to a session."""
 
     install: ValidationInstall
 
@@ -83,7 +83,7 @@ class Abilities:
         return None if rows is None else rows.token_limits.get(token)
 
     def may_call_account(self, selector: Selector) -> bool:
-        """A direct call of one of the account's own functions that does what it says."""
+        """Return True when a direct call of one of the account's own functions succeeds."""
         if self.install.is_global:
             return True
         spending = self.allowlist(HookKind.EXECUTION) is not None
@@ -91,13 +91,14 @@ class Abilities:
         return selector in self.install.selectors and (executes or not spending)
 
     def may_call(self, target: Address, data: bytes, *, account: Address) -> bool:
-        """A call of another contract, or of the account itself inside a batch."""
+        """Return True when a call of another contract, or of the account itself in a batch, succeeds."""
         if self.install.is_global:
             return True
         if abi.EXECUTE not in self.install.selectors:
             return False
         if target == account and data[:4] not in self.install.selectors:
             return False
-        rows, spending = self.allowlist(HookKind.VALIDATION), self.allowlist(HookKind.EXECUTION)
+        rows = self.allowlist(HookKind.VALIDATION)
+        spending = self.allowlist(HookKind.EXECUTION)
         allowed = rows is None or rows.allows(target, data)
         return allowed and (spending is None or spending.spends(target, data))

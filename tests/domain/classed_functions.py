@@ -1,7 +1,7 @@
-"""Every function by which a contract that a session can meet changes state, with what a session may be given.
+"""All state-changing functions of the contracts that a session can reach, classified by the grants that may name them.
 
-Written out by hand, selector and signature, so that nothing here follows what the guard lists. `test_classed_functions`
-compares it with the published interfaces in both directions and with the guard.
+Selectors and signatures are written by hand, independently of the lists in `guard`. `test_classed_functions` compares
+them with the published interfaces, in both directions, and with the guard.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FORBIDDEN_EVERYWHERE = {
     "c4d66de8": "initialize(address)",
     "e919a623": "initializeWithValidation(bytes25,bytes4[],bytes,bytes[])",
 }
-"""Functions of an account: no `account-functions` and no wildcard may name them."""
+"""Functions of an account that neither `account-functions` nor a wildcard may name."""
 SDK_MISTAKES = ("1d37e7d6", "0b7cad71")
 """Selectors that the official SDK blocks for installExecution and uninstallExecution; no function has them."""
 FORBIDDEN_AS_WILDCARD = {
@@ -52,24 +52,24 @@ FORBIDDEN_AS_WILDCARD = {
     "205c2878": "withdrawTo(address,uint256)",
     "0bd28e3b": "incrementNonce(uint192)",
 }
-"""Functions of the modules and of EntryPoint that write what they keep of the account that calls them."""
+"""Functions of the modules and of EntryPoint that write their state for the calling account."""
 ALLOWED = {
-    # EntryPoint: a deposit for another account is a payment like any other (bounded by the native limit); operations
-    # carry their own signatures, and are refused inside an operation; the rest is EntryPoint's alone, or always reverts
+    # EntryPoint: a deposit for another account is an ordinary payment, within the native limit; operations contain
+    # their own signatures and are rejected within an operation; only EntryPoint may call the others, or they revert
     "b760faf9": "depositTo(address)",
     "765e827f": f"handleOps({OPERATION}[],address)",
     "dbed18e0": f"handleAggregatedOps(({OPERATION}[],address,bytes)[],address)",
     "0042dc53": f"innerHandleOp(bytes,(({ENTRY_POINT_OPERATION}),bytes32,uint256,uint256,uint256),bytes)",
     "850aaf62": "delegateAndRevert(address,bytes)",
     "9b249f69": "getSenderAddress(bytes)",
-    # AccountFactory: makes accounts of others; the rest is its owner's
+    # AccountFactory: creates accounts of others; the other functions are only for its owner
     "afa63a10": "createAccount(address,uint256,uint32)",
     "8b4e464e": "createSemiModularAccount(address,uint256)",
     "4659e0e3": "createWebAuthnAccount(uint256,uint256,uint256,uint32)",
     "79ba5097": "acceptOwnership()",
     "f2fde38b": "transferOwnership(address)",
     "d9caed12": "withdraw(address,address,uint256)",
-    # tokens: a wildcard says plainly that it reaches every token
+    # tokens: a wildcard explicitly covers every token
     "a9059cbb": "transfer(address,uint256)",
     "095ea7b3": "approve(address,uint256)",
     "23b872dd": "transferFrom(address,address,uint256)",
@@ -101,16 +101,16 @@ ALLOWED = {
     "fe9d9303": "burn(uint256,bytes)",
     "fc673c4f": "operatorBurn(address,uint256,bytes,bytes)",
 }
-"""Functions that a wildcard may name: they change nothing that bounds the session."""
+"""Functions that a wildcard may name, since they do not change the session's limits."""
 WITH_AN_ALLOWANCE = ("a9059cbb", "095ea7b3")
-"""Of all those, the two that `erc20-token-transfer` opens on its token: transfer and approve."""
+"""The two functions that `erc20-token-transfer` allows on its token: transfer and approve."""
 PUBLISHED_WITHOUT_ABI = ("transferSigner(uint32,uint256,uint256)",)
-"""Of WebAuthnValidationModule, whose ABI no package has; its published bytecode shows it."""
+"""A function of WebAuthnValidationModule. No package has its ABI, but the published bytecode has the selector."""
 OURS_ALONE = {
     "TestToken": ("mint(address,uint256)", "permit(address,address,uint256,uint256,bytes)", "version()"),
     "AllowlistModule": ("checkAllowlistCalldata(bytes4,uint32,bytes)",),
 }
-"""Functions of our contracts of the development chain that no published interface has."""
+"""Functions of the development chain's contracts that no published interface has."""
 
 PROTECTED = {
     "EntryPoint": "0x0000000071727De22E5E9d8BAf0edAc6f37da032",
@@ -123,7 +123,7 @@ PROTECTED = {
     "PaymasterGuardModule": "0x0000000000001aA7A7F7E29abe0be06c72FD42A1",
     "TimeRangeModule": "0x00000000000082B8e2012be914dFA4f62A0573eA",
 }
-"""Contracts that keep an account's keys, limits, nonces or deposit: no permission may name them."""
+"""Contracts that store an account's keys, limits, nonces or deposit; no permission may name them."""
 OPEN = {
     "AccountFactory": "0x00000000000017c61b5bEe81050EC8eFc9c6fecd",
     "WebAuthnFactory": "0x55010E571dCf07e254994bfc88b9C1C8FAe31960",
@@ -133,4 +133,4 @@ OPEN = {
     "SemiModularAccountStorageOnly": "0x0000000000006E2f9d80CaEc0Da6500f005EB25A",
     "ModularAccount": "0x00000000000002377B26b1EdA7b0BC371C60DD4f",
 }
-"""Contracts that keep nothing of the accounts that call them."""
+"""Contracts without state of the accounts that call them."""

@@ -1,8 +1,12 @@
-"""Functions of the contracts that a session can meet, read from the ABIs that their publishers ship.
+"""Functions of the contracts that a session can reach, read from published ABIs.
 
-Sources, all installed by `make setup`: EntryPoint v0.7 and the token standards from the npm packages that our contracts
-are built with, the accounts and modules from the official SDK, our own contracts from the compiler. The published
-bytecode is read where the deployment records are on the machine.
+Sources, all installed by `make setup`:
+
+- EntryPoint v0.7 and the token standards: the npm packages that the development chain's contracts are built with.
+- The accounts and modules: the official SDK.
+- The development chain's own contracts: the compiler's output.
+
+Published bytecode is read if the deployment records are present.
 """
 
 from __future__ import annotations
@@ -32,10 +36,10 @@ _SDK_FILES = {
     "TimeRangeModule": "modules/time-range-module/abis/timeRangeModuleAbi",
     "PaymasterGuardModule": "modules/paymaster-guard-module/abis/paymasterGuardModuleAbi",
 }
-"""The SDK's ABI of WebAuthnValidationModule is left out: under that name it ships the WebAuthn factory's."""
+"""ABI files of the SDK. That of WebAuthnValidationModule is missing, since it has the WebAuthn factory's ABI."""
 _STANDARDS = ("IERC20", "IERC2612", "IERC721", "IERC1155", "IERC1363", "IERC3009", "IERC4626", "IERC7674", "IERC777")
 _SALT, _PUSH0, _EQ = 32, 0x5F, b"\x14"
-"""Bytes in front of the creation code in a deployment record, and two opcodes."""
+"""The number of bytes before the creation code in a deployment record, and two opcodes."""
 _READ_ABIS = """
 const abis = {};
 for (const [name, file] of Object.entries(JSON.parse(process.argv[1])))
@@ -46,7 +50,7 @@ console.log(JSON.stringify(abis));
 
 @dataclass(frozen=True)
 class Interface:
-    """The signatures of a contract's functions: those that may change state, and those that only read."""
+    """The signatures of a contract's functions that may change state, and of those that only read it."""
 
     writes: frozenset[str]
     reads: frozenset[str]
@@ -54,36 +58,36 @@ class Interface:
 
 @cache
 def interfaces() -> dict[str, Interface]:
-    """Every published interface by the contract's name."""
+    """Read the published interfaces, by the contract's name."""
     entry_point = _PACKAGES / "@account-abstraction" / "contracts" / "artifacts" / "EntryPoint.json"
     standards = _PACKAGES / "@openzeppelin" / "contracts" / "build" / "contracts"
-    found = {name: _of(abi) for name, abi in _sdk_abis().items()}
-    found["EntryPoint"] = _of(json.loads(entry_point.read_text("utf-8"))["abi"])
+    published = {name: _of(abi) for name, abi in _sdk_abis().items()}
+    published["EntryPoint"] = _of(json.loads(entry_point.read_text("utf-8"))["abi"])
     for name in _STANDARDS:
-        found[name] = _of(json.loads((standards / f"{name}.json").read_text("utf-8"))["abi"])
-    return found
+        published[name] = _of(json.loads((standards / f"{name}.json").read_text("utf-8"))["abi"])
+    return published
 
 
 @cache
 def compiled_selectors() -> dict[str, dict[str, str]]:
-    """The functions of our own contracts: signature to selector, by the contract's name."""
+    """Read the functions of the development chain's contracts: signature to selector, by the contract's name."""
     contracts = json.loads((BUILD / "contracts.json").read_text("utf-8"))["contracts"]
     return {name: contract["selectors"] for name, contract in contracts.items()}
 
 
 def published_selectors() -> dict[str, frozenset[str]]:
-    """The selectors in the dispatchers of the published contracts; empty without the deployment records.
+    """Read the selectors in the dispatchers of the published contracts; empty without the deployment records.
 
-    A dispatcher compares with `PUSH4 selector; EQ` (63 xx xx xx xx 14), and with PUSH3 where the first byte is zero.
+    A dispatcher compares with `PUSH4 selector; EQ` (63 xx xx xx xx 14), or with PUSH3 when the first byte is zero.
     """
     if not DEPLOYMENTS.is_file():
         return {}
-    deployed = json.loads(DEPLOYMENTS.read_text("utf-8"))["transactions"]
+    transactions = json.loads(DEPLOYMENTS.read_text("utf-8"))["transactions"]
     return {
         each["contractName"]: frozenset(
             _compared_selectors(bytes.fromhex(each["transaction"]["input"][2 + 2 * _SALT :]))
         )
-        for each in deployed
+        for each in transactions
     }
 
 
@@ -101,8 +105,8 @@ def _compared_selectors(code: bytes) -> Iterator[str]:
 def _sdk_abis() -> dict[str, list[dict[str, Any]]]:
     files = json.dumps({name: (_SDK / f"{file}.js").as_uri() for name, file in _SDK_FILES.items()})
     node = find_node_js()
-    done = run_program(node, node.node, "--input-type=module", "--eval", _READ_ABIS, files)
-    abis: dict[str, list[dict[str, Any]]] = json.loads(output_of(done))
+    result = run_program(node, node.node, "--input-type=module", "--eval", _READ_ABIS, files)
+    abis: dict[str, list[dict[str, Any]]] = json.loads(output_of(result))
     return abis
 
 

@@ -1,4 +1,4 @@
-"""What Hypothesis draws from: addresses, amounts, and permissions that meet each other often."""
+"""Hypothesis strategies: addresses, amounts, and permissions that often share their targets and functions."""
 
 from __future__ import annotations
 

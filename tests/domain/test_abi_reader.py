@@ -38,13 +38,13 @@ def test_parts_that_share_bytes_are_refused_before_they_are_copied() -> None:
     blob = (64).to_bytes(32, "big") + bytes(64)
     reader = Reader(blob)
     assert len(reader.blob(0)) == 64
-    with pytest.raises(AbiDecodeError, match="share"):
+    with pytest.raises(AbiDecodeError, match="overlap"):
         reader.blob(0)
 
 
 def test_dirty_upper_bytes_are_no_address_and_no_fixed_bytes() -> None:
     reader = Reader(b"\xff" * 32)
-    with pytest.raises(AbiDecodeError, match="no address"):
+    with pytest.raises(AbiDecodeError, match="expected an address"):
         reader.address(0)
-    with pytest.raises(AbiDecodeError, match="no 25 bytes"):
+    with pytest.raises(AbiDecodeError, match="expected a bytes25"):
         reader.fixed_bytes(0, 25)

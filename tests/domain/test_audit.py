@@ -221,5 +221,5 @@ def test_entries_of_a_newer_server_are_followed_without_being_understood() -> No
 def test_facts_that_json_would_change_are_refused(fact: Any) -> None:
     event = AuditEvent(kind=EventKind.DENIED, at=1, actor="key_1", facts={"fact": fact})
 
-    with pytest.raises(ValueError, match="JSON does not keep"):
+    with pytest.raises(ValueError, match="the same after encoding as JSON"):
         next_entry(EMPTY_HEAD, event)

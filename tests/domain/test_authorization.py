@@ -39,7 +39,7 @@ def test_the_digest_is_eth_accounts() -> None:
 
 @pytest.mark.parametrize("signature", [bytes(64), bytes(66), bytes(64) + b"\x02", bytes(64) + b"\x1d"])
 def test_a_signature_of_another_form_is_refused(signature: bytes) -> None:
-    with pytest.raises(ValueError, match="65 signature bytes"):
+    with pytest.raises(ValueError, match="a signature of 65 bytes"):
         Authorization(1, Address(bytes(20)), 0).add_signature(signature)
 
 

@@ -153,7 +153,7 @@ DENIED_CALLS: list[tuple[list[str], list[Call], str | None, str]] = [
         ["contract-access"],
         [call(OTHER)],
         None,
-        f"{NOWHERE}, {Address.parse(OTHER)}; those that it has: contract-access",
+        f"{NOWHERE}, {Address.parse(OTHER)}; the session's permissions are: contract-access",
     ),
     (["erc20-token-transfer"], [call(OTHER, "0x12345678")], None, f"{NOWHERE}, {Address.parse(OTHER)}"),
     (["contract-access", "functions-on-contract"], [call(OTHER), call(CONTRACT)], None, f"{NOWHERE}, "),
@@ -284,7 +284,9 @@ def test_a_missing_function_is_about_account_functions_when_some_are_granted(
 def test_a_contract_is_not_covered_by_functions_of_the_account(selector: str, calls: list[Call]) -> None:
     found = denial(missing_function(selector), decode_permissions("account-functions"), *calls)
 
-    assert found == SessionDenial(text=f"{NOWHERE}, {Address.parse(OTHER)}; those that it has: account-functions")
+    assert found == SessionDenial(
+        text=f"{NOWHERE}, {Address.parse(OTHER)}; the session's permissions are: account-functions"
+    )
 
 
 @pytest.mark.parametrize(

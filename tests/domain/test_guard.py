@@ -117,7 +117,7 @@ def test_a_grant_is_refused(reason: str, permissions: list[Json], change: Json, 
 PRIVILEGED = "a function that changes or bypasses the account"
 SAID: list[tuple[list[Json], Json, str]] = [
     ([contract(A)], {"key": ZERO_ADDRESS}, "expected the address of a key, got the zero address"),
-    ([contract(A)], {"key": ACCOUNT}, "expected a key of its own, got the account itself"),
+    ([contract(A)], {"key": ACCOUNT}, "expected a key other than the account, got the account itself"),
     ([contract(A)], {"deadline": NOW - 1}, f"expected a time from {NOW} on, got {NOW - 1}"),
     ([contract(A)], {"deadline": 1}, f"expected a time from {NOW} on, got 1"),
     ([contract(A)], {"deadline": 10**10}, "expected seconds, at most 9999999999, got 10000000000"),
@@ -131,7 +131,7 @@ SAID: list[tuple[list[Json], Json, str]] = [
     (
         [contract(ENTRY_POINT.hex0x())],
         {},
-        "expected another contract, got one that keeps the account's own keys, limits or deposit",
+        "expected another contract, got one that stores the account's own keys, limits or deposit",
     ),
     ([token(A), contract(A)], {}, "expected each contract once; a later entry overwrites the earlier"),
     ([on_all(F, F)], {}, "expected each function once, got 0x12345678 again"),
@@ -275,7 +275,9 @@ def test_every_reason_has_a_row_in_the_specification() -> None:
 
 
 def test_terms_cannot_grant_past_the_guard() -> None:
-    with pytest.raises(ValueError, match=r"^a guarded grant has no functions beside its permissions$"):
+    with pytest.raises(
+        ValueError, match=r"^expected terms without selectors, since only permissions may grant functions$"
+    ):
         install([contract(A)], replace(TERMS, selectors=(abi.UPDATE_FALLBACK_SIGNER_DATA,)))
 
 

@@ -1,4 +1,4 @@
-"""Typed data that the tests change."""
+"""Typed data that tests vary."""
 
 from __future__ import annotations
 
@@ -39,24 +39,25 @@ MAIL: dict[str, Any] = {
 
 
 def change_value(path: str, value: Any) -> dict[str, Any]:
-    """The example with another value at a path."""
+    """Return the example with another value at a path."""
     data = copy.deepcopy(MAIL)
-    *way, last = path.split(".")
-    inside: Any = data
-    for step in way:
-        inside = inside[int(step) if isinstance(inside, list) else step]
-    inside[int(last) if isinstance(inside, list) else last] = value
+    *parents, last = path.split(".")
+    parent: Any = data
+    for name in parents:
+        parent = parent[int(name) if isinstance(parent, list) else name]
+    parent[int(last) if isinstance(parent, list) else last] = value
     return data
 
 
 def of(type_: str, value: Any, **structs: Any) -> dict[str, Any]:
-    """Typed data of one member."""
+    """Build typed data with one member."""
     types = {"Data": [{"name": "a", "type": type_}], **structs}
     return {"types": types, "primaryType": "Data", "message": {"a": value}}
 
 
 def refusal(data: dict[str, Any], at: str = "") -> InvalidParams:
-    with pytest.raises(InvalidParams) as caught:
+    """Return the error of hashing `data`, after a check that its message starts with its field."""
+    with pytest.raises(InvalidParams) as error_info:
         hash_typed_data(data, at=at)
-    assert caught.value.message.startswith(f"{caught.value.facts['field']}: ")
-    return caught.value
+    assert error_info.value.message.startswith(f"{error_info.value.facts['field']}: ")
+    return error_info.value

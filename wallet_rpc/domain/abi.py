@@ -1,7 +1,7 @@
-"""The contract ABI as far as the wallet speaks it: the hash, a head-and-tail encoder and every selector used.
+"""The parts of the contract ABI that the wallet uses: Keccak-256, a head-and-tail encoder and the selectors.
 
-The encoder is our own because a session is compiled on every request and eth-abi takes ten times as long; a
-property test holds it to eth-abi's bytes. All integers are big-endian. Source: Solidity contract ABI specification.
+A session is compiled on every request and eth-abi is ten times slower, so this module has its own encoder. A property
+test compares its bytes with those of eth-abi. All integers are big-endian. Source: Solidity contract ABI specification.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EXECUTE_BATCH = Selector(bytes.fromhex("34fcd5be"))
 EXECUTE_USER_OP = Selector(bytes.fromhex("8dd7712f"))
 """`executeUserOp(PackedUserOperation,bytes32)`; used as a bare prefix of the call data. Source: IAccountExecute."""
 EXECUTE_WITH_RUNTIME_VALIDATION = Selector(bytes.fromhex("f2680c0f"))
-"""`executeWithRuntimeValidation(bytes,bytes)`: carries another call of the account inside."""
+"""`executeWithRuntimeValidation(bytes,bytes)`: wraps another call of the account."""
 INSTALL_VALIDATION = Selector(bytes.fromhex("1bbf564c"))
 """`installValidation(bytes25,bytes4[],bytes,bytes[])`."""
 UNINSTALL_VALIDATION = Selector(bytes.fromhex("b6b1ccfe"))
@@ -43,11 +43,11 @@ INITIALIZE = Selector(bytes.fromhex("c4d66de8"))
 INITIALIZE_WITH_VALIDATION = Selector(bytes.fromhex("e919a623"))
 """`initializeWithValidation(bytes25,bytes4[],bytes,bytes[])`. Source: ModularAccount."""
 SDK_INSTALL_EXECUTION = Selector(bytes.fromhex("1d37e7d6"))
-"""What the official SDK blocks as installExecution; no function of the account has this selector."""
+"""The selector that the official SDK blocks as installExecution; no function of the account has it."""
 SDK_UNINSTALL_EXECUTION = Selector(bytes.fromhex("0b7cad71"))
-"""What the official SDK blocks as uninstallExecution; no function of the account has this selector."""
+"""The selector that the official SDK blocks as uninstallExecution; no function of the account has it."""
 IS_VALID_SIGNATURE = Selector(bytes.fromhex("1626ba7e"))
-"""`isValidSignature(bytes32,bytes)`, and the value it answers for a valid one. Source: ERC-1271."""
+"""`isValidSignature(bytes32,bytes)`; also the value it returns for a valid signature. Source: ERC-1271."""
 GET_VALIDATION_DATA = Selector(bytes.fromhex("d31b575b"))
 """`getValidationData(bytes24)`: flags, hooks and selectors of one validation."""
 GET_FALLBACK_SIGNER_DATA = Selector(bytes.fromhex("a8b04729"))
@@ -65,19 +65,19 @@ CREATE_WEBAUTHN_ACCOUNT = Selector(bytes.fromhex("4659e0e3"))
 GET_NONCE = Selector(bytes.fromhex("35567e1a"))
 """`getNonce(address,uint192)`: (key << 64) | sequence."""
 INCREMENT_NONCE = Selector(bytes.fromhex("0bd28e3b"))
-"""`incrementNonce(uint192)`: the caller burns its own next nonce of a key."""
+"""`incrementNonce(uint192)`: invalidates the caller's next nonce of a key."""
 HANDLE_OPS = Selector(bytes.fromhex("765e827f"))
 """`handleOps(PackedUserOperation[],address)`."""
 WITHDRAW_TO = Selector(bytes.fromhex("205c2878"))
-"""`withdrawTo(address,uint256)`: takes the caller's deposit out."""
+"""`withdrawTo(address,uint256)`: withdraws the caller's deposit."""
 WITHDRAW_STAKE = Selector(bytes.fromhex("c23a5cea"))
-"""`withdrawStake(address)`: takes the caller's stake out."""
+"""`withdrawStake(address)`: withdraws the caller's stake."""
 UNLOCK_STAKE = Selector(bytes.fromhex("bb9fe6bf"))
 """`unlockStake()`."""
 ADD_STAKE = Selector(bytes.fromhex("0396cb60"))
 """`addStake(uint32)`."""
 
-# Modules; each writes state under the caller's own address. Source: the modules of Modular Account v2.
+# Module functions; each writes state under the caller's address. Source: the modules of Modular Account v2.
 ON_INSTALL = Selector(bytes.fromhex("6d61fe70"))
 """`onInstall(bytes)`. Source: ERC-6900, IModule."""
 ON_UNINSTALL = Selector(bytes.fromhex("8a91b0e3"))
@@ -115,43 +115,43 @@ ERC20_APPROVE = Selector(bytes.fromhex("095ea7b3"))
 
 
 def keccak(data: bytes) -> Hash32:
-    """The Keccak-256 hash of `data`, 32 bytes."""
+    """Return the Keccak-256 hash of `data`, 32 bytes."""
     return Hash32(_keccak(data))
 
 
 def selector_of(signature: str) -> Selector:
-    """The selector of a function signature such as `transfer(address,uint256)`."""
+    """Return the selector of a function signature such as `transfer(address,uint256)`."""
     return Selector(_keccak(signature.encode())[:4])
 
 
 class Dynamic(bytes):
-    """An encoded value that stands in the tail, with an offset to it in the head."""
+    """An encoded value of a dynamic type: its bytes go into the tail, and its offset into the head."""
 
 
 def uint(value: int, bits: int = 256) -> bytes:
-    """An unsigned integer of at most `bits` bits as one 32-byte word. Raises ValueError when it does not fit."""
+    """Encode an unsigned integer of at most `bits` bits as one 32-byte word. Raises: ValueError if it does not fit."""
     if not 0 <= value < 1 << bits:
         raise ValueError(f"{value} is not a uint{bits}")
     return value.to_bytes(32, "big")
 
 
 def address(value: bytes) -> bytes:
-    """A 20-byte address as one word: 12 zero bytes, then the address."""
+    """Encode a 20-byte address as one word: 12 zero bytes, then the address."""
     return value.rjust(32, b"\0")
 
 
 def fixed_bytes(value: bytes) -> bytes:
-    """A `bytesN` value (N at most 32) as one word: the value, then zeros."""
+    """Encode a `bytesN` value (N at most 32) as one word: the value, then zeros."""
     return value.ljust(32, b"\0")
 
 
 def blob(value: bytes) -> Dynamic:
-    """A `bytes` value: its length as a word, then the value padded with zeros to whole words."""
+    """Encode a `bytes` value: its length as a word, then the value padded with zeros to whole words."""
     return Dynamic(len(value).to_bytes(32, "big") + value + bytes(-len(value) % 32))
 
 
 def sequence(*parts: bytes) -> bytes:
-    """The fields of a tuple or the arguments of a call: heads, then the tails of the `Dynamic` ones."""
+    """Encode the fields of a tuple or the arguments of a call: heads, then the tails of the `Dynamic` ones."""
     tails = [part for part in parts if isinstance(part, Dynamic)]
     size = sum(32 if isinstance(part, Dynamic) else len(part) for part in parts)
     offsets = accumulate((len(tail) for tail in tails), initial=size)
@@ -160,6 +160,6 @@ def sequence(*parts: bytes) -> bytes:
 
 
 def array(items: Iterable[bytes]) -> Dynamic:
-    """A `T[]` value: the count as a word, then the items as a sequence."""
-    held: Sequence[bytes] = tuple(items)
-    return Dynamic(len(held).to_bytes(32, "big") + sequence(*held))
+    """Encode a `T[]` value: the count as a word, then the items as a sequence."""
+    encoded: Sequence[bytes] = tuple(items)
+    return Dynamic(len(encoded).to_bytes(32, "big") + sequence(*encoded))

@@ -1,8 +1,8 @@
-"""Reading ABI-encoded data that a stranger sent.
+"""A reader of ABI-encoded data from untrusted callers.
 
-Read as Solidity reads it: padding after the last byte is not needed. The rule: what is handed out is together no longer
-than the data; an ABI library copies what many offsets share, so that one request could ask for gigabytes.
-Source: Solidity contract ABI specification.
+As in Solidity, padding after the last byte is optional. Invariant: all `bytes` values read from the data are together
+no longer than the data. Many offsets may point at the same bytes, and an ABI library copies them for each offset, so
+that a small request could take gigabytes of memory. Source: Solidity contract ABI specification.
 """
 
 from __future__ import annotations
@@ -13,50 +13,51 @@ from wallet_rpc.primitives import Address, Data
 
 
 class AbiDecodeError(ValueError):
-    """The data ends early, a word does not fit its type, or parts share so many bytes that they were copied."""
+    """The data ends early, a word does not fit its type, or the values overlap and are longer than the data."""
 
 
 class Reader:
-    """Positions are bytes from the start of `data`."""
+    """A reader of words and values by their position, in bytes from the start of `data`."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._room = len(data)
+        self._remaining = len(data)
 
     def word(self, at: int) -> int:
-        """The 32-byte word at `at`. Raises: AbiDecodeError."""
+        """Read the 32-byte word at `at`. Raises: AbiDecodeError."""
         word = self._data[at : at + 32]
         if len(word) < 32:
-            raise AbiDecodeError(f"no word at byte {at}")
+            raise AbiDecodeError(f"expected a 32-byte word at byte {at}, got {len(word)} bytes")
         return int.from_bytes(word, "big")
 
     def address(self, at: int) -> Address:
-        """The address in the word at `at`. Raises: AbiDecodeError when its upper 12 bytes are not zero."""
+        """Read the address in the word at `at`. Raises: AbiDecodeError when its upper 12 bytes are not zero."""
         word = self.word(at)
         if word >> 160:
-            raise AbiDecodeError(f"no address at byte {at}")
+            raise AbiDecodeError(f"expected an address at byte {at}, got {word:#x}")
         return Address(word.to_bytes(20, "big"))
 
     def fixed_bytes(self, at: int, size: int) -> bytes:
-        """The first `size` bytes (at most 32) of the word at `at`. Raises: AbiDecodeError when the rest is not zero."""
+        """Read the first `size` bytes, at most 32, of the word at `at`. Raises: AbiDecodeError for a nonzero rest."""
         word = self.word(at).to_bytes(32, "big")
         if any(word[size:]):
-            raise AbiDecodeError(f"no {size} bytes at byte {at}")
+            raise AbiDecodeError(f"expected a bytes{size} value at byte {at}, got 0x{word.hex()}")
         return word[:size]
 
     def blob(self, at: int) -> Data:
-        """The `bytes` value whose length stands at `at`. Raises: AbiDecodeError."""
+        """Read the `bytes` value whose length is at `at`. Raises: AbiDecodeError."""
         size = self.word(at)
         if size > len(self._data) - at - 32:
-            raise AbiDecodeError(f"no {size} bytes after byte {at}")
-        self._room -= 32 + size
-        if self._room < 0:
-            raise AbiDecodeError("the parts share their bytes")
+            raise AbiDecodeError(f"expected {size} bytes after the length at byte {at}, but the data ends before")
+        self._remaining -= 32 + size
+        if self._remaining < 0:
+            raise AbiDecodeError("the values overlap: together they are longer than the data")
         return Data(self._data[at + 32 : at + 32 + size])
 
     def items(self, at: int) -> Iterator[int]:
-        """The positions of the items of the array whose count stands at `at`, one word each. Raises: AbiDecodeError."""
-        count, first = self.word(at), at + 32
+        """Return the positions of the one-word items of the array whose count is at `at`. Raises: AbiDecodeError."""
+        count = self.word(at)
+        first = at + 32
         if count > (len(self._data) - first) // 32:
-            raise AbiDecodeError(f"no {count} items after byte {at}")
+            raise AbiDecodeError(f"expected {count} items after the count at byte {at}, but the data ends before")
         return iter(range(first, first + 32 * count, 32))

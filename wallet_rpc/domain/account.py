@@ -1,7 +1,8 @@
-"""Accounts: where they live, what deploys them, and the call data that makes them act.
+"""Accounts: their counterfactual addresses, their deployment, and the call data that makes them execute calls.
 
-An account's address is fixed by its owner and salt before it exists (CREATE2). Sources: EIP-1014; AccountFactory and
-WebAuthnFactory of Modular Account v2; LibClone of Solady (the proxy's code); IModularAccount (execute).
+An account's address is determined by its owner and salt before it is deployed (CREATE2). Sources: EIP-1014;
+AccountFactory and WebAuthnFactory of Modular Account v2; LibClone of Solady (the proxy's code); IModularAccount
+(execute).
 """
 
 from __future__ import annotations
@@ -56,14 +57,14 @@ _PROXY_TAIL = bytes.fromhex(
 )
 """An ERC-1967 proxy: creation code around the implementation's address. Source: Solady, LibClone."""
 PROXY_CODE = _PROXY_TAIL[5:]
-"""The code that the factory's creation code leaves at an account: 61 bytes, and behind them the owner of a `sma-b`."""
+"""The deployed code of an account from the factory: these 61 bytes, followed by the owner for a `sma-b`."""
 _NO_ENTITY = bytes.fromhex("ffffffff")
-"""What a semi-modular account's salt ends in, where a modular account has its entity id."""
+"""The last four bytes of a semi-modular account's salt, in the position of a modular account's entity id."""
 
 
 @strict_shape
 class Call:
-    """One call the account makes: `value` in wei, `data` the call data. On the wire both may be left out (0, 0x)."""
+    """One call by the account: `value` in wei, `data` the call data. Both are optional in JSON (default 0, 0x)."""
 
     to: Address
     value: Wei = 0
@@ -72,7 +73,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """Everything that decides an undeployed account's address. Source: EIP-1014 (CREATE2)."""
+    """The factory call and CREATE2 inputs that determine an undeployed account's address. Source: EIP-1014."""
 
     factory: Factory
     implementation: Address
@@ -87,7 +88,7 @@ class Deployment:
 
 
 def semi_modular_deployment(owner: Address, salt: int = 0) -> Deployment:
-    """A `sma-b` account of `owner` (any 256-bit `salt`); its proxy code ends in the owner.
+    """Build the deployment of a `sma-b` account of `owner` (any 256-bit `salt`); its proxy code ends in the owner.
 
     Combined salt: keccak(owner (20) | salt (32) | ffffffff).
     """
@@ -102,7 +103,7 @@ def semi_modular_deployment(owner: Address, salt: int = 0) -> Deployment:
 
 
 def modular_deployment(owner: Address, salt: int = 0, entity_id: int = 0) -> Deployment:
-    """A modular account whose first validation is SingleSigner `entity_id` with `owner` as signer.
+    """Build the deployment of a modular account whose first validation is SingleSigner `entity_id`, signer `owner`.
 
     Combined salt: keccak(owner (20) | salt (32) | entity id (4)).
     """
@@ -116,7 +117,7 @@ def modular_deployment(owner: Address, salt: int = 0, entity_id: int = 0) -> Dep
 
 
 def webauthn_deployment(x: int, y: int, *, salt: int = 0, entity_id: int = 0) -> Deployment:
-    """A modular account owned by the passkey with the P-256 public key (`x`, `y`).
+    """Build the deployment of a modular account owned by the passkey with the P-256 public key (`x`, `y`).
 
     Combined salt: keccak(x (32) | y (32) | salt (32) | entity id (4)).
     """
@@ -130,25 +131,28 @@ def webauthn_deployment(x: int, y: int, *, salt: int = 0, entity_id: int = 0) ->
 
 
 def semi_modular_address(owner: Address, salt: int = 0) -> Address:
-    """Where `semi_modular_deployment` puts the account."""
+    """Return the address of the account that `semi_modular_deployment` describes."""
     return semi_modular_deployment(owner, salt).address
 
 
 def modular_address(owner: Address, salt: int = 0, entity_id: int = 0) -> Address:
-    """Where `modular_deployment` puts the account."""
+    """Return the address of the account that `modular_deployment` describes."""
     return modular_deployment(owner, salt, entity_id).address
 
 
 def webauthn_address(x: int, y: int, *, salt: int = 0, entity_id: int = 0) -> Address:
-    """Where `webauthn_deployment` puts the account."""
+    """Return the address of the account that `webauthn_deployment` describes."""
     return webauthn_deployment(x, y, salt=salt, entity_id=entity_id).address
 
 
 def execute_call_data(account: Address, calls: Sequence[Call]) -> Data:
-    """What `account` is called with to make `calls`.
+    """Encode the call data with which `account` makes `calls`.
 
-    One call: `execute(to, value, data)`; one call to the account itself: its data alone (the account forbids execute
-    on itself, and the value would go nowhere); none or several: `executeBatch`. Source: the official SDK's encoder.
+    - One call: `execute(to, value, data)`.
+    - One call to the account itself: its data alone. The account forbids `execute` on itself, and the value is dropped.
+    - None or several: `executeBatch`.
+
+    Source: the official SDK's encoder.
     """
     if len(calls) != 1:
         return execute_batch_call_data(calls)
@@ -159,9 +163,9 @@ def execute_call_data(account: Address, calls: Sequence[Call]) -> Data:
 
 
 def execute_batch_call_data(calls: Sequence[Call]) -> Data:
-    """`executeBatch((address,uint256,bytes)[])` of any number of calls.
+    """Encode `executeBatch((address,uint256,bytes)[])` of any number of calls.
 
-    Of a single one too: the hosted Wallet API answers so, and the account does the same for both forms.
+    It may be a single call: the hosted Wallet API responds in this form, and the account treats both forms alike.
     """
     return Data(abi.EXECUTE_BATCH + abi.sequence(abi.array(abi.Dynamic(abi.sequence(*_fields(c))) for c in calls)))
 
@@ -171,9 +175,9 @@ def _fields(call: Call) -> tuple[bytes, ...]:
 
 
 def wrap_execute_user_op(call_data: bytes) -> Data:
-    """`call_data` behind the selector of executeUserOp: how an account runs execution hooks.
+    """Prefix `call_data` with the selector of executeUserOp, so that the account runs execution hooks.
 
-    Required as soon as the validation has an execution hook (RequireUserOperationContext otherwise). Source: ERC-4337
-    IAccountExecute; the prefix is bare, no ABI around it.
+    Required if the validation has an execution hook; the account reverts with RequireUserOperationContext otherwise.
+    The prefix is the bare selector, without ABI encoding. Source: ERC-4337 IAccountExecute.
     """
     return Data(abi.EXECUTE_USER_OP + call_data)

@@ -1,9 +1,9 @@
-"""Anchors: signed heads of logs, to be kept where the logs are not.
+"""Anchors: signed heads of audit logs, for storage outside the server's reach.
 
-The rule: an anchor is one line of JSON, signed by a secp256k1 key that the server does not need. Signed is the personal
-message (EIP-191) of its first line, `wallet-rpc audit anchor`, and the canonical JSON of everything but the signature,
-so that any Ethereum wallet or tool can check it. A copy outside the server's reach shows a log that was cut off,
-emptied or written anew, whatever its writer could sign afterwards.
+An anchor is one line of JSON, signed by a secp256k1 key that the server does not need. The signature is that of a
+personal message (EIP-191), so that any Ethereum wallet or tool can check it. The message is the line `wallet-rpc audit
+anchor`, followed by the canonical JSON of the anchor without `signature`. A stored anchor reveals a log that was cut
+off, emptied or rewritten later, even if its writer can sign new anchors.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class AnchoredLog:
 
     org_id: Annotated[str, Field(pattern=f"^{ORGANIZATION_ID.pattern}$", max_length=80)]
     entries: Annotated[int, Field(ge=0, strict=True)]
-    """How many entries there were; the newest one's number is one less."""
+    """The number of entries; the newest entry's number is one less."""
     head: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     """The hash of the newest entry; 64 zeros for none."""
 
 
 @shape
 class Anchor:
-    """The heads of logs at one moment, and who says so."""
+    """The heads of logs at one moment, signed."""
 
     version: Annotated[int, Field(strict=True)] = RECORD_VERSION
     at: Time
@@ -53,35 +53,35 @@ class Anchor:
 
 
 def sign_anchor(heads: dict[OrganizationId, LogHead], *, at: UnixSeconds, key: bytes) -> Anchor:
-    """The signed anchor of these heads; `key` is a private key of 32 bytes."""
-    signing = PrivateKey(key)
+    """Sign an anchor of these heads; `key` is a private key of 32 bytes."""
+    private_key = PrivateKey(key)
     logs = tuple(AnchoredLog(org_id=each, entries=head.count, head=head.hash) for each, head in heads.items())
-    unsigned = Anchor(at=at, logs=logs, signer=Address(signing.public_key.to_canonical_address()))
-    made = signing.sign_msg_hash(personal_sign_digest(build_anchor_message(unsigned))).to_bytes()
-    return replace(unsigned, signature=Data(made[:64] + bytes([27 + made[64]])))
+    unsigned = Anchor(at=at, logs=logs, signer=Address(private_key.public_key.to_canonical_address()))
+    signature = private_key.sign_msg_hash(personal_sign_digest(build_anchor_message(unsigned))).to_bytes()
+    return replace(unsigned, signature=Data(signature[:64] + bytes([27 + signature[64]])))
 
 
 def build_anchor_message(anchor: Anchor) -> bytes:
-    """What the signer signs as a personal message."""
+    """Build the text that the signer signs as a personal message."""
     rest = encode(Anchor, replace(anchor, signature=_NO_SIGNATURE))
     del rest["signature"]
     return (_FIRST_LINE + canonical_json(rest)).encode()
 
 
 def format_anchor(anchor: Anchor) -> str:
-    """An anchor as it is kept."""
+    """Format an anchor as one line of canonical JSON, without a line break."""
     return canonical_json(encode(Anchor, anchor))
 
 
 def read_anchor(line: bytes, *, signer: Address) -> Anchor:
-    """An anchor that was kept. Raises: ValueError, in words for people, unless it is one that `signer` signed."""
+    """Read a stored anchor. Raises: ValueError, with a message for the operator, unless `signer` signed it."""
     try:
         value = from_json(line)
     except ValueError:
-        raise ValueError("expected an anchor, one line of JSON") from None
+        raise ValueError("expected an anchor, one line of JSON, got a line that is not JSON") from None
     version = value.get("version") if isinstance(value, dict) else None
     if isinstance(version, int) and version > RECORD_VERSION:
-        raise ValueError(f"an anchor of form {version}; this program reads forms up to {RECORD_VERSION}")
+        raise ValueError(f"expected an anchor of version {RECORD_VERSION} or lower, got version {version}")
     try:
         anchor = decode(Anchor, value, at="anchor")
     except InvalidParams as error:
@@ -94,6 +94,6 @@ def read_anchor(line: bytes, *, signer: Address) -> Anchor:
 
 
 def heads_of(anchors: Iterable[Anchor], organization: OrganizationId) -> frozenset[LogHead]:
-    """All heads that anchors have of one organisation's log."""
+    """Return all heads of one organisation's log in `anchors`, without empty ones."""
     logs = (log for anchor in anchors for log in anchor.logs if log.org_id == organization)
     return frozenset(LogHead(log.entries, log.head) for log in logs) - {EMPTY_HEAD}

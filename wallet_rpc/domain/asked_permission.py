@@ -1,8 +1,10 @@
-"""Permissions as ERC-7715 writes them, in its older and its newer drafts, and what they are as permissions of ours.
+"""ERC-7715 permissions, of its older and newer drafts, and their translation into wallet-rpc's permissions.
 
-The rule: nothing is granted that was not asked, and nothing that was asked as a limit is left out. So unknown keys are
-refused (they may be limits), so is every kind that our modules cannot enforce, also when it says `required: false`; and
-a grant without a native allowance gets one of zero, since our calls may otherwise carry any value.
+Invariant: the translation grants nothing that was not requested, and keeps every requested limit. Therefore:
+
+- Unknown keys are rejected, since they may be limits.
+- Kinds that the account's modules cannot enforce are rejected, even with `required: false`.
+- A grant without a native allowance gets an allowance of zero, since calls could otherwise carry any value.
 
 Sources: ERC-7715 (draft) and viem 2.57 `experimental/erc7715`, whose permissions carry their limits as `policies`.
 """
@@ -38,11 +40,11 @@ from wallet_rpc.primitives import Address, Selector, UnixSeconds, Wei, preview
 from wallet_rpc.wire import decode, strict_shape
 
 NO_FUNCTION = Selector(bytes(4))
-"""What a module reads from empty call data: a plain transfer. Source: AllowlistModule of Modular Account v2."""
+"""The selector of empty call data, a plain transfer, in the modules. Source: AllowlistModule of Modular Account v2."""
 LONGEST_SIGNATURE = 256
-"""Characters of a function's signature."""
+"""The maximum length of a function's signature, in characters."""
 MAX_ARRAYS = 16
-"""Pairs of brackets in a signature; the parser takes long for many."""
+"""The maximum number of array brackets in a signature; the parser is slow for many."""
 _SIGNATURE = re.compile(r"(?:function )?([A-Za-z_$][A-Za-z0-9_$]*)(\(.*\))", re.ASCII)
 _SIZED = frozenset({"uint", "int", "bytes", "fixed", "ufixed"})
 _UNSIZED = frozenset({"address", "bool", "string", "bytes"})
@@ -59,7 +61,7 @@ class Erc7715Policy:
 
 @strict_shape
 class Erc7715Permission:
-    """One permission; `type` says what `data` holds."""
+    """One permission; `type` determines the members of `data`."""
 
     type: str
     data: dict[str, Any]
@@ -114,26 +116,28 @@ class _Allowance:
 def translate_permissions(
     requested: Sequence[Erc7715Permission], *, now: UnixSeconds, at: Sequence[str]
 ) -> tuple[Permission, ...]:
-    """Our permissions, the one of `asked[i]` at `i`, what goes with them behind; `at[i]` is where `asked[i]` stood.
+    """Translate ERC-7715 permissions into wallet-rpc's permissions.
 
-    Raises: UnsupportedCapability that names what has no counterpart; InvalidParams for what is malformed.
+    The translation of `requested[i]` is at position `i`; the permissions that they imply follow at the end. `at[i]` is
+    the field path of `requested[i]`. Raises: UnsupportedCapability that names a permission or policy that cannot be
+    translated; InvalidParams for a malformed one.
     """
     _refuse_too_many(requested, at)
-    made = [_translate(one, now, place) for one, place in zip(requested, at, strict=True)]
-    natives = [one for one in made if isinstance(one, NativeTokenTransfer)]
+    translated = [_translate(one, now, path) for one, path in zip(requested, at, strict=True)]
+    has_native = any(isinstance(one, NativeTokenTransfer) for one in translated)
     limits = [
-        limit for one, place in zip(requested, at, strict=True) for limit in _gas_policies(one, len(requested), place)
+        limit for one, path in zip(requested, at, strict=True) for limit in _gas_policies(one, len(requested), path)
     ]
-    return (*made, *limits, _plain_transfers() if natives else _native(0))
+    return (*translated, *limits, _plain_transfers() if has_native else _native(0))
 
 
 def _refuse_too_many(requested: Sequence[Erc7715Permission], at: Sequence[str]) -> None:
-    """The guard's own limits, before anything is parsed, which takes a while for each function."""
+    """Apply the limits of `guard` before parsing, which is slow for each function. Raises: InvalidParams (too_many)."""
     lists = [one.data.get(name) for one in requested for name in ("calls", "functions")]
     functions = sum(len(one) for one in lists if isinstance(one, list))
     if len(requested) > MAX_PERMISSIONS or functions > MAX_FUNCTIONS:
-        why = f"expected at most {MAX_PERMISSIONS} permissions with {MAX_FUNCTIONS} functions in all"
-        raise InvalidParams(f"{at[0]}: {why}", field=at[0], reason="too_many")
+        expected = f"expected at most {MAX_PERMISSIONS} permissions with {MAX_FUNCTIONS} functions in all"
+        raise InvalidParams(f"{at[0]}: {expected}", field=at[0], reason="too_many")
 
 
 def _translate(requested: Erc7715Permission, now: UnixSeconds, at: str) -> Permission:
@@ -174,14 +178,16 @@ def _native(allowance: int) -> NativeTokenTransfer:
 
 
 def _plain_transfers() -> FunctionsOnAllContracts:
-    """A native allowance only bounds; this is what lets the session make a transfer."""
+    """Build the permission for plain transfers: a native allowance alone limits transfers, but allows none."""
     functions = SelectedFunctions(functions=(NO_FUNCTION,))
     return FunctionsOnAllContracts(type="functions-on-all-contracts", data=functions)
 
 
 def _calls(data: _Calls, at: str) -> FunctionsOnContract:
     if bool(data.calls) == bool(data.functions):
-        raise InvalidParams(f"{at}: expected either calls or functions", field=at, reason="functions_malformed")
+        given = "both" if data.calls else "neither"
+        text = f"{at}: expected either calls or functions, got {given}"
+        raise InvalidParams(text, field=at, reason="functions_malformed")
     name, texts = ("calls", data.calls) if data.calls else ("functions", data.functions)
     functions = tuple(_function(text, f"{at}.{name}[{index}]") for index, text in enumerate(texts))
     named = TargetFunctions(address=data.address, functions=functions)
@@ -189,64 +195,69 @@ def _calls(data: _Calls, at: str) -> FunctionsOnContract:
 
 
 def _function(text: str, at: str) -> Selector:
-    """The selector of `name(types)`, or the selector itself. Raises: InvalidParams (function_malformed)."""
+    """Parse a function, given as `name(types)` or as a selector. Raises: InvalidParams (function_malformed)."""
     if _SELECTOR.fullmatch(text):
         return Selector.parse(text)
     is_short = len(text) <= LONGEST_SIGNATURE and text.count("[") <= MAX_ARRAYS
-    found = _SIGNATURE.fullmatch(text) if is_short else None
-    if found is not None and found[2] == "()":
-        return selector_of(f"{found[1]}()")
+    signature = _SIGNATURE.fullmatch(text) if is_short else None
+    if signature is not None and signature[2] == "()":
+        return selector_of(f"{signature[1]}()")
     try:
-        if found is not None and "function" not in found[2]:  # eth-abi 6 reads that type as bytes24, another selector
-            types = parse(normalize(found[2]))  # type: ignore[no-untyped-call]  # eth-abi 6 does not type it
+        # eth-abi 6 reads the type function as bytes24, which gives another selector
+        if signature is not None and "function" not in signature[2]:
+            types = parse(normalize(signature[2]))  # type: ignore[no-untyped-call]  # eth-abi 6 has no type for it
             types.validate()
             _refuse_unknown(types)
-            return selector_of(f"{found[1]}{types.to_type_str()}")
+            return selector_of(f"{signature[1]}{types.to_type_str()}")
     except (ParseError, ValueError, RecursionError):
         pass
     expected = (
-        'expected a function as "name(type,type)" without names of arguments and without arguments of type function, '
+        'expected a function as "name(type,type)", without argument names and without arguments of type function, '
         "or its selector"
     )
     raise InvalidParams(f"{at}: {expected}, got {preview(text)}", field=at, reason="function_malformed")
 
 
 def _refuse_unknown(types: ABIType) -> None:
-    """The parser takes any word for a type, with any size behind it. Raises: ValueError."""
+    """Check that all types exist, as the parser accepts any word and any size as a type. Raises: ValueError."""
     match types:
         case TupleType():
             for inner in types.components:
                 _refuse_unknown(inner)
         case BasicType() if types.base not in (_UNSIZED if types.sub is None else _SIZED):
-            raise ValueError(f"no type {types.base}{types.sub}")
+            raise ValueError(f"unknown type {types.base}{types.sub}")
 
 
 def _read_allowance(requested: Erc7715Permission, stated: int | None, at: str) -> int:
-    """How much, from `data` or from the one policy that says it. Raises: InvalidParams when it is not said once."""
+    """Read the allowance from `data` or from a policy. Raises: InvalidParams unless it is given exactly once."""
     _refuse_policies(requested, ("token-allowance", "gas-limit"), at)
-    said = [] if stated is None else [stated]
+    allowances = [] if stated is None else [stated]
     for index, policy in enumerate(requested.policies):
         if policy.type == "token-allowance":
-            said.append(decode(_Allowance, policy.data, at=f"{at}.policies[{index}].data").allowance)
-    if len(said) != 1:
+            allowances.append(decode(_Allowance, policy.data, at=f"{at}.policies[{index}].data").allowance)
+    if len(allowances) != 1:
         raise InvalidParams(
-            f"{at}: expected one allowance, in data or in a token-allowance policy, got {len(said)}",
+            f"{at}: expected one allowance, in data or in a token-allowance policy, got {len(allowances)}",
             field=at,
-            reason="allowance_missing" if not said else "duplicate_limit",
+            reason="duplicate_limit" if allowances else "allowance_missing",
         )
-    return said[0]
+    return allowances[0]
 
 
 def _gas_policies(requested: Erc7715Permission, permissions: int, at: str) -> list[GasLimit]:
-    """Raises: UnsupportedCapability beside other permissions, since our limit is one for the whole session."""
+    """Translate the gas-limit policies of one permission.
+
+    Raises: UnsupportedCapability when the grant has other permissions, since a gas limit applies to the whole session.
+    """
     limits = []
     for index, policy in enumerate(requested.policies):
         if policy.type != "gas-limit":
             continue
-        place = f"{at}.policies[{index}]"
+        path = f"{at}.policies[{index}]"
         if permissions > 1:
-            raise _policy_error(policy, place, "a gas limit holds for all permissions here; ask for it as one of them")
-        limit = decode(_Gas, policy.data, at=f"{place}.data").limit
+            text = "a gas limit applies to all permissions of a grant; request it as a permission of its own"
+            raise _policy_error(policy, path, text)
+        limit = decode(_Gas, policy.data, at=f"{path}.data").limit
         limits.append(GasLimit(type="gas-limit", data=GasAllowance(limit=limit)))
     return limits
 
@@ -254,12 +265,12 @@ def _gas_policies(requested: Erc7715Permission, permissions: int, at: str) -> li
 def _refuse_policies(requested: Erc7715Permission, known: Sequence[str], at: str) -> None:
     for index, policy in enumerate(requested.policies):
         if policy.type not in known:
-            raise _policy_error(policy, f"{at}.policies[{index}]", "it cannot be enforced on this permission")
+            raise _policy_error(policy, f"{at}.policies[{index}]", "this policy cannot be enforced on this permission")
 
 
-def _policy_error(policy: Erc7715Policy, at: str, why: str) -> UnsupportedCapability:
+def _policy_error(policy: Erc7715Policy, at: str, text: str) -> UnsupportedCapability:
     return UnsupportedCapability(
-        f"{at}.type: {preview(policy.type)}: {why}",
+        f"{at}.type: {preview(policy.type)}: {text}",
         reason="policy_not_supported",
         field=f"{at}.type",
         capability=policy.type[:64],
@@ -269,7 +280,7 @@ def _policy_error(policy: Erc7715Policy, at: str, why: str) -> UnsupportedCapabi
 def _refuse_later_start(start: UnixSeconds | None, now: UnixSeconds, at: str) -> None:
     if start is not None and start > now:
         raise UnsupportedCapability(
-            f"{at}.startTime: a session can be used from its grant on, not from {start}",
+            f"{at}.startTime: expected at most {now}, since a session is valid from the time of its grant, got {start}",
             reason="start_time_not_supported",
             field=f"{at}.startTime",
             capability="startTime",
@@ -277,8 +288,9 @@ def _refuse_later_start(start: UnixSeconds | None, now: UnixSeconds, at: str) ->
 
 
 def _require_one(first: Address | None, second: Address | None, at: str, other: str) -> Address:
-    if first is None:
-        first, second = second, None
-    if first is None or second is not None:
-        raise InvalidParams(f"{at}: expected this or {other}, and not both", field=at)
-    return first
+    if first is not None and second is None:
+        return first
+    if first is None and second is not None:
+        return second
+    given = "neither" if first is None else "both"
+    raise InvalidParams(f"{at}: expected either this or {other}, got {given}", field=at)

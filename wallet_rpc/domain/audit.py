@@ -1,9 +1,9 @@
-"""An organisation's log: every entry is hashed over the one before, so that none can be changed or cut out unseen.
+"""An organisation's audit log: a hash chain of entries, so that no entry can be changed or removed unnoticed.
 
-The rule: an entry is kept as one line of canonical JSON, and any other spelling of it counts as altered. How many
-entries there are and the newest one's hash, the head, is kept apart from them, so that the end cannot be cut off unseen
-either. A writer of both can write a whole new log, or none: an anchor (`domain/anchor.py`), which is a head that is
-kept elsewhere, and the entries that other records ask for show that.
+An entry is stored as one line of canonical JSON; the same entry in any other spelling counts as altered. The head (the
+number of entries and the newest entry's hash) is stored separately, so that a cut at the end is noticed too. A writer
+of both the entries and the head can replace or empty the whole log. Two checks detect that: anchors, which are heads
+stored elsewhere (`domain/anchor.py`), and the entries that the records of organisations and API keys require.
 """
 
 from __future__ import annotations
@@ -23,51 +23,51 @@ from wallet_rpc.wire import decode, encode, shape
 
 
 class EventKind(StrEnum):
-    """What happened."""
+    """The kind of an audited event."""
 
     ORGANIZATION_CREATED = "organization.created"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
-    TOKEN_CREATED = "token.created"  # noqa: S105  # a name of what happened
-    TOKEN_REVOKED = "token.revoked"  # noqa: S105  # a name of what happened
+    TOKEN_CREATED = "token.created"  # noqa: S105  # the name of an event
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105  # the name of an event
     GRANT_REQUESTED = "grant.requested"
-    """A session was made, for its owner to sign."""
+    """A session was created, for its owner to sign."""
     GRANT_REGISTERED = "grant.registered"
     GRANT_REVOKED = "grant.revoked"
     CALL_SENT = "call.sent"
     CHAIN_REQUESTED = "chain.requested"
-    """A method of the chain that changes something was asked for, and is handed on after this entry is written."""
+    """A chain method that changes state was requested. It is forwarded after this entry is written."""
     DENIED = "denied"
 
 
 @shape
 class AuditEvent:
-    """What happened, when, and who did it: a key's id, `cli`, or a token's id behind its key's."""
+    """An audited event. `actor` is an API key's id, the key's id and a token's id (`key/token`), or `cli`."""
 
     kind: EventKind
     at: UnixSeconds
     actor: str
     facts: dict[str, Any]
-    """What it was about, in JSON's own types; nothing that is secret."""
+    """Details of the event as JSON values, without secrets."""
 
 
 @shape
 class AuditEntry:
-    """An event in its place."""
+    """An event in the hash chain."""
 
     version: int = RECORD_VERSION
     number: int
     """From 0, without gaps."""
     event: AuditEvent
     previous: str
-    """The hash of the entry before; 64 zeros in the first."""
+    """The hash of the previous entry; 64 zeros in the first."""
     hash: str
-    """SHA-256, in hex, over the canonical JSON of all else."""
+    """SHA-256, in hex, over the canonical JSON of the other fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogHead:
-    """The end of a log: how many entries there are, and the hash of the newest."""
+    """The end of a log: the number of entries and the hash of the newest."""
 
     count: int
     hash: str
@@ -78,14 +78,14 @@ EMPTY_HEAD = LogHead(0, "0" * 64)
 
 
 class IntegrityFailureReason(StrEnum):
-    """What is wrong at a place of a log."""
+    """The kind of damage at an entry of a log."""
 
     ALTERED = "altered"
     CUT_OUT = "cut out"
     CUT_OFF = "cut off at the end"
     REORDERED = "reordered"
     ADDED = "added"
-    """What stands there is none of the log's own."""
+    """An entry that the log never contained."""
     REPLACED = "replaced by another log than the one that was anchored"
     EMPTIED = "emptied"
     MISSING = "missing: an entry that an organisation or key asks for"
@@ -93,7 +93,7 @@ class IntegrityFailureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IntegrityFailure:
-    """The first entry that is not there as it was written."""
+    """The number of the first entry that is not as it was written, and the kind of damage."""
 
     number: int
     reason: IntegrityFailureReason
@@ -101,7 +101,7 @@ class IntegrityFailure:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedEntry:
-    """An entry that a record kept outside the log asks for: of this kind, and about this key where one is named."""
+    """An entry that a record outside the log requires: of this kind, and about this API key if `key_id` is set."""
 
     kind: EventKind
     key_id: str | None = None
@@ -109,66 +109,67 @@ class ExpectedEntry:
 
 @dataclass(frozen=True, slots=True)
 class VerificationState:
-    """What reading a log from its beginning has shown so far."""
+    """The result of reading a log from its start up to some line."""
 
     head: LogHead = EMPTY_HEAD
-    """The end of what is whole."""
+    """The end of the intact part."""
     failure: IntegrityFailure | None = None
     expected: frozenset[LogHead | ExpectedEntry] = frozenset()
-    """Anchored heads that the log has not reached yet, and entries that it has not shown yet."""
+    """Anchored heads and required entries that have not been read yet."""
 
 
 def next_entry(head: LogHead, event: AuditEvent) -> AuditEntry:
-    """The entry that follows a head. Raises: ValueError when the facts are not the same after a way through JSON."""
+    """Build the entry that follows a head. Raises: ValueError when JSON encoding would change the facts."""
     unhashed = AuditEntry(number=head.count, event=event, previous=head.hash, hash="")
     try:
         entry = replace(unhashed, hash=_hash(encode(AuditEntry, unhashed)))
-        is_kept = decode(AuditEntry, from_json(format_entry(entry))) == entry
+        is_unchanged = decode(AuditEntry, from_json(format_entry(entry))) == entry
     except ValueError as error:
         raise _facts_error() from error
-    if not is_kept:
+    if not is_unchanged:
         raise _facts_error()
     return entry
 
 
 def _facts_error() -> ValueError:
-    return ValueError("facts of an event that JSON does not keep as they are")
+    return ValueError("expected the facts of an event to be the same after encoding as JSON and decoding")
 
 
 def format_entry(entry: AuditEntry) -> str:
-    """An entry as it is kept."""
+    """Format an entry as its stored line, without a line break."""
     return canonical_json(encode(AuditEntry, entry))
 
 
-def verify_line(reading: VerificationState, line: bytes) -> VerificationState:
-    """What is known of a log once its next line was read too.
+def verify_line(state: VerificationState, line: bytes) -> VerificationState:
+    """Return the state after the next line of the log.
 
-    An entry that was altered and hashed anew is found by the one after it, which was hashed over the older words.
+    An entry that was altered and hashed again is detected at the next entry, which has the hash of the original.
     """
-    known, broken = _parse_entry(line), reading.failure
-    if broken is not None:
-        is_it = (
-            broken.reason is IntegrityFailureReason.CUT_OUT and known is not None and known["number"] == broken.number
-        )
-        return replace(reading, failure=replace(broken, reason=IntegrityFailureReason.REORDERED)) if is_it else reading
-    expected = reading.head.count
-    if known is None:
-        broken = IntegrityFailure(expected, IntegrityFailureReason.ALTERED)
-    elif known["number"] > expected:
-        broken = IntegrityFailure(expected, IntegrityFailureReason.CUT_OUT)
-    elif known["number"] < expected:
-        broken = IntegrityFailure(expected, IntegrityFailureReason.ADDED)
-    elif known.get("previous") != reading.head.hash:
-        broken = IntegrityFailure(max(expected - 1, 0), IntegrityFailureReason.ALTERED)
+    entry = _parse_entry(line)
+    failure = state.failure
+    if failure is not None:
+        is_cut_out = failure.reason is IntegrityFailureReason.CUT_OUT
+        if is_cut_out and entry is not None and entry["number"] == failure.number:
+            return replace(state, failure=replace(failure, reason=IntegrityFailureReason.REORDERED))
+        return state
+    number = state.head.count
+    if entry is None:
+        failure = IntegrityFailure(number, IntegrityFailureReason.ALTERED)
+    elif entry["number"] > number:
+        failure = IntegrityFailure(number, IntegrityFailureReason.CUT_OUT)
+    elif entry["number"] < number:
+        failure = IntegrityFailure(number, IntegrityFailureReason.ADDED)
+    elif entry.get("previous") != state.head.hash:
+        failure = IntegrityFailure(max(number - 1, 0), IntegrityFailureReason.ALTERED)
     else:
-        head = LogHead(expected + 1, known["hash"])
-        return replace(reading, head=head, expected=reading.expected - {head, _identify_entry(known)})
-    return replace(reading, failure=broken)
+        head = LogHead(number + 1, entry["hash"])
+        return replace(state, head=head, expected=state.expected - {head, _identify_entry(entry)})
+    return replace(state, failure=failure)
 
 
-def _identify_entry(known: dict[str, Any]) -> ExpectedEntry | None:
-    """What the entry of a line proves; None for an event that no other record asks for."""
-    match known.get("event"):
+def _identify_entry(entry: dict[str, Any]) -> ExpectedEntry | None:
+    """Return the requirement that an entry fulfils; None for an event that no other record requires."""
+    match entry.get("event"):
         case {"kind": EventKind.ORGANIZATION_CREATED}:
             return ExpectedEntry(EventKind.ORGANIZATION_CREATED)
         case {"kind": EventKind.KEY_CREATED | EventKind.KEY_REVOKED as kind, "facts": {"keyId": str(key_id)}}:
@@ -177,64 +178,63 @@ def _identify_entry(known: dict[str, Any]) -> ExpectedEntry | None:
             return None
 
 
-def finish_verification(reading: VerificationState, kept: LogHead) -> IntegrityFailure | None:
-    """What is wrong with a log that was read to its end.
+def finish_verification(state: VerificationState, stored: LogHead) -> IntegrityFailure | None:
+    """Return the first failure of a log that was read to its end.
 
-    None when it is whole, ends with the head that was kept, and has shown everything that was expected of it.
+    None when the log is intact, ends with the `stored` head, and contains all that was expected of it.
     """
-    found = reading.head
-    if reading.failure is not None:
-        return reading.failure
-    if found.count < kept.count:
-        return IntegrityFailure(found.count, IntegrityFailureReason.CUT_OFF)
-    if found.count > kept.count:
-        return IntegrityFailure(kept.count, IntegrityFailureReason.ADDED)
-    if found != kept:
-        return IntegrityFailure(max(found.count - 1, 0), IntegrityFailureReason.ALTERED)
-    return _check_expected(found, reading.expected - {EMPTY_HEAD})
+    head = state.head
+    if state.failure is not None:
+        return state.failure
+    if head.count < stored.count:
+        return IntegrityFailure(head.count, IntegrityFailureReason.CUT_OFF)
+    if head.count > stored.count:
+        return IntegrityFailure(stored.count, IntegrityFailureReason.ADDED)
+    if head != stored:
+        return IntegrityFailure(max(head.count - 1, 0), IntegrityFailureReason.ALTERED)
+    return _check_expected(head, state.expected - {EMPTY_HEAD})
 
 
-def _check_expected(found: LogHead, expected: frozenset[LogHead | ExpectedEntry]) -> IntegrityFailure | None:
-    """What is wrong with a log that is whole but lacks what was expected of it."""
-    if not expected:
+def _check_expected(head: LogHead, missing: frozenset[LogHead | ExpectedEntry]) -> IntegrityFailure | None:
+    """Return the failure of an intact log from which expected heads or entries are `missing`; None if none are."""
+    if not missing:
         return None
-    if found == EMPTY_HEAD:
+    if head == EMPTY_HEAD:
         return IntegrityFailure(0, IntegrityFailureReason.EMPTIED)
-    anchored = min((each.count for each in expected if isinstance(each, LogHead)), default=None)
+    anchored = min((each.count for each in missing if isinstance(each, LogHead)), default=None)
     if anchored is None:
-        return IntegrityFailure(found.count, IntegrityFailureReason.MISSING)
-    return (
-        IntegrityFailure(found.count, IntegrityFailureReason.CUT_OFF)
-        if anchored > found.count
-        else IntegrityFailure(max(anchored - 1, 0), IntegrityFailureReason.REPLACED)
-    )
+        return IntegrityFailure(head.count, IntegrityFailureReason.MISSING)
+    if anchored > head.count:
+        return IntegrityFailure(head.count, IntegrityFailureReason.CUT_OFF)
+    return IntegrityFailure(max(anchored - 1, 0), IntegrityFailureReason.REPLACED)
 
 
 def verify_log(
-    lines: Iterable[bytes], kept: LogHead, expected: frozenset[LogHead | ExpectedEntry] = frozenset()
+    lines: Iterable[bytes], stored: LogHead, expected: frozenset[LogHead | ExpectedEntry] = frozenset()
 ) -> IntegrityFailure | None:
-    """The first fault of a log, by its lines and the head that was kept of it; None when it is whole."""
-    reading = VerificationState(expected=expected)
+    """Return the first failure of a log with these lines and this stored head; None when it is intact."""
+    state = VerificationState(expected=expected)
     for line in lines:
-        reading = verify_line(reading, line)
-    return finish_verification(reading, kept)
+        state = verify_line(state, line)
+    return finish_verification(state, stored)
 
 
 def _parse_entry(line: bytes) -> dict[str, Any] | None:
-    """The entry of a line, of any version; None when the line is not what its hash was made over."""
+    """Parse the entry of a line, of any version; None unless the line is canonical JSON and has the hash it states."""
     try:
         value = from_json(line, allow_inf_nan=False)
-        is_own = canonical_json(value).encode() == line and value["hash"] == _hash(value)
+        is_intact = canonical_json(value).encode() == line and value["hash"] == _hash(value)
     except (ValueError, TypeError, KeyError):
         return None
-    return value if is_own and isinstance(value.get("number"), int) else None
+    return value if is_intact and isinstance(value.get("number"), int) else None
 
 
 def _hash(value: dict[str, Any]) -> str:
+    """Hash an encoded entry without its own `hash`."""
     rest = {name: part for name, part in value.items() if name != "hash"}
     return hashlib.sha256(canonical_json(rest).encode()).hexdigest()
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces, every letter as itself."""
+    """Encode a value as JSON with sorted keys, without spaces and without escapes of non-ASCII characters."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

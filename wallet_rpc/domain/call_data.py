@@ -1,4 +1,4 @@
-"""Reading account call data back: which calls a user operation makes.
+"""A decoder of account call data into the calls of a user operation.
 
 The inverse of `account.execute_call_data`. Source: IModularAccount (Modular Account v2); ERC-4337 IAccountExecute.
 """
@@ -12,10 +12,10 @@ from wallet_rpc.primitives import Address, Data
 
 
 def decode_calls(account: Address, call_data: bytes) -> tuple[Call, ...] | None:
-    """The calls in `call_data`, an executeUserOp prefix looked through.
+    """Decode the calls in `call_data`, with or without the executeUserOp prefix.
 
     Call data of neither execute nor executeBatch is one call of the account to itself. None when the arguments cannot
-    be read, when the calls of a batch share their bytes, or when there is no selector.
+    be decoded, when the calls of a batch overlap, or when there is no selector.
     """
     body = call_data[4:] if call_data[:4] == abi.EXECUTE_USER_OP else call_data
     if len(body) < 4:
@@ -33,12 +33,14 @@ def decode_calls(account: Address, call_data: bytes) -> tuple[Call, ...] | None:
 
 
 def _call(reader: Reader, at: int) -> Call:
-    """The tuple (address, uint256, bytes) whose head starts at byte `at`."""
-    to, value, body = reader.address(at), reader.word(at + 32), at + reader.word(at + 64)
-    return Call(to=to, value=value, data=reader.blob(body))
+    """Decode the tuple (address, uint256, bytes) whose head starts at byte `at`."""
+    to = reader.address(at)
+    value = reader.word(at + 32)
+    data = reader.blob(at + reader.word(at + 64))
+    return Call(to=to, value=value, data=data)
 
 
 def _batch(reader: Reader) -> tuple[Call, ...]:
-    """The tuples of an array; refused when they share so many bytes that together they are longer than the data."""
+    """Decode an array of tuples. Raises: AbiDecodeError, also when they overlap and together exceed the data."""
     start = reader.word(0)
     return tuple(_call(reader, start + 32 + reader.word(at)) for at in reader.items(start))

@@ -1,7 +1,7 @@
-"""What a caller may ask of `wallet_prepareCalls` beside the calls: permissions, who pays, gas, nonce, simulation.
+"""The capabilities of `wallet_prepareCalls`: permissions, paymaster, gas, nonce, delegation, simulation and suffix.
 
-A capability is required unless it says `optional: true`, so an unknown one is refused by name. A member that a
-capability's object does not have is refused by name, since it may bound what is paid or done.
+A capability is required unless it has `optional: true`, so an unknown one is rejected by name. An unknown member of a
+capability is rejected by name too, since it may be a limit.
 
 Source: the Wallet API's `capabilities` object (seed 002); EIP-5792.
 """
@@ -33,7 +33,7 @@ from wallet_rpc.wire import shape, strict_shape
 
 @shape
 class ContextPermissions:
-    """A permission context: one byte of version, then the session's id and the owner's signature, or the grant."""
+    """A permission context: a version byte, then the session's id and the owner's signature, or the grant."""
 
     context: Data
 
@@ -44,19 +44,19 @@ class SessionPermissions:
 
     session_id: SessionId
     signature: Data | None = None
-    """Left out: the one that the caller's organisation registered the session with."""
+    """Default: the signature with which the caller's organisation registered the session."""
 
 
 def _permissions_kind(value: Any) -> str:
-    says_context = isinstance(value, Mapping) and value.get("context") is not None
-    return "granted" if isinstance(value, ContextPermissions) or says_context else "named"
+    has_context = isinstance(value, Mapping) and value.get("context") is not None
+    return "granted" if isinstance(value, ContextPermissions) or has_context else "named"
 
 
 PermissionsCapability: TypeAlias = Annotated[
     Annotated[ContextPermissions, Tag("granted")] | Annotated[SessionPermissions, Tag("named")],
     Discriminator(_permissions_kind),
 ]
-"""The authority to act for the account; absent for its owner."""
+"""The session that signs for the account; absent when its owner signs."""
 
 
 @strict_shape
@@ -92,12 +92,12 @@ class GasParamsOverride:
     max_fee_per_gas: FeeOverride | None = None
     max_priority_fee_per_gas: FeeOverride | None = None
     optional: bool | None = None
-    """EIP-5792's word, which changes nothing here. The same in the other capabilities."""
+    """Accepted as in EIP-5792, without effect on a supported capability."""
 
 
 @strict_shape
 class NonceOverride:
-    """The parallel key of the nonce (below 2**152): operations of different keys do not wait for each other."""
+    """The nonce key (below 2**152): operations with different keys are independent of each other."""
 
     nonce_key: Uint256
     optional: bool | None = None
@@ -105,7 +105,7 @@ class NonceOverride:
 
 @strict_shape
 class StateOverride:
-    """What the simulation takes an account to be; `state` replaces all storage, `stateDiff` single slots."""
+    """Overrides of an account in the simulation; `state` replaces all storage, `stateDiff` single slots."""
 
     balance: Wei | None = None
     nonce: TransactionCount | None = None
@@ -116,11 +116,11 @@ class StateOverride:
 
 @strict_shape
 class Delegation:
-    """What an externally owned account shall run: by name, or by address; the zero address: nothing any more."""
+    """The implementation of an externally owned account, by name or address; the zero address removes it."""
 
     delegation: Literal["ModularAccountV2"] | Address
     account: Address | None = None
-    """The account to delegate; where given, it is the one that calls."""
+    """The account to delegate. If given, it must be the calling account."""
     optional: bool | None = None
 
     @property
@@ -136,7 +136,7 @@ def _delegation_kind(value: Any) -> str:
 DelegationCapability: TypeAlias = Annotated[
     Annotated[Literal[True], Tag("any")] | Annotated[Delegation, Tag("which")], Discriminator(_delegation_kind)
 ]
-"""True: delegate where that is needed, to whatever we choose; the same as leaving it out."""
+"""The delegation to make. `true`, as by default: delegate if needed, to the server's default implementation."""
 
 
 @strict_shape
@@ -149,7 +149,7 @@ class DataSuffix:
 
 @shape
 class Capabilities:
-    """Everything beside the calls."""
+    """The capabilities of a request that prepares calls."""
 
     permissions: PermissionsCapability | None = None
     paymaster_service: PaymasterCapability = None
@@ -172,21 +172,24 @@ SUPPORTED_CAPABILITIES = frozenset(
         "experimental_dataSuffix",
     }
 )
-"""The capabilities that we have, by their names on the wire; `atomic` (EIP-5792) needs no field, as all batches are."""
+"""The supported capabilities by their JSON names. `atomic` (EIP-5792) has no field, as every batch is atomic."""
 _AT = "params.capabilities"
 _FEE = "maxFeePerGas"
-"""A member of `gasParamsOverride` that one client in use (virtuals-acp) sends as a capability of its own."""
+"""A member of `gasParamsOverride` that one client (virtuals-acp) sends as a capability of its own."""
 
 
 def refuse_unknown(value: Any, *, known: frozenset[str] = SUPPORTED_CAPABILITIES, at: str = _AT) -> Any:
-    """`value`, the raw capabilities at `at`, when each is `known` or says `optional: true`.
+    """Return `value`, the undecoded capabilities at path `at`, if each is `known` or has `optional: true`.
 
     Raises: UnsupportedCapability that names the first other one. Source: EIP-5792.
     """
-    for name, asked in value.items() if isinstance(value, Mapping) else ():
-        if name not in known and not (isinstance(asked, Mapping) and asked.get("optional") is True):
+    if not isinstance(value, Mapping):
+        return value
+    for name, capability in value.items():
+        is_optional = isinstance(capability, Mapping) and capability.get("optional") is True
+        if name not in known and not is_optional:
             raise UnsupportedCapability(
-                f"{at}: {preview(name)} is not supported here; leave it out, or say optional: true",
+                f"{at}: capability {preview(name)} is not supported; remove it, or add optional: true to it",
                 capability=name[:64],
                 field=f"{at}.{name[:64]}",
             )
@@ -194,22 +197,23 @@ def refuse_unknown(value: Any, *, known: frozenset[str] = SUPPORTED_CAPABILITIES
 
 
 def validate_capabilities(value: Any) -> Any:
-    """`value`, the raw capabilities of a prepare, when all that they require is supported.
+    """Return `value`, the undecoded capabilities of a request to prepare calls, if all required ones are supported.
 
-    A `maxFeePerGas` among them is moved to `gasParamsOverride`, where it belongs.
-    Raises: UnsupportedCapability; InvalidParams (fee_given_twice) when it stands there too.
+    A `maxFeePerGas` among them is moved into `gasParamsOverride`.
+    Raises: UnsupportedCapability; InvalidParams (fee_given_twice) when `gasParamsOverride` has one too.
     """
     refuse_unknown(value, known=SUPPORTED_CAPABILITIES | {_FEE})
     if not isinstance(value, Mapping) or value.get(_FEE) is None:
         return value
-    rest = {name: asked for name, asked in value.items() if name != _FEE}
+    rest = {name: capability for name, capability in value.items() if name != _FEE}
     overrides = rest.get("gasParamsOverride")
     if overrides is None:
         return {**rest, "gasParamsOverride": {_FEE: value[_FEE]}}
     if isinstance(overrides, Mapping) and overrides.get(_FEE) is None:
         return {**rest, "gasParamsOverride": {**overrides, _FEE: value[_FEE]}}
     at = f"{_AT}.{_FEE}"
-    raise InvalidParams(f"{at}: expected it in gasParamsOverride alone", field=at, reason="fee_given_twice")
+    text = f"{at}: expected {_FEE} in gasParamsOverride only, got it in both"
+    raise InvalidParams(text, field=at, reason="fee_given_twice")
 
 
 RequestedCapabilities: TypeAlias = Annotated[Capabilities | None, BeforeValidator(validate_capabilities)]
@@ -218,8 +222,8 @@ RequestedCapabilities: TypeAlias = Annotated[Capabilities | None, BeforeValidato
 
 @shape
 class SendCapabilities:
-    """The capabilities that a send needs; all others are ignored, since clients repeat those of the prepare."""
+    """The capabilities of a request that sends calls. Others are ignored, since clients repeat those of the prepare."""
 
     permissions: PermissionsCapability | None = None
     submission_ticket: str | None = None
-    """For clients that keep nothing else of an answer; the request's own wins."""
+    """The submission ticket, for clients that repeat only capabilities. That of the request itself takes precedence."""

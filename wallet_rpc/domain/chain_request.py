@@ -1,7 +1,7 @@
-"""A request for one of the chain's own methods, as the log tells of it: method, and hash and account where it has them.
+"""The audit facts of a request for a method of the chain: its method and, if it has them, a hash and an account.
 
-The rule: any request gets an answer, and nothing else of it is repeated: what is signed is public once it is sent, but
-other parameters may hold anything.
+No request is too malformed to be logged, and no other parameters are logged. A signed operation or transaction becomes
+public when it is sent, but other parameters may contain anything.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from wallet_rpc.primitives import Address, Data
 from wallet_rpc.wire import decode
 
 _LONGEST_METHOD = 64
+"""The maximum length of a logged method name, in characters."""
 
 
 def chain_facts(request: Mapping[str, Any], chain_id: int) -> dict[str, Any]:
-    """The log's facts of a request object: `chainId`, `method`, and of what is sent its `hash` and `account`.
+    """Return the facts of a request object: `chainId`, `method`, and `hash` and `account` of an operation it sends.
 
-    The hash is that of the user operation or transaction as it is given, whether or not it is taken.
+    The hash is that of the user operation or transaction in the request, even if it is rejected later.
     """
-    method, given = str(request.get("method")), request.get("params")
-    params = list(given.values()) if isinstance(given, Mapping) else given if isinstance(given, list) else []
+    method = str(request.get("method"))
+    params = _list_params(request.get("params"))
     facts: dict[str, Any] = {"chainId": chain_id, "method": method[:_LONGEST_METHOD]}
     if not params:
         return facts
@@ -41,13 +42,19 @@ def chain_facts(request: Mapping[str, Any], chain_id: int) -> dict[str, Any]:
             return facts | _account_facts(params[0])
 
 
+def _list_params(given: Any) -> list[Any]:
+    if isinstance(given, Mapping):
+        return list(given.values())
+    return given if isinstance(given, list) else []
+
+
 def _operation_facts(given: Any, chain_id: int) -> dict[str, str]:
     try:
         operation = decode(UserOperationJson, given).to_domain()
-        name = user_operation_hash(operation, chain_id, ENTRY_POINT)
+        operation_hash = user_operation_hash(operation, chain_id, ENTRY_POINT)
     except InvalidParams:
         return _account_facts(given.get("sender") if isinstance(given, Mapping) else None)
-    return {"hash": name.hex0x(), **_account_facts(operation.sender)}
+    return {"hash": operation_hash.hex0x(), **_account_facts(operation.sender)}
 
 
 def _transaction_facts(given: Any) -> dict[str, str]:

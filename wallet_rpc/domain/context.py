@@ -1,8 +1,8 @@
-"""Permission contexts: the bytes by which a client says under which session it acts.
+"""Permission contexts: the bytes that identify the session of a request.
 
-    00 | session id (16) | owner's signature     the server keeps the session
-    01 | deferred action blob                    the client keeps everything
-    02 | 01 global or 00 | entity id (4)         already installed
+    00 | session id (16) | owner's signature     the server stores the session
+    01 | deferred action blob                    the client stores the whole grant
+    02 | 01 global or 00 | entity id (4)         the validation is already installed
 
 Source: Alchemy's wallet-api-types 0.2.0 (the three versions and their lengths).
 """
@@ -17,11 +17,12 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Data, SessionId
 
 _REMOTE, _LOCAL, _INSTALLED = 0, 1, 2
+"""The versions of a context."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteContext:
-    """A session the server keeps, and the owner's bare signature of it (65 bytes, or what a contract owner takes)."""
+    """A session that the server stores, with its owner's raw signature: 65 bytes, or any form a contract accepts."""
 
     session_id: SessionId
     signature: Data
@@ -29,34 +30,35 @@ class RemoteContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalContext:
-    """A deferred action the client keeps; `blob` as `SignedDeferredAction.blob`."""
+    """A deferred action that the client stores; `blob` is a `SignedDeferredAction.blob`."""
 
     blob: Data
 
     def parse_deferred_action(self, *, field: str = "context") -> SignedDeferredAction:
-        """Its parts. Raises: InvalidParams (deferred_action_malformed)."""
+        """Parse the blob. Raises: InvalidParams (deferred_action_malformed)."""
         return parse_blob(self.blob, field=field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstalledContext:
-    """A validation that the account already has."""
+    """A validation that is already installed on the account."""
 
     is_global: bool
     entity_id: int
 
 
 Context: TypeAlias = RemoteContext | LocalContext | InstalledContext
-"""Under which session a client acts."""
+"""The session of a request, in one of the three versions."""
 
 
 def parse_context(context: bytes, *, field: str = "context") -> Context:
-    """The context that `context` encodes.
+    """Parse the bytes of a context.
 
-    An empty signature or blob is read; who uses it finds that it proves nothing. Raises: InvalidParams
+    An empty signature or blob is accepted here and rejected when it is verified. Raises: InvalidParams
     (context_malformed) for an unknown version and for a body that does not fit the version.
     """
-    version, body = context[:1], context[1:]
+    version = context[:1]
+    body = context[1:]
     if version == bytes([_REMOTE]) and len(body) >= 16:
         return RemoteContext(session_id=SessionId(body[:16]), signature=Data(body[16:]))
     if version == bytes([_LOCAL]):
@@ -69,7 +71,7 @@ def parse_context(context: bytes, *, field: str = "context") -> Context:
 
 
 def format_context(context: Context) -> Data:
-    """The bytes of `context`."""
+    """Encode a context as bytes."""
     match context:
         case RemoteContext():
             return Data(bytes([_REMOTE]) + context.session_id + context.signature)

@@ -1,4 +1,4 @@
-"""Integers as a query string writes them: plain decimal digits, no sign, no leading zero."""
+"""Integers in query strings: plain decimal digits, no sign, no leading zero."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _DIGITS = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class DecimalText:
-    """Marks an `int` from `least` to `most` that is given as text; a JSON integer is taken too.
+    """An annotation of an `int` from `least` to `most` that is given as text; a JSON integer is accepted too.
 
-    `limit: Annotated[int, DecimalText(1, 100, reason="pagination")] = 20`. `reason`: what a refusal tells programs.
+    Example: `limit: Annotated[int, DecimalText(1, 100, reason="pagination")] = 20`. `reason` is that of the error.
     """
 
     least: int
@@ -26,18 +26,18 @@ class DecimalText:
     reason: str = "validation"
 
     def parse(self, value: object) -> int:
-        """From the wire. Raises: `validation_error`."""
+        """Parse a value of a request. Raises: `validation_error`."""
         number = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
         if isinstance(number, bool) or not isinstance(number, int) or not self.least <= number <= self.most:
             raise validation_error(f"must be an integer from {self.least} to {self.most}", reason=self.reason)
         return number
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """How the wire reads it; it is written as a JSON integer."""
+        """Build the schema that parses the value and serializes it as a JSON integer."""
         return core_schema.no_info_plain_validator_function(
             self.parse, serialization=core_schema.plain_serializer_function_ser_schema(self.parse)
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """What a document states."""
+        """Build the JSON schema for API documents."""
         return {"type": "integer", "minimum": self.least, "maximum": self.most}

@@ -1,7 +1,8 @@
-"""Deferred actions: the owner signs once, and the session's first operation carries and runs what was signed.
+"""Deferred actions: a call that the owner signs once and that runs with the session's first user operation.
 
-The owner signs EIP-712 typed data whose domain is the account; the account finds the rest in the user operation's
-signature. Source: ModularAccountBase of Modular Account v2 (deferred actions); seed 001 for the typed data's form.
+The owner signs EIP-712 typed data whose domain is the account. The account reads the call and its authorization from
+the user operation's signature. Source: ModularAccountBase of Modular Account v2 (deferred actions); seed 001 for the
+typed data's form.
 
     blob = flag (1) | nonce (32) | length (4) = 27 + call | locator (21) | deadline (6) | call
          | length (4) | authorization
@@ -28,24 +29,24 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, Hash32
 
 DEFERRED_ACTION_TYPE = keccak(b"DeferredAction(uint256 nonce,uint48 deadline,bytes call)")
-"""The type hash."""
+"""The EIP-712 type hash."""
 _FIELDS = (
     {"name": "nonce", "type": "uint256"},
     {"name": "deadline", "type": "uint48"},
     {"name": "call", "type": "bytes"},
 )
 _BEFORE_OPERATION = 33
-"""Flag and nonce: not repeated in a user operation, which has its own nonce."""
+"""Size of flag and nonce, in bytes. A user operation's signature omits them, as the operation has its own nonce."""
 _FIXED = 27
-"""Locator and deadline."""
+"""Size of locator and deadline, in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeferredAction:
-    """What the owner signs: `call` (the account's own call data) runs with the operation whose nonce is `nonce`.
+    """An action for the owner to sign: `call` (the account's own call data) runs with the operation of this nonce.
 
-    `nonce` is the full 256-bit nonce; `deadline` the last second it may run, in Unix seconds below 2**48, 0 = never
-    ends.
+    `nonce` is the full 256-bit nonce. `deadline` is the last second in which it may run, in Unix seconds below 2**48;
+    0 means no deadline.
     """
 
     nonce: int
@@ -53,7 +54,7 @@ class DeferredAction:
     call: Data
 
     def is_expired(self, now: int) -> bool:
-        """Whether its last second is over."""
+        """Return True when the deadline has passed."""
         return self.deadline != 0 and self.deadline < now
 
     @property
@@ -62,11 +63,11 @@ class DeferredAction:
         return keccak(DEFERRED_ACTION_TYPE + abi.uint(self.nonce) + abi.uint(self.deadline, 48) + keccak(self.call))
 
     def digest(self, *, account: Address, chain_id: int) -> Hash32:
-        """What the owner signs, raw; not wrapped into ReplaySafeHash."""
+        """Return the EIP-712 digest that the owner signs; it is not wrapped into ReplaySafeHash."""
         return typed_digest(domain_separator(Domain(chain_id, account)), self.struct_hash)
 
     def typed_data(self, *, account: Address, chain_id: int) -> dict[str, Any]:
-        """The JSON for `eth_signTypedData_v4`, exactly as seed 001: minimal hex nonce, number deadline and chain id."""
+        """Build the JSON for `eth_signTypedData_v4`: a minimal hex nonce, decimal deadline and chain id (seed 001)."""
         return {
             "domain": {"chainId": chain_id, "verifyingContract": account.hex0x()},
             "types": {"DeferredAction": [dict(field) for field in _FIELDS]},
@@ -77,7 +78,7 @@ class DeferredAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorizer:
-    """The validation whose signature authorizes a deferred action; the owner's by default (entity 0, global)."""
+    """The validation that authorizes a deferred action; by default the owner's (entity id 0, global)."""
 
     entity_id: int = 0
     is_global: bool = True
@@ -89,13 +90,13 @@ class Authorizer:
 
 
 OWNER_AUTHORIZER = Authorizer()
-"""The owner authorizes: locator 1."""
+"""The owner's validation, whose locator is 1."""
 
 
 def unsigned_blob(
     action: DeferredAction, *, has_execution_hooks: bool, authorizer: Authorizer = OWNER_AUTHORIZER
 ) -> Data:
-    """The blob up to the authorization's length. The SDK calls it the full pre-signature digest (or payload)."""
+    """Build the blob up to the authorization's length. The SDK calls it the full pre-signature digest (or payload)."""
     length = (_FIXED + len(action.call)).to_bytes(4, "big")
     deadline = action.deadline.to_bytes(6, "big")
     nonce = action.nonce.to_bytes(32, "big")
@@ -106,7 +107,7 @@ def unsigned_blob(
 class SignedDeferredAction:
     """A deferred action with its authorization (signer kind | signature).
 
-    `has_execution_hooks` tells whether operations of the validation it installs go through executeUserOp.
+    `has_execution_hooks` is True if operations of the validation that it installs need executeUserOp.
     """
 
     action: DeferredAction
@@ -116,41 +117,41 @@ class SignedDeferredAction:
 
     @property
     def blob(self) -> Data:
-        """The whole blob, as a local context carries it."""
+        """The complete blob, as in a local context."""
         unsigned = unsigned_blob(self.action, has_execution_hooks=self.has_execution_hooks, authorizer=self.authorizer)
         return Data(unsigned + len(self.authorization).to_bytes(4, "big") + self.authorization)
 
     @property
     def signature_prefix(self) -> Data:
-        """What stands in front of the session's own signature: the blob without flag and nonce."""
+        """The prefix of the session key's signature: the blob without flag and nonce."""
         return Data(self.blob[_BEFORE_OPERATION:])
 
 
 def encode_deferred_authorization(signature: bytes, *, kind: SignerKind = SignerKind.KEY) -> Data:
-    """A wallet's signature as a blob carries it: kind (1 byte) | signature, out of an ERC-6492 wrapper if in one.
+    """Encode a wallet's signature for a blob: kind (1 byte) | signature, without an ERC-6492 wrapper.
 
-    Raises: InvalidParams (signature_malformed) for a broken wrapper.
+    Raises: InvalidParams (signature_malformed) for a malformed wrapper.
     """
     wrapped = unwrap_erc6492(signature)
     return prefix_signer_kind(kind, signature if wrapped is None else wrapped.signature)
 
 
 def parse_blob(blob: bytes, *, field: str = "context") -> SignedDeferredAction:
-    """The parts of a blob.
+    """Parse a blob.
 
     Raises: InvalidParams (deferred_action_malformed) when a length does not fit, the flag is neither 0 nor 1, or the
-    locator names anything else than an entity id and global.
+    locator has more than an entity id and the global bit.
     """
     if len(blob) < 37 + _FIXED or blob[0] > 1:
         raise _malformed_error("flag 00 or 01, nonce, length, locator and deadline", field)
     end = 37 + int.from_bytes(blob[33:37], "big")
     if end < 37 + _FIXED or len(blob) < end + 4:
-        raise _malformed_error("a call and an authorization of the lengths it states", field)
+        raise _malformed_error("a call and an authorization of the stated lengths", field)
     if len(blob) - end - 4 != int.from_bytes(blob[end : end + 4], "big"):
-        raise _malformed_error("an authorization of the length it states", field)
+        raise _malformed_error("an authorization of the stated length", field)
     locator = int.from_bytes(blob[37:58], "big")
     if locator >= 1 << 40 or locator & 0xFF > 1:
-        raise _malformed_error("a locator of an entity id and global", field)
+        raise _malformed_error("a locator of 16 zero bytes, an entity id and 00 or 01", field)
     return SignedDeferredAction(
         action=DeferredAction(
             nonce=int.from_bytes(blob[1:33], "big"),

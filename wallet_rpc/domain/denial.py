@@ -1,8 +1,8 @@
-"""Why a session may not make an operation: the permission that denied it, or that none covers it.
+"""The cause of a session's denied operation: the permission that denied it, or the lack of one that covers it.
 
-Every hook of a session is one permission's, identified by its module and entity id (`validation_install`), and the
-account names both in the error that it wraps around a hook's. One hook is shared: the list of targets, which checks the
-calls in their order. So the first call that the list refuses says whose entry refused it.
+Every hook of a session belongs to one permission, identified by its module and entity id (`validation_install`). The
+account wraps the error of a hook into one that contains both. Permissions on contracts share one hook, the allowlist,
+which checks the calls in their order. So the first call that the allowlist rejects determines the permission.
 Source: AllowlistModule and ModularAccountBase of Modular Account v2.
 """
 
@@ -27,22 +27,22 @@ from wallet_rpc.domain.validation_install import HALF_ENTITY
 from wallet_rpc.primitives import Address, Selector
 
 EXPIRY = "expiry"
-"""Stands for the session's end, which is no permission but bounds them all."""
+"""A pseudo-permission: the session's end, which limits all permissions."""
 _HOOK_PERMISSIONS = {
     (TIME_RANGE_MODULE, 0): EXPIRY,
     (NATIVE_TOKEN_LIMIT_MODULE, 0): "native-token-transfer",
     (NATIVE_TOKEN_LIMIT_MODULE, HALF_ENTITY): "gas-limit",
     (ALLOWLIST_MODULE, HALF_ENTITY): "erc20-token-transfer",
 }
-"""The permission behind a hook, by its module and by the distance of its entity id from the session's."""
+"""The permission of a hook, by its module and by the difference between its entity id and the session's."""
 _WILDCARD = "functions-on-all-contracts"
 _Entry: TypeAlias = ContractAccess | Erc20TokenTransfer | FunctionsOnContract
-"""The permissions that have an entry of their own in the list of targets."""
+"""The permissions that have their own entry in the allowlist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionDenial:
-    """A denial in words, and the type of the permission that denied; None when no permission covers the operation."""
+    """A denial: its message and the type of the denying permission, None when no permission covers the operation."""
 
     text: str
     permission: str | None = None
@@ -50,9 +50,9 @@ class SessionDenial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attempted operation: the session's entity id and permissions, the account, and the calls where they are known.
+    """An attempted operation: the session's entity id and permissions, the account, and the calls if they are known.
 
-    The permissions of a session that the server does not keep are None.
+    `permissions` is None for a session that the server does not store.
     """
 
     entity_id: int
@@ -62,7 +62,7 @@ class Attempt:
 
 
 def find_session_denial(explanation: Explanation, attempt: Attempt) -> SessionDenial | None:
-    """The denial that a revert of an operation of a session is; None when the revert is about something else."""
+    """Find the denial behind the revert of a session's operation; None when the revert has another cause."""
     denial = explanation.denial
     if denial is None:
         return _account_denial(explanation, attempt)
@@ -77,26 +77,26 @@ def _permission_denial(permission: str, because: str = "") -> SessionDenial:
 
 
 def _allowlist_denial(attempt: Attempt) -> SessionDenial | None:
-    """Raised by the list of targets, which all permissions on contracts share."""
+    """Find the permission behind a revert of the allowlist, which all permissions on contracts share."""
     if attempt.permissions is None:
         return None
     for call in attempt.calls or ():
-        named = _find_entry(attempt.permissions, call.to)
-        if named is None and not _is_allowed_everywhere(attempt.permissions, call):
+        entry = _find_entry(attempt.permissions, call.to)
+        if entry is None and not _is_allowed_everywhere(attempt.permissions, call):
             return _uncovered_denial(attempt.permissions, call.to)
-        if named is not None and not _is_allowed_by(named, call):
-            return _permission_denial(named.type)
+        if entry is not None and not _is_allowed_by(entry, call):
+            return _permission_denial(entry.type)
     return None
 
 
 def _find_entry(permissions: Sequence[Permission], target: Address) -> _Entry | None:
-    """The permission that names a contract; the guard lets one do so."""
+    """Find the permission that names a contract; the guard accepts at most one."""
     entries = (permission for permission in permissions if isinstance(permission, _Entry))
     return next((entry for entry in entries if entry.data.address == target), None)
 
 
 def _is_allowed_by(permission: _Entry, call: Call) -> bool:
-    """True when the contract's entry has the function; call data of less than four bytes has none."""
+    """Return True when the contract's entry has the function; call data of less than four bytes has none."""
     match permission:
         case ContractAccess():
             return True
@@ -109,7 +109,7 @@ def _is_allowed_by(permission: _Entry, call: Call) -> bool:
 
 
 def _is_allowed_everywhere(permissions: Sequence[Permission], call: Call) -> bool:
-    """True when the function is allowed on contracts without an entry; short call data is padded with zeros."""
+    """Return True when the function is allowed on contracts without an entry; short call data is zero-padded."""
     function = Selector(call.data[:4].ljust(4, b"\0"))
     return any(
         function in permission.data.functions
@@ -119,17 +119,17 @@ def _is_allowed_everywhere(permissions: Sequence[Permission], call: Call) -> boo
 
 
 def _uncovered_denial(permissions: Sequence[Permission], target: Address) -> SessionDenial:
-    why = "no permission of the session covers that contract"
+    text = "no permission of the session covers that contract"
     if any(permission.type == _WILDCARD for permission in permissions):
-        return _permission_denial(_WILDCARD, f": {why}, {target}, with that function")
+        return _permission_denial(_WILDCARD, f": {text}, {target}, with that function")
     kinds = ", ".join(dict.fromkeys(permission.type for permission in permissions))
-    return SessionDenial(text=f"{why}, {target}; those that it has: {kinds}")
+    return SessionDenial(text=f"{text}, {target}; the session's permissions are: {kinds}")
 
 
 def _account_denial(explanation: Explanation, attempt: Attempt) -> SessionDenial | None:
-    """Raised by the account itself for a function of its own that the session's validation does not list.
+    """Find the denial behind the account's error for a function that the session's validation does not list.
 
-    Its own `execute` and `executeBatch` are listed as soon as any permission is about contracts.
+    Its own `execute` and `executeBatch` are listed if any permission is about contracts.
     """
     missing = next((cause for cause in explanation.causes if cause.name == "ValidationFunctionMissing"), None)
     if missing is None or attempt.permissions is None:

@@ -1,4 +1,4 @@
-"""A grant in plain English, for people who are asked to sign one."""
+"""Descriptions of a grant in plain English, for the owner who signs it."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from wallet_rpc.primitives import Selector
 
 
 def describe_permission(permission: Permission) -> str:
-    """What one permission allows. Amounts in the smallest unit, native ones also in whole tokens."""
+    """Describe one permission. Amounts are in the smallest unit; native amounts also in whole tokens."""
     match permission:
         case NativeTokenTransfer(data=data):
-            words = f"send up to {_format_native(data.allowance)} in all"
+            text = f"send up to {_format_native(data.allowance)} in all"
         case Erc20TokenTransfer(data=data):
-            words = f"transfer or approve up to {data.allowance} units of token {data.address} in all"
+            text = f"transfer or approve up to {data.allowance} units of token {data.address} in all"
         case GasLimit(data=data):
-            words = f"let the account pay up to {_format_native(data.limit)} for gas in all"
+            text = f"let the account pay up to {_format_native(data.limit)} for gas in all"
         case ContractAccess(data=data):
-            words = f"call every function of contract {data.address}"
+            text = f"call every function of contract {data.address}"
         case AccountFunctions(data=data):
-            words = f"call {_format_functions(data.functions)} of the account itself"
+            text = f"call {_format_functions(data.functions)} of the account itself"
         case FunctionsOnAllContracts(data=data):
-            words = f"call {_format_functions(data.functions)} on any contract"
+            text = f"call {_format_functions(data.functions)} on any contract"
         case FunctionsOnContract(data=data):
-            words = f"call {_format_functions(data.functions)} of contract {data.address}"
+            text = f"call {_format_functions(data.functions)} of contract {data.address}"
         case Root():
-            words = "do everything the owner can do"
+            text = "do everything the owner can do"
         case _:
             assert_never(permission)
-    return words
+    return text
 
 
 def describe_expiry(deadline: int) -> str:
-    """Until when; 0 is without end."""
+    """Describe the end of a session; deadline 0 is none."""
     if deadline == 0:
         return "without end"
     try:

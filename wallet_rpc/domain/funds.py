@@ -1,8 +1,8 @@
-"""Native money that calls need: which value they send, and whether an account can have it when they do.
+"""The native balance that calls need: the value that they send, and the account's funds for it.
 
-The rule: the entry point takes the most that gas may cost before the calls run, from the account's deposit and then its
-balance; what calls send comes from the rest of the balance. Only code can pay in between, so a shortage is certain when
-everything before it is a plain transfer. Source: EntryPoint v0.7, `_validatePrepayment`.
+Before the calls run, the entry point takes the maximum gas cost from the account's deposit, then from its balance. The
+value of the calls comes from the remaining balance. Only contract code can pay the account in between, so a shortage is
+certain if all calls before it are plain transfers. Source: EntryPoint v0.7, `_validatePrepayment`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from wallet_rpc.errors import Rejected
 from wallet_rpc.primitives import Address, Word
 
 _DEEPEST = 4
-"""Calls of the account to itself that are looked into; the account runs fewer."""
+"""The maximum depth of nested self-calls that are decoded; the account runs fewer."""
 _DEPOSITS_SLOT = 0
+"""The storage slot of the entry point's mapping of deposits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +30,13 @@ class Transfer:
     to: Address
     value: int
     is_opaque: bool = False
-    """Whether the account runs a function of its own that is not read here, which may send and receive anything."""
+    """True for a call of the account's own functions that is not decoded. It may send and receive any value."""
 
 
 def transfers_of(account: Address, calls: Sequence[Call]) -> tuple[Transfer, ...]:
-    """The transfers of a batch in their order, with those of `execute` and `executeBatch` on the account itself.
+    """List the transfers of a batch in order, including those of `execute` and `executeBatch` on the account itself.
 
-    A lone call of the account to itself is run as its bare data, so its own value goes nowhere.
+    A single call of the account to itself runs as its data alone, so its value is not sent.
     """
     if len(calls) == 1 and calls[0].to == account:
         return tuple(_inner(account, calls[0], depth=1))
@@ -50,7 +51,7 @@ def _transfers(account: Address, calls: Iterable[Call], *, depth: int) -> Iterat
 
 
 def _inner(account: Address, call: Call, *, depth: int) -> Iterator[Transfer]:
-    """The transfers of a call to the account itself."""
+    """List the transfers of a call to the account itself."""
     inner = decode_calls(account, call.data)
     if inner is None or depth > _DEEPEST or any(each.to == account and each.data == call.data for each in inner):
         yield Transfer(account, 0, is_opaque=True)
@@ -59,11 +60,12 @@ def _inner(account: Address, call: Call, *, depth: int) -> Iterator[Transfer]:
 
 
 def required_balance(account: Address, transfers: Iterable[Transfer]) -> int:
-    """The least balance with which every transfer finds its value when nothing is paid in between; in wei.
+    """Return the smallest balance that covers every transfer if the account receives nothing in between; in wei.
 
-    What the account sends to itself must be there, but is not spent.
+    A transfer to the account itself must be covered, but spends nothing.
     """
-    needed = spent = 0
+    needed = 0
+    spent = 0
     for each in transfers:
         needed = max(needed, spent + each.value)
         spent += 0 if each.to == account else each.value
@@ -71,7 +73,7 @@ def required_balance(account: Address, transfers: Iterable[Transfer]) -> int:
 
 
 def take_payable_transfers(account: Address, transfers: Sequence[Transfer], available: int) -> Sequence[Transfer]:
-    """The transfers before the first one that does not find its value; all of them when each does."""
+    """Return the transfers before the first one that the `available` balance does not cover; all if it covers all."""
     spent = 0
     for at, each in enumerate(transfers):
         if spent + each.value > available:
@@ -81,40 +83,44 @@ def take_payable_transfers(account: Address, transfers: Sequence[Transfer], avai
 
 
 def deposit_slot(account: Address) -> Word:
-    """Where the entry point keeps an account's deposit, in wei: the first word of its `DepositInfo`."""
+    """Return the entry point's storage slot of an account's deposit, in wei: the first word of its `DepositInfo`."""
     return Word(keccak(abi.address(account) + abi.uint(_DEPOSITS_SLOT)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Funds:
-    """An account's money and what is asked of it; in wei."""
+    """An account's balance and deposit, and the value that its calls send; in wei."""
 
     account: Address
     balance: int
     deposit: int = 0
-    """In the entry point: it pays for gas, and for nothing else."""
+    """The deposit in the entry point, which pays for gas only."""
     value: int
-    """What the calls send, as `required_balance` counts it."""
+    """The value that the calls send, as computed by `required_balance`."""
 
     def available(self, gas_cost: int) -> int:
-        """What is left for the calls when gas may cost so much; negative when gas alone is too much."""
+        """Return the balance left for the calls after this gas cost; negative when gas alone costs too much."""
         return self.balance - max(0, gas_cost - self.deposit)
 
     def shortfall(self, gas_cost: int) -> int:
-        """What has to be added to the balance; zero or less when it is enough."""
+        """Return the amount that the balance lacks for calls and gas; zero or less when it is sufficient."""
         return self.value - self.available(gas_cost)
 
     def build_insufficient_funds_error(self, gas_cost: int | None) -> Rejected:
-        """The refusal. `gas_cost`: the most that gas may cost the account, 0 when another pays, None when unknown."""
-        missing, held = self.shortfall(gas_cost or 0), self.balance + self.deposit
+        """Build the error for insufficient funds.
+
+        `gas_cost` is the maximum gas cost for the account: 0 when a paymaster pays, None when unknown.
+        """
+        missing = self.shortfall(gas_cost or 0)
+        total = self.balance + self.deposit
         facts = {"balance": self.balance, "value": self.value, "missing": missing}
         if gas_cost == 0:
             text = f"sender balance is {self.balance} but must be at least {self.value}, which the calls send"
         else:
             facts |= {"deposit": self.deposit} if gas_cost is None else {"deposit": self.deposit, "gasCost": gas_cost}
             text = (
-                f"sender balance and deposit together is {held} but must be at least {held + missing} to pay for this "
-                f"operation: the calls send {self.value}, and gas may cost {gas_cost or 'more'}"
+                f"sender balance and deposit together is {total} but must be at least {total + missing} to pay for "
+                f"this operation: the calls send {self.value}, and gas may cost {gas_cost or 'more'}"
             )
         return Rejected(
             f"precheck failed: {text}; add {missing} wei to {self.account}",

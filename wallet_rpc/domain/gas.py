@@ -1,4 +1,4 @@
-"""Fees and gas limits of a user operation. All integer arithmetic; fees in wei for one unit of gas."""
+"""Fees and gas limits of a user operation, in integer arithmetic; fees are in wei per gas."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data
 from wallet_rpc.errors import InvalidParams
 
 REPLACEMENT_PERCENT = 10
-"""How much more a replacement must pay than the operation it replaces, on both fees. Source: ERC-4337 bundler rules."""
+"""The increase of both fees, in percent, that an operation needs to replace another. Source: ERC-4337 bundler rules."""
 
 GAS_BITS = 120
-"""The entry point takes gas limits and fees below 2^120 only (AA94). Source: EntryPoint v0.7, `_validatePrepayment`."""
+"""The size of gas limits and fees in bits; larger ones fail (AA94). Source: EntryPoint v0.7, `_validatePrepayment`."""
 
 TRANSACTION_GAS = 21_000
 """The base cost of a transaction."""
@@ -22,57 +22,57 @@ TOKEN_GAS, FLOOR_TOKEN_GAS = 4, 10
 AUTHORIZATION_GAS = 25_000
 """The upfront cost of one EIP-7702 authorization; half is refunded when the account existed."""
 _OPERATION_GAS, _WORD_GAS = 19_400, 10
-"""The unmetered cost of an operation in the entry point, and of each word of it that is copied."""
+"""The unmetered gas of an operation in the entry point, and of each of its words that is copied."""
 _PENALTY_PERCENT = 10
 """The share of its unused execution gas that an operation pays for. Source: EntryPoint v0.7."""
 
 
 def call_data_tokens(data: bytes) -> int:
-    """EIP-7623's measure of call data: a zero byte is one token, any other four."""
+    """Count the tokens of call data (EIP-7623): one for a zero byte, four for any other byte."""
     return 4 * len(data) - 3 * data.count(0)
 
 
 def floor_gas(data: bytes) -> int:
-    """The least gas that a transaction with this call data pays for (EIP-7623)."""
+    """Return the minimum gas of a transaction with this call data (EIP-7623)."""
     return TRANSACTION_GAS + FLOOR_TOKEN_GAS * call_data_tokens(data)
 
 
 def pre_verification_gas(op: UserOperation) -> int:
-    """The gas of a bundle of `op` alone that the entry point does not meter, and `op` has to pay for.
+    """Compute the gas that `op` has to pay for because the entry point does not meter it, in a bundle of `op` alone.
 
-    The bundle pays for its call data by the token and for what runs, or the floor of EIP-7623 when that is more. Of
-    the gas that is metered only the penalty is sure: a tenth of the execution limits, used or not.
+    A bundle pays for its call data and execution, or the EIP-7623 floor if that is higher. Execution may use little of
+    its gas limits. So only the penalty, a tenth of the execution limits, is deducted from the floor as metered gas.
     """
     data = handle_ops_call_data([op], op.sender)
-    encoded = data[100:]  # without selector, offsets and beneficiary, which are in the price of an operation
+    encoded = data[100:]  # _OPERATION_GAS includes the selector, offsets and beneficiary before it
     unmetered = _OPERATION_GAS + TOKEN_GAS * call_data_tokens(encoded) + _WORD_GAS * ((len(encoded) + 31) // 32)
     if op.authorization is not None:
         unmetered += AUTHORIZATION_GAS
-    later = op.call_gas_limit + (0 if op.paymaster is None else op.paymaster.post_op_gas_limit)
-    metered = later * _PENALTY_PERCENT // 100
+    execution_limits = op.call_gas_limit + (0 if op.paymaster is None else op.paymaster.post_op_gas_limit)
+    metered = execution_limits * _PENALTY_PERCENT // 100
     return max(TRANSACTION_GAS + unmetered, floor_gas(data) - metered)
 
 
 def max_fee(base_fee: int, priority_fee: int) -> int:
-    """A fee that stays valid while the base fee rises for about three full blocks: 1.5 base fees and the priority."""
+    """Return a fee that stays valid while the base fee rises for about three full blocks: 1.5 base fees + priority."""
     return base_fee + base_fee // 2 + priority_fee
 
 
 def replacement_fee(fee: int) -> int:
-    """The least fee that replaces an operation paying `fee`; rounded up."""
+    """Return the minimum fee to replace an operation that pays `fee`; rounded up."""
     return fee + (fee * REPLACEMENT_PERCENT + 99) // 100
 
 
 def resolve_override(override: int | Multiplier | None, estimate: int, *, field: str) -> int:
-    """The caller's amount, or the caller's factor on the estimate (rounded up), or the estimate.
+    """Return the caller's amount, or the estimate times the caller's factor (rounded up), or the estimate.
 
-    Raises: InvalidParams when the amount, or what a factor leads to, is not below 2^120.
+    Raises: InvalidParams when the amount, given or computed, is not below 2^120.
     """
     match override:
         case None:
             return estimate
         case Multiplier(multiplier=factor):
-            exact = Fraction(repr(factor))  # as it was written: 1.1 is eleven tenths, not the float nearest to it
+            exact = Fraction(repr(factor))  # the decimal as written: 1.1 is 11/10, not the nearest float
             amount = -(-estimate * exact.numerator // exact.denominator)
         case _:
             amount = override
@@ -83,7 +83,7 @@ def resolve_override(override: int | Multiplier | None, estimate: int, *, field:
 
 
 def apply_gas_overrides(op: UserOperation, overrides: GasParamsOverride | None) -> UserOperation:
-    """`op` with the caller's gas limits and fees in place of the estimates."""
+    """Replace the estimates in `op` with the caller's gas limits and fees."""
     if overrides is None:
         return op
     paymaster = op.paymaster
@@ -117,7 +117,7 @@ def apply_gas_overrides(op: UserOperation, overrides: GasParamsOverride | None) 
 
 
 def max_cost(op: UserOperation) -> int:
-    """The most that `op` can cost, in wei: every gas limit at the maximum fee; what the entry point asks up front."""
+    """Return the prepayment of `op` to the entry point, its maximum cost in wei: all gas limits at the maximum fee."""
     gas = op.pre_verification_gas + op.verification_gas_limit + op.call_gas_limit
     if op.paymaster is not None:
         gas += op.paymaster.verification_gas_limit + op.paymaster.post_op_gas_limit

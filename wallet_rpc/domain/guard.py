@@ -1,9 +1,9 @@
-"""The strict check in front of the compiler: a session must not be able to do more than its permissions say.
+"""The strict check before the compiler: a session must not be able to do more than its permissions state.
 
-The compiler does what the official SDK does, which lets through grants that replace the owner, lift their own limits,
-or can never be used. A server that asks an owner to sign refuses those, each with a stable reason and the exact field.
-Every rule has a row in the specification of permissions. Sources: the contracts of Modular Account v2 (who may write
-what), the golden scenarios (what overwrites what).
+The compiler matches the official SDK, which accepts grants that replace the owner, lift their own limits, or are never
+usable. A server that prepares a grant for an owner to sign rejects those, each with a stable reason and the exact
+field. Every rule has a row in specs/permissions.md. Sources: the contracts of Modular Account v2 (for access to state)
+and the golden scenarios (for permissions that overwrite each other).
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ PRIVILEGED = frozenset(
         abi.SDK_UNINSTALL_EXECUTION,
     }
 )
-"""Every function by which an account changes itself or acts without limits. Source: ModularAccountBase and the
-semi-modular accounts; the last two are the SDK's wrong selectors, refused as the SDK refuses them."""
+"""The functions by which an account changes itself or acts without limits. Source: ModularAccountBase and the
+semi-modular accounts. The last two are wrong selectors of the SDK, rejected because the SDK rejects them."""
 MODULE_WRITES = frozenset(
     {
         abi.ON_INSTALL,
@@ -72,21 +72,21 @@ MODULE_WRITES = frozenset(
         abi.PRE_USER_OP_VALIDATION_HOOK,
     }
 )
-"""Functions that write a module's state of the calling account: its keys, its limits, its time range; the last two
-spend limits, also those of other sessions."""
+"""Functions that write a module's state for the calling account: its keys, limits and time range. The last two
+consume limits, also those of other sessions."""
 ENTRY_POINT_WRITES = frozenset(
     {abi.WITHDRAW_TO, abi.WITHDRAW_STAKE, abi.UNLOCK_STAKE, abi.ADD_STAKE, abi.INCREMENT_NONCE}
 )
-"""Functions that take the calling account's deposit or stake, or burn its nonces."""
+"""Functions that lock or withdraw the calling account's deposit or stake, or invalidate its nonces."""
 PROTECTED_TARGETS = MODULES | {ENTRY_POINT, EXECUTION_INSTALL_DELEGATE}
-"""Contracts that keep the account's own keys, limits, nonces and money."""
+"""Contracts that store the account's keys, limits, nonces and deposit, or code that it delegates to."""
 MAX_PERMISSIONS = 100
-"""Permissions in one grant; installing so many targets already costs some ten million gas."""
+"""The maximum number of permissions in a grant; installing this many targets costs about ten million gas."""
 MAX_FUNCTIONS = 256
-"""Functions in one grant, over all permissions; each is at least one storage slot to write."""
+"""The maximum number of functions in a grant, over all permissions; each writes at least one storage slot."""
 LAST_SECOND = 9_999_999_999
-"""The latest end of a session, in Unix seconds (the year 2286). What is beyond is taken for milliseconds, which would
-make a grant of an hour one for ages. Source: the hosted Wallet API's `expirySec`."""
+"""The latest end of a session, in Unix seconds (the year 2286). A higher value is probably in milliseconds and would
+turn a grant for an hour into one for millennia. Source: the hosted Wallet API's `expirySec`."""
 
 _AT = "params"
 _DEADLINE_AT = "expirySec"
@@ -110,23 +110,23 @@ _REASONS = {
     "AbiEncodingBytesSizeMismatchError": "selector_malformed",
     "UnsupportedPermissionTypeError": "unknown_permission",
 }
-"""The stable reason of every refusal of the compiler, by the SDK's error class."""
+"""The stable `reason` of every compiler error, by the SDK's error class."""
 
 _ERROR_PATHS = {
     "InvalidAddressError": "key.publicKey",
     "ExpiredDeadlineError": _DEADLINE_AT,
     "DeadlineOverLimitError": _DEADLINE_AT,
 }
-"""Where a refusal stands that is not about one permission."""
+"""The field of a compiler error that is not about one permission, by the SDK's error class."""
 
 
 def check_and_compile(
     permissions: Sequence[Permission], terms: SessionTerms, *, at: str = _AT, deadline_at: str = _DEADLINE_AT
 ) -> ValidationInstall:
-    """What a server may ask an owner to sign: `compile_permissions` behind every check of this module.
+    """Compile the permissions of a grant for the owner to sign, after every check of this module.
 
     `at` is the path of the request in error messages, `deadline_at` the field of the deadline in it. Raises:
-    InvalidParams with `reason` and `field`; a reason is one of those in the specification of permissions.
+    InvalidParams with `field` and one of the reasons in specs/permissions.md.
     """
     try:
         check_grant(permissions, terms, at=at, deadline_at=deadline_at)
@@ -136,54 +136,57 @@ def check_and_compile(
 
 
 def translate_compile_error(error: CompileError, *, at: str = _AT) -> InvalidParams:
-    """A refusal of the compiler as the caller sees it."""
-    place = _ERROR_PATHS.get(error.name, "permissions") if error.position is None else f"permissions[{error.position}]"
-    return _rejection(_REASONS[error.name], f"{at}.{place}", "expected a grant that can be installed")
+    """Translate an error of the compiler into one for the caller."""
+    path = _ERROR_PATHS.get(error.name, "permissions")
+    if error.position is not None:
+        path = f"permissions[{error.position}]"
+    return _rejection(_REASONS[error.name], f"{at}.{path}", "expected a grant that can be installed")
 
 
 def check_grant(
     permissions: Sequence[Permission], terms: SessionTerms, *, at: str = _AT, deadline_at: str = _DEADLINE_AT
 ) -> None:
-    """Every check, without compiling. Raises: InvalidParams for the first rule that is broken; CompileError when the
-    account or the key in `terms` is a text that is no address; ValueError when `terms` grant functions, which only
-    permissions may.
+    """Check a grant without compiling it.
+
+    Raises: InvalidParams for the first broken rule; CompileError when the account or the key in `terms` is not an
+    address; ValueError when `terms` grant functions, since only permissions may grant them.
     """
     if terms.selectors:
-        raise ValueError("a guarded grant has no functions beside its permissions")
+        raise ValueError("expected terms without selectors, since only permissions may grant functions")
     account = read_address(terms.account, Stage.CONSTRUCTOR)
     _check_key(read_address(terms.key, Stage.CONSTRUCTOR), account, f"{at}.key.publicKey")
     _check_deadline(terms, f"{at}.{deadline_at}")
     _check_list(permissions, f"{at}.permissions")
-    seen = _GrantChecker(account=account)
+    checker = _GrantChecker(account=account)
     for position, permission in enumerate(permissions):
-        seen.check(permission, f"{at}.permissions[{position}]")
+        checker.check(permission, f"{at}.permissions[{position}]")
 
 
-def _rejection(reason: str, path: str, why: str) -> InvalidParams:
-    return InvalidParams(f"{path}: {why}", reason=reason, field=path)
+def _rejection(reason: str, path: str, text: str) -> InvalidParams:
+    return InvalidParams(f"{path}: {text}", reason=reason, field=path)
 
 
 def _check_key(key: Address, account: Address, path: str) -> None:
     if key == ZERO_ADDRESS:
         raise _rejection("zero_address", path, "expected the address of a key, got the zero address")
     if key == account:
-        raise _rejection("account_as_key", path, "expected a key of its own, got the account itself")
+        raise _rejection("account_as_key", path, "expected a key other than the account, got the account itself")
 
 
 def _check_deadline(terms: SessionTerms, path: str) -> None:
     if terms.deadline > LAST_SECOND:
-        why = f"expected seconds, at most {LAST_SECOND}, got {terms.deadline}"
-        raise _rejection("deadline_too_late", path, why)
+        text = f"expected seconds, at most {LAST_SECOND}, got {terms.deadline}"
+        raise _rejection("deadline_too_late", path, text)
     if 0 < terms.deadline < terms.now:
         raise _rejection("expired", path, f"expected a time from {terms.now} on, got {terms.deadline}")
 
 
 def _check_list(permissions: Sequence[Permission], path: str) -> None:
-    """Rules about the list: its size, root stands alone, and limits are not all."""
-    is_long = len(permissions) > MAX_PERMISSIONS
-    if is_long or sum(len(to_raw_permission(item).functions) for item in permissions) > MAX_FUNCTIONS:
-        why = f"expected at most {MAX_PERMISSIONS} permissions with {MAX_FUNCTIONS} functions in all"
-        raise _rejection("too_many", path, why)
+    """Check the size of the list, that root has no other permission next to it, and that not all are limits."""
+    is_too_long = len(permissions) > MAX_PERMISSIONS
+    if is_too_long or sum(len(to_raw_permission(item).functions) for item in permissions) > MAX_FUNCTIONS:
+        text = f"expected at most {MAX_PERMISSIONS} permissions with {MAX_FUNCTIONS} functions in all"
+        raise _rejection("too_many", path, text)
     if any(isinstance(item, Root) for item in permissions) and len(permissions) > 1:
         raise _rejection("root_not_alone", f"{path}[1]", "expected root alone; it already grants everything")
     if all(isinstance(item, NativeTokenTransfer | GasLimit) for item in permissions):
@@ -192,7 +195,7 @@ def _check_list(permissions: Sequence[Permission], path: str) -> None:
 
 @dataclass(slots=True)
 class _GrantChecker:
-    """What the permissions checked so far already name."""
+    """A check of permissions one after the other. It stores the targets, limits and functions seen so far."""
 
     account: Address
     targets: set[Address] = field(default_factory=set)
@@ -208,18 +211,18 @@ class _GrantChecker:
                 self.limits.add(permission.type)
             case Erc20TokenTransfer(data=data) | ContractAccess(data=data):
                 self._target(data.address, path)
-            case FunctionsOnContract(data=named):
-                self._target(named.address, path)
-                self._functions(named.functions, set(), path)
-            case AccountFunctions(data=chosen):
-                _refuse_empty(chosen.functions, path)
-                self._functions(chosen.functions, self.on_account, path)
-                _refuse_any(chosen.functions, PRIVILEGED, path, "a function that changes or bypasses the account")
-            case FunctionsOnAllContracts(data=chosen):
-                self._functions(chosen.functions, self.on_all, path)
-                _refuse_any(chosen.functions, PRIVILEGED, path, "a function that changes or bypasses the account")
-                _refuse_any(chosen.functions, MODULE_WRITES, path, "a function that rewrites the session's limits")
-                _refuse_any(chosen.functions, ENTRY_POINT_WRITES, path, "a function on the account's deposit or nonces")
+            case FunctionsOnContract(data=data):
+                self._target(data.address, path)
+                self._functions(data.functions, set(), path)
+            case AccountFunctions(data=data):
+                _refuse_empty(data.functions, path)
+                self._functions(data.functions, self.on_account, path)
+                _refuse_any(data.functions, PRIVILEGED, path, "a function that changes or bypasses the account")
+            case FunctionsOnAllContracts(data=data):
+                self._functions(data.functions, self.on_all, path)
+                _refuse_any(data.functions, PRIVILEGED, path, "a function that changes or bypasses the account")
+                _refuse_any(data.functions, MODULE_WRITES, path, "a function that rewrites the session's limits")
+                _refuse_any(data.functions, ENTRY_POINT_WRITES, path, "a function on the account's deposit or nonces")
             case Root():
                 pass
             case _:
@@ -232,8 +235,8 @@ class _GrantChecker:
         if target == self.account:
             raise _rejection("account_as_target", at, "expected another contract, got the account itself")
         if target in PROTECTED_TARGETS:
-            why = "expected another contract, got one that keeps the account's own keys, limits or deposit"
-            raise _rejection("protected_target", at, why)
+            text = "expected another contract, got one that stores the account's own keys, limits or deposit"
+            raise _rejection("protected_target", at, text)
         if target in self.targets:
             raise _rejection(
                 "duplicate_target", at, "expected each contract once; a later entry overwrites the earlier"
@@ -249,15 +252,20 @@ class _GrantChecker:
 
 
 def _refuse_empty(functions: Sequence[Selector], path: str) -> None:
-    """The selector of empty call data means plain transfers to an Allowlist; the account refuses to install it."""
+    """Reject the zero selector among the account's functions.
+
+    An allowlist reads it as plain transfers, and the account cannot install it.
+    """
     for index, function in enumerate(functions):
         if function == Selector(bytes(4)):
             at = f"{path}.data.functions[{index}]"
             raise _rejection("empty_selector", at, "expected a function of the account, got 0x00000000")
 
 
-def _refuse_any(functions: Sequence[Selector], forbidden: frozenset[Selector], path: str, what: str) -> None:
+def _refuse_any(functions: Sequence[Selector], forbidden: frozenset[Selector], path: str, description: str) -> None:
     for index, function in enumerate(functions):
         if function in forbidden:
             at = f"{path}.data.functions[{index}]"
-            raise _rejection("privileged_selector", at, f"expected no privileged function, got {function}: {what}")
+            raise _rejection(
+                "privileged_selector", at, f"expected no privileged function, got {function}: {description}"
+            )
