@@ -1,4 +1,4 @@
-"""Descriptions of a grant in plain English, for the owner who signs it."""
+"""Descriptions of a grant in plain English, for its owner to read before signing."""
 
 from __future__ import annotations
 
