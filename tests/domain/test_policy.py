@@ -112,7 +112,7 @@ def test_no_policy_sponsors_more_than_can_be_counted() -> None:
 def test_denial_names_policy_and_numbers() -> None:
     decision = decide(replace(POLICY, limits=PolicyLimits(operation_wei=99)), OP, chain_id=1, now=NOW)
     assert decision is not None
-    assert decision.message == f"policy {ID} pays at most 99 wei for one operation, this one may cost 100"
+    assert decision.message == f"policy {ID} pays at most 99 wei for one operation, but this one may cost 100"
 
 
 def test_a_sender_that_is_no_account_is_named() -> None:

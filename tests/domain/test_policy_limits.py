@@ -108,7 +108,7 @@ def test_an_exceeded_limit_is_named(refusal: PolicyDenialReason, by_wei: bool, t
         (
             PolicyDenialReason.FIRST_TIME,
             True,
-            "250 wei open by owners that have not landed an operation under it, of 1003 in all",
+            "250 wei open by owners without an included operation under it, of 1003 in all",
         ),
         (PolicyDenialReason.OWNER_OPEN, False, f"21 operations open by one owner, {OWNER}, of 42 in all"),
         (PolicyDenialReason.TOKEN_OPEN, True, "501 wei open by one session token, of 1003 in all"),
@@ -120,7 +120,7 @@ def test_a_refusal_of_more_that_is_open_says_what_to_do(refusal: PolicyDenialRea
     denied = build_limit_denial(policy, ExceededLimit(find_bound(refusal), by_wei), cost=9)
     assert denied.reason is refusal
     assert f"has a limit of {text}; this operation" in denied.message
-    assert denied.message.endswith("send or let expire what is prepared, then prepare again")
+    assert denied.message.endswith("send the prepared operations or let them expire, then prepare again")
 
 
 def test_a_number_without_a_total_is_told_alone() -> None:

@@ -72,7 +72,7 @@ ADDRESS = "expected an address, 20 bytes as 0x hex, in lower case or with a corr
         (
             change_value("types.Person.1.name", "name"),
             "types.Person",
-            "expected members of different names, got two of one",
+            "expected members of different names, got two of the same name",
         ),
         (
             change_value("types.Person.1.type", "strong"),
@@ -93,18 +93,18 @@ ADDRESS = "expected an address, 20 bytes as 0x hex, in lower case or with a corr
         (
             change_value("types.EIP712Domain", DOMAIN_TYPE[::-1]),
             "types.EIP712Domain[0]",
-            "expected string name, as EIP-712 has the fields of domain, "
+            "expected string name, as EIP-712 orders the fields of domain, "
             'got "address verifyingContrac…" of 25 characters',
         ),
         (
             change_value("types.EIP712Domain", DOMAIN_TYPE[:3]),
             "types.EIP712Domain[3]",
-            "expected address verifyingContract, as EIP-712 has the fields of domain, got null",
+            "expected address verifyingContract, as EIP-712 orders the fields of domain, got null",
         ),
         (
             change_value("types.EIP712Domain", [*DOMAIN_TYPE, {"name": "salt", "type": "bytes32"}]),
             "types.EIP712Domain[4]",
-            'expected no more members, as EIP-712 has the fields of domain, got "bytes32 salt"',
+            'expected no more members, as EIP-712 orders the fields of domain, got "bytes32 salt"',
         ),
         (of("uint8[2][]", [[1, 2], [1, 256]]), "message.a[1][1]", f"{INTEGER}, got 256"),
         (of("uint8[2][]", [[1, 2], [1]]), "message.a[1]", "expected an array of 2, got an array of 1"),
@@ -116,7 +116,7 @@ ADDRESS = "expected an address, 20 bytes as 0x hex, in lower case or with a corr
         (of("bytes4", "0x123456"), "message.a", 'expected 4 bytes as 0x hex, got "0x123456"'),
         (of("bytes", "0x1"), "message.a", 'expected bytes as 0x hex, got "0x1"'),
         (of("bytes", "text"), "message.a", 'expected bytes as 0x hex, got "text"'),
-        (of("string", "\ud800"), "message.a", "expected Unicode characters, got one half of a surrogate pair"),
+        (of("string", "\ud800"), "message.a", "expected Unicode characters, got an unpaired surrogate"),
         (
             {**of("A B", 1), "primaryType": "A B", "types": {"A B": []}},
             "primaryType",
@@ -135,12 +135,12 @@ ADDRESS = "expected an address, 20 bytes as 0x hex, in lower case or with a corr
         (
             of("A:B", {}, **{"A:B": []}),
             "types.A:B",
-            'expected letters, digits and _ only in the name of a struct beside others, got "A:B"',
+            'expected only letters, digits and _ in the name of a struct next to other structs, got "A:B"',
         ),
         (
             {**MAIL, "primaryType": "EIP712Domain"},
             "message",
-            "expected none, since primaryType EIP712Domain signs the domain alone",
+            "expected no message, because primaryType EIP712Domain signs the domain alone",
         ),
         (of("k" * 80, 1), "types.Data[0].type", None),
         ({**of("bool", 1), "types": {"Data": [{"name": "k" * 80, "type": "bool"}]}}, f"message.{'k' * 24}…", None),

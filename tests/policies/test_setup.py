@@ -89,7 +89,7 @@ def with_text(text: bytes) -> Callable[[Settings], Settings]:
             "WALLET_RPC_POLICIES: cannot read /nowhere: ",
         ),
         (with_text(b"\xff"), "policies.toml: no text in UTF-8"),
-        (with_text(b"[[policy]]\n"), "policies.toml: policy 1: id: required, but not there"),
+        (with_text(b"[[policy]]\n"), "policies.toml: policy 1: id: required, but absent"),
         (without_paymaster, "WALLET_RPC_POLICIES: no chain has a paymaster or a verifying_paymaster in"),
         (with_other_paymaster, f"chain 31337: verifying_paymaster: no VerifyingPaymaster at {ENTRY_POINT}"),
         (

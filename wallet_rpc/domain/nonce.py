@@ -1,8 +1,8 @@
-"""Nonces of a user operation: which validation answers for it and in which order it runs.
+"""Nonces of user operations: they select the validation that authorizes an operation, and the order of execution.
 
     nonce (256 bits) = key (192) | sequence (64)
     key   (192 bits) = parallel key (152) | entity id (32) | options (8)
-    options: bit 0 = global validation, bit 1 = a deferred action stands in the signature
+    options: bit 0 = global validation, bit 1 = the signature carries a deferred action
 
 Source: ERC-4337 (key and sequence), Modular Account v2 (the parts of the key).
 """
@@ -38,9 +38,9 @@ class NonceKey:
 
     def __post_init__(self) -> None:
         if not 0 <= self.parallel_key <= MAX_PARALLEL_KEY:
-            raise ValueError(f"a parallel key is below 2^{PARALLEL_KEY_BITS}, got {self.parallel_key}")
+            raise ValueError(f"expected a parallel key below 2^{PARALLEL_KEY_BITS}, got {self.parallel_key}")
         if not 0 <= self.entity_id < 1 << 32:
-            raise ValueError(f"an entity id is below 2^32, got {self.entity_id}")
+            raise ValueError(f"expected an entity id below 2^32, got {self.entity_id}")
 
     @property
     def key(self) -> int:
@@ -49,23 +49,26 @@ class NonceKey:
         return self.parallel_key << 40 | self.entity_id << 8 | options
 
     def nonce(self, sequence: int) -> int:
-        """The 256-bit nonce of `sequence` (below 2**64) under this key. Raises ValueError when it does not fit."""
+        """Return the 256-bit nonce of `sequence` (below 2**64) under this key.
+
+        Raises: ValueError when the sequence does not fit into 64 bits.
+        """
         if not 0 <= sequence < 1 << 64:
-            raise ValueError(f"a nonce sequence is below 2^64, got {sequence}")
+            raise ValueError(f"expected a nonce sequence below 2^64, got {sequence}")
         return self.key << 64 | sequence
 
     @classmethod
     def parse(cls, key: int) -> NonceKey:
-        """The parts of a 192-bit key.
+        """Split a 192-bit key into its parts.
 
-        Raises: ValueError when the key is wider or carries an option other than global and deferred; such a key
-        is not one of ours (bit 2 is a direct call, the higher bits mean nothing).
+        Raises: ValueError when the key is wider or carries an option other than global and deferred. wallet-rpc issues
+        no such key: bit 2 is a direct call, the higher bits have no meaning.
         """
         if not 0 <= key < 1 << 192:
-            raise ValueError(f"a nonce key is below 2^192, got {key}")
+            raise ValueError(f"expected a nonce key below 2^192, got {key}")
         options = key & 0xFF
         if options > _GLOBAL | _DEFERRED:
-            raise ValueError(f"nonce options {options:#04x} are not global (1) or deferred (2)")
+            raise ValueError(f"expected nonce options global (1) and deferred (2) only, got {options:#04x}")
         return cls(
             parallel_key=key >> 40,
             entity_id=key >> 8 & 0xFFFFFFFF,
@@ -75,19 +78,19 @@ class NonceKey:
 
 
 def owner_nonce_key(parallel_key: int = 0) -> NonceKey:
-    """The owner's own key: entity id 0, global, nothing deferred."""
+    """Return the owner's nonce key: entity id 0, global, without a deferred action."""
     return NonceKey(entity_id=OWNER_ENTITY, is_global=True, parallel_key=parallel_key)
 
 
 def split_nonce(nonce: int) -> tuple[NonceKey, int]:
-    """A 256-bit nonce as its key and its sequence. Raises ValueError as `NonceKey.parse` does."""
+    """Split a 256-bit nonce into its key and its sequence. Raises: ValueError as `NonceKey.parse` does."""
     return NonceKey.parse(nonce >> 64), nonce & 0xFFFFFFFFFFFFFFFF
 
 
 def find_free_entity_id(is_used: Callable[[EntityId], bool], *, start: int = 1) -> EntityId:
-    """The first entity id from `start` on that is not used; 0 is the owner's, so a scan from 0 begins at 1.
+    """Return the first unused entity id from `start` on. Id 0 is the owner's, so a scan from 0 begins at 1.
 
-    `is_used` tells whether a validation with that id has flags or selectors; an account without code has none.
+    `is_used` returns True when a validation with that id has flags or selectors; an account without code has none.
     Source: the official SDK's entity-id reader.
     """
     candidate = EntityId(max(start, 1))

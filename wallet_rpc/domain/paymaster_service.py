@@ -1,7 +1,7 @@
-"""The capability `paymasterService`: the policies that may pay for the calls, or the token the account pays in.
+"""The capability `paymasterService`: the policies that may pay for the calls, or the ERC-20 token the account pays in.
 
-A caller that sends it expects another payer. A form that names none is therefore refused: ignoring it would charge the
-account unnoticed. `optional: true` says that the account may pay instead.
+A caller that sends the capability expects another payer. A form that names no payer is rejected, because ignoring it
+would charge the account unnoticed. `optional: true` allows the account to pay instead.
 Source: the Wallet API's `paymasterService` (seed 002); ERC-7677 (`url`, `context`); EIP-5792 (`optional`).
 """
 
@@ -18,58 +18,58 @@ from wallet_rpc.primitives import preview
 from wallet_rpc.wire import shape
 
 PAYMASTER_SERVICE_PATH = "params.capabilities.paymasterService"
-"""The place of the capability in a request."""
+"""Path of the capability in a request."""
 MAX_POLICIES = 8
-"""The most policies that one request may name: each is asked, and estimated, in its turn."""
+"""Maximum number of policies in one request. They are tried and estimated one after another."""
 _STANDARD = ("url", "context")
-"""Members of ERC-7677's own form, which names a paymaster of the caller's choice; none is called here."""
+"""Members of ERC-7677's form, in which the caller chooses the paymaster. wallet-rpc never calls that paymaster."""
 _MEMBERS = ("policyId", "policyIds", "onlyEstimation", "webhookData", "erc20", "optional", *_STANDARD)
 
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
-"""A JSON boolean and nothing that resembles one."""
+"""A JSON boolean, without coercion of other types."""
 
 
 @shape
 class PaymasterService:
-    """The payer of the gas. With several policies the first that sponsors the operation pays."""
+    """The payer of the gas. Among several policies, the first that sponsors the operation pays."""
 
     policy_id: UUID4 | None = None
     policy_ids: tuple[UUID4, ...] | None = None
     only_estimation: Flag | None = None
-    """True: estimate only, sponsor nothing and sign nothing."""
+    """True: estimate only; nothing is sponsored or signed."""
     webhook_data: str | None = None
     erc20: Annotated[Erc20Gas | None, BeforeValidator(refuse_conflicting_settings)] = None
-    """The account pays in this token; the policy says which paymaster takes it."""
+    """Gas payment in an ERC-20 token; the policy determines the paymaster that charges it."""
     url: str | None = None
-    """A paymaster of the caller's choice (ERC-7677); it is never called."""
+    """URL of a paymaster chosen by the caller (ERC-7677); wallet-rpc never calls it."""
     optional: Flag | None = None
-    """True: the account pays where no paymaster does (EIP-5792)."""
+    """True: the account pays if no paymaster does (EIP-5792)."""
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """The policy ids in the order to try, each once."""
+        """The policy ids without duplicates, in the order in which they are tried."""
         one = () if self.policy_id is None else (self.policy_id,)
         return tuple(dict.fromkeys(str(policy) for policy in (*one, *(self.policy_ids or ()))))
 
 
 def require_payer(value: Any) -> Any:
-    """`value`, the raw capability, when it says who pays.
+    """Return `value`, the raw capability, if it names a payer.
 
     Raises: InvalidParams (paymaster_service_unclear) for an unknown member and when no policy is named;
-    UnsupportedCapability for ERC-7677's form without a policy. With `optional: true` nothing is refused.
+    UnsupportedCapability for ERC-7677's form without a policy. Nothing is rejected when `optional` is true.
     """
     if not isinstance(value, Mapping) or value.get("optional") is True:
         return value
     for name in value:
         if name not in _MEMBERS:
-            raise _unclear_error(name, f"no such member; expected {', '.join(_MEMBERS)}")
+            raise _unclear_error(name, f"no such member; expected one of {', '.join(_MEMBERS)}")
     if value.get("policyId") is not None or value.get("policyIds"):
         return value
     for name in _STANDARD:
         if value.get(name) is not None:
             raise UnsupportedCapability(
-                f"{PAYMASTER_SERVICE_PATH}.{name}: paymasters of the caller's choice are not called here; send the "
-                "policyId of one that this server knows",
+                f"{PAYMASTER_SERVICE_PATH}.{name}: a paymaster chosen by the caller is not supported; send the "
+                "policyId of a policy of this server",
                 capability=f"paymasterService.{name}",
                 field=f"{PAYMASTER_SERVICE_PATH}.{name}",
             )
@@ -78,7 +78,7 @@ def require_payer(value: Any) -> Any:
     at = next((name for name in ("policyId", "policyIds") if name in value), "policyId")
     given = preview(value[at]) if at in value else "nothing"
     raise _unclear_error(
-        at, f"expected the id of a policy that pays, got {given}; leave paymasterService out if the account pays"
+        at, f"expected the id of a policy that pays, got {given}; leave out paymasterService if the account pays"
     )
 
 
@@ -88,7 +88,7 @@ def _unclear_error(name: str, text: str) -> InvalidParams:
 
 
 def check_policy_count(service: PaymasterService | None) -> PaymasterService | None:
-    """The capability as read. Raises: InvalidParams (too_many_policies) for more than `MAX_POLICIES` of them."""
+    """Return `service` unchanged. Raises: InvalidParams (too_many_policies) for more than `MAX_POLICIES` policies."""
     if service is not None and len(service.policies) > MAX_POLICIES:
         at = f"{PAYMASTER_SERVICE_PATH}.policyIds"
         raise InvalidParams(
@@ -102,4 +102,4 @@ def check_policy_count(service: PaymasterService | None) -> PaymasterService | N
 PaymasterCapability: TypeAlias = Annotated[
     PaymasterService | None, BeforeValidator(require_payer), AfterValidator(check_policy_count)
 ]
-"""The capability as `wallet_prepareCalls` reads it; None where the account pays."""
+"""The capability as `wallet_prepareCalls` reads it; None if the account pays."""

@@ -1,9 +1,9 @@
-"""What a session may be allowed to do: the eight kinds of permission, as callers write them.
+"""The eight kinds of session permission, in the form that callers send.
 
-A member that a permission or its data does not have is refused by name, because it may be meant as a limit.
-A permission says nothing about who grants it and until when; `validation_install` turns a list of them into what the
-account installs, `guard` refuses the lists that would grant more than they say. Source: the hosted Wallet API's
-`wallet_createSession` (seed 001).
+An unknown member of a permission or its data is rejected by name, because the caller may have meant it as a limit.
+A permission holds neither its granter nor its expiry. `validation_install` compiles a list of permissions into the
+validation that the account installs. `guard` rejects lists that would grant more than they state.
+Source: the hosted Wallet API's `wallet_createSession` (seed 001).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from wallet_rpc.primitives import Address, Selector, Wei
 from wallet_rpc.wire import strict_shape
 
 Functions: TypeAlias = Annotated[tuple[Selector, ...], Field(min_length=1)]
-"""At least one function, each by its selector."""
+"""Selectors of functions, at least one."""
 
 
 @strict_shape
 class NativeAllowance:
-    """How much of the chain's native token, in wei, over the session's whole life; 0 is nothing."""
+    """The amount of the chain's native token, in wei, over the session's whole life; 0 allows nothing."""
 
     allowance: Wei
 
 
 @strict_shape
 class Erc20Allowance:
-    """How much of the ERC-20 token at `address`, in its smallest unit, over the session's whole life."""
+    """The amount of the ERC-20 token at `address`, in its smallest unit, over the session's whole life."""
 
     address: Address
     allowance: Wei
@@ -37,7 +37,7 @@ class Erc20Allowance:
 
 @strict_shape
 class GasAllowance:
-    """How much the session's gas may cost the account, in wei (gas times price), over its whole life."""
+    """The maximum cost of the session's gas to the account, in wei (gas times price), over its whole life."""
 
     limit: Wei
 
@@ -51,14 +51,14 @@ class Target:
 
 @strict_shape
 class SelectedFunctions:
-    """Some functions."""
+    """A set of functions."""
 
     functions: Functions
 
 
 @strict_shape
 class TargetFunctions:
-    """Some functions of one contract."""
+    """A set of functions of one contract."""
 
     address: Address
     functions: Functions
@@ -66,7 +66,7 @@ class TargetFunctions:
 
 @strict_shape
 class NativeTokenTransfer:
-    """Bounds the value that the session's calls carry; grants no call by itself."""
+    """Limits the value that the session's calls carry; grants no calls on its own."""
 
     type: Literal["native-token-transfer"]
     data: NativeAllowance
@@ -74,7 +74,7 @@ class NativeTokenTransfer:
 
 @strict_shape
 class Erc20TokenTransfer:
-    """`transfer` and `approve` on one token, both counted against one limit."""
+    """`transfer` and `approve` on one ERC-20 token; both count against one limit."""
 
     type: Literal["erc20-token-transfer"]
     data: Erc20Allowance
@@ -82,7 +82,7 @@ class Erc20TokenTransfer:
 
 @strict_shape
 class GasLimit:
-    """Bounds what the account pays for the session's gas; grants no call by itself."""
+    """Limits what the account pays for the session's gas; grants no calls on its own."""
 
     type: Literal["gas-limit"]
     data: GasAllowance
@@ -98,7 +98,7 @@ class ContractAccess:
 
 @strict_shape
 class AccountFunctions:
-    """Functions of the account itself."""
+    """A set of functions of the account itself."""
 
     type: Literal["account-functions"]
     data: SelectedFunctions
@@ -106,7 +106,7 @@ class AccountFunctions:
 
 @strict_shape
 class FunctionsOnAllContracts:
-    """Some functions, on every contract that no other permission names."""
+    """A set of functions, on every contract that no other permission names."""
 
     type: Literal["functions-on-all-contracts"]
     data: SelectedFunctions
@@ -114,7 +114,7 @@ class FunctionsOnAllContracts:
 
 @strict_shape
 class FunctionsOnContract:
-    """Some functions of one contract."""
+    """A set of functions of one contract."""
 
     type: Literal["functions-on-contract"]
     data: TargetFunctions
@@ -122,7 +122,7 @@ class FunctionsOnContract:
 
 @strict_shape
 class Root:
-    """Everything the owner can do, but signing as the account (ERC-1271)."""
+    """Every right of the owner, except signing as the account (ERC-1271)."""
 
     type: Literal["root"]
 
@@ -138,15 +138,15 @@ Permission: TypeAlias = Annotated[
     | Root,
     Field(discriminator="type"),
 ]
-"""One permission; `type` says which."""
+"""One permission; `type` is its kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawPermission:
-    """One permission in the compiler's form: its kind and whichever of target, amount and functions it has.
+    """One permission in the compiler's form: its kind, and its target, amount and functions as far as it has them.
 
-    Values are bytes and integers, or the text of a request not read yet: the official SDK reads each text at its own
-    moment, which decides what it refuses first. `sdk_text` reads them.
+    Values are bytes and integers, or texts of a request that are not parsed yet. The official SDK parses each text at
+    its own stage, which decides the error that it raises first. `sdk_values` parses the texts.
     """
 
     kind: str
@@ -156,7 +156,7 @@ class RawPermission:
 
 
 def to_raw_permission(permission: Permission) -> RawPermission:
-    """The compiler's form of `permission`."""
+    """Return the compiler's form of `permission`."""
     match permission:
         case NativeTokenTransfer(data=NativeAllowance(allowance=wei)) | GasLimit(data=GasAllowance(limit=wei)):
             return RawPermission(kind=permission.type, amount=wei)

@@ -1,7 +1,8 @@
-"""Allowances of a token: what the token is asked, the permit that raises one, and the call that does.
+"""ERC-20 allowances: the call data of the token's views, the permit that sets an allowance, and the approval call.
 
-A permit is EIP-712 typed data in the token's domain. An account with code signs its digest as it signs any message, by
-ReplaySafeHash, and the token asks the account (ERC-7597). Sources: ERC-20, EIP-2612, ERC-7597; USDC's FiatTokenV2_2.
+A permit is EIP-712 typed data in the token's domain. An account with code signs its digest like any message, with
+ReplaySafeHash, and the token checks the signature by ERC-1271 (ERC-7597).
+Sources: ERC-20, EIP-2612, ERC-7597; USDC's FiatTokenV2_2.
 """
 
 from __future__ import annotations
@@ -29,46 +30,49 @@ _FIELDS = {"owner": "address", "spender": "address", "value": "uint256", "nonce"
 
 
 def encode_balance_of(holder: Address) -> Data:
-    """`balanceOf(address)`; asked of the token."""
+    """Encode `balanceOf(address)`, a call to the token."""
     return Data(_BALANCE_OF + abi.address(holder))
 
 
 def encode_allowance(owner: Address, spender: Address) -> Data:
-    """`allowance(address,address)`; asked of the token."""
+    """Encode `allowance(address,address)`, a call to the token."""
     return Data(_ALLOWANCE + abi.address(owner) + abi.address(spender))
 
 
 def encode_nonces(owner: Address) -> Data:
-    """`nonces(address)`: which permit is the owner's next; asked of the token."""
+    """Encode `nonces(address)`, a call to the token that returns the nonce of the owner's next permit."""
     return Data(_NONCES + abi.address(owner))
 
 
-def decode_uint(answer: bytes) -> int | None:
-    """An answer that is a number; None for any other."""
-    return int.from_bytes(answer[:32], "big") if len(answer) >= 32 else None
+def decode_uint(return_data: bytes) -> int | None:
+    """Decode return data that begins with a uint256; None if it is shorter than a word."""
+    return int.from_bytes(return_data[:32], "big") if len(return_data) >= 32 else None
 
 
-def decode_string(answer: bytes) -> str | None:
-    """An answer that is a string; None for any other."""
+def decode_string(return_data: bytes) -> str | None:
+    """Decode return data that is a string; None for anything else."""
     try:
-        reader = Reader(answer)
+        reader = Reader(return_data)
         return reader.blob(reader.word(0)).decode()
     except (AbiDecodeError, UnicodeDecodeError):
         return None
 
 
 def build_approval(token: Address, spender: Address, value: int) -> Call:
-    """The call that sets an allowance, in the token's smallest unit."""
+    """Build the call that approves `value` of the token's smallest unit for `spender`."""
     return Call(to=token, data=Data(abi.ERC20_APPROVE + abi.address(spender) + abi.uint(value)))
 
 
 def sum_transfers(calls: Iterable[Call], token: Address) -> int:
-    """The units of `token` that the calls transfer by its own `transfer`; what other contracts move is not seen."""
+    """Sum the units of `token` that the calls move by `transfer`; transfers within other contracts are not counted."""
     return sum(int.from_bytes(call.data[36:68]) for call in calls if _is_transfer(call, token))
 
 
 def zero_out_transfers(calls: Iterable[Call], token: Address) -> tuple[Call, ...]:
-    """The same calls, each `transfer` of `token` with the amount zero, which succeeds whatever the account has."""
+    """Return the calls with the amount of each `transfer` of `token` set to 0.
+
+    A transfer of 0 succeeds at any balance.
+    """
     return tuple(
         replace(call, data=Data(call.data[:36] + bytes(32) + call.data[68:])) if _is_transfer(call, token) else call
         for call in calls
@@ -90,7 +94,7 @@ class Erc20Domain:
 
     @property
     def separator(self) -> Hash32:
-        """What the token answers as DOMAIN_SEPARATOR when its domain is made of these four."""
+        """The value of the token's DOMAIN_SEPARATOR if its domain consists of these four fields."""
         texts = keccak(self.name.encode()) + keccak(self.version.encode())
         return keccak(_DOMAIN_TYPE + texts + abi.uint(self.chain_id) + abi.address(self.token))
 
@@ -106,13 +110,13 @@ class Permit:
     deadline: int
 
     def digest(self, domain: Erc20Domain) -> Hash32:
-        """The EIP-712 digest."""
+        """Return the EIP-712 digest of the permit in `domain`."""
         parties = abi.address(self.owner) + abi.address(self.spender)
         numbers = abi.uint(self.value) + abi.uint(self.nonce) + abi.uint(self.deadline)
         return typed_digest(domain.separator, keccak(_PERMIT_TYPE + parties + numbers))
 
     def typed_data(self, domain: Erc20Domain) -> dict[str, Any]:
-        """The JSON that shows what is permitted."""
+        """Return the permit as EIP-712 typed data in JSON."""
         return {
             "domain": {
                 "name": domain.name,

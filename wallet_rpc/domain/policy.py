@@ -1,7 +1,7 @@
-"""Sponsorship policies: whose operations are paid for, where, when, and up to how much.
+"""Sponsorship policies: the senders, targets, chains, times and amounts for which gas is paid.
 
-The rule: what can be told from the operation alone is decided here; what depends on what was spent before is a
-`Limit`, kept by the budgets; and every refusal has a word of its own that never changes.
+This module decides everything that depends on the operation alone. Limits that depend on earlier spending are
+`BudgetLimit`s, which the budgets enforce. Each denial has its own stable reason.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.primitives import Address
 
 MAX_POLICY_WEI = 10**30 - 1
-"""The largest limit, and the largest cost of one operation that is ever sponsored, in wei."""
+"""The largest limit, and the largest cost of a sponsored operation, in wei."""
 MAX_POLICY_OPERATIONS = 10**15 - 1
 """The largest limit on a count."""
 
 
 class PolicyDenialReason(StrEnum):
-    """Why an operation is not sponsored; `error.data.reason` on the wire."""
+    """Reasons for which an operation is not sponsored; `error.data.reason` on the wire."""
 
     UNKNOWN = "policy_unknown"
     DISABLED = "policy_disabled"
@@ -51,98 +51,102 @@ class PolicyDenialReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyLimits:
-    """How much a policy spends at most; None: no limit. Amounts in wei, up to `MAX_WEI`."""
+    """Limits on a policy's spending; None: no limit. Amounts are in wei, up to `MAX_POLICY_WEI`."""
 
     operation_wei: int | None = None
-    """For one operation's maximum cost."""
+    """Limit on the maximum cost of one operation."""
     total_wei: int | None = None
     total_operations: int | None = None
     sender_wei: int | None = None
-    """For one owner, whichever of their accounts asks, and for the wallet of the session token that asks."""
+    """Limit for one owner across all their accounts, and for the wallet of the caller's session token."""
     sender_operations: int | None = None
     owner_open: int = 100
-    """The most reservations of one owner that are open at a time."""
+    """Maximum number of open reservations of one owner."""
     token_open: int = 100
-    """The same of one session token."""
+    """Maximum number of open reservations of one session token."""
     key_open: int = 1000
-    """The same of one API key, or of one address that connects to an open server."""
+    """Maximum number of open reservations of one API key, or of one client address on a server without API keys."""
     window_seconds: int | None = None
-    """What was spent longer ago does not count against totals and senders; None: everything counts for good."""
+    """Age after which spending no longer counts against total and sender limits; None: it counts permanently."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """A server of the operator's that is asked before each sponsorship."""
+    """A server of the operator that receives a request before each sponsorship."""
 
     url: str
     timeout_seconds: float = 3.0
-    """For the whole answer; none in time is a no."""
+    """Time limit for the whole response; no response in time is a denial."""
 
     def __repr__(self) -> str:
-        """Without the URL, which may hold a secret."""
+        """Return the representation without the URL, which may hold a secret."""
         return f"Webhook(timeout_seconds={self.timeout_seconds})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymasterServiceOptions:
-    """How a paymaster service (ERC-7677) is asked on chains where it pays for the policy."""
+    """Options for requests to a paymaster service (ERC-7677), on chains where it pays for the policy."""
 
     context: Mapping[str, Any] | None = field(default=None, repr=False)
-    """What it is told beside the operation, and may hold a secret; None: the policy's own id, as `policyId`."""
+    """The `context` of its requests, which may hold a secret; None: the policy's id, as `policyId`."""
     valid_seconds: int | None = None
-    """How long what it signs can be used at most; None: nobody knows."""
+    """Maximum validity of the data it signs; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """One policy, as the operator wrote it; an empty `chains` or an absent list of senders or targets means all."""
+    """One policy of the operator. An empty `chains` or an absent list of senders or targets allows all."""
 
     id: UUID
     name: str = ""
     organization: str | None = None
-    """Whose callers may use it; None: everyone's."""
+    """The organisation whose callers may use the policy; None: all callers."""
     enabled: bool = True
     chains: frozenset[int] = frozenset()
     allowed_senders: frozenset[Address] | None = None
     blocked_senders: frozenset[Address] = frozenset()
     allowed_targets: frozenset[Address] | None = None
-    """What the account may call directly; a call of the account to itself is one to the account's address."""
+    """Contracts that the account may call directly; a call to the account itself has the account as its target."""
     valid_from: int | None = None
     """In seconds since 1970."""
     valid_until: int | None = None
-    """The first second in which nothing is sponsored any more."""
+    """The first second, since 1970, in which the policy no longer sponsors."""
     limits: PolicyLimits = PolicyLimits()
     sponsorship_seconds: int = 600
-    """How long one sponsorship may be used; from 30 to 3600."""
+    """Validity of one sponsorship, in seconds; from 30 to 3600."""
     webhook: Webhook | None = None
     service: PaymasterServiceOptions = PaymasterServiceOptions()
 
     @property
     def service_names(self) -> frozenset[str]:
-        """What a paymaster service may know the policy by, each as `normalize_policy_name` writes it."""
-        told = {} if self.service.context is None else self.service.context
-        return frozenset(normalize_policy_name(one) for one in (str(self.id), *told.values()) if isinstance(one, str))
+        """Names by which a paymaster service may identify the policy, normalized by `normalize_policy_name`."""
+        context = {} if self.service.context is None else self.service.context
+        names = (str(self.id), *context.values())
+        return frozenset(normalize_policy_name(name) for name in names if isinstance(name, str))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyDenial:
-    """An operation is not sponsored: the stable word, and a sentence."""
+    """The denial of a sponsorship: a stable reason, and a sentence for people."""
 
     reason: PolicyDenialReason
     message: str
 
 
 PolicyDecision: TypeAlias = PolicyDenial | None
-"""None: the policy sponsors the operation, as far as can be told without its budget and its webhook."""
+"""None: the policy sponsors the operation, before the checks of its budget and its webhook."""
 
 
 def is_available_to(policy: Policy, organization: str | None) -> bool:
-    """Whether a caller of `organization` (None: of none) may use the policy; to all others it does not exist."""
+    """Return True if a caller of `organization` (None: of no organisation) may use the policy.
+
+    For all other callers the policy does not exist.
+    """
     return policy.organization is None or policy.organization == organization
 
 
 def normalize_policy_name(given: str) -> str:
-    """A policy's name in the one form that all its spellings share; of a UUID the canonical one."""
+    """Return the canonical form of a policy's name: case-folded and stripped; a UUID in its standard form."""
     text = given.strip().casefold()
     try:
         return str(UUID(text))
@@ -151,7 +155,10 @@ def normalize_policy_name(given: str) -> str:
 
 
 def decide(policy: Policy, op: UserOperation, *, chain_id: int, now: int) -> PolicyDecision:
-    """Whether `policy` sponsors `op` on a chain at a time. An operation that has no gas limits yet costs nothing."""
+    """Return the denial, if any, of `op` by `policy` on chain `chain_id` at the time `now`.
+
+    An operation without gas limits costs nothing.
+    """
     return (
         _check_chain_and_time(policy, chain_id=chain_id, now=now)
         or _check_sender_and_targets(policy, op)
@@ -180,7 +187,7 @@ def _check_sender_and_targets(policy: Policy, op: UserOperation) -> PolicyDecisi
         return None
     calls = decode_calls(op.sender, op.call_data)
     if calls is None:
-        return _deny(policy, PolicyDenialReason.TARGET_NOT_ALLOWED, "lists targets, and the call data cannot be read")
+        return _deny(policy, PolicyDenialReason.TARGET_NOT_ALLOWED, "lists targets, but the call data is not decodable")
     for call in calls:
         if call.to not in policy.allowed_targets:
             return _deny(policy, PolicyDenialReason.TARGET_NOT_ALLOWED, f"does not list {call.to} among its targets")
@@ -195,12 +202,12 @@ def _check_cost(policy: Policy, op: UserOperation) -> PolicyDecision:
     return _deny(
         policy,
         PolicyDenialReason.OPERATION_WEI,
-        f"pays at most {limit} wei for one operation, this one may cost {cost}",
+        f"pays at most {limit} wei for one operation, but this one may cost {cost}",
     )
 
 
 def build_unknown_account_denial(policy: Policy, sender: Address) -> PolicyDenial:
-    """The denial of a sender whose code does not prove that it is an account."""
+    """Build the denial of a sender whose code does not prove that it is an account."""
     return _deny(
         policy,
         PolicyDenialReason.ACCOUNT,
@@ -209,5 +216,5 @@ def build_unknown_account_denial(policy: Policy, sender: Address) -> PolicyDenia
     )
 
 
-def _deny(policy: Policy, reason: PolicyDenialReason, why: str) -> PolicyDenial:
-    return PolicyDenial(reason=reason, message=f"policy {policy.id} {why}")
+def _deny(policy: Policy, reason: PolicyDenialReason, predicate: str) -> PolicyDenial:
+    return PolicyDenial(reason=reason, message=f"policy {policy.id} {predicate}")

@@ -1,8 +1,8 @@
-"""The file of policies: TOML in, policies out.
+"""Parser of the policy file: TOML text to policies.
 
-The rule: every key must be known and every value of its kind, or nothing is read and the error says which policy and
-key; a policy that is half understood would spend money. A webhook's URL and a service's context may
-hold secrets and are never repeated.
+An unknown key or a value of the wrong type rejects the whole file, with an error that names the policy and the key. A
+policy that is only partly understood would spend money. A webhook's URL and a service's context may hold secrets, so no
+error repeats them.
 """
 
 from __future__ import annotations
@@ -30,33 +30,35 @@ from wallet_rpc.primitives import Address
 _VERSION = 4
 _LAST_SECOND = 2**48 - 1
 _DIGITS = 40
-"""More than any number has that is taken."""
+"""Maximum digits of a number in text, more than any accepted number has."""
 _SECRET = frozenset({"url", "context"})
-"""Keys whose values no error repeats."""
+"""Keys of secret values, which no error repeats."""
 
 
 class PolicyFileError(Exception):
-    """A text that is no file of policies; the message names the policy and the key."""
+    """An invalid policy file; the message names the policy and the key."""
 
 
 class _UnexpectedValue(Exception):
-    """A value of another kind than this."""
+    """A value of the wrong type; the message is the expected type."""
 
 
 def read_policies(text: str) -> tuple[Policy, ...]:
-    """The policies of a TOML text: `[[policy]]` tables. Raises: PolicyFileError."""
+    """Parse TOML text of `[[policy]]` tables. Raises: PolicyFileError."""
     try:
-        whole = tomllib.loads(text)
-    except ValueError as error:  # TOMLDecodeError, and a number of more digits than Python reads
-        raise PolicyFileError(f"no TOML{toml_position(error)}") from None
-    tables = whole.pop("policy", None)
-    if whole or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        document = tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python parses
+        raise PolicyFileError(f"expected TOML, got a syntax error{toml_position(error)}") from None
+    tables = document.pop("policy", None)
+    if document or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise PolicyFileError("expected [[policy]] tables and nothing else")
     policies = tuple(_policy(table, number) for number, table in enumerate(tables, 1))
     ids = [policy.id for policy in policies]
     for policy_id in ids:
         if ids.count(policy_id) > 1:
-            raise PolicyFileError(f"policy {policy_id}: id: stands there {ids.count(policy_id)} times")
+            raise PolicyFileError(
+                f"policy {policy_id}: id: expected once in the file, got {ids.count(policy_id)} times"
+            )
     return policies
 
 
@@ -64,7 +66,7 @@ def _policy(table: dict[str, Any], number: int) -> Policy:
     at = f"policy {number}"
     values = _values(table, _POLICY, at)
     if "id" not in values:
-        raise PolicyFileError(f"{at}: id: required, but not there")
+        raise PolicyFileError(f"{at}: id: required, but absent")
     at = f"policy {values['id']}"
     limits = PolicyLimits(**_values(values.pop("limits", {}), _LIMITS, f"{at}: limits"))
     webhook = values.pop("webhook", None)
@@ -80,12 +82,12 @@ def _policy(table: dict[str, Any], number: int) -> Policy:
 def _webhook(table: dict[str, Any], at: str) -> Webhook:
     values = _values(table, _WEBHOOK, at)
     if "url" not in values:
-        raise PolicyFileError(f"{at}: url: required, but not there")
+        raise PolicyFileError(f"{at}: url: required, but absent")
     return Webhook(**values)
 
 
 def _values(table: dict[str, Any], kinds: Mapping[str, Callable[[Any], Any]], at: str) -> dict[str, Any]:
-    """The values of a table by key, each read as its kind."""
+    """Parse each value of a table with the parser of its key in `kinds`."""
     values = {}
     for key, given in table.items():
         if key not in kinds:
@@ -133,7 +135,7 @@ def _table(given: Any) -> dict[str, Any]:
 
 
 def _json_table(given: Any) -> dict[str, Any]:
-    """A table that JSON can say: without times, and without numbers that are none."""
+    """Check that a table can be written as JSON, without times, NaN or infinity, and return it."""
     try:
         json.dumps(given, allow_nan=False)
         return _table(given)
@@ -141,12 +143,12 @@ def _json_table(given: Any) -> dict[str, Any]:
         raise _UnexpectedValue("a table of texts, numbers, flags, lists and tables") from None
 
 
-def _integer_parser(least: int, most: int, noun: str) -> Callable[[Any], int]:
+def _integer_parser(minimum: int, maximum: int, noun: str) -> Callable[[Any], int]:
     def parse(given: Any) -> int:
         is_digits = isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= _DIGITS
         number = int(given) if is_digits else given
-        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
-            raise _UnexpectedValue(f"{noun} from {least} to {most}")
+        if isinstance(number, bool) or not isinstance(number, int) or not minimum <= number <= maximum:
+            raise _UnexpectedValue(f"{noun} from {minimum} to {maximum}")
         return number
 
     return parse
@@ -160,9 +162,9 @@ def _chains(given: Any) -> frozenset[int]:
 
 
 def _list(given: Any) -> list[Any]:
-    """Raises: ValueError."""
+    """Return `given` if it is a list. Raises: ValueError."""
     if not isinstance(given, list):
-        raise ValueError  # noqa: TRY004  # what the caller turns into a sentence
+        raise ValueError  # noqa: TRY004  # the caller turns it into a message
     return given
 
 

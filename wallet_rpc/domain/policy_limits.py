@@ -1,8 +1,8 @@
-"""The sums that a policy keeps within bounds: of everything, of each owner, and of what is still open.
+"""Limits on the sums of a policy: in total, per owner, and of open reservations.
 
-A reservation is open from its signature until its outcome is known. Owners that have not landed an operation under the
-policy hold at most a quarter of it open together, since fresh keys cost nothing; one owner, one session token and one
-API key hold at most half. So nobody can hold a whole policy by operations that are prepared and never sent.
+A reservation is open from its signature until its outcome is known. Owners without an included operation under the
+policy share a quarter of it for their open reservations, because fresh keys cost nothing. The open reservations of one
+owner, session token or API key use at most half of it. So operations that are never sent cannot block a whole policy.
 """
 
 from __future__ import annotations
@@ -15,56 +15,56 @@ from wallet_rpc.domain.policy import Policy, PolicyDenial, PolicyDenialReason, P
 from wallet_rpc.primitives import Address
 
 FIRST_TIME_SHARE = 4
-"""Owners without a landed operation hold at most one part in so many of a policy open, all together."""
+"""Divisor of a policy: the share that open reservations of all owners without an included operation have together."""
 HOLDER_SHARE = 2
-"""One owner, token or key holds at most one part in so many open. A lone reservation of any group may be as large."""
+"""Divisor of a policy: the share of open reservations of one owner, token or key, and of a group's only reservation."""
 TOTAL_FIELD = "all"
 FIRST_TIME_FIELD = "first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parties:
-    """Those that a reservation counts against."""
+    """The owners, API key and session token that a reservation counts against."""
 
     owners: tuple[Address, ...]
-    """The account's owner, and the wallet of the session token that asks, each once; each has the sender limits."""
+    """The account's owner and the wallet of the session token, without duplicates; sender limits apply to each."""
     key: str
-    """Id of the API key, or the address that connects to an open server."""
+    """Id of the API key, or the client address on a server without API keys."""
     token: str | None = None
     """Id of the session token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLimit:
-    """The most that one sum may reach; None: no limit."""
+    """Limit of one sum; None: no limit."""
 
     field: str
-    """Its name in the ledger."""
+    """Field of the sum in the ledger."""
     wei: int | None
     operations: int | None
     wei_reason: PolicyDenialReason
     operations_reason: PolicyDenialReason
     subject: str
-    """The sum in words, for a refusal."""
+    """Description of the sum in a denial's message."""
     is_open: bool = False
-    """Of open reservations only."""
+    """True: the sum counts open reservations only."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExceededLimit:
-    """A bound that a reservation would break, by its cost or by its number."""
+    """A limit that a reservation would exceed, by its cost in wei or by the number of operations."""
 
     limit: BudgetLimit
     by_wei: bool
 
     @property
     def reason(self) -> PolicyDenialReason:
-        """The stable word for it."""
+        """The stable reason of the denial."""
         return self.limit.wei_reason if self.by_wei else self.limit.operations_reason
 
 
 def build_budget_limits(limits: PolicyLimits, parties: Parties) -> tuple[BudgetLimit, ...]:
-    """The bounds of a reservation, in the order in which they are checked."""
+    """Build the limits that apply to a reservation, in the order in which they are checked."""
     total = BudgetLimit(
         field=TOTAL_FIELD,
         wei=limits.total_wei,
@@ -88,10 +88,10 @@ def _owner_limit(limits: PolicyLimits, owner: Address) -> BudgetLimit:
 
 
 def _open_limits(limits: PolicyLimits, parties: Parties) -> Iterator[BudgetLimit]:
-    """The ledger passes over the first where every owner has landed an operation."""
+    """Yield the limits of open reservations; the ledger skips the first if every owner has an included operation."""
     first, half = _Share(FIRST_TIME_SHARE, limits), _Share(HOLDER_SHARE, limits)
     yield first.build_limit(
-        FIRST_TIME_FIELD, PolicyDenialReason.FIRST_TIME, None, "by owners that have not landed an operation under it"
+        FIRST_TIME_FIELD, PolicyDenialReason.FIRST_TIME, None, "by owners without an included operation under it"
     )
     for owner in parties.owners:
         yield half.build_limit(
@@ -107,13 +107,13 @@ def _open_limits(limits: PolicyLimits, parties: Parties) -> Iterator[BudgetLimit
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """One part in `part` of what a policy has."""
+    """The share 1/`part` of a policy's total limits."""
 
     part: int
     limits: PolicyLimits
 
     def build_limit(self, field: str, reason: PolicyDenialReason, count: int | None, subject: str) -> BudgetLimit:
-        """The bound of a group's open reservations, which are at most `count` as well."""
+        """Build the limit of a group's open reservations; `count` limits their number too."""
         wei, operations = self.limits.total_wei, self.limits.total_operations
         counts = [] if count is None else [count]
         counts += [] if operations is None else [max(1, operations // self.part)]
@@ -129,20 +129,21 @@ class _Share:
 
 
 def max_single_reservation_wei(limits: PolicyLimits) -> int | None:
-    """The most that a reservation may cost which is the only open one of its group, in wei."""
+    """Return the maximum cost, in wei, of a reservation that is the only open one of its group."""
     return None if limits.total_wei is None else limits.total_wei // HOLDER_SHARE
 
 
 def build_limit_denial(policy: Policy, exceeded: ExceededLimit, *, cost: int) -> PolicyDenial:
-    """The denial of a reservation of `cost` wei that would break a bound."""
-    bound, limits = exceeded.limit, policy.limits
-    amount = f"{bound.wei} wei" if exceeded.by_wei else f"{bound.operations} operations"
-    span = "" if limits.window_seconds is None or bound.is_open else f" in {limits.window_seconds} seconds"
-    whole = limits.total_wei if exceeded.by_wei else limits.total_operations
-    share = f", of {whole} in all" if bound.is_open and whole is not None else ""
-    hint = "; send or let expire what is prepared, then prepare again" if bound.is_open else ""
+    """Build the denial of a reservation of `cost` wei that would exceed a limit."""
+    limit = exceeded.limit
+    limits = policy.limits
+    amount = f"{limit.wei} wei" if exceeded.by_wei else f"{limit.operations} operations"
+    span = "" if limits.window_seconds is None or limit.is_open else f" in {limits.window_seconds} seconds"
+    total = limits.total_wei if exceeded.by_wei else limits.total_operations
+    share = f", of {total} in all" if limit.is_open and total is not None else ""
+    hint = "; send the prepared operations or let them expire, then prepare again" if limit.is_open else ""
     return PolicyDenial(
         reason=exceeded.reason,
-        message=f"policy {policy.id} has a limit of {amount} {bound.subject}{share}{span}; this operation, which may "
+        message=f"policy {policy.id} has a limit of {amount} {limit.subject}{share}{span}; this operation, which may "
         f"cost {cost} wei, would exceed it{hint}",
     )

@@ -1,4 +1,4 @@
-"""Prepared and signed calls on the wire, and the ids that name them once sent.
+"""Prepared and signed calls on the wire, and the ids of sent calls.
 
 Source: the Wallet API's `wallet_prepareCalls` and `wallet_sendPreparedCalls` (seed 002); EIP-5792 call ids; EIP-7702.
 """
@@ -31,7 +31,7 @@ from wallet_rpc.wire import shape
 
 @shape
 class RawMessage:
-    """Bytes to sign as a personal message."""
+    """A hash to sign as a personal message."""
 
     raw: Hash32
 
@@ -47,7 +47,7 @@ class PersonalSign:
 
 @shape
 class FeePayment:
-    """Who pays the gas, in which token, and at most how much of its smallest unit."""
+    """The payer of the gas (`sponsored`: a paymaster), the token, and the maximum in the token's smallest unit."""
 
     sponsored: bool
     token_address: Address = NATIVE_TOKEN
@@ -56,7 +56,7 @@ class FeePayment:
 
 @shape
 class OperationData:
-    """The user operation's hash, and the calls it makes where its call data tells them."""
+    """The user operation's hash, and its calls if they can be decoded from its call data."""
 
     hash: Hash32
     calls: tuple[Call, ...] | None = None
@@ -64,7 +64,7 @@ class OperationData:
 
 @shape
 class OperationDetails:
-    """What a prepared or sent call is on chain."""
+    """Details of a prepared or sent user operation."""
 
     type: Literal["user-operation"] = "user-operation"
     data: OperationData
@@ -72,7 +72,7 @@ class OperationDetails:
 
 @shape
 class PreparedUserOperation:
-    """A user operation, complete but for its signature; `signatureRequest` is absent from a mere estimate."""
+    """A user operation, complete except for its signature; `signatureRequest` is absent from an estimate."""
 
     type: Literal["user-operation-v070"] = "user-operation-v070"
     data: UserOperationJson
@@ -81,18 +81,18 @@ class PreparedUserOperation:
     fee_payment: FeePayment
     details: OperationDetails
     submission_ticket: str | None = None
-    """For the holder of a session token: without it the token does not send the calls. The same in the other forms."""
+    """The ticket that a session token needs to send the calls. The other forms have it for the same purpose."""
 
 
 @shape
 class AuthorizationData:
-    """What an account delegates to (the zero address: to nothing) at which of its own nonces."""
+    """The address that an account delegates to (the zero address removes the delegation), and the account's nonce."""
 
     address: Address
     nonce: TransactionCount
 
     def to_authorization(self, chain_id: int) -> Authorization:
-        """The authorization, which holds on that chain alone."""
+        """Return the authorization, valid on chain `chain_id` only."""
         return Authorization(chain_id, self.address, self.nonce)
 
 
@@ -116,7 +116,7 @@ class PreparedAuthorization:
 
     @staticmethod
     def from_authorization(authorization: Authorization) -> PreparedAuthorization:
-        """What to sign for `authorization`."""
+        """Build the response with the signature request for `authorization`."""
         return PreparedAuthorization(
             data=AuthorizationData(address=authorization.address, nonce=authorization.nonce),
             chain_id=authorization.chain_id,
@@ -126,7 +126,7 @@ class PreparedAuthorization:
 
 @shape
 class PreparedArray:
-    """The authorization, then the user operation that relies on it; both to be signed and sent back together."""
+    """An authorization and the user operation that relies on it, to be signed and sent together."""
 
     type: Literal["array"] = "array"
     data: tuple[PreparedAuthorization, PreparedUserOperation]
@@ -146,8 +146,8 @@ class SignTyped:
 class PreparedPermit:
     """A permit of the account, to be signed before the calls can be prepared.
 
-    `data` shows what is permitted; what is signed is in `signatureRequest`. `modifiedRequest` is what to ask next, with
-    the signature as `paymasterPermitSignature`.
+    `data` describes the permit; `signatureRequest` holds the payload to sign. `modifiedRequest` is the next request, to
+    be sent with the signature as `paymasterPermitSignature`.
     """
 
     type: Literal["paymaster-permit"] = "paymaster-permit"
@@ -159,12 +159,12 @@ class PreparedPermit:
 PreparedCalls: TypeAlias = Annotated[
     PreparedUserOperation | PreparedArray | PreparedAuthorization | PreparedPermit, Field(discriminator="type")
 ]
-"""What `wallet_prepareCalls` answers."""
+"""The result of `wallet_prepareCalls`."""
 
 
 @shape
 class DelegationDetails:
-    """An authorization that was sent alone."""
+    """An authorization that was sent without a user operation."""
 
     type: Literal["delegation"] = "delegation"
 
@@ -186,12 +186,12 @@ def _signature_kind(value: Any) -> str:
 SignatureData: TypeAlias = Annotated[
     Annotated[Data, Tag("bytes")] | Annotated[SignatureParts, Tag("parts")], Discriminator(_signature_kind)
 ]
-"""r | s | v, 65 bytes; or its parts. For a contract's key, the bytes that its ERC-1271 check takes."""
+"""r | s | v, 65 bytes; or the parts. For a contract signer, the bytes that its ERC-1271 check accepts."""
 
 
 @shape
 class Signature:
-    """A client's answer to a signature request; `ecdsa` is another name of `secp256k1`."""
+    """A client's response to a signature request; `ecdsa` is an alias of `secp256k1`."""
 
     type: Literal["secp256k1", "ecdsa"] = "secp256k1"
     data: SignatureData
@@ -202,7 +202,10 @@ class Signature:
         return self.raw_at("params.signature")
 
     def raw_at(self, at: str) -> bytes:
-        """The bytes r | s | v of the signature at `at`. Raises: InvalidParams when the parts make no signature."""
+        """Return the bytes r | s | v of the signature at the path `at`.
+
+        Raises: InvalidParams (signature_malformed) when the parts have no valid parity.
+        """
         if not isinstance(self.data, SignatureParts):
             return self.data
         parity = self.data.y_parity if self.data.v is None else self.data.v - 27
@@ -216,26 +219,26 @@ class Signature:
 
 
 def authorization_hash(authority: Address, authorization: Authorization) -> Hash32:
-    """What names an authorization that was sent alone: keccak(authority (20) | digest (32)).
+    """Return the hash in the call id of an authorization sent without a user operation.
 
-    The digest itself is the same for two accounts of equal nonce. It names what was signed and not the transaction that
-    carries it, so that sending again answers the same id.
+    It is keccak(authority (20) | digest (32)): the digest alone is the same for two accounts of equal nonce. The hash
+    identifies the signed authorization and not the transaction, so that sending it again returns the same id.
     """
     return keccak(authority + authorization.digest)
 
 
 def format_call_id(chain_id: int, operation_hash: Hash32) -> Data:
-    """The id of a sent call: chain id (32 bytes) | user operation hash, or `authorization_hash` (32 bytes).
+    """Format the id of a sent call: chain id (32 bytes) | user operation hash or `authorization_hash` (32 bytes).
 
-    It never ends in the 32 bytes 5792…5792, by which viem marks the ids it made itself and does not ask a server
-    about: nobody can find an operation of that hash.
+    viem marks the ids that it makes itself with the suffix 5792…5792 (32 bytes) and never sends them to a server. No id
+    of wallet-rpc has that suffix, because finding an operation with that hash is infeasible.
     """
     return Data(chain_id.to_bytes(32, "big") + operation_hash)
 
 
 def parse_call_id(identifier: bytes) -> tuple[int, Hash32]:
-    """Chain id and user operation hash. Raises: UnknownBundle for an id that `call_id` never makes."""
+    """Split a call id into chain id and hash. Raises: UnknownBundle for an id that `format_call_id` cannot return."""
     if len(identifier) != 64 or any(identifier[:28]):
-        given = f"{preview(Data(identifier).hex0x())}: expected 64 bytes, chain id and hash"
-        raise UnknownBundle(f"no call has the id {given}")
+        given = preview(Data(identifier).hex0x())
+        raise UnknownBundle(f"no call has the id {given}: expected 64 bytes, chain id and hash")
     return int.from_bytes(identifier[:32], "big"), Hash32(identifier[32:])

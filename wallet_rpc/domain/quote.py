@@ -1,4 +1,4 @@
-"""Swaps: what is asked of a quote provider, what it answers, and how a swap that was sent ended.
+"""Swaps: the request to a quote provider, its response, and the status of a sent swap.
 
 Source: the Wallet API's `wallet_requestQuote_v0` and `wallet_getCrossChainStatus_v0`.
 """
@@ -16,12 +16,12 @@ from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, Second
 from wallet_rpc.wire import shape
 
 WHOLE_SLIPPAGE = 10_000
-"""All of the price, in basis points."""
+"""The whole price, in basis points."""
 
 
 @shape
 class Swap:
-    """What an account gives and wants; either what it gives or the least it wants is fixed."""
+    """A requested swap. Either the sold amount or the minimum of the bought amount is fixed."""
 
     chain_id: ChainId
     to_chain_id: ChainId | None = None
@@ -30,13 +30,16 @@ class Swap:
     from_token: Address
     to_token: Address
     from_amount: Wei | None = None
-    """In the token's smallest unit, as is the other."""
+    """The sold amount; both amounts are in their token's smallest unit."""
     minimum_to_amount: Wei | None = None
     slippage: Uint256 | None = None
-    """How much worse the price may get, in basis points."""
+    """Maximum deterioration of the price, in basis points."""
 
     def check(self) -> None:
-        """Raises: InvalidParams when not exactly one amount is fixed, or the slippage is more than the whole price."""
+        """Check the amounts and the slippage.
+
+        Raises: InvalidParams unless exactly one amount is fixed, and when the slippage exceeds the whole price.
+        """
         if (self.from_amount is None) == (self.minimum_to_amount is None):
             given = "neither" if self.from_amount is None else "both"
             raise InvalidParams(
@@ -46,7 +49,8 @@ class Swap:
             )
         if self.slippage is not None and self.slippage > WHOLE_SLIPPAGE:
             raise InvalidParams(
-                f"params.slippage: expected at most {WHOLE_SLIPPAGE} basis points (0x2710)",
+                f"params.slippage: expected at most {WHOLE_SLIPPAGE:#x} ({WHOLE_SLIPPAGE} basis points), "
+                f"got {self.slippage:#x}",
                 field="params.slippage",
                 reason="slippage_too_high",
             )
@@ -54,7 +58,7 @@ class Swap:
 
 @shape
 class Quote:
-    """What the swap costs and brings, in the tokens' smallest units, and until when."""
+    """The sold amount and the minimum of the bought amount, in the tokens' smallest units, and the quote's expiry."""
 
     from_amount: Wei
     minimum_to_amount: Wei
@@ -64,7 +68,7 @@ class Quote:
 
 @shape
 class QuotedSwap:
-    """A quote, the calls by which the account takes it, and across chains the id to ask for the outcome."""
+    """A quote, the calls that execute it, and for a swap across chains the id for its status."""
 
     quote: Quote
     calls: tuple[Call, ...]
@@ -72,12 +76,12 @@ class QuotedSwap:
 
 
 SwapStatus: TypeAlias = Literal[100, 110, 115, 116, 120, 200, 400, 410, 500, 600]
-"""As of `wallet_getCallsStatus`; 120: confirmed where it began, 410: failed and refunded."""
+"""Status codes of `wallet_getCallsStatus`; also 120: confirmed on the origin chain, 410: failed and refunded."""
 
 
 @shape
 class SwapTransaction:
-    """One end of a swap."""
+    """The transaction of a swap on one chain."""
 
     chain_id: ChainId
     status: SwapStatus
@@ -86,7 +90,7 @@ class SwapTransaction:
 
 @shape
 class SameChainSwap:
-    """How a swap within a chain stands."""
+    """The status of a swap within one chain."""
 
     type: Literal["same-chain"] = "same-chain"
     id: Data
@@ -96,7 +100,7 @@ class SameChainSwap:
 
 @shape
 class CrossChainSwap:
-    """How a swap between chains stands."""
+    """The status of a swap between two chains."""
 
     type: Literal["cross-chain"] = "cross-chain"
     id: Data
@@ -106,4 +110,4 @@ class CrossChainSwap:
 
 
 SwapOutcome: TypeAlias = Annotated[SameChainSwap | CrossChainSwap, Field(discriminator="type")]
-"""How a swap stands."""
+"""The status of a swap."""

@@ -1,4 +1,4 @@
-"""A landed call on the wire: the receipt that `wallet_getCallsStatus` and a swap's status show. Source: EIP-5792."""
+"""The receipt of a mined call on the wire, in `wallet_getCallsStatus` and in a swap's status. Source: EIP-5792."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CallLog:
 
 @shape
 class CallReceipt:
-    """A call's part of the transaction that carried it; `gasUsed` in gas."""
+    """A call's part of the transaction that included it; `gasUsed` in gas."""
 
     logs: tuple[CallLog, ...]
     status: Literal["0x1", "0x0"]

@@ -1,7 +1,7 @@
-"""What the server remembers: accounts, sessions and calls, each with the version of its form.
+"""Stored records: accounts, sessions and calls, each with a format version.
 
-Records are written by `wire.encode` and read by `wire.decode`, which ignores unknown keys: a newer server reads what an
-older one wrote, and the `version` says when it needs more than that.
+`wire.encode` writes the records. `wire.decode` reads them and ignores unknown keys, so a newer server reads older
+records. `version` changes when the format needs more than that.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from wallet_rpc.primitives import (
 from wallet_rpc.wire import shape, strict_shape
 
 RECORD_VERSION = 1
-"""The form of the records that this code writes."""
+"""Format version of the records that this code writes."""
 
 
 class AccountKind(StrEnum):
-    """A contract of its own that the factory deploys (`sma-b`), or the signer's own address delegated (`7702`)."""
+    """Kinds of account: a contract deployed by the factory (`sma-b`), or the signer's delegated address (`7702`)."""
 
     SEMI_MODULAR = "sma-b"
     DELEGATED = "7702"
@@ -40,7 +40,7 @@ class AccountKind(StrEnum):
 
 @shape
 class Account:
-    """A smart account and the signer it was first asked for."""
+    """A smart account and the signer of its first request."""
 
     version: int = RECORD_VERSION
     kind: AccountKind = AccountKind.SEMI_MODULAR
@@ -48,11 +48,11 @@ class Account:
     signer: Address
     address: Address
     salt: Uint256 = 0
-    """Of a semi-modular account; 0 of a delegated one."""
+    """Salt of a semi-modular account; 0 for a delegated one."""
 
 
 class KeyType(StrEnum):
-    """How a session key signs: an ECDSA key (two names on the wire) or a contract (ERC-1271)."""
+    """Kinds of session key: an ECDSA key (two names on the wire) or a contract (ERC-1271)."""
 
     SECP256K1 = "secp256k1"
     ECDSA = "ecdsa"
@@ -61,14 +61,17 @@ class KeyType(StrEnum):
 
 @strict_shape
 class SessionKey:
-    """Who may use a session. The wire calls the key's address its `publicKey`."""
+    """The key that may use a session. On the wire, the key's address is its `publicKey`."""
 
     type: KeyType
     address: Annotated[Address, Field(alias="publicKey")]
 
 
 class SessionState(StrEnum):
-    """Pending until a request shows the owner's valid signature; then active. Revocations: specs/state.md."""
+    """A session's state: pending until a request presents the owner's valid signature, then active.
+
+    specs/state.md describes revocations.
+    """
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -76,7 +79,7 @@ class SessionState(StrEnum):
 
 @shape
 class Session:
-    """A grant to a session key: what the owner is asked to sign, byte for byte, and what it means."""
+    """A grant to a session key: the payload for the owner to sign, byte for byte, and its content."""
 
     version: int = RECORD_VERSION
     id: SessionId
@@ -88,24 +91,27 @@ class Session:
     is_global: bool
     has_execution_hooks: bool
     nonce: Nonce
-    """The full nonce of the operation that installs the session."""
+    """Full nonce of the operation that installs the session."""
     deadline: UnixSeconds
-    """Last second of validity; 0 = never ends."""
+    """Last second of validity, since 1970; 0 = never expires."""
     call: Data
     """The `installValidation` call data that the owner signs."""
     created_at: UnixSeconds
     state: SessionState = SessionState.PENDING
     holder: str = ""
-    """The caller that created it, as the beginning of a SHA-256; empty in records that do not have it."""
+    """The caller that created the session, as a SHA-256 prefix; empty in records that lack it."""
 
     @property
     def action(self) -> DeferredAction:
-        """What the owner signs."""
+        """The deferred action that the owner signs."""
         return DeferredAction(nonce=self.nonce, deadline=self.deadline, call=self.call)
 
 
 class CallState(StrEnum):
-    """Sending: handed to the bundler, answer not known yet. Sent: taken. Refused: not taken, may be tried again."""
+    """A sent call's state.
+
+    Sending: submitted to the bundler, response not known yet. Sent: accepted. Refused: rejected, may be sent again.
+    """
 
     SENDING = "sending"
     SENT = "sent"
@@ -113,7 +119,7 @@ class CallState(StrEnum):
 
 
 class CallKind(StrEnum):
-    """What was sent: a user operation to the bundler, or an authorization alone, by the relayer's transaction."""
+    """Kinds of sent call: a user operation to the bundler, or a lone authorization in the relayer's transaction."""
 
     USER_OPERATION = "user-operation"
     DELEGATION = "delegation"
@@ -121,10 +127,10 @@ class CallKind(StrEnum):
 
 @shape
 class CallRecord:
-    """What was handed over: a user operation, or an authorization that travels alone.
+    """A submitted user operation, or an authorization submitted without one.
 
-    An authorization has the nonce of its signer's transactions, below 2**64; no user operation of ours has such a
-    nonce, whose key would be zero. Its fees are the relayer's own affair and stand as zero.
+    An authorization has the nonce of its signer's transactions, below 2**64. A user operation of wallet-rpc never has
+    such a nonce, because its key would be zero. The fees of an authorization are the relayer's, and zero here.
     """
 
     version: int = RECORD_VERSION
@@ -134,16 +140,16 @@ class CallRecord:
     sender: Address
     nonce: Nonce
     delegate: Address | None = None
-    """Of an authorization: what it delegates to; the zero address removes the delegation."""
+    """Delegate of an authorization; the zero address removes the delegation."""
     transaction: Hash32 | None = None
-    """Of an authorization: the relayer's transaction, once it was sent."""
+    """The relayer's transaction of an authorization, once sent."""
     max_fee_per_gas: WeiPerGas
     max_priority_fee_per_gas: WeiPerGas
     sent_at: UnixSeconds
     state: CallState
     is_noted: bool = False
-    """Whether the organisation's log has what was sent."""
+    """True: the organisation's audit log has the entry of the call."""
     nonce_used_at: UnixSeconds | None = None
-    """When the nonce was first seen used on chain, while neither chain nor bundler showed the call itself."""
+    """Time at which the nonce was first found used on chain, without a trace of the call on chain or at the bundler."""
     error: dict[str, Any] | None = None
-    """The refusal as the caller saw it: code, message, data."""
+    """The error of a rejection as the caller received it: code, message, data."""

@@ -1,6 +1,6 @@
-"""One call as a request writes it, and the calls that a request's calls are.
+"""Calls in the form of a request, and their conversion to account calls.
 
-The rule: a member that is not understood may change what is called or paid, so it is refused by name.
+An unknown member may change the call or its value, so it is rejected by name.
 
 Source: the Wallet API's `wallet_prepareCalls` (seed 002); EIP-5792 (`capabilities` and `optional` of a call).
 """
@@ -22,15 +22,15 @@ T = TypeVar("T")
 
 
 def _null_as(default: T) -> BeforeValidator:
-    """Reads null as the default."""
+    """Return a validator that replaces null by the default."""
     return BeforeValidator(lambda value: default if value is None else value)
 
 
 @strict_shape
 class RequestedCall:
-    """One call of a request: `value` in wei (0), `data` the call data (0x).
+    """One call of a request: `value` in wei (default 0), `data` the call data (default 0x).
 
-    `chainId`, where it is given, is the request's. No capability of a single call is supported, so each must be
+    `chainId`, if given, must equal the request's. Capabilities of a single call are not supported, so each one must be
     optional.
     """
 
@@ -42,7 +42,7 @@ class RequestedCall:
 
 
 def to_calls(chain_id: int, requested: Sequence[RequestedCall], *, at: str = "params.calls") -> tuple[Call, ...]:
-    """The calls of a request for the chain `chain_id`; `at` is their path in it.
+    """Convert the calls of a request for the chain `chain_id`; `at` is their path in the request.
 
     Raises: InvalidParams (call_on_another_chain); UnsupportedCapability for a capability that is not optional.
     """
@@ -53,7 +53,7 @@ def to_calls(chain_id: int, requested: Sequence[RequestedCall], *, at: str = "pa
 
 
 def to_requested_calls(calls: Sequence[Call]) -> tuple[RequestedCall, ...]:
-    """The same calls in a request's form."""
+    """Convert account calls to the form of a request."""
     return tuple(RequestedCall(to=call.to, value=call.value, data=call.data) for call in calls)
 
 

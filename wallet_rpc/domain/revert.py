@@ -1,8 +1,8 @@
-"""What revert data says: the names of the errors, outside in, and which module refused.
+"""Decoder of revert data: the names of the errors from the outside in, and the module that rejected the call.
 
-The entry point wraps the account's error, the account wraps the module's; each wrapper carries the inner revert data as
-its last argument. The rule: any bytes get an answer. Data of an unknown error is named by its selector, and arguments
-that do not decode are left out.
+The entry point wraps the account's error, and the account wraps the module's. Each wrapper carries the inner revert
+data as its last argument. Decoding never fails: an unknown error is named by its selector, and arguments that do not
+decode are left out.
 
 Source: modular-account v2.0.x (account and module interfaces), EntryPoint v0.7 `IEntryPoint`, Solidity (`Error`,
 `Panic`), ERC-6093 (token errors).
@@ -22,9 +22,9 @@ from wallet_rpc.domain.abi_reader import AbiDecodeError, Reader
 from wallet_rpc.primitives import Address, Selector
 
 _DEEPEST = 8
-"""How many wrappers are opened; deeper data is not ours."""
+"""Maximum number of unwrapped errors; the supported contracts nest fewer."""
 _LONGEST = 256
-"""How many characters of one argument are shown: a contract may write any number."""
+"""Maximum characters of one argument in the text; a contract controls the length."""
 _REASON_EVENTS = frozenset(
     keccak(signature)
     for signature in (
@@ -45,7 +45,7 @@ ERROR_SIGNATURES = (
     "SignatureValidationFailed(address)",
     "SenderAddressResult(address)",
     "DelegateAndRevert(bool,bytes)",
-    # an account's words for an error of a module
+    # an account's wrappers of a module's error
     "PreUserOpValidationHookReverted(bytes24,bytes)",
     "UserOpValidationFunctionReverted(bytes24,bytes)",
     "PreRuntimeValidationHookReverted(bytes24,bytes)",
@@ -119,7 +119,7 @@ ERROR_SIGNATURES = (
     "PermitExpired(uint256)",
     "PermitSignerMismatch(address,address)",
 )
-"""Every error that is known by name."""
+"""Signatures of all errors that are known by name."""
 
 PANICS = {
     0x01: "assertion failed",
@@ -132,7 +132,7 @@ PANICS = {
     0x41: "out of memory",
     0x51: "uninitialized function",
 }
-"""What the compiler's own checks mean, in geth's words."""
+"""Meanings of the compiler's panic codes, with geth's texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +151,14 @@ _BY_SELECTOR = {selector_of(signature): _parse_signature(signature) for signatur
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One error: its name, or the selector in hex when it is unknown, and its arguments but a wrapped error."""
+    """One error: its name, or the hex selector of an unknown one, and its arguments without a wrapped error."""
 
     name: str
     arguments: tuple[object, ...] = ()
 
     @property
     def text(self) -> str:
-        """The error for people."""
+        """The error as text for people."""
         match self.name, self.arguments:
             case "Error", (str() as message,):
                 return _truncate(message)
@@ -172,7 +172,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class ModuleDenial:
-    """The module that refused: its address, and the entity id of the hook or validation it refused as."""
+    """The address of the module that rejected the call, and the entity id of its hook or validation."""
 
     module: Address
     entity_id: int
@@ -180,24 +180,24 @@ class ModuleDenial:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Revert data, read. Empty data has no causes."""
+    """Decoded revert data. Empty data has no causes."""
 
     causes: tuple[Cause, ...]
-    """Outside in: the entry point's, the account's, the module's."""
+    """The errors from the outside in: the entry point's, the account's, the module's."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names, outside in."""
+        """The names of the errors, from the outside in."""
         return tuple(cause.name for cause in self.causes)
 
     @property
     def text(self) -> str:
-        """All of it in one line; empty for empty data."""
+        """All errors in one line; empty for empty data."""
         return ": ".join(cause.text for cause in self.causes)
 
     @property
     def entry_point(self) -> str | None:
-        """The entry point's own text, such as `AA23 reverted`; None when it was not the one to revert."""
+        """The entry point's text, such as `AA23 reverted`; None if the outermost error is not the entry point's."""
         match self.causes:
             case (Cause("FailedOp" | "FailedOpWithRevert", (int(), str() as message)), *_):
                 return message
@@ -217,7 +217,7 @@ class Explanation:
 
 
 def explain(data: bytes) -> Explanation:
-    """Read revert data: of a call, of `handleOps`, or of a UserOperationRevertReason event."""
+    """Decode the revert data of a call, of `handleOps`, or of a UserOperationRevertReason event."""
     causes: list[Cause] = []
     while len(data) > 0 and len(causes) < _DEEPEST:
         cause, data = _parse_cause(data)
@@ -226,23 +226,23 @@ def explain(data: bytes) -> Explanation:
 
 
 def _parse_cause(data: bytes) -> tuple[Cause, bytes]:
-    """The outermost error and the revert data it wraps."""
+    """Decode the outermost error and return it with the revert data that it wraps."""
     if len(data) < 4:
         return Cause("0x" + data.hex()), b""
-    known = _BY_SELECTOR.get(Selector(data[:4]))
-    if known is None:
+    error_type = _BY_SELECTOR.get(Selector(data[:4]))
+    if error_type is None:
         return Cause("0x" + data[:4].hex()), b""
     try:
-        arguments: tuple[Any, ...] = decode(known.types, data[4:], strict=False)
+        arguments: tuple[Any, ...] = decode(error_type.types, data[4:], strict=False)
     except (DecodingError, OverflowError, UnicodeDecodeError):
-        return Cause(known.name), b""
-    if known.types and known.types[-1] == "bytes":
-        return Cause(known.name, arguments[:-1]), arguments[-1]
-    return Cause(known.name, arguments), b""
+        return Cause(error_type.name), b""
+    if error_type.types and error_type.types[-1] == "bytes":
+        return Cause(error_type.name, arguments[:-1]), arguments[-1]
+    return Cause(error_type.name, arguments), b""
 
 
 def find_revert_reason(topics: Sequence[bytes], data: bytes, operation_hash: bytes) -> bytes:
-    """The revert data that a log of the entry point tells of an operation; empty when the log tells of none."""
+    """Return an operation's revert data from a log of the entry point; empty if the log holds none for it."""
     if len(topics) < 2 or topics[0] not in _REASON_EVENTS or topics[1] != operation_hash:
         return b""
     reader = Reader(data)

@@ -1,6 +1,6 @@
-"""Texts of a permission, read as the official SDK reads them: late, and with its own names for what is wrong.
+"""Parsers of a permission's texts that behave like the official SDK: same stage, same error names.
 
-Bytes and integers pass as they are. Source: viem's ABI encoder and JavaScript's BigInt, as the SDK uses them.
+Bytes and integers pass unchanged. Source: viem's ABI encoder and JavaScript's BigInt, as the SDK uses them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DECIMAL = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 class Stage(StrEnum):
-    """When the SDK notices: making the builder, adding a permission, or compiling the list."""
+    """Steps in which the SDK raises an error: creating the builder, adding a permission, or compiling the list."""
 
     CONSTRUCTOR = "constructor"
     ADD = "addPermission"
@@ -26,7 +26,10 @@ class Stage(StrEnum):
 
 
 class CompileError(Exception):
-    """The SDK would refuse here: `name` is its error class, `stage` the step, `position` the permission if one is."""
+    """An error that the SDK would raise.
+
+    `name` is the SDK's error class, `stage` the step, and `position` the index of the permission, if it concerns one.
+    """
 
     def __init__(self, name: str, stage: Stage, *, position: int | None = None) -> None:
         super().__init__(f"{name} at {stage}")
@@ -36,7 +39,10 @@ class CompileError(Exception):
 
 
 def read_address(value: Address | str, stage: Stage, *, position: int | None = None) -> Address:
-    """A text of 0x and 40 digits, all lower case or with a correct EIP-55 checksum. Raises InvalidAddressError."""
+    """Parse an address: 0x and 40 digits, all lower case or with a correct EIP-55 checksum.
+
+    Raises: CompileError (InvalidAddressError).
+    """
     if isinstance(value, Address):
         return value
     if _ADDRESS.fullmatch(value) is None or value not in (value.lower(), to_checksum_address(value)):
@@ -45,7 +51,10 @@ def read_address(value: Address | str, stage: Stage, *, position: int | None = N
 
 
 def read_amount(value: int | str, *, position: int | None = None) -> int:
-    """A text as `BigInt(text)` reads it: hex, decimal, or nothing for 0; any size. Raises SyntaxError by name."""
+    """Parse an integer as `BigInt(text)` does: hex, decimal, or an empty text for 0; of any size.
+
+    Raises: CompileError (SyntaxError).
+    """
     if isinstance(value, int):
         return value
     text = value.strip()
@@ -59,14 +68,17 @@ def read_amount(value: int | str, *, position: int | None = None) -> int:
 
 
 def read_word(value: int, *, position: int | None = None) -> int:
-    """An amount that fits into 256 bits. Raises IntegerOutOfRangeError."""
+    """Return `value` if it fits into 256 bits. Raises: CompileError (IntegerOutOfRangeError)."""
     if not 0 <= value < 1 << 256:
         raise CompileError("IntegerOutOfRangeError", Stage.COMPILE, position=position)
     return value
 
 
 def read_selector(value: Selector | str, *, position: int | None = None) -> Selector:
-    """A text of four bytes; a missing last digit is 0. Raises AbiEncodingBytesSizeMismatchError for other lengths."""
+    """Parse a selector of four bytes; a missing last digit is 0.
+
+    Raises: CompileError (AbiEncodingBytesSizeMismatchError) for other lengths.
+    """
     if isinstance(value, Selector):
         return value
     digits = value[2:]
@@ -76,7 +88,7 @@ def read_selector(value: Selector | str, *, position: int | None = None) -> Sele
 
 
 def same_selector(value: Selector | str) -> Selector | None:
-    """The selector that `value` compares equal to, in any letter case; None for a text of another form."""
+    """Return the selector that `value` denotes, in any letter case; None for a text of another form."""
     if isinstance(value, Selector):
         return value
     return Selector.parse(value) if re.fullmatch(r"0x[0-9a-fA-F]{8}", value, re.ASCII) is not None else None

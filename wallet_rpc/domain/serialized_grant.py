@@ -1,9 +1,9 @@
-"""`installs[].serialized`: a session and its owner's signature in one text, as organisations register it.
+"""`installs[].serialized`: a session and its owner's signature in one text, for the registration of sessions.
 
-    hex       0x00 | session id (16) | owner's signature     the permissions context that grantPermissions answers
+    hex       0x00 | session id (16) | owner's signature     the permissions context that grantPermissions returns
     base64    {"v": 1, "sessionId", "signature", "account"?, "chainId"?}, standard or url-safe, padded or not
 
-The rule: the text may hold what nobody should see, so no error repeats any of it; a private key is refused by name.
+The text may hold a secret, so no error repeats any of it. A private key is rejected with its own reason.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from wallet_rpc.primitives.integers import exact_integer
 from wallet_rpc.wire import decode, strict_shape
 
 MAX_CHARACTERS = 16_384
-"""The longest text; a grant whose owner is a key has 166 characters of hex."""
+"""Maximum length of the text; a grant with an ECDSA signature has 166 characters of hex."""
 MAX_GRANT_LEVELS = 32
-"""How deep JSON may be nested; ZeroDev's has fewer than ten levels."""
+"""Maximum nesting of the JSON; ZeroDev's format has fewer than ten levels."""
 SAFE_INTEGER = (1 << 53) - 1
 """The largest integer that every JSON reader reads exactly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SerializedGrant:
-    """What was serialized; the account and the chain where it names them."""
+    """A parsed grant; account and chain are set if the text names them."""
 
     session_id: SessionId
     signature: Data
@@ -41,7 +41,7 @@ class SerializedGrant:
 
 @strict_shape
 class _GrantJson:
-    """The JSON form."""
+    """A grant's JSON form."""
 
     v: Annotated[int, Field(strict=True, ge=1, le=1), BeforeValidator(exact_integer)]
     session_id: SessionId
@@ -51,10 +51,10 @@ class _GrantJson:
 
 
 def parse_grant(text: str) -> SerializedGrant:
-    """The grant that `text` holds; nothing of it is checked yet.
+    """Parse the grant in `text`, without a check of its session or signature.
 
-    Raises: InvalidParams (grant_has_private_key) for JSON with a private key at any depth, plain JSON too;
-    (grant_undecodable) for everything else that is neither form.
+    Raises: InvalidParams (grant_has_private_key) for JSON, in base64 or plain, with a private key at any depth;
+    InvalidParams (grant_undecodable) for anything else that is neither form.
     """
     if not 0 < len(text) <= MAX_CHARACTERS:
         _refuse(f"expected 1 to {MAX_CHARACTERS} characters, got {len(text)}")
@@ -86,22 +86,22 @@ def _grant_from_context(text: str) -> SerializedGrant:
 
 
 def _decode_base64(text: str) -> bytes:
-    """Bytes of base64 in either alphabet. Raises: ValueError."""
+    """Decode base64 of either alphabet. Raises: ValueError."""
     digits = text.rstrip("=").replace("-", "+").replace("_", "/")
     if len(text) - len(digits) not in {0, -len(digits) % 4}:
-        raise ValueError("padding that does not fit")
+        raise ValueError("invalid base64 padding")
     return b64decode(digits + "=" * (-len(digits) % 4), validate=True)
 
 
 def _refuse_private_key(value: Any) -> None:
-    """Raises: InvalidParams also where JSON is nested deeper than `MAX_LEVELS`: nobody has looked there."""
+    """Raise InvalidParams when `value` has a member `privateKey`, or more than `MAX_GRANT_LEVELS` levels to search."""
     level = [value]
     for _ in range(MAX_GRANT_LEVELS):
         objects = [each for each in level if isinstance(each, dict)]
         if any("privateKey" in each for each in objects):
             raise InvalidParams(
-                "it holds a private key, which nobody but its owner may have; what was sent here is not kept, but the "
-                "key should not be used any more",
+                "it holds a private key, which must never leave its owner; wallet-rpc has not stored the key, but stop "
+                "using it",
                 reason="grant_has_private_key",
             )
         lists = [each for each in level if isinstance(each, list)]
@@ -113,16 +113,18 @@ def _refuse_private_key(value: Any) -> None:
 
 def _grant_from_json(value: Any) -> SerializedGrant:
     if isinstance(value, dict) and "permissionParams" in value:
-        _refuse("grant format not supported: a permission account of another kind of account, which no session here is")
+        _refuse(
+            "grant format not supported: expected a grant of a wallet-rpc session, got a ZeroDev permission account"
+        )
     try:
-        written = decode(_GrantJson, value)
+        grant = decode(_GrantJson, value)
     except InvalidParams:
-        _refuse("expected JSON with v 1, sessionId, signature and, if at all, account and chainId")
+        _refuse("expected JSON with v 1, sessionId, signature and, optionally, account and chainId")
     return SerializedGrant(
-        session_id=written.session_id,
-        signature=written.signature,
-        account=written.account,
-        chain_id=written.chain_id,
+        session_id=grant.session_id,
+        signature=grant.signature,
+        account=grant.account,
+        chain_id=grant.chain_id,
     )
 
 

@@ -1,6 +1,6 @@
-"""Sessions as an organisation registers them: one key, one wallet, several chains, one group.
+"""Groups of sessions that an organisation registers: one session key and one wallet, on several chains.
 
-Source: seed 000. A group is written once; that its sessions are revoked is marked beside it.
+A group is written once. Revocations of its sessions are stored next to it. Source: seed 000.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from wallet_rpc.primitives import Address, ChainId, Data, SessionId, UnixSeconds
 from wallet_rpc.wire import shape
 
 GroupId = NewType("GroupId", str)
-"""`sgrp_` and a ULID: ids made in a later second sort later."""
+"""`sgrp_` and a ULID: ids of a later second sort later."""
 GROUP_ID = re.compile(r"sgrp_[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 """The form of a `GroupId`."""
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Digits of base 32, without I, L, O and U."""
+"""Crockford's base-32 digits, without I, L, O and U."""
 
 
 def new_group_id(now: UnixSeconds, entropy: bytes) -> GroupId:
-    """The id of a group that is made now, with 10 bytes of chance.
+    """Build the id of a group created at `now`, with 10 random bytes.
 
     A ULID is milliseconds since 1970 (48 bits) | chance (80 bits). Source: github.com/ulid/spec.
     """
@@ -32,7 +32,7 @@ def new_group_id(now: UnixSeconds, entropy: bytes) -> GroupId:
 
 
 class Status(StrEnum):
-    """How a registered session stands."""
+    """The status of a registered session."""
 
     ACTIVE = "active"
     EXPIRED = "expired"
@@ -46,44 +46,44 @@ class Install:
     chain_id: ChainId
     session_id: SessionId
     entity_id: int
-    """Which validation of the account the session is: by this it is revoked."""
+    """Entity id of the session's validation on the account; a revocation applies to it."""
     signature: Data
     expires_at: UnixSeconds
-    """The registered end, at or before the grant's own: the first second at which it is refused."""
+    """Registered expiry, no later than the grant's own: the first second in which the session is rejected."""
     revoked_at: UnixSeconds | None = None
 
     def status(self, now: UnixSeconds) -> Status:
-        """Revoked for good, else over or not."""
+        """Return the status at `now`; a revocation is permanent and precedes expiry."""
         if self.revoked_at is not None:
             return Status.REVOKED
         return Status.EXPIRED if now >= self.expires_at else Status.ACTIVE
 
 
 def combine_status(installs: Iterable[Install], now: UnixSeconds) -> Status:
-    """How some sessions stand together: active while any is; else expired, unless all were revoked."""
+    """Combine the status of several sessions: active if any is, else expired if any is, else revoked."""
     found = {install.status(now) for install in installs}
     return next(status for status in Status if status in found)
 
 
 @shape
 class SessionGroup:
-    """What one request registered."""
+    """The sessions that one request registered."""
 
     version: int = 1
     id: GroupId
     wallet_id: str
-    """As the caller named the wallet."""
+    """The caller's name for the wallet."""
     account: Address
     session_address: Address
-    """The session key's."""
+    """The session key's address."""
     policies: dict[str, Any]
-    """The caller's own words, kept as they were; what is enforced is in the grants."""
+    """The caller's description of the policies, stored unchanged; only the grants are enforced."""
     workflow_id: str | None = None
     created_at: UnixSeconds
     installs: tuple[Install, ...]
 
     def install_of(self, session_id: SessionId) -> Install:
-        """The part that a session is. Raises: KeyError when it is none."""
+        """Return the part of the group for a session. Raises: KeyError if the session is not in the group."""
         for install in self.installs:
             if install.session_id == session_id:
                 return install
@@ -100,7 +100,7 @@ class GroupedSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFilter:
-    """Which sessions to list; None: any."""
+    """A filter of sessions; None matches any value."""
 
     wallet_id: str | None = None
     chain_id: ChainId | None = None
@@ -109,7 +109,7 @@ class SessionFilter:
     group_id: GroupId | None = None
 
     def matches(self, session: GroupedSession) -> bool:
-        """Whether it is one of those."""
+        """Return True if the session matches every criterion."""
         group = session.group
         return (
             self.wallet_id in {None, group.wallet_id}

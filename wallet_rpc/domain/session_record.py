@@ -1,7 +1,7 @@
-"""A session as it is kept: only what cannot be computed from the rest and is not in the key of the record.
+"""Stored form of a session: only the fields that cannot be computed and are not in the record's key.
 
 The `installValidation` call data, which the owner signs, is most of a session. It is compiled again when the session is
-read, so the compiler must give the same bytes in every version; golden vectors see to that (specs/vectors).
+read, so the compiler must return the same bytes in every version. Golden vectors ensure that (specs/vectors).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from wallet_rpc.primitives import Address, ChainId, SessionId, UnixSeconds
 from wallet_rpc.wire import shape
 
 SESSION_VERSION = 2
-"""The form of these records; form 1 is a whole `Session`."""
+"""Format version of these records; version 1 is a complete `Session`."""
 
 
 @shape
 class SessionRecord:
-    """The stored part of a session; its account, chain and id are in the key."""
+    """The stored fields of a session; its account, chain and id are in the record's key."""
 
     version: int = SESSION_VERSION
     key: SessionKey
@@ -36,7 +36,7 @@ class SessionRecord:
 
 
 def record_of(session: Session) -> SessionRecord:
-    """The record of a session that was made here."""
+    """Return the record of `session`."""
     return SessionRecord(
         key=session.key,
         permissions=session.permissions,
@@ -49,7 +49,7 @@ def record_of(session: Session) -> SessionRecord:
 
 
 def session_of(record: SessionRecord, *, account: Address, chain_id: ChainId, session_id: SessionId) -> Session:
-    """The session that a record is of."""
+    """Rebuild the session from its record and the parts of the record's key."""
     terms = SessionTerms(
         account=account,
         key=record.key.address,
@@ -85,22 +85,22 @@ def _compile(permissions: tuple[Permission, ...], terms: SessionTerms) -> Valida
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsignedSession:
-    """A session without its owner's signature, as it counts against bounds until the second `forget_at`."""
+    """A session without its owner's signature; it counts against the limits until the second `forget_at`."""
 
     account: Address
     chain_id: ChainId
     id: SessionId
     holder: str
-    """The caller that created it, see `Session`."""
+    """The caller that created the session, as in `Session`."""
     is_trusted: bool
-    """The holder has shown a valid signature of the account's owner before; strangers' sessions do not count here."""
+    """True: the holder has presented a valid signature of the account's owner; other holders count separately."""
     forget_at: UnixSeconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsignedSessionLimits:
-    """The most unsigned sessions that are kept at once."""
+    """Maximum numbers of unsigned sessions that are stored at a time."""
 
     per_holder: int
     per_account: int
-    """On one chain; for trusted holders and for all others apart."""
+    """Limit of one account on one chain, counted separately for trusted holders and for all others."""

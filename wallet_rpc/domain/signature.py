@@ -1,8 +1,8 @@
-"""Digests that wallets sign, the recovery of who signed, and the envelopes the account unpacks.
+"""Digests for wallets to sign, recovery of the signer, and the signature envelopes that the account decodes.
 
-A signature is 65 bytes r | s | v with v 27 or 28 and s in the lower half of the curve's order; nothing else is
-recovered, as the account refuses everything else. Sources: EIP-191, EIP-712, EIP-2, ERC-1271, ERC-6492, and
-SemiModularAccountBase and SingleSignerValidationModule of Modular Account v2.
+A signature is 65 bytes r | s | v with v 27 or 28 and s in the lower half of the curve's order. Signers are recovered
+from no other form, because the account rejects every other form. Sources: EIP-191, EIP-712, EIP-2, ERC-1271, ERC-6492,
+and SemiModularAccountBase and SingleSignerValidationModule of Modular Account v2.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from wallet_rpc.primitives import Address, Data, Hash32
 SIGNATURE_SIZE = 65
 """Bytes of a signature: r (32) | s (32) | v (1)."""
 HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-"""The largest s that is accepted. Source: EIP-2; OpenZeppelin ECDSA."""
+"""Largest accepted s. Source: EIP-2; OpenZeppelin ECDSA."""
 DUMMY_SIGNATURE = Data(bytes.fromhex("ff" * 15 + "f0" + "00" * 16 + "7a" + "aa" * 31 + "1c"))
-"""65 bytes of a signature's form that nobody made, for gas estimation. Source: the official SDK."""
+"""A placeholder signature of 65 bytes, for gas estimation. Source: the official SDK."""
 OWN_SEGMENT = b"\xff"
 """Index byte in front of the validation's own signature segment; lower indices carry data for hooks."""
 ERC6492_SUFFIX = bytes.fromhex("6492" * 16)
@@ -35,20 +35,20 @@ ERC6492_SUFFIX = bytes.fromhex("6492" * 16)
 _DOMAIN_OF_ACCOUNT = keccak(b"EIP712Domain(uint256 chainId,address verifyingContract)")
 _DOMAIN_OF_MODULE = keccak(b"EIP712Domain(uint256 chainId,address verifyingContract,bytes32 salt)")
 REPLAY_SAFE_TYPE = keccak(b"ReplaySafeHash(bytes32 hash)")
-"""The type hash."""
+"""The type hash of ReplaySafeHash."""
 
 
 class SignerKind(IntEnum):
-    """The byte in front of a signature that tells the account how to check it."""
+    """The byte before a signature that selects the account's way of checking it."""
 
     KEY = 0
     """An externally owned account; the signature is 65 bytes r | s | v."""
     CONTRACT = 1
-    """A contract that answers ERC-1271; the signature is whatever it takes."""
+    """A contract that implements ERC-1271; the signature is any bytes that its check accepts."""
 
 
 def personal_sign_digest(message: bytes) -> Hash32:
-    """What a wallet hashes for `personal_sign` of `message` (a 32-byte hash, or any bytes).
+    """Return the digest of `personal_sign` for `message` (a 32-byte hash, or any bytes).
 
     keccak("\\x19Ethereum Signed Message:\\n" | decimal length | message). Source: EIP-191, version 0x45.
     """
@@ -56,14 +56,14 @@ def personal_sign_digest(message: bytes) -> Hash32:
 
 
 def typed_digest(domain_separator: bytes, struct_hash: bytes) -> Hash32:
-    """keccak(19 01 | domain separator | struct hash). Source: EIP-712."""
+    """Return the EIP-712 digest keccak(19 01 | domain separator | struct hash)."""
     return keccak(b"\x19\x01" + domain_separator + struct_hash)
 
 
 def recover_signer(digest: bytes, signature: bytes) -> Address | None:
-    """Who signed `digest` with `signature` (65 bytes r | s | v, v 27 or 28), or None when nobody can have.
+    """Recover the signer of `digest` from `signature` (65 bytes r | s | v, v 27 or 28).
 
-    None for another length, another v, an r or s of zero or out of range, and an s in the upper half (EIP-2).
+    Return None for another length, another v, an r or s of zero or out of range, and an s in the upper half (EIP-2).
     """
     if len(signature) != SIGNATURE_SIZE or signature[64] not in (27, 28):
         return None
@@ -78,19 +78,19 @@ def recover_signer(digest: bytes, signature: bytes) -> Address | None:
 
 
 def normalize_key_signature(signature: bytes) -> Data | None:
-    """r | s | v with v 27 or 28, as contracts take it, where v may also be 0 or 1; None for what no key makes."""
+    """Normalize v of r | s | v from 0 or 1 to 27 or 28, as contracts expect; None for another length or v."""
     if len(signature) != SIGNATURE_SIZE or signature[64] not in (0, 1, 27, 28):
         return None
     return Data(signature[:64] + bytes([27 + signature[64] % 27]))
 
 
 def prefix_signer_kind(kind: SignerKind, signature: bytes) -> Data:
-    """A signature as the account reads it: kind (1 byte) | signature. Source: Alchemy's `prefixSignatureKeyType`."""
+    """Prefix a signature for the account: kind (1 byte) | signature. Source: Alchemy's `prefixSignatureKeyType`."""
     return Data(bytes([kind]) + signature)
 
 
 def user_operation_signature(signature: bytes, *, kind: SignerKind = SignerKind.KEY, deferred: bytes = b"") -> Data:
-    """A user operation's `signature`: [deferred action] | ff | kind (1 byte) | the signer's own signature.
+    """Build a user operation's `signature`: [deferred action] | ff | kind (1 byte) | the signer's signature.
 
     The signer signs the user operation hash as a personal message. `deferred` is the deferred action as
     `SignedDeferredAction.signature_prefix` gives it, empty for a plain operation.
@@ -99,15 +99,15 @@ def user_operation_signature(signature: bytes, *, kind: SignerKind = SignerKind.
 
 
 def dummy_user_operation_signature(*, kind: SignerKind = SignerKind.KEY, deferred: bytes = b"") -> Data:
-    """A `signature` of the form of a real one, for gas estimation; a deferred action stays the real one.
+    """Build a placeholder `signature` in the form of a real one, for gas estimation; a deferred action is the real one.
 
-    For a contract the account asks it all the same, so that what asking costs is in the estimate.
+    The account calls a contract signer for a placeholder too, so the estimate includes the cost of that call.
     """
     return user_operation_signature(DUMMY_SIGNATURE, kind=kind, deferred=deferred)
 
 
 def replay_safe_digest(inner: bytes, *, account: Address, chain_id: int, entity_id: int = 0) -> Hash32:
-    """What the owner or a session signs so that `account` answers ERC-1271 for the 32-byte hash `inner`.
+    """Return the digest that the owner or a session key signs for ERC-1271 on `account`, for the 32-byte hash `inner`.
 
     EIP-712 over ReplaySafeHash(bytes32 hash) in the domain of `replay_safe_domain`.
     """
@@ -116,7 +116,7 @@ def replay_safe_digest(inner: bytes, *, account: Address, chain_id: int, entity_
 
 
 def replay_safe_struct_hash(inner: bytes) -> Hash32:
-    """The struct hash of ReplaySafeHash(bytes32 hash): keccak(type hash | inner)."""
+    """Return the struct hash of ReplaySafeHash(bytes32 hash): keccak(type hash | inner)."""
     return keccak(REPLAY_SAFE_TYPE + inner)
 
 
@@ -130,7 +130,7 @@ class Domain:
 
 
 def replay_safe_domain(*, account: Address, chain_id: int, entity_id: int = 0) -> Domain:
-    """The domain of ReplaySafeHash: the account for entity id 0, else SingleSigner salted with the account.
+    """Return the domain of ReplaySafeHash: the account for entity id 0, else SingleSigner salted with the account.
 
     The salt is 12 zero bytes | account. Source: SemiModularAccountBase, SingleSignerValidationModule.
     """
@@ -140,7 +140,7 @@ def replay_safe_domain(*, account: Address, chain_id: int, entity_id: int = 0) -
 
 
 def domain_separator(domain: Domain) -> Hash32:
-    """keccak of the domain's type hash and fields, a word each: chain id | contract [| salt]."""
+    """Hash the domain: keccak of its type hash and fields, a word each: chain id | contract [| salt]."""
     fields = abi.uint(domain.chain_id) + abi.address(domain.verifying_contract)
     if domain.salt is None:
         return keccak(_DOMAIN_OF_ACCOUNT + fields)
@@ -148,13 +148,13 @@ def domain_separator(domain: Domain) -> Hash32:
 
 
 def replay_safe_typed_data(inner: bytes, *, account: Address, chain_id: int, entity_id: int = 0) -> dict[str, Any]:
-    """The JSON that a wallet signs for `replay_safe_digest`."""
+    """Return the typed data in JSON whose digest is `replay_safe_digest`."""
     domain = replay_safe_domain(account=account, chain_id=chain_id, entity_id=entity_id)
-    written: dict[str, Any] = {"chainId": chain_id, "verifyingContract": domain.verifying_contract.hex0x()}
+    fields: dict[str, Any] = {"chainId": chain_id, "verifyingContract": domain.verifying_contract.hex0x()}
     if domain.salt is not None:
-        written["salt"] = domain.salt.hex0x()
+        fields["salt"] = domain.salt.hex0x()
     return {
-        "domain": written,
+        "domain": fields,
         "types": {"ReplaySafeHash": [{"name": "hash", "type": "bytes32"}]},
         "primaryType": "ReplaySafeHash",
         "message": {"hash": Hash32(inner).hex0x()},
@@ -162,7 +162,7 @@ def replay_safe_typed_data(inner: bytes, *, account: Address, chain_id: int, ent
 
 
 def contract_signature(signature: bytes, *, entity_id: int = 0, kind: SignerKind = SignerKind.KEY) -> Data:
-    """The ERC-1271 signature the account takes: 00 (options) | entity id (4) | ff | kind (1) | signature.
+    """Build the account's ERC-1271 signature: 00 (options) | entity id (4) | ff | kind (1) | signature.
 
     72 bytes for a key's signature. The signer signs `replay_safe_digest`.
     """
@@ -171,7 +171,7 @@ def contract_signature(signature: bytes, *, entity_id: int = 0, kind: SignerKind
 
 @dataclass(frozen=True, slots=True)
 class WrappedSignature:
-    """A signature of an account that has no code yet, with what deploys it. Source: ERC-6492."""
+    """A signature of an account without code, with the factory call that deploys it. Source: ERC-6492."""
 
     factory: Address
     factory_data: Data
@@ -179,15 +179,15 @@ class WrappedSignature:
 
 
 def wrap_erc6492(wrapped: WrappedSignature) -> Data:
-    """abi(factory, factory data, signature) | 6492 sixteen times. Source: ERC-6492."""
+    """Encode a wrapped signature: abi(factory, factory data, signature) | 6492 sixteen times. Source: ERC-6492."""
     fields = abi.address(wrapped.factory), abi.blob(wrapped.factory_data), abi.blob(wrapped.signature)
     return Data(abi.sequence(*fields) + ERC6492_SUFFIX)
 
 
 def unwrap_erc6492(signature: bytes) -> WrappedSignature | None:
-    """What `wrap_erc6492` wrapped; None when the suffix is missing.
+    """Decode a signature that `wrap_erc6492` encoded; None if the suffix is missing.
 
-    Raises: InvalidParams (signature_malformed) when the suffix stands behind anything else than that encoding.
+    Raises: InvalidParams (signature_malformed) when the bytes before the suffix are not that encoding.
     """
     if not signature.endswith(ERC6492_SUFFIX):
         return None

@@ -1,8 +1,8 @@
-"""What the verifying paymaster checks: the hash that its signer signs, and the layout of paymasterData.
+"""Sponsorships of the verifying paymaster: the hash that its signer signs, and the layout of paymasterData.
 
-paymasterData = validUntil (6 bytes) | validAfter (6) | signature r | s | v (65). The rule: everything that decides what
-an operation does and costs is in the hash, so a sponsorship is good for one nonce of one account and nothing else.
-Source: `VerifyingPaymaster.sol`; who may ask for a signature is decided in `policy.py` or by the development chain.
+paymasterData = validUntil (6 bytes) | validAfter (6) | signature r | s | v (65). The hash covers everything that
+determines the effect and cost of an operation, so a sponsorship is valid for one nonce of one account only.
+`policy.py` or the development chain decides which operations are sponsored. Source: `VerifyingPaymaster.sol`.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation, pack
 from wallet_rpc.primitives import Address, Data, Hash32
 
 VERIFICATION_GAS = 60_000
-"""What the paymaster's check costs, with room, in gas."""
+"""Gas limit of the paymaster's check, with a margin."""
 POST_OP_GAS = 0
-"""The paymaster has nothing to do afterwards."""
+"""Gas limit of postOp, which this paymaster does not use."""
 _STUB_SIGNATURE = b"\xff" * 31 + b"\xf0" + b"\x7a" * 32 + b"\x1c"
-"""65 bytes of the form of a signature, none of them zero."""
+"""A placeholder signature of 65 non-zero bytes."""
 _TIME_SIZE = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """When a sponsorship holds, by the time of the block; seconds since 1970, below 2**48."""
+    """Validity of a sponsorship in block time: seconds since 1970, below 2**48."""
 
     valid_until: int
-    """The last second; 0: for good."""
+    """Last second of validity; 0: no expiry."""
     valid_after: int = 0
 
     @property
@@ -40,16 +40,16 @@ class Window:
 
 
 def build_sponsorship_stub(paymaster: Address, *, window: Window) -> PaymasterPart:
-    """An unsigned sponsorship of the right size and of a signed one's cost, for estimation."""
+    """Build an unsigned sponsorship with the size and the gas cost of a signed one, for estimation."""
     return PaymasterPart(paymaster, VERIFICATION_GAS, POST_OP_GAS, Data(window.encoding + _STUB_SIGNATURE))
 
 
 def sign_sponsorship(
     op: UserOperation, paymaster: Address, *, chain_id: int, window: Window, key: bytes
 ) -> PaymasterPart:
-    """A sponsorship of `op` signed by the private key `key` (32 bytes), over the paymaster limits that `op` has.
+    """Sign a sponsorship of `op` by the private key `key` (32 bytes), with the paymaster limits of `op`.
 
-    Limits that are not there yet become the paymaster's own.
+    Missing limits get the paymaster's defaults.
     """
     given = op.paymaster
     part = PaymasterPart(
@@ -65,9 +65,9 @@ def sign_sponsorship(
 
 
 def sponsorship_hash(op: UserOperation, *, chain_id: int, window: Window) -> Hash32:
-    """What the contract hashes: everything about `op` but its signature and paymasterData, and the window.
+    """Return the contract's hash of the window and `op`, without the operation's signature and paymasterData.
 
-    The operation names its paymaster and the paymaster's limits. The signer signs the hash as a personal message.
+    It includes the paymaster and its limits. The signer signs the hash as a personal message.
     """
     packed = pack(op)
     return abi.keccak(

@@ -1,6 +1,6 @@
-"""Submission tickets: what a session token may send is what this server built for it.
+"""Submission tickets: they restrict a session token to sending operations that this server prepared for it.
 
-Source: seed 004 (`submissionTicket`); the user operation's hash in place of the message's.
+Source: seed 004 (`submissionTicket`), with the user operation's hash instead of the message's.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from wallet_rpc.primitives import Address, ChainId, Hash32, SessionId, UnixSecon
 from wallet_rpc.wire import shape
 
 TICKET_SECONDS = 600
-"""How long a ticket holds; sending again what was sent needs none that is younger."""
+"""Validity of a ticket, in seconds. Resending a sent operation does not need a newer ticket."""
 
 
 @shape
 class Ticket:
-    """The server built this operation for this account on this chain; in one letter each on the wire."""
+    """Proof that the server prepared an operation for an account on a chain. Names on the wire are short."""
 
     hash: Annotated[Hash32, Field(alias="h")]
-    """Of the user operation, or what names an authorization that is sent alone."""
+    """Hash of the user operation, or `authorization_hash` of an authorization sent without one."""
     authorization: Annotated[Hash32 | None, Field(alias="a")] = None
-    """What names the authorization that travels with the operation, if one was prepared with it."""
+    """`authorization_hash` of the authorization that was prepared with the operation, if any."""
     wallet: Annotated[Address, Field(alias="w")]
-    """The account that acts."""
+    """The account that sends the operation."""
     chain_id: Annotated[ChainId, Field(alias="c")]
     session_id: Annotated[SessionId | None, Field(alias="s")] = None
-    """The session that it was built under, where the permissions name one of this server."""
+    """The session of the operation, if the permissions name a session of this server."""
     expires_at: Annotated[UnixSeconds, Field(alias="exp")]
-    """The first second at which it is refused."""
+    """The first second in which the ticket is rejected."""
 
     def is_expired(self, now: UnixSeconds) -> bool:
-        """Whether its time is over."""
+        """Return True if the ticket has expired at `now`."""
         return now >= self.expires_at

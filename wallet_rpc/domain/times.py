@@ -1,6 +1,6 @@
-"""Times as REST writes them: RFC 3339 text on the wire, seconds since 1970 inside.
+"""Times of the REST API: RFC 3339 text on the wire, seconds since 1970 in the code.
 
-The rule: a time without an offset is refused, for nobody can know what it means; what is written is in UTC.
+A time without an offset is rejected as ambiguous. Times are written in UTC.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from wallet_rpc.primitives import UnixSeconds, malformed_error
 
 LATEST_TIME: UnixSeconds = 253_402_300_799
-"""The last second that has a name: 9999-12-31T23:59:59Z."""
+"""The last second that RFC 3339 can express: 9999-12-31T23:59:59Z."""
 
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _TIME = re.compile(
@@ -26,14 +26,14 @@ _EXPECTED = "an RFC 3339 time with its offset, such as 2026-12-31T23:59:59Z"
 
 
 def read_time(value: object) -> UnixSeconds:
-    """The second that has begun: fractions are cut off. Leap seconds and what is before 1970 are refused.
+    """Parse an RFC 3339 time to seconds; fractions are cut off.
 
-    Raises: `malformed`.
+    Raises: PydanticCustomError (malformed) for anything else, for leap seconds, and for times before 1970.
     """
-    found = _TIME.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
         raise malformed_error(_EXPECTED, value)
-    date, time, offset = found.groups()
+    date, time, offset = match.groups()
     try:
         moment = datetime.fromisoformat(f"{date}T{time}{offset.upper()}")
     except ValueError:  # a month 13, a 30th of February, the year 0
@@ -45,9 +45,9 @@ def read_time(value: object) -> UnixSeconds:
 
 
 def format_time(seconds: UnixSeconds) -> str:
-    """`YYYY-MM-DDTHH:MM:SS.000Z`. Raises: ValueError after the year 9999."""
+    """Format a time as `YYYY-MM-DDTHH:MM:SS.000Z`. Raises: ValueError before 1970 and after the year 9999."""
     if not 0 <= seconds <= LATEST_TIME:
-        raise ValueError(f"no time of four-digit years is {seconds} seconds after 1970")
+        raise ValueError(f"expected 0 to {LATEST_TIME} seconds since 1970, got {seconds}")
     return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.000Z"
 
 
@@ -57,4 +57,4 @@ Time: TypeAlias = Annotated[
     PlainSerializer(format_time),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""A second, as text on the wire. Source: RFC 3339; the milliseconds that are written are seed 004's."""
+"""A time in seconds, as text on the wire. Source: RFC 3339; seed 004 for the milliseconds."""

@@ -1,9 +1,9 @@
-"""Gas paid in a token: the price, and what the token paymaster is told and signed for it.
+"""Charges for gas paid in ERC-20: the price, and the signed paymasterData of the token paymaster.
 
 paymasterData = validUntil (6 bytes) | validAfter (6) | terms | signature r | s | v (65).
-terms = mode (1) | last gas (4) | token (20) | rate (32) | most (32), and for a permit | value (32) | deadline (32) |
-signature of the account. The rule: a rate is in the token's smallest units for 10^18 wei, amounts are rounded up, and
-more than `most` is never taken.
+terms = mode (1) | last gas (4) | token (20) | rate (32) | max amount (32), and with a permit | value (32) |
+deadline (32) | signature of the account. A rate is in the token's smallest units for 10^18 wei. Amounts are rounded up.
+The paymaster never charges more than the max amount.
 Source: `TokenPaymaster.sol`.
 """
 
@@ -24,61 +24,61 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, Hash32
 
 ONE_COIN = 10**18
-"""How many wei a rate is for."""
+"""The amount in wei that a rate refers to."""
 ERC20_VERIFICATION_GAS = 200_000
-"""What the check and the first transfer cost, with room for a permit, in gas."""
+"""Gas limit of the check and the first transfer, with a margin for a permit."""
 ERC20_POST_OP_GAS = 60_000
-"""The least limit of the last transfer, in gas: also when the calls revert, and leave nothing warm."""
+"""Minimum gas limit of the last transfer; enough even if the calls revert and leave no storage warm."""
 LAST_GAS_AFTER = 30_000
-"""What the last transfer is charged at, in gas, when it is the only one: that of a plain token."""
+"""Gas charged for the last transfer if it is the only one: the cost with a plain ERC-20 token."""
 LAST_GAS_BEFORE = 10_000
-"""The same when the token was moved before: the transfer back finds everything warm."""
+"""Gas charged for the last transfer if the token was moved before: the storage is warm for the transfer back."""
 
 
 class ChargeMode(IntEnum):
-    """When the token is taken."""
+    """Times at which the paymaster charges the token."""
 
     AFTER = 0
-    """After the calls, the cost."""
+    """After the calls, the actual cost."""
     BEFORE = 1
-    """Before the calls, the most; the rest is given back after them."""
+    """Before the calls, the max amount; the rest is refunded after them."""
     BEFORE_WITH_PERMIT = 2
-    """The same, by an allowance that the account signed."""
+    """As `BEFORE`, with an allowance from a permit that the account signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedPermit:
-    """An allowance of `value` of the token for the paymaster, signed by the account (ERC-7597)."""
+    """A permit for the paymaster over `value` in the token's smallest unit, signed by the account (ERC-7597)."""
 
     value: int
     deadline: int
-    """The last second in which it can be used."""
+    """The last second in which the permit can be used."""
     signature: Data
-    """As the account's ERC-1271 check takes it."""
+    """The signature in the form that the account's ERC-1271 check accepts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erc20Charge:
-    """What is taken for an operation."""
+    """The charge for an operation."""
 
     token: Address
     rate: int
     max_amount: int
-    """The most that is taken, in the token's smallest unit."""
+    """Maximum charge, in the token's smallest unit."""
     is_prepaid: bool = False
-    """Whether it is taken before the calls."""
+    """True: the charge is made before the calls."""
     permit: SignedPermit | None = None
 
     @property
     def mode(self) -> ChargeMode:
-        """As the contract numbers it."""
+        """The contract's charge mode."""
         if self.permit is not None:
             return ChargeMode.BEFORE_WITH_PERMIT
         return ChargeMode.BEFORE if self.is_prepaid else ChargeMode.AFTER
 
     @property
     def terms(self) -> bytes:
-        """What the paymaster's signer signs beside the operation."""
+        """The encoded terms, which the paymaster's signer signs together with the operation."""
         last_gas = LAST_GAS_AFTER if self.mode is ChargeMode.AFTER else LAST_GAS_BEFORE
         head = (
             bytes([self.mode])
@@ -93,9 +93,9 @@ class Erc20Charge:
 
 
 def wei_to_erc20(wei: int, rate: int) -> int:
-    """What `wei` are in the token's smallest unit; rounded up.
+    """Convert `wei` to the token's smallest unit, rounded up.
 
-    Raises: InvalidParams (token_amount_too_large) for more than a token can count: 2^256 units.
+    Raises: InvalidParams (token_amount_too_large) for 2^256 units or more, which a token cannot represent.
     """
     amount = -(-wei * rate // ONE_COIN)
     if amount >= 1 << 256:
@@ -108,12 +108,12 @@ def wei_to_erc20(wei: int, rate: int) -> int:
 
 
 def max_erc20_cost(op: UserOperation, rate: int) -> int:
-    """The most that `op` can cost, in the token's smallest unit. Raises: as `wei_to_erc20`."""
+    """Return the maximum cost of `op` in the token's smallest unit. Raises: as `wei_to_erc20`."""
     return wei_to_erc20(max_cost(op), rate)
 
 
 def build_erc20_charge_stub(paymaster: Address, charge: Erc20Charge, *, window: Window) -> PaymasterPart:
-    """An unsigned part of the right size and cost, for estimation."""
+    """Build an unsigned paymaster part with the size and the gas cost of a signed one, for estimation."""
     data = Data(window.encoding + charge.terms + DUMMY_SIGNATURE)
     return PaymasterPart(paymaster, ERC20_VERIFICATION_GAS, ERC20_POST_OP_GAS, data)
 
@@ -121,12 +121,12 @@ def build_erc20_charge_stub(paymaster: Address, charge: Erc20Charge, *, window: 
 def sign_erc20_charge(
     op: UserOperation, charge: Erc20Charge, *, chain_id: int, window: Window, key: bytes
 ) -> PaymasterPart:
-    """The part of `op`, over the paymaster and its limits that `op` has, signed by the private key `key` (32 bytes).
+    """Sign the paymaster part of `op` by the private key `key` (32 bytes), with the paymaster and limits of `op`.
 
     Raises: ValueError for an operation without a paymaster.
     """
     if op.paymaster is None:
-        raise ValueError("the operation names no paymaster")
+        raise ValueError("the user operation has no paymaster")
     digest = personal_sign_digest(charge_hash(op, charge, chain_id=chain_id, window=window))
     signature = PrivateKey(key).sign_msg_hash(digest).to_bytes()
     data = window.encoding + charge.terms + signature[:64] + bytes([27 + signature[64]])
@@ -134,5 +134,5 @@ def sign_erc20_charge(
 
 
 def charge_hash(op: UserOperation, charge: Erc20Charge, *, chain_id: int, window: Window) -> Hash32:
-    """What the contract hashes: keccak(sponsorship hash | keccak(terms))."""
+    """Return the contract's hash of a charge: keccak(sponsorship hash | keccak(terms))."""
     return abi.keccak(sponsorship_hash(op, chain_id=chain_id, window=window) + abi.keccak(charge.terms))

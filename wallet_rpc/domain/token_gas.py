@@ -1,6 +1,6 @@
-"""Gas paid in a token, as callers ask for it and as a paymaster service is asked.
+"""Gas paid in ERC-20, on the wire: the callers' capability, and the context and terms of a paymaster service.
 
-The rule: every key of the capability changes what is paid, so an unknown one is refused.
+Every key of the capability changes the payment, so an unknown key is rejected.
 Source: the Wallet API's `paymasterService.erc20` (seed 002); `erc20Context` of Alchemy's Gas Manager, with `mode`.
 """
 
@@ -16,19 +16,19 @@ from wallet_rpc.primitives import Address, Data, Seconds, Uint256
 from wallet_rpc.wire import shape, strict_shape
 
 ERC20_PATH = "params.capabilities.paymasterService.erc20"
-"""Where the capability stands in a request."""
+"""Path of the capability in a request."""
 PERMIT_SECONDS = 3600
-"""How long a permit can be used when the caller does not say."""
+"""Default validity of a permit, in seconds."""
 CONFLICTING_SETTINGS = (
     "ERC20 settings must specify only one of: preOpSettings, postOpSettings, or neither (for manual approvals). Cannot "
     "specify both preOpSettings and postOpSettings"
 )
-"""The hosted service's own words."""
+"""The hosted service's message."""
 
 
 @strict_shape
 class AutoPermit:
-    """When the allowance is below `below`, ask for a permit of `amount`; amounts in the token's smallest unit."""
+    """A permit of `amount`, requested if the allowance is below `below`; both in the token's smallest unit."""
 
     below: Uint256
     amount: Uint256
@@ -37,16 +37,16 @@ class AutoPermit:
 
 @strict_shape
 class PermitDetails:
-    """The permit that was asked for, in the second request, which brings its signature."""
+    """The requested permit, in the second request, which contains its signature."""
 
     deadline: Seconds
-    """Seconds since 1970; the last one in which the permit can be used."""
+    """The last second, since 1970, in which the permit can be used."""
     value: Uint256
 
 
 @strict_shape
 class PreOpSettings:
-    """The most is taken before the calls; the allowance comes by permit. One of the two is there."""
+    """Settings to charge the maximum before the calls, with a permit for the allowance. Exactly one member is set."""
 
     auto_permit: AutoPermit | None = None
     permit_details: PermitDetails | None = None
@@ -54,7 +54,7 @@ class PreOpSettings:
 
 @strict_shape
 class AutoApprove:
-    """When the allowance is below `below`, an approval of `amount` is put before the calls."""
+    """An approval of `amount`, inserted before the calls if the allowance is below `below`."""
 
     below: Uint256
     amount: Uint256
@@ -67,21 +67,21 @@ def _approval_kind(value: Any) -> str:
 Approval: TypeAlias = Annotated[
     Annotated[Literal[True], Tag("exact")] | Annotated[AutoApprove, Tag("amounts")], Discriminator(_approval_kind)
 ]
-"""True: approve exactly the most that may be taken."""
+"""Amounts, or True to approve exactly the maximum charge."""
 
 
 @strict_shape
 class PostOpSettings:
-    """The cost is taken after the calls."""
+    """Settings to charge the cost after the calls."""
 
     auto_approve: Approval | None = None
     balance_check: Literal[False] | None = None
-    """False: whether the account has the tokens is not looked at beforehand; the calls may bring them."""
+    """False: skip the check of the account's balance, because the calls may provide the tokens."""
 
 
 @strict_shape
 class Erc20Gas:
-    """Gas is paid in this token; without settings after the calls, by an allowance that the caller sees to."""
+    """Payment of gas in this token. Without settings: after the calls, with an allowance that the caller provides."""
 
     token_address: Address
     max_token_amount: Uint256 | None = None
@@ -90,9 +90,10 @@ class Erc20Gas:
 
 
 def refuse_conflicting_settings(value: Any) -> Any:
-    """`value`, the raw capability, when it says one way only.
+    """Return `value`, the raw capability, if its settings do not conflict.
 
-    Raises: InvalidParams for settings of both ways, and for preOpSettings without exactly one of its two.
+    Raises: InvalidParams (erc20_settings) for both preOpSettings and postOpSettings, and for preOpSettings without
+    exactly one of autoPermit and permitDetails.
     """
     if not isinstance(value, Mapping):
         return value
@@ -101,13 +102,16 @@ def refuse_conflicting_settings(value: Any) -> Any:
         raise InvalidParams(f"{ERC20_PATH}: {CONFLICTING_SETTINGS}", field=ERC20_PATH, reason="erc20_settings")
     if isinstance(before, Mapping) and (before.get("autoPermit") is None) is (before.get("permitDetails") is None):
         at = f"{ERC20_PATH}.preOpSettings"
-        raise InvalidParams(f"{at}: expected either autoPermit or permitDetails", field=at, reason="erc20_settings")
+        given = "neither" if before.get("autoPermit") is None else "both"
+        raise InvalidParams(
+            f"{at}: expected either autoPermit or permitDetails, got {given}", field=at, reason="erc20_settings"
+        )
     return value
 
 
 @shape
 class PermitContext:
-    """A signed permit, as a paymaster service is told it."""
+    """A signed permit in the context of a paymaster service."""
 
     value: Uint256
     deadline: Uint256
@@ -115,12 +119,12 @@ class PermitContext:
 
 
 Mode: TypeAlias = Literal["preOp", "postOp"]
-"""When the token is taken: before or after the calls."""
+"""Time of the charge: before or after the calls."""
 
 
 @shape
 class Erc20Context:
-    """`erc20Context` of a paymaster service: which token, when, and up to how much of its smallest unit."""
+    """`erc20Context` of a paymaster service: the token, the time of the charge, and its maximum in smallest units."""
 
     token_address: Address
     mode: Mode
@@ -130,10 +134,10 @@ class Erc20Context:
 
 @shape
 class Erc20PaymentTerms:
-    """`tokenPayment` of a paymaster service's answer: what it takes."""
+    """`tokenPayment` of a paymaster service's response: the terms of its charge."""
 
     token_address: Address
     exchange_rate: Uint256
-    """The token's smallest units for 10^18 wei."""
+    """Price of 10^18 wei in the token's smallest unit."""
     max_token_amount: Uint256
-    """Never more than this."""
+    """Maximum charge."""

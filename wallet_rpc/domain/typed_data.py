@@ -1,9 +1,9 @@
-"""Typed data: the digest that wallets sign, or the path of whatever in it cannot be hashed.
+"""EIP-712 typed data: the digest for wallets to sign, or an error with the path of the invalid part.
 
     digest = keccak(19 01 | domain separator | struct hash of the message)
 
-The domain separator is the struct hash of the domain. specs/typed-data.md has the limits, and where the libraries of
-clients differ. Source: EIP-712.
+The domain separator is the struct hash of the domain. specs/typed-data.md lists the limits and the differences between
+client libraries. Source: EIP-712.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ DOMAIN_FIELDS = (
     Member("verifyingContract", "address"),
     Member("salt", "bytes32"),
 )
-"""The members of a domain, in their order; those that a domain lacks are left out of its type."""
+"""The members of a domain, in order; the domain's type leaves out absent members."""
 MAX_TYPED_DATA_VALUES = 1 << 16
-"""How many values domain, types and message may have together, those inside others counted too."""
+"""Maximum number of values in domain, types and message together; nested values count."""
 MAX_TYPED_DATA_LEVELS = 64
-"""How deep arrays and objects may be inside each other in each."""
+"""Maximum nesting of arrays and objects in each of domain, types and message."""
 _CHAIN_ID = re.compile(r"[0-9]+|0x[0-9a-fA-F]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class HashedTypedData:
-    """Typed data as it is signed."""
+    """The hashes of typed data."""
 
     separator: Hash32
     type_hash: Hash32
@@ -49,52 +49,55 @@ class HashedTypedData:
 def hash_typed_data(given: Mapping[str, Any], *, at: str = "") -> HashedTypedData:
     """Hash typed data in its JSON form: domain, types, primaryType and message.
 
-    An absent or null domain is one without fields, and a null field of it is absent. Types that primaryType does not
-    reach, and members of the message that its structs do not have, count for nothing.
+    An absent or null domain is a domain without fields, and a null field of a domain counts as absent. Types that
+    primaryType does not reach, and message members that its structs do not declare, are ignored.
 
     Raises: InvalidParams (typed_data_malformed, typed_data_too_large) with a path that begins with `at`.
     """
     try:
         _refuse_large(given)
         return _hash(given)
-    except TypedDataError as unfit:
-        path = f"{at}.{unfit.path}" if at else unfit.path
-        raise InvalidParams(f"{path}: {unfit.text}", field=path, reason=unfit.reason) from None
+    except TypedDataError as error:
+        path = f"{at}.{error.path}" if at else error.path
+        raise InvalidParams(f"{path}: {error.text}", field=path, reason=error.reason) from None
 
 
 def typed_data_digest(given: Mapping[str, Any]) -> Hash32:
-    """The digest of `hash_typed_data`."""
+    """Return the digest of `hash_typed_data`."""
     return hash_typed_data(given).digest
 
 
 def domain_chain_id(given: object) -> int | None:
-    """The chain id of a domain: a JSON integer, or its decimal or 0x hex digits; None for anything else."""
+    """Parse the chain id of a domain: a JSON integer, or decimal or 0x hex digits; None for anything else."""
     if isinstance(given, str) and _CHAIN_ID.fullmatch(given) is None:
         return None
     return parse_integer(given)
 
 
 def _hash(given: Mapping[str, Any]) -> HashedTypedData:
-    types, primary, message = given.get("types"), given.get("primaryType"), given.get("message")
+    types = given.get("types")
+    primary = given.get("primaryType")
+    message = given.get("message")
     if not isinstance(types, dict):
         raise TypedDataError.value("an object", types, path="types")
     separator, domain_type = _domain(given.get("domain"), types)
     if primary == DOMAIN:
         if message not in (None, {}):
-            raise TypedDataError(f"expected none, since primaryType {DOMAIN} signs the domain alone", path="message")
+            text = f"expected no message, because primaryType {DOMAIN} signs the domain alone"
+            raise TypedDataError(text, path="message")
         return HashedTypedData(separator, domain_type, typed_digest(separator, b""))
     structs = collect_structs(primary, types)
     hashes = hash_types(structs)
     name = next(iter(structs))
     try:
         struct_hash = build_encoders(structs, hashes)[name](message)
-    except TypedDataError as unfit:
-        raise unfit.prefix_path("message") from None
+    except TypedDataError as error:
+        raise error.prefix_path("message") from None
     return HashedTypedData(separator, Hash32(hashes[name]), typed_digest(separator, struct_hash))
 
 
 def _domain(given: Any, types: Mapping[str, Any]) -> tuple[Hash32, Hash32]:
-    """The separator of a domain and its type hash."""
+    """Return the separator of a domain and its type hash."""
     domain = {} if given is None else given
     if not isinstance(domain, dict):
         raise TypedDataError.value("an object", domain, path="domain")
@@ -112,26 +115,27 @@ def _domain(given: Any, types: Mapping[str, Any]) -> tuple[Hash32, Hash32]:
             raise TypedDataError.value(expected, present["chainId"], path=".chainId")
         hashes = hash_types({DOMAIN: members})
         return Hash32(build_encoders({DOMAIN: members}, hashes)[DOMAIN](present)), Hash32(hashes[DOMAIN])
-    except TypedDataError as unfit:
-        raise unfit.prefix_path("domain") from None
+    except TypedDataError as error:
+        raise error.prefix_path("domain") from None
 
 
 def _check_declared(declared: Sequence[Member], members: Sequence[Member]) -> None:
-    """Raises: TypedDataError unless the declared members are the domain's, with the order and types of EIP-712."""
-    for index, (found, expected) in enumerate(zip_longest(declared, members)):
-        if found != expected:
-            there, wanted = (None if each is None else each.text for each in (found, expected))
-            text = f"expected {wanted or 'no more members'}, as EIP-712 has the fields of domain, got {preview(there)}"
+    """Raise TypedDataError unless the declared members are the domain's, with the order and types of EIP-712."""
+    for index, (member, expected) in enumerate(zip_longest(declared, members)):
+        if member != expected:
+            given_text = None if member is None else member.text
+            expected_text = "no more members" if expected is None else expected.text
+            text = f"expected {expected_text}, as EIP-712 orders the fields of domain, got {preview(given_text)}"
             raise TypedDataError(text, path=f"types.{DOMAIN}[{index}]")
 
 
 def _refuse_large(given: Mapping[str, Any]) -> None:
-    """Raises: TypedDataError where there is too much of typed data, or too deep."""
-    left = MAX_TYPED_DATA_VALUES
+    """Raise TypedDataError (typed_data_too_large) when typed data has too many values or too many levels."""
+    remaining = MAX_TYPED_DATA_VALUES
     for part in ("domain", "types", "message"):
-        size = measure(given.get(part), max_values=left)
-        left -= size.values
-        if left < 0:
+        size = measure(given.get(part), max_values=remaining)
+        remaining -= size.values
+        if remaining < 0:
             raise TypedDataError.too_large(
                 f"{MAX_TYPED_DATA_VALUES} values in domain, types and message, got more", path=part
             )

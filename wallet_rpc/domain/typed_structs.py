@@ -1,10 +1,11 @@
-"""Structs of typed data: read from their declarations, hashed as types, and made into encoders.
+"""Structs of typed data: the parser of their declarations, their type hashes, and their encoders.
 
-    type hash = keccak(the struct's own type, then those of all structs that it reaches, sorted by name)
-    a type    = Name(type member,type member,...)
-    a struct  = keccak(type hash | a word for each member)
+    type hash   = keccak(the struct's own type, then those of all structs that it reaches, sorted by name)
+    type        = Name(type member,type member,...)
+    struct hash = keccak(type hash | a word for each member)
 
-No name has a character that parts this text: two sets of structs never have the same type. Source: EIP-712.
+Names cannot contain the separators of this text, so two different sets of structs never have the same type.
+Source: EIP-712.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from wallet_rpc.domain.typed_values import ELEMENTARY, Encoder, TypedDataError, 
 from wallet_rpc.primitives import preview_key
 
 DOMAIN = "EIP712Domain"
-"""The struct of the domain."""
+"""Name of the domain's struct."""
 MAX_STRUCTS = 512
-"""How many structs primaryType may reach, itself counted."""
+"""Maximum number of structs that primaryType reaches, including itself."""
 MAX_DIMENSIONS = 16
-"""How many dimensions an array may have."""
+"""Maximum number of dimensions of an array."""
 MAX_TYPE_BYTES = 1 << 22
-"""How many bytes may be hashed for the types of all structs together."""
+"""Maximum number of bytes hashed for the types of all structs together."""
 
 _TYPE = re.compile(r"([^()\[\], \ud800-\udfff]+)((?:\[[0-9]{0,9}\])*)")
 _MEMBER_NAME = re.compile(r"[^(),\ud800-\udfff]*")
@@ -44,13 +45,13 @@ class Member:
 
     name: str
     base: str
-    """An elementary type or a struct."""
+    """The name of an elementary type or a struct."""
     dimensions: tuple[str, ...] = ()
-    """`[]` or `[3]` for each dimension of an array, the innermost first; none where it is no array."""
+    """`[]` or `[3]` for each dimension of an array, the innermost first; empty if it is not an array."""
 
     @property
     def text(self) -> str:
-        """The member as its struct's type has it."""
+        """The member in the text of its struct's type."""
         return f"{self.base}{''.join(self.dimensions)} {self.name}"
 
 
@@ -59,7 +60,7 @@ Structs: TypeAlias = Mapping[str, Sequence[Member]]
 
 
 def collect_structs(primary: object, types: Mapping[str, Any]) -> Structs:
-    """The struct that primaryType names, first, and every struct that it reaches.
+    """Collect the struct that primaryType names and, after it, every struct that it reaches.
 
     Raises: TypedDataError at `primaryType` or `types`.
     """
@@ -67,9 +68,9 @@ def collect_structs(primary: object, types: Mapping[str, Any]) -> Structs:
         raise TypedDataError.value("the name of a struct of types", primary, path="primaryType")
     _check_name(primary, "primaryType")
     structs: dict[str, Sequence[Member]] = {}
-    waiting = [primary]
-    while waiting:
-        name = waiting.pop()
+    pending = [primary]
+    while pending:
+        name = pending.pop()
         if name in structs:
             continue
         if len(structs) == MAX_STRUCTS:
@@ -77,39 +78,40 @@ def collect_structs(primary: object, types: Mapping[str, Any]) -> Structs:
         structs[name] = parse_members(name, types)
         with _prefix_errors(name):
             map_each(structs[name], partial(_check_type, types=types))
-        waiting += [member.base for member in structs[name] if member.base not in ELEMENTARY]
+        pending += [member.base for member in structs[name] if member.base not in ELEMENTARY]
     for name in structs if len(structs) > 1 else ():
-        if _PLAIN_NAME.fullmatch(name) is None:  # viem 2.57.1 leaves it out of the types of the others
-            expected = "letters, digits and _ only in the name of a struct beside others"
+        if _PLAIN_NAME.fullmatch(name) is None:  # viem 2.57.1 leaves it out of the types of other structs
+            expected = "only letters, digits and _ in the name of a struct next to other structs"
             raise TypedDataError.value(expected, name, path=f"types.{preview_key(name)}")
     return structs
 
 
 def parse_members(name: str, types: Mapping[str, Any]) -> Sequence[Member]:
-    """The members that `types` declares of a struct. Raises: TypedDataError at `types`."""
+    """Parse the members that `types` declares for a struct. Raises: TypedDataError at `types`."""
     with _prefix_errors(name):
         declared = types[name]
         if not isinstance(declared, list):
             raise TypedDataError.value("an array of members", declared)
         members = map_each(declared, _parse_member)
         if len({member.name for member in members}) < len(members):
-            raise TypedDataError("expected members of different names, got two of one")
+            raise TypedDataError("expected members of different names, got two of the same name")
         return members
 
 
 @contextmanager
 def _prefix_errors(name: str) -> Iterator[None]:
-    """Raises: TypedDataError of the block, at the struct."""
+    """Prefix the path of a TypedDataError of the block with that of the struct."""
     try:
         yield
-    except TypedDataError as unfit:
-        raise unfit.prefix_path(f"types.{preview_key(name)}") from None
+    except TypedDataError as error:
+        raise error.prefix_path(f"types.{preview_key(name)}") from None
 
 
 def _parse_member(declared: Any) -> Member:
     if not isinstance(declared, dict):
         raise TypedDataError.value("an object with name and type", declared)
-    name, type_ = declared.get("name"), declared.get("type")
+    name = declared.get("name")
+    type_ = declared.get("type")
     if not isinstance(name, str) or _MEMBER_NAME.fullmatch(name) is None:
         raise TypedDataError.value("text without parentheses and commas", name, path=".name")
     parts = _TYPE.fullmatch(type_) if isinstance(type_, str) else None
@@ -122,7 +124,7 @@ def _parse_member(declared: Any) -> Member:
 
 
 def _check_name(name: str, path: str) -> None:
-    """Raises: TypedDataError for the name of a struct that could be taken for something else."""
+    """Raise TypedDataError when a struct's name is ambiguous."""
     parts = _TYPE.fullmatch(name)
     if parts is None or parts[2]:
         raise TypedDataError.value("a name without parentheses, brackets, commas and spaces", name, path=path)
@@ -131,22 +133,22 @@ def _check_name(name: str, path: str) -> None:
 
 
 def _check_type(member: Member, *, types: Mapping[str, Any]) -> None:
-    """Raises: TypedDataError unless the member's type is elementary, or a struct with an unambiguous name."""
+    """Raise TypedDataError unless the member's type is elementary, or a struct with an unambiguous name."""
     base = member.base
     if base == DOMAIN or (base not in types and base not in ELEMENTARY):
         expected = "an elementary type with its size, such as uint256, or a struct of types"
         raise TypedDataError.value(expected, base, path=".type")
     _, *arrays = accumulate(member.dimensions, initial=base)
     if not types.keys().isdisjoint(arrays):
-        raise TypedDataError.value("an array that is not the name of a struct too", arrays[-1], path=".type")
+        raise TypedDataError.value("an array type that is not also the name of a struct", arrays[-1], path=".type")
     if base in types:
         _check_name(base, ".type")
-        if not member.dimensions and base.startswith(("int", "uint", "bytes")):  # viem 2.57.1 refuses it
+        if not member.dimensions and base.startswith(("int", "uint", "bytes")):  # viem 2.57.1 rejects it
             raise TypedDataError.value("a struct whose name does not begin like an elementary type", base, path=".type")
 
 
 def hash_types(structs: Structs) -> Mapping[str, bytes]:
-    """The type hash of each, 32 bytes. Raises: TypedDataError (typed_data_too_large) at `types`."""
+    """Return the type hash (32 bytes) of each struct. Raises: TypedDataError (typed_data_too_large) at `types`."""
     types = {name: f"{name}({','.join(member.text for member in members)})" for name, members in structs.items()}
     uses = {name: {member.base for member in members} & structs.keys() for name, members in structs.items()}
     ordered = sorted(structs)
@@ -154,46 +156,47 @@ def hash_types(structs: Structs) -> Mapping[str, bytes]:
     size = 0
     for name in structs:
         reached = _collect_reachable(name, uses)
-        whole = types[name] + "".join([types[each] for each in ordered if each in reached and each != name])
-        size += len(whole.encode())
+        encoded_type = types[name] + "".join([types[each] for each in ordered if each in reached and each != name])
+        size += len(encoded_type.encode())
         if size > MAX_TYPE_BYTES:
             text = f"{MAX_TYPE_BYTES} bytes of types, each counted with those that it reaches, got more"
             raise TypedDataError.too_large(text, path="types")
-        hashes[name] = keccak(whole.encode())
+        hashes[name] = keccak(encoded_type.encode())
     return hashes
 
 
 def _collect_reachable(name: str, uses: Mapping[str, Collection[str]]) -> set[str]:
-    """The struct and all that it reaches."""
-    found, waiting = {name}, [name]
-    while waiting:
-        for used in uses[waiting.pop()]:
-            if used not in found:
-                found.add(used)
-                waiting.append(used)
-    return found
+    """Return the names of the struct and of all structs that it reaches."""
+    reached = {name}
+    pending = [name]
+    while pending:
+        for used in uses[pending.pop()]:
+            if used not in reached:
+                reached.add(used)
+                pending.append(used)
+    return reached
 
 
 def build_encoders(structs: Structs, hashes: Mapping[str, bytes]) -> Mapping[str, Encoder]:
-    """The encoder of each struct."""
-    made: dict[str, Encoder] = {}
+    """Build the encoder of each struct."""
+    encoders: dict[str, Encoder] = {}
 
     def encoder_of(member: Member) -> Encoder:
-        encoder = ELEMENTARY[member.base] if member.base in ELEMENTARY else _lazy_encoder(made, member.base)
+        encoder = ELEMENTARY[member.base] if member.base in ELEMENTARY else _lazy_encoder(encoders, member.base)
         for dimension in member.dimensions:
             encoder = array_encoder(encoder, None if dimension == "[]" else int(dimension[1:-1]))
         return encoder
 
     for name, members in structs.items():
-        made[name] = _struct_encoder(hashes[name], [(member.name, encoder_of(member)) for member in members])
-    return made
+        encoders[name] = _struct_encoder(hashes[name], [(member.name, encoder_of(member)) for member in members])
+    return encoders
 
 
-def _lazy_encoder(made: Mapping[str, Encoder], name: str) -> Encoder:
-    """The encoder of a struct that may not be made yet, since structs use each other."""
+def _lazy_encoder(encoders: Mapping[str, Encoder], name: str) -> Encoder:
+    """Return an encoder that looks up the struct's when called, because structs may refer to each other."""
 
     def encode(value: Any) -> bytes:
-        return made[name](value)
+        return encoders[name](value)
 
     return encode
 
@@ -202,14 +205,15 @@ def _struct_encoder(type_hash: bytes, members: Sequence[tuple[str, Encoder]]) ->
     def encode(value: Any) -> bytes:
         if not isinstance(value, dict):
             raise TypedDataError.value("an object", value)
-        words, name = [type_hash], ""
+        words = [type_hash]
+        name = ""
         try:
             for name, encoder in members:
                 words.append(encoder(value[name]))
         except KeyError:
             raise TypedDataError("required, but absent", path=f".{preview_key(name)}") from None
-        except TypedDataError as unfit:
-            raise unfit.prefix_path(f".{preview_key(name)}") from None
+        except TypedDataError as error:
+            raise error.prefix_path(f".{preview_key(name)}") from None
         return keccak(b"".join(words))
 
     return encode

@@ -1,4 +1,4 @@
-"""Words of typed data: how a value of an elementary type, or an array of values, becomes 32 bytes.
+"""Encoders of typed data values: an elementary value or an array becomes a word of 32 bytes.
 
 Sources: EIP-712, `encodeData`; the Solidity contract ABI for elementary values.
 """
@@ -18,24 +18,24 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 Encoder: TypeAlias = Callable[[Any], bytes]
-"""From a JSON value to its word of 32 bytes. Raises: TypedDataError."""
+"""A function from a JSON value to its word of 32 bytes. Raises: TypedDataError."""
 
 MALFORMED = "typed_data_malformed"
-"""The reason of typed data whose parts do not agree."""
+"""The error reason for typed data with inconsistent parts."""
 TOO_LARGE = "typed_data_too_large"
-"""The reason of typed data beyond a limit."""
+"""The error reason for typed data beyond a limit."""
 _EXACT = 1 << 53
-"""Up to here a double holds every integer."""
+"""Bound below which a double represents every integer exactly."""
 _MAX_DIGITS = 256
-"""Of the widest integer in base 2; leading zeros are not counted."""
+"""Digits of the widest integer in base 2, without leading zeros."""
 _NUMBER = re.compile(r"[+-]?[0-9]+|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+", re.ASCII)
 _BASES = {"x": 16, "o": 8, "b": 2}
 _SPACE = "\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200B)))
-"""The characters that JavaScript leaves out around a number."""
+"""Characters that JavaScript ignores around a number."""
 
 
 class TypedDataError(Exception):
-    """A part of typed data that cannot be hashed; the path grows as the error leaves the values around it."""
+    """An invalid part of typed data; the path grows as the error passes the enclosing values."""
 
     def __init__(self, text: str, *, path: str = "", reason: str = MALFORMED) -> None:
         super().__init__(text)
@@ -45,25 +45,25 @@ class TypedDataError(Exception):
 
     @classmethod
     def value(cls, expected: str, given: object, *, path: str = "") -> Self:
-        """The error of a value that is not what is expected."""
+        """Build the error of an unexpected value."""
         return cls(f"expected {expected}, got {preview(given)}", path=path)
 
     @classmethod
     def too_large(cls, text: str, *, path: str) -> Self:
-        """The error of more than a limit allows."""
+        """Build the error of a value beyond a limit."""
         return cls(f"expected at most {text}", path=path, reason=TOO_LARGE)
 
     def prefix_path(self, step: str) -> Self:
-        """The same error as the value around it sees it; `step` is `[2]` or `.name`."""
+        """Prefix the path with a step of the enclosing value, such as `[2]` or `.name`, and return the error."""
         self.path = step + self.path
         return self
 
 
 def parse_integer(value: object) -> int | None:
-    """The integer of a JSON number, or of text as JavaScript's BigInt reads it; None for anything else.
+    """Parse the integer of a JSON number, or of a text as JavaScript's BigInt does; None for anything else.
 
-    None, too, for empty text, and for a JSON number that some readers round: an integer that a double does not hold,
-    and a number with a fraction or an exponent from 2^53 on.
+    Return None also for empty text, and for JSON numbers that some parsers round: an integer that a double does not
+    represent exactly, and a number with a fraction or an exponent from 2^53 on.
     """
     match value:
         case bool():
@@ -91,18 +91,18 @@ def _parse_integer_text(text: str) -> int | None:
 
 
 def map_each(values: Iterable[T], make: Callable[[T], U]) -> list[U]:
-    """What is made of each of some values. Raises: TypedDataError at the value's index."""
-    made: list[U] = []
+    """Apply `make` to each value. Raises: TypedDataError at the value's index."""
+    results: list[U] = []
     try:
         for value in values:
-            made.append(make(value))
-    except TypedDataError as unfit:
-        raise unfit.prefix_path(f"[{len(made)}]") from None
-    return made
+            results.append(make(value))
+    except TypedDataError as error:
+        raise error.prefix_path(f"[{len(results)}]") from None
+    return results
 
 
 def array_encoder(item: Encoder, length: int | None) -> Encoder:
-    """The encoder of an array of `length` items, or of any number (None): keccak of the items' words."""
+    """Return the encoder of an array of `length` items, or of any number (None): keccak of the items' words."""
     expected = "an array" if length is None else f"an array of {length}"
 
     def encode(value: Any) -> bytes:
@@ -132,7 +132,7 @@ def _fixed_bytes(size: int) -> Encoder:
 
 
 def _parse_bytes(value: Any, expected: str, *, size: int | None = None) -> bytes:
-    """The bytes of hex text, `size` of them where that is given."""
+    """Parse hex text to bytes; `size`, if given, is their number."""
     if not isinstance(value, str) or not value.startswith("0x"):
         raise TypedDataError.value(expected, value)
     try:
@@ -154,7 +154,7 @@ def _string(value: Any) -> bytes:
     try:
         return keccak(value.encode())
     except UnicodeEncodeError:
-        raise TypedDataError("expected Unicode characters, got one half of a surrogate pair") from None
+        raise TypedDataError("expected Unicode characters, got an unpaired surrogate") from None
 
 
 def _address(value: Any) -> bytes:

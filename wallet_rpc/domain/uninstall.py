@@ -1,7 +1,8 @@
-"""Taking a session back: the calls by which the owner removes an installed one or kills one not used yet.
+"""Calls of the owner that revoke a session: uninstall an installed one, or invalidate one not used yet.
 
-Removing the validation alone leaves the modules' state behind, and the next session on the same entity id inherits
-it; the hooks' data clears it. Source: ModularAccountView and ModuleManagerInternals of Modular Account v2.
+Uninstalling a validation without hook data leaves the modules' state, which the next session on the same entity id
+inherits. The hook data clears that state.
+Source: ModularAccountView and ModuleManagerInternals of Modular Account v2.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from wallet_rpc.primitives import Address, Data
 
 
 def hook_uninstall_data(install: ValidationInstall) -> tuple[Data, ...]:
-    """What each hook's module is told, in the order the account asks: validation hooks newest first, then execution
-    hooks newest first. A wrong order makes the account skip the rest without an error.
+    """Build the uninstall data of each hook, in the account's order.
 
-    Allowlist: its installation data again; every other module: abi(uint32 hook entity id).
+    The order is validation hooks newest first, then execution hooks newest first. In a wrong order, the account skips
+    the rest without an error. Allowlist receives its installation data again, any other module abi(uint32 entity id).
     """
     newest_first = install.hooks[::-1]
     validation = [hook for hook in newest_first if hook.kind is HookKind.VALIDATION]
@@ -32,10 +33,10 @@ def _uninstall_data(hook: Hook) -> Data:
 def uninstall_call_data(
     install: ValidationInstall, *, with_hook_data: bool = True, with_signer_data: bool = True
 ) -> Data:
-    """`uninstallValidation(bytes24 moduleEntity, bytes uninstallData, bytes[] hookUninstallData)`.
+    """Encode `uninstallValidation(bytes24 moduleEntity, bytes uninstallData, bytes[] hookUninstallData)`.
 
-    A direct call of the account to itself (or an item of executeBatch), never through execute. The account looks at
-    the entity id only. Without hook data the hooks go but their modules keep the session's limits; without signer data
+    The account must call itself directly (or in an item of executeBatch), never through execute. It looks at the entity
+    id only. Without hook data, the hooks are removed but their modules keep the session's limits. Without signer data,
     SingleSigner keeps the key.
     """
     hooks = hook_uninstall_data(install) if with_hook_data else ()
@@ -50,13 +51,14 @@ def uninstall_call_data(
 
 
 def uninstall_call(install: ValidationInstall, account: Address) -> Call:
-    """The owner's call that removes an installed session with all its limits."""
+    """Build the owner's call that removes an installed session with all its limits."""
     return Call(to=account, data=uninstall_call_data(install))
 
 
 def burn_nonce_call(nonce: int) -> Call:
-    """The owner's call that kills a signed session not used yet: `incrementNonce(nonce >> 64)` on the entry point.
+    """Build the owner's call that invalidates a signed but unused session: `incrementNonce(nonce >> 64)`.
 
-    An uninstallation does not: an unused deferred action lives until its nonce is used or its deadline is past.
+    The call goes to the entry point. An uninstallation is not enough: an unused deferred action stays valid until its
+    nonce is used or its deadline has passed.
     """
     return Call(to=ENTRY_POINT, data=Data(abi.INCREMENT_NONCE + abi.uint(nonce >> 64, 192)))

@@ -1,4 +1,4 @@
-"""The user operation of EntryPoint v0.7: its parts, its packing, its hash and the bundler's call.
+"""The user operation of EntryPoint v0.7: its parts, its packed form, its hash and the bundler's call.
 
 `None` is an absent part; empty bytes and zero are values. Source: ERC-4337, EntryPoint v0.7, UserOperationLib.
 """
@@ -22,7 +22,7 @@ _EMPTY = Data()
 
 @dataclass(frozen=True, slots=True)
 class Factory:
-    """Who deploys the sender and with which call data; absent once the sender has code."""
+    """The factory that deploys the sender, and its call data; absent once the sender has code."""
 
     address: Address
     data: Data
@@ -35,7 +35,7 @@ class Factory:
 
 @dataclass(frozen=True, slots=True)
 class PaymasterPart:
-    """Who pays instead of the sender; both limits in gas, below 2**128."""
+    """The paymaster that pays instead of the sender; both limits in gas, below 2**128."""
 
     address: Address
     verification_gas_limit: int
@@ -45,9 +45,9 @@ class PaymasterPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserOperation:
-    """What a smart account asks the entry point to do. Gas limits in gas, fees in wei per gas, below 2**128.
+    """A request of a smart account to the entry point. Gas limits in gas, fees in wei per gas, below 2**128.
 
-    `authorization` travels with the operation in the transaction and, as `signature`, is not hashed.
+    `authorization` is sent in the same transaction as the operation. Like `signature`, it is not part of the hash.
     """
 
     sender: Address
@@ -65,7 +65,7 @@ class UserOperation:
 
 
 class PackedUserOperation(NamedTuple):
-    """The entry point's struct, field by field: gas pairs and fee pairs share one word each."""
+    """The entry point's struct; a pair of gas limits or fees shares one word."""
 
     sender: Address
     nonce: int
@@ -108,7 +108,7 @@ def _paymaster_and_data(op: UserOperation) -> Data:
 
 
 def pack(op: UserOperation) -> PackedUserOperation:
-    """`op` as the entry point's struct.
+    """Convert `op` to the entry point's struct.
 
     accountGasLimits = verification gas (16 bytes) | call gas (16); gasFees = priority fee (16) | max fee (16);
     paymasterAndData = empty, or address (20) | verification gas (16) | postOp gas (16) | data, zero limits included.
@@ -128,7 +128,7 @@ def pack(op: UserOperation) -> PackedUserOperation:
 
 
 def packed_hash(op: UserOperation) -> Hash32:
-    """The hash of the packed fields without the signature: eight words, byte strings as their hashes."""
+    """Hash the packed fields without the signature: eight words, byte strings as their hashes."""
     packed = pack(op)
     return keccak(
         abi.address(packed.sender)
@@ -143,7 +143,7 @@ def packed_hash(op: UserOperation) -> Hash32:
 
 
 def user_operation_hash(op: UserOperation, chain_id: int, entry_point: Address) -> Hash32:
-    """What names `op` on one chain at one entry point; the signer signs it as a personal message.
+    """Return the hash that identifies `op` on one chain at one entry point; it is signed as a personal message.
 
     keccak(packed hash | entry point as a word | chain id as a word). Source: EntryPoint v0.7 `getUserOpHash`.
     """
@@ -151,7 +151,7 @@ def user_operation_hash(op: UserOperation, chain_id: int, entry_point: Address) 
 
 
 def handle_ops_call_data(ops: Sequence[UserOperation], beneficiary: Address) -> Data:
-    """The bundler's call `handleOps(PackedUserOperation[],address)`; the fees go to `beneficiary`."""
+    """Encode the bundler's call `handleOps(PackedUserOperation[],address)`; the fees go to `beneficiary`."""
     return Data(abi.HANDLE_OPS + abi.sequence(abi.array(_encode(pack(op)) for op in ops), abi.address(beneficiary)))
 
 

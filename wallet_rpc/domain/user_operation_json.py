@@ -1,6 +1,6 @@
-"""The user operation as bundlers and clients write it: the flat v0.7 object, camelCase, hex.
+"""The JSON form of a user operation for bundlers and clients: the flat v0.7 object, camelCase, hex.
 
-Reading groups the loose optional keys into parts; a key of an absent part is refused, not dropped.
+Decoding groups optional keys into parts. A key of an absent part is rejected, not ignored.
 Source: ERC-7769, `eth_sendUserOperation` for EntryPoint v0.7.
 """
 
@@ -25,7 +25,7 @@ class AuthorizationJson:
     y_parity: Uint256
 
     def to_domain(self, at: str = "") -> SignedAuthorization:
-        """The authorization; `at` stands in front of a refused field.
+        """Convert to the domain form; `at` is the path prefix of a rejected field.
 
         Raises: InvalidParams when yParity is neither 0 nor 1.
         """
@@ -43,7 +43,7 @@ class AuthorizationJson:
 
     @staticmethod
     def from_domain(signed: SignedAuthorization) -> AuthorizationJson:
-        """The wire form of `signed`."""
+        """Convert `signed` to the wire form."""
         return AuthorizationJson(
             chain_id=signed.chain_id,
             address=signed.address,
@@ -76,10 +76,10 @@ class UserOperationJson:
     eip7702_auth: AuthorizationJson | None = None
 
     def to_domain(self, at: str = "") -> UserOperation:
-        """The operation; an absent signature becomes empty bytes. `at` stands in front of a refused field.
+        """Convert to the domain form; an absent signature becomes empty bytes.
 
-        Raises: InvalidParams (part_without_address) when factoryData stands without factory, or a paymaster key
-        without paymaster.
+        `at` is the path prefix of a rejected field. Raises: InvalidParams (part_without_address) for factoryData
+        without factory, and for a paymaster key without paymaster.
         """
         return UserOperation(
             sender=self.sender,
@@ -103,7 +103,8 @@ class UserOperationJson:
         return None
 
     def _paymaster(self, at: str) -> PaymasterPart | None:
-        verification, post_op = self.paymaster_verification_gas_limit, self.paymaster_post_op_gas_limit
+        verification = self.paymaster_verification_gas_limit
+        post_op = self.paymaster_post_op_gas_limit
         if self.paymaster is None:
             _refuse_orphans(
                 at,
@@ -122,8 +123,10 @@ class UserOperationJson:
 
     @staticmethod
     def from_domain(op: UserOperation, *, include_signature: bool = True) -> UserOperationJson:
-        """The wire form of `op`; with `signed` false the signature is left out, as for an operation to be signed."""
-        factory, paymaster, authorization = op.factory, op.paymaster, op.authorization
+        """Convert `op` to the wire form, without the signature if `include_signature` is false."""
+        factory = op.factory
+        paymaster = op.paymaster
+        authorization = op.authorization
         return UserOperationJson(
             sender=op.sender,
             nonce=op.nonce,
@@ -148,5 +151,5 @@ def _refuse_orphans(at: str, part: str, **keys: object) -> None:
     for key, value in keys.items():
         if value is not None:
             field = f"{at}{key}"
-            text = f"{field}: expected to be absent because {part} is"
+            text = f"{field}: expected to be absent, because {part} is absent"
             raise InvalidParams(text, reason="part_without_address", field=field)

@@ -1,4 +1,4 @@
-"""An installed validation in its packed forms: who may act, through which functions, behind which hooks.
+"""Validations in their packed forms: signer module, allowed functions and hooks.
 
     module entity     (24 bytes) = module (20) | entity id (4)
     validation config (25 bytes) = module entity | flags (1)
@@ -22,20 +22,20 @@ _VALIDATION_HOOK = 1
 
 
 class HookKind(StrEnum):
-    """When a hook runs: during validation, or around the execution."""
+    """Times at which a hook runs: during validation, or around the execution."""
 
     VALIDATION = "validation"
     EXECUTION = "execution"
 
 
 def module_entity(module: Address, entity_id: int) -> Data:
-    """24 bytes: module (20) | entity id (4)."""
+    """Encode a module entity, 24 bytes: module (20) | entity id (4)."""
     return Data(module + entity_id.to_bytes(4, "big"))
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A hook of a validation and what its module is told on installation."""
+    """A hook of a validation, with the data that its module receives on installation."""
 
     module: Address
     entity_id: int
@@ -55,7 +55,7 @@ class Hook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationInstall:
-    """The arguments of `installValidation`: everything the owner signs about a session."""
+    """The arguments of `installValidation`, which the owner signs."""
 
     module: Address
     entity_id: int
@@ -71,12 +71,12 @@ class ValidationInstall:
 
     @property
     def is_global(self) -> bool:
-        """Whether the validation holds for every function of the account: root."""
+        """True if the validation applies to every function of the account (root)."""
         return bool(self.flags & _GLOBAL_FLAG)
 
     @property
     def has_execution_hooks(self) -> bool:
-        """Whether every operation of the session must go through executeUserOp."""
+        """True if every operation of the session must go through executeUserOp."""
         return any(hook.kind is HookKind.EXECUTION for hook in self.hooks)
 
     @property
@@ -94,9 +94,9 @@ class ValidationInstall:
 
 
 def parse_install(call_data: bytes) -> ValidationInstall:
-    """The arguments of an `installValidation` call. Raises: ValueError when `call_data` is not one."""
+    """Parse the arguments of an `installValidation` call. Raises: ValueError when `call_data` is not one."""
     if call_data[:4] != abi.INSTALL_VALIDATION:
-        raise ValueError("call data is not installValidation's")
+        raise ValueError(f"expected a call of installValidation, got the selector 0x{call_data[:4].hex()}")
     reader = Reader(call_data[4:])
     config, hooks = reader.fixed_bytes(0, 25), reader.word(96)
     return ValidationInstall(
@@ -110,18 +110,19 @@ def parse_install(call_data: bytes) -> ValidationInstall:
 
 
 def installed_signer(install: ValidationInstall) -> Address:
-    """Who signs for a validation of SingleSigner: its install data is abi(uint32 entity id, address signer), 64 bytes.
+    """Return the signer of a SingleSigner validation from its install data.
 
-    Raises: ValueError for anything else, and for another entity id than that of the validation, which the module would
-    then leave without a signer. Source: SingleSignerValidationModule.onInstall.
+    The install data is abi(uint32 entity id, address signer), 64 bytes. Raises: ValueError for anything else, and for
+    an entity id that differs from the validation's, which the module would then leave without a signer.
+    Source: SingleSignerValidationModule.onInstall.
     """
     reader = Reader(install.install_data)
     if len(install.install_data) != 64 or reader.word(0) != install.entity_id:
-        raise ValueError("install data is not the validation's entity id and a signer")
+        raise ValueError("expected install data of the validation's entity id and a signer, got other data")
     return reader.address(32)
 
 
 def _parse_hook(value: bytes) -> Hook:
     if len(value) < 25:
-        raise ValueError("a hook takes at least 25 bytes")
+        raise ValueError(f"expected a hook of at least 25 bytes, got {len(value)}")
     return Hook(Address(value[:20]), int.from_bytes(value[20:24], "big"), value[24], Data(value[25:]))

@@ -1,6 +1,6 @@
-"""From permissions to what the account installs: `installValidation` call data, byte for byte as the official SDK's.
+"""Compiler of permissions to `installValidation` call data, byte for byte equal to the official SDK's.
 
-The compiler keeps the SDK's quirks on purpose; what a server must not sign is refused before it, by `guard`.
+The compiler keeps the SDK's quirks on purpose. `guard` rejects unsafe permissions before compilation.
 Sources: aa-sdk PermissionBuilder 4.88.5 and 5.0.6 (same output); HookConfigLib, ValidationConfigLib and the modules of
 Modular Account v2.
 """
@@ -31,14 +31,14 @@ from wallet_rpc.domain.validation import Hook, ValidationInstall
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Selector
 
 HALF_ENTITY = 0x7FFFFFFF
-"""Added to the entity id of a hook whose module already serves another hook of the session; ids stay below it."""
+"""Offset of a hook's entity id if its module serves another hook of the session; entity ids stay below it."""
 MAX_DEADLINE = (1 << 48) - 1
-"""The last second a module can store."""
+"""The last second that a module can store."""
 USER_OPERATION_FLAG, SIGNATURE_FLAG, GLOBAL_FLAG = 1, 2, 4
-"""Bits of a validation's flags: validates user operations, answers ERC-1271 (never set here), holds for every function.
+"""Bits of a validation's flags: user operations, ERC-1271 signatures (never set here), every function (global).
 Source: ValidationConfigLib."""
 VALIDATION_HOOK, PRE_HOOK = 1, 4
-"""Bits of a hook's flags: runs during validation (else around execution), runs before. Source: HookConfigLib."""
+"""Bits of a hook's flags: during validation (else around execution), before execution. Source: HookConfigLib."""
 SDK_BLOCKED = frozenset(
     {
         abi.PERFORM_CREATE,
@@ -52,7 +52,7 @@ SDK_BLOCKED = frozenset(
         abi.EXECUTE_BATCH,
     }
 )
-"""Account functions the SDK does not let a session have. Source: aa-sdk 4.88.5."""
+"""Account functions that the SDK does not grant to a session. Source: aa-sdk 4.88.5."""
 
 _ON_TARGET = ("contract-access", "functions-on-contract")
 _NEEDS_TARGET = ("erc20-token-transfer", *_ON_TARGET)
@@ -62,9 +62,10 @@ _KINDS = {*_NEEDS_TARGET, *_NEEDS_FUNCTIONS, "native-token-transfer", "gas-limit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTerms:
-    """Whose session it is and until when: `deadline` in Unix seconds, inclusive, 0 = never; `now` the same unit.
+    """The terms of a session besides its permissions.
 
-    `selectors` are account functions granted beside the permissions. Addresses may be texts not read yet.
+    `deadline` is the last second of validity in Unix time, 0 = never expires; `now` has the same unit. `selectors` are
+    additional account functions. Addresses may be texts that are not parsed yet.
     """
 
     account: Address | str
@@ -77,7 +78,7 @@ class SessionTerms:
 
 @dataclass(frozen=True, slots=True)
 class _AllowlistEntry:
-    """One entry of an Allowlist: `position` is that of the permission it comes from."""
+    """One entry of an Allowlist; `position` is the index of its permission."""
 
     target: Address | str
     functions: tuple[Selector | str, ...] = ()
@@ -86,7 +87,10 @@ class _AllowlistEntry:
     position: int | None = None
 
     def encode(self) -> abi.Dynamic:
-        """(address target, bool hasSelectorAllowlist, bool hasERC20SpendLimit, uint256 limit, bytes4[] selectors)."""
+        """Encode the module's input struct.
+
+        (address target, bool hasSelectorAllowlist, bool hasERC20SpendLimit, uint256 limit, bytes4[] selectors)
+        """
         limit = self.token_limit
         return abi.Dynamic(
             abi.sequence(
@@ -100,15 +104,18 @@ class _AllowlistEntry:
 
 
 def compile_permissions(permissions: Sequence[Permission], terms: SessionTerms) -> ValidationInstall:
-    """What installs a session with `permissions` under `terms`; asks nothing of them beyond what the SDK asks.
+    """Compile `permissions` under `terms` to the session's validation, with no checks beyond the SDK's.
 
-    Raises: CompileError with the SDK's error class, the stage, and the permission at fault.
+    Raises: CompileError with the SDK's error class, the stage, and the position of the invalid permission.
     """
     return compile_raw_permissions([to_raw_permission(permission) for permission in permissions], terms)
 
 
 def compile_raw_permissions(grants: Sequence[RawPermission], terms: SessionTerms) -> ValidationInstall:
-    """As `compile_permissions`, from the compiler's own form, whose values may be texts not read yet."""
+    """Compile permissions in the compiler's form, whose values may be texts that are not parsed yet.
+
+    Raises: as `compile_permissions`.
+    """
     entity_id = terms.entity_id
     if entity_id >= HALF_ENTITY:
         raise CompileError("InvalidEntityIdError", Stage.CONSTRUCTOR)
@@ -136,7 +143,7 @@ def compile_raw_permissions(grants: Sequence[RawPermission], terms: SessionTerms
 
 
 def _find_position(grants: Sequence[RawPermission], function: Selector | str) -> int | None:
-    return next((place for place, grant in enumerate(grants) if function in grant.functions), None)
+    return next((position for position, grant in enumerate(grants) if function in grant.functions), None)
 
 
 def _refuse_blocked(functions: Sequence[Selector | str], stage: Stage, *, position: int | None = None) -> None:
@@ -145,7 +152,7 @@ def _refuse_blocked(functions: Sequence[Selector | str], stage: Stage, *, positi
 
 
 def _check_added(grant: RawPermission, earlier: Sequence[RawPermission], account: Address | str) -> None:
-    """What the SDK checks when a permission is added; addresses are compared as they are written."""
+    """Check a permission as the SDK does when it is added; addresses are compared as text."""
     position = len(earlier)
     if earlier and "root" in (grant.kind, earlier[0].kind):
         raise CompileError("RootPermissionOnlyError", Stage.ADD, position=position)
@@ -161,7 +168,7 @@ def _check_added(grant: RawPermission, earlier: Sequence[RawPermission], account
 
 
 def _check_compiled(grants: Sequence[RawPermission], position: int) -> None:
-    """What the SDK checks of one permission when it walks the list."""
+    """Check one permission as the SDK does when it compiles the list."""
     grant = grants[position]
     if grant.kind not in _KINDS:
         raise CompileError("UnsupportedPermissionTypeError", Stage.COMPILE, position=position)
@@ -180,7 +187,7 @@ _ZERO_TEXT = "0x" + "0" * 40
 
 
 def _time_range_hook(terms: SessionTerms) -> Iterator[Hook]:
-    """Hook 0: abi(uint32 entity id, uint48 valid until, uint48 valid after = 0)."""
+    """Yield hook 0: abi(uint32 entity id, uint48 valid until, uint48 valid after = 0)."""
     if terms.deadline == 0:
         return
     if terms.deadline < terms.now:
@@ -192,7 +199,7 @@ def _time_range_hook(terms: SessionTerms) -> Iterator[Hook]:
 
 
 def _module_hooks(grants: Sequence[RawPermission], entity_id: int) -> Iterator[Hook]:
-    """Hooks 1 to 4 of a list of permissions, in the contract's fixed order whatever the order of the list."""
+    """Yield hooks 1 to 4 of a list of permissions, in the contract's fixed order."""
     native: list[tuple[int, int]] = []
     gas: list[tuple[int, int]] = []
     tokens: list[_AllowlistEntry] = []
@@ -225,12 +232,12 @@ def _module_hooks(grants: Sequence[RawPermission], entity_id: int) -> Iterator[H
 
 
 def _limit_hook(entity_id: int, flags: int, wei: int, position: int) -> Hook:
-    """Hooks 1 and 3: abi(uint32 entity id, uint256 wei)."""
+    """Build hook 1 or 3: abi(uint32 entity id, uint256 wei)."""
     data = abi.sequence(abi.uint(entity_id), abi.uint(read_word(wei, position=position)))
     return Hook(NATIVE_TOKEN_LIMIT_MODULE, entity_id, flags, Data(data))
 
 
 def _allowlist_hook(entity_id: int, flags: int, inputs: Sequence[_AllowlistEntry]) -> Hook:
-    """Hooks 2 and 4: abi(uint32 entity id, input[])."""
+    """Build hook 2 or 4: abi(uint32 entity id, input[])."""
     data = abi.sequence(abi.uint(entity_id), abi.array(item.encode() for item in inputs))
     return Hook(ALLOWLIST_MODULE, entity_id, flags, Data(data))

@@ -1,6 +1,6 @@
-"""The address of a token's wallet: an EVM one (EIP-55) or a Solana one (base58 of 32 bytes), told apart by its form.
+"""Addresses of a session token's wallet: EVM (EIP-55) or Solana (base58 of 32 bytes), distinguished by their form.
 
-The rule: what is not exactly an address is refused, nothing is trimmed or mended, and one wallet has one text.
+Parsing is strict: nothing is trimmed or repaired, and each wallet has exactly one canonical text.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from wallet_rpc.domain.access import Wallet, WalletNamespace
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
 
 MAX_ADDRESS_LENGTH = 44
-"""The most characters of an address; base58 takes quadratic time, so that longer text is never decoded."""
+"""Maximum length of an address. Base58 takes quadratic time, so longer text is never decoded."""
 
 _EVM = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-"""Base58 digits, by value: no 0, O, I and l, so that no `0x` address is one of Solana."""
+"""Base58 digits by value. They lack 0, O, I and l, so no Solana address begins with `0x`."""
 _DIGITS = {digit: value for value, digit in enumerate(_ALPHABET)}
 _SYSTEM_PROGRAM = bytes(32)
 
 
 def parse_wallet(text: str) -> Wallet:
-    """The wallet of an address. Raises: ValueError when the text is none, or is the address nobody holds.
+    """Parse a wallet's address.
 
-    A Solana address need not be a point of the curve: wallets of several signers are not.
+    A Solana address need not be a point of the curve, because multisig wallets are not. Raises: ValueError when the
+    text is not an address, or is the zero address or the system program.
     """
     if len(text) > MAX_ADDRESS_LENGTH:
         raise ValueError("longer than any address")
@@ -47,7 +48,7 @@ def _solana(text: str) -> Wallet:
 
 
 def base58_bytes(text: str) -> bytes:
-    """The bytes of base58: a number to base 58, with a zero byte for each leading `1`. Raises: ValueError.
+    """Decode base58: a number to base 58, with a zero byte for each leading `1`. Raises: ValueError.
 
     Source: the Base58 Encoding Scheme (draft-msporny-base58).
     """

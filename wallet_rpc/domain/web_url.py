@@ -1,4 +1,4 @@
-"""URLs, origins and host names, as an operator writes them."""
+"""Parsers and checks of URLs, origins and host names in settings."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import re
 from urllib.parse import urlsplit
 
 WEB_URL = "a URL starting with http:// or https://, with a host, a port from 1 to 65535 if any, and no spaces"
-"""What `is_web_url` takes, for the errors of those who ask it."""
+"""Description of the URLs that `is_web_url` accepts, for error messages."""
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
-"""As browsers write one, of extensions and apps too: in lower case, nothing behind the port. Source: RFC 6454, 6.2."""
+"""A serialized origin, also of extensions and apps: lower case, nothing after the port. Source: RFC 6454, 6.2."""
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", re.ASCII)
-"""As URLs have it, without a port; an IPv6 address in brackets."""
+"""The host of a URL without a port; an IPv6 address in brackets."""
 
 
 def read_origins(text: str) -> tuple[str, ...]:
-    """The web origins of a list by commas, or `*`. Raises: ValueError with what was expected."""
-    expected = "*, or origins such as https://app.example.com by commas"
+    """Parse a comma-separated list of web origins, or `*`. Raises: ValueError with the expected form."""
+    expected = "*, or comma-separated origins such as https://app.example.com"
     return (text,) if text == "*" else _items(text, _ORIGIN, expected)
 
 
 def read_hosts(text: str) -> tuple[str, ...]:
-    """The host names and addresses of a list by commas, in lower case. Raises: ValueError with what was expected."""
-    return _items(text.lower(), _HOST, "names or addresses such as wallet.example.com by commas, without ports")
+    """Parse a comma-separated list of host names and addresses, and return them in lower case.
+
+    Raises: ValueError with the expected form.
+    """
+    return _items(text.lower(), _HOST, "comma-separated names or addresses such as wallet.example.com, without ports")
 
 
 def _items(text: str, form: re.Pattern[str], expected: str) -> tuple[str, ...]:
@@ -33,7 +36,7 @@ def _items(text: str, form: re.Pattern[str], expected: str) -> tuple[str, ...]:
 
 
 def is_web_url(text: object) -> bool:
-    """Whether it is text that can be asked over HTTP: `WEB_URL`, with no control characters either."""
+    """Return True if `text` is an HTTP URL as `WEB_URL` describes it, without control characters."""
     if not isinstance(text, str) or not text.isprintable() or " " in text:
         return False
     try:
