@@ -1,4 +1,4 @@
-"""The chains of `serve` as a file: what it may say, and that a wrong one is refused with its place."""
+"""Tests of the chains file of `serve`: its properties, and the rejection of an invalid file with the position."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(text: str, folder: Path) -> tuple[ChainSetting, ...]:
     return load({"WALLET_RPC_CHAINS": str(file)}).chains
 
 
-def test_a_file_says_everything_about_a_chain(tmp_path: Path) -> None:
+def test_a_file_describes_all_properties_of_a_chain(tmp_path: Path) -> None:
     assert read(WHOLE, tmp_path) == (
         ChainSetting(
             chain_id=8453,
@@ -105,7 +105,7 @@ def test_the_file_of_the_production_page_can_be_used(tmp_path: Path) -> None:
         (CHAIN + 'entry_point = "v0.7"', "entry_point: expected 0x0000000071727De22E5E9d8BAf0edAc6f37da032"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_place(text: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_file_is_rejected_with_its_position(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=rf"^WALLET_RPC_CHAINS: .*chains\.toml.*{said}"):
         read(text, tmp_path)
 
@@ -116,6 +116,6 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_url_in_a_file_is_never_repeated(tmp_path: Path) -> None:
-    with pytest.raises(SettingError) as wrong:
+    with pytest.raises(SettingError) as error_info:
         read(CHAIN.replace("http://a", "htp://user:secret@host"), tmp_path)
-    assert "secret" not in str(wrong.value)
+    assert "secret" not in str(error_info.value)

@@ -1,4 +1,4 @@
-"""The errors a caller can see are a closed set: each with its place in the tree, its code and its reason."""
+"""Tests of the closed set of errors that a caller can see: position in the tree, code and reason."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ LINE = re.compile(r"^    (?P<rule>[│ ├└─]*)(?P<name>[A-Z]\w+)(?: +(?P<co
 
 
 def tree() -> Iterator[tuple[str, str | None, int | None]]:
-    """(name, parent, code) of each line of the module's tree."""
+    """Yield (name, parent, code) of each line of the tree in the module's docstring."""
     above: list[str] = []
-    for line in LINE.finditer(str(errors.__doc__).split("\nThe rule:")[0]):
+    for line in LINE.finditer(str(errors.__doc__)):
         depth = len(line["rule"]) // 4
         yield line["name"], above[depth - 1] if depth else None, int(line["code"]) if line["code"] else None
         above[depth:] = [line["name"]]
@@ -55,7 +55,7 @@ CODES = {
     "Conflict": -32002,
     "InternalError": -32603,
 }
-"""What the hosted service and the standards say: JSON-RPC 2.0, EIP-1193, EIP-1474, ERC-7769, EIP-5792."""
+"""The codes of the hosted service and the standards: JSON-RPC 2.0, EIP-1193, EIP-1474, ERC-7769, EIP-5792."""
 
 
 def new_error(kind: type[WalletError]) -> WalletError:
@@ -70,7 +70,7 @@ def test_the_tree_of_the_docstring_is_the_tree_of_the_classes() -> None:
     assert sorted(rest) == sorted(classes)
 
 
-def test_no_error_stands_outside_the_module() -> None:
+def test_no_error_is_outside_the_tree() -> None:
     exceptions = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)}
 
     assert exceptions == {WalletError, *KINDS}
@@ -99,22 +99,22 @@ def test_a_status_is_one_of_http(kind: type[WalletError]) -> None:
     assert (kind.status >= 500) == issubclass(kind, Unavailable | InternalError)
 
 
-def test_facts_travel_beside_the_reason_and_unknown_ones_do_not() -> None:
+def test_facts_are_in_the_data_next_to_the_reason_without_null_ones() -> None:
     error = InvalidParams("params.calls[0].to: wrong", reason="other", field="params.calls[0].to", expected=None, n=0)
 
     assert str(error) == error.message == "params.calls[0].to: wrong"
     assert error.data == {"reason": "other", "field": "params.calls[0].to", "n": 0}
 
 
-def test_what_is_worth_a_retry_says_so() -> None:
+def test_retryable_errors_are_marked() -> None:
     assert StaleNonce("prepare again").data == {"reason": "stale_nonce", "retryable": True}
-    assert InvalidParams("mend it first").data == {"reason": "invalid_params"}
+    assert InvalidParams("correct it first").data == {"reason": "invalid_params"}
     for kind in KINDS:
         assert not kind.retryable or issubclass(kind, Rejected | Unavailable)
         assert kind.retryable or not issubclass(kind, Unavailable)
 
 
-def test_a_bug_of_ours_shows_its_incident_and_nothing_else() -> None:
+def test_an_internal_error_shows_only_its_incident_number() -> None:
     error = InternalError("ab12")
 
     assert (error.message, error.data) == (

@@ -1,4 +1,4 @@
-"""The scalars of the wire: what is read, what is refused, and the one form that is written."""
+"""Tests of the wire's scalars: accepted input, rejected input, and the one form of the output."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ CHECKSUMMED = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 
 
 def decode_error(kind: Any, value: Any) -> str:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         wire.decode(kind, value, at="it")
-    assert caught.value.data == {"reason": "invalid_params", "field": "it"}
-    return caught.value.message
+    assert error_info.value.data == {"reason": "invalid_params", "field": "it"}
+    return error_info.value.message
 
 
 @pytest.mark.parametrize(("kind", "size"), SIZES.items())
@@ -144,17 +144,17 @@ def test_the_native_tokens_constant_is_read_in_any_letter_case(is_upper: list[bo
 
 
 @given(st.binary(min_size=20, max_size=20).map(Address))
-def test_an_address_that_somebody_holds_is_any_but_zero(address: Address) -> None:
+def test_a_non_zero_address_is_any_but_zero(address: Address) -> None:
     assert wire.decode(NonZeroAddress, Address(b"\1" + address[1:])) == b"\1" + address[1:]
 
 
 @pytest.mark.parametrize("text", ["0x" + "0" * 40, "0X" + "0" * 40])
-def test_the_zero_address_is_nobodys(text: str) -> None:
-    with pytest.raises(InvalidParams) as caught:
+def test_the_zero_address_is_no_holders_address(text: str) -> None:
+    with pytest.raises(InvalidParams) as error_info:
         wire.decode(NonZeroAddress, text, at="it")
 
-    assert caught.value.message == "it: expected an address that somebody holds, got the zero address"
-    assert caught.value.data == {"reason": "zero_address", "field": "it"}
+    assert error_info.value.message == "it: expected an address that somebody holds, got the zero address"
+    assert error_info.value.data == {"reason": "zero_address", "field": "it"}
 
 
 @pytest.mark.parametrize(("kind", "bits"), BITS)
@@ -247,7 +247,8 @@ def test_plain_bytes_of_the_right_length_are_written() -> None:
 
 def test_a_document_states_the_lenient_form_of_an_input_and_the_strict_form_of_an_answer() -> None:
     for kind, bits in BITS:
-        read, written = wire.schema(kind, "validation"), wire.schema(kind, "serialization")
+        read = wire.schema(kind, "validation")
+        written = wire.schema(kind, "serialization")
         assert read == {"type": "string", "pattern": "^0x[0-9a-fA-F]+$", "title": f"Uint{bits}"}
         assert written == {"type": "string", "pattern": "^0x(0|[1-9a-f][0-9a-f]*)$", "title": f"Uint{bits}"}
         assert re.search(read["pattern"], "0x01")

@@ -1,4 +1,4 @@
-"""Settings: each named once, documented, and a wrong one says which it is."""
+"""Tests of the settings: each is documented, and an error names the invalid one."""
 
 import re
 from ipaddress import IPv4Address, ip_network
@@ -127,7 +127,7 @@ def test_a_wrong_setting_is_named(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "expected"),
     [
         ("REDIS_URL", "redis://[bad", "a URL starting with redis://, rediss:// or unix://"),
         ("PORT", "9" * 5000, "a port from 0 to 65535 (0: any free one)"),
@@ -137,8 +137,8 @@ def test_a_wrong_setting_is_named(name: str, text: str) -> None:
         ("POLICIES", "", "a path"),
     ],
 )
-def test_a_wrong_setting_is_told_what_was_expected_in_our_words(name: str, text: str, said: str) -> None:
-    with pytest.raises(SettingError, match=rf"^WALLET_RPC_{name}: expected {re.escape(said)}"):
+def test_the_error_of_an_invalid_setting_states_the_expected_value(name: str, text: str, expected: str) -> None:
+    with pytest.raises(SettingError, match=rf"^WALLET_RPC_{name}: expected {re.escape(expected)}"):
         load({f"WALLET_RPC_{name}": text})
 
 
@@ -171,21 +171,22 @@ PASSWORD = "hunter2"
 @pytest.mark.parametrize(
     "name", [each for each in Settings.__dataclass_fields__ if each not in {"data_dir", "policies"}]
 )
-def test_what_may_be_a_credential_is_never_repeated(name: str, text: str) -> None:
-    said = ""
+def test_a_possible_credential_is_never_repeated(name: str, text: str) -> None:
+    message = ""
     try:
         load({variable(name): text})
-    except SettingError as wrong:
-        said = str(wrong)
-    assert PASSWORD not in said
-    assert PASSWORD.encode().hex() not in said
+
+    except SettingError as error:
+        message = str(error)
+    assert PASSWORD not in message
+    assert PASSWORD.encode().hex() not in message
 
 
 @pytest.mark.parametrize("name", ["redis_url", "chains", "quote_url", "token_secrets", "relayer_key"])
 def test_nothing_is_repeated_of_a_setting_that_may_hold_a_credential(name: str) -> None:
-    with pytest.raises(SettingError) as wrong:
+    with pytest.raises(SettingError) as error_info:
         load({variable(name): PASSWORD})
-    assert PASSWORD not in str(wrong.value)
+    assert PASSWORD not in str(error_info.value)
 
 
 @pytest.mark.parametrize(("name", "text"), [("port", "http"), ("open", "YES"), ("log", ""), ("session_days", "1.5")])
@@ -198,10 +199,11 @@ def test_a_value_that_can_be_no_credential_is_repeated(name: str, text: str) -> 
 @given(text=st.text("0123456789abcdefghij,+/=", min_size=12).filter(lambda text: len(set(text)) > 4))
 def test_a_secret_is_never_repeated(name: str, text: str) -> None:
     try:
-        said = repr(load({f"WALLET_RPC_{name}": text}))
-    except SettingError as wrong:
-        said = str(wrong)
-    assert text not in said
+        message = repr(load({f"WALLET_RPC_{name}": text}))
+
+    except SettingError as error:
+        message = str(error)
+    assert text not in message
 
 
 def test_settings_that_are_shown_keep_their_secrets() -> None:
@@ -223,7 +225,7 @@ def test_only_127_is_loopback_of_ipv4(address: IPv4Address) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST"])
-def test_dev_needs_no_key_on_this_machine_unless_told(host: str) -> None:
+def test_dev_requires_no_key_on_loopback_by_default(host: str) -> None:
     assert Settings(host=host).is_dev_open
     assert not Settings(host=host, open=False).is_dev_open
 
@@ -232,11 +234,11 @@ def test_dev_needs_no_key_on_this_machine_unless_told(host: str) -> None:
     "host",
     ["0.0.0.0", "::", "10.0.0.1", "fe80::1", "localhost.example.com", "127.0.0.1.example.com"],  # noqa: S104  # as above
 )
-def test_dev_needs_a_key_over_the_network_unless_told(host: str) -> None:
+def test_dev_requires_a_key_over_the_network_by_default(host: str) -> None:
     assert not Settings(host=host).is_dev_open
     assert Settings(host=host, open=True).is_dev_open
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "10.0.0.1"])
-def test_serve_needs_a_key_everywhere_unless_told(host: str) -> None:
+def test_serve_requires_a_key_everywhere_by_default(host: str) -> None:
     assert [Settings(host=host, open=chosen).is_serve_open for chosen in (None, False, True)] == [False, False, True]

@@ -1,4 +1,4 @@
-"""The shape of the code: sizes, names and places that hold for every file."""
+"""Tests of the code's shape: the sizes of files and functions, and the top-level files."""
 
 import ast
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ MAX_PARAMETERS = 6
 
 
 def sources(*folders: str, suffixes: frozenset[str] = frozenset({".py"})) -> list[Path]:
-    """The files of the project that people write; never none."""
+    """Return the project's handwritten files; each suffix must occur."""
     found = [
         path
         for folder in folders
@@ -24,7 +24,7 @@ def sources(*folders: str, suffixes: frozenset[str] = frozenset({".py"})) -> lis
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The functions and methods of a file."""
+    """Yield the functions and methods of a file."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
@@ -64,6 +64,6 @@ def test_a_function_takes_few_parameters() -> None:
     assert too_many == []
 
 
-def test_the_top_level_holds_what_it_should_and_nothing_else() -> None:
+def test_the_top_level_holds_only_the_expected_files() -> None:
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert found == TOP_LEVEL

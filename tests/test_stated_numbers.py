@@ -1,4 +1,4 @@
-"""Numbers that tests take from the code, written out once: without that, a test that reads its bound passes for any."""
+"""Values of constants that tests import: without these, a test that imports its limit passes for any value."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ NUMBERS: dict[str, dict[str, float]] = {
     "operations.get_calls_status": {"LAG_SECONDS": 60},
     "wire": {"MAX_REQUEST_VALUES": 10_000},
 }
-"""Module to name to number."""
+"""Numbers by module and name."""
 _IMPORT = re.compile(r"^from (wallet_rpc\.[\w.]+) import (\([^)]*\)|[^#\n]*)", re.MULTILINE)
 
 
 def number(module: str, name: str) -> float | None:
-    """The value in the code; None when it is not a number."""
+    """Return the value in the code; None if it is not a number."""
     value = getattr(import_module(module), name)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def imported_constants() -> set[tuple[str, str]]:
-    """The constants of wallet-rpc that tests import: module and name."""
+    """Return module and name of the constants of wallet-rpc that tests import."""
     folder = Path(__file__).parent
     texts = [path.read_text("utf-8") for path in (*folder.glob("*.py"), *folder.glob("*/*.py"))]
     found = [each for text in texts for each in _IMPORT.findall(text)]
@@ -76,7 +76,7 @@ def imported_constants() -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("module", "name", "stated"), [(module, *item) for module, names in NUMBERS.items() for item in names.items()]
 )
-def test_a_number_is_what_it_is_stated_to_be(module: str, name: str, stated: float) -> None:
+def test_a_number_has_the_stated_value(module: str, name: str, stated: float) -> None:
     assert number(f"wallet_rpc.{module}", name) == stated
 
 

@@ -1,4 +1,4 @@
-"""The page of the Wallet API names every method, each field of its request, and every reason of a refusal."""
+"""Tests that the Wallet API page documents every method, each field of its request, and every error reason."""
 
 import ast
 import re
@@ -17,24 +17,24 @@ SPECS = ROOT / "specs"
 CODE = re.compile(r"`([^`\n]+)`")
 WORD = re.compile(r"[a-z0-9_]+")
 EMBEDDED = ROOT / "wallet_rpc" / "devchain"
-"""The embedded node's refusals are a node's own; the wallet translates them as any node's."""
+"""Package of the embedded node. Its reasons are a node's, which the wallet translates like those of any node."""
 
 
 def words(text: str) -> set[str]:
-    """What stands in backticks, a path such as `key.type` in its parts too."""
+    """Return the texts in backticks, and the parts of a path such as `key.type`."""
     spans = CODE.findall(text)
     return {*spans, *(part for span in spans for part in re.split(r"[^A-Za-z0-9_]+", span))}
 
 
 def sections() -> dict[str, str]:
-    """The text under each heading of the page, by the methods that the heading names."""
+    """Return the text under each heading of the page, by the methods that the heading names."""
     page = (SPECS / "wallet-api.md").read_text()
     parts = [part.partition("\n") for part in re.split(r"^## ", page, flags=re.MULTILINE)[1:]]
     return {name: text for heading, _, text in parts for name in CODE.findall(heading)}
 
 
 def field_names(schema: Any) -> Iterator[str]:
-    """The names of all fields in a JSON Schema, nested ones too."""
+    """Yield the names of all fields in a JSON Schema, including nested ones."""
     match schema:
         case dict():
             if schema.get("type") == "object":
@@ -47,18 +47,18 @@ def field_names(schema: Any) -> Iterator[str]:
 
 
 def reasons(tree: ast.AST) -> Iterator[str]:
-    """The words that code gives as a reason: `reason=…`, `default_reason = …`, and arguments of `_refusal_error(…)`."""
+    """Yield the reasons in code: `reason=…`, `default_reason = …`, and arguments of `_rejection(…)`."""
     for node in ast.walk(tree):
         match node:
             case ast.keyword(arg="reason", value=value):
-                given: list[ast.expr] = [value]
+                raised: list[ast.expr] = [value]
             case ast.Assign(targets=[ast.Name(id="default_reason" | "reason")], value=value):
-                given = [value]
-            case ast.Call(func=ast.Name(id="_refusal_error"), args=args):
-                given = args
+                raised = [value]
+            case ast.Call(func=ast.Name(id="_rejection" | "_refusal_error"), args=args):
+                raised = args
             case _:
                 continue
-        for constant in (inner for one in given for inner in ast.walk(one) if isinstance(inner, ast.Constant)):
+        for constant in (inner for one in raised for inner in ast.walk(one) if isinstance(inner, ast.Constant)):
             if isinstance(constant.value, str) and WORD.fullmatch(constant.value):
                 yield constant.value
 
@@ -69,9 +69,9 @@ def test_a_method_has_a_section_that_names_each_of_its_fields(operation: Operati
     assert set(field_names(wire.schema(operation.request, "validation"))) - words(section) == set()
 
 
-def test_every_reason_is_told_on_a_page() -> None:
+def test_every_reason_is_documented_on_a_page() -> None:
     sources = [path for path in (ROOT / "wallet_rpc").rglob("*.py") if EMBEDDED not in path.parents]
-    given = {reason for path in sources for reason in reasons(ast.parse(path.read_text()))}
-    told = {word for page in SPECS.glob("*.md") for word in words(page.read_text())}
-    assert {"stale_nonce", "session_expired", "zero_address", "allowance_missing"} <= given
-    assert given - told == set()
+    raised = {reason for path in sources for reason in reasons(ast.parse(path.read_text()))}
+    documented = {word for page in SPECS.glob("*.md") for word in words(page.read_text())}
+    assert {"stale_nonce", "session_expired", "zero_address", "allowance_missing"} <= raised
+    assert raised - documented == set()

@@ -1,4 +1,4 @@
-"""Typed values to JSON and back: every value comes back, and nothing is written that is not what it says."""
+"""Tests of encoding to JSON and back: every value survives, and no invalid value is written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wallet_rpc import wire
 
 
 @given(whole)
-def test_every_value_comes_back(value: WireSample) -> None:
+def test_every_value_survives_a_round_trip(value: WireSample) -> None:
     written = json.loads(json.dumps(wire.encode(WireSample, value), allow_nan=False))
 
     assert wire.decode(WireSample, written) == value
@@ -24,8 +24,8 @@ def test_every_value_comes_back(value: WireSample) -> None:
 
 
 def _local(schema: dict[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(json.dumps(schema).replace("#/components/schemas/", "#/$defs/"))
-    return made
+    local: dict[str, Any] = json.loads(json.dumps(schema).replace("#/components/schemas/", "#/$defs/"))
+    return local
 
 
 def test_keys_are_camel_case_and_what_is_absent_is_left_out() -> None:
@@ -48,7 +48,7 @@ def test_keys_are_camel_case_and_what_is_absent_is_left_out() -> None:
         {"session_id": "ignored"},
     ],
 )
-def test_what_a_client_says_more_or_otherwise_is_read_the_same(change: dict[str, Any]) -> None:
+def test_extra_members_and_other_spellings_decode_to_the_same_value(change: dict[str, Any]) -> None:
     assert wire.decode(WireSample, {**WRITTEN, **change}) == wire.decode(WireSample, WRITTEN)
 
 
@@ -71,7 +71,7 @@ def test_what_a_client_says_more_or_otherwise_is_read_the_same(change: dict[str,
         {"id": "x"},
     ],
 )
-def test_a_value_that_is_not_what_it_says_is_never_written(change: dict[str, Any]) -> None:
+def test_an_invalid_value_is_never_written(change: dict[str, Any]) -> None:
     fields = {name: getattr(wire.decode(WireSample, WRITTEN), name) for name in WireSample.__dataclass_fields__}
 
     with pytest.raises(ValueError, match=r"."):
@@ -82,7 +82,7 @@ def test_a_value_that_is_not_what_it_says_is_never_written(change: dict[str, Any
 @pytest.mark.parametrize(
     "wrap", [lambda it: it, lambda it: [1, it], lambda it: {"a": (it,)}, lambda it: Limits(most_gas=it)]
 )
-def test_what_json_cannot_say_is_never_written(number: float, wrap: Any) -> None:
+def test_values_outside_json_are_never_written(number: float, wrap: Any) -> None:
     for kind, value in ((Any, wrap(number)), (dict[str, Any], {"a": wrap(number)}), (tuple[Any, ...], (wrap(number),))):
         with pytest.raises(ValueError, match="JSON has no "):
             wire.encode(kind, value)
@@ -90,15 +90,15 @@ def test_what_json_cannot_say_is_never_written(number: float, wrap: Any) -> None
 
 def test_an_object_of_the_wire_does_not_change() -> None:
     with pytest.raises(AttributeError):
-        wire.decode(Limits, {}).most_gas = 1  # type: ignore[misc]  # that is what is tested
+        wire.decode(Limits, {}).most_gas = 1  # type: ignore[misc]  # the assignment is under test
 
 
 def test_a_schema_shares_its_parts_and_a_strict_object_says_so() -> None:
-    made = wire.schema(WireSample, "validation")
+    schema = wire.schema(WireSample, "validation")
 
-    assert made["properties"]["calls"]["items"] == {"$ref": "#/components/schemas/Limits"}
-    assert made["$defs"]["Limits"]["additionalProperties"] is False
-    assert made["$defs"]["Limits"]["description"] == "A strict object."
-    assert "additionalProperties" not in made
-    assert made["properties"]["from"]["pattern"] == "^0x[0-9a-fA-F]{40}$"
-    assert "perhaps" not in made["required"]
+    assert schema["properties"]["calls"]["items"] == {"$ref": "#/components/schemas/Limits"}
+    assert schema["$defs"]["Limits"]["additionalProperties"] is False
+    assert schema["$defs"]["Limits"]["description"] == "A strict object."
+    assert "additionalProperties" not in schema
+    assert schema["properties"]["from"]["pattern"] == "^0x[0-9a-fA-F]{40}$"
+    assert "perhaps" not in schema["required"]

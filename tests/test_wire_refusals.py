@@ -1,4 +1,4 @@
-"""Every refusal of the wire names where, what and what instead, and no JSON makes it do anything else."""
+"""Tests of decoding errors: each names the field, the received and the expected value; any JSON decodes or fails so."""
 
 from __future__ import annotations
 
@@ -68,19 +68,19 @@ INVALID: list[tuple[str, Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("key", "value", "field", "text"), INVALID)
-def test_a_refusal_names_the_field_what_was_given_and_what_was_expected(
+def test_an_error_names_the_field_the_received_value_and_the_expected_value(
     key: str, value: Any, field: str, text: str
 ) -> None:
     given = {**WRITTEN, key: value}
     if value is MISSING:
         del given[key]
 
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         wire.decode(WireSample, given, at="params[0]")
 
-    assert caught.value.message == f"params[0].{field}: {text}"
-    assert caught.value.data == {"reason": "invalid_params", "field": f"params[0].{field}"}
-    assert caught.value.__cause__ is None
+    assert error_info.value.message == f"params[0].{field}: {text}"
+    assert error_info.value.data == {"reason": "invalid_params", "field": f"params[0].{field}"}
+    assert error_info.value.__cause__ is None
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_a_refusal_names_the_field_what_was_given_and_what_was_expected(
     [("s", "expected at least 2 characters, got 1"), ("secret", "expected at most 4 characters, got 6")],
 )
 def test_text_of_the_wrong_length_is_not_repeated(text: str, says: str) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         wire.decode(Short, {"name": text})
 
-    assert caught.value.message == f"params.name: {says}"
+    assert error_info.value.message == f"params.name: {says}"
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1])
-def test_what_is_no_object_is_refused_as_a_whole(value: Any) -> None:
+def test_a_value_that_is_no_object_is_rejected_as_a_whole(value: Any) -> None:
     with pytest.raises(InvalidParams, match=r"^params: expected an object, got "):
         wire.decode(WireSample, value)
 
@@ -120,32 +120,33 @@ THEIRS = ("Input", "should be", "valid", "pydantic", "http", "Traceback", "type=
 
 
 @given(arbitrary | near)
-def test_any_json_is_read_or_refused_in_our_words(value: Any) -> None:
+def test_any_json_is_decoded_or_rejected_with_a_project_message(value: Any) -> None:
     try:
         wire.decode(WireSample, value)
     except InvalidParams as error:
-        message, field = error.message, error.data["field"]
+        message = error.message
+        field = error.data["field"]
     else:
         return
 
-    said = message.removeprefix(f"{field}: ")
+    detail = message.removeprefix(f"{field}: ")
     assert message.startswith("params")
-    assert message != said
-    assert len(said) < 150
-    assert said.startswith(("expected ", "required, but absent", "no such member of this object; its members are "))
-    if '"' not in said:
-        assert not any(word in said for word in THEIRS)
+    assert message != detail
+    assert len(detail) < 150
+    assert detail.startswith(("expected ", "required, but absent", "no such member of this object; its members are "))
+    if '"' not in detail:
+        assert not any(word in detail for word in THEIRS)
     assert "y" * 25 not in message
 
 
-def test_every_fault_is_told_to_who_asks_for_all_in_the_order_of_the_fields() -> None:
+def test_validate_reports_all_errors_in_the_order_of_the_fields() -> None:
     given = {**WRITTEN, "chainId": "x", "calls": [{}, {"mostGas": []}, {"mostGass": 1}], "pet": {"kind": "dog"}}
     del given["data"]
 
-    with pytest.raises(wire.InvalidValue) as caught:
+    with pytest.raises(wire.InvalidValue) as error_info:
         wire.validate(WireSample, given)
 
-    found = [(fault.field, fault.reason) for fault in caught.value.errors]
+    found = [(field_error.field, field_error.reason) for field_error in error_info.value.errors]
     assert found == [
         ("data", "missing"),
         ("chainId", "malformed"),
@@ -153,22 +154,22 @@ def test_every_fault_is_told_to_who_asks_for_all_in_the_order_of_the_fields() ->
         ("calls[1].mostGas", "malformed"),
         ("calls[2].mostGass", "unknown_member"),
     ]
-    assert caught.value.errors[1].text == 'expected a hex quantity below 2^32, got "x"'
+    assert error_info.value.errors[1].text == 'expected a hex quantity below 2^32, got "x"'
 
 
 @given(arbitrary | near)
-def test_the_fault_that_decoding_tells_is_the_first_of_all(value: Any) -> None:
+def test_decode_reports_the_first_error_of_validate(value: Any) -> None:
     try:
         wire.validate(WireSample, value)
-    except wire.InvalidValue as faulty:
-        faults = faulty.errors
+    except wire.InvalidValue as error:
+        field_errors = error.errors
     else:
         return
 
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         wire.decode(WireSample, value, at="")
-    assert caught.value.message.removeprefix(".") == f"{faults[0].field}: {faults[0].text}"
-    assert len({fault.field for fault in faults}) == len(faults) <= MAX_FIELD_ERRORS
+    assert error_info.value.message.removeprefix(".") == f"{field_errors[0].field}: {field_errors[0].text}"
+    assert len({field_error.field for field_error in field_errors}) == len(field_errors) <= MAX_FIELD_ERRORS
 
 
 def _refuse(_: object) -> int:
@@ -182,31 +183,35 @@ class Sized:
 
 @pytest.mark.parametrize("name", ["mostGass", "most_gas", "", "calls"])
 def test_a_member_that_a_strict_object_does_not_have_is_refused_with_those_that_it_has(name: str) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         wire.decode(WireSample, {**WRITTEN, "calls": [{"mostGas": "0x1", name: 1}]})
 
-    assert caught.value.message == (f"params.calls[0].{name}: no such member of this object; its members are mostGas")
-    assert caught.value.data == {"reason": "unknown_member", "field": f"params.calls[0].{name}"}
+    assert error_info.value.message == (
+        f"params.calls[0].{name}: no such member of this object; its members are mostGas"
+    )
+    assert error_info.value.data == {"reason": "unknown_member", "field": f"params.calls[0].{name}"}
 
 
-def test_a_null_member_of_a_strict_object_says_nothing() -> None:
+def test_a_null_member_of_a_strict_object_is_ignored() -> None:
     given = {**WRITTEN, "calls": [{"mostGas": None, "other": None}]}
 
     assert wire.decode(WireSample, given).calls == (Limits(),)
 
 
-def test_a_validator_may_word_a_fault_and_name_its_reason() -> None:
-    with pytest.raises(wire.InvalidValue) as caught:
+def test_a_validator_may_set_the_text_and_reason_of_an_error() -> None:
+    with pytest.raises(wire.InvalidValue) as error_info:
         wire.validate(tuple[Sized, ...], [{"size": 1}])
-    with pytest.raises(InvalidParams, match=r"^params\[0\]\.size: size must be {small}$") as refused:
-        wire.decode(tuple[Sized, ...], [{"size": 1}])
+    assert error_info.value.errors == (
+        wire.FieldError(field="[0].size", text="size must be {small}", reason="too_large"),
+    )
 
-    assert caught.value.errors == (wire.FieldError(field="[0].size", text="size must be {small}", reason="too_large"),)
-    assert refused.value.data == {"reason": "too_large", "field": "params[0].size"}
+    with pytest.raises(InvalidParams, match=r"^params\[0\]\.size: size must be {small}$") as rejection_info:
+        wire.decode(tuple[Sized, ...], [{"size": 1}])
+    assert rejection_info.value.data == {"reason": "too_large", "field": "params[0].size"}
 
 
 def test_a_hundred_faults_are_enough() -> None:
-    with pytest.raises(wire.InvalidValue) as caught:
+    with pytest.raises(wire.InvalidValue) as error_info:
         wire.validate(tuple[Sized, ...], [{"size": 1}] * 1000)
 
-    assert len(caught.value.errors) == MAX_FIELD_ERRORS
+    assert len(error_info.value.errors) == MAX_FIELD_ERRORS

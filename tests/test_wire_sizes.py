@@ -1,4 +1,4 @@
-"""How much is read of large values, and what that costs."""
+"""Tests of the limits on large values, and of the errors for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wallet_rpc.wire import Size
 
 
 def count_values(value: Any) -> Size:
-    """Value by value."""
+    """Measure a value by visiting every value in it."""
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
     if inside is None:
         return Size(0, 0)
@@ -29,18 +29,18 @@ def test_a_value_is_as_large_as_all_that_is_in_it(value: Any) -> None:
 
 
 @given(json_values, st.integers(0, 12))
-def test_whether_a_value_is_too_large_is_seen_without_looking_at_all_of_it(value: Any, most: int) -> None:
-    assert (wire.measure(value, max_values=most).values > most) == (count_values(value).values > most)
+def test_measuring_stops_at_the_maximum(value: Any, maximum: int) -> None:
+    assert (wire.measure(value, max_values=maximum).values > maximum) == (count_values(value).values > maximum)
 
 
 @pytest.mark.parametrize("inner", [0, [], {}, [[]]])
 def test_a_request_with_too_many_values_is_refused_by_name(inner: Any) -> None:
-    most = wire.MAX_REQUEST_VALUES // (1 + count_values(inner).values)
-    wire.check_size([inner] * most)
+    maximum = wire.MAX_REQUEST_VALUES // (1 + count_values(inner).values)
+    wire.check_size([inner] * maximum)
 
-    with pytest.raises(InvalidParams, match=r"^params: expected at most 10000 values") as refused:
-        wire.check_size([inner] * (most + 1))
-    assert (refused.value.reason, refused.value.facts) == ("too_many_values", {"field": "params"})
+    with pytest.raises(InvalidParams, match=r"^params: expected at most 10000 values") as error_info:
+        wire.check_size([inner] * (maximum + 1))
+    assert (error_info.value.reason, error_info.value.facts) == ("too_many_values", {"field": "params"})
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,11 @@ def test_a_request_with_too_many_values_is_refused_by_name(inner: Any) -> None:
         ({"anything": [0] * 3000, "chainId": "x", "text": 5}, ["chainId", "text"]),
     ],
 )
-def test_of_a_large_value_one_fault_is_told_in_each_array(change: dict[str, Any], fields: list[str]) -> None:
-    with pytest.raises(wire.InvalidValue) as caught:
+def test_one_error_is_reported_in_each_array_of_a_large_value(change: dict[str, Any], fields: list[str]) -> None:
+    with pytest.raises(wire.InvalidValue) as error_info:
         wire.validate(WireSample, {**WRITTEN, **change})
 
-    assert [fault.field for fault in caught.value.errors] == fields
+    assert [error.field for error in error_info.value.errors] == fields
 
 
 def test_a_large_value_without_faults_is_read_like_any() -> None:

@@ -1,4 +1,4 @@
-"""Our encoder against eth-abi, and every selector against its signature."""
+"""Tests of the ABI encoder against eth-abi, and of every selector against its signature."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LONG = {
 
 
 def documented_selectors() -> list[tuple[str, bytes]]:
-    """Every selector whose docstring starts with its signature."""
+    """Return every selector whose docstring starts with its signature."""
     text = Path(abi.__file__).read_text("utf-8")
     found = re.findall(r'^(\w+) = Selector\(.*\)\n"""[^`"]*?`(\w+\([^`]*\))`', text, re.MULTILINE)
     pairs = []
     for name, signature in found:
-        for short, whole in LONG.items():
-            signature = signature.replace(short, whole)  # noqa: PLW2901  # spelled out step by step
+        for short, full in LONG.items():
+            signature = signature.replace(short, full)  # noqa: PLW2901  # replaced step by step
         pairs.append((signature, getattr(abi, name)))
     return pairs
 
@@ -42,7 +42,7 @@ def test_most_selectors_are_documented_by_signature() -> None:
 
 @given(addresses, uint256, blobs, st.lists(st.tuples(addresses, uint256, blobs), max_size=4))
 def test_the_encoding_is_eth_abis(to: bytes, value: int, data: bytes, items: list[tuple[bytes, int, bytes]]) -> None:
-    ours = abi.sequence(
+    encoded = abi.sequence(
         abi.address(to),
         abi.uint(value),
         abi.blob(data),
@@ -51,7 +51,7 @@ def test_the_encoding_is_eth_abis(to: bytes, value: int, data: bytes, items: lis
         abi.array(abi.fixed_bytes(c[:4]) for _, _, c in items),
     )
     types = ("address", "uint256", "bytes", "(address,uint256,bytes)[]", "bytes25", "bytes4[]")
-    assert ours == encode(types, (to, value, data, items, data[:25], [c[:4] for _, _, c in items]))
+    assert encoded == encode(types, (to, value, data, items, data[:25], [c[:4] for _, _, c in items]))
 
 
 @pytest.mark.parametrize(("value", "bits"), [(-1, 256), (2**256, 256), (2**32, 32)])

@@ -1,4 +1,4 @@
-"""Reading what a stranger encoded: never more than was sent, never another exception."""
+"""Tests of the reader of untrusted ABI data: never more bytes than the input, never another exception."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ values = st.tuples(
 
 
 @given(values)
-def test_what_eth_abi_writes_is_read(value: tuple[bytes, bytes, list[bytes]]) -> None:
+def test_data_of_eth_abi_is_decoded(value: tuple[bytes, bytes, list[bytes]]) -> None:
     address, blob, items = value
     reader = Reader(encode(("address", "bytes", "bytes[]"), value))
     assert reader.address(0) == address

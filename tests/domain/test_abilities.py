@@ -1,4 +1,4 @@
-"""A permission never widens: what the compiled bytes allow, against what the permissions say."""
+"""Permissions never widen: the abilities of the compiled bytes against the permissions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def build_abilities(permissions: Sequence[Permission]) -> Abilities | None:
 
 
 def is_covered(permission: Permission, to: Address, data: bytes) -> bool:
-    """The plain reading of one permission: does it name this call?"""
+    """Return True if a plain reading of one permission covers the call."""
     selector = Selector(data[:4].ljust(4, b"\0"))
     match permission:
         case Root():
@@ -87,7 +87,7 @@ def test_every_allowed_account_function_is_named_by_a_permission(permissions: li
 
 
 @given(lists)
-def test_every_limit_that_was_asked_for_is_enforced(permissions: list[Permission]) -> None:
+def test_every_requested_limit_is_enforced(permissions: list[Permission]) -> None:
     abilities = build_abilities(permissions)
     if abilities is None:
         return
@@ -104,33 +104,36 @@ def test_every_limit_that_was_asked_for_is_enforced(permissions: list[Permission
 
 
 @given(lists, st.data())
-def test_a_subset_allows_no_more_but_where_the_rest_stood_in_the_way(
+def test_a_subset_of_permissions_allows_no_more_with_two_exceptions(
     permissions: list[Permission], data: st.DataObject
 ) -> None:
-    """Taking a permission away takes abilities away, with two exceptions: a contract named by a permission does not
-    follow the wildcards (functions-on-all-contracts), so it does again once that permission is gone; and a token's
-    hook reverts all account functions, which work again once no token is named."""
-    whole = build_abilities(permissions)
+    """Removing a permission removes abilities, with two exceptions.
+
+    A contract that a permission names is excluded from the wildcards (functions-on-all-contracts), so the wildcards
+    include it again without that permission. The hook of a token reverts all account functions, which work again
+    without a token.
+    """
+    all_abilities = build_abilities(permissions)
     kept = data.draw(st.lists(st.sampled_from(permissions), unique_by=id, min_size=1))
-    part = build_abilities([item for item in permissions if any(item is other for other in kept)])
-    if whole is None or part is None:
+    some_abilities = build_abilities([item for item in permissions if any(item is other for other in kept)])
+    if all_abilities is None or some_abilities is None:
         return
-    gone = [item for item in permissions if not any(item is other for other in kept)]
+    removed = [item for item in permissions if not any(item is other for other in kept)]
     named = {
         item.data.address
-        for item in gone
+        for item in removed
         if isinstance(item, ContractAccess | FunctionsOnContract | Erc20TokenTransfer)
     }
     for to, call in CALLS:
-        if part.may_call(to, call, account=ACCOUNT) and to not in named:
-            assert whole.may_call(to, call, account=ACCOUNT)
-    if not any(isinstance(item, Erc20TokenTransfer) for item in gone):
+        if some_abilities.may_call(to, call, account=ACCOUNT) and to not in named:
+            assert all_abilities.may_call(to, call, account=ACCOUNT)
+    if not any(isinstance(item, Erc20TokenTransfer) for item in removed):
         for function in FUNCTIONS:
-            assert not part.may_call_account(function) or whole.may_call_account(function)
+            assert not some_abilities.may_call_account(function) or all_abilities.may_call_account(function)
 
 
 @given(st.lists(any_permissions, min_size=1, max_size=4))
-def test_what_passes_the_guard_never_reaches_the_account_or_its_limits(permissions: list[Permission]) -> None:
+def test_accepted_grants_never_reach_the_account_or_its_limits(permissions: list[Permission]) -> None:
     abilities = build_abilities(permissions)
     if abilities is None or abilities.install.is_global:
         return
@@ -144,7 +147,7 @@ def test_what_passes_the_guard_never_reaches_the_account_or_its_limits(permissio
 
 
 @given(st.lists(any_permissions, min_size=1, max_size=4))
-def test_root_is_granted_only_where_it_was_asked_for(permissions: list[Permission]) -> None:
+def test_root_is_granted_only_if_requested(permissions: list[Permission]) -> None:
     abilities = build_abilities(permissions)
     assert abilities is None or abilities.install.is_global == any(isinstance(item, Root) for item in permissions)
     assert abilities is None or not abilities.install.flags & 2, "a session never answers ERC-1271"

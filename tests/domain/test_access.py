@@ -1,4 +1,4 @@
-"""Keys and organisations: what random bytes make, what is kept of a key, and when it lets anyone in."""
+"""Tests of API keys and organisations: creation from random bytes, stored form, and access checks."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ SECONDS = st.integers(0, 2**40)
 
 
 def build_key(key: str, **values: Any) -> ApiKey:
-    made: dict[str, Any] = {"organization": OPEN_ORGANIZATION, "requests_per_minute": 60, "created_at": 0, **values}
-    return ApiKey(id=derive_key_id(key), digest=sha256_hex(key), **made)
+    fields: dict[str, Any] = {"organization": OPEN_ORGANIZATION, "requests_per_minute": 60, "created_at": 0, **values}
+    return ApiKey(id=derive_key_id(key), digest=sha256_hex(key), **fields)
 
 
 @given(ENTROPY)
-def test_a_key_is_its_prefix_and_all_of_its_chance(chance: bytes) -> None:
-    key = new_api_key(chance)
+def test_a_key_is_its_prefix_and_all_of_its_random_bytes(entropy: bytes) -> None:
+    key = new_api_key(entropy)
 
     assert re.fullmatch(r"wrk_[A-Za-z0-9_-]{43}", key)
-    assert base64.urlsafe_b64decode(key.removeprefix("wrk_") + "=") == chance
+    assert base64.urlsafe_b64decode(key.removeprefix("wrk_") + "=") == entropy
 
 
 @given(st.binary(min_size=10, max_size=10))
-def test_an_organization_has_an_id_of_20_letters_or_digits(chance: bytes) -> None:
-    assert re.fullmatch(r"org_[0-9a-z]{20}", new_organization_id(chance))
-    assert bytes.fromhex(new_organization_id(chance)[4:]) == chance
+def test_an_organization_has_an_id_of_20_letters_or_digits(entropy: bytes) -> None:
+    assert re.fullmatch(r"org_[0-9a-z]{20}", new_organization_id(entropy))
+    assert bytes.fromhex(new_organization_id(entropy)[4:]) == entropy
 
 
 @given(st.text())
-def test_what_is_kept_of_a_key_is_its_hash(key: str) -> None:
+def test_only_the_hash_of_a_key_is_stored(key: str) -> None:
     hashed = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
     assert (sha256_hex(key), derive_key_id(key)) == (hashed, f"key_{hashed[:20]}")
     assert matches_key(key, build_key(key))
@@ -81,7 +81,7 @@ def test_a_key_is_active_until_it_ends_or_is_revoked(now: int, end: int | None, 
 
 
 @given(st.sampled_from([None, *KeyScope]))
-def test_who_shows_no_key_may_write_and_so_may_keys_that_say_so(scope: KeyScope | None) -> None:
+def test_callers_without_a_key_and_writing_keys_may_write(scope: KeyScope | None) -> None:
     organization = OrganizationId("org_1")
     key = None if scope is None else build_key("a key", organization=organization, scope=scope)
     caller = Caller(name="somebody", organization=organization, key=key)
@@ -91,7 +91,7 @@ def test_who_shows_no_key_may_write_and_so_may_keys_that_say_so(scope: KeyScope 
     assert caller.may_write == (scope is not KeyScope.READ)
 
 
-def test_what_is_kept_of_a_caller_is_the_half_of_a_hash() -> None:
+def test_half_of_a_hash_of_the_caller_is_stored() -> None:
     caller = Caller(name="127.0.0.1")
 
     assert caller.holder_digest == hashlib.sha256(b"127.0.0.1").hexdigest()[:32]
@@ -132,32 +132,34 @@ def with_token(key: ApiKey, *granted: Scope) -> Caller:
 
 @given(st.booleans(), scopes, st.sampled_from(KeyScope), st.none() | scopes)
 def test_a_need_is_met_by_key_and_token_together(
-    writes: bool, wanted: tuple[Scope, ...], scope: KeyScope, granted: tuple[Scope, ...] | None
+    writes: bool, required: tuple[Scope, ...], scope: KeyScope, granted: tuple[Scope, ...] | None
 ) -> None:
-    need, key = RequiredAccess(writes=writes, scopes=wanted), build_key("wrk_x", scope=scope)
+    access = RequiredAccess(writes=writes, scopes=required)
+    key = build_key("wrk_x", scope=scope)
     caller = Caller(name=key.id, key=key) if granted is None else with_token(key, *granted)
-    lacks_scope = granted is not None and not set(wanted) & set(granted)
+    lacks_scope = granted is not None and not set(required) & set(granted)
     lacks_key = writes and scope is KeyScope.READ
     if not lacks_scope and not lacks_key:
-        need.authorize(caller)
+        access.authorize(caller)
         return
 
-    with pytest.raises(Forbidden) as refused:
-        need.authorize(caller)
+    with pytest.raises(Forbidden) as error_info:
+        access.authorize(caller)
 
-    assert refused.value.reason == ("insufficient_scope" if lacks_scope else "key_scope")
+    assert error_info.value.reason == ("insufficient_scope" if lacks_scope else "key_scope")
 
 
-def test_an_operation_that_says_nothing_else_is_for_keys_that_write_and_for_no_token() -> None:
-    reader, writer = build_key("a key", scope=KeyScope.READ), build_key("a key")
-    for need in (RequiredAccess(), WRITE_ACCESS):
-        need.authorize(Caller(name="somebody", key=writer))
+def test_by_default_an_operation_requires_a_writing_key_and_accepts_no_token() -> None:
+    reader = build_key("a key", scope=KeyScope.READ)
+    writer = build_key("a key")
+    for access in (RequiredAccess(), WRITE_ACCESS):
+        access.authorize(Caller(name="somebody", key=writer))
         with pytest.raises(Forbidden, match=r"^key scope does not allow this$"):
-            need.authorize(Caller(name="somebody", key=reader))
+            access.authorize(Caller(name="somebody", key=reader))
     READ_ACCESS.authorize(Caller(name="somebody", key=reader))
-    for need in (RequiredAccess(), WRITE_ACCESS, READ_ACCESS):
+    for access in (RequiredAccess(), WRITE_ACCESS, READ_ACCESS):
         with pytest.raises(Forbidden, match=r"^Insufficient scope: API key required$"):
-            need.authorize(with_token(writer, *Scope))
+            access.authorize(with_token(writer, *Scope))
     with pytest.raises(Forbidden, match=r"^Insufficient scope: sessions:create or wallet:read required$"):
         RequiredAccess(scopes=(Scope.SESSIONS_CREATE, Scope.WALLET_READ)).authorize(with_token(writer))
 
@@ -168,10 +170,10 @@ def test_the_usual_scopes_of_a_token_are_the_documented_ones() -> None:
 
 
 @given(st.booleans(), scopes)
-def test_who_needs_no_key_is_refused_nothing(writes: bool, wanted: tuple[Scope, ...]) -> None:
-    RequiredAccess(writes=writes, scopes=wanted).authorize(Caller(name="127.0.0.1"))
+def test_a_caller_without_required_key_passes_every_access_check(writes: bool, required: tuple[Scope, ...]) -> None:
+    RequiredAccess(writes=writes, scopes=required).authorize(Caller(name="127.0.0.1"))
 
 
-def test_a_token_that_does_not_hold_says_why_to_programs_only() -> None:
+def test_an_invalid_token_error_states_its_cause_in_the_reason_only() -> None:
     error = build_invalid_token_error("session_token_revoked")
     assert (error.message, error.reason) == ("Invalid session token", "session_token_revoked")

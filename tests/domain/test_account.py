@@ -1,4 +1,4 @@
-"""Where accounts live and what makes them act."""
+"""Tests of account addresses, deployments and execute call data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plain(call: Call) -> tuple[str, int, bytes]:
 
 
 def test_the_address_of_a_deployed_account_is_the_predicted_one() -> None:
-    """The SemiModularAccountDeployed log in the hosted Wallet API's own getCallsStatus example."""
+    """Source: the SemiModularAccountDeployed log in the hosted Wallet API's getCallsStatus example."""
     owner = Address.parse("0x3f3503E682bf27330f9E5065043D47207E609e7D")
     assert semi_modular_address(owner) == Address.parse("0xF13223CcA0aE9786dD91DFFE1F4e834C71CCdC2d")
 
@@ -60,12 +60,12 @@ def test_one_call_is_an_execute(call: Call) -> None:
 
 
 @given(st.lists(calls, max_size=4))
-def test_a_batch_holds_every_call(made: list[Call]) -> None:
-    data = execute_batch_call_data(made)
+def test_a_batch_holds_every_call(calls_made: list[Call]) -> None:
+    data = execute_batch_call_data(calls_made)
     assert data[:4] == abi.EXECUTE_BATCH
-    assert decode((BATCH,), data[4:]) == (tuple(map(plain, made)),)
-    if len(made) != 1:
-        assert execute_call_data(ACCOUNT, made) == data
+    assert decode((BATCH,), data[4:]) == (tuple(map(plain, calls_made)),)
+    if len(calls_made) != 1:
+        assert execute_call_data(ACCOUNT, calls_made) == data
 
 
 def test_a_call_to_the_account_itself_is_its_data() -> None:

@@ -1,4 +1,4 @@
-"""What proves an account: the factory's proxy, its implementation's slot, and factory data."""
+"""Tests of the proofs of an account: the factory's proxy code, its implementation's slot, and factory data."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ salts = st.integers(0, 2**256 - 1)
 
 
 def test_the_proxys_code_reads_the_slot_of_its_implementation() -> None:
-    """61 bytes, which begin by copying the call data; specified with the factory."""
+    """The code has 61 bytes and begins by copying the call data; the factory specifies it."""
     assert (len(PROXY_CODE), PROXY_CODE[:4].hex(), PROXY_CODE[-5:].hex()) == (61, "363d3d37", "5b3d6000f3")
     assert bytes(IMPLEMENTATION_SLOT) in bytes(PROXY_CODE)
 
@@ -47,7 +47,7 @@ def test_only_the_proxys_code_is_a_proxy() -> None:
 
 
 @given(addresses)
-def test_the_owner_stands_behind_the_proxys_code(owner: Address) -> None:
+def test_the_owner_follows_the_proxys_code(owner: Address) -> None:
     assert parse_proxy_owner(PROXY_CODE + owner) == owner
     assert parse_proxy_owner(PROXY_CODE) is None
 

@@ -1,4 +1,4 @@
-"""Anchors: what was signed is read back, whatever was altered is refused, and any Ethereum tool can check one."""
+"""Tests of audit log anchors: signed ones are read back, altered ones rejected, and Ethereum tools can verify one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOGS = st.dictionaries(st.sampled_from([ONE, TWO, OrganizationId("org_3")]), HEA
 
 
 @given(logs=LOGS, at=st.integers(0, 1 << 37))
-def test_what_was_anchored_is_read_back(logs: dict[OrganizationId, LogHead], at: int) -> None:
+def test_an_anchor_is_read_back(logs: dict[OrganizationId, LogHead], at: int) -> None:
     anchor = sign_anchor(logs, at=at, key=KEY)
 
     read = read_anchor(format_anchor(anchor).encode(), signer=SIGNER)
@@ -46,19 +46,19 @@ def test_what_was_anchored_is_read_back(logs: dict[OrganizationId, LogHead], at:
 def test_any_ethereum_tool_can_check_the_signature() -> None:
     anchor = sign_anchor({ONE: LogHead(3, "ab" * 32)}, at=1_700_000_000, key=KEY)
 
-    told = (
+    body = (
         '{"at":"2023-11-14T22:13:20.000Z",'
         f'"logs":[{{"entries":3,"head":"{"ab" * 32}","orgId":"org_one"}}],'
         f'"signer":"{SIGNER}","version":1}}'
     )
-    message = encode_defunct(text=f"wallet-rpc audit anchor\n{told}")
+    message = encode_defunct(text=f"wallet-rpc audit anchor\n{body}")
     assert Account.recover_message(message, signature=anchor.signature) == SIGNER.hex0x()
-    assert json.loads(format_anchor(anchor)) == {**json.loads(told), "signature": anchor.signature.hex0x()}
+    assert json.loads(format_anchor(anchor)) == {**json.loads(body), "signature": anchor.signature.hex0x()}
 
 
 @given(head=HEADS, data=st.data())
-def test_an_anchor_of_which_a_byte_was_altered_is_refused_or_says_the_same(head: LogHead, data: st.DataObject) -> None:
-    """A letter of hex may change its case, which says the same bytes."""
+def test_an_anchor_with_an_altered_byte_is_rejected_or_equal(head: LogHead, data: st.DataObject) -> None:
+    """A changed letter case of a hex digit leaves the bytes the same."""
     anchor = sign_anchor({ONE: head}, at=1_700_000_000, key=KEY)
     line = bytearray(format_anchor(anchor).encode())
     at = data.draw(st.integers(0, len(line) - 1))
@@ -81,7 +81,7 @@ def test_an_anchor_of_which_a_byte_was_altered_is_refused_or_says_the_same(head:
         (b"\xff", "expected an anchor"),
     ],
 )
-def test_what_is_no_anchor_is_told(line: bytes, text: str) -> None:
+def test_an_invalid_anchor_is_rejected_with_a_message(line: bytes, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         read_anchor(line, signer=SIGNER)
 
@@ -96,8 +96,9 @@ def test_an_anchor_of_another_signer_is_refused() -> None:
 
 
 def _log(*facts: str) -> tuple[list[bytes], list[LogHead]]:
-    """The lines of a log, and its heads from the first entry on."""
-    lines, heads = [], [EMPTY_HEAD]
+    """Build the lines of a log, and its heads from the empty one on."""
+    lines = []
+    heads = [EMPTY_HEAD]
     for fact in facts:
         entry = next_entry(heads[-1], AuditEvent(kind=EventKind.CALL_SENT, at=1, actor="key", facts={"fact": fact}))
         lines.append(entry_line(entry).encode())
@@ -117,40 +118,41 @@ def test_a_log_that_only_grew_holds_every_anchor_of_it(words: list[str], data: s
 
 
 @given(words=WORDS, other=WORDS, data=st.data())
-def test_a_whole_log_that_differs_before_an_anchor_is_refused(
+def test_an_intact_log_that_differs_before_an_anchor_is_rejected(
     words: list[str], other: list[str], data: st.DataObject
 ) -> None:
-    """Cut off and given a new head, emptied, or written anew: all of it is whole by itself."""
+    """A log that is truncated with a new head, emptied, or rewritten is intact without an anchor."""
     _, heads = _log(*words)
     anchored = data.draw(st.sampled_from(heads[1:]))
     lines, others = _log(*other)
 
-    broken = verify_log(lines, others[-1], frozenset({anchored}))
+    failure = verify_log(lines, others[-1], frozenset({anchored}))
 
     if len(others) <= anchored.count:
-        assert broken == IntegrityFailure(len(lines), IntegrityFailureReason.CUT_OFF)
+        assert failure == IntegrityFailure(len(lines), IntegrityFailureReason.CUT_OFF)
     elif others[anchored.count] == anchored:
-        assert broken is None
+        assert failure is None
     else:
-        assert broken == IntegrityFailure(anchored.count - 1, IntegrityFailureReason.REPLACED)
+        assert failure == IntegrityFailure(anchored.count - 1, IntegrityFailureReason.REPLACED)
 
 
-def test_an_emptied_log_is_not_whole_when_anything_tells_of_it() -> None:
+def test_an_emptied_log_is_not_intact_when_an_entry_is_expected() -> None:
     _, heads = _log("a", "b")
-    for told in (
+    for expected in (
         heads[1],
         ExpectedEntry(EventKind.ORGANIZATION_CREATED),
         ExpectedEntry(EventKind.KEY_CREATED, "key_1"),
     ):
-        assert verify_log([], EMPTY_HEAD, frozenset({told})) == IntegrityFailure(0, IntegrityFailureReason.EMPTIED)
+        assert verify_log([], EMPTY_HEAD, frozenset({expected})) == IntegrityFailure(0, IntegrityFailureReason.EMPTIED)
     assert verify_log([], EMPTY_HEAD, frozenset({EMPTY_HEAD})) is None
 
 
-def test_an_entry_that_a_key_asks_for_is_missed() -> None:
+def test_a_missing_entry_of_a_key_is_detected() -> None:
     created = AuditEvent(kind=EventKind.KEY_CREATED, at=1, actor="cli", facts={"keyId": "key_1"})
     entry = next_entry(EMPTY_HEAD, created)
-    lines, head = [entry_line(entry).encode()], LogHead(1, entry.hash)
+    lines = [entry_line(entry).encode()]
+    head = LogHead(1, entry.hash)
 
     assert verify_log(lines, head, frozenset({ExpectedEntry(EventKind.KEY_CREATED, "key_1")})) is None
-    for told in (ExpectedEntry(EventKind.KEY_CREATED, "key_2"), ExpectedEntry(EventKind.KEY_REVOKED, "key_1")):
-        assert verify_log(lines, head, frozenset({told})) == IntegrityFailure(1, IntegrityFailureReason.MISSING)
+    for expected in (ExpectedEntry(EventKind.KEY_CREATED, "key_2"), ExpectedEntry(EventKind.KEY_REVOKED, "key_1")):
+        assert verify_log(lines, head, frozenset({expected})) == IntegrityFailure(1, IntegrityFailureReason.MISSING)

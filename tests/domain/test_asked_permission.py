@@ -1,4 +1,4 @@
-"""Permissions of ERC-7715 become ours, exactly: nothing more is granted, and no limit is lost."""
+"""Tests of the translation of ERC-7715 permissions: nothing more is granted, and no limit is lost."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ NOTHING = {"type": "native-token-transfer", "data": {"allowance": "0x0"}}
 PLAIN = {"type": "functions-on-all-contracts", "data": {"functions": ["0x00000000"]}}
 
 
-def translate(*asked: Json) -> list[Json]:
-    """The translation, as a request of `wallet_createSession` would have it."""
-    at = [f"params.permissions[{index}]" for index in range(len(asked))]
-    made = translate_permissions(decode(tuple[Erc7715Permission, ...], list(asked)), now=NOW, at=at)
-    written: list[Json] = encode(tuple[Permission, ...], made)
+def translate(*requested: Json) -> list[Json]:
+    """Translate permissions to their form in a request of `wallet_createSession`."""
+    at = [f"params.permissions[{index}]" for index in range(len(requested))]
+    translated = translate_permissions(decode(tuple[Erc7715Permission, ...], list(requested)), now=NOW, at=at)
+    written: list[Json] = encode(tuple[Permission, ...], translated)
     return written
 
 
-def refusal(*asked: Json) -> WalletError:
-    with pytest.raises(WalletError) as refused:
-        translate(*asked)
-    return refused.value
+def refusal(*requested: Json) -> WalletError:
+    with pytest.raises(WalletError) as error_info:
+        translate(*requested)
+    return error_info.value
 
 
 def policy(kind: str, **data: Any) -> Json:
@@ -96,9 +96,9 @@ MAPPED: list[tuple[list[Json], list[Json]]] = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "expected"), MAPPED)
-def test_a_permission_becomes_ours(asked: list[Json], expected: list[Json]) -> None:
-    assert translate(*asked) == expected
+@pytest.mark.parametrize(("requested", "expected"), MAPPED)
+def test_a_permission_is_translated(requested: list[Json], expected: list[Json]) -> None:
+    assert translate(*requested) == expected
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_a_permission_becomes_ours(asked: list[Json], expected: list[Json]) -> N
     ],
 )
 def test_a_function_is_named_by_its_signature(text: str, selector: str | None) -> None:
-    (made, _) = translate(permission("contract-call", {"address": TOKEN, "calls": [text]}))
-    assert len(made["data"]["functions"]) == 1
-    assert selector in {None, made["data"]["functions"][0]}
+    (translated, _) = translate(permission("contract-call", {"address": TOKEN, "calls": [text]}))
+    assert len(translated["data"]["functions"]) == 1
+    assert selector in {None, translated["data"]["functions"][0]}
 
 
 CANONICAL = frozenset({"address", "bool", "string", "bytes", "uint256", "bytes24", "ufixed8x1"})
@@ -123,13 +123,13 @@ TUPLE = st.lists(ONE, min_size=1, max_size=2).map(lambda inner: f"({','.join(inn
 
 
 @given(st.lists(ONE | TUPLE, max_size=3))
-def test_the_function_that_was_named_is_granted_or_none(arguments: list[str]) -> None:
+def test_only_the_named_function_is_granted(arguments: list[str]) -> None:
     text = f"f({','.join(arguments)})"
-    asked = permission("contract-call", {"address": TOKEN, "calls": [text]})
+    requested = permission("contract-call", {"address": TOKEN, "calls": [text]})
     if set(re.findall(r"[a-z]\w*", text[1:])) <= CANONICAL:
-        assert translate(asked)[0]["data"]["functions"] == [selector_of(text).hex0x()]
+        assert translate(requested)[0]["data"]["functions"] == [selector_of(text).hex0x()]
     else:
-        assert refusal(asked).reason == "function_malformed"
+        assert refusal(requested).reason == "function_malformed"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_function_that_could_be_another_is_refused(text: str) -> None:
         "custom",
     ],
 )
-def test_what_cannot_be_enforced_is_refused_by_name_whether_required_or_not(kind: str) -> None:
+def test_an_unenforceable_permission_is_rejected_by_name_even_if_optional(kind: str) -> None:
     for required in (True, False):
         error = refusal(permission("contract-access", {"address": TOKEN}), permission(kind, {}, required=required))
         assert isinstance(error, UnsupportedCapability)
@@ -202,7 +202,7 @@ def test_a_gas_limit_of_one_permission_among_several_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "reason"),
+    ("requested", "reason"),
     [
         (permission("native-token-transfer", {"ticker": "ETH"}), "allowance_missing"),
         (permission("native-token-transfer", {"allowance": "0x1"}, allowance(2)), "duplicate_limit"),
@@ -222,8 +222,8 @@ def test_a_gas_limit_of_one_permission_among_several_is_refused() -> None:
         (permission("contract-access", {"address": TOKEN}, conditions=[]), "unknown_member"),
     ],
 )
-def test_a_limit_that_is_unclear_or_unknown_is_refused(asked: Json, reason: str) -> None:
-    error = refusal(asked)
+def test_a_limit_that_is_unclear_or_unknown_is_refused(requested: Json, reason: str) -> None:
+    error = refusal(requested)
     assert error.reason == reason
     assert str(error.facts["field"]).startswith("params")
 
@@ -260,7 +260,7 @@ mappable = st.builds(
 
 
 def is_named(requested: Sequence[Json], to: Address, data: bytes) -> bool:
-    """The plain reading of what was asked: does one permission name this call?"""
+    """Return True if a plain reading of the requested permissions covers the call."""
     selector = str(Selector(data[:4].ljust(4, b"\0")))
     for one in requested:
         match one["type"]:
@@ -276,25 +276,25 @@ def is_named(requested: Sequence[Json], to: Address, data: bytes) -> bool:
 
 
 @given(mappable)
-def test_no_call_is_allowed_that_was_not_asked_for(asked: list[Json]) -> None:
-    at = [f"params.permissions[{index}]" for index in range(len(asked))]
-    made = translate_permissions(decode(tuple[Erc7715Permission, ...], asked), now=NOW, at=at)
-    able = Abilities(check_and_compile(made, TERMS))
+def test_no_unrequested_call_is_allowed(requested: list[Json]) -> None:
+    at = [f"params.permissions[{index}]" for index in range(len(requested))]
+    translated = translate_permissions(decode(tuple[Erc7715Permission, ...], requested), now=NOW, at=at)
+    abilities = Abilities(check_and_compile(translated, TERMS))
     for to in (*CONTRACTS, STRANGER):
         for function in FUNCTIONS:
             for data in (function + bytes(64), b"", b"\x10"):
-                assert not able.may_call(to, data, account=ACCOUNT) or is_named(asked, to, data)
+                assert not abilities.may_call(to, data, account=ACCOUNT) or is_named(requested, to, data)
 
 
 @given(mappable)
-def test_every_limit_that_was_asked_for_is_kept_and_value_is_always_bounded(asked: list[Json]) -> None:
-    made = translate(*asked)
-    assert [one["type"] for one in made].count("native-token-transfer") == 1
-    (bound,) = [one["data"]["allowance"] for one in made if one["type"] == "native-token-transfer"]
-    stated = [one for one in asked if one["type"] == "native-token-transfer"]
-    wanted = [one["data"].get("allowance") or one["policies"][0]["data"]["allowance"] for one in stated] or ["0x0"]
-    assert [bound] == wanted
-    for one, mine in zip(asked, made, strict=False):
+def test_every_requested_limit_is_kept_and_value_is_always_limited(requested: list[Json]) -> None:
+    translated = translate(*requested)
+    assert [one["type"] for one in translated].count("native-token-transfer") == 1
+    (limit,) = [one["data"]["allowance"] for one in translated if one["type"] == "native-token-transfer"]
+    stated = [one for one in requested if one["type"] == "native-token-transfer"]
+    expected = [one["data"].get("allowance") or one["policies"][0]["data"]["allowance"] for one in stated] or ["0x0"]
+    assert [limit] == expected
+    for one, result in zip(requested, translated, strict=False):
         if one["type"] in {"gas-limit", "erc20-token-transfer", "contract-access"}:
-            assert mine == {"type": one["type"], "data": one["data"]}
-    assert len(made) == len(asked) + 1
+            assert result == {"type": one["type"], "data": one["data"]}
+    assert len(translated) == len(requested) + 1

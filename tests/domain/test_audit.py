@@ -1,4 +1,4 @@
-"""The log's chain of hashes: whatever is done to it is found, at its place; what was left alone is whole."""
+"""Tests of the audit log's hash chain: any change is detected at its position; an unchanged log is intact."""
 
 from __future__ import annotations
 
@@ -43,11 +43,12 @@ SHORT_EVENTS = st.builds(
     actor=st.text(max_size=4),
     facts=st.dictionaries(st.text(max_size=2), st.none() | st.integers() | st.text(max_size=4), max_size=2),
 )
-"""Events for tests about an entry's place, in which what it says does not matter."""
+"""Small events, for tests about the position of an entry that do not depend on its content."""
 
 
 def _log(events: list[AuditEvent]) -> tuple[list[bytes], LogHead]:
-    lines, head = [], EMPTY_HEAD
+    lines = []
+    head = EMPTY_HEAD
     for event in events:
         entry = next_entry(head, event)
         lines.append(format_entry(entry).encode())
@@ -60,7 +61,7 @@ LONG_LOGS = st.lists(SHORT_EVENTS, min_size=2, max_size=6).map(_log)
 
 
 @given(log=st.lists(EVENTS, max_size=6).map(_log))
-def test_a_log_that_was_left_alone_is_whole(log: tuple[list[bytes], LogHead]) -> None:
+def test_an_unchanged_log_is_intact(log: tuple[list[bytes], LogHead]) -> None:
     assert verify_log(*log) is None
 
 
@@ -156,7 +157,7 @@ def test_two_entries_that_changed_places_are_found(log: tuple[list[bytes], LogHe
 
 
 @given(log=LOGS, data=st.data())
-def test_an_entry_that_stands_there_twice_is_found(log: tuple[list[bytes], LogHead], data: st.DataObject) -> None:
+def test_a_repeated_entry_is_detected(log: tuple[list[bytes], LogHead], data: st.DataObject) -> None:
     lines, head = log
     number = data.draw(st.integers(0, len(lines) - 1))
     again = data.draw(st.integers(number + 1, len(lines)))
@@ -166,7 +167,7 @@ def test_an_entry_that_stands_there_twice_is_found(log: tuple[list[bytes], LogHe
 
 
 @given(log=LOGS, more=EVENTS)
-def test_an_entry_behind_the_kept_head_is_found(log: tuple[list[bytes], LogHead], more: AuditEvent) -> None:
+def test_an_entry_after_the_stored_head_is_detected(log: tuple[list[bytes], LogHead], more: AuditEvent) -> None:
     lines, head = log
     lines.append(format_entry(next_entry(head, more)).encode())
 
@@ -174,19 +175,19 @@ def test_an_entry_behind_the_kept_head_is_found(log: tuple[list[bytes], LogHead]
 
 
 @given(log=LOGS)
-def test_a_log_whose_head_is_gone_is_not_whole(log: tuple[list[bytes], LogHead]) -> None:
+def test_a_log_without_its_head_is_not_intact(log: tuple[list[bytes], LogHead]) -> None:
     assert verify_log(log[0], EMPTY_HEAD) == IntegrityFailure(0, IntegrityFailureReason.ADDED)
 
 
 @given(log=LONG_LOGS, data=st.data())
-def test_an_altered_entry_stays_the_first_fault_whatever_follows(
+def test_an_altered_entry_is_reported_before_later_failures(
     log: tuple[list[bytes], LogHead], data: st.DataObject
 ) -> None:
     lines, head = log
     number = data.draw(st.integers(0, len(lines) - 2))
-    kept = lines[number]
+    moved = lines[number]
     lines[number] = b"{}"
-    lines.append(kept)
+    lines.append(moved)
 
     assert verify_log(lines, head) == IntegrityFailure(number, IntegrityFailureReason.ALTERED)
 
@@ -207,7 +208,7 @@ def test_a_hashed_line_without_a_number_counts_as_altered() -> None:
     )
 
 
-def test_entries_of_a_newer_server_are_followed_without_being_understood() -> None:
+def test_unknown_entries_of_a_newer_server_are_verified() -> None:
     rest = f'{{"news":[1],"number":0,"previous":"{EMPTY_HEAD.hash}","version":2}}'
     digest = hashlib.sha256(rest.encode()).hexdigest()
     line = f'{{"hash":"{digest}",{rest[1:]}'

@@ -1,4 +1,4 @@
-"""EIP-7702 authorizations."""
+"""Tests of EIP-7702 authorizations."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ authorizations = st.builds(Authorization, uint32, addresses, uint64)
 
 @given(authorizations)
 def test_the_signer_is_recovered(authorization: Authorization) -> None:
-    made = KEY.sign_msg_hash(authorization.digest).to_bytes()
-    signed = authorization.add_signature(made[:64] + bytes([27 + made[64]]))
-    assert signed == authorization.add_signature(made)
+    raw = KEY.sign_msg_hash(authorization.digest).to_bytes()
+    signed = authorization.add_signature(raw[:64] + bytes([27 + raw[64]]))
+    assert signed == authorization.add_signature(raw)
     assert signed.authority == KEY.public_key.to_canonical_address()
-    assert signed.signature == made[:64] + bytes([27 + made[64]])
+    assert signed.signature == raw[:64] + bytes([27 + raw[64]])
 
 
 @given(authorizations, authorizations)

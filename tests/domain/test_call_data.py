@@ -1,4 +1,4 @@
-"""Reading call data back gives the calls it was made of, and any bytes get an answer."""
+"""Tests of the decoder of call data: it returns the encoded calls, and accepts any bytes."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def test_only_one_prefix_is_looked_through() -> None:
     ],
     ids=lambda data: data.hex()[:40],
 )
-def test_what_cannot_be_read_is_none(call_data: bytes) -> None:
+def test_undecodable_call_data_is_none(call_data: bytes) -> None:
     assert decode_calls(ACCOUNT, call_data) is None
 
 
 def test_the_padding_after_the_last_byte_may_be_missing_or_dirty() -> None:
-    """As Solidity reads it; eth-abi 6 refuses both."""
+    """Solidity ignores the padding; eth-abi 6 rejects missing and dirty padding."""
     head = abi.EXECUTE + abi.address(OTHER) + WORD + word(96) + word(3)
 
     for tail in (b"abc", b"abc" + HUGE):
@@ -104,7 +104,8 @@ def test_any_bytes_get_an_answer_no_longer_than_they_are(data: bytes, wrapped: b
 
 def test_a_batch_whose_calls_share_their_bytes_costs_no_more_than_its_length() -> None:
     """Without the limit these 600 kB would become 3 GB."""
-    count, size = 10_000, 300_000
+    count = 10_000
+    size = 300_000
     shared = abi.address(OTHER) + WORD + word(96) + word(size) + bytes(size)
     batch = abi.EXECUTE_BATCH + word(32) + word(count) + word(32 * count) * count + shared
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""What clients ask for beside the calls, read from requests that real clients sent."""
+"""Tests of the decoder of capabilities, with requests of real clients."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ ALL: Json = {
     "stateOverride": {ZERO: {"balance": "0x1", "nonce": "0x3", "code": "0x60", "stateDiff": {SLOT: WORD}}},
     "experimental_dataSuffix": {"value": "0xabcd"},
 }
-"""wallet-apis 5.1.0, "prepareCalls all capabilities"; the session's id and the slot in full length."""
+"""All capabilities. Source: wallet-apis 5.1.0, "prepareCalls all capabilities"; session id and slot in full length."""
 
 
 def catch_error(given: Json) -> InvalidParams:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         wire.decode(Capabilities, given)
-    assert caught.value.message.startswith(f"{caught.value.data['field']}: ")
-    return caught.value
+    assert error_info.value.message.startswith(f"{error_info.value.data['field']}: ")
+    return error_info.value
 
 
-def test_everything_a_client_can_say_is_read() -> None:
+def test_all_capabilities_of_a_client_are_decoded() -> None:
     assert wire.decode(Capabilities, ALL) == Capabilities(
         permissions=SessionPermissions(session_id=SessionId.parse(SESSION), signature=Data(b"\2")),
         paymaster_service=PaymasterService(
@@ -88,7 +88,7 @@ def test_everything_a_client_can_say_is_read() -> None:
     )
 
 
-def test_a_null_context_stands_for_an_absent_one() -> None:
+def test_a_null_context_counts_as_absent() -> None:
     by_session = {"sessionId": SESSION, "signature": "0x02"}
 
     read = wire.decode(Capabilities, {"permissions": {"context": None, **by_session}})
@@ -96,7 +96,7 @@ def test_a_null_context_stands_for_an_absent_one() -> None:
     assert read == wire.decode(Capabilities, {"permissions": by_session})
 
 
-def test_what_is_read_is_written_back_the_same() -> None:
+def test_decoded_capabilities_are_encoded_the_same() -> None:
     read = wire.decode(Capabilities, ALL)
 
     assert wire.encode(Capabilities, read) == ALL
@@ -135,7 +135,7 @@ REPEATED: list[Json] = [
 
 
 @pytest.mark.parametrize("repeated", REPEATED)
-def test_a_send_reads_the_authority_and_ignores_what_else_it_repeats(repeated: Json) -> None:
+def test_a_send_reads_the_authority_and_ignores_other_repeated_members(repeated: Json) -> None:
     given = {"permissions": {"sessionId": SESSION, "signature": "0x1234"}, **repeated}
 
     assert wire.decode(SendCapabilities, given) == SendCapabilities(
@@ -187,7 +187,7 @@ def test_an_unknown_key_of_a_state_override_is_refused(key: str) -> None:
         ),
     ],
 )
-def test_a_malformed_part_is_refused_where_it_stands(given: Json, field: str, text: str) -> None:
+def test_a_malformed_part_is_rejected_with_its_path(given: Json, field: str, text: str) -> None:
     error = catch_error(given)
 
     assert error.data["field"] == f"params.{field}"

@@ -1,4 +1,4 @@
-"""What the log tells of a request for the chain's own methods: any request gets an answer, and says nothing more."""
+"""Tests of the audit log's facts about requests of chain methods: any request has facts, without secrets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def facts(method: str, *params: Any) -> dict[str, Any]:
     return chain_facts({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}, CHAIN)
 
 
-def test_a_user_operation_is_told_by_its_hash_and_account() -> None:
+def test_a_user_operation_is_logged_by_its_hash_and_account() -> None:
     name = user_operation_hash(OPERATION, CHAIN, ENTRY_POINT).hex0x()
     expected = {"chainId": CHAIN, "method": "eth_sendUserOperation", "hash": name, "account": ACCOUNT.hex0x()}
 
@@ -40,12 +40,12 @@ def test_a_user_operation_is_told_by_its_hash_and_account() -> None:
     assert chain_facts(named, CHAIN) == expected
 
 
-def test_a_broken_user_operation_is_told_by_what_can_be_read_of_it() -> None:
-    told = facts("eth_sendUserOperation", {**ON_WIRE, "nonce": "many"})
-    assert told == {"chainId": CHAIN, "method": "eth_sendUserOperation", "account": ACCOUNT.hex0x()}
+def test_a_malformed_user_operation_is_logged_by_its_readable_fields() -> None:
+    entry_facts = facts("eth_sendUserOperation", {**ON_WIRE, "nonce": "many"})
+    assert entry_facts == {"chainId": CHAIN, "method": "eth_sendUserOperation", "account": ACCOUNT.hex0x()}
 
 
-def test_a_signed_transaction_is_told_by_its_hash() -> None:
+def test_a_signed_transaction_is_logged_by_its_hash() -> None:
     assert facts("eth_sendRawTransaction", "0x02c0")["hash"] == keccak(b"\x02\xc0").hex0x()
     assert facts("eth_sendRawTransaction", "0x02c") == {"chainId": CHAIN, "method": "eth_sendRawTransaction"}
 
@@ -58,7 +58,7 @@ def test_a_signed_transaction_is_told_by_its_hash() -> None:
         ("hardhat_setCode", [ACCOUNT.hex0x().lower(), "0x60"]),
     ],
 )
-def test_a_control_is_told_by_its_account_and_nothing_else(method: str, params: list[Any]) -> None:
+def test_a_control_method_is_logged_by_its_account_only(method: str, params: list[Any]) -> None:
     assert facts(method, *params) == {"chainId": CHAIN, "method": method, "account": ACCOUNT.hex0x()}
 
 
@@ -68,7 +68,7 @@ def test_a_control_is_told_by_its_account_and_nothing_else(method: str, params: 
     params=JSON,
 )
 def test_any_request_can_be_logged(method: str, params: Any) -> None:
-    told = chain_facts({"method": method, "params": params}, CHAIN)
+    entry_facts = chain_facts({"method": method, "params": params}, CHAIN)
 
-    next_entry(EMPTY_HEAD, AuditEvent(kind=EventKind.CHAIN_REQUESTED, at=1, actor="key", facts=told))
-    assert len(json.dumps(told)) < 1000
+    next_entry(EMPTY_HEAD, AuditEvent(kind=EventKind.CHAIN_REQUESTED, at=1, actor="key", facts=entry_facts))
+    assert len(json.dumps(entry_facts)) < 1000

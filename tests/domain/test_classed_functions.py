@@ -1,4 +1,4 @@
-"""Every state-changing function of the contracts around an account is refused or granted, and none is in neither class.
+"""Tests that each state-changing function of the contracts around an account is classed as rejected or granted.
 
 The lists are in `classed_functions`, by signature and selector; a function taken out of a list of the guard, or added
 to an interface by its publisher, fails here.
@@ -44,7 +44,7 @@ def install(kind: str, **data: Any) -> ValidationInstall:
 
 
 def refusal(kind: str, selector: str) -> str | None:
-    """The reason for which a grant of one function is refused; None when it is granted."""
+    """Return the reason for which a grant of one function is rejected; None if it is granted."""
     try:
         install(kind, functions=["0x" + selector])
     except InvalidParams as error:
@@ -71,7 +71,7 @@ def test_every_other_function_is_granted_as_it_is_written(selector: str) -> None
 
 @pytest.mark.parametrize("selector", CLASSED)
 def test_one_contract_may_be_given_any_function(selector: str) -> None:
-    """Another contract than the protected ones may have functions of the same names."""
+    """Contracts other than the protected ones may have functions of the same names."""
     permitted = Abilities(install("functions-on-contract", address=TOKEN, functions=["0x" + selector]))
     assert permitted.may_call(Address.parse(TOKEN), bytes.fromhex(selector), account=ACCOUNT)
 
@@ -100,7 +100,7 @@ def test_the_classes_are_the_published_interfaces_state_changing_functions() -> 
 
 
 def test_account_and_module_functions_that_change_state_are_refused() -> None:
-    """A new function of an account or a module may not be classed as granted."""
+    """A new function of an account or a module must not be classed as granted."""
     found = interfaces()
     accounts = [
         found[name] for name in ("ModularAccount", "SemiModularAccountBytecode", "SemiModularAccountStorageOnly")
@@ -112,7 +112,7 @@ def test_account_and_module_functions_that_change_state_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(compiled_selectors().keys() - {"VerifyingPaymaster", "TokenPaymaster"}))
-def test_our_contracts_have_published_functions_and_classed_ones_only(name: str) -> None:
+def test_the_projects_contracts_have_published_and_classed_functions_only(name: str) -> None:
     known = {signature for each in interfaces().values() for signature in each.reads | each.writes}
     assert set(compiled_selectors()[name]) - known == set(OURS_ALONE.get(name, ()))
 
@@ -132,9 +132,9 @@ def test_no_permission_names_a_contract_that_keeps_the_accounts_state(name: str)
         ("erc20-token-transfer", {"allowance": "0x1"}),
         ("functions-on-contract", {"functions": ["0x12345678"]}),
     ):
-        with pytest.raises(InvalidParams) as caught:
+        with pytest.raises(InvalidParams) as error_info:
             install(kind, address=PROTECTED[name], **data)
-        assert caught.value.data == {"reason": "protected_target", "field": "params.permissions[0].data.address"}
+        assert error_info.value.data == {"reason": "protected_target", "field": "params.permissions[0].data.address"}
 
 
 def test_each_known_contract_is_protected_or_open() -> None:

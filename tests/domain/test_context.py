@@ -1,4 +1,4 @@
-"""Permission contexts."""
+"""Tests of permission contexts."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def test_the_published_example_of_an_installed_session() -> None:
     ],
 )
 def test_other_bytes_are_refused(data: bytes, got: str) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         parse_context(data, field="params.capabilities.permissions.context")
-    assert caught.value.reason == "context_malformed"
-    assert caught.value.message.endswith(f"got {got}")
-    assert caught.value.data["field"] == "params.capabilities.permissions.context"
+    assert error_info.value.reason == "context_malformed"
+    assert error_info.value.message.endswith(f"got {got}")
+    assert error_info.value.data["field"] == "params.capabilities.permissions.context"
 
 
 def test_a_local_context_gives_its_deferred_action() -> None:

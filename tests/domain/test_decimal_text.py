@@ -1,4 +1,4 @@
-"""Integers of a query string: plain decimal digits inside their bounds, and nothing else."""
+"""Tests of integers in a query string: plain decimal digits within bounds, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def test_everything_else_is_refused_for_the_given_reason(value: Any) -> None:
     if isinstance(value, str | int) and not isinstance(value, bool) and str(value) in map(str, range(1, 101)):
         return
 
-    with pytest.raises(InvalidValue) as caught:
+    with pytest.raises(InvalidValue) as error_info:
         wire.validate(Page, {"limit": value})
 
-    assert caught.value.errors == (
+    assert error_info.value.errors == (
         FieldError(field="limit", text="must be an integer from 1 to 100", reason="pagination"),
     )
 
 
 @pytest.mark.parametrize("text", ["", "01", "+1", "-1", "1.0", "1e1", " 1", "1 ", "0x1", "1_0", "１", "9" * 5000])
 def test_other_spellings_are_refused(text: str) -> None:
-    with pytest.raises(InvalidValue, match="must be an integer from 0 to 9007199254740991") as caught:
+    with pytest.raises(InvalidValue, match="must be an integer from 0 to 9007199254740991") as error_info:
         wire.validate(Page, {"chainId": text})
 
-    assert caught.value.errors[0].reason == "validation"
+    assert error_info.value.errors[0].reason == "validation"
 
 
 def test_it_is_written_and_documented_as_an_integer() -> None:

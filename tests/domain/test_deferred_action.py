@@ -1,4 +1,4 @@
-"""What the owner signs, and the blob that carries it."""
+"""Tests of the deferred action that the owner signs, and of its encoded form."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_deadline_is_the_last_second_and_none_is_without_end(action: DeferredA
 
 
 def test_the_typed_data_has_the_published_form() -> None:
-    """Seed 001: minimal hex nonce, number chain id and deadline, no EIP712Domain."""
+    """Source: seed 001. Minimal hex nonce, chain id and deadline as numbers, no EIP712Domain."""
     action = DeferredAction(nonce=0x1030000000000000000, deadline=1747969653, call=Data(b"\x1b"))
     account = Address.parse("0xafdABa1E09e82F780721963eba39bA9e6d9FE4d2")
     assert action.typed_data(account=account, chain_id=1) == {
@@ -118,10 +118,10 @@ def test_any_bytes_are_a_blob_or_refused(blob: bytes) -> None:
     try:
         assert parse_blob(blob).blob == blob
     except InvalidParams as error:
-        refused = error.reason
+        reason = error.reason
     else:
-        refused = "deferred_action_malformed"
-    assert refused == "deferred_action_malformed"
+        reason = "deferred_action_malformed"
+    assert reason == "deferred_action_malformed"
 
 
 @pytest.mark.parametrize("size", range(len(SOME.blob)))
@@ -142,9 +142,9 @@ def test_a_blob_cut_short_is_refused(size: int) -> None:
     ],
 )
 def test_a_blob_of_another_form_is_refused(blob: bytes) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         parse_blob(blob, field="params.capabilities.permissions.context")
-    assert caught.value.data == {
+    assert error_info.value.data == {
         "reason": "deferred_action_malformed",
         "field": "params.capabilities.permissions.context",
     }

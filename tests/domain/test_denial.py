@@ -1,4 +1,4 @@
-"""From what the chain said to the permission that did not cover the operation."""
+"""Tests of the mapping from revert data to the permission that did not cover the operation."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def error(signature: str, *arguments: Any) -> bytes:
 
 
 def hook_reverted(when: HookKind, module: Address, entity_id: int, inner: bytes) -> Explanation:
-    """As it comes back from a bundler: validation hooks inside the entry point's wrapper, execution hooks bare."""
+    """Explain a bundler's revert data: a validation hook in the entry point's wrapper, or a bare execution hook."""
     entity = bytes(module_entity(module, entity_id))
     if when is HookKind.EXECUTION:
         return explain(error("PreExecHookReverted(bytes24,bytes)", entity, inner))
@@ -95,7 +95,7 @@ def is_allowlist(module: Address, hook_entity: int, entity_id: int) -> bool:
 
 
 def limits(install: ValidationInstall, permissions: tuple[Permission, ...]) -> list[str | None]:
-    """The permission of each hook of a session except the list of targets, in the order of installation."""
+    """Return the permission of each hook of a session except the target allowlist, in the order of installation."""
     inner = error("ExceededTokenLimit()")
     return [
         denied_permission(
@@ -118,7 +118,7 @@ def limits(install: ValidationInstall, permissions: tuple[Permission, ...]) -> l
     ],
 )
 @given(entity_id=entity_ids, expires=st.booleans())
-def test_each_limit_of_a_session_stands_for_its_permission(
+def test_each_limit_of_a_session_maps_to_its_permission(
     kinds: list[str], meant: list[str], entity_id: int, expires: bool
 ) -> None:
     permissions = decode_permissions(*kinds)
@@ -130,7 +130,7 @@ def test_each_limit_of_a_session_stands_for_its_permission(
 
 
 @given(st.lists(harmless_permissions, min_size=1, max_size=6), entity_ids, deadlines)
-def test_every_limit_of_every_session_stands_for_a_permission_it_was_granted(
+def test_every_limit_of_every_session_maps_to_a_granted_permission(
     given_permissions: list[Permission], entity_id: int, deadline: int
 ) -> None:
     permissions = tuple(given_permissions)
@@ -188,7 +188,7 @@ DENIED_CALLS: list[tuple[list[str], list[Call], str | None, str]] = [
 
 
 @pytest.mark.parametrize(("kinds", "calls", "permission", "text"), DENIED_CALLS)
-def test_the_list_of_targets_stands_for_the_entry_of_the_first_call_that_it_refuses(
+def test_a_rejection_by_the_allowlist_maps_to_the_permission_of_the_first_rejected_call(
     kinds: list[str], calls: list[Call], permission: str | None, text: str
 ) -> None:
     found = denial(allowlist_reverted(), decode_permissions(*kinds), *calls)

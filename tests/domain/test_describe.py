@@ -1,4 +1,4 @@
-"""One sentence for each kind of permission, and one for the end."""
+"""Tests of the descriptions: one sentence for each kind of permission, and one for the deadline."""
 
 from __future__ import annotations
 
@@ -94,5 +94,5 @@ def test_the_end_is_a_date_or_beyond_the_calendar_a_second(deadline: int, words:
 
 
 @given(st.integers(0, 2**48 - 1))
-def test_every_end_has_words(deadline: int) -> None:
+def test_every_deadline_has_a_description(deadline: int) -> None:
     assert describe_expiry(deadline).startswith(("until ", "without "))

@@ -1,4 +1,4 @@
-"""Decisions of time in the domain: the second before an end or a beginning, the second itself, and the one after it."""
+"""Tests of the domain's time limits: the second before a start or an expiry, the second itself, and the one after."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ ROOT = wire.decode(tuple[Permission, ...], [{"type": "root"}])
 
 
 def _key(end: int) -> ApiKey:
-    made: dict[str, Any] = {"organization": OPEN_ORGANIZATION, "requests_per_minute": 60, "created_at": 0}
-    return ApiKey(id=derive_key_id("a key"), digest=sha256_hex("a key"), expires_at=end, **made)
+    fields: dict[str, Any] = {"organization": OPEN_ORGANIZATION, "requests_per_minute": 60, "created_at": 0}
+    return ApiKey(id=derive_key_id("a key"), digest=sha256_hex("a key"), expires_at=end, **fields)
 
 
 def _install(end: int) -> Install:
@@ -60,14 +60,14 @@ def _is_guarded(end: int, now: int) -> bool:
 
 
 def _is_started(start: int, now: int) -> bool:
-    one = {
+    value = {
         "type": "native-token-allowance",
         "data": {"allowance": "0x1", "startTime": start},
         "required": True,
     }
-    asked = wire.decode(Erc7715Permission, one)
+    permission = wire.decode(Erc7715Permission, value)
     try:
-        translate_permissions([asked], now=now, at=["params.permissions[0]"])
+        translate_permissions([permission], now=now, at=["params.permissions[0]"])
     except UnsupportedCapability as error:
         return error.reason != "start_time_not_supported"
     return True
@@ -75,30 +75,30 @@ def _is_started(start: int, now: int) -> bool:
 
 FIRST_REJECTED: dict[str, Callable[[int, int], bool]] = {
     "an API key": lambda end, now: not _key(end).is_expired(now),
-    "an API key lets in": lambda end, now: _key(end).is_active(now),
+    "an active API key": lambda end, now: _key(end).is_active(now),
     "a registered session": lambda end, now: _install(end).status(now) is Status.ACTIVE,
     "a group of sessions": lambda end, now: combine_status([_install(end), _install(1)], now) is Status.ACTIVE,
     "a submission ticket": lambda end, now: not _ticket(end).is_expired(now),
 }
-"""True while it is valid; the end is the first second at which it is not."""
+"""Checks that return True while valid; the expiry is the first invalid second."""
 LAST_ACCEPTED: dict[str, Callable[[int, int], bool]] = {
     "a grant": lambda end, now: not DeferredAction(nonce=0, deadline=end, call=Data()).is_expired(now),
     "a session that is compiled": _is_compiled,
     "a session that is guarded": _is_guarded,
 }
-"""True while it is valid; the end is the last second at which it is, as in the contracts."""
+"""Checks that return True while valid; the deadline is the last valid second, as in the contracts."""
 ends = st.integers(2, 9_999_999_998)
 
 
 @pytest.mark.parametrize("what", FIRST_REJECTED)
 @given(end=ends)
-def test_what_has_a_first_second_of_refusal_holds_until_the_second_before(what: str, end: int) -> None:
+def test_validity_with_a_first_rejected_second_ends_before_it(what: str, end: int) -> None:
     assert [FIRST_REJECTED[what](end, now) for now in (end - 1, end, end + 1)] == [True, False, False]
 
 
 @pytest.mark.parametrize("what", LAST_ACCEPTED)
 @given(end=ends)
-def test_what_has_a_last_second_holds_in_it(what: str, end: int) -> None:
+def test_validity_with_a_last_second_includes_it(what: str, end: int) -> None:
     assert [LAST_ACCEPTED[what](end, now) for now in (end - 1, end, end + 1)] == [True, True, False]
 
 

@@ -1,4 +1,4 @@
-"""What calls need of an account's money: compared with a plain model of an account that makes them one by one."""
+"""Tests of the balance that calls require, against a plain model of an account that makes the calls one by one."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def _nested_calls(inner: st.SearchStrategy[list[Call]]) -> st.SearchStrategy[lis
     encoders = st.sampled_from(
         [execute_batch_call_data, lambda calls: wrap_execute_user_op(execute_batch_call_data(calls))]
     )
-    made = st.builds(
+    nested = st.builds(
         lambda calls, encode, value: Call(to=ACCOUNT, value=value, data=encode(calls)), inner, encoders, VALUES
     )
-    return st.lists(PLAIN | SELF | made, max_size=4)
+    return st.lists(PLAIN | SELF | nested, max_size=4)
 
 
 BATCHES = st.recursive(st.lists(PLAIN | SELF, max_size=4), _nested_calls, max_leaves=4)
@@ -44,12 +44,12 @@ BATCHES = st.recursive(st.lists(PLAIN | SELF, max_size=4), _nested_calls, max_le
 
 @dataclass
 class Model:
-    """An account that makes its calls, as the chain would, with nothing ever paid in."""
+    """A model of an account that makes its calls as the chain does, and receives nothing."""
 
     balance: int
 
     def makes(self, calls: list[Call]) -> bool:
-        """Whether every call finds its value."""
+        """Return True if the balance suffices for every call."""
         for call in calls:
             if call.value > self.balance:
                 return False
@@ -67,13 +67,14 @@ def _inside(data: bytes) -> list[Call]:
 
 
 @given(calls=BATCHES, balance=st.integers(0, 100))
-def test_calls_find_their_value_exactly_when_the_balance_is_what_they_need(calls: list[Call], balance: int) -> None:
+def test_calls_succeed_exactly_when_the_balance_is_sufficient(calls: list[Call], balance: int) -> None:
     lone = len(calls) == 1 and calls[0].to == ACCOUNT
-    made = _inside(calls[0].data) if lone and calls[0].data else [] if lone else calls
+    inner = _inside(calls[0].data) if lone and calls[0].data else []
+    expected_calls = inner if lone else calls
     transfers = transfers_of(ACCOUNT, calls)
     needed = required_balance(ACCOUNT, transfers)
 
-    assert Model(balance).makes(made) is (balance >= needed)
+    assert Model(balance).makes(expected_calls) is (balance >= needed)
     before = take_payable_transfers(ACCOUNT, transfers, balance)
     assert (len(before) == len(transfers)) is (balance >= needed)
     assert required_balance(ACCOUNT, before) <= balance
@@ -105,23 +106,23 @@ def test_the_deposits_slot_is_that_of_the_entry_points_first_mapping() -> None:
 
 @given(balance=VALUES, deposit=VALUES, value=VALUES, gas=VALUES, is_known=st.booleans())
 def test_the_numbers_of_a_shortage_add_up(balance: int, deposit: int, value: int, gas: int, is_known: bool) -> None:
-    """Gas is paid of the deposit and then of the balance, value of the balance alone."""
+    """Gas is paid from the deposit and then from the balance, value from the balance alone."""
     funds = Funds(account=ACCOUNT, balance=balance, deposit=deposit, value=value)
     missing = funds.shortfall(gas)
     is_enough = balance >= max(0, gas - deposit) + value
     assert (missing <= 0) is is_enough
     assert Funds(account=ACCOUNT, balance=balance + max(missing, 0), deposit=deposit, value=value).shortfall(gas) <= 0
 
-    refusal = funds.build_insufficient_funds_error(gas if is_known else None)
-    told = {name: int(text, 16) for name, text in refusal.facts.items() if not text.startswith("-")}
-    assert (told["balance"], told["value"]) == (balance, value)
-    assert (refusal.reason, refusal.code) == ("insufficient_funds", -32000)
+    error = funds.build_insufficient_funds_error(gas if is_known else None)
+    amounts = {name: int(text, 16) for name, text in error.facts.items() if not text.startswith("-")}
+    assert (amounts["balance"], amounts["value"]) == (balance, value)
+    assert (error.reason, error.code) == ("insufficient_funds", -32000)
     if is_known and missing > 0:
-        assert told["missing"] == missing
-        assert f"add {missing} wei to {ACCOUNT}" in refusal.message
+        assert amounts["missing"] == missing
+        assert f"add {missing} wei to {ACCOUNT}" in error.message
 
 
-def test_the_words_are_those_that_clients_know() -> None:
+def test_the_message_is_the_one_that_clients_know() -> None:
     funds = Funds(account=ACCOUNT, balance=5, deposit=2, value=7)
 
     assert funds.build_insufficient_funds_error(9).message == (

@@ -1,4 +1,4 @@
-"""Fees and limits in whole numbers: exact for every factor, and never a float."""
+"""Tests of fees and gas limits in integers: exact for every factor, and never a float."""
 
 from __future__ import annotations
 
@@ -103,19 +103,19 @@ def test_a_factor_is_exact_and_rounds_up(factor: float, estimate: int) -> None:
 
 
 @given(st.integers(0, 2**120 - 1), uint128)
-def test_an_amount_stands_for_itself_and_nothing_for_the_estimate(amount: int, estimate: int) -> None:
+def test_an_amount_replaces_the_estimate_and_none_keeps_it(amount: int, estimate: int) -> None:
     assert resolve_override(amount, estimate, field="callGasLimit") == amount
     assert resolve_override(None, estimate, field="callGasLimit") == estimate
 
 
 @pytest.mark.parametrize("override", [Multiplier(multiplier=2), 1 << 120])
 def test_more_than_the_entry_point_takes_is_refused(override: int | Multiplier) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         resolve_override(override, 1 << 119, field="callGasLimit")
 
     at = "params.capabilities.gasParamsOverride.callGasLimit"
-    assert caught.value.data == {"reason": "invalid_params", "field": at}
-    assert caught.value.message == f"{at}: expected an amount below 2^120, got {1 << 120}"
+    assert error_info.value.data == {"reason": "invalid_params", "field": at}
+    assert error_info.value.message == f"{at}: expected an amount below 2^120, got {1 << 120}"
 
 
 FIELDS = {
@@ -159,15 +159,15 @@ def test_a_refused_factor_names_its_field(key: str) -> None:
     gas: dict[str, Any] = dict.fromkeys((name for name, _ in FIELDS.values()), most)
     op = replace(OP, **gas, paymaster=PaymasterPart(OP.sender, most, most, OP.call_data))
 
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         apply_gas_overrides(op, overrides(**{key: {"multiplier": 1.01}}))
 
-    assert caught.value.data["field"] == f"params.capabilities.gasParamsOverride.{key}"
+    assert error_info.value.data["field"] == f"params.capabilities.gasParamsOverride.{key}"
 
 
 @given(operations)
-def test_the_most_it_costs_is_what_the_entry_point_asks_up_front(op: UserOperation) -> None:
-    """EntryPoint v0.7 `_getRequiredPrefund`, from the packed bytes it reads."""
+def test_the_maximum_cost_is_the_entry_points_required_prefund(op: UserOperation) -> None:
+    """Source: EntryPoint v0.7 `_getRequiredPrefund`, from the packed bytes that it reads."""
     packed = pack(op)
     verification, call = (int.from_bytes(packed.account_gas_limits[at : at + 16], "big") for at in (0, 16))
     paymaster = packed.paymaster_and_data[20:52].ljust(32, b"\0")

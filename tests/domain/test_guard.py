@@ -1,6 +1,6 @@
-"""Grants that a server refuses to request from an owner: a test for each reason, and the document that lists them.
+"""Tests of grants that the server rejects: one for each reason, and the specification that lists the reasons.
 
-The functions and contracts that no session is given are in `test_classed_functions`.
+`test_classed_functions` tests the functions and contracts that no session gets.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def install(permissions: list[Json], terms: SessionTerms = TERMS) -> None:
 
 
 LAST_SECOND = 9_999_999_999
-"""The latest end of a session: the last number of seconds with ten digits."""
+"""The latest deadline of a session: the last number of seconds with ten digits."""
 SELF = "0x" + ACCOUNT.hex()
 ZERO = "0x" + "00" * 20
 HALF_ENTITY = 0x7FFFFFFF
@@ -108,10 +108,10 @@ INVALID: list[tuple[str, list[Json], Json, str]] = [
 
 @pytest.mark.parametrize(("reason", "permissions", "change", "field"), INVALID)
 def test_a_grant_is_refused(reason: str, permissions: list[Json], change: Json, field: str) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         install(permissions, replace(TERMS, **change))
-    assert caught.value.data == {"reason": reason, "field": field}
-    assert caught.value.message.startswith(f"{field}: expected")
+    assert error_info.value.data == {"reason": reason, "field": field}
+    assert error_info.value.message.startswith(f"{field}: expected")
 
 
 PRIVILEGED = "a function that changes or bypasses the account"
@@ -152,28 +152,28 @@ SAID: list[tuple[list[Json], Json, str]] = [
 
 
 @pytest.mark.parametrize(("permissions", "change", "text"), SAID)
-def test_a_refusal_says_what_was_expected_and_given(permissions: list[Json], change: Json, text: str) -> None:
-    with pytest.raises(InvalidParams) as caught:
+def test_an_error_states_the_expected_and_the_received_value(permissions: list[Json], change: Json, text: str) -> None:
+    with pytest.raises(InvalidParams) as error_info:
         install(permissions, replace(TERMS, **change))
-    assert caught.value.message == f"{caught.value.data['field']}: {text}"
+    assert error_info.value.message == f"{error_info.value.data['field']}: {text}"
 
 
 @pytest.mark.parametrize("selector", ["0xb61d27f6", "0xe762c77c", "0x205c2878"])
-def test_a_refused_function_is_named_by_its_place(selector: str) -> None:
-    with pytest.raises(InvalidParams) as caught:
+def test_a_rejected_function_is_named_by_its_path(selector: str) -> None:
+    with pytest.raises(InvalidParams) as error_info:
         install([GAS, on_all(F, selector)])
-    assert caught.value.data["field"] == "params.permissions[1].data.functions[1]"
+    assert error_info.value.data["field"] == "params.permissions[1].data.functions[1]"
 
 
 @pytest.mark.parametrize("changes", [{"account": "0x12"}, {"key": "0x12"}])
 def test_an_account_or_a_key_that_is_no_address_is_the_compilers_refusal(changes: Json) -> None:
-    with pytest.raises(CompileError) as caught:
+    with pytest.raises(CompileError) as error_info:
         check_grant([], replace(TERMS, **changes))
-    assert (caught.value.name, caught.value.stage) == ("InvalidAddressError", Stage.CONSTRUCTOR)
+    assert (error_info.value.name, error_info.value.stage) == ("InvalidAddressError", Stage.CONSTRUCTOR)
 
 
-def test_the_sdk_lets_through_what_the_guard_refuses() -> None:
-    """Why there is a guard: the compiler, as the SDK, would have installed these."""
+def test_the_sdk_accepts_grants_that_the_guard_rejects() -> None:
+    """The compiler, like the SDK, would install these grants, so the guard is necessary."""
     for permission in (
         on_account("0x001a63e9"),
         on_account("0x93b1dc61"),
@@ -194,7 +194,7 @@ def test_the_sdk_lets_through_what_the_guard_refuses() -> None:
         [NATIVE, GAS, token(A), contract(B), on_all(F, "0x00000000")],
         [GAS, on_account(F, G), on_contract(A, F, G), on_all(F)],
         [token(A), token(B)],
-        [token(A), on_account(F)],  # the functions cannot be used, but nothing is granted that is not said
+        [token(A), on_account(F)],  # the functions cannot be used, but nothing is granted beyond the permissions
     ],
 )
 def test_an_ordinary_grant_passes(permissions: list[Json]) -> None:
@@ -204,20 +204,20 @@ def test_an_ordinary_grant_passes(permissions: list[Json]) -> None:
 
 
 def test_a_refusal_names_the_request_it_was_given() -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         check_and_compile(wire.decode(tuple[Permission, ...], [NATIVE]), TERMS, at="params[0]")
-    assert caught.value.data["field"] == "params[0].permissions"
-    with pytest.raises(InvalidParams) as caught:
+    assert error_info.value.data["field"] == "params[0].permissions"
+    with pytest.raises(InvalidParams) as error_info:
         check_and_compile(wire.decode(tuple[Permission, ...], [ROOT]), replace(TERMS, entity_id=0), at="params[0]")
-    assert caught.value.data == {"reason": "entity_id_out_of_range", "field": "params[0].permissions"}
+    assert error_info.value.data == {"reason": "entity_id_out_of_range", "field": "params[0].permissions"}
 
 
 @pytest.mark.parametrize("deadline", [NOW - 1, LAST_SECOND + 1])
 def test_a_refused_deadline_names_the_field_it_was_given_in(deadline: int) -> None:
     late = replace(TERMS, deadline=deadline)
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         check_and_compile(wire.decode(tuple[Permission, ...], [contract(A)]), late, deadline_at="expiry")
-    assert caught.value.data["field"] == "params.expiry"
+    assert error_info.value.data["field"] == "params.expiry"
 
 
 COMPILER = {
@@ -240,7 +240,7 @@ COMPILER = {
     "AbiEncodingBytesSizeMismatchError": "selector_malformed",
     "UnsupportedPermissionTypeError": "unknown_permission",
 }
-"""The reason of each refusal of the compiler."""
+"""The reason for each error of the compiler."""
 FIELDS = {
     "InvalidAddressError": "params.key.publicKey",
     "ExpiredDeadlineError": "params.expirySec",
@@ -289,6 +289,6 @@ def test_as_many_as_allowed_pass() -> None:
 @pytest.mark.parametrize("kind", ["account-functions", "functions-on-all-contracts", "functions-on-contract"])
 def test_a_permission_without_functions_is_not_read(kind: str) -> None:
     target = {"address": A} if kind == "functions-on-contract" else {}
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         install([functions(kind, **target)])
-    assert caught.value.reason == "invalid_params"
+    assert error_info.value.reason == "invalid_params"

@@ -1,4 +1,4 @@
-"""Members that a permission, its data or a call does not have: refused by name at every level."""
+"""Tests of unknown members of a permission, its data or a call: they are rejected by name at every level."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def read(*permissions: Json) -> tuple[Permission, ...]:
 
 
 def refusal(kind: Any, value: Any, *, at: str = "params") -> InvalidParams:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         wire.decode(kind, value, at=at)
-    return caught.value
+    return error_info.value
 
 
 @by_kind
@@ -84,7 +84,7 @@ def test_a_member_that_its_data_does_not_have_is_refused_by_name(permission: Jso
 
 @by_kind
 @given(names)
-def test_an_unknown_member_that_is_null_says_nothing(permission: Json, name: str) -> None:
+def test_an_unknown_null_member_is_ignored(permission: Json, name: str) -> None:
     if name not in permission:
         assert read({**permission, name: None}) == read(permission)
     data = permission.get("data")
@@ -93,7 +93,7 @@ def test_an_unknown_member_that_is_null_says_nothing(permission: Json, name: str
 
 
 @by_kind
-def test_what_is_not_null_in_a_permission_is_read_and_written_back(permission: Json) -> None:
+def test_a_permission_is_decoded_and_encoded_back(permission: Json) -> None:
     assert wire.encode(tuple[Permission, ...], read(permission)) == [permission]
 
 
@@ -128,11 +128,14 @@ def test_a_calls_chain_is_the_requests(chain_id: int, other: int) -> None:
     if other == chain_id:
         assert len(to_calls(chain_id, calls)) == 2
         return
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         to_calls(chain_id, calls)
 
-    assert (caught.value.reason, caught.value.data["field"]) == ("call_on_another_chain", "params.calls[1].chainId")
-    assert f"expected {chain_id:#x}, the chain of the request, got {other:#x}" in caught.value.message
+    assert (error_info.value.reason, error_info.value.data["field"]) == (
+        "call_on_another_chain",
+        "params.calls[1].chainId",
+    )
+    assert f"expected {chain_id:#x}, the chain of the request, got {other:#x}" in error_info.value.message
 
 
 @pytest.mark.parametrize("stated", [{"optional": True}, {"optional": True, "url": "x"}])
@@ -148,11 +151,11 @@ def test_an_optional_capability_of_a_call_is_left_out(stated: Any) -> None:
 def test_a_required_capability_of_a_call_is_refused_by_name(stated: Any) -> None:
     call = RequestedCall(to=Address.parse(TARGET), capabilities={"gasLimitOverride": stated})
 
-    with pytest.raises(UnsupportedCapability) as caught:
+    with pytest.raises(UnsupportedCapability) as error_info:
         to_calls(1, [call], at="params.postCalls")
 
-    assert caught.value.data["field"] == "params.postCalls[0].capabilities.gasLimitOverride"
-    assert caught.value.data["capability"] == "gasLimitOverride"
+    assert error_info.value.data["field"] == "params.postCalls[0].capabilities.gasLimitOverride"
+    assert error_info.value.data["capability"] == "gasLimitOverride"
 
 
 @pytest.mark.parametrize(
@@ -165,17 +168,15 @@ def test_a_required_capability_of_a_call_is_refused_by_name(stated: Any) -> None
         ("experimental_dataSuffix", {"value": "0x12"}, "data"),
     ],
 )
-def test_a_member_of_a_capability_that_may_bound_what_is_paid_or_done_is_refused_by_name(
-    capability: str, stated: Json, unknown: str
-) -> None:
+def test_an_unknown_member_of_a_capability_is_rejected_by_name(capability: str, stated: Json, unknown: str) -> None:
     wire.decode(Capabilities, {capability: stated})
     *path, name = unknown.split(".")
     changed: Json = {capability: stated}
-    place = changed
+    level = changed
     for step in [capability, *path]:
-        place[step] = {**place[step]}
-        place = place[step]
-    place[name] = "0x1"
+        level[step] = {**level[step]}
+        level = level[step]
+    level[name] = "0x1"
 
     error = refusal(Capabilities, changed)
 
@@ -189,8 +190,8 @@ in_both_forms = pytest.mark.parametrize(("kind", "more"), [(PrepareCalls, {}), (
 
 @in_both_forms
 @pytest.mark.parametrize("name", sorted(SUPPORTED_CAPABILITIES | {"Capabilities", "CAPABILITIES", "chainid", "Calls"}))
-def test_a_capability_beside_the_capabilities_is_refused(kind: type, more: Json, name: str) -> None:
-    """Ignored, it would mean that the account pays, or that another nonce is used."""
+def test_a_capability_outside_capabilities_is_rejected(kind: type, more: Json, name: str) -> None:
+    """An ignored capability would make the account pay, or use another nonce."""
     request = {**REQUEST, **more, name: {"policyId": "x"}}
     error = refusal(kind, request)
     assert (error.reason, error.data["field"]) == ("unknown_member", f"params.{name}")

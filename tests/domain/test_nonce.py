@@ -1,4 +1,4 @@
-"""Nonces and their parts."""
+"""Tests of nonces and their parts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_different_parts_are_different_nonces(one: NonceKey, first: int, other: 
 
 
 def test_the_nonce_of_the_published_example() -> None:
-    """Seed 001: entity 1, global, deferred, sequence 0."""
+    """Source: seed 001. Entity 1, global, deferred, sequence 0."""
     assert NonceKey(entity_id=1, is_global=True, is_deferred=True).nonce(0) == 0x1030000000000000000
     assert owner_nonce_key().nonce(0) == 0x10000000000000000
 

@@ -1,4 +1,4 @@
-"""Who pays, as callers say it: a form that names nobody is refused, so that the account never pays unnoticed."""
+"""Tests of `paymasterService`: a form without a payer is rejected, so that the account never pays unnoticed."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def read(service: Any) -> PaymasterService | None:
 
 
 def catch_error(service: Any) -> WalletError:
-    with pytest.raises(WalletError) as caught:
+    with pytest.raises(WalletError) as error_info:
         read(service)
-    assert caught.value.message.startswith(f"{AT}")
-    return caught.value
+    assert error_info.value.message.startswith(f"{AT}")
+    return error_info.value
 
 
 def ids(count: int) -> list[str]:
@@ -115,13 +115,13 @@ def test_the_standards_own_form_is_refused_by_name(given: Json, member: str) -> 
 
 
 @pytest.mark.parametrize("given", ["x", [], True, 1, [POLICY]])
-def test_what_is_no_object_is_refused(given: Any) -> None:
+def test_a_value_that_is_no_object_is_rejected(given: Any) -> None:
     assert catch_error(given).code == -32602
 
 
 @pytest.mark.parametrize("name", ["optional", "onlyEstimation"])
 @pytest.mark.parametrize("given", ["yes", "true", 1, "false"])
-def test_what_resembles_a_flag_is_none(name: str, given: Any) -> None:
+def test_only_a_boolean_is_accepted_as_a_flag(name: str, given: Any) -> None:
     assert catch_error({"policyId": POLICY, name: given}).data["field"] == f"{AT}.{name}"
 
 
@@ -129,7 +129,7 @@ def test_what_resembles_a_flag_is_none(name: str, given: Any) -> None:
     "given",
     [{}, {"policyIds": []}, {"url": URL}, {"policyID": POLICY}, {"0x7a69": {"url": URL}}, {"context": {}}],
 )
-def test_what_is_optional_lets_the_account_pay(given: Json) -> None:
+def test_an_optional_capability_allows_the_account_to_pay(given: Json) -> None:
     service = read({**given, "optional": True})
     assert service is not None
     assert service.policies == ()
@@ -147,7 +147,7 @@ members: st.SearchStrategy[Json] = st.dictionaries(
 
 
 @drawn(members)
-def test_whatever_is_read_names_a_payer_or_says_that_none_is_needed(given: Json) -> None:
+def test_any_accepted_capability_names_a_payer_or_needs_none(given: Json) -> None:
     try:
         service = read(given)
     except WalletError as error:

@@ -1,4 +1,4 @@
-"""Allowances: questions, answers, and the permit, held to eth-account's reading of its typed data."""
+"""Tests of ERC-20 allowances: call data, return data, and the permit against eth-account's typed data."""
 
 from __future__ import annotations
 

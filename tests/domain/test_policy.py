@@ -1,4 +1,4 @@
-"""What a policy says of an operation, to whom it is open, and by which names it goes."""
+"""Tests of policies: their decisions on operations, their availability to callers, and their names."""
 
 from __future__ import annotations
 
@@ -138,10 +138,14 @@ def test_a_plain_name_stays_as_it_is(text: str) -> None:
     assert normalize_policy_name(normalize_policy_name(text)) == normalize_policy_name(text)
 
 
-def test_a_service_knows_a_policy_by_its_id_and_by_what_it_is_told() -> None:
+def test_a_service_knows_a_policy_by_its_id_and_by_its_context() -> None:
     assert POLICY.service_names == {ID}
-    told = {"policyId": OTHER_ID.upper(), "mode": " Sponsored", "credits": 5, "more": {"a": "b"}}
-    assert replace(POLICY, service=PaymasterServiceOptions(context=told)).service_names == {ID, OTHER_ID, "sponsored"}
+    context = {"policyId": OTHER_ID.upper(), "mode": " Sponsored", "credits": 5, "more": {"a": "b"}}
+    assert replace(POLICY, service=PaymasterServiceOptions(context=context)).service_names == {
+        ID,
+        OTHER_ID,
+        "sponsored",
+    }
 
 
 def test_service_is_shown_without_its_context() -> None:

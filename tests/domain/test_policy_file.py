@@ -1,4 +1,4 @@
-"""The file of policies: what is read, and how each mistake is named."""
+"""Tests of the policy file: the parsed policies, and the error of each mistake."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_whole_policy_is_read() -> None:
     )
 
 
-def test_what_a_service_is_told_is_read() -> None:
+def test_the_context_for_a_service_is_read() -> None:
     (policy,) = read_policies(f"""
         [[policy]]
         id = "{ID}"

@@ -1,4 +1,4 @@
-"""The bounds that a reservation is checked against, and the words in which a broken one is refused."""
+"""Tests of the limits of a reservation, and of the messages of their denials."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PARTIES = Parties(owners=(OWNER, WALLET), key="key_1", token="t1")
 LIMITS = PolicyLimits(total_wei=1003, total_operations=42, sender_wei=3, sender_operations=4)
 
 
-def find_bound(refusal: PolicyDenialReason, limits: PolicyLimits = LIMITS) -> BudgetLimit:
+def find_limit(refusal: PolicyDenialReason, limits: PolicyLimits = LIMITS) -> BudgetLimit:
     return next(
         one for one in build_budget_limits(limits, PARTIES) if refusal in {one.wei_reason, one.operations_reason}
     )
 
 
-def test_everything_and_each_owner_are_bounded_before_what_is_open() -> None:
+def test_total_and_owner_limits_precede_limits_of_open_reservations() -> None:
     fields = [one.field for one in build_budget_limits(LIMITS, PARTIES)]
     assert fields[:4] == ["all", OWNER.hex(), WALLET.hex(), "first"]
     assert fields[4:7] == [f"o:{OWNER.hex()}", f"o:{WALLET.hex()}", "t:t1"]
@@ -52,7 +52,7 @@ def test_everything_and_each_owner_are_bounded_before_what_is_open() -> None:
     ],
 )
 def test_a_part_of_the_policy_may_be_open(refusal: PolicyDenialReason, wei: int, operations: int) -> None:
-    found = find_bound(refusal)
+    found = find_limit(refusal)
     assert (found.wei, found.operations) == (wei, operations)
     assert max_single_reservation_wei(LIMITS) == 501
 
@@ -60,21 +60,21 @@ def test_a_part_of_the_policy_may_be_open(refusal: PolicyDenialReason, wei: int,
 def test_open_reservations_are_few_also_where_nothing_else_is_limited() -> None:
     limits = PolicyLimits(owner_open=5, token_open=6, key_open=7)
     numbers = [
-        find_bound(refusal, limits).operations
+        find_limit(refusal, limits).operations
         for refusal in (PolicyDenialReason.OWNER_OPEN, PolicyDenialReason.TOKEN_OPEN)
     ]
-    assert (*numbers, find_bound(PolicyDenialReason.KEY_OPEN, limits).operations) == (5, 6, 7)
-    assert find_bound(PolicyDenialReason.FIRST_TIME, limits).operations is None
+    assert (*numbers, find_limit(PolicyDenialReason.KEY_OPEN, limits).operations) == (5, 6, 7)
+    assert find_limit(PolicyDenialReason.FIRST_TIME, limits).operations is None
     assert {one.wei for one in build_budget_limits(limits, PARTIES)} == {None}
     assert max_single_reservation_wei(limits) is None
-    assert find_bound(PolicyDenialReason.OWNER_OPEN, replace(LIMITS, owner_open=5)).operations == 5
+    assert find_limit(PolicyDenialReason.OWNER_OPEN, replace(LIMITS, owner_open=5)).operations == 5
 
 
 @given(st.integers(0, 12))
 def test_one_operation_of_a_small_policy_may_always_be_open(total: int) -> None:
     limits = PolicyLimits(total_operations=total)
-    assert find_bound(PolicyDenialReason.FIRST_TIME, limits).operations == max(1, total // 4)
-    assert find_bound(PolicyDenialReason.KEY_OPEN, limits).operations == max(1, total // 2)
+    assert find_limit(PolicyDenialReason.FIRST_TIME, limits).operations == max(1, total // 4)
+    assert find_limit(PolicyDenialReason.KEY_OPEN, limits).operations == max(1, total // 2)
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
@@ -94,10 +94,10 @@ def test_each_key_has_a_sum_of_its_own_in_plain_letters(one: str, other: str) ->
     ],
 )
 def test_an_exceeded_limit_is_named(refusal: PolicyDenialReason, by_wei: bool, text: str) -> None:
-    exceeded = ExceededLimit(find_bound(refusal), by_wei)
-    lasting = build_limit_denial(Policy(id=UUID(ID), limits=LIMITS), exceeded, cost=9)
-    assert exceeded.reason is lasting.reason is refusal
-    assert lasting.message.startswith(f"policy {ID} has a {text}; this operation, which may cost 9 wei")
+    exceeded = ExceededLimit(find_limit(refusal), by_wei)
+    denial = build_limit_denial(Policy(id=UUID(ID), limits=LIMITS), exceeded, cost=9)
+    assert exceeded.reason is denial.reason is refusal
+    assert denial.message.startswith(f"policy {ID} has a {text}; this operation, which may cost 9 wei")
     rolling = build_limit_denial(Policy(id=UUID(ID), limits=replace(LIMITS, window_seconds=60)), exceeded, cost=9)
     assert f"{text} in 60 seconds;" in rolling.message
 
@@ -115,16 +115,16 @@ def test_an_exceeded_limit_is_named(refusal: PolicyDenialReason, by_wei: bool, t
         (PolicyDenialReason.KEY_OPEN, False, "21 operations open by one API key, of 42 in all"),
     ],
 )
-def test_a_refusal_of_more_that_is_open_says_what_to_do(refusal: PolicyDenialReason, by_wei: bool, text: str) -> None:
+def test_a_denial_for_open_reservations_states_the_remedy(refusal: PolicyDenialReason, by_wei: bool, text: str) -> None:
     policy = Policy(id=UUID(ID), limits=replace(LIMITS, window_seconds=60))
-    denied = build_limit_denial(policy, ExceededLimit(find_bound(refusal), by_wei), cost=9)
-    assert denied.reason is refusal
-    assert f"has a limit of {text}; this operation" in denied.message
-    assert denied.message.endswith("send the prepared operations or let them expire, then prepare again")
+    denial = build_limit_denial(policy, ExceededLimit(find_limit(refusal), by_wei), cost=9)
+    assert denial.reason is refusal
+    assert f"has a limit of {text}; this operation" in denial.message
+    assert denial.message.endswith("send the prepared operations or let them expire, then prepare again")
 
 
-def test_a_number_without_a_total_is_told_alone() -> None:
+def test_a_limit_without_a_total_is_reported_alone() -> None:
     limits = PolicyLimits(owner_open=5)
-    exceeded = ExceededLimit(find_bound(PolicyDenialReason.OWNER_OPEN, limits), by_wei=False)
-    denied = build_limit_denial(Policy(id=UUID(ID), limits=limits), exceeded, cost=9)
-    assert f"limit of 5 operations open by one owner, {OWNER}; this" in denied.message
+    exceeded = ExceededLimit(find_limit(PolicyDenialReason.OWNER_OPEN, limits), by_wei=False)
+    denial = build_limit_denial(Policy(id=UUID(ID), limits=limits), exceeded, cost=9)
+    assert f"limit of 5 operations open by one owner, {OWNER}; this" in denial.message

@@ -1,4 +1,4 @@
-"""Call ids, signatures in each of their forms, and the wire form of prepared calls."""
+"""Tests of call ids, the forms of a signature, and the wire form of prepared calls."""
 
 from __future__ import annotations
 
@@ -37,43 +37,43 @@ SIGNATURE = (
 )
 R, S = "0x" + SIGNATURE[2:66], "0x" + SIGNATURE[66:130]
 VIEM_SUFFIX = bytes.fromhex("5792" * 16)
-"""What viem ends the ids of its own fallback with. Source: viem, actions/wallet/sendCalls."""
+"""The suffix of the ids that viem makes in its fallback. Source: viem, actions/wallet/sendCalls."""
 hashes = st.binary(min_size=32, max_size=32).map(Hash32)
 
 
 def test_an_id_is_the_chain_and_the_hash() -> None:
-    """The official example's id on Arbitrum Sepolia."""
+    """Source: the id of the official example on Arbitrum Sepolia."""
     assert format_call_id(421614, HASH) == Data(bytes(28) + b"\x00\x06\x6e\xee" + HASH)
 
 
 @given(uint32, hashes)
-def test_an_id_tells_what_it_was_made_of(chain_id: int, operation_hash: Hash32) -> None:
+def test_an_id_is_split_into_its_parts(chain_id: int, operation_hash: Hash32) -> None:
     assert parse_call_id(format_call_id(chain_id, operation_hash)) == (chain_id, operation_hash)
 
 
 @given(st.binary(max_size=130).filter(lambda data: len(data) != 64) | st.binary(min_size=28, max_size=28).filter(any))
-def test_another_length_or_a_chain_over_32_bits_is_no_id_of_ours(start: bytes) -> None:
+def test_another_length_or_a_chain_over_32_bits_is_no_call_id(start: bytes) -> None:
     identifier = start + HASH + bytes(4) if len(start) == 28 else start
 
-    with pytest.raises(UnknownBundle) as caught:
+    with pytest.raises(UnknownBundle) as error_info:
         parse_call_id(identifier)
 
-    assert caught.value.code == 5730
-    assert len(caught.value.message) < 120
+    assert error_info.value.code == 5730
+    assert len(error_info.value.message) < 120
 
 
 def test_a_refused_id_is_repeated_in_part() -> None:
-    with pytest.raises(UnknownBundle) as caught:
+    with pytest.raises(UnknownBundle) as error_info:
         parse_call_id(b"\xab" * 300)
 
-    assert caught.value.message == (
+    assert error_info.value.message == (
         'no call has the id "0xababababababababababab…" of 602 characters: expected 64 bytes, chain id and hash'
     )
 
 
 @given(uint32, hashes)
 def test_an_id_ends_as_viems_own_only_if_the_operations_hash_does(chain_id: int, operation_hash: Hash32) -> None:
-    """viem asks no server about an id that ends so; nobody can find an operation with that hash."""
+    """viem sends no request for an id with that suffix; finding an operation with that hash is infeasible."""
     assert format_call_id(chain_id, operation_hash).endswith(VIEM_SUFFIX) == (operation_hash == VIEM_SUFFIX)
 
 
@@ -118,15 +118,15 @@ def test_bytes_of_any_length_pass_for_a_contract_to_judge(data: Data) -> None:
 def test_parts_without_a_parity_make_no_signature(parity: dict[str, Any]) -> None:
     signature = wire.decode(Signature, {"data": {"r": R, "s": S, **parity}})
 
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         _ = signature.raw
 
-    assert caught.value.data == {"reason": "signature_malformed", "field": "params.signature.data"}
+    assert error_info.value.data == {"reason": "signature_malformed", "field": "params.signature.data"}
 
-    with pytest.raises(InvalidParams, match=r"^params\.paymasterPermitSignature\.data: ") as caught:
+    with pytest.raises(InvalidParams, match=r"^params\.paymasterPermitSignature\.data: ") as error_info:
         signature.raw_at("params.paymasterPermitSignature")
 
-    assert caught.value.data["field"] == "params.paymasterPermitSignature.data"
+    assert error_info.value.data["field"] == "params.paymasterPermitSignature.data"
 
 
 @pytest.mark.parametrize(
@@ -141,10 +141,10 @@ def test_parts_without_a_parity_make_no_signature(parity: dict[str, Any]) -> Non
     ],
 )
 def test_a_malformed_signature_is_refused(given: dict[str, Any], text: str | None) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         wire.decode(Signature, given)
 
-    assert text is None or caught.value.message == text
+    assert text is None or error_info.value.message == text
 
 
 def test_a_prepared_operation_is_written_as_clients_expect_it() -> None:
@@ -188,7 +188,7 @@ DELEGATE = Address.parse("0x69007702764179f14F51cdce752f4f775d74E139")
 
 
 def test_an_authorization_is_written_as_clients_expect_it() -> None:
-    """The known answer of the official client: chain 421614, nonce 0."""
+    """Source: the known answer of the official client: chain 421614, nonce 0."""
     written = wire.encode(PreparedCalls, PreparedAuthorization.from_authorization(Authorization(421614, DELEGATE, 0)))
 
     assert written == {
@@ -214,7 +214,7 @@ def test_the_removal_of_a_delegation_has_the_known_digest() -> None:
 
 
 @given(addresses, addresses, uint32, addresses, st.integers(0, 2**64 - 1))
-def test_an_authorization_is_named_by_who_signs_it_and_what(
+def test_an_authorization_hash_depends_on_signer_and_authorization(
     authority: Address, other: Address, chain_id: int, delegate: Address, nonce: int
 ) -> None:
     authorization = Authorization(chain_id, delegate, nonce)

@@ -1,4 +1,4 @@
-"""A swap fixes one amount, and its slippage is a part of the price."""
+"""Tests of a swap's checks: exactly one fixed amount, and a slippage within the price."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address
 
 
-def swap(*, given: int | None = None, wanted_amount: int | None = None, slippage: int | None = None) -> Swap:
+def swap(*, given: int | None = None, minimum_amount: int | None = None, slippage: int | None = None) -> Swap:
     token = Address(b"\1" * 20)
     return Swap(
         from_=token,
@@ -15,21 +15,21 @@ def swap(*, given: int | None = None, wanted_amount: int | None = None, slippage
         from_token=token,
         to_token=token,
         from_amount=given,
-        minimum_to_amount=wanted_amount,
+        minimum_to_amount=minimum_amount,
         slippage=slippage,
     )
 
 
-@pytest.mark.parametrize("fits", [swap(given=0), swap(wanted_amount=0), swap(given=1, slippage=WHOLE_SLIPPAGE)])
+@pytest.mark.parametrize("fits", [swap(given=0), swap(minimum_amount=0), swap(given=1, slippage=WHOLE_SLIPPAGE)])
 def test_one_amount_is_enough(fits: Swap) -> None:
     fits.check()
 
 
-@pytest.mark.parametrize(("given", "wanted", "got"), [(None, None, "neither"), (0, 0, "both")])
-def test_both_amounts_or_neither_are_refused(given: int | None, wanted: int | None, got: str) -> None:
-    with pytest.raises(InvalidParams, match=f"either fromAmount or minimumToAmount, got {got}") as refused:
-        swap(given=given, wanted_amount=wanted).check()
-    assert refused.value.reason == "swap_amount"
+@pytest.mark.parametrize(("given", "minimum", "got"), [(None, None, "neither"), (0, 0, "both")])
+def test_both_amounts_or_neither_are_refused(given: int | None, minimum: int | None, got: str) -> None:
+    with pytest.raises(InvalidParams, match=f"either fromAmount or minimumToAmount, got {got}") as error_info:
+        swap(given=given, minimum_amount=minimum).check()
+    assert error_info.value.reason == "swap_amount"
 
 
 def test_more_than_the_whole_price_is_no_slippage() -> None:

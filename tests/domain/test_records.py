@@ -1,4 +1,4 @@
-"""What the server remembers comes back as it was, also when a newer server wrote it."""
+"""Tests of stored records: they are read back unchanged, also if a newer server wrote them."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ calls = st.builds(
 
 @given(accounts | sessions | calls)
 def test_a_record_comes_back_as_it_was(record: Any) -> None:
-    kept = json.dumps(wire.encode(type(record), record), allow_nan=False)
+    stored = json.dumps(wire.encode(type(record), record), allow_nan=False)
 
-    assert wire.decode(type(record), json.loads(kept)) == record
+    assert wire.decode(type(record), json.loads(stored)) == record
 
 
 @given(accounts | sessions | calls)
-def test_a_record_of_a_newer_server_is_read_and_a_default_stands_for_what_an_older_one_left_out(record: Any) -> None:
+def test_records_of_newer_and_older_servers_are_read(record: Any) -> None:
     written = wire.encode(type(record), record)
     newer = {**written, "colour": "blue", "version": RECORD_VERSION + 1}
 
@@ -84,7 +84,7 @@ def test_a_record_of_a_newer_server_is_read_and_a_default_stands_for_what_an_old
 
 
 @given(sessions)
-def test_what_the_owner_signs_is_in_the_session(session: Session) -> None:
+def test_the_deferred_action_is_in_the_session(session: Session) -> None:
     action = session.action
 
     assert (action.nonce, action.deadline, action.call) == (session.nonce, session.deadline, session.call)
@@ -104,8 +104,8 @@ def test_only_the_known_kinds_of_key_are_read() -> None:
 
 
 def test_a_record_keeps_its_form() -> None:
-    """The form of version 1, which every later server must be able to read."""
-    kept = {
+    """Every later server must be able to read the format of version 1."""
+    stored = {
         "version": 1,
         "id": "26b375e3-c94a-4e98-b6b7-5a97121aa583",
         "signer": "0x7a3ccbFe9DA9b53228872dd7ef3dc3fDd13Cf8A0",
@@ -113,15 +113,15 @@ def test_a_record_keeps_its_form() -> None:
         "salt": "0x0",
     }
 
-    read = wire.decode(Account, kept)
+    read = wire.decode(Account, stored)
 
     assert read.id == UUID("26b375e3-c94a-4e98-b6b7-5a97121aa583")
-    assert read.kind is AccountKind.SEMI_MODULAR, "what was kept before there were other kinds"
-    assert wire.encode(Account, read) == {**kept, "kind": "sma-b"}
+    assert read.kind is AccountKind.SEMI_MODULAR, "records without a kind are semi-modular accounts"
+    assert wire.encode(Account, read) == {**stored, "kind": "sma-b"}
 
 
-def test_a_call_that_was_kept_before_there_were_other_kinds_is_a_user_operation() -> None:
-    kept = {
+def test_a_stored_call_without_kind_is_a_user_operation() -> None:
+    stored = {
         "version": 1,
         "chainId": "0x1",
         "hash": "0x" + "11" * 32,
@@ -133,4 +133,4 @@ def test_a_call_that_was_kept_before_there_were_other_kinds_is_a_user_operation(
         "state": "sent",
     }
 
-    assert wire.decode(CallRecord, kept).kind is CallKind.USER_OPERATION
+    assert wire.decode(CallRecord, stored).kind is CallKind.USER_OPERATION

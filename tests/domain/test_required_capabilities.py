@@ -1,4 +1,4 @@
-"""A capability is required unless it says that it is optional: what is not supported is refused by name."""
+"""Tests of required capabilities: an unsupported one is rejected by name unless it is marked optional."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ def test_supported_and_optional_capabilities_are_taken_as_they_are(given: Any) -
     assert validate_capabilities(given) == given
 
 
-@pytest.mark.parametrize("asked", [{}, None, True, [], "yes", {"optional": False}, {"optional": None}, {"optional": 1}])
+@pytest.mark.parametrize("value", [{}, None, True, [], "yes", {"optional": False}, {"optional": None}, {"optional": 1}])
 @pytest.mark.parametrize(
     "name", ["auxiliaryFunds", "paymaster", "PaymasterService", "paymaster_service", "whatever", "", "a" * 500]
 )
-def test_a_capability_that_we_lack_is_refused_by_name_unless_it_is_optional(name: str, asked: Any) -> None:
-    with pytest.raises(UnsupportedCapability) as caught:
-        validate_capabilities({"atomic": {}, name: asked})
+def test_an_unsupported_capability_is_rejected_by_name_unless_it_is_optional(name: str, value: Any) -> None:
+    with pytest.raises(UnsupportedCapability) as error_info:
+        validate_capabilities({"atomic": {}, name: value})
 
-    assert caught.value.code == 5700
-    assert name[:20] in caught.value.message
-    assert len(caught.value.message) < 160
-    assert caught.value.data["capability"] == name[:64]
-    assert caught.value.data["field"] == f"params.capabilities.{name[:64]}"
+    assert error_info.value.code == 5700
+    assert name[:20] in error_info.value.message
+    assert len(error_info.value.message) < 160
+    assert error_info.value.data["capability"] == name[:64]
+    assert error_info.value.data["field"] == f"params.capabilities.{name[:64]}"
 
 
 @drawn(st.text(max_size=30), st.sampled_from([None, {}, {"optional": False}, {"optional": True}]))
-def test_no_unknown_capability_is_passed_over(name: str, asked: Any) -> None:
-    is_taken = name in SUPPORTED_CAPABILITIES | {"maxFeePerGas"} or asked == {"optional": True}
+def test_no_unknown_capability_is_passed_over(name: str, value: Any) -> None:
+    is_taken = name in SUPPORTED_CAPABILITIES | {"maxFeePerGas"} or value == {"optional": True}
     try:
-        refuse_unknown({name: asked}, known=SUPPORTED_CAPABILITIES | {"maxFeePerGas"})
+        refuse_unknown({name: value}, known=SUPPORTED_CAPABILITIES | {"maxFeePerGas"})
     except UnsupportedCapability:
         assert not is_taken
     else:
@@ -81,9 +81,9 @@ def test_a_fee_among_the_capabilities_counts_as_an_override(given: Json, overrid
 
 @pytest.mark.parametrize("overrides", [{"maxFeePerGas": "0x1"}, "junk", [1]])
 def test_a_fee_that_is_given_twice_is_refused(overrides: Any) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         validate_capabilities({"maxFeePerGas": FACTOR, "gasParamsOverride": overrides})
-    assert caught.value.reason == "fee_given_twice"
+    assert error_info.value.reason == "fee_given_twice"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,7 @@ def test_a_fee_that_is_given_twice_is_refused(overrides: Any) -> None:
 def test_every_capability_may_say_whether_it_is_optional(given: Json) -> None:
     (name,) = given
     plain = {name: {key: value for key, value in given[name].items() if key != "optional"}}
-    read, meant = wire.decode(Capabilities, given), wire.decode(Capabilities, plain)
-    assert read != meant
-    assert wire.encode(Capabilities, read)[name] == {**wire.encode(Capabilities, meant)[name], **given[name]}
+    read = wire.decode(Capabilities, given)
+    expected = wire.decode(Capabilities, plain)
+    assert read != expected
+    assert wire.encode(Capabilities, read)[name] == {**wire.encode(Capabilities, expected)[name], **given[name]}

@@ -9,7 +9,7 @@ from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ALLOWLIST_MODULE, NATIVE_TOKEN_LIMIT_MODULE
 from wallet_rpc.domain.revert import ERROR_SIGNATURES, ModuleDenial, explain, find_revert_reason
 
-# handleOps, production contracts: a session's selector hook refused (specs: families 1 and 2 of the golden scenarios)
+# handleOps, production contracts: rejected by a session's selector hook (golden scenarios, families 1 and 2)
 SELECTOR_NOT_ALLOWED = bytes.fromhex(
     "65c8fd4d"
     + "00" * 32
@@ -40,17 +40,17 @@ def test_any_log_has_a_reason_or_none(topics: list[bytes], data: bytes) -> None:
     event = abi.keccak(b"UserOperationRevertReason(bytes32,address,uint256,bytes)")
     assert find_revert_reason(topics, data, b"\1" * 32) == b""
     assert find_revert_reason([event, b"\1" * 32], data, b"\1" * 32) in data
-    told = encode(["uint256", "bytes"], [7, data])
-    assert find_revert_reason([event, b"\1" * 32], told, b"\1" * 32) == data
+    event_data = encode(["uint256", "bytes"], [7, data])
+    assert find_revert_reason([event, b"\1" * 32], event_data, b"\1" * 32) == data
     assert (
-        find_revert_reason([event, b"\2" * 32], told, b"\1" * 32)
-        == find_revert_reason([event], told, b"\1" * 32)
+        find_revert_reason([event, b"\2" * 32], event_data, b"\1" * 32)
+        == find_revert_reason([event], event_data, b"\1" * 32)
         == b""
     )
 
 
 @given(text=st.text(min_size=257), number=st.integers(0, 1 << 255))
-def test_a_contracts_own_words_are_shown_up_to_a_length(text: str, number: int) -> None:
+def test_a_contracts_error_text_is_truncated(text: str, number: int) -> None:
     raw = abi.selector_of("Error(string)") + encode(["string"], [text])
     assert len(explain(raw).text) == 257
     failed = abi.selector_of("FailedOp(uint256,string)") + encode(["uint256", "string"], [number, text])
@@ -58,20 +58,20 @@ def test_a_contracts_own_words_are_shown_up_to_a_length(text: str, number: int) 
 
 
 def test_refused_operation_names_every_layer_and_the_module() -> None:
-    said = explain(SELECTOR_NOT_ALLOWED)
-    assert said.names == ("FailedOpWithRevert", "PreUserOpValidationHookReverted", "SelectorNotAllowed")
-    assert said.entry_point == "AA23 reverted"
-    assert said.denial == ModuleDenial(ALLOWLIST_MODULE, 7)
-    assert said.text == (
+    explanation = explain(SELECTOR_NOT_ALLOWED)
+    assert explanation.names == ("FailedOpWithRevert", "PreUserOpValidationHookReverted", "SelectorNotAllowed")
+    assert explanation.entry_point == "AA23 reverted"
+    assert explanation.denial == ModuleDenial(ALLOWLIST_MODULE, 7)
+    assert explanation.text == (
         f"AA23 reverted: PreUserOpValidationHookReverted(module {ALLOWLIST_MODULE}, entity 7): SelectorNotAllowed()"
     )
 
 
 def test_failed_execution_names_the_module() -> None:
-    said = explain(NATIVE_LIMIT)
-    assert said.names == ("PreExecHookReverted", "ExceededNativeTokenLimit")
-    assert said.denial == ModuleDenial(NATIVE_TOKEN_LIMIT_MODULE, 3)
-    assert said.entry_point is None
+    explanation = explain(NATIVE_LIMIT)
+    assert explanation.names == ("PreExecHookReverted", "ExceededNativeTokenLimit")
+    assert explanation.denial == ModuleDenial(NATIVE_TOKEN_LIMIT_MODULE, 3)
+    assert explanation.entry_point is None
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_known_errors_read_as_people_write_them(
 
 
 def test_nothing_is_said_by_empty_data() -> None:
-    said = explain(b"")
-    assert (said.causes, said.text, said.entry_point, said.denial) == ((), "", None, None)
+    explanation = explain(b"")
+    assert (explanation.causes, explanation.text, explanation.entry_point, explanation.denial) == ((), "", None, None)
 
 
 def test_unknown_error_is_named_by_its_selector() -> None:
@@ -135,6 +135,6 @@ def test_any_bytes_get_an_answer(data: bytes) -> None:
 
 @given(st.sampled_from(ERROR_SIGNATURES), st.binary(max_size=200))
 def test_any_arguments_of_a_known_error_get_an_answer(signature: str, arguments: bytes) -> None:
-    said = explain(abi.selector_of(signature) + arguments)
-    assert said.names[0] == signature.partition("(")[0]
-    assert isinstance(said.text, str)
+    explanation = explain(abi.selector_of(signature) + arguments)
+    assert explanation.names[0] == signature.partition("(")[0]
+    assert isinstance(explanation.text, str)

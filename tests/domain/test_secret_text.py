@@ -1,4 +1,4 @@
-"""Text that may hold a credential: what is repeated of it, and what is not."""
+"""Tests of the protection of credentials in text that errors and logs repeat."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def test_no_key_in_path_or_query_of_a_url_is_left(tail: str) -> None:
 
 @given(PASSWORDS.filter(lambda text: not text.startswith("/")), st.sampled_from(["", "user"]))
 def test_no_password_of_a_pair_is_left(password: str, user: str) -> None:
-    said = mask_credentials(f"{user}:{password}@{HOST}")
+    masked = mask_credentials(f"{user}:{password}@{HOST}")
 
-    assert said.endswith(f"…@{HOST}")
-    assert password not in said
+    assert masked.endswith(f"…@{HOST}")
+    assert password not in masked
     assert format_received(f"{user}:{password}@{HOST}") == ""
 
 
@@ -69,12 +69,12 @@ def test_no_key_or_token_is_left(secret: bytes, where: str) -> None:
         "examples.of.words",
     ],
 )
-def test_what_is_no_credential_stays(text: str) -> None:
+def test_other_text_is_not_masked(text: str) -> None:
     assert mask_credentials(text) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "expected"),
     [
         ("", ', got ""'),
         ("YES", ', got "YES"'),
@@ -88,5 +88,5 @@ def test_what_is_no_credential_stays(text: str) -> None:
         ("a" * 20, ""),
     ],
 )
-def test_only_what_can_be_no_credential_is_repeated(value: object, said: str) -> None:
-    assert format_received(value) == said
+def test_only_a_value_that_cannot_be_a_credential_is_repeated(value: object, expected: str) -> None:
+    assert format_received(value) == expected

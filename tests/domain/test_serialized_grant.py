@@ -1,4 +1,4 @@
-"""The text in which an organisation registers a grant: two forms are read, and nothing of any is told again."""
+"""Tests of serialized grants: two forms are parsed, and errors repeat nothing of any text."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def pack(value: Any) -> str:
 
 
 def catch_error(text: str) -> InvalidParams:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         parse_grant(text)
-    return caught.value
+    return error_info.value
 
 
 def outcome(text: str) -> SerializedGrant | str:
-    """What is read, or the reason of the refusal."""
+    """Return the parsed grant, or the reason of its rejection."""
     try:
         return parse_grant(text)
     except InvalidParams as error:
@@ -94,23 +94,23 @@ def test_json_is_read_in_either_alphabet_padded_or_not(grant: SerializedGrant, i
 @example("\ud800")
 @example("{\ud800")
 def test_any_text_is_a_grant_or_refused(text: str) -> None:
-    found = outcome(text)
+    result = outcome(text)
 
-    assert isinstance(found, SerializedGrant) or found in {"grant_undecodable", "grant_has_private_key"}
+    assert isinstance(result, SerializedGrant) or result in {"grant_undecodable", "grant_has_private_key"}
 
 
 @given(st.binary(max_size=120))
 def test_any_bytes_in_either_form_are_a_grant_or_refused(raw: bytes) -> None:
     for text in ("0x" + raw.hex(), base64.b64encode(raw).decode(), raw.decode("latin-1")):
-        found = outcome(text)
-        assert found == "grant_undecodable" if isinstance(found, str) else bytes(found.session_id) in raw
+        result = outcome(text)
+        assert result == "grant_undecodable" if isinstance(result, str) else bytes(result.session_id) in raw
 
 
 @given(json_values, st.lists(st.booleans(), max_size=MAX_GRANT_LEVELS - 2), st.booleans())
-def test_a_private_key_is_found_at_any_depth_and_never_told(beside: Any, way: list[bool], is_plain: bool) -> None:
-    value: Any = {"privateKey": SECRET, "beside": beside}
-    for is_list in way:
-        value = [beside, value] if is_list else {"a": beside, "b": value}
+def test_a_private_key_is_found_at_any_depth_and_never_repeated(other: Any, path: list[bool], is_plain: bool) -> None:
+    value: Any = {"privateKey": SECRET, "beside": other}
+    for is_list in path:
+        value = [other, value] if is_list else {"a": other, "b": value}
 
     error = catch_error(json.dumps(value) if is_plain else pack(value))
 
@@ -119,12 +119,12 @@ def test_a_private_key_is_found_at_any_depth_and_never_told(beside: Any, way: li
     assert SECRET[2:12] not in str(error.data) + error.message
 
 
-def test_a_private_key_in_a_permission_account_is_what_is_told() -> None:
+def test_a_private_key_in_a_permission_account_has_precedence() -> None:
     assert catch_error(pack({**ZERODEV, "privateKey": SECRET})).reason == "grant_has_private_key"
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "detail"),
     [
         ("", "expected 1 to 16384 characters, got 0"),
         ("0x00" + "11" * MAX_CHARACTERS, "expected 1 to 16384 characters, got 32772"),
@@ -150,11 +150,11 @@ def test_a_private_key_in_a_permission_account_is_what_is_told() -> None:
         (pack(ZERODEV), "grant format not supported"),
     ],
 )
-def test_other_texts_are_refused(text: str, says: str) -> None:
+def test_other_texts_are_refused(text: str, detail: str) -> None:
     error = catch_error(text)
 
     assert error.reason == "grant_undecodable"
-    assert says in error.message
+    assert detail in error.message
 
 
 def test_json_that_is_too_deep_to_be_looked_through_is_refused() -> None:

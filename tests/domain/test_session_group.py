@@ -1,4 +1,4 @@
-"""Groups of registered sessions: how their ids look, how they stand, and which a caller wants to see."""
+"""Tests of groups of registered sessions: ids, status and filters."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ entropy = st.binary(min_size=10, max_size=10)
 
 
 @given(st.integers(0, LAST_ULID_SECOND), entropy)
-def test_a_group_id_has_its_form(now: int, chance: bytes) -> None:
-    made = new_group_id(now, chance)
+def test_a_group_id_has_its_form(now: int, entropy_bytes: bytes) -> None:
+    group_id = new_group_id(now, entropy_bytes)
 
-    assert GROUP_ID.fullmatch(made)
-    assert len(made) == 31
+    assert GROUP_ID.fullmatch(group_id)
+    assert len(group_id) == 31
 
 
 @given(st.integers(0, LAST_ULID_SECOND), entropy, entropy)
@@ -45,11 +45,11 @@ def test_a_later_group_sorts_later(now: int, after: int, one: bytes, other: byte
 
 
 def test_the_published_example_of_a_ulid_is_made() -> None:
-    """01ARYZ6S41TSV4RRFFQ69G5FAV: 1469918176385 ms, of which whole seconds are kept. Source: github.com/ulid/spec."""
-    chance = bytes.fromhex("d676 4c61 efb9 9302 bd5b")
+    """01ARYZ6S41TSV4RRFFQ69G5FAV: 1469918176385 ms, here cut to whole seconds. Source: github.com/ulid/spec."""
+    entropy_bytes = bytes.fromhex("d676 4c61 efb9 9302 bd5b")
 
-    assert new_group_id(1469918176, chance)[:14] == "sgrp_01ARYZ6RR"
-    assert new_group_id(1469918176, chance)[15:] == "TSV4RRFFQ69G5FAV"
+    assert new_group_id(1469918176, entropy_bytes)[:14] == "sgrp_01ARYZ6RR"
+    assert new_group_id(1469918176, entropy_bytes)[15:] == "TSV4RRFFQ69G5FAV"
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=4), st.integers(0, 20))
@@ -74,20 +74,20 @@ def test_a_part_of_a_group_is_found_by_its_session() -> None:
 
 
 @pytest.mark.parametrize("other", ["wallet_id", "chain_id", "session_address", "workflow_id", "group_id"])
-def test_each_wish_counts_and_no_wish_takes_all(other: str) -> None:
+def test_each_criterion_of_a_filter_counts_and_no_criterion_matches_all(other: str) -> None:
     group = a_group(1, workflow_id="flow")
-    listed = GroupedSession(group=group, install=group.installs[0])
+    session = GroupedSession(group=group, install=group.installs[0])
     right: dict[str, Any] = {
         "wallet_id": group.wallet_id,
-        "chain_id": listed.install.chain_id,
+        "chain_id": session.install.chain_id,
         "session_address": group.session_address,
         "workflow_id": "flow",
         "group_id": group.id,
     }
 
-    assert SessionFilter().matches(listed)
-    assert SessionFilter(**right).matches(listed)
-    assert not SessionFilter(**{**right, other: "another"}).matches(listed)
+    assert SessionFilter().matches(session)
+    assert SessionFilter(**right).matches(session)
+    assert not SessionFilter(**{**right, other: "another"}).matches(session)
 
 
 def test_the_form_of_a_group_id_is_no_session_id() -> None:

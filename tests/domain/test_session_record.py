@@ -1,4 +1,4 @@
-"""Session records: the parts that are not kept are computed again, byte for byte."""
+"""Tests of session records: fields that are not stored are computed again, byte for byte."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wallet_rpc.primitives import SessionId
 
 
 def a_session(permissions: list[Permission], entity_id: int, deadline: int, state: SessionState) -> Session | None:
-    """A session as it is made; None where it is refused."""
+    """Build a session; None if the guard rejects its grant."""
     try:
         terms = SessionTerms(account=ACCOUNT, key=KEY, entity_id=entity_id, deadline=deadline, now=NOW)
         install = check_and_compile(permissions, terms)
@@ -48,7 +48,7 @@ def a_session(permissions: list[Permission], entity_id: int, deadline: int, stat
     deadlines,
     st.sampled_from(SessionState),
 )
-def test_a_session_comes_back_from_its_record_as_its_owner_is_asked_to_sign_it(
+def test_a_session_is_rebuilt_exactly_from_its_record(
     permissions: list[Permission], entity_id: int, deadline: int, state: SessionState
 ) -> None:
     session = a_session(permissions, entity_id, deadline, state)

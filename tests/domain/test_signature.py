@@ -1,4 +1,4 @@
-"""Who signed, and how a signature is wrapped."""
+"""Tests of signer recovery and of signature envelopes."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ hashes = st.binary(min_size=32, max_size=32)
 
 
 def sign(key: PrivateKey, digest: bytes) -> bytes:
-    made: bytes = key.sign_msg_hash(digest).to_bytes()
-    return made[:64] + bytes([27 + made[64]])
+    raw: bytes = key.sign_msg_hash(digest).to_bytes()
+    return raw[:64] + bytes([27 + raw[64]])
 
 
 @given(keys, hashes)
@@ -53,21 +53,25 @@ def test_a_signature_of_another_digest_recovers_someone_else(key: PrivateKey, di
 
 @given(keys, hashes)
 def test_the_other_half_of_the_curve_is_refused(key: PrivateKey, digest: bytes) -> None:
-    """The same signer would be recovered from s' = n - s: a second form of one signature."""
-    made = sign(key, digest)
-    mirrored = (ORDER - int.from_bytes(made[32:64], "big")).to_bytes(32, "big")
-    assert recover_signer(digest, made[:32] + mirrored + bytes([27 + 28 - made[64]])) is None
+    """s' = n - s would recover the same signer, as a second form of one signature."""
+    signature = sign(key, digest)
+    mirrored = (ORDER - int.from_bytes(signature[32:64], "big")).to_bytes(32, "big")
+    assert recover_signer(digest, signature[:32] + mirrored + bytes([27 + 28 - signature[64]])) is None
 
 
 @given(keys, hashes, st.integers(0, 255))
 def test_a_signature_with_a_bare_parity_gets_the_v_that_contracts_take(
     key: PrivateKey, digest: bytes, other: int
 ) -> None:
-    made = sign(key, digest)
+    signature = sign(key, digest)
 
-    assert normalize_key_signature(made) == normalize_key_signature(made[:64] + bytes([made[64] - 27])) == made
-    assert (normalize_key_signature(made[:64] + bytes([other])) is None) == (other not in {0, 1, 27, 28})
-    assert normalize_key_signature(made + b"\0") is None
+    assert (
+        normalize_key_signature(signature)
+        == normalize_key_signature(signature[:64] + bytes([signature[64] - 27]))
+        == signature
+    )
+    assert (normalize_key_signature(signature[:64] + bytes([other])) is None) == (other not in {0, 1, 27, 28})
+    assert normalize_key_signature(signature + b"\0") is None
 
 
 @given(hashes, st.binary(max_size=80))
@@ -90,7 +94,7 @@ def test_any_bytes_recover_an_address_or_nothing(digest: bytes, signature: bytes
         bytes(31) + b"\x05" + bytes(31) + b"\x01\x1b",
     ],
 )
-def test_what_nobody_can_have_signed_recovers_nothing(signature: bytes) -> None:
+def test_an_impossible_signature_recovers_nothing(signature: bytes) -> None:
     assert recover_signer(bytes(32), signature) is None
 
 
@@ -101,7 +105,7 @@ def test_the_personal_message_is_eth_accounts(message: bytes) -> None:
 
 
 def test_the_hash_of_the_published_example() -> None:
-    """The prepareSign example of the hosted Wallet API: `Hello World!`."""
+    """Source: the prepareSign example of the hosted Wallet API, `Hello World!`."""
     assert personal_sign_digest(b"Hello World!").hex().startswith("ec360887")
 
 
@@ -115,8 +119,8 @@ def test_the_replay_safe_digest_is_that_of_its_typed_data(
     )
 
 
-def test_one_replay_safe_digest_is_good_for_one_account_chain_and_validation() -> None:
-    made = {
+def test_a_replay_safe_digest_is_valid_for_one_account_chain_and_validation() -> None:
+    digests = {
         replay_safe_digest(inner, account=account, chain_id=chain_id, entity_id=entity_id)
         for inner in (bytes(32), b"\x01" * 32)
         for account in (ACCOUNT, Address(b"\x01" * 20))
@@ -124,7 +128,7 @@ def test_one_replay_safe_digest_is_good_for_one_account_chain_and_validation() -
         for entity_id in (0, 1)
     }
     # A session's domain holds the module and, as salt, the account: sessions differ by the prefix, not the digest.
-    assert len(made) == 16
+    assert len(digests) == 16
 
 
 @given(addresses, blobs, blobs)
@@ -136,9 +140,9 @@ def test_a_wrapped_signature_comes_back(factory: Address, data: Data, signature:
 @given(st.binary(max_size=64))
 def test_a_broken_wrapper_is_refused(inner: bytes) -> None:
     assert inner.endswith(ERC6492_SUFFIX) or unwrap_erc6492(inner) is None
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         unwrap_erc6492(inner + ERC6492_SUFFIX)
-    assert caught.value.reason == "signature_malformed"
+    assert error_info.value.reason == "signature_malformed"
 
 
 def test_envelopes() -> None:

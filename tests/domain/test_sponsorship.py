@@ -1,4 +1,4 @@
-"""What the paymaster's signer signs; that the contract agrees is shown on the chain, in tests/policies."""
+"""Tests of the hash that the paymaster's signer signs; tests/policies compare it with the contract's on a chain."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_hash_is_that_of_the_contracts_abi() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_hash_covers_what_an_operation_does_and_costs(change: dict[str, Any]) -> None:
+def test_hash_covers_the_effect_and_cost_of_an_operation(change: dict[str, Any]) -> None:
     other = replace(OP, **change)
     assert sponsorship_hash(other, chain_id=1, window=WINDOW) != sponsorship_hash(OP, chain_id=1, window=WINDOW)
 
@@ -83,7 +83,7 @@ def test_hash_covers_chain_and_window() -> None:
     assert len(hashes) == 6
 
 
-def test_hash_leaves_out_what_signers_add_later() -> None:
+def test_hash_leaves_out_signatures_and_paymaster_data() -> None:
     part = PaymasterPart(PAYMASTER, 16, 17, Data(b"other"))
     other = replace(OP, signature=Data(b"x"), paymaster=part)
     assert sponsorship_hash(other, chain_id=1, window=WINDOW) == sponsorship_hash(OP, chain_id=1, window=WINDOW)
@@ -102,7 +102,7 @@ def test_data_is_window_and_signature(until: int, after: int, seed: bytes) -> No
 
 
 @pytest.mark.parametrize("given_part", [None, PaymasterPart(Address(bytes(20)), 0, 0, Data())])
-def test_limits_that_are_not_there_are_the_paymasters_own(given_part: PaymasterPart | None) -> None:
+def test_missing_limits_are_the_paymasters_defaults(given_part: PaymasterPart | None) -> None:
     part = sign_sponsorship(replace(OP, paymaster=given_part), PAYMASTER, chain_id=1, window=WINDOW, key=KEY)
     assert part.address == PAYMASTER
     assert (part.verification_gas_limit, part.post_op_gas_limit) == (VERIFICATION_GAS, POST_OP_GAS)

@@ -1,4 +1,4 @@
-"""A submission ticket as it is sealed: one letter for each of its facts."""
+"""Tests of submission tickets: short names on the wire, and expiry."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +29,6 @@ def test_a_ticket_is_written_in_single_letters_and_reads_back(ticket: Ticket) ->
 
 
 @given(tickets, seconds)
-def test_a_ticket_is_over_from_its_last_second_on(ticket: Ticket, now: int) -> None:
+def test_a_ticket_is_expired_from_its_first_rejected_second_on(ticket: Ticket, now: int) -> None:
     assert ticket.is_expired(now) == (now >= ticket.expires_at)
     assert ticket.is_expired(ticket.expires_at)

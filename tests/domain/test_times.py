@@ -1,4 +1,4 @@
-"""Times of REST: RFC 3339 in, whole seconds of UTC out."""
+"""Tests of the REST API's times: RFC 3339 text is parsed, and whole seconds are written in UTC."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
@@ -22,20 +22,20 @@ class Meeting:
 
 
 @given(seconds)
-def test_what_is_written_reads_back(second: int) -> None:
+def test_a_formatted_time_is_parsed_back(second: int) -> None:
     assert read_time(format_time(second)) == second
 
 
 @given(seconds)
-def test_what_is_written_is_utc_with_three_zeros(second: int) -> None:
+def test_times_are_written_in_utc_with_three_zeros(second: int) -> None:
     expected = datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", ".000Z")
     assert format_time(second) == expected
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(9998, 12, 31)), minutes_off)  # noqa: DTZ001  # made aware below
 def test_an_offset_is_taken_into_account(moment: datetime, minutes: int) -> None:
-    there = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
-    assert read_time(there.isoformat()) == there.replace(microsecond=0).timestamp()
+    local_time = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    assert read_time(local_time.isoformat()) == local_time.replace(microsecond=0).timestamp()
 
 
 @given(st.text() | st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-]..:..)?"))
@@ -63,7 +63,7 @@ def test_known_times(text: str, second: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "2026-04-09T12:10:00",  # whose time?
+        "2026-04-09T12:10:00",  # no offset
         "2026-04-09",
         "2026-04-09 12:10:00Z",
         "2026-04-09T12:10Z",

@@ -1,4 +1,4 @@
-"""What the token paymaster is told and signed; its own word on the same bytes is in tests/devchain."""
+"""Tests of the token paymaster's signed data; tests/devchain checks the same bytes with the contract."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def test_an_amount_that_no_token_can_count_is_refused(wei: int, rate: int) -> No
     if wei * rate <= ((1 << 256) - 1) * 10**18:
         assert wei_to_erc20(wei, rate) < 1 << 256
         return
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         wei_to_erc20(wei, rate)
     field = "params.capabilities.paymasterService.erc20"
-    assert caught.value.data == {"reason": "token_amount_too_large", "field": field}
+    assert error_info.value.data == {"reason": "token_amount_too_large", "field": field}
 
 
 def test_the_largest_amount_of_a_token_is_counted() -> None:
@@ -91,7 +91,7 @@ def test_the_terms_are_packed_as_the_contract_reads_them() -> None:
     assert permitted.terms == b"\2" + (10_000).to_bytes(4) + TOKEN + words + tail
 
 
-def test_a_stub_is_as_long_as_what_is_signed() -> None:
+def test_a_stub_is_as_long_as_the_signed_data() -> None:
     for charge in (CHARGE, replace(CHARGE, is_prepaid=True, permit=PERMIT)):
         stub = token_charge.build_erc20_charge_stub(PAYMASTER, charge, window=WINDOW)
         signed = token_charge.sign_erc20_charge(OP, charge, chain_id=1, window=WINDOW, key=KEY)

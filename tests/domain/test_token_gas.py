@@ -1,4 +1,4 @@
-"""How callers ask to pay gas in a token, read from requests that real clients sent."""
+"""Tests of gas payment in ERC-20 on the wire, with requests of real clients."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ SAID: list[tuple[Json, Erc20Gas]] = [
         Erc20Gas(token_address=TOKEN, post_op_settings=PostOpSettings(auto_approve=AutoApprove(below=1, amount=2))),
     ),
 ]
-"""wallet-apis 5.1.0, "sendCalls paymaster-permit then uo"; and every other way."""
+"""Settings and their decoded form. Source: wallet-apis 5.1.0, "sendCalls paymaster-permit then uo"; and all others."""
 
 
-@pytest.mark.parametrize(("settings", "meant"), SAID)
-def test_each_way_of_paying_is_read_and_written_back_the_same(settings: Json, meant: Erc20Gas) -> None:
+@pytest.mark.parametrize(("settings", "expected"), SAID)
+def test_each_way_of_paying_is_read_and_written_back_the_same(settings: Json, expected: Erc20Gas) -> None:
     given = {"tokenAddress": USDC, **settings}
-    assert read(given) == meant
-    assert wire.encode(Erc20Gas, meant) == given
+    assert read(given) == expected
+    assert wire.encode(Erc20Gas, expected) == given
 
 
 INNER: list[tuple[Json, str]] = [
@@ -90,33 +90,35 @@ INNER: list[tuple[Json, str]] = [
 
 @pytest.mark.parametrize(("settings", "at"), INNER)
 def test_an_unknown_key_inside_a_setting_is_refused(settings: Json, at: str) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         read({"tokenAddress": USDC, **settings})
-    assert caught.value.message.startswith(f"{AT}.{at}: no such member of this object; its members are ")
+    assert error_info.value.message.startswith(f"{AT}.{at}: no such member of this object; its members are ")
 
 
 @pytest.mark.parametrize("settings", [settings for settings, _ in SAID])
 @pytest.mark.parametrize("key", ["preOp", "postOp", "token_address", "optional", ""])
 def test_an_unknown_key_is_refused(settings: Json, key: str) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         read({"tokenAddress": USDC, **settings, key: {}})
-    assert caught.value.message.startswith(f"{AT}.{key}: no such member of this object; its members are tokenAddress, ")
-    assert caught.value.reason == "unknown_member"
+    assert error_info.value.message.startswith(
+        f"{AT}.{key}: no such member of this object; its members are tokenAddress, "
+    )
+    assert error_info.value.reason == "unknown_member"
 
 
 AUTO: Json = {"autoPermit": {"below": "0x1", "amount": "0x2"}}
 DETAILS: Json = {"permitDetails": {"deadline": "0x1", "value": "0x2"}}
 
 
-def test_both_ways_at_once_are_refused_in_the_hosted_services_words() -> None:
-    with pytest.raises(InvalidParams) as caught:
+def test_both_settings_at_once_are_rejected_with_the_hosted_services_message() -> None:
+    with pytest.raises(InvalidParams) as error_info:
         read({"tokenAddress": USDC, "preOpSettings": AUTO, "postOpSettings": {}})
-    assert caught.value.message == f"{AT}: {CONFLICTING_SETTINGS}"
-    assert caught.value.data == {"reason": "erc20_settings", "field": AT}
+    assert error_info.value.message == f"{AT}: {CONFLICTING_SETTINGS}"
+    assert error_info.value.data == {"reason": "erc20_settings", "field": AT}
 
 
 @pytest.mark.parametrize(("one", "other"), [(AUTO, "permitDetails"), (DETAILS, "autoPermit")])
-def test_null_stands_for_the_absent_one(one: Json, other: str) -> None:
+def test_null_counts_as_absent(one: Json, other: str) -> None:
     with_null = {"tokenAddress": USDC, "preOpSettings": {**one, other: None}}
     assert read(with_null) == read({"tokenAddress": USDC, "preOpSettings": one})
 
@@ -131,7 +133,7 @@ def test_null_stands_for_the_absent_one(one: Json, other: str) -> None:
         {**AUTO, **DETAILS},
     ],
 )
-def test_a_permit_is_wished_for_or_there(settings: Json) -> None:
+def test_exactly_one_of_auto_permit_and_permit_details_is_required(settings: Json) -> None:
     with pytest.raises(InvalidParams, match="expected either autoPermit or permitDetails"):
         read({"tokenAddress": USDC, "preOpSettings": settings})
 
@@ -154,24 +156,24 @@ def test_a_permit_is_wished_for_or_there(settings: Json) -> None:
         ({"tokenAddress": USDC, "postOpSettings": {"autoApprove": False}}, ".postOpSettings.autoApprove"),
     ],
 )
-def test_a_malformed_setting_is_refused_where_it_stands(given: Any, field: str) -> None:
-    with pytest.raises(InvalidParams) as caught:
+def test_a_malformed_setting_is_rejected_with_its_path(given: Any, field: str) -> None:
+    with pytest.raises(InvalidParams) as error_info:
         read(given)
-    assert caught.value.data["field"] == f"{AT}{field}"
+    assert error_info.value.data["field"] == f"{AT}{field}"
 
 
 def test_nothing_is_nothing() -> None:
     assert read(None) is None
 
 
-def test_what_a_service_is_told_and_answers_is_written_as_documented() -> None:
+def test_the_context_and_terms_of_a_service_are_encoded_as_documented() -> None:
     permit = PermitContext(value=3, deadline=4, signature=Data(b"\x05"))
-    told = Erc20Context(token_address=TOKEN, mode="preOp", max_token_amount=2, permit=permit)
-    assert wire.encode(Erc20Context, told) == {
+    context = Erc20Context(token_address=TOKEN, mode="preOp", max_token_amount=2, permit=permit)
+    assert wire.encode(Erc20Context, context) == {
         "tokenAddress": USDC,
         "mode": "preOp",
         "maxTokenAmount": "0x2",
         "permit": {"value": "0x3", "deadline": "0x4", "signature": "0x05"},
     }
-    answered = Erc20PaymentTerms(token_address=TOKEN, exchange_rate=5, max_token_amount=6)
-    assert wire.decode(Erc20PaymentTerms, wire.encode(Erc20PaymentTerms, answered)) == answered
+    terms = Erc20PaymentTerms(token_address=TOKEN, exchange_rate=5, max_token_amount=6)
+    assert wire.decode(Erc20PaymentTerms, wire.encode(Erc20PaymentTerms, terms)) == terms

@@ -1,4 +1,4 @@
-"""Typed data: its digest, and the path of what cannot be hashed."""
+"""Tests of typed data: its digest, and the path of an invalid part."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_example_of_the_eip() -> None:
     assert found.digest.hex() == "be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2"
 
 
-def test_types_that_are_not_reached_and_members_without_a_type_count_for_nothing() -> None:
+def test_unreached_types_and_undeclared_members_are_ignored() -> None:
     more = change_value("types.Unused", "nonsense")
     more["message"] = {**MAIL["message"], "more": [1]}
     assert typed_data_digest(more) == typed_data_digest(MAIL)
@@ -146,7 +146,7 @@ ADDRESS = "expected an address, 20 bytes as 0x hex, in lower case or with a corr
         ({**of("bool", 1), "types": {"Data": [{"name": "k" * 80, "type": "bool"}]}}, f"message.{'k' * 24}…", None),
     ],
 )
-def test_a_refusal_names_the_path_what_was_expected_and_what_was_given(
+def test_an_error_names_the_path_the_expected_value_and_the_received_value(
     data: dict[str, Any], field: str, text: str | None
 ) -> None:
     for at, full in (("", field), ("params.data", f"params.data.{field}")):
@@ -208,8 +208,8 @@ def test_another_value_is_another_digest(seed: int, other: int) -> None:
     ],
 )
 def test_an_array_that_is_declared_as_a_struct_too_is_refused(types: dict[str, Any]) -> None:
-    with pytest.raises(InvalidParams) as refused:
+    with pytest.raises(InvalidParams) as error_info:
         typed_data_digest({"types": types, "primaryType": "A", "domain": {}, "message": {"v": []}})
-    assert refused.value.data["field"] == "types.A[0].type"
+    assert error_info.value.data["field"] == "types.A[0].type"
     unreached = {"A": [{"name": "v", "type": "uint8"}], "uint8[]": []}
     assert typed_data_digest({"types": unreached, "primaryType": "A", "domain": {}, "message": {"v": 1}})

@@ -1,4 +1,4 @@
-"""Integers of typed data: read where all readers of JSON agree on them."""
+"""Tests of integers in typed data: they are accepted if all JSON parsers agree on them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_integer_is_read_in_every_form_of_javascript(number: int, space: str)
     "given",
     ["", " ", "-", "1_0", "1 0", "-0x5", "1.0", "1e3", "5n", "0o8", "\x1c5", "1" * 300, 1.5, 1e16, [], {}, None],
 )
-def test_what_is_no_integer_is_refused(given: object) -> None:
+def test_a_value_that_is_no_integer_is_rejected(given: object) -> None:
     assert refusal(of("int256", given)).facts["field"] == "message.a"
 
 

@@ -1,4 +1,4 @@
-"""How much typed data is read, and what it costs."""
+"""Tests of the limits on typed data, and of the cost of hashing it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def nest(levels: int) -> Any:
 
 
 def chain(structs: int, *, members: int = 1) -> dict[str, Any]:
-    """Typed data whose primaryType reaches this many structs; each has arrays of the next, which are empty."""
+    """Build typed data whose primaryType reaches `structs` structs; each has empty arrays of the next."""
     names = [f"S{number}" for number in range(structs)]
     types = {
         name: [{"name": f"m{number}", "type": f"{after}[]"} for number in range(members)]
@@ -33,17 +33,17 @@ def chain(structs: int, *, members: int = 1) -> dict[str, Any]:
 
 
 def many(values: int) -> dict[str, Any]:
-    """Four of them are of `types`, and one is the array."""
+    """Build typed data with `values` values; four of them are in `types`, and one is the array."""
     return of("uint8[]", [1] * (values - 5))
 
 
 def deep(levels: int) -> dict[str, Any]:
-    """The message is the first level."""
+    """Build typed data with a message of `levels` levels, itself the first."""
     return {**of("bool", value=True), "message": {"a": True, "more": nest(levels - 1)}}
 
 
 def wide(length: int) -> dict[str, Any]:
-    """The type of a struct with two members, `Data(bool a,bool ...)`, has that many bytes."""
+    """Build typed data whose struct type, `Data(bool a,bool ...)`, has `length` bytes."""
     name = "b" * (length - len("Data(bool a,bool )"))
     return {
         "types": {"Data": [{"name": "a", "type": "bool"}, {"name": name, "type": "bool"}]},
@@ -61,12 +61,14 @@ LIMITS: list[tuple[Callable[[int], dict[str, Any]], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("made", "most", "field"), LIMITS, ids=["values", "levels", "structs", "dimensions", "bytes"])
-def test_sizes_are_bounded_by_name(made: Callable[[int], dict[str, Any]], most: int, field: str) -> None:
-    assert len(typed_data_digest(made(most))) == 32
-    found = refusal(made(most + 1))
+@pytest.mark.parametrize(
+    ("build", "maximum", "field"), LIMITS, ids=["values", "levels", "structs", "dimensions", "bytes"]
+)
+def test_sizes_are_bounded_by_name(build: Callable[[int], dict[str, Any]], maximum: int, field: str) -> None:
+    assert len(typed_data_digest(build(maximum))) == 32
+    found = refusal(build(maximum + 1))
     assert (found.reason, found.facts["field"]) == ("typed_data_too_large", field)
-    assert f"expected at most {most}" in found.message
+    assert f"expected at most {maximum}" in found.message
 
 
 def test_the_types_of_all_structs_are_counted_together() -> None:
@@ -81,12 +83,13 @@ def seconds(data: dict[str, Any]) -> float:
 
 
 def test_a_type_is_hashed_once_however_many_structs_have_it() -> None:
-    """15,000 structs of a type that reaches 400 others; hashing their types each time takes 50 times as long."""
+    """Hash 15,000 structs of a type that reaches 400 others; hashing the types each time takes 50 times as long."""
 
     def of_structs(reached: int) -> dict[str, Any]:
         data = chain(reached)
         data["types"]["All"] = [{"name": "all", "type": "S0[]"}]
         return {**data, "primaryType": "All", "message": {"all": [data["message"]] * 15_000}}
 
-    few, lots = of_structs(2), of_structs(400)
+    few = of_structs(2)
+    lots = of_structs(400)
     assert min(seconds(lots) for _ in range(3)) < 4 * min(seconds(few) for _ in range(3))

@@ -1,4 +1,4 @@
-"""Taking a session back."""
+"""Tests of the calls that revoke a session."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ TYPES = ("bytes24", "bytes", "bytes[]")
 
 
 @given(st.lists(harmless_permissions, min_size=1, max_size=5))
-def test_every_hook_is_told_once_and_the_allowlist_what_it_was_told_before(permissions: list[Permission]) -> None:
+def test_every_hook_gets_uninstall_data_once(permissions: list[Permission]) -> None:
     try:
         install = compile_permissions(permissions, TERMS)
     except CompileError:
         return
-    entity, told, hooks = decode(TYPES, uninstall_call_data(install)[4:])
+    entity, uninstall_data, hooks = decode(TYPES, uninstall_call_data(install)[4:])
     assert entity == install.module + (1).to_bytes(4, "big")
-    assert told == abi.uint(1)
+    assert uninstall_data == abi.uint(1)
     assert len(hooks) == len(install.hooks)
     assert set(hooks) == {h.init_data if h.module == ALLOWLIST_MODULE else h.init_data[:32] for h in install.hooks}
 
@@ -40,7 +40,7 @@ def test_validation_hooks_come_first_and_newest_first() -> None:
     assert [int.from_bytes(item, "big") for item in hook_uninstall_data(install)] == [4, 3, 0, 2, 1]
 
 
-def test_hook_and_signer_data_may_stay_away() -> None:
+def test_hook_and_signer_data_may_be_left_out() -> None:
     install = ValidationInstall(
         module=ENTRY_POINT,
         entity_id=9,

@@ -1,4 +1,4 @@
-"""Packing, hashing and the wire's form of a user operation."""
+"""Tests of the packed form, the hash and the wire form of a user operation."""
 
 from __future__ import annotations
 
@@ -119,9 +119,9 @@ def test_the_bundlers_call_holds_every_operation(ops: list[UserOperation], benef
     ],
 )
 def test_a_limit_of_more_than_128_bits_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         pack(replace(PLAIN, **change))
-    assert caught.value.reason == "gas_too_large"
+    assert error_info.value.reason == "gas_too_large"
 
 
 def test_a_part_without_its_address_is_refused() -> None:
@@ -131,13 +131,13 @@ def test_a_part_without_its_address_is_refused() -> None:
         "paymasterVerificationGasLimit": "0x0",
         "paymasterPostOpGasLimit": "0x0",
     }.items():
-        with pytest.raises(InvalidParams) as caught:
+        with pytest.raises(InvalidParams) as error_info:
             wire.decode(UserOperationJson, {**WRITTEN, key: value}).to_domain("params.data.")
-        assert caught.value.data == {"reason": "part_without_address", "field": f"params.data.{key}"}
-        assert caught.value.message.startswith(f"params.data.{key}: ")
+        assert error_info.value.data == {"reason": "part_without_address", "field": f"params.data.{key}"}
+        assert error_info.value.message.startswith(f"params.data.{key}: ")
 
 
-def test_what_stands_beside_an_address_may_be_left_out() -> None:
+def test_optional_members_of_a_part_may_be_left_out() -> None:
     to = ACCOUNT.hex0x()
     op = wire.decode(UserOperationJson, {**WRITTEN, "factory": to, "paymaster": to}).to_domain()
     assert op.factory == Factory(ACCOUNT, Data())
@@ -148,6 +148,6 @@ def test_a_parity_other_than_0_or_1_is_refused() -> None:
     signed = SignedAuthorization(1, ACCOUNT, 0, 1, 1, 1)
     written = wire.encode(UserOperationJson, UserOperationJson.from_domain(replace(PLAIN, authorization=signed)))
     written["eip7702Auth"]["yParity"] = "0x1b"
-    with pytest.raises(InvalidParams, match="yParity: expected 0x0 or 0x1, got 0x1b") as caught:
+    with pytest.raises(InvalidParams, match="yParity: expected 0x0 or 0x1, got 0x1b") as error_info:
         wire.decode(UserOperationJson, written).to_domain("params.data.")
-    assert caught.value.data["field"] == "params.data.eip7702Auth.yParity"
+    assert error_info.value.data["field"] == "params.data.eip7702Auth.yParity"

@@ -1,4 +1,4 @@
-"""The compiler: seed 001, every refusal of the SDK, and that different grants install different things."""
+"""Tests of the compiler: seed 001, every error of the SDK, and different installations for different grants."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ TEXT = replace(TERMS, account=B, key=A)
 
 
 def refusal(grants: list[RawPermission], given_terms: SessionTerms = TEXT) -> tuple[str, str, int | None]:
-    with pytest.raises(CompileError) as caught:
+    with pytest.raises(CompileError) as error_info:
         compile_raw_permissions(grants, given_terms)
-    return caught.value.name, str(caught.value.stage), caught.value.position
+    return error_info.value.name, str(error_info.value.stage), error_info.value.position
 
 
 def some(kind: str, *functions: str, target: str | None = None) -> RawPermission:
@@ -100,7 +100,7 @@ def test_a_refusal_is_the_sdks(
 
 
 def test_the_first_failure_wins() -> None:
-    """Constructor, then adding in order, then the deadline, then the list in order, then the encoding."""
+    """Checks run in the order: constructor, adding, deadline, list, encoding."""
     assert refusal([ROOT, ROOT], replace(TEXT, key="0x", entity_id=HALF_ENTITY))[0] == "InvalidEntityIdError"
     assert refusal([ROOT, ROOT], replace(TEXT, key="0x"))[0] == "InvalidAddressError"
     late = replace(TEXT, deadline=1)
@@ -121,13 +121,13 @@ def test_an_amount_is_read_as_javascript_reads_it(text: str | int, amount: int) 
 
 
 def test_a_selector_of_seven_digits_is_filled_up() -> None:
-    """viem counts half bytes upwards."""
+    """viem rounds half bytes up."""
     install = compile_raw_permissions([some("account-functions", "0x1234567")], TEXT)
     assert install.selectors == (Selector(bytes.fromhex("12345670")),)
 
 
 def test_the_published_example_is_reproduced() -> None:
-    """Seed 001: a root session of entity 1 until 1747969653; 484 bytes."""
+    """Source: seed 001, a root session of entity 1 until 1747969653; 484 bytes."""
     key = Address.parse("0x647bbf38CD0E116d1672405aE17a775572a84e03")
     example = replace(TERMS, key=key, deadline=1747969653, now=0)
     install = compile_permissions([Root(type="root")], example)
@@ -160,7 +160,7 @@ def test_an_installation_comes_back_from_its_call_data(
 
 
 def normalize(permissions: list[Permission]) -> object:
-    """What a list means to the compiler: limits, functions and targets each in their own order."""
+    """Normalize a list to its meaning for the compiler: limits, functions and targets, each in their own order."""
     grants = [to_raw_permission(item) for item in permissions]
     limits = {g.kind: g.amount for g in grants if g.kind in ("native-token-transfer", "gas-limit")}
     functions = [f for g in grants if g.kind == "account-functions" for f in g.functions]
@@ -178,7 +178,8 @@ def test_two_grants_install_the_same_only_if_they_mean_the_same(
     one: list[Permission], other: list[Permission], here: SessionTerms, there: SessionTerms
 ) -> None:
     try:
-        first, second = compile_permissions(one, here), compile_permissions(other, there)
+        first = compile_permissions(one, here)
+        second = compile_permissions(other, there)
     except CompileError:
         return
     same_terms = (here.key, here.entity_id, here.deadline) == (there.key, there.entity_id, there.deadline)

@@ -1,4 +1,4 @@
-"""Questions to contracts, byte for byte, and any bytes for an answer."""
+"""Tests of view functions: the call data byte for byte, and any bytes as return data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from wallet_rpc.domain.views import (
 from wallet_rpc.errors import UnreadableAnswer
 from wallet_rpc.primitives import Address
 
-ANSWER = "(uint8,bytes25[],bytes25[],bytes4[])"
+VALIDATION_TYPE = "(uint8,bytes25[],bytes25[],bytes4[])"
 MAGIC = b"\x16\x26\xba\x7e" + bytes(28)
 hooks = st.lists(st.binary(min_size=25, max_size=25), max_size=3).map(tuple)
 validations = st.builds(
@@ -38,12 +38,12 @@ validations = st.builds(
     selectors=st.lists(st.binary(min_size=4, max_size=4), max_size=3).map(tuple),
 )
 words = st.sampled_from([n.to_bytes(32, "big") for n in (0, 1, 32, 64, 128, 2**63 - 1, 2**64, 2**256 - 1)])
-answers = st.binary(max_size=300) | st.lists(words, max_size=9).map(b"".join)
+return_values = st.binary(max_size=300) | st.lists(words, max_size=9).map(b"".join)
 
 
 def encode_view(validation: ValidationData) -> bytes:
     parts = validation.flags, validation.validation_hooks, validation.execution_hooks, validation.selectors
-    return encode([ANSWER], [parts])
+    return encode([VALIDATION_TYPE], [parts])
 
 
 @given(uint32, addresses)
@@ -59,14 +59,14 @@ def test_a_question_is_the_call_that_another_library_makes(entity_id: int, accou
 
 
 @given(st.binary(min_size=32, max_size=32), blobs)
-def test_a_signature_is_asked_about_as_erc1271_says(digest: bytes, signature: bytes) -> None:
-    asked = abi.selector_of("isValidSignature(bytes32,bytes)") + encode(["bytes32", "bytes"], [digest, signature])
+def test_is_valid_signature_is_encoded_as_in_erc1271(digest: bytes, signature: bytes) -> None:
+    call_data = abi.selector_of("isValidSignature(bytes32,bytes)") + encode(["bytes32", "bytes"], [digest, signature])
 
-    assert encode_is_valid_signature(digest, signature) == asked
+    assert encode_is_valid_signature(digest, signature) == call_data
 
 
 @given(validations)
-def test_a_validation_is_read_as_the_account_says_it(validation: ValidationData) -> None:
+def test_validation_data_is_decoded_as_the_account_encodes_it(validation: ValidationData) -> None:
     assert decode_validation_data(encode_view(validation)) == validation
 
 
@@ -83,18 +83,18 @@ def test_a_validation_is_installed_when_it_can_do_anything(
     assert not NOT_INSTALLED.is_installed
 
 
-@pytest.mark.parametrize("answer", [b"", bytes(32), b"\xff" * 300])
-def test_an_unreadable_validation_is_no_answer(answer: bytes) -> None:
-    with pytest.raises(UnreadableAnswer, match=r"^getValidationData: the contract gave an unreadable") as caught:
-        decode_validation_data(answer)
+@pytest.mark.parametrize("return_data", [b"", bytes(32), b"\xff" * 300])
+def test_an_unreadable_validation_is_no_answer(return_data: bytes) -> None:
+    with pytest.raises(UnreadableAnswer, match=r"^getValidationData: expected .* got other return data") as error_info:
+        decode_validation_data(return_data)
 
-    assert caught.value.reason == "unreadable_answer"
+    assert error_info.value.reason == "unreadable_answer"
 
 
-@given(answers)
-def test_any_bytes_are_read_or_are_no_answer(answer: bytes) -> None:
+@given(return_values)
+def test_any_bytes_are_read_or_are_no_answer(return_data: bytes) -> None:
     with suppress(UnreadableAnswer):
-        decode_validation_data(answer)
+        decode_validation_data(return_data)
 
 
 def test_an_address_is_the_end_of_the_first_word() -> None:
@@ -102,16 +102,16 @@ def test_an_address_is_the_end_of_the_first_word() -> None:
     assert decode_address(abi.address(ACCOUNT) + bytes(32)) == ACCOUNT
 
 
-@pytest.mark.parametrize("answer", [b"", ACCOUNT, bytes(31)])
-def test_less_than_a_word_is_no_address(answer: bytes) -> None:
-    with pytest.raises(UnreadableAnswer) as caught:
-        decode_address(answer)
+@pytest.mark.parametrize("return_data", [b"", ACCOUNT, bytes(31)])
+def test_less_than_a_word_is_no_address(return_data: bytes) -> None:
+    with pytest.raises(UnreadableAnswer) as error_info:
+        decode_address(return_data)
 
-    assert caught.value.reason == "unreadable_answer"
+    assert error_info.value.reason == "unreadable_answer"
 
 
 @pytest.mark.parametrize(
-    ("answer", "valid"),
+    ("return_data", "valid"),
     [
         (MAGIC, True),
         (MAGIC + b"more", True),
@@ -123,5 +123,5 @@ def test_less_than_a_word_is_no_address(answer: bytes) -> None:
         (bytes(28) + MAGIC[:4], False),
     ],
 )
-def test_only_the_magic_word_says_valid(answer: bytes, valid: bool) -> None:
-    assert is_erc1271_magic_value(answer) is valid
+def test_only_the_magic_word_says_valid(return_data: bytes, valid: bool) -> None:
+    assert is_erc1271_magic_value(return_data) is valid

@@ -1,4 +1,4 @@
-"""Which texts are addresses of wallets: the table of the reference, and properties against a second implementation."""
+"""Tests of wallet addresses: the reference's table, and properties against a second implementation."""
 
 import re
 from contextlib import suppress
@@ -19,13 +19,13 @@ SEED = "DRpbCBMxVnDK7maPM5tGv6MvB3v1sRMC86PZ8okm21hy"
 
 
 def base58(value: bytes) -> str:
-    """By dividing byte after byte, as the reference implementation of Bitcoin does it."""
+    """Encode base58 by dividing byte after byte, as the reference implementation of Bitcoin does."""
     digits: list[int] = []
     for byte in value:
         carry = byte
-        for place, digit in enumerate(digits):
+        for index, digit in enumerate(digits):
             carry += digit << 8
-            digits[place] = carry % 58
+            digits[index] = carry % 58
             carry //= 58
         while carry:
             digits.append(carry % 58)
@@ -85,14 +85,14 @@ def test_an_address_has_one_normal_form(text: str, wallet: Wallet) -> None:
         "0x" + "٣" * 40,
     ],
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_a_text_that_is_no_address_is_rejected(text: str) -> None:
     assert is_rejected(text)
 
 
-@pytest.mark.parametrize("place", range(len(CHECKSUMMED)))
-def test_one_wrong_character_of_a_checksummed_address_is_refused(place: int) -> None:
-    for character in set(printable) - {CHECKSUMMED[place]}:
-        assert is_rejected(CHECKSUMMED[:place] + character + CHECKSUMMED[place + 1 :])
+@pytest.mark.parametrize("index", range(len(CHECKSUMMED)))
+def test_one_wrong_character_of_a_checksummed_address_is_refused(index: int) -> None:
+    for character in set(printable) - {CHECKSUMMED[index]}:
+        assert is_rejected(CHECKSUMMED[:index] + character + CHECKSUMMED[index + 1 :])
 
 
 @given(st.binary(max_size=40))

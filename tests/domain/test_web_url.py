@@ -22,18 +22,18 @@ def test_nothing_else_is_one(text: object) -> None:
 @pytest.mark.parametrize(
     "text", ["http://a:0", "http://a:b", "http://a:-1", "http://a b", "http://a\n", "\x01http://a"]
 )
-def test_what_cannot_be_asked_is_none(text: str) -> None:
+def test_an_unusable_url_is_rejected(text: str) -> None:
     assert not is_web_url(text)
 
 
 @given(st.text(st.characters(categories=["Cc", "Cf", "Zs", "Zl", "Zp"]), min_size=1), st.integers(0, 10))
-def test_no_space_or_control_character_stands_anywhere(mark: str, place: int) -> None:
+def test_no_space_or_control_character_is_accepted_anywhere(character: str, index: int) -> None:
     assert is_web_url("http://a/b")
-    assert not is_web_url("http://a/b"[:place] + mark + "http://a/b"[place:])
+    assert not is_web_url("http://a/b"[:index] + character + "http://a/b"[index:])
 
 
 @given(st.integers(), st.sampled_from(["http", "https"]))
-def test_a_port_is_one_that_can_be_asked(port: int, scheme: str) -> None:
+def test_a_port_is_from_1_to_65535(port: int, scheme: str) -> None:
     assert is_web_url(f"{scheme}://a:{port}/x") == (1 <= port <= 65535)
 
 

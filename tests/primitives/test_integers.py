@@ -1,4 +1,4 @@
-"""Integers of the wire that are written as doubles, and chain ids of other namespaces."""
+"""Tests of wire integers that are written as doubles, and of chain ids of other namespaces."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from wallet_rpc.primitives import ChainId, Uint256, UnixSeconds
 
 
 def decode_error(kind: Any, value: Any) -> str:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         wire.decode(kind, value, at="it")
-    assert caught.value.data == {"reason": "invalid_params", "field": "it"}
-    return caught.value.message
+    assert error_info.value.data == {"reason": "invalid_params", "field": "it"}
+    return error_info.value.message
 
 
 @given(st.integers(0, 2**53 - 1))
@@ -53,13 +53,13 @@ def test_a_double_that_is_not_exactly_one_integer_is_refused(number: float) -> N
     ],
 )
 def test_a_chain_id_of_another_namespace_is_refused_by_the_namespace(text: str, namespace: str) -> None:
-    with pytest.raises(InvalidParams) as caught:
+    with pytest.raises(InvalidParams) as error_info:
         wire.decode(ChainId, text, at="chainId")
 
-    assert f"got one of the namespace {namespace};" in caught.value.message
-    assert caught.value.data == {"reason": "namespace_not_supported", "field": "chainId"}
+    assert f"got one of the namespace {namespace};" in error_info.value.message
+    assert error_info.value.data == {"reason": "namespace_not_supported", "field": "chainId"}
 
 
 @pytest.mark.parametrize("text", ["solana", "solana:", ":1", "so:1", "Solana:1", "solana:" + "1" * 33])
-def test_what_is_no_chain_id_of_any_namespace_is_malformed(text: str) -> None:
+def test_a_text_that_is_no_chain_id_of_any_namespace_is_malformed(text: str) -> None:
     assert decode_error(ChainId, text).startswith("it: expected a hex quantity below 2^32, got ")

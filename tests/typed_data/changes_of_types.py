@@ -1,4 +1,4 @@
-"""Types and domains that are wrong, or that libraries read differently; by the names of specs/typed-data.md."""
+"""Changes to types and domains: invalid ones, or treated differently by libraries; named as in specs/typed-data.md."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ TYPES: Mapping[str, Sequence[tuple[Any, Any]]] = {
         *(("String ", "a"), ("", 5), ("[]", [5]), (None, 5), (5, 5), (["uint8"], 5), ({}, 5)),
     ],
 }
-"""Types, each with a value that one might take by it."""
+"""Types, each with a value that may seem to fit."""
 NAMES: Mapping[str, Sequence[tuple[Any, str]]] = {
     PARTED_MEMBER: [("x,uint256 y", "x,uint256 y"), ("x)Mail(uint256 y", "x)Mail(uint256 y"), ("(", "("), (")", ")")],
     NO_TEXT: [(5, "5"), (None, "null"), (True, "true")],
     ACCEPTED: [("", ""), ("a[0]", "a[0]"), ("length", "length"), ("__proto__", "__proto__"), ("\n", "\n")],
 }
-"""Names of members, each with the key of the value that JavaScript finds by it."""
+"""Names of members, each with the key under which JavaScript finds the value."""
 STRUCTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     ELEMENTARY: (("string", "address", "bool", "bytes", "uint256", "bytes4", "uint7", "bytes33", "int"), ("bool[]",)),
     BEGINS: ((), ("internal", "bytesLike", "uinty", "int_")),
@@ -62,7 +62,7 @@ STRUCTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
         ("internal[]", "bytesLike[]", "addresses", "stringy", "boolean", "function", "fixed", "1A", "tuple"),
     ),
 }
-"""Names of structs: of one alone, and of one that is the type of a member."""
+"""Names of structs: for a lone struct, and for a struct that is the type of a member."""
 PRIMARIES: Sequence[Any] = (
     "Nope",
     None,
@@ -117,7 +117,7 @@ DOMAINS: Mapping[str, Sequence[Any]] = {
 
 def _member(types: Mapping[str, Sequence[tuple[Any, Any]]], *, is_name: bool) -> Change:
     def change(drafting: Drafter, draft: Draft) -> str | None:
-        # a struct with values in several places would need the change in each
+        # a struct with several values would need the change in each of them
         alone = [each for each in draft.members if sum(other.inside is each.inside for other in draft.members) == 1]
         if not alone:
             return None
@@ -165,7 +165,8 @@ def _struct_name(drafting: Drafter, draft: Draft) -> str:
     change = drafting.random.choice(sorted(STRUCTS))
     alone, used = STRUCTS[change]
     name = drafting.random.choice([*alone, *used])
-    data, inner = draft.data, [{"name": "x", "type": "uint8"}]
+    data = draft.data
+    inner = [{"name": "x", "type": "uint8"}]
     if name in alone and not (name in used and drafting.random.random() < 0.5):
         data.update(types={name: inner}, primaryType=name, message={"x": 1})
     else:
@@ -179,7 +180,7 @@ def _part(name: str, invalid: Sequence[Any]) -> Change:
     def change(drafting: Drafter, draft: Draft) -> str | None:
         types = draft.data["types"]
         if name == "message" and all(member["type"] in types for member in types[draft.data["primaryType"]]):
-            return None  # a library looks into nothing where all members are structs without members
+            return None  # libraries ignore the message if all members are structs without members
         draft.data[name] = drafting.random.choice(invalid)
         return REJECTED
 
@@ -210,7 +211,7 @@ def _domain(drafting: Drafter, draft: Draft) -> str:
 
 
 def _declared_domain(drafting: Drafter, draft: Draft) -> str:
-    """Fields that the libraries read alike where the type of the domain is declared."""
+    """Set a field that all libraries read alike if the type of the domain is declared."""
     field, value, change = drafting.random.choice(
         (
             *((("chainId", text, ACCEPTED)) for text in ("1", "0x7a69", "007")),
@@ -260,4 +261,4 @@ CHANGES: Mapping[Change, int] = {
     _declared_domain: 2,
     _other_domain: 4,
 }
-"""Each with how often it is made."""
+"""The changes, each with its relative frequency."""

@@ -1,4 +1,4 @@
-"""Values that their types do not take, or that libraries take differently; by the names of specs/typed-data.md."""
+"""Changes to values: invalid ones, or ones that libraries treat differently; named as in specs/typed-data.md."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 from tests.typed_data.drafts import Draft, Drafter, Slot
 
 Change: TypeAlias = Callable[[Drafter, Draft], str | None]
-"""Changes a draft; gives the change's name, or None when the draft has nothing to change in this way."""
+"""A function that changes a draft and returns the change's name; None if the draft offers no such change."""
 Forms: TypeAlias = Mapping[str, Sequence[Any]]
-"""Values by the change's name."""
+"""Values by the name of the change."""
 
 REJECTED = "what viem refuses"
-"""The name of all changes after which viem refuses."""
+"""The name of all changes that viem rejects."""
 ACCEPTED = "what both take"
-"""The name of all changes after which both give one digest."""
+"""The name of all changes that both libraries hash to the same digest."""
 NO_INTEGER = "`true`, `false` or an array as an integer"
 EXACT = "a JSON integer beyond 2^53 that a double holds"
 ROUNDED = "a JSON integer that a double rounds"
@@ -29,7 +29,7 @@ LENGTH = "an array of another length than its type has"
 EMPTY_STRUCT = "what is not an object as a struct without members"
 
 ABSENT = object()
-"""Stands for a member that is taken away."""
+"""Marker of a removed member."""
 INTEGERS: Forms = {
     "empty text as an integer": [""],
     NO_INTEGER: [True, False, [5], [], ["0x5"]],
@@ -88,7 +88,7 @@ def _bytes_forms(slot: Slot) -> Forms:
 
 
 def set_value(drafting: Drafter, slot: Slot, forms: Forms) -> str:
-    """One of the values where the slot is."""
+    """Put one of the values into the slot, and return the name of the change."""
     change = drafting.random.choice(sorted(forms))
     value = drafting.random.choice(forms[change])
     if value is ABSENT and isinstance(slot.inside, dict):
@@ -99,7 +99,7 @@ def set_value(drafting: Drafter, slot: Slot, forms: Forms) -> str:
 
 
 def _change(fits: Callable[[Draft, str], bool], forms: Callable[[Slot], Forms]) -> Change:
-    """To one of the forms, where a type fits."""
+    """Build a change of a slot of a fitting type to one of the forms."""
 
     def change(drafting: Drafter, draft: Draft) -> str | None:
         found = [slot for slot in draft.slots if fits(draft, slot.type)]
@@ -116,7 +116,7 @@ def _of(type_: str, forms: Forms) -> Change:
 
 
 def _bits(type_: str) -> int:
-    """Of an integer type; 0 of any other."""
+    """Return the bits of an integer type; 0 for any other type."""
     digits = type_.removeprefix("u").removeprefix("int")
     return int(digits) if digits.isdigit() and "int" in type_ else 0
 
@@ -126,8 +126,8 @@ def _length(drafting: Drafter, draft: Draft) -> str | None:
     if not found:
         return None
     slot = drafting.random.choice(found)
-    held = slot.inside[slot.at]
-    slot.put(drafting.random.choice((held[:-1], [*held, held[0]])))
+    items = slot.inside[slot.at]
+    slot.put(drafting.random.choice((items[:-1], [*items, items[0]])))
     return LENGTH
 
 
@@ -144,4 +144,4 @@ CHANGES: Mapping[Change, int] = {
     _change(lambda _, type_: type_.startswith("bytes") and type_[5:].isdigit(), _bytes_forms): 4,
     _length: 3,
 }
-"""Each with how often it is made."""
+"""The changes, each with its relative frequency."""

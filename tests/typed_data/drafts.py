@@ -1,4 +1,4 @@
-"""Valid typed data, made at random: every kind of type, and every form that a value may have in JSON."""
+"""Random valid typed data: every kind of type, and every JSON form of a value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXTS = ("", "a", "Hello, Bob!", "0x1234", "nul\0", "ü", "漢字", "🙂", "\u2
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a value of some type stands."""
+    """The position of a value, and its type."""
 
     inside: Any
     at: Any
@@ -34,17 +34,17 @@ class Slot:
 
 @dataclass
 class Draft:
-    """Typed data, with the places of its values and the declared members that have one."""
+    """Typed data, with the slots of its values and the declared members that have a value."""
 
     data: dict[str, Any]
     slots: list[Slot] = field(default_factory=list)
     members: list[Slot] = field(default_factory=list)
-    """Each with the declaration as `inside`, and in `at` the place of a value."""
+    """Slots with the declaration as `inside`, and the slot of a value as `at`."""
     refers_to_itself: bool = False
 
 
 class Drafter:
-    """Makes drafts by one source of chance."""
+    """A maker of drafts from one random generator."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -54,27 +54,27 @@ class Drafter:
         primary = names[0] if self.random.random() < 0.9 else "intent"
         names[0] = primary
         types = {name: self._members(names[index + 1 :]) for index, name in enumerate(names)}
-        made = Draft({"domain": self.domain(), "types": types, "primaryType": primary, "message": {}})
+        draft = Draft({"domain": self.domain(), "types": types, "primaryType": primary, "message": {}})
         if self.random.random() < 0.15:
             user = self.random.choice(names)
             types[user] = [*types[user], {"name": "again", "type": f"{self.random.choice(names)}[]"}]
-            made.refers_to_itself = _has_circle(types)
-        made.data["message"] = self._struct(made, primary, 0)
-        self._decorate(made)
-        return made
+            draft.refers_to_itself = _has_circle(types)
+        draft.data["message"] = self._struct(draft, primary, 0)
+        self._decorate(draft)
+        return draft
 
-    def _decorate(self, made: Draft) -> None:
-        """What neither library looks at, and the type of the domain as the official client writes it."""
+    def _decorate(self, draft: Draft) -> None:
+        """Add parts that both libraries ignore, and the domain's type as the official client writes it."""
         if self.random.random() < 0.2:
             unused: Any = self.random.choice(([{"name": "x", "type": "Mail[]"}], [], "text", None))
-            made.data["types"] = {"Unused": unused, **made.data["types"]}
+            draft.data["types"] = {"Unused": unused, **draft.data["types"]}
         if self.random.random() < 0.2:
-            made.data["message"]["more"] = self.random.choice((None, 1, "text", {"a": []}))
+            draft.data["message"]["more"] = self.random.choice((None, 1, "text", {"a": []}))
         if self.random.random() < 0.5:
-            declare_domain(made.data)
+            declare_domain(draft.data)
         if self.random.random() < 0.05:
-            del made.data["domain"]
-            made.data["types"].pop("EIP712Domain", None)
+            del draft.data["domain"]
+            draft.data["types"].pop("EIP712Domain", None)
 
     def domain(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -102,27 +102,27 @@ class Drafter:
             return f"{kind}{self.random.choice((8, 16, 24, 48, 64, 96, 128, 160, 248, 256, 256))}"
         return f"bytes{self.random.choice((1, 4, 20, 31, 32, 32))}" if kind == "bytesN" else kind
 
-    def _struct(self, made: Draft, name: str, depth: int) -> dict[str, Any]:
+    def _struct(self, draft: Draft, name: str, depth: int) -> dict[str, Any]:
         value: dict[str, Any] = {}
-        for member in made.data["types"][name]:
-            value[member["name"]] = self._typed_value(made, member["type"], depth + 1)
+        for member in draft.data["types"][name]:
+            value[member["name"]] = self._typed_value(draft, member["type"], depth + 1)
             slot = Slot(value, member["name"], member["type"])
-            made.slots.append(slot)
-            made.members.append(Slot(member, slot, member["type"]))
+            draft.slots.append(slot)
+            draft.members.append(Slot(member, slot, member["type"]))
         return value
 
-    def _typed_value(self, made: Draft, type_: str, depth: int) -> Any:
-        if type_ in made.data["types"]:
-            return self._struct(made, type_, depth)
+    def _typed_value(self, draft: Draft, type_: str, depth: int) -> Any:
+        if type_ in draft.data["types"]:
+            return self._struct(draft, type_, depth)
         if not type_.endswith("]"):
             return self._value(type_)
         item, _, length = type_[:-1].rpartition("[")
-        again = item.split("[")[0] in made.data["types"] and depth > 3
+        again = item.split("[")[0] in draft.data["types"] and depth > 3
         count = int(length) if length else 0 if again else self.random.choice((0, 1, 1, 2, 3))
         found: list[Any] = []
         for index in range(count):
-            found.append(self._typed_value(made, item, depth + 1))
-            made.slots.append(Slot(found, index, item))
+            found.append(self._typed_value(draft, item, depth + 1))
+            draft.slots.append(Slot(found, index, item))
         return found
 
     def _value(self, type_: str) -> Any:
@@ -155,7 +155,7 @@ class Drafter:
 
 
 def declare_domain(data: dict[str, Any]) -> None:
-    """As viem does, and the official client with it."""
+    """Declare the domain's type as viem and the official client do."""
     given = data["domain"]
     fields = [{"name": name, "type": type_} for name, type_ in DOMAIN_FIELDS.items() if given.get(name) is not None]
     data["types"] = {**data["types"], "EIP712Domain": fields}

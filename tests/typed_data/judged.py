@@ -1,4 +1,4 @@
-"""What viem and ethers say of typed data, asked in a process of Node.js."""
+"""The results of viem and ethers for typed data, from a Node.js process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Verdict:
-    """The digests, None for what a library refuses; and the signature of a local account of viem, where wanted."""
+    """The digests, None if a library rejects the data; and the signature of viem's local account, if requested."""
 
     viem: str | None
     ethers: str | None
@@ -28,19 +28,21 @@ class Verdict:
 
 @contextmanager
 def run_judges(typed: Sequence[dict[str, Any]], folder: Path, *, signed_every: int) -> Iterator[list[Verdict]]:
-    """The verdicts, in their order, when the block ends; it runs meanwhile."""
+    """Run the libraries in parallel with the block; the yielded list holds the verdicts, in order, after the block."""
     npm.prepare()
-    given, said, found = folder / "given", folder / "said", list[Verdict]()
-    with given.open("w") as lines:
+    requests = folder / "requests"
+    responses = folder / "responses"
+    verdicts: list[Verdict] = []
+    with requests.open("w") as lines:
         for number, data in enumerate(typed):
             lines.write(json.dumps({"data": data, "signed": number % signed_every == 0}) + "\n")
     script = npm.HERE / "build" / "judges" / "typed_data.js"
-    with given.open() as source, said.open("w") as sink:
-        process = subprocess.Popen([find_node_js().node, script], stdin=source, stdout=sink)  # noqa: S603  # our own file
+    with requests.open() as source, responses.open("w") as sink:
+        process = subprocess.Popen([find_node_js().node, script], stdin=source, stdout=sink)  # noqa: S603  # own script
         try:
-            yield found
+            yield verdicts
             assert process.wait(LONGEST_SECONDS) == 0
         finally:
             process.kill()
             process.wait()
-    found += (Verdict(**json.loads(line)) for line in said.read_text().splitlines())
+    verdicts += (Verdict(**json.loads(line)) for line in responses.read_text().splitlines())

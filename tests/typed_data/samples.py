@@ -1,4 +1,4 @@
-"""Typed data to compare encoders by: a third valid, the others with one thing changed."""
+"""Samples of typed data for the comparison of encoders: a third valid, the others with one change."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _CHANGES = [
 
 @dataclass(frozen=True)
 class Sample:
-    """Typed data, and the name of what is changed in it."""
+    """Typed data, and the name of its change."""
 
     data: dict[str, Any]
     change: str = VALID
 
 
 def samples(seed: int, count: int) -> Iterator[Sample]:
-    """As many; the same for the same seed."""
+    """Yield `count` samples; the same for the same seed."""
     drafting = Drafter(Random(seed))  # noqa: S311  # the same for the same seed
     while count > 0:
         draft = drafting.draft()

@@ -1,4 +1,4 @@
-"""Typed data is hashed as viem and ethers hash it, or refused; where they differ, as the page says."""
+"""Comparison of typed data digests with viem and ethers; specs/typed-data.md decides where they differ."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ ROW = re.compile(r"^\| (.+) \| (hashes|refuses|otherwise|sometimes) \| (\w+) \| 
 
 
 def rows() -> dict[str, tuple[str, str, str]]:
-    """The page's table: by what is changed, the words for viem, for ethers and for this project."""
-    return {what: (viem, ethers, here) for what, viem, ethers, here in ROW.findall(PAGE.read_text())}
+    """Read the page's table: the name of a change, then the results of viem, of ethers and of this project."""
+    return {change: (viem, ethers, here) for change, viem, ethers, here in ROW.findall(PAGE.read_text())}
 
 
-def ours(sample: Sample) -> str | None:
-    """The digest; None for what is refused, which must name a part of the typed data."""
+def own_digest(sample: Sample) -> str | None:
+    """Return this project's digest; None for rejected data, whose error must name a part of the typed data."""
     try:
         return typed_data_digest(sample.data).hex0x()
     except InvalidParams as error:
-        refused = error
-    assert refused.reason == "typed_data_malformed"
-    assert re.match(r"(domain|types|primaryType|message)\b", refused.facts["field"])
-    assert refused.message.startswith(f"{refused.facts['field']}: ")
+        rejection = error
+    assert rejection.reason == "typed_data_malformed"
+    assert re.match(r"(domain|types|primaryType|message)\b", rejection.facts["field"])
+    assert rejection.message.startswith(f"{rejection.facts['field']}: ")
     return None
 
 
@@ -58,41 +58,41 @@ Judged = list[tuple[Sample, Verdict, str | None]]
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
-    given = list(samples(SEED, CASES))
+    cases = list(samples(SEED, CASES))
     folder = tmp_path_factory.mktemp("judged")
-    with run_judges([sample.data for sample in given], folder, signed_every=SIGNED_EVERY) as said:
-        found = [ours(sample) for sample in given]
-    return list(zip(given, said, found, strict=True))
+    with run_judges([sample.data for sample in cases], folder, signed_every=SIGNED_EVERY) as verdicts:
+        digests = [own_digest(sample) for sample in cases]
+    return list(zip(cases, verdicts, digests, strict=True))
 
 
 def test_every_digest_and_every_refusal_is_the_libraries_or_on_the_page(judged: Judged) -> None:
     assert len(judged) >= 5000
-    wrong = [
-        (sample, verdict, found) for sample, verdict, found in judged if found != expected_verdict(sample, verdict)
+    different = [
+        (sample, verdict, digest) for sample, verdict, digest in judged if digest != expected_verdict(sample, verdict)
     ]
-    assert wrong == []
+    assert different == []
 
 
-def test_the_page_says_what_the_libraries_do(judged: Judged) -> None:
-    """A row that no longer holds, since a library has changed, or that nothing tries, is not a row."""
+def test_the_page_matches_the_libraries(judged: Judged) -> None:
+    """Each row must have samples, and match the present versions of the libraries."""
     seen = defaultdict[str, set[tuple[str, str]]](set)
     for sample, verdict, _ in judged:
         viem = "refuses" if verdict.viem is None else "hashes"
         is_other = verdict.viem not in {None, verdict.ethers}
         ethers = "refuses" if verdict.ethers is None else "otherwise" if is_other else "hashes"
         seen[sample.change].add((viem, ethers))
-    words = {
-        what: tuple(said.pop() if len(said) == 1 else "sometimes" for said in map(set, zip(*each, strict=True)))
-        for what, each in seen.items()
+    results = {
+        change: tuple(words.pop() if len(words) == 1 else "sometimes" for words in map(set, zip(*pairs, strict=True)))
+        for change, pairs in seen.items()
     }
-    assert {what: words.get(what) for what in rows()} == {what: row[:2] for what, row in rows().items()}
+    assert {change: results.get(change) for change in rows()} == {change: row[:2] for change, row in rows().items()}
 
 
-def test_what_a_local_account_of_viem_signs_is_the_digest(judged: Judged) -> None:
-    signed = [(verdict, found) for _, verdict, found in judged if verdict.signature and found == verdict.viem]
+def test_a_local_account_of_viem_signs_the_digest(judged: Judged) -> None:
+    signed = [(verdict, digest) for _, verdict, digest in judged if verdict.signature and digest == verdict.viem]
     assert len(signed) > 20
-    for verdict, found in signed:
-        signer = recover_signer(Data.parse(found), Data.parse(verdict.signature))
+    for verdict, digest in signed:
+        signer = recover_signer(Data.parse(digest), Data.parse(verdict.signature))
         assert signer is not None
         assert signer.hex0x() == verdict.signer
 
