@@ -48,7 +48,7 @@ def test_the_nonce_of_the_published_example() -> None:
     ],
 )
 def test_a_part_that_does_not_fit_is_refused(parts: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="is below"):
+    with pytest.raises(ValueError, match=r"expected .* below"):
         NonceKey(**parts)  # type: ignore[arg-type]  # some fields by name
 
 
@@ -59,7 +59,7 @@ def test_a_sequence_or_key_that_does_not_fit_is_refused() -> None:
     for key in (-1, 1 << 192):
         with pytest.raises(ValueError, match="2\\^192"):
             NonceKey.parse(key)
-    with pytest.raises(ValueError, match="options 0x04"):
+    with pytest.raises(ValueError, match="got 0x04"):
         NonceKey.parse(4)
 
 

@@ -82,7 +82,7 @@ class Erc20TokenTransfer:
 
 @strict_shape
 class GasLimit:
-    """Limits what the account pays for the session's gas; grants no calls on its own."""
+    """Limits the cost of the session's gas to the account; grants no calls on its own."""
 
     type: Literal["gas-limit"]
     data: GasAllowance
