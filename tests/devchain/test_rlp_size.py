@@ -25,7 +25,7 @@ def wrap_payload(kind: bytes, payload: bytes) -> bytes:
 def test_bytes_that_would_take_long_to_decode_are_refused_before(node: Node, kind: bytes, payload: bytes) -> None:
     refused = failure(node, "eth_sendRawTransaction", "0x" + wrap_payload(kind, payload).hex())
     assert refused.code == -32000
-    assert refused.message == "rlp: expected at most 20000 items and lists within lists 8 deep"
+    assert refused.message == "rlp: expected at most 20000 items and lists, nested at most 8 deep"
 
 
 @pytest.mark.parametrize(("more", "words"), [(0, "rlp"), (1, "oversized data: transaction size 131073, limit 131072")])

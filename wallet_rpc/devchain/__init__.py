@@ -1,1 +1,1 @@
-"""The embedded development chain: a JSON-RPC node with bundler and paymaster, in a process of ours."""
+"""The embedded development chain: a JSON-RPC node with bundler and paymaster, run in a child process."""

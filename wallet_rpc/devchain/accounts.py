@@ -1,6 +1,6 @@
-"""The ten development accounts, and the banner that shows them.
+"""The ten development accounts, and the banner that lists them.
 
-Their keys come from a mnemonic that everyone knows, as those of anvil and hardhat do: never use them on a real chain.
+Their keys come from the public mnemonic that anvil and hardhat also use: never use them on a real chain.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from wallet_rpc.domain import abi
 from wallet_rpc.primitives import Address
 
 MNEMONIC = "test test test test test test test test test test test junk"
-"""The words the keys are derived from (BIP-39, path m/44'/60'/0'/0/n)."""
+"""The mnemonic that the keys are derived from (BIP-39, path m/44'/60'/0'/0/n)."""
 BALANCE = 10_000 * 10**18
-"""What each account starts with, in wei; and in units of the test token."""
+"""The initial balance of each account: in wei, and in the smallest unit of the test token."""
 _COUNT = 10
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _HARDENED = 1 << 31
@@ -27,14 +27,14 @@ _HARDENED = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class DevelopmentAccount:
-    """An account whose key is public knowledge."""
+    """An account with a published private key."""
 
     address: Address
     key: bytes
 
 
 def _child(key: int, chain_code: bytes, index: int) -> tuple[int, bytes]:
-    """BIP-32 private derivation."""
+    """Derive the private key and chain code of a child key (BIP-32)."""
     if index >= _HARDENED:
         material = b"\x00" + key.to_bytes(32)
     else:
@@ -44,7 +44,7 @@ def _child(key: int, chain_code: bytes, index: int) -> tuple[int, bytes]:
 
 
 def derive(mnemonic: str, count: int) -> tuple[DevelopmentAccount, ...]:
-    """The first `count` accounts of a mnemonic without a passphrase."""
+    """Derive the first `count` accounts of a mnemonic without a passphrase."""
     seed = pbkdf2_hmac("sha512", mnemonic.encode(), b"mnemonic", 2048)
     master = hmac.digest(b"Bitcoin seed", seed, "sha512")
     key, chain_code = int.from_bytes(master[:32]), master[32:]
@@ -58,35 +58,37 @@ def derive(mnemonic: str, count: int) -> tuple[DevelopmentAccount, ...]:
 
 
 ACCOUNTS = derive(MNEMONIC, _COUNT)
-"""The ten."""
+"""The ten development accounts."""
 BUNDLER = derive(MNEMONIC, _COUNT + 1)[-1]
-"""The eleventh account of the mnemonic: it sends what the bundler mines."""
+"""The eleventh account of the mnemonic: the sender of the bundler's transactions."""
 BUNDLER_BALANCE = 10**9 * 10**18
-"""What the bundler starts with, in wei: it never runs dry."""
+"""The bundler's initial balance in wei, large enough never to run out."""
 
 
-_SUPPLY_SLOT, _BALANCES_SLOT = 0, 1
-"""Where TestToken keeps its total supply and its mapping of balances."""
+_SUPPLY_SLOT = 0
+"""The storage slot of TestToken's total supply."""
+_BALANCES_SLOT = 1
+"""The storage slot of TestToken's mapping of balances."""
 
 
 def native_balance_values() -> dict[bytes, Value]:
-    """What the accounts and the bundler own of the native token at the start of a chain."""
+    """Return the initial native balances of the accounts and the bundler, by state key."""
     values: dict[bytes, Value] = {balance_key(account.address): BALANCE for account in ACCOUNTS}
     values[balance_key(BUNDLER.address)] = BUNDLER_BALANCE
     return values
 
 
 def test_token_values() -> dict[bytes, Value]:
-    """What they own of a test token that nobody has used yet."""
+    """Return the initial storage of the test token, with a balance for each account, by state key."""
     values: dict[bytes, Value] = {slot_key(dev_constants.TEST_TOKEN, _SUPPLY_SLOT): BALANCE * len(ACCOUNTS)}
     for account in ACCOUNTS:
-        place = abi.keccak(abi.address(account.address) + abi.uint(_BALANCES_SLOT))
-        values[slot_key(dev_constants.TEST_TOKEN, int.from_bytes(place))] = BALANCE
+        balance_slot = abi.keccak(abi.address(account.address) + abi.uint(_BALANCES_SLOT))
+        values[slot_key(dev_constants.TEST_TOKEN, int.from_bytes(balance_slot))] = BALANCE
     return values
 
 
 def banner(chain_id: int) -> list[str]:
-    """What is printed at start: accounts, keys, the token and the chain id."""
+    """Return the lines printed at start: accounts, private keys, the test token and the chain id."""
     lines = ["Available accounts", "=================="]
     lines += [f"({index}) {account.address} (10000 ETH, 10000 TEST)" for index, account in enumerate(ACCOUNTS)]
     lines += ["", "Private keys (published: for development only)", "=================="]

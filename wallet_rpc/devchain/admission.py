@@ -1,4 +1,4 @@
-"""Whether a signed transaction may enter a block: geth's checks, in geth's words."""
+"""Validation of a signed transaction before it enters a block: geth's checks, with geth's error messages."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from wallet_rpc.domain.signature import HALF_ORDER
 from wallet_rpc.primitives import Address as ShownAddress
 
 TRANSACTION_TYPES = (0, 1, 2, 4)
-"""The transaction types that this chain takes."""
+"""The transaction types that this chain supports."""
 BLOB_TYPE = 3
 _MIN_LEGACY = 0x80
-"""A first byte below names a transaction's type (EIP-2718)."""
+"""A first byte below this one is a transaction type (EIP-2718)."""
 _DELEGATION_PREFIX = b"\xef\x01\x00"
 _MAX_NONCE = (1 << 64) - 1
 _BITS = {
@@ -38,16 +38,19 @@ _BITS = {
     "value": 256,
 }
 _AUTHORIZATION_BITS = {"chain_id": 256, "nonce": 64, "y_parity": 8, "r": 256, "s": 256}
-"""Widths of the fields of a transaction and of an authorization; py-evm's codec takes integers of any length."""
+"""Widths in bits of the fields of a transaction and of an authorization; py-evm's codec decodes integers of any length.
+"""
 MAX_TRANSACTION_BYTES = 131_072
-"""The size of a raw transaction; geth's limit."""
-MAX_DEPTH, MAX_ITEMS = 8, 20_000
-"""The lists around the innermost item of a raw transaction (type 1 has four), and its items and lists together."""
+"""The maximum size of a raw transaction. Source: geth."""
+MAX_DEPTH = 8
+"""The maximum number of lists around the innermost item of a raw transaction (type 1 has four)."""
+MAX_ITEMS = 20_000
+"""The maximum number of items and lists of a raw transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockEnvironment:
-    """What a block asks of a transaction."""
+    """The values of a block that a transaction is checked against."""
 
     chain_id: int
     base_fee: int
@@ -55,14 +58,14 @@ class BlockEnvironment:
 
 
 def read_transaction(raw: bytes) -> tuple[SignedTransactionAPI, Address]:
-    """A signed transaction and who signed it. Raises: NodeRejection when it is not one."""
+    """Decode a signed transaction and recover its sender. Raises: NodeRejection when it is not one."""
     if raw and raw[0] < _MIN_LEGACY and raw[0] not in TRANSACTION_TYPES:
         raise unsupported_type(raw[0])
     if len(raw) > MAX_TRANSACTION_BYTES:
         text = f"oversized data: transaction size {len(raw)}, limit {MAX_TRANSACTION_BYTES}"
         raise NodeRejection(text, reason="invalid_transaction")
     if not rlp_size.is_within(raw, depth=MAX_DEPTH, items=MAX_ITEMS):
-        text = f"rlp: expected at most {MAX_ITEMS} items and lists within lists {MAX_DEPTH} deep"
+        text = f"rlp: expected at most {MAX_ITEMS} items and lists, nested at most {MAX_DEPTH} deep"
         raise NodeRejection(text, reason="invalid_transaction")
     try:
         transaction = decode_transaction(raw)
@@ -82,22 +85,25 @@ def read_transaction(raw: bytes) -> tuple[SignedTransactionAPI, Address]:
 
 
 def unsupported_type(kind: int) -> NodeRejection:
-    """The refusal of a transaction of type `kind`."""
+    """Return the rejection of a transaction of type `kind`."""
     name = f"{kind} (blobs, EIP-4844)" if kind == BLOB_TYPE else f"{kind}"
-    taken = ", ".join(map(str, TRANSACTION_TYPES))
-    text = f"transaction type not supported: {name}; supported: {taken}"
+    supported = ", ".join(map(str, TRANSACTION_TYPES))
+    text = f"transaction type not supported: {name}; supported: {supported}"
     return NodeRejection(text, reason="unsupported_transaction")
 
 
 def check_init_code(to: bytes | None, data: bytes) -> None:
-    """Raises: NodeRejection when a creation would run more code than EIP-3860 allows."""
+    """Check the size of a creation's init code. Raises: NodeRejection when it exceeds the limit of EIP-3860."""
     if not to and len(data) > MAX_INIT_CODE_BYTES:
         text = f"max initcode size exceeded: code size {len(data)}, limit {MAX_INIT_CODE_BYTES}"
         raise NodeRejection(text, reason="init_code_size")
 
 
 def check_authorizations(to: bytes | None, count: int | None) -> None:
-    """Raises: NodeRejection for an authorization list that no transaction can have; `count` is None without a list."""
+    """Check that a transaction can have an authorization list of `count` entries; `count` is None without a list.
+
+    Raises: NodeRejection for an empty list, and for a list of a transaction that creates a contract.
+    """
     if count == 0:
         raise NodeRejection("EIP-7702 transaction with empty auth list", reason="invalid_transaction")
     if count is not None and not to:
@@ -105,7 +111,7 @@ def check_authorizations(to: bytes | None, count: int | None) -> None:
 
 
 def authorities(transaction: SignedTransactionAPI) -> list[Address]:
-    """Who signed the authorizations of a transaction; those that nobody can have signed are left out."""
+    """Return the signers of a transaction's authorizations, without those whose signature is invalid."""
     if transaction.type_id != SET_CODE_TRANSACTION_TYPE:
         return []
     signed = [from_evm_authorization(one) for one in transaction.authorization_list]
@@ -116,7 +122,7 @@ def authorities(transaction: SignedTransactionAPI) -> list[Address]:
 def check_transaction(
     transaction: SignedTransactionAPI, sender: Address, journal: Journal, environment: BlockEnvironment
 ) -> None:
-    """Raises: NodeRejection when `transaction` cannot be the next of `sender` in a block with these terms."""
+    """Check that `transaction` can be the sender's next one in a block of `environment`. Raises: NodeRejection."""
     chain_id = transaction.chain_id
     if chain_id is not None and chain_id != environment.chain_id:
         raise NodeRejection(
@@ -156,22 +162,22 @@ def _check_fee(
 ) -> None:
     fee = transaction.max_fee_per_gas
     tip = transaction.max_priority_fee_per_gas
-    shown = ShownAddress(sender)
+    address = ShownAddress(sender)
     if fee < tip:
-        text = f"max priority fee per gas higher than max fee per gas: address {shown}"
+        text = f"max priority fee per gas higher than max fee per gas: address {address}"
         raise NodeRejection(f"{text}, maxPriorityFeePerGas: {tip}, maxFeePerGas: {fee}", reason="fee_too_low")
     if fee < environment.base_fee:
-        text = f"max fee per gas less than block base fee: address {shown}"
+        text = f"max fee per gas less than block base fee: address {address}"
         raise NodeRejection(f"{text}, maxFeePerGas: {fee}, baseFee: {environment.base_fee}", reason="fee_too_low")
     balance = journal.get_balance(sender)
     cost = transaction.gas * fee + transaction.value
     if balance < cost:
-        text = f"insufficient funds for gas * price + value: address {shown} have {balance} want {cost}"
+        text = f"insufficient funds for gas * price + value: address {address} have {balance} want {cost}"
         raise NodeRejection(text, reason="insufficient_funds")
 
 
 def _check_widths(transaction: SignedTransactionAPI) -> None:
-    """Raises: NodeRejection for a number that is wider than its field."""
+    """Check that each number fits the width of its field. Raises: NodeRejection."""
     rows: list[tuple[object, dict[str, int]]] = [(transaction, _BITS)]
     if transaction.type_id == SET_CODE_TRANSACTION_TYPE:
         rows += [(one, _AUTHORIZATION_BITS) for one in transaction.authorization_list]

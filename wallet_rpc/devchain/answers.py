@@ -1,7 +1,7 @@
-"""Blocks, transactions, receipts and logs as nodes write them: the JSON that viem, ethers and web3.py decode.
+"""JSON representations of blocks, transactions, receipts and logs, as viem, ethers and web3.py decode them.
 
-The rule: absent values of these objects are null, not left out, and amounts are minimal hex; so they are made here as
-plain JSON values, outside `wire`. Source: Ethereum execution-apis; geth.
+Absent values of these objects are null, not left out, and amounts are minimal hex. They are therefore built here as
+plain JSON values, without `wire`. Source: Ethereum execution-apis; geth.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ JsonValue: TypeAlias = Any
 
 
 def format_data(value: bytes) -> str:
-    """Bytes."""
+    """Encode bytes as 0x-prefixed hex."""
     return "0x" + value.hex()
 
 
 def format_block(made: Block, *, full: bool) -> dict[str, JsonValue]:
-    """A block; its transaction as an object when `full`, else as its hash."""
+    """Format a block, with its transaction as an object when `full`, else as its hash."""
     inclusion = made.inclusion
-    listed: list[JsonValue] = []
+    transactions: list[JsonValue] = []
     if inclusion is not None:
-        listed = [format_transaction(made, inclusion) if full else format_data(inclusion.hash)]
+        transactions = [format_transaction(made, inclusion) if full else format_data(inclusion.hash)]
     return {
         "number": hex(made.number),
         "hash": format_data(made.hash),
@@ -54,13 +54,13 @@ def format_block(made: Block, *, full: bool) -> dict[str, JsonValue]:
         "requestsHash": format_data(NO_REQUESTS),
         "withdrawalsRoot": format_data(EMPTY_ROOT),
         "withdrawals": [],
-        "transactions": listed,
+        "transactions": transactions,
         "uncles": [],
     }
 
 
 def format_transaction(made: Block, inclusion: Inclusion) -> dict[str, JsonValue]:
-    """A mined transaction."""
+    """Format a mined transaction."""
     signed = inclusion.transaction
     kind = inclusion.kind
     return {
@@ -119,7 +119,7 @@ def _authorization(signed: Any) -> dict[str, JsonValue]:
 
 
 def format_receipt(made: Block, inclusion: Inclusion) -> dict[str, JsonValue]:
-    """What came of a mined transaction."""
+    """Format the receipt of a mined transaction."""
     signed = inclusion.transaction
     return {
         "transactionHash": format_data(inclusion.hash),
@@ -140,12 +140,12 @@ def format_receipt(made: Block, inclusion: Inclusion) -> dict[str, JsonValue]:
 
 
 def format_logs(made: Block, inclusion: Inclusion) -> list[JsonValue]:
-    """All logs of a transaction."""
+    """Format all logs of a transaction."""
     return [format_log(made, inclusion, position) for position in range(len(inclusion.logs))]
 
 
 def format_log(made: Block, inclusion: Inclusion, position: int) -> dict[str, JsonValue]:
-    """One log."""
+    """Format the log at `position` in its transaction."""
     event: EventLog = inclusion.logs[position]
     return {
         "address": format_data(event.address),

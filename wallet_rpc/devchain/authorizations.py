@@ -1,4 +1,4 @@
-"""EIP-7702 authorizations as py-evm holds them and as the domain does."""
+"""Conversion of EIP-7702 authorizations between py-evm's form and the domain's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def from_evm_authorization(one: Any) -> SignedAuthorization | None:
 
 
 def to_evm_authorization(signed: SignedAuthorization) -> AuthorizationTuple:
-    """Convert to the form that py-evm takes."""
+    """Convert to py-evm's tuple."""
     return AuthorizationTuple(
         signed.chain_id, EvmAddress(bytes(signed.address)), signed.nonce, signed.y_parity, signed.r, signed.s
     )

@@ -17,7 +17,7 @@ from wallet_rpc.wire import strict_shape
 
 @strict_shape
 class BlockIdentifier:
-    """A block by height or by hash (EIP-1898). Every block is canonical here, so `requireCanonical` changes nothing."""
+    """A block by height or by hash (EIP-1898). All blocks here are canonical, so `requireCanonical` has no effect."""
 
     block_number: BlockNumber | None = None
     block_hash: Hash32 | None = None
@@ -32,7 +32,7 @@ _HASH_LENGTH = 66
 
 
 def resolve_height(chain: Blockchain, reference: BlockReference | None) -> int | None:
-    """The height, `PENDING`, or None for the newest. Raises: UnknownBlock, InvalidParams."""
+    """Resolve a reference to a height, `PENDING`, or None for the newest block. Raises: UnknownBlock, InvalidParams."""
     match reference:
         case None:
             return None
@@ -50,7 +50,7 @@ def resolve_height(chain: Blockchain, reference: BlockReference | None) -> int |
 
 
 def resolve_tag(chain: Blockchain, tag: BlockTag) -> int | None:
-    """As `height`, for a block that no hash names. Raises: InvalidParams."""
+    """Resolve a tag or a height like `resolve_height`, without lookups by hash. Raises: InvalidParams."""
     if isinstance(tag, int):
         return tag
     match tag.lower():
@@ -68,7 +68,10 @@ def resolve_tag(chain: Blockchain, tag: BlockTag) -> int | None:
 
 
 def find_block(chain: Blockchain, tag: BlockTag) -> Block | None:
-    """The block meant, if kept; `pending` is the one that would be mined now, without transactions."""
+    """Return the block of a tag or height, or None when it is not stored.
+
+    `pending` is the block that would be mined now, without transactions.
+    """
     number = resolve_tag(chain, tag)
     if number == PENDING:
         return chain.pending_block()

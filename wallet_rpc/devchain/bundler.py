@@ -1,7 +1,7 @@
-"""The development bundler (ERC-7769): it mines an operation the moment it is sent, alone in its block.
+"""The development bundler (ERC-7769): mines each operation as soon as it is sent, alone in its block.
 
-The rule: one run a send. The `handleOps` transaction runs on the newest state; when it reverts, nothing is kept and the
-entry point's refusal is the answer. What was mined is found again from the chain's own events.
+Each send is one run. The `handleOps` transaction runs on the newest state; when it reverts, its changes are dropped and
+the entry point's revert becomes the error. Mined operations are looked up from the entry point's events.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from wallet_rpc.errors import ExecutionReverted, Rejected
 from wallet_rpc.primitives import Address, Hash32
 
 MAX_VERIFICATION_GAS = 15_000_000
-"""The most verificationGasLimit taken."""
+"""The maximum verificationGasLimit of an operation."""
 MAX_TOTAL_GAS = 45_000_000
-"""The most gas of all limits together."""
+"""The maximum sum of all gas limits of an operation."""
 _ENTRY_POINT_GAS = 150_000
-"""What the transaction needs beyond the limits of its operation."""
+"""The transaction's gas beyond the limits of its operation."""
 
 
 @dataclass(frozen=True, slots=True)
 class MinedOperation:
-    """An operation and where it was mined."""
+    """An operation's event, with the block and transaction that include it."""
 
     block: Block
     inclusion: Inclusion
@@ -52,7 +52,7 @@ class MinedOperation:
 
 
 class DevBundler:
-    """Takes operations for EntryPoint v0.7 on one chain; its account pays for the transactions."""
+    """Bundler for EntryPoint v0.7 on one chain; its account pays for the transactions."""
 
     def __init__(self, chain: Blockchain, account: DevelopmentAccount) -> None:
         self._chain = chain
@@ -61,7 +61,10 @@ class DevBundler:
         self._next = chain.first_number
 
     def estimate(self, op: UserOperation, overrides: Mapping[bytes, Override] | None = None) -> GasLimits:
-        """Limits with which `op` lands. Raises: ValidationReverted and its kinds, ExecutionReverted, Rejected."""
+        """Estimate limits with which `op` succeeds.
+
+        Raises: ValidationReverted and its kinds, ExecutionReverted, Rejected.
+        """
         if op.authorization is not None:
             self._check_authorization(op.sender, op.authorization)
         with _timeout_as_revert():
@@ -70,7 +73,7 @@ class DevBundler:
             )
 
     def send(self, op: UserOperation) -> Hash32:
-        """Mine `op`; its hash. Raises: ValidationReverted and its kinds, Rejected for what fails a precheck."""
+        """Mine `op` and return its hash. Raises: ValidationReverted and its kinds; Rejected when a precheck fails."""
         self._precheck(op)
         with _timeout_as_revert():
             execution = self._chain.execute(self._transaction(op))
@@ -81,7 +84,7 @@ class DevBundler:
         return user_operation_hash(op, self._chain.config.chain_id, ENTRY_POINT)
 
     def find(self, operation_hash: bytes) -> MinedOperation | None:
-        """Where an operation was mined, by whomever; None when it was not."""
+        """Find a mined operation, whichever bundler sent it; None when it was not mined."""
         self._read_new_blocks()
         number = self._numbers.get(bytes(operation_hash))
         block = None if number is None else self._chain.block(number)
@@ -92,7 +95,7 @@ class DevBundler:
         return MinedOperation(block, block.inclusion, event)
 
     def read_operation(self, mined: MinedOperation) -> UserOperation | None:
-        """The operation itself, read from its transaction; None when that was no plain `handleOps`."""
+        """Read the operation itself from its transaction; None when that was not a direct `handleOps` call."""
         signed = mined.inclusion.transaction
         authorizations: Any = signed.authorization_list if mined.inclusion.kind == 4 else ()
         for op in read_handle_ops(signed.data):
@@ -101,7 +104,7 @@ class DevBundler:
         return None
 
     def forget_after(self, number: int) -> None:
-        """The chain has gone back to block `number`."""
+        """Drop the index entries of blocks above `number`, after the chain was reverted to it."""
         self._numbers = {found: at for found, at in self._numbers.items() if at <= number}
         self._next = min(self._next, number + 1)
 
@@ -114,9 +117,9 @@ class DevBundler:
 
     def _transaction(self, op: UserOperation) -> bytes:
         chain, account = self._chain, self._account
-        part = op.paymaster
-        later = op.call_gas_limit + (0 if part is None else part.post_op_gas_limit)
-        first = op.verification_gas_limit + (0 if part is None else part.verification_gas_limit)
+        paymaster = op.paymaster
+        later = op.call_gas_limit + (0 if paymaster is None else paymaster.post_op_gas_limit)
+        first = op.verification_gas_limit + (0 if paymaster is None else paymaster.verification_gas_limit)
         data = handle_ops_call_data([op], account.address)
         passed_on = later * 64**2 // 63**2  # to the entry point's call to itself, then to the account's (EIP-150)
         gas = op.pre_verification_gas + first + passed_on + _ENTRY_POINT_GAS + floor_gas(data)
@@ -131,7 +134,7 @@ class DevBundler:
         ).sign(account.key)
 
     def _precheck(self, op: UserOperation) -> None:
-        """What a bundler looks at before it runs anything, in the words bundlers use."""
+        """Run the checks that bundlers make before any execution, with the error messages of hosted bundlers."""
         _check_at_least("maxFeePerGas", op.max_fee_per_gas, self._chain.config.base_fee)
         if op.max_priority_fee_per_gas > op.max_fee_per_gas:
             text = f"maxPriorityFeePerGas is {op.max_priority_fee_per_gas} but must be at most {op.max_fee_per_gas}"
@@ -139,23 +142,23 @@ class DevBundler:
         _check_at_least("preVerificationGas", op.pre_verification_gas, pre_verification_gas(op))
         _check_at_least("callGasLimit", op.call_gas_limit, estimation.MIN_CALL_GAS)
         _check_at_most("verificationGasLimit", op.verification_gas_limit, MAX_VERIFICATION_GAS)
-        part = op.paymaster
+        paymaster = op.paymaster
         total = op.pre_verification_gas + op.verification_gas_limit + op.call_gas_limit
-        total += 0 if part is None else part.verification_gas_limit + part.post_op_gas_limit
+        total += 0 if paymaster is None else paymaster.verification_gas_limit + paymaster.post_op_gas_limit
         _check_at_most("total gas limit", total, MAX_TOTAL_GAS)
         if op.authorization is not None:
             if op.authorization.authority != op.sender:
                 raise Rejected("EIP-7702 authorization signature is invalid", reason="authorization_invalid")
             self._check_authorization(op.sender, op.authorization)
-        if part is None:
+        if paymaster is None:
             chain = self._chain
-            held = chain.balance(op.sender) + chain.storage(ENTRY_POINT, deposit_slot_number(op.sender))
-            if held < max_cost(op):
-                text = f"sender balance and deposit together is {held} but must be at least {max_cost(op)}"
+            funds = chain.balance(op.sender) + chain.storage(ENTRY_POINT, deposit_slot_number(op.sender))
+            if funds < max_cost(op):
+                text = f"sender balance and deposit together is {funds} but must be at least {max_cost(op)}"
                 raise Rejected(f"precheck failed: {text} to pay for this operation", reason="insufficient_funds")
 
     def _check_authorization(self, sender: Address, authorization: Authorization) -> None:
-        """Everything but who signed: in estimation nobody has."""
+        """Check chain id and nonce, but not the signer: in an estimation the authorization is not signed yet."""
         if authorization.chain_id not in (0, self._chain.config.chain_id):
             raise Rejected("EIP-7702 authorization signature is invalid", reason="authorization_invalid")
         actual = self._chain.nonce(sender)
@@ -166,7 +169,7 @@ class DevBundler:
 
 @contextmanager
 def _timeout_as_revert() -> Iterator[None]:
-    """An operation that runs too long is refused like one that reverts: it will not do better when it is sent again."""
+    """Raise ExecutionReverted when an operation runs too long, because sending it again would not help."""
     try:
         yield
     except ExecutionTimeout as error:

@@ -39,12 +39,12 @@ def _zero_for_null(value: Any) -> Any:
 
 
 _OR_NULL = BeforeValidator(_zero_for_null)
-"""Takes null for an absent amount."""
+"""Accepts null for an absent amount."""
 
 
 @shape
 class PartialOperation(UserOperationJson):
-    """A user operation whose gas and fees may still be missing: absent or null."""
+    """A user operation that may lack gas limits and fees: absent or null."""
 
     call_gas_limit: Annotated[Gas, _OR_NULL] = 0
     verification_gas_limit: Annotated[Gas, _OR_NULL] = 0
@@ -55,7 +55,7 @@ class PartialOperation(UserOperationJson):
 
 @shape
 class SendRequest:
-    """An operation and the entry point it is for."""
+    """A user operation and its entry point."""
 
     operation: UserOperationJson
     entry_point: Address
@@ -63,7 +63,7 @@ class SendRequest:
 
 @shape
 class EstimateRequest:
-    """An operation, the entry point, and state overrides."""
+    """A user operation, its entry point, and state overrides."""
 
     operation: PartialOperation
     entry_point: Address
@@ -72,14 +72,14 @@ class EstimateRequest:
 
 @shape
 class OperationHash:
-    """An operation, by its hash."""
+    """The hash of a user operation."""
 
     hash: Hash32
 
 
 @shape
 class SponsorRequest:
-    """An operation, its entry point and chain, and what the paymaster wants to know."""
+    """A user operation, its entry point, its chain id and the paymaster context."""
 
     operation: PartialOperation
     entry_point: Address
@@ -89,7 +89,7 @@ class SponsorRequest:
 
 @shape
 class PaymasterDataResponse:
-    """What to put into the operation, and what is taken for it where a token was asked for."""
+    """The paymaster fields of the operation, and the payment terms when it pays gas in ERC-20."""
 
     paymaster: Address
     paymaster_data: Data
@@ -100,7 +100,7 @@ class PaymasterDataResponse:
 
 
 async def send_user_operation(context: DevChain, request: SendRequest) -> Hash32:
-    """`eth_sendUserOperation`: mined before the answer."""
+    """`eth_sendUserOperation`: the operation is mined before the response."""
     _check_entry_point(request.entry_point)
     return context.bundler.send(request.operation.to_domain())
 
@@ -155,14 +155,14 @@ def _parse_operation(context: DevChain, request: SponsorRequest) -> UserOperatio
     return request.operation.to_domain()
 
 
-def _build_response(made: SponsorshipResult) -> PaymasterDataResponse:
-    part = made.part
+def _build_response(sponsorship: SponsorshipResult) -> PaymasterDataResponse:
+    part = sponsorship.part
     return PaymasterDataResponse(
         paymaster=part.address,
         paymaster_data=part.data,
         paymaster_verification_gas_limit=part.verification_gas_limit,
         paymaster_post_op_gas_limit=part.post_op_gas_limit,
-        token_payment=made.payment,
+        token_payment=sponsorship.payment,
     )
 
 
@@ -201,7 +201,7 @@ READ_OPERATIONS = (
     Operation("eth_getUserOperationReceipt", OperationHash, JsonValue, get_user_operation_receipt, positional=True),
     Operation("eth_supportedEntryPoints", NoParams, tuple[Address, ...], get_supported_entry_points, positional=True),
 )
-"""The bundler's reads."""
+"""The bundler's read methods."""
 EXECUTING_OPERATIONS = (
     Operation(
         "eth_sendUserOperation", SendRequest, Hash32, send_user_operation, errors=_SIMULATION_ERRORS, positional=True
@@ -231,6 +231,6 @@ EXECUTING_OPERATIONS = (
         positional=True,
     ),
 )
-"""The bundler's and the paymaster's work."""
+"""The methods of bundler and paymaster that run code."""
 OPERATIONS = (*READ_OPERATIONS, *EXECUTING_OPERATIONS)
-"""Bundler and paymaster."""
+"""All methods of bundler and paymaster."""

@@ -1,4 +1,4 @@
-"""A call as clients write it, and state overrides: from JSON to what the chain runs."""
+"""JSON parameters of a call and of state overrides, and their conversion to the chain's own types."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @shape
 class AccessItem:
-    """An account and words of it that are warm from the start (EIP-2930)."""
+    """An account, and storage slots of it, that are warm from the start (EIP-2930)."""
 
     address: Address
     storage_keys: tuple[Hash32, ...]
@@ -29,7 +29,7 @@ class AccessItem:
 
 @shape
 class AuthorizationItem:
-    """A signed EIP-7702 authorization; one of another nonce or chain is skipped, as in a transaction."""
+    """A signed EIP-7702 authorization; one with another nonce or chain id is skipped, as in a transaction."""
 
     chain_id: Uint256
     address: Address
@@ -39,7 +39,7 @@ class AuthorizationItem:
     y_parity: Uint256
 
     def to_domain(self) -> SignedAuthorization:
-        """The authorization. Raises: InvalidParams when yParity is neither 0 nor 1."""
+        """Convert to the domain's authorization. Raises: InvalidParams when yParity is neither 0 nor 1."""
         if self.y_parity > 1:
             text = f"authorizationList: expected a yParity of 0x0 or 0x1, got {self.y_parity:#x}"
             raise InvalidParams(text, field="params.transaction.authorizationList")
@@ -55,7 +55,7 @@ class AuthorizationItem:
 
 @shape
 class CallRequest:
-    """A call, or an unsigned transaction. `input` and `data` are the same; both may stand there when they are equal."""
+    """A call, or an unsigned transaction. `input` and `data` are synonyms; both may be given when they are equal."""
 
     type: Uint256 | None = None
     chain_id: Uint256 | None = None
@@ -87,13 +87,13 @@ class CallRequest:
 
     @property
     def fee(self) -> int | None:
-        """The most that is paid, in wei per gas, when the request says so."""
+        """The maximum price in wei per gas; None when the request has none, or zero."""
         fee = self.gas_price if self.max_fee_per_gas is None else self.max_fee_per_gas
         return fee if fee else None
 
     @property
     def access_entries(self) -> list[tuple[bytes, list[int]]] | None:
-        """The access list: accounts and words."""
+        """The access list, as (account, slots) pairs."""
         if self.access_list is None:
             return None
         return [
@@ -101,12 +101,16 @@ class CallRequest:
         ]
 
     def check_call(self) -> None:
-        """Raises: NodeRejection for a tip without a fee that covers it; a transaction would get one."""
+        """Check the fees of a call. Raises: NodeRejection for a tip without a fee, allowed only in a transaction."""
         if self.gas_price is None and self.max_fee_per_gas is None and self.max_priority_fee_per_gas:
             raise _tip_too_high_error(self.max_priority_fee_per_gas, 0)
 
     def check(self, chain_id: int) -> None:
-        """Raises: NodeRefusal for what no transaction of this chain can be, InvalidParams for contradictions."""
+        """Check that the request can be a transaction of this chain.
+
+        Raises: NodeRejection for another chain, blobs, an invalid authorization list, too much init code or a tip above
+        the fee; InvalidParams when `data` and `input` differ.
+        """
         if self.chain_id is not None and self.chain_id != chain_id:
             text = f"invalid chain id for signer: have {self.chain_id} want {chain_id}"
             raise NodeRejection(text, reason="wrong_chain")
@@ -127,7 +131,7 @@ def _tip_too_high_error(tip: int, fee: int) -> NodeRejection:
 
 @strict_shape
 class AccountOverride:
-    """What an account is made to look like for one call; `state` is all of its storage, `stateDiff` some words."""
+    """Changes to an account for one call; `state` replaces all of its storage, `stateDiff` some slots."""
 
     balance: Wei | None = None
     nonce: TransactionCount | None = None
@@ -136,7 +140,7 @@ class AccountOverride:
     state_diff: dict[Hash32, Hash32] | None = None
 
     def to_domain(self) -> Override:
-        """The override. Raises: InvalidParams when both kinds of storage are given."""
+        """Convert to the chain's override. Raises: InvalidParams when both `state` and `stateDiff` are given."""
         if self.state is not None and self.state_diff is not None:
             raise InvalidParams("override: expected state or stateDiff, got both", field="params.overrides")
         return Override(
@@ -150,7 +154,7 @@ class AccountOverride:
 
 @strict_shape
 class BlockOverrides:
-    """Changes to the block for one call, under geth's names and those of a block."""
+    """Changes to the block for one call; each field has geth's name and the name in a block object."""
 
     number: BlockNumber | None = None
     time: BlockNumber | None = None
@@ -163,10 +167,10 @@ class BlockOverrides:
     prev_randao: Hash32 | None = None
     random: Hash32 | None = None
     difficulty: Uint256 | None = None
-    """Of no effect since the merge."""
+    """Ignored: without effect since the merge."""
 
     def to_domain(self) -> BlockOverride:
-        """The override."""
+        """Convert to the chain's override."""
         return BlockOverride(
             number=self.number,
             timestamp=_first(self.time, self.timestamp),
@@ -185,23 +189,23 @@ Overrides = dict[Address, AccountOverride]
 
 
 def overrides_of(given: Overrides | None) -> dict[bytes, Override]:
-    """The overrides by account."""
+    """Convert state overrides to the chain's own, by account."""
     return {bytes(address): override.to_domain() for address, override in (given or {}).items()}
 
 
 def call_of(
     chain: Blockchain, request: CallRequest, *, gas: int | None = None, block: BlockOverride = NO_BLOCK_OVERRIDE
 ) -> MessageCall:
-    """The call to run, with the request's gas or all of a block's."""
+    """Build the call to run, with `gas`, the request's gas or a whole block's."""
     limit = chain.config.gas_limit if block.gas_limit is None else block.gas_limit
     base_fee = chain.config.base_fee if block.base_fee is None else block.base_fee
-    wanted = request.gas if gas is None else gas
+    requested = request.gas if gas is None else gas
     return MessageCall(
         sender=ZERO_ADDRESS if request.sender is None else request.sender,
         to=request.to,
         data=request.call_data,
         value=0 if request.value is None else request.value,
-        gas=limit if wanted is None else min(wanted, limit),
+        gas=limit if requested is None else min(requested, limit),
         gas_price=_price(request, base_fee),
         access_list=request.access_entries or (),
         authorizations=[one.to_domain() for one in request.authorization_list or ()],
@@ -209,7 +213,7 @@ def call_of(
 
 
 def _price(request: CallRequest, base_fee: int) -> int:
-    """The price, in wei per gas, that a transaction with these fees would pay; zero without fees.
+    """Return the price, in wei per gas, that a transaction with these fees would pay; zero without fees.
 
     A fee without a tip is paid in full, as in anvil.
     """

@@ -22,14 +22,14 @@ from wallet_rpc.primitives import Address, Data, Gas
 from wallet_rpc.wire import shape
 
 _STIPEND = 2_300
-"""What a call with value gives its callee beyond what it was given."""
+"""The gas that a call with value gives its callee on top of the gas passed on."""
 _CLOSE_PERCENT = 1
-"""How near the least gas a search comes, in percent."""
+"""The precision of a search for the least gas, in percent."""
 
 
 @shape
 class EthCallRequest:
-    """A call, the block it runs at, and overrides of state and block."""
+    """A call, its block, and overrides of state and block."""
 
     transaction: CallRequest
     block: BlockReference | None = "latest"
@@ -39,7 +39,7 @@ class EthCallRequest:
 
 @shape
 class EstimateGasRequest:
-    """A transaction to estimate; in the block that would be mined now when none is named."""
+    """A transaction to estimate, its block (by default the one that would be mined now), and overrides."""
 
     transaction: CallRequest
     block: BlockReference | None = "pending"
@@ -49,7 +49,7 @@ class EstimateGasRequest:
 
 @dataclass(frozen=True, slots=True)
 class CallEnvironment:
-    """The state and the block that a request's call runs in."""
+    """The state and the block of a request's call."""
 
     chain: Blockchain
     number: int | None
@@ -57,7 +57,7 @@ class CallEnvironment:
     block: BlockOverride
 
     def run(self, call: MessageCall) -> ExecutionResult:
-        """The call's outcome. Raises: NodeRejection when it cannot even start."""
+        """Run the call. Raises: NodeRejection when it cannot start: too little gas or balance."""
         try:
             return self.chain.call(call, number=self.number, overrides=self.overrides, block=self.block)
         except InsufficientFunds as error:
@@ -67,7 +67,7 @@ class CallEnvironment:
             raise NodeRejection(text, reason="intrinsic_gas") from error
 
     def balance(self, address: bytes) -> int:
-        """In wei."""
+        """Return the account's balance in wei, with overrides applied."""
         override = self.overrides.get(bytes(address))
         if override is None or override.balance is None:
             return self.chain.balance(address, self.number)
@@ -75,35 +75,35 @@ class CallEnvironment:
 
 
 async def call(context: DevChain, request: EthCallRequest) -> Data:
-    """`eth_call`. Raises: CallReverted with the raw revert data; NodeRefusal for any other failure."""
+    """`eth_call`. Raises: CallReverted with the raw revert data; NodeRejection for any other failure."""
     request.transaction.check_call()
-    setting = _build_environment(context.chain, request)
-    outcome = setting.run(call_of(context.chain, request.transaction, block=setting.block))
+    environment = _build_environment(context.chain, request)
+    outcome = environment.run(call_of(context.chain, request.transaction, block=environment.block))
     if not outcome.success:
         raise build_call_error(outcome)
     return Data(outcome.output)
 
 
 async def estimate_gas(context: DevChain, request: EstimateGasRequest) -> int:
-    """`eth_estimateGas`: a gas limit that was tried and with which the transaction succeeds."""
-    chain, wanted = context.chain, request.transaction
-    setting = _build_environment(chain, request)
-    most = call_of(chain, wanted, gas=_affordable_gas(setting, wanted), block=setting.block)
-    plain = max(intrinsic_gas(most), floor_gas(most.data))
-    is_transfer = not most.data and most.to is not None and plain <= most.gas
-    if is_transfer and setting.run(replace(most, gas=plain)).success:
+    """`eth_estimateGas`: a gas limit with which the transaction was run and succeeded."""
+    chain, transaction = context.chain, request.transaction
+    environment = _build_environment(chain, request)
+    widest = call_of(chain, transaction, gas=_affordable_gas(environment, transaction), block=environment.block)
+    plain = max(intrinsic_gas(widest), floor_gas(widest.data))
+    is_transfer = not widest.data and widest.to is not None and plain <= widest.gas
+    if is_transfer and environment.run(replace(widest, gas=plain)).success:
         return plain
-    outcome = setting.run(most)
+    outcome = environment.run(widest)
     if not outcome.success:
         out_of_gas = any(frame.ran_out_of_gas for frame in outcome.frame.walk()) and not outcome.output
-        if out_of_gas and most.gas < chain.config.gas_limit:
-            raise NodeRejection(f"gas required exceeds allowance ({most.gas})", reason="out_of_gas")
+        if out_of_gas and widest.gas < chain.config.gas_limit:
+            raise NodeRejection(f"gas required exceeds allowance ({widest.gas})", reason="out_of_gas")
         raise build_call_error(outcome)
-    return _find_least_gas(setting, most, outcome)
+    return _find_least_gas(environment, widest, outcome)
 
 
 def build_call_error(outcome: ExecutionResult) -> WalletError:
-    """The error of a call that failed, in geth's words."""
+    """Build the error of a call that failed, with geth's message."""
     if outcome.error != "execution reverted":
         return NodeRejection(outcome.error or "execution failed", reason="execution_failed")
     match explain(outcome.output).causes:
@@ -125,22 +125,22 @@ def _build_environment(chain: Blockchain, request: EthCallRequest | EstimateGasR
     )
 
 
-def _affordable_gas(setting: CallEnvironment, request: CallRequest) -> int | None:
-    """The request's gas, or a block's, cut to what the sender can pay at the fee of the request.
+def _affordable_gas(environment: CallEnvironment, request: CallRequest) -> int | None:
+    """Return the request's gas limit, or a block's, cut to the amount that the sender can pay at the request's fee.
 
-    A limit below that of any transaction counts as absent, as in geth.
+    A limit below the cost of any transaction counts as absent, as in geth.
     """
     limit = None if request.gas is not None and request.gas < TRANSACTION_GAS else request.gas
     if request.sender is None or request.fee is None:
-        return setting.chain.config.gas_limit if limit is None else limit
-    balance = setting.balance(request.sender)
+        return environment.chain.config.gas_limit if limit is None else limit
+    balance = environment.balance(request.sender)
     value = 0 if request.value is None else request.value
     if balance < value:
         raise NodeRejection("insufficient funds for transfer", reason="insufficient_funds")
     allowance = (balance - value) // request.fee
     if allowance < TRANSACTION_GAS:
         raise _insufficient_funds_error(request.sender, balance, TRANSACTION_GAS * request.fee + value)
-    return min(setting.chain.config.gas_limit if limit is None else limit, allowance)
+    return min(environment.chain.config.gas_limit if limit is None else limit, allowance)
 
 
 def _insufficient_funds_error(sender: bytes, balance: int, cost: int) -> NodeRejection:
@@ -148,21 +148,21 @@ def _insufficient_funds_error(sender: bytes, balance: int, cost: int) -> NodeRej
     return NodeRejection(text, reason="insufficient_funds")
 
 
-def _find_least_gas(setting: CallEnvironment, most: MessageCall, outcome: ExecutionResult) -> int:
-    """A limit close to the least that works. Usually the first try is the last."""
-    fixed = intrinsic_gas(most)
-    needed = max(fixed + outcome.frame.needed_gas, outcome.gas_used + outcome.gas_refunded, floor_gas(most.data))
+def _find_least_gas(environment: CallEnvironment, widest: MessageCall, outcome: ExecutionResult) -> int:
+    """Search a gas limit close to the least that works. Usually the first trial already succeeds."""
+    fixed = intrinsic_gas(widest)
+    needed = max(fixed + outcome.frame.needed_gas, outcome.gas_used + outcome.gas_refunded, floor_gas(widest.data))
     low = needed - 1
     for gas in (needed, (needed + _STIPEND) * 64 // 63 + 1):
-        if gas >= most.gas:
+        if gas >= widest.gas:
             break
-        if setting.run(replace(most, gas=gas)).success:
+        if environment.run(replace(widest, gas=gas)).success:
             return gas
         low = gas
-    high = most.gas
+    high = widest.gas
     while (high - low) * 100 > high * _CLOSE_PERCENT:
         middle = min((low + high) // 2, 2 * low)
-        low, high = (low, middle) if setting.run(replace(most, gas=middle)).success else (middle, high)
+        low, high = (low, middle) if environment.run(replace(widest, gas=middle)).success else (middle, high)
     return high
 
 
@@ -170,4 +170,4 @@ OPERATIONS = (
     Operation("eth_call", EthCallRequest, Data, call, positional=True),
     Operation("eth_estimateGas", EstimateGasRequest, Gas, estimate_gas, positional=True),
 )
-"""Runs that keep nothing."""
+"""Methods that run code without storing anything."""
