@@ -1,8 +1,8 @@
-"""An Ethereum chain of the Prague rules in this process: synchronous, one transaction a block, mined when it is sent.
+"""In-process Ethereum chain with Prague rules: synchronous, one transaction a block, mined when it is sent.
 
-`execute` runs a transaction on the newest state and keeps nothing; `include` makes the block. `send` is both. `call`
-looks at what a message would do at any kept block. Everything a block changes is one version of the `World` and one
-write of the `Store`. The base fee is constant. Blocks of the same second share a timestamp.
+`execute` runs a transaction on the newest state without storing anything; `include` makes the block. `send` does both.
+`call` runs a message at any stored block. Everything a block changes is one version of the `ChainState` and one write
+of the `ChainStore`. The base fee is constant. Blocks of the same second share a timestamp.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from wallet_rpc.devchain.store import ChainStore, EphemeralStore
 __all__ = ["PENDING", "Blockchain", "ChainConfig"]
 
 PENDING = -1
-"""Where a call runs when it runs in the block that would be mined now."""
+"""Pseudo block number: the block that would be mined now."""
 
 
 class Blockchain:
-    """The chain. Not for several threads."""
+    """One development chain. Not thread-safe."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Blockchain:
     ) -> None:
         self.config = config
         self.limit = RunLimit() if limit is None else limit
-        """The bound on the run time of one request."""
+        """The limit on the run time of one request."""
         self._store = EphemeralStore() if store is None else store
         self._history = History(config, self._store, source)
         self._blocks, self._state = self._history.blocks, self._history.state
@@ -74,51 +74,51 @@ class Blockchain:
 
     @property
     def first_number(self) -> int:
-        """The oldest kept block's number."""
+        """The number of the oldest stored block."""
         return self._blocks.first_number
 
     def pending_block(self) -> Block:
-        """The block that would be mined now: always without a transaction, and its state root is not known yet."""
+        """Build the block that would be mined now: without a transaction, and without a final state root."""
         return self._history.next_block(self.next_timestamp(), bytes(32), None)
 
     def block(self, number: int) -> Block | None:
-        """The block of that height, if kept."""
+        """Return the block of that height, or None when it is not stored."""
         return self._blocks.find_by_number(number)
 
     def block_by_hash(self, identity: bytes) -> Block | None:
-        """The block of that hash, if kept."""
+        """Return the block of that hash, or None when it is not stored."""
         return self._blocks.find_by_hash(identity)
 
     def block_by_transaction(self, identity: bytes) -> Block | None:
-        """The block that holds the transaction of that hash, as its only one."""
+        """Return the block whose only transaction has that hash, or None when there is none."""
         return self._blocks.find_by_transaction(identity)
 
     # State
 
     def version_at(self, number: int | None) -> int:
-        """The world's version at the end of a block; None and `PENDING` are the newest. Raises: UnknownBlock."""
+        """Return the state version at the end of a block; None and `PENDING` are the newest. Raises: UnknownBlock."""
         if number is None or number == PENDING:
             return self._state.version
         return self._history.version_at(number)
 
     def journal(self, number: int | None = None) -> Journal:
-        """A scratch state to run on."""
+        """Create a journal to run code on, over the state at a block."""
         return Journal(self._state, self.version_at(number))
 
     def balance(self, address: bytes, number: int | None = None) -> int:
-        """In wei."""
+        """Return an account's balance in wei."""
         return self.journal(number).get_balance(Address(bytes(address)))
 
     def nonce(self, address: bytes, number: int | None = None) -> int:
-        """The transaction count of an account."""
+        """Return an account's transaction count."""
         return self.journal(number).get_nonce(Address(bytes(address)))
 
     def code(self, address: bytes, number: int | None = None) -> bytes:
-        """The code of an account."""
+        """Return an account's code."""
         return self.journal(number).get_code(Address(bytes(address)))
 
     def storage(self, address: bytes, slot: int, number: int | None = None) -> int:
-        """One storage word of an account."""
+        """Return one storage word of an account."""
         return self.journal(number).get_storage(Address(bytes(address)), slot)
 
     # Runs
@@ -132,7 +132,7 @@ class Blockchain:
         block: BlockOverride = NO_BLOCK_OVERRIDE,
         machine: type[Computation] = Computation,
     ) -> ExecutionResult:
-        """What `call` would do at the end of block `number`, or in the block that would be mined now."""
+        """Run `call` at the end of block `number`, or in the block that would be mined now, without storing anything."""
         journal = self.journal(number)
         for address, override in (overrides or {}).items():
             apply_override(journal, Address(bytes(address)), override)
@@ -142,9 +142,9 @@ class Blockchain:
         return self.limit.run(partial(run_call, journal, context, call, machine))
 
     def execute(self, raw: bytes, *, timestamp: int | None = None) -> Execution:
-        """Run a signed transaction in the next block without keeping it.
+        """Run a signed transaction in the next block without storing it.
 
-        Raises: NodeRejection when it may not be in that block; a transaction that reverts is an outcome, not an error.
+        Raises: NodeRejection when that block cannot include it. A transaction that reverts is a result, not an error.
         """
         raw = bytes(raw)
         transaction, sender = read_transaction(raw)
@@ -157,7 +157,7 @@ class Blockchain:
             transaction, sender, journal, BlockEnvironment(config.chain_id, config.base_fee, config.gas_limit)
         )
         for authority in authorities(transaction):
-            journal.account_is_empty(authority)  # py-evm swallows every error it meets while it applies authorizations
+            journal.account_is_empty(authority)  # read now: py-evm swallows every error while it applies authorizations
         outcome = self.limit.run(partial(run_transaction, journal, self.context(PENDING, at), transaction))
         return Execution(
             raw=raw,
@@ -172,7 +172,7 @@ class Blockchain:
         )
 
     def include(self, execution: Execution) -> Block:
-        """Make the block of what ran. Raises ValueError when the state has moved on since."""
+        """Make the block of an execution. Raises ValueError when the state has changed since."""
         if execution.version != self._state.version:
             raise ValueError("the state has changed since the transaction ran")
         outcome = execution.result
@@ -195,7 +195,7 @@ class Blockchain:
     def context(
         self, number: int | None, timestamp: int | None = None, *, changed: BlockOverride = NO_BLOCK_OVERRIDE
     ) -> ExecutionContext:
-        """The block's facts as code sees them."""
+        """Return the block values that code sees, with the changes of `changed`."""
         if number == PENDING:
             height, at = self.head.number + 1, self.next_timestamp() if timestamp is None else timestamp
         else:
@@ -207,15 +207,18 @@ class Blockchain:
     # Time and blocks on demand
 
     def next_timestamp(self, interval: int = 0) -> int:
-        """The next block's time in Unix seconds, never before the newest; `interval` later unless it was chosen."""
+        """Return the next block's time in Unix seconds, never before the newest block's.
+
+        A time that was not set explicitly is `interval` seconds later.
+        """
         return self._time.next(self.head.timestamp, interval)
 
     def set_next_timestamp(self, timestamp: int) -> None:
-        """Let the next block have that time, and time go on from there. Raises: InvalidParams for the past."""
+        """Set the next block's time; the clock continues from there. Raises: InvalidParams for the past."""
         self._time.set_next(check_timestamp(timestamp, self.head.timestamp))
 
     def increase_time(self, seconds: int) -> int:
-        """Move the clock forward; the total shift from the real clock, in seconds."""
+        """Move the clock forward, and return its total offset from the real clock, in seconds."""
         check_timestamp(self.next_timestamp() + seconds, self.head.timestamp)
         self._time.offset += seconds
         self._store.set_clock_offset(self._time.offset)
@@ -227,9 +230,9 @@ class Blockchain:
         return self._mine({}, at, None, has_chosen_time=timestamp is not None)
 
     def mine_many(self, blocks: int, *, interval: int = 0, timestamp: int | None = None) -> None:
-        """Mine so many blocks, each `interval` seconds after the one before, the first one after now or at `timestamp`.
+        """Mine `blocks` blocks, `interval` seconds apart; the first is `interval` seconds from now or at `timestamp`.
 
-        Raises: InvalidParams, before any is mined, when they would end later than contracts can store.
+        Raises: InvalidParams, before any block is mined, when the last one's time is more than contracts can store.
         """
         first = self._block_time(timestamp, interval)
         check_timestamp(first + interval * max(0, blocks - 1), self.head.timestamp)
@@ -241,36 +244,36 @@ class Blockchain:
             else:
                 self.mine()
 
-    # Direct changes: they become part of the newest block's state
+    # Direct changes: part of the newest block's state
 
     def set_balance(self, address: bytes, balance: int) -> None:
-        """In wei."""
+        """Set an account's balance in wei."""
         self._change({balance_key(bytes(address)): balance})
 
     def set_nonce(self, address: bytes, nonce: int) -> None:
-        """The account's next nonce."""
+        """Set an account's next nonce."""
         self._change({nonce_key(bytes(address)): nonce})
 
     def set_code(self, address: bytes, code: bytes) -> None:
-        """The account's code."""
+        """Set an account's code."""
         self._change({code_key(bytes(address)): bytes(code)})
 
     def set_storage(self, address: bytes, slot: int, value: int) -> None:
-        """One storage word."""
+        """Set one storage word of an account."""
         self._change({slot_key(bytes(address), slot): value})
 
     # Snapshots
 
     def snapshot(self) -> int:
-        """Remember this moment; its number, from 1 up. Snapshots are kept across restarts."""
+        """Take a snapshot and return its number, from 1 up. Snapshots persist across restarts."""
         return self._history.snapshot(clock_offset=self._time.offset)
 
     def revert(self, identity: int) -> bool:
-        """Go back to a snapshot and forget it and all later ones; False when there is none of that number."""
-        kept = self._history.revert(identity)
-        if kept is None:
+        """Revert to a snapshot and remove it and all later ones; False when it does not exist."""
+        snapshot = self._history.revert(identity)
+        if snapshot is None:
             return False
-        self._time.reset(kept.clock_offset)
+        self._time.reset(snapshot.clock_offset)
         return True
 
     def close(self) -> None:

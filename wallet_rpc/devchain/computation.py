@@ -1,7 +1,7 @@
-"""py-evm's Prague machine: bounded in time and depth, in geth's words, with notes for the estimation of gas.
+"""py-evm's Prague machine, limited in time and depth, with geth's error messages and records for gas estimation.
 
-The estimation needs what each call frame had cost its caller when it was made, as how much gas a frame must be given
-depends on what came before it.
+The estimation needs the gas that each frame's caller had spent when it made the call: the gas that a frame must be
+given depends on it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from eth_typing import Address
 from wallet_rpc.devchain.precompiles import MODEXP, modexp
 
 MAX_CODE_BYTES = 24_576
-"""The longest code that a creation may leave (EIP-170)."""
+"""The maximum size of code that a creation may deploy, in bytes (EIP-170)."""
 MAX_INIT_CODE_BYTES = 49_152
-"""The longest code that a creation may run (EIP-3860)."""
+"""The maximum size of a creation's init code, in bytes (EIP-3860)."""
 MAX_BALANCE_WEI = (1 << 256) - 1
-"""The most that an account can hold, in wei."""
+"""The maximum balance of an account, in wei."""
 _PUSH_1, _PUSH_32 = 0x60, 0x7F
 _STORE_GAS = 2_301
 """The gas that must be left at an SSTORE (EIP-2200), whatever it costs."""
@@ -34,17 +34,17 @@ _CALLS = frozenset({CALL, CALLCODE, DELEGATECALL, STATICCALL})
 
 
 class CodeTooLong(VMError):
-    """A creation leaves more code than EIP-170 allows."""
+    """A creation returns more code than EIP-170 allows."""
 
 
 class BalanceOverflow(VMError):
-    """A transfer to an account that would hold more than there can be; only a control makes one so rich."""
+    """A transfer would exceed the maximum balance; only a control method makes an account that rich."""
 
 
 class Code(CodeStream):
-    """Code whose pushed data is found once, not once for each frame and jump.
+    """Code with its push data located once, instead of once for each frame and jump.
 
-    py-evm looks back from each jump's target, and recurses as deep as there are bytes that look like a push.
+    py-evm scans back from each jump's target, and recurses once for each byte that looks like a push.
     """
 
     def is_valid_opcode(self, position: int) -> bool:
@@ -54,7 +54,7 @@ class Code(CodeStream):
 
 @lru_cache(maxsize=128)
 def instructions(code: bytes) -> bytes:
-    """For each byte of `code`, 1 where an instruction begins and 0 inside of pushed data."""
+    """Return, for each byte of `code`, 1 where an instruction begins and 0 inside push data."""
     found = bytearray(len(code))
     at = 0
     while at < len(code):
@@ -64,7 +64,7 @@ def instructions(code: bytes) -> bytes:
 
 
 def _store(computation: Any) -> None:
-    """SSTORE; notes the gas that must be left at it."""
+    """Execute SSTORE, and record the gas that must be left at it."""
     needed = computation.msg.gas - computation.get_gas_remaining() + _STORE_GAS
     computation.least_gas = max(computation.least_gas, needed)
     _PLAIN_STORE(computation)
@@ -81,9 +81,9 @@ class Computation(PragueComputation):
     opcodes = _OPCODES
 
     spent_before: int = 0
-    """What the caller had spent when it made this call, the call's own price included, in gas."""
+    """The gas that the caller had spent when it made this call, including the call's own price."""
     least_gas: int = 0
-    """The least gas with which the frame's writes of storage are not refused."""
+    """The least gas with which the frame's storage writes are allowed."""
 
     def __init__(self, state: StateAPI, message: MessageAPI, transaction_context: TransactionContextAPI) -> None:
         super().__init__(state, message, transaction_context)
@@ -97,7 +97,7 @@ class Computation(PragueComputation):
         transaction_context: TransactionContextAPI,
         parent_computation: ComputationAPI | None = None,
     ) -> ComputationAPI:
-        """As py-evm's, but a transfer that no balance can hold fails."""
+        """Apply a message as py-evm does, but fail a transfer that would exceed the maximum balance."""
         receiver = message.storage_address
         is_transfer = message.value > 0 and message.should_transfer_value and message.sender != receiver
         if is_transfer and state.get_balance(receiver) + message.value > MAX_BALANCE_WEI:
@@ -107,23 +107,23 @@ class Computation(PragueComputation):
         return super().apply_message(state, message, transaction_context, parent_computation)
 
     def apply_child_computation(self, child_msg: MessageAPI) -> ComputationAPI:
-        """As py-evm's, and notes what was spent."""
+        """Apply a child message as py-evm does, and record the gas spent before it."""
         spent = self.msg.gas - self._gas_meter.gas_remaining - child_msg.gas
         child: Any = super().apply_child_computation(child_msg)
         child.spent_before = spent
-        made: ComputationAPI = child
-        return made
+        computation: ComputationAPI = child
+        return computation
 
     @classmethod
     def validate_contract_code(cls, contract_code: bytes) -> None:
-        """Raises: CodeTooLong; py-evm's own errors."""
+        """Check created code as py-evm does, and its size. Raises: CodeTooLong; py-evm's own errors."""
         if len(contract_code) > MAX_CODE_BYTES:
             raise CodeTooLong
         super().validate_contract_code(contract_code)
 
 
 def _push_gas(computation: Any) -> None:
-    """GAS; notes that its answer is not just passed on to a call."""
+    """Execute GAS, and record that its result is not just passed on to a call."""
     if computation.code.peek() not in _CALLS:
         computation.reads_gas = True
     computation.stack_push_int(computation.get_gas_remaining())
@@ -133,7 +133,7 @@ _WATCHED_OPCODES = {**_OPCODES, GAS: as_opcode(_push_gas, mnemonic="GAS", gas_co
 
 
 class WatchedComputation(Computation):
-    """A call frame that also notes whether its code looks at the gas it has."""
+    """A call frame that also records whether its code reads the remaining gas."""
 
     opcodes = _WATCHED_OPCODES
 

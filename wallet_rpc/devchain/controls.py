@@ -1,6 +1,6 @@
-"""What tests do to a chain and no real chain allows: snapshots, time, direct changes of accounts.
+"""Control methods for tests that no real chain has: snapshots, time, direct changes of accounts.
 
-Each has the name anvil gives it; those that hardhat has too answer to both names.
+Each has anvil's name; those that hardhat has too are available under both names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SnapshotId:
 
 @shape
 class MineSettings:
-    """When to mine, and how many blocks."""
+    """The time of the first block, and the number of blocks."""
 
     timestamp: Uint256 | None = None
     blocks: Uint256 | None = None
@@ -34,14 +34,14 @@ class MineSettings:
 
 @shape
 class MineOne:
-    """When to mine; now when absent."""
+    """The time of the block, or settings; now when absent."""
 
     at: Uint256 | MineSettings | None = None
 
 
 @shape
 class MineMany:
-    """The number of blocks, one when absent, and the seconds between them."""
+    """The number of blocks (one when absent) and the seconds between them."""
 
     blocks: Uint256 | None = None
     interval: Uint256 | None = None
@@ -49,7 +49,7 @@ class MineMany:
 
 @shape
 class SecondsRequest:
-    """A time span, or a point in time."""
+    """A duration in seconds, or a Unix time."""
 
     seconds: Uint256
 
@@ -80,7 +80,7 @@ class SetNonce:
 
 @shape
 class SetSlot:
-    """A new word of an account's storage."""
+    """A new storage word of an account."""
 
     address: Address
     slot: Uint256
@@ -88,12 +88,12 @@ class SetSlot:
 
 
 async def snapshot(context: DevChain, request: NoParams) -> int:
-    """`evm_snapshot`: its number."""
+    """`evm_snapshot`: returns the snapshot's number."""
     return context.chain.snapshot()
 
 
 async def revert(context: DevChain, request: SnapshotId) -> bool:
-    """`evm_revert`: back to it; it and all later ones are gone. False for an unknown one."""
+    """`evm_revert`: restores a snapshot, and removes it and all later ones. False for an unknown one."""
     if request.snapshot > _MAX_SNAPSHOTS or not context.chain.revert(request.snapshot):
         return False
     context.bundler.forget_after(context.chain.head.number)
@@ -109,12 +109,12 @@ async def mine(context: DevChain, request: MineOne) -> str:
 
 
 async def mine_many(context: DevChain, request: MineMany) -> JsonValue:
-    """`anvil_mine`: the first block is an interval later too, as in anvil."""
+    """`anvil_mine`: the first block is one interval later too, as in anvil."""
     context.chain.mine_many(_count(request.blocks), interval=request.interval or 0)
 
 
 async def increase_time(context: DevChain, request: SecondsRequest) -> JsonValue:
-    """`evm_increaseTime`: the clock's shift after it, in seconds."""
+    """`evm_increaseTime`: returns the clock's new offset, in seconds."""
     return context.chain.increase_time(request.seconds)
 
 
@@ -168,4 +168,4 @@ OPERATIONS = (
         )
     ),
 )
-"""The controls."""
+"""All control methods."""

@@ -1,4 +1,4 @@
-"""One development chain: the chain itself, its bundler, its paymaster; and opening one from a folder or a fork."""
+"""One development chain with its bundler and its paymaster."""
 
 from __future__ import annotations
 

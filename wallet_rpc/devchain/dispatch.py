@@ -1,7 +1,7 @@
-"""JSON-RPC inside the chain's process: bytes in, bytes out, one request after the other, no event loop.
+"""JSON-RPC dispatcher inside the chain's process: bytes in, bytes out, one request at a time, no event loop.
 
-The envelope and the binding of parameters are the public door's; the door itself is not used because a node's errors
-carry a bare hex string as `data`, and because a chain answers thousands of small reads a second.
+Envelope and parameter binding are those of the public dispatcher. That dispatcher itself is not used, because a node's
+errors carry a bare hex string as `data`, and because a chain answers thousands of small reads a second.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from wallet_rpc.errors import InvalidRequest, MethodNotFound, WalletError
 from wallet_rpc.operations.operation import Operation
 
 MAX_CHAIN_BATCH_ENTRIES = 1000
-"""How many entries a batch may have."""
+"""The maximum number of entries in a batch."""
 _ADDRESS_LENGTH = 42
 BoundMethod: TypeAlias = Callable[[Params], Any]
 
 
 class DevChainDispatcher:
-    """Answers with the given operations, run in `context`. Their `run` never waits for anything."""
+    """Dispatcher of the given operations, run in `context`. Their `run` must not wait for anything."""
 
     def __init__(self, operations: Sequence[Operation[DevChain, Any, Any]], context: DevChain) -> None:
         self._limit = context.chain.limit
         self._methods = {operation.name: _method(operation, context) for operation in operations}
         if len(self._methods) != len(operations):
-            raise ValueError("two operations of one name")
+            raise ValueError("two operations have the same name")
 
     def answer(self, body: bytes) -> bytes | None:
-        """The JSON text that answers a body; None for notifications only. Never raises an Exception."""
+        """Return the JSON response to a body; None for notifications only. Never raises an Exception."""
         return self._limit.share(partial(self._answer, body))
 
     def calls_only(self, names: Set[str], body: bytes) -> bool:
-        """True when every entry of a body is a request for a method of these names."""
+        """Return True when every entry of a body is a request for a method in `names`."""
         try:
             parsed = envelope.parse_body(body)
             entries = parsed if isinstance(parsed, list) else [parsed]
@@ -68,8 +68,8 @@ class DevChainDispatcher:
         method = self._methods.get(entry.method) or _method_not_found(entry.method)
         try:
             answer = {"jsonrpc": "2.0", "id": entry.id, "result": method(entry.params)}
-        except Exception as raised:  # the seam: whatever it is, the caller gets a coded answer
-            known = raised if isinstance(raised, WalletError) else observe.log_incident(raised, method=entry.method)
+        except Exception as error:  # every failure becomes a JSON-RPC error
+            known = error if isinstance(error, WalletError) else observe.log_incident(error, method=entry.method)
             answer = envelope.error_response(known, entry.id)
             if known.data is None:
                 del answer["error"]["data"]
@@ -95,7 +95,7 @@ def _method(operation: Operation[DevChain, Any, Any], context: DevChain) -> Boun
 
 
 def _lowercase_addresses(value: Any) -> Any:
-    """JSON with addresses in lower case: a node does not read capitals as a checksum."""
+    """Lower the case of addresses in JSON values: a node does not check their checksums."""
     match value:
         case str() if len(value) == _ADDRESS_LENGTH and value[:2] == "0x":
             return value.lower()
@@ -108,10 +108,10 @@ def _lowercase_addresses(value: Any) -> Any:
 
 
 def _result(running: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine that never waits returns. Raises RuntimeError for one that does."""
+    """Return the result of a coroutine that never waits. Raises RuntimeError for one that does."""
     try:
         running.send(None)
     except StopIteration as ended:
         return ended.value
     running.close()
-    raise RuntimeError("an operation of the development chain waited for something")
+    raise RuntimeError("an operation of the development chain must not wait")
