@@ -132,7 +132,7 @@ class Blockchain:
         block: BlockOverride = NO_BLOCK_OVERRIDE,
         machine: type[Computation] = Computation,
     ) -> ExecutionResult:
-        """Run `call` at the end of block `number`, or in the block that would be mined now, without storing anything."""
+        """Run `call` at the end of block `number`, or in the block that would be mined now, without storing it."""
         journal = self.journal(number)
         for address, override in (overrides or {}).items():
             apply_override(journal, Address(bytes(address)), override)

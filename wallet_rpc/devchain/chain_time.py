@@ -20,7 +20,7 @@ class ChainTime:
         """The difference between the chain's clock and the real clock, in seconds."""
 
     def next(self, newest: int, interval: int = 0) -> int:
-        """Return the time of the block after one at `newest`, in Unix seconds; `interval` later unless set explicitly."""
+        """Return the Unix time of the block after one at `newest`; `interval` seconds later unless set explicitly."""
         return max(newest, int(self._clock()) + self.offset) + interval if self._chosen is None else self._chosen
 
     def set_next(self, timestamp: int) -> None:

@@ -1,12 +1,13 @@
-"""Gas limits of a user operation out of runs of the real entry point.
+"""Estimation of a user operation's gas limits from runs of the real entry point.
 
-The first run is `handleOps` with the operation as it is, but with wide limits, a fee of 1 wei and a machine that reads
-a "signature failed" answer of account or paymaster as "passed", so that a dummy signature will do. Limits are then
-read off the calls the entry point made, 63/64 rule included, and widened by a tenth.
+The first run is `handleOps` with the operation as it is, except for wide limits, a fee of 1 wei and a tolerant machine.
+That machine turns a "signature failed" result of account or paymaster into success, so that a dummy signature works.
+The limits are then read off the calls the entry point made, including the 63/64 rule, and widened by a tenth.
 
-An operation whose code may do something else with less gas is run again with those limits, and the limits are searched
-for when it does. A session that may spend only so much on gas is run once more, with the limits and the real fee, as
-its refusal depends on them. Not seen: whether sender or paymaster can pay the real fee; that is found on sending.
+An operation whose code may behave differently with less gas is run again with those limits. When the outcome differs,
+larger limits are searched. An operation whose session has a gas budget is run once more, with the limits and the real
+fee, as the budget check depends on both. The estimation does not check whether sender or paymaster can pay the real
+fee; sending does.
 """
 
 from __future__ import annotations
@@ -40,19 +41,19 @@ from wallet_rpc.errors import ExecutionReverted, InvalidParams, ValidationRevert
 from wallet_rpc.primitives import Address
 
 MIN_CALL_GAS = 9_100
-"""The least callGasLimit the bundler takes: what a call with value costs before the callee runs."""
+"""The minimum callGasLimit of the bundler: the cost of a call with value before the callee runs."""
 _WIDE = 12_000_000
 _WIDE_POST_OP = 3_000_000
 _DEPOSIT_GAS = 8_000
-"""What the entry point spends on a paymaster's deposit before it asks the paymaster."""
+"""The gas that the entry point spends on a paymaster's deposit before it calls the paymaster."""
 _VALIDATE_PAYMASTER = bytes.fromhex("52b7512c")
 _LOW_160 = (1 << 160) - 1
 _HALF_FEE = (1 << 40) - 1
-"""A fee whose bytes are all set, for the price of call data."""
+"""A placeholder fee with all bytes set, for the price of call data."""
 
 
 class SignatureTolerantComputation(WatchedComputation):
-    """A machine on which no signature is wrong: answers of 1, "signature failed", to the entry point become 0."""
+    """A machine that accepts every signature: results of 1, "signature failed", to the entry point become 0."""
 
     @classmethod
     def apply_message(
@@ -62,7 +63,7 @@ class SignatureTolerantComputation(WatchedComputation):
         transaction_context: TransactionContextAPI,
         parent_computation: ComputationAPI | None = None,
     ) -> ComputationAPI:
-        """As every machine's, then the answer is looked at."""
+        """Apply a message as the base class does, then correct the validation data it returned."""
         made = super().apply_message(state, message, transaction_context, parent_computation)
         if message.depth == 1 and bytes(message.sender) == ENTRY_POINT and made.is_success:
             selector = bytes(message.data[:4])
@@ -74,7 +75,7 @@ class SignatureTolerantComputation(WatchedComputation):
 
 
 def _mark_signature_valid(output: bytes, at: int) -> bytes:
-    """`output` with the validation data at byte `at` saying "signature right"; its time range stays."""
+    """Replace "signature failed" in the validation data at byte `at` of `output`; keep its time range."""
     word = int.from_bytes(output[at : at + 32])
     if len(output) < at + 32 or word & _LOW_160 != 1:
         return output
@@ -84,15 +85,15 @@ def _mark_signature_valid(output: bytes, at: int) -> bytes:
 def estimate_operation_gas(
     chain: Blockchain, op: UserOperation, *, bundler: Address, overrides: Mapping[bytes, Override] | None = None
 ) -> GasLimits:
-    """The limits.
+    """Estimate the gas limits of an operation.
 
-    Raises: ValidationReverted and its kinds, ExecutionReverted; InvalidParams for other code at the entry point, which
-    is what the limits are read off.
+    Raises: ValidationReverted and its kinds, ExecutionReverted; InvalidParams for an override of the entry point's
+    code, because the limits are read off the entry point's calls.
     """
     given = overrides or {}
     if given.get(bytes(ENTRY_POINT), Override()).code is not None:
         at = f"params.overrides.{ENTRY_POINT}.code"
-        raise InvalidParams(f"{at}: expected to be absent: an operation is estimated by the entry point", field=at)
+        raise InvalidParams(f"{at}: expected no override, as the entry point's own code is run; remove it", field=at)
     wide = _wide_limits(op)
     root = _run(chain, _with_limits(op, wide, fee=1), bundler, given)
     limits = _read(op, root)
@@ -107,7 +108,7 @@ def estimate_operation_gas(
 
 
 def _wide_limits(op: UserOperation) -> GasLimits:
-    """Limits that hardly any operation needs."""
+    """Return limits that hardly any operation needs."""
     limits = GasLimits(pre_verification_gas=0, verification_gas_limit=_WIDE, call_gas_limit=_WIDE)
     if op.paymaster is None:
         return limits
@@ -115,7 +116,7 @@ def _wide_limits(op: UserOperation) -> GasLimits:
 
 
 def _with_limits(op: UserOperation, limits: GasLimits, *, fee: int | None = None) -> UserOperation:
-    """The operation with these limits, and with both fees `fee` when given."""
+    """Return the operation with these limits, and with both fees set to `fee` when given."""
     part = op.paymaster
     if part is not None:
         part = replace(
@@ -137,7 +138,7 @@ def _with_limits(op: UserOperation, limits: GasLimits, *, fee: int | None = None
 def _trial(
     chain: Blockchain, op: UserOperation, bundler: Address, overrides: Mapping[bytes, Override], limits: GasLimits
 ) -> CallResults | None:
-    """The outcomes of the calls with these limits; None when the operation does not land."""
+    """Run the operation with these limits; return the results of its calls, or None when it fails."""
     try:
         return call_results(_run(chain, _with_limits(op, limits, fee=1), bundler, overrides))
     except (ValidationReverted, ExecutionReverted):
@@ -145,11 +146,11 @@ def _trial(
 
 
 def _run(chain: Blockchain, op: UserOperation, bundler: Address, overrides: Mapping[bytes, Override]) -> CallFrame:
-    """The run's outermost call. Raises: what it says when it refuses, or when the calls revert."""
+    """Run the operation and return the outermost call. Raises: the error of its validation or its execution."""
     sender = bytes(op.sender)
     given = overrides.get(sender, Override())
     balance = chain.balance(sender) if given.balance is None else given.balance
-    richer = replace(given, balance=balance + max_cost(op))  # an account may be funded after it asks
+    richer = replace(given, balance=balance + max_cost(op))  # an account may be funded after the estimation
     call = MessageCall(
         sender=bytes(bundler),
         to=bytes(ENTRY_POINT),
@@ -166,30 +167,30 @@ def _run(chain: Blockchain, op: UserOperation, bundler: Address, overrides: Mapp
     ended = operation_events(outcome.logs)[-1]
     if not ended.success:
         executed = _find_execution_call(op, _find_inner_call(outcome.frame))
-        # a postOp that fails takes back the event that would say why the calls failed
+        # a failing postOp reverts the event with the calls' revert reason
         undone = b"" if executed is None or executed.success else executed.output
         raise build_execution_error(revert_reason(outcome.logs, ended.operation_hash) or undone)
     return outcome.frame
 
 
 def _find_inner_call(root: CallFrame) -> CallFrame:
-    """The entry point's call to itself, in which the account's calls and postOp run."""
+    """Find the entry point's call to itself, in which the account's calls and postOp run."""
     return next(frame for frame in root.children if frame.to == ENTRY_POINT)
 
 
 def _find_execution_call(op: UserOperation, inner: CallFrame) -> CallFrame | None:
-    """The call that runs the account's calls; None when there is none."""
+    """Find the call that runs the account's calls; None when there is none."""
     return next((frame for frame in inner.children if frame.to == op.sender), None)
 
 
 def _counts_gas(root: CallFrame) -> bool:
-    """Whether a hook of the validation looked at what the operation may cost."""
+    """Return True when a validation hook called the module that limits the operation's cost."""
     validations = [frame for frame in root.children if frame.data[:4] == abi.VALIDATE_USER_OP]
     return any(inner.to == NATIVE_TOKEN_LIMIT_MODULE for frame in validations for inner in frame.walk())
 
 
 def _read(op: UserOperation, root: CallFrame) -> GasLimits:
-    """The limits, read off the entry point's calls: to factory, account, paymaster, itself, beneficiary."""
+    """Read the limits off the entry point's calls: to factory, account, paymaster, itself, beneficiary."""
     paymaster = next((frame for frame in root.children if frame.data[:4] == _VALIDATE_PAYMASTER), None)
     inner = _find_inner_call(root)
     first = inner if paymaster is None else paymaster
@@ -214,7 +215,7 @@ def _read(op: UserOperation, root: CallFrame) -> GasLimits:
 
 
 def _with_pre_verification_gas(op: UserOperation, limits: GasLimits) -> GasLimits:
-    """With the preVerificationGas of the operation as it will be sent; a longer signature is not seen."""
+    """Add the preVerificationGas of the operation as it will be sent, assuming its signature does not get longer."""
     filled = replace(
         _with_limits(op, limits),
         pre_verification_gas=(1 << 24) - 1,

@@ -1,6 +1,6 @@
-"""Runs of py-evm's Prague machine over a journal: a message that is only looked at, or a signed transaction.
+"""Runs of py-evm's Prague machine over a journal: an unsigned message call, or a signed transaction.
 
-The rule: nothing here knows blocks or keeps anything. A run answers an `Outcome`; its changes stay in the journal.
+This module knows no blocks and stores nothing. A run returns an `ExecutionResult`; its changes stay in the journal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _STIPEND = 2_300
 
 
 class State(PragueState):
-    """py-evm's state over our journal: checkpoints are integers, and transient storage is in the same journal."""
+    """py-evm's state over the `Journal`: checkpoints are integers, and transient storage is in the same journal."""
 
     computation_class = Computation
 
@@ -47,39 +47,39 @@ class State(PragueState):
 
     @property
     def logger(self) -> ExtendedDebugLogger:
-        """One logger: py-evm would look one up at every use."""
+        """The shared logger: py-evm would look one up at every use."""
         return _LOGGER
 
     def snapshot(self) -> tuple[Hash32, JournalDBCheckpoint]:
-        """A point to come back to."""
+        """Return a checkpoint to revert to."""
         return _NO_ROOT, JournalDBCheckpoint(self.journal.checkpoint())
 
     def revert(self, snapshot: tuple[Hash32, JournalDBCheckpoint]) -> None:
-        """Undo what came after."""
+        """Undo all changes after the checkpoint."""
         self.journal.rollback_to(snapshot[1])
 
     def commit(self, snapshot: tuple[Hash32, JournalDBCheckpoint]) -> None:
-        """Keep what came after: nothing to do."""
+        """Do nothing: the journal already has the changes."""
 
     def delta_balance(self, address: Address, delta: int) -> None:
-        """Add to a balance. Only fees can reach the most that there is, and then stop there, as in nodes."""
+        """Add to a balance, up to the maximum. Only fees can reach it, and stop there, as in nodes."""
         self.set_balance(address, min(self.get_balance(address) + delta, MAX_BALANCE_WEI))
 
     def get_transient_storage(self, address: Address, slot: int) -> bytes:
-        """EIP-1153."""
+        """Read a word of transient storage (EIP-1153)."""
         return self.journal.get_transient(address, slot)
 
     def set_transient_storage(self, address: Address, slot: int, value: bytes) -> None:
-        """EIP-1153."""
+        """Write a word of transient storage (EIP-1153)."""
         self.journal.set_transient(address, slot, value)
 
     def clear_transient_storage(self) -> None:
-        """A journal lives for one transaction; there is nothing to clear."""
+        """Do nothing: a journal lives for one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventLog:
-    """One event; topics are 32 bytes each."""
+    """One event log; topics are 32 bytes each."""
 
     address: bytes
     topics: tuple[bytes, ...]
@@ -87,7 +87,7 @@ class EventLog:
 
 
 class CallFrame:
-    """One call inside a run, as it was made and as it ended."""
+    """One call inside a run: its input and its result."""
 
     def __init__(self, computation: ComputationAPI) -> None:
         self._computation = computation
@@ -113,24 +113,24 @@ class CallFrame:
 
     @cached_property
     def error(self) -> str | None:
-        """Why it failed, in a node's usual words."""
+        """The error of a failed call, in the usual wording of nodes."""
         return None if self.success else error_text(self._computation.error)
 
     @property
     def ran_out_of_gas(self) -> bool:
-        """Whether this very frame ended for want of gas."""
+        """True if this frame itself, not a callee, ran out of gas."""
         return not self.success and isinstance(self._computation.error, OutOfGas)
 
     @cached_property
     def children(self) -> list[CallFrame]:
-        """The calls this call made, in order."""
+        """The calls made by this call, in order."""
         return [CallFrame(child) for child in self._computation.children]
 
     @cached_property
     def needed_gas(self) -> int:
-        """The least gas with which this call runs the same: a call may pass on 63/64 of what is left (EIP-150).
+        """The least gas with which this call runs the same: a call may pass on 63/64 of the remaining gas (EIP-150).
 
-        What a callee burned that failed is not counted: nobody knows how much of it was needed.
+        Gas burned by a failed callee is not counted, because the part that it needed is unknown.
         """
         needed = 0 if self.has_burned_gas else max(self.gas_used, self.least_gas)
         for child in self.children:
@@ -139,7 +139,7 @@ class CallFrame:
         return needed
 
     def walk(self) -> Iterator[CallFrame]:
-        """This frame and everything below, callers first."""
+        """Iterate over this frame and all frames below it, callers first."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -147,7 +147,7 @@ class CallFrame:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionResult:
-    """What a run came to. `output` is the raw answer, or the raw revert data when it failed."""
+    """The result of a run. `output` is the raw return data, or the raw revert data of a failed run."""
 
     success: bool
     output: bytes
@@ -160,7 +160,7 @@ class ExecutionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageCall:
-    """A message to look at: who calls whom with what; `to` None creates a contract."""
+    """An unsigned message call; `to` is None for the creation of a contract."""
 
     sender: bytes
     to: bytes | None
@@ -168,12 +168,12 @@ class MessageCall:
     value: int = 0
     gas: int
     gas_price: int = 0
-    """In wei per gas, as code sees it; it is not charged."""
+    """The price in wei per gas that code sees; it is not charged."""
     access_list: Sequence[tuple[bytes, Sequence[int]]] = ()
     authorizations: Sequence[SignedAuthorization] = ()
-    """The message's authorizations, each applied or skipped as in a transaction."""
+    """The message's EIP-7702 authorizations, each applied or skipped as in a transaction."""
     delegations: Mapping[bytes, bytes] = field(default_factory=dict)
-    """Delegations that apply without a signature: account to code address."""
+    """Delegations to apply without a signature: account to code address."""
 
 
 _TEXTS: dict[type[VMError], str] = {
@@ -185,7 +185,7 @@ _TEXTS: dict[type[VMError], str] = {
 
 
 def error_text(error: VMError) -> str:
-    """A machine error in the words nodes use."""
+    """Return the message of a machine error, in the usual wording of nodes."""
     for kind, text in _TEXTS.items():
         if isinstance(error, kind):
             return text
@@ -194,7 +194,7 @@ def error_text(error: VMError) -> str:
 
 
 def intrinsic_gas(call: MessageCall) -> int:
-    """What a transaction of this message costs before any code runs."""
+    """Return the intrinsic gas of a transaction with this message."""
     gas = TRANSACTION_GAS + TOKEN_GAS * call_data_tokens(call.data)
     gas += AUTHORIZATION_GAS * (len(call.authorizations) + len(call.delegations))
     if call.to is None:
@@ -205,7 +205,7 @@ def intrinsic_gas(call: MessageCall) -> int:
 def run_call(
     journal: Journal, context: ExecutionContextAPI, call: MessageCall, machine: type[Computation] = Computation
 ) -> ExecutionResult:
-    """Run `call` as a transaction would, but unsigned; on another `machine` when given.
+    """Run an unsigned `call` like a transaction, on another `machine` when given.
 
     Raises: OutOfGas when `call.gas` is below the intrinsic cost, InsufficientFunds when the value is not covered.
     """
@@ -235,15 +235,15 @@ def run_call(
 
 
 def _apply_authorizations(state: State, call: MessageCall) -> int:
-    """Delegate as the message says; the gas that is given back for it."""
+    """Apply the message's delegations and authorizations, and return their gas refund."""
     for account, code_address in call.delegations.items():
         state.set_code(Address(bytes(account)), b"\xef\x01\x00" + code_address)
         state.increment_nonce(Address(bytes(account)))
     for one in call.authorizations:
         if one.authority is not None:
-            state.journal.account_is_empty(Address(bytes(one.authority)))  # a forked chain's node may fail here
-    listed = SimpleNamespace(authorization_list=[to_evm_authorization(one) for one in call.authorizations])
-    return state.process_set_code_authorizations(cast("SignedTransactionAPI", listed))
+            state.journal.account_is_empty(Address(bytes(one.authority)))  # read now: a fork's node may fail here
+    transaction = SimpleNamespace(authorization_list=[to_evm_authorization(one) for one in call.authorizations])
+    return state.process_set_code_authorizations(cast("SignedTransactionAPI", transaction))
 
 
 def _message(state: State, sender: Address, call: MessageCall, gas: int) -> Message:
@@ -276,7 +276,7 @@ def _message(state: State, sender: Address, call: MessageCall, gas: int) -> Mess
 def run_transaction(
     journal: Journal, context: ExecutionContextAPI, transaction: SignedTransactionAPI
 ) -> ExecutionResult:
-    """Run a signed transaction, fees and all. Its facts (nonce, funds, fee) have been checked by the caller."""
+    """Run a signed transaction, including fees. The caller has checked nonce, funds and fee."""
     state = State(journal, context)
     executor = PragueTransactionExecutor(state)
     message = executor.build_evm_message(transaction)

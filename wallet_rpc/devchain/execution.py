@@ -1,4 +1,4 @@
-"""What runs on a chain's state are given and leave: its configuration, a block's facts, overrides, executions."""
+"""Inputs and results of runs on a chain's state: chain configuration, block values, overrides, executions."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from wallet_rpc.devchain.journal import Journal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainConfig:
-    """What a chain is told at its birth."""
+    """The constants of a chain, fixed when it is created."""
 
     chain_id: int = 31337
     base_fee: int = 10**9
-    """In wei per gas, the same in every block."""
+    """The base fee in wei per gas, the same in every block."""
     gas_limit: int = 60_000_000
-    """Of a block, and so of a transaction and a call."""
+    """The gas limit of a block, and so of a transaction and a call."""
     timestamp: int | None = None
-    """Of the first block, in Unix seconds; now when None."""
+    """The first block's time in Unix seconds; now when None."""
     number: int = 0
-    """Of the first block; a fork's pinned block."""
+    """The first block's number; the pinned block's on a fork."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """What an account is made to look like for one call."""
+    """Changes to an account for one call."""
 
     balance: int | None = None
     nonce: int | None = None
     code: bytes | None = None
     state: Mapping[int, int] | None = None
-    """All the storage the account has."""
+    """A replacement of all the account's storage, by slot."""
     state_diff: Mapping[int, int] = field(default_factory=dict)
-    """Some words of it."""
+    """Changes to some slots of its storage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,19 +55,19 @@ class BlockOverride:
 
 
 NO_BLOCK_OVERRIDE = BlockOverride()
-"""The block as it is."""
+"""No change to the block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """A transaction that has run on the newest state but is in no block yet."""
+    """A transaction that was run on the newest state and is not in a block yet."""
 
     raw: bytes
     transaction: SignedTransactionAPI
     sender: Address
     timestamp: int
     has_chosen_time: bool
-    """Whether the caller chose the timestamp, so that time goes on from it."""
+    """True if the caller set the timestamp; the clock then continues from it."""
     version: int
     gas_price: int
     result: ExecutionResult
@@ -75,7 +75,7 @@ class Execution:
 
 
 def apply_override(journal: Journal, address: Address, override: Override) -> None:
-    """Make the account look as the override says, before the run."""
+    """Apply an override to the account, before the run."""
     if override.balance is not None:
         journal.set_balance(address, override.balance)
     if override.nonce is not None:
@@ -94,7 +94,7 @@ def block_context(
     hashes: Iterable[Hash32],
     changed: BlockOverride = NO_BLOCK_OVERRIDE,
 ) -> ExecutionContext:
-    """A block's facts as code sees them; `hashes` are its ancestors', parent first."""
+    """Build the block values that code sees; `hashes` are its ancestors', parent first."""
     return ExecutionContext(
         coinbase=Address(bytes(20) if changed.coinbase is None else bytes(changed.coinbase)),
         timestamp=timestamp if changed.timestamp is None else changed.timestamp,

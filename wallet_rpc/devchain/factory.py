@@ -1,4 +1,4 @@
-"""Opening a development chain: fresh or from its folder, on its own or as a fork."""
+"""Factory of development chains: new or from a data folder, standalone or as a fork."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.primitives import Address
 
 _FORK_BLOCK = "fork block"
-"""The name under which a folder remembers the block that is forked."""
+"""The fact in a data folder that records the forked block."""
 
 
 def open_devchain(config: DevChainConfig) -> DevChain:
-    """The chain, ready to answer. Raises: WrongFolder, GenesisMissing, UpstreamFailed."""
+    """Open the chain. Raises: UnusableFolder, GenesisMissing, UpstreamFailed."""
     built = load_genesis()
     if config.deployments is not None:
         built |= load_deployments(config.deployments)
     upstream = None if config.fork_url is None else Upstream(config.fork_url, block=config.fork_block)
-    store = _store(config)  # after all that may fail, so that a failed start leaves no file
+    store = _store(config)  # after every other step that may fail, so that a failed start leaves no file
     if config.fork_url is not None and upstream is not None and isinstance(store, SqliteStore):
         upstream = _pin_upstream(config.fork_url, upstream, store)
     values = genesis_values(built) if upstream is None else _missing_account_values(built, upstream)
     limit = RunLimit(config.run_seconds)
-    has_our_token = code_key(dev_constants.TEST_TOKEN) in values
+    has_test_token = code_key(dev_constants.TEST_TOKEN) in values
     chain = Blockchain(
-        {**values, **accounts.native_balance_values(), **(accounts.test_token_values() if has_our_token else {})},
+        {**values, **accounts.native_balance_values(), **(accounts.test_token_values() if has_test_token else {})},
         ChainConfig(
             chain_id=config.chain_id,
             timestamp=config.timestamp,
@@ -52,7 +52,7 @@ def open_devchain(config: DevChainConfig) -> DevChain:
 
 
 def _pin_upstream(url: str, upstream: Upstream, store: SqliteStore) -> Upstream:
-    """The forked chain at the block that the folder began with."""
+    """Return the forked chain at the block that the folder was created with."""
     pinned = store.get_fact(_FORK_BLOCK)
     if pinned is None:
         store.set_fact(_FORK_BLOCK, str(upstream.block))
@@ -70,7 +70,7 @@ def _store(config: DevChainConfig) -> SqliteStore | EphemeralStore:
 
 
 def _missing_account_values(genesis: Genesis, upstream: Upstream) -> Mapping[bytes, Value]:
-    """Our accounts that the forked chain has no code for, and the paymaster's deposit in its entry point."""
+    """Return the genesis accounts without code on the forked chain, and the paymaster's deposit in its entry point."""
     found = upstream.fetch_many([code_key(address) for address in genesis])
     missing = {address: account for address, account in genesis.items() if not found[code_key(address)]}
     values = genesis_values(missing)
@@ -80,9 +80,9 @@ def _missing_account_values(genesis: Genesis, upstream: Upstream) -> Mapping[byt
 
 
 def _deposit(entry_point: GenesisAccount, balance: Value) -> Mapping[bytes, Value]:
-    """The deposits of the built entry point, put into the forked one, and the coins that cover them."""
+    """Return the built entry point's deposits for the forked one, and the coins that cover them."""
     deposits = {Address(ENTRY_POINT): GenesisAccount(storage=entry_point.storage)}
     values = genesis_values(deposits)
-    kept = {key: value for key, value in values.items() if len(key) > 21}
-    held = balance if isinstance(balance, int) else 0
-    return {**kept, balance_key(ENTRY_POINT): held + entry_point.balance}
+    slots = {key: value for key, value in values.items() if len(key) > 21}
+    forked_balance = balance if isinstance(balance, int) else 0
+    return {**slots, balance_key(ENTRY_POINT): forked_balance + entry_point.balance}

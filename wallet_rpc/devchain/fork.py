@@ -1,7 +1,7 @@
-"""A forked chain: values this chain has never written come from another node, as of one pinned block.
+"""Fork of another chain: values never written here are read from its node, as of one pinned block.
 
-The rule: a value is read once and then kept as if it had always been here, so a fork is stable and may be persisted.
-Limits: only the pinned block's state is known; blocks, receipts and logs before it are not; BLOCKHASH and the base fee
+A value is read once and then stored, so that a fork is stable and can be persisted.
+Limits: only the pinned block's state is available, not earlier blocks, receipts and logs; BLOCKHASH and the base fee
 are this chain's own; an account's storage is read word by word.
 """
 
@@ -21,41 +21,43 @@ from wallet_rpc.devchain.run_limit import RunLimit
 _TRIES = 3
 _TIMEOUT_SECONDS = 20.0
 _BATCH = 50
-"""How many reads one request carries at most."""
+"""The maximum number of reads in one batch request."""
 
 
 class Upstream:
-    """The forked chain's node, over HTTP."""
+    """HTTP client of the forked chain's node."""
 
     def __init__(self, url: str, *, block: int | None = None, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
-        """Pins `block`, or the node's newest. Raises: UpstreamFailed."""
+        """Pin `block`, or the node's newest. Raises: UpstreamFailed."""
         self._client = httpx2.Client(timeout=timeout_seconds)
         self._url = url
-        wanted = "latest" if block is None else hex(block)
-        (found,) = self._send_batch([("eth_getBlockByNumber", [wanted, False])])
+        reference = "latest" if block is None else hex(block)
+        (found,) = self._send_batch([("eth_getBlockByNumber", [reference, False])])
         if not isinstance(found, dict):
-            raise UpstreamFailed(f"the forked chain's node does not know block {wanted}", reason="fork_block_unknown")
+            raise UpstreamFailed(
+                f"the forked chain's node does not know block {reference}", reason="fork_block_unknown"
+            )
         try:
             self.block = int(found["number"], 16)
             """The pinned block's height."""
             self.timestamp = int(found["timestamp"], 16)
-            """Its time, in Unix seconds."""
+            """The pinned block's time in Unix seconds."""
         except (KeyError, TypeError, ValueError) as error:
             raise _malformed_answer_error() from error
 
     def fetch(self, key: bytes) -> Mapping[bytes, Value]:
-        """A storage word; or balance, nonce and code of an account together."""
+        """Fetch a storage word; or balance, nonce and code of an account together. Raises: UpstreamFailed."""
         return self.fetch_many([key])
 
     def fetch_many(self, keys: Sequence[bytes]) -> dict[bytes, Value]:
-        """Several at once. Raises: UpstreamFailed."""
+        """Fetch several values at once. Raises: UpstreamFailed."""
         at = hex(self.block)
         accounts = list(dict.fromkeys(key[:20] for key in keys if len(key) == 21))
         slots = [key for key in keys if len(key) != 21]
         calls: list[tuple[str, list[Any]]] = []
         for account in accounts:
-            shown = "0x" + account.hex()
-            calls += [(f"eth_get{what}", [shown, at]) for what in ("Balance", "TransactionCount", "Code")]
+            address = "0x" + account.hex()
+            calls += [(f"eth_get{name}", [address, at]) for name in ("Balance", "TransactionCount", "Code")]
         calls += [("eth_getStorageAt", ["0x" + key[:20].hex(), "0x" + key[20:].hex(), at]) for key in slots]
         answers = [
             answer
@@ -76,11 +78,11 @@ class Upstream:
         return values
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()
 
     def _send_batch(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
-        """The results of one batch, in order. Reads only, so a failed request is tried again."""
+        """Send one batch and return its results in order. Failed requests are retried, as all calls are reads."""
         batch = [
             {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
             for number, (method, params) in enumerate(calls)
@@ -98,19 +100,19 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class ShieldedUpstream:
-    """The forked chain's node as the world's source: a run is not interrupted in the middle of a request."""
+    """Source of the chain state that reads from the forked chain's node without being interrupted by the run limit."""
 
     upstream: Upstream
     limit: RunLimit
 
     def fetch(self, key: bytes) -> Mapping[bytes, Value]:
-        """As the upstream's."""
+        """Fetch like `Upstream.fetch`, without an interruption."""
         return self.limit.shield(partial(self.upstream.fetch, key))
 
 
 def _results(answers: Any, count: int) -> list[Any]:
     if isinstance(answers, dict) and "error" in answers:
-        raise UpstreamFailed("the forked chain's node takes no batch requests, or refuses them")
+        raise UpstreamFailed("the forked chain's node rejects batch requests")
     if not isinstance(answers, list) or len(answers) != count:
         raise _malformed_answer_error()
     by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
@@ -118,9 +120,10 @@ def _results(answers: Any, count: int) -> list[Any]:
     for number in range(count):
         answer = by_id.get(number, {})
         if "result" not in answer:
-            said = answer.get("error")
-            code = said.get("code") if isinstance(said, dict) else None
-            raise UpstreamFailed("the forked chain's node refused a read of the pinned block", upstreamCode=code)
+            failure = answer.get("error")
+            code = failure.get("code") if isinstance(failure, dict) else None
+            text = "the forked chain's node returned an error for a read of the pinned block"
+            raise UpstreamFailed(text, upstreamCode=code)
         results.append(answer["result"])
     return results
 

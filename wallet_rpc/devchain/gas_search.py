@@ -1,7 +1,7 @@
-"""The gas limits of a user operation whose code looks at the gas it has: tried, and searched for when they fail.
+"""Search of gas limits for a user operation whose code reads its remaining gas.
 
 The limits that one run suggests are enough for code that does not depend on its gas. Code that reads its gas may behave
-differently with less. So its limits are tried: every call must end as it did with plenty of gas.
+differently with less. Such limits are therefore tried: every call must end as it did with plenty of gas.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from wallet_rpc.primitives import Gas
 from wallet_rpc.wire import shape
 
 GAS_MARGIN_PERCENT = 10
-"""The margin of a limit above the need."""
+"""The margin of a limit above the measured gas, in percent."""
 MIN_MARGIN = 3_000
-"""The least margin, in gas."""
+"""The minimum margin, in gas."""
 _CLOSE = 64
-"""A search ends within this part of the limit."""
+"""The precision of a search: it ends within this fraction (1/64) of the limit."""
 _LIMITS = (
     "verification_gas_limit",
     "paymaster_verification_gas_limit",
     "call_gas_limit",
     "paymaster_post_op_gas_limit",
 )
-"""The limits that are searched for, in the order in which the entry point spends them."""
+"""The limits to search, in the order in which the entry point spends them."""
 
 
 @shape
 class GasLimits:
-    """Limits with which the operation lands; the paymaster's only when it has one."""
+    """Gas limits with which the operation succeeds; the paymaster's only when it has one."""
 
     pre_verification_gas: Gas
     verification_gas_limit: Gas
@@ -42,23 +42,23 @@ class GasLimits:
 
 
 CallResults: TypeAlias = tuple[tuple[bytes, bool], ...]
-"""The calls of a run in order: whom, and whether it succeeded."""
+"""The calls of a run in order: code address and success."""
 Trial: TypeAlias = Callable[[GasLimits], CallResults | None]
-"""Runs the operation with these limits; None when it does not land."""
+"""A run of the operation with the given limits; returns None when the operation fails."""
 
 
 def depends_on_gas(root: CallFrame) -> bool:
-    """True when code looks at its gas and may do otherwise with less; the entry point's own checks are known."""
+    """Return True when code other than the entry point's reads its remaining gas, so that less gas may change it."""
     return any(frame.reads_gas for frame in root.walk() if frame.code_address != ENTRY_POINT)
 
 
 def call_results(root: CallFrame) -> CallResults:
-    """The outcome of each call of a run."""
+    """Return the result of each call of a run."""
     return tuple((frame.code_address, frame.success) for frame in root.walk())
 
 
 def search_limits(found: GasLimits, *, wide: GasLimits, expected: CallResults, trial: Trial) -> GasLimits:
-    """`found` when the operation goes with it as `wanted`, else limits with which it does; `wide` are known to do."""
+    """Return `found` when the operation runs with it as `expected`, else larger limits; `wide` are known to work."""
     if trial(found) == expected:
         return found
     limits = wide
@@ -69,12 +69,12 @@ def search_limits(found: GasLimits, *, wide: GasLimits, expected: CallResults, t
 
 
 def add_margin(gas: int) -> int:
-    """`gas` with the margin."""
+    """Add the margin to a gas limit."""
     return gas + gas * GAS_MARGIN_PERCENT // 100 + MIN_MARGIN
 
 
 def _narrow_limit(limits: GasLimits, name: str, least: int, *, expected: CallResults, trial: Trial) -> GasLimits:
-    """`limits` with the named one near the least that does, from `least` up; with the margin where that does too."""
+    """Narrow the named limit to near the least that works, from `least` up; add the margin where that works too."""
     most: int = getattr(limits, name)
 
     def works(gas: int) -> bool:
@@ -86,5 +86,5 @@ def _narrow_limit(limits: GasLimits, name: str, least: int, *, expected: CallRes
     while (high - low) * _CLOSE > high:
         middle = min((low + high) // 2, 2 * low + MIN_MARGIN)
         low, high = (low, middle) if works(middle) else (middle, high)
-    roomy = min(add_margin(high), most)
-    return replace(limits, **{name: roomy if works(roomy) else high})
+    with_margin = min(add_margin(high), most)
+    return replace(limits, **{name: with_margin if works(with_margin) else high})

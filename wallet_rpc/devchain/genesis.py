@@ -1,6 +1,6 @@
-"""The accounts a chain begins with: the built development set, or what published deployment records leave behind.
+"""Genesis accounts of a chain: the built development set, or the contracts of published deployment records.
 
-The rule: code comes from running creation code or from our own compiler, never from a committed binary.
+Code comes from running creation code or from the project's own compiler run, never from a committed binary.
 """
 
 from __future__ import annotations
@@ -24,41 +24,41 @@ BUILD = Path(__file__).parent / "contracts" / "build"
 GENESIS_FILE = BUILD / "genesis.json"
 
 CREATE2_DEPLOYER = Address.parse("0x4e59b44847b379578588920cA78FbF26c0B4956C")
-"""The deployer that is at the same address on every chain; it takes salt(32) | creation code."""
+"""The CREATE2 deployer with the same address on every chain; its call data is salt(32) | creation code."""
 CREATE2_DEPLOYER_CODE = bytes.fromhex(
     "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
 )
-"""Its 69 bytes."""
+"""The deployer's runtime code, 69 bytes."""
 
 _DEPLOYMENT_GAS = 60_000_000
 _SLOT_KEY_SIZE = 52
 
 
 class GenesisMissing(RuntimeError):
-    """The built file is not there."""
+    """The built genesis file does not exist."""
 
 
 class DeploymentFailed(RuntimeError):
-    """Creation code reverted, or left its code at another address than the record says."""
+    """Creation code reverted, or deployed to another address than the record's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenesisAccount:
-    """One account as it is before the first block."""
+    """One account of the genesis state."""
 
     code: bytes = b""
     storage: Mapping[int, int] = field(default_factory=dict)
-    """Words by slot, without zeros."""
+    """Storage words by slot, without zeros."""
     nonce: int = 0
     balance: int = 0
-    """In wei."""
+    """The balance in wei."""
 
 
 Genesis = dict[Address, GenesisAccount]
 
 
 def load_genesis(path: Path = GENESIS_FILE) -> Genesis:
-    """The development set: EntryPoint, deployer, our contracts. Raises: GenesisMissing."""
+    """Load the development set: EntryPoint, deployer and the project's contracts. Raises: GenesisMissing."""
     if not path.is_file():
         raise GenesisMissing(f"{path.name} is not built yet: run `make contracts`")
     stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -66,13 +66,13 @@ def load_genesis(path: Path = GENESIS_FILE) -> Genesis:
 
 
 def dump_genesis(genesis: Genesis) -> str:
-    """The text that `load_genesis` reads."""
+    """Serialize accounts to the text that `load_genesis` reads."""
     stored = {address.hex0x(): _fields(account) for address, account in sorted(genesis.items())}
     return json.dumps(stored, indent=1) + "\n"
 
 
 def genesis_values(genesis: Genesis) -> dict[bytes, Value]:
-    """The accounts under the keys of a `World`."""
+    """Return the accounts as values by the keys of `ChainState`."""
     values: dict[bytes, Value] = {}
     for address, account in genesis.items():
         values |= {slot_key(address, slot): word for slot, word in account.storage.items()}
@@ -83,10 +83,10 @@ def genesis_values(genesis: Genesis) -> dict[bytes, Value]:
 
 
 def load_deployments(path: Path) -> Genesis:
-    """What the CREATE2 records of a broadcast file (forge's format) leave behind when they are run again.
+    """Run the CREATE2 records of a broadcast file (forge's format), and return the accounts they create.
 
     A record's `transaction.input` is salt(32) | creation code for the CREATE2 deployer.
-    Raises: DeploymentFailed, also when the file holds no such records; OSError.
+    Raises: DeploymentFailed, also when the file has no such records; OSError.
     """
     try:
         records = [
@@ -94,20 +94,20 @@ def load_deployments(path: Path) -> Genesis:
             for record in json.loads(path.read_text(encoding="utf-8"))["transactions"]
         ]
     except (ValueError, TypeError, KeyError) as error:
-        raise DeploymentFailed(f"{path} holds no deployment records") from error
-    bench = GenesisBuilder({CREATE2_DEPLOYER: deployer_account()})
+        raise DeploymentFailed(f"{path} contains no deployment records") from error
+    builder = GenesisBuilder({CREATE2_DEPLOYER: deployer_account()})
     for data, address in records:
-        bench.deploy(data, at=address)
-    return bench.accounts()
+        builder.deploy(data, at=address)
+    return builder.accounts()
 
 
 def deployer_account() -> GenesisAccount:
-    """The CREATE2 deployer."""
+    """Return the CREATE2 deployer's account."""
     return GenesisAccount(code=CREATE2_DEPLOYER_CODE, nonce=1)
 
 
 class GenesisBuilder:
-    """A world in which creation code is run, and whose accounts are then taken as they stand."""
+    """A temporary chain state to run creation code on; its accounts become the genesis."""
 
     def __init__(self, genesis: Genesis) -> None:
         self._values = genesis_values(genesis)
@@ -115,10 +115,10 @@ class GenesisBuilder:
         self._state.commit(self._values)
 
     def call(self, to: Address, data: bytes, *, sender: Address, value: int = 0) -> ExecutionResult:
-        """Run a call and keep what it changed. Raises: DeploymentFailed when it reverts."""
+        """Run a call and store its changes. Raises: DeploymentFailed when it reverts."""
         journal = Journal(self._state, self._state.version)
-        made = MessageCall(sender=sender, to=to, data=data, value=value, gas=_DEPLOYMENT_GAS)
-        outcome = run_call(journal, _CONTEXT, made)
+        message = MessageCall(sender=sender, to=to, data=data, value=value, gas=_DEPLOYMENT_GAS)
+        outcome = run_call(journal, _CONTEXT, message)
         if not outcome.success:
             raise DeploymentFailed(f"a call to {to} failed: {outcome.error}, 0x{outcome.output.hex()}")
         changes = journal.changes()
@@ -133,7 +133,7 @@ class GenesisBuilder:
             raise DeploymentFailed(f"expected a contract at {at}, got one at 0x{outcome.output.hex()}")
 
     def accounts(self) -> Genesis:
-        """Every account that is not empty."""
+        """Return every account that is not empty."""
         return _gather(self._values)
 
 
@@ -152,7 +152,7 @@ _CONTEXT = ExecutionContext(
 
 
 def _gather(values: Mapping[bytes, Value]) -> Genesis:
-    """`genesis_values` backwards; a slot's key is address(20) | slot(32), every other key is shorter."""
+    """Invert `genesis_values`; a slot's key is address(20) | slot(32), every other key is shorter."""
     slots: dict[Address, dict[int, int]] = {Address(key[:20]): {} for key in values}
     for key, word in values.items():
         if len(key) == _SLOT_KEY_SIZE and word:
@@ -171,13 +171,13 @@ def _gather(values: Mapping[bytes, Value]) -> Genesis:
 
 def _number(value: Value) -> int:
     if isinstance(value, bytes):
-        raise TypeError("code where a number was expected")
+        raise TypeError("expected a number, got code")
     return value
 
 
 def _code(value: Value) -> bytes:
     if isinstance(value, int):
-        raise TypeError("a number where code was expected")
+        raise TypeError("expected code, got a number")
     return value
 
 
