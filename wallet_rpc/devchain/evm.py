@@ -226,9 +226,10 @@ def run_call(
         journal.mark_address_warm(Address(account))
         for slot in slots:
             journal.mark_storage_warm(Address(account), slot)
-    made = CancunTransactionContext(gas_price=call.gas_price, origin=sender)
     apply: Any = machine.apply_create_message if call.to is None else machine.apply_message
-    computation: ComputationAPI = apply(state, message, made)
+    computation: ComputationAPI = apply(
+        state, message, CancunTransactionContext(gas_price=call.gas_price, origin=sender)
+    )
     spent = call.gas - computation.get_gas_remaining()
     refund = min(computation.get_gas_refund() + authorized, spent // 5)
     return _build_result(computation, max(spent - refund, floor_gas(call.data)), refund)
@@ -248,8 +249,7 @@ def _apply_authorizations(state: State, call: MessageCall) -> int:
 
 def _message(state: State, sender: Address, call: MessageCall, gas: int) -> Message:
     if call.to is None:
-        nonce = state.get_nonce(sender)
-        created = generate_contract_address(sender, nonce)
+        created = generate_contract_address(sender, state.get_nonce(sender))
         state.increment_nonce(sender)
         return Message(
             gas=gas,

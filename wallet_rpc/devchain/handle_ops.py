@@ -1,4 +1,4 @@
-"""The entry point's side of a user operation: reading `handleOps` call data and the events it leaves.
+"""Decoding of user operations from `handleOps` call data and from the entry point's events.
 
 Source: EntryPoint v0.7 `IEntryPoint`, `UserOperationLib`.
 """
@@ -20,15 +20,15 @@ from wallet_rpc.domain.user_operation import USER_OPERATION_EVENT, Factory, Paym
 from wallet_rpc.primitives import Address, Data
 
 REVERT_EVENT = abi.keccak(b"UserOperationRevertReason(bytes32,address,uint256,bytes)")
-"""Topics: operation hash, sender; data: nonce, revert data."""
+"""Topics: operation hash, sender. Data: nonce, revert data."""
 BEFORE_EXECUTION_EVENT = abi.keccak(b"BeforeExecution()")
-"""Between the validations and the executions of a bundle."""
+"""The event between the validations and the executions of a bundle."""
 _PACKED = "(address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)[]"
 
 
 @dataclass(frozen=True, slots=True)
 class OperationEvent:
-    """How an operation ended. `position` is the event's index among the logs of its transaction."""
+    """The outcome of an operation. `position` is the event's index among the logs of its transaction."""
 
     operation_hash: bytes
     sender: Address
@@ -36,13 +36,13 @@ class OperationEvent:
     nonce: int
     success: bool
     cost: int
-    """In wei."""
+    """The gas cost in wei."""
     gas_used: int
     position: int
 
 
 def operation_events(logs: Sequence[EventLog]) -> list[OperationEvent]:
-    """All operations that ended in these logs."""
+    """Return the outcome events of all operations in these logs."""
     found = []
     for position, log in enumerate(logs):
         if _is_entry_points(log, USER_OPERATION_EVENT):
@@ -53,7 +53,7 @@ def operation_events(logs: Sequence[EventLog]) -> list[OperationEvent]:
 
 
 def revert_reason(logs: Sequence[EventLog], operation_hash: bytes) -> bytes | None:
-    """The revert data of an operation's execution; None when there is none."""
+    """Return the revert data of an operation's execution; None when there is none."""
     for log in logs:
         if log.address == ENTRY_POINT and log.topics[:2] == (REVERT_EVENT, operation_hash):
             return bytes(decode(["uint256", "bytes"], log.data)[1])
@@ -61,10 +61,10 @@ def revert_reason(logs: Sequence[EventLog], operation_hash: bytes) -> bytes | No
 
 
 def operation_log_indexes(logs: Sequence[EventLog], event: OperationEvent, *, is_direct: bool) -> list[int]:
-    """The indexes of this operation's logs among those of its transaction.
+    """Return the indexes of this operation's logs among those of its transaction.
 
-    All logs, when the transaction calls the entry point itself (`is_direct`) with one operation. Otherwise those of the
-    execution, and those of the validations that name the operation: a bundle validates all its operations first, and a
+    All logs, when the transaction calls the entry point itself (`is_direct`) with one operation. Otherwise the logs of
+    the execution, and the validation logs that name the operation: a bundle validates all its operations first, and a
     contract that calls the entry point may log before and after.
     """
     events = operation_events(logs)
@@ -88,14 +88,14 @@ def _is_entry_points(log: EventLog, topic: bytes) -> bool:
 
 
 def _names(log: EventLog, event: OperationEvent, named: Set[bytes]) -> bool:
-    """True for a log of the validations by the operation's account, or by the entry point about the operation."""
+    """Return True for a validation log by the operation's account, or by the entry point about the operation."""
     if log.address == ENTRY_POINT:
         return not named.isdisjoint(log.topics[1:])
     return log.address == event.sender and abi.address(event.sender) in named
 
 
 def read_handle_ops(call_data: bytes) -> list[UserOperation]:
-    """The operations of a `handleOps` call; none when the data is something else."""
+    """Decode the operations of a `handleOps` call; return none for other call data."""
     if call_data[:4] != abi.HANDLE_OPS:
         return []
     try:
@@ -106,7 +106,7 @@ def read_handle_ops(call_data: bytes) -> list[UserOperation]:
 
 
 def unpack(*packed: Any) -> UserOperation:
-    """An operation from the entry point's struct."""
+    """Convert the entry point's packed struct to an operation."""
     sender, nonce, init_code, call_data, limits, pre_verification_gas, fees, paymaster, signature = packed
     return UserOperation(
         sender=Address.parse(sender),
@@ -124,7 +124,7 @@ def unpack(*packed: Any) -> UserOperation:
 
 
 def with_authorization(op: UserOperation, signed: Sequence[Any]) -> UserOperation:
-    """`op` with its sender's authorization out of those of its transaction."""
+    """Return `op` with its sender's authorization out of those of its transaction."""
     for one in signed:
         authorization = from_evm_authorization(one)
         if authorization is not None and authorization.authority == op.sender:
@@ -133,7 +133,7 @@ def with_authorization(op: UserOperation, signed: Sequence[Any]) -> UserOperatio
 
 
 def deposit_slot_number(account: Address) -> int:
-    """Where the entry point keeps an account's deposit, in wei: the first word of its `DepositInfo`."""
+    """Return the entry point's slot of an account's deposit, in wei: the first word of its `DepositInfo`."""
     return int.from_bytes(funds.deposit_slot(account))
 
 

@@ -1,9 +1,9 @@
-"""The changes of one run over a world, with checkpoints: py-evm's account database without tries.
+"""Changes of one run over a chain state, with checkpoints: a replacement for py-evm's account database.
 
-It has the part of py-evm's `AccountDatabaseAPI` that states call; roots and checkpoints are the chain's own.
-Every write pushes what was there before on one undo list, so a checkpoint is a length and a revert is a walk back.
-Storage, transient storage and the warm sets of EIP-2929 share the list. Nothing reaches the world until the chain
-commits `changes()`.
+It implements the methods of py-evm's `AccountDatabaseAPI` that states call; roots and checkpoints are the chain's own.
+Every write pushes the previous value on one undo list. A checkpoint is a length of that list, and a revert undoes it
+backwards. Storage, transient storage and the warm sets of EIP-2929 share the list. The chain state stays unchanged
+until the chain commits `changes()`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _ABSENT: Any = object()
 
 @lru_cache(maxsize=4096)
 def code_hash(code: bytes) -> Hash32:
-    """keccak256 of `code`; remembered, as the same few contracts are asked for all the time."""
+    """Return keccak256 of `code`; cached, as runs read the same few contracts again and again."""
     return Hash32(keccak(code))
 
 
 class Journal:
-    """Reads of `world` as of `version`, overlaid with the writes of one run."""
+    """Reads of a chain state as of one version, overlaid with the writes of one run."""
 
     def __init__(self, state: ChainState, version: int) -> None:
         self._state = state
@@ -45,7 +45,7 @@ class Journal:
     # Reads
 
     def get_balance(self, address: Address) -> int:
-        """In wei."""
+        """Return the account's balance in wei."""
         try:
             return self._balances[address]
         except KeyError:
@@ -53,7 +53,7 @@ class Journal:
             return value
 
     def get_nonce(self, address: Address) -> int:
-        """The account's nonce."""
+        """Return the account's nonce."""
         try:
             return self._nonces[address]
         except KeyError:
@@ -61,7 +61,7 @@ class Journal:
             return value
 
     def get_code(self, address: Address) -> bytes:
-        """The account's code; a delegation designator is code too."""
+        """Return the account's code; a delegation designator is code too."""
         try:
             return self._codes[address]
         except KeyError:
@@ -71,11 +71,11 @@ class Journal:
             return value
 
     def get_code_hash(self, address: Address) -> Hash32:
-        """keccak256 of the code."""
+        """Return keccak256 of the account's code."""
         return code_hash(self.get_code(address))
 
     def get_storage(self, address: Address, slot: int, from_journal: bool = True) -> int:
-        """One storage word; without `from_journal` as it was before the run."""
+        """Return one storage word; without `from_journal` its value before the run."""
         key = (address, slot)
         if key not in self._slots_before:
             before = 0 if address in self._replaced else self._integer(slot_key(address, slot))
@@ -84,40 +84,40 @@ class Journal:
         return self._slots[key] if from_journal else self._slots_before[key]
 
     def account_has_code_or_nonce(self, address: Address) -> bool:
-        """Whether a contract cannot be created here (EIP-684)."""
+        """Return True when a contract cannot be created at this address (EIP-684)."""
         return self.get_nonce(address) != 0 or self.get_code(address) != b""
 
     def account_exists(self, address: Address) -> bool:
-        """After EIP-161 an account exists when it is not empty."""
+        """Return True when the account is not empty: since EIP-161 only such accounts exist."""
         return not self.account_is_empty(address)
 
     def account_is_empty(self, address: Address) -> bool:
-        """No balance, no nonce, no code."""
+        """Return True for an account without balance, nonce and code."""
         return self.get_balance(address) == 0 and not self.account_has_code_or_nonce(address)
 
     # Writes
 
     def set_balance(self, address: Address, balance: int) -> None:
-        """In wei."""
+        """Set the account's balance in wei."""
         self._undo.append((self._balances, address, self.get_balance(address)))
         self._balances[address] = balance
 
     def set_nonce(self, address: Address, nonce: int) -> None:
-        """The account's nonce."""
+        """Set the account's nonce."""
         self._undo.append((self._nonces, address, self.get_nonce(address)))
         self._nonces[address] = nonce
 
     def increment_nonce(self, address: Address) -> None:
-        """One up."""
+        """Add one to the account's nonce."""
         self.set_nonce(address, self.get_nonce(address) + 1)
 
     def set_code(self, address: Address, code: bytes) -> None:
-        """Replace the code."""
+        """Set the account's code."""
         self._undo.append((self._codes, address, self.get_code(address)))
         self._codes[address] = code
 
     def delete_code(self, address: Address) -> None:
-        """Remove the code."""
+        """Remove the account's code."""
         self.set_code(address, b"")
 
     def set_storage(self, address: Address, slot: int, value: int) -> None:
@@ -126,7 +126,7 @@ class Journal:
         self._slots[address, slot] = value
 
     def delete_storage(self, address: Address) -> None:
-        """Zero the words touched in this run: since EIP-6780 only an account made in the same run is destroyed."""
+        """Zero the words touched in this run: since EIP-6780 only an account created in the same run is destroyed."""
         for owner, slot in [key for key in self._slots if key[0] == address]:
             self.set_storage(Address(owner), slot, 0)
 
@@ -138,42 +138,42 @@ class Journal:
         self.set_code(address, b"")
 
     def touch_account(self, address: Address) -> None:
-        """Nothing to note: an empty account is not kept."""
+        """Do nothing: empty accounts are not stored."""
 
     def replace_storage(self, address: Address, words: Mapping[int, int]) -> None:
-        """Before a run: let `words` be all the storage the account has."""
+        """Replace all storage of the account before a run."""
         self._replaced.add(address)
         self.override_storage(address, words)
 
     def override_storage(self, address: Address, words: Mapping[int, int]) -> None:
-        """Before a run: let these words be as given, as if they always had been."""
+        """Set these words before a run, as their original values."""
         for slot, value in words.items():
             self._slots[address, slot] = self._slots_before[address, slot] = value
 
     # Per-run marks
 
     def is_storage_warm(self, address: Address, slot: int) -> bool:
-        """Was the word read or written in this run (EIP-2929)."""
+        """Return True when the word was read or written in this run (EIP-2929)."""
         return (address, slot) in self._warm
 
     def mark_storage_warm(self, address: Address, slot: int) -> None:
-        """Note a first access."""
+        """Record the first access of a storage word."""
         self._mark((address, slot))
 
     def is_address_warm(self, address: Address) -> bool:
-        """Was the account touched in this run (EIP-2929)."""
+        """Return True when the account was accessed in this run (EIP-2929)."""
         return address in self._warm
 
     def mark_address_warm(self, address: Address) -> None:
-        """Note a first access."""
+        """Record the first access of an account."""
         self._mark(address)
 
     def get_transient(self, address: bytes, slot: int) -> bytes:
-        """A word of transient storage (EIP-1153)."""
+        """Read a word of transient storage (EIP-1153)."""
         return self._transient.get((address, slot), b"")
 
     def set_transient(self, address: bytes, slot: int, value: bytes) -> None:
-        """Write a word of transient storage."""
+        """Write a word of transient storage (EIP-1153)."""
         key = (address, slot)
         self._undo.append((self._transient, key, self._transient.get(key, _ABSENT)))
         self._transient[key] = value
@@ -181,7 +181,7 @@ class Journal:
     # Checkpoints
 
     def checkpoint(self) -> int:
-        """A point to come back to."""
+        """Return a checkpoint to roll back to."""
         return len(self._undo)
 
     def rollback_to(self, mark: int) -> None:
@@ -195,7 +195,7 @@ class Journal:
                 values[key] = before
 
     def changes(self) -> dict[bytes, Value]:
-        """What the run changed, by the world's keys; a value written back to what it was is no change."""
+        """Return the run's changes by the keys of `ChainState`, without values that are unchanged in the end."""
         changed: dict[bytes, Value] = {}
         for values, key, _ in self._undo:
             if values is self._slots:

@@ -1,7 +1,7 @@
-"""Blocks, the transactions in them and what came of those: the records, their encodings and their hashes.
+"""Blocks, their transactions and receipts: records, encodings and hashes.
 
-A block holds at most one transaction. Hashes are the real ones (header, transaction and receipt encodings of Prague);
-only the state root is the world's commitment, not a Merkle root.
+A block has at most one transaction. Hashes are the real ones (header, transaction and receipt encodings of Prague);
+only the state root is the commitment of `ChainState`, not a Merkle root.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from wallet_rpc.devchain.evm import EventLog
 
 
 def encode_raw(item: Any) -> bytes:
-    """RLP of nested lists of byte strings."""
+    """Encode nested lists of byte strings as RLP."""
     return bytes(codec.encode_raw(item))
 
 
@@ -37,7 +37,7 @@ NO_REQUESTS = sha256(b"").digest()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inclusion:
-    """A transaction in a block and what came of it."""
+    """A transaction in a block and its outcome."""
 
     raw: bytes
     hash: bytes
@@ -45,7 +45,7 @@ class Inclusion:
     success: bool
     gas_used: int
     gas_price: int
-    """What was really paid, in wei per gas."""
+    """The price paid, in wei per gas."""
     logs: tuple[EventLog, ...]
 
     @property
@@ -55,19 +55,19 @@ class Inclusion:
 
     @property
     def contract_address(self) -> bytes | None:
-        """The address of the contract that it created, or would have if it had not failed."""
+        """The address of the created contract, even if the creation failed; None for other transactions."""
         signed = self.transaction
         return None if signed.to else bytes(generate_contract_address(Address(self.sender), signed.nonce))
 
     @property
     def kind(self) -> int:
-        """The transaction type: 0 for a legacy one."""
+        """The transaction type; 0 for a legacy one."""
         return self.raw[0] if self.raw[0] < 0x80 else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A block, with the world's version at its end while it was the newest."""
+    """A block: its header values and its transaction."""
 
     number: int
     parent_hash: bytes
@@ -85,7 +85,7 @@ class Block:
 
     @property
     def gas_used(self) -> int:
-        """The gas of all its transactions."""
+        """The gas of its transaction; 0 without one."""
         return 0 if self.inclusion is None else self.inclusion.gas_used
 
 
@@ -98,7 +98,7 @@ def make_block(
     inclusion: Inclusion | None,
     number: int = 0,
 ) -> Block:
-    """The block after `parent`, or the first one of height `number`; `limits` is (gas limit, base fee)."""
+    """Build the block after `parent`, or the first one with height `number`; `limits` is (gas limit, base fee)."""
     return build_block(
         number=number if parent is None else parent.number + 1,
         parent_hash=bytes(32) if parent is None else parent.hash,
@@ -111,7 +111,7 @@ def make_block(
 
 
 def build_block(**facts: Any) -> Block:
-    """A block of its facts: adds bloom, roots and the hash."""
+    """Build a block from its given values: adds bloom, roots and hash."""
     inclusion: Inclusion | None = facts["inclusion"]
     bloom, transactions_root, receipts_root, body = bytes(256), EMPTY_ROOT, EMPTY_ROOT, b""
     if inclusion is not None:
@@ -158,12 +158,12 @@ def build_block(**facts: Any) -> Block:
 
 @lru_cache(maxsize=256)
 def decode_transaction(raw: bytes) -> SignedTransactionAPI:
-    """A signed transaction of type 0, 1, 2, 3 or 4. Raises whatever the codec raises for other bytes."""
+    """Decode a signed transaction of type 0, 1, 2, 3 or 4. Raises the codec's own errors for other bytes."""
     return PragueTransactionBuilder.decode(raw)
 
 
 def encode_receipt(inclusion: Inclusion, bloom: bytes) -> bytes:
-    """The receipt as it is hashed; typed ones carry their type first (EIP-2718)."""
+    """Encode the receipt for hashing; typed ones begin with their type (EIP-2718)."""
     encoded = encode_raw(
         [
             b"\x01" if inclusion.success else b"",
@@ -176,12 +176,12 @@ def encode_receipt(inclusion: Inclusion, bloom: bytes) -> bytes:
 
 
 def single_root(value: bytes) -> bytes:
-    """The root of a Merkle-Patricia trie whose only entry is `value` at index 0."""
+    """Return the root of a Merkle-Patricia trie whose only entry is `value` at index 0."""
     return bytes(keccak(encode_raw([b"\x20\x80", value])))
 
 
 def logs_bloom(logs: Iterable[EventLog]) -> bytes:
-    """The 2048-bit filter of addresses and topics (yellow paper, 4.3.1)."""
+    """Return the 2048-bit filter of addresses and topics (yellow paper, 4.3.1)."""
     bits = 0
     for log in logs:
         for item in (log.address, *log.topics):
@@ -196,12 +196,12 @@ def _bloom_bits(item: bytes) -> int:
 
 
 def encode_integer(number: int) -> bytes:
-    """Big-endian without leading zeros; zero is empty."""
+    """Encode a number big-endian without leading zeros; zero is empty."""
     return number.to_bytes((number.bit_length() + 7) // 8)
 
 
 def pack_block(block: Block) -> bytes:
-    """A block as it is stored: only the facts, as RLP."""
+    """Encode a block for storage: only the values it was built from, as RLP."""
     facts = [
         encode_integer(block.number),
         block.parent_hash,
@@ -210,18 +210,22 @@ def pack_block(block: Block) -> bytes:
         encode_integer(block.gas_limit),
         encode_integer(block.base_fee),
     ]
-    kept = block.inclusion
-    if kept is None:
+    inclusion = block.inclusion
+    if inclusion is None:
         return encode_raw([facts, []])
-    logs = [[log.address, list(log.topics), log.data] for log in kept.logs]
-    amounts = [encode_integer(int(kept.success)), encode_integer(kept.gas_used), encode_integer(kept.gas_price)]
-    return encode_raw([facts, [kept.raw, kept.hash, kept.sender, amounts, b"", logs]])
+    logs = [[log.address, list(log.topics), log.data] for log in inclusion.logs]
+    amounts = [
+        encode_integer(int(inclusion.success)),
+        encode_integer(inclusion.gas_used),
+        encode_integer(inclusion.gas_price),
+    ]
+    return encode_raw([facts, [inclusion.raw, inclusion.hash, inclusion.sender, amounts, b"", logs]])
 
 
 def unpack_block(stored: bytes) -> Block:
-    """The inverse of `pack_block`."""
+    """Decode a block that `pack_block` encoded."""
     decoded: Any = codec.decode(stored)
-    facts, kept = decoded
+    facts, inclusion = decoded
     return build_block(
         number=int.from_bytes(facts[0]),
         parent_hash=facts[1],
@@ -229,12 +233,12 @@ def unpack_block(stored: bytes) -> Block:
         state_root=facts[3],
         gas_limit=int.from_bytes(facts[4]),
         base_fee=int.from_bytes(facts[5]),
-        inclusion=_unpack_inclusion(kept) if kept else None,
+        inclusion=_unpack_inclusion(inclusion) if inclusion else None,
     )
 
 
-def _unpack_inclusion(kept: Sequence[Any]) -> Inclusion:
-    raw, identity, sender, amounts, _created, logs = kept
+def _unpack_inclusion(fields: Sequence[Any]) -> Inclusion:
+    raw, identity, sender, amounts, _created, logs = fields
     success, gas_used, gas_price = (int.from_bytes(amount) for amount in amounts)
     return Inclusion(
         raw=raw,

@@ -21,16 +21,16 @@ from wallet_rpc.primitives import Address, Hash32
 from wallet_rpc.wire import shape
 
 MAX_TOPICS = 4
-"""The most topics of a log, and so of a filter."""
+"""The maximum number of topics of a log, and so of a filter."""
 MAX_CHOICES = 1000
-"""The most addresses of a filter, and alternatives of one topic. Source: geth."""
+"""The maximum number of addresses in a filter, and of alternatives for one topic. Source: geth."""
 MAX_LOGS = 10_000
-"""The most logs in one answer."""
+"""The maximum number of logs in one response."""
 
 
 @shape
 class LogFilter:
-    """Logs of one block or a range, of some addresses, with some topics: each null, one value or any of several."""
+    """A filter by block or block range, addresses and topics: each null, one value or a list of alternatives."""
 
     from_block: str | None = None
     to_block: str | None = None
@@ -47,7 +47,7 @@ class LogFilter:
 
 @shape
 class LogsRequest:
-    """`eth_getLogs`."""
+    """The parameters of `eth_getLogs`."""
 
     filter: LogFilter
 
@@ -57,7 +57,7 @@ async def get_logs(context: DevChain, request: LogsRequest) -> JsonValue:
     found: list[JsonValue] = []
     for block, inclusion, position in _find_matching(context.chain, request.filter):
         if len(found) == MAX_LOGS:
-            text = f"filter: expected to match at most {MAX_LOGS} logs; ask for fewer blocks, addresses or topics"
+            text = f"filter: expected to match at most {MAX_LOGS} logs; request fewer blocks, addresses or topics"
             raise LimitExceeded(text, reason="too_many_logs", field="params.filter")
         found.append(answers.format_log(block, inclusion, position))
     return found
@@ -68,7 +68,7 @@ def _find_matching(chain: Blockchain, log_filter: LogFilter) -> Iterator[tuple[B
     senders = None if addresses is None or len(addresses) == 0 else {bytes(address) for address in addresses}
     topics = [_choices(topic) for topic in log_filter.topics or ()]
     while topics and topics[-1] is None:
-        topics.pop()  # as in anvil: what may be anything may be absent too
+        topics.pop()  # as in anvil: a trailing wildcard also matches logs without that topic
     for block, inclusion in _range(chain, log_filter):
         for position, event in enumerate(inclusion.logs):
             if (senders is None or event.address in senders) and _matches(event, topics):
@@ -84,7 +84,7 @@ def _range(chain: Blockchain, log_filter: LogFilter) -> Iterator[tuple[Block, In
 
 
 def _ends(chain: Blockchain, log_filter: LogFilter) -> tuple[int, int]:
-    """The first and the last height. Raises: InvalidParams, UnknownBlock."""
+    """Resolve the first and the last height. Raises: InvalidParams, UnknownBlock."""
     if log_filter.block_hash is not None:
         if log_filter.from_block is not None or log_filter.to_block is not None:
             raise InvalidParams("filter: expected blockHash or a range, got both", field="params.filter")
@@ -107,7 +107,7 @@ def _end(chain: Blockchain, tag: str | None) -> int:
 
 
 def _choices(topic: Hash32 | tuple[Hash32 | None, ...] | None) -> frozenset[bytes] | None:
-    """The values that a topic may have; None for any."""
+    """Return the values that a topic may have; None for any."""
     match topic:
         case None | ():
             return None
@@ -124,4 +124,4 @@ def _matches(event: EventLog, topics: list[frozenset[bytes] | None]) -> bool:
 
 
 OPERATIONS = (Operation("eth_getLogs", LogsRequest, JsonValue, get_logs, positional=True),)
-"""The search for logs."""
+"""The log search method."""

@@ -1,4 +1,4 @@
-"""Everything a development chain answers: the node's methods, the controls, the bundler's and the paymaster's."""
+"""All methods of a development chain: those of the node, the controls, the bundler and the paymaster."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ OPERATIONS: tuple[Operation[DevChain, Any, Any], ...] = (
     *controls.OPERATIONS,
     *bundler_methods.OPERATIONS,
 )
-"""In this order."""
+"""All methods, by module."""
 READ_METHODS = frozenset(
     operation.name
     for group in (state_reads.OPERATIONS, blocks.OPERATIONS, logs.OPERATIONS, bundler_methods.READ_OPERATIONS)
     for operation in group
 )
-"""The names of those that neither run code nor change anything: they are answered during the runs of others."""
+"""The methods that neither run code nor change anything; they are answered during other requests' runs."""

@@ -1,4 +1,4 @@
-"""The errors only a node has, with the codes and words of geth, so that client libraries recognise them."""
+"""Errors of a node, with geth's codes and messages, so that client libraries recognise them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wallet_rpc.errors import Rejected, WalletError
 
 
 class CallReverted(WalletError):
-    """A looked-at call reverted: code 3, the raw revert data as `data`."""
+    """An `eth_call` or an estimation reverted: code 3, with the raw revert data as `data`."""
 
     code = 3
     default_reason = "execution_reverted"
@@ -19,21 +19,21 @@ class CallReverted(WalletError):
 
     @property
     def data(self) -> Any:
-        """The raw revert data, hex: libraries decode it themselves."""
+        """The raw revert data as hex; client libraries decode it themselves."""
         return "0x" + self.output.hex()
 
 
 class NodeRejection(Rejected):
-    """What a node refuses with code -32000: by its words alone, as web3.py takes any `data` for that of a revert."""
+    """A rejection by the node, code -32000, without `data`: web3.py would take any `data` for revert data."""
 
     @property
     def data(self) -> Any:
-        """Nothing."""
+        """Always None."""
         return None
 
 
 class UnknownBlock(NodeRejection):
-    """The block is not kept by this chain."""
+    """The block is not stored by this chain."""
 
     default_reason = "unknown_block"
 
@@ -42,7 +42,7 @@ class UnknownBlock(NodeRejection):
 
 
 class ExecutionTimeout(NodeRejection):
-    """Code ran longer than one request's code may."""
+    """Code exceeded the maximum run time of one request."""
 
     default_reason = "execution_timeout"
 
@@ -51,7 +51,7 @@ class ExecutionTimeout(NodeRejection):
 
 
 class UpstreamFailed(WalletError):
-    """The forked chain's node did not answer, or not with what was asked."""
+    """The forked chain's node did not respond, or returned an error or an unusable response."""
 
     code = -32603
     status = 503

@@ -1,8 +1,9 @@
-"""The development paymaster (ERC-7677): sponsors any operation under any policy id that is a UUID of version 4, or lets
-it be paid in the test token, or in any other token that it was given a rate for.
+"""The development paymaster (ERC-7677): sponsors gas, or accepts payment in ERC-20.
 
-It signs for our VerifyingPaymaster and TokenPaymaster with a key that everyone knows; what it spends is a deposit of
-the development chain. What it signs and how is in `domain/sponsorship.py` and `domain/token_charge.py`.
+It accepts any policy id that is a UUID of version 4, and the test token and any other token with a configured rate.
+
+It signs for VerifyingPaymaster and TokenPaymaster with a published key; it spends a deposit of the development chain.
+The signed data is defined in `domain/sponsorship.py` and `domain/token_charge.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, preview
 
 VALID_SECONDS = 3600
-"""How long a sponsorship holds, from the time of the next block."""
+"""The validity of a sponsorship in seconds, from the time of the next block."""
 _POLICY_VERSION = 4
 _UNLIMITED = (1 << 128) - 1
 _ERC20_CONTEXT = "context.erc20Context"
@@ -32,7 +33,7 @@ _ERC20_CONTEXT = "context.erc20Context"
 
 @dataclass(frozen=True, slots=True)
 class SponsorshipResult:
-    """The paymaster's part of an operation, and what it takes for it: None when nothing."""
+    """The paymaster fields of an operation, and its payment terms: None when the operation is sponsored."""
 
     part: PaymasterPart
     payment: Erc20PaymentTerms | None = None
@@ -40,62 +41,64 @@ class SponsorshipResult:
 
 @dataclass(frozen=True, slots=True)
 class DevPaymaster:
-    """Sponsors on one chain."""
+    """The paymaster of one chain."""
 
     chain: Blockchain
     rates: Mapping[Address, int] = field(default_factory=lambda: dev_constants.ERC20_RATES)
-    """Tokens that it takes, with their smallest units for 10^18 wei."""
+    """The accepted ERC-20 tokens, with their smallest units for 10^18 wei."""
 
     def stub(self, op: UserOperation, context: Mapping[str, Any]) -> SponsorshipResult:
-        """A sponsorship of the right size that is not signed. Raises: InvalidParams for an unknown policy or token."""
+        """Return unsigned paymaster fields of the final size. Raises: InvalidParams for an unknown policy or token."""
         check_policy(context)
-        asked = parse_erc20_context(context, self.rates)
-        if asked is None:
+        erc20_context = parse_erc20_context(context, self.rates)
+        if erc20_context is None:
             return SponsorshipResult(sponsorship.build_sponsorship_stub(dev_constants.PAYMASTER, window=self._window()))
-        most = _UNLIMITED if asked.max_token_amount is None else asked.max_token_amount
-        charge = self._charge(asked, most)
+        max_amount = _UNLIMITED if erc20_context.max_token_amount is None else erc20_context.max_token_amount
+        charge = self._charge(erc20_context, max_amount)
         return SponsorshipResult(
             token_charge.build_erc20_charge_stub(dev_constants.ERC20_PAYMASTER, charge, window=self._window()),
             _payment(charge),
         )
 
     def sponsor(self, op: UserOperation, context: Mapping[str, Any]) -> SponsorshipResult:
-        """A signed sponsorship of `op`, with the gas limits it has.
+        """Sign paymaster fields for `op` with its current gas limits.
 
-        Raises: InvalidParams for an unknown policy or token, and when the operation may cost more than is offered.
+        Raises: InvalidParams for an unknown policy or token, and when the maximum cost exceeds `maxTokenAmount`.
         """
         check_policy(context)
-        chain_id, window = self.chain.config.chain_id, self._window()
-        asked = parse_erc20_context(context, self.rates)
-        if asked is None:
+        chain_id = self.chain.config.chain_id
+        window = self._window()
+        erc20_context = parse_erc20_context(context, self.rates)
+        if erc20_context is None:
             return SponsorshipResult(
                 sponsorship.sign_sponsorship(
                     op, dev_constants.PAYMASTER, chain_id=chain_id, window=window, key=dev_constants.PAYMASTER_KEY
                 )
             )
         part = _erc20_paymaster_part(op)
-        if part.post_op_gas_limit < token_charge.ERC20_POST_OP_GAS:
-            at, least = "userOperation.paymasterPostOpGasLimit", token_charge.ERC20_POST_OP_GAS
-            text = f"{at}: expected at least {least}, as the transfer must not fail, got {part.post_op_gas_limit}"
+        minimum_gas = token_charge.ERC20_POST_OP_GAS
+        if part.post_op_gas_limit < minimum_gas:
+            at = "userOperation.paymasterPostOpGasLimit"
+            text = f"{at}: expected at least {minimum_gas} for the token transfer, got {part.post_op_gas_limit}"
             raise InvalidParams(text, reason="too_low", field=at)
-        named = replace(op, paymaster=part)
-        charge = self._charge(asked, max_erc20_cost(named, self.rates[asked.token_address]))
-        if asked.max_token_amount is not None and charge.max_amount > asked.max_token_amount:
+        with_paymaster = replace(op, paymaster=part)
+        charge = self._charge(erc20_context, max_erc20_cost(with_paymaster, self.rates[erc20_context.token_address]))
+        offered = erc20_context.max_token_amount
+        if offered is not None and charge.max_amount > offered:
             at = f"{_ERC20_CONTEXT}.maxTokenAmount"
-            offered = asked.max_token_amount
-            text = f"{at}: the operation may cost {charge.max_amount}, but {offered} is the most that is offered"
+            text = f"{at}: expected at least {charge.max_amount}, the operation's maximum cost, got {offered}"
             raise InvalidParams(text, reason="max_token_amount_exceeded", field=at)
         signed = token_charge.sign_erc20_charge(
-            named, charge, chain_id=chain_id, window=window, key=dev_constants.PAYMASTER_KEY
+            with_paymaster, charge, chain_id=chain_id, window=window, key=dev_constants.PAYMASTER_KEY
         )
         return SponsorshipResult(signed, _payment(charge))
 
-    def _charge(self, erc20_context: Erc20Context, most: int) -> Erc20Charge:
+    def _charge(self, erc20_context: Erc20Context, max_amount: int) -> Erc20Charge:
         permit = erc20_context.permit
         return Erc20Charge(
             token=erc20_context.token_address,
             rate=self.rates[erc20_context.token_address],
-            max_amount=most,
+            max_amount=max_amount,
             is_prepaid=erc20_context.mode == "preOp",
             permit=None
             if permit is None
@@ -107,7 +110,7 @@ class DevPaymaster:
 
 
 def check_policy(context: Mapping[str, Any]) -> None:
-    """Raises: InvalidParams unless the context names a policy by a UUID of version 4."""
+    """Check that the context names a policy by a UUID of version 4. Raises: InvalidParams."""
     given = context.get("policyId")
     try:
         known_policy = UUID(given).version == _POLICY_VERSION if isinstance(given, str) else False
@@ -119,16 +122,17 @@ def check_policy(context: Mapping[str, Any]) -> None:
 
 
 def parse_erc20_context(context: Mapping[str, Any], rates: Mapping[Address, int]) -> Erc20Context | None:
-    """The token in which the context asks to be charged. Raises: InvalidParams for one that has no rate."""
+    """Parse the ERC-20 context; None without one. Raises: InvalidParams for a token that has no rate."""
     given = context.get("erc20Context")
     if given is None:
         return None
-    asked = wire.decode(Erc20Context, given, at=_ERC20_CONTEXT)
-    if asked.token_address not in rates:
-        at, taken = f"{_ERC20_CONTEXT}.tokenAddress", [each.hex0x() for each in rates]
-        text = f"{at}: {asked.token_address} has no rate here; taken: {', '.join(taken)}"
-        raise InvalidParams(text, reason="token", field=at, tokens=taken)
-    return asked
+    erc20_context = wire.decode(Erc20Context, given, at=_ERC20_CONTEXT)
+    if erc20_context.token_address not in rates:
+        at = f"{_ERC20_CONTEXT}.tokenAddress"
+        accepted = [token.hex0x() for token in rates]
+        text = f"{at}: expected one of {', '.join(accepted)}, got {erc20_context.token_address}"
+        raise InvalidParams(text, reason="token", field=at, tokens=accepted)
+    return erc20_context
 
 
 def _payment(charge: Erc20Charge) -> Erc20PaymentTerms:
@@ -136,7 +140,7 @@ def _payment(charge: Erc20Charge) -> Erc20PaymentTerms:
 
 
 def _erc20_paymaster_part(op: UserOperation) -> PaymasterPart:
-    """The token paymaster with the limits that `op` has, or its own."""
+    """Return the token paymaster's fields with the gas limits of `op`, or with default limits."""
     part = op.paymaster
     if part is not None and part.address == dev_constants.ERC20_PAYMASTER:
         return part

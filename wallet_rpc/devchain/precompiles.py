@@ -1,4 +1,4 @@
-"""The precompile that py-evm would run in one call into C: modular exponentiation, in pieces that a timer can stop."""
+"""Modular exponentiation in pieces: py-evm would run it in one C call, which a timer cannot interrupt."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from eth.precompiles.modexp import extract_lengths
 from eth.vm.forks.berlin.computation import _compute_modexp_gas_fee_eip_2565 as gas_fee
 
 MODEXP = (5).to_bytes(20)
-"""The address of the precompile."""
+"""The address of the MODEXP precompile."""
 _PIECE_BYTES = 2048
-"""The longest exponent of one call into C: at most some milliseconds for the moduli that Python does not interrupt."""
+"""The longest exponent of one C call, in bytes: some milliseconds at most for the moduli that run uninterrupted."""
 _HEAD_SIZE = 96
 
 
 def modexp(computation: ComputationAPI) -> ComputationAPI:
-    """base ** exponent % modulus; the input is three lengths (32 bytes each) | base | exponent | modulus.
+    """Compute base ** exponent % modulus; the input is three lengths (32 bytes each) | base | exponent | modulus.
 
     Source: EIP-198, at the price of EIP-2565.
     """
@@ -34,7 +34,7 @@ def modexp(computation: ComputationAPI) -> ComputationAPI:
 
 
 def power(base: int, exponent: bytes, modulus: int) -> int:
-    """base ** exponent % modulus, by pieces of the big-endian exponent; 0 ** 0 is 1."""
+    """Compute base ** exponent % modulus by pieces of the big-endian exponent; 0 ** 0 is 1."""
     result = 1 % modulus
     for start in range(0, len(exponent), _PIECE_BYTES):
         piece = exponent[start : start + _PIECE_BYTES]

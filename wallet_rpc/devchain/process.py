@@ -1,7 +1,7 @@
-"""A development chain in a process of its own, so that running contracts never holds up the server's event loop.
+"""A development chain in its own process, so that running contracts never blocks the server's event loop.
 
-Requests go to the worker over its standard input and come back over its standard output, in frames. It answers every
-frame, in order, and ends when its input ends; which it does when this process dies, however that happens.
+Requests go to the worker over its standard input, and responses come back over its standard output, in frames. The
+worker answers every frame in order. It ends when its input ends, which also happens when this process dies.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _WORKER = "wallet_rpc.devchain.worker"
 
 
 class ChainFailed(Exception):
-    """The chain could not be opened; the message says why."""
+    """The chain could not be opened; the message has the reason."""
 
 
 class ChainProcess:
-    """The parent's side of one chain."""
+    """The parent's end of one chain."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -49,7 +49,7 @@ class ChainProcess:
         made._reader = asyncio.create_task(made._read())
         made._write(READY, json.dumps(asdict(config), default=str).encode())
         try:
-            said = json.loads(await ready)
+            response = json.loads(await ready)
         except Unavailable as error:
             await made.stop()
             raise ChainFailed("the chain's process ended before it was ready") from error
@@ -57,9 +57,9 @@ class ChainProcess:
             process.kill()
             await made.stop()
             raise
-        if "failed" in said:
+        if "failed" in response:
             await made.stop()
-            raise ChainFailed(said["failed"])
+            raise ChainFailed(response["failed"])
         return made
 
     @property
@@ -68,7 +68,10 @@ class ChainProcess:
         return self._process.pid
 
     async def answer(self, body: bytes) -> bytes | None:
-        """The JSON-RPC answer to a body; None for notifications only. Raises: Unavailable when the chain is gone."""
+        """Return the JSON-RPC response to a body; None for notifications only.
+
+        Raises: Unavailable when the process has ended.
+        """
         if self._process.returncode is not None or self._reader is None or self._reader.done():
             raise _chain_stopped_error()
         self._last += 1
@@ -77,16 +80,16 @@ class ChainProcess:
         return await waiting or None
 
     async def request(self, parsed: Any) -> Any:
-        """As `answer`, for a request object or a batch as JSON values."""
+        """Send a request object or a batch as JSON values, and return the parsed response; as `answer`."""
         answer = await self.answer(json.dumps(parsed).encode())
         return None if answer is None else json.loads(answer)
 
     async def wait(self) -> None:
-        """Returns when the process is gone, however that happened."""
+        """Wait until the process has ended."""
         await self._process.wait()
 
     async def stop(self) -> None:
-        """End the process; what was answered is kept."""
+        """Stop the process; the changes of all answered requests are stored."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -113,7 +116,7 @@ class ChainProcess:
                 length, number = HEAD.unpack(await stream.readexactly(HEAD.size))
                 body = await stream.readexactly(length)
                 waiting = self._waiting.pop(number, None)
-                if waiting is not None and not waiting.done():  # whoever asked may have gone away
+                if waiting is not None and not waiting.done():  # the caller may have been cancelled
                     waiting.set_result(body)
         for waiting in self._waiting.values():
             if not waiting.done():

@@ -1,4 +1,4 @@
-"""What the bundler answers when the entry point refuses an operation, or its calls fail (ERC-7769)."""
+"""Bundler errors for operations that the entry point rejects, or whose calls fail (ERC-7769)."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ _KINDS: dict[str, type[ValidationReverted]] = {
 
 
 def build_validation_error(revert_data: bytes, *, is_deployed: bool) -> WalletError:
-    """The error for a `handleOps` that reverted with `revert_data`."""
+    """Build the error for a `handleOps` that reverted with `revert_data`."""
     explained = explain(revert_data)
-    said = explained.entry_point
-    if said is None:
+    message = explained.entry_point
+    if message is None:
         if len(revert_data) == 0 and not is_deployed:
-            said = "AA20 account not deployed"  # the entry point itself says nothing here
+            message = "AA20 account not deployed"  # the entry point reverts without data here
         else:
             text = f"validation reverted: {explained.text or 'no reason given'}"
             return ValidationReverted(text, **error_data(explained, revert_data))
-    number = said[:4]
+    number = message[:4]
     kind = _KINDS.get(number, PaymasterRejected if number.startswith("AA3") else ValidationReverted)
     inner = Explanation(explained.causes[1:]).text
-    text = f"validation reverted: [reason]: {said}" + (f": {inner}" if inner else "")
+    text = f"validation reverted: [reason]: {message}" + (f": {inner}" if inner else "")
     if number == "AA24":
         text = "invalid account signature"
     return kind(text, entryPoint=number, **error_data(explained, revert_data))
 
 
 def build_execution_error(revert_data: bytes) -> ExecutionReverted:
-    """The error for calls that revert in estimation."""
+    """Build the error for calls that revert in estimation."""
     explained = explain(revert_data)
     text = f"execution reverted: {explained.text}" if explained.causes else "execution reverted"
     return ExecutionReverted(text, **error_data(explained, revert_data))
 
 
 def error_data(explained: Explanation, revert_data: bytes) -> dict[str, Any]:
-    """What a program wants to know: the raw data, the names outside in, and the module that refused."""
+    """Return the structured error data: raw data, error names from the outermost in, and the rejecting module."""
     denial = explained.denial
     module = {} if denial is None else {"module": denial.module, "entityId": denial.entity_id}
     return {"revertData": Data(revert_data), "errors": list(explained.names), **module}

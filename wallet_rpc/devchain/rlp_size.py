@@ -1,4 +1,4 @@
-"""Depth and number of items of RLP, without decoding: the decoder recurses, and takes 10 microseconds an item.
+"""Depth and number of items of RLP, without decoding: the decoder is recursive, and takes 10 microseconds an item.
 
 A list's prefix is 0xc0 + length up to 55, else 0xf7 + the length's length and the length; a string's prefixes are those
 of 0x80 and 0xb7. A typed transaction (EIP-2718) has a byte before its list, which reads as an item. Source: Ethereum
@@ -12,7 +12,7 @@ _STRING, _LIST = 0x80, 0xC0
 
 
 def is_within(raw: bytes, *, depth: int, items: int) -> bool:
-    """True unless lists nest deeper or there are more items and lists. Malformed RLP is read as far as it goes."""
+    """Return True unless lists nest deeper or there are more items. Malformed RLP is read as far as possible."""
     at, found, ends = 0, 0, [len(raw)]
     while at < len(raw):
         while len(ends) > 1 and at >= ends[-1]:
@@ -28,7 +28,7 @@ def is_within(raw: bytes, *, depth: int, items: int) -> bool:
 
 
 def _payload(raw: bytes, at: int) -> tuple[int, int, bool]:
-    """The item at `at`: the start of its payload, the payload's length, and True for a list."""
+    """Return the start and the length of the payload of the item at `at`, and True for a list."""
     prefix = raw[at]
     if prefix < _STRING:
         return at, 1, False
