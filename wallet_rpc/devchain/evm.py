@@ -189,8 +189,7 @@ def error_text(error: VMError) -> str:
     for kind, text in _TEXTS.items():
         if isinstance(error, kind):
             return text
-    words = "".join(" " + letter.lower() if letter.isupper() else letter for letter in type(error).__name__)
-    return words.strip()
+    return "".join(" " + letter.lower() if letter.isupper() else letter for letter in type(error).__name__).strip()
 
 
 def intrinsic_gas(call: MessageCall) -> int:
@@ -227,9 +226,8 @@ def run_call(
         for slot in slots:
             journal.mark_storage_warm(Address(account), slot)
     apply: Any = machine.apply_create_message if call.to is None else machine.apply_message
-    computation: ComputationAPI = apply(
-        state, message, CancunTransactionContext(gas_price=call.gas_price, origin=sender)
-    )
+    transaction_context = CancunTransactionContext(gas_price=call.gas_price, origin=sender)
+    computation: ComputationAPI = apply(state, message, transaction_context)
     spent = call.gas - computation.get_gas_remaining()
     refund = min(computation.get_gas_refund() + authorized, spent // 5)
     return _build_result(computation, max(spent - refund, floor_gas(call.data)), refund)
