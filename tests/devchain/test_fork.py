@@ -159,10 +159,10 @@ def test_many_values_are_read_in_one_batch(origin: Origin, url: str) -> None:
     ("broken", "told"),
     [
         (b"<html>", "does not answer"),
-        (b'{"error":{"code":-32600,"message":"no batches, key=SECRET"}}', "takes no batch requests"),
+        (b'{"error":{"code":-32600,"message":"no batches, key=SECRET"}}', "rejects batch requests"),
         (b"[]", "malformed answer"),
         (b'[{"id":0,"error":{"code":-32000,"message":"SECRET"}}]', "malformed answer"),
-        (b'[{"id":0,"error":{"code":-32000}},{"id":1,"result":"0x"},{"id":2,"result":"0x"}]', "refused a read"),
+        (b'[{"id":0,"error":{"code":-32000}},{"id":1,"result":"0x"},{"id":2,"result":"0x"}]', "returned an error for a read"),
         (b'[{"id":0,"result":"zz"},{"id":1,"result":"0x"},{"id":2,"result":null}]', "malformed answer"),
     ],
 )

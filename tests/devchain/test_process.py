@@ -195,7 +195,7 @@ def test_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 async def test_folder_of_another_chain_is_refused(tmp_path: Path) -> None:
     Node(DevChainConfig(folder=tmp_path)).dev.chain.close()
-    with pytest.raises(ChainFailed, match="holds another chain"):
+    with pytest.raises(ChainFailed, match="contains another chain"):
         await ChainProcess.start(DevChainConfig(chain_id=7, folder=tmp_path))
 
 
@@ -208,7 +208,7 @@ async def test_folder_in_use_is_refused(tmp_path: Path) -> None:
 
 async def test_file_that_is_no_chain_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"not a database, but long enough to be looked at" * 100)
-    with pytest.raises(UnusableFolder, match="not a chain's file"):
+    with pytest.raises(UnusableFolder, match="not the database of a chain"):
         SqliteStore(tmp_path, "chain 31337")
 
 

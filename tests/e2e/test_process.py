@@ -154,7 +154,7 @@ def test_a_chain_process_that_dies_is_started_again(tmp_path: Path) -> None:
         ready = server.ready()
         point(link, kept)
 
-        assert f"chain 31337: {link}/chain.sqlite is not a chain's file" in server.output()
+        assert f"chain 31337: {link}/chain.sqlite is not the database of a chain" in server.output()
         assert ready == (503, {"redis": "ok", "chain 31337": "unavailable"})
         for answer in told:
             assert answer["error"]["message"] == "the development chain has stopped"
@@ -163,7 +163,7 @@ def test_a_chain_process_that_dies_is_started_again(tmp_path: Path) -> None:
         assert server.parts()["chain"] != dead
         assert facts(wallet, call_id) == before
         assert wallet.act(unused, FRIEND_PAYMENT)["status"] == 200
-        assert "chain 31337 ended; starting it again, with all that it answered" in server.output()
+        assert "chain 31337 ended; restarting it with all stored state" in server.output()
         assert server.stop() == 0
         assert "Traceback" not in server.output()
 

@@ -1,10 +1,10 @@
-"""The bound on the time that code runs for one request, and the ticks at which other requests are answered.
+"""Limit on the run time of one request's code, and ticks during a run at which other requests are answered.
 
-A timer of this process's CPU time (`setitimer`, SIGPROF) interrupts the main thread in the middle of a run, in pure
-Python and in the integer arithmetic of precompiles alike. Each tick either ends the run or calls `on_tick`. No state is
-changed during a run, so `on_tick` reads the last committed state.
+A timer of this process's CPU time (`setitimer`, SIGPROF) interrupts the main thread in the middle of a run. It
+interrupts pure Python and the integer arithmetic of precompiles alike. Each tick either ends the run or calls
+`on_tick`. Runs do not change the chain state, so `on_tick` reads the last committed state.
 
-The rule: only runs are interrupted. Commits, writes to disk and requests to a forked chain's node are not.
+Only runs are interrupted, not commits, writes to disk or requests to a forked chain's node.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from wallet_rpc.devchain.node_errors import ExecutionTimeout
 T = TypeVar("T")
 
 FIRST_TICK_SECONDS = 0.1
-"""The CPU time of a run before others are answered during it; shorter runs keep the order of requests."""
+"""The CPU time of a run before other requests are answered during it; shorter runs keep the order of requests."""
 _TICK_SECONDS = 0.02
 _AGAIN_SECONDS = 0.25
-"""The CPU time after which a run that swallowed the end is ended again."""
+"""The CPU time after which a run that swallowed the interruption is interrupted again."""
 _WEAK_REFERENCES = {module.__file__ for module in (weakref, _weakrefset)}
-"""The files of the callbacks that run when a weakly referenced value dies."""
+"""The files with the callbacks that run when a weakly referenced value is collected."""
 
 
 class _EndOfRun(BaseException):
-    """Raised in the middle of a run. Not an Exception: py-evm swallows those while it applies authorizations."""
+    """Interruption of a run. Not an Exception: py-evm swallows those while it applies authorizations."""
 
 
 class RunLimit:
-    """The CPU time of one request's runs. Outside of the main thread, where no signal arrives, it does not bound."""
+    """Limit on the CPU time of one request's runs. It has no effect outside the main thread, where no signal arrives."""
 
     def __init__(self, seconds: float = RUN_SECONDS) -> None:
         self.seconds = seconds
         self.on_tick: Callable[[], None] = _do_nothing
-        """Called at each tick of a run. It may read the chain; it must not run code or change anything."""
+        """The callback at each tick of a run. It may read the chain; it must not run code or change anything."""
         self._left: float | None = None
         self._ends: float | None = None
         self._is_shielded = False
 
     def share(self, action: Callable[[], T]) -> T:
-        """The result of `action`, one request, whose runs have the time together."""
+        """Run `action`, one request, whose runs share the time; return its result."""
         if self._left is not None:
             return action()
         self._left = self.seconds
@@ -59,7 +59,7 @@ class RunLimit:
             self._left = None
 
     def run(self, action: Callable[[], T]) -> T:
-        """The result of `action`, which changes nothing that others see. Raises: ExecutionTimeout."""
+        """Run `action`, which must not change shared state, and return its result. Raises: ExecutionTimeout."""
         if self._ends is not None or threading.current_thread() is not threading.main_thread():
             return action()
         left = self.seconds if self._left is None else self._left
@@ -72,13 +72,13 @@ class RunLimit:
             finally:
                 self._stop()
         except _EndOfRun:
-            self._stop()  # the end may have come in the middle of the one above
+            self._stop()  # the interruption may have come in the middle of the `_stop` above
             if self._left is not None:
                 self._left = 0.0
             raise ExecutionTimeout(self.seconds) from None
 
     def shield(self, action: Callable[[], T]) -> T:
-        """The result of `action`, which must not be interrupted in the middle of a run."""
+        """Run `action` without interruptions in the middle of a run, and return its result."""
         before, self._is_shielded = self._is_shielded, True
         try:
             return action()
@@ -105,11 +105,11 @@ class RunLimit:
             raise _EndOfRun
         self.shield(self.on_tick)
         if self._ends is not None:
-            self._ends += time.thread_time() - now  # the time of others is not the run's
+            self._ends += time.thread_time() - now  # exclude the time of other requests
 
 
 def _is_finalizing(frame: FrameType | None) -> bool:
-    """True when the interpreter runs a destructor or a callback of the collector, where an exception would be lost."""
+    """Return True in a destructor or a garbage collector callback, where an exception would be lost."""
     callbacks = {getattr(callback, "__code__", None) for callback in gc.callbacks}
     while frame is not None:
         code = frame.f_code
@@ -120,4 +120,4 @@ def _is_finalizing(frame: FrameType | None) -> bool:
 
 
 def _do_nothing() -> None:
-    """The default for `on_tick`."""
+    """Do nothing: the default of `on_tick`."""

@@ -1,4 +1,4 @@
-"""Signed transactions of every type that this chain takes, from their fields and a key that it knows."""
+"""Signing of transactions of every type that this chain supports, from their fields and a private key."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from wallet_rpc.domain.authorization import SignedAuthorization
 
 @dataclass(frozen=True, slots=True)
 class GasPrice:
-    """A price in wei per gas, of transactions of the types 0 and 1."""
+    """The gas price in wei, of transactions of types 0 and 1."""
 
     wei: int
 
 
 @dataclass(frozen=True, slots=True)
 class GasFees:
-    """The most that is paid, and the most of it that goes to the block's maker; in wei per gas, of types 2 and 4."""
+    """The maximum fee and the priority fee in wei per gas, of transactions of types 2 and 4."""
 
     most: int
     tip: int
@@ -32,7 +32,7 @@ class GasFees:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsignedTransaction:
-    """A transaction. Its type follows from its parts: an authorization list makes it 4, fees 2, an access list 1."""
+    """An unsigned transaction. Its type is 4 with authorizations, 2 with fees, 1 with an access list, else 0."""
 
     chain_id: int
     nonce: int
@@ -45,8 +45,9 @@ class UnsignedTransaction:
     authorizations: Sequence[SignedAuthorization] = ()
 
     def sign(self, key: bytes) -> bytes:
-        """The transaction in its canonical encoding, signed by `key`."""
-        private, unsigned = PrivateKey(key), self._to_evm_transaction()
+        """Sign the transaction with `key`, and return its canonical encoding."""
+        private = PrivateKey(key)
+        unsigned = self._to_evm_transaction()
         if isinstance(self.fees, GasPrice) and self.access_list is None:
             return bytes(unsigned.as_signed_transaction(private, chain_id=self.chain_id).encode())
         return bytes(unsigned.as_signed_transaction(private).encode())
@@ -70,7 +71,7 @@ class UnsignedTransaction:
                 typed |= {"max_fee_per_gas": most, "max_priority_fee_per_gas": tip}
                 if not self.authorizations:
                     return build.new_unsigned_dynamic_fee_transaction(**typed)
-                listed = [to_evm_authorization(one) for one in self.authorizations]
-                return build.new_unsigned_set_code_transaction(**typed, authorization_list=listed)
+                authorization_list = [to_evm_authorization(one) for one in self.authorizations]
+                return build.new_unsigned_set_code_transaction(**typed, authorization_list=authorization_list)
             case _:
                 assert_never(self.fees)

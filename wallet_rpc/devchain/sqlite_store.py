@@ -1,7 +1,7 @@
-"""A chain kept in an SQLite file.
+"""Chain store in an SQLite file.
 
-The rule: one block, or one direct change, is one SQLite transaction, so the file always holds a whole number of them,
-also after `kill -9` (write-ahead log; a power cut may lose the last few).
+One block, or one direct change, is one SQLite transaction. The file therefore always has complete blocks and changes,
+also after `kill -9`; a power cut may lose the last few (write-ahead log).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from wallet_rpc.devchain.ledger import encode_integer, pack_block, unpack_block
 from wallet_rpc.devchain.store import Snapshot, StoredChain, VersionRecord
 
 FILE_NAME = "chain.sqlite"
-"""Inside the data folder."""
+"""The file name in the data folder."""
 _FORMAT = 1
 _PRIMARY_CODE = 0xFF
-"""The part of an SQLite error code that says its kind. Source: https://sqlite.org/rescode.html"""
+"""The bits of an SQLite error code that name its kind. Source: https://sqlite.org/rescode.html"""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS learned (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -33,16 +33,16 @@ CREATE TABLE IF NOT EXISTS snapshots
 
 
 class UnusableFolder(Exception):
-    """The folder cannot hold this chain; the message says why."""
+    """The folder cannot be used for this chain; the message has the reason."""
 
 
 class SqliteStore:
-    """The file `chain.sqlite` in a folder; made when it is not there. One process at a time."""
+    """The file `chain.sqlite` in a folder, created if needed. One process at a time."""
 
     def __init__(self, folder: Path, identity: str) -> None:
-        """`identity` says which chain this is.
+        """Open or create the file; `identity` names the chain.
 
-        Raises: UnusableFolder for another one's file, one in use, or one that cannot be written.
+        Raises: UnusableFolder for another chain's file, one in use, or one that cannot be written.
         """
         with _translate_errors(folder), ExitStack() as opened:
             folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ class SqliteStore:
             opened.pop_all()
 
     def load(self) -> StoredChain:
-        """Everything in the file."""
+        """Read everything in the file."""
         query = self._database.execute
         return StoredChain(
             upstream_values={key: _value(key, value) for key, value in query("SELECT key, value FROM learned")},
@@ -69,7 +69,7 @@ class SqliteStore:
         )
 
     def append(self, entry: VersionRecord) -> None:
-        """Add a version; all or nothing."""
+        """Add a version atomically."""
         with self._database:
             execute, many = self._database.execute, self._database.executemany
             execute("BEGIN")
@@ -82,41 +82,41 @@ class SqliteStore:
             execute("INSERT OR REPLACE INTO facts VALUES ('clock_offset', ?)", (entry.clock_offset,))
 
     def set_clock_offset(self, clock_offset: int) -> None:
-        """The shift of the clock, in seconds."""
+        """Write the clock's offset, in seconds."""
         self._database.execute("INSERT OR REPLACE INTO facts VALUES ('clock_offset', ?)", (clock_offset,))
 
     def add_snapshot(self, snapshot: Snapshot) -> int:
-        """Its number, never used before."""
+        """Add a snapshot and return its number, which is never reused."""
         row = (snapshot.version, snapshot.number, snapshot.clock_offset)
         made = self._database.execute("INSERT INTO snapshots (version, block, clock_offset) VALUES (?, ?, ?)", row)
         return int(made.lastrowid or 0)
 
     def revert_to_snapshot(self, identity: int) -> Snapshot | None:
-        """Drop it, all later ones, and every version and block after it."""
+        """Remove a snapshot, all later ones, and every version and block after it; None when it does not exist."""
         execute = self._database.execute
         row = execute("SELECT version, block, clock_offset FROM snapshots WHERE id = ?", (identity,)).fetchone()
         if row is None:
             return None
-        kept = Snapshot(*row)
+        snapshot = Snapshot(*row)
         with self._database:
             execute("BEGIN")
             execute("DELETE FROM snapshots WHERE id >= ?", (identity,))
-            execute("DELETE FROM versions WHERE version > ?", (kept.version,))
-            execute("DELETE FROM changes WHERE version > ?", (kept.version,))
-            execute("DELETE FROM blocks WHERE number > ?", (kept.number,))
-            execute("INSERT OR REPLACE INTO facts VALUES ('clock_offset', ?)", (kept.clock_offset,))
-        return kept
+            execute("DELETE FROM versions WHERE version > ?", (snapshot.version,))
+            execute("DELETE FROM changes WHERE version > ?", (snapshot.version,))
+            execute("DELETE FROM blocks WHERE number > ?", (snapshot.number,))
+            execute("INSERT OR REPLACE INTO facts VALUES ('clock_offset', ?)", (snapshot.clock_offset,))
+        return snapshot
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._database.close()
 
     def set_fact(self, name: str, value: str) -> None:
-        """Keep a fact about the chain, such as the block a fork is pinned at."""
+        """Write a fact about the chain, such as the pinned block of a fork."""
         self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     def get_fact(self, name: str) -> str | None:
-        """A fact that was kept."""
+        """Read a fact; None when it was never written."""
         value = self._fact(name)
         return None if value is None else str(value)
 
@@ -125,7 +125,7 @@ class SqliteStore:
         if found is None:
             self.set_fact("identity", identity)
         elif found != identity:
-            raise UnusableFolder(f"{folder} holds another chain ({found}), not {identity}")
+            raise UnusableFolder(f"{folder} contains another chain ({found}), not {identity}")
 
     def _fact(self, name: str) -> str | int | None:
         row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
@@ -141,7 +141,7 @@ class SqliteStore:
 
 @contextmanager
 def _translate_errors(folder: Path) -> Iterator[None]:
-    """Tell what the file system and SQLite say of a folder."""
+    """Translate errors of the file system and of SQLite to `UnusableFolder`."""
     file = folder / FILE_NAME
     try:
         yield
@@ -152,7 +152,7 @@ def _translate_errors(folder: Path) -> Iterator[None]:
             raise UnusableFolder(f"{folder} is in use by another chain") from error
         raise UnusableFolder(f"cannot use {file}: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise UnusableFolder(f"{file} is not a chain's file") from error
+        raise UnusableFolder(f"{file} is not the database of a chain") from error
 
 
 def _rows(values: Mapping[bytes, Value]) -> Iterator[tuple[bytes, bytes]]:

@@ -1,4 +1,4 @@
-"""Reads of accounts and of the node itself: `eth_getBalance` and its like, fees, ids and versions."""
+"""Reads of accounts and of the node itself: balances, code, storage, fees, ids and versions."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from wallet_rpc.primitives import (
 from wallet_rpc.wire import shape
 
 PRIORITY_FEE = 10**9
-"""What `eth_maxPriorityFeePerGas` suggests, in wei per gas. Any fee is taken; this is a habit of real chains."""
+"""The fee of `eth_maxPriorityFeePerGas`, in wei per gas, typical of real chains. Lower fees are accepted too."""
 _MAX_FEE_BLOCKS = 1024
 MAX_PERCENTILES = 100
-"""The most percentiles of one request. Source: geth."""
+"""The maximum number of percentiles in one request. Source: geth."""
 
 
 @shape
@@ -62,14 +62,14 @@ class StorageRequest:
 
 @shape
 class DataRequest:
-    """Bytes."""
+    """The data to hash."""
 
     data: Data
 
 
 @shape
 class FeeHistoryRequest:
-    """How many blocks up to which, and which shares of their gas to look at."""
+    """The number of blocks, the newest of them, and the percentiles of their priority fees."""
 
     block_count: BlockNumber
     newest_block: str
@@ -129,11 +129,12 @@ async def get_fee_history(context: DevChain, request: FeeHistoryRequest) -> Json
     percentiles = request.reward_percentiles or ()
     _check_percentiles(percentiles)
     newest = _find_newest_block(context.chain, request.newest_block)
-    wanted = min(max(request.block_count, 1), _MAX_FEE_BLOCKS, newest.number - context.chain.first_number + 1)
-    kept = [context.chain.block(number) for number in range(newest.number - wanted + 1, newest.number + 1)]
-    blocks = [block for block in kept if block is not None]
+    count = min(max(request.block_count, 1), _MAX_FEE_BLOCKS, newest.number - context.chain.first_number + 1)
+    oldest = newest.number - count + 1
+    stored = [context.chain.block(number) for number in range(oldest, newest.number + 1)]
+    blocks = [block for block in stored if block is not None]
     answer: dict[str, JsonValue] = {
-        "oldestBlock": hex(newest.number - wanted + 1),
+        "oldestBlock": hex(oldest),
         "baseFeePerGas": [hex(block.base_fee) for block in [*blocks, newest]],
         "gasUsedRatio": [block.gas_used / block.gas_limit for block in blocks],
         "baseFeePerBlobGas": ["0x1"] * (len(blocks) + 1),
@@ -146,7 +147,7 @@ async def get_fee_history(context: DevChain, request: FeeHistoryRequest) -> Json
 
 
 def _find_newest_block(chain: Blockchain, tag: str) -> Block:
-    """The last block of the history; `pending` is the newest, as nothing is ever pending."""
+    """Return the last block of the history; `pending` is the newest, as no transaction is ever pending."""
     number = resolve_tag(chain, tag)
     found = chain.head if number is None or number == PENDING else chain.block(number)
     if found is None:
@@ -155,7 +156,7 @@ def _find_newest_block(chain: Blockchain, tag: str) -> Block:
 
 
 def _check_percentiles(percentiles: tuple[float, ...]) -> None:
-    """Raises: InvalidParams unless each is from 0 to 100 and above the one before, as geth wants them."""
+    """Check that each percentile is from 0 to 100 and above the previous one, as in geth. Raises: InvalidParams."""
     before = -1.0
     for position, percentile in enumerate(percentiles):
         at = f"params.rewardPercentiles[{position}]"
@@ -172,12 +173,12 @@ async def get_accounts(context: DevChain, request: NoParams) -> tuple[Address, .
 
 
 async def is_syncing(context: DevChain, request: NoParams) -> bool:
-    """`eth_syncing`: never."""
+    """`eth_syncing`: always false."""
     return False
 
 
 async def is_listening(context: DevChain, request: NoParams) -> bool:
-    """`net_listening`."""
+    """`net_listening`: always true."""
     return True
 
 
@@ -208,4 +209,4 @@ OPERATIONS = (
     Operation("web3_clientVersion", NoParams, str, get_client_version, positional=True),
     Operation("web3_sha3", DataRequest, Hash32, hash_data, positional=True),
 )
-"""Reads of accounts and of the node."""
+"""All reads of accounts and of the node."""

@@ -1,4 +1,4 @@
-"""What a chain asks of whoever keeps its versions, blocks and snapshots; and the one that keeps nothing."""
+"""Storage port of a chain's versions, blocks and snapshots, and an implementation without persistence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wallet_rpc.devchain.ledger import Block
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A moment to come back to."""
+    """A state version, block number and clock offset to revert to."""
 
     version: int
     number: int
@@ -21,7 +21,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class StoredChain:
-    """Everything a store holds, for a chain to start from."""
+    """The full contents of a store, from which a chain starts."""
 
     upstream_values: Mapping[bytes, Value] = field(default_factory=dict)
     versions: Iterable[tuple[bytes, Mapping[bytes, Value]]] = ()
@@ -32,77 +32,77 @@ class StoredChain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRecord:
-    """One version, as it is to be kept: all or nothing."""
+    """One version, to be stored atomically."""
 
     version: int
     root: bytes
     changes: Mapping[bytes, Value]
     upstream_values: Mapping[bytes, Value]
-    """What was read from a forked chain since the last entry."""
+    """The values read from a forked chain since the previous version."""
     number: int
-    """The block whose state it is."""
+    """The number of the block whose state it is."""
     block: Block | None
-    """That block, when this version made it."""
+    """The block that this version made; None for a direct change."""
     clock_offset: int
 
 
 class ChainStore(Protocol):
-    """What a chain needs kept."""
+    """Storage port of a chain."""
 
     def load(self) -> StoredChain:
-        """Everything, at the start."""
+        """Read everything, at the start."""
         ...
 
     def append(self, entry: VersionRecord) -> None:
-        """Add a version; all or nothing."""
+        """Add a version atomically."""
         ...
 
     def set_clock_offset(self, clock_offset: int) -> None:
-        """The shift of the clock, in seconds."""
+        """Write the clock's offset, in seconds."""
         ...
 
     def add_snapshot(self, snapshot: Snapshot) -> int:
-        """Its number, never used before."""
+        """Add a snapshot and return its number, which is never reused."""
         ...
 
     def revert_to_snapshot(self, identity: int) -> Snapshot | None:
-        """Drop it, all later ones, and every version and block after it."""
+        """Remove a snapshot, all later ones, and every version and block after it; None when it does not exist."""
         ...
 
     def close(self) -> None:
-        """Let go."""
+        """Release all resources."""
         ...
 
 
 class EphemeralStore:
-    """Keeps snapshots only: a chain that is gone when it ends."""
+    """Store without persistence: it has only the snapshots, and the chain is gone when its process ends."""
 
     def __init__(self) -> None:
         self._snapshots: dict[int, Snapshot] = {}
         self._last = 0
 
     def load(self) -> StoredChain:
-        """Nothing."""
+        """Return an empty chain."""
         return StoredChain()
 
     def append(self, entry: VersionRecord) -> None:
-        """The chain has it in memory."""
+        """Do nothing: the chain itself has it in memory."""
 
     def set_clock_offset(self, clock_offset: int) -> None:
-        """The chain has it in memory."""
+        """Do nothing: the chain itself has it in memory."""
 
     def add_snapshot(self, snapshot: Snapshot) -> int:
-        """Its number."""
+        """Add a snapshot and return its number."""
         self._last += 1
         self._snapshots[self._last] = snapshot
         return self._last
 
     def revert_to_snapshot(self, identity: int) -> Snapshot | None:
-        """Drop it and all later ones."""
-        taken = self._snapshots.get(identity)
-        if taken is not None:
-            self._snapshots = {key: kept for key, kept in self._snapshots.items() if key < identity}
-        return taken
+        """Remove a snapshot and all later ones; None when it does not exist."""
+        snapshot = self._snapshots.get(identity)
+        if snapshot is not None:
+            self._snapshots = {key: earlier for key, earlier in self._snapshots.items() if key < identity}
+        return snapshot
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""

@@ -1,6 +1,6 @@
-"""A development chain that outlives its process: one that dies is started again, on the same folder.
+"""Supervisor of a development chain: restarts its process on the same folder when it dies.
 
-The rule: while there is no process, a request is refused at once as one that may be repeated; none waits or is lost.
+While there is no process, a request fails immediately with a retryable error; none waits or is lost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _RETRY_SECONDS = 2.0
 
 
 class ChainSupervisor:
-    """The server's side of one chain, whichever process runs it."""
+    """The server's end of one chain, across restarts of its process."""
 
     def __init__(self, config: DevChainConfig, process: ChainProcess, notify: Callable[[str], None]) -> None:
         self._config = config
@@ -26,34 +26,37 @@ class ChainSupervisor:
 
     @classmethod
     async def start(cls, config: DevChainConfig, *, notify: Callable[[str], None] = lambda _: None) -> Self:
-        """Open the chain; `tell` gets a line when it is started again. Raises: ChainFailed."""
+        """Open the chain; `notify` is called with a line when it is restarted. Raises: ChainFailed."""
         return cls(config, await ChainProcess.start(config), notify)
 
     @property
     def process_id(self) -> int:
-        """Of the process that runs the chain now."""
+        """The id of the process that runs the chain now."""
         return self._process.pid
 
     async def answer(self, body: bytes) -> bytes | None:
-        """The JSON-RPC answer to a body; None for notifications only. Raises: Unavailable while there is no process."""
+        """Return the JSON-RPC response to a body; None for notifications only.
+
+        Raises: Unavailable while there is no process.
+        """
         return await self._process.answer(body)
 
     async def request(self, parsed: Any) -> Any:
-        """As `answer`, for a request object or a batch as JSON values."""
+        """Send a request object or a batch as JSON values, and return the parsed response; as `answer`."""
         return await self._process.request(parsed)
 
     async def stop(self) -> None:
-        """End the process; what was answered is kept."""
+        """Stop the process; the changes of all answered requests are stored."""
         self._watch.cancel()
         await asyncio.wait([self._watch])
         await self._process.stop()
 
     async def _restart_when_gone(self) -> None:
-        kept = "empty, since nothing is kept" if self._config.folder is None else "with all that it answered"
+        state = "empty, as it has no data folder" if self._config.folder is None else "with all stored state"
         while True:
             await self._process.wait()
             await self._process.stop()
-            self._notify(f"chain {self._config.chain_id} ended; starting it again, {kept}")
+            self._notify(f"chain {self._config.chain_id} ended; restarting it {state}")
             await self._restart()
 
     async def _restart(self) -> None:

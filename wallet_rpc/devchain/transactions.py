@@ -1,4 +1,4 @@
-"""Sending transactions: signed ones, and those of the development accounts, whose keys the chain knows."""
+"""Methods that send transactions: signed ones, and those of the development accounts, whose keys the chain has."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FORBIDDEN = {
     2: ("gas_price", "authorization_list"),
     4: ("gas_price",),
 }
-"""The fields that a transaction of each type cannot have."""
+"""The fields that a transaction of each type must not have."""
 _NAMES = {
     "access_list": "accessList",
     "authorization_list": "authorizationList",
@@ -45,50 +45,51 @@ class SignedTransaction:
 
 @shape
 class TransactionToSign:
-    """A transaction for a development account to sign."""
+    """An unsigned transaction from a development account."""
 
     transaction: CallRequest
 
 
 async def send_raw_transaction(context: DevChain, request: SignedTransaction) -> Hash32:
-    """`eth_sendRawTransaction`: mined before the answer; one that reverts is mined too."""
+    """`eth_sendRawTransaction`: the transaction is mined before the response, even if it reverts."""
     return _mine_transaction(context, request.transaction)
 
 
 async def send_transaction(context: DevChain, request: TransactionToSign) -> Hash32:
-    """`eth_sendTransaction`, from a development account: signs exactly the requested fields, or refuses.
+    """`eth_sendTransaction` from a development account: signs exactly the requested fields, or fails.
 
-    Raises: NodeRefusal for another sender, chain or type, InvalidParams for fields that contradict each other.
+    Raises: NodeRejection for another sender, chain or type; InvalidParams for fields that contradict each other.
     """
-    wanted = request.transaction
-    if wanted.sender is None:
+    transaction = request.transaction
+    if transaction.sender is None:
         raise InvalidParams("transaction.from: required, but absent", field=f"{_AT}.from")
-    key = _KEYS.get(wanted.sender)
+    key = _KEYS.get(transaction.sender)
     if key is None:
         raise NodeRejection("unknown account", reason="unknown_account")
     chain = context.chain
-    wanted.check(chain.config.chain_id)
-    kind = find_transaction_type(wanted)
+    transaction.check(chain.config.chain_id)
+    kind = find_transaction_type(transaction)
     unsigned = UnsignedTransaction(
         chain_id=chain.config.chain_id,
-        nonce=chain.nonce(wanted.sender) if wanted.nonce is None else wanted.nonce,
-        fees=_fees(kind, wanted, chain.config.base_fee),
-        gas=0 if wanted.gas is None else wanted.gas,
-        to=wanted.to,
-        value=0 if wanted.value is None else wanted.value,
-        data=wanted.call_data,
-        access_list=None if kind == 0 else wanted.access_entries or (),
-        authorizations=[one.to_domain() for one in wanted.authorization_list or ()],
+        nonce=chain.nonce(transaction.sender) if transaction.nonce is None else transaction.nonce,
+        fees=_fees(kind, transaction, chain.config.base_fee),
+        gas=0 if transaction.gas is None else transaction.gas,
+        to=transaction.to,
+        value=0 if transaction.value is None else transaction.value,
+        data=transaction.call_data,
+        access_list=None if kind == 0 else transaction.access_entries or (),
+        authorizations=[one.to_domain() for one in transaction.authorization_list or ()],
     )
-    if wanted.gas is None:
-        unsigned = replace(unsigned, gas=await estimate_gas(context, EstimateGasRequest(transaction=wanted)))
+    if transaction.gas is None:
+        gas = await estimate_gas(context, EstimateGasRequest(transaction=transaction))
+        unsigned = replace(unsigned, gas=gas)
     return _mine_transaction(context, unsigned.sign(key))
 
 
 def find_transaction_type(request: CallRequest) -> int:
-    """The type that the request names, or that follows from its fields.
+    """Return the type that the request names, or the one that follows from its fields.
 
-    Raises: NodeRefusal for a type that is not supported, InvalidParams for a field that its type cannot have.
+    Raises: NodeRejection for an unsupported type; InvalidParams for a field that its type must not have.
     """
     if request.type is not None and request.type not in TRANSACTION_TYPES:
         raise unsupported_type(request.type)
@@ -112,7 +113,7 @@ def _infer_type(request: CallRequest) -> int:
 
 
 def _fees(kind: int, request: CallRequest, base_fee: int) -> GasPrice | GasFees:
-    """The fees that the request names, with what `eth_gasPrice` and its like suggest for the rest."""
+    """Return the request's fees; absent ones are those that `eth_gasPrice` and similar methods suggest."""
     if kind < 2:
         return GasPrice(base_fee + PRIORITY_FEE if request.gas_price is None else request.gas_price)
     most, tip = request.max_fee_per_gas, request.max_priority_fee_per_gas
@@ -130,4 +131,4 @@ OPERATIONS = (
     Operation("eth_sendRawTransaction", SignedTransaction, Hash32, send_raw_transaction, positional=True),
     Operation("eth_sendTransaction", TransactionToSign, Hash32, send_transaction, positional=True),
 )
-"""Writes."""
+"""The methods that send transactions."""

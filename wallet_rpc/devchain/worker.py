@@ -1,6 +1,6 @@
-"""The process of one development chain: `python -m wallet_rpc.devchain.worker`, started by `process.ChainProcess`.
+"""Worker process of one development chain: `python -m wallet_rpc.devchain.worker`, started by `process.ChainProcess`.
 
-The rule: a reply for every frame, and nothing else, goes to standard output.
+Standard output carries one reply for every frame, and nothing else.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ from wallet_rpc.edge import observe
 _MAX_BYTES = 1 << 30
 _PR_SET_PDEATHSIG = 1
 _READS_SECONDS = 0.02
-"""The CPU time for reads at one tick of a run."""
+"""The CPU time for reads at one tick of a run, in seconds."""
 _Frame: TypeAlias = tuple[int, bytes]
 """A request's number and its body."""
 
 
 def main() -> int:
-    """The worker's side: open the chain that the first frame describes, then answer until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the parent's to handle
+    """Open the chain that the first frame describes, then answer requests until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles a Ctrl-C
     _end_with_parent()
     source, sink = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not get between the frames
-    first = _next_frame(source)
-    if first is None:
+    os.dup2(2, 1)  # no other output may get between the frames
+    configuration_frame = _next_frame(source)
+    if configuration_frame is None:
         return 0
-    config = json.loads(first[1])
+    fields = json.loads(configuration_frame[1])
     for name in ("folder", "deployments"):
-        config[name] = None if config[name] is None else Path(config[name])
-    told = DevChainConfig(**config)
-    observe.configure(json=told.json_log)
-    return _serve(told, source, sink)
+        fields[name] = None if fields[name] is None else Path(fields[name])
+    config = DevChainConfig(**fields)
+    observe.configure(json=config.json_log)
+    return _serve(config, source, sink)
 
 
 def _end_with_parent() -> None:
-    """In the middle of a long call too, which would keep the folder from the next server. Linux only."""
+    """End this process when its parent dies, even in a long call: it would lock the folder. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -60,10 +60,11 @@ def _end_with_parent() -> None:
 def _serve(config: DevChainConfig, source: BinaryIO, sink: BinaryIO) -> int:
     try:
         context = open_devchain(config)
-    except Exception as error:  # the seam: whatever went wrong, the parent is told
+    except Exception as error:  # every failure is reported to the parent
         _put(sink, READY, json.dumps({"failed": f"{error}" or type(error).__name__}).encode())
         return 1
-    dispatcher, requests = DevChainDispatcher(OPERATIONS, context), _Requests(source)
+    dispatcher = DevChainDispatcher(OPERATIONS, context)
+    requests = _Requests(source)
     context.chain.limit.on_tick = partial(_answer_reads, dispatcher, requests, sink)
     gc.freeze()  # the libraries' objects live as long as the process
     _put(sink, READY, b"{}")
@@ -76,34 +77,34 @@ def _serve(config: DevChainConfig, source: BinaryIO, sink: BinaryIO) -> int:
 
 
 def _answer_reads(dispatcher: DevChainDispatcher, requests: _Requests, sink: BinaryIO) -> None:
-    """Answer the reads that have arrived; the rest waits for its turn."""
+    """Answer the reads that have arrived; postpone the other requests."""
     ends = time.thread_time() + _READS_SECONDS
     for frame in requests.read_available():
         number, body = frame
         if dispatcher.calls_only(READ_METHODS, body):
             _put(sink, number, dispatcher.answer(body) or b"")
         else:
-            requests.put_off(frame)
+            requests.postpone(frame)
         if time.thread_time() > ends:
             return
 
 
 class _Requests:
-    """The frames of an unbuffered input: the next one, or those that are there already."""
+    """The frames of an unbuffered input: the next one, or those that have arrived."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
-        self._put_off: deque[_Frame] = deque()
+        self._postponed: deque[_Frame] = deque()
         self._ended = False
 
     def next(self) -> _Frame | None:
-        """The next frame, waiting for it; None when the input has ended, or is no frame."""
-        if self._put_off:
-            return self._put_off.popleft()
+        """Return the next frame, waiting for it; None when the input has ended or is malformed."""
+        if self._postponed:
+            return self._postponed.popleft()
         return None if self._ended else _next_frame(self._source)
 
     def read_available(self) -> Iterator[_Frame]:
-        """The frames that are there already, without those that were put off."""
+        """Iterate over the frames that have arrived, without the postponed ones."""
         while not self._ended and select.select([self._source], [], [], 0)[0]:
             frame = _next_frame(self._source)
             if frame is None:
@@ -111,9 +112,9 @@ class _Requests:
             else:
                 yield frame
 
-    def put_off(self, frame: _Frame) -> None:
-        """Let `next` give the frame, after all that were put off before."""
-        self._put_off.append(frame)
+    def postpone(self, frame: _Frame) -> None:
+        """Queue the frame for `next`, after all frames postponed before."""
+        self._postponed.append(frame)
 
 
 def _next_frame(source: BinaryIO) -> _Frame | None:
@@ -126,7 +127,7 @@ def _next_frame(source: BinaryIO) -> _Frame | None:
 
 
 def _read_exactly(source: BinaryIO, size: int) -> bytes | None:
-    """So many bytes; None when the input ends before."""
+    """Read `size` bytes; None when the input ends earlier."""
     found = source.read(size)
     while len(found) < size:
         piece = source.read(size - len(found))
