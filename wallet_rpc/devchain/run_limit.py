@@ -38,7 +38,7 @@ class _EndOfRun(BaseException):
 
 
 class RunLimit:
-    """Limit on the CPU time of one request's runs. It has no effect outside the main thread, where no signal arrives."""
+    """Limit on the CPU time of one request's runs, without effect outside the main thread, where no signal arrives."""
 
     def __init__(self, seconds: float = RUN_SECONDS) -> None:
         self.seconds = seconds

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 // Every error that an account raises itself.
 
-// Who may call what.
+// Access to functions.
 error NotEntryPoint();
 error UnrecognizedFunction(bytes4 selector);
 error ValidationFunctionMissing(bytes4 selector);
@@ -42,7 +42,7 @@ error CreateFailed();
 error UpgradeFailed();
 error UpgradeNotAllowed();
 
-// What a module answered, wrapped with the entity that was asked.
+// Module failures, wrapped with the entity that was called.
 error PreUserOpValidationHookReverted(bytes24 moduleEntity, bytes reason);
 error UserOpValidationFunctionReverted(bytes24 moduleEntity, bytes reason);
 error PreRuntimeValidationHookReverted(bytes24 moduleEntity, bytes reason);
@@ -52,5 +52,5 @@ error SignatureValidationFunctionReverted(bytes24 moduleEntity, bytes reason);
 error PreExecHookReverted(bytes24 moduleEntity, bytes reason);
 error PostExecHookReverted(bytes24 moduleEntity, bytes reason);
 
-/// Ours alone: the function exists in production and is left out of the development contracts.
+/// Development contracts only: the function exists in production and is left out here.
 error NotIncluded(bytes4 selector);

@@ -11,8 +11,8 @@ import {
 } from "./Addresses.sol";
 import {IEntryPoint} from "./Interfaces.sol";
 
-/// Makes accounts at addresses that follow from their owner and a salt (CREATE2), and holds EntryPoint stake.
-/// Of the three kinds of accounts it makes the semi-modular one; the addresses of all three can be asked.
+/// Creates accounts at addresses derived from their owner and a salt (CREATE2), and has a stake in EntryPoint.
+/// It creates only the semi-modular kind; the address functions exist for all three kinds.
 contract AccountFactory {
     address public constant ENTRY_POINT = ENTRY_POINT_ADDRESS;
     address public constant ACCOUNT_IMPL = MODULAR_ACCOUNT;
@@ -20,7 +20,7 @@ contract AccountFactory {
     address public constant SINGLE_SIGNER_VALIDATION_MODULE = SINGLE_SIGNER_MODULE;
     address public constant WEBAUTHN_VALIDATION_MODULE = WEBAUTHN_MODULE;
 
-    /// The entity that stands for the bytecode owner in the salt.
+    /// The entity id of the bytecode owner in the salt.
     uint32 private constant SEMI_MODULAR_ENTITY = type(uint32).max;
     bytes private constant PROXY_HEAD = hex"603d3d8160223d3973";
     bytes private constant PROXY_HEAD_WITH_OWNER = hex"6100513d8160233d3973";
@@ -46,7 +46,7 @@ contract AccountFactory {
         _;
     }
 
-    /// An account that exists already is returned without an event.
+    /// Returns an existing account without an event.
     function createSemiModularAccount(address accountOwner, uint256 salt) external returns (address account) {
         bytes memory initCode = _semiModularInitCode(accountOwner);
         bytes32 combinedSalt = getSalt(accountOwner, salt, SEMI_MODULAR_ENTITY);
@@ -78,7 +78,7 @@ contract AccountFactory {
         owner = msg.sender;
     }
 
-    /// The stake must never be without an owner.
+    /// Prevents a stake without an owner.
     function renounceOwnership() external view onlyOwner {
         revert InvalidAction();
     }
@@ -95,7 +95,7 @@ contract AccountFactory {
         IEntryPoint(ENTRY_POINT).withdrawStake(to);
     }
 
-    /// Token 0 is ether: all of it, whatever the amount says.
+    /// Token 0 is ether: the whole balance is sent, whatever the amount.
     function withdraw(address payable to, address token, uint256 amount) external onlyOwner {
         if (token == address(0)) {
             (bool sent,) = to.call{value: address(this).balance}("");
@@ -147,7 +147,7 @@ contract AccountFactory {
         return address(uint160(uint256(keccak256(preimage))));
     }
 
-    /// A token may answer nothing or true.
+    /// Tokens return true, or nothing.
     function _transferToken(address token, address to, uint256 amount) private {
         (bool ok, bytes memory answer) =
             token.call(abi.encodeWithSignature("transfer(address,uint256)", to, amount));

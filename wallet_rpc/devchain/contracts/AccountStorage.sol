@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {OrderedSet} from "./OrderedSets.sol";
 import {ValidationKey} from "./Packing.sol";
 
-/// One validation as installed. The counts are those of the sets, at hand in the first word.
+/// One installed validation. The counts are the sizes of its sets, stored in the first word.
 struct ValidationRecord {
     address module;
     uint8 flags;
@@ -24,8 +24,8 @@ struct FallbackSignerStorage {
     bool isDisabled;
 }
 
-/// The two namespaces of an account. They are at the places that production uses, so that they never meet
-/// storage of anything else; what is inside the first one is laid out in our own way.
+/// The two storage namespaces of an account. Their slots are those of production, so they never collide with
+/// other storage; the layout inside the first one is this project's own.
 library AccountStorage {
     bytes32 private constant MODULAR = 0x596912a710dec01bac203cb0ed2c7e56a2ce6b2a68276967fff6dd57561bdd00;
     bytes32 private constant FALLBACK_SIGNER = 0x5b9dc9aa943f8fa2653ceceda5e3798f0686455280432166ba472eca0bc17a32;

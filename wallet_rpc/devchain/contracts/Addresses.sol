@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-// The canonical addresses, the same on every chain. Code is placed there without running a constructor,
-// so they are constants and not immutables; accounts get the CREATE2 addresses they have in production.
+// The canonical addresses, the same on every chain. Genesis sets the code without running a constructor,
+// so they are constants and not immutables; accounts get the CREATE2 addresses that they have in production.
 
 address constant ENTRY_POINT = 0x0000000071727De22E5E9d8BAf0edAc6f37da032;
 address constant SEMI_MODULAR_ACCOUNT_BYTECODE = 0x000000000000c5A9089039570Dd36455b5C07383;

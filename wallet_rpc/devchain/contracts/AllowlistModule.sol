@@ -6,8 +6,8 @@ import {Call, PackedUserOperation} from "./Interfaces.sol";
 import {LimitModule} from "./Module.sol";
 import {WrappedCalls} from "./WrappedCalls.sol";
 
-/// Limits what an account may call: targets and selectors as a validation hook, spending of ERC-20 tokens as an
-/// execution hook. The row of target 0 holds the selectors that are allowed on every target without a row.
+/// Limits the calls of an account: targets and selectors as a validation hook, spending of ERC-20 tokens as an
+/// execution hook. The row of target 0 has the selectors that are allowed on every target without a row.
 contract AllowlistModule is LimitModule {
     struct AllowlistInput {
         address target;
@@ -79,7 +79,7 @@ contract AllowlistModule is LimitModule {
         _setSelector(entityId, target, selector, allowed);
     }
 
-    /// Leaves alone whether the token may be called.
+    /// Does not change whether the token may be called.
     function updateLimits(uint32 entityId, address token, bool hasERC20SpendLimit, uint256 newLimit) external {
         if (token == address(0)) revert ERC20NotAllowed(token);
         addressAllowlist[entityId][token][msg.sender].hasERC20SpendLimit = hasERC20SpendLimit;
@@ -98,7 +98,7 @@ contract AllowlistModule is LimitModule {
         return 0;
     }
 
-    /// The data is taken as it is: executeUserOp around a call is not looked through here.
+    /// Reads the data as it is, without unwrapping executeUserOp.
     function preRuntimeValidationHook(uint32 entityId, address, uint256, bytes calldata data, bytes calldata)
         external
         view
@@ -106,8 +106,8 @@ contract AllowlistModule is LimitModule {
         checkAllowlistCalldata(bytes4(data[:4]), entityId, data[4:]);
     }
 
-    /// Charges ERC-20 transfers and approvals at once, so a batch adds up. Whoever uses this hook can do nothing
-    /// but execute and executeBatch.
+    /// Charges ERC-20 transfers and approvals immediately, so that the calls of a batch add up. A validation with
+    /// this hook can call only execute and executeBatch.
     function preExecutionHook(uint32 entityId, address, uint256, bytes calldata data)
         external
         returns (bytes memory)
@@ -131,8 +131,8 @@ contract AllowlistModule is LimitModule {
         return "alchemy.allowlist-module.1.0.0";
     }
 
-    /// Overwrites the rows of every target; selector rows that are not named stay. The limit is written even if
-    /// it is not in force, selectors are written only if they are.
+    /// Overwrites the rows of the given targets; other selector rows stay. The limit is written even without
+    /// hasERC20SpendLimit, selectors only with hasSelectorAllowlist.
     function updateAllowlist(uint32 entityId, AllowlistInput[] memory inputs) public {
         for (uint256 i; i < inputs.length; ++i) {
             AllowlistInput memory input = inputs[i];
@@ -192,7 +192,7 @@ contract AllowlistModule is LimitModule {
         if (!selectorAllowlist[entityId][selector][target][msg.sender]) revert SelectorNotAllowed();
     }
 
-    /// Does not ask whether the token is allowed as a target.
+    /// Does not check that the token is an allowed target.
     function _charge(uint32 entityId, address token, bytes memory data) private {
         if (!addressAllowlist[entityId][token][msg.sender].hasERC20SpendLimit) return;
         if (data.length < 68) revert InvalidCalldataLength();

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-/// Reads the argument of executeBatch, abi((address target, uint256 value, bytes data)[]), out of raw calldata
-/// without copying it. Only what is asked for is checked, against the end of the arguments; what lies outside,
-/// and bits above an address, are an empty revert.
+/// Reads the argument of executeBatch, abi((address target, uint256 value, bytes data)[]), from raw calldata
+/// without copying it. Only the parts that are read are checked, against the end of the arguments. Data out of
+/// bounds, and bits above an address, cause an empty revert.
 library Batches {
     uint256 private constant ELEMENT_HEAD = 96;
 
-    /// How many elements there are, and where: a list of offsets with what they point at.
+    /// Returns the number of elements, and the list of offsets to them.
     function open(bytes calldata arguments) internal pure returns (uint256 count, bytes calldata elements) {
         bytes calldata list = _follow(arguments, 0);
         count = uint256(bytes32(list[:32]));
@@ -15,7 +15,7 @@ library Batches {
         if (count > elements.length / 32) revert();
     }
 
-    /// The target of one element, and the element for `dataOf`.
+    /// Returns the target of one element, and the element for `dataOf`.
     function elementAt(bytes calldata elements, uint256 index)
         internal
         pure
@@ -33,7 +33,7 @@ library Batches {
         return sized[32:][:length];
     }
 
-    /// What the offset at `position` points at, counted from the start of `source`.
+    /// Follows the offset at `position`, counted from the start of `source`.
     function _follow(bytes calldata source, uint256 position) private pure returns (bytes calldata) {
         return source[uint256(bytes32(source[position:position + 32])):];
     }

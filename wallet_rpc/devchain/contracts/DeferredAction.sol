@@ -9,15 +9,15 @@ import {Reach} from "./Permissions.sol";
 import {Signatures} from "./Signatures.sol";
 import {SignatureValidation} from "./SignatureValidation.sol";
 
-/// A deferred action is a call of the account to itself that an earlier signature allows and that a later
-/// operation brings along, in front of its own signature:
+/// A deferred action is a call of the account to itself, authorized by an earlier signature and carried by a
+/// later operation in front of that operation's own signature:
 /// `length u32 | locator(21) | deadline u48 | call | length u32 | authorizing signature | rest`.
 abstract contract DeferredAction is SignatureValidation {
     bytes32 private constant DEFERRED_ACTION_TYPE =
         keccak256("DeferredAction(uint256 nonce,uint48 deadline,bytes call)");
 
-    /// Checks and runs the action. Every fault reverts: a wrong signature here is not "signature failed".
-    /// The deadline is for EntryPoint to judge. The action is bound to one nonce, so it happens once.
+    /// Checks and runs the action. Every error reverts: a wrong signature here is not "signature failed".
+    /// EntryPoint checks the deadline. The action is bound to one nonce, so it can run only once.
     function _performDeferredAction(uint256 nonce, bytes calldata signature)
         internal
         returns (uint48 deadline, bytes calldata rest)
@@ -49,7 +49,7 @@ abstract contract DeferredAction is SignatureValidation {
         return (source[4:end], source[end:]);
     }
 
-    /// The typed data itself, not wrapped once more for replay.
+    /// Returns the EIP-712 digest itself, without the replay-safe wrapping.
     function _deferredActionDigest(uint256 nonce, uint48 deadline, bytes calldata action)
         private
         view

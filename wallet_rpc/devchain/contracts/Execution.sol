@@ -18,7 +18,7 @@ struct PostHook {
 abstract contract Execution is Permissions {
     using Packing for bytes25;
 
-    /// The gate of functions that change the account.
+    /// Access control of functions that change the account.
     modifier wrapped() {
         PostHook[] memory postHooks = _admit();
         _;
@@ -30,14 +30,14 @@ abstract contract Execution is Permissions {
         _;
     }
 
-    /// EntryPoint (validateUserOp has decided) and the account itself pass; anyone else needs a validation of
-    /// its own address, which that validation's hooks may refuse.
+    /// Accepts EntryPoint (validateUserOp has checked the operation) and the account itself. Any other caller needs a
+    /// direct call validation for its address, whose hooks may reject the call.
     function _admit() internal returns (PostHook[] memory postHooks) {
         bool isTrusted = msg.sender == ENTRY_POINT || msg.sender == address(this);
         return isTrusted ? postHooks : _admitDirectCaller();
     }
 
-    /// Pre hooks in installation order. The answer lists the post hooks, in installation order too.
+    /// Runs pre hooks in installation order. Returns the post hooks, in installation order too.
     function _runPreHooks(ValidationKey key, address sender, uint256 value, bytes calldata data)
         internal
         returns (PostHook[] memory postHooks)
@@ -58,20 +58,20 @@ abstract contract Execution is Permissions {
         }
     }
 
-    /// Post hooks, newest installed first.
+    /// Runs post hooks, newest installed first.
     function _runPostHooks(PostHook[] memory postHooks) internal {
         for (uint256 i = postHooks.length; i > 0; --i) {
             ModuleCalls.postExecutionHook(postHooks[i - 1].hook, postHooks[i - 1].preHookData);
         }
     }
 
-    /// Calls and hands a failure on as it is. There is no check that the target has code.
+    /// Calls, and bubbles up a revert unchanged. Does not check that the target has code.
     function _call(address target, uint256 value, bytes calldata data) internal {
         (bool ok,) = target.call{value: value}(data);
         if (!ok) _bubble();
     }
 
-    /// EntryPoint does not look at what is returned, so nothing is collected for it.
+    /// EntryPoint ignores the return data, so it is not collected for it.
     function _callAndCollect(address target, uint256 value, bytes calldata data) internal returns (bytes memory) {
         _call(target, value, data);
         return msg.sender == ENTRY_POINT ? bytes("") : _returnData();
@@ -85,7 +85,7 @@ abstract contract Execution is Permissions {
         }
     }
 
-    /// What the latest call returned.
+    /// Returns the return data of the latest call.
     function _returnData() internal pure returns (bytes memory data) {
         assembly ("memory-safe") {
             data := mload(0x40)
@@ -95,7 +95,7 @@ abstract contract Execution is Permissions {
         }
     }
 
-    /// A direct call: no module is asked, the hooks of the caller's own validation decide.
+    /// Handles a direct call: the hooks of the caller's own validation decide, without a validation module.
     function _admitDirectCaller() private returns (PostHook[] memory) {
         ValidationKey key = ValidationKeys.ofDirectCaller(msg.sender);
         _requireApplicable(msg.data, key, Reach.EITHER);

@@ -17,7 +17,7 @@ abstract contract Installation {
     event ValidationInstalled(address indexed module, uint32 indexed entityId);
     event ValidationUninstalled(address indexed module, uint32 indexed entityId, bool onUninstallSucceeded);
 
-    /// Adds to what is installed already: flags are overwritten, selectors and hooks are appended. The hooks'
+    /// Adds to an existing validation: flags are overwritten, selectors and hooks are appended. The hooks'
     /// callbacks come before the validation's own.
     function _installValidation(
         bytes25 config,
@@ -43,7 +43,7 @@ abstract contract Installation {
         emit ValidationInstalled(module, moduleEntity.entityOf());
     }
 
-    /// Removes whatever is installed under the entity. The module given is only called and named in the event.
+    /// Removes everything installed under the entity. The given module is only called and named in the event.
     function _uninstallValidation(
         bytes24 moduleEntity,
         bytes calldata uninstallData,

@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 // The interfaces that accounts, modules and EntryPoint share. Their ERC-165 ids are the exclusive or of
 // the interface's own functions, so no interface here inherits another one's functions into its id.
 
-/// ERC-4337 v0.7: one operation as EntryPoint hands it over.
+/// ERC-4337 v0.7: one operation as EntryPoint passes it on.
 struct PackedUserOperation {
     address sender;
     uint256 nonce;
@@ -24,7 +24,7 @@ struct Call {
     bytes data;
 }
 
-/// What getValidationData answers; all lists in installation order.
+/// The result of getValidationData; all lists in installation order.
 struct ValidationDataView {
     uint8 flags;
     bytes25[] validationHooks;
@@ -32,7 +32,7 @@ struct ValidationDataView {
     bytes4[] selectors;
 }
 
-/// What getExecutionData answers.
+/// The result of getExecutionData.
 struct ExecutionDataView {
     address module;
     bool skipRuntimeValidation;
@@ -40,7 +40,7 @@ struct ExecutionDataView {
     bytes25[] executionHooks;
 }
 
-/// ERC-6900: what an execution module would add to an account.
+/// ERC-6900: the functions that an execution module would add to an account.
 struct ManifestFunction {
     bytes4 selector;
     bool skipRuntimeValidation;
@@ -147,7 +147,7 @@ interface IEntryPoint {
     function balanceOf(address account) external view returns (uint256);
 }
 
-/// What the token paymaster asks of a token.
+/// The functions of a token that the token paymaster calls.
 interface IERC20 {
     function transfer(address to, uint256 value) external returns (bool);
     function transferFrom(address from, address to, uint256 value) external returns (bool);

@@ -12,15 +12,15 @@ import {
 error UnexpectedDataPassed();
 error NotImplemented();
 
-/// A module is a singleton without owner and without ether. It keeps rows per account, with the account as the
-/// innermost key (ERC-7562 lets an account touch those during validation); msg.sender writes its own rows.
+/// A module is a singleton without owner and without ether. It stores rows per account, with the account as the
+/// innermost key (ERC-7562 lets an account access those during validation); msg.sender writes its own rows.
 abstract contract Module is IModule, IERC165 {
     function supportsInterface(bytes4 interfaceId) public view virtual returns (bool) {
         return interfaceId == type(IERC165).interfaceId || interfaceId == type(IModule).interfaceId;
     }
 }
 
-/// A module that can be a validation hook. None of ours reads a signature segment, so none may be given.
+/// A module that can be a validation hook. No module here reads a signature segment, so none may be given.
 abstract contract ValidationHookModule is Module, IValidationHookModule {
     modifier withoutSegment(PackedUserOperation calldata op) {
         if (op.signature.length != 0) revert UnexpectedDataPassed();

@@ -10,16 +10,16 @@ import {
 } from "./Interfaces.sol";
 import {Packing} from "./Packing.sol";
 
-/// Calls of the account to its modules. A failure is wrapped with the entity that was asked and the complete
-/// return data, also when the call succeeded and its answer has the wrong shape.
+/// Calls of the account to its modules. A failure is wrapped with the called entity and the complete return
+/// data, also when the call succeeded but its return data is malformed.
 library ModuleCalls {
     using Packing for bytes24;
 
-    /// More than there is, so a call gets all that EIP-150 lets it have. Where it is named, the code has no GAS,
-    /// which ERC-7562 allows right before a call only; the compiler may put something between the two.
+    /// More gas than available, so a call gets all that EIP-150 allows. With an explicit amount the code has no GAS,
+    /// which ERC-7562 allows only right before a call; the compiler may put an instruction between the two.
     uint256 private constant ALL_GAS = type(uint256).max;
 
-    /// A hook without code fails here, because it answers nothing.
+    /// A hook without code fails here, because it returns nothing.
     function userOpHook(bytes24 hook, PackedUserOperation memory op, bytes32 opHash) internal returns (uint256) {
         (bool ok, bytes memory answer) = hook.moduleOf().call{gas: ALL_GAS}(
             abi.encodeCall(IValidationHookModule.preUserOpValidationHook, (hook.entityOf(), op, opHash))
@@ -39,7 +39,7 @@ library ModuleCalls {
         return abi.decode(answer, (uint256));
     }
 
-    /// No answer is needed, so a hook without code passes.
+    /// No return data is needed, so a hook without code passes.
     function runtimeHook(bytes24 hook, bytes calldata data, bytes calldata authorization) internal {
         (bool ok, bytes memory answer) = hook.moduleOf().call(
             abi.encodeCall(
@@ -72,7 +72,7 @@ library ModuleCalls {
         if (!ok) revert PreSignatureValidationHookReverted(hook, answer);
     }
 
-    /// Bytes below the 4 of the answer are an empty revert of the decoder.
+    /// Return data below 4 bytes is an empty revert of the decoder.
     function validateSignature(bytes24 validation, bytes32 hash, bytes calldata signature)
         internal
         view
@@ -88,7 +88,7 @@ library ModuleCalls {
         return abi.decode(answer, (bytes4));
     }
 
-    /// The answer must be one canonically encoded `bytes`.
+    /// The return data must be one canonically encoded `bytes`.
     function preExecutionHook(bytes24 hook, address sender, uint256 value, bytes calldata data)
         internal
         returns (bytes memory)

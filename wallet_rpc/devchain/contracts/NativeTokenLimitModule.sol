@@ -6,12 +6,12 @@ import {Call, PackedUserOperation} from "./Interfaces.sol";
 import {LimitModule} from "./Module.sol";
 import {WrappedCalls} from "./WrappedCalls.sol";
 
-/// Limits the wei that an account spends: on gas as a validation hook, as value as an execution hook. Both take
-/// from the same row when they are installed under the same entity.
+/// Limits the wei that an account spends: on gas as a validation hook, as value as an execution hook. Both charge
+/// the same row when they are installed under the same entity.
 contract NativeTokenLimitModule is LimitModule {
     mapping(uint256 entityId => mapping(address account => uint256)) public limits;
 
-    /// Paymasters whose gas the account pays for in the end, so that it counts.
+    /// Special paymasters: the account finally pays for their gas, so it is charged.
     mapping(address paymaster => mapping(address account => bool)) public specialPaymasters;
 
     event NativeTokenSpendLimitUpdated(uint32 indexed entityId, address indexed account, uint256 newLimit);
@@ -41,8 +41,8 @@ contract NativeTokenLimitModule is LimitModule {
         emit SpecialPaymasterUpdated(msg.sender, paymaster, allowed);
     }
 
-    /// Charges the most the gas can cost. Nothing is given back for gas not used or a call that fails, and an
-    /// ordinary paymaster makes the operation free.
+    /// Charges the maximum cost of the gas. Unused gas and failed calls are not refunded. Gas paid by an
+    /// ordinary paymaster is free.
     function preUserOpValidationHook(uint32 entityId, PackedUserOperation calldata op, bytes32)
         external
         withoutSegment(op)
@@ -62,7 +62,7 @@ contract NativeTokenLimitModule is LimitModule {
 
     function preRuntimeValidationHook(uint32, address, uint256, bytes calldata, bytes calldata) external pure {}
 
-    /// Charges the value that the call names; value that comes along with the transaction is not looked at.
+    /// Charges the value named by the call; value sent with the transaction is ignored.
     function preExecutionHook(uint32 entityId, address, uint256, bytes calldata data)
         external
         returns (bytes memory)
@@ -95,7 +95,7 @@ contract NativeTokenLimitModule is LimitModule {
         limits[entityId][msg.sender] = limit - spent;
     }
 
-    /// Both halves.
+    /// Returns the sum of both 128-bit halves.
     function _sum(bytes32 packed) private pure returns (uint256) {
         return (uint256(packed) >> 128) + _low(packed);
     }

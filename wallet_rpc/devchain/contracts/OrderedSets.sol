@@ -10,10 +10,10 @@ struct OrderedSet {
 using OrderedSets for OrderedSet global;
 
 library OrderedSets {
-    /// What is older than the oldest item. It is no item, because items end in zeros.
+    /// End of the list, after the oldest item. It cannot be an item, because items end in zeros.
     bytes32 private constant END = bytes32(uint256(1));
 
-    /// False when the item is there already, or zero.
+    /// Returns false when the item exists already, or is zero.
     function add(OrderedSet storage set, bytes32 item) internal returns (bool) {
         if (item == 0 || set.older[item] != 0) return false;
         bytes32 newest = set.older[0];

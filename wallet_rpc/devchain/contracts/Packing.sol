@@ -46,7 +46,7 @@ library ValidationKeys {
     ValidationKey internal constant FALLBACK = ValidationKey.wrap(0);
 
     /// A locator is id u160 | options u8; only the direct call option is part of the key.
-    /// The id is taken as it is: whoever needs an entity id must have cut it to 4 bytes.
+    /// The id is used as it is: callers that need an entity id must have cut it to 4 bytes.
     function fromLocator(uint168 locator) internal pure returns (ValidationKey) {
         return ValidationKey.wrap(locator & ~uint168(0xff) | (locator & DIRECT_CALL));
     }
@@ -61,7 +61,7 @@ library ValidationKeys {
     }
 
     /// Signatures and runtime authorizations begin with options u8 | entity id u32, or, with the direct call
-    /// option, options u8 | address u160. Too short is an empty revert.
+    /// option, options u8 | address u160. Shorter data is an empty revert.
     function fromSignature(bytes calldata signature)
         internal
         pure

@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {PackedUserOperation} from "./Interfaces.sol";
 import {ValidationHookModule} from "./Module.sol";
 
-/// Makes one paymaster the only one that may pay, and makes it pay always. Without a row none may.
+/// Allows one paymaster only, and requires it. Without a row no paymaster is allowed.
 contract PaymasterGuardModule is ValidationHookModule {
     mapping(uint32 entityId => mapping(address account => address)) public paymasters;
 
@@ -23,7 +23,7 @@ contract PaymasterGuardModule is ValidationHookModule {
         delete paymasters[abi.decode(data, (uint32))][msg.sender];
     }
 
-    /// No paymaster at all is an empty revert.
+    /// An operation without paymaster is an empty revert.
     function preUserOpValidationHook(uint32 entityId, PackedUserOperation calldata op, bytes32)
         external
         view

@@ -9,19 +9,19 @@ import {IAccount} from "./IAccount.sol";
 import {IERC165, IERC721Receiver, IERC1155Receiver, IERC1271} from "./Interfaces.sol";
 import {Packing, ValidationKey} from "./Packing.sol";
 
-/// How a validation may have got the right to a function.
+/// The source of a validation's right to a function.
 enum Reach {
     SELECTORS, // the function is in the validation's list
     GLOBAL, // the validation is global and the function is open to global validations
     EITHER
 }
 
-/// Which validation may be used for which call.
+/// Rules about which validation may be used for which call.
 abstract contract Permissions is FallbackSigner {
     bytes4 internal constant EXECUTE_USER_OP = IAccount.executeUserOp.selector;
 
-    /// Whether this validation may be used for this call. One leading executeUserOp selector is taken off
-    /// first, and what follows it is read as a plain call, never as the arguments of executeUserOp.
+    /// Checks that this validation may be used for this call. One leading executeUserOp selector is removed
+    /// first, and the rest is read as a plain call, never as the arguments of executeUserOp.
     function _requireApplicable(bytes calldata callData, ValidationKey key, Reach reach) internal view {
         if (callData.length < 4) revert UnrecognizedFunction(bytes4(callData));
         if (bytes4(callData) == EXECUTE_USER_OP) callData = callData[4:];
@@ -63,7 +63,7 @@ abstract contract Permissions is FallbackSigner {
         if (address(uint160(uint256(bytes32(arguments)))) == address(this)) revert SelfCallRecursionDepthExceeded();
     }
 
-    /// Calls of a batch to the account itself need the right to the inner function and may not go deeper.
+    /// Calls of a batch to the account itself need the right to the inner function and may not nest deeper.
     function _requirePermittedElements(bytes calldata arguments, ValidationKey key, Reach reach) private view {
         (uint256 count, bytes calldata elements) = Batches.open(arguments);
         for (uint256 i; i < count; ++i) {

@@ -8,7 +8,7 @@ import {NonCanonicalEncoding, SegmentOutOfOrder, ValidationSignatureSegmentMissi
 library Segments {
     uint8 internal constant FINAL = 0xff;
 
-    /// The segment of hook `index`, empty when there is none, and what follows.
+    /// Returns the segment of hook `index`, empty when there is none, and the rest.
     /// Nothing left is Panic(0x32); header or data beyond the end is an empty revert; a length that does not
     /// fit into 32 bits together with its header is Panic(0x11).
     function take(bytes calldata source, uint256 index)
@@ -25,7 +25,7 @@ library Segments {
         return (source[5:end], source[end:]);
     }
 
-    /// The data of the final segment. Segments that no hook took end here.
+    /// Returns the data of the final segment. A segment that no hook consumed is an error here.
     function takeFinal(bytes calldata source) internal pure returns (bytes calldata) {
         if (uint8(source[0]) != FINAL) revert ValidationSignatureSegmentMissing();
         return source[1:];

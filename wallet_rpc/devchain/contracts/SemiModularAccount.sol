@@ -21,7 +21,7 @@ import {
 import {ValidationKey, ValidationKeys} from "./Packing.sol";
 import {Validation} from "./Validation.sol";
 
-/// What the two variants have in common: every external function but the upgrade.
+/// The common part of the two variants: every external function but the upgrade.
 abstract contract SemiModularAccount is
     IAccount,
     IERC165,
@@ -40,7 +40,7 @@ abstract contract SemiModularAccount is
         revert UnrecognizedFunction(msg.sig);
     }
 
-    /// The prefund goes out even when the signature is wrong, and nobody asks whether it arrived.
+    /// The prefund is sent even when the signature is wrong; the result of the transfer is ignored.
     function validateUserOp(PackedUserOperation calldata op, bytes32 opHash, uint256 missingAccountFunds)
         external
         onlyEntryPoint
@@ -54,8 +54,8 @@ abstract contract SemiModularAccount is
         }
     }
 
-    /// Runs the execution hooks of the operation's validation around the call inside. The hooks see the
-    /// complete calldata of this function. The first four bytes of the operation's callData are not looked at.
+    /// Runs the execution hooks of the operation's validation around the inner call. The hooks receive the
+    /// complete calldata of this function. The first four bytes of the operation's callData are ignored.
     function executeUserOp(PackedUserOperation calldata op, bytes32) external onlyEntryPoint {
         (ValidationKey key,) = ValidationKeys.fromNonce(op.nonce);
         PostHook[] memory postHooks = _runPreHooks(key, msg.sender, 0, msg.data);
@@ -81,7 +81,7 @@ abstract contract SemiModularAccount is
         }
     }
 
-    /// Anyone may call; the authorization names the validation that decides about the caller.
+    /// Anyone may call; the authorization names the validation that checks the caller.
     function executeWithRuntimeValidation(bytes calldata data, bytes calldata authorization)
         external
         payable
@@ -123,7 +123,7 @@ abstract contract SemiModularAccount is
         revert NotIncluded(msg.sig);
     }
 
-    /// The reason of a failing constructor is not handed on.
+    /// The revert reason of a failing constructor is dropped.
     function performCreate(uint256 value, bytes calldata initCode, bool isCreate2, bytes32 salt)
         external
         payable
@@ -147,7 +147,7 @@ abstract contract SemiModularAccount is
         return _isValidSignature(hash, signature);
     }
 
-    /// Answers also while the signer is disabled.
+    /// Works also while the signer is disabled.
     function getFallbackSignerData() external view returns (address signer, bool isDisabled) {
         return (_signer(), _isSignerDisabled());
     }

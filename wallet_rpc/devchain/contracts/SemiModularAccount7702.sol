@@ -10,7 +10,7 @@ import {Signatures} from "./Signatures.sol";
 
 /// The account that an EOA delegates to (EIP-7702): its default owner is the EOA itself.
 abstract contract SemiModularAccount7702 is SemiModularAccount {
-    /// The delegation decides about the code, so there is nothing to upgrade, for nobody.
+    /// The delegation determines the code, so no caller can upgrade.
     function upgradeToAndCall(address, bytes calldata) external payable {
         revert UpgradeNotAllowed();
     }
@@ -37,7 +37,7 @@ contract SemiModularAccount7702V1_0 is SemiModularAccount7702 {
     }
 }
 
-/// Takes, besides, a bare ECDSA signature of the EOA over a hash as it is, as if it had no code.
+/// Accepts also a bare ECDSA signature of the EOA over the unwrapped hash, as if it had no code.
 contract SemiModularAccount7702V1_1 is SemiModularAccount7702 {
     function accountId() external pure returns (string memory) {
         return "alchemy.sma-7702.1.1.0";
@@ -53,7 +53,7 @@ contract SemiModularAccount7702V1_1 is SemiModularAccount7702 {
         return isSigned ? SIGNATURE_VALID : SIGNATURE_INVALID;
     }
 
-    /// The EOA must be the owner, not be disabled, and have no validation hooks that could be passed by.
+    /// The EOA must be the owner, not be disabled, and have no validation hooks, which this would bypass.
     function _isBareSignatureAllowed(uint256 length) private view returns (bool) {
         return (length == 64 || length == 65) && !_isSignerDisabled() && _signer() == address(this)
             && AccountStorage.validation(ValidationKeys.FALLBACK).validationHookCount == 0;

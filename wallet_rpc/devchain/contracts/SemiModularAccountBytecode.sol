@@ -8,12 +8,12 @@ import {SemiModularAccount} from "./SemiModularAccount.sol";
 
 /// The account behind a proxy whose code ends in its owner's address. It needs no initializer.
 contract SemiModularAccountBytecode is SemiModularAccount {
-    /// Where the owner begins in the code of the proxy.
+    /// Offset of the owner in the code of the proxy.
     uint256 private constant OWNER_OFFSET = 61;
 
     event Upgraded(address indexed implementation);
 
-    /// Through a proxy only; who calls is checked after that.
+    /// Through a proxy only; the caller is checked after that.
     modifier onlyProxy() {
         if (address(this) == SEMI_MODULAR_ACCOUNT_BYTECODE) revert UnauthorizedCallContext();
         _;

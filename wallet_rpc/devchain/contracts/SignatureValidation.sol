@@ -10,14 +10,14 @@ import {Packing, ValidationKey, ValidationKeys} from "./Packing.sol";
 import {Segments} from "./Segments.sol";
 import {Signatures} from "./Signatures.sol";
 
-/// Decides about signatures that the account makes as a contract, ERC-1271.
+/// Validates signatures of the account as a contract, ERC-1271.
 abstract contract SignatureValidation is Execution {
     using Segments for bytes;
 
     bytes4 internal constant SIGNATURE_VALID = IERC1271.isValidSignature.selector;
     bytes4 internal constant SIGNATURE_INVALID = 0xffffffff;
 
-    /// A wrong signature is an answer; a badly built one, or a validation that may not sign, is a revert.
+    /// A wrong signature is a return value; a malformed one, or a validation that may not sign, is a revert.
     function _isValidSignature(bytes32 hash, bytes calldata signature) internal view virtual returns (bytes4) {
         ValidationKey key;
         (key,, signature) = ValidationKeys.fromSignature(signature);
@@ -32,7 +32,7 @@ abstract contract SignatureValidation is Execution {
         return _isSigned(key, digest, signature) ? SIGNATURE_VALID : SIGNATURE_INVALID;
     }
 
-    /// Modules bind the digest to the account themselves, so it goes to them as it is.
+    /// Modules bind the digest to the account themselves, so they receive it unchanged.
     function _isSigned(ValidationKey key, bytes32 digest, bytes calldata signature) internal view returns (bool) {
         if (key.isFallback()) return _isSignedByOwner(digest, signature);
         bytes24 moduleEntity = _moduleEntity(key);
@@ -42,7 +42,7 @@ abstract contract SignatureValidation is Execution {
         return ModuleCalls.validateSignature(moduleEntity, digest, signature) == SIGNATURE_VALID;
     }
 
-    /// Who decides: the direct caller's own address, or the installed module, which is 0 when there is none.
+    /// Returns the direct caller's own address, or the installed module, which is 0 when there is none.
     function _moduleEntity(ValidationKey key) internal view returns (bytes24) {
         address module = key.isDirectCall() ? key.directCaller() : AccountStorage.validation(key).module;
         return Packing.pack(module, key.entityOf());

@@ -8,14 +8,14 @@ import {IERC1271} from "./Interfaces.sol";
 library Signatures {
     enum SignatureType {
         EOA, // body: r(32) | s(32) | v(1), v 27 or 28, low s
-        CONTRACT // body: whatever the signer's isValidSignature understands
+        CONTRACT // body: any signature that the signer's isValidSignature accepts
     }
 
     uint256 private constant HALF_CURVE_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
     bytes32 private constant REPLAY_SAFE_TYPE = keccak256("ReplaySafeHash(bytes32 hash)");
 
-    /// Whether `signer` made this signature. A missing type is InvalidSignatureType, an unknown one is
-    /// Panic(0x21); every other fault is "no".
+    /// Checks that `signer` made this signature. A missing type is InvalidSignatureType, an unknown one is
+    /// Panic(0x21); every other error returns false.
     function matches(address signer, bytes32 digest, bytes calldata signature) internal view returns (bool) {
         if (signature.length == 0) revert InvalidSignatureType();
         SignatureType kind = SignatureType(uint8(signature[0]));
@@ -40,7 +40,7 @@ library Signatures {
         return recovered != address(0) && recovered == signer;
     }
 
-    /// ERC-1271. A signer without code, a revert and a short answer are all "no".
+    /// ERC-1271. A signer without code, a revert and short return data all mean false.
     function matchesContract(address signer, bytes32 digest, bytes calldata body) internal view returns (bool) {
         (bool ok, bytes memory answer) =
             signer.staticcall(abi.encodeCall(IERC1271.isValidSignature, (digest, body)));
@@ -48,7 +48,7 @@ library Signatures {
             && abi.decode(answer, (bytes32)) == bytes32(IERC1271.isValidSignature.selector);
     }
 
-    /// EIP-191 over 32 bytes: what personal_sign of a hash signs.
+    /// EIP-191 over 32 bytes: the digest that personal_sign of a hash signs.
     function personalMessage(bytes32 hash) internal pure returns (bytes32) {
         return keccak256(abi.encodePacked("\x19Ethereum Signed Message:\n32", hash));
     }

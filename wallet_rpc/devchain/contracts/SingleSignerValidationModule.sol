@@ -20,7 +20,7 @@ contract SingleSignerValidationModule is Module, IValidationModule {
 
     error NotAuthorized();
 
-    /// data: abi(uint32 entityId, address signer). Any signer is taken, 0 included, which never matches.
+    /// data: abi(uint32 entityId, address signer). Any signer is accepted, 0 included, which never matches.
     function onInstall(bytes calldata data) external {
         (uint32 entityId, address signer) = abi.decode(data, (uint32, address));
         _transferSigner(entityId, signer);
@@ -45,7 +45,7 @@ contract SingleSignerValidationModule is Module, IValidationModule {
         return isSigned ? 0 : ValidationData.SIGNATURE_FAILED;
     }
 
-    /// The caller must be the signer; nothing else is looked at.
+    /// The caller must be the signer; nothing else is checked.
     function validateRuntime(
         address account,
         uint32 entityId,

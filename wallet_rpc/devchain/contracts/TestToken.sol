@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Signatures} from "./Signatures.sol";
 
-/// The development chain's one token: ERC-20 with permit, by keys (EIP-2612) and by contracts (ERC-7597).
+/// The development chain's one token: ERC-20 with permit, by EOAs (EIP-2612) and by contracts (ERC-7597).
 /// Anyone may mint.
 contract TestToken {
     string public constant name = "Test Token";
@@ -52,7 +52,7 @@ contract TestToken {
         return _approve(msg.sender, spender, value);
     }
 
-    /// Approval by a signature of the owner's key; the deadline itself is still in time.
+    /// Approves by a signature of the owner's key; a block at the deadline itself is still in time.
     function permit(
         address owner,
         address spender,
@@ -67,7 +67,7 @@ contract TestToken {
         _approve(owner, spender, value);
     }
 
-    /// The same; an owner with code, be it only a delegation, is asked by ERC-1271 instead of recovered.
+    /// The same; an owner with code, even a delegation only, is checked by ERC-1271 instead of recovery.
     function permit(address owner, address spender, uint256 value, uint256 deadline, bytes calldata signature)
         external
     {
@@ -88,7 +88,7 @@ contract TestToken {
         );
     }
 
-    /// What is signed for a permit, whose nonce is used up by this.
+    /// Returns the digest of a permit, and uses up its nonce.
     function _usePermit(address owner, address spender, uint256 value, uint256 deadline) private returns (bytes32) {
         if (block.timestamp > deadline) revert PermitExpired(deadline);
         bytes32 structHash = keccak256(abi.encode(PERMIT_TYPE, owner, spender, value, nonces[owner]++, deadline));

@@ -5,7 +5,7 @@ import {PackedUserOperation} from "./Interfaces.sol";
 import {ValidationHookModule} from "./Module.sol";
 import {ValidationData} from "./ValidationData.sol";
 
-/// Limits the time in which a validation works. Both ends belong to the range.
+/// Limits the time in which a validation is valid. Both ends belong to the range.
 contract TimeRangeModule is ValidationHookModule {
     struct TimeRange {
         uint48 validUntil;
@@ -29,7 +29,7 @@ contract TimeRangeModule is ValidationHookModule {
         delete timeRanges[abi.decode(data, (uint32))][msg.sender];
     }
 
-    /// Leaves the clock to EntryPoint. No row means no limit.
+    /// Returns the range for EntryPoint to check. No row means no limit.
     function preUserOpValidationHook(uint32 entityId, PackedUserOperation calldata op, bytes32)
         external
         view
@@ -40,7 +40,7 @@ contract TimeRangeModule is ValidationHookModule {
         return ValidationData.pack(0, range.validUntil, range.validAfter);
     }
 
-    /// No row always refuses.
+    /// Without a row every call is rejected.
     function preRuntimeValidationHook(uint32 entityId, address, uint256, bytes calldata, bytes calldata)
         external
         view
@@ -53,7 +53,7 @@ contract TimeRangeModule is ValidationHookModule {
         return "alchemy.time-range-module.1.0.0";
     }
 
-    /// No end with a start is stored as the latest end there is.
+    /// A start without an end is stored with the latest possible end.
     function setTimeRange(uint32 entityId, uint48 validUntil, uint48 validAfter) public {
         if (validUntil == 0 && validAfter != 0) validUntil = type(uint48).max;
         else if (validUntil <= validAfter) revert TimeRangeNotValid();

@@ -11,11 +11,11 @@ import {VerifyingPaymaster} from "./VerifyingPaymaster.sol";
 /// paymasterData = validUntil u48 | validAfter u48 | terms | ECDSA signature r(32) | s(32) | v(1);
 /// terms = mode u8 | last gas u32 | token(20) | rate u256 | most u256
 ///         [| value u256 | deadline u256 | the account's signature].
-/// The rate is in the token's smallest units for 10^18 wei; the last gas is what postOp is charged at. The signature
-/// is over the personal message of keccak(abi(sponsorshipHash, keccak(terms))). Never more than `most` is taken.
-/// Nothing is kept between the two steps but EntryPoint's context, so a token that calls back finds nothing to use.
+/// The rate is in the token's smallest units for 10^18 wei; the last gas is the price of postOp. The signature is
+/// over the personal message of keccak(abi(sponsorshipHash, keccak(terms))). `most` is the maximum charge.
+/// Only EntryPoint's context is stored between the two steps, so a reentrant token finds nothing to use.
 contract TokenPaymaster is VerifyingPaymaster {
-    /// AFTER: the cost is taken after the calls. BEFORE: `most` is taken before them and the rest given back.
+    /// AFTER: the cost is charged after the calls. BEFORE: `most` is charged before them and the rest refunded.
     /// BEFORE_WITH_PERMIT: the same, by an allowance that the account signed (ERC-7597).
     enum Mode {
         AFTER,
@@ -23,7 +23,7 @@ contract TokenPaymaster is VerifyingPaymaster {
         BEFORE_WITH_PERMIT
     }
 
-    /// What is known before the calls. `gasBefore` is at least what EntryPoint counts until then.
+    /// The values known before the calls. `gasBefore` is at least EntryPoint's gas count until then.
     struct Charge {
         address payer;
         address token;
@@ -40,16 +40,16 @@ contract TokenPaymaster is VerifyingPaymaster {
     uint256 private constant PERMIT_LENGTH = 64;
     uint256 private constant SIGNATURE_LENGTH = 65;
     uint256 private constant ONE_COIN = 1e18;
-    /// EntryPoint takes this part of the execution gas that was not used.
+    /// EntryPoint's penalty is the unused execution gas divided by this.
     uint256 private constant PENALTY_DIVISOR = 10;
-    /// What EntryPoint itself spends around postOp, in gas; no limit covers it.
+    /// The gas that EntryPoint itself spends around postOp; no limit covers it.
     uint256 private constant AROUND_POST_OP_GAS = 3_000;
 
     event GasPaid(address indexed payer, address indexed token, uint256 value, uint256 rate);
 
     error TokenCallFailed(address token, bytes reason);
 
-    /// A failed signature does all the rest too, so that gas can be estimated with a dummy; EntryPoint undoes it.
+    /// A wrong signature still runs all other steps, so that gas can be estimated with a dummy; EntryPoint reverts them.
     function validatePaymasterUserOp(PackedUserOperation calldata op, bytes32, uint256)
         external
         override
@@ -69,7 +69,7 @@ contract TokenPaymaster is VerifyingPaymaster {
         validationData = ValidationData.pack(isSigned ? 0 : 1, validUntil, validAfter);
     }
 
-    /// Takes the cost, or gives back what was taken beyond it; also when the calls have reverted.
+    /// Charges the cost, or refunds the excess; also when the calls have reverted.
     function postOp(uint8, bytes calldata context, uint256 gasCost, uint256 fee) external {
         if (msg.sender != ENTRY_POINT) revert NotEntryPoint();
         Charge memory charge = abi.decode(context, (Charge));
@@ -114,7 +114,7 @@ contract TokenPaymaster is VerifyingPaymaster {
         _call(charge.token, abi.encodeCall(IERC20.transferFrom, (charge.payer, address(this), charge.most)));
     }
 
-    /// A permit that fails may have been used by a stranger, which leaves the allowance; without it the transfer fails.
+    /// A failing permit may have been used by someone else, which leaves the allowance; else the transfer fails.
     function _permit(Charge memory charge, bytes calldata signed) private {
         uint256 value = uint256(bytes32(signed[:32]));
         uint256 deadline = uint256(bytes32(signed[32:64]));
@@ -124,8 +124,8 @@ contract TokenPaymaster is VerifyingPaymaster {
         ok;
     }
 
-    /// What EntryPoint will take from the deposit: the cost so far, this step at what it is said to need, and the
-    /// penalty on unused gas. How much the calls used is known but for the slack of the limits before them, which is
+    /// Computes EntryPoint's charge to the deposit: the cost so far, this step at its declared gas, and the penalty
+    /// on unused gas. The gas used by the calls is known except for the slack of the limits before them, which is
     /// rounded against the payer.
     function _wholeCost(Charge memory charge, uint256 gasCost, uint256 fee) private pure returns (uint256) {
         if (fee == 0) return gasCost;
@@ -141,7 +141,7 @@ contract TokenPaymaster is VerifyingPaymaster {
         return (cost * rate + ONE_COIN - 1) / ONE_COIN;
     }
 
-    /// Tokens answer true, or nothing at all.
+    /// Tokens return true, or nothing.
     function _call(address token, bytes memory data) private {
         (bool ok, bytes memory answer) = token.call(data);
         bool isFine = answer.length == 0 ? token.code.length != 0 : answer.length >= 32 && uint256(bytes32(answer)) == 1;

@@ -12,12 +12,12 @@ import {Segments} from "./Segments.sol";
 import {Signatures} from "./Signatures.sol";
 import {ValidationData} from "./ValidationData.sol";
 
-/// Decides about operations and runtime authorizations.
+/// Validates operations and runtime authorizations.
 abstract contract Validation is DeferredAction {
     using Segments for bytes;
 
-    /// The word for EntryPoint. The order is part of the behaviour: deferred action, permission, wrapping,
-    /// hooks, final signature.
+    /// Returns the validation data for EntryPoint. The order is part of the behaviour: deferred action, permission,
+    /// wrapping, hooks, final signature.
     function _validateUserOp(PackedUserOperation calldata op, bytes32 opHash) internal returns (uint256 result) {
         (ValidationKey key, uint8 options) = ValidationKeys.fromNonce(op.nonce);
         bytes calldata signature = op.signature;
@@ -53,7 +53,7 @@ abstract contract Validation is DeferredAction {
         return options & ValidationKeys.GLOBAL != 0 ? Reach.GLOBAL : Reach.SELECTORS;
     }
 
-    /// The hooks' times and failures go into the validation's word. Without hooks it stays as it is.
+    /// The hooks' times and failures are merged into the validation data. Without hooks it stays unchanged.
     function _validateWithHooks(
         ValidationKey key,
         PackedUserOperation calldata op,
@@ -76,8 +76,8 @@ abstract contract Validation is DeferredAction {
         return hooks.length == 0 ? answer : _withHookData(hookData, answer);
     }
 
-    /// Hooks and modules are shown the operation with their own part of the signature only. Field by field,
-    /// because then what is malformed is an empty revert.
+    /// Hooks and modules receive the operation with their own part of the signature only. It is copied field by
+    /// field, because malformed data is then an empty revert.
     function _copy(PackedUserOperation calldata op) private pure returns (PackedUserOperation memory) {
         return PackedUserOperation({
             sender: op.sender,
@@ -92,7 +92,7 @@ abstract contract Validation is DeferredAction {
         });
     }
 
-    /// A hook may say "failed" but may not name an aggregator. A failure is kept, and later hooks still run.
+    /// A hook may return "failed" but no aggregator. A failure is recorded, and later hooks still run.
     function _runUserOpHook(bytes24 hook, PackedUserOperation memory op, bytes32 opHash, uint256 earlier)
         private
         returns (uint256)

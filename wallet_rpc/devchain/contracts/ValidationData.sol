@@ -9,8 +9,8 @@ library ValidationData {
         return uint256(authorizer) | uint256(validUntil) << 160 | uint256(validAfter) << 208;
     }
 
-    /// The times of both, under the given authorizer: the earlier end and the later start. An end of 0 means
-    /// none and comes out as 2^48 - 1 if the other has none either.
+    /// Merges the times of both, under the given authorizer: the earlier end and the later start. An end of 0 means
+    /// none and becomes 2^48 - 1 if the other has none either.
     function merge(uint160 authorizer, uint256 one, uint256 other) internal pure returns (uint256) {
         uint48 validUntil = _min(_endOf(one), _endOf(other));
         uint48 validAfter = _max(uint48(one >> 208), uint48(other >> 208));

@@ -6,12 +6,12 @@ import {IEntryPoint, PackedUserOperation} from "./Interfaces.sol";
 import {Signatures} from "./Signatures.sol";
 import {ValidationData} from "./ValidationData.sol";
 
-/// Our own paymaster for EntryPoint v0.7: it pays for operations that its signer has signed.
+/// The development chain's paymaster for EntryPoint v0.7: it pays for operations that its signer has signed.
 /// paymasterData = validUntil u48 | validAfter u48 | ECDSA signature r(32) | s(32) | v(1).
 /// The signature is over the personal message (EIP-191) of `sponsorshipHash`. Owner and signer are in storage,
 /// so that the genesis of a chain can set them.
 contract VerifyingPaymaster {
-    /// Where the two gas limits and paymasterData begin in paymasterAndData.
+    /// Offsets of the two gas limits and of paymasterData in paymasterAndData.
     uint256 internal constant GAS_LIMITS_OFFSET = 20;
     uint256 internal constant DATA_OFFSET = 52;
     uint256 private constant DATA_LENGTH = 77;
@@ -79,7 +79,7 @@ contract VerifyingPaymaster {
         IEntryPoint(ENTRY_POINT).depositTo{value: msg.value}(address(this));
     }
 
-    /// Everything about the operation but its signature, and the window in which the sponsorship holds.
+    /// Hashes the operation without its signature, and the window in which the sponsorship is valid.
     function sponsorshipHash(PackedUserOperation calldata op, uint48 validUntil, uint48 validAfter)
         public
         view
