@@ -1,4 +1,4 @@
-"""Short ways to ask a chain, and to be refused."""
+"""Helpers that send requests to a chain, and that catch its errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wallet_rpc.primitives import Address
 POLICY = {"policyId": "7ba7b810-9dad-41d1-80b4-00c04fd430c8"}
 TOKEN_ACCESS = ContractAccess(type="contract-access", data=Target(address=TEST_TOKEN))
 CODE_ADDRESS = Address(b"\xc0" * 20).hex0x()
-"""Where tests put code."""
+"""The address at which tests set code."""
 
 
 def token_balance(node: Node, holder: Address) -> int:

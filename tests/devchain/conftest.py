@@ -1,4 +1,4 @@
-"""A fresh chain, an account on it with coins and tokens, our contracts on a chain of their own, and anvil."""
+"""Fixtures: a fresh chain, a funded account on it, the development contracts on their own, and anvil."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def world(genesis: Genesis) -> World:
 
 @pytest.fixture(scope="module")
 def chains(genesis: Genesis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """anvil and a chain of this process; a test that changes them restores them.
+    """anvil and an in-process chain. Tests that change them revert their changes.
 
-    Only for the tests of a module: `eth_call` of anvil goes on to show the base fee of a block that was reverted.
+    One pair for each module: `eth_call` of anvil keeps showing the base fee of a reverted block.
     """
     install()
     with anvil(genesis, 31337, tmp_path_factory.mktemp("anvil")) as url, closing(Pair(url)) as made:

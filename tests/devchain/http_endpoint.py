@@ -1,4 +1,4 @@
-"""A chain over real HTTP, for the tests that need one: a dispatcher behind a server of somebody else's."""
+"""A chain over real HTTP, for clients that need it: a dispatcher behind a third-party HTTP server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.http_stub import Answer, serve_stub
 
 @contextmanager
 def serve_rpc(answer: Callable[[bytes], bytes | None]) -> Iterator[str]:
-    """The URL at which `answer` is asked, one request after the other."""
+    """Serve `answer`, one request at a time, and return the URL."""
     turn = Lock()
 
     def one(body: bytes) -> Answer:

@@ -1,4 +1,4 @@
-"""Our contracts on a chain of their own, and the words in which they are called."""
+"""The development contracts on a chain of their own, and encoding of calls to them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ STRANGER = Address(b"\x05" * 20)
 
 @dataclass
 class World:
-    """Accounts that calls change at once, and a chain id that contracts can see."""
+    """Genesis accounts that calls change directly, and a chain with a fixed id and time to read them."""
 
     genesis: Genesis
 
     def change(self, sender: Address, to: Address, data: bytes) -> None:
-        """Keep what the call does. The chain id does not matter to it."""
-        bench = GenesisBuilder(self.genesis)
-        bench.call(to, data, sender=sender)
-        self.genesis = bench.accounts()
+        """Run a call and store its changes. The chain id, 0 here, does not matter to it."""
+        builder = GenesisBuilder(self.genesis)
+        builder.call(to, data, sender=sender)
+        self.genesis = builder.accounts()
 
     def look(self, sender: Address, to: Address, data: bytes) -> ExecutionResult:
         config = ChainConfig(chain_id=CHAIN_ID, timestamp=NOW)

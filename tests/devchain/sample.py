@@ -1,4 +1,4 @@
-"""What the tests of the chain share: a chain in this process, spoken to in JSON-RPC, and a smart account that acts."""
+"""Shared helpers of the chain's tests: an in-process chain with JSON-RPC, and a smart account that sends operations."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SINK = Address(b"\x99" * 20)
 
 
 class RpcFailure(Exception):
-    """An error object."""
+    """A JSON-RPC error object as an exception."""
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(error["message"])
@@ -53,7 +53,7 @@ class RpcFailure(Exception):
 
 
 class Node:
-    """A chain in this process."""
+    """An in-process chain that is called by JSON-RPC."""
 
     def __init__(self, config: DevChainConfig | None = None) -> None:
         self.dev: DevChain = open_devchain(config or DevChainConfig(timestamp=GENESIS_TIME))
@@ -67,7 +67,7 @@ class Node:
         return answer["result"]
 
     def send(self, *, sender: Any = ALICE, **fields: Any) -> str:
-        """A transaction signed by a development account; its hash."""
+        """Sign and send a transaction of a development account; return its hash."""
         return str(self.rpc("eth_sendRawTransaction", self.sign(sender=sender, **fields)))
 
     def sign(self, *, sender: Any = ALICE, **fields: Any) -> str:
@@ -117,7 +117,7 @@ class Actor:
     node: Node
     owner: PrivateKey = field(default_factory=lambda: key_of(1))
     is_delegated: bool = False
-    """The owner's own address, by EIP-7702."""
+    """True for the owner's own address, delegated by EIP-7702."""
 
     @property
     def address(self) -> Address:
@@ -131,7 +131,7 @@ class Actor:
         return int(self.node.rpc("eth_call", {"to": ENTRY_POINT_TEXT, "data": Data(call).hex0x()}), 16)
 
     def operation(self, calls: Sequence[Call], *, session: Session | None = None) -> UserOperation:
-        """Unsigned, with a dummy signature and no limits."""
+        """Build an operation with a dummy signature and without gas limits."""
         account, is_deployed = self.address, self.node.dev.chain.code(self.address) != b""
         deployment = semi_modular_deployment(address_of(self.owner))
         call_data = execute_call_data(account, calls)
@@ -158,19 +158,19 @@ class Actor:
         )
 
     def sign_deferred_action(self, session: Session | None) -> bytes:
-        """The owner's signed grant, while the session is not installed."""
+        """Return the owner's signed grant; empty when the session is already installed."""
         if session is None or session.is_installed:
             return b""
         action = DeferredAction(
             nonce=self.nonce(session.key(self.address)), deadline=session.deadline, call=session.install.call_data
         )
         digest = action.digest(account=self.address, chain_id=self.node.dev.chain.config.chain_id)
-        granted = SignedDeferredAction(
+        grant = SignedDeferredAction(
             action=action,
             has_execution_hooks=session.install.has_execution_hooks,
             authorization=encode_deferred_authorization(signature(self.owner, digest)),
         )
-        return granted.signature_prefix
+        return grant.signature_prefix
 
     def sign(self, op: UserOperation, *, session: Session | None = None, by: PrivateKey | None = None) -> UserOperation:
         signer = by or (self.owner if session is None else session.signer)
@@ -196,7 +196,7 @@ class Actor:
         return op
 
     def send(self, calls: Sequence[Call], *, session: Session | None = None) -> Any:
-        """Estimate, sign, send; the receipt."""
+        """Estimate, sign and send an operation; return its receipt."""
         op = self.sign(self.estimate(self.operation(calls, session=session)), session=session)
         identity = self.node.rpc("eth_sendUserOperation", on_wire(op), ENTRY_POINT_TEXT)
         if session is not None:

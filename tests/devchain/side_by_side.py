@@ -1,4 +1,4 @@
-"""The same requests to anvil and to a chain of this process, and what their answers have in common."""
+"""The same requests to anvil and to an in-process chain, and a common form of their answers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MEANINGS = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error, by what it is about; `malformed` for a request that is none."""
+    """An error, reduced to its subject; `malformed` for an invalid request."""
 
     meaning: str
 
@@ -47,7 +47,7 @@ def refusal(code: int, message: str) -> Refusal:
 
 @dataclass
 class Pair:
-    """anvil at `url`, and `node`. Each has the same accounts and contracts at the start."""
+    """anvil at `url`, and the embedded chain `node`, with the same accounts and contracts at the start."""
 
     url: str
     node: Node = field(default_factory=Node)
@@ -59,16 +59,16 @@ class Pair:
 
     @contextmanager
     def revert_changes(self) -> Iterator[None]:
-        """Undo, at the end, all changes of the block."""
+        """Revert all changes of the block at its end."""
         snapshots = self.both("evm_snapshot")
         yield
-        self.anvil("evm_mine")  # ends when the block before is done: anvil sets the next base fee after its receipts
+        self.anvil("evm_mine")  # waits for the previous block: anvil sets the next base fee after its receipts
         assert self.anvil("evm_revert", snapshots[0]) is True
-        assert self.ours("evm_revert", snapshots[1]) is True
+        assert self.embedded("evm_revert", snapshots[1]) is True
         self._set_base_fee()
 
     def _set_base_fee(self) -> None:
-        """Let anvil's next block have the base fee that every block of the embedded chain has."""
+        """Set the base fee of anvil's next block to that of the embedded chain's blocks."""
         self.anvil("anvil_setNextBlockBaseFeePerGas", hex(self.node.dev.chain.config.base_fee))
 
     def close(self) -> None:
@@ -81,28 +81,28 @@ class Pair:
             return refusal(answer["error"]["code"], answer["error"]["message"])
         return answer["result"]
 
-    def ours(self, method: str, *params: Any) -> Any:
+    def embedded(self, method: str, *params: Any) -> Any:
         try:
             return self.node.rpc(method, *params)
         except RpcFailure as failure:
-            if failure.code == -32603:  # an incident is no answer
+            if failure.code == -32603:  # an internal error is a bug, not an answer
                 raise
             return refusal(failure.code, failure.message)
 
     def both(self, method: str, *params: Any) -> tuple[Any, Any]:
-        """The answers of anvil and of the embedded chain."""
-        return self.anvil(method, *params), self.ours(method, *params)
+        """Return the answers of anvil and of the embedded chain."""
+        return self.anvil(method, *params), self.embedded(method, *params)
 
     def mine(self, transaction: dict[str, Any]) -> tuple[Any, Any]:
-        """The receipt and the transaction that `eth_sendTransaction` mined; a refusal when it mined none."""
-        return self._mine(self.anvil, transaction), self._mine(self.ours, transaction)
+        """Return the receipt and the transaction of an `eth_sendTransaction`, or the error when it was not mined."""
+        return self._mine(self.anvil, transaction), self._mine(self.embedded, transaction)
 
     @staticmethod
-    def _mine(ask: Any, transaction: dict[str, Any]) -> Any:
-        identity = ask("eth_sendTransaction", transaction)
+    def _mine(request: Any, transaction: dict[str, Any]) -> Any:
+        identity = request("eth_sendTransaction", transaction)
         if isinstance(identity, Refusal):
             return identity
         ends = time.monotonic() + _MINED_SECONDS
-        while (found := ask("eth_getTransactionReceipt", identity)) is None and time.monotonic() < ends:
-            time.sleep(0.002)  # anvil mines after it has answered
-        return Refusal("not mined") if found is None else {**ask("eth_getTransactionByHash", identity), **found}
+        while (found := request("eth_getTransactionReceipt", identity)) is None and time.monotonic() < ends:
+            time.sleep(0.002)  # anvil mines after its answer
+        return Refusal("not mined") if found is None else {**request("eth_getTransactionByHash", identity), **found}

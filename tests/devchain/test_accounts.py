@@ -18,8 +18,8 @@ def test_accounts_are_those_that_anvil_and_hardhat_print() -> None:
 def test_derivation_agrees_with_another_implementation() -> None:
     Account.enable_unaudited_hdwallet_features()
     for index, account in enumerate(derive(MNEMONIC, 3)):
-        theirs = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
-        assert (account.address.hex0x(), account.key) == (theirs.address, bytes(theirs.key))
+        expected = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
+        assert (account.address.hex0x(), account.key) == (expected.address, bytes(expected.key))
 
 
 def test_accounts_start_with_coins_and_tokens(node: Node) -> None:

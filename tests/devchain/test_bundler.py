@@ -36,7 +36,7 @@ from wallet_rpc.domain.user_operation import handle_ops_call_data, user_operatio
 from wallet_rpc.primitives import Selector
 
 
-def test_operation_that_deploys_its_account_lands_with_the_estimated_limits(node: Node, actor: Actor) -> None:
+def test_operation_that_deploys_its_account_succeeds_with_the_estimated_limits(node: Node, actor: Actor) -> None:
     receipt = actor.send([transfer(TEST_TOKEN, SINK, 7)])
     assert receipt["success"] is True
     assert token_balance(node, SINK) == 7
@@ -46,7 +46,7 @@ def test_operation_that_deploys_its_account_lands_with_the_estimated_limits(node
     assert [log["address"] for log in receipt["logs"]].count(TEST_TOKEN.hex0x().lower()) == 1
 
 
-def test_later_operations_land_too(node: Node, actor: Actor) -> None:
+def test_later_operations_succeed_too(node: Node, actor: Actor) -> None:
     for amount in (1, 2, 3):
         assert actor.send([transfer(TEST_TOKEN, SINK, amount)])["success"] is True
     assert token_balance(node, SINK) == 6
@@ -59,7 +59,7 @@ def test_session_is_granted_by_its_first_operation_and_used_by_later_ones(node: 
     assert token_balance(node, SINK) == 3
 
 
-def test_limits_are_close_to_what_is_used(node: Node, actor: Actor) -> None:
+def test_limits_are_close_to_the_gas_used(node: Node, actor: Actor) -> None:
     actor.send([transfer(TEST_TOKEN, SINK, 1)])
     op = actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
     receipt = actor.send([transfer(TEST_TOKEN, SINK, 1)])
@@ -151,7 +151,7 @@ def test_gas_over_the_limit_fails_estimation(node: Node, actor: Actor) -> None:
     assert failure.data["module"] == NATIVE_TOKEN_LIMIT_MODULE.hex0x()
 
 
-def test_gas_within_the_limit_lands(node: Node, actor: Actor) -> None:
+def test_gas_within_the_limit_succeeds(node: Node, actor: Actor) -> None:
     limited: list[Permission] = [GasLimit(type="gas-limit", data=GasAllowance(limit=10**16)), TOKEN_ACCESS]
     session = Session.of(actor, limited)
     assert actor.send([transfer(TEST_TOKEN, SINK, 1)], session=session)["success"] is True
@@ -188,7 +188,7 @@ def test_operation_mined_through_another_contract_is_not_read_back(node: Node, a
     op = actor.sign(actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)])))
     data = handle_ops_call_data([op], SINK)
     size = len(data).to_bytes(2).hex()
-    # copies its call data but the first byte and calls the entry point with it
+    # copies its call data except the first byte and calls the entry point with it
     code = "61" + size + "60015f37" + "5f5f61" + size + "5f5f73" + ENTRY_POINT.hex() + "5af100"
     set_code(node, bytes.fromhex(code))
     node.send(to=CODE_ADDRESS, gas=10_000_000, data="0x00" + data.hex())

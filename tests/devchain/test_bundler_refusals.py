@@ -50,7 +50,7 @@ def test_used_nonce_is_refused(node: Node, actor: Actor) -> None:
     assert "AA25 invalid account nonce" in failure.message
 
 
-def test_account_without_code_is_told(node: Node, actor: Actor) -> None:
+def test_account_without_code_is_reported(node: Node, actor: Actor) -> None:
     op = replace(actor.operation([transfer(TEST_TOKEN, SINK, 1)]), factory=None)
     failure = catch_failure(lambda: actor.estimate(op))
     assert (failure.code, failure.data["entryPoint"]) == (-32500, "AA20")
@@ -65,7 +65,7 @@ def test_account_without_funds_may_be_estimated_but_not_sent(node: Node, actor: 
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"max_fee_per_gas": 1}, "maxFeePerGas is 1 but must be at least 1000000000"),
         ({"max_priority_fee_per_gas": 10**12}, "maxPriorityFeePerGas is 1000000000000 but must be at most 2000000000"),
@@ -75,11 +75,11 @@ def test_account_without_funds_may_be_estimated_but_not_sent(node: Node, actor: 
         ({"call_gas_limit": 10**8}, "total gas limit is "),
     ],
 )
-def test_fees_and_limits_out_of_range_are_refused(node: Node, actor: Actor, change: Any, told: str) -> None:
+def test_fees_and_limits_out_of_range_are_refused(node: Node, actor: Actor, change: Any, message: str) -> None:
     op = actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
     failure = catch_failure(lambda: send(node, actor.sign(replace(op, **change))))
     assert failure.code == -32000
-    assert failure.message.startswith(f"precheck failed: {told}")
+    assert failure.message.startswith(f"precheck failed: {message}")
 
 
 def test_authorization_by_another_key_is_refused(node: Node) -> None:
@@ -124,13 +124,13 @@ def test_estimation_may_override_state(node: Node, actor: Actor) -> None:
     "name",
     ["pre_verification_gas", "verification_gas_limit", "call_gas_limit", "max_fee_per_gas", "max_priority_fee_per_gas"],
 )
-def test_the_entry_point_takes_gas_below_the_bound_of_the_overrides(node: Node, actor: Actor, name: str) -> None:
+def test_the_entry_point_accepts_gas_below_the_limit_of_the_overrides(node: Node, actor: Actor, name: str) -> None:
     for amount, overflows in (((1 << GAS_BITS) - 1, False), (1 << GAS_BITS, True)):
         gas: dict[str, Any] = {name: amount}
         op = replace(actor.operation([Call(to=SINK)]), **gas)
         call = {"to": ENTRY_POINT_TEXT, "data": handle_ops_call_data([op], SINK).hex0x()}
-        said = failure(node, "eth_call", call, "latest")
-        assert (b"AA94 gas values overflow".hex() in str(said.data)) is overflows
+        rejection = failure(node, "eth_call", call, "latest")
+        assert (b"AA94 gas values overflow".hex() in str(rejection.data)) is overflows
 
 
 @pytest.mark.parametrize("code", ["0x", "0x00"])
@@ -141,7 +141,7 @@ def test_the_entry_points_code_is_not_overridden(node: Node, actor: Actor, code:
     assert "code: expected no override" in failure.message
 
 
-def test_estimation_takes_an_operation_without_gas_fees_and_signature_fields(node: Node, actor: Actor) -> None:
+def test_estimation_accepts_an_operation_without_gas_fees_and_signature_fields(node: Node, actor: Actor) -> None:
     full = on_wire(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
     bare = {key: full[key] for key in ("sender", "nonce", "factory", "factoryData", "callData", "signature")}
     assert int(node.rpc("eth_estimateUserOperationGas", bare, ENTRY_POINT_TEXT)["verificationGasLimit"], 16) > 50_000
@@ -151,7 +151,7 @@ def test_supported_entry_point_is_v07(node: Node) -> None:
     assert node.rpc("eth_supportedEntryPoints") == [ENTRY_POINT_TEXT]
 
 
-def test_entry_point_that_says_nothing_is_told(node: Node, actor: Actor) -> None:
+def test_entry_point_without_revert_data_is_reported(node: Node, actor: Actor) -> None:
     actor.send([transfer(TEST_TOKEN, SINK, 1)])
     op = actor.operation([transfer(TEST_TOKEN, SINK, 1)])
     node.rpc("anvil_setCode", ENTRY_POINT_TEXT, "0x5f5ffd")

@@ -49,9 +49,9 @@ def test_call_knows_the_hashes_of_past_blocks(node: Node) -> None:
     set_code(node, contracts.BLOCK_HASH)
     node.rpc("anvil_mine", "0x3")
     for number in range(3):
-        asked = {"to": CODE_ADDRESS, "data": "0x" + number.to_bytes(32).hex()}
+        call = {"to": CODE_ADDRESS, "data": "0x" + number.to_bytes(32).hex()}
         expected = node.rpc("eth_getBlockByNumber", hex(number), False)["hash"]
-        assert node.rpc("eth_call", asked) == expected
+        assert node.rpc("eth_call", call) == expected
 
 
 def test_call_reverts_with_raw_data_and_reason(node: Node) -> None:
@@ -103,7 +103,7 @@ def test_call_runs_with_overridden_accounts_and_keeps_nothing(node: Node) -> Non
 def test_call_with_an_authorization_runs_delegated_code(node: Node) -> None:
     set_code(node, contracts.return_word(42))
     signed = Account.sign_authorization({"chainId": 31337, "address": CODE_ADDRESS, "nonce": 0}, BOB.key)
-    listed = {
+    authorization = {
         "chainId": "0x7a69",
         "address": CODE_ADDRESS,
         "nonce": "0x0",
@@ -111,12 +111,12 @@ def test_call_with_an_authorization_runs_delegated_code(node: Node) -> None:
         "r": "0x" + signed.r.to_bytes(32).hex(),
         "s": "0x" + signed.s.to_bytes(32).hex(),
     }
-    assert words(node.rpc("eth_call", {"to": BOB_TEXT, "authorizationList": [listed]})) == [42]
-    own = {"from": BOB_TEXT, "to": BOB_TEXT, "authorizationList": [listed]}
-    assert node.rpc("eth_call", own) == "0x"  # the sender's own names the nonce after the transaction's
-    stale = {**listed, "nonce": "0x1"}
+    assert words(node.rpc("eth_call", {"to": BOB_TEXT, "authorizationList": [authorization]})) == [42]
+    own = {"from": BOB_TEXT, "to": BOB_TEXT, "authorizationList": [authorization]}
+    assert node.rpc("eth_call", own) == "0x"  # the sender's own authorization needs the nonce after the transaction's
+    stale = {**authorization, "nonce": "0x1"}
     assert node.rpc("eth_call", {"to": BOB_TEXT, "authorizationList": [stale]}) == "0x"
-    assert int(node.rpc("eth_estimateGas", {"to": BOB_TEXT, "authorizationList": [listed]}), 16) > 46_000
+    assert int(node.rpc("eth_estimateGas", {"to": BOB_TEXT, "authorizationList": [authorization]}), 16) > 46_000
 
 
 def test_data_and_input_must_agree(node: Node) -> None:
@@ -155,7 +155,7 @@ def test_estimate_covers_calls_that_get_63_parts_of_64(node: Node) -> None:
     assert gas < int(receipt["gasUsed"], 16) * 105 // 100
 
 
-def test_estimate_of_what_fails_says_why(node: Node) -> None:
+def test_estimate_of_a_failing_call_has_the_reason(node: Node) -> None:
     set_code(node, contracts.revert_with(contracts.ERROR))
     assert failure(node, "eth_estimateGas", {"to": CODE_ADDRESS}).message == "execution reverted: no luck"
     poor = {"from": SINK_TEXT, "to": CODE_ADDRESS, "value": "0x1"}
@@ -178,7 +178,7 @@ def test_fees_are_constant(node: Node) -> None:
 
 
 def test_estimate_of_a_contract_that_looks_at_its_gas_is_searched(node: Node) -> None:
-    set_code(node, bytes.fromhex("620186a05a11600a57fe5b5f54506001 5f5500".replace(" ", "")))  # wants 100,000 gas left
+    set_code(node, bytes.fromhex("620186a05a11600a57fe5b5f54506001 5f5500".replace(" ", "")))  # needs 100,000 gas left
     gas = int(node.rpc("eth_estimateGas", {"from": ALICE_TEXT, "to": CODE_ADDRESS}), 16)
     assert 121_000 < gas < 125_000
     assert node.receipt(node.send(to=CODE_ADDRESS, gas=gas))["status"] == "0x1"
@@ -192,23 +192,23 @@ def test_estimate_does_not_exceed_the_gas_of_the_request(node: Node) -> None:
     assert failure(node, "eth_estimateGas", poor).message == "insufficient funds for transfer"
 
 
-def test_call_takes_an_access_list(node: Node) -> None:
+def test_call_accepts_an_access_list(node: Node) -> None:
     set_code(node, contracts.SLOT_0)
-    listed = [{"address": CODE_ADDRESS, "storageKeys": ["0x" + "00" * 32]}]
-    assert words(node.rpc("eth_call", {"to": CODE_ADDRESS, "accessList": listed}, "earliest")) == [0]
+    access_list = [{"address": CODE_ADDRESS, "storageKeys": ["0x" + "00" * 32]}]
+    assert words(node.rpc("eth_call", {"to": CODE_ADDRESS, "accessList": access_list}, "earliest")) == [0]
 
 
 def test_transient_storage_is_gone_after_the_transaction(node: Node) -> None:
-    set_code(node, bytes.fromhex("5f5c602a5f5d5f5260205ff3"))  # answers the word, then writes 42
+    set_code(node, bytes.fromhex("5f5c602a5f5d5f5260205ff3"))  # returns the word, then writes 42
     assert words(node.rpc("eth_call", {"to": CODE_ADDRESS})) == [0]
-    set_code(node, bytes.fromhex("602a5f5d5f5c5f5260205ff3"))  # writes 42, then answers
+    set_code(node, bytes.fromhex("602a5f5d5f5c5f5260205ff3"))  # writes 42, then returns the word
     assert words(node.rpc("eth_call", {"to": CODE_ADDRESS})) == [42]
 
 
 def test_authorization_for_another_chain_is_skipped(node: Node) -> None:
     set_code(node, contracts.return_word(42))
     signed = Account.sign_authorization({"chainId": 1, "address": CODE_ADDRESS, "nonce": 0}, BOB.key)
-    listed = {
+    authorization = {
         "chainId": "0x1",
         "address": CODE_ADDRESS,
         "nonce": "0x0",
@@ -216,17 +216,17 @@ def test_authorization_for_another_chain_is_skipped(node: Node) -> None:
         "r": "0x" + signed.r.to_bytes(32).hex(),
         "s": "0x" + signed.s.to_bytes(32).hex(),
     }
-    assert node.rpc("eth_call", {"to": BOB_TEXT, "authorizationList": [listed]}) == "0x"
+    assert node.rpc("eth_call", {"to": BOB_TEXT, "authorizationList": [authorization]}) == "0x"
 
 
 def test_hashes_are_known_of_256_blocks(node: Node) -> None:
     set_code(node, contracts.BLOCK_HASH)
     node.rpc("anvil_mine", hex(300))
-    asked = [{"to": CODE_ADDRESS, "data": "0x" + number.to_bytes(32).hex()} for number in (43, 44)]
-    assert [int(node.rpc("eth_call", one), 16) != 0 for one in asked] == [False, True]
+    calls = [{"to": CODE_ADDRESS, "data": "0x" + number.to_bytes(32).hex()} for number in (43, 44)]
+    assert [int(node.rpc("eth_call", one), 16) != 0 for one in calls] == [False, True]
 
 
-def test_run_tells_where_it_failed(node: Node) -> None:
+def test_run_reports_the_failing_frame(node: Node) -> None:
     set_code(node, contracts.FORWARDER)
     inner = bytes.fromhex("c1" * 20)
     node.dev.chain.set_code(inner, contracts.revert_with(contracts.ERROR))

@@ -1,6 +1,6 @@
-"""Ends that only one part of an operation keeps: each of the two of a session's first call, of terms, of a permit.
+"""Ends that only one part of an operation enforces: of a session's first call, of gas terms, and of a permit.
 
-Of each the second before, the second itself, which is the last that counts, and the one after it.
+Each is tested one second before, at the last valid second, and one second after.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SETTLED = "landed"
 
 
 def outcomes(node: Node, op: UserOperation, seconds: Sequence[int]) -> list[str]:
-    """The outcomes of an operation in a next block of each of these times; each is reverted."""
+    """Send an operation in blocks at each of these times, and return the outcomes; each block is reverted."""
     found = []
     for second in seconds:
         before = node.rpc("evm_snapshot")
@@ -31,8 +31,8 @@ def outcomes(node: Node, op: UserOperation, seconds: Sequence[int]) -> list[str]
         try:
             receipt = node.rpc("eth_getUserOperationReceipt", send(node, op))
             found.append(SETTLED if receipt["success"] else "reverted")
-        except RpcFailure as refused:
-            found.append(str(refused.data["entryPoint"]))
+        except RpcFailure as rejection:
+            found.append(str(rejection.data["entryPoint"]))
         node.rpc("evm_revert", before)
     return found
 
@@ -42,7 +42,7 @@ def around(second: int) -> list[int]:
 
 
 def session_of(actor: Actor, *, installed_end: int, signed_end: int) -> Session:
-    """A session with an end in the installation, in the deferred action that the owner signs, or in neither (0)."""
+    """Return a session with an end in the installation, in the signed deferred action, or in neither (0)."""
     signer = key_of(101)
     terms = SessionTerms(account=actor.address, key=address_of(signer), entity_id=1, deadline=installed_end, now=0)
     return Session(signer, compile_permissions([TOKEN_ACCESS], terms), 1, signed_end)
@@ -54,17 +54,17 @@ def by_session(actor: Actor, session: Session) -> UserOperation:
 
 
 @pytest.mark.parametrize(("is_installed", "is_signed"), [(True, False), (False, True)])
-def test_a_first_call_lands_until_the_last_second_of_either_end(
+def test_a_first_call_succeeds_until_the_last_second_of_either_end(
     node: Node, actor: Actor, is_installed: bool, is_signed: bool
 ) -> None:
-    """By the installed time range, or by the deadline of the deferred action that installs it."""
+    """The end is the installed time range, or the deadline of the deferred action that installs it."""
     end = node.dev.chain.next_timestamp() + 100
     op = by_session(actor, session_of(actor, installed_end=end * is_installed, signed_end=end * is_signed))
 
     assert outcomes(node, op, around(end)) == [SETTLED, SETTLED, "AA22"]
 
 
-def test_terms_for_gas_in_a_token_hold_from_their_first_second_to_their_last(node: Node, actor: Actor) -> None:
+def test_erc20_gas_terms_are_valid_from_their_first_second_to_their_last(node: Node, actor: Actor) -> None:
     payer, now = Payer.of(node, actor), node.dev.chain.next_timestamp()
     payer.allow(10**20)
     window, charge = Window(valid_after=now + 50, valid_until=now + 100), payer.charge()
@@ -77,9 +77,9 @@ def test_terms_for_gas_in_a_token_hold_from_their_first_second_to_their_last(nod
     assert outcomes(node, op, around(window.valid_until)) == [SETTLED, SETTLED, "AA32"]
 
 
-def test_a_permit_is_taken_until_the_last_second_of_its_deadline(node: Node, actor: Actor) -> None:
+def test_a_permit_is_accepted_until_the_last_second_of_its_deadline(node: Node, actor: Actor) -> None:
     payer, end = Payer.of(node, actor), node.dev.chain.next_timestamp() + 30
-    charge = payer.charge(before=True, permit=payer.permit(10**20, deadline=end))
+    charge = payer.charge(is_prepaid=True, permit=payer.permit(10**20, deadline=end))
     op = actor.sign(payer.sponsor(payer.estimate([], charge), charge))
 
     assert outcomes(node, op, around(end)) == [SETTLED, SETTLED, "AA33"]

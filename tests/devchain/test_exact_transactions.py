@@ -1,4 +1,4 @@
-"""`eth_sendTransaction` signs exactly the requested fields or refuses; invalid transactions are refused by name."""
+"""`eth_sendTransaction` signs exactly the requested fields or fails; invalid transactions fail with a named reason."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ AUTHORIZATION = authorization()
 
 @pytest.fixture(scope="module")
 def shared() -> Node:
-    """A chain that takes one transaction after the other."""
+    """A chain shared by all tests of the module."""
     return Node()
 
 
 def answer(node: Node, method: str, *params: Any) -> Any:
-    """The result, or the error as a value."""
+    """Return the result, or the error as a value."""
     try:
         return node.rpc(method, *params)
-    except RpcFailure as failed:
-        return failed
+    except RpcFailure as error:
+        return error
 
 
 FIELDS = {
@@ -69,24 +69,24 @@ MINED = ("type", "chainId", "gas", "value", "maxFeePerGas", "maxPriorityFeePerGa
 
 @settings(max_examples=150)
 @given(st.fixed_dictionaries({}, optional=FIELDS))
-def test_every_field_that_is_asked_for_is_in_what_was_signed(shared: Node, asked: dict[str, Any]) -> None:
+def test_every_requested_field_is_in_the_signed_transaction(shared: Node, fields: dict[str, Any]) -> None:
     height = shared.rpc("eth_blockNumber")
-    identity = answer(shared, "eth_sendTransaction", {"from": ALICE_TEXT, **asked})
+    identity = answer(shared, "eth_sendTransaction", {"from": ALICE_TEXT, **fields})
     if isinstance(identity, RpcFailure):
         assert identity.code in (-32000, -32602)
         assert shared.rpc("eth_blockNumber") == height
         return
     mined = shared.rpc("eth_getTransactionByHash", identity)
-    wanted = {name: value for name, value in asked.items() if value is not None}
-    assert "maxFeePerBlobGas" not in wanted
-    assert {name: mined.get(name) for name in MINED if name in wanted} == {
-        name: wanted[name] for name in MINED if name in wanted
+    expected = {name: value for name, value in fields.items() if value is not None}
+    assert "maxFeePerBlobGas" not in expected
+    assert {name: mined.get(name) for name in MINED if name in expected} == {
+        name: expected[name] for name in MINED if name in expected
     }
-    if "gasPrice" in wanted:
-        assert (mined["gasPrice"], "maxFeePerGas" in mined) == (wanted["gasPrice"], False)
-    assert mined["input"] == wanted.get("input", wanted.get("data", "0x"))
-    assert mined["to"] == (wanted["to"].lower() if "to" in wanted else None)
-    assert ("authorizationList" in mined) == ("authorizationList" in wanted)
+    if "gasPrice" in expected:
+        assert (mined["gasPrice"], "maxFeePerGas" in mined) == (expected["gasPrice"], False)
+    assert mined["input"] == expected.get("input", expected.get("data", "0x"))
+    assert mined["to"] == (expected["to"].lower() if "to" in expected else None)
+    assert ("authorizationList" in mined) == ("authorizationList" in expected)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_type_is_the_named_one_or_follows_from_the_fields(shared: Node, fields: 
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"chainId": "0x1"}, "invalid chain id for signer: have 1 want 31337"),
         ({"type": "0x3"}, "transaction type not supported: 3 (blobs, EIP-4844)"),
@@ -136,11 +136,13 @@ def test_type_is_the_named_one_or_follows_from_the_fields(shared: Node, fields: 
     ],
     ids=lambda one: str(one)[:60],
 )
-def test_what_cannot_be_signed_as_asked_is_refused(shared: Node, fields: Any, told: str) -> None:
+def test_request_that_cannot_be_signed_exactly_is_rejected(shared: Node, fields: Any, message: str) -> None:
     height = shared.rpc("eth_blockNumber")
-    refused = failure(shared, "eth_sendTransaction", {"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x30000", **fields})
-    assert refused.message.startswith(told)
-    assert refused.code in (-32000, -32602)
+    rejection = failure(
+        shared, "eth_sendTransaction", {"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x30000", **fields}
+    )
+    assert rejection.message.startswith(message)
+    assert rejection.code in (-32000, -32602)
     assert shared.rpc("eth_blockNumber") == height
 
 
@@ -148,7 +150,7 @@ def test_what_cannot_be_signed_as_asked_is_refused(shared: Node, fields: Any, to
 
 
 def sign_transfer(node: Node, kind: int, change: Any = lambda fields: fields, *, high: bool = False) -> str:
-    """A transfer of Alice's: its RLP fields may be changed before signing, its signature mirrored after."""
+    """Sign a transfer of Alice's; `change` its RLP fields before signing, mirror s to the upper half when `high`."""
     tail: list[Any] = [encode_integer(100_000), bytes(SINK), encode_integer(1), b""]
     nonce = encode_integer(node.dev.chain.nonce(ALICE.address))
     fields: list[Any] = [nonce, encode_integer(FEE), *tail]
@@ -169,13 +171,13 @@ def sign_transfer(node: Node, kind: int, change: Any = lambda fields: fields, *,
 
 @pytest.mark.parametrize("kind", [0, 1, 2, 4])
 def test_signature_in_the_upper_half_is_refused(shared: Node, kind: int) -> None:
-    refused = failure(shared, "eth_sendRawTransaction", sign_transfer(shared, kind, high=True))
-    assert (refused.code, refused.message) == (-32000, "invalid transaction v, r, s values: s is in the upper half")
+    rejection = failure(shared, "eth_sendRawTransaction", sign_transfer(shared, kind, high=True))
+    assert (rejection.code, rejection.message) == (-32000, "invalid transaction v, r, s values: s is in the upper half")
     assert shared.receipt(shared.rpc("eth_sendRawTransaction", sign_transfer(shared, kind)))["status"] == "0x1"
 
 
 def at(*path: int, value: int) -> Any:
-    """A change of the field at a place in the RLP."""
+    """Return a function that sets the field at a path in the RLP."""
 
     def change(fields: list[Any]) -> list[Any]:
         here = fields
@@ -204,13 +206,13 @@ def at(*path: int, value: int) -> Any:
     ],
 )
 def test_number_wider_than_its_field_is_refused(shared: Node, kind: int, change: Any) -> None:
-    refused = failure(shared, "eth_sendRawTransaction", sign_transfer(shared, kind, change))
-    assert refused.code == -32000
-    assert refused.message.startswith("rlp: ")
+    rejection = failure(shared, "eth_sendRawTransaction", sign_transfer(shared, kind, change))
+    assert rejection.code == -32000
+    assert rejection.message.startswith("rlp: ")
 
 
 @pytest.mark.parametrize(
-    ("kind", "change", "told"),
+    ("kind", "change", "message"),
     [
         (4, lambda fields: [*fields[:5], b"", *fields[6:]], "EIP-7702 transaction cannot be used to create contract"),
         (4, lambda fields: [*fields[:9], []], "EIP-7702 transaction with empty auth list"),
@@ -218,23 +220,23 @@ def test_number_wider_than_its_field_is_refused(shared: Node, kind: int, change:
         (0, at(0, value=(1 << 64) - 1), "nonce has max value"),
     ],
 )
-def test_transaction_that_no_block_may_hold_is_refused(shared: Node, kind: int, change: Any, told: str) -> None:
-    refused = failure(shared, "eth_sendRawTransaction", sign_transfer(shared, kind, change))
-    assert (refused.code, refused.message[: len(told)]) == (-32000, told)
+def test_transaction_that_no_block_may_contain_is_rejected(shared: Node, kind: int, change: Any, message: str) -> None:
+    rejection = failure(shared, "eth_sendRawTransaction", sign_transfer(shared, kind, change))
+    assert (rejection.code, rejection.message[: len(message)]) == (-32000, message)
 
 
 @pytest.mark.parametrize("parity", [2, 27, 255])
-def test_authorization_that_nobody_signed_is_mined_and_skipped(shared: Node, parity: int) -> None:
+def test_authorization_with_an_invalid_signature_is_mined_and_skipped(shared: Node, parity: int) -> None:
     identity = shared.rpc("eth_sendRawTransaction", sign_transfer(shared, 4, at(9, 0, 3, value=parity)))
     assert shared.receipt(identity)["status"] == "0x1"
-    listed = shared.rpc("eth_getTransactionByHash", identity)["authorizationList"]
-    assert listed[0]["yParity"] == hex(parity)
+    authorizations = shared.rpc("eth_getTransactionByHash", identity)["authorizationList"]
+    assert authorizations[0]["yParity"] == hex(parity)
 
 
 @pytest.mark.parametrize("kind", [0x03, 0x05, 0x7F])
 def test_unknown_type_is_refused_by_name(shared: Node, kind: int) -> None:
-    refused = failure(shared, "eth_sendRawTransaction", f"0x{kind:02x}c0")
-    assert refused.message.startswith(f"transaction type not supported: {kind}")
+    rejection = failure(shared, "eth_sendRawTransaction", f"0x{kind:02x}c0")
+    assert rejection.message.startswith(f"transaction type not supported: {kind}")
 
 
 # what comes of them
@@ -248,7 +250,7 @@ def test_failed_creation_has_the_address_it_would_have_had(tmp_path: Path) -> No
     )
     assert (made["status"], failed["status"]) == ("0x1", "0x0")
     assert made["contractAddress"] == "0x5fbdb2315678afecb367f032d93f642f64180aa3"
-    assert failed["contractAddress"] == "0xe7f1725e7734ce288f8367e1bb143e90bb3f0512"  # of nonces 0 and 1; hardhat's
+    assert failed["contractAddress"] == "0xe7f1725e7734ce288f8367e1bb143e90bb3f0512"  # nonce 1; hardhat's addresses
     node.dev.chain.close()
     again = Node(config)
     assert again.receipt(failed["transactionHash"]) == failed
@@ -263,6 +265,6 @@ def test_balance_that_would_overflow_fails_the_transfer_alone(node: Node) -> Non
     set_code(node, inner)
     node.rpc("anvil_setBalance", CODE_ADDRESS, "0x5")
     assert int(node.rpc("eth_call", {"to": CODE_ADDRESS}), 16) == 0
-    node.rpc("anvil_setBalance", "0x" + "00" * 20, hex(rich))  # of who gets the tips
+    node.rpc("anvil_setBalance", "0x" + "00" * 20, hex(rich))  # the recipient of priority fees
     assert node.receipt(node.send(to=BOB_TEXT, value=1))["status"] == "0x1"
     assert int(node.rpc("eth_getBalance", SINK_TEXT), 16) == rich

@@ -28,15 +28,15 @@ STRANGER = Address(b"\x5a" * 20).hex0x()
 
 
 class Origin:
-    """The chain that is forked, over HTTP, and every read it was asked for."""
+    """The chain to fork, over HTTP, which records the methods of all reads."""
 
     def __init__(self) -> None:
         self.node = Node()
-        self.asked: list[str] = []
+        self.methods: list[str] = []
         self.broken: bytes | None = None
 
     def answer(self, body: bytes) -> bytes | None:
-        self.asked += [entry["method"] for entry in json.loads(body)]
+        self.methods += [entry["method"] for entry in json.loads(body)]
         return self.node.dispatcher.answer(body) if self.broken is None else self.broken
 
 
@@ -73,9 +73,9 @@ def test_value_is_read_once_and_from_the_pinned_block(origin: Origin, url: str) 
     origin.node.send(to=STRANGER, value=1)
     assert forked.rpc("eth_blockNumber") == "0x1"
     assert forked.rpc("eth_getBalance", STRANGER) == "0x7"
-    origin.asked.clear()
+    origin.methods.clear()
     assert forked.rpc("eth_getBalance", STRANGER) == "0x7"
-    assert origin.asked == []
+    assert origin.methods == []
 
 
 def test_fork_changes_nothing_at_its_origin(origin: Origin, url: str) -> None:
@@ -95,12 +95,12 @@ def test_session_granted_at_the_origin_goes_on_in_the_fork(origin: Origin, url: 
     actor.send([transfer(TEST_TOKEN, SINK, 1)], session=session)
     actor.node = fork(url)
     assert actor.send([transfer(TEST_TOKEN, SINK, 2)], session=session)["success"] is True
-    held = {"to": TOKEN_TEXT, "data": "0x70a08231" + "00" * 12 + SINK.hex()}
-    assert int(actor.node.rpc("eth_call", held), 16) == 3
-    assert int(origin.node.rpc("eth_call", held), 16) == 1
+    balance_call = {"to": TOKEN_TEXT, "data": "0x70a08231" + "00" * 12 + SINK.hex()}
+    assert int(actor.node.rpc("eth_call", balance_call), 16) == 3
+    assert int(origin.node.rpc("eth_call", balance_call), 16) == 1
 
 
-def test_our_contracts_are_added_where_the_origin_has_none(origin: Origin, url: str) -> None:
+def test_development_contracts_are_added_where_the_origin_has_none(origin: Origin, url: str) -> None:
     origin.node.rpc("anvil_setCode", TOKEN_TEXT, "0x")
     origin.node.rpc("anvil_setCode", ENTRY_POINT.hex0x(), "0x60006000fd")
     forked = fork(url)
@@ -115,7 +115,7 @@ def test_paymaster_gets_a_deposit_in_the_origins_entry_point(origin: Origin, url
     assert int(forked.rpc("eth_call", deposit), 16) > 10**18
 
 
-def test_fork_is_kept_with_what_it_has_read(origin: Origin, url: str, tmp_path: Path) -> None:
+def test_fork_is_stored_with_the_values_it_has_read(origin: Origin, url: str, tmp_path: Path) -> None:
     origin.node.rpc("anvil_setBalance", STRANGER, "0x7")
     first = fork(url, folder=tmp_path)
     first.send(to=STRANGER, value=5)
@@ -142,11 +142,11 @@ def test_fork_of_a_past_block(origin: Origin, url: str) -> None:
 def test_many_values_are_read_in_one_batch(origin: Origin, url: str) -> None:
     origin.node.rpc("anvil_setBalance", STRANGER, "0x7")
     upstream = Upstream(url)
-    place = bytes.fromhex(STRANGER[2:])
-    found = upstream.fetch_many([balance_key(place), slot_key(place, 5), code_key(place)])
+    account = bytes.fromhex(STRANGER[2:])
+    found = upstream.fetch_many([balance_key(account), slot_key(account, 5), code_key(account)])
     upstream.close()
-    assert found == {balance_key(place): 7, nonce_key(place): 0, code_key(place): b"", slot_key(place, 5): 0}
-    assert origin.asked == [
+    assert found == {balance_key(account): 7, nonce_key(account): 0, code_key(account): b"", slot_key(account, 5): 0}
+    assert origin.methods == [
         "eth_getBlockByNumber",
         "eth_getBalance",
         "eth_getTransactionCount",
@@ -156,22 +156,24 @@ def test_many_values_are_read_in_one_batch(origin: Origin, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "told"),
+    ("broken", "message"),
     [
         (b"<html>", "does not answer"),
         (b'{"error":{"code":-32600,"message":"no batches, key=SECRET"}}', "rejects batch requests"),
         (b"[]", "malformed answer"),
         (b'[{"id":0,"error":{"code":-32000,"message":"SECRET"}}]', "malformed answer"),
-        (b'[{"id":0,"error":{"code":-32000}},{"id":1,"result":"0x"},{"id":2,"result":"0x"}]', "returned an error for a read"),
+        (b'[{"id":0,"error":{"code":-32000}},{"id":1,"result":"0x"},{"id":2,"result":"0x"}]', "returned an error"),
         (b'[{"id":0,"result":"zz"},{"id":1,"result":"0x"},{"id":2,"result":null}]', "malformed answer"),
     ],
 )
-def test_trouble_at_the_origin_is_told_without_its_words(origin: Origin, url: str, broken: bytes, told: str) -> None:
+def test_error_of_the_origin_is_reported_without_its_message(
+    origin: Origin, url: str, broken: bytes, message: str
+) -> None:
     forked = fork(url)
     origin.broken = broken
     with pytest.raises(RpcFailure) as caught:
         forked.rpc("eth_getBalance", STRANGER)
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert "SECRET" not in caught.value.message
     assert caught.value.code == -32603
     origin.broken = None
@@ -191,7 +193,7 @@ def test_authority_that_cannot_be_read_fails_the_transaction(origin: Origin, url
     assert forked.rpc("eth_getCode", fresh.address) == "0xef0100" + "5a" * 20
 
 
-def test_node_that_is_not_there_is_told() -> None:
+def test_unreachable_node_is_reported() -> None:
     with pytest.raises(UpstreamFailed, match="does not answer"):
         Upstream("http://127.0.0.1:9/", timeout_seconds=2)
     with pytest.raises(UpstreamFailed, match="does not answer"):
@@ -221,7 +223,7 @@ def test_request_to_the_forked_chain_is_not_interrupted() -> None:
             return {key: 7}
 
     limit = RunLimit(0.1)
-    held = ShieldedUpstream(cast("Upstream", Slow()), limit)
-    assert limit.run(lambda: held.fetch(b"key")) == {b"key": 7}
+    shielded = ShieldedUpstream(cast("Upstream", Slow()), limit)
+    assert limit.run(lambda: shielded.fetch(b"key")) == {b"key": 7}
     with pytest.raises(ExecutionTimeout):
-        limit.run(lambda: held.upstream.fetch(b"key"))
+        limit.run(lambda: shielded.upstream.fetch(b"key"))

@@ -24,15 +24,15 @@ ALICE_TEXT = ALICE.address.hex0x()
 ACCOUNT, PAYMASTER = Address(b"\xac" * 20), Address(b"\xba" * 20)
 VALIDATE, VALIDATE_PAYMASTER, POST_OP = (bytes.fromhex(one) for one in ("19822f7c", "52b7512c", "7c627b21"))
 VALID = bytes.fromhex("5f5f5260205ff3")
-"""Answers zero: valid, for ever."""
+"""Code that returns zero: valid, without a time range."""
 VALID_WITH_CONTEXT = bytes.fromhex("60405f525f6020526020604052600160605260805ff3")
-"""Answers a context of one word and zero."""
+"""Code that returns a context of one word, and zero."""
 ADDRESSES = [Address(bytes([0xD0 + number]) * 20).hex0x() for number in range(5)]
 
 
 @pytest.fixture(scope="module")
 def shared() -> Node:
-    """A chain on which each test puts what it calls."""
+    """A chain shared by all tests of the module, each of which sets its own code."""
     return Node()
 
 
@@ -40,9 +40,12 @@ def shared() -> Node:
 
 
 def link(following: str, *, gas: int | None, value: int, must: bool, need: int) -> bytes:
-    """Needs gas, calls the next one with all gas or so much, reverts if it must succeed and does not, then counts."""
-    asked = b"\x5a" if gas is None else b"\x63" + gas.to_bytes(4)
-    call = bytes.fromhex("5f5f5f5f60") + bytes([value]) + b"\x73" + bytes.fromhex(following[2:]) + asked + b"\xf1"
+    """Return code that needs gas, calls the next contract, reverts if that must succeed and fails, then counts.
+
+    The call has all gas, or `gas`.
+    """
+    gas_push = b"\x5a" if gas is None else b"\x63" + gas.to_bytes(4)
+    call = bytes.fromhex("5f5f5f5f60") + bytes([value]) + b"\x73" + bytes.fromhex(following[2:]) + gas_push + b"\xf1"
     start = contracts.require_gas(need, call)
     checked = b"\x61" + (len(start) + 7).to_bytes(2) + bytes.fromhex("575f5ffd5b") if must else b"\x50"
     return start + checked + contracts.COUNTER
@@ -60,27 +63,27 @@ LINKS = st.fixed_dictionaries(
 
 @settings(max_examples=40)
 @given(st.lists(LINKS, min_size=1, max_size=4), st.sampled_from([contracts.COUNTER, b"\xfe", b"", b"\x5f\x5f\xfd"]))
-def test_transaction_lands_with_its_estimate(shared: Node, links: list[Any], last: bytes) -> None:
-    places = ADDRESSES[: len(links) + 1]
-    for place, following, one in zip(places, places[1:], links, strict=False):
-        shared.rpc("anvil_setCode", place, "0x" + link(following, **one).hex())
-        shared.rpc("anvil_setBalance", place, "0x5")
-    shared.rpc("anvil_setCode", places[-1], "0x" + last.hex())
-    call = {"from": ALICE_TEXT, "to": places[0], "data": "0x01"}
+def test_transaction_succeeds_with_its_estimate(shared: Node, links: list[Any], last: bytes) -> None:
+    addresses = ADDRESSES[: len(links) + 1]
+    for address, following, one in zip(addresses, addresses[1:], links, strict=False):
+        shared.rpc("anvil_setCode", address, "0x" + link(following, **one).hex())
+        shared.rpc("anvil_setBalance", address, "0x5")
+    shared.rpc("anvil_setCode", addresses[-1], "0x" + last.hex())
+    call = {"from": ALICE_TEXT, "to": addresses[0], "data": "0x01"}
     snapshot = shared.rpc("evm_snapshot")
-    plenty = shared.receipt(shared.send(to=places[0], data="0x01", gas=30_000_000))
+    plenty = shared.receipt(shared.send(to=addresses[0], data="0x01", gas=30_000_000))
     shared.rpc("evm_revert", snapshot)
     if plenty["status"] == "0x0":
         assert failure(shared, "eth_estimateGas", call).code in (3, -32000)
         return
     gas = int(shared.rpc("eth_estimateGas", call), 16)
-    assert shared.receipt(shared.send(to=places[0], data="0x01", gas=gas))["status"] == "0x1"
-    if last != b"\xfe":  # which burns whatever it is given
+    assert shared.receipt(shared.send(to=addresses[0], data="0x01", gas=gas))["status"] == "0x1"
+    if last != b"\xfe":  # an invalid instruction burns all gas
         assert gas <= max(int(plenty["gasUsed"], 16), *(one["need"] for one in links)) * 2 + 100_000
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 6, 7, 8, 9])
-def test_estimate_of_a_precompile_lands(shared: Node, number: int) -> None:
+def test_estimate_of_a_precompile_suffices(shared: Node, number: int) -> None:
     to = "0x" + number.to_bytes(20).hex()
     data = "0x" + "00" * 212 + "01" if number == 9 else "0x"
     call = {"from": ALICE_TEXT, "to": to, "data": data}
@@ -88,13 +91,13 @@ def test_estimate_of_a_precompile_lands(shared: Node, number: int) -> None:
     assert shared.receipt(shared.send(to=to, data=data, gas=gas))["status"] == "0x1"
 
 
-def test_estimate_of_the_poor_is_about_money(node: Node) -> None:
+def test_estimate_without_funds_names_the_required_balance(node: Node) -> None:
     set_code(node, contracts.COUNTER)
     poor = {"from": SINK.hex0x(), "to": CODE_ADDRESS, "gasPrice": hex(FEE)}
     for call in (poor, {**poor, "to": ALICE_TEXT}, {**poor, "gasPrice": None, "maxFeePerGas": hex(FEE)}):
-        refused = failure(node, "eth_estimateGas", call)
-        assert refused.message.startswith(f"insufficient funds for gas * price + value: address {SINK} have 0 want ")
-        assert int(refused.message.split()[-1]) == 21_000 * FEE
+        rejection = failure(node, "eth_estimateGas", call)
+        assert rejection.message.startswith(f"insufficient funds for gas * price + value: address {SINK} have 0 want ")
+        assert int(rejection.message.split()[-1]) == 21_000 * FEE
     node.rpc("anvil_setBalance", SINK.hex0x(), hex(30_000 * FEE + 5))
     assert failure(node, "eth_estimateGas", poor).message == "gas required exceeds allowance (30000)"
     rest = {**poor, "to": ALICE_TEXT, "value": "0x5"}
@@ -108,7 +111,10 @@ def test_estimate_of_the_poor_is_about_money(node: Node) -> None:
 def build_operation(
     node: Node, *, validation: int = 0, call: int = 0, paymaster: int = 0, post_op: int = 0
 ) -> UserOperation:
-    """An operation of a bare account, and of a bare paymaster if that needs gas, each of whose parts needs so much."""
+    """Build an operation of a minimal account whose parts each need the given gas.
+
+    It has a minimal paymaster if `paymaster` or `post_op` is given.
+    """
     execution = contracts.require_gas(call, at=16)
     validating = contracts.require_gas(validation, VALID, at=16 + len(execution) + 1)
     account = contracts.dispatch({VALIDATE: validating}, execution)
@@ -148,7 +154,7 @@ def build_operation(
     ],
     ids=str,
 )
-def test_operation_lands_with_its_estimate(node: Node, needs: dict[str, int]) -> None:
+def test_operation_succeeds_with_its_estimate(node: Node, needs: dict[str, int]) -> None:
     op = build_operation(node, **needs)
     filled = Actor(node).estimate(op)
     identity = node.rpc("eth_sendUserOperation", on_wire(filled), ENTRY_POINT_TEXT)
@@ -182,7 +188,7 @@ def test_callee_that_burns_its_gas_leaves_enough(node: Node, actor: Actor) -> No
 
 
 NESTED = bytes.fromhex("5f358061000c575f545f55005b600190035f525f5f60205f5f305af1610023575f5ffd5b00")
-"""Calls itself n times; the last call writes an unchanged value, which costs 100 gas but needs 2,300 left."""
+"""Code that calls itself n times; the last call writes an unchanged value, which costs 100 gas but needs 2,300 left."""
 
 
 @pytest.mark.parametrize("depth", [0, 1, 30, 100])
@@ -230,14 +236,14 @@ def test_operation_with_much_gas_gets_it(node: Node, actor: Actor) -> None:
 
 @pytest.mark.parametrize("byte", ["ff", "00"])
 @pytest.mark.parametrize("size", [0, 1_000, 5_000, 30_000])
-def test_bundler_is_paid_back_what_the_transaction_costs(node: Node, actor: Actor, size: int, byte: str) -> None:
+def test_bundler_is_repaid_the_cost_of_the_transaction(node: Node, actor: Actor, size: int, byte: str) -> None:
     op = actor.operation([Call(to=SINK, data=Data(bytes.fromhex(byte) * size))])
     op = replace(actor.estimate(replace(op, max_priority_fee_per_gas=0)), max_fee_per_gas=10**9)
     nothing = actor.sign(replace(op, pre_verification_gas=0))
-    told = failure(node, "eth_sendUserOperation", on_wire(nothing), ENTRY_POINT_TEXT)
-    required = int(told.message.split()[-1])
-    assert told.message == f"precheck failed: preVerificationGas is 0 but must be at least {required}"
-    least = actor.sign(replace(op, pre_verification_gas=required + 500))  # its own bytes and the signature's cost too
+    rejection = failure(node, "eth_sendUserOperation", on_wire(nothing), ENTRY_POINT_TEXT)
+    required = int(rejection.message.split()[-1])
+    assert rejection.message == f"precheck failed: preVerificationGas is 0 but must be at least {required}"
+    least = actor.sign(replace(op, pre_verification_gas=required + 500))  # for its own bytes and the signature's
     receipt = node.rpc("eth_getUserOperationReceipt", send(node, least))
     assert int(receipt["actualGasUsed"], 16) >= int(receipt["receipt"]["gasUsed"], 16)
     assert required <= op.pre_verification_gas <= required * 5 // 4

@@ -1,4 +1,4 @@
-"""The genesis file: what is in it, how it is read, and how deployment records become accounts."""
+"""The genesis file: its contents, its format, and the conversion of deployment records to accounts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from wallet_rpc.primitives import Address
 
 SALT = bytes(32)
 CREATION_CODE = bytes.fromhex("600760055560016000526001601ff3")
-"""Writes 7 to slot 5 and leaves one byte of code, 01."""
+"""Creation code that writes 7 to slot 5 and deploys one byte of code, 01."""
 REVERTING_CREATION_CODE = bytes.fromhex("5f5ffd")
 
 
@@ -78,7 +78,7 @@ def test_the_built_genesis_has_code_at_every_canonical_address() -> None:
     assert PAYMASTER_SIGNER not in genesis
 
 
-def test_what_is_dumped_is_what_is_loaded(tmp_path: Path) -> None:
+def test_dumped_genesis_is_loaded_unchanged(tmp_path: Path) -> None:
     genesis = load_genesis()
     path = tmp_path / "genesis.json"
     path.write_text(dump_genesis(genesis))
@@ -90,7 +90,7 @@ def test_a_missing_genesis_says_what_to_do(tmp_path: Path) -> None:
         load_genesis(tmp_path / "genesis.json")
 
 
-def test_accounts_become_values_of_a_world() -> None:
+def test_accounts_become_values_of_a_chain_state() -> None:
     address = Address(b"\x03" * 20)
     account = GenesisAccount(code=b"\x01", storage={5: 6}, nonce=1, balance=2)
     assert genesis_values({address: account}) == {
@@ -119,11 +119,11 @@ def test_a_record_that_does_not_lead_to_its_address_is_refused(
         load_deployments(records(tmp_path, creation_code, at))
 
 
-def test_a_workbench_keeps_only_accounts_that_are_not_empty() -> None:
+def test_a_genesis_builder_returns_only_accounts_that_are_not_empty() -> None:
     rich, poor = Address(b"\x03" * 20), Address(b"\x04" * 20)
-    bench = GenesisBuilder({rich: GenesisAccount(balance=5)})
-    bench.call(poor, b"", sender=rich, value=5)
-    assert bench.accounts() == {poor: GenesisAccount(balance=5)}
+    builder = GenesisBuilder({rich: GenesisAccount(balance=5)})
+    builder.call(poor, b"", sender=rich, value=5)
+    assert builder.accounts() == {poor: GenesisAccount(balance=5)}
 
 
 def test_nothing_is_built_while_the_inputs_are_the_same() -> None:

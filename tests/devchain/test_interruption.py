@@ -1,4 +1,4 @@
-"""Runs that are ended or put off, whatever they do."""
+"""Interruption and suspension of runs, whatever their code does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def spin() -> None:
 
 
 def swallow_exceptions() -> None:
-    """As a callback of the interpreter would."""
+    """Swallow exceptions, like a callback of the interpreter."""
     for _ in range(2):
         with contextlib.suppress(BaseException):
             spin()
@@ -31,7 +31,9 @@ def swallow_exceptions() -> None:
 
 
 @pytest.mark.parametrize("action", [spin, swallow_exceptions])
-def test_run_is_ended_however_it_takes_it(action: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_is_ended_even_when_it_swallows_exceptions(
+    action: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("wallet_rpc.devchain.run_limit._AGAIN_SECONDS", 0.05)
     with pytest.raises(ExecutionTimeout):
         RunLimit(0.05).run(action)
@@ -45,14 +47,14 @@ def spend(seconds: float) -> None:
 
 
 class Cycle:
-    """Freed by the collector only."""
+    """An object that only the garbage collector frees."""
 
     def __init__(self) -> None:
         self.itself = self
 
 
 class Destroyed(Cycle):
-    """Computes when it is destroyed."""
+    """An object that computes in its destructor."""
 
     def __del__(self) -> None:
         spend(0.15)
@@ -96,7 +98,7 @@ def test_end_of_a_run_is_not_lost_while_the_interpreter_frees_memory(
     assert lost == []
 
 
-def test_time_of_others_is_not_the_runs() -> None:
+def test_time_of_other_requests_does_not_count() -> None:
     limit = RunLimit(0.15)
     ticks: list[float] = []
 
@@ -113,7 +115,7 @@ def test_time_of_others_is_not_the_runs() -> None:
     assert time.thread_time() - started >= 0.15 + 0.05 * len(ticks)
 
 
-def test_nothing_happens_while_a_run_is_held() -> None:
+def test_no_tick_happens_while_a_run_is_shielded() -> None:
     limit = RunLimit(0.12)
     ticks: list[bool] = []
     limit.on_tick = lambda: ticks.append(True)

@@ -1,4 +1,4 @@
-"""Ends and beginnings on the chain, to the second: the last second counts, and what the wallet decides agrees."""
+"""Time limits on the chain, to the second: the last second is valid, and the wallet's own check agrees."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from wallet_rpc.primitives import Data
 
 SECONDS = 1000
 BOUNDARIES = [-1, 0, 1]
-"""The second before, at and after."""
+"""The offsets of the second before, the last valid second, and the second after."""
 RANGE_ERROR = (-32503, "AA22")
 
 
 def outcome(node: Node, at: int, actor: Actor, session: Session) -> tuple[int, str] | None:
-    """The refusal of a session's operation in a block of that time; None when it landed."""
+    """Send a session's operation in a block at that time; return its error, or None when it succeeded."""
     op = actor.sign(actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)], session=session)), session=session)
     node.rpc("evm_setNextBlockTimestamp", at)
     try:
@@ -41,7 +41,7 @@ def outcome(node: Node, at: int, actor: Actor, session: Session) -> tuple[int, s
 def test_a_session_ends_after_its_last_second_for_the_chain_and_for_the_wallet(
     node: Node, actor: Actor, is_installed: bool, moment: int
 ) -> None:
-    """Not installed yet, the deadline of the deferred action decides; installed, the TimeRange module."""
+    """Before the installation the deferred action's deadline decides, afterwards the TimeRange module."""
     session = Session.of(actor, [TOKEN_ACCESS], seconds=SECONDS)
     if is_installed:
         actor.send([transfer(TEST_TOKEN, SINK, 1)], session=session)
@@ -55,7 +55,7 @@ def test_a_session_ends_after_its_last_second_for_the_chain_and_for_the_wallet(
 
 
 def test_the_time_range_module_counts_its_first_and_last_second(node: Node) -> None:
-    """Called as for a runtime call, whose time no entry point checks."""
+    """The hook is called as for a runtime call, where no entry point checks the time."""
     start = int(node.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
     words = abi.uint(7) + abi.uint(start + 1000) + abi.uint(start + 500)
     node.send(to=TIME_RANGE_MODULE.hex0x(), data=Data(abi.SET_TIME_RANGE + words).hex0x())
@@ -73,12 +73,14 @@ def test_the_time_range_module_counts_its_first_and_last_second(node: Node) -> N
 
     found = {at: refusal(at) for at in (499, 500, 501, 999, 1000, 1001)}
 
-    assert [at for at, refused in found.items() if refused is None] == [500, 501, 999, 1000]
+    assert [at for at, error_data in found.items() if error_data is None] == [500, 501, 999, 1000]
     assert found[499] == found[1001] == "0x" + error("TimeRangeNotValid()").hex()
 
 
 @pytest.mark.parametrize(("end", "moment"), [(end, moment) for end in ("until", "after") for moment in BOUNDARIES])
-def test_a_sponsorship_holds_from_its_first_to_its_last_second(node: Node, actor: Actor, end: str, moment: int) -> None:
+def test_a_sponsorship_is_valid_from_its_first_to_its_last_second(
+    node: Node, actor: Actor, end: str, moment: int
+) -> None:
     edge = node.dev.chain.next_timestamp() + SECONDS
     window = Window(valid_until=edge) if end == "until" else Window(valid_until=edge + SECONDS, valid_after=edge)
     op = actor.operation([transfer(TEST_TOKEN, SINK, 1)])

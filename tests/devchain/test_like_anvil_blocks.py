@@ -1,4 +1,4 @@
-"""A node is a node: the same transactions to anvil and the embedded chain, and the same blocks, logs and times."""
+"""The embedded chain against anvil: the same transactions lead to the same blocks, logs and times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ZERO, ONE, TWO = ("0x" + number.to_bytes(32).hex() for number in range(3))
 
 @pytest.fixture
 def pair(chains: Pair) -> Iterator[Pair]:
-    """Both as they were at their start."""
+    """Both chains in their initial state."""
     with chains.revert_changes():
         yield chains
 
@@ -40,8 +40,8 @@ def authorization(**fields: Any) -> dict[str, Any]:
 
 def test_pending_block_is_the_next_one_without_transactions(pair: Pair) -> None:
     pair.mine({"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x5208", "gasPrice": PRICE})
-    for ask in (pair.anvil, pair.ours):
-        newest, pending = (ask("eth_getBlockByNumber", tag, True) for tag in ("latest", "pending"))
+    for request in (pair.anvil, pair.embedded):
+        newest, pending = (request("eth_getBlockByNumber", tag, True) for tag in ("latest", "pending"))
         assert pending["parentHash"] == newest["hash"] != pending["hash"]
         assert int(pending["number"], 16) == int(newest["number"], 16) + 1
         assert int(pending["timestamp"], 16) >= int(newest["timestamp"], 16)
@@ -51,9 +51,9 @@ def test_pending_block_is_the_next_one_without_transactions(pair: Pair) -> None:
         ("eth_getTransactionByBlockNumberAndIndex", "0x0"),
         ("eth_getBlockReceipts",),
     ):
-        theirs, ours = pair.both(method, "pending", *more)
-        assert ours == theirs
-    assert pair.ours("eth_getTransactionCount", ALICE_TEXT, "pending") == "0x1"
+        expected, actual = pair.both(method, "pending", *more)
+        assert actual == expected
+    assert pair.embedded("eth_getTransactionCount", ALICE_TEXT, "pending") == "0x1"
 
 
 # transactions of a development account
@@ -86,7 +86,7 @@ SIGNED_FIELDS = (
     "contractAddress",
     "transactionIndex",
 )
-"""A mined transaction and its receipt without hashes, heights and times."""
+"""The fields of a mined transaction and its receipt, without hashes, heights and times."""
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ SIGNED_FIELDS = (
         {"gasPrice": PRICE, "to": None, "data": "0x" + "00" * 49_152, "gas": "0x200000"},
         {"gasPrice": PRICE, "to": CODE_ADDRESS, "data": ONE + TWO[2:]},
         {"gasPrice": PRICE, "to": OTHER},
-        # refused by both
+        # rejected by both
         {"chainId": "0x1"},
         {"maxFeePerGas": PRICE, "maxPriorityFeePerGas": hex(5 * BASE)},
         {"maxFeePerGas": "0x5"},
@@ -129,19 +129,19 @@ SIGNED_FIELDS = (
     ],
     ids=lambda fields: str(fields)[:80],
 )
-def test_exactly_what_is_asked_is_signed_and_mined(pair: Pair, fields: Any) -> None:
+def test_exactly_the_requested_transaction_is_signed_and_mined(pair: Pair, fields: Any) -> None:
     pair.both("anvil_setCode", CODE_ADDRESS, "0x" + contracts.TWO_LOGS.hex())
     pair.both("anvil_setCode", OTHER, "0x5f5ffd")
     if fields.get("authorizationList") == "signed":
         fields = {**fields, "authorizationList": [authorization()]}
-    theirs, ours = pair.mine({"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x30000", **fields})
-    if isinstance(theirs, Refusal):
-        assert isinstance(ours, Refusal)
+    expected, actual = pair.mine({"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x30000", **fields})
+    if isinstance(expected, Refusal):
+        assert isinstance(actual, Refusal)
         return
-    facts = [{name: mined.get(name) for name in SIGNED_FIELDS} for mined in (theirs, ours)]
+    facts = [{name: mined.get(name) for name in SIGNED_FIELDS} for mined in (expected, actual)]
     assert facts[1] == facts[0]
-    assert [[log["topics"], log["data"], log["logIndex"]] for log in ours["logs"]] == [
-        [log["topics"], log["data"], log["logIndex"]] for log in theirs["logs"]
+    assert [[log["topics"], log["data"], log["logIndex"]] for log in actual["logs"]] == [
+        [log["topics"], log["data"], log["logIndex"]] for log in expected["logs"]
     ]
 
 
@@ -169,7 +169,7 @@ TOPICS: list[Any] = [
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "log_filter",
     [
         {},
         {"fromBlock": "0x0"},
@@ -189,17 +189,17 @@ TOPICS: list[Any] = [
     ],
     ids=str,
 )
-def test_logs_are_filtered_alike(pair: Pair, wanted: Any) -> None:
+def test_logs_are_filtered_alike(pair: Pair, log_filter: Any) -> None:
     pair.both("anvil_setCode", CODE_ADDRESS, "0x" + contracts.TWO_LOGS.hex())
     pair.mine({"from": ALICE_TEXT, "to": CODE_ADDRESS, "data": ONE + TWO[2:], "gas": "0x30000", "gasPrice": PRICE})
-    theirs, ours = (
+    expected, actual = (
         [log["logIndex"] for log in found] if isinstance(found, list) else found
-        for found in pair.both("eth_getLogs", wanted)
+        for found in pair.both("eth_getLogs", log_filter)
     )
-    if isinstance(theirs, Refusal):
-        assert isinstance(ours, Refusal)
+    if isinstance(expected, Refusal):
+        assert isinstance(actual, Refusal)
     else:
-        assert ours == theirs
+        assert actual == expected
 
 
 @pytest.mark.parametrize(
@@ -217,15 +217,15 @@ def test_logs_are_filtered_alike(pair: Pair, wanted: Any) -> None:
     ],
     ids=str,
 )
-def test_fees_of_the_past_are_told_alike(pair: Pair, params: list[Any]) -> None:
+def test_fee_histories_are_alike(pair: Pair, params: list[Any]) -> None:
     pair.mine({"from": ALICE_TEXT, "to": SINK_TEXT, "gas": "0x5208", "gasPrice": PRICE})
-    theirs, ours = pair.both("eth_feeHistory", *params)
-    if isinstance(theirs, Refusal):
-        assert ours == theirs
+    expected, actual = pair.both("eth_feeHistory", *params)
+    if isinstance(expected, Refusal):
+        assert actual == expected
         return
-    assert (ours["oldestBlock"], ours.get("reward", [])) == (theirs["oldestBlock"], theirs["reward"])
-    assert [len(ours[name]) for name in ("baseFeePerGas", "gasUsedRatio", "baseFeePerBlobGas")] == [
-        len(theirs[name]) for name in ("baseFeePerGas", "gasUsedRatio", "baseFeePerBlobGas")
+    assert (actual["oldestBlock"], actual.get("reward", [])) == (expected["oldestBlock"], expected["reward"])
+    assert [len(actual[name]) for name in ("baseFeePerGas", "gasUsedRatio", "baseFeePerBlobGas")] == [
+        len(expected[name]) for name in ("baseFeePerGas", "gasUsedRatio", "baseFeePerBlobGas")
     ]
 
 
@@ -255,18 +255,18 @@ def test_fees_of_the_past_are_told_alike(pair: Pair, params: list[Any]) -> None:
 )
 def test_blocks_are_mined_at_the_same_times(pair: Pair, steps: list[Any]) -> None:
     passed = []
-    for ask in (pair.anvil, pair.ours):
-        before = ask("eth_getBlockByNumber", "latest", False)
+    for request in (pair.anvil, pair.embedded):
+        before = request("eth_getBlockByNumber", "latest", False)
         soon = int(before["timestamp"], 16) + 5000
-        ask("evm_setNextBlockTimestamp", soon)
-        ask("evm_mine")
+        request("evm_setNextBlockTimestamp", soon)
+        request("evm_mine")
         for method, *params in steps:
             given = [
                 soon + 9000 if one == "soon" else {**one, "timestamp": soon + 9000} if _is_soon(one) else one
                 for one in params
             ]
-            ask(method, *given)
-        after = ask("eth_getBlockByNumber", "latest", False)
+            request(method, *given)
+        after = request("eth_getBlockByNumber", "latest", False)
         passed.append([int(after["number"], 16) - int(before["number"], 16), int(after["timestamp"], 16) - soon])
     assert passed[1][0] == passed[0][0]
     assert abs(passed[1][1] - passed[0][1]) <= 30  # both read the clock, on a machine that may be busy

@@ -1,4 +1,4 @@
-"""The embedded chain answers reads and calls as anvil does, in the same test."""
+"""The embedded chain against anvil: the same reads and calls have the same answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SLOT_0 = "0x" + contracts.SLOT_0.hex()
 GASPRICE = "0x3a5f5260205ff3"
 GAS_LEFT = "0x5a5f5260205ff3"
 BLOCK = "0x425f524360205248604052416060524460805260a05ff3"
-"""Time, number, base fee, coinbase, randomness."""
+"""Code that returns time, number, base fee, coinbase and prevRandao."""
 
 
 # blocks
@@ -64,21 +64,21 @@ BLOCK = "0x425f524360205248604052416060524460805260a05ff3"
 def test_block_is_named_in_every_form(chains: Pair, method: str, block: Any) -> None:
     subject = ALICE_TEXT if method == "eth_getBalance" else {"to": SINK_TEXT}
     answers = []
-    for ask in (chains.anvil, chains.ours):
-        identity = ask("eth_getBlockByNumber", "0x0", False)["hash"]
+    for request in (chains.anvil, chains.embedded):
+        identity = request("eth_getBlockByNumber", "0x0", False)["hash"]
         named = identity if block == "hash" else block
         if isinstance(block, dict) and block.get("blockHash") == "hash":
             named = {**block, "blockHash": identity}
-        answers.append(ask(method, subject, named))
+        answers.append(request(method, subject, named))
     assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("block", ["0x0", 0, "0x99", "latest", None, "hash", {"blockNumber": "0x0"}, True], ids=str)
 def test_whole_block_is_named_by_tag_or_height_only(chains: Pair, block: Any) -> None:
     answers = []
-    for ask in (chains.anvil, chains.ours):
-        named = ask("eth_getBlockByNumber", "0x0", False)["hash"] if block == "hash" else block
-        found = ask("eth_getBlockByNumber", named, False)
+    for request in (chains.anvil, chains.embedded):
+        named = request("eth_getBlockByNumber", "0x0", False)["hash"] if block == "hash" else block
+        found = request("eth_getBlockByNumber", named, False)
         answers.append(found["number"] if isinstance(found, dict) else found)
     assert answers[0] == answers[1]
 
@@ -111,8 +111,8 @@ def test_whole_block_is_named_by_tag_or_height_only(chains: Pair, block: Any) ->
 )
 def test_call_sees_the_price_that_a_transaction_would_pay(chains: Pair, fees: Any) -> None:
     call = {"from": ALICE_TEXT, "to": CODE_ADDRESS, **fees}
-    theirs, ours = chains.both("eth_call", call, "latest", {CODE_ADDRESS: {"code": GASPRICE}})
-    assert ours == theirs
+    expected, actual = chains.both("eth_call", call, "latest", {CODE_ADDRESS: {"code": GASPRICE}})
+    assert actual == expected
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_call_sees_the_price_that_a_transaction_would_pay(chains: Pair, fees: An
 )
 def test_call_is_read_and_bounded_alike(chains: Pair, call: Any) -> None:
     whole = {"from": ALICE_TEXT, "to": CODE_ADDRESS, **call}
-    theirs, ours = chains.both("eth_call", whole, "latest", {CODE_ADDRESS: {"code": GAS_LEFT}})
-    assert ours == theirs
+    expected, actual = chains.both("eth_call", whole, "latest", {CODE_ADDRESS: {"code": GAS_LEFT}})
+    assert actual == expected
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_call_is_read_and_bounded_alike(chains: Pair, call: Any) -> None:
     ids=str,
 )
 def test_state_is_overridden_alike(chains: Pair, override: Any) -> None:
-    theirs, ours = chains.both("eth_call", {"from": ALICE_TEXT, "to": CODE_ADDRESS}, "latest", override)
-    assert ours == theirs
+    expected, actual = chains.both("eth_call", {"from": ALICE_TEXT, "to": CODE_ADDRESS}, "latest", override)
+    assert actual == expected
 
 
 @pytest.mark.parametrize(
@@ -190,13 +190,13 @@ def test_state_is_overridden_alike(chains: Pair, override: Any) -> None:
 )
 def test_block_is_overridden_alike(chains: Pair, override: Any, words: list[int]) -> None:
     call = {"from": ALICE_TEXT, "to": CODE_ADDRESS}
-    theirs, ours = chains.both("eth_call", call, "latest", {CODE_ADDRESS: {"code": BLOCK}}, override)
-    if isinstance(theirs, Refusal):
-        assert ours == theirs
+    expected, actual = chains.both("eth_call", call, "latest", {CODE_ADDRESS: {"code": BLOCK}}, override)
+    if isinstance(expected, Refusal):
+        assert actual == expected
         return
-    seen = [[answer[2 + 64 * at : 66 + 64 * at] for at in words] for answer in (theirs, ours)]
+    seen = [[answer[2 + 64 * at : 66 + 64 * at] for at in words] for answer in (expected, actual)]
     assert seen[0] == seen[1]
-    assert len(ours) == len(theirs)
+    assert len(actual) == len(expected)
 
 
 @pytest.mark.parametrize(
@@ -221,17 +221,17 @@ def test_block_is_overridden_alike(chains: Pair, override: Any, words: list[int]
 )
 def test_gas_is_estimated_alike(chains: Pair, call: Any) -> None:
     override = {CODE_ADDRESS: {"code": "0x" + contracts.COUNTER.hex()}}
-    theirs, ours = chains.both("eth_estimateGas", {"from": ALICE_TEXT, **call}, "latest", override)
-    if isinstance(theirs, str) and isinstance(ours, str):
-        assert abs(int(ours, 16) - int(theirs, 16)) <= int(theirs, 16) // 100
+    expected, actual = chains.both("eth_estimateGas", {"from": ALICE_TEXT, **call}, "latest", override)
+    if isinstance(expected, str) and isinstance(actual, str):
+        assert abs(int(actual, 16) - int(expected, 16)) <= int(expected, 16) // 100
     else:
-        assert ours == theirs
+        assert actual == expected
 
 
 def test_gas_is_estimated_with_overridden_code(chains: Pair) -> None:
     override = {SINK_TEXT: {"code": "0x5f5ffd"}}
-    theirs, ours = chains.both("eth_estimateGas", {"from": ALICE_TEXT, "to": SINK_TEXT}, "latest", override)
-    assert ours == theirs == Refusal("reverted")
+    expected, actual = chains.both("eth_estimateGas", {"from": ALICE_TEXT, "to": SINK_TEXT}, "latest", override)
+    assert actual == expected == Refusal("reverted")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_gas_is_estimated_with_overridden_code(chains: Pair) -> None:
     ids=str,
 )
 def test_parameters_are_read_alike(chains: Pair, method: str, params: list[Any]) -> None:
-    theirs, ours = chains.both(method, *params)
-    assert isinstance(ours, Refusal) == isinstance(theirs, Refusal)
-    if not isinstance(theirs, Refusal):
-        assert ours == theirs
+    expected, actual = chains.both(method, *params)
+    assert isinstance(actual, Refusal) == isinstance(expected, Refusal)
+    if not isinstance(expected, Refusal):
+        assert actual == expected

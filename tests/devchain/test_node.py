@@ -22,8 +22,8 @@ def test_logs_are_found_by_block_address_and_topic(node: Node) -> None:
     node.send(to=CODE_ADDRESS, data=one + three[2:])
     node.send(**mint(TEST_TOKEN, SINK, 5))
 
-    def count(**wanted: Any) -> int:
-        return len(node.rpc("eth_getLogs", {"fromBlock": "0x0", **wanted}))
+    def count(**filters: Any) -> int:
+        return len(node.rpc("eth_getLogs", {"fromBlock": "0x0", **filters}))
 
     assert count() == 5
     assert count(address=CODE_ADDRESS) == 4
@@ -73,7 +73,7 @@ def test_change_after_a_snapshot_in_the_same_block_is_taken_back(node: Node) -> 
     assert node.rpc("eth_getBalance", SINK_TEXT) == "0x1"
 
 
-def test_time_moves_as_told(node: Node) -> None:
+def test_time_moves_as_requested(node: Node) -> None:
     def now() -> int:
         return int(node.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
 
@@ -105,7 +105,7 @@ def test_accounts_are_changed_directly(node: Node) -> None:
 # the node itself
 
 
-def test_node_says_what_it_is(node: Node) -> None:
+def test_node_describes_itself(node: Node) -> None:
     assert node.rpc("eth_chainId") == "0x7a69"
     assert node.rpc("net_version") == "31337"
     assert node.rpc("net_listening") is True
@@ -133,7 +133,7 @@ def test_batch_is_answered_in_order_without_its_notifications(node: Node) -> Non
 
 
 @pytest.mark.parametrize(("body", "code"), [(b"{", -32700), (b"[]", -32600), (b"[1]", -32600), (b"3", -32600)])
-def test_body_that_is_no_request_is_told_so(node: Node, body: bytes, code: int) -> None:
+def test_body_that_is_no_request_has_its_error_code(node: Node, body: bytes, code: int) -> None:
     answer = json.loads(node.dispatcher.answer(body) or b"")
     one = answer[0] if isinstance(answer, list) else answer
     assert one["error"]["code"] == code
@@ -145,7 +145,7 @@ def test_notification_is_not_answered(node: Node) -> None:
     assert node.rpc("eth_blockNumber") == "0x2"
 
 
-def test_numbers_beyond_all_use_are_refused(node: Node) -> None:
+def test_numbers_out_of_range_are_rejected(node: Node) -> None:
     assert failure(node, "evm_increaseTime", hex(1 << 255)).code == -32602
     assert failure(node, "evm_setNextBlockTimestamp", hex(1 << 48)).code == -32602
     assert node.rpc("evm_revert", hex(1 << 255)) is False
@@ -168,8 +168,8 @@ def test_blocks_are_mined_all_or_none(node: Node) -> None:
         [hex(10_000), hex(1 << 40)],
         ["0x2", "0xff" * 30],
     ):
-        refused = failure(node, "anvil_mine", *params)
-        assert refused.code == -32602
+        rejection = failure(node, "anvil_mine", *params)
+        assert rejection.code == -32602
     assert (
         failure(node, "anvil_mine", hex(1 << 60)).message == "blocks: expected at most 10000, got 1152921504606846976"
     )
@@ -183,13 +183,13 @@ def test_blocks_are_mined_all_or_none(node: Node) -> None:
 
 def test_search_of_logs_is_bounded(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     many = "0x" + "11" * 32
-    for wanted in (
+    for log_filter in (
         {"topics": [many] * 5},
         {"topics": [[many] * 1001]},
         {"address": [SINK_TEXT] * 1001},
         {"fromBlock": "0x1", "toBlock": "0x1"},
     ):
-        assert failure(node, "eth_getLogs", wanted).code == -32602
+        assert failure(node, "eth_getLogs", log_filter).code == -32602
     assert failure(node, "eth_getLogs", {"topics": [many] * 5}).message == (
         "params.filter.topics: expected at most 4 items, got 5"
     )
@@ -198,13 +198,13 @@ def test_search_of_logs_is_bounded(node: Node, monkeypatch: pytest.MonkeyPatch) 
         node.send(to=CODE_ADDRESS, data="0x" + "11" * 64)
     monkeypatch.setattr("wallet_rpc.devchain.logs.MAX_LOGS", 3)
     assert len(node.rpc("eth_getLogs", {"fromBlock": "latest"})) == 2
-    refused = failure(node, "eth_getLogs", {"fromBlock": "earliest"})
-    assert (refused.code, refused.data["reason"]) == (-32005, "too_many_logs")
-    assert refused.message.startswith("filter: expected to match at most 3 logs")
+    rejection = failure(node, "eth_getLogs", {"fromBlock": "earliest"})
+    assert (rejection.code, rejection.data["reason"]) == (-32005, "too_many_logs")
+    assert rejection.message.startswith("filter: expected to match at most 3 logs")
 
 
 @pytest.mark.parametrize(
-    ("percentiles", "told"),
+    ("percentiles", "message"),
     [
         ([75, 25], "params.rewardPercentiles[1]: expected more than 75.0, got 25.0"),
         ([25, 25], "params.rewardPercentiles[1]: expected more than 25.0, got 25.0"),
@@ -213,9 +213,9 @@ def test_search_of_logs_is_bounded(node: Node, monkeypatch: pytest.MonkeyPatch) 
         ([number / 2 for number in range(101)], "params.rewardPercentiles: expected at most 100 items, got 101"),
     ],
 )
-def test_percentiles_rise_from_0_to_100(node: Node, percentiles: list[float], told: str) -> None:
-    refused = failure(node, "eth_feeHistory", "0x1", "latest", percentiles)
-    assert (refused.code, refused.message) == (-32602, told)
+def test_percentiles_rise_from_0_to_100(node: Node, percentiles: list[float], message: str) -> None:
+    rejection = failure(node, "eth_feeHistory", "0x1", "latest", percentiles)
+    assert (rejection.code, rejection.message) == (-32602, message)
 
 
 def test_fee_history_is_bounded(node: Node) -> None:
@@ -234,7 +234,7 @@ def test_block_by_both_hash_and_number_is_refused_by_name(node: Node) -> None:
     assert node.rpc("eth_getBlockReceipts", {"blockHash": identity}) == node.rpc("eth_getBlockReceipts", identity) == []
 
 
-def test_whole_transactions_may_be_asked_for_by_null(node: Node) -> None:
+def test_null_requests_transaction_hashes(node: Node) -> None:
     node.send(to=SINK_TEXT, value=1)
     block = node.rpc("eth_getBlockByNumber", "latest", None)
     assert isinstance(block["transactions"][0], str)

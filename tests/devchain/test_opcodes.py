@@ -1,4 +1,4 @@
-"""What bundlers forbid in validation and a compiler may do all the same: ERC-7562, [OP-012]."""
+"""Opcodes that bundlers forbid in validation but a compiler may emit: ERC-7562, [OP-012]."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OURS = [*(REQUIRED_CONTRACTS.keys() - {ENTRY_POINT}), dev_constants.PAYMASTER, d
 
 
 def opcodes(code: bytes) -> Iterator[int]:
-    """Without what they push."""
+    """Iterate over the opcodes, without push data."""
     at = 0
     while at < len(code):
         yield code[at]
@@ -26,7 +26,7 @@ def opcodes(code: bytes) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("address", sorted(OURS), ids=str)
-def test_gas_stands_right_before_a_call(address: Address) -> None:
+def test_gas_opcode_is_right_before_a_call(address: Address) -> None:
     found = list(opcodes(load_genesis()[address].code))
     after = [following for one, following in pairwise(found) if one == GAS]
     assert set(after) <= CALLS

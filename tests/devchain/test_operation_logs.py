@@ -1,4 +1,4 @@
-"""An operation's receipt has its own logs: not those of other operations, nor of who calls the entry point."""
+"""The logs in an operation's receipt: without those of other operations, or of the entry point's caller."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from wallet_rpc.primitives import Address, Data
 
 DEPLOYED = abi.keccak(b"AccountDeployed(bytes32,address,address,address)")
 WRAPPER_LOG = bytes.fromhex("5f5fa0")
-"""Leaves a log without topics or data."""
+"""Code that emits a log without topics or data."""
 
 
 def identity(op: UserOperation) -> str:
@@ -34,7 +34,7 @@ def identity(op: UserOperation) -> str:
 
 
 def fresh(node: Node, *numbers: int, to: Address = SINK) -> list[UserOperation]:
-    """Signed operations that deploy their accounts and make a transfer each."""
+    """Return signed operations that deploy their accounts and make one transfer each."""
     made = []
     for number in numbers:
         one = Actor(node, owner=key_of(number))
@@ -45,7 +45,7 @@ def fresh(node: Node, *numbers: int, to: Address = SINK) -> list[UserOperation]:
 
 
 def mine_wrapped(node: Node, *bundles: list[UserOperation]) -> list[Any]:
-    """Mine the bundles through a contract that logs before and after each; the receipts of their operations."""
+    """Mine the bundles through a contract that logs before and after each; return the operations' receipts."""
     code, data, at = WRAPPER_LOG, b"\x00", 1
     for bundle in bundles:
         call = handle_ops_call_data(bundle, SINK)
@@ -76,7 +76,7 @@ def test_each_deployment_of_a_bundle_is_in_its_own_receipt(node: Node) -> None:
     assert [amounts(receipt) for receipt in receipts] == [[1], [2], [3]]
 
 
-def test_logs_of_who_calls_the_entry_point_are_of_no_operation(node: Node) -> None:
+def test_logs_of_the_entry_points_caller_belong_to_no_operation(node: Node) -> None:
     (op,) = fresh(node, 1)
     (receipt,) = mine_wrapped(node, [op])
     logs = receipt["receipt"]["logs"]
@@ -85,7 +85,7 @@ def test_logs_of_who_calls_the_entry_point_are_of_no_operation(node: Node) -> No
     assert (deployments(receipt), amounts(receipt)) == ([identity(op)], [1])
 
 
-def test_two_bundles_of_a_transaction_are_told_apart(node: Node) -> None:
+def test_two_bundles_of_a_transaction_are_distinguished(node: Node) -> None:
     first, second, third = fresh(node, 1, 2, 3)
     receipts = mine_wrapped(node, [first], [second, third])
     assert [deployments(receipt) for receipt in receipts] == [[identity(op)] for op in (first, second, third)]
@@ -100,7 +100,7 @@ def test_operation_alone_has_all_logs_of_its_transaction(node: Node) -> None:
     assert deployments(receipt) == [identity(op)]
 
 
-def test_event_of_the_entry_point_by_another_contract_is_none(node: Node, actor: Actor) -> None:
+def test_entry_point_event_of_another_contract_is_ignored(node: Node, actor: Actor) -> None:
     topic = Data(BEFORE_EXECUTION_EVENT)
     set_code(node, contracts.TWO_LOGS)
     calls = [transfer(TEST_TOKEN, SINK, 5), Call(to=Address.parse(CODE_ADDRESS), data=Data(topic + topic))]
@@ -118,7 +118,7 @@ SENDERS = [bytes([0x50 + number]) * 20 for number in range(3)]
 
 @st.composite
 def transactions(draw: st.DrawFn) -> tuple[list[EventLog], dict[bytes, list[int]], bool]:
-    """Logs of bundles; which of them are whose; whether the entry point was called directly."""
+    """Generate logs of bundles, the indexes of each operation's logs, and True for a direct call."""
     logs: list[EventLog] = []
     own: dict[bytes, list[int]] = {}
     stranger = EventLog(b"\x77" * 20, (BEFORE_EXECUTION_EVENT,), b"")
@@ -150,9 +150,9 @@ def transactions(draw: st.DrawFn) -> tuple[list[EventLog], dict[bytes, list[int]
 
 @given(transactions())
 def test_no_log_is_of_two_operations_and_none_is_lost(
-    drawn: tuple[list[EventLog], dict[bytes, list[int]], bool],
+    transaction: tuple[list[EventLog], dict[bytes, list[int]], bool],
 ) -> None:
-    logs, own, is_direct = drawn
+    logs, own, is_direct = transaction
     found = {
         event.operation_hash: operation_log_indexes(logs, event, is_direct=is_direct)
         for event in operation_events(logs)

@@ -1,4 +1,4 @@
-"""What scenarios do not reach of our contracts: the paymaster, v1.1.0 of the delegate, what is left out."""
+"""Parts of the development contracts that scenarios do not reach: paymaster, delegate v1.1.0, omitted functions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SPONSORED_UNTIL, SPONSORED_FROM = NOW + 60, NOW - 60
 
 
 def sponsorship(operation: tuple[object, ...]) -> bytes:
-    """The digest, from the description of the contract and not from other code of ours."""
+    """Compute the digest from the contract's specification, independently of the package's code."""
     sender, nonce, init_code, data, gas_limits, verification, fees, paymaster, _ = operation
     assert isinstance(init_code, bytes)
     assert isinstance(data, bytes)
@@ -63,7 +63,7 @@ def sponsorship(operation: tuple[object, ...]) -> bytes:
 
 
 def sponsor_operation(key: bytes, **changed: object) -> tuple[object, ...]:
-    """An operation with a sponsorship, changed after it was signed."""
+    """Return an operation with a sponsorship, changed after it was signed."""
     head = PAYMASTER + (50_000).to_bytes(16) + (0).to_bytes(16)
     fields = {
         "sender": STRANGER,
@@ -105,7 +105,7 @@ def test_a_sponsored_operation_is_paid_for_within_its_window(world: World) -> No
         {"fees": (8).to_bytes(32)},
     ],
 )
-def test_a_sponsorship_holds_for_no_other_operation(world: World, changed: dict[str, object]) -> None:
+def test_a_sponsorship_is_valid_for_no_other_operation(world: World, changed: dict[str, object]) -> None:
     word = decode(["bytes", "uint256"], validation(world, sponsor_operation(PAYMASTER_KEY, **changed)).output)[1]
     assert word & 1 == 1
 
@@ -122,7 +122,7 @@ def test_another_key_cannot_sponsor(world: World) -> None:
     assert decode(["bytes", "uint256"], validation(world, sponsor_operation(KEY.to_bytes())).output)[1] & 1 == 1
 
 
-def test_only_entry_point_asks_the_paymaster(world: World) -> None:
+def test_only_entry_point_calls_the_paymaster(world: World) -> None:
     assert validation(world, sponsor_operation(PAYMASTER_KEY), sender=STRANGER).output == error("NotEntryPoint()")
 
 
@@ -149,7 +149,7 @@ def check_signature(world: World, signature: bytes) -> ExecutionResult:
 
 
 def compact(signature: bytes) -> bytes:
-    """The 64 bytes of EIP-2098: the parity is the top bit of s."""
+    """Return the 64-byte form of EIP-2098: the parity is the top bit of s."""
     s = int.from_bytes(signature[32:64]) | (signature[64] - 27) << 255
     return signature[:32] + s.to_bytes(32)
 
@@ -157,7 +157,7 @@ def compact(signature: bytes) -> bytes:
 BARE = wallet_signature(KEY, HASH)
 
 
-def test_version_1_1_takes_bare_signatures_of_the_owner(world: World) -> None:
+def test_version_1_1_accepts_bare_signatures_of_the_owner(world: World) -> None:
     delegate(world, SEMI_MODULAR_ACCOUNT_7702_V1_1)
     assert check_signature(world, BARE).output[:4] == MAGIC
     assert check_signature(world, compact(BARE)).output[:4] == MAGIC
@@ -199,14 +199,14 @@ def test_the_versions_say_which_they_are(world: World) -> None:
 # What is left out
 
 
-def test_what_is_left_out_reverts_and_says_so(world: World) -> None:
+def test_omitted_functions_revert_with_not_included(world: World) -> None:
     delegate(world, SEMI_MODULAR_ACCOUNT_7702)
     manifest = "((bytes4,bool,bool)[],(bytes4,uint32,bool,bool)[],bytes4[])"
     for name in ("installExecution", "uninstallExecution"):
         data = call_data(name, ["address", manifest, "bytes"], TIME_RANGE_MODULE, ([], [], []), b"")
         assert world.look(OWNER, OWNER, data).output == error("NotIncluded(bytes4)") + data[:4] + bytes(28)
-        refused = world.look(STRANGER, OWNER, data).output
-        assert refused[:4] == error("ValidationFunctionMissing(bytes4)")
+        rejection = world.look(STRANGER, OWNER, data).output
+        assert rejection[:4] == error("ValidationFunctionMissing(bytes4)")
     for data in (
         call_data("createAccount", ["address", "uint256", "uint32"], OWNER, 0, 1),
         call_data("createWebAuthnAccount", ["uint256", "uint256", "uint256", "uint32"], 1, 2, 0, 1),

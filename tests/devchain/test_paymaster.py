@@ -74,7 +74,7 @@ def test_a_last_transfer_that_could_run_out_of_gas_is_not_paid_for(node: Node, a
 
 
 def sponsor_operation(node: Node, actor: Actor, op: UserOperation) -> UserOperation:
-    """Stub, estimate, sponsor, sign: as a wallet does."""
+    """Stub, estimate, sponsor and sign an operation, as a wallet does."""
     stub = node.rpc("pm_getPaymasterStubData", on_wire(op), ENTRY_POINT_TEXT, "0x7a69", POLICY)
     part = PaymasterPart(
         Address.parse(stub["paymaster"]),
@@ -102,7 +102,7 @@ def test_a_token_is_quoted_and_its_paymaster_named(node: Node, actor: Actor, met
     assert (len(answer["paymasterData"]) - 2) // 2 == 12 + 89 + 65
 
 
-def test_the_most_that_is_quoted_is_the_price_of_all_limits(node: Node, actor: Actor) -> None:
+def test_the_quoted_maximum_is_the_price_of_all_limits(node: Node, actor: Actor) -> None:
     op = actor.estimate(actor.operation([transfer(TEST_TOKEN, SINK, 1)]))
     answer = node.rpc("pm_getPaymasterData", on_wire(op), ENTRY_POINT_TEXT, "0x7a69", token_context())
     first, last = (int(answer[f"paymaster{name}GasLimit"], 16) for name in ("Verification", "PostOp"))

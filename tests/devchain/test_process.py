@@ -1,4 +1,4 @@
-"""The chain in its own process, and what a folder keeps when processes are killed."""
+"""The chain in its own process, and its data folder after processes are killed."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ async def test_process_answers_requests_batches_and_notifications() -> None:
 async def test_many_requests_in_flight_are_run_in_order() -> None:
     chain = await ChainProcess.start(DevChainConfig())
     try:
-        asked = [rpc(chain, "eth_blockNumber") if even % 2 else send(chain, 1) for even in range(40)]
-        answers = await asyncio.gather(*asked)
+        requests = [rpc(chain, "eth_blockNumber") if even % 2 else send(chain, 1) for even in range(40)]
+        answers = await asyncio.gather(*requests)
         assert answers[1::2] == [hex(number) for number in range(1, 21)]
     finally:
         await chain.stop()
@@ -122,10 +122,10 @@ async def test_killed_worker_loses_no_answered_block_and_no_reply(tmp_path: Path
         if len(answered) == 20:
             enough.set()
 
-    asked = [asyncio.create_task(one(1)) for _ in range(300)]
+    tasks = [asyncio.create_task(one(1)) for _ in range(300)]
     await enough.wait()
     os.kill(chain.pid, signal.SIGKILL)
-    ended = await asyncio.gather(*asked, return_exceptions=True)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
     lost = [end for end in ended if end is not None]
     assert all(isinstance(end, Unavailable) for end in lost)
     assert len(lost) + len(answered) == 300
@@ -146,13 +146,13 @@ def largest_file(folder: Path) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot limit the files of another process")
-async def test_incident_in_the_process_is_one_line_of_json_without_what_was_asked(
+async def test_incident_in_the_process_is_one_line_of_json_without_the_request(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     chain = await ChainProcess.start(DevChainConfig(folder=tmp_path, json_log=True))
     try:
         longest = largest_file(tmp_path)
-        resource.prlimit(chain.pid, resource.RLIMIT_FSIZE, (longest, longest))  # as on a full disk
+        resource.prlimit(chain.pid, resource.RLIMIT_FSIZE, (longest, longest))  # like a full disk
         answer = await chain.request(entry("anvil_setCode", SINK_TEXT, "0x" + "5ec2e7" * longest))
     finally:
         await chain.stop()
@@ -165,7 +165,7 @@ async def test_incident_in_the_process_is_one_line_of_json_without_what_was_aske
 
 
 def has_ended(process: int) -> bool:
-    """Gone, or waiting only for whoever inherited it to look."""
+    """Return True when the process is gone, or a zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text().split()[2] == "Z"
     except FileNotFoundError:
@@ -213,20 +213,20 @@ async def test_file_that_is_no_chain_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("made", "message"),
     [
         (".", "cannot make .*/chain: File exists"),
         (f"chain/{FILE_NAME}/.", f"cannot use .*/chain/{FILE_NAME}: unable to open database file"),
         (f"chain/{FILE_NAME}-wal/.", f"cannot use .*/chain/{FILE_NAME}: "),
     ],
 )
-async def test_folder_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path, made: str, said: str) -> None:
+async def test_folder_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path, made: str, message: str) -> None:
     folder = tmp_path / "chain"
     if made == ".":
         folder.write_bytes(b"")
     else:
         (tmp_path / made).mkdir(parents=True)
-    with pytest.raises(UnusableFolder, match=said):
+    with pytest.raises(UnusableFolder, match=message):
         SqliteStore(folder, "chain 31337")
 
 

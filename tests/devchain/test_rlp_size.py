@@ -1,4 +1,4 @@
-"""Raw transactions that are too large, too deep or too long to be decoded; a fault is found before decoding."""
+"""Raw transactions that are too large, too deep or too long to decode; they are rejected before decoding."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from wallet_rpc.devchain.rlp_size import is_within
 
 
 def wrap_payload(kind: bytes, payload: bytes) -> bytes:
-    """A list with a long payload, after the byte of a typed transaction."""
+    """Wrap a long payload in a list, after the type byte of a typed transaction."""
     return kind + b"\xfa" + len(payload).to_bytes(3) + payload
 
 
 @pytest.mark.parametrize("kind", [b"", b"\x02"])
 @pytest.mark.parametrize("payload", [b"\xc1" * 100_000, b"\xf8\xf7" * 60_000, b"\xc0" * 100_000, b"\x80" * 100_000])
 def test_bytes_that_would_take_long_to_decode_are_refused_before(node: Node, kind: bytes, payload: bytes) -> None:
-    refused = failure(node, "eth_sendRawTransaction", "0x" + wrap_payload(kind, payload).hex())
-    assert refused.code == -32000
-    assert refused.message == "rlp: expected at most 20000 items and lists, nested at most 8 deep"
+    rejection = failure(node, "eth_sendRawTransaction", "0x" + wrap_payload(kind, payload).hex())
+    assert rejection.code == -32000
+    assert rejection.message == "rlp: expected at most 20000 items and lists, nested at most 8 deep"
 
 
 @pytest.mark.parametrize(("more", "words"), [(0, "rlp"), (1, "oversized data: transaction size 131073, limit 131072")])
@@ -35,9 +35,9 @@ def test_raw_transaction_is_as_large_as_elsewhere_at_most(node: Node, more: int,
 
 
 @given(st.recursive(st.binary(max_size=70), lambda inner: st.lists(inner, max_size=9), max_leaves=60))
-def test_size_of_rlp_is_that_of_what_it_encodes(value: Any) -> None:
+def test_size_of_rlp_is_that_of_the_encoded_value(value: Any) -> None:
     def measure(part: Any) -> tuple[int, int]:
-        """The depth and the items, itself counted."""
+        """Return the depth and the number of items, including itself."""
         if isinstance(part, bytes):
             return 0, 1
         inner = [measure(each) for each in part]

@@ -1,4 +1,4 @@
-"""The run time of code is bounded, and other requests are answered during a run."""
+"""The limit on the run time of code, and answers to other requests during a run."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ SECONDS = 0.15
 LOOP = bytes.fromhex("5b5f56")
 LOOP_AFTER_A_WRITE = bytes.fromhex("60075f55" + "5b600456")
 RECURSION = bytes.fromhex("5b5f5f5f5f5f305af1505f56")
-"""Calls itself with all gas, for ever."""
+"""Code that calls itself with all gas, without end."""
 SHORT_MODEXP = bytes.fromhex(
     "60015f52623d09006020526001604052600360605360ff60615360fb623d0961535f5f623d09625f60055afa00"
 )
-"""3 ** (255 followed by four million zero bytes) % 251, from memory: of numbers so short, Python computes unasked."""
+"""Code that computes 3 ** (255, then four million zero bytes) % 251: numbers so short that Python never checks signals.
+"""
 WORD = 32
 ALICE_TEXT, SINK_TEXT = ALICE.address.hex0x(), SINK.hex0x()
 ABORTED = f"execution aborted (timeout = {SECONDS:g}s)"
 
 
 def new_limited_node() -> Node:
-    """A chain on which code runs for a moment only."""
+    """Return a chain with a very short run limit."""
     return Node(DevChainConfig(timestamp=1_800_000_000, run_seconds=SECONDS))
 
 
 @pytest.fixture(scope="module")
 def limited_node() -> Node:
-    """One for all that change no state."""
+    """A chain shared by the tests that change no state."""
     return new_limited_node()
 
 
@@ -91,7 +92,7 @@ def test_code_that_runs_for_ever_is_aborted(limited_node: Node, method: str, cal
     limited_node.rpc("anvil_setCode", "0x" + "c2" * 20, "0x" + SHORT_MODEXP.hex())
     started = time.thread_time()
     aborted = failure(limited_node, method, call)
-    assert time.thread_time() - started < 20 * SECONDS  # with the longest step that cannot be interrupted
+    assert time.thread_time() - started < 20 * SECONDS  # with the longest uninterruptible step
     assert (aborted.code, aborted.message, aborted.data) == (-32000, ABORTED, None)
 
 
@@ -101,14 +102,14 @@ def test_transaction_that_runs_for_ever_is_refused_and_changes_nothing() -> None
     before = [limited_node.rpc("eth_getBlockByNumber", "latest", True), limited_node.rpc("eth_getBalance", ALICE_TEXT)]
     raw = limited_node.sign(to=CODE_ADDRESS, gas=60_000_000)
     assert failure(limited_node, "eth_sendRawTransaction", raw).message == ABORTED
-    asked = {"from": ALICE_TEXT, "to": CODE_ADDRESS, "gas": hex(60_000_000)}
-    assert failure(limited_node, "eth_sendTransaction", asked).message == ABORTED
+    transaction = {"from": ALICE_TEXT, "to": CODE_ADDRESS, "gas": hex(60_000_000)}
+    assert failure(limited_node, "eth_sendTransaction", transaction).message == ABORTED
     assert failure(limited_node, "eth_sendTransaction", {"from": ALICE_TEXT, "to": CODE_ADDRESS}).message == ABORTED
     after = [limited_node.rpc("eth_getBlockByNumber", "latest", True), limited_node.rpc("eth_getBalance", ALICE_TEXT)]
     assert after == before
     assert limited_node.rpc("eth_getTransactionCount", ALICE_TEXT) == "0x0"
     assert limited_node.rpc("eth_getStorageAt", CODE_ADDRESS, "0x0") == "0x" + "00" * 32
-    limited_node.send(to=SINK_TEXT, value=1)  # the chain goes on
+    limited_node.send(to=SINK_TEXT, value=1)  # the chain still works
 
 
 def test_operation_that_runs_for_ever_is_refused_and_not_mined() -> None:
@@ -136,8 +137,8 @@ def test_entries_of_a_batch_have_the_time_together(limited_node: Node) -> None:
     spent = time.thread_time() - started
     assert [answer["error"]["message"] for answer in answers[:20]] == [ABORTED] * 20
     assert answers[20]["result"] == "0x7a69"
-    assert spent < 3 * SECONDS  # not twenty times
-    assert limited_node.rpc("eth_call", {"to": SINK_TEXT}) == "0x"  # the next request has its own
+    assert spent < 3 * SECONDS  # not twenty times as long
+    assert limited_node.rpc("eth_call", {"to": SINK_TEXT}) == "0x"  # the next request has its own limit
 
 
 @pytest.mark.anyio
@@ -192,7 +193,7 @@ def test_reads_are_answered_while_many_blocks_are_mined() -> None:
     assert json.loads(answers[0][1])["result"] == "0x1"  # after the first block
 
 
-def test_what_changes_or_runs_is_no_read() -> None:
+def test_methods_that_change_state_or_run_code_are_no_reads() -> None:
     names = {operation.name for operation in OPERATIONS}
     changing = {name for name in names if name.startswith(("evm_", "anvil_", "hardhat_", "pm_"))}
     running = {
@@ -207,7 +208,7 @@ def test_what_changes_or_runs_is_no_read() -> None:
 
 
 @pytest.mark.parametrize("target", [3, 0xFFFE])
-def test_jump_over_many_pushes_is_told_from_their_data(node: Node, target: int) -> None:
+def test_jump_over_many_pushes_is_distinguished_from_their_data(node: Node, target: int) -> None:
     set_code(node, b"\x61" + target.to_bytes(2) + b"\x56" + b"\x60" * (0xFFFE - 4) + b"\x5b" + b"\x00")
     if target == 3:
         assert failure(node, "eth_call", {"to": CODE_ADDRESS}).message == "invalid jump destination"

@@ -1,4 +1,4 @@
-"""What the token paymaster takes: the cost, never more than the most, and only on its signer's terms."""
+"""The charge of the token paymaster: the cost, at most the maximum, and only on its signer's terms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wallet_rpc.domain.token_charge import Erc20Charge, max_erc20_cost, wei_to_e
 from wallet_rpc.primitives import Address, Data
 
 MAX_OVER_PERCENT = 8
-"""How much more than the deposit pays a payer may pay: what postOp cannot know, rounded up against the payer."""
+"""The tolerance above the deposit's cost, in percent: costs unknown to postOp are rounded up against the payer."""
 
 
 @pytest.fixture
@@ -30,34 +30,34 @@ def payer(node: Node, actor: Actor) -> Payer:
 
 
 def assert_covers_cost(payment: int, receipt: Any) -> None:
-    """The payment is what the operation cost the deposit, or little more."""
+    """Check that the payment is the operation's cost to the deposit, or slightly more."""
     cost = wei_to_erc20(int(receipt["actualGasCost"], 16), RATE)
     assert cost <= payment <= cost * (100 + MAX_OVER_PERCENT) // 100, (payment / cost, receipt["actualGasUsed"])
 
 
-def test_the_cost_is_taken_after_the_calls_by_the_allowance_that_they_gave(payer: Payer) -> None:
-    paid, receipt = payer.pay([approval(10**20), transfer(TEST_TOKEN, SINK, 7)], payer.charge())
+def test_the_cost_is_charged_after_the_calls_by_the_allowance_that_they_gave(payer: Payer) -> None:
+    payment, receipt = payer.pay([approval(10**20), transfer(TEST_TOKEN, SINK, 7)], payer.charge())
     assert receipt["success"] is True
-    assert_covers_cost(paid, receipt)
+    assert_covers_cost(payment, receipt)
     assert balance(payer.node, SINK) == 7
-    assert allowance(payer.node, payer.actor.address) == 10**20 - paid
+    assert allowance(payer.node, payer.actor.address) == 10**20 - payment
     assert payer.node.rpc("eth_getBalance", payer.actor.address.hex0x()) == "0x0"
 
 
-def test_the_most_is_taken_before_the_calls_and_the_rest_given_back(payer: Payer) -> None:
+def test_the_maximum_is_charged_before_the_calls_and_the_rest_refunded(payer: Payer) -> None:
     payer.allow(10**20)
-    held = balance(payer.node, payer.actor.address)
-    paid, receipt = payer.pay([transfer(TEST_TOKEN, SINK, 7)], payer.charge(is_prepaid=True))
-    assert_covers_cost(paid, receipt)
-    assert balance(payer.node, payer.actor.address) == held - paid - 7
+    balance_before = balance(payer.node, payer.actor.address)
+    payment, receipt = payer.pay([transfer(TEST_TOKEN, SINK, 7)], payer.charge(is_prepaid=True))
+    assert_covers_cost(payment, receipt)
+    assert balance(payer.node, payer.actor.address) == balance_before - payment - 7
     moved = [log for log in receipt["logs"] if log["address"] == TEST_TOKEN.hex0x()]
-    assert int(moved[-1]["data"], 16) == 10**20 - paid
+    assert int(moved[-1]["data"], 16) == 10**20 - payment
 
 
 def test_a_permit_gives_the_allowance_even_as_the_account_is_deployed(payer: Payer) -> None:
     charge = payer.charge(is_prepaid=True, permit=payer.permit(2 * 10**20))
-    paid, receipt = payer.pay([transfer(TEST_TOKEN, SINK, 7)], charge)
-    assert_covers_cost(paid, receipt)
+    payment, receipt = payer.pay([transfer(TEST_TOKEN, SINK, 7)], charge)
+    assert_covers_cost(payment, receipt)
     assert allowance(payer.node, payer.actor.address) == 10**20
 
 
@@ -80,44 +80,44 @@ def test_calls_that_revert_are_paid_for_too(payer: Payer) -> None:
         charge = payer.charge(is_prepaid=before)
         op = payer.estimate([transfer(TEST_TOKEN, SINK, 7)], charge)
         failing = replace(op, call_data=payer.actor.operation([transfer(TEST_TOKEN, SINK, 2 * PLENTY)]).call_data)
-        held = balance(payer.node, ERC20_PAYMASTER)
+        balance_before = balance(payer.node, ERC20_PAYMASTER)
         receipt = payer.send(payer.sponsor(failing, charge))
         assert receipt["success"] is False
-        assert_covers_cost(balance(payer.node, ERC20_PAYMASTER) - held, receipt)
+        assert_covers_cost(balance(payer.node, ERC20_PAYMASTER) - balance_before, receipt)
 
 
-def test_calls_that_spend_what_was_to_be_taken_afterwards_are_undone(payer: Payer) -> None:
+def test_calls_that_spend_the_payment_are_reverted(payer: Payer) -> None:
     payer.allow(10**20)
     charge = payer.charge()
     op = payer.estimate([transfer(TEST_TOKEN, SINK, 7)], charge)
-    held = balance(payer.node, payer.actor.address)
-    all_of_it = payer.actor.operation([transfer(TEST_TOKEN, SINK, held)]).call_data
+    balance_before = balance(payer.node, payer.actor.address)
+    all_of_it = payer.actor.operation([transfer(TEST_TOKEN, SINK, balance_before)]).call_data
     receipt = payer.send(payer.sponsor(replace(op, call_data=all_of_it), charge))
     assert receipt["success"] is False
     assert balance(payer.node, SINK) == 0
-    assert balance(payer.node, payer.actor.address) == held
+    assert balance(payer.node, payer.actor.address) == balance_before
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_never_more_than_the_most_is_taken(payer: Payer, before: bool) -> None:
+def test_never_more_than_the_maximum_is_charged(payer: Payer, before: bool) -> None:
     payer.allow(10**20)
-    paid, _ = payer.pay([], payer.charge(is_prepaid=before, max_amount=3))
-    assert paid == 3
+    payment, _ = payer.pay([], payer.charge(is_prepaid=before, max_amount=3))
+    assert payment == 3
 
 
-def test_unused_call_gas_is_paid_by_who_asked_for_it(payer: Payer) -> None:
+def test_unused_call_gas_is_paid_by_the_payer(payer: Payer) -> None:
     charge = payer.charge()
     op = replace(payer.estimate([approval(10**20)], charge), call_gas_limit=10_000_000)
-    held = balance(payer.node, ERC20_PAYMASTER)
+    balance_before = balance(payer.node, ERC20_PAYMASTER)
     receipt = payer.send(payer.sponsor(op, charge))
-    assert_covers_cost(balance(payer.node, ERC20_PAYMASTER) - held, receipt)
+    assert_covers_cost(balance(payer.node, ERC20_PAYMASTER) - balance_before, receipt)
     assert int(receipt["actualGasUsed"], 16) > 1_000_000
 
 
 ALTERED: list[Any] = [
     {"token": Address(b"\x42" * 20)},
     {"rate": RATE - 1},
-    {"most": 10**20 - 1},
+    {"max_amount": 10**20 - 1},
 ]
 
 
@@ -151,7 +151,7 @@ def test_a_permit_in_half_is_a_failed_signature(payer: Payer) -> None:
     assert catch_failure(lambda: payer.send(op)).data["entryPoint"] == "AA34"
 
 
-def test_terms_hold_for_no_other_operation_and_no_other_signer(payer: Payer) -> None:
+def test_terms_are_valid_for_no_other_operation_and_no_other_signer(payer: Payer) -> None:
     charge = payer.charge(is_prepaid=True, max_amount=0)
     op = payer.estimate([], charge)
     other = replace(payer.sponsor(op, charge), max_fee_per_gas=FEE + 1)
@@ -190,7 +190,7 @@ def missing_charge(payer: Payer) -> Erc20Charge:
 
 @pytest.mark.parametrize(("signer", "is_good"), [(1, True), (2, False)])
 def test_a_key_permits_by_its_signature(node: Node, signer: int, is_good: bool) -> None:
-    """The token itself; an owner without code is recovered."""
+    """The token recovers the signer of an owner without code."""
     owner, stranger = Payer(node, Actor(node, key_of(1), is_delegated=True)), key_of(signer)
     words = [abi.address(owner.actor.address), abi.address(ERC20_PAYMASTER), abi.uint(5), abi.uint(2**40)]
     made = signature(stranger, owner.digest(5, 2**40))
@@ -209,8 +209,8 @@ def test_without_a_good_permit_nothing_is_paid(payer: Payer, terms: Any) -> None
 def test_a_delegated_account_permits_by_its_contract(node: Node) -> None:
     payer = Payer.of(node, Actor(node, key_of(77), is_delegated=True))
     charge = payer.charge(is_prepaid=True, permit=payer.permit(2 * 10**20))
-    paid, receipt = payer.pay([transfer(TEST_TOKEN, SINK, 7)], charge)
-    assert_covers_cost(paid, receipt)
+    payment, receipt = payer.pay([transfer(TEST_TOKEN, SINK, 7)], charge)
+    assert_covers_cost(payment, receipt)
 
 
 def call(node: Node, sender: Address, data: bytes, to: Address = ERC20_PAYMASTER) -> Any:
@@ -219,20 +219,20 @@ def call(node: Node, sender: Address, data: bytes, to: Address = ERC20_PAYMASTER
 
 def test_only_the_entry_point_charges_and_only_the_owner_withdraws(payer: Payer) -> None:
     payer.allow(10**20)
-    paid, _ = payer.pay([], payer.charge(is_prepaid=True))
+    payment, _ = payer.pay([], payer.charge(is_prepaid=True))
     body = abi.sequence(abi.uint(0), abi.blob(bytes(256)), abi.uint(1), abi.uint(1))
     post = abi.selector_of("postOp(uint8,bytes,uint256,uint256)") + body
     assert call(payer.node, SINK, post).output == abi.selector_of("NotEntryPoint()")
-    words = abi.address(TEST_TOKEN) + abi.address(SINK) + abi.uint(paid)
+    words = abi.address(TEST_TOKEN) + abi.address(SINK) + abi.uint(payment)
     withdraw = abi.selector_of("withdrawToken(address,address,uint256)") + words
     assert call(payer.node, SINK, withdraw).output == abi.selector_of("NotOwner()")
     assert call(payer.node, PAYMASTER_SIGNER, withdraw).success
     assert word(payer.node, ERC20_PAYMASTER, "getDeposit()") > 0
 
 
-def context(payer: Address, token: Address, *, is_taken: bool, most: int = 10**18) -> bytes:
-    """What validation would have left for postOp, with limits that are all used."""
-    words = abi.address(payer), abi.address(token), abi.uint(RATE), abi.uint(most), abi.uint(int(is_taken))
+def context(payer: Address, token: Address, *, is_taken: bool, max_amount: int = 10**18) -> bytes:
+    """Return the context that validation would pass to postOp, with limits that are all used."""
+    words = abi.address(payer), abi.address(token), abi.uint(RATE), abi.uint(max_amount), abi.uint(int(is_taken))
     return b"".join((*words, abi.uint(0), abi.uint(0), abi.uint(0)))
 
 
@@ -242,19 +242,19 @@ def post_op(node: Node, given: bytes, *, cost: int, fee: int) -> Any:
 
 
 def deploy_code(node: Node, runtime: bytes) -> Address:
-    """A contract with that code."""
+    """Deploy a contract with that code, and return its address."""
     return Address.parse(node.receipt(node.send(data=Data(creation(runtime)).hex0x()))["contractAddress"])
 
 
 SILENT = b"\x00"
-"""Answers nothing, as some tokens do."""
+"""Code that returns nothing, as some tokens do."""
 FALSE = bytes.fromhex("5f5f5260205ff3")
-"""Answers false."""
+"""Code that returns false."""
 TRUE = bytes.fromhex("60015f5260205ff3")
 
 
 @pytest.mark.parametrize(("runtime", "is_fine"), [(SILENT, True), (TRUE, True), (FALSE, False), (None, False)])
-def test_a_token_says_true_or_nothing(payer: Payer, runtime: bytes | None, is_fine: bool) -> None:
+def test_a_token_returns_true_or_nothing(payer: Payer, runtime: bytes | None, is_fine: bool) -> None:
     token = SINK if runtime is None else deploy_code(payer.node, runtime)
     outcome = post_op(payer.node, context(payer.actor.address, token, is_taken=False), cost=10, fee=1)
     assert outcome.success is is_fine
@@ -268,7 +268,7 @@ def test_a_free_operation_costs_nothing(payer: Payer) -> None:
 
 
 def test_a_token_that_calls_back_finds_nothing_to_use(payer: Payer) -> None:
-    """It asks for a withdrawal while it is asked to pay; the paymaster knows it for a stranger."""
+    """It attempts a withdrawal during the charge; the paymaster treats it like any other caller."""
     words = abi.address(TEST_TOKEN) + abi.address(SINK) + abi.uint(1)
     attack = abi.selector_of("withdrawToken(address,address,uint256)") + words
     push = b"\x7f" + attack[:32] + b"\x5f\x52" + b"\x7f" + attack[32:64] + b"\x60\x20\x52"
@@ -276,7 +276,7 @@ def test_a_token_that_calls_back_finds_nothing_to_use(payer: Payer) -> None:
     again = bytes.fromhex("5f5f6064" + "5f5f") + b"\x73" + ERC20_PAYMASTER + bytes.fromhex("5af15f5260205ff3")
     token = deploy_code(payer.node, push + again)
     outcome = post_op(payer.node, context(payer.actor.address, token, is_taken=False), cost=10, fee=1)
-    assert not outcome.success  # the token passed on how its own call ended: false
+    assert not outcome.success  # the token returned the result of its own call: false
     assert outcome.output[:4] == abi.selector_of("TokenCallFailed(address,bytes)")
 
 
@@ -284,15 +284,19 @@ def test_a_token_that_calls_back_finds_nothing_to_use(payer: Payer) -> None:
 @given(
     cost=st.integers(0, 10**20), fee=st.integers(1, 10**12), max_amount=st.integers(0, 10**22), is_taken=st.booleans()
 )
-def test_what_is_taken_is_the_cost_or_the_most(payer: Payer, cost: int, fee: int, most: int, is_taken: bool) -> None:
-    """Of a token that answers nothing, so that only the paymaster's own event tells."""
+def test_the_charge_is_the_cost_or_the_maximum(
+    payer: Payer, cost: int, fee: int, max_amount: int, is_taken: bool
+) -> None:
+    """The token returns nothing, so only the paymaster's own event has the amount."""
     payer.node.rpc("anvil_setCode", SINK.hex0x(), "0x00")
-    outcome = post_op(payer.node, context(payer.actor.address, SINK, is_taken=is_taken, most=most), cost=cost, fee=fee)
+    outcome = post_op(
+        payer.node, context(payer.actor.address, SINK, is_taken=is_taken, max_amount=max_amount), cost=cost, fee=fee
+    )
     assert outcome.success
-    assert int.from_bytes(outcome.logs[-1].data[:32]) == min(most, wei_to_erc20(cost + 3_000 * fee, RATE))
+    assert int.from_bytes(outcome.logs[-1].data[:32]) == min(max_amount, wei_to_erc20(cost + 3_000 * fee, RATE))
 
 
-def test_the_most_is_the_most_that_entry_point_may_ask(payer: Payer) -> None:
+def test_the_maximum_covers_the_highest_charge_of_the_entry_point(payer: Payer) -> None:
     charge = payer.charge(is_prepaid=True, permit=payer.permit(10**30))
     op = payer.estimate([], charge)
     exact = replace(charge, max_amount=max_erc20_cost(op, RATE))

@@ -68,8 +68,8 @@ def test_authorization_in_a_transaction_delegates_an_account(node: Node) -> None
     assert node.rpc("eth_getCode", BOB_TEXT) == "0xef0100" + "c0" * 20
     assert words(node.rpc("eth_call", {"to": BOB_TEXT})) == [42]
     assert node.rpc("eth_getTransactionCount", BOB_TEXT) == "0x1"
-    listed = node.rpc("eth_getTransactionByHash", identity)["authorizationList"]
-    assert listed[0]["address"] == CODE_ADDRESS.lower()
+    authorizations = node.rpc("eth_getTransactionByHash", identity)["authorizationList"]
+    assert authorizations[0]["address"] == CODE_ADDRESS.lower()
     node.send(sender=BOB, to=SINK_TEXT, value=1)  # a delegated account still sends
     removed = Account.sign_authorization({"chainId": 0, "address": "0x" + "00" * 20, "nonce": 2}, BOB.key)
     node.send(to=SINK_TEXT, authorizationList=[removed])
@@ -91,7 +91,7 @@ def test_reverted_transaction_is_mined_and_costs_gas(node: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"nonce": 1}, "nonce too high"),
         ({"chainId": 1}, "invalid chain id for signer: have 1 want 31337"),
@@ -103,10 +103,10 @@ def test_reverted_transaction_is_mined_and_costs_gas(node: Node) -> None:
         ({"gas": 35_000, "data": "0x" + "11" * 500}, "insufficient gas for floor data gas cost"),
     ],
 )
-def test_transaction_that_cannot_be_mined_is_refused_in_the_words_of_geth(node: Node, fields: Any, told: str) -> None:
-    refused = failure(node, "eth_sendRawTransaction", node.sign(to=SINK_TEXT, **fields))
-    assert refused.code == -32000
-    assert refused.message.startswith(told)
+def test_transaction_that_cannot_be_mined_is_rejected_with_geths_message(node: Node, fields: Any, message: str) -> None:
+    rejection = failure(node, "eth_sendRawTransaction", node.sign(to=SINK_TEXT, **fields))
+    assert rejection.code == -32000
+    assert rejection.message.startswith(message)
     assert node.rpc("eth_blockNumber") == "0x0"
 
 
@@ -151,14 +151,14 @@ def test_authorization_list_may_not_be_empty(node: Node) -> None:
         authorization_list=[],
     )
     raw = unsigned.as_signed_transaction(PrivateKey(ALICE.key)).encode()
-    refused = failure(node, "eth_sendRawTransaction", "0x" + raw.hex())
-    assert refused.message == "EIP-7702 transaction with empty auth list"
+    rejection = failure(node, "eth_sendRawTransaction", "0x" + raw.hex())
+    assert rejection.message == "EIP-7702 transaction with empty auth list"
 
 
-def test_signature_that_nobody_made_is_refused(node: Node) -> None:
+def test_invalid_signature_is_rejected(node: Node) -> None:
     fields = [b"", FEE.to_bytes(4), (21_000).to_bytes(2), bytes(SINK), b"", b"", b"\x1b", b"", b"\x01"]
-    refused = failure(node, "eth_sendRawTransaction", "0x" + encode_raw(fields).hex())
-    assert refused.message == "invalid sender"
+    rejection = failure(node, "eth_sendRawTransaction", "0x" + encode_raw(fields).hex())
+    assert rejection.message == "invalid sender"
 
 
 def test_contract_that_destroys_itself_while_it_is_made_leaves_nothing(node: Node) -> None:

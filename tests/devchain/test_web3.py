@@ -1,4 +1,4 @@
-"""web3.py, a client that is not ours, over real HTTP."""
+"""web3.py, a third-party client, over real HTTP."""
 
 from __future__ import annotations
 
@@ -84,25 +84,25 @@ def test_contract_is_deployed(web3: Any) -> None:
 
 
 def test_reverts_are_recognised(web3: Any, node: Node) -> None:
-    place = "0x" + "c0" * 20
-    node.rpc("anvil_setCode", place, "0x" + contracts.revert_with(contracts.ERROR).hex())
+    address = "0x" + "c0" * 20
+    node.rpc("anvil_setCode", address, "0x" + contracts.revert_with(contracts.ERROR).hex())
     with pytest.raises(ContractLogicError, match="no luck"):
-        web3.eth.call({"to": Web3.to_checksum_address(place)})
+        web3.eth.call({"to": Web3.to_checksum_address(address)})
     with pytest.raises(ContractLogicError, match="no luck"):
-        web3.eth.estimate_gas({"to": Web3.to_checksum_address(place)})
+        web3.eth.estimate_gas({"to": Web3.to_checksum_address(address)})
     token = web3.eth.contract(address=TEST_TOKEN.hex0x(), abi=TOKEN_ABI)
     with pytest.raises(ContractCustomError):
         token.functions.transfer(SINK_TEXT, 7).call({"from": SINK_TEXT})
 
 
-def test_refusals_are_told(web3: Any) -> None:
+def test_rejections_are_reported(web3: Any) -> None:
     with pytest.raises(Web3RPCError, match="insufficient funds"):
         web3.eth.estimate_gas({"from": SINK_TEXT, "to": SINK_TEXT, "value": 1})
 
 
 def test_state_is_overridden(web3: Any) -> None:
-    place = Web3.to_checksum_address("0x" + "c0" * 20)
+    address = Web3.to_checksum_address("0x" + "c0" * 20)
     override = {
-        place: {"code": "0x" + contracts.SLOT_0.hex(), "stateDiff": {"0x" + "00" * 32: "0x" + "00" * 31 + "2a"}}
+        address: {"code": "0x" + contracts.SLOT_0.hex(), "stateDiff": {"0x" + "00" * 32: "0x" + "00" * 31 + "2a"}}
     }
-    assert int.from_bytes(web3.eth.call({"to": place}, "latest", override)) == 42
+    assert int.from_bytes(web3.eth.call({"to": address}, "latest", override)) == 42

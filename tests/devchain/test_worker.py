@@ -1,4 +1,4 @@
-"""The worker's side and the dispatcher, in this process."""
+"""The worker's request loop and the dispatcher, in this process."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def read_answers(sink: BytesIO) -> list[tuple[int, bytes]]:
 
 def test_every_frame_is_answered_until_the_input_ends() -> None:
     sink = BytesIO()
-    asked = frames(b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}', b'{"jsonrpc":"2.0","method":"evm_mine"}', b"{")
-    assert worker._serve(DevChainConfig(chain_id=7), asked, sink) == 0
+    source = frames(b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}', b'{"jsonrpc":"2.0","method":"evm_mine"}', b"{")
+    assert worker._serve(DevChainConfig(chain_id=7), source, sink) == 0
     ready, chain_id, mined, broken = read_answers(sink)
     assert ready == (0, b"{}")
     assert json.loads(chain_id[1])["result"] == "0x7"

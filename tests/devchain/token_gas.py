@@ -1,4 +1,4 @@
-"""What the tests of the token paymaster share: an account that pays its gas in the test token."""
+"""Shared helpers of the token paymaster's tests: an account that pays for gas in the test token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLENTY = 10**24
 
 
 def word(node: Node, to: Address, signature_: str, *values: bytes) -> int:
-    """The word that a contract answers."""
+    """Call a view function, and return its word."""
     data = Data(abi.selector_of(signature_) + b"".join(values)).hex0x()
     return int(node.rpc("eth_call", {"to": to.hex0x(), "data": data}), 16)
 
@@ -41,7 +41,7 @@ def approval(value: int, token: Address = TEST_TOKEN) -> Call:
 
 @dataclass
 class Payer:
-    """An account with tokens and no coins, and the service's signature for whatever it asks."""
+    """An account with tokens and no coins, and the paymaster's signature for any of its operations."""
 
     node: Node
     actor: Actor
@@ -53,7 +53,7 @@ class Payer:
         return cls(node, actor)
 
     def allow(self, value: int) -> None:
-        """An allowance from before, however it was made."""
+        """Set an allowance before the operation."""
         self.actor.fund(10**18)
         self.actor.send([approval(value)])
         self.actor.fund(0)
@@ -62,14 +62,14 @@ class Payer:
         return Window(valid_until=self.node.dev.chain.next_timestamp() + 60)
 
     def permit(self, value: int, *, deadline: int | None = None) -> SignedPermit:
-        """Signed by the owner for the account."""
+        """Return a permit signed by the owner for the account."""
         deadline = self.node.dev.chain.next_timestamp() + 60 if deadline is None else deadline
         safe = replay_safe_digest(self.digest(value, deadline), account=self.actor.address, chain_id=CHAIN_ID)
         made = contract_signature(signature(self.actor.owner, safe))
         return SignedPermit(value=value, deadline=deadline, signature=made)
 
     def digest(self, value: int, deadline: int) -> bytes:
-        """The permit's hash, from the standard and not from other code of ours."""
+        """Compute the permit's digest from the standard, independently of the package's code."""
         account = self.actor.address
         kind = abi.keccak(b"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)")
         nonce = word(self.node, TEST_TOKEN, "nonces(address)", abi.address(account))
@@ -88,7 +88,7 @@ class Payer:
         return replace(Erc20Charge(token=TEST_TOKEN, rate=RATE, max_amount=10**20), **given)
 
     def estimate(self, calls: list[Call], charge: Erc20Charge) -> UserOperation:
-        """Estimated with the charge; not signed."""
+        """Return the operation with limits estimated under the charge, unsigned."""
         op = self.actor.operation(calls)
         stub = token_charge.build_erc20_charge_stub(ERC20_PAYMASTER, charge, window=self.window())
         op = self.actor.estimate(replace(op, paymaster=stub))
@@ -96,16 +96,16 @@ class Payer:
         return replace(op, paymaster=replace(op.paymaster, post_op_gas_limit=token_charge.ERC20_POST_OP_GAS))
 
     def sponsor(self, op: UserOperation, charge: Erc20Charge, *, key: bytes = PAYMASTER_KEY) -> UserOperation:
-        """Signed by the service, not by the account."""
+        """Add the paymaster's signature, without the account's."""
         part = token_charge.sign_erc20_charge(op, charge, chain_id=CHAIN_ID, window=self.window(), key=key)
         return replace(op, paymaster=part)
 
     def send(self, op: UserOperation) -> Any:
-        """The receipt."""
+        """Sign and send the operation; return its receipt."""
         return self.node.rpc("eth_getUserOperationReceipt", send(self.node, self.actor.sign(op)))
 
     def pay(self, calls: list[Call], charge: Erc20Charge) -> tuple[int, Any]:
-        """How many tokens the account paid, and the receipt."""
+        """Send the operation; return the tokens that the account paid, and the receipt."""
         before = balance(self.node, ERC20_PAYMASTER)
         receipt = self.send(self.sponsor(self.estimate(calls, charge), charge))
         return balance(self.node, ERC20_PAYMASTER) - before, receipt

@@ -49,7 +49,7 @@ contract TokenPaymaster is VerifyingPaymaster {
 
     error TokenCallFailed(address token, bytes reason);
 
-    /// A wrong signature still runs all other steps, so that gas can be estimated with a dummy; EntryPoint reverts them.
+    /// A wrong signature runs all other steps too, so that gas can be estimated with a dummy; EntryPoint reverts them.
     function validatePaymasterUserOp(PackedUserOperation calldata op, bytes32, uint256)
         external
         override
