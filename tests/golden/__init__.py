@@ -1,1 +1,1 @@
-"""What is checked against files of known answers."""
+"""Checks against files of known answers: scenarios and test vectors."""

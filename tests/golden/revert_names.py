@@ -1,4 +1,4 @@
-"""The names of nested revert errors, from the outside in."""
+"""Names of nested revert errors, from the outermost in."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _KNOWN = {keccak(text=signature)[:4]: signature for signature in _SIGNATURES.spl
 
 
 def revert_names(data: bytes) -> list[str]:
-    """The error, then the error in its last `bytes`, and so on; unknown selectors as hex."""
+    """Return the error's name, then that of the error in its last `bytes`, and so on; unknown selectors as hex."""
     names: list[str] = []
     while data:
         signature = _KNOWN.get(data[:4])
@@ -50,7 +50,7 @@ def revert_names(data: bytes) -> list[str]:
 
 
 def failed_op(data: bytes) -> tuple[int, str] | None:
-    """The index and message of EntryPoint's FailedOp or FailedOpWithRevert; None for any other revert."""
+    """Return the index and message of EntryPoint's FailedOp or FailedOpWithRevert; None for any other revert."""
     signature = _KNOWN.get(data[:4], "")
     if not signature.startswith("FailedOp"):
         return None

@@ -1,4 +1,4 @@
-"""Reads golden scenario files: the facts of a folder, with every abbreviation written out.
+"""Reader of golden scenario files, which expands every abbreviation.
 
 The format is described in specs/scenarios/README.md.
 """
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What all scenarios of a file share."""
+    """Metadata shared by all scenarios of a file."""
 
     refs: dict[str, str]
     op_defaults: Json
@@ -28,16 +28,16 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One file."""
+    """One scenario file."""
 
     name: str
     meta: Meta
     scenarios: list[Json]
-    """As they are written, still abbreviated: see `expand`."""
+    """The scenarios as written, still abbreviated: see `expand`."""
 
 
 def read_families(folder: Path) -> list[Family]:
-    """Every file of a folder, in order. Raises FileNotFoundError when there is none."""
+    """Read every file of a folder, in order. Raises FileNotFoundError when there is none."""
     paths = sorted(folder.glob("*.json"))
     if not paths:
         raise FileNotFoundError(f"no scenario files in {folder}")
@@ -45,17 +45,17 @@ def read_families(folder: Path) -> list[Family]:
 
 
 def sample_families(families: list[Family], *, one_in: int, seed: int) -> list[Family]:
-    """The same families with a seeded part of their scenarios, at least one of each."""
-    drawn = []
+    """Return the families with a seeded sample of their scenarios, at least one of each."""
+    samples = []
     for family in families:
-        chance = random.Random(f"{seed} {family.name}")  # noqa: S311 - a sample, not a secret
+        generator = random.Random(f"{seed} {family.name}")  # noqa: S311 - a sample, not a secret
         count = max(1, len(family.scenarios) // one_in)
-        drawn.append(Family(family.name, family.meta, chance.sample(family.scenarios, count)))
-    return drawn
+        samples.append(Family(family.name, family.meta, generator.sample(family.scenarios, count)))
+    return samples
 
 
 def expand(scenario: Json, meta: Meta) -> Json:
-    """The scenario with its names, grant references, zero runs and defaults replaced by what they stand for."""
+    """Return the scenario with its names, grant references, zero runs and defaults replaced by full values."""
     refs = {**meta.refs, "ACCOUNT": scenario["account"]["address"]}
     grants: list[str] = []
     for grant in scenario["grants"]:

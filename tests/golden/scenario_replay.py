@@ -1,4 +1,4 @@
-"""Replays one golden scenario and lists where the chain differs from what was observed in production."""
+"""Replay of one golden scenario, and a list of differences from the behaviour observed in production."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GAS_FIGURES = ("actualGasUsed", "actualGasCost")
 
 
 class Replay:
-    """One scenario in its world."""
+    """One scenario on its chain."""
 
     def __init__(self, world: ScenarioWorld, scenario: Json) -> None:
         self._world = world
@@ -32,7 +32,7 @@ class Replay:
         self._account = address(scenario["account"]["address"])
 
     def differences(self) -> list[str]:
-        """One readable line for each thing that is not as observed; empty when all is equal."""
+        """Return one readable line for each difference; empty when everything is equal."""
         for item in self._scenario["setup"]:
             self._world.set_up(item)
         values = self._watch.read()
@@ -43,8 +43,8 @@ class Replay:
             later = values if self._world.chain.head.number == head else self._watch.read()
             seen["after"] = _changes(values, later)
             values = later
-            place = f"step {index} ({step['kind']}: {step.get('label', '')})"
-            found += _compare(place, _comparable(step["expect"]), seen)
+            prefix = f"step {index} ({step['kind']}: {step.get('label', '')})"
+            found += _compare(prefix, _comparable(step["expect"]), seen)
         return found
 
     def _run(self, step: Json) -> Json:
@@ -79,7 +79,7 @@ class Replay:
         return _result(outcome, {"output": Data(outcome.output).hex0x()})
 
     def _handle_ops(self, operations: list[Json], at: int, hashes: list[str] | None) -> Json:
-        """A bundle that reverts is rejected: it is not mined and changes nothing."""
+        """Run a bundle; one that reverts is rejected: it is not mined and changes nothing."""
         execution = self._world.chain.execute(self._world.handle_ops(operations), timestamp=at)
         outcome = execution.result
         if not outcome.success:
@@ -91,7 +91,7 @@ class Replay:
         return {"validation": "ok", "execution": executions, "logs": _format_logs(outcome.logs)}
 
     def _executions(self, logs: tuple[EventLog, ...]) -> tuple[list[Json], list[str]]:
-        """What EntryPoint's events say about each operation, and the operations' hashes."""
+        """Return the outcome of each operation from EntryPoint's events, and the operations' hashes."""
         reasons: dict[bytes, bytes] = {}
         executions, identities = [], []
         for log in logs:
@@ -114,7 +114,7 @@ class Replay:
 
 
 def replay(world: ScenarioWorld, scenario: Json) -> list[str]:
-    """The differences of one scenario; the world is as before afterwards."""
+    """Return the differences of one scenario; the chain is reverted afterwards."""
     mark = world.snapshot()
     try:
         return Replay(world, scenario).differences()
@@ -139,7 +139,7 @@ def _result(outcome: ExecutionResult, logs: Json) -> Json:
 
 
 def _format_logs(logs: tuple[EventLog, ...]) -> list[Json]:
-    """All but EntryPoint's own account of the operations."""
+    """Format all logs except EntryPoint's own events about the operations."""
     own = (_OPERATION_EVENT, _REVERT_REASON, _BEFORE_EXECUTION)
     return [
         {
@@ -158,10 +158,10 @@ def _changes(before: Snapshot, after: Snapshot) -> Snapshot:
 
 
 def _comparable(expected: Json) -> Json:
-    """Without gas figures; values that are now empty as None."""
-    kept: Json = _without_gas(expected)
-    kept["after"] = {name: None if value == "0" else value for name, value in expected["after"].items()}
-    return kept
+    """Remove gas figures, and replace values that became empty with None."""
+    comparable: Json = _without_gas(expected)
+    comparable["after"] = {name: None if value == "0" else value for name, value in expected["after"].items()}
+    return comparable
 
 
 def _without_gas(value: Any) -> Any:
@@ -173,7 +173,7 @@ def _without_gas(value: Any) -> Any:
 
 
 def _compare(path: str, expected: Any, seen: Any) -> list[str]:
-    """Where two JSON values differ, hex letter case aside; one line a leaf."""
+    """List the differences of two JSON values, one line a leaf; the letter case of hex is ignored."""
     if isinstance(expected, dict) and isinstance(seen, dict):
         names = sorted(expected.keys() | seen.keys())
         return [line for name in names for line in _compare(f"{path}.{name}", expected.get(name), seen.get(name))]

@@ -23,10 +23,10 @@ from wallet_rpc.domain.contracts import (
 from wallet_rpc.primitives import Address
 
 Snapshot = dict[str, Any]
-"""Values by name; zero and empty ones are left out."""
+"""Values by name, without zero and empty ones."""
 
 _HALF = 2**31 - 1
-"""What separates a session's second entity id from its first."""
+"""The difference between a session's second entity id and its first."""
 _COUNTERS = ("COUNTER", "COUNTER2", "RAW", "THIRSTY")
 _TOKENS = ("TOKEN_A", "TOKEN_B")
 _HOLDERS = ("ACCOUNT", "R1", "R2", "SPENDER", "FORWARDER")
@@ -47,14 +47,14 @@ _WEI_HOLDERS = (
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A view function: how to ask it and how to write its answer."""
+    """A view function: its signature, its return types and the formatting of its result."""
 
     signature: str
     answer: tuple[str, ...]
     write: Callable[..., Any]
 
     def read(self, world: ScenarioWorld, to: Address, *arguments: Any) -> Any:
-        """The written answer; None when it is zero, empty, a revert or not there."""
+        """Call the function and format its result; None for zero, empty data, a revert or a missing contract."""
         types = self.signature[self.signature.index("(") + 1 : -1]
         data = keccak(text=self.signature)[:4] + encode(types.split(",") if types else [], arguments)
         outcome = world.look(to, data, sender=CREATE2_DEPLOYER)
@@ -104,20 +104,20 @@ _TOKEN_LIMIT = Function("erc20SpendLimits(uint32,address,address)", ("uint256",)
 
 
 class Watch:
-    """Reads what one scenario watches."""
+    """Reader of the values that one scenario watches."""
 
     def __init__(self, world: ScenarioWorld, scenario: Json) -> None:
         self._world = world
         self._account = address(scenario["account"]["address"])
         self._entities: list[int] = scenario["watch"]["entities"]
         self._nonce_keys: list[str] = scenario["watch"]["nonceKeys"]
-        self._addresses = {name: address(place) for name, place in world.meta.refs.items() if len(place) == 42}
+        self._addresses = {name: address(text) for name, text in world.meta.refs.items() if len(text) == 42}
         self._addresses["ACCOUNT"] = self._account
         self.spent_on_gas = 0
-        """Wei that the account has paid for its own operations and transactions."""
+        """The wei that the account has paid for its own operations and transactions."""
 
     def read(self) -> Snapshot:
-        """All values."""
+        """Read all watched values."""
         values = dict(self._plain_values())
         values.update(self._account_values())
         for entity in self._entities:
@@ -125,17 +125,17 @@ class Watch:
         return {name: value for name, value in values.items() if value is not None}
 
     def _plain_values(self) -> Iterator[tuple[str, Any]]:
-        chain, places = self._world.chain, self._addresses
+        chain, addresses = self._world.chain, self._addresses
         for name in _COUNTERS:
-            yield f"{name}.n", _number(chain.storage(places[name], 0))
+            yield f"{name}.n", _number(chain.storage(addresses[name], 0))
         for name in _WEI_HOLDERS:
-            yield f"balance({name})", _number(chain.balance(places[name]))
+            yield f"balance({name})", _number(chain.balance(addresses[name]))
         for token in _TOKENS:
             for holder in _HOLDERS:
-                held = _BALANCE_OF.read(self._world, places[token], places[holder])
-                yield f"{token}.balanceOf({holder})", held
+                balance = _BALANCE_OF.read(self._world, addresses[token], addresses[holder])
+                yield f"{token}.balanceOf({holder})", balance
                 if holder != "ACCOUNT":
-                    allowed = _ALLOWANCE.read(self._world, places[token], self._account, places[holder])
+                    allowed = _ALLOWANCE.read(self._world, addresses[token], self._account, addresses[holder])
                     yield f"{token}.allowance(ACCOUNT,{holder})", allowed
 
     def _account_values(self) -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""The world of golden scenarios on the embedded chain, and what can be done in it."""
+"""The chain state of golden scenarios on the embedded chain, and the transactions that scenarios send."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.primitives import Address, Data
 
 _SETUP_SECONDS = 1000
-"""How long before the first step the world is made."""
+"""The time between the creation of the chain and the first step, in seconds."""
 _HANDLE_OPS = bytes.fromhex("765e827f")
 _PACKED_OPERATION = "(address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)"
 
 
 class ScenarioWorld:
-    """The chain after `meta.world`. `mark` and `back` go to and fro between it and a scenario's own state."""
+    """The chain after `meta.world`. `snapshot` and `revert` separate the scenarios from one another."""
 
     def __init__(self, contracts: Genesis, meta: Meta) -> None:
         world = meta.world
@@ -34,53 +34,53 @@ class ScenarioWorld:
         self.bundler = address(meta.refs["bundler"])
         self._keys: dict[Address, str] = {address(meta.refs[name]): key for name, key in world["keys"].items()}
         genesis = {**contracts, **_preset(meta)}
-        born = world["timestamp"] - _SETUP_SECONDS
+        creation_time = world["timestamp"] - _SETUP_SECONDS
         config = ChainConfig(
             chain_id=world["chainId"],
             base_fee=world["baseFeePerGas"],
             gas_limit=world["blockGasLimit"],
-            timestamp=born,
+            timestamp=creation_time,
         )
-        self.chain = Blockchain(genesis_values(genesis), config, clock=lambda: float(born))
+        self.chain = Blockchain(genesis_values(genesis), config, clock=lambda: float(creation_time))
         for item in world["setup"]:
             self.set_up(_resolve_refs({**meta.tx_defaults, **item}, meta))
 
     def snapshot(self) -> int:
-        """A moment to come back to."""
+        """Take a snapshot to revert to."""
         return self.chain.snapshot()
 
     def revert(self, mark: int) -> None:
-        """Forget everything after the moment."""
+        """Revert to a snapshot."""
         self.chain.revert(mark)
 
     def set_up(self, item: Json) -> None:
-        """A setup transaction or authorization. Raises ValueError when it fails."""
+        """Send a setup transaction or authorization. Raises ValueError when it fails."""
         raw = self.transaction(item) if item.get("kind", "tx") == "tx" else self.authorization(item["authorization"])
         _, outcome = self.chain.send(raw)
         if not outcome.success:
             raise ValueError(f"setup failed: 0x{outcome.output.hex()}")
 
     def transaction(self, item: Json) -> bytes:
-        """A signed transaction of one of the named keys."""
+        """Sign a transaction with one of the named keys."""
         fields = {"to": Data.parse(item["to"]), "value": int(item["value"], 16), "data": Data.parse(item["data"])}
         return self._sign(address(item["from"]), fields)
 
     def authorization(self, authorization: Json) -> bytes:
-        """A signed transaction of the bundler that carries one authorization and does nothing else."""
+        """Sign a transaction of the bundler that carries one authorization and does nothing else."""
         words = {name: int(authorization[name], 16) for name in ("chainId", "nonce", "yParity", "r", "s")}
         entry = {**words, "address": Data.parse(authorization["address"])}
         fields = {"to": address(self.meta.refs["R2"]), "value": 0, "data": b"", "authorizationList": [entry]}
         return self._sign(self.bundler, fields)
 
     def handle_ops(self, operations: list[Json]) -> bytes:
-        """A signed transaction of the bundler that hands operations to EntryPoint."""
+        """Sign a transaction of the bundler that submits operations to EntryPoint."""
         arguments = encode(
             [f"{_PACKED_OPERATION}[]", "address"], [[pack(operation) for operation in operations], self.beneficiary]
         )
         return self._sign(self.bundler, {"to": ENTRY_POINT, "value": 0, "data": _HANDLE_OPS + arguments})
 
     def look(self, to: Address, data: bytes, *, sender: Address | None = None) -> ExecutionResult:
-        """What a call would do in the next block."""
+        """Run a call in the next block, without storing anything."""
         return self.chain.call(MessageCall(sender=sender or self.beneficiary, to=to, data=data, gas=self.gas_limit))
 
     def _sign(self, sender: Address, fields: Mapping[str, Any]) -> bytes:
@@ -100,12 +100,12 @@ class ScenarioWorld:
 
 
 def address(text: str) -> Address:
-    """An address in any letter case."""
+    """Parse an address in any letter case."""
     return Address(to_canonical_address(text))
 
 
 def pack(operation: Json) -> tuple[Any, ...]:
-    """The operation as EntryPoint takes it."""
+    """Pack the operation as EntryPoint's struct."""
 
     def number(name: str) -> int:
         return int(operation.get(name, "0x0"), 16)

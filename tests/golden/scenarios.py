@@ -1,7 +1,7 @@
-"""Replays golden scenarios on the embedded chain: `python -m tests.golden.scenarios DIR`.
+"""Replay of golden scenarios on the embedded chain: `python -m tests.golden.scenarios DIR`.
 
-DIR holds scenario files (see specs/scenarios/README.md). Everything but gas figures is compared. The contracts are
-our own, or with `--contracts production` the published ones, read from `--deployments FILE`.
+DIR contains scenario files (see specs/scenarios/README.md). Everything except gas figures is compared. The contracts
+are the development contracts, or with `--contracts production` the published ones of `--deployments FILE`.
 """
 
 from __future__ import annotations
@@ -24,21 +24,24 @@ from wallet_rpc.domain.contracts import (
 )
 
 DEPLOYMENTS = Path(__file__).parents[3] / "shared" / "contracts" / "modular-account-v2.broadcast.json"
-"""Where the published deployment records are looked for."""
+"""The default path of the published deployment records."""
 _PRINTED_DIFFERENCES = 12
 _EXECUTE_USER_OP = "0x8dd7712f"
 
 
 @dataclass(frozen=True, slots=True)
 class Contracts:
-    """The contracts that scenarios run on."""
+    """A set of contracts that scenarios run on."""
 
     contracts: Genesis
     superseded_allowlist: Genesis | None = None
-    """The same with the published AllowlistModule, which does not look inside executeUserOp."""
+    """The same contracts with the published AllowlistModule, which does not look inside executeUserOp."""
 
     def of(self, scenario: Json) -> Genesis:
-        """The published records lack the AllowlistModule in use; theirs will do where nothing is wrapped."""
+        """Return the contracts for a scenario.
+
+        The published records lack the AllowlistModule in use. The superseded one is equivalent without executeUserOp.
+        """
         if self.superseded_allowlist is None or any(map(_is_wrapped, scenario["steps"])):
             return self.contracts
         return self.superseded_allowlist
@@ -50,16 +53,16 @@ def _is_wrapped(step: Json) -> bool:
 
 
 class Replayer:
-    """Replays scenarios one after the other; makes the world once for each set of contracts."""
+    """Replayer of one family's scenarios; creates the chain once for each set of contracts."""
 
-    def __init__(self, bed: Contracts, meta: Meta) -> None:
-        self._bed = bed
+    def __init__(self, contract_set: Contracts, meta: Meta) -> None:
+        self._contract_set = contract_set
         self._meta = meta
         self._worlds: dict[int, ScenarioWorld] = {}
 
     def differences(self, scenario: Json) -> list[str]:
-        """The differences of one scenario."""
-        contracts = self._bed.of(scenario)
+        """Replay one scenario and return its differences."""
+        contracts = self._contract_set.of(scenario)
         world = self._worlds.get(id(contracts))
         if world is None:
             world = self._worlds[id(contracts)] = ScenarioWorld(contracts, self._meta)
@@ -67,31 +70,35 @@ class Replayer:
 
 
 def our_contracts() -> Contracts:
-    """Our own contracts. Raises: GenesisMissing."""
+    """Return the development contracts. Raises: GenesisMissing."""
     return Contracts(load_genesis())
 
 
 def production_contracts(deployments: Path) -> Contracts:
-    """The published contracts where there are any, ours elsewhere. Raises FileNotFoundError, GenesisMissing."""
-    ours = load_genesis()
+    """Return the published contracts, with development contracts for the rest.
+
+    Raises: FileNotFoundError; GenesisMissing.
+    """
+    development = load_genesis()
     published = load_deployments(deployments)
-    contracts = {**ours, **published}
+    contracts = {**development, **published}
     contracts.pop(SEMI_MODULAR_ACCOUNT_7702_V1_1)
     superseded = {**contracts, ALLOWLIST_MODULE: published[ALLOWLIST_MODULE_V2_0_0]}
     return Contracts(contracts, superseded)
 
 
-def replay_family(bed: Contracts, family: Family) -> dict[str, list[str]]:
-    """The differences of every scenario of a family, by scenario id."""
-    replayer = Replayer(bed, family.meta)
+def replay_family(contract_set: Contracts, family: Family) -> dict[str, list[str]]:
+    """Replay every scenario of a family; return the differences by scenario id."""
+    replayer = Replayer(contract_set, family.meta)
     return {scenario["id"]: replayer.differences(scenario) for scenario in family.scenarios}
 
 
-def replay_all(bed: Contracts, families: list[Family], *, processes: int) -> int:
-    """Replay and print; how many scenarios failed."""
-    passed = failed = 0
+def replay_all(contract_set: Contracts, families: list[Family], *, processes: int) -> int:
+    """Replay all families and print the results; return the number of failed scenarios."""
+    passed = 0
+    failed = 0
     with ProcessPoolExecutor(processes) as pool:
-        runs = [(family, pool.submit(replay_family, bed, family)) for family in families]
+        runs = [(family, pool.submit(replay_family, contract_set, family)) for family in families]
         for family, run in runs:
             results = run.result()
             bad = {name: lines for name, lines in results.items() if lines}
@@ -105,7 +112,7 @@ def replay_all(bed: Contracts, families: list[Family], *, processes: int) -> int
 
 
 def main() -> int:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Replay golden scenarios on the embedded chain.")
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder with scenario files")
     parser.add_argument("--contracts", choices=("ours", "production"), default="ours")
@@ -115,18 +122,18 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     if options.contracts == "production" and not options.deployments.is_file():
-        print(f"Skipped: {options.deployments.name} with the published contracts is not there (see --deployments)")
+        print(f"Skipped: {options.deployments.name} with the published contracts does not exist (see --deployments)")
         return 0
     try:
         families = read_families(options.folder)
-        bed = our_contracts() if options.contracts == "ours" else production_contracts(options.deployments)
+        contract_set = our_contracts() if options.contracts == "ours" else production_contracts(options.deployments)
     except (FileNotFoundError, GenesisMissing) as error:
         print(error, file=sys.stderr)
         return 2
     if options.sample:
         print(f"One scenario in {options.sample}, --seed {options.seed}")
         families = sample_families(families, one_in=options.sample, seed=options.seed)
-    return 1 if replay_all(bed, families, processes=options.processes) else 0
+    return 1 if replay_all(contract_set, families, processes=options.processes) else 0
 
 
 if __name__ == "__main__":

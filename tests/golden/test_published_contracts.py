@@ -1,7 +1,7 @@
-"""Our contracts beside the published ones: whatever is sent to both, they do the same.
+"""The development contracts against the published ones: the same calls have the same effects on both.
 
-Skipped where the published deployment records are not on the machine. Not compared: the eight unused bytes beside the
-module entity in an error, which the published contracts sometimes leave dirty, and gas.
+Skipped where the published deployment records are not on the machine. Gas is not compared. The eight unused bytes after
+the module entity in an error are not compared either, as the published contracts sometimes leave them dirty.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ class Twin:
     """The same account on both sets of contracts."""
 
     account: Address
-    ours: Blockchain
+    development: Blockchain
     published: Blockchain
 
     def same(self, sender: Address, to: Address, data: bytes) -> None:
         call = MessageCall(sender=sender, to=to, data=data, gas=20_000_000)
-        assert _comparable(self.ours.call(call)) == _comparable(self.published.call(call))
+        assert _comparable(self.development.call(call)) == _comparable(self.published.call(call))
 
 
 def _comparable(outcome: ExecutionResult) -> object:
@@ -73,10 +73,13 @@ def _comparable(outcome: ExecutionResult) -> object:
 
 
 def _set_up_account(contracts: Genesis) -> tuple[Address, Blockchain]:
-    """An account with sessions 1 (global), 2 (two validation hooks) and 3 (execution hooks), and hooks of its owner."""
-    bench = GenesisBuilder(contracts)
+    """Create an account with sessions and with hooks of its owner.
+
+    Session 1 is global, 2 has two validation hooks, 3 has execution hooks.
+    """
+    builder = GenesisBuilder(contracts)
     create = call_data("createSemiModularAccount(address,uint256)", OWNER, 0)
-    account = Address(bench.call(ACCOUNT_FACTORY, create, sender=STRANGER).output[12:])
+    account = Address(builder.call(ACCOUNT_FACTORY, create, sender=STRANGER).output[12:])
     times = TIME_RANGE_MODULE + bytes([0, 0, 0, 2, 1]) + encode(["uint32", "uint48", "uint48"], [2, 2**40, 1])
     gas = NATIVE_TOKEN_LIMIT_MODULE + bytes([0, 0, 0, 2, 1]) + encode(["uint32", "uint256"], [2, 10**30])
     value = NATIVE_TOKEN_LIMIT_MODULE + bytes([0, 0, 0, 3, 4]) + encode(["uint32", "uint256"], [3, 100])
@@ -93,8 +96,8 @@ def _set_up_account(contracts: Genesis) -> tuple[Address, Blockchain]:
         config = module + entity.to_bytes(4) + b"\x07"
         signer = encode(["uint32", "address"], [entity, SESSION]) if module == SINGLE_SIGNER_MODULE else b""
         install = call_data("installValidation(bytes25,bytes4[],bytes,bytes[])", config, [EXECUTE], signer, hooks)
-        bench.call(account, install, sender=ENTRY_POINT)
-    chain = Blockchain(genesis_values(bench.accounts()), ChainConfig(chain_id=CHAIN_ID, timestamp=1_800_000_000))
+        builder.call(account, install, sender=ENTRY_POINT)
+    chain = Blockchain(genesis_values(builder.accounts()), ChainConfig(chain_id=CHAIN_ID, timestamp=1_800_000_000))
     return account, chain
 
 
@@ -102,27 +105,27 @@ def _set_up_account(contracts: Genesis) -> tuple[Address, Blockchain]:
 def twin() -> Twin:
     if not DEPLOYMENTS.is_file():
         pytest.skip("the published contracts are not on this machine")
-    account, ours = _set_up_account(our_contracts().contracts)
+    account, development = _set_up_account(our_contracts().contracts)
     same, published = _set_up_account(production_contracts(DEPLOYMENTS).contracts)
     assert account == same
-    return Twin(account, ours, published)
+    return Twin(account, development, published)
 
 
 def mangle(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
-    """Mostly whole; sometimes cut, or with one other byte."""
+    """Generate mostly intact data, sometimes cut or with one changed byte."""
 
     def cut(data: bytes) -> st.SearchStrategy[bytes]:
         return st.integers(0, len(data)).map(lambda end: data[:end])
 
     def other(data: bytes) -> st.SearchStrategy[bytes]:
-        places = st.integers(0, max(len(data) - 1, 0))
-        return st.builds(lambda at, byte: data[:at] + bytes([byte]) + data[at + 1 :], places, st.integers(0, 255))
+        positions = st.integers(0, max(len(data) - 1, 0))
+        return st.builds(lambda at, byte: data[:at] + bytes([byte]) + data[at + 1 :], positions, st.integers(0, 255))
 
     return st.one_of(*[whole] * 8, whole.flatmap(cut), whole.flatmap(other))
 
 
 def signatures_of(digest: bytes) -> st.SearchStrategy[bytes]:
-    """A type byte and a body: both keys' signatures, and others."""
+    """Generate a type byte and a body: mostly signatures of both keys, sometimes others."""
     bodies = [key.sign_msg_hash(digest).to_bytes() for key in (OWNER_KEY, SESSION_KEY)]
     good = [b"\x00" + body[:64] + bytes([27 + body[64]]) for body in bodies]
     return st.one_of(*[st.sampled_from(good)] * 4, st.binary(max_size=70))
@@ -151,7 +154,7 @@ INNER = st.sampled_from([b"", b"\x00", b"abcd", TRANSFER, TRANSFER + b"more", TR
 
 
 def calls(account: Address) -> st.SearchStrategy[bytes]:
-    """Call data for the account: execute, executeBatch and others, some wrapped, some broken."""
+    """Generate call data for the account: execute, executeBatch and others, some wrapped, some malformed."""
     target = st.sampled_from([TARGET, TARGET, TARGET, STRANGER, account])
     owner_change = call_data("updateFallbackSignerData(address,bool)", STRANGER, False)
     data = st.one_of(INNER, st.just(owner_change))

@@ -32,8 +32,8 @@ def production() -> Contracts:
     return production_contracts(DEPLOYMENTS)
 
 
-def failures(bed: Contracts, family: Family) -> dict[str, list[str]]:
-    return {name: lines for name, lines in replay_family(bed, family).items() if lines}
+def failures(contract_set: Contracts, family: Family) -> dict[str, list[str]]:
+    return {name: lines for name, lines in replay_family(contract_set, family).items() if lines}
 
 
 @pytest.mark.parametrize("family", sample_families(FAMILIES, one_in=ONE_IN, seed=SEED), ids=lambda family: family.name)
@@ -54,7 +54,7 @@ def test_every_kind_of_wrong_expectation_is_noticed(ours: Contracts) -> None:
     first, second = family.scenarios[0]["steps"][:2]
     assert first["expect"]["validation"] == "ok"
     assert second["expect"]["validation"]["code"] == "AA23"
-    for path, wrong in [
+    for path, value in [
         (("before", "net(ACCOUNT)"), "1"),
         (("steps", 0, "expect", "validation"), {"code": "AA23"}),
         (("steps", 0, "expect", "execution", "success"), False),
@@ -66,10 +66,10 @@ def test_every_kind_of_wrong_expectation_is_noticed(ours: Contracts) -> None:
         (("steps", 1, "expect", "after"), {"COUNTER.n": "1"}),
     ]:
         scenario = copy.deepcopy(family.scenarios[0])
-        place = scenario
+        parent = scenario
         for name in path[:-1]:
-            place = place[name]  # type: ignore[index]  # JSON of mixed kinds
-        place[path[-1]] = wrong  # type: ignore[index]  # JSON
+            parent = parent[name]  # type: ignore[index]  # JSON of mixed kinds
+        parent[path[-1]] = value  # type: ignore[index]  # JSON
         assert replayer.differences(scenario) != [], path
     assert replayer.differences(family.scenarios[0]) == []
 

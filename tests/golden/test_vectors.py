@@ -1,4 +1,4 @@
-"""The known answers of the official SDK, and that the check of them can fail."""
+"""Test vectors of the official SDK, and tests that their check can fail."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_vector_is_reproduced(family: str) -> None:
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The paths of all hex texts in a vector."""
+    """Return the paths of all hex texts in a vector."""
     if isinstance(value, dict):
         return [leaf for key, item in value.items() for leaf in leaves(item, (*path, key))]
     if isinstance(value, list):
@@ -37,17 +37,17 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 NOT_COMPARED = {
-    ("calldatas", "account"),  # whose call it is matters for self-calls only
-    ("self", "value"),  # the value of a call to itself goes nowhere
-    ("signatures", "account"),  # inside the given hash, for plain signatures
+    ("calldatas", "account"),  # the account matters for self-calls only
+    ("self", "value"),  # the value of a call to itself has no effect
+    ("signatures", "account"),  # part of the given hash, for plain signatures
     ("signatures", "signerKey"),  # not used where the inner signature is given
     ("signatures", "userOpHash"),  # the same
-    ("permissions", "publicKey"),  # an error may come before it matters
+    ("permissions", "publicKey"),  # an earlier error may hide it
 }
 
 
 def samples() -> list[tuple[str, Any]]:
-    """The first vector of every family and kind."""
+    """Return the first vector of every family and kind."""
     first: dict[tuple[str, str], tuple[str, Any]] = {}
     for family in FAMILIES:
         for vector in read(family)["vectors"]:

@@ -1,4 +1,4 @@
-"""The families that stand for themselves: addresses, authorizations, call data, contexts, nonces, user operations."""
+"""Checks of vectors for addresses, authorizations, call data, contexts, nonces and user operations."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ from wallet_rpc.wire import decode, encode
 
 
 def check_address(vector: Vector) -> None:
-    """CREATE2: everything that goes into the address, and the address."""
+    """Check CREATE2 addresses: every input of the address, and the address itself."""
     v = Answers(vector, ignore=("id", "note"))
-    made, where = _deployment(v)
+    deployment, expected_address = _deployment(v)
     v.check(
-        factory=made.factory.address,
-        implementation=made.implementation,
-        combinedSalt=made.combined_salt,
-        proxyInitcode=made.proxy_init_code,
-        proxyInitcodeHash=abi.keccak(made.proxy_init_code),
-        factoryData=made.factory.data,
-        initCode=made.factory.init_code,
-        address=made.address,
+        factory=deployment.factory.address,
+        implementation=deployment.implementation,
+        combinedSalt=deployment.combined_salt,
+        proxyInitcode=deployment.proxy_init_code,
+        proxyInitcodeHash=abi.keccak(deployment.proxy_init_code),
+        factoryData=deployment.factory.data,
+        initCode=deployment.factory.init_code,
+        address=deployment.address,
     )
-    assert where == made.address
+    assert expected_address == deployment.address
     v.finish()
 
 
@@ -65,15 +65,17 @@ def _deployment(v: Answers) -> tuple[Deployment, Address]:
             owner, entity_id = v.address("owner"), v.number("entityId")
             return modular_deployment(owner, salt, entity_id), modular_address(owner, salt, entity_id)
         case "WebAuthn":
-            x, y, entity_id = v.number("ownerX"), v.number("ownerY"), v.number("entityId")
-            made = webauthn_deployment(x, y, salt=salt, entity_id=entity_id)
-            return made, webauthn_address(x, y, salt=salt, entity_id=entity_id)
+            x = v.number("ownerX")
+            y = v.number("ownerY")
+            entity_id = v.number("entityId")
+            deployment = webauthn_deployment(x, y, salt=salt, entity_id=entity_id)
+            return deployment, webauthn_address(x, y, salt=salt, entity_id=entity_id)
         case other:
             raise ValueError(f"unknown account type {other}")
 
 
 def check_authorization(vector: Vector) -> None:
-    """EIP-7702: what is hashed, the signature, who signed, and the code afterwards."""
+    """Check EIP-7702: preimage, hash, signature, authority, and the code afterwards."""
     v = Answers(vector, ignore=("id", "note", "label"))
     unsigned = Authorization(v.number("chainId"), v.address("address"), v.number("nonce"))
     signed = unsigned.add_signature(sign(v.take("signerKey"), unsigned.digest))
@@ -91,9 +93,9 @@ def check_authorization(vector: Vector) -> None:
 
 
 def check_call_data(vector: Vector) -> None:
-    """What the account is called with."""
+    """Check the call data of the account."""
     v = Answers(vector)
-    v.take("entityId")  # whose call it is does not change it
+    v.take("entityId")  # the entity id does not change the call data
     calls = [decode(Call, {**call, "to": call["to"].lower()}) for call in v.take("calls")]
     if vector["kind"] == "batch-of-one":
         inner = execute_batch_call_data(calls)
@@ -103,13 +105,13 @@ def check_call_data(vector: Vector) -> None:
         raise ValueError(f"unknown kind {vector['kind']}")
     v.take("account")
     wrapped = v.take("validationHasExecHooks")
-    made = wrap_execute_user_op(inner) if wrapped else inner
-    v.check(wrappedInExecuteUserOp=wrapped, selector=bytes(made[:4]), callData=made)
+    outer = wrap_execute_user_op(inner) if wrapped else inner
+    v.check(wrappedInExecuteUserOp=wrapped, selector=bytes(outer[:4]), callData=outer)
     v.finish()
 
 
 def check_context(vector: Vector) -> None:
-    """Both ways: the parts give the bytes, the bytes give the parts."""
+    """Check a context in both directions: the parts give the bytes, the bytes give the parts."""
     v = Answers(vector)
     parts = Answers(v.take("decoded"), ignore=())
     context: Context
@@ -129,11 +131,11 @@ def check_context(vector: Vector) -> None:
 
 
 def check_nonce(vector: Vector) -> None:
-    """The scan for a free entity id and the nonce under it."""
+    """Check the search for a free entity id, and the nonce under it."""
     v = Answers(vector)
     used = set(v.take("usedEntityIds")) if v.take("deployed") else set()
     v.take("usedEntityIds")
-    v.take("usedBySelectorsOnly")  # flags or selectors: either makes an id used
+    v.take("usedBySelectorsOnly")  # flags or selectors: either marks an id as used
     entity_id = find_free_entity_id(lambda candidate: candidate in used, start=v.number("startEntityId"))
 
     def key(entity: int) -> NonceKey:
@@ -144,12 +146,12 @@ def check_nonce(vector: Vector) -> None:
             is_deferred=v.take("isDeferredAction"),
         )
 
-    asked = key(v.number("startEntityId"))
+    requested = key(v.number("startEntityId"))
     sequence = v.number("entryPointSeq")
     v.check(
-        fullNonceKeyAsked=asked.key,
+        fullNonceKeyAsked=requested.key,
         readerConstructorArgs=abi.sequence(
-            abi.address(v.address("account")), abi.address(ENTRY_POINT), abi.uint(asked.key, 192)
+            abi.address(v.address("account")), abi.address(ENTRY_POINT), abi.uint(requested.key, 192)
         ),
         entityId=entity_id,
         nonce=key(entity_id).nonce(sequence),
@@ -159,7 +161,7 @@ def check_nonce(vector: Vector) -> None:
 
 
 def check_user_operation(vector: Vector) -> None:
-    """Packing, both hashes, what the signer signs and the envelope, from the wire's form."""
+    """Check packing, both hashes, the signed digest and the envelope, from the JSON form."""
     v = Answers(vector, ignore=("id", "accountKind"))
     written = dict(v.take("userOp"))
     if v.has("eip7702Auth"):

@@ -1,4 +1,4 @@
-"""The families around what a session installs: permissions and uninstallations."""
+"""Checks of vectors for session installations: permissions and uninstallations."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from wallet_rpc.domain.validation_install import SessionTerms, compile_raw_permi
 from wallet_rpc.primitives import Data
 
 _SAME_CLASS = {"BaseError": "UnsupportedPermissionTypeError"}
-"""The one error that SDK v5 raises under another class."""
+"""The one error that SDK v5 raises under another class name."""
 
 
 def grant_from_text(permission: dict[str, Any]) -> RawPermission:
-    """A permission of a request, its texts not read yet."""
+    """Convert a permission of a request, with its texts not parsed yet."""
     values = permission.get("data") or {}
     return RawPermission(
         kind=permission["type"],
@@ -33,7 +33,7 @@ def grant_from_text(permission: dict[str, Any]) -> RawPermission:
 
 
 def check_permission(vector: Vector) -> None:
-    """The installation and what the owner signs; or the same refusal at the same stage."""
+    """Check the installation and the owner's signature, or the same error at the same stage."""
     v = Answers(vector, ignore=("id", "note"))
     given = Answers(v.take("in"), ignore=("accountKind",))
     grants = [grant_from_text(item) for item in given.take("permissions")]
@@ -117,7 +117,7 @@ def _check_out(v: Answers, given: Answers, install: ValidationInstall) -> None:
 
 
 def _check_typed_data(out: Answers, typed: dict[str, Any]) -> None:
-    """The vectors leave `types` out and put a placeholder for the call."""
+    """Compare the typed data; the vectors leave `types` out and have a placeholder for the call."""
     fields = [{"name": "nonce", "type": "uint256"}, {"name": "deadline", "type": "uint48"}]
     if typed.pop("types") != {"DeferredAction": [*fields, {"name": "call", "type": "bytes"}]}:
         raise MismatchError("typed data: other types")
@@ -126,7 +126,7 @@ def _check_typed_data(out: Answers, typed: dict[str, Any]) -> None:
 
 
 def check_uninstall(vector: Vector) -> None:
-    """The hooks of the permissions, and the call that takes them away."""
+    """Check the hooks of the permissions, and the call that uninstalls them."""
     v = Answers(vector, ignore=("id",))
     entity_id = v.number("entityId")
     terms = SessionTerms(

@@ -1,4 +1,4 @@
-"""How a vector is read and compared: hex text as bytes, whatever its letter case, and every key accounted for."""
+"""Reading and comparison of vectors: hex text as bytes in any letter case, with every key accounted for."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Vector = dict[str, Any]
 
 
 class MismatchError(Exception):
-    """A field of a vector that is not what we compute."""
+    """A field of a vector that differs from the computed value."""
 
 
 class Answers:
-    """The fields of a vector: inputs are taken, answers are compared, and at the end none may be left."""
+    """The fields of a vector: inputs are taken, answers are compared, and `finish` checks that none is left."""
 
     def __init__(self, vector: Vector, *, ignore: tuple[str, ...] = ("id", "kind", "note")) -> None:
         self._fields = vector
@@ -27,7 +27,7 @@ class Answers:
         return name in self._fields
 
     def take(self, name: str) -> Any:
-        """An input."""
+        """Return an input, and mark it as used."""
         self._left.discard(name)
         return self._fields[name]
 
@@ -41,7 +41,7 @@ class Answers:
         return number(self.take(name))
 
     def check(self, **computed: object) -> None:
-        """Answers: each must be in the vector and equal; bytes, numbers, and lists of them are told by our own type."""
+        """Compare answers: each must be in the vector and equal to the computed value, by that value's type."""
         for name, value in computed.items():
             if name not in self._fields:
                 raise MismatchError(f"{name}: the vector has no such field")
@@ -49,13 +49,13 @@ class Answers:
             same(name, value, self._fields[name])
 
     def finish(self) -> None:
-        """Raises MismatchError when a field was neither taken nor compared."""
+        """Check that every field was taken or compared. Raises: MismatchError."""
         if self._left:
-            raise MismatchError(f"fields never looked at: {', '.join(sorted(self._left))}")
+            raise MismatchError(f"fields neither taken nor compared: {', '.join(sorted(self._left))}")
 
 
 def same(name: str, computed: object, expected: Any) -> None:
-    """Compare by our own type: bytes and integers with hex text, containers item by item, anything else as it is."""
+    """Compare by the computed type: bytes and integers with hex text, containers item by item, others directly."""
     match computed:
         case bytes():
             equal = isinstance(expected, str) and data(expected) == computed
@@ -66,8 +66,8 @@ def same(name: str, computed: object, expected: Any) -> None:
         case list() | tuple():
             if not isinstance(expected, list) or len(expected) != len(computed):
                 raise MismatchError(f"{name}: computed {len(computed)} items, expected {expected!r:.80}")
-            for place, item in enumerate(computed):
-                same(f"{name}[{place}]", item, expected[place])
+            for index, item in enumerate(computed):
+                same(f"{name}[{index}]", item, expected[index])
             return
         case dict():
             if not isinstance(expected, dict) or set(expected) != set(computed):
@@ -82,31 +82,31 @@ def same(name: str, computed: object, expected: Any) -> None:
 
 
 def data(text: str) -> Data:
-    """Hex text of any length."""
+    """Parse hex text of any length."""
     return Data.parse(text)
 
 
 def address(text: str) -> Address:
-    """Hex text of 20 bytes, in any letter case."""
+    """Parse hex text of 20 bytes, in any letter case."""
     return Address(Data.parse(text))
 
 
 def number(value: str | int) -> int:
-    """Hex text, or a JSON number."""
+    """Parse hex text, or return a JSON number."""
     return int(value, 16) if isinstance(value, str) else value
 
 
 def private_key(text: str) -> PrivateKey:
-    """A throw-away key."""
+    """Return a test key."""
     return PrivateKey(data(text))
 
 
 def owner_of(text: str) -> Address:
-    """The address of a throw-away key."""
+    """Return the address of a test key."""
     return Address(private_key(text).public_key.to_canonical_address())
 
 
 def sign(text: str, digest: bytes) -> Data:
-    """r | s | v (27 or 28) by a throw-away key; deterministic (RFC 6979)."""
-    made = private_key(text).sign_msg_hash(digest).to_bytes()
-    return Data(made[: SIGNATURE_SIZE - 1] + bytes([27 + made[-1]]))
+    """Sign with a test key: r | s | v (27 or 28); deterministic (RFC 6979)."""
+    signature = private_key(text).sign_msg_hash(digest).to_bytes()
+    return Data(signature[: SIGNATURE_SIZE - 1] + bytes([27 + signature[-1]]))

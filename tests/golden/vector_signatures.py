@@ -1,4 +1,4 @@
-"""The family of signatures: envelopes, ERC-1271, ERC-6492 and deferred actions from first signature to second use."""
+"""Checks of vectors for signatures: envelopes, ERC-1271, ERC-6492, and deferred actions over two operations."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ from wallet_rpc.primitives import Data, SessionId
 
 
 def check_signature(vector: Vector) -> None:
-    """By kind."""
+    """Check a signature vector by its kind."""
     v = Answers(vector)
     KINDS[vector["kind"]](v)
     v.finish()
 
 
 def _check_plain(v: Answers) -> None:
-    _ignore(v, "chainId", "account", "entityId")  # all inside the hash already
+    _ignore(v, "chainId", "account", "entityId")  # all part of the hash already
     digest = personal_sign_digest(v.data("userOpHash"))
     signature = sign(v.take("signerKey"), digest)
     v.check(
@@ -174,7 +174,7 @@ def _check_blob(v: Answers, signed: SignedDeferredAction) -> None:
 
 
 def _operation(v: Answers, nonce: int, *, wrapped: bool) -> UserOperation:
-    """The operation that both signatures of a vector sign: one call that sends 5 wei to the target."""
+    """Build the operation of both signatures of a vector: one call that sends 5 wei to the target."""
     call_data = execute_call_data(v.address("account"), [Call(to=v.address("target"), value=5)])
     return UserOperation(
         sender=v.address("account"),
@@ -189,7 +189,7 @@ def _operation(v: Answers, nonce: int, *, wrapped: bool) -> UserOperation:
 
 
 def _check_operations(v: Answers, signed: SignedDeferredAction) -> None:
-    """The first operation, which carries the deferred action."""
+    """Check the first operation, which carries the deferred action."""
     op = _operation(v, signed.action.nonce, wrapped=signed.has_execution_hooks)
     op_hash = user_operation_hash(op, v.number("chainId"), ENTRY_POINT)
     digest = personal_sign_digest(op_hash)
@@ -210,7 +210,7 @@ def _check_operations(v: Answers, signed: SignedDeferredAction) -> None:
 
 
 def _check_next(v: Answers, signed: SignedDeferredAction, key: NonceKey) -> None:
-    """The second operation: the session's first nonce without a deferred action, parallel key 0."""
+    """Check the second operation: the session's first nonce without a deferred action, parallel key 0."""
     later = Answers(v.take("next"), ignore=())
     op = _operation(v, replace(key, is_deferred=False, parallel_key=0).nonce(0), wrapped=signed.has_execution_hooks)
     op_hash = user_operation_hash(op, v.number("chainId"), ENTRY_POINT)

@@ -1,7 +1,7 @@
-"""Check every vector of a folder: `python -m tests.golden.vectors DIR`.
+"""Check of every vector in a folder: `python -m tests.golden.vectors DIR`.
 
-Each field of each vector is computed from the vector's inputs and compared as bytes; nothing is looked up. One line a
-family, a last line `N passed, M failed`; the exit code is 0 only when all passed and every family was known.
+Each field of each vector is computed from the vector's inputs and compared as bytes. The output is one line a family
+and a last line `N passed, M failed`. The exit code is 0 only when all passed and every family was known.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ CHECKS: dict[str, Check] = {
     "uninstalls": vector_permissions.check_uninstall,
     "userops": vector_checks.check_user_operation,
 }
-LEFT_OUT = {"legacy": "older SDK releases, which we do not reproduce"}
+LEFT_OUT = {"legacy": "older SDK releases, which are not supported"}
 
 
 def failures(family: str, vectors: list[Vector]) -> Iterator[str]:
-    """One line for each vector that is not reproduced."""
+    """Yield one line for each vector that is not reproduced."""
     check = CHECKS[family]
     for vector in vectors:
         name = str(vector.get("id", "without id"))
@@ -45,27 +45,30 @@ def failures(family: str, vectors: list[Vector]) -> Iterator[str]:
 
 
 def check_file(content: dict[str, Any]) -> tuple[int, list[str], str]:
-    """How many passed, the lines of those that failed, and the family's own line."""
-    family, vectors = content.get("family"), content.get("vectors", [])
+    """Check a family; return the number of passed vectors, a line for each failure, and a summary line."""
+    family = content.get("family")
+    vectors = content.get("vectors", [])
     if family in LEFT_OUT:
         return 0, [], f"{family}: {len(vectors)} left out ({LEFT_OUT[family]})"
     if family not in CHECKS:
         return 0, [f"unknown family {family!r}"], f"{family}: unknown family"
     failed = list(failures(str(family), vectors))
     if content.get("count", len(vectors)) != len(vectors):
-        failed.append(f"{family}: says it has {content['count']} vectors, has {len(vectors)}")
-    passed = len(vectors) - sum(" says it has " not in line for line in failed)
+        failed.append(f"{family}: declares {content['count']} vectors, has {len(vectors)}")
+    passed = len(vectors) - sum(" declares " not in line for line in failed)
     return passed, failed, f"{family}: {passed} passed, {len(failed)} failed"
 
 
 def main(folder: Path) -> int:
-    """Check the folder, print the result, and give the exit code."""
+    """Check the folder, print the results, and return the exit code."""
     files = sorted(folder.glob("*.json"))
-    passed, failed = 0, [] if files else [f"no vector files in {folder}"]
+    passed = 0
+    failed = [] if files else [f"no vector files in {folder}"]
     for file in files:
-        ok, lines, summary = check_file(json.loads(file.read_text("utf-8")))
+        passed_in_file, failed_in_file, summary = check_file(json.loads(file.read_text("utf-8")))
         print(summary)
-        passed, failed = passed + ok, failed + lines
+        passed += passed_in_file
+        failed += failed_in_file
     for line in failed:
         print(f"  {line}", file=sys.stderr)
     print(f"{passed} passed, {len(failed)} failed")

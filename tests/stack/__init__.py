@@ -1,1 +1,1 @@
-"""A chain of real parts: anvil, Alto, Redis and `wallet-rpc serve`, all on this machine."""
+"""A stack of real services: anvil, Alto, Redis and `wallet-rpc serve`, all on this machine."""

@@ -1,4 +1,4 @@
-// Alto listens on every address of the machine and has no option for that; here it listens on this machine only.
+// Alto listens on every address of the machine and has no option to change that. Here it listens on loopback only.
 import net from "node:net";
 
 const listen = net.Server.prototype.listen;

@@ -1,4 +1,4 @@
-"""anvil and Alto as processes of this machine, on free ports, ended with their blocks."""
+"""anvil and Alto as processes on this machine, on free ports, ended with their blocks."""
 
 from __future__ import annotations
 
@@ -24,17 +24,21 @@ from wallet_rpc.domain.contracts import ENTRY_POINT
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0
 _ACCOUNTS = 15
-"""Accounts of the mnemonic that have money: ten for tests, three that carry bundles, and the two below."""
-_EXECUTORS, _UTILITY, RELAYER = range(10, 13), 13, 14
-"""Who sends Alto's bundles, who deploys what it simulates with, and who relays for the wallet."""
+"""The number of funded accounts of the mnemonic: ten for tests, three executors, and the two below."""
+_EXECUTORS = range(10, 13)
+"""The accounts that send Alto's bundles."""
+_UTILITY = 13
+"""The account that deploys the contracts of Alto's simulation."""
+RELAYER = 14
+"""The account that relays transactions for wallet-rpc."""
 
 
 class NotStarted(RuntimeError):
-    """A part did not answer; the message ends with what it wrote."""
+    """A process did not answer; the message ends with its output."""
 
 
 def free_port() -> int:
-    """A port nobody listens on now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -42,17 +46,17 @@ def free_port() -> int:
 
 
 def ask(url: str, method: str, *params: Any) -> Any:
-    """The result of one call. Raises: KeyError for an error, httpx2.HTTPError."""
+    """Call a JSON-RPC method and return its result. Raises: KeyError for an error, httpx2.HTTPError."""
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
     return httpx2.post(url, json=body, timeout=10).json()["result"]
 
 
 @contextmanager
 def _process(command: Sequence[str | Path], url: str, log: Path) -> Iterator[str]:
-    """A program that answers JSON-RPC at `url`. Raises: NotStarted."""
+    """Run a program that answers JSON-RPC at `url`. Raises: NotStarted."""
     bound = bind_to_thread(*map(str, command))
     with log.open("w") as output:
-        process = subprocess.Popen(  # noqa: S603  # pinned programs, our own arguments
+        process = subprocess.Popen(  # noqa: S603  # pinned programs, constant arguments
             bound, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     try:
@@ -61,7 +65,7 @@ def _process(command: Sequence[str | Path], url: str, log: Path) -> Iterator[str
             if process.poll() is not None or time.monotonic() > ends:
                 raise NotStarted(f"{Path(command[0]).name} does not answer: {log.read_text()[-2000:]}")
             time.sleep(0.05)
-        if process.poll() is not None:  # another one answered, which took the port before
+        if process.poll() is not None:  # another process has the port and answered
             raise NotStarted(f"{Path(command[0]).name} ended: {log.read_text()[-2000:]}")
         yield url
     finally:
@@ -82,7 +86,7 @@ def _answers(url: str) -> bool:
 
 
 def geth_genesis(genesis: Genesis, chain_id: int) -> dict[str, Any]:
-    """The genesis as nodes read it."""
+    """Convert the genesis to geth's format."""
     alloc = {
         address.hex0x(): {
             "balance": hex(account.balance),
@@ -98,7 +102,7 @@ def geth_genesis(genesis: Genesis, chain_id: int) -> dict[str, Any]:
 
 @contextmanager
 def anvil(genesis: Genesis, chain_id: int, folder: Path) -> Iterator[str]:
-    """A node whose every transaction is a block."""
+    """Run anvil with one block for each transaction."""
     start = folder / f"genesis-{chain_id}.json"
     start.write_text(json.dumps(geth_genesis(genesis, chain_id)))
     port = free_port()
@@ -110,15 +114,15 @@ def anvil(genesis: Genesis, chain_id: int, folder: Path) -> Iterator[str]:
 
 @cache
 def private_key(number: int) -> str:
-    """Of one of the mnemonic's accounts; everyone knows it."""
+    """Return the published private key of one of the mnemonic's accounts."""
     return f"0x{derive(MNEMONIC, _ACCOUNTS)[number].key.hex()}"
 
 
 @contextmanager
 def alto(node: NodeJs, node_url: str, folder: Path, name: str, *, safe: bool = False) -> Iterator[str]:
-    """A bundler in front of a node; it deploys the contracts that it simulates with.
+    """Run Alto in front of a node; it deploys the contracts of its simulation.
 
-    When it is `safe`, it traces each operation and enforces ERC-7562; that takes a second or more.
+    With `safe`, it traces each operation and enforces ERC-7562, which takes a second or more.
     """
     port = free_port()
     options: dict[str, Any] = {

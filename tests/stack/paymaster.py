@@ -1,4 +1,4 @@
-"""A paymaster service (ERC-7677) for our VerifyingPaymaster on any chain: the embedded one's own methods, over HTTP."""
+"""A paymaster service (ERC-7677) for VerifyingPaymaster on any chain: the embedded chain's own methods over HTTP."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Config:
 
 @dataclass(frozen=True)
 class _Elsewhere:
-    """All that the paymaster asks of a chain: its id and its time."""
+    """The part of a chain that the paymaster reads: its id and its time."""
 
     config: _Config
 
@@ -42,10 +42,10 @@ def _same(context: DevChain) -> DevChain:
 
 
 def paymaster_service(*chain_ids: int) -> ASGIApp:
-    """Sponsors what the embedded chain's paymaster would, at `/{chain id}`."""
-    answerers = {}
+    """Build an application that sponsors like the embedded chain's paymaster, at `/{chain id}`."""
+    handlers = {}
     for chain_id in chain_ids:
         chain = cast("Blockchain", _Elsewhere(_Config(chain_id)))
         context = DevChain(chain, cast("Any", None), DevPaymaster(chain))
-        answerers[f"/{chain_id}"] = JsonRpcDispatcher(SPONSORING, partial(_same, context)).dispatch
-    return build_app(answerers)
+        handlers[f"/{chain_id}"] = JsonRpcDispatcher(SPONSORING, partial(_same, context)).dispatch
+    return build_app(handlers)

@@ -1,4 +1,4 @@
-"""The whole real stack: `with real_stack(folder) as stack`."""
+"""The complete real stack: `with real_stack(folder) as stack`."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from wallet_rpc.edge.listener import bind_socket, serve_in_background
 def real_stack(
     folder: Path, *, name: str = "real", genesis: Genesis | None = None, safe: bool = False
 ) -> Iterator[Stack]:
-    """anvil and Alto for each chain, a Redis, a paymaster service, and `wallet-rpc serve` in front of them."""
+    """Start anvil and Alto for each chain, a Redis, a paymaster service, and `wallet-rpc serve` in front of them."""
     program = install()
     genesis = load_genesis() if genesis is None else genesis
-    with ExitStack() as parts, ThreadPoolExecutor() as together:
-        start = partial(_chain, parts, program, genesis, folder, safe=safe)
-        starting = [together.submit(start, chain) for chain in CHAINS]
-        sponsor = parts.enter_context(run_in_thread(serve_app(paymaster_service(*CHAINS))))
-        redis = parts.enter_context(run_in_thread(_redis()))
+    with ExitStack() as processes, ThreadPoolExecutor() as pool:
+        start = partial(_chain, processes, program, genesis, folder, safe=safe)
+        starting = [pool.submit(start, chain) for chain in CHAINS]
+        sponsor = processes.enter_context(run_in_thread(serve_app(paymaster_service(*CHAINS))))
+        redis = processes.enter_context(run_in_thread(_redis()))
         started = dict(zip(CHAINS, [one.result() for one in starting], strict=True))
-        behind = Stack(
+        upstreams = Stack(
             name=name,
             url="",
             nodes={chain: node for chain, (node, _) in started.items()},
@@ -47,8 +47,8 @@ def real_stack(
             paymasters={chain: f"{sponsor}/{chain}" for chain in CHAINS},
             redis=redis,
         )
-        given = {
-            "CHAINS": str(behind.chains_file(folder)),
+        settings = {
+            "CHAINS": str(upstreams.chains_file(folder)),
             "REDIS_URL": redis,
             "RELAYER_KEY": private_key(RELAYER),
             "TOKEN_SECRETS": secrets.token_hex(32),
@@ -56,16 +56,16 @@ def real_stack(
             "OPEN": "yes",
             "CORS_ORIGINS": ",".join(PAGES),
         }
-        server = parts.enter_context(Server("serve", folder=folder, **given))
-        yield replace(behind, url=server.url)
+        server = processes.enter_context(Server("serve", folder=folder, **settings))
+        yield replace(upstreams, url=server.url)
 
 
 def _chain(
-    parts: ExitStack, program: NodeJs, genesis: Genesis, folder: Path, chain: int, *, safe: bool
+    processes: ExitStack, program: NodeJs, genesis: Genesis, folder: Path, chain: int, *, safe: bool
 ) -> tuple[str, str]:
-    """Start a node and its bundler; where they answer."""
-    node = parts.enter_context(anvil(genesis, chain, folder))
-    return node, parts.enter_context(alto(program, node, folder, str(chain), safe=safe))
+    """Start a node and its bundler, and return their URLs."""
+    node = processes.enter_context(anvil(genesis, chain, folder))
+    return node, processes.enter_context(alto(program, node, folder, str(chain), safe=safe))
 
 
 @asynccontextmanager
@@ -76,7 +76,7 @@ async def _redis() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def serve_app(app: ASGIApp) -> AsyncIterator[str]:
-    """The URL of an application that is served on a free port."""
+    """Serve an application on a free port, and return its URL."""
     with bind_socket(Settings(port=0)) as at:
         async with serve_in_background(app, at) as url:
             yield url

@@ -1,7 +1,7 @@
-// Alto 0.0.20 in safe mode takes no operation of EntryPoint v0.7: it decodes another contract's revert as the result of
-// its simulation. Here the result is the one of its unsafe mode, and the trace is held to the rules (ERC-7562) as Alto
-// does. anvil 1.7.1 traces almost as geth: no error is `undefined` instead of `null`, and a step's cost is wrong after a
-// call, so that Alto would see failures and empty gas everywhere.
+// Alto 0.0.20 in safe mode accepts no operation of EntryPoint v0.7: it decodes another contract's revert as the result
+// of its simulation. Here the result is that of its unsafe mode, and the trace is checked against the rules (ERC-7562)
+// as Alto does. anvil 1.7.1 traces almost as geth: no error is `undefined` instead of `null`, and a step's cost is
+// wrong after a call, so that Alto would see failures and empty gas everywhere.
 import { encodeFunctionData, zeroAddress } from "viem";
 
 const alto = new URL("./node_modules/@pimlico/alto/esm/", import.meta.url);

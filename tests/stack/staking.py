@@ -1,4 +1,4 @@
-"""Stakes in EntryPoint, as public chains have them for the account factory."""
+"""Stakes in EntryPoint, like that of the account factory on public chains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PATIENCE_SECONDS = 30.0
 
 
 def stake(node: str, entity: Address) -> None:
-    """Staked by its owner, whose key anvil does not ask for."""
+    """Stake for `entity` as its owner; anvil impersonates the owner without its key."""
     owner = "0x" + ask(node, "eth_call", _build_call(entity, "owner()"), "latest")[-40:]
     ask(node, "anvil_setBalance", owner, hex(10 * STAKE))
     ask(node, "anvil_impersonateAccount", owner)
