@@ -19,7 +19,7 @@ from wallet_rpc.domain.sponsorship import Window
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
 
-SETTLED = "landed"
+SETTLED = "settled"
 
 
 def outcomes(node: Node, op: UserOperation, seconds: Sequence[int]) -> list[str]:

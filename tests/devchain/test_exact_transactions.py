@@ -146,7 +146,7 @@ def test_request_that_cannot_be_signed_exactly_is_rejected(shared: Node, fields:
     assert shared.rpc("eth_blockNumber") == height
 
 
-# signed elsewhere
+# raw transactions
 
 
 def sign_transfer(node: Node, kind: int, change: Any = lambda fields: fields, *, high: bool = False) -> str:
@@ -239,7 +239,7 @@ def test_unknown_type_is_refused_by_name(shared: Node, kind: int) -> None:
     assert rejection.message.startswith(f"transaction type not supported: {kind}")
 
 
-# what comes of them
+# receipts and balances
 
 
 def test_failed_creation_has_the_address_it_would_have_had(tmp_path: Path) -> None:

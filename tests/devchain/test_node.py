@@ -157,7 +157,7 @@ def test_absent_block_may_be_null(node: Node) -> None:
     assert node.rpc("eth_call", {"to": SINK_TEXT}, None, None) == "0x"
 
 
-# bounds, by name
+# limits
 
 
 def test_blocks_are_mined_all_or_none(node: Node) -> None:

@@ -14,7 +14,7 @@ from wallet_rpc.primitives import Address
 
 GAS = 0x5A
 CALLS = frozenset({0xF1, 0xF2, 0xF4, 0xFA})
-OURS = [*(REQUIRED_CONTRACTS.keys() - {ENTRY_POINT}), dev_constants.PAYMASTER, dev_constants.ERC20_PAYMASTER]
+CONTRACTS = [*(REQUIRED_CONTRACTS.keys() - {ENTRY_POINT}), dev_constants.PAYMASTER, dev_constants.ERC20_PAYMASTER]
 
 
 def opcodes(code: bytes) -> Iterator[int]:
@@ -25,7 +25,7 @@ def opcodes(code: bytes) -> Iterator[int]:
         at += code[at] - 0x5E if 0x60 <= code[at] <= 0x7F else 1
 
 
-@pytest.mark.parametrize("address", sorted(OURS), ids=str)
+@pytest.mark.parametrize("address", sorted(CONTRACTS), ids=str)
 def test_gas_opcode_is_right_before_a_call(address: Address) -> None:
     found = list(opcodes(load_genesis()[address].code))
     after = [following for one, following in pairwise(found) if one == GAS]

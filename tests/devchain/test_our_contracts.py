@@ -134,9 +134,6 @@ def test_the_paymaster_has_a_deposit_that_only_its_owner_moves(world: World) -> 
     assert world.genesis[OWNER].balance == 10**18
 
 
-# The token
-
-
 # Version 1.1.0 of the delegate
 
 
@@ -196,7 +193,7 @@ def test_the_versions_say_which_they_are(world: World) -> None:
         assert decode(["string"], outcome.output) == (name,)
 
 
-# What is left out
+# Omitted functions
 
 
 def test_omitted_functions_revert_with_not_included(world: World) -> None:

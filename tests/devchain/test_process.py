@@ -182,7 +182,7 @@ def test_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         "    await asyncio.sleep(60)\n"
         "asyncio.run(run())\n"
     )
-    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as started:  # noqa: S603 - our own
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as started:  # noqa: S603 - a constant script
         assert started.stdout is not None
         worker = int(started.stdout.readline())
         assert not has_ended(worker)

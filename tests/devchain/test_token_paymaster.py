@@ -281,19 +281,14 @@ def test_a_token_that_calls_back_finds_nothing_to_use(payer: Payer) -> None:
 
 
 @settings(max_examples=60)
-@given(
-    cost=st.integers(0, 10**20), fee=st.integers(1, 10**12), max_amount=st.integers(0, 10**22), is_taken=st.booleans()
-)
-def test_the_charge_is_the_cost_or_the_maximum(
-    payer: Payer, cost: int, fee: int, max_amount: int, is_taken: bool
-) -> None:
+@given(cost=st.integers(0, 10**20), fee=st.integers(1, 10**12), limit=st.integers(0, 10**22), is_taken=st.booleans())
+def test_the_charge_is_the_cost_or_the_limit(payer: Payer, cost: int, fee: int, limit: int, is_taken: bool) -> None:
     """The token returns nothing, so only the paymaster's own event has the amount."""
     payer.node.rpc("anvil_setCode", SINK.hex0x(), "0x00")
-    outcome = post_op(
-        payer.node, context(payer.actor.address, SINK, is_taken=is_taken, max_amount=max_amount), cost=cost, fee=fee
-    )
+    given_context = context(payer.actor.address, SINK, is_taken=is_taken, max_amount=limit)
+    outcome = post_op(payer.node, given_context, cost=cost, fee=fee)
     assert outcome.success
-    assert int.from_bytes(outcome.logs[-1].data[:32]) == min(max_amount, wei_to_erc20(cost + 3_000 * fee, RATE))
+    assert int.from_bytes(outcome.logs[-1].data[:32]) == min(limit, wei_to_erc20(cost + 3_000 * fee, RATE))
 
 
 def test_the_maximum_covers_the_highest_charge_of_the_entry_point(payer: Payer) -> None:

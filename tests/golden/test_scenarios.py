@@ -21,7 +21,7 @@ FAMILIES = read_families(FOLDER)
 
 
 @pytest.fixture(scope="module")
-def ours() -> Contracts:
+def development() -> Contracts:
     return our_contracts()
 
 
@@ -37,20 +37,20 @@ def failures(contract_set: Contracts, family: Family) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("family", sample_families(FAMILIES, one_in=ONE_IN, seed=SEED), ids=lambda family: family.name)
-def test_our_contracts_do_what_production_did(ours: Contracts, family: Family) -> None:
-    assert failures(ours, family) == {}
+def test_development_contracts_behave_like_production(development: Contracts, family: Family) -> None:
+    assert failures(development, family) == {}
 
 
 @pytest.mark.parametrize(
     "family", sample_families(FAMILIES, one_in=ONE_IN_PRODUCTION, seed=SEED), ids=lambda family: family.name
 )
-def test_the_published_contracts_do_what_production_did(production: Contracts, family: Family) -> None:
+def test_published_contracts_behave_like_production(production: Contracts, family: Family) -> None:
     assert failures(production, family) == {}
 
 
-def test_every_kind_of_wrong_expectation_is_noticed(ours: Contracts) -> None:
+def test_every_kind_of_wrong_expectation_is_noticed(development: Contracts) -> None:
     family = FAMILIES[0]
-    replayer = Replayer(ours, family.meta)
+    replayer = Replayer(development, family.meta)
     first, second = family.scenarios[0]["steps"][:2]
     assert first["expect"]["validation"] == "ok"
     assert second["expect"]["validation"]["code"] == "AA23"
@@ -74,11 +74,11 @@ def test_every_kind_of_wrong_expectation_is_noticed(ours: Contracts) -> None:
     assert replayer.differences(family.scenarios[0]) == []
 
 
-def test_gas_figures_are_not_compared(ours: Contracts) -> None:
+def test_gas_figures_are_not_compared(development: Contracts) -> None:
     family = FAMILIES[0]
     scenario = copy.deepcopy(family.scenarios[0])
     scenario["steps"][0]["expect"]["execution"]["actualGasUsed"] = 1
-    assert Replayer(ours, family.meta).differences(scenario) == []
+    assert Replayer(development, family.meta).differences(scenario) == []
 
 
 def test_a_sample_is_the_same_for_the_same_seed() -> None:

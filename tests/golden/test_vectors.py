@@ -76,7 +76,7 @@ def test_a_corrupted_error_fails() -> None:
         assert list(vectors.failures("permissions", [broken])), key
 
 
-def test_a_field_nobody_computes_fails() -> None:
+def test_a_field_without_a_computed_value_fails() -> None:
     vector = {**read("nonces")["vectors"][0], "surprise": "0x01"}
     assert list(vectors.failures("nonces", [vector]))
 
@@ -99,7 +99,7 @@ def test_an_unknown_family_or_kind_or_an_empty_folder_fails(tmp_path: Path, caps
     assert list(vectors.failures("signatures", [{"id": "x", "kind": "dance"}]))
 
 
-def test_the_runner_says_what_it_left_out_and_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_runner_prints_skipped_vectors_and_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for family in ("legacy", "contexts"):
         (tmp_path / f"{family}.json").write_text(json.dumps(read(family)))
     assert vectors.main(tmp_path) == 0

@@ -5,8 +5,8 @@ That machine turns a "signature failed" result of account or paymaster into succ
 The limits are then read off the calls the entry point made, including the 63/64 rule, and widened by a tenth.
 
 An operation whose code may behave differently with less gas is run again with those limits. When the outcome differs,
-larger limits are searched. An operation whose session has a gas budget is run once more, with the limits and the real
-fee, as the budget check depends on both. The estimation does not check whether sender or paymaster can pay the real
+larger limits are searched. An operation whose session has a gas budget is run once more with the limits and the real
+fee: the budget check depends on both. The estimation does not check whether sender or paymaster can pay the real
 fee; sending does.
 """
 
