@@ -1,4 +1,4 @@
-"""A bundler for EntryPoint v0.7 (ERC-7769 JSON-RPC)."""
+"""Bundler client for EntryPoint v0.7 (ERC-7769 JSON-RPC)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wallet_rpc.wire import encode, shape
 from wallet_rpc.worker_threads import compute
 
 _SAMPLE_BALANCE = hex(10**24)
-"""A balance for a sender that has none yet, in wei: some bundlers would not estimate without."""
+"""Balance override for a sender without funds, in wei: some bundlers do not estimate without it."""
 
 
 @shape
@@ -62,18 +62,21 @@ class HttpBundler:
         self._client = client
 
     async def verify(self, chain_id: ChainId) -> None:
-        """Raises: Unavailable when the bundler is of another chain or does not serve EntryPoint v0.7."""
+        """Check chain and entry point.
+
+        Raises: Unavailable when the bundler serves another chain or does not support EntryPoint v0.7.
+        """
         await self._client.check_chain(chain_id)
         served = await self._client.read("eth_supportedEntryPoints", [])
         if ENTRY_POINT not in self._client.decode_result(tuple[Address, ...], served):
-            raise Unavailable("the bundler does not serve entry point v0.7", reason="no_entry_point", part="bundler")
+            raise Unavailable("the bundler does not support entry point v0.7", reason="no_entry_point", part="bundler")
 
     async def estimate(
         self, operation: UserOperation, overrides: Mapping[Address, Mapping[str, Any]] | None = None
     ) -> GasEstimate:
-        """Gas limits for `operation`, whether or not its sender can pay already.
+        """Estimate the gas limits of `operation`, even if its sender cannot pay yet.
 
-        Raises: what the bundler's code stands for (ERC-7769).
+        Raises: the error of the bundler's code (ERC-7769).
         """
         params: list[Any] = [_encode_operation(operation), ENTRY_POINT.hex0x()]
         changed = {address.hex0x(): dict(override) for address, override in (overrides or {}).items()}
@@ -81,8 +84,8 @@ class HttpBundler:
             params.append(changed)
         try:
             answer = await self._request_estimate(params)
-        except Rejected as poor:
-            if poor.reason != "insufficient_funds" or operation.paymaster is not None:
+        except Rejected as error:
+            if error.reason != "insufficient_funds" or operation.paymaster is not None:
                 raise
             sender = {"balance": _SAMPLE_BALANCE, **changed.get(operation.sender.hex0x(), {})}
             answer = await self._request_estimate([*params[:2], {**changed, operation.sender.hex0x(): sender}])
@@ -101,9 +104,9 @@ class HttpBundler:
         )
 
     async def send(self, operation: UserOperation) -> Hash32:
-        """Hand over, once; the answer is the user operation hash.
+        """Submit the operation once and return the user operation hash.
 
-        Raises: what the bundler's code stands for; OutcomeUnknown when it may have been taken.
+        Raises: the error of the bundler's code (ERC-7769); OutcomeUnknown when the bundler may have accepted it.
         """
         params = [_encode_operation(operation), ENTRY_POINT.hex0x()]
         answer = await self._client.write("eth_sendUserOperation", params, map_error=map_bundler_error)
@@ -113,7 +116,7 @@ class HttpBundler:
             raise OutcomeUnknown(error.message, part="bundler") from error
 
     async def receipt(self, operation_hash: Hash32) -> OperationReceipt | None:
-        """None until the operation is in a block."""
+        """Return the operation's receipt; None until the operation is in a block."""
         answer = await self._client.read("eth_getUserOperationReceipt", [operation_hash.hex0x()])
         if answer is None:
             return None
@@ -130,7 +133,7 @@ class HttpBundler:
         )
 
     async def lookup(self, operation_hash: Hash32) -> PendingOperation | None:
-        """None when the bundler does not know the operation (any more)."""
+        """Return the operation as the bundler has it; None when the bundler does not have it, or no longer."""
         answer = await self._client.read("eth_getUserOperationByHash", [operation_hash.hex0x()])
         if answer is None:
             return None
@@ -138,7 +141,7 @@ class HttpBundler:
         try:
             operation = found.user_operation.to_domain()
         except InvalidParams as error:
-            raise Unavailable("the bundler gave a malformed answer", part="bundler") from error
+            raise Unavailable("the bundler returned a malformed response", part="bundler") from error
         return PendingOperation(
             operation=operation,
             transaction_hash=found.transaction_hash,
@@ -151,13 +154,13 @@ def _encode_operation(operation: UserOperation) -> Any:
 
 
 def _find_revert_data(logs: Iterable[Log], operation_hash: Hash32) -> bytes:
-    """The revert data that the entry point's logs tell of the operation; empty when they tell none."""
-    told = (find_revert_reason(log.topics, log.data, operation_hash) for log in logs if log.address == ENTRY_POINT)
-    return next((reason for reason in told if reason), b"")
+    """Return the operation's revert data from the entry point's logs; empty when they contain none."""
+    reasons = (find_revert_reason(log.topics, log.data, operation_hash) for log in logs if log.address == ENTRY_POINT)
+    return next((reason for reason in reasons if reason), b"")
 
 
 def _parse_revert_data(reason: str | None) -> bytes:
-    """The revert data, where the bundler gives it in hex; empty where it gives the text it read from it."""
+    """Return the revert data when the bundler reports it in hex; empty when it reports a decoded text."""
     try:
         return Data.parse(reason)
     except ValueError:

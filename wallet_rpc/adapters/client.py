@@ -1,7 +1,7 @@
-"""One JSON-RPC client for everything that answers over HTTP: nodes, bundlers and paymasters.
+"""JSON-RPC client of one HTTP upstream: a node, bundler, paymaster or quote provider.
 
-The rule: every call has a deadline; reads are asked again and share one POST with the reads of the same tick of the
-event loop; a write goes out alone and once. No URL, key or text of the other side is in any error.
+Every call has a deadline. Reads are retried, and the reads of one event-loop tick are batched into one POST. A write is
+sent once, in its own POST. No error contains a URL, a key or a text of the upstream.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-for _library in ("httpx2", "httpcore2"):  # they log every URL, and ours carry keys
+for _library in ("httpx2", "httpcore2"):  # they log every URL, and the configured URLs contain keys
     logging.getLogger(_library).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorObject:
-    """The error object of a JSON-RPC answer."""
+    """Error object of a JSON-RPC response."""
 
     code: int
     message: str
@@ -42,9 +42,9 @@ class ErrorObject:
 
 
 ErrorMapper: TypeAlias = Callable[[ErrorObject], WalletError]
-"""What an error of the other side means to our caller."""
+"""Function from an upstream's error object to the error that the caller gets."""
 WRONG_CHAIN = "wrong_chain"
-"""The reason of a server that answers for another chain."""
+"""Reason of the error for a server that serves another chain."""
 
 
 class _RpcError(Exception):
@@ -54,7 +54,7 @@ class _RpcError(Exception):
 
 
 class _NoAnswerError(Exception):
-    """Nothing that can be read came back; `sent` is False when the request cannot have arrived."""
+    """No readable response; `sent` is False when the request cannot have reached the server."""
 
     def __init__(self, *, sent: bool = True, batch_rejected: bool = False, too_large: bool = False) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class _PendingRequest:
 
 
 class JsonRpcClient:
-    """Calls the methods of one server; `part` is the noun that errors use for it."""
+    """Client of one upstream server; `part` is its name in errors."""
 
     def __init__(self, http: httpx2.AsyncClient, url: str, *, part: str, limits: ClientLimits | None = None) -> None:
         self._http = http
@@ -87,9 +87,9 @@ class JsonRpcClient:
     async def read(
         self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None, unbatched: bool = False
     ) -> Any:
-        """The result of a method that changes nothing; `alone` for slow ones, which would hold up a shared POST.
+        """Return the result of a read-only method; `unbatched` gives a slow call a POST of its own.
 
-        Raises: what `refused` makes of an error; Unavailable.
+        Raises: the error that `map_error` returns; LimitExceeded (answer_too_large); Unavailable.
         """
         async with self._deadline(self._limits.read_seconds, map_error, timeout_error=Unavailable):
             for attempt in itertools.count(1):
@@ -103,27 +103,28 @@ class JsonRpcClient:
         raise AssertionError  # pragma: no cover  # the loop ends by return or raise
 
     async def write(self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None) -> Any:
-        """The result of a method that changes something; sent once.
+        """Return the result of a state-changing method; the request is sent once.
 
-        Raises: what `refused` makes of an error; OutcomeUnknown when it may have happened; Unavailable when it did not.
+        Raises: the error that `map_error` returns; OutcomeUnknown when the call may have taken effect; Unavailable when
+        it did not.
         """
         async with self._deadline(self._limits.deadline_seconds, map_error, timeout_error=OutcomeUnknown):
             request = self._build_request(method, params)
             return _extract_result(await self._post(request), request["id"])
 
     async def check_chain(self, chain_id: int) -> None:
-        """Raises: Unavailable (wrong_chain) when the server answers for another chain."""
+        """Check that the server serves the chain. Raises: Unavailable (wrong_chain) when it serves another."""
         kind: Any = ChainId
         found = self.decode_result(kind, await self.read("eth_chainId", []))
         if found != chain_id:
             raise Unavailable(
-                f"the {self.part} does not answer for chain {chain_id} but for chain {found}",
+                f"the {self.part} serves chain {found}, expected chain {chain_id}",
                 reason=WRONG_CHAIN,
                 part=self.part,
             )
 
     def decode_result(self, kind: type[T], value: Any) -> T:
-        """A result as a typed value. Raises: Unavailable when it is not of that form."""
+        """Decode a result as a typed value. Raises: Unavailable when it is malformed."""
         return decode_result(kind, value, part=self.part)
 
     @asynccontextmanager
@@ -133,8 +134,8 @@ class JsonRpcClient:
         try:
             async with asyncio.timeout(seconds):
                 yield
-        except _RpcError as refusal:
-            raise (self._unavailable_error if map_error is None else map_error)(refusal.error) from None
+        except _RpcError as failure:
+            raise (self._unavailable_error if map_error is None else map_error)(failure.error) from None
         except _NoAnswerError as error:
             if error.too_large and timeout_error is Unavailable:
                 raise self._too_large_error() from None
@@ -146,11 +147,11 @@ class JsonRpcClient:
         return kind(f"the {self.part} does not answer", part=self.part)
 
     def _too_large_error(self) -> LimitExceeded:
-        text = f"the {self.part}'s answer is too large: expected {self._limits.answer_limits}; ask for less"
+        text = f"the {self.part}'s response is too large: expected {self._limits.answer_limits}; request less data"
         return LimitExceeded(text, reason="answer_too_large", part=self.part)
 
     def _unavailable_error(self, error: ErrorObject) -> Unavailable:
-        return Unavailable(f"the {self.part} refused to answer", part=self.part, upstreamCode=error.code)
+        return Unavailable(f"the {self.part} returned an error", part=self.part, upstreamCode=error.code)
 
     def _build_request(self, method: str, params: Sequence[Any]) -> dict[str, Any]:
         return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
@@ -167,7 +168,8 @@ class JsonRpcClient:
         return waiting.answer
 
     def _flush(self) -> None:
-        waiting, self._queue = [one for one in self._queue if not one.answer.done()], []
+        waiting = [one for one in self._queue if not one.answer.done()]
+        self._queue = []
         for start in range(0, len(waiting), self._limits.batch_size):
             self._start(waiting[start : start + self._limits.batch_size])
 
@@ -177,7 +179,7 @@ class JsonRpcClient:
         task.add_done_callback(self._sending.discard)
 
     async def _send(self, waiting: list[_PendingRequest]) -> None:
-        """Answer those who wait, whatever happens."""
+        """Send the requests and complete all their futures, after a failure with an exception."""
         too_large = False
         try:
             async with asyncio.timeout(self._limits.read_seconds):
@@ -203,9 +205,8 @@ class JsonRpcClient:
             answers = None
             self._is_batching = error.too_large
         else:
-            self._is_batching = isinstance(
-                answers, list
-            )  # a server that takes no batches gets one POST a call from now on
+            # A server that does not support batches gets one POST per call after this.
+            self._is_batching = isinstance(answers, list)
         if not isinstance(answers, list):
             await asyncio.gather(*(self._send([one]) for one in waiting))
             return
@@ -215,7 +216,7 @@ class JsonRpcClient:
                 _resolve(one, found[one.request["id"]])
 
     async def _post(self, body: Any) -> Any:
-        """What came back, as JSON."""
+        """Send one POST and return the response as parsed JSON."""
         content = json.dumps(body, separators=(",", ":")).encode()
         try:
             async with self._http.stream(
@@ -243,7 +244,7 @@ class JsonRpcClient:
 
 
 async def read_body(response: httpx2.Response, *, most_bytes: int) -> bytes | None:
-    """The body of a response that is being streamed; None, and nothing more is read, when it is longer."""
+    """Read the body of a streamed response; return None, and stop reading, when it is longer than `most_bytes`."""
     text = bytearray()
     async for piece in response.aiter_bytes():
         text += piece
@@ -253,25 +254,25 @@ async def read_body(response: httpx2.Response, *, most_bytes: int) -> bytes | No
 
 
 def is_no_response(error: Unavailable) -> bool:
-    """Whether nothing came back that can be read, rather than a refusal."""
+    """Return True when there was no readable response, False when the upstream returned an error."""
     return isinstance(error.__cause__, _NoAnswerError | TimeoutError)
 
 
 def decode_result(kind: type[T], value: Any, *, part: str) -> T:
-    """A result as a typed value. Raises: Unavailable when it is not of that form."""
+    """Decode a result as a typed value. Raises: Unavailable when it is malformed."""
     try:
         return decode(kind, value, at="result")
     except InvalidParams as error:
-        raise Unavailable(f"the {part} gave a malformed answer", part=part) from error
+        raise Unavailable(f"the {part} returned a malformed response", part=part) from error
 
 
 def _has_integer_id(answer: Any) -> bool:
-    """Whether its `id` may be one of ours, which are numbers."""
+    """Return True when the response's `id` is an integer, as the ids of all requests are."""
     return isinstance(answer, dict) and isinstance(answer.get("id"), int)
 
 
 def _resolve(one: _PendingRequest, answer: Any) -> None:
-    if one.answer.done():  # who asked has gone
+    if one.answer.done():  # the caller was cancelled or timed out
         return
     try:
         one.answer.set_result(_extract_result(answer, one.request["id"]))

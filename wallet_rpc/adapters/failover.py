@@ -1,8 +1,8 @@
-"""Several servers for one part: the first that answers is the part.
+"""Failover between several servers of one upstream.
 
-The rule: a read goes to the next server when one does not answer within its share of the deadline; a write only when
-the one before certainly did not receive it; a refusal is an answer. A server that failed rests for a while, and none
-is asked anything before it said that it is of the right chain.
+A read goes to the next server when one gives no response within its share of the deadline. A write goes to the next
+server only when the one before cannot have received it. An error response is a response. A failed server is suspended
+for a while. No server is used before it has returned the right chain id.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from wallet_rpc.errors import OutcomeUnknown, Unavailable
 T = TypeVar("T")
 
 SUSPEND_SECONDS = 15.0
-"""How long a server that failed is asked only when no other answers."""
+"""Time for which a failed server is used only when no other responds."""
 _ATTEMPTS = 2
-"""How often a read is sent to one of several servers."""
+"""Attempts of a read at one of several servers."""
 
 
 def build_rpc(http: httpx2.AsyncClient, urls: Sequence[str], *, part: str, limits: ClientLimits | None = None) -> Rpc:
-    """A client of one server, or of several."""
+    """Build a client of one server, or of several with failover."""
     limits = ClientLimits() if limits is None else limits
     if len(urls) == 1:
         return JsonRpcClient(http, urls[0], part=part, limits=limits)
@@ -45,12 +45,12 @@ class _Server:
 
 
 class Failover:
-    """As `JsonRpcClient`, over several of them."""
+    """`Rpc` over several `JsonRpcClient`s."""
 
     def __init__(
         self, clients: Sequence[JsonRpcClient], *, read_seconds: float, suspend_seconds: float = SUSPEND_SECONDS
     ) -> None:
-        """`read_seconds` are for all servers together."""
+        """Create a client; `read_seconds` is the deadline of a read over all servers."""
         self._read_seconds = read_seconds
         self._servers = [_Server(client) for client in clients]
         self._suspend_seconds = suspend_seconds
@@ -60,9 +60,9 @@ class Failover:
     async def read(
         self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None, unbatched: bool = False
     ) -> Any:
-        """The result of a method that changes nothing, by the first server that answers.
+        """Return the result of a read-only method from the first server that responds.
 
-        Raises: what `refused` makes of an error; Unavailable.
+        Raises: the error that `map_error` returns; LimitExceeded (answer_too_large); Unavailable.
         """
         try:
             async with asyncio.timeout(self._read_seconds):
@@ -73,26 +73,27 @@ class Failover:
             raise Unavailable(f"the {self.part} does not answer", part=self.part) from error
 
     async def write(self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None) -> Any:
-        """The result of a method that changes something, received by one server at most.
+        """Return the result of a state-changing method; at most one server receives the request.
 
-        Raises: what `refused` makes of an error; OutcomeUnknown when it may have happened; Unavailable when it did not.
+        Raises: the error that `map_error` returns; OutcomeUnknown when the call may have taken effect; Unavailable when
+        it did not.
         """
         return await self._try_servers(lambda client: client.write(method, params, map_error=map_error))
 
     async def check_chain(self, chain_id: int) -> None:
-        """Ask every server. One that does not answer is asked again before it is used.
+        """Check the chain id of every server. A server that does not respond is checked again before its first use.
 
-        Raises: Unavailable (wrong_chain) when one answers for another chain; Unavailable when none answers.
+        Raises: Unavailable (wrong_chain) when a server serves another chain; Unavailable when no server responds.
         """
         self._chain_id = chain_id
         found = await asyncio.gather(*(self._check(server) for server in self._servers), return_exceptions=True)
-        wrong = [one for one in found if isinstance(one, BaseException) and not _is_no_response(one)]
-        silent = [one for one in found if isinstance(one, BaseException)]
-        if wrong or len(silent) == len(found):
-            raise (wrong or silent)[0]
+        failures = [one for one in found if isinstance(one, BaseException)]
+        mismatches = [one for one in failures if not _is_no_response(one)]
+        if mismatches or len(failures) == len(found):
+            raise (mismatches or failures)[0]
 
     def decode_result(self, kind: type[T], value: Any) -> T:
-        """A result as a typed value. Raises: Unavailable when it is not of that form."""
+        """Decode a result as a typed value. Raises: Unavailable when it is malformed."""
         return decode_result(kind, value, part=self.part)
 
     async def _check(self, server: _Server) -> None:
@@ -105,15 +106,15 @@ class Failover:
             raise
         server.is_checked = True
 
-    async def _try_servers(self, ask: Callable[[JsonRpcClient], Awaitable[Any]]) -> Any:
-        """What the first says that says anything; those at rest come last."""
+    async def _try_servers(self, request: Callable[[JsonRpcClient], Awaitable[Any]]) -> Any:
+        """Return the result of the first server that responds, trying suspended servers last."""
         now = asyncio.get_running_loop().time()
         failure: Unavailable | None = None
         for server in sorted(self._servers, key=lambda one: one.suspended_until if one.suspended_until > now else 0.0):
             try:
                 if self._chain_id is not None and not server.is_checked:
                     await self._check(server)
-                answer = await ask(server.client)
+                answer = await request(server.client)
             except Unavailable as error:
                 if isinstance(error, OutcomeUnknown) or not (_is_no_response(error) or error.reason == WRONG_CHAIN):
                     raise

@@ -1,7 +1,8 @@
-"""Session tokens as JSON Web Tokens, and submission tickets: both sealed by HMAC-SHA256 with secrets of the server.
+"""Session tokens (JSON Web Tokens) and submission tickets, both signed by HMAC-SHA256 with the server's secrets.
 
-The rule: only what `token` and `ticket` write is read, letter by letter. The first secret seals; the one before it is
-still read, so that secrets can be changed while tokens are out. A ticket is no token, and no token is a ticket.
+Only the exact encoding that `sign_token` and `sign_ticket` produce is accepted. The first secret signs. The previous
+secret still verifies, so that secrets can be rotated while tokens are in use. A token is not valid as a ticket, nor a
+ticket as a token.
 
 Source: RFC 7519 (JWT), RFC 7515 (JWS, HS256).
 """
@@ -35,28 +36,28 @@ from wallet_rpc.primitives import UnixSeconds
 from wallet_rpc.wire import decode, encode, shape
 
 AUDIENCE = "wallet-rpc"
-"""Who the tokens are for."""
+"""Audience of the tokens (claim `aud`)."""
 SKEW_SECONDS = 60
-"""How far ahead the clock of the server that sealed a token may be."""
+"""Maximum time by which the clock of the server that signed a token may be ahead."""
 MIN_SECRET_BYTES = 32
-"""In bytes: as long as the seal (RFC 7518, 3.2)."""
+"""Minimum length of a secret in bytes: the length of the signature (RFC 7518, 3.2)."""
 MAX_SECRETS = 2
-"""The one that seals, and the one before it."""
+"""Maximum number of secrets: the current one, which signs, and the previous one."""
 
 _ALGORITHM = "HS256"
 _HEADER = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
-"""`{"alg":"HS256","typ":"JWT"}`, the only header there is."""
+"""`{"alg":"HS256","typ":"JWT"}`, the only accepted header."""
 _SIGNATURE = "[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
-"""32 bytes of base64url in their only spelling: two bits of the last digit stand for nothing, and are zero."""
+"""32 bytes as canonical base64url: the last digit's two unused bits are zero."""
 _TOKEN = re.compile(rf"{_HEADER}\.[A-Za-z0-9_-]{{1,2048}}\.{_SIGNATURE}", re.ASCII)
 _TICKET = re.compile(rf"[A-Za-z0-9_-]{{1,1024}}\.{_SIGNATURE}", re.ASCII)
 _TICKET_KEY = b"wallet-rpc submission ticket"
-"""The key of tickets is HMAC-SHA256(secret, this)."""
+"""Derivation input of the ticket key, which is HMAC-SHA256(secret, this)."""
 
 
 @shape
 class _Payload:
-    """The claims beside `iss` and `aud`, which the library checks."""
+    """Claims except `iss` and `aud`, which the JWT library checks."""
 
     sub: str
     ns: WalletNamespace
@@ -69,23 +70,26 @@ class _Payload:
 
 
 class JwtTokenSigner:
-    """`ports.TokenSigner` with one secret, or two while one replaces the other."""
+    """`ports.TokenSigner` with one secret, or with two during rotation."""
 
     def __init__(self, secrets: tuple[bytes, ...], issuer: str = "wallet-rpc") -> None:
-        """Raises: ValueError for no or too many secrets, and for one that is too short or is known to others."""
+        """Create a signer.
+
+        Raises: ValueError for no secret, too many, a short one, and one that is a public key, a certificate or a JWK.
+        """
         if not 1 <= len(secrets) <= MAX_SECRETS or any(len(secret) < MIN_SECRET_BYTES for secret in secrets):
             raise ValueError(f"expected 1 to {MAX_SECRETS} secrets of at least {MIN_SECRET_BYTES} bytes")
         try:
             for secret in secrets:
                 jwt.encode({}, secret, algorithm=_ALGORITHM)
         except jwt.InvalidKeyError:
-            raise ValueError("a public key, a certificate or a JWK is no secret") from None
+            raise ValueError("expected random bytes as a secret, received a public key, certificate or JWK") from None
         self._secrets = secrets
         self._ticket_keys = [hmac.digest(secret, _TICKET_KEY, "sha256") for secret in secrets]
         self._issuer = issuer
 
     def sign_token(self, claims: Claims) -> str:
-        """The session token that says so."""
+        """Return the session token with these claims."""
         payload = _Payload(
             sub=claims.wallet.address,
             ns=claims.wallet.namespace,
@@ -96,11 +100,16 @@ class JwtTokenSigner:
             exp=claims.expires_at,
             jti=claims.id,
         )
-        whole = {"iss": self._issuer, "aud": AUDIENCE, **encode(_Payload, payload)}
-        return jwt.encode(whole, self._secrets[0], algorithm=_ALGORITHM, sort_headers=True)
+        registered_claims = {"iss": self._issuer, "aud": AUDIENCE}
+        return jwt.encode(
+            {**registered_claims, **encode(_Payload, payload)},
+            self._secrets[0],
+            algorithm=_ALGORITHM,
+            sort_headers=True,
+        )
 
     def verify_token(self, token: str, *, now: UnixSeconds) -> Claims:
-        """What a token says. Raises: Unauthorized when it is not one of ours, or its time is over."""
+        """Return a token's claims. Raises: Unauthorized when this server did not sign it, or it has expired."""
         try:
             claims = _decode_claims(self._verify(token))
         except (jwt.InvalidTokenError, InvalidParams, ValueError) as error:
@@ -112,26 +121,26 @@ class JwtTokenSigner:
         return claims
 
     def sign_ticket(self, ticket: Ticket) -> str:
-        """The submission ticket that says so: base64url(JSON) | . | base64url(HMAC-SHA256 of what is before)."""
+        """Return the submission ticket: base64url(JSON) | . | base64url(HMAC-SHA256 of the part before the dot)."""
         payload = _encode_base64url(json.dumps(encode(Ticket, ticket), separators=(",", ":")).encode())
         return f"{payload}.{_encode_base64url(_sign(self._ticket_keys[0], payload))}"
 
     def read_ticket(self, text: str) -> Ticket:
-        """What a ticket says, also when its time is over. Raises: Forbidden when it is not one of ours."""
-        payload, _, seal = text.partition(".")
+        """Return a ticket's content, also of an expired one. Raises: Forbidden when this server did not sign it."""
+        payload, _, signature = text.partition(".")
         if _TICKET.fullmatch(text) is None or not any(
-            hmac.compare_digest(_sign(key, payload), _decode_base64url(seal)) for key in self._ticket_keys
+            hmac.compare_digest(_sign(key, payload), _decode_base64url(signature)) for key in self._ticket_keys
         ):
             raise _invalid_ticket_error()
         try:
             return decode(Ticket, from_json(_decode_base64url(payload)))
-        except (InvalidParams, ValueError) as error:  # sealed by a server of another version
+        except (InvalidParams, ValueError) as error:  # signed by a server of another version
             raise _invalid_ticket_error() from error
 
     def _verify(self, token: str) -> dict[str, Any]:
-        """The payload, once the seal, `iss` and `aud` were found right; times are left to the caller's clock."""
+        """Verify signature, `iss` and `aud` and return the payload; the caller checks the times with its own clock."""
         if _TOKEN.fullmatch(token) is None:
-            raise ValueError("not the form of our tokens")
+            raise ValueError("not a token in this server's format")
         for secret in self._secrets:
             with suppress(jwt.InvalidSignatureError):
                 return jwt.decode(
@@ -142,17 +151,17 @@ class JwtTokenSigner:
                     issuer=self._issuer,
                     options={"verify_exp": False, "verify_iat": False, "strict_aud": True},
                 )
-        raise ValueError("sealed by none of our secrets")
+        raise ValueError("not signed with a secret of this server")
 
 
 def _decode_claims(payload: dict[str, Any]) -> Claims:
-    """Raises: InvalidParams, ValueError for claims that `JwtSeals.token` does not write."""
+    """Decode the claims. Raises: InvalidParams, ValueError for claims that `JwtTokenSigner.sign_token` never writes."""
     read = decode(_Payload, payload)
     if {type(payload["iat"]), type(payload["exp"])} != {int}:
-        raise ValueError("not times as they are written here")
+        raise ValueError("iat and exp must be integers")
     wallet = Wallet(namespace=read.ns, address=read.sub)
     if parse_wallet(read.sub) != wallet:
-        raise ValueError("not a wallet in its normal form")
+        raise ValueError("sub is not a wallet address in normalized form")
     return Claims(
         id=read.jti,
         wallet=wallet,
@@ -177,4 +186,4 @@ def _encode_base64url(data: bytes) -> str:
 
 
 def _decode_base64url(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "==")  # more than it needs does no harm
+    return base64.urlsafe_b64decode(text + "==")  # excess padding is ignored

@@ -1,4 +1,4 @@
-"""Limits of one client of an upstream: how long it waits, how often it asks, and how much it reads."""
+"""Limits of one upstream client: deadlines, attempts, batch size and response size."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ from wallet_rpc.wire import count_marks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientLimits:
-    """How long, how often and how much."""
+    """Deadlines, attempts, batch size and response size of one upstream client."""
 
     deadline_seconds: float = 10.0
-    """For one call, all its attempts included."""
+    """Deadline of one call, including all its attempts."""
     connect_seconds: float = 3.0
-    """Until the server takes the connection; one that does not has not received anything."""
+    """Deadline of the connection; a server that did not accept it has not received the request."""
     servers: int = 1
-    """How many share the deadline of a read; each gets its part of it. A write has all of it."""
+    """Number of servers that share a read's deadline equally. A write has the whole deadline."""
     attempts: int = 3
-    """How often a read is sent at most."""
+    """Maximum number of attempts of a read."""
     backoff_seconds: float = 0.05
-    """Before the second attempt; doubled for each further one, and up to as much again by chance."""
+    """Pause before the second attempt; doubled for each further one, plus random jitter of up to the same length."""
     batch_size: int = 50
-    """Reads that share a POST at most; 1 turns sharing off."""
+    """Maximum number of reads in one POST; 1 turns batching off."""
     answer_bytes: int = 16 << 20
+    """Maximum size of a response."""
     answer_values: int = 150_000
-    """JSON values of an answer at most: reading that many takes a tenth of a second at worst."""
+    """Maximum number of JSON values in a response: parsing that many takes at most a tenth of a second."""
 
     @property
     def read_seconds(self) -> float:
-        """For one read at one server."""
+        """Deadline of one read at one server, in seconds."""
         return self.deadline_seconds / self.servers
 
     @property
     def answer_limits(self) -> str:
-        """The limits of an answer, in words."""
+        """Limits of a response as text for an error message."""
         return f"at most {self.answer_bytes} bytes and {self.answer_values} values"
 
     def allows(self, text: bytes) -> bool:
-        """Whether a JSON text has no more values than it may."""
+        """Return True when a JSON text has at most `answer_values` values."""
         return count_marks(text) <= self.answer_values

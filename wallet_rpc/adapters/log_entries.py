@@ -1,4 +1,4 @@
-"""Log entries as nodes and bundlers write them in receipts."""
+"""Log entries in the receipts of nodes and bundlers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wallet_rpc.wire import shape
 
 @shape
 class LogEntry:
-    """One entry; what else stands beside these is ignored."""
+    """One log entry; its other fields are ignored."""
 
     address: Address
     topics: tuple[Hash32, ...]
@@ -19,5 +19,5 @@ class LogEntry:
 
 
 def logs_of(entries: Iterable[LogEntry]) -> tuple[Log, ...]:
-    """The entries as operations see them."""
+    """Convert the entries to `ports.Log`."""
     return tuple(Log(address=entry.address, topics=entry.topics, data=entry.data) for entry in entries)

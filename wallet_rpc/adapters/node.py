@@ -1,4 +1,4 @@
-"""A chain, read through its node (`eth_` JSON-RPC)."""
+"""Chain reads through a node (`eth_` JSON-RPC)."""
 
 from __future__ import annotations
 
@@ -25,57 +25,60 @@ class _Block:
 
 
 class NodeChain:
-    """`ports.Chain` over a node's JSON-RPC."""
+    """`ports.Node` over a node's JSON-RPC."""
 
     def __init__(self, client: Rpc) -> None:
         self._client = client
 
     async def verify(self, chain_id: ChainId) -> None:
-        """Raises: Unavailable when the node is of another chain."""
+        """Check that the node serves the chain. Raises: Unavailable when it serves another."""
         await self._client.check_chain(chain_id)
 
     async def code(self, address: Address) -> bytes:
-        """The code at `address`; empty where there is none."""
+        """Return the code at `address`, empty when there is none."""
         found: Data = await self._read(Data, "eth_getCode", address.hex0x(), _LATEST)
         return found
 
     async def balance(self, address: Address) -> int:
-        """In wei."""
+        """Return the balance in wei."""
         found: int = await self._read(Wei, "eth_getBalance", address.hex0x(), _LATEST)
         return found
 
     async def storage(self, address: Address, slot: Word) -> bytes:
-        """The word in a slot of a contract's storage, 32 bytes."""
+        """Return the 32-byte word in a slot of a contract's storage."""
         found: Word = await self._read(Word, "eth_getStorageAt", address.hex0x(), slot.hex0x(), _LATEST)
         return found
 
     async def transaction_count(self, address: Address) -> int:
-        """The account's own nonce, as transactions and EIP-7702 authorizations use it."""
+        """Return the account's protocol nonce, which transactions and EIP-7702 authorizations use."""
         found: int = await self._read(TransactionCount, "eth_getTransactionCount", address.hex0x(), _LATEST)
         return found
 
     async def call(self, to: Address, data: bytes) -> bytes:
-        """What a contract answers. Raises: ExecutionReverted with the raw revert data as fact `revert`."""
+        """Return a contract's return data. Raises: ExecutionReverted with the raw revert data as fact `revert`."""
         call = {"to": to.hex0x(), "data": Data(data).hex0x()}
         answer = await self._client.read("eth_call", [call, _LATEST], map_error=_map_call_error)
         return self._client.decode_result(Data, answer)
 
     async def user_operation_nonce(self, account: Address, key: int) -> int:
-        """EntryPoint v0.7 `getNonce(account, key)`: the full 256-bit nonce."""
+        """Return EntryPoint v0.7 `getNonce(account, key)`: the full 256-bit nonce."""
         word = await self.call(ENTRY_POINT, abi.GET_NONCE + abi.address(account) + abi.uint(key))
         if len(word) != 32:
-            raise Unavailable("the node knows no entry point v0.7 on this chain", reason="no_entry_point", part="node")
+            raise Unavailable("the node's chain has no entry point v0.7", reason="no_entry_point", part="node")
         return int.from_bytes(word, "big")
 
     async def fees(self) -> Fees:
-        """What to pay now: the latest block's base fee, which the next block's exceeds by an eighth at most."""
+        """Return the latest block's base fee and the node's suggested tip.
+
+        The next block's base fee is at most an eighth higher.
+        """
         block_read = self._read(_Block, "eth_getBlockByNumber", _LATEST, False)
         tip_read = self._read(WeiPerGas, "eth_maxPriorityFeePerGas")
         block, tip = await asyncio.gather(block_read, tip_read)
         return Fees(base_fee_per_gas=block.base_fee_per_gas or 0, max_priority_fee_per_gas=tip)
 
     async def block_number(self) -> int:
-        """Of the latest block."""
+        """Return the number of the latest block."""
         found: int = await self._read(BlockNumber, "eth_blockNumber")
         return found
 
@@ -85,5 +88,5 @@ class NodeChain:
 
 def _map_call_error(error: ErrorObject) -> WalletError:
     if not is_revert(error):
-        return Unavailable("the node refused to answer", part="node", upstreamCode=error.code)
+        return Unavailable("the node returned an error", part="node", upstreamCode=error.code)
     return ExecutionReverted("execution reverted", revert=revert_data(error))

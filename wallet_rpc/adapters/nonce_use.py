@@ -1,7 +1,7 @@
-"""Which user operation used a nonce, as EntryPoint's events tell.
+"""Search for the user operation that used a nonce, in EntryPoint's events.
 
-The rule: only an event of EntryPoint itself with this very sender and nonce is an answer. That there is none proves
-nothing: nodes keep or search a part of the chain only, and an account may also burn a nonce without an operation.
+Only an event that EntryPoint itself emitted for the exact sender and nonce counts. A missing event proves nothing:
+nodes keep or search only part of the chain, and an account may use up a nonce without an operation.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from wallet_rpc.primitives import Address, BlockNumber, Hash32
 from wallet_rpc.wire import shape
 
 SPAN_BLOCKS = 2_000
-"""How many blocks one question is about; nodes limit it, often to 2,000 or 10,000."""
+"""Blocks per `eth_getLogs` call; nodes limit this, often to 2,000 or 10,000."""
 MAX_SPANS = 10
-"""How many questions are asked, from the latest block backwards; a sponsorship waits for them."""
+"""Maximum number of calls, from the latest block backwards; a sponsorship waits for them."""
 _NO_PAYMASTER = Address(bytes(20))
-"""The paymaster in the event of an operation that its account paid itself. Source: EntryPoint v0.7."""
+"""Paymaster in the event of an operation that its account paid itself. Source: EntryPoint v0.7."""
 
 
 @shape
@@ -31,7 +31,7 @@ class _Event(LogEntry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NonceUse:
-    """An operation that used the nonce: its cost in wei, its block, and whether a paymaster paid it."""
+    """Operation that used the nonce: its cost in wei, its block, and True if a paymaster paid it."""
 
     cost: int
     block_number: int
@@ -39,16 +39,16 @@ class NonceUse:
 
 
 async def find_nonce_use(node: Rpc, sender: Address, nonce: int, *, latest: int) -> NonceUse | None:
-    """The operation of `sender` with this full 256-bit nonce in the last blocks up to `latest`; None when not found.
+    """Return the operation of `sender` with this full 256-bit nonce in the last blocks up to `latest`, or None.
 
-    Raises: Unavailable when the node does not answer or refuses to.
+    Raises: Unavailable when the node does not respond or returns an error.
     """
     topics = [USER_OPERATION_EVENT, None, Hash32(abi.address(sender))]
-    wanted = {"address": ENTRY_POINT.hex0x(), "topics": [None if one is None else one.hex0x() for one in topics]}
+    log_filter = {"address": ENTRY_POINT.hex0x(), "topics": [None if one is None else one.hex0x() for one in topics]}
     for last in range(latest, max(latest - MAX_SPANS * SPAN_BLOCKS, -1), -SPAN_BLOCKS):
-        newest = "latest" if last == latest else hex(last)  # nodes refuse a number that is ahead of them
+        newest = "latest" if last == latest else hex(last)  # nodes reject a number above their own latest block
         span = {"fromBlock": hex(max(last - SPAN_BLOCKS + 1, 0)), "toBlock": newest}
-        answer = await node.read("eth_getLogs", [{**wanted, **span}], unbatched=True)
+        answer = await node.read("eth_getLogs", [{**log_filter, **span}], unbatched=True)
         for event in node.decode_result(tuple[_Event, ...], answer):
             if _matches(event, sender, nonce):
                 return NonceUse(
@@ -60,9 +60,9 @@ async def find_nonce_use(node: Rpc, sender: Address, nonce: int, *, latest: int)
 
 
 def _matches(event: LogEntry, sender: Address, nonce: int) -> bool:
-    """Whether it is what was asked for; a node that does not know filters is not believed.
+    """Return True for the event of this sender and nonce, since a node may ignore the filter.
 
-    Topics: the event, operation hash, sender, paymaster. Data: nonce, success, cost, gas; 32 bytes each.
+    Topics: event signature, operation hash, sender, paymaster. Data: nonce, success, cost, gas; 32 bytes each.
     """
     return (
         event.address == ENTRY_POINT

@@ -1,4 +1,4 @@
-"""A paymaster service (ERC-7677 JSON-RPC)."""
+"""Client of a paymaster service (ERC-7677 JSON-RPC)."""
 
 from __future__ import annotations
 
@@ -27,24 +27,27 @@ class _SponsorshipAnswer:
 
 
 class HttpPaymaster:
-    """`ports.Paymaster` over a service's JSON-RPC. Both calls are reads: a sponsorship is paid when it lands."""
+    """`ports.Paymaster` over a service's JSON-RPC.
+
+    Both calls are reads: a sponsorship costs nothing until its operation is included.
+    """
 
     def __init__(self, client: Rpc, chain_id: ChainId) -> None:
         self._client = client
         self._chain_id = chain_id
 
     async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        """A sponsorship of the right size for estimation. Raises: PaymasterRefused, InvalidParams, Unavailable."""
-        return await self._ask("pm_getPaymasterStubData", operation, context)
+        """Return stub paymaster data for gas estimation. Raises: PaymasterRejected, InvalidParams, Unavailable."""
+        return await self._request("pm_getPaymasterStubData", operation, context)
 
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        """The real one, over the operation's final gas limits. Raises: PaymasterRefused, InvalidParams, Unavailable."""
-        return await self._ask("pm_getPaymasterData", operation, context)
+        """Return paymaster data for the final gas limits. Raises: PaymasterRejected, InvalidParams, Unavailable."""
+        return await self._request("pm_getPaymasterData", operation, context)
 
     async def report_sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
-        """Nothing: a service looks at the chain by itself."""
+        """Do nothing: a paymaster service watches the chain itself."""
 
-    async def _ask(self, method: str, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
+    async def _request(self, method: str, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         on_wire = encode(UserOperationJson, UserOperationJson.from_domain(operation, include_signature=False))
         params = [on_wire, ENTRY_POINT.hex0x(), hex(self._chain_id), dict(context)]
         answer = await self._client.read(method, params, map_error=map_paymaster_error, unbatched=True)

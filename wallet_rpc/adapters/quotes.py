@@ -1,6 +1,6 @@
-"""A quote provider: a JSON-RPC server that answers the Wallet API's two methods for swaps with raw calls.
+"""Client of a quote provider: a JSON-RPC server with the Wallet API's two swap methods that returns raw calls.
 
-The rule: an answer that is not for what was asked is malformed, as is one whose calls would change the account itself.
+A response for another swap than the requested one is malformed, as is one with calls to the account itself.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from wallet_rpc.primitives import ChainId, Data
 from wallet_rpc.wire import encode, shape
 
 QUOTE_PROVIDER = "quote provider"
-"""What errors call it."""
+"""Name of the provider in errors."""
 QUOTE_LIMITS = ClientLimits(answer_bytes=1 << 20)
-"""Of one provider: ten seconds for all attempts, and a mebibyte of calls."""
+"""Client limits of a provider: ten seconds for all attempts, and a response of up to a mebibyte."""
 MAX_SWAP_CALLS = 100
-"""How many calls a swap may take; an approval and a trade are two."""
+"""Maximum number of calls of a swap; an approval and a trade are two."""
 MAX_ID_BYTES = 1024
-"""How long the id of a swap may be."""
+"""Maximum length of a swap's id."""
 OWN_ID_BYTES = 64
-"""How long the ids of this server's calls are; those of swaps between chains are longer, to be told apart."""
+"""Length of this server's call ids; ids of cross-chain swaps are longer, which distinguishes the two."""
 
 
 @shape
@@ -40,15 +40,20 @@ class _Answer:
 
 
 class HttpQuotes:
-    """`ports.Quotes` over a provider's JSON-RPC. Both are reads: a quote binds nobody until its calls are sent."""
+    """`ports.Quotes` over a provider's JSON-RPC.
+
+    Both calls are reads: a quote has no effect until its calls are sent.
+    """
 
     def __init__(self, client: Rpc) -> None:
         self._client = client
 
     async def quote(self, swap: Swap) -> QuotedSwap:
-        """Raises: InvalidParams (quote_refused), Rejected (no_quote), Unavailable."""
-        asked = {**encode(Swap, swap), "returnRawCalls": True}
-        answer = await self._client.read("wallet_requestQuote_v0", [asked], map_error=_map_quote_error, unbatched=True)
+        """Request a quote. Raises: InvalidParams (quote_refused), Rejected (no_quote), Unavailable."""
+        request = {**encode(Swap, swap), "returnRawCalls": True}
+        answer = await self._client.read(
+            "wallet_requestQuote_v0", [request], map_error=_map_quote_error, unbatched=True
+        )
         found = self._client.decode_result(_Answer, answer)
         if found.chain_id != swap.chain_id or any(call.to == swap.from_ for call in found.calls):
             raise _malformed_answer_error()
@@ -57,7 +62,7 @@ class HttpQuotes:
         return QuotedSwap(quote=found.quote, calls=found.calls, call_id=found.call_id)
 
     async def outcome(self, call_id: Data) -> SwapOutcome:
-        """Raises: UnknownBundle, Unavailable."""
+        """Return the status of a cross-chain swap. Raises: UnknownBundle, Unavailable."""
         answer = await self._client.read(
             "wallet_getCrossChainStatus_v0", [call_id.hex0x()], map_error=_map_outcome_error, unbatched=True
         )
@@ -67,18 +72,18 @@ class HttpQuotes:
 
 
 def _malformed_answer_error() -> Unavailable:
-    return Unavailable(f"the {QUOTE_PROVIDER} gave a malformed answer", part=QUOTE_PROVIDER)
+    return Unavailable(f"the {QUOTE_PROVIDER} returned a malformed response", part=QUOTE_PROVIDER)
 
 
 def _unavailable_error(error: ErrorObject) -> Unavailable:
-    return Unavailable(f"the {QUOTE_PROVIDER} refused to answer", part=QUOTE_PROVIDER, upstreamCode=error.code)
+    return Unavailable(f"the {QUOTE_PROVIDER} returned an error", part=QUOTE_PROVIDER, upstreamCode=error.code)
 
 
 def _map_quote_error(error: ErrorObject) -> WalletError:
-    """The method says no codes of its own, so all but the general ones mean that there is no such swap."""
+    """Map an error of the quote method, which defines no codes: all but the general ones mean "no quote"."""
     match error.code:
         case -32602:
-            return InvalidParams(f"the {QUOTE_PROVIDER} does not accept the swap as it stands", reason="quote_refused")
+            return InvalidParams(f"the {QUOTE_PROVIDER} rejected the swap's parameters", reason="quote_refused")
         case -32700 | -32600 | -32601 | -32603 | -32005:
             return _unavailable_error(error)
         case _:
@@ -89,5 +94,5 @@ def _map_quote_error(error: ErrorObject) -> WalletError:
 
 def _map_outcome_error(error: ErrorObject) -> WalletError:
     if error.code in {-32602, 5730}:
-        return UnknownBundle(f"the {QUOTE_PROVIDER} knows no swap of this id")
+        return UnknownBundle(f"the {QUOTE_PROVIDER} has no swap with this id")
     return _unavailable_error(error)

@@ -1,8 +1,8 @@
-"""Accounts in Redis: for each signer a list with an index, and for every address and every id a hint at its signers.
+"""Accounts in Redis: for each signer a list with an index, and for each address and account id a hint at its signers.
 
-The rule: the list is the truth. Its index is in the same slot, and what it lacks of the list is added before it is
-used, so that no answer costs more because a signer has more accounts. A hint lives in another slot, is written first
-and believed only when the list of the signer it names agrees, so a crash between the two leaves nothing wrong.
+The list is authoritative. Its index is in the same slot and is brought up to date before use. So the cost of a request
+does not grow with the number of a signer's accounts. A hint is in another slot and is written first. It counts only if
+the list of the signer that it names agrees, so a crash between the two writes does no harm.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if done < count then
   redis.call('HSET', index, 'done', done, 'free', free)
   if done < count then return 'more' end
 end
-local function at(place) return place and redis.call('LINDEX', list, place) end
+local function at(position) return position and redis.call('LINDEX', list, position) end
 """
-"""Bring the index up to the list, some accounts at a time; salts are only ever taken, so the lowest free one rises."""
+"""Bring the index up to date, some accounts at a time; salts are never freed, so the lowest free one only rises."""
 
 _KNOWN = (
     _UPDATE_INDEX
@@ -44,16 +44,17 @@ local function confirmed(which)
   local address = redis.call('HGET', KEYS[3], which)
   return address and at(redis.call('HGET', index, 'at:' .. address))
 end
-local places = redis.call('HMGET', index, unpack(ARGV))
+local positions = redis.call('HMGET', index, unpack(ARGV))
 local found = {count, free, at(count > 0 and 0), confirmed('first'), confirmed('sma-b'), confirmed('7702')}
 local head = #found
-for i = 1, #ARGV do found[i + head] = at(places[i]) end
+for i = 1, #ARGV do found[i + head] = at(positions[i]) end
 return found
 """
 )
-"""The number of accounts, the lowest free salt, and some accounts; false for none.
+"""Return the number of accounts, the lowest free salt, and some accounts; a missing account is false.
 
-They are the first one, the confirmed ones (the first of all and of each kind), and that of each name.
+These are the first account, the confirmed ones (first overall and of each kind), and one per index field in the
+arguments.
 """
 
 _PAGE = (
@@ -61,14 +62,14 @@ _PAGE = (
     + """
 local start = 0
 if ARGV[1] ~= '' then
-  local place = redis.call('HGET', index, 'id:' .. ARGV[1])
-  if not place then return false end
-  start = place + 1
+  local position = redis.call('HGET', index, 'id:' .. ARGV[1])
+  if not position then return false end
+  start = position + 1
 end
 return {count, start, redis.call('LRANGE', list, start, start + ARGV[2] - 1)}
 """
 )
-"""How many accounts there are, and those behind one; false when the signer does not have that one."""
+"""Return the number of accounts and the accounts after a given one; false when the signer does not have that one."""
 
 _ADD = """
 local count = redis.call('LLEN', KEYS[1])
@@ -80,20 +81,20 @@ end
 if redis.call('LINDEX', KEYS[1], after) == ARGV[1] then return 1 end
 return 0
 """
-"""Append unless others did; a repeat of the call that did it says yes again."""
+"""Append unless another call did; a repeat of the call that appended returns 1 again."""
 
 _CONFIRM = """
 redis.call('HSETNX', KEYS[1], 'first', ARGV[2])
 return redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 """
-"""Keep the first confirmed account of all and of its kind."""
+"""Store an account as the first confirmed one, overall and of its kind, unless there is one already."""
 
 _MAX_SIGNERS = 100
-"""How many signers of one address or id are looked at, those first that asked first."""
+"""Maximum number of signers that a search by address or id looks at, in the order of their requests."""
 
 
 class RedisAccounts:
-    """`memory.Accounts` on Redis."""
+    """`ports.storage.Accounts` on Redis."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -103,23 +104,23 @@ class RedisAccounts:
         self._confirm = link.script(_CONFIRM)
 
     def list_key(self, signer: Address) -> str:
-        """Where the signer's accounts are: a list of records, oldest first."""
+        """Return the key of the signer's accounts: a list of records, oldest first."""
         return self._link.key(f"signer:{signer.hex()}", "accounts")
 
     def index_key(self, signer: Address) -> str:
-        """Where the places of the signer's accounts are: a hash, by id, address, kind and salt."""
+        """Return the key of the accounts' index: a hash of list positions by id, address, kind and salt."""
         return self._link.key(f"signer:{signer.hex()}", "index")
 
     def confirmed_key(self, signer: Address) -> str:
-        """The key of the addresses of the signer's confirmed accounts: a hash, the first of all and of each kind."""
+        """Return the key of the confirmed accounts: a hash of addresses, the first overall and of each kind."""
         return self._link.key(f"signer:{signer.hex()}", "confirmed")
 
     def hint_key(self, address: Address) -> str:
-        """Where the signers are that asked for an address: a sorted set of their addresses."""
+        """Return the key of the signers that requested an address: a sorted set of their addresses."""
         return self._link.key(f"address:{address.hex()}", "signers")
 
     def name_key(self, account_id: UUID) -> str:
-        """Where the signers are that gave an account this id: a sorted set of their addresses."""
+        """Return the key of the signers with an account of this id: a sorted set of their addresses."""
         return self._link.key(f"account-id:{account_id}", "signers")
 
     async def find_by_signer(
@@ -130,7 +131,7 @@ class RedisAccounts:
         salt: int | None = None,
         address: Address | None = None,
     ) -> SignerAccounts:
-        """What a signer's accounts are, as far as a request asks: by id, salt and address."""
+        """Return a summary of a signer's accounts, with those that have the given id, salt and address."""
         count, free, *found = await self._run_indexed(
             self._known,
             signer,
@@ -142,7 +143,7 @@ class RedisAccounts:
         )
         accounts = [None if text is None else _decode_account(text) for text in found]
         first, confirmed, confirmed_contract, confirmed_delegated, *named = accounts
-        contract, delegated, tagged, salted, placed = named
+        contract, delegated, by_id, by_salt, by_address = named
         return SignerAccounts(
             count=count,
             free_salt=free,
@@ -152,13 +153,13 @@ class RedisAccounts:
             confirmed_contract=confirmed_contract,
             confirmed_delegated=confirmed_delegated,
             delegated=delegated,
-            by_id=tagged,
-            by_salt=salted,
-            by_address=placed,
+            by_id=by_id,
+            by_salt=by_salt,
+            by_address=by_address,
         )
 
     async def page(self, signer: Address, *, after: UUID | None, limit: int) -> AccountsPage | None:
-        """Some of the signer's accounts, oldest first; None when `after` is none of them."""
+        """Return a page of the signer's accounts, oldest first; None when `after` is not one of them."""
         found = await self._run_indexed(self._page, signer, "" if after is None else str(after), limit)
         if found is None:
             return None
@@ -175,36 +176,37 @@ class RedisAccounts:
         return bool(added)
 
     async def find_by_address(self, address: Address) -> Account | None:
-        """The account of an address: the contract account there, else the externally owned one.
+        """Return the account of an address: the contract account there, else the externally owned one.
 
         A contract account's address is derived from its signer, so its record is correct for any caller. An externally
         owned account can be requested for any address, including that of another signer's contract.
         """
-        asked = [
+        summaries = [
             await self.find_by_signer(signer, address=address)
             for signer in await self._read_signers(self.hint_key(address))
         ]
-        placed = [known.by_address for known in asked if known.by_address is not None]
-        contracts = (account for account in placed if account.kind is AccountKind.SEMI_MODULAR)
-        return next(contracts, next(iter(placed), None))
+        accounts = [summary.by_address for summary in summaries if summary.by_address is not None]
+        contracts = (account for account in accounts if account.kind is AccountKind.SEMI_MODULAR)
+        return next(contracts, next(iter(accounts), None))
 
     async def confirm(self, account: Account) -> None:
-        """Remember that the signer, or a caller who answers for the signer, chose this account."""
-        kind, address = account.kind.value, f"0x{account.address.hex()}"
+        """Store that the signer, or a caller authorized by the signer, chose this account."""
+        kind = account.kind.value
+        address = f"0x{account.address.hex()}"
         await self._link.run(self._confirm, self.confirmed_key(account.signer), kind, address)
 
     async def find_by_id(self, account_id: UUID) -> tuple[Account, ...]:
-        """The accounts of an id, which several signers may have chosen; those of the signer that asked first, first."""
+        """Return the accounts of an id, which several signers may have chosen, in the order of their requests."""
         signers = await self._read_signers(self.name_key(account_id))
-        asked = [await self.find_by_signer(signer, account_id=account_id) for signer in signers]
-        return tuple(known.by_id for known in asked if known.by_id is not None)
+        summaries = [await self.find_by_signer(signer, account_id=account_id) for signer in signers]
+        return tuple(summary.by_id for summary in summaries if summary.by_id is not None)
 
     async def _read_signers(self, hint: str) -> list[Address]:
         members = await self._link.command("ZRANGE", hint, 0, _MAX_SIGNERS - 1)
         return [Address.parse("0x" + member.decode()) for member in members]
 
     async def _run_indexed(self, script: Any, signer: Address, *arguments: str | int) -> Any:
-        """What a script answers once the index has the whole list."""
+        """Run a script until the index covers the whole list, and return the script's result."""
         keys = [self.list_key(signer), self.index_key(signer), self.confirmed_key(signer)]
         while (answer := await self._link.run(script, keys, *arguments)) == b"more":
             pass

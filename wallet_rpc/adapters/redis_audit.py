@@ -1,8 +1,8 @@
-"""An organisation's log in Redis: a list of lines that only grows, and its head apart from it. One slot.
+"""Audit log of an organisation in Redis: an append-only list of lines and a separate head, in one slot.
 
-The rule: an entry is written only behind the head that it was hashed over, by one script; of many servers at once one
-wins and the others hash again. Within a server those who wait while one writes are written together, in one go. The
-head that is kept carries its writer's random mark, by which a server whose answer was lost knows its own entries.
+One script appends an entry, and only after the head that the entry was hashed over. Of several concurrent servers one
+wins, and the others hash again. Within a server, events that arrive during a write are written together afterwards. The
+stored head contains its writer's random mark. By the mark a server recognizes its own entries after a lost response.
 """
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ if head ~= ARGV[2] then
 end
 return false
 """
-"""Append lines, and set the head, unless the head is another than the writer saw; that one is answered then."""
+"""Append lines and set the head, if the head is still the one that the writer saw; otherwise return the other head."""
 
 _READ_HEAD = """
 return {redis.call('GET', KEYS[2]) or '', redis.call('LLEN', KEYS[1])}
 """
-"""The head and the length of one moment."""
+"""Read the head and the length atomically."""
 
 _AT_ONCE = 500
-"""How many entries are read in one command."""
+"""Maximum number of entries that one command reads."""
 _WRITE_BATCH = 100
-"""How many entries are written in one command."""
+"""Maximum number of entries that one command writes."""
 
 
 @dataclass(slots=True, eq=False)
 class _PendingEvent:
-    """An event that somebody wants written."""
+    """Event in the write queue."""
 
     event: AuditEvent
     is_written: bool = False
 
 
 class RedisAudit:
-    """`memory.AuditLog` on Redis, and what proves it whole."""
+    """`ports.storage.AuditLog` on Redis, with the verification of its integrity."""
 
     def __init__(self, link: Link, organization: OrganizationId) -> None:
         self._link = link
@@ -70,50 +70,52 @@ class RedisAudit:
         self._read_head = link.script(_READ_HEAD)
         self._write_lock = asyncio.Lock()
         self._head = ""
-        """As it was kept when last seen."""
+        """Stored head when last seen."""
         self._waiting: list[_PendingEvent] = []
         self._last: tuple[str, Sequence[_PendingEvent]] = ("", ())
-        """The head that was last to be written, and whose entries it ends; it may be unknown whether it was."""
+        """Head of the last write attempt and the events that it covers; the attempt may have failed or succeeded."""
 
     def entries_key(self) -> str:
-        """Where the lines are: a list, oldest first."""
+        """Return the key of the lines: a list, oldest first."""
         return self._link.key(f"audit:{self._organization}", "entries")
 
     def head_key(self) -> str:
-        """Where the head is: count, hash and its writer's mark."""
+        """Return the key of the head: count, hash and its writer's mark."""
         return self._link.key(f"audit:{self._organization}", "head")
 
     async def append(self, event: AuditEvent) -> None:
-        """Write the event as an entry of its own, hashed over the one before.
+        """Append the event as one entry, hashed over the previous entry.
 
-        When it fails, the entry may have been written.
+        After an exception the entry may still have been written.
         """
         mine = _PendingEvent(event)
         self._waiting.append(mine)
         try:
             async with self._link.deadline(), self._write_lock:
-                if not mine.is_written:  # by whoever wrote before
+                if not mine.is_written:  # the previous writer may have written it
                     await self._write(self._waiting[:_WRITE_BATCH])
         finally:
             if not mine.is_written:
                 self._waiting.remove(mine)
 
     async def _write(self, pending: Sequence[_PendingEvent]) -> None:
-        """Write what is not written yet, in one go, behind whatever others write meanwhile."""
-        mark, unsure = secrets.token_hex(8), self._last
+        """Write the pending events in one command; retry after a concurrent write of another server."""
+        mark = secrets.token_hex(8)
+        uncertain = self._last
         while pending:
-            lines, head = [], _parse_head(self._head)
+            lines = []
+            head = _parse_head(self._head)
             for each in pending:
                 entry = next_entry(head, each.event)
                 lines.append(format_entry(entry))
                 head = LogHead(entry.number + 1, entry.hash)
-            kept = f"{head.count} {head.hash} {mark}"
-            self._last = kept, pending
-            other = await self._link.run(self._append, self._keys(), self._head, kept, *lines)
-            self._head = kept if other is None else other.decode()
-            for written, those in (self._last, unsure):
-                if self._head == written:
-                    self._mark_written(those)
+            new_head = f"{head.count} {head.hash} {mark}"
+            self._last = new_head, pending
+            other_head = await self._link.run(self._append, self._keys(), self._head, new_head, *lines)
+            self._head = new_head if other_head is None else other_head.decode()
+            for attempted_head, events in (self._last, uncertain):
+                if self._head == attempted_head:
+                    self._mark_written(events)
             pending = [each for each in pending if not each.is_written]
 
     def _mark_written(self, events: Iterable[_PendingEvent]) -> None:
@@ -122,30 +124,30 @@ class RedisAudit:
         self._waiting = [each for each in self._waiting if not each.is_written]
 
     async def head(self) -> LogHead:
-        """The head that is kept."""
+        """Return the stored head."""
         return _parse_head((await self._link.command("GET", self.head_key()) or b"").decode())
 
     async def entries(self, start: int, count: int) -> tuple[AuditEntry, ...]:
-        """At most `count` entries, oldest first, from the number `start`, while the log is whole."""
+        """Return at most `count` entries from number `start`, oldest first; the log must be intact."""
         return tuple(
             decode_record(AuditEntry, line, version=RECORD_VERSION) for line in await self._lines(start, start + count)
         )
 
     async def verify(self, expected: frozenset[LogHead | ExpectedEntry] = frozenset()) -> VerificationState:
-        """What reading the log of this moment shows: its first fault, or that it is whole, and with which head.
+        """Verify the log and return its first integrity failure, if any, and its head.
 
-        A whole log that lacks what is `expected` of it is at fault too.
+        A log without the `expected` heads and entries fails too.
         """
         head, length = await self._link.run(self._read_head, self._keys())
-        reading = VerificationState(expected=expected)
+        state = VerificationState(expected=expected)
         for start in range(0, length, _AT_ONCE):
             for line in await self._lines(start, min(start + _AT_ONCE, length)):
-                reading = verify_line(reading, line)
+                state = verify_line(state, line)
         try:
-            kept = _parse_head(head.decode())
+            stored_head = _parse_head(head.decode())
         except ValueError:
-            return replace(reading, failure=IntegrityFailure(reading.head.count, IntegrityFailureReason.ALTERED))
-        return replace(reading, failure=finish_verification(reading, kept))
+            return replace(state, failure=IntegrityFailure(state.head.count, IntegrityFailureReason.ALTERED))
+        return replace(state, failure=finish_verification(state, stored_head))
 
     async def _lines(self, start: int, end: int) -> list[bytes]:
         lines: list[bytes] = await self._link.command("LRANGE", self.entries_key(), start, end - 1)
@@ -155,9 +157,9 @@ class RedisAudit:
         return [self.entries_key(), self.head_key()]
 
 
-def _parse_head(kept: str) -> LogHead:
-    """Raises: ValueError when it is none."""
-    if kept == "":
+def _parse_head(text: str) -> LogHead:
+    """Parse a stored head; the empty text is the head of an empty log. Raises: ValueError when it is malformed."""
+    if text == "":
         return EMPTY_HEAD
-    count, digest, _ = kept.split(" ")
+    count, digest, _ = text.split(" ")
     return LogHead(int(count), digest)

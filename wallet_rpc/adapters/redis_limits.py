@@ -1,8 +1,8 @@
-"""How often callers may ask, counted in Redis in fixed windows, which all replicas share.
+"""Rate limits of callers: request counters of fixed windows in Redis, shared by all replicas.
 
-The rule: a caller is refused when any of its windows is full, and what is refused is counted nowhere: all windows are
-looked at first. Of many who ask at once, no more pass than a window holds; who loses that race gives back what was
-counted, and for that moment others may be refused.
+A request is rejected when any of the caller's windows is full. All windows are read first, so that a rejected request
+counts in none. Of concurrent requests no more pass than a window allows. A request that loses this race subtracts its
+count again; until then other requests may be rejected.
 """
 
 from __future__ import annotations
@@ -20,51 +20,52 @@ from wallet_rpc.ports.storage import RateLimitResult
 from wallet_rpc.primitives import UnixSeconds
 
 TOKEN_REQUESTS_PER_MINUTE = 300
-"""What one session token may ask; each of its requests also counts on the key behind it."""
+"""Limit of one session token; each of its requests also counts against the API key that issued it."""
 _MINUTE_SECONDS = 60
 _TOO_FAST = "Rate limit exceeded"
 _TOO_MUCH = "Monthly quota exceeded"
-"""Clients tell the two apart by these words, and wait only for the first. Source: seed 004."""
+"""Clients distinguish the two by these texts and retry only after the first. Source: seed 004."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """It opens with its first request, or with the month, and is forgotten when it ends."""
+    """Window that begins with its first request, or with the month; its counter is deleted at its end."""
 
     key: str
     limit: int
     length_seconds: int
-    refusal: str = _TOO_FAST
+    rejection: str = _TOO_FAST
 
     def allowance(self, used: int) -> RateLimitResult:
-        """What is left of it."""
+        """Return the remaining allowance of the window."""
         return RateLimitResult(limit=self.limit, remaining=max(self.limit - used, 0))
 
     def denied_allowance(self, used: int, cost: int, *, left_ms: int) -> RateLimitResult:
-        """What is left of it, which is too little; there is no waiting for more than it ever holds."""
+        """Return the rejection of `cost` requests; without a retry time if `cost` exceeds a whole window's limit."""
         left_seconds = -(-left_ms // 1000) if left_ms > 0 else self.length_seconds
         retry = left_seconds if cost <= self.limit else None
-        return replace(self.allowance(used), rejection=self.refusal, retry_after_seconds=retry)
+        return replace(self.allowance(used), rejection=self.rejection, retry_after_seconds=retry)
 
 
 class RedisLimiter:
-    """`memory.Limiter` on Redis, by the `limits` library's counters over our own connections."""
+    """`ports.storage.Limiter` on Redis, with the `limits` library's counters over the store's connections."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._counters = RedisStorage(
-            "async+redis://",  # not where it is: that is the pool's
+            "async+redis://",  # a placeholder: the pool has the address
             implementation="redispy",
             key_prefix=link.prefix,
-            connection_pool=link.pool,  # type: ignore[arg-type]  # limits 5.8 documents it, its type does not
+            connection_pool=link.pool,  # type: ignore[arg-type]  # limits 5.8 documents it but does not declare it
         )
 
     async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> RateLimitResult:
-        """Count `cost` requests. An allowance with a `refusal` is one, and nothing was counted.
+        """Count `cost` requests, or return a result with a `rejection` and count nothing.
 
-        Raises: Unavailable; ValueError for a caller without a key, for whom there are no limits.
+        Raises: Unavailable; ValueError for a caller without an API key, since only API keys have limits.
         """
-        windows = sorted(_windows(caller, now), key=lambda window: cost <= window.limit)  # too small ones first
+        # The windows whose limit is below `cost` come first.
+        windows = sorted(_windows(caller, now), key=lambda window: cost <= window.limit)
         used = await asyncio.gather(*(self._read_usage(window) for window in windows))
         for window, before in zip(windows, used, strict=True):
             if before + cost > window.limit:
@@ -85,7 +86,7 @@ class RedisLimiter:
 
     async def _give_back(self, windows: Iterable[_Window], cost: int) -> None:
         for window in windows:
-            if await self._add(window, -cost) < 0:  # it has ended meanwhile, and the next one owes nothing
+            if await self._add(window, -cost) < 0:  # the window has ended since; undo it in the next one
                 await self._add(window, cost)
 
     async def _deny(self, window: _Window, used: int, cost: int) -> RateLimitResult:
@@ -94,10 +95,10 @@ class RedisLimiter:
 
 
 def _windows(caller: Caller, now: UnixSeconds) -> tuple[_Window, ...]:
-    """The caller's windows, the longest first: who is out of the month's quota is told so, and not to wait a minute."""
+    """Return the caller's windows, the longest first: an exhausted monthly quota is reported before a rate limit."""
     key = caller.key
     if key is None:
-        raise ValueError("a caller without a key has no limits")
+        raise ValueError("a caller without an API key has no rate limits")
     minute = _Window(f"{{limit:{key.id}}}:minute", key.requests_per_minute, _MINUTE_SECONDS)
     windows = [minute]
     if key.requests_per_month is not None:
@@ -109,8 +110,8 @@ def _windows(caller: Caller, now: UnixSeconds) -> tuple[_Window, ...]:
 
 
 def _month(now: UnixSeconds) -> tuple[str, int]:
-    """The calendar month in UTC, and how many seconds are left of it."""
-    here = datetime.fromtimestamp(now, UTC)
-    first = here.replace(day=1, hour=0, minute=0, second=0)
-    after = (first + timedelta(days=31)).replace(day=1)
-    return f"{here:%Y-%m}", int((after - here).total_seconds())
+    """Return the calendar month in UTC and its remaining seconds."""
+    moment = datetime.fromtimestamp(now, UTC)
+    first = moment.replace(day=1, hour=0, minute=0, second=0)
+    following = (first + timedelta(days=31)).replace(day=1)
+    return f"{moment:%Y-%m}", int((following - moment).total_seconds())

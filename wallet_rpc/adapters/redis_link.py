@@ -1,7 +1,7 @@
-"""One way to speak to Redis: a deadline on every command, our own errors, and records that carry their version.
+"""Redis connection of all storage adapters: deadlines, errors of this package, and versioned records.
 
-The rule: a command that failed may or may not have happened, so every script here can run twice with the same
-arguments and leaves what one run would have left. That is what lets the link reconnect and repeat by itself.
+A failed command may have taken effect. Every script is therefore idempotent: a second run with the same arguments
+leaves the same state. This allows the link to reconnect and repeat automatically.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from wallet_rpc.wire import decode, encode, parse_json
 T = TypeVar("T")
 
 KEY_FORM = 1
-"""The form of the keys and of the scripts' own fields; part of every key, so that two forms never meet."""
+"""Version of the key layout and of the scripts' fields; part of every key, so that two layouts never share a key."""
 
 _RETRIES = 3
-"""How often a command is tried again after a lost connection, within its deadline."""
+"""Retries of a command after a lost connection, within its deadline."""
 
 _SCAN_COUNT = 1000
-"""How many keys one step of a scan looks at."""
+"""Number of keys that one step of a scan examines."""
 
 _ADD_ONCE = """
 return redis.call('ZADD', KEYS[1], 'NX', redis.call('ZCARD', KEYS[1]), ARGV[1])
 """
-"""Remember a member once, in the order of asking."""
+"""Add a member to a sorted set once, after all others."""
 
 
 class Link:
-    """A pool of connections to one Redis, under one key prefix."""
+    """Connection pool to one Redis with one key prefix."""
 
     def __init__(self, client: Redis, *, prefix: str, deadline_seconds: float, connections: int) -> None:
         self._client = client
@@ -52,51 +52,51 @@ class Link:
 
     @classmethod
     def open(cls, url: str, *, prefix: str, deadline_seconds: float, connections: int) -> Self:
-        """Connects when first used. Raises: ValueError, without the URL, when it is not one of a Redis."""
+        """Create a link that connects on first use. Raises: ValueError, without the URL, when it is no Redis URL."""
         try:
             pool = ConnectionPool.from_url(
                 url,
                 max_connections=connections,
-                socket_timeout=None,  # the deadline of the command counts, waiting for a connection included
+                socket_timeout=None,  # the command's deadline applies, including the wait for a connection
                 socket_connect_timeout=deadline_seconds,
                 retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.2), _RETRIES),
                 protocol=2,
                 driver_info=None,
             )
-            pool.make_connection()  # type: ignore[no-untyped-call]  # unopened; a wrong option shows only here
+            pool.make_connection()  # type: ignore[no-untyped-call]  # not opened; only this call checks the options
         except (ValueError, TypeError):
             raise ValueError("expected a well-formed redis://, rediss:// or unix:// URL") from None
         client = Redis(connection_pool=pool)
         return cls(client, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections)
 
     def with_prefix(self, name: str) -> Link:
-        """The same connections, with `name` before every key: the keys of two names never meet, nor with ours."""
-        made = copy(self)
-        made._prefix = f"{self._prefix}{name}:"
-        return made
+        """Return a link over the same connections whose keys begin with `name`, separate from all other keys."""
+        link = copy(self)
+        link._prefix = f"{self._prefix}{name}:"
+        return link
 
     @property
     def pool(self) -> ConnectionPool:
-        """The connections, for a library that speaks to Redis itself: its questions go through `ask`."""
+        """Connections for a library with its own Redis commands, which run inside `ask`."""
         return self._client.connection_pool
 
     @property
     def prefix(self) -> str:
-        """What every key starts with, up to a colon."""
+        """Prefix of every key, without the colon at its end."""
         return self._prefix.removesuffix(":")
 
     def key(self, tag: str, *rest: str) -> str:
-        """A key: `prefix:form:{tag}:rest`. Keys with the same tag live in the same slot of a Redis Cluster."""
+        """Return the key `prefix:form:{tag}:rest`. Keys with the same tag are in the same slot of a Redis Cluster."""
         return ":".join((f"{self._prefix}{{{tag}}}", *rest))
 
     def script(self, source: str) -> AsyncScript:
-        """A Lua script that is sent once and then called by its hash."""
+        """Register a Lua script, which is sent once and then called by its hash."""
         return self._client.register_script(source)
 
     async def run(self, script: AsyncScript, keys: str | Sequence[str], *arguments: str | int) -> Any:
-        """Run a script on its one key, or on its keys, which have the same tag; atomically."""
-        named = [keys] if isinstance(keys, str) else list(keys)
-        return await self.ask(lambda: script(keys=named, args=list(arguments)))
+        """Run a script atomically on one key, or on several keys of the same tag."""
+        key_list = [keys] if isinstance(keys, str) else list(keys)
+        return await self.ask(lambda: script(keys=key_list, args=list(arguments)))
 
     async def command(self, *parts: str | int | bytes) -> Any:
         """Run one command."""
@@ -108,23 +108,24 @@ class Link:
         return await self.ask(execute)
 
     async def add_once(self, key: str, member: str) -> None:
-        """Put a member behind those of the sorted set at `key`, unless it is there."""
+        """Append a member to the sorted set at `key`, unless it is in it already."""
         await self.run(self._add_once, key, member)
 
     async def members(self, key: str) -> list[str]:
-        """The members of a sorted set, in their order."""
+        """Return the members of a sorted set in order."""
         return [member.decode() for member in await self.command("ZRANGE", key, 0, -1)]
 
     async def records(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
-        """The hashes at `keys`, in one round trip; an absent one is empty."""
+        """Return the hashes at `keys` in one round trip; a missing one is empty."""
         pipeline = self._client.pipeline(transaction=False)
         for key in keys:
             pipeline.hgetall(key)
         return await self.ask(pipeline.execute)
 
     async def find_keys(self, pattern: str) -> list[str]:
-        """The names of all keys that fit a glob pattern behind the prefix; reads the whole key space, in steps."""
-        found, cursor = set[bytes](), 0
+        """Return all keys that match a glob pattern after the prefix; it scans the whole key space in steps."""
+        found: set[bytes] = set()
+        cursor = 0
         escaped = re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix)
         while True:
             cursor, names = await self.command("SCAN", cursor, "MATCH", escaped + pattern, "COUNT", _SCAN_COUNT)
@@ -133,17 +134,17 @@ class Link:
                 return [name.decode() for name in sorted(found)]
 
     async def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         await self._client.aclose(close_connection_pool=True)
 
     async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
-        """What Redis answers. Raises: Unavailable when it does not within the deadline."""
+        """Run a Redis request and return its reply. Raises: Unavailable without a reply within the deadline."""
         async with self.deadline(), self._free:
             return await request()
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:
-        """For all that one caller waits for together. Raises: Unavailable when it takes longer than the deadline."""
+        """Apply one deadline to all requests in the block. Raises: Unavailable when it passes or Redis fails."""
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 yield
@@ -152,15 +153,15 @@ class Link:
 
 
 def encode_record(kind: type[T], record: T) -> str:
-    """A record as it is kept: compact JSON."""
+    """Encode a record for storage, as compact JSON."""
     return json.dumps(encode(kind, record), separators=(",", ":"))
 
 
 def decode_record(kind: type[T], text: bytes, *, version: int) -> T:
-    """A record that was kept.
+    """Decode a stored record.
 
-    Raises: Unavailable when a newer server wrote it, in a form this one does not know. A record that cannot be read
-    otherwise is no fault of the caller: ValueError.
+    Raises: Unavailable when a newer server wrote it in a version that this one cannot read; ValueError when it is
+    malformed, which is not the caller's error.
     """
     value = parse_json(text)
     if value["version"] > version:
@@ -168,13 +169,13 @@ def decode_record(kind: type[T], text: bytes, *, version: int) -> T:
     try:
         return decode(kind, value, at=kind.__name__)
     except InvalidParams as error:
-        raise ValueError("a kept record is malformed") from error
+        raise ValueError(f"the stored {kind.__name__} record is malformed") from error
 
 
 def newer_record_error(noun: str, found: int, known: int) -> Unavailable:
-    """The error of a record from the future."""
+    """Build the error for a record that a newer server wrote."""
     return Unavailable(
-        f"the {noun} record has form {found}, this server reads forms up to {known}: run a newer server",
+        f"the {noun} record has version {found}, expected at most {known}: run a newer server",
         reason="newer_record",
         part="store",
     )

@@ -1,7 +1,7 @@
-"""A private Redis for `dev`: one process beside ours, on a unix socket, with every write on disk before its answer.
+"""Private Redis for `dev`: a child process on a unix socket that writes to disk before each reply.
 
-The rule: one owner a folder, held by a file lock; and one Redis a folder, which holds another lock as long as it lives.
-So a start after any crash waits for, or ends, what the crash left behind, and never runs a second one on the same data.
+A file lock gives a folder one owner. A second lock, held by the Redis process while it runs, gives it one Redis. A
+start after a crash waits for the previous Redis, or stops it, and never runs two on the same data.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])
 """
-"""Starts a program that Linux ends with the thread that started it, however that went (PR_SET_PDEATHSIG is 1)."""
+"""Python code that runs a program and has Linux end it together with the thread that started it.
+
+It sets PR_SET_PDEATHSIG, which is 1."""
 
 _SERVES = " serves"
-"""What an owner writes behind its process id while others may use its Redis too."""
+"""Mark after the owner's process id in the lock file while other processes may use its Redis."""
 _ENDING_SECONDS = 15
 _POLL_SECONDS = 0.02
 _WATCH_SECONDS = 0.25
@@ -40,17 +42,17 @@ _RETRY_SECONDS = 2.0
 
 
 class FolderInUse(RedisNotStarted):
-    """Another process owns the folder."""
+    """The folder belongs to another process."""
 
 
 def _ignore(text: str) -> None:
-    """Tell nobody."""
+    """Discard a progress message."""
 
 
 class RedisServer:
-    """A redis-server that starts with `async with` and ends with it; one that dies in between is started again.
+    """A redis-server that runs during an `async with` block and is restarted if it exits within it.
 
-    On Linux it also ends with the thread that runs its event loop.
+    On Linux it also ends with the thread that runs the event loop.
     """
 
     def __init__(
@@ -61,9 +63,9 @@ class RedisServer:
         start_seconds: float = 60.0,
         is_shared: bool = True,
     ) -> None:
-        """`folder` keeps the data (None: nothing is kept); `tell` gets a line when the start takes long.
+        """Create a server whose data is in `folder` (None: a temporary folder); `report` gets progress lines.
 
-        While one that `is_shared` runs, others may use its Redis; they wait for the end of one that is not.
+        Other processes may use a Redis with `is_shared`; they wait for the end of one without.
         """
         self._is_persistent = folder is not None
         self._folder = Path(tempfile.mkdtemp(prefix="wallet-rpc-")) if folder is None else folder.absolute()
@@ -77,16 +79,16 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """What `RedisStore.open` takes."""
+        """URL for `RedisStore.open`."""
         return redis_socket.socket_url(self.socket)
 
     @property
     def process_id(self) -> int | None:
-        """Of the redis-server, while it runs."""
+        """Process id of the redis-server; None while it does not run."""
         return None if self._process is None else self._process.pid
 
     async def start(self) -> None:
-        """Returns when the Redis answers. Raises: RedisNotStarted that says why it does not."""
+        """Start the Redis and wait until it responds. Raises: RedisNotStarted with the cause."""
         try:
             with self._wrap_os_errors():
                 self._owned = await self._acquire_folder()
@@ -104,12 +106,12 @@ class RedisServer:
         self._watch = asyncio.create_task(self._restart_on_exit(binary))
 
     async def stop(self) -> None:
-        """End the Redis, which writes out what it has; leaves the folder to a next owner."""
-        with contextlib.suppress(OSError):  # on a full disk the note is empty, which says as much
+        """Stop the Redis, which writes its data to disk, and release the folder."""
+        with contextlib.suppress(OSError):  # on a full disk the file is empty, which has the same effect
             self._write_owner("")
         if self._watch is not None:
             self._watch.cancel()
-            if not self._watch.done():  # its event loop may have ended before us
+            if not self._watch.done():  # its event loop may have ended first
                 await asyncio.wait([self._watch])
             self._watch = None
         if self._process is not None:
@@ -133,22 +135,22 @@ class RedisServer:
 
     @contextlib.contextmanager
     def _wrap_os_errors(self) -> Iterator[None]:
-        """Tell what the file system says of the folder and what is in it."""
+        """Turn OSError from file operations into RedisNotStarted with the path and the system's message."""
         try:
             yield
         except OSError as error:
             raise RedisNotStarted(f"cannot use {error.filename or self._folder}: {error.strerror or error}") from error
 
     async def _acquire_folder(self) -> IO[str]:
-        """Our lock on the folder; an owner that does not say that it serves is waited for: it starts, or is brief."""
+        """Lock the folder. An owner without the mark `_SERVES` is starting or short-lived, so wait for it."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ends = time.monotonic() + self._start_seconds
+        deadline = time.monotonic() + self._start_seconds
         with contextlib.ExitStack() as opened:
             lock = opened.enter_context((self._folder / "owner.lock").open("a+"))
             while not _try_lock(lock):
                 lock.seek(0)
                 owner, serves, _ = lock.read(40).partition(_SERVES)
-                if serves or time.monotonic() > ends:
+                if serves or time.monotonic() > deadline:
                     raise FolderInUse(
                         f"another wallet-rpc (process {owner or 'unknown'}) uses {self._folder}; "
                         "stop it, or choose another data folder"
@@ -159,10 +161,11 @@ class RedisServer:
         return lock
 
     def _write_owner(self, state: str) -> None:
-        """Say in the lock, for whoever finds it held, who holds it and whether its Redis is theirs too."""
+        """Write the owner's process id and state into the lock file, for processes that find it locked."""
         if self._owned is not None:
             os.ftruncate(self._owned.fileno(), 0)
-            os.write(self._owned.fileno(), f"{os.getpid()}{state}".encode())  # a buffer would fail again when closed
+            # Unbuffered, since a buffer that failed would fail again on close.
+            os.write(self._owned.fileno(), f"{os.getpid()}{state}".encode())
 
     def _refuse_downgrade(self, binary: Binary) -> None:
         if (self._folder / "appendonlydir").exists() and binary.version < (7, 0):
@@ -172,23 +175,25 @@ class RedisServer:
             )
 
     async def _stop_leftover(self) -> None:
-        """Ask the Redis of an owner that crashed to shut down, and wait until it has."""
+        """Shut down the Redis of a crashed owner and wait for its end."""
         socket = redis_socket.find_socket(self._folder)
         with (self._folder / "redis.lock").open("a") as running:
-            ends = time.monotonic() + _ENDING_SECONDS
+            deadline = time.monotonic() + _ENDING_SECONDS
             while not _try_lock(running):
-                if time.monotonic() > ends:
-                    raise RedisNotStarted(f"a redis-server of an earlier run holds {self._folder} and does not end")
+                if time.monotonic() > deadline:
+                    raise RedisNotStarted(
+                        f"a redis-server of an earlier run uses {self._folder} and does not shut down"
+                    )
                 await redis_socket.send_command(socket, b"SHUTDOWN")
                 await asyncio.sleep(_POLL_SECONDS)
         redis_socket.remove_socket(socket, self._folder)
 
     async def _run(self, binary: Binary) -> None:
-        """Start the process and wait until it answers."""
+        """Start the process and wait until it responds."""
         with (self._folder / "redis.lock").open("a") as running, (self._folder / "redis.log").open("ab") as log:
             if not _try_lock(running):
                 raise RedisNotStarted(f"another redis-server runs on {self._folder}")
-            self._process = subprocess.Popen(  # noqa: ASYNC220, S603  # returns at once; the path is ours
+            self._process = subprocess.Popen(  # noqa: ASYNC220, S603  # returns at once; the path is known
                 bind_to_thread(binary.path, *self._options()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -199,41 +204,41 @@ class RedisServer:
         await self._wait_until_ready(self._process)
 
     def _options(self) -> list[str]:
-        kept = ["--appendonly", "yes", "--appendfsync", "always"] if self._is_persistent else ["--appendonly", "no"]
+        on_disk = ["--appendonly", "yes", "--appendfsync", "always"] if self._is_persistent else ["--appendonly", "no"]
         socket = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
-        return [*socket, "--dir", str(self._folder), "--save", "", "--databases", "1", *kept]
+        return [*socket, "--dir", str(self._folder), "--save", "", "--databases", "1", *on_disk]
 
     async def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        began = told = time.monotonic()
+        started_at = time.monotonic()
+        reported_at = started_at
         while process.poll() is None:
-            said = await redis_socket.send_command(self.socket, b"PING")
-            if said == "+PONG":
+            reply = await redis_socket.send_command(self.socket, b"PING")
+            if reply == "+PONG":
                 return
             now = time.monotonic()
-            if now - began > self._start_seconds:
+            if now - started_at > self._start_seconds:
                 raise RedisNotStarted(
                     f"redis-server does not answer after {self._start_seconds:.0f} s: {self._log_tail()}"
                 )
-            if now - told > 2:
-                told = now
-                self._report(
-                    "waiting for Redis: " + ("it reads its data" if said.startswith("-LOADING") else "starting")
-                )
+            if now - reported_at > 2:
+                reported_at = now
+                state = "loading its data" if reply.startswith("-LOADING") else "starting"
+                self._report(f"waiting for Redis: {state}")
             await asyncio.sleep(_POLL_SECONDS)
         raise RedisNotStarted(f"redis-server did not start: {self._log_tail()}")
 
     def _log_tail(self) -> str:
         log = self._folder / "redis.log"
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        telling = [line for line in lines if " # " in line or "***" in line] or lines
-        where = f" (see {log})" if self._is_persistent else ""
-        return (" / ".join(line.strip()[:200] for line in telling[-3:]) or "it says nothing") + where
+        warnings = [line for line in lines if " # " in line or "***" in line] or lines
+        text = " / ".join(line.strip()[:200] for line in warnings[-3:]) or "its log is empty"
+        return f"{text} (see {log})" if self._is_persistent else text
 
     async def _restart_on_exit(self, binary: Binary) -> None:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             if self._process is not None and self._process.poll() is not None:
-                self._report("Redis ended; starting it again")
+                self._report("Redis exited; restarting it")
                 try:
                     with self._wrap_os_errors():
                         await self._run(binary)
@@ -243,7 +248,10 @@ class RedisServer:
 
 
 def bind_to_thread(*command: str) -> list[str]:
-    """What to run so that Linux ends a program, by its full path, with the thread that starts it; elsewhere itself."""
+    """Return a command line that runs `command`, whose program is a full path.
+
+    On Linux the program ends with the thread that starts it; on other systems `command` is returned unchanged.
+    """
     if sys.platform != "linux":
         return list(command)
     return [sys.executable, "-I", "-S", "-c", _BIND_LIFE, str(os.getpid()), *command]

@@ -1,8 +1,8 @@
-"""Sessions in Redis: the grants, the entity ids given, ended and revoked, and who is trusted. One slot for an account.
+"""Sessions in Redis: records, entity ids with their expiry and revocation, and trusted callers. One slot per account.
 
-The rule: an entity id is given once and revoked once, for good. The counters never expire and only go up; a session's
-state never goes back, whatever the order in which two servers write. What is given, ended and revoked is known to all
-organisations, which share the chain; a session's record and who is trusted are of one.
+An entity id is assigned once, and its revocation is permanent. The counters never expire and only rise. A session's
+state never goes back, in any order of writes by two servers. Organisations share the chain, so entity ids, their expiry
+and revocations are shared too. Session records and trusted callers belong to one organisation.
 """
 
 from __future__ import annotations
@@ -20,28 +20,30 @@ from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE
 from wallet_rpc.primitives import Address, ChainId, EntityId, SessionId, UnixSeconds
 
 LAST_ENTITY_ID = (1 << 31) - 2
-"""The last entity id that is given: hooks use the id plus 2**31 - 1, which must stay below 2**32 - 1.
+"""Last entity id that is assigned: hooks use the id plus 2**31 - 1, which must be below 2**32 - 1.
 
-The account contract reads that last number as "called directly"."""
+To the account contract 2**32 - 1 means "called directly"."""
 FIRST_ENTITY_ID = 1
-"""0 is the owner's."""
+"""First entity id that is assigned; 0 is the owner's."""
 
 _RESERVE = f"""
-local function after(lane, first)
-  return math.max(tonumber(redis.call('HGET', KEYS[1], lane)) or first, tonumber(ARGV[1]))
+local function next_id(range, first)
+  return math.max(tonumber(redis.call('HGET', KEYS[1], range)) or first, tonumber(ARGV[1]))
 end
-local lane = 'open'
-local id = after(lane, {FIRST_ENTITY_ID})
+local range = 'open'
+local id = next_id(range, {FIRST_ENTITY_ID})
 if id >= {ENTITY_RANGE_SIZE} then
   if ARGV[2] ~= '1' then return -1 end
-  lane = 'trusted'
-  id = after(lane, {ENTITY_RANGE_SIZE})
+  range = 'trusted'
+  id = next_id(range, {ENTITY_RANGE_SIZE})
   if id > {LAST_ENTITY_ID} then return -1 end
 end
-redis.call('HSET', KEYS[1], lane, string.format('%.0f', id + 1), 'version', ARGV[3])
+redis.call('HSET', KEYS[1], range, string.format('%.0f', id + 1), 'version', ARGV[3])
 return id
 """
-"""The next id of the open lane; when that is used up and the caller is trusted, of the other. A repeat skips an id."""
+"""Return the next id of the open range or, for a trusted caller if that is used up, of the trusted range.
+
+A repeat skips an id. Returns -1 when no id is left."""
 
 _PUT = """
 local version = redis.call('HGET', KEYS[1], 'version')
@@ -52,16 +54,16 @@ redis.call('DEL', KEYS[2])
 for index = 3, #KEYS do redis.call('ZREM', KEYS[index], ARGV[4]) end
 return 0
 """
-"""Write an active session, which is none of the unsigned ones any more, unless a record there is newer than the writer.
+"""Write an active session and remove it from the unsigned ones, unless the stored record has a newer version.
 
-Answers the version of such a record."""
+Returns that version, or 0."""
 
 
 class RedisSessions:
-    """`memory.Sessions` on Redis."""
+    """`ports.storage.Sessions` on Redis."""
 
     def __init__(self, link: Link, *, chain_facts: Link, unsigned: RedisUnsigned) -> None:
-        """`chain_facts` keeps what is true of an account on its chain, whichever organisation asks."""
+        """Create the storage; `chain_facts` is the link for an account's facts that all organisations share."""
         self._link = link
         self._chain_facts = chain_facts
         self._unsigned = unsigned
@@ -69,73 +71,75 @@ class RedisSessions:
         self._put = link.script(_PUT)
 
     def entities_key(self, account: Address, chain_id: ChainId) -> str:
-        """Where the next entity id of each lane is: a hash of two counters."""
+        """Return the key of the next entity ids: a hash with a counter for each id range."""
         return self._chain_facts.key(account_tag(account, chain_id), "entities")
 
     def revoked_key(self, account: Address, chain_id: ChainId) -> str:
-        """Where the revoked entity ids are: a set."""
+        """Return the key of the revoked entity ids: a set."""
         return self._chain_facts.key(account_tag(account, chain_id), "revoked")
 
     def session_key(self, account: Address, chain_id: ChainId, session_id: SessionId) -> str:
-        """The key of an active session: a hash of the record and its version."""
+        """Return the key of an active session: a hash of the record and its version."""
         return self._link.key(account_tag(account, chain_id), "session", session_id.hex())
 
     def end_key(self, account: Address, chain_id: ChainId, entity_id: int) -> str:
-        """Where the registered end of an entity id is: Unix seconds."""
+        """Return the key of an entity id's registered expiry, in Unix seconds."""
         return self._chain_facts.key(account_tag(account, chain_id), "end", str(entity_id))
 
     def trust_key(self, account: Address, chain_id: ChainId, caller: str) -> str:
-        """Where trust in a caller is; the caller's name may be secret, so only its hash is in the key."""
+        """Return the key of a trusted caller; the caller's name may be secret, so the key contains only its hash."""
         return self._link.key(account_tag(account, chain_id), "trust", hashlib.sha256(caller.encode()).hexdigest())
 
     async def reserve_entity(
         self, account: Address, chain_id: ChainId, *, at_least: EntityId, trusted: bool
     ) -> EntityId:
-        """An entity id never given before on this account and chain, `at_least` or above; atomic.
+        """Assign an entity id that is new for this account and chain, `at_least` or above, atomically.
 
-        Raises: LimitExceeded when the caller's part of the id space is used up.
+        Raises: LimitExceeded when the caller's id range is used up.
         """
         key = self.entities_key(account, chain_id)
-        given = await self._link.run(self._reserve, key, at_least, int(trusted), RECORD_VERSION)
-        if given < 0:
+        entity_id = await self._link.run(self._reserve, key, at_least, int(trusted), RECORD_VERSION)
+        if entity_id < 0:
             raise LimitExceeded(
-                "no session id is left for callers that did not show a signature of the account's owner"
+                "no session id is left for callers that have not presented a signature of the account's owner"
                 if not trusted
                 else "no session id is left for this account on this chain",
                 reason="entity_ids_used_up",
             )
-        return EntityId(given)
+        return EntityId(entity_id)
 
     async def save(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
-        """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept).
+        """Write the record, replacing an older one; it is deleted at `forget_at` (None: never).
 
-        A pending session is written where it is found only while no active one is, so that its state never goes back.
+        A pending session has a separate key that is read only if there is no active session. So a session's state
+        never goes back.
         """
-        named = session.account, session.chain_id, session.id
-        record, unsigned_key = record_of(session), self._unsigned.session_key(*named)
+        names = session.account, session.chain_id, session.id
+        record = record_of(session)
+        unsigned_key = self._unsigned.session_key(*names)
         if session.state is SessionState.PENDING:
             if forget_at is None:
-                raise ValueError("an unsigned session is kept with an expiry only")
+                raise ValueError("forget_at: received None, expected a time, since unsigned sessions expire")
             await self._unsigned.put(unsigned_key, record, forget_at=forget_at)
             return
-        keys = [self.session_key(*named), unsigned_key, *self._unsigned.index_keys(session.account, session.chain_id)]
+        keys = [self.session_key(*names), unsigned_key, *self._unsigned.index_keys(session.account, session.chain_id)]
         forget = "" if forget_at is None else forget_at
         text = encode_record(SessionRecord, record)
-        found = await self._link.run(self._put, keys, text, SESSION_VERSION, forget, session.id.hex())
-        if found:
-            raise newer_record_error("session", found, SESSION_VERSION)
+        newer_version = await self._link.run(self._put, keys, text, SESSION_VERSION, forget, session.id.hex())
+        if newer_version:
+            raise newer_record_error("session", newer_version, SESSION_VERSION)
         await self._unsigned.release_holder(session.holder, session.id)
 
     async def get(self, account: Address, chain_id: ChainId, session_id: SessionId) -> Session | None:
-        """The session, when it is one of this account on this chain."""
-        named = account, chain_id, session_id
-        question = "HGET", self.session_key(*named), "record"
-        text = await self._link.command(*question)
+        """Return the session; None if this account has no such session on this chain."""
+        names = account, chain_id, session_id
+        command = "HGET", self.session_key(*names), "record"
+        text = await self._link.command(*command)
         if text is None:
-            packed = await self._link.command("GET", self._unsigned.session_key(*named))
+            packed = await self._link.command("GET", self._unsigned.session_key(*names))
             if packed is not None:
                 return session_of(decompress_record(packed), account=account, chain_id=chain_id, session_id=session_id)
-            text = await self._link.command(*question)  # it may have been signed between the two questions
+            text = await self._link.command(*command)  # it may have been signed between the two commands
         if text is None:
             return None
         if from_json(text)["version"] == RECORD_VERSION:
@@ -144,26 +148,26 @@ class RedisSessions:
         return session_of(record, account=account, chain_id=chain_id, session_id=session_id)
 
     async def set_expiry(self, account: Address, chain_id: ChainId, entity_id: int, *, at: UnixSeconds) -> None:
-        """From the second `at` on whoever asks, of any organisation, finds the entity id over; said again, it moves."""
+        """Register the second `at` as the entity id's expiry, for every organisation; a later call replaces it."""
         await self._chain_facts.command("SET", self.end_key(account, chain_id, entity_id), at)
 
     async def get_expiry(self, account: Address, chain_id: ChainId, entity_id: int) -> UnixSeconds | None:
-        """The first second at which the entity id is over, where `end` was said of it; kept for good."""
+        """Return the registered expiry of the entity id, the first second at which it has expired; None for none."""
         found = await self._chain_facts.command("GET", self.end_key(account, chain_id, entity_id))
         return None if found is None else int(found)
 
     async def revoke(self, account: Address, chain_id: ChainId, entity_id: int) -> None:
-        """From now on whoever asks, of any organisation, finds the entity id revoked; for good."""
+        """Revoke the entity id permanently, for every organisation."""
         await self._chain_facts.command("SADD", self.revoked_key(account, chain_id), entity_id)
 
     async def is_revoked(self, account: Address, chain_id: ChainId, entity_id: int) -> bool:
-        """Whether `revoke` was said of this entity id."""
+        """Return True when the entity id is revoked."""
         return bool(await self._chain_facts.command("SISMEMBER", self.revoked_key(account, chain_id), entity_id))
 
     async def trust(self, account: Address, chain_id: ChainId, caller: str, *, forget_at: UnixSeconds) -> None:
-        """Remember that `caller` showed a valid signature of the account's owner."""
+        """Store until `forget_at` that `caller` presented a valid signature of the account's owner."""
         await self._link.command("SET", self.trust_key(account, chain_id, caller), RECORD_VERSION, "EXAT", forget_at)
 
     async def is_trusted(self, account: Address, chain_id: ChainId, caller: str) -> bool:
-        """Whether `trust` was said of this caller."""
+        """Return True when the caller is trusted for this account."""
         return bool(await self._link.command("EXISTS", self.trust_key(account, chain_id, caller)))

@@ -1,7 +1,7 @@
-"""The unix socket of a folder's Redis: where it is, and a word through it.
+"""Unix socket of a data folder's Redis: its path, and single commands over it.
 
-The rule: it is in the folder, unless that path is too long for a socket; then it is in a short private folder, whose
-place is written down in the data folder.
+The socket is in the data folder. If that path is too long for a socket, it is in a private folder with a short path. A
+file in the data folder then records its path.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pathlib import Path
 from urllib.parse import quote
 
 SOCKET_PATH_BYTES = 100
-"""The longest path a unix socket gets here; systems allow 104 to 108."""
+"""Maximum length of a socket's path; operating systems allow 104 to 108."""
 
 _RECORD = "redis.socket"
 
 
 def socket_url(socket: Path) -> str:
-    """What `RedisStore.open` takes."""
+    """Return the URL of a socket for `RedisStore.open`."""
     return f"unix://{quote(str(socket.absolute()))}"
 
 
 def find_socket(folder: Path) -> Path:
-    """Where the Redis that runs on the folder, or ran there last, has its socket."""
+    """Return the path of the socket of the Redis that runs on the folder, or ran on it last."""
     try:
         return Path((folder / _RECORD).read_text())
     except FileNotFoundError:
@@ -33,17 +33,17 @@ def find_socket(folder: Path) -> Path:
 
 
 def choose_socket(folder: Path) -> Path:
-    """Where a Redis that is to run on the folder puts its socket; drop it in the end."""
+    """Choose the path of the socket for a new Redis on the folder; `remove_socket` cleans up after it."""
     socket = folder / "redis.sock"
     if len(os.fsencode(socket)) > SOCKET_PATH_BYTES:
-        shortest = min((tempfile.gettempdir(), "/tmp"), key=len)  # noqa: S108  # a private folder is made in it
+        shortest = min((tempfile.gettempdir(), "/tmp"), key=len)  # noqa: S108  # only parent of a private folder
         socket = Path(tempfile.mkdtemp(prefix="wallet-rpc-", dir=shortest), "redis.sock")
         (folder / _RECORD).write_text(str(socket))
     return socket
 
 
 def remove_socket(socket: Path, folder: Path) -> None:
-    """Remove the private folder of a socket whose path was too long for the data folder; never one that holds more."""
+    """Remove the private folder of a socket that is not in the data folder, unless it contains other files."""
     if socket.parent != folder:
         with contextlib.suppress(OSError):
             socket.unlink(missing_ok=True)
@@ -52,7 +52,7 @@ def remove_socket(socket: Path, folder: Path) -> None:
 
 
 async def send_command(socket: Path, command: bytes) -> str:
-    """The first line of the Redis's answer; nothing when there is none within two seconds."""
+    """Send a command and return the first line of the reply; empty without a reply within two seconds."""
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(2):
             reader, writer = await asyncio.open_unix_connection(socket)
@@ -65,5 +65,5 @@ async def send_command(socket: Path, command: bytes) -> str:
 
 
 async def is_ready(socket: Path) -> bool:
-    """Whether a Redis answers there that has read its data."""
+    """Return True when a Redis responds on the socket and has loaded its data."""
     return await send_command(socket, b"PING") == "+PONG"

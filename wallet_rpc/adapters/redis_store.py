@@ -1,7 +1,8 @@
-"""The store on Redis: `memory.Store` over one pool of connections.
+"""Storage ports on Redis, over one connection pool.
 
-The rule: every write is one script on keys of one slot, or one command; what binds two slots is a hint that is written
-first and never believed alone. So a crash at any point leaves a state that a next request reads right (specs/state.md).
+Every write is one command, or one script on keys of one slot. A link between two slots is a hint: it is written first
+and never trusted alone. A crash at any point therefore leaves a state that the next request reads correctly
+(specs/state.md).
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from wallet_rpc.errors import Unavailable
 from wallet_rpc.ports import Clock
 
 KEEP_CALLS_SECONDS = 30 * 24 * 3600
-"""How long a call's record is kept after its last change; the chain keeps its outcome for good."""
+"""Time for which a call's record is stored after its last change; the chain keeps its outcome permanently."""
 
 
 class RedisOrganizationStore:
-    """`memory.Store`: what one organisation keeps. `shared` is where all of them keep what is not their own."""
+    """`ports.storage.OrganizationStore` on Redis; `shared` is the link for data shared by all organisations."""
 
     def __init__(self, shared: Link, organization: OrganizationId, *, keep_calls_seconds: int) -> None:
         own = shared if organization == OPEN_ORGANIZATION else shared.with_prefix(organization)
@@ -45,7 +46,7 @@ class RedisOrganizationStore:
 
 
 class RedisStore(RedisOrganizationStore):
-    """All that is kept on a Redis (6.2 or newer); itself the memory of `OPEN`. Reconnects by itself."""
+    """All storage on a Redis (6.2 or newer); itself the store of `OPEN_ORGANIZATION`. It reconnects automatically."""
 
     def __init__(self, link: Link, *, keep_calls_seconds: int = KEEP_CALLS_SECONDS) -> None:
         super().__init__(link, OPEN_ORGANIZATION, keep_calls_seconds=keep_calls_seconds)
@@ -57,32 +58,32 @@ class RedisStore(RedisOrganizationStore):
         self.budgets = RedisBudgets(link)
 
     def relayer_budget(self, limits: DailyWei, clock: Clock) -> RelayerBudget:
-        """What the relayer may still spend."""
+        """Return the daily budget of the relayer."""
         return RelayerBudget(self._link, limits, clock)
 
     def for_organization(self, organization: OrganizationId) -> RedisOrganizationStore:
-        """The memory of an organisation, over the same connections."""
+        """Return the store of an organisation, over the same connections."""
         if organization == OPEN_ORGANIZATION:
             return self
         if organization not in self._others:
-            kept = RedisOrganizationStore(self._link, organization, keep_calls_seconds=self._keep_calls_seconds)
-            self._others[organization] = kept
+            store = RedisOrganizationStore(self._link, organization, keep_calls_seconds=self._keep_calls_seconds)
+            self._others[organization] = store
         return self._others[organization]
 
     @classmethod
     def open(cls, url: str, *, prefix: str = "wallet", deadline_seconds: float = 2.0, connections: int = 32) -> Self:
-        """The store at a `redis://`, `rediss://` or `unix://` URL; every call has the deadline.
+        """Create the store at a `redis://`, `rediss://` or `unix://` URL; the deadline applies to every call.
 
         Raises: ValueError, without the URL, when it is malformed.
         """
         return cls(Link.open(url, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections))
 
     async def ping(self) -> None:
-        """Raises: Unavailable when the store does not answer."""
+        """Check the connection. Raises: Unavailable when the store does not respond."""
         await self._link.command("PING")
 
     async def verify(self) -> None:
-        """Raises: Unavailable when the store does not answer, or is older than it must be."""
+        """Check connection and version. Raises: Unavailable when the store does not respond or is too old."""
         version = (await self._link.command("INFO", "server"))["redis_version"]
         if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
             raise Unavailable(
@@ -90,7 +91,7 @@ class RedisStore(RedisOrganizationStore):
             )
 
     async def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         await self._link.close()
 
     async def __aenter__(self) -> Self:

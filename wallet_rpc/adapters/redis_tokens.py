@@ -1,7 +1,7 @@
-"""Issued session tokens in Redis: what each says, and that it is refused; both are gone when the token's time is over.
+"""Issued session tokens in Redis: their claims and revocations, both deleted after the token has expired.
 
-The rule: nothing of a token that could be shown as one is kept, only what is sealed in it. Redis drops by its own
-clock, and a server whose clock is behind takes the token for longer: both are kept until it is over for every server.
+Only the claims are stored, from which the token cannot be rebuilt. Redis deletes by its own clock, while a server whose
+clock is behind accepts the token for longer. So both are stored until the token has expired for every server.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from wallet_rpc.wire import shape
 
 @shape
 class IssuedToken:
-    """The claims as they are kept."""
+    """Stored form of the claims."""
 
     version: int = RECORD_VERSION
     claims: Claims
 
 
 class RedisTokens:
-    """`memory.IssuedTokens` on Redis."""
+    """`ports.storage.IssuedTokens` on Redis."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
 
     def token_key(self, token_id: str) -> str:
-        """Where a token's record is."""
+        """Return the key of a token's record."""
         return self._link.key(f"token:{token_id}")
 
     def revoked_key(self, token_id: str) -> str:
-        """Where the mark is that a token is refused."""
+        """Return the key of a token's revocation mark."""
         return self._link.key(f"token:{token_id}", "revoked")
 
     async def add(self, claims: Claims) -> None:
-        """Remember a token."""
+        """Store a token's claims."""
         text = encode_record(IssuedToken, IssuedToken(claims=claims))
         await self._link.command("SET", self.token_key(claims.id), text, "EXAT", claims.expires_at + SKEW_SECONDS)
 
     async def get(self, token_id: str) -> Claims | None:
-        """What was remembered of it."""
+        """Return a token's stored claims."""
         text = await self._link.command("GET", self.token_key(token_id))
         return None if text is None else decode_record(IssuedToken, text, version=RECORD_VERSION).claims
 
     async def revoke(self, token_id: str, *, until: UnixSeconds) -> bool:
-        """Refuse it from now on, `until` it is over by itself; False when it was refused already."""
+        """Revoke a token, whose expiry is `until`; return False when it was revoked already."""
         mark = secrets.token_hex(8)
         await self._link.command("SET", self.revoked_key(token_id), mark, "NX", "EXAT", until + SKEW_SECONDS)
         return bool(await self._link.command("GET", self.revoked_key(token_id)) == mark.encode())
 
     async def is_revoked(self, token_id: str) -> bool:
-        """Whether `revoke` was said of it."""
+        """Return True when the token is revoked."""
         return bool(await self._link.command("EXISTS", self.revoked_key(token_id)))

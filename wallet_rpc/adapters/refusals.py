@@ -1,7 +1,7 @@
-"""What the errors of nodes, bundlers and paymasters mean to our callers.
+"""Mapping of the errors of nodes, bundlers and paymasters to the errors that callers get.
 
-The rule: a text of the other side is shown only when it is one of the known standard texts, rebuilt from its parts; all
-other text stays behind, since it may name hosts and keys.
+An upstream's message text reaches the caller only if it is one of the known standard texts, rebuilt from its parts. All
+other text is dropped, since it may contain hosts and keys.
 
 Source: ERC-7769 (codes), ERC-4337 EntryPoint v0.7 (AA texts), rundler and alto (precheck texts).
 """
@@ -55,7 +55,7 @@ ENTRY_POINT_TEXTS = {
     "AA95": "out of gas",
     "AA96": "invalid aggregator",
 }
-"""What the entry point says when it refuses an operation. Source: EntryPoint v0.7."""
+"""Messages of the entry point for rejected operations, by code. Source: EntryPoint v0.7."""
 
 _BY_ENTRY_POINT: dict[str, type[ValidationReverted]] = {
     "AA22": OutOfTimeRange,
@@ -65,8 +65,8 @@ _BY_ENTRY_POINT: dict[str, type[ValidationReverted]] = {
 }
 _BY_CODE: dict[int, tuple[type[WalletError], str, str | None]] = {
     -32500: (ValidationReverted, "validation reverted", None),
-    -32501: (PaymasterRejected, "the paymaster refused the user operation", None),
-    -32502: (ValidationReverted, "validation uses an opcode or storage it may not use", "forbidden_opcode"),
+    -32501: (PaymasterRejected, "the paymaster rejected the user operation", None),
+    -32502: (ValidationReverted, "validation uses a forbidden opcode or storage slot", "forbidden_opcode"),
     -32503: (OutOfTimeRange, "the user operation is expired or not due", None),
     -32504: (LimitExceeded, "the bundler throttles this account, factory or paymaster", "throttled"),
     -32505: (ValidationReverted, "the stake or unstake delay of an entity is too low", "stake_too_low"),
@@ -74,10 +74,10 @@ _BY_CODE: dict[int, tuple[type[WalletError], str, str | None]] = {
     -32507: (SignatureInvalid, "invalid account signature", None),
     -32508: (PaymasterRejected, "the paymaster's deposit is too low", "paymaster_deposit_too_low"),
     -32521: (ExecutionReverted, "execution reverted", None),
-    -32602: (InvalidParams, "the bundler does not accept the user operation as it stands", "bundler_refused"),
+    -32602: (InvalidParams, "the bundler rejected the user operation's parameters", "bundler_refused"),
 }
 _SIMULATION_CODES = frozenset({-32500, -32501, -32503, -32507, -32000, -32603})
-"""Codes whose text may carry the entry point's own, which says more."""
+"""Codes whose text may contain the entry point's message, which is more specific."""
 
 _REVERT = re.compile(
     r"execution reverted|vm execution error|vm exception while processing transaction: revert|(error: )?revert"
@@ -85,10 +85,11 @@ _REVERT = re.compile(
     re.IGNORECASE,
 )
 _MAX_TOKENS = 100
-"""How many tokens of a paymaster are told."""
+"""Maximum number of a paymaster's tokens in an error."""
 _NUMBER = r"(0x[0-9a-fA-F]{1,64}|[0-9]{1,78})"
 _GAS = r"(maxFeePerGas|maxPriorityFeePerGas|preVerificationGas|callGasLimit|verificationGasLimit|total gas limit)"
-_INVALID, _NO_MATCH = "Invalid EIP-7702 authorization: ", " does not match the userOperation sender address"
+_INVALID = "Invalid EIP-7702 authorization: "
+_NO_MATCH = " does not match the userOperation sender address"
 _PRECHECKS = {
     re.compile(pattern): reason
     for pattern, reason in {
@@ -110,33 +111,34 @@ _PRECHECKS = {
         rf"{_NUMBER}\. Max allowed: {_NUMBER}": "authorization_pending",
     }.items()
 }
-"""The texts of a bundler's prechecks, and our stable word for each."""
+"""Texts of the bundlers' prechecks, and the stable reason for each."""
 _RETRYABLE_PRECHECKS = frozenset({"authorization_nonce", "authorization_pending"})
-"""Prechecks that fail because of another call, and pass once it has landed and the calls are prepared again."""
+"""Prechecks that fail because of a pending operation and pass after its inclusion and a new preparation."""
 _ALTO_REVERT = re.compile(
     r"UserOperation (reverted|failed) (during simulation )?with reason: (AA[1-9][0-9] [a-z ]{1,40}? )?"
     r"(?P<data>0x(?:[0-9a-fA-F]{2})*)",
 )
-"""How alto says with which data an operation failed: in the text itself, after the entry point's word if it has one."""
+"""Alto's text for a reverted operation: it ends with the revert data, after the entry point's message, if any."""
 _ALTO_PENDING = re.compile(
     r"AA25 invalid account (?P<what>nonce|deployment): Another (UserOperation|deployment operation) .{0,40}"
     r"is already being processed|(?P<deploys>AA10 sender already constructed): "
 )
-"""How alto says that another operation, which has not landed, stands in the way."""
+"""Alto's text for a conflict with another pending operation."""
+_DEPLOYING = "another operation deploys the account; prepare the calls again once it is included"
 
 
 def is_revert(error: ErrorObject) -> bool:
-    """Whether a node's error says that the called contract failed (geth's code 3, or the texts of other nodes)."""
+    """Return True when a node's error means that the contract reverted (geth's code 3, or other nodes' texts)."""
     return error.code == 3 or _REVERT.match(error.message) is not None
 
 
 def revert_data(error: ErrorObject) -> str:
-    """The revert data of a fault in hex, as facts travel; `0x` when there is none."""
+    """Return an error's revert data as hex, the form of error facts; `0x` when there is none."""
     return _find_hex(error.data) or "0x"
 
 
 def map_bundler_error(error: ErrorObject) -> WalletError:
-    """The error of a bundler that refuses to estimate or take a user operation."""
+    """Map the error of a bundler that does not estimate or accept a user operation."""
     special = (
         _map_pending_conflict(error) or _map_replacement(error) or _map_precheck(error) or _map_entry_point_error(error)
     )
@@ -148,34 +150,36 @@ def map_bundler_error(error: ErrorObject) -> WalletError:
         return kind(text, reason=reason, **facts)
     if error.code in {-32000, -32603} and is_revert(error):
         return ExecutionReverted("execution reverted", revert=_find_hex(error.data))
-    return Unavailable("the bundler refused to answer", part="bundler", upstreamCode=error.code)
+    return Unavailable("the bundler returned an error", part="bundler", upstreamCode=error.code)
 
 
 def map_paymaster_error(error: ErrorObject) -> WalletError:
-    """The error of a paymaster service (ERC-7677 names no codes, so all but the general ones are a refusal)."""
+    """Map a paymaster service's error; ERC-7677 defines no codes, so all but the general ones reject the operation."""
     match error.code:
         case -32602:
             return _map_context_error(error)
         case -32700 | -32601 | -32603 | -32005:
-            return Unavailable("the paymaster refused to answer", part="paymaster", upstreamCode=error.code)
+            return Unavailable("the paymaster returned an error", part="paymaster", upstreamCode=error.code)
         case _:
             return PaymasterRejected("the paymaster refused to sponsor the user operation", upstreamCode=error.code)
 
 
 def _map_context_error(error: ErrorObject) -> InvalidParams:
-    """The error of a paymaster that does not accept what it was told; why, where it says so in our words and values."""
+    """Map the error of a paymaster that rejects the request; a reason of wallet-rpc's own paymaster is kept."""
     match error.data:
         case {"reason": "token", "tokens": list(tokens)} if len(tokens) <= _MAX_TOKENS:
-            taken = [token for token in map(_parse_address, tokens) if token is not None]
-            where = f"takes gas in {', '.join(taken)}, and in no other token" if taken else "takes gas in no token"
-            return InvalidParams(f"the paymaster {where}", reason="token_not_taken", tokens=taken)
+            accepted = [token for token in map(_parse_address, tokens) if token is not None]
+            text = f"only {', '.join(accepted)}" if accepted else "no token"
+            return InvalidParams(
+                f"the paymaster accepts {text} as payment for gas", reason="token_not_taken", tokens=accepted
+            )
         case {"reason": "unknown_policy"}:
-            return InvalidParams("the paymaster knows no policy of this policyId", reason="unknown_policy")
+            return InvalidParams("the paymaster has no policy with this policyId", reason="unknown_policy")
         case {"reason": "max_token_amount_exceeded"}:
-            text = "the operation may cost more of the token than maxTokenAmount offers"
+            text = "the operation may cost more of the token than maxTokenAmount; raise maxTokenAmount"
             return InvalidParams(text, reason="max_token_amount_exceeded")
         case _:
-            text = "the paymaster does not accept the user operation or its context"
+            text = "the paymaster rejected the user operation or its context"
             return InvalidParams(text, reason="sponsorship")
 
 
@@ -191,14 +195,14 @@ def _map_pending_conflict(error: ErrorObject) -> WalletError | None:
     if found is None:
         return None
     if found["deploys"] or found["what"] == "deployment":
-        return AccountDeployed("another call deploys the account; prepare the calls again after it")
-    return StaleNonce("another call with the same nonce is under way; prepare the calls again and sign anew")
+        return AccountDeployed(_DEPLOYING)
+    return StaleNonce("another operation with the same nonce is pending; prepare the calls again and sign them")
 
 
 def _map_replacement(error: ErrorObject) -> WalletError | None:
     text = error.message.lower()
     if "already known" in text:
-        return AlreadyKnown("the bundler knows this user operation already")
+        return AlreadyKnown("the bundler already has this user operation")
     if any(words in text for words in ("underpriced", "replacement fee too low", "bump the gas price")):
         return InvalidParams("replacement underpriced", reason="replacement_underpriced")
     return None
@@ -216,9 +220,9 @@ def _map_precheck(error: ErrorObject) -> WalletError | None:
 
 
 def _missing_amount(found: re.Match[str]) -> str:
-    """The missing amount, in hex, from the last two numbers of a precheck's text: the balance, and the least needed."""
-    held, needed = (int(number, 16 if "x" in number else 10) for number in found.groups()[-2:])
-    return hex(max(needed - held, 0))
+    """Return the missing amount in hex, from the last two numbers of a precheck's text: balance and required amount."""
+    balance, required = (int(number, 16 if "x" in number else 10) for number in found.groups()[-2:])
+    return hex(max(required - balance, 0))
 
 
 def _map_entry_point_error(error: ErrorObject) -> WalletError | None:
@@ -229,7 +233,7 @@ def _map_entry_point_error(error: ErrorObject) -> WalletError | None:
     kind = _BY_ENTRY_POINT.get(number, PaymasterRejected if number.startswith("AA3") else ValidationReverted)
     text = f"validation reverted: [reason]: {number} {ENTRY_POINT_TEXTS[number]}"
     if number == "AA10":
-        return AccountDeployed("another call deploys the account; prepare the calls again after it", entryPoint=number)
+        return AccountDeployed(_DEPLOYING, entryPoint=number)
     if number == "AA21":
         return Rejected(text, reason="insufficient_funds", entryPoint=number)
     if number == "AA24":
@@ -238,13 +242,13 @@ def _map_entry_point_error(error: ErrorObject) -> WalletError | None:
 
 
 def _find_revert_data(error: ErrorObject) -> str | None:
-    """The revert data of a fault, where a bundler puts it: into the data or into the text."""
-    said = _ALTO_REVERT.match(error.message)
-    return _find_hex(error.data) or (None if said is None else _find_hex(said["data"]))
+    """Return the revert data of a bundler's error, from its data or from its text."""
+    match = _ALTO_REVERT.match(error.message)
+    return _find_hex(error.data) or (None if match is None else _find_hex(match["data"]))
 
 
 def _find_hex(data: Any) -> str | None:
-    """The first hex bytes in the places where servers put revert data."""
+    """Return the first hex bytes in any of the fields in which servers put revert data."""
     match data:
         case str():
             text = data.removeprefix("Reverted ")

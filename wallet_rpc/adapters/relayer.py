@@ -1,7 +1,7 @@
-"""A relayer: a key of our own that pays for transactions with an authorization in them (EIP-7702, type 4).
+"""Relayer: a key of this server that pays for transactions with an authorization (EIP-7702, type 4).
 
-The rule: one transaction at a time, so that each has its own nonce; nothing but authorizations is ever sent, and none
-beyond the day's budget.
+It sends one transaction at a time, so that each gets its own nonce. It sends only authorizations, and none beyond the
+daily budget.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash
 from wallet_rpc.wire import shape
 
 AUTHORIZATION_GAS = 25_000
-"""What an authorization costs beside the transaction. Source: EIP-7702, PER_EMPTY_ACCOUNT_COST."""
+"""Gas of an authorization, in addition to the transaction's. Source: EIP-7702, PER_EMPTY_ACCOUNT_COST."""
 RELAYER_MARGIN_PERCENT = 20
-"""How much wider than the estimate the gas limit is."""
+"""Margin of the gas limit over the estimate, in percent."""
 
 
 @shape
@@ -54,14 +54,14 @@ class KeyRelayer:
 
     @property
     def address(self) -> Address:
-        """Who pays: this account needs the chain's native token."""
+        """Account that pays; it needs the chain's native token."""
         return Address.parse(self._account.address)
 
     async def send(self, authorization: SignedAuthorization) -> Hash32:
-        """Hand over a type 4 transaction; its hash.
+        """Send a type 4 transaction and return its hash.
 
-        Raises: Rejected when the day's budget is used up, or the relayer has no money; Unavailable when it was not
-        taken; OutcomeUnknown when it may have been.
+        Raises: Rejected when the daily budget is used up or the relayer has insufficient funds; Unavailable when the
+        node did not accept the transaction; OutcomeUnknown when it may have accepted it.
         """
         async with self._send_lock:
             transaction = await self._build_transaction(authorization)
@@ -71,19 +71,19 @@ class KeyRelayer:
             try:
                 await self._submit(raw, expense.transaction)
             except OutcomeUnknown:
-                raise  # it may still be paid
+                raise  # the transaction may still be mined
             except WalletError:
                 with suppress(Unavailable):
                     await self._budget.give_back(expense)
                 raise
             return expense.transaction
 
-    async def _submit(self, raw: bytes, made: Hash32) -> None:
+    async def _submit(self, raw: bytes, transaction_hash: Hash32) -> None:
         try:
             with suppress(AlreadyKnown):
                 await self._client.write("eth_sendRawTransaction", [Data(raw).hex0x()], map_error=_map_send_error)
         except OutcomeUnknown:
-            if not await self._is_known(made):
+            if not await self._is_known(transaction_hash):
                 raise
 
     def _build_expense(self, authorization: SignedAuthorization, raw: bytes, *, cost: int) -> Expense:
@@ -92,13 +92,13 @@ class KeyRelayer:
         return Expense(chain_id=self._chain_id, account=account, transaction=keccak(raw), cost=cost)
 
     async def _is_known(self, transaction_hash: Hash32) -> bool:
-        """Whether the node has it; False when it does not answer that either."""
+        """Return True when the node has the transaction; False when it has not or does not respond."""
         with suppress(Unavailable):
             return await self._client.read("eth_getTransactionByHash", [transaction_hash.hex0x()]) is not None
         return False
 
     async def receipt(self, transaction_hash: Hash32) -> TransactionReceipt | None:
-        """None until the transaction is in a block."""
+        """Return the transaction's receipt; None until the transaction is in a block."""
         answer = await self._client.read("eth_getTransactionReceipt", [transaction_hash.hex0x()])
         if answer is None:
             return None
@@ -113,18 +113,18 @@ class KeyRelayer:
         )
 
     async def _build_transaction(self, authorization: SignedAuthorization) -> dict[str, Any]:
-        """An empty transaction of the relayer to itself, with the authorization in it."""
-        me = self.address.hex0x()
+        """Build an empty transaction from the relayer to itself that carries the authorization."""
+        relayer = self.address.hex0x()
         fees, nonce, gas = await asyncio.gather(
             self._chain.fees(),
-            self._read(TransactionCount, "eth_getTransactionCount", me, "pending"),
-            self._read(Gas, "eth_estimateGas", {"from": me, "to": me}),
+            self._read(TransactionCount, "eth_getTransactionCount", relayer, "pending"),
+            self._read(Gas, "eth_estimateGas", {"from": relayer, "to": relayer}),
         )
         return {
             "type": 4,
             "chainId": self._chain_id,
             "nonce": nonce,
-            "to": me,
+            "to": relayer,
             "value": 0,
             "data": b"",
             "gas": (gas + AUTHORIZATION_GAS) * (100 + RELAYER_MARGIN_PERCENT) // 100,
@@ -150,10 +150,10 @@ def _encode_authorization(authorization: SignedAuthorization) -> dict[str, Any]:
 
 
 def _map_send_error(error: ErrorObject) -> WalletError:
-    """What a node's refusal of our own transaction means: nothing that the caller can mend."""
+    """Map a node's rejection of the relayer's transaction to an error; the caller cannot correct any of these."""
     text = error.message.lower()
     if "already known" in text:
-        return AlreadyKnown("the node has the relayer's transaction already")
+        return AlreadyKnown("the node already has the relayer's transaction")
     if "insufficient funds" in text:
-        return Rejected("the relayer of this server has no money on this chain", reason="relayer_without_funds")
-    return Unavailable("the node did not take the relayer's transaction", part="relayer", upstreamCode=error.code)
+        return Rejected("this server's relayer has insufficient funds on this chain", reason="relayer_without_funds")
+    return Unavailable("the node rejected the relayer's transaction", part="relayer", upstreamCode=error.code)

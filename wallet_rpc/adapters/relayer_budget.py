@@ -1,7 +1,7 @@
-"""The daily budget of the relayer, in Redis: of each chain, in all and for one account.
+"""Daily budget of the relayer in Redis: per chain, in total and for each account.
 
-The most that a transaction can cost is counted before it is sent, and given back only when the node did not take it. A
-day is one of UTC. All amounts are of the chain's own coin, in wei.
+A transaction counts with its maximum cost before it is sent. The amount is given back only when the node rejected the
+transaction. Days are UTC days. All amounts are in wei of the chain's native token.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ redis.call('EXPIRE', sums, ARGV[9])
 return {0}
 """
 )
-"""Count a transaction, unless that exceeds the first or the second limit: then which one, and what is spent of it."""
+"""Count a transaction; if that exceeds a limit, count nothing and return the limit's number and the amount spent.
+
+Limit 1 is the total, limit 2 the account's."""
 _GIVE_BACK = (
     SUMS
     + """
@@ -50,16 +52,16 @@ return 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyWei:
-    """The most that the relayer pays on one chain in one day, in wei."""
+    """Maximum amounts that the relayer pays on one chain in one day, in wei."""
 
     total: int
     account: int
-    """For the removals of one account."""
+    """Maximum for the delegation removals of one account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expense:
-    """A transaction of the relayer for an account, by its hash; `cost` is the most that it can cost, in wei."""
+    """Transaction of the relayer for an account, by its hash; `cost` is its maximum cost in wei."""
 
     chain_id: ChainId
     account: Address
@@ -68,7 +70,7 @@ class Expense:
 
 
 class RelayerBudget:
-    """Counts what the relayer pays, over all replicas."""
+    """Amounts that the relayer paid, shared by all replicas."""
 
     def __init__(self, link: Link, limits: DailyWei, clock: Clock) -> None:
         self._link = link
@@ -78,9 +80,9 @@ class RelayerBudget:
         self._back = link.script(_GIVE_BACK)
 
     async def take(self, expense: Expense) -> None:
-        """Count it before it is spent; a repeat counts nothing.
+        """Count an expense before the transaction is sent; a repeat counts nothing.
 
-        Raises: Rejected (relayer_budget_used_up) with the limit, what is spent of it, and from when on it is free.
+        Raises: Rejected (relayer_budget_used_up) with the limit, the amount spent, and the time until the next day.
         """
         now = self._clock.now()
         limits = self._limits
@@ -98,9 +100,9 @@ class RelayerBudget:
             )
 
     async def give_back(self, expense: Expense) -> None:
-        """It was not spent after all."""
+        """Subtract an expense whose transaction the node rejected."""
         now = self._clock.now()
-        for day in (now, now - DAY_SECONDS):  # midnight may have passed meanwhile
+        for day in (now, now - DAY_SECONDS):  # midnight may have passed since
             await self._link.run(self._back, self._key(expense, day), *self._arguments(expense))
 
     def _key(self, expense: Expense, now: int) -> str:
@@ -110,18 +112,23 @@ class RelayerBudget:
         return expense.transaction.hex(), expense.account.hex(), *split_wei(expense.cost)
 
     def _used_up_error(self, expense: Expense, *, which: int, spent: int, now: int) -> Rejected:
-        total, account = self._limits.total, self._limits.account
-        limit, whose = (total, "in all") if which == 1 else (account, f"for {expense.account}")
-        free_at = (now // DAY_SECONDS + 1) * DAY_SECONDS
-        is_ever = expense.cost <= limit
-        at = f"from {datetime.fromtimestamp(free_at, UTC):%Y-%m-%dT%H:%M:%SZ} on" if is_ever else "when gas is cheaper"
+        if which == 1:
+            limit = self._limits.total
+            scope = "in total"
+        else:
+            limit = self._limits.account
+            scope = f"for {expense.account}"
+        next_day = (now // DAY_SECONDS + 1) * DAY_SECONDS
+        fits_a_day = expense.cost <= limit
+        tomorrow = f"{datetime.fromtimestamp(next_day, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        retry = f"after {tomorrow}" if fits_a_day else "when gas is cheaper"
         return Rejected(
-            f"the relayer of this server pays at most {limit} wei a day {whose} on chain {expense.chain_id:#x}: today "
-            f"{spent} are spent, and this removal may cost {expense.cost}; try again {at}, or send a transaction of "
-            "your own",
+            f"this server's relayer pays at most {limit} wei a day {scope} on chain {expense.chain_id:#x}: {spent} wei "
+            f"are spent today, and this removal may cost {expense.cost} wei; try again {retry}, or send your own "
+            "transaction",
             reason="relayer_budget_used_up",
             limit=hex(limit),
             spent=hex(spent),
             cost=hex(expense.cost),
-            retryAfter=free_at - now if is_ever else None,
+            retryAfter=next_day - now if fits_a_day else None,
         )

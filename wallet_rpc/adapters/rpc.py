@@ -1,4 +1,4 @@
-"""What the adapters of node, bundler and paymaster need of a client, be it of one server or of several."""
+"""Interface of upstream JSON-RPC clients, for one server or for several with failover."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ T = TypeVar("T")
 
 
 class Rpc(Protocol):
-    """A client; `JsonRpcClient` says more."""
+    """JSON-RPC client; `JsonRpcClient` documents its methods."""
 
     part: str
 
     async def read(
         self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None, unbatched: bool = False
     ) -> Any:
-        """The result of a method that changes nothing."""
+        """Return the result of a read-only method."""
 
     async def write(self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None) -> Any:
-        """The result of a method that changes something."""
+        """Return the result of a state-changing method."""
 
     async def check_chain(self, chain_id: int) -> None:
-        """Raises: Unavailable (wrong_chain) when the server answers for another chain."""
+        """Check that the server serves the chain. Raises: Unavailable (wrong_chain) when it serves another."""
 
     def decode_result(self, kind: type[T], value: Any) -> T:
-        """A result as a typed value. Raises: Unavailable when it is not of that form."""
+        """Decode a result as a typed value. Raises: Unavailable when it is malformed."""

@@ -1,4 +1,4 @@
-"""The machine's own clock and randomness."""
+"""Clock and random number generator of the operating system."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from wallet_rpc.primitives import UnixSeconds
 
 
 class SystemClock:
-    """`ports.Clock` by the machine's clock."""
+    """`ports.Clock` over the system clock."""
 
     def now(self) -> UnixSeconds:
-        """Seconds since 1970-01-01 UTC."""
+        """Return the seconds since 1970-01-01 UTC."""
         return int(time.time())
 
     async def sleep(self, seconds: float) -> None:
-        """Let others work for so long."""
+        """Suspend the current task for `seconds`."""
         await asyncio.sleep(seconds)
 
 
 class SystemEntropy:
-    """`ports.Entropy` by the operating system's generator."""
+    """`ports.Entropy` over the operating system's generator."""
 
     def random_bytes(self, size: int) -> bytes:
-        """`size` random bytes."""
+        """Return `size` random bytes."""
         return secrets.token_bytes(size)

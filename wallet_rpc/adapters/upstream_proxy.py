@@ -1,6 +1,6 @@
-"""The chain's own methods behind the wallet's door: an allow-list, handed on to the node or the bundler as they are.
+"""Upstream proxy: an allow-list of `eth_` methods, forwarded unchanged to the node or the bundler.
 
-The rule: what the other side says is said to the caller, errors too, but nothing that tells where it was asked.
+Results and errors of the upstream reach the caller unchanged, except that URLs and their secret parts are redacted.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ BUNDLER_READS = frozenset(
 )
 BUNDLER_WRITES = frozenset({"eth_sendUserOperation"})
 _UNBATCHED = frozenset({"eth_call", "eth_estimateGas", "eth_estimateUserOperationGas", "eth_feeHistory", "eth_getLogs"})
-"""Each goes in a POST of its own."""
+"""Methods that go in a POST of their own."""
 _URL = re.compile(r"(?<![a-zA-Z0-9+.-])[a-zA-Z0-9+.-]++://\S*", re.ASCII)
-"""Tried once where such characters begin, so that a long text costs no more than its length."""
+"""A URL; the lookbehind and the possessive quantifier keep the time linear in the length of the text."""
 _MAX_CHARACTERS = 1 << 18
-"""How long the texts of an error may be together; a longer error is not shown."""
+"""Maximum total length of an error's texts; a longer error is redacted as a whole."""
 _MAX_VALUES = 1000
-"""How many values the data of an error may have."""
+"""Maximum number of values in an error's data."""
 _SHORTEST_SECRET = 6
-"""A piece of a URL that is shorter may be an ordinary word."""
+"""Minimum length of a redacted piece of a URL; a shorter one may be an ordinary word."""
 _HIDDEN = "(not shown)"
 
 
 class _ForwardedError(WalletError):
-    """An error of the other side on its way through; the caller sees the other side's own code."""
+    """Error of the upstream to forward with its own code."""
 
     def __init__(self, error: ErrorObject) -> None:
         super().__init__("an upstream error")
@@ -69,25 +69,26 @@ class _ForwardedError(WalletError):
 
 
 class UpstreamProxy:
-    """Answers request objects for one chain's `eth_` methods."""
+    """Forwards request objects with `eth_` methods to one chain's node or bundler."""
 
     def __init__(self, node: Rpc, bundler: Rpc, urls: Sequence[str]) -> None:
-        """`urls` are where they answer: no piece of one is ever repeated."""
+        """Create a proxy; secret pieces of `urls`, the addresses of node and bundler, are redacted in errors."""
         self._node = node
         self._bundler = bundler
         pieces = {piece for url in urls for piece in _secret_parts(url)}
         self._secret = re.compile("|".join(map(re.escape, sorted(pieces, key=len, reverse=True)))) if pieces else None
 
     async def forward(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a request object. Raises: MethodNotFound, Unavailable, OutcomeUnknown."""
-        method, params = request["method"], request.get("params", [])
+        """Return the response object for a request object. Raises: MethodNotFound, Unavailable, OutcomeUnknown."""
+        method = request["method"]
+        params = request.get("params", [])
         if not isinstance(params, list):
             params = [params]
-        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": request.get("id")}
+        response: dict[str, Any] = {"jsonrpc": "2.0", "id": request.get("id")}
         try:
-            return {**answer, "result": await self._call_upstream(method, params)}
-        except _ForwardedError as passed:
-            return {**answer, "error": self._encode_error(passed.error)}
+            return {**response, "result": await self._call_upstream(method, params)}
+        except _ForwardedError as failure:
+            return {**response, "error": self._encode_error(failure.error)}
 
     async def _call_upstream(self, method: str, params: list[Any]) -> Any:
         if method in NODE_READS | BUNDLER_READS:
@@ -103,12 +104,12 @@ class UpstreamProxy:
         return {"code": error.code, "message": self._redact_bounded(error.message), **data}
 
     def _redact_bounded(self, value: Any) -> Any:
-        """`value` as `_told` tells it, unless it is too large to be looked through."""
+        """Return the redacted value, or a placeholder for one that is too large to search."""
         is_large = measure(value, max_values=_MAX_VALUES).values > _MAX_VALUES
         return _HIDDEN if is_large or _count_characters(value) > _MAX_CHARACTERS else self._redact(value)
 
     def _redact(self, value: Any) -> Any:
-        """`value` without anything that tells where it comes from."""
+        """Return `value` with URLs and secret pieces of URLs replaced in all its texts."""
         match value:
             case str():
                 text = _URL.sub(_HIDDEN, value)
@@ -122,7 +123,7 @@ class UpstreamProxy:
 
 
 def _count_characters(value: Any) -> int:
-    """Of all texts in a value."""
+    """Return the total length of all texts in a value."""
     match value:
         case str():
             return len(value)
@@ -135,7 +136,7 @@ def _count_characters(value: Any) -> int:
 
 
 def _secret_parts(url: str) -> list[str]:
-    """Host, user, password and the parts of path and query that may be keys."""
+    """Return host, user, password and those parts of path and query that may be keys."""
     parts = urlsplit(url)
     found = [parts.netloc, parts.hostname, parts.username, parts.password]
     found += re.split(r"[/&=]", f"{parts.path}/{parts.query}")

@@ -1,8 +1,8 @@
-"""The owners of the account that asks for sponsorship, as code on the chain or factory data proves them.
+"""Owners of the account that requests sponsorship, proven by code on the chain or by factory data.
 
-A contract that answers like an account proves nothing. An account is the factory's proxy with a known implementation,
-one that the factory is about to put there, or an externally owned account that is delegated to a known one, or is about
-to be.
+A contract that answers calls like an account proves nothing. An account is the factory's proxy with a known
+implementation, or an externally owned account with a delegation to a known one. Both may still be about to be deployed
+or delegated.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from wallet_rpc.primitives import Address
 
 
 async def owners_of(chain: Node, op: UserOperation) -> tuple[Address, ...]:
-    """The addresses that count as the owner of the operation's account; none when it is no account.
+    """Return the addresses that count as owner of the operation's account; none when it is not a known account.
 
-    Raises: Unavailable when the chain does not answer.
+    Raises: Unavailable when the chain does not respond.
     """
     if op.authorization is not None:
         return (op.sender,) if op.authorization.address in DELEGATES else ()
@@ -44,7 +44,7 @@ async def owners_of(chain: Node, op: UserOperation) -> tuple[Address, ...]:
 
 
 async def _current_owners(chain: Node, account: Address) -> tuple[Address, ...]:
-    """Of a proxy that was made without an owner: its signer, and the account itself, since signers are replaced."""
+    """Return the owners of a proxy created without an owner: its signer, and the account itself, as signers change."""
     try:
         return decode_address(await chain.call(account, encode_get_fallback_signer_data())), account
     except (ExecutionReverted, UnreadableAnswer):

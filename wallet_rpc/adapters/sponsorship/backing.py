@@ -1,7 +1,7 @@
-"""Who signs what a policy sponsors: a key of ours for VerifyingPaymaster, or a paymaster service (ERC-7677).
+"""Signers of sponsorships: this server's key for VerifyingPaymaster, or a paymaster service (ERC-7677).
 
-The rule: a backing signs and decides nothing. Whether a policy allows it, and that it is counted before it leaves, is
-seen to by `policy_paymaster`, for every backing alike.
+A backing only signs. `PolicyPaymaster` applies the policy and reserves the budget before a signature leaves the server,
+in the same way for every backing.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ from wallet_rpc.ports import Paymaster, Sponsorship
 from wallet_rpc.primitives import Address, ChainId, Data
 
 _ALWAYS = Window(valid_until=2**48 - 1)
-"""The window of a stub, so that an estimate never fails by time; it is signed by nobody."""
+"""Validity window of an unsigned stub; it never expires, so that an estimate does not fail because of time."""
 _NO_PAYMASTER = PaymasterPart(Address(bytes(20)), 0, 0, Data())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedSponsorship:
-    """A sponsorship that has not left the server yet."""
+    """Signed sponsorship that has not left the server yet."""
 
     part: PaymasterPart
     valid_until: int
-    """The last second in which it can be used, since 1970; when it `lasts`, a time to look whether it was used."""
+    """Last second of its validity, since 1970; when `is_open_ended`, the time of the first check of its nonce."""
     is_open_ended: bool = False
-    """Nobody knows when it ends, or whether it does."""
+    """True if its validity has no known end."""
 
 
 class Backing(Protocol):
-    """Signs for the policies of one chain."""
+    """Signer for the policies of one chain."""
 
     async def stub(self, policy: Policy, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        """A sponsorship of the right size for estimation, of no use to anyone. Raises: PaymasterRejected."""
+        """Return unusable stub data of the right size for gas estimation. Raises: PaymasterRejected."""
 
     async def sign(
         self, policy: Policy, operation: UserOperation, context: Mapping[str, Any], *, now: int
     ) -> SignedSponsorship:
-        """The real one, over the final gas limits; `now` in seconds since 1970. Raises: PaymasterRejected."""
+        """Return signed data for the final gas limits; `now` in seconds since 1970. Raises: PaymasterRejected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyBacking:
-    """Our VerifyingPaymaster, whose signer's private key (32 bytes) we have."""
+    """VerifyingPaymaster of this server, with its signer's private key (32 bytes)."""
 
     chain_id: ChainId
     address: Address
     key: bytes = field(repr=False)
 
     async def stub(self, policy: Policy, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        """Of a signed one's size, and signed by nobody."""
+        """Return unsigned data of the size of a signed one."""
         return sponsorship_of(sponsorship.build_sponsorship_stub(self.address, window=_ALWAYS))
 
     async def sign(
         self, policy: Policy, operation: UserOperation, context: Mapping[str, Any], *, now: int
     ) -> SignedSponsorship:
-        """Good for the policy's `sponsorship_seconds` from `now` on."""
+        """Return signed data that is valid for the policy's `sponsorship_seconds` from `now`."""
         window = Window(valid_until=now + policy.sponsorship_seconds)
         part = sponsorship.sign_sponsorship(
             operation, self.address, chain_id=self.chain_id, window=window, key=self.key
@@ -72,15 +72,15 @@ class KeyBacking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceBacking:
-    """A paymaster service; it is told the policy's own context, and of the caller's words only `webhookData`."""
+    """Paymaster service; it receives the policy's own context and, of the caller's context, only `webhookData`."""
 
     service: Paymaster
     outcomes: OutcomeReader
 
     async def stub(self, policy: Policy, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        """Raises: PaymasterRejected also for a stub that needs no second call.
+        """Request stub data. Raises: PaymasterRejected, also for a final stub, which needs no second call.
 
-        It would be good for whatever gas limits its holder chose afterwards, so that no limit of ours could hold.
+        A final stub would be valid for any gas limits that the client chooses later, so no budget could be enforced.
         """
         given = await self.service.stub(operation, _build_context(policy, context))
         if given.is_final:
@@ -90,26 +90,30 @@ class ServiceBacking:
     async def sign(
         self, policy: Policy, operation: UserOperation, context: Mapping[str, Any], *, now: int
     ) -> SignedSponsorship:
-        """With the limits that the service gives, or those that the operation has.
+        """Request signed data, with the service's paymaster gas limits or else the operation's.
 
-        What it signs has no end that we can read: it lasts, unless the operator says how long it is good at most.
+        The validity of the service's signature is unknown: it is open-ended unless the policy sets `valid_seconds`.
         """
         given = _refuse_token(policy, await self.service.sponsor(operation, _build_context(policy, context)))
-        had = _NO_PAYMASTER if operation.paymaster is None else operation.paymaster
-        verification, post_op = given.verification_gas_limit, given.post_op_gas_limit
+        estimated = _NO_PAYMASTER if operation.paymaster is None else operation.paymaster
+        verification = given.verification_gas_limit
+        post_op = given.post_op_gas_limit
         part = PaymasterPart(
             given.paymaster,
-            had.verification_gas_limit if verification is None else verification,
-            had.post_op_gas_limit if post_op is None else post_op,
+            estimated.verification_gas_limit if verification is None else verification,
+            estimated.post_op_gas_limit if post_op is None else post_op,
             Data(given.data),
         )
-        signed_at, seconds = await self.outcomes.now(), policy.service.valid_seconds
-        first_look = policy.sponsorship_seconds if seconds is None else seconds
-        return SignedSponsorship(part=part, valid_until=max(now, signed_at) + first_look, is_open_ended=seconds is None)
+        signed_at = await self.outcomes.now()
+        seconds = policy.service.valid_seconds
+        first_check = policy.sponsorship_seconds if seconds is None else seconds
+        return SignedSponsorship(
+            part=part, valid_until=max(now, signed_at) + first_check, is_open_ended=seconds is None
+        )
 
 
 def sponsorship_of(part: PaymasterPart) -> Sponsorship:
-    """A paymaster's part of an operation, as a paymaster answers it."""
+    """Convert an operation's paymaster fields to a `Sponsorship`."""
     return Sponsorship(
         paymaster=part.address,
         data=part.data,
@@ -119,19 +123,19 @@ def sponsorship_of(part: PaymasterPart) -> Sponsorship:
 
 
 def _build_context(policy: Policy, context: Mapping[str, Any]) -> dict[str, Any]:
-    """The service's context: never `erc20Context`, since a policy of ours takes no tokens."""
-    said = {"webhookData": context["webhookData"]} if context.get("webhookData") is not None else {}
-    own = {"policyId": str(policy.id)} if policy.service.context is None else policy.service.context
-    return {**said, **own}
+    """Build the service's context, without `erc20Context`, since the account pays nothing under a policy."""
+    from_caller = {"webhookData": context["webhookData"]} if context.get("webhookData") is not None else {}
+    from_policy = {"policyId": str(policy.id)} if policy.service.context is None else policy.service.context
+    return {**from_caller, **from_policy}
 
 
 def _refuse_token(policy: Policy, given: Sponsorship) -> Sponsorship:
-    """Raises: PaymasterRejected when the service would charge the account, which nobody asked for."""
+    """Return `given`. Raises: PaymasterRejected when the service would charge the account in ERC-20."""
     if given.token is not None:
-        raise _unfit_service_error(policy, "takes a token for it")
+        raise _unfit_service_error(policy, "charges the account in ERC-20")
     return given
 
 
-def _unfit_service_error(policy: Policy, why: str) -> PaymasterRejected:
-    text = f"policy {policy.id} cannot be held to with the chain's paymaster service, which {why}"
+def _unfit_service_error(policy: Policy, cause: str) -> PaymasterRejected:
+    text = f"policy {policy.id} cannot be enforced with the chain's paymaster service, which {cause}"
     return PaymasterRejected(text, reason=PolicyDenialReason.SERVICE_UNFIT)

@@ -1,9 +1,10 @@
-"""What became of a sponsorship that was given away, as chain and bundler tell it.
+"""Outcome of a sponsorship that was returned to a client, according to chain and bundler.
 
-The rule: a promise is released only when the chain shows that it can no longer be redeemed: its time is over on the
-chain itself, and the account's nonce was not used by then, or by an operation that no paymaster paid. One whose end
-nobody knows is released by such a use only. It does not matter who sent the operation, or to whom. What landed settles
-a promise when its block is as deep as the chain's `confirmations` ask: until then the block may be replaced.
+A reservation is released only when the chain shows that its signature can no longer be used. This is so in two cases:
+it has expired by block time while the account's nonce is unused, or an operation without a paymaster used the nonce. An
+open-ended one is released only in the second case. The sender of the operation and its bundler do not matter. An
+included operation settles its reservation once its block has the chain's `confirmations`; until then the block may be
+replaced.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from wallet_rpc.primitives import BlockNumber, Hash32, Uint256, Wei
 from wallet_rpc.wire import shape
 
 SETTLE_GRACE_SECONDS = 60
-"""After its end a promise is left alone for so long: clocks differ, and blocks may be replaced."""
+"""Time after its expiry for which a reservation stays open: clocks differ, and blocks may be replaced."""
 SETTLE_TIMEOUT_SECONDS = 900
-"""After its end, how long one waits for a block (an idle chain makes none) or for the cost of what landed."""
+"""Time after its expiry to wait for a block (an idle chain makes none) or for the cost of an included operation."""
 
 
 @shape
@@ -46,28 +47,28 @@ class _Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """It is on chain: `cost` in wei, or None when nobody says what it cost."""
+    """Included operation: its `cost` in wei, or None when it is unknown."""
 
     cost: int | None
 
 
 class Unsettled(Enum):
-    """What else may have become of it."""
+    """Outcome without an included, final operation."""
 
     OPEN = auto()
-    """It may still land, or has landed a moment ago."""
+    """The operation may still be included, or its block is not final yet."""
     VOID = auto()
-    """It can never land."""
+    """The operation can no longer be included."""
 
 
 SponsorshipOutcome: TypeAlias = Settlement | Unsettled
 
 
 class OutcomeReader:
-    """The outcomes of one chain's sponsorships."""
+    """Reader of the outcomes of one chain's sponsorships."""
 
     def __init__(self, chain: Node, *, node: Rpc, bundler: Rpc, clock: Clock, confirmations: int = 1) -> None:
-        """`confirmations` are the blocks that make a receipt final, its own included."""
+        """Create a reader; `confirmations` is the number of blocks that make a receipt final, including its own."""
         self._chain = chain
         self._confirmations = confirmations
         self._node = node
@@ -75,31 +76,31 @@ class OutcomeReader:
         self._clock = clock
 
     async def now(self) -> int:
-        """The time that the next block has at least: ours, or the latest block's when that is ahead.
+        """Return the later of the clock's time and the latest block's, in seconds since 1970: the next block's minimum.
 
-        In seconds since 1970. Raises: Unavailable.
+        Raises: Unavailable.
         """
         return max(self._clock.now(), await self._block_time())
 
     async def read(self, pending: PendingReservation) -> SponsorshipOutcome:
-        """Raises: Unavailable while it cannot be told."""
+        """Return the outcome of a reservation. Raises: Unavailable when the node or the bundler does not respond."""
         receipts = await asyncio.gather(*(self._receipt(one) for one in pending.operation_hashes))
         receipt = next((one for one in receipts if one is not None), None)
         if receipt is not None:
             is_final = await self._is_final(receipt.receipt.block_number)
             return Settlement(receipt.actual_gas_cost) if is_final else Unsettled.OPEN
-        block_time = await self._block_time()  # asked before the nonce, which then is of this block or a later one
+        block_time = await self._block_time()  # read before the nonce, which is then of this block or a later one
         now = max(self._clock.now(), block_time)
         if now <= pending.valid_until + SETTLE_GRACE_SECONDS:
             return Unsettled.OPEN
         is_late = now > pending.valid_until + SETTLE_TIMEOUT_SECONDS
-        is_over = is_late or block_time > pending.valid_until
+        has_expired = is_late or block_time > pending.valid_until
         if await self._chain.user_operation_nonce(pending.sender, pending.nonce >> 64) > pending.nonce:
             return await self._read_used_nonce(pending) if is_late else Unsettled.OPEN
-        return Unsettled.VOID if is_over and not pending.is_open_ended else Unsettled.OPEN
+        return Unsettled.VOID if has_expired and not pending.is_open_ended else Unsettled.OPEN
 
     async def _read_used_nonce(self, pending: PendingReservation) -> SponsorshipOutcome:
-        """For a nonce that was used by an operation of which there is no receipt."""
+        """Return the outcome for a used nonce without a receipt."""
         latest = await self._chain.block_number()
         try:
             use = await find_nonce_use(self._node, pending.sender, pending.nonce, latest=latest)
@@ -114,7 +115,7 @@ class OutcomeReader:
         return Settlement(use.cost) if use.is_sponsored else Unsettled.VOID
 
     async def _is_final(self, block_number: int) -> bool:
-        """Whether enough blocks stand from this one on."""
+        """Return True when the block has enough confirmations."""
         if self._confirmations == 1:
             return True
         return await self._chain.block_number() - block_number + 1 >= self._confirmations

@@ -1,8 +1,8 @@
-"""The server's own paymaster: sponsors what a configured policy allows, by the signature of the chain's backing.
+"""Paymaster that sponsors operations under the configured policies, with the signature of the chain's backing.
 
-The rule: nothing is given away that is not counted. The account is proven, the policy decides, its webhook agrees, the
-backing signs, the budget is reserved, and only then does the signature leave; a signature whose budget is refused is
-dropped. A policy that is not configured is left to another paymaster, if there is one.
+No signature leaves the server before its maximum cost is reserved. The order is: prove the account, apply the policy,
+request the webhook's approval, sign, reserve the budget, return the signature. A signature without a reservation is
+dropped. A policy that is not configured is left to the fallback paymaster, if there is one.
 """
 
 from __future__ import annotations
@@ -47,35 +47,35 @@ from wallet_rpc.ports import Clock, Node, Paymaster, Sponsorship
 from wallet_rpc.primitives import Address, ChainId, Hash32, preview
 
 LEASE_SECONDS = 30
-"""How long a promise rests that was looked up and is still open."""
+"""Time between two lookups of a reservation that is still open."""
 LOOKUP_BATCH = 8
-"""How many promises one sponsorship looks up on its way; it waits for them."""
+"""Number of reservations that one sponsorship looks up first; it waits for them."""
 _MAX_LOOKUP_ROUNDS = 25
-"""How often more are looked up when the budget is used up."""
+"""Maximum number of further lookups when the budget is used up."""
 
 
 def _local_caller() -> Caller:
-    """Outside of any request."""
+    """Return the caller outside of requests."""
     return Caller(name="local")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sponsor:
-    """What all chains share: the policies and their budgets, the signer's key, and the way to webhooks."""
+    """Data shared by all chains: the policies and their budgets, the signer's key, and the HTTP client for webhooks."""
 
     policies: Mapping[UUID, Policy]
     budgets: RedisBudgets
     key: bytes | None = field(default=None, repr=False)
-    """The private key of our paymasters' signer, 32 bytes; None where paymaster services sign alone."""
+    """Private key of the signer of this server's paymasters, 32 bytes; None if only paymaster services sign."""
     clock: Clock
     http: httpx2.AsyncClient
     outcomes: dict[ChainId, OutcomeReader] = field(default_factory=dict)
-    """Of each chain that has a paymaster here: a policy's promises may be on all of them."""
+    """Outcome reader of each chain with a paymaster: a policy may have reservations on all of them."""
     caller: Callable[[], Caller] = _local_caller
-    """The caller that is being served."""
+    """Function that returns the current request's caller."""
 
     def policy_of(self, context: Mapping[str, Any]) -> Policy | None:
-        """The configured policy that the context names, if the caller may know it."""
+        """Return the configured policy that the context names, if it is available to the caller."""
         given = context.get("policyId")
         try:
             policy = self.policies.get(UUID(given)) if isinstance(given, str) else None
@@ -84,19 +84,19 @@ class Sponsor:
         return policy if policy is not None and is_available_to(policy, self.caller().organization) else None
 
     def parties(self, owners: tuple[Address, ...]) -> Parties:
-        """Those that a sponsorship for an account of `owners` counts against, with the caller that asks for it."""
-        asking = self.caller()
-        if asking.token is None:
-            return Parties(owners=owners, key=asking.holder)
-        wallet = asking.token.wallet
-        bound = (Address.parse(wallet.address),) if wallet.namespace is WalletNamespace.EVM else ()
-        return Parties(owners=tuple(dict.fromkeys((*owners, *bound))), key=asking.holder, token=asking.token.id)
+        """Return the parties that a sponsorship counts against: the account's `owners` and the caller."""
+        caller = self.caller()
+        if caller.token is None:
+            return Parties(owners=owners, key=caller.holder)
+        wallet = caller.token.wallet
+        token_owner = (Address.parse(wallet.address),) if wallet.namespace is WalletNamespace.EVM else ()
+        return Parties(owners=tuple(dict.fromkeys((*owners, *token_owner))), key=caller.holder, token=caller.token.id)
 
     def hide_policy_names(self, context: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A context that names no configured policy, for another paymaster, which may know one by the same name.
+        """Return the context for the fallback paymaster, which may have a policy with the same id as a configured one.
 
-        Otherwise who may not use a policy, or names it as the service does, would get past its limits. What is named
-        instead is known to nobody, so the answer is the one of every unknown policy.
+        The id of a configured policy is replaced, so that callers without access to it cannot bypass its limits through
+        the fallback. The replacement is unknown everywhere, so the response is that for any unknown policy.
         """
         given = context.get("policyId")
         name = normalize_policy_name(given) if isinstance(given, str) else None
@@ -106,7 +106,7 @@ class Sponsor:
 
 
 class PolicyPaymaster:
-    """`ports.Paymaster` of one chain; `otherwise` sponsors under the policies that are not configured."""
+    """`ports.Paymaster` of one chain; `fallback` sponsors under policies that are not configured."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class PolicyPaymaster:
         self._fallback = fallback
 
     async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        """A sponsorship of the right size for estimation; nothing is counted. Raises: PaymasterRejected."""
+        """Return stub paymaster data for gas estimation; nothing is reserved. Raises: PaymasterRejected."""
         policy = self._sponsor.policy_of(context)
         if policy is None:
             return await self._require_fallback(context).stub(operation, self._sponsor.hide_policy_names(context))
@@ -135,10 +135,10 @@ class PolicyPaymaster:
         return await self._backing.stub(policy, operation, context)
 
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        """Return the real paymaster data, counted against the policy's budget.
+        """Return signed paymaster data, reserved in the policy's budget.
 
-        Raises: PaymasterRejected, whose reason is a `Refusal` unless a service refused; Unavailable when the budget,
-        the chain or the service does not answer.
+        Raises: PaymasterRejected, whose reason is a `PolicyDenialReason` unless a service rejected the operation;
+        Unavailable when the budget, the chain or the service does not respond.
         """
         policy = self._sponsor.policy_of(context)
         if policy is None:
@@ -146,28 +146,29 @@ class PolicyPaymaster:
         now, owners = await asyncio.gather(self._outcomes.now(), owners_of(self._chain, operation))
         _check(decide(policy, operation, chain_id=self._chain_id, now=now))
         _check(None if owners else build_unknown_account_denial(policy, operation.sender))
-        asked = webhook.request_approval(
-            self._sponsor.http, policy, operation, chain_id=self._chain_id, context=context
+        _check(
+            await webhook.request_approval(
+                self._sponsor.http, policy, operation, chain_id=self._chain_id, context=context
+            )
         )
-        _check(await asked)
         signed = await self._backing.sign(policy, operation, context, now=now)
-        whole = replace(operation, paymaster=signed.part)
-        _check(decide(policy, whole, chain_id=self._chain_id, now=now))  # its limits may be other ones than before
-        promise = Reservation(
+        sponsored = replace(operation, paymaster=signed.part)
+        _check(decide(policy, sponsored, chain_id=self._chain_id, now=now))  # signing may change the gas limits
+        reservation = Reservation(
             chain_id=self._chain_id,
-            sender=whole.sender,
-            nonce=whole.nonce,
-            operation_hash=user_operation_hash(whole, self._chain_id, ENTRY_POINT),
-            cost=max_cost(whole),
+            sender=sponsored.sender,
+            nonce=sponsored.nonce,
+            operation_hash=user_operation_hash(sponsored, self._chain_id, ENTRY_POINT),
+            cost=max_cost(sponsored),
             valid_until=signed.valid_until,
             parties=self._sponsor.parties(owners),
             is_open_ended=signed.is_open_ended,
         )
-        await self._reserve(policy, promise, now=now)
+        await self._reserve(policy, reservation, now=now)
         return sponsorship_of(signed.part)
 
     async def report_sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
-        """Look soon for what it cost, so that the rest of what was reserved is free again. Raises: Unavailable."""
+        """Expedite the reservation's lookup, so that its unused part is released soon. Raises: Unavailable."""
         policy_id = await self._sponsor.budgets.find_policy(self._chain_id, operation_hash)
         policy = None if policy_id is None else self._sponsor.policies.get(policy_id)
         if policy is not None:
@@ -176,34 +177,40 @@ class PolicyPaymaster:
 
     def _require_fallback(self, context: Mapping[str, Any]) -> Paymaster:
         if self._fallback is None:
-            text = f"policy {preview(context.get('policyId'))} is not configured here"
+            text = f"policy {preview(context.get('policyId'))} is not configured on this server"
             raise PaymasterRejected(text, reason=PolicyDenialReason.UNKNOWN)
         return self._fallback
 
     async def _reserve(self, policy: Policy, reservation: Reservation, *, now: int) -> None:
-        """Raises: PaymasterRejected when a limit would be exceeded, also after older reservations were settled."""
+        """Reserve the budget.
+
+        Raises: PaymasterRejected when a limit would be exceeded, even after older reservations are settled.
+        """
         await self._look_up(policy, now=now)
-        budgets, rounds = self._sponsor.budgets, 0
+        budgets = self._sponsor.budgets
+        rounds = 0
         while (exceeded := await budgets.reserve(_ledger_of(policy), reservation, policy.limits, now=now)) is not None:
             rounds += 1
             if rounds > _MAX_LOOKUP_ROUNDS or not await self._look_up(policy, now=now):
-                raise _refusal_error(build_limit_denial(policy, exceeded, cost=reservation.cost))
+                raise _denial_error(build_limit_denial(policy, exceeded, cost=reservation.cost))
 
     async def _look_up(self, policy: Policy, *, now: int) -> int:
-        """Settle promises whose outcome is known by now; how many were looked at."""
-        budgets, book = self._sponsor.budgets, _ledger_of(policy)
-        found = await budgets.lease_pending(book, now=now, lease_seconds=LEASE_SECONDS, most=LOOKUP_BATCH)
-        await asyncio.gather(*(self._settle(book, due, now=now) for due in found))
-        return len(found)
+        """Settle reservations whose outcome is known; return the number of those looked up."""
+        ledger = _ledger_of(policy)
+        pending = await self._sponsor.budgets.lease_pending(
+            ledger, now=now, lease_seconds=LEASE_SECONDS, most=LOOKUP_BATCH
+        )
+        await asyncio.gather(*(self._settle(ledger, each, now=now) for each in pending))
+        return len(pending)
 
     async def _settle(self, ledger: Ledger, pending: PendingReservation, *, now: int) -> None:
         outcomes = self._sponsor.outcomes.get(pending.chain_id)
         if outcomes is None:
-            return  # of a chain that is not served any more
+            return  # the chain is no longer configured
         try:
             outcome = await outcomes.read(pending)
         except Unavailable:
-            return  # it stays counted, and is looked up again after its lease
+            return  # it stays reserved and is looked up again after its lease
         match outcome:
             case Settlement(cost):
                 await self._sponsor.budgets.settle(ledger, pending, cost=cost, now=now)
@@ -218,10 +225,10 @@ def _ledger_of(policy: Policy) -> Ledger:
 
 
 def _check(decision: PolicyDecision) -> None:
-    """Raises: PaymasterRejected unless approved."""
+    """Check a decision. Raises: PaymasterRejected for a denial."""
     if decision is not None:
-        raise _refusal_error(decision)
+        raise _denial_error(decision)
 
 
-def _refusal_error(denied: PolicyDenial) -> PaymasterRejected:
-    return PaymasterRejected(denied.message, reason=denied.reason)
+def _denial_error(denial: PolicyDenial) -> PaymasterRejected:
+    return PaymasterRejected(denial.message, reason=denial.reason)

@@ -1,7 +1,7 @@
-"""VerifyingPaymaster on a real chain: where it is put, how it is paid in, and what it says of itself.
+"""VerifyingPaymaster on a real chain: deployment, deposit, stake and status.
 
-The rule: it is deployed by the CREATE2 deployer, so its address follows from owner and signer, and whoever deploys it a
-second time finds it there. Transactions go out one after the other, each waited for.
+The CREATE2 deployer deploys it, so its address follows from owner and signer, and a second deployment finds it in
+place. Transactions are sent one at a time, each after the previous one is mined.
 """
 
 from __future__ import annotations
@@ -23,22 +23,25 @@ from wallet_rpc.primitives import Address, Data, Gas, Hash32, Uint256
 from wallet_rpc.wire import shape
 
 CREATE2_DEPLOYER = Address.parse("0x4e59b44847b379578588920cA78FbF26c0B4956C")
-"""The deployer that is at the same address on every chain; it takes salt (32 bytes) | creation code."""
+"""CREATE2 deployer, at the same address on every chain; its call data is salt (32 bytes) | creation code."""
 _SALT = bytes(32)
-_OWNER, _SIGNER = abi.selector_of("owner()"), abi.selector_of("signer()")
+_OWNER = abi.selector_of("owner()")
+_SIGNER = abi.selector_of("signer()")
 _DEPOSIT_TO = abi.selector_of("depositTo(address)")
-_UNLOCK_STAKE, _WITHDRAW_STAKE = abi.selector_of("unlockStake()"), abi.selector_of("withdrawStake(address)")
+_UNLOCK_STAKE = abi.selector_of("unlockStake()")
+_WITHDRAW_STAKE = abi.selector_of("withdrawStake(address)")
 _WITHDRAW_TO = abi.selector_of("withdrawTo(address,uint256)")
 _GET_DEPOSIT_INFO = abi.selector_of("getDepositInfo(address)")
-_WAIT_SECONDS, _POLL_SECONDS = 180.0, 1.0
+_WAIT_SECONDS = 180.0
+_POLL_SECONDS = 1.0
 _MARGIN_PERCENT = 20
 
 
 def creation_code(runtime: bytes, *, owner: Address, signer: Address) -> Data:
-    """What deploys the contract: it stores owner (slot 0) and signer (slot 1), and returns the runtime code.
+    """Build creation code that stores owner (slot 0) and signer (slot 1) and returns the runtime code.
 
     PUSH20 owner, PUSH0, SSTORE | PUSH20 signer, PUSH1 1, SSTORE | PUSH2 size, DUP1, PUSH1 57, PUSH0, CODECOPY, PUSH0,
-    RETURN | runtime code. The contract has no constructor, because a development chain begins with it in place.
+    RETURN | runtime code. The contract has no constructor, because a development chain has it in its genesis state.
     """
     storing = b"\x73" + owner + b"\x5f\x55" + b"\x73" + signer + b"\x60\x01\x55"
     returning = b"\x61" + len(runtime).to_bytes(2, "big") + b"\x80\x60\x39\x5f\x39\x5f\xf3"
@@ -46,13 +49,13 @@ def creation_code(runtime: bytes, *, owner: Address, signer: Address) -> Data:
 
 
 def derive_address(creation: bytes) -> Address:
-    """Where the CREATE2 deployer puts it. Source: EIP-1014."""
+    """Return the address at which the CREATE2 deployer deploys a contract. Source: EIP-1014."""
     return Address(abi.keccak(b"\xff" + CREATE2_DEPLOYER + _SALT + abi.keccak(creation))[12:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymasterStatus:
-    """What a paymaster is and has; amounts in wei."""
+    """Owner, signer, deposit and stake of a paymaster; amounts in wei."""
 
     owner: Address
     signer: Address
@@ -60,7 +63,7 @@ class PaymasterStatus:
     stake: int
     unstake_delay_seconds: int
     stake_free_at: int | None
-    """From when on an unlocked stake can be withdrawn, in seconds since 1970; None while it is locked, or none."""
+    """Time from which an unlocked stake can be withdrawn, in seconds since 1970; None for a locked stake or none."""
 
 
 @shape
@@ -70,7 +73,7 @@ class _Receipt:
 
 
 class PaymasterContract:
-    """The paymasters of one chain, through its node."""
+    """Client of the paymaster contracts of one chain."""
 
     def __init__(self, node: Rpc, chain_id: int) -> None:
         self._node = node
@@ -78,17 +81,17 @@ class PaymasterContract:
         self._chain_id = chain_id
 
     async def check(self) -> None:
-        """Raises: Unavailable when it is another chain, or has no entry point v0.7."""
+        """Check the chain. Raises: Unavailable when the node serves another chain, or it has no entry point v0.7."""
         await self._node.check_chain(self._chain_id)
         if not await self._chain.code(ENTRY_POINT):
             raise Unavailable(f"the chain has no entry point v0.7 at {ENTRY_POINT}")
 
     async def is_deployed(self, address: Address) -> bool:
-        """Whether there is code."""
+        """Return True when there is code at `address`."""
         return bool(await self._chain.code(address))
 
     async def read_status(self, address: Address) -> PaymasterStatus:
-        """Raises: Rejected when there is no paymaster of ours."""
+        """Read the status of a paymaster. Raises: Rejected when there is no VerifyingPaymaster at `address`."""
         try:
             words = await asyncio.gather(*(self._chain.call(address, one) for one in (_OWNER, _SIGNER)))
         except ExecutionReverted:
@@ -96,7 +99,8 @@ class PaymasterContract:
         if any(len(word) != 32 for word in words):
             raise Rejected(f"no VerifyingPaymaster at {address}")
         info = await self._chain.call(ENTRY_POINT, _GET_DEPOSIT_INFO + abi.address(address))
-        deposit, _, stake, delay, free_at = (int.from_bytes(info[at : at + 32], "big") for at in range(0, 160, 32))
+        words = [info[at : at + 32] for at in range(0, 160, 32)]
+        deposit, _, stake, delay, free_at = (int.from_bytes(word, "big") for word in words)
         owner, signer = (Address(word[12:]) for word in words)
         return PaymasterStatus(
             owner=owner,
@@ -108,36 +112,39 @@ class PaymasterContract:
         )
 
     async def deploy(self, creation: bytes, *, key: bytes) -> Address:
-        """Deploy and say where. Raises: Rejected; Unavailable; OutcomeUnknown when it may still happen."""
+        """Deploy the contract and return its address.
+
+        Raises: Rejected; Unavailable; OutcomeUnknown when the transaction may still be mined.
+        """
         if not await self._chain.code(CREATE2_DEPLOYER):
             raise Rejected(
                 f"the chain has no CREATE2 deployer at {CREATE2_DEPLOYER}; "
-                "see https://github.com/Arachnid/deterministic-deployment-proxy for how to put it there"
+                "to deploy it, see https://github.com/Arachnid/deterministic-deployment-proxy"
             )
         await self._transact(CREATE2_DEPLOYER, _SALT + creation, value=0, key=key)
         address = derive_address(creation)
         if not await self._chain.code(address):
-            raise Rejected(f"the deployment left no code at {address}")
+            raise Rejected(f"there is no code at {address} after the deployment")
         return address
 
     async def deposit(self, address: Address, *, wei: int, key: bytes) -> None:
-        """Pay into the entry point for the paymaster; anybody may. Raises: as `deploy`."""
+        """Add to the paymaster's deposit in the entry point, from any account. Raises: as `deploy`."""
         await self._transact(ENTRY_POINT, _DEPOSIT_TO + abi.address(address), value=wei, key=key)
 
     async def stake(self, address: Address, *, wei: int, unstake_delay_seconds: int, key: bytes) -> None:
-        """Add to the paymaster's stake, as its owner. Raises: as `deploy`."""
+        """Add to the paymaster's stake, as the paymaster's owner. Raises: as `deploy`."""
         await self._transact(address, abi.ADD_STAKE + abi.uint(unstake_delay_seconds), value=wei, key=key)
 
     async def unlock_stake(self, address: Address, *, key: bytes) -> None:
-        """Begin the stake's unstake delay, as its owner. Raises: as `deploy`."""
+        """Start the stake's unstake delay, as the paymaster's owner. Raises: as `deploy`."""
         await self._transact(address, _UNLOCK_STAKE, value=0, key=key)
 
     async def withdraw_stake(self, address: Address, *, to: Address, key: bytes) -> None:
-        """Pay out the whole stake, as its owner; its unstake delay must be over. Raises: as `deploy`."""
+        """Withdraw the whole stake after its unstake delay, as the paymaster's owner. Raises: as `deploy`."""
         await self._transact(address, _WITHDRAW_STAKE + abi.address(to), value=0, key=key)
 
     async def withdraw(self, address: Address, *, to: Address, wei: int, key: bytes) -> None:
-        """Pay out of the deposit, as its owner. Raises: as `deploy`."""
+        """Withdraw from the deposit, as the paymaster's owner. Raises: as `deploy`."""
         await self._transact(address, _WITHDRAW_TO + abi.address(to) + abi.uint(wei), value=0, key=key)
 
     async def _transact(self, to: Address, data: bytes, *, value: int, key: bytes) -> None:
@@ -154,14 +161,14 @@ class PaymasterContract:
         )
         fee = max_fee(fees.base_fee_per_gas, fees.max_priority_fee_per_gas)
         if balance <= value:
-            raise Rejected(f"{sender} (of the deployer key) has {balance} wei; {value} and the gas are needed")
+            raise Rejected(f"the deployer account {sender} has {balance} wei, expected {value} wei and the cost of gas")
         estimate = self._node.decode_result(
             _GAS, await self._node.read("eth_estimateGas", [call], map_error=_map_transaction_error)
         )
         gas = estimate + estimate * _MARGIN_PERCENT // 100
         if balance < value + gas * fee:
             needed = value + gas * fee
-            raise Rejected(f"{sender} (of the deployer key) has {balance} wei; up to {needed} are needed, gas included")
+            raise Rejected(f"the deployer account {sender} has {balance} wei, expected {needed} wei, gas included")
         signed = account.sign_transaction(
             {
                 "chainId": self._chain_id,
@@ -195,6 +202,6 @@ _GAS: Any = Gas
 
 def _map_transaction_error(error: ErrorObject) -> WalletError:
     return Rejected(
-        f"the node refused the transaction (code {error.code}): is the deployer key that of the paymaster's owner, "
-        "and is the amount right?"
+        f"the node rejected the transaction (code {error.code}): check that the deployer key is the paymaster owner's "
+        "key, and the amount"
     )

@@ -1,8 +1,9 @@
-"""What sponsorship policies have spent and promised, in Redis: one slot for a policy, one script for a decision.
+"""Budget ledgers of sponsorship policies in Redis: one slot per policy, one script per decision.
 
-The rule: a promise counts with the operation's maximum cost from before its signature is given away, until the chain
-has shown that it cannot be redeemed any more (released) or what it cost (spent). One nonce of one account is one
-promise, since only one of its operations can land: preparing it again raises the promise, and never counts it twice.
+A reservation counts with the operation's maximum cost before its signature is returned to the client. It counts until
+the chain shows that the signature can no longer be used (released) or the actual cost (settled). One nonce of one
+account is one reservation, since only one of its operations can be included. Preparing it again raises the reservation
+and never counts it twice.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from wallet_rpc.domain.policy_limits import (
 from wallet_rpc.primitives import Address, ChainId, Hash32
 
 _HINT_SECONDS = 7 * 24 * 3600
-"""How long an operation's policy is remembered for `find_policy`."""
+"""Time for which an operation's policy is stored for `find_policy`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A sponsorship that was signed: `cost` is the most it can cost, in wei; good until `ends` (seconds since 1970)."""
+    """Signed sponsorship: `cost` is its maximum cost in wei; `valid_until` in seconds since 1970."""
 
     chain_id: ChainId
     sender: Address
@@ -39,19 +40,19 @@ class Reservation:
     cost: int
     valid_until: int
     parties: Parties
-    """Those it counts against."""
+    """Parties that it counts against."""
     is_open_ended: bool = False
-    """Nobody knows how long it is good; `ends` is when it is first looked up, and only its nonce's use ends it."""
+    """True if its validity has no known end: only use of its nonce ends it, and `valid_until` is the first lookup."""
 
     @property
     def identity(self) -> str:
-        """What it is counted under: at most one operation of a nonce lands."""
+        """Id that it counts under: at most one operation of a nonce is included."""
         return reservation_id(self.chain_id, self.sender, self.nonce)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingReservation:
-    """A promise whose outcome may be known by now."""
+    """Reservation whose outcome may be known by now."""
 
     chain_id: ChainId
     sender: Address
@@ -59,20 +60,20 @@ class PendingReservation:
     valid_until: int
     is_open_ended: bool
     operation_hashes: tuple[Hash32, ...]
-    """The newest operations it was signed for."""
+    """Hashes of the newest operations it was signed for."""
     identity: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Where a policy is accounted: its id, and the length of its rolling window in seconds (0: none)."""
+    """Ledger of a policy: the policy's id and its rolling window in seconds (0: none)."""
 
     policy_id: UUID
     window_seconds: int = 0
 
 
 class RedisBudgets:
-    """The books of all policies; every change is one script."""
+    """Ledgers of all policies; every change is one script."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -84,7 +85,7 @@ class RedisBudgets:
     async def reserve(
         self, ledger: Ledger, reservation: Reservation, limits: PolicyLimits, *, now: int
     ) -> ExceededLimit | None:
-        """Count a promise before it is given; else (nothing written) the bound that it would exceed. Atomic."""
+        """Count a reservation, or return the limit that it would exceed and write nothing. Atomic."""
         bounds = build_budget_limits(limits, reservation.parties)
         answer = await self._link.run(
             self._reserve,
@@ -115,41 +116,40 @@ class RedisBudgets:
     async def lease_pending(
         self, ledger: Ledger, *, now: int, lease_seconds: int, most: int
     ) -> tuple[PendingReservation, ...]:
-        """Promises to look up; the same ones are not given again before the lease is over, and then until settled."""
-        taken = await self._link.run(self._lease, self._keys(ledger), now, lease_seconds, most)
-        return tuple(_parse_pending(*(part.decode() for part in one)) for one in taken)
+        """Lease at most `most` reservations to look up; each is returned again after its lease, until it is settled."""
+        leased = await self._link.run(self._lease, self._keys(ledger), now, lease_seconds, most)
+        return tuple(_parse_pending(*(part.decode() for part in one)) for one in leased)
 
     async def settle(self, ledger: Ledger, pending: PendingReservation, *, cost: int | None, now: int) -> None:
-        """It landed: the rest of the promise is free again. Without a known `cost` all of it was spent."""
-        how = ("most", 0, 0) if cost is None else ("cost", *split_wei(cost))
-        await self._run_settle(ledger, pending, how, now)
+        """Settle an included operation and free the rest of its reservation; with an unknown `cost` all is spent."""
+        outcome = ("most", 0, 0) if cost is None else ("cost", *split_wei(cost))
+        await self._run_settle(ledger, pending, outcome, now)
 
     async def release(self, ledger: Ledger, pending: PendingReservation, *, now: int) -> None:
-        """It can never land: the promise is free again."""
+        """Free the whole reservation of an operation that can no longer be included."""
         await self._run_settle(ledger, pending, ("never", 0, 0), now)
 
     async def expedite(self, ledger: Ledger, identity: str, *, now: int) -> None:
-        """Look this promise up from now on, not only when it has ended."""
+        """Make a reservation due for lookup now, before its expiry."""
         await self._link.run(self._expedite, self._keys(ledger), identity, now)
 
     async def find_policy(self, chain_id: ChainId, operation_hash: Hash32) -> UUID | None:
-        """The policy that sponsored an operation of the last days."""
+        """Return the policy that sponsored an operation of the last seven days."""
         text = await self._link.command("GET", self._hint_key(chain_id, operation_hash))
         return None if text is None else UUID(text.decode())
 
     async def read_totals(self, ledger: Ledger, owner: Address | None = None) -> tuple[int, int]:
-        """Wei and operations, spent and promised: of an owner, or (None) of all."""
+        """Return wei and number of operations, spent and reserved, of an owner or (None) of all."""
         field = TOTAL_FIELD if owner is None else owner.hex()
         text = await self._link.command("HGET", self._keys(ledger)[0], field)
         high, low, count = (0, 0, 0) if text is None else map(int, text.split())
         return high * LIMB_BASE + low, count
 
     async def _run_settle(
-        self, ledger: Ledger, pending: PendingReservation, how: tuple[str, int, int], now: int
+        self, ledger: Ledger, pending: PendingReservation, outcome: tuple[str, int, int], now: int
     ) -> None:
-        await self._link.run(
-            self._settle, self._keys(ledger), pending.identity, pending.valid_until, now, ledger.window_seconds, *how
-        )
+        arguments = pending.identity, pending.valid_until, now, ledger.window_seconds, *outcome
+        await self._link.run(self._settle, self._keys(ledger), *arguments)
 
     def _keys(self, ledger: Ledger) -> list[str]:
         tag = f"policy:{ledger.policy_id}:{ledger.window_seconds}"
@@ -160,12 +160,12 @@ class RedisBudgets:
 
 
 def reservation_id(chain_id: ChainId, sender: Address, nonce: int) -> str:
-    """The name of the promise of a nonce."""
+    """Return the id of a nonce's reservation."""
     return f"{chain_id}:{sender.hex()}:{nonce:x}"
 
 
 def _encode_limit(wei: int | None) -> tuple[int | str, int | str]:
-    """Empty for no limit."""
+    """Encode a limit for the scripts; empty texts mean no limit."""
     return ("", "") if wei is None else split_wei(wei)
 
 
@@ -173,14 +173,14 @@ def _encode_bound(bound: BudgetLimit) -> tuple[int | str, ...]:
     return bound.field, *_encode_limit(bound.wei), "" if bound.operations is None else bound.operations
 
 
-def _parse_pending(identity: str, valid_until: str, lasts: str, hashes: str) -> PendingReservation:
+def _parse_pending(identity: str, valid_until: str, open_ended: str, hashes: str) -> PendingReservation:
     chain_id, sender, nonce = identity.split(":")
     return PendingReservation(
         chain_id=int(chain_id),
         sender=Address.parse("0x" + sender),
         nonce=int(nonce, 16),
         valid_until=int(valid_until),
-        is_open_ended=lasts != "",
+        is_open_ended=open_ended != "",
         operation_hashes=tuple(Hash32.parse("0x" + one) for one in hashes.split(",")),
         identity=identity,
     )

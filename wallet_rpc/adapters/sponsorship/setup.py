@@ -1,6 +1,6 @@
-"""From the operator's file and key to the sponsors of the chains.
+"""Construction of the chains' policy paymasters from the operator's policy file and key.
 
-The rule: policies that are configured are enforced; what would leave them without effect stops the start.
+Configured policies are always enforced; a configuration in which they would have no effect stops the start.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _SIGNER = abi.selector_of("signer()")
 def read_sponsor(
     path: Path, *, key: bytes | None, budgets: RedisBudgets, clock: Clock, http: httpx2.AsyncClient
 ) -> Sponsor:
-    """The sponsor of the policies in a file. Raises: PolicyFileError that names the file."""
+    """Read the policies of a file. Raises: PolicyFileError with the path of the file."""
     try:
         policies = read_policies(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PolicyFileError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise PolicyFileError(f"{path}: no text in UTF-8") from None
-    except PolicyFileError as wrong:
-        raise PolicyFileError(f"{path}: {wrong}") from None
+        raise PolicyFileError(f"{path}: expected UTF-8 text") from None
+    except PolicyFileError as error:
+        raise PolicyFileError(f"{path}: {error}") from None
     return Sponsor(
         policies={policy.id: policy for policy in policies}, budgets=budgets, key=key, clock=clock, http=http
     )
@@ -49,7 +49,7 @@ def build_policy_paymaster(
     address: Address | None,
     service: Paymaster | None,
 ) -> Paymaster | None:
-    """Who sponsors on a chain under the policies: our contract at `address`, else its service; None without both."""
+    """Build a chain's paymaster, backed by the contract at `address` or else by `service`; None without both."""
     backing: Backing
     if address is not None and sponsor.key is not None:
         backing = KeyBacking(chain_id=chain_id, address=address, key=sponsor.key)
@@ -61,18 +61,25 @@ def build_policy_paymaster(
 
 
 async def check_signer(chain: Node, paymaster: Address, key: bytes) -> None:
-    """Raises: Unavailable when there is no paymaster of ours at the address, or another key signs for it."""
+    """Check a paymaster contract.
+
+    Raises: Unavailable when there is no VerifyingPaymaster at the address, or its signer has another key.
+    """
     try:
         word = await chain.call(paymaster, _SIGNER)
     except ExecutionReverted:
         word = b""
     if len(word) != 32:
         raise Unavailable(f"no VerifyingPaymaster at {paymaster}: deploy one with `wallet-rpc paymaster deploy`")
-    signer, ours = Address(word[12:]), signer_of(key)
-    if signer != ours:
-        raise Unavailable(f"the VerifyingPaymaster at {paymaster} has the signer {signer}, not {ours} of our key")
+    signer = Address(word[12:])
+    expected = signer_of(key)
+    if signer != expected:
+        raise Unavailable(
+            f"the VerifyingPaymaster at {paymaster} has signer {signer}, expected {expected}, the address of the "
+            "configured key"
+        )
 
 
 def signer_of(key: bytes) -> Address:
-    """The address of a private key."""
+    """Return the address of a private key."""
     return Address(PrivateKey(key).public_key.to_canonical_address())

@@ -1,8 +1,8 @@
-"""The webhook of a sponsorship policy: the operator's own server says yes or no.
+"""Webhook of a sponsorship policy, by which the operator's own server approves or denies an operation.
 
-The rule: it fails closed. Only an answer of status 200 with `{"approved": true}`, in time and not too long, is a yes.
-The URL comes from the operator's file and from nowhere else, no redirect is followed, and neither the URL nor a text of
-the other side is in any error.
+It fails closed. Only a response with status 200 and `{"approved": true}`, in time and within the size limit, approves.
+The URL comes only from the operator's policy file. Redirects are not followed. No error contains the URL or a text of
+the webhook's response.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.wire import encode
 
-_ANSWER_BYTES = 64 << 10
+_MAX_RESPONSE_BYTES = 64 << 10
 
 
 class _NoAnswerError(Exception):
-    """Nothing that can be read came back."""
+    """No usable response."""
 
 
 async def request_approval(
     http: httpx2.AsyncClient, policy: Policy, op: UserOperation, *, chain_id: int, context: Mapping[str, Any]
 ) -> PolicyDecision:
-    """What the policy's webhook says of an operation; None (approved) where the policy has none.
+    """Request the decision of the policy's webhook; None means approved, also for a policy without a webhook.
 
-    It is sent `{userOperation, policyId, chainId, webhookData}`; webhookData only when the client gave one.
+    The request body is `{userOperation, policyId, chainId, webhookData}`; webhookData only if the client sent one.
     """
     if policy.webhook is None:
         return None
@@ -50,12 +50,13 @@ async def request_approval(
     except (_NoAnswerError, TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, OSError):
         return PolicyDenial(
             reason=PolicyDenialReason.WEBHOOK_FAILED,
-            message=f"policy {policy.id} has a webhook that gave no answer it could use",
+            message=f"the webhook of policy {policy.id} returned no usable response",
         )
     if isinstance(answer, dict) and answer.get("approved") is True:
         return None
     return PolicyDenial(
-        reason=PolicyDenialReason.WEBHOOK_DENIED, message=f"policy {policy.id} has a webhook that did not approve"
+        reason=PolicyDenialReason.WEBHOOK_DENIED,
+        message=f"the webhook of policy {policy.id} did not approve the operation",
     )
 
 
@@ -70,7 +71,7 @@ async def _post(http: httpx2.AsyncClient, webhook: Webhook, body: bytes) -> Any:
     ) as response:
         if response.status_code != httpx2.codes.OK:
             raise _NoAnswerError
-        text = await read_body(response, most_bytes=_ANSWER_BYTES)
+        text = await read_body(response, most_bytes=_MAX_RESPONSE_BYTES)
     if text is None:
         raise _NoAnswerError
     try:
