@@ -1,4 +1,4 @@
-"""What accounts of `memory.Store` promise, against a real Redis."""
+"""Contract of `ports.storage.Accounts`, tested against a real Redis."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHER = Address(b"\x33" * 20)
 
 
 async def list_accounts(store: RedisStore) -> tuple[Account, ...]:
-    """All of the signer's accounts."""
+    """Return all of the signer's accounts."""
     page = await store.accounts.page(SIGNER, after=None, limit=1000)
     assert page is not None
     assert page.is_last
@@ -43,12 +43,12 @@ async def test_accounts_come_back_as_added_and_oldest_first(store: RedisStore) -
     assert await store.accounts.find_by_address(OTHER) == second
 
 
-async def test_an_account_of_which_nobody_asked_is_unknown(store: RedisStore) -> None:
+async def test_an_account_that_was_not_added_is_unknown(store: RedisStore) -> None:
     assert await list_accounts(store) == ()
     assert await store.accounts.find_by_address(ACCOUNT) is None
 
 
-async def test_of_many_who_add_the_first_account_one_succeeds(store: RedisStore) -> None:
+async def test_of_concurrent_calls_that_add_the_first_account_one_succeeds(store: RedisStore) -> None:
     rivals = [an_account() for _ in range(16)]
 
     added = await asyncio.gather(*(store.accounts.add(rival, after=0) for rival in rivals))
@@ -75,7 +75,7 @@ async def test_an_account_added_twice_by_a_repeated_command_is_there_once(store:
     assert await list_accounts(store) == (account,)
 
 
-async def test_the_signer_that_asked_first_has_the_account(store: RedisStore) -> None:
+async def test_an_address_belongs_to_the_signer_that_requested_it_first(store: RedisStore) -> None:
     first, second = an_account(), an_account(signer=OTHER)
     await store.accounts.add(first, after=0)
     await store.accounts.add(second, after=0)
@@ -117,7 +117,7 @@ queries = st.tuples(ids, salts, addresses)
 def expected_accounts(
     accounts: Sequence[Account], chosen: Sequence[Account], account_id: UUID, salt: int, address: Address
 ) -> SignerAccounts:
-    """What `known` means, account by account."""
+    """Compute the result of `find_by_signer` from a plain list of accounts."""
     contracts = [each for each in accounts if each.kind is AccountKind.SEMI_MODULAR]
     used = {each.salt for each in contracts}
     return SignerAccounts(
@@ -137,18 +137,19 @@ def expected_accounts(
 
 @settings(max_examples=40)
 @given(st.lists(some_accounts, max_size=12), st.lists(st.integers(0, 11), max_size=5), st.integers(0, 12), queries)
-async def test_what_is_known_of_accounts_is_what_all_of_them_say(
+async def test_a_search_by_signer_agrees_with_the_list_of_accounts(
     redis_server: RedisServer,
-    held: list[Account],
+    accounts: list[Account],
     picks: list[int],
     early: int,
-    question: tuple[UUID, int, Address],
+    query: tuple[UUID, int, Address],
 ) -> None:
-    """However many of them were indexed before the others were added."""
-    placed = list({account.address: account for account in reversed(held)}.values())
-    chosen, (account_id, salt, address) = [placed[pick % len(placed)] for pick in picks if placed], question
+    """The result does not depend on how many accounts were indexed before the others were added."""
+    distinct = list({account.address: account for account in reversed(accounts)}.values())
+    chosen = [distinct[pick % len(distinct)] for pick in picks if distinct]
+    account_id, salt, address = query
     async with RedisStore.open(redis_server.url, prefix=f"known-{time.monotonic_ns()}") as store:
-        for after, account in enumerate(held):
+        for after, account in enumerate(accounts):
             if after == early:
                 await store.accounts.find_by_signer(SIGNER)
             assert await store.accounts.add(account, after=after)
@@ -156,15 +157,15 @@ async def test_what_is_known_of_accounts_is_what_all_of_them_say(
             await store.accounts.confirm(account)
         known = await store.accounts.find_by_signer(SIGNER, account_id=account_id, salt=salt, address=address)
 
-    assert known == expected_accounts(held, chosen, account_id, salt, address)
+    assert known == expected_accounts(accounts, chosen, account_id, salt, address)
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 9), st.integers(1, 4))
 async def test_pages_show_each_account_once_and_in_order(redis_server: RedisServer, count: int, limit: int) -> None:
-    held = tuple(an_account(salt=salt) for salt in range(count))
+    accounts = tuple(an_account(salt=salt) for salt in range(count))
     async with RedisStore.open(redis_server.url, prefix=f"pages-{time.monotonic_ns()}") as store:
-        for after, account in enumerate(held):
+        for after, account in enumerate(accounts):
             await store.accounts.add(account, after=after)
         seen: tuple[Account, ...] = ()
         while True:
@@ -177,36 +178,39 @@ async def test_pages_show_each_account_once_and_in_order(redis_server: RedisServ
             assert len(page.accounts) == limit
         assert await store.accounts.page(SIGNER, after=uuid4(), limit=limit) is None
 
-    assert seen == held
+    assert seen == accounts
 
 
 async def _fill(store: RedisStore, redis: Redis, count: int) -> list[Account]:
-    """As a server before the index would have left them."""
+    """Write accounts as a server without the index wrote them."""
     sample = an_account()
-    held = [replace(sample, id=uuid4(), salt=salt, address=Address(salt.to_bytes(20, "big"))) for salt in range(count)]
-    texts, record = list[str](), json.loads(encode_record(Account, sample))
-    for account in held:
+    accounts = [
+        replace(sample, id=uuid4(), salt=salt, address=Address(salt.to_bytes(20, "big"))) for salt in range(count)
+    ]
+    texts: list[str] = []
+    record = json.loads(encode_record(Account, sample))
+    for account in accounts:
         record |= {"id": str(account.id), "salt": hex(account.salt), "address": f"0x{account.address.hex()}"}
         texts.append(json.dumps(record))
     await redis.rpush(store.accounts.list_key(SIGNER), *texts)
-    return held
+    return accounts
 
 
 async def test_accounts_from_before_the_index_are_found(store: RedisStore, redis_server: RedisServer) -> None:
     async with Redis.from_url(redis_server.url) as redis:
-        held = await _fill(store, redis, 1201)
+        accounts = await _fill(store, redis, 1201)
 
-    last = held[-1]
+    last = accounts[-1]
     known = await store.accounts.find_by_signer(SIGNER, account_id=last.id, salt=last.salt, address=last.address)
-    assert (known.count, known.free_salt, known.first) == (1201, 1201, held[0])
+    assert (known.count, known.free_salt, known.first) == (1201, 1201, accounts[0])
     assert known.by_id == known.by_salt == known.by_address == last
-    page = await store.accounts.page(SIGNER, after=held[1000].id, limit=100)
+    page = await store.accounts.page(SIGNER, after=accounts[1000].id, limit=100)
     assert page is not None
-    assert page.accounts == tuple(held[1001:1101])
+    assert page.accounts == tuple(accounts[1001:1101])
 
 
 async def _seconds(store: RedisStore, last: Account) -> float:
-    """The processor's, for one of each question."""
+    """Return the CPU time of one search by signer, one page and one failed addition."""
     await store.accounts.find_by_signer(SIGNER)
     best = 9.0
     for _ in range(5):
@@ -218,7 +222,7 @@ async def _seconds(store: RedisStore, last: Account) -> float:
     return best
 
 
-async def test_questions_cost_the_same_however_many_accounts_there_are(
+async def test_the_cost_does_not_grow_with_the_number_of_accounts(
     redis_server: RedisServer, store: RedisStore
 ) -> None:
     async with Redis.from_url(redis_server.url) as redis:

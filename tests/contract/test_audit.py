@@ -1,4 +1,4 @@
-"""The audit log against a real Redis: no entry is lost, and every fault is found at its position."""
+"""The audit log on a real Redis: no entry is lost, and every integrity failure is found at its position."""
 
 from __future__ import annotations
 
@@ -53,9 +53,10 @@ async def test_events_come_back_in_their_order_each_hashed_over_the_one_before(a
 async def test_a_log_is_verified_with_the_head_that_it_had_then(
     audit: RedisAudit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is written meanwhile, and may be altered at once, is not vouched for."""
+    """Entries written during the verification are not verified."""
     await _fill(audit, 3)
-    head, lines = await audit.head(), audit._lines
+    head = await audit.head()
+    lines = audit._lines
 
     async def and_more(start: int, end: int) -> list[bytes]:
         await audit.append(an_event())
@@ -68,7 +69,7 @@ async def test_a_log_is_verified_with_the_head_that_it_had_then(
     assert await audit.head() != head
 
 
-async def test_a_log_without_entries_is_whole(audit: RedisAudit) -> None:
+async def test_a_log_without_entries_is_intact(audit: RedisAudit) -> None:
     assert (await audit.verify()).failure is None
     assert await audit.head() == EMPTY_HEAD
     assert await audit.entries(0, 10) == ()
@@ -76,10 +77,10 @@ async def test_a_log_without_entries_is_whole(audit: RedisAudit) -> None:
 
 @LATEST
 @given(counts=st.lists(st.integers(1, 24), min_size=2, max_size=4))
-async def test_of_many_who_append_at_once_on_several_servers_nobody_is_lost(
+async def test_concurrent_appends_on_several_servers_lose_no_entry(
     redis_server: RedisServer, counts: list[int]
 ) -> None:
-    """All write the same words, which must not make one take another's entry for its own."""
+    """All events are equal, so that a server could mistake another server's entry for its own."""
     prefix = f"audit-{time.monotonic_ns()}"
     stores = [RedisStore.open(redis_server.url, prefix=prefix) for _ in counts]
     await asyncio.gather(
@@ -97,8 +98,8 @@ async def test_of_many_who_append_at_once_on_several_servers_nobody_is_lost(
         await store.close()
 
 
-async def test_an_entry_whose_answer_was_lost_is_written_once(audit: RedisAudit) -> None:
-    """The link repeats the script with the same arguments."""
+async def test_an_entry_whose_reply_was_lost_is_written_once(audit: RedisAudit) -> None:
+    """After a lost reply the link repeats the script with the same arguments."""
     entry = next_entry(EMPTY_HEAD, an_event())
     arguments = ("", f"1 {entry.hash} mark", format_entry(entry))
 
@@ -109,7 +110,7 @@ async def test_an_entry_whose_answer_was_lost_is_written_once(audit: RedisAudit)
     assert (await audit.verify()).failure is None
 
 
-async def test_a_cancelled_writer_holds_nobody_up(audit: RedisAudit) -> None:
+async def test_a_cancelled_writer_does_not_block_other_writers(audit: RedisAudit) -> None:
     writers = [asyncio.create_task(audit.append(an_event(number=number))) for number in range(30)]
     await asyncio.sleep(0.002)
     for writer in writers[::2]:
@@ -126,7 +127,7 @@ async def test_a_cancelled_writer_holds_nobody_up(audit: RedisAudit) -> None:
 
 @pytest.mark.parametrize("at_once", [1, 3, 500])
 @pytest.mark.parametrize(
-    ("command", "broken"),
+    ("command", "failure"),
     [
         (("LSET", 4, "{}"), IntegrityFailure(4, IntegrityFailureReason.ALTERED)),
         (("LSET", 0, "{}"), IntegrityFailure(0, IntegrityFailureReason.ALTERED)),
@@ -138,12 +139,12 @@ async def test_a_cancelled_writer_holds_nobody_up(audit: RedisAudit) -> None:
     ],
     ids=lambda given: given[0] if isinstance(given, tuple) else "",
 )
-async def test_what_was_done_to_a_log_is_found_at_its_place(
+async def test_an_altered_log_fails_verification_at_the_altered_position(
     audit: RedisAudit,
     monkeypatch: pytest.MonkeyPatch,
     at_once: int,
     command: tuple[str | int, ...],
-    broken: IntegrityFailure,
+    failure: IntegrityFailure,
 ) -> None:
     monkeypatch.setattr(redis_audit, "_AT_ONCE", at_once)
     await _fill(audit, 7)
@@ -151,10 +152,10 @@ async def test_what_was_done_to_a_log_is_found_at_its_place(
     rest = (key, "LEFT", "RIGHT") if command == ("LMOVE",) else command[1:]
     await audit._link.command(str(command[0]), key, *rest)
 
-    assert (await audit.verify()).failure == broken
+    assert (await audit.verify()).failure == failure
 
 
-async def test_a_log_that_was_harmed_goes_on_and_stays_harmed_where_it_was(
+async def test_a_damaged_log_accepts_entries_and_still_fails_at_the_same_position(
     audit: RedisAudit, store: RedisStore
 ) -> None:
     await _fill(audit, 5)
@@ -165,7 +166,7 @@ async def test_a_log_that_was_harmed_goes_on_and_stays_harmed_where_it_was(
     assert (await audit.verify()).failure == IntegrityFailure(3, IntegrityFailureReason.CUT_OUT)
 
 
-async def test_a_log_whose_head_is_gone_goes_on_and_is_found_out(audit: RedisAudit) -> None:
+async def test_a_log_without_its_head_accepts_entries_and_fails_verification(audit: RedisAudit) -> None:
     await _fill(audit, 3)
     await audit._link.command("DEL", audit.head_key())
     assert (await audit.verify()).failure == IntegrityFailure(0, IntegrityFailureReason.ADDED)
@@ -175,15 +176,16 @@ async def test_a_log_whose_head_is_gone_goes_on_and_is_found_out(audit: RedisAud
     assert (await audit.verify()).failure == IntegrityFailure(3, IntegrityFailureReason.ADDED)
 
 
-async def test_entries_of_a_newer_server_are_not_shown(audit: RedisAudit) -> None:
+async def test_entries_of_a_newer_server_are_not_returned(audit: RedisAudit) -> None:
     await audit._link.command("RPUSH", audit.entries_key(), '{"version":2}')
 
-    with pytest.raises(Unavailable, match="form 2, this server reads forms up to 1"):
+    with pytest.raises(Unavailable, match="version 2, expected at most 1"):
         await audit.entries(0, 1)
 
 
 async def test_a_log_of_thousands_is_verified_in_a_few_reads(audit: RedisAudit) -> None:
-    lines, head = [], EMPTY_HEAD
+    lines = []
+    head = EMPTY_HEAD
     for number in range(1200):
         entry = next_entry(head, an_event(number=number))
         lines.append(format_entry(entry))

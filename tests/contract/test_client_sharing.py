@@ -1,4 +1,4 @@
-"""Reads that share one POST: who gets which answer, and what happens when the POST fails or is refused."""
+"""Batched reads: each gets its own response, also when the POST fails or the server rejects batches."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from starlette.routing import Route
 from tests.contract.upstream import FAST, BrokenResponse, NoResponse, Upstream, UpstreamError, answer_in_turn
 from wallet_rpc.errors import Unavailable
 
-ALONE = replace(FAST, batch_size=1)
+UNBATCHED = replace(FAST, batch_size=1)
 
 
-async def test_reads_of_one_tick_share_a_post_and_each_gets_its_own_answer() -> None:
+async def test_reads_of_one_tick_are_batched_and_each_gets_its_own_response() -> None:
     upstream = Upstream({"double": lambda number: 2 * number})
     client = upstream.client()
 
@@ -29,7 +29,7 @@ async def test_reads_of_one_tick_share_a_post_and_each_gets_its_own_answer() -> 
     assert [len(post) for post in upstream.posts] == [50, 50, 20]
 
 
-async def test_reads_of_task_groups_share_a_post_too() -> None:
+async def test_reads_of_task_groups_are_batched_too() -> None:
     upstream = Upstream({"eth_chainId": "0x1", "eth_call": "0x"})
     client = upstream.client()
 
@@ -43,7 +43,7 @@ async def test_reads_of_task_groups_share_a_post_too() -> None:
     assert len(upstream.posts) == 1
 
 
-async def test_a_slow_read_goes_alone_and_holds_nobody_up() -> None:
+async def test_an_unbatched_slow_read_does_not_block_other_reads() -> None:
     upstream = Upstream({"slow": answer_in_turn(NoResponse()), "quick": 1})
     client = upstream.client()
     slow = asyncio.create_task(client.read("slow", [], unbatched=True))
@@ -55,7 +55,7 @@ async def test_a_slow_read_goes_alone_and_holds_nobody_up() -> None:
     assert upstream.posts == [["slow"], ["quick"]]
 
 
-async def test_a_shared_post_without_answer_is_sent_again_as_a_whole() -> None:
+async def test_a_batch_without_a_response_is_retried_as_a_whole() -> None:
     upstream = Upstream({"find": answer_in_turn(BrokenResponse(503), 1)})
     client = upstream.client()
 
@@ -63,24 +63,24 @@ async def test_a_shared_post_without_answer_is_sent_again_as_a_whole() -> None:
     assert [len(post) for post in upstream.posts] == [2, 2]
 
 
-async def test_sharing_can_be_turned_off() -> None:
+async def test_batching_can_be_turned_off() -> None:
     upstream = Upstream({"find": 1})
-    client = upstream.client(ALONE)
+    client = upstream.client(UNBATCHED)
 
     await asyncio.gather(client.read("find", []), client.read("find", []))
 
     assert upstream.posts == [["find"], ["find"]]
 
 
-@pytest.mark.parametrize("odd", [[], {}, None, "1", 1.5])
-async def test_an_answer_whose_id_is_none_of_ours_is_nobodys(odd: Any) -> None:
-    body = json.dumps([{"jsonrpc": "2.0", "id": odd, "result": 1}] * 2).encode()
+@pytest.mark.parametrize("response_id", [[], {}, None, "1", 1.5])
+async def test_a_response_with_an_unknown_id_is_ignored(response_id: Any) -> None:
+    body = json.dumps([{"jsonrpc": "2.0", "id": response_id, "result": 1}] * 2).encode()
     client = Upstream({"find": answer_in_turn(BrokenResponse(200, body), 7)}).client()
 
     assert await asyncio.gather(*(client.read("find", []) for _ in range(2))) == [7, 7]
 
 
-async def test_one_refused_call_of_a_post_does_not_harm_the_others() -> None:
+async def test_an_error_of_one_call_in_a_batch_does_not_affect_the_others() -> None:
     client = Upstream({"bad": answer_in_turn(UpstreamError(-32000, "no")), "good": 1}).client()
 
     answers: list[Any] = await asyncio.gather(
@@ -92,11 +92,11 @@ async def test_one_refused_call_of_a_post_does_not_harm_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "refusal",
+    "rejection",
     [False, Response(b"batch requests are off", 405), Response(b"<html>", 413), Response(b'{"error":1}', 400)],
 )
-async def test_a_server_that_takes_no_batches_gets_single_calls_from_then_on(refusal: bool | Response) -> None:
-    upstream = Upstream({"double": lambda number: 2 * number}, batches=refusal)
+async def test_a_server_that_rejects_batches_gets_single_calls_afterwards(rejection: bool | Response) -> None:
+    upstream = Upstream({"double": lambda number: 2 * number}, batches=rejection)
     client = upstream.client()
 
     for _ in range(2):
@@ -105,7 +105,7 @@ async def test_a_server_that_takes_no_batches_gets_single_calls_from_then_on(ref
     assert [len(post) for post in upstream.posts] == [2, 1, 1, 1, 1]
 
 
-async def test_who_goes_away_takes_nobody_along() -> None:
+async def test_a_cancelled_read_does_not_cancel_others() -> None:
     upstream = Upstream({"find": 1})
     client = upstream.client()
     first, second, third = (asyncio.create_task(client.read("find", [])) for _ in range(3))
@@ -119,7 +119,7 @@ async def test_who_goes_away_takes_nobody_along() -> None:
         await first
 
 
-async def test_a_call_that_everybody_left_before_it_was_sent_is_not_sent() -> None:
+async def test_a_read_that_was_cancelled_before_its_post_is_not_sent() -> None:
     upstream = Upstream({"find": 1})
     client = upstream.client()
     task = asyncio.create_task(client.read("find", []))
@@ -130,10 +130,11 @@ async def test_a_call_that_everybody_left_before_it_was_sent_is_not_sent() -> No
     assert upstream.posts == []
 
 
-async def test_half_a_batch_answered_is_half_a_batch_asked_again() -> None:
+async def test_reads_missing_in_a_batch_response_are_retried() -> None:
     upstream = Upstream({"find": 1})
     client = upstream.client()
-    serve, first = upstream._serve, True
+    serve = upstream._serve
+    first = True
 
     async def drop_first(request: Any) -> Response:
         nonlocal first

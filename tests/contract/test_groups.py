@@ -1,4 +1,4 @@
-"""What `memory.Groups` promises, against a real Redis."""
+"""Contract of `ports.storage.Groups`, tested against a real Redis."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def groups(store: RedisStore) -> RedisGroups:
 
 
 async def _all(groups: RedisGroups, session_filter: SessionFilter = ANY, *, now: int = LATER) -> list[int]:
-    """The numbers of the sessions that are listed."""
+    """Return the numbers of the listed sessions."""
     page = await groups.page(session_filter, now=now, offset=0, limit=1000)
     return [int.from_bytes(each.install.session_id) for each in page]
 
@@ -51,7 +51,7 @@ async def test_a_group_comes_back_as_registered(groups: RedisGroups) -> None:
     assert await groups.find_by_session(_id(2)) is None
 
 
-async def test_the_same_sessions_again_are_the_group_that_is_there(groups: RedisGroups) -> None:
+async def test_registering_the_same_sessions_again_returns_the_existing_group(groups: RedisGroups) -> None:
     await groups.register(PAIR)
 
     again = replace(a_group(2, *reversed(PAIR.installs)), wallet_id="other")
@@ -64,7 +64,7 @@ async def test_the_same_sessions_again_are_the_group_that_is_there(groups: Redis
 @pytest.mark.parametrize(
     "numbers", [[1], [2], [1, 2, 3], [1, 3], [1, 4], [4, 5, 1, 2]], ids=lambda numbers: "-".join(map(str, numbers))
 )
-async def test_sessions_that_are_registered_otherwise_are_refused_whole(
+async def test_a_group_that_overlaps_a_registered_one_is_rejected_whole(
     groups: RedisGroups, numbers: list[int]
 ) -> None:
     await groups.register(PAIR)
@@ -77,7 +77,7 @@ async def test_sessions_that_are_registered_otherwise_are_refused_whole(
     assert await _all(groups) == [4, 5, 1, 2]
 
 
-async def test_a_group_that_is_no_longer_all_active_is_not_registered_again(groups: RedisGroups) -> None:
+async def test_a_group_with_an_ended_session_is_not_registered_again(groups: RedisGroups) -> None:
     brief = a_group(3, an_install(3), an_install(4, expires_at=LATER))
     await groups.register(PAIR)
     await groups.register(brief)
@@ -89,14 +89,14 @@ async def test_a_group_that_is_no_longer_all_active_is_not_registered_again(grou
 
 
 async def test_a_repeated_command_registers_the_same_group(groups: RedisGroups) -> None:
-    """Even when its first run was answered so late that the group is over or revoked."""
-    over = a_group(1, an_install(1, expires_at=NOW))
-    await groups.register(over)
-    assert await groups.register(over) == over
+    """This holds even if the group has expired or is revoked when the command is repeated."""
+    expired = a_group(1, an_install(1, expires_at=NOW))
+    await groups.register(expired)
+    assert await groups.register(expired) == expired
 
-    await groups.revoke(over.id, _id(1), at=LATER)
-    found = await groups.register(over)
-    assert found == replace(over, installs=(replace(over.installs[0], revoked_at=LATER),))
+    await groups.revoke(expired.id, _id(1), at=LATER)
+    found = await groups.register(expired)
+    assert found == replace(expired, installs=(replace(expired.installs[0], revoked_at=LATER),))
 
 
 async def test_a_revoked_session_is_marked_and_no_longer_listed(groups: RedisGroups) -> None:
@@ -114,19 +114,19 @@ async def test_a_revoked_session_is_marked_and_no_longer_listed(groups: RedisGro
     assert await groups._link.command("ZRANGE", groups.by_expiry_key, 0, -1) == [_id(2).hex().encode()]
 
 
-async def test_of_many_who_revoke_a_session_one_is_told_so(groups: RedisGroups) -> None:
+async def test_of_concurrent_revocations_of_a_session_one_succeeds(groups: RedisGroups) -> None:
     await groups.register(PAIR)
 
-    told = await asyncio.gather(*(groups.revoke(PAIR.id, _id(1), at=LATER + turn) for turn in range(16)))
+    results = await asyncio.gather(*(groups.revoke(PAIR.id, _id(1), at=LATER + turn) for turn in range(16)))
 
     found = await groups.get(PAIR.id)
-    assert told.count(True) == 1
+    assert results.count(True) == 1
     assert found is not None
-    assert found.installs[0].revoked_at == LATER + told.index(True)
+    assert found.installs[0].revoked_at == LATER + results.index(True)
 
 
 @pytest.mark.parametrize(("group_number", "session_number"), [(1, 3), (2, 1), (9, 9)])
-async def test_what_is_no_session_of_the_group_cannot_be_revoked(
+async def test_a_session_outside_the_group_cannot_be_revoked(
     groups: RedisGroups, group_number: int, session_number: int
 ) -> None:
     await groups.register(PAIR)
@@ -148,7 +148,7 @@ async def test_the_newest_come_first_then_by_id_and_pages_fit_together(groups: R
     assert [[int.from_bytes(each.install.session_id) for each in page] for page in pages] == [[5, 1], [2, 9], []]
 
 
-async def test_a_session_that_is_over_is_not_listed_from_that_second_on(groups: RedisGroups) -> None:
+async def test_a_session_is_not_listed_from_the_second_of_its_expiry(groups: RedisGroups) -> None:
     await groups.register(a_group(1, an_install(1, expires_at=LATER), an_install(2)))
 
     assert await _all(groups, now=LATER - 1) == [1, 2]
@@ -157,7 +157,9 @@ async def test_a_session_that_is_over_is_not_listed_from_that_second_on(groups: 
     assert await groups.find_by_session(_id(1)) is not None
 
 
-async def test_those_that_are_over_are_dropped_for_good(groups: RedisGroups, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_expired_sessions_are_removed_from_the_indexes(
+    groups: RedisGroups, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(redis_groups, "_AT_ONCE", 3)
     await groups.register(a_group(1, *(an_install(number, expires_at=LATER) for number in range(1, 9))))
     await groups.register(a_group(2, an_install(20)))
@@ -191,39 +193,41 @@ GROUPS = st.lists(
 
 
 @LATEST
-@given(made=GROUPS, wanted=FILTERS, offset=st.integers(0, 6), limit=st.integers(1, 8), at_once=st.integers(1, 4))
-async def test_a_list_is_what_is_wanted_active_and_in_order(
+@given(
+    made=GROUPS, session_filter=FILTERS, offset=st.integers(0, 6), limit=st.integers(1, 8), at_once=st.integers(1, 4)
+)
+async def test_a_list_contains_the_matching_active_sessions_in_order(
     redis_server: RedisServer,
     made: list[tuple[dict[str, object], list[tuple[int, bool, bool]]]],
-    wanted: SessionFilter,
+    session_filter: SessionFilter,
     offset: int,
     limit: int,
     at_once: int,
 ) -> None:
-    """Each group with its sessions: chain, is over, is revoked."""
+    """Each generated group has sessions of (chain, is expired, is revoked)."""
     expected: list[GroupedSession] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redis_groups, "_AT_ONCE", at_once)
         async with RedisStore.open(redis_server.url, prefix=f"groups-{time.monotonic_ns()}") as store:
             for number, (kind, sessions) in enumerate(made):
-                installs = tuple(_install(number, place, *each) for place, each in enumerate(sessions))
+                installs = tuple(_install(number, index, *each) for index, each in enumerate(sessions))
                 group = a_group(number, *installs, **kind, created_at=NOW + number // 2)
                 await store.groups.register(group)
                 expected += await _expected_sessions(store.groups, group, [is_revoked for _, _, is_revoked in sessions])
-            page = await store.groups.page(wanted, now=LATER, offset=offset, limit=limit)
+            page = await store.groups.page(session_filter, now=LATER, offset=offset, limit=limit)
 
-    expected = [each for each in expected if wanted.matches(each)]
+    expected = [each for each in expected if session_filter.matches(each)]
     expected.sort(key=lambda each: (-each.group.created_at, each.install.session_id))
     assert page == tuple(expected[offset : offset + limit])
 
 
-def _install(group: int, index: int, chain_id: int, is_over: bool, is_revoked: bool) -> Install:
-    ends = LATER if is_over else FAR_FUTURE
-    return an_install((index * 16 + group) ^ 0x55, chain_id=chain_id, expires_at=ends)
+def _install(group: int, index: int, chain_id: int, is_expired: bool, is_revoked: bool) -> Install:
+    expires_at = LATER if is_expired else FAR_FUTURE
+    return an_install((index * 16 + group) ^ 0x55, chain_id=chain_id, expires_at=expires_at)
 
 
 async def _expected_sessions(groups: RedisGroups, group: SessionGroup, revoked: list[bool]) -> list[GroupedSession]:
-    """Those that should be listed, once the others are revoked."""
+    """Revoke sessions and return those that should then be listed."""
     for install, is_revoked in zip(group.installs, revoked, strict=True):
         if is_revoked:
             await groups.revoke(group.id, install.session_id, at=LATER)
@@ -234,45 +238,47 @@ async def _expected_sessions(groups: RedisGroups, group: SessionGroup, revoked: 
 
 
 @LATEST
-@given(wishes=st.lists(st.frozensets(st.integers(1, 5), min_size=1, max_size=3), min_size=2, max_size=12))
-async def test_of_many_who_register_at_once_each_session_is_in_one_group_and_no_group_in_part(
-    redis_server: RedisServer, wishes: list[frozenset[int]]
+@given(session_sets=st.lists(st.frozensets(st.integers(1, 5), min_size=1, max_size=3), min_size=2, max_size=12))
+async def test_concurrent_registrations_put_each_session_in_one_group_and_no_group_in_part(
+    redis_server: RedisServer, session_sets: list[frozenset[int]]
 ) -> None:
     prefix = f"register-{time.monotonic_ns()}"
     async with (
         RedisStore.open(redis_server.url, prefix=prefix) as one,
         RedisStore.open(redis_server.url, prefix=prefix) as other,
     ):
-        asked = [a_group(turn, *(an_install(each) for each in wish)) for turn, wish in enumerate(wishes)]
-        told = await asyncio.gather(
-            *((one, other)[turn % 2].groups.register(group) for turn, group in enumerate(asked))
+        requested = [
+            a_group(turn, *(an_install(each) for each in session_set)) for turn, session_set in enumerate(session_sets)
+        ]
+        results = await asyncio.gather(
+            *((one, other)[turn % 2].groups.register(group) for turn, group in enumerate(requested))
         )
-        there = {group.id: group for group in asked if await one.groups.get(group.id) is not None}
+        registered = {group.id: group for group in requested if await one.groups.get(group.id) is not None}
         homes = {each: await one.groups.find_by_session(_id(each)) for each in range(1, 6)}
-        listed = await _all(one.groups)
+        numbers = await _all(one.groups)
 
-    taken = [each.session_id for group in there.values() for each in group.installs]
+    taken = [each.session_id for group in registered.values() for each in group.installs]
     assert len(set(taken)) == len(taken)
-    assert sorted(listed) == sorted(int.from_bytes(each) for each in taken)
+    assert sorted(numbers) == sorted(int.from_bytes(each) for each in taken)
     for home in homes.values():
-        assert home is None or home == there[home.id]
-    for group, answer in zip(asked, told, strict=True):
-        assert (answer == group) == (group.id in there)
-        assert answer is None or {each.session_id for each in answer.installs} == {
+        assert home is None or home == registered[home.id]
+    for group, result in zip(requested, results, strict=True):
+        assert (result == group) == (group.id in registered)
+        assert result is None or {each.session_id for each in result.installs} == {
             each.session_id for each in group.installs
         }
 
 
 async def test_groups_of_a_newer_server_are_not_read_but_can_be_revoked(groups: RedisGroups) -> None:
-    with pytest.raises(Unavailable, match="form 2, this server reads forms up to 1"):
+    with pytest.raises(Unavailable, match="version 2, expected at most 1"):
         await groups.register(replace(PAIR, version=2))
-    for asked in (
+    for request in (
         groups.get(PAIR.id),
         groups.find_by_session(_id(1)),
         groups.page(ANY, now=LATER, offset=0, limit=1),
         groups.register(replace(PAIR, id=GroupId("sgrp_other"))),
     ):
-        with pytest.raises(Unavailable, match="form 2, this server reads forms up to 1"):
-            await asked
+        with pytest.raises(Unavailable, match="version 2, expected at most 1"):
+            await request
 
     assert await groups.revoke(PAIR.id, _id(1), at=LATER)

@@ -1,4 +1,4 @@
-"""Submission tickets, which are no tokens; and the secrets under both."""
+"""Submission tickets, which are not valid as tokens, and the secrets of both."""
 
 from __future__ import annotations
 
@@ -39,33 +39,38 @@ tickets = st.builds(
 
 
 @given(tickets)
-def test_what_a_ticket_says_reads_back(ticket: Ticket) -> None:
+def test_a_signed_ticket_reads_back(ticket: Ticket) -> None:
     assert TOKEN_SIGNER.read_ticket(TOKEN_SIGNER.sign_ticket(ticket)) == ticket
 
 
 @given(st.data())
 def test_no_letter_of_a_ticket_can_be_changed(draw: st.DataObject) -> None:
     ticket = TOKEN_SIGNER.sign_ticket(TICKET)
-    place = draw.draw(st.integers(0, len(ticket) - 1))
-    letter = draw.draw(st.characters().filter(lambda other: other != ticket[place]))
-    assert is_invalid_ticket(ticket[:place] + letter + ticket[place + 1 :])
-    assert is_invalid_ticket(ticket[:place])
+    index = draw.draw(st.integers(0, len(ticket) - 1))
+    letter = draw.draw(st.characters().filter(lambda other: other != ticket[index]))
+    assert is_invalid_ticket(ticket[:index] + letter + ticket[index + 1 :])
+    assert is_invalid_ticket(ticket[:index])
 
 
 @given(st.text())
-def test_any_text_is_no_ticket(ticket: str) -> None:
+def test_an_arbitrary_text_is_not_a_ticket(ticket: str) -> None:
     assert is_invalid_ticket(ticket)
 
 
 def test_a_ticket_is_no_token_and_a_token_is_no_ticket() -> None:
-    header, payload, seal = TOKEN_SIGNER.sign_token(CLAIMS).split(".")
-    for part in (f"{header}.{payload}.{seal}", f"{payload}.{seal}", f"{header}.{seal}", f"{header}.{payload}"):
+    header, payload, signature = TOKEN_SIGNER.sign_token(CLAIMS).split(".")
+    for part in (
+        f"{header}.{payload}.{signature}",
+        f"{payload}.{signature}",
+        f"{header}.{signature}",
+        f"{header}.{payload}",
+    ):
         assert is_invalid_ticket(part)
-    body, ticket_seal = TOKEN_SIGNER.sign_ticket(TICKET).split(".")
-    assert is_rejected(f"{body}.{ticket_seal}")
-    assert is_rejected(f"{header}.{body}.{ticket_seal}")
+    body, ticket_signature = TOKEN_SIGNER.sign_ticket(TICKET).split(".")
+    assert is_rejected(f"{body}.{ticket_signature}")
+    assert is_rejected(f"{header}.{body}.{ticket_signature}")
     as_ticket = hmac.digest(SECRET, body.encode(), "sha256")
-    assert is_invalid_ticket(f"{body}.{text(as_ticket)}")  # the secret itself is not the key of tickets
+    assert is_invalid_ticket(f"{body}.{text(as_ticket)}")  # the key of tickets is derived from the secret
 
 
 @pytest.mark.parametrize("payload", [b"{}", b"null", b"\xff", b'{"h":"0x","w":"0x","c":1,"exp":0}'])
@@ -75,7 +80,7 @@ def test_a_ticket_of_another_version_is_refused(payload: bytes) -> None:
     assert is_invalid_ticket(f"{body}.{text(hmac.digest(key, body.encode(), 'sha256'))}")
 
 
-def test_a_ticket_does_not_tell_its_secret() -> None:
+def test_a_ticket_contains_only_its_fields() -> None:
     one, other = TOKEN_SIGNER.sign_ticket(TICKET), TOKEN_SIGNER.sign_ticket(replace(TICKET, chain_id=1))
     assert one.split(".")[1] != other.split(".")[1]
     assert json.loads(data(one.split(".")[0])) == {
@@ -86,7 +91,7 @@ def test_a_ticket_does_not_tell_its_secret() -> None:
     }
 
 
-def test_a_secret_is_read_until_the_second_one_after_it() -> None:
+def test_a_secret_verifies_until_its_second_successor() -> None:
     first, second, third = JwtTokenSigner((OLDEST,)), JwtTokenSigner((OLDER, OLDEST)), JwtTokenSigner((SECRET, OLDER))
     token, ticket = first.sign_token(CLAIMS), first.sign_ticket(TICKET)
     assert second.verify_token(token, now=NOW) == CLAIMS
@@ -95,7 +100,7 @@ def test_a_secret_is_read_until_the_second_one_after_it() -> None:
     assert is_invalid_ticket(ticket, third)
 
 
-def test_the_first_secret_seals() -> None:
+def test_the_first_secret_signs() -> None:
     token, ticket = (
         JwtTokenSigner((SECRET, OLDER)).sign_token(CLAIMS),
         JwtTokenSigner((SECRET, OLDER)).sign_ticket(TICKET),
@@ -116,7 +121,7 @@ def test_the_first_secret_seals() -> None:
         (b'{"kty":"oct","k":"YWJjZGVmZ2hpamtsbW5vcA"}',),
     ],
 )
-def test_secrets_that_keep_nothing_secret_are_refused(secrets: tuple[bytes, ...]) -> None:
-    with pytest.raises(ValueError, match="secret") as refused:
+def test_secrets_that_are_not_secret_are_rejected(secrets: tuple[bytes, ...]) -> None:
+    with pytest.raises(ValueError, match="secret") as error_info:
         JwtTokenSigner(secrets)
-    assert "PUBLIC" not in str(refused.value)
+    assert "PUBLIC" not in str(error_info.value)

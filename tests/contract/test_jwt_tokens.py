@@ -1,4 +1,4 @@
-"""Session tokens: what the server seals reads back, and nothing else is read."""
+"""Session tokens: a token that the server signed reads back, and any other text is rejected."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ some_claims = st.builds(
 )
 
 
-def test_a_token_is_these_bytes() -> None:
+def test_a_token_has_exactly_this_encoding() -> None:
     token = TOKEN_SIGNER.sign_token(CLAIMS)
     assert token.startswith("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.")
     assert token == forge_token()
@@ -52,7 +52,7 @@ def test_a_token_is_these_bytes() -> None:
 
 
 @given(some_claims)
-def test_what_a_token_says_reads_back(claims: Claims) -> None:
+def test_signed_claims_read_back(claims: Claims) -> None:
     token = TOKEN_SIGNER.sign_token(claims)
     assert TOKEN_SIGNER.verify_token(token, now=NOW) == claims
     read = jwt.decode(token, SECRET, algorithms=["HS256"], audience="wallet-rpc", options={"verify_exp": False})
@@ -60,7 +60,7 @@ def test_what_a_token_says_reads_back(claims: Claims) -> None:
 
 
 @given(some_claims, st.integers(0, 2**48 - 1))
-def test_a_token_holds_from_its_making_to_the_second_before_its_end(claims: Claims, now: int) -> None:
+def test_a_token_is_valid_from_its_issue_to_the_second_before_its_expiry(claims: Claims, now: int) -> None:
     token = TOKEN_SIGNER.sign_token(claims)
     if now < NOW - 60:
         assert is_rejected(token, now=now)
@@ -79,7 +79,7 @@ def test_a_token_holds_from_its_making_to_the_second_before_its_end(claims: Clai
         (NOW + 300, "session_token_expired"),
     ],
 )
-def test_the_ends_of_a_tokens_time(now: int, reason: str | None) -> None:
+def test_the_limits_of_a_tokens_validity(now: int, reason: str | None) -> None:
     token = TOKEN_SIGNER.sign_token(CLAIMS)
     if reason is None:
         assert TOKEN_SIGNER.verify_token(token, now=now) == CLAIMS
@@ -88,15 +88,15 @@ def test_the_ends_of_a_tokens_time(now: int, reason: str | None) -> None:
 
 
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", "none ", "", None, 0, [], "HS384", "HS512", "hs256"])
-@pytest.mark.parametrize("seal", [lambda *_: b"", None], ids=["unsealed", "sealed"])
-def test_no_other_algorithm_is_taken(alg: Any, seal: Callable[..., bytes] | None) -> None:
-    assert is_rejected(forge_token({"alg": alg, "typ": "JWT"}, signature_of=seal))
-    assert is_rejected(forge_token({"typ": "JWT"}, signature_of=seal))
+@pytest.mark.parametrize("signature_of", [lambda *_: b"", None], ids=["unsigned", "signed"])
+def test_no_other_algorithm_is_accepted(alg: Any, signature_of: Callable[..., bytes] | None) -> None:
+    assert is_rejected(forge_token({"alg": alg, "typ": "JWT"}, signature_of=signature_of))
+    assert is_rejected(forge_token({"typ": "JWT"}, signature_of=signature_of))
 
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256", "PS256", "EdDSA", "HS256"])
-def test_a_public_key_is_no_secret_of_ours(alg: str) -> None:
-    """The confusion of a shared secret with a public key: whoever knows the public key could seal."""
+def test_a_public_key_is_not_accepted_as_the_secret(alg: str) -> None:
+    """Algorithm confusion: a verifier that takes a public key as shared secret accepts tokens signed with that key."""
     assert is_rejected(forge_token({"alg": alg, "typ": "JWT"}, secret=PUBLIC_KEY))
     assert is_rejected(forge_token({"alg": alg, "typ": "JWT"}) if alg != "HS256" else forge_token(secret=b""))
 
@@ -126,7 +126,7 @@ def test_a_public_key_is_no_secret_of_ours(alg: str) -> None:
         b"\xff",
     ],
 )
-def test_no_other_header_is_taken_even_under_the_right_seal(header: Any) -> None:
+def test_no_other_header_is_accepted_even_with_a_valid_signature(header: Any) -> None:
     assert is_rejected(forge_token(header))
 
 
@@ -144,22 +144,22 @@ def test_no_bit_of_a_token_can_be_changed(draw: st.DataObject) -> None:
 
 @given(st.data())
 def test_no_letter_of_a_token_can_be_changed(draw: st.DataObject) -> None:
-    """Also not into one that stands for the same bytes: base64 has several spellings, a token has one."""
+    """This includes other base64 encodings of the same bytes: a token has one encoding."""
     token = TOKEN_SIGNER.sign_token(CLAIMS)
-    place = draw.draw(st.integers(0, len(token) - 1))
-    letter = draw.draw(st.characters().filter(lambda other: other != token[place]))
-    assert is_rejected(token[:place] + letter + token[place + 1 :])
+    index = draw.draw(st.integers(0, len(token) - 1))
+    letter = draw.draw(st.characters().filter(lambda other: other != token[index]))
+    assert is_rejected(token[:index] + letter + token[index + 1 :])
 
 
 @pytest.mark.parametrize("letter", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=")
-def test_the_last_letter_has_one_spelling(letter: str) -> None:
+def test_the_last_letter_has_one_valid_value(letter: str) -> None:
     token = TOKEN_SIGNER.sign_token(CLAIMS)
     if letter != token[-1]:
         assert is_rejected(token[:-1] + letter)
 
 
 @given(st.data())
-def test_a_part_of_a_token_is_none(draw: st.DataObject) -> None:
+def test_a_part_of_a_token_is_rejected(draw: st.DataObject) -> None:
     token = TOKEN_SIGNER.sign_token(CLAIMS)
     cut = draw.draw(st.integers(1, len(token) - 1))
     assert is_rejected(token[:cut])
@@ -167,7 +167,7 @@ def test_a_part_of_a_token_is_none(draw: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    "mended",
+    "change",
     [
         lambda token: token + ".",
         lambda token: "." + token,
@@ -186,17 +186,17 @@ def test_a_part_of_a_token_is_none(draw: st.DataObject) -> None:
         lambda token: "Bearer " + token,
     ],
 )
-def test_parts_that_are_missing_or_too_many_are_refused(mended: Callable[[str], str]) -> None:
-    assert is_rejected(mended(TOKEN_SIGNER.sign_token(CLAIMS)))
+def test_missing_or_additional_parts_are_rejected(change: Callable[[str], str]) -> None:
+    assert is_rejected(change(TOKEN_SIGNER.sign_token(CLAIMS)))
 
 
 @given(st.text() | st.from_regex(r"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{43}"))
-def test_any_text_is_refused(token: str) -> None:
+def test_an_arbitrary_text_is_rejected(token: str) -> None:
     assert is_rejected(token)
 
 
 @pytest.mark.parametrize("size", [10_000, 10_000_000])
-def test_a_huge_token_is_refused_unread(size: int) -> None:
+def test_a_huge_token_is_rejected(size: int) -> None:
     assert is_rejected(forge_token({**HEADER, "x": "y" * size}))
     assert is_rejected(forge_token(payload={**PAYLOAD, "x": "y" * size}))
     assert is_rejected("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + "A" * size)
@@ -204,14 +204,14 @@ def test_a_huge_token_is_refused_unread(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [None, "", "x", -1, 1.5, True, [], {}, "wallet-rpc.", ["wallet-rpc"], 2**53], ids=repr
+    "value", [None, "", "x", -1, 1.5, True, [], {}, "wallet-rpc.", ["wallet-rpc"], 2**53], ids=repr
 )
 @pytest.mark.parametrize("claim", list(PAYLOAD))
-def test_a_claim_of_another_kind_is_refused(claim: str, wrong: Any) -> None:
-    """Under the right seal: as if an older server, or another program with our secret, had made it."""
-    token = forge_token(payload={**PAYLOAD, claim: wrong})
-    if claim in {"key", "org"} and isinstance(wrong, str):  # the gate looks whether there is one of this name
-        assert wrong in {
+def test_a_claim_of_another_type_is_rejected(claim: str, value: Any) -> None:
+    """The signature is valid, as if an older server, or another program with the secret, had signed it."""
+    token = forge_token(payload={**PAYLOAD, claim: value})
+    if claim in {"key", "org"} and isinstance(value, str):  # the authenticator looks these up
+        assert value in {
             TOKEN_SIGNER.verify_token(token, now=NOW).key,
             TOKEN_SIGNER.verify_token(token, now=NOW).organization,
         }
@@ -220,7 +220,7 @@ def test_a_claim_of_another_kind_is_refused(claim: str, wrong: Any) -> None:
 
 
 @pytest.mark.parametrize("claim", list(PAYLOAD))
-def test_a_claim_that_is_missing_is_refused(claim: str) -> None:
+def test_a_missing_claim_is_rejected(claim: str) -> None:
     assert is_rejected(forge_token(payload={name: value for name, value in PAYLOAD.items() if name != claim}))
 
 
@@ -234,7 +234,7 @@ def test_a_claim_that_is_missing_is_refused(claim: str) -> None:
         {"scope": "*"},
         {"ns": "solana"},
         {"ns": "eip155:1"},
-        {"sub": "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"},  # not the normal form
+        {"sub": "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"},  # not the checksummed form
         {"sub": "0x0000000000000000000000000000000000000000"},
         {"sub": "DRpbCBMxVnDK7maPM5tGv6MvB3v1sRMC86PZ8okm21hy"},
         {"jti": "0123456789ABCDEF" * 2},
@@ -251,21 +251,21 @@ def test_a_claim_that_is_missing_is_refused(claim: str) -> None:
     ],
     ids=str,
 )
-def test_claims_that_we_never_make_are_refused(changes: dict[str, Any]) -> None:
+def test_claims_that_the_server_never_signs_are_rejected(changes: dict[str, Any]) -> None:
     assert is_rejected(forge_token(payload={**PAYLOAD, **changes}))
 
 
-def test_times_are_those_of_the_callers_clock_and_not_of_the_machines() -> None:
+def test_times_are_checked_against_the_given_clock_and_not_the_systems() -> None:
     future = replace(CLAIMS, issued_at=2**40, expires_at=2**40 + 300)
     assert TOKEN_SIGNER.verify_token(TOKEN_SIGNER.sign_token(future), now=2**40) == future
 
 
 @pytest.mark.parametrize("payload", [b"", b"null", b"[]", b'"a"', b"{", b"\xff", b"[" * 1000, b"1e400"])
-def test_a_payload_that_is_no_object_is_refused_under_the_right_seal(payload: bytes) -> None:
+def test_a_payload_that_is_not_an_object_is_rejected_with_a_valid_signature(payload: bytes) -> None:
     assert is_rejected(forge_token(payload=payload))
 
 
-def test_the_issuer_is_the_servers_own() -> None:
+def test_a_token_of_another_issuer_is_rejected() -> None:
     ours, theirs = JwtTokenSigner((SECRET,), "https://a.example"), JwtTokenSigner((SECRET,), "https://b.example")
     assert ours.verify_token(ours.sign_token(CLAIMS), now=NOW) == CLAIMS
     assert is_rejected(ours.sign_token(CLAIMS), theirs)

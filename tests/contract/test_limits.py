@@ -1,4 +1,4 @@
-"""What `memory.Limiter` promises, against a real Redis: no crowd and no replica gets beyond a window."""
+"""Contract of `ports.storage.Limiter`, tested against a real Redis, with concurrent requests and several replicas."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LATEST = settings(max_examples=20)
 
 @pytest.fixture
 async def replica(store: RedisStore, redis_server: RedisServer) -> AsyncIterator[RedisStore]:
-    """Another server on the same data."""
+    """Open another store on the same data, as a second server has it."""
     prefix = store.directory._link.prefix.removesuffix(":1")
     async with RedisStore.open(redis_server.url, prefix=prefix) as opened:
         yield opened
@@ -37,24 +37,24 @@ async def _take(store: RedisStore, caller: Caller, cost: int = 1, *, now: int = 
 
 
 async def _forget(store: RedisStore, caller: Caller) -> None:
-    """The key's minute is over."""
+    """End the key's current minute."""
     assert caller.key is not None
     assert await store.directory._link.command("DEL", store.directory._link.key(f"limit:{caller.key.id}", "minute"))
 
 
-async def test_a_key_is_told_what_is_left_until_it_is_refused(store: RedisStore) -> None:
+async def test_a_result_has_the_remaining_requests_until_a_rejection(store: RedisStore) -> None:
     caller = a_caller(a_key(requests_per_minute=3))
 
-    told = [await _take(store, caller) for _ in range(5)]
+    results = [await _take(store, caller) for _ in range(5)]
 
-    assert [each.remaining for each in told] == [2, 1, 0, 0, 0]
-    assert [each.limit for each in told] == [3] * 5
-    assert [each.retry_after_seconds is None for each in told] == [True, True, True, False, False]
-    assert told[3].rejection == TOO_FAST
-    assert told[3].retry_after_seconds in {59, 60}
+    assert [each.remaining for each in results] == [2, 1, 0, 0, 0]
+    assert [each.limit for each in results] == [3] * 5
+    assert [each.retry_after_seconds is None for each in results] == [True, True, True, False, False]
+    assert results[3].rejection == TOO_FAST
+    assert results[3].retry_after_seconds in {59, 60}
 
 
-async def test_a_batch_passes_whole_or_not_at_all_and_spends_nothing_then(store: RedisStore) -> None:
+async def test_a_batch_passes_whole_or_is_rejected_without_being_counted(store: RedisStore) -> None:
     caller = a_caller(a_key(requests_per_minute=10))
 
     assert (await _take(store, caller, 7)).remaining == 3
@@ -63,8 +63,8 @@ async def test_a_batch_passes_whole_or_not_at_all_and_spends_nothing_then(store:
     assert (await _take(store, caller, 3)).remaining == 0
 
 
-async def test_a_batch_that_no_window_holds_is_refused_at_once(store: RedisStore) -> None:
-    """Waiting would not help, and the window that is merely full is not what it is told of."""
+async def test_a_batch_above_a_windows_limit_is_rejected_without_a_retry_time(store: RedisStore) -> None:
+    """Waiting would not help, so this window is reported even if another one is full."""
     caller = a_caller(a_key(requests_per_minute=10, requests_per_month=12))
     assert await _take(store, caller, 3) == RateLimitResult(limit=10, remaining=7)
 
@@ -73,7 +73,7 @@ async def test_a_batch_that_no_window_holds_is_refused_at_once(store: RedisStore
     assert await _take(store, small, 5) == RateLimitResult(limit=4, remaining=4, rejection=TOO_MUCH)
 
 
-async def test_a_window_ends_by_itself(store: RedisStore) -> None:
+async def test_a_window_ends_automatically(store: RedisStore) -> None:
     caller = a_caller(a_key(requests_per_minute=1))
     await _take(store, caller)
     link = store.directory._link
@@ -86,7 +86,7 @@ async def test_a_window_ends_by_itself(store: RedisStore) -> None:
     assert (await _take(store, caller)).retry_after_seconds is None
 
 
-async def test_keys_are_counted_apart(store: RedisStore) -> None:
+async def test_each_key_has_its_own_counter(store: RedisStore) -> None:
     for text in ("wrk_one", "wrk_two"):
         assert (await _take(store, a_caller(a_key(text, requests_per_minute=1)))).retry_after_seconds is None
 
@@ -97,7 +97,7 @@ async def test_keys_are_counted_apart(store: RedisStore) -> None:
     costs=st.lists(st.integers(1, 25), min_size=1, max_size=40),
     has_token=st.booleans(),
 )
-async def test_however_many_ask_at_once_of_two_servers_no_more_pass_than_each_window_holds_and_nothing_is_lost(
+async def test_concurrent_requests_on_two_servers_never_exceed_a_window_and_lose_no_count(
     redis_server: RedisServer, limits: tuple[int, int | None], costs: list[int], has_token: bool
 ) -> None:
     minute, month = limits
@@ -109,9 +109,11 @@ async def test_however_many_ask_at_once_of_two_servers_no_more_pass_than_each_wi
         RedisStore.open(redis_server.url, prefix=prefix) as other,
     ):
         servers = islice(cycle((one, other)), len(costs))
-        told = await asyncio.gather(*(_take(server, caller, cost) for server, cost in zip(servers, costs, strict=True)))
+        results = await asyncio.gather(
+            *(_take(server, caller, cost) for server, cost in zip(servers, costs, strict=True))
+        )
         limit = minute if month is None else min(minute, month)
-        passed = sum(cost for cost, each in zip(costs, told, strict=True) if each.rejection is None)
+        passed = sum(cost for cost, each in zip(costs, results, strict=True) if each.rejection is None)
         left = limit - passed
         rest = [await _take(other, caller, left)] if left > 0 else []
 
@@ -121,7 +123,7 @@ async def test_however_many_ask_at_once_of_two_servers_no_more_pass_than_each_wi
         assert (await _take(one, caller)).rejection is not None
 
 
-async def test_what_one_server_counted_the_other_knows(store: RedisStore, replica: RedisStore) -> None:
+async def test_servers_share_their_counters(store: RedisStore, replica: RedisStore) -> None:
     caller = a_caller(a_key(requests_per_minute=2))
 
     assert (await _take(store, caller)).remaining == 1
@@ -129,7 +131,7 @@ async def test_what_one_server_counted_the_other_knows(store: RedisStore, replic
     assert (await _take(store, caller)).retry_after_seconds is not None
 
 
-async def test_the_month_is_a_quota_of_its_own(store: RedisStore) -> None:
+async def test_the_monthly_quota_is_counted_separately(store: RedisStore) -> None:
     caller = a_caller(a_key(requests_per_minute=2, requests_per_month=3))
     assert [(await _take(store, caller)).limit for _ in range(2)] == [2, 2]
     await _forget(store, caller)
@@ -143,21 +145,21 @@ async def test_the_month_is_a_quota_of_its_own(store: RedisStore) -> None:
     assert refused.retry_after_seconds in {left, left - 1}
 
 
-async def test_who_is_out_of_both_is_told_of_the_month(store: RedisStore) -> None:
+async def test_the_monthly_quota_is_reported_when_both_windows_are_full(store: RedisStore) -> None:
     caller = a_caller(a_key(requests_per_minute=1, requests_per_month=1))
     await _take(store, caller)
 
     assert (await _take(store, caller)).rejection == TOO_MUCH
 
 
-async def test_a_request_that_comes_too_fast_does_not_spend_the_month(store: RedisStore) -> None:
+async def test_a_rate_limited_request_does_not_count_in_the_month(store: RedisStore) -> None:
     caller = a_caller(a_key(requests_per_minute=5, requests_per_month=10))
     await asyncio.gather(*(_take(store, caller) for _ in range(40)))
     await _forget(store, caller)
 
-    told = [await _take(store, caller) for _ in range(5)]
+    results = [await _take(store, caller) for _ in range(5)]
 
-    assert [each.retry_after_seconds for each in told] == [None] * 5
+    assert [each.retry_after_seconds for each in results] == [None] * 5
 
 
 @pytest.mark.parametrize(
@@ -187,22 +189,22 @@ def test_a_month_lasts_to_the_first_second_of_the_next(now: int) -> None:
     assert f"{datetime.fromtimestamp(now + left - 1, UTC):%Y-%m}" == name == f"{datetime.fromtimestamp(now, UTC):%Y-%m}"
 
 
-async def test_a_token_counts_on_itself_and_on_the_key_behind_it(
+async def test_a_request_with_a_token_counts_against_the_token_and_its_api_key(
     store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_limits, "TOKEN_REQUESTS_PER_MINUTE", 2)
     key = a_key(requests_per_minute=5)
     first, second = (a_caller(key, token=some_claims(number=number)) for number in (1, 2))
 
-    told = [await _take(store, first) for _ in range(3)]
-    assert [(each.limit, each.remaining) for each in told] == [(2, 1), (2, 0), (2, 0)]
-    assert told[2].rejection == TOO_FAST
+    results = [await _take(store, first) for _ in range(3)]
+    assert [(each.limit, each.remaining) for each in results] == [(2, 1), (2, 0), (2, 0)]
+    assert results[2].rejection == TOO_FAST
     assert [(await _take(store, second)).retry_after_seconds for _ in range(2)] == [None, None]
 
     assert await _take(store, a_caller(key)) == RateLimitResult(limit=5, remaining=0)
     assert (await _take(store, a_caller(key, token=some_claims(number=3)))).limit == 5
 
 
-async def test_a_caller_without_a_key_has_no_limits(store: RedisStore) -> None:
-    with pytest.raises(ValueError, match="no limits"):
+async def test_a_caller_without_an_api_key_has_no_limits(store: RedisStore) -> None:
+    with pytest.raises(ValueError, match="no rate limits"):
         await _take(store, Caller(name="127.0.0.1"))

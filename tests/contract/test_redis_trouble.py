@@ -134,10 +134,10 @@ async def test_a_redis_that_is_too_old_is_noticed_at_the_start(
 async def test_a_redis_that_is_not_there_is_unavailable_and_its_url_stays_secret() -> None:
     for url in (f"redis://:{PASSWORD}@127.0.0.1:1/0", f"unix://:{PASSWORD}@/nowhere/redis.sock"):
         async with RedisStore.open(url, deadline_seconds=0.5) as store:
-            with pytest.raises(Unavailable) as refused:
+            with pytest.raises(Unavailable) as error_info:
                 await store.ping()
-        assert str(refused.value) == "the store does not answer"
-        assert PASSWORD not in repr(refused.value.__cause__)
+        assert str(error_info.value) == "the store does not answer"
+        assert PASSWORD not in repr(error_info.value.__cause__)
 
 
 QUERIES: dict[str, Callable[[RedisStore], Awaitable[object]]] = {
@@ -202,19 +202,19 @@ async def test_a_log_whose_writers_were_given_up_has_no_entry_twice_and_is_whole
 
 async def test_a_redis_that_wants_another_password_is_unavailable(redis_server: RedisServer) -> None:
     async with RedisStore.open(redis_server.url.replace("unix://", f"unix://:{PASSWORD}@")) as store:
-        with pytest.raises(Unavailable, match=r"^the store does not answer$") as refused:
+        with pytest.raises(Unavailable, match=r"^the store does not answer$") as error_info:
             await store.ping()
-    assert PASSWORD not in repr(refused.value.__cause__)
+    assert PASSWORD not in repr(error_info.value.__cause__)
 
 
 @pytest.mark.parametrize(
     "url", [f"http://:{PASSWORD}@host", f"redis://:x@{PASSWORD}:port", "redis://host:99999999", ""]
 )
 def test_a_url_that_is_none_of_a_redis_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(ValueError, match="redis://, rediss:// or unix://") as refused:
+    with pytest.raises(ValueError, match="redis://, rediss:// or unix://") as error_info:
         RedisStore.open(url)
-    assert PASSWORD not in str(refused.value)
-    assert refused.value.__suppress_context__
+    assert PASSWORD not in str(error_info.value)
+    assert error_info.value.__suppress_context__
 
 
 async def test_no_connection_is_lost_when_callers_go_away(own: RedisServer) -> None:

@@ -102,11 +102,11 @@ async def test_a_refusal_is_none_of_the_callers_business(
     relayer: Factory, fault: UpstreamError, error: type[WalletError], reason: str
 ) -> None:
     upstream, one = relayer(eth_sendRawTransaction=answer_in_turn(fault))
-    with pytest.raises(error) as caught:
+    with pytest.raises(error) as error_info:
         await one.send(authorization())
-    assert type(caught.value) is error
-    assert caught.value.reason == reason
-    assert not re.search(r"https?:|key@", caught.value.message)
+    assert type(error_info.value) is error
+    assert error_info.value.reason == reason
+    assert not re.search(r"https?:|key@", error_info.value.message)
     assert len(raw_transactions(upstream)) == 1
 
 
@@ -158,9 +158,9 @@ async def test_nothing_leaves_beyond_the_days_budget(store: RedisStore) -> None:
     make = relayer_factory(store, 10**18, COST)
     upstream, one = make(eth_sendRawTransaction=HASH, eth_getTransactionCount=answer_in_turn("0x7", "0x8"))
     await one.send(authorization())
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(Rejected) as error_info:
         await one.send(authorization())
-    assert refused.value.reason == "relayer_budget_used_up"
+    assert error_info.value.reason == "relayer_budget_used_up"
     assert len(raw_transactions(upstream)) == 1
 
 

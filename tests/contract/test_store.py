@@ -92,11 +92,11 @@ async def test_strangers_who_use_up_their_entity_ids_leave_the_owners(store: Red
     last_open = EntityId(ENTITY_RANGE_SIZE - 1)
     assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=last_open, trusted=False) == last_open
 
-    with pytest.raises(LimitExceeded, match="did not show a signature") as refused:
+    with pytest.raises(LimitExceeded, match="did not show a signature") as error_info:
         await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=FIRST, trusted=False)
     owners = await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=FIRST, trusted=True)
 
-    assert refused.value.reason == "entity_ids_used_up"
+    assert error_info.value.reason == "entity_ids_used_up"
     assert owners == ENTITY_RANGE_SIZE
 
 

@@ -55,9 +55,9 @@ async def test_a_user_operations_nonce_is_the_entry_points() -> None:
 async def test_a_chain_without_an_entry_point_is_not_taken_for_one_with_nonce_zero() -> None:
     _, chain = node({"eth_call": "0x"})
 
-    with pytest.raises(Unavailable, match="no entry point") as refused:
+    with pytest.raises(Unavailable, match="no entry point") as error_info:
         await chain.user_operation_nonce(ACCOUNT, 0)
-    assert refused.value.reason == "no_entry_point"
+    assert error_info.value.reason == "no_entry_point"
 
 
 @pytest.mark.parametrize(("block", "base"), [({"number": "0x1", "baseFeePerGas": "0x7"}, 7), ({"number": "0x1"}, 0)])
@@ -86,19 +86,19 @@ REVERT = "0x08c379a0" + "00" * 31 + "20"
 async def test_a_reverted_call_keeps_its_revert_data(code: int, message: str, data: Any, revert: str) -> None:
     upstream, chain = node({"eth_call": answer_in_turn(UpstreamError(code, message, data))})
 
-    with pytest.raises(ExecutionReverted, match=r"^execution reverted$") as refused:
+    with pytest.raises(ExecutionReverted, match=r"^execution reverted$") as error_info:
         await chain.call(ACCOUNT, b"")
 
-    assert refused.value.facts == {"revert": revert}
+    assert error_info.value.facts == {"revert": revert}
     assert len(upstream.posts) == 1
 
 
 async def test_a_node_that_refuses_for_reasons_of_its_own_is_unavailable() -> None:
     _, chain = node({"eth_call": answer_in_turn(UpstreamError(-32000, "missing trie node"))})
 
-    with pytest.raises(Unavailable, match="the node refused to answer") as refused:
+    with pytest.raises(Unavailable, match="the node refused to answer") as error_info:
         await chain.call(ACCOUNT, b"")
-    assert refused.value.facts["upstreamCode"] == -32000
+    assert error_info.value.facts["upstreamCode"] == -32000
 
 
 @pytest.mark.parametrize("answer", [None, 5, "0x1", "text", {}, "0x" + "00" * 33])
@@ -158,9 +158,9 @@ async def test_every_part_of_an_operation_is_handed_over() -> None:
 async def test_an_operation_is_handed_over_once_whatever_happens() -> None:
     for trouble in (BrokenResponse(502), BrokenResponse(200, b"<html>"), BrokenResponse(429)):
         upstream, handing = bundler({"eth_sendUserOperation": answer_in_turn(trouble)})
-        with pytest.raises(Unavailable) as refused:
+        with pytest.raises(Unavailable) as error_info:
             await handing.send(an_operation())
-        assert refused.value.reason == OutcomeUnknown.default_reason
+        assert error_info.value.reason == OutcomeUnknown.default_reason
         assert len(upstream.posts) == 1
 
     upstream, handing = bundler(
@@ -202,10 +202,10 @@ async def test_a_paymasters_refusal_is_ours_without_its_text(code: int, kind: ty
         {"pm_getPaymasterData": answer_in_turn(UpstreamError(code, "policy sk-123 of https://x is over"))}
     )
 
-    with pytest.raises(kind) as refused:
+    with pytest.raises(kind) as error_info:
         await paying.sponsor(an_operation(), {})
-    assert type(refused.value) is kind
-    assert "sk-123" not in str(refused.value)
+    assert type(error_info.value) is kind
+    assert "sk-123" not in str(error_info.value)
 
 
 def test_the_samples_are_what_they_say() -> None:

@@ -78,13 +78,13 @@ def forge_token(
 def is_rejected(
     token: str, token_signer: JwtTokenSigner = TOKEN_SIGNER, now: int = NOW, reason: str = "session_token_invalid"
 ) -> bool:
-    with pytest.raises(Unauthorized) as refused:
+    with pytest.raises(Unauthorized) as error_info:
         token_signer.verify_token(token, now=now)
     messages = {"session_token_invalid": "Invalid session token", "session_token_expired": "Session expired"}
-    return (refused.value.status, refused.value.reason, refused.value.message) == (401, reason, messages[reason])
+    return (error_info.value.status, error_info.value.reason, error_info.value.message) == (401, reason, messages[reason])
 
 
 def is_invalid_ticket(ticket: str, token_signer: JwtTokenSigner = TOKEN_SIGNER) -> bool:
-    with pytest.raises(Forbidden) as refused:
+    with pytest.raises(Forbidden) as error_info:
         token_signer.read_ticket(ticket)
-    return refused.value.reason == "submission_ticket_invalid"
+    return error_info.value.reason == "submission_ticket_invalid"

@@ -130,9 +130,9 @@ def test_a_contract_that_answers_like_an_account_gets_nothing(client: Client) ->
     wallet.account = "0x" + "ab" * 20
     client.chain("anvil_setCode", wallet.account, "0x" + POSER.format(owner=wallet.owner.address[2:].lower()))
     assert wallet.prepare({"to": FRIEND})["feePayment"]["sponsored"] is True, "an operation of it would land"
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         wallet.prepare({"to": FRIEND}, **under("shop"))
-    assert refused.value.data["why"] == "policy_account_unknown"
+    assert error_info.value.data["why"] == "policy_account_unknown"
 
 
 def test_one_policy_named_three_hundred_times_is_asked_once(client: Client, hook: Hook) -> None:
@@ -142,7 +142,7 @@ def test_one_policy_named_three_hundred_times_is_asked_once(client: Client, hook
     assert prepared["feePayment"]["sponsored"] is True
     assert len(hook.requests) == 1
     hook.body = b"{}"
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         wallet.prepare(transfer(0), paymasterService={"policyIds": [IDS["hooked"], IDS["hooked"].upper()] * 150})
-    assert refused.value.data["why"] == "policy_webhook_denied"
+    assert error_info.value.data["why"] == "policy_webhook_denied"
     assert len(hook.requests) == 2

@@ -191,9 +191,9 @@ async def test_the_contract_refuses_a_promise_that_is_over(world: World) -> None
 async def test_a_policy_that_is_not_configured_is_refused(world: World, context: dict[str, Any]) -> None:
     op = world.actor(1).operation([])
     for ask in (world.paymaster.stub, world.paymaster.sponsor):
-        with pytest.raises(PaymasterRejected) as refusal:
+        with pytest.raises(PaymasterRejected) as error_info:
             await ask(op, context)
-        assert refusal.value.reason == "policy_unknown"
+        assert error_info.value.reason == "policy_unknown"
 
 
 async def test_the_contracts_signer_must_be_our_key(world: World) -> None:

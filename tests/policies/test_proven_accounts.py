@@ -134,10 +134,10 @@ async def test_another_factorys_account_is_none(world: World, factory: Address |
 async def test_what_is_no_account_is_sponsored_under_no_policy(world: World) -> None:
     world.policies[POLICY.id] = replace(POLICY, allowed_targets=frozenset({SHOP}))
     set_code(world, STRANGER, ANSWERS_OWNER)
-    with pytest.raises(PaymasterRejected) as refused:
+    with pytest.raises(PaymasterRejected) as error_info:
         await world.paymaster.sponsor(at(STRANGER), CONTEXT)
-    assert refused.value.reason == PolicyDenialReason.ACCOUNT
-    assert str(STRANGER) in refused.value.message
+    assert error_info.value.reason == PolicyDenialReason.ACCOUNT
+    assert str(STRANGER) in error_info.value.message
     assert await world.totals() == (0, 0)
 
 

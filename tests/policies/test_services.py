@@ -36,9 +36,9 @@ def set_policy(world: World, **changes: Any) -> Policy:
 
 
 async def refusal(world: World, actor: Actor) -> PaymasterRejected:
-    with pytest.raises(PaymasterRejected) as caught:
+    with pytest.raises(PaymasterRejected) as error_info:
         await world.sponsor_operation(actor)
-    return caught.value
+    return error_info.value
 
 
 async def test_policies_pay_where_somebody_pays(world: World) -> None:

@@ -101,17 +101,17 @@ def with_text(text: bytes) -> Callable[[Settings], Settings]:
 async def test_what_is_wrong_stops_the_start(
     settings: Settings, change: Callable[[Settings], Settings], expected: str
 ) -> None:
-    with pytest.raises(SettingError) as wrong:
+    with pytest.raises(SettingError) as error_info:
         async with open_server(change(settings)):
             pass
-    assert expected in str(wrong.value)
+    assert expected in str(error_info.value)
 
 
 @pytest.mark.parametrize("text", ["1234", "0x" + "00" * 32, "0x" + "ff" * 32, "http-secret"])
 def test_a_wrong_key_is_not_repeated(text: str) -> None:
-    with pytest.raises(SettingError) as wrong:
+    with pytest.raises(SettingError) as error_info:
         load({"WALLET_RPC_PAYMASTER_KEY": text})
-    assert str(wrong.value) == "WALLET_RPC_PAYMASTER_KEY: expected a private key, 0x and 64 hex digits"
+    assert str(error_info.value) == "WALLET_RPC_PAYMASTER_KEY: expected a private key, 0x and 64 hex digits"
 
 
 def test_settings_do_not_show_their_keys() -> None:

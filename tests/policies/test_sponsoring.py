@@ -89,9 +89,9 @@ def send_and_wait(wallet: Wallet, prepared: dict[str, Any]) -> dict[str, Any]:
 
 
 def catch_error(act: Callable[[], Any]) -> RpcError:
-    with pytest.raises(RpcError) as caught:
+    with pytest.raises(RpcError) as error_info:
         act()
-    return caught.value
+    return error_info.value
 
 
 def operation_of(prepared: dict[str, Any]) -> UserOperation:

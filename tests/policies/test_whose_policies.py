@@ -176,6 +176,6 @@ async def test_a_tokens_wallet_is_a_sender_whatever_account_asks(world: World) -
     sponsor = sponsor_for(world, asking)
     paymaster = PolicyPaymaster(sponsor, outcomes, chain=world.chain, chain_id=CHAIN, backing=OURS)
     await paymaster.sponsor(world.actor(1).operation([]), CONTEXT)
-    with pytest.raises(PaymasterRejected) as refused:
+    with pytest.raises(PaymasterRejected) as error_info:
         await paymaster.sponsor(world.actor(2).operation([]), CONTEXT)
-    assert refused.value.reason == "policy_sender_count"
+    assert error_info.value.reason == "policy_sender_count"
