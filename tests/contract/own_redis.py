@@ -1,6 +1,6 @@
-"""A process that owns a private Redis: writes one record, says so, and waits to be killed.
+"""Process that owns a private Redis: it writes one record, prints the Redis's process id, and waits to be killed.
 
-`python -m tests.contract.own_redis FOLDER [thread]`: in its main thread, or in another one.
+`python -m tests.contract.own_redis FOLDER [thread]` runs it in the main thread, or in another one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ async def main(folder: Path) -> None:
             print(server.process_id, flush=True)
             await asyncio.Event().wait()
     except RedisNotStarted as error:
-        sys.exit(f"refused: {error}")
+        sys.exit(f"not started: {error}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Node, bundler and paymaster clients in front of a server with given answers."""
+"""Node, bundler and paymaster clients of a fake upstream with given responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records to keep, one of each kind, with what a test cares about as parameters."""
+"""Sample records of each kind; parameters are the values that matter to a test."""
 
 from __future__ import annotations
 

@@ -222,9 +222,7 @@ async def _seconds(store: RedisStore, last: Account) -> float:
     return best
 
 
-async def test_the_cost_does_not_grow_with_the_number_of_accounts(
-    redis_server: RedisServer, store: RedisStore
-) -> None:
+async def test_the_cost_does_not_grow_with_the_number_of_accounts(redis_server: RedisServer, store: RedisStore) -> None:
     async with Redis.from_url(redis_server.url) as redis:
         few = await _fill(store, redis, 10)
         seconds = await _seconds(store, few[4])

@@ -1,4 +1,4 @@
-"""Failover between several servers of one upstream: the order of servers, and requests that none may receive twice."""
+"""Failover between several servers of one upstream: the order of servers, and writes that at most one receives."""
 
 from __future__ import annotations
 

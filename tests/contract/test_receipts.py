@@ -1,4 +1,4 @@
-"""A bundler's answers about an operation: receipts and lookups."""
+"""Responses of a bundler about an operation: receipts and lookups."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from wallet_rpc.ports import Log, OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Data
 
 REASON = abi.sequence(abi.uint(7), abi.blob(b"\xde\xad\xbe\xef"))
-"""The data of a revert event: nonce, revert data."""
+"""Data of a revert event: nonce, revert data."""
 
 
 def receipt(**changes: Any) -> dict[str, Any]:
     log = {"address": SIGNER.hex0x(), "topics": [HASH.hex0x()], "data": "0x01", "logIndex": "0x0"}
-    carried = {"transactionHash": HASH.hex0x(), "blockHash": OTHER_HASH.hex0x(), "blockNumber": "0x9", "logs": []}
-    return {"success": True, "actualGasUsed": "0x64", "logs": [log], "receipt": carried, "sender": "?"} | changes
+    transaction = {"transactionHash": HASH.hex0x(), "blockHash": OTHER_HASH.hex0x(), "blockNumber": "0x9", "logs": []}
+    return {"success": True, "actualGasUsed": "0x64", "logs": [log], "receipt": transaction, "sender": "?"} | changes
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ def receipt(**changes: Any) -> dict[str, Any]:
         ({"success": False, "reason": "ERC20: transfer amount exceeds balance"}, False, b""),
     ],
 )
-async def test_a_receipt_says_how_the_operation_ended(changes: dict[str, Any], success: bool, reason: bytes) -> None:
-    _, asking = bundler({"eth_getUserOperationReceipt": receipt(**changes)})
+async def test_a_receipt_has_the_operations_outcome(changes: dict[str, Any], success: bool, reason: bytes) -> None:
+    _, client = bundler({"eth_getUserOperationReceipt": receipt(**changes)})
 
-    assert await asking.receipt(HASH) == OperationReceipt(
+    assert await client.receipt(HASH) == OperationReceipt(
         success=success,
         revert_reason=reason,
         logs=(Log(address=SIGNER, topics=(HASH,), data=b"\x01"),),
@@ -53,48 +53,48 @@ async def test_a_receipt_says_how_the_operation_ended(changes: dict[str, Any], s
 
 
 @pytest.mark.parametrize("event", ["UserOperationRevertReason", "PostOpRevertReason"])
-async def test_a_receipt_without_a_reason_has_that_of_the_entry_points_log(event: str) -> None:
+async def test_a_receipt_without_a_reason_gets_it_from_the_entry_points_log(event: str) -> None:
     topic = keccak(f"{event}(bytes32,address,uint256,bytes)".encode())
-    told = {"topics": [topic.hex0x(), HASH.hex0x(), "0x" + "00" * 32], "data": Data(REASON).hex0x()}
+    log = {"topics": [topic.hex0x(), HASH.hex0x(), "0x" + "00" * 32], "data": Data(REASON).hex0x()}
     others = [
-        {**told, "address": SIGNER.hex0x()},
-        {**told, "address": ENTRY_POINT.hex0x(), "topics": [topic.hex0x(), OTHER_HASH.hex0x()]},
-        {**told, "address": ENTRY_POINT.hex0x(), "topics": [topic.hex0x()]},
-        {**told, "address": ENTRY_POINT.hex0x(), "data": "0x01"},
+        {**log, "address": SIGNER.hex0x()},
+        {**log, "address": ENTRY_POINT.hex0x(), "topics": [topic.hex0x(), OTHER_HASH.hex0x()]},
+        {**log, "address": ENTRY_POINT.hex0x(), "topics": [topic.hex0x()]},
+        {**log, "address": ENTRY_POINT.hex0x(), "data": "0x01"},
     ]
-    for logs, reason in ((others, b""), ([*others, {**told, "address": ENTRY_POINT.hex0x()}], b"\xde\xad\xbe\xef")):
-        _, asking = bundler({"eth_getUserOperationReceipt": receipt(success=False, logs=logs)})
-        found = await asking.receipt(HASH)
+    for logs, reason in ((others, b""), ([*others, {**log, "address": ENTRY_POINT.hex0x()}], b"\xde\xad\xbe\xef")):
+        _, client = bundler({"eth_getUserOperationReceipt": receipt(success=False, logs=logs)})
+        found = await client.receipt(HASH)
         assert found is not None
         assert found.revert_reason == reason
 
 
-async def test_an_operation_that_nobody_knows_is_none() -> None:
-    _, asking = bundler({"eth_getUserOperationReceipt": None, "eth_getUserOperationByHash": None})
+async def test_an_unknown_operation_is_none() -> None:
+    _, client = bundler({"eth_getUserOperationReceipt": None, "eth_getUserOperationByHash": None})
 
-    assert await asking.receipt(HASH) is None
-    assert await asking.lookup(HASH) is None
+    assert await client.receipt(HASH) is None
+    assert await client.lookup(HASH) is None
 
 
-async def test_a_known_operation_is_given_back_as_it_was_sent() -> None:
-    waiting = {"userOperation": ON_WIRE, "entryPoint": ENTRY_POINT.hex0x(), "transactionHash": None}
-    mined = waiting | {"transactionHash": HASH.hex0x(), "blockNumber": "0x9"}
-    _, asking = bundler({"eth_getUserOperationByHash": answer_in_turn(waiting, mined)})
+async def test_a_pending_operation_reads_back_as_it_was_sent() -> None:
+    pending = {"userOperation": ON_WIRE, "entryPoint": ENTRY_POINT.hex0x(), "transactionHash": None}
+    mined = pending | {"transactionHash": HASH.hex0x(), "blockNumber": "0x9"}
+    _, client = bundler({"eth_getUserOperationByHash": answer_in_turn(pending, mined)})
 
     expected = PendingOperation(operation=an_operation(), transaction_hash=None, block_number=None)
-    assert await asking.lookup(HASH) == expected
-    assert await asking.lookup(HASH) == replace(expected, transaction_hash=HASH, block_number=9)
+    assert await client.lookup(HASH) == expected
+    assert await client.lookup(HASH) == replace(expected, transaction_hash=HASH, block_number=9)
 
 
-async def test_a_known_operation_with_loose_parts_is_malformed() -> None:
-    _, asking = bundler({"eth_getUserOperationByHash": {"userOperation": ON_WIRE | {"factoryData": "0x01"}}})
+async def test_an_operation_with_factory_data_but_no_factory_is_malformed() -> None:
+    _, client = bundler({"eth_getUserOperationByHash": {"userOperation": ON_WIRE | {"factoryData": "0x01"}}})
 
     with pytest.raises(Unavailable, match="malformed"):
-        await asking.lookup(HASH)
+        await client.lookup(HASH)
 
 
-async def test_a_lookup_that_a_bundler_refuses_is_no_refusal_of_the_operation() -> None:
-    _, asking = bundler({"eth_getUserOperationReceipt": answer_in_turn(UpstreamError(-32602, "AA23 reverted"))})
+async def test_an_error_of_a_lookup_is_not_a_rejection_of_the_operation() -> None:
+    _, client = bundler({"eth_getUserOperationReceipt": answer_in_turn(UpstreamError(-32602, "AA23 reverted"))})
 
     with pytest.raises(Unavailable):
-        await asking.receipt(HASH)
+        await client.receipt(HASH)

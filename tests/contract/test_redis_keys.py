@@ -1,4 +1,4 @@
-"""What is particular to Redis: the keys, their slots, their lives, and the commands in use."""
+"""Properties of the storage that are specific to Redis: keys, slots, expiry and commands."""
 
 from __future__ import annotations
 
@@ -87,55 +87,57 @@ async def redis(redis_server: RedisServer) -> Redis:
     return Redis.from_url(redis_server.url, single_connection_client=True)
 
 
-async def _lives(store: RedisStore, redis: Redis) -> dict[str, int]:
-    """Every key of the store, and the seconds until it is forgotten; -1: kept for good."""
+async def _expiry_times(store: RedisStore, redis: Redis) -> dict[str, int]:
+    """Return every key of the store with the seconds until its expiry; -1 for none."""
     prefix = store.accounts.list_key(SIGNER).partition("{")[0]
     return {key.decode(): await redis.ttl(key) async for key in redis.scan_iter(f"{prefix}*")}
 
 
 @pytest.mark.parametrize("organization", [OPEN_ORGANIZATION, ORGANIZATION])
-async def test_the_keys_are_those_that_the_specification_lists(
+async def test_an_organizations_keys_are_those_in_the_specification(
     store: RedisStore, redis: Redis, organization: OrganizationId
 ) -> None:
-    memory = store.for_organization(organization)
-    await _fill(memory)
-    lives = await _lives(store, redis)
+    storage = store.for_organization(organization)
+    await _fill(storage)
+    lives = await _expiry_times(store, redis)
     await redis.aclose()
 
-    sessions, calls, tokens = memory.sessions, memory.calls, memory.tokens
+    sessions = storage.sessions
+    calls = storage.calls
+    tokens = storage.tokens
     forever = {
-        memory.accounts.list_key(SIGNER),
-        memory.accounts.index_key(SIGNER),
-        memory.accounts.confirmed_key(SIGNER),
-        memory.accounts.hint_key(ACCOUNT),
-        memory.accounts.name_key(THEIRS.id),
+        storage.accounts.list_key(SIGNER),
+        storage.accounts.index_key(SIGNER),
+        storage.accounts.confirmed_key(SIGNER),
+        storage.accounts.hint_key(ACCOUNT),
+        storage.accounts.name_key(THEIRS.id),
         sessions.entities_key(ACCOUNT, CHAIN),
         sessions.revoked_key(ACCOUNT, CHAIN),
         sessions.end_key(ACCOUNT, CHAIN, 1),
         sessions.session_key(ACCOUNT, CHAIN, a_session(number=2).id),
-        memory.groups.records_key,
-        memory.groups.sessions_key,
-        memory.groups.by_creation_key,
-        memory.groups.by_expiry_key,
-        memory.groups.revoked_key,
-        memory.audit.entries_key(),
-        memory.audit.head_key(),
+        storage.groups.records_key,
+        storage.groups.sessions_key,
+        storage.groups.by_creation_key,
+        storage.groups.by_expiry_key,
+        storage.groups.revoked_key,
+        storage.audit.entries_key(),
+        storage.audit.head_key(),
     }
     month = {calls.call_key(CHAIN, a_call().hash), calls.nonce_key(CHAIN, ACCOUNT, a_call().nonce)}
     bounded = {
         sessions.session_key(ACCOUNT, CHAIN, a_session().id),
         sessions.trust_key(ACCOUNT, CHAIN, SECRET_CALLER),
-        memory.unsigned_sessions.session_key(ACCOUNT, CHAIN, UNSIGNED.id),
-        memory.unsigned_sessions.holder_key(UNSIGNED.holder),
+        storage.unsigned_sessions.session_key(ACCOUNT, CHAIN, UNSIGNED.id),
+        storage.unsigned_sessions.holder_key(UNSIGNED.holder),
     }
-    told = memory.unsigned_sessions.index_keys(ACCOUNT, CHAIN)[0]
+    expired_index = storage.unsigned_sessions.index_keys(ACCOUNT, CHAIN)[0]
     skewed = {tokens.token_key(some_claims().id), tokens.revoked_key(some_claims().id)}
-    assert set(lives) == forever | month | bounded | skewed | {told}
+    assert set(lives) == forever | month | bounded | skewed | {expired_index}
     assert {key for key, life in lives.items() if life == -1} == forever
     assert all(KEEP_CALLS_SECONDS - 60 < lives[key] <= KEEP_CALLS_SECONDS for key in month)
     left = FAR_FUTURE - time.time()
     assert all(abs(lives[key] - left) < 50 for key in bounded)
-    assert abs(lives[told] - left - EXPIRED_INDEX_SECONDS) < 50
+    assert abs(lives[expired_index] - left - EXPIRED_INDEX_SECONDS) < 50
     assert all(abs(lives[key] - left - SKEW_SECONDS) < 50 for key in skewed)
     prefix = store.directory._link.prefix + ("" if organization == OPEN_ORGANIZATION else f":{organization}")
     shared = {sessions.entities_key(ACCOUNT, CHAIN), sessions.revoked_key(ACCOUNT, CHAIN)}
@@ -144,11 +146,9 @@ async def test_the_keys_are_those_that_the_specification_lists(
     )
 
 
-async def test_the_keys_of_no_organization_are_those_that_the_specification_lists(
-    store: RedisStore, redis: Redis
-) -> None:
+async def test_the_shared_keys_are_those_in_the_specification(store: RedisStore, redis: Redis) -> None:
     await _fill_shared(store)
-    lives = await _lives(store, redis)
+    lives = await _expiry_times(store, redis)
     await redis.aclose()
 
     directory, link = store.directory, store.directory._link
@@ -187,12 +187,12 @@ async def test_neither_an_api_key_nor_a_callers_name_is_in_redis(store: RedisSto
     assert not any(secret.encode() in text for secret in (SECRET_KEY, SECRET_CALLER) for text in found)
 
 
-async def test_a_spoiled_record_is_not_the_callers_fault(store: RedisStore, redis: Redis) -> None:
+async def test_a_malformed_record_is_not_the_callers_error(store: RedisStore, redis: Redis) -> None:
     await store.calls.claim(a_call())
     await redis.hset(store.calls.call_key(CHAIN, a_call().hash), "record", '{"version": 1}')
     await redis.aclose()
 
-    with pytest.raises(ValueError, match="a kept record is malformed"):
+    with pytest.raises(ValueError, match="the stored CallRecord record is malformed"):
         await store.calls.get(CHAIN, a_call().hash)
 
 
@@ -240,7 +240,7 @@ def test_the_groups_and_the_log_of_an_organization_have_a_slot_each_and_organiza
 async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slot(
     store: RedisStore, redis: Redis
 ) -> None:
-    """In a cluster a script that reaches beyond its keys fails; here the server tells what each one touched."""
+    """In a cluster a script fails if it uses other keys; here the server's monitor shows the keys of each one."""
     async with redis.monitor() as monitor:
         await _fill(store)
         await _fill_shared(store)
@@ -262,19 +262,18 @@ async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slo
     assert len(touched) == 27
 
 
-async def test_every_command_may_run_twice_and_answers_as_if_it_had_run_once(
-    store: RedisStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The link repeats what was lost with its connection, which may be the answer only."""
-    run, command = Link.run, Link.command
+async def test_every_command_is_idempotent(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a lost connection the link repeats a command, of which only the reply may be lost."""
+    run = Link.run
+    command = Link.command
 
-    async def run_twice(*asked: Any) -> Any:
-        await run(*asked)
-        return await run(*asked)
+    async def run_twice(*arguments: Any) -> Any:
+        await run(*arguments)
+        return await run(*arguments)
 
-    async def command_twice(*asked: Any) -> Any:
-        await command(*asked)
-        return await command(*asked)
+    async def command_twice(*arguments: Any) -> Any:
+        await command(*arguments)
+        return await command(*arguments)
 
     monkeypatch.setattr(Link, "run", run_twice)
     monkeypatch.setattr(Link, "command", command_twice)
@@ -288,7 +287,9 @@ async def test_every_command_may_run_twice_and_answers_as_if_it_had_run_once(
     )
     await store.sessions.save(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
     await store.sessions.save(a_session(), forget_at=FAR_FUTURE)
-    assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False) == 2  # 1 is lost
+    assert (
+        await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False) == 2
+    )  # the repeat skips 1
     assert await store.calls.claim(a_call()) is None
     assert await store.groups.register(GROUP) == GROUP
     assert await store.groups.revoke(GROUP.id, first, at=NOW)

@@ -1,4 +1,4 @@
-"""The private Redis: what a folder keeps through every kind of death, and whom it refuses."""
+"""The private Redis: durability of a folder's data after any kind of crash, and exclusive ownership of the folder."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def _owner(folder: Path, *where: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    """Another process that owns a Redis on `folder` and has written a session; killed at the latest afterwards."""
+async def _owner(folder: Path, *mode: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """Run another process that owns a Redis on `folder` and has written a session; it is killed after the block."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.contract.own_redis", str(folder), *where, cwd=ROOT, stdout=subprocess.PIPE
+        sys.executable, "-m", "tests.contract.own_redis", str(folder), *mode, cwd=ROOT, stdout=subprocess.PIPE
     )
     try:
         assert process.stdout is not None
@@ -46,39 +46,39 @@ async def _owner(folder: Path, *where: str) -> AsyncIterator[tuple[asyncio.subpr
         await process.wait()
 
 
-async def _is_kept(folder: Path) -> bool:
+async def _is_stored(folder: Path) -> bool:
     async with RedisServer(folder) as server, RedisStore.open(server.url) as store:
         return await store.sessions.get(ACCOUNT, CHAIN, a_session().id) == a_session()
 
 
-async def test_what_was_written_is_there_after_a_stop(tmp_path: Path) -> None:
+async def test_data_survives_a_stop(tmp_path: Path) -> None:
     async with RedisServer(tmp_path) as server, RedisStore.open(server.url) as store:
         await store.sessions.save(a_session(), forget_at=None)
 
-    assert await _is_kept(tmp_path)
+    assert await _is_stored(tmp_path)
 
 
-async def test_what_was_written_is_there_after_the_owner_was_killed(tmp_path: Path) -> None:
+async def test_data_survives_a_kill_of_the_owner(tmp_path: Path) -> None:
     async with _owner(tmp_path) as (process, _):
         process.kill()
         await process.wait()
 
-        assert await _is_kept(tmp_path)
+        assert await _is_stored(tmp_path)
 
 
-async def test_what_was_written_is_there_after_owner_and_redis_were_killed(tmp_path: Path) -> None:
+async def test_data_survives_a_kill_of_owner_and_redis(tmp_path: Path) -> None:
     async with _owner(tmp_path) as (process, redis_id):
         process.kill()
         os.kill(redis_id, signal.SIGKILL)
         await process.wait()
 
-        assert await _is_kept(tmp_path)
+        assert await _is_stored(tmp_path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot bind a process to its parent")
-@pytest.mark.parametrize("where", [(), ("thread",)])
-async def test_a_redis_ends_with_its_owner_however_that_ends(tmp_path: Path, where: tuple[str, ...]) -> None:
-    async with _owner(tmp_path, *where) as (process, _):
+@pytest.mark.parametrize("mode", [(), ("thread",)])
+async def test_a_redis_ends_with_its_owner(tmp_path: Path, mode: tuple[str, ...]) -> None:
+    async with _owner(tmp_path, *mode) as (process, _):
         with (tmp_path / "redis.lock").open() as running:
             with pytest.raises(BlockingIOError):
                 fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,10 +87,10 @@ async def test_a_redis_ends_with_its_owner_however_that_ends(tmp_path: Path, whe
                 await asyncio.to_thread(fcntl.flock, running, fcntl.LOCK_EX)
 
 
-async def test_an_orphan_that_still_answers_is_ended_and_its_data_kept(
+async def test_an_orphaned_redis_is_stopped_and_its_data_survives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the system does not end it with its owner (not Linux), the next start does."""
+    """On systems that do not end it with its owner (not Linux), the next start does."""
     monkeypatch.setattr(redis_server, "bind_to_thread", lambda *command: list(command))
     crashed = RedisServer(tmp_path)
     await crashed.start()
@@ -98,14 +98,14 @@ async def test_an_orphan_that_still_answers_is_ended_and_its_data_kept(
         await store.sessions.save(a_session(), forget_at=None)
     _abandon(crashed)
 
-    assert await _is_kept(tmp_path)
+    assert await _is_stored(tmp_path)
     assert crashed._process is not None
     assert crashed._process.poll() == 0
     await crashed.stop()
 
 
 def _abandon(server: RedisServer) -> None:
-    """Let go of the folder as a crash does: the lock is free, the process runs."""
+    """Release the folder as a crash does: the lock is free while the process runs."""
     assert server._owned is not None
     assert server._watch is not None
     server._watch.cancel()
@@ -113,7 +113,7 @@ def _abandon(server: RedisServer) -> None:
     server._owned = None
 
 
-async def test_an_orphan_that_hangs_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_orphaned_redis_that_hangs_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_server, "_ENDING_SECONDS", 0.3)
     crashed = RedisServer(tmp_path)
     await crashed.start()
@@ -121,12 +121,12 @@ async def test_an_orphan_that_hangs_is_reported(tmp_path: Path, monkeypatch: pyt
     _abandon(crashed)
     os.kill(crashed.process_id, signal.SIGSTOP)
 
-    with pytest.raises(RedisNotStarted, match=r"an earlier run holds .* does not end"):
+    with pytest.raises(RedisNotStarted, match=r"an earlier run uses .* does not end"):
         await RedisServer(tmp_path).start()
     await crashed.stop()
 
 
-async def test_a_second_owner_of_a_folder_is_refused_and_the_first_is_not_disturbed(tmp_path: Path) -> None:
+async def test_a_second_owner_of_a_folder_is_rejected_and_the_first_continues(tmp_path: Path) -> None:
     async with RedisServer(tmp_path) as first, RedisStore.open(first.url) as store:
         with pytest.raises(
             RedisNotStarted, match=rf"another wallet-rpc \(process {os.getpid()}\) uses .*{tmp_path.name}"
@@ -135,14 +135,14 @@ async def test_a_second_owner_of_a_folder_is_refused_and_the_first_is_not_distur
         other = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.contract.own_redis", str(tmp_path), cwd=ROOT, stderr=subprocess.PIPE
         )
-        _, said = await other.communicate()
+        _, errors = await other.communicate()
         await store.ping()
 
     assert other.returncode == 1
-    assert said.startswith(b"refused: another wallet-rpc")
+    assert errors.startswith(b"not started: another wallet-rpc")
 
 
-async def test_a_redis_that_dies_is_started_again(tmp_path: Path) -> None:
+async def test_a_redis_that_exits_is_restarted(tmp_path: Path) -> None:
     lines: list[str] = []
     async with RedisServer(tmp_path, report=lines.append) as server, RedisStore.open(server.url) as store:
         await store.sessions.save(a_session(), forget_at=None)
@@ -150,76 +150,75 @@ async def test_a_redis_that_dies_is_started_again(tmp_path: Path) -> None:
         assert first is not None
         os.kill(first, signal.SIGKILL)
 
-        async def is_another() -> bool:
+        async def is_restarted() -> bool:
             return server.process_id != first and bool(lines)
 
-        await until(is_another)
+        await until(is_restarted)
         await until(partial(is_answered, store))
 
         assert await store.sessions.get(ACCOUNT, CHAIN, a_session().id) == a_session()
-    assert lines == ["Redis ended; starting it again"]
+    assert lines == ["Redis exited; restarting it"]
 
 
-async def test_a_redis_that_cannot_start_again_yet_is_tried_until_it_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_restart_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_server, "_RETRY_SECONDS", 0.1)
-    told = asyncio.Event()
+    failed = asyncio.Event()
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         if line.startswith("another redis-server runs on"):
-            told.set()
+            failed.set()
 
-    async with RedisServer(tmp_path, report=tell) as server, RedisStore.open(server.url) as store:
+    async with RedisServer(tmp_path, report=report) as server, RedisStore.open(server.url) as store:
         assert server.process_id is not None
         with (tmp_path / "redis.lock").open() as running:
             os.kill(server.process_id, signal.SIGKILL)
             fcntl.flock(running, fcntl.LOCK_EX)
             async with asyncio.timeout(10):
-                await told.wait()
+                await failed.wait()
         await until(partial(is_answered, store))
 
 
 async def test_other_systems_start_the_redis_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert bind_to_thread("/bin/redis-server", "--port", "0") == ["/bin/redis-server", "--port", "0"]
-    assert not await _is_kept(tmp_path)
+    assert not await _is_stored(tmp_path)
 
 
-async def test_a_folder_too_deep_for_a_socket_gets_a_short_private_one(tmp_path: Path) -> None:
+async def test_a_folder_with_too_long_a_path_gets_a_socket_in_a_private_folder(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60) / 'a "b" c%20ü'
     async with RedisServer(deep) as server, RedisStore.open(server.url) as store:
         await store.sessions.save(a_session(), forget_at=None)
-        used = server.socket
-        assert len(os.fsencode(used)) <= SOCKET_PATH_BYTES
-        assert stat.S_IMODE(used.parent.stat().st_mode) == 0o700
+        socket = server.socket
+        assert len(os.fsencode(socket)) <= SOCKET_PATH_BYTES
+        assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
 
-    assert not used.parent.exists()
-    assert await _is_kept(deep)
+    assert not socket.parent.exists()
+    assert await _is_stored(deep)
 
 
-async def test_a_copy_of_a_folder_leaves_the_original_alone(tmp_path: Path) -> None:
-    """The record of where the socket is travels with a copy; what it names is not the copy's to remove."""
-    original, copy = tmp_path / ("wallet-rpc-" + "d" * 60) / ("e" * 60), tmp_path / "copy"
+async def test_a_copy_of_a_folder_does_not_affect_the_original(tmp_path: Path) -> None:
+    """A copy includes the record of the socket's path; the socket in it belongs to the original."""
+    original = tmp_path / ("wallet-rpc-" + "d" * 60) / ("e" * 60)
+    copy = tmp_path / "copy"
     async with RedisServer(original) as server, RedisStore.open(server.url) as store:
         await store.sessions.save(a_session(), forget_at=None)
         shutil.copytree(original, copy, ignore=shutil.ignore_patterns("*.sock"))
         assert (copy / "redis.socket").exists()
 
-        assert await _is_kept(copy)
+        assert await _is_stored(copy)
         assert original.exists()
     (copy / "redis.socket").write_text(str(original / "redis.sock"))
-    assert await _is_kept(copy)
-    assert await _is_kept(original)
+    assert await _is_stored(copy)
+    assert await _is_stored(original)
 
 
-async def test_odd_letters_in_the_folder_do_no_harm(tmp_path: Path) -> None:
-    odd = tmp_path / 'a "b" $c%20ü'
-    assert not await _is_kept(odd)
-    assert (odd / "redis.log").exists()
+async def test_special_characters_in_the_path_are_supported(tmp_path: Path) -> None:
+    folder = tmp_path / 'a "b" $c%20ü'
+    assert not await _is_stored(folder)
+    assert (folder / "redis.log").exists()
 
 
-async def test_nobody_else_can_reach_the_redis(tmp_path: Path) -> None:
+async def test_only_the_owner_can_access_the_redis(tmp_path: Path) -> None:
     async with RedisServer(tmp_path / "data") as server:
         async with Redis.from_url(server.url) as redis:
             assert await redis.config_get("port") == {"port": "0"}
@@ -227,7 +226,7 @@ async def test_nobody_else_can_reach_the_redis(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
-async def test_an_ephemeral_redis_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_ephemeral_redis_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with RedisServer(None) as server, RedisStore.open(server.url) as store:
         await store.ping()
@@ -236,16 +235,14 @@ async def test_an_ephemeral_redis_leaves_nothing(tmp_path: Path, monkeypatch: py
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_redis_that_cannot_read_its_data_says_why(tmp_path: Path) -> None:
+async def test_the_error_for_unreadable_data_has_the_cause(tmp_path: Path) -> None:
     (tmp_path / "appendonly.aof").write_bytes(b"this is no log\r\n" * 20)
 
     with pytest.raises(RedisNotStarted, match=r"did not start: .*Bad file format.*redis\.log"):
         await RedisServer(tmp_path).start()
 
 
-async def test_a_redis_that_never_answers_is_given_up_and_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_redis_that_never_responds_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_server, "bind_to_thread", lambda *_: ["sleep", "60"])
     lines: list[str] = []
 
@@ -256,7 +253,7 @@ async def test_a_redis_that_never_answers_is_given_up_and_ended(
 
 
 @pytest.mark.parametrize("name", ["owner.lock", "redis.lock", "redis.log", "redis.socket"])
-async def test_a_file_that_cannot_be_used_is_named_and_the_folder_is_free_again(tmp_path: Path, name: str) -> None:
+async def test_the_error_for_an_unusable_file_names_it_and_the_folder_is_released(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
 
     with pytest.raises(RedisNotStarted, match=rf"^cannot use {tmp_path}/{name}: Is a directory$"):
@@ -267,7 +264,7 @@ async def test_a_file_that_cannot_be_used_is_named_and_the_folder_is_free_again(
         assert server.process_id is not None
 
 
-async def test_a_full_disk_is_named(tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     script = (
         "import asyncio, resource, sys\nfrom pathlib import Path\n"
         "from wallet_rpc.adapters.redis_binary import RedisNotStarted\n"
@@ -278,21 +275,23 @@ async def test_a_full_disk_is_named(tmp_path: Path) -> None:
         "except RedisNotStarted as error:\n"
         "    print(error)\n"
     )
-    asked = [sys.executable, "-c", script, str(tmp_path)]
+    command = [sys.executable, "-c", script, str(tmp_path)]
 
-    ended = await asyncio.to_thread(partial(subprocess.run, asked, capture_output=True, text=True, check=False))
+    run = await asyncio.to_thread(partial(subprocess.run, command, capture_output=True, text=True, check=False))
 
-    assert (ended.stdout, ended.stderr) == (f"cannot use {tmp_path}: File too large\n", "")
+    assert (run.stdout, run.stderr) == (f"cannot use {tmp_path}: File too large\n", "")
 
 
-async def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+async def test_a_folder_that_is_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "redis").write_bytes(b"")
 
     with pytest.raises(RedisNotStarted, match=rf"^cannot use {tmp_path}/redis: File exists$"):
         await RedisServer(tmp_path / "redis").start()
 
 
-async def test_data_of_a_newer_redis_is_not_started_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_older_redis_does_not_start_on_data_of_a_newer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "appendonlydir").mkdir()
     monkeypatch.setattr(redis_server, "find_binary", lambda: Binary("/old/redis-server", (6, 2)))
 

@@ -1,4 +1,4 @@
-"""A Redis that hangs, dies, restarts or refuses: every call ends, in our own words, and the store heals by itself."""
+"""A Redis that hangs, exits, restarts or rejects: every call ends with `Unavailable`, and the store recovers."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from wallet_rpc.primitives import EntityId
 
 PASSWORD = "hunter2"
 SOON = 5.0
-"""Seconds: several of the deadlines here, fewer than it takes when those who wait do so one after the other."""
+"""Several deadlines, in seconds, but less than all waiting calls would take one after the other."""
 
 
 @pytest.fixture
 async def own(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """A Redis for one test to hurt."""
+    """Start a Redis for a test that disturbs it."""
     async with RedisServer(tmp_path / "redis") as server:
         yield server
 
@@ -50,34 +50,34 @@ def _signal(server: RedisServer, number: signal.Signals) -> None:
     os.kill(server.process_id, number)
 
 
-async def test_a_redis_that_hangs_is_given_up_in_time_and_used_again_when_it_wakes(own: RedisServer) -> None:
+async def test_calls_to_a_hanging_redis_end_in_time_and_work_again_after_it(own: RedisServer) -> None:
     async with RedisStore.open(own.url, deadline_seconds=0.3) as store:
         await store.sessions.save(a_session(), forget_at=None)
         _signal(own, signal.SIGSTOP)
         began = time.monotonic()
-        refusals = await asyncio.gather(*(store.ping() for _ in range(100)), return_exceptions=True)
+        errors = await asyncio.gather(*(store.ping() for _ in range(100)), return_exceptions=True)
         took = time.monotonic() - began
         _signal(own, signal.SIGCONT)
         await until(partial(is_answered, store))
 
-        assert all(isinstance(answer, Unavailable) for answer in refusals)
+        assert all(isinstance(answer, Unavailable) for answer in errors)
         assert took < SOON
         found = await asyncio.gather(*(store.sessions.get(ACCOUNT, CHAIN, a_session().id) for _ in range(100)))
         assert found == [a_session()] * 100
 
 
-async def test_answers_never_reach_the_wrong_caller_after_some_were_given_up(own: RedisServer) -> None:
-    """A connection whose answer nobody waited for must not be used for the next question."""
+async def test_replies_never_reach_the_wrong_caller_after_cancelled_calls(own: RedisServer) -> None:
+    """A connection with an unread reply must not be used for the next command."""
     sessions = [a_session(number=number) for number in range(1, 9)]
     async with RedisStore.open(own.url, connections=2) as store:
         for session in sessions:
             await store.sessions.save(session, forget_at=None)
         for turn in range(40):
-            asking = [asyncio.create_task(store.sessions.get(ACCOUNT, CHAIN, one.id)) for one in sessions]
+            tasks = [asyncio.create_task(store.sessions.get(ACCOUNT, CHAIN, one.id)) for one in sessions]
             await asyncio.sleep(0.0002 * (turn % 10))
-            for task in asking[::2]:
+            for task in tasks[::2]:
                 task.cancel()
-            found = await asyncio.gather(*asking, return_exceptions=True)
+            found = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(
                 one in (session, None) or isinstance(one, asyncio.CancelledError)
                 for one, session in zip(found, sessions, strict=True)
@@ -85,13 +85,13 @@ async def test_answers_never_reach_the_wrong_caller_after_some_were_given_up(own
             assert found[1::2] == sessions[1::2]
 
 
-async def test_a_redis_that_was_killed_comes_back_with_everything_it_had_answered(own: RedisServer) -> None:
-    """`kill -9` in the middle of writes: what was answered before is there, and the store reconnects by itself."""
-    given: list[int] = []
+async def test_a_killed_redis_restarts_with_all_acknowledged_writes(own: RedisServer) -> None:
+    """After `kill -9` during writes all acknowledged writes are there, and the store reconnects automatically."""
+    assigned: list[int] = []
 
     async def reserve() -> None:
         while True:
-            given.append(await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False))
+            assigned.append(await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False))
 
     async with RedisStore.open(own.url, deadline_seconds=5) as store:
         await store.calls.claim(a_call())
@@ -107,11 +107,11 @@ async def test_a_redis_that_was_killed_comes_back_with_everything_it_had_answere
             await until(partial(is_answered, store))
 
         assert await store.calls.claim(a_call()) == a_call()
-        assert len(given) > 50
-        assert len(set(given)) == len(given)
+        assert len(assigned) > 50
+        assert len(set(assigned)) == len(assigned)
 
 
-async def test_a_redis_that_is_full_is_unavailable_until_it_has_room(own: RedisServer) -> None:
+async def test_a_full_redis_is_unavailable_until_it_has_memory(own: RedisServer) -> None:
     async with RedisStore.open(own.url) as store, Redis.from_url(own.url) as redis:
         await redis.config_set("maxmemory", "1")
         with pytest.raises(Unavailable, match=r"^the store does not answer$"):
@@ -121,9 +121,7 @@ async def test_a_redis_that_is_full_is_unavailable_until_it_has_room(own: RedisS
         await store.sessions.save(a_session(), forget_at=None)
 
 
-async def test_a_redis_that_is_too_old_is_noticed_at_the_start(
-    store: RedisStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_redis_that_is_too_old_fails_the_check(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     await store.verify()
     monkeypatch.setattr(redis_store, "OLDEST", (99, 0))
 
@@ -131,7 +129,7 @@ async def test_a_redis_that_is_too_old_is_noticed_at_the_start(
         await store.verify()
 
 
-async def test_a_redis_that_is_not_there_is_unavailable_and_its_url_stays_secret() -> None:
+async def test_a_missing_redis_is_unavailable_and_its_url_stays_secret() -> None:
     for url in (f"redis://:{PASSWORD}@127.0.0.1:1/0", f"unix://:{PASSWORD}@/nowhere/redis.sock"):
         async with RedisStore.open(url, deadline_seconds=0.5) as store:
             with pytest.raises(Unavailable) as error_info:
@@ -156,25 +154,25 @@ QUERIES: dict[str, Callable[[RedisStore], Awaitable[object]]] = {
 }
 
 
-@pytest.mark.parametrize("question", QUERIES.values(), ids=QUERIES)
-async def test_whatever_is_asked_of_a_redis_that_hangs_is_unavailable_in_time_and_answered_later(
-    own: RedisServer, question: Callable[[RedisStore], Awaitable[object]]
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+async def test_every_query_of_a_hanging_redis_is_unavailable_in_time_and_works_later(
+    own: RedisServer, query: Callable[[RedisStore], Awaitable[object]]
 ) -> None:
     async with RedisStore.open(own.url, deadline_seconds=0.2) as store:
         await until(partial(is_answered, store))
         _signal(own, signal.SIGSTOP)
         began = time.monotonic()
         with pytest.raises(Unavailable, match=r"^the store does not answer$"):
-            await question(store)
+            await query(store)
         took = time.monotonic() - began
         _signal(own, signal.SIGCONT)
 
         assert took < SOON
-        await until(partial(is_answered, store, question))
+        await until(partial(is_answered, store, query))
 
 
-async def test_a_log_whose_writers_were_given_up_has_no_entry_twice_and_is_whole(own: RedisServer) -> None:
-    """What was answered as unavailable may have been written; what was answered as written was."""
+async def test_a_log_with_timed_out_writers_has_no_entry_twice_and_is_intact(own: RedisServer) -> None:
+    """An entry whose append failed may have been written; one whose append succeeded has been."""
     async with RedisStore.open(own.url, deadline_seconds=0.2) as store:
         acknowledged: set[tuple[int, int]] = set()
         for turn in range(6):
@@ -185,22 +183,22 @@ async def test_a_log_whose_writers_were_given_up_has_no_entry_twice_and_is_whole
             began = time.monotonic()
             many = (store.audit.append(an_event(turn=turn, number=number)) for number in range(40))
             answers = await asyncio.gather(*many, return_exceptions=True)
-            assert time.monotonic() - began < SOON  # the deadline once, however many wait for each other
+            assert time.monotonic() - began < SOON  # one deadline for all waiting writers
             assert not is_asleep or all(isinstance(answer, Unavailable) for answer in answers)
             acknowledged |= {(turn, number) for number, answer in enumerate(answers) if answer is None}
         _signal(own, signal.SIGCONT)
         await until(partial(is_answered, store))
         entries = await store.audit.entries(0, 300)
-        broken = (await store.audit.verify()).failure
+        failure = (await store.audit.verify()).failure
 
     events = [(each.event.facts["turn"], each.event.facts["number"]) for each in entries]
-    assert broken is None
+    assert failure is None
     assert len(set(events)) == len(events)
     assert acknowledged
     assert acknowledged <= set(events)
 
 
-async def test_a_redis_that_wants_another_password_is_unavailable(redis_server: RedisServer) -> None:
+async def test_a_redis_with_another_password_is_unavailable(redis_server: RedisServer) -> None:
     async with RedisStore.open(redis_server.url.replace("unix://", f"unix://:{PASSWORD}@")) as store:
         with pytest.raises(Unavailable, match=r"^the store does not answer$") as error_info:
             await store.ping()
@@ -210,19 +208,19 @@ async def test_a_redis_that_wants_another_password_is_unavailable(redis_server: 
 @pytest.mark.parametrize(
     "url", [f"http://:{PASSWORD}@host", f"redis://:x@{PASSWORD}:port", "redis://host:99999999", ""]
 )
-def test_a_url_that_is_none_of_a_redis_is_refused_without_repeating_it(url: str) -> None:
+def test_an_invalid_redis_url_is_rejected_without_repeating_it(url: str) -> None:
     with pytest.raises(ValueError, match="redis://, rediss:// or unix://") as error_info:
         RedisStore.open(url)
     assert PASSWORD not in str(error_info.value)
     assert error_info.value.__suppress_context__
 
 
-async def test_no_connection_is_lost_when_callers_go_away(own: RedisServer) -> None:
+async def test_no_connection_is_lost_when_calls_are_cancelled(own: RedisServer) -> None:
     async with RedisStore.open(own.url, connections=1, deadline_seconds=1) as store:
         for _ in range(50):
-            gone = [asyncio.create_task(store.ping()) for _ in range(3)]
+            tasks = [asyncio.create_task(store.ping()) for _ in range(3)]
             await asyncio.sleep(0)
-            for task in gone:
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait(gone)
+            await asyncio.wait(tasks)
         await store.ping()

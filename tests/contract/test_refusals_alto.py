@@ -1,4 +1,4 @@
-"""The table of what Alto's errors mean: its texts as version 0.0.20 sends them, with its codes."""
+"""The mapping of Alto's errors, with the codes and texts of version 0.0.20."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from wallet_rpc.primitives import Data
 SIMULATED = "UserOperation reverted during simulation with reason: "
 REVERTED = "UserOperation reverted with reason: "
 DATA = "0xcf7b49f6b0d691fe00000000000000000000000000000000000000000000000000000000"
-PLENTY = " - use pimlico_getUserOperationGasPrice to get the current gas price"
+GAS_PRICE_HINT = " - use pimlico_getUserOperationGasPrice to get the current gas price"
 BUMP = ", bump the gas price by minimum 10%"
 AUTHORIZATION = "Invalid EIP-7702 authorization: "
 NO_MATCH = "does not match the userOperation sender address"
@@ -54,7 +54,7 @@ PROCESSED = "is already being processed"
         (-32507, "Invalid UserOp signature", SignatureInvalid, "signature_invalid"),
         (-32521, f"{SIMULATED}{DATA}", ExecutionReverted, "execution_reverted"),
         (-32500, "preVerificationGas is not enough, required: 2, got: 1", Rejected, "too_low"),
-        (-32602, f"maxFeePerGas must be at least 2 (current maxFeePerGas: 1){PLENTY}", Rejected, "too_low"),
+        (-32602, f"maxFeePerGas must be at least 2 (current maxFeePerGas: 1){GAS_PRICE_HINT}", Rejected, "too_low"),
         (-32602, "verificationGasLimit must be at least 10000", Rejected, "too_low"),
         (-32602, f"{AUTHORIZATION}The nonce {NO_MATCH}", Rejected, "authorization_nonce"),
         (-32602, f"{AUTHORIZATION}The chainId {NO_MATCH}", Rejected, "authorization_invalid"),
@@ -90,14 +90,14 @@ PROCESSED = "is already being processed"
         ),
     ],
 )
-def test_an_error_of_alto_means_one_of_ours(code: int, message: str, kind: type[WalletError], reason: str) -> None:
+def test_an_error_of_alto_is_mapped(code: int, message: str, kind: type[WalletError], reason: str) -> None:
     error = map_bundler_error(ErrorObject(code, message))
 
     assert type(error) is kind
     assert error.reason == reason
 
 
-def test_revert_data_in_the_text_is_kept() -> None:
+def test_revert_data_in_the_text_is_a_fact() -> None:
     for code, message in (
         (-32500, f"{SIMULATED}AA23 reverted {DATA}"),
         (-32500, f"{REVERTED}AA23 reverted {DATA}"),
@@ -106,17 +106,19 @@ def test_revert_data_in_the_text_is_kept() -> None:
         assert map_bundler_error(ErrorObject(code, message)).facts["revert"] == DATA
 
 
-def test_words_that_are_no_revert_data_stay_behind() -> None:
+def test_a_text_without_revert_data_does_not_reach_the_caller() -> None:
     error = map_bundler_error(ErrorObject(-32521, f"{SIMULATED}ERC20: key sk-123 at https://host"))
 
     assert "sk-123" not in f"{error} {error.data}"
     assert error.facts["revert"] is None
 
 
-async def test_an_estimate_is_given_to_those_who_cannot_pay_yet() -> None:
+async def test_an_account_without_funds_gets_an_estimate() -> None:
     gas = {"preVerificationGas": "0x1", "verificationGasLimit": "0x2", "callGasLimit": "0x3"}
-    poor = UpstreamError(-32500, f"{SIMULATED}AA21 didn't pay prefund")
-    upstream = Upstream({"eth_estimateUserOperationGas": answer_in_turn(poor, gas, poor, gas)})
+    insufficient_funds = UpstreamError(-32500, f"{SIMULATED}AA21 didn't pay prefund")
+    upstream = Upstream(
+        {"eth_estimateUserOperationGas": answer_in_turn(insufficient_funds, gas, insufficient_funds, gas)}
+    )
     bundler = HttpBundler(upstream.client(part="bundler"))
 
     assert (await bundler.estimate(an_operation())).call_gas_limit == 3
@@ -127,7 +129,7 @@ async def test_an_estimate_is_given_to_those_who_cannot_pay_yet() -> None:
     assert upstream.params[3][2] == {ACCOUNT.hex0x(): {**given, "nonce": "0x1"}, SIGNER.hex0x(): {"code": "0x01"}}
 
 
-async def test_a_paymaster_who_cannot_pay_is_told() -> None:
+async def test_an_estimate_for_a_paymaster_without_funds_fails() -> None:
     part = PaymasterPart(SIGNER, 1, 1, Data())
     upstream = Upstream(
         {"eth_estimateUserOperationGas": answer_in_turn(UpstreamError(-32500, f"{SIMULATED}AA21 didn't pay prefund"))}

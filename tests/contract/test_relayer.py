@@ -1,4 +1,4 @@
-"""The relayer's transactions: what goes out, in what order, and what becomes of the answers."""
+"""The relayer's transactions: their content and order, and the handling of the node's responses."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def authorization() -> SignedAuthorization:
 
 Factory = Callable[..., tuple[Upstream, KeyRelayer]]
 COST = (21_000 + 25_000) * 12 // 10 * 1_500_000_005
-"""The most that a transaction costs at these answers, in wei."""
+"""Maximum cost of a transaction with these responses, in wei."""
 
 
 def relayer_factory(store: RedisStore, total: int, account: int) -> Factory:
@@ -69,9 +69,9 @@ def raw_transactions(upstream: Upstream) -> list[str]:
 
 async def test_the_transaction_carries_the_authorization_and_nothing_else(relayer: Factory) -> None:
     upstream, one = relayer(eth_sendRawTransaction=HASH)
-    made = await one.send(authorization())
+    sent = await one.send(authorization())
     (raw,) = raw_transactions(upstream)
-    assert made == keccak(bytes.fromhex(raw[2:])), "the hash is our own, not what the node says"
+    assert sent == keccak(bytes.fromhex(raw[2:])), "the hash is computed, not taken from the node's response"
     found = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
     assert Account.recover_transaction(raw) == RELAYER
     assert (found["type"], found["chainId"], found["nonce"], found["value"]) == (4, CHAIN, 7, 0)
@@ -82,7 +82,7 @@ async def test_the_transaction_carries_the_authorization_and_nothing_else(relaye
     assert one.address == Address.parse(RELAYER)
 
 
-async def test_transactions_take_turns_so_that_each_has_its_own_nonce(relayer: Factory) -> None:
+async def test_transactions_are_sent_one_at_a_time_each_with_its_own_nonce(relayer: Factory) -> None:
     counts = answer_in_turn("0x7", "0x8", "0x9")
     upstream, one = relayer(eth_sendRawTransaction=HASH, eth_getTransactionCount=counts)
     await asyncio.gather(*(one.send(authorization()) for _ in range(3)))
@@ -91,17 +91,17 @@ async def test_transactions_take_turns_so_that_each_has_its_own_nonce(relayer: F
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "reason"),
+    ("upstream_error", "error", "reason"),
     [
         (UpstreamError(-32000, "insufficient funds for gas * price + value"), Rejected, "relayer_without_funds"),
         (UpstreamError(-32000, "nonce too low"), Unavailable, "unavailable"),
         (UpstreamError(-32000, "https://key@node refuses"), Unavailable, "unavailable"),
     ],
 )
-async def test_a_refusal_is_none_of_the_callers_business(
-    relayer: Factory, fault: UpstreamError, error: type[WalletError], reason: str
+async def test_the_nodes_error_text_does_not_reach_the_caller(
+    relayer: Factory, upstream_error: UpstreamError, error: type[WalletError], reason: str
 ) -> None:
-    upstream, one = relayer(eth_sendRawTransaction=answer_in_turn(fault))
+    upstream, one = relayer(eth_sendRawTransaction=answer_in_turn(upstream_error))
     with pytest.raises(error) as error_info:
         await one.send(authorization())
     assert type(error_info.value) is error
@@ -110,7 +110,7 @@ async def test_a_refusal_is_none_of_the_callers_business(
     assert len(raw_transactions(upstream)) == 1
 
 
-async def test_a_transaction_that_the_node_has_already_is_sent(relayer: Factory) -> None:
+async def test_a_transaction_that_the_node_already_has_counts_as_sent(relayer: Factory) -> None:
     upstream, one = relayer(eth_sendRawTransaction=answer_in_turn(UpstreamError(-32000, "already known")))
     assert await one.send(authorization()) == keccak(bytes.fromhex(raw_transactions(upstream)[0][2:]))
 
@@ -118,7 +118,7 @@ async def test_a_transaction_that_the_node_has_already_is_sent(relayer: Factory)
 @pytest.mark.parametrize(
     "known", [{"hash": HASH}, None, answer_in_turn(BrokenResponse(502)), answer_in_turn(UpstreamError(-32000, "busy"))]
 )
-async def test_a_lost_answer_is_asked_about_not_sent_again(relayer: Factory, known: Any) -> None:
+async def test_a_transaction_with_a_lost_response_is_looked_up_and_not_sent_again(relayer: Factory, known: Any) -> None:
     upstream, one = relayer(eth_sendRawTransaction=answer_in_turn(BrokenResponse(502)), eth_getTransactionByHash=known)
     if known is None or callable(known):
         with pytest.raises(OutcomeUnknown):
@@ -128,7 +128,7 @@ async def test_a_lost_answer_is_asked_about_not_sent_again(relayer: Factory, kno
     assert len(raw_transactions(upstream)) == 1
 
 
-async def test_a_receipt_is_read(relayer: Factory) -> None:
+async def test_a_receipt_is_decoded(relayer: Factory) -> None:
     log = {"address": RELAYER, "topics": [HASH], "data": "0x01"}
     receipt = {
         "status": "0x1",
@@ -154,7 +154,7 @@ async def test_a_receipt_is_read(relayer: Factory) -> None:
     assert failed.success is False
 
 
-async def test_nothing_leaves_beyond_the_days_budget(store: RedisStore) -> None:
+async def test_no_transaction_is_sent_beyond_the_daily_budget(store: RedisStore) -> None:
     make = relayer_factory(store, 10**18, COST)
     upstream, one = make(eth_sendRawTransaction=HASH, eth_getTransactionCount=answer_in_turn("0x7", "0x8"))
     await one.send(authorization())
@@ -165,7 +165,7 @@ async def test_nothing_leaves_beyond_the_days_budget(store: RedisStore) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "asked", "is_free"),
+    ("answer", "looked_up", "is_free"),
     [
         (UpstreamError(-32000, "insufficient funds for gas * price + value"), None, True),
         (UpstreamError(-32000, "nonce too low"), None, True),
@@ -173,11 +173,11 @@ async def test_nothing_leaves_beyond_the_days_budget(store: RedisStore) -> None:
         (BrokenResponse(502), {"hash": HASH}, False),
     ],
 )
-async def test_only_what_the_node_did_not_take_is_free_again(
-    store: RedisStore, answer: Any, asked: Any, is_free: bool
+async def test_only_the_cost_of_a_rejected_transaction_is_given_back(
+    store: RedisStore, answer: Any, looked_up: Any, is_free: bool
 ) -> None:
     make = relayer_factory(store, COST, COST)
-    answers = {"eth_getTransactionByHash": asked, "eth_getTransactionCount": answer_in_turn("0x7", "0x8")}
+    answers = {"eth_getTransactionByHash": looked_up, "eth_getTransactionCount": answer_in_turn("0x7", "0x8")}
     upstream, one = make(eth_sendRawTransaction=answer_in_turn(answer, HASH), **answers)
     with suppress(WalletError):
         await one.send(authorization())

@@ -1,4 +1,4 @@
-"""Sessions of `memory.Store`: compact records, bounds for unsigned ones, records of older forms."""
+"""Contract of `ports.storage.Sessions` on a real Redis: compact records, limits of unsigned ones, older versions."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from wallet_rpc.ports.storage import UnsignedSessionBound
 from wallet_rpc.primitives import Address, SessionId
 
 OTHER = Address(b"\x33" * 20)
-KEPT = Path(__file__).parent / "sessions_of_form_1.json"
-"""Hashes as the server wrote them before sessions were kept compactly."""
-FIVE: list[dict[str, Any]] = json.loads(json.loads(KEPT.read_text())[1]["hash"]["record"])["permissions"]
+VERSION_1_FILE = Path(__file__).parent / "sessions_of_form_1.json"
+"""Hashes in record version 1, which servers wrote before the compact form."""
+FIVE: list[dict[str, Any]] = json.loads(json.loads(VERSION_1_FILE.read_text())[1]["hash"]["record"])["permissions"]
 SOON = int(time.time()) + 100_000
 
 
@@ -51,7 +51,7 @@ async def test_a_session_is_found_by_its_account_and_chain_only(store: RedisStor
     assert await store.sessions.get(ACCOUNT, CHAIN, SessionId(bytes(16))) is None
 
 
-async def test_a_pending_session_is_forgotten_in_time_and_an_active_one_is_not(store: RedisStore) -> None:
+async def test_a_pending_session_is_deleted_at_its_expiry_and_an_active_one_is_not(store: RedisStore) -> None:
     soon = int(time.time()) + 2
     await store.sessions.save(pending_session(1), forget_at=soon)
     await store.sessions.save(pending_session(2), forget_at=soon)
@@ -63,8 +63,8 @@ async def test_a_pending_session_is_forgotten_in_time_and_an_active_one_is_not(s
     assert await store.sessions.get(ACCOUNT, CHAIN, pending_session(2).id) == a_session(number=2)
 
 
-async def test_a_pending_session_is_never_kept_for_good(store: RedisStore) -> None:
-    with pytest.raises(ValueError, match="kept with an expiry only"):
+async def test_a_pending_session_needs_an_expiry(store: RedisStore) -> None:
+    with pytest.raises(ValueError, match="forget_at: received None"):
         await store.sessions.save(pending_session(), forget_at=None)
 
 
@@ -81,9 +81,9 @@ async def test_a_record_of_a_newer_server_is_neither_read_nor_overwritten(store:
     key = store.sessions.session_key(ACCOUNT, CHAIN, session.id)
     await redis.hset(key, mapping={"record": '{"version":3}', "version": "3"})
 
-    with pytest.raises(Unavailable, match="form 3, this server reads forms up to 2: run a newer server") as read:
+    with pytest.raises(Unavailable, match="version 3, expected at most 2: run a newer server") as read:
         await store.sessions.get(ACCOUNT, CHAIN, session.id)
-    with pytest.raises(Unavailable, match="form 3") as written:
+    with pytest.raises(Unavailable, match="version 3") as written:
         await store.sessions.save(session, forget_at=None)
 
     assert read.value.reason == written.value.reason == "newer_record"
@@ -91,43 +91,41 @@ async def test_a_record_of_a_newer_server_is_neither_read_nor_overwritten(store:
     await redis.aclose()
 
 
-async def test_a_record_that_a_server_of_before_wrote_is_read_and_kept_in_the_new_form(
-    store: RedisStore, redis: Redis
-) -> None:
-    for kept in json.loads(KEPT.read_text()):
-        written = wire.decode(Session, json.loads(kept["hash"]["record"]))
-        named = written.account, written.chain_id, written.id
-        key = store.sessions.session_key(*named)
-        assert key.removeprefix(store.directory._link.prefix) == kept["key"].removeprefix("wallet:1")
-        await redis.hset(key, mapping=kept["hash"])
+async def test_a_record_of_version_1_is_read_and_stored_in_version_2(store: RedisStore, redis: Redis) -> None:
+    for old in json.loads(VERSION_1_FILE.read_text()):
+        written = wire.decode(Session, json.loads(old["hash"]["record"]))
+        names = written.account, written.chain_id, written.id
+        key = store.sessions.session_key(*names)
+        assert key.removeprefix(store.directory._link.prefix) == old["key"].removeprefix("wallet:1")
+        await redis.hset(key, mapping=old["hash"])
         await redis.expireat(key, SOON)
 
-        found = await store.sessions.get(*named)
+        found = await store.sessions.get(*names)
         assert found == written
         await store.sessions.save(replace(found, state=SessionState.ACTIVE), forget_at=None)
 
-        again = await store.sessions.get(*named)
+        again = await store.sessions.get(*names)
         assert again == replace(written, state=SessionState.ACTIVE)
         assert await redis.hget(key, "version") == b"2"
         assert await redis.ttl(key) == -1
     await redis.aclose()
 
 
-async def sizes(store: RedisStore, redis: Redis, kept: dict[Any, Any], session: Session) -> tuple[int, int]:
-    """Bytes of memory for an unsigned session, as a server of before kept it and as it is kept now."""
+async def sizes(store: RedisStore, redis: Redis, old: dict[Any, Any], session: Session) -> tuple[int, int]:
+    """Return the bytes of memory of an unsigned session in record version 1 and in the current one."""
     before = "before:" + store.sessions.session_key(ACCOUNT, CHAIN, session.id)
-    await redis.hset(before, mapping=kept)
+    await redis.hset(before, mapping=old)
     await redis.expireat(before, SOON)
     await store.sessions.save(session, forget_at=SOON)
     now = store.unsigned_sessions.session_key(session.account, session.chain_id, session.id)
     return (await redis.memory_usage(before) or 0), (await redis.memory_usage(now) or 0)
 
 
-async def test_what_can_be_computed_of_a_session_is_not_kept(store: RedisStore, redis: Redis) -> None:
-    for kept, most in zip(json.loads(KEPT.read_text())[:2], (0.3, 0.2), strict=True):
-        session = wire.decode(Session, json.loads(kept["hash"]["record"]))
-        before, now = await sizes(store, redis, kept["hash"], session)
-        assert 0 < now < before * most
+async def test_a_compact_record_needs_a_fraction_of_the_memory(store: RedisStore, redis: Redis) -> None:
+    for old, max_ratio in zip(json.loads(VERSION_1_FILE.read_text())[:2], (0.3, 0.2), strict=True):
+        session = wire.decode(Session, json.loads(old["hash"]["record"]))
+        before, now = await sizes(store, redis, old["hash"], session)
+        assert 0 < now < before * max_ratio
     await redis.aclose()
 
 
@@ -146,7 +144,7 @@ def unsigned_session(number: int, *, holder: str = "a", forget_at: int = SOON, *
 BOUNDS = UnsignedSessionLimits(per_holder=5, per_account=3)
 
 
-async def test_of_many_at_once_no_more_are_counted_than_an_account_may_have(store: RedisStore) -> None:
+async def test_concurrent_claims_never_exceed_the_limit_of_an_account(store: RedisStore) -> None:
     claims = [store.unsigned_sessions.claim(unsigned_session(n, holder=str(n)), BOUNDS, now=NOW) for n in range(20)]
 
     found = await asyncio.gather(*claims)
@@ -155,7 +153,7 @@ async def test_of_many_at_once_no_more_are_counted_than_an_account_may_have(stor
     assert set(found) == {None, UnsignedSessionBound.ACCOUNT}
 
 
-async def test_of_many_at_once_no_more_are_counted_than_a_holder_may_have(store: RedisStore) -> None:
+async def test_concurrent_claims_never_exceed_the_limit_of_a_holder(store: RedisStore) -> None:
     accounts = [Address(secrets.token_bytes(20)) for _ in range(20)]
     claims = [
         store.unsigned_sessions.claim(unsigned_session(n, account=each), BOUNDS, now=NOW)
@@ -168,7 +166,7 @@ async def test_of_many_at_once_no_more_are_counted_than_a_holder_may_have(store:
     assert set(found) == {None, UnsignedSessionBound.HOLDER}
 
 
-async def test_strangers_leave_room_for_a_trusted_caller_and_for_other_accounts(store: RedisStore) -> None:
+async def test_untrusted_callers_do_not_use_up_the_limit_of_trusted_ones_or_other_accounts(store: RedisStore) -> None:
     for number in range(3):
         assert (
             await store.unsigned_sessions.claim(unsigned_session(number, holder=str(number)), BOUNDS, now=NOW) is None
@@ -180,7 +178,7 @@ async def test_strangers_leave_room_for_a_trusted_caller_and_for_other_accounts(
     assert await store.unsigned_sessions.claim(unsigned_session(6, chain_id=CHAIN + 1), BOUNDS, now=NOW) is None
 
 
-async def test_what_was_refused_for_the_account_does_not_count_for_the_holder(store: RedisStore) -> None:
+async def test_a_claim_rejected_for_the_account_does_not_count_for_the_holder(store: RedisStore) -> None:
     for number in range(3):
         await store.unsigned_sessions.claim(unsigned_session(number, holder="b"), BOUNDS, now=NOW)
     for number in range(3, 20):
@@ -198,7 +196,7 @@ async def test_what_was_refused_for_the_account_does_not_count_for_the_holder(st
         )
 
 
-async def test_a_session_that_is_signed_released_or_forgotten_counts_no_more(store: RedisStore) -> None:
+async def test_a_signed_released_or_expired_session_is_no_longer_counted(store: RedisStore) -> None:
     one = UnsignedSessionLimits(per_holder=1, per_account=1)
     session = replace(a_session(), holder="a")
     first = unsigned_session(1)
@@ -217,7 +215,7 @@ async def test_a_session_that_is_signed_released_or_forgotten_counts_no_more(sto
 
 @settings(max_examples=15)
 @given(ends=st.lists(st.integers(1, 100), min_size=1, max_size=8), now=st.integers(0, 101))
-async def test_a_forgotten_session_is_told_from_one_that_never_was(
+async def test_an_expired_session_is_distinguished_from_an_unknown_one(
     redis_server: RedisServer, ends: list[int], now: int
 ) -> None:
     async with RedisStore.open(redis_server.url, prefix=f"test-{secrets.token_hex(8)}") as store:
@@ -233,7 +231,7 @@ async def test_a_forgotten_session_is_told_from_one_that_never_was(
         assert not await store.unsigned_sessions.is_forgotten(ACCOUNT, CHAIN, unsigned_session(99).id, now=SOON + 999)
 
 
-async def test_of_the_forgotten_ones_as_many_are_told_as_an_account_may_have(store: RedisStore) -> None:
+async def test_the_index_keeps_as_many_expired_sessions_as_the_limit_of_an_account(store: RedisStore) -> None:
     bounds = UnsignedSessionLimits(per_holder=99, per_account=2)
     for number in range(8):
         now = SOON + 10 * number
@@ -241,14 +239,14 @@ async def test_of_the_forgotten_ones_as_many_are_told_as_an_account_may_have(sto
             await store.unsigned_sessions.claim(unsigned_session(number, forget_at=now + 10), bounds, now=now) is None
         )
 
-    told = [
+    forgotten = [
         await store.unsigned_sessions.is_forgotten(ACCOUNT, CHAIN, unsigned_session(n).id, now=SOON + 999)
         for n in range(8)
     ]
-    assert told == [False] * 5 + [True] * 3
+    assert forgotten == [False] * 5 + [True] * 3
 
 
-async def test_the_key_of_a_contract_is_kept_as_one(store: RedisStore) -> None:
+async def test_a_contract_key_reads_back(store: RedisStore) -> None:
     session = replace(pending_session(), key=SessionKey(type=KeyType.CONTRACT, address=SIGNER))
     await store.sessions.save(session, forget_at=SOON)
 

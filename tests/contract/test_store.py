@@ -1,4 +1,4 @@
-"""What sessions and calls of `memory.Store` promise, against a real Redis."""
+"""Contract of `ports.storage.Sessions` and `ports.storage.Calls`, tested against a real Redis."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIRST = EntityId(1)
 LATEST = settings(max_examples=15)
 
 
-async def test_a_revoked_entity_id_stays_so_and_no_other_is(store: RedisStore) -> None:
+async def test_a_revoked_entity_id_stays_revoked_and_no_other_is(store: RedisStore) -> None:
     assert not await store.sessions.is_revoked(ACCOUNT, CHAIN, 7)
 
     await asyncio.gather(*(store.sessions.revoke(ACCOUNT, CHAIN, entity_id) for entity_id in (7, 7, LAST_ENTITY_ID)))
@@ -35,7 +35,7 @@ async def test_a_revoked_entity_id_stays_so_and_no_other_is(store: RedisStore) -
         assert not await store.sessions.is_revoked(account, chain_id, entity_id)
 
 
-async def test_the_end_of_an_entity_id_is_the_last_that_was_said(store: RedisStore) -> None:
+async def test_the_expiry_of_an_entity_id_is_the_last_one_set(store: RedisStore) -> None:
     assert await store.sessions.get_expiry(ACCOUNT, CHAIN, 7) is None
 
     for end in (1_800_000_000, FAR_FUTURE):
@@ -46,12 +46,12 @@ async def test_the_end_of_an_entity_id_is_the_last_that_was_said(store: RedisSto
         assert await store.sessions.get_expiry(account, chain_id, entity_id) is None
 
 
-async def test_64_requests_at_once_get_64_entity_ids(store: RedisStore) -> None:
-    given_ids = await asyncio.gather(
+async def test_64_concurrent_requests_get_64_entity_ids(store: RedisStore) -> None:
+    entity_ids = await asyncio.gather(
         *(store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=FIRST, trusted=False) for _ in range(64))
     )
 
-    assert sorted(given_ids) == list(range(1, 65))
+    assert sorted(entity_ids) == list(range(1, 65))
 
 
 @LATEST
@@ -62,37 +62,37 @@ async def test_64_requests_at_once_get_64_entity_ids(store: RedisStore) -> None:
         max_size=6,
     )
 )
-async def test_no_entity_id_is_given_twice_whoever_asks_and_however_often_we_reconnect(
+async def test_no_entity_id_is_assigned_twice_over_callers_and_connections(
     redis_server: RedisServer, rounds: list[tuple[int, bool, int]]
 ) -> None:
-    """Each round is a new connection: `at_least`, trusted or not, and how many ask at once."""
-    given_ids: list[int] = []
+    """Each round is a new connection with (`at_least`, is trusted, number of concurrent requests)."""
+    entity_ids: list[int] = []
     prefix = f"rounds-{time.monotonic_ns()}"
     for at_least, trusted, count in rounds:
         async with RedisStore.open(redis_server.url, prefix=prefix) as store:
-            asked = (
+            requests = (
                 store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(at_least), trusted=trusted)
                 for _ in range(count)
             )
-            answers = await asyncio.gather(*asked, return_exceptions=True)
-        got = [answer for answer in answers if not isinstance(answer, BaseException)]
+            answers = await asyncio.gather(*requests, return_exceptions=True)
+        assigned = [answer for answer in answers if not isinstance(answer, BaseException)]
         assert all(isinstance(answer, LimitExceeded) for answer in answers if isinstance(answer, BaseException))
-        assert all(entity >= max(1, at_least) for entity in got)
-        assert trusted or all(entity < ENTITY_RANGE_SIZE for entity in got)
-        given_ids += got
-    assert len(set(given_ids)) == len(given_ids)
+        assert all(entity >= max(1, at_least) for entity in assigned)
+        assert trusted or all(entity < ENTITY_RANGE_SIZE for entity in assigned)
+        entity_ids += assigned
+    assert len(set(entity_ids)) == len(entity_ids)
 
 
-async def test_accounts_and_chains_count_their_entity_ids_apart(store: RedisStore) -> None:
+async def test_each_account_and_chain_has_its_own_entity_ids(store: RedisStore) -> None:
     for account, chain_id in ((ACCOUNT, CHAIN), (OTHER, CHAIN), (ACCOUNT, CHAIN + 1)):
         assert await store.sessions.reserve_entity(account, chain_id, at_least=FIRST, trusted=False) == 1
 
 
-async def test_strangers_who_use_up_their_entity_ids_leave_the_owners(store: RedisStore) -> None:
+async def test_untrusted_callers_cannot_use_up_the_owners_entity_ids(store: RedisStore) -> None:
     last_open = EntityId(ENTITY_RANGE_SIZE - 1)
     assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=last_open, trusted=False) == last_open
 
-    with pytest.raises(LimitExceeded, match="did not show a signature") as error_info:
+    with pytest.raises(LimitExceeded, match="have not presented a signature") as error_info:
         await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=FIRST, trusted=False)
     owners = await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=FIRST, trusted=True)
 
@@ -100,7 +100,7 @@ async def test_strangers_who_use_up_their_entity_ids_leave_the_owners(store: Red
     assert owners == ENTITY_RANGE_SIZE
 
 
-async def test_the_trusted_entity_ids_end_too(store: RedisStore) -> None:
+async def test_the_trusted_entity_ids_are_limited_too(store: RedisStore) -> None:
     last = EntityId(LAST_ENTITY_ID)
     assert await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=last, trusted=True) == last
 
@@ -108,7 +108,7 @@ async def test_the_trusted_entity_ids_end_too(store: RedisStore) -> None:
         await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=last, trusted=True)
 
 
-async def test_trust_is_of_one_caller_for_a_time(store: RedisStore) -> None:
+async def test_trust_is_limited_to_one_caller_and_to_a_time(store: RedisStore) -> None:
     soon = int(time.time()) + 2
     await store.sessions.trust(ACCOUNT, CHAIN, "alice", forget_at=soon)
     assert await store.sessions.is_trusted(ACCOUNT, CHAIN, "alice")
@@ -120,7 +120,7 @@ async def test_trust_is_of_one_caller_for_a_time(store: RedisStore) -> None:
     assert not await store.sessions.is_trusted(ACCOUNT, CHAIN, "alice")
 
 
-async def test_a_call_is_claimed_once_and_others_see_who_was_first(store: RedisStore) -> None:
+async def test_a_call_is_claimed_once_and_later_claims_get_the_first_record(store: RedisStore) -> None:
     call = a_call()
 
     assert await store.calls.claim(call) is None
@@ -135,10 +135,12 @@ async def test_a_call_is_claimed_once_and_others_see_who_was_first(store: RedisS
 
 
 @LATEST
-@given(count=st.integers(2, 64), refused_before=st.booleans())
-async def test_of_many_claims_at_once_one_wins(redis_server: RedisServer, count: int, refused_before: bool) -> None:
+@given(count=st.integers(2, 64), is_rejected_before=st.booleans())
+async def test_of_concurrent_claims_one_succeeds(
+    redis_server: RedisServer, count: int, is_rejected_before: bool
+) -> None:
     async with RedisStore.open(redis_server.url, prefix=f"claims-{time.monotonic_ns()}") as store:
-        if refused_before:
+        if is_rejected_before:
             await store.calls.claim(a_call())
             await store.calls.settle(a_call(state=CallState.REFUSED))
 
@@ -148,23 +150,23 @@ async def test_of_many_claims_at_once_one_wins(redis_server: RedisServer, count:
     assert answers.count(a_call()) == count - 1
 
 
-async def test_a_refused_call_may_be_claimed_again(store: RedisStore) -> None:
-    refused = a_call(state=CallState.REFUSED, error={"code": -32500, "message": "AA23 reverted"})
+async def test_a_rejected_call_can_be_claimed_again(store: RedisStore) -> None:
+    rejected = a_call(state=CallState.REFUSED, error={"code": -32500, "message": "AA23 reverted"})
     await store.calls.claim(a_call())
-    await store.calls.settle(refused)
-    assert await store.calls.get(CHAIN, refused.hash) == refused
+    await store.calls.settle(rejected)
+    assert await store.calls.get(CHAIN, rejected.hash) == rejected
 
     assert await store.calls.claim(a_call()) is None
     assert await store.calls.claim(a_call()) == a_call()
 
 
-async def test_the_newest_call_of_a_nonce_that_was_not_refused_counts(store: RedisStore) -> None:
+async def test_find_by_nonce_returns_the_newest_call_that_was_not_rejected(store: RedisStore) -> None:
     first, second, third = (a_call(number=number) for number in (1, 2, 3))
     assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce) is None
 
     for call in (first, second, third):
         await store.calls.claim(call)
-    await store.calls.claim(first)  # asked again, not claimed
+    await store.calls.claim(first)  # a repeat, which claims nothing
     assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce) == third
     await store.calls.settle(replace(third, state=CallState.REFUSED))
     assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce) == second

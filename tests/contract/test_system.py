@@ -1,4 +1,4 @@
-"""The machine's own clock and randomness."""
+"""Clock and random number generator of the operating system."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 
 
-async def test_the_clock_tells_whole_seconds_and_lets_others_work() -> None:
+async def test_the_clock_returns_whole_seconds_and_sleeps() -> None:
     clock = SystemClock()
     before = time.monotonic()
 
@@ -18,8 +18,8 @@ async def test_the_clock_tells_whole_seconds_and_lets_others_work() -> None:
     assert type(clock.now()) is int
 
 
-def test_tokens_are_as_long_as_asked_and_never_the_same() -> None:
-    tokens = {SystemEntropy().random_bytes(16) for _ in range(1000)}
+def test_random_bytes_have_the_requested_length_and_differ() -> None:
+    samples = {SystemEntropy().random_bytes(16) for _ in range(1000)}
 
-    assert len(tokens) == 1000
-    assert {len(token) for token in tokens} == {16}
+    assert len(samples) == 1000
+    assert {len(sample) for sample in samples} == {16}

@@ -1,4 +1,4 @@
-"""What one organisation keeps is not another's; what is true of an account on its chain is everybody's."""
+"""Isolation of organisations: their records are separate, while an account's facts on its chain are shared."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def _fill(storage: RedisOrganizationStore) -> None:
 
 
 async def _read_all(storage: RedisOrganizationStore) -> list[object]:
-    """All that is found when everything is asked for, what is empty left out."""
+    """Return the non-empty results of all queries."""
     answers = [
         (await storage.accounts.find_by_signer(SIGNER)).first,
         await storage.accounts.find_by_address(ACCOUNT),
@@ -77,15 +77,15 @@ async def test_no_organization_reads_what_another_wrote(
         assert len(await _read_all(store.for_organization(reader))) == (14 if reader == writer else 0)
 
 
-async def test_what_one_organization_wrote_does_not_stand_in_anothers_way(store: RedisStore) -> None:
+async def test_one_organizations_records_do_not_conflict_with_anothers(store: RedisStore) -> None:
     for organization in (ONE, TWO, OPEN_ORGANIZATION):
-        memory = store.for_organization(organization)
-        assert await memory.accounts.add(an_account(), after=0)
-        assert await memory.calls.claim(a_call()) is None
-        assert await memory.groups.register(a_group(1)) == a_group(1)
-        assert await memory.groups.revoke(a_group(1).id, a_group(1).installs[0].session_id, at=NOW)
-        assert await memory.tokens.revoke(some_claims().id, until=FAR_FUTURE)
-        await memory.audit.append(an_event())
+        storage = store.for_organization(organization)
+        assert await storage.accounts.add(an_account(), after=0)
+        assert await storage.calls.claim(a_call()) is None
+        assert await storage.groups.register(a_group(1)) == a_group(1)
+        assert await storage.groups.revoke(a_group(1).id, a_group(1).installs[0].session_id, at=NOW)
+        assert await storage.tokens.revoke(some_claims().id, until=FAR_FUTURE)
+        await storage.audit.append(an_event())
 
     heads = {await store.for_organization(organization).audit.head() for organization in (ONE, TWO, OPEN_ORGANIZATION)}
     assert len(heads) == 1
@@ -93,28 +93,28 @@ async def test_what_one_organization_wrote_does_not_stand_in_anothers_way(store:
 
 
 @LATEST
-@given(askers=st.lists(st.tuples(TENANTS, st.booleans(), st.integers(1, 9)), min_size=2, max_size=40))
-async def test_no_entity_id_is_given_twice_whichever_organizations_ask(
-    redis_server: RedisServer, askers: list[tuple[OrganizationId, bool, int]]
+@given(requests=st.lists(st.tuples(TENANTS, st.booleans(), st.integers(1, 9)), min_size=2, max_size=40))
+async def test_no_entity_id_is_assigned_twice_over_organizations(
+    redis_server: RedisServer, requests: list[tuple[OrganizationId, bool, int]]
 ) -> None:
     prefix = f"entities-{time.monotonic_ns()}"
     async with (
         RedisStore.open(redis_server.url, prefix=prefix) as one,
         RedisStore.open(redis_server.url, prefix=prefix) as other,
     ):
-        given_ids = await asyncio.gather(
+        entity_ids = await asyncio.gather(
             *(
                 (one if turn % 2 else other)
                 .for_organization(organization)
                 .sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(at_least), trusted=trusted)
-                for turn, (organization, trusted, at_least) in enumerate(askers)
+                for turn, (organization, trusted, at_least) in enumerate(requests)
             )
         )
 
-    assert len(set(given_ids)) == len(given_ids)
+    assert len(set(entity_ids)) == len(entity_ids)
 
 
-async def test_what_one_organization_revoked_or_ended_is_so_for_all(
+async def test_revocation_and_expiry_of_an_entity_id_are_shared_by_all_organizations(
     store: RedisStore, redis_server: RedisServer
 ) -> None:
     await store.for_organization(ONE).sessions.revoke(ACCOUNT, CHAIN, 7)
@@ -126,15 +126,17 @@ async def test_what_one_organization_revoked_or_ended_is_so_for_all(
             assert await replica.for_organization(organization).sessions.get_expiry(ACCOUNT, CHAIN, 7) == NOW
 
 
-async def test_a_revocation_is_known_to_other_servers_at_once(store: RedisStore, redis_server: RedisServer) -> None:
+async def test_a_revocation_is_visible_to_other_servers_immediately(
+    store: RedisStore, redis_server: RedisServer
+) -> None:
     async with RedisStore.open(redis_server.url, prefix=store.directory._link.prefix.removesuffix(":1")) as replica:
         assert not await replica.sessions.is_revoked(ACCOUNT, CHAIN, 1)
         await store.for_organization(ONE).sessions.revoke(ACCOUNT, CHAIN, 1)
         assert await replica.sessions.is_revoked(ACCOUNT, CHAIN, 1)
 
 
-def test_an_organizations_memory_is_the_same_object_each_time() -> None:
-    """Its writers take turns within the process."""
+def test_an_organizations_store_is_the_same_object_each_time() -> None:
+    """Its write lock works only within one object."""
     store = RedisStore.open("redis://nowhere")
 
     assert store.for_organization(ONE) is store.for_organization(ONE)

@@ -1,4 +1,4 @@
-"""What `memory.IssuedTokens` promises, against a real Redis."""
+"""Contract of `ports.storage.IssuedTokens`, tested against a real Redis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def tokens(store: RedisStore) -> RedisTokens:
     return store.tokens
 
 
-async def test_a_token_comes_back_as_remembered(tokens: RedisTokens) -> None:
+async def test_a_token_reads_back(tokens: RedisTokens) -> None:
     await tokens.add(some_claims())
 
     assert await tokens.get(some_claims().id) == some_claims()
@@ -28,7 +28,7 @@ async def test_a_token_comes_back_as_remembered(tokens: RedisTokens) -> None:
     assert not await tokens.is_revoked(some_claims().id)
 
 
-async def test_a_revoked_token_is_refused_and_still_known(tokens: RedisTokens) -> None:
+async def test_a_revoked_token_is_marked_and_still_stored(tokens: RedisTokens) -> None:
     await tokens.add(some_claims())
 
     assert await tokens.revoke(some_claims().id, until=FAR_FUTURE)
@@ -39,14 +39,14 @@ async def test_a_revoked_token_is_refused_and_still_known(tokens: RedisTokens) -
     assert not await tokens.is_revoked(some_claims(number=2).id)
 
 
-async def test_of_many_who_revoke_a_token_one_is_told_so(tokens: RedisTokens) -> None:
-    told = await asyncio.gather(*(tokens.revoke(some_claims().id, until=FAR_FUTURE) for _ in range(16)))
+async def test_of_concurrent_revocations_of_a_token_one_succeeds(tokens: RedisTokens) -> None:
+    results = await asyncio.gather(*(tokens.revoke(some_claims().id, until=FAR_FUTURE) for _ in range(16)))
 
-    assert told.count(True) == 1
+    assert results.count(True) == 1
 
 
-async def test_everything_of_a_token_is_gone_when_its_time_is_over(tokens: RedisTokens) -> None:
-    """Over for every server: one whose clock is behind takes the token for longer than Redis' clock says."""
+async def test_all_keys_of_a_token_are_deleted_after_its_expiry(tokens: RedisTokens) -> None:
+    """They are stored longer by the clock skew, since a server whose clock is behind accepts the token for longer."""
     soon = int(time.time()) + 2
     brief = some_claims(expires_at=soon - SKEW_SECONDS)
     await tokens.add(brief)
@@ -64,5 +64,5 @@ async def test_a_token_of_a_newer_server_is_not_read(tokens: RedisTokens) -> Non
     future = encode_record(IssuedToken, IssuedToken(version=2, claims=some_claims()))
     await tokens._link.command("SET", tokens.token_key(some_claims().id), future)
 
-    with pytest.raises(Unavailable, match="form 2, this server reads forms up to 1"):
+    with pytest.raises(Unavailable, match="version 2, expected at most 1"):
         await tokens.get(some_claims().id)

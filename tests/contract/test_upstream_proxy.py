@@ -1,4 +1,4 @@
-"""A chain's own methods behind the wallet's door: which are handed on, and what comes back."""
+"""The upstream proxy: the allow-list of forwarded methods, and the redaction of errors."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ async def test_any_other_method_is_not_found(method: str) -> None:
         await upstream_proxy(node={method: 1}, bundler={method: 1}).forward(request(method))
 
 
-def test_the_production_page_lists_what_is_handed_on() -> None:
+def test_the_production_page_lists_the_forwarded_methods() -> None:
     page = (Path(__file__).parents[2] / "specs" / "production.md").read_text()
     rows = [set(re.findall(r"`(\w+)`", row)) for row in page.splitlines() if row.startswith("| the ")]
 
     assert rows == [NODE_READS | NODE_WRITES, BUNDLER_READS | BUNDLER_WRITES]
 
 
-async def test_an_error_is_handed_on_as_it_is() -> None:
-    refused = answer_in_turn(UpstreamError(3, "execution reverted: no", "0x08c379a0"))
+async def test_an_error_is_forwarded_unchanged() -> None:
+    failure = answer_in_turn(UpstreamError(3, "execution reverted: no", "0x08c379a0"))
 
-    answer = await upstream_proxy(node={"eth_call": refused}).forward(request("eth_call", {}, "latest"))
+    answer = await upstream_proxy(node={"eth_call": failure}).forward(request("eth_call", {}, "latest"))
 
     assert answer["error"] == {"code": 3, "message": "execution reverted: no", "data": "0x08c379a0"}
 
 
-async def test_an_error_does_not_say_where_we_asked() -> None:
+async def test_an_error_does_not_contain_the_upstreams_address() -> None:
     leaky = UpstreamError(
         -32000, f"{URL}: key {KEY} has no credit", {KEY: ["see https://b/x", "user:hunter22@b", "hunter22"]}
     )
@@ -75,7 +75,7 @@ async def test_an_error_does_not_say_where_we_asked() -> None:
         assert secret not in str(answer)
 
 
-async def test_silence_is_unavailable_and_a_write_may_have_happened() -> None:
+async def test_no_response_is_unavailable_and_leaves_a_writes_outcome_unknown() -> None:
     silent = {method: answer_in_turn(BrokenResponse(502)) for method in ("eth_chainId", "eth_sendRawTransaction")}
 
     with pytest.raises(Unavailable, match="the node does not answer"):
@@ -89,38 +89,38 @@ async def test_silence_is_unavailable_and_a_write_may_have_happened() -> None:
     st.sampled_from(["http", "redis+unix", "9p", "-x", "a.b", "1http"]),
     st.text("aZ9+.-:/é", max_size=12),
 )
-async def test_no_url_is_repeated_wherever_it_begins(before: str, scheme: str, after: str) -> None:
-    said = f"{before}{scheme}://host-of-ours{after} bye"
-    refused = answer_in_turn(UpstreamError(3, said, {said: [said]}))
+async def test_a_url_at_any_position_is_redacted(before: str, scheme: str, after: str) -> None:
+    text = f"{before}{scheme}://secret-host{after} bye"
+    failure = answer_in_turn(UpstreamError(3, text, {text: [text]}))
 
-    answer = await upstream_proxy(node={"eth_call": refused}).forward(request("eth_call"))
+    answer = await upstream_proxy(node={"eth_call": failure}).forward(request("eth_call"))
 
-    assert "host-of-ours" not in str(answer)
+    assert "secret-host" not in str(answer)
     assert answer["error"]["message"].endswith(" bye")
 
 
 async def _seconds(message: str) -> float:
-    """The processor's, for an error with that text."""
-    asked = upstream_proxy(node={"eth_call": answer_in_turn(UpstreamError(3, message))})
+    """Return the CPU time of forwarding an error with this text."""
+    proxy = upstream_proxy(node={"eth_call": answer_in_turn(UpstreamError(3, message))})
     best = 9.0
     for _ in range(3):
         started = time.thread_time()
-        answer = await asked.forward(request("eth_call"))
+        answer = await proxy.forward(request("eth_call"))
         best = min(best, time.thread_time() - started)
         assert answer["error"]["message"] == message
     return best
 
 
 @pytest.mark.parametrize("piece", ["a.", "a", "a b.", "+-", "0x12", "://"])
-async def test_a_long_error_costs_no_more_than_its_length(piece: str) -> None:
-    """The text of a revert is the contract's; a search that begins anew at every word took 23 s."""
+async def test_redaction_takes_linear_time(piece: str) -> None:
+    """A contract chooses its revert text; a search that restarted at every word took 23 s."""
     assert await _seconds(piece * (240_000 // len(piece))) < 40 * await _seconds(piece * (24_000 // len(piece)))
 
 
 @pytest.mark.parametrize("data", ["x" * 300_000, [[]] * 1001, {"x" * 200_000: "x" * 100_000}, ["x" * 200_000] * 2])
-async def test_an_error_too_large_to_be_looked_through_is_not_shown(data: Any) -> None:
-    refused = answer_in_turn(UpstreamError(3, "reverted", data))
+async def test_an_error_that_is_too_large_to_search_is_redacted_as_a_whole(data: Any) -> None:
+    failure = answer_in_turn(UpstreamError(3, "reverted", data))
 
-    answer = await upstream_proxy(node={"eth_call": refused}).forward(request("eth_call"))
+    answer = await upstream_proxy(node={"eth_call": failure}).forward(request("eth_call"))
 
     assert answer["error"] == {"code": 3, "message": "reverted", "data": "(not shown)"}

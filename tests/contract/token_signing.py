@@ -1,4 +1,4 @@
-"""What the tests of seals seal, and tokens made by hand."""
+"""Sample claims and tickets, and functions to forge and check tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9
 q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==
 -----END PUBLIC KEY-----
 """
-"""Of RFC 7515's example for ES256."""
+"""Public key of RFC 7515's example for ES256."""
 CLAIMS = Claims(
     id="0123456789abcdef" * 2,
     wallet=Wallet(namespace=WalletNamespace.EVM, address="0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),
@@ -64,15 +64,15 @@ def forge_token(
     secret: bytes = SECRET,
     signature_of: Callable[..., bytes] | None = None,
 ) -> str:
-    """A token by hand; like ours, unless something else is given."""
+    """Build a token by hand; with default arguments it is equal to the server's."""
     parts = [part if isinstance(part, bytes) else json.dumps(part, separators=(",", ":")) for part in (header, payload)]
     signed = ".".join(text(part if isinstance(part, bytes) else part.encode()) for part in parts)
-    made = (
+    signature = (
         hmac.digest(secret, signed.encode(), "sha256")
         if signature_of is None
         else signature_of(secret, signed.encode())
     )
-    return f"{signed}.{text(made)}"
+    return f"{signed}.{text(signature)}"
 
 
 def is_rejected(
@@ -81,7 +81,8 @@ def is_rejected(
     with pytest.raises(Unauthorized) as error_info:
         token_signer.verify_token(token, now=now)
     messages = {"session_token_invalid": "Invalid session token", "session_token_expired": "Session expired"}
-    return (error_info.value.status, error_info.value.reason, error_info.value.message) == (401, reason, messages[reason])
+    error = error_info.value
+    return (error.status, error.reason, error.message) == (401, reason, messages[reason])
 
 
 def is_invalid_ticket(ticket: str, token_signer: JwtTokenSigner = TOKEN_SIGNER) -> bool:

@@ -1,4 +1,4 @@
-"""A small real JSON-RPC server that answers as told and remembers what it was asked."""
+"""Fake JSON-RPC upstream over HTTP that gives configured responses and records its requests."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ URL = f"https://upstream.test/v2/{KEY}"
 FAST = ClientLimits(deadline_seconds=5.0, backoff_seconds=0.001)
 
 
-class UpstreamError(Exception):  # what the server is told to answer
-    """Answer with this JSON-RPC error."""
+class UpstreamError(Exception):  # a configured response, not an error
+    """Response with a JSON-RPC error."""
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)
         self.error = {"code": code, "message": message, **({} if data is None else {"data": data})}
 
 
-class BrokenResponse(Exception):  # what the server is told to answer
-    """Answer the whole POST with this instead of JSON-RPC."""
+class BrokenResponse(Exception):  # a configured response, not an error
+    """Response to the whole POST that is not JSON-RPC."""
 
     def __init__(self, status: int = 200, body: bytes = b"") -> None:
         super().__init__(status)
         self.response = Response(body, status)
 
 
-class NoResponse(Exception):  # what the server is told to do
-    """Never answer."""
+class NoResponse(Exception):  # a configured response, not an error
+    """No response ever."""
 
 
 @dataclass
 class Upstream:
-    """`answers` maps a method to its result, or to a function of its params that returns one or raises the above."""
+    """Upstream whose `answers` map a method to its result, or to a function of its params that returns it or raises."""
 
     answers: dict[str, Any] = field(default_factory=dict)
     batches: bool | Response = True
-    """True: taken; False: one error object for all; a Response: that one."""
+    """Response to a batch: True for a batch response, False for a single error object, or a `Response`."""
     posts: list[list[str]] = field(default_factory=list)
-    """The methods of each POST."""
+    """Methods of each POST."""
     params: list[Any] = field(default_factory=list)
 
     @property
@@ -70,21 +70,21 @@ class Upstream:
                 if isinstance(self.batches, Response):
                     return self.batches
                 return _json({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no batches"}})
-            answered = [self._answer(entry) for entry in entries]
+            responses = [self._answer(entry) for entry in entries]
         except BrokenResponse as broken:
             return broken.response
         except NoResponse:
             await asyncio.Event().wait()
             raise
-        return _json(answered[::-1] if isinstance(body, list) else answered[0])
+        return _json(responses[::-1] if isinstance(body, list) else responses[0])
 
     def _answer(self, entry: dict[str, Any]) -> dict[str, Any]:
         self.params.append(entry["params"])
         answer = self.answers[entry["method"]]
         try:
             result = answer(*entry["params"]) if callable(answer) else answer
-        except UpstreamError as faulty:
-            return {"jsonrpc": "2.0", "id": entry["id"], "error": faulty.error}
+        except UpstreamError as failure:
+            return {"jsonrpc": "2.0", "id": entry["id"], "error": failure.error}
         return {"jsonrpc": "2.0", "id": entry["id"], "result": result}
 
 
@@ -93,13 +93,13 @@ def _json(body: Any) -> Response:
 
 
 def answer_in_turn(*answers: Any) -> Callable[..., Any]:
-    """One answer after the other, the last for good; exceptions are raised."""
-    left = list(answers)
+    """Return a function that gives one answer per call and then repeats the last; exceptions are raised."""
+    remaining = list(answers)
 
     def answer(*_: Any) -> Any:
-        now = left.pop(0) if len(left) > 1 else left[0]
-        if isinstance(now, Exception):
-            raise now
-        return now
+        current = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+        if isinstance(current, Exception):
+            raise current
+        return current
 
     return answer

@@ -1,4 +1,4 @@
-"""Waiting for what tells nobody when it happens: a process that dies or starts, a file that another one writes."""
+"""Polling for conditions without a notification, such as the start or exit of another process."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ LONGEST_SECONDS = 10.0
 _STEP_SECONDS = 0.02
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Raises: TimeoutError when it does not hold in time."""
+async def until(is_true: Callable[[], Awaitable[bool]]) -> None:
+    """Poll until a condition is true. Raises: TimeoutError after `LONGEST_SECONDS`."""
     async with asyncio.timeout(LONGEST_SECONDS):
         while True:
-            if await holds():
+            if await is_true():
                 return
             await asyncio.sleep(_STEP_SECONDS)
 
 
-async def is_answered(store: RedisStore, question: Callable[[RedisStore], Awaitable[object]] = RedisStore.ping) -> bool:
-    """Whether the store's Redis answers in the store's time."""
+async def is_answered(store: RedisStore, query: Callable[[RedisStore], Awaitable[object]] = RedisStore.ping) -> bool:
+    """Return True when the store's Redis responds within the store's deadline."""
     try:
-        await question(store)
+        await query(store)
     except Unavailable:
         return False
     return True
