@@ -51,6 +51,7 @@ UNSIGNED = UnsignedSession(
     is_trusted=False,
     forget_at=FAR_FUTURE,
 )
+ONE_EACH = UnsignedSessionLimits(per_holder=1, per_account=1)
 GROUP = a_group(1, an_install(1), an_install(2))
 
 
@@ -59,7 +60,7 @@ async def _fill(storage: RedisOrganizationStore) -> None:
     await storage.accounts.find_by_signer(SIGNER)
     await storage.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=True)
     await storage.accounts.confirm(THEIRS)
-    await storage.unsigned_sessions.claim(UNSIGNED, UnsignedSessionLimits(per_holder=1, per_account=1), now=NOW)
+    await storage.unsigned_sessions.claim(UNSIGNED, ONE_EACH, now=NOW)
     await storage.sessions.save(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
     await storage.sessions.save(a_session(), forget_at=FAR_FUTURE)
     await storage.sessions.save(a_session(number=2), forget_at=None)
@@ -99,12 +100,10 @@ async def test_an_organizations_keys_are_those_in_the_specification(
 ) -> None:
     storage = store.for_organization(organization)
     await _fill(storage)
-    lives = await _expiry_times(store, redis)
+    expiry_times = await _expiry_times(store, redis)
     await redis.aclose()
 
-    sessions = storage.sessions
-    calls = storage.calls
-    tokens = storage.tokens
+    sessions, calls, tokens = storage.sessions, storage.calls, storage.tokens
     forever = {
         storage.accounts.list_key(SIGNER),
         storage.accounts.index_key(SIGNER),
@@ -132,23 +131,22 @@ async def test_an_organizations_keys_are_those_in_the_specification(
     }
     expired_index = storage.unsigned_sessions.index_keys(ACCOUNT, CHAIN)[0]
     skewed = {tokens.token_key(some_claims().id), tokens.revoked_key(some_claims().id)}
-    assert set(lives) == forever | month | bounded | skewed | {expired_index}
-    assert {key for key, life in lives.items() if life == -1} == forever
-    assert all(KEEP_CALLS_SECONDS - 60 < lives[key] <= KEEP_CALLS_SECONDS for key in month)
+    assert set(expiry_times) == forever | month | bounded | skewed | {expired_index}
+    assert {key for key, seconds in expiry_times.items() if seconds == -1} == forever
+    assert all(KEEP_CALLS_SECONDS - 60 < expiry_times[key] <= KEEP_CALLS_SECONDS for key in month)
     left = FAR_FUTURE - time.time()
-    assert all(abs(lives[key] - left) < 50 for key in bounded)
-    assert abs(lives[expired_index] - left - EXPIRED_INDEX_SECONDS) < 50
-    assert all(abs(lives[key] - left - SKEW_SECONDS) < 50 for key in skewed)
+    assert all(abs(expiry_times[key] - left) < 50 for key in bounded)
+    assert abs(expiry_times[expired_index] - left - EXPIRED_INDEX_SECONDS) < 50
+    assert all(abs(expiry_times[key] - left - SKEW_SECONDS) < 50 for key in skewed)
     prefix = store.directory._link.prefix + ("" if organization == OPEN_ORGANIZATION else f":{organization}")
-    shared = {sessions.entities_key(ACCOUNT, CHAIN), sessions.revoked_key(ACCOUNT, CHAIN)}
-    assert {key for key in lives if not key.startswith(f"{prefix}:{{")} == (
-        set() if organization == OPEN_ORGANIZATION else shared | {sessions.end_key(ACCOUNT, CHAIN, 1)}
-    )
+    shared = {getter(ACCOUNT, CHAIN) for getter in (sessions.entities_key, sessions.revoked_key)}
+    expected = set() if organization == OPEN_ORGANIZATION else shared | {sessions.end_key(ACCOUNT, CHAIN, 1)}
+    assert {key for key in expiry_times if not key.startswith(f"{prefix}:{{")} == expected
 
 
 async def test_the_shared_keys_are_those_in_the_specification(store: RedisStore, redis: Redis) -> None:
     await _fill_shared(store)
-    lives = await _expiry_times(store, redis)
+    expiry_times = await _expiry_times(store, redis)
     await redis.aclose()
 
     directory, link = store.directory, store.directory._link
@@ -160,9 +158,9 @@ async def test_the_shared_keys_are_those_in_the_specification(store: RedisStore,
         directory.api_key_key(KEY.id),
     }
     minutes = {link.key(f"limit:{each}", "minute") for each in (KEY.id, some_claims().id)}
-    assert set(lives) == forever | minutes | {link.key(f"limit:{KEY.id}", "month", month)}
-    assert {key for key, life in lives.items() if life == -1} == forever
-    assert all(50 < lives[key] <= 60 for key in minutes)
+    assert set(expiry_times) == forever | minutes | {link.key(f"limit:{KEY.id}", "month", month)}
+    assert {key for key, seconds in expiry_times.items() if seconds == -1} == forever
+    assert all(50 < expiry_times[key] <= 60 for key in minutes)
 
 
 async def test_neither_an_api_key_nor_a_callers_name_is_in_redis(store: RedisStore, redis: Redis) -> None:
@@ -213,7 +211,7 @@ def test_all_keys_of_an_account_on_a_chain_share_a_slot_and_accounts_are_spread(
         )
         return {key_slot(key.encode()) for key in keys}
 
-    found = [slots(Address(number.to_bytes(20, "big"))) for number in range(50)]
+    found = [slots(Address(number.to_bytes(20))) for number in range(50)]
     assert all(len(slot) == 1 for slot in found)
     assert len(set.union(*found)) > 40
 
@@ -222,15 +220,12 @@ def test_the_groups_and_the_log_of_an_organization_have_a_slot_each_and_organiza
     store = RedisStore.open("redis://nowhere")
 
     def slots(organization: OrganizationId) -> tuple[set[int], set[int]]:
-        groups, audit = store.for_organization(organization).groups, store.for_organization(organization).audit
-        of_groups = (
-            groups.records_key,
-            groups.sessions_key,
-            groups.by_creation_key,
-            groups.by_expiry_key,
-            groups.revoked_key,
-        )
-        return {key_slot(key.encode()) for key in of_groups}, {key_slot(key.encode()) for key in audit._keys()}
+        storage = store.for_organization(organization)
+        groups = storage.groups
+        group_keys = groups.records_key, groups.sessions_key, groups.by_creation_key, groups.by_expiry_key
+        all_keys = (*group_keys, groups.revoked_key), storage.audit._keys()
+        of_groups, of_audit = ({key_slot(key.encode()) for key in keys} for keys in all_keys)
+        return of_groups, of_audit
 
     found = [each for number in range(50) for each in slots(OrganizationId(f"org_{number}"))]
     assert all(len(slot) == 1 for slot in found)
@@ -264,8 +259,7 @@ async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slo
 
 async def test_every_command_is_idempotent(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a lost connection the link repeats a command, of which only the reply may be lost."""
-    run = Link.run
-    command = Link.command
+    run, command = Link.run, Link.command
 
     async def run_twice(*arguments: Any) -> Any:
         await run(*arguments)
@@ -281,15 +275,11 @@ async def test_every_command_is_idempotent(store: RedisStore, monkeypatch: pytes
 
     assert await store.accounts.add(THEIRS, after=0)
     assert await store.accounts.find_by_id(THEIRS.id) == (THEIRS,)
-    assert (
-        await store.unsigned_sessions.claim(UNSIGNED, UnsignedSessionLimits(per_holder=1, per_account=1), now=NOW)
-        is None
-    )
+    assert await store.unsigned_sessions.claim(UNSIGNED, ONE_EACH, now=NOW) is None
     await store.sessions.save(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
     await store.sessions.save(a_session(), forget_at=FAR_FUTURE)
-    assert (
-        await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False) == 2
-    )  # the repeat skips 1
+    entity_id = await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False)
+    assert entity_id == 2  # the repeat skips 1
     assert await store.calls.claim(a_call()) is None
     assert await store.groups.register(GROUP) == GROUP
     assert await store.groups.revoke(GROUP.id, first, at=NOW)

@@ -121,7 +121,7 @@ async def test_an_orphaned_redis_that_hangs_is_reported(tmp_path: Path, monkeypa
     _abandon(crashed)
     os.kill(crashed.process_id, signal.SIGSTOP)
 
-    with pytest.raises(RedisNotStarted, match=r"an earlier run uses .* does not end"):
+    with pytest.raises(RedisNotStarted, match=r"an earlier run uses .* does not shut down"):
         await RedisServer(tmp_path).start()
     await crashed.stop()
 

@@ -1,4 +1,4 @@
-"""A paymaster service, and a world whose policies it backs; a module may have a world of its own."""
+"""Fixtures: a paymaster service, and a test environment whose policies it backs; a module may override the latter."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from wallet_rpc.adapters.redis_store import RedisStore
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    with serve_paymaster() as found:
-        yield found
+    with serve_paymaster() as served:
+        yield served
 
 
 @pytest.fixture
 async def world(store: RedisStore, service: Service) -> AsyncIterator[World]:
-    async with open_world(store, service_url=service.url) as made:
-        yield made
+    async with open_world(store, service_url=service.url) as opened:
+        yield opened

@@ -1,4 +1,4 @@
-"""A webhook of an operator: a real HTTP server that answers as told and remembers what it was sent."""
+"""Webhook of an operator: an HTTP server with a configured response that records its requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ YES = b'{"approved": true}'
 
 @dataclass
 class Hook:
-    """The next answer, and the bodies so far."""
+    """Next response of the webhook, and the request bodies so far."""
 
     status: int = 200
     body: bytes = YES

@@ -1,4 +1,4 @@
-"""What the tests of policies share: promises, a clock that is set by hand, and files of policies."""
+"""Sample data of the policy tests: ledgers, reservations and policy files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wallet_rpc.primitives import Address, Hash32
 
 CHAIN = 31337
 NOW = 1_800_000_000
-ENDS = NOW + 600
+VALID_UNTIL = NOW + 600
 SENDERS = [Address(bytes([n]) * 20) for n in (0xA1, 0xA2, 0xA3)]
 
 
@@ -22,30 +22,30 @@ def a_ledger(window_seconds: int = 0) -> Ledger:
 
 
 def a_reservation(
-    number: int = 1, *, cost: int = 100, sender: int = 0, ends: int = ENDS, operation: int = 0
+    number: int = 1, *, cost: int = 100, sender: int = 0, valid_until: int = VALID_UNTIL, operation: int = 0
 ) -> Reservation:
-    """Of a sender that is its own owner, asked for by one API key."""
+    """Build a reservation of a sender that is its own owner, requested with one API key."""
     return Reservation(
         chain_id=CHAIN,
         sender=SENDERS[sender],
         nonce=number,
         operation_hash=Hash32((number << 64 | operation).to_bytes(32, "big")),
         cost=cost,
-        valid_until=ends,
+        valid_until=valid_until,
         parties=Parties(owners=(SENDERS[sender],), key="key_1"),
     )
 
 
 async def settle_once(budgets: RedisBudgets, ledger: Ledger, *senders: int) -> None:
-    """Let each sender's owner have landed an operation that cost nothing."""
+    """Settle an operation without cost for each sender's owner, who is then no first-time owner."""
     for sender in senders:
-        await budgets.reserve(ledger, a_reservation(10**6, cost=0, sender=sender, ends=0), PolicyLimits(), now=0)
-    for due in await budgets.lease_pending(ledger, now=0, lease_seconds=1, most=100):
-        await budgets.settle(ledger, due, cost=0, now=NOW)
+        await budgets.reserve(ledger, a_reservation(10**6, cost=0, sender=sender, valid_until=0), PolicyLimits(), now=0)
+    for pending in await budgets.lease_pending(ledger, now=0, lease_seconds=1, most=100):
+        await budgets.settle(ledger, pending, cost=0, now=NOW)
 
 
 def policy_file(*policies: dict[str, Any]) -> str:
-    """TOML of policies whose values are written as JSON writes them; nested tables as inline keys."""
+    """Return the TOML of policies, with values as JSON and nested tables as dotted keys."""
     lines = []
     for policy in policies:
         lines.append("[[policy]]")

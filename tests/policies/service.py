@@ -1,4 +1,4 @@
-"""A paymaster service (ERC-7677): a real HTTP server that signs for our VerifyingPaymaster, or misbehaves as told."""
+"""Paymaster service (ERC-7677): an HTTP server that signs for VerifyingPaymaster, or fails as configured."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.primitives import Data
 from wallet_rpc.wire import decode
 
-FOR_GOOD = Window(valid_until=0)
+UNLIMITED = Window(valid_until=0)
 LIMITS = ("paymasterVerificationGasLimit", "paymasterPostOpGasLimit")
 STUB, SIGN = "pm_getPaymasterStubData", "pm_getPaymasterData"
 
 
 @dataclass
 class Service:
-    """What it was asked so far, how it answers next, and what it has signed."""
+    """Requests and signatures of the service so far, and the configuration of its next responses."""
 
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """Methods and contexts."""
+    """Methods and contexts of the requests."""
     more: dict[str, dict[str, Any]] = field(default_factory=lambda: {STUB: {}, SIGN: {}})
-    """Keys of the answer by method; limits are signed too."""
+    """Additional fields of the response by method; gas limits among them are signed too."""
     fails: dict[str, int] = field(default_factory=dict)
     """Error codes by method."""
     delay_seconds: float = 0.0
@@ -38,7 +38,8 @@ class Service:
     url: str = ""
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        method, (operation, _, chain_id, context) = request["method"], request["params"]
+        method = request["method"]
+        operation, _, chain_id, context = request["params"]
         self.requests.append((method, context))
         if method in self.fails:
             text = f"policy {context} at {self.url}"
@@ -50,17 +51,17 @@ class Service:
 
     def part(self, operation: UserOperation, method: str, chain_id: int) -> PaymasterPart:
         if method == STUB:
-            return sponsorship.build_sponsorship_stub(dev_constants.PAYMASTER, window=FOR_GOOD)
+            return sponsorship.build_sponsorship_stub(dev_constants.PAYMASTER, window=UNLIMITED)
         verification, post_op = (self.more[SIGN].get(limit) for limit in LIMITS)
         if verification is not None and post_op is not None:
             own = PaymasterPart(dev_constants.PAYMASTER, int(verification, 16), int(post_op, 16), Data())
             operation = replace(operation, paymaster=own)
         key = dev_constants.PAYMASTER_KEY
-        made = sponsorship.sign_sponsorship(
-            operation, dev_constants.PAYMASTER, chain_id=chain_id, window=FOR_GOOD, key=key
+        signed = sponsorship.sign_sponsorship(
+            operation, dev_constants.PAYMASTER, chain_id=chain_id, window=UNLIMITED, key=key
         )
-        self.signatures.append(made.data.hex0x())
-        return made
+        self.signatures.append(signed.data.hex0x())
+        return signed
 
     def contexts(self, method: str) -> list[dict[str, Any]]:
         return [context for one, context in self.requests if one == method]

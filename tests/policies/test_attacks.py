@@ -1,4 +1,4 @@
-"""Attacks on a policy, as anybody who reaches the server can try them: over HTTP, with keys that cost nothing."""
+"""Attacks on a policy that any client can try, over HTTP and with newly created keys."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ IDS = {name: str(uuid.uuid4()) for name in ("each", "crowd", "shop", "hooked", "
 
 @pytest.fixture(scope="module")
 def hook() -> Iterator[Hook]:
-    with serve_hook() as found:
-        yield found
+    with serve_hook() as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,9 @@ def client(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli
     }
     file.write_text(policy_file(*({"id": IDS[name], **rest} for name, rest in policies.items())))
     with run_dev_server(DevOptions(ephemeral=True), settings=Settings(policies=file)) as url:
-        made = Client(url)
-        yield made
-        made.http.close()
+        opened = Client(url)
+        yield opened
+        opened.http.close()
 
 
 def under(name: str) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def under(name: str) -> dict[str, Any]:
 
 
 def prepare_unsigned(client: Client, name: str, **capabilities: Any) -> dict[str, Any] | RpcError:
-    """A prepare for an address that nobody has requested, as v5's default account is."""
+    """Prepare calls of an address without a requested account, as v5's default account is."""
     request = {
         "from": new_key().address,
         "chainId": "0x7a69",
@@ -59,23 +59,23 @@ def prepare_unsigned(client: Client, name: str, **capabilities: Any) -> dict[str
         "capabilities": {**under(name), **capabilities},
     }
     try:
-        made: dict[str, Any] = client.rpc("wallet_prepareCalls", request)
+        prepared: dict[str, Any] = client.rpc("wallet_prepareCalls", request)
     except RpcError as error:
         return error
-    return made
+    return prepared
 
 
 def cost_of(array: dict[str, Any]) -> int:
     return max_cost(operation_of(array["data"][1]))
 
 
-def test_eight_accounts_of_one_owner_are_one_sender(client: Client) -> None:
+def test_eight_accounts_of_one_owner_count_as_one_sender(client: Client) -> None:
     owner = new_key()
     outcomes: list[Any] = []
     for salt in range(8):
         wallet = Wallet(client, owner=owner)
-        asked = {"signerAddress": owner.address, "creationHint": {"salt": hex(salt)}}
-        wallet.account = client.rpc("wallet_requestAccount", asked)["accountAddress"]
+        request = {"signerAddress": owner.address, "creationHint": {"salt": hex(salt)}}
+        wallet.account = client.rpc("wallet_requestAccount", request)["accountAddress"]
         prepared = try_prepare(wallet, IDS["each"])
         if isinstance(prepared, RpcError):
             outcomes.append(prepared.data["why"])
@@ -88,30 +88,32 @@ def test_eight_accounts_of_one_owner_are_one_sender(client: Client) -> None:
     assert f"for this sender's owner {owner.address}" in error.message
 
 
-def test_unsigned_prepares_of_random_addresses_hold_a_quarter(client: Client) -> None:
+def test_unsigned_preparations_of_random_addresses_reserve_at_most_a_quarter(client: Client) -> None:
     known = External(client, owner=new_key())
     assert known.delegate(transfer(0), **under("crowd"))["status"] == 200
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: prepare_unsigned(client, "crowd"), range(32)))
 
-    held = [cost_of(one) for one in answers if not isinstance(one, RpcError)]
+    costs = [cost_of(one) for one in answers if not isinstance(one, RpcError)]
     denied = [one for one in answers if isinstance(one, RpcError)]
-    assert held
-    assert sum(held) <= BUDGET // 4
+    assert costs
+    assert sum(costs) <= BUDGET // 4
     assert {one.data["why"] for one in denied} == {"policy_first_time_limit"}
-    assert not isinstance(try_prepare(known, IDS["crowd"]), RpcError), "who has landed one is served all the same"
+    assert not isinstance(try_prepare(known, IDS["crowd"]), RpcError), (
+        "an owner with a settled operation is still sponsored"
+    )
 
 
-def test_an_unsigned_prepare_of_a_huge_operation_holds_nothing(client: Client) -> None:
+def test_an_unsigned_preparation_of_a_huge_operation_reserves_nothing(client: Client) -> None:
     huge = {"gasParamsOverride": {"callGasLimit": hex(BUDGET * 6 // 10 // 10**9)}}
     error = prepare_unsigned(client, "crowd", **huge)
     assert isinstance(error, RpcError)
     assert error.data["why"] in {"policy_first_time_limit", "policy_total_limit"}
 
 
-def test_an_account_of_which_nothing_is_known_is_sponsored_on_its_first_call(client: Client) -> None:
-    """Nothing is requested before, and the account has no money: v5's default flow with a policy."""
+def test_an_unknown_account_is_sponsored_on_its_first_call(client: Client) -> None:
+    """This is v5's default flow with a policy: no account was requested before, and its balance is zero."""
     bare = External(client, owner=new_key())
     assert bare.delegate({"to": FRIEND}, **under("first"))["status"] == 200
     assert client.balance(bare.account) == 0
@@ -120,22 +122,24 @@ def test_an_account_of_which_nothing_is_known_is_sponsored_on_its_first_call(cli
     assert error.data["why"] == "policy_sender_count"
 
 
-POSER = "5f3560e01c6319822f7c1460295773{owner}5f5260405ff35b60205ff3"
-"""Passes every validateUserOp (19822f7c), and answers (owner, false) to everything else."""
+FAKE_ACCOUNT_CODE = "5f3560e01c6319822f7c1460295773{owner}5f5260405ff35b60205ff3"
+"""Runtime code that accepts every validateUserOp (19822f7c) and returns (owner, false) for any other call."""
 
 
-def test_a_contract_that_answers_like_an_account_gets_nothing(client: Client) -> None:
-    """It does whatever its code says, whatever its call data looks like."""
+def test_a_contract_that_responds_like_an_account_is_not_sponsored(client: Client) -> None:
+    """Such a contract may do anything, regardless of its call data."""
     wallet = Wallet(client)
     wallet.account = "0x" + "ab" * 20
-    client.chain("anvil_setCode", wallet.account, "0x" + POSER.format(owner=wallet.owner.address[2:].lower()))
-    assert wallet.prepare({"to": FRIEND})["feePayment"]["sponsored"] is True, "an operation of it would land"
+    client.chain(
+        "anvil_setCode", wallet.account, "0x" + FAKE_ACCOUNT_CODE.format(owner=wallet.owner.address[2:].lower())
+    )
+    assert wallet.prepare({"to": FRIEND})["feePayment"]["sponsored"] is True, "its operation would be included"
     with pytest.raises(RpcError) as error_info:
         wallet.prepare({"to": FRIEND}, **under("shop"))
     assert error_info.value.data["why"] == "policy_account_unknown"
 
 
-def test_one_policy_named_three_hundred_times_is_asked_once(client: Client, hook: Hook) -> None:
+def test_one_policy_listed_three_hundred_times_is_applied_once(client: Client, hook: Hook) -> None:
     hook.requests.clear()
     wallet = Wallet(client)
     prepared = wallet.prepare(transfer(0), paymasterService={"policyIds": [IDS["hooked"]] * 300})

@@ -1,6 +1,6 @@
-"""The end of reservations that were not used: the seconds around each bound.
+"""Release of unused reservations, tested at the exact seconds of each limit.
 
-A contract takes a sponsorship in blocks up to its last second, so only a later block shows that it has expired.
+A contract accepts a sponsorship in blocks up to its last second, so only a later block shows that it has expired.
 """
 
 from __future__ import annotations
@@ -15,44 +15,45 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsorship.outcomes import Unsettled
 from wallet_rpc.adapters.sponsorship.redis_budgets import Ledger, PendingReservation
 
-GRACE, PATIENCE = 60, 900
+GRACE = 60
+TIMEOUT = 900
 
 
 @pytest.fixture
 async def world(store: RedisStore) -> AsyncIterator[World]:
-    async with open_world(store) as made:
-        yield made
+    async with open_world(store) as opened:
+        yield opened
 
 
 async def reserve_unused(world: World) -> PendingReservation:
-    """A reservation that is not used."""
+    """Return a reservation whose operation is not sent."""
     op = await world.sponsor_operation(world.actor(1))
-    (due,) = await world.store.budgets.lease_pending(Ledger(POLICY.id), now=2**40, lease_seconds=1, most=1)
+    (pending,) = await world.store.budgets.lease_pending(Ledger(POLICY.id), now=2**40, lease_seconds=1, most=1)
     assert op.paymaster is not None
     assert op.max_fee_per_gas == FEE
-    assert due.valid_until == int.from_bytes(op.paymaster.data[:6]), "the end that the contract keeps"
-    return due
+    assert pending.valid_until == int.from_bytes(op.paymaster.data[:6]), "the expiry that the contract enforces"
+    return pending
 
 
 @pytest.mark.parametrize(
-    ("block", "clock", "fate"),
+    ("block", "clock", "expected"),
     [
         (0, GRACE + 1, Unsettled.OPEN),
         (1, GRACE, Unsettled.OPEN),
         (1, GRACE + 1, Unsettled.VOID),
         (GRACE, 0, Unsettled.OPEN),
         (GRACE + 1, 0, Unsettled.VOID),
-        (-1, PATIENCE, Unsettled.OPEN),
-        (-1, PATIENCE + 1, Unsettled.VOID),
+        (-1, TIMEOUT, Unsettled.OPEN),
+        (-1, TIMEOUT + 1, Unsettled.VOID),
     ],
 )
-async def test_a_promise_is_free_after_a_block_beyond_its_end_and_a_grace(
-    world: World, block: int, clock: int, fate: Unsettled
+async def test_a_reservation_is_released_after_a_later_block_and_a_grace_period(
+    world: World, block: int, clock: int, expected: Unsettled
 ) -> None:
-    """The newest block and our clock, in seconds after the end of the promise."""
-    due = await reserve_unused(world)
-    world.node.rpc("evm_setNextBlockTimestamp", due.valid_until + block)
+    """`block` and `clock` are the times of the newest block and of the server, in seconds after the expiry."""
+    pending = await reserve_unused(world)
+    world.node.rpc("evm_setNextBlockTimestamp", pending.valid_until + block)
     world.node.rpc("evm_mine")
-    world.clock.seconds = due.valid_until + clock
+    world.clock.seconds = pending.valid_until + clock
 
-    assert await world.sponsor.outcomes[CHAIN].read(due) is fate
+    assert await world.sponsor.outcomes[CHAIN].read(pending) is expected

@@ -1,4 +1,4 @@
-"""When a promise is free again: the paymaster over a chain in this process, whose time the test moves."""
+"""Release and settlement of reservations: the paymaster over an in-process chain whose clock the test sets."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from wallet_rpc.primitives import Address
 
 @pytest.fixture
 async def world(store: RedisStore) -> AsyncIterator[World]:
-    async with open_world(store) as made:
-        yield made
+    async with open_world(store) as opened:
+        yield opened
 
 
-async def test_a_promise_nobody_used_is_free_when_its_time_is_over(world: World) -> None:
+async def test_an_unused_reservation_is_released_after_its_expiry(world: World) -> None:
     await world.sponsor_operation(world.actor(1))
     world.pass_time(POLICY.sponsorship_seconds + SETTLE_GRACE_SECONDS - 1)
     assert await world.is_rejected(world.actor(2))
@@ -41,8 +41,8 @@ async def test_a_promise_nobody_used_is_free_when_its_time_is_over(world: World)
     assert (await world.totals())[1] == 1
 
 
-async def test_a_used_up_budget_is_looked_through_as_far_as_needed(world: World) -> None:
-    """Nine promises fill it; the eight that are looked at first have landed, the ninth can never land."""
+async def test_a_used_up_budget_looks_up_as_many_reservations_as_needed(world: World) -> None:
+    """Nine reservations fill the budget: the first eight are of included operations, the ninth has expired unused."""
     world.policies[POLICY.id] = replace(POLICY, limits=Budget())
     for number in range(LOOKUP_BATCH):
         send(world.node, await world.sponsor_operation(world.actor(1 + number)))
@@ -56,22 +56,22 @@ async def test_a_used_up_budget_is_looked_through_as_far_as_needed(world: World)
     assert (await world.totals())[1] == LOOKUP_BATCH + 1
 
 
-async def test_what_is_not_configured_is_left_to_the_other_paymaster(world: World) -> None:
-    """Which here is ours once more, under another policy."""
+async def test_a_policy_that_is_not_configured_is_left_to_the_fallback(world: World) -> None:
+    """Here the fallback is a second policy paymaster, under another policy."""
     other_id = UUID("11111111-2222-4333-8444-555555555555")
-    only = replace(world.sponsor, policies={other_id: Policy(id=other_id)}, outcomes={})
+    sponsor = replace(world.sponsor, policies={other_id: Policy(id=other_id)}, outcomes={})
     outcomes = world.sponsor.outcomes[CHAIN]
     backing = replace(OURS, address=SINK)
     first = PolicyPaymaster(
-        only, outcomes, chain=world.chain, chain_id=CHAIN, backing=backing, fallback=world.paymaster
+        sponsor, outcomes, chain=world.chain, chain_id=CHAIN, backing=backing, fallback=world.paymaster
     )
     op = world.actor(1).operation([])
-    for ask in (first.stub, first.sponsor):
-        assert (await ask(op, CONTEXT)).paymaster == dev_constants.PAYMASTER
-        assert (await ask(op, {"policyId": str(other_id)})).paymaster == SINK
+    for call in (first.stub, first.sponsor):
+        assert (await call(op, CONTEXT)).paymaster == dev_constants.PAYMASTER
+        assert (await call(op, {"policyId": str(other_id)})).paymaster == SINK
 
 
-async def test_what_was_sent_elsewhere_stays_counted_with_its_cost(world: World) -> None:
+async def test_an_operation_sent_elsewhere_is_settled_with_its_cost(world: World) -> None:
     op = await world.sponsor_operation(world.actor(1))
     identity = send(world.node, op)
     world.pass_time(POLICY.sponsorship_seconds + SETTLE_GRACE_SECONDS + 1)
@@ -81,7 +81,7 @@ async def test_what_was_sent_elsewhere_stays_counted_with_its_cost(world: World)
     assert cost < max_cost(op)
 
 
-async def test_what_was_sent_here_is_settled_at_the_next_request(world: World) -> None:
+async def test_an_operation_sent_here_is_settled_at_the_next_request(world: World) -> None:
     op = await world.sponsor_operation(world.actor(1))
     send(world.node, op)
     await world.paymaster.report_sent(op, user_operation_hash(op, CHAIN, ENTRY_POINT))
@@ -90,8 +90,8 @@ async def test_what_was_sent_here_is_settled_at_the_next_request(world: World) -
     assert (await world.totals())[0] < max_cost(op)
 
 
-async def test_a_receipt_settles_nothing_before_its_block_is_deep_enough(store: RedisStore) -> None:
-    """The block is replaced, and what lands then costs more than the receipt said."""
+async def test_a_receipt_settles_nothing_before_its_confirmations(store: RedisStore) -> None:
+    """The block is replaced, and in the new one the operation costs more than the first receipt said."""
     async with open_world(store, confirmations=3) as world:
         actor = world.actor(1)
         world.policies[POLICY.id] = replace(POLICY, limits=Budget())
@@ -114,7 +114,7 @@ async def test_a_receipt_settles_nothing_before_its_block_is_deep_enough(store: 
             world.pass_time(LEASE_SECONDS)
 
 
-async def test_the_paymaster_does_not_mind_what_others_sent(world: World) -> None:
+async def test_reports_of_other_operations_are_ignored(world: World) -> None:
     op = await world.sponsor_operation(world.actor(1))
     part = op.paymaster
     assert part is not None
@@ -123,17 +123,17 @@ async def test_the_paymaster_does_not_mind_what_others_sent(world: World) -> Non
     assert (await world.totals()) == (max_cost(op), 1)
 
 
-async def test_an_idle_chain_is_believed_late(world: World) -> None:
-    """No block shows that time is over, so the clock has to say so for much longer."""
+async def test_on_an_idle_chain_a_reservation_is_released_after_the_timeout(world: World) -> None:
+    """Without a new block only the server's clock shows the expiry, so the release comes much later."""
     await world.sponsor_operation(world.actor(1))
-    ends = world.node.dev.chain.next_timestamp() + POLICY.sponsorship_seconds
-    world.clock.seconds = ends + SETTLE_GRACE_SECONDS + 5
+    valid_until = world.node.dev.chain.next_timestamp() + POLICY.sponsorship_seconds
+    world.clock.seconds = valid_until + SETTLE_GRACE_SECONDS + 5
     assert await world.is_rejected(world.actor(2))
-    world.clock.seconds = ends + SETTLE_TIMEOUT_SECONDS + 5
+    world.clock.seconds = valid_until + SETTLE_TIMEOUT_SECONDS + 5
     assert not await world.is_rejected(world.actor(2))
 
 
-async def test_nothing_is_free_while_the_bundler_is_silent(world: World) -> None:
+async def test_nothing_is_released_while_the_bundler_does_not_respond(world: World) -> None:
     await world.sponsor_operation(world.actor(1))
     world.pass_time(POLICY.sponsorship_seconds + SETTLE_GRACE_SECONDS + 5)
     world.bundler_wire.is_cut = True
@@ -143,14 +143,14 @@ async def test_nothing_is_free_while_the_bundler_is_silent(world: World) -> None
     assert not await world.is_rejected(world.actor(2))
 
 
-async def test_nothing_is_sponsored_while_the_node_is_silent(world: World) -> None:
+async def test_nothing_is_sponsored_while_the_node_does_not_respond(world: World) -> None:
     op = world.actor(1).operation([])
     world.wire.is_cut = True
     with pytest.raises(Unavailable):
         await world.paymaster.sponsor(op, CONTEXT)
 
 
-async def test_promises_of_a_chain_that_is_gone_stay(world: World) -> None:
+async def test_reservations_of_a_removed_chain_stay(world: World) -> None:
     await world.sponsor_operation(world.actor(1))
     world.pass_time(POLICY.sponsorship_seconds + SETTLE_GRACE_SECONDS + 5)
     world.sponsor.outcomes.clear()
@@ -165,14 +165,14 @@ async def test_preparing_again_counts_once(world: World) -> None:
     assert await world.totals() == (max_cost(first), 1)
 
 
-async def test_the_contract_takes_the_promise_and_nothing_else(world: World) -> None:
+async def test_the_contract_accepts_only_the_signed_operation(world: World) -> None:
     actor = world.actor(1)
     world.node.send(
         to=dev_constants.TEST_TOKEN.hex0x(), data="0x40c10f19" + "00" * 12 + actor.address.hex() + f"{1000:064x}"
     )
     op = await world.sponsor_operation(actor, tokens=1)
-    dearer = actor.sign(replace(op, max_priority_fee_per_gas=op.max_priority_fee_per_gas + 1))
-    failure = catch_failure(lambda: send(world.node, dearer))
+    changed = actor.sign(replace(op, max_priority_fee_per_gas=op.max_priority_fee_per_gas + 1))
+    failure = catch_failure(lambda: send(world.node, changed))
     assert (failure.code, failure.data["entryPoint"]) == (-32507, "AA34")
     before = world.node.rpc("eth_getBalance", actor.address.hex0x())
     receipt = world.node.rpc("eth_getUserOperationReceipt", send(world.node, op))
@@ -180,7 +180,7 @@ async def test_the_contract_takes_the_promise_and_nothing_else(world: World) -> 
     assert world.node.rpc("eth_getBalance", actor.address.hex0x()) == before
 
 
-async def test_the_contract_refuses_a_promise_that_is_over(world: World) -> None:
+async def test_the_contract_rejects_an_expired_sponsorship(world: World) -> None:
     op = await world.sponsor_operation(world.actor(1))
     world.pass_time(POLICY.sponsorship_seconds + 1)
     failure = catch_failure(lambda: send(world.node, op))
@@ -188,23 +188,23 @@ async def test_the_contract_refuses_a_promise_that_is_over(world: World) -> None
 
 
 @pytest.mark.parametrize("context", [{}, {"policyId": "?"}, {"policyId": 5}, {"policyId": str(UUID(int=1))}])
-async def test_a_policy_that_is_not_configured_is_refused(world: World, context: dict[str, Any]) -> None:
+async def test_a_policy_that_is_not_configured_is_rejected(world: World, context: dict[str, Any]) -> None:
     op = world.actor(1).operation([])
-    for ask in (world.paymaster.stub, world.paymaster.sponsor):
+    for call in (world.paymaster.stub, world.paymaster.sponsor):
         with pytest.raises(PaymasterRejected) as error_info:
-            await ask(op, context)
+            await call(op, context)
         assert error_info.value.reason == "policy_unknown"
 
 
-async def test_the_contracts_signer_must_be_our_key(world: World) -> None:
+async def test_the_contracts_signer_must_match_the_configured_key(world: World) -> None:
     await check_signer(world.chain, dev_constants.PAYMASTER, dev_constants.PAYMASTER_KEY)
-    with pytest.raises(Unavailable, match=r"has the signer 0x.* not 0x.* of our key"):
+    with pytest.raises(Unavailable, match=r"has signer 0x.*, expected 0x.*, the address of the configured key"):
         await check_signer(world.chain, dev_constants.PAYMASTER, b"\x01" * 32)
     for address in (SINK, ENTRY_POINT):
         with pytest.raises(Unavailable, match="no VerifyingPaymaster at 0x"):
             await check_signer(world.chain, address, dev_constants.PAYMASTER_KEY)
 
 
-async def test_a_sponsor_does_not_show_its_key(world: World) -> None:
+async def test_the_repr_of_a_sponsor_does_not_contain_its_key(world: World) -> None:
     assert dev_constants.PAYMASTER_KEY.hex() not in repr(world.sponsor)
     assert repr(dev_constants.PAYMASTER_KEY)[2:-1] not in repr(world.sponsor)

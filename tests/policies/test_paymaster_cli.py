@@ -1,4 +1,4 @@
-"""`wallet-rpc paymaster` against a chain over HTTP, which begins without the paymaster that is deployed."""
+"""`wallet-rpc paymaster` against a chain over HTTP without the paymaster to deploy."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ def node_url(chain: Node) -> Iterator[str]:
 
 @pytest.fixture
 def paymaster(node_url: str, tmp_path: Path) -> Paymaster:
-    """Run an action with the keys of the environment; `None` leaves a setting out."""
+    """Return a function that runs an action with settings from the environment; `None` unsets a setting."""
 
-    def play(*arguments: str, **settings: str | None) -> CompletedProcess[str]:
-        given = {
+    def run(*arguments: str, **settings: str | None) -> CompletedProcess[str]:
+        defaults = {
             "DEPLOYER_KEY": Data(bytes(ALICE.key)).hex0x(),
             "PAYMASTER_KEY": Data(SIGNER_KEY).hex0x(),
             "CHAINS": f"421614={node_url}",
             **settings,
         }
-        chosen = {name: text for name, text in given.items() if text is not None}
-        done = run_wallet_rpc("paymaster", *arguments, folder=tmp_path, **chosen)
+        environment = {name: text for name, text in defaults.items() if text is not None}
+        result = run_wallet_rpc("paymaster", *arguments, folder=tmp_path, **environment)
         for key in (Data(bytes(ALICE.key)).hex0x(), Data(SIGNER_KEY).hex0x()):
-            assert key[2:] not in done.stdout + done.stderr
-        return done
+            assert key[2:] not in result.stdout + result.stderr
+        return result
 
-    return play
+    return run
 
 
-def test_deployer_is_the_one_of_the_development_chain() -> None:
+def test_the_create2_deployer_is_that_of_the_development_chain() -> None:
     assert CREATE2_DEPLOYER == genesis.CREATE2_DEPLOYER
 
 
@@ -66,7 +66,7 @@ def test_creation_code_is_57_bytes_before_the_runtime() -> None:
     assert creation_code(RUNTIME, owner=ALICE.address, signer=SIGNER)[57:] == RUNTIME
 
 
-def test_deployed_paid_in_staked_and_shown(chain: Node, paymaster: Paymaster, node_url: str) -> None:
+def test_deploy_deposit_stake_and_status(chain: Node, paymaster: Paymaster, node_url: str) -> None:
     deployed = paymaster("deploy")
     assert deployed.returncode == 0, deployed.stderr
     assert f"deploying the paymaster to {ADDRESS}" in deployed.stdout
@@ -77,18 +77,18 @@ def test_deployed_paid_in_staked_and_shown(chain: Node, paymaster: Paymaster, no
     assert again.returncode == 0
     assert f"is there already, at {ADDRESS}" in again.stdout
 
-    paid = paymaster("deposit", "--wei", "1_500_000_000_000_000_000", "--stake", "7", "--chain", "0x66eee")
-    assert paid.returncode == 0, paid.stderr
+    funded = paymaster("deposit", "--wei", "1_500_000_000_000_000_000", "--stake", "7", "--chain", "0x66eee")
+    assert funded.returncode == 0, funded.stderr
 
-    shown = paymaster("status", "--node", node_url, "--at", ADDRESS.hex0x(), CHAINS=None, DEPLOYER_KEY=None)
-    assert shown.returncode == 0, shown.stderr
-    assert "deposit 1.5 ether (1500000000000000000 wei)" in shown.stdout
-    assert "stake   0.000000000000000007 ether (7 wei), unstake delay 86400 s" in shown.stdout
-    assert f"owner   {ALICE.address}" in shown.stdout
-    assert f"signer  {SIGNER} (of WALLET_RPC_PAYMASTER_KEY)" in shown.stdout
+    status = paymaster("status", "--node", node_url, "--at", ADDRESS.hex0x(), CHAINS=None, DEPLOYER_KEY=None)
+    assert status.returncode == 0, status.stderr
+    assert "deposit 1.5 ether (1500000000000000000 wei)" in status.stdout
+    assert "stake   0.000000000000000007 ether (7 wei), unstake delay 86400 s" in status.stdout
+    assert f"owner   {ALICE.address}" in status.stdout
+    assert f"signer  {SIGNER} (of WALLET_RPC_PAYMASTER_KEY)" in status.stdout
 
     addresses = ("--owner", ALICE.address.hex0x(), "--signer", SIGNER.hex0x())
-    for action in ("status", "deploy"):  # nothing is signed, so no key is asked for
+    for action in ("status", "deploy"):  # they sign nothing, so they need no key
         keyless = paymaster(action, *addresses, DEPLOYER_KEY=None, PAYMASTER_KEY=None)
         assert keyless.returncode == 0, keyless.stderr
         assert f"paymaster {ADDRESS}" in keyless.stdout
@@ -98,10 +98,10 @@ def test_deployed_paid_in_staked_and_shown(chain: Node, paymaster: Paymaster, no
 
     staked = paymaster("deposit", "--stake", "7", "--at", ADDRESS.hex0x(), DEPLOYER_KEY=Data(bytes(BOB.key)).hex0x())
     assert staked.returncode == 1
-    assert "is the deployer key that of the paymaster's owner" in staked.stderr
+    assert "check that the deployer key is the paymaster owner's key" in staked.stderr
 
 
-def test_what_is_in_it_comes_out_again(chain: Node, paymaster: Paymaster) -> None:
+def test_deposit_and_stake_can_be_withdrawn(chain: Node, paymaster: Paymaster) -> None:
     at = ("--at", dev_constants.PAYMASTER.hex0x())
     owner = Data(dev_constants.PAYMASTER_KEY).hex0x()
     chain.rpc("anvil_setBalance", dev_constants.PAYMASTER_SIGNER.hex0x(), hex(10**18))
@@ -114,17 +114,17 @@ def test_what_is_in_it_comes_out_again(chain: Node, paymaster: Paymaster) -> Non
     assert run_as_owner("deposit", "--stake", "7", "--unstake-delay", "100").returncode == 0
     assert "is locked: unlock it with `wallet-rpc paymaster unlock-stake`" in run_as_owner("withdraw-stake").stderr
     assert "WALLET_RPC_DEPLOYER_KEY: not set" in paymaster("unlock-stake", *at, DEPLOYER_KEY=None).stderr
-    for key in (owner, None):  # the second finds it unlocked, and does not begin the delay anew
+    for key in (owner, None):  # the second call finds it unlocked and does not restart the delay
         unlocked = paymaster("unlock-stake", *at, DEPLOYER_KEY=key)
         assert unlocked.returncode == 0, unlocked.stderr
         assert re.search(r"unstake delay 100 s, unlocked, free from 20\d\d-.*\+00:00 on\n", unlocked.stdout)
-    assert "the node refused the transaction" in run_as_owner("withdraw-stake").stderr
+    assert "the node rejected the transaction" in run_as_owner("withdraw-stake").stderr
 
     chain.rpc("evm_increaseTime", 100)
     chain.rpc("evm_mine")
-    paid = run_as_owner("withdraw-stake", "--to", STRANGER)
-    assert paid.returncode == 0, paid.stderr
-    assert "stake   0 ether (0 wei), unstake delay 0 s\n" in paid.stdout
+    withdrawn = run_as_owner("withdraw-stake", "--to", STRANGER)
+    assert withdrawn.returncode == 0, withdrawn.stderr
+    assert "stake   0 ether (0 wei), unstake delay 0 s\n" in withdrawn.stdout
     assert chain.rpc("eth_getBalance", STRANGER) == "0x7"
 
     taken = run_as_owner("withdraw", "--wei", "5", "--to", STRANGER)
@@ -133,24 +133,24 @@ def test_what_is_in_it_comes_out_again(chain: Node, paymaster: Paymaster) -> Non
     assert chain.rpc("eth_getBalance", STRANGER) == "0xc"
     too_much = run_as_owner("withdraw", "--wei", str(10**24))
     assert too_much.returncode == 1
-    assert "is the amount right?" in too_much.stderr
+    assert "and the amount" in too_much.stderr
     assert run_as_owner("deposit", "--wei", "5").returncode == 0
 
 
-def test_development_paymaster_is_shown(paymaster: Paymaster) -> None:
-    shown = paymaster("status", "--at", dev_constants.PAYMASTER.hex0x())
-    assert "deposit 1000000 ether" in shown.stdout
+def test_the_status_of_the_development_paymaster(paymaster: Paymaster) -> None:
+    status = paymaster("status", "--at", dev_constants.PAYMASTER.hex0x())
+    assert "deposit 1000000 ether" in status.stdout
 
 
-def test_configured_paymaster_is_the_one_that_is_meant(paymaster: Paymaster, node_url: str, tmp_path: Path) -> None:
+def test_a_configured_paymaster_is_the_default(paymaster: Paymaster, node_url: str, tmp_path: Path) -> None:
     file = tmp_path / "chains.toml"
     file.write_text(
         f'[[chain]]\nid = 421614\nnode = "{node_url}"\nbundler = "{node_url}"\n'
         f'verifying_paymaster = "{dev_constants.PAYMASTER}"\n'
     )
-    shown = paymaster("status", CHAINS=str(file), PAYMASTER_KEY=None, DEPLOYER_KEY=None)
-    assert f"paymaster {dev_constants.PAYMASTER}" in shown.stdout
-    assert re.search(rf"signer  {dev_constants.PAYMASTER_SIGNER}$", shown.stdout, re.MULTILINE)
+    status = paymaster("status", CHAINS=str(file), PAYMASTER_KEY=None, DEPLOYER_KEY=None)
+    assert f"paymaster {dev_constants.PAYMASTER}" in status.stdout
+    assert re.search(rf"signer  {dev_constants.PAYMASTER_SIGNER}$", status.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -174,25 +174,25 @@ def test_configured_paymaster_is_the_one_that_is_meant(paymaster: Paymaster, nod
         (("withdraw-stake", "--at", SIGNER.hex0x()), {}, 1, "no VerifyingPaymaster at"),
         (("withdraw", "--wei", "1", "--at", SIGNER.hex0x()), {}, 1, "no VerifyingPaymaster at"),
         (("deposit",), {}, 2, "--wei or --stake: how much?"),
-        (("deploy",), {"DEPLOYER_KEY": "0x" + "77" * 32}, 1, "has 0 wei; 0 and the gas are needed"),
+        (("deploy",), {"DEPLOYER_KEY": "0x" + "77" * 32}, 1, "has 0 wei, expected 0 wei and the cost of gas"),
         (("status", "--at", ENTRY_POINT.hex0x()), {}, 1, "chain 421614: no VerifyingPaymaster at"),
         (("deposit", "--wei", "1", "--at", SIGNER.hex0x()), {}, 1, "no VerifyingPaymaster at"),
-        (("deposit", "--wei", str(10**24), "--at", dev_constants.PAYMASTER.hex0x()), {}, 1, "and the gas are needed"),
+        (("deposit", "--wei", str(10**24), "--at", dev_constants.PAYMASTER.hex0x()), {}, 1, "wei and the cost of gas"),
         (("status",), {"CHAINS": "421614=http://127.0.0.1:1"}, 1, "the node does not answer"),
         (("status", "--node", "http://127.0.0.1:1"), {}, 2, "--node: the node does not answer"),
     ],
 )
-def test_what_is_missing_is_said(
+def test_invalid_arguments_and_settings_are_reported(
     paymaster: Paymaster, arguments: tuple[str, ...], settings: dict[str, str | None], status: int, expected: str
 ) -> None:
-    done = paymaster(*arguments, **settings)
-    assert expected in done.stderr
-    assert done.returncode == status
-    assert "Traceback" not in done.stderr
-    assert "secret" not in done.stderr
+    result = paymaster(*arguments, **settings)
+    assert expected in result.stderr
+    assert result.returncode == status
+    assert "Traceback" not in result.stderr
+    assert "secret" not in result.stderr
 
 
-def test_wrong_chain_is_refused(paymaster: Paymaster, node_url: str) -> None:
-    done = paymaster("status", CHAINS=f"10={node_url}")
-    assert done.returncode == 1
-    assert "chain 10: the node does not answer for chain 10 but for chain 421614" in done.stderr
+def test_a_node_of_another_chain_is_rejected(paymaster: Paymaster, node_url: str) -> None:
+    result = paymaster("status", CHAINS=f"10={node_url}")
+    assert result.returncode == 1
+    assert "chain 10: the node serves chain 421614, expected chain 10" in result.stderr

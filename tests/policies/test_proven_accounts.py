@@ -1,4 +1,4 @@
-"""An account under a policy is proven by its code, and its owner is the one that it was made for, on a real chain."""
+"""Proof of accounts and of their owners by code on a real chain."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from wallet_rpc.primitives import Address, Data
 
 SHOP, STRANGER = Address(b"\x51" * 20), Address(b"\x66" * 20)
 OWNER = address_of(key_of(1))
-ANSWERS_OWNER = bytes.fromhex("73") + OWNER + bytes.fromhex("5f525f60205260405ff3")
-"""PUSH20 owner, and an answer of (owner, false) to whatever is asked."""
+FAKE_ACCOUNT_CODE = bytes.fromhex("73") + OWNER + bytes.fromhex("5f525f60205260405ff3")
+"""Runtime code with PUSH20 owner that returns (owner, false) for any call."""
 
 
 @pytest.fixture
 async def world(store: RedisStore) -> AsyncIterator[World]:
-    async with open_world(store) as made:
-        yield made
+    async with open_world(store) as opened:
+        yield opened
 
 
 def set_code(world: World, address: Address, code: bytes, implementation: Address | None = None) -> None:
@@ -49,8 +49,8 @@ def set_code(world: World, address: Address, code: bytes, implementation: Addres
         world.node.rpc("anvil_setStorageAt", address.hex0x(), IMPLEMENTATION_SLOT.hex0x(), word)
 
 
-def at(sender: Address) -> UserOperation:
-    """Of an account that is there already."""
+def operation_at(sender: Address) -> UserOperation:
+    """Build an operation of a deployed account."""
     return UserOperation(
         sender=sender,
         nonce=0,
@@ -63,100 +63,102 @@ def at(sender: Address) -> UserOperation:
     )
 
 
-def of_salt(salt: int) -> UserOperation:
-    made = semi_modular_deployment(OWNER, salt)
-    return replace(at(made.address), factory=made.factory)
+def operation_of_salt(salt: int) -> UserOperation:
+    deployment = semi_modular_deployment(OWNER, salt)
+    return replace(operation_at(deployment.address), factory=deployment.factory)
 
 
-async def test_an_account_to_come_is_its_future_owners(world: World) -> None:
+async def test_an_undeployed_account_belongs_to_the_owner_in_its_factory_data(world: World) -> None:
     for salt in (0, 1, 2**256 - 1):
-        assert await owners_of(world.chain, of_salt(salt)) == (OWNER,)
+        assert await owners_of(world.chain, operation_of_salt(salt)) == (OWNER,)
 
 
-async def test_a_deployed_account_stays_its_first_owners(world: World) -> None:
+async def test_a_deployed_account_belongs_to_its_first_owner(world: World) -> None:
     actor = world.actor(1)
     actor.fund()
-    replaced = abi.UPDATE_FALLBACK_SIGNER_DATA + abi.address(STRANGER) + abi.uint(0)
-    actor.send([Call(to=actor.address, data=Data(replaced))])
+    signer_update = abi.UPDATE_FALLBACK_SIGNER_DATA + abi.address(STRANGER) + abi.uint(0)
+    actor.send([Call(to=actor.address, data=Data(signer_update))])
     current = await world.chain.call(actor.address, abi.GET_FALLBACK_SIGNER_DATA)
     assert Address(current[12:32]) == STRANGER
-    assert await owners_of(world.chain, at(actor.address)) == (OWNER,)
+    assert await owners_of(world.chain, operation_at(actor.address)) == (OWNER,)
 
 
-async def test_an_upgraded_account_is_one_while_its_implementation_is_known(world: World) -> None:
+async def test_an_upgraded_account_counts_while_its_implementation_is_known(world: World) -> None:
     set_code(world, SHOP, PROXY_CODE + OWNER, SEMI_MODULAR_ACCOUNT_STORAGE_ONLY)
-    assert await owners_of(world.chain, at(SHOP)) == (OWNER,)
+    assert await owners_of(world.chain, operation_at(SHOP)) == (OWNER,)
     for other in (STRANGER, dev_constants.TEST_TOKEN, SEMI_MODULAR_ACCOUNT_7702, Address(bytes(20))):
         set_code(world, SHOP, PROXY_CODE + OWNER, other)
-        assert await owners_of(world.chain, at(SHOP)) == ()
+        assert await owners_of(world.chain, operation_at(SHOP)) == ()
 
 
-async def test_a_proxy_made_without_an_owner_counts_for_its_signer_and_itself(world: World) -> None:
+async def test_a_proxy_created_without_an_owner_belongs_to_its_signer_and_itself(world: World) -> None:
     set_code(world, SHOP, PROXY_CODE, SEMI_MODULAR_ACCOUNT_BYTECODE)
-    assert await owners_of(world.chain, at(SHOP)) == (Address(bytes(20)), SHOP)
-    set_code(world, SHOP, PROXY_CODE, SEMI_MODULAR_ACCOUNT_STORAGE_ONLY)  # of which there is no code on this chain
-    assert await owners_of(world.chain, at(SHOP)) == ()
+    assert await owners_of(world.chain, operation_at(SHOP)) == (Address(bytes(20)), SHOP)
+    set_code(world, SHOP, PROXY_CODE, SEMI_MODULAR_ACCOUNT_STORAGE_ONLY)  # it has no code on this chain
+    assert await owners_of(world.chain, operation_at(SHOP)) == ()
 
 
-async def test_a_contract_that_answers_like_an_account_is_none(world: World) -> None:
-    set_code(world, SHOP, ANSWERS_OWNER)
+async def test_a_contract_that_responds_like_an_account_is_not_an_account(world: World) -> None:
+    set_code(world, SHOP, FAKE_ACCOUNT_CODE)
     answer = await world.chain.call(SHOP, abi.GET_FALLBACK_SIGNER_DATA)
     assert Address(answer[12:32]) == OWNER
-    assert await owners_of(world.chain, at(SHOP)) == ()
+    assert await owners_of(world.chain, operation_at(SHOP)) == ()
     for code in (PROXY_CODE + OWNER + b"\0", b"\x5b" + PROXY_CODE + OWNER, PROXY_CODE[:-1] + b"\xf4" + OWNER):
         set_code(world, SHOP, code, SEMI_MODULAR_ACCOUNT_BYTECODE)
-        assert await owners_of(world.chain, at(SHOP)) == ()
+        assert await owners_of(world.chain, operation_at(SHOP)) == ()
 
 
-async def test_an_externally_owned_account_is_its_own_owner_where_it_is_delegated(world: World) -> None:
+async def test_a_delegated_externally_owned_account_is_its_own_owner(world: World) -> None:
     for delegate, owners in (
         (SEMI_MODULAR_ACCOUNT_7702, (SHOP,)),
         (SEMI_MODULAR_ACCOUNT_7702_V1_1, (SHOP,)),
         (STRANGER, ()),
     ):
         set_code(world, SHOP, designator(delegate))
-        assert await owners_of(world.chain, at(SHOP)) == owners
+        assert await owners_of(world.chain, operation_at(SHOP)) == owners
         set_code(world, SHOP, b"")
-        brings = replace(at(SHOP), authorization=add_dummy_signature(Authorization(1, delegate, 0)))
-        assert await owners_of(world.chain, brings) == owners
-    assert await owners_of(world.chain, at(SHOP)) == ()
+        with_authorization = replace(
+            operation_at(SHOP), authorization=add_dummy_signature(Authorization(1, delegate, 0))
+        )
+        assert await owners_of(world.chain, with_authorization) == owners
+    assert await owners_of(world.chain, operation_at(SHOP)) == ()
 
 
 @pytest.mark.parametrize("factory", [STRANGER, None])
-async def test_another_factorys_account_is_none(world: World, factory: Address | None) -> None:
-    op = of_salt(0)
+async def test_an_account_of_another_factory_has_no_owner(world: World, factory: Address | None) -> None:
+    op = operation_of_salt(0)
     assert op.factory is not None
-    made = Factory(factory, op.factory.data) if factory is not None else Factory(op.factory.address, Data(b"\1\2\3\4"))
-    assert await owners_of(world.chain, replace(op, factory=made)) == ()
+    other = Factory(factory, op.factory.data) if factory is not None else Factory(op.factory.address, Data(b"\1\2\3\4"))
+    assert await owners_of(world.chain, replace(op, factory=other)) == ()
     assert await owners_of(world.chain, replace(op, sender=STRANGER)) == ()
 
 
-async def test_what_is_no_account_is_sponsored_under_no_policy(world: World) -> None:
+async def test_a_contract_that_is_not_an_account_is_not_sponsored(world: World) -> None:
     world.policies[POLICY.id] = replace(POLICY, allowed_targets=frozenset({SHOP}))
-    set_code(world, STRANGER, ANSWERS_OWNER)
+    set_code(world, STRANGER, FAKE_ACCOUNT_CODE)
     with pytest.raises(PaymasterRejected) as error_info:
-        await world.paymaster.sponsor(at(STRANGER), CONTEXT)
+        await world.paymaster.sponsor(operation_at(STRANGER), CONTEXT)
     assert error_info.value.reason == PolicyDenialReason.ACCOUNT
     assert str(STRANGER) in error_info.value.message
     assert await world.totals() == (0, 0)
 
 
-async def test_accounts_of_one_owner_share_the_limits_of_a_sender(world: World) -> None:
-    """Eight salts, and the owner's own address: one sponsorship among them."""
+async def test_accounts_of_one_owner_share_a_senders_limits(world: World) -> None:
+    """Of eight salts and the owner's own address only one is sponsored."""
     world.policies[POLICY.id] = replace(POLICY, limits=PolicyLimits(sender_operations=1))
-    asked = [of_salt(salt) for salt in range(8)]
-    asked.append(Actor(world.node, key_of(1), is_delegated=True).operation([]))
+    operations = [operation_of_salt(salt) for salt in range(8)]
+    operations.append(Actor(world.node, key_of(1), is_delegated=True).operation([]))
     answers: list[Any] = []
-    for op in asked:
+    for op in operations:
         try:
             answers.append((await world.paymaster.sponsor(op, CONTEXT)).paymaster)
-        except PaymasterRejected as refused:
-            answers.append(refused.reason)
+        except PaymasterRejected as error:
+            answers.append(error.reason)
     assert answers == [dev_constants.PAYMASTER] + [PolicyDenialReason.SENDER_OPERATIONS] * 8
     assert (await world.store.budgets.read_totals(Ledger(POLICY.id), OWNER))[1] == 1
 
 
-async def test_a_landed_operation_ends_its_owners_first_time(world: World) -> None:
+async def test_an_owner_with_a_settled_operation_is_no_longer_new(world: World) -> None:
     world.policies[POLICY.id] = replace(POLICY, limits=PolicyLimits(total_operations=8))
     send(world.node, await world.sponsor_operation(world.actor(1)))
     world.pass_time(POLICY.sponsorship_seconds + 1)

@@ -1,4 +1,4 @@
-"""However many ask at once, and however a paymaster service signs: what is accepted never exceeds a limit."""
+"""Concurrent requests with a paymaster service: accepted sponsorships never exceed a limit, with any gas limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PART = PaymasterPart(dev_constants.PAYMASTER, 50_000, 0, Data())
 
 
 def an_operation(sender: Address, nonce: int, gas: int) -> UserOperation:
-    """Of an externally owned account that is about to be delegated."""
+    """Build an operation of an externally owned account with an authorization."""
     return UserOperation(
         sender=sender,
         nonce=nonce,
@@ -49,17 +49,17 @@ async def try_sponsor(world: World, op: UserOperation, policy: Policy) -> Sponso
         return None
 
 
-wishes = st.lists(
+requests = st.lists(
     st.tuples(st.sampled_from(SENDERS), st.integers(0, 5), st.integers(0, 10**6)), min_size=8, max_size=20
 )
 
 
-@given(wishes, st.integers(10**14, 5 * 10**15), st.integers(1, 9), st.sampled_from([None, 0, 40_000, 400_000]))
+@given(requests, st.integers(10**14, 5 * 10**15), st.integers(1, 9), st.sampled_from([None, 0, 40_000, 400_000]))
 @settings(max_examples=20)
-async def test_a_crowd_never_gets_beyond_any_limit(
+async def test_concurrent_sponsorships_never_exceed_a_limit(
     world: World,
     service: Service,
-    wishes: list[tuple[Address, int, int]],
+    requests: list[tuple[Address, int, int]],
     total: int,
     count: int,
     own_gas: int | None,
@@ -71,22 +71,22 @@ async def test_a_crowd_never_gets_beyond_any_limit(
     )
     policy = Policy(id=uuid.uuid4(), limits=limits)
     world.policies[policy.id] = policy
-    ops = [an_operation(*wish) for wish in wishes]
+    ops = [an_operation(*request) for request in requests]
 
     answers = await asyncio.gather(*(try_sponsor(world, op, policy) for op in ops))
 
-    dearest: dict[tuple[Address, int], int] = {}
+    costs: dict[tuple[Address, int], int] = {}
     for op, answer in zip(ops, answers, strict=True):
         if answer is not None:
-            slot = (op.sender, op.nonce)
-            dearest[slot] = max(dearest.get(slot, 0), max_cost(with_part(op, answer)))
-    assert len(service.signatures) == len(ops)  # each was signed before its budget was asked for
-    book = Ledger(policy.id)
-    assert await world.store.budgets.read_totals(book) == (sum(dearest.values()), len(dearest))
-    assert sum(dearest.values()) <= total
-    assert len(dearest) <= count
+            nonce = (op.sender, op.nonce)
+            costs[nonce] = max(costs.get(nonce, 0), max_cost(with_part(op, answer)))
+    assert len(service.signatures) == len(ops)  # each was signed before its budget was reserved
+    ledger = Ledger(policy.id)
+    assert await world.store.budgets.read_totals(ledger) == (sum(costs.values()), len(costs))
+    assert sum(costs.values()) <= total
+    assert len(costs) <= count
     for sender in SENDERS:
-        mine = [cost for (whose, _), cost in dearest.items() if whose == sender]
-        assert await world.store.budgets.read_totals(book, sender) == (sum(mine), len(mine))
-        assert sum(mine) <= total // 2
-        assert len(mine) <= max(1, count // 2)
+        own_costs = [cost for (address, _), cost in costs.items() if address == sender]
+        assert await world.store.budgets.read_totals(ledger, sender) == (sum(own_costs), len(own_costs))
+        assert sum(own_costs) <= total // 2
+        assert len(own_costs) <= max(1, count // 2)

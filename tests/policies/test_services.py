@@ -1,4 +1,4 @@
-"""Policies of ours where a paymaster service pays: it signs, and nothing it signs leaves before it is counted."""
+"""Policies backed by a paymaster service: no signature of the service leaves the server before it is reserved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from wallet_rpc.domain.user_operation import user_operation_hash
 from wallet_rpc.errors import PaymasterRejected, Unavailable
 
 LONG = 40 * 86_400
-"""Longer than any sponsorship of ours can be used."""
+"""Time after which any sponsorship with a known expiry has expired."""
 TOKEN_PAYMENT = {"tokenAddress": dev_constants.TEST_TOKEN.hex0x(), "exchangeRate": "0x1", "maxTokenAmount": "0x1"}
 
 
@@ -35,13 +35,13 @@ def set_policy(world: World, **changes: Any) -> Policy:
     return world.policies[POLICY.id]
 
 
-async def refusal(world: World, actor: Actor) -> PaymasterRejected:
+async def rejection(world: World, actor: Actor) -> PaymasterRejected:
     with pytest.raises(PaymasterRejected) as error_info:
         await world.sponsor_operation(actor)
     return error_info.value
 
 
-async def test_policies_pay_where_somebody_pays(world: World) -> None:
+async def test_policies_need_a_contract_or_a_service(world: World) -> None:
     outcomes = world.sponsor.outcomes[CHAIN]
     assert (
         build_policy_paymaster(world.sponsor, outcomes, chain=world.chain, chain_id=CHAIN, address=None, service=None)
@@ -49,7 +49,7 @@ async def test_policies_pay_where_somebody_pays(world: World) -> None:
     )
 
 
-async def test_an_operation_that_the_service_signed_is_counted_and_lands(world: World, service: Service) -> None:
+async def test_an_operation_signed_by_the_service_is_reserved_and_included(world: World, service: Service) -> None:
     op = await world.sponsor_operation(world.actor(1))
     assert await world.totals() == (max_cost(op), 1)
     identity = send(world.node, op)
@@ -58,21 +58,21 @@ async def test_an_operation_that_the_service_signed_is_counted_and_lands(world: 
     assert service.signatures == [op.paymaster.data.hex0x()]
 
 
-async def test_the_service_is_told_the_policys_id(world: World, service: Service) -> None:
+async def test_the_service_receives_the_policys_id(world: World, service: Service) -> None:
     op = world.actor(1).operation([])
-    spelled = {"policyId": str(POLICY.id).upper(), "erc20Context": {}, "webhookData": "order 7"}
-    for ask in (world.paymaster.stub, world.paymaster.sponsor):
-        await ask(op, spelled)
+    context = {"policyId": str(POLICY.id).upper(), "erc20Context": {}, "webhookData": "order 7"}
+    for call in (world.paymaster.stub, world.paymaster.sponsor):
+        await call(op, context)
     assert service.requests == [(method, {**CONTEXT, "webhookData": "order 7"}) for method in (STUB, SIGN)]
 
 
-async def test_the_service_is_told_what_the_policy_says_instead(world: World, service: Service) -> None:
-    set_policy(world, service=Terms(context={"sponsorshipPolicyId": "sp_x", "webhookData": "ours"}))
+async def test_the_service_receives_the_policys_own_context(world: World, service: Service) -> None:
+    set_policy(world, service=Terms(context={"sponsorshipPolicyId": "sp_x", "webhookData": "policy"}))
     op = world.actor(1).operation([])
-    for ask in (world.paymaster.stub, world.paymaster.sponsor):
-        await ask(op, {**CONTEXT, "webhookData": "theirs"})
+    for call in (world.paymaster.stub, world.paymaster.sponsor):
+        await call(op, {**CONTEXT, "webhookData": "caller"})
     assert service.requests == [
-        (method, {"sponsorshipPolicyId": "sp_x", "webhookData": "ours"}) for method in (STUB, SIGN)
+        (method, {"sponsorshipPolicyId": "sp_x", "webhookData": "policy"}) for method in (STUB, SIGN)
     ]
 
 
@@ -83,24 +83,24 @@ async def test_a_denied_operation_does_not_reach_the_service(
     op = await world.sponsor_operation(world.actor(1))
     service.requests.clear()
     set_policy(world, **change)
-    for ask in (world.paymaster.stub, world.paymaster.sponsor):
+    for call in (world.paymaster.stub, world.paymaster.sponsor):
         with pytest.raises(PaymasterRejected, match=f"policy {POLICY.id} "):
-            await ask(op, CONTEXT)
+            await call(op, CONTEXT)
     assert service.requests == []
 
 
-async def test_the_webhook_is_asked_before_the_service(world: World, service: Service) -> None:
+async def test_the_webhook_is_called_before_the_service(world: World, service: Service) -> None:
     with serve_hook() as hook:
         set_policy(world, webhook=Webhook(url=hook.url, timeout_seconds=5))
         hook.body = b"{}"
-        assert (await refusal(world, world.actor(1))).reason == "policy_webhook_denied"
-    assert (await refusal(world, world.actor(1))).reason == "policy_webhook_failed"
+        assert (await rejection(world, world.actor(1))).reason == "policy_webhook_denied"
+    assert (await rejection(world, world.actor(1))).reason == "policy_webhook_failed"
     assert service.signatures == []
 
 
-async def test_a_signature_whose_budget_is_refused_never_leaves(world: World, service: Service) -> None:
+async def test_a_signature_without_budget_is_not_returned(world: World, service: Service) -> None:
     await world.sponsor_operation(world.actor(1))
-    error = await refusal(world, world.actor(2))
+    error = await rejection(world, world.actor(2))
     assert error.reason == "policy_total_count"
     dropped = service.signatures[1]
     assert dropped[2:] not in f"{error.message} {error.data}"
@@ -108,24 +108,24 @@ async def test_a_signature_whose_budget_is_refused_never_leaves(world: World, se
 
 
 @pytest.mark.parametrize(
-    ("method", "more", "why"),
+    ("method", "more", "cause"),
     [
         (STUB, {"isFinal": True}, "sponsors before the gas limits are known"),
-        (STUB, {"tokenPayment": TOKEN_PAYMENT}, "takes a token"),
-        (SIGN, {"tokenPayment": TOKEN_PAYMENT}, "takes a token"),
+        (STUB, {"tokenPayment": TOKEN_PAYMENT}, "charges the account in ERC-20"),
+        (SIGN, {"tokenPayment": TOKEN_PAYMENT}, "charges the account in ERC-20"),
     ],
 )
-async def test_what_no_limit_could_hold_is_refused_by_name(
-    world: World, service: Service, method: str, more: dict[str, Any], why: str
+async def test_a_service_that_bypasses_limits_is_rejected(
+    world: World, service: Service, method: str, more: dict[str, Any], cause: str
 ) -> None:
     service.more[method] = more
-    error = await refusal(world, world.actor(1))
+    error = await rejection(world, world.actor(1))
     assert error.reason == "policy_service_unfit"
-    assert why in error.message
+    assert cause in error.message
     assert await world.totals() == (0, 0)
 
 
-async def test_limits_that_the_service_gives_are_what_is_counted(world: World, service: Service) -> None:
+async def test_gas_limits_of_the_service_are_counted(world: World, service: Service) -> None:
     service.more[SIGN] = dict(zip(LIMITS, (hex(70_000), hex(5_000)), strict=True))
     op = await world.sponsor_operation(world.actor(1))
     assert op.paymaster is not None
@@ -136,24 +136,24 @@ async def test_limits_that_the_service_gives_are_what_is_counted(world: World, s
     send(world.node, op)
 
 
-async def test_limits_that_the_service_gives_are_held_to_the_policy(world: World, service: Service) -> None:
+async def test_gas_limits_of_the_service_are_checked_against_the_policy(world: World, service: Service) -> None:
     cost = max_cost(await world.sponsor_operation(world.actor(1)))
     set_policy(world, limits=Budget(operation_wei=cost + 100_000))
     service.more[SIGN] = dict(zip(LIMITS, (hex(10**6), "0x0"), strict=True))
-    assert (await refusal(world, world.actor(2))).reason == "policy_operation_limit"
+    assert (await rejection(world, world.actor(2))).reason == "policy_operation_limit"
     assert len(service.signatures) == 2
     assert (await world.totals())[1] == 1
 
 
-async def test_what_has_no_limits_yet_gets_none_of_the_service(world: World) -> None:
+async def test_an_operation_without_gas_limits_gets_zero_paymaster_limits(world: World) -> None:
     given = await world.paymaster.sponsor(world.actor(1).operation([]), CONTEXT)
     assert (given.verification_gas_limit, given.post_op_gas_limit) == (0, 0)
 
 
 @pytest.mark.parametrize("method", [STUB, SIGN])
-async def test_a_refusal_of_the_service_counts_nothing(world: World, service: Service, method: str) -> None:
+async def test_a_rejection_of_the_service_reserves_nothing(world: World, service: Service, method: str) -> None:
     service.fails[method] = -32000
-    error = await refusal(world, world.actor(1))
+    error = await rejection(world, world.actor(1))
     assert error.message == "the paymaster refused to sponsor the user operation"
     service.fails[method] = -32603
     with pytest.raises(Unavailable):
@@ -161,15 +161,15 @@ async def test_a_refusal_of_the_service_counts_nothing(world: World, service: Se
     assert await world.totals() == (0, 0)
 
 
-async def test_a_signature_without_a_known_end_counts_until_its_nonce_is_used(world: World) -> None:
+async def test_an_open_ended_signature_counts_until_its_nonce_is_used(world: World) -> None:
     op = await world.sponsor_operation(world.actor(1))
     for _ in range(3):
         world.pass_time(LONG)
         assert await world.is_rejected(world.actor(2))
     assert await world.totals() == (max_cost(op), 1)
-    identity = send(world.node, op)  # as late as that, and without telling the server
+    identity = send(world.node, op)  # after a long time, and not through the server
     cost = int(world.node.rpc("eth_getUserOperationReceipt", identity)["actualGasCost"], 16)
-    assert await world.is_rejected(world.actor(2))  # looked up too lately to be asked about again
+    assert await world.is_rejected(world.actor(2))  # its lease has not ended yet
     assert await world.totals() == (max_cost(op), 1)
     world.pass_time(3600)
     set_policy(world, limits=Budget(total_operations=2))
@@ -177,7 +177,7 @@ async def test_a_signature_without_a_known_end_counts_until_its_nonce_is_used(wo
     assert await world.totals() == (cost + max_cost(other), 2)
 
 
-async def test_what_was_sent_here_is_settled_at_the_next_request(world: World) -> None:
+async def test_an_operation_sent_here_is_settled_at_the_next_request(world: World) -> None:
     op = await world.sponsor_operation(world.actor(1))
     send(world.node, op)
     await world.paymaster.report_sent(op, user_operation_hash(op, CHAIN, ENTRY_POINT))
@@ -186,7 +186,7 @@ async def test_what_was_sent_here_is_settled_at_the_next_request(world: World) -
     assert (await world.totals())[0] < max_cost(op)
 
 
-async def test_a_nonce_that_an_operation_without_paymaster_used_is_free(world: World) -> None:
+async def test_a_nonce_used_by_an_operation_without_paymaster_is_released(world: World) -> None:
     actor = world.actor(1)
     await world.sponsor_operation(actor)
     actor.fund()
@@ -197,7 +197,7 @@ async def test_a_nonce_that_an_operation_without_paymaster_used_is_free(world: W
     assert not await world.is_rejected(world.actor(2))
 
 
-async def test_a_signature_with_an_end_that_is_known_is_free_after_it(world: World) -> None:
+async def test_a_signature_with_a_known_expiry_is_released_after_it(world: World) -> None:
     set_policy(world, service=Terms(valid_seconds=3000))
     await world.sponsor_operation(world.actor(1))
     world.pass_time(3000)
@@ -206,8 +206,8 @@ async def test_a_signature_with_an_end_that_is_known_is_free_after_it(world: Wor
     assert not await world.is_rejected(world.actor(2))
 
 
-async def test_a_nonce_once_signed_for_without_an_end_stays_so(world: World) -> None:
-    """Preparing again under terms that know an end does not end the first signature."""
+async def test_a_nonce_with_an_open_ended_signature_stays_open_ended(world: World) -> None:
+    """Preparing again under a policy with `valid_seconds` does not limit the first signature."""
     actor = world.actor(1)
     await world.sponsor_operation(actor)
     set_policy(world, service=Terms(valid_seconds=30))
@@ -216,8 +216,8 @@ async def test_a_nonce_once_signed_for_without_an_end_stays_so(world: World) -> 
     assert await world.is_rejected(world.actor(2))
 
 
-async def test_one_that_waits_for_the_service_holds_no_budget(world: World, service: Service) -> None:
-    """What is asked at once is decided in the order in which the signatures come."""
+async def test_a_request_that_waits_for_the_service_reserves_no_budget(world: World, service: Service) -> None:
+    """Concurrent requests reserve the budget in the order of the service's signatures."""
     service.delay_seconds = 0.05
     ops = [world.actor(number).operation([]) for number in range(1, 5)]
     answers = await asyncio.gather(*(world.paymaster.sponsor(op, CONTEXT) for op in ops), return_exceptions=True)
@@ -225,7 +225,7 @@ async def test_one_that_waits_for_the_service_holds_no_budget(world: World, serv
     assert len(service.signatures) == 4
 
 
-async def test_the_contract_holds_what_the_service_signed(world: World) -> None:
+async def test_the_contract_accepts_only_the_operation_signed_by_the_service(world: World) -> None:
     op = await world.sponsor_operation(world.actor(1))
-    dearer = world.actor(1).sign(replace(op, call_gas_limit=op.call_gas_limit + 1))
-    assert catch_failure(lambda: send(world.node, dearer)).data["entryPoint"] == "AA34"
+    changed = world.actor(1).sign(replace(op, call_gas_limit=op.call_gas_limit + 1))
+    assert catch_failure(lambda: send(world.node, changed)).data["entryPoint"] == "AA34"

@@ -1,4 +1,4 @@
-"""Policies at the start of a server: what is wrong is said before anything is sponsored."""
+"""Checks of the policies at the start of a server."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ async def test_a_server_with_policies_starts(settings: Settings) -> None:
     assert await is_ready(settings)
 
 
-async def test_where_services_pay_no_key_is_needed(settings: Settings) -> None:
+async def test_policies_with_services_only_need_no_key(settings: Settings) -> None:
     assert await is_ready(replace(with_service(without_paymaster(settings)), paymaster_key=None))
 
 
 async def is_ready(settings: Settings) -> bool:
-    """True when a server with these settings starts and `/ready` reports every part as ok."""
+    """Return True when a server with these settings starts and `/ready` reports every part as ok."""
     async with open_server(settings) as app, httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as http:
         return (await http.get("http://server/ready")).status_code == 200
 
@@ -88,7 +88,7 @@ def with_text(text: bytes) -> Callable[[Settings], Settings]:
             lambda one: replace(one, policies=Path("/nowhere")),
             "WALLET_RPC_POLICIES: cannot read /nowhere: ",
         ),
-        (with_text(b"\xff"), "policies.toml: no text in UTF-8"),
+        (with_text(b"\xff"), "policies.toml: expected UTF-8 text"),
         (with_text(b"[[policy]]\n"), "policies.toml: policy 1: id: required, but absent"),
         (without_paymaster, "WALLET_RPC_POLICIES: no chain has a paymaster or a verifying_paymaster in"),
         (with_other_paymaster, f"chain 31337: verifying_paymaster: no VerifyingPaymaster at {ENTRY_POINT}"),
@@ -98,7 +98,7 @@ def with_text(text: bytes) -> Callable[[Settings], Settings]:
         ),
     ],
 )
-async def test_what_is_wrong_stops_the_start(
+async def test_an_invalid_setting_stops_the_start(
     settings: Settings, change: Callable[[Settings], Settings], expected: str
 ) -> None:
     with pytest.raises(SettingError) as error_info:
@@ -114,7 +114,7 @@ def test_a_wrong_key_is_not_repeated(text: str) -> None:
     assert str(error_info.value) == "WALLET_RPC_PAYMASTER_KEY: expected a private key, 0x and 64 hex digits"
 
 
-def test_settings_do_not_show_their_keys() -> None:
+def test_settings_do_not_reveal_their_keys() -> None:
     settings = load({"WALLET_RPC_PAYMASTER_KEY": "0x" + "ab" * 32})
     assert settings.paymaster_key == b"\xab" * 32
     for text in (repr(settings), str(settings), f"{settings.paymaster_key}"):
@@ -122,7 +122,7 @@ def test_settings_do_not_show_their_keys() -> None:
         assert "\\xab" not in text
 
 
-def test_the_documents_example_is_read() -> None:
+def test_the_example_in_the_specification_is_valid() -> None:
     text = (ROOT / "specs" / "policies.md").read_text()
     example = text.split("```toml\n")[1].split("```")[0]
     (policy,) = read_policies(example)
@@ -130,6 +130,6 @@ def test_the_documents_example_is_read() -> None:
     assert policy.limits.window_seconds == 86_400
 
 
-def test_every_reason_is_in_the_document() -> None:
+def test_every_reason_is_in_the_specification() -> None:
     text = (ROOT / "specs" / "policies.md").read_text()
     assert [reason for reason in PolicyDenialReason if f"`{reason}`" not in text] == []

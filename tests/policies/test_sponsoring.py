@@ -1,4 +1,4 @@
-"""Policies on the development server, as an application meets them: over HTTP, with real operations."""
+"""Policies on the development server, over HTTP and with real operations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from wallet_rpc.wire import decode
 
 CROWD = 12
 BUDGET = 4 * 10**15
-Poor = Callable[..., Wallet]
+NewWallet = Callable[..., Wallet]
 IDS = {
     name: str(uuid.UUID(int=number << 96 | 0x4444_8888 << 48 | 0x4000 << 64 | 0x8 << 60, version=4))
     for number, name in enumerate(
@@ -50,8 +50,8 @@ POLICIES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def hook() -> Iterator[Hook]:
-    with serve_hook() as found:
-        yield found
+    with serve_hook() as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +61,14 @@ def client(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli
     policies = [{"id": IDS[name], **rest} for name, rest in (POLICIES | {"hooked": hooked}).items()]
     file.write_text(policy_file(*policies))
     with run_dev_server(DevOptions(chains=(31337, 421614), ephemeral=True), settings=Settings(policies=file)) as url:
-        made = Client(url)
-        yield made
-        made.http.close()
+        opened = Client(url)
+        yield opened
+        opened.http.close()
 
 
 @pytest.fixture
-def poor(client: Client) -> Poor:
-    """An account without money, each time a new one."""
+def new_wallet(client: Client) -> NewWallet:
+    """Return a function that creates a wallet with a new account, whose balance is zero."""
 
     def make(chain_id: str = "0x7a69") -> Wallet:
         return Wallet(client, chain_id=chain_id)
@@ -98,8 +98,8 @@ def operation_of(prepared: dict[str, Any]) -> UserOperation:
     return decode(UserOperationJson, prepared["data"]).to_domain()
 
 
-def test_an_operation_lands_and_costs_its_account_nothing(poor: Poor) -> None:
-    wallet = poor()
+def test_a_sponsored_operation_costs_its_account_nothing(new_wallet: NewWallet) -> None:
+    wallet = new_wallet()
     prepared = prepare(wallet, "open")
     assert prepared["feePayment"]["sponsored"] is True
     assert prepared["data"]["paymaster"] == dev_constants.PAYMASTER.hex0x()
@@ -108,13 +108,13 @@ def test_an_operation_lands_and_costs_its_account_nothing(poor: Poor) -> None:
     assert wallet.client.balance(wallet.account) == 0
 
 
-def test_a_sponsorship_lasts_ten_minutes_at_most(poor: Poor) -> None:
-    data = bytes.fromhex(prepare(poor(), "open")["data"]["paymasterData"][2:])
+def test_a_sponsorship_is_valid_for_at_most_ten_minutes(new_wallet: NewWallet) -> None:
+    data = bytes.fromhex(prepare(new_wallet(), "open")["data"]["paymasterData"][2:])
     assert 0 <= int.from_bytes(data[:6]) - time.time() <= 601
 
 
-def test_an_altered_operation_is_refused_by_the_contract(poor: Poor) -> None:
-    wallet = poor()
+def test_the_contract_rejects_an_altered_operation(new_wallet: NewWallet) -> None:
+    wallet = new_wallet()
     prepared = prepare(wallet, "open")
     prepared["data"]["callGasLimit"] = hex(int(prepared["data"]["callGasLimit"], 16) + 1)
     altered = user_operation_hash(operation_of(prepared), 31337, ENTRY_POINT)
@@ -123,9 +123,9 @@ def test_an_altered_operation_is_refused_by_the_contract(poor: Poor) -> None:
     assert (error.code, error.data["entryPoint"]) == (-32507, "AA34")
 
 
-def test_an_expired_sponsorship_is_refused_by_the_contract(poor: Poor, client: Client) -> None:
-    """On a chain of its own, whose time moves."""
-    wallet = poor("0x66eee")
+def test_the_contract_rejects_an_expired_sponsorship(new_wallet: NewWallet, client: Client) -> None:
+    """This uses a second chain, since it moves the chain's time."""
+    wallet = new_wallet("0x66eee")
     prepared = prepare(wallet, "short")
     client.http.post(
         f"{client.url}/chain/421614", json={"jsonrpc": "2.0", "id": 1, "method": "evm_increaseTime", "params": [60]}
@@ -134,13 +134,13 @@ def test_an_expired_sponsorship_is_refused_by_the_contract(poor: Poor, client: C
     assert (error.code, error.data["entryPoint"]) == (-32503, "AA32")
 
 
-def test_other_policies_are_the_development_paymasters(poor: Poor) -> None:
-    wallet = poor()
+def test_other_policies_are_left_to_the_development_paymaster(new_wallet: NewWallet) -> None:
+    wallet = new_wallet()
     assert send_and_wait(wallet, prepare(wallet, DEVELOPMENT))["status"] == 200
 
 
 @pytest.mark.parametrize(
-    ("name", "why"),
+    ("name", "cause"),
     [
         ("off", "is switched off"),
         ("elsewhere", "does not sponsor on chain 31337"),
@@ -148,74 +148,74 @@ def test_other_policies_are_the_development_paymasters(poor: Poor) -> None:
         ("small", "pays at most 1 wei for one operation"),
     ],
 )
-def test_a_refusal_says_which_policy_and_why(poor: Poor, name: str, why: str) -> None:
-    error = catch_error(lambda: prepare(poor(), name))
+def test_a_denial_names_the_policy_and_the_cause(new_wallet: NewWallet, name: str, cause: str) -> None:
+    error = catch_error(lambda: prepare(new_wallet(), name))
     assert error.code == -32600
-    assert error.message.startswith(f"Sponsorship failed: policy {IDS[name]} {why}")
+    assert error.message.startswith(f"Sponsorship failed: policy {IDS[name]} {cause}")
 
 
-def test_a_policy_of_targets_pays_for_those_only(poor: Poor) -> None:
-    wallet = poor()
+def test_a_policy_with_allowed_targets_sponsors_only_those(new_wallet: NewWallet) -> None:
+    wallet = new_wallet()
     assert send_and_wait(wallet, prepare(wallet, "token"))["status"] == 200
     error = catch_error(lambda: wallet.prepare(transfer(0), {"to": wallet.owner.address}, **under("token")))
     assert f"does not list {wallet.owner.address} among its targets" in error.message
 
 
-def test_a_used_up_budget_is_named(poor: Poor) -> None:
+def test_a_used_up_budget_is_reported(new_wallet: NewWallet) -> None:
     for _ in range(2):
-        wallet = poor()
+        wallet = new_wallet()
         send_and_wait(wallet, prepare(wallet, "two"))
-    error = catch_error(lambda: prepare(poor(), "two"))
+    error = catch_error(lambda: prepare(new_wallet(), "two"))
     assert error.code == -32600
     assert error.message.startswith(f"Sponsorship failed: policy {IDS['two']} has a limit of 2 operations in all; ")
 
 
-def test_each_sender_has_a_limit_of_its_own(poor: Poor) -> None:
-    first, second = poor(), poor()
+def test_each_sender_has_its_own_limit(new_wallet: NewWallet) -> None:
+    first, second = new_wallet(), new_wallet()
     for wallet in (first, second):
         send_and_wait(wallet, prepare(wallet, "each"))
     assert "has a limit of 1 operations for this sender" in catch_error(lambda: prepare(first, "each")).message
 
 
-def test_preparing_and_sending_again_counts_once(poor: Poor) -> None:
-    wallet = poor()
+def test_preparing_and_sending_again_counts_once(new_wallet: NewWallet) -> None:
+    wallet = new_wallet()
     prepare(wallet, "once")
     prepared = prepare(wallet, "once")
     assert wallet.send(prepared, wallet.owner) == wallet.send(prepared, wallet.owner)
-    assert "limit of 1 operations in all" in catch_error(lambda: prepare(poor(), "once")).message
+    assert "limit of 1 operations in all" in catch_error(lambda: prepare(new_wallet(), "once")).message
 
 
-def test_estimating_counts_nothing(poor: Poor) -> None:
+def test_an_estimation_reserves_nothing(new_wallet: NewWallet) -> None:
     for _ in range(3):
-        wallet = poor()
+        wallet = new_wallet()
         assert prepare(wallet, "each", onlyEstimation=True)["feePayment"]["sponsored"] is False
-    wallet = poor()
+    wallet = new_wallet()
     prepare(wallet, "each", onlyEstimation=True)
     prepare(wallet, "each")
 
 
-def test_the_first_policy_that_pays_is_taken(poor: Poor) -> None:
-    wallet = poor()
+def test_the_first_policy_that_allows_the_operation_is_used(new_wallet: NewWallet) -> None:
+    wallet = new_wallet()
     service = {"policyIds": [IDS["off"], IDS["small"], IDS["open"]]}
     prepared = wallet.prepare(transfer(0), paymasterService=service)
     assert send_and_wait(wallet, prepared)["status"] == 200
 
 
-def test_the_webhook_decides(poor: Poor, hook: Hook) -> None:
-    wallet = poor()
+def test_the_webhook_decides(new_wallet: NewWallet, hook: Hook) -> None:
+    wallet = new_wallet()
     hook.body = YES
     prepared = prepare(wallet, "hooked", webhookData="order 7")
     assert hook.requests[-1]["webhookData"] == "order 7"
     assert hook.requests[-1]["userOperation"]["sender"] == wallet.account
     assert send_and_wait(wallet, prepared)["status"] == 200
     hook.body = b'{"approved": false}'
-    error = catch_error(lambda: prepare(poor(), "hooked"))
-    assert error.message == f"Sponsorship failed: policy {IDS['hooked']} has a webhook that did not approve"
+    error = catch_error(lambda: prepare(new_wallet(), "hooked"))
+    assert error.message == f"Sponsorship failed: the webhook of policy {IDS['hooked']} did not approve the operation"
 
 
-def test_a_crowd_spends_no_more_than_the_budget(poor: Poor, client: Client) -> None:
-    """All at once: what is promised never exceeds the budget; once it has landed, what it did not cost is free."""
-    wallets = [poor() for _ in range(CROWD)]
+def test_concurrent_wallets_never_spend_more_than_the_budget(new_wallet: NewWallet, client: Client) -> None:
+    """Concurrent reservations never exceed the budget; after settlement their unused part is free again."""
+    wallets = [new_wallet() for _ in range(CROWD)]
     with ThreadPoolExecutor(CROWD) as pool:
         answers = list(pool.map(lambda wallet: try_prepare(wallet, "crowd"), wallets))
     accepted = [(wallet, one) for wallet, one in zip(wallets, answers, strict=True) if not isinstance(one, RpcError)]
@@ -226,7 +226,7 @@ def test_a_crowd_spends_no_more_than_the_budget(poor: Poor, client: Client) -> N
 
     spent = sum(cost_of(client, wallet.send(one, wallet.owner)) for wallet, one in accepted)
     later = 0
-    while not isinstance(answer := try_prepare(wallet := poor(), "crowd"), RpcError):
+    while not isinstance(answer := try_prepare(wallet := new_wallet(), "crowd"), RpcError):
         spent += cost_of(client, wallet.send(answer, wallet.owner))
         later += 1
     assert is_used_up(answer)

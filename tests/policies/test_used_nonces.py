@@ -1,4 +1,4 @@
-"""What a promise counts when its nonce was used, and nobody has a receipt of what used it."""
+"""Outcome of a reservation whose nonce was used by an operation without a receipt."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ SENDER, NONCE = Address(b"\x0a" * 20), 7 << 64 | 5
 
 @pytest.fixture
 async def world(store: RedisStore) -> AsyncIterator[World]:
-    async with open_world(store) as made:
-        yield made
+    async with open_world(store) as opened:
+        yield opened
 
 
-def pay_alone(world: World, actor: Actor) -> str:
-    """Let the account use its nonce with an operation that no paymaster pays."""
+def send_unsponsored(world: World, actor: Actor) -> str:
+    """Use the account's nonce by an operation without a paymaster."""
     actor.fund()
     return send(world.node, actor.sign(actor.estimate(actor.operation([]))))
 
 
-async def test_an_operation_that_its_account_paid_frees_the_promise(world: World) -> None:
+async def test_an_operation_paid_by_its_account_releases_the_reservation(world: World) -> None:
     actor = world.actor(1)
     op = await world.sponsor_operation(actor)
-    pay_alone(world, actor)
+    send_unsponsored(world, actor)
     world.pass_time(POLICY.sponsorship_seconds + SETTLE_GRACE_SECONDS + 5)
     assert await world.is_rejected(world.actor(2))
     assert await world.totals() == (max_cost(op), 1)
@@ -54,8 +54,8 @@ async def test_an_operation_that_its_account_paid_frees_the_promise(world: World
     assert await world.totals() == (max_cost(other), 1)
 
 
-async def test_an_operation_that_a_paymaster_paid_counts_what_it_cost(world: World) -> None:
-    """It is so old a version of what was prepared that its hash is forgotten."""
+async def test_an_operation_paid_by_a_paymaster_counts_with_its_cost(world: World) -> None:
+    """The operation is one of the first preparations of its nonce, whose hash is no longer stored."""
     op = await world.sponsor_operation(world.actor(1))
     for _ in range(4):
         world.pass_time(1)
@@ -68,8 +68,8 @@ async def test_an_operation_that_a_paymaster_paid_counts_what_it_cost(world: Wor
     assert cost < max_cost(op)
 
 
-async def test_a_nonce_that_was_burnt_without_an_operation_counts_in_full(world: World) -> None:
-    """No event tells of it; that there is none is no proof."""
+async def test_a_nonce_used_up_without_an_operation_counts_in_full(world: World) -> None:
+    """There is no event of such a use, and a missing event proves nothing."""
     actor = Actor(world.node, key_of(1), is_delegated=True)
     op = await world.sponsor_operation(actor)
     actor.fund()
@@ -84,9 +84,9 @@ async def test_a_nonce_that_was_burnt_without_an_operation_counts_in_full(world:
     assert await world.totals() == (max_cost(op), 1)
 
 
-async def test_a_use_that_the_node_will_not_tell_counts_in_full(world: World) -> None:
+async def test_a_use_counts_in_full_when_the_node_rejects_the_search(world: World) -> None:
     op = await world.sponsor_operation(world.actor(1))
-    pay_alone(world, world.actor(1))
+    send_unsponsored(world, world.actor(1))
     world.pass_time(LATE)
     world.wire.refuses = "eth_getLogs"
     assert await world.is_rejected(world.actor(2))
@@ -96,9 +96,9 @@ async def test_a_use_that_the_node_will_not_tell_counts_in_full(world: World) ->
     assert await world.totals() == (max_cost(op), 1)
 
 
-async def test_a_node_that_is_silent_about_it_is_asked_again(world: World) -> None:
+async def test_the_search_is_repeated_when_the_node_does_not_respond(world: World) -> None:
     await world.sponsor_operation(world.actor(1))
-    pay_alone(world, world.actor(1))
+    send_unsponsored(world, world.actor(1))
     world.pass_time(LATE)
     world.wire.loses = "eth_getLogs"
     assert await world.is_rejected(world.actor(2))
@@ -107,11 +107,11 @@ async def test_a_node_that_is_silent_about_it_is_asked_again(world: World) -> No
     assert not await world.is_rejected(world.actor(2))
 
 
-async def test_a_use_counts_when_its_block_is_deep_enough(store: RedisStore) -> None:
+async def test_a_use_counts_after_its_blocks_confirmations(store: RedisStore) -> None:
     async with open_world(store, confirmations=3) as world:
         op = await world.sponsor_operation(world.actor(1))
         world.pass_time(LATE)
-        pay_alone(world, world.actor(1))
+        send_unsponsored(world, world.actor(1))
         for _ in range(2):
             assert await world.is_rejected(world.actor(2))
             assert await world.totals() == (max_cost(op), 1)
@@ -120,30 +120,30 @@ async def test_a_use_counts_when_its_block_is_deep_enough(store: RedisStore) -> 
 
 
 def event(**changes: Any) -> dict[str, Any]:
-    """Of an operation of SENDER with NONCE that cost 3 wei, which it paid itself."""
-    made: dict[str, Any] = {"address": ENTRY_POINT, "first": USER_OPERATION_EVENT, "sender": SENDER, "nonce": NONCE}
-    made |= {"paymaster": NO_PAYMASTER, "number": 9, **changes}
-    topics = [made["first"], Hash32(b"\x01" * 32), abi.address(made["sender"]), abi.address(made["paymaster"])]
+    """Build the event of an operation of SENDER with NONCE that cost 3 wei and has no paymaster."""
+    values: dict[str, Any] = {"address": ENTRY_POINT, "first": USER_OPERATION_EVENT, "sender": SENDER, "nonce": NONCE}
+    values |= {"paymaster": NO_PAYMASTER, "number": 9, **changes}
+    topics = [values["first"], Hash32(b"\x01" * 32), abi.address(values["sender"]), abi.address(values["paymaster"])]
     return {
-        "address": made["address"].hex0x(),
+        "address": values["address"].hex0x(),
         "topics": [Data(topic).hex0x() for topic in topics],
-        "data": Data(b"".join(map(abi.uint, (made["nonce"], 1, 3, 4)))).hex0x(),
-        "blockNumber": hex(made["number"]),
+        "data": Data(b"".join(map(abi.uint, (values["nonce"], 1, 3, 4)))).hex0x(),
+        "blockNumber": hex(values["number"]),
         "removed": False,
     }
 
 
 @pytest.mark.parametrize(("paymaster", "is_sponsored"), [(NO_PAYMASTER, False), (SOME_PAYMASTER, True)])
-async def test_the_event_of_the_nonce_says_who_paid(paymaster: Address, is_sponsored: bool) -> None:
+async def test_the_event_of_the_nonce_has_cost_and_paymaster(paymaster: Address, is_sponsored: bool) -> None:
     others = [event(nonce=NONCE - 1, paymaster=SOME_PAYMASTER), event(nonce=NONCE + 1, paymaster=SOME_PAYMASTER)]
     upstream = Upstream({"eth_getLogs": [*others, event(paymaster=paymaster)]})
 
     found = await find_nonce_use(upstream.client(), SENDER, NONCE, latest=10)
 
     assert found == NonceUse(cost=3, block_number=9, is_sponsored=is_sponsored)
-    (wanted,) = upstream.params[0]
+    (log_filter,) = upstream.params[0]
     sender = Hash32(abi.address(SENDER)).hex0x()
-    assert wanted == {
+    assert log_filter == {
         "address": ENTRY_POINT.hex0x(),
         "topics": [USER_OPERATION_EVENT.hex0x(), None, sender],
         "fromBlock": "0x0",
@@ -163,31 +163,31 @@ async def test_the_event_of_the_nonce_says_who_paid(paymaster: Address, is_spons
     ],
 )
 async def test_no_other_event_proves_a_use(other: dict[str, Any]) -> None:
-    """A node may know no filters."""
+    """A node may ignore the filter."""
     assert await find_nonce_use(Upstream({"eth_getLogs": [other]}).client(), SENDER, NONCE, latest=10) is None
 
 
 @given(st.integers(0, 3 * MAX_SPANS * SPAN_BLOCKS))
-async def test_the_last_blocks_are_asked_for_once_and_newest_first(latest: int) -> None:
+async def test_the_last_blocks_are_searched_once_and_newest_first(latest: int) -> None:
     upstream = Upstream({"eth_getLogs": []})
 
     assert await find_nonce_use(upstream.client(), SENDER, NONCE, latest=latest) is None
 
     assert upstream.params[0][0]["toBlock"] == "latest"
     upstream.params[0][0]["toBlock"] = hex(latest)
-    spans = [(int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)) for (wanted,) in upstream.params]
-    asked = [number for first, last in spans for number in reversed(range(first, last + 1))]
-    assert asked == list(range(latest, max(latest - MAX_SPANS * SPAN_BLOCKS, -1), -1))
+    spans = [(int(each["fromBlock"], 16), int(each["toBlock"], 16)) for (each,) in upstream.params]
+    searched = [number for first, last in spans for number in reversed(range(first, last + 1))]
+    assert searched == list(range(latest, max(latest - MAX_SPANS * SPAN_BLOCKS, -1), -1))
     assert all(last - first < SPAN_BLOCKS for first, last in spans)
 
 
-async def test_an_older_span_is_looked_through_too() -> None:
+async def test_older_spans_are_searched_too() -> None:
     upstream = Upstream({"eth_getLogs": answer_in_turn([], [event()])})
     assert await find_nonce_use(upstream.client(), SENDER, NONCE, latest=2 * SPAN_BLOCKS) is not None
     assert len(upstream.methods) == 2
 
 
 @pytest.mark.parametrize("answer", [answer_in_turn(UpstreamError(-32005, "range too wide")), None, [{}]])
-async def test_a_node_that_does_not_tell_is_no_proof(answer: Any) -> None:
+async def test_a_failed_search_is_unavailable(answer: Any) -> None:
     with pytest.raises(Unavailable):
         await find_nonce_use(Upstream({"eth_getLogs": answer}).client(), SENDER, NONCE, latest=10)

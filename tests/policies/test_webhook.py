@@ -1,4 +1,4 @@
-"""The webhook of a policy: what it is sent, and that only a clear yes is one."""
+"""The webhook of a policy: its request, and the only response that approves."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ID = "3061cc5f-1f96-48a9-ab45-41faad2dd23b"
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    with serve_hook() as found:
-        yield found
+    with serve_hook() as served:
+        yield served
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def test_a_policy_without_webhook_is_approved(http: httpx2.AsyncClient) ->
     assert decision is None
 
 
-async def test_the_webhook_is_sent_the_operation_and_its_context(http: httpx2.AsyncClient, hook: Hook) -> None:
+async def test_the_request_contains_the_operation_and_its_context(http: httpx2.AsyncClient, hook: Hook) -> None:
     assert await call_webhook(http, hook.url, context={"policyId": ID, "webhookData": "order 7"}) is None
     (body,) = hook.requests
     assert set(body) == {"userOperation", "policyId", "chainId", "webhookData"}
@@ -72,7 +72,7 @@ async def test_webhook_data_is_left_out_when_there_is_none(http: httpx2.AsyncCli
         ({"status": 404}, "policy_webhook_failed"),
     ],
 )
-async def test_everything_but_a_clear_yes_is_a_no(
+async def test_any_other_response_denies(
     http: httpx2.AsyncClient, hook: Hook, answer: dict[str, Any], reason: str
 ) -> None:
     for name, value in answer.items():
@@ -83,7 +83,7 @@ async def test_everything_but_a_clear_yes_is_a_no(
     assert "127.0.0.1" not in decision.message
 
 
-async def test_a_yes_that_comes_too_late_is_a_no(http: httpx2.AsyncClient, hook: Hook) -> None:
+async def test_an_approval_after_the_timeout_denies(http: httpx2.AsyncClient, hook: Hook) -> None:
     hook.delay_seconds = 0.5
     decision = await call_webhook(http, hook.url, seconds=0.1)
     assert isinstance(decision, PolicyDenial)
@@ -93,7 +93,8 @@ async def test_a_yes_that_comes_too_late_is_a_no(http: httpx2.AsyncClient, hook:
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_no_redirect_is_followed(http: httpx2.AsyncClient, hook: Hook, status: int) -> None:
     with serve_hook() as elsewhere:
-        hook.status, hook.headers = status, {"location": elsewhere.url}
+        hook.status = status
+        hook.headers = {"location": elsewhere.url}
         decision = await call_webhook(http, hook.url)
         assert isinstance(decision, PolicyDenial)
         assert decision.reason == "policy_webhook_failed"
@@ -101,7 +102,7 @@ async def test_no_redirect_is_followed(http: httpx2.AsyncClient, hook: Hook, sta
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://name.invalid/", "http://" + "a" * 70 + ".invalid/"])
-async def test_a_webhook_that_is_not_there_is_a_no(http: httpx2.AsyncClient, url: str) -> None:
+async def test_an_unreachable_webhook_denies(http: httpx2.AsyncClient, url: str) -> None:
     decision = await call_webhook(http, url)
     assert isinstance(decision, PolicyDenial)
     assert decision.reason == "policy_webhook_failed"

@@ -1,4 +1,4 @@
-"""A chain in this process, a paymaster under policies on it, and accounts that ask for sponsorship."""
+"""Test environment of policies: an in-process chain, a policy paymaster on it, and accounts to sponsor."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ OURS = KeyBacking(chain_id=CHAIN, address=dev_constants.PAYMASTER, key=dev_const
 
 
 class Wire(httpx2.AsyncBaseTransport):
-    """Carries requests to a chain in this process, as long as it is not cut."""
+    """HTTP transport to an in-process chain, with failures that a test can configure."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self.is_cut = False
         self.loses: str | None = None
-        """A method whose requests do not arrive."""
+        """Method whose requests are lost."""
         self.refuses: str | None = None
-        """A method that is answered by an error."""
+        """Method that fails with an error response."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        asked = await request.aread()
-        if self.is_cut or (self.loses is not None and self.loses.encode() in asked):
+        body = await request.aread()
+        if self.is_cut or (self.loses is not None and self.loses.encode() in body):
             raise httpx2.ConnectError("cut", request=request)
         if self.refuses is not None:
-            asked = asked.replace(self.refuses.encode(), b"refused")
-        answer = self.node.dispatcher.answer(asked) or b""
+            body = body.replace(self.refuses.encode(), b"refused")
+        answer = self.node.dispatcher.answer(body) or b""
         return httpx2.Response(200, content=answer, headers={"content-type": "application/json"})
 
 
 @dataclass
 class World:
-    """A chain, our paymaster on it, and accounts that ask for sponsorship."""
+    """In-process chain with its policy paymaster, and accounts to sponsor."""
 
     node: Node
     wire: Wire
@@ -74,7 +74,7 @@ class World:
         return Actor(self.node, key_of(number))
 
     async def sponsor_operation(self, actor: Actor, *, tokens: int = 0) -> UserOperation:
-        """Stub, estimate, sponsor, sign: as operations do."""
+        """Build, estimate, sponsor and sign an operation, as `wallet_prepareCalls` does."""
         op = actor.operation([transfer(dev_constants.TEST_TOKEN, SINK, tokens)])
         op = actor.estimate(with_part(op, await self.paymaster.stub(op, CONTEXT)))
         return actor.sign(with_part(op, await self.paymaster.sponsor(op, CONTEXT)))
@@ -87,7 +87,7 @@ class World:
         return False
 
     def pass_time(self, seconds: int, *, mine: bool = True) -> None:
-        """On the chain; without `mine` no block shows it."""
+        """Advance the chain's time; without `mine` no block has the new time."""
         self.node.rpc("evm_increaseTime", seconds)
         if mine:
             self.node.rpc("evm_mine")
@@ -107,9 +107,11 @@ def with_part(op: UserOperation, given: Sponsorship) -> UserOperation:
 async def open_world(
     store: RedisStore, *, service_url: str | None = None, confirmations: int = 1
 ) -> AsyncIterator[World]:
-    """One whose policies are backed by our contract, or by a service."""
+    """Open a test environment whose policies are backed by VerifyingPaymaster, or by a service."""
     node = Node()
-    wire, bundler_wire, clock = Wire(node), Wire(node), FixedClock(0)
+    wire = Wire(node)
+    bundler_wire = Wire(node)
+    clock = FixedClock(0)
     async with (
         httpx2.AsyncClient(transport=wire) as node_http,
         httpx2.AsyncClient(transport=bundler_wire) as bundler_http,

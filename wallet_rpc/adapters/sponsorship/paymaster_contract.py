@@ -99,8 +99,8 @@ class PaymasterContract:
         if any(len(word) != 32 for word in words):
             raise Rejected(f"no VerifyingPaymaster at {address}")
         info = await self._chain.call(ENTRY_POINT, _GET_DEPOSIT_INFO + abi.address(address))
-        words = [info[at : at + 32] for at in range(0, 160, 32)]
-        deposit, _, stake, delay, free_at = (int.from_bytes(word, "big") for word in words)
+        fields = [int.from_bytes(info[at : at + 32], "big") for at in range(0, 160, 32)]
+        deposit, _, stake, delay, free_at = fields
         owner, signer = (Address(word[12:]) for word in words)
         return PaymasterStatus(
             owner=owner,
