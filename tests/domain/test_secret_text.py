@@ -62,7 +62,7 @@ def test_no_key_or_token_is_left(secret: bytes, where: str) -> None:
         "redis://10.0.0.7:6379",
         "http://127.0.0.1:4337/",
         "http://[::1]:4337",
-        'WALLET_RPC_CHAINS: chain 1 (Home): the node does not answer for chain 1 but for chain "2"',
+        'WALLET_RPC_CHAINS: chain 1 (Home): the node serves chain "2", expected chain 1',
         "WALLET_RPC_DATA_DIR: another wallet-rpc (process 7) uses /data/a@b",
         "2026-11-29T10:44:35Z ops@example.com",
         "0x5FF137D4b0FDCD49DcA30c7CF57E578a026d2789",

@@ -253,7 +253,10 @@ def test_a_secret_that_is_none_stops_the_start(tmp_path: Path) -> None:
     ended = run_wallet_rpc("dev", "--ephemeral", folder=tmp_path, TOKEN_SECRETS=public)
 
     assert ended.returncode == 2
-    assert ended.stderr == "wallet-rpc: WALLET_RPC_TOKEN_SECRETS: a public key, a certificate or a JWK is no secret\n"
+    assert (
+        ended.stderr
+        == "wallet-rpc: WALLET_RPC_TOKEN_SECRETS: expected random bytes as a secret, received a public key, certificate or JWK\n"
+    )
 
 
 def test_an_organisation_that_is_no_text_is_told_in_a_sentence(tmp_path: Path, redis_server: RedisServer) -> None:

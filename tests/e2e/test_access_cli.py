@@ -240,7 +240,7 @@ def test_what_a_newer_server_wrote_ends_a_command_with_a_sentence(cli: Cli) -> N
     cli.run_on_store(lambda store: rewrite(store, b'"version":99', b'"version":1'))
 
     assert (status, printed) == (1, "")
-    assert cli.said.startswith("wallet-rpc: the organization record has form 99")
+    assert cli.said.startswith("wallet-rpc: the organization record has version 99")
 
 
 def test_a_redis_that_is_away_is_named(cli: Cli) -> None:

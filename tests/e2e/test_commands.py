@@ -210,9 +210,9 @@ def test_serve_works_with_a_redis_and_a_chain_elsewhere(tmp_path: Path, dev: Ser
     ("chains", "said"),
     [
         ("", "WALLET_RPC_CHAINS: required by serve, but not set"),
-        ("1={url}/chain/31337", "WALLET_RPC_CHAINS: chain 1: the node does not answer for chain 1"),
+        ("1={url}/chain/31337", "WALLET_RPC_CHAINS: chain 1: the node serves chain 31337, expected chain 1"),
         ("31337=http://127.0.0.1:9", "WALLET_RPC_CHAINS: chain 31337: the node does not answer"),
-        ("31337={url}/nowhere", "WALLET_RPC_CHAINS: chain 31337: the node refused to answer"),
+        ("31337={url}/nowhere", "WALLET_RPC_CHAINS: chain 31337: the node returned an error"),
         ("31337={url},http://127.0.0.1:9", "WALLET_RPC_CHAINS: chain 31337: the bundler does not answer"),
     ],
 )

@@ -77,7 +77,7 @@ def test_a_token_without_a_price_is_refused_with_those_that_have_one(wallet: Wal
     with pytest.raises(RpcError) as refused:
         wallet.prepare({"to": FRIEND}, paymasterService=gas_in(other))
     assert (refused.value.code, refused.value.data["why"]) == (-32600, "token_not_taken")
-    assert refused.value.message.lower().startswith(f"sponsorship failed: the paymaster takes gas in {TOKEN}")
+    assert refused.value.message.lower().startswith(f"sponsorship failed: the paymaster accepts only {TOKEN}")
     assert refused.value.message.endswith(f"asked to take gas in the token {other}")
 
 

@@ -220,7 +220,7 @@ def test_a_malformed_quote_is_nobody_elses_fault(client: Client, provider: Provi
     provider.quotes(**{"calls": [{"to": FRIEND}], **more})
     refused = refusal(client, "wallet_requestQuote_v0", swap(ANYONE, returnRawCalls=True))
     assert (refused.code, refused.reason, refused.data["part"]) == (-32603, "unavailable", "quote provider")
-    assert refused.message == "the quote provider gave a malformed answer"
+    assert refused.message == "the quote provider returned a malformed response"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_a_node_of_another_chain_stops_the_start(dev_stack: Stack, redis_server:
 
     said = refusal(tmp_path, redis_server, chains)
 
-    assert f"WALLET_RPC_CHAINS: chain {FIRST} (Home): the node does not answer for chain {FIRST} but for chain" in said
+    assert f"WALLET_RPC_CHAINS: chain {FIRST} (Home): the node serves chain" in said
     assert dev_stack.url not in said
 
 
@@ -50,7 +50,7 @@ def test_a_bundler_of_another_chain_stops_the_start(
 ) -> None:
     said = refusal(tmp_path, redis_server, table(FIRST, dev_stack.nodes[FIRST], dev_stack.nodes[SECOND]))
 
-    assert f"chain {FIRST}: the bundler does not answer for chain {FIRST} but for chain {SECOND}" in said
+    assert f"chain {FIRST}: the bundler serves chain {SECOND}, expected chain {FIRST}" in said
 
 
 def test_parts_that_are_all_dead_stop_the_start(dev_stack: Stack, redis_server: RedisServer, tmp_path: Path) -> None:

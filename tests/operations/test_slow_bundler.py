@@ -141,7 +141,7 @@ async def test_what_has_landed_is_answered_alike_whatever_was_said_when_it_was_s
 ) -> None:
     permissions, key = await wallet.grant() if by_session else (None, wallet.owner)
     prepared = await wallet.prepare(CALL, **({} if permissions is None else {"permissions": permissions}))
-    wallet.mempool.fails = [Unavailable("the bundler refused to answer")]
+    wallet.mempool.fails = [Unavailable("the bundler returned an error")]
     with pytest.raises(Unavailable):
         await wallet.send(prepared, key, permissions)
     await wallet.mempool.mine()
@@ -153,7 +153,7 @@ async def test_what_has_landed_is_answered_alike_whatever_was_said_when_it_was_s
 
 async def test_what_the_bundler_knows_already_is_sent(wallet: WalletFixture) -> None:
     prepared = await wallet.prepare(CALL)
-    wallet.mempool.fails = [AlreadyKnown("the bundler knows this user operation already")]
+    wallet.mempool.fails = [AlreadyKnown("the bundler already has this user operation")]
     name = await wallet.send(prepared, wallet.owner)
     assert await wallet.status(name) == 100
     await wallet.mempool.mine()
