@@ -22,10 +22,10 @@ from wallet_rpc.primitives import Data, Hash32
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors repeat no credential."""
+    """An argument parser whose error messages mask credentials."""
 
     def error(self, message: str) -> NoReturn:
-        """End with status 2."""
+        """Print the message and exit with status 2."""
         super().error(mask_credentials(message))
 
 
@@ -35,36 +35,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"wallet-rpc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    dev = commands.add_parser("dev", help="a server with its own chain, bundler, paymaster and Redis, on this machine")
+    dev = commands.add_parser("dev", help="run a server with an embedded chain, bundler, paymaster and Redis")
     dev.add_argument(
         "--chain",
         type=paymaster_options.parse_chain_id,
         action="append",
         metavar="ID",
-        help="chain id to embed; may be repeated",
+        help="id of an embedded chain; may be repeated",
     )
-    dev.add_argument(
-        "--ephemeral", action="store_true", help="keep nothing: chains and Redis start empty and leave nothing"
-    )
-    dev.add_argument("--fork-url", metavar="URL", help="read accounts that the chain does not have from this node")
+    dev.add_argument("--ephemeral", action="store_true", help="store nothing on disk: chains and Redis start empty")
+    dev.add_argument("--fork-url", metavar="URL", help="node to read accounts from that the embedded chain lacks")
     dev.add_argument(
         "--token",
         type=option_types.parse_token_price,
         action="append",
         metavar="ADDRESS=WEI_PER_UNIT",
-        help="take gas in this ERC-20 too, at so many wei for its smallest unit; may be repeated",
+        help="accept this ERC-20 for gas, at this price in wei for its smallest unit; may be repeated",
     )
-    dev.add_argument("--deployments", type=Path, metavar="FILE", help="take contracts from these deployment records")
-    serve = commands.add_parser("serve", help="a server in front of your nodes, bundlers and Redis")
+    dev.add_argument("--deployments", type=Path, metavar="FILE", help="deployment records with contracts to install")
+    serve = commands.add_parser("serve", help="run a server in front of your nodes, bundlers and Redis")
     for command in (dev, serve):
         command.add_argument("--host", help=f"address to listen on ({settings.variable('host')})")
         command.add_argument("--port", help=f"port to listen on ({settings.variable('port')})")
-    demo = commands.add_parser("demo", help="play the whole story: account, grant, allowed and denied calls")
-    demo.add_argument("--url", help="the server to play against (default: a running one, else a fresh one)")
-    demo.add_argument("--key", help="an API key, where the server asks for one")
-    sign = commands.add_parser("sign", help="sign a rawPayload as a wallet would; for trying things out")
-    sign.add_argument("digest", help="the 32 bytes to sign, 0x and 64 hex digits")
-    sign.add_argument("--key", required=True, help="the private key; never use one that guards money here")
+    demo = commands.add_parser("demo", help="show account creation, a grant, an allowed call and a denied call")
+    demo.add_argument("--url", help="URL of the server (default: a running one, else a new ephemeral one)")
+    demo.add_argument("--key", help="API key, if the server requires one")
+    sign = commands.add_parser("sign", help="sign a rawPayload as a wallet would, for experiments")
+    sign.add_argument("digest", help="32 bytes to sign: 0x and 64 hex digits")
+    sign.add_argument("--key", required=True, help="private key; never use one that controls real funds")
     commands.add_parser("openrpc", help="print openrpc.yaml")
     access_options.add_access_commands(commands)
     paymaster_options.add_paymaster_command(commands)
@@ -72,19 +70,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0 when it did what it was asked."""
+    """Run one command and return its exit status: 0 for success."""
     options = _parse_options(arguments)
     environ = dict(os.environ)
     for name in ("host", "port"):
-        given = getattr(options, name, None)
-        if given is not None:
-            environ[settings.variable(name)] = given
+        value = getattr(options, name, None)
+        if value is not None:
+            environ[settings.variable(name)] = value
     try:
-        chosen = settings.load(environ)
+        loaded = settings.load(environ)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(options, chosen))
-    except settings.SettingError as wrong:
-        print(f"wallet-rpc: {mask_credentials(str(wrong))}", file=sys.stderr)
+            return runner.run(_run(options, loaded))
+    except settings.SettingError as error:
+        print(f"wallet-rpc: {mask_credentials(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -93,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What the command line says. Of an argument that nobody knows only an option's name is repeated."""
+    """Parse the command line. The error for an unknown argument shows only the name of an option, never its value."""
     parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -102,8 +100,8 @@ def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-async def _run(options: argparse.Namespace, chosen: settings.Settings) -> int:
-    """Import what the command needs, and no more: `openrpc` needs no chain, `dev` starts fast."""
+async def _run(options: argparse.Namespace, loaded: settings.Settings) -> int:
+    """Run the command, importing only the modules that it needs, so that it starts fast."""
     match options.command:
         case "openrpc":
             from wallet_rpc.edge.api_documents import openrpc_yaml
@@ -114,75 +112,74 @@ async def _run(options: argparse.Namespace, chosen: settings.Settings) -> int:
         case "demo":
             from wallet_rpc.cli.demo import play
 
-            return await _run_until_sigterm(play(options.url, chosen, key=options.key))
+            return await _run_until_sigterm(play(options.url, loaded, key=options.key))
         case "paymaster":
             from wallet_rpc.cli.paymaster import run_paymaster_command
 
-            return await run_paymaster_command(options, chosen, tell=_say)
+            return await run_paymaster_command(options, loaded, print_line=_print_line)
         case "org" | "key" | "audit":
-            from wallet_rpc.cli.access import run_access_command as administer
+            from wallet_rpc.cli.access import run_access_command
 
-            return await _run_until_sigterm(administer(options, chosen, tell=_say))
+            return await _run_until_sigterm(run_access_command(options, loaded, print_line=_print_line))
         case "dev":
-            await _dev(chosen, options)
+            await _dev(loaded, options)
         case _:
-            await _serve(chosen)
+            await _serve(loaded)
     return 0
 
 
 async def _run_until_sigterm(command: Coroutine[Any, Any, int]) -> int:
-    """Cancel on SIGTERM as on Ctrl-C, so that a server of its own is put away."""
+    """Run a command that SIGTERM cancels as Ctrl-C does, so that it stops a server that it started."""
     task = asyncio.ensure_future(command)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task
 
 
-async def _dev(chosen: settings.Settings, options: argparse.Namespace) -> None:
+async def _dev(loaded: settings.Settings, options: argparse.Namespace) -> None:
     from wallet_rpc.dev_server import DEFAULT_CHAIN, DevOptions, choose_dev_key, format_greeting, open_dev_server
     from wallet_rpc.edge import observe
     from wallet_rpc.edge.connections import raise_open_file_limit
     from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_signal
 
-    observe.configure(json=chosen.log == "json")
+    observe.configure(json=loaded.log == "json")
     raise_open_file_limit()
-    wanted = DevOptions(
+    dev_options = DevOptions(
         chains=tuple(dict.fromkeys(options.chain or [DEFAULT_CHAIN])),
         ephemeral=options.ephemeral,
         fork_url=options.fork_url,
         deployments=options.deployments,
         token_rates=dict(options.token or ()),
-        key=choose_dev_key(chosen),
+        key=choose_dev_key(loaded),
     )
-    with bind_socket(chosen) as at:
-        opening = open_dev_server(chosen, wanted, tell=_say)
-        await serve_until_signal(opening, at, on_ready=lambda: _say(format_greeting(chosen, wanted, listener_url(at))))
+    with bind_socket(loaded) as listener:
+        greeting = format_greeting(loaded, dev_options, listener_url(listener))
+        app_context = open_dev_server(loaded, dev_options, report=_print_line)
+        await serve_until_signal(app_context, listener, on_ready=lambda: _print_line(greeting))
 
 
-async def _serve(chosen: settings.Settings) -> None:
+async def _serve(loaded: settings.Settings) -> None:
     from wallet_rpc.edge import observe
     from wallet_rpc.edge.connections import raise_open_file_limit
     from wallet_rpc.edge.listener import bind_socket, listener_url, serve_until_signal
     from wallet_rpc.server import open_server
 
-    observe.configure(json=chosen.log != "human")
+    observe.configure(json=loaded.log != "human")
     raise_open_file_limit()
-    lines = ["Wallet API:  {}"]
-    if chosen.is_serve_open:
-        lines += [f"Open:        no API key is needed; {settings.variable('open')}=no asks everyone for one"]
-    with bind_socket(chosen) as at:
-        await serve_until_signal(
-            open_server(chosen), at, on_ready=lambda: _say("\n".join(lines).format(listener_url(at)))
-        )
+    with bind_socket(loaded) as listener:
+        greeting = f"Wallet API:  {listener_url(listener)}"
+        if loaded.is_serve_open:
+            greeting += f"\nOpen:        no API key is needed; set {settings.variable('open')}=no to require one"
+        await serve_until_signal(open_server(loaded), listener, on_ready=lambda: _print_line(greeting))
 
 
-def _say(text: str) -> None:
-    """Print at once, also into a pipe; nobody listening there is no reason to stop."""
+def _print_line(text: str) -> None:
+    """Print without buffering; a closed pipe is no reason to stop."""
     with suppress(OSError):
         print(text, flush=True)
 
 
 def _sign(digest: str, key: str) -> str:
-    """What a wallet answers to a signature request's `rawPayload`."""
+    """Sign a signature request's `rawPayload` as a wallet does."""
     from eth_account import Account
 
     try:

@@ -1,4 +1,4 @@
-"""`wallet-rpc dev`: the server with chains, bundler, paymaster and Redis of its own, on this machine."""
+"""`wallet-rpc dev`: a server with embedded chains, bundler, paymaster and Redis."""
 
 from __future__ import annotations
 
@@ -47,36 +47,36 @@ from wallet_rpc.server import (
 from wallet_rpc.store_opening import make_data_folder, open_store, redis_folder
 
 DEFAULT_CHAIN = 31337
-"""The chain id when none is asked for; anvil's and hardhat's."""
+"""The default chain id, as in Anvil and Hardhat."""
 DEV_KEY_REQUESTS_PER_MINUTE = 100_000
-"""More than a test asks."""
-_INSIDE = "http://embedded"
-"""Not a host: requests to it go to the chain's process over a pipe."""
+"""The rate limit of the development key, above the needs of any test."""
+_EMBEDDED_URL = "http://embedded"
+"""A URL of no real host: requests to it go to the chain's process over a pipe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevOptions:
-    """What `dev` is told beside the settings."""
+    """Options of `dev` in addition to the settings."""
 
     chains: tuple[int, ...] = (DEFAULT_CHAIN,)
     ephemeral: bool = False
-    """Keep nothing."""
+    """True if nothing is stored on disk."""
     fork_url: str | None = None
     deployments: Path | None = None
     token_rates: Mapping[Address, int] = field(default_factory=dict)
-    """Tokens that the chains' paymasters take for gas, beside the test token: smallest units for 10^18 wei."""
+    """ERC-20 tokens that the chains' paymasters accept for gas next to the test token: smallest units for 10^18 wei."""
     key: str | None = None
-    """An API key that is good while this server runs; None: as `ready_key` chooses."""
+    """An API key that is valid while this server runs; None for the one that `choose_dev_key` returns."""
 
 
-class _Pipe(httpx2.AsyncBaseTransport):
-    """Carries the adapters' requests to the chain's process: the same client code as for a real node."""
+class _PipeTransport(httpx2.AsyncBaseTransport):
+    """A transport from the adapters to the chain's process, so that they use the client code of a real node."""
 
     def __init__(self, chain: ChainSupervisor) -> None:
         self._chain = chain
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer one request. A process that died under it is a connection that broke."""
+        """Send one request. Raises: ReadError, as for a broken connection, when the process dies during it."""
         try:
             answer = await self._chain.answer(await request.aread())
         except Unavailable as error:
@@ -90,33 +90,34 @@ async def open_dev_server(
     options: DevOptions,
     *,
     clock: Clock | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[ASGIApp]:
-    """The server, with everything it needs started and ended with it; `tell` gets progress in words.
+    """Open the server, starting and stopping all that it depends on; `report` receives lines about progress.
 
-    Raises: SettingError when a part cannot be started.
+    Raises: SettingError when a dependency cannot be started.
     """
     _check(settings, options)
     async with AsyncExitStack() as stack:
-        store, chains = await _start_all(stack, settings, options, tell)
+        store, chains = await _start_all(stack, settings, options, report)
         http = await stack.enter_async_context(httpx2.AsyncClient())
-        chosen = SystemClock() if clock is None else clock
-        # configured policies are enforced here too; the chain's own paymaster sponsors under every other id
-        sponsor = sponsor_of(settings, store, http=http, clock=chosen, key=dev_constants.PAYMASTER_KEY)
-        key = ACCOUNTS[-1].key if settings.relayer_key is None else settings.relayer_key
-        relaying = build_relayer_options(settings, store, chosen, key=key)
-        parts = [
-            await _build_chain_clients(stack, number, chain, relayer_options=relaying, sponsor=sponsor)
-            for number, chain in zip(options.chains, chains, strict=True)
+        clock = SystemClock() if clock is None else clock
+        # configured policies are enforced here too; the embedded paymaster sponsors under every other policy id
+        sponsor = sponsor_of(settings, store, http=http, clock=clock, key=dev_constants.PAYMASTER_KEY)
+        relayer_key = ACCOUNTS[-1].key if settings.relayer_key is None else settings.relayer_key
+        relayer_options = build_relayer_options(settings, store, clock, key=relayer_key)
+        chain_clients = [
+            await _build_chain_clients(stack, chain_id, chain, relayer_options=relayer_options, sponsor=sponsor)
+            for chain_id, chain in zip(options.chains, chains, strict=True)
         ]
-        await asyncio.gather(*(each.check_ready() for each in parts))
-        admission = _auth_options(settings, options, chosen)
-        conditions = ServerOptions(clock=chosen, auth=admission, quotes=quotes_of(settings, http))
-        yield build_wallet_app(settings, store, parts, conditions, embedded=_embedded_chains(options, chains))
+        await asyncio.gather(*(each.check_ready() for each in chain_clients))
+        auth = _auth_options(settings, options, clock)
+        server_options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
+        embedded = _embedded_chains(options, chains)
+        yield build_wallet_app(settings, store, chain_clients, server_options, embedded=embedded)
 
 
 def choose_dev_key(settings: Settings) -> str:
-    """The published key, where everyone on this machine is let in anyway; else one that nobody knows yet."""
+    """Return the published key if an open server listens on loopback only, else a new random key."""
     if settings.is_on_loopback and settings.is_dev_open:
         return dev_constants.API_KEY
     return new_api_key(secrets.token_bytes(32))
@@ -124,7 +125,7 @@ def choose_dev_key(settings: Settings) -> str:
 
 def _auth_options(settings: Settings, options: DevOptions, clock: Clock) -> AuthOptions:
     key = choose_dev_key(settings) if options.key is None else options.key
-    ready = ApiKey(
+    dev_key = ApiKey(
         id=derive_key_id(key),
         organization=OPEN_ORGANIZATION,
         name="dev",
@@ -132,17 +133,19 @@ def _auth_options(settings: Settings, options: DevOptions, clock: Clock) -> Auth
         requests_per_minute=DEV_KEY_REQUESTS_PER_MINUTE,
         created_at=clock.now(),
     )
-    seals = build_token_signer(settings.token_secrets or (secrets.token_bytes(32),))
     return AuthOptions(
-        is_open=settings.is_dev_open, accepts_forwarded=True, temporary_keys=(ready,), token_signer=seals
+        is_open=settings.is_dev_open,
+        accepts_forwarded=True,
+        temporary_keys=(dev_key,),
+        token_signer=build_token_signer(settings.token_secrets or (secrets.token_bytes(32),)),
     )
 
 
 def _check(settings: Settings, options: DevOptions) -> None:
     if settings.chains:
-        raise SettingError(f"{variable('chains')}: only for serve; dev has chains of its own, chosen by --chain")
+        raise SettingError(f"{variable('chains')}: only for serve; choose the embedded chains of dev with --chain")
     if settings.paymaster_key is not None:
-        raise SettingError(f"{variable('paymaster_key')}: not for dev, whose paymasters know its published key only")
+        raise SettingError(f"{variable('paymaster_key')}: not for dev, whose paymasters accept only its published key")
     if options.fork_url is not None and not is_web_url(options.fork_url):
         raise SettingError(f"--fork-url: expected {WEB_URL}")
     if options.deployments is not None and not options.deployments.is_file():
@@ -152,26 +155,27 @@ def _check(settings: Settings, options: DevOptions) -> None:
 
 
 async def _start_all(
-    stack: AsyncExitStack, settings: Settings, options: DevOptions, tell: Callable[[str], None]
+    stack: AsyncExitStack, settings: Settings, options: DevOptions, report: Callable[[str], None]
 ) -> tuple[RedisStore, list[ChainSupervisor]]:
-    """Redis and the chains, started side by side; when one cannot be, the others are ended too."""
+    """Start Redis and the chains concurrently; if one cannot be started, stop the others."""
+    configs = [_config(settings, options, chain_id) for chain_id in options.chains]
     try:
         async with asyncio.TaskGroup() as group:
-            store = group.create_task(_store(stack, settings, options, tell))
-            chains = [group.create_task(_chain(stack, _config(settings, options, one), tell)) for one in options.chains]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
+            store = group.create_task(_start_store(stack, settings, options, report))
+            chains = [group.create_task(_start_chain(stack, config, report)) for config in configs]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return store.result(), [chain.result() for chain in chains]
 
 
-async def _store(
-    stack: AsyncExitStack, settings: Settings, options: DevOptions, tell: Callable[[str], None]
+async def _start_store(
+    stack: AsyncExitStack, settings: Settings, options: DevOptions, report: Callable[[str], None]
 ) -> RedisStore:
     url = settings.redis_url
     if url is None:
         folder = None if options.ephemeral else redis_folder(settings)
         try:
-            url = (await stack.enter_async_context(RedisServer(folder, report=tell))).url
+            url = (await stack.enter_async_context(RedisServer(folder, report=report))).url
         except RedisNotStarted as error:
             raise SettingError(f"{variable('data_dir')}: {error}") from error
     return await stack.enter_async_context(open_store(url))
@@ -188,12 +192,12 @@ def _config(settings: Settings, options: DevOptions, chain_id: int) -> DevChainC
     )
 
 
-async def _chain(stack: AsyncExitStack, config: DevChainConfig, tell: Callable[[str], None]) -> ChainSupervisor:
+async def _start_chain(stack: AsyncExitStack, config: DevChainConfig, report: Callable[[str], None]) -> ChainSupervisor:
     try:
-        chain = await ChainSupervisor.start(config, notify=tell)
+        chain = await ChainSupervisor.start(config, notify=report)
     except ChainFailed as error:
-        chosen = {"--fork-url, ": config.fork_url, "--deployments, ": config.deployments}
-        flags = "".join(flag for flag, value in chosen.items() if value is not None)
+        values = {"--fork-url, ": config.fork_url, "--deployments, ": config.deployments}
+        flags = "".join(flag for flag, value in values.items() if value is not None)
         raise SettingError(f"{flags}chain {config.chain_id}: {error}") from error
     stack.push_async_callback(chain.stop)
     return chain
@@ -207,48 +211,51 @@ async def _build_chain_clients(
     relayer_options: RelayerOptions | None,
     sponsor: Sponsor | None,
 ) -> ChainClients:
-    http = await stack.enter_async_context(httpx2.AsyncClient(transport=_Pipe(chain)))
+    http = await stack.enter_async_context(httpx2.AsyncClient(transport=_PipeTransport(chain)))
     setting = ChainSetting(
         chain_id=chain_id,
-        node_urls=(_INSIDE,),
-        bundler_urls=(_INSIDE,),
-        paymaster_url=_INSIDE,
+        node_urls=(_EMBEDDED_URL,),
+        bundler_urls=(_EMBEDDED_URL,),
+        paymaster_url=_EMBEDDED_URL,
         verifying_paymaster=dev_constants.PAYMASTER,
     )
     return build_chain_clients(setting, http, relayer_options=relayer_options, sponsor=sponsor)
 
 
 def _embedded_chains(options: DevOptions, chains: list[ChainSupervisor]) -> EmbeddedChains:
-    """Each chain at its own path, and the one that `?chainId=` names (else the first) at the wallet's too."""
-    by_number = dict(zip(options.chains, chains, strict=True))
+    """Build the handlers of the embedded chains' own paths and their fallbacks for the wallet's paths."""
+    by_id = dict(zip(options.chains, chains, strict=True))
     return EmbeddedChains(
-        handlers={number: _chain_handler(chain) for number, chain in by_number.items()},
-        chains={number: chain.request for number, chain in by_number.items()},
+        handlers={chain_id: _chain_handler(chain) for chain_id, chain in by_id.items()},
+        chains={chain_id: chain.request for chain_id, chain in by_id.items()},
         reads=dev_constants.EXTRA_READ_METHODS,
     )
 
 
 def _chain_handler(chain: ChainSupervisor) -> Handler:
-    """The chain's own door; while the chain has no process, every request is told so."""
-    closed = JsonRpcDispatcher[None]((), lambda: None, fallback=chain.request)
+    """Build the handler of the chain's own path; while the chain has no process, it returns an error to each request.
+
+    The dispatcher repeats the requests one by one, which wraps `Unavailable` in a response object for each of them.
+    """
+    dispatcher = JsonRpcDispatcher[None]((), lambda: None, fallback=chain.request)
 
     async def answer(body: bytes) -> Reply:
         try:
             return Reply(await chain.answer(body))
         except Unavailable:
-            return await closed.dispatch(body)
+            return await dispatcher.dispatch(body)
 
     return answer
 
 
 def format_greeting(settings: Settings, options: DevOptions, url: str) -> str:
-    """What is printed when the server is ready, its API key too."""
+    """Format the text to print when the server is ready, with its API key."""
     lines = [line for chain_id in options.chains[:1] for line in banner(chain_id)]
     lines += ["", f"Wallet API:  {url}"]
-    lines += [f"Chain {number}: {url}/chain/{number}" for number in options.chains]
-    lines += [f"Gas token:   {token}, {rate} units for one coin" for token, rate in options.token_rates.items()]
+    lines += [f"Chain {chain_id}: {url}/chain/{chain_id}" for chain_id in options.chains]
+    lines += [f"Gas token:   {token}, {rate} units for 10^18 wei" for token, rate in options.token_rates.items()]
     if options.key is not None:
-        known_to = "everyone knows it" if options.key == dev_constants.API_KEY else "good until this server ends"
+        kind = "publicly known" if options.key == dev_constants.API_KEY else "valid until this server stops"
         need = "no key is needed" if settings.is_dev_open else "a key is needed"
-        lines += [f"API key:     {options.key} (of organisation {OPEN_ORGANIZATION}, {known_to}; {need})"]
+        lines += [f"API key:     {options.key} (of organisation {OPEN_ORGANIZATION}, {kind}; {need})"]
     return "\n".join(lines)

@@ -1,27 +1,27 @@
-"""Every error a caller can see.
+"""Errors that a caller can see: JSON-RPC codes, HTTP statuses and stable reasons.
 
     WalletError
     ├── ParseError                 -32700
     ├── InvalidRequest             -32600
-    │   └── SponsorshipFailed      -32600  no policy pays for the operation
+    │   └── SponsorshipFailed      -32600  no policy sponsors the operation
     ├── MethodNotFound             -32601
     ├── InvalidParams              -32602
-    ├── Rejected                   -32000  a precheck the caller can mend
+    ├── Rejected                   -32000  a precheck failed; the caller can correct the cause
     │   ├── StaleNonce             -32000  prepare again
     │   ├── AccountDeployed        -32000  prepare again
-    │   ├── AlreadyKnown           -32000  it was taken before
-    │   ├── UnreadableAnswer       -32000  not a contract of the kind that was asked
+    │   ├── AlreadyKnown           -32000  accepted before
+    │   ├── UnreadableAnswer       -32000  unexpected return data of a contract
     │   ├── InstallPending         -32000  wait, then prepare again
     │   └── SessionNotInstalled    -32000  prepare again
     ├── LimitExceeded              -32005
     │   └── RateLimited            -32005  HTTP 429
     ├── Unauthorized                4100   HTTP 401
     │   └── Forbidden               4100   HTTP 403
-    ├── SessionEnded                4100   revoked, or past the end it was registered with
+    ├── SessionEnded                4100   revoked or expired
     ├── NotFound                   -32001  HTTP 404
     ├── Conflict                   -32002  HTTP 409
-    ├── ValidationReverted         -32500  the account refused the user operation
-    │   ├── PaymasterRejected       -32501
+    ├── ValidationReverted         -32500  the account rejected the user operation
+    │   ├── PaymasterRejected      -32501
     │   ├── OutOfTimeRange         -32503
     │   └── SignatureInvalid       -32507
     ├── ExecutionReverted          -32521
@@ -29,12 +29,12 @@
     ├── UnsupportedChain            5710
     ├── UnknownBundle               5730
     ├── BundleTooLarge              5740
-    ├── Unavailable                -32603  a part behind us does not answer; worth a retry
+    ├── Unavailable                -32603  a dependency (node, bundler, Redis) does not respond; retry
     │   └── OutcomeUnknown         -32603  a write that may have happened
-    └── InternalError              -32603  a bug of ours, with its incident number
+    └── InternalError              -32603  a bug of this server, with its incident number
 
-The rule: a message says what was given, what was expected and where; `reason` is a stable word for programs.
-Anything that is not a `WalletError` is a bug: it is logged once and answered as `InternalError`.
+A message names the field, the value received and the value expected. `reason` is a stable word for programs.
+Any other exception is a bug, logged once and returned as `InternalError`.
 Codes: JSON-RPC 2.0; EIP-1193 (4100); EIP-1474 (-32000..-32005); ERC-7769 (-32500..-32521); EIP-5792 (5700..5740).
 """
 
@@ -46,15 +46,15 @@ from wallet_rpc.primitives import preview
 
 
 class WalletError(Exception):
-    """An error the caller can see. `facts` travel as `error.data` beside `reason`."""
+    """An error that the caller sees. `error.data` holds `facts` and `reason`."""
 
     code: ClassVar[int] = -32603
     status: ClassVar[int] = 400
-    """The HTTP status where the envelope has no code of its own (REST)."""
+    """The HTTP status in REST, whose response bodies carry no JSON-RPC code."""
     default_reason: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
     sets_http_status: ClassVar[bool] = False
-    """True: JSON-RPC over HTTP has the status of this error too, and `data` repeats it with the message, as in REST."""
+    """True if JSON-RPC over HTTP uses `status` too; `data` then repeats the status and the message, as in REST."""
 
     def __init__(self, message: str, *, reason: str | None = None, **facts: Any) -> None:
         super().__init__(message)
@@ -64,10 +64,11 @@ class WalletError(Exception):
 
     @property
     def data(self) -> dict[str, Any]:
-        """`error.data` on the wire: reason, then the facts that are known."""
-        seen = {"statusCode": self.status, "message": self.message} if self.sets_http_status else {}
+        """`error.data` on the wire: the reason, then the facts that are not None."""
+        http_members = {"statusCode": self.status, "message": self.message} if self.sets_http_status else {}
         known = {key: value for key, value in self.facts.items() if value is not None}
-        return {**seen, "reason": self.reason, **({"retryable": True} if self.retryable else {}), **known}
+        retry_hint = {"retryable": True} if self.retryable else {}
+        return {**http_members, "reason": self.reason, **retry_hint, **known}
 
 
 class ParseError(WalletError):
@@ -85,7 +86,7 @@ class InvalidRequest(WalletError):
 
 
 class SponsorshipFailed(InvalidRequest):
-    """None of the named policies pays for the operation; the code is the hosted service's."""
+    """None of the named policies sponsors the operation; the code is that of the hosted service."""
 
     default_reason = "sponsorship_failed"
 
@@ -99,66 +100,66 @@ class MethodNotFound(WalletError):
 
     @classmethod
     def from_name(cls, method: str) -> Self:
-        """The error of a method's name, in the words by which clients know it."""
+        """Build the error for a method's name, with the message text that clients match."""
         return cls(f"the method {preview(method)} does not exist or is not available")
 
 
 class InvalidParams(WalletError):
-    """The request cannot be granted as it stands; `field` says where, `reason` why."""
+    """A parameter has an invalid value: `field` names it, `reason` gives the cause."""
 
     code = -32602
     default_reason = "invalid_params"
 
 
 class Rejected(WalletError):
-    """A precheck failed: the same request may pass when the facts of the chain change."""
+    """A precheck failed; the same request may pass when the chain state changes."""
 
     code = -32000
     default_reason = "precheck_failed"
 
 
 class StaleNonce(Rejected):
-    """Another operation used the nonce first; preparing again gives a fresh one."""
+    """Another operation used the nonce first; preparing again returns a fresh one."""
 
     default_reason = "stale_nonce"
     retryable = True
 
 
 class AccountDeployed(Rejected):
-    """The operation would deploy the account, which another one has done meanwhile; preparing again works."""
+    """The operation would deploy an account that another operation has deployed since; preparing again works."""
 
     default_reason = "account_deployed"
     retryable = True
 
 
 class AlreadyKnown(Rejected):
-    """A bundler or a node has this operation or transaction already: whoever sent it has reached its end."""
+    """A bundler or a node already has this operation or transaction, so an earlier submission succeeded."""
 
     default_reason = "already_known"
 
 
 class InstallPending(Rejected):
-    """The session's installation is on its way in an earlier call; once it has landed, preparing again works."""
+    """An earlier, pending call installs the session; preparing again works once that call is included."""
 
     default_reason = "session_install_pending"
     retryable = True
 
 
 class SessionNotInstalled(Rejected):
-    """The call was prepared for an installed session, but the session is not on the chain; prepare again."""
+    """The call was prepared for an installed session, but the session is not installed on chain; prepare again."""
 
     default_reason = "session_not_installed"
     retryable = True
 
 
 class UnreadableAnswer(Rejected):
-    """A contract answers what no account or module of ours answers."""
+    """A contract returns data that no supported account or module returns."""
 
     default_reason = "unreadable_answer"
 
 
 class LimitExceeded(WalletError):
-    """Too much, too fast."""
+    """A limit of size, number or rate is exceeded."""
 
     code = -32005
     status = 429
@@ -166,14 +167,14 @@ class LimitExceeded(WalletError):
 
 
 class RateLimited(LimitExceeded):
-    """The key or token asks more often than it may; `retryAfter` is in seconds."""
+    """The API key or session token exceeds its rate limit; `retryAfter` is in seconds."""
 
     default_reason = "rate_limited"
     sets_http_status = True
 
 
 class Unauthorized(WalletError):
-    """No credential, or one that is not or no longer valid (EIP-1193)."""
+    """The credential is missing, invalid, expired or revoked (EIP-1193)."""
 
     code = 4100
     status = 401
@@ -182,14 +183,14 @@ class Unauthorized(WalletError):
 
 
 class Forbidden(Unauthorized):
-    """The credential is valid and does not allow this."""
+    """The credential is valid but does not allow this request."""
 
     status = 403
     default_reason = "forbidden"
 
 
 class SessionEnded(WalletError):
-    """The session was revoked, or its registered end has come."""
+    """The session was revoked, or its registered expiry has passed."""
 
     code = 4100
     status = 409
@@ -197,7 +198,7 @@ class SessionEnded(WalletError):
 
 
 class NotFound(WalletError):
-    """What the path or a field names is not there, or not the caller's."""
+    """The resource that the path or a field names does not exist, or does not belong to the caller."""
 
     code = -32001
     status = 404
@@ -205,7 +206,7 @@ class NotFound(WalletError):
 
 
 class Conflict(WalletError):
-    """What is asked has been done already, or cannot be done any more."""
+    """The requested change was already made, or is no longer possible."""
 
     code = -32002
     status = 409
@@ -213,21 +214,21 @@ class Conflict(WalletError):
 
 
 class ValidationReverted(WalletError):
-    """The account or the entry point refused the user operation during validation (ERC-7769)."""
+    """The account or the entry point rejected the user operation during validation (ERC-7769)."""
 
     code = -32500
     default_reason = "validation_reverted"
 
 
 class PaymasterRejected(ValidationReverted):
-    """The paymaster refused the user operation (ERC-7769)."""
+    """The paymaster rejected the user operation (ERC-7769)."""
 
     code = -32501
     default_reason = "paymaster_refused"
 
 
 class OutOfTimeRange(ValidationReverted):
-    """The operation is expired or not due yet (ERC-7769)."""
+    """The operation is expired or not valid yet (ERC-7769)."""
 
     code = -32503
     default_reason = "out_of_time_range"
@@ -241,28 +242,28 @@ class SignatureInvalid(ValidationReverted):
 
 
 class ExecutionReverted(WalletError):
-    """The calls themselves revert (ERC-7769); nothing was sent."""
+    """The calls of the operation revert (ERC-7769); nothing was sent."""
 
     code = -32521
     default_reason = "execution_reverted"
 
 
 class UnsupportedCapability(WalletError):
-    """A required capability is not one of ours (EIP-5792)."""
+    """A required capability is not supported (EIP-5792)."""
 
     code = 5700
     default_reason = "unsupported_capability"
 
 
 class UnsupportedChain(WalletError):
-    """No chain of that id is configured (EIP-5792)."""
+    """No chain with this id is configured (EIP-5792)."""
 
     code = 5710
     default_reason = "unsupported_chain"
 
 
 class UnknownBundle(WalletError):
-    """No call of that id is known (EIP-5792)."""
+    """No call with this id is known (EIP-5792)."""
 
     code = 5730
     status = 404
@@ -270,14 +271,14 @@ class UnknownBundle(WalletError):
 
 
 class BundleTooLarge(WalletError):
-    """More calls than one request may carry (EIP-5792)."""
+    """The request carries more calls than allowed (EIP-5792)."""
 
     code = 5740
     default_reason = "bundle_too_large"
 
 
 class Unavailable(WalletError):
-    """A part behind the server (node, bundler, Redis) did not answer; the same request may pass later."""
+    """A dependency of the server (node, bundler, Redis) did not respond; the same request may pass later."""
 
     status = 503
     default_reason = "unavailable"
@@ -285,13 +286,13 @@ class Unavailable(WalletError):
 
 
 class OutcomeUnknown(Unavailable):
-    """A write whose answer did not come: it may have happened. Asking about it, or sending it again, is safe."""
+    """A write without a response, which may have happened. A status request or a second submission is safe."""
 
     default_reason = "outcome_unknown"
 
 
 class InternalError(WalletError):
-    """A bug of ours. The caller sees the incident number, the log has the rest."""
+    """A bug of this server. The caller sees the incident number; the log has the details."""
 
     status = 500
     default_reason = "internal_error"

@@ -1,4 +1,4 @@
-"""Who is let in: what the settings say of those who show no key, and which keys and secrets a server begins with."""
+"""Authentication options of a server: open or not, temporary API keys, the token signer and accepted sources."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from wallet_rpc.ports import Clock, TokenSigner
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthOptions:
-    """Who is let in."""
+    """Options of the authenticator."""
 
     is_open: bool
-    """Also who shows no key."""
+    """True if requests without an API key are accepted."""
     accepts_forwarded: bool = False
-    """True: an open server accepts what a proxy passes on, as that of `dev` does from development proxies."""
+    """True if an open server accepts forwarded requests; `dev` does, because of development proxies."""
     temporary_keys: tuple[ApiKey, ...] = ()
-    """Keys that are good while this server runs and are kept nowhere."""
+    """API keys that are valid while this server runs and are not stored."""
     token_signer: TokenSigner | None
-    """None: there are no session tokens."""
+    """None if the server issues no session tokens."""
 
 
 def build_token_signer(secrets: tuple[bytes, ...]) -> TokenSigner | None:
-    """What seals session tokens; None without secrets. Raises: SettingError when one of them is no secret."""
+    """Build the signer of session tokens; None without secrets. Raises: SettingError when a secret is invalid."""
     try:
         return JwtTokenSigner(secrets) if secrets else None
     except ValueError as error:
@@ -35,25 +35,28 @@ def build_token_signer(secrets: tuple[bytes, ...]) -> TokenSigner | None:
 
 
 async def load_auth_options(settings: Settings, store: RedisStore, clock: Clock) -> AuthOptions:
-    """Whom `serve` lets in. Raises: SettingError when that is nobody."""
-    if not settings.is_serve_open and not await _anyone_has_a_key(store, clock):
+    """Load the authentication options of `serve`. Raises: SettingError when no request could be authenticated."""
+    if not settings.is_serve_open and not await _has_active_key(store, clock):
         raise SettingError(
-            f"{variable('open')}: nobody could call this server, since no API key is active; make one by "
+            f"{variable('open')}: no request would be accepted, since no API key is active; create one with "
             f"`wallet-rpc org create NAME` and `wallet-rpc key create --org ID`, "
-            f"or accept requests without a key from this machine by {variable('open')}=yes"
+            f"or accept requests without a key with {variable('open')}=yes"
         )
     return AuthOptions(is_open=settings.is_serve_open, token_signer=build_token_signer(settings.token_secrets))
 
 
 def sources_of(settings: Settings, auth: AuthOptions) -> Sources:
-    """The accepted sources of requests: any where a key is needed, and then by default web pages of every origin."""
+    """Return the accepted sources of requests.
+
+    A server that requires API keys accepts any source and, by default, web pages of every origin.
+    """
     if not auth.is_open:
         return Sources(are_checked=False, origins=Origins(allowed=settings.cors_origins or (ANY,)))
     origins = Origins(allowed=settings.cors_origins or (), has_local=True)
     return Sources(hosts=settings.allowed_hosts, origins=origins, accepts_forwarded=auth.accepts_forwarded)
 
 
-async def _anyone_has_a_key(store: RedisStore, clock: Clock) -> bool:
+async def _has_active_key(store: RedisStore, clock: Clock) -> bool:
     for organization in await store.directory.organizations():
         keys = await store.directory.keys_of(organization.id)
         if any(key.is_active(clock.now()) for key in keys):

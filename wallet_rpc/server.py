@@ -1,9 +1,9 @@
-"""The composition root: settings become adapters, adapters become `Ports`, ports and operations become a server."""
+"""Composition root: builds the adapters from the settings, `Ports` from the adapters, and the server from both."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -46,36 +46,36 @@ from wallet_rpc.services.audit_log import log_chain_request
 from wallet_rpc.store_opening import open_store, require_available
 
 ENTRIES_AT_ONCE = 8
-"""How many entries of one batch run together; clients batch calls that do not depend on each other."""
+"""The number of concurrent entries of one batch; clients batch calls that do not depend on each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainClients:
-    """A chain behind the server, and how to see that it is there."""
+    """The clients of one chain and its start-up checks."""
 
     ports: ChainPorts
     node: NodeChain
     bundler: HttpBundler
     upstream_proxy: UpstreamProxy
-    """The chain's own methods, for clients of `serve`."""
+    """The proxy for the chain's own methods, for clients of `serve`."""
 
     async def check_ready(self) -> None:
-        """Raises: Unavailable when the node or the bundler does not answer for this chain."""
+        """Check the node and the bundler. Raises: Unavailable when one does not respond or serves another chain."""
         await self.node.verify(self.ports.chain_id)
         await self.bundler.verify(self.ports.chain_id)
 
     async def check_contracts(self) -> None:
-        """Raises: Unavailable that names the first contract that is not where the wallet needs it."""
+        """Check the required contracts. Raises: Unavailable that names the first one that is not deployed."""
         codes = await asyncio.gather(*(self.node.code(address) for address in REQUIRED_CONTRACTS))
         for (address, name), code in zip(REQUIRED_CONTRACTS.items(), codes, strict=True):
             if not code:
-                text = f"{name} is not at {address}, where the wallet needs it; the node finds no contract there"
+                text = f"{name}: expected at {address}, but the node finds no contract there; deploy it first"
                 raise Unavailable(text, reason="no_contract", part="node")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayerOptions:
-    """The payer of authorizations that travel alone: its private key, 32 bytes, and its daily budget."""
+    """The relayer that pays for authorizations without a user operation: its 32-byte private key and daily budget."""
 
     key: bytes = field(repr=False)
     budget: RelayerBudget
@@ -84,10 +84,11 @@ class RelayerOptions:
 def build_relayer_options(
     settings: Settings, store: RedisStore, clock: Clock, *, key: bytes | None
 ) -> RelayerOptions | None:
-    """The relayer of the settings, by its key; None without one."""
+    """Build the options of the relayer with this key; None without a key."""
+    if key is None:
+        return None
     total, account = settings.relayer_daily_wei
-    budget = store.relayer_budget(DailyWei(total=total, account=account), clock)
-    return None if key is None else RelayerOptions(key=key, budget=budget)
+    return RelayerOptions(key=key, budget=store.relayer_budget(DailyWei(total=total, account=account), clock))
 
 
 def build_chain_clients(
@@ -97,55 +98,50 @@ def build_chain_clients(
     relayer_options: RelayerOptions | None = None,
     sponsor: Sponsor | None = None,
 ) -> ChainClients:
-    """The adapters of one chain, with a relayer where there is a key for one.
+    """Build the adapters of one chain, with a relayer if there is a key for one.
 
-    With a sponsor, configured policies are enforced whoever pays there; other policies are the paymaster service's.
+    With a sponsor, configured policies apply to the verifying paymaster and to the paymaster service. Policy ids that
+    are not configured go to the paymaster service.
     """
+    chain_id = setting.chain_id
+    confirmations = setting.confirmations
     node_rpc = build_rpc(http, setting.node_urls, part="node")
     bundler_rpc = build_rpc(http, setting.bundler_urls, part="bundler")
-    paymaster: Paymaster | None = None
-    urls = [*setting.node_urls, *setting.bundler_urls]
-    if setting.paymaster_url is not None:
-        paymaster = HttpPaymaster(build_rpc(http, [setting.paymaster_url], part="paymaster"), setting.chain_id)
     node, bundler = NodeChain(node_rpc), HttpBundler(bundler_rpc)
+    paymaster: Paymaster | None = None
+    if setting.paymaster_url is not None:
+        paymaster = HttpPaymaster(build_rpc(http, [setting.paymaster_url], part="paymaster"), chain_id)
     if sponsor is not None:
-        outcomes = OutcomeReader(
-            node, node=node_rpc, bundler=bundler_rpc, clock=sponsor.clock, confirmations=setting.confirmations
-        )
+        clock = sponsor.clock
+        outcomes = OutcomeReader(node, node=node_rpc, bundler=bundler_rpc, clock=clock, confirmations=confirmations)
         address = setting.verifying_paymaster
         paymaster = build_policy_paymaster(
-            sponsor, outcomes, chain=node, chain_id=setting.chain_id, address=address, service=paymaster
+            sponsor, outcomes, chain=node, chain_id=chain_id, address=address, service=paymaster
         )
     relayer = None
     if relayer_options is not None:
-        relayer = KeyRelayer(node_rpc, node, setting.chain_id, relayer_options.key, budget=relayer_options.budget)
+        relayer = KeyRelayer(node_rpc, node, chain_id, relayer_options.key, budget=relayer_options.budget)
     ports = ChainPorts(
-        chain_id=setting.chain_id,
-        node=node,
-        bundler=bundler,
-        paymaster=paymaster,
-        confirmations=setting.confirmations,
-        relayer=relayer,
+        chain_id=chain_id, node=node, bundler=bundler, paymaster=paymaster, confirmations=confirmations, relayer=relayer
     )
-    return ChainClients(
-        ports=ports, node=node, bundler=bundler, upstream_proxy=UpstreamProxy(node_rpc, bundler_rpc, urls)
-    )
+    upstream_proxy = UpstreamProxy(node_rpc, bundler_rpc, [*setting.node_urls, *setting.bundler_urls])
+    return ChainClients(ports=ports, node=node, bundler=bundler, upstream_proxy=upstream_proxy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedChains:
-    """What is not the wallet's but served beside it: the embedded chains' own doors, by chain."""
+    """The embedded chains that `dev` serves next to the wallet, by chain id."""
 
     handlers: Mapping[int, Handler]
-    """At `/chain/{id}`."""
+    """The handlers at `/chain/{id}`."""
     chains: Mapping[int, Fallback]
     reads: frozenset[str]
-    """Methods of these chains that change nothing."""
+    """Methods of these chains that change no state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """How a server serves: by which clock, for whom, and who quotes its swaps."""
+    """The clock, the authentication options and the quote provider of a server."""
 
     clock: Clock
     auth: AuthOptions
@@ -155,13 +151,13 @@ class ServerOptions:
 def build_wallet_app(
     settings: Settings,
     store: RedisStore,
-    chain_clients: Iterable[ChainClients],
+    chain_clients: Sequence[ChainClients],
     options: ServerOptions,
     *,
     embedded: EmbeddedChains | None = None,
 ) -> ASGIApp:
-    """The HTTP server over a store and chains that are open."""
-    chain_clients = tuple(chain_clients)
+    """Build the HTTP server over an open store and connected chains."""
+    deadline = settings.deadline_seconds
     ports = Ports(
         chains={each.ports.chain_id: each.ports for each in chain_clients},
         store=store,
@@ -173,64 +169,63 @@ def build_wallet_app(
         rules=settings.rules,
     )
 
-    def of_caller() -> Ports:
-        asking = caller.current_caller()
-        return replace(ports, caller=asking, store=store.for_organization(asking.organization))
+    def build_context() -> Ports:
+        current = caller.current_caller()
+        return replace(ports, caller=current, store=store.for_organization(current.organization))
 
-    gate = _build_authenticator(store, options)
-    operations, document = rpc_with_document()
-    chains = (
-        {each.ports.chain_id: each.upstream_proxy.forward for each in chain_clients}
-        if embedded is None
-        else embedded.chains
-    )
-    note = _request_recorder(of_caller, embedded)
-    door = JsonRpcDispatcher(
+    authenticator = _build_authenticator(store, options)
+    operations, openrpc = rpc_with_document()
+    proxies = {each.ports.chain_id: each.upstream_proxy.forward for each in chain_clients}
+    chains = proxies if embedded is None else embedded.chains
+    record = _request_recorder(build_context, embedded)
+    dispatcher = JsonRpcDispatcher(
         operations,
-        of_caller,
+        build_context,
         at_once=ENTRIES_AT_ONCE,
-        deadline_seconds=settings.deadline_seconds,
-        fallback=route_by_chain(chains, reads=NODE_READS | BUNDLER_READS, record=note),
-        enforce_rate_limit=gate.enforce_rate_limit,
+        deadline_seconds=deadline,
+        fallback=route_by_chain(chains, reads=NODE_READS | BUNDLER_READS, record=record),
+        enforce_rate_limit=authenticator.enforce_rate_limit,
     )
     checks: dict[str, Check] = {"redis": store.ping}
     checks |= {f"chain {each.ports.chain_id}": each.check_ready for each in chain_clients}
-    in_rest, described = rest_with_document(has_tokens=options.auth.token_signer is not None)
+    rest_operations, openapi = rest_with_document(has_tokens=options.auth.token_signer is not None)
     rest = RestApi(
-        operations=in_rest, context=of_caller, authenticator=gate, deadline_seconds=settings.deadline_seconds
+        operations=rest_operations, context=build_context, authenticator=authenticator, deadline_seconds=deadline
     )
-    routes = [*health_routes(checks), document_route(document), document_route(described, "/openapi.json")]
-    answerers = wallet_handlers(door.dispatch) | {
-        f"/chain/{chain_id}": bind_chain(chain_id, door.dispatch) for chain_id in chains
-    }
-    for chain_id, each in {} if embedded is None else embedded.handlers.items():
-        answerers[f"/chain/{chain_id}"] = gate.require_write_access(record_requests(chain_id, each, note))
+    routes = [*health_routes(checks), document_route(openrpc), document_route(openapi, "/openapi.json")]
+    handlers = wallet_handlers(dispatcher.dispatch)
+    handlers |= {f"/chain/{chain_id}": bind_chain(chain_id, dispatcher.dispatch) for chain_id in chains}
+    for chain_id, handler in ({} if embedded is None else embedded.handlers).items():
+        recorded = record_requests(chain_id, handler, record)
+        handlers[f"/chain/{chain_id}"] = authenticator.require_write_access(recorded)
     sources = sources_of(settings, options.auth)
-    sides = rest.build_mounts(sources.origins)
-    app = build_app(answerers, routes=routes, authenticate=gate.authenticate, mounts=sides, origins=sources.origins)
+    mounts = rest.build_mounts(sources.origins)
+    app = build_app(
+        handlers, routes=routes, authenticate=authenticator.authenticate, mounts=mounts, origins=sources.origins
+    )
     return caller.RequestContextMiddleware(ChainMiddleware(SourceMiddleware(app, sources)))
 
 
-def _request_recorder(of_caller: Callable[[], Ports], embedded: EmbeddedChains | None) -> RequestRecorder:
-    """Logs what changes a chain: what `serve` hands on as a write; of an embedded chain all that is no known read."""
+def _request_recorder(build_context: Callable[[], Ports], embedded: EmbeddedChains | None) -> RequestRecorder:
+    """Build the recorder of state-changing requests: write methods in `serve`, all but known reads in `dev`."""
 
     async def record(chain_id: int, request: Mapping[str, Any]) -> None:
         method = request["method"]
         if embedded is None:
-            changes = method in NODE_WRITES | BUNDLER_WRITES
+            is_write = method in NODE_WRITES | BUNDLER_WRITES
         else:
-            changes = method not in NODE_READS | BUNDLER_READS | embedded.reads
-        if changes:
-            await log_chain_request(of_caller(), chain_id, request)
+            is_write = method not in NODE_READS | BUNDLER_READS | embedded.reads
+        if is_write:
+            await log_chain_request(build_context(), chain_id, request)
 
     return record
 
 
 def _build_authenticator(store: RedisStore, options: ServerOptions) -> Authenticator:
-    ready = {key.id: key for key in options.auth.temporary_keys}
+    temporary_keys = {key.id: key for key in options.auth.temporary_keys}
 
     async def find_key(key_id: KeyId) -> ApiKey | None:
-        return ready[key_id] if key_id in ready else await store.directory.key(key_id)
+        return temporary_keys[key_id] if key_id in temporary_keys else await store.directory.key(key_id)
 
     return Authenticator(
         find_key=find_key,
@@ -244,10 +239,7 @@ def _build_authenticator(store: RedisStore, options: ServerOptions) -> Authentic
 
 @asynccontextmanager
 async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
-    """The server of `serve`: in front of the Redis and the chains of the settings.
-
-    Raises: SettingError when one is missing or a part does not answer as it should.
-    """
+    """Open the server of `serve`. Raises: SettingError when a required setting is missing or a check fails."""
     if settings.redis_url is None:
         raise SettingError(f"{variable('redis_url')}: required by serve, but not set")
     if not settings.chains:
@@ -256,34 +248,33 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
         http = await stack.enter_async_context(httpx2.AsyncClient())
         clock = SystemClock()
         store = await stack.enter_async_context(open_store(settings.redis_url))
-        admission = await load_auth_options(settings, store, clock)
+        auth = await load_auth_options(settings, store, clock)
         sponsor = sponsor_of(settings, store, http=http, clock=clock, key=settings.paymaster_key)
-        relaying = build_relayer_options(settings, store, clock, key=settings.relayer_key)
-        parts = [
-            build_chain_clients(setting, http, relayer_options=relaying, sponsor=sponsor) for setting in settings.chains
+        relayer_options = build_relayer_options(settings, store, clock, key=settings.relayer_key)
+        chain_clients = [
+            build_chain_clients(setting, http, relayer_options=relayer_options, sponsor=sponsor)
+            for setting in settings.chains
         ]
-        for setting, each in zip(settings.chains, parts, strict=True):
+        for setting, each in zip(settings.chains, chain_clients, strict=True):
             for check in (each.check_ready, each.check_contracts):
                 await require_available(f"{variable('chains')}: chain {setting.title}", check)
         if sponsor is not None:
-            await _check_paymasters(settings, parts, sponsor)
-        conditions = ServerOptions(clock=clock, auth=admission, quotes=quotes_of(settings, http))
-        yield build_wallet_app(settings, store, parts, conditions)
+            await _check_paymasters(settings, chain_clients, sponsor)
+        options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
+        yield build_wallet_app(settings, store, chain_clients, options)
 
 
 def quotes_of(settings: Settings, http: httpx2.AsyncClient) -> Quotes | None:
-    """The configured quote provider; None without one."""
-    return (
-        None
-        if settings.quote_url is None
-        else HttpQuotes(build_rpc(http, [settings.quote_url], part=QUOTE_PROVIDER, limits=QUOTE_LIMITS))
-    )
+    """Build the client of the configured quote provider; None without one."""
+    if settings.quote_url is None:
+        return None
+    return HttpQuotes(build_rpc(http, [settings.quote_url], part=QUOTE_PROVIDER, limits=QUOTE_LIMITS))
 
 
 def sponsor_of(
     settings: Settings, store: RedisStore, *, http: httpx2.AsyncClient, clock: Clock, key: bytes | None
 ) -> Sponsor | None:
-    """Who sponsors under the configured policies; None without any. Raises: SettingError."""
+    """Build the sponsor of the configured policies; None without policies. Raises: SettingError."""
     if settings.policies is None:
         return None
     if key is None and any(chain.verifying_paymaster is not None for chain in settings.chains):
@@ -291,19 +282,19 @@ def sponsor_of(
         raise SettingError(f"{variable('paymaster_key')}: {text}")
     try:
         sponsor = read_sponsor(settings.policies, key=key, budgets=store.budgets, clock=clock, http=http)
-    except PolicyFileError as wrong:
-        raise SettingError(f"{variable('policies')}: {wrong}") from None
+    except PolicyFileError as error:
+        raise SettingError(f"{variable('policies')}: {error}") from None
     return replace(sponsor, caller=caller.current_caller)
 
 
-async def _check_paymasters(settings: Settings, parts: Iterable[ChainClients], sponsor: Sponsor) -> None:
-    """Raises: SettingError when no chain has a paymaster, or one of ours does not know our signature."""
-    found = {chain.chain_id: chain.verifying_paymaster for chain in settings.chains if chain.verifying_paymaster}
-    if not found and all(chain.paymaster_url is None for chain in settings.chains):
+async def _check_paymasters(settings: Settings, chain_clients: Iterable[ChainClients], sponsor: Sponsor) -> None:
+    """Check the paymasters. Raises: SettingError when there is none, or when one has another signer than our key's."""
+    addresses = {chain.chain_id: chain.verifying_paymaster for chain in settings.chains if chain.verifying_paymaster}
+    if not addresses and all(chain.paymaster_url is None for chain in settings.chains):
         text = f"no chain has a paymaster or a verifying_paymaster in {variable('chains')}"
         raise SettingError(f"{variable('policies')}: {text}")
-    for each in parts:
-        address = found.get(each.ports.chain_id)
+    for each in chain_clients:
+        address = addresses.get(each.ports.chain_id)
         if address is not None and sponsor.key is not None:
-            what = f"{variable('chains')}: chain {each.ports.chain_id}: verifying_paymaster"
-            await require_available(what, partial(check_signer, each.node, address, sponsor.key))
+            subject = f"{variable('chains')}: chain {each.ports.chain_id}: verifying_paymaster"
+            await require_available(subject, partial(check_signer, each.node, address, sponsor.key))

@@ -1,4 +1,4 @@
-"""The store that the settings mean: in the Redis they name, else in the one of the data folder; open and checked."""
+"""Opening of the store: in the Redis of the settings, else in the private Redis of the data folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wallet_rpc.errors import Unavailable
 
 @asynccontextmanager
 async def open_store(url: str) -> AsyncIterator[RedisStore]:
-    """The store in a Redis that is there and new enough. Raises: SettingError when it is not."""
+    """Open the store at a Redis URL. Raises: SettingError when Redis does not respond or is too old."""
     try:
         opening = RedisStore.open(url)
     except ValueError as error:
@@ -28,7 +28,7 @@ async def open_store(url: str) -> AsyncIterator[RedisStore]:
 
 @asynccontextmanager
 async def open_configured_store(settings: Settings) -> AsyncIterator[RedisStore]:
-    """What the `serve` or `dev` of these settings keeps, whether one runs or not. Raises: SettingError."""
+    """Open the store that `serve` or `dev` uses with these settings, also while a server runs. Raises: SettingError."""
     async with AsyncExitStack() as stack:
         url = settings.redis_url
         if url is None:
@@ -41,23 +41,23 @@ async def open_configured_store(settings: Settings) -> AsyncIterator[RedisStore]
 
 
 def redis_folder(settings: Settings) -> Path:
-    """Where the data folder's own Redis keeps its data."""
+    """Return the folder of the private Redis's data."""
     return settings.data_dir / "redis"
 
 
 def make_data_folder(settings: Settings) -> None:
-    """See that it is there. Raises: SettingError when it cannot be made, or not be written in."""
+    """Create the data folder if it is missing. Raises: SettingError when it cannot be created or written to."""
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingError(f"{variable('data_dir')}: cannot make {settings.data_dir}: {error.strerror}") from None
+        raise SettingError(f"{variable('data_dir')}: cannot create {settings.data_dir}: {error.strerror}") from None
     if not os.access(settings.data_dir, os.W_OK | os.X_OK):
-        raise SettingError(f"{variable('data_dir')}: may not write in {settings.data_dir}")
+        raise SettingError(f"{variable('data_dir')}: no permission to write to {settings.data_dir}")
 
 
-async def require_available(what: str, check: Callable[[], Awaitable[None]]) -> None:
-    """Raises: SettingError, about `what`, when the check finds its part unavailable."""
+async def require_available(subject: str, check: Callable[[], Awaitable[None]]) -> None:
+    """Run a check of a dependency. Raises: SettingError that names `subject` when the dependency is unavailable."""
     try:
         await check()
     except Unavailable as error:
-        raise SettingError(f"{what}: {error.message}") from error
+        raise SettingError(f"{subject}: {error.message}") from error

@@ -1,4 +1,4 @@
-"""Computing beside the event loop, for work that takes the processor for more than a few milliseconds."""
+"""A worker thread for computations that would block the event loop for more than a few milliseconds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _THREAD = ThreadPoolExecutor(1, thread_name_prefix="compute")
-"""One thread: while it computes, Python gives the loop its turn every 5 ms; each further thread would add as much."""
+"""One thread, since the loop waits up to 5 ms for the interpreter lock while it computes, and as long again for each
+further thread.
+"""
 
 
 async def compute(work: Callable[[], T]) -> T:
-    """What the work gives; the loop goes on meanwhile."""
+    """Run `work` in the worker thread and return its result; the event loop keeps running."""
     return await asyncio.get_running_loop().run_in_executor(_THREAD, work)

@@ -105,14 +105,14 @@ def test_a_folder_that_cannot_be_is_named(tmp_path: Path, settings: dict[str, st
     ended = run_wallet_rpc("org", "create", "Example shop", folder=tmp_path, **settings)
 
     assert ended.returncode == 2
-    assert ended.stderr.startswith(f"wallet-rpc: WALLET_RPC_DATA_DIR: cannot make {settings['DATA_DIR']}")
+    assert ended.stderr.startswith(f"wallet-rpc: WALLET_RPC_DATA_DIR: cannot create {settings['DATA_DIR']}")
 
 
 def test_dev_prints_a_ready_key_that_no_redis_knows(tmp_path: Path) -> None:
     with Server("dev", folder=tmp_path) as server:
         key, words = ready_key(server)
 
-        assert (key, words) == (API_KEY, "of organisation org_open, everyone knows it; no key is needed")
+        assert (key, words) == (API_KEY, "of organisation org_open, publicly known; no key is needed")
         assert [request_account(server.url, each)[0] for each in (API_KEY, None, "any-word", "wrk_made_up")] == [
             200,
             200,
@@ -131,7 +131,7 @@ def test_dev_asks_for_its_own_key_where_others_may_reach_it(tmp_path: Path, sett
             key, words = ready_key(server)
             keys.add(key)
 
-            assert words == "of organisation org_open, good until this server ends; a key is needed"
+            assert words == "of organisation org_open, valid until this server stops; a key is needed"
             assert [request_account(server.url, each)[0] for each in (key, None, API_KEY, "any-word")] == [
                 200,
                 401,
@@ -147,7 +147,7 @@ def test_dev_is_open_to_the_network_only_when_told(tmp_path: Path) -> None:
     with Server("dev", "--ephemeral", folder=tmp_path, HOST="0.0.0.0", OPEN="yes") as server:  # noqa: S104
         key, words = ready_key(server)
 
-        assert words == "of organisation org_open, good until this server ends; no key is needed"
+        assert words == "of organisation org_open, valid until this server stops; no key is needed"
         assert [request_account(server.url, each)[0] for each in (key, None, API_KEY)] == [200, 200, 401]
 
 
@@ -188,7 +188,7 @@ def test_serve_does_not_start_where_nobody_could_call_it(tmp_path: Path, chains:
 
     assert (empty.returncode, revoked.returncode) == (2, 2)
     assert empty.stderr == revoked.stderr
-    assert empty.stderr.startswith("wallet-rpc: WALLET_RPC_OPEN: nobody could call this server")
+    assert empty.stderr.startswith("wallet-rpc: WALLET_RPC_OPEN: no request would be accepted")
     assert empty.stderr.count("\n") == 1
     for way_out in ("`wallet-rpc org create NAME`", "`wallet-rpc key create --org ID`", "WALLET_RPC_OPEN=yes"):
         assert way_out in empty.stderr
@@ -212,7 +212,7 @@ def test_serve_that_is_open_says_so(tmp_path: Path, chains: str, empty_redis: st
     with Server("serve", folder=tmp_path, REDIS_URL=empty_redis, CHAINS=chains, OPEN="yes", **settings) as server:
         said = server.output()
 
-        assert "\nOpen:        no API key is needed; WALLET_RPC_OPEN=no asks everyone for one\n" in said
+        assert "\nOpen:        no API key is needed; set WALLET_RPC_OPEN=no to require one\n" in said
         assert [request_account(server.url, each)[0] for each in (None, "any-word", API_KEY)] == [200, 200, 401]
         assert discover(server.url, {"host": "evil.example"}) == (403, "host_not_allowed")
         assert discover(server.url, {"origin": "https://evil.example"}) == (403, "origin_not_allowed")

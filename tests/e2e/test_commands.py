@@ -66,10 +66,13 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ({"REDIS_URL": "unix:///nowhere/redis.sock"}, "WALLET_RPC_REDIS_URL: the store does not answer"),
         ({"REDIS_URL": "redis://localhost:port"}, "WALLET_RPC_REDIS_URL: expected a well-formed redis://"),
         ({"REDIS_URL": "redis://localhost?paswd=x"}, "WALLET_RPC_REDIS_URL: expected a well-formed redis://"),
-        ({"DATA_DIR": "/proc/nowhere"}, "WALLET_RPC_DATA_DIR: cannot make /proc/nowhere: No such file or directory"),
-        ({"DATA_DIR": "/dev/null"}, "WALLET_RPC_DATA_DIR: cannot make /dev/null: File exists"),
-        ({"PAYMASTER_KEY": "0x" + "11" * 32}, "WALLET_RPC_PAYMASTER_KEY: not for dev, whose paymasters know its"),
-        ({"CHAINS": "1=http://127.0.0.1:1"}, "WALLET_RPC_CHAINS: only for serve; dev has chains of its own"),
+        ({"DATA_DIR": "/proc/nowhere"}, "WALLET_RPC_DATA_DIR: cannot create /proc/nowhere: No such file or directory"),
+        ({"DATA_DIR": "/dev/null"}, "WALLET_RPC_DATA_DIR: cannot create /dev/null: File exists"),
+        (
+            {"PAYMASTER_KEY": "0x" + "11" * 32},
+            "WALLET_RPC_PAYMASTER_KEY: not for dev, whose paymasters accept only its",
+        ),
+        ({"CHAINS": "1=http://127.0.0.1:1"}, "WALLET_RPC_CHAINS: only for serve; choose the embedded chains of dev"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_a_sentence_that_names_it(

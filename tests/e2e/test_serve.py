@@ -68,9 +68,9 @@ def test_a_contract_that_is_missing_stops_the_start(
         said = refusal(tmp_path, redis_server, table(FIRST, node, dev_stack.nodes[FIRST]))
 
     assert (
-        f"WALLET_RPC_CHAINS: chain {FIRST}: {REQUIRED_CONTRACTS[SINGLE_SIGNER_MODULE]} is not at {SINGLE_SIGNER_MODULE}"
-        in said
-    )
+        f"WALLET_RPC_CHAINS: chain {FIRST}: {REQUIRED_CONTRACTS[SINGLE_SIGNER_MODULE]}: "
+        f"expected at {SINGLE_SIGNER_MODULE}, but the node finds no contract there"
+    ) in said
 
 
 @pytest.fixture(scope="module")
