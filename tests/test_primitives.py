@@ -153,7 +153,7 @@ def test_the_zero_address_is_no_holders_address(text: str) -> None:
     with pytest.raises(InvalidParams) as error_info:
         wire.decode(NonZeroAddress, text, at="it")
 
-    assert error_info.value.message == "it: expected an address that somebody holds, got the zero address"
+    assert error_info.value.message == "it: expected a nonzero address, got the zero address"
     assert error_info.value.data == {"reason": "zero_address", "field": "it"}
 
 

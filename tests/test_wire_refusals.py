@@ -50,7 +50,7 @@ INVALID: list[tuple[str, Any, str, str]] = [
     ("colour", "green", "colour", "expected 'red' or 'blue', got \"green\""),
     ("pet", {"kind": "cow"}, "pet", "expected one of 'cat', 'dog', got \"cow\""),
     ("pet", {"kind": LONG}, "pet", f"expected one of 'cat', 'dog', got {SHORT}"),
-    ("pet", {}, "pet", "expected an object that tells its kind"),
+    ("pet", {}, "pet", "expected an object with a member that names its type"),
     ("pet", "cat", "pet", 'expected an object, got "cat"'),
     ("pet", {"kind": "dog"}, "pet.name", "required, but absent"),
     ("pet", {"kind": "dog", "name": {}}, "pet.name", "expected a string, got an object"),

@@ -34,7 +34,7 @@ from wallet_rpc.edge import caller
 from wallet_rpc.edge.api_documents import rest_with_document, rpc_with_document
 from wallet_rpc.edge.authentication import Authenticator
 from wallet_rpc.edge.chain_choice import ChainMiddleware, RequestRecorder, bind_chain, record_requests, route_by_chain
-from wallet_rpc.edge.health import Check, document_route, health_routes
+from wallet_rpc.edge.health import document_route, health_routes
 from wallet_rpc.edge.http import Handler, build_app, wallet_handlers
 from wallet_rpc.edge.jsonrpc import Fallback, JsonRpcDispatcher
 from wallet_rpc.edge.request_sources import SourceMiddleware
@@ -173,7 +173,7 @@ def build_wallet_app(
         current = caller.current_caller()
         return replace(ports, caller=current, store=store.for_organization(current.organization))
 
-    authenticator = _build_authenticator(store, options)
+    auth = _build_authenticator(store, options)
     operations, openrpc = rpc_with_document()
     proxies = {each.ports.chain_id: each.upstream_proxy.forward for each in chain_clients}
     chains = proxies if embedded is None else embedded.chains
@@ -184,25 +184,19 @@ def build_wallet_app(
         at_once=ENTRIES_AT_ONCE,
         deadline_seconds=deadline,
         fallback=route_by_chain(chains, reads=NODE_READS | BUNDLER_READS, record=record),
-        enforce_rate_limit=authenticator.enforce_rate_limit,
+        enforce_rate_limit=auth.enforce_rate_limit,
     )
-    checks: dict[str, Check] = {"redis": store.ping}
-    checks |= {f"chain {each.ports.chain_id}": each.check_ready for each in chain_clients}
+    checks = {"redis": store.ping} | {f"chain {each.ports.chain_id}": each.check_ready for each in chain_clients}
     rest_operations, openapi = rest_with_document(has_tokens=options.auth.token_signer is not None)
-    rest = RestApi(
-        operations=rest_operations, context=build_context, authenticator=authenticator, deadline_seconds=deadline
-    )
+    rest = RestApi(operations=rest_operations, context=build_context, authenticator=auth, deadline_seconds=deadline)
     routes = [*health_routes(checks), document_route(openrpc), document_route(openapi, "/openapi.json")]
     handlers = wallet_handlers(dispatcher.dispatch)
     handlers |= {f"/chain/{chain_id}": bind_chain(chain_id, dispatcher.dispatch) for chain_id in chains}
     for chain_id, handler in ({} if embedded is None else embedded.handlers).items():
-        recorded = record_requests(chain_id, handler, record)
-        handlers[f"/chain/{chain_id}"] = authenticator.require_write_access(recorded)
+        handlers[f"/chain/{chain_id}"] = auth.require_write_access(record_requests(chain_id, handler, record))
     sources = sources_of(settings, options.auth)
     mounts = rest.build_mounts(sources.origins)
-    app = build_app(
-        handlers, routes=routes, authenticate=authenticator.authenticate, mounts=mounts, origins=sources.origins
-    )
+    app = build_app(handlers, routes=routes, authenticate=auth.authenticate, mounts=mounts, origins=sources.origins)
     return caller.RequestContextMiddleware(ChainMiddleware(SourceMiddleware(app, sources)))
 
 

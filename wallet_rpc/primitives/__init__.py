@@ -1,6 +1,6 @@
-"""The scalars of the wire: byte strings of a known length and amounts with a unit.
+"""Scalar types in JSON: byte strings of a known length and amounts with a unit.
 
-Only this module and `integers` know hex. Past the decoder an address is 20 bytes and an amount is an `int`.
+Only this module and `integers` parse hex text. After decoding, an address is 20 bytes and an amount is an `int`.
 """
 
 from __future__ import annotations
@@ -47,32 +47,32 @@ __all__ = [
 
 
 def from_hex(value: object, expected: str) -> bytes:
-    """Bytes of `0x`-prefixed text with an even number of digits."""
+    """Parse `0x`-prefixed text with an even number of hex digits."""
     if not isinstance(value, str) or HEX.fullmatch(value) is None or len(value) % 2:
         raise malformed_error(expected, value)
     return bytes.fromhex(value[2:])
 
 
 class Data(bytes):
-    """A byte string of any length; hex text on the wire, `0x` when empty."""
+    """A byte string of any length; hex text in JSON, `0x` when empty."""
 
     size: ClassVar[int | None] = None
     noun: ClassVar[str] = "bytes"
 
     def __new__(cls, value: bytes = b"") -> Self:
-        """The bytes themselves. Raises ValueError when a fixed-length class gets another length."""
+        """Create the byte string. Raises: ValueError when a fixed-length class gets another length."""
         if cls.size is not None and len(value) != cls.size:
             raise ValueError(f"{cls.__name__} takes {cls.size} bytes, got {len(value)}")
         return super().__new__(cls, value)
 
     @classmethod
     def describe_format(cls) -> str:
-        """What a caller should have sent, in words."""
+        """Describe the expected JSON text, for error messages."""
         return "hex bytes starting with 0x" if cls.size is None else f"0x and {cls.size} hex bytes ({cls.noun})"
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """From the wire. Raises the door's `malformed` error."""
+        """Parse the JSON text. Raises: PydanticCustomError (malformed)."""
         if isinstance(value, cls):
             return value
         raw = from_hex(value, cls.describe_format())
@@ -81,7 +81,7 @@ class Data(bytes):
         return cls(raw)
 
     def hex0x(self) -> str:
-        """The text on the wire."""
+        """Return the JSON text."""
         return "0x" + self.hex()
 
     def __str__(self) -> str:
@@ -92,14 +92,14 @@ class Data(bytes):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """How the wire reads and writes the class."""
+        """Return the pydantic core schema, which parses and writes the class."""
         return core_schema.no_info_plain_validator_function(
             cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(_make_serializer(cls))
         )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
-        """The pattern a document states."""
+        """Return the JSON Schema with the pattern of the text."""
         digits = "([0-9a-fA-F]{2})*" if cls.size is None else f"[0-9a-fA-F]{{{2 * cls.size}}}"
         return {"type": "string", "pattern": f"^0x{digits}$", "title": cls.__name__}
 
@@ -114,10 +114,10 @@ def _make_serializer(cls: type[Data]) -> Any:
 
 
 class Address(Data):
-    """A 20-byte account address; EIP-55 checksum text on the wire.
+    """A 20-byte account address; EIP-55 checksum text in JSON.
 
-    Mixed-case text with a wrong checksum is refused: it is a typing error that could cost money. The constant that
-    means the native token is accepted in any letter case, since documents and clients write it in several.
+    Mixed-case text with a wrong checksum is rejected, since a typing error could cost money. The constant of the native
+    token is accepted in any letter case, since documents and clients write it in several.
     """
 
     size = 20
@@ -125,7 +125,7 @@ class Address(Data):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """From the wire; all-lower and all-upper text carry no checksum and are taken as they are."""
+        """Parse the JSON text; text in one letter case carries no checksum and is accepted."""
         address = super().parse(value)
         if not isinstance(value, str) or address == _NATIVE_TOKEN:
             return address
@@ -134,7 +134,7 @@ class Address(Data):
         return address
 
     def hex0x(self) -> str:
-        """The EIP-55 checksum form."""
+        """Return the EIP-55 checksum text."""
         return _to_checksum(bytes(self))
 
 
@@ -158,13 +158,13 @@ class Hash32(Data):
 
 
 class Word(Hash32):
-    """A 32-byte word that may be written short: `0x01` stands for 31 zero bytes and a one."""
+    """A 32-byte word that may be written in a short form: `0x01` means 31 zero bytes and a one."""
 
     noun = "a word"
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """From the wire; missing bytes at the front are zero."""
+        """Parse the JSON text; missing bytes at the front are zero."""
         if isinstance(value, cls):
             return value
         if not isinstance(value, str) or HEX.fullmatch(value) is None or not 2 < len(value) <= 66:
@@ -173,53 +173,53 @@ class Word(Hash32):
 
 
 class Selector(Data):
-    """The first four bytes of call data: which function is called."""
+    """The first four bytes of call data, which select the function."""
 
     size = 4
     noun = "a function selector"
 
 
 class SessionId(Data):
-    """The 16 random bytes that name a session."""
+    """The 16 random bytes that identify a session."""
 
     size = 16
     noun = "a session id"
 
 
 ZERO_ADDRESS = Address(bytes(20))
-"""The address nobody holds."""
+"""The zero address, which has no key."""
 NATIVE_TOKEN = Address(_NATIVE_TOKEN)
 """The constant for the chain's native token in place of a token address. Source: ERC-7528."""
 
 
-def _refuse_zero(address: Address) -> Address:
+def _reject_zero(address: Address) -> Address:
     if address == ZERO_ADDRESS:
-        raise validation_error("expected an address that somebody holds, got the zero address", reason="zero_address")
+        raise validation_error("expected a nonzero address, got the zero address", reason="zero_address")
     return address
 
 
-NonZeroAddress: TypeAlias = Annotated[Address, AfterValidator(_refuse_zero)]
+NonZeroAddress: TypeAlias = Annotated[Address, AfterValidator(_reject_zero)]
 """The address of an account, an owner or a key: any but zero."""
 
 Uint256: TypeAlias = Annotated[int, Quantity(256)]
-"""An integer below 2**256, hex on the wire."""
+"""An integer below 2**256; hex in JSON."""
 Wei: TypeAlias = Annotated[int, Quantity(256)]
-"""An amount of the chain's native token, in wei; or of a token in its smallest unit. Hex on the wire."""
+"""An amount of the chain's native token in wei, or of an ERC-20 in its smallest unit; hex in JSON."""
 WeiPerGas: TypeAlias = Annotated[int, Quantity(128)]
-"""A price, in wei for one unit of gas; below 2**128. Hex on the wire."""
+"""A price in wei for one unit of gas, below 2**128; hex in JSON."""
 Gas: TypeAlias = Annotated[int, Quantity(128)]
-"""An amount of gas; below 2**128, as the entry point packs it. Hex on the wire."""
+"""An amount of gas, below 2**128 as the entry point packs it; hex in JSON."""
 Nonce: TypeAlias = Annotated[int, Quantity(256)]
-"""A user operation's nonce: key (192 bits) | sequence (64 bits). Hex on the wire."""
+"""A user operation's nonce: key (192 bits) | sequence (64 bits); hex in JSON."""
 TransactionCount: TypeAlias = Annotated[int, Quantity(64)]
-"""An externally owned account's nonce (EIP-2681: below 2**64). Hex on the wire."""
+"""An externally owned account's nonce, below 2**64 (EIP-2681); hex in JSON."""
 ChainId: TypeAlias = Annotated[int, ChainQuantity(32)]
-"""The id of an EVM chain; the official clients read at most 32 bits. Hex on the wire."""
+"""The id of an EVM chain; hex in JSON. The official clients read at most 32 bits."""
 BlockNumber: TypeAlias = Annotated[int, Quantity(64)]
-"""A block's height. Hex on the wire."""
+"""A block number; hex in JSON."""
 Seconds: TypeAlias = Annotated[int, Quantity(32)]
-"""A time or a duration in seconds, below 2**32. Hex on the wire."""
+"""A time or a duration in seconds, below 2**32; hex in JSON."""
 UnixSeconds: TypeAlias = Annotated[int, Integer(48)]
-"""Seconds since 1970-01-01 UTC, below 2**48 as the contracts store it; a JSON number on the wire. 0 may mean never."""
+"""Seconds since 1970-01-01 UTC, below 2**48 as the contracts store it; a JSON number. 0 may mean never."""
 EntityId = NewType("EntityId", int)
-"""The 32-bit id of one validation of an account; 0 is the owner's."""
+"""The 32-bit entity id of a validation of an account; 0 is the owner's."""

@@ -1,4 +1,4 @@
-"""Integers as the wire writes them: in hex, or as a JSON number."""
+"""Integers in JSON: hex text or JSON numbers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pydantic_core import core_schema
 from wallet_rpc.primitives.scalar_errors import malformed_error, validation_error
 
 HEX = re.compile(r"0[xX][0-9a-fA-F]*", re.ASCII)
-"""Hex text, of any number of digits."""
+"""Hex text with any number of digits."""
 _INEXACT = 1 << 53
-"""The least number from which on not every integer is a double."""
+"""The smallest integer above which doubles do not represent every integer."""
 
 
 def exact_integer(value: object) -> object:
-    """The integer that a JSON number with a fraction or an exponent is, such as 1795936313.0; else `value` itself.
+    """Convert a whole float, such as 1795936313.0, to an integer; return any other `value` unchanged.
 
-    From 2**53 on a double may differ from the number that was written, so it is left unchanged.
+    A float of 2**53 or more may differ from the number in the JSON text, so it is left unchanged.
     """
     if isinstance(value, float) and value.is_integer() and abs(value) < _INEXACT:
         return int(value)
@@ -28,7 +28,7 @@ def exact_integer(value: object) -> object:
 
 
 def parse_quantity(value: object, bits: int) -> int:
-    """A non-negative integer below 2**`bits`: hex text with or without leading zeros, or a whole JSON number."""
+    """Parse a non-negative integer below 2**`bits`: hex text with or without leading zeros, or a whole JSON number."""
     expected = f"a hex quantity below 2^{bits}"
     match exact_integer(value):
         case bool():
@@ -36,7 +36,7 @@ def parse_quantity(value: object, bits: int) -> int:
         case int() as number:
             pass
         case str() as text if HEX.fullmatch(text) is not None and len(text) > 2:
-            if len(text) > 4 + bits:  # far more digits than fit, zeros or not
+            if len(text) > 4 + bits:  # bounds the work for long runs of leading zeros
                 raise malformed_error(expected, value)
             number = int(text, 16)
         case _:
@@ -48,17 +48,17 @@ def parse_quantity(value: object, bits: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """An integer below 2**`bits`, hex on the wire: read leniently, written without leading zeros."""
+    """An integer below 2**`bits`, hex text in JSON: read leniently, written without leading zeros."""
 
     bits: int
 
     def decode(self, value: object) -> int:
-        """From the wire. Raises: the library's error of a wrong form."""
+        """Parse the JSON value. Raises: PydanticCustomError (malformed)."""
         return parse_quantity(value, self.bits)
 
     def encode(self, value: object) -> str:
-        """For the wire."""
-        if not isinstance(value, int):  # text is for the wire alone
+        """Return the hex text."""
+        if not isinstance(value, int):  # hex text is a JSON form only
             raise TypeError(f"expected int, got {type(value).__name__}")
         return hex(parse_quantity(value, self.bits))
 
@@ -78,15 +78,15 @@ _NAMESPACED = re.compile(r"([-a-z0-9]{3,8}):[-_a-zA-Z0-9]{1,32}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class ChainQuantity(Quantity):
-    """A chain's id; one of another namespace is refused by the namespace's name."""
+    """A chain id; the error for a CAIP-2 id names its namespace."""
 
     def decode(self, value: object) -> int:
-        """From the wire. Raises: the library's error of a wrong form."""
-        found = _NAMESPACED.fullmatch(value) if isinstance(value, str) else None
-        if found is not None:
+        """Parse the JSON value. Raises: PydanticCustomError (malformed, namespace_not_supported)."""
+        caip2 = _NAMESPACED.fullmatch(value) if isinstance(value, str) else None
+        if caip2 is not None:
             raise validation_error(
-                f"expected the id of an EVM chain in hex, such as 0x1, got one of the namespace {found[1]}; calls and "
-                "accounts here are on EVM chains only",
+                f"expected the id of an EVM chain in hex, such as 0x1, got one of the namespace {caip2[1]}; "
+                "this server supports EVM chains only",
                 reason="namespace_not_supported",
             )
         return parse_quantity(value, self.bits)
@@ -94,16 +94,16 @@ class ChainQuantity(Quantity):
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """An integer below 2**`bits`, a JSON number on the wire."""
+    """An integer below 2**`bits`, a JSON number."""
 
     bits: int
 
     def decode(self, value: object) -> int:
-        """From the wire. Raises: the library's error of a wrong form."""
+        """Parse the JSON value. Raises: PydanticCustomError (malformed)."""
         return self._check_range(exact_integer(value), value)
 
     def encode(self, value: object) -> int:
-        """For the wire."""
+        """Return the integer after a check of its range."""
         return self._check_range(value, value)
 
     def _check_range(self, number: object, given: object) -> int:

@@ -1,18 +1,18 @@
-"""Errors of scalars that have the wrong form, and a rejected value as an error may repeat it."""
+"""Validation errors of scalars, and previews of rejected values in error messages."""
 
 from __future__ import annotations
 
 from pydantic_core import PydanticCustomError
 
 _PREVIEW_LENGTH = 24
-"""The most characters of a rejected value that an error repeats."""
+"""The maximum number of characters of a rejected value that an error message shows."""
 _LONGEST_KEY = 66
 _PREVIEW_BITS = 76
-"""The widest integer that is shown; its decimal digits and sign fit into those characters."""
+"""The widest integer that is shown in full; its decimal digits and sign fit into `_PREVIEW_LENGTH`."""
 
 
 def preview(value: object) -> str:
-    """`value` as an error may show it: its JSON kind, and its first characters when it is text."""
+    """Describe `value` for an error message: its JSON type, or the start of its text."""
     match value:
         case None | bool():
             text = {None: "null", True: "true", False: "false"}[value]
@@ -34,16 +34,16 @@ def preview(value: object) -> str:
 
 
 def preview_key(key: str) -> str:
-    """A caller's key as the path of an error may show it: whole up to the length of a hash in hex."""
+    """Shorten a JSON key for the path in an error message; a key up to the length of a hash in hex is kept."""
     return key if len(key) <= _LONGEST_KEY else f"{key[:_PREVIEW_LENGTH]}…"
 
 
 def malformed_error(expected: str, given: object) -> PydanticCustomError:
-    """The error of a scalar that has the wrong form; the decoder adds its path."""
+    """Build the error of a scalar in a wrong form; the decoder adds the path of the field."""
     text = f"expected {expected}, got {preview(given)}"
     return PydanticCustomError("malformed", "{text}", {"text": text, "expected": expected})
 
 
 def validation_error(text: str, *, reason: str = "validation") -> PydanticCustomError:
-    """The error of a value, as a complete text; `reason` is for programs."""
-    return PydanticCustomError("worded", "{text}", {"text": text, "reason": reason})
+    """Build the error of an invalid value with a complete message text and a stable `reason` for programs."""
+    return PydanticCustomError("invalid", "{text}", {"text": text, "reason": reason})

@@ -1,7 +1,7 @@
-"""Typed values to and from JSON: the one place that knows the schema library's machinery.
+"""Conversion of typed values from and to JSON; the only module that uses the internals of pydantic.
 
-`@shape` declares an object of the wire and `@strict_shape` one without unknown members. `decode` reads one, `encode`
-writes one strictly (camelCase, absent instead of null, minimal hex) and `schema` documents one.
+`@shape` declares a JSON object, `@strict_shape` one that rejects unknown members. `decode` reads an object, `encode`
+writes it strictly (camelCase, absent instead of null, minimal hex) and `schema` returns its JSON Schema.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ T = TypeVar("T")
 LENIENT: ConfigDict = ConfigDict(alias_generator=to_camel, extra="ignore", populate_by_name=False)
 STRICT: ConfigDict = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=False)
 MAX_REQUEST_VALUES = 10_000
-"""How many JSON values a request may hold, on all levels: more than any that can be granted."""
+"""The maximum number of JSON values in a request, on all levels; no valid request needs more."""
 
 
 def _make_shape(cls: type[T], config: ConfigDict) -> type[T]:
-    made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
-    made.__pydantic_config__ = config  # type: ignore[attr-defined]  # the library's own hook
-    return made
+    shape_class = dataclass(frozen=True, slots=True, kw_only=True)(cls)
+    shape_class.__pydantic_config__ = config  # type: ignore[attr-defined]  # documented by pydantic
+    return shape_class
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def shape(cls: type[T]) -> type[T]:
-    """An object of the wire: a frozen, keyword-only dataclass with camelCase keys; unknown keys are ignored."""
+    """Declare a JSON object: a frozen, keyword-only dataclass with camelCase keys. Unknown keys are ignored."""
     return _make_shape(cls, LENIENT)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def strict_shape(cls: type[T]) -> type[T]:
-    """As `shape`, but an unknown member is refused by name, since it may be a limit; a null one says nothing."""
+    """Declare a `shape` that rejects unknown members, since one may be meant as a limit; null ones are ignored."""
     cls._exactly = model_validator(mode="before")(classmethod(reject_unknown_members))  # type: ignore[arg-type, attr-defined]
     return _make_shape(cls, STRICT)
 
@@ -54,16 +54,16 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 @cache
 def _fail_fast_validator(kind: Any) -> SchemaValidator:
-    """A validator that leaves an array or a mapping at its first fault."""
+    """Build a validator that stops at the first error in an array or a mapping."""
     return SchemaValidator(_add_fail_fast(_adapter(kind).core_schema))
 
 
 def _add_fail_fast(part: Any) -> Any:
-    """A schema of the library, or a part of one, with `fail_fast` wherever there may be many faults."""
+    """Return a core schema, or a part of one, with `fail_fast` set for arrays and mappings."""
     match part:
         case dict():
-            made = {key: _add_fail_fast(inner) for key, inner in part.items()}
-            return made | {"fail_fast": True} if made.get("type") in {"list", "tuple", "dict"} else made
+            copy = {key: _add_fail_fast(inner) for key, inner in part.items()}
+            return copy | {"fail_fast": True} if copy.get("type") in {"list", "tuple", "dict"} else copy
         case list() | tuple():
             return type(part)(map(_add_fail_fast, part))
         case _:
@@ -71,34 +71,37 @@ def _add_fail_fast(part: Any) -> Any:
 
 
 def parse_json(text: bytes) -> Any:
-    """The JSON value of UTF-8: no NaN, no lone surrogates, at most 200 levels deep; the last of two keys wins.
+    """Parse JSON in UTF-8: no NaN, no lone surrogates, at most 200 levels deep; the last of two equal keys wins.
 
-    Keys are not looked up in the library's cache, which makes 150,000 different ones take twice as long.
+    The parser's key cache is off, since it doubles the time for 150,000 different keys.
     Raises: ValueError.
     """
     return from_json(text, allow_inf_nan=False, cache_strings="none")
 
 
 def count_marks(text: bytes, signs: bytes = b",[{") -> int:
-    """How many commas and opening brackets a JSON text has: outside of strings, a value stands behind each at most."""
+    """Count commas and opening brackets: an upper bound for the number of nested values in a JSON text."""
     return len(text) - len(text.translate(None, signs))
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is inside a JSON value."""
+    """The size of a JSON value."""
 
     values: int
-    """On all levels."""
+    """The number of nested values, on all levels."""
     levels: int
-    """Of arrays and objects inside each other; 0 for a scalar."""
+    """The depth of nested arrays and objects; 0 for a scalar."""
 
 
 def measure(value: Any, *, max_values: int) -> Size:
-    """The size of a value; one with more than `max_values` is looked at no further than to see that."""
-    level, values, levels = [value], 0, 0
+    """Measure a value; the count stops once it exceeds `max_values`."""
+    level = [value]
+    values = 0
+    levels = 0
     while values <= max_values and (level := [each for each in level if isinstance(each, dict | list)]):
-        values, levels = values + sum(map(len, level)), levels + 1
+        values += sum(map(len, level))
+        levels += 1
         if values <= max_values:
             level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
     return Size(values, levels)
@@ -106,17 +109,17 @@ def measure(value: Any, *, max_values: int) -> Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
-    """One thing that is wrong with a value."""
+    """One error in a value."""
 
     field: str
-    """Where: `calls[2].to`; empty for the value as a whole."""
+    """The path of the field, such as `calls[2].to`; empty for the value as a whole."""
     text: str
     reason: str
-    """`missing`, `malformed`, or the validator's own word."""
+    """`missing`, `malformed`, or a reason that the validator sets."""
 
 
 class InvalidValue(ValueError):
-    """A value that is no such kind, with its faults in the order of the fields; the first fault of each field."""
+    """A value that does not have the expected type, with the first error of each field, in the order of the fields."""
 
     def __init__(self, errors: tuple[FieldError, ...]) -> None:
         super().__init__(errors[0].text)
@@ -124,32 +127,33 @@ class InvalidValue(ValueError):
 
 
 def check_size(value: Any, *, at: str = "params") -> Size:
-    """The size of a value. Raises: InvalidParams (too_many_values) when that is more than `MAX_VALUES`."""
+    """Measure a value. Raises: InvalidParams (too_many_values) for more than `MAX_REQUEST_VALUES` values."""
     size = measure(value, max_values=MAX_REQUEST_VALUES)
     if size.values > MAX_REQUEST_VALUES:
-        text = f"{at}: expected at most {MAX_REQUEST_VALUES} values, those inside others counted too, got more"
+        text = f"{at}: expected at most {MAX_REQUEST_VALUES} values, nested ones included, got more"
         raise InvalidParams(text, field=at, reason="too_many_values")
     return size
 
 
 def decode(kind: type[T], value: Any, *, at: str = "params") -> T:
-    """`value` (parsed JSON) as a `kind`.
+    """Convert `value` (parsed JSON) to a `kind`.
 
-    Raises: InvalidParams that names the first field at fault, what was given and what was expected; its reason is that
-    of the fault where it has one of its own.
+    Raises: InvalidParams with the path of the first invalid field, the value received and the value expected. Its
+    reason is the one that the field's validator sets, if it sets one.
     """
     try:
         return validate(kind, value)
-    except InvalidValue as faulty:
-        first = faulty.errors[0]
+    except InvalidValue as invalid:
+        first = invalid.errors[0]
         path = at + ("" if first.field[:1] in {"", "["} else ".") + first.field
         reason = None if first.reason in _REASONS_OF_FORM else first.reason
         raise InvalidParams(f"{path}: {first.text}", reason=reason, field=path) from None
 
 
 def validate(kind: type[T], value: Any) -> T:
-    """As `decode`. Raises: Faulty that names every field at fault, up to `MAX_FAULTS`; of a value with more than
-    `_MAX_LOOKED_AT` values inside, one in each array.
+    """Convert `value` as `decode` does, but report up to `MAX_FIELD_ERRORS` errors. Raises: InvalidValue.
+
+    For a value with more than `_MAX_FULLY_VALIDATED` nested values, only the first error of each array is reported.
     """
     is_small = measure(value, max_values=_MAX_FULLY_VALIDATED).values <= _MAX_FULLY_VALIDATED
     schema: Any = kind
@@ -157,48 +161,48 @@ def validate(kind: type[T], value: Any) -> T:
     try:
         return cast("T", validator.validate_python(value))
     except ValidationError as error:
-        faults: dict[str, FieldError] = {}
-        for found in error.errors(include_url=False, include_context=True, include_input=True)[:MAX_FIELD_ERRORS]:
-            fault = FieldError(field=_path(found, value), text=_text(found), reason=_reason(found))
-            faults.setdefault(fault.field, fault)
-        raise InvalidValue(tuple(faults.values())) from None
+        errors: dict[str, FieldError] = {}
+        for each in error.errors(include_url=False, include_context=True, include_input=True)[:MAX_FIELD_ERRORS]:
+            field_error = FieldError(field=_path(each, value), text=_text(each), reason=_reason(each))
+            errors.setdefault(field_error.field, field_error)
+        raise InvalidValue(tuple(errors.values())) from None
 
 
 def encode(kind: Any, value: Any) -> Any:
-    """`value` as JSON values, by its declared type: camelCase keys, absent fields left out.
+    """Convert `value` to JSON values by its declared type: camelCase keys, absent fields left out.
 
-    Raises: ValueError (pydantic's serialization error is one) when a value is not of its declared type, or when a
-    float is no number, which JSON cannot say; either is a bug of ours.
+    Raises: ValueError (also as pydantic's serialization error) when a value does not have its declared type, or when a
+    float is not finite. Both are bugs of this server.
     """
     _reject_non_finite(value)
     return _adapter(kind).dump_python(value, mode="json", by_alias=True, exclude_none=True, warnings="error")
 
 
 def _reject_non_finite(value: Any) -> None:
-    """The schema library writes NaN and the infinities as null where the declared type is `Any`."""
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
+    """Check that no float is NaN or infinite; pydantic writes such floats as null where the declared type is `Any`."""
+    pending = [value]
+    while pending:
+        each = pending.pop()
         if isinstance(each, dict):
-            waiting += each.values()
+            pending += each.values()
         elif isinstance(each, list | tuple):
-            waiting += each
+            pending += each
         elif isinstance(each, float):
             if not isfinite(each):
                 raise ValueError(f"JSON has no {each}")
         elif is_dataclass(each):
-            waiting += [getattr(each, name) for name in each.__dataclass_fields__]
+            pending += [getattr(each, name) for name in each.__dataclass_fields__]
 
 
 def schema(kind: Any, mode: Literal["validation", "serialization"] = "serialization") -> dict[str, Any]:
-    """The JSON Schema of `kind`, with definitions under `#/components/schemas`."""
+    """Return the JSON Schema of `kind`, with definitions under `#/components/schemas`."""
     return _adapter(kind).json_schema(
         by_alias=True, mode=mode, ref_template="#/components/schemas/{model}", union_format="any_of"
     )
 
 
 def member_names(kind: Any) -> tuple[str, ...]:
-    """The wire names of the members of a `shape`, in the order of their declaration."""
+    """Return the JSON names of the members of a `shape`, in the order of their declaration."""
     part: Any = _adapter(kind).core_schema
     while part["type"] != "dataclass-args":
         part = part["schema"]
@@ -206,51 +210,53 @@ def member_names(kind: Any) -> tuple[str, ...]:
 
 
 def _path(error: ErrorDetails, value: Any) -> str:
-    """Where the fault stands, as `calls[2].to`; the schema library's union tags are left out."""
-    path, here, steps = "", value, error["loc"]
+    """Format the path of an error, such as `calls[2].to`, without pydantic's union tags."""
+    path = ""
+    here = value
+    steps = error["loc"]
     for position, step in enumerate(steps):
-        last = position == len(steps) - 1
+        is_last = position == len(steps) - 1
         if isinstance(step, int):
             path += f"[{step}]"
             here = here[step] if isinstance(here, Sequence) and step < len(here) else None
         elif isinstance(here, Mapping) and step in here:
             path += f".{preview_key(step)}"
             here = here[step]
-        elif last and error["type"] == "missing":
+        elif is_last and error["type"] == "missing":
             path += f".{step}"
     return path.removeprefix(".")
 
 
 _MAX_FULLY_VALIDATED = 2000
-"""Up to how many values all faults are looked for: each costs the library as much as reading ten values."""
+"""The maximum number of values for which all errors are collected; one error costs as much as reading ten values."""
 _REASONS_OF_FORM = frozenset({"missing", "malformed", "validation"})
-"""Reasons that say no more than that a field has the wrong form."""
+"""Reasons that mean no more than a wrong form; `decode` replaces them with its default reason."""
 
 _TEXTS: dict[str, Callable[[ErrorDetails], str]] = {
-    "malformed": lambda fault: str(fault["ctx"]["text"]),
-    "worded": lambda fault: str(fault["ctx"]["text"]),
-    "missing": lambda fault: "required, but absent",
-    "union_tag_invalid": lambda fault: f"expected one of {fault['ctx']['expected_tags']}, got {_tag(fault)}",
-    "union_tag_not_found": lambda fault: "expected an object that tells its kind",
-    "literal_error": lambda fault: f"expected {fault['ctx']['expected']}, got {preview(fault['input'])}",
-    "enum": lambda fault: f"expected {fault['ctx']['expected']}, got {preview(fault['input'])}",
-    "greater_than": lambda fault: f"expected more than {_number(fault['ctx']['gt'])}, got {preview(fault['input'])}",
-    "greater_than_equal": lambda fault: (
-        f"expected at least {_number(fault['ctx']['ge'])}, got {preview(fault['input'])}"
+    "malformed": lambda error: str(error["ctx"]["text"]),
+    "invalid": lambda error: str(error["ctx"]["text"]),
+    "missing": lambda error: "required, but absent",
+    "union_tag_invalid": lambda error: f"expected one of {error['ctx']['expected_tags']}, got {_tag(error)}",
+    "union_tag_not_found": lambda error: "expected an object with a member that names its type",
+    "literal_error": lambda error: f"expected {error['ctx']['expected']}, got {preview(error['input'])}",
+    "enum": lambda error: f"expected {error['ctx']['expected']}, got {preview(error['input'])}",
+    "greater_than": lambda error: f"expected more than {_number(error['ctx']['gt'])}, got {preview(error['input'])}",
+    "greater_than_equal": lambda error: (
+        f"expected at least {_number(error['ctx']['ge'])}, got {preview(error['input'])}"
     ),
-    "less_than": lambda fault: f"expected less than {_number(fault['ctx']['lt'])}, got {preview(fault['input'])}",
-    "less_than_equal": lambda fault: f"expected at most {_number(fault['ctx']['le'])}, got {preview(fault['input'])}",
-    "string_too_short": lambda fault: (
-        f"expected at least {fault['ctx']['min_length']} characters, got {len(fault['input'])}"
+    "less_than": lambda error: f"expected less than {_number(error['ctx']['lt'])}, got {preview(error['input'])}",
+    "less_than_equal": lambda error: f"expected at most {_number(error['ctx']['le'])}, got {preview(error['input'])}",
+    "string_too_short": lambda error: (
+        f"expected at least {error['ctx']['min_length']} characters, got {len(error['input'])}"
     ),
-    "string_too_long": lambda fault: (
-        f"expected at most {fault['ctx']['max_length']} characters, got {len(fault['input'])}"
+    "string_too_long": lambda error: (
+        f"expected at most {error['ctx']['max_length']} characters, got {len(error['input'])}"
     ),
-    "too_short": lambda fault: (
-        f"expected at least {fault['ctx']['min_length']} items, got {fault['ctx']['actual_length']}"
+    "too_short": lambda error: (
+        f"expected at least {error['ctx']['min_length']} items, got {error['ctx']['actual_length']}"
     ),
-    "too_long": lambda fault: (
-        f"expected at most {fault['ctx']['max_length']} items, got {fault['ctx']['actual_length']}"
+    "too_long": lambda error: (
+        f"expected at most {error['ctx']['max_length']} items, got {error['ctx']['actual_length']}"
     ),
 }
 _KINDS = {
@@ -280,7 +286,7 @@ def _reason(error: ErrorDetails) -> str:
     match error["type"]:
         case "missing":
             return "missing"
-        case "worded":
+        case "invalid":
             return str(error["ctx"]["reason"])
         case _:
             return "malformed"

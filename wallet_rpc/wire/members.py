@@ -1,4 +1,4 @@
-"""The members that an object of the wire may have, and the refusal of others by name."""
+"""Rejection of unknown members of a JSON object by name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pydantic_core import InitErrorDetails, ValidationError
 from wallet_rpc.primitives import validation_error
 
 MAX_FIELD_ERRORS = 100
-"""The most faults that are reported for one value."""
+"""The maximum number of errors that are reported for one value."""
 
 
 def reject_unknown_members(kind: type, value: Any) -> Any:
-    """`value` without unknown members that are null. Raises: ValidationError that names the other unknown ones."""
+    """Return `value` without unknown members that are null. Raises: ValidationError that names other unknown ones."""
     if not isinstance(value, dict):
         return value
     known = _members(kind)
@@ -25,40 +25,41 @@ def reject_unknown_members(kind: type, value: Any) -> Any:
     if not unknown:
         return value
     text = f"no such member of {_noun(kind)}; its members are {', '.join(known)}"
-    _refuse(kind, value, dict.fromkeys(unknown, text))
+    _reject_members(kind, value, dict.fromkeys(unknown, text))
     return {name: value[name] for name in known if name in value}
 
 
 def reject_misplaced_members(kind: type, value: Any, inner: Collection[str]) -> Any:
-    """`value`, whose unknown members are ignored, except misspelled or misplaced ones.
+    """Return `value`, in which only misspelled or misplaced members are rejected; other unknown ones are ignored.
 
-    `inner` are the members of its `capabilities`. Raises: ValidationError that names such members, null ones excepted.
+    `inner` are the members of its `capabilities`. Raises: ValidationError that names such members that are not null.
     """
     if not isinstance(value, dict):
         return value
     known = _members(kind)
-    spelled = {name.lower(): name for name in known} | {name.lower(): f"capabilities.{name}" for name in inner}
-    meant = {name: spelled[name.lower()] for name in value if name not in known and name.lower() in spelled}
-    _refuse(kind, value, {name: f"no such member here; did you mean {right}?" for name, right in meant.items()})
+    paths = {name.lower(): name for name in known} | {name.lower(): f"capabilities.{name}" for name in inner}
+    corrected = {name: paths[name.lower()] for name in value if name not in known and name.lower() in paths}
+    texts = {name: f"no such member here; did you mean {path}?" for name, path in corrected.items()}
+    _reject_members(kind, value, texts)
     return value
 
 
-def _refuse(kind: type, value: dict[str, Any], texts: Mapping[str, str]) -> None:
-    """Raises: ValidationError (unknown_member) with the text of each member, unless all of them are null."""
-    stated = [name for name in texts if value[name] is not None][:MAX_FIELD_ERRORS]
-    if stated:
+def _reject_members(kind: type, value: dict[str, Any], texts: Mapping[str, str]) -> None:
+    """Raise ValidationError (unknown_member) with the text of each member that is not null, if there is one."""
+    names = [name for name in texts if value[name] is not None][:MAX_FIELD_ERRORS]
+    if names:
         details = [
             InitErrorDetails(
                 type=validation_error(texts[name], reason="unknown_member"), loc=(name,), input=value[name]
             )
-            for name in stated
+            for name in names
         ]
         raise ValidationError.from_exception_data(kind.__name__, details)
 
 
 @cache
 def _members(kind: type) -> tuple[str, ...]:
-    """The members of a shape by their names on the wire, in their order."""
+    """Return the JSON names of a shape's members, in the order of their declaration."""
     hints = get_type_hints(kind, include_extras=True)
     aliases = {
         field.name: next((part.alias for part in get_args(hints[field.name])[1:] if hasattr(part, "alias")), None)
@@ -69,6 +70,6 @@ def _members(kind: type) -> tuple[str, ...]:
 
 @cache
 def _noun(kind: type) -> str:
-    """The `type` that a shape has on the wire, where it has one."""
+    """Return the value of a shape's `type` member if it is a single literal, else "this object"."""
     types = get_args(get_type_hints(kind).get("type"))
     return str(types[0]) if len(types) == 1 else "this object"
