@@ -71,14 +71,14 @@ def test_the_file_of_the_production_page_can_be_used(tmp_path: Path) -> None:
         ('"user:hunter2@host" = 1\n' + CHAIN, "one for each chain, and nothing else$"),
         (CHAIN + '"user:hunter2@host" = 1', "expected no keys but .*, confirmations$"),
         (CHAIN.replace("id = 1", 'id = "user:hunter2@host"'), "id: expected a number from 1 to 4294967295$"),
-        (CHAIN + 'name = "user:hunter2@host\\n"', "name: expected a name of at least one letter$"),
+        (CHAIN + 'name = "user:hunter2@host\\n"', "name: expected a name of one or more printable characters$"),
         (
             CHAIN + f'verifying_paymaster = "0x{"51" * 32}"',
             "verifying_paymaster: expected an address, 0x and 40 hex digits$",
         ),
-        (CHAIN + 'entry_point = "http:/user:hunter2@host"', r"\(EntryPoint v0\.7, the only one that is served\)$"),
+        (CHAIN + 'entry_point = "http:/user:hunter2@host"', r"\(EntryPoint v0\.7, the only supported version\)$"),
         (CHAIN + 'confirmations = "user:hunter2@host"', "confirmations: expected a number from 1 to 1000$"),
-        (CHAIN + CHAIN, "id 1 stands there 2 times"),
+        (CHAIN + CHAIN, "expected each id once, got id 1 in 2 tables"),
         (CHAIN + "nodes = 1", r'\[\[chain\]\] 1: expected no keys but id, name, node, .*, got "nodes"'),
         ('[[chain]]\nid = 1\nnode = "http://a"', r"\[\[chain\]\] 1: bundler: required"),
         (CHAIN.replace("id = 1", 'id = "1"'), r'id: expected a number from 1 to 4294967295, got "1"'),
@@ -91,16 +91,16 @@ def test_the_file_of_the_production_page_can_be_used(tmp_path: Path) -> None:
         (CHAIN.replace('"http://a"', "[]"), "node: expected a URL"),
         (
             CHAIN.replace('"http://a"', '["http://a", "http://a"]'),
-            "node: expected a URL .* or a list of different ones",
+            "node: expected a URL .* or a list of different URLs",
         ),
         (CHAIN + "confirmations = 0", "confirmations: expected a number from 1 to 1000, got 0"),
         (CHAIN + "confirmations = true", "confirmations: expected a number"),
-        (CHAIN + 'name = " "', 'name: expected a name of at least one letter, got " "'),
+        (CHAIN + 'name = " "', 'name: expected a name of one or more printable characters, got " "'),
         (CHAIN + "paymaster = 1", "paymaster: expected a URL"),
         (
             CHAIN + 'entry_point = "0x5FF137D4b0FDCD49DcA30c7CF57E578a026d2789"',
-            r"entry_point: expected 0x0000000071727De22E5E9d8BAf0edAc6f37da032 \(EntryPoint v0\.7, the only one that "
-            r'is served\), got "0x5FF',
+            r"entry_point: expected 0x0000000071727De22E5E9d8BAf0edAc6f37da032 \(EntryPoint v0\.7, the only supported "
+            r'version\), got "0x5FF',
         ),
         (CHAIN + 'entry_point = "v0.7"', "entry_point: expected 0x0000000071727De22E5E9d8BAf0edAc6f37da032"),
     ],

@@ -1,1 +1,1 @@
-"""What an operator configures: settings from the environment, and chains."""
+"""Configuration by the operator: settings from the environment, and chains."""

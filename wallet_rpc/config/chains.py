@@ -1,7 +1,6 @@
-"""The chains of `serve`: entries of `WALLET_RPC_CHAINS`, or the TOML file that it names.
+"""Chains of `serve`: entries of `WALLET_RPC_CHAINS`, or the TOML file that it names.
 
-The rule: a chain that cannot be served as written is refused with its place and its key; what may hold a password is
-not repeated.
+The error for an invalid chain names its position and its key. Values that may hold a password are not repeated.
 """
 
 from __future__ import annotations
@@ -18,37 +17,37 @@ from wallet_rpc.domain.web_url import WEB_URL, is_web_url
 from wallet_rpc.primitives import Address
 
 ENTRIES = "ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]] entries separated by spaces, or a path ending in .toml"
-"""What `WALLET_RPC_CHAINS` may hold."""
+"""The expected form of `WALLET_RPC_CHAINS`."""
 MAX_CONFIRMATIONS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainSetting:
-    """One chain: its id, where its parts answer, and how many blocks make a call final."""
+    """One chain: its id, the URLs of its node, bundler and paymaster, and its confirmations."""
 
     chain_id: int
     node_urls: tuple[str, ...]
-    """The first that answers is asked."""
+    """URLs of nodes; requests go to the first that responds."""
     bundler_urls: tuple[str, ...]
     paymaster_url: str | None = None
     verifying_paymaster: Address | None = None
-    """Our own paymaster contract there, for the policies of `WALLET_RPC_POLICIES`."""
+    """The operator's `VerifyingPaymaster` contract, for the policies of `WALLET_RPC_POLICIES`."""
     confirmations: int = 1
-    """Blocks, the call's own included."""
+    """The number of blocks that make a call final, its own block included."""
     name: str | None = None
 
     @property
     def title(self) -> str:
-        """Its id, and its name if it has one."""
+        """The chain's id, with its name if it has one."""
         return f"{self.chain_id}" if self.name is None else f"{self.chain_id} ({self.name})"
 
 
 class ChainFileError(Exception):
-    """A file of chains that cannot be used; the message says where and why."""
+    """An invalid file of chains; the message gives the position and the cause."""
 
 
 def read_chains(text: str) -> tuple[ChainSetting, ...]:
-    """The chains that a setting's text names. Raises: ValueError with what was expected; WrongChains for a file."""
+    """Read the chains of a setting's text. Raises: ValueError with the expected form; ChainFileError for a file."""
     if text.strip().endswith(".toml") and "=" not in text:
         return _read_file(Path(text.strip()).expanduser())
     chains = tuple(_entry(entry) for entry in text.split())
@@ -58,7 +57,7 @@ def read_chains(text: str) -> tuple[ChainSetting, ...]:
 
 
 def read_chain_id(text: str) -> int:
-    """A chain's id, decimal or hex. Raises: ValueError with what was expected."""
+    """Read a chain id, decimal or hex. Raises: ValueError with the expected form."""
     try:
         number = int(text, 0)
     except ValueError:
@@ -86,22 +85,20 @@ def _entry(entry: str) -> ChainSetting:
 def _read_file(path: Path) -> tuple[ChainSetting, ...]:
     try:
         with path.open("rb") as file:
-            found = tomllib.load(file)
+            content = tomllib.load(file)
     except OSError as error:
         raise ChainFileError(f"cannot read {mask_credentials(str(path))}: {error.strerror}") from None
-    except ValueError as error:  # no TOML, or not in UTF-8
+    except ValueError as error:  # invalid TOML or UTF-8
         raise ChainFileError(f"{path} is not TOML{toml_position(error)}") from None
-    tables = found.pop("chain", None)
-    if found or not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
-        extra = "".join(map(format_received, found))
+    tables = content.pop("chain", None)
+    if content or not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
+        extra = "".join(map(format_received, content))
         raise ChainFileError(f"{path}: expected [[chain]] tables, one for each chain, and nothing else{extra}")
     chains = tuple(_table(table, f"{path}: [[chain]] {number}") for number, table in enumerate(tables, 1))
     ids = [chain.chain_id for chain in chains]
     for chain_id in ids:
         if ids.count(chain_id) > 1:
-            raise ChainFileError(
-                f"{path}: id {chain_id} stands there {ids.count(chain_id)} times, expected each id once"
-            )
+            raise ChainFileError(f"{path}: expected each id once, got id {chain_id} in {ids.count(chain_id)} tables")
     return chains
 
 
@@ -111,7 +108,7 @@ def _table(table: dict[str, Any], at: str) -> ChainSetting:
             raise ChainFileError(f"{at}: expected no keys but {', '.join(_KEYS)}{format_received(key)}")
     for key in ("id", "node", "bundler"):
         if key not in table:
-            raise ChainFileError(f"{at}: {key}: required, but not there")
+            raise ChainFileError(f"{at}: {key}: required, but absent")
     values = {key: _value(key, given, at) for key, given in table.items()}
     return ChainSetting(
         chain_id=values["id"],
@@ -152,7 +149,7 @@ def _url(given: Any) -> str:
 def _urls(given: Any) -> tuple[str, ...]:
     urls = given if isinstance(given, list) else [given]
     if not urls or not all(is_web_url(url) for url in urls) or len(set(urls)) != len(urls):
-        raise ValueError(f"{WEB_URL}, or a list of different ones")
+        raise ValueError(f"{WEB_URL}, or a list of different URLs")
     return tuple(urls)
 
 
@@ -162,7 +159,7 @@ def _entry_point(given: Any) -> None:
     except ValueError:
         same = False
     if not same:
-        raise ValueError(f"{ENTRY_POINT} (EntryPoint v0.7, the only one that is served)")
+        raise ValueError(f"{ENTRY_POINT} (EntryPoint v0.7, the only supported version)")
 
 
 def _address(given: Any) -> Address:
@@ -174,7 +171,7 @@ def _address(given: Any) -> Address:
 
 def _name(given: Any) -> str:
     if not isinstance(given, str) or not given.strip() or not given.isprintable():
-        raise ValueError("a name of at least one letter")
+        raise ValueError("a name of one or more printable characters")
     return given
 
 

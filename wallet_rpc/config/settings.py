@@ -1,7 +1,7 @@
-"""Every setting, once: its environment variable, type, default and meaning.
+"""Settings: the environment variable, type, default and meaning of each.
 
-Settings are read from a mapping (the process environment) when a command starts. A wrong one stops the start with a
-sentence that names it.
+Settings are read from the process environment when a command starts. An invalid one stops the start with an error that
+names it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from wallet_rpc.domain.web_url import WEB_URL, is_web_url, read_hosts, read_orig
 from wallet_rpc.primitives import Hash32
 
 PREFIX = "WALLET_RPC_"
-"""What every variable starts with."""
+"""The prefix of every variable."""
 _HOST = re.compile(r"[A-Za-z0-9._:%-]+", re.ASCII)
-"""A name or an address, with its zone."""
+"""A host name or IP address, with an optional zone."""
 _MAX_DIGITS = 100
-"""More than any number here has; Python reads no decimal text of more than 4300 digits."""
+"""More digits than any valid number has; Python parses no decimal text of more than 4300 digits."""
 
 
 class SettingError(Exception):
-    """A setting that cannot be used; the message names it."""
+    """An invalid setting; the message names it."""
 
 
 def _host(text: str) -> str:
@@ -84,10 +84,10 @@ def _seconds(text: str) -> float:
 
 
 class Secret(bytes):
-    """A private key or another secret, never shown."""
+    """A private key or another secret, which is never printed."""
 
     def __repr__(self) -> str:
-        """Without the bytes."""
+        """Return a text without the bytes."""
         return "Secret()"
 
     __str__ = __repr__
@@ -112,7 +112,7 @@ def _yes_or_no(text: str) -> bool:
 def _secrets(text: str) -> tuple[Secret, ...]:
     secrets = tuple(Secret(part.strip().encode()) for part in text.split(","))
     if len(secrets) > 2 or any(len(secret) < 32 for secret in secrets):
-        raise ValueError("one secret of 32 bytes or more, or two by a comma")
+        raise ValueError("one secret of 32 bytes or more, or two separated by a comma")
     return secrets
 
 
@@ -120,14 +120,14 @@ def _namespaces(text: str) -> frozenset[WalletNamespace]:
     try:
         return frozenset(WalletNamespace(part.strip()) for part in text.split(","))
     except ValueError:
-        raise ValueError("eip155, solana, or both by a comma") from None
+        raise ValueError("eip155, solana, or both separated by a comma") from None
 
 
 def _daily_wei(text: str) -> tuple[int, int]:
     try:
         total, account = (_whole_number(part.strip(), "", least=0, most=10**30) for part in text.split(","))
     except ValueError:
-        raise ValueError("two amounts in wei by a comma: in all, and for one account") from None
+        raise ValueError("two amounts in wei separated by a comma: in total, and for one account") from None
     return total, account
 
 
@@ -137,43 +137,41 @@ def _log(text: str) -> str:
     return text
 
 
-_HOLD_SECRETS = frozenset({_secret, _secrets, _redis_url, _http_url, read_chains})
-"""What reads values of which nothing is repeated."""
+_READ_SECRETS = frozenset({_secret, _secrets, _redis_url, _http_url, read_chains})
+"""Readers of values that may hold a credential, which errors never repeat."""
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-"""How many points secp256k1 has; a private key is below. Source: SEC 2, 2.4.1."""
+"""The order of secp256k1; a private key is below it. Source: SEC 2, 2.4.1."""
 
 
 def _setting_field(read: Callable[[str], Any], default: Any, default_text: str, meaning: str) -> Any:
-    """A dataclass field that knows how its text is read and how the README shows it."""
-    facts = {"read": read, "shown": default_text, "meaning": meaning}
-    return field(default=default, metadata=facts, repr=read not in _HOLD_SECRETS)
+    """Declare a field with its reader and its row in the README's table."""
+    metadata = {"read": read, "default_text": default_text, "meaning": meaning}
+    return field(default=default, metadata=metadata, repr=read not in _READ_SECRETS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment says."""
+    """The settings of a command."""
 
     host: str = _setting_field(_host, "127.0.0.1", "`127.0.0.1`", "Address to listen on.")
     port: int = _setting_field(_port, 4337, "`4337`", "Port to listen on; `0` takes any free one.")
     data_dir: Path = _setting_field(
-        _path, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder where `dev` keeps its chains and its Redis."
+        _path, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder in which `dev` stores its chains and its Redis."
     )
     redis_url: str | None = _setting_field(
-        _redis_url, None, "a private one in `dev`", "Redis to use: `redis://`, `rediss://` or `unix://`."
+        _redis_url, None, "a private one in `dev`", "URL of Redis: `redis://`, `rediss://` or `unix://`."
     )
     chains: tuple[ChainSetting, ...] = _setting_field(
         read_chains,
         (),
-        "the embedded one in `dev`",
-        "Chains of `serve`: `ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]]`, split by spaces; or a path to a `.toml`.",
+        "embedded ones in `dev`",
+        "Chains of `serve`: `ID=NODE_URL[,BUNDLER_URL[,PAYMASTER_URL]]`, space-separated, or a path to a `.toml` file.",
     )
     log: str | None = _setting_field(
-        _log, None, "`human` in `dev`, `json` in `serve`", "Form of the log: `human` or `json`."
+        _log, None, "`human` in `dev`, `json` in `serve`", "Format of the log: `human` or `json`."
     )
-    deadline_seconds: float = _setting_field(_seconds, 30.0, "`30`", "Longest time one request may take, in seconds.")
-    policies: Path | None = _setting_field(
-        _path, None, "none", "File of sponsorship policies: see `specs/policies.md`."
-    )
+    deadline_seconds: float = _setting_field(_seconds, 30.0, "`30`", "Maximum duration of one request, in seconds.")
+    policies: Path | None = _setting_field(_path, None, "none", "Sponsorship policies file: see `specs/policies.md`.")
     paymaster_key: Secret | None = _setting_field(
         _secret,
         None,
@@ -181,19 +179,19 @@ class Settings:
         "Private key that signs sponsorships for `VerifyingPaymaster`; not for `dev`.",
     )
     relayer_key: Secret | None = _setting_field(
-        _secret, None, "a published one in `dev`", "Private key that pays for removing EIP-7702 delegations."
+        _secret, None, "a published one in `dev`", "Private key that pays for the removal of EIP-7702 delegations."
     )
     relayer_daily_wei: tuple[int, int] = _setting_field(
         _daily_wei,
         (10**17, 10**16),
         "`100000000000000000,10000000000000000`",
-        "Most that removing delegations may cost on a chain in one day, in wei, by a comma: in all, for one account.",
+        "Maximum daily cost of removing delegations on a chain, in wei, comma-separated: in total, for one account.",
     )
     deployer_key: Secret | None = _setting_field(
-        _secret, None, "none", "Private key that owns and pays for `wallet-rpc paymaster` contracts; not for `serve`."
+        _secret, None, "none", "Private key that owns and funds `wallet-rpc paymaster` contracts; not for `serve`."
     )
     audit_key: Secret | None = _setting_field(
-        _secret, None, "none", "Private key that signs `wallet-rpc audit anchor`; no server needs it."
+        _secret, None, "none", "Private key that signs `wallet-rpc audit anchor`; not used by servers."
     )
     open: bool | None = _setting_field(
         _yes_or_no,
@@ -205,37 +203,33 @@ class Settings:
         read_hosts,
         (),
         "none",
-        "Host names of a server without keys, in addition to `localhost`, `127.0.0.1` and `[::1]`; comma-separated.",
+        "Host names of an open server besides `localhost`, `127.0.0.1` and `[::1]`, comma-separated.",
     )
     token_secrets: tuple[Secret, ...] = _setting_field(
         _secrets,
         (),
         "a random one in `dev`",
-        "Secrets of session tokens, each of 32 bytes or more: the one that seals, then the one before it, by a comma.",
+        "HMAC secrets for session tokens, 32 bytes or more each, comma-separated: current first, then previous.",
     )
     token_wallets: frozenset[WalletNamespace] = _setting_field(
         _namespaces,
         frozenset(WalletNamespace),
         "`eip155,solana`",
-        "Whose wallets a session token may be bound to: `eip155`, `solana`.",
+        "Namespaces of wallets that a session token may be bound to, comma-separated: `eip155`, `solana`.",
     )
-    session_days: int = _setting_field(
-        _days, 365, "`365`", "How far ahead the registered end of an organisation's session may be, in days."
-    )
-    unsigned_session_days: int = _setting_field(
-        _days, 90, "`90`", "Longest time for which a session without its owner's signature is kept, in days."
-    )
+    session_days: int = _setting_field(_days, 365, "`365`", "Maximum days until the expiry of a registered session.")
+    unsigned_session_days: int = _setting_field(_days, 90, "`90`", "Maximum days that an unsigned session is stored.")
     unsigned_sessions: int = _setting_field(
         _sessions,
         10_000,
         "`10000`",
-        "Most sessions without their owner's signature that one API key, or one address without a key, may have.",
+        "Maximum number of unsigned sessions (without the owner's signature) for one API key, or one keyless address.",
     )
     cors_origins: tuple[str, ...] | None = _setting_field(
         read_origins,
         None,
-        "`*`; none where no key is needed",
-        "Web origins whose pages may call, comma-separated, or `*`; a server without keys also accepts local pages.",
+        "`*`; none for an open server",
+        "Web origins whose pages may send requests, comma-separated, or `*`; an open server also accepts local pages.",
     )
     quote_url: str | None = _setting_field(
         _http_url, None, "none: no swaps", "Quote provider for swaps (JSON-RPC): see `specs/wallet-api.md`."
@@ -243,7 +237,7 @@ class Settings:
 
     @property
     def is_on_loopback(self) -> bool:
-        """Whether only this machine reaches the server."""
+        """True if the server listens on loopback, where only this machine reaches it."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -251,17 +245,17 @@ class Settings:
 
     @property
     def is_serve_open(self) -> bool:
-        """True when `serve` accepts requests without an API key: only where the operator says so."""
+        """True if `serve` accepts requests without an API key, which must be set explicitly."""
         return self.open is True
 
     @property
     def is_dev_open(self) -> bool:
-        """True when `dev` does: also where only this machine reaches it."""
+        """True if `dev` accepts requests without an API key; by default it does on loopback."""
         return self.is_on_loopback if self.open is None else self.open
 
     @property
     def rules(self) -> Rules:
-        """What operations are told of it."""
+        """The limits that operations enforce."""
         return Rules(
             session_seconds=self.session_days * 86_400,
             unsigned_seconds=self.unsigned_session_days * 86_400,
@@ -271,15 +265,14 @@ class Settings:
 
 
 def variable(name: str) -> str:
-    """The environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return PREFIX + name.upper()
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """The settings of an environment.
+    """Load the settings from an environment.
 
-    Raises: SettingError that names the variable, what it holds and what was expected; also for a `WALLET_RPC_` variable
-    that is no setting. A value that may hold a password is not repeated.
+    Raises: SettingError with the variable, the expected value and the value received unless it may hold a credential.
     """
     known = {variable(setting.name): setting for setting in fields(Settings)}
     values: dict[str, Any] = {}
@@ -290,18 +283,18 @@ def load(environ: Mapping[str, str]) -> Settings:
             raise SettingError(f"{name}: no such setting; known: {', '.join(known)}")
         try:
             values[known[name].name] = known[name].metadata["read"](text)
-        except ChainFileError as wrong:
-            raise SettingError(f"{name}: {wrong}") from None
+        except ChainFileError as error:
+            raise SettingError(f"{name}: {error}") from None
         except ValueError as error:
-            given = "" if known[name].metadata["read"] in _HOLD_SECRETS else format_received(text)
-            raise SettingError(f"{name}: expected {error}{given}") from None
+            received = "" if known[name].metadata["read"] in _READ_SECRETS else format_received(text)
+            raise SettingError(f"{name}: expected {error}{received}") from None
     return Settings(**values)
 
 
 def table() -> str:
-    """The settings as the README's Markdown table."""
+    """Format the settings as the README's Markdown table."""
     rows = [
-        f"| `{variable(setting.name)}` | {setting.metadata['shown']} | {setting.metadata['meaning']} |"
+        f"| `{variable(setting.name)}` | {setting.metadata['default_text']} | {setting.metadata['meaning']} |"
         for setting in fields(Settings)
     ]
     return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows])
