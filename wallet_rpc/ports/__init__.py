@@ -1,6 +1,6 @@
-"""The world as operations see it: chains, bundlers, paymasters, memory, time and chance.
+"""Ports of the operations: node, bundler, paymaster, relayer, quote provider, clock, entropy and token signer.
 
-Each port is a few methods. Every call behind them has a deadline; a part that does not answer raises `Unavailable`.
+Every call has a deadline. An upstream that does not respond raises `Unavailable`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wallet_rpc.primitives import Address, ChainId, Data, Hash32, UnixSeconds, W
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fees:
-    """What the next block asks, in wei for one unit of gas."""
+    """Fees for the next block, in wei for one unit of gas."""
 
     base_fee_per_gas: int
     max_priority_fee_per_gas: int
@@ -29,7 +29,7 @@ class Fees:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GasEstimate:
-    """Gas limits that let a user operation land (ERC-7769); paymaster limits are None where there is no paymaster."""
+    """Gas limits of a user operation (ERC-7769); the paymaster limits are None without a paymaster."""
 
     pre_verification_gas: int
     verification_gas_limit: int
@@ -49,13 +49,13 @@ class Log:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationReceipt:
-    """How a user operation ended on chain (ERC-7769 `eth_getUserOperationReceipt`)."""
+    """The receipt of an included user operation (ERC-7769 `eth_getUserOperationReceipt`)."""
 
     success: bool
     revert_reason: bytes
-    """Raw revert data of the execution; empty when it succeeded or reverted with none."""
+    """Raw revert data of the execution; empty if it succeeded or reverted without data."""
     logs: tuple[Log, ...]
-    """The operation's own logs only."""
+    """The logs of the operation, without those of other operations in its transaction."""
     transaction_hash: Hash32
     block_hash: Hash32
     block_number: int
@@ -64,7 +64,7 @@ class OperationReceipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingOperation:
-    """A user operation that the bundler knows (ERC-7769 `eth_getUserOperationByHash`)."""
+    """A user operation in the bundler's mempool or in a block (ERC-7769 `eth_getUserOperationByHash`)."""
 
     operation: UserOperation
     transaction_hash: Hash32 | None
@@ -72,81 +72,81 @@ class PendingOperation:
 
 
 class Node(Protocol):
-    """A node's reads. Results are of the latest block."""
+    """Reads from a node, at the latest block."""
 
     async def code(self, address: Address) -> bytes:
-        """The code at `address`; empty where there is none."""
+        """Read the code at `address`; empty without a contract."""
 
     async def balance(self, address: Address) -> int:
-        """In wei."""
+        """Read the balance of `address` in wei."""
 
     async def storage(self, address: Address, slot: Word) -> bytes:
-        """The word in a slot of a contract's storage, 32 bytes."""
+        """Read the 32-byte word in a slot of a contract's storage."""
 
     async def transaction_count(self, address: Address) -> int:
-        """The account's own nonce, as transactions and EIP-7702 authorizations use it."""
+        """Read the nonce of `address` for transactions and EIP-7702 authorizations."""
 
     async def call(self, to: Address, data: bytes) -> bytes:
-        """What a contract answers. Raises: ExecutionReverted with the raw revert data as fact `revert`."""
+        """Call a contract and return its data. Raises: ExecutionReverted with the raw revert data as fact `revert`."""
 
     async def user_operation_nonce(self, account: Address, key: int) -> int:
-        """EntryPoint v0.7 `getNonce(account, key)`: the full 256-bit nonce."""
+        """Read the full 256-bit nonce from EntryPoint v0.7 `getNonce(account, key)`."""
 
     async def fees(self) -> Fees:
-        """What to pay now."""
+        """Read the current fees."""
 
     async def block_number(self) -> int:
-        """Of the latest block."""
+        """Read the number of the latest block."""
 
 
 class Bundler(Protocol):
-    """Takes user operations to the chain (ERC-7769). Refusals raise the `WalletError` of their code."""
+    """A bundler (ERC-7769). A rejection raises the `WalletError` of its code."""
 
     async def estimate(
         self, operation: UserOperation, overrides: Mapping[Address, Mapping[str, Any]] | None = None
     ) -> GasEstimate:
-        """Gas limits for `operation`, whose signature may be a dummy of the right shape."""
+        """Estimate the gas limits of `operation`, whose signature may be a placeholder of the right length."""
 
     async def send(self, operation: UserOperation) -> Hash32:
-        """Hand over; the answer is the user operation hash. Never repeated by the adapter."""
+        """Submit the operation and return its hash. The adapter never retries this call."""
 
     async def receipt(self, operation_hash: Hash32) -> OperationReceipt | None:
-        """None until the operation is in a block."""
+        """Return the receipt; None until the operation is in a block."""
 
     async def lookup(self, operation_hash: Hash32) -> PendingOperation | None:
-        """None when the bundler does not know the operation (any more)."""
+        """Return the operation; None when the bundler does not have it, or no longer has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sponsorship:
-    """A paymaster's part of an operation (ERC-7677); limits are None where the estimate should give them."""
+    """The paymaster fields of an operation (ERC-7677); a limit is None if the gas estimate determines it."""
 
     paymaster: Address
     data: bytes
     verification_gas_limit: int | None = None
     post_op_gas_limit: int | None = None
     is_final: bool = False
-    """True: a stub that needs no second call."""
+    """True for a stub that needs no second call."""
     token: Erc20PaymentTerms | None = None
-    """What the paymaster takes of the account, where it was asked to be paid in a token."""
+    """The terms of payment if the paymaster charges the account in an ERC-20."""
 
 
 class Paymaster(Protocol):
-    """Pays for operations (ERC-7677)."""
+    """A paymaster service (ERC-7677)."""
 
     async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        """A sponsorship of the right size for estimation."""
+        """Return a sponsorship of the right length for gas estimation."""
 
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        """The real one, over the operation's final gas limits. Raises: PaymasterRefused, InvalidParams."""
+        """Sponsor the operation with its final gas limits. Raises: PaymasterRejected, InvalidParams."""
 
     async def report_sent(self, operation: UserOperation, operation_hash: Hash32) -> None:
-        """Told when an operation that names a paymaster was handed over. Raises: Unavailable, which changes nothing."""
+        """Report the submission of an operation with a paymaster. Raises: Unavailable, which callers may ignore."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionReceipt:
-    """How a transaction ended on chain."""
+    """The receipt of a transaction."""
 
     success: bool
     logs: tuple[Log, ...]
@@ -157,82 +157,85 @@ class TransactionReceipt:
 
 
 class Relayer(Protocol):
-    """Pays for transactions that carry an authorization and nothing else: an account without code of ours cannot."""
+    """A payer of transactions that carry only an authorization, for accounts that cannot send user operations."""
 
     async def send(self, authorization: SignedAuthorization) -> Hash32:
-        """Hand over a type 4 transaction; its hash. Raises: Unavailable; OutcomeUnknown when it may have been taken."""
+        """Submit a type 4 transaction and return its hash.
+
+        Raises: Unavailable; OutcomeUnknown when the node may have accepted it.
+        """
 
     async def receipt(self, transaction_hash: Hash32) -> TransactionReceipt | None:
-        """None until the transaction is in a block."""
+        """Return the receipt; None until the transaction is in a block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainPorts:
-    """All that is behind one chain id."""
+    """The ports of one chain."""
 
     chain_id: ChainId
     node: Node
     bundler: Bundler
     paymaster: Paymaster | None
     confirmations: int = 1
-    """How many blocks make a call final, its own included."""
+    """The number of blocks that make a call final, its own block included."""
     relayer: Relayer | None = None
 
 
 class Quotes(Protocol):
-    """Prices swaps, and knows how they end."""
+    """A quote provider for swaps."""
 
     async def quote(self, swap: Swap) -> QuotedSwap:
-        """The calls that make the swap at a price. Raises: InvalidParams, Rejected (no_quote), Unavailable."""
+        """Return the price of a swap and its calls. Raises: InvalidParams, Rejected (no_quote), Unavailable."""
 
     async def outcome(self, call_id: Data) -> SwapOutcome:
-        """How a swap stands. Raises: UnknownBundle, Unavailable."""
+        """Return the status of a swap. Raises: UnknownBundle, Unavailable."""
 
 
 class Clock(Protocol):
-    """The time."""
+    """A clock."""
 
     def now(self) -> UnixSeconds:
-        """Seconds since 1970-01-01 UTC."""
+        """Return the seconds since 1970-01-01 UTC."""
 
     async def sleep(self, seconds: float) -> None:
-        """Let others work for so long."""
+        """Suspend the current task for this time."""
 
 
 class Entropy(Protocol):
-    """Chance that nobody can guess."""
+    """A source of cryptographically secure random bytes."""
 
     def random_bytes(self, size: int) -> bytes:
-        """`size` random bytes."""
+        """Return `size` random bytes."""
 
 
 class TokenSigner(Protocol):
-    """Makes and reads what only this server can have made: session tokens and submission tickets."""
+    """A signer and verifier of session tokens and submission tickets."""
 
     def sign_token(self, claims: Claims) -> str:
-        """The session token that says so."""
+        """Sign a session token with these claims."""
 
     def verify_token(self, token: str, *, now: UnixSeconds) -> Claims:
-        """What a token says. Raises: Unauthorized when it is not one of ours, or its time is over."""
+        """Verify a session token and return its claims. Raises: Unauthorized when it is invalid or expired."""
 
     def sign_ticket(self, ticket: Ticket) -> str:
-        """The submission ticket that says so."""
+        """Sign a submission ticket."""
 
     def read_ticket(self, text: str) -> Ticket:
-        """What a ticket says, also when its time is over. Raises: Forbidden when it is not one of ours."""
+        """Verify the signature of a submission ticket, which may be expired. Raises: Forbidden when it is invalid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Everything an operation may touch, for one caller: made anew for every request."""
+    """The context of an operation for one caller; a new one is built for every request."""
 
     chains: Mapping[ChainId, ChainPorts]
     store: OrganizationStore
-    """The memory of the caller's organisation."""
+    """The storage of the caller's organisation."""
     clock: Clock
     entropy: Entropy
     caller: Caller
     quotes: Quotes | None = None
     token_signer: TokenSigner | None = None
-    """None: this server gives no session tokens."""
+    """None if this server issues no session tokens."""
     rules: Rules = field(default_factory=Rules)

@@ -1,6 +1,6 @@
-"""What the server remembers, as operations and the door see it; each port is a few methods.
+"""Storage ports of the operations and the authenticator.
 
-Everything but the directory and the limits is of one organisation, and cannot be asked about another.
+All ports except the directory and the limiter are bound to one organisation and cannot read another one's records.
 """
 
 from __future__ import annotations
@@ -18,51 +18,51 @@ from wallet_rpc.domain.session_record import UnsignedSession, UnsignedSessionLim
 from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
 
 ENTITY_RANGE_SIZE = 1 << 30
-"""Entity ids below it are open to everyone; from it on only a trusted caller gets one."""
+"""Size of an id range: entity ids below it are open to every caller, the others only to a trusted caller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignerAccounts:
-    """A signer's accounts, as far as a request asks for them; None for what the signer does not have."""
+    """The accounts of a signer that a request may select; None for each that does not exist."""
 
     count: int
     free_salt: int
     """The lowest salt at which the signer has no semi-modular account."""
     first: Account | None = None
-    """The oldest."""
+    """The oldest account."""
     first_contract: Account | None = None
-    """The oldest semi-modular one."""
+    """The oldest semi-modular account."""
     confirmed: Account | None = None
-    """The first one of `Accounts.confirm`."""
+    """The first account that `Accounts.confirm` recorded."""
     confirmed_contract: Account | None = None
-    """The first semi-modular one of `Accounts.confirm`."""
+    """The first semi-modular account that `Accounts.confirm` recorded."""
     confirmed_delegated: Account | None = None
-    """The signer's own address, if `Accounts.confirm` had it."""
+    """The account at the signer's own address, if `Accounts.confirm` recorded it."""
     delegated: Account | None = None
-    """The signer's own address."""
+    """The account at the signer's own address (EIP-7702)."""
     by_id: Account | None = None
-    """The one of the id that was asked for."""
+    """The account with the requested id."""
     by_salt: Account | None = None
-    """The semi-modular one of the salt that was asked for."""
+    """The semi-modular account with the requested salt."""
     by_address: Account | None = None
-    """The one at the address that was asked for."""
+    """The account at the requested address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountsPage:
-    """Some of a signer's accounts, oldest first."""
+    """A page of a signer's accounts, oldest first."""
 
     accounts: tuple[Account, ...]
     total: int
-    """How many the signer has."""
+    """The number of the signer's accounts."""
     is_last: bool
 
 
 class Accounts(Protocol):
-    """Which smart accounts a signer asked for. No answer takes longer because a signer has more of them."""
+    """The smart accounts of signers. The cost of a read does not grow with a signer's number of accounts."""
 
     async def find_by_id(self, account_id: UUID) -> tuple[Account, ...]:
-        """The accounts of an id, which several signers may have chosen; those of who asked first come first."""
+        """Return the accounts with an id, oldest first; several signers may have chosen the same id."""
 
     async def find_by_signer(
         self,
@@ -72,168 +72,165 @@ class Accounts(Protocol):
         salt: int | None = None,
         address: Address | None = None,
     ) -> SignerAccounts:
-        """What a signer's accounts are, as far as a request asks: by id, salt and address."""
+        """Return a signer's accounts, with those of the requested id, salt and address."""
 
     async def page(self, signer: Address, *, after: UUID | None, limit: int) -> AccountsPage | None:
-        """Some of the signer's accounts, oldest first; None when `after` is none of them."""
+        """Return a page of the signer's accounts, oldest first; None when `after` is not one of them."""
 
     async def add(self, account: Account, *, after: int) -> bool:
-        """Add as the signer's next account; False (and nothing written) unless the signer has `after` accounts now."""
+        """Add the signer's next account; False, writing nothing, unless the signer has exactly `after` accounts."""
 
     async def find_by_address(self, address: Address) -> Account | None:
-        """The account of an address; a contract account before an externally owned one, as only it can be derived."""
+        """Return the account at an address; a contract account, whose address is derived, before a delegated one."""
 
     async def confirm(self, account: Account) -> None:
-        """Remember that the signer, or a caller who answers for the signer, chose this account; the first counts."""
+        """Record that the signer, or a caller authorized by the signer, chose this account; the first one counts."""
 
 
 class UnsignedSessionBound(StrEnum):
-    """The bounds on the number of unsigned sessions."""
+    """The limits on the number of unsigned sessions."""
 
     HOLDER = "holder"
-    """The caller that created them."""
+    """The limit of the caller that created them."""
     ACCOUNT = "account"
-    """The account they are of, on one chain."""
+    """The limit of their account on one chain."""
 
 
 class UnsignedSessions(Protocol):
-    """Sessions whose owners have not signed them: counted, and forgotten in time."""
+    """Sessions without their owner's signature: their number is limited and they expire."""
 
     async def claim(
         self, session: UnsignedSession, bounds: UnsignedSessionLimits, *, now: UnixSeconds
     ) -> UnsignedSessionBound | None:
-        """Count a session that is about to be written; the bound that has no room for it, if one has none. Atomic."""
+        """Count a session before it is written, atomically; return the limit that it exceeds, if any."""
 
     async def release(self, session: UnsignedSession) -> None:
-        """Count a session no more that was never written."""
+        """Stop counting a session that was not written."""
 
     async def is_forgotten(
         self, account: Address, chain_id: ChainId, session_id: SessionId, *, now: UnixSeconds
     ) -> bool:
-        """True for a session that was created here and expired without its owner's signature."""
+        """Return True for a session that was created here and expired without its owner's signature."""
 
 
 class Sessions(Protocol):
-    """Grants and the entity ids they occupy."""
+    """Sessions and the entity ids that they occupy."""
 
     async def reserve_entity(
         self, account: Address, chain_id: ChainId, *, at_least: EntityId, trusted: bool
     ) -> EntityId:
-        """An entity id never given before on this account and chain, `at_least` or above; atomic.
+        """Reserve an entity id, `at_least` or above, that was never used on this account and chain; atomic.
 
-        Ids below `ENTITY_RANGE_SIZE` are open to everyone; from there on only a `trusted` caller gets one, so that
-        strangers cannot use them up. Raises: LimitExceeded when the caller's part of the id space is used up.
+        Only a `trusted` caller gets an id of `ENTITY_RANGE_SIZE` or above, so that other callers cannot exhaust them.
+        Raises: LimitExceeded when the caller's id range is exhausted.
         """
 
     async def save(self, session: Session, *, forget_at: UnixSeconds | None) -> None:
-        """Write the record, replacing an older one; it is dropped at `forget_at` (None: kept).
+        """Write the record, replacing an older one; it is deleted at `forget_at` (None: never).
 
-        An active session counts against no bound of unsigned ones any more; a pending one always has an end.
+        An active session no longer counts as an unsigned one. A pending one always has a time of deletion.
         """
 
     async def get(self, account: Address, chain_id: ChainId, session_id: SessionId) -> Session | None:
-        """The session, when it is one of this account on this chain."""
+        """Return the session if it is one of this account on this chain."""
 
     async def revoke(self, account: Address, chain_id: ChainId, entity_id: int) -> None:
-        """From now on whoever asks, of any organisation, finds the entity id revoked; for good."""
+        """Revoke the entity id permanently, for every organisation."""
 
     async def is_revoked(self, account: Address, chain_id: ChainId, entity_id: int) -> bool:
-        """Whether `revoke` was said of this entity id."""
+        """Return True if the entity id is revoked."""
 
     async def set_expiry(self, account: Address, chain_id: ChainId, entity_id: int, *, at: UnixSeconds) -> None:
-        """From the second `at` on whoever asks, of any organisation, finds the entity id over; said again, it moves."""
+        """Set the second `at` from which the entity id is expired, for every organisation; a later call replaces it."""
 
     async def get_expiry(self, account: Address, chain_id: ChainId, entity_id: int) -> UnixSeconds | None:
-        """The first second at which the entity id is over, where `end` was said of it; kept for good."""
+        """Return the first second at which the entity id is expired, if `set_expiry` recorded one; never deleted."""
 
     async def trust(self, account: Address, chain_id: ChainId, caller: str, *, forget_at: UnixSeconds) -> None:
-        """Remember that `caller` showed a valid signature of the account's owner."""
+        """Record that `caller` presented a valid signature of the account's owner."""
 
     async def is_trusted(self, account: Address, chain_id: ChainId, caller: str) -> bool:
-        """Whether `trust` was said of this caller."""
+        """Return True if `trust` recorded this caller."""
 
 
 class Calls(Protocol):
-    """What was sent, so that nothing is sent twice."""
+    """Records of submitted operations, so that no operation is submitted twice."""
 
     async def claim(self, call: CallRecord) -> CallRecord | None:
-        """Write the record (state sending) unless one is there that is sending or sent; that one is returned then.
+        """Write the record in the state sending, atomically, and return None: the caller then submits the operation.
 
-        None: the claim is ours, and we send. A refused record is replaced. Atomic. The newest claim of a nonce is what
-        `find_by_nonce` returns.
+        If a record exists that is sending or sent, return that one and write nothing. A rejected record is replaced.
+        `find_by_nonce` returns the newest claim of a nonce.
         """
 
     async def settle(self, call: CallRecord) -> None:
-        """Replace our own claim by its outcome."""
+        """Replace the caller's own claim with its outcome."""
 
     async def get(self, chain_id: ChainId, operation_hash: Hash32) -> CallRecord | None:
-        """The record of an operation."""
+        """Return the record of an operation."""
 
     async def find_by_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> CallRecord | None:
-        """The newest record of that nonce that was not refused."""
+        """Return the newest record of a nonce that was not rejected."""
 
 
 class Groups(Protocol):
-    """Sessions that an organisation registered: those of one request, on several chains, are a group."""
+    """Sessions that an organisation registered; those of one request, on several chains, form a group."""
 
     async def register(self, group: SessionGroup) -> SessionGroup | None:
-        """Write all of it or nothing; the group that is there then.
+        """Write the whole group atomically and return it.
 
-        That is an earlier one when exactly its sessions are registered again and all of them are active at the new
-        group's making. None, and nothing is written, when any of them is registered otherwise. Atomic.
+        Return the earlier group instead if it has exactly the same sessions and all are active when the new group is
+        created. Return None, writing nothing, if any session is registered in another way.
         """
 
     async def get(self, group_id: GroupId) -> SessionGroup | None:
-        """The group of an id."""
+        """Return the group with an id."""
 
     async def find_by_session(self, session_id: SessionId) -> SessionGroup | None:
-        """The group that a session is in."""
+        """Return the group of a session."""
 
     async def page(
         self, session_filter: SessionFilter, *, now: UnixSeconds, offset: int, limit: int
     ) -> tuple[GroupedSession, ...]:
-        """Sessions that are neither revoked nor over, newest first, then by id; at most `limit`, after `offset`."""
+        """Return up to `limit` active sessions after `offset`: not revoked, not expired; newest first, then by id."""
 
     async def revoke(self, group_id: GroupId, session_id: SessionId, *, at: UnixSeconds) -> bool:
-        """Mark it as revoked; False when it was. Atomic: of any number at once, one is told True.
-
-        Raises: KeyError when it is no session of the group.
-        """
+        """Mark the session as revoked, atomically; False if it was before. Raises: KeyError if it is not in the group."""
 
 
 class IssuedTokens(Protocol):
-    """Session tokens that an organisation's keys asked for, each until it ends."""
+    """Session tokens that were issued for an organisation's keys, each stored until it expires."""
 
     async def add(self, claims: Claims) -> None:
-        """Remember a token."""
+        """Store the claims of a token."""
 
     async def get(self, token_id: str) -> Claims | None:
-        """What was remembered of it."""
+        """Return the claims of a token."""
 
     async def revoke(self, token_id: str, *, until: UnixSeconds) -> bool:
-        """Refuse it from now on; False when it was refused already."""
+        """Revoke a token; False if it was revoked before."""
 
     async def is_revoked(self, token_id: str) -> bool:
-        """Whether `revoke` was said of it."""
+        """Return True if the token is revoked."""
 
 
 class AuditLog(Protocol):
-    """An organisation's log: what happened is added and never taken away."""
+    """An organisation's append-only audit log."""
 
     async def append(self, event: AuditEvent) -> None:
-        """Write the event as the next entry, hashed over the one before."""
+        """Append the event as an entry whose hash covers the previous entry."""
 
 
 class OrganizationStore(Protocol):
-    """The memory of one organisation. Every write that must be atomic is."""
+    """The storage of one organisation."""
 
     @property
     def accounts(self) -> Accounts:
-        """Which accounts there are."""
+        """The accounts."""
 
     @property
     def sessions(self) -> Sessions:
-        """Which sessions there are."""
+        """The sessions."""
 
     @property
     def unsigned_sessions(self) -> UnsignedSessions:
@@ -241,61 +238,61 @@ class OrganizationStore(Protocol):
 
     @property
     def calls(self) -> Calls:
-        """What was sent."""
+        """The submitted operations."""
 
     @property
     def groups(self) -> Groups:
-        """Which sessions are registered."""
+        """The registered sessions."""
 
     @property
     def tokens(self) -> IssuedTokens:
-        """Which session tokens are out."""
+        """The issued session tokens."""
 
     @property
     def audit(self) -> AuditLog:
-        """What happened."""
+        """The audit log."""
 
 
 class Directory(Protocol):
-    """Which organisations and API keys there are, of all organisations."""
+    """All organisations and API keys."""
 
     async def add_organization(self, organization: Organization) -> None:
-        """Write a new one. Raises: Conflict when its id is another's."""
+        """Add an organisation. Raises: Conflict when the id exists."""
 
     async def organization(self, organization_id: OrganizationId) -> Organization | None:
-        """The organisation of an id; `OPEN` is always there."""
+        """Return the organisation with an id; `OPEN_ORGANIZATION` always exists."""
 
     async def organizations(self) -> tuple[Organization, ...]:
-        """All of them, oldest first."""
+        """Return all organisations, oldest first."""
 
     async def add_key(self, key: ApiKey) -> None:
-        """Write a new one. Raises: Conflict when its id is another's, also a revoked one's."""
+        """Add an API key. Raises: Conflict when the id exists, also for a revoked key."""
 
     async def key(self, key_id: KeyId) -> ApiKey | None:
-        """The key of an id, also a revoked or expired one."""
+        """Return the key with an id, also if it is revoked or expired."""
 
     async def keys_of(self, organization_id: OrganizationId) -> tuple[ApiKey, ...]:
-        """All of an organisation, oldest first."""
+        """Return all keys of an organisation, oldest first."""
 
     async def revoke_key(self, key_id: KeyId, *, at: UnixSeconds) -> bool:
-        """End a key and all its tokens; False when it was revoked already. Raises: KeyError for no such key."""
+        """Revoke a key and all its tokens; False if it was revoked before. Raises: KeyError for an unknown key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitResult:
-    """What a caller may still ask within the window that is nearest to its end."""
+    """The result of a rate limit check: the state of the window with the fewest requests left."""
 
     limit: int
-    """Requests in the window."""
+    """The number of requests in a window."""
     remaining: int
     retry_after_seconds: int | None = None
-    """Of a refusal: when it may pass; None: never, since it is more than the window holds."""
+    """The time until a rejected request may pass; None if it exceeds the whole window and never passes."""
     rejection: str | None = None
-    """Which window has no room, in the words of the API; None: it may pass, and was counted."""
+    """The error message that names the exceeded window; None if the request was counted and may pass."""
 
 
 class Limiter(Protocol):
-    """Counts what callers ask, over all replicas."""
+    """A rate limiter that all replicas of the server share."""
 
     async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> RateLimitResult:
-        """Count `cost` requests. An allowance with a `refusal` is one, and counts nothing. Raises: Unavailable."""
+        """Count `cost` requests; a result with a `rejection` counts none. Raises: Unavailable."""
