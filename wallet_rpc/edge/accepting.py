@@ -1,7 +1,7 @@
-"""Accepting connections: a few at a time, and on a socket that is never given up.
+"""Acceptor of connections: a few in one turn of the event loop, on a listening socket that stays open.
 
-uvloop 0.23 closes a listening socket for good when accepting fails, as it does while too many files are open, and
-accepts the whole backlog in one turn of the loop, before any connection could be closed to make room.
+uvloop 0.23 closes a listening socket permanently when `accept` fails, for example while too many files are open. It
+also accepts the whole backlog in one turn of the loop, before any connection can be closed to make room.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from wallet_rpc.edge.connections import Connections
 from wallet_rpc.edge.observe import log
 
 _AT_ONCE = 16
-"""How many connections are accepted in one turn of the event loop."""
+"""The maximum number of connections that are accepted in one turn of the event loop."""
 _BACKLOG = 2048
-"""How many connections the kernel keeps until they are accepted; as uvicorn has it."""
+"""The number of connections that the kernel queues until they are accepted, as in uvicorn."""
 _PAUSE_SECONDS = 0.1
-"""How long nothing is accepted when accepting has failed."""
+"""The pause after a failed `accept`."""
 
 
 class Acceptor:
-    """Accepts connections of one socket, each for a new protocol; closes the longest waiting where files run out."""
+    """An acceptor of one socket's connections; it closes the connection that waits longest when files run out."""
 
     def __init__(self, at: socket.socket, make: Callable[[], asyncio.Protocol], connections: Connections) -> None:
         self._at = at
@@ -34,19 +34,19 @@ class Acceptor:
         self._is_failing = False
 
     def start(self) -> None:
-        """Listen."""
+        """Start to listen."""
         self._at.setblocking(False)
         self._at.listen(_BACKLOG)
         self._loop.add_reader(self._at, self._accept)
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop accepting."""
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._at)
 
     async def wait_closed(self) -> None:
-        """Wait for the connections that are being opened."""
+        """Wait until the accepted connections are open."""
         await asyncio.gather(*self._opening)
 
     def _accept(self) -> None:
@@ -67,10 +67,10 @@ class Acceptor:
         try:
             await self._loop.connect_accepted_socket(self._make, accepted)
         except OSError:
-            accepted.close()  # the client is gone already
+            accepted.close()  # the client has disconnected
 
     def _fail(self, error: OSError) -> None:
-        """Free a file, and try again later: the connection stays in the kernel's backlog."""
+        """Close a connection to free a file, and retry later; new connections stay in the kernel's backlog."""
         if not self._is_failing:
             log.warning("cannot_accept", why=error.strerror)
         self._is_failing = True

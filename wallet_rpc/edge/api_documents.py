@@ -1,4 +1,4 @@
-"""The operations of a server with the documents that describe them, made once in a process."""
+"""The operations of a server with their OpenRPC and OpenAPI documents, built once in a process."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from wallet_rpc.operations.catalogue import OPERATIONS, rest_operations
 
 @cache
 def rpc_with_document() -> tuple[Sequence[AnyOperation], Json]:
-    """The JSON-RPC operations, `rpc.discover` included, and their OpenRPC document."""
+    """Return the JSON-RPC operations, `rpc.discover` included, and their OpenRPC document."""
     return add_discovery(OPERATIONS, version=__version__)
 
 
 @cache
 def rest_with_document(*, has_tokens: bool) -> tuple[Sequence[AnyOperation], Json]:
-    """The REST operations of a server, with or without those that need session tokens, and their OpenAPI document."""
+    """Return the REST operations, with or without those for session tokens, and their OpenAPI document."""
     operations = rest_operations(has_tokens=has_tokens)
     return operations, openapi.build_openapi(operations, version=__version__)
 
 
 def openrpc_yaml() -> str:
-    """The text of openrpc.yaml."""
+    """Return the text of openrpc.yaml."""
     return to_yaml(rpc_with_document()[1])

@@ -1,9 +1,9 @@
-"""The gate: whom a request's credential stands for, and whether that caller may ask now.
+"""Authenticator: identifies the caller by API key or session token, and enforces rate limits.
 
-The rule: who shows a session token is held to the token, whatever else is shown. A header that stands twice with
-different values, no token among them, is refused: nobody can say which is meant. A credential that is unknown, revoked
-or expired is refused everywhere, also where the server is open: its holder believes that it counts. Only a short word
-in the path or of a bearer is taken for none there, since SDKs insist on some key.
+A session token takes precedence over any other credential of the request. A header with two different values, none of
+them a token, is rejected as ambiguous. An unknown, revoked or expired credential is rejected also by an open server,
+since its holder expects it to be checked. An open server ignores only a short placeholder as a bearer value or in the
+path, since SDKs require some key.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from wallet_rpc.ports import Clock, TokenSigner
 from wallet_rpc.ports.storage import IssuedTokens, Limiter
 
 _TOKEN = re.compile(r"e[w-z0-9_-][A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
-"""Three parts with dots between, the first base64url of what starts with a brace: a session token, and no key."""
+"""A session token (JWT): three parts separated by dots, the first base64url of text that starts with a brace."""
 KEY_HEADER = "x-api-key"
-"""The header that is for API keys and nothing else."""
+"""The header that carries only API keys."""
 _AUTHORIZATION = "authorization"
 _KEY_LENGTH = 256
-"""What is longer is no key."""
+"""The maximum length of an API key."""
 _PLACEHOLDER = re.compile(r"(?!wrk_)[A-Za-z0-9._-]{0,14}")
-"""A placeholder where an SDK requires a key, such as `any-key` or `any.json.token`; every API key is longer."""
+"""A placeholder for SDKs that require a key, such as `any-key` or `any.json.token`; every API key is longer."""
 
 
 class Authenticator:
-    """Finds out who asks, and counts it."""
+    """Identifies callers and enforces their rate limits."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Authenticator:
         self._is_open = is_open
 
     async def authenticate(self, request: Request) -> Caller:
-        """The caller, noted for the rest of the request. Raises: Unauthorized."""
+        """Identify the caller and store it in the request context. Raises: Unauthorized."""
         caller = await self._find_caller(request)
         if caller is not None:
             current_context().caller = caller
@@ -72,15 +72,15 @@ class Authenticator:
         return current_context().caller
 
     async def authenticate_key(self, request: Request) -> Caller:
-        """As `authenticate`, for places that are for the holders of API keys alone."""
-        given = None if _find_token(request) is not None else next(_iter_credentials(request), None)
-        if given is None:
+        """Identify the caller by API key, for routes that accept no other credential. Raises: Unauthorized."""
+        key = None if _find_token(request) is not None else next(_iter_credentials(request), None)
+        if key is None:
             raise Unauthorized("Invalid API key", reason="api_key_required")
-        current_context().caller = await self._verify_key(given)
+        current_context().caller = await self._verify_key(key)
         return current_context().caller
 
     async def authenticate_token(self, request: Request) -> Caller:
-        """As `authenticate`, for places that are for the holders of session tokens alone."""
+        """Identify the caller by session token, for routes that accept no other credential. Raises: Unauthorized."""
         token = _find_token(request)
         if token is None:
             raise build_invalid_token_error()
@@ -88,34 +88,35 @@ class Authenticator:
         return current_context().caller
 
     async def enforce_rate_limit(self, cost: int) -> None:
-        """Count what the caller asks; one who shows no key is not counted.
+        """Count requests against the caller's rate limits; anonymous callers are not counted.
 
-        Raises: RateLimited; InvalidRequest for a batch of more entries than any waiting makes room for.
+        Raises: RateLimited; InvalidRequest for a batch with more entries than a whole window allows.
         """
-        here = current_context()
-        if here.caller.is_anonymous:
+        context = current_context()
+        if context.caller.is_anonymous:
             return
-        here.rate_limit = left = await self._limiter.take(here.caller, cost, now=self._clock.now())
-        if left.rejection is None:
+        result = await self._limiter.take(context.caller, cost, now=self._clock.now())
+        context.rate_limit = result
+        if result.rejection is None:
             return
-        if left.retry_after_seconds is None:
-            text = f"batch: expected at most {left.limit} entries for this key, got {cost}"
+        if result.retry_after_seconds is None:
+            text = f"batch: expected at most {result.limit} entries for this key, got {cost}"
             raise InvalidRequest(text, reason="batch_too_large")
-        raise RateLimited(left.rejection, retryAfter=left.retry_after_seconds)
+        raise RateLimited(result.rejection, retryAfter=result.retry_after_seconds)
 
     def require_write_access(self, handler: Handler) -> Handler:
-        """`answerer`, whose methods may all write, for callers that may; each entry of a batch counts."""
+        """Wrap a handler whose methods may all write: check write access and count each entry of a batch."""
 
         async def answer(body: bytes) -> Reply:
             try:
                 parsed = parse_body(body)
             except ParseError:
-                parsed = None  # the answerer says what is wrong with it
+                parsed = None  # the handler returns the parse error
             try:
                 await self.enforce_rate_limit(count_entries(parsed))
                 WRITE_ACCESS.authorize(current_context().caller)
-            except WalletError as refused:
-                return build_reply(error_response(refused, response_id(parsed)))
+            except WalletError as error:
+                return build_reply(error_response(error, response_id(parsed)))
             return await handler(body)
 
         return answer
@@ -124,49 +125,50 @@ class Authenticator:
         token = _find_token(request)
         if token is not None:
             return await self._verify_token(token)
-        for given in _iter_credentials(request):
-            if not self._is_open or KEY_HEADER in request.headers or not _PLACEHOLDER.fullmatch(given):
-                return await self._verify_key(given)
+        for key in _iter_credentials(request):
+            if not self._is_open or KEY_HEADER in request.headers or not _PLACEHOLDER.fullmatch(key):
+                return await self._verify_key(key)
         if self._is_open and _has_misplaced_key(request):
             raise _invalid_key()
         return None
 
-    async def _verify_key(self, given: str) -> Caller:
-        """Raises: Unauthorized unless it is a key of ours that holds."""
-        kept = await self._find_key(derive_key_id(given)) if 0 < len(given) <= _KEY_LENGTH else None
-        if kept is None or not matches_key(given, kept):
+    async def _verify_key(self, key: str) -> Caller:
+        """Verify an API key. Raises: Unauthorized when it is unknown, revoked or expired."""
+        record = await self._find_key(derive_key_id(key)) if 0 < len(key) <= _KEY_LENGTH else None
+        if record is None or not matches_key(key, record):
             raise _invalid_key()
-        self._reject_inactive_key(kept)
-        return Caller(name=kept.id, organization=kept.organization, key=kept)
+        self._reject_inactive_key(record)
+        return Caller(name=record.id, organization=record.organization, key=record)
 
     async def _verify_token(self, token: str) -> Caller:
-        """Raises: Unauthorized unless the token and the key behind it hold."""
+        """Verify a session token and the key that created it. Raises: Unauthorized when either is not valid."""
         if self._token_signer is None:
             raise build_invalid_token_error()
         claims = self._token_signer.verify_token(token, now=self._clock.now())
-        kept = await self._find_key(claims.key)
-        if kept is None or kept.organization != claims.organization:
+        record = await self._find_key(claims.key)
+        if record is None or record.organization != claims.organization:
             raise build_invalid_token_error()
-        self._reject_inactive_key(kept)
+        self._reject_inactive_key(record)
         if await self._tokens(claims.organization).is_revoked(claims.id):
             raise build_invalid_token_error("session_token_revoked")
-        return Caller(name=f"{kept.id}/{claims.id}", organization=kept.organization, key=kept, token=claims)
+        return Caller(name=f"{record.id}/{claims.id}", organization=record.organization, key=record, token=claims)
 
-    def _reject_inactive_key(self, kept: ApiKey) -> None:
-        if kept.revoked_at is not None:
+    def _reject_inactive_key(self, record: ApiKey) -> None:
+        if record.revoked_at is not None:
             raise Unauthorized("API key revoked", reason="api_key_revoked")
-        if kept.is_expired(self._clock.now()):
+        if record.is_expired(self._clock.now()):
             raise Unauthorized("API key expired", reason="api_key_expired")
 
 
 def _iter_credentials(request: Request) -> Iterator[str]:
-    """What stands where a credential may: `X-Api-Key`, `Authorization: Bearer`, the path's key.
+    """Yield the credentials of a request: `X-Api-Key`, `Authorization: Bearer`, the key in the path.
 
     Raises: Unauthorized when one of the headers has two values.
     """
-    shown, authorization = (_single_header(request, header) for header in (KEY_HEADER, _AUTHORIZATION))
-    if shown is not None:
-        yield shown.strip()
+    api_key = _single_header(request, KEY_HEADER)
+    authorization = _single_header(request, _AUTHORIZATION)
+    if api_key is not None:
+        yield api_key.strip()
     bearer = None if authorization is None else _bearer_value(authorization)
     if bearer is not None:
         yield bearer
@@ -175,7 +177,7 @@ def _iter_credentials(request: Request) -> Iterator[str]:
 
 
 def _single_header(request: Request, header: str) -> str | None:
-    """The value of a header, however often it stands there. Raises: Unauthorized for two that differ."""
+    """Return the value of a header, which may be repeated. Raises: Unauthorized for two different values."""
     values = set(request.headers.getlist(header))
     if len(values) > 1:
         raise _invalid_key()
@@ -183,7 +185,7 @@ def _single_header(request: Request, header: str) -> str | None:
 
 
 def _find_token(request: Request) -> str | None:
-    """The session token of the request: a bearer value of its form. Raises: Unauthorized for two that differ."""
+    """Return the bearer value that has the form of a session token. Raises: Unauthorized for two different ones."""
     bearers = map(_bearer_value, request.headers.getlist(_AUTHORIZATION))
     tokens = {bearer for bearer in bearers if bearer is not None and _TOKEN.fullmatch(bearer)}
     if len(tokens) > 1:
@@ -197,10 +199,10 @@ def _bearer_value(authorization: str) -> str | None:
 
 
 def _has_misplaced_key(request: Request) -> bool:
-    """True for a key of ours in the query, and for an `Authorization` that is no bearer's."""
+    """Return True for an API key in the query, or an `Authorization` header of another scheme than Bearer."""
     values = request.headers.getlist(_AUTHORIZATION)
-    is_strange = any(value.strip() != "" and _bearer_value(value) is None for value in values)
-    return is_strange or KEY_PREFIX.encode() in request.scope["query_string"]
+    has_other_scheme = any(value.strip() != "" and _bearer_value(value) is None for value in values)
+    return has_other_scheme or KEY_PREFIX.encode() in request.scope["query_string"]
 
 
 def _invalid_key() -> Unauthorized:

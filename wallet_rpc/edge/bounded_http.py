@@ -1,7 +1,7 @@
-"""One connection, with bounds on all that a client can make the server hold or wait for.
+"""One HTTP connection, with limits on the input that it buffers and on the time that it waits for its client.
 
-A request that goes beyond is refused by the application, in the error format of its path: its scope says why under
-`guard.REFUSED`.
+The application rejects a request beyond a limit, in the error format of its path. The scope holds the rejection under
+`guard.REJECTION`.
 """
 
 from __future__ import annotations
@@ -24,26 +24,27 @@ from wallet_rpc.edge.request_parser import BODY, CLOSE, HEAD, NONE, RequestParse
 from wallet_rpc.errors import InvalidRequest, Unavailable
 
 PIPELINED_REQUESTS = 100
-"""How many requests of one connection may be parsed before the first of them is answered."""
+"""The maximum number of requests of one connection that are parsed before the first of them is answered."""
 UNREAD_BYTES = 1 << 20
-"""How much of a refused request is received and dropped, so that its client can read the refusal."""
+"""The maximum number of bytes of a rejected request that are received and dropped, so that its client can read the
+response."""
 
 
 class _Flow(FlowControl):
-    """Flow control that does not read on before the protocol has a use for input."""
+    """Flow control that resumes reading only when the protocol can process input."""
 
     def __init__(self, protocol: BoundedHttpProtocol) -> None:
         super().__init__(protocol.transport)
         self._protocol = protocol
 
     def resume_reading(self) -> None:
-        """Read on, where input is of use."""
+        """Resume reading if the protocol can process input."""
         if self.read_paused and self._protocol.wants_input:
             super().resume_reading()
 
 
 class BoundedHttpProtocol(RequestParser):
-    """Tells `Connections` what the connection waits for, and runs the application for its requests."""
+    """An HTTP protocol that runs the application and reports to `Connections` for what the connection waits."""
 
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], *, connections: Connections
@@ -51,42 +52,42 @@ class BoundedHttpProtocol(RequestParser):
         super().__init__(config, server_state, app_state)
         self.wait: Wait | None = None
         self._connections = connections
-        self.is_spare = False  # opened beyond the bound
-        self._is_ending = False  # our side is closed
+        self.is_spare = False  # opened beyond the limit
+        self._is_ending = False  # the server's side is closed
         self._has_client_ended = False
         self._dropped = 0
 
     # The transport
 
     def connection_made(self, transport: Any) -> None:
-        """Begin, where there is room for another connection."""
+        """Open the connection if there is room for it."""
         super().connection_made(transport)
         self.flow = _Flow(self)
         self._responses: Any = ResponseTransport(transport, self._end)
         self.is_spare = not self._connections.make_room()
         if self.is_spare and self._connections.is_full:
             self.abort()
-        self._note()
+        self._update_wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection, and what refers back to it, so that no garbage collection has to."""
+        """Drop the connection and its reference cycles, so that the garbage collector need not find them."""
         super().connection_lost(exc)
         self._connections.note(self, None)
         self.flow = self.cycle = self._responses = None  # type: ignore[assignment]
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over."""
+        """Hand the connection over to the WebSocket protocol."""
         self._connections.note(self, None)
         super().handle_websocket_upgrade()
         self.parser = None  # type: ignore[assignment]  # as uvicorn's `connection_lost` has it
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it: uvicorn's gives none
-        """Note that the client sends no more; True while it has an answer to come."""
+    def eof_received(self) -> bool:  # type: ignore[override]  # as in asyncio; uvicorn's returns None
+        """Record that the client sends no more input; True while a response is pending."""
         self._has_client_ended = True
         return self.is_busy and not self._is_ending
 
     def data_received(self, data: bytes) -> None:
-        """Parse input, or hold it back, or drop it."""
+        """Parse input, buffer it or drop it."""
         if self._is_ending:
             self._dropped += len(data)
             if self._dropped > UNREAD_BYTES:
@@ -97,40 +98,41 @@ class BoundedHttpProtocol(RequestParser):
             self.hold_input(data)
         else:
             self.parse(data)
-            self._note()
+            self._update_wait()
 
     @property
     def wants_input(self) -> bool:
-        """False while what comes would have to be held."""
+        """True unless new input would have to be buffered."""
         return self._is_ending or not (self.pending_input or self.drops_input)
 
     def pause_writing(self) -> None:
-        """Note that the client does not read as fast as it is answered."""
+        """Record that the client reads its responses too slowly."""
         super().pause_writing()
-        self._note()
+        self._update_wait()
 
     def resume_writing(self) -> None:
-        """Note that the client has read."""
+        """Record that the client has read its responses."""
         super().resume_writing()
-        self._note()
+        self._update_wait()
 
     def expire(self) -> None:
-        """End a wait that took too long: a half head is answered, everything else is cut."""
+        """End a wait that took too long: reject an incomplete head, else close the connection."""
         if self.part is HEAD and not self.drops_input and not self.flow.write_paused:
             text = f"head: expected within {WAIT_SECONDS[Wait.HEAD]:g} seconds, got a part of it"
             self.reject(HttpRejection(408, InvalidRequest(text, reason="head_too_slow"), CLOSE))
-            self._note()
+            self._update_wait()
         else:
             self.abort()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close the connection immediately."""
         self.transport.abort()
 
     def _end(self) -> None:
-        """Close after a response; where input is left unread, our side only, and drop the input for a while.
+        """Close the connection after a response.
 
-        Closing with unread input makes the kernel reset the connection, and the client may lose the response.
+        With unread input, close only the server's side and drop input for some time. Otherwise the kernel would reset
+        the connection, and the client might lose the response.
         """
         if self.transport.is_closing():
             return
@@ -140,12 +142,12 @@ class BoundedHttpProtocol(RequestParser):
             self.drops_input = self._is_ending = True
             self.transport.write_eof()
             self.flow.resume_reading()
-        self._note()
+        self._update_wait()
 
-    # What the connection waits for
+    # The wait of the connection
 
-    def _note(self) -> None:
-        """Note what the connection waits for now; close it where its client will send nothing more."""
+    def _update_wait(self) -> None:
+        """Report for what the connection waits now; close it if its client sends nothing more."""
         if self.parser is None:
             return  # lost, or handed over
         wait: Wait | None
@@ -180,14 +182,14 @@ class BoundedHttpProtocol(RequestParser):
             self.headers[:] = [field for field in self.headers if field[0] != b"host"] + [(b"host", authority)]
         if self.is_spare and path != HEALTH_PATH:
             error = Unavailable("the server has as many connections as it can serve; try again", reason="busy")
-            self._note_rejection(HttpRejection(503, error, {**CLOSE, "retry-after": "1"}))
+            self._set_rejection(HttpRejection(503, error, {**CLOSE, "retry-after": "1"}))
         may_stay = version != "1.0" and self.parser.should_keep_alive() and not self.is_spare
         self._run(keep_alive=may_stay and len(self.pipeline) + 1 < PIPELINED_REQUESTS)
         if len(self.pipeline) >= PIPELINED_REQUESTS:
             self.drops_input = self.is_full = True
 
     def reject(self, rejection: HttpRejection) -> None:
-        """Refuse the request that the parser is in, and read no other."""
+        """Reject the current request and read no further one."""
         self.drops_input = True
         if self.part is not BODY or self.cycle is None:
             self._answer_head(rejection)
@@ -203,16 +205,17 @@ class BoundedHttpProtocol(RequestParser):
         self.scope["method"] = self.parser.get_method().decode("ascii") if self.url else ""
         self.scope["path"] = path if path.startswith("/") else "/"
         self.scope["query_string"] = b""
-        self._note_rejection(rejection)
+        self._set_rejection(rejection)
         self._run(keep_alive=False).end_request()
 
-    def _note_rejection(self, rejection: HttpRejection) -> None:
+    def _set_rejection(self, rejection: HttpRejection) -> None:
         cast("dict[str, Any]", self.scope)[REJECTION] = rejection
 
     def _run(self, *, keep_alive: bool) -> Exchange:
-        """Run the application for a request, or queue it behind those that are not answered."""
-        is_busy, expects = self.is_busy, self.expect_100_continue and self.scope["http_version"] != "1.0"
-        self.cycle = made = Exchange(
+        """Run the application for a request, or queue the request behind pending ones."""
+        is_busy = self.is_busy
+        expects_continue = self.expect_100_continue and self.scope["http_version"] != "1.0"
+        self.cycle = exchange = Exchange(
             scope=self.scope,
             transport=self._responses,
             flow=self.flow,
@@ -221,25 +224,26 @@ class BoundedHttpProtocol(RequestParser):
             access_log=self.access_log,
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
-            expect_100_continue=expects,
-            keep_alive=keep_alive and not expects,
+            expect_100_continue=expects_continue,
+            keep_alive=keep_alive and not expects_continue,
             on_response=self.on_response_complete,
         )
-        made.is_kept_after_continue = keep_alive and expects
+        exchange.is_kept_after_continue = keep_alive and expects_continue
         if is_busy:
-            self.pipeline.appendleft((made, self.app))
+            self.pipeline.appendleft((exchange, self.app))
         else:
-            self._start_asgi_task(made, self.app)
-        return made
+            self._start_asgi_task(exchange, self.app)
+        return exchange
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, if it was received already."""
+        """Continue with the next request, if it was received already."""
         self.server_state.total_requests += 1
         if not self.transport.is_closing() and not self._is_ending:
             if self.pipeline:
                 self._start_asgi_task(*self.pipeline.pop())
             elif self.pending_input:
-                pending_input, self.pending_input = self.pending_input, b""
+                pending_input = self.pending_input
+                self.pending_input = b""
                 self.parse(pending_input)
             self.flow.resume_reading()
-        self._note()
+        self._update_wait()

@@ -1,4 +1,4 @@
-"""Who asks, while one request is served: found once at the door, read where ports are made for the request."""
+"""Request context: the caller and its rate limit, set by the authenticator and read when ports are built."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from wallet_rpc.domain.access import Caller
 from wallet_rpc.ports.storage import RateLimitResult
 
 LOCAL_CALLER = Caller(name="local")
-"""The caller outside of any request, and over a transport that has no addresses."""
+"""The caller outside of any request, and over a transport without addresses."""
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """What one HTTP request turned out to be, for who may do what; filled in as it is served."""
+    """The caller and rate limit of one HTTP request, filled in while it is served."""
 
     caller: Caller = LOCAL_CALLER
     rate_limit: RateLimitResult | None = None
-    """What is left to the caller, once that was counted."""
+    """The state of the caller's rate limit, once the request was counted."""
 
 
-_context: ContextVar[RequestContext | None] = ContextVar("visit", default=None)
+_context: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
 
 
 def current_caller() -> Caller:
-    """The caller of the request that is being served."""
+    """Return the caller of the current request."""
     return current_context().caller
 
 
 def current_context() -> RequestContext:
-    """The request that is being served."""
-    found = _context.get()
-    return RequestContext() if found is None else found
+    """Return the context of the current request."""
+    context = _context.get()
+    return RequestContext() if context is None else context
 
 
 class RequestContextMiddleware:
-    """Middleware that opens a visit, by the address that connects, and tells the client what is left to it."""
+    """Middleware that opens a request context with the client's address and adds rate limit headers to the response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -47,22 +47,22 @@ class RequestContextMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         client = scope.get("client")
-        opened = RequestContext(LOCAL_CALLER if client is None else Caller(name=client[0]))
+        context = RequestContext(LOCAL_CALLER if client is None else Caller(name=client[0]))
 
         async def send_with_rate_limit(message: Message) -> None:
-            if message["type"] == "http.response.start" and opened.rate_limit is not None:
-                _set_rate_limit_headers(opened.rate_limit, MutableHeaders(scope=message))
+            if message["type"] == "http.response.start" and context.rate_limit is not None:
+                _set_rate_limit_headers(context.rate_limit, MutableHeaders(scope=message))
             await send(message)
 
-        token = _context.set(opened)
+        token = _context.set(context)
         try:
             await self._app(scope, receive, send_with_rate_limit)
         finally:
             _context.reset(token)
 
 
-def _set_rate_limit_headers(allowance: RateLimitResult, headers: MutableHeaders) -> None:
-    headers["x-ratelimit-limit"] = str(allowance.limit)
-    headers["x-ratelimit-remaining"] = str(allowance.remaining)
-    if allowance.retry_after_seconds is not None:
-        headers["retry-after"] = str(allowance.retry_after_seconds)
+def _set_rate_limit_headers(result: RateLimitResult, headers: MutableHeaders) -> None:
+    headers["x-ratelimit-limit"] = str(result.limit)
+    headers["x-ratelimit-remaining"] = str(result.remaining)
+    if result.retry_after_seconds is not None:
+        headers["retry-after"] = str(result.retry_after_seconds)

@@ -1,6 +1,6 @@
-"""Which chain a request for a chain's own method means: `?chainId=`, the path `/chain/{id}`, or the first one.
+"""Selection of the chain for a request that is forwarded to a chain: `?chainId=`, `/chain/{id}`, or the first chain.
 
-The wallet's methods say their chain themselves and never look here.
+The wallet's own methods name their chain in their parameters and do not use this module.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from wallet_rpc.errors import ParseError, UnsupportedChain
 from wallet_rpc.primitives import parse_quantity, preview
 
 RequestRecorder: TypeAlias = Callable[[int, Mapping[str, Any]], Awaitable[None]]
-"""Told of a request object, and of the chain that it is for, before it is handed on."""
+"""Records a chain id and a request object before the request is forwarded."""
 MAX_RECORDED_ENTRIES = 1000
-"""Entries of a body: the embedded chain runs none of a longer one."""
+"""The maximum number of recorded entries of a body; the embedded chain rejects a longer batch."""
 
 _chosen: ContextVar[str | None] = ContextVar("chosen_chain", default=None)
 
 
 class ChainMiddleware:
-    """Middleware that notes the chain of the query string."""
+    """Middleware that selects the chain of the query string."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -47,7 +47,7 @@ class ChainMiddleware:
 
 
 def bind_chain(chain_id: int, handler: Handler) -> Handler:
-    """`answerer` at a path that names the chain."""
+    """Wrap a handler for a path that names the chain."""
 
     async def answer(body: bytes) -> Reply:
         token = _chosen.set(str(chain_id))
@@ -60,29 +60,29 @@ def bind_chain(chain_id: int, handler: Handler) -> Handler:
 
 
 def route_by_chain(chains: Mapping[int, Fallback], *, reads: frozenset[str], record: RequestRecorder) -> Fallback:
-    """Answers with the chain that the request names, else with the first; `note` is told of it before the chain is.
+    """Build a fallback that records a request, then forwards it to the selected chain, by default the first one.
 
-    Raises: UnsupportedChain; Forbidden for session tokens, and for a key that may only read and asks beyond `reads`.
+    It raises UnsupportedChain, and Forbidden for a session token or for a read-only key with a method not in `reads`.
     """
     first = next(iter(chains), None)
 
     async def answer(request: dict[str, Any]) -> ResponseObject | None:
         (READ_ACCESS if request["method"] in reads else WRITE_ACCESS).authorize(caller.current_caller())
-        named = _chosen.get()
-        chosen = first if named is None else _number(named)
-        if chosen is None or chosen not in chains:
+        text = _chosen.get()
+        chain_id = first if text is None else _parse_chain_id(text)
+        if chain_id is None or chain_id not in chains:
             served = ", ".join(map(str, chains))
-            raise UnsupportedChain(f"chainId: expected one of {served}, got {preview(named)}", field="chainId")
-        await record(chosen, request)
-        return await chains[chosen](request)
+            raise UnsupportedChain(f"chainId: expected one of {served}, got {preview(text)}", field="chainId")
+        await record(chain_id, request)
+        return await chains[chain_id](request)
 
     return answer
 
 
 def record_requests(chain_id: int, handler: Handler, record: RequestRecorder) -> Handler:
-    """`answerer`, the chain itself; `note` is told of every request in a body before the chain is.
+    """Wrap the handler of an embedded chain so that every request of a body is recorded first.
 
-    A body that cannot be read, or with more entries than the chain takes, is the chain's to refuse.
+    The chain itself rejects a body that is not JSON or has too many entries; nothing of it is recorded.
     """
 
     async def answer(body: bytes) -> Reply:
@@ -94,7 +94,7 @@ def record_requests(chain_id: int, handler: Handler, record: RequestRecorder) ->
 
 
 def _requests(body: bytes) -> list[dict[str, Any]]:
-    """The request objects of a body."""
+    """Return the request objects of a body."""
     try:
         parsed = parse_body(body)
     except ParseError:
@@ -105,7 +105,7 @@ def _requests(body: bytes) -> list[dict[str, Any]]:
     return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("method"), str)]
 
 
-def _number(text: str) -> int | None:
+def _parse_chain_id(text: str) -> int | None:
     try:
         return parse_quantity(int(text) if text.isascii() and text.isdigit() else text, 32)
     except ValueError:

@@ -195,7 +195,7 @@ class Groups(Protocol):
         """Return up to `limit` active sessions after `offset`: not revoked, not expired; newest first, then by id."""
 
     async def revoke(self, group_id: GroupId, session_id: SessionId, *, at: UnixSeconds) -> bool:
-        """Mark the session as revoked, atomically; False if it was before. Raises: KeyError if it is not in the group."""
+        """Mark the session as revoked, atomically; False if it was before. Raises: KeyError for another group's."""
 
 
 class IssuedTokens(Protocol):
