@@ -36,7 +36,7 @@ class BusyApp:
         response: ASGIApp = self.inner
         if scope["path"] == "/large":
             response = Response(b"x" * LARGE)
-        elif scope["path"] == "/busy" and "wallet_rpc.refused" not in scope:
+        elif scope["path"] == "/busy" and "wallet_rpc.rejection" not in scope:
             await _body(receive)
             self.running += 1
             while not self.go.is_set():  # noqa: ASYNC110  # set from another thread

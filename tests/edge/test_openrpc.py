@@ -83,7 +83,7 @@ def test_a_variadic_operation_takes_one_or_more_of_a_kind() -> None:
 
     assert (param["name"], param["required"]) == ("request", True)
     assert param["schema"] == {"$ref": "#/components/schemas/CallInput"}
-    assert param["description"].endswith("a parameter of its own, at most 2 in all.")
+    assert param["description"].endswith("may follow, at most 2 in total.")
     assert METHODS["total"]["paramStructure"] == "by-position"
 
 
@@ -94,7 +94,7 @@ def test_a_variadic_operation_may_take_any_number() -> None:
     made = build_openrpc([Operation("all", tuple[Nothing, ...], None, run, variadic=True)], version="0.1.0")
 
     (param,) = made["methods"][0]["params"]
-    assert param["description"].endswith("a parameter of its own.")
+    assert param["description"].endswith("may follow.")
 
 
 def test_a_type_read_more_leniently_than_written_has_two_schemas() -> None:
@@ -114,7 +114,7 @@ def test_errors_are_the_operations_own_and_the_common_ones() -> None:
     assert names == ["ExecutionReverted", "Rejected", *common]
     assert DOCUMENT["components"]["errors"]["ExecutionReverted"] == {
         "code": -32521,
-        "message": "The calls themselves revert (ERC-7769); nothing was sent.",
+        "message": "The calls of the operation revert (ERC-7769); nothing was sent.",
         "data": {"reason": "execution_reverted"},
     }
 

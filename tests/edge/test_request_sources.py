@@ -214,7 +214,7 @@ async def test_a_refusal_says_what_is_expected_and_what_to_do() -> None:
     assert by_host["data"] == {"statusCode": 403, "message": by_host["message"], "reason": "host_not_allowed"}
     assert by_origin["message"].endswith(f'or of {variable("cors_origins")}, got "https://evil.example"')
     assert by_proxy["message"].startswith("via: expected no proxy")
-    assert by_proxy["message"].endswith(f"set {variable('open')}=no behind one")
+    assert by_proxy["message"].endswith(f"set {variable('open')}=no to run behind a proxy")
 
 
 @pytest.mark.parametrize("path", ["/", "/v2/key", "/nowhere", THINGS, TOKENS, "/openrpc.json"])

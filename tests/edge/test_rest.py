@@ -255,11 +255,11 @@ def _get_operation(path: str, error_format: ErrorFormat) -> Operation[Journal, A
 @pytest.mark.parametrize(
     ("operation", "text"),
     [
-        (_operation_at(None), "other: not in REST"),
+        (_operation_at(None), "other: no REST route"),
         (OPERATIONS[0], "POST /v1/organizations/{orgId}/things: two operations"),
-        (_get_operation("/v1/things", ErrorFormat.ORGANIZATION), "/v1/things: on a side of another dialect"),
-        (_get_operation("/v1/organizations/{orgId}", ErrorFormat.TOKEN), "on a side of another dialect"),
-        (_get_operation("/v2/things", ErrorFormat.TOKEN), "/v2/things: on a side of another dialect"),
+        (_get_operation("/v1/things", ErrorFormat.ORGANIZATION), "/v1/things: mounted under another error format"),
+        (_get_operation("/v1/organizations/{orgId}", ErrorFormat.TOKEN), "mounted under another error format"),
+        (_get_operation("/v2/things", ErrorFormat.TOKEN), "/v2/things: mounted under another error format"),
     ],
 )
 def test_an_operation_that_cannot_be_served_stops_the_start(operation: Any, text: str) -> None:

@@ -44,7 +44,7 @@ class _Flow(FlowControl):
 
 
 class BoundedHttpProtocol(RequestParser):
-    """An HTTP protocol that runs the application and reports to `Connections` for what the connection waits."""
+    """An HTTP protocol that runs the application and reports its waits to `Connections`."""
 
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], *, connections: Connections
@@ -147,7 +147,7 @@ class BoundedHttpProtocol(RequestParser):
     # The wait of the connection
 
     def _update_wait(self) -> None:
-        """Report for what the connection waits now; close it if its client sends nothing more."""
+        """Report the current wait; close the connection if its client sends nothing more."""
         if self.parser is None:
             return  # lost, or handed over
         wait: Wait | None

@@ -1,6 +1,6 @@
-"""The JSON-RPC 2.0 envelope: what is a legal request, and how an answer looks.
+"""The JSON-RPC 2.0 envelope: request objects and response objects.
 
-The rule: bytes are parsed once, and an answer that cannot be written as JSON becomes an incident, never broken JSON.
+A body is parsed once. A response that cannot be written as JSON becomes an incident, never invalid JSON.
 
 Source: https://www.jsonrpc.org/specification
 """
@@ -20,26 +20,27 @@ from wallet_rpc.primitives import Data, preview
 from wallet_rpc.wire import count_marks, parse_json
 
 Id: TypeAlias = str | int | float | None
-"""A request's id; it is echoed with the same value, 0 and null too."""
+"""The id of a request; the response has the same value, also for 0 and null."""
 ResponseObject: TypeAlias = dict[str, Any]
 """One response object, as JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What answers a body: JSON text, or none, and the HTTP status that goes with it."""
+    """The response to a body: JSON text, or None, and its HTTP status."""
 
     text: bytes | None
     status: int = 200
 
 
 MAX_BODY_VALUES, MAX_BODY_CONTAINERS = 150_000, 50_000
-"""How many JSON values a body may hold, and how many of them may be arrays and objects; in 1 MiB, calls and permissions
-have a tenth as many. Making an array costs as much as reading a hundred bytes."""
+"""The maximum number of JSON values in a body, and of arrays and objects among them. Calls and permissions of 1 MiB
+have a tenth as many. Creating an array costs as much as reading a hundred bytes."""
 _START_BYTES = 1 << 16
-"""The part of a larger body that is parsed, to recognize text that is not JSON; it cannot hold `MAX_CONTAINERS`."""
+"""The part of a body with too many values that is parsed to detect text that is not JSON; it cannot itself hold
+`MAX_BODY_CONTAINERS`."""
 _END_OF_TEXT = "EOF while parsing"
-"""In the error of pydantic-core 2 for text that is valid JSON as far as it goes."""
+"""A part of pydantic-core's error for truncated but otherwise valid JSON (version 2)."""
 _POSITION = re.compile(r"line \d+ column \d+")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
@@ -55,9 +56,9 @@ class RequestObject:
 
 
 def parse_body(body: bytes) -> Any:
-    """The JSON value of a body, as `wire.parsed` reads it.
+    """Parse the JSON value of a body, as `wire.parse_json` does.
 
-    Raises: ParseError; InvalidRequest (too_many_values) for more than a body may hold, of which only the start is read.
+    Raises: ParseError; InvalidRequest (too_many_values) for too many values, after parsing only the start of the body.
     """
     is_large = _is_large(body) and _is_large(_STRING.sub(b"", body))
     try:
@@ -65,9 +66,9 @@ def parse_body(body: bytes) -> Any:
     except ValueError as error:
         if is_large and _END_OF_TEXT in str(error):
             raise _too_many() from None
-        place = _POSITION.search(str(error))
-        where = "" if place is None else f" at {place[0]}"
-        raise ParseError(f"body: expected JSON in UTF-8{where}") from None
+        position = _POSITION.search(str(error))
+        suffix = "" if position is None else f" at {position[0]}"
+        raise ParseError(f"body: expected JSON in UTF-8{suffix}") from None
     if is_large:
         raise _too_many()
     return value
@@ -85,12 +86,12 @@ def _is_large(text: bytes) -> bool:
 
 
 def count_entries(parsed: Any) -> int:
-    """The number of requests that a body counts as: the entries of a batch, and 1 for anything else."""
+    """Count the requests of a body: the entries of a batch, or 1 for anything else."""
     return max(1, len(parsed)) if isinstance(parsed, list) else 1
 
 
 def response_id(entry: Any) -> Id:
-    """The id that an answer to `entry` bears; null when there is none or none that is legal, as for a batch."""
+    """Return the id for the response to `entry`; None without a valid id, as for a batch."""
     value = entry.get("id") if isinstance(entry, dict) else None
     return value if _is_id(value) else None
 
@@ -110,15 +111,16 @@ def _is_id(value: Any) -> bool:
 
 
 def parse_request(entry: Any) -> RequestObject:
-    """A request object out of parsed JSON. Unknown members are ignored and null `params` count as absent.
+    """Parse a request object from a JSON value. Unknown members are ignored and null `params` count as absent.
 
-    Raises: InvalidRequest that says which member is wrong.
+    Raises: InvalidRequest that names the invalid member.
     """
     if not isinstance(entry, dict):
         raise InvalidRequest(f"request: expected an object, got {preview(entry)}")
     if entry.get("jsonrpc") != "2.0":
         raise InvalidRequest(f'jsonrpc: expected "2.0", got {_preview_member(entry, "jsonrpc")}')
-    method, params = entry.get("method"), entry.get("params")
+    method = entry.get("method")
+    params = entry.get("params")
     if not isinstance(method, str):
         raise InvalidRequest(f"method: expected a string, got {_preview_member(entry, 'method')}")
     if not (params is None or isinstance(params, list | dict)):
@@ -133,13 +135,13 @@ def _preview_member(entry: dict[str, Any], key: str) -> str:
 
 
 def error_response(error: WalletError, request_id: Id) -> ResponseObject:
-    """The response object of an error."""
-    told = {"code": error.code, "message": error.message, "data": to_json_value(error.data)}
-    return {"jsonrpc": "2.0", "error": told, "id": request_id}
+    """Build the response object of an error."""
+    error_object = {"code": error.code, "message": error.message, "data": to_json_value(error.data)}
+    return {"jsonrpc": "2.0", "error": error_object, "id": request_id}
 
 
 def to_json_value(value: Any) -> Any:
-    """The facts of an error as JSON values: byte strings become hex text."""
+    """Convert the facts of an error to JSON values; byte strings become hex text."""
     match value:
         case Data():
             return value.hex0x()
@@ -151,25 +153,25 @@ def to_json_value(value: Any) -> Any:
             return value
 
 
-def build_reply(answer: ResponseObject | list[ResponseObject] | None) -> Reply:
-    """An answer as text; HTTP has the status of an error that is seen there too, unless it is one of a batch."""
-    if answer is None:
+def build_reply(response: ResponseObject | list[ResponseObject] | None) -> Reply:
+    """Build the reply of a response; its HTTP status is `statusCode` of a single error, if it has one, else 200."""
+    if response is None:
         return Reply(None, 204)
-    data = answer.get("error", {}).get("data") if isinstance(answer, dict) else None
+    data = response.get("error", {}).get("data") if isinstance(response, dict) else None
     status = data.get("statusCode", 200) if isinstance(data, dict) else 200
-    return Reply(encode_response(answer), status)
+    return Reply(encode_response(response), status)
 
 
-def encode_response(answer: ResponseObject | list[ResponseObject]) -> bytes:
-    """JSON text. One answer that cannot be written becomes an incident and leaves the others as they are."""
-    if isinstance(answer, list):
-        return b"[" + b",".join(encode_response(one) for one in answer) + b"]"
+def encode_response(response: ResponseObject | list[ResponseObject]) -> bytes:
+    """Write a response as JSON text; a response object that cannot be written becomes an incident, others are kept."""
+    if isinstance(response, list):
+        return b"[" + b",".join(encode_response(one) for one in response) + b"]"
     try:
-        return dump_json(answer)
-    except (TypeError, ValueError, RecursionError) as error:  # not JSON, NaN, a lone surrogate, a circle
-        return dump_json(error_response(log_incident(error), answer["id"]))
+        return dump_json(response)
+    except (TypeError, ValueError, RecursionError) as error:  # no JSON type, NaN, a lone surrogate, a cycle
+        return dump_json(error_response(log_incident(error), response["id"]))
 
 
 def dump_json(value: Any) -> bytes:
-    """JSON text. Raises: TypeError, ValueError, RecursionError when the value cannot be written."""
+    """Write a value as JSON text. Raises: TypeError, ValueError, RecursionError when it cannot be written."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

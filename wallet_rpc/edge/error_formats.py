@@ -1,6 +1,6 @@
-"""The two dialects in which REST says what went wrong.
+"""The two error formats of the REST API.
 
-The rule: every refusal of a path is told in the path's own dialect, whoever refuses; nothing of a bug is told.
+Every error response of a path has the error format of that path. The response to a bug reveals nothing of it.
 
 Source: seeds 000 (organisations) and 004 (session tokens).
 """
@@ -23,7 +23,7 @@ from wallet_rpc.wire import FieldError, shape
 
 @shape
 class Detail:
-    """What is wrong with one field."""
+    """The error of one field."""
 
     field: str
     message: str
@@ -31,18 +31,18 @@ class Detail:
 
 @shape
 class OrganizationError:
-    """A refusal on the paths of organisations; `code` is the HTTP status and three digits that say why."""
+    """An error on the paths of organisations; `code` is the HTTP status followed by three digits for the cause."""
 
     code: int
     message: str
     details: tuple[Detail, ...]
     request_id: str
-    """As the header `X-Request-Id`."""
+    """The value of the header `X-Request-Id`."""
 
 
 @shape
 class TokenError:
-    """A refusal on the paths of session tokens; `error` is the status in words, absent for 401 and 500."""
+    """An error on the paths of session tokens; `error` is the HTTP reason phrase, absent for 401 and 500."""
 
     status_code: int
     message: str
@@ -50,7 +50,7 @@ class TokenError:
 
 
 ERROR_TYPES: Mapping[ErrorFormat, Any] = {ErrorFormat.ORGANIZATION: OrganizationError, ErrorFormat.TOKEN: TokenError}
-"""The type of each dialect's bodies."""
+"""The body type of each error format."""
 
 ORGANIZATION_CODES: Mapping[str, int] = {
     "parse_error": 400001,
@@ -96,7 +96,7 @@ ORGANIZATION_CODES: Mapping[str, int] = {
     "body_too_large": 413001,
     "rate_limited": 429001,
 }
-"""What organisations are told for a reason: the status and three digits. Any other reason: the status and 000."""
+"""The code for each reason on the paths of organisations. Any other reason has the status followed by 000."""
 
 _PHRASES: Mapping[int, str] = {
     400: "Bad Request",
@@ -111,60 +111,62 @@ _PHRASES: Mapping[int, str] = {
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
-"""A status in words. Python's own differ between its versions."""
+"""HTTP reason phrases; those of the standard library differ between Python versions."""
 _FIXED_MESSAGES: Mapping[int, str] = {
     401001: "invalid or missing token",
     401002: "invalid or missing token",
     500000: "internal error",
 }
-"""What organisations read instead of the error's own message."""
+"""Messages on the paths of organisations that replace the error's own message, by code."""
 _RETRY_SECONDS = 1
-"""When to try again where a part behind us does not answer."""
+"""The value of `Retry-After` when an upstream does not respond."""
 
 
 def rest_error_response(
     error_format: ErrorFormat, status: int, error: WalletError, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The whole answer of a refusal."""
-    told: Any
+    """Build the HTTP response of an error."""
+    content: Any
     match error_format:
         case ErrorFormat.ORGANIZATION:
             code = code_of(error_format, status, error)
             status = code // 1000
             details = tuple(Detail(**detail) for detail in _details(error))
             message = _FIXED_MESSAGES.get(code, error.message)
-            told = OrganizationError(code=code, message=message, details=details, request_id=observe.request_id())
+            content = OrganizationError(code=code, message=message, details=details, request_id=observe.request_id())
         case ErrorFormat.TOKEN:
             message = "Internal server error" if status == 500 else error.message
-            told = TokenError(status_code=status, message=message, error=_PHRASES.get(status))
+            content = TokenError(status_code=status, message=message, error=_PHRASES.get(status))
         case _:
             assert_never(error_format)
-    body = dump_json(wire.encode(ERROR_TYPES[error_format], told))
+    body = dump_json(wire.encode(ERROR_TYPES[error_format], content))
     return json_response(body, status, {**_headers(status, error), **(headers or {})})
 
 
 def code_of(error_format: ErrorFormat, status: int, error: WalletError) -> int:
-    """The number by which the dialect tells errors apart."""
-    return ORGANIZATION_CODES.get(error.reason, status * 1000) if error_format is ErrorFormat.ORGANIZATION else status
+    """Return the numeric code of an error in its format: an organisation code, or the HTTP status."""
+    if error_format is ErrorFormat.ORGANIZATION:
+        return ORGANIZATION_CODES.get(error.reason, status * 1000)
+    return status
 
 
 def merge_field_errors(error_format: ErrorFormat, errors: Sequence[FieldError]) -> InvalidParams:
-    """The error of a request with faults: organisations are told all of them, for tokens the first says it."""
+    """Build the error of a request with invalid fields: all of them for organisations, the first one for tokens."""
     if error_format is ErrorFormat.TOKEN:
         return InvalidParams(_sentence(errors[0]))
-    reasons = {fault.reason for fault in errors}
+    reasons = {error.reason for error in errors}
     return InvalidParams(
         "validation failed",
         reason=reasons.pop() if len(reasons) == 1 else "validation",
         details=[
-            {"field": fault.field, "message": "is required" if fault.reason == "missing" else fault.text}
-            for fault in errors
+            {"field": error.field, "message": "is required" if error.reason == "missing" else error.text}
+            for error in errors
         ],
     )
 
 
 def _sentence(error: FieldError) -> str:
-    """A fault where no field stands beside it; a validator's own words say which they mean."""
+    """Format a field error as one sentence; the text of a validator with its own reason names the field itself."""
     match error.reason:
         case "missing":
             return f"{error.field} should not be empty"
@@ -175,10 +177,10 @@ def _sentence(error: FieldError) -> str:
 
 
 def _details(error: WalletError) -> Any:
-    """The fact `details`; of an error that names a field, its message."""
+    """Return the fact `details`, by default one detail with the error's field and message."""
     field = error.facts.get("field")
-    named = [] if field is None else [{"field": field, "message": error.message}]
-    return to_json_value(error.facts.get("details", named))
+    default = [] if field is None else [{"field": field, "message": error.message}]
+    return to_json_value(error.facts.get("details", default))
 
 
 def _headers(status: int, error: WalletError) -> dict[str, str]:

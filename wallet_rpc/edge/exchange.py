@@ -1,4 +1,4 @@
-"""One request and its response on a connection: uvicorn's cycle, with what a bounded connection adds to it."""
+"""One request and its response on a connection: uvicorn's request-response cycle with rejection of the body."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wallet_rpc.edge.guard import HttpRejection
 
 
 class ResponseTransport:
-    """A connection's transport as its responses see it: closing is left to `close`, which may still drop input."""
+    """The transport for responses: it closes the connection with `close`, which may still receive and drop input."""
 
     __slots__ = ("close", "is_closing", "write")
 
@@ -23,30 +23,32 @@ class ResponseTransport:
 
 
 class Exchange(RequestResponseCycle):
-    """A request, its response, and the reason why the rest of its body cannot be read."""
+    """A request, its response, and the rejection of the rest of its body, if any."""
 
     body_error: HttpRejection | None = None
-    """The refusal of a body that turned out to be malformed."""
+    """The rejection of a malformed body."""
     is_kept_after_continue: bool = False
-    """True: the connection is kept once the client was told to send its body (`Expect: 100-continue`).
+    """True if the connection is kept alive after `100 Continue` was sent (`Expect: 100-continue`).
 
-    Until then nobody knows whether it will, so a response that comes first closes the connection (RFC 9110, 10.1.1).
+    Before that the client may or may not send its body, so a response closes the connection (RFC 9110, 10.1.1).
     """
 
     def end_request(self) -> None:
-        """Note that no more of the request is to come."""
+        """Record that the request is complete."""
         self.more_body = False
         self.message_event.set()
 
     def reject_body(self, rejection: HttpRejection) -> None:
-        """Refuse the rest of the body: whoever reads it raises `refused`, and the connection is closed then."""
-        self.body_error, self.keep_alive = rejection, False
+        """Reject the rest of the body: reading it raises `rejection`, and the connection closes after the response."""
+        self.body_error = rejection
+        self.keep_alive = False
         self.message_event.set()
 
     async def receive(self) -> ASGIReceiveEvent:
-        """A part of the body, or the end of the connection. Raises: Refused for a malformed body."""
+        """Receive a part of the body, or the end of the connection. Raises: HttpRejection for a malformed body."""
         if self.is_kept_after_continue and self.waiting_for_100_continue:
-            self.keep_alive, self.is_kept_after_continue = True, False
+            self.keep_alive = True
+            self.is_kept_after_continue = False
         message = await super().receive()
         if self.body_error is not None:
             raise self.body_error

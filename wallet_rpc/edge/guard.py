@@ -1,6 +1,6 @@
-"""What stands before a door: kind, size and pace of a body, and the last resort when HTTP code itself breaks.
+"""Request body checks (content type, size, arrival time) and a catch-all that turns unhandled exceptions into a 500.
 
-The rule: who refuses a request says what is wrong; how that is told is the side's whose path was asked.
+A rejection carries the error; the error format of the requested path decides how it is written.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from wallet_rpc.errors import InvalidRequest, WalletError
 from wallet_rpc.primitives import preview
 
 MAX_BODY_BYTES = 1 << 20
-"""How large a body may be: 1 MiB, as the public bundlers have it."""
+"""The maximum size of a body: 1 MiB, as for public bundlers."""
 BODY_SECONDS = 10.0
-"""How long a body may take to arrive."""
+"""The maximum time for a body to arrive."""
 
-REJECTION = "wallet_rpc.refused"
-"""The key of a scope whose request is refused before its path is looked up; the value is a `Refused`."""
+REJECTION = "wallet_rpc.rejection"
+"""The scope key of an `HttpRejection` for a request that is rejected before its path is looked up."""
 
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 class ErrorResponder(Protocol):
-    """Writes a refusal in the dialect of one side."""
+    """Builds the response of an error in the error format of one mount."""
 
     def __call__(self, status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> Response:
-        """The whole answer."""
+        """Build the response."""
 
 
 class HttpRejection(Exception):
-    """What HTTP itself refuses: a status of its own, what is wrong, and headers that go with it."""
+    """A rejection at the HTTP level: a status, the error, and response headers."""
 
     def __init__(self, status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(error.message)
@@ -48,29 +48,30 @@ class HttpRejection(Exception):
 
 
 def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """JSON that no cache may keep."""
-    made = Response(body, status, media_type="application/json", headers=headers)
-    made.headers["cache-control"] = "no-store"
-    return made
+    """Build a JSON response that must not be cached."""
+    response = Response(body, status, media_type="application/json", headers=headers)
+    response.headers["cache-control"] = "no-store"
+    return response
 
 
-def require_json(request: Request, kinds: frozenset[str]) -> None:
-    """Let in a body that is plain JSON in UTF-8 by one of its `kinds`; a body without a type is taken for JSON.
+def require_json(request: Request, media_types: frozenset[str]) -> None:
+    """Check that the body is declared as JSON in UTF-8; a body without a content type counts as JSON.
 
-    Not from a web page: a page of any origin may send a body without a type, or of a few other types, unasked. With a
-    type of JSON its browser asks first (CORS preflight).
+    A web page must declare the type: a browser sends a body without a type, or of some other types, to any origin. For
+    a JSON type it sends a CORS preflight first.
 
-    Raises: Refused with 415.
+    Raises: HttpRejection with status 415.
     """
-    packed = request.headers.get("content-encoding", "identity").strip().lower()
-    if packed != "identity":
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
         raise _unsupported_media_type(
-            f"content-encoding: expected none, got {preview(packed)}", {"accept-encoding": "identity"}
+            f"content-encoding: expected none, got {preview(encoding)}", {"accept-encoding": "identity"}
         )
-    given = request.headers.get("content-type")
+    content_type = request.headers.get("content-type")
     is_from_page = "origin" in request.headers
-    if (given is not None or is_from_page) and not _is_json(given or "", kinds):
-        text = f"content-type: expected application/json, got {'nothing' if given is None else preview(given)}"
+    if (content_type is not None or is_from_page) and not _is_json(content_type or "", media_types):
+        received = "nothing" if content_type is None else preview(content_type)
+        text = f"content-type: expected application/json, got {received}"
         raise _unsupported_media_type(text, {"accept-post": "application/json"})
 
 
@@ -78,20 +79,20 @@ def _unsupported_media_type(text: str, headers: Mapping[str, str]) -> HttpReject
     return HttpRejection(415, InvalidRequest(text, reason="unsupported_media_type"), headers)
 
 
-def _is_json(content_type: str, kinds: frozenset[str]) -> bool:
-    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+def _is_json(content_type: str, media_types: frozenset[str]) -> bool:
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charsets = [
         value.strip('" ') for name, _, value in (item.partition("=") for item in parameters) if name == "charset"
     ]
-    return kind in kinds and all(charset in {"utf-8", "utf8"} for charset in charsets)
+    return media_type in media_types and all(charset in {"utf-8", "utf8"} for charset in charsets)
 
 
 async def read_request_body(
     request: Request, *, max_bytes: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS
 ) -> bytes:
-    """The body. One without a length (chunked) is counted as it arrives and dropped when it is too large.
+    """Read the body. A chunked one, whose length is unknown, is counted as it arrives and dropped when it is too large.
 
-    Raises: Refused with 413 when it is too large, with 408 when it is slow; ClientDisconnect when the client hung up.
+    Raises: HttpRejection with 413 for a large body, with 408 for a slow one; ClientDisconnect.
     """
     length = request.headers.get("content-length", "")
     if _DIGITS.fullmatch(length) and int(length) > max_bytes:
@@ -107,8 +108,8 @@ async def read_request_body(
 async def _read_within(request: Request, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    async with aclosing(request.stream()) as arriving:
-        async for part in arriving:
+    async with aclosing(request.stream()) as stream:
+        async for part in stream:
             parts.append(part)
             size += len(part)
             if size > max_bytes:
@@ -121,9 +122,9 @@ def _too_large(max_bytes: int) -> HttpRejection:
 
 
 class ErrorMiddleware:
-    """Answers an exception of the HTTP code itself as an incident with status 500; none of it reaches the caller.
+    """Middleware that turns an unhandled exception into an incident with status 500 and reveals nothing of it.
 
-    A request that is refused already (`REFUSED` in its scope) is answered so, in the error format of this side.
+    A request that is already rejected (`REJECTION` in its scope) gets that response in the error format of this mount.
     """
 
     def __init__(self, app: ASGIApp, error_responder: ErrorResponder) -> None:
@@ -136,8 +137,8 @@ class ErrorMiddleware:
             await self._app(scope, receive, send)
             return
         if REJECTION in scope:
-            refused: HttpRejection = scope[REJECTION]
-            await self._error_responder(refused.status, refused.error, refused.headers)(scope, receive, send)
+            rejection: HttpRejection = scope[REJECTION]
+            await self._error_responder(rejection.status, rejection.error, rejection.headers)(scope, receive, send)
             return
         started = False
 
@@ -149,9 +150,9 @@ class ErrorMiddleware:
         try:
             await self._app(scope, receive, send_and_track)
         except ClientDisconnect:
-            pass  # there is nobody to answer
-        except Exception as raised:  # the door of the doors
+            pass  # no client is left to respond to
+        except Exception as raised:  # the outermost exception handler
             error = observe.log_incident(raised)
             if started:
-                raise  # half an answer is out: only the server can cut the connection
+                raise  # a part of the response is sent: only the server can close the connection
             await self._error_responder(500, error)(scope, receive, send)

@@ -1,6 +1,6 @@
-"""For machines that watch the server: is the process up, is every part it needs there, and what can it do.
+"""Health and readiness checks for monitoring, and routes of the API documents.
 
-The rule: an answer names parts and says ok or not; why is for the log.
+A response names each dependency with its state. The cause of a failed check is only in the log.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from wallet_rpc.edge.guard import json_response
 from wallet_rpc.edge.observe import log
 
 Check: TypeAlias = Callable[[], Awaitable[object]]
-"""Asks one part; raises when the part is not ready."""
+"""Checks one dependency; raises when it is not ready."""
 
 HEALTH_PATH = "/health"
 READY_PATH = "/ready"
 CHECK_SECONDS = 2.0
-"""How long one part may take to say that it is there."""
+"""The maximum time for the check of one dependency."""
 KEPT_SECONDS = 1.0
-"""How long an answer of `GET /ready` is kept: anyone may ask, and each answer costs a request to every part."""
+"""The time that a result of `GET /ready` is cached, since any client may request it and each check costs requests."""
 
 
 class Readiness:
-    """The state of each part, asked for at most once in `KEPT_SECONDS` and never twice at once."""
+    """The state of each dependency, checked at most once in `kept_seconds` and never concurrently."""
 
     def __init__(self, checks: Mapping[str, Check], *, seconds: float, kept_seconds: float) -> None:
         self._checks = checks
         self._seconds = seconds
         self._kept_seconds = kept_seconds
-        self._asking: asyncio.Task[dict[str, str]] | None = None
+        self._checking: asyncio.Task[dict[str, str]] | None = None
         self._kept_until = 0.0
 
     async def states(self) -> dict[str, str]:
-        """The state of each part by name: `ok`, `timeout` or `unavailable`."""
-        asking = self._asking
-        if asking is None or (asking.done() and asyncio.get_running_loop().time() >= self._kept_until):
-            self._asking = asking = asyncio.create_task(self._ask())
-        return await asyncio.shield(asking)  # one caller that hangs up takes the answer from no other
+        """Return the state of each dependency by name: `ok`, `timeout` or `unavailable`."""
+        checking = self._checking
+        if checking is None or (checking.done() and asyncio.get_running_loop().time() >= self._kept_until):
+            self._checking = checking = asyncio.create_task(self._run_checks())
+        return await asyncio.shield(checking)  # a client that disconnects does not cancel it for others
 
-    async def _ask(self) -> dict[str, str]:
-        states = await asyncio.gather(*(_state(name, check, self._seconds) for name, check in self._checks.items()))
+    async def _run_checks(self) -> dict[str, str]:
+        states = await asyncio.gather(*(_run_check(name, check, self._seconds) for name, check in self._checks.items()))
         self._kept_until = asyncio.get_running_loop().time() + self._kept_seconds
         return dict(zip(self._checks, states, strict=True))
 
@@ -54,7 +54,7 @@ class Readiness:
 def health_routes(
     checks: Mapping[str, Check], *, seconds: float = CHECK_SECONDS, kept_seconds: float = KEPT_SECONDS
 ) -> list[Route]:
-    """`GET /health`: the process answers. `GET /ready`: every check passes within `seconds` (200), or not (503)."""
+    """Build `GET /health` (always 200) and `GET /ready` (200 if every check passes within `seconds`, else 503)."""
     readiness = Readiness(checks, seconds=seconds, kept_seconds=kept_seconds)
 
     async def health(_: Request) -> Response:
@@ -70,7 +70,7 @@ def health_routes(
 
 
 def document_route(document: Mapping[str, Any], path: str = "/openrpc.json") -> Route:
-    """`GET` of a document, written once."""
+    """Build the `GET` route of a document, which is serialized once."""
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
     async def answer(_: Request) -> Response:
@@ -79,14 +79,14 @@ def document_route(document: Mapping[str, Any], path: str = "/openrpc.json") -> 
     return Route(path, answer, methods=["GET"])
 
 
-async def _state(name: str, check: Check, seconds: float) -> str:
+async def _run_check(name: str, check: Check, seconds: float) -> str:
     try:
         async with asyncio.timeout(seconds):
             await check()
     except TimeoutError:
         log.warning("not_ready", part=name, why="timeout")
         return "timeout"
-    except Exception as raised:  # whatever a part raises, it is not ready
+    except Exception as raised:  # any exception means that the dependency is not ready
         log.warning("not_ready", part=name, why=type(raised).__name__)
         return "unavailable"
     return "ok"

@@ -1,8 +1,8 @@
-"""The HTTP side of the doors: which path leads where, and what HTTP itself may refuse.
+"""HTTP routing of the JSON-RPC endpoints and the REST mounts, with CORS and rejections at the HTTP level.
 
-The rule of the JSON-RPC door: what it answers, errors too, has status 200 (204 when there is nothing to say); another
-status means that no operation was run. Neither the query string nor the key that may stand in the path chooses a route:
-they are the chain's (`chain_choice`) and the caller's (`gate`) matter.
+A JSON-RPC response, also an error, has status 200, or 204 without a response object. Any other status means that no
+operation was run. Neither the query string nor the key in the path selects a route: they select the chain
+(`chain_choice`) and the caller (`authentication`).
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from wallet_rpc.edge.request_sources import LOCAL_ORIGIN, Origins
 from wallet_rpc.errors import InvalidRequest, WalletError
 
 Handler: TypeAlias = Callable[[bytes], Awaitable[Reply]]
-"""What answers a body: `Door.reply`, or a closure that finds one."""
+"""Handles a body and returns the reply, such as `JsonRpcDispatcher.dispatch`."""
 Authenticate: TypeAlias = Callable[[Request], Awaitable[object]]
-"""Lets a request in: `Gate.authenticate`. Raises: WalletError when it does not."""
+"""Authenticates a request: `Authenticator.authenticate`. Raises: WalletError when it fails."""
 
 WALLET_PATHS = ("/", "/v2", "/v2/{key}")
-"""Where the official clients post."""
+"""The paths to which the official clients post."""
 MEDIA_TYPES = frozenset({"application/json", "application/json-rpc", "application/jsonrequest"})
-"""What a body may be called; JSON-RPC over HTTP names all three."""
+"""The accepted content types. Source: JSON-RPC over HTTP."""
 PREFLIGHT_SECONDS = 86_400
-"""How long a browser may remember that it may call us; browsers cap it themselves."""
+"""The time that a browser may cache a CORS preflight; browsers have a lower limit of their own."""
 ALL_ORIGINS = Origins()
 
-_GREETING = "wallet-rpc: POST JSON-RPC 2.0 here; GET /openrpc.json says what it can do\n"
+_GREETING = "wallet-rpc: POST JSON-RPC 2.0 here; GET /openrpc.json lists the methods\n"
 
 
 def build_app(
@@ -56,57 +56,56 @@ def build_app(
     origins: Origins = ALL_ORIGINS,
     body_seconds: float = BODY_SECONDS,
 ) -> ASGIApp:
-    """The whole HTTP server: each path (a route template, with or without a slash at its end) posts to its answerer.
+    """Build the HTTP application: each path of `handlers`, a route template, accepts POST, also with a final slash.
 
-    `routes` are tried first. Without `authenticate` everyone may post. `sides`: what has all that is at and below a
-    path to itself. `origins`: whose web pages may call, the sides excepted.
+    `routes` are tried first. Without `authenticate`, requests are not authenticated. `mounts` serve all requests at and
+    below their path. `origins` are the web origins whose pages may call the handlers and routes.
     """
     posts = [
-        Route(each, JsonRpcEndpoint(answerer, authenticate, body_seconds=body_seconds))
-        for path, answerer in handlers.items()
+        Route(each, JsonRpcEndpoint(handler, authenticate, body_seconds=body_seconds))
+        for path, handler in handlers.items()
         for each in slash_spellings(path)
     ]
-    door = Router([*routes, *posts], redirect_slashes=False, default=_not_found)
-    return AccessLogMiddleware(
-        _Mounts(mounts or {}, fallback=with_cors(ErrorMiddleware(door, jsonrpc_error_response), origins))
-    )
+    router = Router([*routes, *posts], redirect_slashes=False, default=_not_found)
+    fallback = with_cors(ErrorMiddleware(router, jsonrpc_error_response), origins)
+    return AccessLogMiddleware(_Mounts(mounts or {}, fallback=fallback))
 
 
 class _Mounts:
-    """Hands a request to the side that has its path, the longest first."""
+    """Routes a request to the mount with the longest prefix of its path, else to the fallback."""
 
     def __init__(self, mounts: Mapping[str, ASGIApp], *, fallback: ASGIApp) -> None:
-        self._mounts = sorted(mounts.items(), key=lambda side: len(side[0]), reverse=True)
+        self._mounts = sorted(mounts.items(), key=lambda mount: len(mount[0]), reverse=True)
         self._fallback = fallback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        at = f"{scope['path']}/" if scope["type"] == "http" else ""
-        found = next((app for path, app in self._mounts if at.startswith(f"{path}/")), self._fallback)
-        await found(scope, receive, send)
+        requested = f"{scope['path']}/" if scope["type"] == "http" else ""
+        app = next((app for path, app in self._mounts if requested.startswith(f"{path}/")), self._fallback)
+        await app(scope, receive, send)
 
 
 def slash_spellings(path: str) -> tuple[str, ...]:
-    """Both spellings of a path: a redirect from one to the other would cost clients a request, or a failure."""
+    """Return a path without and with a final slash; a redirect between them would cost a request, or fail."""
     return (path,) if path.endswith("/") else (path, f"{path}/")
 
 
 def wallet_handlers(handler: Handler) -> dict[str, Handler]:
-    """The paths of the wallet's door, for `build_app`."""
+    """Map the wallet's paths to their handler, for `build_app`."""
     return dict.fromkeys(WALLET_PATHS, handler)
 
 
 def with_cors(
     app: ASGIApp, origins: Origins = ALL_ORIGINS, *, methods: Sequence[str] = ("GET", "POST", "DELETE")
 ) -> ASGIApp:
-    """`app` for web pages of these origins: there are no cookies here, so every header a client likes is granted."""
+    """Add CORS for these origins to `app`; every request header is allowed, since the server uses no cookies."""
     return _Cors(app, origins, methods)
 
 
 class _Cors(CORSMiddleware):
-    """Starlette's, with private networks for named origins alone.
+    """Starlette's middleware, which grants private network access only to origins that the operator names.
 
-    A browser lets a page of the public network call a private one, such as its own machine, only with this permission.
+    Without this permission a browser blocks requests from a public page to a private network or its own machine.
     """
 
     def __init__(self, app: ASGIApp, origins: Origins, methods: Sequence[str]) -> None:
@@ -123,14 +122,14 @@ class _Cors(CORSMiddleware):
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; one that is refused already is no preflight that could be granted."""
+        """Serve one request; a request that is already rejected gets no preflight response."""
         if REJECTION in scope:
             await self.simple_response(scope, receive, send, request_headers=Headers(scope=scope))
         else:
             await super().__call__(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """The answer to a preflight."""
+        """Build the response to a preflight."""
         response = super().preflight_response(request_headers)
         if not self._origins.is_named(request_headers["origin"]):
             del response.headers["access-control-allow-private-network"]
@@ -138,12 +137,12 @@ class _Cors(CORSMiddleware):
 
 
 def jsonrpc_error_response(status: int, error: WalletError, headers: Mapping[str, str] | None = None) -> Response:
-    """An HTTP refusal, told as a JSON-RPC error whose id is null, so that clients can show it."""
+    """Build the response of an HTTP rejection: a JSON-RPC error with id null, which clients can display."""
     return json_response(encode_response(error_response(error, None)), status, headers)
 
 
 class JsonRpcEndpoint:
-    """The endpoint that hands a posted body to an answerer."""
+    """An endpoint that passes a posted body to a handler."""
 
     def __init__(
         self, handler: Handler, authenticate: Authenticate | None = None, *, body_seconds: float = BODY_SECONDS
@@ -164,12 +163,11 @@ class JsonRpcEndpoint:
             return Response(status_code=204, headers={"allow": _allowed_methods(request)})
         try:
             reply = await self._reply(request)
-        except HttpRejection as refused:
-            return jsonrpc_error_response(refused.status, refused.error, refused.headers)
-        except WalletError as refused:  # by the gate: the door itself answers its own errors
-            return jsonrpc_error_response(
-                refused.status, refused, {"www-authenticate": "Bearer"} if refused.status == 401 else None
-            )
+        except HttpRejection as rejection:
+            return jsonrpc_error_response(rejection.status, rejection.error, rejection.headers)
+        except WalletError as error:  # from the authenticator; the dispatcher handles its own errors
+            headers = {"www-authenticate": "Bearer"} if error.status == 401 else None
+            return jsonrpc_error_response(error.status, error, headers)
         return Response(status_code=204) if reply.text is None else json_response(reply.text, reply.status)
 
     async def _reply(self, request: Request) -> Reply:
@@ -187,7 +185,7 @@ def _allowed_methods(request: Request) -> str:
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] != "http":  # only a websocket comes here
+    if scope["type"] != "http":  # a WebSocket
         await send({"type": "websocket.close", "code": 1000})
         return
     error = InvalidRequest("path: expected one of this server's paths, such as /", reason="no_such_path")

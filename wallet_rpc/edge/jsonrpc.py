@@ -1,9 +1,9 @@
-"""JSON-RPC 2.0, transport-free: bytes in, bytes out. The one module that knows jsonrpcserver.
+"""JSON-RPC 2.0 dispatcher without a transport: bytes in, bytes out. The only module that uses jsonrpcserver.
 
-The library (5.0.9) runs each entry: it finds the method, calls it and makes the response object or, for a
-notification, none. What it does badly is kept from it (tests/edge/test_jsonrpc.py and test_leaks.py): entries come
-parsed and checked, one at a time, so that a bad one fails alone; its jsonschema pass (two thirds of a call's time) is
-switched off; and no exception reaches it, because it would send the exception's text to the caller.
+The library (5.0.9) runs each entry: it finds the method, calls it and builds the response object, or none for a
+notification. This module works around its faults (tests/edge/test_jsonrpc.py and test_leaks.py). It passes entries
+parsed and checked, one at a time, so that an invalid one fails alone. It skips the jsonschema validation, which takes
+two thirds of a call's time. It catches every exception, since the library would send its text to the caller.
 """
 
 from __future__ import annotations
@@ -24,28 +24,27 @@ from wallet_rpc.operations.operation import Operation
 
 C = TypeVar("C")
 RpcMethod: TypeAlias = Callable[..., Awaitable[Any]]
-"""What the library calls: the context, then the parameters by position or by name."""
+"""A method that the library calls with the context, then the parameters by position or by name."""
 
 Fallback: TypeAlias = Callable[[dict[str, Any]], Awaitable[ResponseObject | None]]
-"""Answers a request object whose method is not ours, as another server would."""
+"""Handles a request object whose method is not an operation, for example by forwarding it to a node."""
 
 MAX_BATCH_ENTRIES = 100
-"""How many entries one batch may have."""
+"""The maximum number of entries in a batch."""
 
 
 async def _accept_all(_: int) -> None:
-    """Let everyone in."""
+    """Enforce no rate limit."""
 
 
 class JsonRpcDispatcher(Generic[C]):
-    """Answers JSON-RPC with the given operations, each run in a `context` that is made for the body.
+    """Dispatches JSON-RPC requests to operations, each run in a `context` that is built for the body.
 
-    Before anything is run, `admit` is told how many entries a body has, 1 when it cannot be read; what it raises is the
-    answer to all of it.
+    First, `enforce_rate_limit` receives the number of entries of a body, 1 for one that cannot be parsed. An error that
+    it raises is the response to the whole body.
 
-    The entries of a batch start in their order, at most `at_once` run together: with 1, each ends before the next
-    begins. One deadline holds for the whole body; an entry that misses it is answered as unavailable. An entry for
-    a method that is none of the operations goes to `otherwise`, if there is one.
+    The entries of a batch start in their order and at most `at_once` run concurrently. The deadline holds for the whole
+    body; an entry that misses it gets `Unavailable`. An entry with the method of no operation goes to `fallback`.
     """
 
     def __init__(
@@ -68,21 +67,20 @@ class JsonRpcDispatcher(Generic[C]):
         self._enforce_rate_limit = enforce_rate_limit
 
     async def dispatch(self, body: bytes) -> Reply:
-        """What answers a body; it has no text when the body holds notifications only. Never raises an Exception."""
+        """Handle a body; the reply has no text if all entries are notifications. Never raises an Exception."""
         parsed: Any = None
         try:
             try:
                 parsed = envelope.parse_body(body)
             finally:
                 await self._enforce_rate_limit(envelope.count_entries(parsed))
-        except Exception as raised:  # as in `_method`: the caller gets a coded answer
-            return envelope.build_reply(
-                self._reject(to_wallet_error(raised, observe.UNREADABLE), envelope.response_id(parsed))
-            )
+        except Exception as raised:  # as in `_wrap_operation`: any exception becomes a response object
+            error = to_wallet_error(raised, observe.UNREADABLE)
+            return envelope.build_reply(self._reject(error, envelope.response_id(parsed)))
         return envelope.build_reply(await self.dispatch_value(parsed))
 
     async def dispatch_value(self, parsed: Any) -> ResponseObject | list[ResponseObject] | None:
-        """As `answer`, from parsed JSON to JSON values."""
+        """Handle a body that is already parsed, as `dispatch` does, and return JSON values."""
         call = _Call(self._context(), asyncio.get_running_loop().time() + self._deadline_seconds)
         if not isinstance(parsed, list):
             return await self._run_entry(parsed, call)
@@ -91,15 +89,15 @@ class JsonRpcDispatcher(Generic[C]):
             text = f"batch: expected 1 to {MAX_BATCH_ENTRIES} entries, got {len(parsed)}"
             reason = "batch_too_large" if parsed else None
             return self._reject(InvalidRequest(text, reason=reason), None)
-        answers = [answer for answer in await self._run_batch(parsed, call) if answer is not None]
-        return answers if len(answers) > 0 else None
+        responses = [response for response in await self._run_batch(parsed, call) if response is not None]
+        return responses if len(responses) > 0 else None
 
     async def _run_batch(self, entries: list[Any], call: _Call[C]) -> list[ResponseObject | None]:
-        gate = asyncio.Semaphore(self._at_once)  # lets waiters in first come, first served
+        slots = asyncio.Semaphore(self._at_once)  # first come, first served
         turn = asyncio.Lock()
 
         async def run_in_turn(entry: Any) -> ResponseObject | None:
-            async with gate:
+            async with slots:
                 async with turn:
                     await asyncio.sleep(0)  # at most one entry is decoded in one turn of the loop
                 return await self._run_entry(entry, call)
@@ -108,39 +106,39 @@ class JsonRpcDispatcher(Generic[C]):
             tasks = [group.create_task(run_in_turn(entry)) for entry in entries]
         return [task.result() for task in tasks]
 
-    async def _run_entry(self, given: Any, call: _Call[C]) -> ResponseObject | None:
+    async def _run_entry(self, entry: Any, call: _Call[C]) -> ResponseObject | None:
         try:
-            entry = envelope.parse_request(given)
+            parsed = envelope.parse_request(entry)
         except WalletError as error:
-            return self._reject(error, envelope.response_id(given))
-        request: dict[str, Any] = {"method": entry.method, "params": entry.params}
-        if not entry.is_notification:
-            request["id"] = entry.id
-        if entry.method not in self._methods:
-            return await self._run_fallback(entry, request, call.until)
-        answer = await async_dispatch_to_serializable(
+            return self._reject(error, envelope.response_id(entry))
+        request: dict[str, Any] = {"method": parsed.method, "params": parsed.params}
+        if not parsed.is_notification:
+            request["id"] = parsed.id
+        if parsed.method not in self._methods:
+            return await self._run_fallback(parsed, request, call.until)
+        response = await async_dispatch_to_serializable(
             "",
             self._methods,
             context=call,
             deserializer=lambda _: request,
             validator=_pass_through,
         )
-        return _hide_library_error(cast("ResponseObject | None", answer))
+        return _hide_library_error(cast("ResponseObject | None", response))
 
     async def _run_fallback(self, entry: RequestObject, request: dict[str, Any], until: float) -> ResponseObject | None:
-        """What `otherwise` answers; a method that it does not know either is not found."""
+        """Handle a request with the fallback; without one, the method is not found."""
         if self._fallback is None:
             observe.record_result(observe.UNKNOWN, MethodNotFound.code)
-            missing = MethodNotFound.from_name(entry.method)
-            return None if entry.is_notification else envelope.error_response(missing, entry.id)
+            not_found = MethodNotFound.from_name(entry.method)
+            return None if entry.is_notification else envelope.error_response(not_found, entry.id)
         try:
             wire.check_size(entry.params)
-            answer = await run_until(self._fallback({"jsonrpc": "2.0", **request}), until)
-        except Exception as raised:  # as in `_method`: the caller gets a coded answer
-            answer = envelope.error_response(to_wallet_error(raised, observe.OTHER), entry.id)
-        error = None if answer is None else answer.get("error")
+            response = await run_until(self._fallback({"jsonrpc": "2.0", **request}), until)
+        except Exception as raised:  # as in `_wrap_operation`: any exception becomes a response object
+            response = envelope.error_response(to_wallet_error(raised, observe.OTHER), entry.id)
+        error = None if response is None else response.get("error")
         observe.record_result(observe.OTHER, None if error is None else error["code"])
-        return None if entry.is_notification else answer
+        return None if entry.is_notification else response
 
     @staticmethod
     def _reject(error: WalletError, request_id: envelope.Id) -> ResponseObject:
@@ -149,7 +147,7 @@ class JsonRpcDispatcher(Generic[C]):
 
 
 class _Call(Generic[C]):
-    """What one body's calls are given beside their parameters: the context, and until when (loop time) they may run."""
+    """The context of one body's calls and their deadline, in the loop's time."""
 
     __slots__ = ("context", "until")
 
@@ -162,32 +160,33 @@ def _pass_through(request: Any) -> Any:
     return request
 
 
-def _hide_library_error(answer: ResponseObject | None) -> ResponseObject | None:
-    """The library's answer, unless it is an error of its own making: those hold an exception's text."""
-    if answer is None or "result" in answer or isinstance(answer["error"].get("data"), dict):
-        return answer
-    return envelope.error_response(observe.log_incident(RuntimeError("jsonrpcserver answered by itself")), answer["id"])
+def _hide_library_error(response: ResponseObject | None) -> ResponseObject | None:
+    """Replace an error that the library itself created, which holds the text of an exception, with an incident."""
+    if response is None or "result" in response or isinstance(response["error"].get("data"), dict):
+        return response
+    incident = observe.log_incident(RuntimeError("jsonrpcserver returned an error of its own"))
+    return envelope.error_response(incident, response["id"])
 
 
 def _wrap_operation(operation: Operation[C, Any, Any]) -> RpcMethod:
-    """`operation` as the library wants it: takes any parameters and always returns, never raises."""
-    bound = build_binding(operation)
+    """Wrap an operation as a method for the library: it accepts any parameters and never raises."""
+    bind = build_binding(operation)
 
     async def run_operation(context: C, params: Params) -> Any:
         await operation.authorize(context)
         if not operation.has_own_limits:
             wire.check_size(params)
-        request = wire.decode(operation.request, bound(params), at="params")
+        request = wire.decode(operation.request, bind(params), at="params")
         return await encode_result(operation, await operation.run(context, request))
 
-    async def call(given: _Call[C], /, *positions: Any, **names: Any) -> Any:
+    async def run_method(call: _Call[C], /, *positions: Any, **names: Any) -> Any:
         try:
-            answer = await run_until(run_operation(given.context, names or list(positions)), given.until)
-        except Exception as raised:  # the door: whatever it is, the caller gets a coded answer
+            result = await run_until(run_operation(call.context, names or list(positions)), call.until)
+        except Exception as raised:  # any exception becomes a response object
             error = to_wallet_error(raised, operation.name)
             observe.record_result(operation.name, error.code)
             return Error(error.code, error.message, envelope.to_json_value(error.data))
         observe.record_result(operation.name, None)
-        return Success(answer)
+        return Success(result)
 
-    return call
+    return run_method

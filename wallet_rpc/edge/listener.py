@@ -1,4 +1,4 @@
-"""Listening: a socket first, so that a port in use is said before anything is started; then the server on it."""
+"""Listener: binds the socket, before anything is started, so that a port in use fails early; then runs the server."""
 
 from __future__ import annotations
 
@@ -21,60 +21,60 @@ from wallet_rpc.edge.connections import ConnectionLimits, Connections, connectio
 
 
 def bind_socket(settings: Settings) -> socket.socket:
-    """A socket on the settings' host and port. Raises: SettingError that says why there is none."""
+    """Bind a socket to the settings' host and port. Raises: SettingError when that is not possible."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except (OSError, UnicodeError):  # a name that is no name is not even looked up
-        raise _not_of_this_machine(settings) from None
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except (OSError, UnicodeError):  # UnicodeError: not a valid name, found before any look-up
+        raise _foreign_host(settings) from None
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        made.bind(address)
+        listener.bind(address)
     except OSError as error:
-        made.close()
+        listener.close()
         if error.errno == errno.EADDRNOTAVAIL:
-            raise _not_of_this_machine(settings) from None
+            raise _foreign_host(settings) from None
         raise SettingError(
             f"{variable('port')}: cannot listen on {settings.host} port {settings.port}: {error.strerror}"
         ) from None
-    return made
+    return listener
 
 
-def _not_of_this_machine(settings: Settings) -> SettingError:
+def _foreign_host(settings: Settings) -> SettingError:
     return SettingError(f"{variable('host')}: expected an address of this machine{format_received(settings.host)}")
 
 
 def listener_url(listener: socket.socket) -> str:
-    """Where clients on this machine reach the socket."""
+    """Return the URL at which clients on this machine reach the socket."""
     return host_url(*listener.getsockname()[:2])
 
 
 def host_url(host: str, port: int) -> str:
-    """The URL of a port of this machine, listening at `host`."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # the other way round: to a host
+    """Return the URL at which clients on this machine reach a port bound to `host`."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # nothing is bound here
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 _NEW_OBJECTS = 50_000
-"""How many new containers make the garbage collector look: as many as a request may hold."""
+"""The number of new containers that triggers the garbage collector: as many as a request may hold."""
 
 
 def tune_collector() -> None:
-    """Have the garbage collector pass over what start-up made, which lives as long as the process, and look seldom.
+    """Exclude the objects of start-up, which live as long as the process, from garbage collection, and run it rarely.
 
-    After Python's 700 new containers each it would look through all that a large request holds while that is made.
+    With Python's default of 700 new containers, it would scan the objects of a large request many times.
     """
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, 20, 20)
 
 
 class _Server(uvicorn.Server):
-    """Silent (the app itself writes the one log line a request has), and without handlers of its own for signals.
+    """A uvicorn server without access log (the app logs requests) and without signal handlers.
 
-    uvicorn 0.54 raises a signal that ended it once more, which would end the process before its parts are put away.
-    Connections are accepted, bounded and timed by our own code.
+    uvicorn 0.54 raises a received signal again after shutdown, which would end the process before it closes its
+    resources. `Acceptor` and `Connections` replace its handling of connections.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 server_header=False,
-                proxy_headers=False,  # who calls is who connects
+                proxy_headers=False,  # the caller's address is that of the connection
                 timeout_graceful_shutdown=5,
             )
         )
@@ -95,13 +95,14 @@ class _Server(uvicorn.Server):
         self._limits = ConnectionLimits(connections=connection_limit()) if limits is None else limits
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then tell."""
-        opened, clock = self.server_state.connections, asyncio.get_running_loop().time
-        self._connections = Connections(opened, self._limits, clock)
-        self.servers: list[Acceptor] = []  # type: ignore[assignment]  # closed and waited for as uvicorn's are
-        for at in sockets or ():
-            self.servers.append(Acceptor(at, self._protocol, self._connections))
-            self.servers[-1].start()
+        """Start to listen, then call `on_ready`."""
+        clock = asyncio.get_running_loop().time
+        self._connections = Connections(self.server_state.connections, self._limits, clock)
+        self.servers: list[Acceptor] = []  # type: ignore[assignment]  # uvicorn closes them as its own servers
+        for listener in sockets or ():
+            acceptor = Acceptor(listener, self._protocol, self._connections)
+            acceptor.start()
+            self.servers.append(acceptor)
         self.started = True
         tune_collector()
         self._on_ready()
@@ -110,32 +111,35 @@ class _Server(uvicorn.Server):
         return BoundedHttpProtocol(self.config, self.server_state, {}, connections=self._connections)
 
     async def on_tick(self, counter: int) -> bool:
-        """End waits that took too long, ten times a second."""
+        """End waits that took too long; uvicorn calls this ten times a second."""
         self._connections.expire()
         return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture no signals."""
         yield
 
 
 async def serve_until_signal(
     app_context: AbstractAsyncContextManager[ASGIApp], at: socket.socket, *, on_ready: Callable[[], None] = lambda: None
 ) -> None:
-    """Open the app, serve it, and put everything away when SIGINT or SIGTERM comes, however early that is.
+    """Open the app and serve it until SIGINT or SIGTERM, also one during start-up, then close it.
 
-    Requests that run are finished first; a second signal does not wait for them. `tell` is called when it listens.
+    Running requests finish first unless a second signal arrives. `on_ready` is called when the server listens.
     """
-    whole, server, signals = asyncio.current_task(), None, 0
+    task = asyncio.current_task()
+    server = None
+    signals = 0
 
     def handle_signal() -> None:
         nonlocal signals
         signals += 1
         if server is not None:
-            server.should_exit, server.force_exit = True, signals > 1
-        elif whole is not None and signals == 1:
-            whole.cancel()
+            server.should_exit = True
+            server.force_exit = signals > 1
+        elif task is not None and signals == 1:
+            task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, handle_signal)
@@ -152,7 +156,7 @@ async def serve_until_signal(
 async def serve_in_background(
     app: ASGIApp, at: socket.socket, *, limits: ConnectionLimits | None = None
 ) -> AsyncIterator[str]:
-    """Serve in the background while the block runs; gives the URL. Without limits, those of open files hold."""
+    """Serve in the background while the block runs, and yield the URL; `limits` default to those of open files."""
     server = _Server(app, limits=limits)
     serving = asyncio.create_task(server.serve(sockets=[at]))
     while not server.started:

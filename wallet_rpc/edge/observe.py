@@ -1,6 +1,6 @@
-"""What the operator sees: one log line a request, and one for each incident with its traceback.
+"""Logging: one line for each request, and one for each incident with its traceback.
 
-The rule: no body, no parameter, no signature and no key is ever written, not even a key that stands in the path.
+No body, parameter, signature or key is ever logged, not even a key in the path.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from wallet_rpc.domain.secret_text import HIDDEN, mask_credentials
 from wallet_rpc.errors import InternalError
 
 UNKNOWN = "(unknown)"
-"""Stands for a method that is not ours: its name is the caller's text."""
+"""The log's name for an unknown method, since the real name is a text of the caller."""
 OTHER = "(chain)"
-"""Stands for a method that was passed on to a chain."""
+"""The log's name for a method that was forwarded to a chain."""
 UNREADABLE = "(unreadable)"
-"""Stands for what is not a JSON-RPC request."""
+"""The log's name for a body that is not a JSON-RPC request."""
 _WORDS = frozenset(
     {"", "v1", "v2", "chain", "health", "ready", "metrics", "openrpc.json", "openapi.json"}
     | {"api", "burner", "organizations", "sessions", "me"}
@@ -40,14 +40,14 @@ _WORD = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE"})
 
 _IGNORE_LOG_ERRORS = contextlib.suppress(Exception)
-"""A log that cannot be written (disk full, pipe closed) changes no answer."""
+"""Suppresses errors of the log itself (disk full, pipe closed), so that they change no response."""
 
 log = structlog.get_logger("wallet_rpc")
 
 
 @dataclass(slots=True)
 class AccessLogEntry:
-    """What one HTTP request turned out to be; filled in as it is served."""
+    """The log fields of one HTTP request, filled in while it is served."""
 
     entries: int | None = None
     methods: Counter[str] = field(default_factory=Counter)
@@ -55,7 +55,7 @@ class AccessLogEntry:
     """The code of each entry that failed."""
 
     def log_fields(self) -> dict[str, Any]:
-        """The part of the log line that JSON-RPC knows; empty when no door was reached."""
+        """Return the fields about methods and results; empty if no handler was reached."""
         if self.entries is None and not self.methods:
             return {}
         outcome = {"outcome": self.codes[0] if self.codes else "ok"}
@@ -64,33 +64,33 @@ class AccessLogEntry:
         return {"batch": self.entries, "methods": dict(self.methods), **outcome, "failed": len(self.codes)}
 
 
-_access_entry: ContextVar[AccessLogEntry | None] = ContextVar("exchange", default=None)
+_access_entry: ContextVar[AccessLogEntry | None] = ContextVar("access_log_entry", default=None)
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def request_id() -> str:
-    """The id of the request that is being served; empty outside of any."""
+    """Return the id of the current request; empty outside of any."""
     return _request_id.get() or ""
 
 
 def record_result(method: str, code: int | None) -> None:
-    """For the log line: an entry for `method` ended, with an error code or (None) well."""
-    exchange = _access_entry.get()
-    if exchange is not None:
-        exchange.methods[method] += 1
+    """Record the result of one entry for the log line: an error code, or None for success."""
+    entry = _access_entry.get()
+    if entry is not None:
+        entry.methods[method] += 1
         if code is not None:
-            exchange.codes.append(code)
+            entry.codes.append(code)
 
 
 def record_batch(entries: int) -> None:
-    """For the log line: the body is a batch."""
-    exchange = _access_entry.get()
-    if exchange is not None:
-        exchange.entries = entries
+    """Record for the log line that the body is a batch."""
+    entry = _access_entry.get()
+    if entry is not None:
+        entry.entries = entries
 
 
 def log_incident(raised: BaseException, **facts: Any) -> InternalError:
-    """Log a bug once, under a new number; the error that tells the caller that number and nothing else."""
+    """Log a bug under a new incident number and return the error that reveals only that number to the caller."""
     number = secrets.token_hex(8)
     with _IGNORE_LOG_ERRORS:
         log.error("incident", incident=number, exc_info=raised, **facts)
@@ -98,13 +98,13 @@ def log_incident(raised: BaseException, **facts: Any) -> InternalError:
 
 
 def mask_path(path: str) -> str:
-    """The path as a log may have it: known words and chain ids stay, everything else is hidden."""
+    """Mask a path for the log: known words and chain ids stay, everything else is hidden."""
     parts = (part if part in _WORDS or _CHAIN_ID.fullmatch(part) else HIDDEN for part in path.split("/")[:8])
     return "/".join(parts)
 
 
 class AccessLogMiddleware:
-    """Outermost middleware: gives each request its id, and logs one line when it ends."""
+    """The outermost middleware: assigns the request id and logs one line when the request ends."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -115,48 +115,49 @@ class AccessLogMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        number = _requested_id(Headers(scope=scope), scope["path"]) or f"req_{secrets.token_hex(8)}"
-        exchange = AccessLogEntry()
+        id_of_request = _requested_id(Headers(scope=scope), scope["path"]) or f"req_{secrets.token_hex(8)}"
+        entry = AccessLogEntry()
         status: int | None = None
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = number
+                MutableHeaders(scope=message)["x-request-id"] = id_of_request
             await send(message)
 
-        exchange_token, id_token = _access_entry.set(exchange), _request_id.set(number)
+        entry_token = _access_entry.set(entry)
+        id_token = _request_id.set(id_of_request)
         try:
             await self._app(scope, receive, send_with_id)
         finally:
             verb = scope["method"] if scope["method"] in _METHODS else HIDDEN
-            taken = round((time.perf_counter() - started) * 1000, 2)
-            where = {"verb": verb, "path": mask_path(scope["path"]), "status": status}
+            milliseconds = round((time.perf_counter() - started) * 1000, 2)
+            http_fields = {"verb": verb, "path": mask_path(scope["path"]), "status": status}
             with _IGNORE_LOG_ERRORS:
-                log.info("request", **where, **exchange.log_fields(), ms=taken)
-            _access_entry.reset(exchange_token)
+                log.info("request", **http_fields, **entry.log_fields(), ms=milliseconds)
+            _access_entry.reset(entry_token)
             _request_id.reset(id_token)
 
 
 def _requested_id(headers: Headers, path: str) -> str | None:
-    """The id that the caller gives, unless it could forge a line of the log, or is or may be a credential."""
-    wished = headers.get("x-request-id", "")
-    if not _SANE_ID.fullmatch(wished) or mask_credentials(wished) != wished:
+    """Return the id that the caller sets, unless it could forge a log line or may be a credential."""
+    requested = headers.get("x-request-id", "")
+    if not _SANE_ID.fullmatch(requested) or mask_credentials(requested) != requested:
         return None
-    shown_elsewhere = (*headers.getlist("x-api-key"), *headers.getlist("authorization"), path)
-    return None if any(wished in _WORD.findall(text) for text in shown_elsewhere) else wished
+    credentials = (*headers.getlist("x-api-key"), *headers.getlist("authorization"), path)
+    return None if any(requested in _WORD.findall(text) for text in credentials) else requested
 
 
 def _add_request_id(_logger: Any, _name: str, event: EventDict) -> EventDict:
-    number = _request_id.get()
-    if number is not None:
-        event["request_id"] = number
+    current = _request_id.get()
+    if current is not None:
+        event["request_id"] = current
     return event
 
 
 def _mask(_logger: Any, _name: str, event: EventDict) -> EventDict:
-    """Take credentials out of what others wrote, such as the message of an exception."""
+    """Mask credentials in text from other code, such as the message of an exception."""
     for key in ("event", "exception"):
         if isinstance(event.get(key), str):
             event[key] = mask_credentials(event[key])
@@ -164,9 +165,9 @@ def _mask(_logger: Any, _name: str, event: EventDict) -> EventDict:
 
 
 def configure(*, json: bool, quiet: bool = False) -> None:
-    """Log to standard error: JSON lines for machines, or plain lines for people. Libraries log there too.
+    """Log to standard error, as JSON or as plain lines; the logs of libraries go there too.
 
-    `quiet` leaves out what is not at least a warning.
+    `quiet` drops events below warnings.
     """
     shared: list[Processor] = [
         _add_request_id,

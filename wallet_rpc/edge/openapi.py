@@ -1,6 +1,6 @@
-"""The REST operations as an OpenAPI 3.1 document.
+"""OpenAPI 3.1 document of the REST operations.
 
-The rule: as for OpenRPC, nothing is written by hand that a type says; and no place answers a status that is not listed.
+All schemas come from the types, as for OpenRPC. Every status that a route can return is listed.
 
 Source: https://spec.openapis.org/oas/v3.1.1
 """
@@ -24,22 +24,22 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 _ANYWHERE = frozenset({400, 401, 403, 408, 414, 429, 431, 500, 503})
 _WITH_BODY = frozenset({413})
 _IN_FORMAT = {ErrorFormat.ORGANIZATION: frozenset({404}), ErrorFormat.TOKEN: frozenset[int]()}
-"""What every place of a dialect may answer beside that: another organisation's path."""
+"""Further statuses that every route of an error format can return; 404 is for another organisation's path."""
 
 _MEANINGS = {
-    200: "Done.",
-    400: "The request cannot be granted as it stands.",
-    401: "No credential, or one that is not or no longer valid.",
-    403: "The credential is valid and does not allow this.",
-    404: "What the path or a field names is not there, or not the caller's.",
-    408: "Head or body took too long to arrive.",
-    409: "What is asked has been done already, or cannot be done any more.",
+    200: "The operation succeeded.",
+    400: "The request is invalid.",
+    401: "The credential is missing, invalid, expired or revoked.",
+    403: "The credential is valid but does not allow this request.",
+    404: "The resource that the path or a field names does not exist, or does not belong to the caller.",
+    408: "The head or the body took too long to arrive.",
+    409: "The requested change was already made, or is no longer possible.",
     413: "The body is too large.",
-    414: "The target (path and query) is too long.",
-    429: "Asked more often than the key may.",
+    414: "The request target (path and query) is too long.",
+    429: "The rate limit of the key or token is exceeded.",
     431: "The head is too large.",
-    500: "A bug of the server's; its log knows more under the request id.",
-    503: "A part behind the server does not answer; the same request may pass later.",
+    500: "A bug of the server; its log has the details under the request id.",
+    503: "A dependency of the server does not respond; the same request may pass later.",
 }
 _SECURITY: dict[Credential, list[Json]] = {
     Credential.KEY: [{"bearerKey": []}, {"apiKey": []}],
@@ -52,18 +52,25 @@ _SCHEMES: Json = {
 }
 _NUMBER: Json = {"type": "integer", "minimum": 0}
 _HEADERS: Json = {
-    "X-Request-Id": {"description": "Names the request in the log.", "required": True, "schema": {"type": "string"}},
-    "X-RateLimit-Limit": {"description": "How many requests the fullest window has.", "schema": _NUMBER},
-    "X-RateLimit-Remaining": {"description": "How many are left in it.", "schema": _NUMBER},
-    "Retry-After": {"description": "In seconds.", "required": True, "schema": _NUMBER},
+    "X-Request-Id": {
+        "description": "The id of the request in the log.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "X-RateLimit-Limit": {
+        "description": "The request limit of the window with the fewest requests left.",
+        "schema": _NUMBER,
+    },
+    "X-RateLimit-Remaining": {"description": "The number of requests left in that window.", "schema": _NUMBER},
+    "Retry-After": {"description": "The time to wait, in seconds.", "required": True, "schema": _NUMBER},
     "WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}},
 }
 
 
 def build_openapi(operations: Sequence[AnyOperation], *, version: str, title: str = "wallet-rpc") -> Json:
-    """The document of the operations, each at its first path.
+    """Build the document of the operations, each at its first path.
 
-    Raises: ValueError as `rest.places` does, and when two different types bear one name.
+    Raises: ValueError as `rest.group_by_path` does, and when two different types have the same name.
     """
     group_by_path(operations)
     requests = [request_schema(operation.request) for operation in operations]
@@ -73,22 +80,22 @@ def build_openapi(operations: Sequence[AnyOperation], *, version: str, title: st
     if clash := schemas.keys() & errors.keys():
         raise ValueError(f"two types of one name: {', '.join(sorted(clash))}")
     paths: Json = {}
-    refusals: Json = {}
+    responses: Json = {}
     for operation, request, answer in zip(operations, requests, answers, strict=True):
         rest = rest_of(operation)
         statuses = _statuses(rest)
-        told = {str(status): {"$ref": f"#/components/responses/{rest.error_format}{status}"} for status in statuses}
-        made = {**_operation(operation, request), "responses": {"200": _response(200, answer), **told}}
-        paths.setdefault(rest.paths[0], {})[rest.verb.lower()] = made
+        refs = {str(status): {"$ref": f"#/components/responses/{rest.error_format}{status}"} for status in statuses}
+        entry = {**_operation(operation, request), "responses": {"200": _response(200, answer), **refs}}
+        paths.setdefault(rest.paths[0], {})[rest.verb.lower()] = entry
         for status in statuses:
-            refusals[f"{rest.error_format}{status}"] = _response(status, _error(status, rest.error_format))
+            responses[f"{rest.error_format}{status}"] = _response(status, _error(status, rest.error_format))
     return {
         "openapi": OPENAPI,
         "info": {"title": title, "version": version, "license": {"name": "MIT", "identifier": "MIT"}},
         "paths": paths,
         "components": {
             "schemas": dict(sorted({**schemas, **errors}.items())),
-            "responses": dict(sorted(refusals.items())),
+            "responses": dict(sorted(responses.items())),
             "headers": _HEADERS,
             "securitySchemes": _SCHEMES,
         },
@@ -99,15 +106,15 @@ def _operation(operation: AnyOperation, request: Json) -> Json:
     rest = rest_of(operation)
     fields = request.get("properties", {})
     in_path = _PARAMETER.findall(rest.paths[0])
-    beside = {name: schema for name, schema in fields.items() if name not in in_path}
+    others = {name: schema for name, schema in fields.items() if name not in in_path}
     has_body = rest.most_bytes is not None
     required = request.get("required", [])
     parameters = [_path_parameter(name, fields.get(name)) for name in in_path]
     if rest.error_format is ErrorFormat.ORGANIZATION:
         parameters.append(_organization_header())
     if not has_body:
-        parameters += [_query_parameter(name, schema, name in required) for name, schema in beside.items()]
-    made: Json = {
+        parameters += [_query_parameter(name, schema, name in required) for name, schema in others.items()]
+    entry: Json = {
         "operationId": operation.name,
         "summary": operation.summary,
         "tags": [rest.error_format.value],
@@ -115,16 +122,17 @@ def _operation(operation: AnyOperation, request: Json) -> Json:
         "parameters": parameters,
     }
     if has_body:
-        body = {**request, "properties": beside, "required": [name for name in required if name in beside]}
-        made["requestBody"] = {"required": True, "content": _json(body)}
-    return made
+        body = {**request, "properties": others, "required": [name for name in required if name in others]}
+        entry["requestBody"] = {"required": True, "content": _json(body)}
+    return entry
 
 
 def _statuses(rest: RestRoute) -> list[int]:
-    """What a place may answer beside 200."""
-    found = {*_ANYWHERE, *_IN_FORMAT[rest.error_format], *rest.statuses}
-    found |= _WITH_BODY if rest.most_bytes is not None else set()
-    return sorted(found)
+    """Return the error statuses of a route."""
+    statuses = {*_ANYWHERE, *_IN_FORMAT[rest.error_format], *rest.statuses}
+    if rest.most_bytes is not None:
+        statuses |= _WITH_BODY
+    return sorted(statuses)
 
 
 def _response(status: int, schema: Json) -> Json:
@@ -136,7 +144,7 @@ def _response(status: int, schema: Json) -> Json:
 
 
 def _error(status: int, error_format: ErrorFormat) -> Json:
-    """The dialect's error with the numbers that a status may bear."""
+    """Build the schema of an error format's body, narrowed to the codes of a status."""
     if error_format is ErrorFormat.ORGANIZATION:
         codes = sorted({code for code in ORGANIZATION_CODES.values() if code // 1000 == status}) or [status * 1000]
         narrowed: Json = {"code": {"enum": codes}}
@@ -150,18 +158,18 @@ def _json(schema: Json) -> Json:
 
 
 def _path_parameter(name: str, schema: Json | None) -> Json:
-    found = {"type": "string", "minLength": 1} if schema is None else drop_null(schema)
-    return {"name": name, "in": "path", "required": True, "schema": found}
+    path_schema = {"type": "string", "minLength": 1} if schema is None else drop_null(schema)
+    return {"name": name, "in": "path", "required": True, "schema": path_schema}
 
 
 def _query_parameter(name: str, schema: Json, required: bool) -> Json:
-    found = drop_null(schema)
+    query_schema = drop_null(schema)
     if schema.get("default") is not None:
-        found["default"] = schema["default"]
-    return {"name": name, "in": "query", "required": required, "schema": found}
+        query_schema["default"] = schema["default"]
+    return {"name": name, "in": "query", "required": required, "schema": query_schema}
 
 
 def _organization_header() -> Json:
-    told = "Repeats the organization of the path; another one is refused."
+    description = "Repeats the organization of the path; another one is rejected."
     header: dict[str, Any] = {"name": ORGANIZATION_HEADER, "in": "header", "required": False}
-    return {**header, "description": told, "schema": {"type": "string"}}
+    return {**header, "description": description, "schema": {"type": "string"}}

@@ -1,7 +1,7 @@
-"""The catalogue as an OpenRPC 1.3 document.
+"""OpenRPC 1.3 document of the JSON-RPC operations.
 
-The rule: nothing is written by hand. What a request may be comes from the types that decode it (leniently: what we
-accept), what an answer is from the types that encode it (strictly: what we send), and every error from its class.
+Everything is generated: parameters from the types that decode requests (lenient), results from the types that encode
+them (strict), and errors from their classes.
 
 Source: https://spec.open-rpc.org
 """
@@ -42,22 +42,22 @@ COMMON_ERRORS: tuple[type[WalletError], ...] = (
     Unavailable,
     InternalError,
 )
-"""What every method may answer."""
+"""Errors that every method can return."""
 META_SCHEMA = "https://raw.githubusercontent.com/open-rpc/meta-schema/master/schema.json"
-"""The schema of an OpenRPC document, as its specification names it for `rpc.discover`."""
+"""The schema of an OpenRPC document, which the specification requires as the result of `rpc.discover`."""
 
 
 @shape
 class Discover:
-    """`rpc.discover` takes no parameters."""
+    """The parameters of `rpc.discover`: none."""
 
 
 def build_openrpc(
     operations: Sequence[AnyOperation], *, version: str, title: str = "wallet-rpc", examples: Examples | None = None
 ) -> Json:
-    """The document of `operations`, in their order.
+    """Build the document of `operations`, in their order.
 
-    Raises: ValueError when two different types bear one name.
+    Raises: ValueError when two different types have the same name.
     """
     requests = [request_schema(operation.request) for operation in operations]
     answers = [response_schema(operation.answer) for operation in operations]
@@ -78,25 +78,25 @@ def build_openrpc(
     }
 
 
-def to_yaml(made: Json) -> str:
-    """The document as YAML text; keys and methods keep their order."""
-    return yaml.dump(made, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
+def to_yaml(document: Json) -> str:
+    """Write the document as YAML text; keys and methods keep their order."""
+    return yaml.dump(document, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
 
 
 def add_discovery(
     operations: Sequence[AnyOperation], *, version: str, examples: Examples | None = None
 ) -> tuple[list[AnyOperation], Json]:
-    """The operations with `rpc.discover` as the last one, and the document that it answers, which lists it too."""
+    """Add `rpc.discover` as the last operation; return all operations and the document, which it returns and is in."""
 
     async def run(_context: object, _request: Discover) -> Json:
-        return made
+        return document
 
-    summary = "This document: every method, its parameters, its answer and its errors."
+    summary = "Return this document: every method with its parameters, result and errors."
     discovery = Operation("rpc.discover", Discover, dict[str, Any], run, summary, positional=True)
-    listed = [*operations, discovery]
-    made = build_openrpc(listed, version=version, examples=examples)
-    made["methods"][-1]["result"] = {"name": "document", "schema": {"$ref": META_SCHEMA}}
-    return listed, made
+    all_operations = [*operations, discovery]
+    document = build_openrpc(all_operations, version=version, examples=examples)
+    document["methods"][-1]["result"] = {"name": "document", "schema": {"$ref": META_SCHEMA}}
+    return all_operations, document
 
 
 def _method(operation: AnyOperation, request: Json, answer: Json) -> Json:
@@ -117,15 +117,15 @@ def _parameters(operation: AnyOperation, request: Json) -> list[Json]:
 
 
 def _repeated_parameter(request: Json) -> Json:
-    """The first of the parameters that are a list's items; OpenRPC has no word for the others, so a sentence tells."""
-    most = request.get("maxItems")
-    bound = "" if most is None else f", at most {most} in all"
-    told = f"May be followed by more of its kind, each a parameter of its own{bound}."
-    return {"name": "request", "description": told, "required": True, "schema": request["items"]}
+    """Describe the first of the parameters that are the items of a list; OpenRPC cannot express the others."""
+    max_items = request.get("maxItems")
+    limit = "" if max_items is None else f", at most {max_items} in total"
+    description = f"Further parameters of the same type may follow{limit}."
+    return {"name": "request", "description": description, "required": True, "schema": request["items"]}
 
 
 def _single_parameter(request: Json) -> Json:
-    """The one parameter of an operation that takes an object (by name, the object stands in place of the array)."""
+    """Describe the one parameter of an operation that takes an object; `params` may be that object itself."""
     return {"name": "request", "required": True, "schema": request}
 
 
@@ -151,8 +151,8 @@ def _error(error: type[WalletError]) -> Json:
 
 
 class _Plain(yaml.SafeDumper):
-    """YAML without anchors: a schema that occurs twice is written twice."""
+    """A YAML dumper without anchors: a schema that occurs twice is written twice."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """True: never an alias."""
+        """Return True, so that no alias is written."""
         return True

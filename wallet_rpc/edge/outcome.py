@@ -1,6 +1,6 @@
-"""How an operation's work ends: in time or not, and with which of the errors that a caller may see.
+"""Deadlines, result encoding and error conversion of operations, for the JSON-RPC and REST handlers.
 
-The rule: every door tells a failure by these; what is not meant for callers becomes an incident.
+An exception that is not a `WalletError` becomes an incident.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from wallet_rpc.worker_threads import compute
 T = TypeVar("T")
 
 DEADLINE_SECONDS = 30.0
-"""How long one request may take, all its entries together; the official clients hang up after 10 s."""
+"""The maximum duration of a request, with all its entries; the official clients time out after 10 s."""
 
 
 async def run_until(work: Awaitable[T], until: float) -> T:
-    """What the work gives. Raises: Unavailable (deadline) when it is not done by `until` (of the loop's time)."""
+    """Await `work` and return its result. Raises: Unavailable (deadline) after the loop time `until`."""
     deadline = asyncio.timeout_at(until)
     try:
         async with deadline:
             return await work
     except TimeoutError:
         if not deadline.expired():
-            raise  # the work's own
+            raise  # a timeout within the work itself
         text = "the request took longer than this server allows; it may still take effect"
         raise Unavailable(text, reason="deadline") from None
 
 
 async def encode_result(operation: Operation[Any, Any, Any], answer: Any) -> Any:
-    """An operation's answer as JSON values."""
+    """Convert the result of an operation to JSON values."""
     if operation.has_long_answers:
         return await compute(partial(wire.encode, operation.answer, answer))
     return wire.encode(operation.answer, answer)
 
 
 def to_wallet_error(raised: Exception, method: str) -> WalletError:
-    """The error the caller sees: itself when it is a WalletError, the first of a group of them, else an incident."""
+    """Return a WalletError itself, the first one of a group, or an incident for any other exception."""
     if isinstance(raised, WalletError):
         return raised
-    if isinstance(raised, ExceptionGroup):  # what a TaskGroup makes of the errors of its tasks
-        meant, rest = raised.split(WalletError)
-        if meant is not None and rest is None:
-            return _first(meant)
+    if isinstance(raised, ExceptionGroup):  # raised by a TaskGroup
+        wallet_errors, others = raised.split(WalletError)
+        if wallet_errors is not None and others is None:
+            return _first(wallet_errors)
     return observe.log_incident(raised, method=method)
 
 

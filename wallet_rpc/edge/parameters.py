@@ -1,6 +1,6 @@
-"""Parameters: how an array or an object becomes the one value an operation's request is decoded from.
+"""Binding of `params`, an array or an object, to the one value from which an operation's request is decoded.
 
-The rule: names and positions are bound here; forms are checked by `wire.decode` and nowhere else.
+Only names and positions are bound here; `wire.decode` validates the values.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from wallet_rpc.operations.operation import Operation
 from wallet_rpc.primitives import preview
 
 Params: TypeAlias = list[Any] | dict[str, Any]
-"""`params` of a request; absent is an empty array."""
+"""The `params` of a request; an empty array if absent."""
 Binding: TypeAlias = Callable[[Params], Any]
-"""From `params` to the value that is decoded."""
+"""Converts `params` to the value that is decoded."""
 
 
 def build_binding(operation: Operation[Any, Any, Any]) -> Binding:
-    """How `operation` takes its parameters."""
+    """Build the binding of an operation's parameters."""
     if operation.variadic:
         return _bind_items
     return _bind_positions(wire.member_names(operation.request)) if operation.positional else _bind_object
 
 
 def _bind_object(params: Params) -> Any:
-    """`[request]`, or the request itself by name; nothing stands for the empty request."""
+    """Bind `[request]`, or the request itself as an object; an empty array means the empty request."""
     if isinstance(params, dict):
         return params
     if len(params) > 1:
@@ -36,7 +36,7 @@ def _bind_object(params: Params) -> Any:
 
 
 def _bind_items(params: Params) -> Any:
-    """`[item, item, …]`; `[[item, item, …]]` and one item by name mean the same, since an item is an object."""
+    """Bind `[item, item, …]`, `[[item, item, …]]`, or one item as an object."""
     if isinstance(params, dict):
         return [params]
     return params[0] if len(params) == 1 and isinstance(params[0], list) else params

@@ -1,7 +1,7 @@
-"""What a connection's input means: heads within bounds, bodies, and nothing of `Upgrade` but WebSocket handshakes.
+"""Parser of a connection's input: heads within limits, bodies, and WebSocket handshakes; other `Upgrade` is ignored.
 
-Written for uvicorn 0.54 and httptools 0.9 (llhttp 9), which bounds nothing itself and keeps a half header field until
-it is whole. Tests: tests/edge/test_request_heads.py.
+Written for uvicorn 0.54 and httptools 0.9 (llhttp 9), which has no limits itself and buffers a header field until it is
+complete. Tests: tests/edge/test_request_heads.py.
 """
 
 from __future__ import annotations
@@ -18,64 +18,64 @@ from wallet_rpc.edge.guard import HttpRejection
 from wallet_rpc.errors import InvalidRequest
 
 HEAD_BYTES = 32 << 10
-"""How long a request's head may be, from its first byte to the empty line; also chunk extensions and trailers."""
+"""The maximum size of a head, from its first byte to the empty line; also of chunk extensions and trailers."""
 TARGET_BYTES = 8 << 10
-"""How long the request target (path and query, or URL) may be."""
+"""The maximum size of the request target (path and query, or URL)."""
 HEADER_FIELDS = 128
-"""How many header fields a request may have: each costs memory beyond its bytes."""
+"""The maximum number of header fields, since each costs memory beyond its bytes."""
 
 CLOSE = {"connection": "close"}
-"""The header of a refusal after which nothing more is read."""
+"""The header of a rejection after which no further input is read."""
 _LINE_BYTES = len(b"  HTTP/1.1\r\n\r\n")
-"""What a head has beside method, target and fields."""
+"""The size of a head without method, target and header fields."""
 _FIELD_BYTES = len(b": \r\n")
-"""What a header field has beside name and value, as clients write them."""
+"""The size of a header field without name and value, as clients write it."""
 
 
 class Part(enum.Enum):
-    """The part of a request that the parser is in."""
+    """The part of a request that is being parsed."""
 
     NONE = enum.auto()
     HEAD = enum.auto()
     BODY = enum.auto()
 
 
-NONE, HEAD, BODY = Part  # looked at for each header field: a member of a class takes twice as long to find
+NONE, HEAD, BODY = Part  # read for each header field; `Part.HEAD` would take twice as long
 
 
 class _DiscardingList(list[tuple[bytes, bytes]]):
-    """The place of trailers: they are no header fields of the request, which has begun, and are not kept."""
+    """A list that discards trailers, which arrive after the request was started."""
 
     def append(self, _: tuple[bytes, bytes], /) -> None:
-        """Forget the field."""
+        """Discard the field."""
 
 
 _DISCARDED = _DiscardingList()
 
 
 class RequestParser(HttpToolsProtocol):
-    """Feeds input to httptools in pieces of which none can exceed a bound.
+    """Feeds input to httptools in pieces, so that no piece can exceed a limit.
 
-    Input that follows a whole request is held back, unparsed, until that request is answered.
+    Input after a complete request is buffered, unparsed, until that request is answered.
     """
 
     cycle: Exchange | None  # type: ignore[assignment]  # none before the first request
 
     part = NONE
     pending_input = b""
-    """Input behind a request that is not answered yet."""
+    """Input after a request that is not answered yet."""
     drops_input = False
-    """True: what still comes is dropped."""
+    """True if further input is dropped."""
     is_full = False
-    """True: so many requests are unanswered that no other one is begun."""
+    """True if no further request is started because of the number of pending ones."""
     _unfinished = 0
-    """Bytes since the head began, or since the last progress within the body."""
+    """The number of bytes since the start of the head, or since the last progress within the body."""
     _is_estimated = False
-    """True: the head began within a piece of input, so that its bytes are not counted but estimated by its fields."""
+    """True if the head began within a piece of input, so that its size is estimated from its fields."""
 
     @property
     def is_busy(self) -> bool:
-        """True while a whole request is unanswered."""
+        """True while a complete request is pending."""
         cycle = self.cycle
         return (cycle is not None and not cycle.more_body and not cycle.response_complete) or len(self.pipeline) > 0
 
@@ -84,19 +84,20 @@ class RequestParser(HttpToolsProtocol):
         raise NotImplementedError
 
     def reject(self, rejection: HttpRejection) -> None:
-        """Refuse the request that the parser is in, and read no other."""
+        """Reject the current request and read no further one."""
         raise NotImplementedError
 
     def hold_input(self, data: bytes) -> None:
-        """Keep input for later, and read no more until then."""
+        """Buffer input and pause reading."""
         self.pending_input += data
         self.flow.pause_reading()
 
     def parse(self, data: bytes) -> None:
-        """Parse input; not while a request is unanswered."""
+        """Parse input; must not be called while a request is pending."""
         while data and not self.drops_input:
             room = HEAD_BYTES - self._unfinished
-            piece, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
+            piece = data[:room]
+            data = data[room:]
             self._unfinished += len(piece)
             if self.part is NONE:
                 self._is_estimated = False
@@ -115,35 +116,36 @@ class RequestParser(HttpToolsProtocol):
                     self.reject(_too_many_fields())
 
     def on_message_begin(self) -> None:
-        """Begin a request. Raises: EOFError where there are too many already, so that the parser ends here."""
+        """Begin a request. Raises: EOFError to stop the parser when too many are pending."""
         if self.is_full:
             raise EOFError
         super().on_message_begin()
         self.part = HEAD
 
     def on_url(self, url: bytes) -> None:
-        """Take a part of the target. Raises: Refused when it is too long."""
+        """Add a part of the target. Raises: HttpRejection when it is too long."""
         self.url += url
         if len(self.url) > TARGET_BYTES:
             text = f"target: expected at most {TARGET_BYTES} bytes of path and query, got more"
             raise HttpRejection(414, InvalidRequest(text, reason="target_too_long"), CLOSE)
 
     def on_headers_complete(self) -> None:
-        """Start the request, unless `parse` has to look at its `Upgrade` first. Raises: Refused."""
+        """Start the request, unless `parse` must handle its `Upgrade` first. Raises: HttpRejection."""
         if len(self.headers) > HEADER_FIELDS:
             raise _too_many_fields()
         self.scope["method"] = self.parser.get_method().decode("ascii")
         if self._is_estimated and self._estimated_bytes() > HEAD_BYTES:
             raise _head_too_large()
         if self.scope["method"] == "CONNECT":
-            _refuse_tunnel()
+            _reject_tunnel()
         if not self.parser.should_upgrade():
-            self._unfinished, self.part = 0, BODY
+            self._unfinished = 0
+            self.part = BODY
             self.start()
             self.headers = _DISCARDED
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body; nobody reads on where it was answered already."""
+        """Add a part of the body; it is dropped if the request is already answered."""
         self._unfinished = 0
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
@@ -154,16 +156,17 @@ class RequestParser(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the request."""
-        self._unfinished, self._is_estimated = 0, True
+        self._unfinished = 0
+        self._is_estimated = True
         if self.part is BODY:
             self.part = NONE
             if self.cycle is not None and not self.cycle.response_complete:
                 self.cycle.end_request()
 
     def _head_without_upgrade(self) -> bytes:
-        """The head of a request with `Upgrade`, to be parsed again without it; none for a WebSocket handshake.
+        """Return the head without `Upgrade`, to be parsed again; empty for a WebSocket handshake, which is handed over.
 
-        httptools skips the body of a request with `Upgrade` (Java's HttpClient sends `Upgrade: h2c` with each).
+        httptools skips the body of a request with `Upgrade`, and Java's HttpClient sends `Upgrade: h2c` with each.
         """
         if self._is_websocket_handshake():
             self.drops_input = True
@@ -180,8 +183,8 @@ class RequestParser(HttpToolsProtocol):
     def _is_websocket_handshake(self) -> bool:
         fields = dict(self.headers)
         has_body = fields.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in fields
-        is_asked = self.scope["method"] == "GET" and self._get_upgrade() == b"websocket" and not has_body
-        return is_asked and not self.is_busy and self._should_upgrade_to_ws()
+        is_handshake = self.scope["method"] == "GET" and self._get_upgrade() == b"websocket" and not has_body
+        return is_handshake and not self.is_busy and self._should_upgrade_to_ws()
 
     def _estimated_bytes(self) -> int:
         fields = sum(len(name) + len(value) + _FIELD_BYTES for name, value in self.headers)
@@ -205,6 +208,7 @@ def _too_many_fields() -> HttpRejection:
     return HttpRejection(431, InvalidRequest(text, reason="head_too_large"), CLOSE)
 
 
-def _refuse_tunnel() -> NoReturn:
-    error = InvalidRequest("verb: expected POST, got CONNECT: this is no proxy", reason="method_not_allowed")
+def _reject_tunnel() -> NoReturn:
+    text = "verb: expected POST, got CONNECT; this server is not a proxy"
+    error = InvalidRequest(text, reason="method_not_allowed")
     raise HttpRejection(405, error, {**CLOSE, "allow": "GET, HEAD, POST, OPTIONS"})

@@ -1,6 +1,6 @@
-"""REST, made from operations: which path and verb runs which, and what stands before it.
+"""REST routes of operations, with their request checks.
 
-The rule: who asks, how often, whether they may, whether the organisation is theirs, and only then what they say.
+The order of checks: credential, rate limit, authorization, organisation of the path, and then the request itself.
 """
 
 from __future__ import annotations
@@ -43,121 +43,125 @@ MOUNTS: Mapping[str, ErrorFormat] = {
     "/v1": ErrorFormat.TOKEN,
     "/api": ErrorFormat.TOKEN,
 }
-"""Whose dialect is spoken at and below a path, also where nothing is; the first that fits counts."""
+"""The error format at and below a path, also for unknown routes; the first matching path counts."""
 ORGANIZATION = "orgId"
 """The path parameter that names an organisation, which must be the caller's."""
 ORGANIZATION_HEADER = "X-Org-ID"
-"""Where a client may repeat that name."""
+"""The header in which a client may repeat that id."""
 _JSON = frozenset({"application/json"})
 
 
 class RestAuthenticator(Protocol):
-    """Who is let in: `gate.Authenticator`. What these raise is the answer."""
+    """The part of `authentication.Authenticator` that REST uses; the errors that it raises become the response."""
 
     async def authenticate_key(self, request: Request) -> object:
-        """Let in the holder of an API key."""
+        """Authenticate by API key."""
 
     async def authenticate_token(self, request: Request) -> object:
-        """Let in the holder of a session token."""
+        """Authenticate by session token."""
 
     async def enforce_rate_limit(self, cost: int) -> None:
-        """Count what the caller asks."""
+        """Count requests against the caller's rate limits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestApi(Generic[C]):
-    """What serves operations as REST; each runs in a `context` that is made for the request."""
+    """Operations served over REST; each runs in a `context` that is built for the request."""
 
     operations: Sequence[Operation[C, Any, Any]]
     context: Callable[[], C]
     authenticator: RestAuthenticator
     deadline_seconds: float = DEADLINE_SECONDS
-    """How long an operation may take."""
+    """The maximum duration of an operation."""
     body_seconds: float = BODY_SECONDS
-    """How long a body may take to arrive."""
+    """The maximum time for a body to arrive."""
 
     def build_mounts(self, origins: Origins = ALL_ORIGINS) -> dict[str, ASGIApp]:
-        """All of it, by `MOUNTS`; pages of the origins may call what is for session tokens: keys belong on servers.
+        """Build the application of each path of `MOUNTS`.
 
-        Raises: ValueError as `places` does.
+        Web pages of `origins` may call only the routes for session tokens, since API keys belong on servers.
+        Raises: ValueError as `group_by_path` does.
         """
-        found = group_by_path(self.operations)
-        return {side: self._build_mount(side, dialect, found, origins) for side, dialect in MOUNTS.items()}
+        routes = group_by_path(self.operations)
+        return {path: self._build_mount(path, error_format, routes, origins) for path, error_format in MOUNTS.items()}
 
     def _build_mount(
         self,
         mount: str,
         error_format: ErrorFormat,
-        found: Mapping[str, Mapping[str, Operation[C, Any, Any]]],
+        operations: Mapping[str, Mapping[str, Operation[C, Any, Any]]],
         origins: Origins,
     ) -> ASGIApp:
-        refusal = partial(error_formats.rest_error_response, error_format)
+        error_responder = partial(error_formats.rest_error_response, error_format)
         routes = [
-            Route(spelled, self._build_endpoint(error_format, found[path], origins))
-            for path in sorted(found, key=_literals_first)
+            Route(spelled, self._build_endpoint(error_format, operations[path], origins))
+            for path in sorted(operations, key=_literals_first)
             if mount_of(path) == mount
             for spelled in slash_spellings(path)
         ]
-        return ErrorMiddleware(Router(routes, redirect_slashes=False, default=_not_found(refusal)), refusal)
+        router = Router(routes, redirect_slashes=False, default=_not_found(error_responder))
+        return ErrorMiddleware(router, error_responder)
 
     def _build_endpoint(
         self, error_format: ErrorFormat, verbs: Mapping[str, Operation[C, Any, Any]], origins: Origins
     ) -> ASGIApp:
-        place = _Endpoint(error_format, {verb: _OperationHandler(self, one) for verb, one in verbs.items()})
+        endpoint = _Endpoint(error_format, {verb: _OperationHandler(self, one) for verb, one in verbs.items()})
         if any(rest_of(one).credential is not Credential.TOKEN for one in verbs.values()):
-            return place
-        return with_cors(place, origins, methods=sorted(verbs))
+            return endpoint
+        return with_cors(endpoint, origins, methods=sorted(verbs))
 
 
 def group_by_path(operations: Sequence[Operation[C, Any, Any]]) -> dict[str, dict[str, Operation[C, Any, Any]]]:
-    """The operations by path and verb.
+    """Group the operations by path and verb.
 
-    Raises: ValueError for one that is nowhere, for two at one place, or for a path on a side of another dialect.
+    Raises: ValueError for an operation without a REST route, for two with the same route, or for a path mounted under
+    another error format.
     """
-    found: dict[str, dict[str, Operation[C, Any, Any]]] = {}
+    grouped: dict[str, dict[str, Operation[C, Any, Any]]] = {}
     for operation in operations:
         rest = rest_of(operation)
         for path in rest.paths:
-            if rest.verb in found.setdefault(path, {}):
+            if rest.verb in grouped.setdefault(path, {}):
                 raise ValueError(f"{rest.verb} {path}: two operations")
             if MOUNTS.get(mount_of(path)) is not rest.error_format:
-                raise ValueError(f"{path}: on a side of another dialect")
-            found[path][rest.verb] = operation
-    return found
+                raise ValueError(f"{path}: mounted under another error format")
+            grouped[path][rest.verb] = operation
+    return grouped
 
 
 def rest_of(operation: Operation[Any, Any, Any]) -> RestRoute:
-    """Where the operation is. Raises: ValueError when it is nowhere."""
+    """Return the REST route of an operation. Raises: ValueError when it has none."""
     if operation.rest is None:
-        raise ValueError(f"{operation.name}: not in REST")
+        raise ValueError(f"{operation.name}: no REST route")
     return operation.rest
 
 
 def mount_of(path: str) -> str:
-    """The side that a path is on; empty for none."""
-    return next((side for side in MOUNTS if f"{path}/".startswith(f"{side}/")), "")
+    """Return the path of `MOUNTS` that contains a path; empty for none."""
+    return next((mount for mount in MOUNTS if f"{path}/".startswith(f"{mount}/")), "")
 
 
 def _literals_first(path: str) -> list[bool]:
-    """Sorts paths so that `/sessions/me` is tried before `/sessions/{id}`."""
+    """Return a sort key that puts `/sessions/me` before `/sessions/{id}`."""
     return [part.startswith("{") for part in path.split("/")]
 
 
 def _not_found(error_responder: ErrorResponder) -> ASGIApp:
-    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    async def reject(scope: Scope, receive: Receive, send: Send) -> None:
         error = InvalidRequest("path: expected one of those that GET /openapi.json lists", reason="no_such_path")
         await error_responder(404, error)(scope, receive, send)
 
-    return refuse
+    return reject
 
 
 class _Endpoint:
-    """What is at one path: an operation for each of some verbs."""
+    """The endpoint of one path, with an operation for each of its verbs."""
 
     def __init__(self, error_format: ErrorFormat, verbs: Mapping[str, _OperationHandler[Any]]) -> None:
         self._error_format = error_format
         self._verbs = {**verbs, "HEAD": verbs["GET"]} if "GET" in verbs else dict(verbs)
         self._allowed = ", ".join([*self._verbs, "OPTIONS"])
+        self._error_response = partial(error_formats.rest_error_response, error_format)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -168,20 +172,21 @@ class _Endpoint:
         allow = {"allow": self._allowed}
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=allow)
-        served = self._verbs.get(request.method)
-        if served is None:
+        handler = self._verbs.get(request.method)
+        if handler is None:
             error = InvalidRequest(f"verb: expected one of {self._allowed}", reason="method_not_allowed")
-            return error_formats.rest_error_response(self._error_format, 405, error, allow)
+            return self._error_response(405, error, allow)
         try:
-            answer = await served.answer(request)
+            body = await handler.answer(request)
         except ClientDisconnect:
-            raise  # there is nobody to answer
-        except Exception as raised:  # the door: whatever it is, the caller gets a coded answer
-            refused = raised if isinstance(raised, HttpRejection) else _to_rejection(raised, served.name)
-            observe.record_result(served.name, error_formats.code_of(self._error_format, refused.status, refused.error))
-            return error_formats.rest_error_response(self._error_format, refused.status, refused.error, refused.headers)
-        observe.record_result(served.name, None)
-        return json_response(answer)
+            raise  # no client is left to respond to
+        except Exception as raised:  # any exception becomes an error response
+            rejection = raised if isinstance(raised, HttpRejection) else _to_rejection(raised, handler.name)
+            code = error_formats.code_of(self._error_format, rejection.status, rejection.error)
+            observe.record_result(handler.name, code)
+            return self._error_response(rejection.status, rejection.error, rejection.headers)
+        observe.record_result(handler.name, None)
+        return json_response(body)
 
 
 def _to_rejection(raised: Exception, name: str) -> HttpRejection:
@@ -190,7 +195,7 @@ def _to_rejection(raised: Exception, name: str) -> HttpRejection:
 
 
 class _OperationHandler(Generic[C]):
-    """One operation, as a request finds it."""
+    """The handler of one operation: authentication, authorization, decoding and execution."""
 
     def __init__(self, api: RestApi[C], operation: Operation[C, Any, Any]) -> None:
         self._api = api
@@ -199,53 +204,58 @@ class _OperationHandler(Generic[C]):
         self.name = operation.name
 
     async def answer(self, request: Request) -> bytes:
-        """The JSON text of the operation's answer."""
-        keeper = self._api.authenticator
-        is_for_keys = self._rest.credential is Credential.KEY
-        await (keeper.authenticate_key if is_for_keys else keeper.authenticate_token)(request)
-        await keeper.enforce_rate_limit(1)
+        """Run the operation and return the JSON text of its result."""
+        authenticator = self._api.authenticator
+        if self._rest.credential is Credential.KEY:
+            await authenticator.authenticate_key(request)
+        else:
+            await authenticator.authenticate_token(request)
+        await authenticator.enforce_rate_limit(1)
         context = self._api.context()
         await self._operation.authorize(context)
-        _refuse_other_organization(request)
-        given = await self._read_input(request)
+        _reject_other_organization(request)
+        members = await self._read_input(request)
         until = asyncio.get_running_loop().time() + self._api.deadline_seconds
-        return dump_json(await run_until(self._run(context, given), until))
+        return dump_json(await run_until(self._run(context, members), until))
 
-    async def _run(self, context: C, given: dict[str, Any]) -> Any:
+    async def _run(self, context: C, members: dict[str, Any]) -> Any:
         try:
-            value = wire.validate(self._operation.request, given)
-        except wire.InvalidValue as faulty:
-            raise error_formats.merge_field_errors(self._rest.error_format, faulty.errors) from None
+            value = wire.validate(self._operation.request, members)
+        except wire.InvalidValue as invalid:
+            raise error_formats.merge_field_errors(self._rest.error_format, invalid.errors) from None
         return await encode_result(self._operation, await self._operation.run(context, value))
 
     async def _read_input(self, request: Request) -> dict[str, Any]:
-        """The body, or the query of a place that has none, and the path, which comes first."""
+        """Read the members of the body, or of the query for a route without a body; path parameters override them."""
         path = {name: value for name, value in request.path_params.items() if name != ORGANIZATION}
         if self._rest.most_bytes is None:
             return {**_read_query(request), **path}
         try:
             require_json(request, _JSON)
-        except HttpRejection as refused:
-            raise HttpRejection(400, refused.error) from None  # the documented APIs have no 415
+        except HttpRejection as rejection:
+            raise HttpRejection(400, rejection.error) from None  # the documented APIs have no 415
         seconds = self._api.body_seconds
         body = parse_json_object(await read_request_body(request, max_bytes=self._rest.most_bytes, seconds=seconds))
         return {**body, **path}
 
 
 def _read_query(request: Request) -> dict[str, Any]:
-    """What the query says; what it says twice is a list."""
-    said = {name: request.query_params.getlist(name) for name in request.query_params}
-    return {name: values[0] if len(values) == 1 else values for name, values in said.items()}
+    """Read the query parameters; a repeated one becomes a list."""
+    query = {name: request.query_params.getlist(name) for name in request.query_params}
+    return {name: values[0] if len(values) == 1 else values for name, values in query.items()}
 
 
-def _refuse_other_organization(request: Request) -> None:
-    """Raises: NotFound unless the path's organisation, if it has one, is the caller's; InvalidParams by the header."""
-    named = request.path_params.get(ORGANIZATION)
-    if named is None:
+def _reject_other_organization(request: Request) -> None:
+    """Check the path's organisation, if it names one.
+
+    Raises: NotFound when it is not the caller's; InvalidParams when the header names another one.
+    """
+    organization = request.path_params.get(ORGANIZATION)
+    if organization is None:
         return
-    if named != caller.current_caller().organization:
+    if organization != caller.current_caller().organization:
         raise NotFound("organization not found", reason="organization_not_found")
-    if request.headers.get(ORGANIZATION_HEADER, named) != named:
+    if request.headers.get(ORGANIZATION_HEADER, organization) != organization:
         text = "differs from the organization of the path"
         raise error_formats.merge_field_errors(
             ErrorFormat.ORGANIZATION, [FieldError(field=ORGANIZATION_HEADER, text=text, reason="validation")]

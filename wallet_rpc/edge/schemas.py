@@ -1,6 +1,6 @@
-"""JSON Schemas of requests and answers, made fit for one document: shared definitions, true defaults, no nulls.
+"""JSON Schemas of requests and results for one document: shared definitions, defaults as in JSON, no nulls.
 
-The rule: a type that is read more leniently than it is written gets two definitions; the input's name ends in `Input`.
+A type that is read more leniently than it is written has two definitions; the name of the input's ends in `Input`.
 """
 
 from __future__ import annotations
@@ -14,39 +14,40 @@ Json: TypeAlias = dict[str, Any]
 """A JSON object."""
 
 REF = "#/components/schemas/"
-"""Where a document keeps its shared definitions."""
+"""The path of a document's shared definitions."""
 
 _NULL = {"type": "null"}
 
 
 def request_schema(kind: Any) -> Json:
-    """What we read as a `kind`; a default stands as it would on the wire, which only the written form knows."""
-    made = wire.schema(kind, "validation")
-    _take_defaults(made, wire.schema(kind, "serialization"))
-    _drop_repeated_titles(made)
-    return made
+    """Return the schema of a `kind` as it is read; its defaults have their JSON form, taken from the written schema."""
+    read = wire.schema(kind, "validation")
+    _take_defaults(read, wire.schema(kind, "serialization"))
+    _drop_repeated_titles(read)
+    return read
 
 
 def response_schema(kind: Any) -> Json:
-    """What we write for a `kind`: a field that may be absent is left out then, never null; every other is there."""
-    made = wire.schema(kind, "serialization")
-    for node in [node for node in _objects(made) if isinstance(node.get("properties"), dict)]:
+    """Return the schema of a `kind` as it is written: an optional field is absent, never null; others are required."""
+    written = wire.schema(kind, "serialization")
+    for node in [node for node in _objects(written) if isinstance(node.get("properties"), dict)]:
         fields = node["properties"]
-        always = [name for name, field in fields.items() if _NULL not in field.get("anyOf", [])]
+        required = [name for name, field in fields.items() if _NULL not in field.get("anyOf", [])]
         node["properties"] = {name: drop_null(field) for name, field in fields.items()}
         node.pop("required", None)
-        if always:
-            node["required"] = always
-    _drop_repeated_titles(made)
-    return made
+        if required:
+            node["required"] = required
+    _drop_repeated_titles(written)
+    return written
 
 
 def hoist(requests: Sequence[Json], answers: Sequence[Json]) -> Json:
-    """Take the definitions out of all schemas (which are changed in place) into one mapping, sorted by name.
+    """Move the definitions of all schemas, which change in place, into one mapping, sorted by name.
 
-    Raises: ValueError when two different types bear one name.
+    Raises: ValueError when two different types have the same name.
     """
-    written, read = _definitions(answers), _definitions(requests)
+    written = _definitions(answers)
+    read = _definitions(requests)
     twofold = {name for name in read if name in written and read[name] != written[name]}
     while more := {name for name in read if name in written and _refers(read[name], twofold)} - twofold:
         twofold |= more
@@ -59,12 +60,12 @@ def hoist(requests: Sequence[Json], answers: Sequence[Json]) -> Json:
 
 
 def _definitions(schemas: Sequence[Json]) -> Json:
-    found: Json = {}
+    definitions: Json = {}
     for schema in schemas:
         for name, definition in schema.pop("$defs", {}).items():
-            if found.setdefault(name, definition) != definition:
+            if definitions.setdefault(name, definition) != definition:
                 raise ValueError(f"two types of one name: {name}")
-    return found
+    return definitions
 
 
 def _refers(schema: Json, names: set[str]) -> bool:
@@ -88,7 +89,7 @@ def _target(node: Json) -> str | None:
 
 
 def drop_null(field: Json) -> Json:
-    """The schema of a field where it is neither null nor left to its default."""
+    """Return the schema of a field without null and without its default."""
     rest = {key: value for key, value in field.items() if key not in {"anyOf", "default"}}
     kinds = [kind for kind in field.get("anyOf", []) if kind != _NULL]
     match kinds:
@@ -101,19 +102,19 @@ def drop_null(field: Json) -> Json:
 
 
 def _take_defaults(read: Any, written: Any) -> None:
-    """Where `read` has a default, put the one that `written` has at the same place, or none."""
+    """Replace each default in `read` with the one at the same path in `written`; remove it if there is none."""
     for key, value in list(_items(read)):
-        twin = next((other for name, other in _items(written) if name == key), None)
-        if key != "default" or isinstance(value, dict):  # a field may be called default: then it has a schema
-            _take_defaults(value, twin)
-        elif twin is None:
+        counterpart = next((other for name, other in _items(written) if name == key), None)
+        if key != "default" or isinstance(value, dict):  # a field named default has a schema
+            _take_defaults(value, counterpart)
+        elif counterpart is None:
             del read[key]
         else:
-            read[key] = twin
+            read[key] = counterpart
 
 
 def _drop_repeated_titles(schema: Json) -> None:
-    """A field's generated title only repeats its name."""
+    """Remove generated titles, which only repeat the name of a field."""
     for node in _objects(schema):
         for name, field in node.get("properties", {}).items():
             if isinstance(field, dict) and str(field.get("title", "")).replace(" ", "").lower() == name.lower():

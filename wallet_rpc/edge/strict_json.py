@@ -1,6 +1,6 @@
-"""JSON of REST bodies, read strictly: what two readers could take for two things is refused.
+"""Strict parser for the JSON of REST bodies, which rejects JSON that two parsers could read differently.
 
-JSON-RPC is read as its clients know it (`envelope.parse`); what comes here is kept and signed for.
+REST bodies are stored and signed. JSON-RPC bodies are parsed as their clients expect (`envelope.parse_body`).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from wallet_rpc.errors import ParseError
 from wallet_rpc.primitives import preview
 
 MAX_BODY_LEVELS = 64
-"""How deep a body may be; what is kept of it is read by parsers that take 200."""
+"""The maximum depth of a body; stored parts of it are read by parsers that allow 200 levels."""
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
-    """The object of a body, as `envelope.parse` reads it, with no key twice in one object, no number beyond a double's
-    range, and at most `MAX_LEVELS` deep.
+    """Parse a body that is a JSON object: without repeated keys, without numbers beyond a double, of limited depth.
 
-    Raises: as `envelope.parse`; InvalidParams (too_many_values) as `wire.bounded`.
+    Raises: ParseError, also for more than `MAX_BODY_LEVELS` levels; InvalidRequest as `envelope.parse_body` does;
+    InvalidParams (too_many_values) as `wire.check_size` does.
     """
-    # first: `json` recurses as deep as a body is, and py_ecc 8 lifts the limit that would stop it
+    # checked first: `json` recurses as deep as the body, and py_ecc 8 raises the recursion limit
     size = wire.check_size(envelope.parse_body(body), at="body")
     if size.levels > MAX_BODY_LEVELS:
         raise ParseError(f"body: expected at most {MAX_BODY_LEVELS} levels")
@@ -38,14 +38,14 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
 
 
 def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return made
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        raise ValueError("expected each key of an object once, got one twice")
+    return unique
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError("a number is beyond the range of a double")
+        raise ValueError("expected numbers in the range of a double, got one beyond")
     return number
