@@ -42,7 +42,7 @@ def test_an_organization_is_made_and_listed(cli: Cli) -> None:
 def test_people_are_told_how_to_go_on(cli: Cli) -> None:
     printed = cli.text("org", "create", "Example shop")
 
-    found = re.search(r"^Make a key: +wallet-rpc (key create --org org_[0-9a-f]{20})$", printed, re.MULTILINE)
+    found = re.search(r"^Create a key: +wallet-rpc (key create --org org_[0-9a-f]{20})$", printed, re.MULTILINE)
     assert found is not None
     assert KEY.search(cli.text(*found[1].split()))
 
@@ -181,9 +181,9 @@ def test_every_change_is_in_the_log_and_no_key_is(cli: Cli) -> None:
     [
         (["org"], "the following arguments are required: ACTION"),
         (["org", "create"], "the following arguments are required: NAME"),
-        (["org", "create", " "], "NAME: expected a name of 1 to 100 printable letters"),
-        (["org", "create", "x" * 101], "NAME: expected a name of 1 to 100 printable letters"),
-        (["org", "create", "a\x1b[2J"], "NAME: expected a name of 1 to 100 printable letters"),
+        (["org", "create", " "], "NAME: expected a name of 1 to 100 printable characters"),
+        (["org", "create", "x" * 101], "NAME: expected a name of 1 to 100 printable characters"),
+        (["org", "create", "a\x1b[2J"], "NAME: expected a name of 1 to 100 printable characters"),
         (["key", "create"], "the following arguments are required: --org"),
         (["key", "create", "--org", "org_nobody"], '--org: no organisation "org_nobody": see `wallet-rpc org list`'),
         (["key", "create", "--org", "org_open", "--scope", "all"], "--scope: invalid choice: 'all'"),
@@ -201,7 +201,7 @@ def test_every_change_is_in_the_log_and_no_key_is(cli: Cli) -> None:
         ),
         (
             ["key", "create", "--org", "org_open", "--expires", "2020-01-01T00:00:00Z"],
-            "--expires: expected a time to come, got 2020-01-01T00:00:00.000Z",
+            "--expires: expected a time in the future, got 2020-01-01T00:00:00.000Z",
         ),
         (["key", "list", "--org", "org_nobody"], "--org: no organisation"),
         (["key", "revoke", "key_00000000000000000000"], "key revoke: no such key; expected its id"),

@@ -96,7 +96,7 @@ def test_a_log_that_has_grown_holds_all_its_anchors(signing: Cli, organization: 
 
     found = signing.json("audit", "verify", "--anchor", str(file), "--org", organization)["logs"][0]
     assert (found["whole"], found["entries"], found["anchored"]) == (True, 5, 4)
-    assert "5 entries, whole, head" in signing.text("audit", "verify", "--anchor", str(file))
+    assert "5 entries, intact, head" in signing.text("audit", "verify", "--anchor", str(file))
 
 
 @pytest.mark.parametrize("is_listed", [True, False])
@@ -109,7 +109,7 @@ def test_an_emptied_log_is_found_without_an_anchor(cli: Cli, organization: str, 
     status, printed = cli.status("audit", "verify")
 
     assert status == 1
-    assert f"{organization}: NOT WHOLE: entry 0: emptied\n" in printed
+    assert f"{organization}: NOT INTACT: entry 0: emptied\n" in printed
 
 
 def test_a_log_off_every_list_is_verified(cli: Cli, organization: str) -> None:
@@ -127,7 +127,7 @@ def test_a_log_off_every_list_is_verified(cli: Cli, organization: str) -> None:
             "LTRIM", store.for_organization(OrganizationId(organization)).audit.entries_key(), 1, -1
         )
     )
-    assert f"{organization}: NOT WHOLE: entry 0: cut out\n" in cli.status("audit", "verify")[1]
+    assert f"{organization}: NOT INTACT: entry 0: cut out\n" in cli.status("audit", "verify")[1]
 
 
 def test_a_log_that_lacks_what_its_keys_ask_for_is_found_without_an_anchor(cli: Cli, organization: str) -> None:
@@ -139,7 +139,7 @@ def test_a_log_that_lacks_what_its_keys_ask_for_is_found_without_an_anchor(cli: 
     for kept in (events[1:], events[:-1], [*events[:-2], events[-1]]):
         cli.run_on_store(lambda store, kept=kept: rewrite(store, organization, kept))  # type: ignore[misc]
         status, printed = cli.status("audit", "verify", "--org", organization)
-        assert (status, printed.startswith(f"{organization}: NOT WHOLE: entry {len(kept)}: missing")) == (1, True)
+        assert (status, printed.startswith(f"{organization}: NOT INTACT: entry {len(kept)}: missing")) == (1, True)
     cli.run_on_store(lambda store: rewrite(store, organization, events))
     cli.text("audit", "verify", "--org", organization)
 
@@ -155,11 +155,11 @@ def test_a_whole_log_that_is_not_the_anchored_one_is_refused(signing: Cli, organ
     for written, told in cases:
         signing.run_on_store(lambda store, written=written: rewrite(store, organization, written))  # type: ignore[misc]
         status, printed = signing.status("audit", "verify", "--anchor", str(file))
-        assert (status, f"{organization}: NOT WHOLE: {told}\n" in printed) == (1, True), printed
+        assert (status, f"{organization}: NOT INTACT: {told}\n" in printed) == (1, True), printed
 
     signing.run_on_store(lambda store: forget(store, organization))
     assert (
-        f"{organization}: NOT WHOLE: entry 0: emptied\n" in signing.status("audit", "verify", "--anchor", str(file))[1]
+        f"{organization}: NOT INTACT: entry 0: emptied\n" in signing.status("audit", "verify", "--anchor", str(file))[1]
     )
     assert organization not in signing.text("audit", "verify")  # which nothing but the anchor knows any more
 
@@ -175,13 +175,13 @@ def test_the_log_of_those_without_an_organization_is_held_to_its_anchor(signing:
     )
     assert signing.status("audit", "verify", "--anchor", str(file), "--org", OPEN_ORGANIZATION) == (
         1,
-        f"{OPEN_ORGANIZATION}: NOT WHOLE: entry 0: emptied\n",
+        f"{OPEN_ORGANIZATION}: NOT INTACT: entry 0: emptied\n",
     )
 
 
 def test_a_harmed_log_is_not_anchored(signing: Cli, organization: str) -> None:
     signing.run_on_store(lambda store: empty(store, organization))
-    assert signing.status("audit", "anchor") == (1, f"{organization}: NOT WHOLE: entry 0: emptied\n")
+    assert signing.status("audit", "anchor") == (1, f"{organization}: NOT INTACT: entry 0: emptied\n")
 
 
 def test_only_the_named_signers_anchors_are_believed(
@@ -195,7 +195,7 @@ def test_only_the_named_signers_anchors_are_believed(
     assert "--signer: required with --anchor where WALLET_RPC_AUDIT_KEY is not set" in signing.said
     assert signing.status("audit", "anchor")[0] == 2
     assert "WALLET_RPC_AUDIT_KEY: required by audit anchor" in signing.said
-    assert "as anchored up to 3 entries" in signing.text(*verify, "--signer", SIGNER)
+    assert "matches the anchors up to 3 entries" in signing.text(*verify, "--signer", SIGNER)
     assert signing.status(*verify, "--signer", "0x" + "11" * 20)[0] == 2
     assert f"line 1: signed by {SIGNER}, expected 0x1111" in signing.said
     assert signing.status(*verify, "--signer", "0x12")[0] == 2
@@ -208,7 +208,11 @@ def test_only_the_named_signers_anchors_are_believed(
 def test_a_file_that_holds_no_anchor_is_told(signing: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "other").write_text("{}\n")
-    for name, told in (("none", "No such file"), ("empty", "holds no anchor"), ("other", "line 1: anchor.at")):
+    for name, told in (
+        ("none", "No such file"),
+        ("empty", "expected anchors, one per line, got none"),
+        ("other", "line 1: anchor.at"),
+    ):
         assert signing.status("audit", "verify", "--anchor", str(tmp_path / name))[0] == 2
         assert told in signing.said
     assert signing.status("audit", "verify", "--org", "org_nobody")[0] == 2

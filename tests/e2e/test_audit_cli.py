@@ -36,7 +36,7 @@ def test_a_log_that_is_whole_is_said_to_be_with_its_head(cli: Cli) -> None:
         "whole": True,
         "logs": [{"orgId": organization, "entries": 2, "head": head, "whole": True}],
     }
-    assert cli.text("audit", "verify", "--org", organization) == f"{organization}: 2 entries, whole, head {head}\n"
+    assert cli.text("audit", "verify", "--org", organization) == f"{organization}: 2 entries, intact, head {head}\n"
 
 
 def alter(lines: list[bytes]) -> list[bytes]:
@@ -79,12 +79,12 @@ def test_a_log_that_was_changed_is_named_with_the_place(cli: Cli, harm: Callable
 
     assert (status, one) == (1, 1)
     said = {line.partition(": ")[0]: line.partition(": ")[2] for line in printed.splitlines()}
-    assert said[whole].startswith("1 entries, whole, head ")
-    assert said[harmed].startswith("NOT WHOLE: entry 1: ")
+    assert said[whole].startswith("1 entries, intact, head ")
+    assert said[harmed].startswith("NOT INTACT: entry 1: ")
     (log,) = json.loads(as_json)["logs"]
     assert (log["whole"], log["entry"]) == (False, 1)
     if harm is corrupt:
-        assert shown == (1, f"{harmed}: NOT WHOLE: see `wallet-rpc audit verify --org {harmed}`\n")
+        assert shown == (1, f"{harmed}: NOT INTACT: see `wallet-rpc audit verify --org {harmed}`\n")
     assert cli.status("audit", "verify")[0] == 0
 
 
@@ -104,5 +104,5 @@ def test_a_head_that_was_changed_is_found(cli: Cli) -> None:
     finally:
         cli.run_on_store(lambda store: rewrite(store, head))
 
-    assert found == (1, f"{organization}: NOT WHOLE: entry 1: altered\n")
+    assert found == (1, f"{organization}: NOT INTACT: entry 1: altered\n")
     assert shown[0] == 1

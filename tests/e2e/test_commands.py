@@ -250,19 +250,19 @@ def test_sign_signs_the_bare_digest(tmp_path: Path) -> None:
 
 
 STORY = (
-    "1. Two keys, made on the spot",
+    "1. Two new keys",
     "2. The owner's smart account",
-    "its address is known; nothing is deployed yet",
+    "its address is derived; nothing is deployed yet",
     "the account now holds 1 ETH and 1000 test tokens",
     "4. A grant for the session key; the owner signs it once. It may",
-    "5. The first call deploys the account, installs the session and sends 40 tokens, all at once",
-    "landed in transaction 0x",
-    "the friend has received 100 tokens; the limit is used up",
+    "5. The first call deploys the account, installs the session and sends 40 tokens, in one user operation",
+    "included in transaction 0x",
+    "the recipient has received 100 tokens; the allowance is used up",
     "7. Three calls that the contracts deny",
     "one token more than the limit:",
     "another function of the token:",
     "another contract:",
-    "the account holds 1 ETH and 900 tokens, the friend ",
+    "the account holds 1 ETH and 900 tokens, the recipient ",
 )
 
 
@@ -270,7 +270,7 @@ STORY = (
 def test_the_demo_tells_the_whole_story(tmp_path: Path, dev: Server, fresh: bool) -> None:
     played = run_wallet_rpc("demo", folder=tmp_path, PORT="0" if fresh else dev.url.rpartition(":")[2])
 
-    begins = "No server runs; starting a fresh one" if fresh else f"Playing against the server at {dev.url}."
+    begins = "No server is running; starting an ephemeral one" if fresh else f"Using the server at {dev.url}."
     assert played.returncode == 0, played.stdout + played.stderr
     assert played.stdout.startswith(begins)
     assert [sentence for sentence in STORY if sentence not in played.stdout] == []

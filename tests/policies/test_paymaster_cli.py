@@ -75,7 +75,7 @@ def test_deploy_deposit_stake_and_status(chain: Node, paymaster: Paymaster, node
 
     again = paymaster("deploy")
     assert again.returncode == 0
-    assert f"is there already, at {ADDRESS}" in again.stdout
+    assert f"is already deployed at {ADDRESS}" in again.stdout
 
     funded = paymaster("deposit", "--wei", "1_500_000_000_000_000_000", "--stake", "7", "--chain", "0x66eee")
     assert funded.returncode == 0, funded.stderr
@@ -117,7 +117,7 @@ def test_deposit_and_stake_can_be_withdrawn(chain: Node, paymaster: Paymaster) -
     for key in (owner, None):  # the second call finds it unlocked and does not restart the delay
         unlocked = paymaster("unlock-stake", *at, DEPLOYER_KEY=key)
         assert unlocked.returncode == 0, unlocked.stderr
-        assert re.search(r"unstake delay 100 s, unlocked, free from 20\d\d-.*\+00:00 on\n", unlocked.stdout)
+        assert re.search(r"unstake delay 100 s, unlocked, withdrawable from 20\d\d-.*\+00:00\n", unlocked.stdout)
     assert "the node rejected the transaction" in run_as_owner("withdraw-stake").stderr
 
     chain.rpc("evm_increaseTime", 100)
@@ -160,20 +160,25 @@ def test_a_configured_paymaster_is_the_default(paymaster: Paymaster, node_url: s
         (("deploy",), {"PAYMASTER_KEY": None}, 2, "WALLET_RPC_PAYMASTER_KEY: not set"),
         (("deploy",), {"DEPLOYER_KEY": "secret"}, 2, "WALLET_RPC_DEPLOYER_KEY: expected a private key, 0x and 64"),
         (("deploy",), {"DEPLOYER_KEY": "0x" + "00" * 32}, 2, "WALLET_RPC_DEPLOYER_KEY: expected a private key"),
-        (("deploy",), {"CHAINS": None}, 2, "name chains there, or a node by --node"),
-        (("status", "--chain", "1"), {}, 2, "--chain 1: not among 421614"),
+        (("deploy",), {"CHAINS": None}, 2, "WALLET_RPC_CHAINS: not set; set it, or name a node with --node"),
+        (("status", "--chain", "1"), {}, 2, "--chain: expected one of 421614, got 1"),
         (("status", "--chain", "one"), {}, 2, "expected a chain id such as 31337"),
         (("status", "--at", "0x12"), {}, 2, "expected an address"),
         (("deposit", "--wei", "1.5"), {}, 2, "expected a whole number"),
         (("withdraw",), {}, 2, "the following arguments are required: --wei"),
         (("status",), {"DEPLOYER_KEY": None, "PAYMASTER_KEY": None}, 2, "--owner: address required"),
-        (("status", "--owner", STRANGER), {"DEPLOYER_KEY": None, "PAYMASTER_KEY": None}, 2, "; or --at ADDRESS says"),
+        (
+            ("status", "--owner", STRANGER),
+            {"DEPLOYER_KEY": None, "PAYMASTER_KEY": None},
+            2,
+            "; or name the paymaster itself with --at ADDRESS",
+        ),
         (("unlock-stake",), {"DEPLOYER_KEY": None}, 2, "--owner: address required"),
         (("withdraw", "--wei", "1", "--at", STRANGER), {"DEPLOYER_KEY": None}, 2, "WALLET_RPC_DEPLOYER_KEY: not set"),
         (("deploy", "--owner", STRANGER), {"DEPLOYER_KEY": None}, 2, "WALLET_RPC_DEPLOYER_KEY: not set"),
         (("withdraw-stake", "--at", SIGNER.hex0x()), {}, 1, "no VerifyingPaymaster at"),
         (("withdraw", "--wei", "1", "--at", SIGNER.hex0x()), {}, 1, "no VerifyingPaymaster at"),
-        (("deposit",), {}, 2, "--wei or --stake: how much?"),
+        (("deposit",), {}, 2, "expected an amount in wei with --wei or --stake"),
         (("deploy",), {"DEPLOYER_KEY": "0x" + "77" * 32}, 1, "has 0 wei, expected 0 wei and the cost of gas"),
         (("status", "--at", ENTRY_POINT.hex0x()), {}, 1, "chain 421614: no VerifyingPaymaster at"),
         (("deposit", "--wei", "1", "--at", SIGNER.hex0x()), {}, 1, "no VerifyingPaymaster at"),

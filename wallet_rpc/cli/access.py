@@ -1,7 +1,7 @@
-"""`wallet-rpc org | key | audit`: organisations, their API keys and their logs, whether a server runs or not.
+"""`wallet-rpc org | key | audit`: organisations, their API keys and their audit logs, with or without a running server.
 
-The rule: a key is printed once, by the command that makes it, and never again; every change is written into the
-organisation's log first, so that a record without its entry shows a harmed log, never an interrupted command.
+A key is printed once, by the command that creates it. Every change is written to the organisation's audit log first, so
+that a record without its entry proves a damaged log, never an interrupted command.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ _KEY_ID = re.compile(r"key_[0-9a-f]{20}", re.ASCII)
 _DAY = 86_400
 
 
-async def run_access_command(options: argparse.Namespace, settings: Settings, *, tell: Callable[[str], None]) -> int:
-    """Do the action; `tell` gets the report. The exit status is 0 when all went well. Raises: SettingError."""
+async def run_access_command(
+    options: argparse.Namespace, settings: Settings, *, print_line: Callable[[str], None]
+) -> int:
+    """Run the action, print its report and return its exit status: 0 for success. Raises: SettingError."""
     action = _ACTIONS[options.command, options.action]
     async with open_configured_store(settings) as store:
         job = Job(options=options, settings=settings, store=store, clock=SystemClock(), entropy=SystemEntropy())
@@ -47,31 +49,35 @@ async def run_access_command(options: argparse.Namespace, settings: Settings, *,
         except Unavailable as error:
             sys.stderr.write(f"wallet-rpc: {error.message}\n")
             return 1
-    tell(json.dumps(report.value) if options.json else "\n".join(report.lines))
+    print_line(json.dumps(report.value) if options.json else "\n".join(report.lines))
     return report.status
 
 
 async def _create_organization(job: Job) -> Report:
-    made = Organization(
+    created = Organization(
         id=new_organization_id(job.entropy.random_bytes(10)), name=job.options.name, created_at=job.clock.now()
     )
-    await job.note(made.id, EventKind.ORGANIZATION_CREATED, name=made.name)
-    await job.store.directory.add_organization(made)
-    lines = [f"Organisation:  {made.id} ({made.name})", f"Make a key:    wallet-rpc key create --org {made.id}"]
-    return Report(value={"orgId": made.id}, lines=lines)
+    await job.note(created.id, EventKind.ORGANIZATION_CREATED, name=created.name)
+    await job.store.directory.add_organization(created)
+    lines = [
+        f"Organisation:  {created.id} ({created.name})",
+        f"Create a key:  wallet-rpc key create --org {created.id}",
+    ]
+    return Report(value={"orgId": created.id}, lines=lines)
 
 
 async def _list_organizations(job: Job) -> Report:
-    found = await job.store.directory.organizations()
-    value = [{"orgId": each.id, "name": each.name, "createdAt": format_time(each.created_at)} for each in found]
-    return Report(value={"organizations": value}, lines=[f"{each.id}  {each.name}" for each in found])
+    organizations = await job.store.directory.organizations()
+    value = [{"orgId": each.id, "name": each.name, "createdAt": format_time(each.created_at)} for each in organizations]
+    return Report(value={"organizations": value}, lines=[f"{each.id}  {each.name}" for each in organizations])
 
 
 async def _create_key(job: Job) -> Report:
-    options, now = job.options, job.clock.now()
+    options = job.options
+    now = job.clock.now()
     organization = await job.organization()
     key = new_api_key(job.entropy.random_bytes(32))
-    made = ApiKey(
+    created = ApiKey(
         id=derive_key_id(key),
         organization=organization.id,
         name="" if options.name is None else options.name,
@@ -80,52 +86,51 @@ async def _create_key(job: Job) -> Report:
         requests_per_minute=options.rpm,
         requests_per_month=options.monthly,
         created_at=now,
-        expires_at=_end(options, now),
+        expires_at=_expiry(options, now),
     )
-    facts = {name: value for name, value in _facts(made).items() if value is not None}
+    facts = {name: value for name, value in _facts(created).items() if value is not None}
     await job.note(organization.id, EventKind.KEY_CREATED, **facts)
-    await job.store.directory.add_key(made)
-    lines = [f"API key:  {key}", f"Its id:   {_line(made)}", "The key is shown this once: keep it where secrets are."]
-    return Report(value={"keyId": made.id, "key": key}, lines=lines)
+    await job.store.directory.add_key(created)
+    lines = [f"API key:  {key}", f"Its id:   {_line(created)}", "The key is shown only once: store it as a secret."]
+    return Report(value={"keyId": created.id, "key": key}, lines=lines)
 
 
-def _end(options: argparse.Namespace, now: UnixSeconds) -> UnixSeconds | None:
+def _expiry(options: argparse.Namespace, now: UnixSeconds) -> UnixSeconds | None:
     if options.days is not None:
         return min(now + int(options.days) * _DAY, LATEST_TIME)
-    end: UnixSeconds | None = options.expires
-    if end is not None and end <= now:
-        raise SettingError(f"--expires: expected a time to come, got {format_time(end)}")
-    return end
+    expiry: UnixSeconds | None = options.expires
+    if expiry is not None and expiry <= now:
+        raise SettingError(f"--expires: expected a time in the future, got {format_time(expiry)}")
+    return expiry
 
 
 async def _list_keys(job: Job) -> Report:
     organization = await job.organization()
-    found = await job.store.directory.keys_of(organization.id)
-    value = {"orgId": organization.id, "keys": [_facts(key) for key in found]}
-    return Report(value=value, lines=[_line(key) for key in found] or [f"{organization.id} has no keys"])
+    keys = await job.store.directory.keys_of(organization.id)
+    value = {"orgId": organization.id, "keys": [_facts(key) for key in keys]}
+    return Report(value=value, lines=[_line(key) for key in keys] or [f"{organization.id} has no keys"])
 
 
 async def _revoke_key(job: Job) -> Report:
-    given, now = job.options.key, job.clock.now()
-    wanted = (
-        KeyId(given) if _KEY_ID.fullmatch(given) else derive_key_id(given)
-    )  # who gives the key itself means that one
-    key = await job.store.directory.key(wanted)
-    if key is None:  # what was given may be a key: it is not repeated
+    text = job.options.key
+    now = job.clock.now()
+    key_id = KeyId(text) if _KEY_ID.fullmatch(text) else derive_key_id(text)  # the key itself is accepted too
+    key = await job.store.directory.key(key_id)
+    if key is None:  # the text may be a key, so it is not repeated
         raise SettingError(
             "key revoke: no such key; expected its id, key_ and 20 hex digits: see `wallet-rpc key list`"
         )
-    done = key.revoked_at is None
-    if done:  # first the log: if the mark then fails, asking again writes a second entry, and never is there none
+    is_revoked_now = key.revoked_at is None
+    if is_revoked_now:  # log first: if the revocation then fails, a retry writes a second entry, never none
         await job.note(key.organization, EventKind.KEY_REVOKED, keyId=key.id)
-        done = await job.store.directory.revoke_key(key.id, at=now)
+        is_revoked_now = await job.store.directory.revoke_key(key.id, at=now)
     at = format_time(now if key.revoked_at is None else key.revoked_at)
-    line = f"{key.id} is revoked" if done else f"{key.id} was revoked already, at {at}"
+    line = f"{key.id} is revoked" if is_revoked_now else f"{key.id} was revoked already, at {at}"
     return Report(value={"keyId": key.id, "revokedAt": at}, lines=[line])
 
 
 def _facts(key: ApiKey) -> dict[str, Any]:
-    """All that may be told of a key."""
+    """Return the public properties of a key."""
     return {
         "keyId": key.id,
         "name": key.name,

@@ -1,4 +1,4 @@
-"""The options of `wallet-rpc org`, `key` and `audit`; apart from what they do, since every command reads them."""
+"""Options of `wallet-rpc org`, `key` and `audit`; in a module of their own, which every command imports."""
 
 from __future__ import annotations
 
@@ -15,74 +15,86 @@ from wallet_rpc.domain.times import read_time
 from wallet_rpc.primitives import UnixSeconds
 
 REQUESTS_PER_MINUTE = 3_000
-"""Of a key for which nothing else is said."""
+"""The default rate limit of an API key."""
 _LONGEST_NAME = 100
 _MAX_REQUESTS = 10**12
 
 
 def add_access_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The commands and their options."""
-    org = _add_command(commands, "org", "organisations: none sees what another keeps")
-    create = org("create", "make one, and print its id")
-    create.add_argument("name", type=_name, metavar="NAME", help="what people call it")
-    org("list", "all of them")
+    """Add the commands and their options."""
+    org = _add_command(commands, "org", "manage organisations, whose data is isolated from each other")
+    create = org("create", "create an organisation and print its id")
+    create.add_argument("name", type=_name, metavar="NAME", help="display name")
+    org("list", "list all organisations")
 
-    key = _add_command(commands, "key", "API keys of an organisation")
-    create = key("create", "make one, and print it this once")
+    key = _add_command(commands, "key", "manage the API keys of an organisation")
+    create = key("create", "create a key and print it, only this once")
     _add_organization_option(create)
     create.add_argument(
-        "--scope", choices=[*map(str, KeyScope)], default=str(KeyScope.READ_WRITE), help="what it may do"
+        "--scope", choices=[*map(str, KeyScope)], default=str(KeyScope.READ_WRITE), help="scope of the key"
     )
     create.add_argument(
-        "--rpm", type=_count, default=REQUESTS_PER_MINUTE, metavar="N", help="requests a minute (%(default)s)"
+        "--rpm",
+        type=_count,
+        default=REQUESTS_PER_MINUTE,
+        metavar="N",
+        help="requests per minute (default: %(default)s)",
     )
-    create.add_argument("--monthly", type=_count, metavar="N", help="requests a calendar month, UTC (no limit)")
-    create.add_argument("--name", type=_name, metavar="TEXT", help="what people call it")
-    end = create.add_mutually_exclusive_group()
-    end.add_argument("--expires", type=_time, metavar="TIME", help="when it ends, such as 2027-01-31T12:00:00Z (never)")
-    end.add_argument("--days", type=_days, metavar="N", help="days until it ends")
-    _add_organization_option(key("list", "those of an organisation, without the keys themselves"))
-    key("revoke", "end one, and all session tokens made with it").add_argument("key", metavar="KEY_ID", help="its id")
+    create.add_argument(
+        "--monthly", type=_count, metavar="N", help="requests per calendar month, UTC (default: no limit)"
+    )
+    create.add_argument("--name", type=_name, metavar="TEXT", help="display name")
+    expiry = create.add_mutually_exclusive_group()
+    expiry.add_argument(
+        "--expires", type=_time, metavar="TIME", help="expiry, such as 2027-01-31T12:00:00Z (default: never)"
+    )
+    expiry.add_argument("--days", type=_days, metavar="N", help="days until expiry")
+    _add_organization_option(key("list", "list the keys of an organisation by id, without their secrets"))
+    revoke = key("revoke", "revoke a key and all session tokens that it created")
+    revoke.add_argument("key", metavar="KEY_ID", help="id of the key")
 
-    audit = _add_command(commands, "audit", "what happened in an organisation: a log that shows when it was changed")
-    verify = audit("verify", "prove that nothing was cut or altered; status 1 if something was")
-    _add_organization_option(verify, of_all=True)
+    audit = _add_command(commands, "audit", "verify, anchor or print the tamper-evident audit log of an organisation")
+    verify = audit("verify", "check that no log was cut or altered; exit status 1 if one was")
+    _add_organization_option(verify, is_required=False)
     verify.add_argument(
-        "--anchor", type=Path, action="append", metavar="FILE", help="anchors that the logs must hold; may be repeated"
+        "--anchor", type=Path, action="append", metavar="FILE", help="anchors that the logs must match; may be repeated"
     )
     verify.add_argument(
-        "--signer", type=parse_address, metavar="ADDRESS", help=f"who signed them, if not {variable('audit_key')}"
+        "--signer",
+        type=parse_address,
+        metavar="ADDRESS",
+        help=f"signer of the anchors (default: the address of {variable('audit_key')})",
     )
-    anchor = audit("anchor", f"print the heads of whole logs, signed by {variable('audit_key')}, to keep elsewhere")
-    _add_organization_option(anchor, of_all=True)
-    show = audit("show", "print the entries, one a line")
+    anchor = audit("anchor", f"print the heads of intact logs, signed with {variable('audit_key')}, to store elsewhere")
+    _add_organization_option(anchor, is_required=False)
+    show = audit("show", "print the entries, one per line")
     _add_organization_option(show)
-    show.add_argument("--last", type=_count, metavar="N", help="only the last N")
+    show.add_argument("--last", type=_count, metavar="N", help="print only the last N")
 
 
 def _add_command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, meaning: str
 ) -> Callable[[str, str], argparse.ArgumentParser]:
-    """A command; what adds an action to it, by name and meaning."""
+    """Add a command, and return the function that adds an action to it by name and meaning."""
     actions = commands.add_parser(name, help=meaning).add_subparsers(dest="action", required=True, metavar="ACTION")
 
     def add(action: str, meaning: str) -> argparse.ArgumentParser:
         parser = actions.add_parser(action, help=meaning)
-        parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else")
+        parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
         return parser
 
     return add
 
 
-def _add_organization_option(action: argparse.ArgumentParser, *, of_all: bool = False) -> None:
-    more = " (all of them)" if of_all else ""
-    action.add_argument("--org", required=not of_all, metavar="ID", help=f"the organisation's id{more}")
+def _add_organization_option(action: argparse.ArgumentParser, *, is_required: bool = True) -> None:
+    default = "" if is_required else " (default: all)"
+    action.add_argument("--org", required=is_required, metavar="ID", help=f"id of the organisation{default}")
 
 
 def _name(text: str) -> str:
     name = text.strip()
     if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
-        raise argparse.ArgumentTypeError(f"expected a name of 1 to {_LONGEST_NAME} printable letters")
+        raise argparse.ArgumentTypeError(f"expected a name of 1 to {_LONGEST_NAME} printable characters")
     return name
 
 

@@ -1,4 +1,4 @@
-"""A command on what is kept: the store it works on, and the report that it ends with."""
+"""Context and report of a command on stored data."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from wallet_rpc.ports import Clock, Entropy
 from wallet_rpc.primitives import preview
 
 _ACTOR = "cli"
-"""Who did it, in the log."""
+"""The actor of a command in the audit log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One action of a command, and everything that it may touch."""
+    """The context of one action of a command."""
 
     options: argparse.Namespace
     settings: Settings
@@ -29,27 +29,27 @@ class Job:
     entropy: Entropy
 
     async def note(self, organization: OrganizationId, kind: EventKind, **facts: Any) -> None:
-        """Write into the organisation's log."""
+        """Append an event to the organisation's audit log."""
         event = AuditEvent(kind=kind, at=self.clock.now(), actor=_ACTOR, facts=facts)
         await self.store.for_organization(organization).audit.append(event)
 
     async def organization(self) -> Organization:
-        """The one that `--org` names. Raises: SettingError."""
-        given = self.options.org
-        found = await self.store.directory.organization(given) if ORGANIZATION_ID.fullmatch(given) else None
-        if found is None:
-            raise no_organization(given)
-        return found
+        """Return the organisation of `--org`. Raises: SettingError."""
+        text = self.options.org
+        organization = await self.store.directory.organization(text) if ORGANIZATION_ID.fullmatch(text) else None
+        if organization is None:
+            raise no_organization(text)
+        return organization
 
 
-def no_organization(given: str) -> SettingError:
-    """The error of an organisation that is not there."""
-    return SettingError(f"--org: no organisation {preview(given)}: see `wallet-rpc org list`")
+def no_organization(text: str) -> SettingError:
+    """Build the error of an unknown organisation."""
+    return SettingError(f"--org: no organisation {preview(text)}: see `wallet-rpc org list`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Results of a command, for programs and for people."""
+    """The result of a command: a JSON value for programs, text lines for people, and the exit status."""
 
     value: dict[str, Any]
     lines: Sequence[str]

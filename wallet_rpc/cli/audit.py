@@ -1,7 +1,7 @@
-"""`wallet-rpc audit`: the logs of organisations are shown, proved whole, and anchored.
+"""`wallet-rpc audit`: prints, verifies and anchors the audit logs of organisations.
 
-The rule: a log is held against everything that tells of it: its own hashes and head, the records of its organisation
-and API keys, and the anchors that the caller has kept elsewhere.
+A log is verified against its own hashes and head, the records of its organisation and API keys, and the anchors that
+the operator has stored elsewhere.
 """
 
 from __future__ import annotations
@@ -21,50 +21,51 @@ from wallet_rpc.domain.times import format_time
 from wallet_rpc.primitives import Address
 
 _PAGE = 500
-"""How many entries of a log are read at once."""
+"""The number of entries of a log that are read at once."""
 
 
 async def _verify(job: Job) -> Report:
     anchors = _anchors(job)
-    checked: dict[OrganizationId, tuple[dict[str, Any], str]] = {}
+    results: dict[OrganizationId, tuple[dict[str, Any], str]] = {}
     for organization, expected in (await _select_organizations(job, anchors)).items():
-        reading = await job.store.for_organization(organization).audit.verify(expected)
-        checked[organization] = _describe_reading(reading, heads_of(anchors, organization))
-    is_whole = all(value["whole"] for value, _ in checked.values())
+        verification = await job.store.for_organization(organization).audit.verify(expected)
+        results[organization] = _describe_verification(verification, heads_of(anchors, organization))
+    is_intact = all(value["whole"] for value, _ in results.values())
     return Report(
-        value={"whole": is_whole, "logs": [{"orgId": each, **value} for each, (value, _) in checked.items()]},
-        lines=[f"{each}: {line}" for each, (_, line) in checked.items()],
-        status=0 if is_whole else 1,
+        value={"whole": is_intact, "logs": [{"orgId": each, **value} for each, (value, _) in results.items()]},
+        lines=[f"{each}: {line}" for each, (_, line) in results.items()],
+        status=0 if is_intact else 1,
     )
 
 
-def _describe_reading(reading: VerificationState, anchored: frozenset[LogHead]) -> tuple[dict[str, Any], str]:
-    """How a log stands, for programs and for people."""
-    head, broken = reading.head, reading.failure
-    if broken is not None:
-        value = {"whole": False, "entry": broken.number, "why": broken.reason}
-        return value, f"NOT WHOLE: entry {broken.number}: {broken.reason}"
+def _describe_verification(verification: VerificationState, anchored: frozenset[LogHead]) -> tuple[dict[str, Any], str]:
+    """Describe the result for one log as a JSON value and as a text line."""
+    head = verification.head
+    failure = verification.failure
+    if failure is not None:
+        value = {"whole": False, "entry": failure.number, "why": failure.reason}
+        return value, f"NOT INTACT: entry {failure.number}: {failure.reason}"
     value = {"whole": True, "entries": head.count, "head": head.hash}
-    line = f"{head.count} entries, whole, head {head.hash}"
+    line = f"{head.count} entries, intact, head {head.hash}"
     if not anchored:
         return value, line
     newest = max(each.count for each in anchored)
-    return {**value, "anchored": newest}, f"{line}, as anchored up to {newest} entries"
+    return {**value, "anchored": newest}, f"{line}, matches the anchors up to {newest} entries"
 
 
 async def _anchor(job: Job) -> Report:
     key = job.settings.audit_key
     if key is None:
         raise SettingError(
-            f"{variable('audit_key')}: required by audit anchor, but not set; any new private key will do"
+            f"{variable('audit_key')}: required by audit anchor, but not set; set it to any new private key"
         )
     heads: dict[OrganizationId, LogHead] = {}
     for organization, expected in (await _select_organizations(job, ())).items():
-        reading = await job.store.for_organization(organization).audit.verify(expected)
-        value, line = _describe_reading(reading, frozenset())
-        if reading.failure is not None:  # a head of a harmed log would vouch for the harm
+        verification = await job.store.for_organization(organization).audit.verify(expected)
+        value, line = _describe_verification(verification, frozenset())
+        if verification.failure is not None:  # an anchor of a damaged log would confirm the damage
             return Report(value={"orgId": organization, **value}, lines=[f"{organization}: {line}"], status=1)
-        heads[organization] = reading.head
+        heads[organization] = verification.head
     line = format_anchor(sign_anchor(heads, at=job.clock.now(), key=key))
     return Report(value=json.loads(line), lines=[line])
 
@@ -72,39 +73,37 @@ async def _anchor(job: Job) -> Report:
 async def _select_organizations(
     job: Job, anchors: Iterable[Anchor]
 ) -> Mapping[OrganizationId, frozenset[LogHead | ExpectedEntry]]:
-    """The organisations that are meant, known by whatever record, and what is expected of each one's log."""
-    directory, wanted = job.store.directory, job.options.org
+    """Return the organisations to verify, by any record that names them, with the expected content of their logs."""
+    directory = job.store.directory
+    selected = job.options.org
     listed = {each.id: each for each in await directory.organizations()}
     keys = await directory.scan_api_keys()
     others = await directory.scan_organization_ids() | {key.organization for key in keys}
     others |= {OrganizationId(log.org_id) for anchor in anchors for log in anchor.logs}
-    found = {**listed, **{each: await directory.organization(each) for each in sorted(others - listed.keys())}}
-    if wanted is not None and wanted not in found:
-        raise no_organization(wanted)
+    organizations = {**listed, **{each: await directory.organization(each) for each in sorted(others - listed.keys())}}
+    if selected is not None and selected not in organizations:
+        raise no_organization(selected)
     return {
-        each: heads_of(anchors, each) | _traces(each, record, keys)
-        for each, record in found.items()
-        if wanted in {None, each}
+        each: heads_of(anchors, each) | _expected_entries(each, record, keys)
+        for each, record in organizations.items()
+        if selected in {None, each}
     }
 
 
-def _traces(
+def _expected_entries(
     organization: OrganizationId, record: Organization | None, keys: Iterable[ApiKey]
 ) -> frozenset[ExpectedEntry]:
-    """The entries that the records of an organisation and of its keys ask for."""
-    own = [key for key in keys if key.organization == organization]
-    created = (
-        {ExpectedEntry(EventKind.ORGANIZATION_CREATED)}
-        if record is not None and organization != OPEN_ORGANIZATION
-        else set()
-    )
-    made = {ExpectedEntry(EventKind.KEY_CREATED, key.id) for key in own}
-    revoked = {ExpectedEntry(EventKind.KEY_REVOKED, key.id) for key in own if key.revoked_at is not None}
-    return frozenset(created | made | revoked)
+    """Return the log entries that the records of an organisation and its keys imply."""
+    own_keys = [key for key in keys if key.organization == organization]
+    entries = {ExpectedEntry(EventKind.KEY_CREATED, key.id) for key in own_keys}
+    entries |= {ExpectedEntry(EventKind.KEY_REVOKED, key.id) for key in own_keys if key.revoked_at is not None}
+    if record is not None and organization != OPEN_ORGANIZATION:
+        entries.add(ExpectedEntry(EventKind.ORGANIZATION_CREATED))
+    return frozenset(entries)
 
 
 def _anchors(job: Job) -> tuple[Anchor, ...]:
-    """The anchors of the given files. Raises: SettingError."""
+    """Read the anchors of the `--anchor` files. Raises: SettingError."""
     files: list[Path] = job.options.anchor or []
     return tuple(anchor for file in files for anchor in _read_anchors(file, _signer(job)))
 
@@ -116,7 +115,7 @@ def _read_anchors(file: Path, signer: Address) -> Iterable[Anchor]:
         raise SettingError(f"--anchor: cannot read {file}: {error.strerror}") from None
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not numbered:
-        raise SettingError(f"--anchor: {file} holds no anchor")
+        raise SettingError(f"--anchor: {file}: expected anchors, one per line, got none")
     for number, line in numbered:
         try:
             yield read_anchor(line, signer=signer)
@@ -125,14 +124,14 @@ def _read_anchors(file: Path, signer: Address) -> Iterable[Anchor]:
 
 
 def _signer(job: Job) -> Address:
-    """Whose anchors are believed: as told, or the configured key's."""
-    told: Address | None = job.options.signer
-    if told is not None:
-        return told
+    """Return the trusted signer of anchors: `--signer`, or the address of the configured key."""
+    signer: Address | None = job.options.signer
+    if signer is not None:
+        return signer
     if job.settings.audit_key is None:
         raise SettingError(
-            f"--signer: required with --anchor where {variable('audit_key')} is not set: the address whose anchors are "
-            "believed"
+            f"--signer: required with --anchor if {variable('audit_key')} is not set: the address that signed the "
+            "anchors"
         )
     return signer_of(job.settings.audit_key)
 
@@ -143,18 +142,18 @@ async def _show(job: Job) -> Report:
     try:
         count = (await log.head()).count
         start = 0 if job.options.last is None else max(0, count - job.options.last)
-        found = [entry for at in range(start, count, _PAGE) for entry in await log.entries(at, _PAGE)]
-    except ValueError:  # no entry
-        line = f"{organization.id}: NOT WHOLE: see `wallet-rpc audit verify --org {organization.id}`"
+        entries = [entry for at in range(start, count, _PAGE) for entry in await log.entries(at, _PAGE)]
+    except ValueError:  # not a valid entry
+        line = f"{organization.id}: NOT INTACT: see `wallet-rpc audit verify --org {organization.id}`"
         return Report(value={"orgId": organization.id, "whole": False}, lines=[line], status=1)
-    value = {"orgId": organization.id, "entries": [_entry(entry) for entry in found]}
-    return Report(value=value, lines=[_entry_line(entry) for entry in found] or [f"{organization.id}: no entries"])
+    value = {"orgId": organization.id, "entries": [_entry(entry) for entry in entries]}
+    return Report(value=value, lines=[_entry_line(entry) for entry in entries] or [f"{organization.id}: no entries"])
 
 
 def _entry(entry: AuditEntry) -> dict[str, Any]:
     event = entry.event
-    said = {"kind": event.kind, "actor": event.actor, "facts": event.facts}
-    return {"number": entry.number, "at": format_time(event.at), **said, "hash": entry.hash}
+    event_members = {"kind": event.kind, "actor": event.actor, "facts": event.facts}
+    return {"number": entry.number, "at": format_time(event.at), **event_members, "hash": entry.hash}
 
 
 def _entry_line(entry: AuditEntry) -> str:
@@ -167,4 +166,4 @@ ACTIONS: dict[tuple[str, str], Callable[[Job], Awaitable[Report]]] = {
     ("audit", "anchor"): _anchor,
     ("audit", "show"): _show,
 }
-"""By command and action."""
+"""The actions by command and name."""

@@ -1,6 +1,6 @@
-"""`wallet-rpc demo`: the whole story against a server, each step in words.
+"""`wallet-rpc demo`: a grant and its calls against a server, with each step explained.
 
-A plain client: it makes its own keys, speaks JSON-RPC over HTTP like any other, and knows nothing of the server.
+The demo is an ordinary client: it creates its own keys and uses only JSON-RPC over HTTP.
 """
 
 from __future__ import annotations
@@ -33,34 +33,34 @@ from wallet_rpc.wire import decode
 
 HOUR = 3600
 TOKEN_LIMIT = 100
-"""Test tokens (in their smallest unit) the session may move in all."""
+"""The total amount of test tokens that the session may transfer, in the smallest unit."""
 _MINT = abi.selector_of("mint(address,uint256)")
 _BALANCE_OF = abi.selector_of("balanceOf(address)")
 _FRIEND = Address(bytes.fromhex("00000000000000000000000000000000f00dcafe"))
 
 
 class ServerError(Exception):
-    """The server answered an error."""
+    """The server returned an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """JSON-RPC over HTTP."""
+    """A JSON-RPC client over HTTP."""
 
     http: httpx2.AsyncClient
     url: str
 
     async def call(self, method: str, *params: Any) -> Any:
-        """The result. Raises: Refused with the error's code and message."""
+        """Call a method and return its result. Raises: ServerError with the error's code and message."""
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-        answer = (await self.http.post(self.url, json=body)).json()
-        if "error" in answer:
-            raise ServerError(f"{answer['error']['message']} (code {answer['error']['code']})")
-        return answer["result"]
+        response = (await self.http.post(self.url, json=body)).json()
+        if "error" in response:
+            raise ServerError(f"{response['error']['message']} (code {response['error']['code']})")
+        return response["result"]
 
 
 def say(text: str = "") -> None:
-    """One line to the person watching."""
+    """Print one line without buffering."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -75,7 +75,7 @@ def _call(selector: bytes, *words: bytes) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """Who is in it."""
+    """The participants of the demo."""
 
     client: Client
     chain_id: str
@@ -84,12 +84,12 @@ class Story:
     account: str
 
     async def token_balance(self, holder: bytes) -> int:
-        """In the token's smallest unit."""
+        """Read a balance of test tokens, in the smallest unit."""
         call = {"to": TEST_TOKEN.hex0x(), "data": _call(_BALANCE_OF, abi.address(holder))}
         return int(await self.client.call("eth_call", call, "latest"), 16)
 
     async def send(self, permissions: dict[str, str], *calls: dict[str, str]) -> dict[str, Any]:
-        """Prepare, sign by the session key, send, and wait until the call is on the chain."""
+        """Prepare calls, sign them with the session key, send them and wait for the receipt."""
         prepared = await self.client.call(
             "wallet_prepareCalls",
             {
@@ -120,27 +120,27 @@ class Story:
             if status["status"] >= 200:
                 return status
             await asyncio.sleep(0.1)
-        raise ServerError("the call did not land in ten seconds")
+        raise ServerError("the call was not included within ten seconds")
 
 
 async def play(url: str | None, settings: Settings, *, key: str | None = None) -> int:
-    """The demo, with an API key where the server asks for one; 0 when everything went as told."""
+    """Run the demo, with an API key if the server requires one, and return the exit status: 0 for success."""
     headers = {} if key is None else {"x-api-key": key}
-    async with _server(url, settings) as found, httpx2.AsyncClient(timeout=30, headers=headers) as http:
+    async with _server(url, settings) as server_url, httpx2.AsyncClient(timeout=30, headers=headers) as http:
         try:
-            await _story(Client(http, found))
-        except ServerError as refused:
-            say(f"\nThe server refused what it should have allowed: {refused}")
+            await _story(Client(http, server_url))
+        except ServerError as error:
+            say(f"\nThe demo failed: {error}")
             return 1
         except (httpx2.HTTPError, ValueError) as error:
-            say(f"\nThe server gave no answer that can be read: {error}")
+            say(f"\nThe server sent no valid response: {error}")
             return 1
     return 0
 
 
 @asynccontextmanager
 async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
-    """The given server, or the one that runs at the settings' address, or a fresh one that ends with the demo."""
+    """Yield the URL of the given server, of one that runs at the settings' address, or of a new ephemeral one."""
     running = (url or host_url(settings.host, settings.port)).rstrip("/")
     async with httpx2.AsyncClient(timeout=2) as http:
         try:
@@ -149,25 +149,27 @@ async def _server(url: str | None, settings: Settings) -> AsyncIterator[str]:
             if url is not None:
                 raise SettingError(f"--url: no server is ready at {url}") from None
         else:
-            say(f"Playing against the server at {mask_credentials(running)}.")
+            say(f"Using the server at {mask_credentials(running)}.")
             yield running
             return
-    say("No server runs; starting a fresh one that keeps nothing.")
+    say("No server is running; starting an ephemeral one.")
     observe.configure(json=False, quiet=True)
     private = replace(settings, host="127.0.0.1", port=0, redis_url=None, chains=(), paymaster_key=None, open=True)
-    with bind_socket(private) as at:
-        async with open_dev_server(private, DevOptions(ephemeral=True)) as app, serve_in_background(app, at) as fresh:
-            yield fresh
+    with bind_socket(private) as listener:
+        app_context = open_dev_server(private, DevOptions(ephemeral=True))
+        async with app_context as app, serve_in_background(app, listener) as server_url:
+            yield server_url
 
 
 async def _story(client: Client) -> None:
     chain_id = await client.call("eth_chainId")
-    owner, key = Account.from_key(secrets.token_bytes(32)), Account.from_key(secrets.token_bytes(32))
-    say(f"\n1. Two keys, made on the spot\n   owner        {owner.address}\n   session key  {key.address}")
+    owner = Account.from_key(secrets.token_bytes(32))
+    key = Account.from_key(secrets.token_bytes(32))
+    say(f"\n1. Two new keys\n   owner        {owner.address}\n   session key  {key.address}")
     account = (await client.call("wallet_requestAccount", {"signerAddress": owner.address}))["accountAddress"]
     say(
         f"\n2. The owner's smart account\n   {account} on chain {chain_id}\n"
-        "   its address is known; nothing is deployed yet"
+        "   its address is derived; nothing is deployed yet"
     )
     story = Story(client=client, chain_id=chain_id, owner=owner, key=key, account=account)
     await _fund(story)
@@ -183,7 +185,7 @@ async def _fund(story: Story) -> None:
     data = _call(_MINT, abi.address(Address.parse(story.account)), abi.uint(1000))
     await story.client.call("anvil_setBalance", story.account, hex(10**18))
     await story.client.call("eth_sendTransaction", {**minter, "data": data})
-    say("\n3. Money to play with\n   the account now holds 1 ETH and 1000 test tokens")
+    say("\n3. Test funds\n   the account now holds 1 ETH and 1000 test tokens")
 
 
 def _build_permissions(token: Address) -> list[dict[str, Any]]:
@@ -195,7 +197,7 @@ def _build_permissions(token: Address) -> list[dict[str, Any]]:
 
 async def _grant(story: Story) -> dict[str, str]:
     deadline = int(time.time()) + HOUR
-    wanted = _build_permissions(TEST_TOKEN)
+    requested = _build_permissions(TEST_TOKEN)
     created = await story.client.call(
         "wallet_createSession",
         {
@@ -203,12 +205,12 @@ async def _grant(story: Story) -> dict[str, str]:
             "chainId": story.chain_id,
             "expirySec": deadline,
             "key": {"type": "secp256k1", "publicKey": story.key.address},
-            "permissions": wanted,
+            "permissions": requested,
         },
     )
-    granted: Sequence[Permission] = decode(list[Permission], wanted)
+    permissions: Sequence[Permission] = decode(list[Permission], requested)
     say("\n4. A grant for the session key; the owner signs it once. It may")
-    for permission in granted:
+    for permission in permissions:
         say(f"   - {describe_permission(permission)},")
     say(f"   {describe_expiry(deadline)}.")
     signature = _sign(story.owner, created["signatureRequest"]["rawPayload"])
@@ -223,12 +225,13 @@ async def _send_allowed_calls(story: Story, permissions: dict[str, str]) -> None
     before = await story.token_balance(_FRIEND)
     status = await story.send(permissions, _transfer(40))
     receipt = status["receipts"][0]
-    say("\n5. The first call deploys the account, installs the session and sends 40 tokens, all at once")
-    say(f"   landed in transaction {receipt['transactionHash']}, gas {int(receipt['gasUsed'], 16):,}, sponsored")
+    say("\n5. The first call deploys the account, installs the session and sends 40 tokens, in one user operation")
+    say(f"   included in transaction {receipt['transactionHash']}, gas {int(receipt['gasUsed'], 16):,}, sponsored")
     await story.send(permissions, _transfer(60))
-    moved = await story.token_balance(_FRIEND) - before
+    received = await story.token_balance(_FRIEND) - before
     say(
-        f"\n6. Now the session key alone sends 60 more\n   the friend has received {moved} tokens; the limit is used up"
+        "\n6. The session key sends 60 more, without the owner\n"
+        f"   the recipient has received {received} tokens; the allowance is used up"
     )
 
 
@@ -241,20 +244,20 @@ async def _send_denied_calls(story: Story, permissions: dict[str, str]) -> None:
         "another function of the token": {"to": TEST_TOKEN.hex0x(), "data": mint},
         "another contract": {"to": stranger.hex0x(), "data": "0x12345678"},
     }
-    for what, call in tries.items():
+    for description, call in tries.items():
         try:
             await story.send(permissions, call)
-        except ServerError as refused:
-            say(f"   {what}:\n      {refused}")
+        except ServerError as error:
+            say(f"   {description}:\n      {error}")
         else:
-            raise ServerError(f"{what} went through")
+            raise ServerError(f"{description}: expected a denial, but the call was accepted")
 
 
 async def _show_balances(story: Story) -> None:
     account = Address.parse(story.account)
     native = int(await story.client.call("eth_getBalance", story.account, "latest"), 16)
-    say("\n8. In the end")
+    say("\n8. Final balances")
     say(
         f"   the account holds {native / 10**18:g} ETH and {await story.token_balance(account)} tokens, "
-        f"the friend {await story.token_balance(_FRIEND)}"
+        f"the recipient {await story.token_balance(_FRIEND)}"
     )

@@ -1,4 +1,4 @@
-"""Readers of option values that several commands take."""
+"""Parsers of option values that several commands accept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PRICE = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,30})?", re.ASCII)
 
 
 def parse_address(text: str) -> Address:
-    """An address. Raises: ArgumentTypeError."""
+    """Parse an address. Raises: ArgumentTypeError."""
     try:
         return Address.parse(text)
     except ValueError:
@@ -21,10 +21,10 @@ def parse_address(text: str) -> Address:
 
 
 def parse_token_price(text: str) -> tuple[Address, int]:
-    """A token and its rate, in smallest units for 10^18 wei, from `ADDRESS=WEI_PER_UNIT`; the rate is rounded up.
+    """Parse `ADDRESS=WEI_PER_UNIT` into a token and its rate, in smallest units for 10^18 wei, rounded up.
 
-    The price is in wei for one smallest unit, and may have decimals: a token of 6 decimals at 2,000 for one coin has
-    500000000, one of 18 decimals 0.0005. Raises: ArgumentTypeError.
+    The price is in wei for one smallest unit and may have decimals. At 2,000 tokens for 10^18 wei, it is 500000000 for
+    a token of 6 decimals and 0.0005 for one of 18 decimals. Raises: ArgumentTypeError.
     """
     token, _, price = text.partition("=")
     digits = price.replace("_", "")

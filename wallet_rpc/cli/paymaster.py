@@ -1,7 +1,7 @@
-"""`wallet-rpc paymaster deploy | deposit | status | …`: our verifying paymaster on your chains.
+"""`wallet-rpc paymaster deploy | deposit | status | …`: the operator's `VerifyingPaymaster` contract.
 
-The rule: keys come from the environment and are never on a command line or in any output; what is there already is
-left as it is, so every command may be run again.
+Keys come from the environment and are never on a command line or in any output. `deploy` leaves an existing contract
+unchanged, and the stake commands a finished step, so they can be repeated.
 """
 
 from __future__ import annotations
@@ -37,18 +37,20 @@ class _Job:
     chain_id: ChainId
     configured: Address | None
     contract: PaymasterContract
-    tell: Callable[[str], None]
+    print_line: Callable[[str], None]
 
 
-async def run_paymaster_command(options: argparse.Namespace, settings: Settings, *, tell: Callable[[str], None]) -> int:
-    """Do the action on each chain; `tell` gets the report. The exit status is 0 when all went well.
+async def run_paymaster_command(
+    options: argparse.Namespace, settings: Settings, *, print_line: Callable[[str], None]
+) -> int:
+    """Run the action on each chain, print its report and return the exit status: 0 for success on all.
 
-    Raises: SettingError when something is missing that all chains need.
+    Raises: SettingError when a setting or option that all chains need is missing.
     """
     action = _ACTIONS[options.action]
     failures = 0
     async with httpx2.AsyncClient() as http:
-        for job in await _jobs(options, settings, http, tell):
+        for job in await _jobs(options, settings, http, print_line):
             try:
                 await job.contract.check()
                 await action(job)
@@ -59,20 +61,20 @@ async def run_paymaster_command(options: argparse.Namespace, settings: Settings,
 
 
 async def _jobs(
-    options: argparse.Namespace, settings: Settings, http: httpx2.AsyncClient, tell: Callable[[str], None]
+    options: argparse.Namespace, settings: Settings, http: httpx2.AsyncClient, print_line: Callable[[str], None]
 ) -> list[_Job]:
-    """The chains that are meant: of `--node`, or of the settings; `--chain` chooses among these."""
+    """Return a job for each selected chain: that of `--node`, or those of the settings, filtered by `--chain`."""
     nodes: dict[ChainId, tuple[Rpc, Address | None]]
     if options.node is not None:
         node = _node(http, (options.node,))
         nodes = {await _chain_of(node): (node, None)}
     else:
         if not settings.chains:
-            raise SettingError(f"{variable('chains')}: name chains there, or a node by --node")
+            raise SettingError(f"{variable('chains')}: not set; set it, or name a node with --node")
         nodes = {one.chain_id: (_node(http, one.node_urls), one.verifying_paymaster) for one in settings.chains}
     for chain_id in options.chain or ():
         if chain_id not in nodes:
-            raise SettingError(f"--chain {chain_id}: not among {', '.join(map(str, nodes))}")
+            raise SettingError(f"--chain: expected one of {', '.join(map(str, nodes))}, got {chain_id}")
     return [
         _Job(
             options=options,
@@ -80,7 +82,7 @@ async def _jobs(
             chain_id=chain_id,
             configured=configured,
             contract=PaymasterContract(node, chain_id),
-            tell=tell,
+            print_line=print_line,
         )
         for chain_id, (node, configured) in nodes.items()
         if not options.chain or chain_id in options.chain
@@ -103,25 +105,27 @@ async def _deploy(job: _Job) -> None:
     creation = _creation(job.options, job.settings)
     address = derive_address(creation)
     if await job.contract.is_deployed(address):
-        job.tell(f"chain {job.chain_id}: the paymaster is there already, at {address}")
+        job.print_line(f"chain {job.chain_id}: the paymaster is already deployed at {address}")
     else:
         key = _deployer_key(job.settings)
-        job.tell(f"chain {job.chain_id}: deploying the paymaster to {address}")
+        job.print_line(f"chain {job.chain_id}: deploying the paymaster to {address}")
         await job.contract.deploy(creation, key=key)
     await _show(job, address)
-    job.tell(f'Name it in the chain\'s table of {variable("chains")}: verifying_paymaster = "{address}"')
+    job.print_line(f'Add this to the chain\'s table of {variable("chains")}: verifying_paymaster = "{address}"')
 
 
 async def _deposit(job: _Job) -> None:
-    key, options, address = _deployer_key(job.settings), job.options, _address_of(job)
+    options = job.options
+    key = _deployer_key(job.settings)
+    address = _address_of(job)
     if not options.wei and not options.stake:
-        raise SettingError("paymaster deposit: --wei or --stake: how much? (1 ether is 1000000000000000000 wei)")
-    await job.contract.read_status(address)  # money for an address without a paymaster would be lost
+        raise SettingError("paymaster deposit: expected an amount in wei with --wei or --stake (10^18 wei are 1 ether)")
+    await job.contract.read_status(address)  # a deposit for an address without a paymaster would be lost
     if options.wei:
-        job.tell(f"chain {job.chain_id}: paying in {_format_wei(options.wei)} for {address}")
+        job.print_line(f"chain {job.chain_id}: depositing {_format_wei(options.wei)} for {address}")
         await job.contract.deposit(address, wei=options.wei, key=key)
     if options.stake:
-        job.tell(f"chain {job.chain_id}: staking {_format_wei(options.stake)} for {address}")
+        job.print_line(f"chain {job.chain_id}: staking {_format_wei(options.stake)} for {address}")
         await job.contract.stake(address, wei=options.stake, unstake_delay_seconds=options.unstake_delay, key=key)
     await _show(job, address)
 
@@ -132,36 +136,39 @@ async def _status(job: _Job) -> None:
 
 async def _unlock_stake(job: _Job) -> None:
     address = _address_of(job)
-    found = await job.contract.read_status(address)
-    if found.stake == 0:
+    status = await job.contract.read_status(address)
+    if status.stake == 0:
         raise Rejected(f"the paymaster {address} has no stake")
-    if found.stake_free_at is None:
+    if status.stake_free_at is None:
         key = _deployer_key(job.settings)
-        job.tell(f"chain {job.chain_id}: unlocking the stake of {address}")
+        job.print_line(f"chain {job.chain_id}: unlocking the stake of {address}")
         await job.contract.unlock_stake(address, key=key)
     await _show(job, address)
 
 
 async def _withdraw_stake(job: _Job) -> None:
     address = _address_of(job)
-    found = await job.contract.read_status(address)
-    if found.stake != 0 and found.stake_free_at is None:
+    status = await job.contract.read_status(address)
+    if status.stake != 0 and status.stake_free_at is None:
         raise Rejected(f"the stake of {address} is locked: unlock it with `wallet-rpc paymaster unlock-stake`")
-    if found.stake_free_at is not None:
+    if status.stake_free_at is not None:
         key = _deployer_key(job.settings)
-        to = _receiver(job, key)
-        since = _time(found.stake_free_at)
-        job.tell(f"chain {job.chain_id}: withdrawing {_format_wei(found.stake)} to {to}, which is free from {since} on")
+        to = _recipient(job, key)
+        since = _time(status.stake_free_at)
+        amount = _format_wei(status.stake)
+        job.print_line(f"chain {job.chain_id}: withdrawing {amount} to {to}, withdrawable since {since}")
         await job.contract.withdraw_stake(address, to=to, key=key)
     await _show(job, address)
 
 
 async def _withdraw(job: _Job) -> None:
-    key, options, address = _deployer_key(job.settings), job.options, _address_of(job)
-    to = _receiver(job, key)
+    wei = job.options.wei
+    key = _deployer_key(job.settings)
+    address = _address_of(job)
+    to = _recipient(job, key)
     await job.contract.read_status(address)
-    job.tell(f"chain {job.chain_id}: withdrawing {_format_wei(options.wei)} of the deposit to {to}")
-    await job.contract.withdraw(address, to=to, wei=options.wei, key=key)
+    job.print_line(f"chain {job.chain_id}: withdrawing {_format_wei(wei)} of the deposit to {to}")
+    await job.contract.withdraw(address, to=to, wei=wei, key=key)
     await _show(job, address)
 
 
@@ -176,43 +183,45 @@ _ACTIONS = {
 
 
 async def _show(job: _Job, address: Address) -> None:
-    found = await job.contract.read_status(address)
-    ours = job.settings.paymaster_key
-    whose = ""
-    if ours is not None:
-        is_ours = signer_of(ours) == found.signer
-        whose = f" (of {variable('paymaster_key')})" if is_ours else f" (NOT of {variable('paymaster_key')})"
-    free = "" if found.stake_free_at is None else f", unlocked, free from {_time(found.stake_free_at)} on"
-    job.tell(
+    status = await job.contract.read_status(address)
+    key = job.settings.paymaster_key
+    match = ""
+    if key is not None:
+        is_configured = signer_of(key) == status.signer
+        match = f" (of {variable('paymaster_key')})" if is_configured else f" (NOT of {variable('paymaster_key')})"
+    unlocked = ""
+    if status.stake_free_at is not None:
+        unlocked = f", unlocked, withdrawable from {_time(status.stake_free_at)}"
+    job.print_line(
         f"chain {job.chain_id}: paymaster {address}\n"
-        f"  deposit {_format_wei(found.deposit)}\n"
-        f"  stake   {_format_wei(found.stake)}, unstake delay {found.unstake_delay_seconds} s{free}\n"
-        f"  owner   {found.owner}\n"
-        f"  signer  {found.signer}{whose}"
+        f"  deposit {_format_wei(status.deposit)}\n"
+        f"  stake   {_format_wei(status.stake)}, unstake delay {status.unstake_delay_seconds} s{unlocked}\n"
+        f"  owner   {status.owner}\n"
+        f"  signer  {status.signer}{match}"
     )
 
 
 def _address_of(job: _Job) -> Address:
-    """Where it is: as told, as configured, or where `deploy` puts it.
+    """Return the paymaster's address: `--at`, the configured one, or the one to which `deploy` deploys it.
 
-    Raises: SettingError that asks for addresses and no keys, since these are all that the place depends on.
+    Raises: SettingError that requests addresses instead of keys, since the derived address depends only on these.
     """
-    told: Address | None = job.options.at
-    if told is not None:
-        return told
+    address: Address | None = job.options.at
+    if address is not None:
+        return address
     return job.configured or derive_address(
-        _creation(job.options, job.settings, instead="--at ADDRESS says where it is")
+        _creation(job.options, job.settings, instead="name the paymaster itself with --at ADDRESS")
     )
 
 
-def _receiver(job: _Job, key: bytes) -> Address:
-    """Of what is taken out: as told, or who pays for the transaction."""
-    told: Address | None = job.options.to
-    return signer_of(key) if told is None else told
+def _recipient(job: _Job, key: bytes) -> Address:
+    """Return the recipient of a withdrawal: `--to`, or the address that pays for the transaction."""
+    recipient: Address | None = job.options.to
+    return signer_of(key) if recipient is None else recipient
 
 
 def _creation(options: argparse.Namespace, settings: Settings, *, instead: str = "") -> bytes:
-    """The code that creates it, which depends on its owner and signer: as told by address, or those of the keys."""
+    """Build the creation code, which contains owner and signer: from the options, or of the configured keys."""
     owner = _party(options.owner, settings.deployer_key, role="owner", key="deployer_key", instead=instead)
     signer = _party(options.signer, settings.paymaster_key, role="signer", key="paymaster_key", instead=instead)
     try:
@@ -222,20 +231,22 @@ def _creation(options: argparse.Namespace, settings: Settings, *, instead: str =
     return creation_code(runtime, owner=owner, signer=signer)
 
 
-def _party(given: Address | None, own: bytes | None, *, role: str, key: str, instead: str) -> Address:
-    if given is not None:
-        return given
-    if own is None:
+def _party(address: Address | None, secret: bytes | None, *, role: str, key: str, instead: str) -> Address:
+    if address is not None:
+        return address
+    if secret is None:
         if not instead:
-            raise SettingError(f"{variable(key)}: not set; it is the paymaster's {role} (or use --{role})")
-        text = f"address required, since {variable(key)} is not set and the paymaster's place depends on its {role}"
+            raise SettingError(f"{variable(key)}: not set; it is the key of the paymaster's {role} (or use --{role})")
+        text = f"address required, since {variable(key)} is not set and the paymaster's address depends on its {role}"
         raise SettingError(f"--{role}: {text}; or {instead}")
-    return signer_of(own)
+    return signer_of(secret)
 
 
 def _deployer_key(settings: Settings) -> bytes:
     if settings.deployer_key is None:
-        raise SettingError(f"{variable('deployer_key')}: not set; the paymaster's owner, who pays for its deployment")
+        raise SettingError(
+            f"{variable('deployer_key')}: not set; it is the key of the owner, which pays for transactions"
+        )
     return settings.deployer_key
 
 
@@ -244,6 +255,6 @@ def _time(seconds: int) -> str:
 
 
 def _format_wei(wei: int) -> str:
-    whole, rest = divmod(wei, _ETHER)
-    fraction = f"{rest:018}".rstrip("0")
-    return f"{whole}{'.' + fraction if fraction else ''} ether ({wei} wei)"
+    ether, remainder = divmod(wei, _ETHER)
+    decimals = f"{remainder:018}".rstrip("0")
+    return f"{ether}{'.' + decimals if decimals else ''} ether ({wei} wei)"
