@@ -1,1 +1,1 @@
-"""What the server can do: one module an operation, each a request type, an answer type and a `run`."""
+"""The operations of the server, one module each: a request type, a response type and `run`."""

@@ -1,6 +1,7 @@
-"""Whether a caller may run an operation.
+"""Access control of operations.
 
-The rule: scope before parameters, wallet before anything else is asked; who may not is told nothing of what is there.
+Checks the scope before decoding parameters and wallet ownership before any lookup, so that an unauthorized caller
+cannot learn what exists.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 _DENIALS = (Unauthorized, SessionEnded, SponsorshipFailed, ValidationReverted)
-"""What goes into the log as denied, beside refusals of the permissions that a call is made under."""
+"""Errors recorded in the audit log as denials, in addition to every error about the field `PERMISSIONS`."""
 
 
 def add_access_control(operation: Operation[Ports, Q, A]) -> Operation[Ports, Q, A]:
-    """The operation for callers that may run it; whom it is denied to is noted in their organisation's log."""
+    """Wrap an operation in access checks; each denial is recorded in the audit log of the caller's organisation."""
 
     async def authorize(ports: Ports) -> None:
         try:
@@ -54,14 +55,17 @@ def add_access_control(operation: Operation[Ports, Q, A]) -> Operation[Ports, Q,
 
 
 async def refuse_other_wallets(ports: Ports, addresses: tuple[Address, ...]) -> None:
-    """Raises: Unauthorized unless each is the wallet of the caller's token, or an account of it."""
+    """Raise Unauthorized unless each address is the wallet of the caller's token or an account of that wallet."""
     for address in addresses:
         if not await is_of_caller(ports, address):
             raise Unauthorized("Wallet mismatch", reason="wallet_mismatch")
 
 
 async def is_of_caller(ports: Ports, address: Address) -> bool:
-    """Whether a token's wallet is the address, or the recorded owner of the account there; True without a token."""
+    """Return True when the token's wallet is the address or the recorded owner of the account at that address.
+
+    A caller without a token always passes.
+    """
     token = ports.caller.token
     if token is None:
         return True

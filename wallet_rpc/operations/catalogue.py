@@ -1,4 +1,4 @@
-"""Every operation of the wallet, in the order of the document."""
+"""The list of all operations of the wallet, in the order of the OpenRPC document."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ REST_OPERATIONS: tuple[Operation[Ports, Any, Any], ...] = tuple(
         revoke_token.OPERATION,
     )
 )
-"""Those that REST has; none of them is a JSON-RPC method."""
+"""Operations of the REST API; none of them is a JSON-RPC method."""
 
 
 def rest_operations(*, has_tokens: bool) -> tuple[Operation[Ports, Any, Any], ...]:
-    """`REST_OPERATIONS` of a server that has secrets to seal session tokens with, or has none."""
+    """Return `REST_OPERATIONS`, without those on session tokens when the server has no secret to sign tokens with."""
     return tuple(
         one for one in REST_OPERATIONS if has_tokens or one.rest is None or one.rest.error_format != ErrorFormat.TOKEN
     )

@@ -1,6 +1,6 @@
-"""`POST /v1/organizations/{orgId}/sessions`: sessions that the owner granted to one key become a group, all or none.
+"""`POST /v1/organizations/{orgId}/sessions`: register the sessions of one key on several chains as a group, atomically.
 
-The rule: the same sessions registered again are the same group, unchanged, as long as all of them are active.
+Idempotent while all sessions are active: registering the same sessions again returns the existing group unchanged.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ from wallet_rpc.services.sessions import activate_session
 from wallet_rpc.wire import FieldError, strict_shape
 
 MAX_INSTALLS = 24
-"""How many chains a group may be on. Source: the hosted service's schema."""
+"""Maximum number of chains of a group. Source: the hosted service's schema."""
 GROUP_BODY_BYTES = 512 * 1024
-"""The longest body."""
+"""Maximum size of the request body in bytes."""
 
 
 @strict_shape
 class SessionInstall:
-    """A chain, and the owner's grant of the session there."""
+    """A chain and the owner's grant of the session on it."""
 
     chain_id: ChainNumber
     serialized: Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS)]
-    """See `domain/serialized_grant`."""
+    """The serialized grant; see `domain/serialized_grant` for its format."""
 
 
 @strict_shape
 class CreateOrgSession:
-    """Which key may act for which wallet on which chains, and until when."""
+    """A registration request: session key, wallet, grants by chain, and expiry."""
 
     expires_at: Time
     installs: Annotated[tuple[SessionInstall, ...], Field(min_length=1, max_length=MAX_INSTALLS)]
@@ -71,10 +71,12 @@ class CreateOrgSession:
 
 
 async def run(ports: Ports, request: CreateOrgSession) -> RegisteredSessions:
-    """Everything is checked before anything is written."""
-    read = [read_grant(install.serialized, field=_grant_field(index)) for index, install in enumerate(request.installs)]
-    _refuse_outright(ports, request, unread=[each for each in read if isinstance(each, FieldError)])
-    account, granted = await _verify_installs(ports, request, read)
+    """Register the sessions as a group. Every check runs before the first write."""
+    grants = [
+        read_grant(install.serialized, field=_grant_field(index)) for index, install in enumerate(request.installs)
+    ]
+    _refuse_malformed(ports, request, unreadable=[each for each in grants if isinstance(each, FieldError)])
+    account, verified = await _verify_installs(ports, request, grants)
     group = SessionGroup(
         id=new_group_id(ports.clock.now(), ports.entropy.random_bytes(10)),
         wallet_id=request.wallet_id,
@@ -83,127 +85,139 @@ async def run(ports: Ports, request: CreateOrgSession) -> RegisteredSessions:
         policies=request.policies,
         workflow_id=request.workflow_id,
         created_at=ports.clock.now(),
-        installs=tuple(_install(each, request) for each in granted),
+        installs=tuple(_build_install(each, request) for each in verified),
     )
-    kept = await _store_group(ports, group, granted)
-    sessions = [{"id": each.session_id.hex0x(), "chainId": each.chain_id} for each in kept.installs]
-    await log_event(ports, EventKind.GRANT_REGISTERED, groupId=kept.id, account=kept.account.hex0x(), sessions=sessions)
-    return build_registered_sessions(kept)
+    stored = await _store_group(ports, group, verified)
+    sessions = [{"id": each.session_id.hex0x(), "chainId": each.chain_id} for each in stored.installs]
+    await log_event(
+        ports, EventKind.GRANT_REGISTERED, groupId=stored.id, account=stored.account.hex0x(), sessions=sessions
+    )
+    return build_registered_sessions(stored)
 
 
 def _grant_field(index: int) -> str:
-    """Where an install's grant stands in the request."""
+    """Return the path of an install's grant in the request."""
     return f"installs[{index}].serialized"
 
 
-def _refuse_outright(ports: Ports, request: CreateOrgSession, *, unread: Sequence[FieldError]) -> None:
-    """Raises: InvalidParams for what is wrong with the body by itself, with those of its grants that are `unread`."""
-    now, faults = ports.clock.now(), list[FieldError]()
+def _refuse_malformed(ports: Ports, request: CreateOrgSession, *, unreadable: Sequence[FieldError]) -> None:
+    """Raise InvalidParams for a bad expiry or chain id; the error then also lists the `unreadable` grants.
+
+    These checks need no lookup. Unreadable grants alone do not raise here.
+    """
+    now = ports.clock.now()
+    errors = list[FieldError]()
     if not now < request.expires_at <= now + ports.rules.session_seconds:
         days = ports.rules.session_seconds // 86_400
-        words = f"must be in the future, at most {days} days ahead"
-        faults.append(FieldError(field="expiresAt", text=words, reason="expiry_out_of_range"))
+        text = f"must be in the future, at most {days} days ahead"
+        errors.append(FieldError(field="expiresAt", text=text, reason="expiry_out_of_range"))
     seen: set[int] = set()
     for index, install in enumerate(request.installs):
         field = f"installs[{index}].chainId"
         if install.chain_id not in ports.chains:
-            known = ", ".join(map(str, ports.chains))
-            faults.append(FieldError(field=field, text=f"must be one of {known}", reason="chain_unsupported"))
+            configured = ", ".join(map(str, ports.chains))
+            errors.append(FieldError(field=field, text=f"must be one of {configured}", reason="chain_unsupported"))
         elif install.chain_id in seen:
-            faults.append(FieldError(field=field, text="stands twice", reason="duplicate_chain"))
+            text = f"must be unique, got {install.chain_id} more than once"
+            errors.append(FieldError(field=field, text=text, reason="duplicate_chain"))
         seen.add(install.chain_id)
-    if faults:
-        _refuse_installs([*faults, *unread])
+    if errors:
+        _refuse_installs([*errors, *unreadable])
 
 
 async def _verify_installs(
-    ports: Ports, request: CreateOrgSession, read: Sequence[SerializedGrant | FieldError]
+    ports: Ports, request: CreateOrgSession, grants: Sequence[SerializedGrant | FieldError]
 ) -> tuple[Address, list[VerifiedSession]]:
-    """The wallet's account and its sessions, one a chain. Raises: InvalidParams that tells of every bad install."""
+    """Return the wallet's account and its verified sessions, one per chain.
+
+    Raises: InvalidParams that lists every invalid install; NotFound for an unknown wallet.
+    """
     chains = [ports.chains[install.chain_id] for install in request.installs]
-    unread = [each for each in read if isinstance(each, FieldError)]
-    looked = [
+    unreadable = [each for each in grants if isinstance(each, FieldError)]
+    installs = [
         each if isinstance(each, FieldError) else InstallRequest(chain=chain, grant=each, field=_grant_field(index))
-        for index, (chain, each) in enumerate(zip(chains, read, strict=True))
+        for index, (chain, each) in enumerate(zip(chains, grants, strict=True))
     ]
-    asked = [each for each in looked if isinstance(each, InstallRequest)]
-    account = await find_wallet_account(ports, request.wallet_id, asked, chains)
+    readable = [each for each in installs if isinstance(each, InstallRequest)]
+    account = await find_wallet_account(ports, request.wallet_id, readable, chains)
     if account is None:
-        if unread:
-            _refuse_installs(unread)
+        if unreadable:
+            _refuse_installs(unreadable)
         raise NotFound("wallet not found", reason="wallet_not_found")
 
-    async def verify_or_keep(each: InstallRequest | FieldError) -> VerifiedSession | FieldError:
+    async def verify_if_readable(each: InstallRequest | FieldError) -> VerifiedSession | FieldError:
         if isinstance(each, FieldError):
             return each
         return await verify_install(ports, each, account=account, key=request.session_address)
 
-    results = await asyncio.gather(*map(verify_or_keep, looked))
-    if bad := [each for each in results if isinstance(each, FieldError)]:
-        _refuse_installs(bad)
-    granted = [each for each in results if isinstance(each, VerifiedSession)]
-    _refuse_other_permissions(request.policies, granted)
-    return account, granted
+    results = await asyncio.gather(*map(verify_if_readable, installs))
+    if errors := [each for each in results if isinstance(each, FieldError)]:
+        _refuse_installs(errors)
+    verified = [each for each in results if isinstance(each, VerifiedSession)]
+    _refuse_other_permissions(request.policies, verified)
+    return account, verified
 
 
 def _refuse_installs(errors: Sequence[FieldError]) -> NoReturn:
-    """Raises: InvalidParams; a private key that somebody sent is what must be told above all."""
-    raise_invalid_params(errors, is_worst=lambda fault: fault.reason == "grant_has_private_key")
+    """Raise InvalidParams for the errors; a leaked private key takes precedence as the reason."""
+    raise_invalid_params(errors, is_worst=lambda error: error.reason == "grant_has_private_key")
 
 
-def _refuse_other_permissions(policies: dict[str, Any], granted: Sequence[VerifiedSession]) -> None:
-    """Raises: InvalidParams when the policies tell other permissions than those that were granted."""
+def _refuse_other_permissions(policies: dict[str, Any], verified: Sequence[VerifiedSession]) -> None:
+    """Raise InvalidParams when the policies list other permissions than the granted ones."""
     if "permissions" not in policies:
         return
     try:
-        told = wire.decode(tuple[Permission, ...], policies["permissions"])
+        permissions = wire.decode(tuple[Permission, ...], policies["permissions"])
     except InvalidParams:
-        told = None
-    if any(each.session.permissions != told for each in granted):
-        words = "must be the permissions that the sessions were made with"
-        raise_invalid_params([FieldError(field="policies.permissions", text=words, reason="grant_disagrees")])
+        permissions = None
+    if any(each.session.permissions != permissions for each in verified):
+        text = "must be the permissions that the sessions were created with"
+        raise_invalid_params([FieldError(field="policies.permissions", text=text, reason="grant_disagrees")])
 
 
-def _install(granted: VerifiedSession, request: CreateOrgSession) -> Install:
-    session = granted.session
+def _build_install(verified: VerifiedSession, request: CreateOrgSession) -> Install:
+    session = verified.session
     return Install(
         chain_id=session.chain_id,
         session_id=session.id,
         entity_id=session.entity_id,
-        signature=granted.signature,
+        signature=verified.signature,
         expires_at=min(request.expires_at, session.deadline or request.expires_at),
     )
 
 
-async def _store_group(ports: Ports, group: SessionGroup, granted: Sequence[VerifiedSession]) -> SessionGroup:
-    """The group as it stands in the store, with the ends that hold for its sessions whoever names them.
+async def _store_group(ports: Ports, group: SessionGroup, verified: Sequence[VerifiedSession]) -> SessionGroup:
+    """Store the group and the expiry of its sessions, and return the stored group.
 
-    The ends are said last: a refused group must not shorten a registered one. What a crash leaves out before the
-    answer, the caller's next try puts in. Raises: InvalidParams when some of the sessions are registered otherwise.
+    The expiry applies to the sessions in whatever form a request names them. It is written last, because a rejected
+    group must not shorten a registered one. After a crash in between, a retry of the caller writes the rest.
+
+    Raises: InvalidParams when some of the sessions are registered in another group.
     """
     sessions = ports.store.sessions
-    await asyncio.gather(*(activate_session(ports, each.session) for each in granted))
-    kept = await ports.store.groups.register(group)
-    if kept is None:
+    await asyncio.gather(*(activate_session(ports, each.session) for each in verified))
+    stored = await ports.store.groups.register(group)
+    if stored is None:
         await _refuse_registered(ports, group)
     await asyncio.gather(
         *(
-            sessions.set_expiry(kept.account, each.chain_id, each.entity_id, at=each.expires_at)
-            for each in kept.installs
+            sessions.set_expiry(stored.account, each.chain_id, each.entity_id, at=each.expires_at)
+            for each in stored.installs
         )
     )
-    return kept
+    return stored
 
 
 async def _refuse_registered(ports: Ports, group: SessionGroup) -> NoReturn:
-    """Raises: InvalidParams that tells which sessions of the group are registered already."""
-    found = await asyncio.gather(*(ports.store.groups.find_by_session(each.session_id) for each in group.installs))
-    faults = [
-        FieldError(field=_grant_field(index), text="the session is registered", reason="session_registered")
-        for index, other in enumerate(found)
+    """Raise InvalidParams that lists the sessions of the group which are registered already."""
+    groups = await asyncio.gather(*(ports.store.groups.find_by_session(each.session_id) for each in group.installs))
+    errors = [
+        FieldError(field=_grant_field(index), text="the session is already registered", reason="session_registered")
+        for index, other in enumerate(groups)
         if other is not None
     ]
-    raise_invalid_params(faults)
+    raise_invalid_params(errors)
 
 
 OPERATION: Operation[Ports, CreateOrgSession, RegisteredSessions] = Operation(
@@ -211,7 +225,7 @@ OPERATION: Operation[Ports, CreateOrgSession, RegisteredSessions] = Operation(
     CreateOrgSession,
     RegisteredSessions,
     run,
-    "Register one session key on several chains, each with the grant that the wallet's owner signed; all or none.",
+    "Register one session key on several chains, each with a grant signed by the wallet's owner; all or nothing.",
     (NotFound,),
     rest=RestRoute(
         verb="POST",

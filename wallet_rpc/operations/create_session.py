@@ -1,4 +1,7 @@
-"""`wallet_createSession`: what the owner must sign so that a key may act within permissions; nothing goes on chain."""
+"""`wallet_createSession`: create a session and return the typed data that the owner signs to grant it.
+
+Nothing is sent to the chain.
+"""
 
 from __future__ import annotations
 
@@ -39,37 +42,37 @@ from wallet_rpc.wire import shape, strict_shape
 FIRST_SESSION_ENTITY = EntityId(1)
 """The first entity id of a session; 0 is the owner's."""
 FIRST_RANDOM_START, LAST_RANDOM_START = 1 << 16, 1 << 29
-"""Between which numbers of a lane the ids of an account that may have had sessions from elsewhere begin."""
+"""Bounds of the random start of entity ids within an id range, for accounts with code."""
 
 
 @strict_shape
 class CreateSession:
-    """Which key may do what for which account, on which chain and until when (0: without end)."""
+    """A session request: chain, account, session key, permissions, and expiry (0: no expiry)."""
 
     chain_id: ChainId
     account: NonZeroAddress
     expiry_sec: Annotated[UnixSeconds, Field(json_schema_extra={"maximum": LAST_SECOND})] = 0
     expiry: Uint256 | None = None
-    """The end as clients of early 2025 wrote it, in hex; read where `expirySec` is absent or 0, never dropped."""
+    """The expiry in hex, as sent by clients of early 2025; used when `expirySec` is absent or 0."""
     key: SessionKey
     permissions: Annotated[tuple[Permission, ...], Field(min_length=1)]
 
     @property
     def deadline(self) -> int:
-        """The last valid second; 0 = without end."""
+        """The last valid second; 0: no expiry."""
         return self.expiry_sec or self.expiry or 0
 
     @property
     def deadline_at(self) -> str:
-        """The field that says it."""
+        """The name of the field that holds the deadline."""
         return "expiry" if self.expiry and not self.expiry_sec else "expirySec"
 
     def check(self) -> None:
-        """Raises: InvalidParams (duplicate_limit) when two different ends are given."""
+        """Raise InvalidParams (duplicate_limit) when `expiry` and `expirySec` differ."""
         if self.expiry and self.expiry_sec and self.expiry != self.expiry_sec:
             at = "params.expiry"
             raise InvalidParams(
-                f"{at}: expected {self.expiry_sec}, as expirySec, or only one of both, got {self.expiry}",
+                f"{at}: expected {self.expiry_sec}, the same as expirySec, got {self.expiry}; send only one of the two",
                 field=at,
                 reason="duplicate_limit",
             )
@@ -85,7 +88,7 @@ class TypedDataField:
 
 @shape
 class TypedDataDomain:
-    """What the signature is bound to: the chain and the account."""
+    """The EIP-712 domain, which binds the signature to the chain and the account."""
 
     chain_id: Annotated[int, Field(ge=1)]
     verifying_contract: Address
@@ -93,7 +96,7 @@ class TypedDataDomain:
 
 @shape
 class GrantTypedData:
-    """EIP-712 typed data, as `eth_signTypedData_v4` takes it."""
+    """EIP-712 typed data, in the form of `eth_signTypedData_v4`."""
 
     domain: TypedDataDomain
     types: dict[str, tuple[TypedDataField, ...]]
@@ -103,7 +106,7 @@ class GrantTypedData:
 
 @shape
 class SignTypedData:
-    """Sign `data` by `eth_signTypedData_v4`; or `rawPayload`, its digest, by a key that signs digests."""
+    """A signature request: sign `data` with `eth_signTypedData_v4`, or sign its digest `rawPayload` directly."""
 
     type: Literal["eth_signTypedData_v4"] = "eth_signTypedData_v4"
     data: GrantTypedData
@@ -112,7 +115,7 @@ class SignTypedData:
 
 @shape
 class CreatedSession:
-    """The session's id, and what the account's owner signs to grant it."""
+    """The session's id and the signature request with which the account's owner grants the session."""
 
     session_id: SessionId
     chain_id: ChainId
@@ -120,12 +123,13 @@ class CreatedSession:
 
 
 async def run(ports: Ports, request: CreateSession) -> CreatedSession:
-    """Check the grant, take an entity id that nobody else has, and say what to sign."""
+    """Check the requested grant, reserve an unused entity id, and return the typed data to sign."""
     request.check()
     chain = chain_of(ports, request.chain_id)
     is_global = any(isinstance(permission, Root) for permission in request.permissions)
-    terms, at = _terms(ports, request, FIRST_SESSION_ENTITY), request.deadline_at
-    check_grant(request.permissions, terms, deadline_at=at)  # before anything is taken for it
+    terms = _terms(ports, request, FIRST_SESSION_ENTITY)
+    at = request.deadline_at
+    check_grant(request.permissions, terms, deadline_at=at)  # before an id is reserved for it
     claimed = await claim_unsigned(ports, request.account, chain.chain_id, request.deadline)
     try:
         entity_id, nonce = await _reserve_free_entity(ports, chain, request, is_global)
@@ -170,15 +174,15 @@ def _terms(ports: Ports, request: CreateSession, entity_id: EntityId) -> Session
 async def _reserve_free_entity(
     ports: Ports, chain: ChainPorts, request: CreateSession, is_global: bool
 ) -> tuple[EntityId, int]:
-    """An entity id that was never given here or used elsewhere, and the nonce of its installation.
+    """Reserve an entity id that was never used, here or elsewhere; return it with the nonce of its installation.
 
-    Modules keep what a session was allowed after it is gone, and would allow it to the next one with its id. The chain
-    does not tell every id that was used, as a grant may have been installed by any parallel nonce. So the ids of an
-    account with code begin at random, far from those that others count from 1. An account to come has nothing installed
-    and has used no nonce.
+    Modules keep the allowances of an uninstalled session and would apply them to the next session with the same entity
+    id. The chain does not reveal every used id, because a grant may have been installed under any parallel nonce key.
+    So ids of an account with code start at random, far from other servers' ids, which count up from 1. An undeployed
+    account has nothing installed and has used no nonce.
 
-    Raises: InvalidParams (account_not_delegated) for an externally owned account without code of ours; one without code
-    that nobody recorded and that has done nothing yet is taken for a contract to come.
+    Raises: InvalidParams (account_not_delegated) for an externally owned account that runs no supported implementation.
+    An address without code, record or transactions counts as an undeployed contract.
     """
     account = request.account
     code, record, entity_id = await asyncio.gather(
@@ -197,11 +201,11 @@ async def _reserve_free_entity(
         if not code:
             return entity_id, key.nonce(0)
         try:
-            answer, nonce = await asyncio.gather(
+            validation, nonce = await asyncio.gather(
                 chain.node.call(account, encode_get_validation_data(entity_id)),
                 chain.node.user_operation_nonce(account, key.key),
             )
-            is_installed = decode_validation_data(answer).is_installed
+            is_installed = decode_validation_data(validation).is_installed
         except (ExecutionReverted, UnreadableAnswer):
             raise build_not_an_account_error(account, "params.account") from None
         if not is_installed and nonce == key.nonce(0):
@@ -210,10 +214,11 @@ async def _reserve_free_entity(
 
 
 async def _is_external(ports: Ports, chain: ChainPorts, account: Address, record: Account | None) -> bool:
-    """True when an address without code is an externally owned account: an undeployed contract has sent nothing yet.
+    """Return True when an address without code is an externally owned account, by its record or its transactions.
 
-    Such an account may have had sessions while it was delegated, and its state outlives the delegation. A record that
-    any caller could have created is not trusted: its address may be that of another signer's undeployed contract.
+    Such an account may have had sessions while it was delegated, and its state outlives the delegation. An undeployed
+    contract has sent no transaction. A record that any caller could have created is not trusted: its address may be
+    another signer's undeployed contract.
     """
     if record is not None and record.kind is AccountKind.SEMI_MODULAR:
         return False
@@ -223,14 +228,14 @@ async def _is_external(ports: Ports, chain: ChainPorts, account: Address, record
 
 
 def _pick_random_start(ports: Ports, entity_id: EntityId) -> EntityId:
-    """A random id in the lane of `entity_id`, with room for half a billion ids behind it."""
-    start = entity_id - entity_id % ENTITY_RANGE_SIZE
-    chance = int.from_bytes(ports.entropy.random_bytes(8), "big")
-    return EntityId(start + FIRST_RANDOM_START + chance % (LAST_RANDOM_START - FIRST_RANDOM_START))
+    """Return a random id in the id range of `entity_id` that leaves at least half a billion ids after it."""
+    range_start = entity_id - entity_id % ENTITY_RANGE_SIZE
+    number = int.from_bytes(ports.entropy.random_bytes(8), "big")
+    return EntityId(range_start + FIRST_RANDOM_START + number % (LAST_RANDOM_START - FIRST_RANDOM_START))
 
 
 async def _reserve(ports: Ports, chain: ChainPorts, account: Address, at_least: EntityId) -> EntityId:
-    """The next id of the lane open to all; when strangers have used that up, of the lane kept for trusted callers."""
+    """Reserve the next id of the range open to all callers, or of the trusted callers' range when that is used up."""
     sessions = ports.store.sessions
     try:
         return await sessions.reserve_entity(account, chain.chain_id, at_least=at_least, trusted=False)
@@ -259,7 +264,7 @@ OPERATION: Operation[Ports, CreateSession, CreatedSession] = Operation(
     CreateSession,
     CreatedSession,
     run,
-    "Create a session that lets a key act for an account within permissions, once the account's owner has signed it.",
+    "Create a session that lets a key act for an account within permissions, once the account's owner signs the grant.",
     (LimitExceeded, UnsupportedChain),
     need=RequiredAccess(scopes=(Scope.SESSIONS_CREATE,)),
     wallets=lambda request: (request.account,),

@@ -1,7 +1,7 @@
-"""`POST /api/v1/burner/sessions`: a short-lived token for one wallet, which a back end gives to its user's page.
+"""`POST /api/v1/burner/sessions`: create a short-lived token for one wallet, which a back end passes to its front end.
 
-The rule: a token may do no more than the key that asks for it. Of a wrong request the first field at fault is told, in
-the order of the fields and in the words of the documented API.
+A token has no more permissions than the API key that creates it. An invalid request gets the error of its first invalid
+field, in field order, with the message of the documented API.
 
 Source: seed 004; specs/tokens.md.
 """
@@ -25,11 +25,11 @@ from wallet_rpc.services.session_tokens import TOKEN_PATHS, api_key_of
 from wallet_rpc.wire import shape
 
 DEFAULT_SECONDS, MAX_SECONDS = 300, 3600
-"""How long a token lives where nothing is asked for, and at most. Source: seed 004."""
+"""Default and maximum lifetime of a token in seconds. Source: seed 004."""
 TOKEN_BODY_BYTES = 8192
-"""The longest body; a request with everything in it has 300 bytes."""
+"""Maximum size of the request body in bytes; a complete request has about 300."""
 READ_SCOPES = frozenset({Scope.WALLET_READ, Scope.WALLET_STREAM})
-"""What a token of a key that only reads may do."""
+"""The scopes that a read-only API key may give to a token."""
 _NO_WALLET = "Invalid wallet address"
 
 
@@ -73,7 +73,7 @@ def _seconds(value: object) -> int:
 
 @shape
 class CreateToken:
-    """For which wallet, what for, and how long; null is the same as nothing."""
+    """A token request: wallet, scopes and lifetime; null is the same as absent."""
 
     wallet_address: Annotated[
         Wallet,
@@ -94,7 +94,7 @@ class CreateToken:
 
 @shape
 class CreatedToken:
-    """The token, the second from which on it is refused, and what it may do."""
+    """The token, the first second at which it is no longer valid, and its scopes."""
 
     token: str
     expires_at: Time
@@ -102,8 +102,13 @@ class CreatedToken:
 
 
 async def run(ports: Ports, request: CreateToken) -> CreatedToken:
-    """Remember the token, so that it can be revoked, and seal it. Raises: Forbidden for more than the key may."""
-    key, wallet, now = api_key_of(ports), request.wallet_address, ports.clock.now()
+    """Store the token's claims, so that the token can be revoked, and sign it.
+
+    Raises: Forbidden for scopes that the API key may not give; InvalidParams for a wallet of a disabled namespace.
+    """
+    key = api_key_of(ports)
+    wallet = request.wallet_address
+    now = ports.clock.now()
     if wallet.namespace not in ports.rules.token_wallets:
         raise InvalidParams(_NO_WALLET, field="walletAddress")
     if not ports.caller.may_write and not READ_SCOPES.issuperset(request.scopes):
@@ -126,7 +131,7 @@ async def run(ports: Ports, request: CreateToken) -> CreatedToken:
         scopes=list(claims.scopes),
         expiresAt=format_time(claims.expires_at),
     )
-    assert ports.token_signer is not None  # noqa: S101  # where there are none, no operation is about tokens
+    assert ports.token_signer is not None  # noqa: S101  # without a signer the token operations are not served
     return CreatedToken(token=ports.token_signer.sign_token(claims), expires_at=claims.expires_at, scopes=claims.scopes)
 
 
@@ -135,7 +140,7 @@ OPERATION: Operation[Ports, CreateToken, CreatedToken] = Operation(
     CreateToken,
     CreatedToken,
     run,
-    "Create a short-lived token for one wallet; for servers only.",
+    "Create a short-lived session token for one wallet; for back ends only.",
     (Forbidden,),
     need=READ_ACCESS,
     rest=RestRoute(verb="POST", paths=TOKEN_PATHS, error_format=ErrorFormat.TOKEN, most_bytes=TOKEN_BODY_BYTES),

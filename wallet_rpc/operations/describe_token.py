@@ -1,4 +1,7 @@
-"""`GET /api/v1/burner/sessions/me`: what a session token is good for, told to whoever holds it. Ours."""
+"""`GET /api/v1/burner/sessions/me`: wallet, scopes and expiry of the session token that the request carries.
+
+Defined by wallet-rpc, not by the hosted service.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from wallet_rpc.wire import shape
 
 @shape
 class DescribeToken:
-    """Nothing: the token says which one is meant."""
+    """An empty request; the credential identifies the token."""
 
 
 @shape
 class DescribedToken:
-    """Whose wallet it is for, what it may do, and the second from which on it is refused."""
+    """A token's wallet, its scopes, and the first second at which it is no longer valid."""
 
     wallet_address: str
     scopes: tuple[Scope, ...]
@@ -25,7 +28,7 @@ class DescribedToken:
 
 
 async def run(ports: Ports, request: DescribeToken) -> DescribedToken:
-    """Raises: Unauthorized for a caller without a token."""
+    """Return the claims of the caller's token. Raises: Unauthorized for a caller without a token."""
     token = ports.caller.token
     if token is None:
         raise build_invalid_token_error()
@@ -37,7 +40,7 @@ OPERATION: Operation[Ports, DescribeToken, DescribedToken] = Operation(
     DescribeToken,
     DescribedToken,
     run,
-    "Tell what the session token is good for that is shown.",
+    "Get the wallet, scopes and expiry of the session token that the request carries.",
     need=RequiredAccess(writes=False, scopes=tuple(Scope)),
     rest=RestRoute(
         verb="GET", paths=build_token_paths("me"), error_format=ErrorFormat.TOKEN, credential=Credential.TOKEN

@@ -1,7 +1,7 @@
-"""The methods that two standards share: the hosted Wallet API's form, and ERC-7836's, told apart by their fields.
+"""Methods with two request forms, the hosted Wallet API's and ERC-7836's; the fields of a request decide between them.
 
-A prepare with a `key` is ERC-7836's, as is a send with a `context` and no `type`; everything else is the hosted form's,
-also what is wrong with it.
+A `wallet_prepareCalls` request with a `key` is ERC-7836. So is a `wallet_sendPreparedCalls` request with a `context`
+and no `type`. Any other request, an invalid one included, is read in the hosted form.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _form_of_send(value: Any) -> str:
 
 
 def _allow_both_forms(schema: dict[str, Any]) -> None:
-    """A keyed prepare fits the hosted form's schema too, which knows nothing of keys: one of both is too strict."""
+    """Replace `oneOf` by `anyOf`: a keyed request also fits the hosted form's schema, which ignores unknown fields."""
     schema["anyOf"] = schema.pop("oneOf")
 
 
@@ -51,21 +51,21 @@ Send: TypeAlias = Annotated[
 
 
 async def run_prepare(ports: Ports, request: PrepareCalls | KeyedCalls) -> PreparedCalls | KeyedPrepared:
-    """Answers in the form of the request."""
+    """Prepare the calls and respond in the form of the request."""
     if isinstance(request, KeyedCalls):
         return await keyed_calls.prepare_keyed(ports, request)
     return await prepare_calls.run(ports, request)
 
 
 async def run_send(ports: Ports, request: Any) -> SentCalls | tuple[KeyedSent, ...]:
-    """Answers in the form of the request."""
+    """Send the signed calls and respond in the form of the request."""
     if isinstance(request, KeyedSend):
         return await keyed_calls.send_keyed(ports, request)
     return await send_prepared_calls.run(ports, request)
 
 
 def _senders(request: Any) -> tuple[Address, ...]:
-    """Whose operations are sent."""
+    """Return the accounts whose signed operations a request sends, in either form."""
     return senders(keyed_calls.read_hosted_request(request)) if isinstance(request, KeyedSend) else senders(request)
 
 

@@ -1,7 +1,8 @@
-"""`wallet_formatSign`: the owner's signature in the form that a verifier of the account takes.
+"""`wallet_formatSign`: convert the owner's signature to the form that verifiers of the account accept.
 
-A contract's: ERC-1271. Of an account that is not deployed: the same with what deploys it (ERC-6492). Of an externally
-owned account that is not delegated: the bare signature.
+- Deployed contract account: ERC-1271.
+- Account that is not deployed: ERC-1271, wrapped together with its factory call (ERC-6492).
+- Externally owned account that is not delegated: the bare signature.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from wallet_rpc.wire import shape
 
 @shape
 class FormatSign:
-    """The signature of what `wallet_prepareSign` answered."""
+    """The owner's signature of a request that `wallet_prepareSign` returned."""
 
     chain_id: ChainId
     from_: Annotated[NonZeroAddress, Field(alias="from")]
@@ -47,7 +48,7 @@ class FormattedSign:
 
 
 async def run(ports: Ports, request: FormatSign) -> FormattedSign:
-    """Whether the signature is right cannot be seen here: the message is not told again."""
+    """Return the account's signature. It is not verified, because the request does not repeat the message."""
     refuse_sessions(request.capabilities)
     chain = chain_of(ports, request.chain_id)
     facts = await read_account_facts(ports, chain, request.from_, at="params.from")
@@ -59,14 +60,14 @@ async def run(ports: Ports, request: FormatSign) -> FormattedSign:
         kind = SignerKind.CONTRACT
     if facts.needs_delegation:
         return FormattedSign(signature=Data(signature))
-    answered = contract_signature(signature, kind=kind)
+    formatted = contract_signature(signature, kind=kind)
     if facts.factory is not None:
-        answered = wrap_erc6492(WrappedSignature(facts.factory.address, facts.factory.data, answered))
-    return FormattedSign(signature=answered)
+        formatted = wrap_erc6492(WrappedSignature(facts.factory.address, facts.factory.data, formatted))
+    return FormattedSign(signature=formatted)
 
 
 async def _is_key(chain: ChainPorts, facts: AccountFacts) -> bool:
-    """Whether the owner signs by a key, and not by a contract's word."""
+    """Return True when the owner signs with a key, not as a contract (ERC-1271)."""
     if facts.owner == facts.address:
         return True
     code = await chain.node.code(facts.owner)
@@ -74,16 +75,16 @@ async def _is_key(chain: ChainPorts, facts: AccountFacts) -> bool:
 
 
 def _read_key_signature(signature: bytes) -> bytes:
-    """r | s | v with v 27 or 28, as contracts take it. Raises: InvalidParams (signature_malformed)."""
-    made = normalize_key_signature(signature)
-    if made is None:
+    """Return r | s | v with v 27 or 28, the form that contracts accept. Raises: InvalidParams (signature_malformed)."""
+    normalized = normalize_key_signature(signature)
+    if normalized is None:
         at = "params.signature.data"
         raise InvalidParams(
             f"{at}: expected 65 bytes r, s and v, with v 27 or 28, got {preview(Data(signature).hex0x())}",
             field=at,
             reason="signature_malformed",
         )
-    return made
+    return normalized
 
 
 OPERATION: Operation[Ports, FormatSign, FormattedSign] = Operation(
@@ -91,7 +92,7 @@ OPERATION: Operation[Ports, FormatSign, FormattedSign] = Operation(
     FormatSign,
     FormattedSign,
     run,
-    "Make the account's signature of the signature of its owner.",
+    "Convert the owner's signature to the account's signature (ERC-1271, ERC-6492).",
     (UnsupportedChain,),
     need=READ_ACCESS,
 )

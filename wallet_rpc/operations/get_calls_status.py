@@ -1,7 +1,7 @@
-"""`wallet_getCallsStatus`: how a sent call stands; the id itself says the chain and the operation.
+"""`wallet_getCallsStatus`: the status of sent calls; the call id contains the chain id and the operation hash.
 
-The rule: of a user operation the chain and the bundler say everything, and the server's memory only what they forgot.
-An authorization that was sent alone is known by the server's record, which names the relayer's transaction.
+For a user operation the chain and the bundler are authoritative; the stored call record only fills in what they no
+longer know. For an authorization without a user operation the record names the relayer's transaction.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from wallet_rpc.services.submission import is_abandoned
 from wallet_rpc.wire import shape
 
 PENDING, PRECONFIRMED, PRECONFIRMED_REVERTED, CONFIRMED, NOT_SENT, REVERTED = 100, 110, 115, 200, 400, 500
-"""The status codes that an atomic batch can have. Source: EIP-5792; 110 and 115 are the hosted service's."""
+"""Status codes of an atomic batch. Source: EIP-5792; 110 and 115 are the hosted service's."""
 
 LAG_SECONDS = 60
-"""How far a bundler may be behind the node before what it does not know is taken not to be."""
+"""Maximum lag in seconds between bundler and node; after it, an operation unknown to the bundler counts as not sent."""
 
 Receipt: TypeAlias = OperationReceipt | TransactionReceipt
-"""How a call ended on chain."""
+"""The receipt of a user operation, or of the relayer's transaction."""
 
 
 def _unnest_call_id(value: Any) -> Any:
-    """Some guides put the id into an array of its own."""
+    """Accept the id nested in an array of its own, as some guides show it."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 @shape
 class GetCallsStatus:
-    """The id that `wallet_sendPreparedCalls` answered."""
+    """The call id that `wallet_sendPreparedCalls` returned."""
 
     call_id: Annotated[Data, BeforeValidator(_unnest_call_id)]
 
@@ -61,16 +61,16 @@ class PendingBundle:
 
 @shape
 class StatusData(OperationData):
-    """The operation, and its calls where the bundler still knows them."""
+    """The user operation hash, and the calls while the bundler still knows the operation."""
 
     pending_bundle: PendingBundle | None = None
     error: CallError | None = None
-    """Why the calls reverted (115, 500), or why the operation was not sent (400)."""
+    """The error that the calls reverted with (115, 500), or that kept the operation from being sent (400)."""
 
 
 @shape
 class StatusDetails:
-    """A user operation."""
+    """Status details of a user operation."""
 
     type: Literal["user-operation"] = "user-operation"
     data: StatusData
@@ -78,16 +78,16 @@ class StatusDetails:
 
 @shape
 class DelegationStatus(DelegationDetails):
-    """An authorization that was sent alone, and the relayer's transaction once there is one."""
+    """Status details of an authorization without a user operation: the relayer's transaction, once it exists."""
 
     tx_hash: Hash32 | None = None
 
 
 @shape
 class CallsStatus:
-    """100 pending, 110 on chain but not final, 200 confirmed, 400 not on chain and given up, 500 reverted.
+    """The status of calls: 100 pending, 110 on chain but not final, 200 confirmed, 400 not sent, 500 reverted.
 
-    115 is 110 of a call that reverted. A batch is atomic, so that none is reverted in part (600).
+    115: reverted on chain but not final. A batch is atomic, so 600 (partially reverted) does not occur.
     """
 
     id: Data
@@ -99,7 +99,7 @@ class CallsStatus:
 
 
 async def run(ports: Ports, request: GetCallsStatus) -> CallsStatus:
-    """Ask bundler and chain: what is on chain is true whatever the server remembers."""
+    """Read the status from bundler and chain, which take precedence over the stored call record."""
     chain_id, name = parse_call_id(request.call_id)
     if chain_id not in ports.chains:
         raise UnknownBundle(f"no call has the id {request.call_id}: chain {chain_id:#x} is not configured here")
@@ -107,73 +107,81 @@ async def run(ports: Ports, request: GetCallsStatus) -> CallsStatus:
     record = await _record(ports, chain_id, name)
     if record is not None and record.kind is CallKind.DELEGATION:
         return await _read_delegation_status(ports, chain, record)
-    receipt, known = await asyncio.gather(chain.bundler.receipt(name), chain.bundler.lookup(name))
+    receipt, pending = await asyncio.gather(chain.bundler.receipt(name), chain.bundler.lookup(name))
     status, error = PENDING, None
     if receipt is not None:
         status = await _read_chain_status(chain, receipt)
         error = None if receipt.success else build_revert_error(receipt.revert_reason)
-    elif known is None:
+    elif pending is None:
         status, error = await _read_unknown_status(ports, chain, name, record)
     return CallsStatus(
         id=format_call_id(chain_id, name),
         chain_id=chain_id,
         status=status,  # type: ignore[arg-type]  # one of the six above
         receipts=None if receipt is None else (_receipt(receipt),),
-        details=StatusDetails(data=replace(_data(name, known, is_pending=receipt is None), error=error)),
+        details=StatusDetails(data=replace(_data(name, pending, is_pending=receipt is None), error=error)),
     )
 
 
 async def _record(ports: Ports, chain_id: ChainId, name: Hash32) -> CallRecord | None:
-    """What was sent here. Raises: UnknownBundle when it is another's: what a key sees is its organisation's."""
+    """Return the stored record of a call that was sent through this server.
+
+    Raises: UnknownBundle when the call is not the caller's. Records belong to an organisation, and an API key sees no
+    others; only an anonymous caller may ask for the status of a call without a record.
+    """
     record = await ports.store.calls.get(chain_id, name)
-    is_theirs = ports.caller.is_anonymous if record is None else await is_of_caller(ports, record.sender)
-    if not is_theirs:
+    is_allowed = ports.caller.is_anonymous if record is None else await is_of_caller(ports, record.sender)
+    if not is_allowed:
         raise UnknownBundle(f"no call has the id {format_call_id(chain_id, name)}")
     return record
 
 
 async def _read_delegation_status(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallsStatus:
-    """An authorization's status: the transaction's, unless the chain passed over the authorization in it.
+    """Return an authorization's status: that of its transaction, or reverted when the chain skipped the authorization.
 
-    A receipt without the used nonce, or for a while the used nonce without a receipt, is a node that does not know the
-    block yet: still pending.
+    The status stays pending while a node lags: the receipt exists but the nonce is not used yet, or the nonce was used
+    recently but there is no receipt.
     """
     applied = await is_applied(chain, record)
-    found, may_follow = None, False
+    receipt = None
+    may_get_receipt = record.transaction is not None and chain.relayer is not None
     if record.transaction is not None and chain.relayer is not None:
-        found, may_follow = await chain.relayer.receipt(record.transaction), True
+        receipt = await chain.relayer.receipt(record.transaction)
     status = PENDING
     if record.state is CallState.REFUSED:
         status = NOT_SENT
-    elif applied is not None and found is not None:
-        status = await _read_chain_status(chain, found) if applied else REVERTED
-    elif applied is not None and (not may_follow or await _is_final(ports, record)):
+    elif applied is not None and receipt is not None:
+        status = await _read_chain_status(chain, receipt) if applied else REVERTED
+    elif applied is not None and (not may_get_receipt or await _is_final(ports, record)):
         status = CONFIRMED if applied else NOT_SENT
     return CallsStatus(
         id=format_call_id(chain.chain_id, record.hash),
         chain_id=chain.chain_id,
         status=status,  # type: ignore[arg-type]  # one of the six above
-        receipts=None if found is None else (_receipt(found),),
+        receipts=None if receipt is None else (_receipt(receipt),),
         details=DelegationStatus(tx_hash=record.transaction),
     )
 
 
 async def _read_chain_status(chain: ChainPorts, receipt: Receipt) -> int:
-    """The status of a call in a block: not final before enough blocks follow."""
+    """Return the status of an included call, which is final once it has enough confirmations."""
     if chain.confirmations > 1 and await _depth(chain, receipt) < chain.confirmations:
         return PRECONFIRMED if receipt.success else PRECONFIRMED_REVERTED
     return CONFIRMED if receipt.success else REVERTED
 
 
 async def _depth(chain: ChainPorts, receipt: Receipt) -> int:
-    """How many blocks the chain has from the call's own on."""
+    """Return the number of confirmations: the blocks from the call's own block to the latest, both included."""
     return await chain.node.block_number() - receipt.block_number + 1
 
 
 async def _read_unknown_status(
     ports: Ports, chain: ChainPorts, operation_hash: Hash32, record: CallRecord | None
 ) -> tuple[int, CallError | None]:
-    """The status of an operation that is neither on chain nor known to the bundler, and why it was not sent."""
+    """Return the status and the error of an operation that neither chain nor bundler know.
+
+    Raises: UnknownBundle when there is no stored record of it either.
+    """
     if record is None:
         raise UnknownBundle(f"no call has the id {format_call_id(chain.chain_id, operation_hash)}")
     if record.state is CallState.REFUSED:
@@ -184,9 +192,9 @@ async def _read_unknown_status(
 
 
 async def _is_nonce_taken(ports: Ports, chain: ChainPorts, record: CallRecord) -> bool:
-    """Whether another operation used the record's nonce: then this one can never land.
+    """Return True when another operation used the record's nonce, so that this one can no longer be included.
 
-    A used nonce alone does not say so: the node may know the block with this very operation before the bundler does.
+    A used nonce alone is no proof: the node may know the block with this very operation before the bundler does.
     """
     key, _ = split_nonce(record.nonce)
     if await chain.node.user_operation_nonce(record.sender, key.key) <= record.nonce:
@@ -198,7 +206,10 @@ async def _is_nonce_taken(ports: Ports, chain: ChainPorts, record: CallRecord) -
 
 
 async def _is_final(ports: Ports, record: CallRecord) -> bool:
-    """Whether its nonce was seen used a while ago; until then the others may just not know the block with the call."""
+    """Return True when the record's nonce was first seen used at least `LAG_SECONDS` ago; record the first sight.
+
+    Before that, bundler or relayer may not know the block with the call yet.
+    """
     if record.state is CallState.SENDING and not is_abandoned(ports, record):
         return False
     now = ports.clock.now()
@@ -219,14 +230,14 @@ def _receipt(receipt: Receipt) -> CallReceipt:
     )
 
 
-def _data(operation_hash: Hash32, known: PendingOperation | None, *, is_pending: bool) -> StatusData:
-    """What is known of the operation; of a pending one also the transaction that carries it, if one was sent."""
-    if known is None:
+def _data(operation_hash: Hash32, pending: PendingOperation | None, *, is_pending: bool) -> StatusData:
+    """Build the details of an operation; a pending one has its bundle transaction, once the bundler sent one."""
+    if pending is None:
         return StatusData(hash=operation_hash)
     bundle = None
-    if is_pending and known.transaction_hash is not None and known.block_number is not None:
-        bundle = PendingBundle(tx_hash=known.transaction_hash, sent_at_block=known.block_number)
-    calls = decode_calls(known.operation.sender, known.operation.call_data)
+    if is_pending and pending.transaction_hash is not None and pending.block_number is not None:
+        bundle = PendingBundle(tx_hash=pending.transaction_hash, sent_at_block=pending.block_number)
+    calls = decode_calls(pending.operation.sender, pending.operation.call_data)
     return StatusData(hash=operation_hash, calls=calls, pending_bundle=bundle)
 
 
@@ -235,7 +246,7 @@ OPERATION: Operation[Ports, GetCallsStatus, CallsStatus] = Operation(
     GetCallsStatus,
     CallsStatus,
     run,
-    "Get the status of a call by the id that wallet_sendPreparedCalls answered.",
+    "Get the status of sent calls by the id that wallet_sendPreparedCalls returned.",
     (UnknownBundle,),
     positional=True,
     has_long_answers=True,

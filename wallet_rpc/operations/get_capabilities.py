@@ -1,7 +1,7 @@
-"""`wallet_getCapabilities`: what the server can do, for all its chains at once or for the chains asked about.
+"""`wallet_getCapabilities`: the capabilities of the server, for all its chains together or for the requested chains.
 
-Without chains the answer stands under `0x0`, which means every chain (EIP-5792) and is where the official client looks.
-With chains each one that is served here has its own entry, and one that is not has none.
+Without chain ids the response has one entry, `0x0`, which means every chain (EIP-5792); the official client reads it.
+With chain ids, each configured chain has its own entry, and other chains have none.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from wallet_rpc.primitives import ChainId, NonZeroAddress
 from wallet_rpc.wire import shape
 
 EVERY_CHAIN = "0x0"
-"""The key of what holds on all chains. Source: EIP-5792."""
+"""The key of capabilities that all chains have. Source: EIP-5792."""
 
 
 @shape
 class GetCapabilities:
-    """An account, and the chains to tell about (default: all that are served here)."""
+    """An account, and the chains to report on (default: all configured chains)."""
 
     address: NonZeroAddress
     chain_ids: tuple[ChainId, ...] | None = None
@@ -31,21 +31,21 @@ class GetCapabilities:
 
 @shape
 class Atomic:
-    """Calls of one request all happen or none does."""
+    """Atomic execution: all calls of one request succeed, or none takes effect."""
 
     status: Literal["supported"] = "supported"
 
 
 @shape
 class Supported:
-    """Whether a capability is there."""
+    """A flag: true if the capability is supported."""
 
     supported: bool = True
 
 
 @shape
 class PermissionKinds:
-    """Which sessions there are."""
+    """Supported kinds of session keys, signers and permissions."""
 
     supported: Literal[True] = True
     key_types: tuple[str, ...] = ("secp256k1",)
@@ -64,7 +64,7 @@ class PermissionKinds:
 
 @shape
 class ChainCapabilities:
-    """What is there on a chain."""
+    """The capabilities of one chain, or those that all chains have."""
 
     atomic: Atomic = Atomic()
     paymaster_service: Supported
@@ -77,21 +77,23 @@ class ChainCapabilities:
 
 
 CapabilitiesByChain: TypeAlias = dict[str, ChainCapabilities]
-"""By chain id in hex, `0x0` standing for every chain."""
+"""Capabilities by chain id in hex; `0x0` means every chain."""
 
 
 async def run(ports: Ports, request: GetCapabilities) -> CapabilitiesByChain:
-    """The same for every address: nothing is decided by the account alone."""
+    """Return the capabilities by chain; they do not depend on the account."""
     if request.chain_ids is None:
         return {EVERY_CHAIN: _build_capabilities(ports.chains.values())}
-    asked = dict.fromkeys(request.chain_ids)
+    unique_ids = dict.fromkeys(request.chain_ids)
     return {
-        hex(chain_id): _build_capabilities([ports.chains[chain_id]]) for chain_id in asked if chain_id in ports.chains
+        hex(chain_id): _build_capabilities([ports.chains[chain_id]])
+        for chain_id in unique_ids
+        if chain_id in ports.chains
     }
 
 
 def _build_capabilities(chains: Iterable[ChainPorts]) -> ChainCapabilities:
-    """What all of the chains have."""
+    """Build the capabilities that every one of the chains has."""
     sponsors = all(chain.paymaster is not None for chain in chains)
     return ChainCapabilities(paymaster_service=Supported(supported=sponsors))
 
@@ -101,7 +103,7 @@ OPERATION: Operation[Ports, GetCapabilities, CapabilitiesByChain] = Operation(
     GetCapabilities,
     CapabilitiesByChain,
     run,
-    "Get what the server can do, on every chain or on the chains given.",
+    "Get the capabilities of the server, on every chain or on the given chains.",
     positional=True,
     need=READ_ACCESS,
 )

@@ -1,4 +1,4 @@
-"""`wallet_getCrossChainStatus_v0`: how a swap stands, in the words of the provider that priced it."""
+"""`wallet_getCrossChainStatus_v0`: the status of a swap, as reported by the quote provider that priced it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wallet_rpc.wire import shape
 
 
 def _unnest_call_id(value: Any) -> Any:
-    """Some guides put the id into an array of its own."""
+    """Accept the id nested in an array of its own, as some guides show it."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
@@ -29,11 +29,14 @@ class GetCrossChainStatus:
 
 
 async def run(ports: Ports, request: GetCrossChainStatus) -> SwapOutcome:
-    """Raises: UnsupportedCapability without a provider; UnknownBundle when it does not know the id."""
+    """Return the provider's status of a swap.
+
+    Raises: UnsupportedCapability without a quote provider; UnknownBundle when the provider does not know the id.
+    """
     quotes = provider_of(
         ports,
         method="wallet_getCrossChainStatus_v0",
-        instead="ask wallet_getCallsStatus about calls of this server",
+        instead="call wallet_getCallsStatus for calls that were sent through this server",
     )
     return await quotes.outcome(request.call_id)
 
@@ -43,7 +46,7 @@ OPERATION: Operation[Ports, GetCrossChainStatus, SwapOutcome] = Operation(
     GetCrossChainStatus,
     SwapOutcome,
     run,
-    "Tell how a swap stands; refused where no quote provider is configured.",
+    "Get the status of a swap; rejected when no quote provider is configured.",
     (UnknownBundle, UnsupportedCapability),
     positional=True,
     has_long_answers=True,

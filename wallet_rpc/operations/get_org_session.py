@@ -1,4 +1,4 @@
-"""`GET /v1/organizations/{orgId}/sessions/{id}`: one session, or one group of them, also when it is over."""
+"""`GET /v1/organizations/{orgId}/sessions/{id}`: one session or one group of sessions, revoked and expired ones too."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from wallet_rpc.wire import shape
 
 @shape
 class SessionDetails(SessionItem):
-    """One session and how it stands."""
+    """One session and its status."""
 
     account: Address
     status: Status
@@ -36,7 +36,7 @@ class SessionDetails(SessionItem):
 
 @shape
 class GroupDetails(RegisteredSessions):
-    """One group and how it stands; it ends with the last of its sessions."""
+    """One group and its status; it expires with the last of its sessions."""
 
     policies: Policies
     workflow_id: str | None = None
@@ -45,11 +45,11 @@ class GroupDetails(RegisteredSessions):
 
 
 FoundSessions: TypeAlias = SessionDetails | GroupDetails
-"""What an id may name."""
+"""The details of a session, or of a group, by the kind of the id."""
 
 
 async def run(ports: Ports, request: OneSession) -> FoundSessions:
-    """The signed grants are told to nobody."""
+    """Return the session or group. The owner's signatures are never part of a response."""
     now = ports.clock.now()
     group, installs = await find_sessions(ports, request.id)
     if isinstance(request.id, SessionId):
@@ -69,9 +69,9 @@ async def run(ports: Ports, request: OneSession) -> FoundSessions:
     )
 
 
-def _read_fields(answer: Any) -> dict[str, Any]:
-    """The fields of what lists and registrations tell, which is told here too."""
-    return {field.name: getattr(answer, field.name) for field in fields(answer)}
+def _read_fields(item: Any) -> dict[str, Any]:
+    """Return the fields of a list item or registration, which the details repeat."""
+    return {field.name: getattr(item, field.name) for field in fields(item)}
 
 
 OPERATION: Operation[Ports, OneSession, FoundSessions] = Operation(
@@ -79,7 +79,7 @@ OPERATION: Operation[Ports, OneSession, FoundSessions] = Operation(
     OneSession,
     cast("Any", FoundSessions),
     run,
-    "Get one session of the organisation, or one group of sessions, also a revoked or expired one.",
+    "Get one session of the organisation, or one group of sessions, including revoked and expired ones.",
     (NotFound,),
     need=READ_ACCESS,
     rest=RestRoute(verb="GET", paths=(SESSION_PATH,), error_format=ErrorFormat.ORGANIZATION, statuses=(404,)),

@@ -1,7 +1,7 @@
-"""`wallet_grantPermissions` as the older drafts of ERC-7715 and viem write it: one session of several permissions.
+"""`wallet_grantPermissions` in the form of viem and of the older drafts of ERC-7715: one session, several permissions.
 
-Not a grant by itself: the owner signs `signatureRequest`, and `permissionsContext` followed by that signature is the
-context that `wallet_prepareCalls` takes. So this is for wallets and back ends, which hold keys.
+The response is not a grant yet: the owner signs `signatureRequest`, and `permissionsContext` followed by that signature
+is the context for `wallet_prepareCalls`. So the method is meant for wallets and back ends, which hold keys.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wallet_rpc.wire import shape, strict_shape
 
 @strict_shape
 class GrantPermissions:
-    """Who may do what for which account until when; the account may stand under `account` too."""
+    """A grant request: account, as `address` or `account`, session key, permissions and expiry."""
 
     chain_id: ChainId
     address: NonZeroAddress | None = None
@@ -44,7 +44,7 @@ class GrantPermissions:
 
 @shape
 class PermissionsToSign:
-    """What was asked, what the owner signs to grant exactly that, and the context that lacks this signature."""
+    """The requested permissions, the signature request that grants them, and the context without that signature."""
 
     chain_id: ChainId
     address: Address
@@ -60,10 +60,10 @@ class PermissionsToSign:
 
 
 async def run(ports: Ports, request: GrantPermissions) -> PermissionsToSign:
-    """Translate, create the session, translate back."""
+    """Translate the ERC-7715 request, create the session, and translate the result back."""
     signer = request.signer
     expiry, expiry_at = expiry_of(request.expiry, request.rules or (), at="params")
-    asked = GrantRequest(
+    grant_request = GrantRequest(
         chain_id=request.chain_id,
         account=pick_account(request.address, request.account, at="params.address"),
         account_at="params.address",
@@ -74,20 +74,20 @@ async def run(ports: Ports, request: GrantPermissions) -> PermissionsToSign:
         permissions=request.permissions,
         permissions_at=[f"params.permissions[{index}]" for index in range(len(request.permissions))],
     )
-    granted = await grant(ports, asked)
-    factory = granted.factory
+    result = await grant(ports, grant_request)
+    factory = result.factory
     return PermissionsToSign(
         chain_id=request.chain_id,
-        address=granted.account,
+        address=result.account,
         expiry=expiry,
         signer=signer,
         granted_permissions=request.permissions,
-        permissions_context=granted.context,
-        context=granted.context,
+        permissions_context=result.context,
+        context=result.context,
         factory=None if factory is None else factory.address,
         factory_data=None if factory is None else factory.data,
-        session_id=granted.session.session_id,
-        signature_request=granted.session.signature_request,
+        session_id=result.session.session_id,
+        signature_request=result.session.signature_request,
     )
 
 
@@ -96,6 +96,6 @@ OPERATION: Operation[Ports, GrantPermissions, PermissionsToSign] = Operation(
     GrantPermissions,
     PermissionsToSign,
     run,
-    "Create a session from ERC-7715 permissions; it is granted once the account's owner has signed it.",
+    "Create a session from ERC-7715 permissions; it is granted once the account's owner signs it.",
     GRANT_ERRORS,
 )

@@ -1,8 +1,8 @@
-"""`wallet_prepareCalls` and `wallet_sendPreparedCalls` as ERC-7836 (draft) writes them: by key, digest and context.
+"""`wallet_prepareCalls` and `wallet_sendPreparedCalls` in the form of ERC-7836 (draft): by key, digest and context.
 
-The same operations as the hosted form's, in other clothes: `digest` is what the key signs as it stands, `context` is
-the unsigned request to send. The context is not secret and not believed: whatever stands in it is decoded and checked
-as a hosted request is, and the signature must be the acting key's over exactly that operation.
+They run the same code as the hosted form. The key signs `digest` directly, without a further hash or prefix; `context`
+holds the unsigned send request. The context is neither secret nor trusted: its content is decoded and checked like a
+hosted request, and the acting key must have signed exactly that operation.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _CONTEXT = "params.context"
 
 @strict_shape
 class CallKey:
-    """Who will sign: the account's owner or a session's key, by its address or its public key."""
+    """The signing key, the account owner's or a session's, given by address or public key."""
 
     type: str
     public_key: Data
     prehash: bool = False
-    """The key hashes what it is given once more before it signs; no account of ours undoes that."""
+    """True if the key hashes the digest once more before signing; unsupported, since no account here undoes that."""
 
 
 @shape
@@ -70,26 +70,26 @@ class KeyedCalls:
 
 @shape
 class KeyedPrepared:
-    """What the key signs (`digest`, as it stands), and what comes back with the signature."""
+    """The digest that the key signs directly, and the context to return with the signature."""
 
     chain_id: ChainId
     context: Data
     digest: Hash32
     key: CallKey
     submission_ticket: str | None = None
-    """For the holder of a session token; the context holds it too, so that sending that back is enough."""
+    """Present for callers with a session token; the context contains it too, so returning the context is enough."""
 
 
 @shape
 class KeyedSendCapabilities:
-    """The capabilities that a send needs beside its context; all others are ignored."""
+    """The capabilities that a send reads in addition to its context; all others are ignored."""
 
     submission_ticket: str | None = None
 
 
 @shape
 class KeyedSend:
-    """A context of `wallet_prepareCalls`, with the key's signature of its digest."""
+    """A context from `wallet_prepareCalls`, with the key's signature of its digest."""
 
     context: Data
     key: CallKey
@@ -97,19 +97,19 @@ class KeyedSend:
     chain_id: ChainId | None = None
     capabilities: KeyedSendCapabilities | None = None
     submission_ticket: str | None = None
-    """Wins over that of the capabilities, as that does over the context's."""
+    """Takes precedence over the ticket in `capabilities`, which takes precedence over the one in the context."""
 
 
 @shape
 class KeyedSent:
-    """The id to ask `wallet_getCallsStatus` about."""
+    """The call id, for `wallet_getCallsStatus`."""
 
     id: Data
 
 
 @shape
 class UnsignedOperation:
-    """A user operation that lacks its signature."""
+    """A user operation without its signature."""
 
     type: Literal["user-operation-v070"] = "user-operation-v070"
     data: UserOperationJson
@@ -117,7 +117,7 @@ class UnsignedOperation:
 
 @shape
 class UnsignedDelegation:
-    """The removal of a delegation that lacks its signature."""
+    """The removal of a delegation (EIP-7702) without its signature."""
 
     type: Literal["authorization"] = "authorization"
     data: AuthorizationData
@@ -125,7 +125,7 @@ class UnsignedDelegation:
 
 @shape
 class CallsContext:
-    """What a context holds: the calls, the key they were prepared for, and the authority they are sent under."""
+    """The content of a context: the calls, the key they were prepared for, and the permissions they are sent under."""
 
     calls: Annotated[UnsignedOperation | UnsignedDelegation, Field(discriminator="type")]
     chain_id: ChainId
@@ -134,16 +134,21 @@ class CallsContext:
 
 
 async def prepare_keyed(ports: Ports, request: KeyedCalls) -> KeyedPrepared:
-    """Raises: InvalidParams (key_mismatch) when another key than the given one would have to sign."""
+    """Prepare calls for the given key.
+
+    Raises: InvalidParams (key_mismatch) when the calls need the signature of another key.
+    """
     signer = _signer(request.key)
     capabilities = request.capabilities or Capabilities()
     if is_estimate_only(capabilities):
         at = "params.capabilities.paymasterService.onlyEstimation"
-        raise InvalidParams(f"{at}: an estimate has no digest to sign", field=at)
+        raise InvalidParams(
+            f"{at}: expected false with params.key, because an estimate has no digest to sign", field=at
+        )
     chain = chain_of(ports, request.chain_id)
     authority = await resolve_authority(ports, chain, request.from_, capabilities.permissions, at="params.from")
     if authority.signer != signer:
-        raise _other_key(f"expected {authority.signer}, which these calls need", signer)
+        raise _build_key_error(f"expected {authority.signer}, the signer of these calls", signer)
     prepared = await prepare_calls.run(
         ports,
         PrepareCalls(
@@ -154,40 +159,42 @@ async def prepare_keyed(ports: Ports, request: KeyedCalls) -> KeyedPrepared:
         ),
     )
     calls, digest, ticket = _extract_unsigned(prepared)
-    repeated = SendCapabilities(permissions=capabilities.permissions, submission_ticket=ticket)
-    context = pack_context(CallsContext(calls=calls, chain_id=chain.chain_id, key=signer, capabilities=repeated))
+    to_send = SendCapabilities(permissions=capabilities.permissions, submission_ticket=ticket)
+    context = pack_context(CallsContext(calls=calls, chain_id=chain.chain_id, key=signer, capabilities=to_send))
     return KeyedPrepared(
         chain_id=chain.chain_id, context=context, digest=digest, key=request.key, submission_ticket=ticket
     )
 
 
 async def send_keyed(ports: Ports, request: KeyedSend) -> tuple[KeyedSent, ...]:
-    """Sends what the context holds as if it had come in the hosted form. Raises: InvalidParams (context_malformed)."""
-    signer, carried = _signer(request.key), unpack_context(request.context)
-    if signer != carried.key:
-        raise _other_key(f"expected {carried.key}, for which these calls were prepared", signer)
-    if request.chain_id not in {None, carried.chain_id}:
+    """Send the content of the context like a request in the hosted form. Raises: InvalidParams (context_malformed)."""
+    signer = _signer(request.key)
+    context = unpack_context(request.context)
+    if signer != context.key:
+        raise _build_key_error(f"expected {context.key}, for which these calls were prepared", signer)
+    if request.chain_id is not None and request.chain_id != context.chain_id:
         raise InvalidParams(
-            f"params.chainId: expected {carried.chain_id:#x}, for which these calls were prepared",
+            f"params.chainId: expected {context.chain_id:#x}, for which these calls were prepared, got "
+            f"{request.chain_id:#x}",
             field="params.chainId",
         )
-    sent = await send_prepared_calls.run(ports, _build_send_request(carried, request))
+    sent = await send_prepared_calls.run(ports, _build_send_request(context, request))
     return (KeyedSent(id=sent.id),)
 
 
 def read_hosted_request(request: KeyedSend) -> SendOperation | SendDelegation:
-    """The request in the hosted form, as its context has it. Raises: InvalidParams (context_malformed)."""
+    """Return the hosted form of the request, built from its context. Raises: InvalidParams (context_malformed)."""
     return _build_send_request(unpack_context(request.context), request)
 
 
 def _build_send_request(context: CallsContext, request: KeyedSend) -> SendOperation | SendDelegation:
-    beside = request.capabilities or KeyedSendCapabilities()
+    capabilities = request.capabilities or KeyedSendCapabilities()
     common: dict[str, Any] = {
         "chain_id": context.chain_id,
         "signature": Signature(data=request.signature),
         "capabilities": context.capabilities,
         "submission_ticket": (
-            beside.submission_ticket if request.submission_ticket is None else request.submission_ticket
+            capabilities.submission_ticket if request.submission_ticket is None else request.submission_ticket
         ),
     }
     match context.calls:
@@ -200,29 +207,29 @@ def _build_send_request(context: CallsContext, request: KeyedSend) -> SendOperat
 
 
 def pack_context(context: CallsContext) -> Data:
-    """A context: 01 | JSON."""
+    """Encode a context: the byte 01 | JSON in UTF-8."""
     return Data(CONTEXT_VERSION + json.dumps(encode(CallsContext, context), separators=(",", ":")).encode())
 
 
 def unpack_context(context: bytes) -> CallsContext:
-    """Raises: InvalidParams (context_malformed) for what `packed` does not make."""
-    try:  # the standard library's parser has no bound on depth here: py-evm raises Python's own out of reach
+    """Decode a context. Raises: InvalidParams (context_malformed) for bytes that `pack_context` does not produce."""
+    try:  # parse_json limits the depth; json.loads would not, because py-evm raises Python's recursion limit
         value = parse_json(context[1:]) if context.startswith(CONTEXT_VERSION) else None
         check_size(value)
-        carried = decode(CallsContext, value, at=_CONTEXT)
+        unpacked = decode(CallsContext, value, at=_CONTEXT)
     except (ValueError, InvalidParams):
         raise InvalidParams(
-            f"{_CONTEXT}: expected the context of an answer of wallet_prepareCalls, unchanged",
+            f"{_CONTEXT}: expected the context that wallet_prepareCalls returned, unchanged",
             field=_CONTEXT,
             reason="context_malformed",
         ) from None
-    return carried
+    return unpacked
 
 
 def _signer(key: CallKey) -> Address:
     if key.prehash:
         raise UnsupportedCapability(
-            "params.key.prehash: no account here undoes a second hash; expected false",
+            "params.key.prehash: expected false, got true; no account here verifies a signature of a second hash",
             reason="prehash_not_supported",
             field="params.key.prehash",
             capability="prehash",
@@ -230,13 +237,16 @@ def _signer(key: CallKey) -> Address:
     return key_address(key.type, key.public_key, at="params.key")
 
 
-def _other_key(expected: str, got: Address) -> InvalidParams:
+def _build_key_error(expected: str, got: Address) -> InvalidParams:
     at = "params.key.publicKey"
     return InvalidParams(f"{at}: {expected}, got {got}", field=at, reason="key_mismatch")
 
 
 def _extract_unsigned(prepared: PreparedCalls) -> tuple[UnsignedOperation | UnsignedDelegation, Hash32, str | None]:
-    """What to send, what to sign, and the ticket. Raises: InvalidParams (two_signatures) for more than one digest."""
+    """Return the unsigned calls, the digest to sign, and the submission ticket.
+
+    Raises: InvalidParams (two_signatures) when the calls need more than one signature.
+    """
     match prepared:
         case PreparedUserOperation(signature_request=request) if request is not None:
             return UnsignedOperation(data=prepared.data), request.raw_payload, prepared.submission_ticket
@@ -244,8 +254,8 @@ def _extract_unsigned(prepared: PreparedCalls) -> tuple[UnsignedOperation | Unsi
             return UnsignedDelegation(data=prepared.data), request.raw_payload, prepared.submission_ticket
         case PreparedArray() | PreparedPermit() | PreparedUserOperation():
             raise InvalidParams(
-                "params.from: these calls need an authorization (EIP-7702) or a permit (ERC-2612) beside their own "
-                "signature, and this form has room for one digest only; leave out params.key to get both",
+                "params.from: these calls also need the signature of an authorization (EIP-7702) or a permit "
+                "(ERC-2612), but this form has only one digest; leave out params.key to get both",
                 field="params.from",
                 reason="two_signatures",
             )

@@ -1,6 +1,6 @@
-"""`wallet_listAccounts`: the accounts of a signer, oldest first, page by page.
+"""`wallet_listAccounts`: the accounts of a signer, oldest first, in pages.
 
-The cursor is the id of the last account shown: accounts are only ever added at the end, so a page never moves.
+The cursor is the id of the last account of a page. Pages are stable, because accounts are only added at the end.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from wallet_rpc.primitives.integers import exact_integer
 from wallet_rpc.wire import shape
 
 MAX_PER_PAGE = 100
-"""The longest page, and the usual one. Source: the Wallet API."""
+"""Maximum and default page size. Source: the Wallet API."""
 
 
 def _read_cursor(value: Any) -> UUID:
-    """An account's id: 16 bytes of unpadded base64url."""
-    expected = "a cursor that this method answered"
+    """Decode a cursor: an account's id, 16 bytes as unpadded base64url."""
+    expected = "a cursor that this method returned"
     if not isinstance(value, str) or len(value) != 22:
         raise malformed_error(expected, value)
     try:
@@ -40,16 +40,16 @@ def _write_cursor(cursor: bytes) -> str | None:
 
 
 GivenCursor: TypeAlias = Annotated[UUID, PlainValidator(_read_cursor), WithJsonSchema({"type": "string"})]
-"""After which account to go on, as text that only we understand."""
+"""The account after which the page starts, as opaque text."""
 NextCursor: TypeAlias = Annotated[
     bytes, PlainSerializer(_write_cursor), WithJsonSchema({"type": ["string", "null"]}, mode="serialization")
 ]
-"""The same in an answer; nothing more to come is empty here and null on the wire, the only null there is."""
+"""The cursor in a response. The last page has empty bytes here and null on the wire, the only null in responses."""
 
 
 @shape
 class ListAccounts:
-    """Whose accounts, how many of them at most, and after which."""
+    """A list request: signer, maximum number of accounts, and the cursor to continue from."""
 
     signer_address: NonZeroAddress
     limit: Annotated[int, Field(strict=True, ge=1, le=MAX_PER_PAGE), BeforeValidator(exact_integer)] = MAX_PER_PAGE
@@ -66,7 +66,7 @@ class AccountItem:
 
 @shape
 class PageMeta:
-    """How many accounts the signer has, and where the next page starts (null: there is none)."""
+    """The signer's number of accounts, and the cursor of the next page (null: no further page)."""
 
     total_count: int
     after: NextCursor
@@ -74,18 +74,20 @@ class PageMeta:
 
 @shape
 class AccountPage:
-    """Some accounts of a signer."""
+    """One page of a signer's accounts."""
 
     accounts: tuple[AccountItem, ...]
     meta: PageMeta
 
 
 async def run(ports: Ports, request: ListAccounts) -> AccountPage:
-    """A signer who never asked for an account has none."""
+    """Return one page; the list is empty for a signer without accounts."""
     page = await ports.store.accounts.page(request.signer_address, after=request.after, limit=request.limit)
     if page is None:
         raise InvalidParams(
-            "params.after: not a cursor of this signer's accounts", field="params.after", reason="cursor_unknown"
+            "params.after: expected a cursor of this signer's accounts, got another; leave it out for the first page",
+            field="params.after",
+            reason="cursor_unknown",
         )
     return AccountPage(
         accounts=tuple(AccountItem(account_address=account.address, id=account.id) for account in page.accounts),

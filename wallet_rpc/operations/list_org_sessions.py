@@ -1,4 +1,4 @@
-"""`GET /v1/organizations/{orgId}/sessions`: the sessions that are neither revoked nor over, a page at a time."""
+"""`GET /v1/organizations/{orgId}/sessions`: the active sessions of an organisation, in pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from wallet_rpc.wire import shape
 
 @shape
 class ListOrgSessions:
-    """Which sessions, and which page of them."""
+    """Filters of the list, and the page to return."""
 
     limit: Annotated[int, DecimalText(1, 100, reason="pagination")] = 20
     offset: Annotated[int, DecimalText(0, SAFE_INTEGER, reason="pagination")] = 0
@@ -37,7 +37,7 @@ class ListOrgSessions:
 
 @shape
 class SessionPage:
-    """Sessions, newest first, and whether there are more behind them."""
+    """One page of sessions, newest first; `hasMore` is true when more follow."""
 
     has_more: bool
     items: tuple[SessionItem, ...]
@@ -46,8 +46,8 @@ class SessionPage:
 
 
 async def run(ports: Ports, request: ListOrgSessions) -> SessionPage:
-    """One more than asked is looked for, to know whether there are more."""
-    wanted = SessionFilter(
+    """Return one page; reads one session more than `limit` to compute `hasMore`."""
+    session_filter = SessionFilter(
         wallet_id=request.wallet_id,
         chain_id=request.chain_id,
         session_address=request.session_address,
@@ -55,10 +55,10 @@ async def run(ports: Ports, request: ListOrgSessions) -> SessionPage:
         group_id=request.session_group_id,
     )
     now = ports.clock.now()
-    found = await ports.store.groups.page(wanted, now=now, offset=request.offset, limit=request.limit + 1)
+    sessions = await ports.store.groups.page(session_filter, now=now, offset=request.offset, limit=request.limit + 1)
     return SessionPage(
-        has_more=len(found) > request.limit,
-        items=tuple(build_session_item(listed) for listed in found[: request.limit]),
+        has_more=len(sessions) > request.limit,
+        items=tuple(build_session_item(session) for session in sessions[: request.limit]),
         limit=request.limit,
         offset=request.offset,
     )

@@ -1,4 +1,4 @@
-"""An operation: one thing a server can do, declared once; every door and document is made from it."""
+"""The declaration of an operation, from which the endpoints and the API documents are built."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ A = TypeVar("A")
 
 
 class ErrorFormat(StrEnum):
-    """How a REST answer says what went wrong."""
+    """The JSON format of error responses in REST."""
 
     ORGANIZATION = "organization"
     """`{code, message, details, requestId}`. Source: seed 000."""
@@ -26,7 +26,7 @@ class ErrorFormat(StrEnum):
 
 
 class Credential(StrEnum):
-    """What a REST place lets in."""
+    """The credential that a REST endpoint accepts."""
 
     KEY = "key"
     TOKEN = "token"  # noqa: S105  # a name
@@ -34,54 +34,54 @@ class Credential(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestRoute:
-    """Where an operation is in the REST API.
+    """The REST route of an operation.
 
-    The request is the path's parameters, and the JSON body or, of a place without a body, the query.
+    The request consists of the path parameters and the JSON body; a route without a body reads the query instead.
     """
 
     verb: str
     paths: tuple[str, ...]
-    """Templates such as `/v1/organizations/{orgId}/sessions`; all mean the same, the first is the documented one."""
+    """Equivalent templates such as `/v1/organizations/{orgId}/sessions`; the first one is documented."""
     error_format: ErrorFormat
     statuses: tuple[int, ...] = ()
-    """What it answers beside 200 and what every place of its dialect may answer."""
+    """Further HTTP status codes, in addition to 200 and those common to all routes of its error format."""
     credential: Credential = Credential.KEY
     most_bytes: int | None = None
-    """The longest body; None: it has none, and what is sent is ignored."""
+    """Maximum body size in bytes; None: the route has no body and ignores any that is sent."""
 
 
 async def _allow_all(_: Any) -> None:
-    """Let every caller run it."""
+    """Accept every caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[C, Q, A]):
-    """In a context `C`, take a request `Q`, give an answer `A`."""
+    """An operation that, in a context `C`, takes a request `Q` and returns an answer `A`."""
 
     name: str
-    """The method's name on the wire."""
+    """The JSON-RPC method's name; of a REST operation, its operation id."""
     request: type[Q]
-    """What is decoded from the parameters: a `@shape`."""
+    """The type that the parameters are decoded to: a `@shape`."""
     answer: Any
-    """The type the answer is encoded by."""
+    """The type that the response is encoded by."""
     run: Callable[[C, Q], Awaitable[A]]
     summary: str = ""
-    """One sentence for the document."""
+    """One sentence for the API documents."""
     errors: tuple[type[WalletError], ...] = ()
-    """What a caller must expect beside a bad request."""
+    """Errors that the operation may raise, in addition to InvalidParams."""
     positional: bool = False
     """False: the parameters are one object, the request. True: they are the request's fields, in order."""
     variadic: bool = False
     """True: the request is a list of objects, and the parameters are its items, in order; never with `positional`."""
     need: RequiredAccess = WRITE_ACCESS
-    """What the caller must hold."""
+    """The API key scope and the token scopes that a caller needs."""
     wallets: Callable[[Q], tuple[Address, ...]] | None = None
-    """Which accounts or owners a request is about: a token's wallet must be, or own, one of them. None: not told."""
+    """The accounts or owners of a request; a session token's wallet must be or own each of them. None: no check."""
     rest: RestRoute | None = None
-    """Where REST has it; such an operation is not a JSON-RPC method."""
+    """The REST route; an operation with one is not a JSON-RPC method."""
     has_long_answers: bool = False
-    """Whether an answer may hold thousands of values; then it is encoded beside the event loop."""
+    """True if a response may hold thousands of values; it is then encoded outside the event loop."""
     has_own_limits: bool = False
-    """False: the parameters may hold `wire.MAX_VALUES` JSON values. True: the operation bounds what it looks at."""
+    """False: the parameters may hold `wire.MAX_REQUEST_VALUES` JSON values. True: the operation limits them itself."""
     authorize: Callable[[C], Awaitable[None]] = _allow_all
-    """Asked before the parameters are read. Raises: WalletError for a caller who may not run it."""
+    """The check that runs before the parameters are decoded. Raises: WalletError for an unauthorized caller."""
