@@ -1,7 +1,7 @@
 """`wallet_getCallsStatus`: the status of sent calls; the call id contains the chain id and the operation hash.
 
-For a user operation the chain and the bundler are authoritative; the stored call record only fills in what they no
-longer know. For an authorization without a user operation the record names the relayer's transaction.
+For a user operation the chain and the bundler are authoritative; the stored call record serves only when neither knows
+the operation. For an authorization without a user operation, the record names the relayer's transaction.
 """
 
 from __future__ import annotations

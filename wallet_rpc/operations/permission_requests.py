@@ -1,7 +1,7 @@
-"""Grants as ERC-7715 (draft) asks for them, made by `wallet_createSession`.
+"""Grant requests of ERC-7715 (draft), fulfilled by `wallet_createSession`.
 
-A server cannot sign for the owner. So the answer is not a grant yet: it says what the owner must sign, and a context
-that becomes one when the owner's signature is appended. Unknown keys are refused, since they may be limits.
+The server cannot sign for the owner. So the result is not a grant yet: it has the signature request for the owner, and
+a context that is complete once the owner's signature is appended. Unknown keys are rejected, since they may be limits.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from wallet_rpc.services.session_keys import key_address
 from wallet_rpc.wire import decode, strict_shape
 
 GRANT_ERRORS: tuple[type[WalletError], ...] = (UnsupportedCapability, UnsupportedChain, LimitExceeded)
-"""What a caller must expect beside a bad request."""
+"""Errors that granting may raise, in addition to InvalidParams."""
 
 
 @strict_shape
 class Signer:
-    """Who may use the grant; `type` says what `data` holds."""
+    """The holder of the grant, a key or an account; `type` determines the content of `data`."""
 
     type: str
     data: dict[str, Any] | None = None
@@ -37,7 +37,7 @@ class Signer:
 
 @strict_shape
 class Rule:
-    """A limit on the whole grant."""
+    """A limit that applies to the whole grant."""
 
     type: str
     data: dict[str, Any]
@@ -63,7 +63,7 @@ class _Expiry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantRequest:
-    """A grant as it was asked for, in whichever draft; `at` is where the request stood."""
+    """A requested grant, independent of the draft; each `…_at` is the path of its value in the request."""
 
     chain_id: ChainId
     account: Address
@@ -78,18 +78,18 @@ class GrantRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantResult:
-    """What was made of it."""
+    """A created session, and the permission context without the owner's signature."""
 
     session: CreatedSession
     account: Address
     context: Data
-    """Lacks the owner's signature at its end."""
+    """Complete once the owner's signature is appended."""
     factory: Factory | None
-    """What deploys the account, which the first call here does by itself."""
+    """The factory call that deploys the account; the first call through this server includes it automatically."""
 
 
 async def grant(ports: Ports, grant_request: GrantRequest) -> GrantResult:
-    """Create the session. Raises: as `wallet_createSession`, in the words of the request."""
+    """Create the session. Raises: the errors of `wallet_createSession`, with the field paths of this request."""
     chain = chain_of(ports, grant_request.chain_id)
     now = ports.clock.now()
     permissions = translate_permissions(grant_request.permissions, now=now, at=grant_request.permissions_at)
@@ -104,48 +104,54 @@ async def grant(ports: Ports, grant_request: GrantRequest) -> GrantResult:
     )
     try:
         created = await create_session.run(ports, request)
-    except InvalidParams as refused:
-        raise _relocate_error(refused, grant_request) from refused
+    except InvalidParams as error:
+        raise _relocate_error(error, grant_request) from error
     context = format_context(RemoteContext(session_id=created.session_id, signature=Data()))
     return GrantResult(session=created, account=grant_request.account, context=context, factory=facts.factory)
 
 
 def _check_expiry(grant_request: GrantRequest, now: UnixSeconds) -> None:
-    """0 is a time long ago for the standard; for `wallet_createSession` it is no end at all."""
+    """Raise InvalidParams for a past expiry, 0 included, which `wallet_createSession` would read as no expiry."""
     at, expiry = grant_request.expiry_at, grant_request.expiry
     if expiry < now:
-        raise InvalidParams(f"{at}: expected a time from {now} on, got {expiry}", field=at, reason="expired")
+        raise InvalidParams(f"{at}: expected a Unix time of at least {now}, got {expiry}", field=at, reason="expired")
 
 
 def _relocate_error(error: InvalidParams, grant_request: GrantRequest) -> InvalidParams:
-    """A refusal of `wallet_createSession` with the place where the caller wrote what is refused."""
+    """Translate the field path in an error of `wallet_createSession` to the path in the caller's request."""
     field = str(error.facts.get("field", ""))
-    places = {
+    paths = {
         "params.account": grant_request.account_at,
         "params.expirySec": grant_request.expiry_at,
         "params.key.publicKey": grant_request.key_at,
-        **{f"params.permissions[{i}]": place for i, place in enumerate(grant_request.permissions_at)},
+        **{f"params.permissions[{i}]": path for i, path in enumerate(grant_request.permissions_at)},
     }
-    for ours, theirs in places.items():
-        if field == ours or field.startswith((f"{ours}.", f"{ours}[")):
-            named = theirs + field.removeprefix(ours)
-            message = error.message.replace(field, named, 1)
-            return InvalidParams(message, reason=error.reason, **{**error.facts, "field": named})
+    for inner, outer in paths.items():
+        if field == inner or field.startswith((f"{inner}.", f"{inner}[")):
+            outer_field = outer + field.removeprefix(inner)
+            message = error.message.replace(field, outer_field, 1)
+            return InvalidParams(message, reason=error.reason, **{**error.facts, "field": outer_field})
     return error
 
 
 def pick_account(first: Address | None, second: Address | None, *, at: str) -> Address:
-    """The account, which the drafts name differently. Raises: InvalidParams for none, and for two."""
+    """Return the account, given in either of the two fields of the drafts.
+
+    Raises: InvalidParams for no account, and for two different ones.
+    """
     account = second if first is None else first
     if account is None:
-        raise InvalidParams(f"{at}: required, but absent: there is no account that a server means anyway", field=at)
+        raise InvalidParams(f"{at}: required, but absent; name the account, since a server has no default", field=at)
     if second is not None and second != account:
         raise InvalidParams(f"{at}: expected one account, got {account} and {second}", field=at)
     return account
 
 
 def session_key_of(signer: Signer | None, *, at: str) -> SessionKey:
-    """The session key that a signer stands for. Raises: UnsupportedCapability that names a kind which we lack."""
+    """Return the session key that a signer describes.
+
+    Raises: UnsupportedCapability (signer_not_supported) for another type than key or account.
+    """
     match signer:
         case Signer(type="key"):
             key = decode(_Key, signer.data, at=f"{at}.data")
@@ -153,15 +159,16 @@ def session_key_of(signer: Signer | None, *, at: str) -> SessionKey:
             return SessionKey(type=KeyType.SECP256K1, address=address)
         case Signer(type="account"):
             account = decode(_Account, signer.data, at=f"{at}.data")
-            named = account.id if account.address is None else account.address
-            if named is None or (account.id is not None and account.id != named):
-                raise InvalidParams(f"{at}.data.address: expected one address", field=f"{at}.data.address")
-            return SessionKey(type=KeyType.CONTRACT, address=named)
+            address = account.id if account.address is None else account.address
+            if address is None or (account.id is not None and account.id != address):
+                count = "none" if address is None else f"{address} and {account.id}"
+                raise InvalidParams(f"{at}.data.address: expected one address, got {count}", field=f"{at}.data.address")
+            return SessionKey(type=KeyType.CONTRACT, address=address)
         case _:
             kind = "wallet" if signer is None else signer.type
             raise UnsupportedCapability(
-                f"{at}: {preview(kind)}: expected one signer of type key or account; this server keeps no keys, and a "
-                "session has one",
+                f"{at}: expected one signer of type key or account, got {preview(kind)}; this server keeps no keys, "
+                "and a session has one key",
                 reason="signer_not_supported",
                 field=at,
                 capability=kind[:64],
@@ -169,22 +176,25 @@ def session_key_of(signer: Signer | None, *, at: str) -> SessionKey:
 
 
 def expiry_of(expiry: UnixSeconds | None, rules: Sequence[Rule], *, at: str) -> tuple[UnixSeconds, str]:
-    """When the grant ends, and where that stood. Raises: UnsupportedCapability for another rule than expiry."""
-    found = [] if expiry is None else [(expiry, f"{at}.expiry")]
+    """Return the expiry of the grant and its path in the request.
+
+    Raises: UnsupportedCapability for another rule than expiry; InvalidParams unless exactly one expiry is given.
+    """
+    expiries = [] if expiry is None else [(expiry, f"{at}.expiry")]
     for index, rule in enumerate(rules):
-        place = f"{at}.rules[{index}]"
+        path = f"{at}.rules[{index}]"
         if rule.type != "expiry":
             raise UnsupportedCapability(
-                f"{place}.type: {preview(rule.type)}: expected expiry, the only rule that can be enforced here",
+                f"{path}.type: expected expiry, the only supported rule, got {preview(rule.type)}",
                 reason="rule_not_supported",
-                field=f"{place}.type",
+                field=f"{path}.type",
                 capability=rule.type[:64],
             )
-        found.append((decode(_Expiry, rule.data, at=f"{place}.data").timestamp, f"{place}.data.timestamp"))
-    if len(found) != 1:
+        expiries.append((decode(_Expiry, rule.data, at=f"{path}.data").timestamp, f"{path}.data.timestamp"))
+    if len(expiries) != 1:
         raise InvalidParams(
-            f"{at}.expiry: expected when the grant ends, once, got {len(found)}",
+            f"{at}.expiry: expected one expiry, here or in a rule, got {len(expiries)}",
             field=f"{at}.expiry",
-            reason="expiry_missing" if not found else "duplicate_limit",
+            reason="expiry_missing" if not expiries else "duplicate_limit",
         )
-    return found[0]
+    return expiries[0]

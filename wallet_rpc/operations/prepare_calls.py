@@ -1,6 +1,7 @@
-"""`wallet_prepareCalls`: calls become a user operation, complete but for its signature.
+"""`wallet_prepareCalls`: build a user operation from calls, complete except for its signature.
 
-An externally owned account that is not delegated gets two things to sign: the authorization and the operation.
+An externally owned account that is not delegated has to sign two things: the authorization (EIP-7702) and the
+operation.
 """
 
 from __future__ import annotations
@@ -74,55 +75,58 @@ from wallet_rpc.wire import shape
 from wallet_rpc.wire.members import reject_misplaced_members
 
 MAX_CALLS_PER_OPERATION = 1000
-"""How many calls one operation may carry here; a block's gas ends far below."""
+"""Maximum number of calls in one operation; the gas limit of a block allows far fewer."""
 
 
 @shape
 class PrepareCalls:
-    """Calls of one account on one chain; no calls at all deploys or delegates the account, or installs the session."""
+    """Calls of one account on one chain; an empty list deploys or delegates the account, or installs the session."""
 
     chain_id: ChainId
     from_: Annotated[NonZeroAddress, Field(alias="from")]
     calls: tuple[RequestedCall, ...] = ()
     capabilities: RequestedCapabilities = None
     paymaster_permit_signature: Signature | None = None
-    """Of the permit that an answer `paymaster-permit` asked for; the rest is that answer's modifiedRequest."""
+    """The signature of the permit in a `paymaster-permit` response; send it with that response's `modifiedRequest`."""
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_misplaced(cls, value: Any) -> Any:
-        """Refuse a capability next to `capabilities`: an ignored `paymasterService` would cost the account money."""
+        """Reject a capability outside of `capabilities`: ignoring a misplaced `paymasterService` would cost money."""
         return reject_misplaced_members(cls, value, SUPPORTED_CAPABILITIES)
 
 
 async def run(ports: Ports, request: PrepareCalls) -> PreparedCalls:
-    """Who may, what to call, at which nonce and price, paid by whom, within which limits; then what to sign."""
+    """Resolve the authority, build the call data, choose nonce and fees, sponsor, and estimate gas.
+
+    Return the user operation and the payload to sign.
+    """
     capabilities = request.capabilities or Capabilities()
     if len(request.calls) > MAX_CALLS_PER_OPERATION:
         raise BundleTooLarge(f"params.calls: expected at most {MAX_CALLS_PER_OPERATION}, got {len(request.calls)}")
     chain = chain_of(ports, request.chain_id)
-    asked = explicit_delegation(capabilities, request.from_)
-    if asked is not None and asked.delegate == ZERO_ADDRESS:
+    delegation = explicit_delegation(capabilities, request.from_)
+    if delegation is not None and delegation.delegate == ZERO_ADDRESS:
         return await _prepare_removal(ports, chain, request, capabilities)
     try:
         return await _prepare(ports, chain, request, capabilities)
     except (StaleNonce, AccountDeployed):
-        return await _prepare(ports, chain, request, capabilities)  # the chain moved while it was read
+        return await _prepare(ports, chain, request, capabilities)  # the chain state changed between two reads
 
 
 async def _prepare_removal(
     ports: Ports, chain: ChainPorts, request: PrepareCalls, capabilities: Capabilities
 ) -> PreparedAuthorization:
-    """The removal of a delegation; the account's own key signs it, and no user operation goes with it."""
+    """Prepare the removal of a delegation, an authorization by the account's own key without a user operation."""
     if request.calls or capabilities.permissions is not None:
         raise InvalidParams(
-            f"{EIP7702_AUTH}.delegation: the removal of a delegation takes no calls and no permissions beside it",
+            f"{EIP7702_AUTH}.delegation: the removal of a delegation must come without calls and permissions",
             field=f"{EIP7702_AUTH}.delegation",
             reason="removal_is_alone",
         )
     if capabilities.nonce_override is not None:
         raise build_nonce_key_error(
-            "expected none: the removal of a delegation has the next nonce of the account's transactions"
+            "expected none, because the removal of a delegation uses the account's next transaction nonce"
         )
     facts = await read_account_facts(ports, chain, request.from_, at="params.from")
     authorization = await build_removal(chain, facts)
@@ -135,13 +139,15 @@ async def _prepare(
     ports: Ports, chain: ChainPorts, request: PrepareCalls, capabilities: Capabilities
 ) -> PreparedUserOperation | PreparedArray | PreparedPermit:
     authority = await resolve_authority(ports, chain, request.from_, capabilities.permissions, at="params.from")
-    asked = explicit_delegation(capabilities, request.from_)
-    authorization = await needed_authorization(chain, authority.account, asked)
+    delegation = explicit_delegation(capabilities, request.from_)
+    authorization = await needed_authorization(chain, authority.account, delegation)
     if authorization is not None and capabilities.permissions is not None:
         raise InvalidParams(
-            f"{EIP7702_AUTH}: only the account's own key delegates it, not a session", field=EIP7702_AUTH
+            f"{EIP7702_AUTH}: a session cannot delegate the account, only the account's own key can; prepare these "
+            "calls without permissions",
+            field=EIP7702_AUTH,
         )
-    task = Preparation(
+    preparation = Preparation(
         ports=ports,
         chain=chain,
         calls=to_calls(chain.chain_id, request.calls),
@@ -149,73 +155,73 @@ async def _prepare(
         authority=authority,
         authorization=authorization,
     )
-    draft, purse = await asyncio.gather(build_draft(task), read_transfer_funds(task))
-    if purse is not None:
-        await refuse_certain_shortage(purse, draft)
+    draft, funds = await asyncio.gather(build_draft(preparation), read_transfer_funds(preparation))
+    if funds is not None:
+        await refuse_certain_shortage(funds, draft)
     try:
         service = capabilities.paymaster_service
         if service is None or service.erc20 is None:
-            paid: SponsoredOperation | RequiredPermit = await resolve_native_payment(task, draft)
+            payment: SponsoredOperation | RequiredPermit = await resolve_native_payment(preparation, draft)
         else:
-            paid = await resolve_erc20_payment(task, draft, service.erc20, request.paymaster_permit_signature)
+            permit = request.paymaster_permit_signature
+            payment = await resolve_erc20_payment(preparation, draft, service.erc20, permit)
     except (ValidationReverted, ExecutionReverted, Rejected) as denial:
-        reason = await _reason(task, draft, denial)
+        reason = await _reason(preparation, draft, denial)
         if reason is denial:
             raise
         raise reason from denial
-    if isinstance(paid, RequiredPermit):
-        return paid.to_prepared_permit(task, _with_permit(request, paid.details))
-    if purse is not None:
-        await refuse_unfunded(purse, paid.operation)
-    answer = _build_response(task, paid)
-    ticket = (
-        None
-        if is_estimate_only(capabilities)
-        else issue_ticket(ports, _build_ticket_subject(task, answer, authorization))
-    )
+    if isinstance(payment, RequiredPermit):
+        return payment.to_prepared_permit(preparation, _with_permit(request, payment.details))
+    if funds is not None:
+        await refuse_unfunded(funds, payment.operation)
+    prepared = _build_response(preparation, payment)
+    ticket = None
+    if not is_estimate_only(capabilities):
+        ticket = issue_ticket(ports, _build_ticket_subject(preparation, prepared, authorization))
     if authorization is None:
-        return replace(answer, submission_ticket=ticket)
+        return replace(prepared, submission_ticket=ticket)
     return PreparedArray(
-        data=(PreparedAuthorization.from_authorization(authorization), answer), submission_ticket=ticket
+        data=(PreparedAuthorization.from_authorization(authorization), prepared), submission_ticket=ticket
     )
 
 
 async def _reason(
     preparation: Preparation, draft: UserOperation, denial: ValidationReverted | ExecutionReverted | Rejected
 ) -> WalletError:
-    """The reason why the calls cannot be prepared: another operation, missing money, or the refusal itself."""
+    """Return the root cause of a failed preparation: a competing operation, insufficient funds, or `denial` itself."""
     if not isinstance(denial, Rejected):
         reason = await find_root_cause(preparation.chain, draft, denial)
         if reason is not denial:
             return reason
-    short = await find_shortage(preparation, draft, denial)
-    return denial if short is None else short
+    shortage = await find_shortage(preparation, draft, denial)
+    return denial if shortage is None else shortage
 
 
 def _with_permit(request: PrepareCalls, details: PermitDetails) -> dict[str, Any]:
-    """The same request, on the wire, with the permit to be signed in place of the wish for one."""
-    written: dict[str, Any] = wire.encode(PrepareCalls, request)
+    """Return the request as JSON, with the details of the permit to sign in place of `autoPermit`."""
+    encoded: dict[str, Any] = wire.encode(PrepareCalls, request)
     settings = wire.encode(PreOpSettings, PreOpSettings(permit_details=details))
-    service = {**written["capabilities"]["paymasterService"]}
+    service = {**encoded["capabilities"]["paymasterService"]}
     service["erc20"] = {**service["erc20"], "preOpSettings": settings}
-    return {**written, "capabilities": {**written["capabilities"], "paymasterService": service}}
+    return {**encoded, "capabilities": {**encoded["capabilities"], "paymasterService": service}}
 
 
 def _build_ticket_subject(
-    preparation: Preparation, answer: PreparedUserOperation, authorization: Authorization | None
+    preparation: Preparation, prepared: PreparedUserOperation, authorization: Authorization | None
 ) -> TicketSubject:
     return TicketSubject(
         account=preparation.account,
         chain=preparation.chain,
-        hash=answer.details.data.hash,
+        hash=prepared.details.data.hash,
         authorization=None if authorization is None else authorization_hash(preparation.account, authorization),
         permissions=preparation.capabilities.permissions,
     )
 
 
 def _build_response(preparation: Preparation, sponsored_operation: SponsoredOperation) -> PreparedUserOperation:
-    """What to sign, and what it may cost."""
-    only_estimation, operation = is_estimate_only(preparation.capabilities), sponsored_operation.operation
+    """Build the response: the user operation, the signature request unless it is an estimate, and the maximum fee."""
+    only_estimation = is_estimate_only(preparation.capabilities)
+    operation = sponsored_operation.operation
     operation_hash = user_operation_hash(operation, preparation.chain.chain_id, ENTRY_POINT)
     request = PersonalSign(data=RawMessage(raw=operation_hash), raw_payload=personal_sign_digest(operation_hash))
     return PreparedUserOperation(
@@ -232,7 +238,7 @@ OPERATION: Operation[Ports, PrepareCalls, PreparedCalls] = Operation(
     PrepareCalls,
     PreparedCalls,
     run,
-    "Build the user operation that makes the given calls, and what its signer must sign.",
+    "Build the user operation that makes the given calls, and the payload for its signer.",
     (
         SponsorshipFailed,
         SessionEnded,

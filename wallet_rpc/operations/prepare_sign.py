@@ -1,8 +1,8 @@
-"""`wallet_prepareSign`: what the owner's key signs so that the account's contract answers for a message (ERC-1271).
+"""`wallet_prepareSign`: build the payload that the owner's key signs for a message of the account (ERC-1271).
 
-An account with a contract signs the message's hash bound to itself (ReplaySafeHash). An externally owned account that
-is not delegated signs the message as it is; so nothing is handed out there that an account takes from its owner's key
-for more than a message.
+For a contract account, the owner signs the message's hash bound to the account (ReplaySafeHash). An externally owned
+account that is not delegated signs the message directly. So typed data is rejected there if its signature would
+authorize more than a message.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from wallet_rpc.services.signable_messages import (
 from wallet_rpc.wire import shape
 
 _PARTS = ("domain", "types", "primaryType", "message")
-"""What typed data has."""
+"""The members of typed data (EIP-712)."""
 
 
 @shape
 class PrepareSign:
-    """A message that an account shall sign on one chain."""
+    """A message for an account to sign on one chain."""
 
     chain_id: ChainId
     from_: Annotated[NonZeroAddress, Field(alias="from")]
@@ -47,14 +47,14 @@ class PrepareSign:
 
 @shape
 class PreparedSign:
-    """What the owner's key signs; `wallet_formatSign` makes the account's signature of its answer."""
+    """The signature request for the owner's key; pass its signature to `wallet_formatSign`."""
 
     chain_id: ChainId
     signature_request: Message
 
 
 async def run(ports: Ports, request: PrepareSign) -> PreparedSign:
-    """Nothing is kept: the same question has the same answer until the account is delegated or undelegated."""
+    """Return the payload to sign. It is stateless: the result changes only when the account's delegation changes."""
     refuse_sessions(request.capabilities)
     chain = chain_of(ports, request.chain_id)
     message = await hash_message(request.signature_request)
@@ -69,31 +69,32 @@ async def run(ports: Ports, request: PrepareSign) -> PreparedSign:
 
 
 def _refuse_authority(typed_data: HashedTypedData, *, is_bare: bool, own: Hash32) -> None:
-    """Raises: InvalidParams (not_a_message) for typed data by which the owner's key does more than sign a message.
+    """Raise InvalidParams (not_a_message) for typed data whose signature would authorize more than a message.
 
-    `is_bare`: the key signs the typed data itself, and any account that it owns may take the signature, now or once it
-    is delegated. Wrapped into ReplaySafeHash a DeferredAction grants nothing; that of the account's `own` domain is
-    refused all the same, since a caller who asks for it means to grant something.
+    `is_bare`: the key signs the typed data itself, so any account of this owner may accept the signature, now or once
+    it is delegated. A DeferredAction inside a ReplaySafeHash grants nothing. One for the account's `own` domain is
+    still rejected, because its caller means to grant a session.
     """
     at = f"{SIGNATURE_REQUEST}.data"
     if typed_data.type_hash == DEFERRED_ACTION_TYPE and (is_bare or typed_data.separator == own):
         raise InvalidParams(
             f"{at}: expected a message, got a DeferredAction, whose signature lets its bearer act for the account; to "
-            "grant a session, sign what wallet_createSession answers",
+            "grant a session, sign the signatureRequest of wallet_createSession",
             field=at,
             reason="not_a_message",
         )
     if typed_data.type_hash == REPLAY_SAFE_TYPE and is_bare:
         raise InvalidParams(
-            f"{at}: expected a message, got a ReplaySafeHash, by which an account signs another message; send that",
+            f"{at}: expected a message, got a ReplaySafeHash, which wraps the hash of another message; send that one",
             field=at,
             reason="not_a_message",
         )
 
 
 def _normalize_message(message: PersonalMessage | TypedMessage) -> PersonalMessage | TypedMessage:
-    """The message itself. Of typed data its parts alone, without null fields of the domain, and with the chain id as a
-    number: clients insist on both.
+    """Return the message in a form that clients accept.
+
+    Typed data keeps only its standard members; null fields of the domain are dropped, and the chain id is a number.
     """
     if isinstance(message, PersonalMessage):
         return message
@@ -110,7 +111,7 @@ OPERATION: Operation[Ports, PrepareSign, PreparedSign] = Operation(
     PrepareSign,
     PreparedSign,
     run,
-    "Get what the owner's key signs for a message of the account, to be formatted by wallet_formatSign.",
+    "Get the payload that the owner's key signs for a message of the account; pass the signature to wallet_formatSign.",
     (UnsupportedChain,),
     need=READ_ACCESS,
     has_long_answers=True,

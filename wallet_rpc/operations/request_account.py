@@ -1,8 +1,8 @@
-"""`wallet_requestAccount`: the smart account of a signer, found or made; nothing happens on chain.
+"""`wallet_requestAccount`: find or create the smart account of a signer; nothing is sent to the chain.
 
-The account that a request means: the one of the `id`; else the one of the hint's type and salt; else, with no hint, the
-first one that the signer chose, or the `sma-b` at salt 0. `7702` is the signer's own address, delegated; a signer has
-one such account at most.
+A request selects an account by `id`, else by the hint's type and salt. Without a hint it is the first account that the
+signer chose, or else the `sma-b` account at salt 0. A `7702` account is the signer's own address, delegated; a signer
+has at most one.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ from wallet_rpc.services.accounts import build_delegated_account, confirm, defau
 from wallet_rpc.wire import shape, strict_shape
 
 _ATTEMPTS = 16
-"""How often a find-or-create that lost a race looks again."""
+"""Maximum number of attempts to find or create an account while concurrent requests add accounts."""
 
 
 @strict_shape
 class CreationHint:
-    """How to derive an account: its type (`sma-b`, `7702`) and salt; `createAdditional` asks for one more."""
+    """Parameters of the account: type (`sma-b`, `7702`) and salt; `createAdditional` requests one more account."""
 
     account_type: str | None = None
     salt: Uint256 | None = None
     create_additional: Literal[True] | None = None
     initial_owners: tuple[Address, ...] | None = None
-    """Of account types with several owners, none of which is made here."""
+    """Owners of account types with several owners, none of which is supported."""
 
     @property
     def kind(self) -> AccountKind | None:
-        """The kind that is asked for; None: any.
+        """The requested kind; None: any.
 
-        Raises: InvalidParams (account_type_not_supported) for a type that is not made here.
+        Raises: InvalidParams (account_type_not_supported) for an unsupported type.
         """
         if self.account_type is not None and self.account_type not in set(AccountKind):
             raise InvalidParams(
                 f"params.creationHint.accountType: expected 'sma-b' or '7702', got {preview(self.account_type)}; other "
-                "account types are not supported here",
+                "account types are not supported",
                 field="params.creationHint.accountType",
                 reason="account_type_not_supported",
             )
         if self.initial_owners is not None:
             at = "params.creationHint.initialOwners"
             raise InvalidParams(
-                f"{at}: expected none, as an account here has one owner, the signer",
+                f"{at}: expected none, because the signer is the only owner of an account",
                 field=at,
                 reason="account_type_not_supported",
             )
@@ -63,7 +63,7 @@ class CreationHint:
 
 @shape
 class RequestAccount:
-    """Either the signer that owns the account, or the address of an account already made."""
+    """An account request: the signer that owns the account, or the address of an account requested before."""
 
     signer_address: NonZeroAddress | None = None
     account_address: NonZeroAddress | None = None
@@ -74,7 +74,7 @@ class RequestAccount:
 
 @shape
 class CounterfactualInfo:
-    """What deploys the account: call `factoryAddress` with `factoryData`."""
+    """The factory call that deploys the account: call `factoryAddress` with `factoryData`."""
 
     factory_type: Literal["MAv2.0.0-sma-b"] = "MAv2.0.0-sma-b"
     factory_address: Address = ACCOUNT_FACTORY
@@ -83,10 +83,10 @@ class CounterfactualInfo:
 
 @shape
 class RequestedAccount:
-    """The account's address and the id that tells it from the signer's others.
+    """The account's address, and the id that distinguishes it from the signer's other accounts.
 
-    A semi-modular account has `counterfactualInfo`, when that is asked for; a delegated one has `delegation`, the
-    implementation that it is to run.
+    A semi-modular account has `counterfactualInfo` if that was requested. A delegated account has `delegation`, the
+    implementation to delegate to.
     """
 
     account_address: Address
@@ -96,7 +96,7 @@ class RequestedAccount:
 
 
 async def run(ports: Ports, request: RequestAccount) -> RequestedAccount:
-    """Find by address or id, or derive and remember; the same question gives the same answer, also at the same time."""
+    """Find the account, or derive and record it; idempotent, also for concurrent requests."""
     account = await _find(ports, request)
     if account.kind is AccountKind.DELEGATED:
         return RequestedAccount(account_address=account.address, id=account.id, delegation=SEMI_MODULAR_ACCOUNT_7702)
@@ -127,14 +127,17 @@ async def _find(ports: Ports, request: RequestAccount) -> Account:
         if not ports.caller.is_anonymous:
             await confirm(ports, account)
         return account
-    raise Unavailable("params.signerAddress: this signer's accounts change too fast; try again", reason="busy")
+    raise Unavailable(
+        "params.signerAddress: concurrent requests keep adding accounts of this signer; try again", reason="busy"
+    )
 
 
 async def _find_recorded(ports: Ports, address: Address) -> Account:
     account = await ports.store.accounts.find_by_address(address)
     if account is None:
         raise InvalidParams(
-            f"params.accountAddress: no account {address} was requested here; send signerAddress",
+            f"params.accountAddress: expected an account that was requested here before, got {address}; send "
+            "signerAddress instead",
             field="params.accountAddress",
             reason="unknown_account",
         )
@@ -144,7 +147,7 @@ async def _find_recorded(ports: Ports, address: Address) -> Account:
 def _choose_recorded(
     ports: Ports, known: SignerAccounts, request: RequestAccount, hint: CreationHint
 ) -> Account | None:
-    """The account that the request means, if it is recorded: by id, else by type and salt, else the default one."""
+    """Return the recorded account that the request selects: by id, else by type and salt, else the default one."""
     kind = hint.kind
     if known.by_id is not None:
         return known.by_id
@@ -158,11 +161,11 @@ def _choose_recorded(
 
 
 def _build_account(ports: Ports, known: SignerAccounts, request: RequestAccount, hint: CreationHint) -> Account:
-    """The account to add: at the requested salt, or at the lowest that the signer does not use yet.
+    """Build the account to add: at the requested salt, else at the signer's lowest unused salt.
 
-    Without id and hint that is salt 0, since `_chosen` finds it once it is recorded.
+    Without id and hint the salt is 0: once that account is recorded, `_choose_recorded` finds it.
     """
-    assert request.signer_address is not None  # noqa: S101  # the caller has looked
+    assert request.signer_address is not None  # noqa: S101  # checked by the caller
     if hint.kind is AccountKind.DELEGATED:
         return build_delegated_account(ports, request.signer_address, tag=request.id)
     salt = known.free_salt if hint.salt is None else hint.salt
@@ -175,8 +178,8 @@ def _build_account(ports: Ports, known: SignerAccounts, request: RequestAccount,
 
 
 def _wallets(request: RequestAccount) -> tuple[Address, ...]:
-    """Whoever is named, the account also where the signer wins over it."""
-    return tuple(named for named in (request.signer_address, request.account_address) if named is not None)
+    """Return all addresses of the request, including an account address that the signer address overrides."""
+    return tuple(address for address in (request.signer_address, request.account_address) if address is not None)
 
 
 OPERATION: Operation[Ports, RequestAccount, RequestedAccount] = Operation(
@@ -184,7 +187,7 @@ OPERATION: Operation[Ports, RequestAccount, RequestedAccount] = Operation(
     RequestAccount,
     RequestedAccount,
     run,
-    "Get the smart account of a signer, making it on first use; the same signer gets the same account.",
+    "Get the smart account of a signer, creating it on first use; the same signer gets the same account.",
     need=RequiredAccess(writes=False, scopes=(Scope.WALLET_READ,)),
     wallets=_wallets,
 )

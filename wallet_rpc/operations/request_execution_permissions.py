@@ -1,7 +1,7 @@
-"""`wallet_requestExecutionPermissions` as the newer drafts of ERC-7715 write it: one session for each permission.
+"""`wallet_requestExecutionPermissions` in the form of the newer drafts of ERC-7715: one session per permission.
 
-Not grants by themselves: the owner signs each `signatureRequest`, and `context` followed by that signature is what
-`wallet_prepareCalls` takes. There is no delegation manager to redeem it at (ERC-7710).
+The responses are not grants yet: the owner signs each `signatureRequest`, and `context` followed by that signature is
+the context for `wallet_prepareCalls`. There is no delegation manager that could redeem a context (ERC-7710).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, Sessio
 from wallet_rpc.wire import shape, strict_shape
 
 MAX_REQUESTS = 10
-"""How many sessions one request may ask for."""
+"""Maximum number of sessions in one request."""
 
 
 @strict_shape
 class PermissionRequest:
-    """Who (`to`, or `signer`) may do what for which account (`from`, or `address`) until when."""
+    """A permission request: holder (`to` or `signer`), account (`from` or `address`), permission and expiry."""
 
     chain_id: ChainId
     from_: Annotated[NonZeroAddress | None, Field(alias="from")] = None
@@ -48,12 +48,12 @@ class PermissionRequest:
 
 
 PermissionRequests: TypeAlias = Annotated[tuple[PermissionRequest, ...], Field(min_length=1, max_length=MAX_REQUESTS)]
-"""Each is a parameter of its own."""
+"""Permission requests, each a positional parameter."""
 
 
 @shape
 class Dependency:
-    """What deploys the account."""
+    """The factory call that deploys the account."""
 
     factory: Address
     factory_data: Data
@@ -61,7 +61,7 @@ class Dependency:
 
 @shape
 class PermissionToSign:
-    """What was asked, what the owner signs to grant exactly that, and the context that lacks this signature."""
+    """The requested permission, the signature request that grants it, and the context without that signature."""
 
     chain_id: ChainId
     from_: Annotated[Address, Field(alias="from")]
@@ -76,19 +76,29 @@ class PermissionToSign:
 
 
 async def run(ports: Ports, requests: tuple[PermissionRequest, ...]) -> tuple[PermissionToSign, ...]:
-    """A refusal refuses all; a session that was made before it is signed by nobody and grants nothing."""
-    asked = [_build_grant_request(request, f"params[{index}]") for index, request in enumerate(requests)]
-    return tuple([await _grant_permission(ports, one, request) for one, request in zip(asked, requests, strict=True)])
+    """Create one session per request.
+
+    One error rejects all requests. Sessions created before it stay unsigned and grant nothing.
+    """
+    grant_requests = [_build_grant_request(request, f"params[{index}]") for index, request in enumerate(requests)]
+    return tuple(
+        [
+            await _grant_permission(ports, grant_request, request)
+            for grant_request, request in zip(grant_requests, requests, strict=True)
+        ]
+    )
 
 
 def _build_grant_request(request: PermissionRequest, at: str) -> GrantRequest:
     expiry, expiry_at = expiry_of(request.expiry, request.rules or (), at=at)
     if request.to is not None and request.signer is not None:
-        raise InvalidParams(f"{at}.to: expected this or {at}.signer, and not both", field=f"{at}.to")
+        raise InvalidParams(f"{at}.to: expected either to or signer, got both", field=f"{at}.to")
     if request.to is None:
-        key, key_at = session_key_of(request.signer, at=f"{at}.signer"), f"{at}.signer.data"
+        key = session_key_of(request.signer, at=f"{at}.signer")
+        key_at = f"{at}.signer.data"
     else:
-        key, key_at = SessionKey(type=KeyType.CONTRACT, address=request.to), f"{at}.to"
+        key = SessionKey(type=KeyType.CONTRACT, address=request.to)
+        key_at = f"{at}.to"
     return GrantRequest(
         chain_id=request.chain_id,
         account=pick_account(request.from_, request.address, at=f"{at}.from"),
@@ -103,19 +113,19 @@ def _build_grant_request(request: PermissionRequest, at: str) -> GrantRequest:
 
 
 async def _grant_permission(ports: Ports, grant_request: GrantRequest, request: PermissionRequest) -> PermissionToSign:
-    granted = await grant(ports, grant_request)
-    factory = granted.factory
+    result = await grant(ports, grant_request)
+    factory = result.factory
     return PermissionToSign(
         chain_id=request.chain_id,
-        from_=granted.account,
+        from_=result.account,
         to=grant_request.key.address,
         expiry=grant_request.expiry,
         permission=request.permission,
         rules=(Rule(type="expiry", data={"timestamp": grant_request.expiry}),),
-        context=granted.context,
+        context=result.context,
         dependencies=() if factory is None else (Dependency(factory=factory.address, factory_data=factory.data),),
-        session_id=granted.session.session_id,
-        signature_request=granted.session.signature_request,
+        session_id=result.session.session_id,
+        signature_request=result.session.signature_request,
     )
 
 
@@ -124,7 +134,7 @@ OPERATION: Operation[Ports, Any, tuple[PermissionToSign, ...]] = Operation(
     cast("Any", PermissionRequests),
     tuple[PermissionToSign, ...],
     run,
-    "Create a session for each ERC-7715 permission; it is granted once the account's owner has signed it.",
+    "Create a session for each ERC-7715 permission; it is granted once the account's owner signs it.",
     GRANT_ERRORS,
     variadic=True,
 )

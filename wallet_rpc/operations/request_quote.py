@@ -1,7 +1,7 @@
-"""`wallet_requestQuote_v0`: a swap, priced by the configured provider, as calls or as calls that are already prepared.
+"""`wallet_requestQuote_v0`: a swap, priced by the configured quote provider, as raw calls or as prepared calls.
 
-The rule: the provider only prices. Who may act and who pays is decided here, as for any other calls; without a provider
-every request is refused by name, whatever is in it.
+The provider only prices; authority and payment are resolved here, as for any other calls. Without a provider every
+request is rejected with `no_quote_provider`, before its content is decoded.
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ from wallet_rpc.wire import shape, strict_shape
 
 @strict_shape
 class RequestQuote(Swap):
-    """A swap, and what to make of it: calls (`returnRawCalls`), or calls prepared with the given capabilities."""
+    """A swap and the form of the response: raw calls (`returnRawCalls`), or calls prepared with `capabilities`."""
 
     post_calls: tuple[RequestedCall, ...] = ()
-    """What the account does with the tokens it got; in the same batch, so on the same chain."""
+    """Calls that the account makes after the swap, in the same batch and so on the same chain."""
     return_raw_calls: bool = False
     capabilities: RequestedCapabilities = None
-    """Without meaning for raw calls."""
+    """Ignored for raw calls."""
 
     @property
     def swap(self) -> Swap:
-        """What the provider is told."""
+        """The part of the request that the provider receives."""
         return Swap(**{name: getattr(self, name) for name in Swap.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True)
 class UndecodedRequest:
-    """The parameters of a request, read once it is known that there is a provider."""
+    """The undecoded parameters of a request; they are decoded only if a provider is configured."""
 
     value: Any
 
     @staticmethod
     def of(value: Any, read: Callable[[Any], Any]) -> Any:
-        """An object is put off; anything else is refused by `read`."""
+        """Wrap an object without decoding it; pass any other value to `read`, which rejects it."""
         return UndecodedRequest(value) if isinstance(value, Mapping) else read(value)
 
 
 @shape
 class RawQuote:
-    """The calls of a swap, for an account that is not prepared here."""
+    """The calls of a swap, not prepared."""
 
     raw_calls: Literal[True] = True
     quote: Quote
@@ -75,7 +75,7 @@ class RawQuote:
 
 @shape
 class QuotedUserOperation(PreparedUserOperation):
-    """A swap as `wallet_prepareCalls` answers it, with its quote."""
+    """A prepared user operation of `wallet_prepareCalls` with the quote of its swap."""
 
     raw_calls: Literal[False] = False
     quote: Quote
@@ -84,7 +84,7 @@ class QuotedUserOperation(PreparedUserOperation):
 
 @shape
 class QuotedArray(PreparedArray):
-    """The same, where the account is delegated first."""
+    """A prepared user operation and authorization, for an account to delegate, with the quote."""
 
     raw_calls: Literal[False] = False
     quote: Quote
@@ -94,7 +94,7 @@ class QuotedArray(PreparedArray):
 
 @shape
 class QuotedPermit(PreparedPermit):
-    """The same, where a permit is to be signed first; the modified request holds the calls of this quote."""
+    """A permit to sign first, with the quote; the modified request contains the calls of this quote."""
 
     raw_calls: Literal[False] = False
     quote: Quote
@@ -105,53 +105,53 @@ class QuotedPermit(PreparedPermit):
 QuotedCalls: TypeAlias = (
     RawQuote | Annotated[QuotedUserOperation | QuotedArray | QuotedPermit, Field(discriminator="type")]
 )
-"""What `wallet_requestQuote_v0` answers."""
+"""The response of `wallet_requestQuote_v0`."""
 
 
 def provider_of(ports: Ports, *, method: str, instead: str) -> Quotes:
-    """Raises: UnsupportedCapability (no_quote_provider)."""
+    """Return the configured quote provider. Raises: UnsupportedCapability (no_quote_provider) without one."""
     if ports.quotes is None:
         raise UnsupportedCapability(
-            f"{method}: swaps are not supported here, as no quote provider is configured; {instead}",
+            f"{method}: swaps are not supported here, because no quote provider is configured; {instead}",
             reason="no_quote_provider",
             capability="swaps",
         )
     return ports.quotes
 
 
-async def run(ports: Ports, unread: UndecodedRequest) -> QuotedCalls:
-    """Ask for the price, then prepare what it takes. Raises: UnsupportedCapability without a provider."""
+async def run(ports: Ports, undecoded: UndecodedRequest) -> QuotedCalls:
+    """Get a quote from the provider and prepare its calls. Raises: UnsupportedCapability without a provider."""
     quotes = provider_of(
         ports,
         method="wallet_requestQuote_v0",
-        instead="send the calls of a swap that you got elsewhere by wallet_prepareCalls",
+        instead="get the calls of a swap elsewhere and pass them to wallet_prepareCalls",
     )
-    request = wire.decode(RequestQuote, unread.value)
+    request = wire.decode(RequestQuote, undecoded.value)
     request.check()
     if request.to_chain_id is not None and request.post_calls:
         raise InvalidParams(
-            "params.postCalls: expected none beside toChainId, as a batch is of one chain",
+            "params.postCalls: expected none with toChainId, because all calls of a batch run on one chain",
             field="params.postCalls",
             reason="post_calls_across_chains",
         )
     chain_of(ports, request.chain_id)
-    found = await quotes.quote(request.swap)
-    calls = (*found.calls, *to_calls(request.chain_id, request.post_calls, at="params.postCalls"))
+    swap = await quotes.quote(request.swap)
+    calls = (*swap.calls, *to_calls(request.chain_id, request.post_calls, at="params.postCalls"))
     if request.return_raw_calls:
-        return RawQuote(quote=found.quote, chain_id=request.chain_id, call_id=found.call_id, calls=calls)
-    asked = prepare_calls.PrepareCalls(
+        return RawQuote(quote=swap.quote, chain_id=request.chain_id, call_id=swap.call_id, calls=calls)
+    to_prepare = prepare_calls.PrepareCalls(
         calls=to_requested_calls(calls),
         from_=request.from_,
         chain_id=request.chain_id,
         capabilities=request.capabilities,
     )
-    return _build_quoted_calls(await prepare_calls.run(ports, asked), found, request.chain_id)
+    return _build_quoted_calls(await prepare_calls.run(ports, to_prepare), swap, request.chain_id)
 
 
-def _build_quoted_calls(prepared: PreparedCalls, found: QuotedSwap, chain_id: ChainId) -> QuotedCalls:
-    """The prepared calls and the quote in one object."""
+def _build_quoted_calls(prepared: PreparedCalls, swap: QuotedSwap, chain_id: ChainId) -> QuotedCalls:
+    """Combine the prepared calls and the quote into one response."""
     fields = {name: getattr(prepared, name) for name in prepared.__dataclass_fields__}
-    fields |= {"quote": found.quote, "call_id": found.call_id, "chain_id": chain_id}
+    fields |= {"quote": swap.quote, "call_id": swap.call_id, "chain_id": chain_id}
     match prepared:
         case PreparedUserOperation():
             return QuotedUserOperation(**fields)
@@ -159,7 +159,7 @@ def _build_quoted_calls(prepared: PreparedCalls, found: QuotedSwap, chain_id: Ch
             return QuotedArray(**fields)
         case PreparedPermit():
             return QuotedPermit(**fields)
-        case PreparedAuthorization():  # pragma: no cover  # a removal of a delegation takes no calls, a swap has some
+        case PreparedAuthorization():  # pragma: no cover  # only the removal of a delegation, without calls
             raise AssertionError
 
 
@@ -170,7 +170,7 @@ OPERATION: Operation[Ports, UndecodedRequest, QuotedCalls] = Operation(
     cast("type[UndecodedRequest]", _REQUEST),
     QuotedCalls,
     run,
-    "Price a swap and prepare its calls; refused where no quote provider is configured.",
+    "Price a swap and prepare its calls; rejected when no quote provider is configured.",
     prepare_calls.OPERATION.errors,
     need=READ_ACCESS,
 )

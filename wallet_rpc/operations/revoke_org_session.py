@@ -1,7 +1,8 @@
-"""`DELETE /v1/organizations/{orgId}/sessions/{id}`: from now on this server refuses a session, or those of a group.
+"""`DELETE /v1/organizations/{orgId}/sessions/{id}`: revoke a session, or all sessions of a group, on this server.
 
-The rule: first what refuses, then the log, then what REST tells. A crash between leaves sessions that are refused
-though they are told to be active, and asking again completes it; at worst the log has an entry twice, never none.
+Write order: first the revocation that is enforced, then the audit log, then the status that REST reports. After a crash
+in between, sessions are rejected although REST reports them as active; repeating the request completes the revocation.
+The log may then have an entry twice, but never none.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class RevokedSession:
 
 @shape
 class RevokedSessions:
-    """What was revoked, and when; of a group those of its sessions that this request ended."""
+    """The revoked session or group and the time; for a group also the sessions that this request revoked."""
 
     id: AnyId
     revoked_at: Time
@@ -39,7 +40,7 @@ class RevokedSessions:
 
 
 async def run(ports: Ports, request: OneSession) -> RevokedSessions:
-    """Of any number of requests at once, each session is revoked by one."""
+    """Revoke the active sessions; of several concurrent requests, only one reports a session as revoked by it."""
     now = ports.clock.now()
     group, installs = await find_sessions(ports, request.id)
     active = [install for install in installs if install.status(now) is Status.ACTIVE]
@@ -47,22 +48,22 @@ async def run(ports: Ports, request: OneSession) -> RevokedSessions:
         raise _build_ended_error(combine_status(installs, now))
     sessions = ports.store.sessions
     await asyncio.gather(*(sessions.revoke(group.account, each.chain_id, each.entity_id) for each in active))
-    told = [{"id": each.session_id.hex0x(), "chainId": each.chain_id} for each in active]
-    await log_event(ports, EventKind.GRANT_REVOKED, groupId=group.id, account=group.account.hex0x(), sessions=told)
-    marked = await asyncio.gather(*(ports.store.groups.revoke(group.id, each.session_id, at=now) for each in active))
+    logged = [{"id": each.session_id.hex0x(), "chainId": each.chain_id} for each in active]
+    await log_event(ports, EventKind.GRANT_REVOKED, groupId=group.id, account=group.account.hex0x(), sessions=logged)
+    results = await asyncio.gather(*(ports.store.groups.revoke(group.id, each.session_id, at=now) for each in active))
     revoked = tuple(
         RevokedSession(id=each.session_id, chain_id=each.chain_id, revoked_at=now)
-        for each, is_ours in zip(active, marked, strict=True)
-        if is_ours
+        for each, is_first in zip(active, results, strict=True)
+        if is_first
     )
     if not revoked:
         raise _build_ended_error(Status.REVOKED)
-    of_group = None if isinstance(request.id, SessionId) else revoked
-    return RevokedSessions(id=request.id, revoked_at=now, sessions=of_group)
+    group_sessions = None if isinstance(request.id, SessionId) else revoked
+    return RevokedSessions(id=request.id, revoked_at=now, sessions=group_sessions)
 
 
 def _build_ended_error(status: Status) -> Conflict:
-    """The error of revoking what is over."""
+    """Build the error for a session or group that is already expired or revoked."""
     if status is Status.EXPIRED:
         return Conflict("session already expired", reason="session_already_expired")
     return Conflict("session already revoked", reason="session_already_revoked")
@@ -73,7 +74,7 @@ OPERATION: Operation[Ports, OneSession, RevokedSessions] = Operation(
     OneSession,
     RevokedSessions,
     run,
-    "Revoke one session of the organisation, or those of one group: this server refuses them from now on.",
+    "Revoke one session of the organisation, or all sessions of one group; this server rejects them from then on.",
     (NotFound, Conflict),
     rest=RestRoute(verb="DELETE", paths=(SESSION_PATH,), error_format=ErrorFormat.ORGANIZATION, statuses=(404, 409)),
 )

@@ -1,7 +1,9 @@
-"""`DELETE /api/v1/burner/sessions/{id}`: a session token ends before its time. Ours.
+"""`DELETE /api/v1/burner/sessions/{id}`: revoke a session token before it expires.
 
-The rule: first the log, then what refuses. When the second fails, asking again completes it; at worst the log has an
-entry twice, never none.
+Defined by wallet-rpc, not by the hosted service.
+
+Write order: first the audit log, then the revocation. If the second write fails, repeating the request completes it.
+The log may then have an entry twice, but never none.
 """
 
 from __future__ import annotations
@@ -19,22 +21,26 @@ from wallet_rpc.wire import shape
 
 @shape
 class RevokeToken:
-    """Which token: its `jti`."""
+    """The token to revoke, by its `jti`."""
 
     id: str
 
 
 @shape
 class RevokedToken:
-    """The token, and since when it is refused."""
+    """The token and the time of its revocation."""
 
     id: str
     revoked_at: Time
 
 
 async def run(ports: Ports, request: RevokeToken) -> RevokedToken:
-    """Raises: NotFound for a token that is over or of another key; Conflict when it was revoked before."""
-    key, now = api_key_of(ports), ports.clock.now()
+    """Revoke a token of the caller's API key.
+
+    Raises: NotFound for an unknown or expired token, or one of another key; Conflict when it was revoked before.
+    """
+    key = api_key_of(ports)
+    now = ports.clock.now()
     claims = await ports.store.tokens.get(request.id)
     if claims is None or claims.key != key.id or now >= claims.expires_at:
         raise NotFound("Session not found", reason="session_token_not_found")
@@ -55,7 +61,7 @@ OPERATION: Operation[Ports, RevokeToken, RevokedToken] = Operation(
     RevokeToken,
     RevokedToken,
     run,
-    "End a session token that was made with the same key.",
+    "Revoke a session token that was created with the same API key.",
     (NotFound, Conflict),
     need=READ_ACCESS,
     rest=RestRoute(verb="DELETE", paths=build_token_paths("{id}"), error_format=ErrorFormat.TOKEN, statuses=(404, 409)),

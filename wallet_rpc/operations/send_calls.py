@@ -1,6 +1,6 @@
-"""`wallet_sendCalls` (EIP-5792): asks whoever holds the keys to sign and send, which a server without keys cannot.
+"""`wallet_sendCalls` (EIP-5792): always rejected, because it requires a wallet with keys, and this server has none.
 
-It is there to say so: a client gets a sentence that tells what to call instead.
+It exists so that clients get an error that names the methods to call instead.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from wallet_rpc.wire import shape
 
 @shape
 class SendCalls:
-    """Anything: nothing is sent."""
+    """Any parameters; they are ignored."""
 
 
 async def run(ports: Ports, request: SendCalls) -> NoReturn:
-    """Raises: MethodNotFound (no_keys_here)."""
+    """Raise MethodNotFound (no_keys_here)."""
     raise MethodNotFound(
-        "wallet_sendCalls: this server holds no keys and cannot sign; call wallet_prepareCalls, sign what it answers, "
-        "and hand that to wallet_sendPreparedCalls",
+        "wallet_sendCalls: this server holds no keys and cannot sign; call wallet_prepareCalls, sign its "
+        "signatureRequest, and pass the signed calls to wallet_sendPreparedCalls",
         reason="no_keys_here",
         instead=["wallet_prepareCalls", "wallet_sendPreparedCalls"],
     )
@@ -34,7 +34,7 @@ OPERATION: Operation[Ports, SendCalls, dict[str, Any]] = Operation(
     SendCalls,
     dict[str, Any],
     run,
-    "Refused: there are no keys here.",
+    "Always rejected, because the server holds no keys; use wallet_prepareCalls and wallet_sendPreparedCalls.",
     (MethodNotFound,),
     need=READ_ACCESS,
 )

@@ -1,4 +1,4 @@
-"""`wallet_sendPreparedCalls`: signed calls go to the bundler, once; an authorization alone goes to the relayer.
+"""`wallet_sendPreparedCalls`: submit signed calls to the bundler once; an authorization alone goes to the relayer.
 
 Three forms: a user operation; an array of a user operation and the authorization that it needs, in any order; and the
 removal of a delegation, an authorization of the zero address.
@@ -73,14 +73,14 @@ from wallet_rpc.services.submission_tickets import TicketSubject, session_id_of,
 from wallet_rpc.wire import shape
 
 NONCE_FIELD = "params.data.nonce"
-"""Where an operation's nonce stands in a request."""
+"""The path of the user operation's nonce in a request."""
 TRUST_SECONDS = 90 * 86_400
-"""How long a caller who showed the owner's signature is trusted with the reserved entity ids."""
+"""Time in seconds for which a caller who presented the owner's signature may use the reserved entity ids."""
 
 
 @shape
 class SentCalls:
-    """The id to ask `wallet_getCallsStatus` about; `preparedCallIds` repeats it for older clients."""
+    """The call id for `wallet_getCallsStatus`; `preparedCallIds` repeats it for older clients."""
 
     id: Data
     prepared_call_ids: tuple[Data, ...]
@@ -88,7 +88,7 @@ class SentCalls:
 
 
 async def run(ports: Ports, request: SendPreparedCalls) -> SentCalls:
-    """Check who may send and who signed, then hand over; the same signed payload is sent once and answered alike."""
+    """Check authority and signature, then submit; idempotent: the same signed payload is sent once."""
     capabilities = request.capabilities or SendCapabilities()
     ticket = capabilities.submission_ticket if request.submission_ticket is None else request.submission_ticket
     match request:
@@ -104,18 +104,20 @@ async def run(ports: Ports, request: SendPreparedCalls) -> SentCalls:
 
 
 async def _send_removal(ports: Ports, request: SignedDelegation, ticket: str | None) -> SentCalls:
-    """Raises: InvalidParams for a delegation, which needs no relayer: it travels with a user operation."""
+    """Send the removal of a delegation through the relayer.
+
+    Raises: InvalidParams (delegation_alone) for any other delegation, which has to accompany a user operation.
+    """
     chain = chain_of(ports, request.chain_id)
     if request.data.address != ZERO_ADDRESS:
         raise InvalidParams(
-            f"params.data.address: only the removal of a delegation, {ZERO_ADDRESS}, is sent without a user operation",
+            f"params.data.address: expected {ZERO_ADDRESS}, the removal of a delegation, got {request.data.address}; "
+            "send a delegation in an array with a user operation",
             field="params.data.address",
             reason="delegation_alone",
         )
-    authorization, account = (
-        attach_signature(request.data.to_authorization(chain.chain_id), request.signature.raw),
-        sender_of(request),
-    )
+    authorization = attach_signature(request.data.to_authorization(chain.chain_id), request.signature.raw)
+    account = sender_of(request)
     name = authorization_hash(account, authorization)
     await verify_ticket(ports, TicketSubject(account=account, chain=chain, hash=name), ticket)
     await log_call_sent(ports, await send_removal(ports, chain, authorization))
@@ -133,17 +135,17 @@ async def _send_operation(
     chain = chain_of(ports, request.chain_id)
     operation = request.data.to_domain("params.data.")
     operation_hash = user_operation_hash(operation, chain.chain_id, ENTRY_POINT)
-    built = TicketSubject(
+    subject = TicketSubject(
         account=operation.sender,
         chain=chain,
         hash=operation_hash,
         authorization=_hash_delegation(chain, operation.sender, delegation),
         permissions=permissions,
     )
-    await verify_ticket(ports, built, ticket)
+    await verify_ticket(ports, subject, ticket)
     sent = await find_sent(ports, chain, operation_hash)
-    if sent is None:  # what was sent stays sent, whatever became of its session
-        sent = await _verify_and_send(ports, built, operation, request.signature.raw, delegation)
+    if sent is None:  # a repeated send succeeds even if its session has ended since
+        sent = await _verify_and_send(ports, subject, operation, request.signature.raw, delegation)
     await log_call_sent(ports, sent, session_id_of(permissions))
     identifier = format_call_id(chain.chain_id, operation_hash)
     calls = decode_calls(operation.sender, operation.call_data)
@@ -162,26 +164,26 @@ async def _verify_and_send(
     signature: bytes,
     delegation: SignedDelegation | None,
 ) -> CallRecord:
-    """Who may send it, who signed it, and its record once the bundler has it."""
+    """Check the authority and the signature of an operation, submit it, and return its record."""
     chain = subject.chain
     authority = await resolve_authority(ports, chain, operation.sender, subject.permissions, at="params.data.sender")
     key = _check_nonce_key(authority, operation)
-    checked = await _verify_call_signature(chain, authority, subject.hash, signature)
+    verified = await _verify_call_signature(chain, authority, subject.hash, signature)
     authorization = await find_carried_authorization(chain, authority.account, delegation)
     try:
         deferred = await _read_signature_prefix(ports, chain, authority, key, operation)
-        whole = replace(
+        signed = replace(
             operation,
-            signature=user_operation_signature(checked.value, kind=checked.kind, deferred=deferred),
+            signature=user_operation_signature(verified.value, kind=verified.kind, deferred=deferred),
             authorization=authorization,
         )
         await _trust(ports, chain, authority)
-        sent = await send_with_authorization(ports, chain, whole, subject.hash)
+        sent = await send_with_authorization(ports, chain, signed, subject.hash)
     except (StaleNonce, AccountDeployed):
-        found = await recover_sent(ports, chain, operation, subject.hash)
-        if found is None:
+        recovered = await recover_sent(ports, chain, operation, subject.hash)
+        if recovered is None:
             raise
-        return found
+        return recovered
     except (ValidationReverted, ExecutionReverted) as denial:
         raise explain_denial(denial, authority, operation) from denial
     if authority.account.is_external and authority.nonce_key.entity_id == OWNER_ENTITY:
@@ -190,7 +192,7 @@ async def _verify_and_send(
 
 
 def _check_nonce_key(authority: Authority, operation: UserOperation) -> NonceKey:
-    """The nonce's key, which must name the validation of the authority. Raises: InvalidParams (nonce_mismatch)."""
+    """Return the nonce key, which must name the validation of the authority. Raises: InvalidParams (nonce_mismatch)."""
     try:
         key, _ = split_nonce(operation.nonce)
     except ValueError as error:
@@ -199,8 +201,8 @@ def _check_nonce_key(authority: Authority, operation: UserOperation) -> NonceKey
     if (key.entity_id, key.is_global) != (expected.entity_id, expected.is_global):
         hint = "; send capabilities.permissions as for wallet_prepareCalls" if expected.entity_id == 0 else ""
         raise InvalidParams(
-            f"{NONCE_FIELD}: it names the validation with entity id {key.entity_id}, but the call is sent under that "
-            f"with entity id {expected.entity_id}{hint}",
+            f"{NONCE_FIELD}: expected a nonce of the validation with entity id {expected.entity_id}, under which the "
+            f"call is sent, got one of entity id {key.entity_id}{hint}",
             field=NONCE_FIELD,
             reason="nonce_mismatch",
         )
@@ -210,31 +212,32 @@ def _check_nonce_key(authority: Authority, operation: UserOperation) -> NonceKey
 async def _verify_call_signature(
     chain: ChainPorts, authority: Authority, operation_hash: Hash32, signature: bytes
 ) -> VerifiedSignature:
-    """The signature of the authority's signer over exactly this operation. Raises: SignatureInvalid when it is none."""
-    checked = await verify_signature(chain, authority.signer, personal_sign_digest(operation_hash), signature)
-    if checked is None:
-        who = "the session key" if authority.nonce_key.entity_id else "the owner"
+    """Verify that the authority's signer signed exactly this operation. Raises: SignatureInvalid otherwise."""
+    verified = await verify_signature(chain, authority.signer, personal_sign_digest(operation_hash), signature)
+    if verified is None:
+        signer = "the session key" if authority.nonce_key.entity_id else "the owner"
         raise SignatureInvalid(
-            f"invalid account signature: params.signature is not by {who} {authority.signer} over the user operation "
-            f"{operation_hash}; the signed operation must be sent exactly as it was prepared",
+            f"invalid account signature: params.signature is not by {signer} {authority.signer} over the user "
+            f"operation {operation_hash}; send the signed operation exactly as it was prepared",
             field="params.signature",
         )
-    return checked
+    return verified
 
 
 async def _read_signature_prefix(
     ports: Ports, chain: ChainPorts, authority: Authority, key: NonceKey, operation: UserOperation
 ) -> bytes:
-    """The grant that the operation carries, if it carries one.
+    """Return the encoded grant that precedes the signature, or empty bytes for an operation that installs no session.
 
     Raises: StaleNonce when the session was installed since the operation was prepared; SessionNotInstalled when the
-    operation needs a session that is not there; InstallPending while another operation is installing it, unless this
-    one outbids it.
+    operation needs a session that is not installed; InstallPending while another operation is installing it, unless
+    this one outbids it.
     """
     if not key.is_deferred:
         if authority.grant is not None:
             raise SessionNotInstalled(
-                f"{PERMISSIONS}: the session is not installed, but the call was prepared as if it were; prepare again",
+                f"{PERMISSIONS}: the session is not installed, but the calls were prepared as if it were; prepare the "
+                "calls again",
                 field=PERMISSIONS,
             )
         return b""
@@ -242,16 +245,20 @@ async def _read_signature_prefix(
         raise build_nonce_used_error(operation)
     if operation.nonce != authority.grant.action.nonce:
         raise InvalidParams(
-            f"{NONCE_FIELD}: it is not the nonce of this session's grant", field=NONCE_FIELD, reason="nonce_mismatch"
+            f"{NONCE_FIELD}: expected {authority.grant.action.nonce:#x}, the nonce of the session's grant, got "
+            f"{operation.nonce:#x}; prepare the calls again",
+            field=NONCE_FIELD,
+            reason="nonce_mismatch",
         )
     await refuse_while_installing(ports, chain, account=operation.sender, nonce=operation.nonce, by=operation)
     return authority.signature_prefix
 
 
 async def _trust(ports: Ports, chain: ChainPorts, authority: Authority) -> None:
-    """Trust a caller who showed the owner's signature."""
+    """Record a caller who presented the owner's signature as trusted with the reserved entity ids."""
     if authority.has_owner_signature:
-        until, account = ports.clock.now() + TRUST_SECONDS, authority.account.address
+        account = authority.account.address
+        until = ports.clock.now() + TRUST_SECONDS
         await ports.store.sessions.trust(account, chain.chain_id, ports.caller.holder, forget_at=until)
 
 
@@ -260,7 +267,7 @@ OPERATION: Operation[Ports, Any, SentCalls] = Operation(
     cast("Any", SendPreparedCalls),
     SentCalls,
     run,
-    "Send signed calls; sending the same ones again answers the same id and changes nothing.",
+    "Send signed calls; sending the same calls again returns the same id and has no further effect.",
     (
         SessionEnded,
         StaleNonce,
