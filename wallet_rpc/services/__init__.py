@@ -1,1 +1,1 @@
-"""Steps that several operations share, between operations and ports."""
+"""Steps that several operations share: the layer between operations and ports."""

@@ -1,8 +1,8 @@
-"""Whether an account can pay for what its calls send and, where it pays for gas itself, for gas; before it signs.
+"""Balance checks at preparation: the account must be able to pay the value of its calls and, if it pays, the gas.
 
-The rule: money that is certain to be missing is named with its numbers before any paymaster is asked. Where code that
-runs before might pay in, the bundler's estimate with exactly the account's money decides. Calls that send nothing are
-left to the bundler, which refuses an account that cannot pay for gas without taking anything.
+A certain shortage is reported with its amounts before any external call to a paymaster. If code that runs earlier in
+the batch might add funds, the bundler's estimate with exactly the account's balance decides. Calls without value are
+not checked here, because the bundler rejects an account that cannot pay for gas at no cost to it.
 """
 
 from __future__ import annotations
@@ -29,52 +29,53 @@ from wallet_rpc.services.sponsorship import estimate_gas_limits
 from wallet_rpc.services.user_operation_builder import Preparation
 
 MAX_RECEIVERS = 16
-"""How many receivers are looked at for code; behind more, the estimate decides."""
-_PLENTY = 10**24
-"""A balance with which money is no obstacle, in wei, beside what the calls send."""
+"""Maximum number of receivers whose code is read; with more receivers, the estimate decides."""
+_SUFFICIENT_BALANCE = 10**24
+"""A balance, in wei, that suffices for any gas, in addition to the value of the calls."""
 _GAS_AT_ONE_WEI = 10**9
-"""More than the gas of any operation costs at one wei for each unit, in wei."""
+"""An upper bound, in wei, of any operation's gas cost at 1 wei per gas."""
 _INSUFFICIENT = "insufficient_funds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFunds:
-    """The money of a preparation's account, and the transfers of its calls."""
+    """The funds of a preparation's account, and the transfers of its calls."""
 
     preparation: Preparation
     funds: Funds
     transfers: tuple[Transfer, ...]
 
     def with_balance(self, balance: int) -> Preparation:
-        """The task in a simulation where the account has so much."""
-        account, capabilities = self.preparation.account, self.preparation.capabilities
+        """Return the preparation with a state override that gives the account this balance."""
+        account = self.preparation.account
+        capabilities = self.preparation.capabilities
         given = capabilities.state_override or {}
         changed = replace(_override(self.preparation, account), balance=balance)
         return replace(self.preparation, capabilities=replace(capabilities, state_override={**given, account: changed}))
 
 
 async def read_transfer_funds(preparation: Preparation) -> AccountFunds | None:
-    """The account's money; None for calls that send none, which need not be looked at."""
-    return (
-        await _read_funds(preparation)
-        if required_balance(preparation.account, transfers_of(preparation.account, preparation.calls))
-        else None
-    )
+    """Read the account's funds; None, without a read, for calls that transfer no value."""
+    if not required_balance(preparation.account, transfers_of(preparation.account, preparation.calls)):
+        return None
+    return await _read_funds(preparation)
 
 
 async def refuse_certain_shortage(account_funds: AccountFunds, draft: UserOperation) -> None:
-    """Raises: Rejected (insufficient_funds) when the calls send more than the account has, before anybody is asked."""
+    """Raise Rejected (insufficient_funds) when the calls certainly send more than the account has.
+
+    The check needs no paymaster; only the amount in the error needs a gas estimate.
+    """
     funds = account_funds.funds
     if funds.value > funds.balance and await _is_certain(account_funds, funds.balance):
-        raise funds.build_insufficient_funds_error(
-            await _gas_cost(account_funds, draft) if _pays_itself(account_funds.preparation) else 0
-        )
+        gas_cost = await _gas_cost(account_funds, draft) if _pays_itself(account_funds.preparation) else 0
+        raise funds.build_insufficient_funds_error(gas_cost)
 
 
 async def refuse_unfunded(account_funds: AccountFunds, operation: UserOperation) -> None:
-    """Raises: Rejected (insufficient_funds) when the account cannot pay for the whole operation, limits included.
+    """Raise Rejected (insufficient_funds) when the account cannot pay the calls' value and the maximum gas cost.
 
-    Such an operation would be taken: its gas is paid and then its calls revert.
+    The bundler would accept such an operation: its gas would be paid, and its calls would revert.
     """
     gas_cost = max_cost(operation) if operation.paymaster is None else 0
     available = account_funds.funds.available(gas_cost)
@@ -89,25 +90,26 @@ async def refuse_unfunded(account_funds: AccountFunds, operation: UserOperation)
 
 
 async def find_shortage(preparation: Preparation, draft: UserOperation, refusal: WalletError) -> Rejected | None:
-    """The shortage with its numbers, when it is why a preparation was refused without a reason; None when it is not.
+    """Return the insufficient-funds error, with its amounts, if a shortage caused `refusal`; else None.
 
-    A transfer that lacks its value reverts without a word. That it is the reason shows by an estimate with plenty.
+    A transfer without sufficient balance reverts with empty data. A shortage is the cause if an estimate with a
+    sufficient balance succeeds.
     """
-    is_poor = isinstance(refusal, Rejected) and refusal.reason == _INSUFFICIENT
-    is_silent = isinstance(refusal, ExecutionReverted) and refusal.facts.get("revert") in {None, "0x"}
-    if not is_poor and not is_silent:
+    is_insufficient = isinstance(refusal, Rejected) and refusal.reason == _INSUFFICIENT
+    is_empty_revert = isinstance(refusal, ExecutionReverted) and refusal.facts.get("revert") in {None, "0x"}
+    if not is_insufficient and not is_empty_revert:
         return None
-    purse = await _read_funds(preparation)
-    if is_silent and purse.funds.value == 0:
+    account_funds = await _read_funds(preparation)
+    if is_empty_revert and account_funds.funds.value == 0:
         return None
-    gas_cost = await _gas_cost(purse, draft)
-    if gas_cost is None or purse.funds.shortfall(gas_cost) <= 0:
+    gas_cost = await _gas_cost(account_funds, draft)
+    if gas_cost is None or account_funds.funds.shortfall(gas_cost) <= 0:
         return None
-    return purse.funds.build_insufficient_funds_error(gas_cost)
+    return account_funds.funds.build_insufficient_funds_error(gas_cost)
 
 
 async def _read_funds(preparation: Preparation) -> AccountFunds:
-    """As the chain has it, or as the caller's `stateOverride` says."""
+    """Read balance and deposit from the chain, or from the caller's `stateOverride` where that sets them."""
     transfers = transfers_of(preparation.account, preparation.calls)
     balance, deposit = await asyncio.gather(_balance(preparation), _deposit(preparation))
     value = required_balance(preparation.account, transfers)
@@ -125,8 +127,9 @@ async def _balance(preparation: Preparation) -> int:
 
 
 async def _deposit(preparation: Preparation) -> int:
-    """The account's deposit in the entry point."""
-    slot, given = deposit_slot(preparation.account), _override(preparation, ENTRY_POINT)
+    """Read the account's deposit in the entry point, in wei."""
+    slot = deposit_slot(preparation.account)
+    given = _override(preparation, ENTRY_POINT)
     if given.state is not None:
         return int.from_bytes(given.state.get(slot, b""), "big")
     if given.state_diff is not None and slot in given.state_diff:
@@ -135,43 +138,46 @@ async def _deposit(preparation: Preparation) -> int:
 
 
 async def _is_certain(account_funds: AccountFunds, available: int) -> bool:
-    """Whether nothing can pay in before the first transfer that lacks its value: no code runs before it."""
-    task = account_funds.preparation
-    before = take_payable_transfers(task.account, account_funds.transfers, available)
-    if any(each.is_opaque for each in before) or _is_changed(task, task.account):
+    """Return True when no code runs before the first transfer without sufficient balance, so none can add funds."""
+    preparation = account_funds.preparation
+    before = take_payable_transfers(preparation.account, account_funds.transfers, available)
+    if any(each.is_opaque for each in before) or _is_changed(preparation, preparation.account):
         return False
-    receivers = {each.to for each in before} - {task.account}
-    if len(receivers) > MAX_RECEIVERS or any(_is_changed(task, each) for each in receivers):
+    receivers = {each.to for each in before} - {preparation.account}
+    if len(receivers) > MAX_RECEIVERS or any(_is_changed(preparation, each) for each in receivers):
         return False
-    return not any(await asyncio.gather(*(task.chain.node.code(each) for each in receivers)))
+    return not any(await asyncio.gather(*(preparation.chain.node.code(each) for each in receivers)))
 
 
 def _is_changed(preparation: Preparation, address: Address) -> bool:
-    """Whether the caller's simulation gives other code or storage to an address."""
+    """Return True when the caller's `stateOverride` replaces code or storage of an address."""
     given = _override(preparation, address)
     return given.code is not None or given.state is not None or given.state_diff is not None
 
 
 async def _gas_cost(account_funds: AccountFunds, draft: UserOperation) -> int | None:
-    """The most that gas may cost the account, 0 where another pays; None when even plenty of money is no help."""
-    rich = account_funds.with_balance(account_funds.funds.value + _PLENTY)
+    """Return the account's maximum gas cost in wei, 0 if a paymaster pays.
+
+    None: the estimate fails even with a sufficient balance.
+    """
+    funded = account_funds.with_balance(account_funds.funds.value + _SUFFICIENT_BALANCE)
     try:
-        sized = await estimate_gas_limits(rich, draft)
+        estimated = await estimate_gas_limits(funded, draft)
     except WalletError:
         return None
-    return max_cost(sized) if _pays_itself(account_funds.preparation) else 0
+    return max_cost(estimated) if _pays_itself(account_funds.preparation) else 0
 
 
 def _pays_itself(preparation: Preparation) -> bool:
-    """Whether the account is asked to pay for gas in the chain's coin."""
+    """Return True when the account pays for gas in the native currency."""
     service = preparation.capabilities.paymaster_service
     return service is None or not service.policies or (preparation.chain.paymaster is None and service.optional is True)
 
 
 async def _succeeds_with(account_funds: AccountFunds, operation: UserOperation, available: int) -> bool:
-    """Whether the calls run when the account has so much once gas is paid; also True when that cannot be told.
+    """Return True when the calls succeed with `available` wei left after gas, or when the estimate is inconclusive.
 
-    Where the account pays for gas it is simulated at a price of almost nothing, which is added.
+    If the account pays for gas, the estimate runs at 1 wei per gas, and the balance is raised by that small cost.
     """
     simulated = operation
     if operation.paymaster is None:

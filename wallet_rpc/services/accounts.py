@@ -1,4 +1,4 @@
-"""Steps about accounts that several operations share: which chain, which owner, what code, what deploys it."""
+"""Account lookups that several operations share: chain, owner, code, factory call and account records."""
 
 from __future__ import annotations
 
@@ -18,48 +18,49 @@ from wallet_rpc.ports.storage import SignerAccounts
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, ChainId
 
 _ATTEMPTS = 16
-"""How often a find-or-create that lost a race looks again."""
+"""Maximum number of attempts to find or create an account while concurrent requests add accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFacts:
-    """An account as it stands on one chain."""
+    """The state of an account on one chain."""
 
     address: Address
     owner: Address
     factory: Factory | None = None
-    """What deploys it; None once it has code, and for an externally owned account."""
+    """The factory call that deploys the account; None once it has code, and for an externally owned account."""
     is_external: bool = False
-    """An externally owned account: it has no code, or code delegated to (EIP-7702)."""
+    """True for an externally owned account: it has no code, or a delegation (EIP-7702)."""
     delegate: Address | None = None
-    """What an externally owned account runs now."""
+    """The implementation that an externally owned account is delegated to now."""
 
     @property
     def needs_delegation(self) -> bool:
-        """Externally owned, and not running an implementation that we speak to."""
+        """True for an externally owned account that is not delegated to a supported implementation."""
         return self.is_external and self.delegate not in DELEGATES
 
 
 def chain_of(ports: Ports, chain_id: ChainId) -> ChainPorts:
-    """The configured chain. Raises: UnsupportedChain that lists the configured ones."""
+    """Return the ports of a configured chain. Raises: UnsupportedChain that lists the configured chains."""
     chain = ports.chains.get(chain_id)
     if chain is None:
-        known = ", ".join(hex(known) for known in ports.chains)
+        configured = ", ".join(hex(configured_id) for configured_id in ports.chains)
         raise UnsupportedChain(
-            f"params.chainId: no chain {chain_id:#x} here; configured: {known}", field="params.chainId"
+            f"params.chainId: expected a configured chain, one of {configured}, got {chain_id:#x}",
+            field="params.chainId",
         )
     return chain
 
 
 async def read_account_facts(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
-    """The owner as the chain knows it, or, before deployment, as `wallet_requestAccount` recorded it.
+    """Read the account with its owner: from the chain, or before deployment from the `wallet_requestAccount` record.
 
-    An address without code that nobody recorded is an externally owned account; so is one whose code is a delegation.
-    Raises: InvalidParams (not_an_account) for another contract, (zero_address) for the zero address; at `at`.
+    An address without code and record counts as an externally owned account, as does one whose code is a delegation.
+    Raises: InvalidParams (not_an_account) for another contract, (zero_address) for the zero address; its field is `at`.
     """
     if address == ZERO_ADDRESS:
         raise InvalidParams(
-            f"{at}: expected an address that somebody holds, got the zero address", field=at, reason="zero_address"
+            f"{at}: expected the address of an account, got the zero address", field=at, reason="zero_address"
         )
     code = await chain.node.code(address)
     if not code:
@@ -75,9 +76,11 @@ async def read_account_facts(ports: Ports, chain: ChainPorts, address: Address, 
 
 
 def build_not_an_account_error(address: Address, at: str) -> InvalidParams:
-    """The error of a contract of another kind."""
+    """Build the error for a contract that is not a semi-modular account."""
     return InvalidParams(
-        f"{at}: {address} is a contract, but not a semi-modular account", field=at, reason="not_an_account"
+        f"{at}: expected an account, got {address}, which is a contract but not a semi-modular account",
+        field=at,
+        reason="not_an_account",
     )
 
 
@@ -90,9 +93,9 @@ async def _read_facts_without_code(ports: Ports, address: Address) -> AccountFac
 
 
 async def read_delegated_facts(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
-    """As `read_account_facts`, of an account that can have sessions now.
+    """Call `read_account_facts` for an account that must be able to have sessions.
 
-    Raises: InvalidParams (account_not_delegated) for an externally owned account that has no code of ours.
+    Raises: InvalidParams (account_not_delegated) for an externally owned account without a supported implementation.
     """
     facts = await read_account_facts(ports, chain, address, at=at)
     if facts.needs_delegation:
@@ -101,11 +104,11 @@ async def read_delegated_facts(ports: Ports, chain: ChainPorts, address: Address
 
 
 def build_not_delegated_error(chain: ChainPorts, address: Address, at: str) -> InvalidParams:
-    """The error of a session of an account that cannot have one yet."""
+    """Build the error for a session of an externally owned account that is not delegated yet."""
     return InvalidParams(
         f"{at}: {address} is an externally owned account that is not delegated to a modular account on chain "
-        f"{chain.chain_id:#x} yet; send a call of its owner first, which delegates it. Had it been meant as a smart "
-        "contract account, wallet_requestAccount would have to be called first",
+        f"{chain.chain_id:#x} yet; first send a call signed by its owner, which delegates it, or call "
+        "wallet_requestAccount if it is meant to be a smart contract account",
         field=at,
         reason="account_not_delegated",
     )
@@ -122,16 +125,16 @@ async def record_delegated_account(ports: Ports, address: Address) -> None:
 
 
 async def confirm(ports: Ports, account: Account) -> None:
-    """Record that the signer, or a caller who answers for the signer, chose the account; see `default_account`."""
+    """Record that the signer, or a caller who acts for the signer, chose the account; see `default_account`."""
     if ports.caller.organization == OPEN_ORGANIZATION:
         await ports.store.accounts.confirm(account)
 
 
 def default_account(ports: Ports, known: SignerAccounts, *, is_contract: bool) -> Account | None:
-    """The first account that one signer chose, by a signature or by a caller who answers for the signer.
+    """Return the first account that the signer chose, by a signature or through a caller who acts for the signer.
 
-    All callers of an organization have its key or token. Where callers without one are accepted, any caller can request
-    accounts of any signer, so only accounts recorded by `confirm` count, then salt 0 if `known` was looked up with it.
+    All callers of an organisation have its key or token. If callers without one are accepted, any caller can request
+    accounts of any signer. Then only accounts recorded by `confirm` count, and after them `known.by_salt`.
     """
     if ports.caller.organization != OPEN_ORGANIZATION:
         return known.first_contract if is_contract else known.first
@@ -140,17 +143,17 @@ def default_account(ports: Ports, known: SignerAccounts, *, is_contract: bool) -
 
 
 async def is_confirmed(ports: Ports, delegated: Account) -> bool:
-    """True when an externally owned account was recorded by `confirm`, so that its record can be trusted."""
+    """Return True when an externally owned account was recorded by `confirm`, so that its record can be trusted."""
     if ports.caller.organization != OPEN_ORGANIZATION:
         return True
     return (await ports.store.accounts.find_by_signer(delegated.signer)).confirmed_delegated is not None
 
 
 def build_delegated_account(ports: Ports, signer: Address, *, tag: UUID | None = None) -> Account:
-    """The record of a signer's own address as an account; `tag` is the id that the caller chose."""
+    """Build the record of a signer's own address as an account; `tag` is the id that the caller chose."""
     return Account(kind=AccountKind.DELEGATED, id=new_id(ports) if tag is None else tag, signer=signer, address=signer)
 
 
 def new_id(ports: Ports) -> UUID:
-    """An account id: a random UUID of version 4."""
+    """Return a new account id: a random UUID of version 4."""
     return UUID(bytes=ports.entropy.random_bytes(16), version=4)

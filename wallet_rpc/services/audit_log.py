@@ -1,4 +1,4 @@
-"""The organisation's log, as operations write it."""
+"""Audit log entries of operations, written to the log of the caller's organisation."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from wallet_rpc.primitives import SessionId
 
 
 async def log_event(ports: Ports, kind: EventKind, **facts: Any) -> None:
-    """Write into the log of the caller's organisation, before the caller is answered; who shows no key has none."""
+    """Append an entry to the log of the caller's organisation before the response; anonymous callers have no log."""
     if not ports.caller.is_anonymous:
         event = AuditEvent(kind=kind, at=ports.clock.now(), actor=ports.caller.name, facts=facts)
         await ports.store.audit.append(event)
 
 
 async def log_chain_request(ports: Ports, chain_id: int, request: Mapping[str, Any]) -> None:
-    """Write that a method of the chain that changes something was asked for, before it is handed on."""
+    """Log a request for a state-changing method of the chain's node, before it is forwarded."""
     if not ports.caller.is_anonymous:
         await log_event(ports, EventKind.CHAIN_REQUESTED, **chain_facts(request, chain_id))
 
 
 async def log_call_sent(ports: Ports, record: CallRecord, session: SessionId | None = None) -> None:
-    """That a call was sent, unless the log has it: sending again writes what a lost answer has left out."""
+    """Log a sent call unless it is logged already; a repeated send adds the entry if the first attempt was lost."""
     if record.is_noted or ports.caller.is_anonymous:
         return
     facts = {"account": record.sender.hex0x(), "chainId": record.chain_id, "hash": record.hash.hex0x()}

@@ -1,4 +1,4 @@
-"""Who acts for an account: its owner, or the holder of a session; and the form their user operations take."""
+"""The authority to act for an account, its owner's or a session's, and the form of the resulting user operations."""
 
 from __future__ import annotations
 
@@ -30,45 +30,46 @@ from wallet_rpc.services.sessions import activate_session, describe_forgotten, i
 from wallet_rpc.services.signatures import verify_owner_signature
 
 PERMISSIONS = "params.capabilities.permissions"
-"""Where the caller's authority stands in a request."""
+"""The path of the permissions in a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The validation that answers for an operation, and who must sign the operation."""
+    """The validation that authorizes an operation, and the address that must sign it."""
 
     account: AccountFacts
     signer: Address
     nonce_key: NonceKey
-    """Of the validation's plain operations, parallel key 0."""
+    """The nonce key of the validation's operations that install nothing, parallel key 0."""
     has_execution_hooks: bool = False
-    """Execution hooks are installed: call data needs the executeUserOp prefix."""
+    """True if execution hooks are installed; the call data then needs the executeUserOp prefix."""
     grant: SignedDeferredAction | None = None
-    """The owner's signed grant while it is not installed: the first operation carries it and has its nonce."""
+    """The owner's signed grant until it is installed; the first operation carries it and uses its nonce."""
     install: ValidationInstall | None = None
-    """What the session installs, where the server knows it: tells which permission a denial is about."""
+    """The installation of the session, if the server knows it."""
     session: Session | None = None
 
     @property
     def signature_prefix(self) -> bytes:
-        """What stands before the signer's own signature in a user operation."""
+        """The bytes before the signer's own signature in a user operation."""
         return b"" if self.grant is None else self.grant.signature_prefix
 
     @property
     def has_owner_signature(self) -> bool:
-        """The owner's word is needed for the operation: the owner signs it, or has signed the grant it carries."""
+        """True if the owner signs the operation, or signed the grant that it carries."""
         return self.grant is not None or self.nonce_key.entity_id == OWNER_ENTITY
 
 
 async def resolve_authority(
     ports: Ports, chain: ChainPorts, account: Address, permissions: PermissionsCapability | None, *, at: str
 ) -> Authority:
-    """The authority that a request claims, checked as far as it can be before anything is signed.
+    """Resolve the authority that a request claims, with every check that is possible before the signature.
 
-    Raises: InvalidParams for an account that is none of ours or cannot have sessions yet (field `at`), and for a
-    session that is unknown, expired or another account's; SessionEnded for one that was revoked, or is past the end it
-    was registered with, in whatever form it is named; SignatureInvalid for a grant that is still to be installed and
-    that the owner did not sign. Once it is installed the session key's own signature counts, also under a new owner.
+    Once a session is installed, the session key's signature decides, also under a new owner.
+
+    Raises: InvalidParams for an account that is unsupported or cannot have sessions yet (field `at`), and for a session
+    that is unknown, expired or another account's; SessionEnded for a session, named in any form, that was revoked or is
+    past its registered expiry; SignatureInvalid for a grant that is not installed yet and not signed by the owner.
     """
     match permissions:
         case None:
@@ -93,7 +94,7 @@ async def resolve_authority(
 async def _resolve_session(
     ports: Ports, chain: ChainPorts, account: Address, named: SessionPermissions, *, at: str
 ) -> Authority:
-    """A session that the server keeps; its owner's signature comes with the request, unless it was registered."""
+    """Resolve a stored session; the owner's signature comes with the request, or from the session's registration."""
     signature = await _find_owner_signature(ports, named)
     facts, session = await asyncio.gather(
         read_delegated_facts(ports, chain, account, at=at),
@@ -118,9 +119,11 @@ async def _resolve_session(
 
 
 async def _find_owner_signature(ports: Ports, named: SessionPermissions) -> Data:
-    """The signature of the request, or that of the registration when an API key of the same organisation asks.
+    """Return the signature in the request, or, for an API key of the same organisation, the registered signature.
 
-    Raises: InvalidParams when there is neither. A session token brings the signature: it is let do less than its key.
+    A session token always has to bring the signature, because it has fewer rights than its key.
+
+    Raises: InvalidParams when there is neither.
     """
     if named.signature is not None:
         return named.signature
@@ -134,24 +137,31 @@ async def _find_owner_signature(ports: Ports, named: SessionPermissions) -> Data
 async def _resolve_local_context(
     ports: Ports, chain: ChainPorts, account: Address, context: LocalContext, *, at: str
 ) -> Authority:
-    """A grant that the client keeps: everything is in the context, and nothing of it is believed unchecked."""
+    """Resolve a grant that the client stores: the context contains all of it, and every part is checked."""
     grant = context.parse_deferred_action(field=f"{PERMISSIONS}.context")
     if grant.authorizer.entity_id != 0 or not grant.authorizer.is_global:
-        raise _build_error("a grant is authorized by the account's owner, entity id 0", "authorizer_not_owner")
+        raise _build_error(
+            "expected a grant authorized by the account's owner, entity id 0, got one by entity id "
+            f"{grant.authorizer.entity_id}",
+            "authorizer_not_owner",
+        )
     try:
         install = parse_install(grant.action.call)
         signer = installed_signer(install)
         key, _ = split_nonce(grant.action.nonce)
     except ValueError:
         raise _build_error(
-            "a grant's call is installValidation of a single signer, and its nonce one that installs it",
+            "expected a grant whose call is installValidation of a single signer, with a nonce that installs it",
             "context_malformed",
         ) from None
     if not key.is_deferred or key.entity_id != install.entity_id or key.is_global != install.is_global:
-        raise _build_error("a grant's nonce names the validation that it installs", "context_malformed")
+        raise _build_error(
+            "expected a grant whose nonce names the validation that the grant installs", "context_malformed"
+        )
     if grant.has_execution_hooks != install.has_execution_hooks or install.module != SINGLE_SIGNER_MODULE:
         raise _build_error(
-            "a grant installs a single signer, and says rightly whether it has execution hooks", "context_malformed"
+            "expected a grant that installs the single signer module, with a correct flag for execution hooks",
+            "context_malformed",
         )
     facts = await read_delegated_facts(ports, chain, account, at=at)
     await _refuse_expired(ports, chain, facts, grant.action, install)
@@ -166,28 +176,33 @@ async def _resolve_grant(
     install: ValidationInstall,
     granted_key: Address,
 ) -> Authority:
-    """Whether the grant is still to be installed, is installed, or was used up by something else, the chain says.
+    """Resolve a grant by its state on chain: not installed yet, installed, or used up without an installation.
 
-    While it is to be installed the owner's signature is checked, and the key that it was `granted` to acts. Then the
-    chain says who acts, as for a context 02, and the owner may be another one meanwhile.
+    Before the installation, the owner's signature is checked and `granted_key` is the signer. Afterwards the signer is
+    read from the chain, as for an installed context (version 02), and the account may have a new owner.
     """
     key, _ = split_nonce(grant.action.nonce)
-    next_nonce, (installed, signer), ended = await asyncio.gather(
+    next_nonce, (validation, signer), end_error = await asyncio.gather(
         chain.node.user_operation_nonce(facts.address, key.key),
         _read_validation(chain, facts, install.entity_id),
         _find_end_error(ports, chain, facts.address, install.entity_id),
     )
-    if ended is not None:
-        raise ended
+    if end_error is not None:
+        raise end_error
     if next_nonce < grant.action.nonce:
-        raise _build_error("the grant's nonce is ahead of the chain", "grant_nonce_ahead")
-    if next_nonce > grant.action.nonce and not installed.is_installed:
-        # the parallel reads may straddle the block that installs; read after the nonce, the rest is certain
+        raise _build_error(
+            f"expected a grant whose nonce is at most {next_nonce:#x}, the next one on chain, got "
+            f"{grant.action.nonce:#x}",
+            "grant_nonce_ahead",
+        )
+    if next_nonce > grant.action.nonce and not validation.is_installed:
+        # the block that installs may fall between the parallel reads; a second read, after the nonce, is certain
         facts = await read_account_facts(ports, chain, facts.address, at="params")
-        installed, signer = await _read_validation(chain, facts, install.entity_id)
-        if not installed.is_installed:
+        validation, signer = await _read_validation(chain, facts, install.entity_id)
+        if not validation.is_installed:
             raise _build_error(
-                "the session is no longer on the chain: it was uninstalled, or its grant was burned",
+                "the session is no longer on chain: it was uninstalled, or its grant's nonce was used otherwise; "
+                "create a new session",
                 "session_not_on_chain",
             )
     is_pending = next_nonce == grant.action.nonce
@@ -195,7 +210,7 @@ async def _resolve_grant(
         account=facts,
         signer=granted_key if is_pending else signer,
         nonce_key=NonceKey(entity_id=install.entity_id, is_global=install.is_global),
-        has_execution_hooks=grant.has_execution_hooks or bool(installed.execution_hooks),
+        has_execution_hooks=grant.has_execution_hooks or bool(validation.execution_hooks),
         grant=await _verify_grant(chain, facts, grant) if is_pending else None,
         install=install,
     )
@@ -204,14 +219,14 @@ async def _resolve_grant(
 async def _resolve_installed_context(
     ports: Ports, chain: ChainPorts, account: Address, context: InstalledContext, *, at: str
 ) -> Authority:
-    """A validation that the account already has, made here or elsewhere."""
-    facts, ended = await asyncio.gather(
+    """Resolve a validation that is installed on the account, created here or elsewhere."""
+    facts, end_error = await asyncio.gather(
         read_delegated_facts(ports, chain, account, at=at), _find_end_error(ports, chain, account, context.entity_id)
     )
-    if ended is not None:
-        raise ended
-    installed, signer = await _read_validation(chain, facts, context.entity_id)
-    if not installed.is_installed:
+    if end_error is not None:
+        raise end_error
+    validation, signer = await _read_validation(chain, facts, context.entity_id)
+    if not validation.is_installed:
         raise _build_error(
             f"no session with entity id {context.entity_id} is installed on account {account}", "session_not_on_chain"
         )
@@ -219,12 +234,12 @@ async def _resolve_installed_context(
         account=facts,
         signer=signer,
         nonce_key=NonceKey(entity_id=context.entity_id, is_global=context.is_global),
-        has_execution_hooks=bool(installed.execution_hooks),
+        has_execution_hooks=bool(validation.execution_hooks),
     )
 
 
 async def _read_validation(chain: ChainPorts, facts: AccountFacts, entity_id: int) -> tuple[ValidationData, Address]:
-    """What the account has under an entity id, and who signs for it."""
+    """Read the account's validation with an entity id, and the validation's signer."""
     if facts.factory is not None:
         return NOT_INSTALLED, ZERO_ADDRESS
     validation, signer = await asyncio.gather(
@@ -235,22 +250,24 @@ async def _read_validation(chain: ChainPorts, facts: AccountFacts, entity_id: in
 
 
 async def _verify_grant(chain: ChainPorts, facts: AccountFacts, grant: SignedDeferredAction) -> SignedDeferredAction:
-    """The grant as an operation carries it; what its signature says about its signer is not believed.
+    """Verify the owner's signature and return the grant in the form that an operation carries.
+
+    The signer kind in the first byte of its signature is not trusted; it is replaced by the verified kind.
 
     Raises: SignatureInvalid when the account's owner did not sign it.
     """
-    checked = await verify_owner_signature(chain, facts, grant.action, grant.authorization[1:])
-    if checked is None:
+    verified = await verify_owner_signature(chain, facts, grant.action, grant.authorization[1:])
+    if verified is None:
         raise SignatureInvalid(
-            f"{PERMISSIONS}: the session's signature is not by the account's owner {facts.owner}",
+            f"{PERMISSIONS}: expected a signature of the session by the account's owner {facts.owner}, got another",
             reason="session_signature_invalid",
             field=PERMISSIONS,
         )
-    return replace(grant, authorization=prefix_signer_kind(checked.kind, checked.value))
+    return replace(grant, authorization=prefix_signer_kind(verified.kind, verified.value))
 
 
 async def _find_end_error(ports: Ports, chain: ChainPorts, account: Address, entity_id: int) -> SessionEnded | None:
-    """The error of a session that was revoked, or whose registered end has come; None while it may be used."""
+    """Return the error for a session that was revoked or is past its registered expiry; None for a usable one."""
     sessions = ports.store.sessions
     is_revoked, end = await asyncio.gather(
         sessions.is_revoked(account, chain.chain_id, entity_id), sessions.get_expiry(account, chain.chain_id, entity_id)
@@ -265,10 +282,13 @@ async def _find_end_error(ports: Ports, chain: ChainPorts, account: Address, ent
 async def _refuse_expired(
     ports: Ports, chain: ChainPorts, facts: AccountFacts, action: DeferredAction, install: ValidationInstall
 ) -> None:
-    """Raises: InvalidParams when the grant's deadline is past; SessionEnded when it also was registered, or revoked."""
-    if action.is_expired(ports.clock.now()):
-        ended = await _find_end_error(ports, chain, facts.address, install.entity_id)
-        raise _build_error(f"the session expired at {action.deadline}", "session_expired") if ended is None else ended
+    """Raise InvalidParams when the grant's deadline is past; SessionEnded if it was also registered or revoked."""
+    if not action.is_expired(ports.clock.now()):
+        return
+    end_error = await _find_end_error(ports, chain, facts.address, install.entity_id)
+    if end_error is not None:
+        raise end_error
+    raise _build_error(f"the session expired at {action.deadline}", "session_expired")
 
 
 def _build_error(text: str, reason: str) -> InvalidParams:

@@ -1,7 +1,6 @@
-"""Authorizations (EIP-7702) that travel with a user operation: whether one is due, and sending with or without it.
+"""Authorizations (EIP-7702) of user operations: check that one is still needed, and send the operation accordingly.
 
-The rule: what an authorization was signed for is what the account is to run. Where it runs that already, by whichever
-authorization, the operation is sent alone.
+If the account is already delegated to the signed delegate, by any authorization, the operation is sent without its own.
 """
 
 from __future__ import annotations
@@ -25,37 +24,38 @@ from wallet_rpc.services.submission import send_once
 async def find_carried_authorization(
     chain: ChainPorts, facts: AccountFacts, delegation: SignedDelegation | None
 ) -> SignedAuthorization | None:
-    """The authorization that an account's operation is sent with; None for one whose work is done already.
+    """Return the authorization to send with an account's operation; None when the account needs none.
 
-    Raises: Rejected when it is missing (retryable) or wrongly signed; StaleNonce as `_is_applicable` does;
-    InvalidParams for another delegate than ours.
+    Raises: Rejected when it is missing (retryable) or has an invalid signature; StaleNonce as `_is_applicable`;
+    InvalidParams for an unsupported delegate.
     """
     if delegation is None:
         if facts.needs_delegation:
             raise Rejected(
                 f"params: {facts.address} is not delegated on chain {chain.chain_id:#x}; prepare the calls again, "
-                "and sign and send both parts of the array",
+                "and sign and send both items of the array",
                 reason="authorization_missing",
                 retryable=True,
             )
         return None
     if delegation.data.address not in DELEGATES:
         raise InvalidParams(
-            f"params.data: a delegation to {delegation.data.address} was not prepared here",
+            f"params.data: expected a delegation that wallet_prepareCalls returned, got one to "
+            f"{delegation.data.address}",
             field="params.data",
             reason="delegation_not_supported",
         )
-    made = attach_signature(
+    authorization = attach_signature(
         delegation.data.to_authorization(chain.chain_id), delegation.signature.raw, by=facts.address
     )
-    return made if await _is_applicable(chain, made, facts.address) else None
+    return authorization if await _is_applicable(chain, authorization, facts.address) else None
 
 
 async def _is_applicable(chain: ChainPorts, authorization: Authorization, authority: Address) -> bool:
-    """Whether the chain would still apply an authorization; False where an earlier one has delegated the account so.
+    """Return True when the chain would still apply an authorization; False if the account has its delegate already.
 
-    The operation that it was to go with does without it: its hash does not cover the authorization (EntryPoint v0.7).
-    Raises: StaleNonce (authorization_nonce) for another nonce than the account's next, which the chain passes over.
+    In the second case the operation is valid without it: its hash does not cover the authorization (EntryPoint v0.7).
+    Raises: StaleNonce (authorization_nonce) for another nonce than the account's next: the chain would skip it.
     """
     actual, code = await asyncio.gather(chain.node.transaction_count(authority), chain.node.code(authority))
     if authorization.nonce == actual:
@@ -68,12 +68,12 @@ async def _is_applicable(chain: ChainPorts, authorization: Authorization, author
 async def send_with_authorization(
     ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32
 ) -> CallRecord:
-    """As `send_once`; again without its authorization where another one delegated the account so meanwhile."""
+    """Call `send_once`; retry without the authorization if another one has set the same delegate concurrently."""
     try:
         return await send_once(ports, chain, operation, operation_hash)
-    except Rejected as refusal:
+    except Rejected as rejection:
         authorization = operation.authorization
-        if refusal.reason != AUTHORIZATION_NONCE or authorization is None:
+        if rejection.reason != AUTHORIZATION_NONCE or authorization is None:
             raise
         if await _is_applicable(chain, authorization, operation.sender):
             raise

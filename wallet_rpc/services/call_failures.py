@@ -1,6 +1,6 @@
-"""Why a sent call came to nothing, as `wallet_getCallsStatus` tells it: the error that preparing it would have raised.
+"""Errors of failed calls in `wallet_getCallsStatus`, in the form of the errors that preparing the calls would raise.
 
-The rule: a contract's own words are cut to a bounded length, since anyone may write them.
+Messages with revert reasons are truncated, because any contract can return reasons of any length.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from wallet_rpc.primitives import Data
 from wallet_rpc.wire import shape
 
 MAX_REVERT_BYTES = 2048
-"""Revert data that is told; the entry point itself keeps no more. Source: EntryPoint v0.7, REVERT_REASON_MAX_LEN."""
+"""Maximum length of reported revert data in bytes. Source: EntryPoint v0.7, REVERT_REASON_MAX_LEN."""
 LONGEST_MESSAGE = 500
+"""Maximum length of a message in characters."""
 
 
 @shape
 class CallError:
-    """Why a call failed, in the form of a JSON-RPC error."""
+    """The failure of a call, in the form of a JSON-RPC error."""
 
     code: int
     message: str
     data: dict[str, Any]
-    """`reason`, and of a revert `revert` (raw revert data) and `errors` (names, outside in)."""
+    """`reason`; for a revert also `revert` (raw revert data) and `errors` (error names, outermost first)."""
 
 
 def build_call_error(error: WalletError) -> CallError:
-    """An error of ours as part of an answer."""
+    """Convert a `WalletError` to a part of the response."""
     message = error.message
     if len(message) > LONGEST_MESSAGE:
         message = f"{message[:LONGEST_MESSAGE]}…"
@@ -38,26 +39,26 @@ def build_call_error(error: WalletError) -> CallError:
 
 
 def build_revert_error(data: bytes) -> CallError:
-    """The error of calls that reverted on chain with this revert data, which may be empty."""
-    kept = Data(data[:MAX_REVERT_BYTES])
-    explanation = explain(kept)
+    """Build the error of calls that reverted on chain with this revert data, which may be empty."""
+    revert_data = Data(data[:MAX_REVERT_BYTES])
+    explanation = explain(revert_data)
     if not explanation.causes:
-        text = "execution reverted without a reason, as for lack of gas or of money for a call's value"
+        text = "execution reverted without a reason, possibly for lack of gas or of balance for a call's value"
         return build_call_error(ExecutionReverted(text))
     text = ": ".join(["execution reverted", explanation.text])
-    return build_call_error(ExecutionReverted(text, revert=kept.hex0x(), errors=list(explanation.names)))
+    return build_call_error(ExecutionReverted(text, revert=revert_data.hex0x(), errors=list(explanation.names)))
 
 
 def read_stored_error(record: CallRecord) -> CallError | None:
-    """The refusal that a record keeps."""
-    if record.error is None:
+    """Return the rejection that a call record stores; None if it stores none."""
+    stored = record.error
+    if stored is None:
         return None
-    kept = record.error
-    return CallError(code=kept["code"], message=kept["message"], data={"reason": kept["reason"]})
+    return CallError(code=stored["code"], message=stored["message"], data={"reason": stored["reason"]})
 
 
 def build_nonce_error(record: CallRecord) -> CallError:
-    """The error of an operation whose nonce another one used."""
+    """Build the error of an operation whose nonce another one used."""
     key, sequence = split_nonce(record.nonce)
     text = f"another call used the nonce {record.nonce:#x} first; prepare the calls again and sign anew"
     return build_call_error(StaleNonce(text, entityId=key.entity_id, sequence=sequence))

@@ -1,5 +1,7 @@
-"""Delegations of externally owned accounts (EIP-7702): which one a call needs, whether one is rightly signed, and how
-the removal of one is sent, which no user operation can carry.
+"""Delegations of externally owned accounts (EIP-7702).
+
+Find the delegation that a call needs, verify signed authorizations, and send the removal of a delegation, which no user
+operation can carry.
 """
 
 from __future__ import annotations
@@ -19,39 +21,42 @@ from wallet_rpc.services.accounts import AccountFacts
 from wallet_rpc.services.submission import find_sent, record_rejection, wait_for_sent
 
 EIP7702_AUTH = "params.capabilities.eip7702Auth"
-"""Where a caller says what to delegate to."""
+"""The path of the requested delegation in a request."""
 AUTHORIZATION_NONCE = "authorization_nonce"
-"""The reason of an authorization that came too late, of a bundler's refusal too."""
+"""The reason of errors about an authorization with a used nonce, the bundler's errors included."""
 
 
 def explicit_delegation(capabilities: Capabilities, account: Address) -> Delegation | None:
-    """The delegation that the caller names. Raises: InvalidParams for one that we do not know or of another account."""
-    asked = capabilities.eip7702_auth
-    if not isinstance(asked, Delegation):
+    """Return the delegation that the caller requests; None if it names none.
+
+    Raises: InvalidParams for an unsupported delegate, and for another account.
+    """
+    requested = capabilities.eip7702_auth
+    if not isinstance(requested, Delegation):
         return None
-    if asked.account is not None and asked.account != account:
+    if requested.account is not None and requested.account != account:
         raise InvalidParams(
-            f"{EIP7702_AUTH}.account: expected the account that calls, {account}, got {asked.account}",
+            f"{EIP7702_AUTH}.account: expected the calling account {account}, got {requested.account}",
             field=f"{EIP7702_AUTH}.account",
             reason="delegation_of_another",
         )
-    if asked.delegate not in DELEGATES | {ZERO_ADDRESS}:
-        known = ", ".join(["'ModularAccountV2'", *map(str, sorted(DELEGATES)), str(ZERO_ADDRESS)])
+    if requested.delegate not in DELEGATES | {ZERO_ADDRESS}:
+        supported = ", ".join(["'ModularAccountV2'", *map(str, sorted(DELEGATES)), str(ZERO_ADDRESS)])
         raise InvalidParams(
-            f"{EIP7702_AUTH}.delegation: expected one of {known}, got {asked.delegate}",
+            f"{EIP7702_AUTH}.delegation: expected one of {supported}, got {requested.delegate}",
             field=f"{EIP7702_AUTH}.delegation",
             reason="delegation_not_supported",
         )
-    return asked
+    return requested
 
 
 async def needed_authorization(
     chain: ChainPorts, facts: AccountFacts, requested_delegation: Delegation | None
 ) -> Authorization | None:
-    """The authorization without which the account cannot act, or not as asked; None when it can.
+    """Return the authorization that the account must sign before it can call as requested; None if it needs none.
 
-    Raises: InvalidParams (not_externally_owned) when a contract account is to be delegated; (delegation_not_enabled)
-    when there is nothing on this chain to delegate to.
+    Raises: InvalidParams (not_externally_owned) for the delegation of a contract account; (delegation_not_enabled) when
+    the delegate has no code on this chain.
     """
     if not facts.is_external:
         if requested_delegation is not None:
@@ -73,9 +78,9 @@ async def needed_authorization(
 
 
 async def build_removal(chain: ChainPorts, facts: AccountFacts) -> Authorization:
-    """The authorization that takes an account's delegation away.
+    """Build the authorization that removes an account's delegation.
 
-    Raises: UnsupportedCapability without a relayer; InvalidParams where there is nothing to take away.
+    Raises: UnsupportedCapability without a relayer; InvalidParams (nothing_to_remove) for an undelegated account.
     """
     relayer_of(chain)
     if not facts.is_external:
@@ -87,7 +92,7 @@ async def build_removal(chain: ChainPorts, facts: AccountFacts) -> Authorization
 
 def _nothing_to_remove(chain: ChainPorts, account: Address) -> InvalidParams:
     return InvalidParams(
-        f"{EIP7702_AUTH}.delegation: {account} is not delegated on chain {chain.chain_id:#x}",
+        f"{EIP7702_AUTH}.delegation: {account} has no delegation to remove on chain {chain.chain_id:#x}",
         field=f"{EIP7702_AUTH}.delegation",
         reason="nothing_to_remove",
     )
@@ -95,18 +100,21 @@ def _nothing_to_remove(chain: ChainPorts, account: Address) -> InvalidParams:
 
 def _not_external(facts: AccountFacts) -> InvalidParams:
     return InvalidParams(
-        f"{EIP7702_AUTH}: {facts.address} is a smart contract account; only externally owned accounts are delegated",
+        f"{EIP7702_AUTH}: expected an externally owned account, got {facts.address}, which is a smart contract account",
         field=EIP7702_AUTH,
         reason="not_externally_owned",
     )
 
 
 def relayer_of(chain: ChainPorts) -> Relayer:
-    """Who pays for an authorization that travels alone. Raises: UnsupportedCapability when nobody does."""
+    """Return the relayer, which pays for authorizations without a user operation.
+
+    Raises: UnsupportedCapability when the chain has none.
+    """
     if chain.relayer is None:
         raise UnsupportedCapability(
-            f"{EIP7702_AUTH}: chain {chain.chain_id:#x} has no relayer here, without which no delegation can be "
-            "removed",
+            f"{EIP7702_AUTH}: a delegation on chain {chain.chain_id:#x} cannot be removed here, because no relayer is "
+            "configured for the chain",
             capability="eip7702Auth.delegation",
         )
     return chain.relayer
@@ -115,14 +123,14 @@ def relayer_of(chain: ChainPorts) -> Relayer:
 def attach_signature(
     authorization: Authorization, signature: bytes, *, by: Address | None = None
 ) -> SignedAuthorization:
-    """With its signature. Raises: Rejected when it is none, or not `by` the account that is to be delegated."""
+    """Return the signed authorization. Raises: Rejected for an invalid signature, or another signer than `by`."""
     try:
-        made = authorization.add_signature(signature)
+        signed = authorization.add_signature(signature)
     except ValueError:
         raise _build_signature_error() from None
-    if made.authority is None or by not in (None, made.authority):
+    if signed.authority is None or by not in (None, signed.authority):
         raise _build_signature_error()
-    return made
+    return signed
 
 
 def _build_signature_error() -> Rejected:
@@ -130,24 +138,25 @@ def _build_signature_error() -> Rejected:
 
 
 def build_nonce_mismatch_error(authorization: Authorization, actual: int) -> StaleNonce:
-    """The error of an authorization that the chain passes over, since the account's next nonce is `actual`."""
+    """Build the error of an authorization that the chain would skip, because the account's next nonce is `actual`."""
     return StaleNonce(
         f"EIP-7702 nonce mismatch. Expected: {actual}, Actual: {authorization.nonce}", reason=AUTHORIZATION_NONCE
     )
 
 
 async def send_removal(ports: Ports, chain: ChainPorts, authorization: SignedAuthorization) -> CallRecord:
-    """Have the relayer send the removal of a delegation, once; the record of it.
+    """Have the relayer send the removal of a delegation, once, and return its record.
 
-    Raises: StaleNonce for another nonce than the account's next; InvalidParams (nothing_to_remove) where the relayer
-    would pay for nothing; Unavailable; OutcomeUnknown.
+    Raises: StaleNonce for another nonce than the account's next; InvalidParams (nothing_to_remove) when the transaction
+    would have no effect; Unavailable; OutcomeUnknown.
     """
-    relayer, authority = relayer_of(chain), authorization.authority
-    assert authority is not None  # noqa: S101  # `signed` has looked
+    relayer = relayer_of(chain)
+    authority = authorization.authority
+    assert authority is not None  # noqa: S101  # checked by `attach_signature`
     name = authorization_hash(authority, authorization)
-    found = await find_sent(ports, chain, name)
-    if found is not None:
-        return found
+    earlier = await find_sent(ports, chain, name)
+    if earlier is not None:
+        return earlier
     actual, code = await asyncio.gather(chain.node.transaction_count(authority), chain.node.code(authority))
     if delegate_of(code) is None:
         raise _nothing_to_remove(chain, authority)
@@ -170,7 +179,7 @@ async def send_removal(ports: Ports, chain: ChainPorts, authorization: SignedAut
     try:
         transaction = await relayer.send(authorization)
     except OutcomeUnknown:
-        raise  # the claim stays: whoever asks next asks the chain
+        raise  # the claim stays; the next request settles it by the chain
     except WalletError as error:
         await record_rejection(ports, record, error)
         raise
@@ -180,10 +189,10 @@ async def send_removal(ports: Ports, chain: ChainPorts, authorization: SignedAut
 
 
 async def is_applied(chain: ChainPorts, record: CallRecord) -> bool | None:
-    """Whether an authorization took effect, as the account stands now; None while its nonce is not used.
+    """Return True when an authorization took effect, by the account's current code; None until its nonce is used.
 
-    A chain passes over an authorization that came too late. When the account has gone on since, which of the two
-    happened can no longer be seen, and the transaction is believed.
+    A chain skips an authorization with a used nonce. If the account has used further nonces since, its code no longer
+    shows the outcome, and the result is True.
     """
     count, code = await asyncio.gather(chain.node.transaction_count(record.sender), chain.node.code(record.sender))
     if count <= record.nonce:

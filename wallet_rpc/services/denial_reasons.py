@@ -1,4 +1,4 @@
-"""A refusal of the chain in words: the decoded errors, and why the session may not make the operation."""
+"""Explanations of on-chain rejections: the decoded errors, and the session permission that denies the operation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ E = TypeVar("E", bound=ValidationReverted | ExecutionReverted)
 
 
 def explain_denial(refusal: E, authority: Authority, operation: UserOperation) -> E:
-    """The refusal of `operation` with what its revert data says; unchanged when there is no such data."""
+    """Return the error with an explanation of its revert data; unchanged when there is no such data."""
     raw = refusal.facts.get("revert")
     if not isinstance(raw, str) or raw == "0x":
         return refusal
