@@ -78,7 +78,7 @@ def test_a_token_without_a_price_is_refused_with_those_that_have_one(wallet: Wal
         wallet.prepare({"to": FRIEND}, paymasterService=gas_in(other))
     assert (refused.value.code, refused.value.data["why"]) == (-32600, "token_not_taken")
     assert refused.value.message.lower().startswith(f"sponsorship failed: the paymaster accepts only {TOKEN}")
-    assert refused.value.message.endswith(f"asked to take gas in the token {other}")
+    assert refused.value.message.endswith(f"requested payment of gas in the token {other}")
 
 
 @given(price=st.decimals(min_value="0.000000000001", max_value=10**18, places=12))

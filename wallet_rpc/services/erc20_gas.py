@@ -1,8 +1,8 @@
-"""Gas paid in a token: the allowance that is there or has to come, what may be taken, and whether that is there.
+"""Gas paid in ERC-20: find a paymaster, check allowance and balance, estimate gas limits, and get the sponsorship.
 
-The rule: `most`, what every gas limit costs at the maximum fee, is what may be taken; what is taken is the cost.
-Nothing is signed here; the paymaster service (ERC-7677) quotes, and its contract holds to the quote. What an account
-needs is computed without looking at what it has (`erc20_gas_need`), so that a refusal names an amount that suffices.
+The paymaster may charge up to `max_amount`, the cost of all gas limits at the maximum fee; it charges the actual cost.
+The server signs nothing: the paymaster service (ERC-7677) quotes, and its contract enforces the quote. The need of an
+account is computed independently of its balance (`erc20_gas_need`), so that an error names a sufficient amount.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ from wallet_rpc.services.sponsorship import SponsoredOperation, await_sponsorshi
 from wallet_rpc.services.user_operation_builder import Preparation, with_calls_of
 
 SENTINEL_GAS = 2_000_000
-"""The gas whose price is taken or approved in an estimate: well above most operations."""
+"""The gas whose price is charged or approved in an estimate; well above the gas of usual operations."""
 MIN_GAS = 80_000
-"""Less than any operation's limits: an account that cannot pay for this is told what it needs at once."""
-_ALL = (1 << 256) - 1
+"""A lower bound of any operation's gas; an account that cannot pay for it is rejected before the usual estimate."""
+_MAX_UINT256 = (1 << 256) - 1
 _POST_OP_REVERTED = "AA50"
 
 
 async def resolve_erc20_payment(
     preparation: Preparation, draft: UserOperation, request: Erc20Gas, permit: Signature | None
 ) -> SponsoredOperation | RequiredPermit:
-    """Payer and limits of an operation whose account pays in a token.
+    """Complete an operation whose account pays gas in ERC-20, or return the permit that the account must sign first.
 
-    Raises: UnsupportedCapability, SponsorshipFailed when nobody takes the token; Rejected when the account has, allows
-    or offers too little.
+    Raises: UnsupportedCapability, SponsorshipFailed when no paymaster accepts the token; Rejected when the account's
+    balance, allowance or `maxTokenAmount` is too small.
     """
-    offer = await find_token_quote(preparation, draft, request)
+    quote = await find_token_quote(preparation, draft, request)
     if request.pre_op_settings is not None:
-        way = await _plan_pre_op(preparation, offer, permit)
-        if isinstance(way, RequiredPermit):
-            return way
+        payment = await _plan_pre_op(preparation, quote, permit)
+        if isinstance(payment, RequiredPermit):
+            return payment
     else:
-        way = _plan_post_op(preparation, draft, offer)
+        payment = _plan_post_op(preparation, draft, quote)
     if is_estimate_only(preparation.capabilities):
-        return (await estimate_need(way, draft)).to_sponsored_operation(request.token_address)
-    return await _estimate_checked(way, draft)
+        return (await estimate_need(payment, draft)).to_sponsored_operation(request.token_address)
+    return await _estimate_checked(payment, draft)
 
 
 async def _plan_pre_op(
     preparation: Preparation, quote: TokenQuote, signature: Signature | None
 ) -> Erc20Payment | RequiredPermit:
-    """The most is taken before the calls: by the allowance there is, or by a permit."""
+    """Plan a payment of the maximum amount before the calls, by the existing allowance or by a permit."""
     token, settings = quote.request.token_address, quote.request.pre_op_settings
     match None if settings is None else settings.permit_details or settings.auto_permit:
         case PermitDetails() as details:
@@ -76,7 +76,7 @@ async def _plan_pre_op(
 
 
 def _plan_post_op(preparation: Preparation, draft: UserOperation, quote: TokenQuote) -> Erc20Payment:
-    """The cost is taken after the calls: by an allowance of before, or of an approval put in front of them."""
+    """Plan a payment of the cost after the calls, by an existing allowance or by an approval before the calls."""
     match None if quote.request.post_op_settings is None else quote.request.post_op_settings.auto_approve:
         case AutoApprove(below=below, amount=amount):
             if quote.allowance >= below:
@@ -90,60 +90,66 @@ def _plan_post_op(preparation: Preparation, draft: UserOperation, quote: TokenQu
                 expected_allowance=amount,
             )
         case True:
-            much = _tokens_for_gas(SENTINEL_GAS, draft, quote)
+            amount = _tokens_for_gas(SENTINEL_GAS, draft, quote)
             return Erc20Payment(
-                preparation=add_approval(preparation, quote, much), quote=quote, mode="postOp", provisional_amount=much
+                preparation=add_approval(preparation, quote, amount),
+                quote=quote,
+                mode="postOp",
+                provisional_amount=amount,
             )
         case None:
             return Erc20Payment(preparation=preparation, quote=quote, mode="postOp")
 
 
 async def _estimate_checked(payment: Erc20Payment, draft: UserOperation) -> SponsoredOperation:
-    """Limits, found by taking what the account has, once it has what it needs.
+    """Estimate the gas limits with the token transfer included, check the account's funds, and get the sponsorship.
 
-    Raises: Rejected that names the balance, allowance or offer that is too small, and what suffices.
+    Raises: Rejected that names the balance, allowance or `maxTokenAmount` that is too small, and a sufficient amount.
     """
     need: Erc20Need | None = None
     if payment.requires_balance and payment.quote.balance < _tokens_for_gas(MIN_GAS, draft, payment.quote):
         need = await estimate_need(payment, draft)
         refuse_small_balance(payment, need)
     try:
-        sized = await _estimate_with_transfer(payment, draft)
+        estimated = await _estimate_with_transfer(payment, draft)
     except (ExecutionReverted, ValidationReverted) as reverted:
         if _is_failed_payment(reverted):
             _refuse_shortage(payment, await estimate_need(payment, draft) if need is None else need)
         raise
-    most = max_erc20_cost(sized, payment.quote.rate)
-    if need is None and not _has_plenty(payment, sized, most):
+    max_amount = max_erc20_cost(estimated, payment.quote.rate)
+    if need is None and not _is_certainly_sufficient(payment, estimated, max_amount):
         need = await estimate_need(payment, draft)
     if need is not None:
         if payment.requires_balance:
             refuse_small_balance(payment, need)
-        refuse_small_max_amount(payment, most=most, sufficient=max(most, need.most))
+        refuse_small_max_amount(payment, max_amount=max_amount, sufficient=max(max_amount, need.max_amount))
         if payment.expected_allowance is not None:
             refuse_small_allowance(
-                payment, allowance=payment.expected_allowance, most=most, sufficient=max(most, need.most)
+                payment,
+                allowance=payment.expected_allowance,
+                max_amount=max_amount,
+                sufficient=max(max_amount, need.max_amount),
             )
-    return await _request_sponsorship(payment, sized)
+    return await _request_sponsorship(payment, estimated)
 
 
 async def _estimate_with_transfer(payment: Erc20Payment, draft: UserOperation) -> UserOperation:
-    """The operation with limits that let the paymaster take its tokens.
+    """Estimate gas limits that suffice for the paymaster's token transfer.
 
-    The estimate takes, or approves, the price of much gas; only an operation that may cost more is estimated again. So
-    it leaves the calls the tokens that gas does not need.
+    The first estimate charges, or approves, the price of `SENTINEL_GAS` instead of the whole balance, which leaves the
+    other tokens to the calls. Only an operation that may cost more is estimated again.
     """
-    offer, payable = payment.quote, _max_pre_op_amount(payment)
-    much = _tokens_for_gas(SENTINEL_GAS, draft, offer)
-    sized = await estimate_with_stub(payment, draft, most=None if payable is None else min(much, payable))
-    most = max_erc20_cost(sized, offer.rate)
-    if most <= much or (payable is None and payment.provisional_amount is None):
-        return sized
-    more = min(2 * most, _ALL)
-    again = (
-        payment if payment.provisional_amount is None else replace(payment, preparation=payment.preparation_for(more))
-    )
-    return await estimate_with_stub(again, draft, most=None if payable is None else min(more, payable))
+    quote = payment.quote
+    payable = _max_pre_op_amount(payment)
+    usual = _tokens_for_gas(SENTINEL_GAS, draft, quote)
+    estimated = await estimate_with_stub(payment, draft, max_amount=None if payable is None else min(usual, payable))
+    max_amount = max_erc20_cost(estimated, quote.rate)
+    if max_amount <= usual or (payable is None and payment.provisional_amount is None):
+        return estimated
+    doubled = min(2 * max_amount, _MAX_UINT256)
+    if payment.provisional_amount is not None:
+        payment = replace(payment, preparation=payment.preparation_for(doubled))
+    return await estimate_with_stub(payment, draft, max_amount=None if payable is None else min(doubled, payable))
 
 
 def _tokens_for_gas(gas: int, draft: UserOperation, quote: TokenQuote) -> int:
@@ -151,55 +157,58 @@ def _tokens_for_gas(gas: int, draft: UserOperation, quote: TokenQuote) -> int:
 
 
 def _max_pre_op_amount(payment: Erc20Payment) -> int | None:
-    """The most that can be taken before the calls; None after them, where the calls decide."""
-    return (
-        None
-        if payment.mode == "postOp" or payment.expected_allowance is None
-        else payment.quote.max_payable(payment.expected_allowance)
-    )
+    """Return the maximum amount of a charge before the calls; None for one after them, which depends on the calls."""
+    if payment.mode == "postOp" or payment.expected_allowance is None:
+        return None
+    return payment.quote.max_payable(payment.expected_allowance)
 
 
-def _has_plenty(payment: Erc20Payment, sized: UserOperation, most: int) -> bool:
-    """Whether balance, allowance and offer are beyond all doubt, so that the need is not to be computed."""
-    plenty = most + margin_of(payment, sized)
-    had = [
-        amount for amount in (payment.expected_allowance, payment.quote.request.max_token_amount) if amount is not None
-    ]
-    had += [payment.quote.balance - payment.transferred_amount] if payment.requires_balance else []
-    return min(had, default=plenty) >= plenty
+def _is_certainly_sufficient(payment: Erc20Payment, estimated: UserOperation, max_amount: int) -> bool:
+    """Return True when balance, allowance and `maxTokenAmount` exceed any need, so that it need not be computed."""
+    sufficient = max_amount + margin_of(payment, estimated)
+    limits = (payment.expected_allowance, payment.quote.request.max_token_amount)
+    available = [amount for amount in limits if amount is not None]
+    if payment.requires_balance:
+        available.append(payment.quote.balance - payment.transferred_amount)
+    return min(available, default=sufficient) >= sufficient
 
 
 def _is_failed_payment(reverted: ExecutionReverted | ValidationReverted) -> bool:
-    """Whether the last transfer failed: the entry point's word says so, or no word at all, as calls have a reason."""
-    is_silent = isinstance(reverted, ExecutionReverted) and reverted.facts.get("revert") in {None, "0x"}
-    return is_silent or reverted.facts.get("entryPoint") == _POST_OP_REVERTED
+    """Return True when the paymaster's token transfer failed.
+
+    Signs of it are the entry point's error for postOp, and a revert with empty data, since calls revert with a reason.
+    """
+    is_empty_revert = isinstance(reverted, ExecutionReverted) and reverted.facts.get("revert") in {None, "0x"}
+    return is_empty_revert or reverted.facts.get("entryPoint") == _POST_OP_REVERTED
 
 
 def _refuse_shortage(payment: Erc20Payment, need: Erc20Need) -> None:
-    """Raises: Rejected when the last transfer finds too little, as balance and allowance are now."""
+    """Raise Rejected when the current balance or allowance is too small for the paymaster's token transfer."""
     refuse_small_balance(payment, need)
     if payment.provisional_amount is None:
-        allowed = payment.quote.allowance if payment.expected_allowance is None else payment.expected_allowance
-        refuse_small_allowance(payment, allowance=allowed, most=need.most, sufficient=need.most)
+        allowance = payment.quote.allowance if payment.expected_allowance is None else payment.expected_allowance
+        refuse_small_allowance(payment, allowance=allowance, max_amount=need.max_amount, sufficient=need.max_amount)
 
 
-async def _request_sponsorship(payment: Erc20Payment, sized: UserOperation) -> SponsoredOperation:
-    """The paymaster's part, signed over the limits.
+async def _request_sponsorship(payment: Erc20Payment, estimated: UserOperation) -> SponsoredOperation:
+    """Request the paymaster's signed data for the operation with its final gas limits.
 
-    Raises: Rejected when the paymaster asks for more than it said before.
+    Raises: Rejected (token_price_changed) when the paymaster charges more than it quoted.
     """
-    offer, most = payment.quote, max_erc20_cost(sized, payment.quote.rate)
-    task = payment.preparation_for(most)
-    sized = with_calls_of(task, sized)
-    offered = offer.request.max_token_amount if payment.mode == "postOp" else _max_pre_op_amount(payment)
-    told = offer.build_context(payment.mode, offered, payment.permit)
-    given = await await_sponsorship(offer.service.sponsor(sized, told), offer.policy)
-    if given.token is None or given.token.max_token_amount > most:
+    quote = payment.quote
+    max_amount = max_erc20_cost(estimated, quote.rate)
+    preparation = payment.preparation_for(max_amount)
+    estimated = with_calls_of(preparation, estimated)
+    limit = quote.request.max_token_amount if payment.mode == "postOp" else _max_pre_op_amount(payment)
+    context = quote.build_context(payment.mode, limit, payment.permit)
+    sponsorship = await await_sponsorship(quote.service.sponsor(estimated, context), quote.policy)
+    if sponsorship.token is None or sponsorship.token.max_token_amount > max_amount:
         raise Rejected(
-            f"the paymaster's price in {offer.request.token_address} has changed meanwhile; prepare the calls again",
+            f"the paymaster's price in {quote.request.token_address} changed during preparation; prepare the calls "
+            "again",
             reason="token_price_changed",
         )
     fee = FeePayment(
-        sponsored=False, token_address=offer.request.token_address, max_amount=given.token.max_token_amount
+        sponsored=False, token_address=quote.request.token_address, max_amount=sponsorship.token.max_token_amount
     )
-    return SponsoredOperation(operation=with_paymaster(sized, given), calls=task.calls, fee=fee)
+    return SponsoredOperation(operation=with_paymaster(estimated, sponsorship), calls=preparation.calls, fee=fee)

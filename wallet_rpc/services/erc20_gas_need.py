@@ -1,8 +1,7 @@
-"""The tokens that an account needs for its gas, whatever it has now, and the refusals that name them.
+"""The tokens that an account needs to pay gas in ERC-20, independent of its balance, and the errors that name them.
 
-An estimate in which nothing is taken succeeds for an account without tokens, and does not depend on what it holds. With
-the gas that taking adds at most, and what the calls themselves transfer, it gives an amount that suffices: an account
-that is topped up to it is served.
+An estimate in which the paymaster charges nothing also succeeds for an account without tokens. The need adds the
+maximum gas of the charge, and the tokens that the calls transfer. An account topped up to the need is accepted.
 """
 
 from __future__ import annotations
@@ -28,49 +27,52 @@ from wallet_rpc.services.sponsorship import (
 from wallet_rpc.services.user_operation_builder import Preparation, with_calls_of
 
 AMOUNTS_GAS = 2_200
-"""What two amounts of 32 bytes cost more in call data than zeros: 30 gas a byte (EIP-7623), and a bundler's margin."""
+"""Extra gas of two nonzero 32-byte amounts in call data: 30 gas per byte (EIP-7623), and a bundler's margin."""
 TAKING_GAS = 40_000
-"""What a transfer before the calls costs more than one of nothing: three new words of storage at most."""
+"""Extra gas of a token transfer before the calls over a transfer of zero: at most three new storage slots."""
 MOVING_GAS = 40_000
-"""The same for a transfer among the calls."""
+"""The same for a token transfer among the calls."""
 STEP_GAS = 1_000
-"""preVerificationGas of a need is a multiple of it."""
+"""The step to a multiple of which the preVerificationGas of a need is rounded up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erc20Payment:
-    """How an account pays: by the calls of `task`, an approval in front of them included, to the offering paymaster."""
+    """A planned payment in ERC-20: the calls, with any approval before them, the paymaster's quote and the mode."""
 
     preparation: Preparation
     quote: TokenQuote
     mode: Mode
     expected_allowance: int | None = None
-    """The allowance that will be there; None: the calls may change it."""
+    """The allowance at the time of the charge; None: unknown, because the calls may change it."""
     permit: PermitContext | None = None
     provisional_amount: int | None = None
-    """The approval in front of the calls stands for one of exactly the most, and is of so much."""
+    """The amount of a provisional approval before the calls, to be replaced by one of exactly the maximum amount."""
 
     @property
     def transferred_amount(self) -> int:
-        """The units of the token that the calls transfer."""
+        """The amount that the calls transfer, in the token's smallest unit."""
         return sum_transfers(self.preparation.calls, self.quote.request.token_address)
 
-    def preparation_for(self, most: int) -> Preparation:
-        """The task as it is signed: an exact approval is of `most`, and left out where as much is allowed already."""
+    def preparation_for(self, max_amount: int) -> Preparation:
+        """Return the preparation to sign: a provisional approval becomes one of `max_amount`.
+
+        The approval is left out if the allowance suffices already.
+        """
         if self.provisional_amount is None:
             return self.preparation
         bare = replace(self.preparation, calls=self.preparation.calls[1:])
-        return bare if self.quote.allowance >= most else add_approval(bare, self.quote, most)
+        return bare if self.quote.allowance >= max_amount else add_approval(bare, self.quote, max_amount)
 
     @property
     def requires_balance(self) -> bool:
-        """Whether the account must have the tokens before its calls."""
+        """True if the account must have the tokens before its calls."""
         settings = self.quote.request.post_op_settings
         return settings is None or settings.balance_check is None
 
 
 def add_approval(preparation: Preparation, quote: TokenQuote, amount: int) -> Preparation:
-    """The task with an approval in front of its calls."""
+    """Return the preparation with an approval before its calls."""
     return replace(
         preparation, calls=(build_approval(quote.request.token_address, quote.paymaster, amount), *preparation.calls)
     )
@@ -78,84 +80,96 @@ def add_approval(preparation: Preparation, quote: TokenQuote, amount: int) -> Pr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erc20Need:
-    """An operation's limits when nothing is known of the account's tokens, and what it takes of them."""
+    """An operation with gas limits that do not depend on the account's balance, and the tokens that it needs."""
 
     operation: UserOperation
     calls: tuple[Call, ...]
-    most: int
-    """The most that gas can cost, in the token's smallest unit."""
+    max_amount: int
+    """The maximum cost of gas, in the token's smallest unit."""
     transferred_amount: int
-    """What the calls transfer of the same token."""
+    """The amount of the same token that the calls transfer."""
 
     def to_sponsored_operation(self, token: Address) -> SponsoredOperation:
-        """As a mere estimate answers it."""
-        fee = FeePayment(sponsored=False, token_address=token, max_amount=self.most)
+        """Return the response of a request for an estimate only."""
+        fee = FeePayment(sponsored=False, token_address=token, max_amount=self.max_amount)
         return SponsoredOperation(operation=self.operation, calls=self.calls, fee=fee)
 
 
 async def estimate_need(payment: Erc20Payment, draft: UserOperation) -> Erc20Need:
-    """What the operation needs. Raises: ExecutionReverted, ValidationReverted when its calls revert by themselves."""
-    task, token = payment.preparation, payment.quote.request.token_address
-    still = replace(task, calls=zero_out_transfers(task.calls, token))
-    changed = sum(one != other for one, other in zip(task.calls, still.calls, strict=True))
-    more = ExtraGas(
+    """Compute the operation's need of tokens.
+
+    Raises: ExecutionReverted, ValidationReverted when the calls revert for another reason than the payment.
+    """
+    preparation = payment.preparation
+    calls = zero_out_transfers(preparation.calls, payment.quote.request.token_address)
+    transfer_count = sum(one != other for one, other in zip(preparation.calls, calls, strict=True))
+    extra = ExtraGas(
         pre_verification=AMOUNTS_GAS,
-        call=MOVING_GAS * changed,
+        call=MOVING_GAS * transfer_count,
         paymaster_verification=TAKING_GAS if payment.mode == "preOp" else 0,
     )
-    sized = _round_pre_verification_gas(
-        payment, await estimate_with_stub(replace(payment, preparation=still), draft, most=0, extra=more)
+    without_transfers = replace(payment, preparation=replace(preparation, calls=calls))
+    estimated = _round_pre_verification_gas(
+        payment, await estimate_with_stub(without_transfers, draft, max_amount=0, extra=extra)
     )
-    most = max_erc20_cost(sized, payment.quote.rate)
-    final = payment.preparation_for(most)
+    max_amount = max_erc20_cost(estimated, payment.quote.rate)
+    final = payment.preparation_for(max_amount)
     return Erc20Need(
-        operation=with_calls_of(final, sized),
+        operation=with_calls_of(final, estimated),
         calls=final.calls,
-        most=most,
+        max_amount=max_amount,
         transferred_amount=payment.transferred_amount,
     )
 
 
-def _round_pre_verification_gas(payment: Erc20Payment, sized: UserOperation) -> UserOperation:
-    """With preVerificationGas in whole steps: asked a moment later, a time in the paymaster's data has other bytes."""
+def _round_pre_verification_gas(payment: Erc20Payment, estimated: UserOperation) -> UserOperation:
+    """Round preVerificationGas up to whole steps.
+
+    Otherwise it would vary between requests, because the time in the paymaster's data has other bytes each second.
+    """
     overrides = payment.preparation.capabilities.gas_params_override
     if overrides is not None and overrides.pre_verification_gas is not None:
-        return sized
-    return replace(sized, pre_verification_gas=-(-sized.pre_verification_gas // STEP_GAS) * STEP_GAS)
+        return estimated
+    return replace(estimated, pre_verification_gas=-(-estimated.pre_verification_gas // STEP_GAS) * STEP_GAS)
 
 
-def margin_of(payment: Erc20Payment, sized: UserOperation) -> int:
-    """More tokens than a need exceeds the cost of limits that were found by taking."""
+def margin_of(payment: Erc20Payment, estimated: UserOperation) -> int:
+    """Return an upper bound, in tokens, of the difference between a need and the cost of regularly estimated limits."""
     gas = STEP_GAS + AMOUNTS_GAS + TAKING_GAS + MOVING_GAS * len(payment.preparation.calls)
-    return wei_to_erc20(gas * sized.max_fee_per_gas, payment.quote.rate)
+    return wei_to_erc20(gas * estimated.max_fee_per_gas, payment.quote.rate)
 
 
 async def estimate_with_stub(
-    payment: Erc20Payment, draft: UserOperation, *, most: int | None, extra: ExtraGas | None = None
+    payment: Erc20Payment, draft: UserOperation, *, max_amount: int | None, extra: ExtraGas | None = None
 ) -> UserOperation:
-    """The operation with its limits and a stub of the paymaster, which takes `most` at most.
+    """Estimate the gas limits with a stub of the paymaster that charges at most `max_amount`.
 
-    What the service says the last transfer needs is the least: the estimate is of calls that succeed, and these may
-    leave the token's storage cheaper than calls that revert.
+    The service's own postOp limit is the minimum: after calls that succeed, as in the estimate, the final transfer may
+    need less gas than after calls that revert.
     """
-    offer, draft = payment.quote, with_calls_of(payment.preparation, draft)
-    stub = await await_sponsorship(
-        offer.service.stub(draft, offer.build_context(payment.mode, most, payment.permit)), offer.policy
-    )
-    sized = await estimate_gas_limits(payment.preparation, with_paymaster(draft, stub), extra)
-    overrides, part = payment.preparation.capabilities.gas_params_override, sized.paymaster
+    quote = payment.quote
+    draft = with_calls_of(payment.preparation, draft)
+    context = quote.build_context(payment.mode, max_amount, payment.permit)
+    stub = await await_sponsorship(quote.service.stub(draft, context), quote.policy)
+    estimated = await estimate_gas_limits(payment.preparation, with_paymaster(draft, stub), extra)
+    overrides = payment.preparation.capabilities.gas_params_override
+    part = estimated.paymaster
     if part is None or (overrides is not None and overrides.paymaster_post_op_gas_limit is not None):
-        return sized
-    least = max(part.post_op_gas_limit, stub.post_op_gas_limit or 0)
-    return replace(sized, paymaster=replace(part, post_op_gas_limit=least))
+        return estimated
+    post_op_gas_limit = max(part.post_op_gas_limit, stub.post_op_gas_limit or 0)
+    return replace(estimated, paymaster=replace(part, post_op_gas_limit=post_op_gas_limit))
 
 
-def refuse_small_max_amount(payment: Erc20Payment, *, most: int, sufficient: int) -> None:
-    """Raises: Rejected (max_token_amount_exceeded) when less than `most` is offered; `named` is what suffices."""
-    ceiling, token = payment.quote.request.max_token_amount, payment.quote.request.token_address
-    if ceiling is not None and ceiling < most:
+def refuse_small_max_amount(payment: Erc20Payment, *, max_amount: int, sufficient: int) -> None:
+    """Raise Rejected (max_token_amount_exceeded) when `maxTokenAmount` is below `max_amount`.
+
+    The error names `sufficient` as the amount to send.
+    """
+    limit = payment.quote.request.max_token_amount
+    token = payment.quote.request.token_address
+    if limit is not None and limit < max_amount:
         raise Rejected(
-            f"precheck failed: {ERC20_PATH}.maxTokenAmount is {ceiling}, but the operation may cost {sufficient} of "
+            f"precheck failed: {ERC20_PATH}.maxTokenAmount is {limit}, but the operation may cost {sufficient} of "
             f"{token}",
             reason="max_token_amount_exceeded",
             field=f"{ERC20_PATH}.maxTokenAmount",
@@ -163,23 +177,27 @@ def refuse_small_max_amount(payment: Erc20Payment, *, most: int, sufficient: int
 
 
 def refuse_small_balance(payment: Erc20Payment, need: Erc20Need) -> None:
-    """Raises: Rejected (insufficient_token_balance) when the account has less than it needs."""
-    offer, most = payment.quote, need.most + need.transferred_amount
-    if offer.balance < most:
-        moved = "" if need.transferred_amount == 0 else f", {need.transferred_amount} of which its calls transfer"
+    """Raise Rejected (insufficient_token_balance) when the account's balance is below its need."""
+    quote = payment.quote
+    required = need.max_amount + need.transferred_amount
+    if quote.balance < required:
+        transferred = f", {need.transferred_amount} of which its calls transfer" if need.transferred_amount else ""
         raise Rejected(
-            f"precheck failed: sender has {offer.balance} of the token {offer.request.token_address} but must have at "
-            f"least {most} to pay for this operation{moved}",
+            f"precheck failed: sender has {quote.balance} of the token {quote.request.token_address} but must have at "
+            f"least {required} to pay for this operation{transferred}",
             reason="insufficient_token_balance",
         )
 
 
-def refuse_small_allowance(payment: Erc20Payment, *, allowance: int, most: int, sufficient: int) -> None:
-    """Raises: Rejected (insufficient_token_allowance) when less than `most` is allowed; `named` is what suffices."""
-    offer = payment.quote
-    if allowance < most:
+def refuse_small_allowance(payment: Erc20Payment, *, allowance: int, max_amount: int, sufficient: int) -> None:
+    """Raise Rejected (insufficient_token_allowance) when the allowance is below `max_amount`.
+
+    The error names `sufficient` as the allowance to set.
+    """
+    quote = payment.quote
+    if allowance < max_amount:
         raise Rejected(
-            f"precheck failed: the allowance of {offer.request.token_address} for the paymaster {offer.paymaster} is "
+            f"precheck failed: the allowance of {quote.request.token_address} for the paymaster {quote.paymaster} is "
             f"{allowance} but must be at least {sufficient} to pay for this operation",
             reason="insufficient_token_allowance",
         )

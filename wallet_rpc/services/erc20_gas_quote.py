@@ -1,4 +1,4 @@
-"""Which paymaster takes a token, at which rate, and how an account stands towards it."""
+"""Quotes of paymasters that charge an ERC-20 token: the exchange rate, and the account's balance and allowance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wallet_rpc.services.user_operation_builder import Preparation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenQuote:
-    """A paymaster that takes the token, and how the account stands towards it."""
+    """A paymaster that accepts the token, its exchange rate, and the account's balance and allowance."""
 
     request: Erc20Gas
     service: Paymaster
@@ -29,42 +29,48 @@ class TokenQuote:
     balance: int
     allowance: int
 
-    def build_context(self, mode: Mode, most: int | None, permit: PermitContext | None = None) -> dict[str, Any]:
-        """What the service is told beside the operation."""
-        asked = Erc20Context(token_address=self.request.token_address, mode=mode, max_token_amount=most, permit=permit)
-        return {**self.context, "erc20Context": wire.encode(Erc20Context, asked)}
+    def build_context(self, mode: Mode, max_amount: int | None, permit: PermitContext | None = None) -> dict[str, Any]:
+        """Build the context that the paymaster service receives with the operation."""
+        erc20_context = Erc20Context(
+            token_address=self.request.token_address, mode=mode, max_token_amount=max_amount, permit=permit
+        )
+        return {**self.context, "erc20Context": wire.encode(Erc20Context, erc20_context)}
 
-    def max_payable(self, allowed: int) -> int:
-        """The most that can be taken before the calls change anything: what is held, allowed and offered."""
-        ceiling = self.request.max_token_amount
-        return min(self.balance, allowed, *(() if ceiling is None else (ceiling,)))
+    def max_payable(self, allowance: int) -> int:
+        """Return the maximum amount of a charge before the calls: the least of balance, allowance and max amount."""
+        limit = self.request.max_token_amount
+        return min(self.balance, allowance) if limit is None else min(self.balance, allowance, limit)
 
 
 async def find_token_quote(preparation: Preparation, draft: UserOperation, request: Erc20Gas) -> TokenQuote:
-    """The first policy's paymaster that takes the token.
+    """Return the quote of the first policy whose paymaster accepts the token.
 
     Raises: UnsupportedCapability, SponsorshipFailed when none does; InvalidParams (not_a_token).
     """
-    service, paymaster = preparation.capabilities.paymaster_service, preparation.chain.paymaster
+    service = preparation.capabilities.paymaster_service
+    paymaster = preparation.chain.paymaster
     if service is None or not service.policies:
         at = "params.capabilities.paymasterService.policyId"
-        raise InvalidParams(f"{at}: required by erc20, but absent", field=at)
+        raise InvalidParams(f"{at}: required with erc20, but absent", field=at)
     if paymaster is None:
         raise build_no_paymaster_error(preparation.chain)
-    refused: SponsorshipFailed | UnsupportedCapability | None = None
+    last_error: SponsorshipFailed | UnsupportedCapability | None = None
     for policy in service.policies:
         context = build_policy_context(service, policy)
-        told = {**context, "erc20Context": wire.encode(Erc20Context, _build_initial_context(request))}
+        erc20_context = wire.encode(Erc20Context, _build_initial_context(request))
         try:
-            stub = await await_sponsorship(paymaster.stub(draft, told), policy)
-        except SponsorshipFailed as refusal:
-            text = f"{refusal.message}; asked to take gas in the token {request.token_address}"
-            refused = SponsorshipFailed(text, reason=refusal.reason, **refusal.facts)
+            stub = await await_sponsorship(paymaster.stub(draft, {**context, "erc20Context": erc20_context}), policy)
+        except SponsorshipFailed as error:
+            text = f"{error.message}; requested payment of gas in the token {request.token_address}"
+            last_error = SponsorshipFailed(text, reason=error.reason, **error.facts)
             continue
         if stub.token is None or stub.token.token_address != request.token_address:
             chain_id = preparation.chain.chain_id
-            text = f"{ERC20_PATH}: the paymaster of policy {policy} on chain {chain_id:#x} takes no tokens"
-            refused = UnsupportedCapability(text, capability="paymasterService.erc20", field=ERC20_PATH)
+            text = (
+                f"{ERC20_PATH}: the paymaster of policy {policy} on chain {chain_id:#x} does not accept the token "
+                f"{request.token_address}"
+            )
+            last_error = UnsupportedCapability(text, capability="paymasterService.erc20", field=ERC20_PATH)
             continue
         return TokenQuote(
             request=request,
@@ -78,7 +84,7 @@ async def find_token_quote(preparation: Preparation, draft: UserOperation, reque
                 preparation, request.token_address, encode_allowance(preparation.account, stub.paymaster)
             ),
         )
-    raise refused if refused is not None else AssertionError("there is a policy")
+    raise last_error if last_error is not None else AssertionError("at least one policy was tried")
 
 
 def _build_initial_context(request: Erc20Gas) -> Erc20Context:
@@ -87,12 +93,14 @@ def _build_initial_context(request: Erc20Gas) -> Erc20Context:
     )
 
 
-async def _amount(preparation: Preparation, token: Address, question: bytes) -> int:
+async def _amount(preparation: Preparation, token: Address, call_data: bytes) -> int:
     try:
-        amount = decode_uint(await preparation.chain.node.call(token, question))
+        amount = decode_uint(await preparation.chain.node.call(token, call_data))
     except ExecutionReverted:
         amount = None
     if amount is None:
         at = f"{ERC20_PATH}.tokenAddress"
-        raise InvalidParams(f"{at}: {token} is no ERC-20 token here", field=at, reason="not_a_token")
+        raise InvalidParams(
+            f"{at}: expected an ERC-20 token of this chain, got {token}", field=at, reason="not_a_token"
+        )
     return amount

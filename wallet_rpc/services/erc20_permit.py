@@ -1,7 +1,7 @@
-"""Permits: what an account signs so that a paymaster may take tokens, and whether it did.
+"""Permits (EIP-2612): build the permit that lets a paymaster charge an account's tokens, and verify its signature.
 
-The account signs as a contract (ERC-1271), whether it has code yet or not: where a permit is used, in the paymaster's
-validation, the entry point has already deployed the account, or its delegation holds. So no ERC-6492 is needed.
+The account signs as a contract (ERC-1271), even before it has code: the permit is used in the paymaster's validation,
+when the entry point has already deployed the account or its delegation is in effect. So ERC-6492 is not needed.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ from wallet_rpc.services.signatures import verify_signature
 from wallet_rpc.services.user_operation_builder import Preparation
 
 PERMIT_SIGNATURE = "params.paymasterPermitSignature"
-"""Where a permit's signature stands in a request."""
+"""The path of a permit's signature in a request."""
 _LATEST_DEADLINE = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class RequiredPermit:
-    """The account has to sign a permit before its calls can be prepared."""
+    """A permit that the account must sign before its calls can be prepared."""
 
     details: PermitDetails
     permit: Permit
     domain: Erc20Domain
 
     def to_prepared_permit(self, preparation: Preparation, modified_request: dict[str, Any]) -> PreparedPermit:
-        """What to sign, and what to ask then."""
-        digest, chain_id = self.permit.digest(self.domain), preparation.chain.chain_id
+        """Return the signature request, and the modified request to send with the signature."""
+        digest = self.permit.digest(self.domain)
+        chain_id = preparation.chain.chain_id
         return PreparedPermit(
             modified_request=modified_request,
             data=self.permit.typed_data(self.domain),
@@ -57,11 +58,14 @@ class RequiredPermit:
 async def build_required_permit(
     preparation: Preparation, token: Address, spender: Address, request: AutoPermit
 ) -> RequiredPermit:
-    """Raises: InvalidParams (session_cannot_permit): a session key's signature is not the account's."""
+    """Build the permit for the owner to sign.
+
+    Raises: InvalidParams (session_cannot_permit) for a session, whose key cannot sign for the account.
+    """
     if preparation.authority.nonce_key.entity_id != 0:
         at = f"{ERC20_PATH}.preOpSettings.autoPermit"
         raise InvalidParams(
-            f"{at}: the allowance is below {request.below}, and a session cannot sign a permit for its account; the "
+            f"{at}: the allowance is below {request.below}, but a session cannot sign a permit for its account; the "
             "owner has to raise the allowance",
             field=at,
             reason="session_cannot_permit",
@@ -76,34 +80,43 @@ async def build_required_permit(
 async def verify_permit(
     preparation: Preparation, token: Address, spender: Address, details: PermitDetails, signature: Signature | None
 ) -> PermitContext:
-    """The permit as the paymaster takes it. Raises: InvalidParams, SignatureInvalid, Rejected (permit_expired)."""
+    """Verify a signed permit and return it in the form of the paymaster service.
+
+    Raises: InvalidParams, SignatureInvalid, Rejected (permit_expired).
+    """
     if signature is None:
         raise InvalidParams(
-            f"{PERMIT_SIGNATURE}: required by permitDetails, but absent",
+            f"{PERMIT_SIGNATURE}: required with permitDetails, but absent",
             field=PERMIT_SIGNATURE,
             reason="permit_signature_missing",
         )
     if details.deadline < preparation.ports.clock.now():
-        raise Rejected(f"{ERC20_PATH}: the permit's deadline {details.deadline} is over", reason="permit_expired")
+        raise Rejected(
+            f"{ERC20_PATH}: the permit expired at its deadline {details.deadline}; request a new permit",
+            reason="permit_expired",
+        )
     permit, domain = await _read_next_permit(preparation, token, spender, details)
     digest = replay_safe_digest(permit.digest(domain), account=preparation.account, chain_id=preparation.chain.chain_id)
     owner = preparation.authority.account.owner
-    checked = await verify_signature(preparation.chain, owner, digest, signature.raw_at(PERMIT_SIGNATURE))
-    if checked is None:
+    verified = await verify_signature(preparation.chain, owner, digest, signature.raw_at(PERMIT_SIGNATURE))
+    if verified is None:
         raise SignatureInvalid(
-            f"{PERMIT_SIGNATURE}: it is not by the account's owner {owner} over the permit of this request; ask for "
-            "the permit again, and send modifiedRequest unchanged",
+            f"{PERMIT_SIGNATURE}: expected a signature of this request's permit by the account's owner {owner}, got "
+            "another; request the permit again, and send modifiedRequest unchanged",
             reason="permit_signature_invalid",
             field=PERMIT_SIGNATURE,
         )
-    made = contract_signature(checked.value, kind=checked.kind)
-    return PermitContext(value=details.value, deadline=details.deadline, signature=made)
+    return PermitContext(
+        value=details.value,
+        deadline=details.deadline,
+        signature=contract_signature(verified.value, kind=verified.kind),
+    )
 
 
 async def _read_next_permit(
     preparation: Preparation, token: Address, spender: Address, details: PermitDetails
 ) -> tuple[Permit, Erc20Domain]:
-    """The permit with the nonce that is the account's next. Raises: UnsupportedCapability for a token without any."""
+    """Build the permit with the account's next nonce. Raises: UnsupportedCapability for a token without permits."""
     name, version, separator, nonce = await asyncio.gather(
         _call_token(preparation, token, NAME_SELECTOR),
         _call_token(preparation, token, VERSION_SELECTOR),
@@ -120,7 +133,7 @@ async def _read_next_permit(
     if number is None or separator != domain.separator:
         at = f"{ERC20_PATH}.preOpSettings"
         raise UnsupportedCapability(
-            f"{at}: {token} has no permit that can be read here (EIP-2612); use postOpSettings",
+            f"{at}: the token {token} does not support EIP-2612 permits; use postOpSettings",
             capability="paymasterService.erc20.preOpSettings",
             field=at,
         )
@@ -130,9 +143,9 @@ async def _read_next_permit(
     return permit, domain
 
 
-async def _call_token(preparation: Preparation, token: Address, question: bytes) -> bytes:
-    """What the token answers; nothing when it does not know the question."""
+async def _call_token(preparation: Preparation, token: Address, call_data: bytes) -> bytes:
+    """Call the token and return its return data; empty when it reverts, as for an unknown function."""
     try:
-        return await preparation.chain.node.call(token, question)
+        return await preparation.chain.node.call(token, call_data)
     except ExecutionReverted:
         return b""
