@@ -113,7 +113,7 @@ async def test_a_repeat_waits_eight_seconds_for_a_sender_and_takes_it_for_gone_a
     ports = replace(wallet.ports, clock=clock)
     assert await ports.store.calls.claim(record) is None
 
-    with pytest.raises(Unavailable, match="this call is being sent"):
+    with pytest.raises(Unavailable, match="is still sending this call"):
         await find_sent(ports, ports.chains[CHAIN], record.hash)
 
     assert clock.slept == pytest.approx(8, abs=0.06)
@@ -125,7 +125,7 @@ async def test_a_repeat_hears_that_the_sender_it_waited_for_was_refused(wallet: 
     record, calls = claim(wallet, sent_at=wallet.clock.now()), wallet.ports.store.calls
     assert await calls.claim(record) is None
     await calls.settle(replace(record, state=CallState.REFUSED))
-    with pytest.raises(Unavailable, match="was refused; ask again") as refused:
+    with pytest.raises(Unavailable, match="was rejected; try again") as refused:
         await wait_for_sent(wallet.ports, wallet.ports.chains[CHAIN], record.hash)
     assert refused.value.reason == "sending"
 
@@ -151,5 +151,5 @@ async def test_a_grant_that_another_call_carried_is_named_with_the_reason(wallet
     first, second = [await wallet.prepare(call, permissions=permissions) for call in (CALL, OTHER)]
     await wallet.send(first, key, permissions)
     await wallet.mempool.mine()
-    with pytest.raises(StaleNonce, match="the session was installed by another call meanwhile"):
+    with pytest.raises(StaleNonce, match="another call installed the session first"):
         await wallet.send(second, key, permissions)

@@ -204,7 +204,7 @@ async def test_a_revoked_session_is_not_registered_again_by_anybody(wallet: Wall
     refused = await wallet.client.refusal(CREATE, **wallet.body())
 
     assert refused.reason == "session_registered"
-    assert "for good" in details(refused)["installs[0].serialized"]
+    assert "permanent" in details(refused)["installs[0].serialized"]
 
 
 values = st.recursive(

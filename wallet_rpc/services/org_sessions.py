@@ -1,6 +1,6 @@
-"""What the REST operations on an organisation's sessions share: places, types of the wire, and who is found by an id.
+"""Paths, wire types and lookups that the REST operations on an organisation's sessions share.
 
-Source: seed 000; specs/sessions.md. Times are text and chain ids numbers here, unlike in JSON-RPC.
+Source: seed 000; specs/sessions.md. Unlike in JSON-RPC, times are text and chain ids are numbers.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from wallet_rpc.primitives.integers import exact_integer
 from wallet_rpc.wire import FieldError, shape
 
 SESSIONS_PATH = "/v1/organizations/{orgId}/sessions"
-"""Where all sessions of an organisation are."""
+"""The path of an organisation's sessions."""
 SESSION_PATH = f"{SESSIONS_PATH}/{{id}}"
-"""Where one session is, or one group of them."""
+"""The path of one session or one group of sessions."""
 POLICIES_BYTES = 64 * 1024
-"""The longest `policies`, as compact JSON in UTF-8."""
+"""Maximum size of `policies` in bytes, as compact JSON in UTF-8."""
 _SESSION_ID = re.compile(r"0x[0-9a-fA-F]{32}", re.ASCII)
 
 
 def parse_evm_address(value: object) -> Address | None:
-    """The address that a text is, exactly written and somebody's; None for anything else."""
+    """Parse an EVM address, with its EIP-55 checksum if in mixed case; None for another value or the zero address."""
     try:
         wallet = parse_wallet(value) if isinstance(value, str) else None
     except ValueError:
@@ -42,12 +42,12 @@ def parse_evm_address(value: object) -> Address | None:
 
 
 def _read_evm_address(value: object) -> Address:
-    found = parse_evm_address(value)
-    if found is None:
+    address = parse_evm_address(value)
+    if address is None:
         raise validation_error(
             "must be an EVM address; in mixed case with its EIP-55 checksum", reason="address_malformed"
         )
-    return found
+    return address
 
 
 def _read_id(value: object) -> SessionId | GroupId:
@@ -86,36 +86,36 @@ EvmAddress: TypeAlias = Annotated[
     PlainSerializer(Address.hex0x),
     _pattern("^0x[0-9a-fA-F]{40}$"),
 ]
-"""An address that somebody may hold, exactly written."""
+"""An EVM address that an account can have, with its EIP-55 checksum if in mixed case."""
 AnyId: TypeAlias = Annotated[
     SessionId | GroupId,
     PlainValidator(_read_id),
     PlainSerializer(_id_text),
     _pattern(f"^({_SESSION_ID.pattern}|{GROUP_ID.pattern})$"),
 ]
-"""A session's id, or a group's."""
+"""The id of a session or of a group."""
 NamedGroup: TypeAlias = Annotated[GroupId, PlainValidator(_read_group_id), _pattern(f"^{GROUP_ID.pattern}$")]
 """A group's id."""
 ChainNumber: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=SAFE_INTEGER), BeforeValidator(exact_integer)]
-"""A chain id, a JSON integer."""
+"""A chain id as a JSON integer."""
 WalletId: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
-"""How the caller names a wallet."""
+"""The caller's id of a wallet: the id or the address of an account."""
 Label: TypeAlias = Annotated[str, Field(max_length=128)]
-"""What the caller calls something; nothing is looked up by it."""
+"""A label of the caller's choice; the server does not interpret it."""
 Policies: TypeAlias = Annotated[dict[str, Any], PlainValidator(_read_policies), WithJsonSchema({"type": "object"})]
-"""The caller's own words about what the sessions may do, kept as they are."""
+"""The caller's description of the sessions' permissions, stored unchanged and not enforced."""
 
 
 @shape
 class OneSession:
-    """Which session, or which group of sessions."""
+    """A request for one session or one group of sessions, by id."""
 
     id: AnyId
 
 
 @shape
 class InstalledSession:
-    """One chain's session of a group."""
+    """The session of a group on one chain."""
 
     chain_id: ChainNumber
     expires_at: Time
@@ -124,7 +124,7 @@ class InstalledSession:
 
 @shape
 class RegisteredSessions:
-    """A group: one session key, installed on some chains."""
+    """A group: one session key with its sessions on several chains."""
 
     created_at: Time
     session_address: Address
@@ -135,7 +135,7 @@ class RegisteredSessions:
 
 @shape
 class SessionItem:
-    """One session of a group, as lists have it."""
+    """One session of a group, in the form of list items."""
 
     created_at: Time
     expires_at: Time
@@ -149,7 +149,7 @@ class SessionItem:
 
 
 def build_registered_sessions(group: SessionGroup) -> RegisteredSessions:
-    """A group, as it is told to who registered it."""
+    """Build the response of a registration."""
     return RegisteredSessions(
         created_at=group.created_at,
         session_address=group.session_address,
@@ -163,7 +163,7 @@ def build_registered_sessions(group: SessionGroup) -> RegisteredSessions:
 
 
 def build_session_item(session: GroupedSession) -> SessionItem:
-    """A session, as lists have it."""
+    """Build the list item of a session."""
     group, install = session.group, session.install
     return SessionItem(
         created_at=group.created_at,
@@ -178,19 +178,25 @@ def build_session_item(session: GroupedSession) -> SessionItem:
     )
 
 
-async def find_sessions(ports: Ports, named: SessionId | GroupId) -> tuple[SessionGroup, tuple[Install, ...]]:
-    """The group and those of its sessions that an id names. Raises: NotFound for another organisation's too."""
+async def find_sessions(ports: Ports, identifier: SessionId | GroupId) -> tuple[SessionGroup, tuple[Install, ...]]:
+    """Return the group, and the sessions that an id selects: one of the group's, or all of them.
+
+    Raises: NotFound for an unknown id, and for one of another organisation.
+    """
     groups = ports.store.groups
-    group = await (groups.find_by_session(named) if isinstance(named, SessionId) else groups.get(named))
+    if isinstance(identifier, SessionId):
+        group = await groups.find_by_session(identifier)
+    else:
+        group = await groups.get(identifier)
     if group is None:
         raise NotFound("session not found", reason="session_not_found")
-    return group, (group.install_of(named),) if isinstance(named, SessionId) else group.installs
+    return group, (group.install_of(identifier),) if isinstance(identifier, SessionId) else group.installs
 
 
 def raise_invalid_params(
     errors: Sequence[FieldError], *, is_worst: Callable[[FieldError], bool] = lambda _: False
 ) -> NoReturn:
-    """Raises: InvalidParams that tells every fault; its reason is that of the first, or of the first that is worst."""
-    told = next(filter(is_worst, errors), errors[0])
-    details = [{"field": fault.field, "message": fault.text} for fault in errors]
-    raise InvalidParams(f"{told.field}: {told.text}", reason=told.reason, field=told.field, details=details)
+    """Raise InvalidParams that lists all errors; its message and reason are those of the worst, or else the first."""
+    main = next(filter(is_worst, errors), errors[0])
+    details = [{"field": error.field, "message": error.text} for error in errors]
+    raise InvalidParams(f"{main.field}: {main.text}", reason=main.reason, field=main.field, details=details)

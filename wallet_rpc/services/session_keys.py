@@ -1,4 +1,4 @@
-"""Keys as other dialects name them (ERC-7836, ERC-7715): by a public key or an address; for us a key is its address."""
+"""Session keys in the form of other standards (ERC-7836, ERC-7715): a public key or an address, read as an address."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from wallet_rpc.errors import InvalidParams, UnsupportedCapability
 from wallet_rpc.primitives import Address, preview
 
 KINDS = frozenset({"secp256k1", "ecdsa", "address", "contract"})
-"""A key by its curve, or whoever answers for an address; `address` is how some ERC-7836 wallets write that."""
+"""Supported key types: a secp256k1 key, or the address of a key or contract; some ERC-7836 wallets send `address`."""
 
 
 def key_address(kind: str, public_key: bytes, *, at: str) -> Address:
-    """The address of a key given as an address (20 bytes) or a public key (x | y, 64 bytes, with or without 04).
+    """Return the address of a key, given as its address (20 bytes) or public key (x | y, 64 bytes, with or without 04).
 
     Raises: UnsupportedCapability (key_type_not_supported) for another curve; InvalidParams (public_key_malformed).
     """
     if kind not in KINDS:
         raise UnsupportedCapability(
-            f"{at}.type: {preview(kind)} keys cannot sign for a session here; expected secp256k1",
+            f"{at}.type: expected secp256k1, got {preview(kind)}, whose keys cannot sign for a session here",
             reason="key_type_not_supported",
             field=f"{at}.type",
             capability=kind[:64],

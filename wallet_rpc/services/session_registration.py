@@ -1,6 +1,6 @@
-"""Whether what an organisation registers are sessions of its own that the wallet's owner granted.
+"""Checks of sessions that an organisation registers: they exist in it, and the wallet's owner granted them.
 
-The rule: every install is looked at, so that one answer tells all that is wrong; nothing is written here.
+Every install is checked, so that one response lists all errors. The checks write nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallRequest:
-    """A grant that is to be registered on a chain, and where it stands in the request."""
+    """A grant to register on a chain, and its path in the request."""
 
     chain: ChainPorts
     grant: SerializedGrant
@@ -37,14 +37,14 @@ class InstallRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedSession:
-    """A session and its owner's signature, as the account takes it."""
+    """A session, and its owner's signature in the form that the account accepts."""
 
     session: Session
     signature: Data
 
 
 def read_grant(serialized: str, *, field: str) -> SerializedGrant | FieldError:
-    """What was serialized, or why it cannot be read."""
+    """Parse a serialized grant; return the error as a value if that fails."""
     try:
         return parse_grant(serialized)
     except InvalidParams as error:
@@ -54,36 +54,36 @@ def read_grant(serialized: str, *, field: str) -> SerializedGrant | FieldError:
 async def find_wallet_account(
     ports: Ports, wallet_id: str, requests: Sequence[InstallRequest], chains: Sequence[ChainPorts]
 ) -> Address | None:
-    """The account that a wallet's id means in the caller's organisation; None when it means none.
+    """Return the account that a wallet id identifies in the caller's organisation; None if it identifies none.
 
-    It is the id that `wallet_requestAccount` answered, and of several accounts of that id the one with the sessions
-    that are `asked` for; or the address of an account that was recorded here, or is one on any of the `chains`.
+    The id is one that `wallet_requestAccount` returned; of several accounts with it, the one with a session of the
+    `requests` counts. Or it is the address of an account that is recorded here or exists on one of the `chains`.
     """
     if _UUID.fullmatch(wallet_id):
-        named = await ports.store.accounts.find_by_id(UUID(wallet_id))
-        return await _find_account_with_session(ports, [account.address for account in named], requests)
+        accounts = await ports.store.accounts.find_by_id(UUID(wallet_id))
+        return await _find_account_with_session(ports, [account.address for account in accounts], requests)
     address = parse_evm_address(wallet_id)
     if address is None:
         return None
     if await ports.store.accounts.find_by_address(address) is not None:
         return address
-    found = await asyncio.gather(*(_is_account(ports, chain, address) for chain in chains))
-    return address if any(found) else None
+    results = await asyncio.gather(*(_is_account(ports, chain, address) for chain in chains))
+    return address if any(results) else None
 
 
 async def _find_account_with_session(
     ports: Ports, accounts: Sequence[Address], requests: Sequence[InstallRequest]
 ) -> Address | None:
-    """The first account that has one of the sessions; the first of all when none has."""
+    """Return the first account that has one of the sessions, or the first account if none has."""
     for account in accounts if len(accounts) > 1 else ():
-        found = (ports.store.sessions.get(account, each.chain.chain_id, each.grant.session_id) for each in requests)
-        if any(await asyncio.gather(*found)):
+        reads = (ports.store.sessions.get(account, each.chain.chain_id, each.grant.session_id) for each in requests)
+        if any(await asyncio.gather(*reads)):
             return account
     return accounts[0] if accounts else None
 
 
 async def _is_account(ports: Ports, chain: ChainPorts, address: Address) -> bool:
-    """Whether an account that can have sessions is at the address."""
+    """Return True when the address is an account that can have sessions."""
     try:
         facts = await read_account_facts(ports, chain, address, at="walletId")
     except InvalidParams:
@@ -94,7 +94,7 @@ async def _is_account(ports: Ports, chain: ChainPorts, address: Address) -> bool
 async def verify_install(
     ports: Ports, request: InstallRequest, *, account: Address, key: Address
 ) -> VerifiedSession | FieldError:
-    """The session, when its owner granted it to the key on this chain and nothing has ended it; else what is wrong."""
+    """Return the session if its owner granted it to the key on this chain and it has not ended; else the error."""
     try:
         return await _verify_install(ports, request, account, key)
     except InvalidParams as error:
@@ -109,33 +109,36 @@ async def _verify_install(ports: Ports, request: InstallRequest, account: Addres
     if session is None:
         _disagree(f"no session {grant.session_id} of account {account} on chain {chain.chain_id}")
     if grant.account not in {None, account} or grant.chain_id not in {None, chain.chain_id}:
-        _disagree(f"the session is of account {account} on chain {chain.chain_id}, the grant names another")
+        _disagree(f"expected a grant for account {account} on chain {chain.chain_id}, as in the session, got another")
     if session.key.address != key:
-        _disagree(f"the session's key is {session.key.address}, sessionAddress is another")
+        _disagree(f"expected {session.key.address}, the session's key, as sessionAddress, got {key}")
     if session.deadline != 0 and session.deadline <= ports.clock.now():
         raise InvalidParams("the grant has expired", reason="expiry_out_of_range")
     if await ports.store.sessions.is_revoked(account, chain.chain_id, session.entity_id):
-        raise InvalidParams("the session was revoked, which is for good", reason="session_registered")
+        raise InvalidParams(
+            "the session was revoked, which is permanent; create a new session", reason="session_registered"
+        )
     return VerifiedSession(
         session=session, signature=await _verify_owner_signature(ports, chain, session, grant.signature)
     )
 
 
 async def _verify_owner_signature(ports: Ports, chain: ChainPorts, session: Session, given: Data) -> Data:
-    """The signature in the form that is good on chain. Raises: InvalidParams when the owner did not give it."""
+    """Return the signature in the form that is valid on chain. Raises: InvalidParams for another signer's signature."""
     try:
         facts = await read_account_facts(ports, chain, session.account, at="walletId")
     except InvalidParams as error:
         _disagree(error.message)
     try:
-        checked = await verify_owner_signature(chain, facts, session.action, given)
-    except InvalidParams:  # a broken wrapper is nobody's signature
-        checked = None
-    if checked is None:
+        verified = await verify_owner_signature(chain, facts, session.action, given)
+    except InvalidParams:  # a malformed ERC-6492 wrapper counts as an invalid signature
+        verified = None
+    if verified is None:
         raise InvalidParams(
-            f"the grant's signature is not by the account's owner {facts.owner}", reason="grant_signature_invalid"
+            f"expected a signature of the grant by the account's owner {facts.owner}, got another",
+            reason="grant_signature_invalid",
         )
-    return checked.value
+    return verified.value
 
 
 def _disagree(text: str) -> NoReturn:

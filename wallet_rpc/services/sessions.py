@@ -1,4 +1,4 @@
-"""Steps about sessions that several operations share: how long one is kept, and that one was signed or forgotten."""
+"""Session steps that several operations share: claim an unsigned session, activate a signed one, find expired ones."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from wallet_rpc.ports.storage import UnsignedSessionBound
 from wallet_rpc.primitives import Address, ChainId, SessionId, UnixSeconds
 
 SESSION_GRACE_SECONDS = 86_400
-"""The time for which a session is kept after its last valid second."""
+"""Time in seconds for which a session's record is stored after the session's last valid second."""
 
 
 async def claim_unsigned(ports: Ports, account: Address, chain_id: ChainId, deadline: UnixSeconds) -> UnsignedSession:
-    """A new session's id, counted against the bounds of its caller and its account until the owner has signed it.
+    """Claim an id for a new session, which counts against the limits of its caller and account until it is signed.
 
     Raises: LimitExceeded when either has too many unsigned sessions.
     """
-    caller, rules, now = ports.caller, ports.rules, ports.clock.now()
-    end, latest = _end(deadline), now + rules.unsigned_seconds
+    caller = ports.caller
+    rules = ports.rules
+    now = ports.clock.now()
+    end = _end(deadline)
+    latest = now + rules.unsigned_seconds
     session = UnsignedSession(
         account=account,
         chain_id=chain_id,
@@ -31,48 +34,48 @@ async def claim_unsigned(ports: Ports, account: Address, chain_id: ChainId, dead
         is_trusted=await ports.store.sessions.is_trusted(account, chain_id, caller.holder),
         forget_at=latest if end is None else min(end, latest),
     )
-    bounds = UnsignedSessionLimits(per_holder=rules.unsigned_per_caller, per_account=rules.unsigned_per_account)
-    match await ports.store.unsigned_sessions.claim(session, bounds, now=now):
+    limits = UnsignedSessionLimits(per_holder=rules.unsigned_per_caller, per_account=rules.unsigned_per_account)
+    match await ports.store.unsigned_sessions.claim(session, limits, now=now):
         case None:
             return session
         case UnsignedSessionBound.HOLDER:
-            raise _too_many("this caller has", bounds.per_holder, "unsigned_sessions_of_caller")
+            raise _build_limit_error("this caller has", limits.per_holder, "unsigned_sessions_of_caller")
         case UnsignedSessionBound.ACCOUNT:
-            whose = f"params.account: {account} has on chain {chain_id:#x}"
-            raise _too_many(whose, bounds.per_account, "unsigned_sessions_of_account")
+            subject = f"params.account: {account} has on chain {chain_id:#x}"
+            raise _build_limit_error(subject, limits.per_account, "unsigned_sessions_of_account")
         case unknown:
             assert_never(unknown)
 
 
-def _too_many(whose: str, most: int, reason: str) -> LimitExceeded:
+def _build_limit_error(subject: str, limit: int, reason: str) -> LimitExceeded:
     return LimitExceeded(
-        f"{whose} {most} sessions whose owners' signatures were not shown yet, the most that are kept; show the "
-        "signature of one by wallet_prepareCalls, or wait until one is forgotten",
+        f"{subject} {limit} sessions without their owner's signature, which is the maximum; present the signature of "
+        "one in wallet_prepareCalls, or wait until one expires unsigned",
         reason=reason,
-        limit=most,
+        limit=limit,
     )
 
 
 def _end(deadline: UnixSeconds) -> UnixSeconds | None:
-    """The second at which the record of a session can be dropped; None: never."""
+    """Return the time at which a session's record can be deleted; None: never."""
     return None if deadline == 0 else deadline + SESSION_GRACE_SECONDS
 
 
 async def activate_session(ports: Ports, session: Session) -> None:
-    """Keep to its end a session whose owner's valid signature was shown."""
+    """Store a session until its expiry, once its owner's valid signature was presented."""
     if session.state is SessionState.PENDING:
         signed = replace(session, state=SessionState.ACTIVE)
         await ports.store.sessions.save(signed, forget_at=_end(session.deadline))
 
 
 async def is_forgotten(ports: Ports, account: Address, chain_id: ChainId, session_id: SessionId) -> bool:
-    """True for a session that was created here and expired without its owner's signature."""
+    """Return True for a session that was created here and expired before its owner's signature was presented."""
     return await ports.store.unsigned_sessions.is_forgotten(account, chain_id, session_id, now=ports.clock.now())
 
 
 def describe_forgotten(session_id: SessionId) -> str:
-    """The message for an expired unsigned session."""
+    """Return the message for a session that expired unsigned."""
     return (
-        f"session {session_id} was forgotten, since its owner's signature was not shown in time; create the session "
-        "again and have it signed"
+        f"session {session_id} expired unsigned, because its owner's signature was not presented in time; create the "
+        "session again and have it signed"
     )

@@ -1,4 +1,4 @@
-"""What a client wants an account to sign: a personal message or typed data; and for whom the account answers."""
+"""Messages for an account to sign: personal messages (EIP-191) and typed data (EIP-712)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from wallet_rpc.wire import shape
 from wallet_rpc.worker_threads import compute
 
 SIGNATURE_REQUEST = "params.signatureRequest"
-"""Where the message stands in a request."""
+"""The path of the message in a request."""
 
 
 @shape
 class RawBytes:
-    """A message that is no text."""
+    """A message of arbitrary bytes."""
 
     raw: Data
 
@@ -34,7 +34,7 @@ def _message_kind(value: Any) -> str:
 
 @shape
 class PersonalMessage:
-    """To be signed by `personal_sign` (EIP-191)."""
+    """A message to sign with `personal_sign` (EIP-191)."""
 
     type: Literal["personal_sign"] = "personal_sign"
     data: Annotated[
@@ -45,34 +45,34 @@ class PersonalMessage:
 
 @shape
 class TypedMessage:
-    """To be signed by `eth_signTypedData_v4` (EIP-712)."""
+    """Typed data to sign with `eth_signTypedData_v4` (EIP-712)."""
 
     type: Literal["eth_signTypedData_v4"] = "eth_signTypedData_v4"
     data: dict[str, Any]
 
 
 Message: TypeAlias = Annotated[PersonalMessage | TypedMessage, Field(discriminator="type")]
-"""One of the two."""
+"""A personal message or typed data."""
 
 
 @shape
 class SigningCapabilities:
-    """Who signs: the account's owner, unless permissions are named."""
+    """The capabilities of a signing request; `permissions` is recognised only to be rejected."""
 
     permissions: PermissionsCapability | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HashedMessage:
-    """A message as a key alone would sign it."""
+    """The digest of a message, as a plain key signs it."""
 
     digest: Hash32
     typed_data: HashedTypedData | None = None
-    """None of a personal message."""
+    """The typed data; None for a personal message."""
 
 
 async def hash_message(message: PersonalMessage | TypedMessage) -> HashedMessage:
-    """The digest of a message. Raises: InvalidParams for typed data that cannot be hashed."""
+    """Compute the digest of a message. Raises: InvalidParams for typed data that cannot be hashed."""
     match message:
         case PersonalMessage(data=RawBytes(raw=raw)):
             return HashedMessage(personal_sign_digest(raw))
@@ -81,16 +81,16 @@ async def hash_message(message: PersonalMessage | TypedMessage) -> HashedMessage
         case TypedMessage(data=given):
             typed_data = await compute(partial(hash_typed_data, given, at=f"{SIGNATURE_REQUEST}.data"))
             return HashedMessage(typed_data.digest, typed_data)
-        case _:  # pragma: no cover  # the cases above are all there are
+        case _:  # pragma: no cover  # the cases above are exhaustive
             raise AssertionError
 
 
 def refuse_sessions(capabilities: SigningCapabilities | None) -> None:
-    """Raises: InvalidParams (session_cannot_sign): sessions are granted calls, never the account's signature."""
+    """Raise InvalidParams (session_cannot_sign) for a session: no permission covers the account's signature."""
     if capabilities is not None and capabilities.permissions is not None:
         raise InvalidParams(
-            "params.capabilities.permissions: a session cannot sign messages for its account; no permission grants "
-            "that. Only the owner signs: leave the permissions out",
+            "params.capabilities.permissions: expected none, because no permission lets a session sign messages for "
+            "its account; leave the permissions out and have the owner sign",
             field="params.capabilities.permissions",
             reason="session_cannot_sign",
         )

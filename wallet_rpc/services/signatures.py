@@ -1,4 +1,4 @@
-"""Whether a signer really signed: by its key, or by its contract's own word (ERC-1271)."""
+"""Verification of signatures, by a key (ECDSA) or by a contract (ERC-1271)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from wallet_rpc.services.accounts import AccountFacts
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSignature:
-    """A signature that its signer really made, in the form that contracts take."""
+    """A verified signature, in the form that contracts accept."""
 
     kind: SignerKind
     value: Data
-    """Of a key, 65 bytes r | s | v with v 27 or 28; of a contract, the bytes that it took."""
+    """For a key, 65 bytes r | s | v with v 27 or 28; for a contract, the bytes that it accepted."""
 
 
 async def is_contract(chain: ChainPorts, signer: Address) -> bool:
-    """Whether a signer can only answer by its code; a delegated account still has its key (EIP-7702)."""
+    """Return True when a signer is a contract; a delegated account still signs with its key (EIP-7702)."""
     code = await chain.node.code(signer)
     return bool(code) and delegate_of(code) is None
 
@@ -32,10 +32,10 @@ async def is_contract(chain: ChainPorts, signer: Address) -> bool:
 async def verify_signature(
     chain: ChainPorts, signer: Address, digest: Hash32, signature: bytes
 ) -> VerifiedSignature | None:
-    """The signature by which `signer` signed `digest`; None when it did not.
+    """Verify that `signer` signed `digest` and return the signature; None if the signer did not.
 
-    An ECDSA signature, whose v may also be 0 or 1, is recovered here; only when it is not the signer's, and the signer
-    is a contract, is the contract asked. A contract that reverts has not signed.
+    An ECDSA signature, whose v may also be 0 or 1, is recovered locally. If that yields another address and the signer
+    is a contract, its ERC-1271 check decides; a revert counts as a rejection.
     """
     by_key = normalize_key_signature(signature)
     if by_key is not None and recover_signer(digest, by_key) == signer:
@@ -43,16 +43,16 @@ async def verify_signature(
     if not await is_contract(chain, signer):
         return None
     try:
-        answer = await chain.node.call(signer, encode_is_valid_signature(digest, signature))
+        return_data = await chain.node.call(signer, encode_is_valid_signature(digest, signature))
     except ExecutionReverted:
         return None
-    return VerifiedSignature(SignerKind.CONTRACT, Data(signature)) if is_erc1271_magic_value(answer) else None
+    return VerifiedSignature(SignerKind.CONTRACT, Data(signature)) if is_erc1271_magic_value(return_data) else None
 
 
 async def verify_owner_signature(
     chain: ChainPorts, account: AccountFacts, action: DeferredAction, signature: bytes
 ) -> VerifiedSignature | None:
-    """The owner's signature of a grant, out of an ERC-6492 wrapper if it is in one; None when the owner did not sign.
+    """Verify the owner's signature of a grant, unwrapped from ERC-6492 if needed; None when the owner did not sign.
 
     Raises: InvalidParams (signature_malformed) for a broken wrapper.
     """

@@ -1,4 +1,4 @@
-"""What a client signed, as `wallet_sendPreparedCalls` takes it: a user operation, an authorization, or both."""
+"""Request types of `wallet_sendPreparedCalls`: a signed user operation, a signed authorization, or both."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from wallet_rpc.wire import decode, shape
 
 
 def _bare_signature(value: Any) -> Any:
-    """Clients of early 2025 wrote the bytes under `signature` instead of `data`."""
+    """Accept the bytes under `signature` instead of `data`, as sent by clients of early 2025."""
     if isinstance(value, dict) and "data" not in value and "signature" in value:
         return {**value, "data": value["signature"]}
     return value
 
 
 SignatureOfCall: TypeAlias = Annotated[Signature, BeforeValidator(_bare_signature)]
-"""A client's signature, in today's form or in that of early 2025."""
+"""A client's signature, in the current form or in that of early 2025."""
 
 
 @shape
@@ -47,21 +47,21 @@ class SignedDelegation:
 
 
 SignedItem: TypeAlias = Annotated[SignedOperation | SignedDelegation, Field(discriminator="type")]
-"""One of the things that `wallet_prepareCalls` gave to sign."""
+"""A signed item of a `wallet_prepareCalls` response."""
 
 
 @shape
 class SendOperation(SignedOperation):
-    """A user operation, and the permissions it was prepared with."""
+    """A signed user operation, and the permissions it was prepared with."""
 
     capabilities: SendCapabilities | None = None
     submission_ticket: str | None = None
-    """As `wallet_prepareCalls` answered it; asked of the holders of session tokens. The same in the other forms."""
+    """The ticket that `wallet_prepareCalls` returned; required from callers with a session token, in every form."""
 
 
 @shape
 class SendDelegation(SignedDelegation):
-    """The removal of a delegation."""
+    """The signed removal of a delegation (EIP-7702)."""
 
     capabilities: SendCapabilities | None = None
     submission_ticket: str | None = None
@@ -69,7 +69,7 @@ class SendDelegation(SignedDelegation):
 
 @shape
 class SendArray:
-    """A user operation and the authorization that it needs."""
+    """A signed user operation and the signed authorization that it needs."""
 
     type: Literal["array"]
     data: tuple[SignedItem, ...]
@@ -78,7 +78,7 @@ class SendArray:
 
 
 def _refuse_namespace(value: Any) -> Any:
-    """Refuse the chain of another namespace before the type of what was signed, which would be another one too."""
+    """Reject a chain id of another namespace (CAIP-2) first, because such a request also has another `type`."""
     chain_id = value.get("chainId") if isinstance(value, dict) else None
     if isinstance(chain_id, str) and ":" in chain_id:
         decode(ChainId, chain_id, at="params.chainId")
@@ -88,37 +88,39 @@ def _refuse_namespace(value: Any) -> Any:
 SendPreparedCalls: TypeAlias = Annotated[
     SendOperation | SendDelegation | SendArray, Field(discriminator="type"), BeforeValidator(_refuse_namespace)
 ]
-"""What `wallet_prepareCalls` answered, signed."""
+"""The signed items of a `wallet_prepareCalls` response."""
 
 
 def senders(request: SendPreparedCalls) -> tuple[Address, ...]:
-    """Whose operations and authorizations these are; whoever signed an authorization is who it speaks for."""
+    """Return the accounts of the operations and authorizations; an authorization's account is its recovered signer."""
     items = split_array(request) if isinstance(request, SendArray) else (request,)
     return tuple(sender_of(item) for item in items if item is not None)
 
 
 def split_array(request: SendArray) -> tuple[SignedOperation, SignedDelegation | None]:
-    """The operation and its authorization, whichever comes first. Raises: InvalidParams for anything else."""
+    """Return the operation and its authorization, given in any order. Raises: InvalidParams for other contents."""
     operations = [item for item in request.data if isinstance(item, SignedOperation)]
     delegations = [item for item in request.data if isinstance(item, SignedDelegation)]
     if len(operations) != 1 or len(delegations) > 1:
         raise InvalidParams(
             "params.data: expected one user operation and at most one authorization, got "
-            f"{len(operations)} and {len(delegations)}; send each operation by itself",
+            f"{len(operations)} and {len(delegations)}; send each operation separately",
             field="params.data",
             reason="array_not_supported",
         )
     if delegations and delegations[0].chain_id != operations[0].chain_id:
         raise InvalidParams(
-            "params.data: expected the user operation and its authorization to be of one chain", field="params.data"
+            f"params.data: expected an authorization for chain {operations[0].chain_id:#x}, that of the user "
+            f"operation, got one for chain {delegations[0].chain_id:#x}",
+            field="params.data",
         )
     return operations[0], delegations[0] if delegations else None
 
 
 def sender_of(item: SignedOperation | SignedDelegation) -> Address:
-    """Whose operation it is, or who signed the authorization."""
+    """Return the sender of the operation, or the signer of the authorization."""
     if isinstance(item, SignedOperation):
         return item.data.sender
     authority = attach_signature(item.data.to_authorization(item.chain_id), item.signature.raw).authority
-    assert authority is not None  # noqa: S101  # `signed` has looked
+    assert authority is not None  # noqa: S101  # checked by `attach_signature`
     return authority

@@ -1,4 +1,4 @@
-"""Who pays for a drafted user operation, and within which gas limits."""
+"""Gas limits and sponsorship of a drafted user operation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from wallet_rpc.services.user_operation_builder import Preparation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SponsoredOperation:
-    """An operation with its payer and limits, the calls it makes, and what it may cost whom."""
+    """An operation with its paymaster, if any, and gas limits; the calls that it makes; and the fee with its payer."""
 
     operation: UserOperation
     calls: tuple[Call, ...]
@@ -37,13 +37,13 @@ class SponsoredOperation:
 
 
 def is_estimate_only(capabilities: Capabilities) -> bool:
-    """Whether nothing is to be signed or sponsored."""
+    """Return True when the caller requests an estimate, without a signature request or sponsorship."""
     service = capabilities.paymaster_service
     return service is not None and service.only_estimation is True
 
 
 async def resolve_native_payment(preparation: Preparation, draft: UserOperation) -> SponsoredOperation:
-    """Payer and gas limits where the account pays in the chain's coin, or a policy does."""
+    """Complete an operation whose gas is paid in the native currency by the account, or is sponsored by a policy."""
     operation = await _sponsor_and_estimate(preparation, draft)
     sponsored = operation.paymaster is not None and not is_estimate_only(preparation.capabilities)
     return SponsoredOperation(
@@ -54,7 +54,7 @@ async def resolve_native_payment(preparation: Preparation, draft: UserOperation)
 
 
 async def _sponsor_and_estimate(preparation: Preparation, draft: UserOperation) -> UserOperation:
-    """With several policies, of the first that sponsors."""
+    """Estimate gas limits and get the sponsorship of the first policy that grants it."""
     service = preparation.capabilities.paymaster_service
     if service is None or not service.policies:
         return await estimate_gas_limits(preparation, draft)
@@ -62,27 +62,28 @@ async def _sponsor_and_estimate(preparation: Preparation, draft: UserOperation) 
         if service.optional:
             return await estimate_gas_limits(preparation, draft)
         raise build_no_paymaster_error(preparation.chain)
-    refused: list[SponsorshipFailed] = []
+    errors: list[SponsorshipFailed] = []
     for policy in service.policies:
         try:
             return await _sponsor(
                 preparation, draft, preparation.chain.paymaster, build_policy_context(service, policy)
             )
-        except SponsorshipFailed as refusal:
-            refused.append(refusal)
-    raise refused[-1]
+        except SponsorshipFailed as error:
+            errors.append(error)
+    raise errors[-1]
 
 
 def build_no_paymaster_error(chain: ChainPorts) -> UnsupportedCapability:
-    """The error of a policy where nobody sponsors."""
+    """Build the error of a request with a policy on a chain without a paymaster."""
     return UnsupportedCapability(
-        f"params.capabilities.paymasterService: chain {chain.chain_id:#x} has no paymaster here",
+        f"params.capabilities.paymasterService: expected none, because no paymaster is configured for chain "
+        f"{chain.chain_id:#x}",
         capability="paymasterService",
     )
 
 
 def build_policy_context(service: PaymasterService, policy: str) -> dict[str, Any]:
-    """What the paymaster is told beside the operation."""
+    """Build the context that the paymaster receives with the operation."""
     context: dict[str, Any] = {"policyId": policy}
     if service.webhook_data is not None:
         context["webhookData"] = service.webhook_data
@@ -94,33 +95,33 @@ async def _sponsor(
 ) -> UserOperation:
     policy = context["policyId"]
     stub = await await_sponsorship(paymaster.stub(draft, context), policy)
-    sized = await estimate_gas_limits(preparation, with_paymaster(draft, stub))
+    estimated = await estimate_gas_limits(preparation, with_paymaster(draft, stub))
     if stub.is_final or is_estimate_only(preparation.capabilities):
-        return sized
-    return with_paymaster(sized, await await_sponsorship(paymaster.sponsor(sized, context), policy))
+        return estimated
+    return with_paymaster(estimated, await await_sponsorship(paymaster.sponsor(estimated, context), policy))
 
 
-async def await_sponsorship(answer: Awaitable[Sponsorship], policy: str) -> Sponsorship:
-    """What the paymaster answers. Raises: SponsorshipFailed when it refuses this policy."""
+async def await_sponsorship(response: Awaitable[Sponsorship], policy: str) -> Sponsorship:
+    """Await the paymaster's response. Raises: SponsorshipFailed when the paymaster rejects the operation."""
     try:
-        return await answer
-    except (PaymasterRejected, InvalidParams) as refusal:
-        text = f"Sponsorship failed: {refusal.message}"
-        raise SponsorshipFailed(text, policyId=policy, why=refusal.reason) from refusal
+        return await response
+    except (PaymasterRejected, InvalidParams) as error:
+        text = f"Sponsorship failed: {error.message}"
+        raise SponsorshipFailed(text, policyId=policy, why=error.reason) from error
 
 
-def with_paymaster(operation: UserOperation, given: Sponsorship) -> UserOperation:
-    """The operation with the paymaster's part; limits that the paymaster does not give stay as they are."""
+def with_paymaster(operation: UserOperation, sponsorship: Sponsorship) -> UserOperation:
+    """Return the operation with the paymaster's data and limits; limits that the paymaster omits stay unchanged."""
     part = operation.paymaster
     return replace(
         operation,
         paymaster=PaymasterPart(
-            address=given.paymaster,
+            address=sponsorship.paymaster,
             verification_gas_limit=_first(
-                given.verification_gas_limit, None if part is None else part.verification_gas_limit
+                sponsorship.verification_gas_limit, None if part is None else part.verification_gas_limit
             ),
-            post_op_gas_limit=_first(given.post_op_gas_limit, None if part is None else part.post_op_gas_limit),
-            data=Data(given.data),
+            post_op_gas_limit=_first(sponsorship.post_op_gas_limit, None if part is None else part.post_op_gas_limit),
+            data=Data(sponsorship.data),
         ),
     )
 
@@ -131,7 +132,7 @@ def _first(*amounts: int | None) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraGas:
-    """What is added to estimated limits, in gas, where the estimate cannot see it."""
+    """Gas to add to estimated limits for costs that the estimate does not include."""
 
     pre_verification: int = 0
     call: int = 0
@@ -141,14 +142,14 @@ class ExtraGas:
 async def estimate_gas_limits(
     preparation: Preparation, operation: UserOperation, extra: ExtraGas | None = None
 ) -> UserOperation:
-    """The bundler's gas limits, and `more`, then the caller's overrides."""
+    """Return the operation with the bundler's gas limits plus `extra`, then the caller's overrides applied."""
     extra = ExtraGas() if extra is None else extra
     try:
         estimate = await preparation.chain.bundler.estimate(
             operation, _overrides(preparation.capabilities.state_override)
         )
-    except (ValidationReverted, ExecutionReverted) as refusal:
-        raise explain_denial(refusal, preparation.authority, operation) from refusal
+    except (ValidationReverted, ExecutionReverted) as error:
+        raise explain_denial(error, preparation.authority, operation) from error
     paymaster = operation.paymaster
     if paymaster is not None:
         paymaster = replace(
@@ -157,14 +158,14 @@ async def estimate_gas_limits(
             + _first(estimate.paymaster_verification_gas_limit, paymaster.verification_gas_limit),
             post_op_gas_limit=_first(estimate.paymaster_post_op_gas_limit, paymaster.post_op_gas_limit),
         )
-    sized = replace(
+    estimated = replace(
         operation,
         paymaster=paymaster,
         pre_verification_gas=estimate.pre_verification_gas + extra.pre_verification,
         verification_gas_limit=estimate.verification_gas_limit,
         call_gas_limit=estimate.call_gas_limit + extra.call,
     )
-    return apply_gas_overrides(sized, preparation.capabilities.gas_params_override)
+    return apply_gas_overrides(estimated, preparation.capabilities.gas_params_override)
 
 
 def _overrides(given: dict[Address, StateOverride] | None) -> Mapping[Address, Mapping[str, Any]] | None:
@@ -173,5 +174,5 @@ def _overrides(given: dict[Address, StateOverride] | None) -> Mapping[Address, M
     for address, override in given.items():
         if override.state is not None and override.state_diff is not None:
             at = f"params.capabilities.stateOverride.{address}"
-            raise InvalidParams(f"{at}: expected state or stateDiff, got both", field=at)
+            raise InvalidParams(f"{at}: expected either state or stateDiff, got both", field=at)
     return {address: wire.encode(StateOverride, override) for address, override in given.items()}

@@ -1,4 +1,4 @@
-"""Handing over exactly once what was signed, however often and by however many it is asked."""
+"""Idempotent submission: a signed operation reaches the bundler once, under retries and concurrent requests."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32
 
 POLL_SECONDS = 0.05
-"""How often a repeat looks whether the first sender is done."""
+"""Interval in seconds at which a repeated request checks if the first sender is done."""
 SENDER_WAIT_SECONDS = 8
-"""How long a repeat waits for the first sender; the official clients give up after ten seconds."""
+"""Maximum wait in seconds of a repeated request for the first sender; the official clients give up after ten."""
 ABANDONED_SECONDS = 30
-"""After so long a sender that has not settled its claim is taken to be gone."""
+"""Age in seconds from which an unsettled claim counts as abandoned by its sender."""
 
 
 async def find_sent(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord | None:
-    """The record of what was handed over before; waits while another request is just doing that.
+    """Return the record of an earlier submission; None if there is none. Wait while another request is submitting.
 
-    A claim whose owner is gone is settled by asking the bundler, or the chain for an authorization. Raises: Unavailable
-    while the outcome is not known.
+    An abandoned claim is settled by the bundler's state, or for an authorization by the chain's. Raises: Unavailable
+    while the outcome is unknown.
     """
     waited = 0.0
     while (record := await ports.store.calls.get(chain.chain_id, name)) is not None:
@@ -44,31 +44,31 @@ async def find_sent(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord
         if is_abandoned(ports, record):
             return await _settle_abandoned(ports, chain, record)
         if waited >= SENDER_WAIT_SECONDS:
-            raise Unavailable("this call is being sent; ask again", reason="sending")
+            raise Unavailable("another request is still sending this call; try again", reason="sending")
         await ports.clock.sleep(POLL_SECONDS)
         waited += POLL_SECONDS
     return None
 
 
 def is_abandoned(ports: Ports, record: CallRecord) -> bool:
-    """Whether nobody will settle this claim."""
+    """Return True when the claim is so old that its sender will no longer settle it."""
     return record.state is CallState.SENDING and ports.clock.now() - record.sent_at >= ABANDONED_SECONDS
 
 
 async def _settle_abandoned(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallRecord | None:
     if record.kind is CallKind.DELEGATION:
-        is_taken = await chain.node.transaction_count(record.sender) > record.nonce
+        is_accepted = await chain.node.transaction_count(record.sender) > record.nonce
     else:
-        is_taken = await _is_known(chain, record.hash)
-    settled = replace(record, state=CallState.SENT if is_taken else CallState.REFUSED)
+        is_accepted = await _is_known(chain, record.hash)
+    settled = replace(record, state=CallState.SENT if is_accepted else CallState.REFUSED)
     await ports.store.calls.settle(settled)
-    return settled if is_taken else None
+    return settled if is_accepted else None
 
 
 async def _is_known(chain: ChainPorts, operation_hash: Hash32) -> bool:
-    """Whether the operation is in a block or waits at the bundler. Raises: Unavailable."""
-    receipt, waiting = await asyncio.gather(chain.bundler.receipt(operation_hash), chain.bundler.lookup(operation_hash))
-    return receipt is not None or waiting is not None
+    """Return True when the operation is in a block or pending at the bundler. Raises: Unavailable."""
+    receipt, pending = await asyncio.gather(chain.bundler.receipt(operation_hash), chain.bundler.lookup(operation_hash))
+    return receipt is not None or pending is not None
 
 
 def _claim(ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> CallRecord:
@@ -85,9 +85,10 @@ def _claim(ports: Ports, chain: ChainPorts, operation: UserOperation, operation_
 
 
 async def send_once(ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> CallRecord:
-    """Claim, hand over, settle. Someone else's claim is waited for; a refusal is recorded and raised.
+    """Claim the operation, submit it and settle the claim; wait for the outcome of another request's claim.
 
-    Raises: the bundler's refusal; StaleNonce when its nonce was used meanwhile; OutcomeUnknown.
+    Raises: the bundler's error, which is also recorded; StaleNonce when the nonce was used since the preparation;
+    OutcomeUnknown.
     """
     claim = _claim(ports, chain, operation, operation_hash)
     if await ports.store.calls.claim(claim) is not None:
@@ -95,34 +96,34 @@ async def send_once(ports: Ports, chain: ChainPorts, operation: UserOperation, o
     try:
         await _submit(chain, operation, operation_hash)
     except OutcomeUnknown:
-        raise  # the claim stays: whoever asks next asks the bundler
+        raise  # the claim stays; the next request settles it by the bundler's state
     except WalletError as error:
-        refusal = await find_root_cause(chain, operation, error)
-        await record_rejection(ports, claim, refusal)
-        raise refusal from error
+        rejection = await find_root_cause(chain, operation, error)
+        await record_rejection(ports, claim, rejection)
+        raise rejection from error
     return await _settle_sent(ports, chain, operation, claim)
 
 
-async def record_rejection(ports: Ports, claim: CallRecord, refusal: WalletError) -> None:
-    """Settle a claim by the refusal that the caller sees."""
-    told = {"code": refusal.code, "message": refusal.message, "reason": refusal.reason}
-    await ports.store.calls.settle(replace(claim, state=CallState.REFUSED, error=told))
+async def record_rejection(ports: Ports, claim: CallRecord, rejection: WalletError) -> None:
+    """Settle a claim as rejected, with the error that the caller receives."""
+    error = {"code": rejection.code, "message": rejection.message, "reason": rejection.reason}
+    await ports.store.calls.settle(replace(claim, state=CallState.REFUSED, error=error))
 
 
 async def wait_for_sent(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord:
-    """What another request, which claimed it, has handed over. Raises: Unavailable when it was refused."""
-    found = await find_sent(ports, chain, name)
-    if found is None:
-        raise Unavailable("this call was being sent and was refused; ask again", reason="sending")
-    return found
+    """Return the record of a call that another request is sending. Raises: Unavailable when that request failed."""
+    record = await find_sent(ports, chain, name)
+    if record is None:
+        raise Unavailable("another request sent this call and was rejected; try again", reason="sending")
+    return record
 
 
 async def recover_sent(
     ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32
 ) -> CallRecord | None:
-    """The record of exactly this operation where chain or bundler have it although no record says so; else None.
+    """Record this operation as sent if chain or bundler know it although no record says so; None if they do not.
 
-    Its answer was lost, or someone sent it elsewhere: what used its nonce is then the operation itself.
+    Then the bundler's response was lost, or the operation was sent elsewhere, and it has used its nonce itself.
     """
     if not await _is_known(chain, operation_hash):
         return None
@@ -137,16 +138,19 @@ async def _settle_sent(ports: Ports, chain: ChainPorts, operation: UserOperation
 
 
 async def _notify_paymaster(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
-    """It counts what it spends; when it cannot be told now, it finds out by itself."""
+    """Report a sent operation to its paymaster, which counts its spending.
+
+    If the paymaster is unavailable now, it finds the outcome later without the report.
+    """
     if chain.paymaster is not None and operation.paymaster is not None:
         with suppress(Unavailable):
             await chain.paymaster.report_sent(operation, operation_hash)
 
 
 async def _submit(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
-    """Send; when the bundler did not answer, the operation may have arrived all the same: ask, do not repeat.
+    """Send the operation to the bundler; if there is no response, look the operation up instead of sending it again.
 
-    Raises: the bundler's refusal; OutcomeUnknown, also when it does not answer the question either.
+    Raises: the bundler's error; OutcomeUnknown when the lookup does not find the operation, or fails too.
     """
     try:
         with suppress(AlreadyKnown):
@@ -159,7 +163,7 @@ async def _submit(chain: ChainPorts, operation: UserOperation, operation_hash: H
 
 
 async def find_root_cause(chain: ChainPorts, operation: UserOperation, error: WalletError) -> WalletError:
-    """A refusal as it helps the caller: what another operation did meanwhile is why, whatever the account said."""
+    """Return the root cause of a rejection: a nonce used or an account deployed by another operation, else `error`."""
     if isinstance(error, Unavailable):
         return error
     key, _ = split_nonce(operation.nonce)
@@ -167,18 +171,19 @@ async def find_root_cause(chain: ChainPorts, operation: UserOperation, error: Wa
         return build_nonce_used_error(operation)
     if operation.factory is not None and await chain.node.code(operation.sender):
         return AccountDeployed(
-            "params.data.factory: the account was deployed by another call meanwhile; prepare the calls again",
+            "params.data.factory: the account was deployed by another call since the preparation; prepare the calls "
+            "again",
             field="params.data.factory",
         )
     return error
 
 
 def build_nonce_used_error(operation: UserOperation) -> StaleNonce:
-    """The error of an operation that came too late for its nonce."""
+    """Build the error of an operation whose nonce is used already."""
     key, sequence = split_nonce(operation.nonce)
-    why = "the session was installed by another call meanwhile" if key.is_deferred else "another call used it first"
+    cause = "another call installed the session first" if key.is_deferred else "another call used it first"
     return StaleNonce(
-        f"params.data.nonce: {operation.nonce:#x} is used up ({why}); prepare the calls again and sign anew",
+        f"params.data.nonce: {operation.nonce:#x} is already used ({cause}); prepare the calls again and sign anew",
         field="params.data.nonce",
         entityId=key.entity_id,
         sequence=sequence,
@@ -188,12 +193,12 @@ def build_nonce_used_error(operation: UserOperation) -> StaleNonce:
 async def refuse_while_installing(
     ports: Ports, chain: ChainPorts, *, account: Address, nonce: int, by: UserOperation | None = None
 ) -> None:
-    """Raises: InstallPending while another operation that `by` does not outbid carries the session to the chain."""
+    """Raise InstallPending while another operation, which `by` does not outbid, is installing the session."""
     record = await ports.store.calls.find_by_nonce(chain.chain_id, account, nonce)
     if record is None or (by is not None and (_is_recorded(chain, by, record) or _outbids(by, record))):
         return
     if record.state is CallState.SENT and await chain.bundler.lookup(record.hash) is None:
-        return  # the bundler dropped it: the grant is free again
+        return  # the bundler dropped the operation, so the grant can be used again
     raise InstallPending(
         "the session is being installed by an earlier call; prepare again when that call is confirmed",
         pending=record.hash,
@@ -201,12 +206,12 @@ async def refuse_while_installing(
 
 
 def _is_recorded(chain: ChainPorts, operation: UserOperation, record: CallRecord) -> bool:
-    """True when the record is of the same operation, which an equal concurrent request sends."""
+    """Return True when the record is of the same operation, sent by a concurrent duplicate request."""
     return record.hash == user_operation_hash(operation, chain.chain_id, ENTRY_POINT)
 
 
 def _outbids(operation: UserOperation, record: CallRecord) -> bool:
-    """Whether a bundler would take it in the place of what was sent."""
+    """Return True when a bundler would accept the operation as a replacement of the recorded one."""
     return operation.max_fee_per_gas >= replacement_fee(
         record.max_fee_per_gas
     ) and operation.max_priority_fee_per_gas >= replacement_fee(record.max_priority_fee_per_gas)

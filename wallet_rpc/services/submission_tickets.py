@@ -1,7 +1,6 @@
-"""Submission tickets of session tokens: a token sends what this server built for its wallet, and nothing else.
+"""Submission tickets: a caller with a session token may send only calls that this server prepared for its wallet.
 
-The rule: callers without a token get no tickets and need none. What was sent stays sent: it may be repeated with its
-ticket also when the ticket's time is over.
+Callers without a token get no tickets and need none. Sent calls may be sent again with their ticket, even if expired.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from wallet_rpc.services.submission import find_sent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketSubject:
-    """What a ticket is for: the calls of an account, by the hash that names them, under a session or as its owner."""
+    """The subject of a ticket: prepared calls of an account, identified by their hash, by a session or by the owner."""
 
     account: Address
     chain: ChainPorts
     hash: Hash32
     authorization: Hash32 | None = None
-    """What names the authorization that travels with a user operation, whose own hash does not cover it."""
+    """The hash of the authorization that accompanies a user operation, whose own hash does not cover it."""
     permissions: PermissionsCapability | None = None
 
     def to_ticket(self, *, expires_at: UnixSeconds) -> Ticket:
-        """The ticket for it. Raises: InvalidParams (context_malformed)."""
+        """Build the ticket of this subject. Raises: InvalidParams (context_malformed)."""
         return Ticket(
             hash=self.hash,
             authorization=self.authorization,
@@ -43,7 +42,7 @@ class TicketSubject:
 
 
 def session_id_of(permissions: PermissionsCapability | None) -> SessionId | None:
-    """The session of this server that is named; of other contexts the operation's nonce says which session it is."""
+    """Return the id of a session of this server; None for other contexts, whose session the nonce identifies."""
     match permissions:
         case SessionPermissions(session_id=session_id):
             return session_id
@@ -57,14 +56,14 @@ def session_id_of(permissions: PermissionsCapability | None) -> SessionId | None
 
 
 def issue_ticket(ports: Ports, subject: TicketSubject) -> str | None:
-    """The ticket that a token's holder needs to send it; None for all other callers."""
+    """Sign the ticket that a caller with a session token needs to send the calls; None for other callers."""
     if ports.caller.token is None or ports.token_signer is None:
         return None
     return ports.token_signer.sign_ticket(subject.to_ticket(expires_at=ports.clock.now() + TICKET_SECONDS))
 
 
 async def verify_ticket(ports: Ports, subject: TicketSubject, given: str | None) -> None:
-    """Raises: Forbidden for a token's holder whose ticket is missing, not ours, for something else, or over."""
+    """Raise Forbidden when a caller with a session token sends no ticket or an invalid, mismatched or expired one."""
     if ports.caller.token is None or ports.token_signer is None:
         return
     if given is None:

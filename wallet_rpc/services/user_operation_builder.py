@@ -1,4 +1,4 @@
-"""From calls to a draft of a user operation: call data, nonce, fees; gas limits and payer are still open."""
+"""Builder of draft user operations from calls: call data, nonce and fees, without gas limits and paymaster."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NONCE_KEY = "params.capabilities.nonceOverride.nonceKey"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """One preparation: who asks for which calls on which chain."""
+    """One preparation: an account's calls on one chain, their capabilities and authority, and the request's ports."""
 
     ports: Ports
     chain: ChainPorts
@@ -33,22 +33,22 @@ class Preparation:
     capabilities: Capabilities
     authority: Authority
     authorization: Authorization | None = None
-    """The delegation that the operation brings with it, where the account still needs one."""
+    """The authorization to send with the operation, if the account needs a delegation first."""
 
     @property
     def account(self) -> Address:
-        """Who calls."""
+        """The calling account."""
         return self.authority.account.address
 
 
 async def build_draft(preparation: Preparation) -> UserOperation:
-    """The operation with its nonce and fees; a dummy stands for each signature that is not there yet."""
+    """Build the operation with nonce and fees; missing signatures are dummies."""
     _refuse_self_call_without_function(preparation)
     account = preparation.authority.account
-    nonce, fees, asks_contract = await asyncio.gather(
+    nonce, fees, is_contract_signer = await asyncio.gather(
         _nonce(preparation), preparation.chain.node.fees(), is_contract(preparation.chain, preparation.authority.signer)
     )
-    kind = SignerKind.CONTRACT if asks_contract else SignerKind.KEY
+    kind = SignerKind.CONTRACT if is_contract_signer else SignerKind.KEY
     operation = UserOperation(
         sender=account.address,
         nonce=nonce,
@@ -65,33 +65,36 @@ async def build_draft(preparation: Preparation) -> UserOperation:
     return await _outbid_pending(preparation, operation)
 
 
-def build_nonce_key_error(why: str) -> InvalidParams:
-    """The error of a parallel key that the nonce of this call cannot have."""
-    return InvalidParams(f"{NONCE_KEY}: {why}", field=NONCE_KEY, reason="nonce_key_not_applicable")
+def build_nonce_key_error(text: str) -> InvalidParams:
+    """Build the error of a parallel nonce key that does not apply to this call."""
+    return InvalidParams(f"{NONCE_KEY}: {text}", field=NONCE_KEY, reason="nonce_key_not_applicable")
 
 
 def with_calls_of(preparation: Preparation, operation: UserOperation) -> UserOperation:
-    """The operation with other calls, those of `task`."""
+    """Return the operation with its call data replaced by the calls of `preparation`."""
     return replace(operation, call_data=_call_data(preparation))
 
 
 def _refuse_self_call_without_function(preparation: Preparation) -> None:
-    """A single call to the account itself is run as its bare data, and without a function there is nothing to run."""
+    """Raise InvalidParams for a single call to the account itself without a function selector.
+
+    Such a call is executed as the bare call data of the account, so without a selector there is no function to run.
+    """
     if len(preparation.calls) != 1:
         return
     (call,) = preparation.calls
     if call.to == preparation.account and len(call.data) < Selector.size:
         at = "params.calls[0].data"
-        text = f"{at}: expected a function of the account, which calls itself, got {call.data.hex0x()}"
+        text = f"{at}: expected a function call, because the account calls itself, got {call.data.hex0x()}"
         raise InvalidParams(
-            f"{text}; to do nothing, leave calls empty or call another address",
+            f"{text}; for no effect, leave calls empty or call another address",
             field=at,
             reason="self_call_without_function",
         )
 
 
 def _call_data(preparation: Preparation) -> Data:
-    """The account's call data; a suffix stands behind everything, where no decoder looks (ERC-8021)."""
+    """Encode the account's call data; a data suffix follows at the end, where decoders ignore it (ERC-8021)."""
     call_data = execute_call_data(preparation.account, preparation.calls)
     if preparation.authority.has_execution_hooks:
         call_data = wrap_execute_user_op(call_data)
@@ -100,21 +103,21 @@ def _call_data(preparation: Preparation) -> Data:
 
 
 async def _nonce(preparation: Preparation) -> int:
-    """The grant's own nonce while it installs the session; else the next one of the requested parallel key.
+    """Return the grant's nonce if the operation installs the session; else the next nonce of the parallel key.
 
-    Raises: InvalidParams (nonce_key_not_applicable) for another key than that of the grant's nonce.
+    Raises: InvalidParams (nonce_key_not_applicable) for another parallel key than that of the grant's nonce.
     """
     override = preparation.capabilities.nonce_override
     parallel_key = 0 if override is None else override.nonce_key
     if parallel_key > MAX_PARALLEL_KEY:
-        raise InvalidParams(f"{NONCE_KEY}: expected below 2^152, got {parallel_key:#x}", field=NONCE_KEY)
+        raise InvalidParams(f"{NONCE_KEY}: expected a number below 2^152, got {parallel_key:#x}", field=NONCE_KEY)
     if preparation.authority.grant is not None:
         nonce = preparation.authority.grant.action.nonce
         signed, _ = split_nonce(nonce)
         if override is not None and signed.parallel_key != parallel_key:
             raise build_nonce_key_error(
-                f"expected {signed.parallel_key:#x}, the key of the nonce that the owner signed for the call which "
-                f"installs the session, got {parallel_key:#x}; use other keys once the session is installed"
+                f"expected {signed.parallel_key:#x}, the key of the nonce that the owner signed for the installation "
+                f"of the session, got {parallel_key:#x}; use other keys once the session is installed"
             )
         return nonce
     key = replace(preparation.authority.nonce_key, parallel_key=parallel_key)
@@ -122,14 +125,15 @@ async def _nonce(preparation: Preparation) -> int:
 
 
 async def _outbid_pending(preparation: Preparation, operation: UserOperation) -> UserOperation:
-    """When an operation of this nonce is under way, the new one must outbid it; an installation is not replaced.
+    """Raise the fees to outbid a pending operation with the same nonce.
 
-    An explicit maxFeePerGas says that the caller means to replace an installation all the same.
+    A pending installation of a session is not replaced unless the caller sets maxFeePerGas explicitly.
+    Raises: InstallPending.
     """
-    under_way = await preparation.ports.store.calls.find_by_nonce(
+    pending = await preparation.ports.store.calls.find_by_nonce(
         preparation.chain.chain_id, preparation.account, operation.nonce
     )
-    if under_way is None:
+    if pending is None:
         return operation
     overrides = preparation.capabilities.gas_params_override
     if preparation.authority.grant is not None and (overrides is None or overrides.max_fee_per_gas is None):
@@ -138,8 +142,8 @@ async def _outbid_pending(preparation: Preparation, operation: UserOperation) ->
         )
     return replace(
         operation,
-        max_fee_per_gas=max(operation.max_fee_per_gas, replacement_fee(under_way.max_fee_per_gas)),
+        max_fee_per_gas=max(operation.max_fee_per_gas, replacement_fee(pending.max_fee_per_gas)),
         max_priority_fee_per_gas=max(
-            operation.max_priority_fee_per_gas, replacement_fee(under_way.max_priority_fee_per_gas)
+            operation.max_priority_fee_per_gas, replacement_fee(pending.max_priority_fee_per_gas)
         ),
     )
