@@ -87,11 +87,11 @@ async def test_a_key_that_may_write_may_call_everything(store: RedisStore, opera
 async def test_a_refusal_says_what_is_needed(store: RedisStore, method: str, needed: str) -> None:
     (operation,) = [one for one in OPERATIONS if one.name == method]
     for key in (a_key(), a_key(KeyScope.READ)):
-        with pytest.raises(Forbidden) as refused:
+        with pytest.raises(Forbidden) as error_info:
             await operation.authorize(ports_of(store, by_token(STREAM, key=key)))
-        assert refused.value.message == f"Insufficient scope: {needed} required"
-        assert (refused.value.code, refused.value.status) == (4100, 403)
-        assert refused.value.reason == "insufficient_scope"
+        assert error_info.value.message == f"Insufficient scope: {needed} required"
+        assert (error_info.value.code, error_info.value.status) == (4100, 403)
+        assert error_info.value.reason == "insufficient_scope"
 
 
 def test_every_method_for_tokens_says_whose_accounts_it_is_about() -> None:

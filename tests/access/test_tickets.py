@@ -148,6 +148,6 @@ def test_a_context_that_is_none_is_refused_as_ever() -> None:
     wrong = ContextPermissions(context=Data(b"\xff"))
     what = TicketSubject(account=Address(b"\1" * 20), chain=chain(1), hash=Hash32(b"\2" * 32), permissions=wrong)
     ticket = TOKEN_SIGNER.sign_ticket(replace(what, permissions=None).to_ticket(expires_at=SystemClock().now() + 9))
-    with pytest.raises(InvalidParams) as refused:
+    with pytest.raises(InvalidParams) as error_info:
         check_ticket(what, ticket)
-    assert refused.value.reason == "context_malformed"
+    assert error_info.value.reason == "context_malformed"

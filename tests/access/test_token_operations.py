@@ -95,9 +95,9 @@ async def test_a_reading_key_makes_tokens_that_read(store: RedisStore, scopes: l
 
 
 async def test_the_usual_scopes_are_more_than_a_reading_key_has(store: RedisStore) -> None:
-    with pytest.raises(Forbidden) as refused:
+    with pytest.raises(Forbidden) as error_info:
         await create(ports_of(store, by_key(a_key(KeyScope.READ))))
-    assert (refused.value.status, refused.value.reason) == (403, "key_scope")
+    assert (error_info.value.status, error_info.value.reason) == (403, "key_scope")
 
 
 async def test_only_a_key_makes_or_ends_tokens(store: RedisStore) -> None:
@@ -192,9 +192,9 @@ async def test_of_many_who_revoke_a_token_at_once_one_is_told_so(store: RedisSto
 
 @pytest.mark.parametrize("token", ["0" * 32, "", "me", "*", "a}:revoked", "é" * 200, "\0"])
 async def test_what_names_no_token_is_not_found(store: RedisStore, token: str) -> None:
-    with pytest.raises(NotFound) as refused:
+    with pytest.raises(NotFound) as error_info:
         await revoke_token.run(ports_of(store, by_key(a_key())), RevokeToken(id=token))
-    assert (refused.value.status, refused.value.reason) == (404, "session_token_not_found")
+    assert (error_info.value.status, error_info.value.reason) == (404, "session_token_not_found")
 
 
 async def test_a_token_whose_time_is_over_is_not_found(store: RedisStore) -> None:

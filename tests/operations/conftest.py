@@ -1,4 +1,4 @@
-"""Operations run in this process over real parts: the store is Redis, the chain is the embedded one behind HTTP."""
+"""A wallet fixture that runs operations in this process, over real Redis and the embedded chain behind HTTP."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
 
 
 class AdjustableClock(SystemClock):
-    """A clock that stands still, however long a test takes, and can be set forward."""
+    """A clock that does not advance during a test and can be set forward."""
 
     def __init__(self) -> None:
         self._start = super().now()
@@ -44,7 +44,7 @@ class AdjustableClock(SystemClock):
 
 @dataclass
 class WalletFixture:
-    """Ports with a slow bundler, and an owner who uses them."""
+    """Ports with a slow bundler, and an account with its owner's key."""
 
     ports: Ports
     mempool: HeldMempool
@@ -55,17 +55,22 @@ class WalletFixture:
     @property
     def paymaster(self) -> Paymaster:
         """The paymaster of the chain."""
-        found = self.ports.chains[CHAIN].paymaster
-        assert found is not None
-        return found
+        paymaster = self.ports.chains[CHAIN].paymaster
+        assert paymaster is not None
+        return paymaster
 
     def change_chain(self, **parts: Any) -> None:
-        """Put other parts in the place of the chain's: `paymaster=...`, `bundler=...`."""
+        """Replace clients of the chain: `paymaster=...`, `bundler=...`."""
         self.ports = replace(self.ports, chains={CHAIN: replace(self.ports.chains[CHAIN], **parts)})
 
     async def prepare(self, *calls: dict[str, Any], **capabilities: Any) -> PreparedUserOperation:
-        asked = {"paymasterService": POLICY, **capabilities}
-        request = {"from": self.account.hex0x(), "chainId": hex(CHAIN), "calls": list(calls), "capabilities": asked}
+        capabilities = {"paymasterService": POLICY, **capabilities}
+        request = {
+            "from": self.account.hex0x(),
+            "chainId": hex(CHAIN),
+            "calls": list(calls),
+            "capabilities": capabilities,
+        }
         prepared = await prepare_calls.run(self.ports, wire.decode(prepare_calls.PrepareCalls, request))
         assert isinstance(prepared, PreparedUserOperation)
         return prepared
@@ -85,11 +90,11 @@ class WalletFixture:
         return (await send_prepared_calls.run(self.ports, decoded)).id
 
     async def status(self, call_id: Data) -> int:
-        asked = get_calls_status.GetCallsStatus(call_id=call_id)
-        return (await get_calls_status.run(self.ports, asked)).status
+        request = get_calls_status.GetCallsStatus(call_id=call_id)
+        return (await get_calls_status.run(self.ports, request)).status
 
     async def grant(self) -> tuple[dict[str, str], LocalAccount]:
-        """A root session and its key, signed by the owner."""
+        """Create a root session, have the owner sign it, and return its permissions and its key."""
         key: LocalAccount = Account.from_key(secrets.token_bytes(32))
         request = {
             "account": self.account.hex0x(),
@@ -97,28 +102,28 @@ class WalletFixture:
             "key": {"type": "secp256k1", "publicKey": key.address},
             "permissions": [{"type": "root"}],
         }
-        made = await create_session.run(self.ports, wire.decode(create_session.CreateSession, request))
-        signature = Account.unsafe_sign_hash(made.signature_request.raw_payload, self.owner.key).signature
-        return {"sessionId": made.session_id.hex0x(), "signature": "0x" + signature.hex()}, key
+        created = await create_session.run(self.ports, wire.decode(create_session.CreateSession, request))
+        signature = Account.unsafe_sign_hash(created.signature_request.raw_payload, self.owner.key).signature
+        return {"sessionId": created.session_id.hex0x(), "signature": "0x" + signature.hex()}, key
 
 
 @pytest.fixture
 async def wallet(url: str, store: RedisStore) -> AsyncIterator[WalletFixture]:
     at = f"{url}/chain/{CHAIN}"
     async with httpx2.AsyncClient() as http:
-        made = build_chain_clients(
+        clients = build_chain_clients(
             ChainSetting(chain_id=CHAIN, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http
         )
         mempool = HeldMempool(HttpBundler(JsonRpcClient(http, at, part="bundler")), CHAIN)
         clock = AdjustableClock()
         ports = Ports(
-            chains={CHAIN: replace(made.ports, bundler=mempool)},
+            chains={CHAIN: replace(clients.ports, bundler=mempool)},
             store=store,
             clock=clock,
             entropy=SystemEntropy(),
             caller=Caller(name="tests"),
         )
         owner: LocalAccount = Account.from_key(secrets.token_bytes(32))
-        asked = request_account.RequestAccount(signer_address=Address.parse(owner.address))
-        account = (await request_account.run(ports, asked)).account_address
+        request = request_account.RequestAccount(signer_address=Address.parse(owner.address))
+        account = (await request_account.run(ports, request)).account_address
         yield WalletFixture(ports, mempool, clock, owner, account)

@@ -1,4 +1,4 @@
-"""A bundler that takes its time: it keeps what it is sent until it is told to mine, as real ones do."""
+"""A bundler that holds operations in its mempool until the test calls `mine`, to imitate a slow real one."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from wallet_rpc.primitives import Address, Hash32
 
 @dataclass
 class HeldMempool:
-    """`ports.Bundler` in front of a real one."""
+    """A `ports.Bundler` in front of a real one that delays or fails sends."""
 
     inner: HttpBundler
     chain_id: int
     waiting: dict[Hash32, UserOperation] = field(default_factory=dict)
     sent: int = 0
     fails: list[Exception] = field(default_factory=list)
-    """Raised by the next sends, after the operation was taken: an answer that got lost."""
+    """Errors that the next sends raise after the operation was accepted, last one first, like a lost response."""
     is_blind: bool = False
-    """Does not find what waits."""
+    """True: lookups do not find waiting operations."""
     refuses_used_nonces: bool = False
-    """Hands what it is sent to the real one at once, which refuses a nonce that is used."""
+    """True: forwards operations to the real bundler at once, which rejects a used nonce."""
     is_silent: bool = False
-    """Answers no questions."""
+    """True: lookups and receipts raise Unavailable."""
     is_behind: bool = False
-    """Has not seen the latest block."""
+    """True: the latest block is not known yet."""
 
     async def estimate(
         self, operation: UserOperation, overrides: Mapping[Address, Mapping[str, Any]] | None = None
@@ -41,12 +41,12 @@ class HeldMempool:
     async def send(self, operation: UserOperation) -> Hash32:
         if self.refuses_used_nonces:
             return await self.inner.send(operation)
-        made = user_operation_hash(operation, self.chain_id, ENTRY_POINT)
-        self.waiting[made] = operation
+        operation_hash = user_operation_hash(operation, self.chain_id, ENTRY_POINT)
+        self.waiting[operation_hash] = operation
         self.sent += 1
         if self.fails:
             raise self.fails.pop()
-        return made
+        return operation_hash
 
     async def receipt(self, operation_hash: Hash32) -> OperationReceipt | None:
         self._refuse_while_silent()
@@ -64,16 +64,16 @@ class HeldMempool:
             raise Unavailable("the bundler does not answer", part="bundler")
 
     async def mine(self) -> None:
-        """Hand everything over; of two operations with one nonce the one that pays more."""
+        """Submit all waiting operations; of two with the same nonce, the one with the higher fee."""
         chosen: dict[tuple[Address, int], UserOperation] = {}
         for operation in self.waiting.values():
-            place = (operation.sender, operation.nonce)
-            if place not in chosen or operation.max_fee_per_gas > chosen[place].max_fee_per_gas:
-                chosen[place] = operation
+            key = (operation.sender, operation.nonce)
+            if key not in chosen or operation.max_fee_per_gas > chosen[key].max_fee_per_gas:
+                chosen[key] = operation
         self.waiting.clear()
         for operation in chosen.values():
             await self.inner.send(operation)
 
     def drop(self) -> None:
-        """Forget everything, as a bundler does with what it cannot place."""
+        """Drop all waiting operations, as a bundler does with operations that it cannot include."""
         self.waiting.clear()

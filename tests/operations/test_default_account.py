@@ -1,4 +1,4 @@
-"""A signer's default account where callers without a key are accepted: no stranger's request changes it."""
+"""A signer's default account on a server that accepts callers without a key: other callers cannot change it."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ async def request_default(ports: Ports, signer: Address, **more: Any) -> Json:
 
 
 async def default(ports: Ports, signer: Address) -> str:
-    """The account of a signer without a hint; a request with an empty hint has the same."""
-    found = await request_default(ports, signer)
-    assert await request_default(ports, signer, creationHint={}) == found
-    return str(found["accountAddress"])
+    """Request the account of a signer without a hint, and check that an empty hint returns the same account."""
+    account = await request_default(ports, signer)
+    assert await request_default(ports, signer, creationHint={}) == account
+    return str(account["accountAddress"])
 
 
 @settings(max_examples=40)
@@ -75,28 +75,29 @@ async def test_no_request_of_a_stranger_changes_which_account_a_signer_gets(
         assert await default(victim, signer) == semi_modular_address(signer).hex0x()
         kinds = {"sma-b": semi_modular_address(signer), "7702": signer}
         for kind, address in kinds.items():
-            found = await request_default(victim, signer, creationHint={"accountType": kind})
-            assert found["accountAddress"] == address.hex0x()
+            by_kind = await request_default(victim, signer, creationHint={"accountType": kind})
+            assert by_kind["accountAddress"] == address.hex0x()
         salted = [await request_default(victim, signer, creationHint={"salt": hex(salt)}) for salt in (0, 1, 7, 8)]
         for salt, account in zip((0, 1, 7, 8), salted, strict=True):
             assert account["accountAddress"] == semi_modular_address(signer, salt).hex0x()
-        named = salted[-1]["id"]
-        before = [await request_default(victim, signer), await request_default(victim, signer, id=named)]
+        account_id = salted[-1]["id"]
+        before = [await request_default(victim, signer), await request_default(victim, signer, id=account_id)]
         for request in strange:
             await request_default(stranger, signer, **request)
-        assert [await request_default(victim, signer), await request_default(victim, signer, id=named)] == before
+        assert [await request_default(victim, signer), await request_default(victim, signer, id=account_id)] == before
 
 
 async def test_a_delegation_that_the_signer_sent_makes_it_the_default(store: RedisStore) -> None:
-    signer, ports = new_signer(), ports_of(store, ANONYMOUS)
+    signer = new_signer()
+    ports = ports_of(store, ANONYMOUS)
     await request_default(ports, signer, creationHint={"salt": "0x5"})
 
     await record_delegated_account(ports, signer)
     await record_delegated_account(ports, signer)
 
     assert await default(ports, signer) == signer.hex0x()
-    found = await request_default(ports, signer, creationHint={"accountType": "sma-b"})
-    assert found["accountAddress"] == semi_modular_address(signer).hex0x()
+    contract = await request_default(ports, signer, creationHint={"accountType": "sma-b"})
+    assert contract["accountAddress"] == semi_modular_address(signer).hex0x()
     assert (await store.accounts.find_by_signer(signer)).count == 3
 
 
@@ -109,15 +110,16 @@ async def test_the_holder_of_a_key_or_token_of_the_open_organization_chooses_the
         by_token(*Scope, key=a_key(organization=OPEN_ORGANIZATION)),
     ):
         signer = new_signer()
-        nobody, holding = ports_of(store, ANONYMOUS), ports_of(store, holder)
-        await request_default(nobody, signer, creationHint={"salt": "0x9"})
-        await request_default(nobody, signer, creationHint=hint)
-        assert await default(nobody, signer) == semi_modular_address(signer).hex0x()
+        anonymous_ports, holder_ports = ports_of(store, ANONYMOUS), ports_of(store, holder)
+        await request_default(anonymous_ports, signer, creationHint={"salt": "0x9"})
+        await request_default(anonymous_ports, signer, creationHint=hint)
+        assert await default(anonymous_ports, signer) == semi_modular_address(signer).hex0x()
 
-        chosen = await request_default(holding, signer, creationHint=hint)
-        await request_default(holding, signer, creationHint={"salt": "0xa"})
+        chosen = await request_default(holder_ports, signer, creationHint=hint)
+        await request_default(holder_ports, signer, creationHint={"salt": "0xa"})
 
-        assert await default(nobody, signer) == await default(holding, signer) == chosen["accountAddress"]
+        assert await default(anonymous_ports, signer) == chosen["accountAddress"]
+        assert await default(holder_ports, signer) == chosen["accountAddress"]
 
 
 @pytest.mark.parametrize("hint", [{"accountType": "7702"}, {"salt": "0x5"}])
@@ -131,10 +133,11 @@ async def test_the_first_account_that_an_organization_records_is_its_default(sto
         assert await default(ports_of(store, other), signer) == semi_modular_address(signer).hex0x()
 
 
-async def test_a_contract_to_come_is_found_at_its_address_whoever_requested_an_account_there_first(
+async def test_an_undeployed_contract_is_found_at_its_address_after_another_callers_request_for_that_address(
     store: RedisStore,
 ) -> None:
-    signer, ports = new_signer(), ports_of(store, ANONYMOUS)
+    signer = new_signer()
+    ports = ports_of(store, ANONYMOUS)
     address = semi_modular_address(signer)
     external = await request_default(ports_of(store, STRANGER), address, creationHint={"accountType": "7702"})
     assert external["accountAddress"] == address.hex0x()
@@ -142,6 +145,6 @@ async def test_a_contract_to_come_is_found_at_its_address_whoever_requested_an_a
     contract = await request_default(ports, signer)
 
     assert contract["accountAddress"] == address.hex0x()
-    found = await store.accounts.find_by_address(address)
-    assert found is not None
-    assert (found.signer, str(found.id)) == (signer, contract["id"])
+    record = await store.accounts.find_by_address(address)
+    assert record is not None
+    assert (record.signer, str(record.id)) == (signer, contract["id"])

@@ -1,4 +1,4 @@
-"""Deadlines of permits: the second before, at and after."""
+"""Deadlines of permits: one second before, at, and one second after."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PERMIT = {"autoPermit": {"below": hex(10**23), "amount": hex(10**23), "durationS
 
 
 async def prepare_at(wallet: WalletFixture, request: dict[str, Any], second: int) -> PreparedCalls | str:
-    """The answer at a second, or the reason of a refusal."""
+    """Prepare calls at a given second; return the response, or the reason of the error."""
     ports = replace(wallet.ports, clock=FixedClock(second))
     try:
         return await prepare_calls.run(ports, wire.decode(prepare_calls.PrepareCalls, request))
@@ -28,8 +28,8 @@ async def prepare_at(wallet: WalletFixture, request: dict[str, Any], second: int
         return error.reason
 
 
-async def test_a_permit_is_taken_until_the_last_second_of_its_deadline(wallet: WalletFixture, url: str) -> None:
-    """As the token takes it."""
+async def test_a_permit_is_accepted_until_the_last_second_of_its_deadline(wallet: WalletFixture, url: str) -> None:
+    """The token contract has the same limit."""
     transact(url, TOKEN, call_data("mint(address,uint256)", wallet.account.hex0x(), 10**24))
     now = wallet.clock.now()
     request: dict[str, Any] = {
@@ -48,6 +48,7 @@ async def test_a_permit_is_taken_until_the_last_second_of_its_deadline(wallet: W
     end = now + 60
     assert int(given["deadline"], 16) == end
 
-    found = [await prepare_at(wallet, request, second) for second in (end - 1, end, end + 1)]
+    results = [await prepare_at(wallet, request, second) for second in (end - 1, end, end + 1)]
 
-    assert [each if isinstance(each, str) else "taken" for each in found] == ["taken", "taken", "permit_expired"]
+    outcomes = [each if isinstance(each, str) else "accepted" for each in results]
+    assert outcomes == ["accepted", "accepted", "permit_expired"]

@@ -1,4 +1,4 @@
-"""Which entity ids an account gets: from the start of a lane, and once it has code from a random place in it."""
+"""Entity ids of sessions: from the start of an id range, or from a random id once the account has code."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ RANDOM_IDS = range(FIRST_RANDOM_START, LAST_RANDOM_START)
 
 
 async def create(wallet: WalletFixture) -> int:
-    """The entity id of a new session."""
+    """Create a session and return its entity id."""
     request = {
         "account": wallet.account.hex0x(),
         "chainId": hex(CHAIN),
         "key": {"type": "secp256k1", "publicKey": "0x" + "5e" * 20},
         "permissions": [{"type": "root"}],
     }
-    made = await create_session.run(wallet.ports, wire.decode(create_session.CreateSession, request))
-    nonce = int(made.signature_request.data.message["nonce"], 16)
+    created = await create_session.run(wallet.ports, wire.decode(create_session.CreateSession, request))
+    nonce = int(created.signature_request.data.message["nonce"], 16)
     return nonce >> 72
 
 
@@ -42,17 +42,17 @@ async def use_up_open_range(wallet: WalletFixture) -> None:
     await sessions.reserve_entity(wallet.account, CHAIN, at_least=EntityId(ENTITY_RANGE_SIZE - 1), trusted=False)
 
 
-async def test_the_ids_of_the_trusted_lane_begin_at_random_too(wallet: WalletFixture) -> None:
+async def test_the_ids_of_the_trusted_range_begin_at_random_too(wallet: WalletFixture) -> None:
     await use_up_open_range(wallet)
     with pytest.raises(LimitExceeded):
         await create(wallet)
-    await deploy(wallet)  # by the owner, whose signature is what makes a caller trusted
+    await deploy(wallet)  # signed by the owner, which makes the caller trusted
     first, second = await create(wallet), await create(wallet)
     assert first - ENTITY_RANGE_SIZE in RANDOM_IDS
     assert second == first + 1
 
 
-async def test_the_ids_of_the_trusted_lane_begin_at_its_start_before_the_account_has_code(
+async def test_the_ids_of_the_trusted_range_begin_at_its_start_before_the_account_has_code(
     wallet: WalletFixture,
 ) -> None:
     await use_up_open_range(wallet)
@@ -70,15 +70,16 @@ async def test_ids_begin_at_random_once(wallet: WalletFixture) -> None:
     assert [await create(wallet) for _ in range(3)] == [first + 1, first + 2, first + 3]
 
 
-async def test_only_a_caller_who_showed_the_owners_signature_is_trusted(wallet: WalletFixture) -> None:
-    sessions, granted_to = wallet.ports.store.sessions, wallet.ports.caller.holder
+async def test_only_a_caller_who_presented_the_owners_signature_is_trusted(wallet: WalletFixture) -> None:
+    sessions = wallet.ports.store.sessions
+    trusted_holder = wallet.ports.caller.holder
     permissions, key = await wallet.grant()
     await wallet.send(await wallet.prepare(CALL, permissions=permissions), key, permissions)
     await wallet.mempool.mine()
-    assert await sessions.is_trusted(wallet.account, CHAIN, granted_to)
+    assert await sessions.is_trusted(wallet.account, CHAIN, trusted_holder)
     wallet.ports = replace(wallet.ports, caller=Caller(name="the holder of the session key"))
     unsigned = {**permissions, "signature": "0x" + "11" * 65}
-    for named in (unsigned, {"context": "0x020100000001"}):
-        await wallet.send(await wallet.prepare(CALL, permissions=named), key, named)
+    for session in (unsigned, {"context": "0x020100000001"}):
+        await wallet.send(await wallet.prepare(CALL, permissions=session), key, session)
         await wallet.mempool.mine()
     assert not await sessions.is_trusted(wallet.account, CHAIN, wallet.ports.caller.holder)

@@ -1,4 +1,4 @@
-"""Who learns what when an operation is handed to the bundler: its paymaster, and a caller who is refused."""
+"""Submission to the bundler: the report to the paymaster, and the errors that a rejected caller receives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}
 
 @dataclass
 class RecordingPaymaster:
-    """`ports.Paymaster` in front of a real one, which keeps the hashes of operations that it is told of."""
+    """A `ports.Paymaster` in front of a real one that records the hashes of reported operations."""
 
     inner: Paymaster
     hashes: list[Hash32] = field(default_factory=list)
@@ -40,7 +40,7 @@ class RecordingPaymaster:
 
 @dataclass
 class SilentChain:
-    """`ports.Chain` in front of a real one, which answers no question about nonces."""
+    """A `ports.Node` in front of a real one that does not respond to reads of user operation nonces."""
 
     inner: Node
 
@@ -52,13 +52,13 @@ class SilentChain:
 
 
 def install_recorder(wallet: WalletFixture) -> RecordingPaymaster:
-    made = RecordingPaymaster(wallet.paymaster)
-    wallet.change_chain(paymaster=made)
-    return made
+    paymaster = RecordingPaymaster(wallet.paymaster)
+    wallet.change_chain(paymaster=paymaster)
+    return paymaster
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_a_paymaster_is_told_once_which_operation_it_pays_for(wallet: WalletFixture, fails: bool) -> None:
+async def test_an_operation_is_reported_to_its_paymaster_once(wallet: WalletFixture, fails: bool) -> None:
     paymaster = install_recorder(wallet)
     paymaster.fails = fails
     prepared = await wallet.prepare(CALL)
@@ -67,10 +67,11 @@ async def test_a_paymaster_is_told_once_which_operation_it_pays_for(wallet: Wall
     assert paymaster.hashes == [prepared.details.data.hash]
 
 
-async def test_a_paymaster_is_not_told_of_what_it_does_not_pay_for(wallet: WalletFixture) -> None:
-    paymaster, chain = install_recorder(wallet), wallet.ports.chains[CHAIN].node
-    assert isinstance(chain, NodeChain)
-    await chain._client.write("anvil_setBalance", [wallet.account.hex0x(), hex(10**18)])
+async def test_an_operation_without_a_paymaster_is_not_reported(wallet: WalletFixture) -> None:
+    paymaster = install_recorder(wallet)
+    node = wallet.ports.chains[CHAIN].node
+    assert isinstance(node, NodeChain)
+    await node._client.write("anvil_setBalance", [wallet.account.hex0x(), hex(10**18)])
     await wallet.send(await wallet.prepare(CALL, paymasterService=None), wallet.owner)
     assert (wallet.mempool.sent, paymaster.hashes) == (1, [])
 
@@ -83,7 +84,7 @@ async def test_an_operation_with_a_paymaster_is_sent_where_the_server_has_none(w
 
 
 class CountingClock(FixedClock):
-    """A clock at which nobody waits: it adds up how long they wanted to."""
+    """A clock whose `sleep` returns at once and adds up the requested time."""
 
     slept = 0.0
 
@@ -92,7 +93,7 @@ class CountingClock(FixedClock):
 
 
 def claim(wallet: WalletFixture, *, sent_at: int) -> CallRecord:
-    """What a sender writes down before it hands an operation over."""
+    """Build the claim that a sender records before it submits an operation."""
     return CallRecord(
         chain_id=CHAIN,
         hash=Hash32(b"\7" * 32),
@@ -105,7 +106,7 @@ def claim(wallet: WalletFixture, *, sent_at: int) -> CallRecord:
     )
 
 
-async def test_a_repeat_waits_eight_seconds_for_a_sender_and_takes_it_for_gone_after_thirty(
+async def test_a_repeat_waits_eight_seconds_for_a_sender_and_treats_its_claim_as_abandoned_after_thirty(
     wallet: WalletFixture,
 ) -> None:
     clock = CountingClock(1_800_000_000)
@@ -121,23 +122,27 @@ async def test_a_repeat_waits_eight_seconds_for_a_sender_and_takes_it_for_gone_a
     assert is_abandoned(ports, replace(record, sent_at=clock.now() - 30))
 
 
-async def test_a_repeat_hears_that_the_sender_it_waited_for_was_refused(wallet: WalletFixture) -> None:
-    record, calls = claim(wallet, sent_at=wallet.clock.now()), wallet.ports.store.calls
+async def test_a_repeat_gets_an_error_when_the_sender_it_waited_for_was_rejected(wallet: WalletFixture) -> None:
+    record = claim(wallet, sent_at=wallet.clock.now())
+    calls = wallet.ports.store.calls
     assert await calls.claim(record) is None
     await calls.settle(replace(record, state=CallState.REFUSED))
-    with pytest.raises(Unavailable, match="was rejected; try again") as refused:
+    with pytest.raises(Unavailable, match="was rejected; try again") as error_info:
         await wait_for_sent(wallet.ports, wallet.ports.chains[CHAIN], record.hash)
-    assert refused.value.reason == "sending"
+    assert error_info.value.reason == "sending"
 
 
-async def test_a_bundler_that_does_not_answer_is_what_the_caller_hears_of(wallet: WalletFixture) -> None:
-    prepared, chain = await wallet.prepare(CALL), wallet.ports.chains[CHAIN]
+async def test_an_unavailable_bundler_is_the_root_cause_also_when_the_node_does_not_respond(
+    wallet: WalletFixture,
+) -> None:
+    prepared = await wallet.prepare(CALL)
+    chain = wallet.ports.chains[CHAIN]
     error = Unavailable("the bundler does not answer", part="bundler")
-    asked = replace(chain, node=SilentChain(chain.node))
-    assert await find_root_cause(asked, prepared.data.to_domain(""), error) is error
+    silent_chain = replace(chain, node=SilentChain(chain.node))
+    assert await find_root_cause(silent_chain, prepared.data.to_domain(""), error) is error
 
 
-async def test_a_nonce_that_another_call_used_is_named_with_the_reason(wallet: WalletFixture) -> None:
+async def test_the_error_of_a_nonce_that_another_call_used_names_the_cause(wallet: WalletFixture) -> None:
     first, second = [await wallet.prepare(call) for call in (CALL, OTHER)]
     await wallet.send(first, wallet.owner)
     await wallet.mempool.mine()
@@ -146,7 +151,7 @@ async def test_a_nonce_that_another_call_used_is_named_with_the_reason(wallet: W
         await wallet.send(second, wallet.owner)
 
 
-async def test_a_grant_that_another_call_carried_is_named_with_the_reason(wallet: WalletFixture) -> None:
+async def test_the_error_of_a_grant_that_another_call_installed_names_the_cause(wallet: WalletFixture) -> None:
     permissions, key = await wallet.grant()
     first, second = [await wallet.prepare(call, permissions=permissions) for call in (CALL, OTHER)]
     await wallet.send(first, key, permissions)

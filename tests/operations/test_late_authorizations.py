@@ -1,4 +1,4 @@
-"""An account that is delegated while its first call is on the way to the bundler, which refuses the authorization."""
+"""An account that another wallet delegates before the bundler receives its first call and rejects the authorization."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from wallet_rpc.services.signed_calls import SendArray
 
 @dataclass
 class OvertakenBundler:
-    """`ports.Bundler` in front of a real one: before the first send another wallet delegates the sender."""
+    """A `ports.Bundler` in front of a real one that delegates the sender itself before the first send."""
 
     inner: HttpBundler
     node: NodeChain
@@ -64,10 +64,10 @@ def install_overtaken(wallet: WalletFixture, delegate: Address) -> OvertakenBund
 
 async def sign_array(wallet: WalletFixture) -> SendArray:
     policy = {"paymasterService": {"policyId": "11111111-2222-4333-8444-555555555555"}}
-    parts = wire.encode(PreparedArray, await prepare(wallet, wallet.ports, **policy))["data"]
-    for part in parts:
-        part["signature"] = by_owner(wallet, Hash32.parse(part["signatureRequest"]["rawPayload"]))
-    return wire.decode(SendArray, {"type": "array", "data": parts})
+    items = wire.encode(PreparedArray, await prepare(wallet, wallet.ports, **policy))["data"]
+    for item in items:
+        item["signature"] = by_owner(wallet, Hash32.parse(item["signatureRequest"]["rawPayload"]))
+    return wire.decode(SendArray, {"type": "array", "data": items})
 
 
 async def test_the_operation_is_sent_without_the_authorization_that_came_too_late(wallet: WalletFixture) -> None:
@@ -79,9 +79,9 @@ async def test_the_operation_is_sent_without_the_authorization_that_came_too_lat
     assert bundler.sent == 2
 
 
-async def test_it_is_refused_where_the_account_was_delegated_to_other_code(wallet: WalletFixture) -> None:
+async def test_the_operation_is_rejected_if_the_account_was_delegated_to_other_code(wallet: WalletFixture) -> None:
     bundler = install_overtaken(wallet, SEMI_MODULAR_ACCOUNT_7702_V1_1)
 
-    with pytest.raises(StaleNonce, match="Expected: 1, Actual: 0") as refused:
+    with pytest.raises(StaleNonce, match="Expected: 1, Actual: 0") as error_info:
         await send_prepared_calls.run(wallet.ports, await sign_array(wallet))
-    assert (refused.value.reason, bundler.sent) == ("authorization_nonce", 1)
+    assert (error_info.value.reason, bundler.sent) == ("authorization_nonce", 1)

@@ -1,4 +1,4 @@
-"""The status of a call that is not on the chain and never will be says why."""
+"""The error in the status of a call that can no longer be included."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}
 
 
 async def status(wallet: WalletFixture, name: Data) -> tuple[int, dict[str, Any] | None]:
-    """A call's status, and the error that goes with it, as they are on the wire."""
-    found = wire.encode(CallsStatus, await get_calls_status.run(wallet.ports, GetCallsStatus(call_id=name)))
-    return found["status"], found["details"]["data"].get("error")
+    """Return a call's status code and error in JSON."""
+    encoded = wire.encode(CallsStatus, await get_calls_status.run(wallet.ports, GetCallsStatus(call_id=name)))
+    return encoded["status"], encoded["details"]["data"].get("error")
 
 
-async def test_a_call_whose_nonce_another_one_used_says_so(wallet: WalletFixture) -> None:
+async def test_the_status_of_a_call_whose_nonce_another_one_used_has_that_error(wallet: WalletFixture) -> None:
     first = await wallet.prepare(CALL)
     first_id = await wallet.send(first, wallet.owner)
     second_id = await wallet.send(await wallet.prepare(OTHER), wallet.owner)
@@ -46,7 +46,9 @@ async def test_a_call_whose_nonce_another_one_used_says_so(wallet: WalletFixture
     "refusal",
     [Rejected("precheck failed: no", reason="too_low"), ValidationReverted("validation reverted", revert="0x01")],
 )
-async def test_a_call_that_was_refused_says_with_which_words(wallet: WalletFixture, refusal: WalletError) -> None:
+async def test_the_status_of_a_rejected_call_has_the_error_of_the_send(
+    wallet: WalletFixture, refusal: WalletError
+) -> None:
     prepared = await wallet.prepare(CALL)
     wallet.mempool.fails = [refusal]
     with pytest.raises(type(refusal)):
@@ -54,10 +56,10 @@ async def test_a_call_that_was_refused_says_with_which_words(wallet: WalletFixtu
     wallet.mempool.drop()
 
     name = format_call_id(CHAIN, prepared.details.data.hash)
-    told = {"code": refusal.code, "message": refusal.message, "data": {"reason": refusal.reason}}
-    assert await status(wallet, name) == (400, told)
+    error = {"code": refusal.code, "message": refusal.message, "data": {"reason": refusal.reason}}
+    assert await status(wallet, name) == (400, error)
 
 
-def test_a_message_is_told_up_to_a_length() -> None:
-    told = build_call_error(ExecutionReverted("x" * 10_000))
-    assert told.message == "x" * LONGEST_MESSAGE + "…"
+def test_a_long_message_is_truncated() -> None:
+    error = build_call_error(ExecutionReverted("x" * 10_000))
+    assert error.message == "x" * LONGEST_MESSAGE + "…"

@@ -1,4 +1,4 @@
-"""An account without the money is refused before a paymaster is called, wherever that is decidable."""
+"""Rejection of an account with insufficient balance before any call to a paymaster, if the shortage is certain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENTRY_POINT = "0x0000000071727De22E5E9d8BAf0edAc6f37da032"
 
 @dataclass
 class CountingPaymaster:
-    """`ports.Paymaster` in front of a real one, which counts the calls."""
+    """A `ports.Paymaster` in front of a real one that counts requests."""
 
     inner: Paymaster
     requests: int = 0
@@ -39,19 +39,21 @@ class CountingPaymaster:
 
 
 def install_counter(wallet: WalletFixture) -> CountingPaymaster:
-    made = CountingPaymaster(wallet.paymaster)
-    wallet.change_chain(paymaster=made)
-    return made
+    paymaster = CountingPaymaster(wallet.paymaster)
+    wallet.change_chain(paymaster=paymaster)
+    return paymaster
 
 
 @pytest.mark.parametrize("plain", [1, account_funds.MAX_RECEIVERS])
-async def test_nobody_is_asked_to_sponsor_what_the_account_cannot_send(wallet: WalletFixture, plain: int) -> None:
+async def test_a_certain_shortage_is_rejected_without_a_request_to_the_paymaster(
+    wallet: WalletFixture, plain: int
+) -> None:
     paymaster = install_counter(wallet)
     calls = [{"to": f"0x{number:040x}", "value": "0x0"} for number in range(0xF00D0000, 0xF00D0000 + plain)]
 
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(Rejected) as error_info:
         await wallet.prepare(*calls, {"to": FRIEND, "value": "0x1"})
-    assert (refused.value.reason, refused.value.facts["missing"]) == ("insufficient_funds", "0x1")
+    assert (error_info.value.reason, error_info.value.facts["missing"]) == ("insufficient_funds", "0x1")
     assert paymaster.requests == 0
 
 
@@ -63,11 +65,11 @@ async def test_nobody_is_asked_to_sponsor_what_the_account_cannot_send(wallet: W
     ],
     ids=["code", "many"],
 )
-async def test_what_cannot_be_known_is_left_to_the_estimate(
+async def test_an_uncertain_shortage_is_left_to_the_estimate(
     wallet: WalletFixture, before: list[dict[str, str]]
 ) -> None:
     paymaster = install_counter(wallet)
 
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(Rejected) as error_info:
         await wallet.prepare(*before, {"to": FRIEND, "value": "0x1"})
-    assert (refused.value.reason, paymaster.requests) == ("insufficient_funds", 1)
+    assert (error_info.value.reason, paymaster.requests) == ("insufficient_funds", 1)

@@ -1,4 +1,4 @@
-"""The removal of a delegation while the relayer is slow, silent, refusing or not there; and statuses in between."""
+"""The removal of a delegation, and its status, while the relayer is slow, unresponsive, failing or missing."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ REMOVAL = {"eip7702Auth": {"delegation": ZERO_ADDRESS.hex0x()}}
 
 @dataclass
 class SlowRelayer:
-    """`ports.Relayer` in front of a real one: it keeps what it is sent until it is told to hand it on."""
+    """A `ports.Relayer` in front of a real one that holds authorizations until the test calls `mine`."""
 
     inner: KeyRelayer
     waiting: dict[int, SignedAuthorization] = field(default_factory=dict)
     sent: int = 0
     fails: list[Exception] = field(default_factory=list)
     takes: bool = True
-    """What fails was taken all the same."""
+    """True: an authorization is accepted even if its send fails."""
     mined: dict[Hash32, Hash32] = field(default_factory=dict)
 
     async def send(self, authorization: SignedAuthorization) -> Hash32:
@@ -65,7 +65,7 @@ class SlowRelayer:
 
 @dataclass
 class RemovedDelegation:
-    """A delegated account whose owner wants to be free."""
+    """A delegated account, and the signed request that removes its delegation."""
 
     wallet: WalletFixture
     ports: Ports
@@ -98,11 +98,11 @@ async def delegate(wallet: WalletFixture, ports: Ports) -> None:
     policy = {"paymasterService": {"policyId": "11111111-2222-4333-8444-555555555555"}}
     array = await prepare(wallet, ports, **policy)
     assert isinstance(array, PreparedArray)
-    parts = wire.encode(PreparedArray, array)["data"]
-    for part in parts:
-        payload = Hash32.parse(part["signatureRequest"]["rawPayload"])
-        part["signature"] = by_owner(wallet, payload)
-    await send_prepared_calls.run(ports, wire.decode(SendArray, {"type": "array", "data": parts}))
+    items = wire.encode(PreparedArray, array)["data"]
+    for item in items:
+        payload = Hash32.parse(item["signatureRequest"]["rawPayload"])
+        item["signature"] = by_owner(wallet, payload)
+    await send_prepared_calls.run(ports, wire.decode(SendArray, {"type": "array", "data": items}))
     await wallet.mempool.mine()
 
 
@@ -140,8 +140,9 @@ async def test_many_senders_of_one_removal_send_it_once(freed: RemovedDelegation
     assert freed.relayer.sent == 1
 
 
-async def test_a_refused_removal_may_be_tried_again(freed: RemovedDelegation) -> None:
-    freed.relayer.fails, freed.relayer.takes = [Unavailable("the node is away")], False
+async def test_a_rejected_removal_may_be_tried_again(freed: RemovedDelegation) -> None:
+    freed.relayer.fails = [Unavailable("the node is away")]
+    freed.relayer.takes = False
     with pytest.raises(Unavailable):
         await freed.send()
     call_id = await freed.send()
@@ -149,7 +150,7 @@ async def test_a_refused_removal_may_be_tried_again(freed: RemovedDelegation) ->
     assert (await freed.status(call_id)).status == 200
 
 
-async def test_nobody_pays_for_the_removal_of_nothing(freed: RemovedDelegation) -> None:
+async def test_the_relayer_does_not_pay_for_the_removal_of_no_delegation(freed: RemovedDelegation) -> None:
     call_id = await freed.send()
     await freed.relayer.mine()
     owner = secrets.token_bytes(32)
@@ -161,14 +162,14 @@ async def test_nobody_pays_for_the_removal_of_nothing(freed: RemovedDelegation) 
         "chainId": hex(CHAIN),
         "signature": by_owner(wallet, authorization.digest),
     }
-    with pytest.raises(InvalidParams) as refused:
+    with pytest.raises(InvalidParams) as error_info:
         await send_prepared_calls.run(freed.ports, wire.decode(SendDelegation, request))
-    assert refused.value.reason == "nothing_to_remove"
+    assert error_info.value.reason == "nothing_to_remove"
     assert freed.relayer.sent == 1
-    assert await freed.send() == call_id, "what was sent stays sent"
+    assert await freed.send() == call_id, "a repeated send returns the same id"
 
 
-async def test_a_refused_removal_has_failed(freed: RemovedDelegation) -> None:
+async def test_a_rejected_removal_has_failed(freed: RemovedDelegation) -> None:
     call_id = await freed.send()
     freed.relayer.waiting.clear()
     record = await freed.ports.store.calls.get(CHAIN, Hash32(call_id[32:]))
@@ -178,10 +179,11 @@ async def test_a_refused_removal_has_failed(freed: RemovedDelegation) -> None:
 
 
 @pytest.mark.parametrize("takes", [True, False])
-async def test_a_removal_whose_fate_is_unknown_is_looked_for_on_the_chain(
+async def test_a_removal_with_an_unknown_outcome_is_looked_up_on_the_chain(
     freed: RemovedDelegation, takes: bool
 ) -> None:
-    freed.relayer.fails, freed.relayer.takes = [OutcomeUnknown("no answer")], takes
+    freed.relayer.fails = [OutcomeUnknown("no answer")]
+    freed.relayer.takes = takes
     with pytest.raises(OutcomeUnknown):
         await freed.send()
     await freed.relayer.mine()
@@ -194,16 +196,16 @@ async def test_a_removal_whose_fate_is_unknown_is_looked_for_on_the_chain(
     assert (status.receipts is None) == takes, "without the transaction's hash there is no receipt"
 
 
-async def test_a_removal_beyond_the_days_budget_is_refused_by_name_until_the_next_day(
+async def test_a_removal_over_the_daily_budget_is_rejected_until_the_next_day(
     freed: RemovedDelegation, store: RedisStore
 ) -> None:
     earlier = Expense(chain_id=CHAIN, account=freed.authority, transaction=Hash32(bytes(32)), cost=BUDGET.account)
     await store.relayer_budget(BUDGET, freed.clock).take(earlier)
     chain = replace(freed.ports.chains[CHAIN], relayer=freed.relayer.inner)
     ports = replace(freed.ports, chains={CHAIN: chain})
-    with pytest.raises(Rejected, match=f"at most {BUDGET.account} wei a day for {freed.authority}") as refused:
+    with pytest.raises(Rejected, match=f"at most {BUDGET.account} wei a day for {freed.authority}") as error_info:
         await send_prepared_calls.run(ports, freed.request)
-    assert refused.value.reason == "relayer_budget_used_up"
+    assert error_info.value.reason == "relayer_budget_used_up"
     freed.clock.ahead = 86_400
     call_id = (await send_prepared_calls.run(ports, freed.request)).id
     status = await get_calls_status.run(ports, get_calls_status.GetCallsStatus(call_id=call_id))
@@ -217,13 +219,13 @@ async def test_a_removal_that_came_too_late_has_failed(freed: RemovedDelegation)
     freed.clock.ahead = LAG_SECONDS + 1
     assert (await freed.status(call_id)).status == 100, "the receipt may still follow"
     freed.clock.ahead += LAG_SECONDS
-    assert (await freed.status(call_id)).status == 400, "the nonce is used, and the account is delegated still"
+    assert (await freed.status(call_id)).status == 400, "the nonce is used, and the account is still delegated"
     await freed.relayer.mine()
     done = await freed.status(call_id)
     assert (done.status, done.receipts is None) == (500, False)
 
 
-async def test_an_account_that_went_on_is_not_asked_any_more(freed: RemovedDelegation) -> None:
+async def test_a_removal_counts_as_applied_after_later_transactions_of_the_account(freed: RemovedDelegation) -> None:
     call_id = await freed.send()
     await freed.relayer.mine()
     await delegate(freed.wallet, freed.ports)
@@ -243,7 +245,7 @@ async def test_without_a_relayer_no_delegation_is_removed(freed: RemovedDelegati
     assert (status.status, status.receipts) == (200, None)
 
 
-async def test_an_account_of_a_chain_without_the_implementation_is_told_so(freed: RemovedDelegation) -> None:
+async def test_a_delegation_on_a_chain_without_the_implementation_is_rejected(freed: RemovedDelegation) -> None:
     class Bare(NodeChain):
         async def code(self, address: Address) -> bytes:
             return b""
@@ -258,7 +260,7 @@ async def test_an_account_of_a_chain_without_the_implementation_is_told_so(freed
         await prepare(wallet, ports)
 
 
-async def test_a_second_delegation_while_one_is_under_way_is_passed_on_as_the_bundler_says(
+async def test_the_bundlers_error_about_a_second_pending_delegation_is_passed_on(
     freed: RemovedDelegation,
 ) -> None:
     freed.wallet.mempool.fails = [Rejected("EIP-7702 auth sender has too many pending transactions: 2. Max allowed: 1")]
@@ -269,15 +271,15 @@ async def test_a_second_delegation_while_one_is_under_way_is_passed_on_as_the_bu
 
 
 async def test_a_pending_operation_names_the_transaction_that_carries_it(wallet: WalletFixture) -> None:
-    made = await wallet.prepare({"to": ZERO_ADDRESS.hex0x()})
-    call_id = await wallet.send(made, wallet.owner)
+    prepared = await wallet.prepare({"to": ZERO_ADDRESS.hex0x()})
+    call_id = await wallet.send(prepared, wallet.owner)
     plain = await get_calls_status.run(wallet.ports, get_calls_status.GetCallsStatus(call_id=call_id))
     assert plain.details.type == "user-operation"
     inner = wallet.mempool.lookup
 
     async def lookup(operation_hash: Hash32) -> Any:
-        known = await inner(operation_hash)
-        return None if known is None else replace(known, transaction_hash=Hash32(b"\x77" * 32), block_number=9)
+        pending = await inner(operation_hash)
+        return None if pending is None else replace(pending, transaction_hash=Hash32(b"\x77" * 32), block_number=9)
 
     wallet.mempool.lookup = lookup  # type: ignore[method-assign]
     status = await get_calls_status.run(wallet.ports, get_calls_status.GetCallsStatus(call_id=call_id))

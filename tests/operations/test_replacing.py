@@ -1,4 +1,4 @@
-"""Replacing an operation that is under way takes more of both fees: the fee in all and the priority fee."""
+"""Replacement of a pending operation, which must raise both the maximum fee and the priority fee."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
 OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}
 FEE, PRIORITY = 100_000_000_001, 10_000_000_001
 ENOUGH_FEE, ENOUGH_PRIORITY = 110_000_000_002, 11_000_000_002
-"""A tenth more, rounded up. Source: ERC-4337 bundler rules."""
+"""The fees raised by a tenth, rounded up. Source: ERC-4337 bundler rules."""
 
 
 def fees(fee: int, priority: int) -> dict[str, str]:
@@ -49,24 +49,24 @@ async def test_a_tenth_more_of_both_fees_replaces_an_installation(wallet: Wallet
 
 
 @pytest.mark.parametrize(
-    ("asked", "prepared"),
+    ("overrides", "expected"),
     [
         ({}, (ENOUGH_FEE, ENOUGH_PRIORITY)),
         ({"maxFeePerGas": hex(3 * FEE)}, (3 * FEE, ENOUGH_PRIORITY)),
         ({"maxPriorityFeePerGas": hex(3 * PRIORITY)}, (ENOUGH_FEE, 3 * PRIORITY)),
     ],
 )
-async def test_what_is_prepared_while_another_is_under_way_replaces_it(
-    wallet: WalletFixture, asked: dict[str, str], prepared: tuple[int, int]
+async def test_an_operation_prepared_while_another_is_pending_replaces_it(
+    wallet: WalletFixture, overrides: dict[str, str], expected: tuple[int, int]
 ) -> None:
     first = await wallet.prepare(CALL, gasParamsOverride=fees(FEE, PRIORITY))
     await wallet.send(first, wallet.owner)
-    second = (await wallet.prepare(OTHER, gasParamsOverride=asked)).data
+    second = (await wallet.prepare(OTHER, gasParamsOverride=overrides)).data
     assert second.nonce == first.data.nonce
-    assert (second.max_fee_per_gas, second.max_priority_fee_per_gas) == prepared
+    assert (second.max_fee_per_gas, second.max_priority_fee_per_gas) == expected
 
 
-async def test_an_installation_is_not_replaced_where_only_the_priority_fee_is_asked_for(wallet: WalletFixture) -> None:
+async def test_an_installation_is_not_replaced_when_only_the_priority_fee_is_set(wallet: WalletFixture) -> None:
     permissions, key = await wallet.grant()
     first = await wallet.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
     await wallet.send(first, key, permissions)

@@ -1,4 +1,4 @@
-"""While a bundler has an operation and the chain does not: replacing, waiting, asking, and losing an answer."""
+"""Operations pending at the bundler: replacement, waiting, status requests and lost responses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_preparing_again_replaces_at_a_tenth_more(wallet: WalletFixture) -
     assert await wallet.status(first_id) == await wallet.status(second_id) == 100
     await wallet.mempool.mine()
     assert await wallet.status(second_id) == 200
-    assert await wallet.status(first_id) == 400, "it can never land: its nonce is used"
+    assert await wallet.status(first_id) == 400, "it can no longer be included: its nonce is used"
 
 
 async def test_a_mined_operation_is_not_outbid(wallet: WalletFixture) -> None:
@@ -47,18 +47,18 @@ async def test_a_call_in_a_block_that_the_bundler_has_not_seen_is_pending(wallet
     call_id = await wallet.send(await wallet.prepare(CALL), wallet.owner)
     await wallet.mempool.mine()
     wallet.mempool.is_behind = True
-    assert await wallet.status(call_id) == 100, "its nonce is used, but by itself"
+    assert await wallet.status(call_id) == 100, "its nonce is used, but by this very operation"
     wallet.mempool.is_behind = False
     assert await wallet.status(call_id) == 200
 
 
-async def test_while_the_install_is_under_way_preparing_says_wait(wallet: WalletFixture) -> None:
+async def test_preparing_while_the_install_is_pending_raises_install_pending(wallet: WalletFixture) -> None:
     permissions, key = await wallet.grant()
     early, late = [await wallet.prepare(call, permissions=permissions) for call in (CALL, OTHER)]
     first_id = await wallet.send(early, key, permissions)
-    with pytest.raises(InstallPending) as waiting:
+    with pytest.raises(InstallPending) as error_info:
         await wallet.prepare(CALL, permissions=permissions)
-    assert waiting.value.data["retryable"] is True
+    assert error_info.value.data["retryable"] is True
     with pytest.raises(InstallPending):
         await wallet.send(late, key, permissions)
     await wallet.mempool.mine()
@@ -92,7 +92,7 @@ async def test_an_explicit_fee_replaces_a_stuck_install(wallet: WalletFixture) -
     assert await wallet.status(again_id) == 200
 
 
-async def test_a_send_whose_answer_was_lost_is_asked_about_not_repeated(wallet: WalletFixture) -> None:
+async def test_a_send_with_a_lost_response_is_looked_up_and_not_repeated(wallet: WalletFixture) -> None:
     prepared = await wallet.prepare(CALL)
     wallet.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
     call_id = await wallet.send(prepared, wallet.owner)
@@ -100,7 +100,7 @@ async def test_a_send_whose_answer_was_lost_is_asked_about_not_repeated(wallet: 
     assert wallet.mempool.sent == 1
 
 
-async def test_a_send_whose_fate_is_unknown_is_not_taken_for_refused(wallet: WalletFixture) -> None:
+async def test_a_send_with_an_unknown_outcome_does_not_count_as_rejected(wallet: WalletFixture) -> None:
     prepared = await wallet.prepare(CALL)
     wallet.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
     wallet.mempool.is_blind = True
@@ -109,7 +109,7 @@ async def test_a_send_whose_fate_is_unknown_is_not_taken_for_refused(wallet: Wal
     assert await wallet.status(format_call_id(CHAIN, prepared.details.data.hash)) == 100
 
 
-async def test_a_refused_send_may_be_tried_again(wallet: WalletFixture) -> None:
+async def test_a_rejected_send_may_be_tried_again(wallet: WalletFixture) -> None:
     prepared = await wallet.prepare(CALL)
     wallet.mempool.fails = [Rejected("precheck failed")]
     with pytest.raises(Rejected, match="precheck failed"):
@@ -121,10 +121,11 @@ async def test_a_refused_send_may_be_tried_again(wallet: WalletFixture) -> None:
     assert wallet.mempool.sent == 2
 
 
-async def test_a_bundler_that_is_silent_also_when_asked_may_have_taken_it(wallet: WalletFixture) -> None:
+async def test_a_bundler_whose_lookups_fail_too_may_have_accepted_the_operation(wallet: WalletFixture) -> None:
     prepared = await wallet.prepare(CALL)
     name = format_call_id(CHAIN, prepared.details.data.hash)
-    wallet.mempool.fails, wallet.mempool.is_silent = [OutcomeUnknown("the bundler does not answer")], True
+    wallet.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
+    wallet.mempool.is_silent = True
     with pytest.raises(OutcomeUnknown):
         await wallet.send(prepared, wallet.owner)
     wallet.mempool.is_silent = False
@@ -136,7 +137,7 @@ async def test_a_bundler_that_is_silent_also_when_asked_may_have_taken_it(wallet
 
 
 @pytest.mark.parametrize("by_session", [False, True])
-async def test_what_has_landed_is_answered_alike_whatever_was_said_when_it_was_sent(
+async def test_a_repeated_send_of_an_included_operation_succeeds_also_after_an_error_of_the_first_send(
     wallet: WalletFixture, by_session: bool
 ) -> None:
     permissions, key = await wallet.grant() if by_session else (None, wallet.owner)
@@ -151,7 +152,7 @@ async def test_what_has_landed_is_answered_alike_whatever_was_said_when_it_was_s
     assert await wallet.send(prepared, key, permissions) == name
 
 
-async def test_what_the_bundler_knows_already_is_sent(wallet: WalletFixture) -> None:
+async def test_an_operation_that_the_bundler_knows_already_counts_as_sent(wallet: WalletFixture) -> None:
     prepared = await wallet.prepare(CALL)
     wallet.mempool.fails = [AlreadyKnown("the bundler already has this user operation")]
     name = await wallet.send(prepared, wallet.owner)
@@ -160,13 +161,13 @@ async def test_what_the_bundler_knows_already_is_sent(wallet: WalletFixture) -> 
     assert await wallet.status(name) == 200
 
 
-async def test_a_status_is_not_final_in_the_moment_in_which_the_call_lands(wallet: WalletFixture) -> None:
+async def test_a_status_is_not_final_at_the_moment_of_the_calls_inclusion(wallet: WalletFixture) -> None:
     name = await wallet.send(await wallet.prepare(CALL), wallet.owner)
     wallet.clock.ahead = 2 * LAG_SECONDS
     assert await wallet.status(name) == 100
     await wallet.mempool.mine()
     wallet.mempool.is_behind = True
-    assert await wallet.status(name) == 100, "its nonce is used, but by itself"
+    assert await wallet.status(name) == 100, "its nonce is used, but by this very operation"
     wallet.clock.ahead += LAG_SECONDS - 1
     assert await wallet.status(name) == 100
     wallet.mempool.is_behind = False
@@ -180,17 +181,19 @@ async def test_a_call_whose_nonce_was_seen_used_for_a_while_has_failed(wallet: W
     wallet.mempool.is_behind = True
     assert await wallet.status(name) == 100
     wallet.clock.ahead = LAG_SECONDS
-    assert await wallet.status(name) == 400, "neither chain nor bundler has it"
+    assert await wallet.status(name) == 400, "neither chain nor bundler knows it"
 
 
-async def test_a_send_of_an_organization_is_in_its_log_also_when_its_answer_was_lost(wallet: WalletFixture) -> None:
+async def test_a_send_of_an_organization_is_in_its_log_also_when_the_response_was_lost(wallet: WalletFixture) -> None:
     wallet.ports = replace(wallet.ports, caller=a_caller(a_key()))
     permissions, key = await wallet.grant()
     prepared = await wallet.prepare(CALL, permissions=permissions)
-    wallet.mempool.fails, wallet.mempool.is_blind = [OutcomeUnknown("the bundler does not answer")], True
+    wallet.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
+    wallet.mempool.is_blind = True
     with pytest.raises(OutcomeUnknown):
         await wallet.send(prepared, key, permissions)
-    wallet.mempool.is_blind, wallet.clock.ahead = False, ABANDONED_SECONDS + 1
+    wallet.mempool.is_blind = False
+    wallet.clock.ahead = ABANDONED_SECONDS + 1
     for _ in range(2):
         await wallet.send(prepared, key, permissions)
     audit = wallet.ports.store.audit

@@ -1,4 +1,4 @@
-"""Gas paid in a token, where the paymaster service or the token is another than the embedded chain's."""
+"""Gas paid in ERC-20 with other paymaster services and other tokens than the embedded chain's."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ AUTO: dict[str, Any] = {"postOpSettings": {"autoApprove": True}}
 
 @dataclass
 class ChangingPaymaster:
-    """A service that answers as the real one, but says of tokens what the test wants."""
+    """A paymaster service that returns the real one's responses with the test's token payment terms."""
 
     real: Paymaster
     first: Erc20PaymentTerms | None
     last: Erc20PaymentTerms | None
 
     async def stub(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        known = {**context, "erc20Context": {**context["erc20Context"], "tokenAddress": TOKEN}}
-        return replace(await self.real.stub(operation, known), token=self.first)
+        supported = {**context, "erc20Context": {**context["erc20Context"], "tokenAddress": TOKEN}}
+        return replace(await self.real.stub(operation, supported), token=self.first)
 
     async def sponsor(self, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
         return replace(await self.real.sponsor(operation, context), token=self.last)
@@ -42,8 +42,8 @@ class ChangingPaymaster:
         await self.real.report_sent(operation, operation_hash)
 
 
-def payment(token: str = TOKEN, *, rate: int = 2_000 * 10**18, most: int = 1) -> Erc20PaymentTerms:
-    return Erc20PaymentTerms(token_address=Address.parse(token), exchange_rate=rate, max_token_amount=most)
+def payment(token: str = TOKEN, *, rate: int = 2_000 * 10**18, max_amount: int = 1) -> Erc20PaymentTerms:
+    return Erc20PaymentTerms(token_address=Address.parse(token), exchange_rate=rate, max_token_amount=max_amount)
 
 
 def with_service(wallet: WalletFixture, first: Erc20PaymentTerms | None, last: Erc20PaymentTerms | None = None) -> None:
@@ -51,25 +51,26 @@ def with_service(wallet: WalletFixture, first: Erc20PaymentTerms | None, last: E
 
 
 async def ask(wallet: WalletFixture, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> PreparedCalls:
-    more, only = settings.pop("capabilities", {}), settings.pop("only_estimation", False)
-    service = {**POLICY, "onlyEstimation": only, "erc20": {"tokenAddress": token, **settings}}
+    capabilities = settings.pop("capabilities", {})
+    only_estimation = settings.pop("only_estimation", False)
+    service = {**POLICY, "onlyEstimation": only_estimation, "erc20": {"tokenAddress": token, **settings}}
     request = {
         "from": wallet.account.hex0x(),
         "chainId": hex(CHAIN),
         "calls": list(calls),
-        "capabilities": {"paymasterService": service, **more},
+        "capabilities": {"paymasterService": service, **capabilities},
     }
     return await prepare_calls.run(wallet.ports, wire.decode(prepare_calls.PrepareCalls, request))
 
 
 async def catch_error(wallet: WalletFixture, **settings: Any) -> WalletError:
-    with pytest.raises(WalletError) as caught:
+    with pytest.raises(WalletError) as error_info:
         await ask(wallet, **settings)
-    return caught.value
+    return error_info.value
 
 
 def transact(url: str, to: str, data: str) -> None:
-    """From the node's first account."""
+    """Send a transaction from the node's first account."""
     node = f"{url}/chain/{CHAIN}"
     call = {"from": "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "to": to, "data": data}
     body = {"jsonrpc": "2.0", "id": 1, "method": "eth_sendTransaction", "params": [call]}
@@ -89,20 +90,24 @@ def rich(wallet: WalletFixture, url: str) -> WalletFixture:
 
 
 @pytest.mark.parametrize("first", [None, payment("0x" + "12" * 20)])
-async def test_a_service_that_takes_no_tokens_is_named(wallet: WalletFixture, first: Erc20PaymentTerms | None) -> None:
+async def test_a_service_that_does_not_accept_the_token_is_reported(
+    wallet: WalletFixture, first: Erc20PaymentTerms | None
+) -> None:
     with_service(wallet, first)
     error = await catch_error(wallet, **AUTO)
     assert isinstance(error, UnsupportedCapability)
     assert error.data["capability"] == "paymasterService.erc20"
 
 
-async def test_a_chain_without_paymaster_takes_no_tokens(wallet: WalletFixture) -> None:
+async def test_a_chain_without_paymaster_accepts_no_tokens(wallet: WalletFixture) -> None:
     wallet.change_chain(paymaster=None)
     assert isinstance(await catch_error(wallet, **AUTO), UnsupportedCapability)
 
 
-@pytest.mark.parametrize("last", [None, payment(most=10**30)])
-async def test_a_price_that_rises_meanwhile_is_refused(rich: WalletFixture, last: Erc20PaymentTerms | None) -> None:
+@pytest.mark.parametrize("last", [None, payment(max_amount=10**30)])
+async def test_a_price_that_rises_during_preparation_is_rejected(
+    rich: WalletFixture, last: Erc20PaymentTerms | None
+) -> None:
     with_service(rich, payment(), last)
     error = await catch_error(rich, **AUTO)
     assert isinstance(error, Rejected)
@@ -112,7 +117,7 @@ async def test_a_price_that_rises_meanwhile_is_refused(rich: WalletFixture, last
 SILENT, NO_PERMIT = Address(b"\xa1" * 20), Address(b"\xa2" * 20)
 
 
-async def test_an_address_that_is_no_token_is_refused(wallet: WalletFixture, url: str) -> None:
+async def test_an_address_that_is_not_a_token_is_rejected(wallet: WalletFixture, url: str) -> None:
     for code in (b"", bytes.fromhex("5f5ffd")):
         set_code(url, SILENT, code)
         with_service(wallet, payment(SILENT.hex0x()))
@@ -126,13 +131,13 @@ RICH_WITHOUT_PERMIT = bytes.fromhex(
     "806370a0823114601c57"  # balanceOf: to 1c
     "8063dd62ed3e14602e57"  # allowance: to 2e
     "5f5ffd"
-    "5b69ffffffffffffffffffff5f5260205ff3"  # plenty
-    "5b5f5f5260205ff3"  # nothing
+    "5b69ffffffffffffffffffff5f5260205ff3"  # return a large balance
+    "5b5f5f5260205ff3"  # return 0
 )
-"""A token that knows nothing else."""
+"""Code of a token with `balanceOf` and `allowance` and no other function."""
 
 
-async def test_a_token_without_permit_is_named(wallet: WalletFixture, url: str) -> None:
+async def test_a_token_without_permit_is_reported(wallet: WalletFixture, url: str) -> None:
     set_code(url, NO_PERMIT, RICH_WITHOUT_PERMIT)
     with_service(wallet, payment(NO_PERMIT.hex0x()))
     settings = {"preOpSettings": {"autoPermit": {"below": "0x1", "amount": hex(10**23)}}}
@@ -141,21 +146,21 @@ async def test_a_token_without_permit_is_named(wallet: WalletFixture, url: str) 
     assert error.data["capability"] == "paymasterService.erc20.preOpSettings"
 
 
-async def test_calls_beyond_the_first_guess_are_approved_as_well(rich: WalletFixture) -> None:
-    """Four million gas: the estimate's stand-in for the approval is too small at first."""
+async def test_calls_that_cost_more_than_the_provisional_approval_get_an_exact_one(rich: WalletFixture) -> None:
+    """With four million gas, the provisional approval of the first estimate is too small."""
     limits = {"gasParamsOverride": {"callGasLimit": hex(4_000_000)}}
-    made = await ask(rich, capabilities=limits, **AUTO)
-    assert isinstance(made, PreparedUserOperation)
-    assert made.details.data.calls is not None
-    assert int.from_bytes(made.details.data.calls[0].data[-32:]) == made.fee_payment.max_amount
-    assert made.fee_payment.max_amount > 4_000_000 * 2_000 * 10**9
+    prepared = await ask(rich, capabilities=limits, **AUTO)
+    assert isinstance(prepared, PreparedUserOperation)
+    assert prepared.details.data.calls is not None
+    assert int.from_bytes(prepared.details.data.calls[0].data[-32:]) == prepared.fee_payment.max_amount
+    assert prepared.fee_payment.max_amount > 4_000_000 * 2_000 * 10**9
 
 
 HUGE = {"gasParamsOverride": {"callGasLimit": hex(2**120 - 1), "maxFeePerGas": hex(2**120 - 1)}}
 
 
 @pytest.mark.parametrize(("settings", "only_estimation"), [(AUTO, False), (AUTO, True), ({}, True)])
-async def test_a_cost_that_no_token_can_count_is_named(
+async def test_a_cost_beyond_a_tokens_largest_amount_is_reported(
     rich: WalletFixture, settings: dict[str, Any], only_estimation: bool
 ) -> None:
     with_service(rich, payment(rate=10**24))
@@ -164,30 +169,31 @@ async def test_a_cost_that_no_token_can_count_is_named(
     assert error.data == {"reason": "token_amount_too_large", "field": "params.capabilities.paymasterService.erc20"}
 
 
-async def test_a_cost_that_a_token_can_just_count_is_approved(rich: WalletFixture) -> None:
-    """The approval of the estimate, twice the most, is no more than a token counts either."""
+async def test_a_cost_just_within_a_tokens_largest_amount_is_approved(rich: WalletFixture) -> None:
+    """The approval of the estimate, twice the maximum cost, is limited to a token's largest amount too."""
     with_service(rich, payment(rate=10**22))
     error = await catch_error(rich, capabilities=HUGE, **AUTO)
     assert error.reason == "insufficient_token_balance"
 
 
 async def test_a_need_is_never_below_what_the_operation_may_cost(rich: WalletFixture) -> None:
-    """Call data of ten lengths, since preVerificationGas of a need is in whole steps."""
+    """Test ten lengths of call data, because preVerificationGas of a need is rounded up to whole steps."""
     for size in range(0, 70, 7):
         call = {"to": ZERO_ADDRESS.hex0x(), "data": "0x" + "11" * size}
-        needed, made = await ask(rich, call, only_estimation=True, **AUTO), await ask(rich, call, **AUTO)
+        needed = await ask(rich, call, only_estimation=True, **AUTO)
+        prepared = await ask(rich, call, **AUTO)
         assert isinstance(needed, PreparedUserOperation)
-        assert isinstance(made, PreparedUserOperation)
-        assert made.fee_payment.max_amount <= needed.fee_payment.max_amount
+        assert isinstance(prepared, PreparedUserOperation)
+        assert prepared.fee_payment.max_amount <= needed.fee_payment.max_amount
 
 
-async def test_a_limit_that_the_paymaster_fears_is_refused(rich: WalletFixture) -> None:
+async def test_a_post_op_gas_limit_that_the_paymaster_rejects_fails_sponsorship(rich: WalletFixture) -> None:
     error = await catch_error(rich, capabilities={"gasParamsOverride": {"paymasterPostOpGasLimit": "0x1"}}, **AUTO)
     assert isinstance(error, SponsorshipFailed)
 
 
 async def test_the_callers_own_fee_and_limit_are_kept(rich: WalletFixture) -> None:
     limits = {"gasParamsOverride": {"maxFeePerGas": hex(10**10), "paymasterPostOpGasLimit": hex(90_000)}}
-    made = await ask(rich, capabilities=limits, **AUTO)
-    assert isinstance(made, PreparedUserOperation)
-    assert (made.data.max_fee_per_gas, made.data.paymaster_post_op_gas_limit) == (10**10, 90_000)
+    prepared = await ask(rich, capabilities=limits, **AUTO)
+    assert isinstance(prepared, PreparedUserOperation)
+    assert (prepared.data.max_fee_per_gas, prepared.data.paymaster_post_op_gas_limit) == (10**10, 90_000)

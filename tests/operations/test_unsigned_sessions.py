@@ -1,4 +1,4 @@
-"""Unsigned sessions: bounded for each caller and account, forgotten in time, kept once signed."""
+"""Unsigned sessions: limited in number per caller and account, dropped after a time, stored once signed."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ async def find_session(wallet: WalletFixture, session_id: str | SessionId) -> Se
 
 
 async def life(wallet: WalletFixture, session_id: str) -> int:
-    """The seconds until the record is dropped; -1: never."""
+    """Return the seconds until the session's record expires in Redis; -1: never."""
     sessions, unsigned = wallet.ports.store.sessions, wallet.ports.store.unsigned_sessions
     assert isinstance(sessions, RedisSessions)
     assert isinstance(unsigned, RedisUnsigned)
-    named = wallet.account, CHAIN, SessionId.parse(session_id)
-    for key in (sessions.session_key(*named), unsigned.session_key(*named)):
-        found: int = await unsigned._link.command("TTL", key)
-        if found != -2:
-            return found
+    identity = wallet.account, CHAIN, SessionId.parse(session_id)
+    for key in (sessions.session_key(*identity), unsigned.session_key(*identity)):
+        seconds: int = await unsigned._link.command("TTL", key)
+        if seconds != -2:
+            return seconds
     raise AssertionError(session_id)
 
 
@@ -63,7 +63,9 @@ def set_bounds(wallet: WalletFixture, *, of_caller: int = 99, of_account: int = 
     wallet.ports = before
 
 
-async def test_a_session_is_kept_to_its_end_once_its_owners_signature_was_shown(wallet: WalletFixture) -> None:
+async def test_a_session_is_stored_until_it_expires_once_its_owners_signature_was_presented(
+    wallet: WalletFixture,
+) -> None:
     permissions, _ = await wallet.grant()
     assert 90 * DAY - 60 < await life(wallet, permissions["sessionId"]) <= 90 * DAY
     forged = "0x" + Account.unsafe_sign_hash(secrets.token_bytes(32), secrets.token_bytes(32)).signature.hex()
@@ -80,15 +82,15 @@ async def test_a_session_is_kept_to_its_end_once_its_owners_signature_was_shown(
 
 
 @pytest.mark.parametrize(("days", "kept_days"), [(1, 2), (88, 89), (400, 90)])
-async def test_an_unsigned_session_is_kept_to_its_end_but_no_longer_than_the_operator_allows(
+async def test_an_unsigned_session_is_stored_until_it_expires_but_no_longer_than_the_operator_allows(
     wallet: WalletFixture, days: int, kept_days: int
 ) -> None:
-    made = await create(wallet, expiry=wallet.clock.now() + days * DAY)
+    session_id = (await create(wallet, expiry=wallet.clock.now() + days * DAY)).session_id
 
-    assert kept_days * DAY - 60 < await life(wallet, made.session_id.hex0x()) <= kept_days * DAY
+    assert kept_days * DAY - 60 < await life(wallet, session_id.hex0x()) <= kept_days * DAY
 
 
-async def test_a_forgotten_session_is_refused_by_a_reason_of_its_own(wallet: WalletFixture) -> None:
+async def test_a_session_that_expired_unsigned_is_rejected_with_its_own_reason(wallet: WalletFixture) -> None:
     permissions, _ = await wallet.grant()
     wallet.ports = replace(wallet.ports, rules=Rules(unsigned_seconds=1))
     forgotten, _ = await wallet.grant()
@@ -99,27 +101,27 @@ async def test_a_forgotten_session_is_refused_by_a_reason_of_its_own(wallet: Wal
 
     await until(is_gone)
     wallet.clock.ahead = 2
-    for named in (forgotten, {"context": "0x00" + forgotten["sessionId"][2:] + forgotten["signature"][2:]}):
-        with pytest.raises(InvalidParams) as refused:
-            await wallet.prepare(FRIEND, permissions=named)
-        assert refused.value.reason == "session_forgotten"
-        assert forgotten["sessionId"] in refused.value.message
+    for expired in (forgotten, {"context": "0x00" + forgotten["sessionId"][2:] + forgotten["signature"][2:]}):
+        with pytest.raises(InvalidParams) as error_info:
+            await wallet.prepare(FRIEND, permissions=expired)
+        assert error_info.value.reason == "session_forgotten"
+        assert forgotten["sessionId"] in error_info.value.message
     with pytest.raises(InvalidParams) as unknown:
         await wallet.prepare(FRIEND, permissions={**forgotten, "sessionId": "0x" + "11" * 16})
     assert unknown.value.reason == "session_not_found"
     await wallet.prepare(FRIEND, permissions=permissions)
 
 
-async def test_a_caller_has_a_number_of_unsigned_sessions_at_once(wallet: WalletFixture) -> None:
+async def test_a_caller_has_a_limited_number_of_unsigned_sessions(wallet: WalletFixture) -> None:
     with set_bounds(wallet, of_caller=3):
         permissions, _ = await wallet.grant()
         for _ in range(2):
             await create(wallet, account=Address(secrets.token_bytes(20)))
-        with pytest.raises(LimitExceeded) as refused:
+        with pytest.raises(LimitExceeded) as error_info:
             await create(wallet)
-        assert (refused.value.code, refused.value.status) == (-32005, 429)
-        assert refused.value.data["reason"] == "unsigned_sessions_of_caller"
-        assert refused.value.data["limit"] == 3
+        assert (error_info.value.code, error_info.value.status) == (-32005, 429)
+        assert error_info.value.data["reason"] == "unsigned_sessions_of_caller"
+        assert error_info.value.data["limit"] == 3
 
         await wallet.prepare(FRIEND, permissions=permissions)
         await create(wallet)
@@ -127,7 +129,7 @@ async def test_a_caller_has_a_number_of_unsigned_sessions_at_once(wallet: Wallet
         await create(wallet)
 
 
-async def test_an_account_has_a_number_of_unsigned_sessions_and_its_owners_caller_has_more(
+async def test_an_account_has_a_limited_number_of_unsigned_sessions_and_its_owners_caller_has_more(
     wallet: WalletFixture,
 ) -> None:
     owner = wallet.ports.caller
@@ -137,9 +139,9 @@ async def test_an_account_has_a_number_of_unsigned_sessions_and_its_owners_calle
         await create(wallet)
         for caller in (wallet.ports.caller, owner):
             wallet.ports = replace(wallet.ports, caller=caller)
-            with pytest.raises(LimitExceeded) as refused:
+            with pytest.raises(LimitExceeded) as error_info:
                 await create(wallet)
-            assert refused.value.data["reason"] == "unsigned_sessions_of_account"
+            assert error_info.value.data["reason"] == "unsigned_sessions_of_account"
 
         prepared = await wallet.prepare(FRIEND, permissions=permissions)
         await wallet.send(prepared, key, permissions)
@@ -147,10 +149,10 @@ async def test_an_account_has_a_number_of_unsigned_sessions_and_its_owners_calle
             await create(wallet)
 
 
-async def test_a_refused_session_takes_neither_room_nor_an_entity_id(wallet: WalletFixture) -> None:
+async def test_a_rejected_session_uses_up_neither_the_limit_nor_an_entity_id(wallet: WalletFixture) -> None:
     elsewhere: LocalAccount = Account.from_key(secrets.token_bytes(32))
-    contract = wallet.ports.chains[CHAIN]
-    assert await contract.node.code(Address.parse("0x7e57000000000000000000000000000000000001"))
+    chain = wallet.ports.chains[CHAIN]
+    assert await chain.node.code(Address.parse("0x7e57000000000000000000000000000000000001"))
     with set_bounds(wallet, of_caller=1):
         for _ in range(3):
             with pytest.raises(InvalidParams):
@@ -162,7 +164,7 @@ async def test_a_refused_session_takes_neither_room_nor_an_entity_id(wallet: Wal
     second = await create(wallet, account=Address.parse(elsewhere.address))
 
     session_ids = [first.session_id, second.session_id]
-    found = [
+    sessions = [
         await wallet.ports.store.sessions.get(Address.parse(elsewhere.address), CHAIN, each) for each in session_ids
     ]
-    assert [session.entity_id for session in found if session is not None] == [1, 2]
+    assert [session.entity_id for session in sessions if session is not None] == [1, 2]

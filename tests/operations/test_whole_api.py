@@ -1,4 +1,4 @@
-"""What depends on how a chain is configured: its paymaster, and how many blocks make a call final."""
+"""Operations that depend on a chain's configuration: its paymaster, and its number of confirmations."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def on(wallet: WalletFixture, chain: ChainPorts) -> WalletFixture:
     return replace(wallet, ports=replace(wallet.ports, chains={CHAIN: chain}))
 
 
-async def test_without_a_paymaster_sponsorship_is_refused_unless_it_is_optional(wallet: WalletFixture) -> None:
-    poor = on(wallet, replace(wallet.ports.chains[CHAIN], paymaster=None))
+async def test_without_a_paymaster_sponsorship_is_rejected_unless_it_is_optional(wallet: WalletFixture) -> None:
+    unsponsored = on(wallet, replace(wallet.ports.chains[CHAIN], paymaster=None))
     with pytest.raises(UnsupportedCapability, match="no paymaster"):
-        await poor.prepare(CALL)
-    prepared = await poor.prepare(CALL, paymasterService={**POLICY, "optional": True})
+        await unsponsored.prepare(CALL)
+    prepared = await unsponsored.prepare(CALL, paymasterService={**POLICY, "optional": True})
     assert prepared.data.paymaster is None
     assert prepared.fee_payment.sponsored is False
 
 
-async def test_a_paymaster_of_the_callers_choice_is_refused_unless_it_is_optional(wallet: WalletFixture) -> None:
+async def test_a_paymaster_of_the_callers_choice_is_rejected_unless_it_is_optional(wallet: WalletFixture) -> None:
     service = {"url": "https://paymaster.example", "context": {}}
     with pytest.raises(UnsupportedCapability, match=r"paymasterService\.url"):
         await wallet.prepare(CALL, paymasterService=service)
@@ -38,25 +38,25 @@ async def test_a_paymaster_of_the_callers_choice_is_refused_unless_it_is_optiona
     assert (await wallet.prepare(CALL, paymasterService={**service, **POLICY})).data.paymaster is not None
 
 
-async def test_capabilities_tell_whether_there_is_a_paymaster(wallet: WalletFixture) -> None:
-    poor = on(wallet, replace(wallet.ports.chains[CHAIN], paymaster=None))
-    for asked in (None, (CHAIN,)):
-        request = get_capabilities.GetCapabilities(address=Address(bytes(20)), chain_ids=asked)
-        for one, supported in ((wallet, True), (poor, False)):
-            (found,) = (await get_capabilities.run(one.ports, request)).values()
-            assert found.paymaster_service.supported is supported
+async def test_capabilities_report_if_the_chain_has_a_paymaster(wallet: WalletFixture) -> None:
+    unsponsored = on(wallet, replace(wallet.ports.chains[CHAIN], paymaster=None))
+    for chain_ids in (None, (CHAIN,)):
+        request = get_capabilities.GetCapabilities(address=Address(bytes(20)), chain_ids=chain_ids)
+        for one, supported in ((wallet, True), (unsponsored, False)):
+            (capabilities,) = (await get_capabilities.run(one.ports, request)).values()
+            assert capabilities.paymaster_service.supported is supported
 
 
 @pytest.mark.parametrize(("call", "early", "final"), [(CALL, 110, 200), (REVERTS, 115, 500)])
-async def test_a_call_is_not_final_before_enough_blocks_follow(
+async def test_a_call_is_not_final_before_it_has_enough_confirmations(
     wallet: WalletFixture, call: dict[str, str], early: int, final: int
 ) -> None:
     deep = on(wallet, replace(wallet.ports.chains[CHAIN], confirmations=1_000_000))
     rich = {wallet.account.hex0x(): {"balance": hex(10**22)}}
     call_id = await wallet.send(await wallet.prepare(call, stateOverride=rich), wallet.owner)
     await wallet.mempool.mine()
-    asked = get_calls_status.GetCallsStatus(call_id=Data(call_id))
-    status = await get_calls_status.run(deep.ports, asked)
+    request = get_calls_status.GetCallsStatus(call_id=Data(call_id))
+    status = await get_calls_status.run(deep.ports, request)
     assert status.status == early
     assert wire.encode(get_calls_status.CallsStatus, status)["receipts"][0]["status"] == hex(int(final == 200))
-    assert (await get_calls_status.run(wallet.ports, asked)).status == final
+    assert (await get_calls_status.run(wallet.ports, request)).status == final
