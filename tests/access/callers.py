@@ -1,4 +1,4 @@
-"""Callers by keys and tokens, and ports for them, without any chain behind."""
+"""Callers with API keys and session tokens, and ports for them without any chain."""
 
 from __future__ import annotations
 

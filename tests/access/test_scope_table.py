@@ -1,4 +1,4 @@
-"""Which method a token may call with which scopes: the table of the reference, over every method and set of scopes."""
+"""Scopes that methods require of session tokens: the reference's table, over every method and set of scopes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TABLE: dict[str, set[Scope]] = {
     "wallet_createSession": {CREATE},
     "describeToken": set(Scope),
 }
-"""Any one of these; a method that is not here is not for tokens."""
+"""Scopes by method, any one of which suffices; other methods accept no session tokens."""
 WRITE = {
     "wallet_prepareCalls",
     "wallet_sendPreparedCalls",
@@ -33,7 +33,7 @@ WRITE = {
     "createOrganizationSession",
     "revokeOrganizationSession",
 }
-"""What a key that only reads may not call."""
+"""Methods that a read-only API key may not call."""
 SETS = [frozenset(some) for size in range(6) for some in combinations(Scope, size)]
 EVERY = [*OPERATIONS, *REST_OPERATIONS]
 AnyOperation = Operation[Any, Any, Any]
@@ -51,9 +51,9 @@ async def is_authorized(store: RedisStore, operation: AnyOperation, caller: Call
 async def test_a_token_may_call_what_the_table_says_and_nothing_else(
     store: RedisStore, operation: AnyOperation
 ) -> None:
-    needed = TABLE.get(operation.name, set())
+    sufficient = TABLE.get(operation.name, set())
     for scopes in SETS:
-        assert await is_authorized(store, operation, by_token(*scopes)) == bool(needed & scopes), scopes
+        assert await is_authorized(store, operation, by_token(*scopes)) == bool(sufficient & scopes), scopes
 
 
 @pytest.mark.parametrize("operation", EVERY, ids=lambda operation: operation.name)
@@ -62,8 +62,8 @@ async def test_a_token_never_gets_more_than_the_key_behind_it(store: RedisStore,
     by_reader = await is_authorized(store, operation, by_key(reader))
     assert by_reader == (operation.name not in WRITE)
     for scopes in SETS:
-        may = by_reader and bool(TABLE.get(operation.name, set()) & scopes)
-        assert await is_authorized(store, operation, by_token(*scopes, key=reader)) == may, scopes
+        expected = by_reader and bool(TABLE.get(operation.name, set()) & scopes)
+        assert await is_authorized(store, operation, by_token(*scopes, key=reader)) == expected, scopes
 
 
 @pytest.mark.parametrize("operation", EVERY, ids=lambda operation: operation.name)
@@ -84,7 +84,7 @@ async def test_a_key_that_may_write_may_call_everything(store: RedisStore, opera
         ("wallet_grantPermissions", "API key"),
     ],
 )
-async def test_a_refusal_says_what_is_needed(store: RedisStore, method: str, needed: str) -> None:
+async def test_the_error_names_the_required_scopes(store: RedisStore, method: str, needed: str) -> None:
     (operation,) = [one for one in OPERATIONS if one.name == method]
     for key in (a_key(), a_key(KeyScope.READ)):
         with pytest.raises(Forbidden) as error_info:
@@ -94,12 +94,13 @@ async def test_a_refusal_says_what_is_needed(store: RedisStore, method: str, nee
         assert error_info.value.reason == "insufficient_scope"
 
 
-def test_every_method_for_tokens_says_whose_accounts_it_is_about() -> None:
-    told = {one.name for one in OPERATIONS if one.need.scopes and one.wallets is not None}
-    assert told == {name for name in TABLE if name.startswith("wallet_")} - {"wallet_getCallsStatus"}  # looks itself
+def test_every_method_for_tokens_declares_the_wallets_of_its_request() -> None:
+    declared = {one.name for one in OPERATIONS if one.need.scopes and one.wallets is not None}
+    # wallet_getCallsStatus checks the wallet of the call's record itself
+    assert declared == {name for name in TABLE if name.startswith("wallet_")} - {"wallet_getCallsStatus"}
 
 
-def test_only_what_tokens_may_do_is_open_to_them_in_rest() -> None:
+def test_rest_operations_accept_tokens_exactly_if_they_have_token_scopes() -> None:
     for one in REST_OPERATIONS:
         assert one.rest is not None
         assert (one.rest.credential is Credential.TOKEN) == bool(one.need.scopes)

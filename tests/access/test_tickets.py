@@ -1,4 +1,4 @@
-"""A ticket is good for exactly what it was issued for; property-tested without anything behind the server."""
+"""Property tests of submission tickets, which are valid exactly for the calls they were issued for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wallet_rpc.services.submission_tickets import TicketSubject, issue_ticket, 
 
 TOKEN = by_token(Scope.TRANSACTIONS_BUILD, Scope.TRANSACTIONS_SUBMIT)
 NOTHING = cast("Any", None)
-"""What these tests never ask."""
+"""A placeholder for ports that these tests do not use."""
 session_ids = st.binary(min_size=16, max_size=16).map(SessionId)
 
 
@@ -56,22 +56,22 @@ def ports(caller: Caller = TOKEN) -> Ports:
     )
 
 
-def check_ticket(what: TicketSubject, ticket: str | None, caller: Caller = TOKEN) -> None:
-    """As an operation does; it ends at its first step, as there is nobody to wait for."""
+def check_ticket(subject: TicketSubject, ticket: str | None, caller: Caller = TOKEN) -> None:
+    """Verify a ticket by running the coroutine for one step: it ends there, because it awaits nothing."""
     with pytest.raises(StopIteration):
-        verify_ticket(ports(caller), what, ticket).send(None)
+        verify_ticket(ports(caller), subject, ticket).send(None)
 
 
-def is_accepted(what: TicketSubject, ticket: str | None, caller: Caller = TOKEN) -> bool:
+def is_accepted(subject: TicketSubject, ticket: str | None, caller: Caller = TOKEN) -> bool:
     try:
-        check_ticket(what, ticket, caller)
+        check_ticket(subject, ticket, caller)
     except Forbidden:
         return False
     return True
 
 
-def session_of(what: TicketSubject) -> bytes | None:
-    match what.permissions:
+def session_of(subject: TicketSubject) -> bytes | None:
+    match subject.permissions:
         case SessionPermissions(session_id=session_id):
             return session_id
         case ContextPermissions(context=context):
@@ -80,13 +80,13 @@ def session_of(what: TicketSubject) -> bytes | None:
             return None
 
 
-def claims_of(what: TicketSubject) -> tuple[object, ...]:
-    return what.account, what.chain, what.hash, what.authorization, session_of(what)
+def claims_of(subject: TicketSubject) -> tuple[object, ...]:
+    return subject.account, subject.chain, subject.hash, subject.authorization, session_of(subject)
 
 
 @given(subjects)
-def test_a_ticket_is_good_for_what_it_was_issued_for(what: TicketSubject) -> None:
-    assert is_accepted(what, issue_ticket(ports(), what))
+def test_a_ticket_is_valid_for_the_calls_it_was_issued_for(subject: TicketSubject) -> None:
+    assert is_accepted(subject, issue_ticket(ports(), subject))
 
 
 @given(
@@ -94,37 +94,37 @@ def test_a_ticket_is_good_for_what_it_was_issued_for(what: TicketSubject) -> Non
     subjects,
     st.lists(st.sampled_from(["account", "chain", "hash", "authorization", "permissions"]), min_size=1),
 )
-def test_a_ticket_is_good_for_nothing_else(what: TicketSubject, other: TicketSubject, changed: list[str]) -> None:
+def test_a_ticket_is_invalid_for_other_calls(subject: TicketSubject, other: TicketSubject, changed: list[str]) -> None:
     changes: dict[str, Any] = {name: getattr(other, name) for name in changed}
-    another = replace(what, **changes)
-    assume(claims_of(another) != claims_of(what))
-    assert not is_accepted(another, issue_ticket(ports(), what))
+    another = replace(subject, **changes)
+    assume(claims_of(another) != claims_of(subject))
+    assert not is_accepted(another, issue_ticket(ports(), subject))
 
 
 @given(subjects, session_ids)
-def test_a_session_is_the_same_by_its_id_and_by_its_context(what: TicketSubject, session_id: SessionId) -> None:
-    by_id = replace(what, permissions=SessionPermissions(session_id=session_id, signature=Data(b"\2" * 65)))
-    by_context = replace(what, permissions=context_of(session_id))
+def test_a_session_is_the_same_by_its_id_and_by_its_context(subject: TicketSubject, session_id: SessionId) -> None:
+    by_id = replace(subject, permissions=SessionPermissions(session_id=session_id, signature=Data(b"\2" * 65)))
+    by_context = replace(subject, permissions=context_of(session_id))
     assert is_accepted(by_id, issue_ticket(ports(), by_context))
     assert is_accepted(by_context, issue_ticket(ports(), by_id))
 
 
 @given(subjects, st.none() | st.text())
-def test_a_token_needs_a_ticket_of_ours(what: TicketSubject, ticket: str | None) -> None:
-    assert not is_accepted(what, ticket)
+def test_a_token_needs_a_ticket_that_this_server_signed(subject: TicketSubject, ticket: str | None) -> None:
+    assert not is_accepted(subject, ticket)
 
 
 @given(subjects, st.none() | st.text())
-def test_keys_and_the_open_server_get_no_tickets_and_need_none(what: TicketSubject, ticket: str | None) -> None:
+def test_keys_and_anonymous_callers_get_no_tickets_and_need_none(subject: TicketSubject, ticket: str | None) -> None:
     for caller in (by_key(a_key()), Caller(name="127.0.0.1")):
-        assert issue_ticket(ports(caller), what) is None
-        assert is_accepted(what, ticket, caller)
+        assert issue_ticket(ports(caller), subject) is None
+        assert is_accepted(subject, ticket, caller)
 
 
 @given(subjects)
-def test_a_ticket_holds_for_ten_minutes(what: TicketSubject) -> None:
+def test_a_ticket_is_valid_for_ten_minutes(subject: TicketSubject) -> None:
     before = SystemClock().now()
-    ticket = TOKEN_SIGNER.read_ticket(issue_ticket(ports(), what) or "")
+    ticket = TOKEN_SIGNER.read_ticket(issue_ticket(ports(), subject) or "")
     assert before + TICKET_SECONDS <= ticket.expires_at <= SystemClock().now() + TICKET_SECONDS
     assert (ticket.is_expired(ticket.expires_at - 1), ticket.is_expired(ticket.expires_at)) == (False, True)
     assert TICKET_SECONDS == 600
@@ -134,20 +134,20 @@ def test_a_ticket_holds_for_ten_minutes(what: TicketSubject) -> None:
     ("context", "session_id"),
     [("02" + "01" + "00000007", None), ("01" + "ab" * 40, None), ("00" + "07" * 16, SessionId(b"\7" * 16))],
 )
-def test_only_sessions_of_this_server_are_named_in_a_ticket(context: str, session_id: SessionId | None) -> None:
-    what = TicketSubject(
+def test_a_ticket_names_only_sessions_of_this_server(context: str, session_id: SessionId | None) -> None:
+    subject = TicketSubject(
         account=Address(b"\1" * 20),
         chain=chain(1),
         hash=Hash32(b"\2" * 32),
         permissions=ContextPermissions(context=Data(bytes.fromhex(context))),
     )
-    assert TOKEN_SIGNER.read_ticket(issue_ticket(ports(), what) or "").session_id == session_id
+    assert TOKEN_SIGNER.read_ticket(issue_ticket(ports(), subject) or "").session_id == session_id
 
 
-def test_a_context_that_is_none_is_refused_as_ever() -> None:
-    wrong = ContextPermissions(context=Data(b"\xff"))
-    what = TicketSubject(account=Address(b"\1" * 20), chain=chain(1), hash=Hash32(b"\2" * 32), permissions=wrong)
-    ticket = TOKEN_SIGNER.sign_ticket(replace(what, permissions=None).to_ticket(expires_at=SystemClock().now() + 9))
+def test_a_malformed_context_is_rejected_as_elsewhere() -> None:
+    malformed = ContextPermissions(context=Data(b"\xff"))
+    subject = TicketSubject(account=Address(b"\1" * 20), chain=chain(1), hash=Hash32(b"\2" * 32), permissions=malformed)
+    ticket = TOKEN_SIGNER.sign_ticket(replace(subject, permissions=None).to_ticket(expires_at=SystemClock().now() + 9))
     with pytest.raises(InvalidParams) as error_info:
-        check_ticket(what, ticket)
+        check_ticket(subject, ticket)
     assert error_info.value.reason == "context_malformed"

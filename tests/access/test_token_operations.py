@@ -1,4 +1,4 @@
-"""Tokens are made, described and ended by their operations, over a real store."""
+"""Operations that create, describe and revoke session tokens, over a real store."""
 
 from __future__ import annotations
 
@@ -44,31 +44,31 @@ from wallet_rpc.services.authority import PERMISSIONS
 SETS = [list(some) for size in range(1, 6) for some in combinations(Scope, size)]
 
 
-async def create(ports: Ports, **asked: Any) -> CreatedToken:
-    return await create_token.run(ports, wire.validate(CreateToken, {"walletAddress": EVM, **asked}))
+async def create(ports: Ports, **fields: Any) -> CreatedToken:
+    return await create_token.run(ports, wire.validate(CreateToken, {"walletAddress": EVM, **fields}))
 
 
-def claims_of(made: CreatedToken) -> Claims:
-    return TOKEN_SIGNER.verify_token(made.token, now=int(time.time()))
+def claims_of(created: CreatedToken) -> Claims:
+    return TOKEN_SIGNER.verify_token(created.token, now=int(time.time()))
 
 
 async def events(store: RedisStore, key: ApiKey) -> list[dict[str, Any]]:
-    """What the organisation's log holds."""
+    """Return the entries of the organisation's audit log."""
     entries = await store.for_organization(key.organization).audit.entries(0, 100)
     return [{"kind": entry.event.kind, "actor": entry.event.actor, **entry.event.facts} for entry in entries]
 
 
-async def test_a_token_says_who_made_it_and_is_remembered(store: RedisStore) -> None:
+async def test_a_token_has_the_claims_of_its_creation_and_is_stored(store: RedisStore) -> None:
     key = a_key()
-    made = await create(ports_of(store, by_key(key)), scopes=["transactions:submit", "wallet:read"], ttlSeconds=600)
+    created = await create(ports_of(store, by_key(key)), scopes=["transactions:submit", "wallet:read"], ttlSeconds=600)
 
-    claims = claims_of(made)
+    claims = claims_of(created)
     assert (claims.key, claims.organization, claims.wallet.address) == (key.id, key.organization, EVM)
-    assert list(claims.scopes) == list(made.scopes) == [Scope.TRANSACTIONS_SUBMIT, Scope.WALLET_READ]
+    assert list(claims.scopes) == list(created.scopes) == [Scope.TRANSACTIONS_SUBMIT, Scope.WALLET_READ]
     assert claims.expires_at - claims.issued_at == 600
-    assert made.expires_at == claims.expires_at
+    assert created.expires_at == claims.expires_at
     assert await store.for_organization(key.organization).tokens.get(claims.id) == claims
-    assert key.digest not in str(jwt.decode(made.token, options={"verify_signature": False}))
+    assert key.digest not in str(jwt.decode(created.token, options={"verify_signature": False}))
 
 
 async def test_no_two_tokens_are_the_same(store: RedisStore) -> None:
@@ -76,16 +76,16 @@ async def test_no_two_tokens_are_the_same(store: RedisStore) -> None:
     assert len({claims_of(await create(ports)).id for _ in range(50)}) == 50
 
 
-async def test_the_answer_ends_at_a_whole_second(store: RedisStore) -> None:
-    made = await create(ports_of(store, by_key(a_key())))
-    written = wire.encode(CreatedToken, made)
-    assert list(written) == ["token", "expiresAt", "scopes"]
-    expires = jwt.decode(made.token, options={"verify_signature": False})["exp"]
-    assert written["expiresAt"] == time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(expires))
+async def test_the_expiry_in_the_response_is_a_whole_second(store: RedisStore) -> None:
+    created = await create(ports_of(store, by_key(a_key())))
+    encoded = wire.encode(CreatedToken, created)
+    assert list(encoded) == ["token", "expiresAt", "scopes"]
+    expires = jwt.decode(created.token, options={"verify_signature": False})["exp"]
+    assert encoded["expiresAt"] == time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(expires))
 
 
 @pytest.mark.parametrize("scopes", SETS, ids=" ".join)
-async def test_a_reading_key_makes_tokens_that_read(store: RedisStore, scopes: list[Scope]) -> None:
+async def test_a_read_only_key_creates_only_read_only_tokens(store: RedisStore, scopes: list[Scope]) -> None:
     ports = ports_of(store, by_key(a_key(KeyScope.READ)))
     if {*scopes} <= {Scope.WALLET_READ, Scope.WALLET_STREAM}:
         assert list((await create(ports, scopes=scopes)).scopes) == scopes
@@ -94,26 +94,27 @@ async def test_a_reading_key_makes_tokens_that_read(store: RedisStore, scopes: l
             await create(ports, scopes=scopes)
 
 
-async def test_the_usual_scopes_are_more_than_a_reading_key_has(store: RedisStore) -> None:
+async def test_the_default_scopes_are_more_than_a_read_only_key_may_give(store: RedisStore) -> None:
     with pytest.raises(Forbidden) as error_info:
         await create(ports_of(store, by_key(a_key(KeyScope.READ))))
     assert (error_info.value.status, error_info.value.reason) == (403, "key_scope")
 
 
-async def test_only_a_key_makes_or_ends_tokens(store: RedisStore) -> None:
-    by_nobody, holding_a_token = ports_of(store, Caller(name="127.0.0.1")), ports_of(store, by_token(*Scope))
+async def test_only_an_api_key_creates_or_revokes_tokens(store: RedisStore) -> None:
+    anonymous_ports = ports_of(store, Caller(name="127.0.0.1"))
+    token_ports = ports_of(store, by_token(*Scope))
     operations = {one.name: one for one in REST_OPERATIONS}
     for operation in (operations["createToken"], operations["revokeToken"]):
         with pytest.raises(Forbidden, match="Insufficient scope: API key required"):
-            await operation.authorize(holding_a_token)
+            await operation.authorize(token_ports)
         request = wire.validate(operation.request, {"walletAddress": EVM, "id": "0" * 32})
         with pytest.raises(Unauthorized, match="Invalid API key"):
-            await operation.run(by_nobody, request)
+            await operation.run(anonymous_ports, request)
 
 
 @pytest.mark.parametrize("wallet", [EVM, SOLANA])
 @pytest.mark.parametrize("namespace", WalletNamespace)
-async def test_the_operator_may_refuse_a_namespace(store: RedisStore, wallet: str, namespace: WalletNamespace) -> None:
+async def test_the_operator_may_disable_a_namespace(store: RedisStore, wallet: str, namespace: WalletNamespace) -> None:
     ports = replace(ports_of(store, by_key(a_key())), rules=Rules(token_wallets=frozenset({namespace})))
     if (wallet == EVM) == (namespace is WalletNamespace.EVM):
         assert claims_of(await create(ports, walletAddress=wallet)).wallet.namespace is namespace
@@ -164,64 +165,64 @@ async def test_a_revocation_that_failed_half_way_is_in_the_log_once_it_succeeds(
     async def away(*_: object, **__: object) -> None:
         raise Unavailable("the store does not answer", part="store")
 
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(part, "append" if part is RedisAudit else "revoke", away)
+    with monkeypatch.context() as patch:
+        patch.setattr(part, "append" if part is RedisAudit else "revoke", away)
         with pytest.raises(Unavailable):
             await revoke_token.run(ports, RevokeToken(id=token))
     await revoke_token.run(ports, RevokeToken(id=token))
-    noted = await events(store, key)
+    entries = await events(store, key)
 
-    assert noted[1:] == [{"kind": EventKind.TOKEN_REVOKED, "actor": key.id, "id": token}] * (len(noted) - 1)
-    assert len(noted) == (2 if part is RedisAudit else 3)
+    assert entries[1:] == [{"kind": EventKind.TOKEN_REVOKED, "actor": key.id, "id": token}] * (len(entries) - 1)
+    assert len(entries) == (2 if part is RedisAudit else 3)
     with pytest.raises(Conflict):
         await revoke_token.run(ports, RevokeToken(id=token))
-    assert await events(store, key) == noted
+    assert await events(store, key) == entries
 
 
-async def test_of_many_who_revoke_a_token_at_once_one_is_told_so(store: RedisStore) -> None:
+async def test_of_many_concurrent_revocations_of_a_token_one_succeeds(store: RedisStore) -> None:
     key = a_key()
     ports = ports_of(store, by_key(key))
     token = claims_of(await create(ports)).id
 
-    many = (revoke_token.run(ports, RevokeToken(id=token)) for _ in range(16))
-    told = await asyncio.gather(*many, return_exceptions=True)
+    requests = (revoke_token.run(ports, RevokeToken(id=token)) for _ in range(16))
+    results = await asyncio.gather(*requests, return_exceptions=True)
 
-    assert [type(each) for each in told].count(RevokedToken) == 1
-    assert [type(each) for each in told].count(Conflict) == 15
+    assert [type(each) for each in results].count(RevokedToken) == 1
+    assert [type(each) for each in results].count(Conflict) == 15
 
 
 @pytest.mark.parametrize("token", ["0" * 32, "", "me", "*", "a}:revoked", "é" * 200, "\0"])
-async def test_what_names_no_token_is_not_found(store: RedisStore, token: str) -> None:
+async def test_an_unknown_token_id_is_not_found(store: RedisStore, token: str) -> None:
     with pytest.raises(NotFound) as error_info:
         await revoke_token.run(ports_of(store, by_key(a_key())), RevokeToken(id=token))
     assert (error_info.value.status, error_info.value.reason) == (404, "session_token_not_found")
 
 
-async def test_a_token_whose_time_is_over_is_not_found(store: RedisStore) -> None:
+async def test_an_expired_token_is_not_found(store: RedisStore) -> None:
     key = a_key()
     ports = ports_of(store, by_key(key))
-    made = claims_of(await create(ports))
-    later = replace(ports, clock=FixedClock(made.expires_at))
+    claims = claims_of(await create(ports))
+    later = replace(ports, clock=FixedClock(claims.expires_at))
     with pytest.raises(NotFound):
-        await revoke_token.run(later, RevokeToken(id=made.id))
+        await revoke_token.run(later, RevokeToken(id=claims.id))
 
 
-async def test_what_happens_to_tokens_is_in_the_log(store: RedisStore) -> None:
+async def test_creation_and_revocation_of_tokens_are_in_the_audit_log(store: RedisStore) -> None:
     key = a_key()
     ports = ports_of(store, by_key(key))
-    made = await create(ports, walletAddress=SOLANA, scopes=["wallet:read"])
-    token = claims_of(made).id
+    created = await create(ports, walletAddress=SOLANA, scopes=["wallet:read"])
+    token = claims_of(created).id
     await revoke_token.run(ports, RevokeToken(id=token))
 
-    expires = wire.encode(CreatedToken, made)["expiresAt"]
-    told = {"id": token, "wallet": f"solana:{SOLANA}", "scopes": ["wallet:read"], "expiresAt": expires}
+    expires = wire.encode(CreatedToken, created)["expiresAt"]
+    facts = {"id": token, "wallet": f"solana:{SOLANA}", "scopes": ["wallet:read"], "expiresAt": expires}
     assert await events(store, key) == [
-        {"kind": EventKind.TOKEN_CREATED, "actor": key.id, **told},
+        {"kind": EventKind.TOKEN_CREATED, "actor": key.id, **facts},
         {"kind": EventKind.TOKEN_REVOKED, "actor": key.id, "id": token},
     ]
 
 
-async def test_denials_are_in_the_log(store: RedisStore) -> None:
+async def test_denials_are_in_the_audit_log(store: RedisStore) -> None:
     key, reader = a_key(), a_key(KeyScope.READ)
     token = by_token(Scope.WALLET_READ, key=key)
     (operation,) = [one for one in REST_OPERATIONS if one.name == "createToken"]
@@ -230,10 +231,10 @@ async def test_denials_are_in_the_log(store: RedisStore) -> None:
     with pytest.raises(Forbidden):
         await operation.run(ports_of(store, by_key(reader)), wire.validate(CreateToken, {"walletAddress": EVM}))
 
-    told = {"kind": EventKind.DENIED, "operation": "createToken", "code": 4100}
+    facts = {"kind": EventKind.DENIED, "operation": "createToken", "code": 4100}
     assert await events(store, key) == [
-        {**told, "actor": token.name, "reason": "insufficient_scope"},
-        {**told, "actor": reader.id, "reason": "key_scope"},
+        {**facts, "actor": token.name, "reason": "insufficient_scope"},
+        {**facts, "actor": reader.id, "reason": "key_scope"},
     ]
 
 
@@ -249,7 +250,7 @@ async def test_denials_are_in_the_log(store: RedisStore) -> None:
         (Unauthorized("Wallet mismatch"), True),
     ],
 )
-async def test_a_refused_grant_is_a_denial_and_another_mistake_is_none(
+async def test_errors_about_permissions_and_authority_are_logged_as_denials_and_others_are_not(
     store: RedisStore, error: WalletError, is_denial: bool
 ) -> None:
     async def run(_: Ports, __: None) -> None:
@@ -264,12 +265,12 @@ async def test_a_refused_grant_is_a_denial_and_another_mistake_is_none(
     assert kinds == ([EventKind.DENIED] if is_denial else [])
 
 
-def test_without_secrets_no_operation_is_about_tokens() -> None:
+def test_a_server_without_token_secrets_has_no_token_operations() -> None:
     assert rest_operations(has_tokens=True) == REST_OPERATIONS
-    left = rest_operations(has_tokens=False)
-    assert {one.name for one in REST_OPERATIONS} - {one.name for one in left} == {
+    without_tokens = rest_operations(has_tokens=False)
+    assert {one.name for one in REST_OPERATIONS} - {one.name for one in without_tokens} == {
         "createToken",
         "describeToken",
         "revokeToken",
     }
-    assert all(one.rest is not None and one.rest.error_format is ErrorFormat.ORGANIZATION for one in left)
+    assert all(one.rest is not None and one.rest.error_format is ErrorFormat.ORGANIZATION for one in without_tokens)

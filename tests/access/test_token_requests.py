@@ -1,4 +1,4 @@
-"""What a request for a token may say: one message for what is wrong, the first in the order of the fields."""
+"""Validation of token requests: one message, about the first invalid field in field order."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def build_request(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not ABSENT}
 
 
-def refusal(request: dict[str, Any]) -> str | None:
-    """The message that a client gets; None when it is a request."""
+def error_message(request: dict[str, Any]) -> str | None:
+    """Return the message that a client gets; None for a valid request."""
     try:
         wire.validate(CreateToken, request)
-    except wire.InvalidValue as faulty:
-        return error_formats.merge_field_errors(ErrorFormat.TOKEN, faulty.errors).message
+    except wire.InvalidValue as invalid:
+        return error_formats.merge_field_errors(ErrorFormat.TOKEN, invalid.errors).message
     return None
 
 
@@ -75,33 +75,33 @@ lifetimes = st.integers(-10, 4000) | st.floats(-10, 4000) | st.integers(1, 3600)
 @example(EVM, ["wallet:read", ["wallet:read"]], 600.0)
 @example(EVM, [{}], 10**400)
 @example(SOLANA, None, 1e308)
-def test_the_first_field_at_fault_is_told(wallet: Any, scope: Any, seconds: Any) -> None:
-    faults = (wallet_error(wallet), scopes_error(scope), seconds_error(seconds))
-    expected = next((fault for fault in faults if fault is not None), None)
-    assert refusal(build_request(walletAddress=wallet, scopes=scope, ttlSeconds=seconds)) == expected
+def test_the_error_is_about_the_first_invalid_field(wallet: Any, scope: Any, seconds: Any) -> None:
+    errors = (wallet_error(wallet), scopes_error(scope), seconds_error(seconds))
+    expected = next((error for error in errors if error is not None), None)
+    assert error_message(build_request(walletAddress=wallet, scopes=scope, ttlSeconds=seconds)) == expected
 
 
 @given(st.lists(st.sampled_from(KNOWN), min_size=1))
 def test_scopes_keep_their_order_and_come_once(given_scopes: list[str]) -> None:
-    read = wire.validate(CreateToken, {"walletAddress": EVM, "scopes": given_scopes})
-    assert sorted(read.scopes) == sorted(set(given_scopes))
-    assert sorted(read.scopes, key=given_scopes.index) == list(read.scopes)
+    request = wire.validate(CreateToken, {"walletAddress": EVM, "scopes": given_scopes})
+    assert sorted(request.scopes) == sorted(set(given_scopes))
+    assert sorted(request.scopes, key=given_scopes.index) == list(request.scopes)
 
 
-@pytest.mark.parametrize("nothing", [{}, {"scopes": None, "ttlSeconds": None}, {"other": 1, "Scopes": []}])
-def test_nothing_asked_for_is_four_scopes_and_five_minutes(nothing: dict[str, Any]) -> None:
-    read = wire.validate(CreateToken, {"walletAddress": SOLANA, **nothing})
-    assert (read.scopes, read.ttl_seconds) == (DEFAULT_SCOPES, 300)
+@pytest.mark.parametrize("options", [{}, {"scopes": None, "ttlSeconds": None}, {"other": 1, "Scopes": []}])
+def test_the_defaults_are_four_scopes_and_five_minutes(options: dict[str, Any]) -> None:
+    request = wire.validate(CreateToken, {"walletAddress": SOLANA, **options})
+    assert (request.scopes, request.ttl_seconds) == (DEFAULT_SCOPES, 300)
     assert [*DEFAULT_SCOPES] == ["wallet:read", "wallet:stream", "transactions:build", "transactions:submit"]
 
 
-@pytest.mark.parametrize(("written", "read"), [(600.0, 600), (1, 1), (3600, 3600), (3600.0, 3600)])
-def test_whole_numbers_of_seconds_are_taken(written: float, read: int) -> None:
-    seconds = wire.validate(CreateToken, {"walletAddress": EVM, "ttlSeconds": written}).ttl_seconds
-    assert (seconds, type(seconds)) == (read, int)
+@pytest.mark.parametrize(("value", "expected"), [(600.0, 600), (1, 1), (3600, 3600), (3600.0, 3600)])
+def test_whole_numbers_of_seconds_are_accepted(value: float, expected: int) -> None:
+    seconds = wire.validate(CreateToken, {"walletAddress": EVM, "ttlSeconds": value}).ttl_seconds
+    assert (seconds, type(seconds)) == (expected, int)
 
 
-def test_the_document_tells_the_same_rules() -> None:
+def test_the_json_schema_has_the_same_rules() -> None:
     schema = wire.schema(CreateToken, "validation")
     assert schema["required"] == ["walletAddress"]
     assert schema["properties"]["scopes"]["items"]["enum"] == KNOWN

@@ -44,9 +44,9 @@ async def test_a_permit_is_accepted_until_the_last_second_of_its_deadline(wallet
     signature = wallet.owner.sign_message(encode_typed_data(full_message=typed)).signature
     signed = {"type": "secp256k1", "data": "0x" + signature.hex()}
     request = {**first.modified_request, "paymasterPermitSignature": signed}
-    given = request["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]["permitDetails"]
+    details = request["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]["permitDetails"]
     end = now + 60
-    assert int(given["deadline"], 16) == end
+    assert int(details["deadline"], 16) == end
 
     results = [await prepare_at(wallet, request, second) for second in (end - 1, end, end + 1)]
 

@@ -107,7 +107,7 @@ async def delegate(wallet: WalletFixture, ports: Ports) -> None:
 
 
 @pytest.fixture
-async def freed(wallet: WalletFixture, store: RedisStore) -> RemovedDelegation:
+async def removal(wallet: WalletFixture, store: RedisStore) -> RemovedDelegation:
     chain = wallet.ports.chains[CHAIN]
     assert isinstance(chain.node, NodeChain)
     client: JsonRpcClient = chain.node._client  # type: ignore[assignment]
@@ -115,46 +115,46 @@ async def freed(wallet: WalletFixture, store: RedisStore) -> RemovedDelegation:
     relayer = SlowRelayer(KeyRelayer(client, chain.node, CHAIN, ACCOUNTS[-2].key, budget=budget))
     ports = replace(wallet.ports, chains={CHAIN: replace(chain, relayer=relayer)})
     await delegate(wallet, ports)
-    removal = await prepare(wallet, ports, **REMOVAL)
-    assert isinstance(removal, PreparedAuthorization)
+    prepared = await prepare(wallet, ports, **REMOVAL)
+    assert isinstance(prepared, PreparedAuthorization)
     request = {
-        **wire.encode(PreparedAuthorization, removal),
-        "signature": by_owner(wallet, removal.signature_request.raw_payload),
+        **wire.encode(PreparedAuthorization, prepared),
+        "signature": by_owner(wallet, prepared.signature_request.raw_payload),
     }
     return RemovedDelegation(wallet, ports, relayer, wallet.clock, wire.decode(SendDelegation, request))
 
 
-async def test_a_removal_is_pending_until_it_is_mined(freed: RemovedDelegation) -> None:
-    call_id = await freed.send()
-    pending = await freed.status(call_id)
+async def test_a_removal_is_pending_until_it_is_mined(removal: RemovedDelegation) -> None:
+    call_id = await removal.send()
+    pending = await removal.status(call_id)
     assert (pending.status, pending.receipts) == (100, None)
-    await freed.relayer.mine()
-    done = await freed.status(call_id)
+    await removal.relayer.mine()
+    done = await removal.status(call_id)
     assert done.status == 200
     assert done.receipts is not None
 
 
-async def test_many_senders_of_one_removal_send_it_once(freed: RemovedDelegation) -> None:
-    ids = await asyncio.gather(*(freed.send() for _ in range(5)))
+async def test_many_senders_of_one_removal_send_it_once(removal: RemovedDelegation) -> None:
+    ids = await asyncio.gather(*(removal.send() for _ in range(5)))
     assert len(set(ids)) == 1
-    assert freed.relayer.sent == 1
+    assert removal.relayer.sent == 1
 
 
-async def test_a_rejected_removal_may_be_tried_again(freed: RemovedDelegation) -> None:
-    freed.relayer.fails = [Unavailable("the node is away")]
-    freed.relayer.takes = False
+async def test_a_rejected_removal_may_be_tried_again(removal: RemovedDelegation) -> None:
+    removal.relayer.fails = [Unavailable("the node is away")]
+    removal.relayer.takes = False
     with pytest.raises(Unavailable):
-        await freed.send()
-    call_id = await freed.send()
-    await freed.relayer.mine()
-    assert (await freed.status(call_id)).status == 200
+        await removal.send()
+    call_id = await removal.send()
+    await removal.relayer.mine()
+    assert (await removal.status(call_id)).status == 200
 
 
-async def test_the_relayer_does_not_pay_for_the_removal_of_no_delegation(freed: RemovedDelegation) -> None:
-    call_id = await freed.send()
-    await freed.relayer.mine()
+async def test_the_relayer_does_not_pay_for_the_removal_of_no_delegation(removal: RemovedDelegation) -> None:
+    call_id = await removal.send()
+    await removal.relayer.mine()
     owner = secrets.token_bytes(32)
-    wallet = replace(freed.wallet, owner=Account.from_key(owner))
+    wallet = replace(removal.wallet, owner=Account.from_key(owner))
     authorization = Authorization(CHAIN, ZERO_ADDRESS, 0)
     request = {
         "type": "authorization",
@@ -163,97 +163,97 @@ async def test_the_relayer_does_not_pay_for_the_removal_of_no_delegation(freed: 
         "signature": by_owner(wallet, authorization.digest),
     }
     with pytest.raises(InvalidParams) as error_info:
-        await send_prepared_calls.run(freed.ports, wire.decode(SendDelegation, request))
+        await send_prepared_calls.run(removal.ports, wire.decode(SendDelegation, request))
     assert error_info.value.reason == "nothing_to_remove"
-    assert freed.relayer.sent == 1
-    assert await freed.send() == call_id, "a repeated send returns the same id"
+    assert removal.relayer.sent == 1
+    assert await removal.send() == call_id, "a repeated send returns the same id"
 
 
-async def test_a_rejected_removal_has_failed(freed: RemovedDelegation) -> None:
-    call_id = await freed.send()
-    freed.relayer.waiting.clear()
-    record = await freed.ports.store.calls.get(CHAIN, Hash32(call_id[32:]))
+async def test_a_rejected_removal_has_failed(removal: RemovedDelegation) -> None:
+    call_id = await removal.send()
+    removal.relayer.waiting.clear()
+    record = await removal.ports.store.calls.get(CHAIN, Hash32(call_id[32:]))
     assert record is not None
-    await freed.ports.store.calls.settle(replace(record, state=type(record.state)("refused"), transaction=None))
-    assert (await freed.status(call_id)).status == 400
+    await removal.ports.store.calls.settle(replace(record, state=type(record.state)("refused"), transaction=None))
+    assert (await removal.status(call_id)).status == 400
 
 
 @pytest.mark.parametrize("takes", [True, False])
 async def test_a_removal_with_an_unknown_outcome_is_looked_up_on_the_chain(
-    freed: RemovedDelegation, takes: bool
+    removal: RemovedDelegation, takes: bool
 ) -> None:
-    freed.relayer.fails = [OutcomeUnknown("no answer")]
-    freed.relayer.takes = takes
+    removal.relayer.fails = [OutcomeUnknown("no answer")]
+    removal.relayer.takes = takes
     with pytest.raises(OutcomeUnknown):
-        await freed.send()
-    await freed.relayer.mine()
-    freed.clock.ahead = ABANDONED_SECONDS + 1
-    call_id = await freed.send()
-    assert freed.relayer.sent == (1 if takes else 2)
-    await freed.relayer.mine()
-    status = await freed.status(call_id)
+        await removal.send()
+    await removal.relayer.mine()
+    removal.clock.ahead = ABANDONED_SECONDS + 1
+    call_id = await removal.send()
+    assert removal.relayer.sent == (1 if takes else 2)
+    await removal.relayer.mine()
+    status = await removal.status(call_id)
     assert status.status == 200
     assert (status.receipts is None) == takes, "without the transaction's hash there is no receipt"
 
 
 async def test_a_removal_over_the_daily_budget_is_rejected_until_the_next_day(
-    freed: RemovedDelegation, store: RedisStore
+    removal: RemovedDelegation, store: RedisStore
 ) -> None:
-    earlier = Expense(chain_id=CHAIN, account=freed.authority, transaction=Hash32(bytes(32)), cost=BUDGET.account)
-    await store.relayer_budget(BUDGET, freed.clock).take(earlier)
-    chain = replace(freed.ports.chains[CHAIN], relayer=freed.relayer.inner)
-    ports = replace(freed.ports, chains={CHAIN: chain})
+    earlier = Expense(chain_id=CHAIN, account=removal.authority, transaction=Hash32(bytes(32)), cost=BUDGET.account)
+    await store.relayer_budget(BUDGET, removal.clock).take(earlier)
+    chain = replace(removal.ports.chains[CHAIN], relayer=removal.relayer.inner)
+    ports = replace(removal.ports, chains={CHAIN: chain})
     with pytest.raises(Rejected, match=f"at most {BUDGET.account} wei a day for {freed.authority}") as error_info:
-        await send_prepared_calls.run(ports, freed.request)
+        await send_prepared_calls.run(ports, removal.request)
     assert error_info.value.reason == "relayer_budget_used_up"
-    freed.clock.ahead = 86_400
-    call_id = (await send_prepared_calls.run(ports, freed.request)).id
+    removal.clock.ahead = 86_400
+    call_id = (await send_prepared_calls.run(ports, removal.request)).id
     status = await get_calls_status.run(ports, get_calls_status.GetCallsStatus(call_id=call_id))
     assert status.status == 200
 
 
-async def test_a_removal_that_came_too_late_has_failed(freed: RemovedDelegation) -> None:
-    call_id = await freed.send()
-    client: Any = freed.relayer.inner._client
-    await client.write("anvil_setNonce", [freed.authority.hex0x(), "0x2"])
-    freed.clock.ahead = LAG_SECONDS + 1
-    assert (await freed.status(call_id)).status == 100, "the receipt may still follow"
-    freed.clock.ahead += LAG_SECONDS
-    assert (await freed.status(call_id)).status == 400, "the nonce is used, and the account is still delegated"
-    await freed.relayer.mine()
-    done = await freed.status(call_id)
+async def test_a_removal_that_came_too_late_has_failed(removal: RemovedDelegation) -> None:
+    call_id = await removal.send()
+    client: Any = removal.relayer.inner._client
+    await client.write("anvil_setNonce", [removal.authority.hex0x(), "0x2"])
+    removal.clock.ahead = LAG_SECONDS + 1
+    assert (await removal.status(call_id)).status == 100, "the receipt may still follow"
+    removal.clock.ahead += LAG_SECONDS
+    assert (await removal.status(call_id)).status == 400, "the nonce is used, and the account is still delegated"
+    await removal.relayer.mine()
+    done = await removal.status(call_id)
     assert (done.status, done.receipts is None) == (500, False)
 
 
-async def test_a_removal_counts_as_applied_after_later_transactions_of_the_account(freed: RemovedDelegation) -> None:
-    call_id = await freed.send()
-    await freed.relayer.mine()
-    await delegate(freed.wallet, freed.ports)
-    assert (await freed.status(call_id)).status == 200
+async def test_a_removal_counts_as_applied_after_later_transactions_of_the_account(removal: RemovedDelegation) -> None:
+    call_id = await removal.send()
+    await removal.relayer.mine()
+    await delegate(removal.wallet, removal.ports)
+    assert (await removal.status(call_id)).status == 200
 
 
-async def test_without_a_relayer_no_delegation_is_removed(freed: RemovedDelegation) -> None:
-    chain = replace(freed.ports.chains[CHAIN], relayer=None)
-    ports = replace(freed.ports, chains={CHAIN: chain})
+async def test_without_a_relayer_no_delegation_is_removed(removal: RemovedDelegation) -> None:
+    chain = replace(removal.ports.chains[CHAIN], relayer=None)
+    ports = replace(removal.ports, chains={CHAIN: chain})
     with pytest.raises(UnsupportedCapability, match="no relayer"):
-        await prepare(freed.wallet, ports, **REMOVAL)
+        await prepare(removal.wallet, ports, **REMOVAL)
     with pytest.raises(UnsupportedCapability, match="no relayer"):
-        await send_prepared_calls.run(ports, freed.request)
-    call_id = await freed.send()
-    await freed.relayer.mine()
+        await send_prepared_calls.run(ports, removal.request)
+    call_id = await removal.send()
+    await removal.relayer.mine()
     status = await get_calls_status.run(ports, get_calls_status.GetCallsStatus(call_id=call_id))
     assert (status.status, status.receipts) == (200, None)
 
 
-async def test_a_delegation_on_a_chain_without_the_implementation_is_rejected(freed: RemovedDelegation) -> None:
+async def test_a_delegation_on_a_chain_without_the_implementation_is_rejected(removal: RemovedDelegation) -> None:
     class Bare(NodeChain):
         async def code(self, address: Address) -> bytes:
             return b""
 
-    inner: Any = freed.relayer.inner._client
-    chain = replace(freed.ports.chains[CHAIN], node=Bare(inner))
-    ports = replace(freed.ports, chains={CHAIN: chain})
-    wallet = replace(freed.wallet, owner=Account.from_key(secrets.token_bytes(32)))
+    inner: Any = removal.relayer.inner._client
+    chain = replace(removal.ports.chains[CHAIN], node=Bare(inner))
+    ports = replace(removal.ports, chains={CHAIN: chain})
+    wallet = replace(removal.wallet, owner=Account.from_key(secrets.token_bytes(32)))
     with pytest.raises(
         Exception, match=r"^EIP-7702 is not enabled on chain 0x7a69\. You must call wallet_requestAccount"
     ):
@@ -261,13 +261,15 @@ async def test_a_delegation_on_a_chain_without_the_implementation_is_rejected(fr
 
 
 async def test_the_bundlers_error_about_a_second_pending_delegation_is_passed_on(
-    freed: RemovedDelegation,
+    removal: RemovedDelegation,
 ) -> None:
-    freed.wallet.mempool.fails = [Rejected("EIP-7702 auth sender has too many pending transactions: 2. Max allowed: 1")]
-    await freed.send()
-    await freed.relayer.mine()
+    removal.wallet.mempool.fails = [
+        Rejected("EIP-7702 auth sender has too many pending transactions: 2. Max allowed: 1")
+    ]
+    await removal.send()
+    await removal.relayer.mine()
     with pytest.raises(Rejected, match="too many pending transactions: 2"):
-        await delegate(freed.wallet, freed.ports)
+        await delegate(removal.wallet, removal.ports)
 
 
 async def test_a_pending_operation_names_the_transaction_that_carries_it(wallet: WalletFixture) -> None:

@@ -142,7 +142,7 @@ async def test_a_repeated_send_of_an_included_operation_succeeds_also_after_an_e
 ) -> None:
     permissions, key = await wallet.grant() if by_session else (None, wallet.owner)
     prepared = await wallet.prepare(CALL, **({} if permissions is None else {"permissions": permissions}))
-    wallet.mempool.fails = [Unavailable("the bundler returned an error")]
+    wallet.mempool.fails = [Unavailable("the bundler does not answer")]
     with pytest.raises(Unavailable):
         await wallet.send(prepared, key, permissions)
     await wallet.mempool.mine()

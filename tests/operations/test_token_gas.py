@@ -50,7 +50,7 @@ def with_service(wallet: WalletFixture, first: Erc20PaymentTerms | None, last: E
     wallet.change_chain(paymaster=ChangingPaymaster(wallet.paymaster, first, last))
 
 
-async def ask(wallet: WalletFixture, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> PreparedCalls:
+async def prepare(wallet: WalletFixture, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> PreparedCalls:
     capabilities = settings.pop("capabilities", {})
     only_estimation = settings.pop("only_estimation", False)
     service = {**POLICY, "onlyEstimation": only_estimation, "erc20": {"tokenAddress": token, **settings}}
@@ -65,7 +65,7 @@ async def ask(wallet: WalletFixture, *calls: dict[str, Any], token: str = TOKEN,
 
 async def catch_error(wallet: WalletFixture, **settings: Any) -> WalletError:
     with pytest.raises(WalletError) as error_info:
-        await ask(wallet, **settings)
+        await prepare(wallet, **settings)
     return error_info.value
 
 
@@ -84,7 +84,7 @@ def set_code(url: str, address: Address, code: bytes) -> None:
 
 
 @pytest.fixture
-def rich(wallet: WalletFixture, url: str) -> WalletFixture:
+def funded(wallet: WalletFixture, url: str) -> WalletFixture:
     transact(url, TOKEN, call_data("mint(address,uint256)", wallet.account.hex0x(), 10**24))
     return wallet
 
@@ -106,10 +106,10 @@ async def test_a_chain_without_paymaster_accepts_no_tokens(wallet: WalletFixture
 
 @pytest.mark.parametrize("last", [None, payment(max_amount=10**30)])
 async def test_a_price_that_rises_during_preparation_is_rejected(
-    rich: WalletFixture, last: Erc20PaymentTerms | None
+    funded: WalletFixture, last: Erc20PaymentTerms | None
 ) -> None:
-    with_service(rich, payment(), last)
-    error = await catch_error(rich, **AUTO)
+    with_service(funded, payment(), last)
+    error = await catch_error(funded, **AUTO)
     assert isinstance(error, Rejected)
     assert error.reason == "token_price_changed"
 
@@ -126,7 +126,7 @@ async def test_an_address_that_is_not_a_token_is_rejected(wallet: WalletFixture,
         assert error.reason == "not_a_token"
 
 
-RICH_WITHOUT_PERMIT = bytes.fromhex(
+TOKEN_WITHOUT_PERMIT = bytes.fromhex(
     "5f3560e01c"  # the selector
     "806370a0823114601c57"  # balanceOf: to 1c
     "8063dd62ed3e14602e57"  # allowance: to 2e
@@ -138,7 +138,7 @@ RICH_WITHOUT_PERMIT = bytes.fromhex(
 
 
 async def test_a_token_without_permit_is_reported(wallet: WalletFixture, url: str) -> None:
-    set_code(url, NO_PERMIT, RICH_WITHOUT_PERMIT)
+    set_code(url, NO_PERMIT, TOKEN_WITHOUT_PERMIT)
     with_service(wallet, payment(NO_PERMIT.hex0x()))
     settings = {"preOpSettings": {"autoPermit": {"below": "0x1", "amount": hex(10**23)}}}
     error = await catch_error(wallet, token=NO_PERMIT.hex0x(), **settings)
@@ -146,10 +146,10 @@ async def test_a_token_without_permit_is_reported(wallet: WalletFixture, url: st
     assert error.data["capability"] == "paymasterService.erc20.preOpSettings"
 
 
-async def test_calls_that_cost_more_than_the_provisional_approval_get_an_exact_one(rich: WalletFixture) -> None:
+async def test_calls_that_cost_more_than_the_provisional_approval_get_an_exact_one(funded: WalletFixture) -> None:
     """With four million gas, the provisional approval of the first estimate is too small."""
     limits = {"gasParamsOverride": {"callGasLimit": hex(4_000_000)}}
-    prepared = await ask(rich, capabilities=limits, **AUTO)
+    prepared = await prepare(funded, capabilities=limits, **AUTO)
     assert isinstance(prepared, PreparedUserOperation)
     assert prepared.details.data.calls is not None
     assert int.from_bytes(prepared.details.data.calls[0].data[-32:]) == prepared.fee_payment.max_amount
@@ -161,39 +161,39 @@ HUGE = {"gasParamsOverride": {"callGasLimit": hex(2**120 - 1), "maxFeePerGas": h
 
 @pytest.mark.parametrize(("settings", "only_estimation"), [(AUTO, False), (AUTO, True), ({}, True)])
 async def test_a_cost_beyond_a_tokens_largest_amount_is_reported(
-    rich: WalletFixture, settings: dict[str, Any], only_estimation: bool
+    funded: WalletFixture, settings: dict[str, Any], only_estimation: bool
 ) -> None:
-    with_service(rich, payment(rate=10**24))
-    error = await catch_error(rich, capabilities=HUGE, only_estimation=only_estimation, **settings)
+    with_service(funded, payment(rate=10**24))
+    error = await catch_error(funded, capabilities=HUGE, only_estimation=only_estimation, **settings)
     assert isinstance(error, InvalidParams)
     assert error.data == {"reason": "token_amount_too_large", "field": "params.capabilities.paymasterService.erc20"}
 
 
-async def test_a_cost_just_within_a_tokens_largest_amount_is_approved(rich: WalletFixture) -> None:
+async def test_a_cost_just_within_a_tokens_largest_amount_is_approved(funded: WalletFixture) -> None:
     """The approval of the estimate, twice the maximum cost, is limited to a token's largest amount too."""
-    with_service(rich, payment(rate=10**22))
-    error = await catch_error(rich, capabilities=HUGE, **AUTO)
+    with_service(funded, payment(rate=10**22))
+    error = await catch_error(funded, capabilities=HUGE, **AUTO)
     assert error.reason == "insufficient_token_balance"
 
 
-async def test_a_need_is_never_below_what_the_operation_may_cost(rich: WalletFixture) -> None:
+async def test_a_need_is_never_below_what_the_operation_may_cost(funded: WalletFixture) -> None:
     """Test ten lengths of call data, because preVerificationGas of a need is rounded up to whole steps."""
     for size in range(0, 70, 7):
         call = {"to": ZERO_ADDRESS.hex0x(), "data": "0x" + "11" * size}
-        needed = await ask(rich, call, only_estimation=True, **AUTO)
-        prepared = await ask(rich, call, **AUTO)
+        needed = await prepare(funded, call, only_estimation=True, **AUTO)
+        prepared = await prepare(funded, call, **AUTO)
         assert isinstance(needed, PreparedUserOperation)
         assert isinstance(prepared, PreparedUserOperation)
         assert prepared.fee_payment.max_amount <= needed.fee_payment.max_amount
 
 
-async def test_a_post_op_gas_limit_that_the_paymaster_rejects_fails_sponsorship(rich: WalletFixture) -> None:
-    error = await catch_error(rich, capabilities={"gasParamsOverride": {"paymasterPostOpGasLimit": "0x1"}}, **AUTO)
+async def test_a_post_op_gas_limit_that_the_paymaster_rejects_fails_sponsorship(funded: WalletFixture) -> None:
+    error = await catch_error(funded, capabilities={"gasParamsOverride": {"paymasterPostOpGasLimit": "0x1"}}, **AUTO)
     assert isinstance(error, SponsorshipFailed)
 
 
-async def test_the_callers_own_fee_and_limit_are_kept(rich: WalletFixture) -> None:
+async def test_the_callers_own_fee_and_limit_are_kept(funded: WalletFixture) -> None:
     limits = {"gasParamsOverride": {"maxFeePerGas": hex(10**10), "paymasterPostOpGasLimit": hex(90_000)}}
-    prepared = await ask(rich, capabilities=limits, **AUTO)
+    prepared = await prepare(funded, capabilities=limits, **AUTO)
     assert isinstance(prepared, PreparedUserOperation)
     assert (prepared.data.max_fee_per_gas, prepared.data.paymaster_post_op_gas_limit) == (10**10, 90_000)

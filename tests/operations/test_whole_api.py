@@ -52,8 +52,8 @@ async def test_a_call_is_not_final_before_it_has_enough_confirmations(
     wallet: WalletFixture, call: dict[str, str], early: int, final: int
 ) -> None:
     deep = on(wallet, replace(wallet.ports.chains[CHAIN], confirmations=1_000_000))
-    rich = {wallet.account.hex0x(): {"balance": hex(10**22)}}
-    call_id = await wallet.send(await wallet.prepare(call, stateOverride=rich), wallet.owner)
+    overrides = {wallet.account.hex0x(): {"balance": hex(10**22)}}
+    call_id = await wallet.send(await wallet.prepare(call, stateOverride=overrides), wallet.owner)
     await wallet.mempool.mine()
     request = get_calls_status.GetCallsStatus(call_id=Data(call_id))
     status = await get_calls_status.run(deep.ports, request)

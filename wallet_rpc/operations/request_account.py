@@ -118,11 +118,11 @@ async def _find(ports: Ports, request: RequestAccount) -> Account:
     hint = request.creation_hint or CreationHint()
     for _ in range(_ATTEMPTS):
         salt = 0 if hint.salt is None else hint.salt
-        known = await ports.store.accounts.find_by_signer(request.signer_address, account_id=request.id, salt=salt)
-        account = _choose_recorded(ports, known, request, hint)
+        accounts = await ports.store.accounts.find_by_signer(request.signer_address, account_id=request.id, salt=salt)
+        account = _choose_recorded(ports, accounts, request, hint)
         is_new = account is None
-        account = account or _build_account(ports, known, request, hint)
-        if is_new and not await ports.store.accounts.add(account, after=known.count):
+        account = account or _build_account(ports, accounts, request, hint)
+        if is_new and not await ports.store.accounts.add(account, after=accounts.count):
             continue
         if not ports.caller.is_anonymous:
             await confirm(ports, account)
@@ -145,22 +145,22 @@ async def _find_recorded(ports: Ports, address: Address) -> Account:
 
 
 def _choose_recorded(
-    ports: Ports, known: SignerAccounts, request: RequestAccount, hint: CreationHint
+    ports: Ports, accounts: SignerAccounts, request: RequestAccount, hint: CreationHint
 ) -> Account | None:
     """Return the recorded account that the request selects: by id, else by type and salt, else the default one."""
     kind = hint.kind
-    if known.by_id is not None:
-        return known.by_id
+    if accounts.by_id is not None:
+        return accounts.by_id
     if kind is AccountKind.DELEGATED:
-        return known.delegated
+        return accounts.delegated
     if hint.salt is not None:
-        return known.by_salt
+        return accounts.by_salt
     if request.id is not None or hint.create_additional:
         return None
-    return default_account(ports, known, is_contract=kind is not None)
+    return default_account(ports, accounts, is_contract=kind is not None)
 
 
-def _build_account(ports: Ports, known: SignerAccounts, request: RequestAccount, hint: CreationHint) -> Account:
+def _build_account(ports: Ports, accounts: SignerAccounts, request: RequestAccount, hint: CreationHint) -> Account:
     """Build the account to add: at the requested salt, else at the signer's lowest unused salt.
 
     Without id and hint the salt is 0: once that account is recorded, `_choose_recorded` finds it.
@@ -168,7 +168,7 @@ def _build_account(ports: Ports, known: SignerAccounts, request: RequestAccount,
     assert request.signer_address is not None  # noqa: S101  # checked by the caller
     if hint.kind is AccountKind.DELEGATED:
         return build_delegated_account(ports, request.signer_address, tag=request.id)
-    salt = known.free_salt if hint.salt is None else hint.salt
+    salt = accounts.free_salt if hint.salt is None else hint.salt
     return Account(
         id=request.id if request.id is not None else new_id(ports),
         signer=request.signer_address,

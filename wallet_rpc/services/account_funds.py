@@ -49,9 +49,11 @@ class AccountFunds:
         """Return the preparation with a state override that gives the account this balance."""
         account = self.preparation.account
         capabilities = self.preparation.capabilities
-        given = capabilities.state_override or {}
-        changed = replace(_override(self.preparation, account), balance=balance)
-        return replace(self.preparation, capabilities=replace(capabilities, state_override={**given, account: changed}))
+        overrides = capabilities.state_override or {}
+        override = replace(_override(self.preparation, account), balance=balance)
+        return replace(
+            self.preparation, capabilities=replace(capabilities, state_override={**overrides, account: override})
+        )
 
 
 async def read_transfer_funds(preparation: Preparation) -> AccountFunds | None:
@@ -89,14 +91,14 @@ async def refuse_unfunded(account_funds: AccountFunds, operation: UserOperation)
         raise account_funds.funds.build_insufficient_funds_error(gas_cost)
 
 
-async def find_shortage(preparation: Preparation, draft: UserOperation, refusal: WalletError) -> Rejected | None:
-    """Return the insufficient-funds error, with its amounts, if a shortage caused `refusal`; else None.
+async def find_shortage(preparation: Preparation, draft: UserOperation, error: WalletError) -> Rejected | None:
+    """Return the insufficient-funds error, with its amounts, if a shortage caused `error`; else None.
 
     A transfer without sufficient balance reverts with empty data. A shortage is the cause if an estimate with a
     sufficient balance succeeds.
     """
-    is_insufficient = isinstance(refusal, Rejected) and refusal.reason == _INSUFFICIENT
-    is_empty_revert = isinstance(refusal, ExecutionReverted) and refusal.facts.get("revert") in {None, "0x"}
+    is_insufficient = isinstance(error, Rejected) and error.reason == _INSUFFICIENT
+    is_empty_revert = isinstance(error, ExecutionReverted) and error.facts.get("revert") in {None, "0x"}
     if not is_insufficient and not is_empty_revert:
         return None
     account_funds = await _read_funds(preparation)
@@ -122,18 +124,18 @@ def _override(preparation: Preparation, address: Address) -> StateOverride:
 
 
 async def _balance(preparation: Preparation) -> int:
-    given = _override(preparation, preparation.account).balance
-    return await preparation.chain.node.balance(preparation.account) if given is None else given
+    override = _override(preparation, preparation.account).balance
+    return await preparation.chain.node.balance(preparation.account) if override is None else override
 
 
 async def _deposit(preparation: Preparation) -> int:
     """Read the account's deposit in the entry point, in wei."""
     slot = deposit_slot(preparation.account)
-    given = _override(preparation, ENTRY_POINT)
-    if given.state is not None:
-        return int.from_bytes(given.state.get(slot, b""), "big")
-    if given.state_diff is not None and slot in given.state_diff:
-        return int.from_bytes(given.state_diff[slot], "big")
+    override = _override(preparation, ENTRY_POINT)
+    if override.state is not None:
+        return int.from_bytes(override.state.get(slot, b""), "big")
+    if override.state_diff is not None and slot in override.state_diff:
+        return int.from_bytes(override.state_diff[slot], "big")
     return decode_uint(await preparation.chain.node.call(ENTRY_POINT, encode_balance_of(preparation.account))) or 0
 
 
@@ -151,8 +153,8 @@ async def _is_certain(account_funds: AccountFunds, available: int) -> bool:
 
 def _is_changed(preparation: Preparation, address: Address) -> bool:
     """Return True when the caller's `stateOverride` replaces code or storage of an address."""
-    given = _override(preparation, address)
-    return given.code is not None or given.state is not None or given.state_diff is not None
+    override = _override(preparation, address)
+    return override.code is not None or override.state is not None or override.state_diff is not None
 
 
 async def _gas_cost(account_funds: AccountFunds, draft: UserOperation) -> int | None:

@@ -117,9 +117,9 @@ def build_not_delegated_error(chain: ChainPorts, address: Address, at: str) -> I
 async def record_delegated_account(ports: Ports, address: Address) -> None:
     """Record a signer's own address as one of its accounts; the default one if it is the first."""
     for _ in range(_ATTEMPTS):
-        known = await ports.store.accounts.find_by_signer(address)
-        account = build_delegated_account(ports, address) if known.delegated is None else known.delegated
-        if known.delegated is not None or await ports.store.accounts.add(account, after=known.count):
+        accounts = await ports.store.accounts.find_by_signer(address)
+        account = build_delegated_account(ports, address) if accounts.delegated is None else accounts.delegated
+        if accounts.delegated is not None or await ports.store.accounts.add(account, after=accounts.count):
             await confirm(ports, account)
             return
 
@@ -130,16 +130,16 @@ async def confirm(ports: Ports, account: Account) -> None:
         await ports.store.accounts.confirm(account)
 
 
-def default_account(ports: Ports, known: SignerAccounts, *, is_contract: bool) -> Account | None:
+def default_account(ports: Ports, accounts: SignerAccounts, *, is_contract: bool) -> Account | None:
     """Return the first account that the signer chose, by a signature or through a caller who acts for the signer.
 
     All callers of an organisation have its key or token. If callers without one are accepted, any caller can request
-    accounts of any signer. Then only accounts recorded by `confirm` count, and after them `known.by_salt`.
+    accounts of any signer. Then only accounts recorded by `confirm` count, and after them `accounts.by_salt`.
     """
     if ports.caller.organization != OPEN_ORGANIZATION:
-        return known.first_contract if is_contract else known.first
-    chosen = known.confirmed_contract if is_contract else known.confirmed
-    return known.by_salt if chosen is None else chosen
+        return accounts.first_contract if is_contract else accounts.first
+    chosen = accounts.confirmed_contract if is_contract else accounts.confirmed
+    return accounts.by_salt if chosen is None else chosen
 
 
 async def is_confirmed(ports: Ports, delegated: Account) -> bool:

@@ -81,8 +81,8 @@ async def resolve_authority(
             context = parse_context(permissions.context, field=f"{PERMISSIONS}.context")
     match context:
         case RemoteContext():
-            named = SessionPermissions(session_id=context.session_id, signature=context.signature)
-            return await _resolve_session(ports, chain, account, named, at=at)
+            session_permissions = SessionPermissions(session_id=context.session_id, signature=context.signature)
+            return await _resolve_session(ports, chain, account, session_permissions, at=at)
         case LocalContext():
             return await _resolve_local_context(ports, chain, account, context, at=at)
         case InstalledContext():
@@ -92,19 +92,20 @@ async def resolve_authority(
 
 
 async def _resolve_session(
-    ports: Ports, chain: ChainPorts, account: Address, named: SessionPermissions, *, at: str
+    ports: Ports, chain: ChainPorts, account: Address, permissions: SessionPermissions, *, at: str
 ) -> Authority:
     """Resolve a stored session; the owner's signature comes with the request, or from the session's registration."""
-    signature = await _find_owner_signature(ports, named)
+    signature = await _find_owner_signature(ports, permissions)
     facts, session = await asyncio.gather(
         read_delegated_facts(ports, chain, account, at=at),
-        ports.store.sessions.get(account, chain.chain_id, named.session_id),
+        ports.store.sessions.get(account, chain.chain_id, permissions.session_id),
     )
     if session is None:
-        if await is_forgotten(ports, account, chain.chain_id, named.session_id):
-            raise _build_error(describe_forgotten(named.session_id), "session_forgotten")
+        if await is_forgotten(ports, account, chain.chain_id, permissions.session_id):
+            raise _build_error(describe_forgotten(permissions.session_id), "session_forgotten")
         raise _build_error(
-            f"no session {named.session_id} of account {account} on chain {chain.chain_id:#x}", "session_not_found"
+            f"no session {permissions.session_id} of account {account} on chain {chain.chain_id:#x}",
+            "session_not_found",
         )
     action, install = session.action, parse_install(session.call)
     await _refuse_expired(ports, chain, facts, action, install)
@@ -118,20 +119,20 @@ async def _resolve_session(
     return replace(authority, session=session)
 
 
-async def _find_owner_signature(ports: Ports, named: SessionPermissions) -> Data:
+async def _find_owner_signature(ports: Ports, permissions: SessionPermissions) -> Data:
     """Return the signature in the request, or, for an API key of the same organisation, the registered signature.
 
     A session token always has to bring the signature, because it has fewer rights than its key.
 
     Raises: InvalidParams when there is neither.
     """
-    if named.signature is not None:
-        return named.signature
+    if permissions.signature is not None:
+        return permissions.signature
     by_key = not ports.caller.is_anonymous and ports.caller.token is None
-    group = await ports.store.groups.find_by_session(named.session_id) if by_key else None
+    group = await ports.store.groups.find_by_session(permissions.session_id) if by_key else None
     if group is None:
         raise InvalidParams(f"{PERMISSIONS}.signature: required, but absent", field=f"{PERMISSIONS}.signature")
-    return group.install_of(named.session_id).signature
+    return group.install_of(permissions.session_id).signature
 
 
 async def _resolve_local_context(

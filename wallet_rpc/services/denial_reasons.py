@@ -15,18 +15,18 @@ from wallet_rpc.services.authority import Authority
 E = TypeVar("E", bound=ValidationReverted | ExecutionReverted)
 
 
-def explain_denial(refusal: E, authority: Authority, operation: UserOperation) -> E:
+def explain_denial(error: E, authority: Authority, operation: UserOperation) -> E:
     """Return the error with an explanation of its revert data; unchanged when there is no such data."""
-    raw = refusal.facts.get("revert")
+    raw = error.facts.get("revert")
     if not isinstance(raw, str) or raw == "0x":
-        return refusal
+        return error
     explanation = explain(Data.parse(raw))
     denial = find_session_denial(explanation, _attempt(authority, operation)) if authority.nonce_key.entity_id else None
     inner = [cause.text for cause in explanation.causes if cause.name not in {"FailedOp", "FailedOpWithRevert"}]
-    message = ": ".join([refusal.message, *inner]) + ("" if denial is None else f"; {denial.text}")
+    message = ": ".join([error.message, *inner]) + ("" if denial is None else f"; {denial.text}")
     permissions = None if denial is None or denial.permission is None else [denial.permission]
-    facts = {**refusal.facts, "errors": list(explanation.names), "permissions": permissions}
-    return type(refusal)(message, reason=refusal.reason, **facts)
+    facts = {**error.facts, "errors": list(explanation.names), "permissions": permissions}
+    return type(error)(message, reason=error.reason, **facts)
 
 
 def _attempt(authority: Authority, operation: UserOperation) -> Attempt:

@@ -123,14 +123,14 @@ async def _verify_install(ports: Ports, request: InstallRequest, account: Addres
     )
 
 
-async def _verify_owner_signature(ports: Ports, chain: ChainPorts, session: Session, given: Data) -> Data:
+async def _verify_owner_signature(ports: Ports, chain: ChainPorts, session: Session, signature: Data) -> Data:
     """Return the signature in the form that is valid on chain. Raises: InvalidParams for another signer's signature."""
     try:
         facts = await read_account_facts(ports, chain, session.account, at="walletId")
     except InvalidParams as error:
         _disagree(error.message)
     try:
-        verified = await verify_owner_signature(chain, facts, session.action, given)
+        verified = await verify_owner_signature(chain, facts, session.action, signature)
     except InvalidParams:  # a malformed ERC-6492 wrapper counts as an invalid signature
         verified = None
     if verified is None:

@@ -78,8 +78,8 @@ async def hash_message(message: PersonalMessage | TypedMessage) -> HashedMessage
             return HashedMessage(personal_sign_digest(raw))
         case PersonalMessage(data=str(text)):
             return HashedMessage(personal_sign_digest(text.encode()))
-        case TypedMessage(data=given):
-            typed_data = await compute(partial(hash_typed_data, given, at=f"{SIGNATURE_REQUEST}.data"))
+        case TypedMessage(data=data):
+            typed_data = await compute(partial(hash_typed_data, data, at=f"{SIGNATURE_REQUEST}.data"))
             return HashedMessage(typed_data.digest, typed_data)
         case _:  # pragma: no cover  # the cases above are exhaustive
             raise AssertionError

@@ -168,11 +168,11 @@ async def estimate_gas_limits(
     return apply_gas_overrides(estimated, preparation.capabilities.gas_params_override)
 
 
-def _overrides(given: dict[Address, StateOverride] | None) -> Mapping[Address, Mapping[str, Any]] | None:
-    if given is None:
+def _overrides(overrides: dict[Address, StateOverride] | None) -> Mapping[Address, Mapping[str, Any]] | None:
+    if overrides is None:
         return None
-    for address, override in given.items():
+    for address, override in overrides.items():
         if override.state is not None and override.state_diff is not None:
             at = f"params.capabilities.stateOverride.{address}"
             raise InvalidParams(f"{at}: expected either state or stateDiff, got both", field=at)
-    return {address: wire.encode(StateOverride, override) for address, override in given.items()}
+    return {address: wire.encode(StateOverride, override) for address, override in overrides.items()}

@@ -62,16 +62,16 @@ def issue_ticket(ports: Ports, subject: TicketSubject) -> str | None:
     return ports.token_signer.sign_ticket(subject.to_ticket(expires_at=ports.clock.now() + TICKET_SECONDS))
 
 
-async def verify_ticket(ports: Ports, subject: TicketSubject, given: str | None) -> None:
+async def verify_ticket(ports: Ports, subject: TicketSubject, raw_ticket: str | None) -> None:
     """Raise Forbidden when a caller with a session token sends no ticket or an invalid, mismatched or expired one."""
     if ports.caller.token is None or ports.token_signer is None:
         return
-    if given is None:
+    if raw_ticket is None:
         raise Forbidden(
-            "Submission ticket required: send back the submissionTicket that wallet_prepareCalls answered",
+            "Submission ticket required: send back the submissionTicket that wallet_prepareCalls returned",
             reason="submission_ticket_required",
         )
-    ticket = ports.token_signer.read_ticket(given)
+    ticket = ports.token_signer.read_ticket(raw_ticket)
     if ticket != subject.to_ticket(expires_at=ticket.expires_at):
         raise Forbidden("Invalid submission ticket: it is for other calls", reason="submission_ticket_invalid")
     if ticket.is_expired(ports.clock.now()) and await find_sent(ports, subject.chain, subject.hash) is None:
