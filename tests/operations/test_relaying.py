@@ -203,7 +203,7 @@ async def test_a_removal_over_the_daily_budget_is_rejected_until_the_next_day(
     await store.relayer_budget(BUDGET, removal.clock).take(earlier)
     chain = replace(removal.ports.chains[CHAIN], relayer=removal.relayer.inner)
     ports = replace(removal.ports, chains={CHAIN: chain})
-    with pytest.raises(Rejected, match=f"at most {BUDGET.account} wei a day for {freed.authority}") as error_info:
+    with pytest.raises(Rejected, match=f"at most {BUDGET.account} wei a day for {removal.authority}") as error_info:
         await send_prepared_calls.run(ports, removal.request)
     assert error_info.value.reason == "relayer_budget_used_up"
     removal.clock.ahead = 86_400

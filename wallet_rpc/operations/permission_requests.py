@@ -159,11 +159,11 @@ def session_key_of(signer: Signer | None, *, at: str) -> SessionKey:
             return SessionKey(type=KeyType.SECP256K1, address=address)
         case Signer(type="account"):
             account = decode(_Account, signer.data, at=f"{at}.data")
-            address = account.id if account.address is None else account.address
-            if address is None or (account.id is not None and account.id != address):
-                count = "none" if address is None else f"{address} and {account.id}"
+            account_address = account.id if account.address is None else account.address
+            if account_address is None or (account.id is not None and account.id != account_address):
+                count = "none" if account_address is None else f"{account_address} and {account.id}"
                 raise InvalidParams(f"{at}.data.address: expected one address, got {count}", field=f"{at}.data.address")
-            return SessionKey(type=KeyType.CONTRACT, address=address)
+            return SessionKey(type=KeyType.CONTRACT, address=account_address)
         case _:
             kind = "wallet" if signer is None else signer.type
             raise UnsupportedCapability(
