@@ -126,8 +126,9 @@ async def run(ports: Ports, request: GetCallsStatus) -> CallsStatus:
 async def _record(ports: Ports, chain_id: ChainId, name: Hash32) -> CallRecord | None:
     """Return the stored record of a call that was sent through this server.
 
-    Raises: UnknownBundle when the call is not the caller's. Records belong to an organisation, and an API key sees no
-    others; only an anonymous caller may ask for the status of a call without a record.
+    An API key sees only the records of its organisation. Only an anonymous caller may query a call without a record.
+
+    Raises: UnknownBundle when the caller may not see the call.
     """
     record = await ports.store.calls.get(chain_id, name)
     is_allowed = ports.caller.is_anonymous if record is None else await is_of_caller(ports, record.sender)
@@ -139,8 +140,8 @@ async def _record(ports: Ports, chain_id: ChainId, name: Hash32) -> CallRecord |
 async def _read_delegation_status(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallsStatus:
     """Return an authorization's status: that of its transaction, or reverted when the chain skipped the authorization.
 
-    The status stays pending while a node lags: the receipt exists but the nonce is not used yet, or the nonce was used
-    recently but there is no receipt.
+    The status stays pending while a node lags. A receipt without a used nonce is a sign of that, as is a recently used
+    nonce without a receipt.
     """
     applied = await is_applied(chain, record)
     receipt = None

@@ -1,7 +1,7 @@
 """`wallet_prepareCalls` and `wallet_sendPreparedCalls` in the form of ERC-7836 (draft): by key, digest and context.
 
 They run the same code as the hosted form. The key signs `digest` directly, without a further hash or prefix; `context`
-holds the unsigned send request. The context is neither secret nor trusted: its content is decoded and checked like a
+holds the unsigned send request. The context is neither secret nor trusted. Its content is decoded and checked like a
 hosted request, and the acting key must have signed exactly that operation.
 """
 

@@ -1,6 +1,6 @@
 """Grant requests of ERC-7715 (draft), fulfilled by `wallet_createSession`.
 
-The server cannot sign for the owner. So the result is not a grant yet: it has the signature request for the owner, and
+The server cannot sign for the owner, so the result is not a grant yet. It has the signature request for the owner, and
 a context that is complete once the owner's signature is appended. Unknown keys are rejected, since they may be limits.
 """
 

@@ -1,7 +1,9 @@
 """`wallet_sendPreparedCalls`: submit signed calls to the bundler once; an authorization alone goes to the relayer.
 
-Three forms: a user operation; an array of a user operation and the authorization that it needs, in any order; and the
-removal of a delegation, an authorization of the zero address.
+Three forms:
+- a user operation;
+- an array of a user operation and the authorization that it needs, in any order;
+- the removal of a delegation, an authorization of the zero address.
 """
 
 from __future__ import annotations

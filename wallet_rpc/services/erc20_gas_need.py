@@ -144,7 +144,7 @@ async def estimate_with_stub(
 ) -> UserOperation:
     """Estimate the gas limits with a stub of the paymaster that charges at most `max_amount`.
 
-    The service's own postOp limit is the minimum: after calls that succeed, as in the estimate, the final transfer may
+    The service's own postOp limit is the minimum. In the estimate the calls succeed, and the final transfer may then
     need less gas than after calls that revert.
     """
     quote = payment.quote

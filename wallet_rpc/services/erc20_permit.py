@@ -1,6 +1,6 @@
 """Permits (EIP-2612): build the permit that lets a paymaster charge an account's tokens, and verify its signature.
 
-The account signs as a contract (ERC-1271), even before it has code: the permit is used in the paymaster's validation,
+The account signs as a contract (ERC-1271), even before it has code. The permit is used in the paymaster's validation,
 when the entry point has already deployed the account or its delegation is in effect. So ERC-6492 is not needed.
 """
 
