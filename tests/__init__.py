@@ -1,1 +1,1 @@
-"""The tests: domain, doors, adapters, and the golden vectors and scenarios."""
+"""Tests of the domain, the endpoints, the adapters, and the golden vectors and scenarios."""

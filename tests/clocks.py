@@ -1,10 +1,10 @@
-"""Clocks that tests set."""
+"""Clocks under a test's control."""
 
 from __future__ import annotations
 
 
 class FixedClock:
-    """`ports.Clock` that shows one second until it is set to another."""
+    """`ports.Clock` with a fixed time, which changes only by assignment or by `sleep`."""
 
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds

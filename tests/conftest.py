@@ -1,4 +1,4 @@
-"""What many tests share: the event loop, a private Redis with a store of their own in it, and a whole server."""
+"""Shared fixtures: the event loop, a private Redis server, an empty store in it, and a complete wallet server."""
 
 from __future__ import annotations
 
@@ -21,31 +21,34 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.dev_server import DevOptions
 
 settings.register_profile(
-    "unhurried",  # properties are about truth, not speed: a busy machine must not fail them
+    "unhurried",  # properties test results, not speed: they must pass on a busy machine too
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],  # a server holds many examples
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.function_scoped_fixture,
+    ],  # one server serves many examples
 )
 settings.load_profile("unhurried")
 
-# Tests speak plain HTTP to this machine: to read its certificates for each client took a sixth of their time.
+# Tests use plain HTTP on the loopback interface. Loading CA certificates for each client took a sixth of their time.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = os.path.dirname(__file__)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByParts:
-    """Spread tests over workers in the order in which they were collected."""
+    """Distribute tests over workers in the order of their collection."""
     config.option.loadscopereorder = False
     return ByParts(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let long modules begin."""
+    """Run long modules first."""
     long_first(items)
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage rarely, and nothing of what was imported: a tenth of the time went into that."""
+    """Collect garbage rarely and never scan imported objects: collections took a tenth of the test time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
@@ -58,7 +61,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    """One Redis a test process, gone without a trace afterwards."""
+    """Start one Redis server per test process; it and its data are removed at the end."""
     server = RedisServer(None)
     asyncio.run(server.start())
     yield server
@@ -67,21 +70,21 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def store(redis_server: RedisServer) -> AsyncIterator[RedisStore]:
-    """An empty store; the others in the same Redis have other prefixes."""
-    async with RedisStore.open(redis_server.url, prefix=f"test-{uuid.uuid4().hex}") as opened:
-        yield opened
+    """Open an empty store, with a key prefix of its own in the shared Redis."""
+    async with RedisStore.open(redis_server.url, prefix=f"test-{uuid.uuid4().hex}") as empty_store:
+        yield empty_store
 
 
 @pytest.fixture(scope="session")
 def watch() -> Watch:
-    """Sees the loop of the server at `url` pause."""
+    """Measure the pauses of the event loop of the server at `url`."""
     return Watch()
 
 
 @pytest.fixture(scope="session")
 def url(watch: Watch) -> Iterator[str]:
-    """One server a test process, with two chains; every test makes accounts of its own on it."""
+    """Start one server per test process, with two chains; every test creates its own accounts."""
     with run_dev_server(
         DevOptions(chains=CHAINS, ephemeral=True, token_rates={DOLLAR: DOLLAR_RATE}), watch=watch
-    ) as found:
-        yield found
+    ) as server_url:
+        yield server_url

@@ -1,4 +1,4 @@
-"""A server of somebody else's, on this machine: it answers what a test says, over real HTTP."""
+"""Stub of an external HTTP server: it answers each POST, over real HTTP, with a response from the test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """What a posted body is answered with."""
+    """HTTP response to a posted body."""
 
     body: bytes
     status: int = 200
@@ -24,26 +24,26 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that did not wait for its answer is none of the test's."""
+        """Ignore clients that disconnect before the response."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 @contextmanager
 def serve_stub(answer: Callable[[bytes], Answer]) -> Iterator[str]:
-    """The URL, without a path, of a server that hands each posted body to `answer`, in threads."""
+    """Serve `answer`, which maps a posted body to a response, in threads; yield the URL without a path."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            answered = answer(self.rfile.read(int(self.headers["content-length"])))
-            self.send_response(answered.status)
-            for name, text in answered.headers.items():
+            response = answer(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(response.status)
+            for name, text in response.headers.items():
                 self.send_header(name, text)
             self.end_headers()
-            self.wfile.write(answered.body)
+            self.wfile.write(response.body)
 
         def log_message(self, *_: object, **__: object) -> None:
-            """Say nothing."""
+            """Write no access log."""
 
     server = _Server(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, daemon=True)

@@ -1,4 +1,4 @@
-"""Something asynchronous, open in a thread of its own while a test's block runs."""
+"""Asynchronous context manager that is open in its own thread while a test's block runs."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ T = TypeVar("T")
 def run_in_thread(
     context: AbstractAsyncContextManager[T], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
 ) -> Iterator[T]:
-    """The result of a context in a thread whose loop `loop_factory` makes. Errors of the thread are raised here."""
-    ready, ended = threading.Event(), threading.Event()
-    found: list[T] = []
-    failed: list[BaseException] = []
+    """Enter `context` in a new thread, whose event loop comes from `loop_factory`, and yield the result.
 
-    async def hold() -> None:
-        async with context as given:
-            found.append(given)
+    Errors of the thread are raised here.
+    """
+    ready, ended = threading.Event(), threading.Event()
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    async def run_context() -> None:
+        async with context as result:
+            results.append(result)
             ready.set()
             await asyncio.to_thread(ended.wait)
 
     def work() -> None:
         try:
             with asyncio.Runner(loop_factory=loop_factory) as runner:
-                runner.run(hold())
-        except BaseException as error:  # told to the thread that waits
-            failed.append(error)
+                runner.run(run_context())
+        except BaseException as error:  # raised again in the waiting thread
+            errors.append(error)
         finally:
             ready.set()
 
@@ -39,11 +42,11 @@ def run_in_thread(
     thread.start()
     try:
         ready.wait()
-        if failed:
-            raise failed[0]
-        yield found[0]
+        if errors:
+            raise errors[0]
+        yield results[0]
     finally:
         ended.set()
         thread.join()
-    if failed:
-        raise failed[0]
+    if errors:
+        raise errors[0]

@@ -1,4 +1,4 @@
-"""A shape with one field of each kind that the wire has, what Hypothesis draws of it, and how one is written."""
+"""Sample wire shape with one field of each wire type, a Hypothesis strategy for it, and one example as JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Limits:
 
 @shape
 class WireSample:
-    """One field of each kind that the wire has."""
+    """One field of each wire type."""
 
     data: Data
     address: Address

@@ -1,4 +1,4 @@
-"""The worker process that runs a test, and the order of tests: real parts start once, and long modules come first."""
+"""Distribution of tests over worker processes: real Redis, anvil and Alto start once, and long modules run first."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _LONG = ("tests/e2e/", "tests/clients/", "tests/org_sessions/", "tests/golden/")
 
 
 class ByParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type information
-    """Gives a worker all tests on one stack of real parts, or a module's tests on the embedded chains."""
+    """Scheduler that gives one worker all tests of one real stack, or one module's tests on the embedded chains."""
 
     def _split_scope(self, nodeid: str) -> str:
         return scope_of(nodeid)
 
 
 def scope_of(nodeid: str) -> str:
-    """The tests that one worker runs one after another: `real`, `published`, or the path of a module."""
+    """Return the group of tests that one worker runs in sequence: `real`, `published`, or the path of a module."""
     module = nodeid.partition("::")[0]
     if module == _REAL_PARTS:
         return "real"
@@ -31,10 +31,14 @@ def scope_of(nodeid: str) -> str:
 
 
 def long_first(items: list[pytest.Item]) -> None:
-    """Sort tests by how long their scope takes, roughly: the last one should be short, since a worker waits for it."""
+    """Sort tests by the approximate duration of their scope, longest first: the run ends with its last test."""
 
     def rank(item: pytest.Item) -> int:
         scope = scope_of(item.nodeid)
-        return 0 if scope in ("real", _STRICT) else 1 if scope == "published" or scope.startswith(_LONG) else 2
+        if scope in ("real", _STRICT):
+            return 0
+        if scope == "published" or scope.startswith(_LONG):
+            return 1
+        return 2
 
     items.sort(key=rank)

@@ -1,7 +1,7 @@
-"""`make bench`: how fast sessions are created, and how many whole session operations the embedded chain takes.
+"""`make bench`: rate of session creation, and of complete session operations on the embedded chain.
 
-Each number comes from a real server in a process of its own, over real HTTP, with a real Redis. Not a test: nothing
-here fails for being slow.
+Each number is measured on a real server in its own process, over real HTTP, with a real Redis. This is not a test:
+nothing fails for being slow.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ PERMISSIONS: dict[str, list[dict[str, Any]]] = {
 
 @contextmanager
 def server(*options: str) -> Iterator[str]:
-    """A `wallet-rpc dev` of its own; its log goes nowhere."""
+    """Run a `wallet-rpc dev` process, discard its log, and yield its URL."""
     with tempfile.TemporaryDirectory() as folder:
         settings = {"PORT": "0", "DATA_DIR": str(Path(folder) / "data"), "UNSIGNED_SESSIONS": "1000000"}
         environ = {**os.environ, **{f"WALLET_RPC_{name}": value for name, value in settings.items()}}
         command = [sys.executable, "-m", "wallet_rpc", "dev", *options]
-        with subprocess.Popen(  # noqa: S603  # our own server
+        with subprocess.Popen(  # noqa: S603  # wallet-rpc itself
             command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:
             assert process.stdout is not None
@@ -78,8 +78,8 @@ def session_request(account: str, permissions: list[Any]) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "wallet_createSession", "params": [request]}).encode()
 
 
-async def create_sessions(url: str, name: str, *, what: str = "") -> None:
-    """wallet_createSession for accounts that are not deployed yet, as when a user signs up."""
+async def create_sessions(url: str, name: str, *, suffix: str = "") -> None:
+    """Measure wallet_createSession for accounts that are not deployed yet, as at a user's sign-up."""
     connections = [await Connection.open(url) for _ in range(CONNECTIONS)]
     free = list(connections)
 
@@ -97,16 +97,19 @@ async def create_sessions(url: str, name: str, *, what: str = "") -> None:
         bodies = [session_request("0x" + secrets.token_hex(20), PERMISSIONS[name]) for _ in range(count)]
         rate = await measure([job(body) for body in bodies], at_once=CONNECTIONS)
         if round_name != "warm-up":
-            print(rate.line(f"createSession, {name}{what}"), flush=True)
+            print(rate.line(f"createSession, {name}{suffix}"), flush=True)
     for connection in connections:
         connection.close()
 
 
 class Holder:
-    """An account with an installed session, on a connection of its own."""
+    """Account with an installed session, on its own connection."""
 
     def __init__(self, connection: Connection, account: str, key: LocalAccount, permissions: dict[str, str]) -> None:
-        self.connection, self.account, self.key, self.permissions = connection, account, key, permissions
+        self.connection = connection
+        self.account = account
+        self.key = key
+        self.permissions = permissions
 
     @classmethod
     async def make(cls, url: str) -> Holder:
@@ -119,12 +122,12 @@ class Holder:
         created = await connection.rpc("wallet_createSession", request)
         payload = bytes.fromhex(created["signatureRequest"]["rawPayload"][2:])
         signature = "0x" + Account.unsafe_sign_hash(payload, owner.key).signature.hex()
-        made = cls(connection, account, key, {"sessionId": created["sessionId"], "signature": signature})
-        await made.act()
-        return made
+        holder = cls(connection, account, key, {"sessionId": created["sessionId"], "signature": signature})
+        await holder.act()
+        return holder
 
     async def act(self) -> None:
-        """Prepare, sign, send, and see it confirmed."""
+        """Prepare, sign and send a call, and check that it is confirmed."""
         capabilities = {"permissions": self.permissions, "paymasterService": POLICY}
         call = {"to": "0x00000000000000000000000000000000f00dcafe"}
         request = {"from": self.account, "chainId": "0x7a69", "calls": [call], "capabilities": capabilities}
@@ -141,7 +144,7 @@ class Holder:
 
 
 async def session_operations(url: str) -> None:
-    """Whole operations of installed sessions: prepare, sign, send, status."""
+    """Measure complete operations of installed sessions: prepare, sign, send, get status."""
     holders = [await Holder.make(url) for _ in range(ACCOUNTS)]
     for at_once in (1, ACCOUNTS):
         free = holders[:at_once]
@@ -158,13 +161,13 @@ async def session_operations(url: str) -> None:
 
 
 def main() -> None:
-    print(f"{os.cpu_count()} cores, {CONNECTIONS} connections; server, Redis, chain and load share them")
-    for what, options in (("kept on disk", ()), ("nothing kept", ("--ephemeral",))):
-        print(f"\n{what}:")
+    print(f"{os.cpu_count()} cores, shared by the server, Redis, the chain and the load; {CONNECTIONS} connections")
+    for persistence, options in (("stored on disk", ()), ("ephemeral", ("--ephemeral",))):
+        print(f"\n{persistence}:")
         with server(*options) as url:
             for name in PERMISSIONS:
                 asyncio.run(create_sessions(url, name))
-            asyncio.run(create_sessions(f"{url}/v2/{dev_constants.API_KEY}", "root", what=", with a key"))
+            asyncio.run(create_sessions(f"{url}/v2/{dev_constants.API_KEY}", "root", suffix=", with a key"))
             asyncio.run(session_operations(url))
 
 

@@ -1,4 +1,4 @@
-"""How long a request takes through the door, and through HTTP: `python tests/bench/dispatcher.py`. Not a test."""
+"""Request latency in the JSON-RPC dispatcher and over HTTP. Not a test. Run: python tests/bench/dispatcher.py"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BODIES = {
 
 
 async def _best(call: Callable[[], Awaitable[object]], times: int) -> float:
-    """Microseconds a call: the best of five rounds."""
+    """Return the microseconds per call in the best of five rounds."""
     rounds = []
     for _ in range(5):
         started = time.perf_counter()
@@ -42,17 +42,17 @@ async def _best(call: Callable[[], Awaitable[object]], times: int) -> float:
 
 
 async def _in_process() -> None:
-    at = dispatcher()
+    target = dispatcher()
     for name, value in BODIES.items():
         body = json.dumps(value).encode()
-        print(f"Door.reply       {name:18} {await _best(partial(at.dispatch, body), 2000):8.1f} µs")
+        print(f"dispatcher       {name:18} {await _best(partial(target.dispatch, body), 2000):8.1f} µs")
     async with browser() as client:
-        taken = await _best(lambda: client.post("/", json=BODIES["sum [1, 2]"]), 300)
-        print(f"ASGI with client {'sum [1, 2]':18} {taken:8.1f} µs")
+        duration = await _best(lambda: client.post("/", json=BODIES["sum [1, 2]"]), 300)
+        print(f"ASGI with client {'sum [1, 2]':18} {duration:8.1f} µs")
 
 
 def _serve(listening: socket.socket) -> None:
-    """The server, in a process of its own; its log lines are made and thrown away."""
+    """Run the server in its own process; its log lines are formatted and discarded."""
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
     observe.configure(json=True)
     config = uvicorn.Config(
@@ -72,9 +72,9 @@ async def _over_http(address: tuple[str, int]) -> None:
             writer.write(head.encode() + body)
             await reader.readuntil(b'"id":1}')
 
-        taken = await _best(exchange, times)
+        duration = await _best(exchange, times)
         writer.close()
-        return taken
+        return duration
 
     await client(50)
     print(f"HTTP, keep-alive {'sum [1, 2]':18} {await client(500):8.1f} µs")
@@ -85,7 +85,7 @@ async def _over_http(address: tuple[str, int]) -> None:
 
 
 def main() -> None:
-    """Print every number."""
+    """Run the measurements and print every number."""
     with contextlib.redirect_stderr(io.StringIO()):
         observe.configure(json=True)
         asyncio.run(_in_process())

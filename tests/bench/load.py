@@ -1,4 +1,4 @@
-"""A load generator that costs little beside the server it loads: raw HTTP/1.1 on kept-open loopback connections."""
+"""Load generator that uses little time compared with the server: raw HTTP/1.1 on keep-alive loopback connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What a run measured."""
+    """Measurements of one run."""
 
     count: int
     seconds: float
@@ -21,24 +21,26 @@ class Rate:
 
     def line(self, name: str) -> str:
         ordered = sorted(self.latencies)
-        at = [ordered[min(len(ordered) - 1, int(len(ordered) * part))] * 1000 for part in (0.5, 0.99)]
+        median, slow = (ordered[min(len(ordered) - 1, int(len(ordered) * part))] * 1000 for part in (0.5, 0.99))
         return (
-            f"{name:44} {self.count / self.seconds:8.0f} /s   median {at[0]:7.2f} ms   99th {at[1]:7.2f} ms"
+            f"{name:44} {self.count / self.seconds:8.0f} /s   median {median:7.2f} ms   99th {slow:7.2f} ms"
             f"   ({self.count} in {self.seconds:.1f} s)"
         )
 
 
 class Connection:
-    """One kept-open connection."""
+    """Keep-alive connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: str) -> None:
-        self._reader, self._writer = reader, writer
-        self._host, self._path = urlsplit(url).netloc, urlsplit(url).path or "/"
+        self._reader = reader
+        self._writer = writer
+        self._host = urlsplit(url).netloc
+        self._path = urlsplit(url).path or "/"
 
     @classmethod
     async def open(cls, url: str) -> Connection:
         parts = urlsplit(url)
-        assert parts.hostname == "127.0.0.1", "load stays on this machine"
+        assert parts.hostname == "127.0.0.1", "the load generator connects to 127.0.0.1 only"
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         return cls(reader, writer, url)
 
@@ -61,7 +63,7 @@ class Connection:
 
 
 async def measure(jobs: Sequence[Callable[[], Awaitable[object]]], *, at_once: int) -> Rate:
-    """Run every job, at most `at_once` together."""
+    """Run every job, at most `at_once` concurrently."""
     waiting = list(reversed(jobs))
     latencies: list[float] = []
 

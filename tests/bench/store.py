@@ -1,6 +1,6 @@
-"""How many sessions a second the store takes: reserve an entity id and put the record. Run: python -m tests.bench.store
+"""Sessions per second in the store: reserve an entity id and save the record. Run: python -m tests.bench.store
 
-Also tells what writing every command to disk before its answer costs, against a Redis that keeps nothing.
+Compares a Redis that writes every command to disk before its response with one that has no persistence.
 """
 
 from __future__ import annotations
@@ -21,32 +21,34 @@ from wallet_rpc.primitives import Address, EntityId, SessionId
 
 
 async def _sessions_a_second(store: RedisStore, *, at_once: int, seconds: float) -> tuple[float, float]:
-    """Sessions a second, and the median milliseconds that one took."""
-    numbers, took, template = itertools.count(1), list[float](), a_session()
-    ends = time.perf_counter() + seconds
+    """Return the sessions per second and the median milliseconds per session."""
+    numbers = itertools.count(1)
+    durations: list[float] = []
+    template = a_session()
+    deadline = time.perf_counter() + seconds
 
     async def work() -> None:
-        while (began := time.perf_counter()) < ends:
+        while (started := time.perf_counter()) < deadline:
             number = next(numbers)
             account = Address((number % 1000).to_bytes(20, "big"))
             entity = await store.sessions.reserve_entity(account, CHAIN, at_least=EntityId(1), trusted=False)
             session = replace(template, account=account, id=SessionId(number.to_bytes(16, "big")), entity_id=entity)
             await store.sessions.save(session, forget_at=FAR_FUTURE)
-            took.append(time.perf_counter() - began)
+            durations.append(time.perf_counter() - started)
 
-    began = time.perf_counter()
+    started = time.perf_counter()
     await asyncio.gather(*(work() for _ in range(at_once)))
-    return len(took) / (time.perf_counter() - began), 1000 * statistics.median(took)
+    return len(durations) / (time.perf_counter() - started), 1000 * statistics.median(durations)
 
 
 async def main(seconds: float) -> None:
-    """Print one line for each kind of Redis and each number of requests at once."""
+    """Print one line for each kind of Redis and each number of concurrent requests."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, kept in (("on disk before the answer", Path(folder)), ("nothing kept", None)):
-            async with RedisServer(kept) as server, RedisStore.open(server.url) as store:
+        for name, data_folder in (("on disk before the response", Path(folder)), ("no persistence", None)):
+            async with RedisServer(data_folder) as server, RedisStore.open(server.url) as store:
                 for at_once in (1, 8, 64):
                     rate, median = await _sessions_a_second(store, at_once=at_once, seconds=seconds)
-                    print(f"{name}: {at_once:3d} at once, {rate:6.0f} sessions/s, median {median:6.2f} ms")
+                    print(f"{name}: {at_once:3d} concurrent, {rate:6.0f} sessions/s, median {median:6.2f} ms")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-// A proxy that loses the first answer to a method: the request has done its work, and the client does not know.
+// Proxy that drops the first response to a method: the server has handled the request, but the client gets no result.
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export interface Forgetful {
+export interface LossyProxy {
   url: string;
-  /** How often the method was requested. */
+  /** Number of requests for the method. */
   seen: () => number;
   close: () => void;
 }
 
-export async function forgetful(server: string, method: string, status: 503 | "hang up"): Promise<Forgetful> {
+export async function startLossyProxy(server: string, method: string, status: 503 | "hang up"): Promise<LossyProxy> {
   let seen = 0;
   const proxy = createServer(async (request, response) => {
     const parts: Buffer[] = [];

@@ -1,6 +1,6 @@
-"""The clients' packages and their scenarios: `python -m tests.clients.npm` installs the ones and compiles the others.
+"""The clients' packages and scenarios: `python -m tests.clients.npm` installs the packages and compiles the scenarios.
 
-The rule: what the lock file names is installed, once, and no package runs a script of its own.
+Invariant: exactly the packages of the lock file are installed, once, and no package runs an install script.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from wallet_rpc.devchain.build import NodeJs, find_node_js
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parents[1] / "README.md", HERE.parents[1] / "specs" / "backends.md")
-"""Whose blocks of TypeScript are run."""
+"""Pages whose TypeScript blocks are run."""
 DEFAULT_URL = "http://127.0.0.1:4337"
 """The server's URL in the scenarios and on the pages."""
 LONGEST_SECONDS = 60
-"""How long a scenario may take."""
+"""Timeout of a scenario."""
 
 _MODULES = HERE / "node_modules"
 _INSTALLED = _MODULES / ".installed.sha256"
@@ -38,12 +38,12 @@ _BLOCK = re.compile(r"^```ts\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def scenarios() -> list[str]:
-    """The names of all scenarios, such as `v5/send.ts`."""
+    """Return the names of all scenarios, such as `v5/send.ts`."""
     return [f"{folder}/{path.name}" for folder in _FOLDERS for path in sorted((HERE / folder).glob("*.[pt][ys]"))]
 
 
 def page_blocks() -> list[str]:
-    """The TypeScript of the README and the other pages."""
+    """Return the TypeScript blocks of `PAGES`."""
     return [block for page in PAGES for block in _BLOCK.findall(page.read_text(encoding="utf-8"))]
 
 
@@ -56,41 +56,41 @@ def prepare() -> None:
 
 
 def install() -> bool:
-    """Install the packages if the lock file is another than the last one installed; whether anything was done."""
-    wanted = _hash(*(HERE / name for name in _INPUTS))
-    if _INSTALLED.is_file() and _INSTALLED.read_text() == wanted:
+    """Install the packages unless the lock file is the last one installed; return True if anything was installed."""
+    current = _hash(*(HERE / name for name in _INPUTS))
+    if _INSTALLED.is_file() and _INSTALLED.read_text() == current:
         return False
     print("Installing the official clients from npm (once, about a minute)", flush=True)
     node = find_node_js()
     output_of(run_program(node, *node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"))
-    _INSTALLED.write_text(wanted)
+    _INSTALLED.write_text(current)
     return True
 
 
 def compile_scenarios() -> bool:
     """Check the types of the scenarios and of the pages' blocks, and write the JavaScript of both to `build`.
 
-    Whether anything was done: what has not changed is left alone.
+    Return True if anything was compiled: unchanged sources are not compiled again.
     """
     blocks = HERE / "pages"
     shutil.rmtree(blocks, ignore_errors=True)
     blocks.mkdir()
     for number, text in enumerate(page_blocks()):
-        told = text.replace(f'"{DEFAULT_URL}"', "String(process.env.WALLET_URL)")
-        (blocks / f"{number}.ts").write_text(f"{told}\nexport {{}};\n", encoding="utf-8")
+        source = text.replace(f'"{DEFAULT_URL}"', "String(process.env.WALLET_URL)")
+        (blocks / f"{number}.ts").write_text(f"{source}\nexport {{}};\n", encoding="utf-8")
     sources = [*sorted(HERE.glob("*.ts")), *sorted(HERE.glob("*/*.ts"))]
-    wanted = _hash(HERE / "package-lock.json", HERE / "tsconfig.json", *sources)
-    if _COMPILED.is_file() and _COMPILED.read_text() == wanted:
+    current = _hash(HERE / "package-lock.json", HERE / "tsconfig.json", *sources)
+    if _COMPILED.is_file() and _COMPILED.read_text() == current:
         return False
     shutil.rmtree(_BUILD, ignore_errors=True)
     node = find_node_js()
     output_of(run_program(node, node.node, _MODULES / "typescript" / "bin" / "tsc"))
-    _COMPILED.write_text(wanted)
+    _COMPILED.write_text(current)
     return True
 
 
 class Player:
-    """`with Player(url, node_url, key) as player`: plays scenarios against a server, and the node behind it."""
+    """`with Player(url, node_url, key) as player`: runs scenarios against a server and the node behind it."""
 
     def __init__(self, url: str, node_url: str, api_key: str) -> None:
         self._environment = {"WALLET_URL": url, "NODE_URL": node_url, "WALLET_API_KEY": api_key}
@@ -107,23 +107,23 @@ class Player:
             self._process.communicate()
 
     def play(self, scenario: str) -> str:
-        """What a scenario printed. It must succeed."""
+        """Run a scenario, which must succeed, and return its output."""
         if scenario.endswith(".py"):
-            done = run_program(find_node_js(), sys.executable, "-W", "error", HERE / scenario, **self._environment)
-            return output_of(done)
-        said: list[str] = []
+            process = run_program(find_node_js(), sys.executable, "-W", "error", HERE / scenario, **self._environment)
+            return output_of(process)
+        output: list[str] = []
         for line in self._lines(scenario.replace(".ts", ".js")):
             if line.startswith("\x04"):
                 failure = json.loads(line[1:])
-                assert failure is None, "".join([*said, failure])
-                return "".join(said)
-            said.append(line)
-        raise AssertionError("".join([*said, "the process ended"]))
+                assert failure is None, "".join([*output, failure])
+                return "".join(output)
+            output.append(line)
+        raise AssertionError("".join([*output, "the process ended"]))
 
     def _lines(self, script: str) -> Iterable[str]:
-        """What the process, which is started when there is none, prints about a script."""
+        """Run a script in the Node.js process, which is started if none runs, and return the lines that it prints."""
         if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(  # noqa: S603  # the Node.js that was found, and files of ours
+            self._process = subprocess.Popen(  # noqa: S603  # the Node.js that was found, and files of this project
                 [find_node_js().node, _BUILD / "run_scenarios.js"],
                 env={**os.environ, **self._environment},
                 stdin=subprocess.PIPE,
@@ -131,23 +131,23 @@ class Player:
                 stderr=subprocess.STDOUT,
                 text=True,
             )
-        given, printed = self._process.stdin, self._process.stdout
-        assert given is not None
-        assert printed is not None
-        given.write(f"./{script}\n")
-        given.flush()
-        return printed
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(f"./{script}\n")
+        stdin.flush()
+        return stdout
 
 
 def _hash(*paths: Path) -> str:
-    """Of names and contents."""
+    """Return a hash of the names and contents of files."""
     each = (f"{path.relative_to(HERE)} {sha256(path.read_bytes()).hexdigest()}" for path in paths)
     return sha256("\n".join(each).encode()).hexdigest()
 
 
 def run_program(node: NodeJs, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program with Node.js and npm on its path, in the folder of the installed packages."""
-    return subprocess.run(  # noqa: S603  # the Node.js and npm that were found, and files of ours
+    return subprocess.run(  # noqa: S603  # the Node.js and npm that were found, and files of this project
         command,
         cwd=HERE,
         env={**node.environment, **environment},
@@ -168,5 +168,5 @@ def output_of(done: subprocess.CompletedProcess[str]) -> str:
 if __name__ == "__main__":
     try:
         prepare()
-    except AssertionError as failed:
-        sys.exit(str(failed))
+    except AssertionError as error:
+        sys.exit(str(error))

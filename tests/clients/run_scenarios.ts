@@ -1,4 +1,4 @@
-// Runs the scenarios named on standard input, one a line, in one process: loading a client takes longer than using it.
+// Run the scenarios named on stdin, one per line, in one process: loading a client takes longer than using it.
 import { createInterface } from "node:readline";
 import { inspect } from "node:util";
 
@@ -14,6 +14,6 @@ for await (const scenario of createInterface({ input: process.stdin })) {
     (error: unknown) => inspect(error),
   );
   clearTimeout(timer);
-  process.stdout.write(`\x04${JSON.stringify(failure)}\n`); // what comes before is what the scenario printed
+  process.stdout.write(`\x04${JSON.stringify(failure)}\n`); // the scenario's output comes before this line
 }
 process.exit();

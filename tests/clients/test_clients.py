@@ -1,4 +1,4 @@
-"""What the vendor's clients, viem and ethers do with their real server, they do with this one; so do the pages."""
+"""The vendor's clients, viem, ethers and the code blocks of the pages work unchanged with this server."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from wallet_rpc.devchain import dev_constants
 
 @pytest.fixture(scope="module")
 def player() -> Iterator[npm.Player]:
-    """Of a server whose first chain is one that Account Kit knows; the second is the one `dev` has by default."""
+    """Player for a server whose first chain is one that Account Kit supports; the second is the default of `dev`."""
     npm.prepare()
     with (
         run_dev_server(DevOptions(chains=(421614, 31337), ephemeral=True)) as url,
-        npm.Player(url, url, dev_constants.API_KEY) as made,
+        npm.Player(url, url, dev_constants.API_KEY) as running_player,
     ):
-        yield made
+        yield running_player
 
 
 @pytest.mark.parametrize("scenario", npm.scenarios())

@@ -1,4 +1,4 @@
-"""The same clients with `wallet-rpc serve` in front of anvil and Alto; the URL's query says which chain is read."""
+"""The same clients with `wallet-rpc serve` in front of anvil and Alto; the URL's query selects the chain to read."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ def player(tmp_path_factory: pytest.TempPathFactory) -> Iterator[npm.Player]:
     npm.prepare()
     with (
         real_stack(tmp_path_factory.mktemp("stack")) as stack,
-        npm.Player(f"{stack.url}/?chainId={CHAIN}", stack.nodes[CHAIN], asyncio.run(_key(stack.redis))) as made,
+        npm.Player(
+            f"{stack.url}/?chainId={CHAIN}", stack.nodes[CHAIN], asyncio.run(_create_key(stack.redis))
+        ) as running_player,
     ):
-        yield made
+        yield running_player
 
 
-async def _key(redis: str) -> str:
-    """A key of an organisation of its own."""
-    key, kept = new_key(OrganizationId("org_of_the_clients"))
+async def _create_key(redis: str) -> str:
+    """Create an API key of an organisation of its own, and return it."""
+    key, record = new_key(OrganizationId("org_of_the_clients"))
     async with RedisStore.open(redis) as store:
-        await store.directory.add_key(kept)
+        await store.directory.add_key(record)
     return key
 
 

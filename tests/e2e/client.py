@@ -1,4 +1,4 @@
-"""A plain client of the wallet: JSON-RPC over HTTP, keys of its own, and nothing of the server's code."""
+"""Plain client of the wallet: JSON-RPC over HTTP, local keys, and no code of the server."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ENTRY_POINT = "0x0000000071727De22E5E9d8BAf0edAc6f37da032"
 FRIEND = "0x00000000000000000000000000000000f00DcAfE"
 HOUR = 3600
 PATIENCE_SECONDS = 30.0
-"""How long a call may be under way."""
+"""Timeout for a call to become final."""
 
 
 class RpcError(Exception):
-    """The server answered an error."""
+    """JSON-RPC error that the server returned."""
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(error["message"])
@@ -45,7 +45,7 @@ def new_key() -> LocalAccount:
 
 
 def call_data(signature: str, *values: Any) -> str:
-    """`name(types)` applied to values."""
+    """Return the call data of `signature`, written as `name(types)`, with these values."""
     types = [kind for kind in signature[signature.index("(") + 1 : -1].split(",") if kind]
     return "0x" + (keccak(text=signature)[:4] + encode(types, values)).hex()
 
@@ -56,13 +56,13 @@ def transfer(amount: int, *, to: str = FRIEND) -> dict[str, str]:
 
 @dataclass
 class Client:
-    """One server."""
+    """Client of one server."""
 
     url: str
     node: str = ""
-    """Where the chain's own node answers, with the methods that the wallet's door hands on to nobody."""
+    """URL of the chain's node, which also serves the methods that the wallet does not forward."""
     holds_operations: bool = False
-    """Whether the bundler lets operations wait for a block."""
+    """True if the bundler keeps operations in its mempool until the next block."""
     http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=30))
 
     def post(self, body: Any) -> Any:
@@ -74,7 +74,7 @@ class Client:
         return result
 
     def chain(self, method: str, *params: Any) -> Any:
-        """Asked of the node itself."""
+        """Call a method of the node itself."""
         return _result(self.http.post(self.node or self.url, json=_request(method, params)).json())
 
     def balance(self, address: str) -> int:
@@ -89,16 +89,16 @@ class Client:
         self.wait_for_receipt(self.chain("eth_sendTransaction", call))
 
     def wait_for_receipt(self, transaction: str) -> dict[str, Any]:
-        """The receipt of a transaction; anvil answers a little before it has mined it."""
-        ends = time.monotonic() + PATIENCE_SECONDS
+        """Return the receipt of a transaction; anvil returns the hash shortly before it mines the transaction."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while (receipt := self.chain("eth_getTransactionReceipt", transaction)) is None:
-            assert time.monotonic() < ends, transaction
+            assert time.monotonic() < deadline, transaction
             time.sleep(0.01)
         found: dict[str, Any] = receipt
         return found
 
     def nonce(self, account: str, key: int) -> int:
-        """EntryPoint.getNonce."""
+        """Return EntryPoint.getNonce."""
         call = {"to": ENTRY_POINT, "data": call_data("getNonce(address,uint192)", account, key)}
         return int(self.rpc("eth_call", call, "latest"), 16)
 
@@ -115,7 +115,7 @@ def _result(answer: dict[str, Any]) -> Any:
 
 @dataclass
 class Grant:
-    """A session with its key and the owner's signature."""
+    """Session with its key and the owner's signature."""
 
     session_id: str
     signature: str
@@ -133,7 +133,7 @@ class Grant:
 
 @dataclass
 class Wallet:
-    """An owner and their account."""
+    """Owner with their account."""
 
     client: Client
     owner: LocalAccount = field(default_factory=new_key)
@@ -164,7 +164,7 @@ class Wallet:
         return self.client.rpc("wallet_createSession", request), key
 
     def grant(self, *permissions: dict[str, Any], **more: Any) -> Grant:
-        """Create a session; the owner signs its typed data, as a wallet would."""
+        """Create a session and sign its typed data with the owner's key, as a wallet does."""
         created, key = self.create_session(*permissions, **more)
         typed = created["signatureRequest"]["data"]
         message = {**typed["message"], "nonce": int(typed["message"]["nonce"], 16)}
@@ -179,7 +179,7 @@ class Wallet:
         return prepared
 
     def sign(self, prepared: dict[str, Any], by: LocalAccount, permissions: dict[str, str] | None) -> dict[str, Any]:
-        """What to send: the prepared call and the signature of its raw message."""
+        """Return the request for wallet_sendPreparedCalls: the prepared call and the signature of its raw message."""
         raw = bytes.fromhex(prepared["signatureRequest"]["data"]["raw"][2:])
         signature = by.sign_message(encode_defunct(raw)).signature.hex()
         request = {
@@ -199,15 +199,15 @@ class Wallet:
         return found
 
     def wait_until_final(self, call_id: str) -> dict[str, Any]:
-        """The status when the call is final."""
-        ends = time.monotonic() + PATIENCE_SECONDS
+        """Wait until the call is final, and return its status."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while (status := self.status(call_id))["status"] < 200:
-            assert time.monotonic() < ends, status
+            assert time.monotonic() < deadline, status
             time.sleep(0.05)
         return status
 
     def act(self, grant: Grant | None, *calls: dict[str, Any], **capabilities: Any) -> dict[str, Any]:
-        """Prepare, sign, send and look: by the session key, or (None) by the owner."""
+        """Prepare, sign and send calls with the session key, or the owner's (None); return the final status."""
         permissions = None if grant is None else grant.permissions
         if permissions is not None:
             capabilities["permissions"] = permissions

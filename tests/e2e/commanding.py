@@ -1,4 +1,4 @@
-"""The command line in this process, on a Redis of its own: what it prints, and how it ends."""
+"""The command line in this process, on its own Redis: output and exit status."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z"
 
 @dataclass
 class Cli:
-    """The command line, on a Redis of its own."""
+    """The command line, on its own Redis."""
 
     redis_url: str
     capture: pytest.CaptureFixture[str]
     environ: pytest.MonkeyPatch
-    said: str = field(default="", init=False)
-    """On standard error, by the last command."""
+    stderr: str = field(default="", init=False)
+    """Standard error of the last command."""
 
     def __post_init__(self) -> None:
         self.environ.setenv("WALLET_RPC_REDIS_URL", self.redis_url)
 
     def status(self, *arguments: str) -> tuple[int, str]:
-        """Of a command, and what it prints."""
+        """Run a command, and return its exit status and standard output."""
         try:
             status = main(arguments)
-        except SystemExit as ended:  # argparse
-            status = int(str(ended.code))
-        printed, self.said = self.capture.readouterr()
+        except SystemExit as system_exit:  # argparse
+            status = int(str(system_exit.code))
+        printed, self.stderr = self.capture.readouterr()
         return status, printed
 
     def text(self, *arguments: str) -> str:
-        """What a command prints that does what it is asked."""
+        """Run a command that must succeed, and return its standard output."""
         status, printed = self.status(*arguments)
-        assert (status, self.said) == (0, "")
+        assert (status, self.stderr) == (0, "")
         return printed
 
     def json(self, *arguments: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Cli:
         return str(self.json("org", "create", name)["orgId"])
 
     def run_on_store(self, work: Callable[[RedisStore], Awaitable[T]]) -> T:
-        """Do something to what is kept."""
+        """Run `work` on the store behind the command line."""
 
         async def run_work() -> T:
             async with RedisStore.open(self.redis_url) as store:

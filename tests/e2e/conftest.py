@@ -1,4 +1,4 @@
-"""A client of the one server, and a wallet of its own for every test."""
+"""Fixtures: the stacks, a client of the test's stack, and a new wallet for every test."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from wallet_rpc.devchain.genesis import load_deployments, load_genesis
 
 @pytest.fixture(scope="session")
 def dev_stack(url: str) -> Stack:
-    doors = {chain: f"{url}/chain/{chain}" for chain in CHAINS}
-    return Stack(name="dev", url=url, nodes=doors, bundlers=doors, paymasters=doors)
+    endpoints = {chain: f"{url}/chain/{chain}" for chain in CHAINS}
+    return Stack(name="dev", url=url, nodes=endpoints, bundlers=endpoints, paymasters=endpoints)
 
 
 @pytest.fixture(scope="session")
 def real_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Started by the first test of a process that needs it; the others find it there."""
+    """Start the real stack once per test process, for the first test that needs it."""
     with running_real(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
 def published_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The real parts with the published account, factory and modules; those without a record are ours."""
+    """Start a real stack with the published account, factory and modules.
+
+    Contracts without a published record are wallet-rpc's own.
+    """
     if not DEPLOYMENTS.is_file():
         pytest.skip("the published deployment records are not on this machine")
     genesis = {**load_genesis(), **load_deployments(DEPLOYMENTS)}
@@ -41,7 +44,7 @@ def published_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]
 
 @pytest.fixture
 def stack(request: pytest.FixtureRequest) -> Stack:
-    """The embedded one, or what the test's mark says."""
+    """Return the embedded stack, or the one that the test's mark names."""
     found: Stack = request.getfixturevalue(f"{getattr(request, 'param', 'dev')}_stack")
     only = request.node.get_closest_marker("dev_only")
     if only is not None and not found.is_embedded:
@@ -58,13 +61,13 @@ def client(stack: Stack) -> Iterator[Client]:
 
 @pytest.fixture
 def wallet(client: Client) -> Wallet:
-    """An account nobody has used yet, with money."""
+    """Return a new, funded wallet."""
     return Wallet(client).fund()
 
 
 @pytest.fixture(scope="module")
 def own_redis() -> Iterator[RedisServer]:
-    """A module's own, empty at first."""
+    """Start an empty Redis server for the module."""
     server = RedisServer(None)
     asyncio.run(server.start())
     yield server

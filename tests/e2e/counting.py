@@ -1,4 +1,4 @@
-"""A recorder in front of a real bundler or node: it hands every request on, and keeps what was to be sent."""
+"""Recording proxy in front of a real bundler or node: it forwards every request and records the writes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tests.thread_context import run_in_thread
 
 _WRITES = ("eth_sendUserOperation", "eth_sendRawTransaction")
 _HOLD_SECONDS = 0.5
-"""The time for which the first write is held, unless a second one arrives: other senders must find it in progress."""
+"""Delay of the first write unless a second one arrives, so that other senders find it in progress."""
 
 
 @dataclass
 class Recorder:
-    """The requests that reached the upstream."""
+    """Proxy that records the writes to its upstream."""
 
     upstream: str
     writes: list[Any] = field(default_factory=list)
-    """The parameters of each request that sends something, in the order in which they came."""
+    """Parameters of each write, in order of arrival."""
     _second: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, request: Request) -> Response:
@@ -38,12 +38,12 @@ class Recorder:
         for entry in entries if isinstance(entries, list) else [entries]:
             if entry["method"] in _WRITES:
                 self.writes.append(entry["params"])
-                await self._hold()
+                await self._delay_first_write()
         async with httpx2.AsyncClient(timeout=30) as http:
             answer = await http.post(self.upstream, content=body, headers={"content-type": "application/json"})
         return Response(answer.content, answer.status_code, media_type="application/json")
 
-    async def _hold(self) -> None:
+    async def _delay_first_write(self) -> None:
         if len(self.writes) > 1:
             self._second.set()
             return
@@ -55,7 +55,7 @@ class Recorder:
 
 @contextmanager
 def serve_recorder(upstream: str) -> Iterator[tuple[str, Recorder]]:
-    """The URL of a recorder, and the recorder."""
+    """Serve a recorder in front of `upstream`, and yield its URL and the recorder."""
     recorder = Recorder(upstream)
     app = Starlette(routes=[Route("/", recorder.answer, methods=["POST"])])
     with run_in_thread(serve_app(app)) as url:

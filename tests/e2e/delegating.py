@@ -1,4 +1,4 @@
-"""A wallet whose account is its owner's own address (EIP-7702)."""
+"""Wallet whose account is its owner's address (EIP-7702)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ZERO = "0x" + "00" * 20
 
 
 class External(Wallet):
-    """An externally owned account. Nothing is requested for it; it calls from its own address."""
+    """Externally owned account: it makes calls from the owner's address, without wallet_requestAccount."""
 
     def __post_init__(self) -> None:
         self.account = self.owner.address
@@ -30,7 +30,7 @@ class External(Wallet):
         return int(self.client.rpc("eth_getTransactionCount", self.account, "latest"), 16)
 
     def sign_authorization(self, prepared: dict[str, Any], by: LocalAccount | None = None) -> dict[str, Any]:
-        """What to send: the authorization and the raw signature of its digest."""
+        """Return the request to send: the authorization and the raw signature of its digest."""
         digest = bytes.fromhex(prepared["signatureRequest"]["rawPayload"][2:])
         signature = Account.unsafe_sign_hash(digest, (by or self.owner).key).signature
         return {
@@ -51,7 +51,7 @@ class External(Wallet):
         return str(sent["id"])
 
     def delegate(self, *calls: dict[str, Any], **capabilities: Any) -> dict[str, Any]:
-        """The first call, which delegates."""
+        """Make the first call, which delegates the account, and return its final status."""
         prepared = self.prepare(*calls, **capabilities)
         return self.wait_until_final(self.submit(self.sign_array(prepared)))
 
@@ -59,12 +59,12 @@ class External(Wallet):
         return self.prepare(eip7702Auth={"delegation": ZERO})
 
     def delegate_elsewhere(self, implementation: str) -> None:
-        """As another wallet would: the account's code is simply there."""
+        """Set the account's delegation directly on the node, as if another wallet had delegated it."""
         self.client.chain("anvil_setCode", self.account, "0xef0100" + implementation[2:].lower())
 
 
 def external(wallet: Wallet) -> External:
-    """A new one on the server of `wallet`."""
+    """Return a new externally owned account on the server of `wallet`."""
     return External(wallet.client, owner=new_key())
 
 

@@ -1,4 +1,4 @@
-"""Grants that no server gave: made as an SDK makes them, under any entity id and any parallel nonce key."""
+"""Grants made without a server, as an SDK makes them: with any entity id and any parallel nonce key."""
 
 from __future__ import annotations
 
@@ -19,36 +19,38 @@ from wallet_rpc.primitives import Address, Data
 
 @dataclass
 class LocalGrant:
-    """A grant that its holder keeps, and that its owner signed."""
+    """Grant that the client stores itself, signed by the owner."""
 
     install: ValidationInstall
     nonce: int
     key: LocalAccount
 
     def permissions(self, wallet: Wallet) -> dict[str, str]:
-        """The context 01 that carries it."""
+        """Return the permissions context of type 01 that contains the grant."""
         action = DeferredAction(nonce=self.nonce, deadline=0, call=self.install.call_data)
         digest = action.digest(account=Address.parse(wallet.account), chain_id=int(wallet.chain_id, 16))
         signature = Account.unsafe_sign_hash(digest, wallet.owner.key).signature
         hooks = self.install.has_execution_hooks
-        made = SignedDeferredAction(action=action, has_execution_hooks=hooks, authorization=Data(b"\0" + signature))
-        return {"context": "0x01" + made.blob.hex()}
+        signed_action = SignedDeferredAction(
+            action=action, has_execution_hooks=hooks, authorization=Data(b"\0" + signature)
+        )
+        return {"context": "0x01" + signed_action.blob.hex()}
 
     def use(self, wallet: Wallet, *calls: dict[str, str]) -> int:
-        """The status of calls under it."""
+        """Make calls under the grant, and return their status."""
         permissions = self.permissions(wallet)
         prepared = wallet.prepare(*calls, permissions=permissions)
         status: int = wallet.wait_until_final(wallet.send(prepared, self.key, permissions))["status"]
         return status
 
     def uninstall(self, wallet: Wallet) -> None:
-        """By the owner, as the SDK's documents show it: without hook data, so the modules keep their rows."""
+        """Uninstall the session as the owner, as the SDK documents it: without hook data, so modules keep data."""
         data = uninstall_call_data(self.install, with_hook_data=False)
         assert wallet.act(None, {"to": wallet.account, "data": data.hex0x()})["status"] == 200
 
 
 def local_grant(wallet: Wallet, *permissions: Permission, entity_id: int = 1, parallel_key: int = 0) -> LocalGrant:
-    """Without end, to a new key."""
+    """Return a grant to a new key, without expiry."""
     key = new_key()
     account = Address.parse(wallet.account)
     terms = SessionTerms(account=account, key=Address.parse(key.address), entity_id=entity_id, deadline=0, now=0)

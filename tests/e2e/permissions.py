@@ -1,4 +1,4 @@
-"""Each of the eight permissions as a client grants it, with calls that it allows and calls that it does not."""
+"""Each of the eight permissions as a client grants it, with a call that it allows and a call that it denies."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Call = dict[str, Any]
 STRANGER = "0x000000000000000000000000000000000000bEEF"
 MINT = call_data("mint(address,uint256)", FRIEND, 1)
 PLAIN = {"type": "functions-on-all-contracts", "data": {"functions": ["0x00000000"]}}
-"""Plain transfers to anyone; the amount is another permission's matter."""
+"""Plain transfers to any address; another permission limits the amount."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A grant, what it allows, what it denies, and the error with the permission, where one covers it, that denies."""
+    """Grant with an allowed call, a denied call, the permission that denies it (if one covers it) and the error."""
 
     permissions: tuple[dict[str, Any], ...]
     allowed: Callable[[str], Call]

@@ -1,7 +1,7 @@
-"""Our commands in processes that are forked from one that has imported their modules: importing costs more than most.
+"""Commands in processes forked from one that has already imported their modules: importing takes most of their time.
 
-The process is a real one, with a session of signals, output and an environment of its own; it runs what the installed
-command runs. Tests of the installed command itself start it as a shell does.
+Each process is a real one, with its own signals, output and environment. It runs the same code as the installed
+command. Tests of the installed command itself start it as a shell does.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CONTEXT.set_forkserver_preload(
 
 
 class Forked:
-    """A command that runs; the part of `subprocess.Popen` that tests use."""
+    """Running command, with the methods of `subprocess.Popen` that tests use."""
 
     def __init__(
         self, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], out: Path, err: Path
@@ -46,28 +46,28 @@ class Forked:
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """Process id."""
         assert self._process.pid is not None
         return self._process.pid
 
     def poll(self) -> int | None:
-        """The exit status, negative for a signal; None while it runs."""
+        """Return the exit status, negative for a signal; None while the process runs."""
         return self._process.exitcode
 
     def wait(self, timeout: float) -> int:
-        """The exit status. Raises: subprocess.TimeoutExpired."""
+        """Wait for the exit status. Raises: subprocess.TimeoutExpired."""
         self._process.join(timeout)
         if self._process.exitcode is None:
             raise subprocess.TimeoutExpired("wallet-rpc", timeout)
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, unless it has ended."""
+        """Send a signal unless the process has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """`kill -9`."""
+        """Send SIGKILL."""
         self._process.kill()
 
 

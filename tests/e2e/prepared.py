@@ -1,4 +1,4 @@
-"""Makes, when it is imported, what every server makes at its start: the schemas of all requests and answers."""
+"""Schemas of all requests and responses, built on import, as every server builds them at its start."""
 
 from wallet_rpc.edge.api_documents import rest_with_document, rpc_with_document
 

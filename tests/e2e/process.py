@@ -1,6 +1,6 @@
-"""`wallet-rpc` as a user starts it: a process of its own, on a free port, seen from outside only.
+"""`wallet-rpc` as a user starts it: a separate process on a free port, tested from outside only.
 
-Most are forked (`prefork`); `InstalledServer` is started as a shell does it.
+Most processes are forked (`prefork`); `InstalledServer` is started as a shell does it.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from tests.e2e.client import Client
 from tests.e2e.prefork import Forked
 
 LONGEST_SECONDS = 60.0
-"""How long anything may take; never waited for in full unless something is wrong."""
+"""Timeout for every step; only a failure takes that long."""
 _ADDRESS = re.compile(r"^Wallet API: +(\S+)$", re.MULTILINE)
 _KINDS = {"redis": "redis-server", "chain": "wallet_rpc.devchain.worker"}
 
 
-def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds."""
-    ends = time.monotonic() + LONGEST_SECONDS
-    while not holds():
-        assert time.monotonic() < ends, f"still not: {what}"
+def until(condition: Callable[[], bool], description: str) -> None:
+    """Wait until `condition` returns True. Raises: AssertionError with the description after `LONGEST_SECONDS`."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"still not: {description}"
         time.sleep(0.02)
 
 
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """This one's without any setting, and the given ones (`PORT="1"`)."""
+    """Return this process's environment with its settings replaced by the given ones (`PORT="1"`)."""
     others = {name: text for name, text in os.environ.items() if not name.startswith("WALLET_RPC_")}
     chosen = {"PORT": "0", "DATA_DIR": str(folder / "data"), **settings}
     return {**others, **{f"WALLET_RPC_{name}": text for name, text in chosen.items()}}
 
 
 def command(*arguments: str) -> list[str]:
-    """What a shell would run."""
+    """Return the command line that a shell would run."""
     return [sys.executable, "-m", "wallet_rpc", *arguments]
 
 
 def run_wallet_rpc(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """A command of ours that ends by itself."""
+    """Run a `wallet-rpc` command until it exits."""
     with TemporaryDirectory() as output:
         out, err = Path(output, "stdout"), Path(output, "stderr")
         process = Forked(arguments, folder=folder, environment=environment(folder, settings), out=out, err=err)
@@ -63,8 +63,8 @@ def run_wallet_rpc(*arguments: str, folder: Path, **settings: str) -> subprocess
 def run_command(
     *arguments: str, folder: Path, environment: Mapping[str, str] = os.environ, given: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Any command that ends by itself; it is `given` its input."""
-    return subprocess.run(  # noqa: S603  # commands of tests and of the project's pages; nothing comes from outside
+    """Run any command until it exits, with `given` as its standard input."""
+    return subprocess.run(  # noqa: S603  # commands of the tests and of the project's pages; no external input
         arguments,
         env=environment,
         cwd=folder,
@@ -77,7 +77,7 @@ def run_command(
 
 
 def parent_and_state(process_id: int) -> tuple[int, str] | None:
-    """Of a process of this machine; None when there is none."""
+    """Return the parent's id and the state of a local process; None when the process does not exist."""
     try:
         state, parent, *_ = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -85,8 +85,8 @@ def parent_and_state(process_id: int) -> tuple[int, str] | None:
     return int(parent), state
 
 
-def runs(process_id: int) -> bool:
-    """Whether it does; one that nobody has collected (state Z) does not."""
+def is_running(process_id: int) -> bool:
+    """Return True when the process runs; a zombie (state Z) does not."""
     found = parent_and_state(process_id)
     return found is not None and found[1] not in {"Z", "X"}
 
@@ -106,7 +106,7 @@ def _start_installed(
 
 
 class Server:
-    """`with Server("dev", folder=...)`: started and ready; killed in the end if it still runs."""
+    """`with Server("dev", folder=...)`: a started and ready server, which is stopped at the end if it still runs."""
 
     _start: ClassVar[Callable[..., Forked | subprocess.Popen[bytes]]] = Forked
 
@@ -145,11 +145,11 @@ class Server:
         return None if found is None else found[1]
 
     def output(self) -> str:
-        """All of its output; what it prints for people comes first."""
+        """Return standard output, then standard error."""
         return self._out.read_text() + self._err.read_text()
 
     def ready(self) -> tuple[int, dict[str, str]]:
-        """The status of `GET /ready`, and what it says of each part."""
+        """Return the HTTP status of `GET /ready` and the reported state of each part."""
         response = httpx2.get(f"{self.url}/ready", timeout=LONGEST_SECONDS)
         parts: dict[str, str] = response.json()["parts"]
         return response.status_code, parts
@@ -158,13 +158,13 @@ class Server:
         until(lambda: self.ready()[0] == 200, "ready again")
 
     def post(self, path: str, method: str, *params: Any) -> dict[str, Any]:
-        """The whole answer."""
+        """Send a request, and return the whole JSON-RPC response."""
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         answer: dict[str, Any] = httpx2.post(self.url + path, json=body, timeout=LONGEST_SECONDS).json()
         return answer
 
     def parts(self) -> dict[str, int]:
-        """The processes it has started: `redis`, `chain`."""
+        """Return the ids of the processes that the server has started, by kind: `redis`, `chain`."""
         found: dict[str, int] = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and (parent_and_state(int(entry.name)) or (0, ""))[0] == self.process.pid:
@@ -173,24 +173,24 @@ class Server:
         return found
 
     def kill(self) -> None:
-        """`kill -9`."""
+        """Send SIGKILL, and wait for the end."""
         self.process.kill()
         self.process.wait(LONGEST_SECONDS)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Its exit status after a signal."""
+        """Send a signal, and return the exit status."""
         self.process.send_signal(number)
         return self.process.wait(LONGEST_SECONDS)
 
     def client(self, path: str = "") -> Client:
-        """A client of one of its doors, until the `with` ends."""
+        """Return a client of one of the server's endpoints, which is closed at the end of the `with` block."""
         made = Client(self.url + path)
         self._clients.append(made)
         return made
 
 
 class InstalledServer(Server):
-    """A server that is started as a shell does it, its imports included."""
+    """Server that is started as a shell does it, including its imports."""
 
     _start = staticmethod(_start_installed)
 

@@ -1,4 +1,4 @@
-"""A quote provider: a real HTTP server that prices as told and remembers what it was asked."""
+"""Quote provider stub: a real HTTP server that returns the test's response and records the requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECRET = "sk-2718281828"
 
 @dataclass
 class Provider:
-    """The next answer, whole or as a result, and what was asked so far."""
+    """Response of the provider to every request, and the requests so far."""
 
     answer: dict[str, Any] = field(default_factory=dict)
     requests: list[tuple[str, Any]] = field(default_factory=list)

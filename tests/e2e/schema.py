@@ -1,4 +1,4 @@
-"""The hosted service's own schema of each answer, where it is at hand: every answer of the tests is held to it."""
+"""The hosted service's schema of each response, where available, to validate every response in the tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCHEMA = Path(__file__).parents[3] / "shared" / "reference" / "wallet-api-data" 
 
 
 def _close(node: Any, *, inside_all_of: bool = False) -> Any:
-    """The schema with unknown keys forbidden, but in parts of an `allOf`, which do not know each other."""
+    """Return the schema with unknown keys forbidden, except in parts of an `allOf`, which allow each other's keys."""
     if isinstance(node, list):
         return [_close(item, inside_all_of=inside_all_of) for item in node]
     if not isinstance(node, dict):
@@ -37,8 +37,10 @@ def is_known(method: str) -> bool:
 
 
 def check(method: str, result: Any) -> None:
-    """Raises jsonschema's ValidationError when the answer is not one of the hosted service's; null is never one
-    (but where a list of accounts ends)."""
+    """Check a result against the hosted service's schema. Raises: jsonschema's ValidationError.
+
+    Null is never allowed, except for `meta.after` at the end of a list of accounts.
+    """
     if is_known(method):
         _validators()[method].validate(result)
         assert not _has_null(result if method != "wallet_listAccounts" else result["accounts"])

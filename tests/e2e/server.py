@@ -1,4 +1,4 @@
-"""A whole server in a thread of this process: real HTTP, real Redis, the real chain in its own process."""
+"""Complete server in a thread of this process: real HTTP, real Redis, and the real chain in its own process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wallet_rpc.edge.listener import bind_socket, serve_in_background
 from wallet_rpc.ports import Clock
 
 PAGES = ("https://app.example",)
-"""The origin of the pages of the tests; it is named, since only pages of this machine may call `dev` otherwise."""
+"""Origin of the tests' web pages. It must be listed: by default, only local pages may call `dev`."""
 
 
 def run_dev_server(
@@ -24,15 +24,17 @@ def run_dev_server(
     settings: Settings | None = None,
     watch: Watch | None = None,
 ) -> AbstractContextManager[str]:
-    """The URL of a server that keeps nothing, on a free port of this machine; a watch sees its loop pause."""
+    """Run an ephemeral server on a free local port, and yield its URL; `watch` measures its event loop's pauses."""
     chosen = replace(Settings() if settings is None else settings, host="127.0.0.1", port=0)
-    chosen = chosen if chosen.cors_origins is not None else replace(chosen, cors_origins=PAGES)
-    wanted = DevOptions(ephemeral=True) if options is None else options
-    return run_in_thread(_serve_dev(chosen, wanted, clock), loop_factory=None if watch is None else watch.loop)
+    if chosen.cors_origins is None:
+        chosen = replace(chosen, cors_origins=PAGES)
+    if options is None:
+        options = DevOptions(ephemeral=True)
+    return run_in_thread(_serve_dev(chosen, options, clock), loop_factory=None if watch is None else watch.loop)
 
 
 @asynccontextmanager
 async def _serve_dev(chosen: Settings, options: DevOptions, clock: Clock | None) -> AsyncIterator[str]:
-    with bind_socket(chosen) as at:
-        async with open_dev_server(chosen, options, clock=clock) as app, serve_in_background(app, at) as url:
+    with bind_socket(chosen) as listening:
+        async with open_dev_server(chosen, options, clock=clock) as app, serve_in_background(app, listening) as url:
             yield url

@@ -1,4 +1,4 @@
-"""Messages and typed data as a client has them signed: prepare, sign, format."""
+"""Signing of messages and typed data as a client does it: prepare, sign, format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAIL: dict[str, Any] = {
     "primaryType": "Mail",
     "message": {"contents": "Hello", "amount": "0xa"},
 }
-"""wallet-apis 5.1.0, "signTypedData"."""
+"""Typed data. Source: wallet-apis 5.1.0, "signTypedData"."""
 TEXT = {"type": "personal_sign", "data": "hello wörld"}
 RAW = {"type": "personal_sign", "data": {"raw": "0x00ff48656c6c6f"}}
 TYPED = {"type": "eth_signTypedData_v4", "data": MAIL}
@@ -37,25 +37,25 @@ ALL = pytest.mark.parametrize("request_", [TEXT, RAW, TYPED], ids=["text", "raw"
 
 
 def prepare_sign(wallet: Wallet, request: dict[str, Any], **more: Any) -> dict[str, Any]:
-    asked = {"from": wallet.account, "chainId": wallet.chain_id, "signatureRequest": request, **more}
-    answer: dict[str, Any] = wallet.client.rpc("wallet_prepareSign", asked)
+    params = {"from": wallet.account, "chainId": wallet.chain_id, "signatureRequest": request, **more}
+    answer: dict[str, Any] = wallet.client.rpc("wallet_prepareSign", params)
     assert answer["chainId"] == wallet.chain_id
     found: dict[str, Any] = answer["signatureRequest"]
     return found
 
 
 def format_signature(wallet: Wallet, signature: Any, **more: Any) -> bytes:
-    asked = {
+    params = {
         "from": wallet.account,
         "chainId": wallet.chain_id,
         "signature": {"type": "ecdsa", "data": signature},
         **more,
     }
-    return bytes.fromhex(wallet.client.rpc("wallet_formatSign", asked)["signature"][2:])
+    return bytes.fromhex(wallet.client.rpc("wallet_formatSign", params)["signature"][2:])
 
 
 def signable(request: dict[str, Any]) -> Any:
-    """The signable message of a signature request."""
+    """Return the signable message of a signature request."""
     data = request["data"]
     if request["type"] == "eth_signTypedData_v4":
         return encode_typed_data(full_message=data)
@@ -72,12 +72,12 @@ def sign(owner: LocalAccount, request: dict[str, Any]) -> str:
 
 
 def account_signature(wallet: Wallet, request: dict[str, Any]) -> bytes:
-    """The whole way of a client: prepare, sign, format."""
+    """Return the account's signature of a message: prepare, sign, format."""
     return format_signature(wallet, sign(wallet.owner, prepare_sign(wallet, request)))
 
 
 def is_valid(client: Client, account: str, hashed: bytes, signature: bytes) -> bool:
-    """Ask the account's contract (ERC-1271)."""
+    """Return True when the account's contract accepts the signature (ERC-1271)."""
     data = MAGIC + encode(["bytes32", "bytes"], [hashed, signature])
     try:
         answer = client.rpc("eth_call", {"to": account, "data": "0x" + data.hex()}, "latest")

@@ -1,4 +1,4 @@
-"""The stacks that the end-to-end tests run on: the embedded chains, and real parts (tests/stack)."""
+"""Stacks of the end-to-end tests: the embedded chains, and real Redis, anvil and Alto (tests/stack)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pytest
 from wallet_rpc.primitives import Address
 
 CHAINS = (31337, 421614)
-"""Each stack has both; the first is the one that a request means when it names none."""
+"""Chains of every stack; the first is the default of a request that names no chain."""
 DOLLAR = Address.parse("0x75faf114eafb1BDbe2F0316DF893fd58CE46AA4d")
-"""A token that the embedded chains take for gas beside their own, once it is there: where Arbitrum Sepolia has USDC."""
+"""Additional gas token of the embedded chains, at USDC's address on Arbitrum Sepolia; tests that use it deploy it."""
 DOLLAR_RATE = 2_000 * 10**6
-"""Its smallest units for one coin, when it has six decimals and a coin costs 2,000."""
+"""Units of the dollar token (six decimals) per native coin, at a price of 2,000 dollars."""
 
 on_both_stacks = pytest.mark.parametrize("stack", ["dev", "real"], indirect=True)
-"""A mark: the test runs on each; without it, on the embedded chains only."""
+"""Mark: run the test on both stacks. Without it, a test runs on the embedded chains only."""
 on_every_stack = pytest.mark.parametrize("stack", ["dev", "real", "published"], indirect=True)
-"""The same, and on real parts with the published contracts, where their records are on the machine."""
+"""Mark: run the test on both stacks, and on a real stack with the published contracts where their records exist."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A server, and the parts behind it by chain: tests turn the nodes' clocks and mint their money."""
+    """Server with its upstream URLs by chain; tests use the nodes to advance the clock and to fund accounts."""
 
     name: str
     url: str
@@ -33,14 +33,14 @@ class Stack:
     bundlers: Mapping[int, str]
     paymasters: Mapping[int, str]
     redis: str = ""
-    """Where the server's memory is, of real parts."""
+    """URL of the server's Redis, on a real stack."""
 
     @property
     def is_embedded(self) -> bool:
         return self.name == "dev"
 
     def chains_file(self, folder: Path) -> Path:
-        """The TOML of these chains, for a `serve` of one's own in front of them."""
+        """Write the TOML of these chains, for another `serve` in front of them, and return its path."""
         tables = [
             f'[[chain]]\nid = {chain}\nnode = ["{node}"]\nbundler = "{self.bundlers[chain]}"\n'
             f'paymaster = "{self.paymasters[chain]}"\n'

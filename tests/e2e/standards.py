@@ -1,4 +1,4 @@
-"""Requests that are not in the hosted service's words, and so not held to its schema."""
+"""Requests in other standards' formats, which are not validated against the hosted service's schema."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def ask(client: Client, method: str, *params: Any) -> Any:
 
 
 def catch_error(client: Client, method: str, *params: Any) -> RpcError:
-    with pytest.raises(RpcError) as refusal:
+    with pytest.raises(RpcError) as error_info:
         ask(client, method, *params)
-    return refusal.value
+    return error_info.value
 
 
 def key_of(key: LocalAccount, **more: Any) -> Json:

@@ -215,15 +215,15 @@ def test_what_is_wrong_is_said_in_a_sentence(cli: Cli, arguments: list[str], sai
         status, printed = cli.status(*arguments, *more)
 
         assert (status, printed) == (2, "")
-        assert said in cli.said.splitlines()[-1]
-        assert "Traceback" not in cli.said
+        assert said in cli.stderr.splitlines()[-1]
+        assert "Traceback" not in cli.stderr
 
 
 def test_a_key_that_is_not_ours_is_not_repeated(cli: Cli) -> None:
     status, _ = cli.status("key", "revoke", "wrk_somebodys_secret")
 
     assert status == 2
-    assert "somebodys" not in cli.said
+    assert "somebodys" not in cli.stderr
 
 
 def test_what_a_newer_server_wrote_ends_a_command_with_a_sentence(cli: Cli) -> None:
@@ -240,11 +240,11 @@ def test_what_a_newer_server_wrote_ends_a_command_with_a_sentence(cli: Cli) -> N
     cli.run_on_store(lambda store: rewrite(store, b'"version":99', b'"version":1'))
 
     assert (status, printed) == (1, "")
-    assert cli.said.startswith("wallet-rpc: the organization record has version 99")
+    assert cli.stderr.startswith("wallet-rpc: the organization record has version 99")
 
 
 def test_a_redis_that_is_away_is_named(cli: Cli) -> None:
     cli.environ.setenv("WALLET_RPC_REDIS_URL", "unix:///nowhere/redis.sock")
 
     assert cli.status("org", "list") == (2, "")
-    assert cli.said == "wallet-rpc: WALLET_RPC_REDIS_URL: the store does not answer\n"
+    assert cli.stderr == "wallet-rpc: WALLET_RPC_REDIS_URL: the store does not answer\n"

@@ -77,19 +77,19 @@ def test_an_additional_account_takes_the_next_salt(client: Client) -> None:
 
 
 def test_an_account_nobody_requested_is_not_found_by_address(client: Client) -> None:
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         client.rpc("wallet_requestAccount", {"accountAddress": new_key().address})
-    assert (refused.value.code, refused.value.reason) == (-32602, "unknown_account")
+    assert (error_info.value.code, error_info.value.reason) == (-32602, "unknown_account")
 
 
 @pytest.mark.parametrize(
     "kind", ["la-v2", "la-v1.0.1", "la-v1.0.2", "la-v1.1.0", "la-v2-multi-owner", "ma-v1-multi-owner", "SMA-B", ""]
 )
 def test_other_types_of_account_are_refused_by_name(client: Client, kind: str) -> None:
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         request_account(client, new_key().address, creationHint={"accountType": kind})
-    assert (refused.value.code, refused.value.reason) == (-32602, "account_type_not_supported")
-    assert f'"{kind}"' in refused.value.message
+    assert (error_info.value.code, error_info.value.reason) == (-32602, "account_type_not_supported")
+    assert f'"{kind}"' in error_info.value.message
 
 
 def test_a_signer_who_asked_for_nothing_has_no_accounts(client: Client) -> None:
@@ -125,16 +125,16 @@ def test_an_account_that_is_added_meanwhile_comes_last(client: Client) -> None:
 
 @pytest.mark.parametrize("limit", [0, 101, -1, 1.5, "10", True])
 def test_a_page_has_from_1_to_100_accounts(client: Client, limit: Any) -> None:
-    with pytest.raises(RpcError, match=r"^params\.limit: ") as refused:
+    with pytest.raises(RpcError, match=r"^params\.limit: ") as error_info:
         list_accounts(client, SIGNER_OF_DOCS, limit=limit)
-    assert refused.value.code == -32602
+    assert error_info.value.code == -32602
 
 
 @pytest.mark.parametrize("cursor", ["", "!", "AAAA", "A" * 21 + "!", 7, base64.urlsafe_b64encode(bytes(16)).decode()])
 def test_a_cursor_that_we_did_not_make_is_refused(client: Client, cursor: Any) -> None:
-    with pytest.raises(RpcError, match=r"^params\.after: ") as refused:
+    with pytest.raises(RpcError, match=r"^params\.after: ") as error_info:
         list_accounts(client, SIGNER_OF_DOCS, after=cursor)
-    assert refused.value.code == -32602
+    assert error_info.value.code == -32602
 
 
 def test_a_cursor_is_good_for_one_signer(client: Client) -> None:
@@ -144,6 +144,6 @@ def test_a_cursor_is_good_for_one_signer(client: Client) -> None:
         request_account(client, other, creationHint={"salt": hex(salt)})
     cursor = list_accounts(client, mine, limit=1)["meta"]["after"]
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         list_accounts(client, other, after=cursor)
-    assert refused.value.reason == "cursor_unknown"
+    assert error_info.value.reason == "cursor_unknown"

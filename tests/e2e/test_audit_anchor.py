@@ -192,17 +192,17 @@ def test_only_the_named_signers_anchors_are_believed(
     monkeypatch.delenv("WALLET_RPC_AUDIT_KEY")
 
     assert signing.status(*verify)[0] == 2
-    assert "--signer: required with --anchor where WALLET_RPC_AUDIT_KEY is not set" in signing.said
+    assert "--signer: required with --anchor where WALLET_RPC_AUDIT_KEY is not set" in signing.stderr
     assert signing.status("audit", "anchor")[0] == 2
-    assert "WALLET_RPC_AUDIT_KEY: required by audit anchor" in signing.said
+    assert "WALLET_RPC_AUDIT_KEY: required by audit anchor" in signing.stderr
     assert "matches the anchors up to 3 entries" in signing.text(*verify, "--signer", SIGNER)
     assert signing.status(*verify, "--signer", "0x" + "11" * 20)[0] == 2
-    assert f"line 1: signed by {SIGNER}, expected 0x1111" in signing.said
+    assert f"line 1: signed by {SIGNER}, expected 0x1111" in signing.stderr
     assert signing.status(*verify, "--signer", "0x12")[0] == 2
 
     file.write_text(file.read_text().replace('"entries":3', '"entries":2'))
     assert signing.status(*verify, "--signer", SIGNER)[0] == 2
-    assert "line 1: the signature is not that of its signer" in signing.said
+    assert "line 1: the signature is not that of its signer" in signing.stderr
 
 
 def test_a_file_that_holds_no_anchor_is_told(signing: Cli, tmp_path: Path) -> None:
@@ -214,6 +214,6 @@ def test_a_file_that_holds_no_anchor_is_told(signing: Cli, tmp_path: Path) -> No
         ("other", "line 1: anchor.at"),
     ):
         assert signing.status("audit", "verify", "--anchor", str(tmp_path / name))[0] == 2
-        assert told in signing.said
+        assert told in signing.stderr
     assert signing.status("audit", "verify", "--org", "org_nobody")[0] == 2
-    assert "no organisation" in signing.said
+    assert "no organisation" in signing.stderr

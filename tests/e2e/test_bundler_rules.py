@@ -94,9 +94,9 @@ def test_our_paymaster_pays_while_it_is_staked(strict: Stack, tmp_path: Path) ->
         return int(wallet.act(None, transfer(0), sponsored=sponsored)["status"])
 
     def is_rejected() -> bool:
-        with pytest.raises(RpcError) as refused:
+        with pytest.raises(RpcError) as error_info:
             act()
-        return refused.value.reason == "forbidden_opcode"
+        return error_info.value.reason == "forbidden_opcode"
 
     assert is_rejected()
     assert act(sponsored=False) == 200

@@ -43,10 +43,10 @@ MALFORMED = {
 @pytest.mark.parametrize("made", MALFORMED.values(), ids=MALFORMED.keys())
 def test_a_grant_of_another_form_is_refused_by_name(wallet: Wallet, made: Callable[[LocalGrant], LocalGrant]) -> None:
     grant = made(local_grant(wallet, ROOT))
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         wallet.prepare({"to": FRIEND}, permissions=grant.permissions(wallet))
-    assert (refused.value.code, refused.value.reason) == (-32602, "context_malformed")
-    assert refused.value.data["field"] == "params.capabilities.permissions"
+    assert (error_info.value.code, error_info.value.reason) == (-32602, "context_malformed")
+    assert error_info.value.data["field"] == "params.capabilities.permissions"
 
 
 def test_a_grant_in_order_is_installed(wallet: Wallet) -> None:

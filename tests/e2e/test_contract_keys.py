@@ -42,9 +42,9 @@ def test_a_contract_holds_a_session(wallet: Wallet, signer: str) -> None:
     grant: Grant = wallet.grant({"type": "root"}, contract=signer)
     for _ in range(2):  # installing, then installed
         assert wallet.wait_until_final(send(wallet.client, wallet, grant.permissions, SIGNATURE))["status"] == 200
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         send(wallet.client, wallet, grant.permissions, "0xc0ffef")
-    assert (refused.value.code, refused.value.reason) == (-32507, "signature_invalid")
+    assert (error_info.value.code, error_info.value.reason) == (-32507, "signature_invalid")
 
 
 def test_a_contract_owns_an_account(client: Client, signer: str) -> None:
@@ -61,8 +61,8 @@ def test_a_contract_owner_grants_a_session(client: Client, signer: str) -> None:
     wallet.account = client.rpc("wallet_requestAccount", {"signerAddress": signer})["accountAddress"]
     created, key = wallet.create_session({"type": "root"})
     permissions = {"sessionId": created["sessionId"], "signature": SIGNATURE}
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         wallet.prepare({"to": FRIEND}, permissions={**permissions, "signature": "0x1234"})
-    assert refused.value.reason == "session_signature_invalid"
+    assert error_info.value.reason == "session_signature_invalid"
     prepared = wallet.prepare({"to": FRIEND}, permissions=permissions)
     assert wallet.wait_until_final(wallet.send(prepared, key, permissions))["status"] == 200

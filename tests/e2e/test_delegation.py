@@ -128,28 +128,28 @@ def test_a_session_of_a_delegated_account_works_as_any(eoa: External) -> None:
     grant = eoa.grant({"type": "erc20-token-transfer", "data": {"allowance": "0x20", "address": TOKEN}})
     for amount in (0x10, 0x10):
         assert eoa.act(grant, transfer(amount))["status"] == 200
-    with pytest.raises(RpcError) as over:
+    with pytest.raises(RpcError) as error_info:
         eoa.act(grant, transfer(1))
-    assert over.value.data["permissions"] == ["erc20-token-transfer"]
+    assert error_info.value.data["permissions"] == ["erc20-token-transfer"]
 
 
 def test_a_session_needs_the_delegation_first(eoa: External) -> None:
     grant = eoa.grant(ROOT)
-    with pytest.raises(RpcError) as early:
+    with pytest.raises(RpcError) as error_info:
         eoa.prepare({"to": FRIEND}, permissions=grant.permissions)
-    assert (early.value.code, early.value.reason) == (-32602, "account_not_delegated")
+    assert (error_info.value.code, error_info.value.reason) == (-32602, "account_not_delegated")
     eoa.delegate()
     assert eoa.act(grant, {"to": FRIEND})["status"] == 200
     grant = eoa.grant(ROOT)
     assert eoa.act(grant, {"to": FRIEND})["status"] == 200
     eoa.delegate_elsewhere(ELSEWHERE)
     for act in (lambda: eoa.create_session(ROOT), lambda: eoa.prepare(permissions=grant.permissions)):
-        with pytest.raises(RpcError) as gone:
+        with pytest.raises(RpcError) as error_info:
             act()
-        assert (gone.value.code, gone.value.reason) == (-32602, "account_not_delegated")
-    with pytest.raises(RpcError) as installed:
+        assert (error_info.value.code, error_info.value.reason) == (-32602, "account_not_delegated")
+    with pytest.raises(RpcError) as error_info:
         eoa.prepare(permissions={"context": "0x020100000001"})
-    assert installed.value.reason == "account_not_delegated"
+    assert error_info.value.reason == "account_not_delegated"
 
 
 def test_a_session_cannot_redelegate(eoa: External) -> None:
@@ -157,19 +157,19 @@ def test_a_session_cannot_redelegate(eoa: External) -> None:
     grant = eoa.grant(ROOT)
     with pytest.raises(RpcError, match="only the account's own key"):
         eoa.prepare(permissions=grant.permissions, eip7702Auth={"delegation": DELEGATE_V1_1})
-    with pytest.raises(RpcError) as removal:
+    with pytest.raises(RpcError) as error_info:
         eoa.prepare(permissions=grant.permissions, eip7702Auth={"delegation": ZERO})
-    assert removal.value.reason == "removal_is_alone"
+    assert error_info.value.reason == "removal_is_alone"
 
 
 def sent_with(eoa: External, **changed: Any) -> RpcError:
     """The refusal of an array whose authorization is changed."""
     request = eoa.sign_array(eoa.prepare({"to": FRIEND}))
     request["data"][0] |= changed
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         eoa.submit(request)
     assert eoa.code() == "0x"
-    return refused.value
+    return error_info.value
 
 
 def test_an_authorization_signed_by_another_is_refused(eoa: External) -> None:
@@ -191,18 +191,18 @@ def test_an_authorization_changed_after_signing_is_refused(eoa: External) -> Non
 def test_an_authorization_of_another_nonce_is_refused(eoa: External) -> None:
     request = eoa.sign_array(eoa.prepare({"to": FRIEND}))
     eoa.client.chain("anvil_setNonce", eoa.account, "0x3")
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         eoa.submit(request)
-    assert (refused.value.code, refused.value.reason) == (-32000, "authorization_nonce")
-    assert refused.value.message == "EIP-7702 nonce mismatch. Expected: 3, Actual: 0"
+    assert (error_info.value.code, error_info.value.reason) == (-32000, "authorization_nonce")
+    assert error_info.value.message == "EIP-7702 nonce mismatch. Expected: 3, Actual: 0"
     assert eoa.delegate({"to": FRIEND})["status"] == 200
 
 
 def test_the_operation_alone_is_refused_while_it_needs_the_delegation(eoa: External) -> None:
     operation = eoa.prepare({"to": FRIEND})["data"][1]
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         eoa.send(operation, eoa.owner)
-    assert (refused.value.code, refused.value.reason) == (-32000, "authorization_missing")
+    assert (error_info.value.code, error_info.value.reason) == (-32000, "authorization_missing")
 
 
 def test_an_array_without_an_authorization_is_an_operation(eoa: External) -> None:
@@ -214,9 +214,9 @@ def test_an_array_without_an_authorization_is_an_operation(eoa: External) -> Non
 def test_arrays_of_other_contents_are_refused(eoa: External) -> None:
     authorization, operation = eoa.sign_array(eoa.prepare({"to": FRIEND}))["data"]
     for parts in ([], [authorization], [operation, operation], [authorization, authorization, operation]):
-        with pytest.raises(RpcError) as refused:
+        with pytest.raises(RpcError) as error_info:
             eoa.submit({"type": "array", "data": parts})
-        assert (refused.value.code, refused.value.reason) == (-32602, "array_not_supported")
+        assert (error_info.value.code, error_info.value.reason) == (-32602, "array_not_supported")
 
 
 def test_a_delegation_is_taken_away(eoa: External) -> None:
@@ -272,9 +272,9 @@ def test_removals_that_make_no_sense_are_refused(eoa: External, wallet: Wallet) 
         (eoa, (), {**removal, "account": FRIEND}, "delegation_of_another"),
     ]
     for who, calls, asked, reason in cases:
-        with pytest.raises(RpcError) as refused:
+        with pytest.raises(RpcError) as error_info:
             who.prepare(*calls, eip7702Auth=asked)
-        assert (refused.value.code, refused.value.reason) == (-32602, reason)
+        assert (error_info.value.code, error_info.value.reason) == (-32602, reason)
 
 
 def test_a_removal_is_refused_when_it_is_not_signed_or_late(eoa: External) -> None:
@@ -284,9 +284,9 @@ def test_a_removal_is_refused_when_it_is_not_signed_or_late(eoa: External) -> No
         ({"signature": {"data": "0x1234"}}, "authorization_invalid"),
         ({"data": {"address": DELEGATE, "nonce": "0x1"}}, "delegation_alone"),
     ):
-        with pytest.raises(RpcError) as refused:
+        with pytest.raises(RpcError) as error_info:
             eoa.submit({**request, **changed})
-        assert refused.value.reason == reason
+        assert error_info.value.reason == reason
     eoa.client.chain("anvil_setNonce", eoa.account, "0x9")
     with pytest.raises(RpcError, match=r"EIP-7702 nonce mismatch. Expected: 9, Actual: 1"):
         eoa.submit(request)

@@ -59,6 +59,6 @@ def test_an_externally_owned_account_that_has_sent_something_is_no_contract_to_c
     wallet = Wallet(client)
     wallet.account = client.chain("eth_accounts")[0]  # it mints the other tests' tokens
     Wallet(client).fund()
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         wallet.create_session(NARROW, key=new_key())
-    assert (refused.value.code, refused.value.reason) == (-32602, "account_not_delegated")
+    assert (error_info.value.code, error_info.value.reason) == (-32602, "account_not_delegated")

@@ -21,9 +21,9 @@ ACCESS = {"type": "contract-access", "data": {"address": TOKEN}}
 
 
 def refusal(client: Client, method: str, params: Any) -> RpcError:
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         client.rpc(method, params)
-    return refused.value
+    return error_info.value
 
 
 def session(wallet: Wallet, **more: Any) -> Json:
@@ -107,9 +107,9 @@ def test_a_call_may_name_the_chain_of_its_request_and_capabilities_that_are_opti
             "calls[0].capabilities.auxiliaryFunds",
         ),
     ):
-        with pytest.raises(RpcError) as refused:
+        with pytest.raises(RpcError) as error_info:
             wallet.prepare({**transfer(1), **more})
-        error = refused.value
+        error = error_info.value
         assert (error.code, error.reason, error.data["field"]) == (code, reason, f"params.{field}")
 
 
@@ -217,9 +217,9 @@ def test_a_removal_of_a_delegation_has_no_parallel_key(client: Client) -> None:
     eoa = External(client)
     eoa.fund()
     eoa.delegate()
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         eoa.prepare(eip7702Auth={"delegation": ZERO}, nonceOverride={"nonceKey": "0x1"})
-    assert refused.value.reason == "nonce_key_not_applicable"
+    assert error_info.value.reason == "nonce_key_not_applicable"
 
 
 def test_a_strangers_requests_change_nothing_for_an_account_to_come(client: Client) -> None:

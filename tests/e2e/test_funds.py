@@ -28,11 +28,11 @@ def send(wei: int, to: str = FRIEND) -> dict[str, str]:
 
 def catch_shortfall(wallet: Wallet, *calls: dict[str, str], **more: Any) -> dict[str, int]:
     """The numbers of the refusal."""
-    with pytest.raises(RpcError) as error:
+    with pytest.raises(RpcError) as error_info:
         wallet.prepare(*calls, **more)
-    assert (error.value.code, error.value.reason) == (-32000, "insufficient_funds"), error.value.message
-    assert f"to {wallet.account}" in error.value.message
-    return {name: int(text, 16) for name, text in error.value.data.items() if name != "reason"}
+    assert (error_info.value.code, error_info.value.reason) == (-32000, "insufficient_funds"), error_info.value.message
+    assert f"to {wallet.account}" in error_info.value.message
+    return {name: int(text, 16) for name, text in error_info.value.data.items() if name != "reason"}
 
 
 def external(client: Client) -> Wallet:
@@ -185,9 +185,9 @@ def test_an_account_that_money_would_not_help_is_told_why_it_reverts(wallet: Wal
         [{"to": given}, {"to": silent, "value": hex(5 * COIN)}],
     ):
         for sponsored in (True, False):
-            with pytest.raises(RpcError) as error:
+            with pytest.raises(RpcError) as error_info:
                 wallet.prepare(*calls, sponsored=sponsored)
-            assert error.value.reason == "execution_reverted", error.value.message
+            assert error_info.value.reason == "execution_reverted", error_info.value.message
 
 
 def test_the_amount_that_is_missing_suffices_and_one_wei_less_does_not(wallet: Wallet) -> None:

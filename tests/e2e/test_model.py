@@ -117,11 +117,11 @@ def test_the_chain_allows_what_the_model_allows(rich: Wallet, case: tuple[list[P
         wallet.prepare(*wire.encode(list[Call], made), permissions=grant.permissions)
         return
     event("denied")
-    with pytest.raises(RpcError) as denied:
+    with pytest.raises(RpcError) as error_info:
         wallet.prepare(*wire.encode(list[Call], made), permissions=grant.permissions)
-    assert denied.value.code in {-32500, -32521}, denied.value.message
-    assert "errors" in denied.value.data, denied.value.message
-    _assert_denial(denied.value, abilities, granted, made)
+    assert error_info.value.code in {-32500, -32521}, error_info.value.message
+    assert "errors" in error_info.value.data, error_info.value.message
+    _assert_denial(error_info.value, abilities, granted, made)
 
 
 NOWHERE = "no permission of the session covers that contract"
@@ -165,6 +165,6 @@ def _entry_of(target: Address, permissions: list[Permission]) -> str:
 
 
 def _assert_server_rejects(wallet: Wallet, permissions: list[dict[str, object]], reason: str) -> None:
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         wallet.create_session(*permissions, expirySec=0)
-    assert (refused.value.code, refused.value.reason) == (-32602, reason)
+    assert (error_info.value.code, error_info.value.reason) == (-32602, reason)

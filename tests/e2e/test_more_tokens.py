@@ -74,11 +74,11 @@ def test_gas_is_paid_in_any_token_that_has_a_price(payer: Wallet, settings: dict
 @on_both_stacks
 def test_a_token_without_a_price_is_refused_with_those_that_have_one(wallet: Wallet) -> None:
     other = "0x" + "42" * 20
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         wallet.prepare({"to": FRIEND}, paymasterService=gas_in(other))
-    assert (refused.value.code, refused.value.data["why"]) == (-32600, "token_not_taken")
-    assert refused.value.message.lower().startswith(f"sponsorship failed: the paymaster accepts only {TOKEN}")
-    assert refused.value.message.endswith(f"requested payment of gas in the token {other}")
+    assert (error_info.value.code, error_info.value.data["why"]) == (-32600, "token_not_taken")
+    assert error_info.value.message.lower().startswith(f"sponsorship failed: the paymaster accepts only {TOKEN}")
+    assert error_info.value.message.endswith(f"requested payment of gas in the token {other}")
 
 
 @given(price=st.decimals(min_value="0.000000000001", max_value=10**18, places=12))

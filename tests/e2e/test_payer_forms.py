@@ -36,11 +36,11 @@ def test_an_unclear_payer_is_refused(wallet: Wallet, form: str, name: str) -> No
     request["capabilities"] = UNCLEAR[name]
     if form == "hosted":
         del request["key"]
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         ask(wallet.client, "wallet_prepareCalls", request)
     (capability,) = UNCLEAR[name]
-    assert refused.value.code in {5700, -32602}
-    assert refused.value.data["field"].startswith(f"params.capabilities.{capability}")
+    assert error_info.value.code in {5700, -32602}
+    assert error_info.value.data["field"].startswith(f"params.capabilities.{capability}")
 
 
 def test_what_is_optional_lets_the_account_pay(wallet: Wallet) -> None:

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.e2e.client import FRIEND, Grant, RpcError, Wallet, transfer
-from tests.e2e.process import Server, run_wallet_rpc, runs, until
+from tests.e2e.process import Server, is_running, run_wallet_rpc, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are watched through /proc")
 
@@ -26,7 +26,7 @@ FRIEND_PAYMENT = {"to": FRIEND, "value": hex(10**15)}
 
 
 def until_gone(*process_ids: int) -> None:
-    until(lambda: not any(map(runs, process_ids)), f"{process_ids} gone")
+    until(lambda: not any(map(is_running, process_ids)), f"{process_ids} gone")
 
 
 def sockets(folder: Path) -> list[Path]:
@@ -42,7 +42,7 @@ def test_a_signal_ends_the_server_and_all_that_it_started(tmp_path: Path, number
 
     assert status == 0
     assert set(parts) == {"redis", "chain"}
-    assert not any(map(runs, parts.values()))
+    assert not any(map(is_running, parts.values()))
     assert sockets(tmp_path) == []
     with pytest.raises(httpx2.ConnectError):
         server.ready()
@@ -176,7 +176,7 @@ def test_a_redis_that_does_not_answer_is_named_and_one_that_dies_is_started_agai
         os.kill(dead, signal.SIGSTOP)
         until(lambda: server.ready()[0] == 503, "Redis missed")  # an answer is kept for a second
         ready = server.ready()
-        with pytest.raises(RpcError) as told:
+        with pytest.raises(RpcError) as error_info:
             wallet.create_session(*MAY_PAY)
         os.kill(dead, signal.SIGKILL)
         until(lambda: server.parts().get("redis", dead) != dead, "a new Redis")
@@ -185,8 +185,8 @@ def test_a_redis_that_does_not_answer_is_named_and_one_that_dies_is_started_agai
         assert ready[0] == 503
         assert ready[1].pop("redis") in {"timeout", "unavailable"}
         assert ready[1] == {"chain 31337": "ok"}
-        assert told.value.message == "the store does not answer"
-        assert told.value.data["retryable"] is True
+        assert error_info.value.message == "the store does not answer"
+        assert error_info.value.data["retryable"] is True
         assert facts(wallet, call_id) == before
         assert wallet.act(unused, FRIEND_PAYMENT)["status"] == 200
         assert server.stop() == 0

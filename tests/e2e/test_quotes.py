@@ -75,11 +75,11 @@ def swap(account: str, **more: Any) -> dict[str, Any]:
 
 
 def refusal(client: Client, method: str, params: Any) -> RpcError:
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         client.rpc(method, params)
-    assert SECRET not in json.dumps([refused.value.message, refused.value.data])
-    assert "http" not in refused.value.message
-    return refused.value
+    assert SECRET not in json.dumps([error_info.value.message, error_info.value.data])
+    assert "http" not in error_info.value.message
+    return error_info.value
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def refusal(client: Client, method: str, params: Any) -> RpcError:
     ],
 )
 def test_a_wrong_url_is_not_repeated(text: str) -> None:
-    with pytest.raises(SettingError) as wrong:
+    with pytest.raises(SettingError) as error_info:
         load({"WALLET_RPC_QUOTE_URL": text})
-    assert str(wrong.value) == f"WALLET_RPC_QUOTE_URL: expected {WEB_URL}"
+    assert str(error_info.value) == f"WALLET_RPC_QUOTE_URL: expected {WEB_URL}"
 
 
 def test_a_quote_is_signed_sent_and_lands(wallet: Wallet, provider: Provider) -> None:

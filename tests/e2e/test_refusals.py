@@ -23,9 +23,9 @@ def assert_rejected(
 ) -> Iterator[None]:
     """The block is refused with this code and reason, and no nonce of the account moves."""
     before = [wallet.client.nonce(wallet.account, key) for key in keys]
-    with pytest.raises(RpcError) as error:
+    with pytest.raises(RpcError) as error_info:
         yield
-    assert (error.value.code, error.value.reason) == (code, reason), error.value.message
+    assert (error_info.value.code, error_info.value.reason) == (code, reason), error_info.value.message
     assert [wallet.client.nonce(wallet.account, key) for key in keys] == before
 
 
@@ -171,10 +171,10 @@ def test_a_call_to_the_account_itself_names_a_function(wallet: Wallet, data: str
     session: dict[str, Any] = {"permissions": wallet.grant(ROOT).permissions}
     by_owner: dict[str, Any] = {}
     for own, capabilities in ((wallet, by_owner), (wallet, session), (external(wallet), by_owner)):
-        with pytest.raises(RpcError, match="itself") as error:
+        with pytest.raises(RpcError, match="itself") as error_info:
             own.prepare({"to": own.account, "data": data}, **capabilities)
-        assert (error.value.code, error.value.reason) == (-32602, "self_call_without_function")
-        assert error.value.data["field"] == "params.calls[0].data"
+        assert (error_info.value.code, error_info.value.reason) == (-32602, "self_call_without_function")
+        assert error_info.value.data["field"] == "params.calls[0].data"
 
 
 def test_a_contract_that_is_no_account_is_refused(client: Client) -> None:
@@ -220,6 +220,6 @@ def test_an_unknown_call_id_is_5730(wallet: Wallet, call_id: str) -> None:
 
 def test_a_local_context_is_believed_in_nothing(wallet: Wallet) -> None:
     for context in ("0x", "0x01", "0x0100", "0x02", "0x03" + "00" * 20, "0x02010000000"[:-1], "0x00" + "11" * 16):
-        with pytest.raises(RpcError) as error:
+        with pytest.raises(RpcError) as error_info:
             wallet.prepare({"to": FRIEND}, permissions={"context": context})
-        assert error.value.code == -32602, (context, error.value.message)
+        assert error_info.value.code == -32602, (context, error_info.value.message)

@@ -218,13 +218,13 @@ def test_both_forms_of_an_end_have_the_maximum_of_the_seed(client: Client) -> No
     for good, late, field in ends:
         created, _ = wallet.create_session({"type": "root"}, **good)
         assert created["signatureRequest"]["data"]["message"]["deadline"] == last
-        with pytest.raises(RpcError) as refused:
+        with pytest.raises(RpcError) as error_info:
             wallet.create_session({"type": "root"}, **late)
-        assert (refused.value.code, refused.value.reason) == (-32602, "deadline_too_late")
-        assert refused.value.data["field"] == field
+        assert (error_info.value.code, error_info.value.reason) == (-32602, "deadline_too_late")
+        assert error_info.value.data["field"] == field
 
 
 def test_a_past_expiry_is_refused_by_its_own_name(client: Client) -> None:
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         Wallet(client).create_session({"type": "root"}, expirySec=0, expiry="0x1")
-    assert (refused.value.reason, refused.value.data["field"]) == ("expired", "params.expiry")
+    assert (error_info.value.reason, error_info.value.data["field"]) == ("expired", "params.expiry")

@@ -76,9 +76,9 @@ def sponsored(
 
 
 def catch_error(act: Callable[[], Any]) -> RpcError:
-    with pytest.raises(RpcError) as caught:
+    with pytest.raises(RpcError) as error_info:
         act()
-    return caught.value
+    return error_info.value
 
 
 def most(prepared: dict[str, Any]) -> int:

@@ -35,9 +35,9 @@ def other_v(signature: str) -> str:
 
 
 def refusal(wallet: Wallet, grant: Grant, permissions: dict[str, str]) -> RpcError:
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         use(wallet, grant, permissions)
-    return refused.value
+    return error_info.value
 
 
 def test_an_installed_session_goes_on_under_a_new_owner_and_a_pending_one_does_not(wallet: Wallet) -> None:

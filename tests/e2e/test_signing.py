@@ -174,16 +174,16 @@ def test_sessions_sign_no_messages(wallet: Wallet, permissions: dict[str, str]) 
         lambda: prepare_sign(wallet, TEXT, **capabilities),
         lambda: format_signature(wallet, "0x", **capabilities),
     ):
-        with pytest.raises(RpcError) as refused:
+        with pytest.raises(RpcError) as error_info:
             act()
-        assert (refused.value.code, refused.value.reason) == (-32602, "session_cannot_sign")
+        assert (error_info.value.code, error_info.value.reason) == (-32602, "session_cannot_sign")
 
 
 @pytest.mark.parametrize("signature", ["0x", "0x00", "0x" + "11" * 64, "0x" + "11" * 64 + "1d", "0x" + "11" * 66])
 def test_what_is_no_signature_is_not_formatted(wallet: Wallet, signature: str) -> None:
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         format_signature(wallet, signature)
-    assert (refused.value.code, refused.value.reason) == (-32602, "signature_malformed")
+    assert (error_info.value.code, error_info.value.reason) == (-32602, "signature_malformed")
 
 
 @pytest.mark.parametrize(
@@ -203,9 +203,9 @@ def test_what_is_no_signature_is_not_formatted(wallet: Wallet, signature: str) -
     ids=str,
 )
 def test_what_cannot_be_signed_is_refused(wallet: Wallet, request_: dict[str, Any]) -> None:
-    with pytest.raises(RpcError, match=r"^params\.signatureRequest") as refused:
+    with pytest.raises(RpcError, match=r"^params\.signatureRequest") as error_info:
         prepare_sign(wallet, request_)
-    assert refused.value.code == -32602
+    assert error_info.value.code == -32602
 
 
 def test_a_contract_that_owns_an_account_signs_in_its_own_way(wallet: Wallet) -> None:

@@ -26,10 +26,10 @@ def grant_to_sign(wallet: Wallet) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def assert_no_message(wallet: Wallet, request: dict[str, Any], match: str) -> None:
-    with pytest.raises(RpcError, match=match) as refused:
+    with pytest.raises(RpcError, match=match) as error_info:
         prepare_sign(wallet, request)
-    assert (refused.value.code, refused.value.reason) == (-32602, "not_a_message")
-    assert refused.value.data["field"] == "params.signatureRequest.data"
+    assert (error_info.value.code, error_info.value.reason) == (-32602, "not_a_message")
+    assert error_info.value.data["field"] == "params.signatureRequest.data"
 
 
 def with_domain(request: dict[str, Any], **domain: Any) -> dict[str, Any]:
@@ -70,9 +70,9 @@ def test_what_another_account_signs_of_a_grant_grants_nothing(wallet: Wallet) ->
     request = prepare_sign(other, grant)
     assert request["data"]["primaryType"] == "ReplaySafeHash"
     for signature in (sign(wallet.owner, request), "0x" + account_signature(other, grant).hex()):
-        with pytest.raises(RpcError) as refused:
+        with pytest.raises(RpcError) as error_info:
             wallet.act(Grant(created["sessionId"], signature, new_key(), created))
-        assert refused.value.reason == "session_signature_invalid"
+        assert error_info.value.reason == "session_signature_invalid"
 
 
 @pytest.mark.parametrize("domain", [{"chainId": 1}, {"verifyingContract": FRIEND}, {"chainId": "one"}])

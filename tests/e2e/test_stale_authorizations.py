@@ -81,11 +81,11 @@ def test_a_stale_authorization_of_an_account_that_runs_other_code_is_retryable(
         eoa.delegate_elsewhere(delegate)
     eoa.client.chain("anvil_setNonce", eoa.account, hex(nonce))
 
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         eoa.submit(request)
-    assert (refused.value.code, refused.value.reason) == (-32000, "authorization_nonce")
-    assert refused.value.data["retryable"] is True
-    assert refused.value.message == f"EIP-7702 nonce mismatch. Expected: {nonce}, Actual: 0"
+    assert (error_info.value.code, error_info.value.reason) == (-32000, "authorization_nonce")
+    assert error_info.value.data["retryable"] is True
+    assert error_info.value.message == f"EIP-7702 nonce mismatch. Expected: {nonce}, Actual: 0"
     again = eoa.prepare({"to": FRIEND})
     signed = eoa.sign_array(again) if again["type"] == "array" else eoa.sign(again, eoa.owner, None)
     assert eoa.wait_until_final(eoa.submit(signed))["status"] == 200
@@ -97,9 +97,9 @@ def test_an_authorization_of_a_nonce_to_come_is_refused_whatever_the_account_run
     eoa.delegate_elsewhere(DELEGATE)
     eoa.client.chain("anvil_setNonce", eoa.account, "0x4")
 
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         eoa.submit(request)
-    assert refused.value.reason == "authorization_nonce"
+    assert error_info.value.reason == "authorization_nonce"
 
 
 def test_a_stale_authorization_that_another_key_signed_is_refused(eoa: External) -> None:
@@ -111,9 +111,9 @@ def test_a_stale_authorization_that_another_key_signed_is_refused(eoa: External)
     assert isinstance(parts, list)
     parts[0] = other["data"][0]
 
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         eoa.submit(second)
-    assert refused.value.reason == "authorization_invalid"
+    assert error_info.value.reason == "authorization_invalid"
 
 
 def test_an_operation_alone_whose_delegation_was_taken_away_is_retryable(eoa: External) -> None:
@@ -121,9 +121,9 @@ def test_an_operation_alone_whose_delegation_was_taken_away_is_retryable(eoa: Ex
     prepared = eoa.prepare({"to": FRIEND})
     assert eoa.wait_until_final(eoa.submit(eoa.sign_authorization(eoa.prepare_removal())))["status"] == 200
 
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         eoa.send(prepared, eoa.owner)
-    assert (refused.value.reason, refused.value.data["retryable"]) == ("authorization_missing", True)
+    assert (error_info.value.reason, error_info.value.data["retryable"]) == ("authorization_missing", True)
 
 
 def test_a_removal_that_is_done_already_says_so(eoa: External) -> None:
@@ -132,6 +132,6 @@ def test_a_removal_that_is_done_already_says_so(eoa: External) -> None:
     eoa.client.chain("anvil_setCode", eoa.account, "0x")
     eoa.client.chain("anvil_setNonce", eoa.account, "0x2")
 
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         eoa.submit(request)
-    assert refused.value.reason == "nothing_to_remove"
+    assert error_info.value.reason == "nothing_to_remove"

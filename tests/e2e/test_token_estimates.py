@@ -28,10 +28,10 @@ def test_tokens_that_the_calls_do_not_bring_are_named(client: Client) -> None:
 
 def test_calls_that_revert_say_why_whatever_the_allowance_is(client: Client) -> None:
     payer = Wallet(client).fund(wei=0, tokens=PLENTY)
-    with pytest.raises(RpcError) as caught:
+    with pytest.raises(RpcError) as error_info:
         payer.prepare(transfer(2 * PLENTY), paymasterService=gas_in())
-    assert caught.value.reason == "execution_reverted"
-    assert caught.value.data["errors"]
+    assert error_info.value.reason == "execution_reverted"
+    assert error_info.value.data["errors"]
 
 
 WAYS: list[dict[str, Any]] = [

@@ -69,10 +69,10 @@ def pays(wallet: Wallet, prepared: dict[str, Any], *, moved: int = 0) -> int:
 
 
 def catch_error(code: int, reason: str, action: Any) -> RpcError:
-    with pytest.raises(RpcError) as caught:
+    with pytest.raises(RpcError) as error_info:
         action()
-    assert (caught.value.code, caught.value.reason) == (code, reason), caught.value.message
-    return caught.value
+    assert (error_info.value.code, error_info.value.reason) == (code, reason), error_info.value.message
+    return error_info.value
 
 
 def test_exactly_what_may_be_taken_is_approved(payer: Wallet) -> None:
@@ -232,10 +232,10 @@ PERMIT = {"below": ENOUGH, "amount": ENOUGH}
 
 def test_a_token_without_a_rate_is_refused_by_name(payer: Wallet) -> None:
     service = gas_in(FRIEND, postOpSettings={"autoApprove": True})
-    with pytest.raises(RpcError) as caught:
+    with pytest.raises(RpcError) as error_info:
         payer.prepare(transfer(7), paymasterService=service)
-    assert caught.value.code == -32600
-    assert FRIEND.lower() in caught.value.message.lower()
+    assert error_info.value.code == -32600
+    assert FRIEND.lower() in error_info.value.message.lower()
 
 
 def test_a_session_that_may_approve_pays_in_the_token(payer: Wallet) -> None:
@@ -248,9 +248,9 @@ def test_a_session_that_may_approve_pays_in_the_token(payer: Wallet) -> None:
 def test_a_session_that_may_not_approve_is_told_which_permission_is_in_the_way(payer: Wallet) -> None:
     functions = {"address": TOKEN, "functions": ["0xa9059cbb"]}
     grant = payer.grant({"type": "functions-on-contract", "data": functions})
-    with pytest.raises(RpcError, match="functions-on-contract") as caught:
+    with pytest.raises(RpcError, match="functions-on-contract") as error_info:
         payer.act(grant, transfer(7), paymasterService=gas_in(postOpSettings={"autoApprove": True}))
-    assert caught.value.data["permissions"] == ["functions-on-contract"]
+    assert error_info.value.data["permissions"] == ["functions-on-contract"]
 
 
 def test_a_session_cannot_permit(payer: Wallet) -> None:
@@ -274,13 +274,13 @@ BOTH = {"preOpSettings": {"autoPermit": PERMIT}, "postOpSettings": {}}
     ],
 )
 def test_settings_that_say_something_else_are_refused(payer: Wallet, settings: dict[str, Any], text: str) -> None:
-    with pytest.raises(RpcError) as caught:
+    with pytest.raises(RpcError) as error_info:
         payer.prepare(transfer(7), paymasterService=gas_in(**settings))
-    assert caught.value.code == -32602
-    assert text in caught.value.message
+    assert error_info.value.code == -32602
+    assert text in error_info.value.message
 
 
 def test_a_token_needs_a_policy(payer: Wallet) -> None:
-    with pytest.raises(RpcError, match="policyId") as caught:
+    with pytest.raises(RpcError, match="policyId") as error_info:
         payer.prepare(transfer(7), paymasterService={"erc20": {"tokenAddress": TOKEN}})
-    assert caught.value.code == -32602
+    assert error_info.value.code == -32602

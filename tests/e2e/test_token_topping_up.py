@@ -25,11 +25,11 @@ MOVING: list[dict[str, Any]] = [transfer(10**20), {"to": FRIEND}, transfer(3)]
 
 def needed_amount(ask: Any, reason: str) -> int:
     """The amount that the refusal names as needed."""
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         ask()
-    assert refused.value.reason == reason, refused.value.message
-    found = re.search(r"must (?:have|be) at least (\d+)|may cost (\d+)", refused.value.message)
-    assert found is not None, refused.value.message
+    assert error_info.value.reason == reason, error_info.value.message
+    found = re.search(r"must (?:have|be) at least (\d+)|may cost (\d+)", error_info.value.message)
+    assert found is not None, error_info.value.message
     return int(found[1] or found[2])
 
 

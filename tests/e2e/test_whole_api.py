@@ -125,17 +125,17 @@ BAD: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize(("method", "params", "text"), BAD, ids=lambda given: str(given)[:60])
 def test_a_bad_input_is_refused_where_it_stands(client: Client, method: str, params: Any, text: str) -> None:
-    with pytest.raises(RpcError, match=text) as refused:
+    with pytest.raises(RpcError, match=text) as error_info:
         client.rpc(method, params)
-    assert refused.value.code == -32602
-    assert len(refused.value.message) < 400
+    assert error_info.value.code == -32602
+    assert len(error_info.value.message) < 400
 
 
 @pytest.mark.parametrize("params", [[], [7], ["0x12"], [ANYONE, "0x1"], [ANYONE, ["1"]], [ANYONE, [], 3], [None]])
 def test_bad_questions_about_capabilities_are_refused(client: Client, params: list[Any]) -> None:
-    with pytest.raises(RpcError) as refused:
+    with pytest.raises(RpcError) as error_info:
         client.rpc(CAN, *params)
-    assert refused.value.code == -32602
+    assert error_info.value.code == -32602
 
 
 @pytest.mark.parametrize("method", [SIGN, FORMAT, PREPARE, SESSION, SEND])
@@ -150,10 +150,10 @@ def test_a_chain_that_is_not_served_is_refused_with_5710(client: Client, wallet:
         SEND: [prepared, removal],
     }
     for params in asked[method]:
-        with pytest.raises(RpcError, match="configured: 0x7a69") as refused:
+        with pytest.raises(RpcError, match="configured: 0x7a69") as error_info:
             client.rpc(method, {**params, "chainId": "0x2105"})
-        assert (refused.value.code, refused.value.reason) == (5710, "unsupported_chain")
-        assert refused.value.data["field"] == "params.chainId"
+        assert (error_info.value.code, error_info.value.reason) == (5710, "unsupported_chain")
+        assert error_info.value.data["field"] == "params.chainId"
 
 
 def test_capabilities_of_every_chain_stand_under_zero(client: Client) -> None:
@@ -176,9 +176,9 @@ def test_capabilities_of_asked_chains_stand_under_their_ids(client: Client) -> N
     ],
 )
 def test_swaps_are_refused_by_name(client: Client, method: str, params: Any) -> None:
-    with pytest.raises(RpcError, match=f"^{method}: swaps are not supported here") as refused:
+    with pytest.raises(RpcError, match=f"^{method}: swaps are not supported here") as error_info:
         client.rpc(method, params)
-    assert (refused.value.code, refused.value.reason) == (5700, "no_quote_provider")
+    assert (error_info.value.code, error_info.value.reason) == (5700, "no_quote_provider")
 
 
 def test_what_is_optional_beside_the_capabilities_is_passed_over(wallet: Wallet) -> None:
@@ -215,10 +215,10 @@ def test_a_data_suffix_stands_behind_the_call_data_and_changes_nothing(wallet: W
 def test_half_a_paymaster_is_refused_where_it_stands(wallet: Wallet) -> None:
     sent = wallet.sign(wallet.prepare({"to": FRIEND}), wallet.owner, None)
     del sent["data"]["paymaster"]
-    with pytest.raises(RpcError, match=r"^params\.data\.paymaster\w+: expected to be absent") as refused:
+    with pytest.raises(RpcError, match=r"^params\.data\.paymaster\w+: expected to be absent") as error_info:
         wallet.client.rpc("wallet_sendPreparedCalls", sent)
-    assert refused.value.reason == "part_without_address"
-    assert refused.value.data["field"].startswith("params.data.paymaster")
+    assert error_info.value.reason == "part_without_address"
+    assert error_info.value.data["field"].startswith("params.data.paymaster")
 
 
 MAX_GAS = hex(2**120 - 1)
@@ -229,9 +229,9 @@ FEES = ("maxFeePerGas", "maxPriorityFeePerGas")
 
 @pytest.mark.parametrize("field", [*LIMITS, *OF_PAYMASTER, *FEES])
 def test_no_gas_or_fee_is_more_than_the_entry_point_takes(wallet: Wallet, field: str) -> None:
-    with pytest.raises(RpcError, match=rf"gasParamsOverride\.{field}: expected an amount below 2\^120") as refused:
+    with pytest.raises(RpcError, match=rf"gasParamsOverride\.{field}: expected an amount below 2\^120") as error_info:
         wallet.prepare({"to": FRIEND}, gasParamsOverride={field: hex(2**120)})
-    assert (refused.value.code, refused.value.reason) == (-32602, "invalid_params")
+    assert (error_info.value.code, error_info.value.reason) == (-32602, "invalid_params")
 
 
 def test_the_most_that_the_entry_point_takes_has_a_cost(wallet: Wallet) -> None:

@@ -1,8 +1,8 @@
-"""Runs the mutation tests: `python -m tests.mutation [MODULE ...]`, for all modules of `targets` or those named.
+"""Mutation test runner: `python -m tests.mutation [MODULE ...]`, for the named modules or all of `targets`.
 
-The project is copied first; nothing changes here. The tests of each mutant run in a process forked from one that has
-imported all that does not import the mutated module. Every survivor must be in specs/mutation.md, with the reason why
-no test can notice it.
+The project is copied first, so the working tree does not change. The tests of each mutant run in a fork of a process
+that has already imported every module that does not import the mutated one. Every survivor must be in
+specs/mutation.md, with the reason why no test can detect it.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _BUILD_OUTPUTS = (
     "tests/clients/node_modules",
     "tests/stack/node_modules",
 )
-"""What set-up has made and Git does not know."""
+"""Build outputs of `make setup`, which Git ignores."""
 _IN_COPY = "MUTATION_COPY"
 _KILLED, _SURVIVED, _TIMED_OUT = "killed", "survived", "timed out"
 _LONGEST_FACTOR, _LONGEST_MORE = 3.0, 60.0
-"""How much longer than the unchanged code a mutant may take, in times and in seconds."""
+"""Timeout of a mutant: the duration with the unchanged code, times the factor, plus these seconds."""
 
 
 def run_copy(modules: Sequence[str]) -> int:
-    """Copy the project and run the mutants there; 1 when one survives that the page does not explain."""
+    """Copy the project and run the mutants there; return 1 when a survivor is not explained on the page."""
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         copy = Path(folder) / "project"
         for name in filter(lambda name: (ROOT / name).is_file(), _project_files()):
@@ -52,37 +52,40 @@ def run_copy(modules: Sequence[str]) -> int:
         for name in _BUILD_OUTPUTS:
             (copy / name).symlink_to(ROOT / name)
         environment = {**os.environ, _IN_COPY: "1"}
-        done = [
+        results = [
             subprocess.run(  # noqa: S603  # this module again, with a name that the caller of the command gave
                 [sys.executable, "-m", "tests.mutation", module], cwd=copy, env=environment, check=False
             )
             for module in modules
         ]
-    return max(each.returncode for each in done)
+    return max(each.returncode for each in results)
 
 
 def _project_files() -> list[str]:
-    """The files that Git knows, and new ones that it does not ignore."""
+    """Return the files that Git tracks, and new files that it does not ignore."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)  # noqa: S603  # constant
-    return listed.stdout.splitlines()
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)  # noqa: S603  # constant
+    return listing.stdout.splitlines()
 
 
 def run_here(module: str) -> int:
-    """Run the mutants of a module, and print its row of the page; 1 when one survives that is not explained there."""
+    """Run the mutants of a module, and print its row of the page; return 1 when a survivor is not explained there."""
     explained = set(re.findall(r"^\| (`.*?` → `.*?`) \|", PAGE.read_text("utf-8"), re.MULTILINE))
     for plugin in entry_points(group="pytest11"):
         plugin.load()
     for name in _independent_modules(".".join(Path(module).with_suffix("").parts)):
         import_module(name)
-    path, tests = Path(module), TARGETS[module]
-    code, began = path.read_text("utf-8"), time.monotonic()
+    path = Path(module)
+    tests = TARGETS[module]
+    code = path.read_text("utf-8")
+    started = time.monotonic()
     if _outcome(tests, longest=1800, is_mutant=False) != _SURVIVED:
         raise SystemExit(f"{module}: its tests fail without any change")
-    longest = (time.monotonic() - began) * _LONGEST_FACTOR + _LONGEST_MORE
+    longest = (time.monotonic() - started) * _LONGEST_FACTOR + _LONGEST_MORE
     for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
         compiled.unlink()
-    count, unexplained = Counter[str](), list[Mutant]()
+    count: Counter[str] = Counter()
+    unexplained: list[Mutant] = []
     for mutant in mutants(code):
         path.write_text(mutant.code, "utf-8")
         outcome = _outcome(tests, longest=longest)
@@ -98,20 +101,20 @@ def run_here(module: str) -> int:
 
 
 def _independent_modules(mutated: str) -> list[str]:
-    """The modules of the project that do not import the mutated one, directly or by others."""
+    """Return the modules of the project that do not import the mutated one, directly or indirectly."""
     graph = grimp.build_graph("wallet_rpc")
     independent = graph.modules - graph.find_downstream_modules(mutated) - {mutated}
     return sorted(name for name in independent if not name.endswith("__main__"))
 
 
 def _outcome(tests: Sequence[str], *, longest: float, is_mutant: bool = True) -> str:
-    """What the tests say, run in a fork of this process."""
+    """Run the tests in a fork of this process, and return the outcome."""
     process = os.fork()
     if process == 0:
         _test(tests, is_mutant=is_mutant)
-    ends = time.monotonic() + longest
+    deadline = time.monotonic() + longest
     while (found := os.waitpid(process, os.WNOHANG)) == (0, 0):
-        if time.monotonic() > ends:
+        if time.monotonic() > deadline:
             os.killpg(process, signal.SIGKILL)
             os.waitpid(process, 0)
             return _TIMED_OUT
@@ -120,7 +123,7 @@ def _outcome(tests: Sequence[str], *, longest: float, is_mutant: bool = True) ->
 
 
 def _test(tests: Sequence[str], *, is_mutant: bool) -> None:
-    """Run the tests and end this process; nothing is printed, and nothing of a mutant is kept compiled."""
+    """Run the tests and end this process, without output and without bytecode of the mutant on disk."""
     os.setpgid(0, 0)
     sys.dont_write_bytecode = is_mutant  # a mutant of the same second and size would be taken for another
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1" if is_mutant else ""

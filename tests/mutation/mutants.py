@@ -1,7 +1,7 @@
 """Mutants of a module: those of cosmic-ray's operators, and removals.
 
-Left out are those that do not compile, those that change nothing but an annotation of a function or a dataclass, which
-is never evaluated, and those of `frozen`, `slots` and `kw_only`, which keep code from being written and decide nothing.
+Mutants that do not compile are left out. So are changes of an annotation of a function or a dataclass, which is never
+evaluated, and of `frozen`, `slots` and `kw_only`, which do not change results.
 """
 
 from __future__ import annotations
@@ -41,13 +41,12 @@ _NEAREST = {
     "RShift": ("LShift",),
     "Pow": ("Mul",),
 }
-"""Of an operator's replacements those that are taken: its opposite and its boundary. Tests that notice these notice the
-others, and there are a dozen of them for each."""
+"""Replacements of each operator: its opposite and its boundary. Tests that detect these detect the dozen others too."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of a module: its line, before and after."""
+    """One change of a module: its line, and the text before and after."""
 
     code: str
     line: int
@@ -56,12 +55,12 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        """The change in the words of the page."""
+        """The change as written on the page."""
         return f"`{self.before}` → `{self.after}`".replace("|", "\\|")
 
 
 def mutants(code: str) -> Iterator[Mutant]:
-    """Every mutant of a module, each once."""
+    """Yield every mutant of a module once."""
     seen = {_evaluated_code(code), None}
     for changed in (*_by_operators(code), *_removals(code)):
         meaning = _evaluated_code(changed)
@@ -87,13 +86,13 @@ def _by_operators(code: str) -> Iterator[str]:
 
 
 def _is_taken(operator: str) -> bool:
-    """Whether a replacement is one of the nearest; every other kind of mutant is."""
+    """Return True for the nearest replacements of an operator, and for every other kind of mutant."""
     found = re.search(r"Replace(?:Binary|Comparison)Operator_(\w+)_(\w+)$", operator)
     return found is None or found[2] in _NEAREST[found[1]]
 
 
 def _removals(code: str) -> Iterator[str]:
-    """Without one element of a literal, or without one statement that is called or raises."""
+    """Yield the code without one element of a literal, or without one call or raise statement."""
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Set | ast.Tuple | ast.List):
             yield from (_without(code, each, each, "") for each in node.elts)
@@ -107,7 +106,7 @@ def _removals(code: str) -> Iterator[str]:
 
 
 def _without(code: str, first: ast.expr | ast.stmt, last: ast.expr | ast.stmt, instead: str) -> str:
-    """The code with a part replaced, and the comma behind it gone."""
+    """Return the code with a part replaced, and the comma after it removed if `instead` is empty."""
     assert last.end_lineno is not None
     assert last.end_col_offset is not None
     raw = code.encode()
@@ -128,7 +127,7 @@ def _mutant(code: str, changed: str) -> Mutant:
 
 
 class _Evaluated(ast.NodeTransformer):
-    """Takes away the annotations of functions and dataclasses, and what the decorator `dataclass` is told."""
+    """Transformer that removes the annotations of functions and dataclasses, and the arguments of `@dataclass`."""
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         for decorator in node.decorator_list:
@@ -153,7 +152,7 @@ class _Evaluated(ast.NodeTransformer):
 
 
 def _evaluated_code(code: str) -> str | None:
-    """The code without what is never evaluated; None when it does not compile."""
+    """Return a dump of the code without annotations that are never evaluated; None when it does not compile."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         try:

@@ -1,4 +1,4 @@
-"""The modules that are mutated, each with the tests that must notice."""
+"""Modules to mutate, each with the tests that must detect the changes."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ TARGETS = {
     ),
 }
 
-_ALONE = (
+_STANDALONE = (
     "tests/domain/",
     "tests/contract/test_jwt_tokens.py",
     "tests/contract/test_jwt_tickets.py",
 )
-"""Tests without a server or a Redis: they need no conftest, which imports the whole project."""
+"""Tests without a server or a Redis: they run without the conftest, which imports the whole project."""
 
 
 def options(tests: Sequence[str]) -> list[str]:
-    """What pytest is told beside the tests."""
+    """Return pytest's options for these tests."""
     always = ["-x", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "tests.mutation.unhurried"]
     always += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    is_alone = all(test.startswith(_ALONE) for test in tests)
-    return [*always, "--noconftest"] if is_alone else always
+    is_standalone = all(test.startswith(_STANDALONE) for test in tests)
+    return [*always, "--noconftest"] if is_standalone else always

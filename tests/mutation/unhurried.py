@@ -1,4 +1,4 @@
-"""Hypothesis for mutants: as the project's conftest sets it, and a failure is enough; nobody reads the smallest one."""
+"""Hypothesis profile for mutants: the conftest's settings without shrinking, since any failure kills a mutant."""
 
 from hypothesis import HealthCheck, Phase, settings
 
@@ -14,5 +14,5 @@ settings.register_profile(
 
 
 def pytest_sessionstart() -> None:
-    """After the conftest, before the tests are imported."""
+    """Load the profile after the conftest and before the tests are imported."""
     settings.load_profile("mutants")

@@ -1,4 +1,4 @@
-"""The garbage collector as a server has it, without what other tests left."""
+"""Fixtures: the garbage collector's settings of a server, without garbage of other tests."""
 
 from __future__ import annotations
 

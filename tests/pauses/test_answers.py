@@ -1,4 +1,4 @@
-"""No answer of a node or bundler holds the event loop for a tenth of a second, whatever it says."""
+"""No response of a node or bundler blocks the event loop for a tenth of a second, whatever it contains."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from wallet_rpc.operations.get_calls_status import CallsStatus, StatusData, Stat
 from wallet_rpc.primitives import Data, Hash32
 
 pytestmark = pytest.mark.usefixtures("collector")
-MOST = 4 << 20
+MAX_RESPONSE_BYTES = 4 << 20
 WORD = "0x" + "22" * 32
 LOG = {"address": "0x" + "11" * 20, "topics": [WORD] * 3, "data": WORD, "blockNumber": "0x1", "logIndex": "0x1"}
 RECEIPT = {
@@ -36,24 +36,24 @@ RECEIPT = {
 RESULTS: Mapping[str, Callable[[], str]] = {
     "logs": lambda: json.dumps([LOG] * 12_000),
     "more logs than are read": lambda: json.dumps([LOG] * 20_000),
-    "arrays": lambda: f"[{'[],' * (MOST // 3)}0]",
+    "arrays": lambda: f"[{'[],' * (MAX_RESPONSE_BYTES // 3)}0]",
     "numbers": lambda: f"[{'1,' * 149_000}1]",
     "keys": lambda: json.dumps(dict.fromkeys(map(str, range(149_000)), 0)),
-    "hex": lambda: f'"0x{"ab" * (MOST // 2)}"',
+    "hex": lambda: f'"0x{"ab" * (MAX_RESPONSE_BYTES // 2)}"',
 }
-REASONS = ("a.", "http://x ", "+-")
+MESSAGE_PIECES = ("a.", "http://x ", "+-")
 
 
-async def _of_chain(upstream: Rpc) -> None:
-    door = JsonRpcDispatcher[None](
+async def _forward_chain_request(upstream: Rpc) -> None:
+    dispatcher = JsonRpcDispatcher[None](
         (), lambda: None, fallback=UpstreamProxy(upstream, upstream, ["http://host/secret-key"]).forward
     )
-    answer = await door.dispatch(b'{"jsonrpc":"2.0","id":1,"method":"eth_getLogs","params":[{}]}')
+    answer = await dispatcher.dispatch(b'{"jsonrpc":"2.0","id":1,"method":"eth_getLogs","params":[{}]}')
     assert answer.text is not None
 
 
-async def _of_receipt(upstream: Rpc) -> None:
-    """The status of a call with thousands of logs: read from the bundler, and told to the caller."""
+async def _read_receipt(upstream: Rpc) -> None:
+    """Read the receipt of a call with thousands of logs from the bundler, and encode its status for the caller."""
     found = await HttpBundler(upstream).receipt(Hash32(bytes(32)))
     assert found is not None
     receipt = CallReceipt(
@@ -69,8 +69,8 @@ async def _of_receipt(upstream: Rpc) -> None:
     assert len((await encode_result(get_calls_status.OPERATION, status))["receipts"][0]["logs"]) == 10_000
 
 
-def longest_pause(ask: Callable[[Rpc], Awaitable[None]], answer_text: str) -> float:
-    """While an answer of an upstream is read and handed on, in seconds of the processor."""
+def longest_pause(request: Callable[[Rpc], Awaitable[None]], answer_text: str) -> float:
+    """Return the longest pause while an upstream's response is read and forwarded, in seconds of processor time."""
     watch = Watch()
 
     def answer(body: bytes) -> Answer:
@@ -79,31 +79,31 @@ def longest_pause(ask: Callable[[Rpc], Awaitable[None]], answer_text: str) -> fl
     async def work(url: str) -> None:
         async with httpx2.AsyncClient() as http:
             watch.restart()
-            await ask(build_rpc(http, [url], part="node"))
+            await request(build_rpc(http, [url], part="node"))
 
     with serve_stub(answer) as url, asyncio.Runner(loop_factory=watch.loop) as runner:
         runner.run(work(url))
     return watch.longest_seconds
 
 
-def assert_short(reference: float, ask: Callable[[Rpc], Awaitable[None]], said: str) -> None:
-    most = MAX_REFERENCES * reference
+def assert_short(reference: float, request: Callable[[Rpc], Awaitable[None]], answer_text: str) -> None:
+    limit = MAX_REFERENCES * reference
     pauses: list[float] = []
-    while len(pauses) < TRIES and (not pauses or min(pauses) > most):
-        pauses.append(longest_pause(ask, said))
-    assert min(pauses) <= most
+    while len(pauses) < TRIES and (not pauses or min(pauses) > limit):
+        pauses.append(longest_pause(request, answer_text))
+    assert min(pauses) <= limit
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_a_large_result_holds_the_loop_but_shortly(reference: float, name: str) -> None:
-    assert_short(reference, _of_chain, f'"result":{RESULTS[name]()}')
+def test_a_large_result_blocks_the_loop_only_briefly(reference: float, name: str) -> None:
+    assert_short(reference, _forward_chain_request, f'"result":{RESULTS[name]()}')
 
 
-@pytest.mark.parametrize("piece", REASONS)
-def test_a_long_reason_holds_the_loop_but_shortly(reference: float, piece: str) -> None:
+@pytest.mark.parametrize("piece", MESSAGE_PIECES)
+def test_a_long_error_message_blocks_the_loop_only_briefly(reference: float, piece: str) -> None:
     error = {"code": 3, "message": piece * (240_000 // len(piece)), "data": [piece * 100] * 500}
-    assert_short(reference, _of_chain, f'"error":{json.dumps(error)}')
+    assert_short(reference, _forward_chain_request, f'"error":{json.dumps(error)}')
 
 
-def test_a_call_with_thousands_of_logs_holds_the_loop_but_shortly(reference: float) -> None:
-    assert_short(reference, _of_receipt, f'"result":{json.dumps(RECEIPT)}')
+def test_a_call_with_thousands_of_logs_blocks_the_loop_only_briefly(reference: float) -> None:
+    assert_short(reference, _read_receipt, f'"result":{json.dumps(RECEIPT)}')

@@ -1,4 +1,4 @@
-"""No request of up to 1 MiB holds the event loop for a tenth of a second, whatever it says."""
+"""No request of up to 1 MiB blocks the event loop for a tenth of a second, whatever it contains."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.pauses.worst import WORST
 
 pytestmark = pytest.mark.usefixtures("collector")
 MAX_REFERENCES = 3.0
-"""How many times the reference a pause may be."""
+"""Maximum pause, as a multiple of the reference."""
 TRIES = 3
-"""How often a request is sent until its pause is short; a collection of the test's own garbage may fall into one."""
+"""Maximum attempts per request: a garbage collection of the test itself may lengthen one pause."""
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +24,17 @@ def http() -> Iterator[httpx2.Client]:
 
 
 def longest_pause(http: httpx2.Client, url: str, watch: Watch, body: str) -> float:
-    """While the request is served, in seconds of the processor."""
+    """Return the longest pause while the request is served, in seconds of processor time."""
     watch.restart()
     answer = http.post(url, content=body.encode())
     assert answer.status_code == 200
     assert answer.json()
-    assert http.get(f"{url}/health").status_code == 200  # the loop has gone on
+    assert http.get(f"{url}/health").status_code == 200  # the loop still runs
     return watch.longest_seconds
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_a_request_of_a_megabyte_holds_the_loop_but_shortly(
+def test_a_request_of_a_megabyte_blocks_the_loop_only_briefly(
     http: httpx2.Client, url: str, watch: Watch, reference: float, name: str
 ) -> None:
     body = WORST[name]()

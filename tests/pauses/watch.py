@@ -1,7 +1,7 @@
-"""How long an event loop pauses: between two looks for what has come in, nothing else is served.
+"""Measurement of event loop pauses: between two polls of the selector, no other event is served.
 
-Counted is the processor's time of the whole process, so that neither a busy machine nor waiting counts, but a thread
-that keeps Python from the loop does.
+Pauses are measured in processor time of the whole process. A busy machine and waiting do not count; a thread that holds
+the GIL does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 
 
 class _Selector(selectors.DefaultSelector):
-    """Looks for what has come in, and notes how long ago it did so last."""
+    """Selector that records the longest processor time between two polls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class Watch:
-    """Of one loop, which it makes."""
+    """Pause measurement for one event loop, which it creates."""
 
     def __init__(self) -> None:
         self._selector = _Selector()
@@ -37,17 +37,17 @@ class Watch:
         return asyncio.SelectorEventLoop(self._selector)
 
     def restart(self) -> None:
-        """Forget what was seen."""
+        """Reset the longest pause to zero."""
         self._selector.longest_seconds = 0.0
 
     @property
     def longest_seconds(self) -> float:
-        """Of the pauses since the last restart."""
+        """Longest pause since the last `restart`, in seconds of processor time."""
         return self._selector.longest_seconds
 
 
 def reference_seconds() -> float:
-    """The processor's time for a fixed piece of work: a third of a tenth of a second where this was written."""
+    """Return the processor time of a fixed piece of work: about 1/30 second on the original machine."""
     best = 9.0
     for _ in range(3):
         started = time.thread_time()

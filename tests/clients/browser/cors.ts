@@ -1,4 +1,4 @@
-// What a browser asks before a page of another origin may call, and what it must be told.
+// CORS: the preflight request of a browser for a page of another origin, and the response headers that it needs.
 import assert from "node:assert/strict";
 
 const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
@@ -6,20 +6,20 @@ const origin = "https://app.example";
 
 const { search } = new URL(url);
 for (const path of ["", "/v2", "/v2/any-key", "/chain/421614"]) {
-  const there = new URL(path + search, url);
-  const asked = "authorization,content-type,alchemy-aa-sdk-version";
-  const preflight = await fetch(there, {
+  const endpoint = new URL(path + search, url);
+  const headerNames = "authorization,content-type,alchemy-aa-sdk-version";
+  const preflight = await fetch(endpoint, {
     method: "OPTIONS",
-    headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": asked },
+    headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": headerNames },
   });
   assert(preflight.ok, path);
   assert(["*", origin].includes(preflight.headers.get("access-control-allow-origin") ?? ""));
   assert.match(preflight.headers.get("access-control-allow-methods") ?? "", /POST/);
   const allowed = (preflight.headers.get("access-control-allow-headers") ?? "").toLowerCase().split(/, */);
-  for (const name of asked.split(",")) assert(allowed.includes(name), `${path}: ${name}`);
+  for (const name of headerNames.split(",")) assert(allowed.includes(name), `${path}: ${name}`);
   assert(Number(preflight.headers.get("access-control-max-age")) > 0);
 
-  const answer = await fetch(there, {
+  const answer = await fetch(endpoint, {
     method: "POST",
     headers: { origin, "content-type": "application/json", authorization: "Bearer x", "alchemy-aa-sdk-version": "5.1.0" },
     body: JSON.stringify({ jsonrpc: "2.0", id: 0, method: "eth_chainId", params: [] }),
@@ -28,6 +28,6 @@ for (const path of ["", "/v2", "/v2/any-key", "/chain/421614"]) {
   assert.deepEqual(await answer.json(), { jsonrpc: "2.0", id: 0, result: "0x66eee" });
 }
 
-// A refusal must be readable too.
-const refused = await fetch(url, { method: "POST", headers: { origin, "content-type": "text/plain" }, body: "?" });
-assert(["*", origin].includes(refused.headers.get("access-control-allow-origin") ?? ""), String(refused.status));
+// A page must be able to read errors too.
+const rejected = await fetch(url, { method: "POST", headers: { origin, "content-type": "text/plain" }, body: "?" });
+assert(["*", origin].includes(rejected.headers.get("access-control-allow-origin") ?? ""), String(rejected.status));

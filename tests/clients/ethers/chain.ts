@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Contract, isError, JsonRpcProvider, parseEther, toQuantity, Wallet } from "ethers";
 
 const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337";
-const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
+const node = process.env.NODE_URL ?? url; // funds accounts; the embedded chain has the same URL
 const token = "0x7e57000000000000000000000000000000000001"; // an ERC-20 of the embedded chain; anyone may mint
 const abi = [
   "function mint(address to, uint256 amount)",
@@ -37,7 +37,7 @@ const [event] = await contract.queryFilter(contract.filters.Transfer(null, signe
 assert.equal(event.args.amount, 5n);
 await assert.rejects(contract.transfer.staticCall(token, 6n), (error) => isError(error, "CALL_EXCEPTION"));
 
-// Wallet and chain in one batch, each answer to its own request.
+// Wallet and chain methods in one batch: each request gets its own response.
 const [first, second, number] = await Promise.all([
   provider.send("wallet_requestAccount", [{ signerAddress: signer.address, creationHint: { salt: "0x1" } }]),
   provider.send("wallet_requestAccount", [{ signerAddress: signer.address, creationHint: { salt: "0x2" } }]),
@@ -46,10 +46,10 @@ const [first, second, number] = await Promise.all([
 assert.notEqual(first.accountAddress, second.accountAddress);
 assert(Number(number) >= receipt.blockNumber);
 
-// What the server says arrives with its code and its words.
-const refused = await provider.send("wallet_requestAccount", [{ signerAddress: "0x12" }]).catch((error) => error);
-assert.equal(refused.error?.code ?? refused.info?.error?.code, -32602);
-assert.match(JSON.stringify([refused.error, refused.info]), /signerAddress/);
+// Errors of the server keep their code and message.
+const failure = await provider.send("wallet_requestAccount", [{ signerAddress: "0x12" }]).catch((error) => error);
+assert.equal(failure.error?.code ?? failure.info?.error?.code, -32602);
+assert.match(JSON.stringify([failure.error, failure.info]), /signerAddress/);
 await assert.rejects(provider.send("wallet_flyToTheMoon", []), (error) => isError(error, "UNSUPPORTED_OPERATION"));
 provider.destroy();
 faucet.destroy();

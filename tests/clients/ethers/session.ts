@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { getBytes, JsonRpcProvider, parseEther, toQuantity, Wallet } from "ethers";
 
 const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337";
-const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
+const node = process.env.NODE_URL ?? url; // funds accounts; the embedded chain has the same URL
 const provider = new JsonRpcProvider(url);
 const owner = Wallet.createRandom();
 const sessionKey = Wallet.createRandom();
@@ -55,7 +55,7 @@ assert.equal(await act(sessionKey, parseEther("0.004"), { permissions }), 200);
 assert.equal(await act(sessionKey, parseEther("0.004"), { permissions }), 200);
 await assert.rejects(act(sessionKey, parseEther("0.004"), { permissions }), /native-token-transfer/);
 assert.equal(await act(owner, parseEther("0.1"), {}), 200);
-await assert.rejects(act(sessionKey, 1n, {}), /signature/); // the owner's to sign
+await assert.rejects(act(sessionKey, 1n, {}), /signature/); // without permissions, the owner must sign
 assert.equal(await provider.getBalance(friend), parseEther("0.108"));
 provider.destroy();
 faucet.destroy();

@@ -1,4 +1,4 @@
-// ethers: a message signed for an account, checked by asking the account's contract (ERC-1271).
+// ethers: a message signed for an account, verified by the account's contract (ERC-1271).
 import assert from "node:assert/strict";
 import { Contract, getBytes, hashMessage, JsonRpcProvider, toQuantity, TypedDataEncoder, Wallet } from "ethers";
 
@@ -8,7 +8,7 @@ const owner = Wallet.createRandom();
 const chainId = toQuantity((await provider.getNetwork()).chainId);
 const { accountAddress: from } = await provider.send("wallet_requestAccount", [{ signerAddress: owner.address }]);
 
-// The account must be on the chain to be asked: an empty call puts it there.
+// The account must be deployed to verify a signature: an empty call deploys it.
 const capabilities = { paymasterService: { policyId: "11111111-2222-4333-8444-555555555555" } };
 const { type, data, signatureRequest } = await provider.send("wallet_prepareCalls", [{ from, chainId, capabilities }]);
 const approval = { type: "secp256k1", data: await owner.signMessage(getBytes(signatureRequest.data.raw)) };
@@ -19,8 +19,8 @@ const abi = ["function isValidSignature(bytes32 hash, bytes signature) view retu
 const contract = new Contract(from, abi, provider) as any;
 
 async function signed(request: object): Promise<string> {
-  const asked = await provider.send("wallet_prepareSign", [{ from, chainId, signatureRequest: request }]);
-  const { domain, types, message } = asked.signatureRequest.data;
+  const prepared = await provider.send("wallet_prepareSign", [{ from, chainId, signatureRequest: request }]);
+  const { domain, types, message } = prepared.signatureRequest.data;
   const signature = { type: "ecdsa", data: await owner.signTypedData(domain, types, message) };
   return (await provider.send("wallet_formatSign", [{ from, chainId, signature }])).signature;
 }

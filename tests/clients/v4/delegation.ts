@@ -1,4 +1,4 @@
-// Account Kit (v4): the signer's own address as account, by delegation (EIP-7702).
+// Account Kit (v4): the signer's address becomes the account by delegation (EIP-7702).
 import assert from "node:assert/strict";
 import { LocalAccountSigner } from "@aa-sdk/core";
 import { alchemy, arbitrumSepolia } from "@account-kit/infra";

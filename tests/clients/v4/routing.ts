@@ -1,4 +1,4 @@
-// Account Kit (v4): wallet calls and chain calls to different URLs, a chain that the kit does not know, and errors.
+// Account Kit (v4): wallet calls and chain calls to different URLs, a chain unknown to the kit, and errors.
 import assert from "node:assert/strict";
 import { LocalAccountSigner } from "@aa-sdk/core";
 import { alchemy, arbitrumSepolia, defineAlchemyChain } from "@account-kit/infra";

@@ -1,4 +1,4 @@
-// Account Kit (v4): an account, a sponsored batch, one that pays for itself, and the account's own client.
+// Account Kit (v4): an account, a sponsored batch, a call that the account pays for, and a client for one account.
 import assert from "node:assert/strict";
 import { LocalAccountSigner } from "@aa-sdk/core";
 import { alchemy, arbitrumSepolia } from "@account-kit/infra";
@@ -7,7 +7,7 @@ import { createPublicClient, createTestClient, encodeFunctionData, http, parseAb
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 
 const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
-const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
+const node = process.env.NODE_URL ?? url; // funds accounts; the embedded chain has the same URL
 const policyId = "11111111-2222-4333-8444-555555555555";
 const token = "0x7e57000000000000000000000000000000000001"; // an ERC-20 of the embedded chain; anyone may mint
 const abi = parseAbi(["function mint(address to, uint256 amount)", "function balanceOf(address) view returns (uint256)"]);

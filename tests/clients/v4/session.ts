@@ -1,4 +1,4 @@
-// Account Kit (v4): a session key acts within its permissions, and not beyond them.
+// Account Kit (v4): a session key makes calls within its permissions, and no others.
 import assert from "node:assert/strict";
 import { LocalAccountSigner } from "@aa-sdk/core";
 import { alchemy, arbitrumSepolia } from "@account-kit/infra";
@@ -7,7 +7,7 @@ import { createPublicClient, createTestClient, http, parseEther, toHex } from "v
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 
 const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
-const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
+const node = process.env.NODE_URL ?? url; // funds accounts; the embedded chain has the same URL
 const policyId = "11111111-2222-4333-8444-555555555555";
 const chain = arbitrumSepolia;
 const signer = LocalAccountSigner.privateKeyToAccountSigner(generatePrivateKey());
@@ -48,7 +48,7 @@ assert.equal((await pay(parseEther("0.004"))).status, "success"); // only pays
 await assert.rejects(pay(parseEther("0.004")), /native-token-transfer/); // the allowance is spent
 assert.equal(await reader.getBalance({ address: friend }), parseEther("0.008"));
 
-// A root session may do what the owner may.
+// A root session may make any call.
 const root = await client.grantPermissions({
   account,
   expirySec: Math.floor(Date.now() / 1000) + 60 * 60,

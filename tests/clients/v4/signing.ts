@@ -1,4 +1,4 @@
-// Account Kit (v4): messages and typed data, signed by the client alone, checked as any verifier does.
+// Account Kit (v4): messages and typed data, signed by the client alone, verified with viem.
 import assert from "node:assert/strict";
 import { LocalAccountSigner } from "@aa-sdk/core";
 import { alchemy, arbitrumSepolia } from "@account-kit/infra";
@@ -33,13 +33,13 @@ for (const deployed of [false, true]) {
   const signature = await client.signTypedData({ account: address, ...typed });
   assert.equal(await reader.verifyTypedData({ address, ...typed, signature }), true);
 
-  // What the client computes by itself is what the server says.
-  const asked = await prepareSign(client as never, {
+  // The server's methods give the same signature as the client's own computation.
+  const prepared = await prepareSign(client as never, {
     from: address,
     signatureRequest: { type: "personal_sign", data: "hello world" },
   });
-  assert(asked.signatureRequest.type === "eth_signTypedData_v4");
-  const signed = (await signer.signTypedData(asked.signatureRequest.data as never)) as Hex;
+  assert(prepared.signatureRequest.type === "eth_signTypedData_v4");
+  const signed = (await signer.signTypedData(prepared.signatureRequest.data as never)) as Hex;
   const formed = await formatSign(client as never, { from: address, signature: { type: "ecdsa", data: signed } });
   assert.equal(formed.signature, message.toLowerCase());
 }

@@ -1,4 +1,4 @@
-// Accounts: the same owner gets the same ones, whatever they are asked by, and can list them.
+// Accounts: an owner gets the same accounts by salt and by address, from any client, and can list them.
 import assert from "node:assert/strict";
 import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
@@ -17,25 +17,25 @@ const second = await client.requestAccount({ creationHint: { salt: 1n } });
 const third = await client.requestAccount({ id: crypto.randomUUID(), creationHint: { salt: 2n } });
 assert.equal(new Set([first, second, third].map(({ address }) => address)).size, 3);
 
-const anew = createSmartWalletClient({
+const secondClient = createSmartWalletClient({
   transport: alchemyWalletTransport({ url, apiKey: "any-key" }),
   chain: arbitrumSepolia,
   signer,
 });
-assert.equal((await anew.requestAccount()).address, first.address);
-assert.equal((await anew.requestAccount({ creationHint: { salt: 1n } })).address, second.address);
-assert.equal((await anew.requestAccount({ accountAddress: first.address })).address, first.address);
+assert.equal((await secondClient.requestAccount()).address, first.address);
+assert.equal((await secondClient.requestAccount({ creationHint: { salt: 1n } })).address, second.address);
+assert.equal((await secondClient.requestAccount({ accountAddress: first.address })).address, first.address);
 
-const listed: string[] = [];
+const addresses: string[] = [];
 let after: string | undefined;
 do {
   const page = await client.listAccounts({ limit: 2, after });
   assert.equal(page.meta.totalCount, 3);
   assert(page.accounts.length <= 2);
-  listed.push(...page.accounts.map(({ accountAddress }) => accountAddress));
+  addresses.push(...page.accounts.map(({ accountAddress }) => accountAddress));
   after = page.meta.after ?? undefined;
 } while (after !== undefined);
-assert.deepEqual(listed.toSorted(), [first, second, third].map(({ address }) => address).toSorted());
+assert.deepEqual(addresses.toSorted(), [first, second, third].map(({ address }) => address).toSorted());
 
 const stranger = privateKeyToAccount(generatePrivateKey());
 assert.deepEqual((await client.listAccounts({ signerAddress: stranger.address })).accounts, []);

@@ -1,4 +1,4 @@
-// With an API key, which the SDK sends as a bearer; and a page with a session token, which goes where a JWT does.
+// A back end with an API key, which the SDK sends as a bearer token, and a front end with a session token as its JWT.
 import assert from "node:assert/strict";
 import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { zeroAddress } from "viem";
@@ -20,7 +20,7 @@ assert.equal((await client.waitForCallsStatus({ id, pollingInterval: 50 })).stat
 const stranger = alchemyWalletTransport({ url, apiKey: "wrk_nobody_has_this_key" });
 await assert.rejects(createSmartWalletClient({ transport: stranger, chain, signer }).requestAccount(), /Invalid API key/);
 
-// Your server asks for a token of this wallet, and hands it to the wallet's page.
+// Your back end requests a token for this wallet, and passes it to the front end.
 const answer = await fetch(new URL("/v1/sessions", url), {
   method: "POST",
   headers: { "X-Api-Key": apiKey, "Content-Type": "application/json" },
@@ -31,7 +31,7 @@ const transport = alchemyWalletTransport({ url, jwt });
 const page = createSmartWalletClient({ transport, chain, signer, paymaster });
 assert.equal((await page.requestAccount()).address, account);
 
-// A page sends back the ticket of what was prepared for it. The SDK's own sendCalls does not know it: send by hand.
+// A front end must send the submission ticket of the prepared calls. The SDK's sendCalls cannot: send by hand.
 const wallet = (method: string, ...params: unknown[]) => page.request({ method, params } as never) as Promise<any>;
 const capabilities = { paymasterService: paymaster };
 const { type, data, chainId, signatureRequest, submissionTicket } = await wallet("wallet_prepareCalls", {

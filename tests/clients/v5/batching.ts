@@ -1,4 +1,4 @@
-// Requests made at the same moment travel as one JSON-RPC batch.
+// Concurrent requests are sent as one JSON-RPC batch.
 import assert from "node:assert/strict";
 import { type AlchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { http } from "viem";
@@ -9,7 +9,7 @@ const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc
 let posts = 0;
 const transport = http(url, { batch: { wait: 20 }, onFetchRequest: () => void posts++ });
 const client = createSmartWalletClient({
-  transport: transport as unknown as AlchemyWalletTransport, // a plain viem transport does; only its type is another
+  transport: transport as unknown as AlchemyWalletTransport, // a plain viem transport works; only its type differs
   chain: arbitrumSepolia,
   signer: privateKeyToAccount(generatePrivateKey()),
   paymaster: { policyId: "11111111-2222-4333-8444-555555555555" },
@@ -24,10 +24,10 @@ const prepared = await Promise.all(accounts.map((account) => client.prepareCalls
 assert.equal(posts, 2);
 assert.deepEqual(
   prepared.map((each) => each.type === "user-operation-v070" && each.data.sender.toLowerCase()),
-  accounts.map(({ address }) => address.toLowerCase()), // each answer to its own request
+  accounts.map(({ address }) => address.toLowerCase()), // each request gets its own response
 );
 
-// One that fails does not harm the others.
+// An error of one request does not affect the others.
 const [good, bad] = await Promise.allSettled([
   client.prepareCalls({ account: accounts[0], calls: [] }),
   client.prepareCalls({ account: accounts[0], chainId: 1, calls: [] }),

@@ -1,4 +1,4 @@
-// Prepare, sign and send as three steps: what is signed, what it costs, and what a caller may set.
+// Prepare, sign and send as three steps: the payload to sign, the cost, and the caller's overrides.
 import assert from "node:assert/strict";
 import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { createPublicClient, createTestClient, hashMessage, http, parseEther } from "viem";
@@ -6,7 +6,7 @@ import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia } from "viem/chains";
 
 const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
-const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
+const node = process.env.NODE_URL ?? url; // funds accounts; the embedded chain has the same URL
 const policyId = "11111111-2222-4333-8444-555555555555";
 const chain = arbitrumSepolia;
 const signer = privateKeyToAccount(generatePrivateKey());
@@ -19,7 +19,7 @@ const { address: account } = await client.requestAccount();
 await faucet.setBalance({ address: account, value: parseEther("1") });
 const calls = [{ to: friend, value: 1n }];
 
-// What it would cost: nothing to sign.
+// An estimate of the cost has nothing to sign.
 const estimated = await client.prepareCalls({
   account,
   calls,
@@ -29,7 +29,7 @@ assert.equal(estimated.type, "user-operation-v070");
 assert.equal(estimated.signatureRequest, undefined);
 await assert.rejects(client.signPreparedCalls(estimated), /onlyEstimation/);
 
-// What is signed: the raw payload is the hash that a key without a wallet signs.
+// The payload to sign: rawPayload is the hash for keys that sign bare hashes.
 const prepared = await client.prepareCalls({ account, calls });
 assert.equal(prepared.type, "user-operation-v070");
 assert.equal(prepared.feePayment.sponsored, false);
@@ -44,7 +44,7 @@ const sent = await client.sendPreparedCalls({ ...unsigned, signature });
 assert.equal(sent.id, `0x${chain.id.toString(16).padStart(64, "0")}${request.data.raw.slice(2)}`);
 assert.equal((await client.waitForCallsStatus({ id: sent.id, pollingInterval: 50 })).status, "success");
 
-// What a caller may set: gas, and a nonce key so that two operations do not wait for each other.
+// Overrides by the caller: gas, and a nonce key so that two operations do not wait for each other.
 const adjusted = await client.prepareCalls({
   account,
   calls,

@@ -1,4 +1,4 @@
-// What the server says it can do, under the names that the client gives it.
+// The server's capabilities, under the client's names.
 import assert from "node:assert/strict";
 import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";

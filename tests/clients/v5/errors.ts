@@ -1,4 +1,4 @@
-// What goes wrong arrives as the error classes of viem, with a sentence that says what.
+// Errors arrive as viem's error classes, with a readable message.
 import assert from "node:assert/strict";
 import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { swapActions } from "@alchemy/wallet-apis/experimental";
@@ -44,7 +44,7 @@ await fails(
   /key\.publicKey/,
 );
 
-// A call that reverts, money that is not there, a signature of somebody else.
+// A call that reverts, an account without funds, a signature by another key.
 const paymaster = { policyId };
 const reverting = [{ to: token, data: "0xa9059cbb" }] as const;
 await fails(client.prepareCalls({ account, calls: [...reverting], capabilities: { paymaster } }), "RpcRequestError", /revert/, -32521);
@@ -58,13 +58,13 @@ const thief = createSmartWalletClient({
 const forged = await thief.signPreparedCalls(prepared);
 await fails(client.sendPreparedCalls(forged), "RpcRequestError", /signature/, -32507);
 
-// The client refuses by itself what is not of the right form.
+// The client itself rejects a malformed request.
 await assert.rejects(
   client.prepareCalls({ account, calls: [], capabilities: { paymaster: { policyId: "not-a-uuid" } } }),
   /policyId/,
 );
 
-// What this server does not have is refused by name.
+// Unsupported methods are rejected by name.
 const swaps = client.extend(swapActions);
 await fails(
   swaps.requestQuoteV0({ account, fromToken: token, toToken: account, fromAmount: 1n }),
@@ -72,7 +72,7 @@ await fails(
   /swaps are not supported here/,
 );
 
-// Methods that nobody has, and parameters that are not even an object.
+// Unknown methods, and parameters that are not an object.
 const raw = http(url)({ chain });
 await fails(raw.request({ method: "wallet_flyToTheMoon", params: [] }), "MethodNotFoundRpcError", /wallet_flyToTheMoon/);
 await fails(raw.request({ method: "wallet_requestAccount", params: ["0x12"] }), "InvalidParamsRpcError", /params: expected an object/);

@@ -1,4 +1,4 @@
-// An operation that reverts on the chain: it is there, it was paid for, and the status says that it failed.
+// An operation that reverts on chain: it is included and paid for, and its status is a failure.
 import assert from "node:assert/strict";
 import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { createPublicClient, encodeFunctionData, http, parseAbi } from "viem";
@@ -21,7 +21,7 @@ const { address: account } = await client.requestAccount();
 const { id } = await client.sendCalls({
   account,
   calls: [{ to: token, data: encodeFunctionData({ abi, functionName: "mint", args: [account, 5n] }) }],
-  capabilities: { gasParamsOverride: { callGasLimit: 30_000n } }, // too little
+  capabilities: { gasParamsOverride: { callGasLimit: 30_000n } }, // too low
 });
 const done = await client.waitForCallsStatus({ id, pollingInterval: 50 });
 assert.deepEqual([done.status, done.statusCode], ["failure", 500]);

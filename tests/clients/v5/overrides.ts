@@ -1,4 +1,4 @@
-// Simulate as if the chain were another, and append bytes to what is sent (ERC-8021).
+// Simulate with a state override, and append a data suffix to the call data (ERC-8021).
 import assert from "node:assert/strict";
 import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { parseEther } from "viem";
@@ -12,14 +12,14 @@ const signer = privateKeyToAccount(generatePrivateKey());
 const client = createSmartWalletClient({ transport: alchemyWalletTransport({ url }), chain, signer });
 const { address: account } = await client.requestAccount();
 
-// The account has nothing to give away, unless one assumes it had.
+// The account has no balance to send, except in a simulation that overrides it.
 const calls = [{ to: signer.address, value: parseEther("1") }];
 await assert.rejects(client.prepareCalls({ account, calls, capabilities: { paymaster } }), /revert|balance/i);
 const stateOverride = { [account]: { balance: parseEther("2") } };
-const imagined = await client.prepareCalls({ account, calls, capabilities: { paymaster, stateOverride } });
-assert(imagined.type === "user-operation-v070" && imagined.data.callGasLimit > 0n);
+const simulated = await client.prepareCalls({ account, calls, capabilities: { paymaster, stateOverride } });
+assert(simulated.type === "user-operation-v070" && simulated.data.callGasLimit > 0n);
 
-// A suffix that says where the calls came from travels with them.
+// A suffix that names the origin of the calls is part of the call data.
 const value = "0x62617365626173650004";
 const prepared = await client.prepareCalls({
   account,

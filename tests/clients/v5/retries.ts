@@ -1,13 +1,13 @@
-// An answer gets lost and the client repeats its request: the operation is sent once.
+// A response is lost and the client repeats its request: the operation is sent once.
 import assert from "node:assert/strict";
 import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { createPublicClient, createTestClient, http, parseEther } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia } from "viem/chains";
-import { forgetful } from "../lossy_proxy.ts";
+import { startLossyProxy } from "../lossy_proxy.ts";
 
 const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
-const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
+const node = process.env.NODE_URL ?? url; // funds accounts; the embedded chain has the same URL
 const chain = arbitrumSepolia;
 const friend = privateKeyToAccount(generatePrivateKey()).address;
 const signer = privateKeyToAccount(generatePrivateKey());
@@ -16,7 +16,7 @@ const faucet = createTestClient({ chain, mode: "anvil", transport: http(node) })
 const policyId = "11111111-2222-4333-8444-555555555555";
 
 for (const [index, method] of ["wallet_sendPreparedCalls", "wallet_prepareCalls", "wallet_requestAccount"].entries()) {
-  const proxy = await forgetful(url, method, 503);
+  const proxy = await startLossyProxy(url, method, 503);
   const transport = alchemyWalletTransport({ url: proxy.url });
   const client = createSmartWalletClient({ transport, chain, signer, paymaster: { policyId } });
 
@@ -31,8 +31,8 @@ for (const [index, method] of ["wallet_sendPreparedCalls", "wallet_prepareCalls"
   proxy.close();
 }
 
-// So with a delegation that comes with the operation, and with a connection that breaks.
-const proxy = await forgetful(url, "wallet_sendPreparedCalls", "hang up");
+// The same with a delegation in the same request, and with a connection that breaks.
+const proxy = await startLossyProxy(url, "wallet_sendPreparedCalls", "hang up");
 const transport = alchemyWalletTransport({ url: proxy.url });
 const client = createSmartWalletClient({ transport, chain, signer, paymaster: { policyId } });
 await faucet.setBalance({ address: signer.address, value: parseEther("1") });

@@ -1,4 +1,4 @@
-// Messages signed by an address that is a plain key, then the same after it became an account by delegation.
+// Messages signed by an externally owned address, before and after it becomes an account by delegation.
 import assert from "node:assert/strict";
 import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { createPublicClient, http } from "viem";

@@ -1,4 +1,4 @@
-// Messages and typed data signed by an account, checked as any verifier does: before and after it is on the chain.
+// Messages and typed data signed by an account, verified with viem before and after its deployment.
 import assert from "node:assert/strict";
 import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { createPublicClient, http } from "viem";
@@ -28,7 +28,7 @@ const typed = {
 } as const;
 const magic = "6492649264926492649264926492649264926492649264926492649264926492";
 
-async function signs(account: `0x${string}`, wrapped: boolean) {
+async function checkSignatures(account: `0x${string}`, wrapped: boolean) {
   for (const message of ["hello world", { raw: "0x48656c6c6f" }] as const) {
     const signature = await client.signMessage({ account, message });
     assert.equal(signature.endsWith(magic), wrapped);
@@ -42,7 +42,7 @@ async function signs(account: `0x${string}`, wrapped: boolean) {
 }
 
 const { address } = await client.requestAccount();
-await signs(address, true); // not on the chain yet: the signature says how to put it there (ERC-6492)
+await checkSignatures(address, true); // not deployed yet: the signature includes how to deploy it (ERC-6492)
 const { id } = await client.sendCalls({ account: address, calls: [] });
 assert.equal((await client.waitForCallsStatus({ id, pollingInterval: 50 })).status, "success");
-await signs(address, false); // by the account's own word (ERC-1271)
+await checkSignatures(address, false); // verified by the account's contract (ERC-1271)

@@ -1,4 +1,4 @@
-// A delegation is taken back: the address is a plain one again. The server sends and pays for that transaction.
+// Removal of a delegation: the address is externally owned again. The server sends and pays for that transaction.
 import assert from "node:assert/strict";
 import { alchemyWalletTransport, createSmartWalletClient } from "@alchemy/wallet-apis";
 import { createPublicClient, http } from "viem";

@@ -1,11 +1,11 @@
-// viem's public client at the wallet's URL: reads of the chain, a transaction, logs, batches, another chain by its path.
+// viem's public client at the wallet's URL: chain reads, a transaction, logs, batches, and another chain by its path.
 import assert from "node:assert/strict";
 import { createPublicClient, createTestClient, createWalletClient, http, parseAbi, parseEther, parseEventLogs } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia, foundry } from "viem/chains";
 
 const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614 --chain 31337`
-const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
+const node = process.env.NODE_URL ?? url; // funds accounts; the embedded chain has the same URL
 const token = "0x7e57000000000000000000000000000000000001"; // an ERC-20 of the embedded chain; anyone may mint
 const abi = parseAbi([
   "function mint(address to, uint256 amount)",

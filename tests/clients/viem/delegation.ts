@@ -1,4 +1,4 @@
-// viem alone: an address becomes an account by delegation, and a plain address again; every signature by hand.
+// viem alone: an address becomes an account by delegation; every signature is made by hand.
 import assert from "node:assert/strict";
 import { createPublicClient, createWalletClient, http, parseSignature, type Hex } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
@@ -26,7 +26,7 @@ const [authorization, operation] = data;
 assert.deepEqual([authorization.type, operation.type], ["authorization", "user-operation-v070"]);
 assert.equal(authorization.signatureRequest.type, "eip7702Auth");
 
-// The authorization may be signed by viem or as a bare hash; both give the same numbers.
+// The authorization may be signed by viem or as a bare hash; both give the same signature.
 const { address, nonce } = authorization.data;
 const { r, s, yParity = 0 } = await owner.signAuthorization({ address, chainId: chain.id, nonce: Number(nonce) });
 const bare = parseSignature(await owner.sign({ hash: authorization.signatureRequest.rawPayload }));

@@ -1,11 +1,11 @@
-// viem alone: the wallet's methods by `request`, the standard ones (EIP-5792) by viem's own actions, types from nowhere.
+// viem alone: the wallet's methods by `request`, without types, and the standard ones (EIP-5792) by viem's actions.
 import assert from "node:assert/strict";
 import { createPublicClient, createTestClient, createWalletClient, http, parseEther, type Hex } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { arbitrumSepolia } from "viem/chains";
 
 const url = process.env.WALLET_URL ?? "http://127.0.0.1:4337"; // of `wallet-rpc dev --chain 421614`
-const node = process.env.NODE_URL ?? url; // gives money; the embedded chain does at the same URL
+const node = process.env.NODE_URL ?? url; // funds accounts; the embedded chain has the same URL
 const chain = arbitrumSepolia;
 const transport = http(url);
 const owner = privateKeyToAccount(generatePrivateKey());
@@ -59,5 +59,5 @@ for (const value of ["0x32", "0x31"] as const) {
 await assert.rejects(pay("0x2"), /native-token-transfer/);
 assert.equal(await reader.getBalance({ address: friend }), 99n);
 
-// A server has no keys: viem's own sendCalls is told what to do instead.
+// A server has no keys: the error of viem's sendCalls names the method to call instead.
 await assert.rejects(client.sendCalls({ account: owner, calls: [{ to: friend }] }), /call wallet_prepareCalls/);

@@ -12,7 +12,7 @@ from web3.types import RPCEndpoint
 
 URL = os.environ.get("WALLET_URL", "http://127.0.0.1:4337")
 NODE_URL = os.environ.get("NODE_URL", URL)
-"""Gives money; the embedded chain does at the same URL."""
+"""Node that funds accounts; the embedded chain has the same URL."""
 POLICY = "11111111-2222-4333-8444-555555555555"
 
 chain = Web3(HTTPProvider(URL))
@@ -52,7 +52,7 @@ permissions = {"sessionId": created["sessionId"], "signature": signature.to_0x_h
 
 
 def pay(wei: int) -> int:
-    """The status of a payment by the session key."""
+    """Pay with the session key, and return the final status."""
     prepared = rpc(
         "wallet_prepareCalls",
         {
@@ -80,16 +80,16 @@ def pay(wei: int) -> int:
         time.sleep(0.05)
 
 
-def refusal(wei: int) -> str:
-    """Why such a payment is not made."""
+def payment_error(wei: int) -> str:
+    """Return the error message of a payment that must fail."""
     try:
         pay(wei)
-    except ValueError as refused:
-        return str(refused)
-    return "it was made"
+    except ValueError as error:
+        return str(error)
+    return "no error"
 
 
 assert pay(4 * 10**15) == 200  # deploys the account, installs the session, pays
 assert pay(4 * 10**15) == 200  # only pays
-assert "native-token-transfer" in refusal(4 * 10**15)
+assert "native-token-transfer" in payment_error(4 * 10**15)
 assert chain.eth.get_balance(friend.address) == 8 * 10**15
