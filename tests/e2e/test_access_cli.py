@@ -1,4 +1,4 @@
-"""`wallet-rpc org` and `key`: what they make, show and end, and what is said when they are told wrong."""
+"""`wallet-rpc org` and `key`: created, record and revoked records, and errors for invalid options."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def seconds(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp())
 
 
-def test_an_organization_is_made_and_listed(cli: Cli) -> None:
+def test_an_organization_is_created_and_listed(cli: Cli) -> None:
     made = cli.json("org", "create", "Läden & Söhne")
 
     assert set(made) == {"orgId"}
     assert re.fullmatch(r"org_[0-9a-f]{20}", made["orgId"])
-    (listed,) = [each for each in cli.json("org", "list")["organizations"] if each["orgId"] == made["orgId"]]
-    assert listed["name"] == "Läden & Söhne"
-    assert abs(seconds(listed["createdAt"]) - time.time()) < 60
+    (organization,) = [each for each in cli.json("org", "list")["organizations"] if each["orgId"] == made["orgId"]]
+    assert organization["name"] == "Läden & Söhne"
+    assert abs(seconds(organization["createdAt"]) - time.time()) < 60
     assert f"{made['orgId']}  Läden & Söhne" in cli.text("org", "list").splitlines()
 
 
-def test_people_are_told_how_to_go_on(cli: Cli) -> None:
+def test_the_next_command_is_printed(cli: Cli) -> None:
     printed = cli.text("org", "create", "Example shop")
 
     found = re.search(r"^Create a key: +wallet-rpc (key create --org org_[0-9a-f]{20})$", printed, re.MULTILINE)
@@ -47,7 +47,7 @@ def test_people_are_told_how_to_go_on(cli: Cli) -> None:
     assert KEY.search(cli.text(*found[1].split()))
 
 
-def test_a_key_is_shown_once_and_never_kept(cli: Cli) -> None:
+def test_a_key_is_printed_once_and_never_stored(cli: Cli) -> None:
     organization = cli.organization()
     made = cli.json("key", "create", "--org", organization)
 
@@ -59,17 +59,17 @@ def test_a_key_is_shown_once_and_never_kept(cli: Cli) -> None:
     assert all(made["keyId"] in text and made["key"] not in text for text in later)
 
 
-def test_a_key_has_what_it_was_given(cli: Cli) -> None:
+def test_a_key_has_the_given_options(cli: Cli) -> None:
     organization = cli.organization()
     end = "2099-01-31T13:00:00+01:00"
     chosen = ["--scope", "read", "--rpm", "30", "--monthly", "10_000", "--expires", end, "--name", "reports"]
     made = cli.json("key", "create", "--org", organization, *chosen)
 
-    (listed,) = cli.json("key", "list", "--org", organization)["keys"]
+    (record,) = cli.json("key", "list", "--org", organization)["keys"]
 
-    created = listed.pop("createdAt")
+    created = record.pop("createdAt")
     assert abs(seconds(created) - time.time()) < 60
-    assert listed == {
+    assert record == {
         "keyId": made["keyId"],
         "name": "reports",
         "scope": "read",
@@ -78,55 +78,55 @@ def test_a_key_has_what_it_was_given(cli: Cli) -> None:
         "expiresAt": "2099-01-31T12:00:00.000Z",
         "revokedAt": None,
     }
-    kept = cli.run_on_store(lambda store: store.directory.key(derive_key_id(made["key"])))
-    assert kept is not None
-    assert kept.digest == sha256_hex(made["key"])
+    stored = cli.run_on_store(lambda store: store.directory.key(derive_key_id(made["key"])))
+    assert stored is not None
+    assert stored.digest == sha256_hex(made["key"])
     expected = (
         f"{made['keyId']}, read, 30 a minute, 10000 a month, made {created}, ends 2099-01-31T12:00:00.000Z, reports"
     )
     assert cli.text("key", "list", "--org", organization) == expected + "\n"
 
 
-def test_a_key_of_which_nothing_is_said_may_write_3000_times_a_minute_for_ever(cli: Cli) -> None:
+def test_a_key_without_options_may_write_3000_times_a_minute_without_expiry(cli: Cli) -> None:
     organization = cli.organization()
     cli.text("key", "create", "--org", organization)
 
-    (listed,) = cli.json("key", "list", "--org", organization)["keys"]
+    (record,) = cli.json("key", "list", "--org", organization)["keys"]
 
-    assert (listed["scope"], listed["rpm"]) == ("read-write", 3000)
-    assert [listed[name] for name in ("monthly", "expiresAt", "revokedAt")] == [None, None, None]
+    assert (record["scope"], record["rpm"]) == ("read-write", 3000)
+    assert [record[name] for name in ("monthly", "expiresAt", "revokedAt")] == [None, None, None]
 
 
-@pytest.mark.parametrize(("end", "is_to_come"), [(99, False), (100, False), (101, True)])
-def test_a_key_made_now_ends_a_second_later_at_the_earliest(end: int, is_to_come: bool) -> None:
+@pytest.mark.parametrize(("end", "is_future"), [(99, False), (100, False), (101, True)])
+def test_a_new_key_expires_a_second_later_at_the_earliest(end: int, is_future: bool) -> None:
     chosen = Namespace(days=None, expires=end)
     try:
         found = access._end(chosen, 100)
     except SettingError:
         found = None
-    assert found == (end if is_to_come else None)
+    assert found == (end if is_future else None)
 
 
-def test_a_key_can_end_after_days(cli: Cli) -> None:
+def test_a_key_can_expire_after_days(cli: Cli) -> None:
     organization = cli.organization()
     cli.text("key", "create", "--org", organization, "--days", "30")
 
-    (listed,) = cli.json("key", "list", "--org", organization)["keys"]
+    (record,) = cli.json("key", "list", "--org", organization)["keys"]
 
-    assert seconds(listed["expiresAt"]) - seconds(listed["createdAt"]) == 30 * 86_400
+    assert seconds(record["expiresAt"]) - seconds(record["createdAt"]) == 30 * 86_400
 
 
-def test_keys_are_those_of_their_organization_in_the_order_of_their_making(cli: Cli) -> None:
-    ours, theirs, nobodys = cli.organization(), cli.organization(), cli.organization()
-    made = [cli.json("key", "create", "--org", each)["keyId"] for each in (ours, theirs, ours, ours)]
+def test_keys_are_listed_by_organization_in_order_of_creation(cli: Cli) -> None:
+    first, second, empty = cli.organization(), cli.organization(), cli.organization()
+    made = [cli.json("key", "create", "--org", each)["keyId"] for each in (first, second, first, first)]
 
-    assert [each["keyId"] for each in cli.json("key", "list", "--org", ours)["keys"]] == made[:1] + made[2:]
-    assert [each["keyId"] for each in cli.json("key", "list", "--org", theirs)["keys"]] == made[1:2]
-    assert cli.text("key", "list", "--org", nobodys) == f"{nobodys} has no keys\n"
+    assert [each["keyId"] for each in cli.json("key", "list", "--org", first)["keys"]] == made[:1] + made[2:]
+    assert [each["keyId"] for each in cli.json("key", "list", "--org", second)["keys"]] == made[1:2]
+    assert cli.text("key", "list", "--org", empty) == f"{empty} has no keys\n"
 
 
 @pytest.mark.parametrize("given", ["keyId", "key"])
-def test_a_key_is_revoked_by_its_id_or_by_itself_and_once(cli: Cli, given: str) -> None:
+def test_a_key_is_revoked_once_by_its_id_or_by_the_key_itself(cli: Cli, given: str) -> None:
     organization = cli.organization()
     made = cli.json("key", "create", "--org", organization)
 
@@ -142,15 +142,15 @@ def test_a_key_is_revoked_by_its_id_or_by_itself_and_once(cli: Cli, given: str) 
 
 
 @pytest.mark.parametrize("part", [RedisAudit, RedisDirectory])
-def test_a_revocation_that_failed_half_way_is_in_the_log_once_it_succeeds(cli: Cli, part: type) -> None:
+def test_a_partly_failed_revocation_is_in_the_log_once_it_succeeds(cli: Cli, part: type) -> None:
     organization = cli.organization()
     made = cli.json("key", "create", "--org", organization)
 
-    async def away(*_: object, **__: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise Unavailable("the store does not answer", part="store")
 
-    with cli.environ.context() as meanwhile:
-        meanwhile.setattr(part, "append" if part is RedisAudit else "revoke_key", away)
+    with cli.environ.context() as patch:
+        patch.setattr(part, "append" if part is RedisAudit else "revoke_key", fail)
         assert cli.status("key", "revoke", made["keyId"]) == (1, "")
     assert cli.text("key", "revoke", made["keyId"]) == f"{made['keyId']} is revoked\n"
     cli.text("key", "revoke", made["keyId"])
@@ -177,7 +177,7 @@ def test_every_change_is_in_the_log_and_no_key_is(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["org"], "the following arguments are required: ACTION"),
         (["org", "create"], "the following arguments are required: NAME"),
@@ -210,30 +210,30 @@ def test_every_change_is_in_the_log_and_no_key_is(cli: Cli) -> None:
         (["audit", "show", "--org", "org_open", "--last", "none"], "--last: expected a whole number from 1"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(cli: Cli, arguments: list[str], said: str) -> None:
+def test_an_invalid_command_is_rejected_in_one_sentence(cli: Cli, arguments: list[str], message: str) -> None:
     for more in ([], ["--json"]):
         status, printed = cli.status(*arguments, *more)
 
         assert (status, printed) == (2, "")
-        assert said in cli.stderr.splitlines()[-1]
+        assert message in cli.stderr.splitlines()[-1]
         assert "Traceback" not in cli.stderr
 
 
-def test_a_key_that_is_not_ours_is_not_repeated(cli: Cli) -> None:
+def test_an_unknown_key_is_not_repeated(cli: Cli) -> None:
     status, _ = cli.status("key", "revoke", "wrk_somebodys_secret")
 
     assert status == 2
     assert "somebodys" not in cli.stderr
 
 
-def test_what_a_newer_server_wrote_ends_a_command_with_a_sentence(cli: Cli) -> None:
+def test_a_record_of_a_newer_server_ends_a_command_with_one_sentence(cli: Cli) -> None:
     organization = OrganizationId(cli.organization())
 
-    async def rewrite(store: RedisStore, version: bytes, other: bytes) -> None:
+    async def rewrite(store: RedisStore, before: bytes, after: bytes) -> None:
         key = store.directory.organization_key(organization)
         record: bytes = await store._link.command("HGET", key, "record")
-        assert version in record
-        await store._link.command("HSET", key, "record", record.replace(version, other).decode())
+        assert before in record
+        await store._link.command("HSET", key, "record", record.replace(before, after).decode())
 
     cli.run_on_store(lambda store: rewrite(store, b'"version":1', b'"version":99'))
     status, printed = cli.status("key", "list", "--org", organization)
@@ -243,7 +243,7 @@ def test_what_a_newer_server_wrote_ends_a_command_with_a_sentence(cli: Cli) -> N
     assert cli.stderr.startswith("wallet-rpc: the organization record has version 99")
 
 
-def test_a_redis_that_is_away_is_named(cli: Cli) -> None:
+def test_an_unreachable_redis_is_named(cli: Cli) -> None:
     cli.environ.setenv("WALLET_RPC_REDIS_URL", "unix:///nowhere/redis.sock")
 
     assert cli.status("org", "list") == (2, "")

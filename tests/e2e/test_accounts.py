@@ -1,4 +1,4 @@
-"""Which account a signer gets, and the list of them."""
+"""Accounts of a signer: requests by address, salt and id, and the paged list."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_delegated_account_is_the_signers_own_address(client: Client) -> None:
     assert client.rpc("wallet_requestAccount", {"accountAddress": signer}) == found
 
 
-def test_the_type_can_be_forced_either_way(client: Client) -> None:
+def test_the_account_type_can_be_chosen_either_way(client: Client) -> None:
     signer = new_key().address
     contract = request_account(client, signer)
     external = request_account(client, signer, creationHint={"accountType": "7702"})
@@ -49,14 +49,14 @@ def test_the_type_can_be_forced_either_way(client: Client) -> None:
     assert [one["id"] for one in list_accounts(client, signer)["accounts"]] == [contract["id"], external["id"]]
 
 
-def test_a_signer_has_one_delegated_account_whatever_id_is_asked(client: Client) -> None:
+def test_a_signer_has_one_delegated_account_whatever_id_is_requested(client: Client) -> None:
     signer, tag = new_key().address, str(uuid.uuid4())
     first = request_account(client, signer, id=tag, creationHint={"accountType": "7702"})
     assert first["id"] == tag
     assert request_account(client, signer, id=str(uuid.uuid4()), creationHint={"accountType": "7702"}) == first
 
 
-def test_salts_find_or_make(client: Client) -> None:
+def test_a_salt_finds_or_creates_an_account(client: Client) -> None:
     signer = new_key().address
     external = request_account(client, signer, creationHint={"accountType": "7702"})
     seven = request_account(
@@ -76,7 +76,7 @@ def test_an_additional_account_takes_the_next_salt(client: Client) -> None:
     assert [request_account(client, signer, creationHint={"salt": hex(salt)}) for salt in range(3)] == more
 
 
-def test_an_account_nobody_requested_is_not_found_by_address(client: Client) -> None:
+def test_an_account_that_was_never_requested_is_not_found_by_address(client: Client) -> None:
     with pytest.raises(RpcError) as error_info:
         client.rpc("wallet_requestAccount", {"accountAddress": new_key().address})
     assert (error_info.value.code, error_info.value.reason) == (-32602, "unknown_account")
@@ -85,20 +85,20 @@ def test_an_account_nobody_requested_is_not_found_by_address(client: Client) -> 
 @pytest.mark.parametrize(
     "kind", ["la-v2", "la-v1.0.1", "la-v1.0.2", "la-v1.1.0", "la-v2-multi-owner", "ma-v1-multi-owner", "SMA-B", ""]
 )
-def test_other_types_of_account_are_refused_by_name(client: Client, kind: str) -> None:
+def test_other_account_types_are_rejected_by_name(client: Client, kind: str) -> None:
     with pytest.raises(RpcError) as error_info:
         request_account(client, new_key().address, creationHint={"accountType": kind})
     assert (error_info.value.code, error_info.value.reason) == (-32602, "account_type_not_supported")
     assert f'"{kind}"' in error_info.value.message
 
 
-def test_a_signer_who_asked_for_nothing_has_no_accounts(client: Client) -> None:
+def test_a_signer_without_requests_has_no_accounts(client: Client) -> None:
     assert list_accounts(client, new_key().address) == {"accounts": [], "meta": {"totalCount": 0, "after": None}}
 
 
 @settings(max_examples=15)
 @given(total=st.integers(1, 9), limit=st.integers(1, 10))
-def test_pages_put_together_are_the_whole_list(client: Client, total: int, limit: int) -> None:
+def test_all_pages_together_are_the_whole_list(client: Client, total: int, limit: int) -> None:
     signer = new_key().address
     made = [request_account(client, signer, creationHint={"salt": hex(salt)}) for salt in range(total)]
     found: list[dict[str, Any]] = []
@@ -114,7 +114,7 @@ def test_pages_put_together_are_the_whole_list(client: Client, total: int, limit
     assert found == made
 
 
-def test_an_account_that_is_added_meanwhile_comes_last(client: Client) -> None:
+def test_an_account_added_between_two_pages_comes_last(client: Client) -> None:
     signer = new_key().address
     made = [request_account(client, signer, creationHint={"salt": hex(salt)}) for salt in range(2)]
     first = list_accounts(client, signer, limit=1)
@@ -131,13 +131,13 @@ def test_a_page_has_from_1_to_100_accounts(client: Client, limit: Any) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "!", "AAAA", "A" * 21 + "!", 7, base64.urlsafe_b64encode(bytes(16)).decode()])
-def test_a_cursor_that_we_did_not_make_is_refused(client: Client, cursor: Any) -> None:
+def test_an_unknown_cursor_is_rejected(client: Client, cursor: Any) -> None:
     with pytest.raises(RpcError, match=r"^params\.after: ") as error_info:
         list_accounts(client, SIGNER_OF_DOCS, after=cursor)
     assert error_info.value.code == -32602
 
 
-def test_a_cursor_is_good_for_one_signer(client: Client) -> None:
+def test_a_cursor_is_valid_for_one_signer(client: Client) -> None:
     mine, other = new_key().address, new_key().address
     for salt in range(2):
         request_account(client, mine, creationHint={"salt": hex(salt)})

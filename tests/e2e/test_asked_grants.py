@@ -1,4 +1,4 @@
-"""Grants in the words of ERC-7715, older and newer: a session each, once the owner has signed it."""
+"""Grants in the older and the newer format of ERC-7715: each is a session once the owner has signed it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ pytestmark = on_both_stacks
 
 
 def sign_grant(wallet: Wallet, key: LocalAccount, answer: Json) -> Grant:
-    """The owner signs; the context and the signature are the grant."""
+    """Sign the answer as the owner, and return the grant: its context is the answer's context and the signature."""
     signature = raw(wallet.owner, answer["signatureRequest"]["rawPayload"])
     grant = Grant(answer["sessionId"], signature, key, answer)
     assert answer["context"] + signature[2:] == grant.context["context"]
     return grant
 
 
-def test_granted_permissions_are_a_session_once_the_owner_signed(wallet: Wallet) -> None:
+def test_granted_permissions_are_a_session_once_the_owner_has_signed(wallet: Wallet) -> None:
     key = new_key()
     answer = ask(wallet.client, GRANT, permission_request(wallet, key, BUDGET, ETHER))
     assert answer["grantedPermissions"] == [{**BUDGET, "policies": []}, ETHER]
@@ -51,7 +51,7 @@ def test_granted_permissions_are_a_session_once_the_owner_signed(wallet: Wallet)
             wallet.act(grant, denied)
 
 
-def test_a_grant_without_a_native_allowance_carries_no_value(wallet: Wallet) -> None:
+def test_a_grant_without_a_native_allowance_sends_no_value(wallet: Wallet) -> None:
     key = new_key()
     grant = sign_grant(wallet, key, ask(wallet.client, GRANT, permission_request(wallet, key, ACCESS)))
     assert wallet.act(grant, transfer(1))["status"] == 200
@@ -72,7 +72,7 @@ def test_each_execution_permission_is_a_session_of_its_own(wallet: Wallet) -> No
     assert later["dependencies"] == []
 
 
-def test_execution_permissions_may_stand_in_one_array_too(wallet: Wallet) -> None:
+def test_execution_permissions_may_also_be_in_one_array(wallet: Wallet) -> None:
     keys = [new_key(), new_key()]
     requests = [single(wallet, key, ACCESS) for key in keys]
     answers = ask(wallet.client, REQUEST, requests)
@@ -90,7 +90,7 @@ def test_another_account_may_be_the_signer(wallet: Wallet) -> None:
 STREAM = {"type": "native-token-stream", "data": {}, "isAdjustmentAllowed": True}
 PERIODIC = {"type": "erc20-token-periodic", "data": {}, "required": False}
 RATED = {**ACCESS, "policies": [{"type": "rate-limit", "data": {"count": 1, "interval": 60}}]}
-GRANT_REFUSALS: dict[str, tuple[Json, int, str, str]] = {
+GRANT_ERRORS: dict[str, tuple[Json, int, str, str]] = {
     "permission": ({"permissions": [ACCESS, PERIODIC]}, 5700, "permission_not_supported", "permissions[1].type"),
     "policy": ({"permissions": [RATED]}, 5700, "policy_not_supported", "permissions[0].policies[0].type"),
     "several keys": ({"signer": {"type": "keys", "data": {}}}, 5700, "signer_not_supported", "signer"),
@@ -135,15 +135,15 @@ GRANT_REFUSALS: dict[str, tuple[Json, int, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", GRANT_REFUSALS)
-def test_grants_are_refused_by_name(wallet: Wallet, name: str) -> None:
-    change, code, reason, field = GRANT_REFUSALS[name]
+@pytest.mark.parametrize("name", GRANT_ERRORS)
+def test_invalid_grants_are_rejected_by_name(wallet: Wallet, name: str) -> None:
+    change, code, reason, field = GRANT_ERRORS[name]
     error = catch_error(wallet.client, GRANT, {**permission_request(wallet, new_key(), ACCESS), **change})
     assert (error.code, error.reason) == (code, reason)
     assert error.data["field"] == f"params.{field}"
 
 
-def test_execution_permissions_are_refused_by_name(wallet: Wallet) -> None:
+def test_invalid_execution_permissions_are_rejected_by_name(wallet: Wallet) -> None:
     good, client = single(wallet, new_key(), ACCESS), wallet.client
     both = {**good, "signer": {"type": "account", "data": {"address": FRIEND}}}
     own = {**good, "permission": {**ACCESS, "data": {"address": wallet.account}}}

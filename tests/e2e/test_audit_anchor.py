@@ -1,4 +1,4 @@
-"""`wallet-rpc audit anchor`, and `verify` against what it printed: whatever a writer of the whole Redis does shows."""
+"""`wallet-rpc audit anchor`, and `verify` against its output: it detects any change by a writer of the whole Redis."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def signing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 @pytest.fixture
 def organization(cli: Cli) -> Iterator[str]:
-    """One with a log of three entries; gone afterwards, so that other tests find whole logs."""
+    """Create an organisation with three log entries; remove it afterwards, so that other tests find intact logs."""
     made = cli.organization()
     for _ in range(2):
         cli.json("key", "create", "--org", made)
@@ -35,7 +35,7 @@ def organization(cli: Cli) -> Iterator[str]:
 
 
 async def forget(store: RedisStore, organization: str) -> None:
-    """Everything of an organisation, as if it had never been."""
+    """Delete every record of an organisation, as if it had never existed."""
     directory, name = store.directory, OrganizationId(organization)
     keys = [
         directory.api_key_key(key.id) for key in await directory.scan_api_keys() if key.organization == organization
@@ -55,8 +55,10 @@ async def unlist(store: RedisStore, organization: str) -> None:
 
 
 async def rewrite(store: RedisStore, organization: str, events: Sequence[AuditEvent]) -> None:
-    """Another log that is whole by itself, in the place of what was there."""
-    log, head, lines = store.for_organization(OrganizationId(organization)).audit, EMPTY_HEAD, []
+    """Replace the log by another one, whose own hash chain is intact."""
+    log = store.for_organization(OrganizationId(organization)).audit
+    head = EMPTY_HEAD
+    lines = []
     for event in events:
         entry = next_entry(head, event)
         lines.append(format_entry(entry))
@@ -71,9 +73,9 @@ async def events_of(store: RedisStore, organization: str) -> list[AuditEvent]:
 
 
 def append_anchor(cli: Cli, file: Path, *arguments: str) -> Path:
-    """A file with one more anchor of this moment."""
-    with file.open("a") as kept:
-        kept.write(cli.text("audit", "anchor", *arguments))
+    """Append a new anchor to a file."""
+    with file.open("a") as anchors:
+        anchors.write(cli.text("audit", "anchor", *arguments))
     return file
 
 
@@ -88,7 +90,7 @@ def test_an_anchor_is_one_signed_line_of_json(signing: Cli, organization: str) -
     assert {each["orgId"] for each in signing.json("audit", "anchor")["logs"]} >= {organization, OPEN_ORGANIZATION}
 
 
-def test_a_log_that_has_grown_holds_all_its_anchors(signing: Cli, organization: str, tmp_path: Path) -> None:
+def test_a_log_that_has_grown_matches_all_its_anchors(signing: Cli, organization: str, tmp_path: Path) -> None:
     file = append_anchor(signing, tmp_path / "anchors")
     signing.json("key", "create", "--org", organization)
     append_anchor(signing, file, "--org", organization)
@@ -100,8 +102,8 @@ def test_a_log_that_has_grown_holds_all_its_anchors(signing: Cli, organization: 
 
 
 @pytest.mark.parametrize("is_listed", [True, False])
-def test_an_emptied_log_is_found_without_an_anchor(cli: Cli, organization: str, is_listed: bool) -> None:
-    """By the organisation's own record, also where the list of organisations has lost it."""
+def test_an_emptied_log_is_detected_without_an_anchor(cli: Cli, organization: str, is_listed: bool) -> None:
+    """Detect it by the organisation's record, even if it is missing from the list of organisations."""
     cli.run_on_store(lambda store: empty(store, organization))
     if not is_listed:
         cli.run_on_store(lambda store: unlist(store, organization))
@@ -112,7 +114,7 @@ def test_an_emptied_log_is_found_without_an_anchor(cli: Cli, organization: str, 
     assert f"{organization}: NOT INTACT: entry 0: emptied\n" in printed
 
 
-def test_a_log_off_every_list_is_verified(cli: Cli, organization: str) -> None:
+def test_a_log_that_is_in_no_list_is_verified(cli: Cli, organization: str) -> None:
     async def unlist_all(store: RedisStore) -> None:
         directory, name = store.directory, OrganizationId(organization)
         keys = [directory.api_key_key(key.id) for key in await directory.keys_of(name)]
@@ -130,21 +132,23 @@ def test_a_log_off_every_list_is_verified(cli: Cli, organization: str) -> None:
     assert f"{organization}: NOT INTACT: entry 0: cut out\n" in cli.status("audit", "verify")[1]
 
 
-def test_a_log_that_lacks_what_its_keys_ask_for_is_found_without_an_anchor(cli: Cli, organization: str) -> None:
+def test_a_log_without_the_entries_of_its_keys_is_detected_without_an_anchor(cli: Cli, organization: str) -> None:
     key = cli.json("key", "create", "--org", organization)["keyId"]
     cli.text("key", "revoke", key)
     events = cli.run_on_store(lambda store: events_of(store, organization))
     assert [event.kind for event in events[-2:]] == [EventKind.KEY_CREATED, EventKind.KEY_REVOKED]
 
-    for kept in (events[1:], events[:-1], [*events[:-2], events[-1]]):
-        cli.run_on_store(lambda store, kept=kept: rewrite(store, organization, kept))  # type: ignore[misc]
+    for rest in (events[1:], events[:-1], [*events[:-2], events[-1]]):
+        cli.run_on_store(lambda store, rest=rest: rewrite(store, organization, rest))  # type: ignore[misc]
         status, printed = cli.status("audit", "verify", "--org", organization)
-        assert (status, printed.startswith(f"{organization}: NOT INTACT: entry {len(kept)}: missing")) == (1, True)
+        assert (status, printed.startswith(f"{organization}: NOT INTACT: entry {len(rest)}: missing")) == (1, True)
     cli.run_on_store(lambda store: rewrite(store, organization, events))
     cli.text("audit", "verify", "--org", organization)
 
 
-def test_a_whole_log_that_is_not_the_anchored_one_is_refused(signing: Cli, organization: str, tmp_path: Path) -> None:
+def test_an_intact_log_that_is_not_the_anchored_one_is_rejected(
+    signing: Cli, organization: str, tmp_path: Path
+) -> None:
     events = signing.run_on_store(lambda store: events_of(store, organization))
     file = append_anchor(signing, tmp_path / "anchors", "--org", organization)
     denied = AuditEvent(kind=EventKind.DENIED, at=1, actor="key", facts={})
@@ -152,21 +156,21 @@ def test_a_whole_log_that_is_not_the_anchored_one_is_refused(signing: Cli, organ
         ([*events[:2], denied, events[2]], "entry 2: replaced by another log than the one that was anchored"),
         (events[:2], "entry 2: cut off at the end"),
     ]
-    for written, told in cases:
+    for written, message in cases:
         signing.run_on_store(lambda store, written=written: rewrite(store, organization, written))  # type: ignore[misc]
         status, printed = signing.status("audit", "verify", "--anchor", str(file))
-        assert (status, f"{organization}: NOT INTACT: {told}\n" in printed) == (1, True), printed
+        assert (status, f"{organization}: NOT INTACT: {message}\n" in printed) == (1, True), printed
 
     signing.run_on_store(lambda store: forget(store, organization))
     assert (
         f"{organization}: NOT INTACT: entry 0: emptied\n" in signing.status("audit", "verify", "--anchor", str(file))[1]
     )
-    assert organization not in signing.text("audit", "verify")  # which nothing but the anchor knows any more
+    assert organization not in signing.text("audit", "verify")  # only the anchor still names it
 
 
-def test_the_log_of_those_without_an_organization_is_held_to_its_anchor(signing: Cli, tmp_path: Path) -> None:
-    noted = AuditEvent(kind=EventKind.DENIED, at=1, actor="key", facts={})
-    signing.run_on_store(lambda store: store.for_organization(OPEN_ORGANIZATION).audit.append(noted))
+def test_the_log_of_the_open_organization_is_compared_with_its_anchor(signing: Cli, tmp_path: Path) -> None:
+    denied = AuditEvent(kind=EventKind.DENIED, at=1, actor="key", facts={})
+    signing.run_on_store(lambda store: store.for_organization(OPEN_ORGANIZATION).audit.append(denied))
     file = append_anchor(signing, tmp_path / "anchors", "--org", OPEN_ORGANIZATION)
     signing.run_on_store(lambda store: empty(store, OPEN_ORGANIZATION))
 
@@ -179,12 +183,12 @@ def test_the_log_of_those_without_an_organization_is_held_to_its_anchor(signing:
     )
 
 
-def test_a_harmed_log_is_not_anchored(signing: Cli, organization: str) -> None:
+def test_a_changed_log_is_not_anchored(signing: Cli, organization: str) -> None:
     signing.run_on_store(lambda store: empty(store, organization))
     assert signing.status("audit", "anchor") == (1, f"{organization}: NOT INTACT: entry 0: emptied\n")
 
 
-def test_only_the_named_signers_anchors_are_believed(
+def test_only_anchors_of_the_named_signer_are_accepted(
     signing: Cli, organization: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = append_anchor(signing, tmp_path / "anchors", "--org", organization)
@@ -205,15 +209,11 @@ def test_only_the_named_signers_anchors_are_believed(
     assert "line 1: the signature is not that of its signer" in signing.stderr
 
 
-def test_a_file_that_holds_no_anchor_is_told(signing: Cli, tmp_path: Path) -> None:
+def test_a_file_without_an_anchor_is_reported(signing: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "other").write_text("{}\n")
-    for name, told in (
-        ("none", "No such file"),
-        ("empty", "expected anchors, one per line, got none"),
-        ("other", "line 1: anchor.at"),
-    ):
+    for name, message in (("none", "No such file"), ("empty", "expected anchors, one per line, got none"), ("other", "line 1: anchor.at")):
         assert signing.status("audit", "verify", "--anchor", str(tmp_path / name))[0] == 2
-        assert told in signing.stderr
+        assert message in signing.stderr
     assert signing.status("audit", "verify", "--org", "org_nobody")[0] == 2
     assert "no organisation" in signing.stderr

@@ -1,4 +1,4 @@
-"""`wallet-rpc audit`: the log as it is shown, proved whole, and found changed."""
+"""`wallet-rpc audit`: the log as printed, verified as intact, and detected as changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OrganizationId
 
 
-def test_the_log_is_shown_a_line_an_entry_the_last_ones_when_asked(cli: Cli) -> None:
+def test_the_log_is_printed_one_entry_per_line_or_the_last_entries_only(cli: Cli) -> None:
     organization = cli.organization('a"b')
     for _ in range(3):
         cli.text("key", "create", "--org", organization)
@@ -27,7 +27,7 @@ def test_the_log_is_shown_a_line_an_entry_the_last_ones_when_asked(cli: Cli) -> 
     assert cli.text("audit", "show", "--org", "org_open") == "org_open: no entries\n"
 
 
-def test_a_log_that_is_whole_is_said_to_be_with_its_head(cli: Cli) -> None:
+def test_an_intact_log_is_reported_with_its_head(cli: Cli) -> None:
     organization = cli.organization()
     cli.text("key", "create", "--org", organization)
     head = cli.json("audit", "show", "--org", organization)["entries"][-1]["hash"]
@@ -55,40 +55,40 @@ def truncate(lines: list[bytes]) -> list[bytes]:
     return lines[:1]
 
 
-@pytest.mark.parametrize("harm", [alter, corrupt, remove_entry, truncate])
-def test_a_log_that_was_changed_is_named_with_the_place(cli: Cli, harm: Callable[[list[bytes]], list[bytes]]) -> None:
-    whole, harmed = cli.organization(), cli.organization()
+@pytest.mark.parametrize("change", [alter, corrupt, remove_entry, truncate])
+def test_a_changed_log_is_reported_with_the_entry(cli: Cli, change: Callable[[list[bytes]], list[bytes]]) -> None:
+    intact, changed = cli.organization(), cli.organization()
     for _ in range(2):
-        cli.text("key", "create", "--org", harmed)
+        cli.text("key", "create", "--org", changed)
 
-    async def rewrite(store: RedisStore, harm: Callable[[list[bytes]], list[bytes]]) -> list[bytes]:
-        key = store.for_organization(OrganizationId(harmed)).audit.entries_key()
+    async def rewrite(store: RedisStore, change: Callable[[list[bytes]], list[bytes]]) -> list[bytes]:
+        key = store.for_organization(OrganizationId(changed)).audit.entries_key()
         lines: list[bytes] = await store._link.command("LRANGE", key, 0, -1)
         await store._link.command("DEL", key)
-        for line in harm(lines):
+        for line in change(lines):
             await store._link.command("RPUSH", key, line.decode())
         return lines
 
-    lines = cli.run_on_store(lambda store: rewrite(store, harm))
+    lines = cli.run_on_store(lambda store: rewrite(store, change))
     try:
         status, printed = cli.status("audit", "verify")
-        one, as_json = cli.status("audit", "verify", "--org", harmed, "--json")
-        shown = cli.status("audit", "show", "--org", harmed)
+        one, as_json = cli.status("audit", "verify", "--org", changed, "--json")
+        shown = cli.status("audit", "show", "--org", changed)
     finally:
         cli.run_on_store(lambda store: rewrite(store, lambda _: lines))
 
     assert (status, one) == (1, 1)
     said = {line.partition(": ")[0]: line.partition(": ")[2] for line in printed.splitlines()}
-    assert said[whole].startswith("1 entries, intact, head ")
-    assert said[harmed].startswith("NOT INTACT: entry 1: ")
+    assert said[intact].startswith("1 entries, intact, head ")
+    assert said[changed].startswith("NOT INTACT: entry 1: ")
     (log,) = json.loads(as_json)["logs"]
     assert (log["whole"], log["entry"]) == (False, 1)
-    if harm is corrupt:
-        assert shown == (1, f"{harmed}: NOT INTACT: see `wallet-rpc audit verify --org {harmed}`\n")
+    if change is corrupt:
+        assert shown == (1, f"{changed}: NOT INTACT: see `wallet-rpc audit verify --org {changed}`\n")
     assert cli.status("audit", "verify")[0] == 0
 
 
-def test_a_head_that_was_changed_is_found(cli: Cli) -> None:
+def test_a_changed_head_is_detected(cli: Cli) -> None:
     organization = cli.organization()
 
     async def rewrite(store: RedisStore, head: str) -> str:

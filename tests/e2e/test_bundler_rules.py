@@ -1,5 +1,5 @@
-"""A bundler that enforces ERC-7562 takes what accounts, sessions and our paymasters do, once paymaster and factory are
-staked: Alto in safe mode, in front of our contracts and of the published ones.
+"""A bundler that enforces ERC-7562 accepts operations of accounts, sessions and wallet-rpc's paymasters, once paymaster
+and factory are staked. It is Alto in safe mode, with wallet-rpc's contracts and with the published ones.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from wallet_rpc.domain.contracts import ACCOUNT_FACTORY
 from wallet_rpc.primitives import Data
 
 STAKED, UNSTAKED = CHAINS
-"""On the second, the paymaster is what a fresh deployment is."""
+"""On the second chain, the paymaster is freshly deployed and has no stake."""
 COINS = {"type": "native-token-transfer", "data": {"allowance": "0x64"}}
 GRANTS: dict[str, tuple[tuple[Json, ...], Json]] = {
     "coins": ((COINS, PLAIN), {"to": FRIEND, "value": "0x1"}),
     "tokens": ((BUDGET,), transfer(1)),
 }
-"""What is granted, and a call that it allows several times; between them they use every module."""
+"""Permissions of a session, and a call that they allow several times; together they use every module."""
 
 
 @pytest.fixture(scope="module", params=["ours", "published"])
@@ -58,8 +58,8 @@ def client(strict: Stack) -> Iterator[Client]:
 
 @pytest.mark.parametrize("kind", GRANTS)
 def test_one_operation_deploys_installs_and_acts(wallet: Wallet, kind: str) -> None:
-    granted, call = GRANTS[kind]
-    grant = wallet.grant(*granted)
+    permissions, call = GRANTS[kind]
+    grant = wallet.grant(*permissions)
     for _ in range(2):  # installing, then installed
         assert wallet.act(grant, call)["status"] == 200
 
@@ -77,17 +77,17 @@ def test_gas_is_paid_in_a_token(wallet: Wallet) -> None:
     assert wallet.act(None, transfer(1), paymasterService=service)["status"] == 200
 
 
-def test_our_paymaster_pays_while_it_is_staked(strict: Stack, tmp_path: Path) -> None:
+def test_the_paymaster_pays_while_it_is_staked(strict: Stack, tmp_path: Path) -> None:
     node = strict.nodes[UNSTAKED]
     client = Client(f"{strict.url}/?chainId={UNSTAKED}", node, holds_operations=True)
     client.chain("anvil_setBalance", dev_constants.PAYMASTER_SIGNER.hex0x(), hex(10**18))
 
     def paymaster(*arguments: str) -> None:
         at = ("--node", node, "--at", dev_constants.PAYMASTER.hex0x())
-        ended = run_wallet_rpc(
+        process = run_wallet_rpc(
             "paymaster", *arguments, *at, folder=tmp_path, DEPLOYER_KEY=Data(dev_constants.PAYMASTER_KEY).hex0x()
         )
-        assert ended.returncode == 0, ended.stderr
+        assert process.returncode == 0, process.stderr
 
     def act(*, sponsored: bool = True) -> int:
         wallet = Wallet(client, chain_id=hex(UNSTAKED)).fund(tokens=0)

@@ -1,4 +1,4 @@
-"""Behind `serve` too, what a key sends by the chain's own methods is in its organisation's log."""
+"""Chain methods with an API key, also behind `serve`: writes are in the organisation's audit log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wallet_rpc.domain.audit import EventKind
 
 
 def batch(operation: dict[str, Any], transaction: str) -> list[dict[str, Any]]:
-    """Two that change something, and two that do not."""
+    """Return a batch of two writes and two reads."""
     return [
         {"jsonrpc": "2.0", "id": 1, "method": "eth_sendUserOperation", "params": [operation, ENTRY_POINT]},
         {"jsonrpc": "2.0", "method": "eth_sendRawTransaction", "params": [transaction]},
@@ -22,7 +22,7 @@ def batch(operation: dict[str, Any], transaction: str) -> list[dict[str, Any]]:
     ]
 
 
-async def test_what_a_key_sends_raw_is_logged_with_the_hash_by_which_it_is_found(real_stack: Stack) -> None:
+async def test_a_raw_write_with_a_key_is_logged_with_its_hash(real_stack: Stack) -> None:
     client = Client(real_stack.url, real_stack.nodes[31337])
     wallet = Wallet(client).fund(tokens=0)
     prepared = wallet.prepare({"to": FRIEND})
@@ -32,8 +32,8 @@ async def test_what_a_key_sends_raw_is_logged_with_the_hash_by_which_it_is_found
     sent = batch({**prepared["data"], "signature": "0xff00" + by_wallet[2:]}, transaction.raw_transaction.to_0x_hex())
     async with RedisStore.open(real_stack.redis) as store:
         tenant = await new_tenant(store, real_stack.url, client.http)
-        for at in ("", "/chain/31337"):
-            client.http.post(real_stack.url + at, json=sent, headers=tenant.headers)
+        for path in ("", "/chain/31337"):
+            client.http.post(real_stack.url + path, json=sent, headers=tenant.headers)
         entries = await store.for_organization(tenant.organization).audit.entries(0, 10)
 
     name = prepared["details"]["data"]["hash"]

@@ -1,4 +1,4 @@
-"""The chain's own methods behind the wallet's URL: which chain answers, what is handed on, what comes back."""
+"""Chain methods behind the wallet's URL: choice of the chain, forwarded methods, and results."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def post_request(stack: Stack, path: str, method: str, *params: Any) -> Any:
         (f"/chain/{FIRST}/", FIRST),
     ],
 )
-def test_the_url_says_which_chain_answers(stack: Stack, path: str, chain: int) -> None:
+def test_the_url_selects_the_chain(stack: Stack, path: str, chain: int) -> None:
     assert post_request(stack, path, "eth_chainId") == {"jsonrpc": "2.0", "id": 0, "result": hex(chain)}
 
 
 @pytest.mark.parametrize("chain", ["8453", "0x", "-1", "one", "99999999999"])
-def test_a_chain_that_is_not_there_is_refused(stack: Stack, chain: str) -> None:
+def test_an_unknown_chain_is_rejected(stack: Stack, chain: str) -> None:
     error = post_request(stack, f"/?chainId={chain}", "eth_chainId")["error"]
 
     assert (error["code"], error["data"]["reason"]) == (5710, "unsupported_chain")
@@ -65,7 +65,7 @@ def test_a_batch_for_another_chain_mixes_both_kinds(stack: Stack) -> None:
     assert "accountAddress" in answers[1]["result"]
 
 
-def test_a_wallet_of_ones_own_needs_no_other_url(client: Client) -> None:
+def test_an_ordinary_wallet_needs_no_other_url(client: Client) -> None:
     sender, receiver = new_key(), new_key().address
     client.chain("anvil_setBalance", sender.address, hex(10**18))
     head = client.rpc("eth_getBlockByNumber", "latest", False)
@@ -86,12 +86,12 @@ def test_a_wallet_of_ones_own_needs_no_other_url(client: Client) -> None:
     assert client.balance(receiver) == 7
 
 
-def test_a_bundlers_methods_are_there_too(client: Client) -> None:
+def test_a_bundlers_methods_are_served_too(client: Client) -> None:
     assert client.rpc("eth_supportedEntryPoints") == [ENTRY_POINT]
     assert client.rpc("eth_getUserOperationReceipt", "0x" + "11" * 32) is None
 
 
-def test_an_error_of_the_node_keeps_code_and_data(client: Client) -> None:
+def test_an_error_of_the_node_keeps_its_code_and_data(client: Client) -> None:
     call = {"to": TOKEN, "data": call_data("transfer(address,uint256)", TOKEN, 1)}
     error = client.post({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [call, "latest"]})["error"]
 
@@ -102,12 +102,12 @@ def test_an_error_of_the_node_keeps_code_and_data(client: Client) -> None:
 @pytest.mark.parametrize(
     "method", ["eth_accounts", "eth_sendTransaction", "anvil_setBalance", "evm_mine", "debug_traceCall"]
 )
-def test_what_only_its_owner_may_ask_is_not_handed_on(stack: Stack, method: str) -> None:
+def test_methods_for_the_nodes_owner_only_are_not_forwarded(stack: Stack, method: str) -> None:
     if stack.is_embedded:
         pytest.skip("the embedded chain is the caller's own: it answers everything")
     for path in ("/", f"/chain/{FIRST}"):
         assert post_request(stack, path, method)["error"]["code"] == -32601
 
 
-def test_there_is_no_path_for_a_chain_that_is_not_there(stack: Stack) -> None:
+def test_there_is_no_path_for_an_unknown_chain(stack: Stack) -> None:
     assert httpx2.post(f"{stack.url}/chain/8453", json={}, timeout=30).status_code == 404

@@ -1,4 +1,4 @@
-"""Every command and every option, as a user gives them; and what is said when they are wrong."""
+"""Every command and every option as a user gives them, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ MAY_MOVE: tuple[dict[str, Any], ...] = (
 )
 
 
-def moves_within_its_limit(wallet: Wallet) -> None:
-    """The whole flow: a grant, two allowed calls, one denied."""
+def assert_session_moves_tokens_within_its_limit(wallet: Wallet) -> None:
+    """Check the complete flow: a grant, two allowed calls, and a denied one."""
     before = wallet.client.token_balance(FRIEND)
     grant = wallet.grant(*MAY_MOVE)
     assert wallet.act(grant, transfer(40))["status"] == 200
@@ -50,13 +50,13 @@ def code(client: Client, address: str) -> str:
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that others look at."""
+    """Start a server that other servers use as their chain."""
     with Server("dev", "--ephemeral", folder=tmp_path_factory.mktemp("dev")) as server:
         yield server
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"PORT": "http"}, 'WALLET_RPC_PORT: expected a port from 0 to 65535 (0: any free one), got "http"'),
         ({"HOST": "8.8.8.8"}, 'WALLET_RPC_HOST: expected an address of this machine, got "8.8.8.8"'),
@@ -75,18 +75,18 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ({"CHAINS": "1=http://127.0.0.1:1"}, "WALLET_RPC_CHAINS: only for serve; choose the embedded chains of dev"),
     ],
 )
-def test_a_wrong_setting_ends_the_start_with_a_sentence_that_names_it(
-    tmp_path: Path, settings: dict[str, str], said: str
+def test_an_invalid_setting_stops_the_start_with_one_sentence_that_names_it(
+    tmp_path: Path, settings: dict[str, str], message: str
 ) -> None:
-    ended = run_wallet_rpc("dev", folder=tmp_path, **settings)
+    process = run_wallet_rpc("dev", folder=tmp_path, **settings)
 
-    assert ended.returncode == 2
-    assert ended.stderr.startswith(f"wallet-rpc: {said}")
-    assert ended.stderr.count("\n") == 1
+    assert process.returncode == 2
+    assert process.stderr.startswith(f"wallet-rpc: {message}")
+    assert process.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["dev", "--port", "70000"], "WALLET_RPC_PORT: expected a port from 0 to 65535"),
         (["dev", "--fork-url", "http://127.0.0.1:9"], "--fork-url, chain 31337: the forked chain's node does not"),
@@ -97,17 +97,17 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence_that_names_it(
         (["sign", "0x12", "--key", "0x34"], "sign: expected a 32-byte digest and --key with a 32-byte private key"),
     ],
 )
-def test_a_wrong_option_is_named(tmp_path: Path, arguments: list[str], said: str) -> None:
-    ended = run_wallet_rpc(*arguments, folder=tmp_path)
+def test_an_invalid_option_is_named(tmp_path: Path, arguments: list[str], message: str) -> None:
+    process = run_wallet_rpc(*arguments, folder=tmp_path)
 
-    assert ended.returncode == 2
-    assert ended.stderr.startswith(f"wallet-rpc: {said}")
-    assert ended.stderr.count("\n") == 1
+    assert process.returncode == 2
+    assert process.stderr.startswith(f"wallet-rpc: {message}")
+    assert process.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", [["dev"], ["paymaster", "status"]])
 @pytest.mark.parametrize("given", ["0", "0x0", "-1", "4294967296", "mainnet", "9" * 5000])
-def test_what_is_no_chain_id_is_refused(command: list[str], given: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_chain_id_is_rejected(command: list[str], given: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([*command, f"--chain={given}"])
 
@@ -115,13 +115,13 @@ def test_what_is_no_chain_id_is_refused(command: list[str], given: str, capsys: 
     assert "argument --chain: expected a chain id such as 31337 or 0x7a69, a number from 1 to 4294967295, got" in said
 
 
-def test_the_incidents_of_the_chain_are_logged_as_its_server_logs() -> None:
-    told = [_config(Settings(log=log), DevOptions(), 1).json_log for log in ("json", "human", None)]
+def test_a_chain_logs_in_the_format_of_its_server() -> None:
+    json_logs = [_config(Settings(log=log), DevOptions(), 1).json_log for log in ("json", "human", None)]
 
-    assert told == [True, False, False]
+    assert json_logs == [True, False, False]
 
 
-def test_the_relayer_key_of_the_settings_pays_for_removals(tmp_path: Path) -> None:
+def test_the_configured_relayer_key_pays_for_removals(tmp_path: Path) -> None:
     payer = ACCOUNTS[5]
     with Server("dev", "--ephemeral", folder=tmp_path, RELAYER_KEY="0x" + payer.key.hex()) as server:
         eoa = External(server.client())
@@ -134,7 +134,7 @@ def test_the_relayer_key_of_the_settings_pays_for_removals(tmp_path: Path) -> No
         assert paid["from"].lower() == payer.address.hex0x().lower()
 
 
-def test_a_failed_fork_does_not_spoil_the_folder(tmp_path: Path) -> None:
+def test_a_failed_fork_leaves_the_data_folder_usable(tmp_path: Path) -> None:
     run_wallet_rpc("dev", "--fork-url", "http://127.0.0.1:9", folder=tmp_path)
 
     with Server("dev", folder=tmp_path) as server:
@@ -145,13 +145,13 @@ def test_a_missing_genesis_says_what_to_run(tmp_path: Path) -> None:
     unbuilt = shutil.ignore_patterns("build", "node_modules", "__pycache__")
     shutil.copytree(ROOT / "wallet_rpc", tmp_path / "wallet_rpc", ignore=unbuilt)
 
-    ended = run_wallet_rpc("dev", folder=tmp_path)
+    process = run_wallet_rpc("dev", folder=tmp_path)
 
-    assert ended.returncode == 2
-    assert ended.stderr == "wallet-rpc: chain 31337: genesis.json is not built yet: run `make contracts`\n"
+    assert process.returncode == 2
+    assert process.stderr == "wallet-rpc: chain 31337: genesis.json is not built yet: run `make contracts`\n"
 
 
-def test_two_chains_have_a_door_and_a_state_each(tmp_path: Path) -> None:
+def test_two_chains_have_separate_endpoints_and_states(tmp_path: Path) -> None:
     with Server("dev", "--chain", "1", "--chain", "421614", folder=tmp_path) as server:
         first, second = server.client("/chain/1"), server.client("/chain/421614")
         assert [each.rpc("eth_chainId") for each in (server.client(), first, second)] == ["0x1", "0x1", "0x66eee"]
@@ -165,7 +165,7 @@ def test_two_chains_have_a_door_and_a_state_each(tmp_path: Path) -> None:
         assert code(second, wallet.account) != "0x"
 
 
-def test_a_fork_begins_with_what_the_other_chain_has(tmp_path: Path, dev: Server) -> None:
+def test_a_fork_starts_with_the_state_of_the_other_chain(tmp_path: Path, dev: Server) -> None:
     origin = Wallet(dev.client()).fund()
     assert origin.act(None, transfer(1))["status"] == 200
 
@@ -173,7 +173,7 @@ def test_a_fork_begins_with_what_the_other_chain_has(tmp_path: Path, dev: Server
         fork = Wallet(server.client(), owner=origin.owner)
         assert code(fork.client, fork.account) == code(origin.client, origin.account) != "0x"
         assert fork.client.token_balance(fork.account) == 999
-        moves_within_its_limit(fork)
+        assert_session_moves_tokens_within_its_limit(fork)
 
     assert origin.client.token_balance(origin.account) == 999
 
@@ -182,15 +182,15 @@ def test_a_fork_begins_with_what_the_other_chain_has(tmp_path: Path, dev: Server
 def test_the_wallet_works_on_the_published_contracts(tmp_path: Path, dev: Server) -> None:
     with Server("dev", "--ephemeral", "--deployments", str(DEPLOYMENTS), folder=tmp_path) as server:
         client = server.client()
-        for kept in (ENTRY_POINT, PAYMASTER, TOKEN):
-            assert code(client, kept) == code(dev.client(), kept) != "0x"
+        for unchanged in (ENTRY_POINT, PAYMASTER, TOKEN):
+            assert code(client, unchanged) == code(dev.client(), unchanged) != "0x"
         assert len(code(client, FACTORY)) > 2
         assert code(client, FACTORY) != code(dev.client(), FACTORY)
 
-        moves_within_its_limit(Wallet(client).fund())
+        assert_session_moves_tokens_within_its_limit(Wallet(client).fund())
 
 
-def test_serve_works_with_a_redis_and_a_chain_elsewhere(tmp_path: Path, dev: Server, redis_server: RedisServer) -> None:
+def test_serve_works_with_an_external_redis_and_chain(tmp_path: Path, dev: Server, redis_server: RedisServer) -> None:
     chain = f"{dev.url}/chain/31337"
     settings = {"REDIS_URL": redis_server.url, "CHAINS": f"31337={chain},{chain},{chain}", "OPEN": "yes"}
     with Server("serve", folder=tmp_path, **settings) as server:
@@ -210,7 +210,7 @@ def test_serve_works_with_a_redis_and_a_chain_elsewhere(tmp_path: Path, dev: Ser
 
 
 @pytest.mark.parametrize(
-    ("chains", "said"),
+    ("chains", "message"),
     [
         ("", "WALLET_RPC_CHAINS: required by serve, but not set"),
         ("1={url}/chain/31337", "WALLET_RPC_CHAINS: chain 1: the node serves chain 31337, expected chain 1"),
@@ -219,15 +219,15 @@ def test_serve_works_with_a_redis_and_a_chain_elsewhere(tmp_path: Path, dev: Ser
         ("31337={url},http://127.0.0.1:9", "WALLET_RPC_CHAINS: chain 31337: the bundler does not answer"),
     ],
 )
-def test_serve_does_not_start_in_front_of_a_wrong_chain(
-    tmp_path: Path, dev: Server, redis_server: RedisServer, chains: str, said: str
+def test_serve_does_not_start_in_front_of_an_unusable_chain(
+    tmp_path: Path, dev: Server, redis_server: RedisServer, chains: str, message: str
 ) -> None:
     given = {"CHAINS": chains.format(url=dev.url)} if chains else {}
-    ended = run_wallet_rpc("serve", folder=tmp_path, REDIS_URL=redis_server.url, OPEN="yes", **given)
+    process = run_wallet_rpc("serve", folder=tmp_path, REDIS_URL=redis_server.url, OPEN="yes", **given)
 
-    assert ended.returncode == 2
-    assert ended.stderr.startswith(f"wallet-rpc: {said}")
-    assert ended.stderr.count("\n") == 1
+    assert process.returncode == 2
+    assert process.stderr.startswith(f"wallet-rpc: {message}")
+    assert process.stderr.count("\n") == 1
 
 
 def test_openrpc_prints_the_committed_document(tmp_path: Path) -> None:
@@ -267,12 +267,12 @@ STORY = (
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-def test_the_demo_tells_the_whole_story(tmp_path: Path, dev: Server, fresh: bool) -> None:
-    played = run_wallet_rpc("demo", folder=tmp_path, PORT="0" if fresh else dev.url.rpartition(":")[2])
+def test_the_demo_prints_the_whole_story(tmp_path: Path, dev: Server, fresh: bool) -> None:
+    demo = run_wallet_rpc("demo", folder=tmp_path, PORT="0" if fresh else dev.url.rpartition(":")[2])
 
     begins = "No server is running; starting an ephemeral one" if fresh else f"Using the server at {dev.url}."
-    assert played.returncode == 0, played.stdout + played.stderr
-    assert played.stdout.startswith(begins)
-    assert [sentence for sentence in STORY if sentence not in played.stdout] == []
-    assert played.stderr == ""
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert demo.stdout.startswith(begins)
+    assert [sentence for sentence in STORY if sentence not in demo.stdout] == []
+    assert demo.stderr == ""
     assert list(tmp_path.iterdir()) == []

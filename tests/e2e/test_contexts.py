@@ -1,4 +1,4 @@
-"""Grants that a client keeps: what is in a context is checked before anything is built on it."""
+"""Grants that a client stores: the server checks the contents of a context before it uses them."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("made", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_grant_of_another_form_is_refused_by_name(wallet: Wallet, made: Callable[[LocalGrant], LocalGrant]) -> None:
-    grant = made(local_grant(wallet, ROOT))
+@pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_malformed_grant_is_rejected_by_name(wallet: Wallet, change: Callable[[LocalGrant], LocalGrant]) -> None:
+    grant = change(local_grant(wallet, ROOT))
     with pytest.raises(RpcError) as error_info:
         wallet.prepare({"to": FRIEND}, permissions=grant.permissions(wallet))
     assert (error_info.value.code, error_info.value.reason) == (-32602, "context_malformed")
     assert error_info.value.data["field"] == "params.capabilities.permissions"
 
 
-def test_a_grant_in_order_is_installed(wallet: Wallet) -> None:
+def test_a_well_formed_grant_is_installed(wallet: Wallet) -> None:
     assert local_grant(wallet, ROOT).use(wallet, {"to": FRIEND}) == 200

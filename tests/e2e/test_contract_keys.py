@@ -1,4 +1,4 @@
-"""Contracts that sign by ERC-1271: as a session's key, and as an account's owner."""
+"""Contracts that sign by ERC-1271, as a session's key and as an account's owner."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ pytestmark = on_both_stacks
 
 SCENARIOS = Path(__file__).parents[2] / "specs" / "scenarios" / "12-signatures.json"
 SIGNATURE = "0xc0ffee"
-"""The one signature that the contract takes, for every hash."""
+"""The one signature that the contract accepts, for every hash."""
 
 
 @pytest.fixture
 def signer(client: Client) -> str:
-    """A contract that answers ERC-1271, at an address of its own."""
-    made = "0x" + secrets.token_hex(20)
+    """Create a contract that implements ERC-1271 at a new address."""
+    address = "0x" + secrets.token_hex(20)
     code = json.loads(SCENARIOS.read_text())["meta"]["world"]["runtimes"]["Key1271"]
-    client.chain("anvil_setCode", made, code)
-    return made
+    client.chain("anvil_setCode", address, code)
+    return address
 
 
 def send(client: Client, wallet: Wallet, permissions: dict[str, str] | None, signature: str) -> str:
@@ -38,7 +38,7 @@ def send(client: Client, wallet: Wallet, permissions: dict[str, str] | None, sig
     return str(client.rpc("wallet_sendPreparedCalls", signed)["id"])
 
 
-def test_a_contract_holds_a_session(wallet: Wallet, signer: str) -> None:
+def test_a_contract_can_be_a_session_key(wallet: Wallet, signer: str) -> None:
     grant: Grant = wallet.grant({"type": "root"}, contract=signer)
     for _ in range(2):  # installing, then installed
         assert wallet.wait_until_final(send(wallet.client, wallet, grant.permissions, SIGNATURE))["status"] == 200

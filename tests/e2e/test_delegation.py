@@ -1,4 +1,4 @@
-"""Externally owned accounts (EIP-7702): delegated by their first call, used like any other account, and freed again."""
+"""Externally owned accounts (EIP-7702): delegation by the first call, use like any other account, and removal."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.e2e.stacks import on_both_stacks
 pytestmark = on_both_stacks
 ROOT = {"type": "root"}
 ELSEWHERE = "0x000000000000c5A9089039570Dd36455b5C07383"
-"""A contract that is there, but not one to delegate to."""
+"""Deployed contract that is not a supported delegate."""
 
 
 @pytest.fixture
 def eoa(client: Client) -> External:
-    """An account with money that nobody has delegated."""
+    """Return a funded account that is not delegated."""
     made = External(client)
     made.fund()
     return made
@@ -56,7 +56,7 @@ def test_later_calls_are_single_operations(eoa: External) -> None:
     assert named["type"] == eoa.prepare({"to": FRIEND}, eip7702Auth=True)["type"] == "user-operation-v070"
 
 
-def test_no_calls_at_all_delegate(eoa: External) -> None:
+def test_an_empty_batch_delegates(eoa: External) -> None:
     assert eoa.delegate(eip7702Auth=True)["status"] == 200
     assert eoa.is_delegated_to(DELEGATE)
 
@@ -70,28 +70,28 @@ def test_the_account_pays_for_its_own_delegation(eoa: External) -> None:
 
 
 @pytest.mark.parametrize("implementation", [ELSEWHERE, FRIEND])
-def test_delegated_elsewhere_is_not_delegated(eoa: External, implementation: str) -> None:
+def test_a_delegation_to_another_contract_is_replaced(eoa: External, implementation: str) -> None:
     eoa.delegate_elsewhere(implementation)
     assert eoa.prepare(transfer(1))["type"] == "array"
     assert eoa.delegate(transfer(1))["status"] == 200
     assert eoa.is_delegated_to(DELEGATE)
 
 
-def test_both_versions_of_the_implementation_are_ours(eoa: External) -> None:
+def test_both_versions_of_the_implementation_are_supported(eoa: External) -> None:
     eoa.delegate_elsewhere(DELEGATE_V1_1)
     prepared = eoa.prepare({"to": FRIEND, "value": "0x1"})
     assert prepared["type"] == "user-operation-v070"
     assert eoa.wait_until_final(eoa.send(prepared, eoa.owner))["status"] == 200
 
 
-def test_an_implementation_that_is_named_by_address_is_the_one_that_runs(eoa: External) -> None:
+def test_an_implementation_named_by_address_is_used(eoa: External) -> None:
     assert eoa.delegate({"to": FRIEND}, eip7702Auth={"delegation": DELEGATE_V1_1})["status"] == 200
     assert eoa.is_delegated_to(DELEGATE_V1_1)
     assert eoa.delegate({"to": FRIEND}, eip7702Auth={"delegation": DELEGATE})["status"] == 200
     assert eoa.is_delegated_to(DELEGATE)
 
 
-def test_sending_the_array_again_answers_the_same_id_and_does_nothing(eoa: External) -> None:
+def test_sending_the_array_again_returns_the_same_id_and_does_nothing(eoa: External) -> None:
     request = eoa.sign_array(eoa.prepare(transfer(5)))
     first = eoa.submit(request)
     eoa.wait_until_final(first)
@@ -109,21 +109,21 @@ def test_an_estimate_has_nothing_to_sign_but_the_authorization(eoa: External) ->
     assert eoa.client.rpc("wallet_listAccounts", {"signerAddress": eoa.account})["accounts"] == []
 
 
-def test_the_first_call_that_is_sent_makes_the_signers_own_address_its_account(eoa: External) -> None:
+def test_the_first_sent_call_makes_the_signers_own_address_its_account(eoa: External) -> None:
     prepared = eoa.prepare({"to": FRIEND})
     assert eoa.client.rpc("wallet_listAccounts", {"signerAddress": eoa.account})["accounts"] == []
     eoa.wait_until_final(eoa.submit(eoa.sign_array(prepared)))
-    asked = {"signerAddress": eoa.account, "includeCounterfactualInfo": True}
-    found = eoa.client.rpc("wallet_requestAccount", asked)
+    request = {"signerAddress": eoa.account, "includeCounterfactualInfo": True}
+    found = eoa.client.rpc("wallet_requestAccount", request)
     assert found == {"accountAddress": eoa.account, "id": found["id"], "delegation": DELEGATE}
-    contract = eoa.client.rpc("wallet_requestAccount", {**asked, "creationHint": {"accountType": "sma-b"}})
+    contract = eoa.client.rpc("wallet_requestAccount", {**request, "creationHint": {"accountType": "sma-b"}})
     assert contract["counterfactualInfo"]["factoryType"] == "MAv2.0.0-sma-b"
-    assert eoa.client.rpc("wallet_requestAccount", asked) == found
+    assert eoa.client.rpc("wallet_requestAccount", request) == found
     eoa.prepare({"to": FRIEND})
     assert eoa.client.rpc("wallet_listAccounts", {"signerAddress": eoa.account})["meta"]["totalCount"] == 2
 
 
-def test_a_session_of_a_delegated_account_works_as_any(eoa: External) -> None:
+def test_a_session_of_a_delegated_account_works_like_any_other(eoa: External) -> None:
     eoa.delegate()
     grant = eoa.grant({"type": "erc20-token-transfer", "data": {"allowance": "0x20", "address": TOKEN}})
     for amount in (0x10, 0x10):
@@ -162,8 +162,8 @@ def test_a_session_cannot_redelegate(eoa: External) -> None:
     assert error_info.value.reason == "removal_is_alone"
 
 
-def sent_with(eoa: External, **changed: Any) -> RpcError:
-    """The refusal of an array whose authorization is changed."""
+def catch_submit_error(eoa: External, **changed: Any) -> RpcError:
+    """Send an array with a changed authorization, and return the error."""
     request = eoa.sign_array(eoa.prepare({"to": FRIEND}))
     request["data"][0] |= changed
     with pytest.raises(RpcError) as error_info:
@@ -172,23 +172,23 @@ def sent_with(eoa: External, **changed: Any) -> RpcError:
     return error_info.value
 
 
-def test_an_authorization_signed_by_another_is_refused(eoa: External) -> None:
+def test_an_authorization_signed_by_another_key_is_rejected(eoa: External) -> None:
     forged = eoa.sign_authorization(eoa.prepare()["data"][0], by=new_key())["signature"]
     for signature in (forged, {"data": "0x1234"}, {"data": "0x" + "00" * 65}, {"data": "0x" + "ff" * 64 + "1b"}):
-        refused = sent_with(eoa, signature=signature)
-        assert refused.code == -32000
-        assert refused.message == "EIP-7702 authorization signature is invalid"
-        assert refused.reason == "authorization_invalid"
+        error = catch_submit_error(eoa, signature=signature)
+        assert error.code == -32000
+        assert error.message == "EIP-7702 authorization signature is invalid"
+        assert error.reason == "authorization_invalid"
 
 
-def test_an_authorization_changed_after_signing_is_refused(eoa: External) -> None:
-    assert sent_with(eoa, data={"address": DELEGATE_V1_1, "nonce": "0x0"}).reason == "authorization_invalid"
-    assert sent_with(eoa, data={"address": ELSEWHERE, "nonce": "0x0"}).reason == "delegation_not_supported"
-    assert sent_with(eoa, data={"address": ZERO, "nonce": "0x0"}).reason == "delegation_not_supported"
-    assert sent_with(eoa, chainId="0x66eee").code == -32602
+def test_an_authorization_changed_after_signing_is_rejected(eoa: External) -> None:
+    assert catch_submit_error(eoa, data={"address": DELEGATE_V1_1, "nonce": "0x0"}).reason == "authorization_invalid"
+    assert catch_submit_error(eoa, data={"address": ELSEWHERE, "nonce": "0x0"}).reason == "delegation_not_supported"
+    assert catch_submit_error(eoa, data={"address": ZERO, "nonce": "0x0"}).reason == "delegation_not_supported"
+    assert catch_submit_error(eoa, chainId="0x66eee").code == -32602
 
 
-def test_an_authorization_of_another_nonce_is_refused(eoa: External) -> None:
+def test_an_authorization_with_another_nonce_is_rejected(eoa: External) -> None:
     request = eoa.sign_array(eoa.prepare({"to": FRIEND}))
     eoa.client.chain("anvil_setNonce", eoa.account, "0x3")
     with pytest.raises(RpcError) as error_info:
@@ -198,20 +198,20 @@ def test_an_authorization_of_another_nonce_is_refused(eoa: External) -> None:
     assert eoa.delegate({"to": FRIEND})["status"] == 200
 
 
-def test_the_operation_alone_is_refused_while_it_needs_the_delegation(eoa: External) -> None:
+def test_the_operation_without_its_authorization_is_rejected_while_it_needs_one(eoa: External) -> None:
     operation = eoa.prepare({"to": FRIEND})["data"][1]
     with pytest.raises(RpcError) as error_info:
         eoa.send(operation, eoa.owner)
     assert (error_info.value.code, error_info.value.reason) == (-32000, "authorization_missing")
 
 
-def test_an_array_without_an_authorization_is_an_operation(eoa: External) -> None:
+def test_an_array_without_an_authorization_is_sent_as_an_operation(eoa: External) -> None:
     eoa.delegate()
     signed = eoa.sign(eoa.prepare({"to": FRIEND}), eoa.owner, None)
     assert eoa.wait_until_final(eoa.submit({"type": "array", "data": [signed]}))["status"] == 200
 
 
-def test_arrays_of_other_contents_are_refused(eoa: External) -> None:
+def test_arrays_with_other_contents_are_rejected(eoa: External) -> None:
     authorization, operation = eoa.sign_array(eoa.prepare({"to": FRIEND}))["data"]
     for parts in ([], [authorization], [operation, operation], [authorization, authorization, operation]):
         with pytest.raises(RpcError) as error_info:
@@ -219,7 +219,7 @@ def test_arrays_of_other_contents_are_refused(eoa: External) -> None:
         assert (error_info.value.code, error_info.value.reason) == (-32602, "array_not_supported")
 
 
-def test_a_delegation_is_taken_away(eoa: External) -> None:
+def test_a_delegation_is_removed(eoa: External) -> None:
     eoa.delegate()
     prepared = eoa.prepare_removal()
     assert prepared["type"] == "authorization"
@@ -235,7 +235,7 @@ def test_a_delegation_is_taken_away(eoa: External) -> None:
     assert eoa.prepare({"to": FRIEND})["type"] == "array"
 
 
-def test_a_removal_sent_again_answers_the_same_id_and_costs_nothing(eoa: External) -> None:
+def test_a_removal_sent_again_returns_the_same_id_and_costs_nothing(eoa: External) -> None:
     eoa.delegate()
     request = eoa.sign_authorization(eoa.prepare_removal())
     first = eoa.submit(request)
@@ -251,17 +251,17 @@ def test_a_removal_sent_again_answers_the_same_id_and_costs_nothing(eoa: Externa
 
 
 def eoa_digest(nonce: int) -> str:
-    """05 | rlp([31337, 20 zero bytes, nonce]), the nonce below 128."""
+    """Return keccak256(05 | rlp([31337, 20 zero bytes, nonce])) for a nonce below 128."""
     return "0x" + keccak(b"\x05" + bytes([0xD9]) + b"\x82\x7a\x69" + b"\x94" + bytes(20) + bytes([nonce])).hex()
 
 
-def test_what_is_not_delegated_by_us_can_be_freed_too(eoa: External) -> None:
+def test_a_delegation_to_another_contract_can_be_removed_too(eoa: External) -> None:
     eoa.delegate_elsewhere(FRIEND)
     assert eoa.wait_until_final(eoa.submit(eoa.sign_authorization(eoa.prepare_removal())))["status"] == 200
     assert eoa.code() == "0x"
 
 
-def test_removals_that_make_no_sense_are_refused(eoa: External, wallet: Wallet) -> None:
+def test_impossible_removals_are_rejected(eoa: External, wallet: Wallet) -> None:
     removal = {"delegation": ZERO}
     cases: list[tuple[Wallet, tuple[dict[str, str], ...], dict[str, str], str]] = [
         (eoa, (), removal, "nothing_to_remove"),
@@ -271,13 +271,13 @@ def test_removals_that_make_no_sense_are_refused(eoa: External, wallet: Wallet) 
         (eoa, (), {"delegation": ELSEWHERE}, "delegation_not_supported"),
         (eoa, (), {**removal, "account": FRIEND}, "delegation_of_another"),
     ]
-    for who, calls, asked, reason in cases:
+    for sender, calls, authorization, reason in cases:
         with pytest.raises(RpcError) as error_info:
-            who.prepare(*calls, eip7702Auth=asked)
+            sender.prepare(*calls, eip7702Auth=authorization)
         assert (error_info.value.code, error_info.value.reason) == (-32602, reason)
 
 
-def test_a_removal_is_refused_when_it_is_not_signed_or_late(eoa: External) -> None:
+def test_a_removal_that_is_not_signed_or_too_late_is_rejected(eoa: External) -> None:
     eoa.delegate()
     request = eoa.sign_authorization(eoa.prepare_removal())
     for changed, reason in (
@@ -292,7 +292,7 @@ def test_a_removal_is_refused_when_it_is_not_signed_or_late(eoa: External) -> No
         eoa.submit(request)
 
 
-def test_true_asks_nothing_of_a_contract_account(wallet: Wallet) -> None:
+def test_eip7702_auth_true_has_no_effect_on_a_contract_account(wallet: Wallet) -> None:
     prepared = wallet.prepare({"to": FRIEND}, eip7702Auth=True)
     assert prepared["type"] == "user-operation-v070"
     assert wallet.wait_until_final(wallet.send(prepared, wallet.owner))["status"] == 200

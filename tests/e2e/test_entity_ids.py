@@ -1,4 +1,4 @@
-"""No session meets what an account's modules keep of another one."""
+"""Entity ids of new sessions: no session gets the module state of an earlier one."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ NARROW = {"type": "functions-on-contract", "data": {"address": FRIEND, "function
 UNKNOWN_FUNCTION = {"to": FRIEND, "data": "0x12345678"}
 WIDE = ContractAccess(type="contract-access", data=Target(address=Address.parse(TOKEN)))
 RANDOM_IDS = range(1 << 16, 1 << 30)
-"""Where the entity ids of an account with code begin."""
+"""Range of the first entity id of an account that has code."""
 
 
 def entity_of(grant: Grant) -> int:
-    """Of a nonce under parallel key 0."""
+    """Return the entity id of a grant's nonce, whose parallel key is 0."""
     return int(grant.created["signatureRequest"]["data"]["message"]["nonce"], 16) >> 72
 
 
 @pytest.mark.parametrize("parallel_key", [0, 1_700_000_000_000])
-def test_a_session_inherits_nothing_of_one_that_was_made_elsewhere(wallet: Wallet, parallel_key: int) -> None:
+def test_a_session_inherits_nothing_from_one_made_without_the_server(wallet: Wallet, parallel_key: int) -> None:
     earlier = local_grant(wallet, WIDE, parallel_key=parallel_key)
     assert earlier.use(wallet, transfer(1)) == 200
     earlier.uninstall(wallet)
@@ -46,7 +46,7 @@ def test_an_entity_id_is_skipped_when_its_nonce_was_used(wallet: Wallet) -> None
     assert entity_of(wallet.grant(NARROW)) == first + 2
 
 
-def test_entity_ids_begin_at_1_before_the_account_has_code_and_at_random_once_it_has(wallet: Wallet) -> None:
+def test_entity_ids_start_at_1_before_deployment_and_at_random_after_it(wallet: Wallet) -> None:
     before = [entity_of(wallet.grant(NARROW)) for _ in range(2)]
     assert wallet.act(None)["status"] == 200
     first, second = (entity_of(wallet.grant(NARROW)) for _ in range(2))
@@ -55,7 +55,7 @@ def test_entity_ids_begin_at_1_before_the_account_has_code_and_at_random_once_it
     assert second == first + 1
 
 
-def test_an_externally_owned_account_that_has_sent_something_is_no_contract_to_come(client: Client) -> None:
+def test_an_externally_owned_account_with_transactions_is_not_a_future_contract(client: Client) -> None:
     wallet = Wallet(client)
     wallet.account = client.chain("eth_accounts")[0]  # it mints the other tests' tokens
     Wallet(client).fund()

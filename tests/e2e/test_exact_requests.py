@@ -1,4 +1,4 @@
-"""A request means exactly what it says: what is not understood is refused by name, and nothing is left out."""
+"""Exact reading of requests: unknown members are rejected by name, and none is ignored."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Json = dict[str, Any]
 HERE = "0x7a69"
 SOLANA = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
 NATIVE = "0xEeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEee"
-"""As documents spell it; the last letter but one of the checksum's case is another."""
+"""The constant as documents write it; the case of its last letter violates EIP-55."""
 ACCESS = {"type": "contract-access", "data": {"address": TOKEN}}
 
 
-def refusal(client: Client, method: str, params: Any) -> RpcError:
+def catch_error(client: Client, method: str, params: Any) -> RpcError:
     with pytest.raises(RpcError) as error_info:
         client.rpc(method, params)
     return error_info.value
@@ -48,51 +48,51 @@ def session(wallet: Wallet, **more: Any) -> Json:
         ({"key": {"type": "secp256k1", "publicKey": FRIEND, "expiry": 1}}, "key.expiry"),
     ],
 )
-def test_a_session_with_an_unknown_member_is_refused_by_its_name(wallet: Wallet, changed: Json, field: str) -> None:
-    error = refusal(wallet.client, "wallet_createSession", session(wallet, **changed))
+def test_a_session_with_an_unknown_member_is_rejected_by_its_name(wallet: Wallet, changed: Json, field: str) -> None:
+    error = catch_error(wallet.client, "wallet_createSession", session(wallet, **changed))
 
     assert (error.code, error.reason) == (-32602, "unknown_member")
     assert error.data["field"] == f"params.{field or 'permissions[1].data.period'}"
     assert "; its members are " in error.message
 
 
-def test_a_session_is_as_exact_as_it_was_where_optional_members_are_null(wallet: Wallet) -> None:
+def test_optional_members_of_a_session_may_be_null(wallet: Wallet) -> None:
     nulls = {"expiry": None, "policies": None, "permissions": [{"type": "root", "data": None, "maxValue": None}]}
     created = wallet.client.rpc("wallet_createSession", session(wallet, **nulls))
     assert created["signatureRequest"]["data"]["message"]["deadline"] == 0
-    error = refusal(wallet.client, "wallet_createSession", session(wallet, expirySec=None))
+    error = catch_error(wallet.client, "wallet_createSession", session(wallet, expirySec=None))
     assert error.data["field"] == "params.expirySec", "null may be a number that could not be written"
 
 
-def test_two_different_ends_are_refused(wallet: Wallet) -> None:
+def test_two_different_expiries_are_rejected(wallet: Wallet) -> None:
     end = int(time.time()) + HOUR
     assert wallet.client.rpc("wallet_createSession", session(wallet, expirySec=end, expiry=hex(end)))
-    error = refusal(wallet.client, "wallet_createSession", session(wallet, expirySec=end, expiry=hex(end - 1)))
+    error = catch_error(wallet.client, "wallet_createSession", session(wallet, expirySec=end, expiry=hex(end - 1)))
     assert (error.reason, error.data["field"]) == ("duplicate_limit", "params.expiry")
 
 
 @pytest.mark.parametrize("written", [float, lambda end: end])
-def test_an_end_may_be_written_as_a_double(wallet: Wallet, written: Any) -> None:
+def test_an_expiry_may_be_a_double(wallet: Wallet, written: Any) -> None:
     end = int(time.time()) + HOUR
     created = wallet.client.rpc("wallet_createSession", session(wallet, expirySec=written(end)))
     assert created["signatureRequest"]["data"]["message"]["deadline"] == end
-    error = refusal(wallet.client, "wallet_createSession", session(wallet, expirySec=end + 0.5))
+    error = catch_error(wallet.client, "wallet_createSession", session(wallet, expirySec=end + 0.5))
     assert error.data["field"] == "params.expirySec"
 
 
 @pytest.mark.parametrize("is_keyed", [False, True])
 @pytest.mark.parametrize("name", ["input", "operation", "gas", "from"])
-def test_a_call_with_an_unknown_member_is_refused_by_its_name(wallet: Wallet, name: str, is_keyed: bool) -> None:
+def test_a_call_with_an_unknown_member_is_rejected_by_its_name(wallet: Wallet, name: str, is_keyed: bool) -> None:
     call = {"to": TOKEN, name: transfer(1)["data"] if name == "input" else "0x1"}
     request: Json = {"from": wallet.account, "chainId": HERE, "calls": [transfer(1), call]}
     if is_keyed:
         request["key"] = key_of(wallet.owner)
-    error = refusal(wallet.client, "wallet_prepareCalls", request)
+    error = catch_error(wallet.client, "wallet_prepareCalls", request)
     assert (error.code, error.reason) == (-32602, "unknown_member")
     assert error.data["field"] == f"params.calls[1].{name}"
 
 
-def test_a_call_may_name_the_chain_of_its_request_and_capabilities_that_are_optional(wallet: Wallet) -> None:
+def test_a_call_may_name_its_requests_chain_and_optional_capabilities(wallet: Wallet) -> None:
     optional = {"paymasterService": {"url": "https://example.com", "optional": True}}
     plain = wallet.prepare(transfer(1))["data"]["callData"]
     assert wallet.prepare({**transfer(1), "chainId": HERE, "capabilities": optional})["data"]["callData"] == plain
@@ -114,8 +114,8 @@ def test_a_call_may_name_the_chain_of_its_request_and_capabilities_that_are_opti
 
 
 @pytest.mark.parametrize("hint", [{"accountType": "sma-b", "initialOwners": [FRIEND]}, {"owners": [FRIEND]}])
-def test_a_hint_that_would_be_left_out_is_refused(client: Client, hint: Json) -> None:
-    error = refusal(client, "wallet_requestAccount", {"signerAddress": new_key().address, "creationHint": hint})
+def test_an_unsupported_hint_is_rejected(client: Client, hint: Json) -> None:
+    error = catch_error(client, "wallet_requestAccount", {"signerAddress": new_key().address, "creationHint": hint})
     assert error.reason in {"account_type_not_supported", "unknown_member"}
     assert error.data["field"].startswith("params.creationHint.")
 
@@ -150,63 +150,63 @@ ZEROS: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("method", "params", "field"), ZEROS)
-def test_the_zero_address_is_nobodys_account_owner_or_key(
-    wallet: Wallet, method: str, params: Json, field: str
-) -> None:
+def test_the_zero_address_is_not_an_account_owner_or_key(wallet: Wallet, method: str, params: Json, field: str) -> None:
     request = session(wallet, **params) if method == "wallet_createSession" else params
     if method == "wallet_grantPermissions":
         request = {"address": wallet.account, **request} if "account" not in request else request
-    error = refusal(wallet.client, method, request)
+    error = catch_error(wallet.client, method, request)
     assert (error.code, error.reason, error.data["field"]) == (-32602, "zero_address", f"params.{field}")
 
 
 def test_the_zero_address_sends_nothing(wallet: Wallet) -> None:
     request = wallet.sign(wallet.prepare(transfer(1)), wallet.owner, None)
-    error = refusal(wallet.client, "wallet_sendPreparedCalls", {**request, "data": {**request["data"], "sender": ZERO}})
+    error = catch_error(
+        wallet.client, "wallet_sendPreparedCalls", {**request, "data": {**request["data"], "sender": ZERO}}
+    )
     assert (error.reason, error.data["field"]) == ("zero_address", "params.data.sender")
 
 
 @pytest.mark.parametrize(
     "method", ["wallet_prepareCalls", "wallet_sendPreparedCalls", "wallet_prepareSign", "wallet_formatSign"]
 )
-def test_a_chain_of_another_namespace_is_refused_before_anything_else(client: Client, method: str) -> None:
+def test_a_chain_of_another_namespace_is_rejected_first(client: Client, method: str) -> None:
     call = {"programId": "11111111111111111111111111111111", "data": "0x"}
     request: Json = {"calls": [call], "from": "DRpbCBMxVnDK7maPM5tGv6MvB3v1sRMC86PZ8okm21hy", "chainId": SOLANA}
     if method == "wallet_sendPreparedCalls":
         request["type"] = "solana-transaction-v0"
-    error = refusal(client, method, request)
+    error = catch_error(client, method, request)
     assert (error.code, error.reason, error.data["field"]) == (-32602, "namespace_not_supported", "params.chainId")
     assert "of the namespace solana" in error.message
 
 
-def test_the_native_tokens_constant_is_taken_in_any_spelling(wallet: Wallet) -> None:
+def test_the_native_token_constant_is_accepted_in_any_letter_case(wallet: Wallet) -> None:
     for text in (NATIVE, NATIVE.lower(), NATIVE.swapcase().replace("0X", "0x")):
         assert wallet.prepare({"to": text})["type"] == "user-operation-v070"
-    error = refusal(wallet.client, "wallet_prepareCalls", {"from": NATIVE, "chainId": HERE, "calls": [{"to": 1}]})
+    error = catch_error(wallet.client, "wallet_prepareCalls", {"from": NATIVE, "chainId": HERE, "calls": [{"to": 1}]})
     assert error.data["field"] == "params.calls[0].to"
 
 
 WORKERS = ["0x1", "0x2", "0x3", "0x4"]
 
 
-def test_workers_with_keys_of_their_own_are_refused_until_the_session_is_installed_and_then_all_land(
+def test_parallel_nonce_keys_are_rejected_until_the_session_is_installed_and_then_all_settle(
     wallet: Wallet,
 ) -> None:
     grant, paid = wallet.grant({"type": "root"}), new_key().address
     pay = transfer(1, to=paid)
 
     def work(key: str) -> int | str:
-        """One worker's call, and how it ended: its status, or why it was refused."""
+        """Make one worker's call, and return its status, or the reason and field of the error."""
         try:
             prepared = wallet.prepare(pay, permissions=grant.permissions, nonceOverride={"nonceKey": key})
             status: int = wallet.wait_until_final(wallet.send(prepared, grant.key, grant.permissions))["status"]
-        except RpcError as refused:
-            return f"{refused.reason} at {refused.data['field']}"
+        except RpcError as error:
+            return f"{error.reason} at {error.data['field']}"
         return status
 
     with ThreadPoolExecutor(len(WORKERS)) as pool:
-        refused = "nonce_key_not_applicable at params.capabilities.nonceOverride.nonceKey"
-        assert list(pool.map(work, WORKERS)) == [refused] * len(WORKERS)
+        rejection = "nonce_key_not_applicable at params.capabilities.nonceOverride.nonceKey"
+        assert list(pool.map(work, WORKERS)) == [rejection] * len(WORKERS)
         assert wallet.client.token_balance(paid) == 0
         assert work("0x0") == 200
         assert list(pool.map(work, WORKERS)) == [200] * len(WORKERS)
@@ -222,7 +222,7 @@ def test_a_removal_of_a_delegation_has_no_parallel_key(client: Client) -> None:
     assert error_info.value.reason == "nonce_key_not_applicable"
 
 
-def test_a_strangers_requests_change_nothing_for_an_account_to_come(client: Client) -> None:
+def test_another_callers_requests_do_not_change_a_future_account(client: Client) -> None:
     owner = new_key()
     address = client.rpc("wallet_requestAccount", {"signerAddress": owner.address})["accountAddress"]
     victim = new_key()

@@ -1,4 +1,4 @@
-"""Whatever a batch sends and whoever pays: calls are refused for money exactly when they would land without effect."""
+"""Random batches, sponsored and not: calls are rejected for missing funds exactly when they would fail on chain."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from tests.e2e.client import FRIEND, RpcError, Wallet
 from tests.e2e.test_funds import PAYS_OUT
 
 UNIT = 10**16
-"""More than the gas of these calls costs."""
+"""Amount above the gas cost of these calls."""
 STEPS = st.lists(st.tuples(st.sampled_from(["friend", "contract"]), st.integers(0, 3)), min_size=1, max_size=4)
 
 
 def outcome(wallet: Wallet, calls: list[dict[str, Any]], **more: Any) -> int | str:
-    """The status of calls that are prepared and sent, or the reason for which they are not taken."""
+    """Prepare and send calls, and return their status, or the reason of their rejection."""
     try:
         prepared = wallet.prepare(*calls, **more)
         return int(wallet.wait_until_final(wallet.send(prepared, wallet.owner))["status"])
-    except RpcError as refused:
-        return str(refused.reason)
+    except RpcError as error:
+        return str(error.reason)
 
 
 @settings(max_examples=12)
 @given(steps=STEPS, balance=st.integers(0, 6), sponsored=st.booleans(), pays_out=st.integers(0, 3))
-def test_calls_are_refused_for_money_exactly_when_they_would_land_without_effect(
+def test_calls_are_rejected_for_funds_exactly_when_they_would_fail_on_chain(
     wallet: Wallet, steps: list[tuple[str, int]], balance: int, sponsored: bool, pays_out: int
 ) -> None:
-    contract, chain = to_checksum_address(secrets.token_bytes(20)), wallet.client.chain
+    contract = to_checksum_address(secrets.token_bytes(20))
+    chain = wallet.client.chain
     chain("anvil_setCode", contract, PAYS_OUT)
     chain("anvil_setBalance", contract, hex(pays_out * UNIT))
     chain("anvil_setBalance", wallet.account, hex(balance * UNIT))
@@ -41,7 +42,7 @@ def test_calls_are_refused_for_money_exactly_when_they_would_land_without_effect
     first = outcome(wallet, calls, sponsored=sponsored)
     if first == "insufficient_funds":
         rich = {wallet.account: {"balance": hex(10**24)}}
-        blindly = outcome(wallet, calls, sponsored=sponsored, stateOverride=rich)
-        assert blindly == 500 or (blindly == "insufficient_funds" and not sponsored)
+        unchecked = outcome(wallet, calls, sponsored=sponsored, stateOverride=rich)
+        assert unchecked == 500 or (unchecked == "insufficient_funds" and not sponsored)
     else:
         assert first == 200

@@ -1,4 +1,4 @@
-"""Clients that only connect: they take no file from Redis and the chain, and close the server to nobody."""
+"""Idle connections: they leave enough files for Redis and the chain, and the server stays reachable."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def open_files(process_id: int) -> int:
 
 def half_heads(at: tuple[str, int], number: int, clients: ExitStack) -> None:
     for _ in range(number):
-        with suppress(ConnectionError):  # cut off, since others came
-            clients.enter_context(Raw(at)).send(b"GET / HTTP/1.1\r\nx: ")
+        with suppress(ConnectionError):  # disconnected in favour of newer connections
+            until.enter_context(Raw(at)).send(b"GET / HTTP/1.1\r\nx: ")
 
 
-def test_a_server_with_few_files_serves_beside_400_half_heads(tmp_path: Path) -> None:
+def test_a_server_with_few_files_serves_despite_400_incomplete_requests(tmp_path: Path) -> None:
     starting = InstalledServer("dev", "--ephemeral", folder=tmp_path)
     resource.prlimit(starting.process.pid, resource.RLIMIT_NOFILE, (SOFT, HARD))  # before it runs
     with starting as server, ExitStack() as clients:
@@ -43,8 +43,8 @@ def test_a_server_with_few_files_serves_beside_400_half_heads(tmp_path: Path) ->
         assert wallet.client.token_balance(wallet.account) == 1000
         assert open_files(process_id) <= HARD - 100
 
-        # files run out under it: what it cannot accept now, it accepts later
-        resource.prlimit(process_id, resource.RLIMIT_NOFILE, (3, HARD))
+        # no file is left: the server accepts the waiting connection later
+        resource.prlimit(process_id, resource.RLIMIT_NOFILE, (before, HARD))
         half_heads(at, 20, clients)
         waiting = clients.enter_context(Raw(at)).send(head(verb=b"GET", target=b"/health"))
         until(lambda: "cannot_accept" in server.output(), "a connection that could not be accepted")

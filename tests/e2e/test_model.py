@@ -1,4 +1,4 @@
-"""Random grants and random calls: the chain allows exactly what a model of the grant allows."""
+"""Random grants and random calls: the chain allows exactly the calls that a model of the grant allows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ calls = st.builds(
 
 
 def covered_calls(permission: Permission) -> st.SearchStrategy[Call]:
-    """Calls that this permission is about."""
+    """Return a strategy for calls that the permission covers."""
     match permission:
         case ContractAccess(data=data):
             return st.builds(lambda call: Call(to=data.address, data=call.data), calls)
@@ -71,14 +71,14 @@ def covered_calls(permission: Permission) -> st.SearchStrategy[Call]:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[list[Permission], list[Call]]:
-    """Permissions, and calls most of which are about one of them."""
+    """Draw permissions, and calls most of which one of them covers."""
     granted = draw(st.lists(harmless_permissions, min_size=1, max_size=4))
     fit = st.sampled_from(granted).flatmap(covered_calls)
     return granted, draw(st.lists(st.one_of(fit, fit, fit, calls), min_size=1, max_size=3))
 
 
 def is_allowed(abilities: Abilities, account: Address, made: Sequence[Call]) -> bool:
-    """Every call is allowed, and all of them together stay within the limits."""
+    """Return True when every call is allowed and their sums are within the limits."""
     if not all(abilities.may_call(call.to, call.data, account=account) for call in made):
         return False
     spent: Counter[Address] = Counter()
@@ -92,7 +92,7 @@ def is_allowed(abilities: Abilities, account: Address, made: Sequence[Call]) -> 
 
 @pytest.fixture
 def rich(client: Client) -> Wallet:
-    """A deployed account with money enough for every call."""
+    """Return a deployed account with enough funds for every call."""
     wallet = Wallet(client).fund(tokens=0)
     wallet.act(None)
     return wallet
@@ -101,17 +101,20 @@ def rich(client: Client) -> Wallet:
 @on_every_stack
 @settings(max_examples=60)
 @given(cases())
-def test_the_chain_allows_what_the_model_allows(rich: Wallet, case: tuple[list[Permission], list[Call]]) -> None:
-    wallet, (granted, made) = rich, case
+def test_the_chain_allows_exactly_the_calls_of_the_model(
+    rich: Wallet, case: tuple[list[Permission], list[Call]]
+) -> None:
+    wallet = rich
+    granted, made = case
     account = Address.parse(wallet.account)
     terms = SessionTerms(account=account, key=Address(b"\x5e" * 20), entity_id=1, deadline=0, now=int(time.time()))
-    wanted = wire.encode(list[Permission], granted)
+    permissions = wire.encode(list[Permission], granted)
     try:
         abilities = Abilities(check_and_compile(granted, terms))
-    except InvalidParams as refused:
-        _assert_server_rejects(wallet, wanted, refused.reason)
+    except InvalidParams as error:
+        _assert_server_rejects(wallet, permissions, error.reason)
         return
-    grant = wallet.grant(*wanted, expirySec=0)
+    grant = wallet.grant(*permissions, expirySec=0)
     if is_allowed(abilities, account, made):
         event("allowed")
         wallet.prepare(*wire.encode(list[Call], made), permissions=grant.permissions)
@@ -128,38 +131,39 @@ NOWHERE = "no permission of the session covers that contract"
 
 
 def _assert_denial(denied: RpcError, abilities: Abilities, permissions: list[Permission], made: Sequence[Call]) -> None:
-    """The denial in the error is that of the EVM's own error, read with the bytes of the installed hooks."""
-    told, message = denied.data.get("permissions"), denied.message
+    """Check that the permissions in the error match the EVM's own error and the installed hooks."""
+    types = denied.data.get("permissions")
+    message = denied.message
     match denied.data["errors"][-2:]:
         case [_, "AddressNotAllowed"]:
             is_wild = any(isinstance(permission, FunctionsOnAllContracts) for permission in permissions)
-            assert told == (["functions-on-all-contracts"] if is_wild else None), message
+            assert types == (["functions-on-all-contracts"] if is_wild else None), message
             assert f"{NOWHERE}, {_first_denied(abilities, made)}" in message
         case ["PreUserOpValidationHookReverted", "SelectorNotAllowed" | "NoSelectorSpecified"]:
             target = _first_denied(abilities, made)
-            assert told == [_entry_of(target, permissions)], message
+            assert types == [_entry_of(target, permissions)], message
         case ["PreExecHookReverted", "ExceededNativeTokenLimit"]:
-            assert told == ["native-token-transfer"], message
+            assert types == ["native-token-transfer"], message
         case ["PreExecHookReverted", _]:
-            assert told == ["erc20-token-transfer"], message
+            assert types == ["erc20-token-transfer"], message
         case ["PreUserOpValidationHookReverted", "ExceededNativeTokenLimit"]:
-            assert told == ["gas-limit"], message
+            assert types == ["gas-limit"], message
         case [*_, "ValidationFunctionMissing"]:
-            assert told is None, message
+            assert types is None, message
             assert NOWHERE in message
         case unknown:
             raise AssertionError(unknown)
 
 
 def _first_denied(abilities: Abilities, made: Sequence[Call]) -> Address:
-    """The target of the first call that the installed list refuses."""
+    """Return the target of the first call that the installed allowlist denies."""
     rows = abilities.allowlist(HookKind.VALIDATION)
     assert rows is not None
     return next(call.to for call in made if not rows.allows(call.to, call.data))
 
 
 def _entry_of(target: Address, permissions: list[Permission]) -> str:
-    """The type of the one permission whose data names the contract."""
+    """Return the type of the one permission whose data names the contract."""
     (found,) = [each.type for each in permissions if getattr(getattr(each, "data", None), "address", None) == target]
     return str(found)
 

@@ -1,4 +1,4 @@
-"""Gas in a token that is not the development chain's own: taken at its price where the operator gave one."""
+"""Gas paid in other ERC-20 tokens than the development chain's own, at the operator's price."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def dollars(wallet: Wallet, signature: str, *values: str) -> int:
 
 @pytest.fixture(params=[Wallet, External])
 def payer(request: pytest.FixtureRequest, client: Client) -> Wallet:
-    """An account with dollars and not one wei. The token is a copy of the test token at another address."""
+    """Return an account with dollars and without native balance; the token is a copy of the test token."""
     client.chain("anvil_setCode", DOLLAR.hex0x(), client.rpc("eth_getCode", TOKEN, "latest"))
     made: Wallet = request.param(client)
     data = call_data("mint(address,uint256)", made.account, BALANCE)
@@ -49,8 +49,8 @@ def payer(request: pytest.FixtureRequest, client: Client) -> Wallet:
 )
 def test_gas_is_paid_in_any_token_that_has_a_price(payer: Wallet, settings: dict[str, Any]) -> None:
     before = dollars(payer, "balanceOf(address)", PAYMASTER)
-    asked = request(payer, gas_in(DOLLAR.hex0x(), **settings), {"to": FRIEND})
-    prepared = payer.client.rpc("wallet_prepareCalls", asked)
+    params = request(payer, gas_in(DOLLAR.hex0x(), **settings), {"to": FRIEND})
+    prepared = payer.client.rpc("wallet_prepareCalls", params)
     if prepared["type"] == "paymaster-permit":
         assert prepared["data"]["domain"]["verifyingContract"] == DOLLAR.hex0x()
         prepared = payer.client.rpc("wallet_prepareCalls", signed_permit(payer, prepared))
@@ -72,7 +72,7 @@ def test_gas_is_paid_in_any_token_that_has_a_price(payer: Wallet, settings: dict
 
 
 @on_both_stacks
-def test_a_token_without_a_price_is_refused_with_those_that_have_one(wallet: Wallet) -> None:
+def test_a_token_without_a_price_is_rejected_with_the_list_of_priced_tokens(wallet: Wallet) -> None:
     other = "0x" + "42" * 20
     with pytest.raises(RpcError) as error_info:
         wallet.prepare({"to": FRIEND}, paymasterService=gas_in(other))
@@ -82,13 +82,13 @@ def test_a_token_without_a_price_is_refused_with_those_that_have_one(wallet: Wal
 
 
 @given(price=st.decimals(min_value="0.000000000001", max_value=10**18, places=12))
-def test_a_price_becomes_the_rate_that_is_next_above_it(price: Any) -> None:
+def test_a_price_is_rounded_up_to_a_rate(price: Any) -> None:
     token, rate = parse_token_price(f"{DOLLAR}={price:f}")
     assert token == DOLLAR
     assert (rate - 1) * Fraction(price) < ONE_COIN <= rate * Fraction(price)
 
 
-def test_dev_takes_the_prices_of_its_command_line() -> None:
+def test_dev_uses_the_prices_of_its_command_line() -> None:
     options = _parser().parse_args(["dev", "--token", f"{DOLLAR}=500000000", "--token", f"{TOKEN}=0.0005"])
     assert dict(options.token) == {DOLLAR: DOLLAR_RATE, Address.parse(TOKEN): 2_000 * ONE_COIN}
 
@@ -99,6 +99,6 @@ def test_prices_of_usual_tokens() -> None:
 
 
 @pytest.mark.parametrize("price", ["", "0", "0.0", "-1", "1e3", "one", "1/2", f"{10**18 + 1}", "1" * 31, "٣", "=1"])
-def test_what_is_no_price_is_refused(price: str) -> None:
+def test_an_invalid_price_is_rejected(price: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="WEI_PER_UNIT"):
         parse_token_price(f"{DOLLAR}={price}")

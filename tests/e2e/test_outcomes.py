@@ -1,4 +1,4 @@
-"""The status of a call that came to nothing says why, as preparing it would have."""
+"""The status of a failed call contains the same error as wallet_prepareCalls would return."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REVERTED = -32521
 
 
 def send_reverting(wallet: Wallet, data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """How a call ends, status and error, that was estimated against other code than that which reverts with `data`."""
+    """Send a call that reverts with `data` and that was estimated with other code; return its status and error."""
     target = to_checksum_address(secrets.token_bytes(20))
     wallet.client.chain("anvil_setCode", target, "0x" + revert_with(data).hex())
     prepared = wallet.prepare({"to": target}, stateOverride={target: {"code": STOP}})
@@ -42,7 +42,9 @@ def send_reverting(wallet: Wallet, data: bytes) -> tuple[dict[str, Any], dict[st
     ],
     ids=["error", "panic", "custom", "short"],
 )
-def test_a_reverted_call_says_why(wallet: Wallet, data: bytes, message: str, errors: list[str]) -> None:
+def test_the_status_of_a_reverted_call_has_the_reason(
+    wallet: Wallet, data: bytes, message: str, errors: list[str]
+) -> None:
     status, error = send_reverting(wallet, data)
 
     assert (status["status"], status["receipts"][0]["status"]) == (500, "0x0")
@@ -50,7 +52,7 @@ def test_a_reverted_call_says_why(wallet: Wallet, data: bytes, message: str, err
     assert error["data"] == {"reason": "execution_reverted", "revert": "0x" + data.hex(), "errors": errors}
 
 
-def test_a_call_that_reverts_without_a_word_says_so(wallet: Wallet) -> None:
+def test_the_status_of_a_call_that_reverts_without_data_says_so(wallet: Wallet) -> None:
     status, error = send_reverting(wallet, b"")
 
     assert (status["status"], error["code"]) == (500, REVERTED)
@@ -59,7 +61,7 @@ def test_a_call_that_reverts_without_a_word_says_so(wallet: Wallet) -> None:
 
 
 @on_both_stacks
-def test_a_call_that_another_one_made_impossible_says_why_as_preparing_it_does(wallet: Wallet) -> None:
+def test_a_call_that_fails_after_another_has_the_error_of_preparing_it(wallet: Wallet) -> None:
     wallet.act(None)
     prepared = [wallet.prepare(transfer(700), nonceOverride={"nonceKey": hex(key)}) for key in (1, 2)]
     first, second = [wallet.wait_until_final(wallet.send(each, wallet.owner)) for each in prepared]
@@ -71,8 +73,8 @@ def test_a_call_that_another_one_made_impossible_says_why_as_preparing_it_does(w
     assert error["data"]["errors"] == ["InsufficientBalance"]
 
 
-def test_a_sessions_call_that_another_one_made_too_much_says_which_limit(wallet: Wallet) -> None:
-    """An execution hook reverts, of calls that the account runs by executeUserOp."""
+def test_a_sessions_call_above_a_limit_used_up_by_another_names_the_limit(wallet: Wallet) -> None:
+    """The execution hook reverts, for calls that the account runs by executeUserOp."""
     permissions = [
         {"type": "native-token-transfer", "data": {"allowance": "0xa"}},
         {"type": "contract-access", "data": {"address": FRIEND}},

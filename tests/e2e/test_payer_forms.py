@@ -1,4 +1,4 @@
-"""An account never pays unnoticed: a payer in a form that is not understood is refused, in each form of the request."""
+"""Unclear paymaster capabilities are rejected in each request format, so that an account never pays unexpectedly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNCLEAR: dict[str, Json] = {
     "a null policy": {"paymasterService": {"policyId": None}},
     "keyed by chain": {"paymasterService": {"0x7a69": {"url": URL}}},
     "another letter case": {"paymasterService": {"policyID": POLICY}},
-    "an unknown member beside a policy": {"paymasterService": {"policyId": POLICY, "maxCost": "0x1"}},
+    "an unknown member next to a policy": {"paymasterService": {"policyId": POLICY, "maxCost": "0x1"}},
     "a name of an SDK": {"paymaster": {"policyId": POLICY}},
     "another letter case of the name": {"PaymasterService": {"policyId": POLICY}},
     "an unknown capability": {"sponsor": {"policyId": POLICY}},
@@ -26,12 +26,12 @@ UNCLEAR: dict[str, Json] = {
     "an unknown fee": {"gasParamsOverride": {"maxFeePergas": "0x1"}},
 }
 JUNK: Json = {"paymasterService": {"policyID": 7, "0x7a69": {}}, "sponsor": {}, "gasParamsOverride": {"any": []}}
-"""What a send does not need."""
+"""Capabilities that wallet_sendPreparedCalls ignores."""
 
 
 @pytest.mark.parametrize("name", UNCLEAR)
 @pytest.mark.parametrize("form", ["hosted", "keyed"])
-def test_an_unclear_payer_is_refused(wallet: Wallet, form: str, name: str) -> None:
+def test_an_unclear_payer_is_rejected(wallet: Wallet, form: str, name: str) -> None:
     request = keyed_request(wallet, wallet.owner, {"to": FRIEND})
     request["capabilities"] = UNCLEAR[name]
     if form == "hosted":
@@ -43,7 +43,7 @@ def test_an_unclear_payer_is_refused(wallet: Wallet, form: str, name: str) -> No
     assert error_info.value.data["field"].startswith(f"params.capabilities.{capability}")
 
 
-def test_what_is_optional_lets_the_account_pay(wallet: Wallet) -> None:
+def test_the_account_pays_when_an_unclear_payer_is_optional(wallet: Wallet) -> None:
     for capabilities in UNCLEAR.values():
         optional = {name: {**(given or {}), "optional": True} for name, given in capabilities.items()}
         if "gasParamsOverride" in optional or "maxCost" in optional.get("paymasterService", {}):
@@ -51,7 +51,7 @@ def test_what_is_optional_lets_the_account_pay(wallet: Wallet) -> None:
         assert wallet.prepare({"to": FRIEND}, sponsored=False, **optional)["feePayment"]["sponsored"] is False
 
 
-def test_a_send_ignores_what_it_does_not_need(wallet: Wallet) -> None:
+def test_sending_ignores_capabilities_that_it_does_not_need(wallet: Wallet) -> None:
     hosted = wallet.sign(wallet.prepare({"to": FRIEND}), wallet.owner, None)
     sent = ask(wallet.client, "wallet_sendPreparedCalls", {**hosted, "capabilities": JUNK})
     assert wallet.wait_until_final(sent["id"])["status"] == 200

@@ -1,4 +1,4 @@
-"""Life and death of a server: it ends cleanly, and what dies under it or with it comes back as it was."""
+"""Start, stop and crash of a server: it shuts down cleanly, and killed processes are restarted with their state."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sockets(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_server_and_all_that_it_started(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_the_server_and_all_its_processes(tmp_path: Path, number: signal.Signals) -> None:
     with Server("dev", folder=tmp_path) as server:
         parts = server.parts()
 
@@ -62,7 +62,7 @@ def test_a_signal_during_the_start_leaves_nothing_running(tmp_path: Path, number
     assert "Traceback" not in server.output()
 
 
-def test_a_request_that_runs_is_finished_before_the_end(tmp_path: Path) -> None:
+def test_a_sent_call_survives_a_shutdown(tmp_path: Path) -> None:
     with Server("dev", folder=tmp_path) as server:
         wallet = Wallet(server.client()).fund()
         prepared = wallet.prepare(transfer(1))
@@ -72,8 +72,8 @@ def test_a_request_that_runs_is_finished_before_the_end(tmp_path: Path) -> None:
         assert server.client().token_balance(wallet.account) == 999
 
 
-def facts(wallet: Wallet, call_id: str) -> dict[str, Any]:
-    """What anyone can see of the chain and of the wallet."""
+def observable_state(wallet: Wallet, call_id: str) -> dict[str, Any]:
+    """Return the observable state of the chain and of the wallet."""
     rpc = wallet.client.rpc
     receipt = wallet.status(call_id)["receipts"][0]
     return {
@@ -90,7 +90,7 @@ def facts(wallet: Wallet, call_id: str) -> dict[str, Any]:
 
 
 def create_history(server: Server) -> tuple[Wallet, Grant, str]:
-    """A wallet whose session has paid once; and a second session, signed but not used."""
+    """Return a wallet whose session has paid once, a second session that is signed but unused, and the call's id."""
     wallet = Wallet(server.client()).fund()
     used = wallet.grant(*MAY_PAY)
     paid = wallet.act(used, FRIEND_PAYMENT)
@@ -98,29 +98,30 @@ def create_history(server: Server) -> tuple[Wallet, Grant, str]:
     return wallet, wallet.grant(*MAY_PAY), paid["id"]
 
 
-def test_after_kill_9_everything_is_as_it_was(tmp_path: Path) -> None:
+def test_the_state_survives_kill_9(tmp_path: Path) -> None:
     with Server("dev", folder=tmp_path) as server:
         wallet, unused, call_id = create_history(server)
-        before, parts = facts(wallet, call_id), server.parts()
+        before = observable_state(wallet, call_id)
+        parts = server.parts()
         server.kill()
     until_gone(*parts.values())
 
     with Server("dev", folder=tmp_path) as server:
         wallet.client = server.client()
 
-        assert facts(wallet, call_id) == before
+        assert observable_state(wallet, call_id) == before
         assert wallet.act(unused, FRIEND_PAYMENT)["status"] == 200
         assert server.stop() == 0
 
 
-def test_a_restart_need_not_wait_for_a_long_call_of_what_was_killed(tmp_path: Path) -> None:
+def test_a_restart_does_not_wait_for_a_long_call_of_the_killed_server(tmp_path: Path) -> None:
     looping = "0x" + "ab" * 20
     with ThreadPoolExecutor(1) as pool, Server("dev", folder=tmp_path) as first:
         first.post("/", "anvil_setCode", looping, "0x5b600056")
         call = pool.submit(first.post, "/", "eth_call", {"to": looping, "gas": hex(30_000_000)}, "latest")
         while not call.running():
             time.sleep(0.01)
-        time.sleep(0.3)  # now it is on its way, and takes seconds
+        time.sleep(0.3)  # the call is running by now, and takes seconds
         first.kill()
         with pytest.raises(httpx2.HTTPError):
             call.result()
@@ -130,51 +131,54 @@ def test_a_restart_need_not_wait_for_a_long_call_of_what_was_killed(tmp_path: Pa
 
 
 def point(link: Path, folder: Path) -> None:
-    """Make a link lead to a folder, at once for whoever follows it."""
+    """Point a symbolic link to a folder, atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     fresh = link.with_name("fresh")
     fresh.symlink_to(folder)
     fresh.replace(link)
 
 
-def test_a_chain_process_that_dies_is_started_again(tmp_path: Path) -> None:
-    kept, unusable, link = tmp_path / "kept", tmp_path / "unusable", tmp_path / "data" / "chain-31337"
+def test_a_killed_chain_process_is_restarted(tmp_path: Path) -> None:
+    usable, unusable = tmp_path / "usable", tmp_path / "unusable"
+    link = tmp_path / "data" / "chain-31337"
     link.parent.mkdir()
-    point(link, kept)
+    point(link, usable)
     with Server("dev", folder=tmp_path) as server:
         wallet, unused, call_id = create_history(server)
-        before, dead = facts(wallet, call_id), server.parts()["chain"]
+        before = observable_state(wallet, call_id)
+        dead = server.parts()["chain"]
 
-        point(link, unusable)  # no new process can open the chain before this test lets it
+        point(link, unusable)  # no new process can open the chain until the test points back
         (unusable / "chain.sqlite").write_text("something else")
         os.kill(dead, signal.SIGKILL)
         until(lambda: "chain 31337: " in server.output(), "an attempt")
-        told = [server.post(path, "eth_blockNumber") for path in ("/", "/chain/31337")]
-        until(lambda: server.ready()[0] == 503, "the chain missed")  # an answer is kept for a second
+        answers = [server.post(path, "eth_blockNumber") for path in ("/", "/chain/31337")]
+        until(lambda: server.ready()[0] == 503, "chain reported as unavailable")  # a result is cached for a second
         ready = server.ready()
-        point(link, kept)
+        point(link, usable)
 
         assert f"chain 31337: {link}/chain.sqlite is not the database of a chain" in server.output()
         assert ready == (503, {"redis": "ok", "chain 31337": "unavailable"})
-        for answer in told:
+        for answer in answers:
             assert answer["error"]["message"] == "the development chain has stopped"
             assert answer["error"]["data"]["retryable"] is True
         server.until_ready()
         assert server.parts()["chain"] != dead
-        assert facts(wallet, call_id) == before
+        assert observable_state(wallet, call_id) == before
         assert wallet.act(unused, FRIEND_PAYMENT)["status"] == 200
         assert "chain 31337 ended; restarting it with all stored state" in server.output()
         assert server.stop() == 0
         assert "Traceback" not in server.output()
 
 
-def test_a_redis_that_does_not_answer_is_named_and_one_that_dies_is_started_again(tmp_path: Path) -> None:
+def test_an_unresponsive_redis_is_named_and_a_killed_one_is_restarted(tmp_path: Path) -> None:
     with Server("dev", folder=tmp_path) as server:
         wallet, unused, call_id = create_history(server)
-        before, dead = facts(wallet, call_id), server.parts()["redis"]
+        before = observable_state(wallet, call_id)
+        dead = server.parts()["redis"]
 
         os.kill(dead, signal.SIGSTOP)
-        until(lambda: server.ready()[0] == 503, "Redis missed")  # an answer is kept for a second
+        until(lambda: server.ready()[0] == 503, "Redis reported as unavailable")  # a result is cached for a second
         ready = server.ready()
         with pytest.raises(RpcError) as error_info:
             wallet.create_session(*MAY_PAY)
@@ -187,13 +191,13 @@ def test_a_redis_that_does_not_answer_is_named_and_one_that_dies_is_started_agai
         assert ready[1] == {"chain 31337": "ok"}
         assert error_info.value.message == "the store does not answer"
         assert error_info.value.data["retryable"] is True
-        assert facts(wallet, call_id) == before
+        assert observable_state(wallet, call_id) == before
         assert wallet.act(unused, FRIEND_PAYMENT)["status"] == 200
         assert server.stop() == 0
         assert "Traceback" not in server.output()
 
 
-def test_an_ephemeral_server_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ephemeral_server_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
@@ -204,7 +208,7 @@ def test_an_ephemeral_server_leaves_nothing_behind(tmp_path: Path, monkeypatch: 
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["stderr", "stdout", "tmp"]
 
 
-def test_a_second_server_on_one_folder_says_who_has_it(tmp_path: Path) -> None:
+def test_a_second_server_on_one_folder_names_the_first(tmp_path: Path) -> None:
     with Server("dev", folder=tmp_path) as first:
         second = run_wallet_rpc("dev", folder=tmp_path)
         with_other_redis = run_wallet_rpc("dev", folder=tmp_path, REDIS_URL=f"unix://{tmp_path}/data/redis/redis.sock")

@@ -1,4 +1,4 @@
-"""Swaps by a quote provider: a real HTTP server that prices as told, behind a real wallet server."""
+"""Swaps by a quote provider: a stub over real HTTP, behind a real wallet server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SPONSORED = {"paymasterService": {"policyId": POLICY}}
 
 @dataclass(frozen=True)
 class QuoteServer:
-    """A server, the provider that it asks, and the node behind it."""
+    """Server with its quote provider and its node."""
 
     url: str
     provider: Provider
@@ -40,7 +40,7 @@ class QuoteServer:
 def quoting(
     request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[QuoteServer]:
-    """A `dev`, or a `serve` in front of real parts."""
+    """Start `dev`, or `serve` in front of a real stack, with a quote provider."""
     with serve_quotes() as provider, ExitStack() as servers:
         if request.param == "dev":
             url = servers.enter_context(run_dev_server(settings=load({"WALLET_RPC_QUOTE_URL": provider.url})))
@@ -52,7 +52,7 @@ def quoting(
         settings = {"CHAINS": chains, "REDIS_URL": redis_server.url, "QUOTE_URL": provider.url, "OPEN": "yes"}
         server = servers.enter_context(Server("serve", folder=folder, **settings))
         yield QuoteServer(server.url, provider, stack.nodes[HERE], holds_operations=True)
-        assert SECRET not in server.output()  # after all that was asked and refused
+        assert SECRET not in server.output()  # after all requests and errors
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def swap(account: str, **more: Any) -> dict[str, Any]:
     return {"from": account, "chainId": hex(HERE), "fromToken": TOKEN, "toToken": NATIVE, **fixed, **more}
 
 
-def refusal(client: Client, method: str, params: Any) -> RpcError:
+def catch_error(client: Client, method: str, params: Any) -> RpcError:
     with pytest.raises(RpcError) as error_info:
         client.rpc(method, params)
     assert SECRET not in json.dumps([error_info.value.message, error_info.value.data])
@@ -93,31 +93,31 @@ def refusal(client: Client, method: str, params: Any) -> RpcError:
         f"http://a:0/{SECRET}",
     ],
 )
-def test_a_wrong_url_is_not_repeated(text: str) -> None:
+def test_an_invalid_url_is_not_repeated(text: str) -> None:
     with pytest.raises(SettingError) as error_info:
         load({"WALLET_RPC_QUOTE_URL": text})
     assert str(error_info.value) == f"WALLET_RPC_QUOTE_URL: expected {WEB_URL}"
 
 
-def test_a_quote_is_signed_sent_and_lands(wallet: Wallet, provider: Provider) -> None:
+def test_a_quote_is_signed_sent_and_settled(wallet: Wallet, provider: Provider) -> None:
     provider.quotes(transfer(7))
     before = wallet.client.token_balance(FRIEND)
-    asked = swap(wallet.account, slippage="0x32", capabilities=SPONSORED, postCalls=[transfer(2)])
+    request = swap(wallet.account, slippage="0x32", capabilities=SPONSORED, postCalls=[transfer(2)])
 
-    quoted = wallet.client.rpc("wallet_requestQuote_v0", asked)
+    quoted = wallet.client.rpc("wallet_requestQuote_v0", request)
 
     assert (quoted["quote"], quoted["rawCalls"], quoted["chainId"]) == (QUOTE, False, hex(HERE))
     assert "callId" not in quoted
     assert quoted["feePayment"]["sponsored"]
-    ended = wallet.wait_until_final(wallet.send(quoted, wallet.owner))
-    assert ended["status"] == 200
+    status = wallet.wait_until_final(wallet.send(quoted, wallet.owner))
+    assert status["status"] == 200
     assert wallet.client.token_balance(FRIEND) == before + 9
     ((method, params),) = provider.requests
     assert method == "wallet_requestQuote_v0"
     assert params == [{**swap(wallet.account, slippage="0x32"), "returnRawCalls": True}]
 
 
-def test_a_session_swaps_within_its_permissions(wallet: Wallet, provider: Provider) -> None:
+def test_a_session_swaps_within_its_permissions_only(wallet: Wallet, provider: Provider) -> None:
     grant = wallet.grant({"type": "erc20-token-transfer", "data": {"allowance": "0x7", "address": TOKEN}})
     capabilities = {**SPONSORED, "permissions": grant.permissions}
     provider.quotes(transfer(7))
@@ -125,9 +125,9 @@ def test_a_session_swaps_within_its_permissions(wallet: Wallet, provider: Provid
     assert wallet.wait_until_final(wallet.send(quoted, grant.key, grant.permissions))["status"] == 200
 
     provider.quotes(transfer(8))
-    refused = refusal(wallet.client, "wallet_requestQuote_v0", swap(wallet.account, capabilities=capabilities))
+    error = catch_error(wallet.client, "wallet_requestQuote_v0", swap(wallet.account, capabilities=capabilities))
 
-    assert refused.code in {-32521, -32500}
+    assert error.code in {-32521, -32500}
 
 
 def test_an_account_that_is_not_delegated_gets_an_array(wallet: Wallet, provider: Provider) -> None:
@@ -141,7 +141,7 @@ def test_an_account_that_is_not_delegated_gets_an_array(wallet: Wallet, provider
     assert owner.wait_until_final(owner.submit(owner.sign_array(quoted)))["status"] == 200
 
 
-def test_gas_in_a_token_asks_for_a_permit_first(wallet: Wallet, provider: Provider) -> None:
+def test_gas_in_erc20_requests_a_permit_first(wallet: Wallet, provider: Provider) -> None:
     wallet.client.mint(wallet.account, 10**24)
     permit = {"autoPermit": {"below": hex(10**23), "amount": hex(10**23)}}
     erc20 = {"tokenAddress": TOKEN, "preOpSettings": permit}
@@ -156,15 +156,15 @@ def test_gas_in_a_token_asks_for_a_permit_first(wallet: Wallet, provider: Provid
     assert [call["to"] for call in quoted["modifiedRequest"]["calls"]] == [transfer(7)["to"]]
 
 
-def test_raw_calls_are_for_any_account(client: Client, provider: Provider) -> None:
+def test_raw_calls_are_returned_for_any_account(client: Client, provider: Provider) -> None:
     provider.quotes({"to": FRIEND, "value": "0x01"}, callId=SWAP_ID)
-    asked = swap(ANYONE, minimumToAmount="0x5", toChainId="0x1", returnRawCalls=True)
+    request = swap(ANYONE, minimumToAmount="0x5", toChainId="0x1", returnRawCalls=True)
 
-    quoted = client.rpc("wallet_requestQuote_v0", asked)
+    quoted = client.rpc("wallet_requestQuote_v0", request)
 
     calls = [{"to": FRIEND, "value": "0x1", "data": "0x"}]
     assert quoted == {"quote": QUOTE, "chainId": hex(HERE), "callId": SWAP_ID, "rawCalls": True, "calls": calls}
-    assert provider.requests == [("wallet_requestQuote_v0", [asked])]
+    assert provider.requests == [("wallet_requestQuote_v0", [request])]
 
 
 def test_raw_calls_end_with_the_post_calls(client: Client, provider: Provider) -> None:
@@ -187,18 +187,18 @@ def test_raw_calls_end_with_the_post_calls(client: Client, provider: Provider) -
         ({"capabilities": {"paymasterService": {"policyID": POLICY}}}, -32602, "paymaster_service_unclear"),
     ],
 )
-def test_a_request_that_is_wrong_reaches_no_provider(
+def test_an_invalid_request_reaches_no_provider(
     client: Client, provider: Provider, more: dict[str, Any], code: int, reason: str
 ) -> None:
-    refused = refusal(client, "wallet_requestQuote_v0", swap(ANYONE, **more))
-    assert (refused.code, refused.reason) == (code, reason)
-    assert refused.message.startswith("params") or code == 5710
+    error = catch_error(client, "wallet_requestQuote_v0", swap(ANYONE, **more))
+    assert (error.code, error.reason) == (code, reason)
+    assert error.message.startswith("params") or code == 5710
     assert provider.requests == []
 
 
-def test_a_request_that_is_no_object_is_refused(client: Client) -> None:
-    refused = refusal(client, "wallet_requestQuote_v0", "0x12")
-    assert (refused.code, refused.message[:26]) == (-32602, "params: expected an object")
+def test_a_request_that_is_not_an_object_is_rejected(client: Client) -> None:
+    error = catch_error(client, "wallet_requestQuote_v0", "0x12")
+    assert (error.code, error.message[:26]) == (-32602, "params: expected an object")
 
 
 @pytest.mark.parametrize(
@@ -216,15 +216,17 @@ def test_a_request_that_is_no_object_is_refused(client: Client) -> None:
         {"callId": "0x" + "01" * 1025},
     ],
 )
-def test_a_malformed_quote_is_nobody_elses_fault(client: Client, provider: Provider, more: dict[str, Any]) -> None:
+def test_a_malformed_quote_is_reported_as_an_error_of_the_provider(
+    client: Client, provider: Provider, more: dict[str, Any]
+) -> None:
     provider.quotes(**{"calls": [{"to": FRIEND}], **more})
-    refused = refusal(client, "wallet_requestQuote_v0", swap(ANYONE, returnRawCalls=True))
-    assert (refused.code, refused.reason, refused.data["part"]) == (-32603, "unavailable", "quote provider")
-    assert refused.message == "the quote provider returned a malformed response"
+    error = catch_error(client, "wallet_requestQuote_v0", swap(ANYONE, returnRawCalls=True))
+    assert (error.code, error.reason, error.data["part"]) == (-32603, "unavailable", "quote provider")
+    assert error.message == "the quote provider returned a malformed response"
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours", "reason"),
+    ("provider_code", "code", "reason"),
     [
         (-32602, -32602, "quote_refused"),
         (-32000, -32000, "no_quote"),
@@ -233,20 +235,20 @@ def test_a_malformed_quote_is_nobody_elses_fault(client: Client, provider: Provi
         (-32005, -32603, "unavailable"),
     ],
 )
-def test_a_provider_that_refuses_is_translated(
-    client: Client, provider: Provider, theirs: int, ours: int, reason: str
+def test_a_providers_error_code_is_translated(
+    client: Client, provider: Provider, provider_code: int, code: int, reason: str
 ) -> None:
-    provider.fails(theirs)
-    refused = refusal(client, "wallet_requestQuote_v0", swap(ANYONE))
-    assert (refused.code, refused.reason) == (ours, reason)
+    provider.fails(provider_code)
+    error = catch_error(client, "wallet_requestQuote_v0", swap(ANYONE))
+    assert (error.code, error.reason) == (code, reason)
 
 
-def test_a_provider_that_is_silent_is_unavailable(client: Client, provider: Provider) -> None:
-    refused = refusal(client, "wallet_requestQuote_v0", swap(ANYONE))
-    assert (refused.code, refused.message) == (-32603, "the quote provider does not answer")
+def test_a_provider_without_a_response_is_unavailable(client: Client, provider: Provider) -> None:
+    error = catch_error(client, "wallet_requestQuote_v0", swap(ANYONE))
+    assert (error.code, error.message) == (-32603, "the quote provider does not answer")
 
 
-def test_the_outcome_of_a_swap_is_the_providers(client: Client, provider: Provider) -> None:
+def test_the_outcome_of_a_swap_comes_from_the_provider(client: Client, provider: Provider) -> None:
     word = "0x" + "ab" * 32
     receipt = {
         "logs": [{"address": ANYONE, "data": "0x", "topics": [word]}],
@@ -272,9 +274,9 @@ def test_the_outcome_of_a_swap_is_the_providers(client: Client, provider: Provid
     assert client.rpc("wallet_getCrossChainStatus_v0", "0x0101") == provider.answer["result"]
 
 
-def test_an_outcome_that_nobody_knows_is_refused(client: Client, provider: Provider) -> None:
-    for theirs, ours in ((5730, 5730), (-32602, 5730), (-32000, -32603)):
-        provider.fails(theirs)
-        assert refusal(client, "wallet_getCrossChainStatus_v0", SWAP_ID).code == ours
+def test_an_unknown_swap_is_rejected(client: Client, provider: Provider) -> None:
+    for provider_code, code in ((5730, 5730), (-32602, 5730), (-32000, -32603)):
+        provider.fails(provider_code)
+        assert catch_error(client, "wallet_getCrossChainStatus_v0", SWAP_ID).code == code
     provider.answer = {"result": {"type": "same-chain", "id": SWAP_ID, "status": 999}}
-    assert refusal(client, "wallet_getCrossChainStatus_v0", SWAP_ID).reason == "unavailable"
+    assert catch_error(client, "wallet_getCrossChainStatus_v0", SWAP_ID).reason == "unavailable"

@@ -1,6 +1,6 @@
-"""Equal requests sent at once reach the bundler, or the node, once: counted there, not on the chain.
+"""Idempotent submission: equal concurrent requests reach the bundler or the node once, as counted there.
 
-Two server processes share one Redis; a recorder is between them and the real bundler.
+Two server processes share one Redis; a recording proxy is between them and the real bundler.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ TIMES = 8
 
 @dataclass
 class Pair:
-    """Two servers that know nothing of each other but their Redis, and what they hand on."""
+    """Two servers that share only their Redis, and the recorder of their upstream."""
 
     clients: tuple[Client, Client]
     recorder: Recorder
 
     def send_at_once(self, request: dict[str, Any]) -> list[Any]:
-        """The answers to equal requests, half of them to each server; what was recorded before is forgotten."""
+        """Clear the recorder, send equal requests, half of them to each server, and return the results."""
         self.recorder.writes.clear()
         method = "wallet_sendPreparedCalls"
         return run_at_once(
@@ -60,7 +60,7 @@ def pair(dev_stack: Stack, redis_server: RedisServer, tmp_path_factory: pytest.T
 
 
 def assert_one(answers: list[Any]) -> str:
-    """The id that all of them have."""
+    """Check that all answers have the same call id, and return it."""
     assert [str(answer) for answer in answers if isinstance(answer, RpcError)] == []
     ids = {answer["id"] for answer in answers}
     assert len(answers) == TIMES
@@ -69,7 +69,7 @@ def assert_one(answers: list[Any]) -> str:
 
 
 @pytest.mark.parametrize("by_session", [False, True])
-def test_equal_sends_at_once_reach_the_bundler_once(pair: Pair, by_session: bool) -> None:
+def test_equal_concurrent_sends_reach_the_bundler_once(pair: Pair, by_session: bool) -> None:
     wallet = Wallet(pair.clients[0]).fund()
     grant = wallet.grant(ROOT) if by_session else None
     key, permissions = (wallet.owner, None) if grant is None else (grant.key, grant.permissions)
@@ -80,10 +80,10 @@ def test_equal_sends_at_once_reach_the_bundler_once(pair: Pair, by_session: bool
     assert [operation["sender"].lower() for operation, _ in pair.recorder.writes] == [wallet.account.lower()]
     assert wallet.wait_until_final(call_id)["status"] == 200
     assert_one(pair.send_at_once(request))
-    assert pair.recorder.writes == [], "what was sent is not sent again"
+    assert pair.recorder.writes == [], "a sent operation is not sent again"
 
 
-def test_equal_delegating_calls_at_once_reach_the_bundler_once(pair: Pair) -> None:
+def test_equal_concurrent_delegating_calls_reach_the_bundler_once(pair: Pair) -> None:
     wallet = External(pair.clients[0])
     request = wallet.sign_array(wallet.prepare({"to": FRIEND}))
 
@@ -93,7 +93,7 @@ def test_equal_delegating_calls_at_once_reach_the_bundler_once(pair: Pair) -> No
     assert wallet.wait_until_final(call_id)["status"] == 200
 
 
-def test_equal_removals_of_a_delegation_at_once_are_paid_for_once(pair: Pair) -> None:
+def test_equal_concurrent_removals_of_a_delegation_are_paid_for_once(pair: Pair) -> None:
     wallet = External(pair.clients[0])
     assert wallet.delegate({"to": FRIEND})["status"] == 200
     request = wallet.sign_authorization(wallet.prepare_removal())

@@ -1,4 +1,4 @@
-"""The README does what it says: every block of it is run, and every file and option it names is there."""
+"""The README: every code block runs, and every file and option in it exists."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ DENIED = "native-token-transfer"
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A fresh server of this module's own: the balances are those of the text."""
+    """Start a new server for this module, so that the balances are those in the text."""
     with Server("dev", "--ephemeral", folder=tmp_path_factory.mktemp("readme")) as server:
         yield server.url
 
 
-def test_every_block_is_of_a_language_that_is_tested_here() -> None:
+def test_every_block_is_in_a_tested_language() -> None:
     assert {language for language, _ in BLOCK.findall(TEXT)} == {"sh", "bash", "python", "ts"}  # ts: tests/clients
     assert TEXT.count("```") == 2 * len(BLOCK.findall(TEXT))
 
 
-def test_the_walk_through_prints_what_the_text_says(url: str) -> None:
+def test_the_walk_through_prints_the_results_in_the_text(url: str) -> None:
     assert shutil.which("curl"), "curl is missing: make setup installs it"
     assert (ROOT / ".venv/bin/wallet-rpc").is_file(), "the README's commands are those of make setup: .venv is missing"
     account, session, status, balance, denial, scopes = output_of(
@@ -54,13 +54,13 @@ def test_the_walk_through_prints_what_the_text_says(url: str) -> None:
 
 @pytest.mark.parametrize("page", ["README.md", "specs/backends.md"])
 @pytest.mark.parametrize("answer", ['{"error":{"message":"no"}}', "[]", '"text"', "<html>", ""])
-def test_an_answer_without_the_value_is_shown_as_it_came(page: str, answer: str) -> None:
+def test_an_answer_without_the_value_is_printed_unchanged(page: str, answer: str) -> None:
     found = re.search(r"^get\(\) \{.*?\}$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert found is not None
 
-    done = run_command("/bin/bash", "-c", f"{found[0]}\nget result.accountAddress", folder=ROOT, given=answer)
+    process = run_command("/bin/bash", "-c", f"{found[0]}\nget result.accountAddress", folder=ROOT, given=answer)
 
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{answer}\n")
+    assert (process.returncode, process.stdout, process.stderr) == (1, "", f"{answer}\n")
 
 
 def test_the_python_block_runs(url: str) -> None:
@@ -73,7 +73,7 @@ def test_the_python_block_runs(url: str) -> None:
     assert re.fullmatch(ACCOUNT, account)
 
 
-def test_every_command_is_one_of_ours() -> None:
+def test_every_command_in_the_text_exists() -> None:
     settings = {variable(name) for name in Settings.__dataclass_fields__}
     lines = "".join(blocks(TEXT, "sh")).splitlines()
     assert lines
@@ -87,18 +87,18 @@ def test_every_command_is_one_of_ours() -> None:
                 assert other == [".venv/bin/wallet-rpc", "serve"]
 
 
-def test_make_clean_removes_everything_that_is_built_for_the_clients() -> None:
+def test_make_clean_removes_all_build_outputs_of_the_clients() -> None:
     (recipe,) = re.findall(r"^clean:.*\n\t(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     built = (ROOT / "tests/clients/.gitignore").read_text().split()
 
     assert {f"tests/clients/{folder.rstrip('/')}" for folder in built} <= set(recipe.split())
 
 
-def test_every_make_target_named_in_the_text_is_there() -> None:
+def test_every_make_target_in_the_text_exists() -> None:
     assert set(re.findall(r"`make ([a-z-]+)", TEXT)) <= TARGETS
 
 
-def test_every_option_named_in_the_text_is_there(tmp_path: Path) -> None:
+def test_every_option_in_the_text_exists(tmp_path: Path) -> None:
     commands = (["dev"], ["sign"], ["key", "create"])
     known = "".join(run_wallet_rpc(*command, "--help", folder=tmp_path).stdout for command in commands)
     assert [option for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", TEXT)) if option not in known] == []
@@ -110,4 +110,4 @@ def test_every_link_leads_to_a_file() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    assert len(TEXT.splitlines()) <= 260  # every setting has a line, and back ends are shown to their page
+    assert len(TEXT.splitlines()) <= 260  # every setting has a line, and back ends have their own page

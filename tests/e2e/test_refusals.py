@@ -1,4 +1,4 @@
-"""What is refused, with which code and reason; and that a refused call sends nothing."""
+"""Rejected calls: their error code and reason, and that they send nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = on_both_stacks
 def assert_rejected(
     wallet: Wallet, code: int, reason: str, *, keys: tuple[int, ...] = (0x1, 0x101, 0x103)
 ) -> Iterator[None]:
-    """The block is refused with this code and reason, and no nonce of the account moves."""
+    """Check that the block fails with this code and reason, and that no nonce of the account changes."""
     before = [wallet.client.nonce(wallet.account, key) for key in keys]
     with pytest.raises(RpcError) as error_info:
         yield
@@ -29,7 +29,7 @@ def assert_rejected(
     assert [wallet.client.nonce(wallet.account, key) for key in keys] == before
 
 
-def test_a_grant_signed_by_another_key_is_refused(wallet: Wallet) -> None:
+def test_a_grant_signed_by_another_key_is_rejected(wallet: Wallet) -> None:
     stranger = Wallet(wallet.client)
     forged = replace_owner(wallet, stranger).grant(ROOT)
     with assert_rejected(wallet, -32507, "session_signature_invalid"):
@@ -37,13 +37,13 @@ def test_a_grant_signed_by_another_key_is_refused(wallet: Wallet) -> None:
 
 
 def replace_owner(wallet: Wallet, other: Wallet) -> Wallet:
-    """A wallet that asks for `wallet`'s account but signs with the other's key."""
+    """Return a wallet with the account of `wallet` that signs with the other's key."""
     made = Wallet(wallet.client, owner=other.owner)
     made.account = wallet.account
     return made
 
 
-def test_an_operation_signed_by_another_key_is_refused(wallet: Wallet) -> None:
+def test_an_operation_signed_by_another_key_is_rejected(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
     with assert_rejected(wallet, -32507, "signature_invalid"):
@@ -62,7 +62,7 @@ def test_an_operation_signed_by_another_key_is_refused(wallet: Wallet) -> None:
         ("paymasterData", "0x"),
     ],
 )
-def test_an_operation_altered_after_signing_is_refused(wallet: Wallet, name: str, value: str) -> None:
+def test_an_operation_altered_after_signing_is_rejected(wallet: Wallet, name: str, value: str) -> None:
     grant = wallet.grant(ROOT)
     prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
     request = wallet.sign(prepared, grant.key, grant.permissions)
@@ -95,7 +95,7 @@ def test_an_unknown_session_is_not_found(wallet: Wallet) -> None:
         wallet.prepare({"to": FRIEND}, permissions=permissions)
 
 
-def test_an_expired_session_is_refused(wallet: Wallet) -> None:
+def test_an_expired_session_is_rejected(wallet: Wallet) -> None:
     end = int(time.time()) + 5
     soon = wallet.grant(ROOT, expirySec=end)
     prepared = wallet.prepare({"to": FRIEND}, permissions=soon.permissions)
@@ -106,8 +106,8 @@ def test_an_expired_session_is_refused(wallet: Wallet) -> None:
         wallet.send(prepared, soon.key, soon.permissions)
 
 
-@pytest.mark.dev_only("Alto compares with its own clock, which the test cannot turn")
-def test_the_chain_refuses_an_expired_session_whatever_the_server_thinks(wallet: Wallet) -> None:
+@pytest.mark.dev_only("Alto uses its own clock, which the test cannot set")
+def test_the_chain_rejects_an_expired_session_whatever_the_servers_clock(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     wallet.act(grant)
     snapshot = wallet.client.chain("evm_snapshot")
@@ -120,21 +120,21 @@ def test_the_chain_refuses_an_expired_session_whatever_the_server_thinks(wallet:
         wallet.client.chain("evm_revert", snapshot)
 
 
-def test_a_session_call_sent_without_its_permissions_is_refused(wallet: Wallet) -> None:
+def test_a_session_call_sent_without_its_permissions_is_rejected(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
     with assert_rejected(wallet, -32602, "nonce_mismatch"):
         wallet.send(prepared, grant.key)
 
 
-def test_another_session_of_the_same_account_cannot_send_it(wallet: Wallet) -> None:
+def test_another_session_of_the_same_account_cannot_send_a_call(wallet: Wallet) -> None:
     first, second = wallet.grant(ROOT), wallet.grant(ROOT)
     prepared = wallet.prepare({"to": FRIEND}, permissions=first.permissions)
     with assert_rejected(wallet, -32602, "nonce_mismatch"):
         wallet.send(prepared, second.key, second.permissions)
 
 
-def test_an_uninstalled_session_is_refused(wallet: Wallet) -> None:
+def test_an_uninstalled_session_is_rejected(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     wallet.act(grant)
     entity = bytes.fromhex("00000000000099DE0BF6fA90dEB851E2A2df7d83") + (1).to_bytes(4, "big")
@@ -144,7 +144,7 @@ def test_an_uninstalled_session_is_refused(wallet: Wallet) -> None:
         wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
 
 
-def test_a_burned_grant_is_refused(wallet: Wallet) -> None:
+def test_a_grant_whose_nonce_was_incremented_is_rejected(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     burn = "0x0bd28e3b" + (0x103).to_bytes(32, "big").hex()
     wallet.act(None, {"to": "0x0000000071727De22E5E9d8BAf0edAc6f37da032", "data": burn})
@@ -152,7 +152,7 @@ def test_a_burned_grant_is_refused(wallet: Wallet) -> None:
         wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
 
 
-def test_the_owner_cannot_pay_without_money(client: Client) -> None:
+def test_the_owner_cannot_pay_without_funds(client: Client) -> None:
     poor = Wallet(client)
     prepared = poor.prepare({"to": FRIEND}, sponsored=False)
     with assert_rejected(poor, -32000, "insufficient_funds"):
@@ -161,13 +161,13 @@ def test_the_owner_cannot_pay_without_money(client: Client) -> None:
     assert poor.wait_until_final(poor.send(prepared, poor.owner))["status"] == 200
 
 
-def test_a_call_that_reverts_is_refused_before_it_costs(wallet: Wallet) -> None:
+def test_a_call_that_reverts_is_rejected_when_it_is_prepared(wallet: Wallet) -> None:
     with assert_rejected(wallet, -32521, "execution_reverted"):
         wallet.prepare(transfer(10**6))
 
 
 @pytest.mark.parametrize("data", ["0x", "0x123456"])
-def test_a_call_to_the_account_itself_names_a_function(wallet: Wallet, data: str) -> None:
+def test_a_call_to_the_account_itself_must_name_a_function(wallet: Wallet, data: str) -> None:
     session: dict[str, Any] = {"permissions": wallet.grant(ROOT).permissions}
     by_owner: dict[str, Any] = {}
     for own, capabilities in ((wallet, by_owner), (wallet, session), (external(wallet), by_owner)):
@@ -177,14 +177,14 @@ def test_a_call_to_the_account_itself_names_a_function(wallet: Wallet, data: str
         assert error_info.value.data["field"] == "params.calls[0].data"
 
 
-def test_a_contract_that_is_no_account_is_refused(client: Client) -> None:
+def test_a_contract_that_is_not_an_account_is_rejected(client: Client) -> None:
     wallet = Wallet(client)
     wallet.account = TOKEN
     with assert_rejected(wallet, -32602, "not_an_account"):
         wallet.prepare({"to": FRIEND})
 
 
-def test_an_unknown_policy_is_refused_by_name(wallet: Wallet) -> None:
+def test_a_malformed_policy_id_is_rejected_by_name(wallet: Wallet) -> None:
     with pytest.raises(RpcError, match="policyId"):
         wallet.prepare({"to": FRIEND}, paymasterService={"policyId": "not-a-uuid"})
 
@@ -199,12 +199,12 @@ def test_an_unknown_policy_is_refused_by_name(wallet: Wallet) -> None:
         ("paymasterService", {"url": "https://paymaster.example"}),
     ],
 )
-def test_a_capability_we_lack_is_refused_by_name(wallet: Wallet, capability: str, value: Any) -> None:
+def test_an_unsupported_capability_is_rejected_by_name(wallet: Wallet, capability: str, value: Any) -> None:
     with assert_rejected(wallet, 5700, "unsupported_capability"):
         wallet.prepare({"to": FRIEND}, **{capability: value})
 
 
-def test_a_chain_we_do_not_have_is_refused(wallet: Wallet) -> None:
+def test_an_unconfigured_chain_is_rejected(wallet: Wallet) -> None:
     wallet.chain_id = "0x2105"
     with assert_rejected(wallet, 5710, "unsupported_chain"):
         wallet.prepare({"to": FRIEND})
@@ -213,12 +213,12 @@ def test_a_chain_we_do_not_have_is_refused(wallet: Wallet) -> None:
 @pytest.mark.parametrize(
     "call_id", ["0x", "0x1234", "0x" + "00" * 64, "0x" + (31337).to_bytes(32, "big").hex() + "ab" * 32]
 )
-def test_an_unknown_call_id_is_5730(wallet: Wallet, call_id: str) -> None:
+def test_an_unknown_call_id_is_error_5730(wallet: Wallet, call_id: str) -> None:
     with assert_rejected(wallet, 5730, "unknown_call_id"):
         wallet.status(call_id)
 
 
-def test_a_local_context_is_believed_in_nothing(wallet: Wallet) -> None:
+def test_a_malformed_context_is_rejected(wallet: Wallet) -> None:
     for context in ("0x", "0x01", "0x0100", "0x02", "0x03" + "00" * 20, "0x02010000000"[:-1], "0x00" + "11" * 16):
         with pytest.raises(RpcError) as error_info:
             wallet.prepare({"to": FRIEND}, permissions={"context": context})

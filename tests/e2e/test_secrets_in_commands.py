@@ -1,4 +1,4 @@
-"""Errors of commands about options that may be credentials."""
+"""Errors of commands for options that may be credentials: the value is not repeated."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ KEY, TOKEN, PRIVATE_KEY = f"wrk_{'A' * 43}", "eyJhbGciOiJIUzI1NiJ9.e30.AAAA", "0
 def test_an_option_that_may_be_a_credential_is_not_repeated(
     tmp_path: Path, arguments: list[str], redis_server: RedisServer
 ) -> None:
-    ended = run_wallet_rpc(*arguments, folder=tmp_path, REDIS_URL=redis_server.url)
-    said = ended.stdout + ended.stderr
+    process = run_wallet_rpc(*arguments, folder=tmp_path, REDIS_URL=redis_server.url)
+    output = process.stdout + process.stderr
 
-    assert ended.returncode == 2
-    assert not {word for word in ("hunter2", "KEY", KEY[4:12], TOKEN[3:12], PRIVATE_KEY[4:16]) if word in said}
+    assert process.returncode == 2
+    assert not {word for word in ("hunter2", "KEY", KEY[4:12], TOKEN[3:12], PRIVATE_KEY[4:16]) if word in output}

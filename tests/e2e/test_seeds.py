@@ -1,4 +1,4 @@
-"""The examples of the source documents: the same shapes, and the same bytes where they are not placeholders."""
+"""Examples of the source documents: the same shapes, and the same bytes where they are not placeholders."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SEED_CALL = (
     "00000000000000000000000000000000000000000000000000000000010000000000000000000000000000000000000000000000000000"
     "0000682fe675000000000000000000000000000000000000000000000000000000000000000000000000000000"
 )
-"""`message.call` of seed 001, letter case included."""
+"""`message.call` of seed 001, in its letter case."""
 SEED_DIGEST = "0x3499a8dd76e13102a22ab786edd127a2ab8a68e1bcf6c748382b83ff886d8003"
 """The EIP-712 digest of seed 001's typed data; the `rawPayload` printed there is a placeholder."""
 SEED_ACCOUNT = "0xafdABa1E09e82F780721963eba39bA9e6d9FE4d2"
 
 
 class SeedDay(SystemClock):
-    """An hour before the session of seed 001 ends."""
+    """Clock set to an hour before the expiry of the session of seed 001."""
 
     def now(self) -> UnixSeconds:
         return 1747966053
@@ -44,9 +44,9 @@ class SeedDay(SystemClock):
 @pytest.fixture(scope="module")
 def seed_client() -> Iterator[Client]:
     with run_dev_server(DevOptions(chains=(1,), ephemeral=True), clock=SeedDay()) as url:
-        made = Client(url)
-        yield made
-        made.http.close()
+        seeded = Client(url)
+        yield seeded
+        seeded.http.close()
 
 
 def seed_request() -> dict[str, object]:
@@ -97,9 +97,9 @@ def test_seed_001_the_raw_payload_is_the_digest_of_the_typed_data(client: Client
 
 def test_seed_002_session_keys_step_by_step(client: Client) -> None:
     wallet = Wallet(client)
-    asked = client.rpc("wallet_requestAccount", {"signerAddress": wallet.owner.address})
-    assert set(asked) == {"accountAddress", "id"}
-    assert re.fullmatch("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", asked["id"])
+    account = client.rpc("wallet_requestAccount", {"signerAddress": wallet.owner.address})
+    assert set(account) == {"accountAddress", "id"}
+    assert re.fullmatch("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", account["id"])
     grant = wallet.grant({"type": "root"})
     assert set(grant.created) == {"sessionId", "chainId", "signatureRequest"}
     assert set(grant.created["signatureRequest"]) == {"type", "data", "rawPayload"}
@@ -134,7 +134,7 @@ def test_seed_002_session_keys_step_by_step(client: Client) -> None:
     ],
     ids=lambda permission: permission["type"],
 )
-def test_seed_003_every_permission_that_grants_a_call(client: Client, permission: dict[str, object]) -> None:
+def test_seed_003_every_permission_that_grants_calls(client: Client, permission: dict[str, object]) -> None:
     created, _ = Wallet(client).create_session(permission)
     assert created["signatureRequest"]["data"]["message"]["call"].startswith("0x1bbf564c")
 
@@ -147,7 +147,9 @@ def test_seed_003_every_permission_that_grants_a_call(client: Client, permission
     ],
     ids=lambda limit: limit["type"],
 )
-def test_seed_003_limits_stand_beside_a_permission_that_grants(client: Client, limit: dict[str, object]) -> None:
+def test_seed_003_limits_are_combined_with_a_permission_that_grants_calls(
+    client: Client, limit: dict[str, object]
+) -> None:
     created, _ = Wallet(client).create_session(limit, {"type": "contract-access", "data": {"address": SEED_ACCOUNT}})
     assert created["signatureRequest"]["data"]["message"]["deadline"] > time.time()
 
@@ -157,8 +159,8 @@ def test_a_session_without_expiry_never_ends(client: Client) -> None:
     assert created["signatureRequest"]["data"]["message"]["deadline"] == 0
 
 
-def test_known_accounts_of_a_known_key(client: Client) -> None:
-    """Addresses that the hosted service gives to this signer."""
+def test_the_accounts_of_a_known_signer_are_those_of_the_hosted_service(client: Client) -> None:
+    """The expected addresses are those that the hosted service returns for this signer."""
     signer = "0x7a3ccbFe9DA9b53228872dd7ef3dc3fDd13Cf8A0"
     expected = [
         "0x76E765e80FFAC96ac10Aa8908a8267A3B80d606D",
@@ -181,7 +183,7 @@ def test_known_accounts_of_a_known_key(client: Client) -> None:
     assert by_address == {"accountAddress": expected[1], "id": found[1]["id"]}
 
 
-def test_an_id_tells_accounts_of_one_signer_apart(client: Client) -> None:
+def test_an_id_distinguishes_accounts_of_one_signer(client: Client) -> None:
     signer, tag = new_key().address, "26b375e3-c94a-4e98-b6b7-5a97121aa583"
     first = client.rpc("wallet_requestAccount", {"signerAddress": signer})
     second = client.rpc("wallet_requestAccount", {"signerAddress": signer, "id": tag})
@@ -194,21 +196,21 @@ def test_an_id_tells_accounts_of_one_signer_apart(client: Client) -> None:
     assert third["accountAddress"] not in {first["accountAddress"], second["accountAddress"]}
 
 
-def test_answers_are_held_to_the_hosted_schema() -> None:
+def test_results_are_validated_against_the_hosted_schema() -> None:
     if not schema.SCHEMA.is_file():
-        pytest.skip(f"the hosted service's schema is not at hand ({schema.SCHEMA.name})")
+        pytest.skip(f"the hosted service's schema is not available ({schema.SCHEMA.name})")
     assert schema.is_known("wallet_createSession")
     with pytest.raises(Exception, match="sessionId"):
         schema.check("wallet_createSession", {"chainId": "0x1"})
 
 
-def test_the_expiry_of_early_clients_is_not_dropped(client: Client) -> None:
+def test_the_expiry_member_of_early_clients_is_applied(client: Client) -> None:
     end = int(time.time()) + 100
     created, _ = Wallet(client).create_session({"type": "root"}, expirySec=0, expiry=hex(end))
     assert created["signatureRequest"]["data"]["message"]["deadline"] == end
 
 
-def test_both_forms_of_an_end_have_the_maximum_of_the_seed(client: Client) -> None:
+def test_both_forms_of_the_expiry_have_the_maximum_of_the_seed(client: Client) -> None:
     wallet, last = Wallet(client), 9_999_999_999
     ends: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         ({"expirySec": last}, {"expirySec": last + 1}, "params.expirySec"),
@@ -224,7 +226,7 @@ def test_both_forms_of_an_end_have_the_maximum_of_the_seed(client: Client) -> No
         assert error_info.value.data["field"] == field
 
 
-def test_a_past_expiry_is_refused_by_its_own_name(client: Client) -> None:
+def test_a_past_expiry_is_rejected_under_its_own_member(client: Client) -> None:
     with pytest.raises(RpcError) as error_info:
         Wallet(client).create_session({"type": "root"}, expirySec=0, expiry="0x1")
     assert (error_info.value.reason, error_info.value.data["field"]) == ("expired", "params.expiry")

@@ -1,4 +1,4 @@
-"""`wallet-rpc serve` in front of parts that are wrong, dead, or slow to become final."""
+"""`wallet-rpc serve` in front of upstreams that are misconfigured, unreachable or slow to confirm."""
 
 from __future__ import annotations
 
@@ -26,67 +26,65 @@ def table(chain: int, node: str | list[str], bundler: str | list[str], **more: o
     return "[[chain]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
 
-def refusal(folder: Path, redis: RedisServer, chains: str) -> str:
-    """What `serve` says when it does not start."""
+def start_error(folder: Path, redis: RedisServer, chains: str) -> str:
+    """Start `serve`, which must fail, and return its error output."""
     file = folder / "chains.toml"
     file.write_text(chains)
-    ended = run_wallet_rpc("serve", folder=folder, CHAINS=str(file), REDIS_URL=redis.url, OPEN="yes")
-    assert ended.returncode == 2
-    assert "Traceback" not in ended.stderr
-    return ended.stderr
+    process = run_wallet_rpc("serve", folder=folder, CHAINS=str(file), REDIS_URL=redis.url, OPEN="yes")
+    assert process.returncode == 2
+    assert "Traceback" not in process.stderr
+    return process.stderr
 
 
 def test_a_node_of_another_chain_stops_the_start(dev_stack: Stack, redis_server: RedisServer, tmp_path: Path) -> None:
     chains = table(FIRST, [dev_stack.nodes[FIRST], dev_stack.nodes[SECOND]], dev_stack.nodes[FIRST], name="Home")
 
-    said = refusal(tmp_path, redis_server, chains)
+    error = start_error(tmp_path, redis_server, chains)
 
-    assert f"WALLET_RPC_CHAINS: chain {FIRST} (Home): the node serves chain" in said
-    assert dev_stack.url not in said
+    assert f"WALLET_RPC_CHAINS: chain {FIRST} (Home): the node serves chain" in error
+    assert dev_stack.url not in error
 
 
 def test_a_bundler_of_another_chain_stops_the_start(
     dev_stack: Stack, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    said = refusal(tmp_path, redis_server, table(FIRST, dev_stack.nodes[FIRST], dev_stack.nodes[SECOND]))
+    error = start_error(tmp_path, redis_server, table(FIRST, dev_stack.nodes[FIRST], dev_stack.nodes[SECOND]))
 
-    assert f"chain {FIRST}: the bundler serves chain {SECOND}, expected chain {FIRST}" in said
-
-
-def test_parts_that_are_all_dead_stop_the_start(dev_stack: Stack, redis_server: RedisServer, tmp_path: Path) -> None:
-    said = refusal(tmp_path, redis_server, table(FIRST, [DEAD, f"{DEAD}/2"], dev_stack.nodes[FIRST]))
-
-    assert f"WALLET_RPC_CHAINS: chain {FIRST}: the node does not answer" in said
+    assert f"chain {FIRST}: the bundler serves chain {SECOND}, expected chain {FIRST}" in error
 
 
-def test_a_contract_that_is_missing_stops_the_start(
-    dev_stack: Stack, redis_server: RedisServer, tmp_path: Path
-) -> None:
+def test_unreachable_nodes_stop_the_start(dev_stack: Stack, redis_server: RedisServer, tmp_path: Path) -> None:
+    error = start_error(tmp_path, redis_server, table(FIRST, [DEAD, f"{DEAD}/2"], dev_stack.nodes[FIRST]))
+
+    assert f"WALLET_RPC_CHAINS: chain {FIRST}: the node does not answer" in error
+
+
+def test_a_missing_contract_stops_the_start(dev_stack: Stack, redis_server: RedisServer, tmp_path: Path) -> None:
     install()
     genesis = {address: account for address, account in load_genesis().items() if address != SINGLE_SIGNER_MODULE}
     with anvil(genesis, FIRST, tmp_path) as node:
-        said = refusal(tmp_path, redis_server, table(FIRST, node, dev_stack.nodes[FIRST]))
+        error = start_error(tmp_path, redis_server, table(FIRST, node, dev_stack.nodes[FIRST]))
 
     assert (
         f"WALLET_RPC_CHAINS: chain {FIRST}: {REQUIRED_CONTRACTS[SINGLE_SIGNER_MODULE]}: "
         f"expected at {SINGLE_SIGNER_MODULE}, but the node finds no contract there"
-    ) in said
+    ) in error
 
 
 @pytest.fixture(scope="module")
 def careful(dev_stack: Stack, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A server whose first node and bundler are dead, and to which a call is final after three blocks."""
+    """Start a server whose first node and bundler are unreachable, and which requires three confirmations."""
     folder = tmp_path_factory.mktemp("careful")
     home = dev_stack.nodes[FIRST]
     chains = folder / "chains.toml"
     chains.write_text(table(FIRST, [DEAD, home], [DEAD, home], paymaster=home, confirmations=3))
     with Server("serve", folder=folder, CHAINS=str(chains), REDIS_URL=redis_server.url, OPEN="yes") as server:
-        made = Client(server.url, home)
-        yield made
-        made.http.close()
+        careful_client = Client(server.url, home)
+        yield careful_client
+        careful_client.http.close()
 
 
-def test_with_its_first_node_and_bundler_dead_it_serves_on(careful: Client) -> None:
+def test_a_server_works_when_its_first_node_and_bundler_are_unreachable(careful: Client) -> None:
     wallet = Wallet(careful).fund(tokens=0)
     before = careful.balance(FRIEND)
 
@@ -95,7 +93,7 @@ def test_with_its_first_node_and_bundler_dead_it_serves_on(careful: Client) -> N
     assert careful.balance(FRIEND) == before + 5
 
 
-def test_a_call_is_preconfirmed_until_enough_blocks_follow(careful: Client) -> None:
+def test_a_call_is_preconfirmed_until_it_has_enough_confirmations(careful: Client) -> None:
     wallet = Wallet(careful).fund(tokens=0)
     call_id = wallet.send(wallet.prepare({"to": FRIEND}), wallet.owner)
     seen = [wallet.status(call_id)["status"]]

@@ -1,4 +1,4 @@
-"""Policies of ours where a paymaster service pays: two servers over one Redis, in front of each stack's parts."""
+"""Policies of the server with a paymaster service: two servers on one Redis, in front of each stack."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from wallet_rpc.wire import decode
 CROWD = 8
 BUDGET = 2 * 10**15
 PRICE = {"maxFeePerGas": hex(2 * 10**9), "maxPriorityFeePerGas": hex(10**9)}
-"""The same on every chain, so that the budget is enough for the same number everywhere."""
+"""Gas price on every chain, so that the budget suffices for the same number of operations everywhere."""
 
 
 @dataclass
 class SponsoredServer:
-    """Two servers, and the ids of their policies by name."""
+    """Clients of two servers, and the ids of their policies by name."""
 
     clients: list[Client]
     ids: dict[str, str]
 
     def wallet(self, number: int = 0) -> Wallet:
-        """A new account without money, at one of the servers."""
+        """Return a wallet with a new account without funds, on one of the servers."""
         return Wallet(self.clients[number % len(self.clients)])
 
     def prepare(self, wallet: Wallet, name: str, **more: Any) -> dict[str, Any]:
@@ -81,20 +81,20 @@ def catch_error(act: Callable[[], Any]) -> RpcError:
     return error_info.value
 
 
-def most(prepared: dict[str, Any]) -> int:
+def prepared_max_cost(prepared: dict[str, Any]) -> int:
     return max_cost(decode(UserOperationJson, prepared["data"]).to_domain())
 
 
 def send_and_get_cost(wallet: Wallet, prepared: dict[str, Any]) -> int:
-    """What it cost."""
+    """Send a prepared call, and return its actual gas cost in wei."""
     call_id = wallet.send(prepared, wallet.owner)
     assert wallet.wait_until_final(call_id)["status"] == 200
     receipt = wallet.client.rpc("eth_getUserOperationReceipt", "0x" + call_id[-64:])
     return int(receipt["actualGasCost"], 16)
 
 
-def test_a_crowd_at_two_servers_spends_no_more_than_the_budget(sponsored: SponsoredServer) -> None:
-    """What is promised never exceeds the budget; once it has landed, what it did not cost is free again."""
+def test_concurrent_callers_of_two_servers_spend_no_more_than_the_budget(sponsored: SponsoredServer) -> None:
+    """Reservations never exceed the budget; once an operation has settled, its unused reservation is released."""
     wallets = [sponsored.wallet(number) for number in range(CROWD)]
     with ThreadPoolExecutor(CROWD) as pool:
         answers = list(pool.map(lambda wallet: sponsored.try_prepare(wallet, "crowd"), wallets))
@@ -102,7 +102,7 @@ def test_a_crowd_at_two_servers_spends_no_more_than_the_budget(sponsored: Sponso
     reasons = {one.data["why"] for one in answers if isinstance(one, RpcError)}
     assert reasons <= {"policy_total_limit", "policy_first_time_limit"}
     assert 0 < len(accepted) < CROWD
-    assert sum(most(one) for _, one in accepted) <= BUDGET
+    assert sum(prepared_max_cost(one) for _, one in accepted) <= BUDGET
 
     spent = sum(send_and_get_cost(wallet, one) for wallet, one in accepted)
     later = 0
@@ -118,7 +118,7 @@ def is_used_up(error: RpcError) -> bool:
     return error.data["why"] == "policy_total_limit" and f"limit of {BUDGET} wei in all" in error.message
 
 
-def test_an_operation_costs_its_account_nothing(sponsored: SponsoredServer) -> None:
+def test_a_sponsored_operation_costs_its_account_nothing(sponsored: SponsoredServer) -> None:
     wallet = sponsored.wallet()
     prepared = sponsored.prepare(wallet, "small")
     assert prepared["feePayment"]["sponsored"] is True
@@ -129,20 +129,20 @@ def test_an_operation_costs_its_account_nothing(sponsored: SponsoredServer) -> N
     assert used_up.data["why"] == "policy_total_count"
 
 
-def test_a_policy_says_no_before_the_service_is_asked(sponsored: SponsoredServer) -> None:
+def test_a_policy_rejects_before_the_paymaster_service_is_called(sponsored: SponsoredServer) -> None:
     error = catch_error(lambda: sponsored.prepare(sponsored.wallet(), "off", onlyEstimation=True))
     assert (error.code, error.data["why"]) == (-32600, "policy_disabled")
 
 
-def test_other_policies_are_the_services(sponsored: SponsoredServer) -> None:
-    """So are those of other organisations: the service is asked as for any id that it does not know."""
+def test_other_policies_are_left_to_the_paymaster_service(sponsored: SponsoredServer) -> None:
+    """Policies of other organisations too: the request is forwarded as for any unknown id."""
     for name in ("theirs", "unknown"):
         sponsored.ids.setdefault(name, POLICY)
         wallet = sponsored.wallet()
         send_and_get_cost(wallet, sponsored.prepare(wallet, name))
 
 
-def test_gas_in_a_token_is_not_for_policies_of_ours(sponsored: SponsoredServer) -> None:
+def test_policies_of_the_server_do_not_cover_gas_in_erc20(sponsored: SponsoredServer) -> None:
     erc20 = {"tokenAddress": dev_constants.TEST_TOKEN.hex0x()}
     error = catch_error(lambda: sponsored.prepare(sponsored.wallet(), "crowd", erc20=erc20))
     assert (error.code, error.data["capability"]) == (5700, "paymasterService.erc20")

@@ -1,4 +1,4 @@
-"""Sessions from grant to landed call, over real HTTP, Redis and EVM."""
+"""Sessions from the grant to the settled call, over real HTTP, Redis and EVM."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = on_every_stack
 
 
 def blob_of(wallet: Wallet, grant: Grant) -> str:
-    """The grant as a local context carries it, made by hand from what the owner signed."""
+    """Return the local context of a grant, encoded by hand from the typed data that the owner signed."""
     message = grant.created["signatureRequest"]["data"]["message"]
     call = bytes.fromhex(message["call"][2:])
     nonce = int(message["nonce"], 16)
@@ -34,26 +34,26 @@ def blob_of(wallet: Wallet, grant: Grant) -> str:
 
 
 def wait_until_rejected(act: Callable[[], object]) -> RpcError:
-    """The first refusal; a gas limit takes a few operations to use up, all else is refused at once."""
+    """Repeat `act` until it fails, and return the error: a gas limit is used up only after a few operations."""
     for _ in range(20):
         try:
             act()
-        except RpcError as refused:
-            return refused
-    raise AssertionError("nothing was refused")
+        except RpcError as error:
+            return error
+    raise AssertionError("no call was rejected")
 
 
 @pytest.mark.parametrize("kind", CASES)
-def test_each_permission_allows_what_it_says_and_denies_the_rest(wallet: Wallet, kind: str) -> None:
+def test_each_permission_allows_its_calls_and_denies_others(wallet: Wallet, kind: str) -> None:
     case: Case = CASES[kind]
     sponsored = kind != "gas-limit"
     grant = wallet.grant(*case.permissions)
     status = wallet.act(grant, case.allowed(wallet.account), sponsored=sponsored)
     assert status["status"] == 200
-    refused = wait_until_rejected(lambda: wallet.act(grant, case.denied(wallet.account), sponsored=sponsored))
-    assert refused.code in {-32500, -32521}
-    assert case.error in refused.data["errors"]
-    assert refused.data.get("permissions") == (None if case.by is None else [case.by])
+    error = wait_until_rejected(lambda: wallet.act(grant, case.denied(wallet.account), sponsored=sponsored))
+    assert error.code in {-32500, -32521}
+    assert case.error in error.data["errors"]
+    assert error.data.get("permissions") == (None if case.by is None else [case.by])
 
 
 def test_one_operation_deploys_installs_and_calls(wallet: Wallet) -> None:
@@ -67,7 +67,7 @@ def test_one_operation_deploys_installs_and_calls(wallet: Wallet) -> None:
     assert len(status["receipts"]) == 1
 
 
-def test_later_operations_are_plain(wallet: Wallet) -> None:
+def test_later_operations_need_no_installation(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     first = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
     wallet.wait_until_final(wallet.send(first, grant.key, grant.permissions))
@@ -78,7 +78,7 @@ def test_later_operations_are_plain(wallet: Wallet) -> None:
     assert "factory" not in second["data"]
 
 
-def test_both_forms_of_a_remote_session_are_the_same(wallet: Wallet) -> None:
+def test_a_remote_session_is_used_by_its_id_or_by_its_context(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     by_id = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
     by_context = wallet.prepare({"to": FRIEND}, permissions=grant.context)
@@ -112,7 +112,7 @@ def test_an_installed_session_with_execution_hooks_is_wrapped(wallet: Wallet) ->
     assert wallet.wait_until_final(wallet.send(prepared, grant.key, installed))["status"] == 200
 
 
-def test_no_calls_at_all_install_the_session(wallet: Wallet) -> None:
+def test_an_empty_batch_installs_the_session(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     assert wallet.act(grant)["status"] == 200
     assert wallet.client.nonce(wallet.account, 0x103) == (0x103 << 64) + 1
@@ -162,7 +162,7 @@ def test_parallel_nonce_keys_do_not_wait_for_each_other(wallet: Wallet) -> None:
         assert wallet.wait_until_final(wallet.send(one, grant.key, grant.permissions))["status"] == 200
 
 
-def test_gas_parameters_are_the_callers_to_set(wallet: Wallet) -> None:
+def test_a_caller_can_override_gas_parameters(wallet: Wallet) -> None:
     plain = wallet.prepare({"to": FRIEND})["data"]
     override = {"callGasLimit": "0x186a0", "verificationGasLimit": {"multiplier": 1.5}, "maxFeePerGas": "0x77359400"}
     changed = wallet.prepare({"to": FRIEND}, gasParamsOverride=override)["data"]
@@ -171,7 +171,7 @@ def test_gas_parameters_are_the_callers_to_set(wallet: Wallet) -> None:
     assert changed["maxFeePerGas"] == "0x77359400"
 
 
-def test_raw_payload_is_what_a_raw_signer_signs(wallet: Wallet) -> None:
+def test_raw_payload_is_the_hash_for_a_raw_signer(wallet: Wallet) -> None:
     created, key = wallet.create_session(ROOT)
     payload = bytes.fromhex(created["signatureRequest"]["rawPayload"][2:])
     signature = "0x" + Account.unsafe_sign_hash(payload, wallet.owner.key).signature.hex()
@@ -183,14 +183,14 @@ def test_raw_payload_is_what_a_raw_signer_signs(wallet: Wallet) -> None:
     assert len(wallet.client.rpc("wallet_sendPreparedCalls", signed)["preparedCallIds"]) == 1
 
 
-def test_an_estimate_asks_for_no_signature(wallet: Wallet) -> None:
+def test_an_estimate_requests_no_signature(wallet: Wallet) -> None:
     service = {"policyId": "11111111-2222-4333-8444-555555555555", "onlyEstimation": True}
     prepared = wallet.prepare({"to": FRIEND}, paymasterService=service)
     assert "signatureRequest" not in prepared
     assert int(prepared["data"]["callGasLimit"], 16) > 0
 
 
-def test_two_chains_work_at_once(client: Client) -> None:
+def test_two_chains_are_served_at_once(client: Client) -> None:
     first = Wallet(client)
     second = Wallet(client, owner=first.owner, chain_id="0x66eee")
     assert first.account == second.account

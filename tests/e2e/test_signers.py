@@ -1,4 +1,4 @@
-"""Whose signature counts: the owner's until a session is installed, then the session key's; and in which form."""
+"""Required signatures: the owner's until a session is installed, then the session key's; and their accepted forms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ JUNK = "0x" + "11" * 65
 
 
 def contexts(wallet: Wallet, grant: Grant) -> list[dict[str, str]]:
-    """Every form in which a session is named."""
+    """Return a session's permissions in every form."""
     entity_id = int(grant.created["signatureRequest"]["data"]["message"]["nonce"], 16) >> 72
     installed = {"context": f"0x0201{entity_id:08x}"}
     return [grant.permissions, grant.context, {"context": blob_of(wallet, grant)}, installed]
@@ -30,40 +30,40 @@ def use(wallet: Wallet, grant: Grant, permissions: dict[str, str]) -> int:
 
 
 def other_v(signature: str) -> str:
-    """The same signature with v 0 or 1."""
+    """Return the same signature with v 0 or 1."""
     return signature[:-2] + f"{int(signature[-2:], 16) - 27:02x}"
 
 
-def refusal(wallet: Wallet, grant: Grant, permissions: dict[str, str]) -> RpcError:
+def catch_error(wallet: Wallet, grant: Grant, permissions: dict[str, str]) -> RpcError:
     with pytest.raises(RpcError) as error_info:
         use(wallet, grant, permissions)
     return error_info.value
 
 
-def test_an_installed_session_goes_on_under_a_new_owner_and_a_pending_one_does_not(wallet: Wallet) -> None:
+def test_an_installed_session_remains_valid_under_a_new_owner_and_a_pending_one_does_not(wallet: Wallet) -> None:
     installed, pending = wallet.grant(ROOT), wallet.grant(ROOT)
     assert wallet.act(installed)["status"] == 200
     rotate = call_data("updateFallbackSignerData(address,bool)", new_key().address, False)
     assert wallet.act(None, {"to": wallet.account, "data": rotate})["status"] == 200
-    assert [use(wallet, installed, named) for named in contexts(wallet, installed)] == [200] * 4
-    for named in contexts(wallet, pending)[:3]:
-        assert refusal(wallet, pending, named).reason == "session_signature_invalid"
+    assert [use(wallet, installed, form_permissions) for form_permissions in contexts(wallet, installed)] == [200] * 4
+    for form_permissions in contexts(wallet, pending)[:3]:
+        assert catch_error(wallet, pending, form_permissions).reason == "session_signature_invalid"
 
 
-def test_an_installed_session_is_used_by_its_key_alone_in_whatever_form_it_is_named(wallet: Wallet) -> None:
+def test_an_installed_session_needs_only_its_key_in_every_form(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     unsigned = replace(grant, signature=JUNK)
     forms = contexts(wallet, unsigned)
-    for named in forms[:3]:
-        assert refusal(wallet, grant, named).reason == "session_signature_invalid"
+    for form_permissions in forms[:3]:
+        assert catch_error(wallet, grant, form_permissions).reason == "session_signature_invalid"
     assert wallet.act(grant)["status"] == 200
     stranger = replace(grant, key=new_key())
-    for named in forms:
-        assert refusal(wallet, stranger, named).reason == "signature_invalid"
-        assert use(wallet, grant, named) == 200
+    for form_permissions in forms:
+        assert catch_error(wallet, stranger, form_permissions).reason == "signature_invalid"
+        assert use(wallet, grant, form_permissions) == 200
 
 
-def test_a_context_does_not_say_who_the_key_of_an_installed_session_is(wallet: Wallet) -> None:
+def test_a_context_does_not_decide_the_key_of_an_installed_session(wallet: Wallet) -> None:
     grant = wallet.grant(ROOT)
     assert wallet.act(grant)["status"] == 200
     thief = new_key()
@@ -72,7 +72,7 @@ def test_a_context_does_not_say_who_the_key_of_an_installed_session_is(wallet: W
     assert forged_call != message["call"]
     typed = {"data": {"message": {**message, "call": forged_call}}}
     forged = Grant(grant.session_id, JUNK, thief, {"signatureRequest": typed})
-    error = refusal(wallet, forged, {"context": blob_of(wallet, forged)})
+    error = catch_error(wallet, forged, {"context": blob_of(wallet, forged)})
     assert error.reason == "signature_invalid"
     assert grant.key.address in error.message
 
@@ -81,10 +81,10 @@ def test_a_context_does_not_say_who_the_key_of_an_installed_session_is(wallet: W
 def test_a_signature_may_have_v_0_or_1(wallet: Wallet, form: int) -> None:
     made = wallet.grant(ROOT)
     grant = replace(made, signature=other_v(made.signature))
-    named = contexts(wallet, grant)[form]
+    form_permissions = contexts(wallet, grant)[form]
     for _ in range(2):  # installing, then installed
-        prepared = wallet.prepare({"to": FRIEND}, permissions=named)
-        assert send_with_other_v(wallet, wallet.sign(prepared, grant.key, named)) == 200
+        prepared = wallet.prepare({"to": FRIEND}, permissions=form_permissions)
+        assert send_with_other_v(wallet, wallet.sign(prepared, grant.key, form_permissions)) == 200
     assert send_with_other_v(wallet, wallet.sign(wallet.prepare({"to": FRIEND}), wallet.owner, None)) == 200
 
 

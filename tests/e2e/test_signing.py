@@ -1,4 +1,4 @@
-"""Messages and typed data: what is signed, and that the chain takes the account's signature for it (ERC-1271, 6492)."""
+"""Messages and typed data: the payload to sign, and the account's signature as verified on chain (ERC-1271, 6492)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_deployed_accounts_signature_is_valid_on_chain(wallet: Wallet, request
 
 
 @ALL
-def test_a_signature_made_before_deployment_says_how_to_deploy(client: Client, request_: dict[str, Any]) -> None:
+def test_a_signature_before_deployment_includes_how_to_deploy(client: Client, request_: dict[str, Any]) -> None:
     wallet = Wallet(client)
     wrapped = account_signature(wallet, request_)
     assert wrapped.endswith(SUFFIX)
@@ -63,9 +63,9 @@ def test_a_delegated_accounts_signature_is_valid_on_chain(client: Client, reques
 
 
 @ALL
-def test_an_externally_owned_account_signs_as_it_always_did(client: Client, request_: dict[str, Any]) -> None:
+def test_an_externally_owned_account_signs_messages_unchanged(client: Client, request_: dict[str, Any]) -> None:
     eoa = External(client)
-    for code in (None, FRIEND):  # not delegated, and delegated to what we do not know
+    for code in (None, FRIEND):  # not delegated, and delegated to an unsupported contract
         if code is not None:
             eoa.delegate_elsewhere(code)
         assert prepare_sign(eoa, request_) == request_
@@ -79,7 +79,7 @@ def test_another_keys_signature_is_not_valid(wallet: Wallet) -> None:
     assert not is_valid(wallet.client, wallet.account, digest(TEXT), forged)
 
 
-def test_a_signature_is_good_for_one_account_of_the_owner(wallet: Wallet) -> None:
+def test_a_signature_is_valid_for_one_account_of_the_owner(wallet: Wallet) -> None:
     other = Wallet(wallet.client, owner=wallet.owner)
     hint = {"signerAddress": wallet.owner.address, "creationHint": {"salt": "0x1"}}
     other.account = wallet.client.rpc("wallet_requestAccount", hint)["accountAddress"]
@@ -89,15 +89,15 @@ def test_a_signature_is_good_for_one_account_of_the_owner(wallet: Wallet) -> Non
     assert not is_valid(wallet.client, other.account, digest(TEXT), signature)
 
 
-def test_every_form_of_a_signature_is_read(wallet: Wallet) -> None:
+def test_every_form_of_a_signature_is_accepted(wallet: Wallet) -> None:
     whole = sign(wallet.owner, prepare_sign(wallet, TEXT))
     r, s, v = "0x" + whole[2:66], "0x" + whole[66:130], int(whole[130:], 16)
     forms = [whole, whole[:130] + f"{v - 27:02x}", {"r": r, "s": s, "v": hex(v)}, {"r": r, "s": s, "yParity": v - 27}]
     assert len({format_signature(wallet, form) for form in forms}) == 1
 
 
-def test_the_known_answers_of_the_documents(client: Client) -> None:
-    """On chain 421614: what is signed, and the owner's and the 7702 account's signatures of "hello world"."""
+def test_the_payloads_and_signatures_of_the_documents(client: Client) -> None:
+    """On chain 421614: the payload to sign, and the owner's signature of "hello world"."""
     wallet = Wallet(client, owner=Account.from_key(KEY_OF_DOCS), chain_id="0x66eee")
     hint = {"signerAddress": wallet.owner.address, "creationHint": {"accountType": "sma-b", "salt": "0x0"}}
     wallet.account = client.rpc("wallet_requestAccount", hint)["accountAddress"]
@@ -125,7 +125,7 @@ def test_the_known_answers_of_the_documents(client: Client) -> None:
     )
 
 
-def test_the_known_answer_of_a_delegated_account(stack: Stack, client: Client) -> None:
+def test_the_known_signature_of_a_delegated_account(stack: Stack, client: Client) -> None:
     eoa = External(client, owner=Account.from_key(KEY_OF_DOCS), chain_id="0x66eee")
     code = "0xef010069007702764179f14f51cdce752f4f775d74e139"
     node = Client(stack.nodes[CHAINS[1]], http=client.http)
@@ -149,26 +149,26 @@ def test_typed_data_of_an_externally_owned_account_may_have_no_chain(client: Cli
 def test_typed_data_may_have_no_domain(wallet: Wallet, domain: dict[str, Any]) -> None:
     data = {key: MAIL[key] for key in ("primaryType", "message")}
     data = {**data, "types": {"Mail": MAIL["types"]["Mail"], "EIP712Domain": []}}
-    of_nobody = {**TYPED, "data": {**data, "domain": {}}}
+    without_domain = {**TYPED, "data": {**data, "domain": {}}}
     found = prepare_sign(wallet, {**TYPED, "data": {**data, **domain}})
-    assert found["data"]["message"]["hash"] == "0x" + digest(of_nobody).hex()
+    assert found["data"]["message"]["hash"] == "0x" + digest(without_domain).hex()
     assert prepare_sign(External(wallet.client), {**TYPED, "data": {**data, **domain}}) == {**TYPED, "data": data}
 
 
-@pytest.mark.parametrize(("given", "read"), [("01", 1), ("0x01", 1), ("1_000", None), (" 1 ", None)])
-def test_a_chain_id_is_answered_as_it_is_hashed_or_refused(client: Client, given: str, read: int | None) -> None:
+@pytest.mark.parametrize(("given", "expected"), [("01", 1), ("0x01", 1), ("1_000", None), (" 1 ", None)])
+def test_a_chain_id_is_returned_as_it_is_hashed_or_rejected(client: Client, given: str, expected: int | None) -> None:
     data = {**MAIL, "types": {"Mail": MAIL["types"]["Mail"]}, "domain": {"chainId": given}}
-    if read is None:
+    if expected is None:
         with pytest.raises(RpcError, match=r"domain\.chainId"):
             prepare_sign(External(client), {**TYPED, "data": data})
     else:
-        assert prepare_sign(External(client), {**TYPED, "data": data})["data"]["domain"] == {"chainId": read}
+        assert prepare_sign(External(client), {**TYPED, "data": data})["data"]["domain"] == {"chainId": expected}
 
 
 @pytest.mark.parametrize(
     "permissions", [{"context": "0x020100000001"}, {"sessionId": "0x" + "11" * 16, "signature": "0x"}]
 )
-def test_sessions_sign_no_messages(wallet: Wallet, permissions: dict[str, str]) -> None:
+def test_sessions_cannot_sign_messages(wallet: Wallet, permissions: dict[str, str]) -> None:
     capabilities = {"capabilities": {"permissions": permissions}}
     for act in (
         lambda: prepare_sign(wallet, TEXT, **capabilities),
@@ -180,7 +180,7 @@ def test_sessions_sign_no_messages(wallet: Wallet, permissions: dict[str, str]) 
 
 
 @pytest.mark.parametrize("signature", ["0x", "0x00", "0x" + "11" * 64, "0x" + "11" * 64 + "1d", "0x" + "11" * 66])
-def test_what_is_no_signature_is_not_formatted(wallet: Wallet, signature: str) -> None:
+def test_a_malformed_signature_is_not_formatted(wallet: Wallet, signature: str) -> None:
     with pytest.raises(RpcError) as error_info:
         format_signature(wallet, signature)
     assert (error_info.value.code, error_info.value.reason) == (-32602, "signature_malformed")
@@ -202,13 +202,13 @@ def test_what_is_no_signature_is_not_formatted(wallet: Wallet, signature: str) -
     ],
     ids=str,
 )
-def test_what_cannot_be_signed_is_refused(wallet: Wallet, request_: dict[str, Any]) -> None:
+def test_a_malformed_signature_request_is_rejected(wallet: Wallet, request_: dict[str, Any]) -> None:
     with pytest.raises(RpcError, match=r"^params\.signatureRequest") as error_info:
         prepare_sign(wallet, request_)
     assert error_info.value.code == -32602
 
 
-def test_a_contract_that_owns_an_account_signs_in_its_own_way(wallet: Wallet) -> None:
+def test_the_signature_of_a_contract_owner_is_wrapped_unchanged(wallet: Wallet) -> None:
     wallet.act(None)
     wallet.client.chain("anvil_setCode", wallet.owner.address, "0x5f5ff3")
     assert format_signature(wallet, "0x1234").hex() == "00" + "00000000" + "ff" + "01" + "1234"

@@ -1,4 +1,4 @@
-"""Session grants handed in as messages: those of the account are refused, all others are typed data."""
+"""Session grants in wallet_prepareSign: those of the account are rejected, all others are ordinary typed data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = on_both_stacks
 
 
 def grant_to_sign(wallet: Wallet) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A session that is created, and its DeferredAction as a message."""
+    """Create a session, and return the answer and its DeferredAction as a message to sign."""
     created, _ = wallet.create_session({"type": "root"})
     return created, {key: created["signatureRequest"][key] for key in ("type", "data")}
 
@@ -36,8 +36,8 @@ def with_domain(request: dict[str, Any], **domain: Any) -> dict[str, Any]:
     return {**request, "data": {**request["data"], "domain": {**request["data"]["domain"], **domain}}}
 
 
-def test_a_grant_is_not_a_message_of_its_account(wallet: Wallet) -> None:
-    """However its domain is written: what counts is what would be signed."""
+def test_a_grant_is_not_signed_as_a_message_of_its_account(wallet: Wallet) -> None:
+    """Whatever form its domain has: the hash to sign decides."""
     _, grant = grant_to_sign(wallet)
     forms: list[dict[str, Any]] = [{}, {"chainId": "0x7a69"}, {"chainId": "31337"}, {"chainId": 31337.0}]
     forms += [{"verifyingContract": wallet.account.lower()}, {"name": None}]
@@ -50,18 +50,20 @@ def test_a_grant_is_not_a_message_of_its_account(wallet: Wallet) -> None:
     assert_no_message(wallet, {**grant, "data": data}, "wallet_createSession")
 
 
-def test_a_key_signs_no_grant_as_a_bare_message(wallet: Wallet) -> None:
-    """An undelegated account signs messages as they are, and its key may own any account, on any chain."""
+def test_a_key_does_not_sign_a_grant_as_a_bare_message(wallet: Wallet) -> None:
+    """An undelegated account signs messages unchanged, and its key may own any account on any chain."""
     key = External(wallet.client, owner=wallet.owner)
     _, grant = grant_to_sign(wallet)
     for form in ({}, {"chainId": 1}, {"verifyingContract": key.account}, {"verifyingContract": FRIEND}):
         assert_no_message(key, with_domain(grant, **form), "wallet_createSession")
     request = prepare_sign(wallet, TEXT)
     assert_no_message(key, request, "ReplaySafeHash")
-    assert prepare_sign(wallet, request)["data"]["message"] != request["data"]["message"], "a contract's is a message"
+    assert prepare_sign(wallet, request)["data"]["message"] != request["data"]["message"], (
+        "a contract account may sign it"
+    )
 
 
-def test_what_another_account_signs_of_a_grant_grants_nothing(wallet: Wallet) -> None:
+def test_a_grant_signed_for_another_account_is_invalid(wallet: Wallet) -> None:
     wallet.fund()
     created, grant = grant_to_sign(wallet)
     other = Wallet(wallet.client, owner=wallet.owner)
@@ -76,7 +78,7 @@ def test_what_another_account_signs_of_a_grant_grants_nothing(wallet: Wallet) ->
 
 
 @pytest.mark.parametrize("domain", [{"chainId": 1}, {"verifyingContract": FRIEND}, {"chainId": "one"}])
-def test_a_grant_of_another_account_or_chain_is_typed_data_like_any(wallet: Wallet, domain: dict[str, Any]) -> None:
+def test_a_grant_of_another_account_or_chain_is_ordinary_typed_data(wallet: Wallet, domain: dict[str, Any]) -> None:
     created, _ = wallet.create_session({"type": "root"})
     data = created["signatureRequest"]["data"]
     other = {**data, "domain": {**data["domain"], **domain}}

@@ -1,4 +1,4 @@
-"""An authorization that came too late does not stop the operation that it came with, where its work is done already."""
+"""Stale authorizations: the operation is still sent when the account already has the delegation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.e2e.stacks import on_both_stacks
 
 @pytest.fixture
 def eoa(client: Client) -> External:
-    """An account with money that nobody has delegated."""
+    """Return a funded account that is not delegated."""
     made = External(client)
     made.fund(tokens=0)
     return made
 
 
 def arrays(eoa: External, count: int) -> list[dict[str, object]]:
-    """Signed first calls that were prepared before any was sent, at nonce keys of their own."""
+    """Prepare several first calls before any is sent, with different nonce keys, and sign them."""
     calls = {"to": FRIEND, "value": "0x1"}
     prepared = [eoa.prepare(calls, nonceOverride={"nonceKey": hex(key)}) for key in range(1, count + 1)]
     assert [each["type"] for each in prepared] == ["array"] * count
@@ -28,7 +28,7 @@ def arrays(eoa: External, count: int) -> list[dict[str, object]]:
 
 
 @on_both_stacks
-def test_a_second_first_call_lands_after_the_first_has_delegated(eoa: External) -> None:
+def test_a_second_first_call_settles_after_the_first_has_delegated(eoa: External) -> None:
     before = eoa.client.balance(FRIEND)
     first, second = arrays(eoa, 2)
 
@@ -40,22 +40,22 @@ def test_a_second_first_call_lands_after_the_first_has_delegated(eoa: External) 
     assert eoa.count() == 1, "the second authorization was not used"
 
 
-def patiently(eoa: External, request: dict[str, object]) -> str:
-    """Sent as soon as the bundler takes it: Alto holds one operation with an authorization of an account at a time."""
-    ends = time.monotonic() + PATIENCE_SECONDS
+def submit_with_retries(eoa: External, request: dict[str, object]) -> str:
+    """Send until the bundler accepts: Alto's mempool has one operation with an authorization per account at a time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return eoa.submit(request)
-        except RpcError as refused:
-            if refused.data.get("retryable") is not True or time.monotonic() > ends:
+        except RpcError as error:
+            if error.data.get("retryable") is not True or time.monotonic() > deadline:
                 raise
         time.sleep(0.05)
 
 
 @on_both_stacks
-def test_first_calls_sent_at_once_all_land(eoa: External) -> None:
+def test_concurrent_first_calls_all_settle(eoa: External) -> None:
     before = eoa.client.balance(FRIEND)
-    sent = [patiently(eoa, request) for request in arrays(eoa, 3)]
+    sent = [submit_with_retries(eoa, request) for request in arrays(eoa, 3)]
 
     assert [eoa.wait_until_final(call_id)["status"] for call_id in sent] == [200] * 3
     assert eoa.client.balance(FRIEND) - before == 3
@@ -91,7 +91,7 @@ def test_a_stale_authorization_of_an_account_that_runs_other_code_is_retryable(
     assert eoa.wait_until_final(eoa.submit(signed))["status"] == 200
 
 
-def test_an_authorization_of_a_nonce_to_come_is_refused_whatever_the_account_runs(eoa: External) -> None:
+def test_an_authorization_with_a_future_nonce_is_rejected_whatever_the_accounts_code(eoa: External) -> None:
     eoa.client.chain("anvil_setNonce", eoa.account, "0x5")
     (request,) = arrays(eoa, 1)
     eoa.delegate_elsewhere(DELEGATE)
@@ -102,7 +102,7 @@ def test_an_authorization_of_a_nonce_to_come_is_refused_whatever_the_account_run
     assert error_info.value.reason == "authorization_nonce"
 
 
-def test_a_stale_authorization_that_another_key_signed_is_refused(eoa: External) -> None:
+def test_a_stale_authorization_signed_by_another_key_is_rejected(eoa: External) -> None:
     first, second = arrays(eoa, 2)
     eoa.wait_until_final(eoa.submit(first))
     forged = External(eoa.client, owner=new_key())
@@ -116,7 +116,7 @@ def test_a_stale_authorization_that_another_key_signed_is_refused(eoa: External)
     assert error_info.value.reason == "authorization_invalid"
 
 
-def test_an_operation_alone_whose_delegation_was_taken_away_is_retryable(eoa: External) -> None:
+def test_an_operation_without_authorization_whose_delegation_was_removed_is_retryable(eoa: External) -> None:
     eoa.delegate()
     prepared = eoa.prepare({"to": FRIEND})
     assert eoa.wait_until_final(eoa.submit(eoa.sign_authorization(eoa.prepare_removal())))["status"] == 200
@@ -126,7 +126,7 @@ def test_an_operation_alone_whose_delegation_was_taken_away_is_retryable(eoa: Ex
     assert (error_info.value.reason, error_info.value.data["retryable"]) == ("authorization_missing", True)
 
 
-def test_a_removal_that_is_done_already_says_so(eoa: External) -> None:
+def test_a_removal_that_is_already_done_is_rejected_as_such(eoa: External) -> None:
     eoa.delegate()
     request = eoa.sign_authorization(eoa.prepare_removal())
     eoa.client.chain("anvil_setCode", eoa.account, "0x")

@@ -1,4 +1,4 @@
-"""Gas paid in a token, in the estimate: what is too little is named, and a mere estimate needs nothing."""
+"""Gas paid in ERC-20, when calls are prepared: shortfalls are reported, and an estimate needs no tokens."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tests.e2e.test_token_gas import PAYMASTER, PERMIT, PLENTY, catch_error, gas
 pytestmark = on_both_stacks
 
 
-def test_a_manual_allowance_that_is_missing_is_named(client: Client) -> None:
+def test_a_missing_manual_allowance_is_reported(client: Client) -> None:
     payer = Wallet(client).fund(wei=0, tokens=PLENTY)
-    ask = partial(payer.prepare, transfer(7), paymasterService=gas_in())
-    assert PAYMASTER in catch_error(-32000, "insufficient_token_allowance", ask).message
+    prepare = partial(payer.prepare, transfer(7), paymasterService=gas_in())
+    assert PAYMASTER in catch_error(-32000, "insufficient_token_allowance", prepare).message
 
 
-def test_tokens_that_the_calls_do_not_bring_are_named(client: Client) -> None:
+def test_tokens_that_the_calls_do_not_provide_are_reported(client: Client) -> None:
     poor = Wallet(client)
     service = gas_in(postOpSettings={"autoApprove": True, "balanceCheck": False})
     catch_error(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
 
 
-def test_calls_that_revert_say_why_whatever_the_allowance_is(client: Client) -> None:
+def test_calls_that_revert_report_the_reason_whatever_the_allowance(client: Client) -> None:
     payer = Wallet(client).fund(wei=0, tokens=PLENTY)
     with pytest.raises(RpcError) as error_info:
         payer.prepare(transfer(2 * PLENTY), paymasterService=gas_in())
@@ -34,7 +34,7 @@ def test_calls_that_revert_say_why_whatever_the_allowance_is(client: Client) -> 
     assert error_info.value.data["errors"]
 
 
-WAYS: list[dict[str, Any]] = [
+PAYMENTS: list[dict[str, Any]] = [
     {},
     {"postOpSettings": {"autoApprove": True}},
     {"postOpSettings": {"autoApprove": PERMIT}},
@@ -42,12 +42,10 @@ WAYS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("settings", WAYS)
-@pytest.mark.parametrize("held", [0, PLENTY])
-def test_an_estimate_costs_and_signs_nothing_and_needs_no_tokens(
-    client: Client, settings: dict[str, Any], held: int
-) -> None:
-    wallet = Wallet(client).fund(wei=0, tokens=held)
+@pytest.mark.parametrize("settings", PAYMENTS)
+@pytest.mark.parametrize("balance", [0, PLENTY])
+def test_an_estimate_needs_no_signature_and_no_tokens(client: Client, settings: dict[str, Any], balance: int) -> None:
+    wallet = Wallet(client).fund(wei=0, tokens=balance)
     service = {**gas_in(**settings), "onlyEstimation": True}
     prepared = wallet.prepare({"to": FRIEND}, paymasterService=service)
     assert "signatureRequest" not in prepared

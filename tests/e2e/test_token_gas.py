@@ -1,4 +1,4 @@
-"""Gas paid in a token: after the calls by an allowance, before them by a permit; and what is refused."""
+"""Gas paid in ERC-20: after the calls by an allowance, before them by a permit; and rejected requests."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PAYMASTER = "0x7e57000000000000000000000000000000000003"
 PLENTY = 10**24
 ENOUGH = hex(10**22)
 RATE = 2000
-"""Units of the token for one wei, made up."""
+"""Units of the token per wei, an arbitrary rate of the development paymaster."""
 pytestmark = on_both_stacks
 
 
 @pytest.fixture
 def payer(client: Client) -> Wallet:
-    """An account that has tokens, and not one wei."""
+    """Return an account with tokens and without native balance."""
     return Wallet(client).fund(wei=0, tokens=PLENTY)
 
 
@@ -46,18 +46,19 @@ def request(wallet: Wallet, service: dict[str, Any], *calls: dict[str, Any]) -> 
 
 
 def signed_permit(wallet: Wallet, prepared: dict[str, Any]) -> dict[str, Any]:
-    """The second request: the server's modified one, with the owner's signature of what it asked to sign."""
+    """Return the second request: the server's modified one with the owner's signature of the permit."""
     signed = wallet.owner.sign_message(encode_typed_data(full_message=prepared["signatureRequest"]["data"]))
     signature = {"type": "secp256k1", "data": "0x" + signed.signature.hex()}
     return {**prepared["modifiedRequest"], "paymasterPermitSignature": signature}
 
 
-def pays(wallet: Wallet, prepared: dict[str, Any], *, moved: int = 0) -> int:
-    """Send; the account pays what the operation costs, or up to an eighth more, and at most what was said."""
-    before, kept = wallet.client.token_balance(wallet.account), wallet.client.token_balance(PAYMASTER)
+def send_and_check_payment(wallet: Wallet, prepared: dict[str, Any], *, moved: int = 0) -> int:
+    """Send a prepared call, and return the tokens paid: the gas cost, or up to an eighth more, within `maxAmount`."""
+    before = wallet.client.token_balance(wallet.account)
+    received = wallet.client.token_balance(PAYMASTER)
     status = wallet.wait_until_final(wallet.send(prepared, wallet.owner))
     assert status["status"] == 200
-    paid = wallet.client.token_balance(PAYMASTER) - kept
+    paid = wallet.client.token_balance(PAYMASTER) - received
     assert before - wallet.client.token_balance(wallet.account) == paid + moved
     fee = prepared["feePayment"]
     assert (fee["sponsored"], fee["tokenAddress"].lower()) == (False, TOKEN)
@@ -75,47 +76,47 @@ def catch_error(code: int, reason: str, action: Any) -> RpcError:
     return error_info.value
 
 
-def test_exactly_what_may_be_taken_is_approved(payer: Wallet) -> None:
+def test_exactly_the_maximum_charge_is_approved(payer: Wallet) -> None:
     prepared = payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings={"autoApprove": True}))
-    most = int(prepared["feePayment"]["maxAmount"], 16)
+    max_amount = int(prepared["feePayment"]["maxAmount"], 16)
     approving, moving = prepared["details"]["data"]["calls"]
     assert approving["to"].lower() == TOKEN
-    assert approving["data"] == approve(most)["data"]
+    assert approving["data"] == approve(max_amount)["data"]
     assert moving["data"] == transfer(7)["data"]
-    paid = pays(payer, prepared, moved=7)
-    assert allowance(payer) == most - paid
+    paid = send_and_check_payment(payer, prepared, moved=7)
+    assert allowance(payer) == max_amount - paid
 
 
-def test_an_allowance_that_is_enough_is_not_approved_again(payer: Wallet) -> None:
+def test_a_sufficient_allowance_is_not_approved_again(payer: Wallet) -> None:
     first = payer.prepare(approve(PLENTY), paymasterService=gas_in(postOpSettings={"autoApprove": True}))
     assert [call["to"].lower() for call in first["details"]["data"]["calls"]] == [TOKEN, TOKEN]
-    pays(payer, first)
+    send_and_check_payment(payer, first)
     again = payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings={"autoApprove": True}))
     assert len(again["details"]["data"]["calls"]) == 1
-    pays(payer, again, moved=7)
+    send_and_check_payment(payer, again, moved=7)
 
 
-def test_an_allowance_below_the_mark_is_raised_to_the_amount(payer: Wallet) -> None:
+def test_an_allowance_below_the_threshold_is_raised_to_the_amount(payer: Wallet) -> None:
     settings = {"autoApprove": {"below": "0x1", "amount": ENOUGH}}
     prepared = payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings=settings))
     assert prepared["details"]["data"]["calls"][0]["data"] == approve(10**22)["data"]
-    paid = pays(payer, prepared, moved=7)
+    paid = send_and_check_payment(payer, prepared, moved=7)
     assert allowance(payer) == 10**22 - paid
     again = payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings=settings))
     assert len(again["details"]["data"]["calls"]) == 1
-    pays(payer, again, moved=7)
+    send_and_check_payment(payer, again, moved=7)
 
 
-def test_a_caller_may_see_to_the_allowance(payer: Wallet) -> None:
-    pays(payer, payer.prepare(approve(10**22), paymasterService=gas_in()))
-    pays(payer, payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings={})), moved=7)
+def test_a_caller_may_manage_the_allowance(payer: Wallet) -> None:
+    send_and_check_payment(payer, payer.prepare(approve(10**22), paymasterService=gas_in()))
+    send_and_check_payment(payer, payer.prepare(transfer(7), paymasterService=gas_in(postOpSettings={})), moved=7)
 
 
 @pytest.mark.parametrize("parity", [False, True], ids=["v 27 or 28", "v 0 or 1"])
-def test_a_permit_is_signed_first_and_travels_with_the_operation(payer: Wallet, parity: bool) -> None:
+def test_a_permit_is_signed_first_and_sent_with_the_operation(payer: Wallet, parity: bool) -> None:
     permit = {"below": ENOUGH, "amount": ENOUGH, "durationSeconds": "0xe10"}
-    asked = request(payer, gas_in(preOpSettings={"autoPermit": permit}), transfer(7))
-    first = payer.client.rpc("wallet_prepareCalls", asked)
+    params = request(payer, gas_in(preOpSettings={"autoPermit": permit}), transfer(7))
+    first = payer.client.rpc("wallet_prepareCalls", params)
     assert first["type"] == "paymaster-permit"
     assert first["signatureRequest"]["type"] == "eth_signTypedData_v4"
     assert first["data"]["primaryType"] == "Permit"
@@ -129,19 +130,19 @@ def test_a_permit_is_signed_first_and_travels_with_the_operation(payer: Wallet, 
     signed["paymasterPermitSignature"]["data"] = f"{signature[:-2]}{v:02x}"
     second = payer.client.rpc("wallet_prepareCalls", signed)
     assert second["type"] == "user-operation-v070"
-    most = int(second["feePayment"]["maxAmount"], 16)
-    pays(payer, second, moved=7)
-    assert allowance(payer) == 10**22 - most
+    max_amount = int(second["feePayment"]["maxAmount"], 16)
+    send_and_check_payment(payer, second, moved=7)
+    assert allowance(payer) == 10**22 - max_amount
 
 
-def test_the_modified_request_differs_in_the_permit_alone(payer: Wallet) -> None:
+def test_the_modified_request_differs_only_in_the_permit(payer: Wallet) -> None:
     service = gas_in(maxTokenAmount=ENOUGH, preOpSettings={"autoPermit": {"below": "0x1", "amount": ENOUGH}})
-    asked = request(payer, {**service, "webhookData": "w"}, {**transfer(7), "value": "0x0"})
-    asked["capabilities"]["nonceOverride"] = {"nonceKey": "0x7"}
-    modified = payer.client.rpc("wallet_prepareCalls", asked)["modifiedRequest"]
+    params = request(payer, {**service, "webhookData": "w"}, {**transfer(7), "value": "0x0"})
+    params["capabilities"]["nonceOverride"] = {"nonceKey": "0x7"}
+    modified = payer.client.rpc("wallet_prepareCalls", params)["modifiedRequest"]
     del modified["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]
-    del asked["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]
-    assert lower_case(modified) == lower_case(asked)
+    del params["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]
+    assert lower_case(modified) == lower_case(params)
 
 
 def lower_case(value: Any) -> Any:
@@ -152,15 +153,17 @@ def lower_case(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def test_an_allowance_above_the_mark_needs_no_permit(payer: Wallet) -> None:
-    pays(payer, payer.prepare(approve(10**22), paymasterService=gas_in(postOpSettings={"autoApprove": True})))
+def test_an_allowance_above_the_threshold_needs_no_permit(payer: Wallet) -> None:
+    send_and_check_payment(
+        payer, payer.prepare(approve(10**22), paymasterService=gas_in(postOpSettings={"autoApprove": True}))
+    )
     permit = {"below": "0x1", "amount": ENOUGH}
     prepared = payer.prepare(transfer(7), paymasterService=gas_in(preOpSettings={"autoPermit": permit}))
     assert prepared["type"] == "user-operation-v070"
-    pays(payer, prepared, moved=7)
+    send_and_check_payment(payer, prepared, moved=7)
 
 
-def test_an_externally_owned_account_permits_and_is_delegated_in_one(payer: Wallet) -> None:
+def test_an_externally_owned_account_pays_by_permit_and_is_delegated_in_one_operation(payer: Wallet) -> None:
     wallet = external(payer)
     wallet.client.mint(wallet.account, PLENTY)
     permit = {"autoPermit": {"below": ENOUGH, "amount": ENOUGH}}
@@ -169,32 +172,32 @@ def test_an_externally_owned_account_permits_and_is_delegated_in_one(payer: Wall
     assert second["type"] == "array"
     status = wallet.wait_until_final(wallet.submit(wallet.sign_array(second)))
     assert status["status"] == 200
-    held = wallet.client.token_balance(wallet.account)
-    assert 0 < PLENTY - 7 - held < int(second["data"][1]["feePayment"]["maxAmount"], 16)
+    rest = wallet.client.token_balance(wallet.account)
+    assert 0 < PLENTY - 7 - rest < int(second["data"][1]["feePayment"]["maxAmount"], 16)
 
 
-def test_a_permit_of_another_key_or_another_amount_is_refused(payer: Wallet) -> None:
+def test_a_permit_by_another_key_or_of_another_amount_is_rejected(payer: Wallet) -> None:
     permit = {"autoPermit": {"below": ENOUGH, "amount": ENOUGH}}
     first = payer.client.rpc("wallet_prepareCalls", request(payer, gas_in(preOpSettings=permit), transfer(7)))
     good = signed_permit(payer, first)
     payer.owner = new_key()
-    ask = payer.client.rpc
-    catch_error(-32507, "permit_signature_invalid", lambda: ask("wallet_prepareCalls", signed_permit(payer, first)))
+    rpc = payer.client.rpc
+    catch_error(-32507, "permit_signature_invalid", lambda: rpc("wallet_prepareCalls", signed_permit(payer, first)))
     details = good["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]["permitDetails"]
     details["value"] = hex(10**23)
-    catch_error(-32507, "permit_signature_invalid", lambda: ask("wallet_prepareCalls", good))
+    catch_error(-32507, "permit_signature_invalid", lambda: rpc("wallet_prepareCalls", good))
     halves = {"type": "secp256k1", "data": {"r": "0x1", "s": "0x2"}}
-    ask_half = partial(ask, "wallet_prepareCalls", {**good, "paymasterPermitSignature": halves})
-    malformed = catch_error(-32602, "signature_malformed", ask_half)
+    prepare_half = partial(rpc, "wallet_prepareCalls", {**good, "paymasterPermitSignature": halves})
+    malformed = catch_error(-32602, "signature_malformed", prepare_half)
     assert malformed.data["field"] == "params.paymasterPermitSignature.data"
     del good["paymasterPermitSignature"]
-    catch_error(-32602, "permit_signature_missing", lambda: ask("wallet_prepareCalls", good))
+    catch_error(-32602, "permit_signature_missing", lambda: rpc("wallet_prepareCalls", good))
     details["deadline"] = hex(int(time.time()) - 1)
     late = {**good, "paymasterPermitSignature": {"type": "secp256k1", "data": "0x" + "11" * 65}}
-    catch_error(-32000, "permit_expired", lambda: ask("wallet_prepareCalls", late))
+    catch_error(-32000, "permit_expired", lambda: rpc("wallet_prepareCalls", late))
 
 
-def test_a_permit_below_the_cost_is_refused(payer: Wallet) -> None:
+def test_a_permit_below_the_cost_is_rejected(payer: Wallet) -> None:
     permit = {"autoPermit": {"below": "0x5", "amount": "0x4"}}
     first = payer.client.rpc("wallet_prepareCalls", request(payer, gas_in(preOpSettings=permit), transfer(7)))
     again = signed_permit(payer, first)
@@ -202,7 +205,7 @@ def test_a_permit_below_the_cost_is_refused(payer: Wallet) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"autoApprove": True}, {"autoApprove": {"below": "0x1", "amount": ENOUGH}}, {}])
-def test_an_account_that_cannot_pay_is_refused_before_it_signs(client: Client, settings: dict[str, Any]) -> None:
+def test_an_account_that_cannot_pay_is_rejected_before_it_signs(client: Client, settings: dict[str, Any]) -> None:
     poor = Wallet(client)
     service = gas_in(postOpSettings=settings)
     catch_error(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
@@ -210,27 +213,27 @@ def test_an_account_that_cannot_pay_is_refused_before_it_signs(client: Client, s
     catch_error(-32000, "insufficient_token_balance", lambda: poor.prepare({"to": FRIEND}, paymasterService=service))
 
 
-def test_calls_that_bring_the_tokens_need_none_before(client: Client) -> None:
+def test_calls_that_provide_the_tokens_need_none_before(client: Client) -> None:
     poor = Wallet(client)
     mint = {"to": TOKEN, "data": call_data("mint(address,uint256)", poor.account, PLENTY)}
     service = gas_in(postOpSettings={"autoApprove": True, "balanceCheck": False})
     prepared = poor.prepare(mint, paymasterService=service)
     assert poor.wait_until_final(poor.send(prepared, poor.owner))["status"] == 200
-    held = PLENTY - client.token_balance(poor.account)
-    assert 0 < held <= int(prepared["feePayment"]["maxAmount"], 16)
+    paid = PLENTY - client.token_balance(poor.account)
+    assert 0 < paid <= int(prepared["feePayment"]["maxAmount"], 16)
 
 
 @pytest.mark.parametrize("settings", [{"postOpSettings": {"autoApprove": True}}, {}])
-def test_no_more_is_offered_than_the_caller_said(payer: Wallet, settings: dict[str, Any]) -> None:
+def test_a_charge_above_the_callers_maximum_is_rejected(payer: Wallet, settings: dict[str, Any]) -> None:
     service = gas_in(maxTokenAmount="0x5", **settings)
-    ask = partial(payer.prepare, approve(10**22), paymasterService=service)
-    assert "maxTokenAmount" in catch_error(-32000, "max_token_amount_exceeded", ask).message
+    prepare = partial(payer.prepare, approve(10**22), paymasterService=service)
+    assert "maxTokenAmount" in catch_error(-32000, "max_token_amount_exceeded", prepare).message
 
 
 PERMIT = {"below": ENOUGH, "amount": ENOUGH}
 
 
-def test_a_token_without_a_rate_is_refused_by_name(payer: Wallet) -> None:
+def test_a_token_without_a_rate_is_rejected_by_name(payer: Wallet) -> None:
     service = gas_in(FRIEND, postOpSettings={"autoApprove": True})
     with pytest.raises(RpcError) as error_info:
         payer.prepare(transfer(7), paymasterService=service)
@@ -245,7 +248,7 @@ def test_a_session_that_may_approve_pays_in_the_token(payer: Wallet) -> None:
     assert payer.client.token_balance(PAYMASTER) > 0
 
 
-def test_a_session_that_may_not_approve_is_told_which_permission_is_in_the_way(payer: Wallet) -> None:
+def test_a_session_that_may_not_approve_gets_an_error_that_names_the_permission(payer: Wallet) -> None:
     functions = {"address": TOKEN, "functions": ["0xa9059cbb"]}
     grant = payer.grant({"type": "functions-on-contract", "data": functions})
     with pytest.raises(RpcError, match="functions-on-contract") as error_info:
@@ -253,7 +256,7 @@ def test_a_session_that_may_not_approve_is_told_which_permission_is_in_the_way(p
     assert error_info.value.data["permissions"] == ["functions-on-contract"]
 
 
-def test_a_session_cannot_permit(payer: Wallet) -> None:
+def test_a_session_cannot_sign_a_permit(payer: Wallet) -> None:
     grant = payer.grant({"type": "root"})
     service = gas_in(preOpSettings={"autoPermit": PERMIT})
     catch_error(-32602, "session_cannot_permit", lambda: payer.act(grant, transfer(7), paymasterService=service))
@@ -273,14 +276,14 @@ BOTH = {"preOpSettings": {"autoPermit": PERMIT}, "postOpSettings": {}}
         ({"maxTokenAmount": "five"}, "maxTokenAmount"),
     ],
 )
-def test_settings_that_say_something_else_are_refused(payer: Wallet, settings: dict[str, Any], text: str) -> None:
+def test_invalid_settings_are_rejected(payer: Wallet, settings: dict[str, Any], text: str) -> None:
     with pytest.raises(RpcError) as error_info:
         payer.prepare(transfer(7), paymasterService=gas_in(**settings))
     assert error_info.value.code == -32602
     assert text in error_info.value.message
 
 
-def test_a_token_needs_a_policy(payer: Wallet) -> None:
+def test_gas_in_erc20_needs_a_policy(payer: Wallet) -> None:
     with pytest.raises(RpcError, match="policyId") as error_info:
         payer.prepare(transfer(7), paymasterService={"erc20": {"tokenAddress": TOKEN}})
     assert error_info.value.code == -32602

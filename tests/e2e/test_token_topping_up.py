@@ -1,4 +1,4 @@
-"""The amount that a refusal of gas in a token names suffices: topped up to it the account pays, below it not."""
+"""Amounts in errors about gas in ERC-20: topped up to the amount, the account pays; one unit below, it does not."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tests.e2e.test_token_gas import PLENTY, allowance, approve, gas_in, request
 
 pytestmark = on_both_stacks
 PRICE = {"maxFeePerGas": hex(5 * 10**9), "maxPriorityFeePerGas": hex(10**9)}
-"""The same before and after, so that the named amount is the same."""
+"""Fixed gas price, so that the needed amount is the same before and after."""
 AUTO: dict[str, Any] = {"postOpSettings": {"autoApprove": True}}
 BEFORE: dict[str, Any] = {"preOpSettings": {"autoPermit": {"below": "0x1", "amount": hex(10**22)}}}
 FIXED: dict[str, Any] = {"postOpSettings": {"autoApprove": {"below": hex(10**23), "amount": hex(10**24)}}}
 OTHER: list[dict[str, Any]] = [{"to": FRIEND}]
 MOVING: list[dict[str, Any]] = [transfer(10**20), {"to": FRIEND}, transfer(3)]
-"""Calls that need the token themselves."""
+"""Calls that spend the token themselves."""
 
 
-def needed_amount(ask: Any, reason: str) -> int:
-    """The amount that the refusal names as needed."""
+def needed_amount(prepare_calls: Any, reason: str) -> int:
+    """Prepare calls that must fail, and return the needed amount in the error."""
     with pytest.raises(RpcError) as error_info:
-        ask()
+        prepare_calls()
     assert error_info.value.reason == reason, error_info.value.message
     found = re.search(r"must (?:have|be) at least (\d+)|may cost (\d+)", error_info.value.message)
     assert found is not None, error_info.value.message
@@ -50,7 +50,7 @@ def assert_succeeds(wallet: Wallet, prepared: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("settings", "calls"), [(AUTO, []), (AUTO, MOVING), (FIXED, OTHER)], ids=["", "moving", "fixed"]
 )
-def test_the_named_balance_suffices_and_a_unit_less_does_not(
+def test_the_reported_balance_suffices_and_a_unit_less_does_not(
     client: Client, settings: dict[str, Any], calls: list[dict[str, Any]]
 ) -> None:
     poor = Wallet(client)
@@ -61,7 +61,7 @@ def test_the_named_balance_suffices_and_a_unit_less_does_not(
     assert_succeeds(poor, prepare(poor, calls, settings))
 
 
-def test_an_account_to_be_delegated_is_told_the_same(client: Client) -> None:
+def test_an_account_before_its_delegation_gets_the_same_amount(client: Client) -> None:
     poor = external(Wallet(client))
     needed = needed_amount(lambda: prepare(poor, OTHER, AUTO), "insufficient_token_balance")
     client.mint(poor.account, needed - 1)
@@ -70,23 +70,23 @@ def test_an_account_to_be_delegated_is_told_the_same(client: Client) -> None:
     assert_succeeds(poor, prepare(poor, OTHER, AUTO))
 
 
-def test_a_permit_of_the_named_amount_by_an_account_that_holds_it_suffices(client: Client) -> None:
+def test_a_permit_of_the_reported_amount_suffices(client: Client) -> None:
     poor, amount = Wallet(client), "0x4"
 
-    def ask() -> dict[str, Any]:
+    def prepare_calls() -> dict[str, Any]:
         service = gas_in(preOpSettings={"autoPermit": {"below": hex(1 << 200), "amount": amount}})
-        asked = {**request(poor, service, {"to": FRIEND})}
-        asked["capabilities"]["gasParamsOverride"] = PRICE
-        first = client.rpc("wallet_prepareCalls", asked)
+        params = {**request(poor, service, {"to": FRIEND})}
+        params["capabilities"]["gasParamsOverride"] = PRICE
+        first = client.rpc("wallet_prepareCalls", params)
         made: dict[str, Any] = client.rpc("wallet_prepareCalls", signed_permit(poor, first))
         return made
 
     client.mint(poor.account, PLENTY)
-    amount = hex(needed_amount(ask, "insufficient_token_allowance"))
-    assert_succeeds(poor, ask())
+    amount = hex(needed_amount(prepare_calls, "insufficient_token_allowance"))
+    assert_succeeds(poor, prepare_calls())
 
 
-def test_a_balance_for_what_is_taken_before_the_calls_suffices_and_a_unit_less_does_not(client: Client) -> None:
+def test_a_balance_for_the_charge_before_the_calls_suffices_and_a_unit_less_does_not(client: Client) -> None:
     poor = Wallet(client)
     client.mint(poor.account, PLENTY)
     assert_succeeds(poor, prepare(poor, [approve(PLENTY)], AUTO))
@@ -98,20 +98,20 @@ def test_a_balance_for_what_is_taken_before_the_calls_suffices_and_a_unit_less_d
     assert_succeeds(poor, prepare(poor, OTHER, BEFORE))
 
 
-def test_calls_may_spend_what_is_not_needed_for_gas_before_them(client: Client) -> None:
+def test_calls_may_spend_tokens_that_are_not_charged_for_gas_before_them(client: Client) -> None:
     payer = Wallet(client).fund(wei=0, tokens=PLENTY)
     assert_succeeds(payer, prepare(payer, [approve(PLENTY)], AUTO))
     assert_succeeds(payer, prepare(payer, [transfer(PLENTY // 2)], BEFORE))
 
 
 def _spend(wallet: Wallet) -> None:
-    """All tokens but five."""
+    """Spend all tokens except five units."""
     rest = wallet.client.token_balance(wallet.account) - 5
     status = wallet.act(None, {"to": TOKEN, "data": call_data("transfer(address,uint256)", FRIEND, rest)})
     assert status["status"] == 200
 
 
-def test_a_manual_allowance_of_the_named_amount_suffices(client: Client) -> None:
+def test_a_manual_allowance_of_the_reported_amount_suffices(client: Client) -> None:
     payer = Wallet(client).fund(wei=0, tokens=PLENTY)
     needed = needed_amount(lambda: prepare(payer, OTHER, {}), "insufficient_token_allowance")
     assert payer.act(None, approve(needed))["status"] == 200
@@ -120,12 +120,12 @@ def test_a_manual_allowance_of_the_named_amount_suffices(client: Client) -> None
 
 
 @pytest.mark.parametrize("settings", [AUTO, BEFORE], ids=["after", "before"])
-def test_an_offer_of_the_named_amount_suffices(client: Client, settings: dict[str, Any]) -> None:
+def test_a_max_token_amount_of_the_reported_amount_suffices(client: Client, settings: dict[str, Any]) -> None:
     payer = Wallet(client).fund(wei=0, tokens=PLENTY)
     assert_succeeds(payer, prepare(payer, [approve(PLENTY)], AUTO))
-    asked = {"maxTokenAmount": "0x5", **settings}
-    most = needed_amount(lambda: prepare(payer, MOVING, asked), "max_token_amount_exceeded")
-    assert_succeeds(payer, prepare(payer, MOVING, {**asked, "maxTokenAmount": hex(most)}))
+    limited = {"maxTokenAmount": "0x5", **settings}
+    needed = needed_amount(lambda: prepare(payer, MOVING, limited), "max_token_amount_exceeded")
+    assert_succeeds(payer, prepare(payer, MOVING, {**limited, "maxTokenAmount": hex(needed)}))
 
 
 def test_the_amount_of_an_estimate_suffices(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""The rest of the Wallet API, and every bad input of its description: refused by code, and by the field at fault."""
+"""The rest of the Wallet API; every invalid input in its description is rejected with a code and the invalid field."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CAPABILITIES = {
     "stateOverride": SUPPORTED,
     "experimental_dataSuffix": SUPPORTED,
 }
-"""What the test of the official client v5 asks of the answer."""
+"""Capabilities that the test of the official client v5 requires."""
 
 
 def calls(**more: Any) -> dict[str, Any]:
@@ -124,7 +124,7 @@ BAD: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("method", "params", "text"), BAD, ids=lambda given: str(given)[:60])
-def test_a_bad_input_is_refused_where_it_stands(client: Client, method: str, params: Any, text: str) -> None:
+def test_an_invalid_input_is_rejected_with_its_field(client: Client, method: str, params: Any, text: str) -> None:
     with pytest.raises(RpcError, match=text) as error_info:
         client.rpc(method, params)
     assert error_info.value.code == -32602
@@ -132,35 +132,35 @@ def test_a_bad_input_is_refused_where_it_stands(client: Client, method: str, par
 
 
 @pytest.mark.parametrize("params", [[], [7], ["0x12"], [ANYONE, "0x1"], [ANYONE, ["1"]], [ANYONE, [], 3], [None]])
-def test_bad_questions_about_capabilities_are_refused(client: Client, params: list[Any]) -> None:
+def test_invalid_requests_for_capabilities_are_rejected(client: Client, params: list[Any]) -> None:
     with pytest.raises(RpcError) as error_info:
         client.rpc(CAN, *params)
     assert error_info.value.code == -32602
 
 
 @pytest.mark.parametrize("method", [SIGN, FORMAT, PREPARE, SESSION, SEND])
-def test_a_chain_that_is_not_served_is_refused_with_5710(client: Client, wallet: Wallet, method: str) -> None:
+def test_an_unconfigured_chain_is_rejected_with_5710(client: Client, wallet: Wallet, method: str) -> None:
     prepared = wallet.sign(wallet.prepare(), wallet.owner, None)
     removal = {"type": "authorization", "data": {"address": FRIEND, "nonce": "0x0"}, "signature": {"data": "0x"}}
-    asked: dict[str, list[dict[str, Any]]] = {
+    requests: dict[str, list[dict[str, Any]]] = {
         SIGN: [sign()],
         FORMAT: [{"from": ANYONE, "signature": {"data": "0x" + "11" * 65}}],
         PREPARE: [calls(), caps(eip7702Auth={"delegation": "0x" + "00" * 20})],
         SESSION: [session()],
         SEND: [prepared, removal],
     }
-    for params in asked[method]:
+    for params in requests[method]:
         with pytest.raises(RpcError, match="configured: 0x7a69") as error_info:
             client.rpc(method, {**params, "chainId": "0x2105"})
         assert (error_info.value.code, error_info.value.reason) == (5710, "unsupported_chain")
         assert error_info.value.data["field"] == "params.chainId"
 
 
-def test_capabilities_of_every_chain_stand_under_zero(client: Client) -> None:
+def test_capabilities_of_every_chain_are_under_chain_id_zero(client: Client) -> None:
     assert client.rpc(CAN, ANYONE) == {"0x0": CAPABILITIES}
 
 
-def test_capabilities_of_asked_chains_stand_under_their_ids(client: Client) -> None:
+def test_capabilities_of_requested_chains_are_under_their_ids(client: Client) -> None:
     assert client.rpc(CAN, ANYONE, ["0x7a69"]) == {"0x7a69": CAPABILITIES}
     assert client.rpc(CAN, ANYONE, ["0x066eee", "0x2105", "0x66eee"]) == {"0x66eee": CAPABILITIES}
     assert client.rpc(CAN, ANYONE, ["0x2105"]) == client.rpc(CAN, ANYONE, []) == {}
@@ -175,28 +175,28 @@ def test_capabilities_of_asked_chains_stand_under_their_ids(client: Client) -> N
         ("wallet_getCrossChainStatus_v0", ["0x0101"]),
     ],
 )
-def test_swaps_are_refused_by_name(client: Client, method: str, params: Any) -> None:
+def test_swaps_without_a_quote_provider_are_rejected_by_name(client: Client, method: str, params: Any) -> None:
     with pytest.raises(RpcError, match=f"^{method}: swaps are not supported here") as error_info:
         client.rpc(method, params)
     assert (error_info.value.code, error_info.value.reason) == (5700, "no_quote_provider")
 
 
-def test_what_is_optional_beside_the_capabilities_is_passed_over(wallet: Wallet) -> None:
-    beside: dict[str, Any] = {"whatever": {"optional": True}, "atomic": {"required": True}}
-    assert wallet.prepare({"to": FRIEND}, **beside)["type"] == "user-operation-v070"
+def test_unsupported_optional_capabilities_are_ignored(wallet: Wallet) -> None:
+    ignored: dict[str, Any] = {"whatever": {"optional": True}, "atomic": {"required": True}}
+    assert wallet.prepare({"to": FRIEND}, **ignored)["type"] == "user-operation-v070"
 
 
-def test_a_fee_that_stands_among_the_capabilities_is_applied(wallet: Wallet) -> None:
-    """As virtuals-acp sends it."""
-    asked: tuple[dict[str, Any], ...] = ({}, {"maxFeePerGas": {"multiplier": 1.5}}, {})
-    prepared = [wallet.prepare({"to": FRIEND}, **more) for more in asked]
+def test_a_fee_override_among_the_capabilities_is_applied(wallet: Wallet) -> None:
+    """Source: requests of virtuals-acp."""
+    overrides: tuple[dict[str, Any], ...] = ({}, {"maxFeePerGas": {"multiplier": 1.5}}, {})
+    prepared = [wallet.prepare({"to": FRIEND}, **more) for more in overrides]
     before, dearer, after = (int(each["data"]["maxFeePerGas"], 16) for each in prepared)
-    # Rounded up; the base fee may change between the three.
+    # Rounded up; the base fee may change between the three requests.
     least, most = (-(-fee * 3 // 2) for fee in sorted((before, after)))
     assert least <= dearer <= most
 
 
-def test_a_data_suffix_stands_behind_the_call_data_and_changes_nothing(wallet: Wallet) -> None:
+def test_a_data_suffix_follows_the_call_data_and_has_no_effect(wallet: Wallet) -> None:
     grant = wallet.grant({"type": "erc20-token-transfer", "data": {"allowance": "0x64", "address": transfer(1)["to"]}})
     suffix = {"value": "0x0880218021802180218021802180218021"}
     before = wallet.client.token_balance(FRIEND)
@@ -212,7 +212,7 @@ def test_a_data_suffix_stands_behind_the_call_data_and_changes_nothing(wallet: W
     assert wallet.client.token_balance(FRIEND) == before + 6
 
 
-def test_half_a_paymaster_is_refused_where_it_stands(wallet: Wallet) -> None:
+def test_paymaster_fields_without_a_paymaster_are_rejected_with_the_field(wallet: Wallet) -> None:
     sent = wallet.sign(wallet.prepare({"to": FRIEND}), wallet.owner, None)
     del sent["data"]["paymaster"]
     with pytest.raises(RpcError, match=r"^params\.data\.paymaster\w+: expected to be absent") as error_info:
@@ -228,26 +228,26 @@ FEES = ("maxFeePerGas", "maxPriorityFeePerGas")
 
 
 @pytest.mark.parametrize("field", [*LIMITS, *OF_PAYMASTER, *FEES])
-def test_no_gas_or_fee_is_more_than_the_entry_point_takes(wallet: Wallet, field: str) -> None:
+def test_gas_and_fees_above_the_entry_points_maximum_are_rejected(wallet: Wallet, field: str) -> None:
     with pytest.raises(RpcError, match=rf"gasParamsOverride\.{field}: expected an amount below 2\^120") as error_info:
         wallet.prepare({"to": FRIEND}, gasParamsOverride={field: hex(2**120)})
     assert (error_info.value.code, error_info.value.reason) == (-32602, "invalid_params")
 
 
-def test_the_most_that_the_entry_point_takes_has_a_cost(wallet: Wallet) -> None:
+def test_the_entry_points_maximum_gas_has_a_cost(wallet: Wallet) -> None:
     prepared = wallet.prepare({"to": FRIEND}, gasParamsOverride=dict.fromkeys([*LIMITS, *OF_PAYMASTER, *FEES], MAX_GAS))
     assert int(prepared["feePayment"]["maxAmount"], 16) == 5 * int(MAX_GAS, 16) ** 2
 
 
-def test_a_state_override_is_for_the_simulation_alone(wallet: Wallet) -> None:
+def test_a_state_override_affects_only_the_simulation(wallet: Wallet) -> None:
     rich = {wallet.account: {"balance": hex(10**24)}}
     prepared = wallet.prepare({"to": FRIEND, "value": hex(10**20)}, stateOverride=rich)
     status = wallet.wait_until_final(wallet.send(prepared, wallet.owner))
-    assert status["status"] == 500, "on the chain there is no such money"
+    assert status["status"] == 500, "the account has no such balance on chain"
     assert status["receipts"][0]["status"] == "0x0"
 
 
-def test_the_status_of_a_call_in_full(wallet: Wallet) -> None:
+def test_the_status_of_a_call_is_complete(wallet: Wallet) -> None:
     status = wallet.act(None, transfer(3), {"to": FRIEND, "value": "0x1"})
     assert set(status) == {"id", "chainId", "atomic", "status", "receipts", "details"}
     (receipt,) = status["receipts"]
@@ -266,7 +266,7 @@ def test_the_status_of_a_call_in_full(wallet: Wallet) -> None:
     assert wallet.client.rpc(STATUS, [status["id"]]) == status
 
 
-def test_answers_hold_no_null_but_where_a_list_ends(client: Client) -> None:
+def test_results_contain_no_null_except_at_the_end_of_a_list(client: Client) -> None:
     eoa = External(client, owner=new_key())
     answers = [
         client.rpc(ACCOUNT, {"signerAddress": eoa.account}),
