@@ -1,7 +1,7 @@
 """Mutants of a module: those of cosmic-ray's operators, and removals.
 
-Mutants that do not compile are left out. So are changes of an annotation of a function or a dataclass, which is never
-evaluated, and of `frozen`, `slots` and `kw_only`, which do not change results.
+Left out are mutants that do not compile, and changes without an effect on results: of `frozen`, `slots` and `kw_only`,
+and of annotations of functions and dataclasses, which are never evaluated.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ function resultOrNull<T>(act: () => T): T | null {
   }
 }
 
-/** ethers takes the one struct that no other uses as primaryType: so pass only the structs that primaryType reaches. */
+/** ethers uses the one struct that no other contains as primaryType: pass only the structs that primaryType reaches. */
 function reachableTypes(types: Types, name: string, found: Types = {}): Types {
   const members = Object.hasOwn(types, name) && !Object.hasOwn(found, name) ? types[name] : undefined;
   if (members === undefined) return found;

@@ -23,8 +23,8 @@ const client = createSmartWalletClient({ transport, chain, signer, policyId });
 const { address: account } = await client.requestAccount();
 const another = await client.requestAccount({ creationHint: { salt: "0x1" } });
 assert.notEqual(another.address, account);
-const listed = await client.listAccounts({});
-assert.deepEqual(new Set(listed.accounts.map((each) => each.accountAddress)), new Set([account, another.address]));
+const list = await client.listAccounts({});
+assert.deepEqual(new Set(list.accounts.map((each) => each.accountAddress)), new Set([account, another.address]));
 
 const mint = { to: token, data: encodeFunctionData({ abi, functionName: "mint", args: [account, 5n] }) } as const;
 const sent = await client.sendCalls({ from: account, calls: [mint, mint] });
