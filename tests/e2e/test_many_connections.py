@@ -26,7 +26,7 @@ def open_files(process_id: int) -> int:
 def half_heads(at: tuple[str, int], number: int, clients: ExitStack) -> None:
     for _ in range(number):
         with suppress(ConnectionError):  # disconnected in favour of newer connections
-            until.enter_context(Raw(at)).send(b"GET / HTTP/1.1\r\nx: ")
+            clients.enter_context(Raw(at)).send(b"GET / HTTP/1.1\r\nx: ")
 
 
 def test_a_server_with_few_files_serves_despite_400_incomplete_requests(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_server_with_few_files_serves_despite_400_incomplete_requests(tmp_path
         assert open_files(process_id) <= HARD - 100
 
         # no file is left: the server accepts the waiting connection later
-        resource.prlimit(process_id, resource.RLIMIT_NOFILE, (before, HARD))
+        resource.prlimit(process_id, resource.RLIMIT_NOFILE, (3, HARD))
         half_heads(at, 20, clients)
         waiting = clients.enter_context(Raw(at)).send(head(verb=b"GET", target=b"/health"))
         until(lambda: "cannot_accept" in server.output(), "a connection that could not be accepted")
