@@ -1,12 +1,12 @@
-# Everything starts here; `make` alone prints this list.
+# The project's commands; `make` alone lists them.
 PYTHON ?= python3
 BIN := .venv/bin
 DIR ?=
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install
-# A long installation shows a dot for each package it looks at; a Ctrl-C is pip's to answer.
+# Prints a dot for each package during an installation. Ignores Ctrl-C, which pip handles.
 DOTS := { trap '' INT; while read -r word _; do case $$word in Collecting|Downloading|Processing) printf . ;; esac; done; echo; }
-# As root, or by sudo.
+# Runs apt-get as root, or with sudo.
 APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
@@ -14,10 +14,10 @@ SHELL := bash
 .PHONY: help setup run test check style cover openrpc contracts clients stack vectors scenarios check-chain demo bench mutants clean
 .DELETE_ON_ERROR:
 
-help: ## Print this list
+help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-setup: .venv/.dev contracts clients stack ## Install everything for work on the project
+setup: .venv/.dev contracts clients stack ## Install everything for development
 
 run: .venv/.run contracts ## Start a wallet server with its own chain and Redis (ARGS="--chain 421614")
 	@exec $(BIN)/wallet-rpc dev $(ARGS)
@@ -25,7 +25,7 @@ run: .venv/.run contracts ## Start a wallet server with its own chain and Redis 
 test: setup ## Run the whole test suite (ARGS="-k name")
 	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
-check: setup ## Lint, types, import contracts, openrpc drift, measures of the language
+check: setup ## Run linter, language measures, type checker and import contracts; compare openrpc.yaml
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/python -m tests.style
 	@$(BIN)/mypy
@@ -35,19 +35,19 @@ check: setup ## Lint, types, import contracts, openrpc drift, measures of the la
 style: setup ## Measure the language of names and docstrings against its targets
 	@$(BIN)/python -m tests.style
 
-cover: setup ## The domain's tests must reach every line and branch of it
+cover: setup ## Check that the domain's tests cover every line and branch of it
 	@$(BIN)/pytest -p no:randomly tests/domain tests/golden/test_vectors.py --cov=wallet_rpc.domain --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 openrpc: .venv/.run ## Write openrpc.yaml from the operations
 	@$(BIN)/wallet-rpc openrpc > openrpc.yaml.new && mv openrpc.yaml.new openrpc.yaml
 
-contracts: .venv/.run ## Compile the contracts into the genesis file, when they changed
+contracts: .venv/.run ## Compile the contracts into the genesis file if they changed
 	@$(BIN)/python -m wallet_rpc.devchain.build
 
-clients: .venv/.dev ## Install the official clients from npm, when their lock file changed
+clients: .venv/.dev ## Install the official clients from npm if their lock file changed
 	@$(BIN)/python -m tests.clients.npm
 
-stack: .venv/.dev ## Install anvil and Alto from npm, when their lock file changed
+stack: .venv/.dev ## Install anvil and Alto from npm if their lock file changed
 	@$(BIN)/python -m tests.stack.installing
 
 vectors: setup ## Check golden vectors (DIR=folder, default specs/vectors)
@@ -56,25 +56,25 @@ vectors: setup ## Check golden vectors (DIR=folder, default specs/vectors)
 scenarios: setup ## Replay golden scenarios on the embedded chain (DIR=folder, default specs/scenarios)
 	@$(BIN)/python -m tests.golden.scenarios $(or $(DIR),specs/scenarios) $(ARGS)
 
-check-chain: setup ## Replay every scenario, on our contracts and on the production bytecode where it is present
+check-chain: setup ## Replay every scenario on wallet-rpc's contracts and, where present, on the production bytecode
 	@$(BIN)/python -m tests.golden.scenarios specs/scenarios
 	@$(BIN)/python -m tests.golden.scenarios specs/scenarios --contracts production
 
-demo: .venv/.run contracts ## Play the whole story against a running or fresh server (ARGS="--url http://…")
+demo: .venv/.run contracts ## Show account, grant, allowed and denied calls on a running or new server (ARGS="--url http://…")
 	@exec $(BIN)/wallet-rpc demo $(ARGS)
 
 bench: setup ## Measure createSession and whole session operations
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-mutants: setup ## Change each line that decides about authority: a test must fail (ARGS="MODULE.py ...", an hour)
+mutants: setup ## Run mutation tests of the code that decides about authority (ARGS="MODULE.py ...", an hour)
 	@$(PIP) --quiet --group mutation
 	@nice -n 15 $(BIN)/python -m tests.mutation $(ARGS)
 
-clean: ## Remove what was installed and built; data folders stay
+clean: ## Remove installed and built files; keep data folders
 	@rm -rf .venv wallet_rpc/devchain/contracts/node_modules wallet_rpc/devchain/contracts/build tests/stack/node_modules tests/clients/node_modules tests/clients/build tests/clients/pages
 
-# Whoever installs takes `.made` away until it is done: after an interrupted installation everything is made anew.
-# A bare Debian has Python without venv and without pip: then its own package is installed first.
+# Each installation removes `.made` until it is done, so an interrupted one starts again from nothing.
+# A bare Debian has Python without venv and pip: then its python3-venv package is installed first.
 .venv/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "wallet-rpc needs Python 3.11 or newer; found $$($(PYTHON) --version) (set PYTHON=…)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Installing python3-venv"; $(APT) update && $(APT) install -y python3-venv >/dev/null; } || \
@@ -84,7 +84,7 @@ clean: ## Remove what was installed and built; data folders stay
 	@touch $@
 
 .venv/.run: pyproject.toml wallet_rpc/__init__.py .venv/.made
-	@echo "Installing wallet-rpc and what it needs (once, about a minute)"
+	@echo "Installing wallet-rpc and its dependencies (once, about a minute)"
 	@rm -f .venv/.made
 	@$(PIP) --editable . | $(DOTS)
 	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Installing Node.js, for the Solidity compiler"; $(PIP) --group node | $(DOTS); }
@@ -95,5 +95,5 @@ clean: ## Remove what was installed and built; data folders stay
 	@rm -f .venv/.made
 	@$(PIP) --group dev | $(DOTS)
 	@command -v curl >/dev/null || { echo "Installing curl, which the README's commands use"; $(APT) update && $(APT) install -y curl >/dev/null; } || \
-		echo "curl is missing and could not be installed: the test of the README's commands will say so"
+		echo "curl is missing and could not be installed: the test of the README's commands will fail"
 	@touch .venv/.made .venv/.run $@
