@@ -1,4 +1,4 @@
-"""A client of an organisation of its own for every test, over the one server's chains."""
+"""Fixtures: a client with its own organisation for every test, on the chains of one server."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from wallet_rpc.server import build_chain_clients
 async def client(url: str, store: RedisStore) -> AsyncIterator[OrgClient]:
     organization = OrganizationId(f"org_{secrets.token_hex(10)}")
     async with httpx2.AsyncClient() as http:
-        parts = [
+        chain_clients = [
             build_chain_clients(
                 ChainSetting(chain_id=chain, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http
             )
             for chain, at in ((chain, f"{url}/chain/{chain}") for chain in CHAINS)
         ]
         ports = Ports(
-            chains={each.ports.chain_id: each.ports for each in parts},
+            chains={each.ports.chain_id: each.ports for each in chain_clients},
             store=store.for_organization(organization),
             clock=SetClock(),
             entropy=SystemEntropy(),
@@ -39,5 +39,5 @@ async def client(url: str, store: RedisStore) -> AsyncIterator[OrgClient]:
 
 @pytest.fixture
 async def wallet(client: OrgClient) -> Wallet:
-    """A wallet with one session key granted on both chains."""
+    """Return a wallet that granted one session key on both chains."""
     return await Wallet(client).open()

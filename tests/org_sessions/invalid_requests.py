@@ -1,4 +1,4 @@
-"""Registrations that are wrong in one way each: how, for which reason, and in which fields."""
+"""Registrations with one error each: the change, the expected reason, and the expected fields."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ORDER = 2 * HALF_ORDER + 1
 
 
 def installs(body: Body) -> list[Body]:
-    found: list[Body] = body["installs"]
-    return found
+    items: list[Body] = body["installs"]
+    return items
 
 
 def change_serialized(change: Callable[[str], str]) -> Callable[[Body], None]:
-    """A body whose first grant is another text."""
+    """Return a change of a body that replaces the text of its first grant."""
 
     def apply(body: Body) -> None:
         installs(body)[0]["serialized"] = change(installs(body)[0]["serialized"])
@@ -33,10 +33,12 @@ def pack(value: Any) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
 
 
-def in_json(**more: Any) -> Callable[[Body], None]:
-    """A body whose first grant is in JSON, with more in it."""
+def serialize_as_json(**more: Any) -> Callable[[Body], None]:
+    """Return a change of a body that writes its first grant in JSON, with extra members."""
     return change_serialized(
-        lambda given: pack({"v": 1, "sessionId": f"0x{given[4:36]}", "signature": f"0x{given[36:]}", **more})
+        lambda serialized: pack(
+            {"v": 1, "sessionId": f"0x{serialized[4:36]}", "signature": f"0x{serialized[36:]}", **more}
+        )
     )
 
 
@@ -45,18 +47,19 @@ def swap_chains(body: Body) -> None:
     one["chainId"], two["chainId"] = two["chainId"], one["chainId"]
 
 
-def mirror_signature(given: str) -> str:
-    """The same signature with s in the upper half of the order, as good to careless readers."""
-    v, s = int(given[-2:], 16), int(given[-66:-2], 16)
-    return f"{given[:-66]}{ORDER - s:064x}{27 + 28 - v:02x}"
+def mirror_signature(serialized: str) -> str:
+    """Return the same signature with s in the upper half of the order, which lenient verifiers accept."""
+    v = int(serialized[-2:], 16)
+    s = int(serialized[-66:-2], 16)
+    return f"{serialized[:-66]}{ORDER - s:064x}{27 + 28 - v:02x}"
 
 
 def with_v(v: int) -> Callable[[str], str]:
-    return lambda given: f"{given[:-2]}{v:02x}"
+    return lambda serialized: f"{serialized[:-2]}{v:02x}"
 
 
-def wrap_wrongly(given: str) -> str:
-    return f"{given[:36]}{'6492' * 16}"
+def wrap_wrongly(serialized: str) -> str:
+    return f"{serialized[:36]}{'6492' * 16}"
 
 
 FIRST = "installs[0].serialized"
@@ -94,7 +97,7 @@ INVALID: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
         "malformed",
         {"installs[0].chainId"},
     ),
-    "a chain as a truth": (lambda body: installs(body)[0].update(chainId=True), "malformed", {"installs[0].chainId"}),
+    "a chain as a boolean": (lambda body: installs(body)[0].update(chainId=True), "malformed", {"installs[0].chainId"}),
     "one chain twice": (
         lambda body: installs(body)[1].update(chainId=CHAINS[0]),
         "duplicate_chain",
@@ -116,7 +119,7 @@ INVALID: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
         "grant_disagrees",
         {"policies.permissions"},
     ),
-    "a limit beside the permissions": (
+    "a limit inside a permission": (
         lambda body: body.update(policies={"permissions": [{**ROOT[0], "maxValue": "0x1"}]}),
         "grant_disagrees",
         {"policies.permissions"},
@@ -127,45 +130,49 @@ INVALID: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
         "unknown_member",
         {"installs[1].expiresAt"},
     ),
-    "an unknown limit in a grant": (in_json(expiresAt=1), "grant_undecodable", {FIRST}),
+    "an unknown limit in a grant": (serialize_as_json(expiresAt=1), "grant_undecodable", {FIRST}),
     "no permissions": (
         lambda body: body.update(policies={"permissions": None}),
         "grant_disagrees",
         {"policies.permissions"},
     ),
-    "empty grant": (change_serialized(lambda given: ""), "malformed", {FIRST}),
-    "long grant": (change_serialized(lambda given: "0" * 16_385), "malformed", {FIRST}),
-    "garbled grant": (change_serialized(lambda given: given[:-1]), "grant_undecodable", {FIRST}),
-    "a local context": (change_serialized(lambda given: "0x01" + given[4:]), "grant_undecodable", {FIRST}),
-    "an installed context": (change_serialized(lambda given: "0x020100000001"), "grant_undecodable", {FIRST}),
+    "empty grant": (change_serialized(lambda serialized: ""), "malformed", {FIRST}),
+    "long grant": (change_serialized(lambda serialized: "0" * 16_385), "malformed", {FIRST}),
+    "garbled grant": (change_serialized(lambda serialized: serialized[:-1]), "grant_undecodable", {FIRST}),
+    "a local context": (change_serialized(lambda serialized: "0x01" + serialized[4:]), "grant_undecodable", {FIRST}),
+    "an installed context": (change_serialized(lambda serialized: "0x020100000001"), "grant_undecodable", {FIRST}),
     "a permission account": (
-        change_serialized(lambda given: pack({"permissionParams": {}, "enableSignature": "0x"})),
+        change_serialized(lambda serialized: pack({"permissionParams": {}, "enableSignature": "0x"})),
         "grant_undecodable",
         {FIRST},
     ),
     "a private key": (
         change_serialized(
-            lambda given: pack({"permissionParams": {}, "accountParams": [{"privateKey": f"0x{SECRET}"}]})
+            lambda serialized: pack({"permissionParams": {}, "accountParams": [{"privateKey": f"0x{SECRET}"}]})
         ),
         "grant_has_private_key",
         {FIRST},
     ),
-    "another session": (change_serialized(lambda given: f"0x00{'11' * 16}{given[36:]}"), "grant_disagrees", {FIRST}),
-    "another account": (in_json(account=FRIEND), "grant_disagrees", {FIRST}),
-    "another chain in the grant": (in_json(chainId=CHAINS[1]), "grant_disagrees", {FIRST}),
+    "another session": (
+        change_serialized(lambda serialized: f"0x00{'11' * 16}{serialized[36:]}"),
+        "grant_disagrees",
+        {FIRST},
+    ),
+    "another account": (serialize_as_json(account=FRIEND), "grant_disagrees", {FIRST}),
+    "another chain in the grant": (serialize_as_json(chainId=CHAINS[1]), "grant_disagrees", {FIRST}),
     "another key": (
         lambda body: body.update(sessionAddress=new_key().address),
         "grant_disagrees",
         {FIRST, "installs[1].serialized"},
     ),
     "swapped chains": (swap_chains, "grant_disagrees", {FIRST, "installs[1].serialized"}),
-    "no signature": (change_serialized(lambda given: given[:36]), "grant_signature_invalid", {FIRST}),
+    "no signature": (change_serialized(lambda serialized: serialized[:36]), "grant_signature_invalid", {FIRST}),
     "another signature": (
-        change_serialized(lambda given: given[:36] + sign_digest(bytes(32), new_key())[2:]),
+        change_serialized(lambda serialized: serialized[:36] + sign_digest(bytes(32), new_key())[2:]),
         "grant_signature_invalid",
         {FIRST},
     ),
     "the other half of the curve": (change_serialized(mirror_signature), "grant_signature_invalid", {FIRST}),
-    "a strange v": (change_serialized(with_v(29)), "grant_signature_invalid", {FIRST}),
+    "an invalid v": (change_serialized(with_v(29)), "grant_signature_invalid", {FIRST}),
     "a broken wrapper": (change_serialized(wrap_wrongly), "grant_signature_invalid", {FIRST}),
 }

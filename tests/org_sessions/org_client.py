@@ -1,4 +1,4 @@
-"""An organisation at work over real parts: its memory is in Redis, its chains are the embedded ones behind HTTP."""
+"""A client of one organisation, with storage in real Redis and embedded chains behind HTTP."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CREATE, LIST, GET, REVOKE = (
 
 
 class SetClock(SystemClock):
-    """The time, and how far this server is ahead of it."""
+    """The system clock, shifted ahead by a number of seconds."""
 
     ahead_seconds = 0
 
@@ -48,8 +48,8 @@ class SetClock(SystemClock):
 
 
 def new_key() -> LocalAccount:
-    made: LocalAccount = Account.from_key(secrets.token_bytes(32))
-    return made
+    account: LocalAccount = Account.from_key(secrets.token_bytes(32))
+    return account
 
 
 def sign_digest(digest: bytes, by: LocalAccount) -> str:
@@ -57,13 +57,13 @@ def sign_digest(digest: bytes, by: LocalAccount) -> str:
 
 
 def timestamp_in(seconds: int) -> str:
-    """A time so many seconds ahead, as REST writes it."""
+    """Return the time that many seconds ahead, in the format of REST."""
     return format_time(int(time.time()) + seconds)
 
 
 @dataclass
 class OrgClient:
-    """Who asks with a key of one organisation."""
+    """A caller with an API key of one organisation, without HTTP."""
 
     ports: Ports
     store: RedisStore
@@ -80,17 +80,17 @@ class OrgClient:
         return self.ports.clock
 
     async def ask(self, method: str, **request: Any) -> Any:
-        """What the door answers, from JSON to JSON. Raises: WalletError."""
+        """Authorize, decode, run and encode the method, from JSON to JSON. Raises: WalletError."""
         operation = METHODS[method]
         await operation.authorize(self.ports)
         try:
             read = wire.validate(operation.request, request)
-        except wire.InvalidValue as faulty:
-            raise error_formats.merge_field_errors(ErrorFormat.ORGANIZATION, faulty.errors) from None
+        except wire.InvalidValue as error:
+            raise error_formats.merge_field_errors(ErrorFormat.ORGANIZATION, error.errors) from None
         return wire.encode(operation.answer, await operation.run(self.ports, read))
 
     async def refusal(self, method: str, **request: Any) -> WalletError:
-        """The error that the same answers."""
+        """Return the error of the call; fail if it succeeds."""
         try:
             answer = await self.ask(method, **request)
         except WalletError as error:
@@ -98,7 +98,7 @@ class OrgClient:
         raise AssertionError(answer)
 
     async def reason(self, method: str, **request: Any) -> str | None:
-        """The reason of a refusal; None when the request is answered."""
+        """Return the reason of the call's error; None if it succeeds."""
         try:
             await self.ask(method, **request)
         except WalletError as error:
@@ -106,20 +106,20 @@ class OrgClient:
         return None
 
     def at(self, second: int) -> OrgClient:
-        """The same server with a clock that shows one second."""
+        """Return a client of the same server with its clock fixed at the given second."""
         return replace(self, ports=replace(self.ports, clock=FixedClock(second)))
 
     def of(self, organization: OrganizationId) -> OrgClient:
-        """The same server, asked with a key of another organisation."""
+        """Return a client of the same server with a key of another organisation."""
         caller = a_caller(organization)
         return replace(self, ports=replace(self.ports, caller=caller, store=self.store.for_organization(organization)))
 
     def without_key(self) -> OrgClient:
-        """The same server, asked by whoever connects to an open one; what it keeps is its own."""
+        """Return a client of the same server without a key, which has its own store."""
         return replace(self, ports=replace(self.ports, caller=Caller(name="somebody"), store=self.store))
 
     async def node(self, chain: int, method: str, *params: Any) -> None:
-        """Tell the chain's own node."""
+        """Call a method of the chain's node; fail if it returns an error."""
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         assert "result" in (await self.http.post(f"{self.url}/chain/{chain}", json=request)).json()
 
@@ -129,14 +129,14 @@ class OrgClient:
 
 def a_caller(organization: OrganizationId) -> Caller:
     key = secrets.token_hex(16)
-    kept = ApiKey(
+    record = ApiKey(
         id=derive_key_id(key),
         organization=organization,
         digest=sha256_hex(key),
         requests_per_minute=1000,
         created_at=int(time.time()),
     )
-    return Caller(name=kept.id, organization=organization, key=kept)
+    return Caller(name=record.id, organization=organization, key=record)
 
 
 @dataclass
@@ -165,13 +165,13 @@ class Grant:
 
     @property
     def message(self) -> dict[str, Any]:
-        """What the owner signed."""
-        found: dict[str, Any] = self.created["signatureRequest"]["data"]["message"]
-        return found
+        """The message of the typed data that the owner signed."""
+        message: dict[str, Any] = self.created["signatureRequest"]["data"]["message"]
+        return message
 
     @property
     def grant_context(self) -> dict[str, str]:
-        """The grant as a client carries it that keeps everything itself."""
+        """The permissions context 01: the whole grant, for a client that stores it itself."""
         action = DeferredAction(
             nonce=int(self.message["nonce"], 16),
             deadline=self.message["deadline"],
@@ -183,7 +183,7 @@ class Grant:
 
     @property
     def installed_context(self) -> dict[str, str]:
-        """The session once it is on chain."""
+        """The permissions context 02: the session once it is installed on chain."""
         is_global = bool(int(self.message["nonce"], 16) >> 64 & 1)
         return {"context": format_context(InstalledContext(is_global=is_global, entity_id=self.entity_id)).hex0x()}
 
@@ -208,9 +208,10 @@ class Wallet:
     grants: list[Grant] = field(default_factory=list)
 
     async def open(self, *, chains: tuple[int, ...] = CHAINS, **more: Any) -> Wallet:
-        """Ask for the account, and grant the key a session on each chain."""
-        made = await self.client.ask("wallet_requestAccount", signerAddress=self.owner.address)
-        self.account, self.id = made["accountAddress"], made["id"]
+        """Request the account, and grant the key a session on each chain."""
+        account = await self.client.ask("wallet_requestAccount", signerAddress=self.owner.address)
+        self.account = account["accountAddress"]
+        self.id = account["id"]
         self.grants = [await self.grant(chain, **more) for chain in chains]
         return self
 
@@ -228,7 +229,7 @@ class Wallet:
         return Grant(chain, created, sign_digest(digest, self.owner))
 
     def body(self, **changes: Any) -> dict[str, Any]:
-        """What registers all of it."""
+        """Return the body of the request that registers all grants."""
         return {
             "walletId": self.id,
             "sessionAddress": self.key.address,
@@ -239,11 +240,11 @@ class Wallet:
         }
 
     async def register(self, **changes: Any) -> dict[str, Any]:
-        made: dict[str, Any] = await self.client.ask(CREATE, **self.body(**changes))
-        return made
+        group: dict[str, Any] = await self.client.ask(CREATE, **self.body(**changes))
+        return group
 
     def calls(self, chain: int, permissions: dict[str, str], **call: str) -> dict[str, Any]:
-        """A request to prepare."""
+        """Return a request of `wallet_prepareCalls` with one call."""
         return {
             "from": self.account,
             "chainId": hex(chain),
@@ -252,13 +253,13 @@ class Wallet:
         }
 
     def sign(self, digest: str) -> str:
-        """The session key's signature, as it stands."""
+        """Return the session key's bare signature of the digest."""
         return sign_digest(Data.parse(digest), self.key)
 
     def signed_request(
         self, prepared: dict[str, Any], permissions: dict[str, str] | None = None, *, by: LocalAccount | None = None
     ) -> dict[str, Any]:
-        """A request to send what was prepared, signed by the session key or somebody else."""
+        """Return the request that sends prepared calls, signed by the session key or by the given key."""
         digest = Data.parse(prepared["signatureRequest"]["rawPayload"])
         return {
             "type": prepared["type"],
@@ -269,14 +270,14 @@ class Wallet:
         }
 
     async def act(self, chain: int, permissions: dict[str, str], **call: str) -> str:
-        """Prepare and send; the call's id."""
+        """Prepare and send a call, and return its id."""
         prepared = await self.client.ask("wallet_prepareCalls", **self.calls(chain, permissions, **call))
         sent = await self.client.ask("wallet_sendPreparedCalls", **self.signed_request(prepared, permissions))
         return str(sent["id"])
 
 
 async def open_funded_wallet(client: OrgClient, chain: int, **more: Any) -> Wallet:
-    """A wallet with money, and one session key for that chain; the server's time is the true one."""
+    """Return a wallet with funds and one session key for that chain; reset the server's clock."""
     client.clock.ahead_seconds = 0
     wallet = await Wallet(client).open(chains=(chain,), **more)
     await client.node(chain, "anvil_setBalance", wallet.account, hex(10**18))

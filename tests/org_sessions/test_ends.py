@@ -1,4 +1,4 @@
-"""A session can be granted until its end: the second before it, the end itself, the second after it."""
+"""Creating a session one second before its end, at its end, and one second after it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ TOKEN = "0x" + "a1" * 20
 
 
 @pytest.mark.parametrize("method", ["wallet_createSession", "wallet_grantPermissions"])
-async def test_a_session_may_be_granted_until_the_last_second_of_its_end(client: OrgClient, method: str) -> None:
-    wallet, key = await Wallet(client).open(chains=()), new_key()
+async def test_a_session_can_be_created_until_the_second_of_its_end(client: OrgClient, method: str) -> None:
+    wallet = await Wallet(client).open(chains=())
+    key = new_key()
     end = client.clock.now() + HOUR
     requests: dict[str, dict[str, Any]] = {
         "wallet_createSession": {
@@ -32,5 +33,5 @@ async def test_a_session_may_be_granted_until_the_last_second_of_its_end(client:
     }
 
     request = {"chainId": hex(CHAIN), **requests[method]}
-    found = [await client.at(second).reason(method, **request) for second in (end - 1, end, end + 1)]
-    assert found == [None, None, "expired"]
+    reasons = [await client.at(second).reason(method, **request) for second in (end - 1, end, end + 1)]
+    assert reasons == [None, None, "expired"]

@@ -1,4 +1,4 @@
-"""Reading what is registered: pages of what is active, one session, one group; never the signed grants."""
+"""Reading registered sessions: pages of active sessions, one session, one group; never the signed grants."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ async def register_wallet(client: OrgClient, **more: Any) -> tuple[Wallet, dict[
     return wallet, await wallet.register(**more)
 
 
-async def test_an_empty_list_is_a_page_too(client: OrgClient) -> None:
+async def test_an_empty_list_is_a_page(client: OrgClient) -> None:
     assert await client.ask(LIST) == {"hasMore": False, "items": [], "limit": 20, "offset": 0}
 
 
-async def test_an_item_says_all_but_the_grant(client: OrgClient) -> None:
+async def test_an_item_has_every_field_but_the_grant(client: OrgClient) -> None:
     wallet, made = await register_wallet(client, workflowId="flow")
 
     items = (await client.ask(LIST))["items"]
@@ -70,19 +70,19 @@ async def test_pages_follow_each_other_newest_first(client: OrgClient) -> None:
 
 @pytest.mark.parametrize("name", ["limit", "offset"])
 @pytest.mark.parametrize("value", ["-1", "+1", "1.0", "1e1", " 1", "1 ", "010", "", "0x1", "\u0661", "1_0", "9" * 30])
-async def test_a_page_is_asked_for_in_plain_digits(client: OrgClient, name: str, value: str) -> None:
+async def test_limit_and_offset_must_be_plain_digits(client: OrgClient, name: str, value: str) -> None:
     assert (await client.refusal(LIST, **{name: value})).reason == "pagination"
 
 
 @pytest.mark.parametrize("limit", ["0", "101"])
 async def test_a_page_has_one_to_a_hundred(client: OrgClient, limit: str) -> None:
-    refused = await client.refusal(LIST, limit=limit)
+    error = await client.refusal(LIST, limit=limit)
 
-    assert refused.reason == "pagination"
-    assert [detail["field"] for detail in refused.facts["details"]] == ["limit"]
+    assert error.reason == "pagination"
+    assert [detail["field"] for detail in error.facts["details"]] == ["limit"]
 
 
-async def test_each_filter_leaves_what_is_asked_for(client: OrgClient) -> None:
+async def test_each_filter_returns_only_matching_sessions(client: OrgClient) -> None:
     wallet, made = await register_wallet(client, workflowId="one")
     await register_wallet(client, workflowId="two")
     filters = {
@@ -111,14 +111,14 @@ async def test_each_filter_leaves_what_is_asked_for(client: OrgClient) -> None:
         ("workflowId", "w" * 129, "malformed"),
     ],
 )
-async def test_a_filter_has_its_form(client: OrgClient, name: str, value: str, reason: str) -> None:
-    refused = await client.refusal(LIST, **{name: value})
+async def test_a_malformed_filter_is_rejected(client: OrgClient, name: str, value: str, reason: str) -> None:
+    error = await client.refusal(LIST, **{name: value})
 
-    assert refused.reason == reason
-    assert [detail["field"] for detail in refused.facts["details"]] == [name]
+    assert error.reason == reason
+    assert [detail["field"] for detail in error.facts["details"]] == [name]
 
 
-async def test_one_session_and_one_group_tell_how_they_stand(client: OrgClient) -> None:
+async def test_one_session_and_one_group_report_their_status(client: OrgClient) -> None:
     wallet, made = await register_wallet(client, workflowId="flow", expiresAt=timestamp_in(100))
     first, second = (part["id"] for part in made["sessions"])
     item = next(each for each in (await client.ask(LIST))["items"] if each["id"] == first)
@@ -127,8 +127,8 @@ async def test_one_session_and_one_group_tell_how_they_stand(client: OrgClient) 
     assert await client.ask(GET, id=first) == {**item, "account": wallet.account, "status": "active"}
     assert await client.ask(GET, id=made["sessionGroupId"]) == {**made, **more, "status": "active"}
 
-    ended = await client.ask(REVOKE, id=first)
-    assert (await client.ask(GET, id=first))["revokedAt"] == ended["revokedAt"]
+    revocation = await client.ask(REVOKE, id=first)
+    assert (await client.ask(GET, id=first))["revokedAt"] == revocation["revokedAt"]
     assert await status(client, first, second, made["sessionGroupId"]) == ["revoked", "active", "active"]
     client.clock.ahead_seconds = 100
     assert await status(client, first, second, made["sessionGroupId"]) == ["revoked", "expired", "expired"]
@@ -150,8 +150,8 @@ async def test_no_answer_holds_a_signature(client: OrgClient) -> None:
         await client.ask(REVOKE, id=made["sessionGroupId"]),
     ]
 
-    told = json.dumps(answers)
-    assert not any(grant.signature[2:] in told for grant in wallet.grants)
+    text = json.dumps(answers)
+    assert not any(grant.signature[2:] in text for grant in wallet.grants)
 
 
 async def test_another_organisation_sees_nothing(client: OrgClient) -> None:
@@ -161,16 +161,16 @@ async def test_another_organisation_sees_nothing(client: OrgClient) -> None:
     assert (await other.ask(LIST))["items"] == []
     for name in (made["sessionGroupId"], made["sessions"][0]["id"], GROUP, "0x" + "11" * 16):
         for method in (GET, REVOKE):
-            refused = await other.refusal(method, id=name)
-            assert (refused.reason, refused.status, refused.message) == ("session_not_found", 404, "session not found")
+            error = await other.refusal(method, id=name)
+            assert (error.reason, error.status, error.message) == ("session_not_found", 404, "session not found")
     assert (await client.ask(GET, id=made["sessionGroupId"]))["status"] == "active"
 
 
 @pytest.mark.parametrize(
     "name", ["", "nonsense", "0x" + "11" * 15, "sgrp_", GROUP.lower(), GROUP + "A", "sgrp_" + "U" * 26]
 )
-async def test_an_id_has_its_form(client: OrgClient, name: str) -> None:
+async def test_a_malformed_id_is_rejected(client: OrgClient, name: str) -> None:
     for method in (GET, REVOKE):
-        refused = await client.refusal(method, id=name)
-        assert (refused.reason, refused.status) == ("validation", 400)
-        assert [detail["field"] for detail in refused.facts["details"]] == ["id"]
+        error = await client.refusal(method, id=name)
+        assert (error.reason, error.status) == ("validation", 400)
+        assert [detail["field"] for detail in error.facts["details"]] == ["id"]

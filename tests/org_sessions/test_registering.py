@@ -1,4 +1,4 @@
-"""Registering sessions: what makes a group, what it answers, and whose wallet a request means."""
+"""Registering sessions: groups, their responses, and the wallet that a request names."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from wallet_rpc.domain.times import read_time
 from wallet_rpc.primitives import Address
 
 
-def json_of(wallet: Wallet, number: int, **more: Any) -> str:
-    """The JSON form of a grant."""
+def serialize_as_json(wallet: Wallet, number: int, **more: Any) -> str:
+    """Return the JSON form of a grant."""
     grant = wallet.grants[number]
     value = {"v": 1, "sessionId": grant.id, "signature": grant.signature, **more}
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
@@ -52,9 +52,9 @@ async def test_two_chains_become_one_group_of_sessions(wallet: Wallet) -> None:
 async def test_the_same_sessions_again_are_the_same_group_unchanged(wallet: Wallet) -> None:
     made = await wallet.register(workflowId="flow")
     wallet.client.clock.ahead_seconds = 60
-    turned = list(reversed(wallet.body()["installs"]))
+    reversed_installs = list(reversed(wallet.body()["installs"]))
 
-    again = await wallet.register(installs=turned, policies={"other": 1}, expiresAt=timestamp_in(HOUR // 4))
+    again = await wallet.register(installs=reversed_installs, policies={"other": 1}, expiresAt=timestamp_in(HOUR // 4))
 
     assert again == made
     (group,) = {each["sessionGroupId"] for each in (await wallet.client.ask(LIST))["items"]}
@@ -62,7 +62,7 @@ async def test_the_same_sessions_again_are_the_same_group_unchanged(wallet: Wall
     assert (found["policies"], found["workflowId"]) == ({"note": "of the tests"}, "flow")
 
 
-async def test_of_many_equal_registrations_at_once_all_answer_one_group(wallet: Wallet) -> None:
+async def test_equal_concurrent_registrations_all_return_one_group(wallet: Wallet) -> None:
     made = await asyncio.gather(*(wallet.register() for _ in range(12)))
 
     assert all(each == made[0] for each in made)
@@ -72,7 +72,7 @@ async def test_of_many_equal_registrations_at_once_all_answer_one_group(wallet: 
 @pytest.mark.parametrize("form", ["plain", "with account and chain"])
 async def test_a_grant_in_json_is_registered_too(wallet: Wallet, form: str) -> None:
     more: dict[str, Any] = {} if form == "plain" else {"account": wallet.account, "chainId": float(CHAINS[0])}
-    installs = [{"chainId": float(CHAINS[0]), "serialized": json_of(wallet, 0, **more)}]
+    installs = [{"chainId": float(CHAINS[0]), "serialized": serialize_as_json(wallet, 0, **more)}]
 
     made = await wallet.register(installs=installs)
 
@@ -91,42 +91,43 @@ async def test_a_session_ends_with_the_request_or_with_its_grant_whichever_is_fi
     assert all(abs(read_time(each["expiresAt"]) - now - HOUR) <= 2 for each in late["sessions"])
 
 
-async def test_a_registered_session_without_end_is_not_forgotten_while_nobody_uses_it(client: OrgClient) -> None:
+async def test_a_registered_session_without_end_is_stored_permanently(client: OrgClient) -> None:
     wallet = await Wallet(client).open(expirySec=0)
-    kept, named = client.store.for_organization(client.organization), (Address.parse(wallet.account), CHAINS[0])
-    unsigned = kept.unsigned_sessions.session_key(*named, wallet.grants[0].session_id)
-    link = client.store._link  # when a key is forgotten is nobody's else to tell
+    store = client.store.for_organization(client.organization)
+    location = (Address.parse(wallet.account), CHAINS[0])
+    unsigned = store.unsigned_sessions.session_key(*location, wallet.grants[0].session_id)
+    link = client.store._link  # only Redis reports the expiry of a key
     assert await link.command("TTL", unsigned) > 0
 
     await wallet.register()
 
     assert await link.command("EXISTS", unsigned) == 0
-    assert await link.command("TTL", kept.sessions.session_key(*named, wallet.grants[0].session_id)) == -1
+    assert await link.command("TTL", store.sessions.session_key(*location, wallet.grants[0].session_id)) == -1
 
 
-async def test_what_the_caller_says_of_policies_is_kept_as_it_is(wallet: Wallet) -> None:
-    said: dict[str, Any] = {
+async def test_policies_are_returned_unchanged(wallet: Wallet) -> None:
+    policies: dict[str, Any] = {
         "a": None,
         "b": [None, 1.5, -0.0, 10**30, "ß\u0000\U0001f600"],
         "c": {"__proto__": {}},
         "": True,
     }
 
-    await wallet.register(policies=said)
+    await wallet.register(policies=policies)
 
     items = (await wallet.client.ask(LIST))["items"]
-    assert [json.dumps(each["policies"]) for each in items] == [json.dumps(said)] * len(CHAINS)
+    assert [json.dumps(each["policies"]) for each in items] == [json.dumps(policies)] * len(CHAINS)
 
 
-async def test_policies_may_tell_the_permissions_that_were_granted(client: OrgClient) -> None:
-    granted = [
+async def test_policies_may_repeat_the_permissions_of_the_grant(client: OrgClient) -> None:
+    permissions = [
         {"type": "native-token-transfer", "data": {"allowance": "0x0a"}},
         {"type": "contract-access", "data": {"address": FRIEND}},
     ]
-    wallet = await Wallet(client).open(permissions=granted)
-    told = json.loads(json.dumps(granted).replace("0x0a", "0xA").replace(FRIEND, "0x" + FRIEND[2:].upper()))
+    wallet = await Wallet(client).open(permissions=permissions)
+    respelled = json.loads(json.dumps(permissions).replace("0x0a", "0xA").replace(FRIEND, "0x" + FRIEND[2:].upper()))
 
-    assert await wallet.register(policies={"permissions": told, "more": 1})
+    assert await wallet.register(policies={"permissions": respelled, "more": 1})
 
 
 async def test_a_wallet_is_named_by_its_id_or_by_its_address(client: OrgClient) -> None:
@@ -136,12 +137,13 @@ async def test_a_wallet_is_named_by_its_id_or_by_its_address(client: OrgClient) 
         assert (await wallet.register(walletId=wallet_id))["walletId"] == wallet_id
 
 
-async def test_of_several_accounts_with_one_id_the_one_that_granted_is_meant(client: OrgClient) -> None:
+async def test_of_several_accounts_with_one_id_the_account_of_the_sessions_is_used(client: OrgClient) -> None:
     tag = str(uuid.uuid4())
     wallets = [Wallet(client) for _ in range(3)]
     for wallet in wallets:
-        made = await client.ask("wallet_requestAccount", signerAddress=wallet.owner.address, id=tag)
-        wallet.account, wallet.id = made["accountAddress"], tag
+        account = await client.ask("wallet_requestAccount", signerAddress=wallet.owner.address, id=tag)
+        wallet.account = account["accountAddress"]
+        wallet.id = tag
         wallet.grants = [await wallet.grant(CHAINS[0])]
 
     for wallet in reversed(wallets):
@@ -152,7 +154,7 @@ async def test_of_several_accounts_with_one_id_the_one_that_granted_is_meant(cli
 async def test_an_account_that_is_on_chain_need_not_be_recorded(client: OrgClient) -> None:
     elsewhere = client.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
     wallet = await Wallet(elsewhere).open(chains=CHAINS[:1])
-    await wallet.act(CHAINS[0], wallet.grants[0].permissions)  # deploys it
+    await wallet.act(CHAINS[0], wallet.grants[0].permissions)  # deploys the account
     wallet.client = client
     wallet.grants = [await wallet.grant(CHAINS[0])]
 
@@ -173,27 +175,27 @@ async def test_an_account_that_is_on_chain_need_not_be_recorded(client: OrgClien
     ],
 )
 async def test_another_wallet_is_not_found(wallet: Wallet, name: str) -> None:
-    refused = await wallet.client.refusal(CREATE, **wallet.body(walletId=name))
+    error = await wallet.client.refusal(CREATE, **wallet.body(walletId=name))
 
-    assert (refused.reason, refused.status) == ("wallet_not_found", 404)
+    assert (error.reason, error.status) == ("wallet_not_found", 404)
 
 
 async def test_a_contract_of_another_kind_is_no_wallet(client: OrgClient) -> None:
     wallet = await Wallet(client).open()
 
-    refused = await client.refusal(CREATE, **wallet.body(walletId="0x0000000071727De22E5E9d8BAf0edAc6f37da032"))
+    error = await client.refusal(CREATE, **wallet.body(walletId="0x0000000071727De22E5E9d8BAf0edAc6f37da032"))
 
-    assert refused.reason == "wallet_not_found"
+    assert error.reason == "wallet_not_found"
 
 
-async def test_what_another_organisation_made_cannot_be_registered(wallet: Wallet) -> None:
+async def test_sessions_of_another_organisation_cannot_be_registered(wallet: Wallet) -> None:
     other = wallet.client.of(OrganizationId(f"org_{secrets.token_hex(10)}"))
     assert (await other.refusal(CREATE, **wallet.body())).reason == "wallet_not_found"
 
     await other.ask("wallet_requestAccount", signerAddress=wallet.owner.address)
-    refused = await other.refusal(CREATE, **wallet.body(walletId=wallet.account))
+    error = await other.refusal(CREATE, **wallet.body(walletId=wallet.account))
 
-    assert refused.reason == "grant_disagrees"
+    assert error.reason == "grant_disagrees"
     assert await wallet.register()
 
 
@@ -218,10 +220,10 @@ async def test_a_registered_session_needs_no_signature_any_more(wallet: Wallet) 
     assert (await wallet.client.ask("wallet_prepareCalls", **keyed))["digest"]
 
 
-async def test_without_a_key_of_that_organisation_the_signature_must_come_along(wallet: Wallet) -> None:
+async def test_callers_without_a_key_of_that_organisation_must_send_the_signature(wallet: Wallet) -> None:
     await wallet.register()
     grant = wallet.grants[0]
     named = {"sessionId": grant.id}
     for stranger in (wallet.client.of(OrganizationId("org_other")), wallet.client.without_key()):
-        refused = await stranger.refusal("wallet_prepareCalls", **wallet.calls(grant.chain, named))
-        assert refused.message == "params.capabilities.permissions.signature: required, but absent"
+        error = await stranger.refusal("wallet_prepareCalls", **wallet.calls(grant.chain, named))
+        assert error.message == "params.capabilities.permissions.signature: required, but absent"

@@ -1,4 +1,4 @@
-"""A revocation at several servers on one Redis, and after a restart."""
+"""A revocation on several servers with one Redis, and after a restart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHAIN = CHAINS[0]
 
 
 def replicate(client: OrgClient, store: RedisStore) -> OrgClient:
-    """A server with connections of its own to the same Redis and chains."""
+    """Return a server with its own connections to the same Redis and chains."""
     return replace(client, ports=replace(client.ports, store=store.for_organization(client.organization)), store=store)
 
 
@@ -32,7 +32,7 @@ async def replica(client: OrgClient, redis_server: RedisServer) -> AsyncIterator
         yield replicate(client, store)
 
 
-async def test_a_revocation_holds_at_once_at_every_replica(client: OrgClient, replica: OrgClient) -> None:
+async def test_a_revocation_applies_at_once_on_every_replica(client: OrgClient, replica: OrgClient) -> None:
     wallet = await open_funded_wallet(client, CHAIN)
     await wallet.register()
     grant = wallet.grants[0]
@@ -45,7 +45,9 @@ async def test_a_revocation_holds_at_once_at_every_replica(client: OrgClient, re
     assert (await replica.refusal("wallet_prepareCalls", **request)).reason == "session_revoked"
 
 
-async def test_nothing_that_a_replica_is_asked_after_the_answer_passes(client: OrgClient, replica: OrgClient) -> None:
+async def test_no_replica_accepts_a_request_that_starts_after_the_revocation(
+    client: OrgClient, replica: OrgClient
+) -> None:
     wallet = await open_funded_wallet(client, CHAIN)
     await wallet.register()
     request = wallet.calls(CHAIN, wallet.grants[0].permissions)
@@ -54,12 +56,12 @@ async def test_nothing_that_a_replica_is_asked_after_the_answer_passes(client: O
 
     async def prepare_until_rejected() -> WalletError:
         while True:
-            asked = time.monotonic()
+            started = time.monotonic()
             try:
                 await replica.ask("wallet_prepareCalls", **request)
-            except WalletError as refused:
-                return refused
-            passed.append(asked)
+            except WalletError as error:
+                return error
+            passed.append(started)
             if len(passed) == 3:
                 some_passed.set()
 
@@ -68,13 +70,13 @@ async def test_nothing_that_a_replica_is_asked_after_the_answer_passes(client: O
         await client.ask(REVOKE, id=wallet.grants[0].id)
         return time.monotonic()
 
-    refused, answered = await asyncio.gather(prepare_until_rejected(), revoke())
+    error, revoked_at = await asyncio.gather(prepare_until_rejected(), revoke())
 
-    assert refused.reason == "session_revoked"
-    assert max(passed) <= answered
+    assert error.reason == "session_revoked"
+    assert max(passed) <= revoked_at
 
 
-async def test_a_revocation_outlives_the_server(client: OrgClient, redis_server: RedisServer) -> None:
+async def test_a_revocation_survives_a_restart(client: OrgClient, redis_server: RedisServer) -> None:
     wallet = await open_funded_wallet(client, CHAIN)
     await wallet.register()
     grant = wallet.grants[0]

@@ -1,4 +1,4 @@
-"""Revoking: who of many is answered, what a crash leaves, and what the log says."""
+"""Revoking: concurrent requests, the state after a crash, and the audit log."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from wallet_rpc.primitives import Address
 
 
 async def outcome(client: OrgClient, name: str) -> dict[str, Any] | str:
-    """What a request to revoke answers, or the reason of its refusal."""
+    """Return the result of a revocation, or the reason of its error."""
     try:
-        found: dict[str, Any] = await client.ask(REVOKE, id=name)
-    except WalletError as refused:
-        return refused.reason
-    return found
+        result: dict[str, Any] = await client.ask(REVOKE, id=name)
+    except WalletError as error:
+        return error.reason
+    return result
 
 
 async def test_one_session_is_revoked_once(wallet: Wallet) -> None:
@@ -46,7 +46,7 @@ async def test_one_session_is_revoked_once(wallet: Wallet) -> None:
     assert (again.status, again.reason) == (409, "session_already_revoked")
 
 
-async def test_a_group_is_revoked_with_all_that_is_active_in_it(wallet: Wallet) -> None:
+async def test_revoking_a_group_revokes_its_active_sessions(wallet: Wallet) -> None:
     group = (await wallet.register())["sessionGroupId"]
     first, second = wallet.grants
     await wallet.client.ask(REVOKE, id=first.id)
@@ -59,7 +59,7 @@ async def test_a_group_is_revoked_with_all_that_is_active_in_it(wallet: Wallet) 
     assert (await wallet.client.ask(LIST))["items"] == []
 
 
-async def test_what_is_over_cannot_be_revoked(wallet: Wallet) -> None:
+async def test_expired_sessions_cannot_be_revoked(wallet: Wallet) -> None:
     group = (await wallet.register(expiresAt=timestamp_in(100)))["sessionGroupId"]
     await wallet.client.ask(REVOKE, id=wallet.grants[0].id)
     wallet.client.clock.ahead_seconds = 100
@@ -69,7 +69,7 @@ async def test_what_is_over_cannot_be_revoked(wallet: Wallet) -> None:
     assert await outcome(wallet.client, group) == "session_already_expired"
 
 
-async def test_of_many_revocations_at_once_one_is_answered(wallet: Wallet) -> None:
+async def test_of_concurrent_revocations_exactly_one_succeeds(wallet: Wallet) -> None:
     await wallet.register()
 
     answers = await asyncio.gather(*(outcome(wallet.client, wallet.grants[0].id) for _ in range(16)))
@@ -78,21 +78,22 @@ async def test_of_many_revocations_at_once_one_is_answered(wallet: Wallet) -> No
     assert {each for each in answers if isinstance(each, str)} == {"session_already_revoked"}
 
 
-async def test_of_many_revocations_of_a_group_and_its_parts_each_session_is_ended_by_one(wallet: Wallet) -> None:
+async def test_concurrent_revocations_of_a_group_and_its_sessions_revoke_each_session_once(wallet: Wallet) -> None:
     group = (await wallet.register())["sessionGroupId"]
     names = [group, wallet.grants[0].id, group, wallet.grants[1].id] * 4
 
     answers = await asyncio.gather(*(outcome(wallet.client, name) for name in names))
 
-    told = [answer for answer in answers if isinstance(answer, dict)]
-    ended = [each["id"] for answer in told for each in answer.get("sessions", [answer])]
+    results = [answer for answer in answers if isinstance(answer, dict)]
+    ended = [each["id"] for answer in results for each in answer.get("sessions", [answer])]
     assert sorted(ended) == sorted(grant.id for grant in wallet.grants)
 
 
-async def test_between_what_refuses_and_what_is_told_a_crash_leaves_a_session_that_is_refused(wallet: Wallet) -> None:
-    """The state is made as the first of the two writes leaves it."""
+async def test_a_crash_between_the_two_writes_leaves_a_rejected_session(wallet: Wallet) -> None:
+    """The test creates the state after the first of the two writes."""
     await wallet.register()
-    client, grant = wallet.client, wallet.grants[0]
+    client = wallet.client
+    grant = wallet.grants[0]
     await client.ports.store.sessions.revoke(Address.parse(wallet.account), grant.chain, grant.entity_id)
 
     assert (await client.refusal("wallet_prepareCalls", **wallet.calls(grant.chain, grant.permissions))).code == 4100
@@ -103,9 +104,11 @@ async def test_between_what_refuses_and_what_is_told_a_crash_leaves_a_session_th
     assert (await client.ask(GET, id=grant.id))["status"] == "revoked"
 
 
-async def test_what_a_crash_left_out_of_a_registration_the_next_try_puts_in(wallet: Wallet) -> None:
+async def test_registering_again_completes_a_registration_after_a_crash(wallet: Wallet) -> None:
     made = await wallet.register(expiresAt=timestamp_in(100))
-    client, sessions, account = wallet.client, wallet.client.store.sessions, Address.parse(wallet.account)
+    client = wallet.client
+    sessions = client.store.sessions
+    account = Address.parse(wallet.account)
     for grant in wallet.grants:
         await client.store._link.command("DEL", sessions.end_key(account, grant.chain, grant.entity_id))
 
@@ -124,10 +127,10 @@ async def test_the_log_has_grants_revocations_and_denials(wallet: Wallet) -> Non
     log = wallet.client.store.for_organization(wallet.client.organization).audit
     events = [entry.event for entry in await log.entries(0, 100)]
 
-    told = [(event.kind, event.facts) for event in events if event.kind is not EventKind.GRANT_REQUESTED]
+    logged = [(event.kind, event.facts) for event in events if event.kind is not EventKind.GRANT_REQUESTED]
     parts = [{"id": grant.id, "chainId": grant.chain} for grant in wallet.grants]
     about = {"groupId": group, "account": wallet.account}
-    assert told == [
+    assert logged == [
         (EventKind.GRANT_REGISTERED, {**about, "sessions": parts}),
         (EventKind.GRANT_REVOKED, {**about, "sessions": parts[1:]}),
         (EventKind.DENIED, {"operation": "wallet_prepareCalls", "code": 4100, "reason": "session_revoked"}),

@@ -1,4 +1,4 @@
-"""Ending a session on chain, as the page on sessions says: its Python is run as it stands."""
+"""Ending a session on chain as specs/sessions.md describes: the test runs the page's Python unchanged."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ LIMITED = [
 
 @pytest.fixture(scope="module")
 def page() -> dict[str, Any]:
-    """What the page's Python defines."""
+    """Return the names that the page's Python defines."""
     (block,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
-    exec(block, names)  # noqa: S102  # the page's own
+    exec(block, names)  # noqa: S102  # code of the page
     return names
 
 
 @given(st.lists(harmless_permissions, min_size=1, max_size=5), uint256)
-def test_the_page_makes_the_calls_that_the_server_knows(
+def test_the_page_builds_the_same_calls_as_the_server(
     page: dict[str, Any], permissions: list[Permission], nonce: int
 ) -> None:
     assert page["burn_data"](hex(nonce)) == burn_nonce_call(nonce).data.hex0x()
@@ -48,8 +48,8 @@ def test_the_page_makes_the_calls_that_the_server_knows(
     assert page["uninstall_data"](install.call_data.hex0x()) == uninstall_call_data(install).hex0x()
 
 
-async def by_owner(wallet: Wallet, to: str, data: str) -> None:
-    """A call of the account's owner, to its end."""
+async def send_as_owner(wallet: Wallet, to: str, data: str) -> None:
+    """Prepare, sign and send a call of the account's owner, and check that it succeeds."""
     request = {
         "from": wallet.account,
         "chainId": hex(CHAIN),
@@ -62,7 +62,7 @@ async def by_owner(wallet: Wallet, to: str, data: str) -> None:
 
 
 @pytest.mark.parametrize("is_revoked", [False, True])
-async def test_what_was_used_is_uninstalled(client: OrgClient, page: dict[str, Any], is_revoked: bool) -> None:
+async def test_a_used_session_is_uninstalled(client: OrgClient, page: dict[str, Any], is_revoked: bool) -> None:
     wallet = await open_funded_wallet(client, CHAIN, permissions=LIMITED)
     await wallet.register()
     grant = wallet.grants[0]
@@ -70,28 +70,28 @@ async def test_what_was_used_is_uninstalled(client: OrgClient, page: dict[str, A
     if is_revoked:
         await client.ask(REVOKE, id=grant.id)
 
-    await by_owner(wallet, wallet.account, page["uninstall_data"](grant.message["call"]))
+    await send_as_owner(wallet, wallet.account, page["uninstall_data"](grant.message["call"]))
 
     for form in (grant.permissions, grant.installed_context):
-        refused = await client.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
-        assert refused.reason == ("session_revoked" if is_revoked else "session_not_on_chain")
+        error = await client.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
+        assert error.reason == ("session_revoked" if is_revoked else "session_not_on_chain")
 
 
-async def test_what_was_never_used_is_burned(client: OrgClient, page: dict[str, Any]) -> None:
+async def test_an_unused_grant_is_burned(client: OrgClient, page: dict[str, Any]) -> None:
     wallet = await open_funded_wallet(client, CHAIN)
     grant = wallet.grants[0]
-    await by_owner(wallet, str(ENTRY_POINT), page["burn_data"](grant.message["nonce"]))
+    await send_as_owner(wallet, str(ENTRY_POINT), page["burn_data"](grant.message["nonce"]))
 
     for form in (grant.permissions, grant.grant_context):
-        refused = await client.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
-        assert refused.reason == "session_not_on_chain"
+        error = await client.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, form))
+        assert error.reason == "session_not_on_chain"
 
 
-async def test_burning_changes_nothing_for_what_is_on_chain(client: OrgClient, page: dict[str, Any]) -> None:
+async def test_burning_does_not_change_an_installed_session(client: OrgClient, page: dict[str, Any]) -> None:
     wallet = await open_funded_wallet(client, CHAIN)
     grant = wallet.grants[0]
     await wallet.act(CHAIN, grant.permissions)
 
-    await by_owner(wallet, str(ENTRY_POINT), page["burn_data"](grant.message["nonce"]))
+    await send_as_owner(wallet, str(ENTRY_POINT), page["burn_data"](grant.message["nonce"]))
 
     assert await wallet.act(CHAIN, grant.permissions)
