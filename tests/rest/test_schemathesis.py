@@ -1,6 +1,6 @@
-"""The served OpenAPI document against the server that serves it: schemathesis makes up the requests.
+"""The served OpenAPI document against its server, with requests that schemathesis generates.
 
-Every operation of the catalogue is asked, with a real key in a real organisation that has sessions and tokens.
+The tests cover every operation of the catalogue, with a real key of an organisation that has sessions and tokens.
 """
 
 from __future__ import annotations
@@ -57,62 +57,62 @@ def tenant(redis_server: RedisServer) -> Iterator[Tenant]:
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[requests.Session]:
-    with requests.Session() as made:
-        yield made
+    with requests.Session() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
 def described(tenant: Tenant) -> Any:
-    made = schemathesis.openapi.from_url(f"{tenant.url}/openapi.json")
-    made.config.checks.negative_data_rejection.expected_statuses = ["400", "401", "404", "413"]
-    return made
+    document = schemathesis.openapi.from_url(f"{tenant.url}/openapi.json")
+    document.config.checks.negative_data_rejection.expected_statuses = ["400", "401", "404", "413"]
+    return document
 
 
 @dataclass
 class Resources:
-    """What is there to be asked about."""
+    """Creates resources of a tenant for requests to name."""
 
     tenant: Tenant
 
     def new(self) -> dict[str, Any]:
-        """Grants that nobody registered."""
+        """Return the body that registers new grants."""
         return grant_sessions(self.tenant).body()
 
     def group(self) -> dict[str, Any]:
-        """A group that was just registered."""
+        """Register new grants and return the group."""
         status, group = self.tenant.rest("POST", self.tenant.sessions, self.new())
         assert status == 200, group
         return dict(group)
 
     def token(self) -> str:
-        """A session token that was just made."""
-        status, made = self.tenant.rest("POST", TOKENS, NEW_TOKEN)
-        assert status == 200, made
-        return str(made["token"])
+        """Create a session token."""
+        status, answer = self.tenant.rest("POST", TOKENS, NEW_TOKEN)
+        assert status == 200, answer
+        return str(answer["token"])
 
 
 @pytest.fixture
-def known(tenant: Tenant) -> Resources:
+def resources(tenant: Tenant) -> Resources:
     return Resources(tenant)
 
 
-def valid_request(name: str, known: Resources) -> dict[str, Any]:
-    """A request that is granted: its path parameters but `orgId`, its query, its body."""
+def valid_request(name: str, resources: Resources) -> dict[str, Any]:
+    """Return a request that succeeds: its path parameters without `orgId`, its query, its body."""
     match name:
         case "createOrganizationSession":
-            return {"body": known.new()}
+            return {"body": resources.new()}
         case "listOrganizationSessions":
-            return {"query": {"limit": 1, "sessionGroupId": known.group()["sessionGroupId"]}}
+            return {"query": {"limit": 1, "sessionGroupId": resources.group()["sessionGroupId"]}}
         case "getOrganizationSession" | "revokeOrganizationSession":
-            return {"path_parameters": {"id": known.group()["sessions"][0]["id"]}}
+            return {"path_parameters": {"id": resources.group()["sessions"][0]["id"]}}
         case "createToken":
             return {"body": NEW_TOKEN}
         case "revokeToken":
-            return {"path_parameters": {"id": token_id(known.token())}}
+            return {"path_parameters": {"id": token_id(resources.token())}}
         case "describeToken":
             return {}
         case _:
-            raise AssertionError(f"{name}: no request is known that it grants")
+            raise AssertionError(f"{name}: no valid request is defined here")
 
 
 def token_id(token: str) -> str:
@@ -121,31 +121,31 @@ def token_id(token: str) -> str:
 
 
 class OperationClient:
-    """One operation, as the document describes it, with a credential that it takes."""
+    """One operation as the document describes it, with a valid credential."""
 
-    def __init__(self, operation: Operation[Any, Any, Any], described: Any, known: Resources) -> None:
+    def __init__(self, operation: Operation[Any, Any, Any], described: Any, resources: Resources) -> None:
         assert operation.rest is not None
         is_for_tokens = operation.rest.credential is Credential.TOKEN
         self.operation = described[operation.rest.paths[0]][operation.rest.verb]
-        self.headers = {"Authorization": f"Bearer {known.token()}"} if is_for_tokens else known.tenant.headers
-        self.organization = known.tenant.organization
-        self.good = valid_request(operation.name, known)
+        self.headers = {"Authorization": f"Bearer {resources.token()}"} if is_for_tokens else resources.tenant.headers
+        self.organization = resources.tenant.organization
+        self.valid = valid_request(operation.name, resources)
 
     def send(self, case: Any, session: requests.Session) -> int:
-        """The status of the answer, which must be as documented."""
+        """Send a case, check the response against the document, and return its status."""
         answer = case.call_and_validate(headers=self.headers, session=session, checks=CHECKS)
         return int(answer.status_code)
 
-    def at_home(self, case: Any) -> None:
-        """Aim a case at the organisation of the key."""
+    def set_own_organization(self, case: Any) -> None:
+        """Set the case's organisation to the key's own."""
         if "orgId" in case.path_parameters:
             case.path_parameters["orgId"] = self.organization
             case.headers.pop("X-Org-ID", None)
 
 
 @pytest.fixture
-def operation_client(request: pytest.FixtureRequest, described: Any, known: Resources) -> OperationClient:
-    return OperationClient(request.param, described, known)
+def operation_client(request: pytest.FixtureRequest, described: Any, resources: Resources) -> OperationClient:
+    return OperationClient(request.param, described, resources)
 
 
 every_operation = pytest.mark.parametrize(
@@ -154,40 +154,40 @@ every_operation = pytest.mark.parametrize(
 
 
 @every_operation
-def test_a_good_request_is_granted_as_documented(operation_client: OperationClient, session: requests.Session) -> None:
-    parameters = {"orgId": operation_client.organization, **operation_client.good.get("path_parameters", {})}
-    case = operation_client.operation.Case(**{**operation_client.good, "path_parameters": parameters})
+def test_a_valid_request_succeeds_as_documented(operation_client: OperationClient, session: requests.Session) -> None:
+    parameters = {"orgId": operation_client.organization, **operation_client.valid.get("path_parameters", {})}
+    case = operation_client.operation.Case(**{**operation_client.valid, "path_parameters": parameters})
 
     assert operation_client.send(case, session) == 200
 
 
 @every_operation
-def test_whatever_fits_the_document_is_answered_as_documented(
+def test_requests_that_fit_the_document_get_documented_responses(
     operation_client: OperationClient, session: requests.Session
 ) -> None:
     @given(case=operation_client.operation.as_strategy(GenerationMode.POSITIVE), is_near=st.booleans(), data=st.data())
     @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     def check(case: Any, is_near: bool, data: st.DataObject) -> None:
         if is_near:
-            operation_client.at_home(case)
-            case.path_parameters |= operation_client.good.get("path_parameters", {})
+            operation_client.set_own_organization(case)
+            case.path_parameters |= operation_client.valid.get("path_parameters", {})
         if is_near and isinstance(case.body, dict):
-            kept = data.draw(st.sets(st.sampled_from(sorted(case.body))))
-            case.body = {**operation_client.good["body"], **{name: case.body[name] for name in kept}}
+            names = data.draw(st.sets(st.sampled_from(sorted(case.body))))
+            case.body = {**operation_client.valid["body"], **{name: case.body[name] for name in names}}
         operation_client.send(case, session)
 
     check()
 
 
 @every_operation
-def test_what_does_not_fit_the_document_is_refused_as_documented(
+def test_requests_that_violate_the_document_are_rejected_as_documented(
     operation_client: OperationClient, session: requests.Session
 ) -> None:
     @given(case=operation_client.operation.as_strategy(GenerationMode.NEGATIVE), is_near=st.booleans())
     @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     def check(case: Any, is_near: bool) -> None:
         if is_near:
-            operation_client.at_home(case)
+            operation_client.set_own_organization(case)
         operation_client.send(case, session)
 
     check()

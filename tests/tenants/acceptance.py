@@ -1,4 +1,4 @@
-"""What the rows of the acceptance table share."""
+"""Constants and helpers for the rows of the acceptance table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def seconds(text: str) -> int:
 
 
 def post_with_token(tenant: Tenant, token: str, body: Any, *, path: str = "") -> httpx2.Response:
-    """What the door answers to a body that comes with a session token."""
+    """Post a JSON body with a session token and return the HTTP response."""
     return tenant.http.post(tenant.url + path, json=body, headers={"authorization": f"Bearer {token}"})
 
 
@@ -42,7 +42,7 @@ def create_token(tenant: Tenant, wallet: str, *scopes: str, **more: Any) -> str:
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """What a session token says, to whoever reads it."""
+    """Decode a session token's claims without verifying its signature."""
     payload = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return claims

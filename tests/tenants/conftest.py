@@ -1,4 +1,4 @@
-"""A server on a Redis that the tests reach too, where they make organisations and keys."""
+"""Fixtures: a server and its Redis, in which the tests create organisations and keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET = Secret(b"a secret of the tests, 32 bytes or more")
 
 @pytest.fixture(scope="session")
 def tenants_url(redis_server: RedisServer) -> Iterator[str]:
-    """One server a test process."""
+    """Run one server per test process and yield its URL."""
     settings = Settings(redis_url=redis_server.url, token_secrets=(SECRET,))
     with run_dev_server(DevOptions(chains=CHAINS, ephemeral=True), settings=settings) as url:
         yield url
@@ -29,15 +29,15 @@ def tenants_url(redis_server: RedisServer) -> Iterator[str]:
 
 @pytest.fixture
 async def directory(redis_server: RedisServer, tenants_url: str) -> AsyncIterator[RedisStore]:
-    """The memory of that server."""
-    async with RedisStore.open(redis_server.url) as opened:
-        yield opened
+    """Open that server's store."""
+    async with RedisStore.open(redis_server.url) as store:
+        yield store
 
 
 @pytest.fixture(scope="session")
 def http() -> Iterator[httpx2.Client]:
-    with httpx2.Client(timeout=30) as opened:
-        yield opened
+    with httpx2.Client(timeout=30) as client:
+        yield client
 
 
 @pytest.fixture
@@ -51,5 +51,5 @@ def other(redis_server: RedisServer, tenants_url: str, http: httpx2.Client) -> T
 
 
 async def _create_tenant(redis_server: RedisServer, url: str, http: httpx2.Client) -> Tenant:
-    async with RedisStore.open(redis_server.url) as opened:
-        return await new_tenant(opened, url, http)
+    async with RedisStore.open(redis_server.url) as store:
+        return await new_tenant(store, url, http)

@@ -1,4 +1,4 @@
-"""A wallet's grants to one session key on two chains, signed by its owner, as an organisation registers them."""
+"""Grants of one session key on two chains, signed by the wallet's owner, for registration by an organisation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
 
 @dataclass
 class SessionGrants:
-    """What an owner signed, one grant a chain."""
+    """An owner's signed grants, one per chain."""
 
     account: str
     wallet_id: str
@@ -35,7 +35,7 @@ class SessionGrants:
         return f"0x00{self.created[number]['sessionId'][2:]}{self.signatures[number][2:]}"
 
     def body(self) -> dict[str, Any]:
-        """What registers them all."""
+        """Return the body of the request that registers all grants."""
         return {
             "walletId": self.wallet_id,
             "sessionAddress": self.key.address,
@@ -47,7 +47,7 @@ class SessionGrants:
         }
 
     def calls(self, number: int) -> dict[str, Any]:
-        """A call under the session of one chain."""
+        """Return a `wallet_prepareCalls` request under the session of one chain."""
         return {
             "from": self.account,
             "chainId": hex(CHAINS[number]),
@@ -57,7 +57,7 @@ class SessionGrants:
 
 
 def grant_sessions(tenant: Tenant, wallet: Wallet | None = None) -> SessionGrants:
-    """Root sessions of a new owner, or of a wallet's."""
+    """Grant root sessions of a new owner, or of the wallet's owner."""
     owner = new_key() if wallet is None else wallet.owner
     key = new_key()
     account = tenant.result("wallet_requestAccount", {"signerAddress": owner.address})

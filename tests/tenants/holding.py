@@ -1,4 +1,4 @@
-"""A page that holds a session token, and the wallets it acts for."""
+"""Clients with a session token, and the wallets that they act for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wallet_rpc.adapters.jwt_tokens import JwtTokenSigner
 from wallet_rpc.domain.access import Scope
 
 TOKEN_SIGNER = JwtTokenSigner((SECRET,))
-"""The server's own."""
+"""A token signer with the server's secret."""
 
 
 W = TypeVar("W", bound=Wallet)
@@ -25,7 +25,7 @@ W = TypeVar("W", bound=Wallet)
 
 @dataclass
 class TokenClient(Client):
-    """A client with a token. Its answers may have a ticket, which the hosted service's schema does not know."""
+    """A client with a session token. Its responses may have a ticket, which the hosted service's schema lacks."""
 
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -36,7 +36,7 @@ class TokenClient(Client):
         return ask(self, method, *params)
 
     def refusal(self, method: str, *params: Any) -> tuple[int, str | None]:
-        """The HTTP status and the reason of an error."""
+        """Return the HTTP status and the reason of the method's error."""
         answer = self.http.post(self.url, json=entry(method, *params), headers=self.headers)
         error = RpcError(answer.json()["error"])
         assert error.data.get("statusCode", 200) == answer.status_code
@@ -44,34 +44,34 @@ class TokenClient(Client):
 
 
 def token_client(tenant: Tenant, wallet: str, *scopes: Scope) -> TokenClient:
-    """A page with a token for `wallet`; with all scopes, unless some are named."""
+    """Return a client with a token for `wallet`, with the given scopes or all."""
     token = create_token(tenant, wallet, *(scopes or Scope))
     return TokenClient(tenant.url, http=tenant.http, headers={"authorization": f"Bearer {token}"})
 
 
 def by_key(tenant: Tenant) -> Client:
-    """The back end itself."""
+    """Return a client with the tenant's API key."""
     return Client(f"{tenant.url}/v2/{tenant.key}", f"{tenant.url}/chain/{CHAINS[0]}", http=tenant.http)
 
 
 def a_wallet(tenant: Tenant) -> Wallet:
-    """A new wallet with money, used by the back end."""
+    """Create a funded wallet that uses the tenant's API key."""
     return Wallet(by_key(tenant)).fund(tokens=0)
 
 
 def an_external(tenant: Tenant) -> External:
-    """A new externally owned account with money, used by the back end."""
-    made = External(by_key(tenant), owner=new_key())
-    made.fund(tokens=0)
-    return made
+    """Create a funded externally owned account that uses the tenant's API key."""
+    account = External(by_key(tenant), owner=new_key())
+    account.fund(tokens=0)
+    return account
 
 
 def with_token(wallet: W, tenant: Tenant, *scopes: Scope) -> tuple[W, TokenClient]:
-    """The same wallet, used by a page with a token of its owner; and the page."""
+    """Return the wallet with a token client of its owner, and that client."""
     page = token_client(tenant, wallet.owner.address, *scopes)
     return replace(wallet, client=page), page
 
 
 def expire(ticket: str) -> str:
-    """The same ticket, as if it had been issued long ago."""
+    """Return the same ticket, signed with an expiry of now."""
     return TOKEN_SIGNER.sign_ticket(replace(TOKEN_SIGNER.read_ticket(ticket), expires_at=int(time.time())))

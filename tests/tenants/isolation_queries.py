@@ -1,4 +1,4 @@
-"""A question about everything that an organisation may have, for every operation there is."""
+"""Requests of every operation for each kind of resource that an organisation may have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOUR = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What an organisation may have, by the names under which it is asked about."""
+    """The identifiers of an organisation's resources, by the names that requests use."""
 
     organization: str
     signer: str
@@ -34,62 +34,62 @@ Query = Callable[[Tenant, Resources], Any]
 
 
 def rpc(method: str, *params: Callable[[Resources], Any]) -> Query:
-    return lambda tenant, things: tenant.rpc(method, *(param(things) for param in params))
+    return lambda tenant, resources: tenant.rpc(method, *(param(resources) for param in params))
 
 
 def rest(verb: str, path: Callable[[Resources], str], body: Callable[[Resources], Any] = lambda _: None) -> Query:
-    return lambda tenant, things: tenant.rest(verb, path(things), body(things))
+    return lambda tenant, resources: tenant.rest(verb, path(resources), body(resources))
 
 
-def permissions(things: Resources) -> dict[str, str]:
-    return {"sessionId": things.session_id, "signature": things.signature}
+def permissions(resources: Resources) -> dict[str, str]:
+    return {"sessionId": resources.session_id, "signature": resources.signature}
 
 
-def context(things: Resources) -> dict[str, str]:
-    return {"context": "0x00" + things.session_id[2:] + things.signature[2:]}
+def context(resources: Resources) -> dict[str, str]:
+    return {"context": "0x00" + resources.session_id[2:] + resources.signature[2:]}
 
 
-def calls(things: Resources, **capabilities: Any) -> dict[str, Any]:
-    return {"from": things.account, "chainId": CHAIN, "calls": [{"to": FRIEND}], "capabilities": capabilities}
+def calls(resources: Resources, **capabilities: Any) -> dict[str, Any]:
+    return {"from": resources.account, "chainId": CHAIN, "calls": [{"to": FRIEND}], "capabilities": capabilities}
 
 
-def signed_calls(things: Resources, **capabilities: Any) -> dict[str, Any]:
-    """A user operation of the account that nobody prepared."""
+def signed_calls(resources: Resources, **capabilities: Any) -> dict[str, Any]:
+    """Return a request that sends an unprepared user operation of the account."""
     gas = dict.fromkeys(
         ["callGasLimit", "verificationGasLimit", "preVerificationGas", "maxFeePerGas", "maxPriorityFeePerGas"], "0x1"
     )
     return {
         "type": "user-operation-v070",
-        "data": {"sender": things.account, "nonce": "0x0", "callData": "0x", **gas},
+        "data": {"sender": resources.account, "nonce": "0x0", "callData": "0x", **gas},
         "chainId": CHAIN,
         "capabilities": capabilities,
-        "signature": {"type": "secp256k1", "data": things.signature},
+        "signature": {"type": "secp256k1", "data": resources.signature},
     }
 
 
-def grant(things: Resources) -> dict[str, Any]:
+def grant(resources: Resources) -> dict[str, Any]:
     return {
-        "account": things.account,
+        "account": resources.account,
         "chainId": CHAIN,
         "expirySec": int(time.time()) + HOUR,
-        "key": {"type": "secp256k1", "publicKey": things.session_key},
+        "key": {"type": "secp256k1", "publicKey": resources.session_key},
         "permissions": [{"type": "root"}],
     }
 
 
-def registration(things: Resources) -> dict[str, Any]:
+def registration(resources: Resources) -> dict[str, Any]:
     return {
-        "walletId": things.account_id,
-        "sessionAddress": things.session_key,
+        "walletId": resources.account_id,
+        "sessionAddress": resources.session_key,
         "expiresAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + HOUR)),
         "policies": {},
-        "installs": [{"chainId": int(CHAIN, 16), "serialized": context(things)["context"]}],
+        "installs": [{"chainId": int(CHAIN, 16), "serialized": context(resources)["context"]}],
     }
 
 
-def own(tenant_path: str) -> Callable[[Resources], str]:
-    """A path below the organisation that asks; `{…}` are things."""
-    return lambda things: tenant_path.format(**asdict(things))
+def path_of(template: str) -> Callable[[Resources], str]:
+    """Return a function that fills the placeholders of a path with the resources' identifiers."""
+    return lambda resources: template.format(**asdict(resources))
 
 
 QUERIES: dict[str, list[Query]] = {
@@ -168,29 +168,29 @@ QUERIES: dict[str, list[Query]] = {
 }
 REST_QUERIES: dict[tuple[str, str], list[Query]] = {
     ("POST", "/v1/organizations/{orgId}/sessions"): [
-        rest("POST", own("/v1/organizations/{organization}/sessions"), registration),
-        lambda tenant, things: tenant.rest("POST", tenant.sessions, registration(things)),
-        lambda tenant, things: tenant.rest(
-            "POST", tenant.sessions, registration(things) | {"walletId": things.account}
+        rest("POST", path_of("/v1/organizations/{organization}/sessions"), registration),
+        lambda tenant, resources: tenant.rest("POST", tenant.sessions, registration(resources)),
+        lambda tenant, resources: tenant.rest(
+            "POST", tenant.sessions, registration(resources) | {"walletId": resources.account}
         ),
     ],
     ("GET", "/v1/organizations/{orgId}/sessions"): [
-        rest("GET", own("/v1/organizations/{organization}/sessions")),
+        rest("GET", path_of("/v1/organizations/{organization}/sessions")),
         lambda tenant, _: tenant.rest("GET", tenant.sessions),
-        lambda tenant, things: tenant.rest("GET", f"{tenant.sessions}?sessionAddress={things.session_key}"),
-        lambda tenant, things: tenant.rest("GET", f"{tenant.sessions}?sessionGroupId={things.group_id}"),
+        lambda tenant, resources: tenant.rest("GET", f"{tenant.sessions}?sessionAddress={resources.session_key}"),
+        lambda tenant, resources: tenant.rest("GET", f"{tenant.sessions}?sessionGroupId={resources.group_id}"),
     ],
     ("GET", "/v1/organizations/{orgId}/sessions/{id}"): [
-        rest("GET", own("/v1/organizations/{organization}/sessions/{session_id}")),
-        lambda tenant, things: tenant.rest("GET", f"{tenant.sessions}/{things.session_id}"),
-        lambda tenant, things: tenant.rest("GET", f"{tenant.sessions}/{things.group_id}"),
+        rest("GET", path_of("/v1/organizations/{organization}/sessions/{session_id}")),
+        lambda tenant, resources: tenant.rest("GET", f"{tenant.sessions}/{resources.session_id}"),
+        lambda tenant, resources: tenant.rest("GET", f"{tenant.sessions}/{resources.group_id}"),
     ],
     ("DELETE", "/v1/organizations/{orgId}/sessions/{id}"): [
-        rest("DELETE", own("/v1/organizations/{organization}/sessions/{session_id}")),
-        lambda tenant, things: tenant.rest("DELETE", f"{tenant.sessions}/{things.session_id}"),
-        lambda tenant, things: tenant.rest("DELETE", f"{tenant.sessions}/{things.group_id}"),
+        rest("DELETE", path_of("/v1/organizations/{organization}/sessions/{session_id}")),
+        lambda tenant, resources: tenant.rest("DELETE", f"{tenant.sessions}/{resources.session_id}"),
+        lambda tenant, resources: tenant.rest("DELETE", f"{tenant.sessions}/{resources.group_id}"),
     ],
-    ("POST", "/api/v1/burner/sessions"): [rest("POST", own("/v1/sessions"), lambda t: {"walletAddress": t.signer})],
-    ("GET", "/api/v1/burner/sessions/me"): [rest("GET", own("/v1/sessions/me"))],
-    ("DELETE", "/api/v1/burner/sessions/{id}"): [rest("DELETE", own("/v1/sessions/{token_id}"))],
+    ("POST", "/api/v1/burner/sessions"): [rest("POST", path_of("/v1/sessions"), lambda t: {"walletAddress": t.signer})],
+    ("GET", "/api/v1/burner/sessions/me"): [rest("GET", path_of("/v1/sessions/me"))],
+    ("DELETE", "/api/v1/burner/sessions/{id}"): [rest("DELETE", path_of("/v1/sessions/{token_id}"))],
 }

@@ -1,4 +1,4 @@
-"""An organisation as its back end sees the server: a key, JSON-RPC and REST over real HTTP."""
+"""An organisation's back end: an API key, and JSON-RPC and REST over real HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PER_MINUTE = 100_000
 
 @dataclass
 class Tenant:
-    """One organisation with one key that may write."""
+    """One organisation with one read-write key."""
 
     url: str
     organization: OrganizationId
@@ -29,7 +29,7 @@ class Tenant:
         return {"x-api-key": self.key}
 
     def rpc(self, method: str, *params: Any) -> Any:
-        """The whole answer but its envelope: `{"result": …}` or `{"error": …}`."""
+        """Call a method and return the response without its envelope: `{"result": …}` or `{"error": …}`."""
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         answer = self.http.post(self.url, json=body, headers=self.headers).json()
         return {name: answer[name] for name in ("result", "error") if name in answer}
@@ -49,7 +49,7 @@ class Tenant:
 
 
 def new_key(organization: OrganizationId, **more: Any) -> tuple[str, ApiKey]:
-    """A key and what is kept of it."""
+    """Create an API key and its record."""
     key = f"wrk_{secrets.token_urlsafe(32)}"
     values: dict[str, Any] = {"scope": KeyScope.READ_WRITE, "requests_per_minute": PER_MINUTE}
     values |= {"id": derive_key_id(key), "digest": sha256_hex(key), "created_at": int(time.time()), **more}
@@ -57,10 +57,10 @@ def new_key(organization: OrganizationId, **more: Any) -> tuple[str, ApiKey]:
 
 
 async def new_tenant(store: RedisStore, url: str, http: httpx2.Client, **key: Any) -> Tenant:
-    """An organisation that nobody knows yet."""
+    """Create a new organisation with one key in the store."""
     organization = OrganizationId(f"org_{secrets.token_hex(10)}")
-    made, kept = new_key(organization, **key)
+    secret, record = new_key(organization, **key)
     now = int(time.time())
     await store.directory.add_organization(Organization(id=organization, name="tests", created_at=now))
-    await store.directory.add_key(kept)
-    return Tenant(url, organization, made, http)
+    await store.directory.add_key(record)
+    return Tenant(url, organization, secret, http)

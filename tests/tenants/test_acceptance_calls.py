@@ -1,4 +1,4 @@
-"""Acceptance table of the two REST APIs, row 6: session tokens at the JSON-RPC door."""
+"""Acceptance table of the two REST APIs, row 6: session tokens with JSON-RPC."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tests.tenants.granting import CHAINS
 from tests.tenants.tenant import Tenant
 
 
-def of_wallet(tenant: Tenant) -> tuple[Wallet, Client]:
+def open_wallet(tenant: Tenant) -> tuple[Wallet, Client]:
     client = Client(f"{tenant.url}/v2/{tenant.key}", f"{tenant.url}/chain/{CHAINS[0]}", http=tenant.http)
     return Wallet(client).fund(tokens=0), client
 
 
-def ask(wallet: Wallet, **more: Any) -> dict[str, Any]:
+def build_request(wallet: Wallet, **more: Any) -> dict[str, Any]:
     policy = {"policyId": "11111111-2222-4333-8444-555555555555"}
     return {
         "from": wallet.account,
@@ -45,24 +45,24 @@ def ask(wallet: Wallet, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_token_that_builds_does_not_send(tenant: Tenant) -> None:
-    wallet, _ = of_wallet(tenant)
+def test_a_token_with_build_scope_cannot_send(tenant: Tenant) -> None:
+    wallet, _ = open_wallet(tenant)
     token = create_token(tenant, wallet.owner.address, "transactions:build")
 
-    built = post_with_token(tenant, token, entry("wallet_prepareCalls", ask(wallet)))
+    prepared = post_with_token(tenant, token, entry("wallet_prepareCalls", build_request(wallet)))
     sent = post_with_token(tenant, token, entry("wallet_sendPreparedCalls", {}))
 
-    assert (built.status_code, "result" in built.json()) == (200, True)
+    assert (prepared.status_code, "result" in prepared.json()) == (200, True)
     assert sent.status_code == 403
     assert sent.json()["error"]["message"] == "Insufficient scope: transactions:submit required"
     assert sent.json()["error"]["data"]["statusCode"] == 403
 
 
-def test_a_token_that_sends_sends_what_was_built_here(tenant: Tenant) -> None:
-    wallet, _ = of_wallet(tenant)
+def test_a_token_with_submit_scope_sends_operations_of_this_server_only(tenant: Tenant) -> None:
+    wallet, _ = open_wallet(tenant)
     builder = create_token(tenant, wallet.owner.address, "transactions:build")
     sender = create_token(tenant, wallet.owner.address, "transactions:submit")
-    prepared = post_with_token(tenant, builder, entry("wallet_prepareCalls", ask(wallet))).json()["result"]
+    prepared = post_with_token(tenant, builder, entry("wallet_prepareCalls", build_request(wallet))).json()["result"]
     signed = wallet.sign(prepared, wallet.owner, None)
 
     without = post_with_token(tenant, sender, entry("wallet_sendPreparedCalls", signed))
@@ -80,21 +80,21 @@ def _ticket(prepared: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("wallet", ["another", SOLANA])
-def test_a_token_of_another_wallet_is_told_so(tenant: Tenant, wallet: str) -> None:
-    mine, _ = of_wallet(tenant)
+def test_a_token_of_another_wallet_gets_wallet_mismatch(tenant: Tenant, wallet: str) -> None:
+    own, _ = open_wallet(tenant)
     token = create_token(tenant, new_key().address if wallet == "another" else wallet, *FOUR)
 
-    answer = post_with_token(tenant, token, entry("wallet_prepareCalls", ask(mine)))
+    answer = post_with_token(tenant, token, entry("wallet_prepareCalls", build_request(own)))
 
     assert (answer.status_code, answer.json()["error"]["message"]) == (401, "Wallet mismatch")
 
 
 def forge_token(header: dict[str, Any], claims: dict[str, Any], key: bytes = SECRET) -> str:
-    """A token as a forger makes one."""
+    """Sign a token with any header, claims and key."""
     texts = [json.dumps(each, separators=(",", ":")).encode() for each in (header, claims)]
     parts = [base64.urlsafe_b64encode(text).rstrip(b"=") for text in texts]
-    seal = hmac.new(key, b".".join(parts), hashlib.sha256).digest()
-    return b".".join([*parts, base64.urlsafe_b64encode(seal).rstrip(b"=")]).decode()
+    signature = hmac.new(key, b".".join(parts), hashlib.sha256).digest()
+    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 
 FORGED: dict[str, Callable[[str], str]] = {
@@ -118,7 +118,7 @@ FORGED: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGED)
-def test_a_forged_token_is_refused(tenant: Tenant, forgery: str) -> None:
+def test_a_forged_token_is_rejected(tenant: Tenant, forgery: str) -> None:
     token = create_token(tenant, CHECKSUMMED, "wallet:read")
     body = entry("wallet_requestAccount", {"signerAddress": CHECKSUMMED})
 
@@ -134,13 +134,13 @@ def test_a_forged_token_is_refused(tenant: Tenant, forgery: str) -> None:
     )
 
 
-def test_a_batch_is_answered_entry_by_entry(tenant: Tenant) -> None:
-    wallet, _ = of_wallet(tenant)
+def test_each_request_of_a_batch_has_its_own_response(tenant: Tenant) -> None:
+    wallet, _ = open_wallet(tenant)
     token = create_token(tenant, wallet.owner.address, "wallet:read")
     batch = [
         entry("wallet_requestAccount", {"signerAddress": wallet.owner.address}, number=1),
         entry("wallet_requestAccount", {"signerAddress": FRIEND}, number=2),
-        entry("wallet_prepareCalls", ask(wallet), number=3),
+        entry("wallet_prepareCalls", build_request(wallet), number=3),
         entry("eth_chainId", number=4),
         entry("wallet_requestAccount", {}, number=5),
     ]
@@ -152,7 +152,7 @@ def test_a_batch_is_answered_entry_by_entry(tenant: Tenant) -> None:
     assert codes == {1: None, 2: 4100, 3: 4100, 4: 4100, 5: -32602}
 
 
-def test_a_revoked_token_is_refused(tenant: Tenant) -> None:
+def test_a_revoked_token_is_rejected(tenant: Tenant) -> None:
     token = create_token(tenant, CHECKSUMMED, "wallet:read")
     name = claims_of(token)["jti"]
     body = entry("wallet_requestAccount", {"signerAddress": CHECKSUMMED})

@@ -1,6 +1,6 @@
 """Acceptance table of the two REST APIs, rows 3 to 5: organisation sessions over real HTTP.
 
-Row 7 is of a grant format of another kind of account: it is recognised and refused by name.
+Row 7 is a grant format of another kind of account: it is recognised and rejected by name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import KeyScope
 
 
-def test_the_curl_of_the_seed_is_answered_with_every_missing_field(tenant: Tenant) -> None:
+def test_the_curl_of_the_seed_gets_every_missing_field(tenant: Tenant) -> None:
     headers = {"Authorization": f"Bearer {tenant.key}", "Content-Type": "application/json"}
 
     answer = tenant.http.post(tenant.url + tenant.sessions, content=b"{}", headers=headers)
@@ -47,10 +47,10 @@ def test_the_curl_of_the_seed_is_answered_with_every_missing_field(tenant: Tenan
     assert body["requestId"].startswith("req_")
 
 
-def test_the_dialect_of_organisations_is_spoken_throughout(tenant: Tenant, other: Tenant) -> None:
+def test_every_error_has_the_format_of_organisations(tenant: Tenant, other: Tenant) -> None:
     at = tenant.url + tenant.sessions
     unknown = f"{tenant.url}/v1/organizations/string/sessions"
-    got = {
+    responses = {
         "no key": tenant.http.post(at, json={}),
         "unknown": tenant.http.post(unknown, json={}, headers=tenant.headers),
         "foreign": tenant.http.get(tenant.url + other.sessions, headers=tenant.headers),
@@ -62,7 +62,7 @@ def test_the_dialect_of_organisations_is_spoken_throughout(tenant: Tenant, other
         ),
     }
 
-    assert {name: answer.status_code for name, answer in got.items()} == {
+    assert {name: answer.status_code for name, answer in responses.items()} == {
         "no key": 401,
         "unknown": 404,
         "foreign": 404,
@@ -71,16 +71,16 @@ def test_the_dialect_of_organisations_is_spoken_throughout(tenant: Tenant, other
         "path": 404,
         "token": 401,
     }
-    assert got["list"].json() == {"hasMore": False, "items": [], "limit": 20, "offset": 0}
-    assert got["unknown"].json()["code"] == got["foreign"].json()["code"] == 404001
-    assert got["no key"].json()["code"] == 401001
-    for name in set(got) - {"list"}:
-        assert set(got[name].json()) == {"code", "message", "details", "requestId"}, name
+    assert responses["list"].json() == {"hasMore": False, "items": [], "limit": 20, "offset": 0}
+    assert responses["unknown"].json()["code"] == responses["foreign"].json()["code"] == 404001
+    assert responses["no key"].json()["code"] == 401001
+    for name in set(responses) - {"list"}:
+        assert set(responses[name].json()) == {"code", "message", "details", "requestId"}, name
 
 
-async def test_a_key_that_reads_may_list_and_no_more(tenant: Tenant, directory: RedisStore) -> None:
-    key, kept = new_api_key(tenant.organization, scope=KeyScope.READ)
-    await directory.directory.add_key(kept)
+async def test_a_read_only_key_may_list_and_no_more(tenant: Tenant, directory: RedisStore) -> None:
+    key, record = new_api_key(tenant.organization, scope=KeyScope.READ)
+    await directory.directory.add_key(record)
     reader = replace(tenant, key=key)
 
     assert reader.rest("GET", reader.sessions)[0] == 200
@@ -88,7 +88,7 @@ async def test_a_key_that_reads_may_list_and_no_more(tenant: Tenant, directory: 
     assert reader.rest("DELETE", f"{reader.sessions}/0x{'00' * 16}")[1]["code"] == 403001
 
 
-def test_a_group_is_installed_on_two_chains_and_again_the_same(tenant: Tenant) -> None:
+def test_a_group_on_two_chains_is_registered_idempotently(tenant: Tenant) -> None:
     grants = grant_sessions(tenant)
 
     status, made = tenant.rest("POST", tenant.sessions, grants.body())
@@ -122,9 +122,9 @@ def use_zerodev_grant(body: dict[str, Any]) -> None:
 
 
 def sign_with_other_key(body: dict[str, Any]) -> None:
-    given = body["installs"][0]["serialized"]
+    serialized = body["installs"][0]["serialized"]
     other = Account.unsafe_sign_hash(secrets.token_bytes(32), new_key().key).signature.hex()
-    body["installs"][0]["serialized"] = given[: 2 + 34] + other
+    body["installs"][0]["serialized"] = serialized[: 2 + 34] + other
 
 
 INVALID: list[tuple[str, Callable[[dict[str, Any]], Any], int]] = [
@@ -136,7 +136,11 @@ INVALID: list[tuple[str, Callable[[dict[str, Any]], Any], int]] = [
     ("a private key", add_private_key, 400011),
     ("a grant of another account kind", use_zerodev_grant, 400006),
     ("another key", lambda body: body.update(sessionAddress=new_key().address), 400008),
-    ("an address in bad spelling", lambda body: body.update(sessionAddress=CHECKSUMMED.replace("aA", "AA")), 400003),
+    (
+        "an address with a wrong checksum",
+        lambda body: body.update(sessionAddress=CHECKSUMMED.replace("aA", "AA")),
+        400003,
+    ),
     ("an unknown chain", lambda body: body["installs"][1].update(chainId=999), 400004),
     ("the past", lambda body: body.update(expiresAt="2020-01-01T00:00:00Z"), 400009),
     ("a far future", lambda body: body.update(expiresAt="2120-01-01T00:00:00Z"), 400009),
@@ -146,8 +150,8 @@ INVALID: list[tuple[str, Callable[[dict[str, Any]], Any], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "code"), [wrong[1:] for wrong in INVALID], ids=[wrong[0] for wrong in INVALID])
-def test_a_wrong_registration_stores_nothing(
+@pytest.mark.parametrize(("change", "code"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID])
+def test_an_invalid_registration_stores_nothing(
     tenant: Tenant, change: Callable[[dict[str, Any]], Any], code: int
 ) -> None:
     body = grant_sessions(tenant).body()
@@ -166,23 +170,23 @@ def test_an_unknown_wallet_is_not_found(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize(("query", "code"), [("limit=0", 400010), ("limit=101", 400010), ("offset=-1", 400010)])
-def test_a_page_of_no_size_is_refused(tenant: Tenant, query: str, code: int) -> None:
+def test_an_invalid_page_is_rejected(tenant: Tenant, query: str, code: int) -> None:
     assert tenant.rest("GET", f"{tenant.sessions}?{query}")[1]["code"] == code
 
 
 def test_sessions_are_paged(tenant: Tenant) -> None:
     made = [tenant.rest("POST", tenant.sessions, grant_sessions(tenant).body())[1] for _ in range(3)]
 
-    _, whole = tenant.rest("GET", f"{tenant.sessions}?limit=100")
+    _, full_list = tenant.rest("GET", f"{tenant.sessions}?limit=100")
     pages = [tenant.rest("GET", f"{tenant.sessions}?limit=1&offset={offset}")[1] for offset in range(6)]
 
     assert [page["hasMore"] for page in pages] == [True] * 5 + [False]
-    assert [item for page in pages for item in page["items"]] == whole["items"]
-    assert {item["sessionGroupId"] for item in whole["items"]} == {group["sessionGroupId"] for group in made}
-    assert not whole["hasMore"]
+    assert [item for page in pages for item in page["items"]] == full_list["items"]
+    assert {item["sessionGroupId"] for item in full_list["items"]} == {group["sessionGroupId"] for group in made}
+    assert not full_list["hasMore"]
 
 
-def test_one_of_a_group_is_revoked_and_the_other_chain_still_works(tenant: Tenant) -> None:
+def test_revoking_one_session_of_a_group_leaves_the_other_chain(tenant: Tenant) -> None:
     grants = grant_sessions(tenant)
     tenant.rest("POST", tenant.sessions, grants.body())
     first, second = (each["sessionId"] for each in grants.created)
@@ -194,8 +198,8 @@ def test_one_of_a_group_is_revoked_and_the_other_chain_still_works(tenant: Tenan
     assert [item["id"] for item in tenant.rest("GET", tenant.sessions)[1]["items"]] == [second]
     assert tenant.rest("GET", f"{tenant.sessions}/{first}")[1]["status"] == "revoked"
     assert tenant.rest("GET", f"{tenant.sessions}/{second}")[1]["status"] == "active"
-    refused = tenant.rpc("wallet_prepareCalls", grants.calls(0))["error"]
-    assert (refused["code"], refused["message"]) == (4100, "Session revoked")
+    error = tenant.rpc("wallet_prepareCalls", grants.calls(0))["error"]
+    assert (error["code"], error["message"]) == (4100, "Session revoked")
     assert "result" in tenant.rpc("wallet_prepareCalls", grants.calls(1))
     assert tenant.rest("DELETE", f"{tenant.sessions}/{first}")[1]["code"] == 409001
 
@@ -226,7 +230,7 @@ def test_calls_prepared_before_a_revocation_are_not_sent(tenant: Tenant) -> None
     prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, permissions=grants.permissions(0))
     tenant.rest("DELETE", f"{tenant.sessions}/{grants.created[0]['sessionId']}")
 
-    refused = tenant.rpc("wallet_sendPreparedCalls", wallet.sign(prepared, grants.key, grants.permissions(0)))
+    response = tenant.rpc("wallet_sendPreparedCalls", wallet.sign(prepared, grants.key, grants.permissions(0)))
 
-    assert (refused["error"]["code"], refused["error"]["message"]) == (4100, "Session revoked")
+    assert (response["error"]["code"], response["error"]["message"]) == (4100, "Session revoked")
     assert client.balance(FRIEND) == before

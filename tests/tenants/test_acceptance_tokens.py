@@ -26,10 +26,10 @@ from wallet_rpc.adapters.redis_store import RedisStore
 
 
 @pytest.mark.parametrize("path", [TOKENS, "/v1/sessions", TOKENS + "/", "/v1/sessions/"])
-def test_the_token_of_the_seed_is_given(tenant: Tenant, path: str) -> None:
-    asked = {"walletAddress": SOLANA, "scopes": THREE, "ttlSeconds": 600}
+def test_the_request_of_the_seed_creates_a_token(tenant: Tenant, path: str) -> None:
+    body = {"walletAddress": SOLANA, "scopes": THREE, "ttlSeconds": 600}
 
-    answer = tenant.http.post(tenant.url + path, json=asked, headers={"X-Api-Key": tenant.key})
+    answer = tenant.http.post(tenant.url + path, json=body, headers={"X-Api-Key": tenant.key})
 
     assert answer.status_code == 200
     assert list(answer.json()) == ["token", "expiresAt", "scopes"]
@@ -40,7 +40,7 @@ def test_the_token_of_the_seed_is_given(tenant: Tenant, path: str) -> None:
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_a_token_has_four_scopes_and_five_minutes_when_nothing_is_said(tenant: Tenant) -> None:
+def test_a_token_has_four_scopes_and_five_minutes_by_default(tenant: Tenant) -> None:
     _, answer = tenant.rest("POST", TOKENS, {"walletAddress": SOLANA})
 
     assert answer["scopes"] == FOUR
@@ -48,7 +48,7 @@ def test_a_token_has_four_scopes_and_five_minutes_when_nothing_is_said(tenant: T
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("fields", "message"),
     [
         ({"ttlSeconds": 0}, "ttlSeconds must not be less than 1"),
         ({"ttlSeconds": -1}, "ttlSeconds must not be less than 1"),
@@ -66,14 +66,14 @@ def test_a_token_has_four_scopes_and_five_minutes_when_nothing_is_said(tenant: T
         ({"walletAddress": "0x" + "00" * 20}, "Invalid wallet address"),
     ],
 )
-def test_a_wrong_field_of_a_token_is_told(tenant: Tenant, asked: dict[str, Any], message: str) -> None:
-    status, answer = tenant.rest("POST", TOKENS, {"walletAddress": SOLANA, **asked})
+def test_an_invalid_field_of_a_token_is_named(tenant: Tenant, fields: dict[str, Any], message: str) -> None:
+    status, answer = tenant.rest("POST", TOKENS, {"walletAddress": SOLANA, **fields})
 
     assert status == 400
     assert answer == {"statusCode": 400, "message": message, "error": "Bad Request"}
 
 
-def test_an_unknown_scope_is_told(tenant: Tenant) -> None:
+def test_an_unknown_scope_is_rejected(tenant: Tenant) -> None:
     status, answer = tenant.rest("POST", TOKENS, {"walletAddress": SOLANA, "scopes": ["wallet:read", "wallet:write"]})
 
     assert status == 400
@@ -81,7 +81,7 @@ def test_an_unknown_scope_is_told(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("ttl", [600.0, 1, 3600, None])
-def test_a_whole_number_of_seconds_is_taken(tenant: Tenant, ttl: Any) -> None:
+def test_a_whole_number_of_seconds_is_accepted(tenant: Tenant, ttl: Any) -> None:
     assert tenant.rest("POST", TOKENS, {"walletAddress": SOLANA, "ttlSeconds": ttl, "more": 1})[0] == 200
 
 
@@ -104,8 +104,8 @@ def test_no_key_and_an_unknown_one_get_no_token(tenants_url: str, headers: dict[
 
 async def test_a_revoked_key_gets_no_token_and_its_tokens_end(tenant: Tenant, directory: RedisStore) -> None:
     token = create_token(tenant, SOLANA, "wallet:read")
-    (kept,) = await directory.directory.keys_of(tenant.organization)
-    await directory.directory.revoke_key(kept.id, at=int(time.time()))
+    (record,) = await directory.directory.keys_of(tenant.organization)
+    await directory.directory.revoke_key(record.id, at=int(time.time()))
 
     status, answer = tenant.rest("POST", TOKENS, {"walletAddress": SOLANA})
     used = post_with_token(tenant, token, entry("wallet_requestAccount"))
@@ -114,7 +114,7 @@ async def test_a_revoked_key_gets_no_token_and_its_tokens_end(tenant: Tenant, di
     assert (used.status_code, used.json()["error"]["message"]) == (401, "API key revoked")
 
 
-async def test_the_request_after_the_last_of_a_minute_is_told_to_wait(
+async def test_a_request_above_the_limit_gets_retry_after(
     directory: RedisStore, tenants_url: str, http: httpx2.Client
 ) -> None:
     tenant = await new_tenant(directory, tenants_url, http, requests_per_minute=30)
@@ -128,8 +128,8 @@ async def test_the_request_after_the_last_of_a_minute_is_told_to_wait(
     assert [int(answer.headers["x-ratelimit-remaining"]) for answer in answers] == [*range(29, -1, -1), 0]
     assert 1 <= int(answers[30].headers["retry-after"]) <= 60
     assert answers[30].json() == {"statusCode": 429, "message": "Rate limit exceeded", "error": "Too Many Requests"}
-    listed = tenant.http.get(tenant.url + tenant.sessions, headers=tenant.headers)
-    assert (listed.status_code, listed.json()["code"], listed.json()["details"]) == (429, 429001, [])
-    called = tenant.http.post(tenants_url, json=entry("wallet_getCapabilities"), headers=tenant.headers)
-    assert (called.status_code, called.json()["error"]["code"]) == (429, -32005)
-    assert "retry-after" in listed.headers.keys() & called.headers.keys()
+    response = tenant.http.get(tenant.url + tenant.sessions, headers=tenant.headers)
+    assert (response.status_code, response.json()["code"], response.json()["details"]) == (429, 429001, [])
+    call_response = tenant.http.post(tenants_url, json=entry("wallet_getCapabilities"), headers=tenant.headers)
+    assert (call_response.status_code, call_response.json()["error"]["code"]) == (429, -32005)
+    assert "retry-after" in response.headers.keys() & call_response.headers.keys()

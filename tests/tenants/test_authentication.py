@@ -1,4 +1,4 @@
-"""Which credentials an open server holds its callers to."""
+"""Credentials on an open server: accepted, rejected, and combined."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNKNOWN = "wrk_" + "A" * 43
 
 
 def post_request(url: str, path: str = "", **headers: str) -> tuple[int, str | None]:
-    """The status, and the reason of an error."""
+    """Post a request and return the status and the reason of an error."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     answer = httpx2.post(url + path, json=REQUEST, headers=named)
     return answer.status_code, answer.json().get("error", {}).get("data", {}).get("reason")
@@ -30,7 +30,7 @@ def post_request(url: str, path: str = "", **headers: str) -> tuple[int, str | N
 
 @pytest.mark.parametrize("path", ["", "/v2", "/v2/docs-demo", "/v2/any.json.token"])
 @pytest.mark.parametrize("authorization", ["Bearer any.json.token", "bearer your-api-key", "Bearer", ""])
-def test_a_short_word_is_taken_for_no_key(tenants_url: str, path: str, authorization: str) -> None:
+def test_a_short_word_counts_as_no_key(tenants_url: str, path: str, authorization: str) -> None:
     assert post_request(tenants_url, path) == (200, None)
     assert post_request(tenants_url, path, authorization=authorization) == (200, None)
 
@@ -60,14 +60,14 @@ def test_a_short_word_is_taken_for_no_key(tenants_url: str, path: str, authoriza
         ("/v2/docs-demo", {"x_api_key": "any-word"}),
     ],
 )
-def test_an_unknown_key_is_refused_although_none_is_needed(
+def test_an_unknown_key_is_rejected_although_none_is_required(
     tenants_url: str, path: str, headers: dict[str, str]
 ) -> None:
     assert post_request(tenants_url, path, **headers) == (401, "api_key_invalid")
 
 
 @pytest.mark.parametrize("token", ["eyJhbGciOiJub25lIn0.e30.", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.AAAA"])
-def test_a_token_must_hold(tenants_url: str, tenant: Tenant, token: str) -> None:
+def test_an_invalid_token_is_rejected(tenants_url: str, tenant: Tenant, token: str) -> None:
     bearer = f"Bearer {token}"
 
     assert post_request(tenants_url, authorization=bearer) == (401, "session_token_invalid")
@@ -76,14 +76,16 @@ def test_a_token_must_hold(tenants_url: str, tenant: Tenant, token: str) -> None
 
 
 def post_with_headers(tenant: Tenant, *headers: tuple[str, str], path: str = "") -> tuple[int, str | None]:
-    """As `asked`, with headers that may stand twice."""
+    """Do as `post_request`, with headers that may occur twice."""
     answer = tenant.http.post(tenant.url + path, json=REQUEST, headers=list(headers))
     return answer.status_code, answer.json().get("error", {}).get("data", {}).get("reason")
 
 
-def test_a_header_that_stands_twice_is_one_credential_or_none(tenant: Tenant) -> None:
-    word, unknown = ("authorization", "Bearer any-word"), ("x-api-key", UNKNOWN)
-    bearer, key = ("authorization", f"Bearer {tenant.key}"), ("x-api-key", tenant.key)
+def test_a_repeated_header_must_have_one_value(tenant: Tenant) -> None:
+    word = ("authorization", "Bearer any-word")
+    unknown = ("x-api-key", UNKNOWN)
+    bearer = ("authorization", f"Bearer {tenant.key}")
+    key = ("x-api-key", tenant.key)
     basic = ("authorization", "Basic dXNlcjpwYXNz")
 
     for same in ((bearer, bearer), (key, key), (key, key, word)):
@@ -91,37 +93,37 @@ def test_a_header_that_stands_twice_is_one_credential_or_none(tenant: Tenant) ->
     for one, two in ((bearer, word), (key, unknown), (bearer, basic)):
         assert post_with_headers(tenant, one, two) == (401, "api_key_invalid")
         assert post_with_headers(tenant, two, one, path=f"/v2/{tenant.key}") == (401, "api_key_invalid")
-        listed = tenant.http.get(tenant.url + tenant.sessions, headers=[one, two])
-        assert (listed.status_code, listed.json()["code"]) == (401, 401002)
+        response = tenant.http.get(tenant.url + tenant.sessions, headers=[one, two])
+        assert (response.status_code, response.json()["code"]) == (401, 401002)
 
 
-def test_who_shows_a_token_beside_a_key_is_held_to_the_token_in_whatever_order(tenant: Tenant) -> None:
+def test_a_token_takes_precedence_over_a_key_in_any_order(tenant: Tenant) -> None:
     token, other = (("authorization", f"Bearer {create_token(tenant, CHECKSUMMED, *FOUR)}") for _ in range(2))
     key = ("authorization", f"Bearer {tenant.key}")
 
     for headers in ([key, token], [token, key], [token, token, key], [("x-api-key", tenant.key), key, token]):
         assert post_with_headers(tenant, *headers) == (403, "insufficient_scope")
-        listed = tenant.http.get(tenant.url + tenant.sessions, headers=headers)
-        assert (listed.status_code, listed.json()["code"]) == (401, 401001)
+        response = tenant.http.get(tenant.url + tenant.sessions, headers=headers)
+        assert (response.status_code, response.json()["code"]) == (401, 401001)
     assert post_with_headers(tenant, token, other) == (401, "session_token_invalid")
 
 
-def kept_key(redis_server: RedisServer, tenant: Tenant, **more: Any) -> dict[str, str]:
-    """The header of another key."""
-    key, kept = new_key(tenant.organization, **more)
+def add_key_header(redis_server: RedisServer, tenant: Tenant, **more: Any) -> dict[str, str]:
+    """Store a new key of the tenant and return its header."""
+    key, record = new_key(tenant.organization, **more)
 
-    async def keep() -> None:
+    async def store_key() -> None:
         async with RedisStore.open(redis_server.url) as store:
-            await store.directory.add_key(kept)
+            await store.directory.add_key(record)
 
-    asyncio.run(keep())
+    asyncio.run(store_key())
     return {"x-api-key": key}
 
 
 @pytest.mark.parametrize(("length", "status"), [(0, 401), (1, 200), (256, 200), (257, 401)])
 def test_a_key_has_1_to_256_characters(tenant: Tenant, redis_server: RedisServer, length: int, status: int) -> None:
     key = secrets.token_hex(200)[:length]
-    headers = kept_key(redis_server, tenant, id=derive_key_id(key), digest=sha256_hex(key))
+    headers = add_key_header(redis_server, tenant, id=derive_key_id(key), digest=sha256_hex(key))
 
     assert tenant.http.post(tenant.url, json=REQUEST, headers={**headers, "x-api-key": key}).status_code == status
 
@@ -131,7 +133,8 @@ EVERY_PATH = ["", "/v2", f"/?chainId={CHAINS[0]}", f"/chain/{CHAINS[0]}", f"/cha
 
 @pytest.mark.parametrize("path", EVERY_PATH)
 def test_each_entry_of_a_batch_counts_on_every_path(tenant: Tenant, redis_server: RedisServer, path: str) -> None:
-    headers, url = kept_key(redis_server, tenant, requests_per_minute=7), tenant.url + path
+    headers = add_key_header(redis_server, tenant, requests_per_minute=7)
+    url = tenant.url + path
     bodies: list[Any] = [[entry("eth_chainId")] * 3, entry("eth_chainId"), [], [1, {}]]
 
     left = [tenant.http.post(url, json=body, headers=headers).headers["x-ratelimit-remaining"] for body in bodies]
@@ -140,8 +143,9 @@ def test_each_entry_of_a_batch_counts_on_every_path(tenant: Tenant, redis_server
 
 
 @pytest.mark.parametrize("path", EVERY_PATH)
-def test_a_refusal_to_count_bears_the_id_of_the_request(tenant: Tenant, redis_server: RedisServer, path: str) -> None:
-    headers, url = kept_key(redis_server, tenant, requests_per_minute=1), tenant.url + path
+def test_a_rate_limit_error_has_the_id_of_the_request(tenant: Tenant, redis_server: RedisServer, path: str) -> None:
+    headers = add_key_header(redis_server, tenant, requests_per_minute=1)
+    url = tenant.url + path
     tenant.http.post(url, json=entry("eth_chainId"), headers=headers)
     single = {name: {**entry("eth_chainId"), "id": name} for name in ("seven", 0, 7.5, None)}
     whole: list[Any] = [[entry("eth_chainId")], {"jsonrpc": "2.0", "method": "eth_chainId"}, 5, {"id": {}}]
@@ -157,10 +161,10 @@ def test_a_refusal_to_count_bears_the_id_of_the_request(tenant: Tenant, redis_se
 
 @pytest.mark.parametrize("path", ["", f"/chain/{CHAINS[0]}"])
 @pytest.mark.parametrize("limit", ["requests_per_minute", "requests_per_month"])
-def test_a_batch_that_no_waiting_makes_room_for_is_not_told_to_wait(
+def test_a_batch_above_the_limit_gets_no_retry_after(
     tenant: Tenant, redis_server: RedisServer, limit: str, path: str
 ) -> None:
-    headers = kept_key(redis_server, tenant, **{limit: 3})
+    headers = add_key_header(redis_server, tenant, **{limit: 3})
 
     answer = tenant.http.post(tenant.url + path, json=[REQUEST] * 4, headers=headers)
 
@@ -174,7 +178,7 @@ def test_a_batch_that_no_waiting_makes_room_for_is_not_told_to_wait(
 
 
 def test_a_body_that_cannot_be_read_counts_as_one_request(tenant: Tenant, redis_server: RedisServer) -> None:
-    headers = {**kept_key(redis_server, tenant, requests_per_minute=2), "content-type": "application/json"}
+    headers = {**add_key_header(redis_server, tenant, requests_per_minute=2), "content-type": "application/json"}
 
     answers = [tenant.http.post(tenant.url, content=b"{", headers=headers) for _ in range(3)]
 
@@ -182,15 +186,15 @@ def test_a_body_that_cannot_be_read_counts_as_one_request(tenant: Tenant, redis_
     assert [each.headers["x-ratelimit-remaining"] for each in answers] == ["1", "0", "0"]
 
 
-def test_a_key_is_taken_in_three_places_until_it_is_revoked(tenant: Tenant, redis_server: RedisServer) -> None:
-    places: list[tuple[str, dict[str, str]]] = [
+def test_a_key_is_accepted_in_three_locations_until_it_is_revoked(tenant: Tenant, redis_server: RedisServer) -> None:
+    locations: list[tuple[str, dict[str, str]]] = [
         (f"/v2/{tenant.key}", {}),
         (f"/v2/{tenant.key}/", {}),
         ("", {"authorization": f"Bearer {tenant.key}"}),
         ("", {"x_api_key": tenant.key}),
         ("/v2/docs-demo", {"authorization": f"bearer {tenant.key}"}),
     ]
-    assert {post_request(tenant.url, path, **headers) for path, headers in places} == {(200, None)}
+    assert {post_request(tenant.url, path, **headers) for path, headers in locations} == {(200, None)}
 
     async def revoke() -> None:
         async with RedisStore.open(redis_server.url) as store:
@@ -198,7 +202,7 @@ def test_a_key_is_taken_in_three_places_until_it_is_revoked(tenant: Tenant, redi
 
     asyncio.run(revoke())
 
-    assert {post_request(tenant.url, path, **headers) for path, headers in places} == {(401, "api_key_revoked")}
+    assert {post_request(tenant.url, path, **headers) for path, headers in locations} == {(401, "api_key_revoked")}
 
 
 def chain_answer(tenant: Tenant, path: str, method: str, headers: dict[str, str]) -> tuple[int, str | None]:
@@ -206,11 +210,11 @@ def chain_answer(tenant: Tenant, path: str, method: str, headers: dict[str, str]
     return answer.status_code, answer.json().get("error", {}).get("data", {}).get("reason")
 
 
-def test_the_chains_own_methods_are_for_keys_and_their_writes_for_those_that_write(
+def test_methods_of_the_chain_require_a_key_and_writes_a_read_write_key(
     tenant: Tenant, redis_server: RedisServer
 ) -> None:
     page = {"authorization": f"Bearer {create_token(tenant, CHECKSUMMED, *FOUR)}"}
-    reader = kept_key(redis_server, tenant, scope=KeyScope.READ)
+    reader = add_key_header(redis_server, tenant, scope=KeyScope.READ)
 
     for path in ("", f"/chain/{CHAINS[0]}"):
         assert chain_answer(tenant, path, "eth_chainId", page) == (403, "insufficient_scope")

@@ -1,4 +1,4 @@
-"""What a key asks of the chain itself is in its organisation's log before the chain is asked, by whatever way."""
+"""Requests that change a chain are logged for the key's organisation before they are forwarded, on every path."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from wallet_rpc.devchain.node import OPERATIONS
 from wallet_rpc.domain.access import OPEN_ORGANIZATION
 from wallet_rpc.domain.audit import EventKind
 
-WHO = "0x00000000000000000000000000000000f00DcAfE"
+ACCOUNT = "0x00000000000000000000000000000000f00DcAfE"
 RAW = "0x02c0"
 
 
 async def logged_requests(store: RedisStore, tenant: Tenant) -> list[dict[str, Any]]:
-    """What the log has of the chain's methods, oldest first."""
+    """Return the facts of the log's entries about chain methods, oldest first."""
     entries = await store.for_organization(tenant.organization).audit.entries(0, 1000)
     return [entry.event.facts for entry in entries if entry.event.kind is EventKind.CHAIN_REQUESTED]
 
@@ -29,44 +29,42 @@ def body(method: str, *params: Any, **more: Any) -> dict[str, Any]:
 
 
 async def test_every_way_to_change_a_chain_is_logged(tenant: Tenant, directory: RedisStore) -> None:
-    http, headers, url = tenant.http, tenant.headers, tenant.url
+    url = tenant.url
     ways: list[tuple[str, Any, int]] = [
-        (url, body("anvil_setBalance", WHO, "0x1"), 31337),
+        (url, body("anvil_setBalance", ACCOUNT, "0x1"), 31337),
         (f"{url}?chainId=421614", body("evm_mine"), 421614),
-        (f"{url}/chain/421614", body("eth_sendTransaction", {"from": WHO}), 421614),
+        (f"{url}/chain/421614", body("eth_sendTransaction", {"from": ACCOUNT}), 421614),
         (f"{url}/v2/{tenant.key}", body("eth_sendRawTransaction", RAW), 31337),
         (url, [body("eth_chainId"), body("evm_mine")], 31337),
-        (f"{url}/chain/31337", [body("eth_chainId"), body("hardhat_setNonce", WHO, "0x1")], 31337),
+        (f"{url}/chain/31337", [body("eth_chainId"), body("hardhat_setNonce", ACCOUNT, "0x1")], 31337),
         (url, {"jsonrpc": "2.0", "method": "evm_mine"}, 31337),
         (f"{url}/chain/31337", {"jsonrpc": "2.0", "method": "evm_mine"}, 31337),
-        (f"{url}/chain/31337", body("eth_sendUserOperation", {"sender": WHO}, WHO), 31337),
+        (f"{url}/chain/31337", body("eth_sendUserOperation", {"sender": ACCOUNT}, ACCOUNT), 31337),
         (f"{url}/chain/31337", {**body("evm_mine"), "params": {}}, 31337),
         (f"{url}/chain/31337", {**body("evm_mine"), "params": 7}, 31337),
     ]
-    for number, (at, asked, chain) in enumerate(ways, 1):
-        http.post(at, json=asked, headers=headers)
+    for number, (at, request, chain) in enumerate(ways, 1):
+        tenant.http.post(at, json=request, headers=tenant.headers)
         found = await logged_requests(directory, tenant)
-        assert (len(found), found[-1]["chainId"]) == (number, chain), asked
-        assert found[-1]["method"] == (asked[-1] if isinstance(asked, list) else asked)["method"]
+        assert (len(found), found[-1]["chainId"]) == (number, chain), request
+        assert found[-1]["method"] == (request[-1] if isinstance(request, list) else request)["method"]
 
     accounts = [each["account"] for each in await logged_requests(directory, tenant) if "account" in each]
-    assert accounts == [WHO] * 4
+    assert accounts == [ACCOUNT] * 4
     assert (await directory.for_organization(tenant.organization).audit.verify()).failure is None
 
 
-async def test_a_refused_send_is_in_the_log_with_its_hash(tenant: Tenant, directory: RedisStore) -> None:
+async def test_a_rejected_send_is_in_the_log_with_its_hash(tenant: Tenant, directory: RedisStore) -> None:
     assert "error" in tenant.rpc("eth_sendRawTransaction", RAW)
 
-    (told,) = await logged_requests(directory, tenant)
-    assert told == {"chainId": 31337, "method": "eth_sendRawTransaction", "hash": told["hash"]}
+    (facts,) = await logged_requests(directory, tenant)
+    assert facts == {"chainId": 31337, "method": "eth_sendRawTransaction", "hash": facts["hash"]}
 
 
-async def test_reads_leave_no_entry_nor_does_a_body_the_chain_does_not_run(
-    tenant: Tenant, directory: RedisStore
-) -> None:
+async def test_reads_and_rejected_bodies_leave_no_entry(tenant: Tenant, directory: RedisStore) -> None:
     at = f"{tenant.url}/chain/31337"
-    for asked in (body("eth_chainId"), body("eth_accounts"), [body("evm_mine")] * 1001, [1], 7, {"method": 7}, []):
-        tenant.http.post(at, json=asked, headers=tenant.headers)
+    for request in (body("eth_chainId"), body("eth_accounts"), [body("evm_mine")] * 1001, [1], 7, {"method": 7}, []):
+        tenant.http.post(at, json=request, headers=tenant.headers)
     tenant.http.post(at, content=b"{", headers={**tenant.headers, "content-type": "application/json"})
     tenant.rpc("eth_blockNumber")
 
@@ -81,7 +79,7 @@ async def test_a_caller_without_a_key_has_no_log(tenant: Tenant, directory: Redi
     assert (await directory.for_organization(OPEN_ORGANIZATION).audit.head()).count == before
 
 
-def test_every_method_of_the_embedded_chain_is_known_to_change_something_or_not() -> None:
+def test_every_method_of_the_embedded_chain_is_classified_as_read_or_write() -> None:
     controls = {f"{kind}_{what}" for kind in ("anvil", "hardhat") for what in ("setBalance", "setCode", "setNonce")}
     controls |= {"anvil_setStorageAt", "hardhat_setStorageAt", "anvil_mine", "hardhat_mine", "pm_getPaymasterData"}
     controls |= {"evm_mine", "evm_snapshot", "evm_revert", "evm_increaseTime", "evm_setNextBlockTimestamp"}
@@ -90,4 +88,4 @@ def test_every_method_of_the_embedded_chain_is_known_to_change_something_or_not(
     assert {"eth_sendRawTransaction", "eth_sendUserOperation"} == NODE_WRITES | BUNDLER_WRITES
     unchanging = NODE_READS | BUNDLER_READS | EXTRA_READ_METHODS
     unknown = {each.name for each in OPERATIONS} - unchanging
-    assert unknown == changing, "say of a new method whether it changes something: in known.READS, or here"
+    assert unknown == changing, "add a new method to dev_constants.EXTRA_READ_METHODS, or to the changing ones here"

@@ -1,8 +1,8 @@
-"""What one organisation has does not exist for another.
+"""Isolation of organisations: the resources of one do not exist for another.
 
-Each question about something of organisation A, asked by B, is answered as the same question about something that was
-never made. Two things are public and so left out: what is on the chain, and how many sessions were ever made for an
-account, all organisations together.
+Each request of organisation B for a resource of A gets the same response as a request for a resource that never
+existed. Two facts are public and so left out: the chain's state, and the number of sessions that were ever created for
+an account, over all organisations.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.operations.catalogue import OPERATIONS, REST_OPERATIONS
 from wallet_rpc.primitives import Address
 
-ALL = [question for questions in (*QUERIES.values(), *REST_QUERIES.values()) for question in questions]
+ALL = [query for queries in (*QUERIES.values(), *REST_QUERIES.values()) for query in queries]
 NAMES = tuple(field.name for field in fields(Resources))
 
 
 def random_resources() -> Resources:
-    """Things of the right form that nobody has."""
-    owner, salt = new_key(), 0
+    """Return identifiers of the right form without resources."""
+    owner = new_key()
+    salt = 0
     return Resources(
         organization=f"org_{secrets.token_hex(10)}",
         signer=owner.address,
@@ -48,31 +49,34 @@ def random_resources() -> Resources:
     )
 
 
-def redact(answer: Any, things: Resources) -> str:
-    """An answer with what it was asked about named, and chance and time taken out."""
+def redact(answer: Any, resources: Resources) -> str:
+    """Return a response as text, with the resources' names for identifiers and without random values and times."""
     text = json.dumps(answer, sort_keys=True)
     for name in NAMES:
-        text = re.sub(re.escape(str(getattr(things, name))), f"<{name}>", text, flags=re.IGNORECASE)
-        text = re.sub(re.escape(str(getattr(things, name)).removeprefix("0x")), f"<{name}>", text, flags=re.IGNORECASE)
+        text = re.sub(re.escape(str(getattr(resources, name))), f"<{name}>", text, flags=re.IGNORECASE)
+        text = re.sub(
+            re.escape(str(getattr(resources, name)).removeprefix("0x")), f"<{name}>", text, flags=re.IGNORECASE
+        )
     text = re.sub(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{16,}", "<hex>", text)
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "<uuid>", text)
-    return re.sub(r"req_[0-9a-f]+|eyJ[\w.-]+|20\d\d-\d\d-\d\dT[\d:.]+Z|\b\d{9,}\b|<hex>[.…]*", "<chance>", text)
+    return re.sub(r"req_[0-9a-f]+|eyJ[\w.-]+|20\d\d-\d\d-\d\dT[\d:.]+Z|\b\d{9,}\b|<hex>[.…]*", "<random>", text)
 
 
 class PopulatedTenant(Tenant):
-    """A tenant that has one of each thing."""
+    """A tenant with one resource of each kind."""
 
     def create_resources(self) -> Resources:
-        owner, key = new_key(), new_key()
+        owner = new_key()
+        key = new_key()
         account = self.result("wallet_requestAccount", {"signerAddress": owner.address})
-        things = random_resources()
+        resources = random_resources()
         created = self.result(
-            "wallet_createSession", grant(_with(things, account=account["accountAddress"], session_key=key.address))
+            "wallet_createSession", grant(_with(resources, account=account["accountAddress"], session_key=key.address))
         )
         digest = created["signatureRequest"]["rawPayload"]
         signature = "0x" + Account.unsafe_sign_hash(digest, owner.key).signature.hex()
-        things = _with(
-            things,
+        resources = _with(
+            resources,
             organization=self.organization,
             signer=owner.address,
             account=account["accountAddress"],
@@ -82,21 +86,21 @@ class PopulatedTenant(Tenant):
             session_key=key.address,
             call_id=self._send_call(),
         )
-        status, group = self.rest("POST", self.sessions, registration(things))
+        status, group = self.rest("POST", self.sessions, registration(resources))
         assert status == 200, group
         status, token = self.rest("POST", "/v1/sessions", {"walletAddress": owner.address})
         assert status == 200, token
-        return _with(things, group_id=group["sessionGroupId"], token_id=claims_of(token["token"])["jti"])
+        return _with(resources, group_id=group["sessionGroupId"], token_id=claims_of(token["token"])["jti"])
 
     def _send_call(self) -> str:
-        """A call of another account, which is on the chain afterwards."""
+        """Send a call of another account, which is included on chain, and return its id."""
         client = Client(f"{self.url}/v2/{self.key}", f"{self.url}/chain/{int(CHAIN, 16)}", http=self.http)
         sent: str = Wallet(client).fund(tokens=0).act(None, {"to": FRIEND})["id"]
         return sent
 
 
-def _with(things: Resources, **more: str) -> Resources:
-    return Resources(**{**asdict(things), **more})
+def _with(resources: Resources, **more: str) -> Resources:
+    return Resources(**{**asdict(resources), **more})
 
 
 @pytest.fixture
@@ -104,36 +108,39 @@ def first(tenant: Tenant) -> PopulatedTenant:
     return PopulatedTenant(tenant.url, tenant.organization, tenant.key, tenant.http)
 
 
-def test_every_operation_is_asked_about() -> None:
+def test_every_operation_has_queries() -> None:
     assert set(QUERIES) == {operation.name for operation in OPERATIONS}
-    places = {(each.rest.verb, path) for each in REST_OPERATIONS if each.rest is not None for path in each.rest.paths}
-    assert set(REST_QUERIES) <= places
+    endpoints = {
+        (each.rest.verb, path) for each in REST_OPERATIONS if each.rest is not None for path in each.rest.paths
+    }
+    assert set(REST_QUERIES) <= endpoints
     assert len(REST_QUERIES) == len(REST_OPERATIONS)
 
 
-def test_what_another_organisation_has_does_not_exist(first: PopulatedTenant, other: Tenant) -> None:
-    theirs, nothing = first.create_resources(), random_resources()
+def test_resources_of_another_organisation_do_not_exist(first: PopulatedTenant, other: Tenant) -> None:
+    theirs = first.create_resources()
+    nothing = random_resources()
 
-    for question in ALL:
-        assert redact(question(other, theirs), theirs) == redact(question(other, nothing), nothing)
+    for query in ALL:
+        assert redact(query(other, theirs), theirs) == redact(query(other, nothing), nothing)
 
 
-def test_the_questions_would_find_what_is_there(first: PopulatedTenant) -> None:
-    theirs, nothing = first.create_resources(), random_resources()
+def test_the_queries_find_existing_resources(first: PopulatedTenant) -> None:
+    theirs = first.create_resources()
+    nothing = random_resources()
 
-    finds = [redact(question(first, theirs), theirs) != redact(question(first, nothing), nothing) for question in ALL]
+    is_different = [redact(query(first, theirs), theirs) != redact(query(first, nothing), nothing) for query in ALL]
 
-    assert sum(finds) >= len(ALL) // 2
+    assert sum(is_different) >= len(ALL) // 2
 
 
 @settings(max_examples=40)
 @given(data=st.data())
-def test_no_mixture_of_anothers_things_exists_either(
-    first: PopulatedTenant, other: Tenant, data: st.DataObject
-) -> None:
-    theirs, nothing = first.create_resources(), random_resources()
+def test_no_mixture_of_anothers_resources_exists(first: PopulatedTenant, other: Tenant, data: st.DataObject) -> None:
+    theirs = first.create_resources()
+    nothing = random_resources()
     mixed = _with(
         nothing, **{name: getattr(theirs, name) for name in data.draw(st.sets(st.sampled_from(NAMES), min_size=1))}
     )
-    for question in data.draw(st.lists(st.sampled_from(ALL), min_size=1, max_size=6)):
-        assert redact(question(other, mixed), mixed) == redact(question(other, nothing), nothing)
+    for query in data.draw(st.lists(st.sampled_from(ALL), min_size=1, max_size=6)):
+        assert redact(query(other, mixed), mixed) == redact(query(other, nothing), nothing)

@@ -1,4 +1,4 @@
-"""A sponsorship policy of one organisation is none to another."""
+"""A sponsorship policy of one organisation does not exist for another."""
 
 from __future__ import annotations
 
@@ -25,39 +25,41 @@ def an_organization() -> OrganizationId:
 
 
 def find_paymaster(tenant: Tenant) -> str | None:
-    """The paymaster that pays under the policy; None when nobody does."""
+    """Return the paymaster that pays under the policy; None if the call is rejected."""
     account = tenant.result("wallet_requestAccount", {"signerAddress": "0x" + secrets.token_hex(20)})
-    asked = {
+    request = {
         "from": account["accountAddress"],
         "chainId": "0x7a69",
         "calls": [{"to": FRIEND}],
         "capabilities": {"paymasterService": {"policyId": POLICY}},
     }
-    answer = tenant.rpc("wallet_prepareCalls", asked)
+    answer = tenant.rpc("wallet_prepareCalls", request)
     return answer["result"]["data"]["paymaster"] if "result" in answer else None
 
 
-def test_only_its_organisation_is_under_a_policy(tmp_path: Path, redis_server: RedisServer) -> None:
-    owner, other = an_organization(), an_organization()
+def test_a_policy_applies_to_its_organisation_only(tmp_path: Path, redis_server: RedisServer) -> None:
+    owner = an_organization()
+    other = an_organization()
     policies = tmp_path / "policies.toml"
     policies.write_text(
         f'[[policy]]\nid = "{POLICY}"\norganization = "{owner}"\n[policy.limits]\ntotal_operations = 1\n'
     )
     keys = {organization: new_key(organization) for organization in (owner, other)}
 
-    async def keep() -> None:
+    async def store_keys() -> None:
         async with RedisStore.open(redis_server.url) as store:
-            for _, kept in keys.values():
-                await store.directory.add_key(kept)
+            for _, record in keys.values():
+                await store.directory.add_key(record)
 
-    asyncio.run(keep())
+    asyncio.run(store_keys())
     settings = Settings(redis_url=redis_server.url, policies=policies)
     with run_dev_server(DevOptions(ephemeral=True), settings=settings) as url, httpx2.Client(timeout=30) as http:
-        theirs, others = (Tenant(url, organization, key, http) for organization, (key, _) in keys.items())
+        member, outsider = (Tenant(url, organization, key, http) for organization, (key, _) in keys.items())
 
-        first, second = find_paymaster(theirs), find_paymaster(theirs)
-        unlimited = [find_paymaster(others) for _ in range(3)]
+        first = find_paymaster(member)
+        second = find_paymaster(member)
+        unlimited = [find_paymaster(outsider) for _ in range(3)]
 
     assert first is not None
     assert second is None
-    assert None not in unlimited  # the embedded chain's own paymaster takes any id that is no policy
+    assert None not in unlimited  # the embedded chain's own paymaster accepts any id without a policy

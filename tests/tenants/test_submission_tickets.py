@@ -1,4 +1,4 @@
-"""Submission tickets over real HTTP and chains: every form that can be sent, and what a token cannot send."""
+"""Submission tickets over real HTTP and chains: every form that can be sent, and requests that a token cannot send."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def keyed_send(prepared: Json, wallet: Wallet, **more: Any) -> Json:
     return {"context": prepared["context"], "key": prepared["key"], "signature": signature, **more}
 
 
-def test_a_token_sends_what_was_built_for_it_once(tenant: Tenant) -> None:
+def test_a_token_sends_its_prepared_operation_once(tenant: Tenant) -> None:
     wallet, page = with_token(a_wallet(tenant), tenant)
     prepared = wallet.prepare({"to": FRIEND})
     signed = wallet.sign(prepared, wallet.owner, None)
@@ -46,16 +46,16 @@ def test_a_token_sends_what_was_built_for_it_once(tenant: Tenant) -> None:
     assert wallet.wait_until_final(sent[0]["id"])["status"] == 200
 
 
-def test_the_ticket_of_the_request_wins_over_that_of_its_capabilities(tenant: Tenant) -> None:
+def test_the_ticket_of_the_request_takes_precedence_over_its_capabilities(tenant: Tenant) -> None:
     wallet, page = with_token(a_wallet(tenant), tenant)
     prepared = wallet.prepare({"to": FRIEND})
     signed = with_ticket(wallet.sign(prepared, wallet.owner, None), prepared)
 
-    wrong_inside = {**signed, "capabilities": {"submissionTicket": "wrong"}}
-    wrong_outside = {**signed, "capabilities": {"submissionTicket": prepared["submissionTicket"]}}
+    bad_in_capabilities = {**signed, "capabilities": {"submissionTicket": "wrong"}}
+    good_in_capabilities = {**signed, "capabilities": {"submissionTicket": prepared["submissionTicket"]}}
 
-    assert page.refusal(SEND, {**wrong_outside, "submissionTicket": ""}) == INVALID
-    assert ask(page, SEND, wrong_inside)["id"]
+    assert page.refusal(SEND, {**good_in_capabilities, "submissionTicket": ""}) == INVALID
+    assert ask(page, SEND, bad_in_capabilities)["id"]
 
 
 def test_an_array_has_one_ticket_which_covers_it(tenant: Tenant) -> None:
@@ -71,28 +71,29 @@ def test_an_array_has_one_ticket_which_covers_it(tenant: Tenant) -> None:
 
 
 def test_a_ticket_without_an_authorization_sends_none(tenant: Tenant) -> None:
-    owned = an_external(tenant)
-    assert owned.delegate()["status"] == 200
-    account, page = with_token(owned, tenant)
+    external = an_external(tenant)
+    assert external.delegate()["status"] == 200
+    account, page = with_token(external, tenant)
     prepared = account.prepare({"to": FRIEND}, gasParamsOverride={"preVerificationGas": hex(100_000)})
     authorization = {
         "type": "authorization",
-        "data": {"address": DELEGATE_V1_1, "nonce": hex(owned.count())},
+        "data": {"address": DELEGATE_V1_1, "nonce": hex(external.count())},
         "chainId": account.chain_id,
     }
-    digest = Authorization(31337, Address.parse(DELEGATE_V1_1), owned.count()).digest
+    digest = Authorization(31337, Address.parse(DELEGATE_V1_1), external.count()).digest
     forged = account.sign_authorization({**authorization, "signatureRequest": {"rawPayload": digest.hex0x()}})
     array = {"type": "array", "data": [forged, account.sign(prepared, account.owner, None)]}
 
     assert page.refusal(SEND, with_ticket(array, prepared)) == INVALID
-    assert not owned.is_delegated_to(DELEGATE_V1_1)
+    assert not external.is_delegated_to(DELEGATE_V1_1)
 
 
 def test_a_removal_of_a_delegation_needs_its_own_ticket(tenant: Tenant) -> None:
-    kept = an_external(tenant)
-    assert kept.delegate()["status"] == 200
-    account, page = with_token(kept, tenant)
-    call, removal = account.prepare({"to": FRIEND}), account.prepare_removal()
+    external = an_external(tenant)
+    assert external.delegate()["status"] == 200
+    account, page = with_token(external, tenant)
+    call = account.prepare({"to": FRIEND})
+    removal = account.prepare_removal()
     signed = account.sign_authorization(removal)
 
     assert page.refusal(SEND, signed) == REQUIRED
@@ -100,13 +101,13 @@ def test_a_removal_of_a_delegation_needs_its_own_ticket(tenant: Tenant) -> None:
     sent = [ask(page, SEND, with_ticket(signed, removal)) for _ in range(2)]
     assert sent[0]["id"] == sent[1]["id"]
     assert account.wait_until_final(sent[0]["id"])["status"] == 200
-    assert kept.code() == "0x"
+    assert external.code() == "0x"
 
 
 def test_a_removal_in_the_keyed_form_carries_its_ticket(tenant: Tenant) -> None:
-    kept = an_external(tenant)
-    assert kept.delegate()["status"] == 200
-    account, page = with_token(kept, tenant)
+    external = an_external(tenant)
+    assert external.delegate()["status"] == 200
+    account, page = with_token(external, tenant)
     zero = {"delegation": "0x" + "00" * 20}
     request = keyed_request(account, account.owner, eip7702Auth=zero)
 
@@ -140,9 +141,10 @@ def test_a_context_carries_its_ticket(tenant: Tenant) -> None:
 
 
 def test_a_session_sends_under_its_own_ticket(tenant: Tenant) -> None:
-    kept = a_wallet(tenant)
-    grant, other = kept.grant({"type": "root"}), kept.grant({"type": "root"})
-    wallet, page = with_token(kept, tenant)
+    granting = a_wallet(tenant)
+    grant = granting.grant({"type": "root"})
+    other = granting.grant({"type": "root"})
+    wallet, page = with_token(granting, tenant)
     prepared = wallet.prepare({"to": FRIEND}, permissions=grant.permissions)
     signed = with_ticket(wallet.sign(prepared, grant.key, grant.permissions), prepared)
 
@@ -157,33 +159,42 @@ def test_a_session_sends_under_its_own_ticket(tenant: Tenant) -> None:
     assert wallet.wait_until_final(sent[0]["id"])["status"] == 200
 
 
-def test_a_ticket_is_for_nothing_but_what_was_built(tenant: Tenant) -> None:
+def test_a_ticket_is_valid_for_its_own_operation_only(tenant: Tenant) -> None:
     wallet, page = with_token(a_wallet(tenant), tenant)
-    mine, other = wallet.prepare({"to": FRIEND}), wallet.prepare({"to": FRIEND, "value": "0x1"})
-    ticket = mine["submissionTicket"]
-    dearer = {**mine, "data": {**mine["data"], "maxFeePerGas": "0x1"}}
-    elsewhere = {**mine, "chainId": "0x66eee"}
-    payload, _, seal = ticket.partition(".")
+    own = wallet.prepare({"to": FRIEND})
+    other = wallet.prepare({"to": FRIEND, "value": "0x1"})
+    ticket = own["submissionTicket"]
+    repriced = {**own, "data": {**own["data"], "maxFeePerGas": "0x1"}}
+    elsewhere = {**own, "chainId": "0x66eee"}
+    payload, _, signature = ticket.partition(".")
 
     for signed in (
-        with_ticket(wallet.sign(mine, wallet.owner, None), other),
-        with_ticket(wallet.sign(dearer, wallet.owner, None), mine),
-        with_ticket(wallet.sign(elsewhere, wallet.owner, None), mine),
+        with_ticket(wallet.sign(own, wallet.owner, None), other),
+        with_ticket(wallet.sign(repriced, wallet.owner, None), own),
+        with_ticket(wallet.sign(elsewhere, wallet.owner, None), own),
         *(
-            {**wallet.sign(mine, wallet.owner, None), "submissionTicket": wrong}
-            for wrong in ("", "x", payload, f"{payload}.{seal[::-1]}", f"{payload}x.{seal}", ticket + "=", ticket * 99)
+            {**wallet.sign(own, wallet.owner, None), "submissionTicket": invalid}
+            for invalid in (
+                "",
+                "x",
+                payload,
+                f"{payload}.{signature[::-1]}",
+                f"{payload}x.{signature}",
+                ticket + "=",
+                ticket * 99,
+            )
         ),
     ):
         assert page.refusal(SEND, signed) == INVALID
     read = TOKEN_SIGNER.read_ticket(ticket)
     for changed in (replace(read, chain_id=421614), replace(read, wallet=read.wallet.parse(FRIEND))):
-        signed = {**wallet.sign(mine, wallet.owner, None), "submissionTicket": TOKEN_SIGNER.sign_ticket(changed)}
+        signed = {**wallet.sign(own, wallet.owner, None), "submissionTicket": TOKEN_SIGNER.sign_ticket(changed)}
         assert page.refusal(SEND, signed) == INVALID
-    with pytest.raises(RpcError, match="account signature"):  # a ticket does not stand for the signature
-        ask(page, SEND, with_ticket(wallet.sign(mine, new_key(), None), mine))
+    with pytest.raises(RpcError, match="account signature"):  # a ticket does not replace the signature
+        ask(page, SEND, with_ticket(wallet.sign(own, new_key(), None), own))
 
 
-def test_an_old_ticket_repeats_what_was_sent_and_sends_nothing_new(tenant: Tenant) -> None:
+def test_an_expired_ticket_repeats_a_sent_call_and_sends_no_new_one(tenant: Tenant) -> None:
     wallet, page = with_token(a_wallet(tenant), tenant)
     prepared = wallet.prepare({"to": FRIEND})
     signed = wallet.sign(prepared, wallet.owner, None)
@@ -193,16 +204,16 @@ def test_an_old_ticket_repeats_what_was_sent_and_sends_nothing_new(tenant: Tenan
     sent = ask(page, SEND, with_ticket(signed, prepared))
     pending = ask(page, SEND, old)
     assert wallet.wait_until_final(sent["id"])["status"] == 200
-    landed = ask(page, SEND, old)
+    included = ask(page, SEND, old)
 
     assert before == EXPIRED
-    assert sent["id"] == pending["id"] == landed["id"]
+    assert sent["id"] == pending["id"] == included["id"]
 
 
-def test_an_old_ticket_repeats_a_removal_that_was_sent(tenant: Tenant) -> None:
-    kept = an_external(tenant)
-    assert kept.delegate()["status"] == 200
-    account, page = with_token(kept, tenant)
+def test_an_expired_ticket_repeats_a_sent_removal(tenant: Tenant) -> None:
+    external = an_external(tenant)
+    assert external.delegate()["status"] == 200
+    account, page = with_token(external, tenant)
     removal = account.prepare_removal()
     signed = account.sign_authorization(removal)
     old = {**signed, "submissionTicket": expire(removal["submissionTicket"])}
@@ -214,7 +225,7 @@ def test_an_old_ticket_repeats_a_removal_that_was_sent(tenant: Tenant) -> None:
 
 def test_a_key_gets_no_ticket_and_needs_none(tenant: Tenant) -> None:
     wallet = a_wallet(tenant)
-    prepared = wallet.prepare({"to": FRIEND})  # held to the hosted service's schema
+    prepared = wallet.prepare({"to": FRIEND})  # validated against the hosted service's schema
     signed = wallet.sign(prepared, wallet.owner, None)
 
     assert "submissionTicket" not in prepared
@@ -228,8 +239,8 @@ def test_an_estimate_has_no_ticket(tenant: Tenant) -> None:
     assert "submissionTicket" not in wallet.prepare({"to": FRIEND}, paymasterService=policy)
 
 
-def test_a_token_that_only_submits_sends_only_what_was_built_here(tenant: Tenant) -> None:
-    """Whatever the owner signs elsewhere, on a page that a stranger controls, does not leave by this server."""
+def test_a_token_with_submit_scope_cannot_send_operations_from_elsewhere(tenant: Tenant) -> None:
+    """An operation that the owner signed elsewhere, on a stranger's page, cannot be sent through this server."""
     wallet = a_wallet(tenant)
     elsewhere = wallet.prepare({"to": FRIEND, "value": "0x1"})
     signed = wallet.sign(elsewhere, wallet.owner, None)
@@ -239,7 +250,7 @@ def test_a_token_that_only_submits_sends_only_what_was_built_here(tenant: Tenant
     assert page.refusal(SEND, signed) == REQUIRED
 
 
-def test_a_missing_ticket_in_a_batch_is_that_entrys_alone(tenant: Tenant) -> None:
+def test_a_missing_ticket_in_a_batch_fails_that_request_alone(tenant: Tenant) -> None:
     wallet, page = with_token(a_wallet(tenant), tenant)
     prepared = wallet.prepare({"to": FRIEND})
     signed = wallet.sign(prepared, wallet.owner, None)
@@ -251,6 +262,6 @@ def test_a_missing_ticket_in_a_batch_is_that_entrys_alone(tenant: Tenant) -> Non
     answer = page.http.post(page.url, json=batch, headers=page.headers)
 
     assert answer.status_code == 200
-    refused, sent = sorted(answer.json(), key=lambda one: int(one["id"]))
-    assert (refused["error"]["code"], refused["error"]["data"]["statusCode"]) == (4100, 403)
+    rejected, sent = sorted(answer.json(), key=lambda one: int(one["id"]))
+    assert (rejected["error"]["code"], rejected["error"]["data"]["statusCode"]) == (4100, 403)
     assert sent["result"]["id"]

@@ -1,4 +1,4 @@
-"""Scopes at the door: what a token lacks is told before anything that it sends is looked at."""
+"""Scopes of session tokens: a missing scope is reported before the parameters are checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOR_TOKENS = {operation.name: operation.need.scopes for operation in OPERATIONS 
 
 @pytest.mark.parametrize("params", [[], [{}], [1, 2, 3], {"from": 7}], ids=str)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_scope_is_looked_at_before_parameters(tenant: Tenant, operation: Any, params: Any) -> None:
+def test_scope_is_checked_before_parameters(tenant: Tenant, operation: Any, params: Any) -> None:
     page = token_client(tenant, new_key().address, Scope.WALLET_STREAM)
     answer = page.http.post(page.url, json={**entry(operation.name), "params": params}, headers=page.headers)
 
@@ -32,7 +32,7 @@ def test_scope_is_looked_at_before_parameters(tenant: Tenant, operation: Any, pa
 
 
 @pytest.mark.parametrize("method", FOR_TOKENS)
-def test_with_the_scope_wrong_parameters_are_told(tenant: Tenant, method: str) -> None:
+def test_with_the_scope_invalid_parameters_are_reported(tenant: Tenant, method: str) -> None:
     for scope in FOR_TOKENS[method]:
         page = token_client(tenant, new_key().address, scope)
         answer = page.http.post(page.url, json={**entry(method), "params": [7]}, headers=page.headers)
@@ -41,7 +41,7 @@ def test_with_the_scope_wrong_parameters_are_told(tenant: Tenant, method: str) -
 
 @pytest.mark.parametrize("path", ["", "/chain/31337"])
 @pytest.mark.parametrize("method", CHAIN_METHODS)
-def test_the_chains_own_methods_are_for_keys(tenant: Tenant, method: str, path: str) -> None:
+def test_methods_of_the_chain_require_a_key(tenant: Tenant, method: str, path: str) -> None:
     page = token_client(tenant, new_key().address)
     answer = page.http.post(page.url + path, json=entry(method), headers=page.headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, 4100)
@@ -51,18 +51,18 @@ def test_the_document_is_for_everyone(tenant: Tenant) -> None:
     assert ask(token_client(tenant, new_key().address, Scope.WALLET_STREAM), "rpc.discover")["openrpc"]
 
 
-def test_a_token_is_held_to_whatever_else_is_shown(tenant: Tenant) -> None:
+def test_a_request_with_a_token_and_a_key_has_the_tokens_rights(tenant: Tenant) -> None:
     page = token_client(tenant, new_key().address, Scope.WALLET_STREAM)
     body = entry("wallet_listAccounts", {"signerAddress": new_key().address})
-    beside_a_key = {**page.headers, **tenant.headers}
+    token_and_key = {**page.headers, **tenant.headers}
 
-    for url, headers in ((page.url, beside_a_key), (by_key(tenant).url, page.headers)):
+    for url, headers in ((page.url, token_and_key), (by_key(tenant).url, page.headers)):
         assert page.http.post(url, json=body, headers=headers).status_code == 403
     for verb, path in (("POST", TOKENS), ("GET", tenant.sessions)):
-        refused = page.http.request(
-            verb, page.url + path, json={"walletAddress": new_key().address}, headers=beside_a_key
+        response = page.http.request(
+            verb, page.url + path, json={"walletAddress": new_key().address}, headers=token_and_key
         )
-        assert refused.status_code == 401
+        assert response.status_code == 401
 
 
 @pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER  {}"])
@@ -75,7 +75,7 @@ def test_the_scheme_is_read_in_any_letters(tenant: Tenant, form: str) -> None:
 @pytest.mark.parametrize(
     "given", ["", "Bearer", "Bearer a.b", "Basic a.b.c", "Bearer a.b.c", "Bearer ..", "Bearer a.b.c.d"]
 )
-def test_what_is_no_token_describes_nothing(tenant: Tenant, given: str) -> None:
+def test_an_invalid_token_is_not_described(tenant: Tenant, given: str) -> None:
     for headers in ({"authorization": given}, {"authorization": given, **tenant.headers}):
-        refused = tenant.http.get(f"{tenant.url}{TOKENS}/me", headers=headers)
-        assert (refused.status_code, refused.json()) == (401, {"statusCode": 401, "message": "Invalid session token"})
+        response = tenant.http.get(f"{tenant.url}{TOKENS}/me", headers=headers)
+        assert (response.status_code, response.json()) == (401, {"statusCode": 401, "message": "Invalid session token"})

@@ -1,4 +1,4 @@
-"""Whose accounts a token may name: its wallet's own, in every method and form; of all others it is told nothing."""
+"""Accounts that a token may name: its wallet's own, in every method and form; all others are a wallet mismatch."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ NAMING: dict[str, Naming] = {
     "keyed send": _send_keyed_request,
     "session": _session_request,
 }
-"""Each way to name an account of a wallet."""
+"""Requests that name an account of a wallet, by form."""
 
 
 def is_mismatch(page: TokenClient, method: str, request: Json) -> bool:
@@ -70,7 +70,8 @@ def is_mismatch(page: TokenClient, method: str, request: Json) -> bool:
 
 @pytest.mark.parametrize("how", NAMING)
 def test_a_token_names_accounts_of_its_wallet_only(tenant: Tenant, how: str) -> None:
-    wallet, stranger = a_wallet(tenant), a_wallet(tenant)
+    wallet = a_wallet(tenant)
+    stranger = a_wallet(tenant)
     page = token_client(tenant, wallet.owner.address)
     method, request = NAMING[how](stranger)
 
@@ -95,15 +96,16 @@ def test_a_token_of_an_account_is_not_one_of_its_owner(tenant: Tenant, how: str)
     assert page.refusal(ACCOUNT, {"accountAddress": other["accountAddress"]}) == MISMATCH
 
 
-def test_one_foreign_name_beside_an_own_one_is_a_mismatch(tenant: Tenant) -> None:
-    wallet, stranger = a_wallet(tenant), a_wallet(tenant)
+def test_one_foreign_account_next_to_an_own_one_is_a_mismatch(tenant: Tenant) -> None:
+    wallet = a_wallet(tenant)
+    stranger = a_wallet(tenant)
     page = token_client(tenant, wallet.owner.address)
     for signer, account in ((wallet, stranger), (stranger, wallet)):
         request = {"signerAddress": signer.owner.address, "accountAddress": account.account}
         assert page.refusal(ACCOUNT, request) == MISMATCH
 
 
-def test_without_a_name_the_parameters_are_wrong(tenant: Tenant) -> None:
+def test_without_an_account_the_parameters_are_invalid(tenant: Tenant) -> None:
     for wallet in (new_key().address, SOLANA):
         answer = token_client(tenant, wallet).post(entry(ACCOUNT, {"id": "26b375e3-c94a-4e98-b6b7-5a97121aa583"}))
         assert answer["error"]["code"] == -32602
@@ -122,7 +124,7 @@ def test_all_accounts_of_a_wallet_are_its_own(tenant: Tenant) -> None:
         assert not is_mismatch(page, PREPARE, {"from": account, "chainId": wallet.chain_id, "calls": []})
 
 
-def test_an_account_that_another_organisation_recorded_is_not_the_tokens(tenant: Tenant, other: Tenant) -> None:
+def test_an_account_that_another_organisation_recorded_is_a_mismatch(tenant: Tenant, other: Tenant) -> None:
     owner = new_key()
     account = ask(by_key(other), ACCOUNT, {"signerAddress": owner.address})["accountAddress"]
     page = token_client(tenant, owner.address)
@@ -134,30 +136,33 @@ def test_an_account_that_another_organisation_recorded_is_not_the_tokens(tenant:
     assert ask(page, ACCOUNT, {"accountAddress": account})["accountAddress"] == account
 
 
-def external_in(tenant: Tenant) -> External:
-    made = an_external(tenant)
-    assert made.delegate()["status"] == 200
-    return made
+def delegated_external(tenant: Tenant) -> External:
+    account = an_external(tenant)
+    assert account.delegate()["status"] == 200
+    return account
 
 
-def test_a_removal_is_of_whoever_signed_it(tenant: Tenant) -> None:
-    mine, stranger = external_in(tenant), external_in(tenant)
-    page = token_client(tenant, mine.owner.address)
-    theirs, own = stranger.prepare_removal(), mine.prepare_removal()
+def test_a_removal_belongs_to_its_signer(tenant: Tenant) -> None:
+    account = delegated_external(tenant)
+    stranger = delegated_external(tenant)
+    page = token_client(tenant, account.owner.address)
+    theirs = stranger.prepare_removal()
+    own = account.prepare_removal()
     zero = {"eip7702Auth": {"delegation": ZERO}}
     prepared = ask(stranger.client, PREPARE, keyed_request(stranger, stranger.owner, **zero))
     in_context = {"context": prepared["context"], "key": key_of(stranger.owner)}
 
     assert page.refusal(SEND, stranger.sign_authorization(theirs)) == MISMATCH
-    assert page.refusal(SEND, mine.sign_authorization(own, by=new_key())) == MISMATCH
+    assert page.refusal(SEND, account.sign_authorization(own, by=new_key())) == MISMATCH
     assert page.refusal(SEND, {**in_context, "signature": raw(stranger.owner, prepared["digest"])}) == MISMATCH
-    assert page.refusal(SEND, mine.sign_authorization(own)) == (403, "submission_ticket_required")
+    assert page.refusal(SEND, account.sign_authorization(own)) == (403, "submission_ticket_required")
 
 
-def test_every_part_of_an_array_is_of_the_wallet(tenant: Tenant) -> None:
-    mine, stranger = an_external(tenant), an_external(tenant)
-    page = token_client(tenant, mine.owner.address)
-    own, theirs = (one.sign_array(one.prepare({"to": FRIEND}))["data"] for one in (mine, stranger))
+def test_every_part_of_an_array_must_be_of_the_wallet(tenant: Tenant) -> None:
+    account = an_external(tenant)
+    stranger = an_external(tenant)
+    page = token_client(tenant, account.owner.address)
+    own, theirs = (one.sign_array(one.prepare({"to": FRIEND}))["data"] for one in (account, stranger))
 
     for parts in (theirs, [own[0], theirs[1]], [theirs[0], own[1]], [theirs[1], own[0]]):
         assert page.refusal(SEND, {"type": "array", "data": parts}) == MISMATCH
@@ -167,20 +172,21 @@ def test_every_part_of_an_array_is_of_the_wallet(tenant: Tenant) -> None:
 
 
 def test_anothers_call_is_unknown(tenant: Tenant) -> None:
-    wallet, stranger = a_wallet(tenant), a_wallet(tenant)
-    mine, theirs = (one.act(None, {"to": FRIEND})["id"] for one in (wallet, stranger))
+    wallet = a_wallet(tenant)
+    stranger = a_wallet(tenant)
+    own, theirs = (one.act(None, {"to": FRIEND})["id"] for one in (wallet, stranger))
     unknown = Data(bytes.fromhex(theirs[2:66]) + secrets.token_bytes(32)).hex0x()
 
     for page in (token_client(tenant, wallet.owner.address), token_client(tenant, wallet.account)):
-        assert ask(page, STATUS, mine)["status"] == 200
+        assert ask(page, STATUS, own)["status"] == 200
         refusals = [page.post(entry(STATUS, call))["error"] for call in (theirs, unknown)]
         assert [one["code"] for one in refusals] == [5730, 5730]
         assert refusals[0]["data"] == refusals[1]["data"]
         assert refusals[0]["message"].replace(theirs, unknown) == refusals[1]["message"]
-    assert token_client(tenant, SOLANA).post(entry(STATUS, mine))["error"]["code"] == 5730
+    assert token_client(tenant, SOLANA).post(entry(STATUS, own))["error"]["code"] == 5730
 
 
-def test_the_wallet_is_looked_at_before_anything_else(tenant: Tenant) -> None:
+def test_the_wallet_is_checked_before_any_lookup(tenant: Tenant) -> None:
     page = token_client(tenant, new_key().address)
     nowhere: dict[str, Any] = {"from": FRIEND, "chainId": "0x1", "calls": []}
     assert page.refusal(PREPARE, nowhere) == MISMATCH
