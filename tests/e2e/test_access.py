@@ -255,7 +255,10 @@ def test_a_public_key_as_token_secret_stops_the_start(tmp_path: Path) -> None:
     process = run_wallet_rpc("dev", "--ephemeral", folder=tmp_path, TOKEN_SECRETS=public)
 
     assert process.returncode == 2
-    assert process.stderr == "wallet-rpc: WALLET_RPC_TOKEN_SECRETS: expected random bytes as a secret, received a public key, certificate or JWK\n"
+    assert process.stderr == (
+        "wallet-rpc: WALLET_RPC_TOKEN_SECRETS: expected random bytes as a secret, received a public key, certificate or "
+        "JWK\n"
+    )
 
 
 def test_an_organisation_id_that_is_not_text_is_rejected_in_one_sentence(

@@ -101,7 +101,7 @@ def test_a_key_without_options_may_write_3000_times_a_minute_without_expiry(cli:
 def test_a_new_key_expires_a_second_later_at_the_earliest(end: int, is_future: bool) -> None:
     chosen = Namespace(days=None, expires=end)
     try:
-        found = access._end(chosen, 100)
+        found = access._expiry(chosen, 100)
     except SettingError:
         found = None
     assert found == (end if is_future else None)

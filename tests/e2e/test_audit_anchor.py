@@ -122,7 +122,7 @@ def test_a_log_that_is_in_no_list_is_verified(cli: Cli, organization: str) -> No
         await store._link.command("DEL", directory.organization_key(name), directory.api_keys_key(name), *keys)
 
     cli.run_on_store(unlist_all)
-    assert f"{organization}: 3 entries, whole" in cli.text("audit", "verify")
+    assert f"{organization}: 3 entries, intact" in cli.text("audit", "verify")
 
     cli.run_on_store(
         lambda store: store._link.command(
@@ -175,7 +175,7 @@ def test_the_log_of_the_open_organization_is_compared_with_its_anchor(signing: C
     signing.run_on_store(lambda store: empty(store, OPEN_ORGANIZATION))
 
     assert signing.text("audit", "verify", "--org", OPEN_ORGANIZATION).startswith(
-        f"{OPEN_ORGANIZATION}: 0 entries, whole"
+        f"{OPEN_ORGANIZATION}: 0 entries, intact"
     )
     assert signing.status("audit", "verify", "--anchor", str(file), "--org", OPEN_ORGANIZATION) == (
         1,
@@ -196,7 +196,7 @@ def test_only_anchors_of_the_named_signer_are_accepted(
     monkeypatch.delenv("WALLET_RPC_AUDIT_KEY")
 
     assert signing.status(*verify)[0] == 2
-    assert "--signer: required with --anchor where WALLET_RPC_AUDIT_KEY is not set" in signing.stderr
+    assert "--signer: required with --anchor if WALLET_RPC_AUDIT_KEY is not set" in signing.stderr
     assert signing.status("audit", "anchor")[0] == 2
     assert "WALLET_RPC_AUDIT_KEY: required by audit anchor" in signing.stderr
     assert "matches the anchors up to 3 entries" in signing.text(*verify, "--signer", SIGNER)
@@ -212,7 +212,11 @@ def test_only_anchors_of_the_named_signer_are_accepted(
 def test_a_file_without_an_anchor_is_reported(signing: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "other").write_text("{}\n")
-    for name, message in (("none", "No such file"), ("empty", "expected anchors, one per line, got none"), ("other", "line 1: anchor.at")):
+    for name, message in (
+        ("none", "No such file"),
+        ("empty", "expected anchors, one per line, got none"),
+        ("other", "line 1: anchor.at"),
+    ):
         assert signing.status("audit", "verify", "--anchor", str(tmp_path / name))[0] == 2
         assert message in signing.stderr
     assert signing.status("audit", "verify", "--org", "org_nobody")[0] == 2

@@ -1,4 +1,4 @@
-"""HTTP byte by byte: what a client says that no library would, and what it gets for it."""
+"""Raw HTTP client: sends bytes that no library would send, and parses the responses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PATIENCE = 30.0
 
 @contextmanager
 def serve_on_uvloop(app: ASGIApp, limits: ConnectionLimits | None = None) -> Iterator[Address]:
-    """The address of a server on uvloop, the event loop that wallet-rpc uses."""
+    """Serve an application on uvloop, the event loop of wallet-rpc, and yield its address."""
     at = socket.create_server(("127.0.0.1", 0))
     with at, run_in_thread(serve_in_background(app, at, limits=limits), loop_factory=uvloop.new_event_loop):
         yield at.getsockname()
@@ -43,17 +43,19 @@ class Answer:
 
     @property
     def reason(self) -> str:
-        """Of an error of the JSON-RPC side."""
+        """The reason of a JSON-RPC error."""
         return str(self.json["error"]["data"]["reason"])
 
 
 class Raw:
-    """A connection."""
+    """A TCP connection."""
 
     def __init__(self, at: Address) -> None:
         self.socket = socket.socket()
         self.socket.settimeout(_PATIENCE)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)  # what is not read is soon not sent
+        self.socket.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14
+        )  # a small buffer: the server stops sending soon
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.connect(at)
         self._read = b""
@@ -65,13 +67,13 @@ class Raw:
         self.socket.close()
 
     def send(self, *pieces: bytes) -> Raw:
-        """Each in a packet of its own, as far as the kernel likes."""
+        """Send each piece in a packet of its own, if the kernel does so."""
         for piece in pieces:
             self.socket.sendall(piece)
         return self
 
     def answer(self) -> Answer:
-        """The next one; interim ones (1xx) too."""
+        """Receive the next response, also an interim one (1xx)."""
         while b"\r\n\r\n" not in self._read:
             self._receive()
         head, _, self._read = self._read.partition(b"\r\n\r\n")
@@ -79,12 +81,13 @@ class Raw:
         size = 0 if length is None else int(length[1])
         while len(self._read) < size:
             self._receive()
-        body, self._read = self._read[:size], self._read[size:]
+        body = self._read[:size]
+        self._read = self._read[size:]
         line, *fields = head.decode().split("\r\n")
         return Answer(int(line.split()[1]), dict(field.split(": ", 1) for field in fields), body)
 
     def rest(self) -> bytes:
-        """What comes until the server closes, or cuts."""
+        """Receive until the server closes or resets the connection."""
         with suppress(ConnectionError):
             while True:
                 part = self.socket.recv(1 << 16)
@@ -94,7 +97,7 @@ class Raw:
         return self._read
 
     def is_closed(self) -> bool:
-        """Wait until the server has closed; True when nothing came before."""
+        """Wait until the server closes the connection; True if it sent nothing before."""
         return self.rest() == b""
 
     def _receive(self) -> None:

@@ -1,4 +1,4 @@
-"""Small operations that REST has, in both dialects, and who may ask for them."""
+"""Sample REST operations in both error formats, with a fake authenticator."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Part:
 
 @shape
 class NewThing:
-    """A thing to make."""
+    """A thing to create."""
 
     name: str
     parts: Annotated[tuple[Part, ...], Field(min_length=1, max_length=3)]
@@ -190,22 +190,22 @@ HOLDERS = {
 
 @dataclass
 class FakeAuthenticator:
-    """Knows the keys `good`, `reader` and `busy`, which asks too often, and the token `a.b.c`."""
+    """A fake that accepts the keys `good`, `reader` and `busy` (rate limited), and the token `a.b.c`."""
 
     counted: int = 0
     allowance: RateLimitResult = field(default_factory=lambda: RateLimitResult(limit=60, remaining=59))
 
     async def authenticate_key(self, request: Request) -> None:
-        given = request.headers.get("x-api-key")
-        if given is None:
+        api_key = request.headers.get("x-api-key")
+        if api_key is None:
             raise Unauthorized("Invalid API key", reason="api_key_required")
-        if given == "revoked":
+        if api_key == "revoked":
             raise Unauthorized("API key revoked", reason="api_key_revoked")
-        if given == "leak":
+        if api_key == "leak":
             raise RuntimeError(SECRET)
-        if given not in HOLDERS:
+        if api_key not in HOLDERS:
             raise Unauthorized("Invalid API key", reason="api_key_invalid")
-        current_context().caller = HOLDERS[given]
+        current_context().caller = HOLDERS[api_key]
 
     async def authenticate_token(self, request: Request) -> None:
         if request.headers.get("authorization") != "Bearer a.b.c":
@@ -222,19 +222,19 @@ class FakeAuthenticator:
 
 def rest_app(
     journal: Journal | None = None,
-    keeper: FakeAuthenticator | None = None,
+    authenticator: FakeAuthenticator | None = None,
     *,
     operations: Sequence[Operation[Journal, Any, Any]] = OPERATIONS,
     **more: Any,
 ) -> ASGIApp:
-    """A server with these operations beside the sample door."""
-    kept = Journal() if journal is None else journal
-    known = FakeAuthenticator() if keeper is None else keeper
-    api = RestApi(operations=operations, context=lambda: kept, authenticator=known, **more)
+    """Build a server with these operations next to the sample dispatcher."""
+    context = Journal() if journal is None else journal
+    chosen = FakeAuthenticator() if authenticator is None else authenticator
+    api = RestApi(operations=operations, context=lambda: context, authenticator=chosen, **more)
     return RequestContextMiddleware(build_app(wallet_handlers(dispatcher().dispatch), mounts=api.build_mounts()))
 
 
 def client(app: ASGIApp | None = None, *, raises: bool = True) -> httpx2.AsyncClient:
-    """Of `app`, in process; with the good key."""
+    """Build an in-process HTTP client of `app` that sends the key `good`."""
     transport = httpx2.ASGITransport(rest_app() if app is None else app, raise_app_exceptions=raises)
     return httpx2.AsyncClient(transport=transport, base_url="http://wallet", headers=GOOD)

@@ -1,4 +1,4 @@
-"""Small operations that do one thing each, for the tests of the door."""
+"""Sample operations that do one thing each, for the tests of the JSON-RPC dispatcher."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from wallet_rpc.primitives import Address, ChainId, Data, Wei
 from wallet_rpc.wire import shape
 
 SECRET = "redis://:hunter2@10.0.0.7:6379/0"
-"""What must never leave the server."""
+"""A secret that must never leave the server."""
 
 
 @dataclass
 class Journal:
-    """The sample operations' context: what they did, in order."""
+    """The context of the sample operations, which records their actions in order."""
 
     lines: list[str] = field(default_factory=list)
 
@@ -146,9 +146,9 @@ def _revert() -> WalletError:
     return ExecutionReverted("calls[0]: reverts", to=Address(bytes(20)), trace=[Data(b"\1")], missing=None)
 
 
-def _circle() -> WalletError:
-    error = Rejected("a circle")
-    error.facts["circle"] = error.facts
+def _cycle() -> WalletError:
+    error = Rejected("a cycle")
+    error.facts["cycle"] = error.facts
     return error
 
 
@@ -165,7 +165,7 @@ OPERATIONS: Sequence[Operation[Journal, Any, Any]] = (
     _plain("leak_type", _raises(lambda: TypeError(SECRET))),
     _plain("leak_deep", _raises(lambda: RecursionError(SECRET))),
     _plain("leak_timeout", _raises(lambda: TimeoutError(SECRET))),
-    _plain("leak_facts", _raises(_circle)),
+    _plain("leak_facts", _raises(_cycle)),
     _plain("group", _group),
     _plain("mixed_group", _mixed_group),
     _plain("wrong_answer", _says(SECRET), answer=Wei),
@@ -177,23 +177,23 @@ ADDRESS = "0x" + "11" * 20
 
 
 def dispatcher(journal: Journal | None = None, **options: Any) -> JsonRpcDispatcher[Journal]:
-    kept = Journal() if journal is None else journal
-    return JsonRpcDispatcher(OPERATIONS, lambda: kept, **options)
+    context = Journal() if journal is None else journal
+    return JsonRpcDispatcher(OPERATIONS, lambda: context, **options)
 
 
 def request(method: str, params: Any = None, **members: Any) -> dict[str, Any]:
-    """A request object; with `id=…` unless it is to be a notification."""
-    made: dict[str, Any] = {"jsonrpc": "2.0", "method": method, **members}
-    return made if params is None else {**made, "params": params}
+    """Build a request object; without `id=…` it is a notification."""
+    entry: dict[str, Any] = {"jsonrpc": "2.0", "method": method, **members}
+    return entry if params is None else {**entry, "params": params}
 
 
 async def ask(value: Any, at: JsonRpcDispatcher[Journal] | None = None) -> Any:
-    """What the door answers to a JSON value, parsed; None for no answer."""
+    """Dispatch a JSON value and return the parsed response; None without a response."""
     answer = (await (dispatcher() if at is None else at).dispatch(json.dumps(value).encode())).text
     return None if answer is None else json.loads(answer)
 
 
 def browser(app: Any = None) -> httpx2.AsyncClient:
-    """An HTTP client of `app`, in process."""
-    served = build_app(wallet_handlers(dispatcher().dispatch)) if app is None else app
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(served), base_url="http://wallet")
+    """Build an in-process HTTP client of `app`, by default of the sample dispatcher."""
+    target = build_app(wallet_handlers(dispatcher().dispatch)) if app is None else app
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(target), base_url="http://wallet")

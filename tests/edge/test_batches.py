@@ -1,4 +1,4 @@
-"""Batches: their order, their answers, and how many entries one may have."""
+"""Batches: order, responses and the maximum number of entries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def test_a_batch_runs_in_order_by_default() -> None:
     assert journal.lines == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
 
 
-async def test_a_batch_may_run_some_entries_at_once_and_keeps_the_order_of_answers() -> None:
+async def test_a_batch_may_run_some_entries_at_once_and_keeps_the_order_of_responses() -> None:
     journal = Journal()
     seconds = {"a": 0.05, "b": 0.0, "c": 0.0}
     batch = [request("wait", [{"name": name, "seconds": seconds[name]}], id=name) for name in "abc"]
@@ -30,13 +30,13 @@ async def test_a_batch_may_run_some_entries_at_once_and_keeps_the_order_of_answe
     assert journal.lines == ["a begins", "b begins", "b ends", "c begins", "c ends", "a ends"]
 
 
-async def test_entries_of_one_id_are_each_answered() -> None:
+async def test_entries_with_the_same_id_each_get_a_response() -> None:
     answers = await ask([request("sum", [1, 1], id=1), request("sum", [2, 2], id=1)])
 
     assert [answer["result"] for answer in answers] == [2, 4]
 
 
-async def test_a_bad_entry_fails_alone() -> None:
+async def test_an_invalid_entry_fails_alone() -> None:
     answers = await ask([request("sum", [1, 1], id=1), 5, request("leak", id=2), request("surrogate", id=3), [], {}])
 
     assert [answer.get("error", {}).get("code") for answer in answers] == [None, -32600, -32603, -32603, -32600, -32600]
@@ -49,7 +49,7 @@ async def test_a_batch_of_a_hundred_is_answered() -> None:
     assert [answer["result"] for answer in answers] == list(range(100))
 
 
-async def test_a_batch_of_more_than_a_hundred_is_refused_whole() -> None:
+async def test_a_batch_of_more_than_a_hundred_is_rejected() -> None:
     journal = Journal()
 
     answer = await ask([request("wait", [{"name": "a"}], id=1)] * 101, dispatcher(journal))
@@ -60,7 +60,7 @@ async def test_a_batch_of_more_than_a_hundred_is_refused_whole() -> None:
 
 
 class Turns(list[str]):
-    """The lines of a journal, and the turn of the event loop in which each was written."""
+    """A journal that also records the turn of the event loop in which each line was written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Turns(list[str]):
 
 @pytest.mark.parametrize("at_once", [1, 2, 8, 100])
 async def test_one_entry_is_decoded_in_one_turn_of_the_event_loop(at_once: int) -> None:
-    """However many run at once: decoding holds the loop."""
+    """Decoding blocks the event loop, also with several concurrent entries."""
     lines = Turns()
     batch = [request("wait", [{"name": str(number), "seconds": 0.0}], id=number) for number in range(50)]
 

@@ -1,4 +1,4 @@
-"""Connections: how long each may wait for its client, and that there is always room for `/health`."""
+"""Connections: the limits on their waits, and that `/health` is always served."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from wallet_rpc.edge.http import build_app, wallet_handlers
 ROOM = 8
 SPARE = 2
 LARGE = 12 << 20
-"""More than the kernel's buffers hold."""
+"""More bytes than the kernel's buffers hold."""
 
 
 class BusyApp:
-    """An application that keeps each POST until it is told to `go`, and whose `GET /large` has much to say."""
+    """An application whose POST waits for `go`, and whose `GET /large` has a large response."""
 
     def __init__(self) -> None:
         self.inner = build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes({}))
@@ -52,30 +52,30 @@ async def _body(receive: Receive) -> None:
 
 
 def patient(**seconds: float) -> ConnectionLimits:
-    """Limits that are far away, but for those given."""
+    """Build limits that no test reaches, except for those in the arguments."""
     named = {Wait[name]: value for name, value in seconds.items()}
     return ConnectionLimits(connections=ROOM, spare=SPARE, seconds={**dict.fromkeys(Wait, 3600.0), **named})
 
 
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Address]:
-    """A server that waits for nothing long, but for the next request."""
+    """Serve with short limits on all waits except that for the next request."""
     with serve_on_uvloop(BusyApp(), patient(HEAD=0.3, REST=0.3, READING=0.3, CLOSE=0.3)) as at:
         yield at
 
 
-def test_how_long_a_connection_may_wait() -> None:
+def test_waits_have_documented_limits() -> None:
     assert WAIT_SECONDS[Wait.HEAD] == 10
     assert set(WAIT_SECONDS) == set(Wait)
 
 
-def test_a_connection_that_says_nothing_is_closed(hasty: Address) -> None:
+def test_a_silent_connection_is_closed(hasty: Address) -> None:
     with Raw(hasty) as silent, Raw(hasty) as other:
         assert other.send(b"\r\n\r\n").is_closed()
         assert silent.is_closed()
 
 
-def test_a_half_head_is_answered_and_closed(hasty: Address) -> None:
+def test_an_incomplete_head_gets_an_error_and_the_connection_is_closed(hasty: Address) -> None:
     halves = [b"P", b"POST / HTTP/1.1\r\nhost: loc", head()[:-1]]
     with ExitStack() as clients:
         fresh, kept = ([clients.enter_context(Raw(hasty)) for _ in halves] for _ in range(2))
@@ -90,20 +90,20 @@ def test_a_half_head_is_answered_and_closed(hasty: Address) -> None:
 
 
 def dribble(raw: Raw) -> None:
-    """Send on and on. Raises: ConnectionError when nobody listens."""
+    """Send input without end. Raises: ConnectionError when the connection is closed."""
     for _ in range(10_000):
         raw.send(b"a")
         time.sleep(0.01)
 
 
-def test_a_head_that_dribbles_has_no_more_time(hasty: Address) -> None:
+def test_a_head_that_arrives_slowly_gets_no_more_time(hasty: Address) -> None:
     with Raw(hasty) as raw:
         raw.send(b"GET / HTTP/1.1\r\nx: ")
         with suppress(ConnectionError):
             dribble(raw)
-        said = raw.rest()
+        received = raw.rest()
 
-    assert said.startswith(b"HTTP/1.1 408 ")
+    assert received.startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_connection_may_be_idle_for_longer_than_a_head_may_take(hasty: Address) -> None:
@@ -114,7 +114,7 @@ def test_a_connection_may_be_idle_for_longer_than_a_head_may_take(hasty: Address
         assert kept.send(post()).answer().status == 200
 
 
-def test_the_next_request_is_not_waited_for_without_end() -> None:
+def test_an_idle_connection_is_closed_in_the_end() -> None:
     with serve_on_uvloop(BusyApp(), patient(NEXT=0.3)) as at, Raw(at) as raw:
         raw.send(post()).answer()
         raw.send(b"\r\n")
@@ -122,7 +122,7 @@ def test_the_next_request_is_not_waited_for_without_end() -> None:
         assert raw.is_closed()
 
 
-def test_a_body_that_was_answered_unread_has_to_end(hasty: Address) -> None:
+def test_a_body_whose_request_was_answered_must_end(hasty: Address) -> None:
     with Raw(hasty) as raw:
         assert raw.send(head(b"content-length: 1000000", b"content-type: x")).answer().status == 415
         with suppress(ConnectionError):
@@ -130,16 +130,16 @@ def test_a_body_that_was_answered_unread_has_to_end(hasty: Address) -> None:
         assert raw.is_closed()
 
 
-def test_a_client_that_does_not_read_is_cut_off(hasty: Address) -> None:
+def test_a_client_that_does_not_read_is_disconnected(hasty: Address) -> None:
     with Raw(hasty) as raw, Raw(hasty) as watch:
         raw.send(head(verb=b"GET", target=b"/large"))
-        assert watch.is_closed()  # a time in which nothing is read
+        assert watch.is_closed()  # time for the server to stop reading
         time.sleep(0.5)
 
         assert len(raw.rest()) < LARGE
 
 
-def test_a_refused_client_that_does_not_close_is_cut_off(hasty: Address) -> None:
+def test_a_rejected_client_that_does_not_close_is_disconnected(hasty: Address) -> None:
     with Raw(hasty) as raw:
         raw.send(b"?")
         assert raw.answer().status == 400
@@ -147,7 +147,7 @@ def test_a_refused_client_that_does_not_close_is_cut_off(hasty: Address) -> None
             dribble(raw)
 
 
-def test_there_is_room_for_health_beside_any_number_of_clients_that_wait() -> None:
+def test_health_is_served_with_any_number_of_waiting_clients() -> None:
     kinds = {
         "silent": b"",
         "half a head": b"POST / HT",
@@ -158,10 +158,10 @@ def test_there_is_room_for_health_beside_any_number_of_clients_that_wait() -> No
         "refused": b"?",
     }
     with serve_on_uvloop(BusyApp(), patient()) as at, ExitStack() as clients:
-        for kind, said in kinds.items():
+        for kind, data in kinds.items():
             for each in [clients.enter_context(Raw(at)) for _ in range(2 * ROOM)]:
-                with suppress(ConnectionError):  # closed already, for those that came later
-                    each.send(said)
+                with suppress(ConnectionError):  # later ones are closed already
+                    each.send(data)
             for _ in range(2):
                 with Raw(at) as raw:
                     answer = raw.send(head(verb=b"GET", target=b"/health")).answer()
@@ -181,7 +181,7 @@ def test_the_connection_that_has_waited_longest_makes_room() -> None:
             assert [each.send(post()).answer().status for each in (idle[0], *idle[2:])] == [200] * (ROOM - 1)
 
 
-def test_a_half_head_makes_room_before_a_connection_that_was_idle_for_less_time() -> None:
+def test_an_incomplete_head_makes_room_before_a_connection_with_less_idle_time() -> None:
     with serve_on_uvloop(BusyApp(), patient()) as at, ExitStack() as clients:
         half = [clients.enter_context(Raw(at)).send(b"GET / HT") for _ in range(ROOM // 2)]
         idle = [clients.enter_context(Raw(at)) for _ in range(ROOM // 2)]
@@ -194,7 +194,7 @@ def test_a_half_head_makes_room_before_a_connection_that_was_idle_for_less_time(
         assert [each.send(post()).answer().status for each in idle] == [200] * (ROOM // 2)
 
 
-def test_where_all_connections_are_worked_for_the_spare_ones_serve_health_alone() -> None:
+def test_spare_connections_serve_only_health_while_all_others_are_busy() -> None:
     app = BusyApp()
     with serve_on_uvloop(app, patient()) as at, ExitStack() as clients:
         busy = [clients.enter_context(Raw(at)).send(post(target=b"/busy")) for _ in range(ROOM)]
@@ -220,20 +220,20 @@ def test_where_all_connections_are_worked_for_the_spare_ones_serve_health_alone(
     assert after.status == 200
 
 
-def test_a_request_behind_one_that_is_worked_for_waits_for_it() -> None:
+def test_a_pipelined_request_waits_for_the_one_before_it() -> None:
     app = BusyApp()
     with serve_on_uvloop(app, patient(HEAD=0.3)) as at, Raw(at) as raw, Raw(at) as silent:
         raw.send(post(target=b"/busy"))
         _until(lambda: app.running == 1)
         raw.send(post() + post()[:-3])
-        assert silent.is_closed()  # a time in which the head behind is none
+        assert silent.is_closed()  # time in which the pipelined head is not counted
         app.go.set()
 
         assert [raw.answer().status, raw.answer().status] == [200, 200]
         assert raw.send(post()[-3:]).answer().status == 200
 
 
-def test_a_client_that_closes_its_side_while_it_is_worked_for_is_answered() -> None:
+def test_a_client_that_half_closes_during_a_request_gets_its_response() -> None:
     app = BusyApp()
     with serve_on_uvloop(app, patient()) as at, Raw(at) as raw:
         raw.send(post(target=b"/busy") + post())

@@ -1,4 +1,4 @@
-"""The dialects of REST errors: the numbers of organisations, the words of tokens, and nothing of a bug."""
+"""The error formats of REST: codes for organisations, reason phrases for tokens, and nothing of a bug."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def format_error(error_format: ErrorFormat, status: int, error: WalletError) -> 
     return response.status_code, json.loads(bytes(response.body))
 
 
-def test_every_reason_has_its_number() -> None:
-    found: dict[int, set[str]] = {}
+def test_every_reason_has_its_documented_code() -> None:
+    reasons: dict[int, set[str]] = {}
     for reason, code in ORGANIZATION_CODES.items():
-        found.setdefault(code, set()).add(reason)
+        reasons.setdefault(code, set()).add(reason)
 
-    assert found == DOCUMENTED
+    assert reasons == DOCUMENTED
 
 
 @given(
@@ -63,10 +63,12 @@ def test_every_reason_has_its_number() -> None:
     st.sampled_from([400, 401, 403, 404, 409, 429, 500, 503]),
     st.text(),
 )
-def test_the_status_is_in_the_number_and_the_message_is_the_errors(reason: str, status: int, message: str) -> None:
+def test_the_code_contains_the_status_and_the_message_is_that_of_the_error(
+    reason: str, status: int, message: str
+) -> None:
     error = InvalidParams(message.encode(errors="replace").decode(), reason=reason)
     (code_status, organization), (token_status, token) = (
-        format_error(dialect, status, error) for dialect in ErrorFormat
+        format_error(error_format, status, error) for error_format in ErrorFormat
     )
 
     assert organization["code"] // 1000 == code_status
@@ -76,16 +78,16 @@ def test_the_status_is_in_the_number_and_the_message_is_the_errors(reason: str, 
     assert token["message"] == (error.message if status != 500 else "Internal server error")
 
 
-@pytest.mark.parametrize("dialect", ErrorFormat)
-def test_a_bug_tells_nothing(dialect: ErrorFormat) -> None:
-    assert "4f1c" not in str(format_error(dialect, 500, InternalError("4f1c")))
+@pytest.mark.parametrize("error_format", ErrorFormat)
+def test_the_response_to_a_bug_reveals_nothing(error_format: ErrorFormat) -> None:
+    assert "4f1c" not in str(format_error(error_format, 500, InternalError("4f1c")))
 
 
-@pytest.mark.parametrize("dialect", ErrorFormat)
-def test_what_may_pass_later_says_when(dialect: ErrorFormat) -> None:
-    assert rest_error_response(dialect, 503, Unavailable("redis: no answer")).headers["retry-after"] == "1"
-    assert "retry-after" not in rest_error_response(dialect, 400, InvalidParams("no")).headers
-    assert rest_error_response(dialect, 405, InvalidParams("no"), {"allow": "GET"}).headers["allow"] == "GET"
+@pytest.mark.parametrize("error_format", ErrorFormat)
+def test_an_unavailable_error_has_retry_after(error_format: ErrorFormat) -> None:
+    assert rest_error_response(error_format, 503, Unavailable("redis: no answer")).headers["retry-after"] == "1"
+    assert "retry-after" not in rest_error_response(error_format, 400, InvalidParams("no")).headers
+    assert rest_error_response(error_format, 405, InvalidParams("no"), {"allow": "GET"}).headers["allow"] == "GET"
 
 
 validation_errors = st.lists(
@@ -100,17 +102,17 @@ validation_errors = st.lists(
 
 
 @given(validation_errors)
-def test_organisations_are_told_all_faults_and_tokens_the_first(found: list[FieldError]) -> None:
-    _, organization = format_error(ErrorFormat.ORGANIZATION, 400, merge_field_errors(ErrorFormat.ORGANIZATION, found))
-    _, token = format_error(ErrorFormat.TOKEN, 400, merge_field_errors(ErrorFormat.TOKEN, found))
+def test_organisations_get_all_field_errors_and_tokens_the_first(errors: list[FieldError]) -> None:
+    _, organization = format_error(ErrorFormat.ORGANIZATION, 400, merge_field_errors(ErrorFormat.ORGANIZATION, errors))
+    _, token = format_error(ErrorFormat.TOKEN, 400, merge_field_errors(ErrorFormat.TOKEN, errors))
 
-    kinds = {ORGANIZATION_CODES[fault.reason] for fault in found}
+    kinds = {ORGANIZATION_CODES[each.reason] for each in errors}
     assert organization["message"] == "validation failed"
-    assert organization["code"] == (kinds.pop() if len({fault.reason for fault in found}) == 1 else 400002)
-    assert [detail["field"] for detail in organization["details"]] == [fault.field for fault in found]
+    assert organization["code"] == (kinds.pop() if len({each.reason for each in errors}) == 1 else 400002)
+    assert [detail["field"] for detail in organization["details"]] == [each.field for each in errors]
     assert {detail["message"] for detail in organization["details"]} <= {"must be 1", "is required"}
     assert token["message"] in {
-        f"{found[0].field} should not be empty",
-        f"{found[0].field or 'request'}: must be 1",
+        f"{errors[0].field} should not be empty",
+        f"{errors[0].field or 'request'}: must be 1",
         "must be 1",
     }

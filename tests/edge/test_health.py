@@ -1,4 +1,4 @@
-"""What machines ask: is it up, is it ready, what can it do."""
+"""Health, readiness and the API document routes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ async def _check_stuck() -> None:
     await asyncio.sleep(60)
 
 
-async def test_a_process_that_answers_is_healthy() -> None:
+async def test_a_running_process_is_healthy() -> None:
     async with browser(build_app({}, routes=health_routes({"redis": _check_broken}))) as client:
         response = await client.get("/health")
 
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-async def test_a_server_is_ready_when_every_part_is() -> None:
+async def test_a_server_is_ready_when_every_dependency_is() -> None:
     async with browser(build_app({}, routes=health_routes({"redis": _check_ok, "chain 1": _check_ok}))) as client:
         response = await client.get("/ready")
 
@@ -42,7 +42,7 @@ async def test_a_server_is_ready_when_every_part_is() -> None:
     assert response.json() == {"status": "ok", "parts": {"redis": "ok", "chain 1": "ok"}}
 
 
-async def test_parts_that_fail_or_hang_are_named_and_their_reasons_kept() -> None:
+async def test_failing_dependencies_are_named_and_their_causes_are_only_logged() -> None:
     checks = {"redis": _check_broken, "chain 1": _check_stuck, "clock": _check_ok}
     started = time.monotonic()
 
@@ -56,17 +56,17 @@ async def test_parts_that_fail_or_hang_are_named_and_their_reasons_kept() -> Non
         "status": "unavailable",
         "parts": {"redis": "unavailable", "chain 1": "timeout", "clock": "ok"},
     }
-    whys = {line["part"]: line["why"] for line in logs if line["event"] == "not_ready"}
-    assert whys == {"redis": "ConnectionError", "chain 1": "timeout"}
+    causes = {line["part"]: line["why"] for line in logs if line["event"] == "not_ready"}
+    assert causes == {"redis": "ConnectionError", "chain 1": "timeout"}
     assert "hunter2" not in str(logs) + response.text
 
 
-async def test_the_answer_is_kept_for_a_while_however_many_ask() -> None:
-    asked, is_broken = 0, False
+async def test_readiness_is_cached_for_any_number_of_requests() -> None:
+    checks_run, is_broken = 0, False
 
     async def part() -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal checks_run
+        checks_run += 1
         await asyncio.sleep(0)
         if is_broken:
             raise ConnectionError
@@ -74,33 +74,33 @@ async def test_the_answer_is_kept_for_a_while_however_many_ask() -> None:
     async with browser(build_app({}, routes=health_routes({"redis": part}, kept_seconds=3600))) as client:
         statuses = {(await client.get("/ready")).status_code for _ in range(20)}
         is_broken = True
-        together = await asyncio.gather(*(client.get("/ready") for _ in range(20)))
+        responses = await asyncio.gather(*(client.get("/ready") for _ in range(20)))
 
-    assert (asked, statuses, {answer.status_code for answer in together}) == (1, {200}, {200})
+    assert (checks_run, statuses, {answer.status_code for answer in responses}) == (1, {200}, {200})
 
 
 @pytest.mark.parametrize("is_ok", [True, False])
-async def test_an_answer_is_old_after_its_time(is_ok: bool) -> None:
-    asked = 0
+async def test_readiness_is_checked_again_after_the_cache_time(is_ok: bool) -> None:
+    checks_run = 0
 
     async def part() -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal checks_run
+        checks_run += 1
         if not is_ok:
             raise ConnectionError
 
     readiness = Readiness({"redis": part}, seconds=30, kept_seconds=0)
     states = [await readiness.states() for _ in range(3)]
 
-    assert (asked, states) == (3, [{"redis": "ok" if is_ok else "unavailable"}] * 3)
+    assert (checks_run, states) == (3, [{"redis": "ok" if is_ok else "unavailable"}] * 3)
 
 
-async def test_who_asks_while_parts_are_asked_waits_for_the_same_answer() -> None:
-    asked, go = 0, asyncio.Event()
+async def test_concurrent_requests_share_one_readiness_check() -> None:
+    checks_run, go = 0, asyncio.Event()
 
     async def part() -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal checks_run
+        checks_run += 1
         await go.wait()
 
     readiness = Readiness({"redis": part}, seconds=30, kept_seconds=0)
@@ -110,15 +110,15 @@ async def test_who_asks_while_parts_are_asked_waits_for_the_same_answer() -> Non
     go.set()
 
     assert await asyncio.gather(*patient) == [{"redis": "ok"}] * 19
-    assert asked == 1
+    assert checks_run == 1
 
 
-def test_an_answer_is_kept_for_a_second() -> None:
+def test_readiness_is_cached_for_one_second() -> None:
     assert KEPT_SECONDS == 1
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/openrpc.json"])
-async def test_they_take_get_alone(path: str) -> None:
+async def test_health_routes_accept_only_get(path: str) -> None:
     routes = [*health_routes({}), document_route({})]
 
     async with browser(build_app({}, routes=routes)) as client:
@@ -139,7 +139,7 @@ async def test_the_document_is_the_same_by_path_and_by_method() -> None:
     assert by_path.json() == by_method.json()["result"] == document
 
 
-async def test_a_path_that_is_not_ours_is_never_a_redirect() -> None:
+async def test_an_unknown_path_is_never_a_redirect() -> None:
     async with browser(build_app({}, routes=health_routes({}))) as client:
         response = await client.get("/health/")
 

@@ -1,4 +1,4 @@
-"""The bound on unanswered requests that arrive in one read."""
+"""The limit on pending requests that arrive in one read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from wallet_rpc.edge.bounded_http import PIPELINED_REQUESTS, BoundedHttpProtocol
 from wallet_rpc.edge.connections import ConnectionLimits, Connections
 
 READ = 1 << 18
-"""The most bytes of one read of the event loop."""
+"""The maximum number of bytes of one read of the event loop."""
 
 
 class Pipe(asyncio.Transport):
-    """A transport whose client has much to say and is read from as the protocol wants."""
+    """A transport with a client that has much input, which is read when the protocol resumes reading."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,23 +35,23 @@ class Pipe(asyncio.Transport):
         return False
 
     def write(self, data: Any) -> None:
-        """Drop it: no caller waits for an answer."""
+        """Drop the response, which no test reads."""
 
     def write_eof(self) -> None:
         pass
 
 
 async def count_input(sent: bytes) -> tuple[int, int]:
-    """The bytes read and the requests begun while the first request is unfinished."""
-    started, over = 0, asyncio.Event()
+    """Return the bytes read and the requests started while the first request is pending."""
+    started, finished = 0, asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         nonlocal started
         started += 1
         with suppress(asyncio.CancelledError):
             for _ in range(3):
-                await receive()  # also of no use: it lets the server read on
-        over.set()
+                await receive()  # it makes the server resume reading
+        finished.set()
 
     config = uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False)
     config.load()
@@ -69,12 +69,12 @@ async def count_input(sent: bytes) -> tuple[int, int]:
         await asyncio.sleep(0)
     for task in state.tasks:
         task.cancel()
-    await over.wait()
+    await finished.wait()
     assert started == 1
     return read, len(protocol.pipeline) + 1
 
 
-async def test_requests_behind_one_that_runs_are_not_taken_in() -> None:
+async def test_input_after_a_running_request_is_bounded() -> None:
     large = post(body=b"x" * 100_000)
 
     first = await count_input(post() + large * 50)

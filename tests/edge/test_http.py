@@ -1,4 +1,4 @@
-"""The HTTP rules: which path, which verb, which media type, which size."""
+"""HTTP rules: paths, verbs, content types and body sizes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_the_wallet_answers_on_every_path_of_the_clients(path: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["/v3", "/v2/a/b", "/chain/1", "/../etc"])
-async def test_another_path_is_not_there(path: str) -> None:
+async def test_an_unknown_path_is_not_found(path: str) -> None:
     async with browser() as client:
         response = await client.post(path, json=PING)
 
@@ -42,7 +42,7 @@ async def test_another_path_is_not_there(path: str) -> None:
     assert response.json()["id"] is None
 
 
-async def test_a_second_door_stands_at_a_path_of_its_own() -> None:
+async def test_a_second_dispatcher_has_its_own_path() -> None:
     async def chain(body: bytes) -> Reply:
         return Reply(b'"chain"')
 
@@ -79,7 +79,7 @@ async def test_notifications_alone_are_answered_with_204_and_no_body() -> None:
         None,
     ],
 )
-async def test_json_is_taken_by_any_of_its_names_or_none(kind: str | None) -> None:
+async def test_json_is_accepted_with_any_of_its_content_types_or_none(kind: str | None) -> None:
     headers = {} if kind is None else {"content-type": kind}
 
     async with browser() as client:
@@ -98,7 +98,7 @@ async def test_json_is_taken_by_any_of_its_names_or_none(kind: str | None) -> No
         {"content-type": "application/json", "content-encoding": "gzip"},
     ],
 )
-async def test_another_media_type_is_refused_with_415(headers: dict[str, str]) -> None:
+async def test_another_content_type_is_rejected_with_415(headers: dict[str, str]) -> None:
     async with browser() as client:
         response = await client.post("/", content=b"{}", headers=headers)
 
@@ -107,14 +107,14 @@ async def test_another_media_type_is_refused_with_415(headers: dict[str, str]) -
 
 
 @pytest.mark.parametrize("verb", ["PUT", "DELETE", "PATCH", "BREW"])
-async def test_another_verb_is_refused_with_405_and_the_right_ones(verb: str) -> None:
+async def test_another_verb_is_rejected_with_405_and_the_allowed_ones(verb: str) -> None:
     async with browser() as client:
         response = await client.request(verb, "/", json=PING)
 
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST, OPTIONS")
 
 
-async def test_get_greets_at_the_root_and_is_refused_elsewhere() -> None:
+async def test_get_returns_a_greeting_at_the_root_and_is_rejected_elsewhere() -> None:
     async with browser() as client:
         root, other = await client.get("/"), await client.get("/v2/some-key")
 
@@ -161,7 +161,7 @@ async def _serve(app: Any, messages: list[Message], *, stall: bool = False, head
     return sent
 
 
-async def test_a_body_that_stalls_is_refused_with_408() -> None:
+async def test_a_body_that_stalls_is_rejected_with_408() -> None:
     app = build_app(wallet_handlers(dispatcher().dispatch), body_seconds=0.02)
 
     sent = await _serve(app, [{"type": "http.request", "body": b"{", "more_body": True}], stall=True)
@@ -171,7 +171,7 @@ async def test_a_body_that_stalls_is_refused_with_408() -> None:
     assert b"body_too_slow" in sent[1]["body"]
 
 
-async def test_a_body_that_announces_too_much_is_refused_unread() -> None:
+async def test_a_body_with_a_large_content_length_is_rejected_unread() -> None:
     app = build_app(wallet_handlers(dispatcher().dispatch))
 
     sent = await _serve(app, [], stall=True, headers=[(b"content-length", str(MAX_BODY_BYTES + 1).encode())])
@@ -179,7 +179,7 @@ async def test_a_body_that_announces_too_much_is_refused_unread() -> None:
     assert sent[0]["status"] == 413
 
 
-async def test_who_is_not_let_in_is_answered_before_the_body_is_read() -> None:
+async def test_an_unauthenticated_request_is_rejected_before_its_body_is_read() -> None:
     async def reject(_: Request) -> None:
         raise Unauthorized("API key required", reason="api_key_required")
 
@@ -192,7 +192,7 @@ async def test_who_is_not_let_in_is_answered_before_the_body_is_read() -> None:
     assert b'"code":4100' in sent[1]["body"]
 
 
-async def test_who_may_not_ask_for_something_is_not_asked_for_a_credential() -> None:
+async def test_a_forbidden_request_is_not_challenged_for_a_credential() -> None:
     async def forbid(_: Request) -> None:
         raise Forbidden("key scope does not allow this", reason="key_scope")
 
@@ -203,15 +203,15 @@ async def test_who_may_not_ask_for_something_is_not_asked_for_a_credential() -> 
     assert "www-authenticate" not in response.headers
 
 
-async def test_a_client_that_hangs_up_is_not_answered() -> None:
+async def test_a_client_that_disconnects_gets_no_response() -> None:
     app = build_app(wallet_handlers(dispatcher().dispatch))
 
     assert await _serve(app, [{"type": "http.request", "body": b"{", "more_body": True}]) == []
 
 
-async def test_a_side_has_all_that_is_at_and_below_its_path() -> None:
+async def test_a_mount_serves_all_requests_at_and_below_its_path() -> None:
     async def mounted(scope: Any, receive: Any, send: Any) -> None:
-        await Response(f"side {scope['path']}")(scope, receive, send)
+        await Response(f"mount {scope['path']}")(scope, receive, send)
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
         await Response("inner")(scope, receive, send)
@@ -219,14 +219,14 @@ async def test_a_side_has_all_that_is_at_and_below_its_path() -> None:
     app = build_app(wallet_handlers(dispatcher().dispatch), mounts={"/v1": mounted, "/v1/inner": inner})
     paths = ["/v1", "/v1/", "/v1/a", "/v1/inner", "/v1/inner/b", "/v1/inners", "/v11", "/v2"]
     async with browser(app) as client:
-        found = [(await client.get(path, headers={"origin": "https://dapp.example"})) for path in paths]
+        responses = [(await client.get(path, headers={"origin": "https://dapp.example"})) for path in paths]
 
-    said = [response.text if response.status_code == 200 else response.status_code for response in found]
-    assert said == ["side /v1", "side /v1/", "side /v1/a", "inner", "inner", "side /v1/inners", 404, 405]
-    assert ["access-control-allow-origin" in response.headers for response in found] == [False] * 6 + [True] * 2
+    results = [response.text if response.status_code == 200 else response.status_code for response in responses]
+    assert results == ["mount /v1", "mount /v1/", "mount /v1/a", "inner", "inner", "mount /v1/inners", 404, 405]
+    assert ["access-control-allow-origin" in response.headers for response in responses] == [False] * 6 + [True] * 2
 
 
-async def test_a_bug_of_the_http_code_is_an_incident_with_status_500() -> None:
+async def test_an_unhandled_exception_is_an_incident_with_status_500() -> None:
     async def raise_error(body: bytes) -> Reply:
         raise RuntimeError(SECRET)
 
@@ -241,7 +241,7 @@ async def test_a_bug_of_the_http_code_is_an_incident_with_status_500() -> None:
     assert response.headers["access-control-allow-origin"] == "*"
 
 
-async def test_a_bug_after_half_an_answer_cuts_the_connection() -> None:
+async def test_an_exception_after_the_response_started_closes_the_connection() -> None:
     async def break_off(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError(SECRET)

@@ -1,4 +1,4 @@
-"""The door against the JSON-RPC 2.0 specification: its own examples, ids, parameters and batches."""
+"""The dispatcher against the JSON-RPC 2.0 specification: its examples, ids, parameters and batches."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ SPECIFICATION: list[tuple[str, Any]] = [
 
 
 def codes_only(answer: Any) -> Any:
-    """The answer with no more of an error than its code."""
+    """Reduce the error of a response to its code."""
     if isinstance(answer, list):
         return [codes_only(one) for one in answer]
     if isinstance(answer, dict) and "error" in answer:
@@ -85,7 +85,7 @@ def codes_only(answer: Any) -> Any:
 
 
 @pytest.mark.parametrize(("body", "expected"), SPECIFICATION, ids=range(len(SPECIFICATION)))
-async def test_every_example_of_the_specification_holds(body: str, expected: Any) -> None:
+async def test_every_example_of_the_specification_passes(body: str, expected: Any) -> None:
     answer = (await dispatcher().dispatch(body.encode())).text
 
     assert (None if answer is None else codes_only(json.loads(answer))) == expected
@@ -94,7 +94,7 @@ async def test_every_example_of_the_specification_holds(body: str, expected: Any
 @pytest.mark.parametrize(
     "text", ["0", "-1", "1", "1.5", "1e3", '"1"', '""', '"é\\u0000"', "null", "18446744073709551617", "1" + "0" * 400]
 )
-async def test_a_legal_id_comes_back_with_its_value(text: str) -> None:
+async def test_a_valid_id_is_returned_with_its_value(text: str) -> None:
     answer = (await dispatcher().dispatch(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())).text
 
     assert answer is not None
@@ -104,14 +104,14 @@ async def test_a_legal_id_comes_back_with_its_value(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["true", "false", "[]", "[1]", "{}", "1e999", "-1e999"])
-async def test_an_illegal_id_is_refused_and_answered_with_null(text: str) -> None:
+async def test_an_invalid_id_is_rejected_and_the_response_has_id_null(text: str) -> None:
     answer = (await dispatcher().dispatch(f'{{"jsonrpc":"2.0","method":"ping","id":{text}}}'.encode())).text
 
     assert answer is not None
     assert codes_only(json.loads(answer)) == INVALID
 
 
-async def test_a_bad_request_with_a_legal_id_is_answered_with_it() -> None:
+async def test_an_invalid_request_with_a_valid_id_gets_that_id() -> None:
     answer = await ask({"jsonrpc": "1.0", "method": "ping", "id": 7})
 
     assert answer["id"] == 7
@@ -131,7 +131,7 @@ async def test_a_bad_request_with_a_legal_id_is_answered_with_it() -> None:
         (None, "request: expected an object, got null"),
     ],
 )
-async def test_an_invalid_request_is_told_which_member_is_wrong(entry: Any, message: str) -> None:
+async def test_the_error_of_an_invalid_request_names_the_member(entry: Any, message: str) -> None:
     answer = await ask(entry)
 
     assert answer["error"]["code"] == -32600
@@ -154,7 +154,7 @@ async def test_an_invalid_request_is_told_which_member_is_wrong(entry: Any, mess
         b"1 2",
     ],
 )
-async def test_what_is_not_json_is_a_parse_error_that_says_where(body: bytes) -> None:
+async def test_a_parse_error_names_the_position(body: bytes) -> None:
     answer = (await dispatcher().dispatch(body)).text
 
     assert answer is not None
@@ -163,7 +163,7 @@ async def test_what_is_not_json_is_a_parse_error_that_says_where(body: bytes) ->
     assert error["message"].startswith("body: expected JSON in UTF-8 at line 1 column ")
 
 
-async def test_an_unknown_method_is_named() -> None:
+async def test_the_error_of_an_unknown_method_names_it() -> None:
     answer = await ask(request("eth_foo", id=1))
 
     assert answer["error"] == {
@@ -177,14 +177,14 @@ CALL = {"to": ADDRESS, "value": "0x5"}
 
 
 @pytest.mark.parametrize("params", [[{"calls": [CALL]}], {"calls": [CALL]}, [{"calls": [CALL], "unknown": None}]])
-async def test_an_operation_of_one_object_takes_it_alone_or_as_the_only_item(params: Any) -> None:
+async def test_params_of_one_object_may_be_the_object_or_an_array_of_it(params: Any) -> None:
     answer = await ask(request("send", params, id=1))
 
     assert answer["result"] == {"total": "0x5", "first": CALL, "chainId": "0x1"}
 
 
 @pytest.mark.parametrize("members", [{}, {"params": None}, {"params": []}, {"params": {}}, {"params": [{}]}])
-async def test_no_parameters_stand_for_the_empty_request(members: dict[str, Any]) -> None:
+async def test_absent_params_mean_the_empty_request(members: dict[str, Any]) -> None:
     answer = await ask({"jsonrpc": "2.0", "method": "send", "id": 1, **members})
 
     assert answer["error"]["message"] == "params.calls: required, but absent"
@@ -208,7 +208,7 @@ async def test_no_parameters_stand_for_the_empty_request(members: dict[str, Any]
         ("total", [[]], "params: "),
     ],
 )
-async def test_wrong_parameters_are_told_where_they_stand(method: str, params: Any, message: str) -> None:
+async def test_the_error_of_invalid_params_names_the_path(method: str, params: Any, message: str) -> None:
     error = (await ask(request(method, params, id=1)))["error"]
 
     assert error["code"] == -32602
@@ -229,7 +229,7 @@ async def test_trailing_fields_may_be_absent(params: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["self", "context", "given", "", "class"])
-async def test_a_named_parameter_may_bear_any_name(name: str) -> None:
+async def test_a_named_parameter_may_have_any_name(name: str) -> None:
     assert (await ask(request("sum", {"first": 1, "second": 2, name: 3}, id=1)))["result"] == 3
 
 
@@ -241,7 +241,7 @@ async def test_of_two_equal_keys_the_last_counts() -> None:
     assert json.loads(answer or b"") == {"jsonrpc": "2.0", "result": 4, "id": 2}
 
 
-async def test_a_notification_runs_and_is_not_answered() -> None:
+async def test_a_notification_runs_without_a_response() -> None:
     journal = Journal()
 
     answer = await ask(request("wait", [{"name": "a"}]), dispatcher(journal))
@@ -251,17 +251,17 @@ async def test_a_notification_runs_and_is_not_answered() -> None:
 
 
 @pytest.mark.parametrize("entry", [request("leak"), request("send", [{}]), request("no_such")])
-async def test_a_notification_that_fails_is_not_answered(entry: Any) -> None:
+async def test_a_notification_that_fails_gets_no_response(entry: Any) -> None:
     assert await ask(entry) is None
 
 
-async def test_the_object_level_entry_takes_and_gives_values() -> None:
+async def test_dispatch_value_accepts_and_returns_json_values() -> None:
     answer = await dispatcher().dispatch_value([request("sum", [1, 2], id=1.5), request("ping")])
 
     assert answer == [{"jsonrpc": "2.0", "result": 3, "id": 1.5}]
 
 
-async def test_what_takes_too_long_is_answered_as_unavailable_and_the_rest_is_kept() -> None:
+async def test_an_entry_past_the_deadline_is_unavailable_and_the_others_succeed() -> None:
     journal = Journal()
     batch = [request("sum", [1, 2], id=1), request("wait", [{"name": "a", "seconds": 60}], id=2)]
 
@@ -273,6 +273,6 @@ async def test_what_takes_too_long_is_answered_as_unavailable_and_the_rest_is_ke
     assert journal.lines == ["a begins"]
 
 
-def test_two_operations_of_one_name_are_refused() -> None:
+def test_two_operations_with_the_same_name_are_rejected() -> None:
     with pytest.raises(ValueError, match="two operations of one name"):
         JsonRpcDispatcher([*OPERATIONS, OPERATIONS[0]], Journal)

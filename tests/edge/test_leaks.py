@@ -1,4 +1,4 @@
-"""What a caller is told of a failure: everything of a WalletError, nothing of anything else."""
+"""A caller sees all of a WalletError, and nothing of any other exception."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wallet_rpc.edge import envelope
 @pytest.mark.parametrize(
     "method", ["leak", "leak_type", "leak_deep", "leak_timeout", "mixed_group", "wrong_answer", "surrogate"]
 )
-async def test_a_bug_is_answered_with_an_incident_number_and_nothing_else(method: str) -> None:
+async def test_the_response_to_a_bug_is_an_incident_number_and_nothing_else(method: str) -> None:
     with capture_logs() as logs:
         body = (await dispatcher().dispatch(json.dumps(request(method, id=1)).encode())).text
 
@@ -35,7 +35,7 @@ async def test_a_bug_is_answered_with_an_incident_number_and_nothing_else(method
     assert isinstance(line["exc_info"], Exception)
 
 
-async def test_an_error_that_the_library_makes_itself_is_replaced() -> None:
+async def test_an_error_of_the_library_itself_is_replaced() -> None:
     with capture_logs() as logs:
         answer = await ask(request("leak_facts", id=1))
 
@@ -44,7 +44,7 @@ async def test_an_error_that_the_library_makes_itself_is_replaced() -> None:
     assert "recursion" not in json.dumps(answer)
 
 
-async def test_an_incident_of_a_method_names_the_method_in_the_log() -> None:
+async def test_the_log_of_an_incident_names_the_method() -> None:
     with capture_logs() as logs:
         await ask(request("leak", id=1))
 
@@ -60,7 +60,7 @@ async def test_a_bug_in_a_notification_is_logged_too() -> None:
     assert [line["event"] for line in logs] == ["incident"]
 
 
-async def test_a_wallet_error_is_told_whole_and_not_logged() -> None:
+async def test_a_wallet_error_is_returned_completely_and_not_logged() -> None:
     with capture_logs() as logs:
         answer = await ask(request("revert", id=1))
 
@@ -72,7 +72,7 @@ async def test_a_wallet_error_is_told_whole_and_not_logged() -> None:
     assert logs == []
 
 
-async def test_of_a_group_of_wallet_errors_the_first_is_told() -> None:
+async def test_the_first_of_a_group_of_wallet_errors_is_returned() -> None:
     answer = await ask(request("group", id=1))
 
     assert answer["error"]["message"] == "node: expected an answer, got none"
@@ -80,7 +80,7 @@ async def test_of_a_group_of_wallet_errors_the_first_is_told() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", b"\xff", {(1, 2): 3}, object()])
-def test_what_is_not_json_becomes_an_incident_and_spares_its_neighbours(value: Any) -> None:
+def test_a_result_that_is_not_json_becomes_an_incident_and_leaves_the_others(value: Any) -> None:
     answers = [{"jsonrpc": "2.0", "result": value, "id": 1}, {"jsonrpc": "2.0", "result": 2, "id": 2}]
 
     with capture_logs():
@@ -91,18 +91,18 @@ def test_what_is_not_json_becomes_an_incident_and_spares_its_neighbours(value: A
     assert second == answers[1]
 
 
-def test_a_circle_becomes_an_incident() -> None:
-    circle: list[Any] = []
-    circle.append(circle)
+def test_a_cyclic_value_becomes_an_incident() -> None:
+    cycle: list[Any] = []
+    cycle.append(cycle)
 
     with capture_logs():
-        answer = json.loads(envelope.encode_response({"jsonrpc": "2.0", "result": circle, "id": 0}))
+        answer = json.loads(envelope.encode_response({"jsonrpc": "2.0", "result": cycle, "id": 0}))
 
     assert answer["error"]["data"]["reason"] == "internal_error"
     assert answer["id"] == 0
 
 
-async def test_a_long_value_is_not_repeated_whole() -> None:
+async def test_a_long_value_is_shortened_in_a_message() -> None:
     answer = await ask(request("send", [{"calls": [{"to": ADDRESS + "ab" * 10_000}]}], id=1))
 
     assert len(json.dumps(answer)) < 400

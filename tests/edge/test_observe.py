@@ -1,4 +1,4 @@
-"""The log: one line a request with what an operator needs, and nothing that a caller owns."""
+"""The access log: one line for each request, without any data of the caller."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ async def test_a_batch_is_one_line_that_counts_its_methods_and_failures() -> Non
     assert "method" not in line
 
 
-async def test_what_reaches_no_door_has_its_status_only() -> None:
+async def test_a_request_without_a_handler_is_logged_with_its_status_only() -> None:
     (line,) = await _lines({}, "/nowhere")
 
     assert (line["status"], line["path"], "outcome" in line) == (404, "/…", False)
 
 
 @pytest.mark.parametrize(
-    ("path", "shown"),
+    ("path", "masked"),
     [
         ("/", "/"),
         ("/v2", "/v2"),
@@ -89,11 +89,13 @@ async def test_what_reaches_no_door_has_its_status_only() -> None:
         ("/" * 50, "/" * 7),
     ],
 )
-def test_a_path_is_shown_without_what_may_be_a_key(path: str, shown: str) -> None:
-    assert observe.mask_path(path) == shown
+def test_a_path_is_logged_without_possible_keys(path: str, masked: str) -> None:
+    assert observe.mask_path(path) == masked
 
 
-async def test_no_line_holds_a_key_a_parameter_or_a_header(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
+async def test_no_log_line_contains_a_key_a_parameter_or_a_header(
+    capfd: pytest.CaptureFixture[str], unlogged: None
+) -> None:
     observe.configure(json=True)
     value = request("send", [{"calls": [{"to": ADDRESS}], "signature": KEY}], id=KEY)
     async with browser() as client:
@@ -106,7 +108,7 @@ async def test_no_line_holds_a_key_a_parameter_or_a_header(capfd: pytest.Capture
     assert ADDRESS not in logged
 
 
-async def test_the_answer_bears_the_request_id() -> None:
+async def test_the_response_has_the_request_id() -> None:
     async with browser() as client:
         own = await client.post("/", json={}, headers={"x-request-id": "a-1_B.2"})
         fresh = [await client.post("/", json={}) for _ in range(2)]
@@ -118,16 +120,16 @@ async def test_the_answer_bears_the_request_id() -> None:
 CREDENTIALS = ["wrk_" + "A" * 43, "prefix-wrk_abc", "51" * 32, "eyJhbGciOiJIUzI1NiJ9.e30.AAAA"]
 
 
-@pytest.mark.parametrize("wished", CREDENTIALS)
-async def test_a_credential_that_is_sent_as_an_id_is_not_logged(
-    wished: str, capfd: pytest.CaptureFixture[str], unlogged: None
+@pytest.mark.parametrize("requested_id", CREDENTIALS)
+async def test_a_credential_sent_as_request_id_is_not_logged(
+    requested_id: str, capfd: pytest.CaptureFixture[str], unlogged: None
 ) -> None:
     observe.configure(json=True)
     async with browser() as client:
-        response = await client.post("/", json=request("leak", id=1), headers={"x-request-id": wished})
+        response = await client.post("/", json=request("leak", id=1), headers={"x-request-id": requested_id})
 
     assert response.headers["x-request-id"].startswith("req_")
-    assert wished not in capfd.readouterr().err
+    assert requested_id not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ async def test_a_credential_that_is_sent_as_an_id_is_not_logged(
         (f"/v2/{KEY}/", {"x-api-key": "another"}),
     ],
 )
-async def test_a_key_of_any_kind_that_is_sent_as_an_id_too_is_not_logged(
+async def test_a_credential_header_repeated_as_request_id_is_not_logged(
     path: str, headers: dict[str, str], capfd: pytest.CaptureFixture[str], unlogged: None
 ) -> None:
     observe.configure(json=True)
@@ -150,20 +152,20 @@ async def test_a_key_of_any_kind_that_is_sent_as_an_id_too_is_not_logged(
     assert KEY not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("wished", [b"", b"a b", b"x" * 65, "é".encode(), b"a\x1b[31m"])
-async def test_an_id_that_could_forge_a_line_is_replaced(wished: bytes) -> None:
+@pytest.mark.parametrize("requested_id", [b"", b"a b", b"x" * 65, "é".encode(), b"a\x1b[31m"])
+async def test_a_request_id_that_could_forge_a_log_line_is_replaced(requested_id: bytes) -> None:
     async with browser() as client:
-        response = await client.post("/", json={}, headers=[(b"x-request-id", wished)])
+        response = await client.post("/", json={}, headers=[(b"x-request-id", requested_id)])
 
     assert re.fullmatch(r"req_[0-9a-f]{16}", response.headers["x-request-id"])
 
 
 @pytest.fixture
 def unlogged() -> Iterator[None]:
-    """For a test that calls `configure`: logging as it was, afterwards. pytest moves stderr between set-up and test."""
+    """Restore logging after a test that calls `configure`; pytest replaces stderr between set-up and test."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    root.handlers = []  # pytest's own, which must outlive the test
+    root.handlers = []  # keep pytest's handlers out of the test
     yield
     structlog.reset_defaults()
     root.handlers, root.level = handlers, level
@@ -173,7 +175,7 @@ def _read(capfd: pytest.CaptureFixture[str]) -> list[Any]:
     return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
 
 
-async def test_json_lines_bear_time_level_and_the_request_id(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
+async def test_json_lines_have_time_level_and_request_id(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
     observe.configure(json=True)
     async with browser() as client:
         await client.post("/", json=request("leak", id=1), headers={"x-request-id": "mine"})
@@ -198,7 +200,7 @@ async def test_a_traceback_is_in_the_log_without_passwords_and_without_locals(
     assert "hunter2" not in json.dumps(incident)
 
 
-def test_libraries_log_there_too(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
+def test_libraries_use_the_same_log(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
     observe.configure(json=True)
     logging.getLogger("uvicorn.error").warning("cannot reach %s", SECRET)
 
@@ -206,7 +208,7 @@ def test_libraries_log_there_too(capfd: pytest.CaptureFixture[str], unlogged: No
     assert (line["event"], line["level"]) == ("cannot reach redis://…@10.0.0.7:6379/…", "warning")
 
 
-def test_plain_lines_are_for_people(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
+def test_plain_lines_are_not_json(capfd: pytest.CaptureFixture[str], unlogged: None) -> None:
     observe.configure(json=False)
 
     try:
@@ -220,7 +222,9 @@ def test_plain_lines_are_for_people(capfd: pytest.CaptureFixture[str], unlogged:
     assert "hunter2" not in text
 
 
-async def test_a_log_that_cannot_be_written_changes_no_answer(unlogged: None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_log_that_cannot_be_written_changes_no_response(
+    unlogged: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr("sys.stderr", closed)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: a legal one, complete, always the same, and true of what the server does."""
+"""The OpenAPI document: valid, complete, deterministic, and consistent with the server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _parameters(name: str) -> dict[str, Any]:
     return {each["name"]: each for each in OPERATION_ITEMS[name]["parameters"]}
 
 
-def test_it_is_legal_and_every_reference_resolves() -> None:
+def test_the_document_is_valid_and_every_reference_resolves() -> None:
     schemathesis.openapi.from_dict(DOCUMENT).validate()
 
     for node in _nodes(DOCUMENT):
@@ -49,11 +49,11 @@ def test_it_is_legal_and_every_reference_resolves() -> None:
             Draft202012Validator.check_schema(node["schema"])
 
 
-def test_it_is_the_same_every_time() -> None:
+def test_the_document_is_deterministic() -> None:
     assert json.dumps(build_openapi(OPERATIONS, version="0.1.0")) == json.dumps(DOCUMENT)
 
 
-def test_each_operation_stands_at_its_first_path_under_its_verb() -> None:
+def test_each_operation_is_at_its_first_path_under_its_verb() -> None:
     assert {path: list(verbs) for path, verbs in DOCUMENT["paths"].items()} == {
         "/v1/organizations/{orgId}/things": ["post", "get"],
         "/v1/organizations/{orgId}/things/{id}": ["delete"],
@@ -64,7 +64,7 @@ def test_each_operation_stands_at_its_first_path_under_its_verb() -> None:
     assert list(OPERATION_ITEMS) == ["makeThing", "listThings", "dropThing", "mintToken", "dropToken", "showToken"]
 
 
-def test_what_a_request_is_made_of_is_told_where_it_stands() -> None:
+def test_parameters_are_described_by_their_location() -> None:
     assert {name: each["in"] for name, each in _parameters("listThings").items()} == {
         "orgId": "path",
         "X-Org-ID": "header",
@@ -90,7 +90,7 @@ def test_what_a_request_is_made_of_is_told_where_it_stands() -> None:
     assert [name for name, each in _parameters("makeThing").items() if each["required"]] == ["orgId"]
 
 
-def test_a_body_has_what_no_path_has_with_its_constraints() -> None:
+def test_the_body_has_the_fields_that_are_not_in_the_path() -> None:
     body = OPERATION_ITEMS["makeThing"]["requestBody"]
     schema = body["content"]["application/json"]["schema"]
 
@@ -101,7 +101,7 @@ def test_a_body_has_what_no_path_has_with_its_constraints() -> None:
     assert "requestBody" not in OPERATION_ITEMS["dropThing"]
 
 
-def test_a_field_of_the_path_is_none_of_the_body() -> None:
+def test_a_field_of_the_path_is_not_in_the_body() -> None:
     @shape
     class Renamed:
         id: str
@@ -111,8 +111,8 @@ def test_a_field_of_the_path_is_none_of_the_body() -> None:
         return None
 
     rest = RestRoute(verb="PUT", paths=("/v1/things/{id}",), error_format=ErrorFormat.TOKEN, most_bytes=100)
-    made = build_openapi([Operation("rename", Renamed, None, run, rest=rest)], version="0.1.0")
-    schema = made["paths"]["/v1/things/{id}"]["put"]["requestBody"]["content"]["application/json"]["schema"]
+    document = build_openapi([Operation("rename", Renamed, None, run, rest=rest)], version="0.1.0")
+    schema = document["paths"]["/v1/things/{id}"]["put"]["requestBody"]["content"]["application/json"]["schema"]
 
     assert (list(schema["properties"]), schema["required"]) == (["name"], ["name"])
 
@@ -130,17 +130,17 @@ ANYWHERE = (400, 401, 403, 408, 414, 429, 431, 500, 503)
         ("showToken", [200, *ANYWHERE]),
     ],
 )
-def test_every_status_that_a_place_may_answer_is_listed_in_its_dialect(name: str, statuses: list[int]) -> None:
+def test_every_status_of_a_route_is_listed_in_its_error_format(name: str, statuses: list[int]) -> None:
     responses = OPERATION_ITEMS[name]["responses"]
-    dialect = OPERATION_ITEMS[name]["tags"][0]
+    error_format = OPERATION_ITEMS[name]["tags"][0]
 
     assert list(map(int, responses)) == sorted(statuses)
     assert {each["$ref"] for status, each in responses.items() if status != "200"} == {
-        f"#/components/responses/{dialect}{status}" for status in statuses if status != 200
+        f"#/components/responses/{error_format}{status}" for status in statuses if status != 200
     }
 
 
-def test_a_refusal_names_its_numbers_and_its_headers() -> None:
+def test_an_error_response_lists_its_codes_and_headers() -> None:
     limited, unknown, away = (
         _resolve(f"#/components/responses/{name}") for name in ("organization429", "token401", "organization503")
     )
@@ -156,22 +156,22 @@ def test_a_refusal_names_its_numbers_and_its_headers() -> None:
     assert away["content"]["application/json"]["schema"]["allOf"][1] == {"properties": {"code": {"enum": [503000]}}}
 
 
-def test_keys_may_be_shown_in_two_ways_and_tokens_in_one() -> None:
+def test_keys_have_two_security_schemes_and_tokens_one() -> None:
     assert OPERATION_ITEMS["makeThing"]["security"] == [{"bearerKey": []}, {"apiKey": []}]
     assert OPERATION_ITEMS["showToken"]["security"] == [{"sessionToken": []}]
     assert set(DOCUMENT["components"]["securitySchemes"]) == {"bearerKey", "apiKey", "sessionToken"}
 
 
-async def test_an_answer_is_what_the_document_says() -> None:
-    async with client() as asking:
-        made = await asking.post(THINGS, json=NEW_THING)
+async def test_a_response_matches_the_document() -> None:
+    async with client() as http:
+        response = await http.post(THINGS, json=NEW_THING)
 
     schema = OPERATION_ITEMS["makeThing"]["responses"]["200"]["content"]["application/json"]["schema"]
-    Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(made.json())
+    Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(response.json())
 
 
 @pytest.mark.parametrize("name", ["OrganizationError", "Detail"])
-def test_a_type_with_the_name_of_an_error_is_refused(name: str) -> None:
+def test_a_type_with_the_name_of_an_error_is_rejected(name: str) -> None:
     twin: Any = shape(type(name, (), {"__annotations__": {"other": int}, "__module__": __name__}))
 
     async def run(_: Journal, __: Nothing) -> Any:
@@ -182,10 +182,10 @@ def test_a_type_with_the_name_of_an_error_is_refused(name: str) -> None:
         build_openapi([Operation("others", Nothing, tuple[twin, ...], run, rest=rest)], version="0.1.0")
 
 
-async def test_it_is_served_and_web_pages_may_read_it() -> None:
+async def test_the_document_is_served_and_web_pages_may_read_it() -> None:
     app = build_app({}, routes=[document_route(DOCUMENT, "/openapi.json")], mounts={"/v1": rest_app()})
-    async with browser(app) as asking:
-        response = await asking.get("/openapi.json", headers={"origin": "https://dapp.example"})
+    async with browser(app) as http:
+        response = await http.get("/openapi.json", headers={"origin": "https://dapp.example"})
 
     assert response.json() == DOCUMENT
     assert response.headers["access-control-allow-origin"] == "*"

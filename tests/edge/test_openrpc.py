@@ -1,4 +1,4 @@
-"""The document: well-formed, complete, always the same, and true."""
+"""The OpenRPC document: valid, complete, deterministic, and consistent with the server."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_every_schema_is_a_schema() -> None:
         assert "$defs" not in schema
 
 
-def test_methods_stand_in_the_order_of_the_catalogue_and_discovery_last() -> None:
+def test_methods_have_the_order_of_the_catalogue_with_discovery_last() -> None:
     assert list(METHODS) == [*(operation.name for operation in OPERATIONS), "rpc.discover"]
     for method in METHODS.values():
         assert {"name", "summary", "params", "result", "errors", "paramStructure"} <= method.keys()
@@ -70,7 +70,7 @@ def test_parameters_are_the_fields_of_a_positional_operation_required_first() ->
     assert METHODS["sum"]["paramStructure"] == "either"
 
 
-def test_another_operation_takes_one_object() -> None:
+def test_an_operation_that_is_not_positional_takes_one_object() -> None:
     (param,) = METHODS["send"]["params"]
 
     assert (param["name"], param["required"]) == ("request", True)
@@ -78,7 +78,7 @@ def test_another_operation_takes_one_object() -> None:
     assert METHODS["send"]["paramStructure"] == "by-position"
 
 
-def test_a_variadic_operation_takes_one_or_more_of_a_kind() -> None:
+def test_a_variadic_operation_takes_one_or_more_parameters_of_one_type() -> None:
     (param,) = METHODS["total"]["params"]
 
     assert (param["name"], param["required"]) == ("request", True)
@@ -91,9 +91,9 @@ def test_a_variadic_operation_may_take_any_number() -> None:
     async def run(_: Journal, __: tuple[Nothing, ...]) -> None:
         return None
 
-    made = build_openrpc([Operation("all", tuple[Nothing, ...], None, run, variadic=True)], version="0.1.0")
+    document = build_openrpc([Operation("all", tuple[Nothing, ...], None, run, variadic=True)], version="0.1.0")
 
-    (param,) = made["methods"][0]["params"]
+    (param,) = document["methods"][0]["params"]
     assert param["description"].endswith("may follow.")
 
 
@@ -107,7 +107,7 @@ def test_a_type_read_more_leniently_than_written_has_two_schemas() -> None:
     assert "anyOf" not in schemas["Call"]["properties"]["data"]
 
 
-def test_errors_are_the_operations_own_and_the_common_ones() -> None:
+def test_errors_are_those_of_the_operation_and_the_common_ones() -> None:
     names = [error["$ref"].split("/")[-1] for error in METHODS["send"]["errors"]]
 
     common = ["Unauthorized", "Forbidden", "RateLimited", "InvalidParams", "Unavailable", "InternalError"]
@@ -119,7 +119,7 @@ def test_errors_are_the_operations_own_and_the_common_ones() -> None:
     }
 
 
-async def test_a_real_exchange_agrees_with_the_document() -> None:
+async def test_a_real_request_and_response_match_the_document() -> None:
     given = {"calls": [{"to": ADDRESS, "value": "0x5"}]}
     answer = await ask(request("send", [given], id=1))
 
@@ -129,7 +129,7 @@ async def test_a_real_exchange_agrees_with_the_document() -> None:
     assert not _validator(METHODS["send"]["result"]["schema"]).is_valid({**answer["result"], "note": None})
 
 
-def test_it_is_the_same_every_time_and_survives_yaml() -> None:
+def test_the_document_is_deterministic_and_survives_yaml() -> None:
     again = add_discovery(OPERATIONS, version="0.1.0")[1]
 
     assert json.dumps(again) == json.dumps(DOCUMENT)
@@ -138,13 +138,13 @@ def test_it_is_the_same_every_time_and_survives_yaml() -> None:
     assert "&id" not in to_yaml(DOCUMENT)
 
 
-def test_examples_are_put_with_their_method() -> None:
+def test_examples_are_added_to_their_method() -> None:
     pairing = {"name": "two", "params": [{"name": "first", "value": 1}], "result": {"name": "result", "value": 3}}
 
-    made = build_openrpc(OPERATIONS, version="0.1.0", examples={"sum": [pairing]})
+    document = build_openrpc(OPERATIONS, version="0.1.0", examples={"sum": [pairing]})
 
-    assert [method["name"] for method in made["methods"] if "examples" in method] == ["sum"]
-    assert made["methods"][1]["examples"] == [pairing]
+    assert [method["name"] for method in document["methods"] if "examples" in method] == ["sum"]
+    assert document["methods"][1]["examples"] == [pairing]
 
 
 def _answers(kind: Any) -> Operation[Journal, Nothing, Any]:
@@ -155,7 +155,7 @@ def _answers(kind: Any) -> Operation[Journal, Nothing, Any]:
 
 
 @pytest.mark.parametrize("name", ["Call", "CallInput"])
-def test_two_types_of_one_name_are_refused(name: str) -> None:
+def test_two_types_with_the_same_name_are_rejected(name: str) -> None:
     twin: Any = shape(type(name, (), {"__annotations__": {"other": int}, "__module__": __name__}))
 
     with pytest.raises(ValueError, match=f"two types of one name: {name}$"):
@@ -192,20 +192,20 @@ class Home:
     homes: tuple[Home, ...] = ()
 
 
-def test_a_choice_keeps_its_branches_and_a_type_around_a_twofold_type_is_twofold() -> None:
+def test_a_union_keeps_its_branches_and_a_type_around_a_type_with_two_schemas_has_two() -> None:
     async def run(_: Journal, home: Home) -> Home:
         return home
 
-    made = build_openrpc([Operation("visit", Home, Home, run)], version="0.1.0")["components"]["schemas"]
+    document = build_openrpc([Operation("visit", Home, Home, run)], version="0.1.0")["components"]["schemas"]
 
-    assert list(made) == ["Box", "BoxInput", "Cat", "CatInput", "Dog", "Home", "HomeInput", "Note", "NoteInput"]
-    assert made["HomeInput"]["properties"]["pet"]["discriminator"] == {
+    assert list(document) == ["Box", "BoxInput", "Cat", "CatInput", "Dog", "Home", "HomeInput", "Note", "NoteInput"]
+    assert document["HomeInput"]["properties"]["pet"]["discriminator"] == {
         "mapping": {"cat": "#/components/schemas/CatInput", "dog": "#/components/schemas/Dog"},
         "propertyName": "kind",
     }
-    assert made["Home"]["properties"]["guest"] == {
+    assert document["Home"]["properties"]["guest"] == {
         "anyOf": [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Dog"}]
     }
-    assert "required" not in made["Note"]
-    assert made["BoxInput"]["properties"]["cat"] == {"$ref": "#/components/schemas/CatInput"}
-    assert made["HomeInput"]["properties"]["homes"]["items"] == {"$ref": "#/components/schemas/HomeInput"}
+    assert "required" not in document["Note"]
+    assert document["BoxInput"]["properties"]["cat"] == {"$ref": "#/components/schemas/CatInput"}
+    assert document["HomeInput"]["properties"]["homes"]["items"] == {"$ref": "#/components/schemas/HomeInput"}

@@ -1,4 +1,4 @@
-"""No input makes the door answer anything but valid JSON-RPC, or nothing."""
+"""Every input gets a valid JSON-RPC response, or none."""
 
 from __future__ import annotations
 
@@ -62,17 +62,17 @@ def _serve(body: bytes) -> Any:
 
 
 @given(st.binary())
-def test_any_bytes_are_answered_with_valid_json_rpc(body: bytes) -> None:
+def test_any_bytes_get_valid_json_rpc(body: bytes) -> None:
     assert _serve(body) is not None
 
 
 @given(values)
-def test_any_json_is_answered_with_valid_json_rpc(value: Any) -> None:
+def test_any_json_gets_valid_json_rpc(value: Any) -> None:
     _serve(json.dumps(value).encode())
 
 
 @given(requests)
-def test_any_object_that_looks_like_a_request_is_answered_with_its_id(value: dict[str, Any]) -> None:
+def test_any_object_like_a_request_gets_its_id(value: dict[str, Any]) -> None:
     answer = _serve(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
     if answer is not None and answer["id"] is not None:
@@ -80,7 +80,7 @@ def test_any_object_that_looks_like_a_request_is_answered_with_its_id(value: dic
 
 
 @given(st.lists(requests | values, min_size=1, max_size=6))
-def test_any_batch_has_at_most_one_answer_an_entry(batch: list[Any]) -> None:
+def test_any_batch_has_at_most_one_response_per_entry(batch: list[Any]) -> None:
     answer = _serve(json.dumps(batch).encode())
 
     assert answer is None or isinstance(answer, dict) or len(answer) <= len(batch)

@@ -1,4 +1,4 @@
-"""What follows a head: bodies, further requests, other protocols, and a client that closes its side."""
+"""Input after a head: bodies, pipelined requests, other protocols, and half-closed connections."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ HANDSHAKE = [
 
 @pytest.fixture(scope="module")
 def at() -> Iterator[Address]:
-    with serve_on_uvloop(rest_app()) as found:
-        yield found
+    with serve_on_uvloop(rest_app()) as address:
+        yield address
 
 
 @pytest.mark.parametrize("chunk", [None, 1, 1000])
@@ -41,13 +41,13 @@ def test_a_body_is_not_counted_as_a_head(at: Address, chunk: int | None) -> None
         assert raw.send(request).answer().json == PONG
 
 
-def test_trailers_and_extensions_are_read_over(at: Address) -> None:
+def test_trailers_and_extensions_are_ignored(at: Address) -> None:
     with Raw(at) as raw:
         for request in (chunked_post(extension=b";a=b", trailers=[b"x-api-key: busy"]), chunked_post(), post()):
             assert raw.send(request).answer().json == PONG
 
 
-def test_a_trailer_is_no_header_field(at: Address) -> None:
+def test_a_trailer_is_not_a_header_field(at: Address) -> None:
     body = b'{"wallet":"0x1"}'
     fields = [b"content-type: application/json"]
     without = status_of(at, chunked_post(*fields, body=body, trailers=[b"x-api-key: good"], target=TOKENS.encode()))
@@ -64,7 +64,7 @@ def status_of(at: Address, request: bytes) -> int:
         return raw.send(request).answer().status
 
 
-def test_requests_in_one_packet_are_answered_in_their_order(at: Address) -> None:
+def test_requests_in_one_packet_are_answered_in_order(at: Address) -> None:
     requests = [post(body=PING.replace(b"0}", b"%d}" % number)) for number in range(50)]
 
     with Raw(at) as raw:
@@ -74,21 +74,21 @@ def test_requests_in_one_packet_are_answered_in_their_order(at: Address) -> None
     assert answers == list(range(50))
 
 
-def test_a_flood_of_requests_in_one_packet_is_cut_off(at: Address) -> None:
+def test_too_many_requests_in_one_packet_close_the_connection(at: Address) -> None:
     request = head(verb=b"GET")
     with Raw(at) as raw:
         with suppress(ConnectionError):
             raw.send(request * 20_000)
-        said = raw.rest()
+        received = raw.rest()
 
-    assert 100 <= said.count(b"HTTP/1.1 200 ") <= 101
-    assert said.count(b"connection: close") == 1
+    assert 100 <= received.count(b"HTTP/1.1 200 ") <= 101
+    assert received.count(b"connection: close") == 1
 
 
 @pytest.mark.parametrize("verb", [b"POST", b"PUT", b"DELETE", b"GET"])
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.0, IRC/6.9"])
 @pytest.mark.parametrize("make", [post, chunked_post])
-def test_upgrade_of_a_request_with_a_body_is_as_if_it_were_not_there(
+def test_upgrade_of_a_request_with_a_body_is_ignored(
     at: Address, verb: bytes, protocol: bytes, make: Callable[..., bytes]
 ) -> None:
     fields = [
@@ -99,23 +99,23 @@ def test_upgrade_of_a_request_with_a_body_is_as_if_it_were_not_there(
     plain, upgraded = make(verb=verb), make(*fields, verb=verb)
 
     with Raw(at) as raw:
-        wanted = raw.send(plain).answer()
+        expected = raw.send(plain).answer()
         answers = [raw.send(upgraded).answer(), raw.send(*bytewise(upgraded)).answer()]
         raw.send(upgraded + plain + upgraded)
         answers += [raw.answer() for _ in range(3)]
 
-    assert [(answer.status, answer.body) for answer in answers] == [(wanted.status, wanted.body)] * 5
+    assert [(answer.status, answer.body) for answer in answers] == [(expected.status, expected.body)] * 5
 
 
 @pytest.mark.parametrize("fields", [[], [b"content-length: 0"]])
 @pytest.mark.parametrize("verb", [b"POST", b"GET", b"OPTIONS"])
-def test_upgrade_of_a_request_without_a_body_is_too(at: Address, verb: bytes, fields: list[bytes]) -> None:
+def test_upgrade_of_a_request_without_a_body_is_ignored(at: Address, verb: bytes, fields: list[bytes]) -> None:
     upgrade = [b"connection: upgrade", b"upgrade: h2c"] if verb == b"GET" else HANDSHAKE
     with Raw(at) as raw:
-        wanted = raw.send(head(*fields, verb=verb)).answer()
+        expected = raw.send(head(*fields, verb=verb)).answer()
         answer = raw.send(head(*fields, *upgrade, verb=verb)).answer()
 
-        assert (answer.status, answer.body) == (wanted.status, wanted.body)
+        assert (answer.status, answer.body) == (expected.status, expected.body)
 
 
 def test_a_websocket_handshake_reaches_the_application() -> None:
@@ -129,7 +129,7 @@ def test_a_websocket_handshake_reaches_the_application() -> None:
         assert raw.send(head(*HANDSHAKE, verb=b"GET")).answer().status == 101
 
 
-def test_a_websocket_handshake_is_no_way_around_an_unanswered_request(at: Address) -> None:
+def test_a_websocket_handshake_waits_for_pending_requests(at: Address) -> None:
     with Raw(at) as raw:
         raw.send(post() + head(*HANDSHAKE, verb=b"GET") + post())
         answers = [raw.answer() for _ in range(3)]
@@ -140,7 +140,7 @@ def test_a_websocket_handshake_is_no_way_around_an_unanswered_request(at: Addres
 
 @pytest.mark.parametrize("requests", [1, 3])
 @pytest.mark.parametrize("make", [post, chunked_post])
-def test_a_client_that_closes_its_side_gets_its_answers(at: Address, requests: int, make: Callable[..., bytes]) -> None:
+def test_a_client_that_half_closes_gets_its_responses(at: Address, requests: int, make: Callable[..., bytes]) -> None:
     with Raw(at) as raw:
         raw.send(make() * requests)
         raw.socket.shutdown(socket.SHUT_WR)
@@ -150,7 +150,7 @@ def test_a_client_that_closes_its_side_gets_its_answers(at: Address, requests: i
         assert raw.is_closed()
 
 
-def test_a_client_that_closes_its_side_after_what_is_refused_is_told(at: Address) -> None:
+def test_a_client_that_half_closes_after_an_invalid_request_gets_the_error(at: Address) -> None:
     with Raw(at) as raw:
         raw.send(b"?")
         raw.socket.shutdown(socket.SHUT_WR)
@@ -160,7 +160,7 @@ def test_a_client_that_closes_its_side_after_what_is_refused_is_told(at: Address
 
 
 @pytest.mark.parametrize("request_", [b"", head()[:-2], post()[:-1], chunked_post()[:-2]])
-def test_a_client_that_closes_its_side_too_early_gets_none(at: Address, request_: bytes) -> None:
+def test_a_client_that_half_closes_too_early_gets_no_response(at: Address, request_: bytes) -> None:
     with Raw(at) as raw:
         raw.send(request_)
         raw.socket.shutdown(socket.SHUT_WR)
@@ -168,7 +168,7 @@ def test_a_client_that_closes_its_side_too_early_gets_none(at: Address, request_
         assert raw.is_closed()
 
 
-def test_a_client_may_ask_before_it_sends_its_body(at: Address) -> None:
+def test_a_client_may_expect_100_continue(at: Address) -> None:
     with Raw(at) as raw:
         for _ in range(2):
             raw.send(head(b"expect: 100-continue", b"content-length: %d" % len(PING)))
@@ -180,14 +180,14 @@ def test_a_client_may_ask_before_it_sends_its_body(at: Address) -> None:
     ("fields", "status"),
     [([b"content-length: %d" % (MAX_BODY_BYTES + 1)], 413), ([b"content-length: 9", b"content-type: x"], 415)],
 )
-def test_a_client_that_is_refused_before_its_body_is_not_kept(at: Address, fields: list[bytes], status: int) -> None:
-    """Nobody knows whether the body comes: what follows could be taken for it."""
+def test_a_rejection_before_the_body_closes_the_connection(at: Address, fields: list[bytes], status: int) -> None:
+    """The body may or may not follow, so further input would be ambiguous."""
     with Raw(at) as raw:
         answer = raw.send(head(b"expect: 100-continue", *fields)).answer()
 
         assert (answer.status, answer.headers["connection"]) == (status, "close")
 
 
-def test_an_old_client_is_not_told_to_send_its_body(at: Address) -> None:
+def test_an_http_1_0_client_gets_no_100_continue(at: Address) -> None:
     with Raw(at) as raw:
         assert raw.send(post(b"expect: 100-continue", version=b"1.0")).answer().json == PONG

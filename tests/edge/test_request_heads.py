@@ -1,4 +1,4 @@
-"""Heads of requests: how large they may be, what is refused of them, and in which words."""
+"""Heads of requests: size limits, rejections and their messages."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from wallet_rpc.edge.request_parser import HEAD_BYTES, HEADER_FIELDS, TARGET_BYT
 
 PONG = {"jsonrpc": "2.0", "result": None, "id": 0}
 HOST_FIELDS = 2
-"""`host` and `content-length`, which every request here has."""
+"""`host` and `content-length`, which every request of this module has."""
 
 
 @pytest.fixture(scope="module")
 def at() -> Iterator[Address]:
-    with serve_on_uvloop(rest_app()) as found:
-        yield found
+    with serve_on_uvloop(rest_app()) as address:
+        yield address
 
 
 def send_request(at: Address, *pieces: bytes) -> Answer:
-    """The answer to one request. A refusal closes the connection."""
+    """Send one request and return the response; check that a rejection closes the connection."""
     with Raw(at) as raw:
         answer = raw.send(*pieces).answer()
         assert (answer.headers.get("connection") == "close") == (answer.status != 200)
@@ -45,7 +45,7 @@ def send_request(at: Address, *pieces: bytes) -> Answer:
 
 
 def padded_request(size: int) -> bytes:
-    """A request whose head has that many bytes."""
+    """Build a request whose head has this size."""
     spare = size - len(post(b"x-pad: ")) + len(PING)
     return post(b"x-pad: " + b"a" * spare)
 
@@ -88,19 +88,19 @@ ENDLESS = b"x" * (3 * HEAD_BYTES)
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        (b"GET / HTTP/1.1\r\n" + ENDLESS, 431),  # a name that does not end
+        (b"GET / HTTP/1.1\r\n" + ENDLESS, 431),  # an endless name
         (b"GET / HTTP/1.1\r\na: " + ENDLESS, 431),
         (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 1000, 431),
         (b"GET / HTTP/1.1\r\na:" + b" " * len(ENDLESS), 431),
-        (b"\r\n" * HEAD_BYTES, 400),  # nothing at all, in many bytes
-        (ENDLESS, 400),  # a method that does not end
+        (b"\r\n" * HEAD_BYTES, 400),  # only empty lines
+        (ENDLESS, 400),  # an endless method
         (b"GET http://" + b"a" * TARGET_BYTES, 414),
         (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;" + ENDLESS, 400),
         (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n" + ENDLESS, 400),
     ],
     ids=["name", "value", "fields", "spaces", "empty lines", "method", "authority", "extension", "trailer"],
 )
-def test_what_does_not_end_is_refused_and_not_kept(at: Address, request_: bytes, status: int) -> None:
+def test_endless_input_is_rejected_and_the_connection_closed(at: Address, request_: bytes, status: int) -> None:
     assert [send_request(at, request_).status, send_request(at, *pieces_of(request_, 4000)).status] == [status, status]
 
 
@@ -133,7 +133,7 @@ def test_what_does_not_end_is_refused_and_not_kept(at: Address, request_: bytes,
         head(b"transfer-encoding: chunked") + b"2\r\n{}x",
     ],
 )
-def test_what_is_not_http_is_refused_in_json(at: Address, request_: bytes) -> None:
+def test_malformed_http_is_rejected_in_json(at: Address, request_: bytes) -> None:
     answers = [send_request(at, request_), send_request(at, *bytewise(request_))]
 
     assert [(answer.status, answer.reason) for answer in answers] == [(400, "malformed_http")] * 2
@@ -141,7 +141,7 @@ def test_what_is_not_http_is_refused_in_json(at: Address, request_: bytes) -> No
 
 @pytest.mark.parametrize("path", ["/", THINGS, TOKENS])
 @pytest.mark.parametrize("status", [400, 414, 431])
-def test_a_refusal_speaks_the_error_format_of_its_path(at: Address, path: str, status: int) -> None:
+def test_a_rejection_has_the_error_format_of_its_path(at: Address, path: str, status: int) -> None:
     fields, query = ENDLESS if status == 431 else b"?", ENDLESS if status == 414 else b""
 
     answer = send_request(at, b"GET %s?%s HTTP/1.1\r\n%s" % (path.encode(), query, fields))
@@ -158,23 +158,23 @@ def test_a_refusal_speaks_the_error_format_of_its_path(at: Address, path: str, s
         assert (answer.json["statusCode"], answer.json["error"]) == (status, words[status])
 
 
-def test_a_web_page_can_read_a_refusal(at: Address) -> None:
+def test_a_web_page_can_read_a_rejection(at: Address) -> None:
     answer = send_request(at, head(b"origin: https://dapp.example", b"x: " + ENDLESS))
 
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (431, "*")
 
 
-def test_a_refused_client_that_sends_on_is_cut_after_a_mebibyte_and_can_read_the_answer(at: Address) -> None:
+def test_a_rejected_client_may_send_a_mebibyte_more_and_can_read_the_response(at: Address) -> None:
     size = 64 << 20
     with Raw(at) as raw:
         with pytest.raises(ConnectionError):
             raw.send(head()[:-2] + b"x: " + b"a" * size)
-        said = raw.rest()
+        received = raw.rest()
 
-    assert said.startswith(b"HTTP/1.1 431 ")
+    assert received.startswith(b"HTTP/1.1 431 ")
 
 
-def test_a_refusal_waits_for_the_answers_before_it(at: Address) -> None:
+def test_a_rejection_waits_for_earlier_responses(at: Address) -> None:
     with Raw(at) as raw:
         raw.send(post() * 3 + b"GARBAGE\r\n\r\n" + post())
         answers = [raw.answer() for _ in range(4)]
@@ -183,7 +183,7 @@ def test_a_refusal_waits_for_the_answers_before_it(at: Address) -> None:
     assert [answer.status for answer in answers] == [200, 200, 200, 400]
 
 
-def test_a_tunnel_is_refused(at: Address) -> None:
+def test_a_connect_request_is_rejected(at: Address) -> None:
     answer = send_request(at, b"CONNECT example.com:443 HTTP/1.1\r\nhost: example.com\r\n\r\n")
 
     assert (answer.status, answer.reason) == (405, "method_not_allowed")
@@ -193,7 +193,7 @@ def test_a_tunnel_is_refused(at: Address) -> None:
 @pytest.mark.parametrize(
     ("field", "version"), [(b"x: y", b"1.0"), (b"connection: keep-alive", b"1.0"), (b"connection: close", b"1.1")]
 )
-def test_a_connection_that_is_not_to_be_kept_is_closed(at: Address, field: bytes, version: bytes) -> None:
+def test_a_connection_without_keep_alive_is_closed(at: Address, field: bytes, version: bytes) -> None:
     with Raw(at) as raw:
         answer = raw.send(post(field, version=version)).answer()
 
@@ -203,14 +203,14 @@ def test_a_connection_that_is_not_to_be_kept_is_closed(at: Address, field: bytes
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[Address]:
-    """A server that answers with the path and all hosts that its application is given."""
+    """Serve an application that returns the path and all hosts that it receives."""
 
     async def app(scope: Scope, _: Receive, send: Send) -> None:
         hosts = [value.decode() for name, value in scope["headers"] if name == b"host"]
         await JSONResponse([scope["path"], *hosts])(scope, _, send)
 
-    with serve_on_uvloop(app) as found:
-        yield found
+    with serve_on_uvloop(app) as address:
+        yield address
 
 
 @pytest.mark.parametrize(
@@ -224,6 +224,8 @@ def echo() -> Iterator[Address]:
         (b"/%61%2e", "/a.", "localhost"),
     ],
 )
-def test_the_host_of_a_whole_url_counts_and_not_the_field(echo: Address, target: bytes, path: str, host: str) -> None:
+def test_the_host_of_an_absolute_url_takes_precedence_over_the_field(
+    echo: Address, target: bytes, path: str, host: str
+) -> None:
     with Raw(echo) as raw:
         assert raw.send(head(verb=b"GET", target=target)).answer().json == [path, host]

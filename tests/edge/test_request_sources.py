@@ -1,4 +1,4 @@
-"""Accepted sources of requests while no key is needed: host names, web pages, proxies."""
+"""Accepted sources of requests for an open server: host names, web pages, proxies."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PING = request("ping", id=0)
 
 
 def reason(sources: Sources, *headers: tuple[str, str], **more: str) -> str | None:
-    """Why a request is refused; None: it is not."""
+    """Return the reason for which a request is rejected; None if it is accepted."""
     raw = [(name.encode(), value.encode()) for name, value in (*headers, *more.items())]
-    refused = sources.find_rejection(Headers(raw=raw))
-    assert refused is None or refused.status == 403
-    return None if refused is None else refused.error.reason
+    rejection = sources.find_rejection(Headers(raw=raw))
+    assert rejection is None or rejection.status == 403
+    return None if rejection is None else rejection.error.reason
 
 
 @pytest.mark.parametrize("port", ["", ":4337", ":1", ":65535"])
@@ -69,11 +69,11 @@ def test_a_name_of_the_server_is_accepted(name: str, port: str) -> None:
         "localhost\u00e9",
     ],
 )
-def test_any_other_name_is_refused(name: str) -> None:
+def test_any_other_host_name_is_rejected(name: str) -> None:
     assert reason(OPEN, host=name) == "host_not_allowed"
 
 
-def test_a_request_without_a_name_or_with_two_is_refused() -> None:
+def test_a_request_without_a_host_or_with_two_is_rejected() -> None:
     assert reason(OPEN) == "host_not_allowed"
     assert reason(OPEN, ("host", "localhost"), ("host", "localhost")) == "host_not_allowed"
     assert reason(OPEN, ("host", "localhost"), ("host", "evil.example")) == "host_not_allowed"
@@ -98,7 +98,7 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=5).map("".join))
-def test_a_name_is_one_of_the_servers_with_a_port_or_none(name: str) -> None:
+def test_an_accepted_host_is_a_server_name_with_an_optional_port(name: str) -> None:
     ends = [name.removeprefix(each) for each in (*LOCAL_HOSTS, *OPEN.hosts) if name.startswith(each)]
     ports = [end.removeprefix(".") for end in ends]
 
@@ -131,7 +131,7 @@ def test_a_name_is_one_of_the_servers_with_a_port_or_none(name: str) -> None:
         ("*", False, False),
     ],
 )
-def test_pages_of_this_machine_and_named_ones_may_call(origin: str, by_default: bool, by_name: bool) -> None:
+def test_local_pages_and_named_origins_are_accepted(origin: str, by_default: bool, by_name: bool) -> None:
     named = Sources(origins=Origins(allowed=("https://app.example",), has_local=True))
 
     assert (reason(Sources(), **LOCAL, origin=origin) is None) == by_default
@@ -175,12 +175,12 @@ def test_pages_of_this_machine_and_named_ones_may_call(origin: str, by_default: 
         "X-Nginx-Proxy",
     ],
 )
-def test_what_a_proxy_passes_on_is_refused_unless_it_is_for_development(field: str) -> None:
+def test_a_forwarded_request_is_rejected_except_for_development(field: str) -> None:
     assert reason(Sources(), ("host", "localhost"), (field.lower(), "")) == "forwarded_request"
     assert reason(Sources(accepts_forwarded=True), ("host", "localhost"), (field.lower(), "1.2.3.4")) is None
 
 
-def test_what_clients_send_is_not_taken_for_a_proxys() -> None:
+def test_header_fields_of_clients_are_not_taken_for_those_of_proxies() -> None:
     fields = "accept accept-encoding authorization alchemy-aa-sdk-version connection content-type cookie x-api-key"
     fields += " user-agent x-request-id x-org-id sec-fetch-site traceparent x-amzn-trace-id x-forward via-api"
 
@@ -188,11 +188,11 @@ def test_what_clients_send_is_not_taken_for_a_proxys() -> None:
 
 
 def new_app(sources: Sources) -> Any:
-    sides = RestApi(operations=REST_OPERATIONS, context=Journal, authenticator=FakeAuthenticator()).build_mounts(
+    mounts = RestApi(operations=REST_OPERATIONS, context=Journal, authenticator=FakeAuthenticator()).build_mounts(
         sources.origins
     )
     app = build_app(
-        wallet_handlers(dispatcher().dispatch), routes=health_routes({}), mounts=sides, origins=sources.origins
+        wallet_handlers(dispatcher().dispatch), routes=health_routes({}), mounts=mounts, origins=sources.origins
     )
     return SourceMiddleware(app, sources)
 
@@ -202,7 +202,7 @@ async def post_ping(sources: Sources, path: str, **headers: str) -> httpx2.Respo
         return await client.post(path, json=PING, headers={**LOCAL, **headers})
 
 
-async def test_a_refusal_says_what_is_expected_and_what_to_do() -> None:
+async def test_a_rejection_names_the_expected_value_and_the_setting() -> None:
     by_host = (await post_ping(Sources(), "/", host="evil.example:4337")).json()["error"]
     by_origin = (await post_ping(Sources(), "/", origin="https://evil.example")).json()["error"]
     by_proxy = (await post_ping(Sources(), "/", via="1.1 proxy")).json()["error"]
@@ -218,7 +218,7 @@ async def test_a_refusal_says_what_is_expected_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/v2/key", "/nowhere", THINGS, TOKENS, "/openrpc.json"])
-async def test_every_path_is_refused_in_its_error_format(path: str) -> None:
+async def test_every_path_is_rejected_in_its_error_format(path: str) -> None:
     answer = await post_ping(Sources(), path, host="evil.example")
 
     assert answer.status_code == 403
@@ -228,7 +228,7 @@ async def test_every_path_is_refused_in_its_error_format(path: str) -> None:
     assert "x-request-id" in answer.headers
 
 
-async def test_where_a_key_is_needed_it_says_enough() -> None:
+async def test_a_server_that_requires_keys_accepts_any_source() -> None:
     answer = await post_ping(
         Sources(are_checked=False), "/", host="evil.example", origin="https://evil.example", via="x"
     )
@@ -236,7 +236,7 @@ async def test_where_a_key_is_needed_it_says_enough() -> None:
     assert answer.status_code == 200
 
 
-async def test_a_balancer_may_ask_under_any_name() -> None:
+async def test_a_load_balancer_may_use_any_host_name() -> None:
     async with browser(new_app(Sources())) as client:
         answers = [await client.get(path, headers={"host": "10.1.2.3", "via": "x"}) for path in ("/health", "/ready")]
 
@@ -244,7 +244,7 @@ async def test_a_balancer_may_ask_under_any_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "granted"),
+    ("headers", "status", "allowed_origin"),
     [
         ({"origin": "http://localhost:3000"}, 200, "http://localhost:3000"),
         ({"origin": "https://evil.example"}, 403, None),
@@ -252,20 +252,20 @@ async def test_a_balancer_may_ask_under_any_name() -> None:
         ({"origin": "https://evil.example", "host": "evil.example"}, 403, None),
     ],
 )
-async def test_a_preflight_is_granted_where_the_request_would_be(
-    headers: dict[str, str], status: int, granted: str | None
+async def test_a_preflight_is_granted_for_an_accepted_source(
+    headers: dict[str, str], status: int, allowed_origin: str | None
 ) -> None:
-    asked = {**LOCAL, "access-control-request-method": "POST", "access-control-request-private-network": "true"}
+    preflight = {**LOCAL, "access-control-request-method": "POST", "access-control-request-private-network": "true"}
 
     async with browser(new_app(Sources())) as client:
-        answer = await client.options("/", headers={**asked, **headers})
+        answer = await client.options("/", headers={**preflight, **headers})
 
-    assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (status, granted)
+    assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (status, allowed_origin)
     assert "access-control-allow-private-network" not in answer.headers
     assert ("access-control-allow-methods" in answer.headers) == (status == 200)
 
 
-async def test_a_websocket_from_elsewhere_is_closed() -> None:
+async def test_a_websocket_from_another_origin_is_closed() -> None:
     sent: list[Message] = []
 
     async def receive() -> Message:

@@ -1,4 +1,4 @@
-"""REST from operations: which request reaches which, in what order it is checked, and how each refusal looks."""
+"""REST routes of operations: routing, the order of checks, and rejections."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ FOREIGN = "/v1/organizations/org_other/things"
 
 
 async def ask(verb: str, path: str, **more: Any) -> httpx2.Response:
-    async with client() as asking:
-        return await asking.request(verb, path, **more)
+    async with client() as http:
+        return await http.request(verb, path, **more)
 
 
-async def test_a_request_is_answered_with_the_operations_answer_alone() -> None:
+async def test_a_response_is_the_result_of_the_operation_alone() -> None:
     response = await ask("POST", THINGS, json={**NEW_THING, "words": {"a": [1]}, "unknown": 1})
 
     assert response.status_code == 200
@@ -44,17 +44,17 @@ async def test_a_request_is_answered_with_the_operations_answer_alone() -> None:
 
 
 @pytest.mark.parametrize("path", [TOKENS, f"{TOKENS}/", "/v1/things", "/v1/things/"])
-async def test_every_path_of_an_operation_means_the_same_with_or_without_a_slash(path: str) -> None:
+async def test_every_path_of_an_operation_works_with_or_without_a_final_slash(path: str) -> None:
     response = await ask("POST", path, json=NEW_TOKEN)
 
     assert (response.status_code, response.json()) == (200, {"wallet": "0x1"})
 
 
-async def test_the_path_comes_first_and_a_place_with_a_body_has_no_query() -> None:
-    made = await ask("POST", f"{THINGS}?note=query", json={**NEW_THING, "note": "body", "name": "body"})
+async def test_the_path_takes_precedence_and_a_route_with_a_body_ignores_the_query() -> None:
+    created = await ask("POST", f"{THINGS}?note=query", json={**NEW_THING, "note": "body", "name": "body"})
     dropped = await ask("DELETE", f"{THINGS}/path?id=query")
 
-    assert (made.json()["note"], made.json()["name"]) == ("body", "body")
+    assert (created.json()["note"], created.json()["name"]) == ("body", "body")
     assert dropped.json() == {"id": "path"}
 
 
@@ -67,12 +67,12 @@ async def test_the_path_comes_first_and_a_place_with_a_body_has_no_query() -> No
         ("?name=5&else=1", {"limit": 20, "offset": 0, "name": "5"}),
     ],
 )
-async def test_a_query_is_text_that_the_shape_reads(query: str, page: dict[str, Any]) -> None:
+async def test_a_query_is_decoded_from_text(query: str, page: dict[str, Any]) -> None:
     assert (await ask("GET", THINGS + query)).json() == page
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=1.0", "limit=+1", "limit=01", "limit=", "offset=-1"])
-async def test_a_page_that_is_none_is_refused_by_its_own_code(query: str) -> None:
+async def test_an_invalid_page_is_rejected_with_its_own_code(query: str) -> None:
     response = await ask("GET", f"{THINGS}?{query}")
 
     assert (response.status_code, response.json()["code"]) == (400, 400010)
@@ -80,7 +80,7 @@ async def test_a_page_that_is_none_is_refused_by_its_own_code(query: str) -> Non
 
 
 @pytest.mark.parametrize(("query", "code"), [("limit=1&limit=2", 400010), ("name=a&name=a", 400002)])
-async def test_a_parameter_that_is_given_twice_is_refused(query: str, code: int) -> None:
+async def test_a_repeated_parameter_is_rejected(query: str, code: int) -> None:
     assert (await ask("GET", f"{THINGS}?{query}")).json()["code"] == code
 
 
@@ -96,42 +96,42 @@ WORST: list[tuple[dict[str, str], str, Any, int, list[str]]] = [
     (GOOD, THINGS, "x", 400001, ["admit"]),
     (GOOD, THINGS, "{}", 400002, ["admit"]),
 ]
-"""Each request has all the faults of those below it."""
+"""Requests that fail a check; each also fails all later checks."""
 
 
 @pytest.mark.parametrize(("headers", "path", "body", "code", "done"), WORST)
-async def test_the_first_check_that_fails_is_the_answer_and_the_last_that_is_made(
+async def test_the_first_failing_check_decides_and_no_later_check_runs(
     headers: dict[str, str], path: str, body: str, code: int, done: list[str]
 ) -> None:
-    journal, keeper = Journal(), FakeAuthenticator()
-    async with client(rest_app(journal, keeper)) as asking:
-        del asking.headers["x-api-key"]
-        response = await asking.post(path, content=body, headers=headers)
+    journal, authenticator = Journal(), FakeAuthenticator()
+    async with client(rest_app(journal, authenticator)) as http:
+        del http.headers["x-api-key"]
+        response = await http.post(path, content=body, headers=headers)
 
     assert (response.status_code, response.json()["code"]) == (code // 1000, code)
     assert journal.lines == done
-    assert keeper.counted == (0 if code // 1000 == 401 else 1)
+    assert authenticator.counted == (0 if code // 1000 == 401 else 1)
 
 
-async def test_an_organisation_of_another_is_not_told_from_one_that_is_not_there() -> None:
+async def test_a_foreign_organisation_looks_like_an_unknown_one() -> None:
     foreign, unknown = await ask("GET", FOREIGN), await ask("GET", "/v1/organizations/string/things")
 
-    told = {"code": 404001, "message": "organization not found", "details": []}
-    assert foreign.json() == {**told, "requestId": foreign.headers["x-request-id"]}
-    assert unknown.json() == {**told, "requestId": unknown.headers["x-request-id"]}
+    expected = {"code": 404001, "message": "organization not found", "details": []}
+    assert foreign.json() == {**expected, "requestId": foreign.headers["x-request-id"]}
+    assert unknown.json() == {**expected, "requestId": unknown.headers["x-request-id"]}
 
 
-async def test_a_header_that_names_another_organisation_is_refused() -> None:
+async def test_a_header_that_names_another_organisation_is_rejected() -> None:
     response = await ask("GET", THINGS, headers={"x-org-id": "org_other"})
 
     detail = {"field": "X-Org-ID", "message": "differs from the organization of the path"}
     assert (response.status_code, response.json()["details"]) == (400, [detail])
 
 
-async def test_who_shows_no_credential_is_told_which_is_wanted() -> None:
-    async with client() as asking:
-        del asking.headers["x-api-key"]
-        organization, token = await asking.get(THINGS), await asking.post(TOKENS, json=NEW_TOKEN)
+async def test_a_request_without_a_credential_gets_the_error_of_its_route() -> None:
+    async with client() as http:
+        del http.headers["x-api-key"]
+        organization, token = await http.get(THINGS), await http.post(TOKENS, json=NEW_TOKEN)
 
     assert organization.json() == {
         "code": 401001,
@@ -144,7 +144,7 @@ async def test_who_shows_no_credential_is_told_which_is_wanted() -> None:
     assert "x-ratelimit-limit" not in organization.headers
 
 
-async def test_who_asks_too_often_is_told_when_to_come_back() -> None:
+async def test_a_rate_limited_request_gets_retry_after() -> None:
     headers = {"x-api-key": "busy"}
     organization, token = await ask("GET", THINGS, headers=headers), await ask("POST", TOKENS, headers=headers)
 
@@ -154,7 +154,7 @@ async def test_who_asks_too_often_is_told_when_to_come_back() -> None:
     assert token.headers["x-ratelimit-remaining"] == "0"
 
 
-async def test_a_place_for_tokens_takes_no_key() -> None:
+async def test_a_route_for_tokens_accepts_no_key() -> None:
     by_key = await ask("GET", f"{TOKENS}/me")
     by_token = await ask("GET", f"{TOKENS}/me/", headers={"authorization": "Bearer a.b.c"})
 
@@ -165,7 +165,7 @@ async def test_a_place_for_tokens_takes_no_key() -> None:
 @pytest.mark.parametrize(
     "path", ["/v1/organizations", "/v1/organizations/", "/v1/organizations/a/b/c", f"{THINGS}/a/b"]
 )
-async def test_another_path_of_organisations_is_not_there_in_their_dialect(path: str) -> None:
+async def test_an_unknown_path_of_organisations_has_their_error_format(path: str) -> None:
     response = await ask("POST", path, content="x")
 
     assert (response.status_code, response.json()["code"]) == (404, 404000)
@@ -175,7 +175,7 @@ async def test_another_path_of_organisations_is_not_there_in_their_dialect(path:
 @pytest.mark.parametrize(
     "path", ["/v1", "/v1/nothing", "/v1/organizationss", "/api", "/api/v1/burner", f"{TOKENS}/a/b"]
 )
-async def test_another_path_of_the_rest_api_is_not_there_in_the_dialect_of_tokens(path: str) -> None:
+async def test_an_unknown_path_of_the_rest_api_has_the_error_format_of_tokens(path: str) -> None:
     response = await ask("GET", path)
 
     assert response.status_code == 404
@@ -183,14 +183,14 @@ async def test_another_path_of_the_rest_api_is_not_there_in_the_dialect_of_token
 
 
 @pytest.mark.parametrize("path", ["/v3", "/v1x/a", "/apis"])
-async def test_another_path_beside_the_rest_api_is_json_rpcs(path: str) -> None:
+async def test_a_path_outside_the_rest_api_has_the_error_format_of_json_rpc(path: str) -> None:
     response = await ask("POST", path, json={})
 
     assert (response.status_code, response.json()["error"]["data"]["reason"]) == (404, "no_such_path")
 
 
 @pytest.mark.parametrize("verb", ["PUT", "PATCH", "BREW", "TRACE"])
-async def test_another_verb_is_refused_with_the_right_ones(verb: str) -> None:
+async def test_another_verb_is_rejected_with_the_allowed_ones(verb: str) -> None:
     organization, token = await ask(verb, THINGS), await ask(verb, f"{TOKENS}/me")
 
     assert (organization.status_code, organization.headers["allow"]) == (405, "POST, GET, HEAD, OPTIONS")
@@ -203,13 +203,13 @@ async def test_another_verb_is_refused_with_the_right_ones(verb: str) -> None:
     }
 
 
-async def test_a_word_of_a_path_is_no_id() -> None:
+async def test_a_literal_path_segment_is_not_an_id() -> None:
     response = await ask("DELETE", f"{TOKENS}/me")
 
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
-async def test_options_names_the_verbs_and_grants_web_pages_nothing() -> None:
+async def test_options_lists_the_verbs_and_grants_web_pages_nothing() -> None:
     headers = {"origin": "https://dapp.example", "access-control-request-method": "POST"}
     response, read = await ask("OPTIONS", THINGS, headers=headers), await ask("GET", THINGS, headers=headers)
 
@@ -225,20 +225,20 @@ async def test_head_is_answered_as_get_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "outcome", "shown"),
+    ("path", "outcome", "logged_path"),
     [
         (f"{THINGS}/thing_1", "ok", "/v1/organizations/…/…/…"),
         (f"{THINGS}/gone", 409001, "/v1/organizations/…/…/…"),
         ("/v1/things/gone", 409, "/v1/…/…"),
     ],
 )
-async def test_the_log_names_the_operation_and_the_outcome(path: str, outcome: Any, shown: str) -> None:
+async def test_the_log_names_the_operation_and_the_outcome(path: str, outcome: Any, logged_path: str) -> None:
     with capture_logs() as logs:
         await ask("DELETE", path)
 
     (line,) = logs
     assert line["method"] == ("dropThing" if path.startswith(THINGS) else "dropToken")
-    assert (line["verb"], line["path"], line["outcome"]) == ("DELETE", shown, outcome)
+    assert (line["verb"], line["path"], line["outcome"]) == ("DELETE", logged_path, outcome)
 
 
 def _operation_at(rest: RestRoute | None) -> Operation[Journal, Any, Any]:

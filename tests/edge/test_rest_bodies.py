@@ -1,4 +1,4 @@
-"""Bodies of the REST API: what may be sent, how every fault of it is told, and what a bug looks like."""
+"""Bodies of the REST API: validation, field errors, and the response to a bug."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 
 
 async def post_invalid(path: str, **more: Any) -> tuple[int, dict[str, Any]]:
-    """Status and body of a refused post."""
-    async with client() as asking:
-        response = await asking.post(path, **more)
-    told = response.json()
-    assert told.pop("requestId", response.headers["x-request-id"]) == response.headers["x-request-id"]
-    return response.status_code, told
+    """Post an invalid body and return the status and the error."""
+    async with client() as http:
+        response = await http.post(path, **more)
+    content = response.json()
+    assert content.pop("requestId", response.headers["x-request-id"]) == response.headers["x-request-id"]
+    return response.status_code, content
 
 
 def organization(code: int, message: str, *details: tuple[str, str]) -> tuple[int, dict[str, Any]]:
-    made = [{"field": field, "message": text} for field, text in details]
-    return code // 1000, {"code": code, "message": message, "details": made}
+    fields = [{"field": field, "message": text} for field, text in details]
+    return code // 1000, {"code": code, "message": message, "details": fields}
 
 
 def token(status: int, message: str, error: str) -> tuple[int, dict[str, Any]]:
     return status, {"statusCode": status, "message": message, "error": error}
 
 
-async def test_organisations_are_told_of_every_field_that_is_missing() -> None:
+async def test_organisations_get_an_error_for_every_missing_field() -> None:
     missing = [(field, "is required") for field in ("name", "parts", "owner")]
 
     assert await post_invalid(THINGS, json={}) == organization(400002, "validation failed", *missing)
 
 
-async def test_organisations_are_told_of_every_fault() -> None:
+async def test_organisations_get_every_field_error() -> None:
     body = {"name": 5, "parts": [{"size": 1}, {"size": "x"}, {}], "owner": "0x1"}
 
     assert await post_invalid(THINGS, json=body) == organization(
@@ -61,7 +61,7 @@ async def test_organisations_are_told_of_every_fault() -> None:
     )
 
 
-async def test_faults_of_one_kind_have_the_code_of_that_kind() -> None:
+async def test_field_errors_with_one_reason_have_the_code_of_that_reason() -> None:
     assert await post_invalid(THINGS, json={**NEW_THING, "owner": None}) == organization(
         400003, "validation failed", ("owner", "must be an address")
     )
@@ -75,16 +75,17 @@ async def test_faults_of_one_kind_have_the_code_of_that_kind() -> None:
         ({"wallet": "x", "ttlSeconds": True}, "ttlSeconds must be an integer number"),
     ],
 )
-async def test_for_tokens_the_first_fault_is_told_in_a_sentence(body: Any, message: str) -> None:
+async def test_tokens_get_the_first_field_error_as_a_sentence(body: Any, message: str) -> None:
     assert await post_invalid(TOKENS, json=body) == token(400, message, "Bad Request")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"a":1,"a":1}', b"\xff", b"[" * 4000])
-async def test_what_is_no_object_is_refused(content: bytes) -> None:
-    (_, told), (status, body) = await post_invalid(THINGS, content=content), await post_invalid(TOKENS, content=content)
+async def test_a_body_that_is_not_an_object_is_rejected(content: bytes) -> None:
+    _, organization_error = await post_invalid(THINGS, content=content)
+    status, body = await post_invalid(TOKENS, content=content)
 
-    assert (told["code"], told["details"]) == (400001, [])
-    assert (status, body["error"], body["message"]) == (400, "Bad Request", told["message"])
+    assert (organization_error["code"], organization_error["details"]) == (400001, [])
+    assert (status, body["error"], body["message"]) == (400, "Bad Request", organization_error["message"])
 
 
 @pytest.mark.parametrize(
@@ -97,17 +98,17 @@ async def test_what_is_no_object_is_refused(content: bytes) -> None:
     ],
 )
 async def test_a_body_of_another_type_is_a_bad_request(headers: dict[str, str]) -> None:
-    (status, told), (token_status, _) = [
+    (status, error), (token_status, _) = [
         await post_invalid(path, content=b"{}", headers=headers) for path in (THINGS, TOKENS)
     ]
 
-    assert (status, told["code"], token_status) == (400, 400001, 400)
+    assert (status, error["code"], token_status) == (400, 400001, 400)
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-type": "Application/JSON; charset=UTF-8"}])
-async def test_a_body_may_be_called_json_or_nothing(headers: dict[str, str]) -> None:
-    async with client() as asking:
-        response = await asking.post(TOKENS, content=b'{"wallet":"0x1"}', headers=headers)
+async def test_a_body_may_have_the_json_content_type_or_none(headers: dict[str, str]) -> None:
+    async with client() as http:
+        response = await http.post(TOKENS, content=b'{"wallet":"0x1"}', headers=headers)
 
     assert response.status_code == 200
 
@@ -118,7 +119,7 @@ async def _pieces(size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_may_be_as_long_as_its_place_says(chunked: bool) -> None:
+async def test_a_body_may_have_the_maximum_size_of_its_route(chunked: bool) -> None:
     def spaces(size: int) -> Any:
         return _pieces(size) if chunked else b" " * size
 
@@ -129,27 +130,27 @@ async def test_a_body_may_be_as_long_as_its_place_says(chunked: bool) -> None:
 
 
 @pytest.mark.parametrize(("path", "code"), [(THINGS, b'"code":408001'), (TOKENS, b'"error":"Request Timeout"')])
-async def test_a_body_that_stalls_is_refused(path: str, code: bytes) -> None:
+async def test_a_body_that_stalls_is_rejected(path: str, code: bytes) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.sleep(60)
 
-    async with client(rest_app(body_seconds=0.02)) as asking:
-        response = await asking.post(path, content=pieces())
+    async with client(rest_app(body_seconds=0.02)) as http:
+        response = await http.post(path, content=pieces())
 
     assert (response.status_code, response.headers["connection"]) == (408, "close")
     assert code in response.content
 
 
-async def test_a_body_that_nothing_asks_for_is_not_read() -> None:
-    async with client() as asking:
-        response = await asking.request("DELETE", f"{THINGS}/thing_1", content=b"x" * (BODY_BYTES + 1))
+async def test_a_body_of_a_route_without_one_is_not_read() -> None:
+    async with client() as http:
+        response = await http.request("DELETE", f"{THINGS}/thing_1", content=b"x" * (BODY_BYTES + 1))
 
     assert response.json() == {"id": "thing_1"}
 
 
 @pytest.mark.parametrize("path", [THINGS, TOKENS])
-async def test_a_client_that_hangs_up_is_not_answered(path: str) -> None:
+async def test_a_client_that_disconnects_gets_no_response(path: str) -> None:
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -167,7 +168,7 @@ async def test_a_client_that_hangs_up_is_not_answered(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "told", "for_token"),
+    ("failure", "for_organization", "for_token"),
     [
         ("gone", organization(409001, "thing already gone"), token(409, "thing already gone", "Conflict")),
         ("bad", organization(400008, "2 parts are bad", ("a", "b")), token(400, "2 parts are bad", "Bad Request")),
@@ -184,11 +185,13 @@ async def test_a_client_that_hangs_up_is_not_answered(path: str) -> None:
         ("strange", organization(400000, "strange"), token(400, "strange", "Bad Request")),
     ],
 )
-async def test_what_an_operation_raises_is_told_in_the_dialect(failure: str, told: Any, for_token: Any) -> None:
-    async with client() as asking:
-        responses = [await asking.delete(f"{path}/{failure}") for path in (THINGS, TOKENS)]
+async def test_an_error_of_an_operation_has_the_error_format_of_the_route(
+    failure: str, for_organization: Any, for_token: Any
+) -> None:
+    async with client() as http:
+        responses = [await http.delete(f"{path}/{failure}") for path in (THINGS, TOKENS)]
 
-    status, body = told
+    status, body = for_organization
     assert (responses[0].status_code, responses[0].json()) == (
         status,
         {**body, "requestId": responses[0].headers["x-request-id"]},
@@ -198,10 +201,10 @@ async def test_what_an_operation_raises_is_told_in_the_dialect(failure: str, tol
 
 
 @pytest.mark.parametrize("failure", ["leak", "group", "timeout", "unwritable"])
-async def test_a_bug_is_an_incident_of_which_nothing_is_told(failure: str) -> None:
+async def test_a_bug_is_an_incident_that_reveals_nothing(failure: str) -> None:
     with capture_logs() as logs:
-        async with client() as asking:
-            organizations, tokens = [await asking.delete(f"{path}/{failure}") for path in (THINGS, TOKENS)]
+        async with client() as http:
+            organizations, tokens = [await http.delete(f"{path}/{failure}") for path in (THINGS, TOKENS)]
 
     assert [line["event"] for line in logs] == ["incident", "request"] * 2
     assert organizations.status_code == tokens.status_code == 500
@@ -212,14 +215,14 @@ async def test_a_bug_is_an_incident_of_which_nothing_is_told(failure: str) -> No
 
 async def test_a_bug_before_the_operation_is_an_incident_too() -> None:
     with capture_logs() as logs:
-        status, told = await post_invalid(TOKENS, json=NEW_TOKEN, headers={"x-api-key": "leak"})
+        status, content = await post_invalid(TOKENS, json=NEW_TOKEN, headers={"x-api-key": "leak"})
 
-    assert (status, told) == (500, {"statusCode": 500, "message": "Internal server error"})
-    assert SECRET not in str(told)
+    assert (status, content) == (500, {"statusCode": 500, "message": "Internal server error"})
+    assert SECRET not in str(content)
     assert logs[0]["method"] == "mintToken"
 
 
-async def test_an_operation_that_takes_too_long_is_cut_off() -> None:
+async def test_an_operation_past_the_deadline_is_cancelled() -> None:
     ended: list[str] = []
 
     async def run(_: Journal, __: Nothing) -> None:
@@ -232,15 +235,15 @@ async def test_an_operation_that_takes_too_long_is_cut_off() -> None:
         "slow", Nothing, None, run, rest=RestRoute(verb="GET", paths=("/v1/slow",), error_format=ErrorFormat.TOKEN)
     )
     app = rest_app(Journal(), FakeAuthenticator(), operations=[*OPERATIONS, slow], deadline_seconds=0.02)
-    async with client(app) as asking:
-        response = await asking.get("/v1/slow")
+    async with client(app) as http:
+        response = await http.get("/v1/slow")
 
     text = "the request took longer than this server allows; it may still take effect"
     assert (response.status_code, response.json()["message"]) == (503, text)
     assert ended == ["cancelled"]
 
 
-async def test_an_answer_that_is_not_what_it_says_is_an_incident() -> None:
+async def test_a_result_of_the_wrong_type_is_an_incident() -> None:
     async def run(_: Journal, __: Nothing) -> Any:
         return "\ud800"
 
@@ -248,7 +251,7 @@ async def test_an_answer_that_is_not_what_it_says_is_an_incident() -> None:
         "broken", Nothing, str, run, rest=RestRoute(verb="GET", paths=("/v1/broken",), error_format=ErrorFormat.TOKEN)
     )
     with capture_logs() as logs:
-        async with client(rest_app(operations=[broken])) as asking:
-            response = await asking.get("/v1/broken")
+        async with client(rest_app(operations=[broken])) as http:
+            response = await http.get("/v1/broken")
 
     assert (response.status_code, logs[0]["event"]) == (500, "incident")

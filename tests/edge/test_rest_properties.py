@@ -1,4 +1,4 @@
-"""No request makes the REST API answer with a 5xx, in another dialect, or with what the document does not list."""
+"""Every request gets a REST response in the error format of its path, without a 5xx or an undocumented status."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ TOKEN = Draft202012Validator({"$ref": "#/components/schemas/TokenError", "compon
 
 def _check_status(verb: str, path: str, **more: Any) -> int:
     async def ask() -> Any:
-        async with client() as asking:
-            return await asking.request(verb, path, **more)
+        async with client() as http:
+            return await http.request(verb, path, **more)
 
     response = asyncio.run(ask())
     if response.status_code != 200:
-        told = response.json()
+        content = response.json()
         is_organizations = path.startswith("/v1/organizations")
-        (ORGANIZATION if is_organizations else TOKEN).validate(told)
-        assert set(told) <= ({"code", "message", "details", "requestId"} if is_organizations else set(told))
-        assert (told["code"] // 1000 if is_organizations else told["statusCode"]) == response.status_code
-        assert ("error" in told) == (not is_organizations and response.status_code != 401)
+        (ORGANIZATION if is_organizations else TOKEN).validate(content)
+        assert set(content) <= ({"code", "message", "details", "requestId"} if is_organizations else set(content))
+        assert (content["code"] // 1000 if is_organizations else content["statusCode"]) == response.status_code
+        assert ("error" in content) == (not is_organizations and response.status_code != 401)
     assert response.status_code < 500
     return int(response.status_code)
 
 
 @given(st.sampled_from([THINGS, TOKENS]), st.binary())
-def test_any_bytes_are_refused_in_the_dialect(path: str, body: bytes) -> None:
+def test_any_bytes_are_rejected_in_the_error_format(path: str, body: bytes) -> None:
     assert _check_status("POST", path, content=body) == 400
 
 
 @given(st.sampled_from([(THINGS, NEW_THING), (TOKENS, NEW_TOKEN)]), st.data())
-def test_any_object_is_answered_or_refused_in_the_dialect(
+def test_any_object_is_accepted_or_rejected_in_the_error_format(
     place: tuple[str, dict[str, Any]], data: st.DataObject
 ) -> None:
     path, body = place
@@ -56,7 +56,7 @@ def test_any_object_is_answered_or_refused_in_the_dialect(
 
 
 @given(st.text(), st.text(), st.text())
-def test_any_query_is_answered_or_refused_in_the_dialect(limit: str, offset: str, name: str) -> None:
+def test_any_query_is_accepted_or_rejected_in_the_error_format(limit: str, offset: str, name: str) -> None:
     query = "&".join(
         f"{key}={quote(value, errors='replace')}"
         for key, value in (("limit", limit), ("offset", offset), ("name", name))
@@ -66,7 +66,7 @@ def test_any_query_is_answered_or_refused_in_the_dialect(limit: str, offset: str
 
 
 @given(st.sampled_from(["GET", "DELETE", "POST"]), st.sampled_from([THINGS, TOKENS, "/v1"]), st.text(max_size=20))
-def test_any_path_is_answered_or_refused_in_the_dialect(verb: str, side: str, below: str) -> None:
-    status = _check_status(verb, f"{side}/{quote(below, safe='', errors='replace')}")
+def test_any_path_is_accepted_or_rejected_in_the_error_format(verb: str, mount: str, below: str) -> None:
+    status = _check_status(verb, f"{mount}/{quote(below, safe='', errors='replace')}")
 
     assert status in {200, 400, 401, 404, 405, 409}

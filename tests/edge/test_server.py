@@ -1,4 +1,4 @@
-"""The same rules over a real socket: the server of `listening` on 127.0.0.1."""
+"""The HTTP rules over a real socket: the server of `edge.listener` on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from wallet_rpc.edge.rest import RestApi
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, int]]:
-    sides = RestApi(
+    mounts = RestApi(
         operations=OPERATIONS, context=Journal, authenticator=FakeAuthenticator(), body_seconds=1.0
     ).build_mounts()
     app = RequestContextMiddleware(
-        build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes({}), mounts=sides, body_seconds=1.0)
+        build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes({}), mounts=mounts, body_seconds=1.0)
     )
     with socket.create_server(("127.0.0.1", 0)) as at, run_in_thread(serve_in_background(app, at)):
         yield at.getsockname()
@@ -34,8 +34,8 @@ def server() -> Iterator[tuple[str, int]]:
 
 @pytest.fixture
 def client(server: tuple[str, int]) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=f"http://{server[0]}:{server[1]}", timeout=10) as made:
-        yield made
+    with httpx2.Client(base_url=f"http://{server[0]}:{server[1]}", timeout=10) as http:
+        yield http
 
 
 def test_one_connection_serves_request_after_request(client: httpx2.Client) -> None:
@@ -44,13 +44,13 @@ def test_one_connection_serves_request_after_request(client: httpx2.Client) -> N
     assert [answer["result"] for answer in answers] == [1, 2, 3, 4, 5]
 
 
-def test_a_batch_goes_through(client: httpx2.Client) -> None:
+def test_a_batch_is_answered(client: httpx2.Client) -> None:
     response = client.post("/?chainId=1", json=[request("sum", [1, 2], id="a"), request("ping"), 7])
 
     assert [answer["id"] for answer in response.json()] == ["a", None]
 
 
-def test_a_secret_does_not_leave(client: httpx2.Client) -> None:
+def test_a_secret_does_not_leak(client: httpx2.Client) -> None:
     response = client.post("/", json=request("leak", id=1))
 
     assert response.status_code == 200
@@ -66,7 +66,9 @@ def test_204_405_415_and_health(client: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_is_too_large_is_refused_and_the_server_goes_on(client: httpx2.Client, chunked: bool) -> None:
+def test_a_body_that_is_too_large_is_rejected_and_the_server_keeps_running(
+    client: httpx2.Client, chunked: bool
+) -> None:
     body = b"x" * (MAX_BODY_BYTES + 1)
 
     response = client.post("/", content=iter([body]) if chunked else body)
@@ -83,15 +85,15 @@ def test_a_body_that_was_not_read_does_not_spoil_the_connection(
 ) -> None:
     body = b"x" * 100 * REST_BYTES
 
-    refused = client.post(THINGS, content=iter([body]) if chunked else body, headers=headers)
-    granted = client.post(TOKENS, json=NEW_TOKEN, headers=GOOD)
+    rejected = client.post(THINGS, content=iter([body]) if chunked else body, headers=headers)
+    accepted = client.post(TOKENS, json=NEW_TOKEN, headers=GOOD)
 
-    assert (refused.status_code, refused.json()["code"] // 1000) == (status, status)
-    assert (granted.status_code, granted.json()) == (200, NEW_TOKEN)
+    assert (rejected.status_code, rejected.json()["code"] // 1000) == (status, status)
+    assert (accepted.status_code, accepted.json()) == (200, NEW_TOKEN)
 
 
 @pytest.mark.parametrize("path", ["/", TOKENS])
-def test_a_body_that_stalls_is_refused(server: tuple[str, int], path: str) -> None:
+def test_a_body_that_stalls_is_rejected(server: tuple[str, int], path: str) -> None:
     with socket.create_connection(server, timeout=10) as raw:
         raw.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: good\r\ncontent-length: 100\r\n\r\n{{".encode())
         answer = raw.recv(65536)
@@ -101,7 +103,7 @@ def test_a_body_that_stalls_is_refused(server: tuple[str, int], path: str) -> No
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_length_that_lies_is_refused(server: tuple[str, int]) -> None:
+def test_a_wrong_content_length_is_rejected(server: tuple[str, int]) -> None:
     with socket.create_connection(server, timeout=10) as raw:
         raw.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999999999\r\n\r\n{")
         answer = raw.recv(65536)

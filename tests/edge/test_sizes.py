@@ -1,4 +1,4 @@
-"""How much a request may hold."""
+"""Limits on the number of values in a request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def _echo(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", ["send", "total", "subtract", "eth_call"])
-async def test_parameters_with_too_many_values_are_refused_by_name(method: str) -> None:
+async def test_the_error_of_too_many_values_names_params(method: str) -> None:
     large = request(method, [[0] * 5000] * 2, id=1)
 
     error = (await ask(large, dispatcher(fallback=_echo)))["error"]
@@ -30,12 +30,12 @@ async def test_parameters_with_too_many_values_are_refused_by_name(method: str) 
 
 @pytest.mark.parametrize("piece", ["0,", "[],", "[[]],", "{},", '{"a":0},', '"a",'])
 async def test_a_body_with_too_many_values_is_not_read(piece: str) -> None:
-    admitted: list[int] = []
+    counted: list[int] = []
 
-    async def accept(entries: int) -> None:
-        admitted.append(entries)
+    async def count(entries: int) -> None:
+        counted.append(entries)
 
-    reply = await dispatcher(enforce_rate_limit=accept).dispatch(f"[{piece * (envelope.MAX_BODY_VALUES + 1)}".encode())
+    reply = await dispatcher(enforce_rate_limit=count).dispatch(f"[{piece * (envelope.MAX_BODY_VALUES + 1)}".encode())
     assert reply.text is not None
     assert json.loads(reply.text) == {
         "jsonrpc": "2.0",
@@ -46,14 +46,14 @@ async def test_a_body_with_too_many_values_is_not_read(piece: str) -> None:
         },
         "id": None,
     }
-    assert admitted == [1]
+    assert counted == [1]
 
 
 MANY = b"0," * (envelope.MAX_BODY_VALUES + 1)
 
 
 @pytest.mark.parametrize("start", [b"[" * 201, b"[1 ", b"[]]", b'"\xff",', b"[01,"])
-def test_a_large_body_that_does_not_begin_as_json_is_a_parse_error(start: bytes) -> None:
+def test_a_large_body_that_does_not_start_as_json_is_a_parse_error(start: bytes) -> None:
     with pytest.raises(ParseError, match="body: expected JSON in UTF-8 at line 1 column "):
         envelope.parse_body(start + MANY + b"[" * envelope.MAX_BODY_VALUES)
 
@@ -61,13 +61,13 @@ def test_a_large_body_that_does_not_begin_as_json_is_a_parse_error(start: bytes)
 @pytest.mark.parametrize("start", [b"[", b" " * 65_535, b"1" + b" " * 65_535, b'["' + b"\xc3\xa9" * 40_000 + b'",'])
 def test_a_large_body_is_read_no_further_than_its_start(start: bytes) -> None:
     for end in (b"0]", b"]]]", b"["):
-        with pytest.raises(InvalidRequest) as refused:
+        with pytest.raises(InvalidRequest) as error_info:
             envelope.parse_body(start + MANY + end)
-        assert refused.value.reason == "too_many_values"
+        assert error_info.value.reason == "too_many_values"
 
 
 @pytest.mark.parametrize("text", [",[{" * 90_000, '\\",[{' * 90_000, "\\\\" * 90_000 + ",[{" * 80_000])
-async def test_what_a_string_says_is_no_value(text: str) -> None:
+async def test_marks_within_a_string_do_not_count_as_values(text: str) -> None:
     body = f'{{"jsonrpc":"2.0","id":1,"method":"wait","params":{{"name":"{text}"}}}}'
 
     answer = await dispatcher().dispatch(body.encode())
@@ -76,7 +76,7 @@ async def test_what_a_string_says_is_no_value(text: str) -> None:
     assert json.loads(answer.text)["result"] == json.loads(f'"{text}"')
 
 
-async def test_an_operation_may_have_limits_of_its_own_and_long_answers() -> None:
+async def test_an_operation_may_have_its_own_limits_and_long_results() -> None:
     own = [replace(each, has_own_limits=True, has_long_answers=True) for each in OPERATIONS if each.name == "send"]
     calls = {"calls": [{"to": ADDRESS, "value": "0x1"}] * 5000}
 

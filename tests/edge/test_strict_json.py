@@ -1,4 +1,4 @@
-"""Strict JSON: one reading, or none."""
+"""Strict JSON: ambiguous JSON is rejected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAIN = "body: expected JSON in UTF-8 at line 1 column "
 
 
 def nested_object(levels: int) -> bytes:
-    """An object of so many levels."""
+    """Build an object with this number of levels."""
     return b'{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
 
 
@@ -53,7 +53,7 @@ def nested_object(levels: int) -> bytes:
         (nested_object(MAX_BODY_LEVELS + 1), "body: expected at most 64 levels"),
     ],
 )
-def test_what_two_readers_could_take_for_two_things_is_refused(body: bytes, text: str) -> None:
+def test_ambiguous_json_is_rejected(body: bytes, text: str) -> None:
     with pytest.raises(ParseError) as caught:
         parse_json_object(body)
 
@@ -61,27 +61,27 @@ def test_what_two_readers_could_take_for_two_things_is_refused(body: bytes, text
 
 
 @pytest.mark.parametrize("value", ["0", "[]", "{}"])
-def test_a_body_with_too_many_values_is_refused_by_name(value: str) -> None:
+def test_the_error_of_too_many_values_names_the_body(value: str) -> None:
     most = ",".join([value] * (MAX_REQUEST_VALUES - 1))
     assert len(parse_json_object(f'{{"a":[{most}]}}'.encode())["a"]) == MAX_REQUEST_VALUES - 1
 
-    with pytest.raises(InvalidParams, match="body: expected at most 10000 values") as refused:
+    with pytest.raises(InvalidParams, match="body: expected at most 10000 values") as error_info:
         parse_json_object(f'{{"a":[{most},{value}]}}'.encode())
-    assert refused.value.reason == "too_many_values"
+    assert error_info.value.reason == "too_many_values"
 
 
-def test_a_body_may_be_as_deep_as_it_may() -> None:
+def test_a_body_may_have_the_maximum_depth() -> None:
     assert parse_json_object(nested_object(MAX_BODY_LEVELS)) == json.loads(nested_object(MAX_BODY_LEVELS))
 
 
 @given(st.dictionaries(st.text(), json_values))
-def test_every_object_is_read_as_it_was_written(value: dict[str, Any]) -> None:
+def test_every_object_is_parsed_as_it_was_written(value: dict[str, Any]) -> None:
     assert parse_json_object(json.dumps(value).encode()) == value
     assert parse_json_object(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 @given(st.binary() | st.text(st.sampled_from('{}[]":,\\ud8a01e.-NafI \n')).map(str.encode))
-def test_what_is_read_at_all_is_read_as_the_other_door_does(body: bytes) -> None:
+def test_strict_parsing_agrees_with_json_rpc_parsing(body: bytes) -> None:
     try:
         value = parse_json_object(body)
     except ParseError:

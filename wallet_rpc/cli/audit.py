@@ -76,11 +76,11 @@ async def _select_organizations(
     """Return the organisations to verify, by any record that names them, with the expected content of their logs."""
     directory = job.store.directory
     selected = job.options.org
-    listed = {each.id: each for each in await directory.organizations()}
+    known = {each.id: each for each in await directory.organizations()}
     keys = await directory.scan_api_keys()
     others = await directory.scan_organization_ids() | {key.organization for key in keys}
     others |= {OrganizationId(log.org_id) for anchor in anchors for log in anchor.logs}
-    organizations = {**listed, **{each: await directory.organization(each) for each in sorted(others - listed.keys())}}
+    organizations = {**known, **{each: await directory.organization(each) for each in sorted(others - known.keys())}}
     if selected is not None and selected not in organizations:
         raise no_organization(selected)
     return {

@@ -1,1 +1,1 @@
-"""The doors: bytes off the wire become typed requests here, and typed answers become bytes."""
+"""HTTP edge: turns bytes into typed requests, and typed results into bytes."""

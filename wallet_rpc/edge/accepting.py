@@ -29,7 +29,7 @@ class Acceptor:
         self._make = make
         self._connections = connections
         self._loop = asyncio.get_running_loop()
-        self._opening: set[asyncio.Task[None]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
         self._is_failing = False
 
@@ -47,7 +47,7 @@ class Acceptor:
 
     async def wait_closed(self) -> None:
         """Wait until the accepted connections are open."""
-        await asyncio.gather(*self._opening)
+        await asyncio.gather(*self._connecting)
 
     def _accept(self) -> None:
         for _ in range(_AT_ONCE):
@@ -60,8 +60,8 @@ class Acceptor:
                 return
             self._is_failing = False
             task = self._loop.create_task(self._open(accepted))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
 
     async def _open(self, accepted: socket.socket) -> None:
         try:

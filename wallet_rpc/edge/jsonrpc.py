@@ -1,7 +1,7 @@
 """JSON-RPC 2.0 dispatcher without a transport: bytes in, bytes out. The only module that uses jsonrpcserver.
 
 The library (5.0.9) runs each entry: it finds the method, calls it and builds the response object, or none for a
-notification. This module works around its faults (tests/edge/test_jsonrpc.py and test_leaks.py). It passes entries
+notification. This module works around its defects (tests/edge/test_jsonrpc.py and test_leaks.py). It passes entries
 parsed and checked, one at a time, so that an invalid one fails alone. It skips the jsonschema validation, which takes
 two thirds of a call's time. It catches every exception, since the library would send its text to the caller.
 """
