@@ -33,8 +33,8 @@
     │   └── OutcomeUnknown         -32603  a write that may have happened
     └── InternalError              -32603  a bug of this server, with its incident number
 
-A message names the field, the value received and the value expected. `reason` is a stable word for programs.
-Any other exception is a bug, logged once and returned as `InternalError`.
+A message names the field, the value received and the value expected; `reason` is a stable word for programs. Any other
+exception is a bug: it is logged once and returned as `InternalError`.
 Codes: JSON-RPC 2.0; EIP-1193 (4100); EIP-1474 (-32000..-32005); ERC-7769 (-32500..-32521); EIP-5792 (5700..5740).
 """
 
@@ -67,8 +67,7 @@ class WalletError(Exception):
         """`error.data` on the wire: the reason, then the facts that are not None."""
         http_members = {"statusCode": self.status, "message": self.message} if self.sets_http_status else {}
         known = {key: value for key, value in self.facts.items() if value is not None}
-        retry_hint = {"retryable": True} if self.retryable else {}
-        return {**http_members, "reason": self.reason, **retry_hint, **known}
+        return {**http_members, "reason": self.reason, **({"retryable": True} if self.retryable else {}), **known}
 
 
 class ParseError(WalletError):

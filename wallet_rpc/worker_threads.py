@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _THREAD = ThreadPoolExecutor(1, thread_name_prefix="compute")
 """One thread, since the loop waits up to 5 ms for the interpreter lock while it computes, and as long again for each
@@ -15,6 +15,6 @@ further thread.
 """
 
 
-async def compute(work: Callable[[], T]) -> T:
+async def compute(work: Callable[[], _T]) -> _T:
     """Run `work` in the worker thread and return its result; the event loop keeps running."""
     return await asyncio.get_running_loop().run_in_executor(_THREAD, work)

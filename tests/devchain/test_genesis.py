@@ -12,7 +12,6 @@ from wallet_rpc.devchain import build
 from wallet_rpc.devchain.chain_state import balance_key, code_key, nonce_key, slot_key
 from wallet_rpc.devchain.dev_constants import PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
 from wallet_rpc.devchain.genesis import (
-    CREATE2_DEPLOYER,
     DeploymentFailed,
     Genesis,
     GenesisAccount,
@@ -27,6 +26,7 @@ from wallet_rpc.devchain.genesis import (
 from wallet_rpc.domain.contracts import (
     ACCOUNT_FACTORY,
     ALLOWLIST_MODULE,
+    CREATE2_DEPLOYER,
     ENTRY_POINT,
     NATIVE_TOKEN_LIMIT_MODULE,
     PAYMASTER_GUARD_MODULE,

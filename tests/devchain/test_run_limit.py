@@ -16,7 +16,7 @@ from tests.devchain.asking import CODE_ADDRESS, failure, set_code
 from tests.devchain.sample import ALICE, ENTRY_POINT_TEXT, SINK, Actor, Node, on_wire
 from tests.devchain.test_worker import read_answers
 from wallet_rpc.devchain import worker
-from wallet_rpc.devchain.config import HEAD, DevChainConfig
+from wallet_rpc.devchain.config import FRAME_HEADER, DevChainConfig
 from wallet_rpc.devchain.node import OPERATIONS, READ_METHODS
 from wallet_rpc.devchain.process import ChainProcess
 from wallet_rpc.domain.account import Call
@@ -184,7 +184,7 @@ def test_reads_are_answered_while_many_blocks_are_mined() -> None:
     bodies = [b'{"jsonrpc":"2.0","id":1,"method":"%s"}' % method for method in (b"anvil_mine", b"eth_blockNumber")]
     bodies[0] = bodies[0][:-1] + b',"params":["0x3e8"]}'
     for number, body in enumerate(bodies):
-        os.write(writing, HEAD.pack(len(body), number) + body)
+        os.write(writing, FRAME_HEADER.pack(len(body), number) + body)
     os.close(writing)
     with os.fdopen(reading, "rb", buffering=0) as source:
         worker._serve(DevChainConfig(), source, sink)

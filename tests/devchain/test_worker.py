@@ -12,7 +12,7 @@ import pytest
 
 from tests.devchain.sample import Node
 from wallet_rpc.devchain import worker
-from wallet_rpc.devchain.config import HEAD, DevChainConfig
+from wallet_rpc.devchain.config import FRAME_HEADER, DevChainConfig
 from wallet_rpc.devchain.dispatch import DevChainDispatcher
 from wallet_rpc.devchain.node import OPERATIONS
 from wallet_rpc.devchain.state_reads import NoParams
@@ -20,14 +20,14 @@ from wallet_rpc.operations.operation import Operation
 
 
 def frames(*bodies: bytes) -> BytesIO:
-    return BytesIO(b"".join(HEAD.pack(len(body), number) + body for number, body in enumerate(bodies, 1)))
+    return BytesIO(b"".join(FRAME_HEADER.pack(len(body), number) + body for number, body in enumerate(bodies, 1)))
 
 
 def read_answers(sink: BytesIO) -> list[tuple[int, bytes]]:
     sink.seek(0)
     found = []
-    while head := sink.read(HEAD.size):
-        length, number = HEAD.unpack(head)
+    while head := sink.read(FRAME_HEADER.size):
+        length, number = FRAME_HEADER.unpack(head)
         found.append((number, sink.read(length)))
     return found
 
@@ -51,7 +51,7 @@ def test_chain_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
 
 
 def test_frame_that_is_cut_off_ends_the_work() -> None:
-    assert worker._next_frame(BytesIO(HEAD.pack(10, 1) + b"short")) is None
+    assert worker._next_frame(BytesIO(FRAME_HEADER.pack(10, 1) + b"short")) is None
     assert worker._next_frame(BytesIO(b"")) is None
 
 

@@ -148,13 +148,9 @@ def test_every_limit_of_every_session_maps_to_a_granted_permission(
 
 
 NOWHERE = "no permission of the session covers that contract"
+LISTED = "the session's permissions are"
 DENIED_CALLS: list[tuple[list[str], list[Call], str | None, str]] = [
-    (
-        ["contract-access"],
-        [call(OTHER)],
-        None,
-        f"{NOWHERE}, {Address.parse(OTHER)}; the session's permissions are: contract-access",
-    ),
+    (["contract-access"], [call(OTHER)], None, f"{NOWHERE}, {Address.parse(OTHER)}; {LISTED}: contract-access"),
     (["erc20-token-transfer"], [call(OTHER, "0x12345678")], None, f"{NOWHERE}, {Address.parse(OTHER)}"),
     (["contract-access", "functions-on-contract"], [call(OTHER), call(CONTRACT)], None, f"{NOWHERE}, "),
     (["contract-access"], [call(CONTRACT), call(TOKEN)], None, f"{NOWHERE}, {Address.parse(TOKEN)}"),

@@ -256,8 +256,8 @@ def test_a_public_key_as_token_secret_stops_the_start(tmp_path: Path) -> None:
 
     assert process.returncode == 2
     assert process.stderr == (
-        "wallet-rpc: WALLET_RPC_TOKEN_SECRETS: expected random bytes as a secret, received a public key, certificate or "
-        "JWK\n"
+        "wallet-rpc: WALLET_RPC_TOKEN_SECRETS: expected random bytes as a secret, received a public key, certificate "
+        "or JWK\n"
     )
 
 

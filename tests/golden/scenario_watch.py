@@ -11,9 +11,9 @@ from eth_utils.crypto import keccak
 
 from tests.golden.scenario_files import Json
 from tests.golden.scenario_world import ScenarioWorld, address
-from wallet_rpc.devchain.genesis import CREATE2_DEPLOYER
 from wallet_rpc.domain.contracts import (
     ALLOWLIST_MODULE,
+    CREATE2_DEPLOYER,
     ENTRY_POINT,
     NATIVE_TOKEN_LIMIT_MODULE,
     PAYMASTER_GUARD_MODULE,

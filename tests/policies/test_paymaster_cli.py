@@ -13,7 +13,7 @@ from eth_keys.datatypes import PrivateKey
 from tests.devchain.http_endpoint import serve_rpc
 from tests.devchain.sample import ALICE, BOB, Node
 from tests.e2e.process import run_wallet_rpc
-from wallet_rpc.adapters.sponsorship.paymaster_contract import CREATE2_DEPLOYER, creation_code, derive_address
+from wallet_rpc.adapters.sponsorship.paymaster_contract import creation_code, derive_address
 from wallet_rpc.devchain import dev_constants, genesis
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.domain.contracts import ENTRY_POINT
@@ -56,10 +56,6 @@ def paymaster(node_url: str, tmp_path: Path) -> Paymaster:
         return result
 
     return run
-
-
-def test_the_create2_deployer_is_that_of_the_development_chain() -> None:
-    assert CREATE2_DEPLOYER == genesis.CREATE2_DEPLOYER
 
 
 def test_creation_code_is_57_bytes_before_the_runtime() -> None:

@@ -118,5 +118,10 @@ def retired_names(modules: Iterable[Module]) -> list[Found]:
     found = []
     for module in modules:
         names = [*module.identifiers(), Found(module.path, 0, module.path.stem)]
-        found += [each for each in names if RETIRED & set(words_of(each.text))]
+        found += [each for each in names if RETIRED & set(words_of(each.text)) and not _is_visitor(each.text)]
     return found
+
+
+def _is_visitor(name: str) -> bool:
+    """True for a method that `ast.NodeVisitor` calls by the name of a node's class."""
+    return name.startswith("visit_") and hasattr(ast, name.removeprefix("visit_"))

@@ -26,7 +26,7 @@ from wallet_rpc.wire import decode, parse_json
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 for _library in ("httpx2", "httpcore2"):  # they log every URL, and the configured URLs contain keys
     logging.getLogger(_library).setLevel(logging.WARNING)
@@ -123,7 +123,7 @@ class JsonRpcClient:
                 part=self.part,
             )
 
-    def decode_result(self, kind: type[T], value: Any) -> T:
+    def decode_result(self, kind: type[_T], value: Any) -> _T:
         """Decode a result as a typed value. Raises: Unavailable when it is malformed."""
         return decode_result(kind, value, part=self.part)
 
@@ -258,7 +258,7 @@ def is_no_response(error: Unavailable) -> bool:
     return isinstance(error.__cause__, _NoAnswerError | TimeoutError)
 
 
-def decode_result(kind: type[T], value: Any, *, part: str) -> T:
+def decode_result(kind: type[_T], value: Any, *, part: str) -> _T:
     """Decode a result as a typed value. Raises: Unavailable when it is malformed."""
     try:
         return decode(kind, value, at="result")

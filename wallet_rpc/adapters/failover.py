@@ -19,7 +19,7 @@ from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.errors import OutcomeUnknown, Unavailable
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 SUSPEND_SECONDS = 15.0
 """Time for which a failed server is used only when no other responds."""
@@ -92,7 +92,7 @@ class Failover:
         if mismatches or len(failures) == len(found):
             raise (mismatches or failures)[0]
 
-    def decode_result(self, kind: type[T], value: Any) -> T:
+    def decode_result(self, kind: type[_T], value: Any) -> _T:
         """Decode a result as a typed value. Raises: Unavailable when it is malformed."""
         return decode_result(kind, value, part=self.part)
 

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from wallet_rpc.errors import InvalidParams, Unavailable
 from wallet_rpc.wire import decode, encode, parse_json
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 KEY_FORM = 1
 """Version of the key layout and of the scripts' fields; part of every key, so that two layouts never share a key."""
@@ -137,7 +137,7 @@ class Link:
         """Close the connections."""
         await self._client.aclose(close_connection_pool=True)
 
-    async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
+    async def ask(self, request: Callable[[], Awaitable[_T]]) -> _T:
         """Run a Redis request and return its reply. Raises: Unavailable without a reply within the deadline."""
         async with self.deadline(), self._free:
             return await request()
@@ -152,12 +152,12 @@ class Link:
             raise Unavailable("the store does not answer", part="store") from error
 
 
-def encode_record(kind: type[T], record: T) -> str:
+def encode_record(kind: type[_T], record: _T) -> str:
     """Encode a record for storage, as compact JSON."""
     return json.dumps(encode(kind, record), separators=(",", ":"))
 
 
-def decode_record(kind: type[T], text: bytes, *, version: int) -> T:
+def decode_record(kind: type[_T], text: bytes, *, version: int) -> _T:
     """Decode a stored record.
 
     Raises: Unavailable when a newer server wrote it in a version that this one cannot read; ValueError when it is

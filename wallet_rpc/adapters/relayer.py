@@ -19,14 +19,12 @@ from wallet_rpc.adapters.relayer_budget import Expense, RelayerBudget
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.authorization import SignedAuthorization
-from wallet_rpc.domain.gas import max_fee
+from wallet_rpc.domain.gas import AUTHORIZATION_GAS, max_fee
 from wallet_rpc.errors import AlreadyKnown, OutcomeUnknown, Rejected, Unavailable, WalletError
 from wallet_rpc.ports import Node, TransactionReceipt
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32, TransactionCount, Uint256
 from wallet_rpc.wire import shape
 
-AUTHORIZATION_GAS = 25_000
-"""Gas of an authorization, in addition to the transaction's. Source: EIP-7702, PER_EMPTY_ACCOUNT_COST."""
 RELAYER_MARGIN_PERCENT = 20
 """Margin of the gas limit over the estimate, in percent."""
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from wallet_rpc.adapters.client import ErrorMapper
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Rpc(Protocol):
@@ -26,5 +26,5 @@ class Rpc(Protocol):
     async def check_chain(self, chain_id: int) -> None:
         """Check that the server serves the chain. Raises: Unavailable (wrong_chain) when it serves another."""
 
-    def decode_result(self, kind: type[T], value: Any) -> T:
+    def decode_result(self, kind: type[_T], value: Any) -> _T:
         """Decode a result as a typed value. Raises: Unavailable when it is malformed."""

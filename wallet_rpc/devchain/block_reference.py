@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from wallet_rpc.devchain.chain import PENDING, Blockchain
+from wallet_rpc.devchain.chain import PENDING_BLOCK, Blockchain
 from wallet_rpc.devchain.ledger import Block
 from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.errors import InvalidParams
@@ -32,7 +32,7 @@ _HASH_LENGTH = 66
 
 
 def resolve_height(chain: Blockchain, reference: BlockReference | None) -> int | None:
-    """Resolve a reference to a height, `PENDING`, or None for the newest block. Raises: UnknownBlock, InvalidParams."""
+    """Resolve a reference to a height, `PENDING_BLOCK` or None (the newest). Raises: UnknownBlock, InvalidParams."""
     match reference:
         case None:
             return None
@@ -57,7 +57,7 @@ def resolve_tag(chain: Blockchain, tag: BlockTag) -> int | None:
         case "latest" | "safe" | "finalized":
             return None
         case "pending":
-            return PENDING
+            return PENDING_BLOCK
         case "earliest":
             return chain.first_number
     try:
@@ -73,7 +73,7 @@ def find_block(chain: Blockchain, tag: BlockTag) -> Block | None:
     `pending` is the block that would be mined now, without transactions.
     """
     number = resolve_tag(chain, tag)
-    if number == PENDING:
+    if number == PENDING_BLOCK:
         return chain.pending_block()
     return chain.head if number is None else chain.block(number)
 

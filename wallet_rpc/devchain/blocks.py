@@ -5,7 +5,7 @@ from __future__ import annotations
 from wallet_rpc.devchain import answers
 from wallet_rpc.devchain.answers import JsonValue
 from wallet_rpc.devchain.block_reference import BlockReference, BlockTag, find_block, resolve_height
-from wallet_rpc.devchain.chain import PENDING
+from wallet_rpc.devchain.chain import PENDING_BLOCK
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.ledger import Block
 from wallet_rpc.operations.operation import Operation
@@ -114,7 +114,7 @@ async def get_transaction_receipt(context: DevChain, request: HashRequest) -> Js
 async def get_block_receipts(context: DevChain, request: BlockReferenceRequest) -> JsonValue:
     """`eth_getBlockReceipts`."""
     number = resolve_height(context.chain, request.block)
-    if number == PENDING:
+    if number == PENDING_BLOCK:
         return None
     found = context.chain.head if number is None else context.chain.block(number)
     if found is None:

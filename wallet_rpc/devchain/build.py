@@ -22,7 +22,6 @@ from eth_abi.abi import encode
 from wallet_rpc.devchain.dev_constants import ERC20_PAYMASTER, PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
 from wallet_rpc.devchain.genesis import (
     BUILD,
-    CREATE2_DEPLOYER,
     GENESIS_FILE,
     Genesis,
     GenesisAccount,
@@ -33,6 +32,7 @@ from wallet_rpc.devchain.genesis import (
 from wallet_rpc.domain.contracts import (
     ACCOUNT_FACTORY,
     ALLOWLIST_MODULE,
+    CREATE2_DEPLOYER,
     ENTRY_POINT,
     NATIVE_TOKEN_LIMIT_MODULE,
     PAYMASTER_GUARD_MODULE,

@@ -16,7 +16,7 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, BlockNumber, Data, Hash32, TransactionCount, Uint256, Wei
 from wallet_rpc.wire import shape, strict_shape
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @shape
@@ -181,7 +181,7 @@ class BlockOverrides:
         )
 
 
-def _first(one: T | None, other: T | None) -> T | None:
+def _first(one: _T | None, other: _T | None) -> _T | None:
     return other if one is None else one
 
 

@@ -80,7 +80,7 @@ async def call(context: DevChain, request: EthCallRequest) -> Data:
     environment = _build_environment(context.chain, request)
     outcome = environment.run(call_of(context.chain, request.transaction, block=environment.block))
     if not outcome.success:
-        raise build_call_error(outcome)
+        raise build_eth_call_error(outcome)
     return Data(outcome.output)
 
 
@@ -98,11 +98,11 @@ async def estimate_gas(context: DevChain, request: EstimateGasRequest) -> int:
         out_of_gas = any(frame.ran_out_of_gas for frame in outcome.frame.walk()) and not outcome.output
         if out_of_gas and widest.gas < chain.config.gas_limit:
             raise NodeRejection(f"gas required exceeds allowance ({widest.gas})", reason="out_of_gas")
-        raise build_call_error(outcome)
+        raise build_eth_call_error(outcome)
     return _find_least_gas(environment, widest, outcome)
 
 
-def build_call_error(outcome: ExecutionResult) -> WalletError:
+def build_eth_call_error(outcome: ExecutionResult) -> WalletError:
     """Build the error of a call that failed, with geth's message."""
     if outcome.error != "execution reverted":
         return NodeRejection(outcome.error or "execution failed", reason="execution_failed")

@@ -35,9 +35,9 @@ from wallet_rpc.devchain.node_errors import NodeRejection
 from wallet_rpc.devchain.run_limit import RunLimit
 from wallet_rpc.devchain.store import ChainStore, EphemeralStore
 
-__all__ = ["PENDING", "Blockchain", "ChainConfig"]
+__all__ = ["PENDING_BLOCK", "Blockchain", "ChainConfig"]
 
-PENDING = -1
+PENDING_BLOCK = -1
 """Pseudo block number: the block that would be mined now."""
 
 
@@ -96,8 +96,8 @@ class Blockchain:
     # State
 
     def version_at(self, number: int | None) -> int:
-        """Return the state version at the end of a block; None and `PENDING` are the newest. Raises: UnknownBlock."""
-        if number is None or number == PENDING:
+        """Return the state version at the end of a block; None or `PENDING_BLOCK`: the newest. Raises: UnknownBlock."""
+        if number is None or number == PENDING_BLOCK:
             return self._state.version
         return self._history.version_at(number)
 
@@ -127,7 +127,7 @@ class Blockchain:
         self,
         call: MessageCall,
         *,
-        number: int | None = PENDING,
+        number: int | None = PENDING_BLOCK,
         overrides: Mapping[bytes, Override] | None = None,
         block: BlockOverride = NO_BLOCK_OVERRIDE,
         machine: type[Computation] = Computation,
@@ -158,7 +158,7 @@ class Blockchain:
         )
         for authority in authorities(transaction):
             journal.account_is_empty(authority)  # read now: py-evm swallows every error while it applies authorizations
-        outcome = self.limit.run(partial(run_transaction, journal, self.context(PENDING, at), transaction))
+        outcome = self.limit.run(partial(run_transaction, journal, self.context(PENDING_BLOCK, at), transaction))
         return Execution(
             raw=raw,
             transaction=transaction,
@@ -196,7 +196,7 @@ class Blockchain:
         self, number: int | None, timestamp: int | None = None, *, changed: BlockOverride = NO_BLOCK_OVERRIDE
     ) -> ExecutionContext:
         """Return the block values that code sees, with the changes of `changed`."""
-        if number == PENDING:
+        if number == PENDING_BLOCK:
             height, at = self.head.number + 1, self.next_timestamp() if timestamp is None else timestamp
         else:
             block = self.head if number is None else self._history.get_block(number)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HEAD = struct.Struct(">IQ")
+FRAME_HEADER = struct.Struct(">IQ")
 """A frame's head: length of the body (4 bytes) | request number (8). The body is JSON; empty for no response."""
 RUN_SECONDS = 5.0
 """The maximum CPU time that code runs for one request. Source: the default of geth's `--rpc.evmtimeout`."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from wallet_rpc.devchain import answers
 from wallet_rpc.devchain.answers import JsonValue
 from wallet_rpc.devchain.block_reference import resolve_tag
-from wallet_rpc.devchain.chain import PENDING, Blockchain
+from wallet_rpc.devchain.chain import PENDING_BLOCK, Blockchain
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.evm import EventLog
 from wallet_rpc.devchain.ledger import Block, Inclusion
@@ -103,7 +103,7 @@ def _ends(chain: Blockchain, log_filter: LogFilter) -> tuple[int, int]:
 
 def _end(chain: Blockchain, tag: str | None) -> int:
     number = None if tag is None else resolve_tag(chain, tag)
-    return chain.head.number if number is None or number == PENDING else number
+    return chain.head.number if number is None or number == PENDING_BLOCK else number
 
 
 def _choices(topic: Hash32 | tuple[Hash32 | None, ...] | None) -> frozenset[bytes] | None:

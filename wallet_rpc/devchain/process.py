@@ -13,7 +13,7 @@ import sys
 from dataclasses import asdict
 from typing import Any, Self
 
-from wallet_rpc.devchain.config import HEAD, READY, DevChainConfig
+from wallet_rpc.devchain.config import FRAME_HEADER, READY, DevChainConfig
 from wallet_rpc.errors import Unavailable
 
 _STOP_SECONDS = 5.0
@@ -107,13 +107,13 @@ class ChainProcess:
     def _write(self, number: int, body: bytes) -> None:
         if self._process.stdin is None or self._process.stdin.is_closing():
             raise _chain_stopped_error()
-        self._process.stdin.write(HEAD.pack(len(body), number) + body)
+        self._process.stdin.write(FRAME_HEADER.pack(len(body), number) + body)
 
     async def _read(self) -> None:
         stream = self._process.stdout
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while stream is not None:
-                length, number = HEAD.unpack(await stream.readexactly(HEAD.size))
+                length, number = FRAME_HEADER.unpack(await stream.readexactly(FRAME_HEADER.size))
                 body = await stream.readexactly(length)
                 waiting = self._waiting.pop(number, None)
                 if waiting is not None and not waiting.done():  # the caller may have been cancelled

@@ -22,7 +22,7 @@ from typing import TypeVar
 from wallet_rpc.devchain.config import RUN_SECONDS
 from wallet_rpc.devchain.node_errors import ExecutionTimeout
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 FIRST_TICK_SECONDS = 0.1
 """The CPU time of a run before other requests are answered during it; shorter runs keep the order of requests."""
@@ -48,7 +48,7 @@ class RunLimit:
         self._ends: float | None = None
         self._is_shielded = False
 
-    def share(self, action: Callable[[], T]) -> T:
+    def share(self, action: Callable[[], _T]) -> _T:
         """Run `action`, one request, whose runs share the time; return its result."""
         if self._left is not None:
             return action()
@@ -58,7 +58,7 @@ class RunLimit:
         finally:
             self._left = None
 
-    def run(self, action: Callable[[], T]) -> T:
+    def run(self, action: Callable[[], _T]) -> _T:
         """Run `action`, which must not change shared state, and return its result. Raises: ExecutionTimeout."""
         if self._ends is not None or threading.current_thread() is not threading.main_thread():
             return action()
@@ -77,7 +77,7 @@ class RunLimit:
                 self._left = 0.0
             raise ExecutionTimeout(self.seconds) from None
 
-    def shield(self, action: Callable[[], T]) -> T:
+    def shield(self, action: Callable[[], _T]) -> _T:
         """Run `action` without interruptions in the middle of a run, and return its result."""
         before, self._is_shielded = self._is_shielded, True
         try:

@@ -10,7 +10,7 @@ from wallet_rpc import __version__
 from wallet_rpc.devchain import accounts
 from wallet_rpc.devchain.answers import JsonValue
 from wallet_rpc.devchain.block_reference import BlockReference, resolve_height, resolve_tag
-from wallet_rpc.devchain.chain import PENDING, Blockchain
+from wallet_rpc.devchain.chain import PENDING_BLOCK, Blockchain
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.ledger import Block
 from wallet_rpc.devchain.node_errors import UnknownBlock
@@ -149,7 +149,7 @@ async def get_fee_history(context: DevChain, request: FeeHistoryRequest) -> Json
 def _find_newest_block(chain: Blockchain, tag: str) -> Block:
     """Return the last block of the history; `pending` is the newest, as no transaction is ever pending."""
     number = resolve_tag(chain, tag)
-    found = chain.head if number is None or number == PENDING else chain.block(number)
+    found = chain.head if number is None or number == PENDING_BLOCK else chain.block(number)
     if found is None:
         raise UnknownBlock
     return found

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from wallet_rpc.devchain.config import HEAD, READY, DevChainConfig
+from wallet_rpc.devchain.config import FRAME_HEADER, READY, DevChainConfig
 from wallet_rpc.devchain.dispatch import DevChainDispatcher
 from wallet_rpc.devchain.factory import open_devchain
 from wallet_rpc.devchain.node import OPERATIONS, READ_METHODS
@@ -118,10 +118,10 @@ class _Requests:
 
 
 def _next_frame(source: BinaryIO) -> _Frame | None:
-    head = _read_exactly(source, HEAD.size)
+    head = _read_exactly(source, FRAME_HEADER.size)
     if head is None:
         return None
-    length, number = HEAD.unpack(head)
+    length, number = FRAME_HEADER.unpack(head)
     body = _read_exactly(source, length) if length <= _MAX_BYTES else None
     return None if body is None else (number, body)
 
@@ -138,7 +138,7 @@ def _read_exactly(source: BinaryIO, size: int) -> bytes | None:
 
 
 def _put(sink: BinaryIO, number: int, body: bytes) -> None:
-    sink.write(HEAD.pack(len(body), number) + body)
+    sink.write(FRAME_HEADER.pack(len(body), number) + body)
     sink.flush()
 
 

@@ -14,6 +14,8 @@ def _address(text: str) -> Address:
 
 ENTRY_POINT = _address("0x0000000071727De22E5E9d8BAf0edAc6f37da032")
 """EntryPoint v0.7."""
+CREATE2_DEPLOYER = _address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
+"""CREATE2 deployer; its call data is salt (32 bytes) | creation code."""
 ACCOUNT_FACTORY = _address("0x00000000000017c61b5bEe81050EC8eFc9c6fecd")
 """AccountFactory v2.0.0: deploys semi-modular and modular accounts."""
 WEBAUTHN_FACTORY = _address("0x55010E571dCf07e254994bfc88b9C1C8FAe31960")

@@ -18,10 +18,10 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, ChainId, Data, Wei
 from wallet_rpc.wire import strict_shape
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-def _null_as(default: T) -> BeforeValidator:
+def _null_as(default: _T) -> BeforeValidator:
     """Return a validator that replaces null by the default."""
     return BeforeValidator(lambda value: default if value is None else value)
 

@@ -14,8 +14,8 @@ from eth_hash.auto import keccak
 from wallet_rpc.domain import abi
 from wallet_rpc.primitives import Address, from_hex, preview
 
-T = TypeVar("T")
-U = TypeVar("U")
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 
 Encoder: TypeAlias = Callable[[Any], bytes]
 """A function from a JSON value to its word of 32 bytes. Raises: TypedDataError."""
@@ -90,9 +90,9 @@ def _parse_integer_text(text: str) -> int | None:
     return -number if text.startswith("-") else number
 
 
-def map_each(values: Iterable[T], make: Callable[[T], U]) -> list[U]:
+def map_each(values: Iterable[_T], make: Callable[[_T], _U]) -> list[_U]:
     """Apply `make` to each value. Raises: TypedDataError at the value's index."""
-    results: list[U] = []
+    results: list[_U] = []
     try:
         for value in values:
             results.append(make(value))

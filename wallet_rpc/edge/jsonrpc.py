@@ -22,7 +22,7 @@ from wallet_rpc.edge.parameters import Params, build_binding
 from wallet_rpc.errors import InvalidRequest, MethodNotFound, WalletError
 from wallet_rpc.operations.operation import Operation
 
-C = TypeVar("C")
+_C = TypeVar("_C")
 RpcMethod: TypeAlias = Callable[..., Awaitable[Any]]
 """A method that the library calls with the context, then the parameters by position or by name."""
 
@@ -37,7 +37,7 @@ async def _accept_all(_: int) -> None:
     """Enforce no rate limit."""
 
 
-class JsonRpcDispatcher(Generic[C]):
+class JsonRpcDispatcher(Generic[_C]):
     """Dispatches JSON-RPC requests to operations, each run in a `context` that is built for the body.
 
     First, `enforce_rate_limit` receives the number of entries of a body, 1 for one that cannot be parsed. An error that
@@ -49,8 +49,8 @@ class JsonRpcDispatcher(Generic[C]):
 
     def __init__(
         self,
-        operations: Sequence[Operation[C, Any, Any]],
-        context: Callable[[], C],
+        operations: Sequence[Operation[_C, Any, Any]],
+        context: Callable[[], _C],
         *,
         at_once: int = 1,
         deadline_seconds: float = DEADLINE_SECONDS,
@@ -92,7 +92,7 @@ class JsonRpcDispatcher(Generic[C]):
         responses = [response for response in await self._run_batch(parsed, call) if response is not None]
         return responses if len(responses) > 0 else None
 
-    async def _run_batch(self, entries: list[Any], call: _Call[C]) -> list[ResponseObject | None]:
+    async def _run_batch(self, entries: list[Any], call: _Call[_C]) -> list[ResponseObject | None]:
         slots = asyncio.Semaphore(self._at_once)  # first come, first served
         turn = asyncio.Lock()
 
@@ -106,7 +106,7 @@ class JsonRpcDispatcher(Generic[C]):
             tasks = [group.create_task(run_in_turn(entry)) for entry in entries]
         return [task.result() for task in tasks]
 
-    async def _run_entry(self, entry: Any, call: _Call[C]) -> ResponseObject | None:
+    async def _run_entry(self, entry: Any, call: _Call[_C]) -> ResponseObject | None:
         try:
             parsed = envelope.parse_request(entry)
         except WalletError as error:
@@ -146,12 +146,12 @@ class JsonRpcDispatcher(Generic[C]):
         return envelope.error_response(error, request_id)
 
 
-class _Call(Generic[C]):
+class _Call(Generic[_C]):
     """The context of one body's calls and their deadline, in the loop's time."""
 
     __slots__ = ("context", "until")
 
-    def __init__(self, context: C, until: float) -> None:
+    def __init__(self, context: _C, until: float) -> None:
         self.context = context
         self.until = until
 
@@ -168,18 +168,18 @@ def _hide_library_error(response: ResponseObject | None) -> ResponseObject | Non
     return envelope.error_response(incident, response["id"])
 
 
-def _wrap_operation(operation: Operation[C, Any, Any]) -> RpcMethod:
+def _wrap_operation(operation: Operation[_C, Any, Any]) -> RpcMethod:
     """Wrap an operation as a method for the library: it accepts any parameters and never raises."""
     bind = build_binding(operation)
 
-    async def run_operation(context: C, params: Params) -> Any:
+    async def run_operation(context: _C, params: Params) -> Any:
         await operation.authorize(context)
         if not operation.has_own_limits:
             wire.check_size(params)
         request = wire.decode(operation.request, bind(params), at="params")
         return await encode_result(operation, await operation.run(context, request))
 
-    async def run_method(call: _Call[C], /, *positions: Any, **names: Any) -> Any:
+    async def run_method(call: _Call[_C], /, *positions: Any, **names: Any) -> Any:
         try:
             result = await run_until(run_operation(call.context, names or list(positions)), call.until)
         except Exception as raised:  # any exception becomes a response object

@@ -16,13 +16,13 @@ from wallet_rpc.errors import Unavailable, WalletError
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.worker_threads import compute
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 DEADLINE_SECONDS = 30.0
 """The maximum duration of a request, with all its entries; the official clients time out after 10 s."""
 
 
-async def run_until(work: Awaitable[T], until: float) -> T:
+async def run_until(work: Awaitable[_T], until: float) -> _T:
     """Await `work` and return its result. Raises: Unavailable (deadline) after the loop time `until`."""
     deadline = asyncio.timeout_at(until)
     try:

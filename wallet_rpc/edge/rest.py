@@ -36,7 +36,7 @@ from wallet_rpc.errors import InvalidRequest, NotFound
 from wallet_rpc.operations.operation import Credential, ErrorFormat, Operation, RestRoute
 from wallet_rpc.wire import FieldError
 
-C = TypeVar("C")
+_C = TypeVar("_C")
 
 MOUNTS: Mapping[str, ErrorFormat] = {
     "/v1/organizations": ErrorFormat.ORGANIZATION,
@@ -65,11 +65,11 @@ class RestAuthenticator(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestApi(Generic[C]):
+class RestApi(Generic[_C]):
     """Operations served over REST; each runs in a `context` that is built for the request."""
 
-    operations: Sequence[Operation[C, Any, Any]]
-    context: Callable[[], C]
+    operations: Sequence[Operation[_C, Any, Any]]
+    context: Callable[[], _C]
     authenticator: RestAuthenticator
     deadline_seconds: float = DEADLINE_SECONDS
     """The maximum duration of an operation."""
@@ -89,7 +89,7 @@ class RestApi(Generic[C]):
         self,
         mount: str,
         error_format: ErrorFormat,
-        operations: Mapping[str, Mapping[str, Operation[C, Any, Any]]],
+        operations: Mapping[str, Mapping[str, Operation[_C, Any, Any]]],
         origins: Origins,
     ) -> ASGIApp:
         error_responder = partial(error_formats.rest_error_response, error_format)
@@ -103,7 +103,7 @@ class RestApi(Generic[C]):
         return ErrorMiddleware(router, error_responder)
 
     def _build_endpoint(
-        self, error_format: ErrorFormat, verbs: Mapping[str, Operation[C, Any, Any]], origins: Origins
+        self, error_format: ErrorFormat, verbs: Mapping[str, Operation[_C, Any, Any]], origins: Origins
     ) -> ASGIApp:
         endpoint = _Endpoint(error_format, {verb: _OperationHandler(self, one) for verb, one in verbs.items()})
         if any(rest_of(one).credential is not Credential.TOKEN for one in verbs.values()):
@@ -111,13 +111,13 @@ class RestApi(Generic[C]):
         return with_cors(endpoint, origins, methods=sorted(verbs))
 
 
-def group_by_path(operations: Sequence[Operation[C, Any, Any]]) -> dict[str, dict[str, Operation[C, Any, Any]]]:
+def group_by_path(operations: Sequence[Operation[_C, Any, Any]]) -> dict[str, dict[str, Operation[_C, Any, Any]]]:
     """Group the operations by path and verb.
 
     Raises: ValueError for an operation without a REST route, for two with the same route, or for a path mounted under
     another error format.
     """
-    grouped: dict[str, dict[str, Operation[C, Any, Any]]] = {}
+    grouped: dict[str, dict[str, Operation[_C, Any, Any]]] = {}
     for operation in operations:
         rest = rest_of(operation)
         for path in rest.paths:
@@ -194,10 +194,10 @@ def _to_rejection(raised: Exception, name: str) -> HttpRejection:
     return HttpRejection(error.status, error)
 
 
-class _OperationHandler(Generic[C]):
+class _OperationHandler(Generic[_C]):
     """The handler of one operation: authentication, authorization, decoding and execution."""
 
-    def __init__(self, api: RestApi[C], operation: Operation[C, Any, Any]) -> None:
+    def __init__(self, api: RestApi[_C], operation: Operation[_C, Any, Any]) -> None:
         self._api = api
         self._operation = operation
         self._rest = rest_of(operation)
@@ -218,7 +218,7 @@ class _OperationHandler(Generic[C]):
         until = asyncio.get_running_loop().time() + self._api.deadline_seconds
         return dump_json(await run_until(self._run(context, members), until))
 
-    async def _run(self, context: C, members: dict[str, Any]) -> Any:
+    async def _run(self, context: _C, members: dict[str, Any]) -> Any:
         try:
             value = wire.validate(self._operation.request, members)
         except wire.InvalidValue as invalid:

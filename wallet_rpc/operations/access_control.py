@@ -24,14 +24,14 @@ from wallet_rpc.primitives import Address
 from wallet_rpc.services.audit_log import log_event
 from wallet_rpc.services.authority import PERMISSIONS
 
-Q = TypeVar("Q")
-A = TypeVar("A")
+_Q = TypeVar("_Q")
+_A = TypeVar("_A")
 
 _DENIALS = (Unauthorized, SessionEnded, SponsorshipFailed, ValidationReverted)
 """Errors recorded in the audit log as denials, in addition to every error about the field `PERMISSIONS`."""
 
 
-def add_access_control(operation: Operation[Ports, Q, A]) -> Operation[Ports, Q, A]:
+def add_access_control(operation: Operation[Ports, _Q, _A]) -> Operation[Ports, _Q, _A]:
     """Wrap an operation in access checks; each denial is recorded in the audit log of the caller's organisation."""
 
     async def authorize(ports: Ports) -> None:
@@ -41,7 +41,7 @@ def add_access_control(operation: Operation[Ports, Q, A]) -> Operation[Ports, Q,
             await _log_denial(ports, operation.name, denied)
             raise
 
-    async def run(ports: Ports, request: Q) -> A:
+    async def run(ports: Ports, request: _Q) -> _A:
         try:
             if operation.wallets is not None and ports.caller.token is not None:
                 await refuse_other_wallets(ports, operation.wallets(request))
@@ -64,7 +64,7 @@ async def refuse_other_wallets(ports: Ports, addresses: tuple[Address, ...]) -> 
 async def is_of_caller(ports: Ports, address: Address) -> bool:
     """Return True when the token's wallet is the address or the recorded owner of the account at that address.
 
-    A caller without a token always passes.
+    _A caller without a token always passes.
     """
     token = ports.caller.token
     if token is None:

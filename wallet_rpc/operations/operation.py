@@ -11,9 +11,9 @@ from wallet_rpc.domain.access import WRITE_ACCESS, RequiredAccess
 from wallet_rpc.errors import WalletError
 from wallet_rpc.primitives import Address
 
-C = TypeVar("C")
-Q = TypeVar("Q")
-A = TypeVar("A")
+_C = TypeVar("_C")
+_Q = TypeVar("_Q")
+_A = TypeVar("_A")
 
 
 class ErrorFormat(StrEnum):
@@ -55,16 +55,16 @@ async def _allow_all(_: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation(Generic[C, Q, A]):
+class Operation(Generic[_C, _Q, _A]):
     """An operation that, in a context `C`, takes a request `Q` and returns an answer `A`."""
 
     name: str
     """The JSON-RPC method's name; of a REST operation, its operation id."""
-    request: type[Q]
+    request: type[_Q]
     """The type that the parameters are decoded to: a `@shape`."""
     answer: Any
     """The type that the response is encoded by."""
-    run: Callable[[C, Q], Awaitable[A]]
+    run: Callable[[_C, _Q], Awaitable[_A]]
     summary: str = ""
     """One sentence for the API documents."""
     errors: tuple[type[WalletError], ...] = ()
@@ -75,7 +75,7 @@ class Operation(Generic[C, Q, A]):
     """True: the request is a list of objects, and the parameters are its items, in order; never with `positional`."""
     need: RequiredAccess = WRITE_ACCESS
     """The API key scope and the token scopes that a caller needs."""
-    wallets: Callable[[Q], tuple[Address, ...]] | None = None
+    wallets: Callable[[_Q], tuple[Address, ...]] | None = None
     """The accounts or owners of a request; a session token's wallet must be or own each of them. None: no check."""
     rest: RestRoute | None = None
     """The REST route; an operation with one is not a JSON-RPC method."""
@@ -83,5 +83,5 @@ class Operation(Generic[C, Q, A]):
     """True if a response may hold thousands of values; it is then encoded outside the event loop."""
     has_own_limits: bool = False
     """False: the parameters may hold `wire.MAX_REQUEST_VALUES` JSON values. True: the operation limits them itself."""
-    authorize: Callable[[C], Awaitable[None]] = _allow_all
+    authorize: Callable[[_C], Awaitable[None]] = _allow_all
     """The check that runs before the parameters are decoded. Raises: WalletError for an unauthorized caller."""

@@ -12,10 +12,10 @@ from wallet_rpc.errors import ExecutionReverted, ValidationReverted
 from wallet_rpc.primitives import Data
 from wallet_rpc.services.authority import Authority
 
-E = TypeVar("E", bound=ValidationReverted | ExecutionReverted)
+_E = TypeVar("_E", bound=ValidationReverted | ExecutionReverted)
 
 
-def explain_denial(error: E, authority: Authority, operation: UserOperation) -> E:
+def explain_denial(error: _E, authority: Authority, operation: UserOperation) -> _E:
     """Return the error with an explanation of its revert data; unchanged when there is no such data."""
     raw = error.facts.get("revert")
     if not isinstance(raw, str) or raw == "0x":

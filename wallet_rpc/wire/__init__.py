@@ -20,7 +20,7 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import preview, preview_key
 from wallet_rpc.wire.members import MAX_FIELD_ERRORS, reject_unknown_members
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 LENIENT: ConfigDict = ConfigDict(alias_generator=to_camel, extra="ignore", populate_by_name=False)
 STRICT: ConfigDict = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=False)
@@ -28,20 +28,20 @@ MAX_REQUEST_VALUES = 10_000
 """The maximum number of JSON values in a request, on all levels; no valid request needs more."""
 
 
-def _make_shape(cls: type[T], config: ConfigDict) -> type[T]:
+def _make_shape(cls: type[_T], config: ConfigDict) -> type[_T]:
     shape_class = dataclass(frozen=True, slots=True, kw_only=True)(cls)
     shape_class.__pydantic_config__ = config  # type: ignore[attr-defined]  # documented by pydantic
     return shape_class
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-def shape(cls: type[T]) -> type[T]:
+def shape(cls: type[_T]) -> type[_T]:
     """Declare a JSON object: a frozen, keyword-only dataclass with camelCase keys. Unknown keys are ignored."""
     return _make_shape(cls, LENIENT)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-def strict_shape(cls: type[T]) -> type[T]:
+def strict_shape(cls: type[_T]) -> type[_T]:
     """Declare a `shape` that rejects unknown members, since one may be meant as a limit; null ones are ignored."""
     cls._exactly = model_validator(mode="before")(classmethod(reject_unknown_members))  # type: ignore[arg-type, attr-defined]
     return _make_shape(cls, STRICT)
@@ -135,7 +135,7 @@ def check_size(value: Any, *, at: str = "params") -> Size:
     return size
 
 
-def decode(kind: type[T], value: Any, *, at: str = "params") -> T:
+def decode(kind: type[_T], value: Any, *, at: str = "params") -> _T:
     """Convert `value` (parsed JSON) to a `kind`.
 
     Raises: InvalidParams with the path of the first invalid field, the value received and the value expected. Its
@@ -150,7 +150,7 @@ def decode(kind: type[T], value: Any, *, at: str = "params") -> T:
         raise InvalidParams(f"{path}: {first.text}", reason=reason, field=path) from None
 
 
-def validate(kind: type[T], value: Any) -> T:
+def validate(kind: type[_T], value: Any) -> _T:
     """Convert `value` as `decode` does, but report up to `MAX_FIELD_ERRORS` errors. Raises: InvalidValue.
 
     For a value with more than `_MAX_FULLY_VALIDATED` nested values, only the first error of each array is reported.
@@ -159,7 +159,7 @@ def validate(kind: type[T], value: Any) -> T:
     schema: Any = kind
     validator = _adapter(schema).validator if is_small else _fail_fast_validator(schema)
     try:
-        return cast("T", validator.validate_python(value))
+        return cast("_T", validator.validate_python(value))
     except ValidationError as error:
         errors: dict[str, FieldError] = {}
         for each in error.errors(include_url=False, include_context=True, include_input=True)[:MAX_FIELD_ERRORS]:

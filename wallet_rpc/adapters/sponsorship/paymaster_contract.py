@@ -16,14 +16,12 @@ from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain import abi
-from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.contracts import CREATE2_DEPLOYER, ENTRY_POINT
 from wallet_rpc.domain.gas import max_fee
 from wallet_rpc.errors import ExecutionReverted, OutcomeUnknown, Rejected, Unavailable, WalletError
 from wallet_rpc.primitives import Address, Data, Gas, Hash32, Uint256
 from wallet_rpc.wire import shape
 
-CREATE2_DEPLOYER = Address.parse("0x4e59b44847b379578588920cA78FbF26c0B4956C")
-"""CREATE2 deployer, at the same address on every chain; its call data is salt (32 bytes) | creation code."""
 _SALT = bytes(32)
 _OWNER = abi.selector_of("owner()")
 _SIGNER = abi.selector_of("signer()")
