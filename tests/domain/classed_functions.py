@@ -125,6 +125,7 @@ PROTECTED = {
 }
 """Contracts that store an account's keys, limits, nonces or deposit; no permission may name them."""
 OPEN = {
+    "Create2Deployer": "0x4e59b44847b379578588920cA78FbF26c0B4956C",
     "AccountFactory": "0x00000000000017c61b5bEe81050EC8eFc9c6fecd",
     "WebAuthnFactory": "0x55010E571dCf07e254994bfc88b9C1C8FAe31960",
     "SemiModularAccountBytecode": "0x000000000000c5A9089039570Dd36455b5C07383",
