@@ -9,7 +9,6 @@ Source: RFC 7519 (JWT), RFC 7515 (JWS, HS256).
 
 from __future__ import annotations
 
-import base64
 import hmac
 import json
 import re
@@ -33,6 +32,7 @@ from wallet_rpc.domain.ticket import Ticket
 from wallet_rpc.domain.wallet_address import parse_wallet
 from wallet_rpc.errors import Forbidden, InvalidParams, Unauthorized
 from wallet_rpc.primitives import UnixSeconds
+from wallet_rpc.primitives.base64url import decode_base64url, encode_base64url
 from wallet_rpc.wire import decode, encode, shape
 
 AUDIENCE = "wallet-rpc"
@@ -122,18 +122,18 @@ class JwtTokenSigner:
 
     def sign_ticket(self, ticket: Ticket) -> str:
         """Return the submission ticket: base64url(JSON) | . | base64url(HMAC-SHA256 of the part before the dot)."""
-        payload = _encode_base64url(json.dumps(encode(Ticket, ticket), separators=(",", ":")).encode())
-        return f"{payload}.{_encode_base64url(_sign(self._ticket_keys[0], payload))}"
+        payload = encode_base64url(json.dumps(encode(Ticket, ticket), separators=(",", ":")).encode())
+        return f"{payload}.{encode_base64url(_sign(self._ticket_keys[0], payload))}"
 
     def read_ticket(self, text: str) -> Ticket:
         """Return a ticket's content, also of an expired one. Raises: Forbidden when this server did not sign it."""
         payload, _, signature = text.partition(".")
         if _TICKET.fullmatch(text) is None or not any(
-            hmac.compare_digest(_sign(key, payload), _decode_base64url(signature)) for key in self._ticket_keys
+            hmac.compare_digest(_sign(key, payload), decode_base64url(signature)) for key in self._ticket_keys
         ):
             raise _invalid_ticket_error()
         try:
-            return decode(Ticket, from_json(_decode_base64url(payload)))
+            return decode(Ticket, from_json(decode_base64url(payload)))
         except (InvalidParams, ValueError) as error:  # signed by a server of another version
             raise _invalid_ticket_error() from error
 
@@ -179,11 +179,3 @@ def _invalid_ticket_error() -> Forbidden:
 
 def _sign(key: bytes, payload: str) -> bytes:
     return hmac.digest(key, payload.encode(), "sha256")
-
-
-def _encode_base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _decode_base64url(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "==")  # excess padding is ignored

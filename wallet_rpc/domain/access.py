@@ -7,7 +7,6 @@ Source: seeds 000 and 004; specs/access.md.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
@@ -17,6 +16,7 @@ from typing import NewType
 
 from wallet_rpc.errors import Forbidden, Unauthorized
 from wallet_rpc.primitives import UnixSeconds
+from wallet_rpc.primitives.base64url import encode_base64url
 from wallet_rpc.wire import shape
 
 OrganizationId = NewType("OrganizationId", str)
@@ -104,7 +104,7 @@ def new_organization_id(entropy: bytes) -> OrganizationId:
 
 def new_api_key(entropy: bytes) -> str:
     """Return an API key made of 32 random bytes: `wrk_` and 43 characters of base64url."""
-    return KEY_PREFIX + base64.urlsafe_b64encode(entropy).rstrip(b"=").decode()
+    return KEY_PREFIX + encode_base64url(entropy)
 
 
 def derive_key_id(key: str) -> KeyId:

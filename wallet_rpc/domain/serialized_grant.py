@@ -8,7 +8,6 @@ The text may hold a secret, so no error repeats any of it. A private key is reje
 
 from __future__ import annotations
 
-from base64 import b64decode
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
@@ -18,6 +17,7 @@ from pydantic_core import from_json
 from wallet_rpc.domain.context import RemoteContext, parse_context
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import Address, Data, SessionId
+from wallet_rpc.primitives.base64url import decode_base64url
 from wallet_rpc.primitives.integers import exact_integer
 from wallet_rpc.wire import decode, strict_shape
 
@@ -87,10 +87,10 @@ def _grant_from_context(text: str) -> SerializedGrant:
 
 def _decode_base64(text: str) -> bytes:
     """Decode base64 of either alphabet. Raises: ValueError."""
-    digits = text.rstrip("=").replace("-", "+").replace("_", "/")
+    digits = text.rstrip("=")
     if len(text) - len(digits) not in {0, -len(digits) % 4}:
         raise ValueError("invalid base64 padding")
-    return b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    return decode_base64url(digits.replace("+", "-").replace("/", "_"))
 
 
 def _refuse_private_key(value: Any) -> None:

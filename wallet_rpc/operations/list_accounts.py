@@ -5,8 +5,6 @@ The cursor is the id of the last account of a page. Pages are stable, because ac
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
@@ -17,6 +15,7 @@ from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, NonZeroAddress, malformed_error
+from wallet_rpc.primitives.base64url import decode_base64url, encode_base64url
 from wallet_rpc.primitives.integers import exact_integer
 from wallet_rpc.wire import shape
 
@@ -30,13 +29,13 @@ def _read_cursor(value: Any) -> UUID:
     if not isinstance(value, str) or len(value) != 22:
         raise malformed_error(expected, value)
     try:
-        return UUID(bytes=base64.b64decode(value + "==", altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError):
+        return UUID(bytes=decode_base64url(value))
+    except ValueError:
         raise malformed_error(expected, value) from None
 
 
 def _write_cursor(cursor: bytes) -> str | None:
-    return base64.urlsafe_b64encode(cursor).rstrip(b"=").decode() if cursor else None
+    return encode_base64url(cursor) if cursor else None
 
 
 GivenCursor: TypeAlias = Annotated[UUID, PlainValidator(_read_cursor), WithJsonSchema({"type": "string"})]
