@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wallet_rpc.adapters.client import ErrorObject
-from wallet_rpc.adapters.refusals import ENTRY_POINT_TEXTS, map_bundler_error, map_paymaster_error
+from wallet_rpc.adapters.refusals import map_bundler_error, map_paymaster_error
+from wallet_rpc.domain.entry_point_errors import ENTRY_POINT_TEXTS
 from wallet_rpc.errors import (
     AlreadyKnown,
     ExecutionReverted,

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from wallet_rpc.adapters.client import ErrorObject
+from wallet_rpc.domain.entry_point_errors import ENTRY_POINT_TEXTS, build_entry_point_error
 from wallet_rpc.errors import (
     AccountDeployed,
     AlreadyKnown,
@@ -29,40 +30,6 @@ from wallet_rpc.errors import (
 )
 from wallet_rpc.primitives import Address, Data
 
-ENTRY_POINT_TEXTS = {
-    "AA10": "sender already constructed",
-    "AA13": "initCode failed or OOG",
-    "AA14": "initCode must return sender",
-    "AA15": "initCode must create sender",
-    "AA20": "account not deployed",
-    "AA21": "didn't pay prefund",
-    "AA22": "expired or not due",
-    "AA23": "reverted",
-    "AA24": "signature error",
-    "AA25": "invalid account nonce",
-    "AA26": "over verificationGasLimit",
-    "AA30": "paymaster not deployed",
-    "AA31": "paymaster deposit too low",
-    "AA32": "paymaster expired or not due",
-    "AA33": "reverted",
-    "AA34": "signature error",
-    "AA36": "over paymasterVerificationGasLimit",
-    "AA41": "too little verificationGas",
-    "AA50": "postOp reverted",
-    "AA51": "prefund below actualGasCost",
-    "AA93": "invalid paymasterAndData",
-    "AA94": "gas values overflow",
-    "AA95": "out of gas",
-    "AA96": "invalid aggregator",
-}
-"""Messages of the entry point for rejected operations, by code. Source: EntryPoint v0.7."""
-
-_BY_ENTRY_POINT: dict[str, type[ValidationReverted]] = {
-    "AA22": OutOfTimeRange,
-    "AA24": SignatureInvalid,
-    "AA32": OutOfTimeRange,
-    "AA34": SignatureInvalid,
-}
 _BY_CODE: dict[int, tuple[type[WalletError], str, str | None]] = {
     -32500: (ValidationReverted, "validation reverted", None),
     -32501: (PaymasterRejected, "the paymaster rejected the user operation", None),
@@ -230,15 +197,12 @@ def _map_entry_point_error(error: ErrorObject) -> WalletError | None:
     if error.code not in _SIMULATION_CODES or found is None or found.group(0) not in ENTRY_POINT_TEXTS:
         return None
     number = found.group(0)
-    kind = _BY_ENTRY_POINT.get(number, PaymasterRejected if number.startswith("AA3") else ValidationReverted)
-    text = f"validation reverted: [reason]: {number} {ENTRY_POINT_TEXTS[number]}"
+    mapped = build_entry_point_error(f"{number} {ENTRY_POINT_TEXTS[number]}", revert=_find_revert_data(error))
     if number == "AA10":
         return AccountDeployed(_DEPLOYING, entryPoint=number)
     if number == "AA21":
-        return Rejected(text, reason="insufficient_funds", entryPoint=number)
-    if number == "AA24":
-        text = "invalid account signature"
-    return kind(text, entryPoint=number, revert=_find_revert_data(error))
+        return Rejected(mapped.message, reason="insufficient_funds", entryPoint=number)
+    return mapped
 
 
 def _find_revert_data(error: ErrorObject) -> str | None:

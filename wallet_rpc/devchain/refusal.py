@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from wallet_rpc.domain.entry_point_errors import build_entry_point_error
 from wallet_rpc.domain.revert import Explanation, explain
-from wallet_rpc.errors import (
-    ExecutionReverted,
-    OutOfTimeRange,
-    PaymasterRejected,
-    SignatureInvalid,
-    ValidationReverted,
-    WalletError,
-)
+from wallet_rpc.errors import ExecutionReverted, ValidationReverted, WalletError
 from wallet_rpc.primitives import Data
-
-_KINDS: dict[str, type[ValidationReverted]] = {
-    "AA22": OutOfTimeRange,
-    "AA24": SignatureInvalid,
-    "AA32": OutOfTimeRange,
-    "AA34": SignatureInvalid,
-}
 
 
 def build_validation_error(revert_data: bytes, *, is_deployed: bool) -> WalletError:
@@ -33,13 +20,8 @@ def build_validation_error(revert_data: bytes, *, is_deployed: bool) -> WalletEr
         else:
             text = f"validation reverted: {explained.text or 'no reason given'}"
             return ValidationReverted(text, **error_data(explained, revert_data))
-    number = message[:4]
-    kind = _KINDS.get(number, PaymasterRejected if number.startswith("AA3") else ValidationReverted)
-    inner = Explanation(explained.causes[1:]).text
-    text = f"validation reverted: [reason]: {message}" + (f": {inner}" if inner else "")
-    if number == "AA24":
-        text = "invalid account signature"
-    return kind(text, entryPoint=number, **error_data(explained, revert_data))
+    cause = Explanation(explained.causes[1:]).text
+    return build_entry_point_error(message, cause=cause, **error_data(explained, revert_data))
 
 
 def build_execution_error(revert_data: bytes) -> ExecutionReverted:
