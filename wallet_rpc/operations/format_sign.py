@@ -12,7 +12,6 @@ from typing import Annotated
 from pydantic import Field
 
 from wallet_rpc.domain.access import READ_ACCESS
-from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.prepared import Signature
 from wallet_rpc.domain.signature import (
     SignerKind,
@@ -23,10 +22,11 @@ from wallet_rpc.domain.signature import (
 )
 from wallet_rpc.errors import InvalidParams, UnsupportedChain
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.ports import ChainPorts, Ports
+from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import ChainId, Data, NonZeroAddress, preview
-from wallet_rpc.services.accounts import AccountFacts, chain_of, read_account_facts
+from wallet_rpc.services.accounts import chain_of, read_account_facts
 from wallet_rpc.services.signable_messages import SigningCapabilities, refuse_sessions
+from wallet_rpc.services.signatures import is_contract
 from wallet_rpc.wire import shape
 
 
@@ -53,7 +53,7 @@ async def run(ports: Ports, request: FormatSign) -> FormattedSign:
     chain = chain_of(ports, request.chain_id)
     facts = await read_account_facts(ports, chain, request.from_, at="params.from")
     signature = request.signature.raw
-    if await _is_key(chain, facts):
+    if facts.owner == facts.address or not await is_contract(chain, facts.owner):
         signature = _read_key_signature(signature)
         kind = SignerKind.KEY
     else:
@@ -64,14 +64,6 @@ async def run(ports: Ports, request: FormatSign) -> FormattedSign:
     if facts.factory is not None:
         formatted = wrap_erc6492(WrappedSignature(facts.factory.address, facts.factory.data, formatted))
     return FormattedSign(signature=formatted)
-
-
-async def _is_key(chain: ChainPorts, facts: AccountFacts) -> bool:
-    """Return True when the owner signs with a key, not as a contract (ERC-1271)."""
-    if facts.owner == facts.address:
-        return True
-    code = await chain.node.code(facts.owner)
-    return not code or delegate_of(code) is not None
 
 
 def _read_key_signature(signature: bytes) -> bytes:
