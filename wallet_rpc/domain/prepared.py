@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.account import Call
@@ -234,6 +234,15 @@ def format_call_id(chain_id: int, operation_hash: Hash32) -> Data:
     of wallet-rpc has that suffix, because finding an operation with that hash is infeasible.
     """
     return Data(chain_id.to_bytes(32, "big") + operation_hash)
+
+
+def _unnest_call_id(value: Any) -> Any:
+    """Accept the id nested in an array of its own, as some guides show it."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+NestedCallId: TypeAlias = Annotated[Data, BeforeValidator(_unnest_call_id)]
+"""The id of a call or a swap in a request, as text or in an array of its own."""
 
 
 def parse_call_id(identifier: bytes) -> tuple[int, Hash32]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from wallet_rpc.domain.access import RequiredAccess, Scope
 from wallet_rpc.domain.call_data import decode_calls
 from wallet_rpc.domain.nonce import split_nonce
-from wallet_rpc.domain.prepared import DelegationDetails, OperationData, format_call_id, parse_call_id
+from wallet_rpc.domain.prepared import DelegationDetails, NestedCallId, OperationData, format_call_id, parse_call_id
 from wallet_rpc.domain.receipt import CallLog, CallReceipt
 from wallet_rpc.domain.records import CallKind, CallRecord, CallState
 from wallet_rpc.errors import UnknownBundle
@@ -39,16 +39,11 @@ Receipt: TypeAlias = OperationReceipt | TransactionReceipt
 """The receipt of a user operation, or of the relayer's transaction."""
 
 
-def _unnest_call_id(value: Any) -> Any:
-    """Accept the id nested in an array of its own, as some guides show it."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
 @shape
 class GetCallsStatus:
     """The call id that `wallet_sendPreparedCalls` returned."""
 
-    call_id: Annotated[Data, BeforeValidator(_unnest_call_id)]
+    call_id: NestedCallId
 
 
 @shape

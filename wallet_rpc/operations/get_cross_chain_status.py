@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator
-
 from wallet_rpc.domain.access import READ_ACCESS
+from wallet_rpc.domain.prepared import NestedCallId
 from wallet_rpc.domain.quote import SwapOutcome
 from wallet_rpc.errors import UnknownBundle, UnsupportedCapability
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.operations.request_quote import provider_of
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Data
 from wallet_rpc.wire import shape
-
-
-def _unnest_call_id(value: Any) -> Any:
-    """Accept the id nested in an array of its own, as some guides show it."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 @shape
 class GetCrossChainStatus:
     """The id of a swap."""
 
-    call_id: Annotated[Data, BeforeValidator(_unnest_call_id)]
+    call_id: NestedCallId
 
 
 async def run(ports: Ports, request: GetCrossChainStatus) -> SwapOutcome:
