@@ -25,6 +25,7 @@ from wallet_rpc.ports import ChainPorts, OperationReceipt, PendingOperation, Por
 from wallet_rpc.primitives import BlockNumber, ChainId, Data, Hash32
 from wallet_rpc.services.accounts import chain_of
 from wallet_rpc.services.call_failures import CallError, build_nonce_error, build_revert_error, read_stored_error
+from wallet_rpc.services.confirmations import has_confirmations
 from wallet_rpc.services.delegation import is_applied
 from wallet_rpc.services.submission import is_abandoned
 from wallet_rpc.wire import shape
@@ -161,14 +162,9 @@ async def _read_delegation_status(ports: Ports, chain: ChainPorts, record: CallR
 
 async def _read_chain_status(chain: ChainPorts, receipt: Receipt) -> int:
     """Return the status of an included call, which is final once it has enough confirmations."""
-    if chain.confirmations > 1 and await _depth(chain, receipt) < chain.confirmations:
+    if not await has_confirmations(chain.node, receipt.block_number, required=chain.confirmations):
         return PRECONFIRMED if receipt.success else PRECONFIRMED_REVERTED
     return CONFIRMED if receipt.success else REVERTED
-
-
-async def _depth(chain: ChainPorts, receipt: Receipt) -> int:
-    """Return the number of confirmations: the blocks from the call's own block to the latest, both included."""
-    return await chain.node.block_number() - receipt.block_number + 1
 
 
 async def _read_unknown_status(

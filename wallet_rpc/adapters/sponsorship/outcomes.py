@@ -21,6 +21,7 @@ from wallet_rpc.adapters.sponsorship.redis_budgets import PendingReservation
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.ports import Clock, Node
 from wallet_rpc.primitives import BlockNumber, Hash32, Uint256, Wei
+from wallet_rpc.services.confirmations import has_confirmations
 from wallet_rpc.wire import shape
 
 SETTLE_GRACE_SECONDS = 60
@@ -115,10 +116,7 @@ class OutcomeReader:
         return Settlement(use.cost) if use.is_sponsored else Unsettled.VOID
 
     async def _is_final(self, block_number: int) -> bool:
-        """Return True when the block has enough confirmations."""
-        if self._confirmations == 1:
-            return True
-        return await self._chain.block_number() - block_number + 1 >= self._confirmations
+        return await has_confirmations(self._chain, block_number, required=self._confirmations)
 
     async def _block_time(self) -> int:
         answer = await self._node.read("eth_getBlockByNumber", ["latest", False])
