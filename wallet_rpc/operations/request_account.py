@@ -7,6 +7,7 @@ has at most one.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -21,11 +22,14 @@ from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.ports.storage import SignerAccounts
 from wallet_rpc.primitives import Address, Data, NonZeroAddress, Uint256, preview
-from wallet_rpc.services.accounts import build_delegated_account, confirm, default_account, new_id
+from wallet_rpc.services.accounts import (
+    build_delegated_account,
+    confirm,
+    default_account,
+    find_or_add_account,
+    new_id,
+)
 from wallet_rpc.wire import shape, strict_shape
-
-_ATTEMPTS = 16
-"""Maximum number of attempts to find or create an account while concurrent requests add accounts."""
 
 
 @strict_shape
@@ -116,20 +120,21 @@ async def _find(ports: Ports, request: RequestAccount) -> Account:
             )
         return await _find_recorded(ports, request.account_address)
     hint = request.creation_hint or CreationHint()
-    for _ in range(_ATTEMPTS):
-        salt = 0 if hint.salt is None else hint.salt
-        accounts = await ports.store.accounts.find_by_signer(request.signer_address, account_id=request.id, salt=salt)
-        account = _choose_recorded(ports, accounts, request, hint)
-        is_new = account is None
-        account = account or _build_account(ports, accounts, request, hint)
-        if is_new and not await ports.store.accounts.add(account, after=accounts.count):
-            continue
-        if not ports.caller.is_anonymous:
-            await confirm(ports, account)
-        return account
-    raise Unavailable(
-        "params.signerAddress: concurrent requests keep adding accounts of this signer; try again", reason="busy"
+    salt = 0 if hint.salt is None else hint.salt
+    find_by_signer = ports.store.accounts.find_by_signer
+    account = await find_or_add_account(
+        ports,
+        read=partial(find_by_signer, request.signer_address, account_id=request.id, salt=salt),
+        choose=lambda accounts: _choose_recorded(ports, accounts, request, hint),
+        build=lambda accounts: _build_account(ports, accounts, request, hint),
     )
+    if account is None:
+        raise Unavailable(
+            "params.signerAddress: concurrent requests keep adding accounts of this signer; try again", reason="busy"
+        )
+    if not ports.caller.is_anonymous:
+        await confirm(ports, account)
+    return account
 
 
 async def _find_recorded(ports: Ports, address: Address) -> Account:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -114,14 +115,38 @@ def build_not_delegated_error(chain: ChainPorts, address: Address, at: str) -> I
     )
 
 
+async def find_or_add_account(
+    ports: Ports,
+    *,
+    read: Callable[[], Awaitable[SignerAccounts]],
+    choose: Callable[[SignerAccounts], Account | None],
+    build: Callable[[SignerAccounts], Account],
+) -> Account | None:
+    """Return the chosen one of a signer's accounts, or add a new one and return it.
+
+    Return None when concurrent requests added other accounts before each of the attempts.
+    """
+    for _ in range(_ATTEMPTS):
+        accounts = await read()
+        recorded = choose(accounts)
+        if recorded is not None:
+            return recorded
+        account = build(accounts)
+        if await ports.store.accounts.add(account, after=accounts.count):
+            return account
+    return None
+
+
 async def record_delegated_account(ports: Ports, address: Address) -> None:
     """Record a signer's own address as one of its accounts; the default one if it is the first."""
-    for _ in range(_ATTEMPTS):
-        accounts = await ports.store.accounts.find_by_signer(address)
-        account = build_delegated_account(ports, address) if accounts.delegated is None else accounts.delegated
-        if accounts.delegated is not None or await ports.store.accounts.add(account, after=accounts.count):
-            await confirm(ports, account)
-            return
+    account = await find_or_add_account(
+        ports,
+        read=lambda: ports.store.accounts.find_by_signer(address),
+        choose=lambda accounts: accounts.delegated,
+        build=lambda _: build_delegated_account(ports, address),
+    )
+    if account is not None:
+        await confirm(ports, account)
 
 
 async def confirm(ports: Ports, account: Account) -> None:
