@@ -13,6 +13,7 @@ from tests.contract.upstream import BrokenResponse, Upstream, UpstreamError, ans
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.gas import GasEstimate
 from wallet_rpc.domain.user_operation import Factory, PaymasterPart, UserOperation
 from wallet_rpc.errors import (
     ExecutionReverted,
@@ -22,7 +23,7 @@ from wallet_rpc.errors import (
     Unavailable,
     ValidationReverted,
 )
-from wallet_rpc.ports import Fees, GasEstimate
+from wallet_rpc.ports import Fees
 from wallet_rpc.primitives import Address, Data
 
 

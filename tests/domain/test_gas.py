@@ -17,6 +17,8 @@ from wallet_rpc import wire
 from wallet_rpc.domain.authorization import Authorization, add_dummy_signature
 from wallet_rpc.domain.capabilities import GasParamsOverride, Multiplier
 from wallet_rpc.domain.gas import (
+    GasEstimate,
+    apply_gas_estimate,
     apply_gas_overrides,
     call_data_tokens,
     floor_gas,
@@ -206,3 +208,25 @@ def test_authorization_has_its_price() -> None:
     op = replace(PLAIN, call_gas_limit=10**7)
     signed = add_dummy_signature(Authorization(1, op.sender, 0))
     assert pre_verification_gas(replace(op, authorization=signed)) == pre_verification_gas(op) + 25_000
+
+
+def test_an_estimate_replaces_every_limit_and_no_fee() -> None:
+    estimate = GasEstimate(
+        pre_verification_gas=1,
+        verification_gas_limit=2,
+        call_gas_limit=3,
+        paymaster_verification_gas_limit=0,
+        paymaster_post_op_gas_limit=5,
+    )
+    expected = replace(OP, pre_verification_gas=1, verification_gas_limit=2, call_gas_limit=3)
+
+    assert OP.paymaster is not None
+    paymaster = replace(OP.paymaster, verification_gas_limit=0, post_op_gas_limit=5)
+    assert apply_gas_estimate(OP, estimate) == replace(expected, paymaster=paymaster)
+    assert apply_gas_estimate(replace(OP, paymaster=None), estimate) == replace(expected, paymaster=None)
+
+
+def test_an_estimate_without_the_paymasters_limits_keeps_them() -> None:
+    estimate = GasEstimate(pre_verification_gas=1, verification_gas_limit=2, call_gas_limit=3)
+
+    assert apply_gas_estimate(OP, estimate).paymaster == OP.paymaster

@@ -8,9 +8,10 @@ from typing import Any
 
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.gas import GasEstimate
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.ports import GasEstimate, OperationReceipt, PendingOperation
+from wallet_rpc.ports import OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Address, Hash32
 
 

@@ -15,12 +15,13 @@ from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.domain.authorization import designator
 from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_7702, SEMI_MODULAR_ACCOUNT_7702_V1_1
+from wallet_rpc.domain.gas import GasEstimate
 from wallet_rpc.domain.prepared import PreparedArray
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import StaleNonce
 from wallet_rpc.operations import get_calls_status, send_prepared_calls
 from wallet_rpc.operations.get_calls_status import GetCallsStatus
-from wallet_rpc.ports import GasEstimate, OperationReceipt, PendingOperation
+from wallet_rpc.ports import OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Address, Hash32
 from wallet_rpc.services.signed_calls import SendArray
 

@@ -10,26 +10,18 @@ from wallet_rpc.adapters.log_entries import LogEntry, logs_of
 from wallet_rpc.adapters.refusals import map_bundler_error
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.gas import GasEstimate
 from wallet_rpc.domain.revert import find_revert_reason
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, Unavailable
-from wallet_rpc.ports import GasEstimate, Log, OperationReceipt, PendingOperation
+from wallet_rpc.ports import Log, OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32
 from wallet_rpc.wire import encode, shape
 from wallet_rpc.worker_threads import compute
 
 _SAMPLE_BALANCE = hex(10**24)
 """Balance override for a sender without funds, in wei: some bundlers do not estimate without it."""
-
-
-@shape
-class _Estimate:
-    pre_verification_gas: Gas
-    verification_gas_limit: Gas
-    call_gas_limit: Gas
-    paymaster_verification_gas_limit: Gas | None = None
-    paymaster_post_op_gas_limit: Gas | None = None
 
 
 @shape
@@ -89,14 +81,7 @@ class HttpBundler:
                 raise
             sender = {"balance": _SAMPLE_BALANCE, **changed.get(operation.sender.hex0x(), {})}
             answer = await self._request_estimate([*params[:2], {**changed, operation.sender.hex0x(): sender}])
-        found = self._client.decode_result(_Estimate, answer)
-        return GasEstimate(
-            pre_verification_gas=found.pre_verification_gas,
-            verification_gas_limit=found.verification_gas_limit,
-            call_gas_limit=found.call_gas_limit,
-            paymaster_verification_gas_limit=found.paymaster_verification_gas_limit,
-            paymaster_post_op_gas_limit=found.paymaster_post_op_gas_limit,
-        )
+        return self._client.decode_result(GasEstimate, answer)
 
     async def _request_estimate(self, params: list[Any]) -> Any:
         return await self._client.read(

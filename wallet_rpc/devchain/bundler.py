@@ -15,7 +15,6 @@ from wallet_rpc.devchain import estimation
 from wallet_rpc.devchain.accounts import DevelopmentAccount
 from wallet_rpc.devchain.chain import Blockchain
 from wallet_rpc.devchain.execution import Override
-from wallet_rpc.devchain.gas_search import GasLimits
 from wallet_rpc.devchain.handle_ops import (
     OperationEvent,
     deposit_slot_number,
@@ -29,7 +28,7 @@ from wallet_rpc.devchain.refusal import build_validation_error
 from wallet_rpc.devchain.signing import GasFees, UnsignedTransaction
 from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.gas import floor_gas, max_cost, pre_verification_gas
+from wallet_rpc.domain.gas import GasEstimate, floor_gas, max_cost, pre_verification_gas
 from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data, user_operation_hash
 from wallet_rpc.errors import ExecutionReverted, Rejected
 from wallet_rpc.primitives import Address, Hash32
@@ -60,7 +59,7 @@ class DevBundler:
         self._numbers: dict[bytes, int] = {}
         self._next = chain.first_number
 
-    def estimate(self, op: UserOperation, overrides: Mapping[bytes, Override] | None = None) -> GasLimits:
+    def estimate(self, op: UserOperation, overrides: Mapping[bytes, Override] | None = None) -> GasEstimate:
         """Estimate limits with which `op` succeeds.
 
         Raises: ValidationReverted and its kinds, ExecutionReverted, Rejected.

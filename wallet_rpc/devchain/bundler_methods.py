@@ -12,11 +12,11 @@ from wallet_rpc.devchain.answers import JsonValue
 from wallet_rpc.devchain.bundler import MinedOperation
 from wallet_rpc.devchain.call_request import Overrides, overrides_of
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.gas_search import GasLimits
 from wallet_rpc.devchain.handle_ops import operation_log_indexes, revert_reason
 from wallet_rpc.devchain.paymaster import SponsorshipResult
 from wallet_rpc.devchain.state_reads import NoParams
 from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.gas import GasEstimate
 from wallet_rpc.domain.token_gas import Erc20PaymentTerms
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
@@ -105,7 +105,7 @@ async def send_user_operation(context: DevChain, request: SendRequest) -> Hash32
     return context.bundler.send(request.operation.to_domain())
 
 
-async def estimate_user_operation_gas(context: DevChain, request: EstimateRequest) -> GasLimits:
+async def estimate_user_operation_gas(context: DevChain, request: EstimateRequest) -> GasEstimate:
     """`eth_estimateUserOperationGas`."""
     _check_entry_point(request.entry_point)
     return context.bundler.estimate(request.operation.to_domain(), overrides_of(request.overrides))
@@ -209,7 +209,7 @@ EXECUTING_OPERATIONS = (
     Operation(
         "eth_estimateUserOperationGas",
         EstimateRequest,
-        GasLimits,
+        GasEstimate,
         estimate_user_operation_gas,
         errors=(*_SIMULATION_ERRORS, ExecutionReverted),
         positional=True,

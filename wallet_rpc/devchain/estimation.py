@@ -25,7 +25,6 @@ from wallet_rpc.devchain.execution import Override
 from wallet_rpc.devchain.gas_search import (
     MIN_MARGIN,
     CallResults,
-    GasLimits,
     add_margin,
     call_results,
     depends_on_gas,
@@ -35,7 +34,7 @@ from wallet_rpc.devchain.handle_ops import operation_events, revert_reason
 from wallet_rpc.devchain.refusal import build_execution_error, build_validation_error
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT, NATIVE_TOKEN_LIMIT_MODULE
-from wallet_rpc.domain.gas import max_cost, pre_verification_gas
+from wallet_rpc.domain.gas import GasEstimate, apply_gas_estimate, max_cost, pre_verification_gas
 from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data
 from wallet_rpc.errors import ExecutionReverted, InvalidParams, ValidationReverted
 from wallet_rpc.primitives import Address
@@ -84,7 +83,7 @@ def _mark_signature_valid(output: bytes, at: int) -> bytes:
 
 def estimate_operation_gas(
     chain: Blockchain, op: UserOperation, *, bundler: Address, overrides: Mapping[bytes, Override] | None = None
-) -> GasLimits:
+) -> GasEstimate:
     """Estimate the gas limits of an operation.
 
     Raises: ValidationReverted and its kinds, ExecutionReverted; InvalidParams for an override of the entry point's
@@ -107,36 +106,22 @@ def estimate_operation_gas(
     return limits
 
 
-def _wide_limits(op: UserOperation) -> GasLimits:
+def _wide_limits(op: UserOperation) -> GasEstimate:
     """Return limits that hardly any operation needs."""
-    limits = GasLimits(pre_verification_gas=0, verification_gas_limit=_WIDE, call_gas_limit=_WIDE)
+    limits = GasEstimate(pre_verification_gas=0, verification_gas_limit=_WIDE, call_gas_limit=_WIDE)
     if op.paymaster is None:
         return limits
     return replace(limits, paymaster_verification_gas_limit=_WIDE, paymaster_post_op_gas_limit=_WIDE_POST_OP)
 
 
-def _with_limits(op: UserOperation, limits: GasLimits, *, fee: int | None = None) -> UserOperation:
+def _with_limits(op: UserOperation, limits: GasEstimate, *, fee: int | None = None) -> UserOperation:
     """Return the operation with these limits, and with both fees set to `fee` when given."""
-    part = op.paymaster
-    if part is not None:
-        part = replace(
-            part,
-            verification_gas_limit=limits.paymaster_verification_gas_limit or 0,
-            post_op_gas_limit=limits.paymaster_post_op_gas_limit or 0,
-        )
-    return replace(
-        op,
-        call_gas_limit=limits.call_gas_limit,
-        verification_gas_limit=limits.verification_gas_limit,
-        pre_verification_gas=limits.pre_verification_gas,
-        max_fee_per_gas=op.max_fee_per_gas if fee is None else fee,
-        max_priority_fee_per_gas=op.max_priority_fee_per_gas if fee is None else fee,
-        paymaster=part,
-    )
+    limited = apply_gas_estimate(op, limits)
+    return limited if fee is None else replace(limited, max_fee_per_gas=fee, max_priority_fee_per_gas=fee)
 
 
 def _trial(
-    chain: Blockchain, op: UserOperation, bundler: Address, overrides: Mapping[bytes, Override], limits: GasLimits
+    chain: Blockchain, op: UserOperation, bundler: Address, overrides: Mapping[bytes, Override], limits: GasEstimate
 ) -> CallResults | None:
     """Run the operation with these limits; return the results of its calls, or None when it fails."""
     try:
@@ -189,7 +174,7 @@ def _counts_gas(root: CallFrame) -> bool:
     return any(inner.to == NATIVE_TOKEN_LIMIT_MODULE for frame in validations for inner in frame.walk())
 
 
-def _read(op: UserOperation, root: CallFrame) -> GasLimits:
+def _read(op: UserOperation, root: CallFrame) -> GasEstimate:
     """Read the limits off the entry point's calls: to factory, account, paymaster, itself, beneficiary."""
     paymaster = next((frame for frame in root.children if frame.data[:4] == _VALIDATE_PAYMASTER), None)
     inner = _find_inner_call(root)
@@ -198,7 +183,7 @@ def _read(op: UserOperation, root: CallFrame) -> GasLimits:
     verification = max(first.spent_before, *(frame.needed_gas for frame in before))
     executed = _find_execution_call(op, inner)
     call_gas = 0 if executed is None else executed.needed_gas
-    limits = GasLimits(
+    limits = GasEstimate(
         pre_verification_gas=0,
         verification_gas_limit=add_margin(verification),
         call_gas_limit=max(add_margin(call_gas), MIN_CALL_GAS),
@@ -214,7 +199,7 @@ def _read(op: UserOperation, root: CallFrame) -> GasLimits:
     return _with_pre_verification_gas(op, limits)
 
 
-def _with_pre_verification_gas(op: UserOperation, limits: GasLimits) -> GasLimits:
+def _with_pre_verification_gas(op: UserOperation, limits: GasEstimate) -> GasEstimate:
     """Add the preVerificationGas of the operation as it will be sent, assuming its signature does not get longer."""
     filled = replace(
         _with_limits(op, limits),

@@ -12,8 +12,7 @@ from typing import TypeAlias
 
 from wallet_rpc.devchain.evm import CallFrame
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.primitives import Gas
-from wallet_rpc.wire import shape
+from wallet_rpc.domain.gas import GasEstimate
 
 GAS_MARGIN_PERCENT = 10
 """The margin of a limit above the measured gas, in percent."""
@@ -30,20 +29,9 @@ _LIMITS = (
 """The limits to search, in the order in which the entry point spends them."""
 
 
-@shape
-class GasLimits:
-    """Gas limits with which the operation succeeds; the paymaster's only when it has one."""
-
-    pre_verification_gas: Gas
-    verification_gas_limit: Gas
-    call_gas_limit: Gas
-    paymaster_verification_gas_limit: Gas | None = None
-    paymaster_post_op_gas_limit: Gas | None = None
-
-
 CallResults: TypeAlias = tuple[tuple[bytes, bool], ...]
 """The calls of a run in order: code address and success."""
-Trial: TypeAlias = Callable[[GasLimits], CallResults | None]
+Trial: TypeAlias = Callable[[GasEstimate], CallResults | None]
 """A run of the operation with the given limits; returns None when the operation fails."""
 
 
@@ -57,7 +45,7 @@ def call_results(root: CallFrame) -> CallResults:
     return tuple((frame.code_address, frame.success) for frame in root.walk())
 
 
-def search_limits(found: GasLimits, *, wide: GasLimits, expected: CallResults, trial: Trial) -> GasLimits:
+def search_limits(found: GasEstimate, *, wide: GasEstimate, expected: CallResults, trial: Trial) -> GasEstimate:
     """Return `found` when the operation runs with it as `expected`, else larger limits; `wide` are known to work."""
     if trial(found) == expected:
         return found
@@ -73,7 +61,7 @@ def add_margin(gas: int) -> int:
     return gas + gas * GAS_MARGIN_PERCENT // 100 + MIN_MARGIN
 
 
-def _narrow_limit(limits: GasLimits, name: str, least: int, *, expected: CallResults, trial: Trial) -> GasLimits:
+def _narrow_limit(limits: GasEstimate, name: str, least: int, *, expected: CallResults, trial: Trial) -> GasEstimate:
     """Narrow the named limit to near the least that works, from `least` up; add the margin where that works too."""
     most: int = getattr(limits, name)
 

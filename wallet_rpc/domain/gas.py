@@ -8,6 +8,8 @@ from fractions import Fraction
 from wallet_rpc.domain.capabilities import GasParamsOverride, Multiplier
 from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data
 from wallet_rpc.errors import InvalidParams
+from wallet_rpc.primitives import Gas
+from wallet_rpc.wire import shape
 
 REPLACEMENT_PERCENT = 10
 """The increase of both fees, in percent, that an operation needs to replace another. Source: ERC-4337 bundler rules."""
@@ -25,6 +27,17 @@ _OPERATION_GAS, _WORD_GAS = 19_400, 10
 """The unmetered gas of an operation in the entry point, and of each of its words that is copied."""
 _PENALTY_PERCENT = 10
 """The share of its unused execution gas that an operation pays for. Source: EntryPoint v0.7."""
+
+
+@shape
+class GasEstimate:
+    """Gas limits with which an operation succeeds, in gas; the paymaster's only when it has one. Source: ERC-7769."""
+
+    pre_verification_gas: Gas
+    verification_gas_limit: Gas
+    call_gas_limit: Gas
+    paymaster_verification_gas_limit: Gas | None = None
+    paymaster_post_op_gas_limit: Gas | None = None
 
 
 def call_data_tokens(data: bytes) -> int:
@@ -80,6 +93,26 @@ def resolve_override(override: int | Multiplier | None, estimate: int, *, field:
         at = f"params.capabilities.gasParamsOverride.{field}"
         raise InvalidParams(f"{at}: expected an amount below 2^{GAS_BITS}, got {amount}", field=at)
     return amount
+
+
+def apply_gas_estimate(op: UserOperation, estimate: GasEstimate) -> UserOperation:
+    """Replace the gas limits of `op`; a paymaster's limits that the estimate omits stay unchanged."""
+    paymaster = op.paymaster
+    if paymaster is not None:
+        verification = estimate.paymaster_verification_gas_limit
+        post_op = estimate.paymaster_post_op_gas_limit
+        paymaster = replace(
+            paymaster,
+            verification_gas_limit=paymaster.verification_gas_limit if verification is None else verification,
+            post_op_gas_limit=paymaster.post_op_gas_limit if post_op is None else post_op,
+        )
+    return replace(
+        op,
+        paymaster=paymaster,
+        pre_verification_gas=estimate.pre_verification_gas,
+        verification_gas_limit=estimate.verification_gas_limit,
+        call_gas_limit=estimate.call_gas_limit,
+    )
 
 
 def apply_gas_overrides(op: UserOperation, overrides: GasParamsOverride | None) -> UserOperation:

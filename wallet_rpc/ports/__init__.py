@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from wallet_rpc.domain.access import Caller, Claims, Rules
 from wallet_rpc.domain.authorization import SignedAuthorization
+from wallet_rpc.domain.gas import GasEstimate
 from wallet_rpc.domain.quote import QuotedSwap, Swap, SwapOutcome
 from wallet_rpc.domain.ticket import Ticket
 from wallet_rpc.domain.token_gas import Erc20PaymentTerms
@@ -25,17 +26,6 @@ class Fees:
 
     base_fee_per_gas: int
     max_priority_fee_per_gas: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GasEstimate:
-    """Gas limits of a user operation (ERC-7769); the paymaster limits are None without a paymaster."""
-
-    pre_verification_gas: int
-    verification_gas_limit: int
-    call_gas_limit: int
-    paymaster_verification_gas_limit: int | None = None
-    paymaster_post_op_gas_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 from wallet_rpc import wire
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.capabilities import Capabilities, StateOverride
-from wallet_rpc.domain.gas import apply_gas_overrides, max_cost
+from wallet_rpc.domain.gas import apply_gas_estimate, apply_gas_overrides, max_cost
 from wallet_rpc.domain.paymaster_service import PaymasterService
 from wallet_rpc.domain.prepared import FeePayment
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
@@ -150,22 +150,20 @@ async def estimate_gas_limits(
         )
     except (ValidationReverted, ExecutionReverted) as error:
         raise explain_denial(error, preparation.authority, operation) from error
-    paymaster = operation.paymaster
-    if paymaster is not None:
-        paymaster = replace(
-            paymaster,
-            verification_gas_limit=extra.paymaster_verification
-            + _first(estimate.paymaster_verification_gas_limit, paymaster.verification_gas_limit),
-            post_op_gas_limit=_first(estimate.paymaster_post_op_gas_limit, paymaster.post_op_gas_limit),
-        )
-    estimated = replace(
-        operation,
-        paymaster=paymaster,
-        pre_verification_gas=estimate.pre_verification_gas + extra.pre_verification,
-        verification_gas_limit=estimate.verification_gas_limit,
-        call_gas_limit=estimate.call_gas_limit + extra.call,
-    )
+    estimated = _add_gas(apply_gas_estimate(operation, estimate), extra)
     return apply_gas_overrides(estimated, preparation.capabilities.gas_params_override)
+
+
+def _add_gas(operation: UserOperation, extra: ExtraGas) -> UserOperation:
+    part = operation.paymaster
+    if part is not None:
+        part = replace(part, verification_gas_limit=part.verification_gas_limit + extra.paymaster_verification)
+    return replace(
+        operation,
+        paymaster=part,
+        pre_verification_gas=operation.pre_verification_gas + extra.pre_verification,
+        call_gas_limit=operation.call_gas_limit + extra.call,
+    )
 
 
 def _overrides(overrides: dict[Address, StateOverride] | None) -> Mapping[Address, Mapping[str, Any]] | None:
