@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import httpx2
 
+from wallet_rpc.adapters.http_post import post_json
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.errors import InvalidParams, LimitExceeded, OutcomeUnknown, Unavailable, WalletError
 from wallet_rpc.primitives import ChainId
@@ -219,38 +220,21 @@ class JsonRpcClient:
         """Send one POST and return the response as parsed JSON."""
         content = json.dumps(body, separators=(",", ":")).encode()
         try:
-            async with self._http.stream(
-                "POST",
-                self._url,
-                content=content,
-                headers={"content-type": "application/json"},
-                timeout=self._timeout,
-                follow_redirects=False,
-            ) as response:
-                status = response.status_code
-                text = await read_body(response, most_bytes=self._limits.answer_bytes)
+            response = await post_json(
+                self._http, self._url, content, timeouts=self._timeout, max_bytes=self._limits.answer_bytes
+            )
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL) as error:
             raise _NoAnswerError(sent=False) from error
         except (httpx2.HTTPError, OSError) as error:
             raise _NoAnswerError from error
-        if status == 429 or status >= 500:
+        if response.status == 429 or response.status >= 500:
             raise _NoAnswerError
-        if text is None or not self._limits.allows(text):
+        if response.body is None or not self._limits.allows(response.body):
             raise _NoAnswerError(too_large=True)
         try:
-            return parse_json(text)
+            return parse_json(response.body)
         except ValueError as error:
-            raise _NoAnswerError(batch_rejected=status >= 400) from error
-
-
-async def read_body(response: httpx2.Response, *, most_bytes: int) -> bytes | None:
-    """Read the body of a streamed response; return None, and stop reading, when it is longer than `most_bytes`."""
-    text = bytearray()
-    async for piece in response.aiter_bytes():
-        text += piece
-        if len(text) > most_bytes:
-            return None
-    return bytes(text)
+            raise _NoAnswerError(batch_rejected=response.status >= 400) from error
 
 
 def is_no_response(error: Unavailable) -> bool:

@@ -13,13 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx2
-from pydantic_core import from_json
 
-from wallet_rpc.adapters.client import read_body
+from wallet_rpc.adapters.http_post import post_json
 from wallet_rpc.domain.policy import Policy, PolicyDecision, PolicyDenial, PolicyDenialReason, Webhook
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
-from wallet_rpc.wire import encode
+from wallet_rpc.wire import encode, parse_json
 
 _MAX_RESPONSE_BYTES = 64 << 10
 
@@ -60,21 +59,12 @@ async def request_approval(
     )
 
 
-async def _post(http: httpx2.AsyncClient, webhook: Webhook, body: bytes) -> Any:
-    async with http.stream(
-        "POST",
-        webhook.url,
-        content=body,
-        headers={"content-type": "application/json"},
-        timeout=webhook.timeout_seconds,
-        follow_redirects=False,
-    ) as response:
-        if response.status_code != httpx2.codes.OK:
-            raise _NoAnswerError
-        text = await read_body(response, most_bytes=_MAX_RESPONSE_BYTES)
-    if text is None:
+async def _post(http: httpx2.AsyncClient, webhook: Webhook, content: bytes) -> Any:
+    timeouts = httpx2.Timeout(webhook.timeout_seconds)
+    response = await post_json(http, webhook.url, content, timeouts=timeouts, max_bytes=_MAX_RESPONSE_BYTES)
+    if response.status != httpx2.codes.OK or response.body is None:
         raise _NoAnswerError
     try:
-        return from_json(text)
+        return parse_json(response.body)
     except ValueError:
         raise _NoAnswerError from None
