@@ -17,16 +17,19 @@ from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.log_entries import LogEntry, logs_of
 from wallet_rpc.adapters.relayer_budget import Expense, RelayerBudget
 from wallet_rpc.adapters.rpc import Rpc
-from wallet_rpc.domain.abi import keccak
+from wallet_rpc.adapters.transactions import (
+    RawTransaction,
+    add_transaction_margin,
+    fee_fields,
+    send_transaction,
+    sign_transaction,
+)
 from wallet_rpc.domain.authorization import SignedAuthorization
-from wallet_rpc.domain.gas import AUTHORIZATION_GAS, max_fee
+from wallet_rpc.domain.gas import AUTHORIZATION_GAS
 from wallet_rpc.errors import AlreadyKnown, OutcomeUnknown, Rejected, Unavailable, WalletError
 from wallet_rpc.ports import Node, TransactionReceipt
-from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32, TransactionCount, Uint256
+from wallet_rpc.primitives import Address, BlockNumber, ChainId, Gas, Hash32, TransactionCount, Uint256
 from wallet_rpc.wire import shape
-
-RELAYER_MARGIN_PERCENT = 20
-"""Margin of the gas limit over the estimate, in percent."""
 
 
 @shape
@@ -62,32 +65,32 @@ class KeyRelayer:
         node did not accept the transaction; OutcomeUnknown when it may have accepted it.
         """
         async with self._send_lock:
-            transaction = await self._build_transaction(authorization)
-            raw = bytes(self._account.sign_transaction(transaction).raw_transaction)
-            expense = self._build_expense(authorization, raw, cost=transaction["gas"] * transaction["maxFeePerGas"])
+            fields = await self._build_transaction(authorization)
+            transaction = sign_transaction(self._account, fields)
+            expense = self._build_expense(authorization, transaction, cost=fields["gas"] * fields["maxFeePerGas"])
             await self._budget.take(expense)
             try:
-                await self._submit(raw, expense.transaction)
+                await self._submit(transaction)
             except OutcomeUnknown:
                 raise  # the transaction may still be mined
             except WalletError:
                 with suppress(Unavailable):
                     await self._budget.give_back(expense)
                 raise
-            return expense.transaction
+            return transaction.hash
 
-    async def _submit(self, raw: bytes, transaction_hash: Hash32) -> None:
+    async def _submit(self, transaction: RawTransaction) -> None:
         try:
             with suppress(AlreadyKnown):
-                await self._client.write("eth_sendRawTransaction", [Data(raw).hex0x()], map_error=_map_send_error)
+                await send_transaction(self._client, transaction, map_error=_map_send_error)
         except OutcomeUnknown:
-            if not await self._is_known(transaction_hash):
+            if not await self._is_known(transaction.hash):
                 raise
 
-    def _build_expense(self, authorization: SignedAuthorization, raw: bytes, *, cost: int) -> Expense:
+    def _build_expense(self, authorization: SignedAuthorization, transaction: RawTransaction, *, cost: int) -> Expense:
         account = authorization.authority
         assert account is not None  # noqa: S101  # an authorization is checked before it comes here
-        return Expense(chain_id=self._chain_id, account=account, transaction=keccak(raw), cost=cost)
+        return Expense(chain_id=self._chain_id, account=account, transaction=transaction.hash, cost=cost)
 
     async def _is_known(self, transaction_hash: Hash32) -> bool:
         """Return True when the node has the transaction; False when it has not or does not respond."""
@@ -125,9 +128,8 @@ class KeyRelayer:
             "to": relayer,
             "value": 0,
             "data": b"",
-            "gas": (gas + AUTHORIZATION_GAS) * (100 + RELAYER_MARGIN_PERCENT) // 100,
-            "maxFeePerGas": max_fee(fees.base_fee_per_gas, fees.max_priority_fee_per_gas),
-            "maxPriorityFeePerGas": fees.max_priority_fee_per_gas,
+            "gas": add_transaction_margin(gas + AUTHORIZATION_GAS),
+            **fee_fields(fees),
             "accessList": [],
             "authorizationList": [_encode_authorization(authorization)],
         }

@@ -15,9 +15,9 @@ from eth_account import Account
 from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.rpc import Rpc
+from wallet_rpc.adapters.transactions import add_transaction_margin, fee_fields, send_transaction, sign_transaction
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import CREATE2_DEPLOYER, ENTRY_POINT
-from wallet_rpc.domain.gas import max_fee
 from wallet_rpc.errors import ExecutionReverted, OutcomeUnknown, Rejected, Unavailable, WalletError
 from wallet_rpc.primitives import Address, Data, Gas, Hash32, Uint256
 from wallet_rpc.wire import shape
@@ -32,7 +32,6 @@ _WITHDRAW_TO = abi.selector_of("withdrawTo(address,uint256)")
 _GET_DEPOSIT_INFO = abi.selector_of("getDepositInfo(address)")
 _WAIT_SECONDS = 180.0
 _POLL_SECONDS = 1.0
-_MARGIN_PERCENT = 20
 
 
 def creation_code(runtime: bytes, *, owner: Address, signer: Address) -> Data:
@@ -157,17 +156,18 @@ class PaymasterContract:
         nonce, fees, balance = await asyncio.gather(
             self._chain.transaction_count(sender), self._chain.fees(), self._chain.balance(sender)
         )
-        fee = max_fee(fees.base_fee_per_gas, fees.max_priority_fee_per_gas)
+        fee_limits = fee_fields(fees)
         if balance <= value:
             raise Rejected(f"the deployer account {sender} has {balance} wei, expected {value} wei and the cost of gas")
         estimate = self._node.decode_result(
             _GAS, await self._node.read("eth_estimateGas", [call], map_error=_map_transaction_error)
         )
-        gas = estimate + estimate * _MARGIN_PERCENT // 100
-        if balance < value + gas * fee:
-            needed = value + gas * fee
+        gas = add_transaction_margin(estimate)
+        needed = value + gas * fee_limits["maxFeePerGas"]
+        if balance < needed:
             raise Rejected(f"the deployer account {sender} has {balance} wei, expected {needed} wei, gas included")
-        signed = account.sign_transaction(
+        transaction = sign_transaction(
+            account,
             {
                 "chainId": self._chain_id,
                 "nonce": nonce,
@@ -175,14 +175,11 @@ class PaymasterContract:
                 "data": bytes(data),
                 "value": value,
                 "gas": gas,
-                "maxFeePerGas": fee,
-                "maxPriorityFeePerGas": fees.max_priority_fee_per_gas,
-            }
+                **fee_limits,
+            },
         )
-        await self._node.write(
-            "eth_sendRawTransaction", [Data(signed.raw_transaction).hex0x()], map_error=_map_transaction_error
-        )
-        await self._wait_until_mined(Hash32(signed.hash))
+        await send_transaction(self._node, transaction, map_error=_map_transaction_error)
+        await self._wait_until_mined(transaction.hash)
 
     async def _wait_until_mined(self, transaction: Hash32) -> None:
         waited = 0.0
