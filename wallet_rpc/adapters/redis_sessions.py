@@ -13,6 +13,7 @@ from pydantic_core import from_json
 
 from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record, newer_record_error
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned, account_tag, decompress_record
+from wallet_rpc.domain.nonce import FIRST_SESSION_ENTITY
 from wallet_rpc.domain.records import RECORD_VERSION, Session, SessionState
 from wallet_rpc.domain.session_record import SESSION_VERSION, SessionRecord, record_of, session_of
 from wallet_rpc.errors import LimitExceeded
@@ -23,15 +24,13 @@ LAST_ENTITY_ID = (1 << 31) - 2
 """Last entity id that is assigned: hooks use the id plus 2**31 - 1, which must be below 2**32 - 1.
 
 To the account contract 2**32 - 1 means "called directly"."""
-FIRST_ENTITY_ID = 1
-"""First entity id that is assigned; 0 is the owner's."""
 
 _RESERVE = f"""
 local function next_id(range, first)
   return math.max(tonumber(redis.call('HGET', KEYS[1], range)) or first, tonumber(ARGV[1]))
 end
 local range = 'open'
-local id = next_id(range, {FIRST_ENTITY_ID})
+local id = next_id(range, {FIRST_SESSION_ENTITY})
 if id >= {ENTITY_RANGE_SIZE} then
   if ARGV[2] ~= '1' then return -1 end
   range = 'trusted'

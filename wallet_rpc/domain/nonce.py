@@ -20,6 +20,8 @@ MAX_PARALLEL_KEY = (1 << PARALLEL_KEY_BITS) - 1
 """The largest parallel key; the official SDK raises InvalidNonceKeyError above it."""
 OWNER_ENTITY = EntityId(0)
 """The entity id of the owner's (fallback) validation."""
+FIRST_SESSION_ENTITY = EntityId(1)
+"""The first entity id of a session; 0 is the owner's."""
 _GLOBAL = 1
 _DEFERRED = 2
 

@@ -17,7 +17,7 @@ from wallet_rpc.domain.authorization import delegate_of
 from wallet_rpc.domain.contracts import DELEGATES
 from wallet_rpc.domain.deferred_action import DeferredAction
 from wallet_rpc.domain.guard import LAST_SECOND, check_and_compile, check_grant
-from wallet_rpc.domain.nonce import NonceKey
+from wallet_rpc.domain.nonce import FIRST_SESSION_ENTITY, NonceKey
 from wallet_rpc.domain.permission import Permission, Root
 from wallet_rpc.domain.records import Account, AccountKind, Session, SessionKey
 from wallet_rpc.domain.validation_install import SessionTerms
@@ -39,8 +39,6 @@ from wallet_rpc.services.audit_log import log_event
 from wallet_rpc.services.sessions import claim_unsigned
 from wallet_rpc.wire import shape, strict_shape
 
-FIRST_SESSION_ENTITY = EntityId(1)
-"""The first entity id of a session; 0 is the owner's."""
 FIRST_RANDOM_START, LAST_RANDOM_START = 1 << 16, 1 << 29
 """Bounds of the random start of entity ids within an id range, for accounts with code."""
 
