@@ -6,12 +6,12 @@ and no `type`. Any other request, an invalid one included, is read in the hosted
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias, cast
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
-from wallet_rpc.domain.access import RequiredAccess, Scope
 from wallet_rpc.domain.prepared import PreparedCalls
 from wallet_rpc.operations import keyed_calls, prepare_calls, send_prepared_calls
 from wallet_rpc.operations.keyed_calls import KeyedCalls, KeyedPrepared, KeyedSend, KeyedSent
@@ -19,8 +19,7 @@ from wallet_rpc.operations.operation import Operation
 from wallet_rpc.operations.prepare_calls import PrepareCalls
 from wallet_rpc.operations.send_prepared_calls import SentCalls
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address
-from wallet_rpc.services.signed_calls import SendPreparedCalls, senders
+from wallet_rpc.services.signed_calls import SendPreparedCalls
 
 
 def _form_of_prepare(value: Any) -> str:
@@ -64,28 +63,47 @@ async def run_send(ports: Ports, request: Any) -> SentCalls | tuple[KeyedSent, .
     return await send_prepared_calls.run(ports, request)
 
 
-def _senders(request: Any) -> tuple[Address, ...]:
-    """Return the accounts whose signed operations a request sends, in either form."""
-    return senders(keyed_calls.read_hosted_request(request)) if isinstance(request, KeyedSend) else senders(request)
+def _to_hosted_calls(request: Any) -> PrepareCalls:
+    return keyed_calls.to_hosted_calls(request) if isinstance(request, KeyedCalls) else request
 
 
-PREPARE: Operation[Ports, Any, Any] = Operation(
-    prepare_calls.OPERATION.name,
-    cast("Any", Prepare),
-    PreparedCalls | KeyedPrepared,
-    run_prepare,
-    prepare_calls.OPERATION.summary,
-    prepare_calls.OPERATION.errors,
-    need=RequiredAccess(scopes=(Scope.TRANSACTIONS_BUILD,)),
-    wallets=lambda request: (request.from_,),
+def _to_hosted_send(request: Any) -> SendPreparedCalls:
+    return keyed_calls.to_hosted_send(request) if isinstance(request, KeyedSend) else request
+
+
+def _add_keyed_form(
+    hosted: Operation[Ports, Any, Any],
+    *,
+    request: Any,
+    answer: Any,
+    run: Callable[[Ports, Any], Awaitable[Any]],
+    to_hosted: Callable[[Any], Any],
+) -> Operation[Ports, Any, Any]:
+    """Return the operation of the hosted form with the request and response of both; the rest stays as declared.
+
+    The wallets of a keyed request are those of the hosted request that `to_hosted` returns.
+    """
+    wallets = hosted.wallets
+    return replace(
+        hosted,
+        request=request,
+        answer=answer,
+        run=run,
+        wallets=None if wallets is None else lambda value: wallets(to_hosted(value)),
+    )
+
+
+PREPARE = _add_keyed_form(
+    prepare_calls.OPERATION,
+    request=Prepare,
+    answer=PreparedCalls | KeyedPrepared,
+    run=run_prepare,
+    to_hosted=_to_hosted_calls,
 )
-SEND: Operation[Ports, Any, Any] = Operation(
-    send_prepared_calls.OPERATION.name,
-    cast("Any", Send),
-    SentCalls | tuple[KeyedSent, ...],
-    run_send,
-    send_prepared_calls.OPERATION.summary,
-    send_prepared_calls.OPERATION.errors,
-    need=RequiredAccess(scopes=(Scope.TRANSACTIONS_SUBMIT,)),
-    wallets=_senders,
+SEND = _add_keyed_form(
+    send_prepared_calls.OPERATION,
+    request=Send,
+    answer=SentCalls | tuple[KeyedSent, ...],
+    run=run_send,
+    to_hosted=_to_hosted_send,
 )

@@ -149,15 +149,7 @@ async def prepare_keyed(ports: Ports, request: KeyedCalls) -> KeyedPrepared:
     authority = await resolve_authority(ports, chain, request.from_, capabilities.permissions, at="params.from")
     if authority.signer != signer:
         raise _build_key_error(f"expected {authority.signer}, the signer of these calls", signer)
-    prepared = await prepare_calls.run(
-        ports,
-        PrepareCalls(
-            calls=request.calls,
-            from_=request.from_,
-            chain_id=request.chain_id,
-            capabilities=capabilities,
-        ),
-    )
+    prepared = await prepare_calls.run(ports, to_hosted_calls(request))
     calls, digest, ticket = _extract_unsigned(prepared)
     to_send = SendCapabilities(permissions=capabilities.permissions, submission_ticket=ticket)
     context = pack_context(CallsContext(calls=calls, chain_id=chain.chain_id, key=signer, capabilities=to_send))
@@ -182,7 +174,17 @@ async def send_keyed(ports: Ports, request: KeyedSend) -> tuple[KeyedSent, ...]:
     return (KeyedSent(id=sent.id),)
 
 
-def read_hosted_request(request: KeyedSend) -> SendOperation | SendDelegation:
+def to_hosted_calls(request: KeyedCalls) -> PrepareCalls:
+    """Return the hosted form of the request, without its key."""
+    return PrepareCalls(
+        calls=request.calls,
+        from_=request.from_,
+        chain_id=request.chain_id,
+        capabilities=request.capabilities,
+    )
+
+
+def to_hosted_send(request: KeyedSend) -> SendOperation | SendDelegation:
     """Return the hosted form of the request, built from its context. Raises: InvalidParams (context_malformed)."""
     return _build_send_request(unpack_context(request.context), request)
 

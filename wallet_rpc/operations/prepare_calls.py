@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from wallet_rpc import wire
+from wallet_rpc.domain.access import RequiredAccess, Scope
 from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.capabilities import SUPPORTED_CAPABILITIES, Capabilities, RequestedCapabilities
 from wallet_rpc.domain.contracts import ENTRY_POINT
@@ -254,4 +255,6 @@ OPERATION: Operation[Ports, PrepareCalls, PreparedCalls] = Operation(
         UnsupportedChain,
         BundleTooLarge,
     ),
+    need=RequiredAccess(scopes=(Scope.TRANSACTIONS_BUILD,)),
+    wallets=lambda request: (request.from_,),
 )

@@ -13,6 +13,7 @@ from typing import Annotated, Any, assert_never, cast
 
 from pydantic import Field
 
+from wallet_rpc.domain.access import RequiredAccess, Scope
 from wallet_rpc.domain.call_data import decode_calls
 from wallet_rpc.domain.capabilities import PermissionsCapability, SendCapabilities
 from wallet_rpc.domain.contracts import ENTRY_POINT
@@ -63,6 +64,7 @@ from wallet_rpc.services.signed_calls import (
     SignedDelegation,
     SignedOperation,
     sender_of,
+    senders,
     split_array,
 )
 from wallet_rpc.services.submission import (
@@ -287,4 +289,6 @@ OPERATION: Operation[Ports, Any, SentCalls] = Operation(
         UnsupportedCapability,
         UnsupportedChain,
     ),
+    need=RequiredAccess(scopes=(Scope.TRANSACTIONS_SUBMIT,)),
+    wallets=senders,
 )
