@@ -49,7 +49,7 @@ NUMBERS: dict[str, dict[str, float]] = {
     "ports.storage": {"ENTITY_RANGE_SIZE": 2**30},
     "services.call_failures": {"LONGEST_MESSAGE": 500},
     "services.submission": {"ABANDONED_SECONDS": 30, "SENDER_WAIT_SECONDS": 8, "POLL_SECONDS": 0.05},
-    "operations.create_session": {"FIRST_RANDOM_START": 2**16, "LAST_RANDOM_START": 2**29},
+    "services.entity_ids": {"FIRST_RANDOM_START": 2**16, "LAST_RANDOM_START": 2**29},
     "operations.get_calls_status": {"LAG_SECONDS": 60},
     "wire": {"MAX_REQUEST_VALUES": 10_000},
 }

@@ -11,9 +11,9 @@ from wallet_rpc import wire
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.errors import LimitExceeded
 from wallet_rpc.operations import create_session
-from wallet_rpc.operations.create_session import FIRST_RANDOM_START, LAST_RANDOM_START
 from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE
 from wallet_rpc.primitives import EntityId
+from wallet_rpc.services.entity_ids import FIRST_RANDOM_START, LAST_RANDOM_START
 
 CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
 RANDOM_IDS = range(FIRST_RANDOM_START, LAST_RANDOM_START)

@@ -11,9 +11,10 @@ from typing import Annotated
 from pydantic import Field
 
 from wallet_rpc.domain.asked_permission import Erc7715Permission
-from wallet_rpc.operations.create_session import SignTypedData
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.operations.permission_requests import (
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, SessionId, UnixSeconds
+from wallet_rpc.services.permission_requests import (
     GRANT_ERRORS,
     GrantRequest,
     Rule,
@@ -23,8 +24,7 @@ from wallet_rpc.operations.permission_requests import (
     pick_account,
     session_key_of,
 )
-from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, SessionId, UnixSeconds
+from wallet_rpc.services.session_creation import SignTypedData
 from wallet_rpc.wire import shape, strict_shape
 
 
@@ -86,8 +86,8 @@ async def run(ports: Ports, request: GrantPermissions) -> PermissionsToSign:
         context=result.context,
         factory=None if factory is None else factory.address,
         factory_data=None if factory is None else factory.data,
-        session_id=result.session.session_id,
-        signature_request=result.session.signature_request,
+        session_id=result.session_id,
+        signature_request=result.signature_request,
     )
 
 

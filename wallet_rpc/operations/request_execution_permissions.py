@@ -13,9 +13,10 @@ from pydantic import Field
 from wallet_rpc.domain.asked_permission import Erc7715Permission
 from wallet_rpc.domain.records import KeyType, SessionKey
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.operations.create_session import SignTypedData
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.operations.permission_requests import (
+from wallet_rpc.ports import Ports
+from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, SessionId, UnixSeconds
+from wallet_rpc.services.permission_requests import (
     GRANT_ERRORS,
     GrantRequest,
     Rule,
@@ -25,8 +26,7 @@ from wallet_rpc.operations.permission_requests import (
     pick_account,
     session_key_of,
 )
-from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, SessionId, UnixSeconds
+from wallet_rpc.services.session_creation import SignTypedData
 from wallet_rpc.wire import shape, strict_shape
 
 MAX_REQUESTS = 10
@@ -124,8 +124,8 @@ async def _grant_permission(ports: Ports, grant_request: GrantRequest, request: 
         rules=(Rule(type="expiry", data={"timestamp": grant_request.expiry}),),
         context=result.context,
         dependencies=() if factory is None else (Dependency(factory=factory.address, factory_data=factory.data),),
-        session_id=result.session.session_id,
-        signature_request=result.session.signature_request,
+        session_id=result.session_id,
+        signature_request=result.signature_request,
     )
 
 

@@ -15,11 +15,10 @@ from wallet_rpc.domain.context import RemoteContext, format_context
 from wallet_rpc.domain.records import KeyType, SessionKey
 from wallet_rpc.domain.user_operation import Factory
 from wallet_rpc.errors import InvalidParams, LimitExceeded, UnsupportedCapability, UnsupportedChain, WalletError
-from wallet_rpc.operations import create_session
-from wallet_rpc.operations.create_session import CreatedSession, CreateSession
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, UnixSeconds, preview
+from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, SessionId, UnixSeconds, preview
 from wallet_rpc.services.accounts import chain_of, read_delegated_facts
+from wallet_rpc.services.session_creation import NewSession, SignTypedData, create_unsigned_session
 from wallet_rpc.services.session_keys import key_address
 from wallet_rpc.wire import decode, strict_shape
 
@@ -80,7 +79,8 @@ class GrantRequest:
 class GrantResult:
     """A created session, and the permission context without the owner's signature."""
 
-    session: CreatedSession
+    session_id: SessionId
+    signature_request: SignTypedData
     account: Address
     context: Data
     """Complete once the owner's signature is appended."""
@@ -95,19 +95,25 @@ async def grant(ports: Ports, grant_request: GrantRequest) -> GrantResult:
     permissions = translate_permissions(grant_request.permissions, now=now, at=grant_request.permissions_at)
     _check_expiry(grant_request, now)
     facts = await read_delegated_facts(ports, chain, grant_request.account, at=grant_request.account_at)
-    request = CreateSession(
+    new = NewSession(
         account=grant_request.account,
         chain_id=grant_request.chain_id,
-        expiry_sec=grant_request.expiry,
+        deadline=grant_request.expiry,
         key=grant_request.key,
         permissions=permissions,
     )
     try:
-        created = await create_session.run(ports, request)
+        session = await create_unsigned_session(ports, new)
     except InvalidParams as error:
         raise _relocate_error(error, grant_request) from error
-    context = format_context(RemoteContext(session_id=created.session_id, signature=Data()))
-    return GrantResult(session=created, account=grant_request.account, context=context, factory=facts.factory)
+    context = format_context(RemoteContext(session_id=session.id, signature=Data()))
+    return GrantResult(
+        session_id=session.id,
+        signature_request=SignTypedData.from_session(session),
+        account=grant_request.account,
+        context=context,
+        factory=facts.factory,
+    )
 
 
 def _check_expiry(grant_request: GrantRequest, now: UnixSeconds) -> None:
