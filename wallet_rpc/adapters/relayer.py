@@ -20,7 +20,7 @@ from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.adapters.transactions import (
     RawTransaction,
     add_transaction_margin,
-    fee_fields,
+    build_fee_fields,
     send_transaction,
     sign_transaction,
 )
@@ -129,7 +129,7 @@ class KeyRelayer:
             "value": 0,
             "data": b"",
             "gas": add_transaction_margin(gas + AUTHORIZATION_GAS),
-            **fee_fields(fees),
+            **build_fee_fields(fees),
             "accessList": [],
             "authorizationList": [_encode_authorization(authorization)],
         }

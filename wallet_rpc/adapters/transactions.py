@@ -31,7 +31,7 @@ def add_transaction_margin(gas: int) -> int:
     return gas * (100 + TRANSACTION_MARGIN_PERCENT) // 100
 
 
-def fee_fields(fees: Fees) -> dict[str, int]:
+def build_fee_fields(fees: Fees) -> dict[str, int]:
     """Return the fee fields of a transaction, in wei per gas, that stay valid for about three full blocks."""
     return {
         "maxFeePerGas": max_fee(fees.base_fee_per_gas, fees.max_priority_fee_per_gas),

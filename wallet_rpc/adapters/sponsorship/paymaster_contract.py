@@ -15,7 +15,12 @@ from eth_account import Account
 from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.rpc import Rpc
-from wallet_rpc.adapters.transactions import add_transaction_margin, fee_fields, send_transaction, sign_transaction
+from wallet_rpc.adapters.transactions import (
+    add_transaction_margin,
+    build_fee_fields,
+    send_transaction,
+    sign_transaction,
+)
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import CREATE2_DEPLOYER, ENTRY_POINT
 from wallet_rpc.errors import ExecutionReverted, OutcomeUnknown, Rejected, Unavailable, WalletError
@@ -156,7 +161,7 @@ class PaymasterContract:
         nonce, fees, balance = await asyncio.gather(
             self._chain.transaction_count(sender), self._chain.fees(), self._chain.balance(sender)
         )
-        fee_limits = fee_fields(fees)
+        fee_limits = build_fee_fields(fees)
         if balance <= value:
             raise Rejected(f"the deployer account {sender} has {balance} wei, expected {value} wei and the cost of gas")
         estimate = self._node.decode_result(
