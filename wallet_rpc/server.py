@@ -282,7 +282,10 @@ def sponsor_of(
 
 
 async def _check_paymasters(settings: Settings, chain_clients: Iterable[ChainClients], sponsor: Sponsor) -> None:
-    """Check the paymasters. Raises: SettingError when there is none, or when one has another signer than our key's."""
+    """Check that a chain has a paymaster, and that each VerifyingPaymaster has the configured key's address as signer.
+
+    Raises: SettingError when a check fails.
+    """
     addresses = {chain.chain_id: chain.verifying_paymaster for chain in settings.chains if chain.verifying_paymaster}
     if not addresses and all(chain.paymaster_url is None for chain in settings.chains):
         text = f"no chain has a paymaster or a verifying_paymaster in {variable('chains')}"

@@ -1,4 +1,4 @@
-"""A worker thread for computations that would block the event loop for more than a few milliseconds."""
+"""The single worker thread, for computations that would block the event loop for more than a few milliseconds."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 _THREAD = ThreadPoolExecutor(1, thread_name_prefix="compute")
-"""One thread, since the loop waits up to 5 ms for the interpreter lock while it computes, and as long again for each
-further thread.
+"""The only worker thread. While it computes, the event loop waits up to 5 ms for the interpreter lock. Each further
+thread would add the same wait.
 """
 
 

@@ -81,7 +81,7 @@ class RedisCalls:
         return None if text is None else decode_record(CallRecord, text, version=RECORD_VERSION)
 
     async def find_by_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> CallRecord | None:
-        """Return the newest record of the nonce that was not rejected."""
+        """Return the account's newest record with this nonce; rejected records do not count."""
         fields = await self._link.command("HKEYS", self.nonce_key(chain_id, account, nonce))
         hashes = [Hash32.parse("0x" + field.decode()) for field in fields if field != _CLAIM_COUNT.encode()]
         records = await self._link.records([self.call_key(chain_id, operation_hash) for operation_hash in hashes])

@@ -1,8 +1,8 @@
 """Rate limits of callers: request counters of fixed windows in Redis, shared by all replicas.
 
 A request is rejected when any of the caller's windows is full. All windows are read first, so that a rejected request
-counts in none. Of concurrent requests no more pass than a window allows. A request that loses this race subtracts its
-count again; until then other requests may be rejected.
+counts in none. Concurrent requests together never exceed a window's limit. A request that loses this race subtracts its
+count again; until then, other requests may be rejected.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ TOKEN_REQUESTS_PER_MINUTE = 300
 _MINUTE_SECONDS = 60
 _TOO_FAST = "Rate limit exceeded"
 _TOO_MUCH = "Monthly quota exceeded"
-"""Clients distinguish the two by these texts and retry only after the first. Source: seed 004."""
+"""Error messages of a full minute and a full month. Clients distinguish them by the text and retry only after the
+first. Source: seed 004."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,10 @@ class _Window:
         return RateLimitResult(limit=self.limit, remaining=max(self.limit - used, 0))
 
     def denied_allowance(self, used: int, cost: int, *, left_ms: int) -> RateLimitResult:
-        """Return the rejection of `cost` requests; without a retry time if `cost` exceeds a whole window's limit."""
+        """Return the denial of a body that counts as `cost` requests.
+
+        It has no retry time if `cost` exceeds the limit of a whole window, because a retry would fail too.
+        """
         left_seconds = -(-left_ms // 1000) if left_ms > 0 else self.length_seconds
         retry = left_seconds if cost <= self.limit else None
         return replace(self.allowance(used), rejection=self.rejection, retry_after_seconds=retry)
@@ -60,7 +64,7 @@ class RedisLimiter:
         )
 
     async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> RateLimitResult:
-        """Count `cost` requests, or return a result with a `rejection` and count nothing.
+        """Count a body as `cost` requests, or return a result with a `rejection` and count nothing.
 
         Raises: Unavailable; ValueError for a caller without an API key, since only API keys have limits.
         """

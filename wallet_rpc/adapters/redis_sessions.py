@@ -40,9 +40,10 @@ end
 redis.call('HSET', KEYS[1], range, string.format('%.0f', id + 1), 'version', ARGV[3])
 return id
 """
-"""Return the next id of the open range or, for a trusted caller if that is used up, of the trusted range.
+"""Assign an entity id: the next of the open range or, once that range is used up, of the trusted range.
 
-A repeat skips an id. Returns -1 when no id is left."""
+Only a trusted caller gets an id of the trusted range. Returns -1 when no id is left for the caller. A run that is
+repeated after a lost reply assigns the next id, and the first one stays unused."""
 
 _PUT = """
 local version = redis.call('HGET', KEYS[1], 'version')
@@ -151,7 +152,7 @@ class RedisSessions:
         await self._chain_facts.command("SET", self.end_key(account, chain_id, entity_id), at)
 
     async def get_expiry(self, account: Address, chain_id: ChainId, entity_id: int) -> UnixSeconds | None:
-        """Return the registered expiry of the entity id, the first second at which it has expired; None for none."""
+        """Return the registered expiry, the first second at which the entity id has expired; None if not registered."""
         found = await self._chain_facts.command("GET", self.end_key(account, chain_id, entity_id))
         return None if found is None else int(found)
 

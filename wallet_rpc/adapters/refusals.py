@@ -132,7 +132,10 @@ def map_paymaster_error(error: ErrorObject) -> WalletError:
 
 
 def _map_context_error(error: ErrorObject) -> InvalidParams:
-    """Map the error of a paymaster that rejects the request; a reason of wallet-rpc's own paymaster is kept."""
+    """Map a paymaster's error -32602: it rejects the operation or its context.
+
+    A reason that wallet-rpc's own paymaster returns determines the new reason. Any other error gets `sponsorship`.
+    """
     match error.data:
         case {"reason": "token", "tokens": list(tokens)} if len(tokens) <= _MAX_TOKENS:
             accepted = [token for token in map(_parse_address, tokens) if token is not None]

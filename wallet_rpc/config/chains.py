@@ -47,7 +47,10 @@ class ChainFileError(Exception):
 
 
 def read_chains(text: str) -> tuple[ChainSetting, ...]:
-    """Read the chains of a setting's text. Raises: ValueError with the expected form; ChainFileError for a file."""
+    """Parse the value of `WALLET_RPC_CHAINS`: entries, or the path of a TOML file.
+
+    Raises: ValueError with the expected form for invalid entries; ChainFileError for an invalid file.
+    """
     if text.strip().endswith(".toml") and "=" not in text:
         return _read_file(Path(text.strip()).expanduser())
     chains = tuple(_entry(entry) for entry in text.split())

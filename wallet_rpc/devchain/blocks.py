@@ -31,7 +31,7 @@ class BlockByHash:
 
 @shape
 class HashRequest:
-    """The hash of a block or a transaction."""
+    """The only parameter of a lookup by hash: the hash of a block or a transaction."""
 
     hash: Hash32
 

@@ -1,7 +1,7 @@
 """JSON-RPC dispatcher inside the chain's process: bytes in, bytes out, one request at a time, no event loop.
 
-Envelope and parameter binding are those of the public dispatcher. That dispatcher itself is not used: a node's errors
-carry a bare hex string as `data`. A chain also answers thousands of small reads a second.
+It shares the code for envelopes and parameter binding with the public dispatcher (`edge/jsonrpc`). It is separate for
+two reasons: a node's errors carry a bare hex string as `data`, and a chain answers thousands of small reads a second.
 """
 
 from __future__ import annotations

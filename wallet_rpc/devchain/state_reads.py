@@ -147,7 +147,7 @@ async def get_fee_history(context: DevChain, request: FeeHistoryRequest) -> Json
 
 
 def _find_newest_block(chain: Blockchain, tag: str) -> Block:
-    """Return the last block of the history; `pending` is the newest, as no transaction is ever pending."""
+    """Return the last block of the requested range; `pending` is the latest, since no transaction is ever pending."""
     number = resolve_tag(chain, tag)
     found = chain.head if number is None or number == PENDING_BLOCK else chain.block(number)
     if found is None:

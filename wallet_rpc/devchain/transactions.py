@@ -1,4 +1,4 @@
-"""Methods that send transactions: signed ones, and those of the development accounts, whose keys the chain has."""
+"""Methods that send transactions: signed by the client, or signed here with the key of a development account."""
 
 from __future__ import annotations
 
@@ -56,9 +56,10 @@ async def send_raw_transaction(context: DevChain, request: SignedTransaction) ->
 
 
 async def send_transaction(context: DevChain, request: TransactionToSign) -> Hash32:
-    """`eth_sendTransaction` from a development account: signs exactly the requested fields, or fails.
+    """`eth_sendTransaction` from a development account: signs the given fields unchanged, and fills in absent ones.
 
-    Raises: NodeRejection for another sender, chain or type; InvalidParams for fields that contradict each other.
+    Raises: NodeRejection for a sender that is not a development account, a wrong chain id, or an unsupported type;
+    InvalidParams for fields that contradict each other.
     """
     transaction = request.transaction
     if transaction.sender is None:
@@ -113,7 +114,7 @@ def _infer_type(request: CallRequest) -> int:
 
 
 def _fees(kind: int, request: CallRequest, base_fee: int) -> GasPrice | GasFees:
-    """Return the request's fees; absent ones are those that `eth_gasPrice` and similar methods suggest."""
+    """Return the request's fees; absent ones default to the suggestions of `eth_gasPrice` and similar methods."""
     if kind < 2:
         return GasPrice(base_fee + PRIORITY_FEE if request.gas_price is None else request.gas_price)
     most, tip = request.max_fee_per_gas, request.max_priority_fee_per_gas

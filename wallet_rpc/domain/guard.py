@@ -123,10 +123,10 @@ _ERROR_PATHS = {
 def check_and_compile(
     permissions: Sequence[Permission], terms: SessionTerms, *, at: str = _AT, deadline_at: str = _DEADLINE_AT
 ) -> ValidationInstall:
-    """Compile the permissions of a grant for the owner to sign, after every check of this module.
+    """Check the permissions of a grant by all rules of this module, and compile them for the owner to sign.
 
-    `at` is the path of the request in error messages, `deadline_at` the field of the deadline in it. Raises:
-    InvalidParams with `field` and one of the reasons in specs/permissions.md.
+    `at` is the path of the request in error messages. `deadline_at` is the name of the request's deadline field.
+    Raises: InvalidParams with `field` and one of the reasons in specs/permissions.md.
     """
     try:
         check_grant(permissions, terms, at=at, deadline_at=deadline_at)

@@ -1,7 +1,7 @@
 """The capability `paymasterService`: the policies that may pay for the calls, or the ERC-20 token the account pays in.
 
-A caller that sends the capability expects another payer. A form that names no payer is rejected, because ignoring it
-would charge the account unnoticed. `optional: true` allows the account to pay instead.
+A caller that sends the capability expects that the account does not pay. A capability that names no payer is rejected,
+because ignoring it would charge the account unnoticed. `optional: true` allows the account to pay instead.
 Source: the Wallet API's `paymasterService` (seed 002); ERC-7677 (`url`, `context`); EIP-5792 (`optional`).
 """
 
@@ -20,7 +20,7 @@ from wallet_rpc.wire import shape
 PAYMASTER_SERVICE_PATH = "params.capabilities.paymasterService"
 """Path of the capability in a request."""
 MAX_POLICIES = 8
-"""Maximum number of policies in one request. They are tried and estimated one after another."""
+"""Maximum number of policies in one capability. They are tried one after another, each with a gas estimate."""
 _STANDARD = ("url", "context")
 """Members of ERC-7677's form, in which the caller chooses the paymaster. wallet-rpc never calls that paymaster."""
 _MEMBERS = ("policyId", "policyIds", "onlyEstimation", "webhookData", "erc20", "optional", *_STANDARD)

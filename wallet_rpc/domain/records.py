@@ -99,7 +99,7 @@ class Session:
     created_at: UnixSeconds
     state: SessionState = SessionState.PENDING
     holder: str = ""
-    """The caller that created the session, as a SHA-256 prefix; empty in records that lack it."""
+    """The creator's `Caller.holder_digest` (32 hex digits of SHA-256); empty in records older than this field."""
 
     @property
     def action(self) -> DeferredAction:

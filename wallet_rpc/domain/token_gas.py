@@ -37,7 +37,10 @@ class AutoPermit:
 
 @strict_shape
 class PermitDetails:
-    """The requested permit, in the second request, which contains its signature."""
+    """The deadline and value of a permit whose signature is the request's `paymasterPermitSignature`.
+
+    wallet-rpc sets them in `modifiedRequest` when a request with `autoPermit` requires a permit.
+    """
 
     deadline: Seconds
     """The last second, since 1970, in which the permit can be used."""

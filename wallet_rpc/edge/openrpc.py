@@ -117,7 +117,7 @@ def _parameters(operation: AnyOperation, request: Json) -> list[Json]:
 
 
 def _repeated_parameter(request: Json) -> Json:
-    """Describe the first of the parameters that are the items of a list; OpenRPC cannot express the others."""
+    """Describe the first parameter of a variadic operation; OpenRPC cannot express the further ones."""
     max_items = request.get("maxItems")
     limit = "" if max_items is None else f", at most {max_items} in total"
     description = f"Further parameters of the same type may follow{limit}."

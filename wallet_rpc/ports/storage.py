@@ -170,7 +170,7 @@ class Calls(Protocol):
         """Return the record of an operation."""
 
     async def find_by_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> CallRecord | None:
-        """Return the newest record of a nonce that was not rejected."""
+        """Return the account's newest record with this nonce; rejected records do not count."""
 
 
 class Groups(Protocol):
@@ -208,7 +208,7 @@ class IssuedTokens(Protocol):
         """Return the claims of a token."""
 
     async def revoke(self, token_id: str, *, until: UnixSeconds) -> bool:
-        """Revoke a token; False if it was revoked before."""
+        """Revoke a token whose expiry is `until`; return False if it was revoked already."""
 
     async def is_revoked(self, token_id: str) -> bool:
         """Return True if the token is revoked."""
@@ -295,4 +295,4 @@ class Limiter(Protocol):
     """A rate limiter that all replicas of the server share."""
 
     async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> RateLimitResult:
-        """Count `cost` requests; a result with a `rejection` counts none. Raises: Unavailable."""
+        """Count a body as `cost` requests, or count nothing and return a `rejection`. Raises: Unavailable."""

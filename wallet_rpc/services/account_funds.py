@@ -2,7 +2,7 @@
 
 A certain shortage is reported with its amounts before any external call to a paymaster. If code that runs earlier in
 the batch might add funds, the bundler's estimate with exactly the account's balance decides. Calls without value are
-not checked here, because the bundler rejects an account that cannot pay for gas at no cost to it.
+not checked here: if the account cannot pay for gas, the bundler rejects the operation at no cost to the account.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ async def refuse_unfunded(account_funds: AccountFunds, operation: UserOperation)
 async def find_shortage(preparation: Preparation, draft: UserOperation, error: WalletError) -> Rejected | None:
     """Return the insufficient-funds error, with its amounts, if a shortage caused `error`; else None.
 
-    A transfer without sufficient balance reverts with empty data. A shortage is the cause if an estimate with a
+    A transfer that exceeds the balance reverts with empty data. A shortage is the cause if an estimate with a
     sufficient balance succeeds.
     """
     is_insufficient = isinstance(error, Rejected) and error.reason == _INSUFFICIENT
@@ -140,7 +140,10 @@ async def _deposit(preparation: Preparation) -> int:
 
 
 async def _is_certain(account_funds: AccountFunds, available: int) -> bool:
-    """Return True when no code runs before the first transfer without sufficient balance, so none can add funds."""
+    """Return True when a shortage is certain: no code runs before the first transfer that exceeds `available`.
+
+    Only contract code could send funds to the account before that transfer.
+    """
     preparation = account_funds.preparation
     before = take_payable_transfers(preparation.account, account_funds.transfers, available)
     if any(each.is_opaque for each in before) or _is_changed(preparation, preparation.account):

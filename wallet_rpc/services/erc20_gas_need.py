@@ -1,7 +1,7 @@
 """The tokens that an account needs to pay gas in ERC-20, independent of its balance, and the errors that name them.
 
-An estimate in which the paymaster charges nothing also succeeds for an account without tokens. The need adds the
-maximum gas of the charge, and the tokens that the calls transfer. An account topped up to the need is accepted.
+The computation starts with an estimate in which the paymaster charges nothing, which succeeds even without tokens. It
+adds the maximum gas of the charge, and the tokens that the calls transfer. An account with that amount is accepted.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from wallet_rpc.services.user_operation_builder import Preparation, with_calls_o
 AMOUNTS_GAS = 2_200
 """Extra gas of two nonzero 32-byte amounts in call data: 30 gas per byte (EIP-7623), and a bundler's margin."""
 TAKING_GAS = 40_000
-"""Extra gas of a token transfer before the calls over a transfer of zero: at most three new storage slots."""
+"""Extra gas of a charge before the calls, compared with a charge of zero: at most three new storage slots."""
 MOVING_GAS = 40_000
-"""The same for a token transfer among the calls."""
+"""Extra gas of each token transfer by the calls, compared with a transfer of zero: at most three new storage slots."""
 STEP_GAS = 1_000
-"""The step to a multiple of which the preVerificationGas of a need is rounded up."""
+"""Step size in gas: the preVerificationGas of an `Erc20Need` is rounded up to a multiple of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Erc20Payment:
     quote: TokenQuote
     mode: Mode
     expected_allowance: int | None = None
-    """The allowance at the time of the charge; None: unknown, because the calls may change it."""
+    """The allowance at the time of the charge; None if it is unknown because the calls may change it."""
     permit: PermitContext | None = None
     provisional_amount: int | None = None
     """The amount of a provisional approval before the calls, to be replaced by one of exactly the maximum amount."""
@@ -87,7 +87,7 @@ class Erc20Need:
     max_amount: int
     """The maximum cost of gas, in the token's smallest unit."""
     transferred_amount: int
-    """The amount of the same token that the calls transfer."""
+    """The amount that the calls transfer, in the token's smallest unit."""
 
     def to_sponsored_operation(self, token: Address) -> SponsoredOperation:
         """Return the response of a request for an estimate only."""
@@ -96,9 +96,11 @@ class Erc20Need:
 
 
 async def estimate_need(payment: Erc20Payment, draft: UserOperation) -> Erc20Need:
-    """Compute the operation's need of tokens.
+    """Estimate the gas limits, and compute the tokens that the account needs for gas and transfers.
 
-    Raises: ExecutionReverted, ValidationReverted when the calls revert for another reason than the payment.
+    The estimate runs without a charge and with token transfers of zero, so the account's balance does not matter.
+
+    Raises: ExecutionReverted or ValidationReverted when the operation reverts even so.
     """
     preparation = payment.preparation
     calls = zero_out_transfers(preparation.calls, payment.quote.request.token_address)
@@ -125,7 +127,7 @@ async def estimate_need(payment: Erc20Payment, draft: UserOperation) -> Erc20Nee
 def _round_pre_verification_gas(payment: Erc20Payment, estimated: UserOperation) -> UserOperation:
     """Round preVerificationGas up to whole steps.
 
-    Otherwise it would vary between requests, because the time in the paymaster's data has other bytes each second.
+    Otherwise it would vary between requests, because the timestamp in the paymaster's data changes every second.
     """
     overrides = payment.preparation.capabilities.gas_params_override
     if overrides is not None and overrides.pre_verification_gas is not None:

@@ -1,8 +1,8 @@
-"""Owners of the account that requests sponsorship, proven by code on the chain or by factory data.
+"""Owners of the account that requests sponsorship, proven by the account's code or by its factory data.
 
-A contract that answers calls like an account proves nothing. An account is the factory's proxy with a known
-implementation, or an externally owned account with a delegation to a known one. Both may still be about to be deployed
-or delegated.
+The responses of an unknown contract prove nothing. Two kinds of account count: the factory's proxy with a known
+implementation, and an externally owned account that is delegated to a known implementation. The operation itself may
+deploy the proxy or carry the delegation.
 """
 
 from __future__ import annotations

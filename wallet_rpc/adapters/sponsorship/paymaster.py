@@ -96,7 +96,7 @@ class Sponsor:
         """Return the context for the fallback paymaster, which may have a policy with the same id as a configured one.
 
         The id of a configured policy is replaced, so that callers without access to it cannot bypass its limits through
-        the fallback. The replacement is unknown everywhere, so the response is that for any unknown policy.
+        the fallback. No service knows the replacement, so the response is the same as for any unknown policy.
         """
         given = context.get("policyId")
         name = normalize_policy_name(given) if isinstance(given, str) else None
@@ -106,7 +106,7 @@ class Sponsor:
 
 
 class PolicyPaymaster:
-    """`ports.Paymaster` of one chain; `fallback` sponsors under policies that are not configured."""
+    """`ports.Paymaster` of one chain for the configured policies; requests with any other policy go to `fallback`."""
 
     def __init__(
         self,

@@ -139,7 +139,10 @@ class RedisBudgets:
         return None if text is None else UUID(text.decode())
 
     async def read_totals(self, ledger: Ledger, owner: Address | None = None) -> tuple[int, int]:
-        """Return wei and number of operations, spent and reserved, of an owner or (None) of all."""
+        """Return the used wei and number of operations of one owner, or of all owners (None).
+
+        Open reservations and settled operations both count as used.
+        """
         field = TOTAL_FIELD if owner is None else owner.hex()
         text = await self._link.command("HGET", self._keys(ledger)[0], field)
         high, low, count = (0, 0, 0) if text is None else map(int, text.split())
