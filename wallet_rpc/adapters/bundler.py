@@ -118,7 +118,7 @@ class HttpBundler:
         )
 
     async def lookup(self, operation_hash: Hash32) -> PendingOperation | None:
-        """Return the operation as the bundler has it; None when the bundler does not have it, or no longer."""
+        """Return the operation with this hash; None when the bundler does not know it, or no longer."""
         answer = await self._client.read("eth_getUserOperationByHash", [operation_hash.hex0x()])
         if answer is None:
             return None

@@ -1,8 +1,8 @@
 """Failover between several servers of one upstream.
 
-A read goes to the next server when one gives no response within its share of the deadline. A write goes to the next
-server only when the one before cannot have received it. An error response is a response. A failed server is suspended
-for a while. No server is used before it has returned the right chain id.
+A read goes to the next server when the current one does not respond within its share of the deadline. A write goes to
+the next server only when the previous server cannot have received it. An error response is a response. A failed server
+is suspended for a while. No server is used before it has returned the right chain id.
 """
 
 from __future__ import annotations

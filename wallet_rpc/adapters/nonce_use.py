@@ -19,7 +19,7 @@ from wallet_rpc.wire import shape
 SPAN_BLOCKS = 2_000
 """Blocks per `eth_getLogs` call; nodes limit this, often to 2,000 or 10,000."""
 MAX_SPANS = 10
-"""Maximum number of calls, from the latest block backwards; a sponsorship waits for them."""
+"""Maximum number of `eth_getLogs` calls of one search, from the latest block backwards; a sponsorship waits for it."""
 _NO_PAYMASTER = Address(bytes(20))
 """Paymaster in the event of an operation that its account paid itself. Source: EntryPoint v0.7."""
 

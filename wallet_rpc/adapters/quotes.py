@@ -1,6 +1,6 @@
 """Client of a quote provider: a JSON-RPC server with the Wallet API's two swap methods that returns raw calls.
 
-A response for another swap than the requested one is malformed, as is one with calls to the account itself.
+A response is malformed if its swap differs from the requested one, or if one of its calls goes to the account itself.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The list is authoritative. Its index is in the same slot and is brought up to date before use. So the cost of a request
 does not grow with the number of a signer's accounts. A hint is in another slot and is written first. It counts only if
-the list of the signer that it names agrees, so a crash between the two writes does no harm.
+the named signer's list contains the account, so a crash between the two writes does no harm.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ end
 return {count, start, redis.call('LRANGE', list, start, start + ARGV[2] - 1)}
 """
 )
-"""Return the number of accounts and the accounts after a given one; false when the signer does not have that one."""
+"""Return the number of accounts and the accounts after a given one; false when the given one is not the signer's."""
 
 _ADD = """
 local count = redis.call('LLEN', KEYS[1])
@@ -81,7 +81,8 @@ end
 if redis.call('LINDEX', KEYS[1], after) == ARGV[1] then return 1 end
 return 0
 """
-"""Append unless another call did; a repeat of the call that appended returns 1 again."""
+"""Append an account if the list has the expected length, and return 1, also for a repeat of the same account; else 0.
+"""
 
 _CONFIRM = """
 redis.call('HSETNX', KEYS[1], 'first', ARGV[2])
@@ -159,7 +160,7 @@ class RedisAccounts:
         )
 
     async def page(self, signer: Address, *, after: UUID | None, limit: int) -> AccountsPage | None:
-        """Return a page of the signer's accounts, oldest first; None when `after` is not one of them."""
+        """Return a page of the signer's accounts, oldest first; None when `after` is not an account of the signer."""
         found = await self._run_indexed(self._page, signer, "" if after is None else str(after), limit)
         if found is None:
             return None
@@ -169,14 +170,14 @@ class RedisAccounts:
         )
 
     async def add(self, account: Account, *, after: int) -> bool:
-        """Add as the signer's next account; False (and nothing written) unless the signer has `after` accounts now."""
+        """Add the account if the signer has exactly `after` accounts now; otherwise write nothing and return False."""
         await self._link.add_once(self.hint_key(account.address), account.signer.hex())
         await self._link.add_once(self.name_key(account.id), account.signer.hex())
         added = await self._link.run(self._add, self.list_key(account.signer), encode_record(Account, account), after)
         return bool(added)
 
     async def find_by_address(self, address: Address) -> Account | None:
-        """Return the account of an address: the contract account there, else the externally owned one.
+        """Return the account at this address: the contract account, else the externally owned one.
 
         A contract account's address is derived from its signer, so its record is correct for any caller. An externally
         owned account can be requested for any address, including that of another signer's contract.
@@ -196,7 +197,7 @@ class RedisAccounts:
         await self._link.run(self._confirm, self.confirmed_key(account.signer), kind, address)
 
     async def find_by_id(self, account_id: UUID) -> tuple[Account, ...]:
-        """Return the accounts of an id, which several signers may have chosen, in the order of their requests."""
+        """Return the accounts with this id, in the order of their requests; several signers may have chosen it."""
         signers = await self._read_signers(self.name_key(account_id))
         summaries = [await self.find_by_signer(signer, account_id=account_id) for signer in signers]
         return tuple(summary.by_id for summary in summaries if summary.by_id is not None)

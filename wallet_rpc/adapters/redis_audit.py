@@ -1,8 +1,9 @@
 """Audit log of an organisation in Redis: an append-only list of lines and a separate head, in one slot.
 
-One script appends an entry, and only after the head that the entry was hashed over. Of several concurrent servers one
-wins, and the others hash again. Within a server, events that arrive during a write are written together afterwards. The
-stored head contains its writer's random mark. By the mark a server recognizes its own entries after a lost response.
+One script appends an entry, and only if the head is still the one that the entry was hashed over. Of several concurrent
+servers one succeeds, and the others hash again. Within a server, events that arrive during a write are written together
+afterwards. The stored head contains its writer's random mark. After a lost response, a server recognizes its own
+entries by this mark.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ if head ~= ARGV[2] then
 end
 return false
 """
-"""Append lines and set the head, if the head is still the one that the writer saw; otherwise return the other head."""
+"""Append lines and set the head, if the head is still the one that the writer read; otherwise return the new head."""
 
 _READ_HEAD = """
 return {redis.call('GET', KEYS[2]) or '', redis.call('LLEN', KEYS[1])}
@@ -136,7 +137,7 @@ class RedisAudit:
     async def verify(self, expected: frozenset[LogHead | ExpectedEntry] = frozenset()) -> VerificationState:
         """Verify the log and return its first integrity failure, if any, and its head.
 
-        A log without the `expected` heads and entries fails too.
+        A log that lacks one of the `expected` heads and entries fails too.
         """
         head, length = await self._link.run(self._read_head, self._keys())
         state = VerificationState(expected=expected)

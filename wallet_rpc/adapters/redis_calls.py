@@ -20,7 +20,7 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return redis.call('HINCRBY', KEYS[1], '{_CLAIM_COUNT}', 1)
 """
-"""Store an operation of this nonce and return the claim's number: a later claim has a higher one."""
+"""Store an operation that claims this nonce, and return the claim's number; later claims have higher numbers."""
 
 _CLAIM = """
 local kept = redis.call('HMGET', KEYS[1], 'state', 'claim', 'record')
@@ -29,7 +29,9 @@ redis.call('HSET', KEYS[1], 'record', ARGV[1], 'state', ARGV[2], 'claim', ARGV[3
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 return false
 """
-"""Write unless another claim is sending or sent; then return that claim's record. A repeat of one claim wins again."""
+"""Write the record, unless another claim is sending or sent: then return that claim's record.
+
+A repeat of the successful claim succeeds again."""
 
 _SETTLE = """
 redis.call('HSET', KEYS[1], 'record', ARGV[1], 'state', ARGV[2])
@@ -56,7 +58,7 @@ class RedisCalls:
         return self._link.key(f"nonce:{chain_id}:{account.hex()}:{nonce:x}")
 
     async def claim(self, call: CallRecord) -> CallRecord | None:
-        """Write the record and return None; if there is a record that is sending or sent, return that one instead."""
+        """Write the record and return None; if the stored record is sending or sent, return that record instead."""
         nonce_key = self.nonce_key(call.chain_id, call.sender, call.nonce)
         number = await self._link.run(self._hint, nonce_key, call.hash.hex(), self._keep_seconds, RECORD_VERSION)
         other = await self._link.run(

@@ -1,7 +1,7 @@
 """Organisations and API keys in Redis: a hash for each, and lists of their ids.
 
 A record is written once. The revocation of a key is a field next to its record and is never removed. The lists are
-hints: they are written first, and an id counts only if its record agrees.
+hints: they are written first, and an id counts only if its record exists and belongs to the list.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class RedisDirectory:
             raise Conflict(f"organization {organization.id} already exists", reason="organization_exists")
 
     async def organization(self, organization_id: OrganizationId) -> Organization | None:
-        """Return the organisation of an id; `OPEN_ORGANIZATION` always exists."""
+        """Return the organisation with this id; `OPEN_ORGANIZATION` always exists."""
         if organization_id == OPEN_ORGANIZATION:
             return _OPEN
         text = await self._link.command("HGET", self.organization_key(organization_id), "record")
@@ -94,7 +94,7 @@ class RedisDirectory:
             raise Conflict(f"key {key.id} already exists", reason="key_exists")
 
     async def key(self, key_id: KeyId) -> ApiKey | None:
-        """Return the API key of an id, also a revoked or expired one."""
+        """Return the API key with this id, also if it is revoked or expired."""
         return _decode_key(await self._link.command("HMGET", self.api_key_key(key_id), "record", "revoked"))
 
     async def keys_of(self, organization_id: OrganizationId) -> tuple[ApiKey, ...]:
@@ -105,7 +105,7 @@ class RedisDirectory:
         return tuple(key for key in found if key is not None and key.organization == organization_id)
 
     async def revoke_key(self, key_id: KeyId, *, at: UnixSeconds) -> bool:
-        """Revoke a key and all its tokens; return False if it already was revoked. Raises: KeyError for no such id."""
+        """Revoke a key and all its tokens; return False if it was revoked already. Raises: KeyError for an unknown key."""
         if await self.key(key_id) is None:
             raise KeyError(key_id)
         mark = f"{at} {secrets.token_hex(8)}"
@@ -113,7 +113,7 @@ class RedisDirectory:
         return bool(await self._link.command("HGET", self.api_key_key(key_id), "revoked") == mark.encode())
 
     async def _write_once(self, key: str, text: str) -> bool:
-        """Write the record unless there is one; return True when the record at `key` is this one."""
+        """Write the record unless one is stored; return True when the record at `key` is now this one."""
         await self._link.command("HSETNX", key, "record", text)
         return bool(await self._link.command("HGET", key, "record") == text.encode())
 

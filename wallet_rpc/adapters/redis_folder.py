@@ -24,7 +24,7 @@ async def open_folder_redis(folder: Path, *, start_seconds: float = 60.0) -> Asy
 
     The data is stored in the folder.
 
-    Raises: RedisNotStarted when none can be started, or when the Redis of the folder's owner does not respond.
+    Raises: RedisNotStarted when no Redis can be started, or when the running one does not respond.
     """
     async with AsyncExitStack() as stack:
         yield await _find_or_start(stack, folder, start_seconds)

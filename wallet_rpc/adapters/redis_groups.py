@@ -72,19 +72,20 @@ class RedisGroups:
         self.records_key = link.key(tag, "records")
         """Hash: the record of each group by its id."""
         self.sessions_key = link.key(tag, "sessions")
-        """Hash: of each session ever registered, its group's id, the group's size, and its own expiry."""
+        """Hash: for each session ever registered, the id and the size of its group, and the session's expiry."""
         self.by_creation_key = link.key(tag, "listed")
         """Sorted set: the sessions to list, newest first, then by id."""
         self.by_expiry_key = link.key(tag, "ending")
-        """Sorted set: the same sessions by expiry."""
+        """Sorted set: the sessions to list, by expiry."""
         self.revoked_key = link.key(tag, "revoked")
-        """Hash: of each revoked session, the time of its revocation and the first caller's random mark."""
+        """Hash: for each revoked session, the time of its revocation and the random mark of the caller that revoked it.
+        """
 
     async def register(self, group: SessionGroup) -> SessionGroup | None:
         """Write the whole group or nothing, atomically, and return the registered group.
 
-        That is an earlier group if it has exactly the same sessions, all active when the new group was created. Return
-        None, and write nothing, when any of the sessions is registered in another way.
+        An earlier group is returned if it has exactly the same sessions, all active when the new group was created.
+        Return None, and write nothing, when any of the sessions is in a different group.
         """
         keys = [self.records_key, self.sessions_key, self.by_creation_key, self.by_expiry_key, self.revoked_key]
         text = encode_record(SessionGroup, group)
@@ -93,7 +94,7 @@ class RedisGroups:
         return None if registered is None else await self.get(GroupId(registered.decode()))
 
     async def get(self, group_id: GroupId) -> SessionGroup | None:
-        """Return the group of an id."""
+        """Return the group with this id."""
         found = await self._load_groups([group_id])
         return found.get(group_id)
 
@@ -125,7 +126,7 @@ class RedisGroups:
         return tuple(found[offset : offset + limit])
 
     async def revoke(self, group_id: GroupId, session_id: SessionId, *, at: UnixSeconds) -> bool:
-        """Revoke a session; return False when it was revoked already. Of several concurrent calls one gets True.
+        """Revoke a session; return False when it was revoked already. One of several concurrent calls returns True.
 
         Raises: KeyError when the session is not in the group.
         """
@@ -149,7 +150,7 @@ class RedisGroups:
             await self._link.command("ZREM", self.by_expiry_key, *ended)
 
     async def _load_sessions(self, ids: Sequence[str]) -> list[GroupedSession]:
-        """Return those of the sessions that are registered, in the same order, each with its group."""
+        """Return the sessions with their groups, in the same order; sessions that are not registered are left out."""
         fields = await self._read_fields(self.sessions_key, ids)
         pairs = [(SessionId.parse("0x" + id_), GroupId(text.split()[0])) for id_, text in fields.items()]
         groups = await self._load_groups(list(dict.fromkeys(group for _, group in pairs)))
@@ -158,7 +159,7 @@ class RedisGroups:
         ]
 
     async def _load_groups(self, ids: Sequence[GroupId]) -> dict[GroupId, SessionGroup]:
-        """Return those of the groups that exist, with their revocations."""
+        """Return the groups with their revocations; groups that do not exist are left out."""
         texts = await self._read_fields(self.records_key, ids)
         groups = [decode_record(SessionGroup, text.encode(), version=RECORD_VERSION) for text in texts.values()]
         sessions = [install.session_id.hex() for group in groups for install in group.installs]
@@ -175,6 +176,6 @@ class RedisGroups:
         }
 
     async def _read_fields(self, key: str, names: Sequence[str]) -> dict[str, str]:
-        """Return those of the fields that a hash has, in the same order."""
+        """Return the values by field name, in the same order; absent fields are left out."""
         values = await self._link.command("HMGET", key, *names) if names else []
         return {name: value.decode() for name, value in zip(names, values, strict=True) if value is not None}

@@ -52,7 +52,7 @@ class Link:
 
     @classmethod
     def open(cls, url: str, *, prefix: str, deadline_seconds: float, connections: int) -> Self:
-        """Create a link that connects on first use. Raises: ValueError, without the URL, when it is no Redis URL."""
+        """Create a link that connects on first use. Raises: ValueError, without the URL, for an invalid Redis URL."""
         try:
             pool = ConnectionPool.from_url(
                 url,
@@ -108,7 +108,7 @@ class Link:
         return await self.ask(execute)
 
     async def add_once(self, key: str, member: str) -> None:
-        """Append a member to the sorted set at `key`, unless it is in it already."""
+        """Append a member to the sorted set at `key`, unless the set contains it already."""
         await self.run(self._add_once, key, member)
 
     async def members(self, key: str) -> list[str]:

@@ -34,7 +34,7 @@ if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])
 It sets PR_SET_PDEATHSIG, which is 1."""
 
 _SERVES = " serves"
-"""Mark after the owner's process id in the lock file while other processes may use its Redis."""
+"""Mark in the lock file, after the owner's process id: other processes may use the owner's Redis."""
 _ENDING_SECONDS = 15
 _POLL_SECONDS = 0.02
 _WATCH_SECONDS = 0.25
@@ -65,7 +65,7 @@ class RedisServer:
     ) -> None:
         """Create a server whose data is in `folder` (None: a temporary folder); `report` gets progress lines.
 
-        Other processes may use a Redis with `is_shared`; they wait for the end of one without.
+        With `is_shared`, other processes may use this Redis; without it, they wait until it has ended.
         """
         self._is_persistent = folder is not None
         self._folder = Path(tempfile.mkdtemp(prefix="wallet-rpc-")) if folder is None else folder.absolute()

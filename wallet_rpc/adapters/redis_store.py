@@ -74,7 +74,7 @@ class RedisStore(RedisOrganizationStore):
     def open(cls, url: str, *, prefix: str = "wallet", deadline_seconds: float = 2.0, connections: int = 32) -> Self:
         """Create the store at a `redis://`, `rediss://` or `unix://` URL; the deadline applies to every call.
 
-        Raises: ValueError, without the URL, when it is malformed.
+        Raises: ValueError for a malformed URL; the message does not contain the URL.
         """
         return cls(Link.open(url, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections))
 

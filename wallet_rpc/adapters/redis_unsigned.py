@@ -1,8 +1,8 @@
 """Sessions in Redis that their owners have not signed: compressed, limited in number, and deleted at their expiry.
 
 An unsigned session counts against two limits in two slots: that of the caller that created it and that of its account.
-Each is reserved atomically before the session is written. A crash in between leaves at most one extra count until that
-session would have expired. The account's index outlives its sessions, so that an expired one is recognized.
+Each count is raised atomically before the session is written. After a crash in between, at most one extra count remains
+until that session would have expired. The account's index outlives its sessions, so that an expired one is recognized.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ return 1
 """
 """Add a session to an index by the second of its expiry, unless `limit` sessions have not expired yet.
 
-The newest expired ids stay, up to the number in argument 5. Returns 1 for success, also for a repeat, otherwise 0.
+The newest expired ids stay in the index, up to the number in argument 5. Returns 1 on success, also for a repeat,
+otherwise 0.
 """
 
 

@@ -93,7 +93,7 @@ class KeyRelayer:
         return Expense(chain_id=self._chain_id, account=account, transaction=transaction.hash, cost=cost)
 
     async def _is_known(self, transaction_hash: Hash32) -> bool:
-        """Return True when the node has the transaction; False when it has not or does not respond."""
+        """Return True when the node has the transaction; False when it does not have it or does not respond."""
         with suppress(Unavailable):
             return await self._client.read("eth_getTransactionByHash", [transaction_hash.hex0x()]) is not None
         return False

@@ -109,7 +109,7 @@ class UpstreamProxy:
         return _HIDDEN if is_large or _count_characters(value) > _MAX_CHARACTERS else self._redact(value)
 
     def _redact(self, value: Any) -> Any:
-        """Return `value` with URLs and secret pieces of URLs replaced in all its texts."""
+        """Return `value` with URLs and secret pieces of URLs redacted in all texts."""
         match value:
             case str():
                 text = _URL.sub(_HIDDEN, value)

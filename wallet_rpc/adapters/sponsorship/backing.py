@@ -30,7 +30,7 @@ class SignedSponsorship:
 
     part: PaymasterPart
     valid_until: int
-    """Last second of its validity, since 1970; when `is_open_ended`, the time of the first check of its nonce."""
+    """Last second of validity, since 1970; if `is_open_ended`, the time of the first check of the operation's nonce."""
     is_open_ended: bool = False
     """True if its validity has no known end."""
 
@@ -56,7 +56,7 @@ class KeyBacking:
     key: bytes = field(repr=False)
 
     async def stub(self, policy: Policy, operation: UserOperation, context: Mapping[str, Any]) -> Sponsorship:
-        """Return unsigned data of the size of a signed one."""
+        """Return unsigned data of the same size as signed data."""
         return sponsorship_of(sponsorship.build_sponsorship_stub(self.address, window=_ALWAYS))
 
     async def sign(

@@ -155,10 +155,10 @@ end
 return leased
 """
 )
-"""Lease the reservations whose outcome should be looked up now; other callers do not get them until it ends.
+"""Lease the reservations whose outcome should be looked up now; other callers do not get them until the lease ends.
 
-A repeat gets others. The lease of an open-ended reservation grows with its age, since most of these belong to
-operations that were never sent.
+A repeated call leases other reservations. The lease of an open-ended reservation grows with its age, since most
+open-ended reservations belong to operations that were never sent.
 """
 
 SETTLE = (
@@ -194,8 +194,8 @@ return 1
 )
 """Replace a reservation by its outcome, unless it was renewed after the lease. A repeat finds nothing to do.
 
-Without proof that its operation was included it stays in the sum of first-time owners. Using up a nonce frees nothing
-there.
+Without proof that its operation was included, the reservation stays in the sum of first-time owners. The use of its
+nonce alone frees nothing in that sum.
 """
 
 EXPEDITE = """

@@ -1,10 +1,10 @@
 """Outcome of a sponsorship that was returned to a client, according to chain and bundler.
 
-A reservation is released only when the chain shows that its signature can no longer be used. This is so in two cases:
-it has expired by block time while the account's nonce is unused, or an operation without a paymaster used the nonce. An
-open-ended one is released only in the second case. The sender of the operation and its bundler do not matter. An
-included operation settles its reservation once its block has the chain's `confirmations`; until then the block may be
-replaced.
+A reservation is released only when the chain shows that its signature can no longer be used. There are two such cases:
+the signature has expired by block time while the account's nonce is unused, or an operation without a paymaster used
+the nonce. An open-ended reservation is released only in the second case. The sender of the operation and its bundler do
+not matter. An included operation settles its reservation once its block has the chain's `confirmations`; until then the
+block may be replaced.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from wallet_rpc.services.confirmations import has_confirmations
 from wallet_rpc.wire import shape
 
 SETTLE_GRACE_SECONDS = 60
-"""Time after its expiry for which a reservation stays open: clocks differ, and blocks may be replaced."""
+"""Time for which a reservation stays open after its expiry: clocks differ, and blocks may be replaced."""
 SETTLE_TIMEOUT_SECONDS = 900
-"""Time after its expiry to wait for a block (an idle chain makes none) or for the cost of an included operation."""
+"""Time to wait, after a reservation's expiry, for a block (an idle chain makes none) or for an operation's cost."""
 
 
 @shape
@@ -77,7 +77,7 @@ class OutcomeReader:
         self._clock = clock
 
     async def now(self) -> int:
-        """Return the later of the clock's time and the latest block's, in seconds since 1970: the next block's minimum.
+        """Return the minimum time of the next block: the later of the clock's and the latest block's, in Unix seconds.
 
         Raises: Unavailable.
         """

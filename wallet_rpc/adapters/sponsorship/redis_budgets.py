@@ -42,11 +42,11 @@ class Reservation:
     parties: Parties
     """Parties that it counts against."""
     is_open_ended: bool = False
-    """True if its validity has no known end: only use of its nonce ends it, and `valid_until` is the first lookup."""
+    """True if the validity has no known end: only use of the nonce ends it, and `valid_until` is the first lookup."""
 
     @property
     def identity(self) -> str:
-        """Id that it counts under: at most one operation of a nonce is included."""
+        """Id of the reservation, the same for all operations of a nonce: at most one of them is included."""
         return reservation_id(self.chain_id, self.sender, self.nonce)
 
 
@@ -60,7 +60,7 @@ class PendingReservation:
     valid_until: int
     is_open_ended: bool
     operation_hashes: tuple[Hash32, ...]
-    """Hashes of the newest operations it was signed for."""
+    """Hashes of the newest operations for which the reservation was made."""
     identity: str
 
 

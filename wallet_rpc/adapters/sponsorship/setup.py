@@ -49,7 +49,7 @@ def build_policy_paymaster(
     address: Address | None,
     service: Paymaster | None,
 ) -> Paymaster | None:
-    """Build a chain's paymaster, backed by the contract at `address` or else by `service`; None without both."""
+    """Build a chain's paymaster, backed by the contract at `address`, else by `service`; None if neither is given."""
     backing: Backing
     if address is not None and sponsor.key is not None:
         backing = KeyBacking(chain_id=chain_id, address=address, key=sponsor.key)
