@@ -105,7 +105,7 @@ class RedisDirectory:
         return tuple(key for key in found if key is not None and key.organization == organization_id)
 
     async def revoke_key(self, key_id: KeyId, *, at: UnixSeconds) -> bool:
-        """Revoke a key and all its tokens; return False if it was revoked already. Raises: KeyError for an unknown key."""
+        """Revoke a key and all its tokens; return False if already revoked. Raises: KeyError for an unknown key."""
         if await self.key(key_id) is None:
             raise KeyError(key_id)
         mark = f"{at} {secrets.token_hex(8)}"

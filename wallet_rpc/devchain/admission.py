@@ -93,7 +93,7 @@ def unsupported_type(kind: int) -> NodeRejection:
 
 
 def check_init_code(to: bytes | None, data: bytes) -> None:
-    """Check the size of a creation's init code. Raises: NodeRejection when it exceeds the limit of EIP-3860."""
+    """Check the size of the init code of a contract creation. Raises: NodeRejection above the limit of EIP-3860."""
     if not to and len(data) > MAX_INIT_CODE_BYTES:
         text = f"max initcode size exceeded: code size {len(data)}, limit {MAX_INIT_CODE_BYTES}"
         raise NodeRejection(text, reason="init_code_size")

@@ -70,7 +70,7 @@ def resolve_tag(chain: Blockchain, tag: BlockTag) -> int | None:
 def find_block(chain: Blockchain, tag: BlockTag) -> Block | None:
     """Return the block of a tag or height, or None when it is not stored.
 
-    `pending` is the block that would be mined now, without transactions.
+    `pending` selects the block that would be mined now, without transactions.
     """
     number = resolve_tag(chain, tag)
     if number == PENDING_BLOCK:

@@ -1,7 +1,7 @@
 """The development bundler (ERC-7769): mines each operation as soon as it is sent, alone in its block.
 
-Each send is one run. The `handleOps` transaction runs on the newest state; when it reverts, its changes are dropped and
-the entry point's revert becomes the error. Mined operations are looked up from the entry point's events.
+Each send is one run of a `handleOps` transaction on the newest state. When it reverts, its changes are dropped and the
+entry point's revert becomes the error. Mined operations are looked up from the entry point's events.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class DevBundler:
         return MinedOperation(block, block.inclusion, event)
 
     def read_operation(self, mined: MinedOperation) -> UserOperation | None:
-        """Read the operation itself from its transaction; None when that was not a direct `handleOps` call."""
+        """Read the operation itself from its transaction; None when the transaction is not a direct `handleOps` call."""
         signed = mined.inclusion.transaction
         authorizations: Any = signed.authorization_list if mined.inclusion.kind == 4 else ()
         for op in read_handle_ops(signed.data):

@@ -89,7 +89,7 @@ class SponsorRequest:
 
 @shape
 class PaymasterDataResponse:
-    """The paymaster fields of the operation, and the payment terms when it pays gas in ERC-20."""
+    """The paymaster fields of the operation, and the payment terms if the account pays for gas in ERC-20."""
 
     paymaster: Address
     paymaster_data: Data

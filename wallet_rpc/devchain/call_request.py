@@ -29,7 +29,7 @@ class AccessItem:
 
 @shape
 class AuthorizationItem:
-    """A signed EIP-7702 authorization; one with another nonce or chain id is skipped, as in a transaction."""
+    """A signed EIP-7702 authorization; it is skipped if its nonce or chain id does not match, as in a transaction."""
 
     chain_id: Uint256
     address: Address
@@ -108,8 +108,8 @@ class CallRequest:
     def check(self, chain_id: int) -> None:
         """Check that the request can be a transaction of this chain.
 
-        Raises: NodeRejection for another chain, blobs, an invalid authorization list, too much init code or a tip above
-        the fee; InvalidParams when `data` and `input` differ.
+        Raises: NodeRejection for a wrong chain id, blobs, an invalid authorization list, too much init code or a tip
+        above the fee; InvalidParams when `data` and `input` differ.
         """
         if self.chain_id is not None and self.chain_id != chain_id:
             text = f"invalid chain id for signer: have {self.chain_id} want {chain_id}"

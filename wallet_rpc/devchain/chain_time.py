@@ -11,7 +11,7 @@ _LAST = (1 << 48) - 1
 
 
 class ChainTime:
-    """The time of the next block. It is never before the newest block's; blocks of the same second share it."""
+    """The time of the next block, never before the newest block's time; blocks of the same second have the same time."""
 
     def __init__(self, clock: Callable[[], float], offset: int = 0) -> None:
         self._clock = clock
@@ -20,7 +20,7 @@ class ChainTime:
         """The difference between the chain's clock and the real clock, in seconds."""
 
     def next(self, newest: int, interval: int = 0) -> int:
-        """Return the Unix time of the block after one at `newest`; `interval` seconds later unless set explicitly."""
+        """Return the Unix time of the block after one at `newest`: `interval` seconds later unless set explicitly."""
         return max(newest, int(self._clock()) + self.offset) + interval if self._chosen is None else self._chosen
 
     def set_next(self, timestamp: int) -> None:

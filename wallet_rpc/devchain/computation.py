@@ -1,7 +1,7 @@
 """py-evm's Prague machine, limited in time and depth, with geth's error messages and records for gas estimation.
 
-The estimation needs the gas that each frame's caller had spent when it made the call: the gas that a frame must be
-given depends on it.
+The estimation needs, for each frame, the gas that the caller had spent before the call. The gas that the frame must be
+given depends on that amount.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_BALANCE_WEI = (1 << 256) - 1
 """The maximum balance of an account, in wei."""
 _PUSH_1, _PUSH_32 = 0x60, 0x7F
 _STORE_GAS = 2_301
-"""The gas that must be left at an SSTORE (EIP-2200), whatever it costs."""
+"""The gas that must remain before an SSTORE (EIP-2200), independent of its own cost."""
 _PLAIN_STORE = PragueComputation.opcodes[SSTORE]
 _CALLS = frozenset({CALL, CALLCODE, DELEGATECALL, STATICCALL})
 
@@ -64,7 +64,7 @@ def instructions(code: bytes) -> bytes:
 
 
 def _store(computation: Any) -> None:
-    """Execute SSTORE, and record the gas that must be left at it."""
+    """Execute SSTORE, and record the gas that must remain before it."""
     needed = computation.msg.gas - computation.get_gas_remaining() + _STORE_GAS
     computation.least_gas = max(computation.least_gas, needed)
     _PLAIN_STORE(computation)

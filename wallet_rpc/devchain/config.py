@@ -15,7 +15,7 @@ FRAME_HEADER = struct.Struct(">IQ")
 RUN_SECONDS = 5.0
 """The maximum CPU time that code runs for one request. Source: the default of geth's `--rpc.evmtimeout`."""
 READY = 0
-"""The number of the first frame each way: the configuration, then `{}` or `{"failed": why}` as the response."""
+"""The number of the first frame in each direction: the configuration, and `{}` or `{"failed": why}` in response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +26,9 @@ class DevChainConfig:
     folder: Path | None = None
     """The data folder; None for a chain without persistence."""
     fork_url: str | None = None
-    """The node that provides the state this chain does not have."""
+    """The URL of the forked chain's node, which provides all state that this chain has not written."""
     fork_block: int | None = None
-    """The block to fork; the newest when None. A folder keeps the block that it was created with."""
+    """The block to fork; the newest when None. An existing data folder keeps the block that it was created with."""
     deployments: Path | None = None
     """A file of deployment records to load contracts from, instead of the development set."""
     timestamp: int | None = None

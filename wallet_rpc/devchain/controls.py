@@ -1,6 +1,6 @@
 """Control methods for tests that no real chain has: snapshots, time, direct changes of accounts.
 
-Each has anvil's name; those that hardhat has too are available under both names.
+Each method has anvil's name. Methods that hardhat has too are available under both names.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class MineSettings:
 
 @shape
 class MineOne:
-    """The time of the block, or settings; now when absent."""
+    """The time of the block (now when absent), or settings for several blocks."""
 
     at: Uint256 | MineSettings | None = None
 
@@ -101,7 +101,7 @@ async def revert(context: DevChain, request: SnapshotId) -> bool:
 
 
 async def mine(context: DevChain, request: MineOne) -> str:
-    """`evm_mine`."""
+    """`evm_mine`: mines one block, or the number of blocks in the settings."""
     at = request.at
     settings = at if isinstance(at, MineSettings) else MineSettings(timestamp=at)
     context.chain.mine_many(_count(settings.blocks), timestamp=settings.timestamp)
@@ -109,7 +109,7 @@ async def mine(context: DevChain, request: MineOne) -> str:
 
 
 async def mine_many(context: DevChain, request: MineMany) -> JsonValue:
-    """`anvil_mine`: the first block is one interval later too, as in anvil."""
+    """`anvil_mine`: as in anvil, the interval also applies before the first block."""
     context.chain.mine_many(_count(request.blocks), interval=request.interval or 0)
 
 

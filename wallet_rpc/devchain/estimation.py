@@ -44,7 +44,7 @@ MIN_CALL_GAS = 9_100
 _WIDE = 12_000_000
 _WIDE_POST_OP = 3_000_000
 _DEPOSIT_GAS = 8_000
-"""The gas that the entry point spends on a paymaster's deposit before it calls the paymaster."""
+"""The gas that the entry point spends on the paymaster's deposit before the call to the paymaster."""
 _VALIDATE_PAYMASTER = bytes.fromhex("52b7512c")
 _LOW_160 = (1 << 160) - 1
 _HALF_FEE = (1 << 40) - 1
@@ -107,7 +107,7 @@ def estimate_operation_gas(
 
 
 def _wide_limits(op: UserOperation) -> GasEstimate:
-    """Return limits that hardly any operation needs."""
+    """Return limits that suffice for nearly every operation."""
     limits = GasEstimate(pre_verification_gas=0, verification_gas_limit=_WIDE, call_gas_limit=_WIDE)
     if op.paymaster is None:
         return limits

@@ -62,7 +62,7 @@ class State(PragueState):
         """Do nothing: the journal already has the changes."""
 
     def delta_balance(self, address: Address, delta: int) -> None:
-        """Add to a balance, up to the maximum. Only fees can reach it, and stop there, as in nodes."""
+        """Add to a balance, up to the maximum, which only fees can reach; the excess is dropped, as in nodes."""
         self.set_balance(address, min(self.get_balance(address) + delta, MAX_BALANCE_WEI))
 
     def get_transient_storage(self, address: Address, slot: int) -> bytes:
@@ -204,7 +204,7 @@ def intrinsic_gas(call: MessageCall) -> int:
 def run_call(
     journal: Journal, context: ExecutionContextAPI, call: MessageCall, machine: type[Computation] = Computation
 ) -> ExecutionResult:
-    """Run an unsigned `call` like a transaction, on another `machine` when given.
+    """Run an unsigned `call` like a transaction, on the given `machine` if any.
 
     Raises: OutOfGas when `call.gas` is below the intrinsic cost, InsufficientFunds when the value is not covered.
     """

@@ -37,9 +37,9 @@ class Override:
     nonce: int | None = None
     code: bytes | None = None
     state: Mapping[int, int] | None = None
-    """A replacement of all the account's storage, by slot."""
+    """The account's whole storage for the call, by slot; other slots are zero."""
     state_diff: Mapping[int, int] = field(default_factory=dict)
-    """Changes to some slots of its storage."""
+    """Changes to single slots of the account's storage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

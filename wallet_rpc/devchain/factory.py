@@ -70,7 +70,7 @@ def _store(config: DevChainConfig) -> SqliteStore | EphemeralStore:
 
 
 def _missing_account_values(genesis: Genesis, upstream: Upstream) -> Mapping[bytes, Value]:
-    """Return the genesis accounts without code on the forked chain, and the paymaster's deposit in its entry point."""
+    """Return the genesis accounts that the forked chain lacks, and the paymaster's deposit in its entry point."""
     found = upstream.fetch_many([code_key(address) for address in genesis])
     missing = {address: account for address, account in genesis.items() if not found[code_key(address)]}
     values = genesis_values(missing)
@@ -80,7 +80,7 @@ def _missing_account_values(genesis: Genesis, upstream: Upstream) -> Mapping[byt
 
 
 def _deposit(entry_point: GenesisAccount, balance: Value) -> Mapping[bytes, Value]:
-    """Return the built entry point's deposits for the forked one, and the coins that cover them."""
+    """Return the genesis deposits for the forked chain's entry point, and its balance raised by their amount."""
     deposits = {Address(ENTRY_POINT): GenesisAccount(storage=entry_point.storage)}
     values = genesis_values(deposits)
     slots = {key: value for key, value in values.items() if len(key) > 21}

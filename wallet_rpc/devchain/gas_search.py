@@ -46,7 +46,7 @@ def call_results(root: CallFrame) -> CallResults:
 
 
 def search_limits(found: GasEstimate, *, wide: GasEstimate, expected: CallResults, trial: Trial) -> GasEstimate:
-    """Return `found` when the operation runs with it as `expected`, else larger limits; `wide` are known to work."""
+    """Return `found` if the operation then runs as `expected`, else larger limits, at most the sufficient `wide`."""
     if trial(found) == expected:
         return found
     limits = wide
@@ -62,7 +62,7 @@ def add_margin(gas: int) -> int:
 
 
 def _narrow_limit(limits: GasEstimate, name: str, least: int, *, expected: CallResults, trial: Trial) -> GasEstimate:
-    """Narrow the named limit to near the least that works, from `least` up; add the margin where that works too."""
+    """Lower the named limit to near the least that works, not below `least`; add the margin if the result works too."""
     most: int = getattr(limits, name)
 
     def works(gas: int) -> bool:

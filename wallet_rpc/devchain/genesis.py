@@ -38,7 +38,7 @@ class GenesisMissing(RuntimeError):
 
 
 class DeploymentFailed(RuntimeError):
-    """Creation code reverted, or deployed to another address than the record's."""
+    """Creation code reverted, or the contract's address differs from the record's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ class GenesisBuilder:
         return outcome
 
     def deploy(self, salt_and_creation_code: bytes, *, at: Address) -> None:
-        """Run creation code through the CREATE2 deployer. Raises: DeploymentFailed, also for another address."""
+        """Run creation code through the CREATE2 deployer. Raises: DeploymentFailed, also for an unexpected address."""
         outcome = self.call(CREATE2_DEPLOYER, salt_and_creation_code, sender=CREATE2_DEPLOYER)
         if outcome.output != at:
             raise DeploymentFailed(f"expected a contract at {at}, got one at 0x{outcome.output.hex()}")

@@ -20,9 +20,9 @@ from wallet_rpc.domain.user_operation import USER_OPERATION_EVENT, Factory, Paym
 from wallet_rpc.primitives import Address, Data
 
 REVERT_EVENT = abi.keccak(b"UserOperationRevertReason(bytes32,address,uint256,bytes)")
-"""Topics: operation hash, sender. Data: nonce, revert data."""
+"""The topic of a revert reason. Further topics: operation hash, sender. Data: nonce, revert data."""
 BEFORE_EXECUTION_EVENT = abi.keccak(b"BeforeExecution()")
-"""The event between the validations and the executions of a bundle."""
+"""The topic of the event that the entry point emits between the validations and the executions of a bundle."""
 _PACKED = "(address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)[]"
 
 
@@ -63,9 +63,9 @@ def revert_reason(logs: Sequence[EventLog], operation_hash: bytes) -> bytes | No
 def operation_log_indexes(logs: Sequence[EventLog], event: OperationEvent, *, is_direct: bool) -> list[int]:
     """Return the indexes of this operation's logs among those of its transaction.
 
-    All logs, when the transaction calls the entry point itself (`is_direct`) with one operation. Otherwise the logs of
-    the execution, and the validation logs that name the operation: a bundle validates all its operations first, and a
-    contract that calls the entry point may log before and after.
+    If the transaction calls the entry point directly (`is_direct`) with one operation, all logs are the operation's.
+    Otherwise its logs are those of its execution, and the validation logs that name it. A bundle validates all its
+    operations first, and a contract that calls the entry point may log before and after.
     """
     events = operation_events(logs)
     if is_direct and len(events) == 1:
@@ -124,7 +124,7 @@ def unpack(*packed: Any) -> UserOperation:
 
 
 def with_authorization(op: UserOperation, signed: Sequence[Any]) -> UserOperation:
-    """Return `op` with its sender's authorization out of those of its transaction."""
+    """Return `op` with the authorization of its sender, if one of the `signed` authorizations is the sender's."""
     for one in signed:
         authorization = from_evm_authorization(one)
         if authorization is not None and authorization.authority == op.sender:

@@ -1,6 +1,7 @@
 """History of a chain: its blocks, the state version at the end of each, and the store of both.
 
-Everything a block changes is one version of the `ChainState` and one write of the `ChainStore`; so is a direct change.
+All changes of a block are one version of the `ChainState` and one write of the `ChainStore`. A direct change is also
+one version and one write.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class Block:
 
     @property
     def gas_used(self) -> int:
-        """The gas of its transaction; 0 without one."""
+        """The gas used by the block's transaction; 0 without a transaction."""
         return 0 if self.inclusion is None else self.inclusion.gas_used
 
 

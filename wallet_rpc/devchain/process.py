@@ -1,7 +1,7 @@
 """A development chain in its own process, so that running contracts never blocks the server's event loop.
 
 Requests go to the worker over its standard input, and responses come back over its standard output, in frames. The
-worker answers every frame in order. It ends when its input ends, which also happens when this process dies.
+worker answers every frame in order. The worker ends when its input ends, also because this process has died.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class ChainProcess:
         return await waiting or None
 
     async def request(self, parsed: Any) -> Any:
-        """Send a request object or a batch as JSON values, and return the parsed response; as `answer`."""
+        """Send a request object or a batch as JSON values, and return the parsed response. Raises: as `answer`."""
         answer = await self.answer(json.dumps(parsed).encode())
         return None if answer is None else json.loads(answer)
 

@@ -1,8 +1,8 @@
 """Depth and number of items of RLP, without decoding: the decoder is recursive, and takes 10 microseconds an item.
 
-A list's prefix is 0xc0 + length up to 55, else 0xf7 + the length's length and the length; a string's prefixes are those
-of 0x80 and 0xb7. A typed transaction (EIP-2718) has a byte before its list, which reads as an item. Source: Ethereum
-Yellow Paper, appendix B.
+The prefix of a list is 0xc0 + length up to 55, else 0xf7 + the length's length, followed by the length. The prefixes of
+a string start from 0x80 and 0xb7 instead. A typed transaction (EIP-2718) has a byte before its list, which reads as an
+item. Source: Ethereum Yellow Paper, appendix B.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _STRING, _LIST = 0x80, 0xC0
 
 
 def is_within(raw: bytes, *, depth: int, items: int) -> bool:
-    """Return True unless lists nest deeper or there are more items. Malformed RLP is read as far as possible."""
+    """Return True if lists nest at most `depth` deep and there are at most `items` items, as far as `raw` is valid RLP."""
     at, found, ends = 0, 0, [len(raw)]
     while at < len(raw):
         while len(ends) > 1 and at >= ends[-1]:

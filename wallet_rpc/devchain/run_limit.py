@@ -49,7 +49,7 @@ class RunLimit:
         self._is_shielded = False
 
     def share(self, action: Callable[[], _T]) -> _T:
-        """Run `action`, one request, whose runs share the time; return its result."""
+        """Run `action`, one request, and return its result; all runs within it share the time limit."""
         if self._left is not None:
             return action()
         self._left = self.seconds

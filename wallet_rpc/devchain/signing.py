@@ -32,7 +32,7 @@ class GasFees:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsignedTransaction:
-    """An unsigned transaction. Its type is 4 with authorizations, 2 with fees, 1 with an access list, else 0."""
+    """An unsigned transaction: of type 4 with authorizations, else 2 with fees, else 1 with an access list, else 0."""
 
     chain_id: int
     nonce: int

@@ -42,7 +42,7 @@ class SqliteStore:
     def __init__(self, folder: Path, identity: str) -> None:
         """Open or create the file; `identity` names the chain.
 
-        Raises: UnusableFolder for another chain's file, one in use, or one that cannot be written.
+        Raises: UnusableFolder when the file belongs to another chain, is in use, or cannot be written.
         """
         with _translate_errors(folder), ExitStack() as opened:
             folder.mkdir(parents=True, exist_ok=True)

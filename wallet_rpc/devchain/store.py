@@ -40,9 +40,9 @@ class VersionRecord:
     upstream_values: Mapping[bytes, Value]
     """The values read from a forked chain since the previous version."""
     number: int
-    """The number of the block whose state it is."""
+    """The number of the block that the version belongs to."""
     block: Block | None
-    """The block that this version made; None for a direct change."""
+    """The block whose changes are this version; None for a direct change."""
     clock_offset: int
 
 
@@ -75,7 +75,7 @@ class ChainStore(Protocol):
 
 
 class EphemeralStore:
-    """Store without persistence: it has only the snapshots, and the chain is gone when its process ends."""
+    """Store without persistence: it stores only the snapshots, and the chain is lost when its process ends."""
 
     def __init__(self) -> None:
         self._snapshots: dict[int, Snapshot] = {}

@@ -1,6 +1,6 @@
 """Supervisor of a development chain: restarts its process on the same folder when it dies.
 
-While there is no process, a request fails immediately with a retryable error; none waits or is lost.
+While there is no process, every request fails immediately with a retryable error.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ChainSupervisor:
         return await self._process.answer(body)
 
     async def request(self, parsed: Any) -> Any:
-        """Send a request object or a batch as JSON values, and return the parsed response; as `answer`."""
+        """Send a request object or a batch as JSON values, and return the parsed response. Raises: as `answer`."""
         return await self._process.request(parsed)
 
     async def stop(self) -> None:
