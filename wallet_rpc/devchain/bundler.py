@@ -94,7 +94,7 @@ class DevBundler:
         return MinedOperation(block, block.inclusion, event)
 
     def read_operation(self, mined: MinedOperation) -> UserOperation | None:
-        """Read the operation itself from its transaction; None when the transaction is not a direct `handleOps` call."""
+        """Read the operation from its transaction; None when the transaction is not a direct `handleOps` call."""
         signed = mined.inclusion.transaction
         authorizations: Any = signed.authorization_list if mined.inclusion.kind == 4 else ()
         for op in read_handle_ops(signed.data):

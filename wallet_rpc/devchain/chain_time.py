@@ -11,7 +11,7 @@ _LAST = (1 << 48) - 1
 
 
 class ChainTime:
-    """The time of the next block, never before the newest block's time; blocks of the same second have the same time."""
+    """The time of the next block, never before the newest block's time. Blocks of one second have the same time."""
 
     def __init__(self, clock: Callable[[], float], offset: int = 0) -> None:
         self._clock = clock

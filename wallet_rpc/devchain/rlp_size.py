@@ -12,7 +12,10 @@ _STRING, _LIST = 0x80, 0xC0
 
 
 def is_within(raw: bytes, *, depth: int, items: int) -> bool:
-    """Return True if lists nest at most `depth` deep and there are at most `items` items, as far as `raw` is valid RLP."""
+    """Return True if lists nest at most `depth` deep and there are at most `items` items.
+
+    Malformed RLP is read as far as possible.
+    """
     at, found, ends = 0, 0, [len(raw)]
     while at < len(raw):
         while len(ends) > 1 and at >= ends[-1]:

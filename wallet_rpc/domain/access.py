@@ -159,7 +159,7 @@ class Caller:
 
     @property
     def holder(self) -> str:
-        """The id of the API key, also when one of its tokens was presented; the client address without a key."""
+        """The id of the API key, also of a key whose token was presented; without a key, the client address."""
         return self.name if self.key is None else self.key.id
 
     @property
@@ -183,7 +183,7 @@ class Rules:
     """The limits that the operator sets."""
 
     session_seconds: int = 365 * 86_400
-    """The longest time from now to the registered end of an organisation's session, in seconds."""
+    """The maximum time, in seconds, from the registration of an organisation's session to its registered expiry."""
     unsigned_seconds: int = 90 * 86_400
     """The longest time for which an unsigned session is stored, in seconds."""
     unsigned_per_caller: int = 10_000

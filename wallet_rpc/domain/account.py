@@ -165,7 +165,7 @@ def execute_call_data(account: Address, calls: Sequence[Call]) -> Data:
 def execute_batch_call_data(calls: Sequence[Call]) -> Data:
     """Encode `executeBatch((address,uint256,bytes)[])` of any number of calls.
 
-    It may be a single call: the hosted Wallet API responds in this form, and the account treats both forms alike.
+    A single call is allowed: the hosted Wallet API returns it in this form, and the account treats both forms alike.
     """
     return Data(abi.EXECUTE_BATCH + abi.sequence(abi.array(abi.Dynamic(abi.sequence(*_fields(c))) for c in calls)))
 

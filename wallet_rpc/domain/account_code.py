@@ -35,7 +35,7 @@ def is_implementation(word: bytes) -> bool:
 
 
 def parse_factory_owner(factory: Factory, account: Address) -> Address | None:
-    """Return the owner of the `sma-b` that `factory` deploys at `account`; None for another factory or address."""
+    """Return the owner of the `sma-b` that `factory` deploys at `account`; None if it does not deploy one there."""
     owner = factory.data[4:36]
     salt = factory.data[36:]
     is_call = factory.data[:4] == abi.CREATE_SEMI_MODULAR_ACCOUNT and len(salt) == _WORD and not any(owner[:12])

@@ -1,4 +1,4 @@
-"""An organisation's audit log: a hash chain of entries, so that no entry can be changed or removed unnoticed.
+"""An organisation's audit log: a hash chain of entries that reveals any change or removal of an entry.
 
 An entry is stored as one line of canonical JSON; the same entry in any other spelling counts as altered. The head (the
 number of entries and the newest entry's hash) is stored separately, so that a cut at the end is noticed too. A writer
@@ -93,7 +93,7 @@ class IntegrityFailureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IntegrityFailure:
-    """The number of the first entry that is not as it was written, and the kind of damage."""
+    """The number of the first damaged entry, and the kind of damage."""
 
     number: int
     reason: IntegrityFailureReason
@@ -101,7 +101,7 @@ class IntegrityFailure:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedEntry:
-    """An entry that a record outside the log requires: of this kind, and about this API key if `key_id` is set."""
+    """An entry that a record outside the log requires: its kind and, if it is about an API key, the key's id."""
 
     kind: EventKind
     key_id: str | None = None
@@ -181,7 +181,7 @@ def _identify_entry(entry: dict[str, Any]) -> ExpectedEntry | None:
 def finish_verification(state: VerificationState, stored: LogHead) -> IntegrityFailure | None:
     """Return the first failure of a log that was read to its end.
 
-    None when the log is intact, ends with the `stored` head, and contains all that was expected of it.
+    None when the log is intact, ends with the `stored` head, and contains every expected head and entry.
     """
     head = state.head
     if state.failure is not None:

@@ -43,7 +43,7 @@ class Authorization:
     def add_signature(self, signature: bytes) -> SignedAuthorization:
         """Add a wallet's signature of 65 bytes: r | s | v (v 27 or 28; 0 and 1 are equivalent).
 
-        Raises: ValueError when the signature has another length or another v.
+        Raises: ValueError when the signature has a wrong length or a wrong v.
         """
         if len(signature) != 65 or signature[64] not in (0, 1, 27, 28):
             raise ValueError("expected a signature of 65 bytes whose last byte is 0, 1, 27 or 28")

@@ -1,6 +1,6 @@
 """A decoder of account call data into the calls of a user operation.
 
-The inverse of `account.execute_call_data`. Source: IModularAccount (Modular Account v2); ERC-4337 IAccountExecute.
+It inverts `account.execute_call_data`. Source: IModularAccount (Modular Account v2); ERC-4337 IAccountExecute.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from wallet_rpc.primitives import Address, Data
 def decode_calls(account: Address, call_data: bytes) -> tuple[Call, ...] | None:
     """Decode the calls in `call_data`, with or without the executeUserOp prefix.
 
-    Call data of neither execute nor executeBatch is one call of the account to itself. None when the arguments cannot
-    be decoded, when the calls of a batch overlap, or when there is no selector.
+    Call data of any function other than execute and executeBatch is one call of the account to itself. The result is
+    None when the arguments cannot be decoded, when the calls of a batch overlap, or when there is no selector.
     """
     body = call_data[4:] if call_data[:4] == abi.EXECUTE_USER_OP else call_data
     if len(body) < 4:

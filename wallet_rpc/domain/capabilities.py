@@ -181,7 +181,7 @@ _FEE = "maxFeePerGas"
 def refuse_unknown(value: Any, *, known: frozenset[str] = SUPPORTED_CAPABILITIES, at: str = _AT) -> Any:
     """Return `value`, the undecoded capabilities at path `at`, if each is `known` or has `optional: true`.
 
-    Raises: UnsupportedCapability that names the first other one. Source: EIP-5792.
+    Raises: UnsupportedCapability that names the first capability that is neither. Source: EIP-5792.
     """
     if not isinstance(value, Mapping):
         return value
@@ -199,8 +199,8 @@ def refuse_unknown(value: Any, *, known: frozenset[str] = SUPPORTED_CAPABILITIES
 def validate_capabilities(value: Any) -> Any:
     """Return `value`, the undecoded capabilities of a request to prepare calls, if all required ones are supported.
 
-    A `maxFeePerGas` among them is moved into `gasParamsOverride`.
-    Raises: UnsupportedCapability; InvalidParams (fee_given_twice) when `gasParamsOverride` has one too.
+    A `maxFeePerGas` among them is moved into `gasParamsOverride`. Raises: UnsupportedCapability; InvalidParams
+    (fee_given_twice) when `gasParamsOverride` also has a `maxFeePerGas`.
     """
     refuse_unknown(value, known=SUPPORTED_CAPABILITIES | {_FEE})
     if not isinstance(value, Mapping) or value.get(_FEE) is None:
@@ -222,8 +222,8 @@ RequestedCapabilities: TypeAlias = Annotated[Capabilities | None, BeforeValidato
 
 @shape
 class SendCapabilities:
-    """The capabilities of a request that sends calls. Others are ignored, since clients repeat those of the prepare."""
+    """The capabilities of a request that sends calls. Others are ignored: clients repeat those of the preparation."""
 
     permissions: PermissionsCapability | None = None
     submission_ticket: str | None = None
-    """The submission ticket, for clients that repeat only capabilities. That of the request itself takes precedence."""
+    """The submission ticket, for clients that repeat only capabilities. A ticket outside of them takes precedence."""

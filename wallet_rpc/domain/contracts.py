@@ -23,13 +23,13 @@ WEBAUTHN_FACTORY = _address("0x55010E571dCf07e254994bfc88b9C1C8FAe31960")
 SEMI_MODULAR_ACCOUNT_BYTECODE = _address("0x000000000000c5A9089039570Dd36455b5C07383")
 """Implementation of `sma-b`: the owner is part of the proxy's code."""
 SEMI_MODULAR_ACCOUNT_7702 = _address("0x69007702764179f14F51cdce752f4f775d74E139")
-"""Implementation that an externally owned account delegates to, v1.0.0 (EIP-7702)."""
+"""Implementation for delegation by an externally owned account, v1.0.0 (EIP-7702)."""
 SEMI_MODULAR_ACCOUNT_7702_V1_1 = _address("0x77021100bD87b7008E5E1989d0eB38555d0d0000")
-"""The same, v1.1.0: its ERC-1271 check also accepts the owner's raw signature."""
+"""Implementation for delegation, v1.1.0 (EIP-7702): its ERC-1271 check also accepts the owner's raw signature."""
 SEMI_MODULAR_ACCOUNT_STORAGE_ONLY = _address("0x0000000000006E2f9d80CaEc0Da6500f005EB25A")
 """Implementation that a `sma-b` may be upgraded to: the owner is in storage."""
 MODULAR_ACCOUNT = _address("0x00000000000002377B26b1EdA7b0BC371C60DD4f")
-"""Implementation whose every validation is a module."""
+"""Implementation of modular accounts: all its validations are modules."""
 EXECUTION_INSTALL_DELEGATE = _address("0x0000000000008e6a39E03C7156e46b238C9E2036")
 """Contract with the account's code for installing execution functions."""
 SINGLE_SIGNER_MODULE = _address("0x00000000000099DE0BF6fA90dEB851E2A2df7d83")

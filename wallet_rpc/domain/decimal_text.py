@@ -18,7 +18,8 @@ _DIGITS = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 class DecimalText:
     """An annotation of an `int` from `least` to `most` that is given as text; a JSON integer is accepted too.
 
-    Example: `limit: Annotated[int, DecimalText(1, 100, reason="pagination")] = 20`. `reason` is that of the error.
+    Example: `limit: Annotated[int, DecimalText(1, 100, reason="pagination")] = 20`. `reason` is the reason in the error
+    for an invalid value.
     """
 
     least: int

@@ -43,7 +43,7 @@ _FIXED = 27
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeferredAction:
-    """An action for the owner to sign: `call` (the account's own call data) runs with the operation of this nonce.
+    """An action to sign: `call` (the account's own call data) runs with the operation that has this nonce.
 
     `nonce` is the full 256-bit nonce. `deadline` is the last second in which it may run, in Unix seconds below 2**48;
     0 means no deadline.

@@ -62,7 +62,7 @@ class Attempt:
 
 
 def find_session_denial(explanation: Explanation, attempt: Attempt) -> SessionDenial | None:
-    """Find the denial behind the revert of a session's operation; None when the revert has another cause."""
+    """Find the denial that caused the revert of a session's operation; None when the revert has a different cause."""
     denial = explanation.denial
     if denial is None:
         return _account_denial(explanation, attempt)
@@ -127,9 +127,9 @@ def _uncovered_denial(permissions: Sequence[Permission], target: Address) -> Ses
 
 
 def _account_denial(explanation: Explanation, attempt: Attempt) -> SessionDenial | None:
-    """Find the denial behind the account's error for a function that the session's validation does not list.
+    """Find the denial for the account's error about a function that the session's validation does not list.
 
-    Its own `execute` and `executeBatch` are listed if any permission is about contracts.
+    The validation lists the account's `execute` and `executeBatch` if any permission is about contracts.
     """
     missing = next((cause for cause in explanation.causes if cause.name == "ValidationFunctionMissing"), None)
     if missing is None or attempt.permissions is None:

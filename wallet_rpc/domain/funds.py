@@ -73,7 +73,7 @@ def required_balance(account: Address, transfers: Iterable[Transfer]) -> int:
 
 
 def take_payable_transfers(account: Address, transfers: Sequence[Transfer], available: int) -> Sequence[Transfer]:
-    """Return the transfers before the first one that the `available` balance does not cover; all if it covers all."""
+    """Return the transfers before the first one that exceeds the `available` balance; all if the balance covers all."""
     spent = 0
     for at, each in enumerate(transfers):
         if spent + each.value > available:

@@ -12,19 +12,19 @@ from wallet_rpc.primitives import Gas
 from wallet_rpc.wire import shape
 
 REPLACEMENT_PERCENT = 10
-"""The increase of both fees, in percent, that an operation needs to replace another. Source: ERC-4337 bundler rules."""
+"""The minimum increase of both fees, in percent, to replace a pending operation. Source: ERC-4337 bundler rules."""
 
 GAS_BITS = 120
 """The size of gas limits and fees in bits; larger ones fail (AA94). Source: EntryPoint v0.7, `_validatePrepayment`."""
 
 TRANSACTION_GAS = 21_000
-"""The base cost of a transaction."""
+"""The base cost of a transaction, in gas."""
 TOKEN_GAS, FLOOR_TOKEN_GAS = 4, 10
 """The price of a token of call data, and its floor price for transactions that execute little (EIP-7623)."""
 AUTHORIZATION_GAS = 25_000
 """The upfront cost of one EIP-7702 authorization; half is refunded when the account existed."""
 _OPERATION_GAS, _WORD_GAS = 19_400, 10
-"""The unmetered gas of an operation in the entry point, and of each of its words that is copied."""
+"""The gas per operation, and per copied word of it, that the entry point spends but does not meter."""
 _PENALTY_PERCENT = 10
 """The share of its unused execution gas that an operation pays for. Source: EntryPoint v0.7."""
 
@@ -51,7 +51,7 @@ def floor_gas(data: bytes) -> int:
 
 
 def pre_verification_gas(op: UserOperation) -> int:
-    """Compute the gas that `op` has to pay for because the entry point does not meter it, in a bundle of `op` alone.
+    """Compute the gas that the entry point does not meter and `op` has to pay for, in a bundle of `op` alone.
 
     A bundle pays for its call data and execution, or the EIP-7623 floor if that is higher. Execution may use little of
     its gas limits. So only the penalty, a tenth of the execution limits, is deducted from the floor as metered gas.

@@ -67,7 +67,7 @@ class PolicyLimits:
     key_open: int = 1000
     """Maximum number of open reservations of one API key, or of one client address on a server without API keys."""
     window_seconds: int | None = None
-    """Age after which spending no longer counts against total and sender limits; None: it counts permanently."""
+    """Age after which spending no longer counts against total and sender limits; None: spending counts permanently."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +85,12 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymasterServiceOptions:
-    """Options for requests to a paymaster service (ERC-7677), on chains where it pays for the policy."""
+    """Options for requests to a paymaster service (ERC-7677), on chains where the service pays under the policy."""
 
     context: Mapping[str, Any] | None = field(default=None, repr=False)
-    """The `context` of its requests, which may hold a secret; None: the policy's id, as `policyId`."""
+    """The `context` of requests to the service, which may hold a secret; None: the policy's id, as `policyId`."""
     valid_seconds: int | None = None
-    """Maximum validity of the data it signs; None: unknown."""
+    """Maximum validity, in seconds, of the data that the service signs; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,7 @@ def normalize_policy_name(given: str) -> str:
 
 
 def decide(policy: Policy, op: UserOperation, *, chain_id: int, now: int) -> PolicyDecision:
-    """Return the denial, if any, of `op` by `policy` on chain `chain_id` at the time `now`.
+    """Return the denial of `op` by `policy` on chain `chain_id` at the time `now`; None if the policy sponsors it.
 
     An operation without gas limits costs nothing.
     """

@@ -1,8 +1,9 @@
 """Limits on the sums of a policy: in total, per owner, and of open reservations.
 
 A reservation is open from its signature until its outcome is known. Owners without an included operation under the
-policy share a quarter of it for their open reservations, because fresh keys cost nothing. The open reservations of one
-owner, session token or API key use at most half of it. So operations that are never sent cannot block a whole policy.
+policy share a quarter of the policy's limits for their open reservations, because fresh keys cost nothing. The open
+reservations of one owner, session token or API key use at most half of the limits. So operations that are never sent
+cannot block a whole policy.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from wallet_rpc.domain.policy import Policy, PolicyDenial, PolicyDenialReason, P
 from wallet_rpc.primitives import Address
 
 FIRST_TIME_SHARE = 4
-"""Divisor of a policy: the share that open reservations of all owners without an included operation have together."""
+"""Divisor of a policy's limits for the open reservations of all owners without an included operation together."""
 HOLDER_SHARE = 2
-"""Divisor of a policy: the share of open reservations of one owner, token or key, and of a group's only reservation."""
+"""Divisor of a policy's limits for the open reservations of one owner, token or key, and a group's only reservation."""
 TOTAL_FIELD = "all"
 FIRST_TIME_FIELD = "first"
 

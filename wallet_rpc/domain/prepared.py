@@ -81,7 +81,7 @@ class PreparedUserOperation:
     fee_payment: FeePayment
     details: OperationDetails
     submission_ticket: str | None = None
-    """The ticket that a session token needs to send the calls. The other forms have it for the same purpose."""
+    """The ticket that a caller with a session token needs to send the calls. The other response types have it too."""
 
 
 @shape
@@ -221,8 +221,9 @@ class Signature:
 def authorization_hash(authority: Address, authorization: Authorization) -> Hash32:
     """Return the hash in the call id of an authorization sent without a user operation.
 
-    It is keccak(authority (20) | digest (32)): the digest alone is the same for two accounts of equal nonce. The hash
-    identifies the signed authorization and not the transaction, so that sending it again returns the same id.
+    It is keccak(authority (20) | digest (32)), because two accounts with equal nonces have the same digest. The hash
+    identifies the signed authorization, not the transaction, so that sending the authorization again returns the same
+    id.
     """
     return keccak(authority + authorization.digest)
 

@@ -30,7 +30,7 @@ class Swap:
     from_token: Address
     to_token: Address
     from_amount: Wei | None = None
-    """The sold amount; both amounts are in their token's smallest unit."""
+    """The sold amount. Both amounts are in the smallest unit of their token."""
     minimum_to_amount: Wei | None = None
     slippage: Uint256 | None = None
     """Maximum deterioration of the price, in basis points."""

@@ -1,7 +1,7 @@
 """Stored records: accounts, sessions and calls, each with a format version.
 
 `wire.encode` writes the records. `wire.decode` reads them and ignores unknown keys, so a newer server reads older
-records. `version` changes when the format needs more than that.
+records. `version` changes only when ignoring unknown keys is not enough to read a record.
 """
 
 from __future__ import annotations

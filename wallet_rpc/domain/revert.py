@@ -242,7 +242,7 @@ def _parse_cause(data: bytes) -> tuple[Cause, bytes]:
 
 
 def find_revert_reason(topics: Sequence[bytes], data: bytes, operation_hash: bytes) -> bytes:
-    """Return an operation's revert data from a log of the entry point; empty if the log holds none for it."""
+    """Return an operation's revert data from a log of the entry point; empty if the log has none for that operation."""
     if len(topics) < 2 or topics[0] not in _REASON_EVENTS or topics[1] != operation_hash:
         return b""
     reader = Reader(data)

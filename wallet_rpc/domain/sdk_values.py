@@ -88,7 +88,7 @@ def read_selector(value: Selector | str, *, position: int | None = None) -> Sele
 
 
 def same_selector(value: Selector | str) -> Selector | None:
-    """Return the selector that `value` denotes, in any letter case; None for a text of another form."""
+    """Return the selector that `value` denotes, in any letter case; None if the text is not a selector."""
     if isinstance(value, Selector):
         return value
     return Selector.parse(value) if re.fullmatch(r"0x[0-9a-fA-F]{8}", value, re.ASCII) is not None else None

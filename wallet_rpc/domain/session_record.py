@@ -91,9 +91,9 @@ class UnsignedSession:
     chain_id: ChainId
     id: SessionId
     holder: str
-    """The caller that created the session, as in `Session`."""
+    """The creator's `Caller.holder_digest`, as in `Session.holder`."""
     is_trusted: bool
-    """True: the holder has presented a valid signature of the account's owner; other holders count separately."""
+    """True if the caller has presented a valid signature of the account's owner; other callers count separately."""
     forget_at: UnixSeconds
 
 
@@ -103,4 +103,4 @@ class UnsignedSessionLimits:
 
     per_holder: int
     per_account: int
-    """Limit of one account on one chain, counted separately for trusted holders and for all others."""
+    """Limit of one account on one chain, counted separately for trusted callers and for all others."""

@@ -63,7 +63,7 @@ def typed_digest(domain_separator: bytes, struct_hash: bytes) -> Hash32:
 def recover_signer(digest: bytes, signature: bytes) -> Address | None:
     """Recover the signer of `digest` from `signature` (65 bytes r | s | v, v 27 or 28).
 
-    Return None for another length, another v, an r or s of zero or out of range, and an s in the upper half (EIP-2).
+    Return None for a wrong length, a wrong v, an r or s of zero or out of range, and an s in the upper half (EIP-2).
     """
     if len(signature) != SIGNATURE_SIZE or signature[64] not in (27, 28):
         return None
@@ -78,7 +78,7 @@ def recover_signer(digest: bytes, signature: bytes) -> Address | None:
 
 
 def normalize_key_signature(signature: bytes) -> Data | None:
-    """Normalize v of r | s | v from 0 or 1 to 27 or 28, as contracts expect; None for another length or v."""
+    """Normalize v of r | s | v from 0 or 1 to 27 or 28, as contracts expect; None for a wrong length or v."""
     if len(signature) != SIGNATURE_SIZE or signature[64] not in (0, 1, 27, 28):
         return None
     return Data(signature[:64] + bytes([27 + signature[64] % 27]))
@@ -99,9 +99,9 @@ def user_operation_signature(signature: bytes, *, kind: SignerKind = SignerKind.
 
 
 def dummy_user_operation_signature(*, kind: SignerKind = SignerKind.KEY, deferred: bytes = b"") -> Data:
-    """Build a placeholder `signature` in the form of a real one, for gas estimation; a deferred action is the real one.
+    """Build a placeholder `signature` for gas estimation; its deferred action, if any, is the real one.
 
-    The account calls a contract signer for a placeholder too, so the estimate includes the cost of that call.
+    The account calls a contract signer to check the placeholder too, so the estimate includes the cost of that call.
     """
     return user_operation_signature(DUMMY_SIGNATURE, kind=kind, deferred=deferred)
 

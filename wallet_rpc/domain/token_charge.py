@@ -30,7 +30,7 @@ ERC20_VERIFICATION_GAS = 200_000
 ERC20_POST_OP_GAS = 60_000
 """Minimum gas limit of the last transfer; enough even if the calls revert and leave no storage warm."""
 LAST_GAS_AFTER = 30_000
-"""Gas charged for the last transfer if it is the only one: the cost with a plain ERC-20 token."""
+"""Gas charged for the last transfer if it is the only transfer: the cost with a plain ERC-20 token."""
 LAST_GAS_BEFORE = 10_000
 """Gas charged for the last transfer if the token was moved before: the storage is warm for the transfer back."""
 
@@ -43,7 +43,7 @@ class ChargeMode(IntEnum):
     BEFORE = 1
     """Before the calls, the max amount; the rest is refunded after them."""
     BEFORE_WITH_PERMIT = 2
-    """As `BEFORE`, with an allowance from a permit that the account signed."""
+    """Before the calls, like `BEFORE`, with the allowance of a permit that the account signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,7 +120,7 @@ def _domain(given: Any, types: Mapping[str, Any]) -> tuple[Hash32, Hash32]:
 
 
 def _check_declared(declared: Sequence[Member], members: Sequence[Member]) -> None:
-    """Raise TypedDataError unless the declared members are the domain's, with the order and types of EIP-712."""
+    """Raise TypedDataError unless the declared members are the domain's, in the order and with the types of EIP-712."""
     for index, (member, expected) in enumerate(zip_longest(declared, members)):
         if member != expected:
             given_text = None if member is None else member.text

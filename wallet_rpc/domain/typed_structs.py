@@ -193,7 +193,7 @@ def build_encoders(structs: Structs, hashes: Mapping[str, bytes]) -> Mapping[str
 
 
 def _lazy_encoder(encoders: Mapping[str, Encoder], name: str) -> Encoder:
-    """Return an encoder that looks up the struct's when called, because structs may refer to each other."""
+    """Return an encoder that looks up the struct's own encoder when called, because structs may refer to each other."""
 
     def encode(value: Any) -> bytes:
         return encoders[name](value)

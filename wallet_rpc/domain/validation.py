@@ -113,7 +113,7 @@ def installed_signer(install: ValidationInstall) -> Address:
     """Return the signer of a SingleSigner validation from its install data.
 
     The install data is abi(uint32 entity id, address signer), 64 bytes. Raises: ValueError for anything else, and for
-    an entity id that differs from the validation's, which the module would then leave without a signer.
+    an entity id that differs from the validation's: the module would leave that validation without a signer.
     Source: SingleSignerValidationModule.onInstall.
     """
     reader = Reader(install.install_data)

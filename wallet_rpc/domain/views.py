@@ -1,4 +1,4 @@
-"""View functions of accounts and modules: encoders of the call data and decoders of the return data.
+"""View functions of accounts and modules: encoders of call data and decoders of return data.
 
 Sources: IModularAccountView, SemiModularAccountBase, SingleSignerValidationModule (Modular Account v2); ERC-1271.
 """
