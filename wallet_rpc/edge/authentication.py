@@ -1,9 +1,9 @@
 """Authenticator: identifies the caller by API key or session token, and enforces rate limits.
 
 A session token takes precedence over any other credential of the request. A header with two different values, none of
-them a token, is rejected as ambiguous. An unknown, revoked or expired credential is rejected also by an open server,
-since its holder expects it to be checked. An open server ignores only a short placeholder as a bearer value or in the
-path, since SDKs require some key.
+them a token, is rejected as ambiguous. An open server too rejects an unknown, revoked or expired credential, since its
+holder expects a check. An open server ignores only a short placeholder as a bearer value or in the path, since SDKs
+require some key.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _single_header(request: Request, header: str) -> str | None:
 
 
 def _find_token(request: Request) -> str | None:
-    """Return the bearer value that has the form of a session token. Raises: Unauthorized for two different ones."""
+    """Return the bearer value that has the form of a session token. Raises: Unauthorized for two different tokens."""
     bearers = map(_bearer_value, request.headers.getlist(_AUTHORIZATION))
     tokens = {bearer for bearer in bearers if bearer is not None and _TOKEN.fullmatch(bearer)}
     if len(tokens) > 1:
@@ -199,7 +199,7 @@ def _bearer_value(authorization: str) -> str | None:
 
 
 def _has_misplaced_key(request: Request) -> bool:
-    """Return True for an API key in the query, or an `Authorization` header of another scheme than Bearer."""
+    """Return True for an API key in the query, or an `Authorization` header whose scheme is not Bearer."""
     values = request.headers.getlist(_AUTHORIZATION)
     has_other_scheme = any(value.strip() != "" and _bearer_value(value) is None for value in values)
     return has_other_scheme or KEY_PREFIX.encode() in request.scope["query_string"]

@@ -60,7 +60,7 @@ class BoundedHttpProtocol(RequestParser):
     # The transport
 
     def connection_made(self, transport: Any) -> None:
-        """Open the connection if there is room for it."""
+        """Open the connection if the limits allow one more."""
         super().connection_made(transport)
         self.flow = _Flow(self)
         self._responses: Any = ResponseTransport(transport, self._end)

@@ -33,9 +33,9 @@ class Wait(enum.IntEnum):
     NEXT = 3
     """The next request."""
     READING = 4
-    """The client, which must read its responses."""
+    """The client's read of the responses that were sent to it."""
     CLOSE = 5
-    """The client, which must close the connection."""
+    """The end of the connection, which the client must close."""
 
 
 WAIT_SECONDS: Mapping[Wait, float] = {
@@ -46,8 +46,7 @@ WAIT_SECONDS: Mapping[Wait, float] = {
     Wait.READING: 30.0,
     Wait.CLOSE: 3.0,
 }
-"""The maximum wait in seconds. The wait for a head begins with the connection, or with the first byte of a later head.
-"""
+"""The maximum wait in seconds. The wait for a head begins with the connection or with a later head's first byte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

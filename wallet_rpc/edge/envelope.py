@@ -154,7 +154,7 @@ def to_json_value(value: Any) -> Any:
 
 
 def build_reply(response: ResponseObject | list[ResponseObject] | None) -> Reply:
-    """Build the reply of a response; its HTTP status is `statusCode` of a single error, if it has one, else 200."""
+    """Build the reply of a response. Its HTTP status is the `statusCode` of a single error that has one, else 200."""
     if response is None:
         return Reply(None, 204)
     data = response.get("error", {}).get("data") if isinstance(response, dict) else None
@@ -163,7 +163,7 @@ def build_reply(response: ResponseObject | list[ResponseObject] | None) -> Reply
 
 
 def encode_response(response: ResponseObject | list[ResponseObject]) -> bytes:
-    """Write a response as JSON text; a response object that cannot be written becomes an incident, others are kept."""
+    """Write a response as JSON text. Only a response object that cannot be written is replaced by an incident."""
     if isinstance(response, list):
         return b"[" + b",".join(encode_response(one) for one in response) + b"]"
     try:

@@ -1,6 +1,6 @@
 """The two error formats of the REST API.
 
-Every error response of a path has the error format of that path. The response to a bug reveals nothing of it.
+Every error response of a path has the error format of that path. The response after a bug reveals no details.
 
 Source: seeds 000 (organisations) and 004 (session tokens).
 """

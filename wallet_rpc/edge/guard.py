@@ -90,9 +90,9 @@ def _is_json(content_type: str, media_types: frozenset[str]) -> bool:
 async def read_request_body(
     request: Request, *, max_bytes: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS
 ) -> bytes:
-    """Read the body. A chunked one, whose length is unknown, is counted as it arrives and dropped when it is too large.
+    """Read the body. The length of a chunked body is counted as it arrives, and a body that is too large is dropped.
 
-    Raises: HttpRejection with 413 for a large body, with 408 for a slow one; ClientDisconnect.
+    Raises: HttpRejection with 413 for a body that is too large, with 408 for one that is too slow; ClientDisconnect.
     """
     length = request.headers.get("content-length", "")
     if _DIGITS.fullmatch(length) and int(length) > max_bytes:

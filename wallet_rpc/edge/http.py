@@ -1,8 +1,8 @@
 """HTTP routing of the JSON-RPC endpoints and the REST mounts, with CORS and rejections at the HTTP level.
 
 A JSON-RPC response, also an error, has status 200, or 204 without a response object. Any other status means that no
-operation was run. Neither the query string nor the key in the path selects a route: they select the chain
-(`chain_choice`) and the caller (`authentication`).
+operation was run. Neither the query string nor the API key in the path selects a route. The query string selects the
+chain (`chain_choice`), and the key identifies the caller (`authentication`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """JSON-RPC 2.0 dispatcher without a transport: bytes in, bytes out. The only module that uses jsonrpcserver.
 
 The library (5.0.9) runs each entry: it finds the method, calls it and builds the response object, or none for a
-notification. This module works around its defects (tests/edge/test_jsonrpc.py and test_leaks.py). It passes entries
-parsed and checked, one at a time, so that an invalid one fails alone. It skips the jsonschema validation, which takes
-two thirds of a call's time. It catches every exception, since the library would send its text to the caller.
+notification. This module works around its defects (tests/edge/test_jsonrpc.py and test_leaks.py). It passes parsed and
+checked entries one at a time, so that an invalid entry fails alone. It skips the jsonschema validation, which takes two
+thirds of a call's time. It catches every exception, since the library would send the exception's text to the caller.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ async def _accept_all(_: int) -> None:
 class JsonRpcDispatcher(Generic[_C]):
     """Dispatches JSON-RPC requests to operations, each run in a `context` that is built for the body.
 
-    First, `enforce_rate_limit` receives the number of entries of a body, 1 for one that cannot be parsed. An error that
-    it raises is the response to the whole body.
+    First, `enforce_rate_limit` receives the number of entries of a body, or 1 for a body that cannot be parsed. If it
+    raises an error, that error is the response to the whole body.
 
     The entries of a batch start in their order and at most `at_once` run concurrently. The deadline holds for the whole
-    body; an entry that misses it gets `Unavailable`. An entry with the method of no operation goes to `fallback`.
+    body; an entry that misses it gets `Unavailable`. An entry whose method is not an operation goes to `fallback`.
     """
 
     def __init__(

@@ -141,7 +141,7 @@ class AccessLogMiddleware:
 
 
 def _requested_id(headers: Headers, path: str) -> str | None:
-    """Return the id that the caller sets, unless it could forge a log line or may be a credential."""
+    """Return the request id that the caller sets, unless the id could forge a log line or may be a credential."""
     requested = headers.get("x-request-id", "")
     if not _SANE_ID.fullmatch(requested) or mask_credentials(requested) != requested:
         return None

@@ -24,7 +24,7 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 _ANYWHERE = frozenset({400, 401, 403, 408, 414, 429, 431, 500, 503})
 _WITH_BODY = frozenset({413})
 _IN_FORMAT = {ErrorFormat.ORGANIZATION: frozenset({404}), ErrorFormat.TOKEN: frozenset[int]()}
-"""Further statuses that every route of an error format can return; 404 is for another organisation's path."""
+"""Further statuses that every route of an error format can return; 404 means a different organisation's path."""
 
 _MEANINGS = {
     200: "The operation succeeded.",

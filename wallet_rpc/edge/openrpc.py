@@ -86,7 +86,7 @@ def to_yaml(document: Json) -> str:
 def add_discovery(
     operations: Sequence[AnyOperation], *, version: str, examples: Examples | None = None
 ) -> tuple[list[AnyOperation], Json]:
-    """Add `rpc.discover` as the last operation; return all operations and the document, which it returns and is in."""
+    """Add `rpc.discover` as the last operation; return all operations, and the document that it returns."""
 
     async def run(_context: object, _request: Discover) -> Json:
         return document

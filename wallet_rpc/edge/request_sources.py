@@ -74,7 +74,7 @@ class Sources:
     """True if requests through a proxy, such as a development proxy, are accepted."""
 
     def find_rejection(self, headers: Headers) -> HttpRejection | None:
-        """Return the rejection of a request from another source; None for an accepted one."""
+        """Return the rejection of a request whose source is not accepted; None for an accepted request."""
         error = self._host_error(headers) or self._origin_error(headers) or self._forwarding_error(headers)
         return None if error is None else HttpRejection(403, error)
 
@@ -104,7 +104,7 @@ class Sources:
 
 
 class SourceMiddleware:
-    """Middleware that rejects requests from other sources before they are routed."""
+    """Middleware that rejects requests from sources that are not accepted, before they are routed."""
 
     def __init__(self, app: ASGIApp, sources: Sources) -> None:
         self._app = app

@@ -47,7 +47,7 @@ MOUNTS: Mapping[str, ErrorFormat] = {
 ORGANIZATION = "orgId"
 """The path parameter that names an organisation, which must be the caller's."""
 ORGANIZATION_HEADER = "X-Org-ID"
-"""The header in which a client may repeat that id."""
+"""The header in which a client may repeat the organisation's id."""
 _JSON = frozenset({"application/json"})
 
 
@@ -248,7 +248,7 @@ def _read_query(request: Request) -> dict[str, Any]:
 def _reject_other_organization(request: Request) -> None:
     """Check the path's organisation, if it names one.
 
-    Raises: NotFound when it is not the caller's; InvalidParams when the header names another one.
+    Raises: NotFound when it is not the caller's; InvalidParams when the header names a different organisation.
     """
     organization = request.path_params.get(ORGANIZATION)
     if organization is None:

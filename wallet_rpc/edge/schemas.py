@@ -1,6 +1,7 @@
 """JSON Schemas of requests and results for one document: shared definitions, defaults as in JSON, no nulls.
 
-A type that is read more leniently than it is written has two definitions; the name of the input's ends in `Input`.
+A type that is read more leniently than it is written has two definitions. The name of its input definition ends in
+`Input`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _NULL = {"type": "null"}
 
 
 def request_schema(kind: Any) -> Json:
-    """Return the schema of a `kind` as it is read; its defaults have their JSON form, taken from the written schema."""
+    """Return the schema of a `kind` as it is read. The defaults have their JSON form, taken from the written schema."""
     read = wire.schema(kind, "validation")
     _take_defaults(read, wire.schema(kind, "serialization"))
     _drop_repeated_titles(read)

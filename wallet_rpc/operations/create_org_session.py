@@ -164,7 +164,7 @@ def _refuse_installs(errors: Sequence[FieldError]) -> NoReturn:
 
 
 def _refuse_other_permissions(policies: dict[str, Any], verified: Sequence[VerifiedSession]) -> None:
-    """Raise InvalidParams when the policies list other permissions than the granted ones."""
+    """Raise InvalidParams when the permissions in the policies differ from the granted permissions."""
     if "permissions" not in policies:
         return
     try:
@@ -190,8 +190,9 @@ def _build_install(verified: VerifiedSession, request: CreateOrgSession) -> Inst
 async def _store_group(ports: Ports, group: SessionGroup, verified: Sequence[VerifiedSession]) -> SessionGroup:
     """Store the group and the expiry of its sessions, and return the stored group.
 
-    The expiry applies to the sessions in whatever form a request names them. It is written last, because a rejected
-    group must not shorten a registered one. After a crash in between, a retry of the caller writes the rest.
+    The expiry applies to the sessions in every form in which a request can name them. It is written last, because a
+    rejected group must not shorten the sessions of a registered group. After a crash in between, the caller's retry
+    writes the rest.
 
     Raises: InvalidParams when some of the sessions are registered in another group.
     """
@@ -210,7 +211,7 @@ async def _store_group(ports: Ports, group: SessionGroup, verified: Sequence[Ver
 
 
 async def _refuse_registered(ports: Ports, group: SessionGroup) -> NoReturn:
-    """Raise InvalidParams that lists the sessions of the group which are registered already."""
+    """Raise InvalidParams that lists the group's sessions that are registered already."""
     groups = await asyncio.gather(*(ports.store.groups.find_by_session(each.session_id) for each in group.installs))
     errors = [
         FieldError(field=_grant_field(index), text="the session is already registered", reason="session_registered")

@@ -1,6 +1,6 @@
 """`wallet_getCallsStatus`: the status of sent calls; the call id contains the chain id and the operation hash.
 
-For a user operation the chain and the bundler are authoritative; the stored call record serves only when neither knows
+For a user operation the chain and the bundler are authoritative; the stored call record is used only if neither knows
 the operation. For an authorization without a user operation, the record names the relayer's transaction.
 """
 
@@ -136,8 +136,8 @@ async def _record(ports: Ports, chain_id: ChainId, name: Hash32) -> CallRecord |
 async def _read_delegation_status(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallsStatus:
     """Return an authorization's status: that of its transaction, or reverted when the chain skipped the authorization.
 
-    The status stays pending while a node lags. A receipt without a used nonce is a sign of that, as is a recently used
-    nonce without a receipt.
+    The status stays pending while a node lags. A node lags if it reports the receipt but not the used nonce, or a
+    recently used nonce but no receipt.
     """
     applied = await is_applied(chain, record)
     receipt = None
@@ -184,9 +184,9 @@ async def _read_unknown_status(
 
 
 async def _is_nonce_taken(ports: Ports, chain: ChainPorts, record: CallRecord) -> bool:
-    """Return True when another operation used the record's nonce, so that this one can no longer be included.
+    """Return True when another operation used the record's nonce, so that the recorded operation cannot be included.
 
-    A used nonce alone is no proof: the node may know the block with this very operation before the bundler does.
+    A used nonce alone is no proof: the node may know the block with the recorded operation before the bundler does.
     """
     key, _ = split_nonce(record.nonce)
     if await chain.node.user_operation_nonce(record.sender, key.key) <= record.nonce:

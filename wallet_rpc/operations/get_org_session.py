@@ -70,7 +70,7 @@ async def run(ports: Ports, request: OneSession) -> FoundSessions:
 
 
 def _read_fields(item: Any) -> dict[str, Any]:
-    """Return the fields of a list item or registration, which the details repeat."""
+    """Return the fields of a list item or a registration; the details repeat them."""
     return {field.name: getattr(item, field.name) for field in fields(item)}
 
 

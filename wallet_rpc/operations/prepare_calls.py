@@ -88,7 +88,7 @@ class PrepareCalls:
     calls: tuple[RequestedCall, ...] = ()
     capabilities: RequestedCapabilities = None
     paymaster_permit_signature: Signature | None = None
-    """The signature of the permit in a `paymaster-permit` response; send it with that response's `modifiedRequest`."""
+    """The signature of the permit in a `paymaster-permit` response, for the response's `modifiedRequest` only."""
 
     @model_validator(mode="before")
     @classmethod

@@ -72,8 +72,8 @@ def _refuse_authority(typed_data: HashedTypedData, *, is_bare: bool, own: Hash32
     """Raise InvalidParams (not_a_message) for typed data whose signature would authorize more than a message.
 
     `is_bare`: the key signs the typed data itself, so any account of this owner may accept the signature, now or once
-    it is delegated. A DeferredAction inside a ReplaySafeHash grants nothing. One for the account's `own` domain is
-    still rejected, because its caller means to grant a session.
+    it is delegated. A DeferredAction inside a ReplaySafeHash grants nothing. A DeferredAction for the account's `own`
+    domain is still rejected, because the caller probably intends to grant a session.
     """
     at = f"{SIGNATURE_REQUEST}.data"
     if typed_data.type_hash == DEFERRED_ACTION_TYPE and (is_bare or typed_data.separator == own):

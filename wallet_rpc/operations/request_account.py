@@ -34,13 +34,13 @@ from wallet_rpc.wire import shape, strict_shape
 
 @strict_shape
 class CreationHint:
-    """Parameters of the account: type (`sma-b`, `7702`) and salt; `createAdditional` requests one more account."""
+    """Parameters of the account: type (`sma-b`, `7702`) and salt. `createAdditional` requests an additional account."""
 
     account_type: str | None = None
     salt: Uint256 | None = None
     create_additional: Literal[True] | None = None
     initial_owners: tuple[Address, ...] | None = None
-    """Owners of account types with several owners, none of which is supported."""
+    """Owners, for account types with several owners; no such type is supported."""
 
     @property
     def kind(self) -> AccountKind | None:
@@ -67,7 +67,7 @@ class CreationHint:
 
 @shape
 class RequestAccount:
-    """An account request: the signer that owns the account, or the address of an account requested before."""
+    """An account request: the signer that owns the account, or the address of an account that was requested earlier."""
 
     signer_address: NonZeroAddress | None = None
     account_address: NonZeroAddress | None = None
@@ -183,7 +183,7 @@ def _build_account(ports: Ports, accounts: SignerAccounts, request: RequestAccou
 
 
 def _wallets(request: RequestAccount) -> tuple[Address, ...]:
-    """Return all addresses of the request, including an account address that the signer address overrides."""
+    """Return all addresses of the request, also an account address over which the signer's takes precedence."""
     return tuple(address for address in (request.signer_address, request.account_address) if address is not None)
 
 

@@ -39,7 +39,7 @@ class RequestQuote(Swap):
     """A swap and the form of the response: raw calls (`returnRawCalls`), or calls prepared with `capabilities`."""
 
     post_calls: tuple[RequestedCall, ...] = ()
-    """Calls that the account makes after the swap, in the same batch and so on the same chain."""
+    """Calls that the account makes after the swap, in the same batch and therefore on the same chain."""
     return_raw_calls: bool = False
     capabilities: RequestedCapabilities = None
     """Ignored for raw calls."""

@@ -37,7 +37,7 @@ class RevokedToken:
 async def run(ports: Ports, request: RevokeToken) -> RevokedToken:
     """Revoke a token of the caller's API key.
 
-    Raises: NotFound for an unknown or expired token, or one of another key; Conflict when it was revoked before.
+    Raises: NotFound for an unknown or expired token and for a different key's token; Conflict if already revoked.
     """
     key = api_key_of(ports)
     now = ports.clock.now()

@@ -156,7 +156,7 @@ def pick_account(first: Address | None, second: Address | None, *, at: str) -> A
 def session_key_of(signer: Signer | None, *, at: str) -> SessionKey:
     """Return the session key that a signer describes.
 
-    Raises: UnsupportedCapability (signer_not_supported) for another type than key or account.
+    Raises: UnsupportedCapability (signer_not_supported) for a signer that is neither a key nor an account.
     """
     match signer:
         case Signer(type="key"):
@@ -184,7 +184,7 @@ def session_key_of(signer: Signer | None, *, at: str) -> SessionKey:
 def expiry_of(expiry: UnixSeconds | None, rules: Sequence[Rule], *, at: str) -> tuple[UnixSeconds, str]:
     """Return the expiry of the grant and its path in the request.
 
-    Raises: UnsupportedCapability for another rule than expiry; InvalidParams unless exactly one expiry is given.
+    Raises: UnsupportedCapability for a rule that is not an expiry; InvalidParams unless exactly one expiry is given.
     """
     expiries = [] if expiry is None else [(expiry, f"{at}.expiry")]
     for index, rule in enumerate(rules):
