@@ -73,7 +73,7 @@ async def _anchor(job: Job) -> Report:
 async def _select_organizations(
     job: Job, anchors: Iterable[Anchor]
 ) -> Mapping[OrganizationId, frozenset[LogHead | ExpectedEntry]]:
-    """Return the organisations to verify, by any record that names them, with the expected content of their logs."""
+    """Return the organisations that any record names, each with the heads and entries expected in its log."""
     directory = job.store.directory
     selected = job.options.org
     known = {each.id: each for each in await directory.organizations()}

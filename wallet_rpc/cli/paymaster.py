@@ -1,7 +1,7 @@
 """`wallet-rpc paymaster deploy | deposit | status | …`: the operator's `VerifyingPaymaster` contract.
 
 Keys come from the environment and are never on a command line or in any output. `deploy` leaves an existing contract
-unchanged, and the stake commands a finished step, so they can be repeated.
+unchanged, and a stake command repeats no finished step, so all can be repeated.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ async def _show(job: _Job, address: Address) -> None:
 def _address_of(job: _Job) -> Address:
     """Return the paymaster's address: `--at`, the configured one, or the one to which `deploy` deploys it.
 
-    Raises: SettingError that requests addresses instead of keys, since the derived address depends only on these.
+    Raises: SettingError that asks for owner and signer addresses, from which the address is derived.
     """
     address: Address | None = job.options.at
     if address is not None:
@@ -221,7 +221,7 @@ def _recipient(job: _Job, key: bytes) -> Address:
 
 
 def _creation(options: argparse.Namespace, settings: Settings, *, instead: str = "") -> bytes:
-    """Build the creation code, which contains owner and signer: from the options, or of the configured keys."""
+    """Build the creation code with the owner and the signer of the options, else those of the configured keys."""
     owner = _party(options.owner, settings.deployer_key, role="owner", key="deployer_key", instead=instead)
     signer = _party(options.signer, settings.paymaster_key, role="signer", key="paymaster_key", instead=instead)
     try:

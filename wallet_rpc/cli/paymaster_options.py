@@ -1,4 +1,4 @@
-"""Options of `wallet-rpc paymaster`; in a module of their own, which every command imports."""
+"""Options of `wallet-rpc paymaster`; a separate small module, since every command imports it."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class TransactionReceipt:
 
 
 class Relayer(Protocol):
-    """A payer of transactions that carry only an authorization, for accounts that cannot send user operations."""
+    """A payer of transactions that carry an authorization without a user operation, as to remove a delegation."""
 
     async def send(self, authorization: SignedAuthorization) -> Hash32:
         """Submit a type 4 transaction and return its hash.

@@ -1,6 +1,6 @@
 """Storage ports of the operations and the authenticator.
 
-All ports except the directory and the limiter are bound to one organisation and cannot read another one's records.
+All ports except the directory and the limiter are bound to one organisation and cannot read records of others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wallet_rpc.domain.session_record import UnsignedSession, UnsignedSessionLim
 from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
 
 ENTITY_RANGE_SIZE = 1 << 30
-"""Size of an id range: entity ids below it are open to every caller, the others only to a trusted caller."""
+"""Size of an id range. Entity ids below this number are open to every caller, higher ones only to trusted callers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +75,13 @@ class Accounts(Protocol):
         """Return a signer's accounts, with those of the requested id, salt and address."""
 
     async def page(self, signer: Address, *, after: UUID | None, limit: int) -> AccountsPage | None:
-        """Return a page of the signer's accounts, oldest first; None when `after` is not one of them."""
+        """Return a page of the signer's accounts, oldest first; None when `after` is not an account of the signer."""
 
     async def add(self, account: Account, *, after: int) -> bool:
-        """Add the signer's next account; False, writing nothing, unless the signer has exactly `after` accounts."""
+        """Add an account if the signer has exactly `after` accounts; otherwise write nothing and return False."""
 
     async def find_by_address(self, address: Address) -> Account | None:
-        """Return the account at an address; a contract account, whose address is derived, before a delegated one."""
+        """Return the account at an address. A contract account, whose address is derived, precedes a delegated one."""
 
     async def confirm(self, account: Account) -> None:
         """Record that the signer, or a caller authorized by the signer, chose this account; the first one counts."""
@@ -91,9 +91,9 @@ class UnsignedSessionBound(StrEnum):
     """The limits on the number of unsigned sessions."""
 
     HOLDER = "holder"
-    """The limit of the caller that created them."""
+    """The limit of the caller that created the sessions."""
     ACCOUNT = "account"
-    """The limit of their account on one chain."""
+    """The limit of the sessions' account on one chain."""
 
 
 class UnsignedSessions(Protocol):
@@ -132,7 +132,7 @@ class Sessions(Protocol):
         """
 
     async def get(self, account: Address, chain_id: ChainId, session_id: SessionId) -> Session | None:
-        """Return the session if it is one of this account on this chain."""
+        """Return the session if it belongs to this account and chain; else None."""
 
     async def revoke(self, account: Address, chain_id: ChainId, entity_id: int) -> None:
         """Revoke the entity id permanently, for every organisation."""
@@ -180,7 +180,7 @@ class Groups(Protocol):
         """Write the whole group atomically and return it.
 
         Return the earlier group instead if it has exactly the same sessions and all are active when the new group is
-        created. Return None, writing nothing, if any session is registered in another way.
+        created. Return None and write nothing if any session is in a different group.
         """
 
     async def get(self, group_id: GroupId) -> SessionGroup | None:
@@ -195,7 +195,7 @@ class Groups(Protocol):
         """Return up to `limit` active sessions after `offset`: not revoked, not expired; newest first, then by id."""
 
     async def revoke(self, group_id: GroupId, session_id: SessionId, *, at: UnixSeconds) -> bool:
-        """Mark the session as revoked, atomically; False if it was before. Raises: KeyError for another group's."""
+        """Revoke the session, atomically; return False if already revoked. Raises: KeyError if not in the group."""
 
 
 class IssuedTokens(Protocol):
@@ -275,7 +275,7 @@ class Directory(Protocol):
         """Return all keys of an organisation, oldest first."""
 
     async def revoke_key(self, key_id: KeyId, *, at: UnixSeconds) -> bool:
-        """Revoke a key and all its tokens; False if it was revoked before. Raises: KeyError for an unknown key."""
+        """Revoke a key and all its tokens; return False if already revoked. Raises: KeyError for an unknown key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +286,7 @@ class RateLimitResult:
     """The number of requests in a window."""
     remaining: int
     retry_after_seconds: int | None = None
-    """The time until a rejected request may pass; None if it exceeds the whole window and never passes."""
+    """The time until a retry may pass; None if the request exceeds a whole window's limit and never passes."""
     rejection: str | None = None
     """The error message that names the exceeded window; None if the request was counted and may pass."""
 

@@ -103,7 +103,7 @@ class Integer:
         return self._check_range(exact_integer(value), value)
 
     def encode(self, value: object) -> int:
-        """Return the integer after a check of its range."""
+        """Check the range of an integer, and return it."""
         return self._check_range(value, value)
 
     def _check_range(self, number: object, given: object) -> int:

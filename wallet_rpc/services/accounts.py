@@ -56,8 +56,8 @@ def chain_of(ports: Ports, chain_id: ChainId) -> ChainPorts:
 async def read_account_facts(ports: Ports, chain: ChainPorts, address: Address, *, at: str) -> AccountFacts:
     """Read the account with its owner: from the chain, or before deployment from the `wallet_requestAccount` record.
 
-    An address without code and record counts as an externally owned account, as does one whose code is a delegation.
-    Raises: InvalidParams (not_an_account) for another contract, (zero_address) for the zero address; its field is `at`.
+    An address is an externally owned account if it has neither code nor a record, or if its code is a delegation.
+    Raises: InvalidParams with field `at`: not_an_account for any other contract, zero_address for the zero address.
     """
     if address == ZERO_ADDRESS:
         raise InvalidParams(
@@ -138,7 +138,7 @@ async def find_or_add_account(
 
 
 async def record_delegated_account(ports: Ports, address: Address) -> None:
-    """Record a signer's own address as one of its accounts; the default one if it is the first."""
+    """Record a signer's own address as one of its accounts, and confirm that the signer chose it."""
     account = await find_or_add_account(
         ports,
         read=lambda: ports.store.accounts.find_by_signer(address),
@@ -158,8 +158,9 @@ async def confirm(ports: Ports, account: Account) -> None:
 def default_account(ports: Ports, accounts: SignerAccounts, *, is_contract: bool) -> Account | None:
     """Return the first account that the signer chose, by a signature or through a caller who acts for the signer.
 
-    All callers of an organisation have its key or token. If callers without one are accepted, any caller can request
-    accounts of any signer. Then only accounts recorded by `confirm` count, and after them `accounts.by_salt`.
+    Every caller of an organisation has an API key or a token. If callers without a credential are accepted, any caller
+    can request accounts of any signer. Then only accounts recorded by `confirm` count, and after them
+    `accounts.by_salt`.
     """
     if ports.caller.organization != OPEN_ORGANIZATION:
         return accounts.first_contract if is_contract else accounts.first

@@ -40,11 +40,11 @@ class Authority:
     account: AccountFacts
     signer: Address
     nonce_key: NonceKey
-    """The nonce key of the validation's operations that install nothing, parallel key 0."""
+    """The nonce key, with parallel key 0, of the validation's operations that install nothing."""
     has_execution_hooks: bool = False
     """True if execution hooks are installed; the call data then needs the executeUserOp prefix."""
     grant: SignedDeferredAction | None = None
-    """The owner's signed grant until it is installed; the first operation carries it and uses its nonce."""
+    """The owner's signed grant, if not installed yet; the first operation carries the grant and uses its nonce."""
     install: ValidationInstall | None = None
     """The installation of the session, if the server knows it."""
     session: Session | None = None
@@ -65,7 +65,7 @@ async def resolve_authority(
 ) -> Authority:
     """Resolve the authority that a request claims, with every check that is possible before the signature.
 
-    Once a session is installed, the session key's signature decides, also under a new owner.
+    Once a session is installed, only the session key's signature counts, also if the account has a new owner.
 
     Raises: InvalidParams for an account that is unsupported or cannot have sessions yet (field `at`), and for a session
     that is unknown, expired or another account's; SessionEnded for a session, named in any form, that was revoked or is

@@ -1,6 +1,6 @@
-"""Authorizations (EIP-7702) of user operations: check that one is still needed, and send the operation accordingly.
+"""Authorizations (EIP-7702) of user operations: check if an authorization is still needed, and send the operation.
 
-If the account is already delegated to the signed delegate, by any authorization, the operation is sent without its own.
+If the account is already delegated to the signed delegate, the operation is sent without its authorization.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ async def find_carried_authorization(
 async def _is_applicable(chain: ChainPorts, authorization: Authorization, authority: Address) -> bool:
     """Return True when the chain would still apply an authorization; False if the account has its delegate already.
 
-    In the second case the operation is valid without it: its hash does not cover the authorization (EntryPoint v0.7).
-    Raises: StaleNonce (authorization_nonce) for another nonce than the account's next: the chain would skip it.
+    In the second case the operation is valid without the authorization, because its hash does not cover it (EntryPoint
+    v0.7). Raises: StaleNonce (authorization_nonce) when the nonce is not the account's next one: the chain would skip
+    the authorization.
     """
     actual, code = await asyncio.gather(chain.node.transaction_count(authority), chain.node.code(authority))
     if authorization.nonce == actual:

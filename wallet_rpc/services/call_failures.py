@@ -1,4 +1,4 @@
-"""Errors of failed calls in `wallet_getCallsStatus`, in the form of the errors that preparing the calls would raise.
+"""Errors of failed calls in `wallet_getCallsStatus`, in the form of the errors of `wallet_prepareCalls`.
 
 Messages with revert reasons are truncated, because any contract can return reasons of any length.
 """

@@ -23,13 +23,13 @@ from wallet_rpc.services.submission import find_sent, record_rejection, wait_for
 EIP7702_AUTH = "params.capabilities.eip7702Auth"
 """The path of the requested delegation in a request."""
 AUTHORIZATION_NONCE = "authorization_nonce"
-"""The reason of errors about an authorization with a used nonce, the bundler's errors included."""
+"""The reason of errors about an authorization with a used nonce, also of the bundler's errors."""
 
 
 def explicit_delegation(capabilities: Capabilities, account: Address) -> Delegation | None:
     """Return the delegation that the caller requests; None if it names none.
 
-    Raises: InvalidParams for an unsupported delegate, and for another account.
+    Raises: InvalidParams for an unsupported delegate, and for an account other than the calling one.
     """
     requested = capabilities.eip7702_auth
     if not isinstance(requested, Delegation):
@@ -123,7 +123,7 @@ def relayer_of(chain: ChainPorts) -> Relayer:
 def attach_signature(
     authorization: Authorization, signature: bytes, *, by: Address | None = None
 ) -> SignedAuthorization:
-    """Return the signed authorization. Raises: Rejected for an invalid signature, or another signer than `by`."""
+    """Return the signed authorization. Raises: Rejected for an invalid signature, or a signer other than `by`."""
     try:
         signed = authorization.add_signature(signature)
     except ValueError:
@@ -147,8 +147,8 @@ def build_nonce_mismatch_error(authorization: Authorization, actual: int) -> Sta
 async def send_removal(ports: Ports, chain: ChainPorts, authorization: SignedAuthorization) -> CallRecord:
     """Have the relayer send the removal of a delegation, once, and return its record.
 
-    Raises: StaleNonce for another nonce than the account's next; InvalidParams (nothing_to_remove) when the transaction
-    would have no effect; Unavailable; OutcomeUnknown.
+    Raises: StaleNonce when the nonce is not the account's next one; InvalidParams (nothing_to_remove) when the
+    transaction would have no effect; Unavailable; OutcomeUnknown.
     """
     relayer = relayer_of(chain)
     authority = authorization.authority

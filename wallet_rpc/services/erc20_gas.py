@@ -1,8 +1,9 @@
 """Gas paid in ERC-20: find a paymaster, check allowance and balance, estimate gas limits, and get the sponsorship.
 
 The paymaster may charge up to `max_amount`, the cost of all gas limits at the maximum fee; it charges the actual cost.
-The server signs nothing: the paymaster service (ERC-7677) quotes, and its contract enforces the quote. The need of an
-account is computed independently of its balance (`erc20_gas_need`), so that an error names a sufficient amount.
+The server signs nothing: the paymaster service (ERC-7677) quotes, and its contract enforces the quote. The tokens that
+an account needs are computed independently of its balance (`erc20_gas_need`), so that an error names a sufficient
+amount.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from wallet_rpc.services.user_operation_builder import Preparation, with_calls_o
 SENTINEL_GAS = 2_000_000
 """The gas whose price is charged or approved in an estimate; well above the gas of usual operations."""
 MIN_GAS = 80_000
-"""A lower bound of any operation's gas; an account that cannot pay for it is rejected before the usual estimate."""
+"""A lower bound of any operation's gas; an account that cannot pay for this gas is rejected before the estimate."""
 _MAX_UINT256 = (1 << 256) - 1
 _POST_OP_REVERTED = "AA50"
 
@@ -157,14 +158,14 @@ def _tokens_for_gas(gas: int, draft: UserOperation, quote: TokenQuote) -> int:
 
 
 def _max_pre_op_amount(payment: Erc20Payment) -> int | None:
-    """Return the maximum amount of a charge before the calls; None for one after them, which depends on the calls."""
+    """Return the maximum amount of a charge before the calls; None for one after the calls, which depends on them."""
     if payment.mode == "postOp" or payment.expected_allowance is None:
         return None
     return payment.quote.max_payable(payment.expected_allowance)
 
 
 def _is_certainly_sufficient(payment: Erc20Payment, estimated: UserOperation, max_amount: int) -> bool:
-    """Return True when balance, allowance and `maxTokenAmount` exceed any need, so that it need not be computed."""
+    """Return True when balance, allowance and `maxTokenAmount` certainly suffice, without computing the exact need."""
     sufficient = max_amount + margin_of(payment, estimated)
     limits = (payment.expected_allowance, payment.quote.request.max_token_amount)
     available = [amount for amount in limits if amount is not None]
@@ -176,7 +177,8 @@ def _is_certainly_sufficient(payment: Erc20Payment, estimated: UserOperation, ma
 def _is_failed_payment(reverted: ExecutionReverted | ValidationReverted) -> bool:
     """Return True when the paymaster's token transfer failed.
 
-    Signs of it are the entry point's error for postOp, and a revert with empty data, since calls revert with a reason.
+    The signs are the entry point's error for postOp, and a revert with empty data: reverting calls usually give a
+    reason.
     """
     is_empty_revert = isinstance(reverted, ExecutionReverted) and reverted.facts.get("revert") in {None, "0x"}
     return is_empty_revert or reverted.facts.get("entryPoint") == _POST_OP_REVERTED

@@ -1,4 +1,4 @@
-"""The tokens that an account needs to pay gas in ERC-20, independent of its balance, and the errors that name them.
+"""The tokens that an account needs to pay gas in ERC-20, independent of its balance, and the errors with that amount.
 
 The computation starts with an estimate in which the paymaster charges nothing, which succeeds even without tokens. It
 adds the maximum gas of the charge, and the tokens that the calls transfer. An account with that amount is accepted.
@@ -136,7 +136,7 @@ def _round_pre_verification_gas(payment: Erc20Payment, estimated: UserOperation)
 
 
 def margin_of(payment: Erc20Payment, estimated: UserOperation) -> int:
-    """Return an upper bound, in tokens, of the difference between a need and the cost of regularly estimated limits."""
+    """Return an upper bound, in tokens, of the difference between an `Erc20Need` and the cost of the usual estimate."""
     gas = STEP_GAS + AMOUNTS_GAS + TAKING_GAS + MOVING_GAS * len(payment.preparation.calls)
     return wei_to_erc20(gas * estimated.max_fee_per_gas, payment.quote.rate)
 

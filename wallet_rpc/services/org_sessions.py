@@ -33,7 +33,7 @@ _SESSION_ID = re.compile(r"0x[0-9a-fA-F]{32}", re.ASCII)
 
 
 def parse_evm_address(value: object) -> Address | None:
-    """Parse an EVM address, with its EIP-55 checksum if in mixed case; None for another value or the zero address."""
+    """Parse an EVM address, with EIP-55 checksum if in mixed case; None for the zero address or any other value."""
     try:
         wallet = parse_wallet(value) if isinstance(value, str) else None
     except ValueError:
@@ -179,9 +179,9 @@ def build_session_item(session: GroupedSession) -> SessionItem:
 
 
 async def find_sessions(ports: Ports, identifier: SessionId | GroupId) -> tuple[SessionGroup, tuple[Install, ...]]:
-    """Return the group, and the sessions that an id selects: one of the group's, or all of them.
+    """Return the group, and the sessions that an id selects: one session of the group, or all of its sessions.
 
-    Raises: NotFound for an unknown id, and for one of another organisation.
+    Raises: NotFound for an unknown id, and for an id of a different organisation.
     """
     groups = ports.store.groups
     if isinstance(identifier, SessionId):
@@ -196,7 +196,10 @@ async def find_sessions(ports: Ports, identifier: SessionId | GroupId) -> tuple[
 def raise_invalid_params(
     errors: Sequence[FieldError], *, is_worst: Callable[[FieldError], bool] = lambda _: False
 ) -> NoReturn:
-    """Raise InvalidParams that lists all errors; its message and reason are those of the worst, or else the first."""
+    """Raise InvalidParams that lists all errors.
+
+    Its message and reason are those of the first error that `is_worst` selects, else of the first error.
+    """
     main = next(filter(is_worst, errors), errors[0])
     details = [{"field": error.field, "message": error.text} for error in errors]
     raise InvalidParams(f"{main.field}: {main.text}", reason=main.reason, field=main.field, details=details)

@@ -13,7 +13,7 @@ KINDS = frozenset({"secp256k1", "ecdsa", "address", "contract"})
 def key_address(kind: str, public_key: bytes, *, at: str) -> Address:
     """Return the address of a key, given as its address (20 bytes) or public key (x | y, 64 bytes, with or without 04).
 
-    Raises: UnsupportedCapability (key_type_not_supported) for another curve; InvalidParams (public_key_malformed).
+    Raises: UnsupportedCapability (key_type_not_supported) for any other key type; InvalidParams (public_key_malformed).
     """
     if kind not in KINDS:
         raise UnsupportedCapability(

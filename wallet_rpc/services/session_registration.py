@@ -1,4 +1,4 @@
-"""Checks of sessions that an organisation registers: they exist in it, and the wallet's owner granted them.
+"""Checks of the sessions that an organisation registers: they are its own, and the wallet's owner granted them.
 
 Every install is checked, so that one response lists all errors. The checks write nothing.
 """
@@ -56,8 +56,9 @@ async def find_wallet_account(
 ) -> Address | None:
     """Return the account that a wallet id identifies in the caller's organisation; None if it identifies none.
 
-    The id is one that `wallet_requestAccount` returned; of several accounts with it, the one with a session of the
-    `requests` counts. Or it is the address of an account that is recorded here or exists on one of the `chains`.
+    The wallet id is an account id that `wallet_requestAccount` returned, or the address of an account that is recorded
+    here or exists on one of the `chains`. Of several accounts with the same id, the one with a session of the
+    `requests` counts.
     """
     if _UUID.fullmatch(wallet_id):
         accounts = await ports.store.accounts.find_by_id(UUID(wallet_id))
@@ -124,7 +125,7 @@ async def _verify_install(ports: Ports, request: InstallRequest, account: Addres
 
 
 async def _verify_owner_signature(ports: Ports, chain: ChainPorts, session: Session, signature: Data) -> Data:
-    """Return the signature in the form that is valid on chain. Raises: InvalidParams for another signer's signature."""
+    """Return the signature in the form that is valid on chain. Raises: InvalidParams unless the owner signed."""
     try:
         facts = await read_account_facts(ports, chain, session.account, at="walletId")
     except InvalidParams as error:

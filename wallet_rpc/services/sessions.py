@@ -19,7 +19,7 @@ SESSION_GRACE_SECONDS = 86_400
 async def claim_unsigned(ports: Ports, account: Address, chain_id: ChainId, deadline: UnixSeconds) -> UnsignedSession:
     """Claim an id for a new session, which counts against the limits of its caller and account until it is signed.
 
-    Raises: LimitExceeded when either has too many unsigned sessions.
+    Raises: LimitExceeded when the caller or the account has too many unsigned sessions.
     """
     caller = ports.caller
     rules = ports.rules

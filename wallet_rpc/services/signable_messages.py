@@ -64,7 +64,7 @@ class SigningCapabilities:
 
 @dataclass(frozen=True, slots=True)
 class HashedMessage:
-    """The digest of a message, as a plain key signs it."""
+    """The digest of a message, as an externally owned account signs it."""
 
     digest: Hash32
     typed_data: HashedTypedData | None = None

@@ -78,7 +78,7 @@ class SendArray:
 
 
 def _refuse_namespace(value: Any) -> Any:
-    """Reject a chain id of another namespace (CAIP-2) first, because such a request also has another `type`."""
+    """Reject a chain id of a different namespace (CAIP-2) before an unknown `type`, which such a request has too."""
     chain_id = value.get("chainId") if isinstance(value, dict) else None
     if isinstance(chain_id, str) and ":" in chain_id:
         decode(ChainId, chain_id, at="params.chainId")
@@ -98,7 +98,7 @@ def senders(request: SendPreparedCalls) -> tuple[Address, ...]:
 
 
 def split_array(request: SendArray) -> tuple[SignedOperation, SignedDelegation | None]:
-    """Return the operation and its authorization, given in any order. Raises: InvalidParams for other contents."""
+    """Return the operation and its authorization, given in any order. Raises: InvalidParams for any other items."""
     operations = [item for item in request.data if isinstance(item, SignedOperation)]
     delegations = [item for item in request.data if isinstance(item, SignedDelegation)]
     if len(operations) != 1 or len(delegations) > 1:

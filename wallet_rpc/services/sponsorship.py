@@ -111,7 +111,7 @@ async def await_sponsorship(response: Awaitable[Sponsorship], policy: str) -> Sp
 
 
 def with_paymaster(operation: UserOperation, sponsorship: Sponsorship) -> UserOperation:
-    """Return the operation with the paymaster's data and limits; limits that the paymaster omits stay unchanged."""
+    """Return the operation with the paymaster's data and limits; a limit that the paymaster omits stays unchanged."""
     part = operation.paymaster
     return replace(
         operation,

@@ -123,7 +123,7 @@ async def recover_sent(
 ) -> CallRecord | None:
     """Record this operation as sent if chain or bundler know it although no record says so; None if they do not.
 
-    Then the bundler's response was lost, or the operation was sent elsewhere, and it has used its nonce itself.
+    In that case the bundler's response was lost, or the operation was sent elsewhere. It used its nonce itself.
     """
     if not await _is_known(chain, operation_hash):
         return None
@@ -193,7 +193,7 @@ def build_nonce_used_error(operation: UserOperation) -> StaleNonce:
 async def refuse_while_installing(
     ports: Ports, chain: ChainPorts, *, account: Address, nonce: int, by: UserOperation | None = None
 ) -> None:
-    """Raise InstallPending while another operation, which `by` does not outbid, is installing the session."""
+    """Raise InstallPending while another operation is installing the session, unless `by` outbids that operation."""
     record = await ports.store.calls.find_by_nonce(chain.chain_id, account, nonce)
     if record is None or (by is not None and (_is_recorded(chain, by, record) or _outbids(by, record))):
         return
@@ -206,7 +206,7 @@ async def refuse_while_installing(
 
 
 def _is_recorded(chain: ChainPorts, operation: UserOperation, record: CallRecord) -> bool:
-    """Return True when the record is of the same operation, sent by a concurrent duplicate request."""
+    """Return True when the record belongs to the same operation, sent by a concurrent duplicate request."""
     return record.hash == user_operation_hash(operation, chain.chain_id, ENTRY_POINT)
 
 

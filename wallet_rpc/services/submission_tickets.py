@@ -1,6 +1,6 @@
 """Submission tickets: a caller with a session token may send only calls that this server prepared for its wallet.
 
-Callers without a token get no tickets and need none. Sent calls may be sent again with their ticket, even if expired.
+Callers without a token get no tickets and need none. Sent calls may be sent again with an expired ticket.
 """
 
 from __future__ import annotations
@@ -63,7 +63,11 @@ def issue_ticket(ports: Ports, subject: TicketSubject) -> str | None:
 
 
 async def verify_ticket(ports: Ports, subject: TicketSubject, raw_ticket: str | None) -> None:
-    """Raise Forbidden when a caller with a session token sends no ticket or an invalid, mismatched or expired one."""
+    """Check the submission ticket of a caller with a session token; other callers need none.
+
+    Raises: Forbidden when the ticket is missing, not signed by this server, for other calls, or expired before the
+    calls were sent.
+    """
     if ports.caller.token is None or ports.token_signer is None:
         return
     if raw_ticket is None:

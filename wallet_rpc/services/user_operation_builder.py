@@ -33,7 +33,7 @@ class Preparation:
     capabilities: Capabilities
     authority: Authority
     authorization: Authorization | None = None
-    """The authorization to send with the operation, if the account needs a delegation first."""
+    """The authorization to send with the operation, if the account needs a delegation."""
 
     @property
     def account(self) -> Address:
@@ -78,7 +78,7 @@ def with_calls_of(preparation: Preparation, operation: UserOperation) -> UserOpe
 def _refuse_self_call_without_function(preparation: Preparation) -> None:
     """Raise InvalidParams for a single call to the account itself without a function selector.
 
-    Such a call is executed as the bare call data of the account, so without a selector there is no function to run.
+    Such a call becomes the account's own call data, so without a selector there is no function to run.
     """
     if len(preparation.calls) != 1:
         return
@@ -105,7 +105,7 @@ def _call_data(preparation: Preparation) -> Data:
 async def _nonce(preparation: Preparation) -> int:
     """Return the grant's nonce if the operation installs the session; else the next nonce of the parallel key.
 
-    Raises: InvalidParams (nonce_key_not_applicable) for another parallel key than that of the grant's nonce.
+    Raises: InvalidParams (nonce_key_not_applicable) for a parallel key that differs from the grant's.
     """
     override = preparation.capabilities.nonce_override
     parallel_key = 0 if override is None else override.nonce_key

@@ -17,7 +17,7 @@ MAX_FIELD_ERRORS = 100
 
 
 def reject_unknown_members(kind: type, value: Any) -> Any:
-    """Return `value` without unknown members that are null. Raises: ValidationError that names other unknown ones."""
+    """Return `value` without its unknown members that are null. Raises: ValidationError for other unknown ones."""
     if not isinstance(value, dict):
         return value
     known = _members(kind)
@@ -30,7 +30,7 @@ def reject_unknown_members(kind: type, value: Any) -> Any:
 
 
 def reject_misplaced_members(kind: type, value: Any, inner: Collection[str]) -> Any:
-    """Return `value`, in which only misspelled or misplaced members are rejected; other unknown ones are ignored.
+    """Return `value` unless it has misspelled or misplaced members; other unknown members are ignored.
 
     `inner` are the members of its `capabilities`. Raises: ValidationError that names such members that are not null.
     """
