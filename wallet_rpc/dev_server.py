@@ -66,7 +66,7 @@ class DevOptions:
     token_rates: Mapping[Address, int] = field(default_factory=dict)
     """ERC-20 tokens that the chains' paymasters accept for gas next to the test token: smallest units for 10^18 wei."""
     key: str | None = None
-    """An API key that is valid while this server runs; None for the one that `choose_dev_key` returns."""
+    """An API key that is valid while this server runs; None: the key that `choose_dev_key` returns."""
 
 
 class _PipeTransport(httpx2.AsyncBaseTransport):

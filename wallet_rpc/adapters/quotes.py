@@ -27,7 +27,7 @@ MAX_SWAP_CALLS = 100
 MAX_ID_BYTES = 1024
 """Maximum length of a swap's id."""
 OWN_ID_BYTES = 64
-"""Length of this server's call ids; ids of cross-chain swaps are longer, which distinguishes the two."""
+"""Length of this server's call ids. The ids of cross-chain swaps are longer, so the length tells them apart."""
 
 
 @shape

@@ -160,8 +160,8 @@ def encode_record(kind: type[_T], record: _T) -> str:
 def decode_record(kind: type[_T], text: bytes, *, version: int) -> _T:
     """Decode a stored record.
 
-    Raises: Unavailable when a newer server wrote it in a version that this one cannot read; ValueError when it is
-    malformed, which is not the caller's error.
+    Raises: Unavailable when a newer server wrote the record in a version unknown to this server; ValueError when the
+    record is malformed, which is not the caller's error.
     """
     value = parse_json(text)
     if value["version"] > version:

@@ -1,8 +1,8 @@
 """Sessions in Redis that their owners have not signed: compressed, limited in number, and deleted at their expiry.
 
-An unsigned session counts against two limits in two slots: that of the caller that created it and that of its account.
-Each count is raised atomically before the session is written. After a crash in between, at most one extra count remains
-until that session would have expired. The account's index outlives its sessions, so that an expired one is recognized.
+An unsigned session counts against two limits in two slots: the caller's limit and the account's limit. Each count is
+raised atomically before the session is written. After a crash in between, at most one extra count remains until that
+session would have expired. The account's index outlives its sessions, so that an expired one is recognized.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ async def run_paymaster_command(
 async def _jobs(
     options: argparse.Namespace, settings: Settings, http: httpx2.AsyncClient, print_line: Callable[[str], None]
 ) -> list[_Job]:
-    """Return a job for each selected chain: that of `--node`, or those of the settings, filtered by `--chain`."""
+    """Return a job for each selected chain: the chain of `--node`, or the configured chains, filtered by `--chain`."""
     nodes: dict[ChainId, tuple[Rpc, Address | None]]
     if options.node is not None:
         node = _node(http, (options.node,))
@@ -202,7 +202,7 @@ async def _show(job: _Job, address: Address) -> None:
 
 
 def _address_of(job: _Job) -> Address:
-    """Return the paymaster's address: `--at`, the configured one, or the one to which `deploy` deploys it.
+    """Return the paymaster's address: `--at`, else the configured address, else the address that `deploy` uses.
 
     Raises: SettingError that asks for owner and signer addresses, from which the address is derived.
     """

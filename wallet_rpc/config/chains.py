@@ -33,7 +33,7 @@ class ChainSetting:
     verifying_paymaster: Address | None = None
     """The operator's `VerifyingPaymaster` contract, for the policies of `WALLET_RPC_POLICIES`."""
     confirmations: int = 1
-    """The number of blocks that make a call final, its own block included."""
+    """The number of blocks that make a call final, including the block of the call."""
     name: str | None = None
 
     @property

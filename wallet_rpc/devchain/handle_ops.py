@@ -61,7 +61,7 @@ def revert_reason(logs: Sequence[EventLog], operation_hash: bytes) -> bytes | No
 
 
 def operation_log_indexes(logs: Sequence[EventLog], event: OperationEvent, *, is_direct: bool) -> list[int]:
-    """Return the indexes of this operation's logs among those of its transaction.
+    """Return the indexes of this operation's logs among the logs of its transaction.
 
     If the transaction calls the entry point directly (`is_direct`) with one operation, all logs are the operation's.
     Otherwise its logs are those of its execution, and the validation logs that name it. A bundle validates all its

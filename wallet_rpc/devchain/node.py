@@ -1,4 +1,4 @@
-"""All methods of a development chain: those of the node, the controls, the bundler and the paymaster."""
+"""All methods of a development chain: of its node, controls, bundler and paymaster."""
 
 from __future__ import annotations
 

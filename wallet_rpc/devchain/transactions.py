@@ -88,7 +88,7 @@ async def send_transaction(context: DevChain, request: TransactionToSign) -> Has
 
 
 def find_transaction_type(request: CallRequest) -> int:
-    """Return the type that the request names, or the one that follows from its fields.
+    """Return the transaction type that the request names, or else the type that follows from its fields.
 
     Raises: NodeRejection for an unsupported type; InvalidParams for a field that its type must not have.
     """

@@ -154,7 +154,7 @@ class Caller:
     """The name in logs: the key's id, the key's and the token's id, or the client address."""
     organization: OrganizationId = OPEN_ORGANIZATION
     key: ApiKey | None = None
-    """The API key that was presented, or the one that requested the presented token."""
+    """The API key that was presented, or the API key that requested the presented token."""
     token: Claims | None = None
 
     @property

@@ -20,7 +20,7 @@ _OWNED_CODE = len(PROXY_CODE) + Address.size
 
 
 def is_proxy(code: bytes) -> bool:
-    """Return True when `code` is that of the factory's proxy, with or without an owner after it."""
+    """Return True when `code` is the code of the factory's proxy, with or without an owner after it."""
     return code.startswith(PROXY_CODE) and len(code) in {len(PROXY_CODE), _OWNED_CODE}
 
 

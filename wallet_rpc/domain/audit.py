@@ -1,6 +1,6 @@
 """An organisation's audit log: a hash chain of entries that reveals any change or removal of an entry.
 
-An entry is stored as one line of canonical JSON; the same entry in any other spelling counts as altered. The head (the
+An entry is stored as one line of canonical JSON; any other JSON text of the same entry counts as altered. The head (the
 number of entries and the newest entry's hash) is stored separately, so that a cut at the end is noticed too. A writer
 of both the entries and the head can replace or empty the whole log. Two checks detect that: anchors, which are heads
 stored elsewhere (`domain/anchor.py`), and the entries that the records of organisations and API keys require.

@@ -175,7 +175,7 @@ SUPPORTED_CAPABILITIES = frozenset(
 """The supported capabilities by their JSON names. `atomic` (EIP-5792) has no field, as every batch is atomic."""
 _AT = "params.capabilities"
 _FEE = "maxFeePerGas"
-"""A member of `gasParamsOverride` that one client (virtuals-acp) sends as a capability of its own."""
+"""A member of `gasParamsOverride` that one client (virtuals-acp) sends as a separate capability."""
 
 
 def refuse_unknown(value: Any, *, known: frozenset[str] = SUPPORTED_CAPABILITIES, at: str = _AT) -> Any:

@@ -24,7 +24,7 @@ _LONGEST_METHOD = 64
 def chain_facts(request: Mapping[str, Any], chain_id: int) -> dict[str, Any]:
     """Return the facts of a request object: `chainId`, `method`, and `hash` and `account` of an operation it sends.
 
-    The hash is that of the user operation or transaction in the request, even if it is rejected later.
+    The hash identifies the user operation or transaction in the request, even if it is rejected later.
     """
     method = str(request.get("method"))
     params = _list_params(request.get("params"))

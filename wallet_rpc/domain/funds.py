@@ -34,7 +34,7 @@ class Transfer:
 
 
 def transfers_of(account: Address, calls: Sequence[Call]) -> tuple[Transfer, ...]:
-    """List the transfers of a batch in order, including those of `execute` and `executeBatch` on the account itself.
+    """List the transfers of a batch in order, including transfers nested in the account's own `execute` functions.
 
     A single call of the account to itself runs as its data alone, so its value is not sent.
     """

@@ -24,7 +24,7 @@ TOKEN_GAS, FLOOR_TOKEN_GAS = 4, 10
 AUTHORIZATION_GAS = 25_000
 """The upfront cost of one EIP-7702 authorization; half is refunded when the account existed."""
 _OPERATION_GAS, _WORD_GAS = 19_400, 10
-"""The gas per operation, and per copied word of it, that the entry point spends but does not meter."""
+"""The unmetered gas of the entry point: for each operation, and for each word of an operation that it copies."""
 _PENALTY_PERCENT = 10
 """The share of its unused execution gas that an operation pays for. Source: EntryPoint v0.7."""
 

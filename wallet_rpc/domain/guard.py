@@ -72,8 +72,8 @@ MODULE_WRITES = frozenset(
         abi.PRE_USER_OP_VALIDATION_HOOK,
     }
 )
-"""Functions that write a module's state for the calling account: its keys, limits and time range. The last two
-consume limits, also those of other sessions."""
+"""Functions that write a module's state for the calling account: its keys, limits and time range. The last two consume
+limits, also the limits of other sessions."""
 ENTRY_POINT_WRITES = frozenset(
     {abi.WITHDRAW_TO, abi.WITHDRAW_STAKE, abi.UNLOCK_STAKE, abi.ADD_STAKE, abi.INCREMENT_NONCE}
 )

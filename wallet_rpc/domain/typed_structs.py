@@ -100,7 +100,7 @@ def parse_members(name: str, types: Mapping[str, Any]) -> Sequence[Member]:
 
 @contextmanager
 def _prefix_errors(name: str) -> Iterator[None]:
-    """Prefix the path of a TypedDataError of the block with that of the struct."""
+    """Prefix the path of a TypedDataError that the block raises with the path of the struct."""
     try:
         yield
     except TypedDataError as error:

@@ -82,7 +82,7 @@ def route_by_chain(chains: Mapping[int, Fallback], *, reads: frozenset[str], rec
 def record_requests(chain_id: int, handler: Handler, record: RequestRecorder) -> Handler:
     """Wrap the handler of an embedded chain so that every request of a body is recorded first.
 
-    The chain itself rejects a body that is not JSON or has too many entries; nothing of it is recorded.
+    The chain itself rejects a body that is not JSON or has too many entries; no entry of such a body is recorded.
     """
 
     async def answer(body: bytes) -> Reply:

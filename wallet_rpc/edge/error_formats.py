@@ -166,7 +166,7 @@ def merge_field_errors(error_format: ErrorFormat, errors: Sequence[FieldError]) 
 
 
 def _sentence(error: FieldError) -> str:
-    """Format a field error as one sentence; the text of a validator with its own reason names the field itself."""
+    """Format a field error as one sentence. The text of a validator that sets a reason already names the field."""
     match error.reason:
         case "missing":
             return f"{error.field} should not be empty"

@@ -122,7 +122,7 @@ def _too_large(max_bytes: int) -> HttpRejection:
 
 
 class ErrorMiddleware:
-    """Middleware that turns an unhandled exception into an incident with status 500 and reveals nothing of it.
+    """Middleware that turns an unhandled exception into an incident with status 500, without details of the exception.
 
     A request that is already rejected (`REJECTION` in its scope) gets that response in the error format of this mount.
     """

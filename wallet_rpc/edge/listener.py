@@ -156,7 +156,7 @@ async def serve_until_signal(
 async def serve_in_background(
     app: ASGIApp, at: socket.socket, *, limits: ConnectionLimits | None = None
 ) -> AsyncIterator[str]:
-    """Serve in the background while the block runs, and yield the URL; `limits` default to those of open files."""
+    """Serve in the background while the block runs, and yield the URL; `limits` default to the open file limit."""
     server = _Server(app, limits=limits)
     serving = asyncio.create_task(server.serve(sockets=[at]))
     while not server.started:

@@ -103,7 +103,7 @@ def drop_null(field: Json) -> Json:
 
 
 def _take_defaults(read: Any, written: Any) -> None:
-    """Replace each default in `read` with the one at the same path in `written`; remove it if there is none."""
+    """Replace each default in `read` with the default at the same path in `written`, or remove it without one."""
     for key, value in list(_items(read)):
         counterpart = next((other for name, other in _items(written) if name == key), None)
         if key != "default" or isinstance(value, dict):  # a field named default has a schema

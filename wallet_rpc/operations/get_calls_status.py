@@ -134,7 +134,7 @@ async def _record(ports: Ports, chain_id: ChainId, name: Hash32) -> CallRecord |
 
 
 async def _read_delegation_status(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallsStatus:
-    """Return an authorization's status: that of its transaction, or reverted when the chain skipped the authorization.
+    """Return an authorization's status: its transaction's status, or reverted if the chain skipped the authorization.
 
     The status stays pending while a node lags. A node lags if it reports the receipt but not the used nonce, or a
     recently used nonce but no receipt.
@@ -172,7 +172,7 @@ async def _read_unknown_status(
 ) -> tuple[int, CallError | None]:
     """Return the status and the error of an operation that neither chain nor bundler know.
 
-    Raises: UnknownBundle when there is no stored record of it either.
+    Raises: UnknownBundle when no record of the operation is stored either.
     """
     if record is None:
         raise UnknownBundle(f"no call has the id {format_call_id(chain.chain_id, operation_hash)}")

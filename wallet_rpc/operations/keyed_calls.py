@@ -97,7 +97,7 @@ class KeyedSend:
     chain_id: ChainId | None = None
     capabilities: KeyedSendCapabilities | None = None
     submission_ticket: str | None = None
-    """Takes precedence over the ticket in `capabilities`, which takes precedence over the one in the context."""
+    """The first ticket in this order counts: this one, the ticket in `capabilities`, the ticket in the context."""
 
 
 @shape

@@ -234,8 +234,8 @@ async def _read_signature_prefix(
     """Return the encoded grant that precedes the signature, or empty bytes for an operation that installs no session.
 
     Raises: StaleNonce when the session was installed since the operation was prepared; SessionNotInstalled when the
-    operation needs a session that is not installed; InstallPending while another operation is installing it, unless
-    this one outbids it.
+    operation needs a session that is not installed; InstallPending while another operation is installing the session,
+    unless this operation outbids that one.
     """
     if not key.is_deferred:
         if authority.grant is not None:

@@ -168,7 +168,7 @@ class ChainPorts:
     bundler: Bundler
     paymaster: Paymaster | None
     confirmations: int = 1
-    """The number of blocks that make a call final, its own block included."""
+    """The number of blocks that make a call final, including the block of the call."""
     relayer: Relayer | None = None
 
 

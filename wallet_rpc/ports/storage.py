@@ -72,7 +72,7 @@ class Accounts(Protocol):
         salt: int | None = None,
         address: Address | None = None,
     ) -> SignerAccounts:
-        """Return a signer's accounts, with those of the requested id, salt and address."""
+        """Return a signer's accounts, with the accounts that have the requested id, salt and address."""
 
     async def page(self, signer: Address, *, after: UUID | None, limit: int) -> AccountsPage | None:
         """Return a page of the signer's accounts, oldest first; None when `after` is not an account of the signer."""
@@ -174,7 +174,7 @@ class Calls(Protocol):
 
 
 class Groups(Protocol):
-    """Sessions that an organisation registered; those of one request, on several chains, form a group."""
+    """Sessions that an organisation registered; the sessions of one request, on several chains, form a group."""
 
     async def register(self, group: SessionGroup) -> SessionGroup | None:
         """Write the whole group atomically and return it.

@@ -1,7 +1,7 @@
 """The tokens that an account needs to pay gas in ERC-20, independent of its balance, and the errors with that amount.
 
-The computation starts with an estimate in which the paymaster charges nothing, which succeeds even without tokens. It
-adds the maximum gas of the charge, and the tokens that the calls transfer. An account with that amount is accepted.
+The computation starts with an estimate in which the paymaster charges nothing, so that it succeeds even without tokens.
+It adds the maximum gas of the charge, and the tokens that the calls transfer. An account with that amount is accepted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TAKING_GAS = 40_000
 MOVING_GAS = 40_000
 """Extra gas of each token transfer by the calls, compared with a transfer of zero: at most three new storage slots."""
 STEP_GAS = 1_000
-"""Step size in gas: the preVerificationGas of an `Erc20Need` is rounded up to a multiple of it."""
+"""Step size in gas; the preVerificationGas of an `Erc20Need` is rounded up to a whole number of steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ def _bare_signature(value: Any) -> Any:
 
 
 SignatureOfCall: TypeAlias = Annotated[Signature, BeforeValidator(_bare_signature)]
-"""A client's signature, in the current form or in that of early 2025."""
+"""A client's signature, in the current form or in the form of early 2025."""
 
 
 @shape

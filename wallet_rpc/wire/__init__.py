@@ -138,8 +138,8 @@ def check_size(value: Any, *, at: str = "params") -> Size:
 def decode(kind: type[_T], value: Any, *, at: str = "params") -> _T:
     """Convert `value` (parsed JSON) to a `kind`.
 
-    Raises: InvalidParams with the path of the first invalid field, the value received and the value expected. Its
-    reason is the one that the field's validator sets, if it sets one.
+    Raises: InvalidParams with the path of the first invalid field, the value received and the value expected. If the
+    field's validator sets a reason, the error has that reason.
     """
     try:
         return validate(kind, value)

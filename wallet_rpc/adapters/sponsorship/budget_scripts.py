@@ -1,10 +1,10 @@
 """Lua scripts of the policies' budget ledgers; each is one atomic decision.
 
 A reservation is stored as `hi lo until owners|open hashes`. A `+` after `until` marks an open-ended one. It counts in
-the sum `all` and in two comma-separated lists of sums. `owners` are the sums of its owners; `open` are sums that it
-leaves when its outcome is known. Older records have one sender and no `|`. A settled operation also counts in
-`l:OWNER`, after which the owner is no longer a first-time owner. Lua's numbers are exact up to 2**53, so an amount of
-wei is two numbers: hi * 10**15 + lo.
+the sum `all` and in two comma-separated lists of sums. `owners` are the sums of the reservation's owners. `open` are
+the sums that count it only until its outcome is known. Older records have one sender and no `|`. A settled operation
+also counts in `l:OWNER`, after which the owner is no longer a first-time owner. Lua's numbers are exact up to 2**53, so
+an amount of wei is two numbers: hi * 10**15 + lo.
 """
 
 from __future__ import annotations

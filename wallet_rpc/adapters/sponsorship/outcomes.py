@@ -69,7 +69,7 @@ class OutcomeReader:
     """Reader of the outcomes of one chain's sponsorships."""
 
     def __init__(self, chain: Node, *, node: Rpc, bundler: Rpc, clock: Clock, confirmations: int = 1) -> None:
-        """Create a reader; `confirmations` is the number of blocks that make a receipt final, including its own."""
+        """Create a reader; a receipt is final once its block and the later ones are `confirmations` blocks."""
         self._chain = chain
         self._confirmations = confirmations
         self._node = node

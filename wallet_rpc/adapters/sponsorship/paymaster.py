@@ -49,7 +49,7 @@ from wallet_rpc.primitives import Address, ChainId, Hash32, preview
 LEASE_SECONDS = 30
 """Time between two lookups of a reservation that is still open."""
 LOOKUP_BATCH = 8
-"""Number of reservations that one sponsorship looks up first; it waits for them."""
+"""Number of older reservations that a sponsorship looks up at a time, before it reserves; it waits for the lookups."""
 _MAX_LOOKUP_ROUNDS = 25
 """Maximum number of further lookups when the budget is used up."""
 
@@ -195,7 +195,7 @@ class PolicyPaymaster:
                 raise _denial_error(build_limit_denial(policy, exceeded, cost=reservation.cost))
 
     async def _look_up(self, policy: Policy, *, now: int) -> int:
-        """Settle reservations whose outcome is known; return the number of those looked up."""
+        """Look up pending reservations and settle those with a known outcome; return the number of lookups."""
         ledger = _ledger_of(policy)
         pending = await self._sponsor.budgets.lease_pending(
             ledger, now=now, lease_seconds=LEASE_SECONDS, most=LOOKUP_BATCH
