@@ -17,6 +17,7 @@ from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsorship.paymaster import Sponsor
 from wallet_rpc.adapters.system import SystemClock
+from wallet_rpc.auth_options import AuthOptions, build_token_signer
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.devchain import dev_constants
@@ -30,7 +31,6 @@ from wallet_rpc.edge.envelope import Reply
 from wallet_rpc.edge.http import Handler
 from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.first_keys import AuthOptions, build_token_signer
 from wallet_rpc.ports import Clock
 from wallet_rpc.primitives import Address
 from wallet_rpc.server import (

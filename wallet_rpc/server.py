@@ -25,6 +25,7 @@ from wallet_rpc.adapters.sponsorship.paymaster import Sponsor
 from wallet_rpc.adapters.sponsorship.setup import build_policy_paymaster, check_signer, read_sponsor
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES, UpstreamProxy
+from wallet_rpc.auth_options import AuthOptions, load_auth_options, sources_of
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.domain.access import ApiKey, KeyId
@@ -40,7 +41,6 @@ from wallet_rpc.edge.jsonrpc import Fallback, JsonRpcDispatcher
 from wallet_rpc.edge.request_sources import SourceMiddleware
 from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.first_keys import AuthOptions, load_auth_options, sources_of
 from wallet_rpc.ports import ChainPorts, Clock, Paymaster, Ports, Quotes
 from wallet_rpc.services.audit_log import log_chain_request
 from wallet_rpc.store_opening import open_store, require_available

@@ -19,7 +19,7 @@ from wallet_rpc.domain.account import semi_modular_address
 from wallet_rpc.operations import request_account
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address
-from wallet_rpc.services.accounts import record_delegated_account
+from wallet_rpc.services.account_facts import record_delegated_account
 
 Json = dict[str, Any]
 ANONYMOUS = Caller(name="192.0.2.1")

@@ -40,7 +40,7 @@ from wallet_rpc.services.session_registration import (
     read_grant,
     verify_install,
 )
-from wallet_rpc.services.sessions import activate_session
+from wallet_rpc.services.unsigned_sessions import activate_session
 from wallet_rpc.wire import FieldError, strict_shape
 
 MAX_INSTALLS = 24

@@ -24,7 +24,7 @@ from wallet_rpc.errors import InvalidParams, UnsupportedChain
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import ChainId, Data, NonZeroAddress, preview
-from wallet_rpc.services.accounts import chain_of, read_account_facts
+from wallet_rpc.services.account_facts import chain_of, read_account_facts
 from wallet_rpc.services.signable_messages import SigningCapabilities, refuse_sessions
 from wallet_rpc.services.signatures import is_contract
 from wallet_rpc.wire import shape

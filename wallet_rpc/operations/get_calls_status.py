@@ -23,7 +23,7 @@ from wallet_rpc.operations.access_control import is_of_caller
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, OperationReceipt, PendingOperation, Ports, TransactionReceipt
 from wallet_rpc.primitives import BlockNumber, ChainId, Data, Hash32
-from wallet_rpc.services.accounts import chain_of
+from wallet_rpc.services.account_facts import chain_of
 from wallet_rpc.services.call_failures import CallError, build_nonce_error, build_revert_error, read_stored_error
 from wallet_rpc.services.confirmations import has_confirmations
 from wallet_rpc.services.delegation import is_applied

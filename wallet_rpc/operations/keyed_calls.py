@@ -29,7 +29,7 @@ from wallet_rpc.operations import prepare_calls, send_prepared_calls
 from wallet_rpc.operations.prepare_calls import PrepareCalls
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, ChainId, Data, Hash32, NonZeroAddress
-from wallet_rpc.services.accounts import chain_of
+from wallet_rpc.services.account_facts import chain_of
 from wallet_rpc.services.authority import resolve_authority
 from wallet_rpc.services.session_keys import key_address
 from wallet_rpc.services.signed_calls import SendDelegation, SendOperation

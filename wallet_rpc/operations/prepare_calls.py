@@ -57,13 +57,13 @@ from wallet_rpc.errors import (
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, ChainId, NonZeroAddress
+from wallet_rpc.services.account_facts import chain_of, read_account_facts
 from wallet_rpc.services.account_funds import (
     find_shortage,
     read_transfer_funds,
     refuse_certain_shortage,
     refuse_unfunded,
 )
-from wallet_rpc.services.accounts import chain_of, read_account_facts
 from wallet_rpc.services.authority import resolve_authority
 from wallet_rpc.services.delegation import EIP7702_AUTH, build_removal, explicit_delegation, needed_authorization
 from wallet_rpc.services.erc20_gas import resolve_erc20_payment

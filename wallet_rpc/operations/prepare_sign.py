@@ -19,7 +19,7 @@ from wallet_rpc.errors import InvalidParams, UnsupportedChain
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import ChainId, Hash32, NonZeroAddress
-from wallet_rpc.services.accounts import chain_of, read_account_facts
+from wallet_rpc.services.account_facts import chain_of, read_account_facts
 from wallet_rpc.services.signable_messages import (
     SIGNATURE_REQUEST,
     Message,

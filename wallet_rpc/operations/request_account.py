@@ -22,7 +22,7 @@ from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.ports.storage import SignerAccounts
 from wallet_rpc.primitives import Address, Data, NonZeroAddress, Uint256, preview
-from wallet_rpc.services.accounts import (
+from wallet_rpc.services.account_facts import (
     build_delegated_account,
     confirm,
     default_account,

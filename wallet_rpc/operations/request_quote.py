@@ -30,7 +30,7 @@ from wallet_rpc.operations import prepare_calls
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports, Quotes
 from wallet_rpc.primitives import ChainId, Data
-from wallet_rpc.services.accounts import chain_of
+from wallet_rpc.services.account_facts import chain_of
 from wallet_rpc.wire import shape, strict_shape
 
 

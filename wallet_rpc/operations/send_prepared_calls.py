@@ -49,7 +49,7 @@ from wallet_rpc.errors import (
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
-from wallet_rpc.services.accounts import chain_of, record_delegated_account
+from wallet_rpc.services.account_facts import chain_of, record_delegated_account
 from wallet_rpc.services.audit_log import log_call_sent
 from wallet_rpc.services.authority import PERMISSIONS, Authority, resolve_authority
 from wallet_rpc.services.authorizations import find_carried_authorization, send_with_authorization

@@ -25,9 +25,9 @@ from wallet_rpc.domain.views import (
 from wallet_rpc.errors import InvalidParams, SessionEnded, SignatureInvalid
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data
-from wallet_rpc.services.accounts import AccountFacts, read_account_facts, read_delegated_facts
-from wallet_rpc.services.sessions import activate_session, describe_forgotten, is_forgotten
+from wallet_rpc.services.account_facts import AccountFacts, read_account_facts, read_delegated_facts
 from wallet_rpc.services.signatures import verify_owner_signature
+from wallet_rpc.services.unsigned_sessions import activate_session, describe_forgotten, is_forgotten
 
 PERMISSIONS = "params.capabilities.permissions"
 """The path of the permissions in a request."""

@@ -15,7 +15,7 @@ from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import InvalidParams, Rejected
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32
-from wallet_rpc.services.accounts import AccountFacts
+from wallet_rpc.services.account_facts import AccountFacts
 from wallet_rpc.services.delegation import AUTHORIZATION_NONCE, attach_signature, build_nonce_mismatch_error
 from wallet_rpc.services.signed_calls import SignedDelegation
 from wallet_rpc.services.submission import send_once

@@ -17,7 +17,7 @@ from wallet_rpc.domain.records import CallKind, CallRecord, CallState
 from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, StaleNonce, UnsupportedCapability, WalletError
 from wallet_rpc.ports import ChainPorts, Ports, Relayer
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
-from wallet_rpc.services.accounts import AccountFacts
+from wallet_rpc.services.account_facts import AccountFacts
 from wallet_rpc.services.submission import find_sent, record_rejection, wait_for_sent
 
 EIP7702_AUTH = "params.capabilities.eip7702Auth"

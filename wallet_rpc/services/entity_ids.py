@@ -13,7 +13,7 @@ from wallet_rpc.errors import ExecutionReverted, LimitExceeded, UnreadableAnswer
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE
 from wallet_rpc.primitives import Address, EntityId
-from wallet_rpc.services.accounts import build_not_an_account_error, build_not_delegated_error, is_confirmed
+from wallet_rpc.services.account_facts import build_not_an_account_error, build_not_delegated_error, is_confirmed
 
 FIRST_RANDOM_START, LAST_RANDOM_START = 1 << 16, 1 << 29
 """Bounds of the random start of entity ids within an id range, for accounts with code."""

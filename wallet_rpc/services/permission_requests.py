@@ -17,7 +17,7 @@ from wallet_rpc.domain.user_operation import Factory
 from wallet_rpc.errors import InvalidParams, LimitExceeded, UnsupportedCapability, UnsupportedChain, WalletError
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, SessionId, UnixSeconds, preview
-from wallet_rpc.services.accounts import chain_of, read_delegated_facts
+from wallet_rpc.services.account_facts import chain_of, read_delegated_facts
 from wallet_rpc.services.session_creation import NewSession, SignTypedData, create_unsigned_session
 from wallet_rpc.services.session_keys import key_address
 from wallet_rpc.wire import decode, strict_shape

@@ -16,10 +16,10 @@ from wallet_rpc.domain.validation_install import SessionTerms
 from wallet_rpc.errors import WalletError
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, ChainId, Hash32, UnixSeconds
-from wallet_rpc.services.accounts import chain_of
+from wallet_rpc.services.account_facts import chain_of
 from wallet_rpc.services.audit_log import log_event
 from wallet_rpc.services.entity_ids import reserve_free_entity
-from wallet_rpc.services.sessions import claim_unsigned
+from wallet_rpc.services.unsigned_sessions import claim_unsigned
 from wallet_rpc.wire import shape
 
 

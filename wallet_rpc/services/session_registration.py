@@ -17,10 +17,10 @@ from wallet_rpc.domain.serialized_grant import SerializedGrant, parse_grant
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Data
-from wallet_rpc.services.accounts import read_account_facts
+from wallet_rpc.services.account_facts import read_account_facts
 from wallet_rpc.services.org_sessions import parse_evm_address
-from wallet_rpc.services.sessions import describe_forgotten, is_forgotten
 from wallet_rpc.services.signatures import verify_owner_signature
+from wallet_rpc.services.unsigned_sessions import describe_forgotten, is_forgotten
 from wallet_rpc.wire import FieldError
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)

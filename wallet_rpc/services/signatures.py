@@ -11,7 +11,7 @@ from wallet_rpc.domain.views import encode_is_valid_signature, is_erc1271_magic_
 from wallet_rpc.errors import ExecutionReverted
 from wallet_rpc.ports import ChainPorts
 from wallet_rpc.primitives import Address, Data, Hash32
-from wallet_rpc.services.accounts import AccountFacts
+from wallet_rpc.services.account_facts import AccountFacts
 
 
 @dataclass(frozen=True, slots=True)
