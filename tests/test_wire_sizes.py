@@ -40,7 +40,7 @@ def test_a_request_with_too_many_values_is_refused_by_name(inner: Any) -> None:
 
     with pytest.raises(InvalidParams, match=r"^params: expected at most 10000 values") as error_info:
         wire.check_size([inner] * (maximum + 1))
-    assert (error_info.value.reason, error_info.value.facts) == ("too_many_values", {"field": "params"})
+    assert error_info.value.data == {"reason": "too_many_values", "field": "params"}
 
 
 @pytest.mark.parametrize(

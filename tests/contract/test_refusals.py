@@ -22,6 +22,7 @@ from wallet_rpc.errors import (
     ValidationReverted,
     WalletError,
 )
+from wallet_rpc.primitives import Data
 
 PREPAID = "sender balance and deposit together is 0 but must be at least 21000 to pay for this operation"
 UNDERPRICED = "replacement underpriced"
@@ -80,7 +81,9 @@ DATA = "0x08c379a0"
 )
 def test_a_bundlers_revert_data_is_a_fact(data: object) -> None:
     for code, message in ((-32521, "execution reverted"), (-32500, "AA23 reverted"), (-32500, "")):
-        assert map_bundler_error(ErrorObject(code, message, data)).facts["revert"] == "0x08c379a0"
+        error = map_bundler_error(ErrorObject(code, message, data))
+        assert isinstance(error, ValidationReverted | ExecutionReverted)
+        assert (error.data["revert"], error.revert) == (DATA, Data.parse(DATA))
 
 
 def test_the_entry_points_code_is_a_fact() -> None:
@@ -175,4 +178,5 @@ def test_every_code_of_the_entry_point_is_mapped() -> None:
     for number, text in ENTRY_POINT_TEXTS.items():
         error = map_bundler_error(ErrorObject(-32500, f"{number} {text}"))
         assert isinstance(error, Rejected if number in {"AA10", "AA21"} else ValidationReverted)
-        assert error.facts["entryPoint"] == number
+        assert error.data["entryPoint"] == number
+        assert not isinstance(error, ValidationReverted) or error.entry_point == number

@@ -103,14 +103,18 @@ def test_revert_data_in_the_text_is_a_fact() -> None:
         (-32500, f"{REVERTED}AA23 reverted {DATA}"),
         (-32521, f"{SIMULATED}{DATA}"),
     ):
-        assert map_bundler_error(ErrorObject(code, message)).facts["revert"] == DATA
+        error = map_bundler_error(ErrorObject(code, message))
+        assert isinstance(error, ValidationReverted | ExecutionReverted)
+        assert (error.data["revert"], error.revert) == (DATA, Data.parse(DATA))
 
 
 def test_a_text_without_revert_data_does_not_reach_the_caller() -> None:
     error = map_bundler_error(ErrorObject(-32521, f"{SIMULATED}ERC20: key sk-123 at https://host"))
 
     assert "sk-123" not in f"{error} {error.data}"
-    assert error.facts["revert"] is None
+    assert isinstance(error, ExecutionReverted)
+    assert error.revert is None
+    assert "revert" not in error.data
 
 
 async def test_an_account_without_funds_gets_an_estimate() -> None:

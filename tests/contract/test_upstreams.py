@@ -90,7 +90,8 @@ async def test_a_reverted_call_keeps_its_revert_data(code: int, message: str, da
     with pytest.raises(ExecutionReverted, match=r"^execution reverted$") as error_info:
         await chain.call(ACCOUNT, b"")
 
-    assert error_info.value.facts == {"revert": revert}
+    assert error_info.value.data == {"reason": "execution_reverted", "revert": revert}
+    assert error_info.value.revert == Data.parse(revert)
     assert len(upstream.posts) == 1
 
 

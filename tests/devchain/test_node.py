@@ -171,7 +171,8 @@ def test_blocks_are_mined_all_or_none(node: Node) -> None:
         rejection = failure(node, "anvil_mine", *params)
         assert rejection.code == -32602
     assert (
-        failure(node, "anvil_mine", hex(1 << 60)).message == "blocks: expected at most 10000, got 1152921504606846976"
+        failure(node, "anvil_mine", hex(1 << 60)).message
+        == "params.blocks: expected at most 10000, got 1152921504606846976"
     )
     assert failure(node, "evm_mine", {"blocks": hex(1 << 60)}).code == -32602
     assert failure(node, "evm_mine", {"timestamp": hex(1 << 48), "blocks": "0x2"}).code == -32602
@@ -200,7 +201,7 @@ def test_search_of_logs_is_bounded(node: Node, monkeypatch: pytest.MonkeyPatch) 
     assert len(node.rpc("eth_getLogs", {"fromBlock": "latest"})) == 2
     rejection = failure(node, "eth_getLogs", {"fromBlock": "earliest"})
     assert (rejection.code, rejection.data["reason"]) == (-32005, "too_many_logs")
-    assert rejection.message.startswith("filter: expected to match at most 3 logs")
+    assert rejection.message.startswith("params.filter: expected to match at most 3 logs")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_fee_history_is_bounded(node: Node) -> None:
 def test_block_by_both_hash_and_number_is_refused_by_name(node: Node) -> None:
     identity = node.rpc("eth_getBlockByNumber", "0x0", False)["hash"]
     both = failure(node, "eth_getBalance", SINK_TEXT, {"blockHash": identity, "blockNumber": "0x0"})
-    assert both.message == "block: expected blockNumber or blockHash, got both"
+    assert both.message == "params.block: expected blockNumber or blockHash, got both"
     assert failure(node, "eth_getBalance", SINK_TEXT, {"blockHash": identity, "from": "0x0"}).code == -32602
     assert failure(node, "eth_getBalance", SINK_TEXT, "0x" + "zz" * 32).code == -32602
     assert node.rpc("eth_getBalance", SINK_TEXT, {"blockHash": identity, "blockNumber": None}) == "0x0"

@@ -155,7 +155,7 @@ def test_only_the_named_function_is_granted(arguments: list[str]) -> None:
 def test_a_function_that_could_be_another_is_refused(text: str) -> None:
     error = refusal(permission("contract-call", {"address": TOKEN, "calls": ["pause()", text]}))
     assert isinstance(error, InvalidParams)
-    assert (error.reason, error.facts["field"]) == ("function_malformed", "params.permissions[0].data.calls[1]")
+    assert (error.reason, error.field) == ("function_malformed", "params.permissions[0].data.calls[1]")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_an_unenforceable_permission_is_rejected_by_name_even_if_optional(kind: 
         error = refusal(permission("contract-access", {"address": TOKEN}), permission(kind, {}, required=required))
         assert isinstance(error, UnsupportedCapability)
         assert (error.code, error.reason, error.facts["capability"]) == (5700, "permission_not_supported", kind)
-        assert error.facts["field"] == "params.permissions[1].type"
+        assert error.field == "params.permissions[1].type"
 
 
 @pytest.mark.parametrize("kind", ["rate-limit", "token-allowance", "custom"])
@@ -192,7 +192,7 @@ def test_a_policy_that_cannot_be_enforced_is_refused_by_name(kind: str) -> None:
     ):
         error = refusal(one)
         assert (error.code, error.reason, error.facts["capability"]) == (5700, "policy_not_supported", kind)
-        assert error.facts["field"] == "params.permissions[0].policies[0].type"
+        assert error.field == "params.permissions[0].policies[0].type"
 
 
 def test_a_gas_limit_of_one_permission_among_several_is_refused() -> None:
@@ -225,7 +225,7 @@ def test_a_gas_limit_of_one_permission_among_several_is_refused() -> None:
 def test_a_limit_that_is_unclear_or_unknown_is_refused(requested: Json, reason: str) -> None:
     error = refusal(requested)
     assert error.reason == reason
-    assert str(error.facts["field"]).startswith("params")
+    assert (error.field or "").startswith("params")
 
 
 def test_a_grant_of_too_many_parts_is_refused_before_it_is_read() -> None:

@@ -151,7 +151,7 @@ def test_an_error_names_the_path_the_expected_value_and_the_received_value(
 ) -> None:
     for at, full in (("", field), ("params.data", f"params.data.{field}")):
         found = refusal(data, at)
-        assert (found.facts["field"], found.reason) == (full, "typed_data_malformed")
+        assert (found.field, found.reason) == (full, "typed_data_malformed")
         assert text is None or found.message == f"{full}: {text}"
 
 

@@ -28,7 +28,7 @@ def test_a_chain_id_is_read_in_every_form_that_wallets_write(chain_id: int) -> N
 )
 def test_a_chain_id_in_any_other_form_is_refused_by_name(given: object) -> None:
     found = refusal(change_value("domain.chainId", given))
-    assert found.facts["field"] == "domain.chainId"
+    assert found.field == "domain.chainId"
     assert "expected a JSON integer" in found.message
 
 
@@ -46,7 +46,7 @@ def test_an_integer_is_read_in_every_form_of_javascript(number: int, space: str)
     ["", " ", "-", "1_0", "1 0", "-0x5", "1.0", "1e3", "5n", "0o8", "\x1c5", "1" * 300, 1.5, 1e16, [], {}, None],
 )
 def test_a_value_that_is_no_integer_is_rejected(given: object) -> None:
-    assert refusal(of("int256", given)).facts["field"] == "message.a"
+    assert refusal(of("int256", given)).field == "message.a"
 
 
 @given(st.integers(-(2**200), 2**200), st.integers(-(2**54), 2**54))

@@ -67,7 +67,7 @@ LIMITS: list[tuple[Callable[[int], dict[str, Any]], int, str]] = [
 def test_sizes_are_bounded_by_name(build: Callable[[int], dict[str, Any]], maximum: int, field: str) -> None:
     assert len(typed_data_digest(build(maximum))) == 32
     found = refusal(build(maximum + 1))
-    assert (found.reason, found.facts["field"]) == ("typed_data_too_large", field)
+    assert (found.reason, found.field) == ("typed_data_too_large", field)
     assert f"expected at most {maximum}" in found.message
 
 

@@ -59,5 +59,5 @@ def refusal(data: dict[str, Any], at: str = "") -> InvalidParams:
     """Return the error of hashing `data`, after a check that its message starts with its field."""
     with pytest.raises(InvalidParams) as error_info:
         hash_typed_data(data, at=at)
-    assert error_info.value.message.startswith(f"{error_info.value.facts['field']}: ")
+    assert error_info.value.message.startswith(f"{error_info.value.field}: ")
     return error_info.value

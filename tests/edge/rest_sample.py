@@ -90,8 +90,8 @@ class One:
 
 _FAILURES: Mapping[str, Exception] = {
     "gone": Conflict("thing already gone", reason="session_already_revoked"),
-    "bad": InvalidParams("2 parts are bad", reason="grant_disagrees", details=[{"field": "a", "message": "b"}]),
-    "named": InvalidParams("owner: expected x", reason="address_malformed", field="owner"),
+    "bad": InvalidParams("2 parts are bad", reason="grant_disagrees").with_details([{"field": "a", "message": "b"}]),
+    "named": InvalidParams("expected x", reason="address_malformed", field="owner"),
     "away": Unavailable("redis: expected an answer"),
     "leak": RuntimeError(SECRET),
     "group": ExceptionGroup("two", [RuntimeError(SECRET), Unavailable("redis: expected an answer")]),

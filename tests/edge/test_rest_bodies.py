@@ -174,7 +174,7 @@ async def test_a_client_that_disconnects_gets_no_response(path: str) -> None:
         ("bad", organization(400008, "2 parts are bad", ("a", "b")), token(400, "2 parts are bad", "Bad Request")),
         (
             "named",
-            organization(400003, "owner: expected x", ("owner", "owner: expected x")),
+            organization(400003, "owner: expected x", ("owner", "expected x")),
             token(400, "owner: expected x", "Bad Request"),
         ),
         (

@@ -44,7 +44,10 @@ async def test_the_status_of_a_call_whose_nonce_another_one_used_has_that_error(
 
 @pytest.mark.parametrize(
     "refusal",
-    [Rejected("precheck failed: no", reason="too_low"), ValidationReverted("validation reverted", revert="0x01")],
+    [
+        Rejected("precheck failed: no", reason="too_low"),
+        ValidationReverted("validation reverted", revert=Data(b"\x01")),
+    ],
 )
 async def test_the_status_of_a_rejected_call_has_the_error_of_the_send(
     wallet: WalletFixture, refusal: WalletError

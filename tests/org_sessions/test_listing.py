@@ -79,7 +79,7 @@ async def test_a_page_has_one_to_a_hundred(client: OrgClient, limit: str) -> Non
     error = await client.refusal(LIST, limit=limit)
 
     assert error.reason == "pagination"
-    assert [detail["field"] for detail in error.facts["details"]] == ["limit"]
+    assert [detail["field"] for detail in error.data["details"]] == ["limit"]
 
 
 async def test_each_filter_returns_only_matching_sessions(client: OrgClient) -> None:
@@ -115,7 +115,7 @@ async def test_a_malformed_filter_is_rejected(client: OrgClient, name: str, valu
     error = await client.refusal(LIST, **{name: value})
 
     assert error.reason == reason
-    assert [detail["field"] for detail in error.facts["details"]] == [name]
+    assert [detail["field"] for detail in error.data["details"]] == [name]
 
 
 async def test_one_session_and_one_group_report_their_status(client: OrgClient) -> None:
@@ -173,4 +173,4 @@ async def test_a_malformed_id_is_rejected(client: OrgClient, name: str) -> None:
     for method in (GET, REVOKE):
         error = await client.refusal(method, id=name)
         assert (error.reason, error.status) == ("validation", 400)
-        assert [detail["field"] for detail in error.facts["details"]] == ["id"]
+        assert [detail["field"] for detail in error.data["details"]] == ["id"]

@@ -37,7 +37,7 @@ SWEEP = settings(max_examples=60)
 
 def details(error: WalletError) -> dict[str, str]:
     assert isinstance(error, InvalidParams), error
-    return {detail["field"]: detail["message"] for detail in error.facts["details"]}
+    return {detail["field"]: detail["message"] for detail in error.data["details"]}
 
 
 async def is_nothing_stored(wallet: Wallet) -> bool:

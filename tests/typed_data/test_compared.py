@@ -35,8 +35,8 @@ def own_digest(sample: Sample) -> str | None:
     except InvalidParams as error:
         rejection = error
     assert rejection.reason == "typed_data_malformed"
-    assert re.match(r"(domain|types|primaryType|message)\b", rejection.facts["field"])
-    assert rejection.message.startswith(f"{rejection.facts['field']}: ")
+    assert re.match(r"(domain|types|primaryType|message)\b", rejection.field or "")
+    assert rejection.message.startswith(f"{rejection.field}: ")
     return None
 
 

@@ -55,7 +55,7 @@ class NodeChain:
         return found
 
     async def call(self, to: Address, data: bytes) -> bytes:
-        """Return a contract's return data. Raises: ExecutionReverted with the raw revert data as fact `revert`."""
+        """Return a contract's return data. Raises: ExecutionReverted with the raw revert data."""
         call = {"to": to.hex0x(), "data": Data(data).hex0x()}
         answer = await self._client.read("eth_call", [call, _LATEST], map_error=_map_call_error)
         return self._client.decode_result(Data, answer)

@@ -99,9 +99,9 @@ def is_revert(error: ErrorObject) -> bool:
     return error.code == 3 or _REVERT.match(error.message) is not None
 
 
-def revert_data(error: ErrorObject) -> str:
-    """Return an error's revert data as hex, the form of error facts; `0x` when there is none."""
-    return _find_hex(error.data) or "0x"
+def revert_data(error: ErrorObject) -> Data:
+    """Return an error's revert data, empty when there is none."""
+    return _find_bytes(error.data) or Data()
 
 
 def map_bundler_error(error: ErrorObject) -> WalletError:
@@ -113,10 +113,11 @@ def map_bundler_error(error: ErrorObject) -> WalletError:
         return special
     if error.code in _BY_CODE:
         kind, text, reason = _BY_CODE[error.code]
-        facts = {"revert": _find_revert_data(error)} if issubclass(kind, ExecutionReverted | ValidationReverted) else {}
-        return kind(text, reason=reason, **facts)
+        if issubclass(kind, ExecutionReverted | ValidationReverted):
+            return kind(text, reason=reason, revert=_find_revert_data(error))
+        return kind(text, reason=reason)
     if error.code in {-32000, -32603} and is_revert(error):
-        return ExecutionReverted("execution reverted", revert=_find_hex(error.data))
+        return ExecutionReverted("execution reverted", revert=_find_bytes(error.data))
     return Unavailable("the bundler returned an error", part="bundler", upstreamCode=error.code)
 
 
@@ -208,22 +209,23 @@ def _map_entry_point_error(error: ErrorObject) -> WalletError | None:
     return mapped
 
 
-def _find_revert_data(error: ErrorObject) -> str | None:
+def _find_revert_data(error: ErrorObject) -> Data | None:
     """Return the revert data of a bundler's error, from its data or from its text."""
-    match = _ALTO_REVERT.match(error.message)
-    return _find_hex(error.data) or (None if match is None else _find_hex(match["data"]))
+    found = _find_bytes(error.data)
+    match = _ALTO_REVERT.match(error.message) if found is None else None
+    return found if match is None else _find_bytes(match["data"])
 
 
-def _find_hex(data: Any) -> str | None:
+def _find_bytes(data: Any) -> Data | None:
     """Return the first hex bytes in any of the fields in which servers put revert data."""
     match data:
         case str():
             text = data.removeprefix("Reverted ")
             try:
-                return Data.parse(text).hex0x()
+                return Data.parse(text)
             except ValueError:
                 return None
         case {"revert": inner} | {"revertData": inner} | {"data": inner} | {"result": inner} | {"reason": inner}:
-            return _find_hex(inner)
+            return _find_bytes(inner)
         case _:
             return None

@@ -11,7 +11,7 @@ from wallet_rpc.devchain.chain import PENDING_BLOCK, Blockchain
 from wallet_rpc.devchain.ledger import Block
 from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import BlockNumber, Hash32, parse_quantity, preview
+from wallet_rpc.primitives import BlockNumber, Hash32, parse_quantity
 from wallet_rpc.wire import strict_shape
 
 
@@ -46,7 +46,7 @@ def resolve_height(chain: Blockchain, reference: BlockReference | None) -> int |
             return _by_hash(chain, identity)
         case _:
             got = "neither" if reference.block_number is None else "both"
-            raise InvalidParams(f"block: expected blockNumber or blockHash, got {got}", field="params.block")
+            raise InvalidParams(f"expected blockNumber or blockHash, got {got}", field="params.block")
 
 
 def resolve_tag(chain: Blockchain, tag: BlockTag) -> int | None:
@@ -63,8 +63,7 @@ def resolve_tag(chain: Blockchain, tag: BlockTag) -> int | None:
     try:
         return parse_quantity(tag, 64)
     except PydanticCustomError:
-        text = f"block: expected a tag or a hex height, got {preview(tag)}"
-        raise InvalidParams(text, field="params.block") from None
+        raise InvalidParams(field="params.block", expected="a tag or a hex height", given=tag) from None
 
 
 def find_block(chain: Blockchain, tag: BlockTag) -> Block | None:
@@ -82,7 +81,7 @@ def _by_hash(chain: Blockchain, identity: str | Hash32) -> int:
     try:
         found = chain.block_by_hash(Hash32.parse(identity))
     except PydanticCustomError:
-        raise InvalidParams(f"block: expected a hash, got {preview(identity)}", field="params.block") from None
+        raise InvalidParams(field="params.block", expected="a hash", given=identity) from None
     if found is None:
         raise UnknownBlock
     return found.number

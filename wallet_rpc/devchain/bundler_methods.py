@@ -151,7 +151,7 @@ def _parse_operation(context: DevChain, request: SponsorRequest) -> UserOperatio
     _check_entry_point(request.entry_point)
     chain_id = context.chain.config.chain_id
     if request.chain_id != chain_id:
-        raise InvalidParams(f"chainId: expected {chain_id:#x}, got {request.chain_id:#x}", field="params.chainId")
+        raise InvalidParams(f"expected {chain_id:#x}, got {request.chain_id:#x}", field="params.chainId")
     return request.operation.to_domain()
 
 
@@ -168,7 +168,7 @@ def _build_response(sponsorship: SponsorshipResult) -> PaymasterDataResponse:
 
 def _check_entry_point(entry_point: Address) -> None:
     if entry_point != ENTRY_POINT:
-        text = f"entryPoint: expected {ENTRY_POINT}, got {entry_point}"
+        text = f"expected {ENTRY_POINT}, got {entry_point}"
         raise InvalidParams(text, reason="unsupported_entry_point", field="params.entryPoint")
 
 

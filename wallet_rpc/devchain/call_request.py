@@ -41,7 +41,7 @@ class AuthorizationItem:
     def to_domain(self) -> SignedAuthorization:
         """Convert to the domain's authorization. Raises: InvalidParams when yParity is neither 0 nor 1."""
         if self.y_parity > 1:
-            text = f"authorizationList: expected a yParity of 0x0 or 0x1, got {self.y_parity:#x}"
+            text = f"expected a yParity of 0x0 or 0x1, got {self.y_parity:#x}"
             raise InvalidParams(text, field="params.transaction.authorizationList")
         return SignedAuthorization(
             chain_id=self.chain_id,
@@ -80,7 +80,7 @@ class CallRequest:
     def call_data(self) -> bytes:
         """The call data. Raises: InvalidParams when `data` and `input` differ."""
         if self.data is not None and self.input is not None and self.data != self.input:
-            raise InvalidParams('call: "data" and "input" are both set and differ', field="params.transaction")
+            raise InvalidParams('"data" and "input" are both set and differ', field="params.transaction")
         if self.input is not None:
             return self.input
         return b"" if self.data is None else self.data
@@ -142,7 +142,7 @@ class AccountOverride:
     def to_domain(self) -> Override:
         """Convert to the chain's override. Raises: InvalidParams when both `state` and `stateDiff` are given."""
         if self.state is not None and self.state_diff is not None:
-            raise InvalidParams("override: expected state or stateDiff, got both", field="params.overrides")
+            raise InvalidParams("expected state or stateDiff, got both", field="params.overrides")
         return Override(
             balance=self.balance,
             nonce=self.nonce,

@@ -10,7 +10,7 @@ from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.state_reads import NoParams
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.primitives import Address, Data, Hash32, TransactionCount, Uint256, Wei, preview
+from wallet_rpc.primitives import Address, Data, Hash32, TransactionCount, Uint256, Wei
 from wallet_rpc.wire import shape
 
 _MAX_BLOCKS = 10_000
@@ -146,7 +146,7 @@ async def set_slot(context: DevChain, request: SetSlot) -> bool:
 
 def _count(blocks: int | None) -> int:
     if blocks is not None and blocks > _MAX_BLOCKS:
-        raise InvalidParams(f"blocks: expected at most {_MAX_BLOCKS}, got {preview(blocks)}", field="params.blocks")
+        raise InvalidParams(field="params.blocks", expected=f"at most {_MAX_BLOCKS}", given=blocks)
     return 1 if blocks is None else blocks
 
 

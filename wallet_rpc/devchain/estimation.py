@@ -92,7 +92,7 @@ def estimate_operation_gas(
     given = overrides or {}
     if given.get(bytes(ENTRY_POINT), Override()).code is not None:
         at = f"params.overrides.{ENTRY_POINT}.code"
-        raise InvalidParams(f"{at}: expected no override, as the entry point's own code is run; remove it", field=at)
+        raise InvalidParams("expected no override, as the entry point's own code is run; remove it", field=at)
     wide = _wide_limits(op)
     root = _run(chain, _with_limits(op, wide, fee=1), bundler, given)
     limits = _read(op, root)

@@ -57,7 +57,7 @@ async def get_logs(context: DevChain, request: LogsRequest) -> JsonValue:
     found: list[JsonValue] = []
     for block, inclusion, position in _find_matching(context.chain, request.filter):
         if len(found) == MAX_LOGS:
-            text = f"filter: expected to match at most {MAX_LOGS} logs; request fewer blocks, addresses or topics"
+            text = f"expected to match at most {MAX_LOGS} logs; request fewer blocks, addresses or topics"
             raise LimitExceeded(text, reason="too_many_logs", field="params.filter")
         found.append(answers.format_log(block, inclusion, position))
     return found
@@ -87,16 +87,16 @@ def _ends(chain: Blockchain, log_filter: LogFilter) -> tuple[int, int]:
     """Resolve the first and the last height. Raises: InvalidParams, UnknownBlock."""
     if log_filter.block_hash is not None:
         if log_filter.from_block is not None or log_filter.to_block is not None:
-            raise InvalidParams("filter: expected blockHash or a range, got both", field="params.filter")
+            raise InvalidParams("expected blockHash or a range, got both", field="params.filter")
         found = chain.block_by_hash(log_filter.block_hash)
         if found is None:
             raise UnknownBlock
         return found.number, found.number
     first, last = _end(chain, log_filter.from_block), _end(chain, log_filter.to_block)
     if first > last:
-        raise InvalidParams("filter: fromBlock is after toBlock", reason="invalid_range", field="params.filter")
+        raise InvalidParams("fromBlock is after toBlock", reason="invalid_range", field="params.filter")
     if first > chain.head.number:
-        text = f"filter.fromBlock: expected at most {chain.head.number}, the newest block, got {first}"
+        text = f"expected at most {chain.head.number}, the newest block, got {first}"
         raise InvalidParams(text, reason="invalid_range", field="params.filter.fromBlock")
     return first, last
 

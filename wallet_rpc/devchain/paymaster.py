@@ -22,7 +22,7 @@ from wallet_rpc.domain.token_charge import Erc20Charge, SignedPermit, max_erc20_
 from wallet_rpc.domain.token_gas import Erc20Context, Erc20PaymentTerms
 from wallet_rpc.domain.user_operation import PaymasterPart, UserOperation
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Address, Data, preview
+from wallet_rpc.primitives import Address, Data
 
 VALID_SECONDS = 3600
 """The validity of a sponsorship in seconds, from the time of the next block."""
@@ -79,14 +79,14 @@ class DevPaymaster:
         minimum_gas = token_charge.ERC20_POST_OP_GAS
         if part.post_op_gas_limit < minimum_gas:
             at = "userOperation.paymasterPostOpGasLimit"
-            text = f"{at}: expected at least {minimum_gas} for the token transfer, got {part.post_op_gas_limit}"
+            text = f"expected at least {minimum_gas} for the token transfer, got {part.post_op_gas_limit}"
             raise InvalidParams(text, reason="too_low", field=at)
         with_paymaster = replace(op, paymaster=part)
         charge = self._charge(erc20_context, max_erc20_cost(with_paymaster, self.rates[erc20_context.token_address]))
         offered = erc20_context.max_token_amount
         if offered is not None and charge.max_amount > offered:
             at = f"{_ERC20_CONTEXT}.maxTokenAmount"
-            text = f"{at}: expected at least {charge.max_amount}, the operation's maximum cost, got {offered}"
+            text = f"expected at least {charge.max_amount}, the operation's maximum cost, got {offered}"
             raise InvalidParams(text, reason="max_token_amount_exceeded", field=at)
         signed = token_charge.sign_erc20_charge(
             with_paymaster, charge, chain_id=chain_id, window=window, key=dev_constants.PAYMASTER_KEY
@@ -117,8 +117,9 @@ def check_policy(context: Mapping[str, Any]) -> None:
     except ValueError:
         known_policy = False
     if not known_policy:
-        text = f"context.policyId: expected a UUID of version 4, got {preview(given)}"
-        raise InvalidParams(text, reason="unknown_policy", field="context.policyId")
+        raise InvalidParams(
+            field="context.policyId", expected="a UUID of version 4", given=given, reason="unknown_policy"
+        )
 
 
 def parse_erc20_context(context: Mapping[str, Any], rates: Mapping[Address, int]) -> Erc20Context | None:
@@ -130,7 +131,7 @@ def parse_erc20_context(context: Mapping[str, Any], rates: Mapping[Address, int]
     if erc20_context.token_address not in rates:
         at = f"{_ERC20_CONTEXT}.tokenAddress"
         accepted = [token.hex0x() for token in rates]
-        text = f"{at}: expected one of {', '.join(accepted)}, got {erc20_context.token_address}"
+        text = f"expected one of {', '.join(accepted)}, got {erc20_context.token_address}"
         raise InvalidParams(text, reason="token", field=at, tokens=accepted)
     return erc20_context
 

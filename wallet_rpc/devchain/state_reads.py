@@ -161,9 +161,9 @@ def _check_percentiles(percentiles: tuple[float, ...]) -> None:
     for position, percentile in enumerate(percentiles):
         at = f"params.rewardPercentiles[{position}]"
         if not 0 <= percentile <= 100:
-            raise InvalidParams(f"{at}: expected from 0 to 100, got {preview(percentile)}", field=at)
+            raise InvalidParams(field=at, expected="from 0 to 100", given=percentile)
         if percentile <= before:
-            raise InvalidParams(f"{at}: expected more than {preview(before)}, got {preview(percentile)}", field=at)
+            raise InvalidParams(field=at, expected=f"more than {preview(before)}", given=percentile)
         before = percentile
 
 

@@ -63,7 +63,7 @@ async def send_transaction(context: DevChain, request: TransactionToSign) -> Has
     """
     transaction = request.transaction
     if transaction.sender is None:
-        raise InvalidParams("transaction.from: required, but absent", field=f"{_AT}.from")
+        raise InvalidParams("required, but absent", field=f"{_AT}.from")
     key = _KEYS.get(transaction.sender)
     if key is None:
         raise NodeRejection("unknown account", reason="unknown_account")
@@ -98,10 +98,10 @@ def find_transaction_type(request: CallRequest) -> int:
     for name in _FORBIDDEN[kind]:
         if getattr(request, name) is not None:
             at = f"{_AT}.{_NAMES[name]}"
-            raise InvalidParams(f"{at}: expected to be absent from a transaction of type {kind}", field=at)
+            raise InvalidParams(f"expected to be absent from a transaction of type {kind}", field=at)
     if kind == 4 and request.authorization_list is None:
         at = f"{_AT}.authorizationList"
-        raise InvalidParams(f"{at}: required for a transaction of type 4, but absent", field=at)
+        raise InvalidParams("required for a transaction of type 4, but absent", field=at)
     return kind
 
 

@@ -136,8 +136,8 @@ def _refuse_too_many(requested: Sequence[Erc7715Permission], at: Sequence[str]) 
     lists = [one.data.get(name) for one in requested for name in ("calls", "functions")]
     functions = sum(len(one) for one in lists if isinstance(one, list))
     if len(requested) > MAX_PERMISSIONS or functions > MAX_FUNCTIONS:
-        expected = f"expected at most {MAX_PERMISSIONS} permissions with {MAX_FUNCTIONS} functions in all"
-        raise InvalidParams(f"{at[0]}: {expected}", field=at[0], reason="too_many")
+        expected = f"at most {MAX_PERMISSIONS} permissions with {MAX_FUNCTIONS} functions in all"
+        raise InvalidParams(field=at[0], expected=expected, reason="too_many")
 
 
 def _translate(requested: Erc7715Permission, now: UnixSeconds, at: str) -> Permission:
@@ -166,7 +166,7 @@ def _translate(requested: Erc7715Permission, now: UnixSeconds, at: str) -> Permi
             return _calls(decode(_Calls, requested.data, at=data), data)
         case other:
             raise UnsupportedCapability(
-                f"{at}.type: {preview(other)} cannot be enforced by this server's modules",
+                f"{preview(other)} cannot be enforced by this server's modules",
                 reason="permission_not_supported",
                 field=f"{at}.type",
                 capability=other[:64],
@@ -186,7 +186,7 @@ def _plain_transfers() -> FunctionsOnAllContracts:
 def _calls(data: _Calls, at: str) -> FunctionsOnContract:
     if bool(data.calls) == bool(data.functions):
         given = "both" if data.calls else "neither"
-        text = f"{at}: expected either calls or functions, got {given}"
+        text = f"expected either calls or functions, got {given}"
         raise InvalidParams(text, field=at, reason="functions_malformed")
     name, texts = ("calls", data.calls) if data.calls else ("functions", data.functions)
     functions = tuple(_function(text, f"{at}.{name}[{index}]") for index, text in enumerate(texts))
@@ -212,10 +212,10 @@ def _function(text: str, at: str) -> Selector:
     except (ParseError, ValueError, RecursionError):
         pass
     expected = (
-        'expected a function as "name(type,type)", without argument names and without arguments of type function, '
+        'a function as "name(type,type)", without argument names and without arguments of type function, '
         "or its selector"
     )
-    raise InvalidParams(f"{at}: {expected}, got {preview(text)}", field=at, reason="function_malformed")
+    raise InvalidParams(field=at, expected=expected, given=text, reason="function_malformed")
 
 
 def _refuse_unknown(types: ABIType) -> None:
@@ -237,7 +237,7 @@ def _read_allowance(requested: Erc7715Permission, stated: int | None, at: str) -
             allowances.append(decode(_Allowance, policy.data, at=f"{at}.policies[{index}].data").allowance)
     if len(allowances) != 1:
         raise InvalidParams(
-            f"{at}: expected one allowance, in data or in a token-allowance policy, got {len(allowances)}",
+            f"expected one allowance, in data or in a token-allowance policy, got {len(allowances)}",
             field=at,
             reason="duplicate_limit" if allowances else "allowance_missing",
         )
@@ -270,7 +270,7 @@ def _refuse_policies(requested: Erc7715Permission, known: Sequence[str], at: str
 
 def _policy_error(policy: Erc7715Policy, at: str, text: str) -> UnsupportedCapability:
     return UnsupportedCapability(
-        f"{at}.type: {preview(policy.type)}: {text}",
+        f"{preview(policy.type)}: {text}",
         reason="policy_not_supported",
         field=f"{at}.type",
         capability=policy.type[:64],
@@ -280,7 +280,7 @@ def _policy_error(policy: Erc7715Policy, at: str, text: str) -> UnsupportedCapab
 def _refuse_later_start(start: UnixSeconds | None, now: UnixSeconds, at: str) -> None:
     if start is not None and start > now:
         raise UnsupportedCapability(
-            f"{at}.startTime: expected at most {now}, since a session is valid from the time of its grant, got {start}",
+            f"expected at most {now}, since a session is valid from the time of its grant, got {start}",
             reason="start_time_not_supported",
             field=f"{at}.startTime",
             capability="startTime",
@@ -293,4 +293,4 @@ def _require_one(first: Address | None, second: Address | None, at: str, other: 
     if first is None and second is not None:
         return second
     given = "neither" if first is None else "both"
-    raise InvalidParams(f"{at}: expected either this or {other}, got {given}", field=at)
+    raise InvalidParams(f"expected either this or {other}, got {given}", field=at)

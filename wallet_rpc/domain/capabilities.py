@@ -26,7 +26,6 @@ from wallet_rpc.primitives import (
     Wei,
     WeiPerGas,
     Word,
-    preview,
 )
 from wallet_rpc.wire import shape, strict_shape
 
@@ -189,9 +188,9 @@ def refuse_unknown(value: Any, *, known: frozenset[str] = SUPPORTED_CAPABILITIES
         is_optional = isinstance(capability, Mapping) and capability.get("optional") is True
         if name not in known and not is_optional:
             raise UnsupportedCapability(
-                f"{at}: capability {preview(name)} is not supported; remove it, or add optional: true to it",
-                capability=name[:64],
+                "this capability is not supported; remove it, or add optional: true to it",
                 field=f"{at}.{name[:64]}",
+                capability=name[:64],
             )
     return value
 
@@ -212,7 +211,7 @@ def validate_capabilities(value: Any) -> Any:
     if isinstance(overrides, Mapping) and overrides.get(_FEE) is None:
         return {**rest, "gasParamsOverride": {**overrides, _FEE: value[_FEE]}}
     at = f"{_AT}.{_FEE}"
-    text = f"{at}: expected {_FEE} in gasParamsOverride only, got it in both"
+    text = f"expected {_FEE} in gasParamsOverride only, got it in both"
     raise InvalidParams(text, field=at, reason="fee_given_twice")
 
 

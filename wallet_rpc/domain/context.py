@@ -67,7 +67,7 @@ def parse_context(context: bytes, *, field: str = "context") -> Context:
         return InstalledContext(is_global=bool(body[0]), entity_id=int.from_bytes(body[1:], "big"))
     expected = "00, a session id and a signature; 01 and a deferred action; or 02, 00 or 01, and an entity id"
     got = f"{len(context)} bytes of version 0x{version.hex()}" if context else "nothing"
-    raise InvalidParams(f"{field}: expected {expected}; got {got}", reason="context_malformed", field=field)
+    raise InvalidParams(f"expected {expected}; got {got}", reason="context_malformed", field=field)
 
 
 def format_context(context: Context) -> Data:

@@ -165,6 +165,4 @@ def parse_blob(blob: bytes, *, field: str = "context") -> SignedDeferredAction:
 
 
 def _malformed_error(expected: str, field: str) -> InvalidParams:
-    return InvalidParams(
-        f"{field}: expected a deferred action with {expected}", reason="deferred_action_malformed", field=field
-    )
+    return InvalidParams(f"expected a deferred action with {expected}", reason="deferred_action_malformed", field=field)

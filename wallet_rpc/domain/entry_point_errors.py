@@ -52,4 +52,4 @@ def build_entry_point_error(message: str, *, cause: str = "", **facts: Any) -> V
     text = f"validation reverted: [reason]: {message}" + (f": {cause}" if cause else "")
     if code == "AA24":
         text = "invalid account signature"
-    return error_type(text, entryPoint=code, **facts)
+    return error_type(text, entry_point=code, **facts)

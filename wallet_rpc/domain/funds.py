@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.abi import keccak
@@ -113,17 +114,15 @@ class Funds:
         """
         missing = self.shortfall(gas_cost or 0)
         total = self.balance + self.deposit
-        facts = {"balance": self.balance, "value": self.value, "missing": missing}
+        amounts = {"balance": self.balance, "value": self.value, "missing": missing}
         if gas_cost == 0:
             text = f"sender balance is {self.balance} but must be at least {self.value}, which the calls send"
         else:
-            facts |= {"deposit": self.deposit} if gas_cost is None else {"deposit": self.deposit, "gasCost": gas_cost}
+            amounts |= {"deposit": self.deposit} if gas_cost is None else {"deposit": self.deposit, "gasCost": gas_cost}
             text = (
                 f"sender balance and deposit together is {total} but must be at least {total + missing} to pay for "
                 f"this operation: the calls send {self.value}, and gas may cost {gas_cost or 'more'}"
             )
-        return Rejected(
-            f"precheck failed: {text}; add {missing} wei to {self.account}",
-            reason="insufficient_funds",
-            **{name: hex(amount) for name, amount in facts.items()},
-        )
+        facts: dict[str, Any] = {name: hex(amount) for name, amount in amounts.items()}
+        text = f"precheck failed: {text}; add {missing} wei to {self.account}"
+        return Rejected(text, reason="insufficient_funds", **facts)

@@ -91,7 +91,7 @@ def resolve_override(override: int | Multiplier | None, estimate: int, *, field:
             amount = override
     if amount >= 1 << GAS_BITS:
         at = f"params.capabilities.gasParamsOverride.{field}"
-        raise InvalidParams(f"{at}: expected an amount below 2^{GAS_BITS}, got {amount}", field=at)
+        raise InvalidParams(f"expected an amount below 2^{GAS_BITS}, got {amount}", field=at)
     return amount
 
 

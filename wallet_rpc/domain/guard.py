@@ -163,7 +163,7 @@ def check_grant(
 
 
 def _rejection(reason: str, path: str, text: str) -> InvalidParams:
-    return InvalidParams(f"{path}: {text}", reason=reason, field=path)
+    return InvalidParams(text, reason=reason, field=path)
 
 
 def _check_key(key: Address, account: Address, path: str) -> None:

@@ -68,8 +68,7 @@ def require_payer(value: Any) -> Any:
     for name in _STANDARD:
         if value.get(name) is not None:
             raise UnsupportedCapability(
-                f"{PAYMASTER_SERVICE_PATH}.{name}: a paymaster chosen by the caller is not supported; send the "
-                "policyId of a policy of this server",
+                "a paymaster chosen by the caller is not supported; send the policyId of a policy of this server",
                 capability=f"paymasterService.{name}",
                 field=f"{PAYMASTER_SERVICE_PATH}.{name}",
             )
@@ -84,7 +83,7 @@ def require_payer(value: Any) -> Any:
 
 def _unclear_error(name: str, text: str) -> InvalidParams:
     at = f"{PAYMASTER_SERVICE_PATH}.{name[:64]}"
-    return InvalidParams(f"{at}: {text}", field=at, reason="paymaster_service_unclear")
+    return InvalidParams(text, field=at, reason="paymaster_service_unclear")
 
 
 def check_policy_count(service: PaymasterService | None) -> PaymasterService | None:
@@ -92,7 +91,7 @@ def check_policy_count(service: PaymasterService | None) -> PaymasterService | N
     if service is not None and len(service.policies) > MAX_POLICIES:
         at = f"{PAYMASTER_SERVICE_PATH}.policyIds"
         raise InvalidParams(
-            f"{at}: expected at most {MAX_POLICIES} different policies, got {len(service.policies)}",
+            f"expected at most {MAX_POLICIES} different policies, got {len(service.policies)}",
             field=at,
             reason="too_many_policies",
         )

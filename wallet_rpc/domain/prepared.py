@@ -211,7 +211,7 @@ class Signature:
         parity = self.data.y_parity if self.data.v is None else self.data.v - 27
         if parity not in {0, 1}:
             raise InvalidParams(
-                f"{at}.data: expected yParity 0x0 or 0x1, or v 0x1b or 0x1c",
+                "expected yParity 0x0 or 0x1, or v 0x1b or 0x1c",
                 field=f"{at}.data",
                 reason="signature_malformed",
             )

@@ -43,14 +43,13 @@ class Swap:
         if (self.from_amount is None) == (self.minimum_to_amount is None):
             given = "neither" if self.from_amount is None else "both"
             raise InvalidParams(
-                f"params: expected either fromAmount or minimumToAmount, got {given}",
+                f"expected either fromAmount or minimumToAmount, got {given}",
                 field="params.fromAmount",
                 reason="swap_amount",
             )
         if self.slippage is not None and self.slippage > WHOLE_SLIPPAGE:
             raise InvalidParams(
-                f"params.slippage: expected at most {WHOLE_SLIPPAGE:#x} ({WHOLE_SLIPPAGE} basis points), "
-                f"got {self.slippage:#x}",
+                f"expected at most {WHOLE_SLIPPAGE:#x} ({WHOLE_SLIPPAGE} basis points), got {self.slippage:#x}",
                 field="params.slippage",
                 reason="slippage_too_high",
             )

@@ -60,8 +60,8 @@ def to_requested_calls(calls: Sequence[Call]) -> tuple[RequestedCall, ...]:
 def _refuse_other_chain(call: RequestedCall, chain_id: int, at: str) -> None:
     if call.chain_id not in {None, chain_id}:
         raise InvalidParams(
-            f"{at}: expected {chain_id:#x}, the chain of the request, got {call.chain_id:#x}; prepare the calls of "
-            "each chain separately",
+            f"expected {chain_id:#x}, the chain of the request, got {call.chain_id:#x}; prepare the calls of each "
+            "chain separately",
             field=at,
             reason="call_on_another_chain",
         )

@@ -100,7 +100,7 @@ def wei_to_erc20(wei: int, rate: int) -> int:
     amount = -(-wei * rate // ONE_COIN)
     if amount >= 1 << 256:
         raise InvalidParams(
-            f"{ERC20_PATH}: expected a cost below 2^256 of the token's smallest unit, got {amount}",
+            f"expected a cost below 2^256 of the token's smallest unit, got {amount}",
             reason="token_amount_too_large",
             field=ERC20_PATH,
         )

@@ -102,12 +102,12 @@ def refuse_conflicting_settings(value: Any) -> Any:
         return value
     before = value.get("preOpSettings")
     if before is not None and value.get("postOpSettings") is not None:
-        raise InvalidParams(f"{ERC20_PATH}: {CONFLICTING_SETTINGS}", field=ERC20_PATH, reason="erc20_settings")
+        raise InvalidParams(CONFLICTING_SETTINGS, field=ERC20_PATH, reason="erc20_settings")
     if isinstance(before, Mapping) and (before.get("autoPermit") is None) is (before.get("permitDetails") is None):
         at = f"{ERC20_PATH}.preOpSettings"
         given = "neither" if before.get("autoPermit") is None else "both"
         raise InvalidParams(
-            f"{at}: expected either autoPermit or permitDetails, got {given}", field=at, reason="erc20_settings"
+            f"expected either autoPermit or permitDetails, got {given}", field=at, reason="erc20_settings"
         )
     return value
 

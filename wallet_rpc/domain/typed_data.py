@@ -59,7 +59,7 @@ def hash_typed_data(given: Mapping[str, Any], *, at: str = "") -> HashedTypedDat
         return _hash(given)
     except TypedDataError as error:
         path = f"{at}.{error.path}" if at else error.path
-        raise InvalidParams(f"{path}: {error.text}", field=path, reason=error.reason) from None
+        raise InvalidParams(error.text, field=path, reason=error.reason) from None
 
 
 def typed_data_digest(given: Mapping[str, Any]) -> Hash32:

@@ -80,7 +80,7 @@ class PackedUserOperation(NamedTuple):
 
 def _u128(value: int, name: str) -> bytes:
     if not 0 <= value < 1 << 128:
-        raise InvalidParams(f"{name}: expected an amount below 2^128, got {value}", reason="gas_too_large", field=name)
+        raise InvalidParams(f"expected an amount below 2^128, got {value}", reason="gas_too_large", field=name)
     return value.to_bytes(16, "big")
 
 

@@ -31,7 +31,7 @@ class AuthorizationJson:
         """
         if self.y_parity > 1:
             field = f"{at}eip7702Auth.yParity"
-            raise InvalidParams(f"{field}: expected 0x0 or 0x1, got {self.y_parity:#x}", field=field)
+            raise InvalidParams(f"expected 0x0 or 0x1, got {self.y_parity:#x}", field=field)
         return SignedAuthorization(
             chain_id=self.chain_id,
             address=self.address,
@@ -151,5 +151,5 @@ def _refuse_orphans(at: str, part: str, **keys: object) -> None:
     for key, value in keys.items():
         if value is not None:
             field = f"{at}{key}"
-            text = f"{field}: expected to be absent, because {part} is absent"
+            text = f"expected to be absent, because {part} is absent"
             raise InvalidParams(text, reason="part_without_address", field=field)

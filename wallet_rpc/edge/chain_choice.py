@@ -19,7 +19,7 @@ from wallet_rpc.edge.envelope import Reply, ResponseObject, parse_body
 from wallet_rpc.edge.http import Handler
 from wallet_rpc.edge.jsonrpc import Fallback
 from wallet_rpc.errors import ParseError, UnsupportedChain
-from wallet_rpc.primitives import parse_quantity, preview
+from wallet_rpc.primitives import parse_quantity
 
 RequestRecorder: TypeAlias = Callable[[int, Mapping[str, Any]], Awaitable[None]]
 """Records a chain id and a request object before the request is forwarded."""
@@ -72,7 +72,7 @@ def route_by_chain(chains: Mapping[int, Fallback], *, reads: frozenset[str], rec
         chain_id = first if text is None else _parse_chain_id(text)
         if chain_id is None or chain_id not in chains:
             served = ", ".join(map(str, chains))
-            raise UnsupportedChain(f"chainId: expected one of {served}, got {preview(text)}", field="chainId")
+            raise UnsupportedChain(field="chainId", expected=f"one of {served}", given=text)
         await record(chain_id, request)
         return await chains[chain_id](request)
 

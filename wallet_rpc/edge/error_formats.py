@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from wallet_rpc import wire
 from wallet_rpc.edge import observe
-from wallet_rpc.edge.envelope import dump_json, to_json_value
+from wallet_rpc.edge.envelope import dump_json
 from wallet_rpc.edge.guard import json_response
 from wallet_rpc.errors import InvalidParams, Unavailable, WalletError
 from wallet_rpc.operations.operation import ErrorFormat
@@ -131,7 +131,7 @@ def rest_error_response(
         case ErrorFormat.ORGANIZATION:
             code = code_of(error_format, status, error)
             status = code // 1000
-            details = tuple(Detail(**detail) for detail in _details(error))
+            details = _details(error)
             message = _FIXED_MESSAGES.get(code, error.message)
             content = OrganizationError(code=code, message=message, details=details, request_id=observe.request_id())
         case ErrorFormat.TOKEN:
@@ -155,14 +155,12 @@ def merge_field_errors(error_format: ErrorFormat, errors: Sequence[FieldError]) 
     if error_format is ErrorFormat.TOKEN:
         return InvalidParams(_sentence(errors[0]))
     reasons = {error.reason for error in errors}
-    return InvalidParams(
-        "validation failed",
-        reason=reasons.pop() if len(reasons) == 1 else "validation",
-        details=[
-            {"field": error.field, "message": "is required" if error.reason == "missing" else error.text}
-            for error in errors
-        ],
-    )
+    details = [
+        {"field": error.field, "message": "is required" if error.reason == "missing" else error.text}
+        for error in errors
+    ]
+    reason = reasons.pop() if len(reasons) == 1 else "validation"
+    return InvalidParams("validation failed", reason=reason).with_details(details)
 
 
 def _sentence(error: FieldError) -> str:
@@ -176,11 +174,11 @@ def _sentence(error: FieldError) -> str:
             return error.text
 
 
-def _details(error: WalletError) -> Any:
-    """Return the fact `details`, by default one detail with the error's field and message."""
-    field = error.facts.get("field")
-    default = [] if field is None else [{"field": field, "message": error.message}]
-    return to_json_value(error.facts.get("details", default))
+def _details(error: WalletError) -> tuple[Detail, ...]:
+    """Return the details of an error, by default one with its field and text."""
+    if error.details is not None:
+        return tuple(Detail(**detail) for detail in error.details)
+    return () if error.field is None else (Detail(field=error.field, message=error.text),)
 
 
 def _headers(status: int, error: WalletError) -> dict[str, str]:

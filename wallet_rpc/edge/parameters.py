@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 from wallet_rpc import wire
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations.operation import Operation
-from wallet_rpc.primitives import preview
 
 Params: TypeAlias = list[Any] | dict[str, Any]
 """The `params` of a request; an empty array if absent."""
@@ -31,7 +30,7 @@ def _bind_object(params: Params) -> Any:
     if isinstance(params, dict):
         return params
     if len(params) > 1:
-        raise InvalidParams(f"params: expected one object, got {preview(params)}", field="params")
+        raise InvalidParams(field="params", expected="one object", given=params)
     return params[0] if params else {}
 
 
@@ -47,8 +46,10 @@ def _bind_positions(names: Sequence[str]) -> Binding:
         if isinstance(params, dict):
             return params
         if len(params) > len(names):
-            text = f"params: expected at most {len(names)} items ({', '.join(names)}), got {len(params)}"
-            raise InvalidParams(text if names else f"params: expected none, got {preview(params)}", field="params")
+            if not names:
+                raise InvalidParams(field="params", expected="none", given=params)
+            expected = f"at most {len(names)} items ({', '.join(names)})"
+            raise InvalidParams(field="params", expected=expected, given=len(params))
         return dict(zip(names, params, strict=False))
 
     return bind

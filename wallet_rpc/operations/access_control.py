@@ -47,7 +47,7 @@ def add_access_control(operation: Operation[Ports, _Q, _A]) -> Operation[Ports, 
                 await refuse_other_wallets(ports, operation.wallets(request))
             return await operation.run(ports, request)
         except WalletError as error:
-            if isinstance(error, _DENIALS) or error.facts.get("field") == PERMISSIONS:
+            if isinstance(error, _DENIALS) or error.field == PERMISSIONS:
                 await _log_denial(ports, operation.name, error)
             raise
 

@@ -48,7 +48,7 @@ class CreateSession:
         if self.expiry and self.expiry_sec and self.expiry != self.expiry_sec:
             at = "params.expiry"
             raise InvalidParams(
-                f"{at}: expected {self.expiry_sec}, the same as expirySec, got {self.expiry}; send only one of the two",
+                f"expected {self.expiry_sec}, the same as expirySec, got {self.expiry}; send only one of the two",
                 field=at,
                 reason="duplicate_limit",
             )

@@ -110,7 +110,7 @@ async def run(ports: Ports, request: CreateToken) -> CreatedToken:
     wallet = request.wallet_address
     now = ports.clock.now()
     if wallet.namespace not in ports.rules.token_wallets:
-        raise InvalidParams(_NO_WALLET, field="walletAddress")
+        raise InvalidParams(_NO_WALLET, field="walletAddress", verbatim=True)
     if not ports.caller.may_write and not READ_SCOPES.issuperset(request.scopes):
         raise build_key_scope_error()
     claims = Claims(

@@ -23,7 +23,7 @@ from wallet_rpc.domain.signature import (
 from wallet_rpc.errors import InvalidParams, UnsupportedChain
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import ChainId, Data, NonZeroAddress, preview
+from wallet_rpc.primitives import ChainId, Data, NonZeroAddress
 from wallet_rpc.services.account_facts import chain_of, read_account_facts
 from wallet_rpc.services.signable_messages import SigningCapabilities, refuse_sessions
 from wallet_rpc.services.signatures import is_contract
@@ -72,8 +72,9 @@ def _read_key_signature(signature: bytes) -> bytes:
     if normalized is None:
         at = "params.signature.data"
         raise InvalidParams(
-            f"{at}: expected 65 bytes r, s and v, with v 27 or 28, got {preview(Data(signature).hex0x())}",
             field=at,
+            expected="65 bytes r, s and v, with v 27 or 28",
+            given=Data(signature).hex0x(),
             reason="signature_malformed",
         )
     return normalized

@@ -142,9 +142,7 @@ async def prepare_keyed(ports: Ports, request: KeyedCalls) -> KeyedPrepared:
     capabilities = request.capabilities or Capabilities()
     if is_estimate_only(capabilities):
         at = "params.capabilities.paymasterService.onlyEstimation"
-        raise InvalidParams(
-            f"{at}: expected false with params.key, because an estimate has no digest to sign", field=at
-        )
+        raise InvalidParams("expected false with params.key, because an estimate has no digest to sign", field=at)
     chain = chain_of(ports, request.chain_id)
     authority = await resolve_authority(ports, chain, request.from_, capabilities.permissions, at="params.from")
     if authority.signer != signer:
@@ -166,8 +164,7 @@ async def send_keyed(ports: Ports, request: KeyedSend) -> tuple[KeyedSent, ...]:
         raise _build_key_error(f"expected {context.key}, for which these calls were prepared", signer)
     if request.chain_id is not None and request.chain_id != context.chain_id:
         raise InvalidParams(
-            f"params.chainId: expected {context.chain_id:#x}, for which these calls were prepared, got "
-            f"{request.chain_id:#x}",
+            f"expected {context.chain_id:#x}, for which these calls were prepared, got {request.chain_id:#x}",
             field="params.chainId",
         )
     sent = await send_prepared_calls.run(ports, _build_send_request(context, request))
@@ -221,7 +218,7 @@ def unpack_context(context: bytes) -> CallsContext:
         unpacked = decode(CallsContext, value, at=_CONTEXT)
     except (ValueError, InvalidParams):
         raise InvalidParams(
-            f"{_CONTEXT}: expected the context that wallet_prepareCalls returned, unchanged",
+            "expected the context that wallet_prepareCalls returned, unchanged",
             field=_CONTEXT,
             reason="context_malformed",
         ) from None
@@ -231,7 +228,7 @@ def unpack_context(context: bytes) -> CallsContext:
 def _signer(key: CallKey) -> Address:
     if key.prehash:
         raise UnsupportedCapability(
-            "params.key.prehash: expected false, got true; no account here verifies a signature of a second hash",
+            "expected false, got true; no account here verifies a signature of a second hash",
             reason="prehash_not_supported",
             field="params.key.prehash",
             capability="prehash",
@@ -241,7 +238,7 @@ def _signer(key: CallKey) -> Address:
 
 def _build_key_error(expected: str, got: Address) -> InvalidParams:
     at = "params.key.publicKey"
-    return InvalidParams(f"{at}: {expected}, got {got}", field=at, reason="key_mismatch")
+    return InvalidParams(f"{expected}, got {got}", field=at, reason="key_mismatch")
 
 
 def _extract_unsigned(prepared: PreparedCalls) -> tuple[UnsignedOperation | UnsignedDelegation, Hash32, str | None]:
@@ -256,8 +253,8 @@ def _extract_unsigned(prepared: PreparedCalls) -> tuple[UnsignedOperation | Unsi
             return UnsignedDelegation(data=prepared.data), request.raw_payload, prepared.submission_ticket
         case PreparedArray() | PreparedPermit() | PreparedUserOperation():
             raise InvalidParams(
-                "params.from: these calls also need the signature of an authorization (EIP-7702) or a permit "
-                "(ERC-2612), but this form has only one digest; leave out params.key to get both",
+                "these calls also need the signature of an authorization (EIP-7702) or a permit (ERC-2612), but this "
+                "form has only one digest; leave out params.key to get both",
                 field="params.from",
                 reason="two_signatures",
             )

@@ -84,7 +84,7 @@ async def run(ports: Ports, request: ListAccounts) -> AccountPage:
     page = await ports.store.accounts.page(request.signer_address, after=request.after, limit=request.limit)
     if page is None:
         raise InvalidParams(
-            "params.after: expected a cursor of this signer's accounts, got another; leave it out for the first page",
+            "expected a cursor of this signer's accounts, got another; leave it out for the first page",
             field="params.after",
             reason="cursor_unknown",
         )

@@ -121,7 +121,7 @@ async def _prepare_removal(
     """Prepare the removal of a delegation, an authorization by the account's own key without a user operation."""
     if request.calls or capabilities.permissions is not None:
         raise InvalidParams(
-            f"{EIP7702_AUTH}.delegation: the removal of a delegation must come without calls and permissions",
+            "the removal of a delegation must come without calls and permissions",
             field=f"{EIP7702_AUTH}.delegation",
             reason="removal_is_alone",
         )
@@ -144,8 +144,8 @@ async def _prepare(
     authorization = await needed_authorization(chain, authority.account, delegation)
     if authorization is not None and capabilities.permissions is not None:
         raise InvalidParams(
-            f"{EIP7702_AUTH}: a session cannot delegate the account, only the account's own key can; prepare these "
-            "calls without permissions",
+            "a session cannot delegate the account, only the account's own key can; prepare these calls without "
+            "permissions",
             field=EIP7702_AUTH,
         )
     preparation = Preparation(

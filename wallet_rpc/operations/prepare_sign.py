@@ -78,14 +78,14 @@ def _refuse_authority(typed_data: HashedTypedData, *, is_bare: bool, own: Hash32
     at = f"{SIGNATURE_REQUEST}.data"
     if typed_data.type_hash == DEFERRED_ACTION_TYPE and (is_bare or typed_data.separator == own):
         raise InvalidParams(
-            f"{at}: expected a message, got a DeferredAction, whose signature lets its bearer act for the account; to "
-            "grant a session, sign the signatureRequest of wallet_createSession",
+            "expected a message, got a DeferredAction, whose signature lets its bearer act for the account; to grant "
+            "a session, sign the signatureRequest of wallet_createSession",
             field=at,
             reason="not_a_message",
         )
     if typed_data.type_hash == REPLAY_SAFE_TYPE and is_bare:
         raise InvalidParams(
-            f"{at}: expected a message, got a ReplaySafeHash, which wraps the hash of another message; send that one",
+            "expected a message, got a ReplaySafeHash, which wraps the hash of another message; send that one",
             field=at,
             reason="not_a_message",
         )

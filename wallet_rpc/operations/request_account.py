@@ -50,15 +50,14 @@ class CreationHint:
         """
         if self.account_type is not None and self.account_type not in set(AccountKind):
             raise InvalidParams(
-                f"params.creationHint.accountType: expected 'sma-b' or '7702', got {preview(self.account_type)}; other "
-                "account types are not supported",
+                f"expected 'sma-b' or '7702', got {preview(self.account_type)}; other account types are not supported",
                 field="params.creationHint.accountType",
                 reason="account_type_not_supported",
             )
         if self.initial_owners is not None:
             at = "params.creationHint.initialOwners"
             raise InvalidParams(
-                f"{at}: expected none, because the signer is the only owner of an account",
+                "expected none, because the signer is the only owner of an account",
                 field=at,
                 reason="account_type_not_supported",
             )
@@ -114,7 +113,7 @@ async def _find(ports: Ports, request: RequestAccount) -> Account:
     if request.signer_address is None:
         if request.account_address is None:
             raise InvalidParams(
-                "params: Must provide either 'signerAddress' (with optional 'id', 'creationHint', "
+                "Must provide either 'signerAddress' (with optional 'id', 'creationHint', "
                 "'includeCounterfactualInfo') or 'accountAddress' (with optional 'includeCounterfactualInfo')",
                 field="params",
             )
@@ -141,8 +140,7 @@ async def _find_recorded(ports: Ports, address: Address) -> Account:
     account = await ports.store.accounts.find_by_address(address)
     if account is None:
         raise InvalidParams(
-            f"params.accountAddress: expected an account that was requested here before, got {address}; send "
-            "signerAddress instead",
+            f"expected an account that was requested here before, got {address}; send signerAddress instead",
             field="params.accountAddress",
             reason="unknown_account",
         )

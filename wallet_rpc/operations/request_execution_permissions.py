@@ -92,7 +92,7 @@ async def run(ports: Ports, requests: tuple[PermissionRequest, ...]) -> tuple[Pe
 def _build_grant_request(request: PermissionRequest, at: str) -> GrantRequest:
     expiry, expiry_at = expiry_of(request.expiry, request.rules or (), at=at)
     if request.to is not None and request.signer is not None:
-        raise InvalidParams(f"{at}.to: expected either to or signer, got both", field=f"{at}.to")
+        raise InvalidParams("expected either to or signer, got both", field=f"{at}.to")
     if request.to is None:
         key = session_key_of(request.signer, at=f"{at}.signer")
         key_at = f"{at}.signer.data"

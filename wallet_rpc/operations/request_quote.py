@@ -130,7 +130,7 @@ async def run(ports: Ports, undecoded: UndecodedRequest) -> QuotedCalls:
     request.check()
     if request.to_chain_id is not None and request.post_calls:
         raise InvalidParams(
-            "params.postCalls: expected none with toChainId, because all calls of a batch run on one chain",
+            "expected none with toChainId, because all calls of a batch run on one chain",
             field="params.postCalls",
             reason="post_calls_across_chains",
         )

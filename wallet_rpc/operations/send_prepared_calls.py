@@ -115,8 +115,8 @@ async def _send_removal(ports: Ports, request: SignedDelegation, ticket: str | N
     chain = chain_of(ports, request.chain_id)
     if request.data.address != ZERO_ADDRESS:
         raise InvalidParams(
-            f"params.data.address: expected {ZERO_ADDRESS}, the removal of a delegation, got {request.data.address}; "
-            "send a delegation in an array with a user operation",
+            f"expected {ZERO_ADDRESS}, the removal of a delegation, got {request.data.address}; send a delegation in "
+            "an array with a user operation",
             field="params.data.address",
             reason="delegation_alone",
         )
@@ -200,13 +200,13 @@ def _check_nonce_key(authority: Authority, operation: UserOperation) -> NonceKey
     try:
         key, _ = split_nonce(operation.nonce)
     except ValueError as error:
-        raise InvalidParams(f"{NONCE_FIELD}: {error}", field=NONCE_FIELD, reason="nonce_mismatch") from None
+        raise InvalidParams(str(error), field=NONCE_FIELD, reason="nonce_mismatch") from None
     expected = authority.nonce_key
     if (key.entity_id, key.is_global) != (expected.entity_id, expected.is_global):
         hint = "; send capabilities.permissions as for wallet_prepareCalls" if expected.entity_id == 0 else ""
         raise InvalidParams(
-            f"{NONCE_FIELD}: expected a nonce of the validation with entity id {expected.entity_id}, under which the "
-            f"call is sent, got one of entity id {key.entity_id}{hint}",
+            f"expected a nonce of the validation with entity id {expected.entity_id}, under which the call is sent, "
+            f"got one of entity id {key.entity_id}{hint}",
             field=NONCE_FIELD,
             reason="nonce_mismatch",
         )
@@ -224,6 +224,7 @@ async def _verify_call_signature(
             f"invalid account signature: params.signature is not by {signer} {authority.signer} over the user "
             f"operation {operation_hash}; send the signed operation exactly as it was prepared",
             field="params.signature",
+            verbatim=True,
         )
     return verified
 
@@ -240,8 +241,7 @@ async def _read_signature_prefix(
     if not key.is_deferred:
         if authority.grant is not None:
             raise SessionNotInstalled(
-                f"{PERMISSIONS}: the session is not installed, but the calls were prepared as if it were; prepare the "
-                "calls again",
+                "the session is not installed, but the calls were prepared as if it were; prepare the calls again",
                 field=PERMISSIONS,
             )
         return b""
@@ -249,8 +249,8 @@ async def _read_signature_prefix(
         raise build_nonce_used_error(operation)
     if operation.nonce != authority.grant.action.nonce:
         raise InvalidParams(
-            f"{NONCE_FIELD}: expected {authority.grant.action.nonce:#x}, the nonce of the session's grant, got "
-            f"{operation.nonce:#x}; prepare the calls again",
+            f"expected {authority.grant.action.nonce:#x}, the nonce of the session's grant, got {operation.nonce:#x}; "
+            "prepare the calls again",
             field=NONCE_FIELD,
             reason="nonce_mismatch",
         )

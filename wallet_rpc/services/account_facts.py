@@ -47,7 +47,7 @@ def chain_of(ports: Ports, chain_id: ChainId) -> ChainPorts:
     if chain is None:
         configured = ", ".join(hex(configured_id) for configured_id in ports.chains)
         raise UnsupportedChain(
-            f"params.chainId: expected a configured chain, one of {configured}, got {chain_id:#x}",
+            f"expected a configured chain, one of {configured}, got {chain_id:#x}",
             field="params.chainId",
         )
     return chain
@@ -60,9 +60,7 @@ async def read_account_facts(ports: Ports, chain: ChainPorts, address: Address, 
     Raises: InvalidParams with field `at`: not_an_account for any other contract, zero_address for the zero address.
     """
     if address == ZERO_ADDRESS:
-        raise InvalidParams(
-            f"{at}: expected the address of an account, got the zero address", field=at, reason="zero_address"
-        )
+        raise InvalidParams("expected the address of an account, got the zero address", field=at, reason="zero_address")
     code = await chain.node.code(address)
     if not code:
         return await _read_facts_without_code(ports, address)
@@ -79,7 +77,7 @@ async def read_account_facts(ports: Ports, chain: ChainPorts, address: Address, 
 def build_not_an_account_error(address: Address, at: str) -> InvalidParams:
     """Build the error for a contract that is not a semi-modular account."""
     return InvalidParams(
-        f"{at}: expected an account, got {address}, which is a contract but not a semi-modular account",
+        f"expected an account, got {address}, which is a contract but not a semi-modular account",
         field=at,
         reason="not_an_account",
     )
@@ -107,7 +105,7 @@ async def read_delegated_facts(ports: Ports, chain: ChainPorts, address: Address
 def build_not_delegated_error(chain: ChainPorts, address: Address, at: str) -> InvalidParams:
     """Build the error for a session of an externally owned account that is not delegated yet."""
     return InvalidParams(
-        f"{at}: {address} is an externally owned account that is not delegated to a modular account on chain "
+        f"{address} is an externally owned account that is not delegated to a modular account on chain "
         f"{chain.chain_id:#x} yet; first send a call signed by its owner, which delegates it, or call "
         "wallet_requestAccount if it is meant to be a smart contract account",
         field=at,

@@ -98,7 +98,7 @@ async def find_shortage(preparation: Preparation, draft: UserOperation, error: W
     sufficient balance succeeds.
     """
     is_insufficient = isinstance(error, Rejected) and error.reason == _INSUFFICIENT
-    is_empty_revert = isinstance(error, ExecutionReverted) and error.facts.get("revert") in {None, "0x"}
+    is_empty_revert = isinstance(error, ExecutionReverted) and error.is_empty
     if not is_insufficient and not is_empty_revert:
         return None
     account_funds = await _read_funds(preparation)

@@ -131,7 +131,7 @@ async def _find_owner_signature(ports: Ports, permissions: SessionPermissions) -
     by_key = not ports.caller.is_anonymous and ports.caller.token is None
     group = await ports.store.groups.find_by_session(permissions.session_id) if by_key else None
     if group is None:
-        raise InvalidParams(f"{PERMISSIONS}.signature: required, but absent", field=f"{PERMISSIONS}.signature")
+        raise InvalidParams("required, but absent", field=f"{PERMISSIONS}.signature")
     return group.install_of(permissions.session_id).signature
 
 
@@ -260,7 +260,7 @@ async def _verify_grant(chain: ChainPorts, facts: AccountFacts, grant: SignedDef
     verified = await verify_owner_signature(chain, facts, grant.action, grant.authorization[1:])
     if verified is None:
         raise SignatureInvalid(
-            f"{PERMISSIONS}: expected a signature of the session by the account's owner {facts.owner}, got another",
+            f"expected a signature of the session by the account's owner {facts.owner}, got another",
             reason="session_signature_invalid",
             field=PERMISSIONS,
         )
@@ -274,9 +274,9 @@ async def _find_end_error(ports: Ports, chain: ChainPorts, account: Address, ent
         sessions.is_revoked(account, chain.chain_id, entity_id), sessions.get_expiry(account, chain.chain_id, entity_id)
     )
     if is_revoked:
-        return SessionEnded("Session revoked", reason="session_revoked", field=PERMISSIONS)
+        return SessionEnded("Session revoked", reason="session_revoked", field=PERMISSIONS, verbatim=True)
     if end is not None and end <= ports.clock.now():
-        return SessionEnded("Session expired", reason="session_expired", field=PERMISSIONS)
+        return SessionEnded("Session expired", reason="session_expired", field=PERMISSIONS, verbatim=True)
     return None
 
 
@@ -293,4 +293,4 @@ async def _refuse_expired(
 
 
 def _build_error(text: str, reason: str) -> InvalidParams:
-    return InvalidParams(f"{PERMISSIONS}: {text}", field=PERMISSIONS, reason=reason)
+    return InvalidParams(text, field=PERMISSIONS, reason=reason)

@@ -40,8 +40,7 @@ async def find_carried_authorization(
         return None
     if delegation.data.address not in DELEGATES:
         raise InvalidParams(
-            f"params.data: expected a delegation that wallet_prepareCalls returned, got one to "
-            f"{delegation.data.address}",
+            f"expected a delegation that wallet_prepareCalls returned, got one to {delegation.data.address}",
             field="params.data",
             reason="delegation_not_supported",
         )

@@ -46,7 +46,7 @@ def build_revert_error(data: bytes) -> CallError:
         text = "execution reverted without a reason, possibly for lack of gas or of balance for a call's value"
         return build_call_error(ExecutionReverted(text))
     text = ": ".join(["execution reverted", explanation.text])
-    return build_call_error(ExecutionReverted(text, revert=revert_data.hex0x(), errors=list(explanation.names)))
+    return build_call_error(ExecutionReverted(text, revert=revert_data, errors=list(explanation.names)))
 
 
 def read_stored_error(record: CallRecord) -> CallError | None:

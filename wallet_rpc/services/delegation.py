@@ -36,14 +36,14 @@ def explicit_delegation(capabilities: Capabilities, account: Address) -> Delegat
         return None
     if requested.account is not None and requested.account != account:
         raise InvalidParams(
-            f"{EIP7702_AUTH}.account: expected the calling account {account}, got {requested.account}",
+            f"expected the calling account {account}, got {requested.account}",
             field=f"{EIP7702_AUTH}.account",
             reason="delegation_of_another",
         )
     if requested.delegate not in DELEGATES | {ZERO_ADDRESS}:
         supported = ", ".join(["'ModularAccountV2'", *map(str, sorted(DELEGATES)), str(ZERO_ADDRESS)])
         raise InvalidParams(
-            f"{EIP7702_AUTH}.delegation: expected one of {supported}, got {requested.delegate}",
+            f"expected one of {supported}, got {requested.delegate}",
             field=f"{EIP7702_AUTH}.delegation",
             reason="delegation_not_supported",
         )
@@ -72,6 +72,7 @@ async def needed_authorization(
             f"EIP-7702 is not enabled on chain {chain.chain_id:#x}. You must call wallet_requestAccount to create a "
             "smart contract account address to use on this network.",
             field="params.from",
+            verbatim=True,
             reason="delegation_not_enabled",
         )
     return Authorization(chain.chain_id, target, nonce)
@@ -92,7 +93,7 @@ async def build_removal(chain: ChainPorts, facts: AccountFacts) -> Authorization
 
 def _nothing_to_remove(chain: ChainPorts, account: Address) -> InvalidParams:
     return InvalidParams(
-        f"{EIP7702_AUTH}.delegation: {account} has no delegation to remove on chain {chain.chain_id:#x}",
+        f"{account} has no delegation to remove on chain {chain.chain_id:#x}",
         field=f"{EIP7702_AUTH}.delegation",
         reason="nothing_to_remove",
     )
@@ -100,7 +101,7 @@ def _nothing_to_remove(chain: ChainPorts, account: Address) -> InvalidParams:
 
 def _not_external(facts: AccountFacts) -> InvalidParams:
     return InvalidParams(
-        f"{EIP7702_AUTH}: expected an externally owned account, got {facts.address}, which is a smart contract account",
+        f"expected an externally owned account, got {facts.address}, which is a smart contract account",
         field=EIP7702_AUTH,
         reason="not_externally_owned",
     )

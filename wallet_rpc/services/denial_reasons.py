@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from wallet_rpc.domain.call_data import decode_calls
 from wallet_rpc.domain.denial import Attempt, find_session_denial
 from wallet_rpc.domain.revert import explain
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import ExecutionReverted, ValidationReverted
-from wallet_rpc.primitives import Data
 from wallet_rpc.services.authority import Authority
 
-_E = TypeVar("_E", bound=ValidationReverted | ExecutionReverted)
 
-
-def explain_denial(error: _E, authority: Authority, operation: UserOperation) -> _E:
+def explain_denial(
+    error: ValidationReverted | ExecutionReverted, authority: Authority, operation: UserOperation
+) -> ValidationReverted | ExecutionReverted:
     """Return the error with an explanation of its revert data; unchanged when there is no such data."""
-    raw = error.facts.get("revert")
-    if not isinstance(raw, str) or raw == "0x":
+    if not error.revert:
         return error
-    explanation = explain(Data.parse(raw))
+    explanation = explain(error.revert)
     denial = find_session_denial(explanation, _attempt(authority, operation)) if authority.nonce_key.entity_id else None
     inner = [cause.text for cause in explanation.causes if cause.name not in {"FailedOp", "FailedOpWithRevert"}]
-    message = ": ".join([error.message, *inner]) + ("" if denial is None else f"; {denial.text}")
+    text = ": ".join([error.text, *inner]) + ("" if denial is None else f"; {denial.text}")
     permissions = None if denial is None or denial.permission is None else [denial.permission]
-    facts = {**error.facts, "errors": list(explanation.names), "permissions": permissions}
-    return type(error)(message, reason=error.reason, **facts)
+    return error.with_text(text, errors=list(explanation.names), permissions=permissions)
 
 
 def _attempt(authority: Authority, operation: UserOperation) -> Attempt:

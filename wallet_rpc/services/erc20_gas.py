@@ -180,8 +180,9 @@ def _is_failed_payment(reverted: ExecutionReverted | ValidationReverted) -> bool
     The signs are the entry point's error for postOp, and a revert with empty data: reverting calls usually give a
     reason.
     """
-    is_empty_revert = isinstance(reverted, ExecutionReverted) and reverted.facts.get("revert") in {None, "0x"}
-    return is_empty_revert or reverted.facts.get("entryPoint") == _POST_OP_REVERTED
+    if isinstance(reverted, ExecutionReverted):
+        return reverted.is_empty
+    return reverted.entry_point == _POST_OP_REVERTED
 
 
 def _refuse_shortage(payment: Erc20Payment, need: Erc20Need) -> None:

@@ -171,10 +171,9 @@ def refuse_small_max_amount(payment: Erc20Payment, *, max_amount: int, sufficien
     token = payment.quote.request.token_address
     if limit is not None and limit < max_amount:
         raise Rejected(
-            f"precheck failed: {ERC20_PATH}.maxTokenAmount is {limit}, but the operation may cost {sufficient} of "
-            f"{token}",
-            reason="max_token_amount_exceeded",
+            f"expected at least {sufficient} of {token}, which the operation may cost, got {limit}",
             field=f"{ERC20_PATH}.maxTokenAmount",
+            reason="max_token_amount_exceeded",
         )
 
 

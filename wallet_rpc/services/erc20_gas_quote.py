@@ -51,7 +51,7 @@ async def find_token_quote(preparation: Preparation, draft: UserOperation, reque
     paymaster = preparation.chain.paymaster
     if service is None or not service.policies:
         at = "params.capabilities.paymasterService.policyId"
-        raise InvalidParams(f"{at}: required with erc20, but absent", field=at)
+        raise InvalidParams("required with erc20, but absent", field=at)
     if paymaster is None:
         raise build_no_paymaster_error(preparation.chain)
     last_error: SponsorshipFailed | UnsupportedCapability | None = None
@@ -61,16 +61,15 @@ async def find_token_quote(preparation: Preparation, draft: UserOperation, reque
         try:
             stub = await await_sponsorship(paymaster.stub(draft, {**context, "erc20Context": erc20_context}), policy)
         except SponsorshipFailed as error:
-            text = f"{error.message}; requested payment of gas in the token {request.token_address}"
-            last_error = SponsorshipFailed(text, reason=error.reason, **error.facts)
+            last_error = error.with_text(f"{error.text}; requested payment of gas in the token {request.token_address}")
             continue
         if stub.token is None or stub.token.token_address != request.token_address:
             chain_id = preparation.chain.chain_id
             text = (
-                f"{ERC20_PATH}: the paymaster of policy {policy} on chain {chain_id:#x} does not accept the token "
+                f"the paymaster of policy {policy} on chain {chain_id:#x} does not accept the token "
                 f"{request.token_address}"
             )
-            last_error = UnsupportedCapability(text, capability="paymasterService.erc20", field=ERC20_PATH)
+            last_error = UnsupportedCapability(text, field=ERC20_PATH, capability="paymasterService.erc20")
             continue
         return TokenQuote(
             request=request,
@@ -100,7 +99,5 @@ async def _amount(preparation: Preparation, token: Address, call_data: bytes) ->
         amount = None
     if amount is None:
         at = f"{ERC20_PATH}.tokenAddress"
-        raise InvalidParams(
-            f"{at}: expected an ERC-20 token of this chain, got {token}", field=at, reason="not_a_token"
-        )
+        raise InvalidParams(f"expected an ERC-20 token of this chain, got {token}", field=at, reason="not_a_token")
     return amount

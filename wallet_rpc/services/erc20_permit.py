@@ -65,8 +65,8 @@ async def build_required_permit(
     if preparation.authority.nonce_key.entity_id != 0:
         at = f"{ERC20_PATH}.preOpSettings.autoPermit"
         raise InvalidParams(
-            f"{at}: the allowance is below {request.below}, but a session cannot sign a permit for its account; the "
-            "owner has to raise the allowance",
+            f"the allowance is below {request.below}, but a session cannot sign a permit for its account; the owner "
+            "has to raise the allowance",
             field=at,
             reason="session_cannot_permit",
         )
@@ -86,7 +86,7 @@ async def verify_permit(
     """
     if signature is None:
         raise InvalidParams(
-            f"{PERMIT_SIGNATURE}: required with permitDetails, but absent",
+            "required with permitDetails, but absent",
             field=PERMIT_SIGNATURE,
             reason="permit_signature_missing",
         )
@@ -101,8 +101,8 @@ async def verify_permit(
     verified = await verify_signature(preparation.chain, owner, digest, signature.raw_at(PERMIT_SIGNATURE))
     if verified is None:
         raise SignatureInvalid(
-            f"{PERMIT_SIGNATURE}: expected a signature of this request's permit by the account's owner {owner}, got "
-            "another; request the permit again, and send modifiedRequest unchanged",
+            f"expected a signature of this request's permit by the account's owner {owner}, got another; request the "
+            "permit again, and send modifiedRequest unchanged",
             reason="permit_signature_invalid",
             field=PERMIT_SIGNATURE,
         )
@@ -133,7 +133,7 @@ async def _read_next_permit(
     if number is None or separator != domain.separator:
         at = f"{ERC20_PATH}.preOpSettings"
         raise UnsupportedCapability(
-            f"{at}: the token {token} does not support EIP-2612 permits; use postOpSettings",
+            f"the token {token} does not support EIP-2612 permits; use postOpSettings",
             capability="paymasterService.erc20.preOpSettings",
             field=at,
         )

@@ -202,4 +202,4 @@ def raise_invalid_params(
     """
     main = next(filter(is_worst, errors), errors[0])
     details = [{"field": error.field, "message": error.text} for error in errors]
-    raise InvalidParams(f"{main.field}: {main.text}", reason=main.reason, field=main.field, details=details)
+    raise InvalidParams(main.text, reason=main.reason, field=main.field).with_details(details)

@@ -120,12 +120,12 @@ def _check_expiry(grant_request: GrantRequest, now: UnixSeconds) -> None:
     """Raise InvalidParams for a past expiry, 0 included, which `wallet_createSession` would read as no expiry."""
     at, expiry = grant_request.expiry_at, grant_request.expiry
     if expiry < now:
-        raise InvalidParams(f"{at}: expected a Unix time of at least {now}, got {expiry}", field=at, reason="expired")
+        raise InvalidParams(f"expected a Unix time of at least {now}, got {expiry}", field=at, reason="expired")
 
 
 def _relocate_error(error: InvalidParams, grant_request: GrantRequest) -> InvalidParams:
     """Translate the field path in an error of `wallet_createSession` to the path in the caller's request."""
-    field = str(error.facts.get("field", ""))
+    field = "" if error.field is None else error.field
     paths = {
         "params.account": grant_request.account_at,
         "params.expirySec": grant_request.expiry_at,
@@ -134,9 +134,7 @@ def _relocate_error(error: InvalidParams, grant_request: GrantRequest) -> Invali
     }
     for inner, outer in paths.items():
         if field == inner or field.startswith((f"{inner}.", f"{inner}[")):
-            outer_field = outer + field.removeprefix(inner)
-            message = error.message.replace(field, outer_field, 1)
-            return InvalidParams(message, reason=error.reason, **{**error.facts, "field": outer_field})
+            return error.with_field(outer + field.removeprefix(inner))
     return error
 
 
@@ -147,9 +145,9 @@ def pick_account(first: Address | None, second: Address | None, *, at: str) -> A
     """
     account = second if first is None else first
     if account is None:
-        raise InvalidParams(f"{at}: required, but absent; name the account, since a server has no default", field=at)
+        raise InvalidParams("required, but absent; name the account, since a server has no default", field=at)
     if second is not None and second != account:
-        raise InvalidParams(f"{at}: expected one account, got {account} and {second}", field=at)
+        raise InvalidParams(f"expected one account, got {account} and {second}", field=at)
     return account
 
 
@@ -167,14 +165,14 @@ def session_key_of(signer: Signer | None, *, at: str) -> SessionKey:
             account = decode(_Account, signer.data, at=f"{at}.data")
             account_address = account.id if account.address is None else account.address
             if account_address is None or (account.id is not None and account.id != account_address):
-                count = "none" if account_address is None else f"{account_address} and {account.id}"
-                raise InvalidParams(f"{at}.data.address: expected one address, got {count}", field=f"{at}.data.address")
+                got = "none" if account_address is None else f"{account_address} and {account.id}"
+                raise InvalidParams(f"expected one address, got {got}", field=f"{at}.data.address")
             return SessionKey(type=KeyType.CONTRACT, address=account_address)
         case _:
             kind = "wallet" if signer is None else signer.type
             raise UnsupportedCapability(
-                f"{at}: expected one signer of type key or account, got {preview(kind)}; this server keeps no keys, "
-                "and a session has one key",
+                f"expected one signer of type key or account, got {preview(kind)}; this server keeps no keys, and a "
+                "session has one key",
                 reason="signer_not_supported",
                 field=at,
                 capability=kind[:64],
@@ -191,15 +189,16 @@ def expiry_of(expiry: UnixSeconds | None, rules: Sequence[Rule], *, at: str) -> 
         path = f"{at}.rules[{index}]"
         if rule.type != "expiry":
             raise UnsupportedCapability(
-                f"{path}.type: expected expiry, the only supported rule, got {preview(rule.type)}",
-                reason="rule_not_supported",
                 field=f"{path}.type",
+                expected="expiry, the only supported rule",
+                given=rule.type,
+                reason="rule_not_supported",
                 capability=rule.type[:64],
             )
         expiries.append((decode(_Expiry, rule.data, at=f"{path}.data").timestamp, f"{path}.data.timestamp"))
     if len(expiries) != 1:
         raise InvalidParams(
-            f"{at}.expiry: expected one expiry, here or in a rule, got {len(expiries)}",
+            f"expected one expiry, here or in a rule, got {len(expiries)}",
             field=f"{at}.expiry",
             reason="expiry_missing" if not expiries else "duplicate_limit",
         )

@@ -17,7 +17,7 @@ def key_address(kind: str, public_key: bytes, *, at: str) -> Address:
     """
     if kind not in KINDS:
         raise UnsupportedCapability(
-            f"{at}.type: expected secp256k1, got {preview(kind)}, whose keys cannot sign for a session here",
+            f"expected secp256k1, got {preview(kind)}, whose keys cannot sign for a session here",
             reason="key_type_not_supported",
             field=f"{at}.type",
             capability=kind[:64],
@@ -30,8 +30,7 @@ def key_address(kind: str, public_key: bytes, *, at: str) -> Address:
         if len(public_key) == 64:
             return Address(keccak(public_key)[12:])
     raise InvalidParams(
-        f"{at}.publicKey: expected an address, or an uncompressed public key of 64 or 65 bytes, got "
-        f"{len(public_key)} bytes",
+        f"expected an address, or an uncompressed public key of 64 or 65 bytes, got {len(public_key)} bytes",
         field=f"{at}.publicKey",
         reason="public_key_malformed",
     )

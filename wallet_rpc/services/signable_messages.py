@@ -89,8 +89,8 @@ def refuse_sessions(capabilities: SigningCapabilities | None) -> None:
     """Raise InvalidParams (session_cannot_sign) for a session: no permission covers the account's signature."""
     if capabilities is not None and capabilities.permissions is not None:
         raise InvalidParams(
-            "params.capabilities.permissions: expected none, because no permission lets a session sign messages for "
-            "its account; leave the permissions out and have the owner sign",
+            "expected none, because no permission lets a session sign messages for its account; leave the "
+            "permissions out and have the owner sign",
             field="params.capabilities.permissions",
             reason="session_cannot_sign",
         )

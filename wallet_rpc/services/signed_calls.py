@@ -103,15 +103,15 @@ def split_array(request: SendArray) -> tuple[SignedOperation, SignedDelegation |
     delegations = [item for item in request.data if isinstance(item, SignedDelegation)]
     if len(operations) != 1 or len(delegations) > 1:
         raise InvalidParams(
-            "params.data: expected one user operation and at most one authorization, got "
-            f"{len(operations)} and {len(delegations)}; send each operation separately",
+            f"expected one user operation and at most one authorization, got {len(operations)} and "
+            f"{len(delegations)}; send each operation separately",
             field="params.data",
             reason="array_not_supported",
         )
     if delegations and delegations[0].chain_id != operations[0].chain_id:
         raise InvalidParams(
-            f"params.data: expected an authorization for chain {operations[0].chain_id:#x}, that of the user "
-            f"operation, got one for chain {delegations[0].chain_id:#x}",
+            f"expected an authorization for chain {operations[0].chain_id:#x}, that of the user operation, got one "
+            f"for chain {delegations[0].chain_id:#x}",
             field="params.data",
         )
     return operations[0], delegations[0] if delegations else None

@@ -172,5 +172,5 @@ def _overrides(overrides: dict[Address, StateOverride] | None) -> Mapping[Addres
     for address, override in overrides.items():
         if override.state is not None and override.state_diff is not None:
             at = f"params.capabilities.stateOverride.{address}"
-            raise InvalidParams(f"{at}: expected either state or stateDiff, got both", field=at)
+            raise InvalidParams("expected either state or stateDiff, got both", field=at)
     return {address: wire.encode(StateOverride, override) for address, override in overrides.items()}

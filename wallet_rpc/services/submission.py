@@ -171,8 +171,7 @@ async def find_root_cause(chain: ChainPorts, operation: UserOperation, error: Wa
         return build_nonce_used_error(operation)
     if operation.factory is not None and await chain.node.code(operation.sender):
         return AccountDeployed(
-            "params.data.factory: the account was deployed by another call since the preparation; prepare the calls "
-            "again",
+            "the account was deployed by another call since the preparation; prepare the calls again",
             field="params.data.factory",
         )
     return error
@@ -183,7 +182,7 @@ def build_nonce_used_error(operation: UserOperation) -> StaleNonce:
     key, sequence = split_nonce(operation.nonce)
     cause = "another call installed the session first" if key.is_deferred else "another call used it first"
     return StaleNonce(
-        f"params.data.nonce: {operation.nonce:#x} is already used ({cause}); prepare the calls again and sign anew",
+        f"{operation.nonce:#x} is already used ({cause}); prepare the calls again and sign anew",
         field="params.data.nonce",
         entityId=key.entity_id,
         sequence=sequence,

@@ -67,7 +67,7 @@ async def build_draft(preparation: Preparation) -> UserOperation:
 
 def build_nonce_key_error(text: str) -> InvalidParams:
     """Build the error of a parallel nonce key that does not apply to this call."""
-    return InvalidParams(f"{NONCE_KEY}: {text}", field=NONCE_KEY, reason="nonce_key_not_applicable")
+    return InvalidParams(text, field=NONCE_KEY, reason="nonce_key_not_applicable")
 
 
 def with_calls_of(preparation: Preparation, operation: UserOperation) -> UserOperation:
@@ -85,9 +85,9 @@ def _refuse_self_call_without_function(preparation: Preparation) -> None:
     (call,) = preparation.calls
     if call.to == preparation.account and len(call.data) < Selector.size:
         at = "params.calls[0].data"
-        text = f"{at}: expected a function call, because the account calls itself, got {call.data.hex0x()}"
         raise InvalidParams(
-            f"{text}; for no effect, leave calls empty or call another address",
+            f"expected a function call, because the account calls itself, got {call.data.hex0x()}; for no effect, "
+            "leave calls empty or call another address",
             field=at,
             reason="self_call_without_function",
         )
@@ -110,7 +110,7 @@ async def _nonce(preparation: Preparation) -> int:
     override = preparation.capabilities.nonce_override
     parallel_key = 0 if override is None else override.nonce_key
     if parallel_key > MAX_PARALLEL_KEY:
-        raise InvalidParams(f"{NONCE_KEY}: expected a number below 2^152, got {parallel_key:#x}", field=NONCE_KEY)
+        raise InvalidParams(f"expected a number below 2^152, got {parallel_key:#x}", field=NONCE_KEY)
     if preparation.authority.grant is not None:
         nonce = preparation.authority.grant.action.nonce
         signed, _ = split_nonce(nonce)

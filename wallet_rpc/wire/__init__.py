@@ -130,7 +130,7 @@ def check_size(value: Any, *, at: str = "params") -> Size:
     """Measure a value. Raises: InvalidParams (too_many_values) for more than `MAX_REQUEST_VALUES` values."""
     size = measure(value, max_values=MAX_REQUEST_VALUES)
     if size.values > MAX_REQUEST_VALUES:
-        text = f"{at}: expected at most {MAX_REQUEST_VALUES} values, nested ones included, got more"
+        text = f"expected at most {MAX_REQUEST_VALUES} values, nested ones included, got more"
         raise InvalidParams(text, field=at, reason="too_many_values")
     return size
 
@@ -147,7 +147,7 @@ def decode(kind: type[_T], value: Any, *, at: str = "params") -> _T:
         first = invalid.errors[0]
         path = at + ("" if first.field[:1] in {"", "["} else ".") + first.field
         reason = None if first.reason in _REASONS_OF_FORM else first.reason
-        raise InvalidParams(f"{path}: {first.text}", reason=reason, field=path) from None
+        raise InvalidParams(first.text, reason=reason, field=path) from None
 
 
 def validate(kind: type[_T], value: Any) -> _T:

@@ -33,41 +33,17 @@
     │   └── OutcomeUnknown         -32603  a write that may have happened
     └── InternalError              -32603  a bug of this server, with its incident number
 
-A message names the field, the value received and the value expected; `reason` is a stable word for programs. Any other
-exception is a bug: it is logged once and returned as `InternalError`.
+A message names the field, the value received and the value expected, as `base` says; `reason` is a stable word for
+programs. Any other exception is a bug: it is logged once and returned as `InternalError`.
 Codes: JSON-RPC 2.0; EIP-1193 (4100); EIP-1474 (-32000..-32005); ERC-7769 (-32500..-32521); EIP-5792 (5700..5740).
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-from wallet_rpc.primitives import preview
-
-
-class WalletError(Exception):
-    """An error that the caller sees. `error.data` holds `facts` and `reason`."""
-
-    code: ClassVar[int] = -32603
-    status: ClassVar[int] = 400
-    """The HTTP status in REST, whose response bodies carry no JSON-RPC code."""
-    default_reason: ClassVar[str] = "error"
-    retryable: ClassVar[bool] = False
-    sets_http_status: ClassVar[bool] = False
-    """True if JSON-RPC over HTTP uses `status` too; `data` then repeats the status and the message, as in REST."""
-
-    def __init__(self, message: str, *, reason: str | None = None, **facts: Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.reason = self.default_reason if reason is None else reason
-        self.facts = facts
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """`error.data` on the wire: the reason, then the facts that are not None."""
-        http_members = {"statusCode": self.status, "message": self.message} if self.sets_http_status else {}
-        known = {key: value for key, value in self.facts.items() if value is not None}
-        return {**http_members, "reason": self.reason, **({"retryable": True} if self.retryable else {}), **known}
+from wallet_rpc.errors.base import WalletError as WalletError
+from wallet_rpc.primitives import Data, preview
 
 
 class ParseError(WalletError):
@@ -218,6 +194,13 @@ class ValidationReverted(WalletError):
     code = -32500
     default_reason = "validation_reverted"
 
+    def __init__(self, text: str, *, entry_point: str | None = None, revert: Data | None = None, **rest: Any) -> None:
+        super().__init__(text, entryPoint=entry_point, revert=None if revert is None else revert.hex0x(), **rest)
+        self.entry_point = entry_point
+        """The code of the entry point's message, such as `AA23`; None if it is not known."""
+        self.revert = revert
+        """The raw revert data; None if it is not known."""
+
 
 class PaymasterRejected(ValidationReverted):
     """The paymaster rejected the user operation (ERC-7769)."""
@@ -245,6 +228,16 @@ class ExecutionReverted(WalletError):
 
     code = -32521
     default_reason = "execution_reverted"
+
+    def __init__(self, text: str, *, revert: Data | None = None, **rest: Any) -> None:
+        super().__init__(text, revert=None if revert is None else revert.hex0x(), **rest)
+        self.revert = revert
+        """The raw revert data; None if it is not known."""
+
+    @property
+    def is_empty(self) -> bool:
+        """True without revert data or with none known, as for a transfer without sufficient balance."""
+        return not self.revert
 
 
 class UnsupportedCapability(WalletError):
