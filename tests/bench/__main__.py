@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from tests.bench.load import Connection, measure
+from tests.support.keys import new_key, sign_digest
 from wallet_rpc.devchain import dev_constants
 
 CONNECTIONS = 16
@@ -114,14 +114,13 @@ class Holder:
     @classmethod
     async def make(cls, url: str) -> Holder:
         connection = await Connection.open(url)
-        owner: LocalAccount = Account.from_key(secrets.token_bytes(32))
-        key: LocalAccount = Account.from_key(secrets.token_bytes(32))
+        owner = new_key()
+        key = new_key()
         account = (await connection.rpc("wallet_requestAccount", {"signerAddress": owner.address}))["accountAddress"]
         request = json.loads(session_request(account, PERMISSIONS["root"]))["params"][0]
         request["key"]["publicKey"] = key.address
         created = await connection.rpc("wallet_createSession", request)
-        payload = bytes.fromhex(created["signatureRequest"]["rawPayload"][2:])
-        signature = "0x" + Account.unsafe_sign_hash(payload, owner.key).signature.hex()
+        signature = sign_digest(owner, created["signatureRequest"]["rawPayload"])
         holder = cls(connection, account, key, {"sessionId": created["sessionId"], "signature": signature})
         await holder.act()
         return holder
@@ -132,8 +131,7 @@ class Holder:
         call = {"to": "0x00000000000000000000000000000000f00dcafe"}
         request = {"from": self.account, "chainId": "0x7a69", "calls": [call], "capabilities": capabilities}
         prepared = await self.connection.rpc("wallet_prepareCalls", request)
-        payload = bytes.fromhex(prepared["signatureRequest"]["rawPayload"][2:])
-        signature = "0x" + Account.unsafe_sign_hash(payload, self.key.key).signature.hex()
+        signature = sign_digest(self.key, prepared["signatureRequest"]["rawPayload"])
         signed = {name: prepared[name] for name in ("type", "data", "chainId")}
         signed["signature"] = {"type": "secp256k1", "data": signature}
         signed["capabilities"] = {"permissions": self.permissions}

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from eth_keys.datatypes import PrivateKey
 from hexbytes import HexBytes
 
 from tests.contract.upstream import BrokenResponse, Upstream, UpstreamError, answer_in_turn
+from tests.support.keys import sign_hash
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer import KeyRelayer
@@ -39,7 +41,7 @@ READS: dict[str, Any] = {
 
 def authorization() -> SignedAuthorization:
     removal = Authorization(CHAIN, ZERO_ADDRESS, 3)
-    return removal.add_signature(Account.unsafe_sign_hash(removal.digest, OWNER_KEY).signature)
+    return removal.add_signature(sign_hash(PrivateKey(OWNER_KEY), removal.digest))
 
 
 Factory = Callable[..., tuple[Upstream, KeyRelayer]]

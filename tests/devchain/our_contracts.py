@@ -8,6 +8,7 @@ from eth_abi.abi import encode
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
+from tests.support.keys import address_of
 from wallet_rpc.devchain.chain import Blockchain, ChainConfig
 from wallet_rpc.devchain.evm import ExecutionResult, MessageCall
 from wallet_rpc.devchain.genesis import Genesis, GenesisBuilder, genesis_values
@@ -16,7 +17,7 @@ from wallet_rpc.primitives import Address
 CHAIN_ID = 31337
 NOW = 1_800_000_000
 KEY = PrivateKey(keccak(text="the owner"))
-OWNER = Address(KEY.public_key.to_canonical_address())
+OWNER = address_of(KEY)
 STRANGER = Address(b"\x05" * 20)
 
 
@@ -44,8 +45,3 @@ def call_data(name: str, types: list[str], *values: object) -> bytes:
 
 def error(name: str) -> bytes:
     return keccak(text=name)[:4]
-
-
-def wallet_signature(key: PrivateKey, digest: bytes) -> bytes:
-    made = key.sign_msg_hash(digest).to_bytes()
-    return made[:64] + bytes([27 + made[64]])

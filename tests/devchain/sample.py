@@ -10,6 +10,7 @@ from typing import Any
 from eth_account import Account
 from eth_keys.datatypes import PrivateKey
 
+from tests.support.keys import address_of, sign_hash
 from wallet_rpc import wire
 from wallet_rpc.devchain.accounts import ACCOUNTS
 from wallet_rpc.devchain.config import DevChainConfig
@@ -101,15 +102,6 @@ def key_of(number: int) -> PrivateKey:
     return PrivateKey(abi.keccak(number.to_bytes(32)))
 
 
-def address_of(key: PrivateKey) -> Address:
-    return Address(key.public_key.to_canonical_address())
-
-
-def signature(key: PrivateKey, digest: bytes) -> bytes:
-    made = key.sign_msg_hash(digest).to_bytes()
-    return made[:64] + bytes([27 + made[64]])
-
-
 @dataclass
 class Actor:
     """A semi-modular account with an owner key, which can grant sessions and send operations."""
@@ -142,7 +134,7 @@ class Actor:
         if self.is_delegated and not is_deployed:
             chain = self.node.dev.chain
             unsigned = Authorization(chain.config.chain_id, SEMI_MODULAR_ACCOUNT_7702, chain.nonce(account))
-            authorization = unsigned.add_signature(signature(self.owner, unsigned.digest))
+            authorization = unsigned.add_signature(sign_hash(self.owner, unsigned.digest))
         return UserOperation(
             sender=account,
             nonce=self.nonce(key),
@@ -168,14 +160,14 @@ class Actor:
         grant = SignedDeferredAction(
             action=action,
             has_execution_hooks=session.install.has_execution_hooks,
-            authorization=encode_deferred_authorization(signature(self.owner, digest)),
+            authorization=encode_deferred_authorization(sign_hash(self.owner, digest)),
         )
         return grant.signature_prefix
 
     def sign(self, op: UserOperation, *, session: Session | None = None, by: PrivateKey | None = None) -> UserOperation:
         signer = by or (self.owner if session is None else session.signer)
         digest = personal_sign_digest(user_operation_hash(op, self.node.dev.chain.config.chain_id, ENTRY_POINT))
-        signed = user_operation_signature(signature(signer, digest), deferred=self.sign_deferred_action(session))
+        signed = user_operation_signature(sign_hash(signer, digest), deferred=self.sign_deferred_action(session))
         return replace(op, signature=signed)
 
     def estimate(self, op: UserOperation) -> UserOperation:

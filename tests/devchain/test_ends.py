@@ -11,8 +11,9 @@ from dataclasses import replace
 import pytest
 
 from tests.devchain.asking import TOKEN_ACCESS, send
-from tests.devchain.sample import SINK, Actor, Node, RpcFailure, Session, address_of, key_of, transfer
+from tests.devchain.sample import SINK, Actor, Node, RpcFailure, Session, key_of, transfer
 from tests.devchain.token_gas import CHAIN_ID, Payer
+from tests.support.keys import address_of
 from wallet_rpc.devchain.dev_constants import ERC20_PAYMASTER, PAYMASTER_KEY, TEST_TOKEN
 from wallet_rpc.domain import token_charge
 from wallet_rpc.domain.sponsorship import Window

@@ -18,8 +18,8 @@ from tests.devchain.our_contracts import (
     World,
     call_data,
     error,
-    wallet_signature,
 )
+from tests.support.keys import sign_hash
 from wallet_rpc.devchain.dev_constants import PAYMASTER, PAYMASTER_KEY, PAYMASTER_SIGNER
 from wallet_rpc.devchain.evm import ExecutionResult
 from wallet_rpc.devchain.genesis import GenesisAccount
@@ -76,7 +76,7 @@ def sponsor_operation(key: bytes, **changed: object) -> tuple[object, ...]:
         "paymaster": head,
         "signature": b"",
     }
-    signature = wallet_signature(PrivateKey(key), sponsorship(tuple(fields.values())))
+    signature = sign_hash(PrivateKey(key), sponsorship(tuple(fields.values())))
     fields["paymaster"] = head + SPONSORED_UNTIL.to_bytes(6) + SPONSORED_FROM.to_bytes(6) + signature
     return tuple((fields | changed).values())
 
@@ -151,14 +151,14 @@ def compact(signature: bytes) -> bytes:
     return signature[:32] + s.to_bytes(32)
 
 
-BARE = wallet_signature(KEY, HASH)
+BARE = sign_hash(KEY, HASH)
 
 
 def test_version_1_1_accepts_bare_signatures_of_the_owner(world: World) -> None:
     delegate(world, SEMI_MODULAR_ACCOUNT_7702_V1_1)
     assert check_signature(world, BARE).output[:4] == MAGIC
     assert check_signature(world, compact(BARE)).output[:4] == MAGIC
-    assert check_signature(world, wallet_signature(PrivateKey(PAYMASTER_KEY), HASH)).output[:4] == b"\xff" * 4
+    assert check_signature(world, sign_hash(PrivateKey(PAYMASTER_KEY), HASH)).output[:4] == b"\xff" * 4
     world.change(OWNER, OWNER, call_data("updateFallbackSignerData", ["address", "bool"], OWNER, False))
     assert check_signature(world, BARE).output[:4] == MAGIC
 

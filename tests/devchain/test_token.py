@@ -15,8 +15,8 @@ from tests.devchain.our_contracts import (
     World,
     call_data,
     error,
-    wallet_signature,
 )
+from tests.support.keys import sign_hash
 from wallet_rpc.devchain.dev_constants import PAYMASTER_KEY, TEST_TOKEN
 
 
@@ -42,7 +42,7 @@ def permit(key: PrivateKey, *, deadline: int) -> bytes:
     typed = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
     words = ["bytes32", "address", "address", "uint256", "uint256", "uint256"]
     inside = keccak(encode(words, [keccak(text=typed), OWNER, STRANGER, 9, 0, deadline]))
-    signature = wallet_signature(key, keccak(b"\x19\x01" + domain + inside))
+    signature = sign_hash(key, keccak(b"\x19\x01" + domain + inside))
     types = ["address", "address", "uint256", "uint256", "uint8", "bytes32", "bytes32"]
     body = (signature[64], signature[:32], signature[32:64])
     return call_data("permit", types, OWNER, STRANGER, 9, deadline, *body)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.devchain.asking import catch_failure
 from tests.devchain.contracts import creation
-from tests.devchain.sample import FEE, SINK, Actor, Node, key_of, signature, transfer
+from tests.devchain.sample import FEE, SINK, Actor, Node, key_of, transfer
 from tests.devchain.token_gas import PLENTY, RATE, Payer, allowance, approval, balance, word
+from tests.support.keys import sign_hash
 from wallet_rpc.devchain.dev_constants import ERC20_PAYMASTER, PAYMASTER_SIGNER, TEST_TOKEN
 from wallet_rpc.devchain.evm import MessageCall as Message
 from wallet_rpc.domain import abi
@@ -193,7 +194,7 @@ def test_a_key_permits_by_its_signature(node: Node, signer: int, is_good: bool) 
     """The token recovers the signer of an owner without code."""
     owner, stranger = Payer(node, Actor(node, key_of(1), is_delegated=True)), key_of(signer)
     words = [abi.address(owner.actor.address), abi.address(ERC20_PAYMASTER), abi.uint(5), abi.uint(2**40)]
-    made = signature(stranger, owner.digest(5, 2**40))
+    made = sign_hash(stranger, owner.digest(5, 2**40))
     body = abi.sequence(*words, abi.blob(made))
     outcome = call(node, SINK, abi.selector_of("permit(address,address,uint256,uint256,bytes)") + body, TEST_TOKEN)
     assert outcome.success is is_good

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.devchain.asking import send
-from tests.devchain.sample import Actor, Node, mint, signature
+from tests.devchain.sample import Actor, Node, mint
+from tests.support.keys import sign_hash
 from wallet_rpc.devchain.dev_constants import ERC20_PAYMASTER, ERC20_RATES, PAYMASTER_KEY, TEST_TOKEN
 from wallet_rpc.domain import abi, token_charge
 from wallet_rpc.domain.account import Call
@@ -65,7 +66,7 @@ class Payer:
         """Return a permit signed by the owner for the account."""
         deadline = self.node.dev.chain.next_timestamp() + 60 if deadline is None else deadline
         safe = replay_safe_digest(self.digest(value, deadline), account=self.actor.address, chain_id=CHAIN_ID)
-        made = contract_signature(signature(self.actor.owner, safe))
+        made = contract_signature(sign_hash(self.actor.owner, safe))
         return SignedPermit(value=value, deadline=deadline, signature=made)
 
     def digest(self, value: int, deadline: int) -> bytes:

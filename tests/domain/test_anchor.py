@@ -7,9 +7,11 @@ import json
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
+from eth_keys.datatypes import PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.keys import address_of
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.anchor import format_anchor, heads_of, read_anchor, sign_anchor
 from wallet_rpc.domain.audit import (
@@ -24,10 +26,9 @@ from wallet_rpc.domain.audit import (
     verify_log,
 )
 from wallet_rpc.domain.audit import format_entry as entry_line
-from wallet_rpc.primitives import Address
 
 KEY = b"\x5a" * 32
-SIGNER = Address.parse(Account.from_key(KEY).address)
+SIGNER = address_of(PrivateKey(KEY))
 ONE, TWO = OrganizationId("org_one"), OrganizationId("org_two")
 HEADS = st.builds(LogHead, st.integers(1, 1 << 40), st.binary(min_size=32, max_size=32).map(bytes.hex))
 LOGS = st.dictionaries(st.sampled_from([ONE, TWO, OrganizationId("org_3")]), HEADS)

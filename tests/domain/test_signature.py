@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.strategies import ACCOUNT, addresses, blobs, uint32
+from tests.support.keys import address_of, sign_hash
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.signature import (
     ERC6492_SUFFIX,
@@ -35,26 +36,21 @@ keys = st.integers(1, ORDER - 1).map(lambda number: PrivateKey(number.to_bytes(3
 hashes = st.binary(min_size=32, max_size=32)
 
 
-def sign(key: PrivateKey, digest: bytes) -> bytes:
-    raw: bytes = key.sign_msg_hash(digest).to_bytes()
-    return raw[:64] + bytes([27 + raw[64]])
-
-
 @given(keys, hashes)
 def test_the_signer_is_recovered(key: PrivateKey, digest: bytes) -> None:
-    assert recover_signer(digest, sign(key, digest)) == key.public_key.to_canonical_address()
+    assert recover_signer(digest, sign_hash(key, digest)) == address_of(key)
 
 
 @given(keys, hashes, hashes)
 def test_a_signature_of_another_digest_recovers_someone_else(key: PrivateKey, digest: bytes, other: bytes) -> None:
-    found = recover_signer(other, sign(key, digest))
-    assert digest == other or found != key.public_key.to_canonical_address()
+    found = recover_signer(other, sign_hash(key, digest))
+    assert digest == other or found != address_of(key)
 
 
 @given(keys, hashes)
 def test_the_other_half_of_the_curve_is_refused(key: PrivateKey, digest: bytes) -> None:
     """s' = n - s would recover the same signer, as a second form of one signature."""
-    signature = sign(key, digest)
+    signature = sign_hash(key, digest)
     mirrored = (ORDER - int.from_bytes(signature[32:64], "big")).to_bytes(32, "big")
     assert recover_signer(digest, signature[:32] + mirrored + bytes([27 + 28 - signature[64]])) is None
 
@@ -63,7 +59,7 @@ def test_the_other_half_of_the_curve_is_refused(key: PrivateKey, digest: bytes) 
 def test_a_signature_with_a_bare_parity_gets_the_v_that_contracts_take(
     key: PrivateKey, digest: bytes, other: int
 ) -> None:
-    signature = sign(key, digest)
+    signature = sign_hash(key, digest)
 
     assert (
         normalize_key_signature(signature)

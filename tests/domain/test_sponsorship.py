@@ -12,6 +12,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.keys import address_of
 from wallet_rpc.domain.signature import personal_sign_digest, recover_signer
 from wallet_rpc.domain.sponsorship import (
     POST_OP_GAS,
@@ -26,7 +27,7 @@ from wallet_rpc.primitives import Address, Data
 
 PAYMASTER = Address(b"\x7e" * 20)
 KEY = b"\x07" * 32
-SIGNER = Address(PrivateKey(KEY).public_key.to_canonical_address())
+SIGNER = address_of(PrivateKey(KEY))
 WINDOW = Window(valid_until=1_800_000_600, valid_after=5)
 OP = UserOperation(
     sender=Address(b"\xac" * 20),

@@ -9,6 +9,7 @@ from eth_keys.datatypes import PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.keys import address_of
 from wallet_rpc.domain import abi, token_charge
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.signature import personal_sign_digest, recover_signer
@@ -27,7 +28,7 @@ from wallet_rpc.primitives import Address, Data
 
 TOKEN, PAYMASTER = Address(b"\x11" * 20), Address(b"\x22" * 20)
 KEY = b"\x07" * 32
-SIGNER = Address(PrivateKey(KEY).public_key.to_canonical_address())
+SIGNER = address_of(PrivateKey(KEY))
 WINDOW = Window(valid_until=1_800_000_000, valid_after=1)
 CHARGE = Erc20Charge(token=TOKEN, rate=2_000 * 10**18, max_amount=10**18)
 PERMIT = SignedPermit(value=5, deadline=6, signature=Data(b"\x08\x09"))

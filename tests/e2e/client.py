@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 from eth_abi.abi import encode
-from eth_account import Account
-from eth_account.messages import encode_defunct, encode_typed_data
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
 from tests.e2e import schema
+from tests.support.keys import new_key, sign_request
 
 POLICY = "11111111-2222-4333-8444-555555555555"
 TOKEN = "0x7e57000000000000000000000000000000000001"
@@ -37,11 +35,6 @@ class RpcError(Exception):
     @property
     def reason(self) -> str | None:
         return self.data.get("reason")
-
-
-def new_key() -> LocalAccount:
-    made: LocalAccount = Account.from_key(secrets.token_bytes(32))
-    return made
 
 
 def call_data(signature: str, *values: Any) -> str:
@@ -166,10 +159,7 @@ class Wallet:
     def grant(self, *permissions: dict[str, Any], **more: Any) -> Grant:
         """Create a session and sign its typed data with the owner's key, as a wallet does."""
         created, key = self.create_session(*permissions, **more)
-        typed = created["signatureRequest"]["data"]
-        message = {**typed["message"], "nonce": int(typed["message"]["nonce"], 16)}
-        signed = self.owner.sign_message(encode_typed_data(full_message={**typed, "message": message}))
-        return Grant(created["sessionId"], "0x" + signed.signature.hex(), key, created)
+        return Grant(created["sessionId"], sign_request(self.owner, created["signatureRequest"]), key, created)
 
     def prepare(self, *calls: dict[str, Any], sponsored: bool = True, **capabilities: Any) -> dict[str, Any]:
         if sponsored:
@@ -180,13 +170,11 @@ class Wallet:
 
     def sign(self, prepared: dict[str, Any], by: LocalAccount, permissions: dict[str, str] | None) -> dict[str, Any]:
         """Return the request for wallet_sendPreparedCalls: the prepared call and the signature of its raw message."""
-        raw = bytes.fromhex(prepared["signatureRequest"]["data"]["raw"][2:])
-        signature = by.sign_message(encode_defunct(raw)).signature.hex()
         request = {
             "type": prepared["type"],
             "data": prepared["data"],
             "chainId": prepared["chainId"],
-            "signature": {"type": "secp256k1", "data": "0x" + signature},
+            "signature": {"type": "secp256k1", "data": sign_request(by, prepared["signatureRequest"])},
         }
         return request if permissions is None else {**request, "capabilities": {"permissions": permissions}}
 

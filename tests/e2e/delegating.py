@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from tests.e2e.client import Grant, RpcError, Wallet, new_key
+from tests.e2e.client import Grant, RpcError, Wallet
+from tests.support.keys import new_key, sign_digest
 
 DELEGATE = "0x69007702764179f14F51cdce752f4f775d74E139"
 DELEGATE_V1_1 = "0x77021100bD87b7008E5E1989d0eB38555d0d0000"
@@ -31,13 +31,12 @@ class External(Wallet):
 
     def sign_authorization(self, prepared: dict[str, Any], by: LocalAccount | None = None) -> dict[str, Any]:
         """Return the request to send: the authorization and the raw signature of its digest."""
-        digest = bytes.fromhex(prepared["signatureRequest"]["rawPayload"][2:])
-        signature = Account.unsafe_sign_hash(digest, (by or self.owner).key).signature
+        signature = sign_digest(by or self.owner, prepared["signatureRequest"]["rawPayload"])
         return {
             "type": "authorization",
             "data": prepared["data"],
             "chainId": prepared["chainId"],
-            "signature": {"type": "secp256k1", "data": "0x" + signature.hex()},
+            "signature": {"type": "secp256k1", "data": signature},
         }
 
     def sign_array(self, prepared: dict[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from tests.e2e.client import Wallet, new_key
+from tests.e2e.client import Wallet
+from tests.support.keys import new_key, sign_digest
 from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction
 from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Permission
@@ -29,7 +29,7 @@ class LocalGrant:
         """Return the permissions context of type 01 that contains the grant."""
         action = DeferredAction(nonce=self.nonce, deadline=0, call=self.install.call_data)
         digest = action.digest(account=Address.parse(wallet.account), chain_id=int(wallet.chain_id, 16))
-        signature = Account.unsafe_sign_hash(digest, wallet.owner.key).signature
+        signature = Data.parse(sign_digest(wallet.owner, digest))
         hooks = self.install.has_execution_hooks
         signed_action = SignedDeferredAction(
             action=action, has_execution_hooks=hooks, authorization=Data(b"\0" + signature)

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 from eth_abi.abi import encode
-from eth_account.messages import encode_defunct, encode_typed_data
-from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
 from tests.e2e.client import FRIEND, Client, RpcError, Wallet
+from tests.support.keys import sign_request, to_signable
 
 MAGIC = bytes.fromhex("1626ba7e")
 SUFFIX = bytes.fromhex("6492" * 16)
@@ -54,26 +53,14 @@ def format_signature(wallet: Wallet, signature: Any, **more: Any) -> bytes:
     return bytes.fromhex(wallet.client.rpc("wallet_formatSign", params)["signature"][2:])
 
 
-def signable(request: dict[str, Any]) -> Any:
-    """Return the signable message of a signature request."""
-    data = request["data"]
-    if request["type"] == "eth_signTypedData_v4":
-        return encode_typed_data(full_message=data)
-    return encode_defunct(text=data) if isinstance(data, str) else encode_defunct(hexstr=data["raw"])
-
-
 def digest(request: dict[str, Any]) -> bytes:
-    message = signable(request)
+    message = to_signable(request)
     return bytes(keccak(b"\x19" + message.version + message.header + message.body))
-
-
-def sign(owner: LocalAccount, request: dict[str, Any]) -> str:
-    return "0x" + owner.sign_message(signable(request)).signature.hex()
 
 
 def account_signature(wallet: Wallet, request: dict[str, Any]) -> bytes:
     """Return the account's signature of a message: prepare, sign, format."""
-    return format_signature(wallet, sign(wallet.owner, prepare_sign(wallet, request)))
+    return format_signature(wallet, sign_request(wallet.owner, prepare_sign(wallet, request)))
 
 
 def is_valid(client: Client, account: str, hashed: bytes, signature: bytes) -> bool:

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import pytest
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from tests.e2e.client import HOUR, POLICY, TOKEN, Client, RpcError, Wallet
@@ -50,11 +49,6 @@ def keyed_request(wallet: Wallet, key: LocalAccount, *calls: Json, **capabilitie
         "capabilities": {**SPONSORED, **capabilities},
         "key": key_of(key),
     }
-
-
-def raw(key: LocalAccount, digest: str) -> str:
-    signed = Account.unsafe_sign_hash(bytes.fromhex(digest[2:]), key.key)
-    return "0x" + bytes(signed.signature).hex()
 
 
 def permission_request(wallet: Wallet, key: LocalAccount, *permissions: Json, **more: Any) -> Json:

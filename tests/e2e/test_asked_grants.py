@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from eth_account.signers.local import LocalAccount
 
-from tests.e2e.client import FRIEND, TOKEN, Grant, RpcError, Wallet, new_key, transfer
+from tests.e2e.client import FRIEND, TOKEN, Grant, RpcError, Wallet, transfer
 from tests.e2e.delegating import ZERO
 from tests.e2e.stacks import on_both_stacks
 from tests.e2e.standards import (
@@ -19,16 +19,16 @@ from tests.e2e.standards import (
     catch_error,
     keyed_request,
     permission_request,
-    raw,
     single,
 )
+from tests.support.keys import new_key, sign_digest
 
 pytestmark = on_both_stacks
 
 
 def sign_grant(wallet: Wallet, key: LocalAccount, answer: Json) -> Grant:
     """Sign the answer as the owner, and return the grant: its context is the answer's context and the signature."""
-    signature = raw(wallet.owner, answer["signatureRequest"]["rawPayload"])
+    signature = sign_digest(wallet.owner, answer["signatureRequest"]["rawPayload"])
     grant = Grant(answer["sessionId"], signature, key, answer)
     assert answer["context"] + signature[2:] == grant.context["context"]
     return grant

@@ -7,8 +7,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.client import ENTRY_POINT, TOKEN, Client, Wallet, call_data, new_key
+from tests.e2e.client import ENTRY_POINT, TOKEN, Client, Wallet, call_data
 from tests.e2e.stacks import CHAINS, Stack, on_both_stacks
+from tests.support.keys import new_key
 
 pytestmark = on_both_stacks
 FIRST, SECOND = CHAINS

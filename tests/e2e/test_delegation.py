@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from eth_utils.crypto import keccak
 
-from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, new_key, transfer
+from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import DELEGATE, DELEGATE_V1_1, ZERO, External
 from tests.e2e.stacks import on_both_stacks
+from tests.support.keys import new_key
 
 pytestmark = on_both_stacks
 ROOT = {"type": "root"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.client import FRIEND, TOKEN, Client, Grant, RpcError, Wallet, call_data, new_key, transfer
+from tests.e2e.client import FRIEND, TOKEN, Client, Grant, RpcError, Wallet, call_data, transfer
 from tests.e2e.elsewhere import local_grant
 from tests.e2e.stacks import on_both_stacks
+from tests.support.keys import new_key
 from wallet_rpc.domain.permission import ContractAccess, Target
 from wallet_rpc.primitives import Address
 

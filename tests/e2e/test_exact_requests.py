@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, HOUR, TOKEN, Client, RpcError, Wallet, call_data, new_key, transfer
+from tests.e2e.client import FRIEND, HOUR, TOKEN, Client, RpcError, Wallet, call_data, transfer
 from tests.e2e.delegating import ZERO, External
 from tests.e2e.standards import key_of
+from tests.support.keys import new_key
 
 Json = dict[str, Any]
 HERE = "0x7a69"

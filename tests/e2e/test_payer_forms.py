@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.client import FRIEND, POLICY, RpcError, Wallet
-from tests.e2e.standards import Json, ask, key_of, keyed_request, raw
+from tests.e2e.standards import Json, ask, key_of, keyed_request
+from tests.support.keys import sign_digest
 
 URL = "https://paymaster.example"
 UNCLEAR: dict[str, Json] = {
@@ -57,6 +58,6 @@ def test_sending_ignores_capabilities_that_it_does_not_need(wallet: Wallet) -> N
     assert wallet.wait_until_final(sent["id"])["status"] == 200
     prepared = ask(wallet.client, "wallet_prepareCalls", keyed_request(wallet, wallet.owner, {"to": FRIEND}))
     signed: dict[str, Any] = {"context": prepared["context"], "key": key_of(wallet.owner), "capabilities": JUNK}
-    signed["signature"] = raw(wallet.owner, prepared["digest"])
+    signed["signature"] = sign_digest(wallet.owner, prepared["digest"])
     (again,) = ask(wallet.client, "wallet_sendPreparedCalls", signed)
     assert wallet.wait_until_final(again["id"])["status"] == 200

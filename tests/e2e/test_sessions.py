@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from eth_account import Account
 
 from tests.e2e.client import FRIEND, Client, Grant, RpcError, Wallet, transfer
 from tests.e2e.permissions import CASES, PLAIN, Case
 from tests.e2e.stacks import on_every_stack
+from tests.support.keys import sign_digest
 
 ROOT = {"type": "root"}
 pytestmark = on_every_stack
@@ -173,13 +173,11 @@ def test_a_caller_can_override_gas_parameters(wallet: Wallet) -> None:
 
 def test_raw_payload_is_the_hash_for_a_raw_signer(wallet: Wallet) -> None:
     created, key = wallet.create_session(ROOT)
-    payload = bytes.fromhex(created["signatureRequest"]["rawPayload"][2:])
-    signature = "0x" + Account.unsafe_sign_hash(payload, wallet.owner.key).signature.hex()
+    signature = sign_digest(wallet.owner, created["signatureRequest"]["rawPayload"])
     permissions = {"sessionId": created["sessionId"], "signature": signature}
     prepared = wallet.prepare({"to": FRIEND}, permissions=permissions)
-    payload = bytes.fromhex(prepared["signatureRequest"]["rawPayload"][2:])
     signed = wallet.sign(prepared, key, permissions)
-    signed["signature"]["data"] = "0x" + Account.unsafe_sign_hash(payload, key.key).signature.hex()
+    signed["signature"]["data"] = sign_digest(key, prepared["signatureRequest"]["rawPayload"])
     assert len(wallet.client.rpc("wallet_sendPreparedCalls", signed)["preparedCallIds"]) == 1
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, Grant, RpcError, Wallet, call_data, new_key, transfer
+from tests.e2e.client import FRIEND, Grant, RpcError, Wallet, call_data, transfer
 from tests.e2e.stacks import on_both_stacks
 from tests.e2e.test_sessions import blob_of
+from tests.support.keys import new_key
 
 pytestmark = on_both_stacks
 ROOT = {"type": "root"}

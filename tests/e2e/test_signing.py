@@ -9,7 +9,7 @@ from eth_abi.abi import decode
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from tests.e2e.client import FRIEND, Client, RpcError, Wallet, new_key
+from tests.e2e.client import FRIEND, Client, RpcError, Wallet
 from tests.e2e.delegating import DELEGATE_V1_1, External
 from tests.e2e.signing import (
     ALL,
@@ -23,10 +23,9 @@ from tests.e2e.signing import (
     format_signature,
     is_valid,
     prepare_sign,
-    sign,
-    signable,
 )
 from tests.e2e.stacks import CHAINS, Stack, on_both_stacks
+from tests.support.keys import new_key, sign_request, to_signable
 
 pytestmark = on_both_stacks
 
@@ -70,12 +69,12 @@ def test_an_externally_owned_account_signs_messages_unchanged(client: Client, re
             eoa.delegate_elsewhere(code)
         assert prepare_sign(eoa, request_) == request_
         signature = account_signature(eoa, request_)
-        assert Account.recover_message(signable(request_), signature=signature) == eoa.account
+        assert Account.recover_message(to_signable(request_), signature=signature) == eoa.account
 
 
 def test_another_keys_signature_is_not_valid(wallet: Wallet) -> None:
     wallet.act(None)
-    forged = format_signature(wallet, sign(new_key(), prepare_sign(wallet, TEXT)))
+    forged = format_signature(wallet, sign_request(new_key(), prepare_sign(wallet, TEXT)))
     assert not is_valid(wallet.client, wallet.account, digest(TEXT), forged)
 
 
@@ -90,7 +89,7 @@ def test_a_signature_is_valid_for_one_account_of_the_owner(wallet: Wallet) -> No
 
 
 def test_every_form_of_a_signature_is_accepted(wallet: Wallet) -> None:
-    whole = sign(wallet.owner, prepare_sign(wallet, TEXT))
+    whole = sign_request(wallet.owner, prepare_sign(wallet, TEXT))
     r, s, v = "0x" + whole[2:66], "0x" + whole[66:130], int(whole[130:], 16)
     forms = [whole, whole[:130] + f"{v - 27:02x}", {"r": r, "s": s, "v": hex(v)}, {"r": r, "s": s, "yParity": v - 27}]
     assert len({format_signature(wallet, form) for form in forms}) == 1
@@ -114,7 +113,7 @@ def test_the_payloads_and_signatures_of_the_documents(client: Client) -> None:
         },
     }
     assert digest(request).hex() == "b78b0a78dc99175e57b582a27a98d0166e4679ee45de45589a89ecd7da0d5119"
-    wrapped = format_signature(wallet, sign(wallet.owner, request))
+    wrapped = format_signature(wallet, sign_request(wallet.owner, request))
     assert decode(["address", "bytes", "bytes"], wrapped[:-32])[2].hex() == (
         "0000000000ff005b5bd3db8d19724590c175cd9e928746d2b87cfe207eadc2ba5456a235814d6d7aa1232ab7fea0961edab1eb9410bf39"
         "2b75d1d8dd250925671ede9d841b444a1c"

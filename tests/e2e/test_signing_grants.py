@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, Grant, RpcError, Wallet, new_key
+from tests.e2e.client import FRIEND, Grant, RpcError, Wallet
 from tests.e2e.delegating import External
 from tests.e2e.signing import (
     TEXT,
     account_signature,
     prepare_sign,
-    sign,
 )
 from tests.e2e.stacks import on_both_stacks
+from tests.support.keys import new_key, sign_request
 
 pytestmark = on_both_stacks
 
@@ -71,7 +71,7 @@ def test_a_grant_signed_for_another_account_is_invalid(wallet: Wallet) -> None:
     other.account = wallet.client.rpc("wallet_requestAccount", hint)["accountAddress"]
     request = prepare_sign(other, grant)
     assert request["data"]["primaryType"] == "ReplaySafeHash"
-    for signature in (sign(wallet.owner, request), "0x" + account_signature(other, grant).hex()):
+    for signature in (sign_request(wallet.owner, request), "0x" + account_signature(other, grant).hex()):
         with pytest.raises(RpcError) as error_info:
             wallet.act(Grant(created["sessionId"], signature, new_key(), created))
         assert error_info.value.reason == "session_signature_invalid"

@@ -11,7 +11,7 @@ from eth_account.signers.local import LocalAccount
 from eth_keys.datatypes import PrivateKey
 from jsonschema import Draft202012Validator
 
-from tests.e2e.client import FRIEND, Wallet, new_key, transfer
+from tests.e2e.client import FRIEND, Wallet, transfer
 from tests.e2e.delegating import ZERO, External, external
 from tests.e2e.stacks import on_both_stacks
 from tests.e2e.standards import (
@@ -25,15 +25,15 @@ from tests.e2e.standards import (
     key_of,
     keyed_request,
     permission_request,
-    raw,
     single,
 )
+from tests.support.keys import new_key, sign_digest
 
 pytestmark = on_both_stacks
 
 
 def build_send_request(prepared: Json, key: LocalAccount) -> Json:
-    return {"context": prepared["context"], "key": prepared["key"], "signature": raw(key, prepared["digest"])}
+    return {"context": prepared["context"], "key": prepared["key"], "signature": sign_digest(key, prepared["digest"])}
 
 
 def act(wallet: Wallet, key: LocalAccount, *calls: Json, **capabilities: Any) -> Json:
@@ -85,7 +85,7 @@ def test_the_digest_is_the_hosted_forms_raw_payload(wallet: Wallet) -> None:
     prepared = ask(wallet.client, "wallet_prepareCalls", keyed_request(wallet, wallet.owner, {"to": FRIEND}))
     data = decode_context(prepared["context"])["calls"]["data"]
     hosted = {"type": "user-operation-v070", "data": data, "chainId": wallet.chain_id}
-    signature = {"type": "secp256k1", "data": raw(wallet.owner, prepared["digest"])}
+    signature = {"type": "secp256k1", "data": sign_digest(wallet.owner, prepared["digest"])}
     sent = wallet.client.rpc("wallet_sendPreparedCalls", {**hosted, "signature": signature})
     assert wallet.wait_until_final(sent["id"])["status"] == 200
 

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from eth_account.messages import encode_typed_data
 
-from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, call_data, new_key, transfer
+from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, call_data, transfer
 from tests.e2e.delegating import external
 from tests.e2e.stacks import on_both_stacks
+from tests.support.keys import new_key, sign_request
 
 PAYMASTER = "0x7e57000000000000000000000000000000000003"
 PLENTY = 10**24
@@ -47,8 +47,7 @@ def request(wallet: Wallet, service: dict[str, Any], *calls: dict[str, Any]) -> 
 
 def signed_permit(wallet: Wallet, prepared: dict[str, Any]) -> dict[str, Any]:
     """Return the second request: the server's modified one with the owner's signature of the permit."""
-    signed = wallet.owner.sign_message(encode_typed_data(full_message=prepared["signatureRequest"]["data"]))
-    signature = {"type": "secp256k1", "data": "0x" + signed.signature.hex()}
+    signature = {"type": "secp256k1", "data": sign_request(wallet.owner, prepared["signatureRequest"])}
     return {**prepared["modifiedRequest"], "paymasterPermitSignature": signature}
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, POLICY, Client, RpcError, Wallet, new_key, transfer
+from tests.e2e.client import FRIEND, POLICY, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import External
 from tests.e2e.stacks import on_both_stacks
+from tests.support.keys import new_key
 
 pytestmark = on_both_stacks
 HERE = "0x7a69"

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.golden.scenarios import DEPLOYMENTS, our_contracts, production_contracts
+from tests.support.keys import address_of, sign_hash
 from wallet_rpc.devchain.chain import Blockchain, ChainConfig
 from wallet_rpc.devchain.evm import ExecutionResult, MessageCall
 from wallet_rpc.devchain.genesis import Genesis, GenesisBuilder, genesis_values
@@ -34,7 +35,7 @@ from wallet_rpc.primitives import Address
 CHAIN_ID = 31337
 OPERATION = "(address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)"
 OWNER_KEY, SESSION_KEY = (PrivateKey(keccak(text=name)) for name in ("owner", "session"))
-OWNER, SESSION = (Address(key.public_key.to_canonical_address()) for key in (OWNER_KEY, SESSION_KEY))
+OWNER, SESSION = (address_of(key) for key in (OWNER_KEY, SESSION_KEY))
 ELEMENT = "(address,uint256,bytes)"
 TARGET, STRANGER = Address(b"\x07" * 20), Address(b"\x08" * 20)
 HASH = keccak(text="what is signed")
@@ -126,8 +127,7 @@ def mangle(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
 
 def signatures_of(digest: bytes) -> st.SearchStrategy[bytes]:
     """Generate a type byte and a body: mostly signatures of both keys, sometimes others."""
-    bodies = [key.sign_msg_hash(digest).to_bytes() for key in (OWNER_KEY, SESSION_KEY)]
-    good = [b"\x00" + body[:64] + bytes([27 + body[64]]) for body in bodies]
+    good = [b"\x00" + sign_hash(key, digest) for key in (OWNER_KEY, SESSION_KEY)]
     return st.one_of(*[st.sampled_from(good)] * 4, st.binary(max_size=70))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from eth_keys.datatypes import PrivateKey
 
-from wallet_rpc.domain.signature import SIGNATURE_SIZE
+from tests.support.keys import address_of, sign_hash
 from wallet_rpc.primitives import Address, Data
 
 Vector = dict[str, Any]
@@ -103,10 +103,9 @@ def private_key(text: str) -> PrivateKey:
 
 def owner_of(text: str) -> Address:
     """Return the address of a test key."""
-    return Address(private_key(text).public_key.to_canonical_address())
+    return address_of(private_key(text))
 
 
 def sign(text: str, digest: bytes) -> Data:
     """Sign with a test key: r | s | v (27 or 28); deterministic (RFC 6979)."""
-    signature = private_key(text).sign_msg_hash(digest).to_bytes()
-    return Data(signature[: SIGNATURE_SIZE - 1] + bytes([27 + signature[-1]]))
+    return Data(sign_hash(private_key(text), digest))

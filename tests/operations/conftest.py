@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
 import pytest
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from tests.operations.mempool import HeldMempool
+from tests.support.keys import new_key, sign_digest
 from wallet_rpc import wire
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.client import JsonRpcClient
@@ -79,10 +78,9 @@ class WalletFixture:
         self, prepared: PreparedUserOperation, by: LocalAccount, permissions: dict[str, str] | None = None
     ) -> Data:
         assert prepared.signature_request is not None
-        signature = Account.unsafe_sign_hash(prepared.signature_request.raw_payload, by.key).signature
         request: dict[str, Any] = {
             **wire.encode(PreparedUserOperation, prepared),
-            "signature": {"type": "secp256k1", "data": "0x" + signature.hex()},
+            "signature": {"type": "secp256k1", "data": sign_digest(by, prepared.signature_request.raw_payload)},
         }
         if permissions is not None:
             request["capabilities"] = {"permissions": permissions}
@@ -95,7 +93,7 @@ class WalletFixture:
 
     async def grant(self) -> tuple[dict[str, str], LocalAccount]:
         """Create a root session, have the owner sign it, and return its permissions and its key."""
-        key: LocalAccount = Account.from_key(secrets.token_bytes(32))
+        key = new_key()
         request = {
             "account": self.account.hex0x(),
             "chainId": hex(CHAIN),
@@ -103,8 +101,8 @@ class WalletFixture:
             "permissions": [{"type": "root"}],
         }
         created = await create_session.run(self.ports, wire.decode(create_session.CreateSession, request))
-        signature = Account.unsafe_sign_hash(created.signature_request.raw_payload, self.owner.key).signature
-        return {"sessionId": created.session_id.hex0x(), "signature": "0x" + signature.hex()}, key
+        signature = sign_digest(self.owner, created.signature_request.raw_payload)
+        return {"sessionId": created.session_id.hex0x(), "signature": signature}, key
 
 
 @pytest.fixture
@@ -123,7 +121,7 @@ async def wallet(url: str, store: RedisStore) -> AsyncIterator[WalletFixture]:
             entropy=SystemEntropy(),
             caller=Caller(name="tests"),
         )
-        owner: LocalAccount = Account.from_key(secrets.token_bytes(32))
+        owner = new_key()
         request = request_account.RequestAccount(signer_address=Address.parse(owner.address))
         account = (await request_account.run(ports, request)).account_address
         yield WalletFixture(ports, mempool, clock, owner, account)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from eth_account.messages import encode_typed_data
-
 from tests.clocks import FixedClock
 from tests.e2e.client import TOKEN, call_data
 from tests.operations.conftest import CHAIN, POLICY, WalletFixture
 from tests.operations.test_token_gas import transact
+from tests.support.keys import sign_request
 from wallet_rpc import wire
 from wallet_rpc.domain.prepared import PreparedCalls, PreparedPermit
 from wallet_rpc.errors import WalletError
@@ -40,9 +39,8 @@ async def test_a_permit_is_accepted_until_the_last_second_of_its_deadline(wallet
     }
     first = await prepare_at(wallet, request, now)
     assert isinstance(first, PreparedPermit)
-    typed = wire.encode(PreparedPermit, first)["signatureRequest"]["data"]
-    signature = wallet.owner.sign_message(encode_typed_data(full_message=typed)).signature
-    signed = {"type": "secp256k1", "data": "0x" + signature.hex()}
+    signature = sign_request(wallet.owner, wire.encode(PreparedPermit, first)["signatureRequest"])
+    signed = {"type": "secp256k1", "data": signature}
     request = {**first.modified_request, "paymasterPermitSignature": signed}
     details = request["capabilities"]["paymasterService"]["erc20"]["preOpSettings"]["permitDetails"]
     end = now + 60

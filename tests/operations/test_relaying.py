@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from eth_account import Account
 
 from tests.operations.conftest import CHAIN, AdjustableClock, WalletFixture
+from tests.support.keys import new_key, sign_digest
 from wallet_rpc import wire
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.node import NodeChain
@@ -90,8 +89,7 @@ async def prepare(wallet: WalletFixture, ports: Ports, **capabilities: Any) -> A
 
 
 def by_owner(wallet: WalletFixture, payload: Hash32) -> dict[str, str]:
-    signature = Account.unsafe_sign_hash(payload, wallet.owner.key).signature
-    return {"data": "0x" + signature.hex()}
+    return {"data": sign_digest(wallet.owner, payload)}
 
 
 async def delegate(wallet: WalletFixture, ports: Ports) -> None:
@@ -153,8 +151,7 @@ async def test_a_rejected_removal_may_be_tried_again(removal: RemovedDelegation)
 async def test_the_relayer_does_not_pay_for_the_removal_of_no_delegation(removal: RemovedDelegation) -> None:
     call_id = await removal.send()
     await removal.relayer.mine()
-    owner = secrets.token_bytes(32)
-    wallet = replace(removal.wallet, owner=Account.from_key(owner))
+    wallet = replace(removal.wallet, owner=new_key())
     authorization = Authorization(CHAIN, ZERO_ADDRESS, 0)
     request = {
         "type": "authorization",
@@ -253,7 +250,7 @@ async def test_a_delegation_on_a_chain_without_the_implementation_is_rejected(re
     inner: Any = removal.relayer.inner._client
     chain = replace(removal.ports.chains[CHAIN], node=Bare(inner))
     ports = replace(removal.ports, chains={CHAIN: chain})
-    wallet = replace(removal.wallet, owner=Account.from_key(secrets.token_bytes(32)))
+    wallet = replace(removal.wallet, owner=new_key())
     with pytest.raises(
         Exception, match=r"^EIP-7702 is not enabled on chain 0x7a69\. You must call wallet_requestAccount"
     ):

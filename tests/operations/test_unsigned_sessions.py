@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
 
 from tests.contract.waiting import until
 from tests.operations.conftest import CHAIN, WalletFixture
+from tests.support.keys import new_key, random_signature
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_sessions import RedisSessions
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
@@ -68,7 +67,7 @@ async def test_a_session_is_stored_until_it_expires_once_its_owners_signature_wa
 ) -> None:
     permissions, _ = await wallet.grant()
     assert 90 * DAY - 60 < await life(wallet, permissions["sessionId"]) <= 90 * DAY
-    forged = "0x" + Account.unsafe_sign_hash(secrets.token_bytes(32), secrets.token_bytes(32)).signature.hex()
+    forged = random_signature()
     with pytest.raises(SignatureInvalid):
         await wallet.prepare(FRIEND, permissions={**permissions, "signature": forged})
     unsigned = await find_session(wallet, permissions["sessionId"])
@@ -150,7 +149,7 @@ async def test_an_account_has_a_limited_number_of_unsigned_sessions_and_its_owne
 
 
 async def test_a_rejected_session_uses_up_neither_the_limit_nor_an_entity_id(wallet: WalletFixture) -> None:
-    elsewhere: LocalAccount = Account.from_key(secrets.token_bytes(32))
+    elsewhere = new_key()
     chain = wallet.ports.chains[CHAIN]
     assert await chain.node.code(Address.parse("0x7e57000000000000000000000000000000000001"))
     with set_bounds(wallet, of_caller=1):

@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.org_sessions.org_client import CHAINS, FRIEND, ROOT, new_key, sign_digest, timestamp_in
+from tests.org_sessions.org_client import CHAINS, FRIEND, ROOT, timestamp_in
+from tests.support.keys import new_key, sign_digest
 from wallet_rpc.domain.signature import HALF_ORDER
 
 Body = dict[str, Any]
@@ -168,7 +169,7 @@ INVALID: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
     "swapped chains": (swap_chains, "grant_disagrees", {FIRST, "installs[1].serialized"}),
     "no signature": (change_serialized(lambda serialized: serialized[:36]), "grant_signature_invalid", {FIRST}),
     "another signature": (
-        change_serialized(lambda serialized: serialized[:36] + sign_digest(bytes(32), new_key())[2:]),
+        change_serialized(lambda serialized: serialized[:36] + sign_digest(new_key(), bytes(32))[2:]),
         "grant_signature_invalid",
         {FIRST},
     ),

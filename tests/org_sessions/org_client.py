@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from tests.clocks import FixedClock
+from tests.support.keys import new_key, sign_digest
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock
@@ -45,15 +45,6 @@ class SetClock(SystemClock):
 
     def now(self) -> int:
         return super().now() + self.ahead_seconds
-
-
-def new_key() -> LocalAccount:
-    account: LocalAccount = Account.from_key(secrets.token_bytes(32))
-    return account
-
-
-def sign_digest(digest: bytes, by: LocalAccount) -> str:
-    return f"0x{Account.unsafe_sign_hash(digest, by.key).signature.hex()}"
 
 
 def timestamp_in(seconds: int) -> str:
@@ -225,8 +216,7 @@ class Wallet:
             **more,
         }
         created = await self.client.ask("wallet_createSession", **request)
-        digest = Data.parse(created["signatureRequest"]["rawPayload"])
-        return Grant(chain, created, sign_digest(digest, self.owner))
+        return Grant(chain, created, sign_digest(self.owner, created["signatureRequest"]["rawPayload"]))
 
     def body(self, **changes: Any) -> dict[str, Any]:
         """Return the body of the request that registers all grants."""
@@ -254,18 +244,18 @@ class Wallet:
 
     def sign(self, digest: str) -> str:
         """Return the session key's bare signature of the digest."""
-        return sign_digest(Data.parse(digest), self.key)
+        return sign_digest(self.key, digest)
 
     def signed_request(
         self, prepared: dict[str, Any], permissions: dict[str, str] | None = None, *, by: LocalAccount | None = None
     ) -> dict[str, Any]:
         """Return the request that sends prepared calls, signed by the session key or by the given key."""
-        digest = Data.parse(prepared["signatureRequest"]["rawPayload"])
+        signer = self.key if by is None else by
         return {
             "type": prepared["type"],
             "data": prepared["data"],
             "chainId": prepared["chainId"],
-            "signature": {"type": "secp256k1", "data": sign_digest(digest, self.key if by is None else by)},
+            "signature": {"type": "secp256k1", "data": sign_digest(signer, prepared["signatureRequest"]["rawPayload"])},
             "capabilities": {} if permissions is None else {"permissions": permissions},
         }
 

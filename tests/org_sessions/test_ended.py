@@ -19,9 +19,9 @@ from tests.org_sessions.org_client import (
     Grant,
     OrgClient,
     Wallet,
-    new_key,
     open_funded_wallet,
 )
+from tests.support.keys import new_key
 from wallet_rpc.domain.access import DEFAULT_SCOPES, Claims, OrganizationId, WalletNamespace
 from wallet_rpc.domain.access import Wallet as TokenWallet
 from wallet_rpc.errors import SessionEnded

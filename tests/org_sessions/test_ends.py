@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, HOUR, OrgClient, Wallet, new_key
+from tests.org_sessions.org_client import CHAINS, HOUR, OrgClient, Wallet
+from tests.support.keys import new_key
 
 CHAIN = CHAINS[0]
 TOKEN = "0x" + "a1" * 20

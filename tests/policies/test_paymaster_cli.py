@@ -13,14 +13,15 @@ from eth_keys.datatypes import PrivateKey
 from tests.devchain.http_endpoint import serve_rpc
 from tests.devchain.sample import ALICE, BOB, Node
 from tests.e2e.process import run_wallet_rpc
+from tests.support.keys import address_of
 from wallet_rpc.adapters.sponsorship.paymaster_contract import creation_code, derive_address
 from wallet_rpc.devchain import dev_constants, genesis
 from wallet_rpc.devchain.config import DevChainConfig
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.primitives import Address, Data
+from wallet_rpc.primitives import Data
 
 SIGNER_KEY = b"\x51" * 32
-SIGNER = Address(PrivateKey(SIGNER_KEY).public_key.to_canonical_address())
+SIGNER = address_of(PrivateKey(SIGNER_KEY))
 RUNTIME = genesis.load_genesis()[dev_constants.PAYMASTER].code
 ADDRESS = derive_address(creation_code(RUNTIME, owner=ALICE.address, signer=SIGNER))
 STRANGER = "0x" + "57" * 20

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.devchain.asking import send
-from tests.devchain.sample import Actor, address_of, key_of
+from tests.devchain.sample import Actor, key_of
 from tests.policies.world import CONTEXT, POLICY, World, open_world
+from tests.support.keys import address_of
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsorship.accounts import owners_of
 from wallet_rpc.adapters.sponsorship.redis_budgets import Ledger

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from tests.e2e.client import FRIEND, Wallet, new_key
+from tests.e2e.client import FRIEND, Wallet
+from tests.support.keys import new_key, sign_digest
 from tests.tenants.tenant import Tenant
 
 CHAINS = (31337, 421614)
@@ -74,8 +74,5 @@ def grant_sessions(tenant: Tenant, wallet: Wallet | None = None) -> SessionGrant
         )
         for chain in CHAINS
     ]
-    signatures = [
-        "0x" + Account.unsafe_sign_hash(each["signatureRequest"]["rawPayload"], owner.key).signature.hex()
-        for each in created
-    ]
+    signatures = [sign_digest(owner, each["signatureRequest"]["rawPayload"]) for each in created]
     return SessionGrants(account["accountAddress"], account["id"], owner, key, created, signatures)

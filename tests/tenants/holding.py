@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from tests.e2e.client import Client, RpcError, Wallet, new_key
+from tests.e2e.client import Client, RpcError, Wallet
 from tests.e2e.delegating import External
 from tests.e2e.standards import ask
+from tests.support.keys import new_key
 from tests.tenants.acceptance import create_token, entry
 from tests.tenants.conftest import SECRET
 from tests.tenants.granting import CHAINS

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, Client, Wallet, new_key
+from tests.e2e.client import FRIEND, Client, Wallet
+from tests.support.keys import new_key
 from tests.tenants.acceptance import (
     CHECKSUMMED,
     FOUR,

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from eth_account import Account
 
-from tests.e2e.client import FRIEND, Client, Wallet, new_key
+from tests.e2e.client import FRIEND, Client, Wallet
+from tests.support.keys import new_key, random_signature
 from tests.tenants.acceptance import (
     CHECKSUMMED,
     SOLANA,
@@ -123,8 +122,7 @@ def use_zerodev_grant(body: dict[str, Any]) -> None:
 
 def sign_with_other_key(body: dict[str, Any]) -> None:
     serialized = body["installs"][0]["serialized"]
-    other = Account.unsafe_sign_hash(secrets.token_bytes(32), new_key().key).signature.hex()
-    body["installs"][0]["serialized"] = serialized[: 2 + 34] + other
+    body["installs"][0]["serialized"] = serialized[: 2 + 34] + random_signature()[2:]
 
 
 INVALID: list[tuple[str, Callable[[dict[str, Any]], Any], int]] = [

@@ -15,11 +15,11 @@ from dataclasses import asdict, fields
 from typing import Any
 
 import pytest
-from eth_account import Account
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.e2e.client import FRIEND, Client, Wallet, new_key
+from tests.e2e.client import FRIEND, Client, Wallet
+from tests.support.keys import new_key, sign_digest
 from tests.tenants.acceptance import claims_of
 from tests.tenants.isolation_queries import CHAIN, QUERIES, REST_QUERIES, Resources, grant, registration
 from tests.tenants.tenant import Tenant
@@ -41,7 +41,7 @@ def random_resources() -> Resources:
         account=semi_modular_deployment(Address.parse(owner.address), salt).address.hex0x(),
         account_id=str(uuid.uuid4()),
         session_id="0x" + secrets.token_hex(16),
-        signature="0x" + Account.unsafe_sign_hash(secrets.token_bytes(32), owner.key).signature.hex(),
+        signature=sign_digest(owner, secrets.token_bytes(32)),
         session_key=new_key().address,
         group_id="sgrp_" + "".join(secrets.choice("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(26)),
         call_id="0x" + f"{int(CHAIN, 16):064x}" + secrets.token_hex(32),
@@ -73,8 +73,7 @@ class PopulatedTenant(Tenant):
         created = self.result(
             "wallet_createSession", grant(_with(resources, account=account["accountAddress"], session_key=key.address))
         )
-        digest = created["signatureRequest"]["rawPayload"]
-        signature = "0x" + Account.unsafe_sign_hash(digest, owner.key).signature.hex()
+        signature = sign_digest(owner, created["signatureRequest"]["rawPayload"])
         resources = _with(
             resources,
             organization=self.organization,

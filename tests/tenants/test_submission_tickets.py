@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, RpcError, Wallet, new_key
+from tests.e2e.client import FRIEND, RpcError, Wallet
 from tests.e2e.delegating import DELEGATE_V1_1
-from tests.e2e.standards import Json, ask, keyed_request, raw
+from tests.e2e.standards import Json, ask, keyed_request
+from tests.support.keys import new_key, sign_digest
 from tests.tenants.holding import TOKEN_SIGNER, a_wallet, an_external, by_key, expire, token_client, with_token
 from tests.tenants.tenant import Tenant
 from wallet_rpc.domain.access import Scope
@@ -27,7 +28,7 @@ def with_ticket(signed: Json, prepared: Json) -> Json:
 
 
 def keyed_send(prepared: Json, wallet: Wallet, **more: Any) -> Json:
-    signature = raw(wallet.owner, prepared["digest"])
+    signature = sign_digest(wallet.owner, prepared["digest"])
     return {"context": prepared["context"], "key": prepared["key"], "signature": signature, **more}
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import new_key
 from tests.e2e.standards import ask
+from tests.support.keys import new_key
 from tests.tenants.acceptance import TOKENS, create_token, entry
 from tests.tenants.holding import by_key, token_client
 from tests.tenants.tenant import Tenant

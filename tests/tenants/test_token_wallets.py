@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, RpcError, Wallet, new_key
+from tests.e2e.client import FRIEND, RpcError, Wallet
 from tests.e2e.delegating import ZERO, External
-from tests.e2e.standards import Json, ask, key_of, keyed_request, raw
+from tests.e2e.standards import Json, ask, key_of, keyed_request
+from tests.support.keys import new_key, sign_digest
 from tests.tenants.acceptance import SOLANA, entry
 from tests.tenants.holding import TokenClient, a_wallet, an_external, by_key, token_client, with_token
 from tests.tenants.tenant import Tenant
@@ -39,7 +40,7 @@ def _send_keyed_request(wallet: Wallet) -> tuple[str, Json]:
     return SEND, {
         "context": prepared["context"],
         "key": prepared["key"],
-        "signature": raw(wallet.owner, prepared["digest"]),
+        "signature": sign_digest(wallet.owner, prepared["digest"]),
     }
 
 
@@ -154,7 +155,7 @@ def test_a_removal_belongs_to_its_signer(tenant: Tenant) -> None:
 
     assert page.refusal(SEND, stranger.sign_authorization(theirs)) == MISMATCH
     assert page.refusal(SEND, account.sign_authorization(own, by=new_key())) == MISMATCH
-    assert page.refusal(SEND, {**in_context, "signature": raw(stranger.owner, prepared["digest"])}) == MISMATCH
+    assert page.refusal(SEND, {**in_context, "signature": sign_digest(stranger.owner, prepared["digest"])}) == MISMATCH
     assert page.refusal(SEND, account.sign_authorization(own)) == (403, "submission_ticket_required")
 
 
