@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.e2e.server import run_dev_server
-from tests.e2e.stacks import CHAINS, DOLLAR, DOLLAR_RATE
+from tests.e2e.stacks import DOLLAR, DOLLAR_RATE
 from tests.pauses.watch import Watch
+from tests.support.constants import CHAINS
 from tests.workers import ByParts, long_first
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.client import Client, Wallet
 from tests.e2e.commanding import Cli
-from tests.e2e.stacks import CHAINS, Stack
+from tests.e2e.stacks import Stack
 from tests.golden.scenarios import DEPLOYMENTS
 from tests.stack.running import real_stack as running_real
+from tests.support.constants import CHAINS
+from tests.support.rpc_client import Client
+from tests.support.wallet import Wallet
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.devchain.genesis import load_deployments, load_genesis
 

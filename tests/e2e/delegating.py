@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from eth_account.signers.local import LocalAccount
-
-from tests.e2e.client import Grant, RpcError, Wallet
-from tests.support.keys import new_key, sign_digest
+from tests.support.keys import new_key
+from tests.support.wallet import Wallet
 
 DELEGATE = "0x69007702764179f14F51cdce752f4f775d74E139"
 DELEGATE_V1_1 = "0x77021100bD87b7008E5E1989d0eB38555d0d0000"
@@ -28,21 +26,6 @@ class External(Wallet):
 
     def count(self) -> int:
         return int(self.client.rpc("eth_getTransactionCount", self.account, "latest"), 16)
-
-    def sign_authorization(self, prepared: dict[str, Any], by: LocalAccount | None = None) -> dict[str, Any]:
-        """Return the request to send: the authorization and the raw signature of its digest."""
-        signature = sign_digest(by or self.owner, prepared["signatureRequest"]["rawPayload"])
-        return {
-            "type": "authorization",
-            "data": prepared["data"],
-            "chainId": prepared["chainId"],
-            "signature": {"type": "secp256k1", "data": signature},
-        }
-
-    def sign_array(self, prepared: dict[str, Any]) -> dict[str, Any]:
-        authorization, operation = prepared["data"]
-        parts = [self.sign_authorization(authorization), self.sign(operation, self.owner, None)]
-        return {"type": "array", "data": parts}
 
     def submit(self, request: dict[str, Any]) -> str:
         sent: dict[str, Any] = self.client.rpc("wallet_sendPreparedCalls", request)
@@ -65,6 +48,3 @@ class External(Wallet):
 def external(wallet: Wallet) -> External:
     """Return a new externally owned account on the server of `wallet`."""
     return External(wallet.client, owner=new_key())
-
-
-__all__ = ["DELEGATE", "DELEGATE_V1_1", "ZERO", "External", "Grant", "RpcError", "external"]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from eth_account.signers.local import LocalAccount
 
-from tests.e2e.client import Wallet
 from tests.support.keys import new_key, sign_digest
+from tests.support.wallet import Wallet
 from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction
 from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Permission

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.client import FRIEND, TOKEN, call_data, transfer
+from tests.support.calls import call_data, transfer
+from tests.support.constants import FRIEND, TOKEN
 
 Call = dict[str, Any]
 STRANGER = "0x000000000000000000000000000000000000bEEF"

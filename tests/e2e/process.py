@@ -19,8 +19,8 @@ from typing import Any, ClassVar, Self
 
 import httpx2
 
-from tests.e2e.client import Client
 from tests.e2e.prefork import Forked
+from tests.support.rpc_client import Client
 
 LONGEST_SECONDS = 60.0
 """Timeout for every step; only a failure takes that long."""

@@ -8,8 +8,10 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from tests.e2e.client import FRIEND, Client, RpcError, Wallet
+from tests.support.constants import FRIEND
 from tests.support.keys import sign_request, to_signable
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 
 MAGIC = bytes.fromhex("1626ba7e")
 SUFFIX = bytes.fromhex("6492" * 16)

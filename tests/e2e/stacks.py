@@ -10,8 +10,6 @@ import pytest
 
 from wallet_rpc.primitives import Address
 
-CHAINS = (31337, 421614)
-"""Chains of every stack; the first is the default of a request that names no chain."""
 DOLLAR = Address.parse("0x75faf114eafb1BDbe2F0316DF893fd58CE46AA4d")
 """Additional gas token of the embedded chains, at USDC's address on Arbitrum Sepolia; tests that use it deploy it."""
 DOLLAR_RATE = 2_000 * 10**6

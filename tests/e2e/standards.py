@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from eth_account.signers.local import LocalAccount
 
-from tests.e2e.client import HOUR, POLICY, TOKEN, Client, RpcError, Wallet
+from tests.support.constants import HOUR, SPONSORSHIP, TOKEN
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 
 Json = dict[str, Any]
-SPONSORED = {"paymasterService": {"policyId": POLICY}}
+SPONSORED = {"paymasterService": SPONSORSHIP}
 GRANT, REQUEST = "wallet_grantPermissions", "wallet_requestExecutionPermissions"
 ACCESS = {"type": "contract-access", "data": {"address": TOKEN}}
 BUDGET = {"type": "erc20-token-transfer", "data": {"address": TOKEN, "allowance": "0x64"}}

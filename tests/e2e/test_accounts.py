@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.e2e.client import Client, RpcError
 from tests.e2e.delegating import DELEGATE
 from tests.e2e.stacks import on_both_stacks
 from tests.support.keys import new_key
+from tests.support.rpc_client import Client, RpcError
 
 pytestmark = on_both_stacks
 SIGNER_OF_DOCS = "0x7a3ccbFe9DA9b53228872dd7ef3dc3fDd13Cf8A0"

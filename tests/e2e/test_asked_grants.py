@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from eth_account.signers.local import LocalAccount
 
-from tests.e2e.client import FRIEND, TOKEN, Grant, RpcError, Wallet, transfer
 from tests.e2e.delegating import ZERO
 from tests.e2e.stacks import on_both_stacks
 from tests.e2e.standards import (
@@ -21,7 +20,11 @@ from tests.e2e.standards import (
     permission_request,
     single,
 )
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND, TOKEN
 from tests.support.keys import new_key, sign_digest
+from tests.support.rpc_client import RpcError
+from tests.support.wallet import Grant, Wallet
 
 pytestmark = on_both_stacks
 
@@ -29,7 +32,7 @@ pytestmark = on_both_stacks
 def sign_grant(wallet: Wallet, key: LocalAccount, answer: Json) -> Grant:
     """Sign the answer as the owner, and return the grant: its context is the answer's context and the signature."""
     signature = sign_digest(wallet.owner, answer["signatureRequest"]["rawPayload"])
-    grant = Grant(answer["sessionId"], signature, key, answer)
+    grant = Grant(answer, signature, key)
     assert answer["context"] + signature[2:] == grant.context["context"]
     return grant
 

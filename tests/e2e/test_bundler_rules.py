@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import external
 from tests.e2e.permissions import PLAIN
 from tests.e2e.process import run_wallet_rpc
-from tests.e2e.stacks import CHAINS, Stack
+from tests.e2e.stacks import Stack
 from tests.e2e.standards import BUDGET, Json
 from tests.golden.scenarios import DEPLOYMENTS
 from tests.stack.running import real_stack
 from tests.stack.staking import STAKE, stake
+from tests.support.calls import transfer
+from tests.support.constants import CHAINS, FRIEND, POLICY, TOKEN
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.devchain.genesis import load_deployments, load_genesis
 from wallet_rpc.domain.contracts import ACCOUNT_FACTORY

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.client import ENTRY_POINT, FRIEND, Client, Wallet
 from tests.e2e.process import until
 from tests.e2e.stacks import Stack
+from tests.support.constants import ENTRY_POINT, FRIEND
 from tests.support.keys import new_key
+from tests.support.rpc_client import Client
+from tests.support.wallet import Wallet
 from tests.tenants.tenant import new_tenant
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.audit import EventKind

@@ -7,9 +7,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.client import ENTRY_POINT, TOKEN, Client, Wallet, call_data
-from tests.e2e.stacks import CHAINS, Stack, on_both_stacks
+from tests.e2e.stacks import Stack, on_both_stacks
+from tests.support.calls import call_data
+from tests.support.constants import CHAINS, ENTRY_POINT, TOKEN
 from tests.support.keys import new_key
+from tests.support.rpc_client import Client
+from tests.support.wallet import Wallet
 
 pytestmark = on_both_stacks
 FIRST, SECOND = CHAINS

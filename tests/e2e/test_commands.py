@@ -13,10 +13,13 @@ import pytest
 from eth_account import Account
 
 import wallet_rpc
-from tests.e2e.client import ENTRY_POINT, FRIEND, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import External
 from tests.e2e.process import Server, run_wallet_rpc
 from tests.golden.scenarios import DEPLOYMENTS
+from tests.support.calls import transfer
+from tests.support.constants import ENTRY_POINT, FRIEND, TOKEN
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc.__main__ import main
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.config.settings import Settings

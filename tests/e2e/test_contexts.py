@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.e2e.client import FRIEND, RpcError, Wallet
 from tests.e2e.elsewhere import LocalGrant, local_grant
+from tests.support.constants import FRIEND
+from tests.support.rpc_client import RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.permission import Root
 from wallet_rpc.primitives import Address, Data

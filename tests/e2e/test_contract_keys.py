@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.client import FRIEND, POLICY, Client, Grant, RpcError, Wallet
 from tests.e2e.stacks import on_both_stacks
+from tests.support.constants import FRIEND, POLICY
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Grant, Wallet
 
 pytestmark = on_both_stacks
 

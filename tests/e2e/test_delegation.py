@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from eth_utils.crypto import keccak
 
-from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import DELEGATE, DELEGATE_V1_1, ZERO, External
 from tests.e2e.stacks import on_both_stacks
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND, POLICY, ROOT, TOKEN
 from tests.support.keys import new_key
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 
 pytestmark = on_both_stacks
-ROOT = {"type": "root"}
 ELSEWHERE = "0x000000000000c5A9089039570Dd36455b5C07383"
 """Deployed contract that is not a supported delegate."""
 

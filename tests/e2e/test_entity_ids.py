@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.client import FRIEND, TOKEN, Client, Grant, RpcError, Wallet, call_data, transfer
 from tests.e2e.elsewhere import local_grant
 from tests.e2e.stacks import on_both_stacks
+from tests.support.calls import call_data, transfer
+from tests.support.constants import FRIEND, TOKEN
 from tests.support.keys import new_key
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Grant, Wallet
 from wallet_rpc.domain.permission import ContractAccess, Target
 from wallet_rpc.primitives import Address
 

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, HOUR, TOKEN, Client, RpcError, Wallet, call_data, transfer
 from tests.e2e.delegating import ZERO, External
 from tests.e2e.standards import key_of
+from tests.support.calls import call_data, transfer
+from tests.support.constants import FRIEND, HOUR, TOKEN
 from tests.support.keys import new_key
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 
 Json = dict[str, Any]
 HERE = "0x7a69"

@@ -11,13 +11,15 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from tests.devchain.contracts import revert_with
-from tests.e2e.client import ENTRY_POINT, FRIEND, POLICY, Client, Grant, RpcError, Wallet, call_data, transfer
 from tests.e2e.delegating import External
 from tests.e2e.stacks import on_both_stacks
 from tests.e2e.test_token_gas import gas_in
+from tests.support.calls import call_data, transfer
+from tests.support.constants import ENTRY_POINT, FRIEND, POLICY, ROOT
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Grant, Wallet
 
 COIN = 10**18
-ROOT = {"type": "root"}
 PAYS_OUT = "0x5f5f5f5f47335af100"
 """Code of a contract that pays its whole balance to its caller."""
 

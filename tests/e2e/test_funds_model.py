@@ -9,8 +9,10 @@ from eth_utils.address import to_checksum_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.e2e.client import FRIEND, RpcError, Wallet
 from tests.e2e.test_funds import PAYS_OUT
+from tests.support.constants import FRIEND
+from tests.support.rpc_client import RpcError
+from tests.support.wallet import Wallet
 
 UNIT = 10**16
 """Amount above the gas cost of these calls."""

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.e2e.client import Wallet
 from tests.e2e.process import InstalledServer, until
 from tests.edge.raw_http import Raw, head
+from tests.support.wallet import Wallet
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are set and read by Linux")
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.domain.abilities import Abilities
 from tests.domain.strategies import CONTRACTS, FUNCTIONS, harmless_permissions
-from tests.e2e.client import Client, RpcError, Wallet
 from tests.e2e.stacks import on_every_stack
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc import wire
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.e2e.client import FRIEND, TOKEN, Client, RpcError, Wallet, call_data
 from tests.e2e.delegating import External
 from tests.e2e.stacks import DOLLAR, DOLLAR_RATE, on_both_stacks
 from tests.e2e.test_token_gas import PAYMASTER, gas_in, request, signed_permit
+from tests.support.calls import call_data
+from tests.support.constants import FRIEND, TOKEN
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc.__main__ import _parser
 from wallet_rpc.cli.option_types import parse_token_price
 from wallet_rpc.domain.token_charge import ONE_COIN

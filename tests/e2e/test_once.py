@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, Client, RpcError, Wallet, transfer
 from tests.e2e.stacks import on_both_stacks
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND, ROOT
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 
-ROOT = {"type": "root"}
 pytestmark = on_both_stacks
 
 

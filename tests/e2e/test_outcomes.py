@@ -11,8 +11,10 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from tests.devchain.contracts import revert_with
-from tests.e2e.client import FRIEND, Wallet, transfer
 from tests.e2e.stacks import on_both_stacks
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND
+from tests.support.wallet import Wallet
 
 STOP = "0x00"
 REVERTED = -32521

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, POLICY, RpcError, Wallet
 from tests.e2e.standards import Json, ask, key_of, keyed_request
+from tests.support.constants import FRIEND, POLICY
 from tests.support.keys import sign_digest
+from tests.support.rpc_client import RpcError
+from tests.support.wallet import Wallet
 
 URL = "https://paymaster.example"
 UNCLEAR: dict[str, Json] = {

@@ -13,8 +13,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.client import FRIEND, Grant, RpcError, Wallet, transfer
 from tests.e2e.process import Server, is_running, run_wallet_rpc, until
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND
+from tests.support.rpc_client import RpcError
+from tests.support.wallet import Grant, Wallet
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are watched through /proc")
 

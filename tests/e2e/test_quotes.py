@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import external
 from tests.e2e.process import Server
 from tests.e2e.quote_provider import HERE, QUOTE, SECRET, Provider, serve_quotes
 from tests.e2e.server import run_dev_server
 from tests.e2e.stacks import Stack
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND, POLICY, TOKEN
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.config.settings import SettingError, load
 from wallet_rpc.domain.web_url import WEB_URL

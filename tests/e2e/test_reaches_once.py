@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, Client, RpcError, Wallet, transfer
 from tests.e2e.counting import Recorder, serve_recorder
 from tests.e2e.delegating import External
 from tests.e2e.process import Server
-from tests.e2e.stacks import CHAINS, Stack
-from tests.e2e.test_once import ROOT, run_at_once
+from tests.e2e.stacks import Stack
+from tests.e2e.test_once import run_at_once
+from tests.support.calls import transfer
+from tests.support.constants import CHAINS, FRIEND, ROOT
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.devchain.accounts import ACCOUNTS
 

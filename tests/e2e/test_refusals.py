@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import external
 from tests.e2e.stacks import on_both_stacks
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND, POLICY, ROOT, TOKEN
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 
-ROOT = {"type": "root"}
 pytestmark = on_both_stacks
 
 
@@ -195,7 +197,7 @@ def test_a_malformed_policy_id_is_rejected_by_name(wallet: Wallet) -> None:
         ("auxiliaryFunds", {}),
         ("anythingElse", {"optional": False}),
         ("anythingElse", {}),
-        ("paymaster", {"policyId": "11111111-2222-4333-8444-555555555555"}),
+        ("paymaster", {"policyId": POLICY}),
         ("paymasterService", {"url": "https://paymaster.example"}),
     ],
 )

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from eth_account.messages import encode_typed_data
 
-from tests.e2e import schema
-from tests.e2e.client import POLICY, Client, RpcError, Wallet
 from tests.e2e.server import run_dev_server
+from tests.support import schema
+from tests.support.constants import POLICY
 from tests.support.keys import new_key
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.dev_server import DevOptions
 from wallet_rpc.primitives import UnixSeconds

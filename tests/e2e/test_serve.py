@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.client import FRIEND, Client, Wallet
 from tests.e2e.process import Server, run_wallet_rpc
-from tests.e2e.stacks import CHAINS, Stack
+from tests.e2e.stacks import Stack
 from tests.stack.installing import install
 from tests.stack.parts import anvil
+from tests.support.constants import CHAINS, FRIEND
+from tests.support.rpc_client import Client
+from tests.support.wallet import Wallet
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.devchain.genesis import load_genesis
 from wallet_rpc.domain.contracts import REQUIRED_CONTRACTS, SINGLE_SIGNER_MODULE

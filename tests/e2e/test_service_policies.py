@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import POLICY, Client, RpcError, Wallet, transfer
 from tests.e2e.process import Server
-from tests.e2e.stacks import CHAINS, Stack
+from tests.e2e.stacks import Stack
 from tests.policies.sample import policy_file
+from tests.support.calls import transfer
+from tests.support.constants import CHAINS, POLICY
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain.gas import max_cost

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.client import FRIEND, Client, Grant, RpcError, Wallet, transfer
 from tests.e2e.permissions import CASES, PLAIN, Case
 from tests.e2e.stacks import on_every_stack
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND, POLICY, ROOT
 from tests.support.keys import sign_digest
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Grant, Wallet
 
-ROOT = {"type": "root"}
 pytestmark = on_every_stack
 
 
@@ -182,7 +184,7 @@ def test_raw_payload_is_the_hash_for_a_raw_signer(wallet: Wallet) -> None:
 
 
 def test_an_estimate_requests_no_signature(wallet: Wallet) -> None:
-    service = {"policyId": "11111111-2222-4333-8444-555555555555", "onlyEstimation": True}
+    service = {"policyId": POLICY, "onlyEstimation": True}
     prepared = wallet.prepare({"to": FRIEND}, paymasterService=service)
     assert "signatureRequest" not in prepared
     assert int(prepared["data"]["callGasLimit"], 16) > 0

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, Grant, RpcError, Wallet, call_data, transfer
 from tests.e2e.stacks import on_both_stacks
 from tests.e2e.test_sessions import blob_of
+from tests.support.calls import call_data, transfer
+from tests.support.constants import FRIEND, ROOT
 from tests.support.keys import new_key
+from tests.support.rpc_client import RpcError
+from tests.support.wallet import Grant, Wallet
 
 pytestmark = on_both_stacks
-ROOT = {"type": "root"}
 JUNK = "0x" + "11" * 65
 
 
@@ -72,7 +74,7 @@ def test_a_context_does_not_decide_the_key_of_an_installed_session(wallet: Walle
     forged_call = message["call"].replace(grant.key.address[2:].lower(), thief.address[2:].lower())
     assert forged_call != message["call"]
     typed = {"data": {"message": {**message, "call": forged_call}}}
-    forged = Grant(grant.session_id, JUNK, thief, {"signatureRequest": typed})
+    forged = Grant({**grant.created, "signatureRequest": typed}, JUNK, thief)
     error = catch_error(wallet, forged, {"context": blob_of(wallet, forged)})
     assert error.reason == "signature_invalid"
     assert grant.key.address in error.message

@@ -9,7 +9,6 @@ from eth_abi.abi import decode
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from tests.e2e.client import FRIEND, Client, RpcError, Wallet
 from tests.e2e.delegating import DELEGATE_V1_1, External
 from tests.e2e.signing import (
     ALL,
@@ -24,8 +23,11 @@ from tests.e2e.signing import (
     is_valid,
     prepare_sign,
 )
-from tests.e2e.stacks import CHAINS, Stack, on_both_stacks
+from tests.e2e.stacks import Stack, on_both_stacks
+from tests.support.constants import CHAINS, FRIEND
 from tests.support.keys import new_key, sign_request, to_signable
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 
 pytestmark = on_both_stacks
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, Grant, RpcError, Wallet
 from tests.e2e.delegating import External
 from tests.e2e.signing import (
     TEXT,
@@ -14,7 +13,10 @@ from tests.e2e.signing import (
     prepare_sign,
 )
 from tests.e2e.stacks import on_both_stacks
+from tests.support.constants import FRIEND
 from tests.support.keys import new_key, sign_request
+from tests.support.rpc_client import RpcError
+from tests.support.wallet import Grant, Wallet
 
 pytestmark = on_both_stacks
 
@@ -73,7 +75,7 @@ def test_a_grant_signed_for_another_account_is_invalid(wallet: Wallet) -> None:
     assert request["data"]["primaryType"] == "ReplaySafeHash"
     for signature in (sign_request(wallet.owner, request), "0x" + account_signature(other, grant).hex()):
         with pytest.raises(RpcError) as error_info:
-            wallet.act(Grant(created["sessionId"], signature, new_key(), created))
+            wallet.act(Grant(created, signature, new_key()))
         assert error_info.value.reason == "session_signature_invalid"
 
 

@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from tests.e2e.client import FRIEND, PATIENCE_SECONDS, Client, RpcError
 from tests.e2e.delegating import DELEGATE, DELEGATE_V1_1, External
 from tests.e2e.stacks import on_both_stacks
+from tests.support.constants import FRIEND
 from tests.support.keys import new_key
+from tests.support.rpc_client import PATIENCE_SECONDS, Client, RpcError
 
 
 @pytest.fixture

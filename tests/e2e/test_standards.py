@@ -11,7 +11,6 @@ from eth_account.signers.local import LocalAccount
 from eth_keys.datatypes import PrivateKey
 from jsonschema import Draft202012Validator
 
-from tests.e2e.client import FRIEND, Wallet, transfer
 from tests.e2e.delegating import ZERO, External, external
 from tests.e2e.stacks import on_both_stacks
 from tests.e2e.standards import (
@@ -27,7 +26,10 @@ from tests.e2e.standards import (
     permission_request,
     single,
 )
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND
 from tests.support.keys import new_key, sign_digest
+from tests.support.wallet import Wallet
 
 pytestmark = on_both_stacks
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.stacks import on_both_stacks
 from tests.e2e.test_token_gas import PAYMASTER, PERMIT, PLENTY, catch_error, gas_in
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND, TOKEN
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 
 pytestmark = on_both_stacks
 

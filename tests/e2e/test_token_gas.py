@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, POLICY, TOKEN, Client, RpcError, Wallet, call_data, transfer
 from tests.e2e.delegating import external
 from tests.e2e.stacks import on_both_stacks
+from tests.support.calls import call_data, transfer
+from tests.support.constants import FRIEND, POLICY, TOKEN
 from tests.support.keys import new_key, sign_request
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 
 PAYMASTER = "0x7e57000000000000000000000000000000000003"
 PLENTY = 10**24

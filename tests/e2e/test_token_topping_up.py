@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, TOKEN, Client, RpcError, Wallet, call_data, transfer
 from tests.e2e.delegating import External, external
 from tests.e2e.stacks import on_both_stacks
 from tests.e2e.test_token_gas import PLENTY, allowance, approve, gas_in, request, signed_permit
+from tests.support.calls import call_data, transfer
+from tests.support.constants import FRIEND, TOKEN
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 
 pytestmark = on_both_stacks
 PRICE = {"maxFeePerGas": hex(5 * 10**9), "maxPriorityFeePerGas": hex(10**9)}

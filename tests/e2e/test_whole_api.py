@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, POLICY, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import External
 from tests.e2e.stacks import on_both_stacks
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND, POLICY
 from tests.support.keys import new_key
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 
 pytestmark = on_both_stacks
 HERE = "0x7a69"

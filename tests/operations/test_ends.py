@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from tests.clocks import FixedClock
-from tests.e2e.client import TOKEN, call_data
 from tests.operations.conftest import CHAIN, POLICY, WalletFixture
 from tests.operations.test_token_gas import transact
+from tests.support.calls import call_data
+from tests.support.constants import TOKEN
 from tests.support.keys import sign_request
 from wallet_rpc import wire
 from wallet_rpc.domain.prepared import PreparedCalls, PreparedPermit

@@ -9,8 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.client import TOKEN, call_data
 from tests.operations.conftest import CHAIN, POLICY, WalletFixture
+from tests.support.calls import call_data
+from tests.support.constants import TOKEN
 from wallet_rpc import wire
 from wallet_rpc.domain.prepared import PreparedCalls, PreparedUserOperation
 from wallet_rpc.domain.token_gas import Erc20PaymentTerms

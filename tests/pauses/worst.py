@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
-from tests.e2e.client import POLICY
+from tests.support.constants import POLICY
 from wallet_rpc.edge.envelope import MAX_BODY_CONTAINERS
 from wallet_rpc.edge.envelope import MAX_BODY_VALUES as MAX_READ
 from wallet_rpc.wire import MAX_REQUEST_VALUES, count_marks

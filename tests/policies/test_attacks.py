@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, Client, RpcError, Wallet, transfer
 from tests.e2e.delegating import External
 from tests.e2e.server import run_dev_server
 from tests.policies.hook import Hook, serve_hook
 from tests.policies.sample import policy_file
 from tests.policies.test_sponsoring import operation_of, try_prepare
+from tests.support.calls import transfer
+from tests.support.constants import FRIEND
 from tests.support.keys import new_key
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc.config.settings import Settings
 from wallet_rpc.dev_server import DevOptions
 from wallet_rpc.domain.gas import max_cost

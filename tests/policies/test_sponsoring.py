@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import POLICY as DEVELOPMENT
-from tests.e2e.client import TOKEN, Client, RpcError, Wallet, transfer
 from tests.e2e.server import run_dev_server
 from tests.policies.hook import YES, Hook, serve_hook
 from tests.policies.sample import policy_file
+from tests.support.calls import transfer
+from tests.support.constants import POLICY as DEVELOPMENT
+from tests.support.constants import TOKEN
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from wallet_rpc.config.settings import Settings
 from wallet_rpc.dev_server import DevOptions
 from wallet_rpc.devchain import dev_constants

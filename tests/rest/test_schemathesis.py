@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
 
 from tests.e2e.server import run_dev_server
-from tests.tenants.granting import CHAINS, grant_sessions
+from tests.support.constants import CHAINS
+from tests.tenants.granting import grant_sessions
 from tests.tenants.tenant import Tenant, new_tenant
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore

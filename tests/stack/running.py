@@ -14,10 +14,11 @@ from starlette.types import ASGIApp
 
 from tests.e2e.process import Server
 from tests.e2e.server import PAGES
-from tests.e2e.stacks import CHAINS, Stack
+from tests.e2e.stacks import Stack
 from tests.stack.installing import install
 from tests.stack.parts import RELAYER, alto, anvil, private_key
 from tests.stack.paymaster import paymaster_service
+from tests.support.constants import CHAINS
 from tests.thread_context import run_in_thread
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.config.settings import Settings

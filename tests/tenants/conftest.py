@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.e2e.server import run_dev_server
-from tests.tenants.granting import CHAINS
+from tests.support.constants import CHAINS
 from tests.tenants.tenant import Tenant, new_tenant
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore

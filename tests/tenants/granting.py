@@ -8,13 +8,10 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 
-from tests.e2e.client import FRIEND, Wallet
+from tests.support.constants import CHAINS, FRIEND, HOUR, SPONSORSHIP
 from tests.support.keys import new_key, sign_digest
+from tests.support.wallet import Wallet
 from tests.tenants.tenant import Tenant
-
-CHAINS = (31337, 421614)
-HOUR = 3600
-POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
 
 
 @dataclass
@@ -52,7 +49,7 @@ class SessionGrants:
             "from": self.account,
             "chainId": hex(CHAINS[number]),
             "calls": [{"to": FRIEND}],
-            "capabilities": {"permissions": self.permissions(number), "paymasterService": POLICY},
+            "capabilities": {"permissions": self.permissions(number), "paymasterService": SPONSORSHIP},
         }
 
 

@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from tests.e2e.client import Client, RpcError, Wallet
 from tests.e2e.delegating import External
 from tests.e2e.standards import ask
+from tests.support.constants import CHAINS
 from tests.support.keys import new_key
+from tests.support.rpc_client import Client, RpcError
+from tests.support.wallet import Wallet
 from tests.tenants.acceptance import create_token, entry
 from tests.tenants.conftest import SECRET
-from tests.tenants.granting import CHAINS
 from tests.tenants.tenant import Tenant
 from wallet_rpc.adapters.jwt_tokens import JwtTokenSigner
 from wallet_rpc.domain.access import Scope

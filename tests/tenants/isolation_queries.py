@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.e2e.client import FRIEND
+from tests.support.constants import FRIEND, HOUR
 from tests.tenants.tenant import Tenant
 
 CHAIN = "0x7a69"
-HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, Client, Wallet
+from tests.support.constants import CHAINS, FRIEND, POLICY
 from tests.support.keys import new_key
+from tests.support.rpc_client import Client
+from tests.support.wallet import Wallet
 from tests.tenants.acceptance import (
     CHECKSUMMED,
     FOUR,
@@ -26,7 +28,6 @@ from tests.tenants.acceptance import (
     post_with_token,
 )
 from tests.tenants.conftest import SECRET
-from tests.tenants.granting import CHAINS
 from tests.tenants.tenant import Tenant
 
 
@@ -36,7 +37,7 @@ def open_wallet(tenant: Tenant) -> tuple[Wallet, Client]:
 
 
 def build_request(wallet: Wallet, **more: Any) -> dict[str, Any]:
-    policy = {"policyId": "11111111-2222-4333-8444-555555555555"}
+    policy = {"policyId": POLICY}
     return {
         "from": wallet.account,
         "chainId": wallet.chain_id,

@@ -13,14 +13,16 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, Client, Wallet
+from tests.support.constants import CHAINS, FRIEND
 from tests.support.keys import new_key, random_signature
+from tests.support.rpc_client import Client
+from tests.support.wallet import Wallet
 from tests.tenants.acceptance import (
     CHECKSUMMED,
     SOLANA,
     create_token,
 )
-from tests.tenants.granting import CHAINS, grant_sessions
+from tests.tenants.granting import grant_sessions
 from tests.tenants.tenant import Tenant
 from tests.tenants.tenant import new_key as new_api_key
 from wallet_rpc.adapters.redis_store import RedisStore

@@ -10,8 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.constants import CHAINS
 from tests.tenants.acceptance import CHECKSUMMED, FOUR, create_token, entry
-from tests.tenants.granting import CHAINS
 from tests.tenants.tenant import Tenant, new_key
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore

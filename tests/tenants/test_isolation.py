@@ -18,8 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.e2e.client import FRIEND, Client, Wallet
+from tests.support.constants import FRIEND
 from tests.support.keys import new_key, sign_digest
+from tests.support.rpc_client import Client
+from tests.support.wallet import Wallet
 from tests.tenants.acceptance import claims_of
 from tests.tenants.isolation_queries import CHAIN, QUERIES, REST_QUERIES, Resources, grant, registration
 from tests.tenants.tenant import Tenant

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx2
 
-from tests.e2e.client import FRIEND
 from tests.e2e.server import run_dev_server
+from tests.support.constants import FRIEND
 from tests.tenants.tenant import Tenant, new_key
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, RpcError, Wallet
 from tests.e2e.delegating import DELEGATE_V1_1
 from tests.e2e.standards import Json, ask, keyed_request
+from tests.support.constants import FRIEND, POLICY
 from tests.support.keys import new_key, sign_digest
+from tests.support.rpc_client import RpcError
+from tests.support.wallet import Wallet
 from tests.tenants.holding import TOKEN_SIGNER, a_wallet, an_external, by_key, expire, token_client, with_token
 from tests.tenants.tenant import Tenant
 from wallet_rpc.domain.access import Scope
@@ -236,7 +238,7 @@ def test_a_key_gets_no_ticket_and_needs_none(tenant: Tenant) -> None:
 
 def test_an_estimate_has_no_ticket(tenant: Tenant) -> None:
     wallet, _ = with_token(a_wallet(tenant), tenant)
-    policy = {"policyId": "11111111-2222-4333-8444-555555555555", "onlyEstimation": True}
+    policy = {"policyId": POLICY, "onlyEstimation": True}
     assert "submissionTicket" not in wallet.prepare({"to": FRIEND}, paymasterService=policy)
 
 

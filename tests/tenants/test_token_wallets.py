@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import FRIEND, RpcError, Wallet
 from tests.e2e.delegating import ZERO, External
 from tests.e2e.standards import Json, ask, key_of, keyed_request
+from tests.support.constants import FRIEND
 from tests.support.keys import new_key, sign_digest
+from tests.support.rpc_client import RpcError
+from tests.support.wallet import Wallet
 from tests.tenants.acceptance import SOLANA, entry
 from tests.tenants.holding import TokenClient, a_wallet, an_external, by_key, token_client, with_token
 from tests.tenants.tenant import Tenant
