@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from tests.access.callers import EVM, SOLANA, TOKEN_SIGNER, a_key, by_key, by_token, ports_of
-from tests.clocks import FixedClock
+from tests.support.clocks import FixedClock
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_store import RedisStore

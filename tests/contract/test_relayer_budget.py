@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.clocks import FixedClock
+from tests.support.clocks import FixedClock
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer_budget import DAY_SECONDS, DailyWei, Expense, RelayerBudget
 from wallet_rpc.errors import Rejected

@@ -12,13 +12,12 @@ from eth_account.messages import encode_typed_data
 
 from tests.e2e.server import run_dev_server
 from tests.support import schema
+from tests.support.clocks import StoppedClock
 from tests.support.constants import POLICY
 from tests.support.keys import new_key
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Wallet
-from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.dev_server import DevOptions
-from wallet_rpc.primitives import UnixSeconds
 
 SEED_CALL = (
     "0x1bbf564c00000000000099DE0BF6fA90dEB851E2A2df7d83000000010500000000000000000000000000000000000000000000000000"
@@ -35,18 +34,13 @@ SEED_CALL = (
 SEED_DIGEST = "0x3499a8dd76e13102a22ab786edd127a2ab8a68e1bcf6c748382b83ff886d8003"
 """The EIP-712 digest of seed 001's typed data; the `rawPayload` printed there is a placeholder."""
 SEED_ACCOUNT = "0xafdABa1E09e82F780721963eba39bA9e6d9FE4d2"
-
-
-class SeedDay(SystemClock):
-    """Clock set to an hour before the expiry of the session of seed 001."""
-
-    def now(self) -> UnixSeconds:
-        return 1747966053
+SEED_TIME = 1747966053
+"""An hour before the expiry of the session of seed 001."""
 
 
 @pytest.fixture(scope="module")
 def seed_client() -> Iterator[Client]:
-    with run_dev_server(DevOptions(chains=(1,), ephemeral=True), clock=SeedDay()) as url:
+    with run_dev_server(DevOptions(chains=(1,), ephemeral=True), clock=StoppedClock(SEED_TIME)) as url:
         seeded = Client(url)
         yield seeded
         seeded.http.close()

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 from starlette.requests import Request
 
-from tests.clocks import FixedClock
 from tests.contract.sample import a_key
 from tests.contract.token_signing import CLAIMS, NOW, TOKEN_SIGNER
+from tests.support.clocks import FixedClock
 from wallet_rpc.domain.access import ApiKey, KeyId, OrganizationId
 from wallet_rpc.edge.authentication import Authenticator
 from wallet_rpc.errors import Unauthorized

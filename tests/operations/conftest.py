@@ -11,34 +11,24 @@ import pytest
 from eth_account.signers.local import LocalAccount
 
 from tests.operations.mempool import HeldMempool
+from tests.support.clocks import StoppedClock
 from tests.support.keys import new_key, sign_digest
 from wallet_rpc import wire
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.adapters.system import SystemClock, SystemEntropy
+from wallet_rpc.adapters.system import SystemEntropy
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.domain.prepared import PreparedUserOperation
 from wallet_rpc.operations import create_session, get_calls_status, prepare_calls, request_account, send_prepared_calls
 from wallet_rpc.ports import Paymaster, Ports
-from wallet_rpc.primitives import Address, Data, UnixSeconds
+from wallet_rpc.primitives import Address, Data
 from wallet_rpc.server import build_chain_clients
 from wallet_rpc.services.signed_calls import SendOperation
 
 CHAIN = 31337
 POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
-
-
-class AdjustableClock(SystemClock):
-    """A clock that does not advance during a test and can be set forward."""
-
-    def __init__(self) -> None:
-        self._start = super().now()
-        self.ahead = 0
-
-    def now(self) -> UnixSeconds:
-        return self._start + self.ahead
 
 
 @dataclass
@@ -47,7 +37,7 @@ class WalletFixture:
 
     ports: Ports
     mempool: HeldMempool
-    clock: AdjustableClock
+    clock: StoppedClock
     owner: LocalAccount
     account: Address
 
@@ -113,7 +103,7 @@ async def wallet(url: str, store: RedisStore) -> AsyncIterator[WalletFixture]:
             ChainSetting(chain_id=CHAIN, node_urls=(at,), bundler_urls=(at,), paymaster_url=at), http
         )
         mempool = HeldMempool(HttpBundler(JsonRpcClient(http, at, part="bundler")), CHAIN)
-        clock = AdjustableClock()
+        clock = StoppedClock()
         ports = Ports(
             chains={CHAIN: replace(clients.ports, bundler=mempool)},
             store=store,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.clocks import FixedClock
 from tests.operations.conftest import CHAIN, POLICY, WalletFixture
 from tests.operations.test_token_gas import transact
 from tests.support.calls import call_data
+from tests.support.clocks import FixedClock
 from tests.support.constants import TOKEN
 from tests.support.keys import sign_request
 from wallet_rpc import wire

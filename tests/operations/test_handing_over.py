@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.clocks import FixedClock
 from tests.operations.conftest import CHAIN, WalletFixture
+from tests.support.clocks import FixedClock
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.domain.records import CallRecord, CallState
 from wallet_rpc.errors import StaleNonce, Unavailable

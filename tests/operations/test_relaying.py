@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.operations.conftest import CHAIN, AdjustableClock, WalletFixture
+from tests.operations.conftest import CHAIN, WalletFixture
+from tests.support.clocks import StoppedClock
 from tests.support.keys import new_key, sign_digest
 from wallet_rpc import wire
 from wallet_rpc.adapters.client import JsonRpcClient
@@ -69,7 +70,7 @@ class RemovedDelegation:
     wallet: WalletFixture
     ports: Ports
     relayer: SlowRelayer
-    clock: AdjustableClock
+    clock: StoppedClock
     request: SendDelegation
 
     async def send(self) -> Data:
@@ -184,7 +185,7 @@ async def test_a_removal_with_an_unknown_outcome_is_looked_up_on_the_chain(
     with pytest.raises(OutcomeUnknown):
         await removal.send()
     await removal.relayer.mine()
-    removal.clock.ahead = ABANDONED_SECONDS + 1
+    removal.clock.ahead_seconds = ABANDONED_SECONDS + 1
     call_id = await removal.send()
     assert removal.relayer.sent == (1 if takes else 2)
     await removal.relayer.mine()
@@ -203,7 +204,7 @@ async def test_a_removal_over_the_daily_budget_is_rejected_until_the_next_day(
     with pytest.raises(Rejected, match=f"at most {BUDGET.account} wei a day for {removal.authority}") as error_info:
         await send_prepared_calls.run(ports, removal.request)
     assert error_info.value.reason == "relayer_budget_used_up"
-    removal.clock.ahead = 86_400
+    removal.clock.ahead_seconds = 86_400
     call_id = (await send_prepared_calls.run(ports, removal.request)).id
     status = await get_calls_status.run(ports, get_calls_status.GetCallsStatus(call_id=call_id))
     assert status.status == 200
@@ -213,9 +214,9 @@ async def test_a_removal_that_came_too_late_has_failed(removal: RemovedDelegatio
     call_id = await removal.send()
     client: Any = removal.relayer.inner._client
     await client.write("anvil_setNonce", [removal.authority.hex0x(), "0x2"])
-    removal.clock.ahead = LAG_SECONDS + 1
+    removal.clock.ahead_seconds = LAG_SECONDS + 1
     assert (await removal.status(call_id)).status == 100, "the receipt may still follow"
-    removal.clock.ahead += LAG_SECONDS
+    removal.clock.ahead_seconds += LAG_SECONDS
     assert (await removal.status(call_id)).status == 400, "the nonce is used, and the account is still delegated"
     await removal.relayer.mine()
     done = await removal.status(call_id)

@@ -131,7 +131,7 @@ async def test_a_bundler_whose_lookups_fail_too_may_have_accepted_the_operation(
     wallet.mempool.is_silent = False
     assert await wallet.status(name) == 100
     await wallet.mempool.mine()
-    wallet.clock.ahead = ABANDONED_SECONDS + 1
+    wallet.clock.ahead_seconds = ABANDONED_SECONDS + 1
     assert await wallet.send(prepared, wallet.owner) == name
     assert (await wallet.status(name), wallet.mempool.sent) == (200, 1)
 
@@ -163,12 +163,12 @@ async def test_an_operation_that_the_bundler_knows_already_counts_as_sent(wallet
 
 async def test_a_status_is_not_final_at_the_moment_of_the_calls_inclusion(wallet: WalletFixture) -> None:
     name = await wallet.send(await wallet.prepare(CALL), wallet.owner)
-    wallet.clock.ahead = 2 * LAG_SECONDS
+    wallet.clock.ahead_seconds = 2 * LAG_SECONDS
     assert await wallet.status(name) == 100
     await wallet.mempool.mine()
     wallet.mempool.is_behind = True
     assert await wallet.status(name) == 100, "its nonce is used, but by this very operation"
-    wallet.clock.ahead += LAG_SECONDS - 1
+    wallet.clock.ahead_seconds += LAG_SECONDS - 1
     assert await wallet.status(name) == 100
     wallet.mempool.is_behind = False
     assert await wallet.status(name) == 200
@@ -180,7 +180,7 @@ async def test_a_call_whose_nonce_was_seen_used_for_a_while_has_failed(wallet: W
     await wallet.mempool.mine()
     wallet.mempool.is_behind = True
     assert await wallet.status(name) == 100
-    wallet.clock.ahead = LAG_SECONDS
+    wallet.clock.ahead_seconds = LAG_SECONDS
     assert await wallet.status(name) == 400, "neither chain nor bundler knows it"
 
 
@@ -193,7 +193,7 @@ async def test_a_send_of_an_organization_is_in_its_log_also_when_the_response_wa
     with pytest.raises(OutcomeUnknown):
         await wallet.send(prepared, key, permissions)
     wallet.mempool.is_blind = False
-    wallet.clock.ahead = ABANDONED_SECONDS + 1
+    wallet.clock.ahead_seconds = ABANDONED_SECONDS + 1
     for _ in range(2):
         await wallet.send(prepared, key, permissions)
     audit = wallet.ports.store.audit

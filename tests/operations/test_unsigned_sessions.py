@@ -99,7 +99,7 @@ async def test_a_session_that_expired_unsigned_is_rejected_with_its_own_reason(w
         return await find_session(wallet, forgotten["sessionId"]) is None
 
     await until(is_gone)
-    wallet.clock.ahead = 2
+    wallet.clock.ahead_seconds = 2
     for expired in (forgotten, {"context": "0x00" + forgotten["sessionId"][2:] + forgotten["signature"][2:]}):
         with pytest.raises(InvalidParams) as error_info:
             await wallet.prepare(FRIEND, permissions=expired)

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, OrgClient, SetClock, Wallet, a_caller
+from tests.org_sessions.org_client import CHAINS, OrgClient, Wallet, a_caller
+from tests.support.clocks import ShiftedClock
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemEntropy
 from wallet_rpc.config.chains import ChainSetting
@@ -30,7 +31,7 @@ async def client(url: str, store: RedisStore) -> AsyncIterator[OrgClient]:
         ports = Ports(
             chains={each.ports.chain_id: each.ports for each in chain_clients},
             store=store.for_organization(organization),
-            clock=SetClock(),
+            clock=ShiftedClock(),
             entropy=SystemEntropy(),
             caller=a_caller(organization),
         )

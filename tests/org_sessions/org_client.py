@@ -10,11 +10,10 @@ from typing import Any
 import httpx2
 from eth_account.signers.local import LocalAccount
 
-from tests.clocks import FixedClock
+from tests.support.clocks import FixedClock, ShiftedClock
 from tests.support.keys import new_key, sign_digest
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.domain.access import ApiKey, Caller, OrganizationId, derive_key_id, sha256_hex
 from wallet_rpc.domain.context import InstalledContext, LocalContext, format_context
 from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction
@@ -38,15 +37,6 @@ CREATE, LIST, GET, REVOKE = (
 )
 
 
-class SetClock(SystemClock):
-    """The system clock, shifted ahead by a number of seconds."""
-
-    ahead_seconds = 0
-
-    def now(self) -> int:
-        return super().now() + self.ahead_seconds
-
-
 def timestamp_in(seconds: int) -> str:
     """Return the time that many seconds ahead, in the format of REST."""
     return format_time(int(time.time()) + seconds)
@@ -66,8 +56,8 @@ class OrgClient:
         return self.ports.caller.organization
 
     @property
-    def clock(self) -> SetClock:
-        assert isinstance(self.ports.clock, SetClock)
+    def clock(self) -> ShiftedClock:
+        assert isinstance(self.ports.clock, ShiftedClock)
         return self.ports.clock
 
     async def ask(self, method: str, **request: Any) -> Any:

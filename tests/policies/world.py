@@ -9,8 +9,8 @@ from uuid import UUID
 
 import httpx2
 
-from tests.clocks import FixedClock
 from tests.devchain.sample import SINK, Actor, Node, key_of, transfer
+from tests.support.clocks import FixedClock
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.adapters.node import NodeChain
