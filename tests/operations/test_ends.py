@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.operations.conftest import CHAIN, POLICY, WalletFixture
+from tests.operations.conftest import CHAIN, WalletFixture
 from tests.operations.test_token_gas import transact
 from tests.support.calls import call_data
 from tests.support.clocks import FixedClock
-from tests.support.constants import TOKEN
+from tests.support.constants import SPONSORSHIP, TOKEN
 from tests.support.keys import sign_request
 from wallet_rpc import wire
 from wallet_rpc.domain.prepared import PreparedCalls, PreparedPermit
@@ -30,13 +30,15 @@ async def prepare_at(wallet: WalletFixture, request: dict[str, Any], second: int
 
 async def test_a_permit_is_accepted_until_the_last_second_of_its_deadline(wallet: WalletFixture, url: str) -> None:
     """The token contract has the same limit."""
-    transact(url, TOKEN, call_data("mint(address,uint256)", wallet.account.hex0x(), 10**24))
+    transact(url, TOKEN, call_data("mint(address,uint256)", wallet.account, 10**24))
     now = wallet.clock.now()
     request: dict[str, Any] = {
-        "from": wallet.account.hex0x(),
+        "from": wallet.account,
         "chainId": hex(CHAIN),
         "calls": [],
-        "capabilities": {"paymasterService": {**POLICY, "erc20": {"tokenAddress": TOKEN, "preOpSettings": PERMIT}}},
+        "capabilities": {
+            "paymasterService": {**SPONSORSHIP, "erc20": {"tokenAddress": TOKEN, "preOpSettings": PERMIT}}
+        },
     }
     first = await prepare_at(wallet, request, now)
     assert isinstance(first, PreparedPermit)

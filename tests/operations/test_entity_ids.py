@@ -7,29 +7,21 @@ from dataclasses import replace
 import pytest
 
 from tests.operations.conftest import CHAIN, WalletFixture
-from wallet_rpc import wire
+from tests.support.constants import FRIEND, ROOT
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.errors import LimitExceeded
-from wallet_rpc.operations import create_session
 from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE
 from wallet_rpc.primitives import EntityId
 from wallet_rpc.services.entity_ids import FIRST_RANDOM_START, LAST_RANDOM_START
 
-CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
+CALL = {"to": FRIEND}
 RANDOM_IDS = range(FIRST_RANDOM_START, LAST_RANDOM_START)
 
 
 async def create(wallet: WalletFixture) -> int:
     """Create a session and return its entity id."""
-    request = {
-        "account": wallet.account.hex0x(),
-        "chainId": hex(CHAIN),
-        "key": {"type": "secp256k1", "publicKey": "0x" + "5e" * 20},
-        "permissions": [{"type": "root"}],
-    }
-    created = await create_session.run(wallet.ports, wire.decode(create_session.CreateSession, request))
-    nonce = int(created.signature_request.data.message["nonce"], 16)
-    return nonce >> 72
+    created, _ = await wallet.create_session(ROOT)
+    return int(created["signatureRequest"]["data"]["message"]["nonce"], 16) >> 72
 
 
 async def deploy(wallet: WalletFixture) -> None:
@@ -39,7 +31,7 @@ async def deploy(wallet: WalletFixture) -> None:
 
 async def use_up_open_range(wallet: WalletFixture) -> None:
     sessions = wallet.ports.store.sessions
-    await sessions.reserve_entity(wallet.account, CHAIN, at_least=EntityId(ENTITY_RANGE_SIZE - 1), trusted=False)
+    await sessions.reserve_entity(wallet.address, CHAIN, at_least=EntityId(ENTITY_RANGE_SIZE - 1), trusted=False)
 
 
 async def test_the_ids_of_the_trusted_range_begin_at_random_too(wallet: WalletFixture) -> None:
@@ -58,7 +50,7 @@ async def test_the_ids_of_the_trusted_range_begin_at_its_start_before_the_accoun
     await use_up_open_range(wallet)
     sessions = wallet.ports.store.sessions
     later = wallet.ports.clock.now() + 60
-    await sessions.trust(wallet.account, CHAIN, wallet.ports.caller.holder, forget_at=later)
+    await sessions.trust(wallet.address, CHAIN, wallet.ports.caller.holder, forget_at=later)
     assert [await create(wallet), await create(wallet)] == [ENTITY_RANGE_SIZE, ENTITY_RANGE_SIZE + 1]
 
 
@@ -73,13 +65,13 @@ async def test_ids_begin_at_random_once(wallet: WalletFixture) -> None:
 async def test_only_a_caller_who_presented_the_owners_signature_is_trusted(wallet: WalletFixture) -> None:
     sessions = wallet.ports.store.sessions
     trusted_holder = wallet.ports.caller.holder
-    permissions, key = await wallet.grant()
-    await wallet.send(await wallet.prepare(CALL, permissions=permissions), key, permissions)
+    grant = await wallet.grant_root()
+    await wallet.send(await wallet.prepare(CALL, permissions=grant.permissions), grant.key, grant.permissions)
     await wallet.mempool.mine()
-    assert await sessions.is_trusted(wallet.account, CHAIN, trusted_holder)
+    assert await sessions.is_trusted(wallet.address, CHAIN, trusted_holder)
     wallet.ports = replace(wallet.ports, caller=Caller(name="the holder of the session key"))
-    unsigned = {**permissions, "signature": "0x" + "11" * 65}
+    unsigned = {**grant.permissions, "signature": "0x" + "11" * 65}
     for session in (unsigned, {"context": "0x020100000001"}):
-        await wallet.send(await wallet.prepare(CALL, permissions=session), key, session)
+        await wallet.send(await wallet.prepare(CALL, permissions=session), grant.key, session)
         await wallet.mempool.mine()
-    assert not await sessions.is_trusted(wallet.account, CHAIN, wallet.ports.caller.holder)
+    assert not await sessions.is_trusted(wallet.address, CHAIN, wallet.ports.caller.holder)

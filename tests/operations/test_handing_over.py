@@ -9,15 +9,18 @@ import pytest
 
 from tests.operations.conftest import CHAIN, WalletFixture
 from tests.support.clocks import FixedClock
+from tests.support.constants import FRIEND
+from wallet_rpc import wire
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.domain.records import CallRecord, CallState
+from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import StaleNonce, Unavailable
 from wallet_rpc.ports import Node, Paymaster
 from wallet_rpc.primitives import Address, Hash32
 from wallet_rpc.services.submission import find_root_cause, find_sent, is_abandoned, wait_for_sent
 
-CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
-OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}
+CALL = {"to": FRIEND}
+OTHER = {"to": FRIEND, "data": "0x1234"}
 
 
 @dataclass
@@ -64,14 +67,14 @@ async def test_an_operation_is_reported_to_its_paymaster_once(wallet: WalletFixt
     prepared = await wallet.prepare(CALL)
     for _ in range(2):
         await wallet.send(prepared, wallet.owner)
-    assert paymaster.hashes == [prepared.details.data.hash]
+    assert paymaster.hashes == [Hash32.parse(prepared["details"]["data"]["hash"])]
 
 
 async def test_an_operation_without_a_paymaster_is_not_reported(wallet: WalletFixture) -> None:
     paymaster = install_recorder(wallet)
     node = wallet.ports.chains[CHAIN].node
     assert isinstance(node, NodeChain)
-    await node._client.write("anvil_setBalance", [wallet.account.hex0x(), hex(10**18)])
+    await node._client.write("anvil_setBalance", [wallet.account, hex(10**18)])
     await wallet.send(await wallet.prepare(CALL, paymasterService=None), wallet.owner)
     assert (wallet.mempool.sent, paymaster.hashes) == (1, [])
 
@@ -97,7 +100,7 @@ def claim(wallet: WalletFixture, *, sent_at: int) -> CallRecord:
     return CallRecord(
         chain_id=CHAIN,
         hash=Hash32(b"\7" * 32),
-        sender=wallet.account,
+        sender=wallet.address,
         nonce=0,
         max_fee_per_gas=1,
         max_priority_fee_per_gas=1,
@@ -137,9 +140,10 @@ async def test_an_unavailable_bundler_is_the_root_cause_also_when_the_node_does_
 ) -> None:
     prepared = await wallet.prepare(CALL)
     chain = wallet.ports.chains[CHAIN]
+    operation = wire.decode(UserOperationJson, prepared["data"]).to_domain("")
     error = Unavailable("the bundler does not answer", part="bundler")
     silent_chain = replace(chain, node=SilentChain(chain.node))
-    assert await find_root_cause(silent_chain, prepared.data.to_domain(""), error) is error
+    assert await find_root_cause(silent_chain, operation, error) is error
 
 
 async def test_the_error_of_a_nonce_that_another_call_used_names_the_cause(wallet: WalletFixture) -> None:
@@ -152,9 +156,9 @@ async def test_the_error_of_a_nonce_that_another_call_used_names_the_cause(walle
 
 
 async def test_the_error_of_a_grant_that_another_call_installed_names_the_cause(wallet: WalletFixture) -> None:
-    permissions, key = await wallet.grant()
-    first, second = [await wallet.prepare(call, permissions=permissions) for call in (CALL, OTHER)]
-    await wallet.send(first, key, permissions)
+    grant = await wallet.grant_root()
+    first, second = [await wallet.prepare(call, permissions=grant.permissions) for call in (CALL, OTHER)]
+    await wallet.send(first, grant.key, grant.permissions)
     await wallet.mempool.mine()
     with pytest.raises(StaleNonce, match="another call installed the session first"):
-        await wallet.send(second, key, permissions)
+        await wallet.send(second, grant.key, grant.permissions)

@@ -9,21 +9,16 @@ from typing import Any
 import pytest
 
 from tests.operations.conftest import CHAIN, WalletFixture
-from tests.operations.test_relaying import by_owner, prepare
-from wallet_rpc import wire
+from tests.operations.test_relaying import send
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.domain.authorization import designator
 from wallet_rpc.domain.contracts import SEMI_MODULAR_ACCOUNT_7702, SEMI_MODULAR_ACCOUNT_7702_V1_1
 from wallet_rpc.domain.gas import GasEstimate
-from wallet_rpc.domain.prepared import PreparedArray
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import StaleNonce
-from wallet_rpc.operations import get_calls_status, send_prepared_calls
-from wallet_rpc.operations.get_calls_status import GetCallsStatus
 from wallet_rpc.ports import OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Address, Hash32
-from wallet_rpc.services.signed_calls import SendArray
 
 
 @dataclass
@@ -63,20 +58,18 @@ def install_overtaken(wallet: WalletFixture, delegate: Address) -> OvertakenBund
     return bundler
 
 
-async def sign_array(wallet: WalletFixture) -> SendArray:
-    policy = {"paymasterService": {"policyId": "11111111-2222-4333-8444-555555555555"}}
-    items = wire.encode(PreparedArray, await prepare(wallet, wallet.ports, **policy))["data"]
-    for item in items:
-        item["signature"] = by_owner(wallet, Hash32.parse(item["signatureRequest"]["rawPayload"]))
-    return wire.decode(SendArray, {"type": "array", "data": items})
+async def delegate(wallet: WalletFixture) -> str:
+    """Send the first call of the owner's address, which delegates it, and return the call's id."""
+    external = wallet.with_ports(wallet.ports, account=wallet.owner.address)
+    return await send(external, external.sign_array(await external.prepare()))
 
 
 async def test_the_operation_is_sent_without_the_authorization_that_came_too_late(wallet: WalletFixture) -> None:
     bundler = install_overtaken(wallet, SEMI_MODULAR_ACCOUNT_7702)
 
-    sent = await send_prepared_calls.run(wallet.ports, await sign_array(wallet))
+    call_id = await delegate(wallet)
 
-    assert (await get_calls_status.run(wallet.ports, GetCallsStatus(call_id=sent.id))).status == 200
+    assert await wallet.status(call_id) == 200
     assert bundler.sent == 2
 
 
@@ -84,5 +77,5 @@ async def test_the_operation_is_rejected_if_the_account_was_delegated_to_other_c
     bundler = install_overtaken(wallet, SEMI_MODULAR_ACCOUNT_7702_V1_1)
 
     with pytest.raises(StaleNonce, match="Expected: 1, Actual: 0") as error_info:
-        await send_prepared_calls.run(wallet.ports, await sign_array(wallet))
+        await delegate(wallet)
     assert (error_info.value.reason, bundler.sent) == ("authorization_nonce", 1)

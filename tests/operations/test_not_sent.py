@@ -6,22 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.operations.conftest import CHAIN, WalletFixture
-from wallet_rpc import wire
-from wallet_rpc.domain.prepared import format_call_id
+from tests.operations.conftest import WalletFixture, call_id_of
+from tests.support.constants import FRIEND
 from wallet_rpc.errors import ExecutionReverted, Rejected, ValidationReverted, WalletError
-from wallet_rpc.operations import get_calls_status
-from wallet_rpc.operations.get_calls_status import CallsStatus, GetCallsStatus
-from wallet_rpc.primitives import Data
 from wallet_rpc.services.call_failures import LONGEST_MESSAGE, build_call_error
 
-CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
-OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}
+CALL = {"to": FRIEND}
+OTHER = {"to": FRIEND, "data": "0x1234"}
 
 
-async def status(wallet: WalletFixture, name: Data) -> tuple[int, dict[str, Any] | None]:
-    """Return a call's status code and error in JSON."""
-    encoded = wire.encode(CallsStatus, await get_calls_status.run(wallet.ports, GetCallsStatus(call_id=name)))
+async def status(wallet: WalletFixture, name: str) -> tuple[int, dict[str, Any] | None]:
+    """Return a call's status code and error."""
+    encoded = await wallet.client.rpc("wallet_getCallsStatus", name)
     return encoded["status"], encoded["details"]["data"].get("error")
 
 
@@ -34,10 +30,11 @@ async def test_the_status_of_a_call_whose_nonce_another_one_used_has_that_error(
 
     assert await status(wallet, second_id) == (200, None)
     code, error = await status(wallet, first_id)
+    nonce = first["data"]["nonce"]
     assert (code, error and error["code"]) == (400, -32000)
     assert error == {
         "code": -32000,
-        "message": f"another call used the nonce {first.data.nonce:#x} first; prepare the calls again and sign anew",
+        "message": f"another call used the nonce {nonce} first; prepare the calls again and sign anew",
         "data": {"reason": "stale_nonce", "retryable": True, "entityId": 0, "sequence": 0},
     }
 
@@ -58,7 +55,7 @@ async def test_the_status_of_a_rejected_call_has_the_error_of_the_send(
         await wallet.send(prepared, wallet.owner)
     wallet.mempool.drop()
 
-    name = format_call_id(CHAIN, prepared.details.data.hash)
+    name = call_id_of(prepared)
     error = {"code": refusal.code, "message": refusal.message, "data": {"reason": refusal.reason}}
     assert await status(wallet, name) == (400, error)
 

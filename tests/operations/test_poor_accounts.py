@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tests.operations.conftest import WalletFixture
+from tests.support.constants import FRIEND
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import Rejected
 from wallet_rpc.ports import Paymaster, Sponsorship
 from wallet_rpc.primitives import Hash32
 from wallet_rpc.services import account_funds
 
-FRIEND = "0x00000000000000000000000000000000f00dcafe"
 ENTRY_POINT = "0x0000000071727De22E5E9d8BAf0edAc6f37da032"
 
 

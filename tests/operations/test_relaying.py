@@ -11,7 +11,6 @@ import pytest
 from tests.operations.conftest import CHAIN, WalletFixture
 from tests.support.clocks import StoppedClock
 from tests.support.keys import new_key, sign_digest
-from wallet_rpc import wire
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -19,13 +18,10 @@ from wallet_rpc.adapters.relayer import KeyRelayer
 from wallet_rpc.adapters.relayer_budget import DailyWei, Expense
 from wallet_rpc.devchain.accounts import ACCOUNTS
 from wallet_rpc.domain.authorization import Authorization, SignedAuthorization
-from wallet_rpc.domain.prepared import PreparedArray, PreparedAuthorization
 from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, Unavailable, UnsupportedCapability
-from wallet_rpc.operations import get_calls_status, prepare_calls, send_prepared_calls
 from wallet_rpc.operations.get_calls_status import LAG_SECONDS
-from wallet_rpc.ports import Ports, TransactionReceipt
+from wallet_rpc.ports import TransactionReceipt
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
-from wallet_rpc.services.signed_calls import SendArray, SendDelegation
 from wallet_rpc.services.submission import ABANDONED_SECONDS
 
 BUDGET = DailyWei(total=10**17, account=10**16)
@@ -68,41 +64,43 @@ class RemovedDelegation:
     """A delegated account, and the signed request that removes its delegation."""
 
     wallet: WalletFixture
-    ports: Ports
     relayer: SlowRelayer
-    clock: StoppedClock
-    request: SendDelegation
+    request: dict[str, Any]
 
-    async def send(self) -> Data:
-        return (await send_prepared_calls.run(self.ports, self.request)).id
+    async def send(self) -> str:
+        return await send(self.wallet, self.request)
 
-    async def status(self, call_id: Data) -> get_calls_status.CallsStatus:
-        return await get_calls_status.run(self.ports, get_calls_status.GetCallsStatus(call_id=call_id))
+    async def status(self, call_id: str) -> dict[str, Any]:
+        return await status_of(self.wallet, call_id)
+
+    @property
+    def clock(self) -> StoppedClock:
+        return self.wallet.clock
 
     @property
     def authority(self) -> Address:
         return Address.parse(self.wallet.owner.address)
 
-
-async def prepare(wallet: WalletFixture, ports: Ports, **capabilities: Any) -> Any:
-    request = {"from": wallet.owner.address, "chainId": hex(CHAIN), "calls": [], "capabilities": capabilities}
-    return await prepare_calls.run(ports, wire.decode(prepare_calls.PrepareCalls, request))
-
-
-def by_owner(wallet: WalletFixture, payload: Hash32) -> dict[str, str]:
-    return {"data": sign_digest(wallet.owner, payload)}
+    def with_chain(self, **parts: Any) -> WalletFixture:
+        """Return the wallet on a chain with other clients."""
+        ports = self.wallet.ports
+        return self.wallet.with_ports(replace(ports, chains={CHAIN: replace(ports.chains[CHAIN], **parts)}))
 
 
-async def delegate(wallet: WalletFixture, ports: Ports) -> None:
-    policy = {"paymasterService": {"policyId": "11111111-2222-4333-8444-555555555555"}}
-    array = await prepare(wallet, ports, **policy)
-    assert isinstance(array, PreparedArray)
-    items = wire.encode(PreparedArray, array)["data"]
-    for item in items:
-        payload = Hash32.parse(item["signatureRequest"]["rawPayload"])
-        item["signature"] = by_owner(wallet, payload)
-    await send_prepared_calls.run(ports, wire.decode(SendArray, {"type": "array", "data": items}))
-    await wallet.mempool.mine()
+async def send(wallet: WalletFixture, request: dict[str, Any]) -> str:
+    return str((await wallet.client.rpc("wallet_sendPreparedCalls", request))["id"])
+
+
+async def status_of(wallet: WalletFixture, call_id: str) -> dict[str, Any]:
+    status: dict[str, Any] = await wallet.client.rpc("wallet_getCallsStatus", call_id)
+    return status
+
+
+async def delegate(external: WalletFixture) -> None:
+    prepared = await external.prepare()
+    assert prepared["type"] == "array"
+    await send(external, external.sign_array(prepared))
+    await external.mempool.mine()
 
 
 @pytest.fixture
@@ -113,24 +111,21 @@ async def removal(wallet: WalletFixture, store: RedisStore) -> RemovedDelegation
     budget = store.relayer_budget(BUDGET, wallet.clock)
     relayer = SlowRelayer(KeyRelayer(client, chain.node, CHAIN, ACCOUNTS[-2].key, budget=budget))
     ports = replace(wallet.ports, chains={CHAIN: replace(chain, relayer=relayer)})
-    await delegate(wallet, ports)
-    prepared = await prepare(wallet, ports, **REMOVAL)
-    assert isinstance(prepared, PreparedAuthorization)
-    request = {
-        **wire.encode(PreparedAuthorization, prepared),
-        "signature": by_owner(wallet, prepared.signature_request.raw_payload),
-    }
-    return RemovedDelegation(wallet, ports, relayer, wallet.clock, wire.decode(SendDelegation, request))
+    external = wallet.with_ports(ports, account=wallet.owner.address)
+    await delegate(external)
+    prepared = await external.prepare(sponsored=False, **REMOVAL)
+    assert prepared["type"] == "authorization"
+    return RemovedDelegation(external, relayer, external.sign_authorization(prepared))
 
 
 async def test_a_removal_is_pending_until_it_is_mined(removal: RemovedDelegation) -> None:
     call_id = await removal.send()
     pending = await removal.status(call_id)
-    assert (pending.status, pending.receipts) == (100, None)
+    assert (pending["status"], pending.get("receipts")) == (100, None)
     await removal.relayer.mine()
     done = await removal.status(call_id)
-    assert done.status == 200
-    assert done.receipts is not None
+    assert done["status"] == 200
+    assert "receipts" in done
 
 
 async def test_many_senders_of_one_removal_send_it_once(removal: RemovedDelegation) -> None:
@@ -146,22 +141,22 @@ async def test_a_rejected_removal_may_be_tried_again(removal: RemovedDelegation)
         await removal.send()
     call_id = await removal.send()
     await removal.relayer.mine()
-    assert (await removal.status(call_id)).status == 200
+    assert (await removal.status(call_id))["status"] == 200
 
 
 async def test_the_relayer_does_not_pay_for_the_removal_of_no_delegation(removal: RemovedDelegation) -> None:
     call_id = await removal.send()
     await removal.relayer.mine()
-    wallet = replace(removal.wallet, owner=new_key())
+    owner = new_key()
     authorization = Authorization(CHAIN, ZERO_ADDRESS, 0)
     request = {
         "type": "authorization",
         "data": {"address": ZERO_ADDRESS.hex0x(), "nonce": "0x0"},
         "chainId": hex(CHAIN),
-        "signature": by_owner(wallet, authorization.digest),
+        "signature": {"data": sign_digest(owner, authorization.digest)},
     }
     with pytest.raises(InvalidParams) as error_info:
-        await send_prepared_calls.run(removal.ports, wire.decode(SendDelegation, request))
+        await send(removal.wallet, request)
     assert error_info.value.reason == "nothing_to_remove"
     assert removal.relayer.sent == 1
     assert await removal.send() == call_id, "a repeated send returns the same id"
@@ -170,10 +165,12 @@ async def test_the_relayer_does_not_pay_for_the_removal_of_no_delegation(removal
 async def test_a_rejected_removal_has_failed(removal: RemovedDelegation) -> None:
     call_id = await removal.send()
     removal.relayer.waiting.clear()
-    record = await removal.ports.store.calls.get(CHAIN, Hash32(call_id[32:]))
+    record = await removal.wallet.ports.store.calls.get(CHAIN, Hash32(Data.parse(call_id)[32:]))
     assert record is not None
-    await removal.ports.store.calls.settle(replace(record, state=type(record.state)("refused"), transaction=None))
-    assert (await removal.status(call_id)).status == 400
+    await removal.wallet.ports.store.calls.settle(
+        replace(record, state=type(record.state)("refused"), transaction=None)
+    )
+    assert (await removal.status(call_id))["status"] == 400
 
 
 @pytest.mark.parametrize("takes", [True, False])
@@ -190,8 +187,8 @@ async def test_a_removal_with_an_unknown_outcome_is_looked_up_on_the_chain(
     assert removal.relayer.sent == (1 if takes else 2)
     await removal.relayer.mine()
     status = await removal.status(call_id)
-    assert status.status == 200
-    assert (status.receipts is None) == takes, "without the transaction's hash there is no receipt"
+    assert status["status"] == 200
+    assert ("receipts" not in status) == takes, "without the transaction's hash there is no receipt"
 
 
 async def test_a_removal_over_the_daily_budget_is_rejected_until_the_next_day(
@@ -199,15 +196,12 @@ async def test_a_removal_over_the_daily_budget_is_rejected_until_the_next_day(
 ) -> None:
     earlier = Expense(chain_id=CHAIN, account=removal.authority, transaction=Hash32(bytes(32)), cost=BUDGET.account)
     await store.relayer_budget(BUDGET, removal.clock).take(earlier)
-    chain = replace(removal.ports.chains[CHAIN], relayer=removal.relayer.inner)
-    ports = replace(removal.ports, chains={CHAIN: chain})
+    wallet = removal.with_chain(relayer=removal.relayer.inner)
     with pytest.raises(Rejected, match=f"at most {BUDGET.account} wei a day for {removal.authority}") as error_info:
-        await send_prepared_calls.run(ports, removal.request)
+        await send(wallet, removal.request)
     assert error_info.value.reason == "relayer_budget_used_up"
     removal.clock.ahead_seconds = 86_400
-    call_id = (await send_prepared_calls.run(ports, removal.request)).id
-    status = await get_calls_status.run(ports, get_calls_status.GetCallsStatus(call_id=call_id))
-    assert status.status == 200
+    assert await wallet.status(await send(wallet, removal.request)) == 200
 
 
 async def test_a_removal_that_came_too_late_has_failed(removal: RemovedDelegation) -> None:
@@ -215,32 +209,31 @@ async def test_a_removal_that_came_too_late_has_failed(removal: RemovedDelegatio
     client: Any = removal.relayer.inner._client
     await client.write("anvil_setNonce", [removal.authority.hex0x(), "0x2"])
     removal.clock.ahead_seconds = LAG_SECONDS + 1
-    assert (await removal.status(call_id)).status == 100, "the receipt may still follow"
+    assert (await removal.status(call_id))["status"] == 100, "the receipt may still follow"
     removal.clock.ahead_seconds += LAG_SECONDS
-    assert (await removal.status(call_id)).status == 400, "the nonce is used, and the account is still delegated"
+    assert (await removal.status(call_id))["status"] == 400, "the nonce is used, and the account is still delegated"
     await removal.relayer.mine()
     done = await removal.status(call_id)
-    assert (done.status, done.receipts is None) == (500, False)
+    assert (done["status"], "receipts" in done) == (500, True)
 
 
 async def test_a_removal_counts_as_applied_after_later_transactions_of_the_account(removal: RemovedDelegation) -> None:
     call_id = await removal.send()
     await removal.relayer.mine()
-    await delegate(removal.wallet, removal.ports)
-    assert (await removal.status(call_id)).status == 200
+    await delegate(removal.wallet)
+    assert (await removal.status(call_id))["status"] == 200
 
 
 async def test_without_a_relayer_no_delegation_is_removed(removal: RemovedDelegation) -> None:
-    chain = replace(removal.ports.chains[CHAIN], relayer=None)
-    ports = replace(removal.ports, chains={CHAIN: chain})
+    wallet = removal.with_chain(relayer=None)
     with pytest.raises(UnsupportedCapability, match="no relayer"):
-        await prepare(removal.wallet, ports, **REMOVAL)
+        await wallet.prepare(sponsored=False, **REMOVAL)
     with pytest.raises(UnsupportedCapability, match="no relayer"):
-        await send_prepared_calls.run(ports, removal.request)
+        await send(wallet, removal.request)
     call_id = await removal.send()
     await removal.relayer.mine()
-    status = await get_calls_status.run(ports, get_calls_status.GetCallsStatus(call_id=call_id))
-    assert (status.status, status.receipts) == (200, None)
+    status = await status_of(wallet, call_id)
+    assert (status["status"], status.get("receipts")) == (200, None)
 
 
 async def test_a_delegation_on_a_chain_without_the_implementation_is_rejected(removal: RemovedDelegation) -> None:
@@ -249,13 +242,12 @@ async def test_a_delegation_on_a_chain_without_the_implementation_is_rejected(re
             return b""
 
     inner: Any = removal.relayer.inner._client
-    chain = replace(removal.ports.chains[CHAIN], node=Bare(inner))
-    ports = replace(removal.ports, chains={CHAIN: chain})
-    wallet = replace(removal.wallet, owner=new_key())
+    owner = new_key()
+    wallet = replace(removal.with_chain(node=Bare(inner)), owner=owner, account=owner.address)
     with pytest.raises(
         Exception, match=r"^EIP-7702 is not enabled on chain 0x7a69\. You must call wallet_requestAccount"
     ):
-        await prepare(wallet, ports)
+        await wallet.prepare(sponsored=False)
 
 
 async def test_the_bundlers_error_about_a_second_pending_delegation_is_passed_on(
@@ -267,14 +259,13 @@ async def test_the_bundlers_error_about_a_second_pending_delegation_is_passed_on
     await removal.send()
     await removal.relayer.mine()
     with pytest.raises(Rejected, match="too many pending transactions: 2"):
-        await delegate(removal.wallet, removal.ports)
+        await delegate(removal.wallet)
 
 
 async def test_a_pending_operation_names_the_transaction_that_carries_it(wallet: WalletFixture) -> None:
     prepared = await wallet.prepare({"to": ZERO_ADDRESS.hex0x()})
     call_id = await wallet.send(prepared, wallet.owner)
-    plain = await get_calls_status.run(wallet.ports, get_calls_status.GetCallsStatus(call_id=call_id))
-    assert plain.details.type == "user-operation"
+    assert (await status_of(wallet, call_id))["details"]["type"] == "user-operation"
     inner = wallet.mempool.lookup
 
     async def lookup(operation_hash: Hash32) -> Any:
@@ -282,8 +273,7 @@ async def test_a_pending_operation_names_the_transaction_that_carries_it(wallet:
         return None if pending is None else replace(pending, transaction_hash=Hash32(b"\x77" * 32), block_number=9)
 
     wallet.mempool.lookup = lookup  # type: ignore[method-assign]
-    status = await get_calls_status.run(wallet.ports, get_calls_status.GetCallsStatus(call_id=call_id))
-    assert wire.encode(get_calls_status.CallsStatus, status)["details"]["data"]["pendingBundle"] == {
+    assert (await status_of(wallet, call_id))["details"]["data"]["pendingBundle"] == {
         "txHash": "0x" + "77" * 32,
         "sentAtBlock": "0x9",
     }

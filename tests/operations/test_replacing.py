@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.operations.conftest import WalletFixture
+from tests.operations.conftest import WalletFixture, quantity
+from tests.support.constants import FRIEND
 from wallet_rpc.errors import InstallPending
 
-CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
-OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}
+CALL = {"to": FRIEND}
+OTHER = {"to": FRIEND, "data": "0x1234"}
 FEE, PRIORITY = 100_000_000_001, 10_000_000_001
 ENOUGH_FEE, ENOUGH_PRIORITY = 110_000_000_002, 11_000_000_002
 """The fees raised by a tenth, rounded up. Source: ERC-4337 bundler rules."""
@@ -29,22 +30,22 @@ def fees(fee: int, priority: int) -> dict[str, str]:
     ],
 )
 async def test_one_fee_alone_does_not_replace_an_installation(wallet: WalletFixture, fee: int, priority: int) -> None:
-    permissions, key = await wallet.grant()
-    first = await wallet.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
-    second = await wallet.prepare(OTHER, permissions=permissions, gasParamsOverride=fees(fee, priority))
-    await wallet.send(first, key, permissions)
+    grant = await wallet.grant_root()
+    first = await wallet.prepare(CALL, permissions=grant.permissions, gasParamsOverride=fees(FEE, PRIORITY))
+    second = await wallet.prepare(OTHER, permissions=grant.permissions, gasParamsOverride=fees(fee, priority))
+    await wallet.send(first, grant.key, grant.permissions)
     with pytest.raises(InstallPending):
-        await wallet.send(second, key, permissions)
+        await wallet.send(second, grant.key, grant.permissions)
     assert wallet.mempool.sent == 1
 
 
 async def test_a_tenth_more_of_both_fees_replaces_an_installation(wallet: WalletFixture) -> None:
-    permissions, key = await wallet.grant()
+    grant = await wallet.grant_root()
     enough = fees(ENOUGH_FEE, ENOUGH_PRIORITY)
-    first = await wallet.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
-    second = await wallet.prepare(OTHER, permissions=permissions, gasParamsOverride=enough)
-    await wallet.send(first, key, permissions)
-    await wallet.send(second, key, permissions)
+    first = await wallet.prepare(CALL, permissions=grant.permissions, gasParamsOverride=fees(FEE, PRIORITY))
+    second = await wallet.prepare(OTHER, permissions=grant.permissions, gasParamsOverride=enough)
+    await wallet.send(first, grant.key, grant.permissions)
+    await wallet.send(second, grant.key, grant.permissions)
     assert wallet.mempool.sent == 2
 
 
@@ -61,16 +62,16 @@ async def test_an_operation_prepared_while_another_is_pending_replaces_it(
 ) -> None:
     first = await wallet.prepare(CALL, gasParamsOverride=fees(FEE, PRIORITY))
     await wallet.send(first, wallet.owner)
-    second = (await wallet.prepare(OTHER, gasParamsOverride=overrides)).data
-    assert second.nonce == first.data.nonce
-    assert (second.max_fee_per_gas, second.max_priority_fee_per_gas) == expected
+    second = await wallet.prepare(OTHER, gasParamsOverride=overrides)
+    assert quantity(second, "nonce") == quantity(first, "nonce")
+    assert (quantity(second, "maxFeePerGas"), quantity(second, "maxPriorityFeePerGas")) == expected
 
 
 async def test_an_installation_is_not_replaced_when_only_the_priority_fee_is_set(wallet: WalletFixture) -> None:
-    permissions, key = await wallet.grant()
-    first = await wallet.prepare(CALL, permissions=permissions, gasParamsOverride=fees(FEE, PRIORITY))
-    await wallet.send(first, key, permissions)
+    grant = await wallet.grant_root()
+    first = await wallet.prepare(CALL, permissions=grant.permissions, gasParamsOverride=fees(FEE, PRIORITY))
+    await wallet.send(first, grant.key, grant.permissions)
     with pytest.raises(InstallPending):
         await wallet.prepare(
-            OTHER, permissions=permissions, gasParamsOverride={"maxPriorityFeePerGas": hex(2 * PRIORITY)}
+            OTHER, permissions=grant.permissions, gasParamsOverride={"maxPriorityFeePerGas": hex(2 * PRIORITY)}
         )

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.contract.sample import a_caller, a_key
-from tests.operations.conftest import CHAIN, WalletFixture
+from tests.operations.conftest import WalletFixture, call_id_of, quantity
+from tests.support.constants import FRIEND
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.gas import replacement_fee
-from wallet_rpc.domain.prepared import format_call_id
 from wallet_rpc.errors import AlreadyKnown, InstallPending, OutcomeUnknown, Rejected, StaleNonce, Unavailable
 from wallet_rpc.operations.get_calls_status import LAG_SECONDS
 from wallet_rpc.services.submission import ABANDONED_SECONDS
 
-CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
-OTHER = {"to": "0x00000000000000000000000000000000f00dcafe", "data": "0x1234"}
+CALL = {"to": FRIEND}
+OTHER = {"to": FRIEND, "data": "0x1234"}
 
 
 async def test_preparing_again_replaces_at_a_tenth_more(wallet: WalletFixture) -> None:
     first = await wallet.prepare(CALL)
     first_id = await wallet.send(first, wallet.owner)
     second = await wallet.prepare(OTHER)
-    assert second.data.nonce == first.data.nonce
-    assert second.data.max_fee_per_gas >= replacement_fee(first.data.max_fee_per_gas)
-    assert second.data.max_priority_fee_per_gas >= replacement_fee(first.data.max_priority_fee_per_gas)
+    assert quantity(second, "nonce") == quantity(first, "nonce")
+    assert quantity(second, "maxFeePerGas") >= replacement_fee(quantity(first, "maxFeePerGas"))
+    assert quantity(second, "maxPriorityFeePerGas") >= replacement_fee(quantity(first, "maxPriorityFeePerGas"))
     second_id = await wallet.send(second, wallet.owner)
     assert await wallet.status(first_id) == await wallet.status(second_id) == 100
     await wallet.mempool.mine()
@@ -39,8 +40,8 @@ async def test_a_mined_operation_is_not_outbid(wallet: WalletFixture) -> None:
     await wallet.send(first, wallet.owner)
     await wallet.mempool.mine()
     second = await wallet.prepare(CALL)
-    assert second.data.nonce == first.data.nonce + 1
-    assert second.data.max_fee_per_gas == first.data.max_fee_per_gas
+    assert quantity(second, "nonce") == quantity(first, "nonce") + 1
+    assert quantity(second, "maxFeePerGas") == quantity(first, "maxFeePerGas")
 
 
 async def test_a_call_in_a_block_that_the_bundler_has_not_seen_is_pending(wallet: WalletFixture) -> None:
@@ -53,41 +54,41 @@ async def test_a_call_in_a_block_that_the_bundler_has_not_seen_is_pending(wallet
 
 
 async def test_preparing_while_the_install_is_pending_raises_install_pending(wallet: WalletFixture) -> None:
-    permissions, key = await wallet.grant()
-    early, late = [await wallet.prepare(call, permissions=permissions) for call in (CALL, OTHER)]
-    first_id = await wallet.send(early, key, permissions)
+    grant = await wallet.grant_root()
+    early, late = [await wallet.prepare(call, permissions=grant.permissions) for call in (CALL, OTHER)]
+    first_id = await wallet.send(early, grant.key, grant.permissions)
     with pytest.raises(InstallPending) as error_info:
-        await wallet.prepare(CALL, permissions=permissions)
+        await wallet.prepare(CALL, permissions=grant.permissions)
     assert error_info.value.data["retryable"] is True
     with pytest.raises(InstallPending):
-        await wallet.send(late, key, permissions)
+        await wallet.send(late, grant.key, grant.permissions)
     await wallet.mempool.mine()
     assert await wallet.status(first_id) == 200
     with pytest.raises(StaleNonce):
-        await wallet.send(late, key, permissions)
-    plain = await wallet.prepare(OTHER, permissions=permissions)
-    plain_id = await wallet.send(plain, key, permissions)
+        await wallet.send(late, grant.key, grant.permissions)
+    plain = await wallet.prepare(OTHER, permissions=grant.permissions)
+    plain_id = await wallet.send(plain, grant.key, grant.permissions)
     await wallet.mempool.mine()
     assert await wallet.status(plain_id) == 200
 
 
 async def test_an_install_that_the_bundler_dropped_can_be_prepared_again(wallet: WalletFixture) -> None:
-    permissions, key = await wallet.grant()
-    await wallet.send(await wallet.prepare(CALL, permissions=permissions), key, permissions)
+    grant = await wallet.grant_root()
+    await wallet.send(await wallet.prepare(CALL, permissions=grant.permissions), grant.key, grant.permissions)
     wallet.mempool.drop()
-    again = await wallet.send(await wallet.prepare(OTHER, permissions=permissions), key, permissions)
+    again = await wallet.send(await wallet.prepare(OTHER, permissions=grant.permissions), grant.key, grant.permissions)
     await wallet.mempool.mine()
     assert await wallet.status(again) == 200
 
 
 async def test_an_explicit_fee_replaces_a_stuck_install(wallet: WalletFixture) -> None:
-    permissions, key = await wallet.grant()
-    stuck = await wallet.prepare(CALL, permissions=permissions)
-    await wallet.send(stuck, key, permissions)
-    fee = {"maxFeePerGas": hex(stuck.data.max_fee_per_gas * 2)}
-    again = await wallet.prepare(OTHER, permissions=permissions, gasParamsOverride=fee)
-    assert again.data.nonce == stuck.data.nonce
-    again_id = await wallet.send(again, key, permissions)
+    grant = await wallet.grant_root()
+    stuck = await wallet.prepare(CALL, permissions=grant.permissions)
+    await wallet.send(stuck, grant.key, grant.permissions)
+    fee = {"maxFeePerGas": hex(quantity(stuck, "maxFeePerGas") * 2)}
+    again = await wallet.prepare(OTHER, permissions=grant.permissions, gasParamsOverride=fee)
+    assert quantity(again, "nonce") == quantity(stuck, "nonce")
+    again_id = await wallet.send(again, grant.key, grant.permissions)
     await wallet.mempool.mine()
     assert await wallet.status(again_id) == 200
 
@@ -106,7 +107,7 @@ async def test_a_send_with_an_unknown_outcome_does_not_count_as_rejected(wallet:
     wallet.mempool.is_blind = True
     with pytest.raises(OutcomeUnknown):
         await wallet.send(prepared, wallet.owner)
-    assert await wallet.status(format_call_id(CHAIN, prepared.details.data.hash)) == 100
+    assert await wallet.status(call_id_of(prepared)) == 100
 
 
 async def test_a_rejected_send_may_be_tried_again(wallet: WalletFixture) -> None:
@@ -123,7 +124,7 @@ async def test_a_rejected_send_may_be_tried_again(wallet: WalletFixture) -> None
 
 async def test_a_bundler_whose_lookups_fail_too_may_have_accepted_the_operation(wallet: WalletFixture) -> None:
     prepared = await wallet.prepare(CALL)
-    name = format_call_id(CHAIN, prepared.details.data.hash)
+    name = call_id_of(prepared)
     wallet.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
     wallet.mempool.is_silent = True
     with pytest.raises(OutcomeUnknown):
@@ -140,8 +141,10 @@ async def test_a_bundler_whose_lookups_fail_too_may_have_accepted_the_operation(
 async def test_a_repeated_send_of_an_included_operation_succeeds_also_after_an_error_of_the_first_send(
     wallet: WalletFixture, by_session: bool
 ) -> None:
-    permissions, key = await wallet.grant() if by_session else (None, wallet.owner)
-    prepared = await wallet.prepare(CALL, **({} if permissions is None else {"permissions": permissions}))
+    grant = await wallet.grant_root() if by_session else None
+    key, permissions = (wallet.owner, None) if grant is None else (grant.key, grant.permissions)
+    capabilities: dict[str, Any] = {} if permissions is None else {"permissions": permissions}
+    prepared = await wallet.prepare(CALL, **capabilities)
     wallet.mempool.fails = [Unavailable("the bundler does not answer")]
     with pytest.raises(Unavailable):
         await wallet.send(prepared, key, permissions)
@@ -186,18 +189,18 @@ async def test_a_call_whose_nonce_was_seen_used_for_a_while_has_failed(wallet: W
 
 async def test_a_send_of_an_organization_is_in_its_log_also_when_the_response_was_lost(wallet: WalletFixture) -> None:
     wallet.ports = replace(wallet.ports, caller=a_caller(a_key()))
-    permissions, key = await wallet.grant()
-    prepared = await wallet.prepare(CALL, permissions=permissions)
+    grant = await wallet.grant_root()
+    prepared = await wallet.prepare(CALL, permissions=grant.permissions)
     wallet.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
     wallet.mempool.is_blind = True
     with pytest.raises(OutcomeUnknown):
-        await wallet.send(prepared, key, permissions)
+        await wallet.send(prepared, grant.key, grant.permissions)
     wallet.mempool.is_blind = False
     wallet.clock.ahead_seconds = ABANDONED_SECONDS + 1
     for _ in range(2):
-        await wallet.send(prepared, key, permissions)
+        await wallet.send(prepared, grant.key, grant.permissions)
     audit = wallet.ports.store.audit
     assert isinstance(audit, RedisAudit)
     sent = [each.event.facts for each in await audit.entries(0, 100) if each.event.kind is EventKind.CALL_SENT]
-    assert [facts["hash"] for facts in sent] == [prepared.details.data.hash.hex0x()]
-    assert sent[0]["sessionId"] == permissions["sessionId"]
+    assert [facts["hash"] for facts in sent] == [prepared["details"]["data"]["hash"]]
+    assert sent[0]["sessionId"] == grant.session_id

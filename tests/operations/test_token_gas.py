@@ -9,18 +9,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.operations.conftest import CHAIN, POLICY, WalletFixture
+from tests.operations.conftest import CHAIN, WalletFixture, quantity
 from tests.support.calls import call_data
-from tests.support.constants import TOKEN
-from wallet_rpc import wire
-from wallet_rpc.domain.prepared import PreparedCalls, PreparedUserOperation
+from tests.support.constants import SPONSORSHIP, TOKEN
 from wallet_rpc.domain.token_gas import Erc20PaymentTerms
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import InvalidParams, Rejected, SponsorshipFailed, UnsupportedCapability, WalletError
-from wallet_rpc.operations import prepare_calls
 from wallet_rpc.ports import Paymaster, Sponsorship
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
 
+OPERATION_TYPE = "user-operation-v070"
 AUTO: dict[str, Any] = {"postOpSettings": {"autoApprove": True}}
 
 
@@ -51,17 +49,15 @@ def with_service(wallet: WalletFixture, first: Erc20PaymentTerms | None, last: E
     wallet.change_chain(paymaster=ChangingPaymaster(wallet.paymaster, first, last))
 
 
-async def prepare(wallet: WalletFixture, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> PreparedCalls:
+async def prepare(wallet: WalletFixture, *calls: dict[str, Any], token: str = TOKEN, **settings: Any) -> dict[str, Any]:
     capabilities = settings.pop("capabilities", {})
     only_estimation = settings.pop("only_estimation", False)
-    service = {**POLICY, "onlyEstimation": only_estimation, "erc20": {"tokenAddress": token, **settings}}
-    request = {
-        "from": wallet.account.hex0x(),
-        "chainId": hex(CHAIN),
-        "calls": list(calls),
-        "capabilities": {"paymasterService": service, **capabilities},
-    }
-    return await prepare_calls.run(wallet.ports, wire.decode(prepare_calls.PrepareCalls, request))
+    service = {**SPONSORSHIP, "onlyEstimation": only_estimation, "erc20": {"tokenAddress": token, **settings}}
+    return await wallet.prepare(*calls, paymasterService=service, **capabilities)
+
+
+def max_amount(prepared: dict[str, Any]) -> int:
+    return int(prepared["feePayment"]["maxAmount"], 16)
 
 
 async def catch_error(wallet: WalletFixture, **settings: Any) -> WalletError:
@@ -86,7 +82,7 @@ def set_code(url: str, address: Address, code: bytes) -> None:
 
 @pytest.fixture
 def funded(wallet: WalletFixture, url: str) -> WalletFixture:
-    transact(url, TOKEN, call_data("mint(address,uint256)", wallet.account.hex0x(), 10**24))
+    transact(url, TOKEN, call_data("mint(address,uint256)", wallet.account, 10**24))
     return wallet
 
 
@@ -151,10 +147,9 @@ async def test_calls_that_cost_more_than_the_provisional_approval_get_an_exact_o
     """With four million gas, the provisional approval of the first estimate is too small."""
     limits = {"gasParamsOverride": {"callGasLimit": hex(4_000_000)}}
     prepared = await prepare(funded, capabilities=limits, **AUTO)
-    assert isinstance(prepared, PreparedUserOperation)
-    assert prepared.details.data.calls is not None
-    assert int.from_bytes(prepared.details.data.calls[0].data[-32:]) == prepared.fee_payment.max_amount
-    assert prepared.fee_payment.max_amount > 4_000_000 * 2_000 * 10**9
+    assert prepared["type"] == OPERATION_TYPE
+    assert int(prepared["details"]["data"]["calls"][0]["data"][-64:], 16) == max_amount(prepared)
+    assert max_amount(prepared) > 4_000_000 * 2_000 * 10**9
 
 
 HUGE = {"gasParamsOverride": {"callGasLimit": hex(2**120 - 1), "maxFeePerGas": hex(2**120 - 1)}}
@@ -183,9 +178,8 @@ async def test_a_need_is_never_below_what_the_operation_may_cost(funded: WalletF
         call = {"to": ZERO_ADDRESS.hex0x(), "data": "0x" + "11" * size}
         needed = await prepare(funded, call, only_estimation=True, **AUTO)
         prepared = await prepare(funded, call, **AUTO)
-        assert isinstance(needed, PreparedUserOperation)
-        assert isinstance(prepared, PreparedUserOperation)
-        assert prepared.fee_payment.max_amount <= needed.fee_payment.max_amount
+        assert needed["type"] == prepared["type"] == OPERATION_TYPE
+        assert max_amount(prepared) <= max_amount(needed)
 
 
 async def test_a_post_op_gas_limit_that_the_paymaster_rejects_fails_sponsorship(funded: WalletFixture) -> None:
@@ -196,5 +190,6 @@ async def test_a_post_op_gas_limit_that_the_paymaster_rejects_fails_sponsorship(
 async def test_the_callers_own_fee_and_limit_are_kept(funded: WalletFixture) -> None:
     limits = {"gasParamsOverride": {"maxFeePerGas": hex(10**10), "paymasterPostOpGasLimit": hex(90_000)}}
     prepared = await prepare(funded, capabilities=limits, **AUTO)
-    assert isinstance(prepared, PreparedUserOperation)
-    assert (prepared.data.max_fee_per_gas, prepared.data.paymaster_post_op_gas_limit) == (10**10, 90_000)
+    assert prepared["type"] == OPERATION_TYPE
+    assert quantity(prepared, "maxFeePerGas") == 10**10
+    assert quantity(prepared, "paymasterPostOpGasLimit") == 90_000

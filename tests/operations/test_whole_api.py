@@ -6,36 +6,39 @@ from dataclasses import replace
 
 import pytest
 
-from tests.operations.conftest import CHAIN, POLICY, WalletFixture
+from tests.operations.conftest import CHAIN, WalletFixture
+from tests.support.constants import FRIEND, SPONSORSHIP
 from wallet_rpc import wire
 from wallet_rpc.errors import UnsupportedCapability
 from wallet_rpc.operations import get_calls_status, get_capabilities
 from wallet_rpc.ports import ChainPorts
 from wallet_rpc.primitives import Address, Data
 
-CALL = {"to": "0x00000000000000000000000000000000f00dcafe"}
-REVERTS = {"to": "0x00000000000000000000000000000000f00dcafe", "value": hex(10**21)}
+CALL = {"to": FRIEND}
+REVERTS = {"to": FRIEND, "value": hex(10**21)}
 
 
 def on(wallet: WalletFixture, chain: ChainPorts) -> WalletFixture:
-    return replace(wallet, ports=replace(wallet.ports, chains={CHAIN: chain}))
+    return wallet.with_ports(replace(wallet.ports, chains={CHAIN: chain}))
 
 
 async def test_without_a_paymaster_sponsorship_is_rejected_unless_it_is_optional(wallet: WalletFixture) -> None:
     unsponsored = on(wallet, replace(wallet.ports.chains[CHAIN], paymaster=None))
     with pytest.raises(UnsupportedCapability, match="no paymaster"):
         await unsponsored.prepare(CALL)
-    prepared = await unsponsored.prepare(CALL, paymasterService={**POLICY, "optional": True})
-    assert prepared.data.paymaster is None
-    assert prepared.fee_payment.sponsored is False
+    prepared = await unsponsored.prepare(CALL, paymasterService={**SPONSORSHIP, "optional": True})
+    assert "paymaster" not in prepared["data"]
+    assert prepared["feePayment"]["sponsored"] is False
 
 
 async def test_a_paymaster_of_the_callers_choice_is_rejected_unless_it_is_optional(wallet: WalletFixture) -> None:
     service = {"url": "https://paymaster.example", "context": {}}
     with pytest.raises(UnsupportedCapability, match=r"paymasterService\.url"):
         await wallet.prepare(CALL, paymasterService=service)
-    assert (await wallet.prepare(CALL, paymasterService={**service, "optional": True})).data.paymaster is None
-    assert (await wallet.prepare(CALL, paymasterService={**service, **POLICY})).data.paymaster is not None
+    unsponsored = await wallet.prepare(CALL, paymasterService={**service, "optional": True})
+    assert "paymaster" not in unsponsored["data"]
+    sponsored = await wallet.prepare(CALL, paymasterService={**service, **SPONSORSHIP})
+    assert "paymaster" in sponsored["data"]
 
 
 async def test_capabilities_report_if_the_chain_has_a_paymaster(wallet: WalletFixture) -> None:
@@ -52,10 +55,10 @@ async def test_a_call_is_not_final_before_it_has_enough_confirmations(
     wallet: WalletFixture, call: dict[str, str], early: int, final: int
 ) -> None:
     deep = on(wallet, replace(wallet.ports.chains[CHAIN], confirmations=1_000_000))
-    overrides = {wallet.account.hex0x(): {"balance": hex(10**22)}}
+    overrides = {wallet.account: {"balance": hex(10**22)}}
     call_id = await wallet.send(await wallet.prepare(call, stateOverride=overrides), wallet.owner)
     await wallet.mempool.mine()
-    request = get_calls_status.GetCallsStatus(call_id=Data(call_id))
+    request = get_calls_status.GetCallsStatus(call_id=Data.parse(call_id))
     status = await get_calls_status.run(deep.ports, request)
     assert status.status == early
     assert wire.encode(get_calls_status.CallsStatus, status)["receipts"][0]["status"] == hex(int(final == 200))
