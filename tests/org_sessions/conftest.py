@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, OrgClient, Wallet, a_caller
+from tests.org_sessions.org_client import OrgClient, OrgWallet, a_caller
 from tests.support.clocks import ShiftedClock
+from tests.support.constants import CHAINS
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemEntropy
 from wallet_rpc.config.chains import ChainSetting
@@ -39,6 +40,6 @@ async def client(url: str, store: RedisStore) -> AsyncIterator[OrgClient]:
 
 
 @pytest.fixture
-async def wallet(client: OrgClient) -> Wallet:
+async def wallet(client: OrgClient) -> OrgWallet:
     """Return a wallet that granted one session key on both chains."""
-    return await Wallet(client).open()
+    return await OrgWallet(client).open()

@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.org_sessions.org_client import CHAINS, FRIEND, ROOT, timestamp_in
+from tests.support.constants import CHAINS, FRIEND, ROOT
 from tests.support.keys import new_key, sign_digest
+from tests.support.registration import timestamp_in
 from wallet_rpc.domain.signature import HALF_ORDER
 
 Body = dict[str, Any]
@@ -116,16 +117,16 @@ INVALID: Mapping[str, tuple[Callable[[Body], Any], str, set[str]]] = {
     "a long wallet": (lambda body: body.update(walletId="w" * 129), "malformed", {"walletId"}),
     "a long workflow": (lambda body: body.update(workflowId="w" * 129), "malformed", {"workflowId"}),
     "other permissions": (
-        lambda body: body.update(policies={"permissions": [*ROOT, *ROOT]}),
+        lambda body: body.update(policies={"permissions": [ROOT, ROOT]}),
         "grant_disagrees",
         {"policies.permissions"},
     ),
     "a limit inside a permission": (
-        lambda body: body.update(policies={"permissions": [{**ROOT[0], "maxValue": "0x1"}]}),
+        lambda body: body.update(policies={"permissions": [{**ROOT, "maxValue": "0x1"}]}),
         "grant_disagrees",
         {"policies.permissions"},
     ),
-    "an unknown limit": (lambda body: body.update(permissions=ROOT), "unknown_member", {"permissions"}),
+    "an unknown limit": (lambda body: body.update(permissions=[ROOT]), "unknown_member", {"permissions"}),
     "an unknown limit of an install": (
         lambda body: installs(body)[1].update(expiresAt=timestamp_in(60)),
         "unknown_member",

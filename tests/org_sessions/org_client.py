@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,42 +12,34 @@ import httpx2
 from eth_account.signers.local import LocalAccount
 
 from tests.support.clocks import FixedClock, ShiftedClock
-from tests.support.keys import new_key, sign_digest
+from tests.support.constants import CHAINS, FRIEND, ROOT
+from tests.support.in_process import InProcessClient
+from tests.support.keys import new_key
+from tests.support.registration import build_registration
+from tests.support.wallet import AsyncWallet, Grant
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import ApiKey, Caller, OrganizationId, derive_key_id, sha256_hex
 from wallet_rpc.domain.context import InstalledContext, LocalContext, format_context
 from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction
 from wallet_rpc.domain.signature import SignerKind, prefix_signer_kind
-from wallet_rpc.domain.times import format_time
 from wallet_rpc.edge import error_formats
 from wallet_rpc.errors import WalletError
 from wallet_rpc.operations.catalogue import OPERATIONS, REST_OPERATIONS
-from wallet_rpc.operations.operation import ErrorFormat
+from wallet_rpc.operations.operation import ErrorFormat, Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, Data, SessionId
 
-CHAINS = (31337, 421614)
-HOUR = 3600
-FRIEND = "0x00000000000000000000000000000000f00dcafe"
-POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
-ROOT = ({"type": "root"},)
 METHODS = {operation.name: operation for operation in (*OPERATIONS, *REST_OPERATIONS)}
 CREATE, LIST, GET, REVOKE = (
     f"{verb}OrganizationSession{s}" for verb, s in (("create", ""), ("list", "s"), ("get", ""), ("revoke", ""))
 )
 
 
-def timestamp_in(seconds: int) -> str:
-    """Return the time that many seconds ahead, in the format of REST."""
-    return format_time(int(time.time()) + seconds)
-
-
 @dataclass
-class OrgClient:
+class OrgClient(InProcessClient):
     """A caller with an API key of one organisation, without HTTP."""
 
-    ports: Ports
     store: RedisStore
     url: str
     http: httpx2.AsyncClient
@@ -61,14 +54,15 @@ class OrgClient:
         return self.ports.clock
 
     async def ask(self, method: str, **request: Any) -> Any:
-        """Authorize, decode, run and encode the method, from JSON to JSON. Raises: WalletError."""
-        operation = METHODS[method]
-        await operation.authorize(self.ports)
+        """Call a method or a REST operation. Raises: WalletError."""
+        return await self.run(METHODS[method], request)
+
+    def decode(self, operation: Operation[Ports, Any, Any], request: Any) -> Any:
+        """Decode a request; report invalid fields as the REST API of organisations does."""
         try:
-            read = wire.validate(operation.request, request)
+            return wire.validate(operation.request, request)
         except wire.InvalidValue as error:
             raise error_formats.merge_field_errors(ErrorFormat.ORGANIZATION, error.errors) from None
-        return wire.encode(operation.answer, await operation.run(self.ports, read))
 
     async def refusal(self, method: str, **request: Any) -> WalletError:
         """Return the error of the call; fail if it succeeds."""
@@ -121,34 +115,8 @@ def a_caller(organization: OrganizationId) -> Caller:
 
 
 @dataclass
-class Grant:
-    """A session of one chain, signed by its owner."""
-
-    chain: int
-    created: dict[str, Any]
-    signature: str
-
-    @property
-    def id(self) -> str:
-        return str(self.created["sessionId"])
-
-    @property
-    def serialized_grant(self) -> str:
-        return f"0x00{self.id[2:]}{self.signature[2:]}"
-
-    @property
-    def permissions(self) -> dict[str, str]:
-        return {"sessionId": self.id, "signature": self.signature}
-
-    @property
-    def context(self) -> dict[str, str]:
-        return {"context": self.serialized_grant}
-
-    @property
-    def message(self) -> dict[str, Any]:
-        """The message of the typed data that the owner signed."""
-        message: dict[str, Any] = self.created["signatureRequest"]["data"]["message"]
-        return message
+class OrgGrant(Grant):
+    """A grant, and the further forms that name its session."""
 
     @property
     def grant_context(self) -> dict[str, str]:
@@ -173,51 +141,32 @@ class Grant:
         return int(self.message["nonce"], 16) >> 72 & 0xFFFFFFFF
 
     @property
-    def session_id(self) -> SessionId:
-        return SessionId.parse(self.id)
+    def record_id(self) -> SessionId:
+        return SessionId.parse(self.session_id)
 
 
 @dataclass
-class Wallet:
+class OrgWallet(AsyncWallet):
     """An owner, their account, and one session key on some chains."""
 
     client: OrgClient
-    owner: LocalAccount = field(default_factory=new_key)
     key: LocalAccount = field(default_factory=new_key)
-    account: str = ""
-    id: str = ""
-    grants: list[Grant] = field(default_factory=list)
+    grants: list[OrgGrant] = field(default_factory=list)
 
-    async def open(self, *, chains: tuple[int, ...] = CHAINS, **more: Any) -> Wallet:
+    async def open(self, *, chains: tuple[int, ...] = CHAINS, **fields: Any) -> OrgWallet:
         """Request the account, and grant the key a session on each chain."""
-        account = await self.client.ask("wallet_requestAccount", signerAddress=self.owner.address)
-        self.account = account["accountAddress"]
-        self.id = account["id"]
-        self.grants = [await self.grant(chain, **more) for chain in chains]
+        await self.request_account()
+        self.grants = [await self.grant_on(chain, **fields) for chain in chains]
         return self
 
-    async def grant(self, chain: int, **more: Any) -> Grant:
-        request: dict[str, Any] = {
-            "account": self.account,
-            "chainId": hex(chain),
-            "expirySec": int(time.time()) + HOUR,
-            "key": {"type": "secp256k1", "publicKey": self.key.address},
-            "permissions": list(ROOT),
-            **more,
-        }
-        created = await self.client.ask("wallet_createSession", **request)
-        return Grant(chain, created, sign_digest(self.owner, created["signatureRequest"]["rawPayload"]))
+    async def grant_on(self, chain: int, permissions: Sequence[dict[str, Any]] = (ROOT,), **fields: Any) -> OrgGrant:
+        """Grant the key a session on a chain."""
+        grant = await self.grant(*permissions, key=self.key, chainId=hex(chain), **fields)
+        return OrgGrant(grant.created, grant.signature, grant.key)
 
     def body(self, **changes: Any) -> dict[str, Any]:
         """Return the body of the request that registers all grants."""
-        return {
-            "walletId": self.id,
-            "sessionAddress": self.key.address,
-            "expiresAt": timestamp_in(HOUR // 2),
-            "policies": {"note": "of the tests"},
-            "installs": [{"chainId": each.chain, "serialized": each.serialized_grant} for each in self.grants],
-            **changes,
-        }
+        return build_registration(self.account_id, self.key, self.grants, **changes)
 
     async def register(self, **changes: Any) -> dict[str, Any]:
         group: dict[str, Any] = await self.client.ask(CREATE, **self.body(**changes))
@@ -225,40 +174,17 @@ class Wallet:
 
     def calls(self, chain: int, permissions: dict[str, str], **call: str) -> dict[str, Any]:
         """Return a request of `wallet_prepareCalls` with one call."""
-        return {
-            "from": self.account,
-            "chainId": hex(chain),
-            "calls": [{"to": FRIEND, **call}],
-            "capabilities": {"paymasterService": POLICY, "permissions": permissions},
-        }
-
-    def sign(self, digest: str) -> str:
-        """Return the session key's bare signature of the digest."""
-        return sign_digest(self.key, digest)
-
-    def signed_request(
-        self, prepared: dict[str, Any], permissions: dict[str, str] | None = None, *, by: LocalAccount | None = None
-    ) -> dict[str, Any]:
-        """Return the request that sends prepared calls, signed by the session key or by the given key."""
-        signer = self.key if by is None else by
-        return {
-            "type": prepared["type"],
-            "data": prepared["data"],
-            "chainId": prepared["chainId"],
-            "signature": {"type": "secp256k1", "data": sign_digest(signer, prepared["signatureRequest"]["rawPayload"])},
-            "capabilities": {} if permissions is None else {"permissions": permissions},
-        }
+        return {**self.build_calls({"to": FRIEND, **call}, permissions=permissions), "chainId": hex(chain)}
 
     async def act(self, chain: int, permissions: dict[str, str], **call: str) -> str:
         """Prepare and send a call, and return its id."""
-        prepared = await self.client.ask("wallet_prepareCalls", **self.calls(chain, permissions, **call))
-        sent = await self.client.ask("wallet_sendPreparedCalls", **self.signed_request(prepared, permissions))
-        return str(sent["id"])
+        prepared = await self.client.rpc("wallet_prepareCalls", self.calls(chain, permissions, **call))
+        return await self.send(prepared, self.key, permissions)
 
 
-async def open_funded_wallet(client: OrgClient, chain: int, **more: Any) -> Wallet:
+async def open_funded_wallet(client: OrgClient, chain: int, **fields: Any) -> OrgWallet:
     """Return a wallet with funds and one session key for that chain; reset the server's clock."""
     client.clock.ahead_seconds = 0
-    wallet = await Wallet(client).open(chains=(chain,), **more)
+    wallet = await OrgWallet(client).open(chains=(chain,), **fields)
     await client.node(chain, "anvil_setBalance", wallet.account, hex(10**18))
     return wallet

@@ -11,26 +11,18 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.org_sessions.org_client import (
-    CHAINS,
-    HOUR,
-    POLICY,
-    REVOKE,
-    Grant,
-    OrgClient,
-    Wallet,
-    open_funded_wallet,
-)
-from tests.support.keys import new_key
+from tests.org_sessions.org_client import REVOKE, OrgClient, OrgGrant, OrgWallet, open_funded_wallet
+from tests.support.constants import CHAINS, HOUR, SPONSORSHIP
+from tests.support.keys import new_key, sign_digest
 from wallet_rpc.domain.access import DEFAULT_SCOPES, Claims, OrganizationId, WalletNamespace
 from wallet_rpc.domain.access import Wallet as TokenWallet
 from wallet_rpc.errors import SessionEnded
 
 CHAIN, OTHER_CHAIN = CHAINS
 SWEEP = settings(max_examples=30)
-FORMS: dict[str, Callable[[Grant], dict[str, str]]] = {
+FORMS: dict[str, Callable[[OrgGrant], dict[str, str]]] = {
     "session and signature": lambda grant: grant.permissions,
-    "session alone": lambda grant: {"sessionId": grant.id},
+    "session alone": lambda grant: {"sessionId": grant.session_id},
     "context of a session": lambda grant: grant.context,
     "context of a grant": lambda grant: grant.grant_context,
     "context of an installed session": lambda grant: grant.installed_context,
@@ -40,50 +32,50 @@ STATELESS = frozenset({"context of a grant", INSTALLED})
 """Forms that need no record of the session, so they work for every organisation."""
 
 
-async def revoke(wallet: Wallet, _: dict[str, Any]) -> tuple[str, str]:
-    await wallet.client.ask(REVOKE, id=wallet.grants[0].id)
+async def revoke(wallet: OrgWallet, _: dict[str, Any]) -> tuple[str, str]:
+    await wallet.client.ask(REVOKE, id=wallet.grants[0].session_id)
     return "Session revoked", "session_revoked"
 
 
-async def revoke_group(wallet: Wallet, group: dict[str, Any]) -> tuple[str, str]:
+async def revoke_group(wallet: OrgWallet, group: dict[str, Any]) -> tuple[str, str]:
     await wallet.client.ask(REVOKE, id=group["sessionGroupId"])
     return "Session revoked", "session_revoked"
 
 
-async def expire(wallet: Wallet, _: dict[str, Any]) -> tuple[str, str]:
+async def expire(wallet: OrgWallet, _: dict[str, Any]) -> tuple[str, str]:
     """Move the clock past the registered end; the grant itself is still valid."""
     wallet.client.clock.ahead_seconds = HOUR // 2 + 1
     return "Session expired", "session_expired"
 
 
-async def expire_grant(wallet: Wallet, _: dict[str, Any]) -> tuple[str, str]:
+async def expire_grant(wallet: OrgWallet, _: dict[str, Any]) -> tuple[str, str]:
     """Move the clock past the end of the grant, too."""
     wallet.client.clock.ahead_seconds = 2 * HOUR
     return "Session expired", "session_expired"
 
 
-async def revoke_and_expire(wallet: Wallet, group: dict[str, Any]) -> tuple[str, str]:
+async def revoke_and_expire(wallet: OrgWallet, group: dict[str, Any]) -> tuple[str, str]:
     expected = await revoke(wallet, group)
     await expire_grant(wallet, group)
     return expected
 
 
 ENDINGS = [revoke, revoke_group, expire, expire_grant, revoke_and_expire]
-Ending = Callable[[Wallet, dict[str, Any]], Awaitable[tuple[str, str]]]
+Ending = Callable[[OrgWallet, dict[str, Any]], Awaitable[tuple[str, str]]]
 
 
-def keyed_request(wallet: Wallet, request: dict[str, Any]) -> dict[str, Any]:
+def keyed_request(wallet: OrgWallet, request: dict[str, Any]) -> dict[str, Any]:
     """Return the same request in the form of ERC-7836."""
     return {**request, "key": {"type": "secp256k1", "publicKey": wallet.key.address}}
 
 
-async def prepare(wallet: Wallet, request: dict[str, Any], *, is_keyed: bool) -> dict[str, Any]:
+async def prepare(wallet: OrgWallet, request: dict[str, Any], *, is_keyed: bool) -> dict[str, Any]:
     """Prepare the calls of a request, and return the request that sends them."""
     if not is_keyed:
         answer = await wallet.client.ask("wallet_prepareCalls", **request)
-        return wallet.signed_request(answer, request["capabilities"]["permissions"])
+        return wallet.sign(answer, wallet.key, request["capabilities"]["permissions"])
     answer = await wallet.client.ask("wallet_prepareCalls", **keyed_request(wallet, request))
-    return {"context": answer["context"], "key": answer["key"], "signature": wallet.sign(answer["digest"])}
+    return {"context": answer["context"], "key": answer["key"], "signature": sign_digest(wallet.key, answer["digest"])}
 
 
 @SWEEP
@@ -145,13 +137,13 @@ async def test_the_session_of_another_account_chain_or_organisation_prepares_and
 ) -> None:
     form, difference = case
     wallet = await open_funded_wallet(client, CHAIN)
-    other = await Wallet(client).open(chains=())
+    other = await OrgWallet(client).open(chains=())
     target = new_key().address
     await wallet.register()
     await wallet.act(CHAIN, wallet.grants[0].permissions)
     request = wallet.calls(CHAIN, FORMS[form](wallet.grants[0]), to=target, value="0x1")
-    to_send = wallet.signed_request(
-        await client.ask("wallet_prepareCalls", **request), request["capabilities"]["permissions"]
+    to_send = wallet.sign(
+        await client.ask("wallet_prepareCalls", **request), wallet.key, request["capabilities"]["permissions"]
     )
     caller = client
     match difference:
@@ -176,11 +168,11 @@ async def test_the_session_of_another_account_chain_or_organisation_prepares_and
     assert await client.balance(CHAIN, target) == await client.balance(OTHER_CHAIN, target) == 0
 
 
-async def test_sessions_of_a_group_on_other_chains_stay_active(wallet: Wallet) -> None:
+async def test_sessions_of_a_group_on_other_chains_stay_active(wallet: OrgWallet) -> None:
     await wallet.register()
     first, second = wallet.grants
 
-    await wallet.client.ask(REVOKE, id=first.id)
+    await wallet.client.ask(REVOKE, id=first.session_id)
 
     assert (await wallet.client.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, first.permissions))).code == 4100
     assert await wallet.act(OTHER_CHAIN, second.permissions)
@@ -188,12 +180,12 @@ async def test_sessions_of_a_group_on_other_chains_stay_active(wallet: Wallet) -
 
 async def test_the_owner_and_other_sessions_of_the_account_stay_active(client: OrgClient) -> None:
     wallet = await open_funded_wallet(client, CHAIN)
-    other = await wallet.grant(CHAIN)
+    other = await wallet.grant_on(CHAIN)
     await wallet.register()
-    await client.ask(REVOKE, id=wallet.grants[0].id)
+    await client.ask(REVOKE, id=wallet.grants[0].session_id)
 
     assert await wallet.act(CHAIN, other.permissions)
-    of_owner = {**wallet.calls(CHAIN, other.permissions), "capabilities": {"paymasterService": POLICY}}
+    of_owner = {**wallet.calls(CHAIN, other.permissions), "capabilities": {"paymasterService": SPONSORSHIP}}
     assert await client.ask("wallet_prepareCalls", **of_owner)
 
 
@@ -203,7 +195,7 @@ async def test_a_repeat_after_a_revocation_returns_the_same_result(client: OrgCl
     request = await prepare(wallet, wallet.calls(CHAIN, wallet.grants[0].permissions), is_keyed=False)
     sent = await client.ask("wallet_sendPreparedCalls", **request)
 
-    await client.ask(REVOKE, id=wallet.grants[0].id)
+    await client.ask(REVOKE, id=wallet.grants[0].session_id)
 
     assert await client.ask("wallet_sendPreparedCalls", **request) == sent
     assert (await client.ask("wallet_getCallsStatus", callId=sent["id"]))["status"] == 200
@@ -237,6 +229,6 @@ async def test_a_session_token_must_send_the_owners_signature(client: OrgClient)
     page = replace(client, ports=replace(client.ports, caller=replace(client.ports.caller, token=claims)))
     grant = wallet.grants[0]
 
-    error = await page.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, {"sessionId": grant.id}))
+    error = await page.refusal("wallet_prepareCalls", **wallet.calls(CHAIN, {"sessionId": grant.session_id}))
 
     assert error.message == "params.capabilities.permissions.signature: required, but absent"

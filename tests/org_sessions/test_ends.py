@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, HOUR, OrgClient, Wallet
+from tests.org_sessions.org_client import OrgClient, OrgWallet
+from tests.support.constants import CHAINS, HOUR
 from tests.support.keys import new_key
 
 CHAIN = CHAINS[0]
@@ -15,7 +16,7 @@ TOKEN = "0x" + "a1" * 20
 
 @pytest.mark.parametrize("method", ["wallet_createSession", "wallet_grantPermissions"])
 async def test_a_session_can_be_created_until_the_second_of_its_end(client: OrgClient, method: str) -> None:
-    wallet = await Wallet(client).open(chains=())
+    wallet = await OrgWallet(client).open(chains=())
     key = new_key()
     end = client.clock.now() + HOUR
     requests: dict[str, dict[str, Any]] = {

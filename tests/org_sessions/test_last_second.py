@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, CREATE, GET, HOUR, LIST, REVOKE, OrgClient, Wallet, open_funded_wallet
+from tests.org_sessions.org_client import CREATE, GET, LIST, REVOKE, OrgClient, OrgWallet, open_funded_wallet
 from tests.org_sessions.test_ended import FORMS, INSTALLED, prepare
+from tests.support.constants import CHAINS, HOUR
 from wallet_rpc.domain.times import format_time
 
 CHAIN = CHAINS[0]
@@ -34,16 +35,16 @@ async def test_a_session_may_act_until_the_second_of_its_registered_end(client: 
 async def test_a_session_is_active_and_revocable_until_the_second_of_its_registered_end(
     client: OrgClient, moment: int, status: str
 ) -> None:
-    wallet = await Wallet(client).open()
+    wallet = await OrgWallet(client).open()
     end = int(time.time()) + HOUR // 2
     group = await wallet.register(expiresAt=format_time(end))
     then = client.at(end + moment)
 
-    assert (await then.ask(GET, id=wallet.grants[0].id))["status"] == status
+    assert (await then.ask(GET, id=wallet.grants[0].session_id))["status"] == status
     assert (await then.ask(GET, id=group["sessionGroupId"]))["status"] == status
     assert len((await then.ask(LIST))["items"]) == (len(CHAINS) if status == "active" else 0)
     reason = None if status == "active" else "session_already_expired"
-    assert await then.reason(REVOKE, id=wallet.grants[0].id) == reason
+    assert await then.reason(REVOKE, id=wallet.grants[0].session_id) == reason
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ async def test_a_session_is_active_and_revocable_until_the_second_of_its_registe
 async def test_a_registered_end_is_from_the_next_second_to_a_year_ahead(
     client: OrgClient, ahead: int, reason: str | None
 ) -> None:
-    wallet = await Wallet(client).open(chains=(CHAIN,), expirySec=0)
+    wallet = await OrgWallet(client).open(chains=(CHAIN,), expirySec=0)
     now = int(time.time())
 
     assert await client.at(now).reason(CREATE, **wallet.body(expiresAt=format_time(now + ahead))) == reason
@@ -69,7 +70,7 @@ async def test_a_registered_end_is_from_the_next_second_to_a_year_ahead(
 @pytest.mark.parametrize(("moment", "reason"), [(-1, None), (0, "expiry_out_of_range"), (1, "expiry_out_of_range")])
 async def test_a_grant_is_registered_before_its_last_second(client: OrgClient, moment: int, reason: str | None) -> None:
     """In the grant's last second the session would end at once: the registered end is never later than the grant's."""
-    wallet = await Wallet(client).open(chains=(CHAIN,))
+    wallet = await OrgWallet(client).open(chains=(CHAIN,))
     then = client.at(wallet.grants[0].message["deadline"] + moment)
 
     body = wallet.body(expiresAt=format_time(then.ports.clock.now() + HOUR))

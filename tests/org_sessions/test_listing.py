@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, GET, LIST, REVOKE, OrgClient, Wallet, timestamp_in
+from tests.org_sessions.org_client import GET, LIST, REVOKE, OrgClient, OrgWallet
+from tests.support.constants import CHAINS
+from tests.support.registration import timestamp_in
 from wallet_rpc.domain.access import OrganizationId
 
 GROUP = "sgrp_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
-async def register_wallet(client: OrgClient, **more: Any) -> tuple[Wallet, dict[str, Any]]:
-    wallet = await Wallet(client).open()
+async def register_wallet(client: OrgClient, **more: Any) -> tuple[OrgWallet, dict[str, Any]]:
+    wallet = await OrgWallet(client).open()
     return wallet, await wallet.register(**more)
 
 
@@ -37,7 +39,7 @@ async def test_an_item_has_every_field_but_the_grant(client: OrgClient) -> None:
             "policies": {"note": "of the tests"},
             "sessionAddress": wallet.key.address,
             "sessionGroupId": made["sessionGroupId"],
-            "walletId": wallet.id,
+            "walletId": wallet.account_id,
             "workflowId": "flow",
         }
         for part in made["sessions"]
@@ -86,7 +88,7 @@ async def test_each_filter_returns_only_matching_sessions(client: OrgClient) -> 
     wallet, made = await register_wallet(client, workflowId="one")
     await register_wallet(client, workflowId="two")
     filters = {
-        "walletId": wallet.id,
+        "walletId": wallet.account_id,
         "sessionAddress": wallet.key.address.lower(),
         "workflowId": "one",
         "sessionGroupId": made["sessionGroupId"],

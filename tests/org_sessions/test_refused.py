@@ -15,17 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.org_sessions.invalid_requests import INVALID, SECRET, installs, mirror_signature, pack, with_v
-from tests.org_sessions.org_client import (
-    CHAINS,
-    CREATE,
-    FRIEND,
-    GET,
-    LIST,
-    REVOKE,
-    OrgClient,
-    Wallet,
-    timestamp_in,
-)
+from tests.org_sessions.org_client import CREATE, GET, LIST, REVOKE, OrgClient, OrgWallet
+from tests.support.constants import CHAINS, FRIEND
+from tests.support.registration import timestamp_in
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
 from wallet_rpc.domain.signature import WrappedSignature, wrap_erc6492
 from wallet_rpc.errors import InvalidParams, WalletError
@@ -40,10 +32,10 @@ def details(error: WalletError) -> dict[str, str]:
     return {detail["field"]: detail["message"] for detail in error.data["details"]}
 
 
-async def is_nothing_stored(wallet: Wallet) -> bool:
+async def is_nothing_stored(wallet: OrgWallet) -> bool:
     """Return True if no part of a registration is stored and the sessions can still be registered."""
     client = wallet.client
-    groups = [await client.ports.store.groups.find_by_session(each.session_id) for each in wallet.grants]
+    groups = [await client.ports.store.groups.find_by_session(each.record_id) for each in wallet.grants]
     sessions = client.ports.store.sessions
     account = Address.parse(wallet.account)
     ends = [await sessions.get_expiry(account, each.chain, each.entity_id) for each in wallet.grants]
@@ -52,7 +44,7 @@ async def is_nothing_stored(wallet: Wallet) -> bool:
 
 
 @pytest.mark.parametrize("name", INVALID)
-async def test_an_invalid_registration_names_its_fields_and_stores_nothing(wallet: Wallet, name: str) -> None:
+async def test_an_invalid_registration_names_its_fields_and_stores_nothing(wallet: OrgWallet, name: str) -> None:
     change, reason, fields = INVALID[name]
     body = wallet.body()
     change(body)
@@ -65,7 +57,7 @@ async def test_an_invalid_registration_names_its_fields_and_stores_nothing(walle
 
 
 async def test_every_invalid_install_is_named_and_a_private_key_takes_precedence(client: OrgClient) -> None:
-    wallet = await Wallet(client).open(chains=CHAINS)
+    wallet = await OrgWallet(client).open(chains=CHAINS)
     body = wallet.body()
     installs(body)[0]["serialized"] = mirror_signature(installs(body)[0]["serialized"])
     installs(body)[1]["serialized"] = pack({"a": {"privateKey": SECRET}})
@@ -88,7 +80,7 @@ async def test_every_invalid_install_is_named_and_a_private_key_takes_precedence
     ids=["the past", "another chain", "one chain twice"],
 )
 async def test_a_private_key_takes_precedence_over_other_errors_of_the_body(
-    wallet: Wallet, change: Callable[[dict[str, Any]], None], field: str
+    wallet: OrgWallet, change: Callable[[dict[str, Any]], None], field: str
 ) -> None:
     body = wallet.body()
     installs(body)[0].update(serialized=pack({"a": {"privateKey": SECRET}}))
@@ -100,23 +92,23 @@ async def test_a_private_key_takes_precedence_over_other_errors_of_the_body(
     assert set(details(error)) == {field, "installs[0].serialized"}
 
 
-async def test_a_deleted_unsigned_session_has_its_own_reason(wallet: Wallet) -> None:
+async def test_a_deleted_unsigned_session_has_its_own_reason(wallet: OrgWallet) -> None:
     unsigned = wallet.client.ports.store.unsigned_sessions
     location = (Address.parse(wallet.account), CHAINS[1])
     link = wallet.client.store._link
     grant = next(each for each in wallet.grants if each.chain == CHAINS[1])
     assert isinstance(unsigned, RedisUnsigned)
-    assert await link.command("DEL", unsigned.session_key(*location, grant.session_id)) == 1
+    assert await link.command("DEL", unsigned.session_key(*location, grant.record_id)) == 1
     assert (await wallet.client.refusal(CREATE, **wallet.body())).reason == "grant_disagrees"
-    await link.command("ZADD", unsigned.index_keys(*location)[0], 1, grant.session_id.hex())
+    await link.command("ZADD", unsigned.index_keys(*location)[0], 1, grant.record_id.hex())
 
     error = await wallet.client.refusal(CREATE, **wallet.body())
 
     assert error.reason == "session_forgotten"
-    assert grant.id in details(error)[f"installs[{wallet.grants.index(grant)}].serialized"]
+    assert grant.session_id in details(error)[f"installs[{wallet.grants.index(grant)}].serialized"]
 
 
-async def test_a_private_key_is_stored_nowhere(wallet: Wallet) -> None:
+async def test_a_private_key_is_stored_nowhere(wallet: OrgWallet) -> None:
     for value in ({"privateKey": SECRET}, {"permissionParams": {"signer": [{"privateKey": SECRET}]}}):
         text = pack(value)
         await wallet.client.refusal(CREATE, **wallet.body(installs=[{"chainId": CHAINS[0], "serialized": text}]))
@@ -126,7 +118,7 @@ async def test_a_private_key_is_stored_nowhere(wallet: Wallet) -> None:
         assert not any(SECRET.encode() in each or text.encode() in each for each in stored)
 
 
-async def test_an_owners_signature_with_v_0_or_1_is_accepted(wallet: Wallet) -> None:
+async def test_an_owners_signature_with_v_0_or_1_is_accepted(wallet: OrgWallet) -> None:
     body = wallet.body()
     for install in installs(body):
         v = int(install["serialized"][-2:], 16)
@@ -134,7 +126,7 @@ async def test_an_owners_signature_with_v_0_or_1_is_accepted(wallet: Wallet) -> 
 
     await wallet.client.ask(CREATE, **body)
 
-    assert await wallet.act(CHAINS[0], {"sessionId": wallet.grants[0].id})
+    assert await wallet.act(CHAINS[0], {"sessionId": wallet.grants[0].session_id})
 
 
 async def test_a_contract_that_owns_the_account_grants_by_its_erc1271_check(client: OrgClient) -> None:
@@ -142,11 +134,9 @@ async def test_a_contract_that_owns_the_account_grants_by_its_erc1271_check(clie
     right = "0xc0ffee"
     code = json.loads(RUNTIMES.read_text())["meta"]["world"]["runtimes"]["Key1271"]
     await client.node(CHAINS[0], "anvil_setCode", owner, code)
-    wallet = Wallet(client)
-    account = await client.ask("wallet_requestAccount", signerAddress=owner)
-    wallet.account = account["accountAddress"]
-    wallet.id = account["id"]
-    grant = await wallet.grant(CHAINS[0])
+    wallet = OrgWallet(client)
+    await wallet.request_account(signerAddress=owner)
+    grant = await wallet.grant_on(CHAINS[0])
     long = f"0x{'11' * 64}01"
 
     for signature in ("0xc0ffef", long):
@@ -157,7 +147,7 @@ async def test_a_contract_that_owns_the_account_grants_by_its_erc1271_check(clie
     assert await wallet.register()
 
 
-async def test_a_chain_where_the_account_became_another_contract_is_rejected(wallet: Wallet) -> None:
+async def test_a_chain_where_the_account_became_another_contract_is_rejected(wallet: OrgWallet) -> None:
     await wallet.client.node(CHAINS[1], "anvil_setCode", wallet.account, "0x60006000fd")
 
     error = await wallet.client.refusal(CREATE, **wallet.body())
@@ -167,7 +157,7 @@ async def test_a_chain_where_the_account_became_another_contract_is_rejected(wal
 
 
 async def test_sessions_of_another_group_are_not_registered_again(client: OrgClient) -> None:
-    wallet = await Wallet(client).open()
+    wallet = await OrgWallet(client).open()
     alone = wallet.body()["installs"][:1]
     made = await wallet.register(installs=alone)
 
@@ -183,12 +173,12 @@ async def test_sessions_of_another_group_are_not_registered_again(client: OrgCli
     assert (
         timestamp_in(60)
         < made["sessions"][0]["expiresAt"]
-        == (await client.ask(GET, id=wallet.grants[0].id))["expiresAt"]
+        == (await client.ask(GET, id=wallet.grants[0].session_id))["expiresAt"]
     )
 
 
 async def test_expired_sessions_are_not_registered_again(client: OrgClient) -> None:
-    wallet = await Wallet(client).open(expirySec=int(time.time()) + 100)
+    wallet = await OrgWallet(client).open(expirySec=int(time.time()) + 100)
     made = await wallet.register(expiresAt=timestamp_in(50))
     client.clock.ahead_seconds = 60
 
@@ -201,7 +191,7 @@ async def test_expired_sessions_are_not_registered_again(client: OrgClient) -> N
     assert (await client.ask(GET, id=made["sessionGroupId"]))["status"] == "expired"
 
 
-async def test_a_revoked_session_is_not_registered_again_by_anybody(wallet: Wallet) -> None:
+async def test_a_revoked_session_is_not_registered_again_by_anybody(wallet: OrgWallet) -> None:
     group = (await wallet.register())["sessionGroupId"]
     await wallet.client.ask(REVOKE, id=group)
 
@@ -224,7 +214,7 @@ values = st.recursive(
     value=values,
 )
 async def test_any_value_in_any_field_is_accepted_or_rejected_with_a_status(
-    wallet: Wallet, field: str, value: Any
+    wallet: OrgWallet, field: str, value: Any
 ) -> None:
     body = wallet.body()
     if field in {"chainId", "serialized"}:

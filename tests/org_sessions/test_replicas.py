@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.org_sessions.org_client import CHAINS, GET, REVOKE, OrgClient, open_funded_wallet
+from tests.org_sessions.org_client import GET, REVOKE, OrgClient, open_funded_wallet
+from tests.support.constants import CHAINS
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.errors import WalletError
@@ -37,9 +38,9 @@ async def test_a_revocation_applies_at_once_on_every_replica(client: OrgClient, 
     await wallet.register()
     grant = wallet.grants[0]
     request = wallet.calls(CHAIN, grant.permissions)
-    to_send = wallet.signed_request(await replica.ask("wallet_prepareCalls", **request), grant.permissions)
+    to_send = wallet.sign(await replica.ask("wallet_prepareCalls", **request), wallet.key, grant.permissions)
 
-    await client.ask(REVOKE, id=grant.id)
+    await client.ask(REVOKE, id=grant.session_id)
 
     assert (await replica.refusal("wallet_sendPreparedCalls", **to_send)).reason == "session_revoked"
     assert (await replica.refusal("wallet_prepareCalls", **request)).reason == "session_revoked"
@@ -67,7 +68,7 @@ async def test_no_replica_accepts_a_request_that_starts_after_the_revocation(
 
     async def revoke() -> float:
         await some_passed.wait()
-        await client.ask(REVOKE, id=wallet.grants[0].id)
+        await client.ask(REVOKE, id=wallet.grants[0].session_id)
         return time.monotonic()
 
     error, revoked_at = await asyncio.gather(prepare_until_rejected(), revoke())
@@ -80,13 +81,12 @@ async def test_a_revocation_survives_a_restart(client: OrgClient, redis_server: 
     wallet = await open_funded_wallet(client, CHAIN)
     await wallet.register()
     grant = wallet.grants[0]
-    to_send = wallet.signed_request(
-        await client.ask("wallet_prepareCalls", **wallet.calls(CHAIN, grant.permissions)), grant.permissions
-    )
-    await client.ask(REVOKE, id=grant.id)
+    prepared = await client.ask("wallet_prepareCalls", **wallet.calls(CHAIN, grant.permissions))
+    to_send = wallet.sign(prepared, wallet.key, grant.permissions)
+    await client.ask(REVOKE, id=grant.session_id)
     await client.store.close()
 
     async with RedisStore.open(redis_server.url, prefix=prefix(client)) as opened:
         restarted = replicate(client, opened)
         assert (await restarted.refusal("wallet_sendPreparedCalls", **to_send)).reason == "session_revoked"
-        assert (await restarted.ask(GET, id=grant.id))["status"] == "revoked"
+        assert (await restarted.ask(GET, id=grant.session_id))["status"] == "revoked"

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.strategies import TERMS, harmless_permissions, uint256
-from tests.org_sessions.org_client import CHAINS, FRIEND, POLICY, REVOKE, OrgClient, Wallet, open_funded_wallet
+from tests.org_sessions.org_client import REVOKE, OrgClient, OrgWallet, open_funded_wallet
+from tests.support.constants import CHAINS, FRIEND
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.sdk_values import CompileError
@@ -48,17 +49,10 @@ def test_the_page_builds_the_same_calls_as_the_server(
     assert page["uninstall_data"](install.call_data.hex0x()) == uninstall_call_data(install).hex0x()
 
 
-async def send_as_owner(wallet: Wallet, to: str, data: str) -> None:
+async def send_as_owner(wallet: OrgWallet, to: str, data: str) -> None:
     """Prepare, sign and send a call of the account's owner, and check that it succeeds."""
-    request = {
-        "from": wallet.account,
-        "chainId": hex(CHAIN),
-        "calls": [{"to": to, "data": data}],
-        "capabilities": {"paymasterService": POLICY},
-    }
-    to_send = wallet.signed_request(await wallet.client.ask("wallet_prepareCalls", **request), by=wallet.owner)
-    sent = await wallet.client.ask("wallet_sendPreparedCalls", **to_send)
-    assert (await wallet.client.ask("wallet_getCallsStatus", callId=sent["id"]))["status"] == 200
+    call_id = await wallet.send(await wallet.prepare({"to": to, "data": data}), wallet.owner)
+    assert await wallet.status(call_id) == 200
 
 
 @pytest.mark.parametrize("is_revoked", [False, True])
@@ -68,7 +62,7 @@ async def test_a_used_session_is_uninstalled(client: OrgClient, page: dict[str, 
     grant = wallet.grants[0]
     await wallet.act(CHAIN, grant.permissions)
     if is_revoked:
-        await client.ask(REVOKE, id=grant.id)
+        await client.ask(REVOKE, id=grant.session_id)
 
     await send_as_owner(wallet, wallet.account, page["uninstall_data"](grant.message["call"]))
 

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from tests.e2e.delegating import External
 from tests.e2e.standards import ask
-from tests.support.constants import CHAINS
 from tests.support.keys import new_key
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Wallet
@@ -51,19 +50,14 @@ def token_client(tenant: Tenant, wallet: str, *scopes: Scope) -> TokenClient:
     return TokenClient(tenant.url, http=tenant.http, headers={"authorization": f"Bearer {token}"})
 
 
-def by_key(tenant: Tenant) -> Client:
-    """Return a client with the tenant's API key."""
-    return Client(f"{tenant.url}/v2/{tenant.key}", f"{tenant.url}/chain/{CHAINS[0]}", http=tenant.http)
-
-
 def a_wallet(tenant: Tenant) -> Wallet:
     """Create a funded wallet that uses the tenant's API key."""
-    return Wallet(by_key(tenant)).fund(tokens=0)
+    return Wallet(tenant.client()).fund(tokens=0)
 
 
 def an_external(tenant: Tenant) -> External:
     """Create a funded externally owned account that uses the tenant's API key."""
-    account = External(by_key(tenant), owner=new_key())
+    account = External(tenant.client(), owner=new_key())
     account.fund(tokens=0)
     return account
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.support.constants import FRIEND, HOUR
+from tests.support.registration import timestamp_in
 from tests.tenants.tenant import Tenant
 
 CHAIN = "0x7a69"
@@ -80,7 +81,7 @@ def registration(resources: Resources) -> dict[str, Any]:
     return {
         "walletId": resources.account_id,
         "sessionAddress": resources.session_key,
-        "expiresAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + HOUR)),
+        "expiresAt": timestamp_in(HOUR),
         "policies": {},
         "installs": [{"chainId": int(CHAIN, 16), "serialized": context(resources)["context"]}],
     }

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx2
 
+from tests.support.constants import CHAINS
+from tests.support.rpc_client import Client
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import ApiKey, KeyScope, Organization, OrganizationId, derive_key_id, sha256_hex
 
@@ -27,6 +29,10 @@ class Tenant:
     @property
     def headers(self) -> dict[str, str]:
         return {"x-api-key": self.key}
+
+    def client(self) -> Client:
+        """Return a JSON-RPC client with the organisation's key, whose node is that of the first chain."""
+        return Client(f"{self.url}/v2/{self.key}", f"{self.url}/chain/{CHAINS[0]}", http=self.http)
 
     def rpc(self, method: str, *params: Any) -> Any:
         """Call a method and return the response without its envelope: `{"result": …}` or `{"error": …}`."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.constants import CHAINS, FRIEND, POLICY
+from tests.support.constants import FRIEND
 from tests.support.keys import new_key
 from tests.support.rpc_client import Client
 from tests.support.wallet import Wallet
@@ -32,19 +32,12 @@ from tests.tenants.tenant import Tenant
 
 
 def open_wallet(tenant: Tenant) -> tuple[Wallet, Client]:
-    client = Client(f"{tenant.url}/v2/{tenant.key}", f"{tenant.url}/chain/{CHAINS[0]}", http=tenant.http)
+    client = tenant.client()
     return Wallet(client).fund(tokens=0), client
 
 
 def build_request(wallet: Wallet, **more: Any) -> dict[str, Any]:
-    policy = {"policyId": POLICY}
-    return {
-        "from": wallet.account,
-        "chainId": wallet.chain_id,
-        "calls": [{"to": FRIEND}],
-        "capabilities": {"paymasterService": policy},
-        **more,
-    }
+    return {**wallet.build_calls({"to": FRIEND}), **more}
 
 
 def test_a_token_with_build_scope_cannot_send(tenant: Tenant) -> None:

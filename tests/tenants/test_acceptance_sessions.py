@@ -15,7 +15,6 @@ import pytest
 
 from tests.support.constants import CHAINS, FRIEND
 from tests.support.keys import new_key, random_signature
-from tests.support.rpc_client import Client
 from tests.support.wallet import Wallet
 from tests.tenants.acceptance import (
     CHECKSUMMED,
@@ -97,7 +96,7 @@ def test_a_group_on_two_chains_is_registered_idempotently(tenant: Tenant) -> Non
 
     assert status == 200
     assert [part["chainId"] for part in made["sessions"]] == list(CHAINS)
-    assert [part["id"] for part in made["sessions"]] == [grant["sessionId"] for grant in grants.created]
+    assert [part["id"] for part in made["sessions"]] == grants.session_ids
     assert made["sessionGroupId"].startswith("sgrp_")
     assert set(made) == {"createdAt", "sessionAddress", "sessionGroupId", "sessions", "walletId"}
     assert again == (200, made)
@@ -189,7 +188,7 @@ def test_sessions_are_paged(tenant: Tenant) -> None:
 def test_revoking_one_session_of_a_group_leaves_the_other_chain(tenant: Tenant) -> None:
     grants = grant_sessions(tenant)
     tenant.rest("POST", tenant.sessions, grants.body())
-    first, second = (each["sessionId"] for each in grants.created)
+    first, second = grants.session_ids
 
     status, revoked = tenant.rest("DELETE", f"{tenant.sessions}/{first}")
 
@@ -214,7 +213,7 @@ def test_a_whole_group_is_revoked(tenant: Tenant, other: Tenant) -> None:
 
     assert (status, revoked["id"]) == (200, group)
     assert {(part["id"], part["chainId"]) for part in revoked["sessions"]} == {
-        (grant["sessionId"], chain) for grant, chain in zip(grants.created, CHAINS, strict=True)
+        (session_id, chain) for session_id, chain in zip(grants.session_ids, CHAINS, strict=True)
     }
     assert tenant.rest("DELETE", f"{tenant.sessions}/{group}")[1]["code"] == 409001
     assert tenant.rest("GET", tenant.sessions)[1]["items"] == []
@@ -222,13 +221,13 @@ def test_a_whole_group_is_revoked(tenant: Tenant, other: Tenant) -> None:
 
 
 def test_calls_prepared_before_a_revocation_are_not_sent(tenant: Tenant) -> None:
-    client = Client(f"{tenant.url}/v2/{tenant.key}", f"{tenant.url}/chain/{CHAINS[0]}", http=tenant.http)
+    client = tenant.client()
     wallet = Wallet(client).fund(tokens=0)
     grants = grant_sessions(tenant, wallet)
     tenant.rest("POST", tenant.sessions, grants.body())
     before = client.balance(FRIEND)
     prepared = wallet.prepare({"to": FRIEND, "value": "0x1"}, permissions=grants.permissions(0))
-    tenant.rest("DELETE", f"{tenant.sessions}/{grants.created[0]['sessionId']}")
+    tenant.rest("DELETE", f"{tenant.sessions}/{grants.session_ids[0]}")
 
     response = tenant.rpc("wallet_sendPreparedCalls", wallet.sign(prepared, grants.key, grants.permissions(0)))
 

@@ -18,12 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.constants import FRIEND
+from tests.support.constants import FRIEND, ROOT
 from tests.support.keys import new_key, sign_digest
-from tests.support.rpc_client import Client
 from tests.support.wallet import Wallet
 from tests.tenants.acceptance import claims_of
-from tests.tenants.isolation_queries import CHAIN, QUERIES, REST_QUERIES, Resources, grant, registration
+from tests.tenants.isolation_queries import CHAIN, QUERIES, REST_QUERIES, Resources, registration
 from tests.tenants.tenant import Tenant
 from wallet_rpc.domain.account import semi_modular_deployment
 from wallet_rpc.operations.catalogue import OPERATIONS, REST_OPERATIONS
@@ -68,23 +67,18 @@ class PopulatedTenant(Tenant):
     """A tenant with one resource of each kind."""
 
     def create_resources(self) -> Resources:
-        owner = new_key()
-        key = new_key()
-        account = self.result("wallet_requestAccount", {"signerAddress": owner.address})
-        resources = random_resources()
-        created = self.result(
-            "wallet_createSession", grant(_with(resources, account=account["accountAddress"], session_key=key.address))
-        )
-        signature = sign_digest(owner, created["signatureRequest"]["rawPayload"])
+        wallet = Wallet(self.client())
+        owner = wallet.owner
+        grant = wallet.grant(ROOT)
         resources = _with(
-            resources,
+            random_resources(),
             organization=self.organization,
             signer=owner.address,
-            account=account["accountAddress"],
-            account_id=account["id"],
-            session_id=created["sessionId"],
-            signature=signature,
-            session_key=key.address,
+            account=wallet.account,
+            account_id=wallet.account_id,
+            session_id=grant.session_id,
+            signature=grant.signature,
+            session_key=grant.key.address,
             call_id=self._send_call(),
         )
         status, group = self.rest("POST", self.sessions, registration(resources))
@@ -95,8 +89,7 @@ class PopulatedTenant(Tenant):
 
     def _send_call(self) -> str:
         """Send a call of another account, which is included on chain, and return its id."""
-        client = Client(f"{self.url}/v2/{self.key}", f"{self.url}/chain/{int(CHAIN, 16)}", http=self.http)
-        sent: str = Wallet(client).fund(tokens=0).act(None, {"to": FRIEND})["id"]
+        sent: str = Wallet(self.client()).fund(tokens=0).act(None, {"to": FRIEND})["id"]
         return sent
 
 

@@ -13,7 +13,7 @@ from tests.support.constants import FRIEND, POLICY
 from tests.support.keys import new_key, sign_digest
 from tests.support.rpc_client import RpcError
 from tests.support.wallet import Wallet
-from tests.tenants.holding import TOKEN_SIGNER, a_wallet, an_external, by_key, expire, token_client, with_token
+from tests.tenants.holding import TOKEN_SIGNER, a_wallet, an_external, expire, token_client, with_token
 from tests.tenants.tenant import Tenant
 from wallet_rpc.domain.access import Scope
 from wallet_rpc.domain.authorization import Authorization
@@ -127,7 +127,7 @@ def test_a_context_carries_its_ticket(tenant: Tenant) -> None:
         ask(page, "wallet_prepareCalls", keyed_request(wallet, wallet.owner, {"to": FRIEND, "value": value}))
         for value in ("0x0", "0x1")
     )
-    unticketed = ask(by_key(tenant), "wallet_prepareCalls", keyed_request(wallet, wallet.owner, {"to": FRIEND}))
+    unticketed = ask(tenant.client(), "wallet_prepareCalls", keyed_request(wallet, wallet.owner, {"to": FRIEND}))
 
     assert "submissionTicket" not in unticketed
     assert page.refusal(SEND, keyed_send(unticketed, wallet)) == REQUIRED

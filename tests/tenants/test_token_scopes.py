@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.standards import ask
 from tests.support.keys import new_key
 from tests.tenants.acceptance import TOKENS, create_token, entry
-from tests.tenants.holding import by_key, token_client
+from tests.tenants.holding import token_client
 from tests.tenants.tenant import Tenant
 from wallet_rpc.domain.access import Scope
 from wallet_rpc.operations.catalogue import OPERATIONS
@@ -56,7 +56,7 @@ def test_a_request_with_a_token_and_a_key_has_the_tokens_rights(tenant: Tenant) 
     body = entry("wallet_listAccounts", {"signerAddress": new_key().address})
     token_and_key = {**page.headers, **tenant.headers}
 
-    for url, headers in ((page.url, token_and_key), (by_key(tenant).url, page.headers)):
+    for url, headers in ((page.url, token_and_key), (tenant.client().url, page.headers)):
         assert page.http.post(url, json=body, headers=headers).status_code == 403
     for verb, path in (("POST", TOKENS), ("GET", tenant.sessions)):
         response = page.http.request(

@@ -15,7 +15,7 @@ from tests.support.keys import new_key, sign_digest
 from tests.support.rpc_client import RpcError
 from tests.support.wallet import Wallet
 from tests.tenants.acceptance import SOLANA, entry
-from tests.tenants.holding import TokenClient, a_wallet, an_external, by_key, token_client, with_token
+from tests.tenants.holding import TokenClient, a_wallet, an_external, token_client, with_token
 from tests.tenants.tenant import Tenant
 from wallet_rpc.primitives import Data
 
@@ -129,7 +129,7 @@ def test_all_accounts_of_a_wallet_are_its_own(tenant: Tenant) -> None:
 
 def test_an_account_that_another_organisation_recorded_is_a_mismatch(tenant: Tenant, other: Tenant) -> None:
     owner = new_key()
-    account = ask(by_key(other), ACCOUNT, {"signerAddress": owner.address})["accountAddress"]
+    account = ask(other.client(), ACCOUNT, {"signerAddress": owner.address})["accountAddress"]
     page = token_client(tenant, owner.address)
 
     before = page.refusal(ACCOUNT, {"accountAddress": account})
