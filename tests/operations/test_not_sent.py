@@ -9,6 +9,7 @@ import pytest
 from tests.operations.conftest import WalletFixture, call_id_of
 from tests.support.constants import FRIEND
 from wallet_rpc.errors import ExecutionReverted, Rejected, ValidationReverted, WalletError
+from wallet_rpc.primitives import Data
 from wallet_rpc.services.call_failures import LONGEST_MESSAGE, build_call_error
 
 CALL = {"to": FRIEND}
