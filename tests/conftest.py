@@ -16,7 +16,7 @@ from tests.e2e.server import run_dev_server
 from tests.e2e.stacks import DOLLAR, DOLLAR_RATE
 from tests.pauses.watch import Watch
 from tests.support.constants import CHAINS
-from tests.workers import ByParts, long_first
+from tests.support.workers import ByParts, long_first
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.dev_server import DevOptions

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from tests.wire_samples import WRITTEN, Cat, Limits, WireSample, whole
+from tests.support.wire_samples import WRITTEN, Cat, Limits, WireSample, whole
 from wallet_rpc import wire
 
 

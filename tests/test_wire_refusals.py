@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BeforeValidator, Field
 
-from tests.wire_samples import WRITTEN, Limits, WireSample
+from tests.support.wire_samples import WRITTEN, Limits, WireSample
 from wallet_rpc import wire
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.primitives import validation_error

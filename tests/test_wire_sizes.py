@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wire_samples import WRITTEN, Limits, WireSample, json_values
+from tests.support.wire_samples import WRITTEN, Limits, WireSample, json_values
 from wallet_rpc import wire
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.wire import Size

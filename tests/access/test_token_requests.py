@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.access.callers import EVM, SOLANA
-from tests.wire_samples import json_values
+from tests.support.wire_samples import json_values
 from wallet_rpc import wire
 from wallet_rpc.domain.access import DEFAULT_SCOPES, Scope
 from wallet_rpc.edge import error_formats

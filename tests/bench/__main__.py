@@ -20,25 +20,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from eth_account.signers.local import LocalAccount
-
 from tests.bench.load import Connection, measure
-from tests.support.keys import new_key, sign_digest
+from tests.support.constants import FRIEND, ROOT, TOKEN
+from tests.support.wallet import AsyncWallet, Grant
 from wallet_rpc.devchain import dev_constants
 
 CONNECTIONS = 16
 SESSIONS = 6000
 OPERATIONS = 200
 ACCOUNTS = 8
-POLICY = {"policyId": "11111111-2222-4333-8444-555555555555"}
-TOKEN = "0x7e57000000000000000000000000000000000001"
 PERMISSIONS: dict[str, list[dict[str, Any]]] = {
-    "root": [{"type": "root"}],
+    "root": [ROOT],
     "five permissions": [
         {"type": "native-token-transfer", "data": {"allowance": "0xde0b6b3a7640000"}},
         {"type": "erc20-token-transfer", "data": {"address": TOKEN, "allowance": "0x64"}},
         {"type": "gas-limit", "data": {"limit": "0xde0b6b3a7640000"}},
-        {"type": "contract-access", "data": {"address": "0x00000000000000000000000000000000f00dcafe"}},
+        {"type": "contract-access", "data": {"address": FRIEND}},
         {"type": "functions-on-all-contracts", "data": {"functions": ["0x00000000"]}},
     ],
 }
@@ -105,40 +102,27 @@ async def create_sessions(url: str, name: str, *, suffix: str = "") -> None:
 class Holder:
     """Account with an installed session, on its own connection."""
 
-    def __init__(self, connection: Connection, account: str, key: LocalAccount, permissions: dict[str, str]) -> None:
+    def __init__(self, wallet: AsyncWallet, grant: Grant, connection: Connection) -> None:
+        self.wallet = wallet
+        self.grant = grant
         self.connection = connection
-        self.account = account
-        self.key = key
-        self.permissions = permissions
 
     @classmethod
     async def make(cls, url: str) -> Holder:
         connection = await Connection.open(url)
-        owner = new_key()
-        key = new_key()
-        account = (await connection.rpc("wallet_requestAccount", {"signerAddress": owner.address}))["accountAddress"]
-        request = json.loads(session_request(account, PERMISSIONS["root"]))["params"][0]
-        request["key"]["publicKey"] = key.address
-        created = await connection.rpc("wallet_createSession", request)
-        signature = sign_digest(owner, created["signatureRequest"]["rawPayload"])
-        holder = cls(connection, account, key, {"sessionId": created["sessionId"], "signature": signature})
+        wallet = AsyncWallet(connection)
+        await wallet.request_account()
+        holder = cls(wallet, await wallet.grant(ROOT), connection)
         await holder.act()
         return holder
 
     async def act(self) -> None:
         """Prepare, sign and send a call, and check that it is confirmed."""
-        capabilities = {"permissions": self.permissions, "paymasterService": POLICY}
-        call = {"to": "0x00000000000000000000000000000000f00dcafe"}
-        request = {"from": self.account, "chainId": "0x7a69", "calls": [call], "capabilities": capabilities}
-        prepared = await self.connection.rpc("wallet_prepareCalls", request)
-        signature = sign_digest(self.key, prepared["signatureRequest"]["rawPayload"])
-        signed = {name: prepared[name] for name in ("type", "data", "chainId")}
-        signed["signature"] = {"type": "secp256k1", "data": signature}
-        signed["capabilities"] = {"permissions": self.permissions}
-        sent = await self.connection.rpc("wallet_sendPreparedCalls", signed)
-        status = await self.connection.rpc("wallet_getCallsStatus", sent["id"])
-        if status["status"] != 200:
-            raise RuntimeError(f"status {status['status']}")
+        prepared = await self.wallet.prepare({"to": FRIEND}, permissions=self.grant.permissions)
+        call_id = await self.wallet.send(prepared, self.grant.key, self.grant.permissions)
+        status = await self.wallet.status(call_id)
+        if status != 200:
+            raise RuntimeError(f"status {status}")
 
 
 async def session_operations(url: str) -> None:

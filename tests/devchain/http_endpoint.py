@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from tests.http_stub import Answer, serve_stub
+from tests.support.http_stub import Answer, serve_stub
 
 
 @contextmanager

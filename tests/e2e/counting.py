@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.stack.running import serve_app
-from tests.thread_context import run_in_thread
+from tests.support.thread_context import run_in_thread
 
 _WRITES = ("eth_sendUserOperation", "eth_sendRawTransaction")
 _HOLD_SECONDS = 0.5

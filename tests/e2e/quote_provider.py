@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.http_stub import Answer, serve_stub
 from tests.support.constants import CHAINS
+from tests.support.http_stub import Answer, serve_stub
 
 HERE = CHAINS[0]
 QUOTE = {"fromAmount": "0x7", "minimumToAmount": "0x5", "expiry": "0x7fffffff"}

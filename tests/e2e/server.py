@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 
 from tests.pauses.watch import Watch
-from tests.thread_context import run_in_thread
+from tests.support.thread_context import run_in_thread
 from wallet_rpc.config.settings import Settings
 from wallet_rpc.dev_server import DevOptions, open_dev_server
 from wallet_rpc.edge.listener import bind_socket, serve_in_background

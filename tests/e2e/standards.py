@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from eth_account.signers.local import LocalAccount
 
-from tests.support.constants import HOUR, SPONSORSHIP, TOKEN
+from tests.support.constants import HOUR, TOKEN
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Wallet
 
 Json = dict[str, Any]
-SPONSORED = {"paymasterService": SPONSORSHIP}
 GRANT, REQUEST = "wallet_grantPermissions", "wallet_requestExecutionPermissions"
 ACCESS = {"type": "contract-access", "data": {"address": TOKEN}}
 BUDGET = {"type": "erc20-token-transfer", "data": {"address": TOKEN, "allowance": "0x64"}}
@@ -45,10 +44,7 @@ def key_of(key: LocalAccount, **more: Any) -> Json:
 def keyed_request(wallet: Wallet, key: LocalAccount, *calls: Json, **capabilities: Any) -> Json:
     return {
         "version": "1.0",
-        "from": wallet.account,
-        "chainId": wallet.chain_id,
-        "calls": list(calls),
-        "capabilities": {**SPONSORED, **capabilities},
+        **wallet.build_calls(*calls, **capabilities),
         "key": key_of(key),
     }
 

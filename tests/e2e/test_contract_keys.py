@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.stacks import on_both_stacks
-from tests.support.constants import FRIEND, POLICY
+from tests.support.constants import FRIEND
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Grant, Wallet
 
@@ -30,9 +31,8 @@ def signer(client: Client) -> str:
 
 
 def send(client: Client, wallet: Wallet, permissions: dict[str, str] | None, signature: str) -> str:
-    capabilities = {"paymasterService": {"policyId": POLICY}, **({"permissions": permissions} if permissions else {})}
-    request = {"from": wallet.account, "chainId": wallet.chain_id, "calls": [{"to": FRIEND}]}
-    prepared = client.rpc("wallet_prepareCalls", {**request, "capabilities": capabilities})
+    capabilities: dict[str, Any] = {"permissions": permissions} if permissions else {}
+    prepared = wallet.prepare({"to": FRIEND}, **capabilities)
     signed = {key: prepared[key] for key in ("type", "data", "chainId")}
     signed["signature"] = {"type": "secp256k1", "data": signature}
     if permissions:

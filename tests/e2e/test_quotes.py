@@ -16,7 +16,7 @@ from tests.e2e.quote_provider import HERE, QUOTE, SECRET, Provider, serve_quotes
 from tests.e2e.server import run_dev_server
 from tests.e2e.stacks import Stack
 from tests.support.calls import transfer
-from tests.support.constants import FRIEND, POLICY, TOKEN
+from tests.support.constants import FRIEND, POLICY, SPONSORSHIP, TOKEN
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Wallet
 from wallet_rpc.adapters.redis_server import RedisServer
@@ -26,7 +26,7 @@ from wallet_rpc.domain.web_url import WEB_URL
 NATIVE = "0xEeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE"
 SWAP_ID = "0x" + "01" * 65
 ANYONE = "0xafdABa1E09e82F780721963eba39bA9e6d9FE4d2"
-SPONSORED = {"paymasterService": {"policyId": POLICY}}
+SPONSORED = {"paymasterService": SPONSORSHIP}
 
 
 @dataclass(frozen=True)

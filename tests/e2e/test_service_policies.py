@@ -13,9 +13,9 @@ import pytest
 
 from tests.e2e.process import Server
 from tests.e2e.stacks import Stack
-from tests.policies.sample import policy_file
 from tests.support.calls import transfer
 from tests.support.constants import CHAINS, POLICY
+from tests.support.policies import write_policies
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Wallet
 from wallet_rpc.adapters.redis_server import RedisServer
@@ -68,8 +68,7 @@ def sponsored(
         clients = []
         for _ in range(2):
             folder = tmp_path_factory.mktemp("serve")
-            file = folder / "policies.toml"
-            file.write_text(policy_file(*policies))
+            file = write_policies(folder, *policies)
             settings = {"CHAINS": str(stack.chains_file(folder)), "POLICIES": str(file), "REDIS_URL": redis_server.url}
             server = servers.enter_context(Server("serve", folder=folder, OPEN="yes", **settings))
             made = server.client()

@@ -44,8 +44,7 @@ def approve(amount: int) -> dict[str, str]:
 
 
 def request(wallet: Wallet, service: dict[str, Any], *calls: dict[str, Any]) -> dict[str, Any]:
-    capabilities = {"paymasterService": service}
-    return {"from": wallet.account, "chainId": wallet.chain_id, "calls": list(calls), "capabilities": capabilities}
+    return wallet.build_calls(*calls, paymasterService=service)
 
 
 def signed_permit(wallet: Wallet, prepared: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import uvloop
 from starlette.types import ASGIApp
 
-from tests.thread_context import run_in_thread
+from tests.support.thread_context import run_in_thread
 from wallet_rpc.edge.connections import ConnectionLimits
 from wallet_rpc.edge.listener import serve_in_background
 

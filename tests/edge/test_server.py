@@ -11,7 +11,7 @@ import pytest
 from tests.edge.rest_sample import BODY_BYTES as REST_BYTES
 from tests.edge.rest_sample import GOOD, NEW_TOKEN, OPERATIONS, THINGS, TOKENS, FakeAuthenticator
 from tests.edge.sample import SECRET, Journal, dispatcher, request
-from tests.thread_context import run_in_thread
+from tests.support.thread_context import run_in_thread
 from wallet_rpc.edge.caller import RequestContextMiddleware
 from wallet_rpc.edge.guard import MAX_BODY_BYTES
 from wallet_rpc.edge.health import health_routes

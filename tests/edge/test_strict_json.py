@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wire_samples import json_values
+from tests.support.wire_samples import json_values
 from wallet_rpc.edge import envelope
 from wallet_rpc.edge.strict_json import MAX_BODY_LEVELS, parse_json_object
 from wallet_rpc.errors import InvalidParams, ParseError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.operations.conftest import CHAIN, WalletFixture
+from tests.operations.conftest import WalletFixture
 from tests.operations.test_token_gas import transact
 from tests.support.calls import call_data
 from tests.support.clocks import FixedClock
@@ -32,14 +32,8 @@ async def test_a_permit_is_accepted_until_the_last_second_of_its_deadline(wallet
     """The token contract has the same limit."""
     transact(url, TOKEN, call_data("mint(address,uint256)", wallet.account, 10**24))
     now = wallet.clock.now()
-    request: dict[str, Any] = {
-        "from": wallet.account,
-        "chainId": hex(CHAIN),
-        "calls": [],
-        "capabilities": {
-            "paymasterService": {**SPONSORSHIP, "erc20": {"tokenAddress": TOKEN, "preOpSettings": PERMIT}}
-        },
-    }
+    erc20 = {"tokenAddress": TOKEN, "preOpSettings": PERMIT}
+    request = wallet.build_calls(paymasterService={**SPONSORSHIP, "erc20": erc20})
     first = await prepare_at(wallet, request, now)
     assert isinstance(first, PreparedPermit)
     signature = sign_request(wallet.owner, wire.encode(PreparedPermit, first)["signatureRequest"])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.org_sessions.org_client import CREATE, GET, LIST, OrgClient, OrgWallet
-from tests.support.constants import CHAINS, FRIEND, HOUR, SPONSORSHIP
+from tests.support.constants import CHAINS, FRIEND, HOUR
 from tests.support.registration import timestamp_in
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.times import read_time
@@ -201,11 +201,8 @@ async def test_a_registered_session_needs_no_signature_any_more(wallet: OrgWalle
     call_id = await wallet.act(first.chain, named, value="0x0")
     assert (await wallet.client.ask("wallet_getCallsStatus", callId=call_id))["status"] == 200
     keyed = {
-        "from": wallet.account,
-        "chainId": hex(second.chain),
-        "calls": [{"to": FRIEND}],
+        **wallet.calls(second.chain, {"sessionId": second.session_id}),
         "key": {"type": "secp256k1", "publicKey": wallet.key.address},
-        "capabilities": {"permissions": {"sessionId": second.session_id}, "paymasterService": SPONSORSHIP},
     }
     assert (await wallet.client.ask("wallet_prepareCalls", **keyed))["digest"]
 

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 import httpx2
 import pytest
 
-from tests.http_stub import Answer, serve_stub
 from tests.pauses.test_requests import MAX_REFERENCES, TRIES
 from tests.pauses.watch import Watch
+from tests.support.http_stub import Answer, serve_stub
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.failover import build_rpc
 from wallet_rpc.adapters.rpc import Rpc

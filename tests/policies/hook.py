@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.http_stub import Answer, serve_stub
+from tests.support.http_stub import Answer, serve_stub
 
 YES = b'{"approved": true}'
 

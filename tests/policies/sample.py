@@ -1,10 +1,8 @@
-"""Sample data of the policy tests: ledgers, reservations and policy files."""
+"""Sample data of the policy tests: ledgers and reservations."""
 
 from __future__ import annotations
 
-import json
 import uuid
-from typing import Any
 
 from wallet_rpc.adapters.sponsorship.redis_budgets import Ledger, RedisBudgets, Reservation
 from wallet_rpc.domain.policy import PolicyLimits
@@ -42,20 +40,3 @@ async def settle_once(budgets: RedisBudgets, ledger: Ledger, *senders: int) -> N
         await budgets.reserve(ledger, a_reservation(10**6, cost=0, sender=sender, valid_until=0), PolicyLimits(), now=0)
     for pending in await budgets.lease_pending(ledger, now=0, lease_seconds=1, most=100):
         await budgets.settle(ledger, pending, cost=0, now=NOW)
-
-
-def policy_file(*policies: dict[str, Any]) -> str:
-    """Return the TOML of policies, with values as JSON and nested tables as dotted keys."""
-    lines = []
-    for policy in policies:
-        lines.append("[[policy]]")
-        for key, value in policy.items():
-            if isinstance(value, dict):
-                lines += [f"{key}.{inner} = {_to_toml(given)}" for inner, given in value.items()]
-            else:
-                lines.append(f"{key} = {_to_toml(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def _to_toml(value: Any) -> str:
-    return json.dumps(value)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.http_stub import Answer, serve_stub
+from tests.support.http_stub import Answer, serve_stub
 from wallet_rpc.devchain import dev_constants
 from wallet_rpc.domain import sponsorship
 from wallet_rpc.domain.sponsorship import Window

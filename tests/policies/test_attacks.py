@@ -12,11 +12,11 @@ import pytest
 from tests.e2e.delegating import External
 from tests.e2e.server import run_dev_server
 from tests.policies.hook import Hook, serve_hook
-from tests.policies.sample import policy_file
 from tests.policies.test_sponsoring import operation_of, try_prepare
 from tests.support.calls import transfer
 from tests.support.constants import FRIEND
 from tests.support.keys import new_key
+from tests.support.policies import write_policies
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Wallet
 from wallet_rpc.config.settings import Settings
@@ -35,7 +35,6 @@ def hook() -> Iterator[Hook]:
 
 @pytest.fixture(scope="module")
 def client(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    file = tmp_path_factory.mktemp("policies") / "policies.toml"
     policies: dict[str, dict[str, Any]] = {
         "each": {"limits": {"sender_operations": 1}},
         "crowd": {"limits": {"total_wei": str(BUDGET)}},
@@ -43,7 +42,8 @@ def client(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli
         "hooked": {"webhook": {"url": hook.url, "timeout_seconds": 5}},
         "first": {"limits": {"total_operations": 10, "sender_operations": 1}},
     }
-    file.write_text(policy_file(*({"id": IDS[name], **rest} for name, rest in policies.items())))
+    entries = [{"id": IDS[name], **rest} for name, rest in policies.items()]
+    file = write_policies(tmp_path_factory.mktemp("policies"), *entries)
     with run_dev_server(DevOptions(ephemeral=True), settings=Settings(policies=file)) as url:
         opened = Client(url)
         yield opened

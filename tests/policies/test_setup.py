@@ -11,6 +11,7 @@ import pytest
 
 from tests.devchain.http_endpoint import serve_rpc
 from tests.devchain.sample import Node
+from tests.support.policies import write_policies
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.config.settings import Secret, SettingError, Settings, load
@@ -32,8 +33,7 @@ def node_url() -> Iterator[str]:
 
 @pytest.fixture
 def settings(node_url: str, redis_server: RedisServer, tmp_path: Path) -> Settings:
-    file = tmp_path / "policies.toml"
-    file.write_text(f'[[policy]]\nid = "{ID}"\n')
+    file = write_policies(tmp_path, {"id": ID})
     chain = ChainSetting(
         chain_id=31337, node_urls=(node_url,), bundler_urls=(node_url,), verifying_paymaster=dev_constants.PAYMASTER
     )

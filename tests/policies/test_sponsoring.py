@@ -12,10 +12,10 @@ import pytest
 
 from tests.e2e.server import run_dev_server
 from tests.policies.hook import YES, Hook, serve_hook
-from tests.policies.sample import policy_file
 from tests.support.calls import transfer
+from tests.support.constants import CHAINS, TOKEN
 from tests.support.constants import POLICY as DEVELOPMENT
-from tests.support.constants import TOKEN
+from tests.support.policies import write_policies
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Wallet
 from wallet_rpc.config.settings import Settings
@@ -59,11 +59,10 @@ def hook() -> Iterator[Hook]:
 
 @pytest.fixture(scope="module")
 def client(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    file = tmp_path_factory.mktemp("policies") / "policies.toml"
     hooked = {"webhook": {"url": hook.url, "timeout_seconds": 5}}
     policies = [{"id": IDS[name], **rest} for name, rest in (POLICIES | {"hooked": hooked}).items()]
-    file.write_text(policy_file(*policies))
-    with run_dev_server(DevOptions(chains=(31337, 421614), ephemeral=True), settings=Settings(policies=file)) as url:
+    file = write_policies(tmp_path_factory.mktemp("policies"), *policies)
+    with run_dev_server(DevOptions(chains=CHAINS, ephemeral=True), settings=Settings(policies=file)) as url:
         opened = Client(url)
         yield opened
         opened.http.close()

@@ -19,7 +19,7 @@ from tests.stack.installing import install
 from tests.stack.parts import RELAYER, alto, anvil, private_key
 from tests.stack.paymaster import paymaster_service
 from tests.support.constants import CHAINS
-from tests.thread_context import run_in_thread
+from tests.support.thread_context import run_in_thread
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.config.settings import Settings
 from wallet_rpc.devchain.build import NodeJs

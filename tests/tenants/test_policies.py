@@ -10,6 +10,7 @@ import httpx2
 
 from tests.e2e.server import run_dev_server
 from tests.support.constants import FRIEND
+from tests.support.policies import write_policies
 from tests.tenants.tenant import Tenant, new_key
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -40,10 +41,7 @@ def find_paymaster(tenant: Tenant) -> str | None:
 def test_a_policy_applies_to_its_organisation_only(tmp_path: Path, redis_server: RedisServer) -> None:
     owner = an_organization()
     other = an_organization()
-    policies = tmp_path / "policies.toml"
-    policies.write_text(
-        f'[[policy]]\nid = "{POLICY}"\norganization = "{owner}"\n[policy.limits]\ntotal_operations = 1\n'
-    )
+    policies = write_policies(tmp_path, {"id": POLICY, "organization": owner, "limits": {"total_operations": 1}})
     keys = {organization: new_key(organization) for organization in (owner, other)}
 
     async def store_keys() -> None:
