@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import replace
 from typing import Any
 
+from tests.support.api_keys import caller_of, issue_api_key
 from wallet_rpc.adapters.jwt_tokens import JwtTokenSigner
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
@@ -18,8 +18,6 @@ from wallet_rpc.domain.access import (
     KeyScope,
     OrganizationId,
     Scope,
-    derive_key_id,
-    sha256_hex,
 )
 from wallet_rpc.domain.wallet_address import parse_wallet
 from wallet_rpc.ports import Ports
@@ -30,19 +28,7 @@ SOLANA = "DRpbCBMxVnDK7maPM5tGv6MvB3v1sRMC86PZ8okm21hy"
 
 
 def a_key(scope: KeyScope = KeyScope.READ_WRITE, organization: str = "org_ours") -> ApiKey:
-    key = secrets.token_hex(16)
-    return ApiKey(
-        id=derive_key_id(key),
-        organization=OrganizationId(organization),
-        digest=sha256_hex(key),
-        scope=scope,
-        requests_per_minute=1,
-        created_at=0,
-    )
-
-
-def by_key(key: ApiKey) -> Caller:
-    return Caller(name=key.id, organization=key.organization, key=key)
+    return issue_api_key(organization=OrganizationId(organization), scope=scope)[1]
 
 
 def by_token(*scopes: Scope, wallet: str = EVM, key: ApiKey | None = None, **more: Any) -> Caller:
@@ -57,7 +43,7 @@ def by_token(*scopes: Scope, wallet: str = EVM, key: ApiKey | None = None, **mor
         organization=key.organization,
         **values,
     )
-    return replace(by_key(key), name=f"{key.id}/{claims.id}", token=claims)
+    return caller_of(key, token=claims)
 
 
 def ports_of(store: RedisStore, caller: Caller) -> Ports:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.access.callers import a_key, by_key, by_token, ports_of
+from tests.access.callers import a_key, by_token, ports_of
+from tests.support.api_keys import caller_of
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import Caller, KeyScope, Scope
 from wallet_rpc.errors import Forbidden
@@ -59,7 +60,7 @@ async def test_a_token_may_call_what_the_table_says_and_nothing_else(
 @pytest.mark.parametrize("operation", EVERY, ids=lambda operation: operation.name)
 async def test_a_token_never_gets_more_than_the_key_behind_it(store: RedisStore, operation: AnyOperation) -> None:
     reader = a_key(KeyScope.READ)
-    by_reader = await is_authorized(store, operation, by_key(reader))
+    by_reader = await is_authorized(store, operation, caller_of(reader))
     assert by_reader == (operation.name not in WRITE)
     for scopes in SETS:
         expected = by_reader and bool(TABLE.get(operation.name, set()) & scopes)
@@ -68,7 +69,7 @@ async def test_a_token_never_gets_more_than_the_key_behind_it(store: RedisStore,
 
 @pytest.mark.parametrize("operation", EVERY, ids=lambda operation: operation.name)
 async def test_a_key_that_may_write_may_call_everything(store: RedisStore, operation: AnyOperation) -> None:
-    assert await is_authorized(store, operation, by_key(a_key()))
+    assert await is_authorized(store, operation, caller_of(a_key()))
     assert await is_authorized(store, operation, Caller(name="127.0.0.1"))
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.access.callers import TOKEN_SIGNER, a_key, by_key, by_token
+from tests.access.callers import TOKEN_SIGNER, a_key, by_token
+from tests.support.api_keys import caller_of
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.domain.access import Caller, Scope
 from wallet_rpc.domain.capabilities import ContextPermissions, PermissionsCapability, SessionPermissions
@@ -116,7 +117,7 @@ def test_a_token_needs_a_ticket_that_this_server_signed(subject: TicketSubject, 
 
 @given(subjects, st.none() | st.text())
 def test_keys_and_anonymous_callers_get_no_tickets_and_need_none(subject: TicketSubject, ticket: str | None) -> None:
-    for caller in (by_key(a_key()), Caller(name="127.0.0.1")):
+    for caller in (caller_of(a_key()), Caller(name="127.0.0.1")):
         assert issue_ticket(ports(caller), subject) is None
         assert is_accepted(subject, ticket, caller)
 

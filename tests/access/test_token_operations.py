@@ -11,7 +11,8 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.access.callers import EVM, SOLANA, TOKEN_SIGNER, a_key, by_key, by_token, ports_of
+from tests.access.callers import EVM, SOLANA, TOKEN_SIGNER, a_key, by_token, ports_of
+from tests.support.api_keys import caller_of
 from tests.support.clocks import FixedClock
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_audit import RedisAudit
@@ -60,7 +61,9 @@ async def events(store: RedisStore, key: ApiKey) -> list[dict[str, Any]]:
 
 async def test_a_token_has_the_claims_of_its_creation_and_is_stored(store: RedisStore) -> None:
     key = a_key()
-    created = await create(ports_of(store, by_key(key)), scopes=["transactions:submit", "wallet:read"], ttlSeconds=600)
+    created = await create(
+        ports_of(store, caller_of(key)), scopes=["transactions:submit", "wallet:read"], ttlSeconds=600
+    )
 
     claims = claims_of(created)
     assert (claims.key, claims.organization, claims.wallet.address) == (key.id, key.organization, EVM)
@@ -72,12 +75,12 @@ async def test_a_token_has_the_claims_of_its_creation_and_is_stored(store: Redis
 
 
 async def test_no_two_tokens_are_the_same(store: RedisStore) -> None:
-    ports = ports_of(store, by_key(a_key()))
+    ports = ports_of(store, caller_of(a_key()))
     assert len({claims_of(await create(ports)).id for _ in range(50)}) == 50
 
 
 async def test_the_expiry_in_the_response_is_a_whole_second(store: RedisStore) -> None:
-    created = await create(ports_of(store, by_key(a_key())))
+    created = await create(ports_of(store, caller_of(a_key())))
     encoded = wire.encode(CreatedToken, created)
     assert list(encoded) == ["token", "expiresAt", "scopes"]
     expires = jwt.decode(created.token, options={"verify_signature": False})["exp"]
@@ -86,7 +89,7 @@ async def test_the_expiry_in_the_response_is_a_whole_second(store: RedisStore) -
 
 @pytest.mark.parametrize("scopes", SETS, ids=" ".join)
 async def test_a_read_only_key_creates_only_read_only_tokens(store: RedisStore, scopes: list[Scope]) -> None:
-    ports = ports_of(store, by_key(a_key(KeyScope.READ)))
+    ports = ports_of(store, caller_of(a_key(KeyScope.READ)))
     if {*scopes} <= {Scope.WALLET_READ, Scope.WALLET_STREAM}:
         assert list((await create(ports, scopes=scopes)).scopes) == scopes
     else:
@@ -96,7 +99,7 @@ async def test_a_read_only_key_creates_only_read_only_tokens(store: RedisStore, 
 
 async def test_the_default_scopes_are_more_than_a_read_only_key_may_give(store: RedisStore) -> None:
     with pytest.raises(Forbidden) as error_info:
-        await create(ports_of(store, by_key(a_key(KeyScope.READ))))
+        await create(ports_of(store, caller_of(a_key(KeyScope.READ))))
     assert (error_info.value.status, error_info.value.reason) == (403, "key_scope")
 
 
@@ -115,7 +118,7 @@ async def test_only_an_api_key_creates_or_revokes_tokens(store: RedisStore) -> N
 @pytest.mark.parametrize("wallet", [EVM, SOLANA])
 @pytest.mark.parametrize("namespace", WalletNamespace)
 async def test_the_operator_may_disable_a_namespace(store: RedisStore, wallet: str, namespace: WalletNamespace) -> None:
-    ports = replace(ports_of(store, by_key(a_key())), rules=Rules(token_wallets=frozenset({namespace})))
+    ports = replace(ports_of(store, caller_of(a_key())), rules=Rules(token_wallets=frozenset({namespace})))
     if (wallet == EVM) == (namespace is WalletNamespace.EVM):
         assert claims_of(await create(ports, walletAddress=wallet)).wallet.namespace is namespace
     else:
@@ -132,17 +135,17 @@ async def test_a_token_describes_itself(store: RedisStore) -> None:
         "expiresAt": "2026-04-09T12:10:00.000Z",
     }
     with pytest.raises(Unauthorized, match="Invalid session token"):
-        await describe_token.run(ports_of(store, by_key(a_key())), DescribeToken())
+        await describe_token.run(ports_of(store, caller_of(a_key())), DescribeToken())
 
 
 async def test_a_token_is_revoked_once_by_its_own_key(store: RedisStore) -> None:
     key = a_key()
-    ports = ports_of(store, by_key(key))
+    ports = ports_of(store, caller_of(key))
     token = claims_of(await create(ports)).id
     tokens = store.for_organization(key.organization).tokens
     for other in (a_key(), a_key(organization="org_theirs")):
         with pytest.raises(NotFound, match="Session not found"):
-            await revoke_token.run(ports_of(store, by_key(other)), RevokeToken(id=token))
+            await revoke_token.run(ports_of(store, caller_of(other)), RevokeToken(id=token))
     assert not await tokens.is_revoked(token)
 
     revoked = await revoke_token.run(ports, RevokeToken(id=token))
@@ -159,7 +162,7 @@ async def test_a_revocation_that_failed_half_way_is_in_the_log_once_it_succeeds(
     store: RedisStore, monkeypatch: pytest.MonkeyPatch, part: type
 ) -> None:
     key = a_key()
-    ports = ports_of(store, by_key(key))
+    ports = ports_of(store, caller_of(key))
     token = claims_of(await create(ports)).id
 
     async def away(*_: object, **__: object) -> None:
@@ -181,7 +184,7 @@ async def test_a_revocation_that_failed_half_way_is_in_the_log_once_it_succeeds(
 
 async def test_of_many_concurrent_revocations_of_a_token_one_succeeds(store: RedisStore) -> None:
     key = a_key()
-    ports = ports_of(store, by_key(key))
+    ports = ports_of(store, caller_of(key))
     token = claims_of(await create(ports)).id
 
     requests = (revoke_token.run(ports, RevokeToken(id=token)) for _ in range(16))
@@ -194,13 +197,13 @@ async def test_of_many_concurrent_revocations_of_a_token_one_succeeds(store: Red
 @pytest.mark.parametrize("token", ["0" * 32, "", "me", "*", "a}:revoked", "é" * 200, "\0"])
 async def test_an_unknown_token_id_is_not_found(store: RedisStore, token: str) -> None:
     with pytest.raises(NotFound) as error_info:
-        await revoke_token.run(ports_of(store, by_key(a_key())), RevokeToken(id=token))
+        await revoke_token.run(ports_of(store, caller_of(a_key())), RevokeToken(id=token))
     assert (error_info.value.status, error_info.value.reason) == (404, "session_token_not_found")
 
 
 async def test_an_expired_token_is_not_found(store: RedisStore) -> None:
     key = a_key()
-    ports = ports_of(store, by_key(key))
+    ports = ports_of(store, caller_of(key))
     claims = claims_of(await create(ports))
     later = replace(ports, clock=FixedClock(claims.expires_at))
     with pytest.raises(NotFound):
@@ -209,7 +212,7 @@ async def test_an_expired_token_is_not_found(store: RedisStore) -> None:
 
 async def test_creation_and_revocation_of_tokens_are_in_the_audit_log(store: RedisStore) -> None:
     key = a_key()
-    ports = ports_of(store, by_key(key))
+    ports = ports_of(store, caller_of(key))
     created = await create(ports, walletAddress=SOLANA, scopes=["wallet:read"])
     token = claims_of(created).id
     await revoke_token.run(ports, RevokeToken(id=token))
@@ -229,7 +232,7 @@ async def test_denials_are_in_the_audit_log(store: RedisStore) -> None:
     with pytest.raises(Forbidden):
         await operation.authorize(ports_of(store, token))
     with pytest.raises(Forbidden):
-        await operation.run(ports_of(store, by_key(reader)), wire.validate(CreateToken, {"walletAddress": EVM}))
+        await operation.run(ports_of(store, caller_of(reader)), wire.validate(CreateToken, {"walletAddress": EVM}))
 
     facts = {"kind": EventKind.DENIED, "operation": "createToken", "code": 4100}
     assert await events(store, key) == [
@@ -259,7 +262,7 @@ async def test_errors_about_permissions_and_authority_are_logged_as_denials_and_
     key = a_key()
     with pytest.raises(type(error)):
         await add_access_control(Operation("wallet_prepareCalls", type(None), None, run)).run(
-            ports_of(store, by_key(key)), None
+            ports_of(store, caller_of(key)), None
         )
     kinds = [event["kind"] for event in await events(store, key)]
     assert kinds == ([EventKind.DENIED] if is_denial else [])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.clients import npm
 from tests.stack.running import real_stack
-from tests.tenants.tenant import new_key
+from tests.support.api_keys import issue_api_key
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OrganizationId
 
@@ -30,7 +30,7 @@ def player(tmp_path_factory: pytest.TempPathFactory) -> Iterator[npm.Player]:
 
 async def _create_key(redis: str) -> str:
     """Create an API key of an organisation of its own, and return it."""
-    key, record = new_key(OrganizationId("org_of_the_clients"))
+    key, record = issue_api_key(organization=OrganizationId("org_of_the_clients"))
     async with RedisStore.open(redis) as store:
         await store.directory.add_key(record)
     return key

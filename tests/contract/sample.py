@@ -5,17 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from tests.support.api_keys import build_api_key
 from wallet_rpc.domain.access import (
     ApiKey,
-    Caller,
     Claims,
     Organization,
     OrganizationId,
     Scope,
     Wallet,
     WalletNamespace,
-    derive_key_id,
-    sha256_hex,
 )
 from wallet_rpc.domain.audit import AuditEvent, EventKind
 from wallet_rpc.domain.nonce import NonceKey
@@ -81,14 +79,8 @@ def an_organization(name: str = "one", **changes: Any) -> Organization:
 
 
 def a_key(text: str = "wrk_one", **changes: Any) -> ApiKey:
-    values: dict[str, Any] = {
-        "id": derive_key_id(text),
-        "organization": ORGANIZATION,
-        "digest": sha256_hex(text),
-        "requests_per_minute": 60,
-        "created_at": NOW,
-    }
-    return ApiKey(**(values | changes))
+    values: dict[str, Any] = {"organization": ORGANIZATION, "requests_per_minute": 60, "created_at": NOW}
+    return build_api_key(text, **(values | changes))
 
 
 def some_claims(*, number: int = 1, expires_at: int = FAR_FUTURE, key: ApiKey | None = None) -> Claims:
@@ -101,10 +93,6 @@ def some_claims(*, number: int = 1, expires_at: int = FAR_FUTURE, key: ApiKey | 
         issued_at=NOW,
         expires_at=expires_at,
     )
-
-
-def a_caller(key: ApiKey, *, token: Claims | None = None) -> Caller:
-    return Caller(name=key.id, organization=key.organization, key=key, token=token)
 
 
 def an_install(number: int, *, chain_id: int = CHAIN, expires_at: int = FAR_FUTURE) -> Install:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contract.sample import a_caller, a_key, some_claims
+from tests.contract.sample import a_key, some_claims
+from tests.support.api_keys import caller_of
 from wallet_rpc.adapters import redis_limits
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -43,7 +44,7 @@ async def _forget(store: RedisStore, caller: Caller) -> None:
 
 
 async def test_a_result_has_the_remaining_requests_until_a_rejection(store: RedisStore) -> None:
-    caller = a_caller(a_key(requests_per_minute=3))
+    caller = caller_of(a_key(requests_per_minute=3))
 
     results = [await _take(store, caller) for _ in range(5)]
 
@@ -55,7 +56,7 @@ async def test_a_result_has_the_remaining_requests_until_a_rejection(store: Redi
 
 
 async def test_a_batch_passes_whole_or_is_rejected_without_being_counted(store: RedisStore) -> None:
-    caller = a_caller(a_key(requests_per_minute=10))
+    caller = caller_of(a_key(requests_per_minute=10))
 
     assert (await _take(store, caller, 7)).remaining == 3
     refused = await _take(store, caller, 4)
@@ -65,16 +66,16 @@ async def test_a_batch_passes_whole_or_is_rejected_without_being_counted(store: 
 
 async def test_a_batch_above_a_windows_limit_is_rejected_without_a_retry_time(store: RedisStore) -> None:
     """Waiting would not help, so this window is reported even if another one is full."""
-    caller = a_caller(a_key(requests_per_minute=10, requests_per_month=12))
+    caller = caller_of(a_key(requests_per_minute=10, requests_per_month=12))
     assert await _take(store, caller, 3) == RateLimitResult(limit=10, remaining=7)
 
     assert await _take(store, caller, 11) == RateLimitResult(limit=10, remaining=7, rejection=TOO_FAST)
-    small = a_caller(a_key("wrk_small", requests_per_minute=10, requests_per_month=4))
+    small = caller_of(a_key("wrk_small", requests_per_minute=10, requests_per_month=4))
     assert await _take(store, small, 5) == RateLimitResult(limit=4, remaining=4, rejection=TOO_MUCH)
 
 
 async def test_a_window_ends_automatically(store: RedisStore) -> None:
-    caller = a_caller(a_key(requests_per_minute=1))
+    caller = caller_of(a_key(requests_per_minute=1))
     await _take(store, caller)
     link = store.directory._link
     await link.command("PEXPIRE", link.key(f"limit:{a_key().id}", "minute"), 900)
@@ -88,7 +89,7 @@ async def test_a_window_ends_automatically(store: RedisStore) -> None:
 
 async def test_each_key_has_its_own_counter(store: RedisStore) -> None:
     for text in ("wrk_one", "wrk_two"):
-        assert (await _take(store, a_caller(a_key(text, requests_per_minute=1)))).retry_after_seconds is None
+        assert (await _take(store, caller_of(a_key(text, requests_per_minute=1)))).retry_after_seconds is None
 
 
 @LATEST
@@ -102,7 +103,7 @@ async def test_concurrent_requests_on_two_servers_never_exceed_a_window_and_lose
 ) -> None:
     minute, month = limits
     key = a_key(requests_per_minute=minute, requests_per_month=month)
-    caller = a_caller(key, token=some_claims() if has_token else None)
+    caller = caller_of(key, token=some_claims() if has_token else None)
     prefix = f"limits-{time.monotonic_ns()}"
     async with (
         RedisStore.open(redis_server.url, prefix=prefix) as one,
@@ -124,7 +125,7 @@ async def test_concurrent_requests_on_two_servers_never_exceed_a_window_and_lose
 
 
 async def test_servers_share_their_counters(store: RedisStore, replica: RedisStore) -> None:
-    caller = a_caller(a_key(requests_per_minute=2))
+    caller = caller_of(a_key(requests_per_minute=2))
 
     assert (await _take(store, caller)).remaining == 1
     assert (await _take(replica, caller)).remaining == 0
@@ -132,7 +133,7 @@ async def test_servers_share_their_counters(store: RedisStore, replica: RedisSto
 
 
 async def test_the_monthly_quota_is_counted_separately(store: RedisStore) -> None:
-    caller = a_caller(a_key(requests_per_minute=2, requests_per_month=3))
+    caller = caller_of(a_key(requests_per_minute=2, requests_per_month=3))
     assert [(await _take(store, caller)).limit for _ in range(2)] == [2, 2]
     await _forget(store, caller)
 
@@ -146,14 +147,14 @@ async def test_the_monthly_quota_is_counted_separately(store: RedisStore) -> Non
 
 
 async def test_the_monthly_quota_is_reported_when_both_windows_are_full(store: RedisStore) -> None:
-    caller = a_caller(a_key(requests_per_minute=1, requests_per_month=1))
+    caller = caller_of(a_key(requests_per_minute=1, requests_per_month=1))
     await _take(store, caller)
 
     assert (await _take(store, caller)).rejection == TOO_MUCH
 
 
 async def test_a_rate_limited_request_does_not_count_in_the_month(store: RedisStore) -> None:
-    caller = a_caller(a_key(requests_per_minute=5, requests_per_month=10))
+    caller = caller_of(a_key(requests_per_minute=5, requests_per_month=10))
     await asyncio.gather(*(_take(store, caller) for _ in range(40)))
     await _forget(store, caller)
 
@@ -171,7 +172,7 @@ async def test_a_rate_limited_request_does_not_count_in_the_month(store: RedisSt
     ],
 )
 async def test_a_new_month_in_utc_is_a_new_quota(store: RedisStore, last: datetime, first: datetime) -> None:
-    caller = a_caller(a_key(requests_per_minute=10, requests_per_month=1))
+    caller = caller_of(a_key(requests_per_minute=10, requests_per_month=1))
     assert (await _take(store, caller, now=int(last.timestamp()))).retry_after_seconds is None
     refused = await _take(store, caller, now=int(last.timestamp()))
 
@@ -194,15 +195,15 @@ async def test_a_request_with_a_token_counts_against_the_token_and_its_api_key(
 ) -> None:
     monkeypatch.setattr(redis_limits, "TOKEN_REQUESTS_PER_MINUTE", 2)
     key = a_key(requests_per_minute=5)
-    first, second = (a_caller(key, token=some_claims(number=number)) for number in (1, 2))
+    first, second = (caller_of(key, token=some_claims(number=number)) for number in (1, 2))
 
     results = [await _take(store, first) for _ in range(3)]
     assert [(each.limit, each.remaining) for each in results] == [(2, 1), (2, 0), (2, 0)]
     assert results[2].rejection == TOO_FAST
     assert [(await _take(store, second)).retry_after_seconds for _ in range(2)] == [None, None]
 
-    assert await _take(store, a_caller(key)) == RateLimitResult(limit=5, remaining=0)
-    assert (await _take(store, a_caller(key, token=some_claims(number=3)))).limit == 5
+    assert await _take(store, caller_of(key)) == RateLimitResult(limit=5, remaining=0)
+    assert (await _take(store, caller_of(key, token=some_claims(number=3)))).limit == 5
 
 
 async def test_a_caller_without_an_api_key_has_no_limits(store: RedisStore) -> None:

@@ -18,7 +18,6 @@ from tests.contract.sample import (
     ORGANIZATION,
     SIGNER,
     a_call,
-    a_caller,
     a_group,
     a_key,
     a_session,
@@ -28,6 +27,7 @@ from tests.contract.sample import (
     an_organization,
     some_claims,
 )
+from tests.support.api_keys import caller_of
 from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_server import RedisServer
@@ -80,7 +80,7 @@ async def _fill_shared(store: RedisStore) -> None:
     await store.directory.add_organization(an_organization())
     await store.directory.add_key(KEY)
     await store.directory.revoke_key(KEY.id, at=NOW)
-    await store.limiter.take(a_caller(KEY, token=some_claims()), 1, now=int(time.time()))
+    await store.limiter.take(caller_of(KEY, token=some_claims()), 1, now=int(time.time()))
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from tests.contract.sample import (
     CHAIN,
     NOW,
     a_call,
-    a_caller,
     a_group,
     a_key,
     a_session,
@@ -26,6 +25,7 @@ from tests.contract.sample import (
     some_claims,
 )
 from tests.contract.waiting import is_answered, until
+from tests.support.api_keys import caller_of
 from wallet_rpc.adapters import redis_store
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -142,7 +142,7 @@ QUERIES: dict[str, Callable[[RedisStore], Awaitable[object]]] = {
     "a key": lambda store: store.directory.key(a_key().id),
     "a new key": lambda store: store.directory.add_key(a_key()),
     "organizations": lambda store: store.directory.organizations(),
-    "a limit": lambda store: store.limiter.take(a_caller(a_key()), 1, now=NOW),
+    "a limit": lambda store: store.limiter.take(caller_of(a_key()), 1, now=NOW),
     "a revoked token": lambda store: store.tokens.is_revoked("0"),
     "a new token": lambda store: store.tokens.add(some_claims()),
     "a revoked session": lambda store: store.sessions.is_revoked(ACCOUNT, CHAIN, 1),

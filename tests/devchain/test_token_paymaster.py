@@ -21,8 +21,7 @@ from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.token_charge import Erc20Charge, max_erc20_cost, wei_to_erc20
 from wallet_rpc.primitives import Address, Data
 
-MAX_OVER_PERCENT = 8
-"""The tolerance above the deposit's cost, in percent: costs unknown to postOp are rounded up against the payer."""
+MAX_OVER_PERCENT = 8  # above the deposit's cost: costs unknown to postOp are rounded up against the payer
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.api_keys import build_api_key
 from wallet_rpc.domain.access import (
     DEFAULT_SCOPES,
-    OPEN_ORGANIZATION,
     READ_ACCESS,
     WRITE_ACCESS,
     ApiKey,
@@ -42,8 +42,7 @@ SECONDS = st.integers(0, 2**40)
 
 
 def build_key(key: str, **values: Any) -> ApiKey:
-    fields: dict[str, Any] = {"organization": OPEN_ORGANIZATION, "requests_per_minute": 60, "created_at": 0, **values}
-    return ApiKey(id=derive_key_id(key), digest=sha256_hex(key), **fields)
+    return build_api_key(key, **{"created_at": 0, **values})
 
 
 @given(ENTROPY)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.strategies import ACCOUNT, KEY, TERMS
+from tests.support.api_keys import build_api_key
 from wallet_rpc import wire
-from wallet_rpc.domain.access import OPEN_ORGANIZATION, ApiKey, derive_key_id, sha256_hex
+from wallet_rpc.domain.access import ApiKey
 from wallet_rpc.domain.asked_permission import Erc7715Permission, translate_permissions
 from wallet_rpc.domain.deferred_action import DeferredAction
 from wallet_rpc.domain.guard import check_and_compile
@@ -27,8 +27,7 @@ ROOT = wire.decode(tuple[Permission, ...], [{"type": "root"}])
 
 
 def _key(end: int) -> ApiKey:
-    fields: dict[str, Any] = {"organization": OPEN_ORGANIZATION, "requests_per_minute": 60, "created_at": 0}
-    return ApiKey(id=derive_key_id("a key"), digest=sha256_hex("a key"), expires_at=end, **fields)
+    return build_api_key("a key", created_at=0, expires_at=end)
 
 
 def _install(end: int) -> Install:

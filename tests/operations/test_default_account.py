@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.access.callers import a_key, by_key, by_token, ports_of
+from tests.access.callers import a_key, by_token, ports_of
+from tests.support.api_keys import caller_of
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -106,7 +107,7 @@ async def test_the_holder_of_a_key_or_token_of_the_open_organization_chooses_the
     store: RedisStore, hint: Json
 ) -> None:
     for holder in (
-        by_key(a_key(organization=OPEN_ORGANIZATION)),
+        caller_of(a_key(organization=OPEN_ORGANIZATION)),
         by_token(*Scope, key=a_key(organization=OPEN_ORGANIZATION)),
     ):
         signer = new_signer()
@@ -124,7 +125,7 @@ async def test_the_holder_of_a_key_or_token_of_the_open_organization_chooses_the
 
 @pytest.mark.parametrize("hint", [{"accountType": "7702"}, {"salt": "0x5"}])
 async def test_the_first_account_that_an_organization_records_is_its_default(store: RedisStore, hint: Json) -> None:
-    signer, ours, theirs = new_signer(), by_key(a_key()), by_key(a_key(organization="org_theirs"))
+    signer, ours, theirs = new_signer(), caller_of(a_key()), caller_of(a_key(organization="org_theirs"))
     first = await request_default(ports_of(store, ours), signer, creationHint=hint)
     await request_default(ports_of(store, ours), signer, creationHint={"salt": "0x6"})
 

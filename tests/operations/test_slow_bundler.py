@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.sample import a_caller, a_key
+from tests.contract.sample import a_key
 from tests.operations.conftest import WalletFixture, call_id_of, quantity
+from tests.support.api_keys import caller_of
 from tests.support.constants import FRIEND
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.domain.audit import EventKind
@@ -188,7 +189,7 @@ async def test_a_call_whose_nonce_was_seen_used_for_a_while_has_failed(wallet: W
 
 
 async def test_a_send_of_an_organization_is_in_its_log_also_when_the_response_was_lost(wallet: WalletFixture) -> None:
-    wallet.ports = replace(wallet.ports, caller=a_caller(a_key()))
+    wallet.ports = replace(wallet.ports, caller=caller_of(a_key()))
     grant = await wallet.grant_root()
     prepared = await wallet.prepare(CALL, permissions=grant.permissions)
     wallet.mempool.fails = [OutcomeUnknown("the bundler does not answer")]

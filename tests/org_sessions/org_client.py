@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import httpx2
 from eth_account.signers.local import LocalAccount
 
+from tests.support.api_keys import caller_of, issue_api_key
 from tests.support.clocks import FixedClock, ShiftedClock
 from tests.support.constants import CHAINS, FRIEND, ROOT
 from tests.support.in_process import InProcessClient
@@ -19,7 +18,7 @@ from tests.support.registration import build_registration
 from tests.support.wallet import AsyncWallet, Grant
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.access import ApiKey, Caller, OrganizationId, derive_key_id, sha256_hex
+from wallet_rpc.domain.access import Caller, OrganizationId
 from wallet_rpc.domain.context import InstalledContext, LocalContext, format_context
 from wallet_rpc.domain.deferred_action import DeferredAction, SignedDeferredAction
 from wallet_rpc.domain.signature import SignerKind, prefix_signer_kind
@@ -103,15 +102,7 @@ class OrgClient(InProcessClient):
 
 
 def a_caller(organization: OrganizationId) -> Caller:
-    key = secrets.token_hex(16)
-    record = ApiKey(
-        id=derive_key_id(key),
-        organization=organization,
-        digest=sha256_hex(key),
-        requests_per_minute=1000,
-        created_at=int(time.time()),
-    )
-    return Caller(name=record.id, organization=organization, key=record)
+    return caller_of(issue_api_key(organization=organization)[1])
 
 
 @dataclass

@@ -9,12 +9,11 @@ from typing import Any
 
 import httpx2
 
+from tests.support.api_keys import issue_api_key
 from tests.support.constants import CHAINS
 from tests.support.rpc_client import Client
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.access import ApiKey, KeyScope, Organization, OrganizationId, derive_key_id, sha256_hex
-
-PER_MINUTE = 100_000
+from wallet_rpc.domain.access import Organization, OrganizationId
 
 
 @dataclass
@@ -54,18 +53,10 @@ class Tenant:
         return f"/v1/organizations/{self.organization}/sessions"
 
 
-def new_key(organization: OrganizationId, **more: Any) -> tuple[str, ApiKey]:
-    """Create an API key and its record."""
-    key = f"wrk_{secrets.token_urlsafe(32)}"
-    values: dict[str, Any] = {"scope": KeyScope.READ_WRITE, "requests_per_minute": PER_MINUTE}
-    values |= {"id": derive_key_id(key), "digest": sha256_hex(key), "created_at": int(time.time()), **more}
-    return key, ApiKey(organization=organization, **values)
-
-
 async def new_tenant(store: RedisStore, url: str, http: httpx2.Client, **key: Any) -> Tenant:
     """Create a new organisation with one key in the store."""
     organization = OrganizationId(f"org_{secrets.token_hex(10)}")
-    secret, record = new_key(organization, **key)
+    secret, record = issue_api_key(organization=organization, **key)
     now = int(time.time())
     await store.directory.add_organization(Organization(id=organization, name="tests", created_at=now))
     await store.directory.add_key(record)

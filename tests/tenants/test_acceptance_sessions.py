@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.api_keys import issue_api_key
 from tests.support.constants import CHAINS, FRIEND
 from tests.support.keys import new_key, random_signature
 from tests.support.wallet import Wallet
@@ -23,7 +24,6 @@ from tests.tenants.acceptance import (
 )
 from tests.tenants.granting import grant_sessions
 from tests.tenants.tenant import Tenant
-from tests.tenants.tenant import new_key as new_api_key
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import KeyScope
 
@@ -79,7 +79,7 @@ def test_every_error_has_the_format_of_organisations(tenant: Tenant, other: Tena
 
 
 async def test_a_read_only_key_may_list_and_no_more(tenant: Tenant, directory: RedisStore) -> None:
-    key, record = new_api_key(tenant.organization, scope=KeyScope.READ)
+    key, record = issue_api_key(organization=tenant.organization, scope=KeyScope.READ)
     await directory.directory.add_key(record)
     reader = replace(tenant, key=key)
 

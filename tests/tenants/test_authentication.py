@@ -10,9 +10,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.api_keys import issue_api_key
 from tests.support.constants import CHAINS
 from tests.tenants.acceptance import CHECKSUMMED, FOUR, create_token, entry
-from tests.tenants.tenant import Tenant, new_key
+from tests.tenants.tenant import Tenant
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import KeyScope, derive_key_id, sha256_hex
@@ -110,7 +111,7 @@ def test_a_token_takes_precedence_over_a_key_in_any_order(tenant: Tenant) -> Non
 
 def add_key_header(redis_server: RedisServer, tenant: Tenant, **more: Any) -> dict[str, str]:
     """Store a new key of the tenant and return its header."""
-    key, record = new_key(tenant.organization, **more)
+    key, record = issue_api_key(organization=tenant.organization, **more)
 
     async def store_key() -> None:
         async with RedisStore.open(redis_server.url) as store:

@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx2
 
 from tests.e2e.server import run_dev_server
+from tests.support.api_keys import issue_api_key
 from tests.support.constants import FRIEND
 from tests.support.policies import write_policies
-from tests.tenants.tenant import Tenant, new_key
+from tests.tenants.tenant import Tenant
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.config.settings import Settings
@@ -42,7 +43,7 @@ def test_a_policy_applies_to_its_organisation_only(tmp_path: Path, redis_server:
     owner = an_organization()
     other = an_organization()
     policies = write_policies(tmp_path, {"id": POLICY, "organization": owner, "limits": {"total_operations": 1}})
-    keys = {organization: new_key(organization) for organization in (owner, other)}
+    keys = {organization: issue_api_key(organization=organization) for organization in (owner, other)}
 
     async def store_keys() -> None:
         async with RedisStore.open(redis_server.url) as store:
