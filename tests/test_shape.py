@@ -54,6 +54,18 @@ def test_a_function_can_be_seen_at_once() -> None:
     assert too_long == []
 
 
+def test_shared_helpers_import_no_folder_of_tests() -> None:
+    imported = {
+        f"{path.name}: {name}"
+        for path in sources("tests/support")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or "."])
+        if name.split(".")[0] in {"", "tests"} and not name.startswith("tests.support")
+    }
+    assert imported == set()
+
+
 def test_a_function_takes_few_parameters() -> None:
     too_many = [
         f"{location_of(path, node)}: {count} parameters"

@@ -23,9 +23,7 @@ ELSEWHERE = "0x000000000000c5A9089039570Dd36455b5C07383"
 @pytest.fixture
 def eoa(client: Client) -> External:
     """Return a funded account that is not delegated."""
-    made = External(client)
-    made.fund()
-    return made
+    return External(client).fund()
 
 
 def test_the_first_call_delegates_and_calls_in_one(eoa: External) -> None:

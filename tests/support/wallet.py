@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from eth_account.signers.local import LocalAccount
 
@@ -129,7 +129,7 @@ class Wallet(WalletRequests):
         self.account: str = requested["accountAddress"]
         self.account_id: str = requested["id"]
 
-    def fund(self, *, wei: int = 10**18, tokens: int = 1000) -> Wallet:
+    def fund(self, *, wei: int = 10**18, tokens: int = 1000) -> Self:
         self.client.chain("anvil_setBalance", self.account, hex(wei))
         if tokens:
             self.client.mint(self.account, tokens)
@@ -186,7 +186,7 @@ class AsyncTransport(Protocol):
 
 @dataclass
 class AsyncWallet(WalletRequests):
-    """Owner with their account, over an asynchronous transport; `open` requests the account."""
+    """Owner with their account, over an asynchronous transport; `request_account` comes first."""
 
     client: AsyncTransport
     owner: LocalAccount = field(default_factory=new_key)

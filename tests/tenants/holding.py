@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from tests.e2e.delegating import External
 from tests.e2e.standards import ask
-from tests.support.keys import new_key
 from tests.support.rpc_client import Client, RpcError
 from tests.support.wallet import Wallet
 from tests.tenants.acceptance import create_token, entry
@@ -57,9 +56,7 @@ def a_wallet(tenant: Tenant) -> Wallet:
 
 def an_external(tenant: Tenant) -> External:
     """Create a funded externally owned account that uses the tenant's API key."""
-    account = External(tenant.client(), owner=new_key())
-    account.fund(tokens=0)
-    return account
+    return External(tenant.client()).fund(tokens=0)
 
 
 def with_token(wallet: W, tenant: Tenant, *scopes: Scope) -> tuple[W, TokenClient]:

@@ -12,6 +12,7 @@ from tests.e2e.server import run_dev_server
 from tests.support.api_keys import issue_api_key
 from tests.support.constants import FRIEND
 from tests.support.policies import write_policies
+from tests.support.wallet import Wallet
 from tests.tenants.tenant import Tenant
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
@@ -28,13 +29,7 @@ def an_organization() -> OrganizationId:
 
 def find_paymaster(tenant: Tenant) -> str | None:
     """Return the paymaster that pays under the policy; None if the call is rejected."""
-    account = tenant.result("wallet_requestAccount", {"signerAddress": "0x" + secrets.token_hex(20)})
-    request = {
-        "from": account["accountAddress"],
-        "chainId": "0x7a69",
-        "calls": [{"to": FRIEND}],
-        "capabilities": {"paymasterService": {"policyId": POLICY}},
-    }
+    request = Wallet(tenant.client()).build_calls({"to": FRIEND}, paymasterService={"policyId": POLICY})
     answer = tenant.rpc("wallet_prepareCalls", request)
     return answer["result"]["data"]["paymaster"] if "result" in answer else None
 
