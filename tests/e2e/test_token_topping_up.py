@@ -31,9 +31,9 @@ def needed_amount(prepare_calls: Any, reason: str) -> int:
     with pytest.raises(RpcError) as error_info:
         prepare_calls()
     assert error_info.value.reason == reason, error_info.value.message
-    found = re.search(r"must (?:have|be) at least (\d+)|may cost (\d+)", error_info.value.message)
+    found = re.search(r"at least (\d+)", error_info.value.message)
     assert found is not None, error_info.value.message
-    return int(found[1] or found[2])
+    return int(found[1])
 
 
 def prepare(wallet: Wallet, calls: list[dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:
