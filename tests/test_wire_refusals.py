@@ -212,7 +212,7 @@ def test_a_validator_may_set_the_text_and_reason_of_an_error() -> None:
     assert rejection_info.value.data == {"reason": "too_large", "field": "params[0].size"}
 
 
-def test_a_hundred_faults_are_enough() -> None:
+def test_at_most_a_hundred_errors_are_reported() -> None:
     with pytest.raises(wire.InvalidValue) as error_info:
         wire.validate(tuple[Sized, ...], [{"size": 1}] * 1000)
 

@@ -12,8 +12,8 @@ from tests.domain.strategies import ACCOUNT, KEY, TERMS
 from tests.support.api_keys import build_api_key
 from wallet_rpc import wire
 from wallet_rpc.domain.access import ApiKey
-from wallet_rpc.domain.asked_permission import Erc7715Permission, translate_permissions
 from wallet_rpc.domain.deferred_action import DeferredAction
+from wallet_rpc.domain.erc7715_permission import Erc7715Permission, translate_permissions
 from wallet_rpc.domain.guard import check_and_compile
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.domain.sdk_values import CompileError

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 _RETIRED = """
-answerer beside chance desk dialect dialects door doorkeeper doors english fate fates faulty forgetful gate
-gates hurried hurry landed lane lanes meanwhile nobody promise promised promises seal sealed sealing seals told
-unseal visit visited whoever worded
+admit admits admitted answerer asked bench beside book books chance desk dialect dialects door doorkeeper doors
+due english enters fate fates fault faults faulty forgetful gate gates hurried hurry landed lane lanes lasting
+meanwhile nobody observed offer offers otherwise placed promise promised promises seal sealed sealing seals
+sides standing told unseal visit visited wanted whoever worded
 """
 _IRREGULAR = """
 begun bought bound broken brought built caught chosen done drawn driven fallen felt forgotten found frozen given

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wallet_rpc.domain.asked_permission import Erc7715Permission
+from wallet_rpc.domain.erc7715_permission import Erc7715Permission
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import Ports
 from wallet_rpc.primitives import Address, ChainId, Data, NonZeroAddress, SessionId, UnixSeconds

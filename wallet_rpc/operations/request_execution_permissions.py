@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import Field
 
-from wallet_rpc.domain.asked_permission import Erc7715Permission
+from wallet_rpc.domain.erc7715_permission import Erc7715Permission
 from wallet_rpc.domain.records import KeyType, SessionKey
 from wallet_rpc.errors import InvalidParams
 from wallet_rpc.operations.operation import Operation

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wallet_rpc.domain.asked_permission import Erc7715Permission, translate_permissions
 from wallet_rpc.domain.context import RemoteContext, format_context
+from wallet_rpc.domain.erc7715_permission import Erc7715Permission, translate_permissions
 from wallet_rpc.domain.records import KeyType, SessionKey
 from wallet_rpc.domain.user_operation import Factory
 from wallet_rpc.errors import InvalidParams, LimitExceeded, UnsupportedCapability, UnsupportedChain, WalletError

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.domain.abilities import Abilities
 from tests.domain.strategies import ACCOUNT, CONTRACTS, FUNCTIONS, NOW, TERMS, uint256
 from wallet_rpc.domain.abi import selector_of
-from wallet_rpc.domain.asked_permission import NO_FUNCTION, Erc7715Permission, translate_permissions
+from wallet_rpc.domain.erc7715_permission import NO_FUNCTION, Erc7715Permission, translate_permissions
 from wallet_rpc.domain.guard import check_and_compile
 from wallet_rpc.domain.permission import Permission
 from wallet_rpc.errors import InvalidParams, UnsupportedCapability, WalletError
