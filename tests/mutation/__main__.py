@@ -73,8 +73,11 @@ def run_here(module: str) -> int:
     explained = set(re.findall(r"^\| (`.*?` → `.*?`) \|", PAGE.read_text("utf-8"), re.MULTILINE))
     for plugin in entry_points(group="pytest11"):
         plugin.load()
-    for name in _independent_modules(".".join(Path(module).with_suffix("").parts)):
+    mutated = ".".join(Path(module).with_suffix("").parts)
+    for name in _independent_modules(mutated):
         import_module(name)
+    if mutated in sys.modules:
+        raise SystemExit(f"{module}: imported before it was changed, so that no test could notice")
     path = Path(module)
     tests = TARGETS[module]
     code = path.read_text("utf-8")
@@ -103,8 +106,15 @@ def run_here(module: str) -> int:
 def _independent_modules(mutated: str) -> list[str]:
     """Return the modules of the project that do not import the mutated one, directly or indirectly."""
     graph = grimp.build_graph("wallet_rpc")
-    independent = graph.modules - graph.find_downstream_modules(mutated) - {mutated}
-    return sorted(name for name in independent if not name.endswith("__main__"))
+    dependent = graph.find_downstream_modules(mutated) | {mutated}
+    independent = [name for name in sorted(graph.modules - dependent) if not name.endswith("__main__")]
+    return [name for name in independent if not dependent & _packages_of(name)]  # importing a module runs its packages'
+
+
+def _packages_of(name: str) -> set[str]:
+    """Return the packages that contain a module."""
+    parts = name.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts))}
 
 
 def _outcome(tests: Sequence[str], *, longest: float, is_mutant: bool = True) -> str:
