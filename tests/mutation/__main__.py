@@ -106,15 +106,17 @@ def run_here(module: str) -> int:
 def _independent_modules(mutated: str) -> list[str]:
     """Return the modules of the project that do not import the mutated one, directly or indirectly."""
     graph = grimp.build_graph("wallet_rpc")
-    dependent = graph.find_downstream_modules(mutated) | {mutated}
-    independent = [name for name in sorted(graph.modules - dependent) if not name.endswith("__main__")]
-    return [name for name in independent if not dependent & _packages_of(name)]  # importing a module runs its packages'
+    for name in graph.modules:
+        for package in _packages_of(name):
+            graph.add_import(importer=name, imported=package)  # importing a module runs the packages that contain it
+    independent = graph.modules - graph.find_downstream_modules(mutated) - {mutated}
+    return sorted(name for name in independent if not name.endswith("__main__"))
 
 
 def _packages_of(name: str) -> set[str]:
     """Return the packages that contain a module."""
     parts = name.split(".")
-    return {".".join(parts[:count]) for count in range(1, len(parts))}
+    return {".".join(parts[:count]) for count in range(2, len(parts))}
 
 
 def _outcome(tests: Sequence[str], *, longest: float, is_mutant: bool = True) -> str:
