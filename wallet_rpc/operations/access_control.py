@@ -64,7 +64,7 @@ async def refuse_other_wallets(ports: Ports, addresses: tuple[Address, ...]) -> 
 async def is_of_caller(ports: Ports, address: Address) -> bool:
     """Return True when the token's wallet is the address, or the recorded owner of the account at the address.
 
-    _A caller without a token always passes.
+    A caller without a token always passes.
     """
     token = ports.caller.token
     if token is None:

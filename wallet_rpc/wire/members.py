@@ -24,7 +24,8 @@ def reject_unknown_members(kind: type, value: Any) -> Any:
     unknown = [name for name in value if name not in known]
     if not unknown:
         return value
-    text = f"no such member of {_noun(kind)}; its members are {', '.join(known)}"
+    members = f"its members are {', '.join(known)}" if known else "it has no members"
+    text = f"no such member of {_noun(kind)}; {members}"
     _reject_members(kind, value, dict.fromkeys(unknown, text))
     return {name: value[name] for name in known if name in value}
 
