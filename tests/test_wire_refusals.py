@@ -49,6 +49,8 @@ INVALID: list[tuple[str, Any, str, str]] = [
     ("factor", [], "factor", "expected a number, got an array of 0"),
     ("colour", "green", "colour", "expected 'red' or 'blue', got \"green\""),
     ("pet", {"kind": "cow"}, "pet", "expected one of 'cat', 'dog', got \"cow\""),
+    ("pet", {"kind": None}, "pet", "expected one of 'cat', 'dog', got null"),
+    ("pet", {"kind": True}, "pet", "expected one of 'cat', 'dog', got true"),
     ("pet", {"kind": LONG}, "pet", f"expected one of 'cat', 'dog', got {SHORT}"),
     ("pet", {}, "pet", "expected an object with a member that names its type"),
     ("pet", "cat", "pet", 'expected an object, got "cat"'),

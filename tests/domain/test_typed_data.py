@@ -213,3 +213,8 @@ def test_an_array_that_is_declared_as_a_struct_too_is_refused(types: dict[str, A
     assert error_info.value.data["field"] == "types.A[0].type"
     unreached = {"A": [{"name": "v", "type": "uint8"}], "uint8[]": []}
     assert typed_data_digest({"types": unreached, "primaryType": "A", "domain": {}, "message": {"v": 1}})
+
+
+def test_the_first_of_several_unknown_fields_of_the_domain_is_named() -> None:
+    domain = {"name": "x", "zebra": 1, "ant": 2, "moth": 3}
+    assert refusal({**MAIL, "domain": domain}).field == "domain.zebra"

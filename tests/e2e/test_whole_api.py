@@ -104,7 +104,7 @@ BAD: list[tuple[str, Any, str]] = [
         caps(stateOverride={ANYONE: {"storage": {}}}),
         "storage: no such member of this object; its members are ",
     ),
-    (PREPARE, caps(eip7702Auth=False), "params.capabilities.eip7702Auth: expected True, got false"),
+    (PREPARE, caps(eip7702Auth=False), "params.capabilities.eip7702Auth: expected true, got false"),
     (PREPARE, caps(eip7702Auth={}), "params.capabilities.eip7702Auth.delegation: required"),
     (PREPARE, caps(eip7702Auth={"delegation": "LightAccount"}), "params.capabilities.eip7702Auth.delegation: "),
     (PREPARE, caps(eip7702Auth={"delegation": FRIEND}), "params.capabilities.eip7702Auth.delegation: "),

@@ -21,8 +21,8 @@ from wallet_rpc.adapters.transactions import (
     RawTransaction,
     add_transaction_margin,
     build_fee_fields,
-    send_transaction,
     sign_transaction,
+    submit_transaction,
 )
 from wallet_rpc.domain.authorization import SignedAuthorization
 from wallet_rpc.domain.gas import AUTHORIZATION_GAS
@@ -82,7 +82,7 @@ class KeyRelayer:
     async def _submit(self, transaction: RawTransaction) -> None:
         try:
             with suppress(AlreadyKnown):
-                await send_transaction(self._client, transaction, map_error=_map_send_error)
+                await submit_transaction(self._client, transaction, map_error=_map_send_error)
         except OutcomeUnknown:
             if not await self._is_known(transaction.hash):
                 raise

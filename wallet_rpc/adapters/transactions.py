@@ -45,7 +45,7 @@ def sign_transaction(account: LocalAccount, fields: Mapping[str, Any]) -> RawTra
     return RawTransaction(Data(signed.raw_transaction), Hash32(signed.hash))
 
 
-async def send_transaction(node: Rpc, transaction: RawTransaction, *, map_error: ErrorMapper) -> None:
+async def submit_transaction(node: Rpc, transaction: RawTransaction, *, map_error: ErrorMapper) -> None:
     """Send the transaction once.
 
     Raises: the error that `map_error` returns; Unavailable; OutcomeUnknown when the node may have accepted it.

@@ -104,8 +104,9 @@ def _domain(given: Any, types: Mapping[str, Any]) -> tuple[Hash32, Hash32]:
     present = {name: value for name, value in domain.items() if value is not None}
     members = [member for member in DOMAIN_FIELDS if member.name in present]
     if len(members) < len(present):
-        unknown = next(iter(present.keys() - {member.name for member in members}))
-        names = ", ".join(member.name for member in DOMAIN_FIELDS)
+        known = [member.name for member in DOMAIN_FIELDS]
+        unknown = next(name for name in present if name not in known)
+        names = ", ".join(known)
         raise TypedDataError(f"expected no other fields than {names}", path=f"domain.{preview_key(unknown)}")
     if DOMAIN in types:
         _check_declared(parse_members(DOMAIN, types), members)

@@ -6,7 +6,6 @@ writes it strictly (camelCase, absent instead of null, minimal hex) and `schema`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import cache
 from math import isfinite
@@ -14,10 +13,10 @@ from typing import Any, Literal, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, TypeAdapter, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails, SchemaValidator, ValidationError, from_json
+from pydantic_core import SchemaValidator, ValidationError, from_json
 
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import preview, preview_key
+from wallet_rpc.wire.error_texts import find_error_path, find_error_reason, format_error
 from wallet_rpc.wire.members import MAX_FIELD_ERRORS, reject_unknown_members
 
 _T = TypeVar("_T")
@@ -26,6 +25,10 @@ LENIENT: ConfigDict = ConfigDict(alias_generator=to_camel, extra="ignore", popul
 STRICT: ConfigDict = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=False)
 MAX_REQUEST_VALUES = 10_000
 """The maximum number of JSON values in a request, on all levels; no valid request needs more."""
+_MAX_FULLY_VALIDATED = 2000
+"""The maximum number of values for which all errors are collected; one error costs as much as reading ten values."""
+_REASONS_OF_FORM = frozenset({"missing", "malformed", "validation"})
+"""Reasons that mean no more than a wrong form; `decode` replaces them with its default reason."""
 
 
 def _make_shape(cls: type[_T], config: ConfigDict) -> type[_T]:
@@ -163,7 +166,9 @@ def validate(kind: type[_T], value: Any) -> _T:
     except ValidationError as error:
         errors: dict[str, FieldError] = {}
         for each in error.errors(include_url=False, include_context=True, include_input=True)[:MAX_FIELD_ERRORS]:
-            field_error = FieldError(field=_path(each, value), text=_text(each), reason=_reason(each))
+            field_error = FieldError(
+                field=find_error_path(each, value), text=format_error(each), reason=find_error_reason(each)
+            )
             errors.setdefault(field_error.field, field_error)
         raise InvalidValue(tuple(errors.values())) from None
 
@@ -207,94 +212,3 @@ def member_names(kind: Any) -> tuple[str, ...]:
     while part["type"] != "dataclass-args":
         part = part["schema"]
     return tuple(field.get("validation_alias", field["name"]) for field in part["fields"])
-
-
-def _path(error: ErrorDetails, value: Any) -> str:
-    """Format the path of an error, such as `calls[2].to`, without pydantic's union tags."""
-    path = ""
-    here = value
-    steps = error["loc"]
-    for position, step in enumerate(steps):
-        is_last = position == len(steps) - 1
-        if isinstance(step, int):
-            path += f"[{step}]"
-            here = here[step] if isinstance(here, Sequence) and step < len(here) else None
-        elif isinstance(here, Mapping) and step in here:
-            path += f".{preview_key(step)}"
-            here = here[step]
-        elif is_last and error["type"] == "missing":
-            path += f".{step}"
-    return path.removeprefix(".")
-
-
-_MAX_FULLY_VALIDATED = 2000
-"""The maximum number of values for which all errors are collected; one error costs as much as reading ten values."""
-_REASONS_OF_FORM = frozenset({"missing", "malformed", "validation"})
-"""Reasons that mean no more than a wrong form; `decode` replaces them with its default reason."""
-
-_TEXTS: dict[str, Callable[[ErrorDetails], str]] = {
-    "malformed": lambda error: str(error["ctx"]["text"]),
-    "invalid": lambda error: str(error["ctx"]["text"]),
-    "missing": lambda error: "required, but absent",
-    "union_tag_invalid": lambda error: f"expected one of {error['ctx']['expected_tags']}, got {_tag(error)}",
-    "union_tag_not_found": lambda error: "expected an object with a member that names its type",
-    "literal_error": lambda error: f"expected {error['ctx']['expected']}, got {preview(error['input'])}",
-    "enum": lambda error: f"expected {error['ctx']['expected']}, got {preview(error['input'])}",
-    "greater_than": lambda error: f"expected more than {_number(error['ctx']['gt'])}, got {preview(error['input'])}",
-    "greater_than_equal": lambda error: (
-        f"expected at least {_number(error['ctx']['ge'])}, got {preview(error['input'])}"
-    ),
-    "less_than": lambda error: f"expected less than {_number(error['ctx']['lt'])}, got {preview(error['input'])}",
-    "less_than_equal": lambda error: f"expected at most {_number(error['ctx']['le'])}, got {preview(error['input'])}",
-    "string_too_short": lambda error: (
-        f"expected at least {error['ctx']['min_length']} characters, got {len(error['input'])}"
-    ),
-    "string_too_long": lambda error: (
-        f"expected at most {error['ctx']['max_length']} characters, got {len(error['input'])}"
-    ),
-    "too_short": lambda error: (
-        f"expected at least {error['ctx']['min_length']} items, got {error['ctx']['actual_length']}"
-    ),
-    "too_long": lambda error: (
-        f"expected at most {error['ctx']['max_length']} items, got {error['ctx']['actual_length']}"
-    ),
-}
-_KINDS = {
-    "string": "a string",
-    "bool": "true or false",
-    "int": "an integer",
-    "float": "a number",
-    "finite": "a number",
-    "list": "an array",
-    "tuple": "an array",
-    "dict": "an object",
-    "dataclass": "an object",
-    "model": "an object",
-    "uuid": "a version 4 UUID",
-}
-
-
-def _tag(error: ErrorDetails) -> str:
-    return preview(error["ctx"].get("tag"))
-
-
-def _number(bound: float) -> str:
-    return f"{bound:.17g}"
-
-
-def _reason(error: ErrorDetails) -> str:
-    match error["type"]:
-        case "missing":
-            return "missing"
-        case "invalid":
-            return str(error["ctx"]["reason"])
-        case _:
-            return "malformed"
-
-
-def _text(error: ErrorDetails) -> str:
-    text = _TEXTS.get(error["type"])
-    if text is not None:
-        return text(error)
-    kind = _KINDS.get(error["type"].split("_")[0], "another value")
-    return f"expected {kind}, got {preview(error['input'])}"

@@ -18,8 +18,8 @@ from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.adapters.transactions import (
     add_transaction_margin,
     build_fee_fields,
-    send_transaction,
     sign_transaction,
+    submit_transaction,
 )
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import CREATE2_DEPLOYER, ENTRY_POINT
@@ -183,7 +183,7 @@ class PaymasterContract:
                 **fee_limits,
             },
         )
-        await send_transaction(self._node, transaction, map_error=_map_transaction_error)
+        await submit_transaction(self._node, transaction, map_error=_map_transaction_error)
         await self._wait_until_mined(transaction.hash)
 
     async def _wait_until_mined(self, transaction: Hash32) -> None:
