@@ -1,4 +1,4 @@
-"""Fixtures: a paymaster service, and a test environment whose policies it backs; a module may override the latter."""
+"""Fixtures: a webhook, a paymaster service, and a test environment with its policies; a module may override them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.policies.hook import Hook, serve_hook
 from tests.policies.service import Service, serve_paymaster
 from tests.policies.world import World, open_world
 from wallet_rpc.adapters.redis_store import RedisStore
+
+
+@pytest.fixture(scope="module")
+def hook() -> Iterator[Hook]:
+    with serve_hook() as served:
+        yield served
 
 
 @pytest.fixture

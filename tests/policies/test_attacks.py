@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.delegating import External
 from tests.e2e.server import run_dev_server
-from tests.policies.hook import Hook, serve_hook
+from tests.policies.hook import Hook
 from tests.policies.test_sponsoring import operation_of, try_prepare
 from tests.support.calls import transfer
 from tests.support.constants import FRIEND
@@ -25,12 +25,6 @@ from wallet_rpc.domain.gas import max_cost
 
 BUDGET = 40 * 10**15
 IDS = {name: str(uuid.uuid4()) for name in ("each", "crowd", "shop", "hooked", "first")}
-
-
-@pytest.fixture(scope="module")
-def hook() -> Iterator[Hook]:
-    with serve_hook() as served:
-        yield served
 
 
 @pytest.fixture(scope="module")

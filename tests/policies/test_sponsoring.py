@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.server import run_dev_server
-from tests.policies.hook import YES, Hook, serve_hook
+from tests.policies.hook import YES, Hook
 from tests.support.calls import transfer
 from tests.support.constants import CHAINS, TOKEN
 from tests.support.constants import POLICY as DEVELOPMENT
@@ -49,12 +49,6 @@ POLICIES: dict[str, dict[str, Any]] = {
     "once": {"limits": {"total_operations": 1}},
     "short": {"sponsorship_seconds": 30},
 }
-
-
-@pytest.fixture(scope="module")
-def hook() -> Iterator[Hook]:
-    with serve_hook() as served:
-        yield served
 
 
 @pytest.fixture(scope="module")
