@@ -19,16 +19,18 @@ LONG = {
 }
 
 
+def spell_out(signature: str) -> str:
+    """Replace the names of structs by their types."""
+    for short, full in LONG.items():
+        signature = signature.replace(short, full)
+    return signature
+
+
 def documented_selectors() -> list[tuple[str, bytes]]:
     """Return every selector whose docstring starts with its signature."""
     text = Path(abi.__file__).read_text("utf-8")
     found = re.findall(r'^(\w+) = Selector\(.*\)\n"""[^`"]*?`(\w+\([^`]*\))`', text, re.MULTILINE)
-    pairs = []
-    for name, signature in found:
-        for short, full in LONG.items():
-            signature = signature.replace(short, full)  # noqa: PLW2901  # replaced step by step
-        pairs.append((signature, getattr(abi, name)))
-    return pairs
+    return [(spell_out(signature), getattr(abi, name)) for name, signature in found]
 
 
 @pytest.mark.parametrize(("signature", "selector"), documented_selectors())

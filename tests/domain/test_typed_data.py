@@ -191,7 +191,7 @@ def test_another_value_is_another_digest(seed: int, other: int) -> None:
     elementary = [slot for slot in draft.slots if slot.type in {"bool", "string", "address", "bytes32", "uint256"}]
     assume(elementary and "[0]" not in str(draft.data["types"]))
     before = typed_data_digest(draft.data)
-    random = Random(other)  # noqa: S311
+    random = Random(other)  # noqa: S311  # the same for the same seed
     slot = random.choice(elementary)
     values = {"bool": not slot.inside[slot.at], "uint256": str(random.getrandbits(256)), "string": str(random.random())}
     fresh = "0x" + random.randbytes(32 if slot.type == "bytes32" else 20).hex()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,7 @@ def test_a_log_without_the_entries_of_its_keys_is_detected_without_an_anchor(cli
     assert [event.kind for event in events[-2:]] == [EventKind.KEY_CREATED, EventKind.KEY_REVOKED]
 
     for rest in (events[1:], events[:-1], [*events[:-2], events[-1]]):
-        cli.run_on_store(lambda store, rest=rest: rewrite(store, organization, rest))  # type: ignore[misc]
+        cli.run_on_store(partial(rewrite, organization=organization, events=rest))
         status, printed = cli.status("audit", "verify", "--org", organization)
         assert (status, printed.startswith(f"{organization}: NOT INTACT: entry {len(rest)}: missing")) == (1, True)
     cli.run_on_store(lambda store: rewrite(store, organization, events))
@@ -157,7 +158,7 @@ def test_an_intact_log_that_is_not_the_anchored_one_is_rejected(
         (events[:2], "entry 2: cut off at the end"),
     ]
     for written, message in cases:
-        signing.run_on_store(lambda store, written=written: rewrite(store, organization, written))  # type: ignore[misc]
+        signing.run_on_store(partial(rewrite, organization=organization, events=written))
         status, printed = signing.status("audit", "verify", "--anchor", str(file))
         assert (status, f"{organization}: NOT INTACT: {message}\n" in printed) == (1, True), printed
 

@@ -107,7 +107,8 @@ async def delegate(external: WalletFixture) -> None:
 async def removal(wallet: WalletFixture, store: RedisStore) -> RemovedDelegation:
     chain = wallet.ports.chains[CHAIN]
     assert isinstance(chain.node, NodeChain)
-    client: JsonRpcClient = chain.node._client  # type: ignore[assignment]
+    client = chain.node._client
+    assert isinstance(client, JsonRpcClient)
     budget = store.relayer_budget(BUDGET, wallet.clock)
     relayer = SlowRelayer(KeyRelayer(client, chain.node, CHAIN, ACCOUNTS[-2].key, budget=budget))
     ports = replace(wallet.ports, chains={CHAIN: replace(chain, relayer=relayer)})
@@ -272,7 +273,7 @@ async def test_a_pending_operation_names_the_transaction_that_carries_it(wallet:
         pending = await inner(operation_hash)
         return None if pending is None else replace(pending, transaction_hash=Hash32(b"\x77" * 32), block_number=9)
 
-    wallet.mempool.lookup = lookup  # type: ignore[method-assign]
+    wallet.mempool.lookup = lookup  # type: ignore[method-assign]  # of the mempool of this test
     assert (await status_of(wallet, call_id))["details"]["data"]["pendingBundle"] == {
         "txHash": "0x" + "77" * 32,
         "sentAtBlock": "0x9",

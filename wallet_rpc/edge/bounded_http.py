@@ -73,7 +73,7 @@ class BoundedHttpProtocol(RequestParser):
         """Drop the connection and its reference cycles, so that the garbage collector need not find them."""
         super().connection_lost(exc)
         self._connections.note(self, None)
-        self.flow = self.cycle = self._responses = None  # type: ignore[assignment]
+        self.flow = self.cycle = self._responses = None  # type: ignore[assignment]  # unused from here on
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the WebSocket protocol."""

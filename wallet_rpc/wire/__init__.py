@@ -46,7 +46,9 @@ def shape(cls: type[_T]) -> type[_T]:
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def strict_shape(cls: type[_T]) -> type[_T]:
     """Declare a `shape` that rejects unknown members, since one may be meant as a limit; null ones are ignored."""
-    cls._exactly = model_validator(mode="before")(classmethod(reject_unknown_members))  # type: ignore[arg-type, attr-defined]
+    validate = model_validator(mode="before")
+    # pydantic finds validators among a class's attributes, and declares only the decorator's use
+    cls._exactly = validate(classmethod(reject_unknown_members))  # type: ignore[arg-type, attr-defined]  # see above
     return _make_shape(cls, STRICT)
 
 
