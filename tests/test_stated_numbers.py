@@ -10,7 +10,7 @@ import pytest
 
 NUMBERS: dict[str, dict[str, float]] = {
     "adapters.jwt_tokens": {"SKEW_SECONDS": 60},
-    "adapters.nonce_use": {"MAX_SPANS": 10, "SPAN_BLOCKS": 2_000},
+    "adapters.operation_search": {"SPAN_BLOCKS": 2_000},
     "adapters.sponsorship.paymaster": {"LOOKUP_BATCH": 8, "LEASE_SECONDS": 30},
     "adapters.redis_sessions": {"LAST_ENTITY_ID": 0x7FFF_FFFE},
     "adapters.redis_socket": {"SOCKET_PATH_BYTES": 100},
@@ -48,9 +48,16 @@ NUMBERS: dict[str, dict[str, float]] = {
     "wire.members": {"MAX_FIELD_ERRORS": 100},
     "ports.storage": {"ENTITY_RANGE_SIZE": 2**30},
     "services.call_failures": {"LONGEST_MESSAGE": 500},
-    "services.submission": {"ABANDONED_SECONDS": 30, "SENDER_WAIT_SECONDS": 8, "POLL_SECONDS": 0.05},
+    "services.submission": {"FIRST_ATTEMPT_SECONDS": 2.0, "RETRY_SECONDS": 2},
+    "services.delivery_workers": {"FINALITY_CHECK_SECONDS": 600},
+    "adapters.redis_outbox": {"SHARDS": 8},
+    "domain.call_record": {"CALL_VERSION": 2, "KEPT_ATTEMPTS": 8},
+    "services.call_records": {"DELIVERY_LEASE_SECONDS": 15},
+    "services.delivery": {"ATTEMPT_SECONDS": 12.0},
+    "services.pending_calls": {"STUCK_SECONDS": 60},
+    "services.witnesses": {"SEARCHED_BLOCKS": 20_000, "REORG_MARGIN_BLOCKS": 64},
     "services.entity_ids": {"FIRST_RANDOM_START": 2**16, "LAST_RANDOM_START": 2**29},
-    "operations.get_calls_status": {"LAG_SECONDS": 60},
+    "services.delegation_removal": {"LAG_SECONDS": 60},
     "wire": {"MAX_REQUEST_VALUES": 10_000},
 }
 """Numbers by module and name."""

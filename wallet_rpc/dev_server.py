@@ -40,7 +40,7 @@ from wallet_rpc.server import (
     ServerOptions,
     build_chain_clients,
     build_relayer_options,
-    build_wallet_app,
+    open_wallet_app,
     quotes_of,
     sponsor_of,
 )
@@ -113,7 +113,9 @@ async def open_dev_server(
         auth = _auth_options(settings, options, clock)
         server_options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
         embedded = _embedded_chains(options, chains)
-        yield build_wallet_app(settings, store, chain_clients, server_options, embedded=embedded)
+        yield await stack.enter_async_context(
+            open_wallet_app(settings, store, chain_clients, server_options, embedded=embedded)
+        )
 
 
 def choose_dev_key(settings: Settings) -> str:

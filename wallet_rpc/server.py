@@ -26,6 +26,7 @@ from wallet_rpc.adapters.sponsorship.setup import build_policy_paymaster, check_
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES, UpstreamProxy
 from wallet_rpc.auth_options import AuthOptions, load_auth_options, sources_of
+from wallet_rpc.call_delivery import run_delivery
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.domain.access import ApiKey, KeyId
@@ -107,6 +108,9 @@ def build_chain_clients(
     confirmations = setting.confirmations
     node_rpc = build_rpc(http, setting.node_urls, part="node")
     bundler_rpc = build_rpc(http, setting.bundler_urls, part="bundler")
+    single_bundlers: tuple[HttpBundler, ...] = ()
+    if len(setting.bundler_urls) > 1:
+        single_bundlers = tuple(HttpBundler(build_rpc(http, [url], part="bundler")) for url in setting.bundler_urls)
     node, bundler = NodeChain(node_rpc), HttpBundler(bundler_rpc)
     paymaster: Paymaster | None = None
     if setting.paymaster_url is not None:
@@ -122,7 +126,14 @@ def build_chain_clients(
     if relayer_options is not None:
         relayer = KeyRelayer(node_rpc, node, chain_id, relayer_options.key, budget=relayer_options.budget)
     ports = ChainPorts(
-        chain_id=chain_id, node=node, bundler=bundler, paymaster=paymaster, confirmations=confirmations, relayer=relayer
+        chain_id=chain_id,
+        node=node,
+        bundler=bundler,
+        paymaster=paymaster,
+        confirmations=confirmations,
+        relayer=relayer,
+        verifying_paymaster=setting.verifying_paymaster,
+        single_bundlers=single_bundlers,
     )
     upstream_proxy = UpstreamProxy(node_rpc, bundler_rpc, [*setting.node_urls, *setting.bundler_urls])
     return ChainClients(ports=ports, node=node, bundler=bundler, upstream_proxy=upstream_proxy)
@@ -148,17 +159,11 @@ class ServerOptions:
     quotes: Quotes | None
 
 
-def build_wallet_app(
-    settings: Settings,
-    store: RedisStore,
-    chain_clients: Sequence[ChainClients],
-    options: ServerOptions,
-    *,
-    embedded: EmbeddedChains | None = None,
-) -> ASGIApp:
-    """Build the HTTP server over an open store and connected chains."""
-    deadline = settings.deadline_seconds
-    ports = Ports(
+def build_ports(
+    settings: Settings, store: RedisStore, chain_clients: Sequence[ChainClients], options: ServerOptions
+) -> Ports:
+    """Build the ports of a server, without a caller."""
+    return Ports(
         chains={each.ports.chain_id: each.ports for each in chain_clients},
         store=store,
         clock=options.clock,
@@ -168,6 +173,33 @@ def build_wallet_app(
         token_signer=options.auth.token_signer,
         rules=settings.rules,
     )
+
+
+@asynccontextmanager
+async def open_wallet_app(
+    settings: Settings,
+    store: RedisStore,
+    chain_clients: Sequence[ChainClients],
+    options: ServerOptions,
+    *,
+    embedded: EmbeddedChains | None = None,
+) -> AsyncIterator[ASGIApp]:
+    """Build the HTTP server over an open store and connected chains, and deliver calls while the block runs."""
+    ports = build_ports(settings, store, chain_clients, options)
+    async with run_delivery(ports, store):
+        yield _build_app(settings, store, ports, chain_clients, options, embedded=embedded)
+
+
+def _build_app(
+    settings: Settings,
+    store: RedisStore,
+    ports: Ports,
+    chain_clients: Sequence[ChainClients],
+    options: ServerOptions,
+    *,
+    embedded: EmbeddedChains | None,
+) -> ASGIApp:
+    deadline = settings.deadline_seconds
 
     def build_context() -> Ports:
         current = caller.current_caller()
@@ -255,7 +287,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
         if sponsor is not None:
             await _check_paymasters(settings, chain_clients, sponsor)
         options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
-        yield build_wallet_app(settings, store, chain_clients, options)
+        yield await stack.enter_async_context(open_wallet_app(settings, store, chain_clients, options))
 
 
 def quotes_of(settings: Settings, http: httpx2.AsyncClient) -> Quotes | None:

@@ -16,9 +16,11 @@ from wallet_rpc.domain.access import (
     WalletNamespace,
 )
 from wallet_rpc.domain.audit import AuditEvent, EventKind
+from wallet_rpc.domain.call_record import CallRecord
+from wallet_rpc.domain.call_state import CallState
 from wallet_rpc.domain.nonce import NonceKey
 from wallet_rpc.domain.permission import Root
-from wallet_rpc.domain.records import Account, CallRecord, CallState, KeyType, Session, SessionKey, SessionState
+from wallet_rpc.domain.records import Account, KeyType, Session, SessionKey, SessionState
 from wallet_rpc.domain.session_group import GroupId, Install, SessionGroup
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.validation_install import SessionTerms, compile_permissions
@@ -57,8 +59,16 @@ def a_session(*, number: int = 1, state: SessionState = SessionState.ACTIVE) -> 
     )
 
 
+SIGNED = '{"signed":"call"}'
+"""Signed form of a call, as text that the store does not read."""
+
+
 def a_call(
-    *, number: int = 1, nonce: int = 7 << 64, state: CallState = CallState.SENDING, error: dict[str, Any] | None = None
+    *,
+    number: int = 1,
+    nonce: int = 7 << 64,
+    state: CallState = CallState.SUBMITTING,
+    error: dict[str, Any] | None = None,
 ) -> CallRecord:
     return CallRecord(
         chain_id=CHAIN,
@@ -68,8 +78,9 @@ def a_call(
         max_fee_per_gas=2,
         max_priority_fee_per_gas=1,
         sent_at=1_700_000_000,
-        state=state,
-        error=error,
+        lease_until=1_700_000_015,
+        first_block=12,
+        state=CallState.SUBMITTING,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.contract.sample import (
     FAR_FUTURE,
     NOW,
     ORGANIZATION,
+    SIGNED,
     SIGNER,
     a_call,
     a_group,
@@ -30,6 +32,7 @@ from tests.contract.sample import (
 from tests.support.api_keys import caller_of
 from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
 from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_outbox import SHARDS
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import KEEP_CALLS_SECONDS, RedisOrganizationStore, RedisStore
 from wallet_rpc.adapters.redis_unsigned import EXPIRED_INDEX_SECONDS
@@ -67,13 +70,20 @@ async def _fill(storage: RedisOrganizationStore) -> None:
     await storage.sessions.revoke(ACCOUNT, CHAIN, 1)
     await storage.sessions.set_expiry(ACCOUNT, CHAIN, 1, at=NOW)
     await storage.sessions.trust(ACCOUNT, CHAIN, SECRET_CALLER, forget_at=FAR_FUTURE)
-    await storage.calls.claim(a_call())
-    await storage.calls.settle(a_call())
+    await storage.calls.claim(a_call(), SIGNED)
+    await storage.calls.update(a_call(), a_call())
     await storage.groups.register(GROUP)
     await storage.groups.revoke(GROUP.id, GROUP.installs[0].session_id, at=NOW)
     await storage.tokens.add(some_claims())
     await storage.tokens.revoke(some_claims().id, until=FAR_FUTURE)
     await storage.audit.append(an_event())
+
+
+def _find_outbox(store: RedisStore, keys: Iterable[str]) -> set[str]:
+    """Return the key of the outbox's shard that has the call."""
+    found = {store.outbox.schedule_key(shard) for shard in range(SHARDS)} & set(keys)
+    assert len(found) == 1
+    return found
 
 
 async def _fill_shared(store: RedisStore) -> None:
@@ -122,7 +132,9 @@ async def test_an_organizations_keys_are_those_in_the_specification(
         storage.audit.entries_key(),
         storage.audit.head_key(),
     }
-    month = {calls.call_key(CHAIN, a_call().hash), calls.nonce_key(CHAIN, ACCOUNT, a_call().nonce)}
+    call = a_call()
+    month = {key(CHAIN, call.hash) for key in (calls.call_key, calls.signed_key)}
+    month |= {calls.nonce_key(CHAIN, ACCOUNT, call.nonce)}
     bounded = {
         sessions.session_key(ACCOUNT, CHAIN, a_session().id),
         sessions.trust_key(ACCOUNT, CHAIN, SECRET_CALLER),
@@ -131,6 +143,7 @@ async def test_an_organizations_keys_are_those_in_the_specification(
     }
     expired_index = storage.unsigned_sessions.index_keys(ACCOUNT, CHAIN)[0]
     skewed = {tokens.token_key(some_claims().id), tokens.revoked_key(some_claims().id)}
+    forever |= (outbox := _find_outbox(store, expiry_times))
     assert set(expiry_times) == forever | month | bounded | skewed | {expired_index}
     assert {key for key, seconds in expiry_times.items() if seconds == -1} == forever
     assert all(KEEP_CALLS_SECONDS - 60 < expiry_times[key] <= KEEP_CALLS_SECONDS for key in month)
@@ -140,7 +153,7 @@ async def test_an_organizations_keys_are_those_in_the_specification(
     assert all(abs(expiry_times[key] - left - SKEW_SECONDS) < 50 for key in skewed)
     prefix = store.directory._link.prefix + ("" if organization == OPEN_ORGANIZATION else f":{organization}")
     shared = {getter(ACCOUNT, CHAIN) for getter in (sessions.entities_key, sessions.revoked_key)}
-    expected = set() if organization == OPEN_ORGANIZATION else shared | {sessions.end_key(ACCOUNT, CHAIN, 1)}
+    expected = set() if organization == OPEN_ORGANIZATION else shared | {sessions.end_key(ACCOUNT, CHAIN, 1)} | outbox
     assert {key for key in expiry_times if not key.startswith(f"{prefix}:{{")} == expected
 
 
@@ -186,8 +199,8 @@ async def test_neither_an_api_key_nor_a_callers_name_is_in_redis(store: RedisSto
 
 
 async def test_a_malformed_record_is_not_the_callers_error(store: RedisStore, redis: Redis) -> None:
-    await store.calls.claim(a_call())
-    await redis.hset(store.calls.call_key(CHAIN, a_call().hash), "record", '{"version": 1}')
+    await store.calls.claim(a_call(), SIGNED)
+    await redis.hset(store.calls.call_key(CHAIN, a_call().hash), "call", '{"version": 1}')
     await redis.aclose()
 
     with pytest.raises(ValueError, match="the stored CallRecord record is malformed"):
@@ -239,6 +252,7 @@ async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slo
     async with redis.monitor() as monitor:
         await _fill(store)
         await _fill_shared(store)
+        await store.outbox._take_from(0, "worker", NOW)
         await store.ping()
         named: list[str] = []
         touched: set[str] = set()
@@ -250,11 +264,12 @@ async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slo
                 named = words[3 : 3 + int(words[2])]
                 assert len({key_slot(key.encode()) for key in named}) == 1
             elif seen["client_type"] == "lua":
-                assert words[1] in named
-                touched.add(words[1])
+                keys = set(words[1:]) & set(named)  # the key is the second word, except in stream commands
+                assert len(keys) == 1
+                touched |= keys
     await redis.aclose()
 
-    assert len(touched) == 27
+    assert len(touched) == 30
 
 
 async def test_every_command_is_idempotent(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +295,7 @@ async def test_every_command_is_idempotent(store: RedisStore, monkeypatch: pytes
     await store.sessions.save(a_session(), forget_at=FAR_FUTURE)
     entity_id = await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False)
     assert entity_id == 2  # the repeat skips 1
-    assert await store.calls.claim(a_call()) is None
+    assert await store.calls.claim(a_call(), SIGNED) is None
     assert await store.groups.register(GROUP) == GROUP
     assert await store.groups.revoke(GROUP.id, first, at=NOW)
     assert not await store.groups.revoke(GROUP.id, first, at=NOW)

@@ -17,6 +17,7 @@ from tests.contract.sample import (
     ACCOUNT,
     CHAIN,
     NOW,
+    SIGNED,
     a_call,
     a_group,
     a_key,
@@ -94,7 +95,7 @@ async def test_a_killed_redis_restarts_with_all_acknowledged_writes(own: RedisSe
             assigned.append(await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False))
 
     async with RedisStore.open(own.url, deadline_seconds=5) as store:
-        await store.calls.claim(a_call())
+        await store.calls.claim(a_call(), SIGNED)
         for _ in range(3):
             writers = [asyncio.create_task(reserve()) for _ in range(8)]
             await asyncio.sleep(0.1)
@@ -106,7 +107,7 @@ async def test_a_killed_redis_restarts_with_all_acknowledged_writes(own: RedisSe
             assert all(isinstance(task.exception(), Unavailable) for task in ended)
             await until(partial(is_answered, store))
 
-        assert await store.calls.claim(a_call()) == a_call()
+        assert await store.calls.claim(a_call(), SIGNED) == a_call()
         assert len(assigned) > 50
         assert len(set(assigned)) == len(assigned)
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contract.sample import ACCOUNT, CHAIN, FAR_FUTURE, a_call
+from tests.contract.sample import ACCOUNT, CHAIN, FAR_FUTURE
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_sessions import LAST_ENTITY_ID
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.records import CallState
 from wallet_rpc.errors import LimitExceeded
 from wallet_rpc.ports.storage import ENTITY_RANGE_SIZE
-from wallet_rpc.primitives import Address, EntityId, Hash32
+from wallet_rpc.primitives import Address, EntityId
 
 OTHER = Address(b"\x33" * 20)
 FIRST = EntityId(1)
@@ -118,61 +116,3 @@ async def test_trust_is_limited_to_one_caller_and_to_a_time(store: RedisStore) -
     await asyncio.sleep(soon + 0.1 - time.time())
 
     assert not await store.sessions.is_trusted(ACCOUNT, CHAIN, "alice")
-
-
-async def test_a_call_is_claimed_once_and_later_claims_get_the_first_record(store: RedisStore) -> None:
-    call = a_call()
-
-    assert await store.calls.claim(call) is None
-    assert await store.calls.claim(replace(call, sent_at=1)) == call
-    sent = replace(call, state=CallState.SENT)
-    await store.calls.settle(sent)
-
-    assert await store.calls.claim(call) == sent
-    assert await store.calls.get(CHAIN, call.hash) == sent
-    assert await store.calls.get(CHAIN + 1, call.hash) is None
-    assert await store.calls.get(CHAIN, Hash32(bytes(32))) is None
-
-
-@LATEST
-@given(count=st.integers(2, 64), is_rejected_before=st.booleans())
-async def test_of_concurrent_claims_one_succeeds(
-    redis_server: RedisServer, count: int, is_rejected_before: bool
-) -> None:
-    async with RedisStore.open(redis_server.url, prefix=f"claims-{time.monotonic_ns()}") as store:
-        if is_rejected_before:
-            await store.calls.claim(a_call())
-            await store.calls.settle(a_call(state=CallState.REFUSED))
-
-        answers = await asyncio.gather(*(store.calls.claim(a_call()) for _ in range(count)))
-
-    assert answers.count(None) == 1
-    assert answers.count(a_call()) == count - 1
-
-
-async def test_a_rejected_call_can_be_claimed_again(store: RedisStore) -> None:
-    rejected = a_call(state=CallState.REFUSED, error={"code": -32500, "message": "AA23 reverted"})
-    await store.calls.claim(a_call())
-    await store.calls.settle(rejected)
-    assert await store.calls.get(CHAIN, rejected.hash) == rejected
-
-    assert await store.calls.claim(a_call()) is None
-    assert await store.calls.claim(a_call()) == a_call()
-
-
-async def test_find_by_nonce_returns_the_newest_call_that_was_not_rejected(store: RedisStore) -> None:
-    first, second, third = (a_call(number=number) for number in (1, 2, 3))
-    assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce) is None
-
-    for call in (first, second, third):
-        await store.calls.claim(call)
-    await store.calls.claim(first)  # a repeat, which claims nothing
-    assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce) == third
-    await store.calls.settle(replace(third, state=CallState.REFUSED))
-    assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce) == second
-    await store.calls.settle(replace(first, state=CallState.REFUSED))
-    await store.calls.claim(first)
-
-    assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce) == first
-    assert await store.calls.find_by_nonce(CHAIN, ACCOUNT, first.nonce + 1) is None
-    assert await store.calls.find_by_nonce(CHAIN, OTHER, first.nonce) is None

@@ -13,6 +13,7 @@ from tests.contract.sample import (
     CHAIN,
     FAR_FUTURE,
     NOW,
+    SIGNED,
     SIGNER,
     a_call,
     a_group,
@@ -38,7 +39,7 @@ async def _fill(storage: RedisOrganizationStore) -> None:
     await storage.accounts.add(THEIRS, after=0)
     await storage.sessions.save(a_session(), forget_at=None)
     await storage.sessions.trust(ACCOUNT, CHAIN, ALICE, forget_at=FAR_FUTURE)
-    await storage.calls.claim(a_call())
+    await storage.calls.claim(a_call(), SIGNED)
     await storage.groups.register(a_group(1))
     await storage.tokens.add(some_claims())
     await storage.tokens.revoke(some_claims().id, until=FAR_FUTURE)
@@ -54,7 +55,7 @@ async def _read_all(storage: RedisOrganizationStore) -> list[object]:
         await storage.sessions.get(ACCOUNT, CHAIN, a_session().id),
         await storage.sessions.is_trusted(ACCOUNT, CHAIN, ALICE),
         await storage.calls.get(CHAIN, a_call().hash),
-        await storage.calls.find_by_nonce(CHAIN, ACCOUNT, a_call().nonce),
+        await storage.calls.list_by_nonce(CHAIN, ACCOUNT, a_call().nonce),
         await storage.groups.get(a_group(1).id),
         await storage.groups.find_by_session(a_group(1).installs[0].session_id),
         await storage.groups.page(SessionFilter(), now=NOW, offset=0, limit=10),
@@ -81,7 +82,7 @@ async def test_one_organizations_records_do_not_conflict_with_anothers(store: Re
     for organization in (ONE, TWO, OPEN_ORGANIZATION):
         storage = store.for_organization(organization)
         assert await storage.accounts.add(an_account(), after=0)
-        assert await storage.calls.claim(a_call()) is None
+        assert await storage.calls.claim(a_call(), SIGNED) is None
         assert await storage.groups.register(a_group(1)) == a_group(1)
         assert await storage.groups.revoke(a_group(1).id, a_group(1).installs[0].session_id, at=NOW)
         assert await storage.tokens.revoke(some_claims().id, until=FAR_FUTURE)

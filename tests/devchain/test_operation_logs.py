@@ -12,10 +12,10 @@ from tests.devchain.asking import CODE_ADDRESS, send, set_code
 from tests.devchain.sample import ENTRY_POINT_TEXT, SINK, Actor, Node, key_of, mint, transfer
 from wallet_rpc.devchain.dev_constants import TEST_TOKEN
 from wallet_rpc.devchain.evm import EventLog
-from wallet_rpc.devchain.handle_ops import BEFORE_EXECUTION_EVENT, operation_events, operation_log_indexes
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.operation_events import BEFORE_EXECUTION_EVENT, operation_events, operation_log_indexes
 from wallet_rpc.domain.user_operation import (
     USER_OPERATION_EVENT,
     UserOperation,

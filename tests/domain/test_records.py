@@ -10,22 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.domain.strategies import addresses, any_permissions, blobs, uint32, uint128, uint256
+from tests.domain.strategies import addresses, any_permissions, blobs, uint32, uint256
 from wallet_rpc import wire
 from wallet_rpc.domain.records import (
     RECORD_VERSION,
     Account,
     AccountKind,
-    CallKind,
-    CallRecord,
-    CallState,
     KeyType,
     Session,
     SessionKey,
     SessionState,
 )
 from wallet_rpc.errors import InvalidParams
-from wallet_rpc.primitives import Hash32, SessionId
+from wallet_rpc.primitives import SessionId
 
 seconds = st.integers(0, 2**48 - 1)
 accounts = st.builds(
@@ -48,31 +45,16 @@ sessions = st.builds(
     created_at=seconds,
     state=st.sampled_from(SessionState),
 )
-calls = st.builds(
-    CallRecord,
-    kind=st.sampled_from(CallKind),
-    delegate=st.none() | addresses,
-    transaction=st.none() | st.binary(min_size=32, max_size=32).map(Hash32),
-    chain_id=uint32,
-    hash=st.binary(min_size=32, max_size=32).map(Hash32),
-    sender=addresses,
-    nonce=uint256,
-    max_fee_per_gas=uint128,
-    max_priority_fee_per_gas=uint128,
-    sent_at=seconds,
-    state=st.sampled_from(CallState),
-    error=st.none() | st.just({"code": -32500, "message": "no", "data": {"reason": "refused"}}),
-)
 
 
-@given(accounts | sessions | calls)
+@given(accounts | sessions)
 def test_a_record_comes_back_as_it_was(record: Any) -> None:
     stored = json.dumps(wire.encode(type(record), record), allow_nan=False)
 
     assert wire.decode(type(record), json.loads(stored)) == record
 
 
-@given(accounts | sessions | calls)
+@given(accounts | sessions)
 def test_records_of_newer_and_older_servers_are_read(record: Any) -> None:
     written = wire.encode(type(record), record)
     newer = {**written, "colour": "blue", "version": RECORD_VERSION + 1}
@@ -118,19 +100,3 @@ def test_a_record_keeps_its_form() -> None:
     assert read.id == UUID("26b375e3-c94a-4e98-b6b7-5a97121aa583")
     assert read.kind is AccountKind.SEMI_MODULAR, "records without a kind are semi-modular accounts"
     assert wire.encode(Account, read) == {**stored, "kind": "sma-b"}
-
-
-def test_a_stored_call_without_kind_is_a_user_operation() -> None:
-    stored = {
-        "version": 1,
-        "chainId": "0x1",
-        "hash": "0x" + "11" * 32,
-        "sender": "0x76E765e80FFAC96ac10Aa8908a8267A3B80d606D",
-        "nonce": "0x10000000000000000",
-        "maxFeePerGas": "0x1",
-        "maxPriorityFeePerGas": "0x1",
-        "sentAt": 1760000000,
-        "state": "sent",
-    }
-
-    assert wire.decode(CallRecord, stored).kind is CallKind.USER_OPERATION

@@ -160,6 +160,9 @@ def test_the_owner_cannot_pay_without_funds(client: Client) -> None:
     with assert_rejected(poor, -32000, "insufficient_funds"):
         poor.send(prepared, poor.owner)
     poor.fund(tokens=0)
+    with assert_rejected(poor, -32000, "insufficient_funds"):
+        poor.send(prepared, poor.owner)  # its status was final
+    prepared = poor.prepare({"to": FRIEND}, sponsored=False)
     assert poor.wait_until_final(poor.send(prepared, poor.owner))["status"] == 200
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,12 +21,28 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemEntropy
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.domain.access import Caller
+from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.prepared import format_call_id
 from wallet_rpc.ports import Paymaster, Ports
 from wallet_rpc.primitives import Address, Hash32
 from wallet_rpc.server import build_chain_clients
+from wallet_rpc.services.delivery_workers import DeliveryWorkers
 
 CHAIN = CHAINS[0]
+
+
+@dataclass
+class Reports:
+    """A `delivery_workers.Reporter` that keeps the reports."""
+
+    reorganized: list[CallRecord] = field(default_factory=list)
+    failures: list[BaseException | None] = field(default_factory=list)
+
+    def deep_reorganization(self, record: CallRecord) -> None:
+        self.reorganized.append(record)
+
+    def worker_failed(self) -> None:
+        self.failures.append(sys.exception())
 
 
 @dataclass
@@ -35,6 +52,8 @@ class WalletFixture(AsyncWallet):
     client: InProcessClient
     mempool: HeldMempool = field(kw_only=True)
     clock: StoppedClock = field(kw_only=True)
+    store: RedisStore = field(kw_only=True)
+    reports: Reports = field(default_factory=Reports)
 
     @property
     def ports(self) -> Ports:
@@ -59,6 +78,29 @@ class WalletFixture(AsyncWallet):
     def change_chain(self, **parts: Any) -> None:
         """Replace clients of the chain: `paymaster=...`, `bundler=...`."""
         self.ports = replace(self.ports, chains={CHAIN: replace(self.ports.chains[CHAIN], **parts)})
+
+    async def work(self, *, after: int = 0) -> int:
+        """Let `after` seconds pass, have a worker do what is due, and return the number of calls it looked at."""
+        self.clock.ahead_seconds += after
+        return await self.workers.run_once()
+
+    async def state(self, call_id: str) -> str:
+        """Return the state of a sent call, as its status reports it."""
+        return str((await self.details(call_id))["state"])
+
+    async def details(self, call_id: str) -> dict[str, Any]:
+        """Return the details of a user operation's status."""
+        status = await self.client.rpc("wallet_getCallsStatus", call_id)
+        data: dict[str, Any] = status["details"]["data"]
+        return data
+
+    @property
+    def workers(self) -> DeliveryWorkers:
+        """Workers over the ports as they are now, without a caller."""
+        anonymous = replace(self.ports, caller=Caller(name="worker"))
+        workers = DeliveryWorkers(self.store.outbox, lambda _: anonymous, self.clock, self.reports)
+        workers._next_restore = self.clock.now() + 1
+        return workers
 
     def with_ports(self, ports: Ports, **fields: Any) -> WalletFixture:
         """Return the same wallet over other ports."""
@@ -95,6 +137,6 @@ async def wallet(url: str, store: RedisStore) -> AsyncIterator[WalletFixture]:
             entropy=SystemEntropy(),
             caller=Caller(name="tests"),
         )
-        fixture = WalletFixture(InProcessClient(ports), mempool=mempool, clock=clock)
+        fixture = WalletFixture(InProcessClient(ports), mempool=mempool, clock=clock, store=store)
         await fixture.request_account()
         yield fixture

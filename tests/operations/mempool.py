@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,12 @@ class HeldMempool:
     """True: lookups and receipts raise Unavailable."""
     is_behind: bool = False
     """True: the latest block is not known yet."""
+    invented: OperationReceipt | None = None
+    """Receipt that is returned for every operation."""
+    resume: asyncio.Event | None = None
+    """Event for which sends wait before they are answered."""
+    is_waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    """Event that a send waits for `resume`."""
 
     async def estimate(
         self, operation: UserOperation, overrides: Mapping[Address, Mapping[str, Any]] | None = None
@@ -45,12 +52,17 @@ class HeldMempool:
         operation_hash = user_operation_hash(operation, self.chain_id, ENTRY_POINT)
         self.waiting[operation_hash] = operation
         self.sent += 1
+        if self.resume is not None:
+            self.is_waiting.set()
+            await self.resume.wait()
         if self.fails:
             raise self.fails.pop()
         return operation_hash
 
     async def receipt(self, operation_hash: Hash32) -> OperationReceipt | None:
         self._refuse_while_silent()
+        if self.invented is not None:
+            return self.invented
         return None if self.is_behind else await self.inner.receipt(operation_hash)
 
     async def lookup(self, operation_hash: Hash32) -> PendingOperation | None:

@@ -8,16 +8,14 @@ from typing import Any
 import pytest
 
 from tests.operations.conftest import CHAIN, WalletFixture
-from tests.support.clocks import FixedClock
 from tests.support.constants import FRIEND
 from wallet_rpc import wire
 from wallet_rpc.adapters.node import NodeChain
-from wallet_rpc.domain.records import CallRecord, CallState
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import StaleNonce, Unavailable
 from wallet_rpc.ports import Node, Paymaster
 from wallet_rpc.primitives import Address, Hash32
-from wallet_rpc.services.submission import find_root_cause, find_sent, is_abandoned, wait_for_sent
+from wallet_rpc.services.root_causes import find_root_cause
 
 CALL = {"to": FRIEND}
 OTHER = {"to": FRIEND, "data": "0x1234"}
@@ -67,6 +65,7 @@ async def test_an_operation_is_reported_to_its_paymaster_once(wallet: WalletFixt
     prepared = await wallet.prepare(CALL)
     for _ in range(2):
         await wallet.send(prepared, wallet.owner)
+    await wallet.work(after=15)
     assert paymaster.hashes == [Hash32.parse(prepared["details"]["data"]["hash"])]
 
 
@@ -84,55 +83,6 @@ async def test_an_operation_with_a_paymaster_is_sent_where_the_server_has_none(w
     wallet.change_chain(paymaster=None)
     await wallet.send(prepared, wallet.owner)
     assert wallet.mempool.sent == 1
-
-
-class CountingClock(FixedClock):
-    """A clock whose `sleep` returns at once and adds up the requested time."""
-
-    slept = 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept += seconds
-
-
-def claim(wallet: WalletFixture, *, sent_at: int) -> CallRecord:
-    """Build the claim that a sender records before it submits an operation."""
-    return CallRecord(
-        chain_id=CHAIN,
-        hash=Hash32(b"\7" * 32),
-        sender=wallet.address,
-        nonce=0,
-        max_fee_per_gas=1,
-        max_priority_fee_per_gas=1,
-        sent_at=sent_at,
-        state=CallState.SENDING,
-    )
-
-
-async def test_a_repeat_waits_eight_seconds_for_a_sender_and_treats_its_claim_as_abandoned_after_thirty(
-    wallet: WalletFixture,
-) -> None:
-    clock = CountingClock(1_800_000_000)
-    record = claim(wallet, sent_at=clock.now() - 29)
-    ports = replace(wallet.ports, clock=clock)
-    assert await ports.store.calls.claim(record) is None
-
-    with pytest.raises(Unavailable, match="is still sending this call"):
-        await find_sent(ports, ports.chains[CHAIN], record.hash)
-
-    assert clock.slept == pytest.approx(8, abs=0.06)
-    assert not is_abandoned(ports, record)
-    assert is_abandoned(ports, replace(record, sent_at=clock.now() - 30))
-
-
-async def test_a_repeat_gets_an_error_when_the_sender_it_waited_for_was_rejected(wallet: WalletFixture) -> None:
-    record = claim(wallet, sent_at=wallet.clock.now())
-    calls = wallet.ports.store.calls
-    assert await calls.claim(record) is None
-    await calls.settle(replace(record, state=CallState.REFUSED))
-    with pytest.raises(Unavailable, match="was rejected; try again") as error_info:
-        await wait_for_sent(wallet.ports, wallet.ports.chains[CHAIN], record.hash)
-    assert error_info.value.reason == "sending"
 
 
 async def test_an_unavailable_bundler_is_the_root_cause_also_when_the_node_does_not_respond(

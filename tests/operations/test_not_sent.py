@@ -57,7 +57,7 @@ async def test_the_status_of_a_rejected_call_has_the_error_of_the_send(
     wallet.mempool.drop()
 
     name = call_id_of(prepared)
-    error = {"code": refusal.code, "message": refusal.message, "data": {"reason": refusal.reason}}
+    error = {"code": refusal.code, "message": refusal.message, "data": refusal.data}
     assert await status(wallet, name) == (400, error)
 
 

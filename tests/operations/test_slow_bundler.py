@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 
 from tests.contract.sample import a_key
-from tests.operations.conftest import WalletFixture, call_id_of, quantity
+from tests.operations.conftest import CHAIN, WalletFixture, call_id_of, quantity
 from tests.support.api_keys import caller_of
 from tests.support.constants import FRIEND
+from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.domain.audit import EventKind
 from wallet_rpc.domain.gas import replacement_fee
 from wallet_rpc.errors import AlreadyKnown, InstallPending, OutcomeUnknown, Rejected, StaleNonce, Unavailable
-from wallet_rpc.operations.get_calls_status import LAG_SECONDS
-from wallet_rpc.services.submission import ABANDONED_SECONDS
 
 CALL = {"to": FRIEND}
 OTHER = {"to": FRIEND, "data": "0x1234"}
@@ -45,12 +44,10 @@ async def test_a_mined_operation_is_not_outbid(wallet: WalletFixture) -> None:
     assert quantity(second, "maxFeePerGas") == quantity(first, "maxFeePerGas")
 
 
-async def test_a_call_in_a_block_that_the_bundler_has_not_seen_is_pending(wallet: WalletFixture) -> None:
+async def test_the_node_shows_a_call_in_a_block_that_the_bundler_has_not_seen(wallet: WalletFixture) -> None:
     call_id = await wallet.send(await wallet.prepare(CALL), wallet.owner)
     await wallet.mempool.mine()
     wallet.mempool.is_behind = True
-    assert await wallet.status(call_id) == 100, "its nonce is used, but by this very operation"
-    wallet.mempool.is_behind = False
     assert await wallet.status(call_id) == 200
 
 
@@ -73,13 +70,16 @@ async def test_preparing_while_the_install_is_pending_raises_install_pending(wal
     assert await wallet.status(plain_id) == 200
 
 
-async def test_an_install_that_the_bundler_dropped_can_be_prepared_again(wallet: WalletFixture) -> None:
+async def test_an_install_that_the_bundler_dropped_is_delivered_again(wallet: WalletFixture) -> None:
     grant = await wallet.grant_root()
-    await wallet.send(await wallet.prepare(CALL, permissions=grant.permissions), grant.key, grant.permissions)
+    prepared = await wallet.prepare(CALL, permissions=grant.permissions)
+    call_id = await wallet.send(prepared, grant.key, grant.permissions)
     wallet.mempool.drop()
-    again = await wallet.send(await wallet.prepare(OTHER, permissions=grant.permissions), grant.key, grant.permissions)
+    with pytest.raises(InstallPending):  # else the caller would pay for two calls
+        await wallet.prepare(OTHER, permissions=grant.permissions)
+    await wallet.work(after=15)
     await wallet.mempool.mine()
-    assert await wallet.status(again) == 200
+    assert await wallet.status(call_id) == 200
 
 
 async def test_an_explicit_fee_replaces_a_stuck_install(wallet: WalletFixture) -> None:
@@ -99,47 +99,66 @@ async def test_a_send_with_a_lost_response_is_looked_up_and_not_repeated(wallet:
     wallet.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
     call_id = await wallet.send(prepared, wallet.owner)
     assert await wallet.send(prepared, wallet.owner) == call_id
-    assert wallet.mempool.sent == 1
+    assert (wallet.mempool.sent, await wallet.state(call_id)) == (1, "submitted")
 
 
-async def test_a_send_with_an_unknown_outcome_does_not_count_as_rejected(wallet: WalletFixture) -> None:
+@pytest.mark.parametrize("blindness", ["is_blind", "is_silent"])
+async def test_a_send_with_an_unknown_outcome_is_accepted_and_delivered_again(
+    wallet: WalletFixture, blindness: str
+) -> None:
     prepared = await wallet.prepare(CALL)
     wallet.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
-    wallet.mempool.is_blind = True
-    with pytest.raises(OutcomeUnknown):
-        await wallet.send(prepared, wallet.owner)
-    assert await wallet.status(call_id_of(prepared)) == 100
+    setattr(wallet.mempool, blindness, True)
+    call_id = await wallet.send(prepared, wallet.owner)
+    assert await wallet.send(prepared, wallet.owner) == call_id, "at once, although nobody knows the outcome"
+    data = await wallet.details(call_id)
+    assert (data["state"], data["pendingReason"]["reason"]) == ("unknown", "outcome_unknown")
+    assert wallet.mempool.sent == 1
+    await wallet.work(after=15)
+    assert wallet.mempool.sent == 2
+    setattr(wallet.mempool, blindness, False)
+    await wallet.mempool.mine()
+    assert await wallet.status(call_id) == 200
 
 
-async def test_a_rejected_send_may_be_tried_again(wallet: WalletFixture) -> None:
+async def test_a_rejected_call_is_final_and_is_never_sent_again(wallet: WalletFixture) -> None:
     prepared = await wallet.prepare(CALL)
-    wallet.mempool.fails = [Rejected("precheck failed")]
+    wallet.mempool.fails = [Rejected("precheck failed", reason="too_low")]
     with pytest.raises(Rejected, match="precheck failed"):
         await wallet.send(prepared, wallet.owner)
     wallet.mempool.drop()
+    with pytest.raises(Rejected, match=r"^precheck failed; the call was refused and is never sent again") as error_info:
+        await wallet.send(prepared, wallet.owner)
+    assert error_info.value.reason == "too_low"
+    assert await wallet.work(after=60) == 1
+    assert wallet.mempool.sent == 1
+    assert await wallet.state(call_id_of(prepared)) == "rejected"
+
+
+@pytest.mark.parametrize("sponsored", [False, True])
+async def test_calls_that_were_rejected_are_prepared_again_as_another_operation(
+    wallet: WalletFixture, sponsored: bool
+) -> None:
+    node = wallet.ports.chains[CHAIN].node
+    assert isinstance(node, NodeChain)
+    await node._client.write("anvil_setBalance", [wallet.account, hex(10**18)])
+    hashes = set()
+    for _ in range(3):
+        prepared = await wallet.prepare(CALL, sponsored=sponsored)
+        hashes.add(prepared["details"]["data"]["hash"])
+        wallet.mempool.fails = [Rejected("precheck failed")]
+        with pytest.raises(Rejected):
+            await wallet.send(prepared, wallet.owner)
+        wallet.mempool.drop()
+    prepared = await wallet.prepare(CALL, sponsored=sponsored)
     call_id = await wallet.send(prepared, wallet.owner)
     await wallet.mempool.mine()
     assert await wallet.status(call_id) == 200
-    assert wallet.mempool.sent == 2
-
-
-async def test_a_bundler_whose_lookups_fail_too_may_have_accepted_the_operation(wallet: WalletFixture) -> None:
-    prepared = await wallet.prepare(CALL)
-    name = call_id_of(prepared)
-    wallet.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
-    wallet.mempool.is_silent = True
-    with pytest.raises(OutcomeUnknown):
-        await wallet.send(prepared, wallet.owner)
-    wallet.mempool.is_silent = False
-    assert await wallet.status(name) == 100
-    await wallet.mempool.mine()
-    wallet.clock.ahead_seconds = ABANDONED_SECONDS + 1
-    assert await wallet.send(prepared, wallet.owner) == name
-    assert (await wallet.status(name), wallet.mempool.sent) == (200, 1)
+    assert len(hashes | {prepared["details"]["data"]["hash"]}) == 4
 
 
 @pytest.mark.parametrize("by_session", [False, True])
-async def test_a_repeated_send_of_an_included_operation_succeeds_also_after_an_error_of_the_first_send(
+async def test_a_repeated_send_of_an_included_operation_succeeds_also_if_the_bundler_said_it_failed(
     wallet: WalletFixture, by_session: bool
 ) -> None:
     grant = await wallet.grant_root() if by_session else None
@@ -147,8 +166,7 @@ async def test_a_repeated_send_of_an_included_operation_succeeds_also_after_an_e
     capabilities: dict[str, Any] = {} if permissions is None else {"permissions": permissions}
     prepared = await wallet.prepare(CALL, **capabilities)
     wallet.mempool.fails = [Unavailable("the bundler does not answer")]
-    with pytest.raises(Unavailable):
-        await wallet.send(prepared, key, permissions)
+    await wallet.send(prepared, key, permissions)
     await wallet.mempool.mine()
     wallet.mempool.refuses_used_nonces = True
     name = await wallet.send(prepared, key, permissions)
@@ -165,43 +183,25 @@ async def test_an_operation_that_the_bundler_knows_already_counts_as_sent(wallet
     assert await wallet.status(name) == 200
 
 
-async def test_a_status_is_not_final_at_the_moment_of_the_calls_inclusion(wallet: WalletFixture) -> None:
-    name = await wallet.send(await wallet.prepare(CALL), wallet.owner)
-    wallet.clock.ahead_seconds = 2 * LAG_SECONDS
-    assert await wallet.status(name) == 100
-    await wallet.mempool.mine()
-    wallet.mempool.is_behind = True
-    assert await wallet.status(name) == 100, "its nonce is used, but by this very operation"
-    wallet.clock.ahead_seconds += LAG_SECONDS - 1
-    assert await wallet.status(name) == 100
-    wallet.mempool.is_behind = False
-    assert await wallet.status(name) == 200
-
-
-async def test_a_call_whose_nonce_was_seen_used_for_a_while_has_failed(wallet: WalletFixture) -> None:
-    prepared = await wallet.prepare(CALL)
-    name = await wallet.send(prepared, wallet.owner)
-    await wallet.mempool.mine()
-    wallet.mempool.is_behind = True
-    assert await wallet.status(name) == 100
-    wallet.clock.ahead_seconds = LAG_SECONDS
-    assert await wallet.status(name) == 400, "neither chain nor bundler knows it"
-
-
-async def test_a_send_of_an_organization_is_in_its_log_also_when_the_response_was_lost(wallet: WalletFixture) -> None:
+async def test_a_send_of_an_organization_is_in_its_log_also_when_the_process_died_before_it_was_logged(
+    wallet: WalletFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wallet.ports = replace(wallet.ports, caller=caller_of(a_key()))
     grant = await wallet.grant_root()
     prepared = await wallet.prepare(CALL, permissions=grant.permissions)
-    wallet.mempool.fails = [OutcomeUnknown("the bundler does not answer")]
-    wallet.mempool.is_blind = True
-    with pytest.raises(OutcomeUnknown):
-        await wallet.send(prepared, grant.key, grant.permissions)
-    wallet.mempool.is_blind = False
-    wallet.clock.ahead_seconds = ABANDONED_SECONDS + 1
+
+    async def die(*_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wallet_rpc.operations.send_prepared_calls.log_call_sent", die)
+        with pytest.raises(ConnectionError):
+            await wallet.send(prepared, grant.key, grant.permissions)
     for _ in range(2):
-        await wallet.send(prepared, grant.key, grant.permissions)
+        await wallet.work(after=30)
+    await wallet.send(prepared, grant.key, grant.permissions)
     audit = wallet.ports.store.audit
     assert isinstance(audit, RedisAudit)
-    sent = [each.event.facts for each in await audit.entries(0, 100) if each.event.kind is EventKind.CALL_SENT]
-    assert [facts["hash"] for facts in sent] == [prepared["details"]["data"]["hash"]]
-    assert sent[0]["sessionId"] == grant.session_id
+    sent = [each.event for each in await audit.entries(0, 100) if each.event.kind is EventKind.CALL_SENT]
+    assert [event.facts["hash"] for event in sent] == [prepared["details"]["data"]["hash"]]
+    assert (sent[0].facts["sessionId"], sent[0].actor) == (grant.session_id, caller_of(a_key()).name)

@@ -14,7 +14,7 @@ from tests.contract.upstream import Upstream, UpstreamError, answer_in_turn
 from tests.devchain.asking import send
 from tests.devchain.sample import Actor, key_of
 from tests.policies.world import POLICY, World, open_world
-from wallet_rpc.adapters.nonce_use import MAX_SPANS, SPAN_BLOCKS, NonceUse, find_nonce_use
+from wallet_rpc.adapters.operation_search import SPAN_BLOCKS, find_nonce_use
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsorship.outcomes import SETTLE_GRACE_SECONDS, SETTLE_TIMEOUT_SECONDS
 from wallet_rpc.adapters.sponsorship.paymaster import LEASE_SECONDS
@@ -23,6 +23,7 @@ from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import max_cost
 from wallet_rpc.domain.user_operation import USER_OPERATION_EVENT
 from wallet_rpc.errors import Unavailable
+from wallet_rpc.ports import NO_LOGS, NonceUse
 from wallet_rpc.primitives import Address, Data, Hash32
 
 LATE = POLICY.sponsorship_seconds + SETTLE_TIMEOUT_SECONDS + 5
@@ -129,6 +130,7 @@ def event(**changes: Any) -> dict[str, Any]:
         "topics": [Data(topic).hex0x() for topic in topics],
         "data": Data(b"".join(map(abi.uint, (values["nonce"], 1, 3, 4)))).hex0x(),
         "blockNumber": hex(values["number"]),
+        "transactionHash": "0x" + "22" * 32,
         "removed": False,
     }
 
@@ -138,9 +140,9 @@ async def test_the_event_of_the_nonce_has_cost_and_paymaster(paymaster: Address,
     others = [event(nonce=NONCE - 1, paymaster=SOME_PAYMASTER), event(nonce=NONCE + 1, paymaster=SOME_PAYMASTER)]
     upstream = Upstream({"eth_getLogs": [*others, event(paymaster=paymaster)]})
 
-    found = await find_nonce_use(upstream.client(), SENDER, NONCE, latest=10)
+    found = await find_nonce_use(upstream.client(), SENDER, NONCE, range(11), to_latest=True)
 
-    assert found == NonceUse(cost=3, block_number=9, is_sponsored=is_sponsored)
+    assert found == NonceUse(operation_hash=Hash32(b"\x01" * 32), cost=3, block_number=9, is_sponsored=is_sponsored)
     (log_filter,) = upstream.params[0]
     sender = Hash32(abi.address(SENDER)).hex0x()
     assert log_filter == {
@@ -164,30 +166,35 @@ async def test_the_event_of_the_nonce_has_cost_and_paymaster(paymaster: Address,
 )
 async def test_no_other_event_proves_a_use(other: dict[str, Any]) -> None:
     """A node may ignore the filter."""
-    assert await find_nonce_use(Upstream({"eth_getLogs": [other]}).client(), SENDER, NONCE, latest=10) is None
+    assert (
+        await find_nonce_use(Upstream({"eth_getLogs": [other]}).client(), SENDER, NONCE, range(11), to_latest=True)
+        is None
+    )
 
 
-@given(st.integers(0, 3 * MAX_SPANS * SPAN_BLOCKS))
-async def test_the_last_blocks_are_searched_once_and_newest_first(latest: int) -> None:
+@given(st.integers(0, 3 * SPAN_BLOCKS), st.integers(1, 3 * SPAN_BLOCKS), st.booleans())
+async def test_the_blocks_are_searched_once_and_newest_first(first: int, count: int, to_latest: bool) -> None:
     upstream = Upstream({"eth_getLogs": []})
+    blocks = range(first, first + count)
 
-    assert await find_nonce_use(upstream.client(), SENDER, NONCE, latest=latest) is None
+    assert await find_nonce_use(upstream.client(), SENDER, NONCE, blocks, to_latest=to_latest) is None
 
-    assert upstream.params[0][0]["toBlock"] == "latest"
-    upstream.params[0][0]["toBlock"] = hex(latest)
+    ends = [each["toBlock"] for (each,) in upstream.params]
+    assert (ends[0] == "latest", "latest" in ends[1:]) == (to_latest, False)
+    upstream.params[0][0]["toBlock"] = hex(blocks[-1])
     spans = [(int(each["fromBlock"], 16), int(each["toBlock"], 16)) for (each,) in upstream.params]
-    searched = [number for first, last in spans for number in reversed(range(first, last + 1))]
-    assert searched == list(range(latest, max(latest - MAX_SPANS * SPAN_BLOCKS, -1), -1))
+    assert [number for first, last in spans for number in reversed(range(first, last + 1))] == list(reversed(blocks))
     assert all(last - first < SPAN_BLOCKS for first, last in spans)
 
 
 async def test_older_spans_are_searched_too() -> None:
     upstream = Upstream({"eth_getLogs": answer_in_turn([], [event()])})
-    assert await find_nonce_use(upstream.client(), SENDER, NONCE, latest=2 * SPAN_BLOCKS) is not None
+    assert await find_nonce_use(upstream.client(), SENDER, NONCE, range(2 * SPAN_BLOCKS)) is not None
     assert len(upstream.methods) == 2
 
 
 @pytest.mark.parametrize("answer", [answer_in_turn(UpstreamError(-32005, "range too wide")), None, [{}]])
 async def test_a_failed_search_is_unavailable(answer: Any) -> None:
-    with pytest.raises(Unavailable):
-        await find_nonce_use(Upstream({"eth_getLogs": answer}).client(), SENDER, NONCE, latest=10)
+    with pytest.raises(Unavailable) as error_info:
+        await find_nonce_use(Upstream({"eth_getLogs": answer}).client(), SENDER, NONCE, range(11), to_latest=True)
+    assert (error_info.value.reason == NO_LOGS) == callable(answer)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.log_entries import LogEntry, logs_of
 from wallet_rpc.adapters.refusals import map_bundler_error
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import GasEstimate
-from wallet_rpc.domain.revert import find_revert_reason
+from wallet_rpc.domain.operation_events import revert_data_of
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
-from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, Unavailable
-from wallet_rpc.ports import Log, OperationReceipt, PendingOperation
+from wallet_rpc.errors import InvalidParams, MethodNotFound, OutcomeUnknown, Rejected, Unavailable, WalletError
+from wallet_rpc.ports import OperationReceipt, PendingOperation
 from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, Gas, Hash32
 from wallet_rpc.wire import encode, shape
 from wallet_rpc.worker_threads import compute
@@ -91,10 +92,11 @@ class HttpBundler:
     async def send(self, operation: UserOperation) -> Hash32:
         """Submit the operation once and return the user operation hash.
 
-        Raises: the error of the bundler's code (ERC-7769); OutcomeUnknown when the bundler may have accepted it.
+        Raises: the error of the bundler's code (ERC-7769); OutcomeUnknown when the bundler may have accepted it, also
+        after an error that says nothing about the operation.
         """
         params = [_encode_operation(operation), ENTRY_POINT.hex0x()]
-        answer = await self._client.write("eth_sendUserOperation", params, map_error=map_bundler_error)
+        answer = await self._client.write("eth_sendUserOperation", params, map_error=_map_send_error)
         try:
             return self._client.decode_result(Hash32, answer)
         except Unavailable as error:
@@ -109,7 +111,7 @@ class HttpBundler:
         logs = logs_of(found.logs)
         return OperationReceipt(
             success=found.success,
-            revert_reason=_parse_revert_data(found.reason) or _find_revert_data(logs, operation_hash),
+            revert_reason=_parse_revert_data(found.reason) or revert_data_of(logs, operation_hash),
             logs=logs,
             transaction_hash=found.receipt.transaction_hash,
             block_hash=found.receipt.block_hash,
@@ -134,14 +136,16 @@ class HttpBundler:
         )
 
 
+def _map_send_error(error: ErrorObject) -> WalletError:
+    """Map the error of a bundler that does not accept an operation; an unknown one leaves the outcome open."""
+    mapped = map_bundler_error(error)
+    if isinstance(mapped, Unavailable) and error.code != MethodNotFound.code:
+        return OutcomeUnknown(mapped.message, part="bundler", upstreamCode=error.code)
+    return mapped
+
+
 def _encode_operation(operation: UserOperation) -> Any:
     return encode(UserOperationJson, UserOperationJson.from_domain(operation))
-
-
-def _find_revert_data(logs: Iterable[Log], operation_hash: Hash32) -> bytes:
-    """Return the operation's revert data from the entry point's logs; empty when they contain none."""
-    reasons = (find_revert_reason(log.topics, log.data, operation_hash) for log in logs if log.address == ENTRY_POINT)
-    return next((reason for reason in reasons if reason), b"")
 
 
 def _parse_revert_data(reason: str | None) -> bytes:

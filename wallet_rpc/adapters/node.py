@@ -5,14 +5,26 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from wallet_rpc.adapters import operation_search
 from wallet_rpc.adapters.client import ErrorObject
 from wallet_rpc.adapters.refusals import is_revert, revert_data
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.errors import ExecutionReverted, Unavailable, WalletError
-from wallet_rpc.ports import Fees
-from wallet_rpc.primitives import Address, BlockNumber, ChainId, Data, TransactionCount, Wei, WeiPerGas, Word
+from wallet_rpc.ports import BlockTime, Fees, NonceUse, OperationReceipt
+from wallet_rpc.primitives import (
+    Address,
+    BlockNumber,
+    ChainId,
+    Data,
+    Hash32,
+    TransactionCount,
+    Uint256,
+    Wei,
+    WeiPerGas,
+    Word,
+)
 from wallet_rpc.wire import shape
 
 _LATEST = "latest"
@@ -21,6 +33,7 @@ _LATEST = "latest"
 @shape
 class _Block:
     number: BlockNumber
+    timestamp: Uint256
     base_fee_per_gas: WeiPerGas | None = None
 
 
@@ -81,6 +94,27 @@ class NodeChain:
         """Return the number of the latest block."""
         found: int = await self._read(BlockNumber, "eth_blockNumber")
         return found
+
+    async def block_time(self, number: int) -> BlockTime:
+        """Return the time of a block. Raises: Unavailable when the node does not have it."""
+        block = await self._read(_Block, "eth_getBlockByNumber", hex(number), False)
+        return BlockTime(number=block.number, timestamp=block.timestamp)
+
+    async def find_operation(
+        self, operation_hash: Hash32, blocks: range, *, to_latest: bool = False
+    ) -> OperationReceipt | None:
+        """Find an operation by EntryPoint's event in these blocks, and return its receipt."""
+        return await operation_search.find_operation(self._client, operation_hash, blocks, to_latest=to_latest)
+
+    async def read_operation(self, operation_hash: Hash32, *, transaction: Hash32) -> OperationReceipt | None:
+        """Return the operation's receipt if `transaction` is in a block and has its event."""
+        return await operation_search.read_operation(self._client, operation_hash, transaction=transaction)
+
+    async def find_nonce_use(
+        self, account: Address, nonce: int, blocks: range, *, to_latest: bool = False
+    ) -> NonceUse | None:
+        """Find the operation that used a full 256-bit nonce, in these blocks."""
+        return await operation_search.find_nonce_use(self._client, account, nonce, blocks, to_latest=to_latest)
 
     async def _read(self, kind: Any, method: str, *params: Any) -> Any:
         return self._client.decode_result(kind, await self._client.read(method, params))

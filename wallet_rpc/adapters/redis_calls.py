@@ -1,16 +1,20 @@
-"""Calls in Redis: one hash per operation, and for each nonce a hint at the operations that claimed it.
+"""Calls in Redis: a hash and the signed form per call, and for each nonce a hint at the calls that claimed it.
 
-The operation's record decides a claim. It is one key, so a claim is one script. The hint is in another slot, is written
-first, and counts only if the record exists.
+The call's record decides a claim. The record and the signed call are in one slot, so a claim is one script. The hint
+and the outbox entry are in other slots, are written first, and count only if the record exists.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from dataclasses import replace
 
 from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
-from wallet_rpc.domain.records import RECORD_VERSION, CallRecord, CallState
-from wallet_rpc.primitives import Address, ChainId, Hash32
+from wallet_rpc.adapters.redis_outbox import RedisOutbox
+from wallet_rpc.domain.access import OrganizationId
+from wallet_rpc.domain.call_record import CALL_VERSION, CallRecord, CallRecordV1, downgrade
+from wallet_rpc.primitives import Address, ChainId, Hash32, UnixSeconds
 
 _CLAIM_COUNT = "tickets"
 """Field of a nonce's hint that counts claims; all other fields are operation hashes."""
@@ -23,74 +27,127 @@ return redis.call('HINCRBY', KEYS[1], '{_CLAIM_COUNT}', 1)
 """Store an operation that claims this nonce, and return the claim's number; later claims have higher numbers."""
 
 _CLAIM = """
-local kept = redis.call('HMGET', KEYS[1], 'state', 'claim', 'record')
-if kept[1] and kept[1] ~= 'refused' and kept[2] ~= ARGV[3] then return kept[3] end
-redis.call('HSET', KEYS[1], 'record', ARGV[1], 'state', ARGV[2], 'claim', ARGV[3], 'ticket', ARGV[4])
-redis.call('EXPIRE', KEYS[1], ARGV[5])
+local kept = redis.call('HMGET', KEYS[1], 'call', 'state', 'claim', 'record')
+if kept[3] ~= ARGV[4] then
+  if kept[1] then return {'call', kept[1]} end
+  if kept[2] == 'refused' then return {'record', kept[4]} end
+end
+redis.call('HSET', KEYS[1], 'call', ARGV[1], 'record', ARGV[2], 'state', ARGV[3],
+  'claim', ARGV[4], 'ticket', ARGV[5], 'revision', 0)
+redis.call('EXPIRE', KEYS[1], ARGV[7])
+redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7])
 return false
 """
-"""Write the record, unless another claim is sending or sent: then return that claim's record.
+"""Write the call and its signed call, unless there is another claim: then return that claim's record and its field.
 
-A repeat of the successful claim succeeds again."""
+A repeat of the successful claim succeeds again. Only servers before 0.2.0 leave a record without the field `call`."""
 
-_SETTLE = """
-redis.call('HSET', KEYS[1], 'record', ARGV[1], 'state', ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
+_UPDATE = """
+local kept = redis.call('HMGET', KEYS[1], 'call', 'revision')
+if kept[1] ~= ARGV[1] then
+  if kept[2] and kept[2] ~= ARGV[4] then return kept[1] end
+  redis.call('HSET', KEYS[1], 'call', ARGV[1], 'record', ARGV[2], 'state', ARGV[3], 'revision', ARGV[4] + 1)
+  redis.call('EXPIRE', KEYS[1], ARGV[5])
+end
+if ARGV[6] == 'final' then redis.call('DEL', KEYS[2]) else redis.call('EXPIRE', KEYS[2], ARGV[5]) end
+return ARGV[1]
 """
+"""Replace the call if nothing was written since it was read, and return the stored record.
+
+A record without a revision is one of a server before 0.2.0, or was lost by Redis: it is written."""
 
 
 class RedisCalls:
-    """`ports.Calls` on Redis."""
+    """`ports.calls.Calls` on Redis."""
 
-    def __init__(self, link: Link, *, keep_seconds: int) -> None:
+    def __init__(self, link: Link, outbox: RedisOutbox, organization: OrganizationId, *, keep_seconds: int) -> None:
         self._link = link
+        self._outbox = outbox
+        self._organization = organization
         self._keep_seconds = keep_seconds
         self._hint = link.script(_HINT)
         self._claim = link.script(_CLAIM)
-        self._settle = link.script(_SETTLE)
+        self._update = link.script(_UPDATE)
 
     def call_key(self, chain_id: ChainId, operation_hash: Hash32) -> str:
-        """Return the key of a call: a hash of the record, its state, the claim's random mark and its number."""
+        """Return the key of a call: a hash of its record in both versions, the claim's random mark and its number."""
         return self._link.key(f"call:{chain_id}:{operation_hash.hex()}")
+
+    def signed_key(self, chain_id: ChainId, operation_hash: Hash32) -> str:
+        """Return the key of a call's signed call."""
+        return self._link.key(f"call:{chain_id}:{operation_hash.hex()}", "signed")
 
     def nonce_key(self, chain_id: ChainId, account: Address, nonce: int) -> str:
         """Return the key of a nonce: a hash of the operations that claimed it, and the number of claims."""
         return self._link.key(f"nonce:{chain_id}:{account.hex()}:{nonce:x}")
 
-    async def claim(self, call: CallRecord) -> CallRecord | None:
-        """Write the record and return None; if the stored record is sending or sent, return that record instead."""
+    async def claim(self, call: CallRecord, signed: str) -> CallRecord | None:
+        """Store the call and return None; if it has a record already, return that one instead."""
         nonce_key = self.nonce_key(call.chain_id, call.sender, call.nonce)
-        number = await self._link.run(self._hint, nonce_key, call.hash.hex(), self._keep_seconds, RECORD_VERSION)
+        number, _ = await asyncio.gather(
+            self._link.run(self._hint, nonce_key, call.hash.hex(), self._keep_seconds, CALL_VERSION),
+            self.schedule(call, at=call.lease_until),
+        )
         other = await self._link.run(
             self._claim,
-            self.call_key(call.chain_id, call.hash),
-            encode_record(CallRecord, call),
-            call.state,
+            self._keys(call),
+            *_encode(call),
             secrets.token_hex(8),
             number,
+            signed,
             self._keep_seconds,
         )
-        return None if other is None else decode_record(CallRecord, other, version=RECORD_VERSION)
+        return None if other is None else _decode(**{other[0].decode(): other[1]})
 
-    async def settle(self, call: CallRecord) -> None:
-        """Replace this server's claim by its outcome."""
-        key = self.call_key(call.chain_id, call.hash)
-        await self._link.run(self._settle, key, encode_record(CallRecord, call), call.state, self._keep_seconds)
+    async def update(self, old: CallRecord, new: CallRecord) -> CallRecord:
+        """Replace `old` by `new` if `old` is still stored, and return the record that is stored then."""
+        new = replace(new, revision=old.revision + 1)
+        stored: bytes = await self._link.run(
+            self._update,
+            self._keys(new),
+            *_encode(new),
+            old.revision,
+            self._keep_seconds,
+            "final" if new.state.is_final else "",
+        )
+        return _decode(call=stored)
 
     async def get(self, chain_id: ChainId, operation_hash: Hash32) -> CallRecord | None:
-        """Return the record of an operation."""
-        text = await self._link.command("HGET", self.call_key(chain_id, operation_hash), "record")
-        return None if text is None else decode_record(CallRecord, text, version=RECORD_VERSION)
+        """Return the record of a call."""
+        call, record = await self._link.command("HMGET", self.call_key(chain_id, operation_hash), "call", "record")
+        return None if record is None else _decode(call=call, record=record)
 
-    async def find_by_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> CallRecord | None:
-        """Return the account's newest record with this nonce; rejected records do not count."""
+    async def signed(self, chain_id: ChainId, operation_hash: Hash32) -> str | None:
+        """Return the signed call, as it was claimed, while it is not final."""
+        found: bytes | None = await self._link.command("GET", self.signed_key(chain_id, operation_hash))
+        return None if found is None else found.decode()
+
+    async def list_by_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> tuple[CallRecord, ...]:
+        """Return the account's records with this nonce, newest first."""
         fields = await self._link.command("HKEYS", self.nonce_key(chain_id, account, nonce))
         hashes = [Hash32.parse("0x" + field.decode()) for field in fields if field != _CLAIM_COUNT.encode()]
-        records = await self._link.records([self.call_key(chain_id, operation_hash) for operation_hash in hashes])
-        claimed = [one for one in records if one and one[b"state"] != CallState.REFUSED.encode()]
-        if not claimed:
-            return None
-        return decode_record(CallRecord, max(claimed, key=_claim_order)[b"record"], version=RECORD_VERSION)
+        found = await self._link.records([self.call_key(chain_id, operation_hash) for operation_hash in hashes])
+        claimed = sorted((one for one in found if one), key=_claim_order, reverse=True)
+        return tuple(_decode(call=one.get(b"call"), record=one[b"record"]) for one in claimed)
+
+    async def schedule(self, call: CallRecord, *, at: UnixSeconds) -> None:
+        """Have a worker look at the call at the time `at`."""
+        await self._outbox.add(self._organization, call.chain_id, call.hash, at=at)
+
+    def _keys(self, call: CallRecord) -> list[str]:
+        return [self.call_key(call.chain_id, call.hash), self.signed_key(call.chain_id, call.hash)]
+
+
+def _encode(call: CallRecord) -> tuple[str, str, str]:
+    """Return the record in version 2, in version 1, and the state in version 1."""
+    older = downgrade(call)
+    return encode_record(CallRecord, call), encode_record(CallRecordV1, older), older.state
+
+
+def _decode(*, call: bytes | None = None, record: bytes = b"") -> CallRecord:
+    if call is not None:
+        return decode_record(CallRecord, call, version=CALL_VERSION)
+    return decode_record(CallRecordV1, record, version=1).upgrade()
 
 
 def _claim_order(fields: dict[bytes, bytes]) -> int:

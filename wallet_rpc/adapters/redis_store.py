@@ -18,6 +18,7 @@ from wallet_rpc.adapters.redis_directory import RedisDirectory
 from wallet_rpc.adapters.redis_groups import RedisGroups
 from wallet_rpc.adapters.redis_limits import RedisLimiter
 from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_outbox import RedisOutbox
 from wallet_rpc.adapters.redis_sessions import RedisSessions
 from wallet_rpc.adapters.redis_tokens import RedisTokens
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned
@@ -39,7 +40,8 @@ class RedisOrganizationStore:
         self.accounts = RedisAccounts(own)
         self.unsigned_sessions = RedisUnsigned(own)
         self.sessions = RedisSessions(own, chain_facts=shared, unsigned=self.unsigned_sessions)
-        self.calls = RedisCalls(own, keep_seconds=keep_calls_seconds)
+        self.outbox = RedisOutbox(shared)
+        self.calls = RedisCalls(own, self.outbox, organization, keep_seconds=keep_calls_seconds)
         self.groups = RedisGroups(own, organization)
         self.tokens = RedisTokens(own)
         self.audit = RedisAudit(own, organization)

@@ -3,7 +3,7 @@
 An upstream's message text reaches the caller only if it is one of the known standard texts, rebuilt from its parts. All
 other text is dropped, since it may contain hosts and keys.
 
-Source: ERC-7769 (codes), ERC-4337 EntryPoint v0.7 (AA texts), rundler and alto (precheck texts).
+Source: ERC-7769 and EIP-1474 (codes), ERC-4337 EntryPoint v0.7 (AA texts), rundler and alto (precheck texts).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _BY_CODE: dict[int, tuple[type[WalletError], str, str | None]] = {
     -32501: (PaymasterRejected, "the paymaster rejected the user operation", None),
     -32502: (ValidationReverted, "validation uses a forbidden opcode or storage slot", "forbidden_opcode"),
     -32503: (OutOfTimeRange, "the user operation is expired or not due", None),
+    -32005: (LimitExceeded, "the bundler's rate limit is exceeded", "bundler_rate_limited"),
     -32504: (LimitExceeded, "the bundler throttles this account, factory or paymaster", "throttled"),
     -32505: (ValidationReverted, "the stake or unstake delay of an entity is too low", "stake_too_low"),
     -32506: (InvalidParams, "the bundler does not support the signature aggregator", "unsupported_aggregator"),

@@ -79,24 +79,34 @@ class KeyRelayer:
                 raise
             return transaction.hash
 
+    async def check(self, authorization: SignedAuthorization) -> None:
+        """Check that the relayer would pay now. Raises: Rejected, as `send`; Unavailable."""
+        fields = await self._build_transaction(authorization)
+        cost = fields["gas"] * fields["maxFeePerGas"]
+        if await self._chain.balance(self.address) < cost:
+            raise _build_funds_error()
+        expense = self._build_expense(authorization, sign_transaction(self._account, fields), cost=cost)
+        await self._budget.take(expense)
+        await self._budget.give_back(expense)
+
     async def _submit(self, transaction: RawTransaction) -> None:
         try:
             with suppress(AlreadyKnown):
                 await submit_transaction(self._client, transaction, map_error=_map_send_error)
         except OutcomeUnknown:
-            if not await self._is_known(transaction.hash):
-                raise
+            with suppress(Unavailable):
+                if await self.has_transaction(transaction.hash):
+                    return
+            raise
 
     def _build_expense(self, authorization: SignedAuthorization, transaction: RawTransaction, *, cost: int) -> Expense:
         account = authorization.authority
         assert account is not None  # noqa: S101  # an authorization is checked before it comes here
         return Expense(chain_id=self._chain_id, account=account, transaction=transaction.hash, cost=cost)
 
-    async def _is_known(self, transaction_hash: Hash32) -> bool:
-        """Return True when the node has the transaction; False when it does not have it or does not respond."""
-        with suppress(Unavailable):
-            return await self._client.read("eth_getTransactionByHash", [transaction_hash.hex0x()]) is not None
-        return False
+    async def has_transaction(self, transaction_hash: Hash32) -> bool:
+        """Return True if the node has the transaction, in a block or pending."""
+        return await self._client.read("eth_getTransactionByHash", [transaction_hash.hex0x()]) is not None
 
     async def receipt(self, transaction_hash: Hash32) -> TransactionReceipt | None:
         """Return the transaction's receipt; None until the transaction is in a block."""
@@ -155,5 +165,9 @@ def _map_send_error(error: ErrorObject) -> WalletError:
     if "already known" in text:
         return AlreadyKnown("the node already has the relayer's transaction")
     if "insufficient funds" in text:
-        return Rejected("this server's relayer has insufficient funds on this chain", reason="relayer_without_funds")
+        return _build_funds_error()
     return Unavailable("the node rejected the relayer's transaction", part="relayer", upstreamCode=error.code)
+
+
+def _build_funds_error() -> Rejected:
+    return Rejected("this server's relayer has insufficient funds on this chain", reason="relayer_without_funds")

@@ -16,9 +16,7 @@ from wallet_rpc.devchain.accounts import DevelopmentAccount
 from wallet_rpc.devchain.chain import Blockchain
 from wallet_rpc.devchain.execution import Override
 from wallet_rpc.devchain.handle_ops import (
-    OperationEvent,
     deposit_slot_number,
-    operation_events,
     read_handle_ops,
     with_authorization,
 )
@@ -29,6 +27,7 @@ from wallet_rpc.devchain.signing import GasFees, UnsignedTransaction
 from wallet_rpc.domain.authorization import Authorization
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import GasEstimate, floor_gas, max_cost, pre_verification_gas
+from wallet_rpc.domain.operation_events import OperationEvent, operation_events
 from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data, user_operation_hash
 from wallet_rpc.errors import ExecutionReverted, Rejected
 from wallet_rpc.primitives import Address, Hash32

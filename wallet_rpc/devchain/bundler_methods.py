@@ -12,11 +12,11 @@ from wallet_rpc.devchain.answers import JsonValue
 from wallet_rpc.devchain.bundler import MinedOperation
 from wallet_rpc.devchain.call_request import Overrides, overrides_of
 from wallet_rpc.devchain.devchain import DevChain
-from wallet_rpc.devchain.handle_ops import operation_log_indexes, revert_reason
 from wallet_rpc.devchain.paymaster import SponsorshipResult
 from wallet_rpc.devchain.state_reads import NoParams
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import GasEstimate
+from wallet_rpc.domain.operation_events import execution_revert_data, operation_log_indexes
 from wallet_rpc.domain.token_gas import Erc20PaymentTerms
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
@@ -175,7 +175,7 @@ def _check_entry_point(entry_point: Address) -> None:
 def _format_receipt(mined: MinedOperation) -> dict[str, JsonValue]:
     event, inclusion = mined.event, mined.inclusion
     is_direct = bytes(inclusion.transaction.to) == ENTRY_POINT
-    reason = revert_reason(inclusion.logs, event.operation_hash)
+    reason = execution_revert_data(inclusion.logs, event.operation_hash)
     return {
         "userOpHash": answers.format_data(event.operation_hash),
         "entryPoint": ENTRY_POINT.hex0x(),
@@ -185,7 +185,7 @@ def _format_receipt(mined: MinedOperation) -> dict[str, JsonValue]:
         "actualGasCost": hex(event.cost),
         "actualGasUsed": hex(event.gas_used),
         "success": event.success,
-        **({} if reason is None else {"reason": answers.format_data(reason)}),
+        **({} if not reason else {"reason": answers.format_data(reason)}),
         "logs": [
             answers.format_log(mined.block, inclusion, at)
             for at in operation_log_indexes(inclusion.logs, event, is_direct=is_direct)

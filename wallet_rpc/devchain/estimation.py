@@ -30,11 +30,11 @@ from wallet_rpc.devchain.gas_search import (
     depends_on_gas,
     search_limits,
 )
-from wallet_rpc.devchain.handle_ops import operation_events, revert_reason
 from wallet_rpc.devchain.refusal import build_execution_error, build_validation_error
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT, NATIVE_TOKEN_LIMIT_MODULE
 from wallet_rpc.domain.gas import GasEstimate, apply_gas_estimate, max_cost, pre_verification_gas
+from wallet_rpc.domain.operation_events import execution_revert_data, operation_events
 from wallet_rpc.domain.user_operation import UserOperation, handle_ops_call_data
 from wallet_rpc.errors import ExecutionReverted, InvalidParams, ValidationReverted
 from wallet_rpc.primitives import Address
@@ -154,7 +154,7 @@ def _run(chain: Blockchain, op: UserOperation, bundler: Address, overrides: Mapp
         executed = _find_execution_call(op, _find_inner_call(outcome.frame))
         # a failing postOp reverts the event with the calls' revert reason
         undone = b"" if executed is None or executed.success else executed.output
-        raise build_execution_error(revert_reason(outcome.logs, ended.operation_hash) or undone)
+        raise build_execution_error(execution_revert_data(outcome.logs, ended.operation_hash) or undone)
     return outcome.frame
 
 

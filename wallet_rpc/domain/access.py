@@ -173,6 +173,11 @@ class Caller:
         return self.key is None
 
     @property
+    def actor(self) -> str:
+        """The name in the organisation's audit log; empty for an anonymous caller, which has no log."""
+        return "" if self.is_anonymous else self.name
+
+    @property
     def may_write(self) -> bool:
         """True when the caller's API key may do more than read, or when there is none."""
         return self.key is None or self.key.scope is KeyScope.READ_WRITE

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.account import Call
 from wallet_rpc.domain.authorization import Authorization
+from wallet_rpc.domain.signature import personal_sign_digest
 from wallet_rpc.domain.user_operation_json import UserOperationJson
 from wallet_rpc.errors import InvalidParams, UnknownBundle
 from wallet_rpc.primitives import (
@@ -43,6 +44,11 @@ class PersonalSign:
     type: Literal["personal_sign"] = "personal_sign"
     data: RawMessage
     raw_payload: Hash32
+
+    @staticmethod
+    def from_hash(operation_hash: Hash32) -> PersonalSign:
+        """Build the request to sign a user operation's hash."""
+        return PersonalSign(data=RawMessage(raw=operation_hash), raw_payload=personal_sign_digest(operation_hash))
 
 
 @shape

@@ -1,4 +1,4 @@
-"""Stored records: accounts, sessions and calls, each with a format version.
+"""Stored records: accounts and sessions, each with a format version; `call_record` has those of calls.
 
 `wire.encode` writes the records. `wire.decode` reads them and ignores unknown keys, so a newer server reads older
 records. `version` changes only when ignoring unknown keys is not enough to read a record.
@@ -7,24 +7,14 @@ records. `version` changes only when ignoring unknown keys is not enough to read
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
 from wallet_rpc.domain.deferred_action import DeferredAction
 from wallet_rpc.domain.permission import Permission
-from wallet_rpc.primitives import (
-    Address,
-    ChainId,
-    Data,
-    Hash32,
-    Nonce,
-    SessionId,
-    Uint256,
-    UnixSeconds,
-    WeiPerGas,
-)
+from wallet_rpc.primitives import Address, ChainId, Data, Nonce, SessionId, Uint256, UnixSeconds
 from wallet_rpc.wire import shape, strict_shape
 
 RECORD_VERSION = 1
@@ -105,51 +95,3 @@ class Session:
     def action(self) -> DeferredAction:
         """The deferred action that the owner signs."""
         return DeferredAction(nonce=self.nonce, deadline=self.deadline, call=self.call)
-
-
-class CallState(StrEnum):
-    """A sent call's state.
-
-    Sending: submitted to the bundler, response not known yet. Sent: accepted. Refused: rejected, may be sent again.
-    """
-
-    SENDING = "sending"
-    SENT = "sent"
-    REFUSED = "refused"
-
-
-class CallKind(StrEnum):
-    """Kinds of sent call: a user operation to the bundler, or a lone authorization in the relayer's transaction."""
-
-    USER_OPERATION = "user-operation"
-    DELEGATION = "delegation"
-
-
-@shape
-class CallRecord:
-    """A submitted user operation, or an authorization submitted without one.
-
-    An authorization has the nonce of its signer's transactions, below 2**64. A user operation of wallet-rpc never has
-    such a nonce, because its key would be zero. The fees of an authorization are the relayer's, and zero here.
-    """
-
-    version: int = RECORD_VERSION
-    kind: CallKind = CallKind.USER_OPERATION
-    chain_id: ChainId
-    hash: Hash32
-    sender: Address
-    nonce: Nonce
-    delegate: Address | None = None
-    """Delegate of an authorization; the zero address removes the delegation."""
-    transaction: Hash32 | None = None
-    """The relayer's transaction of an authorization, once sent."""
-    max_fee_per_gas: WeiPerGas
-    max_priority_fee_per_gas: WeiPerGas
-    sent_at: UnixSeconds
-    state: CallState
-    is_noted: bool = False
-    """True: the organisation's audit log has the entry of the call."""
-    nonce_used_at: UnixSeconds | None = None
-    """Time at which the nonce was first found used on chain, without a trace of the call on chain or at the bundler."""
-    error: dict[str, Any] | None = None
-    """The error of a rejection as the caller received it: code, message, data."""

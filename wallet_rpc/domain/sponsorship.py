@@ -64,6 +64,13 @@ def sign_sponsorship(
     return replace(part, data=data)
 
 
+def read_sponsorship_end(op: UserOperation, paymaster: Address) -> int:
+    """Return the last second of a sponsorship by this paymaster; 0 without one, or for a sponsorship without expiry."""
+    if op.paymaster is None or op.paymaster.address != paymaster:
+        return 0
+    return int.from_bytes(op.paymaster.data[:_TIME_SIZE], "big")
+
+
 def sponsorship_hash(op: UserOperation, *, chain_id: int, window: Window) -> Hash32:
     """Return the contract's hash of the window and `op`, without the operation's signature and paymasterData.
 

@@ -26,12 +26,10 @@ from wallet_rpc.domain.prepared import (
     PreparedCalls,
     PreparedPermit,
     PreparedUserOperation,
-    RawMessage,
     Signature,
     authorization_hash,
 )
 from wallet_rpc.domain.requested_call import RequestedCall, to_calls
-from wallet_rpc.domain.signature import personal_sign_digest
 from wallet_rpc.domain.token_gas import PermitDetails, PreOpSettings
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.domain.user_operation_json import UserOperationJson
@@ -65,11 +63,12 @@ from wallet_rpc.services.account_funds import (
     refuse_unfunded,
 )
 from wallet_rpc.services.authority import resolve_authority
-from wallet_rpc.services.delegation import EIP7702_AUTH, build_removal, explicit_delegation, needed_authorization
+from wallet_rpc.services.delegation import EIP7702_AUTH, explicit_delegation, needed_authorization
+from wallet_rpc.services.delegation_removal import build_removal
 from wallet_rpc.services.erc20_gas import resolve_erc20_payment
 from wallet_rpc.services.erc20_permit import RequiredPermit
+from wallet_rpc.services.root_causes import find_root_cause
 from wallet_rpc.services.sponsorship import SponsoredOperation, is_estimate_only, resolve_native_payment
-from wallet_rpc.services.submission import find_root_cause
 from wallet_rpc.services.submission_tickets import TicketSubject, issue_ticket
 from wallet_rpc.services.user_operation_builder import Preparation, build_draft, build_nonce_key_error
 from wallet_rpc.wire import shape
@@ -224,11 +223,10 @@ def _build_response(preparation: Preparation, sponsored_operation: SponsoredOper
     only_estimation = is_estimate_only(preparation.capabilities)
     operation = sponsored_operation.operation
     operation_hash = user_operation_hash(operation, preparation.chain.chain_id, ENTRY_POINT)
-    request = PersonalSign(data=RawMessage(raw=operation_hash), raw_payload=personal_sign_digest(operation_hash))
     return PreparedUserOperation(
         data=UserOperationJson.from_domain(replace(operation, authorization=None), include_signature=False),
         chain_id=preparation.chain.chain_id,
-        signature_request=None if only_estimation else request,
+        signature_request=None if only_estimation else PersonalSign.from_hash(operation_hash),
         fee_payment=sponsored_operation.fee,
         details=OperationDetails(data=OperationData(hash=operation_hash, calls=sponsored_operation.calls)),
     )

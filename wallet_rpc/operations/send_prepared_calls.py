@@ -8,6 +8,7 @@ Three forms:
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Annotated, Any, assert_never, cast
 
@@ -15,9 +16,10 @@ from pydantic import Field
 
 from wallet_rpc.domain.access import RequiredAccess, Scope
 from wallet_rpc.domain.call_data import decode_calls
+from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.capabilities import PermissionsCapability, SendCapabilities
 from wallet_rpc.domain.contracts import ENTRY_POINT
-from wallet_rpc.domain.nonce import OWNER_ENTITY, NonceKey, split_nonce
+from wallet_rpc.domain.nonce import OWNER_ENTITY
 from wallet_rpc.domain.prepared import (
     DelegationDetails,
     OperationData,
@@ -25,8 +27,7 @@ from wallet_rpc.domain.prepared import (
     authorization_hash,
     format_call_id,
 )
-from wallet_rpc.domain.records import CallRecord
-from wallet_rpc.domain.signature import personal_sign_digest, user_operation_signature
+from wallet_rpc.domain.sponsorship import read_sponsorship_end
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
 from wallet_rpc.errors import (
     AccountDeployed,
@@ -45,17 +46,19 @@ from wallet_rpc.errors import (
     UnsupportedCapability,
     UnsupportedChain,
     ValidationReverted,
+    WalletError,
 )
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
 from wallet_rpc.services.account_facts import chain_of, record_delegated_account
 from wallet_rpc.services.audit_log import log_call_sent
-from wallet_rpc.services.authority import PERMISSIONS, Authority, resolve_authority
-from wallet_rpc.services.authorizations import find_carried_authorization, send_with_authorization
-from wallet_rpc.services.delegation import attach_signature, send_removal
+from wallet_rpc.services.authority import Authority, resolve_authority
+from wallet_rpc.services.delegation import attach_signature
+from wallet_rpc.services.delegation_removal import send_removal
+from wallet_rpc.services.delivery import encode_operation
 from wallet_rpc.services.denial_reasons import explain_denial
-from wallet_rpc.services.signatures import VerifiedSignature, verify_signature
+from wallet_rpc.services.operation_signature import build_signed_operation
 from wallet_rpc.services.signed_calls import (
     SendArray,
     SendDelegation,
@@ -67,17 +70,10 @@ from wallet_rpc.services.signed_calls import (
     senders,
     split_array,
 )
-from wallet_rpc.services.submission import (
-    build_nonce_used_error,
-    find_sent,
-    recover_sent,
-    refuse_while_installing,
-)
+from wallet_rpc.services.submission import build_call, find_call, recover_call, submit
 from wallet_rpc.services.submission_tickets import TicketSubject, session_id_of, verify_ticket
 from wallet_rpc.wire import shape
 
-NONCE_FIELD = "params.data.nonce"
-"""The path of the user operation's nonce in a request."""
 TRUST_SECONDS = 90 * 86_400
 """Time in seconds for which a caller who presented the owner's signature may use the reserved entity ids."""
 
@@ -147,10 +143,10 @@ async def _send_operation(
         permissions=permissions,
     )
     await verify_ticket(ports, subject, ticket)
-    sent = await find_sent(ports, chain, operation_hash)
-    if sent is None:  # a repeated send succeeds even if its session has ended since
+    sent = await find_call(ports, chain, operation_hash)
+    if sent is None or not (sent.is_retained or sent.state.is_final):
         sent = await _verify_and_send(ports, subject, operation, request.signature.raw, delegation)
-    await log_call_sent(ports, sent, session_id_of(permissions))
+    await log_call_sent(ports, sent)
     identifier = format_call_id(chain.chain_id, operation_hash)
     calls = decode_calls(operation.sender, operation.call_data)
     details = OperationDetails(data=OperationData(hash=operation_hash, calls=calls))
@@ -168,26 +164,32 @@ async def _verify_and_send(
     signature: bytes,
     delegation: SignedDelegation | None,
 ) -> CallRecord:
-    """Check the authority and the signature of an operation, submit it, and return its record."""
-    chain = subject.chain
-    authority = await resolve_authority(ports, chain, operation.sender, subject.permissions, at="params.data.sender")
-    key = _check_nonce_key(authority, operation)
-    verified = await _verify_call_signature(chain, authority, subject.hash, signature)
-    authorization = await find_carried_authorization(chain, authority.account, delegation)
+    """Check the authority and the signature of an operation, submit it, and return its record.
+
+    A copy of the request, also one that began earlier, may submit the operation at the same time and thereby use its
+    nonce or deploy its account: then the record decides, and not what the chain says of the nonce.
+    """
+    chain, account = subject.chain, operation.sender
     try:
-        deferred = await _read_signature_prefix(ports, chain, authority, key, operation)
-        signed = replace(
-            operation,
-            signature=user_operation_signature(verified.value, kind=verified.kind, deferred=deferred),
-            authorization=authorization,
+        authority = await resolve_authority(ports, chain, account, subject.permissions, at="params.data.sender")
+        signed, first_block = await asyncio.gather(
+            build_signed_operation(ports, chain, authority, operation, signature, delegation), chain.node.block_number()
         )
-        await _trust(ports, chain, authority)
-        sent = await send_with_authorization(ports, chain, signed, subject.hash)
-    except (StaleNonce, AccountDeployed):
-        recovered = await recover_sent(ports, chain, operation, subject.hash)
-        if recovered is None:
+    except WalletError as error:
+        sent = await find_call(ports, chain, subject.hash)
+        if sent is None and isinstance(error, StaleNonce | AccountDeployed):
+            sent = await recover_call(ports, chain, operation, subject.hash)
+        if sent is None:
             raise
-        return recovered
+        return sent
+    await _trust(ports, chain, authority)
+    call = replace(
+        build_call(ports, chain, signed, first_block=first_block),
+        session_id=session_id_of(subject.permissions),
+        valid_until=_find_deadline(chain, authority, operation),
+    )
+    try:
+        sent = await submit(ports, chain, call, encode_operation(signed))
     except (ValidationReverted, ExecutionReverted) as denial:
         raise explain_denial(denial, authority, operation) from denial
     if authority.account.is_external and authority.nonce_key.entity_id == OWNER_ENTITY:
@@ -195,67 +197,14 @@ async def _verify_and_send(
     return sent
 
 
-def _check_nonce_key(authority: Authority, operation: UserOperation) -> NonceKey:
-    """Return the nonce key, which must name the validation of the authority. Raises: InvalidParams (nonce_mismatch)."""
-    try:
-        key, _ = split_nonce(operation.nonce)
-    except ValueError as error:
-        raise InvalidParams(str(error), field=NONCE_FIELD, reason="nonce_mismatch") from None
-    expected = authority.nonce_key
-    if (key.entity_id, key.is_global) != (expected.entity_id, expected.is_global):
-        hint = "; send capabilities.permissions as for wallet_prepareCalls" if expected.entity_id == 0 else ""
-        raise InvalidParams(
-            f"expected a nonce of the validation with entity id {expected.entity_id}, under which the call is sent, "
-            f"got one of entity id {key.entity_id}{hint}",
-            field=NONCE_FIELD,
-            reason="nonce_mismatch",
-        )
-    return key
-
-
-async def _verify_call_signature(
-    chain: ChainPorts, authority: Authority, operation_hash: Hash32, signature: bytes
-) -> VerifiedSignature:
-    """Verify that the authority's signer signed exactly this operation. Raises: SignatureInvalid otherwise."""
-    verified = await verify_signature(chain, authority.signer, personal_sign_digest(operation_hash), signature)
-    if verified is None:
-        signer = "the session key" if authority.nonce_key.entity_id else "the owner"
-        raise SignatureInvalid(
-            f"invalid account signature: params.signature is not by {signer} {authority.signer} over the user "
-            f"operation {operation_hash}; send the signed operation exactly as it was prepared",
-            field="params.signature",
-            verbatim=True,
-        )
-    return verified
-
-
-async def _read_signature_prefix(
-    ports: Ports, chain: ChainPorts, authority: Authority, key: NonceKey, operation: UserOperation
-) -> bytes:
-    """Return the encoded grant that precedes the signature, or empty bytes for an operation that installs no session.
-
-    Raises: StaleNonce when the session was installed since the operation was prepared; SessionNotInstalled when the
-    operation needs a session that is not installed; InstallPending while another operation is installing the session,
-    unless this operation outbids that one.
-    """
-    if not key.is_deferred:
-        if authority.grant is not None:
-            raise SessionNotInstalled(
-                "the session is not installed, but the calls were prepared as if it were; prepare the calls again",
-                field=PERMISSIONS,
-            )
-        return b""
-    if authority.grant is None:
-        raise build_nonce_used_error(operation)
-    if operation.nonce != authority.grant.action.nonce:
-        raise InvalidParams(
-            f"expected {authority.grant.action.nonce:#x}, the nonce of the session's grant, got {operation.nonce:#x}; "
-            "prepare the calls again",
-            field=NONCE_FIELD,
-            reason="nonce_mismatch",
-        )
-    await refuse_while_installing(ports, chain, account=operation.sender, nonce=operation.nonce, by=operation)
-    return authority.signature_prefix
+def _find_deadline(chain: ChainPorts, authority: Authority, operation: UserOperation) -> int:
+    """Return the last second in which the operation can be included, as far as this server knows it; 0 without one."""
+    ends = [
+        0 if authority.session is None else authority.session.deadline,
+        0 if authority.grant is None else authority.grant.action.deadline,
+        0 if chain.verifying_paymaster is None else read_sponsorship_end(operation, chain.verifying_paymaster),
+    ]
+    return min((end for end in ends if end), default=0)
 
 
 async def _trust(ports: Ports, chain: ChainPorts, authority: Authority) -> None:

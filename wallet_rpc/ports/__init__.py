@@ -5,6 +5,7 @@ Every call has a deadline. An upstream that does not respond raises `Unavailable
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -61,6 +62,28 @@ class PendingOperation:
     block_number: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockTime:
+    """A block's number and its timestamp."""
+
+    number: int
+    timestamp: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NonceUse:
+    """The operation that used a nonce: its cost in wei, its block, and True if a paymaster paid it."""
+
+    operation_hash: Hash32
+    cost: int
+    block_number: int
+    is_sponsored: bool
+
+
+NO_LOGS = "node_without_logs"
+"""Reason of the error of a node that answers, but does not search its logs."""
+
+
 class Node(Protocol):
     """Reads from a node, at the latest block."""
 
@@ -88,8 +111,42 @@ class Node(Protocol):
     async def block_number(self) -> int:
         """Read the number of the latest block."""
 
+    async def block_time(self, number: int) -> BlockTime:
+        """Read the time of a block. Raises: Unavailable when the node does not have it."""
 
-class Bundler(Protocol):
+    async def find_operation(
+        self, operation_hash: Hash32, blocks: range, *, to_latest: bool = False
+    ) -> OperationReceipt | None:
+        """Find an operation by EntryPoint's event in these blocks, and return its receipt.
+
+        `to_latest` says that the last of the blocks is the node's latest one.
+        Raises: Unavailable, with reason `NO_LOGS` from a node that does not search its logs.
+        """
+
+    async def read_operation(self, operation_hash: Hash32, *, transaction: Hash32) -> OperationReceipt | None:
+        """Return the operation's receipt if `transaction` is in a block and has EntryPoint's event of it."""
+
+    async def find_nonce_use(
+        self, account: Address, nonce: int, blocks: range, *, to_latest: bool = False
+    ) -> NonceUse | None:
+        """Find the operation that used a full 256-bit nonce, in these blocks. Raises: as `find_operation`."""
+
+
+class Delivery(Protocol):
+    """A way to get a signed user operation into a block: a bundler."""
+
+    async def send(self, operation: UserOperation) -> Hash32:
+        """Submit the operation and return its hash. The adapter never retries this call.
+
+        Raises: AlreadyKnown; OutcomeUnknown when it may have been received; Unavailable when it was not received;
+        another `WalletError` when it was refused.
+        """
+
+    async def lookup(self, operation_hash: Hash32) -> PendingOperation | None:
+        """Return the operation; None when the receiver does not have it, or no longer has it."""
+
+
+class Bundler(Delivery, Protocol):
     """A bundler (ERC-7769). A rejection raises the `WalletError` of its code."""
 
     async def estimate(
@@ -97,14 +154,8 @@ class Bundler(Protocol):
     ) -> GasEstimate:
         """Estimate the gas limits of `operation`, whose signature may be a placeholder of the right length."""
 
-    async def send(self, operation: UserOperation) -> Hash32:
-        """Submit the operation and return its hash. The adapter never retries this call."""
-
     async def receipt(self, operation_hash: Hash32) -> OperationReceipt | None:
         """Return the receipt; None until the operation is in a block."""
-
-    async def lookup(self, operation_hash: Hash32) -> PendingOperation | None:
-        """Return the operation; None when the bundler does not have it, or no longer has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,14 +200,20 @@ class TransactionReceipt:
 class Relayer(Protocol):
     """A payer of transactions that carry an authorization without a user operation, as to remove a delegation."""
 
+    async def check(self, authorization: SignedAuthorization) -> None:
+        """Check that the relayer would pay for the transaction now. Raises: Rejected; Unavailable."""
+
     async def send(self, authorization: SignedAuthorization) -> Hash32:
         """Submit a type 4 transaction and return its hash.
 
-        Raises: Unavailable; OutcomeUnknown when the node may have accepted it.
+        Raises: Rejected when the relayer cannot pay now; Unavailable; OutcomeUnknown when the outcome is open.
         """
 
     async def receipt(self, transaction_hash: Hash32) -> TransactionReceipt | None:
         """Return the receipt; None until the transaction is in a block."""
+
+    async def has_transaction(self, transaction_hash: Hash32) -> bool:
+        """Return True if the node has the transaction, in a block or pending. Raises: Unavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +227,15 @@ class ChainPorts:
     confirmations: int = 1
     """The number of blocks that make a call final, including the block of the call."""
     relayer: Relayer | None = None
+    verifying_paymaster: Address | None = None
+    """The chain's `VerifyingPaymaster`, whose sponsorships say until when they are valid."""
+    single_bundlers: tuple[Delivery, ...] = ()
+    """The bundlers one by one, in order of preference, where there are several; `bundler` fails over between them."""
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """All ways to deliver an operation, in order of preference."""
+        return self.single_bundlers or (self.bundler,)
 
 
 class Quotes(Protocol):
@@ -229,3 +295,5 @@ class Ports:
     token_signer: TokenSigner | None = None
     """None if this server issues no session tokens."""
     rules: Rules = field(default_factory=Rules)
+    background: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Running tasks that outlive their request; the server waits for them before it ends."""

@@ -12,10 +12,11 @@ from uuid import UUID
 
 from wallet_rpc.domain.access import ApiKey, Caller, Claims, KeyId, Organization, OrganizationId
 from wallet_rpc.domain.audit import AuditEvent
-from wallet_rpc.domain.records import Account, CallRecord, Session
+from wallet_rpc.domain.records import Account, Session
 from wallet_rpc.domain.session_group import GroupedSession, GroupId, SessionFilter, SessionGroup
 from wallet_rpc.domain.session_record import UnsignedSession, UnsignedSessionLimits
-from wallet_rpc.primitives import Address, ChainId, EntityId, Hash32, SessionId, UnixSeconds
+from wallet_rpc.ports.calls import Calls
+from wallet_rpc.primitives import Address, ChainId, EntityId, SessionId, UnixSeconds
 
 ENTITY_RANGE_SIZE = 1 << 30
 """Size of an id range. Entity ids below this number are open to every caller, higher ones only to trusted callers."""
@@ -151,26 +152,6 @@ class Sessions(Protocol):
 
     async def is_trusted(self, account: Address, chain_id: ChainId, caller: str) -> bool:
         """Return True if `trust` recorded this caller."""
-
-
-class Calls(Protocol):
-    """Records of submitted operations, so that no operation is submitted twice."""
-
-    async def claim(self, call: CallRecord) -> CallRecord | None:
-        """Write the record in the state sending, atomically, and return None: the caller then submits the operation.
-
-        If a record exists that is sending or sent, return that one and write nothing. A rejected record is replaced.
-        `find_by_nonce` returns the newest claim of a nonce.
-        """
-
-    async def settle(self, call: CallRecord) -> None:
-        """Replace the caller's own claim with its outcome."""
-
-    async def get(self, chain_id: ChainId, operation_hash: Hash32) -> CallRecord | None:
-        """Return the record of an operation."""
-
-    async def find_by_nonce(self, chain_id: ChainId, account: Address, nonce: int) -> CallRecord | None:
-        """Return the account's newest record with this nonce; rejected records do not count."""
 
 
 class Groups(Protocol):

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from wallet_rpc.domain.audit import AuditEvent, EventKind
+from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.chain_request import chain_facts
-from wallet_rpc.domain.records import CallRecord
 from wallet_rpc.ports import Ports
-from wallet_rpc.primitives import SessionId
+from wallet_rpc.services.call_records import change_record
 
 
 async def log_event(ports: Ports, kind: EventKind, **facts: Any) -> None:
@@ -26,12 +26,17 @@ async def log_chain_request(ports: Ports, chain_id: int, request: Mapping[str, A
         await log_event(ports, EventKind.CHAIN_REQUESTED, **chain_facts(request, chain_id))
 
 
-async def log_call_sent(ports: Ports, record: CallRecord, session: SessionId | None = None) -> None:
-    """Log a sent call unless it is logged already; a repeated send adds the entry if the first attempt was lost."""
-    if record.is_noted or ports.caller.is_anonymous:
+async def log_call_sent(ports: Ports, record: CallRecord) -> None:
+    """Log a sent call unless it is logged already, in the name of the caller that sent it first.
+
+    A repeated send, or a worker, adds the entry if the process that accepted the call did not.
+    """
+    actor = record.actor or ports.caller.actor
+    if record.is_noted or not actor:
         return
     facts = {"account": record.sender.hex0x(), "chainId": record.chain_id, "hash": record.hash.hex0x()}
-    if session is not None:
-        facts["sessionId"] = session.hex0x()
-    await log_event(ports, EventKind.CALL_SENT, **facts)
-    await ports.store.calls.settle(replace(record, is_noted=True))
+    if record.session_id is not None:
+        facts["sessionId"] = record.session_id.hex0x()
+    event = AuditEvent(kind=EventKind.CALL_SENT, at=ports.clock.now(), actor=actor, facts=facts)
+    await ports.store.audit.append(event)
+    await change_record(ports, record, lambda current: replace(current, is_noted=True))

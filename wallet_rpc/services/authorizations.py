@@ -1,4 +1,4 @@
-"""Authorizations (EIP-7702) of user operations: check if an authorization is still needed, and send the operation.
+"""Authorizations (EIP-7702) of user operations: check a signed one, and if it is still needed.
 
 If the account is already delegated to the signed delegate, the operation is sent without its authorization.
 """
@@ -6,19 +6,15 @@ If the account is already delegated to the signed delegate, the operation is sen
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from wallet_rpc.domain.authorization import Authorization, SignedAuthorization, designator
 from wallet_rpc.domain.contracts import DELEGATES
-from wallet_rpc.domain.records import CallRecord
-from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.errors import InvalidParams, Rejected
-from wallet_rpc.ports import ChainPorts, Ports
-from wallet_rpc.primitives import Address, Hash32
+from wallet_rpc.ports import ChainPorts
+from wallet_rpc.primitives import Address
 from wallet_rpc.services.account_facts import AccountFacts
-from wallet_rpc.services.delegation import AUTHORIZATION_NONCE, attach_signature, build_nonce_mismatch_error
+from wallet_rpc.services.delegation import attach_signature, build_nonce_mismatch_error
 from wallet_rpc.services.signed_calls import SignedDelegation
-from wallet_rpc.services.submission import send_once
 
 
 async def find_carried_authorization(
@@ -26,7 +22,7 @@ async def find_carried_authorization(
 ) -> SignedAuthorization | None:
     """Return the authorization to send with an account's operation; None when the account needs none.
 
-    Raises: Rejected when it is missing (retryable) or has an invalid signature; StaleNonce as `_is_applicable`;
+    Raises: Rejected when it is missing (retryable) or has an invalid signature; StaleNonce as `is_applicable`;
     InvalidParams for an unsupported delegate.
     """
     if delegation is None:
@@ -47,10 +43,10 @@ async def find_carried_authorization(
     authorization = attach_signature(
         delegation.data.to_authorization(chain.chain_id), delegation.signature.raw, by=facts.address
     )
-    return authorization if await _is_applicable(chain, authorization, facts.address) else None
+    return authorization if await is_applicable(chain, authorization, facts.address) else None
 
 
-async def _is_applicable(chain: ChainPorts, authorization: Authorization, authority: Address) -> bool:
+async def is_applicable(chain: ChainPorts, authorization: Authorization, authority: Address) -> bool:
     """Return True when the chain would still apply an authorization; False if the account has its delegate already.
 
     In the second case the operation is valid without the authorization, because its hash does not cover it (EntryPoint
@@ -63,18 +59,3 @@ async def _is_applicable(chain: ChainPorts, authorization: Authorization, author
     if authorization.nonce < actual and code == designator(authorization.address):
         return False
     raise build_nonce_mismatch_error(authorization, actual)
-
-
-async def send_with_authorization(
-    ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32
-) -> CallRecord:
-    """Call `send_once`; retry without the authorization if another one has set the same delegate concurrently."""
-    try:
-        return await send_once(ports, chain, operation, operation_hash)
-    except Rejected as rejection:
-        authorization = operation.authorization
-        if rejection.reason != AUTHORIZATION_NONCE or authorization is None:
-            raise
-        if await _is_applicable(chain, authorization, operation.sender):
-            raise
-    return await send_once(ports, chain, replace(operation, authorization=None), operation_hash)

@@ -1,24 +1,19 @@
 """Delegations of externally owned accounts (EIP-7702).
 
-Find the delegation that a call needs, verify signed authorizations, and send the removal of a delegation, which no user
-operation can carry.
+Find the delegation that a call needs, and verify signed authorizations.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
-from wallet_rpc.domain.authorization import Authorization, SignedAuthorization, delegate_of, designator
+from wallet_rpc.domain.authorization import Authorization, SignedAuthorization
 from wallet_rpc.domain.capabilities import Capabilities, Delegation
 from wallet_rpc.domain.contracts import DELEGATES, SEMI_MODULAR_ACCOUNT_7702
-from wallet_rpc.domain.prepared import authorization_hash
-from wallet_rpc.domain.records import CallKind, CallRecord, CallState
-from wallet_rpc.errors import InvalidParams, OutcomeUnknown, Rejected, StaleNonce, UnsupportedCapability, WalletError
-from wallet_rpc.ports import ChainPorts, Ports, Relayer
+from wallet_rpc.errors import InvalidParams, Rejected, StaleNonce, UnsupportedCapability
+from wallet_rpc.ports import ChainPorts, Relayer
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
 from wallet_rpc.services.account_facts import AccountFacts
-from wallet_rpc.services.submission import find_sent, record_rejection, wait_for_sent
 
 EIP7702_AUTH = "params.capabilities.eip7702Auth"
 """The path of the requested delegation in a request."""
@@ -60,7 +55,7 @@ async def needed_authorization(
     """
     if not facts.is_external:
         if requested_delegation is not None:
-            raise _not_external(facts)
+            raise build_not_external_error(facts)
         return None
     is_named = requested_delegation is not None and not isinstance(requested_delegation.delegation, str)
     target = SEMI_MODULAR_ACCOUNT_7702 if requested_delegation is None else requested_delegation.delegate
@@ -78,28 +73,8 @@ async def needed_authorization(
     return Authorization(chain.chain_id, target, nonce)
 
 
-async def build_removal(chain: ChainPorts, facts: AccountFacts) -> Authorization:
-    """Build the authorization that removes an account's delegation.
-
-    Raises: UnsupportedCapability without a relayer; InvalidParams (nothing_to_remove) for an undelegated account.
-    """
-    relayer_of(chain)
-    if not facts.is_external:
-        raise _not_external(facts)
-    if facts.delegate is None:
-        raise _nothing_to_remove(chain, facts.address)
-    return Authorization(chain.chain_id, ZERO_ADDRESS, await chain.node.transaction_count(facts.address))
-
-
-def _nothing_to_remove(chain: ChainPorts, account: Address) -> InvalidParams:
-    return InvalidParams(
-        f"{account} has no delegation to remove on chain {chain.chain_id:#x}",
-        field=f"{EIP7702_AUTH}.delegation",
-        reason="nothing_to_remove",
-    )
-
-
-def _not_external(facts: AccountFacts) -> InvalidParams:
+def build_not_external_error(facts: AccountFacts) -> InvalidParams:
+    """Build the error of a delegation for a smart contract account."""
     return InvalidParams(
         f"expected an externally owned account, got {facts.address}, which is a smart contract account",
         field=EIP7702_AUTH,
@@ -143,60 +118,3 @@ def build_nonce_mismatch_error(authorization: Authorization, actual: int) -> Sta
     return StaleNonce(
         f"EIP-7702 nonce mismatch. Expected: {actual}, Actual: {authorization.nonce}", reason=AUTHORIZATION_NONCE
     )
-
-
-async def send_removal(ports: Ports, chain: ChainPorts, authorization: SignedAuthorization) -> CallRecord:
-    """Have the relayer send the removal of a delegation, once, and return its record.
-
-    Raises: StaleNonce when the nonce is not the account's next one; InvalidParams (nothing_to_remove) when the
-    transaction would have no effect; Unavailable; OutcomeUnknown.
-    """
-    relayer = relayer_of(chain)
-    authority = authorization.authority
-    assert authority is not None  # noqa: S101  # checked by `attach_signature`
-    name = authorization_hash(authority, authorization)
-    earlier = await find_sent(ports, chain, name)
-    if earlier is not None:
-        return earlier
-    actual, code = await asyncio.gather(chain.node.transaction_count(authority), chain.node.code(authority))
-    if delegate_of(code) is None:
-        raise _nothing_to_remove(chain, authority)
-    if authorization.nonce != actual:
-        raise build_nonce_mismatch_error(authorization, actual)
-    record = CallRecord(
-        kind=CallKind.DELEGATION,
-        chain_id=chain.chain_id,
-        hash=name,
-        sender=authority,
-        nonce=authorization.nonce,
-        delegate=authorization.address,
-        max_fee_per_gas=0,
-        max_priority_fee_per_gas=0,
-        sent_at=ports.clock.now(),
-        state=CallState.SENDING,
-    )
-    if await ports.store.calls.claim(record) is not None:
-        return await wait_for_sent(ports, chain, name)
-    try:
-        transaction = await relayer.send(authorization)
-    except OutcomeUnknown:
-        raise  # the claim stays; the next request settles it by the chain
-    except WalletError as error:
-        await record_rejection(ports, record, error)
-        raise
-    sent = replace(record, state=CallState.SENT, transaction=transaction)
-    await ports.store.calls.settle(sent)
-    return sent
-
-
-async def is_applied(chain: ChainPorts, record: CallRecord) -> bool | None:
-    """Return True when an authorization took effect, by the account's current code; None until its nonce is used.
-
-    A chain skips an authorization with a used nonce. If the account has used further nonces since, its code no longer
-    shows the outcome, and the result is True.
-    """
-    count, code = await asyncio.gather(chain.node.transaction_count(record.sender), chain.node.code(record.sender))
-    if count <= record.nonce:
-        return None
-    delegate = ZERO_ADDRESS if record.delegate is None else record.delegate
-    return code == designator(delegate) or count > record.nonce + 1

@@ -1,203 +1,144 @@
-"""Idempotent submission: a signed operation reaches the bundler once, under retries and concurrent requests."""
+"""Submission: store a signed call, make the first attempt to deliver it, and return its record.
+
+A call is acknowledged once it is stored. The same signed call, however often and to whichever replica it is sent, has
+one record; workers deliver it until its state is final (services/delivery_workers.py, specs/calls.md).
+"""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any, TypeVar
 
+from wallet_rpc.domain.call_record import CallRecord
+from wallet_rpc.domain.call_state import CallState, Evidence
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.gas import replacement_fee
-from wallet_rpc.domain.nonce import split_nonce
-from wallet_rpc.domain.records import CallKind, CallRecord, CallState
 from wallet_rpc.domain.user_operation import UserOperation, user_operation_hash
-from wallet_rpc.errors import (
-    AccountDeployed,
-    AlreadyKnown,
-    InstallPending,
-    OutcomeUnknown,
-    StaleNonce,
-    Unavailable,
-    WalletError,
-)
+from wallet_rpc.errors import InstallPending, WalletError
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32
+from wallet_rpc.services.call_failures import rebuild_error
+from wallet_rpc.services.call_records import DELIVERY_LEASE_SECONDS
+from wallet_rpc.services.delivery import AttemptResult, attempt, encode_operation
 
-POLL_SECONDS = 0.05
-"""Interval in seconds at which a repeated request checks if the first sender is done."""
-SENDER_WAIT_SECONDS = 8
-"""Maximum wait in seconds of a repeated request for the first sender; the official clients give up after ten."""
-ABANDONED_SECONDS = 30
-"""Age in seconds from which an unsettled claim counts as abandoned by its sender."""
+_T = TypeVar("_T")
+
+FIRST_ATTEMPT_SECONDS = 2.0
+"""Time for which a request waits for the first attempt; the attempt goes on without it."""
+RETRY_SECONDS = 2
+"""Time until a worker repeats a first attempt that did not succeed."""
 
 
-async def find_sent(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord | None:
-    """Return the record of an earlier submission; None if there is none. Wait while another request is submitting.
+async def find_call(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord | None:
+    """Return the record of a call that this server delivers or delivered; None if it has none.
 
-    An abandoned claim is settled by the bundler's state, or for an authorization by the chain's. Raises: Unavailable
-    while the outcome is unknown.
+    Raises: the refusal of a call that was rejected, which is never sent again.
     """
-    waited = 0.0
-    while (record := await ports.store.calls.get(chain.chain_id, name)) is not None:
-        if record.state is not CallState.SENDING:
-            return record if record.state is CallState.SENT else None
-        if is_abandoned(ports, record):
-            return await _settle_abandoned(ports, chain, record)
-        if waited >= SENDER_WAIT_SECONDS:
-            raise Unavailable("another request is still sending this call; try again", reason="sending")
-        await ports.clock.sleep(POLL_SECONDS)
-        waited += POLL_SECONDS
-    return None
+    record = await ports.store.calls.get(chain.chain_id, name)
+    if record is not None and record.state is CallState.REJECTED:
+        raise rebuild_error(record)
+    return record
 
 
-def is_abandoned(ports: Ports, record: CallRecord) -> bool:
-    """Return True when the claim is so old that its sender will no longer settle it."""
-    return record.state is CallState.SENDING and ports.clock.now() - record.sent_at >= ABANDONED_SECONDS
-
-
-async def _settle_abandoned(ports: Ports, chain: ChainPorts, record: CallRecord) -> CallRecord | None:
-    if record.kind is CallKind.DELEGATION:
-        is_accepted = await chain.node.transaction_count(record.sender) > record.nonce
-    else:
-        is_accepted = await _is_known(chain, record.hash)
-    settled = replace(record, state=CallState.SENT if is_accepted else CallState.REFUSED)
-    await ports.store.calls.settle(settled)
-    return settled if is_accepted else None
-
-
-async def _is_known(chain: ChainPorts, operation_hash: Hash32) -> bool:
-    """Return True when the operation is in a block or pending at the bundler. Raises: Unavailable."""
-    receipt, pending = await asyncio.gather(chain.bundler.receipt(operation_hash), chain.bundler.lookup(operation_hash))
-    return receipt is not None or pending is not None
-
-
-def _claim(ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> CallRecord:
+def build_call(ports: Ports, chain: ChainPorts, operation: UserOperation, *, first_block: int) -> CallRecord:
+    """Build the record of a new call that the caller sends, whose first attempt begins at once."""
+    now = ports.clock.now()
     return CallRecord(
         chain_id=chain.chain_id,
-        hash=operation_hash,
+        hash=user_operation_hash(operation, chain.chain_id, ENTRY_POINT),
         sender=operation.sender,
         nonce=operation.nonce,
         max_fee_per_gas=operation.max_fee_per_gas,
         max_priority_fee_per_gas=operation.max_priority_fee_per_gas,
-        sent_at=ports.clock.now(),
-        state=CallState.SENDING,
+        sent_at=now,
+        call_data=operation.call_data,
+        lease_until=now + DELIVERY_LEASE_SECONDS,
+        state=CallState.SUBMITTING,
+        actor=ports.caller.actor,
+        first_block=first_block,
     )
 
 
-async def send_once(ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> CallRecord:
-    """Claim the operation, submit it and settle the claim; wait for the outcome of another request's claim.
+async def recover_call(
+    ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32
+) -> CallRecord | None:
+    """Record an operation that a bundler has although no record says so, since it was sent elsewhere; else None.
 
-    Raises: the bundler's error, which is also recorded; StaleNonce when the nonce was used since the preparation;
-    OutcomeUnknown.
+    It used its nonce itself. Its signature was not checked here, but by the bundler.
     """
-    claim = _claim(ports, chain, operation, operation_hash)
-    if await ports.store.calls.claim(claim) is not None:
-        return await wait_for_sent(ports, chain, operation_hash)
-    try:
-        await _submit(chain, operation, operation_hash)
-    except OutcomeUnknown:
-        raise  # the claim stays; the next request settles it by the bundler's state
-    except WalletError as error:
-        rejection = await find_root_cause(chain, operation, error)
-        await record_rejection(ports, claim, rejection)
-        raise rejection from error
-    return await _settle_sent(ports, chain, operation, claim)
+    receipt, pending, latest = await asyncio.gather(
+        chain.bundler.receipt(operation_hash), chain.bundler.lookup(operation_hash), chain.node.block_number()
+    )
+    if receipt is None and pending is None:
+        return None
+    first_block = latest if receipt is None else receipt.block_number
+    call = build_call(ports, chain, operation, first_block=first_block)
+    submitted = replace(call, state=CallState.SUBMITTED, lease_until=call.sent_at)
+    stored = await ports.store.calls.claim(submitted, encode_operation(operation))
+    return submitted if stored is None else stored
 
 
-async def record_rejection(ports: Ports, claim: CallRecord, rejection: WalletError) -> None:
-    """Settle a claim as rejected, with the error that the caller receives."""
-    error = {"code": rejection.code, "message": rejection.message, "reason": rejection.reason}
-    await ports.store.calls.settle(replace(claim, state=CallState.REFUSED, error=error))
+async def submit(ports: Ports, chain: ChainPorts, call: CallRecord, signed: str) -> CallRecord:
+    """Store a new call, in the state submitting and with a lease, and make the first attempt to deliver it.
 
-
-async def wait_for_sent(ports: Ports, chain: ChainPorts, name: Hash32) -> CallRecord:
-    """Return the record of a call that another request is sending. Raises: Unavailable when that request failed."""
-    record = await find_sent(ports, chain, name)
-    if record is None:
-        raise Unavailable("another request sent this call and was rejected; try again", reason="sending")
+    Return the record after the attempt, or after `FIRST_ATTEMPT_SECONDS` without its outcome. If the call is stored
+    already, return that record at once. Raises: the refusal of a call that was rejected; Unavailable if it was not
+    stored.
+    """
+    earlier = await ports.store.calls.claim(call, signed)
+    if earlier is not None:
+        if earlier.state is CallState.REJECTED:
+            raise rebuild_error(earlier)
+        return earlier
+    first = run_in_background(ports, _attempt_first(ports, chain, call, signed))
+    await asyncio.wait({first}, timeout=FIRST_ATTEMPT_SECONDS)
+    if not first.done():
+        return call
+    record, result = first.result()
+    if record.state is CallState.REJECTED and result.error is not None:
+        raise result.error
     return record
 
 
-async def recover_sent(
-    ports: Ports, chain: ChainPorts, operation: UserOperation, operation_hash: Hash32
-) -> CallRecord | None:
-    """Record this operation as sent if chain or bundler know it although no record says so; None if they do not.
-
-    In that case the bundler's response was lost, or the operation was sent elsewhere. It used its nonce itself.
-    """
-    if not await _is_known(chain, operation_hash):
-        return None
-    return await _settle_sent(ports, chain, operation, _claim(ports, chain, operation, operation_hash))
-
-
-async def _settle_sent(ports: Ports, chain: ChainPorts, operation: UserOperation, claim: CallRecord) -> CallRecord:
-    sent = replace(claim, state=CallState.SENT)
-    await ports.store.calls.settle(sent)
-    await _notify_paymaster(chain, operation, claim.hash)
-    return sent
-
-
-async def _notify_paymaster(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
-    """Report a sent operation to its paymaster, which counts its spending.
-
-    If the paymaster is unavailable now, it finds the outcome later without the report.
-    """
-    if chain.paymaster is not None and operation.paymaster is not None:
-        with suppress(Unavailable):
-            await chain.paymaster.report_sent(operation, operation_hash)
-
-
-async def _submit(chain: ChainPorts, operation: UserOperation, operation_hash: Hash32) -> None:
-    """Send the operation to the bundler; if there is no response, look the operation up instead of sending it again.
-
-    Raises: the bundler's error; OutcomeUnknown when the lookup does not find the operation, or fails too.
-    """
+async def _attempt_first(
+    ports: Ports, chain: ChainPorts, call: CallRecord, signed: str
+) -> tuple[CallRecord, AttemptResult]:
     try:
-        with suppress(AlreadyKnown):
-            await chain.bundler.send(operation)
-    except OutcomeUnknown:
-        with suppress(Unavailable):
-            if await _is_known(chain, operation_hash):
-                return
-        raise
+        record, result = await attempt(ports, chain, call, signed)
+        if result.outcome in {Evidence.NOT_RECEIVED, Evidence.UNANSWERED}:
+            await ports.store.calls.schedule(record, at=ports.clock.now() + RETRY_SECONDS)
+    except WalletError as error:  # the store failed: the call is stored, and a worker goes on when the lease has ended
+        return call, AttemptResult(Evidence.UNANSWERED, error)
+    return record, result
 
 
-async def find_root_cause(chain: ChainPorts, operation: UserOperation, error: WalletError) -> WalletError:
-    """Return the root cause of a rejection: a nonce used or an account deployed by another operation, else `error`."""
-    if isinstance(error, Unavailable):
-        return error
-    key, _ = split_nonce(operation.nonce)
-    if await chain.node.user_operation_nonce(operation.sender, key.key) > operation.nonce:
-        return build_nonce_used_error(operation)
-    if operation.factory is not None and await chain.node.code(operation.sender):
-        return AccountDeployed(
-            "the account was deployed by another call since the preparation; prepare the calls again",
-            field="params.data.factory",
-        )
-    return error
+def run_in_background(ports: Ports, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+    """Start work that outlives its request; the server waits for it before it ends."""
+    task = asyncio.create_task(work)
+    ports.background.add(task)
+    task.add_done_callback(ports.background.discard)
+    return task
 
 
-def build_nonce_used_error(operation: UserOperation) -> StaleNonce:
-    """Build the error of an operation whose nonce is used already."""
-    key, sequence = split_nonce(operation.nonce)
-    cause = "another call installed the session first" if key.is_deferred else "another call used it first"
-    return StaleNonce(
-        f"{operation.nonce:#x} is already used ({cause}); prepare the calls again and sign anew",
-        field="params.data.nonce",
-        entityId=key.entity_id,
-        sequence=sequence,
-    )
+async def find_by_nonce(ports: Ports, chain: ChainPorts, account: Address, nonce: int) -> CallRecord | None:
+    """Return the account's newest call with this nonce that is pending or in a block."""
+    records = await ports.store.calls.list_by_nonce(chain.chain_id, account, nonce)
+    return next((one for one in records if not one.state.is_not_sent), None)
 
 
 async def refuse_while_installing(
     ports: Ports, chain: ChainPorts, *, account: Address, nonce: int, by: UserOperation | None = None
 ) -> None:
     """Raise InstallPending while another operation is installing the session, unless `by` outbids that operation."""
-    record = await ports.store.calls.find_by_nonce(chain.chain_id, account, nonce)
-    if record is None or (by is not None and (_is_recorded(chain, by, record) or _outbids(by, record))):
+    record = await find_by_nonce(ports, chain, account, nonce)
+    if record is None or record.state.is_final:
         return
-    if record.state is CallState.SENT and await chain.bundler.lookup(record.hash) is None:
-        return  # the bundler dropped the operation, so the grant can be used again
+    if by is not None and (_is_recorded(chain, by, record) or _outbids(by, record)):
+        return
+    if not record.is_retained and await chain.bundler.lookup(record.hash) is None:
+        return  # sent by a server before 0.2.0, and dropped by the bundler: no server delivers it again
     raise InstallPending(
         "the session is being installed by an earlier call; prepare again when that call is confirmed",
         pending=record.hash,

@@ -15,7 +15,7 @@ from wallet_rpc.errors import Forbidden
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32, SessionId, UnixSeconds
 from wallet_rpc.services.authority import PERMISSIONS
-from wallet_rpc.services.submission import find_sent
+from wallet_rpc.services.submission import find_call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,5 +78,5 @@ async def verify_ticket(ports: Ports, subject: TicketSubject, raw_ticket: str | 
     ticket = ports.token_signer.read_ticket(raw_ticket)
     if ticket != subject.to_ticket(expires_at=ticket.expires_at):
         raise Forbidden("Invalid submission ticket: it is for other calls", reason="submission_ticket_invalid")
-    if ticket.is_expired(ports.clock.now()) and await find_sent(ports, subject.chain, subject.hash) is None:
+    if ticket.is_expired(ports.clock.now()) and await find_call(ports, subject.chain, subject.hash) is None:
         raise Forbidden("Submission ticket expired: prepare the calls again", reason="submission_ticket_expired")

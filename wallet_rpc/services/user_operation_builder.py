@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from wallet_rpc.domain.account import Call, execute_call_data, wrap_execute_user_op
 from wallet_rpc.domain.authorization import Authorization, add_dummy_signature
+from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.capabilities import Capabilities
 from wallet_rpc.domain.gas import max_fee, replacement_fee
 from wallet_rpc.domain.nonce import MAX_PARALLEL_KEY, split_nonce
@@ -130,20 +133,36 @@ async def _outbid_pending(preparation: Preparation, operation: UserOperation) ->
     A pending installation of a session is not replaced unless the caller sets maxFeePerGas explicitly.
     Raises: InstallPending.
     """
-    pending = await preparation.ports.store.calls.find_by_nonce(
+    records = await preparation.ports.store.calls.list_by_nonce(
         preparation.chain.chain_id, preparation.account, operation.nonce
     )
-    if pending is None:
-        return operation
-    overrides = preparation.capabilities.gas_params_override
-    if preparation.authority.grant is not None and (overrides is None or overrides.max_fee_per_gas is None):
-        await refuse_while_installing(
-            preparation.ports, preparation.chain, account=preparation.account, nonce=operation.nonce
+    pending = next((one for one in records if not one.state.is_not_sent), None)
+    is_explicit = _sets_max_fee(preparation.capabilities)
+    if pending is not None:
+        if preparation.authority.grant is not None and not is_explicit:
+            await refuse_while_installing(
+                preparation.ports, preparation.chain, account=preparation.account, nonce=operation.nonce
+            )
+        operation = replace(
+            operation,
+            max_fee_per_gas=max(operation.max_fee_per_gas, replacement_fee(pending.max_fee_per_gas)),
+            max_priority_fee_per_gas=max(
+                operation.max_priority_fee_per_gas, replacement_fee(pending.max_priority_fee_per_gas)
+            ),
         )
-    return replace(
-        operation,
-        max_fee_per_gas=max(operation.max_fee_per_gas, replacement_fee(pending.max_fee_per_gas)),
-        max_priority_fee_per_gas=max(
-            operation.max_priority_fee_per_gas, replacement_fee(pending.max_priority_fee_per_gas)
-        ),
-    )
+    return operation if is_explicit else _differ_from_refused(operation, records)
+
+
+def _sets_max_fee(capabilities: Capabilities) -> bool:
+    overrides = capabilities.gas_params_override
+    return overrides is not None and overrides.max_fee_per_gas is not None
+
+
+def _differ_from_refused(operation: UserOperation, records: Sequence[CallRecord]) -> UserOperation:
+    """Return the operation with another maximum fee than calls that were refused, by single wei.
+
+    A refused call is never sent again; an equal operation would have its hash.
+    """
+    refused = {one.max_fee_per_gas for one in records if one.state.is_not_sent}
+    fee = next(fee for fee in count(operation.max_fee_per_gas) if fee not in refused)
+    return replace(operation, max_fee_per_gas=fee)

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
 
-from wallet_rpc.adapters.client import is_no_response
-from wallet_rpc.adapters.nonce_use import find_nonce_use
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.adapters.sponsorship.redis_budgets import PendingReservation
 from wallet_rpc.errors import Unavailable
-from wallet_rpc.ports import Clock, Node
+from wallet_rpc.ports import NO_LOGS, Clock, Node
 from wallet_rpc.primitives import BlockNumber, Hash32, Uint256, Wei
 from wallet_rpc.services.confirmations import has_confirmations
 from wallet_rpc.wire import shape
@@ -28,6 +26,9 @@ SETTLE_GRACE_SECONDS = 60
 """Time for which a reservation stays open after its expiry: clocks differ, and blocks may be replaced."""
 SETTLE_TIMEOUT_SECONDS = 900
 """Time to wait, after a reservation's expiry, for a block (an idle chain makes none) or for an operation's cost."""
+
+NONCE_SEARCH_BLOCKS = 20_000
+"""Number of the latest blocks in which the operation that used a nonce is searched; a sponsorship waits for it."""
 
 
 @shape
@@ -103,10 +104,11 @@ class OutcomeReader:
     async def _read_used_nonce(self, pending: PendingReservation) -> SponsorshipOutcome:
         """Return the outcome for a used nonce without a receipt."""
         latest = await self._chain.block_number()
+        blocks = range(max(latest - NONCE_SEARCH_BLOCKS, -1) + 1, latest + 1)
         try:
-            use = await find_nonce_use(self._node, pending.sender, pending.nonce, latest=latest)
+            use = await self._chain.find_nonce_use(pending.sender, pending.nonce, blocks, to_latest=True)
         except Unavailable as error:
-            if is_no_response(error):
+            if error.reason != NO_LOGS:
                 raise
             return Settlement(None)
         if use is None:

@@ -1,0 +1,121 @@
+"""Search for user operations in the node's logs, by EntryPoint's event of each, and their receipts.
+
+Only an event that EntryPoint itself emitted counts. A missing event proves nothing about blocks that the node does not
+keep or search, and an account may use up a nonce without an operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from wallet_rpc.adapters.client import is_no_response
+from wallet_rpc.adapters.log_entries import LogEntry, logs_of
+from wallet_rpc.adapters.rpc import Rpc
+from wallet_rpc.domain import abi
+from wallet_rpc.domain.contracts import ENTRY_POINT
+from wallet_rpc.domain.operation_events import (
+    OperationEvent,
+    operation_events,
+    operation_log_indexes,
+    revert_data_of,
+)
+from wallet_rpc.domain.user_operation import USER_OPERATION_EVENT
+from wallet_rpc.errors import Unavailable
+from wallet_rpc.ports import NO_LOGS, NonceUse, OperationReceipt
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, BlockNumber, Hash32
+from wallet_rpc.wire import shape
+
+SPAN_BLOCKS = 2_000
+"""Blocks per `eth_getLogs` call; nodes limit this, often to 2,000 or 10,000."""
+
+
+@shape
+class _FoundLog(LogEntry):
+    block_number: BlockNumber
+    transaction_hash: Hash32
+
+
+@shape
+class _TransactionReceipt:
+    to: Address | None = None
+    transaction_hash: Hash32
+    block_hash: Hash32
+    block_number: BlockNumber
+    logs: tuple[LogEntry, ...]
+
+
+async def find_nonce_use(
+    node: Rpc, sender: Address, nonce: int, blocks: range, *, to_latest: bool = False
+) -> NonceUse | None:
+    """Return the operation of `sender` with this full 256-bit nonce, or None.
+
+    Raises: Unavailable when the node does not respond, or with reason `NO_LOGS` when it returns an error.
+    """
+    topics = [None, Hash32(abi.address(sender))]
+    async for event, log in _find_events(node, topics, blocks, to_latest=to_latest):
+        if (event.sender, event.nonce) == (sender, nonce):  # a node may ignore the filter
+            return NonceUse(
+                operation_hash=Hash32(event.operation_hash),
+                cost=event.cost,
+                block_number=log.block_number,
+                is_sponsored=event.paymaster != ZERO_ADDRESS,
+            )
+    return None
+
+
+async def find_operation(
+    node: Rpc, operation_hash: Hash32, blocks: range, *, to_latest: bool = False
+) -> OperationReceipt | None:
+    """Return the receipt of the operation with this hash, or None. Raises: as `find_nonce_use`."""
+    async for event, log in _find_events(node, [operation_hash], blocks, to_latest=to_latest):
+        if event.operation_hash == operation_hash:
+            return await read_operation(node, operation_hash, transaction=log.transaction_hash)
+    return None
+
+
+async def read_operation(node: Rpc, operation_hash: Hash32, *, transaction: Hash32) -> OperationReceipt | None:
+    """Return the operation's receipt if `transaction` is in a block and has its event. Raises: Unavailable."""
+    answer = await node.read("eth_getTransactionReceipt", [transaction.hex0x()])
+    if answer is None:
+        return None
+    found = node.decode_result(_TransactionReceipt, answer)
+    logs = logs_of(found.logs)
+    event = next((one for one in operation_events(logs) if one.operation_hash == operation_hash), None)
+    if event is None:
+        return None
+    own = operation_log_indexes(logs, event, is_direct=found.to == ENTRY_POINT)
+    return OperationReceipt(
+        success=event.success,
+        revert_reason=revert_data_of(logs, operation_hash),
+        logs=tuple(logs[at] for at in own),
+        transaction_hash=found.transaction_hash,
+        block_hash=found.block_hash,
+        block_number=found.block_number,
+        gas_used=event.gas_used,
+    )
+
+
+async def _find_events(
+    node: Rpc, topics: list[Hash32 | None], blocks: range, *, to_latest: bool
+) -> AsyncIterator[tuple[OperationEvent, _FoundLog]]:
+    """Yield the operations' events with these topics after the event's signature, in bounded ranges, newest first.
+
+    With `to_latest` the newest range has an open end, since a node that lags rejects a number above its latest block.
+    """
+    all_topics = [USER_OPERATION_EVENT.hex0x(), *(None if one is None else one.hex0x() for one in topics)]
+    log_filter = {"address": ENTRY_POINT.hex0x(), "topics": all_topics}
+    for last in blocks[::-1][::SPAN_BLOCKS]:
+        is_open = to_latest and last == blocks[-1]
+        span = {
+            "fromBlock": hex(max(last - SPAN_BLOCKS + 1, blocks.start)),
+            "toBlock": "latest" if is_open else hex(last),
+        }
+        try:
+            answer = await node.read("eth_getLogs", [{**log_filter, **span}], unbatched=True)
+        except Unavailable as error:
+            if is_no_response(error):
+                raise
+            raise Unavailable("the node does not search its logs", reason=NO_LOGS, part="node") from error
+        for log in node.decode_result(tuple[_FoundLog, ...], answer):
+            for event in operation_events(logs_of([log])):
+                yield event, log

@@ -1,0 +1,126 @@
+"""Outbox in Redis: the calls that wait for a worker, in a fixed number of shards.
+
+Each shard has one hash tag: a sorted set of calls by the time they are due, and a stream with one consumer group, in
+which every replica takes part. One script moves the calls that are due into the stream, takes over entries that a dead
+consumer did not finish, and reads new ones. An entry only points at a call, whose record decides what to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from zlib import crc32
+
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
+from wallet_rpc.ports.calls import OutboxEntry
+from wallet_rpc.primitives import ChainId, Hash32, UnixSeconds
+
+SHARDS = 8
+"""Number of shards; a constant, since it decides where an entry is."""
+TAKEOVER_SECONDS = 30
+"""Time after which an entry that a consumer took and did not finish goes to another one."""
+_AT_ONCE = 16
+"""Maximum number of entries that one script moves, takes over or reads."""
+_GROUP = "delivery"
+
+_TAKE = f"""
+redis.pcall('XGROUP', 'CREATE', KEYS[2], '{_GROUP}', '0', 'MKSTREAM')
+for _, call in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])) do
+  redis.call('XADD', KEYS[2], '*', 'call', call)
+  redis.call('ZADD', KEYS[1], ARGV[3], call)
+end
+local idle = redis.call('XAUTOCLAIM', KEYS[2], '{_GROUP}', ARGV[1], ARGV[5], '0', 'COUNT', ARGV[4])[2]
+local fresh = redis.call('XREADGROUP', 'GROUP', '{_GROUP}', ARGV[1], 'COUNT', ARGV[4], 'STREAMS', KEYS[2], '>')
+local taken = {{}}
+for _, entries in ipairs({{idle, fresh and fresh[1][2] or {{}}}}) do
+  for _, entry in ipairs(entries) do
+    if entry and entry[2] then table.insert(taken, {{entry[1], entry[2][2]}}) end
+  end
+end
+return taken
+"""
+"""Return stream ids and calls for a consumer. A call that was moved is due again later, if no worker finishes it."""
+
+_FINISH = f"""
+redis.call('XACK', KEYS[2], '{_GROUP}', ARGV[1])
+redis.call('XDEL', KEYS[2], ARGV[1])
+if ARGV[3] == '' then redis.call('ZREM', KEYS[1], ARGV[2]) else redis.call('ZADD', KEYS[1], ARGV[3], ARGV[2]) end
+"""
+
+
+class RedisOutbox:
+    """`ports.calls.Outbox` on Redis; `shared` is the link for data shared by all organisations."""
+
+    def __init__(self, shared: Link) -> None:
+        self._link = shared
+        self._take = shared.script(_TAKE)
+        self._finish = shared.script(_FINISH)
+
+    def schedule_key(self, shard: int) -> str:
+        """Return the key of a shard's calls, by the time they are due."""
+        return self._link.key(f"outbox:{shard}", "due")
+
+    def stream_key(self, shard: int) -> str:
+        """Return the key of a shard's stream."""
+        return self._link.key(f"outbox:{shard}", "stream")
+
+    async def add(
+        self, organization: OrganizationId, chain_id: ChainId, operation_hash: Hash32, *, at: UnixSeconds
+    ) -> None:
+        """Make a call due at the time `at`."""
+        call = _format_call(organization, chain_id, operation_hash)
+        await self._link.command("ZADD", self.schedule_key(_shard_of(call)), at, call)
+
+    async def take(self, consumer: str, *, now: UnixSeconds) -> tuple[OutboxEntry, ...]:
+        """Return some of the entries that are due or that a consumer did not finish in time."""
+        found = await asyncio.gather(*(self._take_from(shard, consumer, now) for shard in range(SHARDS)))
+        return tuple(_parse_entry(stream_id, call) for entries in found for stream_id, call in entries)
+
+    async def _take_from(self, shard: int, consumer: str, now: UnixSeconds) -> list[tuple[bytes, bytes]]:
+        keys = [self.schedule_key(shard), self.stream_key(shard)]
+        later = now + 2 * TAKEOVER_SECONDS
+        taken: list[tuple[bytes, bytes]] = await self._link.run(
+            self._take, keys, consumer, now, later, _AT_ONCE, TAKEOVER_SECONDS * 1000
+        )
+        return taken
+
+    async def finish(self, entry: OutboxEntry, *, next_at: UnixSeconds | None) -> None:
+        """Confirm that the work is done; the call is due again at `next_at`, or never."""
+        call = _format_call(entry.organization, entry.chain_id, entry.operation_hash)
+        shard = _shard_of(call)
+        keys = [self.schedule_key(shard), self.stream_key(shard)]
+        await self._link.run(self._finish, keys, entry.stream_id, call, "" if next_at is None else next_at)
+
+    async def restore(self, *, now: UnixSeconds) -> int:
+        """Make due the stored signed calls that have no entry, and return their number."""
+        restored = 0
+        for key in await self._link.find_keys("*{call:*}:signed"):
+            found = _SIGNED_KEY.search(key)
+            if found is not None:
+                call = _format_call(
+                    OrganizationId(found[1] or OPEN_ORGANIZATION), int(found[2]), Hash32.parse("0x" + found[3])
+                )
+                restored += await self._link.command("ZADD", self.schedule_key(_shard_of(call)), "NX", now, call)
+        return restored
+
+
+_SIGNED_KEY = re.compile(r"(?:(org_[0-9A-Za-z]+):)?\{call:(\d+):([0-9a-f]{64})\}:signed$")
+
+
+def _format_call(organization: OrganizationId, chain_id: ChainId, operation_hash: Hash32) -> str:
+    return f"{organization}:{chain_id}:{operation_hash.hex()}"
+
+
+def _parse_entry(stream_id: bytes, call: bytes) -> OutboxEntry:
+    organization, chain_id, operation_hash = call.decode().split(":")
+    return OutboxEntry(
+        organization=OrganizationId(organization),
+        chain_id=int(chain_id),
+        operation_hash=Hash32.parse("0x" + operation_hash),
+        stream_id=stream_id.decode(),
+    )
+
+
+def _shard_of(call: str) -> int:
+    return crc32(call.encode()) % SHARDS

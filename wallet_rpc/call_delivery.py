@@ -1,0 +1,54 @@
+"""Start and end of the delivery workers, with the server that accepts the calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.access import OrganizationId
+from wallet_rpc.domain.call_record import CallRecord
+from wallet_rpc.domain.prepared import format_call_id
+from wallet_rpc.edge.caller import LOCAL_CALLER
+from wallet_rpc.edge.observe import log
+from wallet_rpc.ports import Ports
+from wallet_rpc.services.delivery_workers import DeliveryWorkers
+
+HAND_OVER_SECONDS = 5.0
+"""Time for running attempts to end at shutdown; other replicas, or the next start, go on with the rest."""
+
+
+class _LogReporter:
+    """`delivery_workers.Reporter` that writes to the server's log."""
+
+    def deep_reorganization(self, record: CallRecord) -> None:
+        """Log a call with a final status whose block was replaced."""
+        call_id = format_call_id(record.chain_id, record.hash).hex0x()
+        log.error("deep_reorganization", call=call_id, state=record.state.value)
+
+    def worker_failed(self) -> None:
+        """Log the exception that is being handled."""
+        log.exception("delivery_worker_failed")
+
+
+@asynccontextmanager
+async def run_delivery(ports: Ports, store: RedisStore) -> AsyncIterator[None]:
+    """Deliver calls while the block runs; at its end, wait for the running attempts, also those of requests."""
+
+    def ports_of(organization: OrganizationId) -> Ports:
+        return replace(ports, caller=LOCAL_CALLER, store=store.for_organization(organization))
+
+    workers = DeliveryWorkers(store.outbox, ports_of, ports.clock, _LogReporter())
+    running = asyncio.create_task(workers.run())
+    try:
+        yield
+    finally:
+        workers.stop()
+        ends = [running, asyncio.create_task(workers.finish_running()), *ports.background]
+        await asyncio.wait(ends, timeout=HAND_OVER_SECONDS)
+        for task in ends:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*ends)

@@ -1,0 +1,44 @@
+"""Changes of call records under concurrency: each is applied to the newest record, and a lease goes to one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from wallet_rpc.domain.call_record import CallRecord
+from wallet_rpc.domain.call_state import Evidence
+from wallet_rpc.errors import Unavailable
+from wallet_rpc.ports import Ports
+
+DELIVERY_LEASE_SECONDS = 15
+"""Time for which one process alone delivers a call; longer than an attempt."""
+_WRITES = 20
+"""Maximum number of times that a change is applied again, because another process wrote the record first."""
+
+
+async def change_record(ports: Ports, record: CallRecord, change: Callable[[CallRecord], CallRecord]) -> CallRecord:
+    """Apply `change` to the stored record, again if another process writes it meanwhile, and return the result.
+
+    Raises: Unavailable when other processes always write first.
+    """
+    for _ in range(_WRITES):
+        changed = change(record)
+        if changed.state.is_final and not record.state.is_final:
+            changed = replace(changed, final_at=ports.clock.now())
+        if changed == record:
+            return record
+        stored = await ports.store.calls.update(record, changed)
+        if stored == replace(changed, revision=record.revision + 1):
+            return stored
+        record = stored
+    raise Unavailable("the call's record is being written by others; try again", reason="busy", part="store")
+
+
+async def take_lease(ports: Ports, record: CallRecord) -> CallRecord | None:
+    """Begin an attempt, and return the record with the lease; None if another process has the lease."""
+    now = ports.clock.now()
+    if record.state.is_final or record.lease_until > now:
+        return None
+    leased = record.after(Evidence.ATTEMPT_BEGUN, lease_until=now + DELIVERY_LEASE_SECONDS)
+    stored = await ports.store.calls.update(record, leased)
+    return stored if stored == replace(leased, revision=record.revision + 1) else None

@@ -1,0 +1,213 @@
+"""Evidence about a sent call: what the node shows of it, and what the deliveries say that they hold.
+
+A call is included only if the node itself shows EntryPoint's event of it; a bundler's receipt is a hint where to look.
+A call is replaced only if the node shows the event of another operation with its nonce. A used nonce alone proves
+nothing: the account may have used it up, or the node may lag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from wallet_rpc.domain.call_record import CallRecord
+from wallet_rpc.domain.call_state import CallState, Evidence
+from wallet_rpc.domain.nonce import split_nonce
+from wallet_rpc.domain.receipt import CallLog, CallReceipt
+from wallet_rpc.errors import Unavailable
+from wallet_rpc.ports import NO_LOGS, ChainPorts, NonceUse, OperationReceipt, PendingOperation, TransactionReceipt
+from wallet_rpc.primitives import ZERO_ADDRESS, Data, Hash32
+from wallet_rpc.services.call_failures import expired_error, nonce_used_error
+
+_T = TypeVar("_T")
+
+SEARCHED_BLOCKS = 20_000
+"""Number of blocks that one examination searches; a longer search goes on with the next one."""
+REORG_MARGIN_BLOCKS = 64
+"""Number of blocks, at least, that each examination searches again, since a replaced block may have another content."""
+NONCE_USED = "nonce_used_without_event"
+"""Reason why a call is pending: its nonce is used, but no operation is found that used it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """The result of an examination."""
+
+    change: Callable[[CallRecord], CallRecord] = lambda record: record
+    """The effect of the evidence on the record, also on one that another process has changed since."""
+    pending: PendingOperation | None = None
+    """The operation as a bundler has it."""
+    is_missing: bool = False
+    """True if the call can still be included and no delivery has it, so that it has to be delivered again."""
+    reason: str | None = None
+    """Why nothing final can be said, where the evidence is incomplete."""
+
+
+async def examine(chain: ChainPorts, record: CallRecord) -> Examination:
+    """Collect the evidence about a user operation that is not final. Raises: Unavailable without the node."""
+    key, _ = split_nonce(record.nonce)
+    latest, next_nonce, pending, hint = await asyncio.gather(
+        chain.node.block_number(),
+        chain.node.user_operation_nonce(record.sender, key.key),
+        _lookup(chain, record.hash),
+        _or_none(chain.bundler.receipt(record.hash)),
+    )
+    search = _Search(chain, record, latest)
+    receipt = await search.find_receipt(hint)
+    if receipt is not None:
+        return Examination(change=partial(_include, chain, receipt, latest), pending=pending)
+    if next_nonce > record.nonce:
+        use = await search.find_nonce_use()
+        is_other = use is not None and use.operation_hash != record.hash
+        if use is not None and is_other and has_depth(chain, use.block_number, latest):
+            return Examination(change=lambda one: one.after(Evidence.NONCE_USED, error=nonce_used_error(one)))
+        reason = NO_LOGS if search.has_no_logs else None if is_other else NONCE_USED
+        return Examination(change=search.record_absence, pending=pending, reason=reason)
+    if await search.is_past_deadline():
+        return Examination(change=lambda one: one.after(Evidence.DEADLINE_PASSED, error=expired_error(one)))
+    reason = NO_LOGS if search.has_no_logs else None
+    if pending is None:
+        return Examination(change=search.record_absence, is_missing=True, reason=reason)
+    return Examination(
+        change=lambda one: search.record_absence(one).after(Evidence.IN_MEMPOOL), pending=pending, reason=reason
+    )
+
+
+class _Search:
+    """A search of the node's logs for one call, from the first block that may have it, in bounded ranges."""
+
+    def __init__(self, chain: ChainPorts, record: CallRecord, latest: int) -> None:
+        self._chain = chain
+        self._record = record
+        self._latest = latest
+        first = record.first_block
+        if first is not None and record.searched_block is not None:
+            first = max(first, record.searched_block - max(REORG_MARGIN_BLOCKS, chain.confirmations))
+        start = max(latest - SEARCHED_BLOCKS + 1, 0) if first is None else min(first, latest)
+        self._blocks = range(start, min(start + SEARCHED_BLOCKS, latest + 1))
+        self.has_no_logs = False
+
+    @property
+    def _is_complete(self) -> bool:
+        return not self.has_no_logs and self._record.first_block is not None and self._reaches_latest
+
+    @property
+    def _reaches_latest(self) -> bool:
+        return self._blocks.stop > self._latest
+
+    async def find_receipt(self, hint: OperationReceipt | None) -> OperationReceipt | None:
+        """Return the call's receipt as the node has it: in the hinted or the known transaction, else by its event."""
+        known = self._record.receipt
+        transaction = hint.transaction_hash if hint is not None else None if known is None else known.transaction_hash
+        if transaction is not None:
+            receipt = await self._chain.node.read_operation(self._record.hash, transaction=transaction)
+            if receipt is not None:
+                return receipt
+        return await self._with_logs(
+            self._chain.node.find_operation(self._record.hash, self._blocks, to_latest=self._reaches_latest)
+        )
+
+    async def find_nonce_use(self) -> NonceUse | None:
+        """Return the operation that used the call's nonce."""
+        record = self._record
+        return await self._with_logs(
+            self._chain.node.find_nonce_use(record.sender, record.nonce, self._blocks, to_latest=self._reaches_latest)
+        )
+
+    async def is_past_deadline(self) -> bool:
+        """Return True if a final block is later than the deadline, and no block up to it has the call."""
+        final = self._latest - self._chain.confirmations + 1
+        if not self._record.valid_until or not self._is_complete or final < 0:
+            return False
+        block = await self._chain.node.block_time(final)
+        if block.timestamp <= self._record.valid_until:
+            return False
+        return await self.find_receipt(None) is None and not self.has_no_logs  # the first search began before the block
+
+    def record_absence(self, record: CallRecord) -> CallRecord:
+        """Return the record of a call that is in no block, with the progress of the search where that is worth it."""
+        absent = record.after(Evidence.NOT_IN_BLOCK, receipt=None, revert_data=Data())
+        last = self._blocks.stop - 1
+        before = record.first_block if record.searched_block is None else record.searched_block
+        if self.has_no_logs or before is None or last - before < SEARCHED_BLOCKS // 20:
+            return absent
+        return replace(absent, searched_block=last)
+
+    async def _with_logs(self, search: Awaitable[_T | None]) -> _T | None:
+        try:
+            return await search
+        except Unavailable as error:
+            if error.reason != NO_LOGS:
+                raise
+            self.has_no_logs = True
+            return None
+
+
+def _include(chain: ChainPorts, receipt: OperationReceipt, latest: int, record: CallRecord) -> CallRecord:
+    revert_data = Data(receipt.revert_reason)
+    included = record.after(Evidence.IN_BLOCK, receipt=build_receipt(receipt), revert_data=revert_data)
+    if not has_depth(chain, receipt.block_number, latest):
+        return included
+    return included.after(Evidence.SUCCESS_CONFIRMED if receipt.success else Evidence.REVERT_CONFIRMED)
+
+
+def has_depth(chain: ChainPorts, block_number: int, latest: int) -> bool:
+    """Return True if the block and the later ones are the chain's number of confirmations."""
+    return max(latest - block_number, 0) + 1 >= chain.confirmations
+
+
+async def _lookup(chain: ChainPorts, operation_hash: Hash32) -> PendingOperation | None:
+    """Return the operation as the first delivery has it that knows it; None if none knows it or answers."""
+    found = await asyncio.gather(*(_or_none(one.lookup(operation_hash)) for one in chain.deliveries))
+    return next((one for one in found if one is not None), None)
+
+
+async def _or_none(answer: Awaitable[_T | None]) -> _T | None:
+    """Return the answer, or None from a bundler that does not answer: only the node is indispensable."""
+    try:
+        return await answer
+    except Unavailable:
+        return None
+
+
+def build_receipt(receipt: OperationReceipt | TransactionReceipt) -> CallReceipt:
+    """Convert a receipt to the form in which it is stored and reported."""
+    return CallReceipt(
+        logs=tuple(CallLog(address=log.address, data=Data(log.data), topics=log.topics) for log in receipt.logs),
+        status="0x1" if receipt.success else "0x0",
+        block_hash=receipt.block_hash,
+        block_number=receipt.block_number,
+        gas_used=receipt.gas_used,
+        transaction_hash=receipt.transaction_hash,
+    )
+
+
+async def examine_unrecorded(
+    chain: ChainPorts, operation_hash: Hash32
+) -> tuple[CallRecord | None, PendingOperation | None]:
+    """Return a record, which is not stored, of an operation without one, if the node shows it in a block.
+
+    The second value is the operation as the bundler has it. Raises: Unavailable.
+    """
+    latest, hint, pending = await asyncio.gather(
+        chain.node.block_number(), chain.bundler.receipt(operation_hash), chain.bundler.lookup(operation_hash)
+    )
+    if hint is None:
+        return None, pending
+    receipt = await chain.node.read_operation(operation_hash, transaction=hint.transaction_hash)
+    if receipt is None:
+        return None, pending
+    record = CallRecord(
+        chain_id=chain.chain_id,
+        hash=operation_hash,
+        sender=ZERO_ADDRESS if pending is None else pending.operation.sender,
+        nonce=0,
+        max_fee_per_gas=0,
+        max_priority_fee_per_gas=0,
+        sent_at=0,
+        state=CallState.SUBMITTED,
+    )
+    return _include(chain, receipt, latest, record), pending
