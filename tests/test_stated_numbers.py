@@ -42,7 +42,6 @@ NUMBERS: dict[str, dict[str, float]] = {
     "edge.bounded_http": {"PIPELINED_REQUESTS": 100},
     "edge.envelope": {"MAX_BODY_CONTAINERS": 50_000, "MAX_BODY_VALUES": 150_000},
     "edge.guard": {"MAX_BODY_BYTES": 1 << 20},
-    "edge.health": {"KEPT_SECONDS": 1},
     "edge.request_parser": {"HEADER_FIELDS": 128, "HEAD_BYTES": 32 << 10, "TARGET_BYTES": 8 << 10},
     "edge.strict_json": {"MAX_BODY_LEVELS": 64},
     "wire.members": {"MAX_FIELD_ERRORS": 100},

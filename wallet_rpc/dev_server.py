@@ -31,18 +31,17 @@ from wallet_rpc.edge.envelope import Reply
 from wallet_rpc.edge.http import Handler
 from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 from wallet_rpc.errors import Unavailable
+from wallet_rpc.payer_opening import RelayerOptions, build_relayer_options, sponsor_of
 from wallet_rpc.ports import Clock
 from wallet_rpc.primitives import Address
 from wallet_rpc.server import (
     ChainClients,
     EmbeddedChains,
-    RelayerOptions,
     ServerOptions,
     build_chain_clients,
-    build_relayer_options,
     open_wallet_app,
+    probe_all,
     quotes_of,
-    sponsor_of,
 )
 from wallet_rpc.store_opening import make_data_folder, open_store, redis_folder
 
@@ -113,6 +112,7 @@ async def open_dev_server(
         auth = _auth_options(settings, options, clock)
         server_options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
         embedded = _embedded_chains(options, chains)
+        await stack.enter_async_context(probe_all(store, chain_clients))
         yield await stack.enter_async_context(
             open_wallet_app(settings, store, chain_clients, server_options, embedded=embedded)
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,15 +15,17 @@ from starlette.types import ASGIApp
 
 from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.failover import build_rpc
+from wallet_rpc.adapters.health import Mark, best_mark
 from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.adapters.paymaster import HttpPaymaster
+from wallet_rpc.adapters.probes import ProbedServer, ask_chain_id, run_probes
 from wallet_rpc.adapters.quotes import QUOTE_LIMITS, QUOTE_PROVIDER, HttpQuotes
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.relayer import KeyRelayer
-from wallet_rpc.adapters.relayer_budget import DailyWei, RelayerBudget
+from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.adapters.sponsorship.outcomes import OutcomeReader
 from wallet_rpc.adapters.sponsorship.paymaster import Sponsor
-from wallet_rpc.adapters.sponsorship.setup import build_policy_paymaster, check_signer, read_sponsor
+from wallet_rpc.adapters.sponsorship.setup import build_policy_paymaster
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
 from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES, UpstreamProxy
 from wallet_rpc.auth_options import AuthOptions, load_auth_options, sources_of
@@ -31,7 +34,6 @@ from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.domain.access import ApiKey, KeyId
 from wallet_rpc.domain.contracts import REQUIRED_CONTRACTS
-from wallet_rpc.domain.policy_file import PolicyFileError
 from wallet_rpc.edge import caller
 from wallet_rpc.edge.api_documents import rest_with_document, rpc_with_document
 from wallet_rpc.edge.authentication import Authenticator
@@ -42,6 +44,7 @@ from wallet_rpc.edge.jsonrpc import Fallback, JsonRpcDispatcher
 from wallet_rpc.edge.request_sources import SourceMiddleware
 from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.errors import Unavailable
+from wallet_rpc.payer_opening import RelayerOptions, build_relayer_options, check_paymasters, sponsor_of
 from wallet_rpc.ports import ChainPorts, Clock, Paymaster, Ports, Quotes
 from wallet_rpc.services.audit_log import log_chain_request
 from wallet_rpc.store_opening import open_store, require_available
@@ -59,6 +62,24 @@ class ChainClients:
     bundler: HttpBundler
     upstream_proxy: UpstreamProxy
     """The proxy for the chain's own methods, for clients of `serve`."""
+    rpcs: Mapping[str, Rpc]
+    """The JSON-RPC client of each kind of upstream: `node`, `bundler` and, if the chain has one, `paymaster`."""
+    probe_http: httpx2.AsyncClient
+    """The HTTP client of probes, which no other request may delay."""
+
+    @property
+    def mark(self) -> Mark:
+        """The mark of the chain: that of a required upstream without a usable server, else ok."""
+        marks = [best_mark(each.health for each in self.rpcs[kind].servers) for kind in ("node", "bundler")]
+        return next((mark for mark in marks if mark is not Mark.OK), Mark.OK)
+
+    def probed_servers(self) -> Iterator[ProbedServer]:
+        """Iterate over the servers of the chain with their probes; a paymaster service has no chain id."""
+        for kind, rpc in self.rpcs.items():
+            chain_id = None if kind == "paymaster" else self.ports.chain_id
+            for number, client in enumerate(rpc.servers, 1):
+                ask = partial(ask_chain_id, self.probe_http, client, chain_id)
+                yield ProbedServer(f"chain {self.ports.chain_id}: {kind} {number}", client.health, ask)
 
     async def check_ready(self) -> None:
         """Check the node and the bundler. Raises: Unavailable when one does not respond or serves another chain."""
@@ -74,33 +95,17 @@ class ChainClients:
                 raise Unavailable(text, reason="no_contract", part="node")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelayerOptions:
-    """The relayer that pays for authorizations without a user operation: its 32-byte private key and daily budget."""
-
-    key: bytes = field(repr=False)
-    budget: RelayerBudget
-
-
-def build_relayer_options(
-    settings: Settings, store: RedisStore, clock: Clock, *, key: bytes | None
-) -> RelayerOptions | None:
-    """Build the options of the relayer with this key; None without a key."""
-    if key is None:
-        return None
-    total, account = settings.relayer_daily_wei
-    return RelayerOptions(key=key, budget=store.relayer_budget(DailyWei(total=total, account=account), clock))
-
-
 def build_chain_clients(
     setting: ChainSetting,
     http: httpx2.AsyncClient,
     *,
+    probe_http: httpx2.AsyncClient | None = None,
     relayer_options: RelayerOptions | None = None,
     sponsor: Sponsor | None = None,
 ) -> ChainClients:
     """Build the adapters of one chain, with a relayer if there is a key for one.
 
+    `probe_http` defaults to `http`, for a transport without a connection pool.
     With a sponsor, configured policies apply to the verifying paymaster and to the paymaster service. Policy ids that
     are not configured go to the paymaster service.
     """
@@ -112,9 +117,11 @@ def build_chain_clients(
     if len(setting.bundler_urls) > 1:
         single_bundlers = tuple(HttpBundler(build_rpc(http, [url], part="bundler")) for url in setting.bundler_urls)
     node, bundler = NodeChain(node_rpc), HttpBundler(bundler_rpc)
+    rpcs = {"node": node_rpc, "bundler": bundler_rpc}
     paymaster: Paymaster | None = None
     if setting.paymaster_url is not None:
-        paymaster = HttpPaymaster(build_rpc(http, [setting.paymaster_url], part="paymaster"), chain_id)
+        rpcs["paymaster"] = build_rpc(http, [setting.paymaster_url], part="paymaster")
+        paymaster = HttpPaymaster(rpcs["paymaster"], chain_id)
     if sponsor is not None:
         clock = sponsor.clock
         outcomes = OutcomeReader(node, node=node_rpc, bundler=bundler_rpc, clock=clock, confirmations=confirmations)
@@ -136,7 +143,10 @@ def build_chain_clients(
         single_bundlers=single_bundlers,
     )
     upstream_proxy = UpstreamProxy(node_rpc, bundler_rpc, [*setting.node_urls, *setting.bundler_urls])
-    return ChainClients(ports=ports, node=node, bundler=bundler, upstream_proxy=upstream_proxy)
+    probe_http = http if probe_http is None else probe_http
+    return ChainClients(
+        ports=ports, node=node, bundler=bundler, upstream_proxy=upstream_proxy, rpcs=rpcs, probe_http=probe_http
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,10 +228,13 @@ def _build_app(
         fallback=route_by_chain(chains, reads=NODE_READS | BUNDLER_READS, record=record),
         enforce_rate_limit=auth.enforce_rate_limit,
     )
-    checks = {"redis": store.ping} | {f"chain {each.ports.chain_id}": each.check_ready for each in chain_clients}
+
+    def states() -> Mapping[str, str]:
+        return {"redis": store.health.mark} | {f"chain {each.ports.chain_id}": each.mark for each in chain_clients}
+
     rest_operations, openapi = rest_with_document(has_tokens=options.auth.token_signer is not None)
     rest = RestApi(operations=rest_operations, context=build_context, authenticator=auth, deadline_seconds=deadline)
-    routes = [*health_routes(checks), document_route(openrpc), document_route(openapi, "/openapi.json")]
+    routes = [*health_routes(states), document_route(openrpc), document_route(openapi, "/openapi.json")]
     handlers = wallet_handlers(dispatcher.dispatch)
     handlers |= {f"/chain/{chain_id}": bind_chain(chain_id, dispatcher.dispatch) for chain_id in chains}
     for chain_id, handler in ({} if embedded is None else embedded.handlers).items():
@@ -272,22 +285,30 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
         raise SettingError(f"{variable('chains')}: required by serve, but not set")
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx2.AsyncClient())
+        probe_http = await stack.enter_async_context(httpx2.AsyncClient())
         clock = SystemClock()
         store = await stack.enter_async_context(open_store(settings.redis_url))
         auth = await load_auth_options(settings, store, clock)
         sponsor = sponsor_of(settings, store, http=http, clock=clock, key=settings.paymaster_key)
         relayer_options = build_relayer_options(settings, store, clock, key=settings.relayer_key)
         chain_clients = [
-            build_chain_clients(setting, http, relayer_options=relayer_options, sponsor=sponsor)
+            build_chain_clients(setting, http, probe_http=probe_http, relayer_options=relayer_options, sponsor=sponsor)
             for setting in settings.chains
         ]
         for setting, each in zip(settings.chains, chain_clients, strict=True):
             for check in (each.check_ready, each.check_contracts):
                 await require_available(f"{variable('chains')}: chain {setting.title}", check)
         if sponsor is not None:
-            await _check_paymasters(settings, chain_clients, sponsor)
+            await check_paymasters(settings, {each.ports.chain_id: each.node for each in chain_clients}, sponsor)
         options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
+        await stack.enter_async_context(probe_all(store, chain_clients))
         yield await stack.enter_async_context(open_wallet_app(settings, store, chain_clients, options))
+
+
+def probe_all(store: RedisStore, chain_clients: Iterable[ChainClients]) -> AbstractAsyncContextManager[None]:
+    """Probe the Redis and the servers of the chains while the block runs."""
+    upstreams = itertools.chain.from_iterable(each.probed_servers() for each in chain_clients)
+    return run_probes([ProbedServer("redis", store.health, store.ping), *upstreams])
 
 
 def quotes_of(settings: Settings, http: httpx2.AsyncClient) -> Quotes | None:
@@ -295,35 +316,3 @@ def quotes_of(settings: Settings, http: httpx2.AsyncClient) -> Quotes | None:
     if settings.quote_url is None:
         return None
     return HttpQuotes(build_rpc(http, [settings.quote_url], part=QUOTE_PROVIDER, limits=QUOTE_LIMITS))
-
-
-def sponsor_of(
-    settings: Settings, store: RedisStore, *, http: httpx2.AsyncClient, clock: Clock, key: bytes | None
-) -> Sponsor | None:
-    """Build the sponsor of the configured policies; None without policies. Raises: SettingError."""
-    if settings.policies is None:
-        return None
-    if key is None and any(chain.verifying_paymaster is not None for chain in settings.chains):
-        text = f"required by {variable('policies')} where a chain has a verifying_paymaster, but not set"
-        raise SettingError(f"{variable('paymaster_key')}: {text}")
-    try:
-        sponsor = read_sponsor(settings.policies, key=key, budgets=store.budgets, clock=clock, http=http)
-    except PolicyFileError as error:
-        raise SettingError(f"{variable('policies')}: {error}") from None
-    return replace(sponsor, caller=caller.current_caller)
-
-
-async def _check_paymasters(settings: Settings, chain_clients: Iterable[ChainClients], sponsor: Sponsor) -> None:
-    """Check that a chain has a paymaster, and that each VerifyingPaymaster has the configured key's address as signer.
-
-    Raises: SettingError when a check fails.
-    """
-    addresses = {chain.chain_id: chain.verifying_paymaster for chain in settings.chains if chain.verifying_paymaster}
-    if not addresses and all(chain.paymaster_url is None for chain in settings.chains):
-        text = f"no chain has a paymaster or a verifying_paymaster in {variable('chains')}"
-        raise SettingError(f"{variable('policies')}: {text}")
-    for each in chain_clients:
-        address = addresses.get(each.ports.chain_id)
-        if address is not None and sponsor.key is not None:
-            subject = f"{variable('chains')}: chain {each.ports.chain_id}: verifying_paymaster"
-            await require_available(subject, partial(check_signer, each.node, address, sponsor.key))

@@ -28,7 +28,7 @@ class BusyApp:
     """An application whose POST waits for `go`, and whose `GET /large` has a large response."""
 
     def __init__(self) -> None:
-        self.inner = build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes({}))
+        self.inner = build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes(dict))
         self.running = 0
         self.go = threading.Event()
 

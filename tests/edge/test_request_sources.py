@@ -192,7 +192,7 @@ def new_app(sources: Sources) -> Any:
         sources.origins
     )
     app = build_app(
-        wallet_handlers(dispatcher().dispatch), routes=health_routes({}), mounts=mounts, origins=sources.origins
+        wallet_handlers(dispatcher().dispatch), routes=health_routes(dict), mounts=mounts, origins=sources.origins
     )
     return SourceMiddleware(app, sources)
 

@@ -26,7 +26,7 @@ def server() -> Iterator[tuple[str, int]]:
         operations=OPERATIONS, context=Journal, authenticator=FakeAuthenticator(), body_seconds=1.0
     ).build_mounts()
     app = RequestContextMiddleware(
-        build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes({}), mounts=mounts, body_seconds=1.0)
+        build_app(wallet_handlers(dispatcher().dispatch), routes=health_routes(dict), mounts=mounts, body_seconds=1.0)
     )
     with socket.create_server(("127.0.0.1", 0)) as at, run_in_thread(serve_in_background(app, at)):
         yield at.getsockname()

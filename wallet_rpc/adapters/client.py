@@ -1,7 +1,8 @@
 """JSON-RPC client of one HTTP upstream: a node, bundler, paymaster or quote provider.
 
-Every call has a deadline. Reads are retried, and the reads of one event-loop tick are batched into one POST. A write is
-sent once, in its own POST. No error contains a URL, a key or a text of the upstream.
+Every call has a deadline, at most the rest of its request's time budget, and fails at once while the server is marked
+down (`adapters/health.py`). Reads are retried, and the reads of one event-loop tick are batched into one POST. A write
+is sent once, in its own POST. No error contains a URL, a key or a text of the upstream.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import httpx2
 
+from wallet_rpc.adapters.health import DEPENDENCY_DOWN, WRONG_CHAIN, Mark, ServerHealth
 from wallet_rpc.adapters.http_post import post_json
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.errors import InvalidParams, LimitExceeded, OutcomeUnknown, Unavailable, WalletError
 from wallet_rpc.primitives import ChainId
+from wallet_rpc.time_budget import BUDGET_SECONDS, BUDGET_USED, remaining_seconds
 from wallet_rpc.wire import decode, parse_json
 
 if TYPE_CHECKING:
@@ -44,8 +47,8 @@ class ErrorObject:
 
 ErrorMapper: TypeAlias = Callable[[ErrorObject], WalletError]
 """Function from an upstream's error object to the error that the caller gets."""
-WRONG_CHAIN = "wrong_chain"
-"""Reason of the error for a server that serves another chain."""
+_UNSENT_REASONS = frozenset({DEPENDENCY_DOWN, WRONG_CHAIN, BUDGET_USED})
+"""Reasons of errors for requests that were not sent."""
 
 
 class _RpcError(Exception):
@@ -75,8 +78,10 @@ class JsonRpcClient:
 
     def __init__(self, http: httpx2.AsyncClient, url: str, *, part: str, limits: ClientLimits | None = None) -> None:
         self._http = http
-        self._url = url
+        self.url = url
+        """The server's URL, which contains a key: for probes only, never for a message."""
         self.part = part
+        self.health = ServerHealth(part)
         self._limits = ClientLimits() if limits is None else limits
         seconds = self._limits.deadline_seconds
         self._timeout = httpx2.Timeout(seconds, connect=min(seconds, self._limits.connect_seconds))
@@ -84,6 +89,11 @@ class JsonRpcClient:
         self._ids = itertools.count(1)
         self._queue: list[_PendingRequest] = []
         self._sending: set[asyncio.Task[None]] = set()
+
+    @property
+    def servers(self) -> tuple[JsonRpcClient, ...]:
+        """The client of each server: this one."""
+        return (self,)
 
     async def read(
         self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None, unbatched: bool = False
@@ -94,6 +104,7 @@ class JsonRpcClient:
         """
         async with self._deadline(self._limits.read_seconds, map_error, timeout_error=Unavailable):
             for attempt in itertools.count(1):
+                self.health.require_usable()
                 try:
                     return await self._enqueue(method, params, unbatched=unbatched)
                 except _NoAnswerError as error:
@@ -114,15 +125,21 @@ class JsonRpcClient:
             return _extract_result(await self._post(request), request["id"])
 
     async def check_chain(self, chain_id: int) -> None:
-        """Check that the server serves the chain. Raises: Unavailable (wrong_chain) when it serves another."""
+        """Check that the server serves the chain; a failure marks it as not usable, until a probe succeeds.
+
+        Raises: Unavailable (wrong_chain) when it serves another.
+        """
         kind: Any = ChainId
-        found = self.decode_result(kind, await self.read("eth_chainId", []))
+        try:
+            found = self.decode_result(kind, await self.read("eth_chainId", []))
+        except Unavailable as error:
+            if is_no_response(error):
+                self.health.mark = Mark.UNAVAILABLE
+            raise
         if found != chain_id:
-            raise Unavailable(
-                f"the {self.part} serves chain {found}, expected chain {chain_id}",
-                reason=WRONG_CHAIN,
-                part=self.part,
-            )
+            self.health.mark = Mark.WRONG_CHAIN
+            text = f"the {self.part} serves chain {found}, expected chain {chain_id}"
+            raise Unavailable(text, reason=WRONG_CHAIN, part=self.part)
 
     def decode_result(self, kind: type[_T], value: Any) -> _T:
         """Decode a result as a typed value. Raises: Unavailable when it is malformed."""
@@ -132,8 +149,13 @@ class JsonRpcClient:
     async def _deadline(
         self, seconds: float, map_error: ErrorMapper | None, *, timeout_error: type[Unavailable]
     ) -> AsyncIterator[None]:
+        self.health.require_usable()
+        allowed = remaining_seconds(seconds)
+        if allowed <= 0:
+            text = f"the {self.part} got no request: other dependencies took the request's {BUDGET_SECONDS:g} s"
+            raise Unavailable(text, reason=BUDGET_USED, part=self.part)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(allowed):
                 yield
         except _RpcError as failure:
             raise (self._unavailable_error if map_error is None else map_error)(failure.error) from None
@@ -221,7 +243,7 @@ class JsonRpcClient:
         content = json.dumps(body, separators=(",", ":")).encode()
         try:
             response = await post_json(
-                self._http, self._url, content, timeouts=self._timeout, max_bytes=self._limits.answer_bytes
+                self._http, self.url, content, timeouts=self._timeout, max_bytes=self._limits.answer_bytes
             )
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL) as error:
             raise _NoAnswerError(sent=False) from error
@@ -232,14 +254,16 @@ class JsonRpcClient:
         if response.body is None or not self._limits.allows(response.body):
             raise _NoAnswerError(too_large=True)
         try:
-            return parse_json(response.body)
+            parsed = parse_json(response.body)
         except ValueError as error:
             raise _NoAnswerError(batch_rejected=response.status >= 400) from error
+        self.health.record_answer()
+        return parsed
 
 
 def is_no_response(error: Unavailable) -> bool:
     """Return True when there was no readable response, False when the upstream returned an error."""
-    return isinstance(error.__cause__, _NoAnswerError | TimeoutError)
+    return error.reason in _UNSENT_REASONS or isinstance(error.__cause__, _NoAnswerError | TimeoutError)
 
 
 def decode_result(kind: type[_T], value: Any, *, part: str) -> _T:

@@ -2,7 +2,7 @@
 
 A read goes to the next server when the current one does not respond within its share of the deadline. A write goes to
 the next server only when the previous server cannot have received it. An error response is a response. A failed server
-is suspended for a while. No server is used before it has returned the right chain id.
+is suspended for a while. A server whose health mark says that it is down or of another chain gets no request.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from wallet_rpc.adapters.client import WRONG_CHAIN, ErrorMapper, JsonRpcClient, decode_result, is_no_response
+from wallet_rpc.adapters.client import ErrorMapper, JsonRpcClient, decode_result, is_no_response
+from wallet_rpc.adapters.health import WRONG_CHAIN
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.errors import OutcomeUnknown, Unavailable
+from wallet_rpc.time_budget import BUDGET_USED, remaining_seconds
 
 _T = TypeVar("_T")
 
@@ -41,7 +43,10 @@ class _Server:
     def __init__(self, client: JsonRpcClient) -> None:
         self.client = client
         self.suspended_until = 0.0
-        self.is_checked = False
+
+    def rank(self, now: float) -> tuple[bool, float]:
+        """Return the sort key of the server: usable ones first, suspended ones last."""
+        return not self.client.health.is_usable, self.suspended_until if self.suspended_until > now else 0.0
 
 
 class Failover:
@@ -54,8 +59,12 @@ class Failover:
         self._read_seconds = read_seconds
         self._servers = [_Server(client) for client in clients]
         self._suspend_seconds = suspend_seconds
-        self._chain_id: int | None = None
         self.part = clients[0].part
+
+    @property
+    def servers(self) -> tuple[JsonRpcClient, ...]:
+        """The client of each server, for requests to one of them; it shares the server's health mark."""
+        return tuple(server.client for server in self._servers)
 
     async def read(
         self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None, unbatched: bool = False
@@ -65,7 +74,7 @@ class Failover:
         Raises: the error that `map_error` returns; LimitExceeded (answer_too_large); Unavailable.
         """
         try:
-            async with asyncio.timeout(self._read_seconds):
+            async with asyncio.timeout(remaining_seconds(self._read_seconds)):
                 return await self._try_servers(
                     lambda client: client.read(method, params, map_error=map_error, unbatched=unbatched)
                 )
@@ -81,12 +90,11 @@ class Failover:
         return await self._try_servers(lambda client: client.write(method, params, map_error=map_error))
 
     async def check_chain(self, chain_id: int) -> None:
-        """Check the chain id of every server. A server that does not respond is checked again before its first use.
+        """Check the chain id of every server. A server that does not respond is not used before a probe succeeds.
 
         Raises: Unavailable (wrong_chain) when a server serves another chain; Unavailable when no server responds.
         """
-        self._chain_id = chain_id
-        found = await asyncio.gather(*(self._check(server) for server in self._servers), return_exceptions=True)
+        found = await asyncio.gather(*(each.check_chain(chain_id) for each in self.servers), return_exceptions=True)
         failures = [one for one in found if isinstance(one, BaseException)]
         mismatches = [one for one in failures if not _is_no_response(one)]
         if mismatches or len(failures) == len(found):
@@ -96,38 +104,24 @@ class Failover:
         """Decode a result as a typed value. Raises: Unavailable when it is malformed."""
         return decode_result(kind, value, part=self.part)
 
-    async def _check(self, server: _Server) -> None:
-        if self._chain_id is None:
-            return
-        try:
-            await server.client.check_chain(self._chain_id)
-        except Unavailable:
-            self._suspend(server)
-            raise
-        server.is_checked = True
-
     async def _try_servers(self, request: Callable[[JsonRpcClient], Awaitable[Any]]) -> Any:
-        """Return the result of the first server that responds, trying suspended servers last."""
+        """Return the result of the first usable server that responds, trying suspended servers last."""
         now = asyncio.get_running_loop().time()
         failure: Unavailable | None = None
-        for server in sorted(self._servers, key=lambda one: one.suspended_until if one.suspended_until > now else 0.0):
+        for server in sorted(self._servers, key=lambda one: one.rank(now)):
             try:
-                if self._chain_id is not None and not server.is_checked:
-                    await self._check(server)
                 answer = await request(server.client)
             except Unavailable as error:
-                if isinstance(error, OutcomeUnknown) or not (_is_no_response(error) or error.reason == WRONG_CHAIN):
+                if isinstance(error, OutcomeUnknown) or error.reason == BUDGET_USED or not is_no_response(error):
                     raise
-                self._suspend(server)
+                if server.client.health.is_usable:
+                    server.suspended_until = asyncio.get_running_loop().time() + self._suspend_seconds
                 failure = error
             else:
                 server.suspended_until = 0.0
                 return answer
         raise AssertionError if failure is None else failure
 
-    def _suspend(self, server: _Server) -> None:
-        server.suspended_until = asyncio.get_running_loop().time() + self._suspend_seconds
-
 
 def _is_no_response(error: BaseException) -> bool:
-    return isinstance(error, Unavailable) and is_no_response(error)
+    return isinstance(error, Unavailable) and error.reason != WRONG_CHAIN and is_no_response(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wallet_rpc.time_budget import BUDGET_SECONDS
 from wallet_rpc.wire import count_marks
 
 
@@ -11,8 +12,8 @@ from wallet_rpc.wire import count_marks
 class ClientLimits:
     """Deadlines, attempts, batch size and response size of one upstream client."""
 
-    deadline_seconds: float = 10.0
-    """Deadline of one call, including all its attempts."""
+    deadline_seconds: float = BUDGET_SECONDS
+    """Deadline of one call, including all its attempts; the rest of the request's time budget may be shorter."""
     connect_seconds: float = 3.0
     """Deadline of the connection; a server that did not accept it has not received the request."""
     servers: int = 1

@@ -21,7 +21,7 @@ from wallet_rpc.wire import encode, shape
 QUOTE_PROVIDER = "quote provider"
 """Name of the provider in errors."""
 QUOTE_LIMITS = ClientLimits(answer_bytes=1 << 20)
-"""Client limits of a provider: ten seconds for all attempts, and a response of up to a mebibyte."""
+"""Client limits of a provider: eight seconds for all attempts, and a response of up to a mebibyte."""
 MAX_SWAP_CALLS = 100
 """Maximum number of calls of a swap; an approval and a trade are two."""
 MAX_ID_BYTES = 1024

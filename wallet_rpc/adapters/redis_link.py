@@ -20,7 +20,9 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
+from wallet_rpc.adapters.health import ServerHealth
 from wallet_rpc.errors import InvalidParams, Unavailable
+from wallet_rpc.time_budget import remaining_seconds
 from wallet_rpc.wire import decode, encode, parse_json
 
 _T = TypeVar("_T")
@@ -48,6 +50,7 @@ class Link:
         self._free = asyncio.Semaphore(connections)
         self._prefix = f"{prefix}:{KEY_FORM}:"
         self._deadline_seconds = deadline_seconds
+        self.health = ServerHealth("store")
         self._add_once = client.register_script(_ADD_ONCE)
 
     @classmethod
@@ -140,13 +143,19 @@ class Link:
     async def ask(self, request: Callable[[], Awaitable[_T]]) -> _T:
         """Run a Redis request and return its reply. Raises: Unavailable without a reply within the deadline."""
         async with self.deadline(), self._free:
-            return await request()
+            reply = await request()
+        self.health.record_answer()
+        return reply
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:
-        """Apply one deadline to all requests in the block. Raises: Unavailable when it passes or Redis fails."""
+        """Apply one deadline to all requests in the block, at most the rest of the request's time budget.
+
+        Raises: Unavailable when it passes or Redis fails, and at once while Redis is marked down.
+        """
+        self.health.require_usable()
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(remaining_seconds(self._deadline_seconds)):
                 yield
         except (RedisError, OSError) as error:
             raise Unavailable("the store does not answer", part="store") from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from wallet_rpc.adapters.health import ServerHealth
 from wallet_rpc.adapters.redis_accounts import RedisAccounts
 from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_binary import OLDEST
@@ -79,6 +80,11 @@ class RedisStore(RedisOrganizationStore):
         Raises: ValueError for a malformed URL; the message does not contain the URL.
         """
         return cls(Link.open(url, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections))
+
+    @property
+    def health(self) -> ServerHealth:
+        """Health mark of the Redis."""
+        return self._link.health
 
     async def ping(self) -> None:
         """Check the connection. Raises: Unavailable when the store does not respond."""

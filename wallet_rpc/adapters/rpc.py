@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from wallet_rpc.adapters.client import ErrorMapper
+from wallet_rpc.adapters.client import ErrorMapper, JsonRpcClient
 
 _T = TypeVar("_T")
 
@@ -14,6 +14,10 @@ class Rpc(Protocol):
     """JSON-RPC client; `JsonRpcClient` documents its methods."""
 
     part: str
+
+    @property
+    def servers(self) -> tuple[JsonRpcClient, ...]:
+        """The client of each server, which shares its health mark with this client."""
 
     async def read(
         self, method: str, params: Sequence[Any], *, map_error: ErrorMapper | None = None, unbatched: bool = False

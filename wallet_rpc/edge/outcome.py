@@ -14,20 +14,25 @@ from wallet_rpc import wire
 from wallet_rpc.edge import observe
 from wallet_rpc.errors import Unavailable, WalletError
 from wallet_rpc.operations.operation import Operation
+from wallet_rpc.time_budget import BUDGET_SECONDS, limit_time
 from wallet_rpc.worker_threads import compute
 
 _T = TypeVar("_T")
 
 DEADLINE_SECONDS = 30.0
-"""The maximum duration of a request, with all its entries; the official clients time out after 10 s."""
+"""The maximum duration of a request, with all its entries."""
 
 
 async def run_until(work: Awaitable[_T], until: float) -> _T:
-    """Await `work` and return its result. Raises: Unavailable (deadline) after the loop time `until`."""
+    """Await `work`, one operation with its time budget, and return its result.
+
+    Raises: Unavailable (deadline) after the loop time `until`.
+    """
     deadline = asyncio.timeout_at(until)
     try:
         async with deadline:
-            return await work
+            with limit_time(BUDGET_SECONDS):
+                return await work
     except TimeoutError:
         if not deadline.expired():
             raise  # a timeout within the work itself

@@ -18,6 +18,7 @@ from wallet_rpc.adapters.http_post import post_json
 from wallet_rpc.domain.policy import Policy, PolicyDecision, PolicyDenial, PolicyDenialReason, Webhook
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
+from wallet_rpc.time_budget import remaining_seconds
 from wallet_rpc.wire import encode, parse_json
 
 _MAX_RESPONSE_BYTES = 64 << 10
@@ -44,7 +45,7 @@ async def request_approval(
     if context.get("webhookData") is not None:
         body["webhookData"] = context["webhookData"]
     try:
-        async with asyncio.timeout(policy.webhook.timeout_seconds):
+        async with asyncio.timeout(remaining_seconds(policy.webhook.timeout_seconds)):
             answer = await _post(http, policy.webhook, json.dumps(body).encode())
     except (_NoAnswerError, TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, OSError):
         return PolicyDenial(

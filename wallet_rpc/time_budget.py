@@ -1,0 +1,35 @@
+"""Time budget of one request: the total time that it may wait for nodes, bundlers, paymasters and Redis.
+
+The budget belongs to the asyncio task of the request and to the tasks that it starts. A task that outlives its request
+starts in a new `contextvars.Context()`, where no budget applies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+BUDGET_SECONDS = 8.0
+"""Budget of one request object or REST request, in seconds; the official clients time out after 10 s."""
+BUDGET_USED = "deadline"
+"""Reason of the error for a request to a dependency that was not sent, since the budget was used up before."""
+
+_ends_at: ContextVar[float | None] = ContextVar("budget_ends_at", default=None)
+
+
+@contextmanager
+def limit_time(seconds: float) -> Iterator[None]:
+    """Give the block a budget of `seconds` from now, or the rest of the enclosing budget if that is shorter."""
+    token = _ends_at.set(asyncio.get_running_loop().time() + remaining_seconds(seconds))
+    try:
+        yield
+    finally:
+        _ends_at.reset(token)
+
+
+def remaining_seconds(longest: float) -> float:
+    """Return `longest`, or the rest of the budget if that is shorter; 0 when the budget is used up."""
+    ends_at = _ends_at.get()
+    return longest if ends_at is None else max(0.0, min(longest, ends_at - asyncio.get_running_loop().time()))
