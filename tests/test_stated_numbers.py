@@ -57,6 +57,7 @@ NUMBERS: dict[str, dict[str, float]] = {
     "services.witnesses": {"SEARCHED_BLOCKS": 20_000, "REORG_MARGIN_BLOCKS": 64},
     "services.entity_ids": {"FIRST_RANDOM_START": 2**16, "LAST_RANDOM_START": 2**29},
     "services.delegation_removal": {"LAG_SECONDS": 60},
+    "time_budget": {"BUDGET_SECONDS": 8, "STORE_SECONDS": 1},
     "wire": {"MAX_REQUEST_VALUES": 10_000},
 }
 """Numbers by module and name."""

@@ -79,7 +79,7 @@ class ChainClients:
             chain_id = None if kind == "paymaster" else self.ports.chain_id
             for number, client in enumerate(rpc.servers, 1):
                 ask = partial(ask_chain_id, self.probe_http, client, chain_id)
-                yield ProbedServer(f"chain {self.ports.chain_id}: {kind} {number}", client.health, ask)
+                yield ProbedServer(f"chain {self.ports.chain_id} {kind} {number}", client.health, ask)
 
     async def check_ready(self) -> None:
         """Check the node and the bundler. Raises: Unavailable when one does not respond or serves another chain."""

@@ -11,8 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from wallet_rpc.errors import Unavailable
+
 BUDGET_SECONDS = 8.0
 """Budget of one request object or REST request, in seconds; the official clients time out after 10 s."""
+STORE_SECONDS = 1.0
+"""End of the budget that is left to Redis: a request whose upstream does not respond can still record that."""
 BUDGET_USED = "deadline"
 """Reason of the error for a request to a dependency that was not sent, since the budget was used up before."""
 
@@ -33,3 +37,15 @@ def remaining_seconds(longest: float) -> float:
     """Return `longest`, or the rest of the budget if that is shorter; 0 when the budget is used up."""
     ends_at = _ends_at.get()
     return longest if ends_at is None else max(0.0, min(longest, ends_at - asyncio.get_running_loop().time()))
+
+
+def require_seconds(longest: float, *, part: str, reserve: float = 0.0) -> float:
+    """Return the time for a request to the dependency `part`: `longest`, or the rest of the budget before `reserve`.
+
+    Raises: Unavailable (deadline) when no time is left.
+    """
+    seconds = min(longest, remaining_seconds(longest + reserve) - reserve)
+    if seconds <= 0:
+        text = f"the {part} got no request: other dependencies took the {BUDGET_SECONDS:g} s of this request"
+        raise Unavailable(text, reason=BUDGET_USED, part=part)
+    return seconds

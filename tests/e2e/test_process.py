@@ -156,7 +156,7 @@ def test_a_killed_chain_process_is_restarted(tmp_path: Path) -> None:
         os.kill(dead, signal.SIGKILL)
         until(lambda: "chain 31337: " in server.output(), "an attempt")
         answers = [server.post(path, "eth_blockNumber") for path in ("/", "/chain/31337")]
-        until(lambda: server.ready()[0] == 503, "chain reported as unavailable")  # a result is cached for a second
+        until(lambda: server.ready()[0] == 503, "chain reported as unavailable")  # probes run every second
         ready = server.ready()
         point(link, usable)
 
@@ -181,7 +181,7 @@ def test_an_unresponsive_redis_is_named_and_a_killed_one_is_restarted(tmp_path: 
         dead = server.parts()["redis"]
 
         os.kill(dead, signal.SIGSTOP)
-        until(lambda: server.ready()[0] == 503, "Redis reported as unavailable")  # a result is cached for a second
+        until(lambda: server.ready()[0] == 503, "Redis reported as unavailable")  # probes run every second
         ready = server.ready()
         with pytest.raises(RpcError) as error_info:
             wallet.create_session(*MAY_PAY)

@@ -32,10 +32,21 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def serve_stub(answer: Callable[[bytes], Answer]) -> Iterator[str]:
     """Serve `answer`, which maps a posted body to a response, in threads; yield the URL without a path."""
+    with open_stub(lambda _, body: answer(body)) as url:
+        yield url
+
+
+@contextmanager
+def open_stub(handle: Callable[[BaseHTTPRequestHandler, bytes], Answer | None]) -> Iterator[str]:
+    """Serve `handle` as `serve_stub` does; it also gets the connection's handler, and None closes the connection."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            response = answer(self.rfile.read(int(self.headers["content-length"])))
+            response = handle(self, self.rfile.read(int(self.headers["content-length"])))
+            if response is None:
+                self.close_connection = True
+                self.connection.close()
+                return
             self.send_response(response.status)
             for name, text in response.headers.items():
                 self.send_header(name, text)
@@ -46,7 +57,7 @@ def serve_stub(answer: Callable[[bytes], Answer]) -> Iterator[str]:
             """Write no access log."""
 
     server = _Server(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

@@ -24,7 +24,7 @@ from wallet_rpc.adapters.http_post import post_json
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.errors import InvalidParams, LimitExceeded, OutcomeUnknown, Unavailable, WalletError
 from wallet_rpc.primitives import ChainId
-from wallet_rpc.time_budget import BUDGET_SECONDS, BUDGET_USED, remaining_seconds
+from wallet_rpc.time_budget import BUDGET_USED, STORE_SECONDS, require_seconds
 from wallet_rpc.wire import decode, parse_json
 
 if TYPE_CHECKING:
@@ -150,10 +150,7 @@ class JsonRpcClient:
         self, seconds: float, map_error: ErrorMapper | None, *, timeout_error: type[Unavailable]
     ) -> AsyncIterator[None]:
         self.health.require_usable()
-        allowed = remaining_seconds(seconds)
-        if allowed <= 0:
-            text = f"the {self.part} got no request: other dependencies took the request's {BUDGET_SECONDS:g} s"
-            raise Unavailable(text, reason=BUDGET_USED, part=self.part)
+        allowed = require_seconds(seconds, part=self.part, reserve=STORE_SECONDS)
         try:
             async with asyncio.timeout(allowed):
                 yield

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from wallet_rpc.adapters.health import ServerHealth
 from wallet_rpc.errors import InvalidParams, Unavailable
-from wallet_rpc.time_budget import remaining_seconds
+from wallet_rpc.time_budget import require_seconds
 from wallet_rpc.wire import decode, encode, parse_json
 
 _T = TypeVar("_T")
@@ -154,8 +154,9 @@ class Link:
         Raises: Unavailable when it passes or Redis fails, and at once while Redis is marked down.
         """
         self.health.require_usable()
+        seconds = require_seconds(self._deadline_seconds, part=self.health.part)
         try:
-            async with asyncio.timeout(remaining_seconds(self._deadline_seconds)):
+            async with asyncio.timeout(seconds):
                 yield
         except (RedisError, OSError) as error:
             raise Unavailable("the store does not answer", part="store") from error

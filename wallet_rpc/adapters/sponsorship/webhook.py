@@ -18,7 +18,7 @@ from wallet_rpc.adapters.http_post import post_json
 from wallet_rpc.domain.policy import Policy, PolicyDecision, PolicyDenial, PolicyDenialReason, Webhook
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import UserOperationJson
-from wallet_rpc.time_budget import remaining_seconds
+from wallet_rpc.time_budget import STORE_SECONDS, require_seconds
 from wallet_rpc.wire import encode, parse_json
 
 _MAX_RESPONSE_BYTES = 64 << 10
@@ -44,8 +44,9 @@ async def request_approval(
     }
     if context.get("webhookData") is not None:
         body["webhookData"] = context["webhookData"]
+    seconds = require_seconds(policy.webhook.timeout_seconds, part="webhook", reserve=STORE_SECONDS)
     try:
-        async with asyncio.timeout(remaining_seconds(policy.webhook.timeout_seconds)):
+        async with asyncio.timeout(seconds):
             answer = await _post(http, policy.webhook, json.dumps(body).encode())
     except (_NoAnswerError, TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, OSError):
         return PolicyDenial(

@@ -1,0 +1,176 @@
+"""`wallet-rpc serve` whose upstreams or Redis freeze or lie after the start: requests end in time, with a code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.e2e.process import Server, until
+from tests.e2e.stacks import Stack
+from tests.support.constants import CHAINS, FRIEND
+from tests.support.faulty_upstream import FaultyUpstream, Work, answer_result, serve_upstream
+from tests.support.http_stub import Answer
+from tests.support.rpc_client import Client, RpcError
+from tests.support.thread_context import run_in_thread
+from tests.support.wallet import Json, Wallet
+from wallet_rpc.adapters.redis_server import RedisServer
+
+CHAIN = CHAINS[0]
+CLIENT_SECONDS = 10.0
+"""Time after which the official clients give up; a request has 8 s for its dependencies."""
+
+
+@dataclass
+class Faulty:
+    """Server with upstreams and a Redis that a test may disturb, and a wallet with a signed call."""
+
+    server: Server
+    upstreams: dict[str, FaultyUpstream]
+    redis: int
+    wallet: Wallet
+    signed: Json
+    call_id: str
+
+    def prepare(self) -> Json:
+        return self.wallet.prepare({"to": FRIEND})
+
+    def send(self) -> Any:
+        return self.wallet.client.rpc("wallet_sendPreparedCalls", self.signed)
+
+    def status(self) -> Json:
+        return self.wallet.status(self.call_id)
+
+    def served(self, part: str) -> int:
+        """Return the number of requests, other than probes, that an upstream has received."""
+        return sum(method != "eth_chainId" for method in self.upstreams[part].methods)
+
+    def until_logged(self, part: str, state: str) -> None:
+        name = "redis" if part == "redis" else f"chain {CHAIN} {part} 1"
+        line = f'{{"part": "{name}", "state": "{state}", "event": "dependency"'
+        until(lambda: line in self.server.output(), f"{part} {state}")
+
+    @contextmanager
+    def frozen(self, part: str) -> Iterator[None]:
+        """Freeze an upstream or `redis` for the block, then wait until the server is ready again."""
+        if part == "redis":
+            os.kill(self.redis, signal.SIGSTOP)
+        else:
+            self.upstreams[part].freeze()
+        try:
+            yield
+        finally:
+            if part == "redis":
+                os.kill(self.redis, signal.SIGCONT)
+            else:
+                self.upstreams[part].recover()
+            self.server.until_ready()
+
+
+def forward_to(url: str) -> Work:
+    def work(body: bytes) -> Answer:
+        response = httpx2.post(url, content=body, headers={"content-type": "application/json"}, timeout=60)
+        return Answer(response.content, response.status_code)
+
+    return work
+
+
+@pytest.fixture(scope="module")
+def faulty(dev_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
+    home = dev_stack.nodes[CHAIN]
+    work = forward_to(home)
+    with (
+        run_in_thread(RedisServer(None)) as redis,
+        serve_upstream(work) as node,
+        serve_upstream(work) as bundler,
+        serve_upstream(work) as paymaster,
+    ):
+        chains = f"{CHAIN}={node.url},{bundler.url},{paymaster.url}"
+        folder = tmp_path_factory.mktemp("faults")
+        with Server("serve", folder=folder, CHAINS=chains, REDIS_URL=redis.url, OPEN="yes") as server:
+            client = Client(server.url, home)
+            wallet = Wallet(client).fund(tokens=0)
+            call_id = wallet.send(wallet.prepare({"to": FRIEND}), wallet.owner)
+            signed = wallet.sign(wallet.prepare({"to": FRIEND, "value": "0x1"}), wallet.owner)
+            assert redis.process_id is not None
+            upstreams = {"node": node, "bundler": bundler, "paymaster": paymaster}
+            yield Faulty(server, upstreams, redis.process_id, wallet, signed, call_id)
+            client.http.close()
+
+
+def timed(request: Callable[[], Any]) -> tuple[RpcError | None, float]:
+    """Send a request, and return its error, if any, and its duration in seconds."""
+    began = time.monotonic()
+    try:
+        request()
+    except RpcError as error:
+        return error, time.monotonic() - began
+    return None, time.monotonic() - began
+
+
+def test_requests_at_the_time_of_a_fault_end_before_clients_give_up(faulty: Faulty) -> None:
+    with faulty.frozen("bundler"), ThreadPoolExecutor() as pool:
+        found = list(pool.map(timed, (faulty.prepare, faulty.send, faulty.status)))
+
+    prepared, *_ = errors = [error for error, _ in found]
+    assert prepared is not None
+    assert prepared.data["part"] == "bundler"
+    for error in errors:
+        assert error is None or (error.code, error.data["retryable"]) == (-32603, True)
+    assert max(seconds for _, seconds in found) < CLIENT_SECONDS
+    assert faulty.status()["status"] == 200
+
+
+@pytest.mark.parametrize(("part", "name"), [("node", "node"), ("bundler", "bundler"), ("redis", "store")])
+def test_requests_fail_at_once_while_a_dependency_is_down(faulty: Faulty, part: str, name: str) -> None:
+    with faulty.frozen(part):
+        until(lambda: faulty.server.ready()[0] == 503, f"{part} reported as down")
+        before = 0 if part == "redis" else faulty.served(part)
+        ready = faulty.server.ready()
+        with pytest.raises(RpcError) as error_info:
+            faulty.prepare()
+
+        assert ready[1]["redis" if part == "redis" else f"chain {CHAIN}"] == "timeout"
+        assert error_info.value.code == -32603
+        assert error_info.value.data == {"reason": "dependency_down", "retryable": True, "part": name}
+        assert part == "redis" or faulty.served(part) == before  # nothing was sent, so nothing can have waited
+        assert httpx2.get(f"{faulty.server.url}/health").status_code == 200
+
+    assert faulty.prepare()["type"] == "user-operation-v070"
+
+
+def test_a_frozen_paymaster_stops_only_requests_that_need_it(faulty: Faulty) -> None:
+    with faulty.frozen("paymaster"):
+        faulty.until_logged("paymaster", "timeout")
+        before = faulty.served("paymaster")
+        with pytest.raises(RpcError) as error_info:
+            faulty.prepare()
+
+        assert error_info.value.data == {"reason": "dependency_down", "retryable": True, "part": "paymaster"}
+        assert faulty.served("paymaster") == before
+        assert faulty.server.ready()[0] == 200
+        assert faulty.wallet.prepare({"to": FRIEND}, sponsored=False)["type"] == "user-operation-v070"
+
+
+def test_a_single_node_that_changes_its_chain_is_no_longer_used(faulty: Faulty) -> None:
+    node = faulty.upstreams["node"]
+    node.lie = answer_result("0x7a69a")
+    until(lambda: faulty.server.ready()[0] == 503, "another chain reported")
+    before = faulty.served("node")
+    with pytest.raises(RpcError) as error_info:
+        faulty.prepare()
+
+    assert faulty.server.ready()[1][f"chain {CHAIN}"] == "wrong_chain"
+    assert error_info.value.data == {"reason": "wrong_chain", "retryable": True, "part": "node"}
+    assert faulty.served("node") == before
+    node.recover()
+    faulty.server.until_ready()
+    assert faulty.prepare()["type"] == "user-operation-v070"
