@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
@@ -52,6 +53,9 @@ from wallet_rpc.store_opening import open_store, require_available
 ENTRIES_AT_ONCE = 8
 """The number of concurrent entries of one batch; clients batch calls that do not depend on each other."""
 
+POOLS = ("node", "bundler", "paymaster", "probes")
+"""The connection pools of a chain: requests that wait for one upstream delay neither other requests nor probes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainClients:
@@ -65,7 +69,7 @@ class ChainClients:
     rpcs: Mapping[str, Rpc]
     """The JSON-RPC client of each kind of upstream: `node`, `bundler` and, if the chain has one, `paymaster`."""
     probe_http: httpx2.AsyncClient
-    """The HTTP client of probes, which no other request may delay."""
+    """The HTTP client of probes."""
 
     @property
     def mark(self) -> Mark:
@@ -99,28 +103,28 @@ def build_chain_clients(
     setting: ChainSetting,
     http: httpx2.AsyncClient,
     *,
-    probe_http: httpx2.AsyncClient | None = None,
+    pools: Mapping[str, httpx2.AsyncClient] = MappingProxyType({}),
     relayer_options: RelayerOptions | None = None,
     sponsor: Sponsor | None = None,
 ) -> ChainClients:
     """Build the adapters of one chain, with a relayer if there is a key for one.
 
-    `probe_http` defaults to `http`, for a transport without a connection pool.
+    `pools` has HTTP clients for some of `POOLS`, which replace `http`.
     With a sponsor, configured policies apply to the verifying paymaster and to the paymaster service. Policy ids that
     are not configured go to the paymaster service.
     """
     chain_id = setting.chain_id
     confirmations = setting.confirmations
-    node_rpc = build_rpc(http, setting.node_urls, part="node")
-    bundler_rpc = build_rpc(http, setting.bundler_urls, part="bundler")
+    node_rpc = build_rpc(pools.get("node", http), setting.node_urls, part="node")
+    bundler_rpc = build_rpc(pools.get("bundler", http), setting.bundler_urls, part="bundler")
     single_bundlers: tuple[HttpBundler, ...] = ()
     if len(setting.bundler_urls) > 1:
-        single_bundlers = tuple(HttpBundler(build_rpc(http, [url], part="bundler")) for url in setting.bundler_urls)
+        single_bundlers = tuple(HttpBundler(client) for client in bundler_rpc.servers)
     node, bundler = NodeChain(node_rpc), HttpBundler(bundler_rpc)
     rpcs = {"node": node_rpc, "bundler": bundler_rpc}
     paymaster: Paymaster | None = None
     if setting.paymaster_url is not None:
-        rpcs["paymaster"] = build_rpc(http, [setting.paymaster_url], part="paymaster")
+        rpcs["paymaster"] = build_rpc(pools.get("paymaster", http), [setting.paymaster_url], part="paymaster")
         paymaster = HttpPaymaster(rpcs["paymaster"], chain_id)
     if sponsor is not None:
         clock = sponsor.clock
@@ -143,7 +147,7 @@ def build_chain_clients(
         single_bundlers=single_bundlers,
     )
     upstream_proxy = UpstreamProxy(node_rpc, bundler_rpc, [*setting.node_urls, *setting.bundler_urls])
-    probe_http = http if probe_http is None else probe_http
+    probe_http = pools.get("probes", http)
     return ChainClients(
         ports=ports, node=node, bundler=bundler, upstream_proxy=upstream_proxy, rpcs=rpcs, probe_http=probe_http
     )
@@ -285,14 +289,15 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
         raise SettingError(f"{variable('chains')}: required by serve, but not set")
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx2.AsyncClient())
-        probe_http = await stack.enter_async_context(httpx2.AsyncClient())
         clock = SystemClock()
         store = await stack.enter_async_context(open_store(settings.redis_url))
         auth = await load_auth_options(settings, store, clock)
         sponsor = sponsor_of(settings, store, http=http, clock=clock, key=settings.paymaster_key)
         relayer_options = build_relayer_options(settings, store, clock, key=settings.relayer_key)
         chain_clients = [
-            build_chain_clients(setting, http, probe_http=probe_http, relayer_options=relayer_options, sponsor=sponsor)
+            build_chain_clients(
+                setting, http, pools=await _open_pools(stack), relayer_options=relayer_options, sponsor=sponsor
+            )
             for setting in settings.chains
         ]
         for setting, each in zip(settings.chains, chain_clients, strict=True):
@@ -303,6 +308,10 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
         options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
         await stack.enter_async_context(probe_all(store, chain_clients))
         yield await stack.enter_async_context(open_wallet_app(settings, store, chain_clients, options))
+
+
+async def _open_pools(stack: AsyncExitStack) -> Mapping[str, httpx2.AsyncClient]:
+    return {name: await stack.enter_async_context(httpx2.AsyncClient()) for name in POOLS}
 
 
 def probe_all(store: RedisStore, chain_clients: Iterable[ChainClients]) -> AbstractAsyncContextManager[None]:

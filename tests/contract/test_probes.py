@@ -30,7 +30,10 @@ from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.errors import OutcomeUnknown, Unavailable
 
-SHORT = ProbeTimes(interval_seconds=0.05, patience_seconds=0.4, longest_seconds=2.0)
+SHORT = ProbeTimes(interval_seconds=0.05, patience_seconds=0.7, longest_seconds=3.0)
+"""Times for tests that wait for a silent server's mark."""
+PATIENT = ProbeTimes(interval_seconds=0.05, patience_seconds=30.0, longest_seconds=30.0)
+"""Times for tests in which no server is silent, however slow the machine is."""
 CHAIN = 1
 LIES = {
     "status 500": answer_always(b"{}", 500),
@@ -52,7 +55,7 @@ def upstream() -> Iterator[FaultyUpstream]:
 
 
 @asynccontextmanager
-async def probed(*urls: str, chain_id: int | None = CHAIN, times: ProbeTimes = SHORT) -> AsyncIterator[Rpc]:
+async def probed(*urls: str, chain_id: int | None = CHAIN, times: ProbeTimes = PATIENT) -> AsyncIterator[Rpc]:
     """Open a client of the URLs and probe them."""
     async with httpx2.AsyncClient() as http, httpx2.AsyncClient() as probe_http:
         rpc = build_rpc(http, urls, part="node", limits=ClientLimits(deadline_seconds=30.0))
@@ -122,7 +125,7 @@ async def test_a_killed_server_is_down_at_once_and_used_again_after_its_restart(
 
 
 async def test_a_frozen_server_is_down_and_used_again_when_it_continues() -> None:
-    async with chain_process() as (process, port), probed(f"http://127.0.0.1:{port}") as rpc:
+    async with chain_process() as (process, port), probed(f"http://127.0.0.1:{port}", times=SHORT) as rpc:
         assert await rpc.read("find", []) == "0x1"
         process.send_signal(signal.SIGSTOP)
         await until_mark(Mark.TIMEOUT, rpc.servers[0].health)
@@ -138,7 +141,7 @@ async def test_a_server_that_accepts_no_connection_is_down() -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         first.connect(listener.getsockname())
-        async with probed(f"http://127.0.0.1:{listener.getsockname()[1]}") as rpc:
+        async with probed(f"http://127.0.0.1:{listener.getsockname()[1]}", times=SHORT) as rpc:
             await until_mark(Mark.TIMEOUT, rpc.servers[0].health)
             await assert_fails_at_once(rpc, DEPENDENCY_DOWN)
 
@@ -219,20 +222,21 @@ async def test_a_service_without_a_chain_is_up_with_any_response(
 async def test_a_slow_server_is_down_at_most_until_its_first_response(upstream: FaultyUpstream) -> None:
     """Each response takes longer than the patience of a server that is usually fast."""
     with capture_logs() as logs:
-        async with probed(upstream.url) as rpc:
+        async with probed(upstream.url, times=SHORT) as rpc:
             await until_probed(upstream, 2)
-            upstream.delay_seconds = 0.6
+            upstream.delay_seconds = 1.0
             await until_mark(Mark.TIMEOUT, rpc.servers[0].health)
             await until_mark(Mark.OK, rpc.servers[0].health)
-            await until_probed(upstream, 5)
+            await until_probed(upstream, 3)
             assert await rpc.read("find", []) == "0x1"
     assert marks(logs) == ["timeout", "ok"]
 
 
 async def test_a_server_that_responds_to_other_requests_is_not_down(upstream: FaultyUpstream) -> None:
     """Probes wait behind slow requests at a busy server."""
+    times = ProbeTimes(interval_seconds=0.05, patience_seconds=1.0, longest_seconds=1.5)
     with capture_logs() as logs:
-        async with probed(upstream.url) as rpc:
+        async with probed(upstream.url, times=times) as rpc:
             upstream.freeze("eth_chainId")
             before = upstream.count("eth_chainId")
             while upstream.count("eth_chainId") < before + 3:  # two probes have been given up
@@ -244,17 +248,17 @@ async def test_a_server_that_responds_to_other_requests_is_not_down(upstream: Fa
 
 async def test_a_probe_waits_for_the_one_before(upstream: FaultyUpstream) -> None:
     upstream.freeze()
-    async with probed(upstream.url) as rpc:
-        await until_mark(Mark.TIMEOUT, rpc.servers[0].health)  # after eight intervals
+    async with probed(upstream.url, times=SHORT) as rpc:
+        await until_mark(Mark.TIMEOUT, rpc.servers[0].health)  # after many intervals
         assert upstream.methods == ["eth_chainId"]
 
 
 async def test_a_pause_of_this_process_is_no_fault_of_a_server(upstream: FaultyUpstream) -> None:
     upstream.delay_seconds = 0.2
     with capture_logs() as logs:
-        async with probed(upstream.url):
+        async with probed(upstream.url, times=SHORT):
             await until_probed(upstream, 1)
-            time.sleep(1.0)  # noqa: ASYNC251  # the pause under test: longer than the patience
+            time.sleep(1.5)  # noqa: ASYNC251  # the pause under test, longer than the patience
             await until_probed(upstream, 2)
     assert marks(logs) == []
 
@@ -269,7 +273,7 @@ async def test_no_probe_is_left_after_the_end(upstream: FaultyUpstream) -> None:
 
 async def test_each_server_has_its_own_mark_and_requests_go_to_a_usable_one(upstream: FaultyUpstream) -> None:
     with serve_upstream(answer_result(hex(CHAIN))) as second:
-        async with probed(upstream.url, second.url) as rpc:
+        async with probed(upstream.url, second.url, times=SHORT) as rpc:
             upstream.freeze()
             await until_mark(Mark.TIMEOUT, rpc.servers[0].health)
             assert [await rpc.read("find", []), await rpc.write("send", [])] == ["0x1", "0x1"]

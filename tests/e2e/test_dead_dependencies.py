@@ -174,3 +174,18 @@ def test_a_single_node_that_changes_its_chain_is_no_longer_used(faulty: Faulty) 
     node.recover()
     faulty.server.until_ready()
     assert faulty.prepare()["type"] == "user-operation-v070"
+
+
+def test_requests_that_wait_for_a_node_delay_neither_probes_nor_the_bundler(faulty: Faulty) -> None:
+    """At least as many requests wait as a connection pool has connections."""
+    node, post = faulty.upstreams["node"], faulty.server.post
+    node.freeze("eth_call")
+    probes = node.count("eth_chainId")
+    with ThreadPoolExecutor(110) as pool:
+        waiting = [pool.submit(post, "", "eth_call", {"to": FRIEND}, "latest") for _ in range(110)]
+        until(lambda: node.count("eth_call") >= 100 and node.count("eth_chainId") >= probes + 3, "a full pool, probes")
+
+        assert not any(each.done() for each in waiting)
+        assert faulty.server.ready()[0] == 200
+        assert "result" in post("", "eth_supportedEntryPoints")
+        node.recover()

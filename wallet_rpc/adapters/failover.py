@@ -44,10 +44,6 @@ class _Server:
         self.client = client
         self.suspended_until = 0.0
 
-    def rank(self, now: float) -> tuple[bool, float]:
-        """Return the sort key of the server: usable ones first, suspended ones last."""
-        return not self.client.health.is_usable, self.suspended_until if self.suspended_until > now else 0.0
-
 
 class Failover:
     """`Rpc` over several `JsonRpcClient`s."""
@@ -105,18 +101,18 @@ class Failover:
         return decode_result(kind, value, part=self.part)
 
     async def _try_servers(self, request: Callable[[JsonRpcClient], Awaitable[Any]]) -> Any:
-        """Return the result of the first usable server that responds, trying suspended servers last."""
+        """Return the result of the first server that responds, trying suspended ones last. Raises: the first error."""
         now = asyncio.get_running_loop().time()
         failure: Unavailable | None = None
-        for server in sorted(self._servers, key=lambda one: one.rank(now)):
+        for server in sorted(self._servers, key=lambda one: one.suspended_until if one.suspended_until > now else 0.0):
             try:
                 answer = await request(server.client)
             except Unavailable as error:
-                if isinstance(error, OutcomeUnknown) or error.reason == BUDGET_USED or not is_no_response(error):
+                if isinstance(error, OutcomeUnknown) or not is_no_response(error):
                     raise
-                if server.client.health.is_usable:
+                if server.client.health.is_usable and error.reason != BUDGET_USED:
                     server.suspended_until = asyncio.get_running_loop().time() + self._suspend_seconds
-                failure = error
+                failure = error if failure is None else failure
             else:
                 server.suspended_until = 0.0
                 return answer

@@ -180,13 +180,13 @@ class _Prober:
             self._timer.cancel()
 
     def _check_silence(self, began: float, at: float) -> None:
-        """Mark the server down, unless it responded since `began` or this process paused: then check later."""
+        """Mark the server down, unless it responded since `began` or this process paused: then wait again."""
         now = asyncio.get_running_loop().time()
         silent_at = max(began, self._health.answered_at) + self._patience_seconds
         if silent_at > now:
             self._start_timer(began, silent_at)
         elif now - at > _LATE_SECONDS:
-            self._start_timer(began, now + _LATE_SECONDS)
+            self._start_timer(now, now + self._patience_seconds)
         elif self._health.is_usable:
             self._set_mark(Mark.TIMEOUT)
 
