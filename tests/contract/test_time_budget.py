@@ -79,7 +79,7 @@ async def test_a_request_whose_upstream_took_its_time_can_still_use_redis(store:
     assert error_info.value.data == {"reason": BUDGET_USED, "retryable": True, "part": "store"}
 
 
-async def test_a_failover_ends_with_the_budget_and_suspends_no_server_for_it() -> None:
+async def test_a_failover_ends_with_the_budget_and_keeps_the_order_of_its_servers() -> None:
     first, second = Upstream({"find": 1}), Upstream({"find": 2})
     part = Failover([each.client(PATIENT) for each in (first, second)], read_seconds=60.0)
 

@@ -19,7 +19,7 @@ from wallet_rpc.adapters.health import WRONG_CHAIN
 from wallet_rpc.adapters.limits import ClientLimits
 from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.errors import OutcomeUnknown, Unavailable
-from wallet_rpc.time_budget import BUDGET_USED, remaining_seconds
+from wallet_rpc.time_budget import remaining_seconds
 
 _T = TypeVar("_T")
 
@@ -110,7 +110,7 @@ class Failover:
             except Unavailable as error:
                 if isinstance(error, OutcomeUnknown) or not is_no_response(error):
                     raise
-                if server.client.health.is_usable and error.reason != BUDGET_USED:
+                if server.client.health.is_usable:
                     server.suspended_until = asyncio.get_running_loop().time() + self._suspend_seconds
                 failure = error if failure is None else failure
             else:
