@@ -18,7 +18,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.contract.waiting import until
-from tests.support.faulty_upstream import FaultyUpstream, answer_always, answer_result, serve_upstream
+from tests.support.flaky_upstream import FlakyUpstream, answer_always, answer_result, serve_upstream
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.failover import build_rpc
 from wallet_rpc.adapters.health import DEPENDENCY_DOWN, WRONG_CHAIN, Mark, ServerHealth
@@ -49,7 +49,7 @@ LIMITS = {
 
 
 @pytest.fixture
-def upstream() -> Iterator[FaultyUpstream]:
+def upstream() -> Iterator[FlakyUpstream]:
     with serve_upstream(answer_result(hex(CHAIN))) as served:
         yield served
 
@@ -74,7 +74,7 @@ async def until_mark(mark: Mark, health: ServerHealth) -> None:
     await until(is_marked)
 
 
-async def until_probed(upstream: FaultyUpstream, times: int) -> None:
+async def until_probed(upstream: FlakyUpstream, times: int) -> None:
     """Wait until the upstream has received that many further probes."""
     enough = upstream.count("eth_chainId") + times
 
@@ -146,7 +146,7 @@ async def test_a_server_that_accepts_no_connection_is_down() -> None:
             await assert_fails_at_once(rpc, DEPENDENCY_DOWN)
 
 
-async def test_a_server_that_resets_connections_is_down(upstream: FaultyUpstream) -> None:
+async def test_a_server_that_resets_connections_is_down(upstream: FlakyUpstream) -> None:
     async with probed(upstream.url) as rpc:
         upstream.resets = True
         await until_mark(Mark.UNAVAILABLE, rpc.servers[0].health)
@@ -156,7 +156,7 @@ async def test_a_server_that_resets_connections_is_down(upstream: FaultyUpstream
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-async def test_a_server_with_unusable_responses_is_down(upstream: FaultyUpstream, lie: Callable[[bytes], Any]) -> None:
+async def test_a_server_with_unusable_responses_is_down(upstream: FlakyUpstream, lie: Callable[[bytes], Any]) -> None:
     async with probed(upstream.url) as rpc:
         upstream.lie = lie
         await until_mark(Mark.UNAVAILABLE, rpc.servers[0].health)
@@ -167,7 +167,7 @@ async def test_a_server_with_unusable_responses_is_down(upstream: FaultyUpstream
 
 
 @pytest.mark.parametrize("limit", LIMITS.values(), ids=LIMITS)
-async def test_a_server_that_limits_probes_is_not_down(upstream: FaultyUpstream, limit: Callable[[bytes], Any]) -> None:
+async def test_a_server_that_limits_probes_is_not_down(upstream: FlakyUpstream, limit: Callable[[bytes], Any]) -> None:
     with capture_logs() as logs:
         async with probed(upstream.url):
             upstream.lie = limit
@@ -175,7 +175,7 @@ async def test_a_server_that_limits_probes_is_not_down(upstream: FaultyUpstream,
     assert marks(logs) == []
 
 
-async def test_one_failed_probe_is_no_fault(upstream: FaultyUpstream) -> None:
+async def test_one_failed_probe_marks_no_server(upstream: FlakyUpstream) -> None:
     """A server may close an idle connection just when a probe uses it."""
 
     def fail_every_second(body: bytes) -> Any:
@@ -190,7 +190,7 @@ async def test_one_failed_probe_is_no_fault(upstream: FaultyUpstream) -> None:
 
 
 async def test_a_server_that_changes_its_chain_is_not_used_until_it_serves_the_right_one(
-    upstream: FaultyUpstream,
+    upstream: FlakyUpstream,
 ) -> None:
     async with probed(upstream.url) as rpc:
         upstream.lie = answer_result("0x2")
@@ -208,7 +208,7 @@ async def test_a_server_that_changes_its_chain_is_not_used_until_it_serves_the_r
 
 @pytest.mark.parametrize("lie", [*LIMITS.values(), answer_always(b"not found", 404), answer_result("0x2")])
 async def test_a_service_without_a_chain_is_up_with_any_response(
-    upstream: FaultyUpstream, lie: Callable[[bytes], Any]
+    upstream: FlakyUpstream, lie: Callable[[bytes], Any]
 ) -> None:
     with capture_logs() as logs:
         async with probed(upstream.url, chain_id=None) as rpc:
@@ -219,7 +219,7 @@ async def test_a_service_without_a_chain_is_up_with_any_response(
     assert marks(logs) == ["unavailable"]
 
 
-async def test_a_slow_server_is_down_at_most_until_its_first_response(upstream: FaultyUpstream) -> None:
+async def test_a_slow_server_is_down_at_most_until_its_first_response(upstream: FlakyUpstream) -> None:
     """Each response takes longer than the patience of a server that is usually fast."""
     with capture_logs() as logs:
         async with probed(upstream.url, times=SHORT) as rpc:
@@ -232,7 +232,7 @@ async def test_a_slow_server_is_down_at_most_until_its_first_response(upstream: 
     assert marks(logs) == ["timeout", "ok"]
 
 
-async def test_a_server_that_responds_to_other_requests_is_not_down(upstream: FaultyUpstream) -> None:
+async def test_a_server_that_responds_to_other_requests_is_not_down(upstream: FlakyUpstream) -> None:
     """Probes wait behind slow requests at a busy server."""
     times = ProbeTimes(interval_seconds=0.05, patience_seconds=1.0, longest_seconds=1.5)
     with capture_logs() as logs:
@@ -246,14 +246,14 @@ async def test_a_server_that_responds_to_other_requests_is_not_down(upstream: Fa
             await until_mark(Mark.TIMEOUT, rpc.servers[0].health)
 
 
-async def test_a_probe_waits_for_the_one_before(upstream: FaultyUpstream) -> None:
+async def test_a_probe_waits_for_the_one_before(upstream: FlakyUpstream) -> None:
     upstream.freeze()
     async with probed(upstream.url, times=SHORT) as rpc:
         await until_mark(Mark.TIMEOUT, rpc.servers[0].health)  # after many intervals
         assert upstream.methods == ["eth_chainId"]
 
 
-async def test_a_pause_of_this_process_is_no_fault_of_a_server(upstream: FaultyUpstream) -> None:
+async def test_a_pause_of_this_process_marks_no_server(upstream: FlakyUpstream) -> None:
     upstream.delay_seconds = 0.2
     with capture_logs() as logs:
         async with probed(upstream.url, times=SHORT):
@@ -263,7 +263,7 @@ async def test_a_pause_of_this_process_is_no_fault_of_a_server(upstream: FaultyU
     assert marks(logs) == []
 
 
-async def test_no_probe_is_left_after_the_end(upstream: FaultyUpstream) -> None:
+async def test_no_probe_is_left_after_the_end(upstream: FlakyUpstream) -> None:
     before = asyncio.all_tasks()
     async with probed(upstream.url):
         upstream.freeze()
@@ -271,7 +271,7 @@ async def test_no_probe_is_left_after_the_end(upstream: FaultyUpstream) -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_each_server_has_its_own_mark_and_requests_go_to_a_usable_one(upstream: FaultyUpstream) -> None:
+async def test_each_server_has_its_own_mark_and_requests_go_to_a_usable_one(upstream: FlakyUpstream) -> None:
     with serve_upstream(answer_result(hex(CHAIN))) as second:
         async with probed(upstream.url, second.url, times=SHORT) as rpc:
             upstream.freeze()
@@ -317,7 +317,7 @@ async def test_a_frozen_redis_is_down_and_used_again_when_it_continues() -> None
         await store.ping()
 
 
-async def test_a_server_that_fails_its_first_check_is_used_after_a_probe(upstream: FaultyUpstream) -> None:
+async def test_a_server_that_fails_its_first_check_is_used_after_a_probe(upstream: FlakyUpstream) -> None:
     upstream.lie = answer_always(b"", 502)
     async with httpx2.AsyncClient() as http:
         client = JsonRpcClient(http, upstream.url, part="node")

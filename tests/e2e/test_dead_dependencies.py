@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.process import Server, until
 from tests.e2e.stacks import Stack
 from tests.support.constants import CHAINS, FRIEND
-from tests.support.faulty_upstream import FaultyUpstream, Work, answer_result, serve_upstream
+from tests.support.flaky_upstream import FlakyUpstream, Work, answer_result, serve_upstream
 from tests.support.http_stub import Answer
 from tests.support.rpc_client import Client, RpcError
 from tests.support.thread_context import run_in_thread
@@ -30,11 +30,11 @@ CLIENT_SECONDS = 10.0
 
 
 @dataclass
-class Faulty:
+class Deployment:
     """Server with upstreams and a Redis that a test may disturb, and a wallet with a signed call."""
 
     server: Server
-    upstreams: dict[str, FaultyUpstream]
+    upstreams: dict[str, FlakyUpstream]
     redis: int
     wallet: Wallet
     signed: Json
@@ -84,7 +84,7 @@ def forward_to(url: str) -> Work:
 
 
 @pytest.fixture(scope="module")
-def faulty(dev_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
+def deployment(dev_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     home = dev_stack.nodes[CHAIN]
     work = forward_to(home)
     with (
@@ -94,7 +94,7 @@ def faulty(dev_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         serve_upstream(work) as paymaster,
     ):
         chains = f"{CHAIN}={node.url},{bundler.url},{paymaster.url}"
-        folder = tmp_path_factory.mktemp("faults")
+        folder = tmp_path_factory.mktemp("deployment")
         with Server("serve", folder=folder, CHAINS=chains, REDIS_URL=redis.url, OPEN="yes") as server:
             client = Client(server.url, home)
             wallet = Wallet(client).fund(tokens=0)
@@ -102,7 +102,7 @@ def faulty(dev_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             signed = wallet.sign(wallet.prepare({"to": FRIEND, "value": "0x1"}), wallet.owner)
             assert redis.process_id is not None
             upstreams = {"node": node, "bundler": bundler, "paymaster": paymaster}
-            yield Faulty(server, upstreams, redis.process_id, wallet, signed, call_id)
+            yield Deployment(server, upstreams, redis.process_id, wallet, signed, call_id)
             client.http.close()
 
 
@@ -116,9 +116,9 @@ def timed(request: Callable[[], Any]) -> tuple[RpcError | None, float]:
     return None, time.monotonic() - began
 
 
-def test_requests_at_the_time_of_a_fault_end_before_clients_give_up(faulty: Faulty) -> None:
-    with faulty.frozen("bundler"), ThreadPoolExecutor() as pool:
-        found = list(pool.map(timed, (faulty.prepare, faulty.send, faulty.status)))
+def test_requests_to_a_dependency_that_just_froze_end_before_clients_give_up(deployment: Deployment) -> None:
+    with deployment.frozen("bundler"), ThreadPoolExecutor() as pool:
+        found = list(pool.map(timed, (deployment.prepare, deployment.send, deployment.status)))
 
     prepared, *_ = errors = [error for error, _ in found]
     assert prepared is not None
@@ -126,66 +126,66 @@ def test_requests_at_the_time_of_a_fault_end_before_clients_give_up(faulty: Faul
     for error in errors:
         assert error is None or (error.code, error.data["retryable"]) == (-32603, True)
     assert max(seconds for _, seconds in found) < CLIENT_SECONDS
-    assert faulty.status()["status"] == 200
+    assert deployment.status()["status"] == 200
 
 
 @pytest.mark.parametrize(("part", "name"), [("node", "node"), ("bundler", "bundler"), ("redis", "store")])
-def test_requests_fail_at_once_while_a_dependency_is_down(faulty: Faulty, part: str, name: str) -> None:
-    with faulty.frozen(part):
-        until(lambda: faulty.server.ready()[0] == 503, f"{part} reported as down")
-        before = 0 if part == "redis" else faulty.served(part)
-        ready = faulty.server.ready()
+def test_requests_fail_at_once_while_a_dependency_is_down(deployment: Deployment, part: str, name: str) -> None:
+    with deployment.frozen(part):
+        until(lambda: deployment.server.ready()[0] == 503, f"{part} reported as down")
+        before = 0 if part == "redis" else deployment.served(part)
+        ready = deployment.server.ready()
         with pytest.raises(RpcError) as error_info:
-            faulty.prepare()
+            deployment.prepare()
 
         assert ready[1]["redis" if part == "redis" else f"chain {CHAIN}"] == "timeout"
         assert error_info.value.code == -32603
         assert error_info.value.data == {"reason": "dependency_down", "retryable": True, "part": name}
-        assert part == "redis" or faulty.served(part) == before  # nothing was sent, so nothing can have waited
-        assert httpx2.get(f"{faulty.server.url}/health").status_code == 200
+        assert part == "redis" or deployment.served(part) == before  # nothing was sent, so nothing can have waited
+        assert httpx2.get(f"{deployment.server.url}/health").status_code == 200
 
-    assert faulty.prepare()["type"] == "user-operation-v070"
+    assert deployment.prepare()["type"] == "user-operation-v070"
 
 
-def test_a_frozen_paymaster_stops_only_requests_that_need_it(faulty: Faulty) -> None:
-    with faulty.frozen("paymaster"):
-        faulty.until_logged("paymaster", "timeout")
-        before = faulty.served("paymaster")
+def test_a_frozen_paymaster_stops_only_requests_that_need_it(deployment: Deployment) -> None:
+    with deployment.frozen("paymaster"):
+        deployment.until_logged("paymaster", "timeout")
+        before = deployment.served("paymaster")
         with pytest.raises(RpcError) as error_info:
-            faulty.prepare()
+            deployment.prepare()
 
         assert error_info.value.data == {"reason": "dependency_down", "retryable": True, "part": "paymaster"}
-        assert faulty.served("paymaster") == before
-        assert faulty.server.ready()[0] == 200
-        assert faulty.wallet.prepare({"to": FRIEND}, sponsored=False)["type"] == "user-operation-v070"
+        assert deployment.served("paymaster") == before
+        assert deployment.server.ready()[0] == 200
+        assert deployment.wallet.prepare({"to": FRIEND}, sponsored=False)["type"] == "user-operation-v070"
 
 
-def test_a_single_node_that_changes_its_chain_is_no_longer_used(faulty: Faulty) -> None:
-    node = faulty.upstreams["node"]
+def test_a_single_node_that_changes_its_chain_is_no_longer_used(deployment: Deployment) -> None:
+    node = deployment.upstreams["node"]
     node.lie = answer_result("0x7a69a")
-    until(lambda: faulty.server.ready()[0] == 503, "another chain reported")
-    before = faulty.served("node")
+    until(lambda: deployment.server.ready()[0] == 503, "another chain reported")
+    before = deployment.served("node")
     with pytest.raises(RpcError) as error_info:
-        faulty.prepare()
+        deployment.prepare()
 
-    assert faulty.server.ready()[1][f"chain {CHAIN}"] == "wrong_chain"
+    assert deployment.server.ready()[1][f"chain {CHAIN}"] == "wrong_chain"
     assert error_info.value.data == {"reason": "wrong_chain", "retryable": True, "part": "node"}
-    assert faulty.served("node") == before
+    assert deployment.served("node") == before
     node.recover()
-    faulty.server.until_ready()
-    assert faulty.prepare()["type"] == "user-operation-v070"
+    deployment.server.until_ready()
+    assert deployment.prepare()["type"] == "user-operation-v070"
 
 
-def test_requests_that_wait_for_a_node_delay_neither_probes_nor_the_bundler(faulty: Faulty) -> None:
+def test_requests_that_wait_for_a_node_delay_neither_probes_nor_the_bundler(deployment: Deployment) -> None:
     """At least as many requests wait as a connection pool has connections."""
-    node, post = faulty.upstreams["node"], faulty.server.post
+    node, post = deployment.upstreams["node"], deployment.server.post
     node.freeze("eth_call")
     probes = node.count("eth_chainId")
     with ThreadPoolExecutor(110) as pool:
         waiting = [pool.submit(post, "", "eth_call", {"to": FRIEND}, "latest") for _ in range(110)]
         until(lambda: node.count("eth_call") >= 100 and node.count("eth_chainId") >= probes + 3, "a full pool, probes")
 
-        assert faulty.server.ready()[0] == 200
+        assert deployment.server.ready()[0] == 200
         assert "result" in post("", "eth_supportedEntryPoints")
         assert not any(each.done() for each in waiting)
         node.recover()

@@ -19,7 +19,7 @@ Work = Callable[[bytes], Answer]
 
 
 @dataclass
-class FaultyUpstream:
+class FlakyUpstream:
     """Upstream that answers with `work` unless a fault is set, and records the method of each request."""
 
     work: Work
@@ -77,9 +77,9 @@ def answer_always(body: bytes, status: int = 200) -> Work:
 
 
 @contextmanager
-def serve_upstream(work: Work) -> Iterator[FaultyUpstream]:
+def serve_upstream(work: Work) -> Iterator[FlakyUpstream]:
     """Serve an upstream on a free port until the block ends."""
-    upstream = FaultyUpstream(work)
+    upstream = FlakyUpstream(work)
     with open_stub(upstream.handle) as url:
         upstream.url = url
         try:
