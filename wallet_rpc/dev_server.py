@@ -18,6 +18,7 @@ from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.sponsorship.paymaster import Sponsor
 from wallet_rpc.adapters.system import SystemClock
 from wallet_rpc.auth_options import AuthOptions, build_token_signer
+from wallet_rpc.chain_clients import ChainClients, build_chain_clients
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.devchain import dev_constants
@@ -35,10 +36,8 @@ from wallet_rpc.payer_opening import RelayerOptions, build_relayer_options, spon
 from wallet_rpc.ports import Clock
 from wallet_rpc.primitives import Address
 from wallet_rpc.server import (
-    ChainClients,
     EmbeddedChains,
     ServerOptions,
-    build_chain_clients,
     open_wallet_app,
     probe_all,
     quotes_of,

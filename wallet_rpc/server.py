@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import httpx2
 from starlette.types import ASGIApp
 
-from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.failover import build_rpc
-from wallet_rpc.adapters.health import Mark, best_mark
-from wallet_rpc.adapters.node import NodeChain
-from wallet_rpc.adapters.paymaster import HttpPaymaster
-from wallet_rpc.adapters.probes import ProbedServer, ask_chain_id, run_probes
+from wallet_rpc.adapters.probes import ProbedServer, run_probes
 from wallet_rpc.adapters.quotes import QUOTE_LIMITS, QUOTE_PROVIDER, HttpQuotes
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.adapters.relayer import KeyRelayer
-from wallet_rpc.adapters.rpc import Rpc
-from wallet_rpc.adapters.sponsorship.outcomes import OutcomeReader
-from wallet_rpc.adapters.sponsorship.paymaster import Sponsor
-from wallet_rpc.adapters.sponsorship.setup import build_policy_paymaster
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
-from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES, UpstreamProxy
+from wallet_rpc.adapters.upstream_proxy import BUNDLER_READS, BUNDLER_WRITES, NODE_READS, NODE_WRITES
 from wallet_rpc.auth_options import AuthOptions, load_auth_options, sources_of
 from wallet_rpc.call_delivery import run_delivery
-from wallet_rpc.config.chains import ChainSetting
+from wallet_rpc.chain_clients import ChainClients, build_chain_clients, open_pools
 from wallet_rpc.config.settings import SettingError, Settings, variable
 from wallet_rpc.domain.access import ApiKey, KeyId
-from wallet_rpc.domain.contracts import REQUIRED_CONTRACTS
 from wallet_rpc.edge import caller
 from wallet_rpc.edge.api_documents import rest_with_document, rpc_with_document
 from wallet_rpc.edge.authentication import Authenticator
@@ -44,113 +31,13 @@ from wallet_rpc.edge.http import Handler, build_app, wallet_handlers
 from wallet_rpc.edge.jsonrpc import Fallback, JsonRpcDispatcher
 from wallet_rpc.edge.request_sources import SourceMiddleware
 from wallet_rpc.edge.rest import RestApi
-from wallet_rpc.errors import Unavailable
-from wallet_rpc.payer_opening import RelayerOptions, build_relayer_options, check_paymasters, sponsor_of
-from wallet_rpc.ports import ChainPorts, Clock, Paymaster, Ports, Quotes
+from wallet_rpc.payer_opening import build_relayer_options, check_paymasters, sponsor_of
+from wallet_rpc.ports import Clock, Ports, Quotes
 from wallet_rpc.services.audit_log import log_chain_request
 from wallet_rpc.store_opening import open_store, require_available
 
 ENTRIES_AT_ONCE = 8
 """The number of concurrent entries of one batch; clients batch calls that do not depend on each other."""
-
-POOLS = ("node", "bundler", "paymaster", "probes")
-"""The connection pools of a chain: requests that wait for one upstream delay neither other requests nor probes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainClients:
-    """The clients of one chain and its start-up checks."""
-
-    ports: ChainPorts
-    node: NodeChain
-    bundler: HttpBundler
-    upstream_proxy: UpstreamProxy
-    """The proxy for the chain's own methods, for clients of `serve`."""
-    rpcs: Mapping[str, Rpc]
-    """The JSON-RPC client of each kind of upstream: `node`, `bundler` and, if the chain has one, `paymaster`."""
-    probe_http: httpx2.AsyncClient
-    """The HTTP client of probes."""
-
-    @property
-    def mark(self) -> Mark:
-        """The mark of the chain: that of a required upstream without a usable server, else ok."""
-        marks = [best_mark(each.health for each in self.rpcs[kind].servers) for kind in ("node", "bundler")]
-        return next((mark for mark in marks if mark is not Mark.OK), Mark.OK)
-
-    def probed_servers(self) -> Iterator[ProbedServer]:
-        """Iterate over the servers of the chain with their probes; a paymaster service has no chain id."""
-        for kind, rpc in self.rpcs.items():
-            chain_id = None if kind == "paymaster" else self.ports.chain_id
-            for number, client in enumerate(rpc.servers, 1):
-                ask = partial(ask_chain_id, self.probe_http, client, chain_id)
-                yield ProbedServer(f"chain {self.ports.chain_id} {kind} {number}", client.health, ask)
-
-    async def check_ready(self) -> None:
-        """Check the node and the bundler. Raises: Unavailable when one does not respond or serves another chain."""
-        await self.node.verify(self.ports.chain_id)
-        await self.bundler.verify(self.ports.chain_id)
-
-    async def check_contracts(self) -> None:
-        """Check the required contracts. Raises: Unavailable that names the first one that is not deployed."""
-        codes = await asyncio.gather(*(self.node.code(address) for address in REQUIRED_CONTRACTS))
-        for (address, name), code in zip(REQUIRED_CONTRACTS.items(), codes, strict=True):
-            if not code:
-                text = f"{name}: expected at {address}, but the node finds no contract there; deploy it first"
-                raise Unavailable(text, reason="no_contract", part="node")
-
-
-def build_chain_clients(
-    setting: ChainSetting,
-    http: httpx2.AsyncClient,
-    *,
-    pools: Mapping[str, httpx2.AsyncClient] = MappingProxyType({}),
-    relayer_options: RelayerOptions | None = None,
-    sponsor: Sponsor | None = None,
-) -> ChainClients:
-    """Build the adapters of one chain, with a relayer if there is a key for one.
-
-    `pools` has HTTP clients for some of `POOLS`, which replace `http`.
-    With a sponsor, configured policies apply to the verifying paymaster and to the paymaster service. Policy ids that
-    are not configured go to the paymaster service.
-    """
-    chain_id = setting.chain_id
-    confirmations = setting.confirmations
-    node_rpc = build_rpc(pools.get("node", http), setting.node_urls, part="node")
-    bundler_rpc = build_rpc(pools.get("bundler", http), setting.bundler_urls, part="bundler")
-    single_bundlers: tuple[HttpBundler, ...] = ()
-    if len(setting.bundler_urls) > 1:
-        single_bundlers = tuple(HttpBundler(client) for client in bundler_rpc.servers)
-    node, bundler = NodeChain(node_rpc), HttpBundler(bundler_rpc)
-    rpcs = {"node": node_rpc, "bundler": bundler_rpc}
-    paymaster: Paymaster | None = None
-    if setting.paymaster_url is not None:
-        rpcs["paymaster"] = build_rpc(pools.get("paymaster", http), [setting.paymaster_url], part="paymaster")
-        paymaster = HttpPaymaster(rpcs["paymaster"], chain_id)
-    if sponsor is not None:
-        clock = sponsor.clock
-        outcomes = OutcomeReader(node, node=node_rpc, bundler=bundler_rpc, clock=clock, confirmations=confirmations)
-        address = setting.verifying_paymaster
-        paymaster = build_policy_paymaster(
-            sponsor, outcomes, chain=node, chain_id=chain_id, address=address, service=paymaster
-        )
-    relayer = None
-    if relayer_options is not None:
-        relayer = KeyRelayer(node_rpc, node, chain_id, relayer_options.key, budget=relayer_options.budget)
-    ports = ChainPorts(
-        chain_id=chain_id,
-        node=node,
-        bundler=bundler,
-        paymaster=paymaster,
-        confirmations=confirmations,
-        relayer=relayer,
-        verifying_paymaster=setting.verifying_paymaster,
-        single_bundlers=single_bundlers,
-    )
-    upstream_proxy = UpstreamProxy(node_rpc, bundler_rpc, [*setting.node_urls, *setting.bundler_urls])
-    probe_http = pools.get("probes", http)
-    return ChainClients(
-        ports=ports, node=node, bundler=bundler, upstream_proxy=upstream_proxy, rpcs=rpcs, probe_http=probe_http
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +183,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
         relayer_options = build_relayer_options(settings, store, clock, key=settings.relayer_key)
         chain_clients = [
             build_chain_clients(
-                setting, http, pools=await _open_pools(stack), relayer_options=relayer_options, sponsor=sponsor
+                setting, http, pools=await open_pools(stack), relayer_options=relayer_options, sponsor=sponsor
             )
             for setting in settings.chains
         ]
@@ -308,10 +195,6 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
         options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
         await stack.enter_async_context(probe_all(store, chain_clients))
         yield await stack.enter_async_context(open_wallet_app(settings, store, chain_clients, options))
-
-
-async def _open_pools(stack: AsyncExitStack) -> Mapping[str, httpx2.AsyncClient]:
-    return {name: await stack.enter_async_context(httpx2.AsyncClient()) for name in POOLS}
 
 
 def probe_all(store: RedisStore, chain_clients: Iterable[ChainClients]) -> AbstractAsyncContextManager[None]:

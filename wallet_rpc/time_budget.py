@@ -1,7 +1,7 @@
 """Time budget of one request: the total time that it may wait for nodes, bundlers, paymasters and Redis.
 
 The budget belongs to the asyncio task of the request and to the tasks that it starts. A task that outlives its request
-starts in a new `contextvars.Context()`, where no budget applies.
+starts in an `unlimited_context`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 
 from wallet_rpc.errors import Unavailable
 
@@ -49,3 +49,10 @@ def require_seconds(longest: float, *, part: str, reserve: float = 0.0) -> float
         text = f"the {part} got no request: other dependencies took the {BUDGET_SECONDS:g} s of this request"
         raise Unavailable(text, reason=BUDGET_USED, part=part)
     return seconds
+
+
+def unlimited_context() -> Context:
+    """Return a copy of the current context without a budget, for a task that outlives its request."""
+    context = copy_context()
+    context.run(_ends_at.set, None)
+    return context

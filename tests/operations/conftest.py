@@ -19,13 +19,13 @@ from wallet_rpc.adapters.bundler import HttpBundler
 from wallet_rpc.adapters.client import JsonRpcClient
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemEntropy
+from wallet_rpc.chain_clients import build_chain_clients
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.prepared import format_call_id
 from wallet_rpc.ports import Paymaster, Ports
 from wallet_rpc.primitives import Address, Hash32
-from wallet_rpc.server import build_chain_clients
 from wallet_rpc.services.delivery_workers import DeliveryWorkers
 
 CHAIN = CHAINS[0]

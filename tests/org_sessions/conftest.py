@@ -13,10 +13,10 @@ from tests.support.clocks import ShiftedClock
 from tests.support.constants import CHAINS
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemEntropy
+from wallet_rpc.chain_clients import build_chain_clients
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.ports import Ports
-from wallet_rpc.server import build_chain_clients
 
 
 @pytest.fixture

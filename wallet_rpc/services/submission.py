@@ -22,6 +22,7 @@ from wallet_rpc.primitives import Address, Hash32
 from wallet_rpc.services.call_failures import rebuild_error
 from wallet_rpc.services.call_records import DELIVERY_LEASE_SECONDS
 from wallet_rpc.services.delivery import AttemptResult, attempt, encode_operation
+from wallet_rpc.time_budget import remaining_seconds, unlimited_context
 
 _T = TypeVar("_T")
 
@@ -93,7 +94,7 @@ async def submit(ports: Ports, chain: ChainPorts, call: CallRecord, signed: str)
             raise rebuild_error(earlier)
         return earlier
     first = run_in_background(ports, _attempt_first(ports, chain, call, signed))
-    await asyncio.wait({first}, timeout=FIRST_ATTEMPT_SECONDS)
+    await asyncio.wait({first}, timeout=remaining_seconds(FIRST_ATTEMPT_SECONDS))
     if not first.done():
         return call
     record, result = first.result()
@@ -116,7 +117,7 @@ async def _attempt_first(
 
 def run_in_background(ports: Ports, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
     """Start work that outlives its request; the server waits for it before it ends."""
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(work, context=unlimited_context())
     ports.background.add(task)
     task.add_done_callback(ports.background.discard)
     return task

@@ -1,0 +1,134 @@
+"""The clients of one chain: node, bundlers, paymaster and relayer, with their start-up checks and probes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+
+import httpx2
+
+from wallet_rpc.adapters.bundler import HttpBundler
+from wallet_rpc.adapters.failover import build_rpc
+from wallet_rpc.adapters.health import Mark, best_mark
+from wallet_rpc.adapters.node import NodeChain
+from wallet_rpc.adapters.paymaster import HttpPaymaster
+from wallet_rpc.adapters.probes import ProbedServer, ask_chain_id
+from wallet_rpc.adapters.relayer import KeyRelayer
+from wallet_rpc.adapters.rpc import Rpc
+from wallet_rpc.adapters.sponsorship.outcomes import OutcomeReader
+from wallet_rpc.adapters.sponsorship.paymaster import Sponsor
+from wallet_rpc.adapters.sponsorship.setup import build_policy_paymaster
+from wallet_rpc.adapters.upstream_proxy import UpstreamProxy
+from wallet_rpc.config.chains import ChainSetting
+from wallet_rpc.domain.contracts import REQUIRED_CONTRACTS
+from wallet_rpc.errors import Unavailable
+from wallet_rpc.payer_opening import RelayerOptions
+from wallet_rpc.ports import ChainPorts, Paymaster
+
+POOLS = ("node", "bundler", "paymaster", "probes")
+"""The connection pools of a chain: requests that wait for one upstream delay neither other requests nor probes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainClients:
+    """The clients of one chain and its start-up checks."""
+
+    ports: ChainPorts
+    node: NodeChain
+    bundler: HttpBundler
+    upstream_proxy: UpstreamProxy
+    """The proxy for the chain's own methods, for clients of `serve`."""
+    rpcs: Mapping[str, Rpc]
+    """The JSON-RPC client of each kind of upstream: `node`, `bundler` and, if the chain has one, `paymaster`."""
+    probe_http: httpx2.AsyncClient
+    """The HTTP client of probes."""
+
+    @property
+    def mark(self) -> Mark:
+        """The mark of the chain: that of a required upstream without a usable server, else ok."""
+        marks = [best_mark(each.health for each in self.rpcs[kind].servers) for kind in ("node", "bundler")]
+        return next((mark for mark in marks if mark is not Mark.OK), Mark.OK)
+
+    def probed_servers(self) -> Iterator[ProbedServer]:
+        """Iterate over the servers of the chain with their probes; a paymaster service has no chain id."""
+        for kind, rpc in self.rpcs.items():
+            chain_id = None if kind == "paymaster" else self.ports.chain_id
+            for number, client in enumerate(rpc.servers, 1):
+                ask = partial(ask_chain_id, self.probe_http, client, chain_id)
+                yield ProbedServer(f"chain {self.ports.chain_id} {kind} {number}", client.health, ask)
+
+    async def check_ready(self) -> None:
+        """Check the node and the bundler. Raises: Unavailable when one does not respond or serves another chain."""
+        await self.node.verify(self.ports.chain_id)
+        await self.bundler.verify(self.ports.chain_id)
+
+    async def check_contracts(self) -> None:
+        """Check the required contracts. Raises: Unavailable that names the first one that is not deployed."""
+        codes = await asyncio.gather(*(self.node.code(address) for address in REQUIRED_CONTRACTS))
+        for (address, name), code in zip(REQUIRED_CONTRACTS.items(), codes, strict=True):
+            if not code:
+                text = f"{name}: expected at {address}, but the node finds no contract there; deploy it first"
+                raise Unavailable(text, reason="no_contract", part="node")
+
+
+def build_chain_clients(
+    setting: ChainSetting,
+    http: httpx2.AsyncClient,
+    *,
+    pools: Mapping[str, httpx2.AsyncClient] = MappingProxyType({}),
+    relayer_options: RelayerOptions | None = None,
+    sponsor: Sponsor | None = None,
+) -> ChainClients:
+    """Build the adapters of one chain, with a relayer if there is a key for one.
+
+    `pools` has HTTP clients for some of `POOLS`, which replace `http`.
+    With a sponsor, configured policies apply to the verifying paymaster and to the paymaster service. Policy ids that
+    are not configured go to the paymaster service.
+    """
+    chain_id = setting.chain_id
+    confirmations = setting.confirmations
+    node_rpc = build_rpc(pools.get("node", http), setting.node_urls, part="node")
+    bundler_rpc = build_rpc(pools.get("bundler", http), setting.bundler_urls, part="bundler")
+    single_bundlers: tuple[HttpBundler, ...] = ()
+    if len(setting.bundler_urls) > 1:
+        single_bundlers = tuple(HttpBundler(client) for client in bundler_rpc.servers)
+    node, bundler = NodeChain(node_rpc), HttpBundler(bundler_rpc)
+    rpcs = {"node": node_rpc, "bundler": bundler_rpc}
+    paymaster: Paymaster | None = None
+    if setting.paymaster_url is not None:
+        rpcs["paymaster"] = build_rpc(pools.get("paymaster", http), [setting.paymaster_url], part="paymaster")
+        paymaster = HttpPaymaster(rpcs["paymaster"], chain_id)
+    if sponsor is not None:
+        clock = sponsor.clock
+        outcomes = OutcomeReader(node, node=node_rpc, bundler=bundler_rpc, clock=clock, confirmations=confirmations)
+        address = setting.verifying_paymaster
+        paymaster = build_policy_paymaster(
+            sponsor, outcomes, chain=node, chain_id=chain_id, address=address, service=paymaster
+        )
+    relayer = None
+    if relayer_options is not None:
+        relayer = KeyRelayer(node_rpc, node, chain_id, relayer_options.key, budget=relayer_options.budget)
+    ports = ChainPorts(
+        chain_id=chain_id,
+        node=node,
+        bundler=bundler,
+        paymaster=paymaster,
+        confirmations=confirmations,
+        relayer=relayer,
+        verifying_paymaster=setting.verifying_paymaster,
+        single_bundlers=single_bundlers,
+    )
+    upstream_proxy = UpstreamProxy(node_rpc, bundler_rpc, [*setting.node_urls, *setting.bundler_urls])
+    probe_http = pools.get("probes", http)
+    return ChainClients(
+        ports=ports, node=node, bundler=bundler, upstream_proxy=upstream_proxy, rpcs=rpcs, probe_http=probe_http
+    )
+
+
+async def open_pools(stack: AsyncExitStack) -> Mapping[str, httpx2.AsyncClient]:
+    """Open an HTTP client for each of `POOLS`."""
+    return {name: await stack.enter_async_context(httpx2.AsyncClient()) for name in POOLS}
