@@ -154,7 +154,9 @@ async def _dev(loaded: settings.Settings, options: argparse.Namespace) -> None:
     with bind_socket(loaded) as listener:
         greeting = format_greeting(loaded, dev_options, listener_url(listener))
         app_context = open_dev_server(loaded, dev_options, report=_print_line)
-        await serve_until_signal(app_context, listener, on_ready=lambda: _print_line(greeting))
+        await serve_until_signal(
+            app_context, listener, drain_seconds=loaded.drain_seconds, on_ready=lambda: _print_line(greeting)
+        )
 
 
 async def _serve(loaded: settings.Settings) -> None:
@@ -169,7 +171,12 @@ async def _serve(loaded: settings.Settings) -> None:
         greeting = f"Wallet API:  {listener_url(listener)}"
         if loaded.is_serve_open:
             greeting += f"\nOpen:        no API key is needed; set {settings.variable('open')}=no to require one"
-        await serve_until_signal(open_server(loaded), listener, on_ready=lambda: _print_line(greeting))
+        await serve_until_signal(
+            open_server(loaded),
+            listener,
+            drain_seconds=loaded.drain_seconds,
+            on_ready=lambda: _print_line(greeting),
+        )
 
 
 def _print_line(text: str) -> None:

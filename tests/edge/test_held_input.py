@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 from tests.edge.raw_http import head, pieces_of, post
 from wallet_rpc.edge.bounded_http import PIPELINED_REQUESTS, BoundedHttpProtocol
 from wallet_rpc.edge.connections import ConnectionLimits, Connections
+from wallet_rpc.edge.drain import Drain
 
 READ = 1 << 18
 """The maximum number of bytes of one read of the event loop."""
@@ -57,7 +58,7 @@ async def count_input(sent: bytes) -> tuple[int, int]:
     config.load()
     state, pipe = ServerState(), Pipe()
     connections = Connections(state.connections, ConnectionLimits(), asyncio.get_running_loop().time)
-    protocol = BoundedHttpProtocol(config, state, {}, connections=connections)
+    protocol = BoundedHttpProtocol(config, state, connections=connections, drain=Drain())
     protocol.connection_made(pipe)
     read = 0
     for piece in pieces_of(sent, READ):

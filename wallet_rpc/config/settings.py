@@ -171,6 +171,9 @@ class Settings:
         _log, None, "`human` in `dev`, `json` in `serve`", "Format of the log: `human` or `json`."
     )
     deadline_seconds: float = _setting_field(_seconds, 30.0, "`30`", "Maximum duration of one request, in seconds.")
+    drain_seconds: float = _setting_field(
+        _seconds, 8.0, "`8`", "Time to finish running requests at the end, in seconds."
+    )
     policies: Path | None = _setting_field(_path, None, "none", "Sponsorship policies file: see `specs/policies.md`.")
     paymaster_key: Secret | None = _setting_field(
         _secret,
@@ -194,10 +197,7 @@ class Settings:
         _secret, None, "none", "Private key that signs `wallet-rpc audit anchor`; not used by servers."
     )
     open: bool | None = _setting_field(
-        _yes_or_no,
-        None,
-        "`no`; in `dev` on loopback `yes`",
-        "Accept requests without an API key: `yes` or `no`.",
+        _yes_or_no, None, "`no`; in `dev` on loopback `yes`", "Accept requests without an API key: `yes` or `no`."
     )
     allowed_hosts: tuple[str, ...] = _setting_field(
         read_hosts,

@@ -40,7 +40,10 @@ class Acceptor:
         self._loop.add_reader(self._at, self._accept)
 
     def close(self) -> None:
-        """Stop accepting."""
+        """Accept the connections that the kernel has queued, then stop accepting."""
+        for _ in range(_BACKLOG):
+            if not self._accept_one():
+                break
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._at)
@@ -51,17 +54,23 @@ class Acceptor:
 
     def _accept(self) -> None:
         for _ in range(_AT_ONCE):
-            try:
-                accepted, _ = self._at.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            if not self._accept_one():
                 return
-            except OSError as error:
-                self._fail(error)
-                return
-            self._is_failing = False
-            task = self._loop.create_task(self._open(accepted))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+
+    def _accept_one(self) -> bool:
+        """Accept one connection; False when there is none."""
+        try:
+            accepted, _ = self._at.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            self._fail(error)
+            return False
+        self._is_failing = False
+        task = self._loop.create_task(self._open(accepted))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        return True
 
     async def _open(self, accepted: socket.socket) -> None:
         try:

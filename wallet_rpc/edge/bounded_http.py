@@ -17,6 +17,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from wallet_rpc.edge.connections import WAIT_SECONDS, Connections, Wait
+from wallet_rpc.edge.drain import Drain
 from wallet_rpc.edge.exchange import Exchange, ResponseTransport
 from wallet_rpc.edge.guard import REJECTION, HttpRejection
 from wallet_rpc.edge.health import HEALTH_PATH
@@ -46,12 +47,11 @@ class _Flow(FlowControl):
 class BoundedHttpProtocol(RequestParser):
     """An HTTP protocol that runs the application and reports its waits to `Connections`."""
 
-    def __init__(
-        self, config: Config, server_state: ServerState, app_state: dict[str, Any], *, connections: Connections
-    ) -> None:
-        super().__init__(config, server_state, app_state)
+    def __init__(self, config: Config, server_state: ServerState, *, connections: Connections, drain: Drain) -> None:
+        super().__init__(config, server_state, app_state={})
         self.wait: Wait | None = None
         self._connections = connections
+        self._drain = drain
         self.is_spare = False  # opened beyond the limit
         self._is_ending = False  # the server's side is closed
         self._has_client_ended = False
@@ -128,6 +128,13 @@ class BoundedHttpProtocol(RequestParser):
         """Close the connection immediately."""
         self.transport.abort()
 
+    def shutdown(self) -> None:
+        """Close the connection, after the response if a request has begun."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = self.cycle.is_kept_after_continue = False
+        if self.wait in {Wait.NEXT, Wait.REST} or (self.wait is Wait.HEAD and self.part is NONE):
+            self._end()
+
     def _end(self) -> None:
         """Close the connection after a response.
 
@@ -183,7 +190,8 @@ class BoundedHttpProtocol(RequestParser):
         if self.is_spare and path != HEALTH_PATH:
             error = Unavailable("the server has as many connections as it can serve; try again", reason="busy")
             self._set_rejection(HttpRejection(503, error, {**CLOSE, "retry-after": "1"}))
-        may_stay = version != "1.0" and self.parser.should_keep_alive() and not self.is_spare
+        may_stay = version != "1.0" and self.parser.should_keep_alive()
+        may_stay = may_stay and not self.is_spare and not self._drain.is_draining
         self._run(keep_alive=may_stay and len(self.pipeline) + 1 < PIPELINED_REQUESTS)
         if len(self.pipeline) >= PIPELINED_REQUESTS:
             self.drops_input = self.is_full = True
@@ -228,6 +236,7 @@ class BoundedHttpProtocol(RequestParser):
             keep_alive=keep_alive and not expects_continue,
             on_response=self.on_response_complete,
         )
+        exchange.drain = self._drain
         exchange.is_kept_after_continue = keep_alive and expects_continue
         if is_busy:
             self.pipeline.appendleft((exchange, self.app))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from uvicorn._types import ASGIReceiveEvent
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from wallet_rpc.edge.drain import Drain, set_current_drain
 from wallet_rpc.edge.guard import HttpRejection
 
 
@@ -25,6 +26,8 @@ class ResponseTransport:
 class Exchange(RequestResponseCycle):
     """A request, its response, and the rejection of the rest of its body, if any."""
 
+    drain: Drain
+    """The drain of the server."""
     body_error: HttpRejection | None = None
     """The rejection of a malformed body."""
     is_kept_after_continue: bool = False
@@ -32,6 +35,20 @@ class Exchange(RequestResponseCycle):
 
     Before that the client may or may not send its body, so a response closes the connection (RFC 9110, 10.1.1).
     """
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Run the application within the drain of the server, which may cancel it."""
+
+        async def run(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:
+                if not self.drain.requests.have_ended:
+                    raise
+                self.disconnected = True  # the server has closed the connection: no response, and no error in the log
+
+        set_current_drain(self.drain)
+        await super().run_asgi(run)
 
     def end_request(self) -> None:
         """Record that the request is complete."""

@@ -16,7 +16,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wallet_rpc.edge import observe
-from wallet_rpc.errors import InvalidRequest, WalletError
+from wallet_rpc.edge.drain import CUT_TEXT, current_drain
+from wallet_rpc.errors import InvalidRequest, ShuttingDown, WalletError
 from wallet_rpc.primitives import preview
 
 MAX_BODY_BYTES = 1 << 20
@@ -124,6 +125,8 @@ def _too_large(max_bytes: int) -> HttpRejection:
 class ErrorMiddleware:
     """Middleware that turns an unhandled exception into an incident with status 500, without details of the exception.
 
+    A request whose response has not started when the server's drain ends is cut with status 503.
+
     A request that is already rejected (`REJECTION` in its scope) gets that response in the error format of this mount.
     """
 
@@ -141,17 +144,25 @@ class ErrorMiddleware:
             await self._error_responder(rejection.status, rejection.error, rejection.headers)(scope, receive, send)
             return
         started = False
+        requests = current_drain().requests
+        limit: asyncio.Timeout | None = None
 
         async def send_and_track(message: Message) -> None:
             nonlocal started
             started = True
+            if limit is not None:
+                requests.release(limit)
             await send(message)
 
         try:
-            await self._app(scope, receive, send_and_track)
+            async with requests.limit() as limit:
+                await self._app(scope, receive, send_and_track)
         except ClientDisconnect:
             pass  # no client is left to respond to
         except Exception as raised:  # the outermost exception handler
+            if limit is not None and limit.expired():
+                await self._error_responder(ShuttingDown.status, ShuttingDown(CUT_TEXT))(scope, receive, send)
+                return
             error = observe.log_incident(raised)
             if started:
                 raise  # a part of the response is sent: only the server can close the connection

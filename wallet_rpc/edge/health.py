@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from wallet_rpc.edge.drain import current_drain
 from wallet_rpc.edge.guard import json_response
 
 States: TypeAlias = Callable[[], Mapping[str, str]]
@@ -23,12 +24,17 @@ READY_PATH = "/ready"
 
 
 def health_routes(states: States) -> list[Route]:
-    """Build `GET /health` (always 200) and `GET /ready` (200 if every dependency is ok, else 503)."""
+    """Build `GET /health` (always 200) and `GET /ready` (200 if every dependency is ok, else 503).
+
+    A server that is shutting down is not ready.
+    """
 
     async def health(_: Request) -> Response:
         return json_response(b'{"status":"ok"}')
 
     async def ready(_: Request) -> Response:
+        if current_drain().is_draining:
+            return json_response(b'{"status":"draining","parts":{}}', 503)
         parts = states()
         is_ready = all(state == "ok" for state in parts.values())
         body = json.dumps({"status": "ok" if is_ready else "unavailable", "parts": parts}).encode()

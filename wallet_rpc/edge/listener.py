@@ -18,6 +18,8 @@ from wallet_rpc.domain.secret_text import format_received
 from wallet_rpc.edge.accepting import Acceptor
 from wallet_rpc.edge.bounded_http import BoundedHttpProtocol
 from wallet_rpc.edge.connections import ConnectionLimits, Connections, connection_limit
+from wallet_rpc.edge.drain import DRAIN_SECONDS, Drain, set_current_drain
+from wallet_rpc.edge.observe import log
 
 
 def bind_socket(settings: Settings) -> socket.socket:
@@ -70,6 +72,13 @@ def tune_collector() -> None:
     gc.set_threshold(_NEW_OBJECTS, 20, 20)
 
 
+_ARRIVAL_SECONDS = 0.1
+"""The time in which requests that the kernel has received are read, before idle connections are closed."""
+_CUT_SECONDS = 0.5
+"""The maximum time for each of the last steps: error responses of operations, those of requests, their sending."""
+_TICK_SECONDS = 0.02
+
+
 class _Server(uvicorn.Server):
     """A uvicorn server without access log (the app logs requests) and without signal handlers.
 
@@ -78,7 +87,13 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(
-        self, app: ASGIApp, on_ready: Callable[[], None] = lambda: None, limits: ConnectionLimits | None = None
+        self,
+        app: ASGIApp,
+        drain: Drain,
+        *,
+        drain_seconds: float = DRAIN_SECONDS,
+        on_ready: Callable[[], None] = lambda: None,
+        limits: ConnectionLimits | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -88,9 +103,10 @@ class _Server(uvicorn.Server):
                 lifespan="off",
                 server_header=False,
                 proxy_headers=False,  # the caller's address is that of the connection
-                timeout_graceful_shutdown=5,
             )
         )
+        self._drain = drain
+        self._drain_seconds = drain_seconds
         self._on_ready = on_ready
         self._limits = ConnectionLimits(connections=connection_limit()) if limits is None else limits
 
@@ -108,12 +124,58 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     def _protocol(self) -> BoundedHttpProtocol:
-        return BoundedHttpProtocol(self.config, self.server_state, {}, connections=self._connections)
+        return BoundedHttpProtocol(self.config, self.server_state, connections=self._connections, drain=self._drain)
 
     async def on_tick(self, counter: int) -> bool:
         """End waits that took too long; uvicorn calls this ten times a second."""
         self._connections.expire()
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, finish the running requests within the drain's time, and cut the rest.
+
+        With `force_exit`, set at any time, the rest is cut immediately.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._drain_seconds
+        self._drain.begin(until)
+        for acceptor in self.servers:
+            acceptor.close()
+        for listener in sockets or ():
+            listener.close()
+        await asyncio.sleep(_ARRIVAL_SECONDS)
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if not await self._is_idle(until):
+            await self._cut()
+
+    async def _is_idle(self, until: float) -> bool:
+        """Wait for the end of all requests and connections until the loop time `until`; False when some are left."""
+        state, loop = self.server_state, asyncio.get_running_loop()
+        while state.tasks or state.connections:
+            if self.force_exit or loop.time() >= until:
+                return False
+            self._connections.expire()
+            await asyncio.sleep(_TICK_SECONDS)
+        return True
+
+    async def _cut(self) -> None:
+        """Cut what still runs: operations, then requests, each with a response; at last connections and tasks."""
+        state, loop = self.server_state, asyncio.get_running_loop()
+        if state.tasks:
+            log.warning("requests_cut", requests=len(state.tasks), seconds=self._drain_seconds)
+        for limits in (self._drain.operations, self._drain.requests):
+            limits.end(loop.time())
+            if state.tasks:
+                await asyncio.wait(state.tasks, timeout=_CUT_SECONDS)
+        await asyncio.sleep(_TICK_SECONDS)  # the responses are sent
+        await self._is_idle(loop.time() + _CUT_SECONDS)
+        for connection in list(state.connections):
+            connection.transport.abort()
+        for task in state.tasks:
+            task.cancel()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=_CUT_SECONDS)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -122,13 +184,20 @@ class _Server(uvicorn.Server):
 
 
 async def serve_until_signal(
-    app_context: AbstractAsyncContextManager[ASGIApp], at: socket.socket, *, on_ready: Callable[[], None] = lambda: None
+    app_context: AbstractAsyncContextManager[ASGIApp],
+    at: socket.socket,
+    *,
+    drain_seconds: float = DRAIN_SECONDS,
+    on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Open the app and serve it until SIGINT or SIGTERM, also one during start-up, then close it.
 
-    Running requests finish first unless a second signal arrives. `on_ready` is called when the server listens.
+    Running requests, then work in the background of the app, have `drain_seconds` together to finish. A second signal
+    cuts them immediately. `on_ready` is called when the server listens.
     """
     task = asyncio.current_task()
+    drain = Drain()
+    set_current_drain(drain)
     server = None
     signals = 0
 
@@ -138,6 +207,8 @@ async def serve_until_signal(
         if server is not None:
             server.should_exit = True
             server.force_exit = signals > 1
+            if server.force_exit:
+                drain.background.end(asyncio.get_running_loop().time())
         elif task is not None and signals == 1:
             task.cancel()
 
@@ -145,7 +216,7 @@ async def serve_until_signal(
         asyncio.get_running_loop().add_signal_handler(number, handle_signal)
     try:
         async with app_context as app:
-            server = _Server(app, on_ready)
+            server = _Server(app, drain, drain_seconds=drain_seconds, on_ready=on_ready)
             await server.serve(sockets=[at])
     except asyncio.CancelledError:
         if signals == 0:
@@ -154,10 +225,14 @@ async def serve_until_signal(
 
 @asynccontextmanager
 async def serve_in_background(
-    app: ASGIApp, at: socket.socket, *, limits: ConnectionLimits | None = None
+    app: ASGIApp,
+    at: socket.socket,
+    *,
+    limits: ConnectionLimits | None = None,
+    drain_seconds: float = DRAIN_SECONDS,
 ) -> AsyncIterator[str]:
     """Serve in the background while the block runs, and yield the URL; `limits` default to the open file limit."""
-    server = _Server(app, limits=limits)
+    server = _Server(app, Drain(), drain_seconds=drain_seconds, limits=limits)
     serving = asyncio.create_task(server.serve(sockets=[at]))
     while not server.started:
         if serving.done():

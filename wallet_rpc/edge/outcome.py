@@ -5,14 +5,14 @@ An exception that is not a `WalletError` becomes an incident.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from functools import partial
 from typing import Any, TypeVar
 
 from wallet_rpc import wire
 from wallet_rpc.edge import observe
-from wallet_rpc.errors import Unavailable, WalletError
+from wallet_rpc.edge.drain import CUT_TEXT, current_drain
+from wallet_rpc.errors import ShuttingDown, Unavailable, WalletError
 from wallet_rpc.operations.operation import Operation
 from wallet_rpc.time_budget import BUDGET_SECONDS, limit_time
 from wallet_rpc.worker_threads import compute
@@ -26,16 +26,19 @@ DEADLINE_SECONDS = 30.0
 async def run_until(work: Awaitable[_T], until: float) -> _T:
     """Await `work`, one operation with its time budget, and return its result.
 
-    Raises: Unavailable (deadline) after the loop time `until`.
+    Raises: Unavailable (deadline) after the loop time `until`; ShuttingDown when the server's drain cuts the work.
     """
-    deadline = asyncio.timeout_at(until)
+    operations = current_drain().operations
+    limit = None
     try:
-        async with deadline:
+        async with operations.limit(until) as limit:
             with limit_time(BUDGET_SECONDS):
                 return await work
     except TimeoutError:
-        if not deadline.expired():
+        if limit is None or not limit.expired():
             raise  # a timeout within the work itself
+        if operations.have_ended:
+            raise ShuttingDown(CUT_TEXT) from None
         text = "the request took longer than this server allows; it may still take effect"
         raise Unavailable(text, reason="deadline") from None
 

@@ -30,11 +30,11 @@
     ├── UnknownBundle               5730
     ├── BundleTooLarge              5740
     ├── Unavailable                -32603  a dependency (node, bundler, Redis) does not respond; retry
-    │   └── OutcomeUnknown         -32603  a write that may have happened
+    │   ├── OutcomeUnknown         -32603  a write that may have happened
+    │   └── ShuttingDown           -32603  HTTP 503; cut by the end of the server
     └── InternalError              -32603  a bug of this server, with its incident number
 
-A message names the field, the value received and the value expected, as `base` says; `reason` is a stable word for
-programs. Any other exception is a bug: it is logged once and returned as `InternalError`.
+A message is as `base` says; `reason` is a stable word. Any other exception is a bug, logged once, and `InternalError`.
 Codes: JSON-RPC 2.0; EIP-1193 (4100); EIP-1474 (-32000..-32005); ERC-7769 (-32500..-32521); EIP-5792 (5700..5740).
 """
 
@@ -281,6 +281,13 @@ class OutcomeUnknown(Unavailable):
     """A write without a response, which may have happened. A status request or a second submission is safe."""
 
     default_reason = "outcome_unknown"
+
+
+class ShuttingDown(Unavailable):
+    """A request that was running when the time to shut down had passed."""
+
+    default_reason = "shutting_down"
+    sets_http_status = True
 
 
 class InternalError(WalletError):
