@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import uvloop
 from starlette.types import ASGIApp
@@ -27,7 +28,6 @@ from wallet_rpc.edge.listener import serve_until_signal
 from wallet_rpc.edge.rest import RestApi
 from wallet_rpc.operations.operation import ErrorFormat, Operation, RestRoute
 from wallet_rpc.wire import shape
-
 
 LARGE_BYTES = 12 << 20
 """More bytes than the kernel's buffers hold."""
@@ -73,7 +73,7 @@ async def _open_app(work_seconds: float) -> AsyncIterator[ASGIApp]:
         context=Journal,
         authenticator=FakeAuthenticator(),
     )
-    methods = [
+    methods: list[Operation[Journal, Any, Any]] = [
         Operation("pause", Pause, str, _pause, "Pause."),
         Operation("large", Nothing, str, _get_large, "A large text."),
     ]

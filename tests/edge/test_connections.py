@@ -198,7 +198,7 @@ def test_spare_connections_serve_only_health_while_all_others_are_busy() -> None
     app = BusyApp()
     with serve_on_uvloop(app, patient()) as at, ExitStack() as clients:
         busy = [clients.enter_context(Raw(at)).send(post(target=b"/busy")) for _ in range(ROOM)]
-        _until(lambda: app.running == ROOM)
+        until(lambda: app.running == ROOM)
 
         seen: list[Answer] = []
         for _ in range(2):
@@ -224,7 +224,7 @@ def test_a_pipelined_request_waits_for_the_one_before_it() -> None:
     app = BusyApp()
     with serve_on_uvloop(app, patient(HEAD=0.3)) as at, Raw(at) as raw, Raw(at) as silent:
         raw.send(post(target=b"/busy"))
-        _until(lambda: app.running == 1)
+        until(lambda: app.running == 1)
         raw.send(post() + post()[:-3])
         assert silent.is_closed()  # time in which the pipelined head is not counted
         app.go.set()
@@ -237,7 +237,7 @@ def test_a_client_that_half_closes_during_a_request_gets_its_response() -> None:
     app = BusyApp()
     with serve_on_uvloop(app, patient()) as at, Raw(at) as raw:
         raw.send(post(target=b"/busy") + post())
-        _until(lambda: app.running == 1)
+        until(lambda: app.running == 1)
         raw.socket.shutdown(1)
         time.sleep(0.05)
         app.go.set()
@@ -246,7 +246,7 @@ def test_a_client_that_half_closes_during_a_request_gets_its_response() -> None:
         assert raw.is_closed()
 
 
-def _until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool]) -> None:
     ends = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < ends

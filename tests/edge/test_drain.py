@@ -18,6 +18,7 @@ import pytest
 from tests.edge.draining_server import LARGE_BYTES
 from tests.edge.raw_http import Raw, head, post
 from tests.edge.rest_sample import HOME
+from wallet_rpc.edge.drain import CUT_TEXT
 
 LONG = 600.0
 """Seconds that no test waits for."""
@@ -183,7 +184,7 @@ def test_each_request_that_is_cut_gets_an_error_in_its_format(tmp_path: Path) ->
         assert {entry["error"]["data"]["reason"] for entry in entries[1:]} == {"shutting_down"}
         assert org["code"] == 503000
         assert tok["statusCode"] == 503
-        assert "shuts down" in org["message"] and org["message"] == tok["message"]
+        assert org["message"] == tok["message"] == CUT_TEXT
         assert (unread["id"], unread["error"]["data"]["reason"]) == (None, "shutting_down")
         assert {answers[2].headers["retry-after"], answers[3].headers["retry-after"]} == {"1"}
         server.end()

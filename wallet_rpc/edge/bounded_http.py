@@ -12,11 +12,13 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from wallet_rpc.edge.connections import WAIT_SECONDS, Connections, Wait
+from wallet_rpc.edge.connections import BUFFER_BYTES, WAIT_SECONDS, Connections, Wait
 from wallet_rpc.edge.drain import Drain
 from wallet_rpc.edge.exchange import Exchange, ResponseTransport
 from wallet_rpc.edge.guard import REJECTION, HttpRejection
@@ -52,6 +54,7 @@ class BoundedHttpProtocol(RequestParser):
         self.wait: Wait | None = None
         self._connections = connections
         self._drain = drain
+        self._running: Exchange | None = None
         self.is_spare = False  # opened beyond the limit
         self._is_ending = False  # the server's side is closed
         self._has_client_ended = False
@@ -62,6 +65,7 @@ class BoundedHttpProtocol(RequestParser):
     def connection_made(self, transport: Any) -> None:
         """Open the connection if the limits allow one more."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=BUFFER_BYTES)
         self.flow = _Flow(self)
         self._responses: Any = ResponseTransport(transport, self._end)
         self.is_spare = not self._connections.make_room()
@@ -71,6 +75,9 @@ class BoundedHttpProtocol(RequestParser):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Drop the connection and its reference cycles, so that the garbage collector need not find them."""
+        if self._running is not None:
+            self._running.disconnected = True  # uvicorn knows only the last of several pipelined requests
+            self._running = None
         super().connection_lost(exc)
         self._connections.note(self, None)
         self.flow = self.cycle = self._responses = None  # type: ignore[assignment]  # unused from here on
@@ -114,6 +121,11 @@ class BoundedHttpProtocol(RequestParser):
         """Record that the client has read its responses."""
         super().resume_writing()
         self._update_wait()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """The number of bytes of responses that are not sent yet."""
+        return int(self.transport.get_write_buffer_size())
 
     def expire(self) -> None:
         """End a wait that took too long: reject an incomplete head, else close the connection."""
@@ -243,6 +255,10 @@ class BoundedHttpProtocol(RequestParser):
         else:
             self._start_asgi_task(exchange, self.app)
         return exchange
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cast("Exchange", cycle)
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Continue with the next request, if it was received already."""

@@ -1,5 +1,7 @@
 """Limits on the connections of a server: their number, and the time that each may wait for its client.
 
+Responses that clients do not read are limited too: in the time that they may wait, and in the sum of their bytes.
+
 A connection either waits for its client or is busy with a request. A waiting one has a time limit and is closed first
 when there is no room for another. A busy one ends by the deadline of its request.
 """
@@ -17,6 +19,10 @@ MAX_CONNECTIONS = 4096
 """The maximum number of connections, whatever the limit on open files."""
 SPARE_CONNECTIONS = 32
 """The number of further connections while all others are busy; they serve only `/health`."""
+UNSENT_BYTES = 64 << 20
+"""The maximum sum of the bytes that wait for clients to read them, besides those of the newest such client."""
+BUFFER_BYTES = 16 << 10
+"""The number of unsent bytes of a connection from which its client counts as reading too slowly."""
 _RESERVED_FILES = 256
 """The number of open files reserved for Redis, nodes, bundlers and the process itself."""
 
@@ -55,6 +61,7 @@ class ConnectionLimits:
 
     connections: int = MAX_CONNECTIONS
     spare: int = SPARE_CONNECTIONS
+    unsent_bytes: int = UNSENT_BYTES
     seconds: Mapping[Wait, float] = field(default_factory=lambda: WAIT_SECONDS)
 
 
@@ -65,6 +72,10 @@ class Connection(Protocol):
     """The current wait; None if the connection is busy."""
     is_spare: bool
     """True if it was opened beyond the limit and serves only `/health`."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """The number of bytes of responses that are not sent yet."""
 
     def expire(self) -> None:
         """End a wait that took too long."""
@@ -106,6 +117,23 @@ class Connections:
         connection.wait = wait
         if wait is not None:
             self._waiting[wait][connection] = self._clock()
+        if wait is Wait.READING:
+            self._limit_unsent_bytes()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """The number of bytes that wait for clients that read too slowly."""
+        return sum(each.unsent_bytes for each in self._waiting[Wait.READING])
+
+    def _limit_unsent_bytes(self) -> None:
+        """Close the connections whose clients have read too slowly for longest, if too many bytes wait for them."""
+        unsent = self.unsent_bytes
+        *readers, _newest = self._waiting[Wait.READING]
+        for each in readers:
+            if unsent <= self._limits.unsent_bytes:
+                break
+            unsent -= each.unsent_bytes
+            self._abort(each)
 
     def close_longest_waiting(self) -> None:
         """Close the connection that has waited for its client longest, if any waits."""
@@ -121,10 +149,13 @@ class Connections:
         if not candidates:
             return False
         _, connection = min(candidates, key=lambda each: each[0])
+        self._abort(connection)
+        return True
+
+    def _abort(self, connection: Connection) -> None:
         self.note(connection, None)
         self._opened.discard(connection)  # it is closing and no longer counts
         connection.abort()
-        return True
 
     def expire(self) -> None:
         """End every wait that took too long."""
