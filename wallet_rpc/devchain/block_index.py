@@ -1,4 +1,4 @@
-"""Index of the stored blocks by height, by hash and by transaction hash."""
+"""Blocks of a chain: the newest in memory, all of them in its store."""
 
 from __future__ import annotations
 
@@ -6,78 +6,108 @@ from collections.abc import Iterator
 
 from eth_typing import Hash32
 
-from wallet_rpc.devchain.ledger import Block
+from wallet_rpc.devchain.handle_ops import operation_events
+from wallet_rpc.devchain.ledger import Block, BloomConditions, meets_conditions
+from wallet_rpc.devchain.node_errors import UnknownBlock
+from wallet_rpc.devchain.store import ChainStore
 
+RECENT_BLOCKS = 512
+"""The maximum number of blocks in memory; more than code can read with BLOCKHASH."""
 _BLOCK_HASHES = 256
 """The number of ancestor hashes that code can read with BLOCKHASH."""
 
 
 class BlockIndex:
-    """Blocks of rising height, each with the version of the chain state at its end."""
+    """Blocks of rising height, which are stored before they are added here."""
 
-    def __init__(self) -> None:
-        self._blocks: list[Block] = []
-        self._versions: list[int] = []
-        self._numbers: dict[bytes, int] = {}
-        self._transactions: dict[bytes, int] = {}
+    def __init__(self, store: ChainStore) -> None:
+        self._store = store
+        self._recent: dict[int, Block] = {}
+        self._head: Block | None = None
+        self._first_number = 0
 
     @property
     def is_empty(self) -> bool:
         """True when there is no block yet."""
-        return len(self._blocks) == 0
+        return self._head is None
 
     @property
     def head(self) -> Block:
         """The newest block."""
-        return self._blocks[-1]
+        assert self._head is not None  # noqa: S101 - a chain has a first block
+        return self._head
 
     @property
     def first_number(self) -> int:
         """The height of the oldest block."""
-        return self._blocks[0].number
+        return self._first_number
 
-    def append(self, block: Block, version: int) -> None:
-        """Add the newest block, with the state version at its end."""
-        self._blocks.append(block)
-        self._versions.append(version)
-        self._numbers[block.hash] = block.number
-        if block.inclusion is not None:
-            self._transactions[block.inclusion.hash] = block.number
+    @property
+    def blocks_in_memory(self) -> int:
+        """The number of blocks in memory."""
+        return len(self._recent)
+
+    def restore(self, first_number: int, head: Block) -> None:
+        """Set the oldest height and the newest block of a stored chain."""
+        self._first_number = first_number
+        self._head = self._recent[head.number] = head
+
+    def append(self, block: Block) -> None:
+        """Add the newest block."""
+        if self._head is None:
+            self._first_number = block.number
+        self._head = self._recent[block.number] = block
+        self._recent.pop(block.number - RECENT_BLOCKS, None)
 
     def drop_after(self, number: int) -> None:
-        """Remove every block above `number`."""
-        while self.head.number > number:
-            dropped = self._blocks.pop()
-            self._versions.pop()
-            del self._numbers[dropped.hash]
-            if dropped.inclusion is not None:
-                del self._transactions[dropped.inclusion.hash]
+        """Remove every block above `number`, which are no longer stored. Raises: UnknownBlock."""
+        self._recent = {height: block for height, block in self._recent.items() if height <= number}
+        head = self.find_by_number(number)
+        if head is None:
+            raise UnknownBlock
+        self._head = self._recent[number] = head
 
     def find_by_number(self, number: int) -> Block | None:
         """Return the block of that height, or None when it is not stored."""
-        index = number - self._blocks[0].number
-        return self._blocks[index] if 0 <= index < len(self._blocks) else None
-
-    def version_at(self, number: int) -> int:
-        """Return the state version at the end of a stored block."""
-        return self._versions[number - self._blocks[0].number]
-
-    def set_head_version(self, version: int) -> None:
-        """Set the state version at the end of the newest block."""
-        self._versions[-1] = version
+        if not self._first_number <= number <= self.head.number:
+            return None
+        recent = self._recent.get(number)
+        return self._store.block(number) if recent is None else recent
 
     def find_by_hash(self, identity: bytes) -> Block | None:
         """Return the block of that hash, or None when it is not stored."""
-        number = self._numbers.get(bytes(identity))
-        return None if number is None else self.find_by_number(number)
+        block = self._find(identity)
+        return block if block is not None and block.hash == identity else None
 
     def find_by_transaction(self, identity: bytes) -> Block | None:
         """Return the block that contains the transaction of that hash, or None when there is none."""
-        number = self._transactions.get(bytes(identity))
-        return None if number is None else self.find_by_number(number)
+        block = self._find(identity)
+        if block is None or block.inclusion is None or block.inclusion.hash != identity:
+            return None
+        return block
+
+    def find_by_operation(self, identity: bytes) -> Block | None:
+        """Return the block that contains the user operation of that hash, or None when there is none."""
+        block = self._find(identity)
+        if block is None or block.inclusion is None:
+            return None
+        events = operation_events(block.inclusion.logs)
+        return block if any(event.operation_hash == identity for event in events) else None
+
+    def find_by_bloom(self, first: int, last: int, conditions: BloomConditions) -> Iterator[Block]:
+        """Iterate over the blocks with logs, from `first` to `last`, whose bloom filter meets the conditions."""
+        for number, bloom in self._store.blooms(max(first, self.first_number), min(last, self.head.number)):
+            if meets_conditions(bloom, conditions):
+                block = self.find_by_number(number)
+                if block is not None:
+                    yield block
 
     def hashes_before(self, number: int) -> Iterator[Hash32]:
         """Iterate over the hashes of the block's ancestors, parent first."""
         for ancestor in range(number - 1, max(number - 1 - _BLOCK_HASHES, self.first_number - 1), -1):
             block = self.find_by_number(ancestor)
             yield Hash32(bytes(32) if block is None else block.hash)
+
+    def _find(self, identity: bytes) -> Block | None:
+        number = self._store.find_number(identity)
+        return None if number is None else self.find_by_number(number)

@@ -55,8 +55,6 @@ class DevBundler:
     def __init__(self, chain: Blockchain, account: DevelopmentAccount) -> None:
         self._chain = chain
         self._account = account
-        self._numbers: dict[bytes, int] = {}
-        self._next = chain.first_number
 
     def estimate(self, op: UserOperation, overrides: Mapping[bytes, Override] | None = None) -> GasEstimate:
         """Estimate limits with which `op` succeeds.
@@ -83,9 +81,7 @@ class DevBundler:
 
     def find(self, operation_hash: bytes) -> MinedOperation | None:
         """Find a mined operation, whichever bundler sent it; None when it was not mined."""
-        self._read_new_blocks()
-        number = self._numbers.get(bytes(operation_hash))
-        block = None if number is None else self._chain.block(number)
+        block = self._chain.blocks.find_by_operation(bytes(operation_hash))
         if block is None or block.inclusion is None:
             return None
         events = operation_events(block.inclusion.logs)
@@ -100,18 +96,6 @@ class DevBundler:
             if user_operation_hash(op, self._chain.config.chain_id, ENTRY_POINT) == mined.event.operation_hash:
                 return with_authorization(op, authorizations)
         return None
-
-    def forget_after(self, number: int) -> None:
-        """Drop the index entries of blocks above `number`, after the chain was reverted to it."""
-        self._numbers = {found: at for found, at in self._numbers.items() if at <= number}
-        self._next = min(self._next, number + 1)
-
-    def _read_new_blocks(self) -> None:
-        for number in range(self._next, self._chain.head.number + 1):
-            block = self._chain.block(number)
-            if block is not None and block.inclusion is not None:
-                self._numbers |= {event.operation_hash: number for event in operation_events(block.inclusion.logs)}
-        self._next = self._chain.head.number + 1
 
     def _transaction(self, op: UserOperation) -> bytes:
         chain, account = self._chain, self._account

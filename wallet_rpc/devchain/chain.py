@@ -33,7 +33,8 @@ from wallet_rpc.devchain.journal import Journal
 from wallet_rpc.devchain.ledger import Block, Inclusion
 from wallet_rpc.devchain.node_errors import NodeRejection
 from wallet_rpc.devchain.run_limit import RunLimit
-from wallet_rpc.devchain.store import ChainStore, EphemeralStore
+from wallet_rpc.devchain.sqlite_store import SqliteStore
+from wallet_rpc.devchain.store import ChainStore
 
 __all__ = ["PENDING_BLOCK", "Blockchain", "ChainConfig"]
 
@@ -57,11 +58,13 @@ class Blockchain:
         self.config = config
         self.limit = RunLimit() if limit is None else limit
         """The limit on the run time of one request."""
-        self._store = EphemeralStore() if store is None else store
+        self._store = SqliteStore(None, "a temporary chain") if store is None else store
         self._history = History(config, self._store, source)
-        self._blocks, self._state = self._history.blocks, self._history.state
+        self.blocks = self._history.blocks
+        """The blocks, by height and by hash."""
+        self._state = self._history.state
         self._time = ChainTime(clock, self._history.clock_offset)
-        if self._blocks.is_empty:
+        if self.blocks.is_empty:
             at = self._time.next(0) if config.timestamp is None else config.timestamp
             self._mine(genesis, at, None, has_chosen_time=config.timestamp is not None)
 
@@ -70,12 +73,12 @@ class Blockchain:
     @property
     def head(self) -> Block:
         """The newest block."""
-        return self._blocks.head
+        return self.blocks.head
 
     @property
     def first_number(self) -> int:
         """The number of the oldest stored block."""
-        return self._blocks.first_number
+        return self.blocks.first_number
 
     def pending_block(self) -> Block:
         """Build the block that would be mined now: without a transaction, and without a final state root."""
@@ -83,15 +86,15 @@ class Blockchain:
 
     def block(self, number: int) -> Block | None:
         """Return the block of that height, or None when it is not stored."""
-        return self._blocks.find_by_number(number)
+        return self.blocks.find_by_number(number)
 
     def block_by_hash(self, identity: bytes) -> Block | None:
         """Return the block of that hash, or None when it is not stored."""
-        return self._blocks.find_by_hash(identity)
+        return self.blocks.find_by_hash(identity)
 
     def block_by_transaction(self, identity: bytes) -> Block | None:
         """Return the block whose only transaction has that hash, or None when there is none."""
-        return self._blocks.find_by_transaction(identity)
+        return self.blocks.find_by_transaction(identity)
 
     # State
 
@@ -148,7 +151,7 @@ class Blockchain:
         """
         raw = bytes(raw)
         transaction, sender = read_transaction(raw)
-        if self._blocks.find_by_transaction(transaction.hash) is not None:
+        if self.blocks.find_by_transaction(transaction.hash) is not None:
             raise NodeRejection("already known", reason="already_known")
         config = self.config
         at = self._block_time(timestamp)
@@ -201,7 +204,7 @@ class Blockchain:
         else:
             block = self.head if number is None else self._history.get_block(number)
             height, at = block.number, block.timestamp
-        ancestors = self._blocks.hashes_before(height if changed.number is None else changed.number)
+        ancestors = self.blocks.hashes_before(height if changed.number is None else changed.number)
         return block_context(self.config, height, at, ancestors, changed)
 
     # Time and blocks on demand

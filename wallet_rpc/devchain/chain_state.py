@@ -1,7 +1,7 @@
 """The chain state: every value of every account, in every version.
 
 A *version* is one committed set of changes: a block, or one direct change by a control method. Values are stored under
-flat byte keys, newest last. A read at any stored block is one bisection, and a revert is a truncation.
+flat byte keys: the newest of each key in memory, all others in the chain's store.
 
 The state root is a commitment, not a Merkle root: keccak(previous root | key | value | ... of the changes, by key).
 Equal histories have equal roots; account proofs are not available.
@@ -9,7 +9,6 @@ Equal histories have equal roots; account proofs are not available.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeAlias
 
@@ -55,79 +54,74 @@ class Source(Protocol):
         ...
 
 
-class ChainState:
-    """Values by key and version. Version 0 is genesis; values read from the forked chain are version -1."""
+class EarlierValues(Protocol):
+    """Source of the values that this chain has replaced: its store."""
 
-    def __init__(self, source: Source | None = None) -> None:
+    def value_at(self, key: bytes, version: int) -> Value | None:
+        """Return the value of `key` as of an earlier version; None when none was written or learned."""
+        ...
+
+
+class ChainState:
+    """Values by key and version. Version 0 is genesis; values read from the forked chain are version -1.
+
+    The newest value of each key is in memory, earlier ones are in `earlier`. Without it only the newest can be read.
+    """
+
+    def __init__(self, source: Source | None = None, earlier: EarlierValues | None = None) -> None:
         self._source = source
-        self._history: dict[bytes, list[tuple[int, Value]]] = {}
-        self._changed: list[tuple[bytes, ...]] = []
-        self._roots: list[bytes] = []
+        self._earlier = earlier
+        self._newest: dict[bytes, tuple[int, Value]] = {}
+        self.version = -1
+        """The newest version; -1 before genesis."""
+        self.root = bytes(32)
+        """The commitment to all changes up to now."""
         self.learned: dict[bytes, Value] = {}
         """Values read from the source since this was last cleared; the store writes them to disk."""
 
-    @property
-    def version(self) -> int:
-        """The newest version; -1 before genesis."""
-        return len(self._roots) - 1
-
-    @property
-    def root(self) -> bytes:
-        """The commitment to all changes up to now."""
-        return self._roots[-1]
-
     def read(self, key: bytes, version: int = _HEAD) -> Value:
         """Return the value of `key` as of `version`; zero or empty bytes where none was written."""
-        entries = self._history.get(key)
-        if entries is None:
+        newest = self._newest.get(key)
+        if newest is None:
             return self._read_source(key)
-        if version >= entries[-1][0]:
-            return entries[-1][1]
-        position = bisect_right(entries, version, key=lambda entry: entry[0])
-        return entries[position - 1][1] if position else self._read_source(key)
+        if version >= newest[0]:
+            return newest[1]
+        earlier = None if self._earlier is None else self._earlier.value_at(key, version)
+        return self._read_source(key) if earlier is None else earlier
 
-    def commit(self, changes: Mapping[bytes, Value]) -> int:
-        """Write `changes` as a new version and return its number."""
-        version = len(self._roots)
+    def next_root(self, changes: Mapping[bytes, Value]) -> bytes:
+        """Return the commitment after `changes`, once the earlier value of each key is learned from the source."""
         for key in changes:
-            if self._source is not None and version > 0 and key not in self._history:
+            if self._source is not None and self.version >= 0 and key not in self._newest:
                 self._read_source(key)  # the key's earlier value must stay readable
-        hashed = [self._roots[-1] if self._roots else bytes(32)]
+        hashed = [self.root]
         for key in sorted(changes):
             value = changes[key]
-            self._history.setdefault(key, []).append((version, value))
             hashed += [key, value if isinstance(value, bytes) else value.to_bytes(32)]
-        self._changed.append(tuple(changes))
-        self._roots.append(keccak(b"".join(hashed)))
-        return version
+        return bytes(keccak(b"".join(hashed)))
 
-    def rewind(self, version: int) -> None:
-        """Remove every version after `version`."""
-        while len(self._roots) - 1 > version:
-            self._roots.pop()
-            for key in self._changed.pop():
-                entries = self._history[key]
-                entries.pop()
-                if not entries:
-                    del self._history[key]
+    def commit(self, changes: Mapping[bytes, Value], root: bytes) -> None:
+        """Write `changes` as a new version with the commitment `root`."""
+        self.version += 1
+        self.root = root
+        for key, value in changes.items():
+            self._newest[key] = (self.version, value)
 
-    def restore(self, learned: Mapping[bytes, Value], versions: Iterable[tuple[bytes, Mapping[bytes, Value]]]) -> None:
-        """Fill an empty state from disk: `learned` values, then (root, changes) of each version from 0 up."""
-        for key, value in learned.items():
-            self._history[key] = [(-1, value)]
-        for version, (root, changes) in enumerate(versions):
-            for key, value in changes.items():
-                self._history.setdefault(key, []).append((version, value))
-            self._changed.append(tuple(changes))
-            self._roots.append(root)
+    def restore(self, version: int, root: bytes, values: Iterable[tuple[bytes, int, Value | None]]) -> None:
+        """Set the newest version, and (key, version, value) of each key that changes; None for a key without value."""
+        self.version = version
+        self.root = root
+        for key, written, value in values:
+            if value is None:
+                self._newest.pop(key, None)
+            else:
+                self._newest[key] = (written, value)
 
     def _read_source(self, key: bytes) -> Value:
-        empty: Value = b"" if is_code(key) else 0
         if self._source is None:
-            return empty
-        for upstream_values, value in self._source.fetch(key).items():
-            entries = self._history.get(upstream_values, [])
-            if not entries or entries[0][0] >= 0:
-                self.learned[upstream_values] = value
-                self._history[upstream_values] = [(-1, value), *entries]  # immediately: a run may be interrupted here
-        return self._history[key][0][1]
+            return b"" if is_code(key) else 0
+        if key not in self.learned:
+            for fetched, value in self._source.fetch(key).items():
+                self.learned.setdefault(fetched, value)
+                self._newest.setdefault(fetched, (-1, value))  # immediately: a run may be interrupted here
+        return self.learned[key]

@@ -94,10 +94,7 @@ async def snapshot(context: DevChain, request: NoParams) -> int:
 
 async def revert(context: DevChain, request: SnapshotId) -> bool:
     """`evm_revert`: restores a snapshot, and removes it and all later ones. False for an unknown one."""
-    if request.snapshot > _MAX_SNAPSHOTS or not context.chain.revert(request.snapshot):
-        return False
-    context.bundler.forget_after(context.chain.head.number)
-    return True
+    return request.snapshot <= _MAX_SNAPSHOTS and context.chain.revert(request.snapshot)
 
 
 async def mine(context: DevChain, request: MineOne) -> str:

@@ -16,7 +16,6 @@ from wallet_rpc.devchain.genesis import Genesis, GenesisAccount, genesis_values,
 from wallet_rpc.devchain.paymaster import DevPaymaster
 from wallet_rpc.devchain.run_limit import RunLimit
 from wallet_rpc.devchain.sqlite_store import SqliteStore
-from wallet_rpc.devchain.store import EphemeralStore
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.primitives import Address
 
@@ -31,7 +30,7 @@ def open_devchain(config: DevChainConfig) -> DevChain:
         built |= load_deployments(config.deployments)
     upstream = None if config.fork_url is None else Upstream(config.fork_url, block=config.fork_block)
     store = _store(config)  # after every other step that may fail, so that a failed start leaves no file
-    if config.fork_url is not None and upstream is not None and isinstance(store, SqliteStore):
+    if config.fork_url is not None and upstream is not None:
         upstream = _pin_upstream(config.fork_url, upstream, store)
     values = genesis_values(built) if upstream is None else _missing_account_values(built, upstream)
     limit = RunLimit(config.run_seconds)
@@ -60,9 +59,7 @@ def _pin_upstream(url: str, upstream: Upstream, store: SqliteStore) -> Upstream:
     return upstream if int(pinned) == upstream.block else Upstream(url, block=int(pinned))
 
 
-def _store(config: DevChainConfig) -> SqliteStore | EphemeralStore:
-    if config.folder is None:
-        return EphemeralStore()
+def _store(config: DevChainConfig) -> SqliteStore:
     kind = "" if config.fork_url is None else ", forked"
     if config.deployments is not None:
         kind += f", deployments {sha256(config.deployments.read_bytes()).hexdigest()[:8]}"

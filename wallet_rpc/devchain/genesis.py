@@ -111,7 +111,7 @@ class GenesisBuilder:
     def __init__(self, genesis: Genesis) -> None:
         self._values = genesis_values(genesis)
         self._state = ChainState()
-        self._state.commit(self._values)
+        self._commit(self._values)
 
     def call(self, to: Address, data: bytes, *, sender: Address, value: int = 0) -> ExecutionResult:
         """Run a call and store its changes. Raises: DeploymentFailed when it reverts."""
@@ -121,9 +121,12 @@ class GenesisBuilder:
         if not outcome.success:
             raise DeploymentFailed(f"a call to {to} failed: {outcome.error}, 0x{outcome.output.hex()}")
         changes = journal.changes()
-        self._state.commit(changes)
+        self._commit(changes)
         self._values |= changes
         return outcome
+
+    def _commit(self, changes: Mapping[bytes, Value]) -> None:
+        self._state.commit(changes, self._state.next_root(changes))
 
     def deploy(self, salt_and_creation_code: bytes, *, at: Address) -> None:
         """Run creation code through the CREATE2 deployer. Raises: DeploymentFailed, also for an unexpected address."""

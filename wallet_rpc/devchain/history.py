@@ -22,21 +22,22 @@ class History:
     def __init__(self, config: ChainConfig, store: ChainStore, source: Source | None) -> None:
         self._config = config
         self._store = store
-        self.state = ChainState(source)
+        self.state = ChainState(source, store)
         """The chain state, in every version."""
-        self.blocks = BlockIndex()
-        """The blocks, each with its state version."""
+        self.blocks = BlockIndex(store)
+        """The blocks."""
         stored = store.load()
-        self.clock_offset = stored.clock_offset
+        self.clock_offset = 0 if stored is None else stored.clock_offset
         """The stored offset of the clock, in seconds."""
-        if stored.blocks:
-            self.state.restore(stored.upstream_values, stored.versions)
-            for block, version in zip(stored.blocks, stored.block_versions, strict=True):
-                self.blocks.append(block, version)
+        if stored is not None:
+            self.state.restore(stored.version, stored.root, stored.values)
+            self.blocks.restore(stored.first_number, stored.head)
 
     def version_at(self, number: int) -> int:
         """Return the state version at the end of a block. Raises: UnknownBlock."""
-        return self.blocks.version_at(self.get_block(number).number)
+        self.get_block(number)
+        following = self._store.first_version(number + 1)
+        return self.state.version if following is None else following - 1
 
     def get_block(self, number: int) -> Block:
         """Return the block of that height. Raises: UnknownBlock."""
@@ -61,17 +62,15 @@ class History:
         self, changes: Mapping[bytes, Value], timestamp: int, inclusion: Inclusion | None, *, clock_offset: int
     ) -> Block:
         """Write a block and its changes atomically."""
-        version = self.state.commit(changes)
-        block = self.next_block(timestamp, self.state.root, inclusion)
-        self._store_version(changes, version, block, clock_offset)
-        self.blocks.append(block, version)
+        root = self.state.next_root(changes)
+        block = self.next_block(timestamp, root, inclusion)
+        self._write_version(changes, root, block, clock_offset)
+        self.blocks.append(block)
         return block
 
     def change(self, changes: Mapping[bytes, Value], *, clock_offset: int) -> None:
         """Write changes as part of the newest block's state."""
-        version = self.state.commit(changes)
-        self._store_version(changes, version, None, clock_offset)
-        self.blocks.set_head_version(version)
+        self._write_version(changes, self.state.next_root(changes), None, clock_offset)
 
     def snapshot(self, *, clock_offset: int) -> int:
         """Take a snapshot and return its number, from 1 up. Snapshots persist across restarts."""
@@ -79,28 +78,27 @@ class History:
 
     def revert(self, identity: int) -> Snapshot | None:
         """Revert to a snapshot and remove it and all later ones; None when it does not exist."""
-        snapshot = self._store.revert_to_snapshot(identity)
-        if snapshot is not None:
-            self.state.rewind(snapshot.version)
-            self.blocks.drop_after(snapshot.number)
-            self.blocks.set_head_version(snapshot.version)
+        reverted = self._store.revert_to_snapshot(identity)
+        if reverted is None:
+            return None
+        snapshot = reverted.snapshot
+        self.state.restore(snapshot.version, reverted.root, reverted.values)
+        self.blocks.drop_after(snapshot.number)
         return snapshot
 
-    def _store_version(
-        self, changes: Mapping[bytes, Value], version: int, block: Block | None, clock_offset: int
+    def _write_version(
+        self, changes: Mapping[bytes, Value], root: bytes, block: Block | None, clock_offset: int
     ) -> None:
+        """Write a version to the store, then to memory, which is never ahead of the store."""
         record = VersionRecord(
-            version=version,
-            root=self.state.root,
+            version=self.state.version + 1,
+            root=root,
             changes=changes,
-            upstream_values=dict(self.state.learned),
+            upstream_values=self.state.learned,
             number=self.blocks.head.number if block is None else block.number,
             block=block,
             clock_offset=clock_offset,
         )
-        try:
-            self._store.append(record)
-        except BaseException:
-            self.state.rewind(version - 1)  # the state must not be ahead of the disk
-            raise
+        self._store.append(record)
+        self.state.commit(changes, root)
         self.state.learned.clear()

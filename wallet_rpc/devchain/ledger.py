@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 
 from eth._utils.address import generate_contract_address
 from eth.abc import SignedTransactionAPI
@@ -187,6 +187,15 @@ def logs_bloom(logs: Iterable[EventLog]) -> bytes:
         for item in (log.address, *log.topics):
             bits |= _bloom_bits(item)
     return bits.to_bytes(256)
+
+
+BloomConditions: TypeAlias = Sequence[Iterable[bytes]]
+"""Alternatives for each of several items: one of each must be an address or a topic of a log."""
+
+
+def meets_conditions(bloom: int, conditions: BloomConditions) -> bool:
+    """Return False when a block with this filter has no log that meets all conditions; True when it may have one."""
+    return all(any(bits & bloom == bits for bits in map(_bloom_bits, items)) for items in conditions)
 
 
 @lru_cache(maxsize=4096)

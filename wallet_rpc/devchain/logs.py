@@ -69,18 +69,15 @@ def _find_matching(chain: Blockchain, log_filter: LogFilter) -> Iterator[tuple[B
     topics = [_choices(topic) for topic in log_filter.topics or ()]
     while topics and topics[-1] is None:
         topics.pop()  # as in anvil: a trailing wildcard also matches logs without that topic
-    for block, inclusion in _range(chain, log_filter):
+    conditions = [condition for condition in (senders, *topics) if condition is not None]
+    first, last = _ends(chain, log_filter)
+    for block in chain.blocks.find_by_bloom(first, last, conditions):
+        inclusion = block.inclusion
+        if inclusion is None:
+            continue
         for position, event in enumerate(inclusion.logs):
             if (senders is None or event.address in senders) and _matches(event, topics):
                 yield block, inclusion, position
-
-
-def _range(chain: Blockchain, log_filter: LogFilter) -> Iterator[tuple[Block, Inclusion]]:
-    first, last = _ends(chain, log_filter)
-    for number in range(max(first, chain.first_number), min(last, chain.head.number) + 1):
-        block = chain.block(number)
-        if block is not None and block.inclusion is not None:
-            yield block, block.inclusion
 
 
 def _ends(chain: Blockchain, log_filter: LogFilter) -> tuple[int, int]:

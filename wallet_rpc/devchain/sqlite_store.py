@@ -1,7 +1,8 @@
 """Chain store in an SQLite file.
 
 One block, or one direct change, is one SQLite transaction. The file therefore always has complete blocks and changes,
-also after `kill -9`; a power cut may lose the last few (write-ahead log).
+also after `kill -9`; a power cut may lose the last few (write-ahead log). A chain without a folder has a temporary
+file, which SQLite creates without a name and which ends with the process.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from wallet_rpc.devchain.chain_state import Value, is_code
-from wallet_rpc.devchain.ledger import encode_integer, pack_block, unpack_block
-from wallet_rpc.devchain.store import Snapshot, StoredChain, VersionRecord
+from wallet_rpc.devchain.ledger import Block, encode_integer, pack_block, unpack_block
+from wallet_rpc.devchain.store import Reverted, Snapshot, StoredChain, StoredValue, VersionRecord
+from wallet_rpc.devchain.stored_blocks import insert_block, upgrade
 
 FILE_NAME = "chain.sqlite"
 """The file name in the data folder."""
-_FORMAT = 1
+_FORMAT = 2
 _PRIMARY_CODE = 0xFF
 """The bits of an SQLite error code that name its kind. Source: https://sqlite.org/rescode.html"""
 _TABLES = """
@@ -26,7 +28,10 @@ CREATE TABLE IF NOT EXISTS learned (key BLOB PRIMARY KEY, value BLOB NOT NULL) W
 CREATE TABLE IF NOT EXISTS versions (version INTEGER PRIMARY KEY, root BLOB NOT NULL, block INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS changes (version INTEGER, key BLOB, value BLOB NOT NULL, PRIMARY KEY (version, key))
     WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS blocks (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS changes_by_key ON changes (key, version);
+CREATE TABLE IF NOT EXISTS blocks
+    (number INTEGER PRIMARY KEY, version INTEGER NOT NULL, bloom BLOB, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS hashes (hash BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS snapshots
     (id INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER, block INTEGER, clock_offset INTEGER);
 """
@@ -37,13 +42,19 @@ class UnusableFolder(Exception):
 
 
 class SqliteStore:
-    """The file `chain.sqlite` in a folder, created if needed. One process at a time."""
+    """The file `chain.sqlite` in a folder, created if needed, or a temporary file. One process at a time."""
 
-    def __init__(self, folder: Path, identity: str) -> None:
+    def __init__(self, folder: Path | None, identity: str) -> None:
         """Open or create the file; `identity` names the chain.
 
         Raises: UnusableFolder when the file belongs to another chain, is in use, or cannot be written.
         """
+        self._clock_offset: int | None = None
+        if folder is None:
+            self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode=MEMORY")
+            self._database.executescript(_TABLES)
+            return
         with _translate_errors(folder), ExitStack() as opened:
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(folder / FILE_NAME, isolation_level=None, timeout=2)
@@ -51,20 +62,26 @@ class SqliteStore:
             self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
+            upgrade(self._database, identity, to=_FORMAT)
             self._database.executescript(_TABLES)
             self._claim(f"format {_FORMAT}, {identity}", folder)
             opened.pop_all()
 
-    def load(self) -> StoredChain:
-        """Read everything in the file."""
+    def load(self) -> StoredChain | None:
+        """Read the newest state; None for a new chain."""
         query = self._database.execute
+        newest = query("SELECT version, root FROM versions ORDER BY version DESC LIMIT 1").fetchone()
+        if newest is None:
+            return None
+        first, last = query("SELECT min(number), max(number) FROM blocks").fetchone()
+        head = self.block(last)
+        assert head is not None  # noqa: S101 - a version belongs to a block
         return StoredChain(
-            upstream_values={key: _value(key, value) for key, value in query("SELECT key, value FROM learned")},
-            versions=self._versions(),
-            blocks=tuple(unpack_block(body) for (body,) in query("SELECT body FROM blocks ORDER BY number")),
-            block_versions=tuple(
-                version for (version,) in query("SELECT max(version) FROM versions GROUP BY block ORDER BY block")
-            ),
+            version=newest[0],
+            root=newest[1],
+            values=self._newest_values(),
+            first_number=first,
+            head=head,
             clock_offset=int(self._fact("clock_offset") or 0),
         )
 
@@ -78,12 +95,43 @@ class SqliteStore:
             many("INSERT INTO changes VALUES (?, ?, ?)", rows)
             many("INSERT OR IGNORE INTO learned VALUES (?, ?)", _rows(entry.upstream_values))
             if entry.block is not None:
-                execute("INSERT INTO blocks VALUES (?, ?)", (entry.number, pack_block(entry.block)))
-            execute("INSERT OR REPLACE INTO facts VALUES ('clock_offset', ?)", (entry.clock_offset,))
+                insert_block(self._database, entry.block, entry.version, pack_block(entry.block))
+            if entry.clock_offset != self._clock_offset:
+                self.set_clock_offset(entry.clock_offset)
+
+    def value_at(self, key: bytes, version: int) -> Value | None:
+        """Return the value of `key` as of a version; None when none was written or learned."""
+        query = "SELECT value FROM changes WHERE key = ? AND version <= ? ORDER BY version DESC LIMIT 1"
+        row = self._database.execute(query, (key, version)).fetchone()
+        if row is None:
+            row = self._database.execute("SELECT value FROM learned WHERE key = ?", (key,)).fetchone()
+        return None if row is None else _value(key, row[0])
+
+    def block(self, number: int) -> Block | None:
+        """Return the block of that height; None when there is none."""
+        row = self._database.execute("SELECT body FROM blocks WHERE number = ?", (number,)).fetchone()
+        return None if row is None else unpack_block(row[0])
+
+    def first_version(self, number: int) -> int | None:
+        """Return the version that the block of that height was appended with; None when there is none."""
+        row = self._database.execute("SELECT version FROM blocks WHERE number = ?", (number,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def find_number(self, identity: bytes) -> int | None:
+        """Return the height of the block with the hash of itself, its transaction or one of its operations."""
+        row = self._database.execute("SELECT number FROM hashes WHERE hash = ?", (bytes(identity),)).fetchone()
+        return None if row is None else int(row[0])
+
+    def blooms(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Iterate over (height, bloom) of the blocks with logs, from `first` to `last`."""
+        query = "SELECT number, bloom FROM blocks WHERE number BETWEEN ? AND ? AND bloom IS NOT NULL ORDER BY number"
+        rows = self._database.execute(query, (first, last))
+        return ((number, int.from_bytes(bloom)) for number, bloom in rows)
 
     def set_clock_offset(self, clock_offset: int) -> None:
         """Write the clock's offset, in seconds."""
         self._database.execute("INSERT OR REPLACE INTO facts VALUES ('clock_offset', ?)", (clock_offset,))
+        self._clock_offset = clock_offset
 
     def add_snapshot(self, snapshot: Snapshot) -> int:
         """Add a snapshot and return its number, which is never reused."""
@@ -91,21 +139,25 @@ class SqliteStore:
         made = self._database.execute("INSERT INTO snapshots (version, block, clock_offset) VALUES (?, ?, ?)", row)
         return int(made.lastrowid or 0)
 
-    def revert_to_snapshot(self, identity: int) -> Snapshot | None:
+    def revert_to_snapshot(self, identity: int) -> Reverted | None:
         """Remove a snapshot, all later ones, and every version and block after it; None when it does not exist."""
         execute = self._database.execute
         row = execute("SELECT version, block, clock_offset FROM snapshots WHERE id = ?", (identity,)).fetchone()
         if row is None:
             return None
         snapshot = Snapshot(*row)
+        version = snapshot.version
         with self._database:
             execute("BEGIN")
+            keys = [key for (key,) in execute("SELECT DISTINCT key FROM changes WHERE version > ?", (version,))]
             execute("DELETE FROM snapshots WHERE id >= ?", (identity,))
-            execute("DELETE FROM versions WHERE version > ?", (snapshot.version,))
-            execute("DELETE FROM changes WHERE version > ?", (snapshot.version,))
+            execute("DELETE FROM versions WHERE version > ?", (version,))
+            execute("DELETE FROM changes WHERE version > ?", (version,))
             execute("DELETE FROM blocks WHERE number > ?", (snapshot.number,))
-            execute("INSERT OR REPLACE INTO facts VALUES ('clock_offset', ?)", (snapshot.clock_offset,))
-        return snapshot
+            execute("DELETE FROM hashes WHERE number > ?", (snapshot.number,))
+            self.set_clock_offset(snapshot.clock_offset)
+        (root,) = execute("SELECT root FROM versions WHERE version = ?", (version,)).fetchone()
+        return Reverted(snapshot=snapshot, root=root, values=[self._newest_value(key) for key in keys])
 
     def close(self) -> None:
         """Close the file."""
@@ -131,12 +183,19 @@ class SqliteStore:
         row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]
 
-    def _versions(self) -> Iterator[tuple[bytes, Mapping[bytes, Value]]]:
-        changes: dict[int, dict[bytes, Value]] = {}
-        for version, key, value in self._database.execute("SELECT version, key, value FROM changes"):
-            changes.setdefault(version, {})[key] = _value(key, value)
-        for version, root in self._database.execute("SELECT version, root FROM versions ORDER BY version"):
-            yield root, changes.get(version, {})
+    def _newest_values(self) -> Iterator[StoredValue]:
+        query = self._database.execute
+        for key, value in query("SELECT key, value FROM learned"):
+            yield key, -1, _value(key, value)
+        # with max(), the other columns are those of its row: https://sqlite.org/lang_select.html#bareagg
+        for key, version, value in query("SELECT key, max(version), value FROM changes GROUP BY key"):
+            yield key, version, _value(key, value)
+
+    def _newest_value(self, key: bytes) -> StoredValue:
+        query = "SELECT version FROM changes WHERE key = ? ORDER BY version DESC LIMIT 1"
+        row = self._database.execute(query, (key,)).fetchone()
+        version = -1 if row is None else int(row[0])
+        return key, version, self.value_at(key, version)
 
 
 @contextmanager

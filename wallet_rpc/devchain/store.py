@@ -1,13 +1,16 @@
-"""Storage port of a chain's versions, blocks and snapshots, and an implementation without persistence."""
+"""Storage port of a chain's versions, blocks and snapshots."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from wallet_rpc.devchain.chain_state import Value
 from wallet_rpc.devchain.ledger import Block
+
+StoredValue: TypeAlias = tuple[bytes, int, Value | None]
+"""A key, the version that its newest value was written in (-1 for a learned one), and the value, if it has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +22,27 @@ class Snapshot:
     clock_offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChain:
-    """The full contents of a store, from which a chain starts."""
+    """The newest state of a chain in a store, from which it starts."""
 
-    upstream_values: Mapping[bytes, Value] = field(default_factory=dict)
-    versions: Iterable[tuple[bytes, Mapping[bytes, Value]]] = ()
-    blocks: tuple[Block, ...] = ()
-    block_versions: tuple[int, ...] = ()
-    clock_offset: int = 0
+    version: int
+    root: bytes
+    values: Iterable[StoredValue]
+    """The newest value of each key."""
+    first_number: int
+    head: Block
+    clock_offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reverted:
+    """The newest state after a revert to a snapshot."""
+
+    snapshot: Snapshot
+    root: bytes
+    values: Iterable[StoredValue]
+    """The newest value of each key that was changed after the snapshot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +64,32 @@ class VersionRecord:
 class ChainStore(Protocol):
     """Storage port of a chain."""
 
-    def load(self) -> StoredChain:
-        """Read everything, at the start."""
+    def load(self) -> StoredChain | None:
+        """Read the newest state, at the start; None for a new chain."""
         ...
 
     def append(self, entry: VersionRecord) -> None:
         """Add a version atomically."""
+        ...
+
+    def value_at(self, key: bytes, version: int) -> Value | None:
+        """Return the value of `key` as of a version; None when none was written or learned."""
+        ...
+
+    def block(self, number: int) -> Block | None:
+        """Return the block of that height; None when there is none."""
+        ...
+
+    def first_version(self, number: int) -> int | None:
+        """Return the version that the block of that height was appended with; None when there is none."""
+        ...
+
+    def find_number(self, identity: bytes) -> int | None:
+        """Return the height of the block with the hash of itself, its transaction or one of its operations."""
+        ...
+
+    def blooms(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Iterate over (height, bloom) of the blocks with logs, from `first` to `last`."""
         ...
 
     def set_clock_offset(self, clock_offset: int) -> None:
@@ -65,44 +100,10 @@ class ChainStore(Protocol):
         """Add a snapshot and return its number, which is never reused."""
         ...
 
-    def revert_to_snapshot(self, identity: int) -> Snapshot | None:
+    def revert_to_snapshot(self, identity: int) -> Reverted | None:
         """Remove a snapshot, all later ones, and every version and block after it; None when it does not exist."""
         ...
 
     def close(self) -> None:
         """Release all resources."""
         ...
-
-
-class EphemeralStore:
-    """Store without persistence: it stores only the snapshots, and the chain is lost when its process ends."""
-
-    def __init__(self) -> None:
-        self._snapshots: dict[int, Snapshot] = {}
-        self._last = 0
-
-    def load(self) -> StoredChain:
-        """Return an empty chain."""
-        return StoredChain()
-
-    def append(self, entry: VersionRecord) -> None:
-        """Do nothing: the chain itself has it in memory."""
-
-    def set_clock_offset(self, clock_offset: int) -> None:
-        """Do nothing: the chain itself has it in memory."""
-
-    def add_snapshot(self, snapshot: Snapshot) -> int:
-        """Add a snapshot and return its number."""
-        self._last += 1
-        self._snapshots[self._last] = snapshot
-        return self._last
-
-    def revert_to_snapshot(self, identity: int) -> Snapshot | None:
-        """Remove a snapshot and all later ones; None when it does not exist."""
-        snapshot = self._snapshots.get(identity)
-        if snapshot is not None:
-            self._snapshots = {key: earlier for key, earlier in self._snapshots.items() if key < identity}
-        return snapshot
-
-    def close(self) -> None:
-        """Do nothing."""
