@@ -1,8 +1,7 @@
 """In-process Ethereum chain with Prague rules: synchronous, one transaction a block, mined when it is sent.
 
 `execute` runs a transaction on the newest state without storing anything; `include` makes the block. `send` does both.
-`call` runs a message at any stored block. All changes of a block are one version of the `ChainState` and one write of
-the `ChainStore`. The base fee is constant. Blocks of the same second share a timestamp.
+`call` runs a message at any stored block. The base fee is constant. Blocks of the same second share a timestamp.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class History:
             version=self.state.version + 1,
             root=root,
             changes=changes,
-            upstream_values=self.state.learned,
+            upstream_values=dict(self.state.learned),
             number=self.blocks.head.number if block is None else block.number,
             block=block,
             clock_offset=clock_offset,
