@@ -12,12 +12,13 @@ from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.prepared import format_call_id
 from wallet_rpc.edge.caller import LOCAL_CALLER
+from wallet_rpc.edge.drain import Drain, current_drain
 from wallet_rpc.edge.observe import log
 from wallet_rpc.ports import Ports
 from wallet_rpc.services.delivery_workers import DeliveryWorkers
 
 HAND_OVER_SECONDS = 5.0
-"""Time for running attempts to end at shutdown; other replicas, or the next start, go on with the rest."""
+"""Maximum time for running attempts to end, within that of the drain; another replica goes on with the rest."""
 
 
 class _LogReporter:
@@ -40,15 +41,25 @@ async def run_delivery(ports: Ports, store: RedisStore) -> AsyncIterator[None]:
     def ports_of(organization: OrganizationId) -> Ports:
         return replace(ports, caller=LOCAL_CALLER, store=store.for_organization(organization))
 
+    drain = current_drain()
     workers = DeliveryWorkers(store.outbox, ports_of, ports.clock, _LogReporter())
     running = asyncio.create_task(workers.run())
+    stopping = asyncio.create_task(_stop_on_drain(workers, drain))
     try:
         yield
     finally:
+        stopping.cancel()
         workers.stop()
-        ends = [running, asyncio.create_task(workers.finish_running()), *ports.background]
-        await asyncio.wait(ends, timeout=HAND_OVER_SECONDS)
-        for task in ends:
+        attempts = [running, asyncio.create_task(workers.finish_running()), *ports.background]
+        with suppress(TimeoutError):
+            async with drain.background.limit(), asyncio.timeout(HAND_OVER_SECONDS):
+                await asyncio.wait(attempts)
+        for task in attempts:
             task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*ends)
+        await asyncio.gather(stopping, *attempts, return_exceptions=True)
+
+
+async def _stop_on_drain(workers: DeliveryWorkers, drain: Drain) -> None:
+    """Have the workers take no more calls once the server is asked to end."""
+    await drain.begun.wait()
+    workers.stop()

@@ -78,7 +78,7 @@ async def _open_app(work_seconds: float) -> AsyncIterator[ASGIApp]:
         Operation("large", Nothing, str, _get_large, "A large text."),
     ]
     dispatcher = JsonRpcDispatcher(methods, Journal, at_once=3)
-    app = build_app(wallet_handlers(dispatcher.dispatch), routes=health_routes({}), mounts=rest.build_mounts())
+    app = build_app(wallet_handlers(dispatcher.dispatch), routes=health_routes(dict), mounts=rest.build_mounts())
     yield RequestContextMiddleware(app)
     _say("requests done")
     try:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from eth_typing import Hash32
 
-from wallet_rpc.devchain.handle_ops import operation_events
 from wallet_rpc.devchain.ledger import Block, BloomConditions, meets_conditions
 from wallet_rpc.devchain.node_errors import UnknownBlock
 from wallet_rpc.devchain.store import ChainStore
+from wallet_rpc.domain.operation_events import operation_events
 
 RECENT_BLOCKS = 512
 """The maximum number of blocks in memory; more than code can read with BLOCKHASH."""

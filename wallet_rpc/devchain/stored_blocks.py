@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from wallet_rpc.devchain.handle_ops import operation_events
 from wallet_rpc.devchain.ledger import Block, unpack_block
+from wallet_rpc.domain.operation_events import operation_events
 
 
 def insert_block(database: sqlite3.Connection, block: Block, version: int, body: bytes) -> None:
