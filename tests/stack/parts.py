@@ -100,15 +100,21 @@ def geth_genesis(genesis: Genesis, chain_id: int) -> dict[str, Any]:
     return {"config": {"chainId": chain_id}, **head, "alloc": alloc}
 
 
+def anvil_command(genesis: Genesis, chain_id: int, folder: Path, port: int) -> list[str | Path]:
+    """Return the command line of anvil with one block for each transaction; its genesis is written to `folder`."""
+    start = folder / f"genesis-{chain_id}.json"
+    start.write_text(json.dumps(geth_genesis(genesis, chain_id)))
+    flags = ["--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id), "--init", str(start)]
+    flags += ["--accounts", str(_ACCOUNTS), "--hardfork", "prague", "--silent"]
+    return [anvil_program(), *flags]
+
+
 @contextmanager
 def anvil(genesis: Genesis, chain_id: int, folder: Path) -> Iterator[str]:
     """Run anvil with one block for each transaction."""
-    start = folder / f"genesis-{chain_id}.json"
-    start.write_text(json.dumps(geth_genesis(genesis, chain_id)))
     port = free_port()
-    flags = ["--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id), "--init", str(start)]
-    flags += ["--accounts", str(_ACCOUNTS), "--hardfork", "prague", "--silent"]
-    with _process([anvil_program(), *flags], f"http://127.0.0.1:{port}", folder / f"anvil-{chain_id}.log") as url:
+    command = anvil_command(genesis, chain_id, folder, port)
+    with _process(command, f"http://127.0.0.1:{port}", folder / f"anvil-{chain_id}.log") as url:
         yield url
 
 
@@ -118,13 +124,14 @@ def private_key(number: int) -> str:
     return f"0x{derive(MNEMONIC, _ACCOUNTS)[number].key.hex()}"
 
 
-@contextmanager
-def alto(node: NodeJs, node_url: str, folder: Path, name: str, *, safe: bool = False) -> Iterator[str]:
-    """Run Alto in front of a node; it deploys the contracts of its simulation.
+def alto_command(
+    node: NodeJs, node_url: str, port: int, *, safe: bool = False, bundle_milliseconds: tuple[int, int] = (40, 80)
+) -> list[str | Path]:
+    """Return the command line of Alto in front of a node; it deploys the contracts of its simulation.
 
-    With `safe`, it traces each operation and enforces ERC-7562, which takes a second or more.
+    With `safe`, it traces each operation and enforces ERC-7562, which takes a second or more. It keeps operations
+    for `bundle_milliseconds`, from and to, before it sends them.
     """
-    port = free_port()
     options: dict[str, Any] = {
         "port": port,
         "rpc-url": node_url,
@@ -135,8 +142,8 @@ def alto(node: NodeJs, node_url: str, folder: Path, name: str, *, safe: bool = F
         "refilling-wallets": "false",
         "min-executor-balance": 0,
         "safe-mode": str(safe).lower(),
-        "min-bundle-interval": 40,
-        "max-bundle-interval": 80,
+        "min-bundle-interval": bundle_milliseconds[0],
+        "max-bundle-interval": bundle_milliseconds[1],
         "block-time": 100,
         "block-number-cache-ttl": 0,
         "log-level": "warn",
@@ -145,6 +152,13 @@ def alto(node: NodeJs, node_url: str, folder: Path, name: str, *, safe: bool = F
     imports = [
         f"--import={HERE / name}" for name in ("local_only.mjs", "idle.mjs", *(("safe_mode.mjs",) if safe else ()))
     ]
-    command: list[str | Path] = [node.node, *imports, alto_script(), "run", *flags]
+    return [node.node, *imports, alto_script(), "run", *flags]
+
+
+@contextmanager
+def alto(node: NodeJs, node_url: str, folder: Path, name: str, *, safe: bool = False) -> Iterator[str]:
+    """Run Alto in front of a node, traced if `safe` (`alto_command`)."""
+    port = free_port()
+    command = alto_command(node, node_url, port, safe=safe)
     with _process(command, f"http://127.0.0.1:{port}", folder / f"alto-{name}.log") as url:
         yield url

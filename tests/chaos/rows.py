@@ -1,0 +1,115 @@
+"""The fault table: each row breaks one part in one way, at each step of prepare, send and watch in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.chaos.failures import Failure, behave, kill, kill_child, reorganize, run_freely, stop
+from tests.chaos.switch import Behaviour, Moment, Step
+
+_BUNDLER_METHODS = (
+    "eth_estimateUserOperationGas",
+    "eth_sendUserOperation",
+    "eth_getUserOperationReceipt",
+    "eth_getUserOperationByHash",
+)
+_NODE_METHODS = ("eth_call", "eth_getCode", "eth_getLogs")
+
+BUNDLER_STEPS = tuple(Step("bundler", method, moment) for method in _BUNDLER_METHODS for moment in Moment)
+NODE_STEPS = tuple(
+    [Step("node", method, moment) for method in _NODE_METHODS for moment in Moment]
+    + [Step("node", None, moment, number) for number in (4, 12, 24) for moment in Moment]
+)
+REDIS_STEPS = tuple(
+    Step("redis", None, moment, number) for number in range(1, 33) for moment in (Moment.BEFORE, Moment.AFTER)
+)
+ALL_STEPS = BUNDLER_STEPS + REDIS_STEPS[::4] + NODE_STEPS[::3]
+ADMITTED_STEPS = tuple(Step("bundler", "eth_sendUserOperation", Moment.DONE, number) for number in range(1, 5))
+"""The bundler has accepted an operation, and has not included it yet."""
+
+SHORT, LONG = (0.0, 0.3), (1.0, 3.0)
+"""Durations of a failure in seconds, from and to."""
+OUTAGE = (3.0, 6.0)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Payments of a round, and the copies of each that are sent at once."""
+
+    by_owners: int = 4
+    owner_copies: int = 2
+    by_sessions: int = 2
+    """Payments by new sessions, which their first call installs."""
+    session_copies: int = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to break one part."""
+
+    name: str
+    stack: str
+    failure: Failure
+    steps: tuple[Step, ...]
+    """The steps, taken in turn; without any, a failure begins at a random time."""
+    seconds: tuple[float, float] = LONG
+    rounds: int = 6
+    times: int = 1
+    """Failures in one round."""
+    load: Load = Load()
+
+    @property
+    def where(self) -> str:
+        """The steps in words."""
+        parts = sorted({step.part for step in self.steps})
+        return f"{len(self.steps)} steps: {', '.join(parts)}" if parts else "any time"
+
+
+_LIES = (Behaviour.ERROR_500, Behaviour.ERROR_503, Behaviour.GARBAGE, Behaviour.NULL, Behaviour.WRONG_CHAIN)
+
+
+def _proxied(stack: str) -> Iterator[Row]:
+    """Yield the rows of proxies and replicas, which both stacks have."""
+    yield Row("server killed", stack, kill("server"), ALL_STEPS, SHORT, rounds=75, times=2)
+    yield Row("server frozen", stack, stop("server"), ALL_STEPS, rounds=8)
+    yield Row("Redis killed", stack, kill("redis"), REDIS_STEPS, SHORT, rounds=75, times=2)
+    yield Row("Redis frozen", stack, stop("redis"), REDIS_STEPS)
+    yield Row("Redis cut", stack, behave("redis", Behaviour.CUT), REDIS_STEPS)
+    yield Row("Redis slow", stack, behave("redis", Behaviour.SLOW), REDIS_STEPS[:2], rounds=3)
+    yield Row("Redis garbage", stack, behave("redis", Behaviour.GARBAGE), REDIS_STEPS)
+    for behaviour in (Behaviour.CUT, Behaviour.FREEZE, Behaviour.SLOW, *_LIES, Behaviour.FORGET_PENDING):
+        yield Row(f"bundler {behaviour}", stack, behave("bundler", behaviour), BUNDLER_STEPS, rounds=8)
+    for behaviour in (
+        *(Behaviour.CUT, Behaviour.FREEZE, Behaviour.SLOW),
+        *_LIES,
+        *(Behaviour.STALE_NONCE, Behaviour.NO_LOGS),
+    ):
+        yield Row(f"node {behaviour}", stack, behave("node", behaviour), NODE_STEPS)
+
+
+def _alto() -> Iterator[Row]:
+    """Yield the rows that need a bundler with a mempool, or anvil.
+
+    anvil keeps its chain in memory, so it is never killed: the embedded chain is instead.
+    """
+    yield Row("copies of a payload", "alto", run_freely(), (), rounds=15, load=Load(1, 6, 5, 6))
+    yield Row("bundler killed", "alto", kill("bundler"), BUNDLER_STEPS, SHORT, rounds=40)
+    yield Row("bundler killed with operations", "alto", kill("bundler"), ADMITTED_STEPS, SHORT, rounds=40)
+    yield Row("bundler stopped", "alto", stop("bundler"), BUNDLER_STEPS)
+    yield Row("node stopped", "alto", stop("node"), NODE_STEPS)
+    yield Row("node reorganized", "alto", reorganize(1), BUNDLER_STEPS[2:], rounds=10, times=3)
+
+
+def _embedded() -> Iterator[Row]:
+    yield Row("chain killed", "embedded", kill("dev"), ALL_STEPS, SHORT, rounds=50, times=2)
+    yield Row("chain stopped", "embedded", stop("dev"), ALL_STEPS)
+    yield Row("dev killed", "dev", kill("dev"), (), SHORT, rounds=100, times=2)
+    yield Row("dev's chain killed", "dev", kill_child("wallet_rpc.devchain.worker"), (), SHORT, rounds=50, times=3)
+    yield Row("dev's Redis killed", "dev", kill_child("redis-server"), (), SHORT, rounds=50, times=3)
+
+
+ROWS: tuple[Row, ...] = (*_alto(), *_proxied("alto"), *_embedded(), *_proxied("embedded"))
+"""All rows; the rounds are those of `make chaos`."""
+QUICK_ROUNDS = 2
+"""Rounds of each row with `--quick`."""
