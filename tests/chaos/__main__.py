@@ -7,11 +7,12 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 
 import httpx2
 
@@ -47,6 +48,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds of each row")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="time after which a row begins no round")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--keep", action="store_true", help="keep the output of all processes")
     parser.add_argument("--quick", action="store_true", help=f"run at most {QUICK_ROUNDS} rounds of each row")
     return parser.parse_args()
 
@@ -54,12 +56,25 @@ def _options() -> argparse.Namespace:
 async def _run(rows: Sequence[Row], options: argparse.Namespace) -> list[RowResult]:
     results: list[RowResult] = []
     for name, group in groupby(rows, key=lambda row: row.stack):
-        with TemporaryDirectory(prefix="chaos-") as folder:
-            async with OPENERS[name](Path(folder)) as stack:
+        with _folder(keeps=options.keep) as folder:
+            async with OPENERS[name](folder) as stack:
                 for row in group:
                     results.append(await _run_row(stack, row, options))
                     print(f"{_describe(results[-1])}; so far {totals(results)}", flush=True)
     return results
+
+
+@contextmanager
+def _folder(*, keeps: bool) -> Iterator[Path]:
+    """Yield a new folder for data and output of processes, which is deleted unless it is kept."""
+    folder = Path(mkdtemp(prefix="chaos-"))
+    try:
+        yield folder
+    finally:
+        if keeps:
+            print(f"output of the processes: {folder}", flush=True)
+        else:
+            rmtree(folder, ignore_errors=True)
 
 
 async def _run_row(stack: Stack, row: Row, options: argparse.Namespace) -> RowResult:

@@ -25,7 +25,7 @@ REDIS_STEPS = tuple(
     Step("redis", None, moment, number) for number in range(1, 33) for moment in (Moment.BEFORE, Moment.AFTER)
 )
 ALL_STEPS = BUNDLER_STEPS + REDIS_STEPS[::4] + NODE_STEPS[::3]
-ADMITTED_STEPS = tuple(Step("bundler", "eth_sendUserOperation", Moment.DONE, number) for number in range(1, 5))
+ACCEPTED_STEPS = tuple(Step("bundler", "eth_sendUserOperation", Moment.DONE, number) for number in range(1, 5))
 """The bundler has accepted an operation, and has not included it yet."""
 
 SHORT, LONG = (0.0, 0.3), (1.0, 3.0)
@@ -95,7 +95,7 @@ def _alto() -> Iterator[Row]:
     """
     yield Row("copies of a payload", "alto", run_freely(), (), rounds=15, load=Load(1, 6, 5, 6))
     yield Row("bundler killed", "alto", kill("bundler"), BUNDLER_STEPS, SHORT, rounds=40)
-    yield Row("bundler killed with operations", "alto", kill("bundler"), ADMITTED_STEPS, SHORT, rounds=40)
+    yield Row("bundler killed with operations", "alto", kill("bundler"), ACCEPTED_STEPS, SHORT, rounds=40)
     yield Row("bundler stopped", "alto", stop("bundler"), BUNDLER_STEPS)
     yield Row("node stopped", "alto", stop("node"), NODE_STEPS)
     yield Row("node reorganized", "alto", reorganize(1), BUNDLER_STEPS[2:], rounds=10, times=3)
