@@ -17,15 +17,18 @@ from tempfile import mkdtemp
 import httpx2
 
 from tests.chaos.client import CLIENT_SECONDS
+from tests.chaos.old_version import NoSuchCommit
 from tests.chaos.report import findings, table, totals
 from tests.chaos.rounds import RowResult, RowRun
 from tests.chaos.rows import QUICK_ROUNDS, ROWS, Row
 from tests.chaos.stacks import Stack, open_alto_stack, open_dev_stack, open_embedded_stack
+from tests.chaos.upgrade import open_upgrade_stack
 
 OPENERS: dict[str, Callable[[Path], AbstractAsyncContextManager[Stack]]] = {
     "alto": open_alto_stack,
     "embedded": open_embedded_stack,
     "dev": open_dev_stack,
+    "upgrade": open_upgrade_stack,
 }
 
 
@@ -33,6 +36,8 @@ def main() -> int:
     """Run the chosen rows, print the table, and return 1 if a call was lost, sent twice or reported wrongly."""
     options = _options()
     rows = [row for row in ROWS if options.only.lower() in f"{row.stack} {row.name}".lower()]
+    if options.quick:
+        rows = [row for row in rows if row.stack != "upgrade"]
     if not rows:
         print(f"no row contains {options.only!r}; the rows are: {', '.join(f'{r.stack} {r.name}' for r in ROWS)}")
         return 2
@@ -57,10 +62,13 @@ async def _run(rows: Sequence[Row], options: argparse.Namespace) -> list[RowResu
     results: list[RowResult] = []
     for name, group in groupby(rows, key=lambda row: row.stack):
         with _folder(keeps=options.keep) as folder:
-            async with OPENERS[name](folder) as stack:
-                for row in group:
-                    results.append(await _run_row(stack, row, options))
-                    print(f"{_describe(results[-1])}; so far {totals(results)}", flush=True)
+            try:
+                async with OPENERS[name](folder) as stack:
+                    for row in group:
+                        results.append(await _run_row(stack, row, options))
+                        print(f"{_describe(results[-1])}\nso far: {totals(results)}", flush=True)
+            except NoSuchCommit as error:
+                print(f"{name}: skipped, {error}", flush=True)
     return results
 
 

@@ -154,10 +154,10 @@ async def dump(file: Path) -> None:
         }
         async with serve_app(paymaster_service(CHAIN)) as sponsor:
 
-            def replica(name: str, *arguments: str, **settings: Any) -> Part:
+            def replica(name: str, *arguments: str, port: int, folder: Path, **settings: str) -> Part:
                 chains = Path(settings["CHAINS"])
                 chains.write_text(f'{chains.read_text()}paymaster = "{sponsor}/{CHAIN}"\n')
-                return old.part(name, *arguments, **settings, **extra)
+                return old.part(name, *arguments, port=port, folder=folder, **(settings | extra))
 
             async with open_alto_stack(folder, wallet=replica) as stack:
                 redis = stack.proxies["redis"].url

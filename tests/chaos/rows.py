@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tests.chaos.failures import Failure, behave, kill, kill_child, reorganize, run_freely, stop
 from tests.chaos.switch import Behaviour, Moment, Step
+from tests.chaos.upgrade import ROUNDS as UPGRADE_ROUNDS
+from tests.chaos.upgrade import replace_replica
 
 _BUNDLER_METHODS = (
     "eth_estimateUserOperationGas",
@@ -109,7 +111,8 @@ def _embedded() -> Iterator[Row]:
     yield Row("dev's Redis killed", "dev", kill_child("redis-server"), (), SHORT, rounds=50, times=3)
 
 
-ROWS: tuple[Row, ...] = (*_alto(), *_proxied("alto"), *_embedded(), *_proxied("embedded"))
+UPGRADE = Row("rolling upgrade", "upgrade", replace_replica, ALL_STEPS, SHORT, rounds=UPGRADE_ROUNDS)
+ROWS: tuple[Row, ...] = (*_alto(), *_proxied("alto"), UPGRADE, *_embedded(), *_proxied("embedded"))
 """All rows; the rounds are those of `make chaos`."""
 QUICK_ROUNDS = 2
-"""Rounds of each row with `--quick`."""
+"""Most rounds of each row with `--quick`, which leaves the upgrade out."""

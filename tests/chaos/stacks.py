@@ -44,6 +44,8 @@ class Stack:
     parts: dict[str, Part]
     switches: dict[str, Switch]
     proxies: dict[str, HttpProxy | RedisProxy] = field(default_factory=dict)
+    turns: int = 0
+    """Failures of a row that breaks something only now and then."""
 
     @property
     def kills(self) -> int:

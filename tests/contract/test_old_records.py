@@ -28,7 +28,7 @@ from wallet_rpc.domain.access import OPEN_ORGANIZATION, ApiKey, KeyId, Organizat
 from wallet_rpc.domain.audit import AuditEvent, EventKind
 from wallet_rpc.domain.records import Account, CallState, Session
 from wallet_rpc.domain.session_group import GroupId, SessionFilter
-from wallet_rpc.primitives import Address, Hash32, SessionId
+from wallet_rpc.primitives import Address, EntityId, Hash32, SessionId
 
 Json = dict[str, Any]
 
@@ -159,7 +159,7 @@ async def test_entity_ids_continue_after_those_given_out(old_store: RedisStore) 
     count = 0
     for _, key, stored in keys_with(r"\{account:(\w+):31337\}:entities"):
         account = Address.parse("0x" + key[1])
-        reserved = await old_store.sessions.reserve_entity(account, CHAIN, at_least=1, trusted=False)
+        reserved = await old_store.sessions.reserve_entity(account, CHAIN, at_least=EntityId(1), trusted=False)
         assert reserved == int(stored["open"])
         count += 1
     assert count == 3
