@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 
+from tests.chaos.outages import OutageTimes
 from tests.support.rpc_client import RpcError
 
 CLIENT_SECONDS = 30.0
@@ -44,6 +45,7 @@ class Tally:
     """Answers that are no JSON-RPC error of a known cause: plain text, or an incident."""
     slowest: float = 0.0
     slowest_method: str = ""
+    outage: OutageTimes = field(default_factory=OutageTimes)
 
 
 @dataclass
@@ -58,10 +60,13 @@ class ReplicaClient:
     async def rpc(self, method: str, *params: Any) -> Any:
         """Send a request once. Raises: RpcError, NoAnswer."""
         started_at = time.monotonic()
+        is_noticed = self.tally.outage.is_noticed(started_at)
         try:
             return await self._request(method, params)
         finally:
             took = time.monotonic() - started_at
+            if is_noticed:
+                self.tally.outage.record(seconds=took)
             if took > self.tally.slowest:
                 self.tally.slowest, self.tally.slowest_method = took, method
 

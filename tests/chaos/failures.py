@@ -94,6 +94,24 @@ def reorganize(depth: int) -> Failure:
     return choose
 
 
+def restart_later(name: str, *, blocks: int) -> Failure:
+    """Send SIGKILL to a part, and start it again when the chain has grown by that many blocks."""
+
+    def choose(stack: Stack, _: random.Random) -> tuple[Action, Action]:
+        part = stack.parts[name]
+
+        async def begin() -> None:
+            part.kill()
+
+        async def end() -> None:
+            await stack.ask("anvil_mine", hex(blocks))
+            await part.restart()
+
+        return begin, end
+
+    return choose
+
+
 def run_freely() -> Failure:
     """Break nothing."""
 

@@ -12,6 +12,7 @@ Json = dict[str, Any]
 
 OTHER_CHAIN = "0x1"
 """The chain id of a lie."""
+_LOOKUPS = ("eth_getUserOperationByHash", "eth_getUserOperationReceipt")
 _GET_NONCE = call_data("getNonce(address,uint192)", "0x" + "00" * 20, 0)[:10]
 
 
@@ -25,26 +26,27 @@ class Liar:
         """Return the answer to give instead of the true one."""
         self._remember_nonce(request, answer)
         method = request.get("method")
+        result: Any
         match behaviour:
             case Behaviour.NULL:
-                return _with_result(answer, None)
+                result = None
             case Behaviour.WRONG_CHAIN if method == "eth_chainId":
-                return _with_result(answer, OTHER_CHAIN)
+                result = OTHER_CHAIN
             case Behaviour.NO_LOGS if method == "eth_getLogs":
-                return _with_result(answer, [])
-            case Behaviour.STALE_NONCE if _is_nonce(request):
-                return _with_result(answer, self._nonces[_nonce_key(request)])
+                result = []
+            case Behaviour.STALE_NONCE if _is_nonce(request) and _nonce_key(request) in self._nonces:
+                result = self._nonces[_nonce_key(request)]
+            case Behaviour.FORGET if method in _LOOKUPS:
+                result = None
             case Behaviour.FORGET_PENDING if method == "eth_getUserOperationByHash" and _is_pending(answer):
-                return _with_result(answer, None)
-        return answer
+                result = None
+            case _:
+                return answer
+        return {"jsonrpc": "2.0", "id": answer.get("id"), "result": result}
 
     def _remember_nonce(self, request: Json, answer: Json) -> None:
         if _is_nonce(request) and "result" in answer:
             self._nonces.setdefault(_nonce_key(request), answer["result"])
-
-
-def _with_result(answer: Json, result: Any) -> Json:
-    return {"jsonrpc": "2.0", "id": answer.get("id"), "result": result}
 
 
 def _is_nonce(request: Json) -> bool:

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tests.chaos.outages import OutageTimes
 from tests.chaos.rounds import RowResult
 
-_HEADS = (
-    "stack",
-    "fault",
-    "where",
-    "rounds",
-    "kills",
-    "calls",
-    "lost",
-    "twice",
-    "wrong",
-    "stuck",
-    "uncoded",
-    "slowest",
-)
+_COUNTS = ("rounds", "kills", "calls", "lost", "twice", "wrong", "stuck", "uncoded")
+_TIMES = ("slowest", "slowest after 2 s", "not ready", "ready again", "health")
+_HEADS = ("stack", "fault", "where", "reached", *_COUNTS, *_TIMES)
 _SHOWN_FINDINGS = 5
 _SHOWN_ERRORS = 6
 
@@ -27,9 +17,19 @@ _SHOWN_ERRORS = 6
 def cells(result: RowResult) -> tuple[str, ...]:
     """Return the cells of a row."""
     verdict, tally = result.verdict, result.tally
+    reached = f"{result.reached} of {result.failures}" if result.row.steps else "–"
     counts = (result.rounds, result.kills, verdict.calls, verdict.lost, verdict.twice, verdict.wrong, verdict.stuck)
     slowest = f"{tally.slowest:.1f} s {tally.slowest_method.removeprefix('wallet_')}"
-    return (result.row.stack, result.row.name, result.row.where, *map(str, (*counts, tally.uncoded)), slowest)
+    shown = (result.row.stack, result.row.name, result.row.where, reached, *map(str, (*counts, tally.uncoded)), slowest)
+    return (*shown, *_outage_cells(tally.outage))
+
+
+def _outage_cells(times: OutageTimes) -> tuple[str, ...]:
+    """Return the slowest request that began during a known outage, and the times of `/ready` and `/health`."""
+    if not times.outages:
+        return ("–",) * 4
+    not_ready = f"{times.until_not_ready:.1f} s" + (f" ({times.unnoticed} never)" if times.unnoticed else "")
+    return (f"{times.slowest_noticed:.1f} s", not_ready, f"{times.until_ready:.1f} s", f"{times.health:.2f} s")
 
 
 def table(results: Sequence[RowResult]) -> str:

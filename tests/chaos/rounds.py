@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 import httpx2
 
 from tests.chaos.client import Limit, ReplicaClient, Tally
+from tests.chaos.outages import Probe
 from tests.chaos.payments import Payment
 from tests.chaos.rows import Row
 from tests.chaos.stacks import CHAIN, Stack
+from tests.chaos.switch import Action
 from tests.chaos.verdict import Verdict, judge
 from tests.chaos.witness import Witness
 from tests.support.wallet import AsyncWallet
@@ -25,6 +27,7 @@ _ROUND_SECONDS = 6.0
 """Time after which the next round begins although calls of this one are not final."""
 _REACH_SECONDS = 2.0
 """Time after which a failure begins although its step was not reached."""
+_WATCH_SECONDS = 2.0
 _LATEST_SECONDS = 1.0
 """Latest begin of a failure without a step."""
 FUNDS = hex(10**20)
@@ -37,6 +40,9 @@ class RowResult:
     row: Row
     rounds: int
     kills: int
+    reached: int
+    """Failures that began at their step; the others began after a wait."""
+    failures: int
     tally: Tally
     verdict: Verdict
     seconds: float
@@ -56,7 +62,8 @@ class RowRun:
     payments: list[Payment] = field(default_factory=list)
     _free: deque[AsyncWallet] = field(default_factory=deque)
     _open: set[asyncio.Task[None]] = field(default_factory=set)
-    _steps_taken: int = 0
+    _failures: int = 0
+    _reached: int = 0
 
     async def run(self, rounds: int, seconds: float) -> RowResult:
         """Run rounds until their number or the time is reached, wait for all calls, and judge them."""
@@ -68,11 +75,29 @@ class RowRun:
             await self._round()
             done += 1
         await asyncio.gather(*self._open)
-        deadline = time.monotonic() + self.settle_seconds
-        await asyncio.gather(*(payment.recheck(deadline) for payment in self.payments))
+        await self._recheck()
         verdict = await judge(self.payments, witness)
         took = time.monotonic() - started_at
-        return RowResult(self.row, done, self.stack.kills - kills, self.tally, verdict, took)
+        return RowResult(
+            row=self.row,
+            rounds=done,
+            kills=self.stack.kills - kills,
+            reached=self._reached,
+            failures=self._failures,
+            tally=self.tally,
+            verdict=verdict,
+            seconds=took,
+        )
+
+    async def _recheck(self) -> None:
+        """Read every status again, once or for the row's time: final ones must not change."""
+        ends_at = time.monotonic() + self.row.watch_seconds
+        while True:
+            deadline = time.monotonic() + self.settle_seconds
+            await asyncio.gather(*(payment.recheck(deadline) for payment in self.payments))
+            if time.monotonic() >= ends_at:
+                return
+            await asyncio.sleep(_WATCH_SECONDS)
 
     async def _round(self) -> None:
         limit = Limit(time.monotonic() + 10 * self.settle_seconds)
@@ -116,22 +141,37 @@ class RowRun:
         begun = asyncio.Event()
 
         async def begin_once() -> None:
-            if not begun.is_set():
-                begun.set()
-                await begin()
+            begun.set()
+            await begin()
 
         step = None
+        self._failures += 1
         if self.row.steps:
-            step = self.row.steps[self._steps_taken % len(self.row.steps)]
-            self._steps_taken += 1
+            step = self.row.steps[(self._failures - 1) % len(self.row.steps)]
             self.stack.switches[step.part].arm(step, begin_once)
         try:
             async with asyncio.timeout(_REACH_SECONDS if step else self.random.uniform(0, _LATEST_SECONDS)):
                 await begun.wait()
+            self._reached += 1
         except TimeoutError:
             await begin_once()
         finally:
             if step is not None:
                 self.stack.switches[step.part].disarm()
+        if not self.row.is_outage:
+            await asyncio.sleep(self.random.uniform(*self.row.seconds))
+            return await end()
+        return await self._measure_outage(end)
+
+    async def _measure_outage(self, end: Action) -> None:
+        """Hold the failure, end it, and probe the replicas all the time."""
+        times = self.tally.outage
+        times.begin()
+        probes = [Probe(url, times, self.http) for url in self.stack.urls]
+        tasks = [asyncio.create_task(probe.run()) for probe in probes]
         await asyncio.sleep(self.random.uniform(*self.row.seconds))
         await end()
+        times.end()
+        for probe in probes:
+            probe.end()
+        await asyncio.gather(*tasks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.chaos.failures import Failure, behave, kill, kill_child, reorganize, run_freely, stop
+from tests.chaos.failures import Failure, behave, kill, kill_child, reorganize, restart_later, run_freely, stop
 from tests.chaos.switch import Behaviour, Moment, Step
 from tests.chaos.upgrade import ROUNDS as UPGRADE_ROUNDS
 from tests.chaos.upgrade import replace_replica
@@ -30,9 +30,10 @@ ALL_STEPS = BUNDLER_STEPS + REDIS_STEPS[::4] + NODE_STEPS[::3]
 ACCEPTED_STEPS = tuple(Step("bundler", "eth_sendUserOperation", Moment.DONE, number) for number in range(1, 5))
 """The bundler has accepted an operation, and has not included it yet."""
 
-SHORT, LONG = (0.0, 0.3), (1.0, 3.0)
-"""Durations of a failure in seconds, from and to."""
-OUTAGE = (3.0, 6.0)
+SHORT, LONG, OUTAGE = (0.0, 0.3), (1.0, 3.0), (5.0, 7.0)
+"""Durations of a failure in seconds, from and to; an outage is long enough to be noticed by `/ready`."""
+FORGET_SECONDS = 80.0
+"""Time in which a used nonce without a receipt must not become status 400: more than a minute."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,10 @@ class Row:
     times: int = 1
     """Failures in one round."""
     load: Load = Load()
+    is_outage: bool = False
+    """True: `/ready` and `/health` are probed while the part is broken."""
+    watch_seconds: float = 0.0
+    """Time in which all statuses are read again at the end."""
 
     @property
     def where(self) -> str:
@@ -68,26 +73,34 @@ class Row:
         return f"{len(self.steps)} steps: {', '.join(parts)}" if parts else "any time"
 
 
-_LIES = (Behaviour.ERROR_500, Behaviour.ERROR_503, Behaviour.GARBAGE, Behaviour.NULL, Behaviour.WRONG_CHAIN)
+_BROKEN = (Behaviour.CUT, Behaviour.FREEZE, Behaviour.ERROR_500, Behaviour.ERROR_503, Behaviour.GARBAGE, Behaviour.NULL)
+"""Behaviours of a node or bundler that is down."""
 
 
-def _proxied(stack: str) -> Iterator[Row]:
+def _outage(name: str, stack: str, failure: Failure, steps: tuple[Step, ...]) -> Row:
+    return Row(name, stack, failure, steps, OUTAGE, rounds=3, is_outage=True)
+
+
+def _proxied(stack: str, *, kill_rounds: int) -> Iterator[Row]:
     """Yield the rows of proxies and replicas, which both stacks have."""
-    yield Row("server killed", stack, kill("server"), ALL_STEPS, SHORT, rounds=75, times=2)
-    yield Row("server frozen", stack, stop("server"), ALL_STEPS, rounds=8)
-    yield Row("Redis killed", stack, kill("redis"), REDIS_STEPS, SHORT, rounds=75, times=2)
-    yield Row("Redis frozen", stack, stop("redis"), REDIS_STEPS)
-    yield Row("Redis cut", stack, behave("redis", Behaviour.CUT), REDIS_STEPS)
-    yield Row("Redis slow", stack, behave("redis", Behaviour.SLOW), REDIS_STEPS[:2], rounds=3)
+    yield Row("server killed", stack, kill("server"), ALL_STEPS, SHORT, rounds=kill_rounds, times=3)
+    yield Row("server frozen", stack, stop("server"), ALL_STEPS)
+    yield Row("Redis killed", stack, kill("redis"), REDIS_STEPS, SHORT, rounds=kill_rounds, times=3)
+    yield _outage("Redis frozen", stack, stop("redis"), REDIS_STEPS)
+    yield _outage("Redis cut", stack, behave("redis", Behaviour.CUT), REDIS_STEPS)
+    yield Row("Redis slow", stack, behave("redis", Behaviour.SLOW), REDIS_STEPS[:2], rounds=2)
     yield Row("Redis garbage", stack, behave("redis", Behaviour.GARBAGE), REDIS_STEPS)
-    for behaviour in (Behaviour.CUT, Behaviour.FREEZE, Behaviour.SLOW, *_LIES, Behaviour.FORGET_PENDING):
-        yield Row(f"bundler {behaviour}", stack, behave("bundler", behaviour), BUNDLER_STEPS, rounds=8)
-    for behaviour in (
-        *(Behaviour.CUT, Behaviour.FREEZE, Behaviour.SLOW),
-        *_LIES,
-        *(Behaviour.STALE_NONCE, Behaviour.NO_LOGS),
-    ):
-        yield Row(f"node {behaviour}", stack, behave("node", behaviour), NODE_STEPS)
+    for behaviour in _BROKEN:
+        yield _outage(f"bundler {behaviour}", stack, behave("bundler", behaviour), BUNDLER_STEPS)
+        yield _outage(f"node {behaviour}", stack, behave("node", behaviour), NODE_STEPS)
+    for behaviour in _BROKEN:
+        yield Row(f"bundler {behaviour} once", stack, behave("bundler", behaviour), BUNDLER_STEPS, SHORT, rounds=12)
+    for behaviour in (Behaviour.SLOW, Behaviour.WRONG_CHAIN, Behaviour.FORGET_PENDING):
+        yield Row(f"bundler {behaviour}", stack, behave("bundler", behaviour), BUNDLER_STEPS, rounds=4)
+    for behaviour in (Behaviour.SLOW, Behaviour.WRONG_CHAIN, Behaviour.STALE_NONCE, Behaviour.NO_LOGS):
+        yield Row(f"node {behaviour}", stack, behave("node", behaviour), NODE_STEPS, rounds=4)
+    forget = behave("bundler", Behaviour.FORGET)
+    yield Row("bundler forgets", stack, forget, ACCEPTED_STEPS, (FORGET_SECONDS, FORGET_SECONDS), rounds=1)
 
 
 def _alto() -> Iterator[Row]:
@@ -96,23 +109,42 @@ def _alto() -> Iterator[Row]:
     anvil keeps its chain in memory, so it is never killed: the embedded chain is instead.
     """
     yield Row("copies of a payload", "alto", run_freely(), (), rounds=15, load=Load(1, 6, 5, 6))
-    yield Row("bundler killed", "alto", kill("bundler"), BUNDLER_STEPS, SHORT, rounds=40)
-    yield Row("bundler killed with operations", "alto", kill("bundler"), ACCEPTED_STEPS, SHORT, rounds=40)
-    yield Row("bundler stopped", "alto", stop("bundler"), BUNDLER_STEPS)
-    yield Row("node stopped", "alto", stop("node"), NODE_STEPS)
-    yield Row("node reorganized", "alto", reorganize(1), BUNDLER_STEPS[2:], rounds=10, times=3)
+    yield Row("bundler killed", "alto", kill("bundler"), BUNDLER_STEPS, SHORT, rounds=30)
+    yield Row("bundler killed with operations", "alto", kill("bundler"), ACCEPTED_STEPS, SHORT, rounds=30)
+    yield _outage("bundler stopped", "alto", stop("bundler"), BUNDLER_STEPS)
+    yield _outage("node stopped", "alto", stop("node"), NODE_STEPS)
+    yield Row("node reorganized", "alto", reorganize(1), BUNDLER_STEPS[2:], rounds=8, times=3)
 
 
 def _embedded() -> Iterator[Row]:
-    yield Row("chain killed", "embedded", kill("dev"), ALL_STEPS, SHORT, rounds=50, times=2)
-    yield Row("chain stopped", "embedded", stop("dev"), ALL_STEPS)
-    yield Row("dev killed", "dev", kill("dev"), (), SHORT, rounds=100, times=2)
-    yield Row("dev's chain killed", "dev", kill_child("wallet_rpc.devchain.worker"), (), SHORT, rounds=50, times=3)
-    yield Row("dev's Redis killed", "dev", kill_child("redis-server"), (), SHORT, rounds=50, times=3)
+    yield Row("chain killed", "embedded", kill("dev"), ALL_STEPS, SHORT, rounds=30, times=2)
+    yield _outage("chain stopped", "embedded", stop("dev"), ALL_STEPS)
 
 
-UPGRADE = Row("rolling upgrade", "upgrade", replace_replica, ALL_STEPS, SHORT, rounds=UPGRADE_ROUNDS)
-ROWS: tuple[Row, ...] = (*_alto(), *_proxied("alto"), UPGRADE, *_embedded(), *_proxied("embedded"))
+def _dev() -> Iterator[Row]:
+    yield Row("dev killed", "dev", kill("dev"), (), SHORT, rounds=50, times=2)
+    yield Row("dev's chain killed", "dev", kill_child("wallet_rpc.devchain.worker"), (), SHORT, rounds=40, times=3)
+    yield Row("dev's Redis killed", "dev", kill_child("redis-server"), (), SHORT, rounds=40, times=3)
+
+
+RESTARTED = Row(
+    "bundler restarted, 2,100 blocks later",
+    "alto",
+    restart_later("bundler", blocks=2100),
+    ACCEPTED_STEPS,
+    SHORT,
+    rounds=1,
+    watch_seconds=FORGET_SECONDS,
+)
+"""The last row of its stack: the blocks move the chain's clock ahead."""
+UPGRADE = Row(
+    "rolling upgrade", "upgrade", replace_replica, ALL_STEPS, SHORT, rounds=UPGRADE_ROUNDS, load=Load(session_copies=1)
+)
+"""The earlier version refuses copies of a new session's payload, so each is sent by one client only."""
+ROWS: tuple[Row, ...] = (
+    *(*_alto(), *_proxied("alto", kill_rounds=30), RESTARTED, UPGRADE),
+    *(*_embedded(), *_proxied("embedded", kill_rounds=70), *_dev()),
+)
 """All rows; the rounds are those of `make chaos`."""
 QUICK_ROUNDS = 2
 """Most rounds of each row with `--quick`, which leaves the upgrade out."""

@@ -36,6 +36,8 @@ class Behaviour(StrEnum):
     """Report that no log exists."""
     FORGET_PENDING = "forget-pending"
     """Report that pending operations are unknown."""
+    FORGET = "forget"
+    """Report that all operations are unknown."""
 
 
 class Moment(StrEnum):

@@ -58,9 +58,9 @@ def _judge_payment(
         if payload.ids and operation is None and not _is_refused(payload, operations):
             verdict.lost += 1
             verdict.findings.append(f"lost: {payload.operation_hash} {_history(payload)}")
-        for sentence in _contradictions(payload, operation):
+        if sentences := list(_contradictions(payload, operation)):
             verdict.wrong += 1
-            verdict.findings.append(f"wrong: {payload.operation_hash} {sentence}; {_history(payload)}")
+            verdict.findings.append(f"wrong: {payload.operation_hash} {', '.join(sentences)}; {_history(payload)}")
 
 
 def _is_refused(payload: Payload, operations: Mapping[str, IncludedOperation]) -> bool:
