@@ -11,7 +11,7 @@ APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive a
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style cover openrpc contracts clients stack vectors scenarios check-chain demo bench mutants clean
+.PHONY: help setup run test check style cover openrpc contracts clients stack vectors scenarios check-chain demo bench chaos mutants clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -65,6 +65,9 @@ demo: .venv/.run contracts ## Show account, grant, allowed and denied calls on a
 
 bench: setup ## Measure createSession and whole session operations
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: setup ## Kill, freeze, cut, slow and lie; print kills, calls, lost, twice, wrong (ARGS="--quick", an hour)
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 mutants: setup ## Run mutation tests of the code that decides about authority (ARGS="MODULE.py ...", an hour)
 	@$(PIP) --quiet --group mutation

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Protocol
 
 from tests.chaos.payments import FINAL, Observation, Payload, Payment
-from tests.chaos.witness import IncludedOperation, Witness
+from tests.chaos.witness import IncludedOperation
 
 _BACK_STEPS = frozenset({(110, 100), (115, 100)})
 _RANK = {100: 0, 110: 1, 115: 1, 200: 2, 400: 2, 500: 2}
@@ -31,7 +32,19 @@ class Verdict:
         return not (self.lost or self.twice or self.wrong)
 
 
-async def judge(payments: Sequence[Payment], witness: Witness) -> Verdict:
+class Chain(Protocol):
+    """The facts that the verdict needs; `Witness` reads them from a node."""
+
+    operations: dict[str, IncludedOperation]
+
+    async def read(self) -> None:
+        """Read all operations."""
+
+    async def balances(self, addresses: Iterable[str]) -> dict[str, int]:
+        """Return the balance of each address, in wei."""
+
+
+async def judge(payments: Sequence[Payment], witness: Chain) -> Verdict:
     """Compare all payments with the chain."""
     await witness.read()
     balances = await witness.balances(payment.recipient for payment in payments)
