@@ -13,7 +13,7 @@ from tests.e2e.process import environment
 COMMIT = "56a8322"
 """The commit that servers are upgraded from: the last one without an outbox."""
 ROOT = Path(__file__).parents[2]
-_FOLDER = ROOT / ".wallet-rpc" / "versions" / COMMIT
+_FOLDER = ROOT / ".chaos" / COMMIT
 _IGNORED_VARIABLES = ("PYTHONPATH", "VIRTUAL_ENV")
 
 

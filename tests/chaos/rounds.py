@@ -107,6 +107,8 @@ class RowRun:
         self.payments += payments
         tasks = {asyncio.create_task(self._pay(payment)) for payment in payments}
         self._open |= tasks
+        if self.row.is_after_calls:
+            await asyncio.wait(tasks)
         for _ in range(self.row.times):
             await self._fail()
         limit.at = time.monotonic() + self.settle_seconds

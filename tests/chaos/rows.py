@@ -61,6 +61,8 @@ class Row:
     times: int = 1
     """Failures in one round."""
     load: Load = Load()
+    is_after_calls: bool = False
+    """True: the failure begins when the calls of the round are final."""
     is_outage: bool = False
     """True: `/ready` and `/health` are probed while the part is broken."""
     watch_seconds: float = 0.0
@@ -131,9 +133,10 @@ RESTARTED = Row(
     "bundler restarted, 2,100 blocks later",
     "alto",
     restart_later("bundler", blocks=2100),
-    ACCEPTED_STEPS,
+    (),
     SHORT,
     rounds=1,
+    is_after_calls=True,
     watch_seconds=FORGET_SECONDS,
 )
 """The last row of its stack: the blocks move the chain's clock ahead."""

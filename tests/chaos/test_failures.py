@@ -47,14 +47,14 @@ async def test_copies_of_a_payload_on_two_replicas_are_one_call(embedded: Stack)
 
 
 async def test_a_replica_killed_around_a_send_loses_nothing(embedded: Stack) -> None:
-    result = await run_row(embedded, Row("server", "embedded", kill("server"), tuple(SEND.values()), SHORT, 1, times=3))
+    result = await run_row(embedded, Row("server", "embedded", kill("server"), tuple(SEND.values()), SHORT, rounds=3))
 
     assert result.kills == 3
 
 
 async def test_a_redis_killed_around_a_send_loses_nothing(embedded: Stack) -> None:
     steps = REDIS_STEPS[20::12]
-    result = await run_row(embedded, Row("redis", "embedded", kill("redis"), steps, SHORT, 1, times=2))
+    result = await run_row(embedded, Row("redis", "embedded", kill("redis"), steps, SHORT, rounds=2))
 
     assert result.kills == 2
 
@@ -62,7 +62,7 @@ async def test_a_redis_killed_around_a_send_loses_nothing(embedded: Stack) -> No
 @pytest.mark.parametrize("behaviour", [Behaviour.GARBAGE, Behaviour.CUT])
 async def test_one_lost_answer_of_a_bundler_blocks_no_payload(embedded: Stack, behaviour: Behaviour) -> None:
     steps = (SEND[Moment.BEFORE], SEND[Moment.AFTER])
-    row = Row("answer", "embedded", behave("bundler", behaviour), steps, (0.0, 0.0), 1, times=2)
+    row = Row("answer", "embedded", behave("bundler", behaviour), steps, (0.0, 0.0), rounds=2)
     result = await run_row(embedded, row)
 
     assert result.tally.uncoded == 0

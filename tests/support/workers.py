@@ -10,7 +10,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 _PARAMETERS = re.compile(r"\[(.*)\]$")
 _REAL_PARTS = "tests/clients/test_clients_on_real_parts.py"
 _STRICT = "tests/e2e/test_bundler_rules.py"
-_LONG = ("tests/e2e/", "tests/clients/", "tests/org_sessions/", "tests/golden/")
+_LONG = ("tests/chaos/", "tests/e2e/", "tests/clients/", "tests/org_sessions/", "tests/golden/")
 
 
 class ByParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type information
