@@ -121,7 +121,22 @@ async def test_a_record_of_an_earlier_server_is_read_and_adopted_unless_it_was_r
         assert await store.calls.signed(CHAIN, call.hash) is None
     else:
         assert claimed is None
-        assert await store.calls.get(CHAIN, call.hash) == call
+        assert await store.calls.get(CHAIN, call.hash) == replace(call, revision=1)
+        assert await store.calls.signed(CHAIN, call.hash) == SIGNED
+
+
+async def test_a_record_of_an_earlier_server_is_adopted_also_after_its_status_was_read(store: RedisStore) -> None:
+    call = a_call()
+    await write_earlier(store, call, CallStateV1.SENT)
+    found = await store.calls.get(CHAIN, call.hash)
+    assert found is not None
+    await store.calls.update(found, replace(found, is_noted=True))
+
+    assert await store.calls.claim(call, SIGNED) is None
+    stored = await store.calls.get(CHAIN, call.hash)
+    assert stored is not None
+    assert stored.is_retained
+    assert await store.calls.claim(call, "other") == stored
 
 
 @pytest.mark.parametrize(

@@ -33,31 +33,31 @@ async def test_a_claimed_call_is_ready_when_its_lease_ends(store: RedisStore) ->
     call = a_call()
     await store.for_organization(ONE).calls.claim(call, SIGNED)
 
-    assert await store.outbox.take("worker", now=NOW - 1) == ()
-    (entry,) = await store.outbox.take("worker", now=NOW)
+    assert await store.outbox.take(now=NOW - 1) == ()
+    (entry,) = await store.outbox.take(now=NOW)
     assert (entry.organization, entry.chain_id, entry.operation_hash) == (ONE, CHAIN, call.hash)
-    assert await store.outbox.take("other", now=NOW) == (), "one worker has it"
+    assert await store.outbox.take(now=NOW) == (), "one worker has it"
 
 
 async def test_finished_work_is_ready_again_at_its_time_or_never(store: RedisStore) -> None:
     call = a_call()
     await store.calls.claim(call, SIGNED)
-    (entry,) = await store.outbox.take("worker", now=NOW)
+    (entry,) = await store.outbox.take(now=NOW)
     await store.outbox.finish(entry, next_at=NOW + 7)
 
-    assert await store.outbox.take("worker", now=NOW + 6) == ()
-    (entry,) = await store.outbox.take("worker", now=NOW + 7)
+    assert await store.outbox.take(now=NOW + 6) == ()
+    (entry,) = await store.outbox.take(now=NOW + 7)
     await store.outbox.finish(entry, next_at=None)
-    assert await store.outbox.take("worker", now=NOW + 10**6) == ()
+    assert await store.outbox.take(now=NOW + 10**6) == ()
 
 
 async def test_the_work_of_a_dead_worker_is_taken_over(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     await store.calls.claim(a_call(), SIGNED)
-    (entry,) = await store.outbox.take("dead", now=NOW)
+    (entry,) = await store.outbox.take(now=NOW)
 
-    assert await store.outbox.take("alive", now=NOW) == ()
+    assert await store.outbox.take(now=NOW) == ()
     monkeypatch.setattr(redis_outbox, "TAKEOVER_SECONDS", 0)
-    taken = await store.outbox.take("alive", now=NOW)
+    taken = await store.outbox.take(now=NOW)
 
     assert hashes(taken) == {entry.operation_hash}
     assert {one.stream_id for one in taken} == {entry.stream_id}
@@ -66,11 +66,11 @@ async def test_the_work_of_a_dead_worker_is_taken_over(store: RedisStore, monkey
 async def test_an_entry_that_the_stream_lost_is_handed_out_again(store: RedisStore) -> None:
     call = a_call()
     await store.calls.claim(call, SIGNED)
-    await store.outbox.take("worker", now=NOW)
+    await store.outbox.take(now=NOW)
     for shard in range(redis_outbox.SHARDS):
         await store.outbox._link.command("DEL", store.outbox.stream_key(shard))
 
-    assert hashes(await store.outbox.take("worker", now=NOW + 2 * redis_outbox.TAKEOVER_SECONDS)) == {call.hash}
+    assert hashes(await store.outbox.take(now=NOW + 2 * redis_outbox.TAKEOVER_SECONDS)) == {call.hash}
 
 
 @settings(max_examples=10)
@@ -80,7 +80,7 @@ async def test_each_call_goes_to_one_worker(redis_server: RedisServer, count: in
         await asyncio.gather(*(store.calls.claim(a_call(number=number), SIGNED) for number in range(1, count + 1)))
 
         taken: list[Hash32] = []
-        while found := await asyncio.gather(*(store.outbox.take(f"{one}", now=NOW) for one in range(workers))):
+        while found := await asyncio.gather(*(store.outbox.take(now=NOW) for one in range(workers))):
             new = [entry.operation_hash for entries in found for entry in entries]
             if not new:
                 break
@@ -103,7 +103,7 @@ async def test_a_stored_call_without_an_entry_is_restored(store: RedisStore) -> 
 
     assert await store.outbox.restore(now=NOW) == 1
     assert await store.outbox.restore(now=NOW) == 0
-    assert hashes(await store.outbox.take("worker", now=NOW)) == {kept.hash, lost.hash}
+    assert hashes(await store.outbox.take(now=NOW)) == {kept.hash, lost.hash}
 
 
 async def test_an_entry_without_a_call_is_the_state_after_a_crash_between_the_writes(
@@ -112,6 +112,6 @@ async def test_an_entry_without_a_call_is_the_state_after_a_crash_between_the_wr
     call = a_call()
     await store.calls.schedule(call, at=NOW)
 
-    (entry,) = await store.outbox.take("worker", now=NOW)
+    (entry,) = await store.outbox.take(now=NOW)
     assert await store.calls.get(CHAIN, entry.operation_hash) is None
     assert await store.calls.claim(replace(call, sent_at=2), SIGNED) is None, "the call can still be sent"

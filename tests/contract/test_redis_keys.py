@@ -252,7 +252,7 @@ async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slo
     async with redis.monitor() as monitor:
         await _fill(store)
         await _fill_shared(store)
-        await store.outbox._take_from(0, "worker", NOW)
+        await store.outbox._take_from(0, NOW)
         await store.ping()
         named: list[str] = []
         touched: set[str] = set()

@@ -27,20 +27,17 @@ return redis.call('HINCRBY', KEYS[1], '{_CLAIM_COUNT}', 1)
 """Store an operation that claims this nonce, and return the claim's number; later claims have higher numbers."""
 
 _CLAIM = """
-local kept = redis.call('HMGET', KEYS[1], 'call', 'state', 'claim', 'record')
-if kept[3] ~= ARGV[4] then
-  if kept[1] then return {'call', kept[1]} end
-  if kept[2] == 'refused' then return {'record', kept[4]} end
-end
+local kept = redis.call('HMGET', KEYS[1], 'call', 'record', 'claim')
+if kept[2] and kept[3] ~= ARGV[4] then return {kept[1] or '', kept[2]} end
 redis.call('HSET', KEYS[1], 'call', ARGV[1], 'record', ARGV[2], 'state', ARGV[3],
   'claim', ARGV[4], 'ticket', ARGV[5], 'revision', 0)
 redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7])
 return false
 """
-"""Write the call and its signed call, unless there is another claim: then return that claim's record and its field.
+"""Write the call and its signed form, unless there is another claim: then return that claim's record, in both versions.
 
-A repeat of the successful claim succeeds again. Only servers before 0.2.0 leave a record without the field `call`."""
+A repeat of the successful claim succeeds again. Servers before 0.2.0 write no record in version 2."""
 
 _UPDATE = """
 local kept = redis.call('HMGET', KEYS[1], 'call', 'revision')
@@ -50,9 +47,10 @@ if kept[1] ~= ARGV[1] then
   redis.call('EXPIRE', KEYS[1], ARGV[5])
 end
 if ARGV[6] == 'final' then redis.call('DEL', KEYS[2]) else redis.call('EXPIRE', KEYS[2], ARGV[5]) end
+if ARGV[7] ~= '' then redis.call('SET', KEYS[2], ARGV[7], 'EX', ARGV[5]) end
 return ARGV[1]
 """
-"""Replace the call if nothing was written since it was read, and return the stored record.
+"""Replace the call if nothing was written since it was read, with its signed form if given; return the stored record.
 
 A record without a revision is one of a server before 0.2.0, or was lost by Redis: it is written."""
 
@@ -97,11 +95,20 @@ class RedisCalls:
             signed,
             self._keep_seconds,
         )
-        return None if other is None else _decode(**{other[0].decode(): other[1]})
+        if other is None:
+            return None
+        earlier = _decode(call=other[0] or None, record=other[1])
+        if earlier.is_retained or earlier.state.is_final:
+            return earlier
+        adopted = replace(call, revision=earlier.revision + 1)
+        stored = await self._replace(earlier, adopted, signed)
+        return None if stored == adopted else stored
 
     async def update(self, old: CallRecord, new: CallRecord) -> CallRecord:
         """Replace `old` by `new` if `old` is still stored, and return the record that is stored then."""
-        new = replace(new, revision=old.revision + 1)
+        return await self._replace(old, replace(new, revision=old.revision + 1), "")
+
+    async def _replace(self, old: CallRecord, new: CallRecord, signed: str) -> CallRecord:
         stored: bytes = await self._link.run(
             self._update,
             self._keys(new),
@@ -109,6 +116,7 @@ class RedisCalls:
             old.revision,
             self._keep_seconds,
             "final" if new.state.is_final else "",
+            signed,
         )
         return _decode(call=stored)
 

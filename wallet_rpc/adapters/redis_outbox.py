@@ -23,15 +23,17 @@ TAKEOVER_SECONDS = 30
 _AT_ONCE = 16
 """Maximum number of entries that one script moves, takes over or reads."""
 _GROUP = "delivery"
+_CONSUMER = "worker"
+"""Name of every consumer: the time since an entry was taken says if its worker is dead, and names would pile up."""
 
 _TAKE = f"""
 redis.pcall('XGROUP', 'CREATE', KEYS[2], '{_GROUP}', '0', 'MKSTREAM')
-for _, call in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])) do
+for _, call in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])) do
   redis.call('XADD', KEYS[2], '*', 'call', call)
-  redis.call('ZADD', KEYS[1], ARGV[3], call)
+  redis.call('ZADD', KEYS[1], ARGV[2], call)
 end
-local idle = redis.call('XAUTOCLAIM', KEYS[2], '{_GROUP}', ARGV[1], ARGV[5], '0', 'COUNT', ARGV[4])[2]
-local fresh = redis.call('XREADGROUP', 'GROUP', '{_GROUP}', ARGV[1], 'COUNT', ARGV[4], 'STREAMS', KEYS[2], '>')
+local idle = redis.call('XAUTOCLAIM', KEYS[2], '{_GROUP}', '{_CONSUMER}', ARGV[4], '0', 'COUNT', ARGV[3])[2]
+local fresh = redis.call('XREADGROUP', 'GROUP', '{_GROUP}', '{_CONSUMER}', 'COUNT', ARGV[3], 'STREAMS', KEYS[2], '>')
 local taken = {{}}
 for _, entries in ipairs({{idle, fresh and fresh[1][2] or {{}}}}) do
   for _, entry in ipairs(entries) do
@@ -40,7 +42,7 @@ for _, entries in ipairs({{idle, fresh and fresh[1][2] or {{}}}}) do
 end
 return taken
 """
-"""Return stream ids and calls for a consumer. A call that was moved is due again later, if no worker finishes it."""
+"""Return stream ids and calls. A call that was moved is due again later, if no worker finishes it."""
 
 _FINISH = f"""
 redis.call('XACK', KEYS[2], '{_GROUP}', ARGV[1])
@@ -72,16 +74,16 @@ class RedisOutbox:
         call = _format_call(organization, chain_id, operation_hash)
         await self._link.command("ZADD", self.schedule_key(_shard_of(call)), at, call)
 
-    async def take(self, consumer: str, *, now: UnixSeconds) -> tuple[OutboxEntry, ...]:
+    async def take(self, *, now: UnixSeconds) -> tuple[OutboxEntry, ...]:
         """Return some of the entries that are due or that a consumer did not finish in time."""
-        found = await asyncio.gather(*(self._take_from(shard, consumer, now) for shard in range(SHARDS)))
+        found = await asyncio.gather(*(self._take_from(shard, now) for shard in range(SHARDS)))
         return tuple(_parse_entry(stream_id, call) for entries in found for stream_id, call in entries)
 
-    async def _take_from(self, shard: int, consumer: str, now: UnixSeconds) -> list[tuple[bytes, bytes]]:
+    async def _take_from(self, shard: int, now: UnixSeconds) -> list[tuple[bytes, bytes]]:
         keys = [self.schedule_key(shard), self.stream_key(shard)]
         later = now + 2 * TAKEOVER_SECONDS
         taken: list[tuple[bytes, bytes]] = await self._link.run(
-            self._take, keys, consumer, now, later, _AT_ONCE, TAKEOVER_SECONDS * 1000
+            self._take, keys, now, later, _AT_ONCE, TAKEOVER_SECONDS * 1000
         )
         return taken
 

@@ -54,7 +54,7 @@ class OutboxEntry:
 class Outbox(Protocol):
     """The calls of all organisations that wait for a worker. An entry is a hint; the call's record is the truth."""
 
-    async def take(self, consumer: str, *, now: UnixSeconds) -> tuple[OutboxEntry, ...]:
+    async def take(self, *, now: UnixSeconds) -> tuple[OutboxEntry, ...]:
         """Return some of the entries that are due, and entries that another worker took but did not finish in time.
 
         No other worker gets them for `TAKEOVER_SECONDS`.

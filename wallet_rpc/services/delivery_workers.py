@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -58,7 +57,6 @@ class DeliveryWorkers:
         self._ports_of = ports_of
         self._clock = clock
         self._reporter = reporter
-        self._name = secrets.token_hex(8)
         self._running: set[asyncio.Task[None]] = set()
         self._next_restore = 0
         self._is_stopping = False
@@ -104,16 +102,17 @@ class DeliveryWorkers:
         if now >= self._next_restore:
             await self._outbox.restore(now=now)
             self._next_restore = now + RESTORE_SECONDS
-        return await self._outbox.take(self._name, now=now)
+        return await self._outbox.take(now=now)
 
     async def _work_on(self, entry: OutboxEntry) -> None:
+        next_at: int | None = self._clock.now() + LONGEST_PAUSE_SECONDS
         try:
-            next_at = await self._advance(entry)
-            await self._outbox.finish(entry, next_at=next_at)
-        except WalletError:
-            return  # a dependency is unavailable: the outbox hands the entry out again
+            with suppress(WalletError):  # the node is unavailable
+                next_at = await self._advance(entry)
         except Exception:
             self._reporter.worker_failed()
+        with suppress(WalletError):  # the store is unavailable: the outbox hands the entry out again
+            await self._outbox.finish(entry, next_at=next_at)
 
     async def _advance(self, entry: OutboxEntry) -> int | None:
         """Work on a call, and return when it is due again; None if it needs no further work."""
