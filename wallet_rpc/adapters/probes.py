@@ -43,7 +43,7 @@ class ProbeTimes:
 
     interval_seconds: float = 1.0
     """Time from the start of one probe to the start of the next, unless the first takes longer."""
-    patience_seconds: float = 0.9
+    patience_seconds: float = 0.8
     """Silence after which a server is marked down; together with the interval less than 2 s."""
     longest_seconds: float = 4.0
     """Time after which a probe is repeated over a new connection."""
