@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import rlp
+import rlp  # type: ignore[import-untyped]  # rlp 5 has no py.typed
 from hypothesis import given
 from hypothesis import strategies as st
 
