@@ -152,6 +152,14 @@ class Payment:
         payload.record(Observation(answer["status"], None if block is None else int(block, 16), reason))
         return True
 
+    async def watch_final(self, limit: Limit) -> None:
+        """Read the statuses again and again, although they are final."""
+        while not limit.is_over:
+            for payload in self.payloads:
+                if payload.ids:
+                    await self.observe(payload)
+            await asyncio.sleep(POLL_SECONDS)
+
     async def recheck(self, deadline: float) -> None:
         """Read every acknowledged status once more, after all failures have ended."""
         for payload in self.payloads:

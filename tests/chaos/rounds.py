@@ -107,10 +107,15 @@ class RowRun:
         self.payments += payments
         tasks = {asyncio.create_task(self._pay(payment)) for payment in payments}
         self._open |= tasks
+        watching: list[asyncio.Task[None]] = []
         if self.row.is_after_calls:
             await asyncio.wait(tasks)
+            watching = [asyncio.create_task(payment.watch_final(limit)) for payment in payments]
         for _ in range(self.row.times):
             await self._fail()
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
         limit.at = time.monotonic() + self.settle_seconds
         await asyncio.wait(tasks, timeout=_ROUND_SECONDS)
         for task in {task for task in self._open if task.done()}:

@@ -102,7 +102,9 @@ def _proxied(stack: str, *, kill_rounds: int) -> Iterator[Row]:
     for behaviour in (Behaviour.SLOW, Behaviour.WRONG_CHAIN, Behaviour.STALE_NONCE, Behaviour.NO_LOGS):
         yield Row(f"node {behaviour}", stack, behave("node", behaviour), NODE_STEPS, rounds=4)
     forget = behave("bundler", Behaviour.FORGET)
-    yield Row("bundler forgets", stack, forget, ACCEPTED_STEPS, (FORGET_SECONDS, FORGET_SECONDS), rounds=1)
+    seconds = (FORGET_SECONDS, FORGET_SECONDS)
+    yield Row("bundler forgets", stack, forget, ACCEPTED_STEPS, seconds, rounds=1)
+    yield Row("bundler forgets final calls", stack, forget, (), seconds, rounds=1, is_after_calls=True)
 
 
 def _alto() -> Iterator[Row]:

@@ -59,14 +59,18 @@ async def test_a_redis_killed_around_a_send_loses_nothing(embedded: Stack) -> No
     assert result.kills == 2
 
 
-@pytest.mark.parametrize("behaviour", [Behaviour.GARBAGE, Behaviour.CUT])
-async def test_one_lost_answer_of_a_bundler_blocks_no_payload(embedded: Stack, behaviour: Behaviour) -> None:
+async def test_one_malformed_answer_of_a_bundler_blocks_no_payload(embedded: Stack) -> None:
     steps = (SEND[Moment.BEFORE], SEND[Moment.AFTER])
-    row = Row("answer", "embedded", behave("bundler", behaviour), steps, (0.0, 0.0), rounds=2)
+    row = Row("answer", "embedded", behave("bundler", Behaviour.GARBAGE), steps, (0.0, 0.0), rounds=2)
     result = await run_row(embedded, row)
 
     assert result.tally.uncoded == 0
     assert result.seconds < 25, "a payload is blocked for half a minute"
+
+
+async def test_a_bundler_that_forgets_changes_no_final_status(embedded: Stack) -> None:
+    forget = behave("bundler", Behaviour.FORGET)
+    await run_row(embedded, Row("forget", "embedded", forget, (), (0.7, 0.7), rounds=1, is_after_calls=True))
 
 
 async def test_a_bundler_killed_before_inclusion_loses_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:

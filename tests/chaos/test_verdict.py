@@ -15,7 +15,7 @@ from tests.support.wallet import AsyncWallet
 
 HASH, OTHER_HASH = "0x" + "aa" * 32, "0x" + "bb" * 32
 SENDER = "0x" + "11" * 20
-LANDED = IncludedOperation(SENDER, 7, success=True, block=5)
+INCLUDED = IncludedOperation(SENDER, 7, success=True, block=5)
 REVERTED = IncludedOperation(SENDER, 7, success=False, block=5)
 
 
@@ -57,7 +57,7 @@ async def verdict_of(chain: FixedChain, *payloads: Payload) -> Verdict:
 
 
 async def test_a_confirmed_call_is_clean() -> None:
-    verdict = await verdict_of(FixedChain(10, aa=LANDED), payload(100, 110, 100, 110, 200))
+    verdict = await verdict_of(FixedChain(10, aa=INCLUDED), payload(100, 110, 100, 110, 200))
 
     assert verdict.is_clean
     assert (verdict.calls, verdict.stuck) == (1, 0)
@@ -73,11 +73,11 @@ async def test_a_400_without_proof_is_lost_and_one_with_proof_is_not() -> None:
     assert (await verdict_of(FixedChain(0), payload(100, 400))).lost == 1
     assert (await verdict_of(FixedChain(0), payload(100, Observation(400, reason="stale_nonce")))).lost == 1
     assert (await verdict_of(FixedChain(0), payload(100, Observation(400, reason="paymaster_refused")))).is_clean
-    assert (await verdict_of(FixedChain(0, bb=LANDED), payload(100, Observation(400, reason="stale_nonce")))).is_clean
+    assert (await verdict_of(FixedChain(0, bb=INCLUDED), payload(100, Observation(400, reason="stale_nonce")))).is_clean
 
 
 async def test_a_second_payment_is_twice() -> None:
-    verdict = await verdict_of(FixedChain(20, aa=LANDED), payload(100, 200))
+    verdict = await verdict_of(FixedChain(20, aa=INCLUDED), payload(100, 200))
 
     assert (verdict.lost, verdict.twice, verdict.wrong) == (0, 1, 0)
 
@@ -88,13 +88,13 @@ async def test_a_second_payment_is_twice() -> None:
         (None, [100, 200]),
         (None, [100, 500]),
         (REVERTED, [100, 200]),
-        (LANDED, [100, 500]),
-        (LANDED, [100, 400]),
-        (LANDED, [100, 400, 200]),
-        (LANDED, [100, 200, 100, 200]),
-        (LANDED, [100, 200, 110, 200]),
-        (LANDED, [100, 5730, 200]),
-        (LANDED, [100, 110]),
+        (INCLUDED, [100, 500]),
+        (INCLUDED, [100, 400]),
+        (INCLUDED, [100, 400, 200]),
+        (INCLUDED, [100, 200, 100, 200]),
+        (INCLUDED, [100, 200, 110, 200]),
+        (INCLUDED, [100, 5730, 200]),
+        (INCLUDED, [100, 110]),
     ],
 )
 async def test_a_status_that_contradicts_the_chain_is_wrong(
@@ -106,7 +106,7 @@ async def test_a_status_that_contradicts_the_chain_is_wrong(
 
 
 async def test_a_refused_payload_that_lands_is_wrong() -> None:
-    verdict = await verdict_of(FixedChain(10, aa=LANDED), payload(acknowledged=False, refusals=["stale_nonce"]))
+    verdict = await verdict_of(FixedChain(10, aa=INCLUDED), payload(acknowledged=False, refusals=["stale_nonce"]))
 
     assert (verdict.calls, verdict.wrong) == (0, 1)
 
