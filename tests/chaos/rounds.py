@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import httpx2
 
 from tests.chaos.client import Limit, ReplicaClient, Tally
-from tests.chaos.outages import Probe
+from tests.chaos.outages import NOTICED_SECONDS, Probe
 from tests.chaos.payments import Payment
 from tests.chaos.rows import Row
 from tests.chaos.stacks import CHAIN, Stack
@@ -28,6 +28,8 @@ _ROUND_SECONDS = 6.0
 _REACH_SECONDS = 2.0
 """Time after which a failure begins although its step was not reached."""
 _WATCH_SECONDS = 2.0
+"""Interval of reading final statuses again."""
+_LATE_PAYMENTS = 2
 _LATEST_SECONDS = 1.0
 """Latest begin of a failure without a step."""
 FUNDS = hex(10**20)
@@ -62,6 +64,8 @@ class RowRun:
     payments: list[Payment] = field(default_factory=list)
     _free: deque[AsyncWallet] = field(default_factory=deque)
     _open: set[asyncio.Task[None]] = field(default_factory=set)
+    _late: list[Payment] = field(default_factory=list)
+    """Payments that begin when the outage has to be known: they must fail at once."""
     _failures: int = 0
     _reached: int = 0
 
@@ -105,6 +109,8 @@ class RowRun:
         payments = [await self._payment(limit, load.owner_copies, by_session=False) for _ in range(load.by_owners)]
         payments += [await self._payment(limit, load.session_copies, by_session=True) for _ in range(load.by_sessions)]
         self.payments += payments
+        if self.row.is_outage:
+            self._late = [await self._payment(limit, 1, by_session=False) for _ in range(_LATE_PAYMENTS)]
         tasks = {asyncio.create_task(self._pay(payment)) for payment in payments}
         self._open |= tasks
         watching: list[asyncio.Task[None]] = []
@@ -176,7 +182,10 @@ class RowRun:
         times.begin()
         probes = [Probe(url, times, self.http) for url in self.stack.urls]
         tasks = [asyncio.create_task(probe.run()) for probe in probes]
-        await asyncio.sleep(self.random.uniform(*self.row.seconds))
+        await asyncio.sleep(NOTICED_SECONDS)
+        self.payments += self._late
+        self._open |= {asyncio.create_task(self._pay(payment)) for payment in self._late}
+        await asyncio.sleep(self.random.uniform(*self.row.seconds) - NOTICED_SECONDS)
         await end()
         times.end()
         for probe in probes:
