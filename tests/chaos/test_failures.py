@@ -59,9 +59,9 @@ async def test_a_redis_killed_around_a_send_loses_nothing(embedded: Stack) -> No
     assert result.kills == 2
 
 
-async def test_one_malformed_answer_of_a_bundler_blocks_no_payload(embedded: Stack) -> None:
+async def test_malformed_answers_of_a_bundler_block_no_payload(embedded: Stack) -> None:
     steps = (SEND[Moment.BEFORE], SEND[Moment.AFTER])
-    row = Row("answer", "embedded", behave("bundler", Behaviour.GARBAGE), steps, (0.0, 0.0), rounds=2)
+    row = Row("malformed", "embedded", behave("bundler", Behaviour.GARBAGE), steps, (1.0, 1.0), rounds=2)
     result = await run_row(embedded, row)
 
     assert result.tally.uncoded == 0
