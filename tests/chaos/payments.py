@@ -42,6 +42,8 @@ class Payload:
     refusals: list[str] = field(default_factory=list)
     history: list[Observation] = field(default_factory=list)
     """Reported statuses in order, without repetitions."""
+    pending: tuple[Any, ...] = ()
+    """State, attempts and reason in the newest status."""
 
     @property
     def final(self) -> Observation | None:
@@ -147,8 +149,9 @@ class Payment:
             return False
         receipts = answer.get("receipts") or [{}]
         block = receipts[0].get("blockNumber")
-        error_of_call = answer["details"].get("data", {}).get("error", {})
-        reason = error_of_call.get("data", {}).get("reason") if error_of_call else None
+        data = answer["details"].get("data", {})
+        reason = data.get("error", {}).get("data", {}).get("reason")
+        payload.pending = (data.get("state"), data.get("attempts"), data.get("pendingReason"))
         payload.record(Observation(answer["status"], None if block is None else int(block, 16), reason))
         return True
 

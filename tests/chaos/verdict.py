@@ -121,4 +121,5 @@ def _steps_back(history: Sequence[Observation]) -> Iterator[str]:
 
 
 def _history(payload: Payload) -> str:
-    return "statuses " + (" ".join(str(seen.status) for seen in payload.history) or "none")
+    statuses = " ".join(str(seen.status) for seen in payload.history) or "none"
+    return f"statuses {statuses}" + ("" if payload.final else f", {payload.pending}")
