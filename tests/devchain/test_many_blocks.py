@@ -87,6 +87,11 @@ class Past:
         ]
 
 
+def count_hashes(node: Node) -> int:
+    store: Any = node.dev.chain._store
+    return int(store._database.execute("SELECT count(*) FROM hashes").fetchone()[0])
+
+
 def test_the_number_of_blocks_in_memory_is_bounded(node: Node) -> None:
     for _ in range(3):
         node.rpc("anvil_mine", hex(RECENT_BLOCKS))
@@ -106,6 +111,12 @@ def test_everything_about_old_blocks_is_answered(node: Node, folder: Path | None
     node.rpc("anvil_mine", hex(RECENT_BLOCKS))
 
     assert past.read(node) == before
+    heights = [hex(height) for height in range(past.height + 1)]
+    slots = [int(node.rpc("eth_getStorageAt", COUNTER, "0x0", height), 16) for height in heights]
+    assert slots == [0, 0, 0, 1, 2, 3]
+    assert [int(node.rpc("eth_getBalance", SINK_TEXT, height), 16) for height in heights] == [0, 5, 6, 6, 6, 6]
+    codes = [node.rpc("eth_getCode", COUNTER, height) for height in heights]
+    assert codes == ["0x"] * 2 + [COUNTER_CODE] * 4  # the direct change is part of the second block
     if folder is not None:
         node.dev.chain.close()
         again = open_node(folder)
@@ -116,6 +127,7 @@ def test_everything_about_old_blocks_is_answered(node: Node, folder: Path | None
 def test_a_snapshot_of_an_old_block_can_be_restored(node: Node) -> None:
     past = Past(node)
     before, time_before = past.read(node), node.rpc("eth_getBlockByNumber", "latest", False)
+    hashes = count_hashes(node)
     snapshot = node.rpc("evm_snapshot")
     for _ in range(2):
         node.send(to=COUNTER)
@@ -128,6 +140,7 @@ def test_a_snapshot_of_an_old_block_can_be_restored(node: Node) -> None:
 
     assert node.rpc("eth_getBlockByNumber", "latest", False) == time_before
     assert past.read(node) == before
+    assert count_hashes(node) == hashes
     assert node.receipt(later) is None
     assert node.rpc("eth_getUserOperationReceipt", operation) is None
     assert node.rpc("eth_getBalance", COUNTER) == "0x0"
@@ -137,6 +150,9 @@ def test_a_snapshot_of_an_old_block_can_be_restored(node: Node) -> None:
     assert int(node.rpc("eth_getStorageAt", COUNTER, "0x0"), 16) == 4
     assert int(node.rpc("eth_getStorageAt", COUNTER, "0x0", hex(past.height)), 16) == 3
     assert Actor(node).send([Call(to=SINK, value=1)])["success"] is True
+    node.rpc("anvil_mine", hex(3 * RECENT_BLOCKS))  # as many versions as were dropped, and more
+    assert node.rpc("eth_getBalance", COUNTER) == "0x0"
+    assert int(node.rpc("eth_getStorageAt", COUNTER, "0x0"), 16) == 4
 
 
 def test_code_at_an_old_block_reads_the_hashes_before_it(node: Node) -> None:

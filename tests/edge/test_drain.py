@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +19,8 @@ import pytest
 from tests.edge.draining_server import LARGE_BYTES
 from tests.edge.raw_http import Raw, head, post
 from tests.edge.rest_sample import HOME
+from wallet_rpc.edge.accepting import Acceptor
+from wallet_rpc.edge.connections import ConnectionLimits, Connections
 from wallet_rpc.edge.drain import CUT_TEXT
 
 LONG = 600.0
@@ -136,6 +139,26 @@ def test_a_request_whose_head_is_incomplete_is_served_but_the_server_is_not_read
         assert (draining.status, draining.headers["connection"]) == (503, "close")
         assert draining.json == {"status": "draining", "parts": {}}
         server.end()
+
+
+@pytest.mark.anyio
+async def test_all_connections_that_the_kernel_has_queued_are_accepted_at_the_end() -> None:
+    opened: list[asyncio.Protocol] = []
+
+    def open_protocol() -> asyncio.Protocol:
+        opened.append(asyncio.Protocol())
+        return opened[-1]
+
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as at, ExitStack() as clients:
+        acceptor = Acceptor(at, open_protocol, Connections(set(), ConnectionLimits(), time.monotonic))
+        acceptor.start()
+        for _ in range(40):
+            clients.enter_context(socket.create_connection(at.getsockname()))
+
+        acceptor.close()  # before the event loop runs
+        await acceptor.wait_closed()
+
+    assert len(opened) == 40
 
 
 def test_connections_that_the_kernel_has_queued_are_served(tmp_path: Path) -> None:
