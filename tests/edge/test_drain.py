@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -73,9 +74,12 @@ def serve(folder: Path, *, drain: float = LONG, work: float = 0.0) -> Iterator[D
         (folder / "log").open("w+") as log,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,  # noqa: S603  # this package
     ):
+        watchdog = threading.Timer(60, process.kill)  # a server that does not say what a test waits for
+        watchdog.start()
         try:
             yield Draining(process, log)
         finally:
+            watchdog.cancel()
             process.kill()
 
 
