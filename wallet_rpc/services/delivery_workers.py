@@ -29,6 +29,8 @@ RESTORE_SECONDS = 300
 """Interval at which a replica looks for stored calls whose outbox entry is missing; also at its start."""
 LONGEST_PAUSE_SECONDS = 30
 """Maximum time between two looks at a call."""
+FAILED_LOOK_SECONDS = 5
+"""Time until the next look at a call that could not be examined."""
 CONCURRENT_CALLS = 16
 """Number of calls that a replica works on from which it takes no more."""
 _JITTER = random.Random()  # noqa: S311  # spreads load, hides nothing
@@ -105,7 +107,7 @@ class DeliveryWorkers:
         return await self._outbox.take(now=now)
 
     async def _work_on(self, entry: OutboxEntry) -> None:
-        next_at: int | None = self._clock.now() + LONGEST_PAUSE_SECONDS
+        next_at: int | None = self._clock.now() + FAILED_LOOK_SECONDS
         try:
             with suppress(WalletError):  # the node is unavailable
                 next_at = await self._advance(entry)
