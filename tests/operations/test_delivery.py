@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.waiting import until
 from tests.operations.conftest import CHAIN, WalletFixture, call_id_of
 from tests.operations.mempool import HeldMempool
 from tests.support.constants import FRIEND
@@ -264,3 +265,32 @@ async def test_a_worker_leaves_calls_of_other_chains_to_other_replicas(
     await wallet.work(after=30)
     await wallet.mempool.mine()
     assert await wallet.status(call_id) == 200
+
+
+async def test_the_loop_of_the_workers_survives_a_bug_and_ends_when_it_is_stopped(
+    wallet: WalletFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id = await wallet.send(await wallet.prepare(CALL), wallet.owner)
+    wallet.mempool.drop()
+    wallet.clock.ahead_seconds += 15
+    workers, take, failed = wallet.workers, wallet.store.outbox.take, asyncio.Event()
+
+    async def fail_once(**times: Any) -> Any:
+        if not failed.is_set():
+            failed.set()
+            raise ZeroDivisionError
+        return await take(**times)
+
+    monkeypatch.setattr(wallet.store.outbox, "take", fail_once)
+    running = asyncio.create_task(workers.run())
+    await until(lambda: _is_delivered_again(wallet))
+    workers.stop()
+    await running
+    await workers.finish_running()
+    assert [type(failure) for failure in wallet.reports.failures] == [ZeroDivisionError]
+    await wallet.mempool.mine()
+    assert await wallet.status(call_id) == 200
+
+
+async def _is_delivered_again(wallet: WalletFixture) -> bool:
+    return wallet.mempool.sent == 2

@@ -45,7 +45,7 @@ class Reporter(Protocol):
         """Report a call with a final status whose block was replaced."""
 
     def worker_failed(self) -> None:
-        """Report the exception that is being handled: a bug, which stops the work on one call only."""
+        """Report the exception that is being handled: a bug, which stops no other work."""
 
 
 class DeliveryWorkers:
@@ -67,9 +67,12 @@ class DeliveryWorkers:
         """Work until `stop`. An unavailable store or node only delays the work."""
         while not self._is_stopping:
             taken = 0
-            if len(self._running) < CONCURRENT_CALLS:
-                with suppress(Unavailable):
-                    taken = await self._start_ready()
+            try:
+                if len(self._running) < CONCURRENT_CALLS:
+                    with suppress(Unavailable):
+                        taken = await self._start_ready()
+            except Exception:
+                self._reporter.worker_failed()
             if taken == 0:
                 await asyncio.sleep(POLL_SECONDS * (0.5 + _JITTER.random()))  # spreads the replicas' load
 

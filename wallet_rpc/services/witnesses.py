@@ -48,10 +48,9 @@ class Examination:
 
 async def examine(chain: ChainPorts, record: CallRecord) -> Examination:
     """Collect the evidence about a user operation that is not final. Raises: Unavailable without the node."""
-    key, _ = split_nonce(record.nonce)
     latest, next_nonce, pending, hint = await asyncio.gather(
         chain.node.block_number(),
-        chain.node.user_operation_nonce(record.sender, key.key),
+        _read_next_nonce(chain, record),
         _lookup(chain, record.hash),
         _or_none(chain.bundler.receipt(record.hash)),
     )
@@ -125,7 +124,9 @@ class _Search:
         block = await self._chain.node.block_time(final)
         if block.timestamp <= self._record.valid_until:
             return False
-        return await self.find_receipt(None) is None and not self.has_no_logs  # the first search began before the block
+        # The first search may have begun before that block. A node that lags may show a used nonce before the event.
+        receipt, next_nonce = await asyncio.gather(self.find_receipt(None), _read_next_nonce(self._chain, self._record))
+        return receipt is None and not self.has_no_logs and next_nonce <= self._record.nonce
 
     def record_absence(self, record: CallRecord) -> CallRecord:
         """Return the record of a call that is in no block, with the progress of the search where that is worth it."""
@@ -157,6 +158,12 @@ def _include(chain: ChainPorts, receipt: OperationReceipt, latest: int, record: 
 def has_depth(chain: ChainPorts, block_number: int, latest: int) -> bool:
     """Return True if the block and the later ones are the chain's number of confirmations."""
     return max(latest - block_number, 0) + 1 >= chain.confirmations
+
+
+async def _read_next_nonce(chain: ChainPorts, record: CallRecord) -> int:
+    """Return the account's next nonce of the call's key."""
+    key, _ = split_nonce(record.nonce)
+    return await chain.node.user_operation_nonce(record.sender, key.key)
 
 
 async def _lookup(chain: ChainPorts, operation_hash: Hash32) -> PendingOperation | None:
