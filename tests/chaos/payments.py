@@ -70,6 +70,8 @@ class Payment:
     recipient: str = field(default_factory=lambda: "0x" + secrets.token_hex(20))
     payloads: list[Payload] = field(default_factory=list)
     grant: Grant | None = None
+    malformed: str = ""
+    """The client's error for an answer of an unexpected form."""
     _preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:

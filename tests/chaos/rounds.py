@@ -143,7 +143,11 @@ class RowRun:
 
     async def _pay(self, payment: Payment) -> None:
         """Make a payment; its account is used again unless a call of it may still be pending."""
-        await payment.run()
+        try:
+            await payment.run()
+        except (KeyError, TypeError, ValueError) as error:
+            payment.malformed = repr(error)
+            return
         finals = [payload.final for payload in payment.payloads]
         if finals and all(final is not None and final.status == 200 for final in finals):
             self._free.append(payment.wallet)

@@ -30,7 +30,7 @@ ALL_STEPS = BUNDLER_STEPS + REDIS_STEPS[::4] + NODE_STEPS[::3]
 ACCEPTED_STEPS = tuple(Step("bundler", "eth_sendUserOperation", Moment.DONE, number) for number in range(1, 5))
 """The bundler has accepted an operation, and has not included it yet."""
 
-SHORT, LONG, OUTAGE = (0.0, 0.3), (1.0, 3.0), (5.0, 7.0)
+SHORT, LONG, OUTAGE = (0.0, 0.3), (1.0, 3.0), (4.5, 6.0)
 """Durations of a failure in seconds, from and to; an outage is long enough to be noticed by `/ready`."""
 FORGET_SECONDS = 80.0
 """Time in which a used nonce without a receipt must not become status 400: more than a minute."""
@@ -80,7 +80,7 @@ _BROKEN = (Behaviour.CUT, Behaviour.FREEZE, Behaviour.ERROR_500, Behaviour.ERROR
 
 
 def _outage(name: str, stack: str, failure: Failure, steps: tuple[Step, ...]) -> Row:
-    return Row(name, stack, failure, steps, OUTAGE, rounds=3, is_outage=True)
+    return Row(name, stack, failure, steps, OUTAGE, rounds=2, is_outage=True)
 
 
 def _proxied(stack: str, *, kill_rounds: int) -> Iterator[Row]:
@@ -96,15 +96,11 @@ def _proxied(stack: str, *, kill_rounds: int) -> Iterator[Row]:
         yield _outage(f"bundler {behaviour}", stack, behave("bundler", behaviour), BUNDLER_STEPS)
         yield _outage(f"node {behaviour}", stack, behave("node", behaviour), NODE_STEPS)
     for behaviour in _BROKEN:
-        yield Row(f"bundler {behaviour} once", stack, behave("bundler", behaviour), BUNDLER_STEPS, SHORT, rounds=12)
+        yield Row(f"bundler {behaviour} once", stack, behave("bundler", behaviour), BUNDLER_STEPS, SHORT, rounds=6)
     for behaviour in (Behaviour.SLOW, Behaviour.WRONG_CHAIN, Behaviour.FORGET_PENDING):
         yield Row(f"bundler {behaviour}", stack, behave("bundler", behaviour), BUNDLER_STEPS, rounds=4)
     for behaviour in (Behaviour.SLOW, Behaviour.WRONG_CHAIN, Behaviour.STALE_NONCE, Behaviour.NO_LOGS):
         yield Row(f"node {behaviour}", stack, behave("node", behaviour), NODE_STEPS, rounds=4)
-    forget = behave("bundler", Behaviour.FORGET)
-    seconds = (FORGET_SECONDS, FORGET_SECONDS)
-    yield Row("bundler forgets", stack, forget, ACCEPTED_STEPS, seconds, rounds=1)
-    yield Row("bundler forgets final calls", stack, forget, (), seconds, rounds=1, is_after_calls=True)
 
 
 def _alto() -> Iterator[Row]:
@@ -113,10 +109,14 @@ def _alto() -> Iterator[Row]:
     anvil keeps its chain in memory, so it is never killed: the embedded chain is instead.
     """
     yield Row("copies of a payload", "alto", run_freely(), (), rounds=15, load=Load(1, 6, 5, 6))
-    yield Row("bundler killed", "alto", kill("bundler"), BUNDLER_STEPS, SHORT, rounds=30)
-    yield Row("bundler killed with operations", "alto", kill("bundler"), ACCEPTED_STEPS, SHORT, rounds=30)
+    yield Row("bundler killed", "alto", kill("bundler"), BUNDLER_STEPS, SHORT, rounds=20)
+    yield Row("bundler killed with operations", "alto", kill("bundler"), ACCEPTED_STEPS, SHORT, rounds=20)
     yield _outage("bundler stopped", "alto", stop("bundler"), BUNDLER_STEPS)
     yield _outage("node stopped", "alto", stop("node"), NODE_STEPS)
+    forget = behave("bundler", Behaviour.FORGET)
+    seconds = (FORGET_SECONDS, FORGET_SECONDS)
+    yield Row("bundler forgets", "alto", forget, ACCEPTED_STEPS, seconds, rounds=1)
+    yield Row("bundler forgets final calls", "alto", forget, (), seconds, rounds=1, is_after_calls=True)
     yield Row("node reorganized", "alto", reorganize(1), BUNDLER_STEPS[2:], rounds=8, times=3)
 
 
@@ -126,9 +126,9 @@ def _embedded() -> Iterator[Row]:
 
 
 def _dev() -> Iterator[Row]:
-    yield Row("dev killed", "dev", kill("dev"), (), SHORT, rounds=50, times=2)
-    yield Row("dev's chain killed", "dev", kill_child("wallet_rpc.devchain.worker"), (), SHORT, rounds=40, times=3)
-    yield Row("dev's Redis killed", "dev", kill_child("redis-server"), (), SHORT, rounds=40, times=3)
+    yield Row("dev killed", "dev", kill("dev"), (), SHORT, rounds=45, times=2)
+    yield Row("dev's chain killed", "dev", kill_child("wallet_rpc.devchain.worker"), (), SHORT, rounds=45, times=3)
+    yield Row("dev's Redis killed", "dev", kill_child("redis-server"), (), SHORT, rounds=45, times=3)
 
 
 RESTARTED = Row(
@@ -147,8 +147,8 @@ UPGRADE = Row(
 )
 """The earlier version refuses copies of a new session's payload, so each is sent by one client only."""
 ROWS: tuple[Row, ...] = (
-    *(*_alto(), *_proxied("alto", kill_rounds=30), RESTARTED, UPGRADE),
-    *(*_embedded(), *_proxied("embedded", kill_rounds=70), *_dev()),
+    *(*_alto(), *_proxied("alto", kill_rounds=35), RESTARTED, UPGRADE),
+    *(*_embedded(), *_proxied("embedded", kill_rounds=60), *_dev()),
 )
 """All rows; the rounds are those of `make chaos`."""
 QUICK_ROUNDS = 2

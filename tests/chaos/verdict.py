@@ -62,6 +62,9 @@ def _judge_payment(
         verdict.twice += times - 1
         refusals = [payload.refusals for payload in payment.payloads]
         verdict.findings.append(f"twice: {payment.recipient} was paid {times} times; refusals {refusals}")
+    if payment.malformed:
+        verdict.wrong += 1
+        verdict.findings.append(f"wrong: an answer has an unexpected form: {payment.malformed}")
     acknowledged = [payload for payload in payment.payloads if payload.ids]
     verdict.calls += len(acknowledged)
     if not acknowledged and times == 0:
