@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -59,6 +61,9 @@ def _options() -> argparse.Namespace:
 
 
 async def _run(rows: Sequence[Row], options: argparse.Namespace) -> list[RowResult]:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # ends the processes too
     results: list[RowResult] = []
     for name, group in groupby(rows, key=lambda row: row.stack):
         with _folder(keeps=options.keep) as folder:
@@ -75,7 +80,7 @@ async def _run(rows: Sequence[Row], options: argparse.Namespace) -> list[RowResu
 @contextmanager
 def _folder(*, keeps: bool) -> Iterator[Path]:
     """Yield a new folder for data and output of processes, which is deleted unless it is kept."""
-    folder = Path(mkdtemp(prefix="chaos-"))
+    folder = Path(mkdtemp(prefix=f"chaos-{os.getpid()}-"))
     try:
         yield folder
     finally:
