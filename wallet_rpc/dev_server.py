@@ -42,7 +42,7 @@ from wallet_rpc.server import (
     probe_all,
     quotes_of,
 )
-from wallet_rpc.store_opening import make_data_folder, open_store, redis_folder
+from wallet_rpc.store_opening import make_data_folder, open_store, redis_folder, required_replicas
 
 DEFAULT_CHAIN = 31337
 """The default chain id, as in Anvil and Hardhat."""
@@ -179,7 +179,7 @@ async def _start_store(
             url = (await stack.enter_async_context(RedisServer(folder, report=report))).url
         except RedisNotStarted as error:
             raise SettingError(f"{variable('data_dir')}: {error}") from error
-    return await stack.enter_async_context(open_store(url))
+    return await stack.enter_async_context(open_store(url, replicas=required_replicas(settings)))
 
 
 def _config(settings: Settings, options: DevOptions, chain_id: int) -> DevChainConfig:

@@ -177,7 +177,8 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx2.AsyncClient())
         clock = SystemClock()
-        store = await stack.enter_async_context(open_store(settings.redis_url))
+        opening = open_store(settings.redis_url, replicas=settings.redis_replicas, is_logged=True)
+        store = await stack.enter_async_context(opening)
         auth = await load_auth_options(settings, store, clock)
         sponsor = sponsor_of(settings, store, http=http, clock=clock, key=settings.paymaster_key)
         relayer_options = build_relayer_options(settings, store, clock, key=settings.relayer_key)

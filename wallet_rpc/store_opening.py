@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from wallet_rpc.adapters.redis_binary import RedisNotStarted
+from wallet_rpc.adapters.redis_facts import RedisFacts
 from wallet_rpc.adapters.redis_folder import open_folder_redis
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.config.settings import SettingError, Settings, variable
+from wallet_rpc.edge.observe import log
 from wallet_rpc.errors import Unavailable
+
+_T = TypeVar("_T")
 
 
 @asynccontextmanager
-async def open_store(url: str) -> AsyncIterator[RedisStore]:
-    """Open the store at a Redis URL. Raises: SettingError when Redis does not respond or is too old."""
+async def open_store(url: str, *, replicas: int = 0, is_logged: bool = False) -> AsyncIterator[RedisStore]:
+    """Open the store at a Redis URL; with `is_logged`, log what its configuration guarantees.
+
+    Raises: SettingError when Redis does not respond, is too old, or rejects writes.
+    """
     try:
-        opening = RedisStore.open(url)
+        opening = RedisStore.open(url, replicas=replicas)
     except ValueError as error:
         raise SettingError(f"{variable('redis_url')}: {error}") from None
     async with opening as store:
-        await require_available(variable("redis_url"), store.verify)
+        facts = await require_available(variable("redis_url"), store.verify)
+        if is_logged:
+            _log_facts(facts, replicas)
         yield store
 
 
@@ -37,7 +47,7 @@ async def open_configured_store(settings: Settings) -> AsyncIterator[RedisStore]
                 url = await stack.enter_async_context(open_folder_redis(redis_folder(settings)))
             except RedisNotStarted as error:
                 raise SettingError(f"{variable('data_dir')}: {error}") from error
-        yield await stack.enter_async_context(open_store(url))
+        yield await stack.enter_async_context(open_store(url, replicas=required_replicas(settings)))
 
 
 def redis_folder(settings: Settings) -> Path:
@@ -55,9 +65,33 @@ def make_data_folder(settings: Settings) -> None:
         raise SettingError(f"{variable('data_dir')}: no permission to write to {settings.data_dir}")
 
 
-async def require_available(subject: str, check: Callable[[], Awaitable[None]]) -> None:
-    """Run a check of a dependency. Raises: SettingError that names `subject` when the dependency is unavailable."""
+def required_replicas(settings: Settings) -> int:
+    """Return the number of replicas that acknowledge a durable write; a private Redis has none."""
+    return 0 if settings.redis_url is None else settings.redis_replicas
+
+
+def _log_facts(facts: Sequence[RedisFacts], replicas: int) -> None:
+    """Log the durability of each master, and a warning for each setting that loses acknowledged writes."""
+    for each in facts:
+        log.info(
+            "redis",
+            version=each.version,
+            mode=each.mode,
+            replicas=each.replicas,
+            persistence=each.persistence.value,
+            eviction=each.eviction,
+            crash_of_its_host=each.persistence.guarantee,
+        )
+        for text in each.warnings:
+            log.warning("redis_may_lose_writes", why=text)
+        if each.replicas < replicas:
+            text = f"{each.replicas} replicas are connected, and {variable('redis_replicas')} is {replicas}"
+            log.warning("redis_may_reject_writes", why=text)
+
+
+async def require_available(subject: str, check: Callable[[], Awaitable[_T]]) -> _T:
+    """Run a check of a dependency and return its result. Raises: SettingError, which names `subject`, if it fails."""
     try:
-        await check()
+        return await check()
     except Unavailable as error:
         raise SettingError(f"{subject}: {error.message}") from error

@@ -136,7 +136,7 @@ async def test_a_second_owner_of_a_folder_is_rejected_and_the_first_continues(tm
             sys.executable, "-m", "tests.contract.own_redis", str(tmp_path), cwd=ROOT, stderr=subprocess.PIPE
         )
         _, errors = await other.communicate()
-        await store.ping()
+        await store.check_writable()
 
     assert other.returncode == 1
     assert errors.startswith(b"not started: another wallet-rpc")
@@ -229,7 +229,7 @@ async def test_only_the_owner_can_access_the_redis(tmp_path: Path) -> None:
 async def test_an_ephemeral_redis_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with RedisServer(None) as server, RedisStore.open(server.url) as store:
-        await store.ping()
+        await store.check_writable()
         assert server.socket.exists()
 
     assert os.listdir(tmp_path) == []

@@ -56,7 +56,7 @@ async def test_calls_to_a_hanging_redis_end_in_time_and_work_again_after_it(own:
         await store.sessions.save(a_session(), forget_at=None)
         _signal(own, signal.SIGSTOP)
         began = time.monotonic()
-        errors = await asyncio.gather(*(store.ping() for _ in range(100)), return_exceptions=True)
+        errors = await asyncio.gather(*(store.check_writable() for _ in range(100)), return_exceptions=True)
         took = time.monotonic() - began
         _signal(own, signal.SIGCONT)
         await until(partial(is_answered, store))
@@ -134,7 +134,7 @@ async def test_a_missing_redis_is_unavailable_and_its_url_stays_secret() -> None
     for url in (f"redis://:{PASSWORD}@127.0.0.1:1/0", f"unix://:{PASSWORD}@/nowhere/redis.sock"):
         async with RedisStore.open(url, deadline_seconds=0.5) as store:
             with pytest.raises(Unavailable) as error_info:
-                await store.ping()
+                await store.check_writable()
         assert str(error_info.value) == "the store does not answer"
         assert PASSWORD not in repr(error_info.value.__cause__)
 
@@ -202,7 +202,7 @@ async def test_a_log_with_timed_out_writers_has_no_entry_twice_and_is_intact(own
 async def test_a_redis_with_another_password_is_unavailable(redis_server: RedisServer) -> None:
     async with RedisStore.open(redis_server.url.replace("unix://", f"unix://:{PASSWORD}@")) as store:
         with pytest.raises(Unavailable, match=r"^the store does not answer$") as error_info:
-            await store.ping()
+            await store.check_writable()
     assert PASSWORD not in repr(error_info.value.__cause__)
 
 
@@ -219,9 +219,9 @@ def test_an_invalid_redis_url_is_rejected_without_repeating_it(url: str) -> None
 async def test_no_connection_is_lost_when_calls_are_cancelled(own: RedisServer) -> None:
     async with RedisStore.open(own.url, connections=1, deadline_seconds=1) as store:
         for _ in range(50):
-            tasks = [asyncio.create_task(store.ping()) for _ in range(3)]
+            tasks = [asyncio.create_task(store.check_writable()) for _ in range(3)]
             await asyncio.sleep(0)
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-        await store.ping()
+        await store.check_writable()

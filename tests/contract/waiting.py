@@ -21,7 +21,9 @@ async def until(is_true: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(_STEP_SECONDS)
 
 
-async def is_answered(store: RedisStore, query: Callable[[RedisStore], Awaitable[object]] = RedisStore.ping) -> bool:
+async def is_answered(
+    store: RedisStore, query: Callable[[RedisStore], Awaitable[object]] = RedisStore.check_writable
+) -> bool:
     """Return True when the store's Redis responds within the store's deadline."""
     try:
         await query(store)

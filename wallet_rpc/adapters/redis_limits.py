@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from limits.aio.storage import RedisStorage
-
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.ports.storage import RateLimitResult
@@ -26,6 +24,13 @@ _TOO_FAST = "Rate limit exceeded"
 _TOO_MUCH = "Monthly quota exceeded"
 """Error messages of a full minute and a full month. Clients distinguish them by the text and retry only after the
 first. Source: seed 004."""
+
+_COUNT = """
+local used = redis.call('INCRBY', KEYS[1], ARGV[1])
+if used == tonumber(ARGV[1]) then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+return used
+"""
+"""Add to a window's counter and return it; the first request begins the window. A repeated run counts twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +57,11 @@ class _Window:
 
 
 class RedisLimiter:
-    """`ports.storage.Limiter` on Redis, with the `limits` library's counters over the store's connections."""
+    """`ports.storage.Limiter` on Redis."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._counters = RedisStorage(
-            "async+redis://",  # a placeholder: the pool has the address
-            implementation="redispy",
-            key_prefix=link.prefix,
-            connection_pool=link.pool,  # type: ignore[arg-type]  # limits 5.8 documents it but does not declare it
-        )
+        self._count = link.script(_COUNT)
 
     async def take(self, caller: Caller, cost: int, *, now: UnixSeconds) -> RateLimitResult:
         """Count a body as `cost` requests, or return a result with a `rejection` and count nothing.
@@ -69,7 +69,7 @@ class RedisLimiter:
         Raises: Unavailable; ValueError for a caller without an API key, since only API keys have limits.
         """
         # The windows whose limit is below `cost` come first.
-        windows = sorted(_windows(caller, now), key=lambda window: cost <= window.limit)
+        windows = sorted(self._windows(caller, now), key=lambda window: cost <= window.limit)
         used = await asyncio.gather(*(self._read_usage(window) for window in windows))
         for window, before in zip(windows, used, strict=True):
             if before + cost > window.limit:
@@ -83,10 +83,10 @@ class RedisLimiter:
         return min((window.allowance(count) for window, count in counted), key=lambda allowance: allowance.remaining)
 
     async def _read_usage(self, window: _Window) -> int:
-        return await self._link.ask(lambda: self._counters.get(window.key))
+        return int(await self._link.command("GET", window.key) or 0)
 
     async def _add(self, window: _Window, cost: int) -> int:
-        return await self._link.ask(lambda: self._counters.incr(window.key, window.length_seconds, amount=cost))
+        return int(await self._link.run(self._count, window.key, cost, window.length_seconds))
 
     async def _give_back(self, windows: Iterable[_Window], cost: int) -> None:
         for window in windows:
@@ -94,23 +94,24 @@ class RedisLimiter:
                 await self._add(window, cost)
 
     async def _deny(self, window: _Window, used: int, cost: int) -> RateLimitResult:
-        left_ms = await self._link.command("PTTL", f"{self._link.prefix}:{window.key}")
+        left_ms = await self._link.command("PTTL", window.key)
         return window.denied_allowance(used, cost, left_ms=left_ms)
 
-
-def _windows(caller: Caller, now: UnixSeconds) -> tuple[_Window, ...]:
-    """Return the caller's windows, the longest first: an exhausted monthly quota is reported before a rate limit."""
-    key = caller.key
-    if key is None:
-        raise ValueError("a caller without an API key has no rate limits")
-    minute = _Window(f"{{limit:{key.id}}}:minute", key.requests_per_minute, _MINUTE_SECONDS)
-    windows = [minute]
-    if key.requests_per_month is not None:
-        month, left = _month(now)
-        windows.insert(0, _Window(f"{{limit:{key.id}}}:month:{month}", key.requests_per_month, left, _TOO_MUCH))
-    if caller.token is not None:
-        windows.append(_Window(f"{{limit:{caller.token.id}}}:minute", TOKEN_REQUESTS_PER_MINUTE, _MINUTE_SECONDS))
-    return tuple(windows)
+    def _windows(self, caller: Caller, now: UnixSeconds) -> tuple[_Window, ...]:
+        """Return the caller's windows, the longest first: an exhausted month is reported before a full minute."""
+        key = caller.key
+        if key is None:
+            raise ValueError("a caller without an API key has no rate limits")
+        of_key = f"limit:{key.id}"
+        windows = [_Window(self._link.key(of_key, "minute"), key.requests_per_minute, _MINUTE_SECONDS)]
+        if key.requests_per_month is not None:
+            month, left = _month(now)
+            counter = self._link.key(of_key, "month", month)
+            windows.insert(0, _Window(counter, key.requests_per_month, left, _TOO_MUCH))
+        if caller.token is not None:
+            counter = self._link.key(f"limit:{caller.token.id}", "minute")
+            windows.append(_Window(counter, TOKEN_REQUESTS_PER_MINUTE, _MINUTE_SECONDS))
+        return tuple(windows)
 
 
 def _month(now: UnixSeconds) -> tuple[str, int]:

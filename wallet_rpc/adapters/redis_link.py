@@ -12,15 +12,17 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
+from functools import partial
 from typing import Any, Self, TypeVar
 
-from redis.asyncio import ConnectionPool, Redis
+from redis import exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from wallet_rpc.adapters.health import ServerHealth
+from wallet_rpc.adapters.redis_topology import Node, Topology, Wait, open_topology
 from wallet_rpc.errors import InvalidParams, Unavailable
 from wallet_rpc.time_budget import require_seconds
 from wallet_rpc.wire import decode, encode, parse_json
@@ -30,8 +32,25 @@ _T = TypeVar("_T")
 KEY_FORM = 1
 """Version of the key layout and of the scripts' fields; part of every key, so that two layouts never share a key."""
 
-_RETRIES = 3
-"""Retries of a command after a lost connection, within its deadline."""
+_REPEATED = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.ReadOnlyError,
+    exceptions.AskError,
+    exceptions.ClusterDownError,
+    exceptions.TryAgainError,
+    exceptions.RedisClusterException,
+)
+"""Errors of a lost connection, a failover or a moved slot; the repeated command finds the new master."""
+
+_WAIT_SHARE = 0.5
+"""Share of the deadline in which replicas must acknowledge a durable write."""
+
+_PROBE_SHARE = 0.5
+"""Share of the deadline for `check_writable`, so that readiness follows a fault within two seconds."""
+
+_PROBE_SECONDS = 60
+"""Lifetime of the keys that `check_writable` writes."""
 
 _SCAN_COUNT = 1000
 """Number of keys that one step of a scan examines."""
@@ -41,36 +60,43 @@ return redis.call('ZADD', KEYS[1], 'NX', redis.call('ZCARD', KEYS[1]), ARGV[1])
 """
 """Add a member to a sorted set once, after all others."""
 
+_PROBE = """
+redis.call('SET', KEYS[1], 1, 'EX', ARGV[1])
+return redis.call('GET', KEYS[1])
+"""
+"""Write a key that expires."""
+
 
 class Link:
-    """Connection pool to one Redis with one key prefix."""
+    """Connections to Redis in one of its topologies, with one key prefix."""
 
-    def __init__(self, client: Redis, *, prefix: str, deadline_seconds: float, connections: int) -> None:
-        self._client = client
+    def __init__(
+        self, topology: Topology, *, prefix: str, deadline_seconds: float, connections: int, replicas: int = 0
+    ) -> None:
+        self._topology = topology
         self._free = asyncio.Semaphore(connections)
         self._prefix = f"{prefix}:{KEY_FORM}:"
         self._deadline_seconds = deadline_seconds
         self.health = ServerHealth("store")
-        self._add_once = client.register_script(_ADD_ONCE)
+        self._wait = Wait(replicas, int(1000 * _WAIT_SHARE * deadline_seconds))
+        self._retry = Retry(
+            ExponentialWithJitterBackoff(base=0.02, cap=0.2),
+            retries=-1,  # until the deadline
+            supported_errors=_REPEATED,  # type: ignore[arg-type]  # redis-py's cluster errors are no RedisError
+        )
+        self._add_once = self.script(_ADD_ONCE)
+        self._probe = self.script(_PROBE)
 
     @classmethod
-    def open(cls, url: str, *, prefix: str, deadline_seconds: float, connections: int) -> Self:
-        """Create a link that connects on first use. Raises: ValueError, without the URL, for an invalid Redis URL."""
-        try:
-            pool = ConnectionPool.from_url(
-                url,
-                max_connections=connections,
-                socket_timeout=None,  # the command's deadline applies, including the wait for a connection
-                socket_connect_timeout=deadline_seconds,
-                retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.2), _RETRIES),
-                protocol=2,
-                driver_info=None,
-            )
-            pool.make_connection()  # type: ignore[no-untyped-call]  # not opened; only this call checks the options
-        except (ValueError, TypeError):
-            raise ValueError("expected a well-formed redis://, rediss:// or unix:// URL") from None
-        client = Redis(connection_pool=pool)
-        return cls(client, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections)
+    def open(cls, url: str, *, prefix: str, deadline_seconds: float, connections: int, replicas: int = 0) -> Self:
+        """Create a link that connects on first use; `replicas` acknowledge each durable write.
+
+        Raises: ValueError, without the URL, for an invalid Redis URL.
+        """
+        topology = open_topology(url, deadline_seconds=deadline_seconds, connections=connections)
+        return cls(
+            topology, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections, replicas=replicas
+        )
 
     def with_prefix(self, name: str) -> Link:
         """Return a link over the same connections whose keys begin with `name`, separate from all other keys."""
@@ -79,9 +105,9 @@ class Link:
         return link
 
     @property
-    def pool(self) -> ConnectionPool:
-        """Connections for a library with its own Redis commands, which run inside `ask`."""
-        return self._client.connection_pool
+    def mode(self) -> str:
+        """`redis_mode` that the URL requires: `standalone` or `cluster`."""
+        return self._topology.mode
 
     @property
     def prefix(self) -> str:
@@ -94,21 +120,51 @@ class Link:
 
     def script(self, source: str) -> AsyncScript:
         """Register a Lua script, which is sent once and then called by its hash."""
-        return self._client.register_script(source)
+        return self._topology.client.register_script(source)
 
     async def run(self, script: AsyncScript, keys: str | Sequence[str], *arguments: str | int) -> Any:
         """Run a script atomically on one key, or on several keys of the same tag."""
         key_list = [keys] if isinstance(keys, str) else list(keys)
-        return await self.ask(lambda: script(keys=key_list, args=list(arguments)))
+        return await self._ask(lambda: script(keys=key_list, args=list(arguments)))
+
+    async def run_durably(self, script: AsyncScript, keys: str | Sequence[str], *arguments: str | int) -> Any:
+        """Run a script, and wait until the configured number of replicas has its writes; with 0 as `run`.
+
+        Raises: Unavailable (not_replicated) when fewer replicas acknowledge in time. The write may then survive or be
+        lost in a failover, and repeating the call is safe.
+        """
+        if self._wait.replicas == 0:
+            return await self.run(script, keys, *arguments)
+        key_list = [keys] if isinstance(keys, str) else list(keys)
+
+        async def request() -> tuple[Any, int]:
+            try:
+                return await self._topology.run_and_wait(script, key_list, arguments, self._wait)
+            except NoScriptError:
+                await self._topology.client.script_load(script.script)
+                return await self._topology.run_and_wait(script, key_list, arguments, self._wait)
+
+        result, acknowledged = await self._ask(request)
+        if acknowledged < self._wait.replicas:
+            raise Unavailable(
+                f"{acknowledged} replicas of the store acknowledged a write within {self._wait.milliseconds} ms, "
+                f"expected {self._wait.replicas}: repeat the request",
+                reason="not_replicated",
+                part="store",
+            )
+        return result
 
     async def command(self, *parts: str | int | bytes) -> Any:
         """Run one command."""
+        return await self._ask(partial(self._topology.client.execute_command, *parts))
 
-        def execute() -> Awaitable[Any]:
-            reply: Awaitable[Any] = self._client.execute_command(*parts)  # type: ignore[no-untyped-call]  # redis-py
-            return reply
+    async def command_on_masters(self, *parts: str | int) -> list[Any]:
+        """Run one command without a key on each master, and return the replies."""
 
-        return await self.ask(execute)
+        async def request() -> list[Any]:
+            return [await _execute(master, *parts) for master in await self._topology.masters()]
+
+        return await self._ask(request)
 
     async def add_once(self, key: str, member: str) -> None:
         """Append a member to the sorted set at `key`, unless the set contains it already."""
@@ -119,47 +175,85 @@ class Link:
         return [member.decode() for member in await self.command("ZRANGE", key, 0, -1)]
 
     async def records(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
-        """Return the hashes at `keys` in one round trip; a missing one is empty."""
-        pipeline = self._client.pipeline(transaction=False)
-        for key in keys:
-            pipeline.hgetall(key)
-        return await self.ask(pipeline.execute)
+        """Return the hashes at `keys` in one round trip to each master; a missing one is empty."""
+
+        async def request() -> list[dict[bytes, bytes]]:
+            pipeline = self._topology.client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.hgetall(key)
+            return await pipeline.execute()
+
+        return await self._ask(request)
 
     async def find_keys(self, pattern: str) -> list[str]:
         """Return all keys that match a glob pattern after the prefix; it scans the whole key space in steps."""
-        found: set[bytes] = set()
-        cursor = 0
         escaped = re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix)
-        while True:
-            cursor, names = await self.command("SCAN", cursor, "MATCH", escaped + pattern, "COUNT", _SCAN_COUNT)
-            found.update(names)
-            if int(cursor) == 0:
-                return [name.decode() for name in sorted(found)]
+        options = "MATCH", escaped + pattern, "COUNT", _SCAN_COUNT
+        found: set[bytes] = set()
+        for master in await self._ask(self._topology.masters):
+            cursor = None
+            while cursor != 0:
+                cursor, names = await self._ask(partial(_execute, master, "SCAN", cursor or 0, *options))
+                found.update(names)
+        return [name.decode() for name in sorted(found)]
+
+    async def check_writable(self) -> None:
+        """Write a key in each master by a script. Raises: Unavailable when one does not answer or rejects it."""
+        try:
+            async with self.deadline(_PROBE_SHARE):
+                keys = await self._ask(partial(self._topology.find_keys_by_master, self._probe_key))
+                await asyncio.gather(*(self.run(self._probe, key, _PROBE_SECONDS) for key in keys))
+        except Unavailable as error:
+            if isinstance(error.__cause__, ResponseError):
+                raise Unavailable(
+                    "the store rejects a write: it is a replica, full, or cannot write to its disk",
+                    reason="store_rejects_writes",
+                    part="store",
+                ) from error
+            raise
+
+    def _probe_key(self, number: int) -> str:
+        return self.key(f"ready:{number}")
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose(close_connection_pool=True)
+        await self._topology.close()
 
-    async def ask(self, request: Callable[[], Awaitable[_T]]) -> _T:
-        """Run a Redis request and return its reply. Raises: Unavailable without a reply within the deadline."""
+    async def _ask(self, request: Callable[[], Awaitable[_T]]) -> _T:
+        """Run a Redis request and return its reply; repeat it after a lost connection, until the deadline.
+
+        Raises: Unavailable without a reply within the deadline.
+        """
         async with self.deadline(), self._free:
-            reply = await request()
+            reply = await self._retry.call_with_retry(request, _pass, is_retryable=_is_repeated)
         self.health.record_answer()
         return reply
 
     @asynccontextmanager
-    async def deadline(self) -> AsyncIterator[None]:
+    async def deadline(self, share: float = 1.0) -> AsyncIterator[None]:
         """Apply one deadline to all requests in the block, at most the rest of the request's time budget.
 
         Raises: Unavailable when it passes or Redis fails, and at once while Redis is marked down.
         """
         self.health.require_usable()
-        seconds = require_seconds(self._deadline_seconds, part=self.health.part)
+        seconds = require_seconds(share * self._deadline_seconds, part=self.health.part)
         try:
             async with asyncio.timeout(seconds):
                 yield
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             raise Unavailable("the store does not answer", part="store") from error
+
+
+async def _execute(master: Node, *parts: str | int) -> Any:
+    return await master.execute_command(*parts)
+
+
+async def _pass(_: Exception) -> None:
+    """Do nothing between two attempts."""
+
+
+def _is_repeated(error: Exception) -> bool:
+    return not isinstance(error, AuthenticationError)
 
 
 def encode_record(kind: type[_T], record: _T) -> str:

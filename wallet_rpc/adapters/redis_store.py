@@ -16,6 +16,7 @@ from wallet_rpc.adapters.redis_audit import RedisAudit
 from wallet_rpc.adapters.redis_binary import OLDEST
 from wallet_rpc.adapters.redis_calls import RedisCalls
 from wallet_rpc.adapters.redis_directory import RedisDirectory
+from wallet_rpc.adapters.redis_facts import RedisFacts, read_facts
 from wallet_rpc.adapters.redis_groups import RedisGroups
 from wallet_rpc.adapters.redis_limits import RedisLimiter
 from wallet_rpc.adapters.redis_link import Link
@@ -74,29 +75,53 @@ class RedisStore(RedisOrganizationStore):
         return self._others[organization]
 
     @classmethod
-    def open(cls, url: str, *, prefix: str = "wallet", deadline_seconds: float = 2.0, connections: int = 32) -> Self:
-        """Create the store at a `redis://`, `rediss://` or `unix://` URL; the deadline applies to every call.
+    def open(
+        cls,
+        url: str,
+        *,
+        prefix: str = "wallet",
+        deadline_seconds: float = 2.0,
+        connections: int = 32,
+        replicas: int = 0,
+    ) -> Self:
+        """Create the store at a Redis URL (specs/redis.md); the deadline applies to every call.
+
+        A call's record counts as written once this number of replicas has it.
 
         Raises: ValueError for a malformed URL; the message does not contain the URL.
         """
-        return cls(Link.open(url, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections))
+        return cls(
+            Link.open(url, prefix=prefix, deadline_seconds=deadline_seconds, connections=connections, replicas=replicas)
+        )
 
     @property
     def health(self) -> ServerHealth:
         """Health mark of the Redis."""
         return self._link.health
 
-    async def ping(self) -> None:
-        """Check the connection. Raises: Unavailable when the store does not respond."""
-        await self._link.command("PING")
+    async def check_writable(self) -> None:
+        """Check that each master runs a script that writes. Raises: Unavailable otherwise."""
+        await self._link.check_writable()
 
-    async def verify(self) -> None:
-        """Check connection and version. Raises: Unavailable when the store does not respond or is too old."""
-        version = (await self._link.command("INFO", "server"))["redis_version"]
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
-            raise Unavailable(
-                f"the store is Redis {version}, expected 6.2 or newer", reason="redis_too_old", part="store"
-            )
+    async def verify(self) -> list[RedisFacts]:
+        """Check version, mode and a write, and return the facts of each master.
+
+        Raises: Unavailable when the store does not respond, is too old, needs another URL, or rejects writes.
+        """
+        facts = await read_facts(self._link)
+        for each in facts:
+            if tuple(int(part) for part in each.version.split(".")[:2]) < OLDEST:
+                raise Unavailable(
+                    f"the store is Redis {each.version}, expected 6.2 or newer", reason="redis_too_old", part="store"
+                )
+            if each.mode != self._link.mode:
+                raise Unavailable(
+                    f"the store runs in {each.mode} mode, expected {self._link.mode}: use a redis+{each.mode}:// URL",
+                    reason="redis_mode",
+                    part="store",
+                )
+        await self.check_writable()
+        return facts
 
     async def close(self) -> None:
         """Close the connections."""

@@ -25,6 +25,7 @@ PREFIX = "WALLET_RPC_"
 """The prefix of every variable."""
 _HOST = re.compile(r"[A-Za-z0-9._:%-]+", re.ASCII)
 """A host name or IP address, with an optional zone."""
+_REDIS_SCHEMES = {"unix"} | {f"redis{tls}{kind}" for tls in ("", "s") for kind in ("", "+cluster", "+sentinel")}
 _MAX_DIGITS = 100
 """More digits than any valid number has; Python parses no decimal text of more than 4300 digits."""
 
@@ -47,6 +48,7 @@ def _whole_number(text: str, expected: str, *, least: int, most: int) -> int:
 
 _port = partial(_whole_number, expected="a port from 0 to 65535 (0: any free one)", least=0, most=65_535)
 _days = partial(_whole_number, expected="days from 1 to 36500", least=1, most=36_500)
+_replicas = partial(_whole_number, expected="a number from 0 to 10", least=0, most=10)
 _sessions = partial(_whole_number, expected="a number from 1 to 1000000000", least=1, most=1_000_000_000)
 
 
@@ -59,11 +61,13 @@ def _path(text: str) -> Path:
 def _redis_url(text: str) -> str:
     try:
         parts = urlsplit(text)
-        is_url = text.startswith(("redis://", "rediss://", "unix://")) and bool(parts.netloc or parts.path)
+        is_url = parts.scheme in _REDIS_SCHEMES and "://" in text and bool(parts.netloc or parts.path)
     except ValueError:
         is_url = False
     if not is_url:
-        raise ValueError("a URL starting with redis://, rediss:// or unix://")
+        raise ValueError(
+            "a URL starting with redis://, rediss:// or unix://, or with redis(s)+cluster:// or redis(s)+sentinel://"
+        )
     return text
 
 
@@ -159,7 +163,13 @@ class Settings:
         _path, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder in which `dev` stores its chains and its Redis."
     )
     redis_url: str | None = _setting_field(
-        _redis_url, None, "a private one in `dev`", "URL of Redis: `redis://`, `rediss://` or `unix://`."
+        _redis_url,
+        None,
+        "a private one in `dev`",
+        "URL of Redis: one server, a cluster or Sentinels; see `specs/redis.md`.",
+    )
+    redis_replicas: int = _setting_field(
+        _replicas, 0, "`0`", "Number of Redis replicas that must acknowledge the record of a call before it is sent."
     )
     chains: tuple[ChainSetting, ...] = _setting_field(
         read_chains,
