@@ -138,7 +138,7 @@ def expected_accounts(
 @settings(max_examples=40)
 @given(st.lists(some_accounts, max_size=12), st.lists(st.integers(0, 11), max_size=5), st.integers(0, 12), queries)
 async def test_a_search_by_signer_agrees_with_the_list_of_accounts(
-    redis_server: RedisServer,
+    redis_url: str,
     accounts: list[Account],
     picks: list[int],
     early: int,
@@ -148,7 +148,7 @@ async def test_a_search_by_signer_agrees_with_the_list_of_accounts(
     distinct = list({account.address: account for account in reversed(accounts)}.values())
     chosen = [distinct[pick % len(distinct)] for pick in picks if distinct]
     account_id, salt, address = query
-    async with RedisStore.open(redis_server.url, prefix=f"known-{time.monotonic_ns()}") as store:
+    async with RedisStore.open(redis_url, prefix=f"known-{time.monotonic_ns()}") as store:
         for after, account in enumerate(accounts):
             if after == early:
                 await store.accounts.find_by_signer(SIGNER)
@@ -162,9 +162,9 @@ async def test_a_search_by_signer_agrees_with_the_list_of_accounts(
 
 @settings(max_examples=20)
 @given(st.integers(0, 9), st.integers(1, 4))
-async def test_pages_show_each_account_once_and_in_order(redis_server: RedisServer, count: int, limit: int) -> None:
+async def test_pages_show_each_account_once_and_in_order(redis_url: str, count: int, limit: int) -> None:
     accounts = tuple(an_account(salt=salt) for salt in range(count))
-    async with RedisStore.open(redis_server.url, prefix=f"pages-{time.monotonic_ns()}") as store:
+    async with RedisStore.open(redis_url, prefix=f"pages-{time.monotonic_ns()}") as store:
         for after, account in enumerate(accounts):
             await store.accounts.add(account, after=after)
         seen: tuple[Account, ...] = ()

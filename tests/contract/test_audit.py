@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tests.contract.sample import ORGANIZATION, an_event
 from wallet_rpc.adapters import redis_audit
 from wallet_rpc.adapters.redis_audit import RedisAudit
-from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.audit import (
     EMPTY_HEAD,
@@ -77,12 +76,10 @@ async def test_a_log_without_entries_is_intact(audit: RedisAudit) -> None:
 
 @LATEST
 @given(counts=st.lists(st.integers(1, 24), min_size=2, max_size=4))
-async def test_concurrent_appends_on_several_servers_lose_no_entry(
-    redis_server: RedisServer, counts: list[int]
-) -> None:
+async def test_concurrent_appends_on_several_servers_lose_no_entry(redis_url: str, counts: list[int]) -> None:
     """All events are equal, so that a server could mistake another server's entry for its own."""
     prefix = f"audit-{time.monotonic_ns()}"
-    stores = [RedisStore.open(redis_server.url, prefix=prefix) for _ in counts]
+    stores = [RedisStore.open(redis_url, prefix=prefix) for _ in counts]
     await asyncio.gather(
         *(
             store.for_organization(ORGANIZATION).audit.append(an_event())

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tests.contract.sample import CHAIN, FAR_FUTURE, NOW, a_group, an_install
 from wallet_rpc.adapters import redis_groups
 from wallet_rpc.adapters.redis_groups import RedisGroups
-from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.session_group import GroupedSession, GroupId, Install, SessionFilter, SessionGroup
 from wallet_rpc.errors import Unavailable
@@ -197,7 +196,7 @@ GROUPS = st.lists(
     made=GROUPS, session_filter=FILTERS, offset=st.integers(0, 6), limit=st.integers(1, 8), at_once=st.integers(1, 4)
 )
 async def test_a_list_contains_the_matching_active_sessions_in_order(
-    redis_server: RedisServer,
+    redis_url: str,
     made: list[tuple[dict[str, object], list[tuple[int, bool, bool]]]],
     session_filter: SessionFilter,
     offset: int,
@@ -208,7 +207,7 @@ async def test_a_list_contains_the_matching_active_sessions_in_order(
     expected: list[GroupedSession] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redis_groups, "_AT_ONCE", at_once)
-        async with RedisStore.open(redis_server.url, prefix=f"groups-{time.monotonic_ns()}") as store:
+        async with RedisStore.open(redis_url, prefix=f"groups-{time.monotonic_ns()}") as store:
             for number, (kind, sessions) in enumerate(made):
                 installs = tuple(_install(number, index, *each) for index, each in enumerate(sessions))
                 group = a_group(number, *installs, **kind, created_at=NOW + number // 2)
@@ -240,12 +239,12 @@ async def _expected_sessions(groups: RedisGroups, group: SessionGroup, revoked: 
 @LATEST
 @given(session_sets=st.lists(st.frozensets(st.integers(1, 5), min_size=1, max_size=3), min_size=2, max_size=12))
 async def test_concurrent_registrations_put_each_session_in_one_group_and_no_group_in_part(
-    redis_server: RedisServer, session_sets: list[frozenset[int]]
+    redis_url: str, session_sets: list[frozenset[int]]
 ) -> None:
     prefix = f"register-{time.monotonic_ns()}"
     async with (
-        RedisStore.open(redis_server.url, prefix=prefix) as one,
-        RedisStore.open(redis_server.url, prefix=prefix) as other,
+        RedisStore.open(redis_url, prefix=prefix) as one,
+        RedisStore.open(redis_url, prefix=prefix) as other,
     ):
         requested = [
             a_group(turn, *(an_install(each) for each in session_set)) for turn, session_set in enumerate(session_sets)

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from tests.contract.sample import a_key, some_claims
 from tests.support.api_keys import caller_of
 from wallet_rpc.adapters import redis_limits
-from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import Caller
 from wallet_rpc.ports.storage import RateLimitResult
@@ -26,10 +25,10 @@ LATEST = settings(max_examples=20)
 
 
 @pytest.fixture
-async def replica(store: RedisStore, redis_server: RedisServer) -> AsyncIterator[RedisStore]:
+async def replica(store: RedisStore, redis_url: str) -> AsyncIterator[RedisStore]:
     """Open another store on the same data, as a second server has it."""
     prefix = store.directory._link.prefix.removesuffix(":1")
-    async with RedisStore.open(redis_server.url, prefix=prefix) as opened:
+    async with RedisStore.open(redis_url, prefix=prefix) as opened:
         yield opened
 
 
@@ -99,15 +98,15 @@ async def test_each_key_has_its_own_counter(store: RedisStore) -> None:
     has_token=st.booleans(),
 )
 async def test_concurrent_requests_on_two_servers_never_exceed_a_window_and_lose_no_count(
-    redis_server: RedisServer, limits: tuple[int, int | None], costs: list[int], has_token: bool
+    redis_url: str, limits: tuple[int, int | None], costs: list[int], has_token: bool
 ) -> None:
     minute, month = limits
     key = a_key(requests_per_minute=minute, requests_per_month=month)
     caller = caller_of(key, token=some_claims() if has_token else None)
     prefix = f"limits-{time.monotonic_ns()}"
     async with (
-        RedisStore.open(redis_server.url, prefix=prefix) as one,
-        RedisStore.open(redis_server.url, prefix=prefix) as other,
+        RedisStore.open(redis_url, prefix=prefix) as one,
+        RedisStore.open(redis_url, prefix=prefix) as other,
     ):
         servers = islice(cycle((one, other)), len(costs))
         results = await asyncio.gather(

@@ -216,9 +216,9 @@ async def test_a_signed_released_or_expired_session_is_no_longer_counted(store: 
 @settings(max_examples=15)
 @given(ends=st.lists(st.integers(1, 100), min_size=1, max_size=8), now=st.integers(0, 101))
 async def test_an_expired_session_is_distinguished_from_an_unknown_one(
-    redis_server: RedisServer, ends: list[int], now: int
+    redis_url: str, ends: list[int], now: int
 ) -> None:
-    async with RedisStore.open(redis_server.url, prefix=f"test-{secrets.token_hex(8)}") as store:
+    async with RedisStore.open(redis_url, prefix=f"test-{secrets.token_hex(8)}") as store:
         claimed = [unsigned_session(number, forget_at=SOON + end) for number, end in enumerate(ends)]
         bounds = UnsignedSessionLimits(per_holder=99, per_account=99)
         for session in claimed:

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contract.sample import ACCOUNT, CHAIN, FAR_FUTURE
-from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_sessions import LAST_ENTITY_ID
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.errors import LimitExceeded
@@ -61,13 +60,13 @@ async def test_64_concurrent_requests_get_64_entity_ids(store: RedisStore) -> No
     )
 )
 async def test_no_entity_id_is_assigned_twice_over_callers_and_connections(
-    redis_server: RedisServer, rounds: list[tuple[int, bool, int]]
+    redis_url: str, rounds: list[tuple[int, bool, int]]
 ) -> None:
     """Each round is a new connection with (`at_least`, is trusted, number of concurrent requests)."""
     entity_ids: list[int] = []
     prefix = f"rounds-{time.monotonic_ns()}"
     for at_least, trusted, count in rounds:
-        async with RedisStore.open(redis_server.url, prefix=prefix) as store:
+        async with RedisStore.open(redis_url, prefix=prefix) as store:
             requests = (
                 store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(at_least), trusted=trusted)
                 for _ in range(count)

@@ -22,7 +22,6 @@ from tests.contract.sample import (
     an_event,
     some_claims,
 )
-from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisOrganizationStore, RedisStore
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
 from wallet_rpc.domain.audit import EMPTY_HEAD
@@ -70,9 +69,9 @@ async def _read_all(storage: RedisOrganizationStore) -> list[object]:
 @LATEST
 @given(writer=TENANTS, reader=TENANTS)
 async def test_no_organization_reads_what_another_wrote(
-    redis_server: RedisServer, writer: OrganizationId, reader: OrganizationId
+    redis_url: str, writer: OrganizationId, reader: OrganizationId
 ) -> None:
-    async with RedisStore.open(redis_server.url, prefix=f"tenants-{time.monotonic_ns()}") as store:
+    async with RedisStore.open(redis_url, prefix=f"tenants-{time.monotonic_ns()}") as store:
         await _fill(store.for_organization(writer))
 
         assert len(await _read_all(store.for_organization(reader))) == (14 if reader == writer else 0)
@@ -96,12 +95,12 @@ async def test_one_organizations_records_do_not_conflict_with_anothers(store: Re
 @LATEST
 @given(requests=st.lists(st.tuples(TENANTS, st.booleans(), st.integers(1, 9)), min_size=2, max_size=40))
 async def test_no_entity_id_is_assigned_twice_over_organizations(
-    redis_server: RedisServer, requests: list[tuple[OrganizationId, bool, int]]
+    redis_url: str, requests: list[tuple[OrganizationId, bool, int]]
 ) -> None:
     prefix = f"entities-{time.monotonic_ns()}"
     async with (
-        RedisStore.open(redis_server.url, prefix=prefix) as one,
-        RedisStore.open(redis_server.url, prefix=prefix) as other,
+        RedisStore.open(redis_url, prefix=prefix) as one,
+        RedisStore.open(redis_url, prefix=prefix) as other,
     ):
         entity_ids = await asyncio.gather(
             *(
@@ -116,21 +115,19 @@ async def test_no_entity_id_is_assigned_twice_over_organizations(
 
 
 async def test_revocation_and_expiry_of_an_entity_id_are_shared_by_all_organizations(
-    store: RedisStore, redis_server: RedisServer
+    store: RedisStore, redis_url: str
 ) -> None:
     await store.for_organization(ONE).sessions.revoke(ACCOUNT, CHAIN, 7)
     await store.for_organization(TWO).sessions.set_expiry(ACCOUNT, CHAIN, 7, at=NOW)
 
-    async with RedisStore.open(redis_server.url, prefix=store.directory._link.prefix.removesuffix(":1")) as replica:
+    async with RedisStore.open(redis_url, prefix=store.directory._link.prefix.removesuffix(":1")) as replica:
         for organization in (ONE, TWO, OPEN_ORGANIZATION):
             assert await replica.for_organization(organization).sessions.is_revoked(ACCOUNT, CHAIN, 7)
             assert await replica.for_organization(organization).sessions.get_expiry(ACCOUNT, CHAIN, 7) == NOW
 
 
-async def test_a_revocation_is_visible_to_other_servers_immediately(
-    store: RedisStore, redis_server: RedisServer
-) -> None:
-    async with RedisStore.open(redis_server.url, prefix=store.directory._link.prefix.removesuffix(":1")) as replica:
+async def test_a_revocation_is_visible_to_other_servers_immediately(store: RedisStore, redis_url: str) -> None:
+    async with RedisStore.open(redis_url, prefix=store.directory._link.prefix.removesuffix(":1")) as replica:
         assert not await replica.sessions.is_revoked(ACCOUNT, CHAIN, 1)
         await store.for_organization(ONE).sessions.revoke(ACCOUNT, CHAIN, 1)
         assert await replica.sessions.is_revoked(ACCOUNT, CHAIN, 1)

@@ -17,12 +17,14 @@ from typing import Any, Self, TypeVar
 
 from redis import exceptions
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import AuthenticationError, NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from wallet_rpc.adapters.health import ServerHealth
-from wallet_rpc.adapters.redis_topology import Node, Topology, Wait, open_topology
+from wallet_rpc.adapters.redis_master import Node, Wait
+from wallet_rpc.adapters.redis_topology import Topology, open_topology
 from wallet_rpc.errors import InvalidParams, Unavailable
 from wallet_rpc.time_budget import require_seconds
 from wallet_rpc.wire import decode, encode, parse_json
@@ -104,10 +106,16 @@ class Link:
         link._prefix = f"{self._prefix}{name}:"
         return link
 
-    @property
-    def mode(self) -> str:
-        """`redis_mode` that the URL requires: `standalone` or `cluster`."""
-        return self._topology.mode
+    async def check_mode(self) -> None:
+        """Check that the URL fits the server's mode. Raises: Unavailable otherwise, or without a reply."""
+        mode, expected = await self._ask(self._topology.read_mode), self._topology.mode
+        if mode != expected:
+            kind = "redis" if mode == "standalone" else f"redis+{mode}"
+            raise Unavailable(
+                f"the store runs in {mode} mode, expected {expected}: use a {kind}:// URL",
+                reason="redis_mode",
+                part="store",
+            )
 
     @property
     def prefix(self) -> str:
@@ -224,8 +232,22 @@ class Link:
 
         Raises: Unavailable without a reply within the deadline.
         """
-        async with self.deadline(), self._free:
-            reply = await self._retry.call_with_retry(request, _pass, is_retryable=_is_repeated)
+        failures: list[Exception] = []
+
+        async def note(error: Exception) -> None:
+            failures.append(error)
+
+        async def attempt() -> _T:
+            await self._topology.connect()
+            return await request()
+
+        try:
+            async with self.deadline(), self._free:
+                reply = await self._retry.call_with_retry(attempt, note, is_retryable=_is_repeated)
+        except Unavailable as error:
+            if failures and isinstance(failures[-1], MasterNotFoundError):
+                raise Unavailable("the Sentinels name no master of the store", part="store") from error
+            raise
         self.health.record_answer()
         return reply
 
@@ -246,10 +268,6 @@ class Link:
 
 async def _execute(master: Node, *parts: str | int) -> Any:
     return await master.execute_command(*parts)
-
-
-async def _pass(_: Exception) -> None:
-    """Do nothing between two attempts."""
 
 
 def _is_repeated(error: Exception) -> bool:

@@ -108,17 +108,12 @@ class RedisStore(RedisOrganizationStore):
 
         Raises: Unavailable when the store does not respond, is too old, needs another URL, or rejects writes.
         """
+        await self._link.check_mode()
         facts = await read_facts(self._link)
         for each in facts:
             if tuple(int(part) for part in each.version.split(".")[:2]) < OLDEST:
                 raise Unavailable(
                     f"the store is Redis {each.version}, expected 6.2 or newer", reason="redis_too_old", part="store"
-                )
-            if each.mode != self._link.mode:
-                raise Unavailable(
-                    f"the store runs in {each.mode} mode, expected {self._link.mode}: use a redis+{each.mode}:// URL",
-                    reason="redis_mode",
-                    part="store",
                 )
         await self.check_writable()
         return facts

@@ -1,0 +1,57 @@
+"""Storage for tests of the contract: most of them run on a single Redis and on a cluster."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.contract.redis_processes import run_cluster
+from wallet_rpc.adapters.redis_store import RedisStore
+
+_ON_BOTH = {
+    f"tests.contract.test_{name}"
+    for name in (
+        "accounts",
+        "audit",
+        "directory",
+        "groups",
+        "limits",
+        "relayer_budget",
+        "sessions",
+        "store",
+        "tenants",
+        "tokens",
+    )
+}
+"""Modules whose tests run on both, unless they read Redis themselves."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test of storage on a single Redis and on a cluster."""
+    names = metafunc.fixturenames
+    if metafunc.module.__name__ in _ON_BOTH and "redis_url" in names and "redis_server" not in names:
+        metafunc.parametrize("redis_url", ["single", "cluster"], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def cluster_url() -> Iterator[str]:
+    """Start one cluster of three masters per test process."""
+    with run_cluster() as cluster:
+        yield cluster.url
+
+
+@pytest.fixture(scope="session")
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of the Redis that a test of storage uses."""
+    if getattr(request, "param", "single") == "cluster":
+        return str(request.getfixturevalue("cluster_url"))
+    return str(request.getfixturevalue("redis_server").url)
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[RedisStore]:
+    """Open an empty store, with a key prefix of its own."""
+    async with RedisStore.open(redis_url, prefix=f"test-{uuid.uuid4().hex}") as empty_store:
+        yield empty_store

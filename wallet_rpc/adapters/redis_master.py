@@ -1,0 +1,78 @@
+"""Client of one Redis, or of the current master of a service that Sentinels watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from redis.asyncio import Redis, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.commands.core import AsyncScript
+
+Node: TypeAlias = "Redis | ClusterNode"
+"""Connections to one server, with `execute_command`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Condition of a durable write: this number of replicas acknowledges it within the time."""
+
+    replicas: int
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class SingleMaster:
+    """One Redis, or the current master of a service that Sentinels watch."""
+
+    client: Redis
+    sentinel: Sentinel | None = None
+    mode = "standalone"
+    """`redis_mode` in INFO of a Redis that this client can use."""
+
+    async def connect(self) -> None:
+        """Do nothing: each command finds the master."""
+
+    async def read_mode(self) -> str:
+        """Return the server's `redis_mode`: `standalone`, `cluster` or `sentinel`."""
+        return await read_mode(self.client)
+
+    async def masters(self) -> Sequence[Node]:
+        """Return the only master."""
+        return [self.client]
+
+    async def find_keys_by_master(self, key: Callable[[int], str]) -> list[str]:
+        """Return one key for each master."""
+        return [key(0)]
+
+    async def run_and_wait(
+        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int], wait: Wait
+    ) -> tuple[Any, int]:
+        """Run a script, then WAIT on the same connection; return the result and the number of acknowledgements."""
+        pipeline = self.client.pipeline(transaction=False)
+        for command in script_and_wait(script, keys, arguments, wait):
+            pipeline.execute_command(*command)
+        result, acknowledged = await pipeline.execute()
+        return result, int(acknowledged)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.client.aclose(close_connection_pool=True)
+        if self.sentinel is not None:
+            await self.sentinel.aclose()
+
+
+async def read_mode(node: Node) -> str:
+    """Return a server's `redis_mode`."""
+    return str((await node.execute_command("INFO", "server"))["redis_mode"])
+
+
+def script_and_wait(
+    script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int], wait: Wait
+) -> list[tuple[str | int, ...]]:
+    """Return the two commands of a durable write."""
+    return [
+        ("EVALSHA", script.sha, len(keys), *keys, *arguments),
+        ("WAIT", wait.replicas, wait.milliseconds),
+    ]
