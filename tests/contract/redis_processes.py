@@ -25,6 +25,8 @@ from wallet_rpc.adapters.redis_server import bind_to_thread
 HOST = "127.0.0.1"
 SERVICE = "wallet"
 """Name under which Sentinels watch a master."""
+PASSWORD = "hunter2"
+"""Password of the servers that Sentinels watch."""
 _START_SECONDS = 20.0
 _STEP_SECONDS = 0.02
 _SLOTS = 16384
@@ -65,7 +67,8 @@ class RedisProcess:
 
     def client(self) -> Redis:
         """Return a client of this process."""
-        return Redis(host=HOST, port=self.port, socket_timeout=5, protocol=2)
+        password = PASSWORD if PASSWORD in self._command else None
+        return Redis(host=HOST, port=self.port, socket_timeout=5, protocol=2, password=password)
 
     @property
     def folder(self) -> Path:
@@ -124,7 +127,7 @@ def _is_cluster_complete(node: RedisProcess, count: int) -> bool:
 
 
 class SentinelProcesses:
-    """A master, its replicas, and three Sentinels that watch them."""
+    """A master, its replicas, and the Sentinels that watch them."""
 
     def __init__(self, servers: list[RedisProcess], sentinels: list[RedisProcess]) -> None:
         self.servers = servers
@@ -133,7 +136,11 @@ class SentinelProcesses:
     @property
     def url(self) -> str:
         """URL that names all Sentinels."""
-        return "redis+sentinel://" + ",".join(f"{HOST}:{each.port}" for each in self.sentinels) + f"/{SERVICE}"
+        return (
+            f"redis+sentinel://:{PASSWORD}@"
+            + ",".join(f"{HOST}:{each.port}" for each in self.sentinels)
+            + f"/{SERVICE}"
+        )
 
     @property
     def master(self) -> RedisProcess:
@@ -153,21 +160,23 @@ class SentinelProcesses:
 
 
 @contextmanager
-def run_sentinels(*options: str, replicas: int = 1) -> Iterator[SentinelProcesses]:
-    """Run a master, its replicas and three Sentinels, and wait until all know each other."""
+def run_sentinels(*options: str, replicas: int = 1, count: int = 3) -> Iterator[SentinelProcesses]:
+    """Run a master, its replicas and some Sentinels, and wait until all know each other."""
     with ExitStack() as stack:
+        options = "--requirepass", PASSWORD, "--masterauth", PASSWORD, *options
         master = stack.enter_context(RedisProcess(*options))
         follow = "--replicaof", HOST, str(master.port)
         others = [stack.enter_context(RedisProcess(*options, *follow)) for _ in range(replicas)]
         wait_until(lambda: _replicas_of(master) == replicas)
         file = (
-            f"sentinel monitor {SERVICE} {HOST} {master.port} 2\n"
+            f"sentinel monitor {SERVICE} {HOST} {master.port} {count // 2 + 1}\n"
+            f"sentinel auth-pass {SERVICE} {PASSWORD}\n"
             f"sentinel down-after-milliseconds {SERVICE} 400\n"
             f"sentinel failover-timeout {SERVICE} 3000\n"
         )
-        sentinels = [stack.enter_context(RedisProcess(file=file)) for _ in range(3)]
+        sentinels = [stack.enter_context(RedisProcess(file=file)) for _ in range(count)]
         for each in sentinels:
-            wait_until(lambda each=each: _is_watching(each, replicas))  # type: ignore[misc]  # a bound default
+            wait_until(lambda each=each: _is_watching(each, replicas, count - 1))  # type: ignore[misc]  # a bound default
         yield SentinelProcesses([master, *others], sentinels)
 
 
@@ -177,9 +186,9 @@ def _replicas_of(master: RedisProcess) -> int:
     return 0 if text is None else sum(text[f"slave{n}"]["state"] == "online" for n in range(text["connected_slaves"]))
 
 
-def _is_watching(sentinel: RedisProcess, replicas: int) -> bool:
+def _is_watching(sentinel: RedisProcess, replicas: int, others: int) -> bool:
     state = sentinel.ask("SENTINEL MASTER", SERVICE)
-    return state is not None and state["num-slaves"] == replicas and state["num-other-sentinels"] == 2
+    return state is not None and state["num-slaves"] == replicas and state["num-other-sentinels"] == others
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:

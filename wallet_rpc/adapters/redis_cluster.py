@@ -92,8 +92,10 @@ class Cluster:
         return self.client.nodes_manager.get_node_from_slot(self.client.keyslot(key))
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, also those of a client that is about to read the slots again."""
         await self.client.aclose()
+        for nodes in ("nodes_cache", "startup_nodes"):
+            await self.client.nodes_manager.aclose(nodes)
 
 
 class _ClosedByOthers(AbstractConnection):

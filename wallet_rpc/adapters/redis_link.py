@@ -108,7 +108,7 @@ class Link:
 
     async def check_mode(self) -> None:
         """Check that the URL fits the server's mode. Raises: Unavailable otherwise, or without a reply."""
-        mode, expected = await self._ask(self._topology.read_mode), self._topology.mode
+        mode, expected = await self._ask(self._topology.read_mode, is_connected=False), self._topology.mode
         if mode != expected:
             kind = "redis" if mode == "standalone" else f"redis+{mode}"
             raise Unavailable(
@@ -227,7 +227,7 @@ class Link:
         """Close the connections."""
         await self._topology.close()
 
-    async def _ask(self, request: Callable[[], Awaitable[_T]]) -> _T:
+    async def _ask(self, request: Callable[[], Awaitable[_T]], *, is_connected: bool = True) -> _T:
         """Run a Redis request and return its reply; repeat it after a lost connection, until the deadline.
 
         Raises: Unavailable without a reply within the deadline.
@@ -238,7 +238,8 @@ class Link:
             failures.append(error)
 
         async def attempt() -> _T:
-            await self._topology.connect()
+            if is_connected:
+                await self._topology.connect()
             return await request()
 
         try:

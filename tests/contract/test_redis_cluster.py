@@ -1,0 +1,219 @@
+"""Storage on a cluster of three real masters: every script and command, moved slots, and lost connections."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from functools import partial
+from uuid import UUID
+
+import pytest
+from redis.crc import key_slot
+from redis.exceptions import RedisError
+
+from tests.contract.redis_processes import HOST, ClusterProcesses, RedisProcess, run_cluster, wait_until
+from tests.contract.sample import ACCOUNT, CHAIN, NOW, ORGANIZATION, a_call, an_event
+from tests.contract.test_redis_keys import _fill, _fill_shared
+from tests.contract.waiting import is_answered, until
+from tests.support.clocks import FixedClock
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.adapters.relayer_budget import DailyWei, Expense
+from wallet_rpc.adapters.sponsorship.redis_budgets import Ledger, Reservation
+from wallet_rpc.domain.access import OPEN_ORGANIZATION
+from wallet_rpc.domain.policy import PolicyLimits
+from wallet_rpc.domain.policy_limits import Parties
+from wallet_rpc.errors import Unavailable
+from wallet_rpc.primitives import Hash32
+
+ONCE = "if redis.call('HSETNX', KEYS[1], ARGV[1], 1) == 1 then redis.call('HINCRBY', KEYS[1], 'count', 1) end return 1"
+"""Idempotent script that counts its distinct arguments."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ClusterProcesses]:
+    """Start a cluster for tests that disturb it."""
+    with run_cluster("--cluster-node-timeout", "1000") as processes:
+        yield processes
+
+
+def _owner(cluster: ClusterProcesses, key: str) -> RedisProcess:
+    slots = cluster.nodes[0].ask("CLUSTER SLOTS")
+    port = next(master[1] for first, last, master, *_ in slots if first <= key_slot(key.encode()) <= last)
+    return next(node for node in cluster.nodes if node.port == port)
+
+
+def _move(source: RedisProcess, target: RedisProcess, slot: int, *, is_finished: bool) -> None:
+    """Move a slot with its keys, or leave it half moved: the keys are in the target, the slot in the source."""
+    source_id, target_id = source.ask("CLUSTER MYID"), target.ask("CLUSTER MYID")
+    target.ask("CLUSTER SETSLOT", slot, "IMPORTING", source_id)
+    source.ask("CLUSTER SETSLOT", slot, "MIGRATING", target_id)
+    for key in source.ask("CLUSTER GETKEYSINSLOT", slot, 1000):
+        assert source.ask("MIGRATE", HOST, target.port, key, 0, 5000) == b"OK"
+    if is_finished:
+        for node in (target, source):
+            assert node.ask("CLUSTER SETSLOT", slot, "NODE", target_id)
+
+
+async def test_every_script_and_command_runs_on_a_cluster(cluster: ClusterProcesses) -> None:
+    async with RedisStore.open(cluster.url, prefix="all") as store:
+        await _fill(store)
+        await _fill(store.for_organization(ORGANIZATION))
+        await _fill_shared(store)
+        budget = store.relayer_budget(DailyWei(total=10, account=5), FixedClock(NOW))
+        expense = Expense(chain_id=CHAIN, account=ACCOUNT, transaction=Hash32(bytes(32)), cost=3)
+        await budget.take(expense)
+        await budget.give_back(expense)
+        ledger = Ledger(UUID(int=7), 60)
+        reservation = Reservation(
+            chain_id=CHAIN,
+            sender=ACCOUNT,
+            nonce=1,
+            operation_hash=Hash32(bytes(32)),
+            cost=5,
+            valid_until=NOW,
+            parties=Parties(owners=(ACCOUNT,), key="key"),
+        )
+        assert await store.budgets.reserve(ledger, reservation, PolicyLimits(), now=NOW) is None
+        assert await store.budgets.find_policy(CHAIN, reservation.operation_hash) == ledger.policy_id
+        await store.budgets.expedite(ledger, reservation.identity, now=NOW)
+        (pending,) = await store.budgets.lease_pending(ledger, now=NOW, lease_seconds=9, most=9)
+        await store.budgets.settle(ledger, pending, cost=4, now=NOW)
+        assert await store.budgets.read_totals(ledger) == (4, 1)
+        assert await store.directory.scan_organization_ids() == {OPEN_ORGANIZATION, ORGANIZATION}
+        assert (await store.audit.verify()).failure is None
+    assert all(node.ask("DBSIZE") > 0 for node in cluster.nodes)
+
+
+async def test_streams_and_reads_of_many_slots_run_on_a_cluster(cluster: ClusterProcesses) -> None:
+    async with RedisStore.open(cluster.url, prefix="streams") as store:
+        link = store.directory._link
+        for number in range(8):
+            stream = link.key(f"outbox:{number}")
+            await link.command("XGROUP CREATE", stream, "workers", "0", "MKSTREAM")
+            entry = await link.command("XADD", stream, "*", "call", number)
+            read = await link.command("XREADGROUP", "GROUP", "workers", "one", "COUNT", 9, "STREAMS", stream, ">")
+            assert read == [[stream.encode(), [(entry, {b"call": str(number).encode()})]]]
+            claimed = await link.command("XAUTOCLAIM", stream, "workers", "two", 0, "0-0", "COUNT", 9)
+            assert claimed[1] == [(entry, {b"call": str(number).encode()})]
+            assert await link.command("XACK", stream, "workers", entry) == 1
+            await link.command("HSET", link.key(f"hash:{number}"), "number", number)
+        keys = [link.key(f"hash:{number}") for number in range(9)]
+
+        found = await link.records(keys)
+
+    assert found == [{b"number": str(number).encode()} for number in range(8)] + [{}]
+
+
+async def test_a_moved_slot_is_followed_during_and_after_the_move(cluster: ClusterProcesses) -> None:
+    async with RedisStore.open(cluster.url, prefix="moved") as store:
+        await store.calls.claim(a_call())
+        key = store.calls.call_key(CHAIN, a_call().hash)
+        source = _owner(cluster, key)
+        target = next(node for node in cluster.nodes if node is not source)
+        slot = key_slot(key.encode())
+
+        _move(source, target, slot, is_finished=False)
+        assert await store.calls.get(CHAIN, a_call().hash) == a_call()
+        assert await store.calls.claim(a_call()) == a_call()
+        assert key in target.ask("CLUSTER GETKEYSINSLOT", slot, 1000)
+        _move(source, target, slot, is_finished=True)
+
+        assert await store.calls.get(CHAIN, a_call().hash) == a_call()
+        assert await store.calls.claim(a_call()) == a_call()
+        assert len(await store.directory._link.find_keys("*")) == 2
+
+
+async def test_commands_survive_connections_that_are_closed_under_load(cluster: ClusterProcesses) -> None:
+    """Each is repeated; none fails with an error of redis-py's own state, and none is lost."""
+    async with RedisStore.open(cluster.url, prefix="closed", deadline_seconds=10) as store:
+        link = store.directory._link
+        script = link.script(ONCE)
+        keys = [link.key(f"count:{number}") for number in range(6)]
+        is_over = asyncio.Event()
+
+        async def close_connections() -> int:
+            count = 0
+            while not is_over.is_set():
+                for node in cluster.nodes:
+                    count += await asyncio.to_thread(node.ask, "CLIENT KILL", "TYPE", "normal")
+            return count
+
+        closing = asyncio.create_task(close_connections())
+        await asyncio.gather(*(link.run(script, keys[number % 6], number) for number in range(600)))
+        is_over.set()
+
+        assert await closing > 50
+        assert [await link.command("HGET", key, "count") for key in keys] == [b"100"] * 6
+
+
+async def test_a_cancelled_command_never_leaves_its_reply_to_another(cluster: ClusterProcesses) -> None:
+    async with RedisStore.open(cluster.url, prefix="cancelled", connections=2) as store:
+        link = store.directory._link
+        keys = [link.key(f"n:{number}") for number in range(8)]
+        for number, key in enumerate(keys):
+            await link.command("SET", key, number)
+        for turn in range(40):
+            tasks = [asyncio.create_task(link.command("GET", key)) for key in keys]
+            await asyncio.sleep(0.0002 * (turn % 10))
+            for task in tasks[::2]:
+                task.cancel()
+            found = await asyncio.gather(*tasks, return_exceptions=True)
+            assert found[1::2] == [str(number).encode() for number in range(1, 8, 2)]
+        await asyncio.gather(*(link.check_writable() for _ in range(4)))
+
+
+async def test_a_write_in_each_master_is_proved(cluster: ClusterProcesses) -> None:
+    async with RedisStore.open(cluster.url, prefix="probe", deadline_seconds=1) as store:
+        await store.verify()
+        assert all(_has_probe(node) for node in cluster.nodes)
+        for node in cluster.nodes:
+            node.send(signal.SIGSTOP)
+            with pytest.raises(Unavailable, match="the store does not answer"):
+                await store.check_writable()
+            node.send(signal.SIGCONT)
+            await until(partial(is_answered, store))
+
+
+def _has_probe(node: RedisProcess) -> bool:
+    with node.client() as client:
+        return any(client.scan_iter("probe:1:{ready:*}"))
+
+
+async def test_a_cluster_with_a_dead_master_is_unavailable_until_it_is_back(cluster: ClusterProcesses) -> None:
+    async with RedisStore.open(cluster.url, prefix="dead", deadline_seconds=1) as store:
+        await store.check_writable()
+        cluster.nodes[1].kill()
+        wait_until(lambda: cluster.nodes[0].ask("CLUSTER INFO")["cluster_state"] == "fail")
+        with pytest.raises(Unavailable):
+            await store.check_writable()
+        cluster.nodes[1].start()
+        await until(partial(is_answered, store))
+
+        await store.audit.append(an_event())
+
+
+@pytest.mark.parametrize(
+    "form", ["redis+cluster://{one}", "redis://{one},{two}", "redis+cluster://127.0.0.1:1,{two}/0"]
+)
+async def test_one_reachable_node_is_enough(cluster: ClusterProcesses, form: str) -> None:
+    one, two = (f"{HOST}:{node.port}" for node in cluster.nodes[:2])
+    async with RedisStore.open(form.format(one=one, two=two), prefix="few") as store:
+        assert [each.mode for each in await store.verify()] == ["cluster"] * 3
+
+
+async def test_the_url_must_fit_the_mode_of_the_server(cluster: ClusterProcesses) -> None:
+    async with RedisStore.open(f"redis://{HOST}:{cluster.nodes[0].port}") as store:
+        with pytest.raises(Unavailable, match=r"runs in cluster mode, .* use a redis\+cluster:// URL") as error_info:
+            await store.verify()
+    assert error_info.value.reason == "redis_mode"
+
+
+async def test_keys_of_two_slots_in_one_script_are_refused(cluster: ClusterProcesses) -> None:
+    """The other tests prove that no script has them: this is how one would fail."""
+    link = Link.open(cluster.url, prefix="two", deadline_seconds=0.3, connections=2)
+    with pytest.raises(Unavailable) as error_info:
+        await link.run(link.script(ONCE), [link.key("a"), link.key("b")], 1)
+    await link.close()
+    assert not isinstance(error_info.value.__cause__, RedisError)

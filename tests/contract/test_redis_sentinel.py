@@ -1,0 +1,150 @@
+"""Storage on a master that Sentinels watch: failover under load, and what WAIT saves in it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.contract.redis_processes import HOST, PASSWORD, SERVICE, SentinelProcesses, run_sentinels, wait_until
+from tests.contract.sample import CHAIN, a_call
+from tests.contract.waiting import is_answered, until
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.errors import Unavailable
+
+RECORD = "return redis.call('HSET', KEYS[1], ARGV[1], 1)"
+DEADLINE_SECONDS = 1.0
+
+
+@pytest.fixture
+def sentinels() -> Iterator[SentinelProcesses]:
+    """Start a master with two replicas and three Sentinels."""
+    with run_sentinels(replicas=2) as processes:
+        yield processes
+
+
+def _open(url: str, *, replicas: int = 0) -> Link:
+    return Link.open(url, prefix="wait", deadline_seconds=DEADLINE_SECONDS, connections=32, replicas=replicas)
+
+
+class Writers:
+    """Concurrent writers that note which of their records the store acknowledged."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._script = link.script(RECORD)
+        self.key = link.key("records")
+        self.acknowledged: list[int] = []
+        self.failed = 0
+
+    async def run(self, writer: int) -> None:
+        number = writer
+        while True:
+            try:
+                await self._link.run_durably(self._script, self.key, number)
+            except Unavailable:
+                self.failed += 1
+            else:
+                self.acknowledged.append(number)
+            number += 1000
+
+    async def lost(self) -> set[int]:
+        """Return the acknowledged records that are missing."""
+        stored = {int(number) for number in await self._link.command("HKEYS", self.key)}
+        return set(self.acknowledged) - stored
+
+
+async def test_a_failover_under_load_loses_no_acknowledged_durable_write(sentinels: SentinelProcesses) -> None:
+    link = _open(sentinels.url, replicas=1)
+    writers = Writers(link)
+    tasks = [asyncio.create_task(writers.run(number)) for number in range(8)]
+
+    async def has_written(count: int) -> bool:
+        return len(writers.acknowledged) >= count
+
+    await until(partial(has_written, 300))
+    old = sentinels.master
+    old.kill()
+    await asyncio.to_thread(wait_until, lambda: sentinels.is_promoted(old))
+    await until(partial(has_written, len(writers.acknowledged) + 300))
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    lost = await writers.lost()
+    await link.close()
+
+    assert lost == set()
+    assert not any(task.exception() for task in tasks if not task.cancelled())
+
+
+async def test_without_wait_a_failover_loses_acknowledged_writes(sentinels: SentinelProcesses) -> None:
+    """The replicas are cut off, so the master has writes that they lack; WAIT reports that, and nothing else does."""
+    fast, durable = _open(sentinels.url), _open(sentinels.url, replicas=1)
+    script = fast.script(RECORD)
+    key = fast.key("records")
+    await durable.run_durably(durable.script(RECORD), key, "replicated")
+    old = sentinels.master
+    replicas = [each for each in sentinels.servers if each is not old]
+    for each in replicas:
+        each.send(signal.SIGSTOP)
+    assert old.ask("CLIENT KILL", "TYPE", "replica") == len(replicas)
+
+    await fast.run_durably(script, key, "fast")
+    with pytest.raises(Unavailable, match=r"^0 replicas .* within 500 ms, expected 1: repeat") as error_info:
+        await durable.run_durably(durable.script(RECORD), key, "durable")
+    old.kill()
+    for each in replicas:
+        each.send(signal.SIGCONT)
+    await asyncio.to_thread(wait_until, lambda: sentinels.is_promoted(old))
+    found = await fast.command("HKEYS", key)
+    await asyncio.gather(fast.close(), durable.close())
+
+    assert (error_info.value.reason, error_info.value.retryable) == ("not_replicated", True)
+    assert found == [b"replicated"]
+
+
+async def test_a_store_leaves_a_frozen_master_and_one_that_became_a_replica(sentinels: SentinelProcesses) -> None:
+    """The first of the URL's Sentinels does not exist."""
+    url = sentinels.url.replace("@", f"@{HOST}:1,")
+    async with RedisStore.open(url, deadline_seconds=DEADLINE_SECONDS) as store:
+        (facts,) = await store.verify()
+        await store.calls.claim(a_call())
+        old = sentinels.master
+        old.send(signal.SIGSTOP)
+        await asyncio.to_thread(wait_until, lambda: sentinels.is_promoted(old))
+        await until(partial(is_answered, store))
+        assert await store.calls.get(CHAIN, a_call().hash) == a_call()
+        old.send(signal.SIGCONT)
+        old.ask("REPLICAOF", HOST, sentinels.master.port)  # as the Sentinels do after ten seconds
+        old.ask("CLIENT KILL", "TYPE", "normal")
+
+        await asyncio.gather(*(store.check_writable() for _ in range(40)))
+        assert (facts.replicas, facts.mode) == (2, "standalone")
+
+
+async def test_a_wrong_service_or_a_url_of_another_form_is_reported() -> None:
+    with run_sentinels(replicas=0, count=1) as one:
+        master, sentinel = (f"{HOST}:{each.port}" for each in (one.master, one.sentinels[0]))
+        expected = {
+            one.url: "",
+            one.url.removesuffix(SERVICE) + "other": "the Sentinels name no master of the store",
+            f"redis://{sentinel}": "the store runs in sentinel mode, expected standalone: use a redis+sentinel:// URL",
+            f"redis+cluster://:{PASSWORD}@{master}": "the store runs in standalone mode, expected cluster: "
+            "use a redis:// URL",
+            f"redis://{master}": "the store does not answer",
+        }
+        assert {url: await _verify(url) for url in expected} == expected
+
+
+async def _verify(url: str) -> str:
+    """Return the message of the failed check."""
+    async with RedisStore.open(url, deadline_seconds=0.5) as store:
+        try:
+            await store.verify()
+        except Unavailable as error:
+            return error.message
+        return ""
