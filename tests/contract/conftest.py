@@ -18,14 +18,11 @@ _ON_BOTH = {
         "directory",
         "groups",
         "limits",
-        "relayer_budget",
         "sessions",
         "store",
-        "tenants",
-        "tokens",
     )
 }
-"""Modules whose tests run on both, unless they read Redis themselves."""
+"""Modules whose tests run on both, unless they read Redis themselves; `test_redis_cluster.py` runs all scripts."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

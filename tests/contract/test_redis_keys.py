@@ -171,8 +171,7 @@ async def test_the_shared_keys_are_those_in_the_specification(store: RedisStore,
         directory.api_keys_key(ORGANIZATION),
         directory.api_key_key(KEY.id),
     }
-    minutes = {link.key(f"limit:{each}", "minute") for each in (KEY.id, some_claims().id)}
-    minutes.add(link.key("ready:0"))
+    minutes = {link.key(f"limit:{each}", "minute") for each in (KEY.id, some_claims().id)} | {link.key("ready:0")}
     assert set(expiry_times) == forever | minutes | {link.key(f"limit:{KEY.id}", "month", month)}
     assert {key for key, seconds in expiry_times.items() if seconds == -1} == forever
     assert all(50 < expiry_times[key] <= 60 for key in minutes)
@@ -250,7 +249,7 @@ def test_the_groups_and_the_log_of_an_organization_have_a_slot_each_and_organiza
 async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slot(
     store: RedisStore, redis: Redis
 ) -> None:
-    """In a cluster a script fails if it uses other keys; here the server's monitor shows the keys of each one."""
+    """In a cluster such a script fails; here the server's monitor shows the keys of each one."""
     async with redis.monitor() as monitor:
         await _fill(store)
         await _fill_shared(store)
@@ -259,8 +258,7 @@ async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slo
         named: list[str] = []
         touched: set[str] = set()
         async for seen in monitor.listen():
-            words = seen["command"].split(" ")
-            if words[0] == "PING":
+            if (words := seen["command"].split(" "))[0] == "PING":
                 break
             if words[0] in {"EVALSHA", "EVAL"}:
                 named = words[3 : 3 + int(words[2])]

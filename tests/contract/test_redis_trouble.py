@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 
 from tests.contract.sample import (
     ACCOUNT,
@@ -112,16 +111,6 @@ async def test_a_killed_redis_restarts_with_all_acknowledged_writes(own: RedisSe
         assert len(set(assigned)) == len(assigned)
 
 
-async def test_a_full_redis_is_unavailable_until_it_has_memory(own: RedisServer) -> None:
-    async with RedisStore.open(own.url) as store, Redis.from_url(own.url) as redis:
-        await redis.config_set("maxmemory", "1")
-        with pytest.raises(Unavailable, match=r"^the store does not answer$"):
-            await store.sessions.save(a_session(), forget_at=None)
-        await redis.config_set("maxmemory", "0")
-
-        await store.sessions.save(a_session(), forget_at=None)
-
-
 async def test_a_redis_that_is_too_old_fails_the_check(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     await store.verify()
     monkeypatch.setattr(redis_store, "OLDEST", (99, 0))
@@ -204,16 +193,6 @@ async def test_a_redis_with_another_password_is_unavailable(redis_server: RedisS
         with pytest.raises(Unavailable, match=r"^the store does not answer$") as error_info:
             await store.check_writable()
     assert PASSWORD not in repr(error_info.value.__cause__)
-
-
-@pytest.mark.parametrize(
-    "url", [f"http://:{PASSWORD}@host", f"redis://:x@{PASSWORD}:port", "redis://host:99999999", ""]
-)
-def test_an_invalid_redis_url_is_rejected_without_repeating_it(url: str) -> None:
-    with pytest.raises(ValueError, match="redis://, rediss:// or unix://") as error_info:
-        RedisStore.open(url)
-    assert PASSWORD not in str(error_info.value)
-    assert error_info.value.__suppress_context__
 
 
 async def test_no_connection_is_lost_when_calls_are_cancelled(own: RedisServer) -> None:

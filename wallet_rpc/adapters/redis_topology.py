@@ -14,9 +14,7 @@ from redis.exceptions import RedisClusterException
 
 from wallet_rpc.adapters.redis_cluster import Cluster, build_cluster
 from wallet_rpc.adapters.redis_master import SingleMaster
-
-REDIS_URLS = "redis://, rediss:// or unix:// URL, or one with redis(s)+cluster:// or redis(s)+sentinel://"
-"""URLs that are accepted, for error messages."""
+from wallet_rpc.config.redis_url import REDIS_URLS
 
 _SENTINEL_PORT = 26379
 _SENTINEL_SHARE = 0.25
@@ -33,7 +31,7 @@ def open_topology(url: str, *, deadline_seconds: float, connections: int) -> Top
     try:
         return _build(url, deadline_seconds, connections)
     except (ValueError, TypeError, RedisClusterException):
-        raise ValueError(f"expected a well-formed {REDIS_URLS}") from None
+        raise ValueError(f"expected a well-formed URL starting with {REDIS_URLS}") from None
 
 
 def _build(url: str, deadline_seconds: float, connections: int) -> Topology:

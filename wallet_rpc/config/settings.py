@@ -13,9 +13,9 @@ from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from wallet_rpc.config.chains import ChainFileError, ChainSetting, read_chains
+from wallet_rpc.config.redis_url import read_redis_url
 from wallet_rpc.domain.access import Rules, WalletNamespace
 from wallet_rpc.domain.secret_text import format_received
 from wallet_rpc.domain.web_url import WEB_URL, is_web_url, read_hosts, read_origins
@@ -25,7 +25,6 @@ PREFIX = "WALLET_RPC_"
 """The prefix of every variable."""
 _HOST = re.compile(r"[A-Za-z0-9._:%-]+", re.ASCII)
 """A host name or IP address, with an optional zone."""
-_REDIS_SCHEMES = {"unix"} | {f"redis{tls}{kind}" for tls in ("", "s") for kind in ("", "+cluster", "+sentinel")}
 _MAX_DIGITS = 100
 """More digits than any valid number has; Python parses no decimal text of more than 4300 digits."""
 
@@ -56,19 +55,6 @@ def _path(text: str) -> Path:
     if not text:
         raise ValueError("a path")
     return Path(text).expanduser()
-
-
-def _redis_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        is_url = parts.scheme in _REDIS_SCHEMES and "://" in text and bool(parts.netloc or parts.path)
-    except ValueError:
-        is_url = False
-    if not is_url:
-        raise ValueError(
-            "a URL starting with redis://, rediss:// or unix://, or with redis(s)+cluster:// or redis(s)+sentinel://"
-        )
-    return text
 
 
 def _http_url(text: str) -> str:
@@ -141,7 +127,7 @@ def _log(text: str) -> str:
     return text
 
 
-_READ_SECRETS = frozenset({_secret, _secrets, _redis_url, _http_url, read_chains})
+_READ_SECRETS = frozenset({_secret, _secrets, read_redis_url, _http_url, read_chains})
 """Readers of values that may hold a credential, which errors never repeat."""
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """The order of secp256k1; a private key is below it. Source: SEC 2, 2.4.1."""
@@ -163,7 +149,7 @@ class Settings:
         _path, Path(".wallet-rpc"), "`.wallet-rpc`", "Folder in which `dev` stores its chains and its Redis."
     )
     redis_url: str | None = _setting_field(
-        _redis_url,
+        read_redis_url,
         None,
         "a private one in `dev`",
         "URL of Redis: one server, a cluster or Sentinels; see `specs/redis.md`.",
