@@ -1,0 +1,78 @@
+"""A server on each kind of Redis: what it refuses at the start, logs, and reports as not ready."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from tests.contract.redis_processes import HOST, RedisProcess
+from tests.devchain.http_endpoint import serve_rpc
+from tests.devchain.sample import Node
+from wallet_rpc.config.chains import ChainSetting
+from wallet_rpc.config.settings import SettingError, Settings
+from wallet_rpc.edge.health import KEPT_SECONDS
+from wallet_rpc.server import open_server
+
+
+@pytest.fixture(scope="module")
+def settings() -> Iterator[Settings]:
+    with serve_rpc(Node().dispatcher.answer) as url:
+        chain = ChainSetting(chain_id=31337, node_urls=(url,), bundler_urls=(url,))
+        yield Settings(chains=(chain,), open=True)
+
+
+async def _get_ready(http: httpx2.AsyncClient) -> tuple[int, str]:
+    response = await http.get("http://server/ready")
+    return response.status_code, response.json()["parts"]["redis"]
+
+
+async def test_a_server_on_a_redis_that_rejects_writes_is_not_ready(settings: Settings) -> None:
+    with RedisProcess() as redis:
+        chosen = replace(settings, redis_url=f"redis://{HOST}:{redis.port}")
+        async with open_server(chosen) as app, httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as http:
+            assert await _get_ready(http) == (200, "ok")
+            redis.ask("REPLICAOF", HOST, 1)
+            await asyncio.sleep(KEPT_SECONDS)  # for so long a result is cached
+            assert await _get_ready(http) == (503, "unavailable")
+            redis.ask("REPLICAOF", "NO", "ONE")
+            await asyncio.sleep(KEPT_SECONDS)
+            assert await _get_ready(http) == (200, "ok")
+
+
+async def test_a_server_on_a_cluster_is_ready_and_logs_each_master(settings: Settings, cluster_url: str) -> None:
+    chosen = replace(settings, redis_url=cluster_url, redis_replicas=1)
+    with capture_logs() as logs:
+        async with open_server(chosen) as app, httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as http:
+            assert await _get_ready(http) == (200, "ok")
+
+    of_redis = [each for each in logs if each["event"].startswith("redis")]
+    assert [each["event"] for each in of_redis] == ["redis", "redis_may_lose_writes", "redis_may_reject_writes"] * 3
+    assert of_redis[0] | {"version": ""} == {
+        "event": "redis",
+        "log_level": "info",
+        "version": "",
+        "mode": "cluster",
+        "replicas": 0,
+        "persistence": "none",
+        "eviction": "noeviction",
+        "crash_of_its_host": "all data is lost, also when only Redis itself ends",
+    }
+    assert [each["log_level"] for each in of_redis[1:3]] == ["warning"] * 2
+    assert of_redis[2]["why"] == "0 replicas are connected, and WALLET_RPC_REDIS_REPLICAS is 1"
+
+
+async def test_a_start_on_the_wrong_url_names_the_setting_and_the_right_url(
+    settings: Settings, cluster_url: str
+) -> None:
+    chosen = replace(settings, redis_url="redis://" + cluster_url.rpartition(",")[2])
+    with pytest.raises(SettingError) as error_info:
+        async with open_server(chosen):
+            pass
+    assert str(error_info.value) == (
+        "WALLET_RPC_REDIS_URL: the store runs in cluster mode, expected standalone: use a redis+cluster:// URL"
+    )
