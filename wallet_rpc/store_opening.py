@@ -75,7 +75,7 @@ def _log_facts(facts: Sequence[RedisFacts], replicas: int) -> None:
     for each in facts:
         log.info(
             "redis",
-            version=each.version,
+            software=each.software,
             mode=each.mode,
             replicas=each.replicas,
             persistence=each.persistence.value,

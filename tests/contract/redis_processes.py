@@ -93,10 +93,11 @@ class RedisProcess:
 
 
 class ClusterProcesses:
-    """Cluster of three masters without replicas."""
+    """Cluster of three masters; the first may have a replica."""
 
     def __init__(self, nodes: list[RedisProcess]) -> None:
         self.nodes = nodes
+        """The masters as they were at the start."""
 
     @property
     def url(self) -> str:
@@ -105,8 +106,11 @@ class ClusterProcesses:
 
 
 @contextmanager
-def run_cluster(*options: str) -> Iterator[ClusterProcesses]:
-    """Run a cluster of three masters, and wait until each of them serves all slots."""
+def run_cluster(*options: str, has_replica: bool = False) -> Iterator[ClusterProcesses]:
+    """Run a cluster of three masters, and wait until each of them serves all slots.
+
+    With `has_replica` the first master has a replica, which has all its data.
+    """
     with ExitStack() as stack:
         fixed = "--cluster-enabled", "yes", "--cluster-node-timeout", "2000"
         nodes = [stack.enter_context(RedisProcess(*fixed, *options)) for _ in range(3)]
@@ -118,7 +122,18 @@ def run_cluster(*options: str) -> Iterator[ClusterProcesses]:
                 client.execute_command("CLUSTER MEET", HOST, nodes[0].port)
         for node in nodes:
             wait_until(lambda node=node: _is_cluster_complete(node, len(nodes)))  # type: ignore[misc]  # a bound default
+        if has_replica:
+            _add_replica(nodes, stack.enter_context(RedisProcess(*fixed, *options)))
         yield ClusterProcesses(nodes)
+
+
+def _add_replica(nodes: list[RedisProcess], replica: RedisProcess) -> None:
+    master = nodes[0].ask("CLUSTER MYID")
+    replica.ask("CLUSTER MEET", HOST, nodes[0].port)
+    wait_until(lambda: replica.ask("CLUSTER REPLICATE", master) is not None)
+    wait_until(lambda: _replicas_of(nodes[0]) == 1)
+    for node in nodes:
+        wait_until(lambda node=node: _is_cluster_complete(node, 4))  # type: ignore[misc]  # a bound default
 
 
 def _is_cluster_complete(node: RedisProcess, count: int) -> bool:

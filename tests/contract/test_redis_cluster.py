@@ -13,7 +13,8 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from tests.contract.redis_processes import HOST, ClusterProcesses, RedisProcess, run_cluster, wait_until
-from tests.contract.sample import ACCOUNT, CHAIN, NOW, ORGANIZATION, a_call, an_event
+from tests.contract.sample import ACCOUNT, CHAIN, NOW, ORGANIZATION, a_call
+from tests.contract.store_load import RECORD, Writers
 from tests.contract.test_redis_keys import _fill, _fill_shared
 from tests.contract.waiting import is_answered, until
 from tests.support.clocks import FixedClock
@@ -181,17 +182,60 @@ def _has_probe(node: RedisProcess) -> bool:
         return any(client.scan_iter("probe:1:{ready:*}"))
 
 
-async def test_a_cluster_with_a_dead_master_is_unavailable_until_it_is_back(cluster: ClusterProcesses) -> None:
-    async with RedisStore.open(cluster.url, prefix="dead", deadline_seconds=1) as store:
-        await store.check_writable()
-        cluster.nodes[1].kill()
-        wait_until(lambda: cluster.nodes[0].ask("CLUSTER INFO")["cluster_state"] == "fail")
-        with pytest.raises(Unavailable):
-            await store.check_writable()
-        cluster.nodes[1].start()
-        await until(partial(is_answered, store))
+async def test_a_failover_loses_no_durable_write_and_a_dead_master_makes_the_store_unavailable() -> None:
+    with run_cluster("--cluster-node-timeout", "1000", has_replica=True) as own:
+        link = Link.open(own.url, prefix="failover", deadline_seconds=2, connections=16, replicas=1)
+        key = next(key for key in map(link.key, map(str, range(99))) if _owner(own, key) is own.nodes[0])
+        durable = Writers(link, key)
 
-        await store.audit.append(an_event())
+        async def has_written(count: int) -> bool:
+            return len(durable.acknowledged) >= count
+
+        async with durable.running(8):
+            await until(partial(has_written, 300))
+            own.nodes[0].kill()
+        fast = Link.open(own.url, prefix="failover", deadline_seconds=1, connections=16)
+        await until(partial(_is_writable, fast))
+        lost = await durable.lost(fast)
+        with pytest.raises(Unavailable) as error_info:  # the promoted replica has none
+            await link.run_durably(link.script(RECORD), key, 0)
+        own.nodes[1].kill()
+        wait_until(lambda: own.nodes[2].ask("CLUSTER INFO")["cluster_state"] == "fail")
+        is_writable_without_it = await _is_writable(fast)
+        own.nodes[1].start()
+        await until(partial(_is_writable, fast))
+        await asyncio.gather(link.close(), fast.close())
+
+    assert lost == set()
+    assert error_info.value.reason == "not_replicated"
+    assert not is_writable_without_it
+
+
+async def _is_writable(link: Link) -> bool:
+    try:
+        await link.check_writable()
+    except Unavailable:
+        return False
+    return True
+
+
+async def test_a_durable_write_follows_a_moving_slot_and_reports_missing_replicas(cluster: ClusterProcesses) -> None:
+    link = Link.open(cluster.url, prefix="durable", deadline_seconds=1, connections=4, replicas=1)
+    script = link.script(RECORD)
+    await link.command_on_masters("SCRIPT LOAD", RECORD)
+    key = link.key("moving")
+    await link.command("HSET", key, "first", 1)
+    source = _owner(cluster, key)
+    target = next(node for node in cluster.nodes if node is not source)
+
+    for number, is_finished in enumerate((False, True)):
+        _move(source, target, key_slot(key.encode()), is_finished=is_finished)
+        with pytest.raises(Unavailable, match=r"^0 replicas of the store acknowledged a write within 250 ms"):
+            await link.run_durably(script, key, number)
+    found = await link.command("HKEYS", key)
+    await link.close()
+
+    assert set(found) == {b"first", b"0", b"1"}
 
 
 @pytest.mark.parametrize(

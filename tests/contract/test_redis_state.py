@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -153,11 +154,13 @@ async def test_the_facts_are_those_of_the_server_and_what_it_hides_is_unknown(
 
     assert facts == RedisFacts(
         version=facts.version,
+        software=facts.software,
         role="master",
         replicas=0,
         persistence=persistence,
         eviction="allkeys-lru" if "allkeys-lru" in options else "noeviction",
         mode="standalone",
     )
+    assert re.fullmatch(r"(redis|valkey) \d+\.\d+\.\d+", facts.software)
     assert len(facts.warnings) == warnings
     assert ("unknown" in persistence.guarantee) == (persistence in {Persistence.AOF, Persistence.UNKNOWN})

@@ -30,14 +30,14 @@ class Cluster:
 
     client: RedisCluster
     mode = "cluster"
-    """`redis_mode` in INFO of a Redis that this client can use."""
+    """Mode of a server that this client can use."""
 
     async def connect(self) -> None:
         """Read the slots before the first command: without them redis-py 8.1 sends it to a random node."""
         await self.client.initialize()
 
     async def read_mode(self) -> str:
-        """Return the `redis_mode` of the first known node that answers. Raises: RedisError when none does."""
+        """Return the mode of the first known node that answers. Raises: RedisError when none does."""
         unanswered: Exception = RedisClusterException("no node is known")
         for node in list(self.client.nodes_manager.startup_nodes.values()):
             try:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_master import parse_mode
 from wallet_rpc.errors import Unavailable
 
 NO_EVICTION = "noeviction"
@@ -54,6 +55,9 @@ class RedisFacts:
     mode: str
     """`standalone`, `cluster` or `sentinel`."""
     version: str
+    """Version of Redis with which the server is compatible."""
+    software: str
+    """Name and version of the server."""
     role: str
     replicas: int
     """Number of connected replicas."""
@@ -89,8 +93,9 @@ async def _read_config(link: Link, name: str) -> dict[int, dict[str, str]]:
 
 def _parse_facts(info: Mapping[str, Any], config: Mapping[str, str]) -> RedisFacts:
     return RedisFacts(
-        mode=str(info.get("redis_mode", UNKNOWN)),
-        version=str(info.get("redis_version", UNKNOWN)),
+        mode=parse_mode(info),
+        version=str(info["redis_version"]),
+        software=f"valkey {info['valkey_version']}" if "valkey_version" in info else f"redis {info['redis_version']}",
         role=str(info.get("role", UNKNOWN)),
         replicas=int(info.get("connected_slaves", 0)),
         persistence=_parse_persistence(info, config),

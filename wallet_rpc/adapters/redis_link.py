@@ -37,7 +37,6 @@ KEY_FORM = 1
 _REPEATED = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
-    exceptions.ReadOnlyError,
     exceptions.AskError,
     exceptions.ClusterDownError,
     exceptions.TryAgainError,
@@ -45,7 +44,7 @@ _REPEATED = (
 )
 """Errors of a lost connection, a failover or a moved slot; the repeated command finds the new master."""
 
-_WAIT_SHARE = 0.5
+_WAIT_SHARE = 0.25
 """Share of the deadline in which replicas must acknowledge a durable write."""
 
 _PROBE_SHARE = 0.5

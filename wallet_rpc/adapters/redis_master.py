@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -29,13 +29,13 @@ class SingleMaster:
     client: Redis
     sentinel: Sentinel | None = None
     mode = "standalone"
-    """`redis_mode` in INFO of a Redis that this client can use."""
+    """Mode of a server that this client can use."""
 
     async def connect(self) -> None:
         """Do nothing: each command finds the master."""
 
     async def read_mode(self) -> str:
-        """Return the server's `redis_mode`: `standalone`, `cluster` or `sentinel`."""
+        """Return the server's mode: `standalone`, `cluster` or `sentinel`."""
         return await read_mode(self.client)
 
     async def masters(self) -> Sequence[Node]:
@@ -64,8 +64,13 @@ class SingleMaster:
 
 
 async def read_mode(node: Node) -> str:
-    """Return a server's `redis_mode`."""
-    return str((await node.execute_command("INFO", "server"))["redis_mode"])
+    """Return a server's mode: `standalone`, `cluster` or `sentinel`."""
+    return parse_mode(await node.execute_command("INFO", "server"))
+
+
+def parse_mode(info: Mapping[str, Any]) -> str:
+    """Return the mode in INFO, which Valkey names differently from Redis."""
+    return str(info.get("redis_mode") or info["server_mode"])
 
 
 def script_and_wait(
