@@ -59,14 +59,14 @@ def _promote(server: RedisProcess) -> None:
     server.ask("REPLICAOF", "NO", "ONE")
 
 
-FAULTS: dict[str, tuple[Callable[[RedisProcess], None], Callable[[RedisProcess], None]]] = {
+DISTURBANCES: dict[str, tuple[Callable[[RedisProcess], None], Callable[[RedisProcess], None]]] = {
     "full": (_fill_memory, _free_memory),
     "no snapshots": (_break_snapshots, _repair_snapshots),
     "a replica": (_demote, _promote),
 }
 
 
-@pytest.mark.parametrize(("break_it", "repair"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(("break_it", "repair"), DISTURBANCES.values(), ids=DISTURBANCES)
 async def test_a_redis_that_answers_and_rejects_writes_is_unavailable(
     server: RedisProcess, break_it: Callable[[RedisProcess], None], repair: Callable[[RedisProcess], None]
 ) -> None:

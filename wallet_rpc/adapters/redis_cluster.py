@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import AskError, MovedError, RedisClusterException
 
-from wallet_rpc.adapters.redis_master import Node, Wait, read_mode, script_and_wait
+from wallet_rpc.adapters.redis_master import RedisNode, ReplicaWait, read_mode, script_and_wait
 
 _NODE_SHARE = 0.75
 """Maximum share of the deadline for one reply of a node; then the client looks for the slot's new master."""
@@ -46,7 +46,7 @@ class Cluster:
                 unanswered = error
         raise unanswered
 
-    async def masters(self) -> Sequence[Node]:
+    async def masters(self) -> Sequence[RedisNode]:
         """Return the masters, each of which serves some slots."""
         await self.connect()
         return self.client.get_primaries()
@@ -63,7 +63,7 @@ class Cluster:
         return list(found.values())
 
     async def run_and_wait(
-        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int], wait: Wait
+        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int], wait: ReplicaWait
     ) -> tuple[Any, int]:
         """Run a script, then WAIT on the same connection; return the result and the number of acknowledgements.
 

@@ -16,7 +16,7 @@ from wallet_rpc.errors import Unavailable
 
 NO_EVICTION = "noeviction"
 """The only `maxmemory-policy` that never deletes a key before its time."""
-UNKNOWN = "unknown"
+_UNKNOWN = "unknown"
 
 
 class Persistence(StrEnum):
@@ -71,7 +71,7 @@ class RedisFacts:
         found = []
         if self.persistence in {Persistence.NONE, Persistence.SNAPSHOTS}:
             found.append("Redis has no append-only file: set appendonly yes and appendfsync always")
-        if self.eviction not in {NO_EVICTION, UNKNOWN}:
+        if self.eviction not in {NO_EVICTION, _UNKNOWN}:
             found.append(f"Redis deletes records when its memory is full ({self.eviction}): set {NO_EVICTION}")
         return tuple(found)
 
@@ -96,10 +96,10 @@ def _parse_facts(info: Mapping[str, Any], config: Mapping[str, str]) -> RedisFac
         mode=parse_mode(info),
         version=str(info["redis_version"]),
         software=f"valkey {info['valkey_version']}" if "valkey_version" in info else f"redis {info['redis_version']}",
-        role=str(info.get("role", UNKNOWN)),
+        role=str(info.get("role", _UNKNOWN)),
         replicas=int(info.get("connected_slaves", 0)),
         persistence=_parse_persistence(info, config),
-        eviction=str(info.get("maxmemory_policy", UNKNOWN)),
+        eviction=str(info.get("maxmemory_policy", _UNKNOWN)),
     )
 
 

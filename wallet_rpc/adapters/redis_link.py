@@ -23,7 +23,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import AuthenticationError, NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from wallet_rpc.adapters.health import ServerHealth
-from wallet_rpc.adapters.redis_master import Node, Wait
+from wallet_rpc.adapters.redis_master import RedisNode, ReplicaWait
 from wallet_rpc.adapters.redis_topology import Topology, open_topology
 from wallet_rpc.errors import InvalidParams, Unavailable
 from wallet_rpc.time_budget import require_seconds
@@ -79,7 +79,7 @@ class Link:
         self._prefix = f"{prefix}:{KEY_FORM}:"
         self._deadline_seconds = deadline_seconds
         self.health = ServerHealth("store")
-        self._wait = Wait(replicas, int(1000 * _WAIT_SHARE * deadline_seconds))
+        self._wait = ReplicaWait(replicas, int(1000 * _WAIT_SHARE * deadline_seconds))
         self._retry = Retry(
             ExponentialWithJitterBackoff(base=0.02, cap=0.2),
             retries=-1,  # until the deadline
@@ -266,7 +266,7 @@ class Link:
             raise Unavailable("the store does not answer", part="store") from error
 
 
-async def _execute(master: Node, *parts: str | int) -> Any:
+async def _execute(master: RedisNode, *parts: str | int) -> Any:
     return await master.execute_command(*parts)
 
 

@@ -10,12 +10,12 @@ from redis.asyncio import Redis, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.commands.core import AsyncScript
 
-Node: TypeAlias = "Redis | ClusterNode"
+RedisNode: TypeAlias = "Redis | ClusterNode"
 """Connections to one server, with `execute_command`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class ReplicaWait:
     """Condition of a durable write: this number of replicas acknowledges it within the time."""
 
     replicas: int
@@ -38,7 +38,7 @@ class SingleMaster:
         """Return the server's mode: `standalone`, `cluster` or `sentinel`."""
         return await read_mode(self.client)
 
-    async def masters(self) -> Sequence[Node]:
+    async def masters(self) -> Sequence[RedisNode]:
         """Return the only master."""
         return [self.client]
 
@@ -47,7 +47,7 @@ class SingleMaster:
         return [key(0)]
 
     async def run_and_wait(
-        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int], wait: Wait
+        self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int], wait: ReplicaWait
     ) -> tuple[Any, int]:
         """Run a script, then WAIT on the same connection; return the result and the number of acknowledgements."""
         pipeline = self.client.pipeline(transaction=False)
@@ -63,7 +63,7 @@ class SingleMaster:
             await self.sentinel.aclose()
 
 
-async def read_mode(node: Node) -> str:
+async def read_mode(node: RedisNode) -> str:
     """Return a server's mode: `standalone`, `cluster` or `sentinel`."""
     return parse_mode(await node.execute_command("INFO", "server"))
 
@@ -74,7 +74,7 @@ def parse_mode(info: Mapping[str, Any]) -> str:
 
 
 def script_and_wait(
-    script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int], wait: Wait
+    script: AsyncScript, keys: Sequence[str], arguments: Sequence[str | int], wait: ReplicaWait
 ) -> list[tuple[str | int, ...]]:
     """Return the two commands of a durable write."""
     return [
