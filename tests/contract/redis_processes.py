@@ -5,6 +5,8 @@ Each class is a context manager that ends its processes. A start waits until the
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import shutil
 import signal
 import socket
@@ -30,6 +32,10 @@ PASSWORD = "hunter2"
 _START_SECONDS = 20.0
 _STEP_SECONDS = 0.02
 _SLOTS = 16384
+_BUS_PORT = 10_000
+"""Difference between the ports of a cluster's node: for clients, and for other nodes."""
+_FIRST_PORT = 12_000
+_PORTS = 10_000
 
 
 class RedisProcess:
@@ -216,10 +222,10 @@ def wait_until(is_true: Callable[[], bool]) -> None:
 
 
 def _find_free_port() -> int:
-    """Return a free port, whose cluster bus port exists too."""
+    """Return a port that is free, also for a cluster's bus, and that no outgoing connection gets by chance."""
     while True:
-        with closing(socket.socket()) as probe:
-            probe.bind((HOST, 0))
-            port = int(probe.getsockname()[1])
-        if port <= 65_535 - 10_000:
+        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        with closing(socket.socket()) as one, closing(socket.socket()) as bus, contextlib.suppress(OSError):
+            one.bind((HOST, port))
+            bus.bind((HOST, port + _BUS_PORT))
             return port

@@ -107,6 +107,16 @@ async def test_streams_and_reads_of_many_slots_run_on_a_cluster(cluster: Cluster
     assert found == [{b"number": str(number).encode()} for number in range(8)] + [{}]
 
 
+async def test_the_first_commands_go_to_the_masters_of_their_slots(cluster: ClusterProcesses) -> None:
+    for node in cluster.nodes:
+        node.ask("CONFIG RESETSTAT")
+    async with RedisStore.open(cluster.url, prefix="first") as store:
+        link = store.directory._link
+        await asyncio.gather(*(link.command("SET", link.key(str(number)), 1) for number in range(60)))
+
+    assert all("errorstat_MOVED" not in node.ask("INFO", "errorstats") for node in cluster.nodes)
+
+
 async def test_a_moved_slot_is_followed_during_and_after_the_move(cluster: ClusterProcesses) -> None:
     async with RedisStore.open(cluster.url, prefix="moved") as store:
         await store.calls.claim(a_call())
