@@ -14,6 +14,7 @@ from tests.contract.sample import CHAIN, a_call
 from tests.contract.store_load import RECORD, Writers
 from tests.contract.waiting import is_answered, until
 from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_master import SingleMaster
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.errors import Unavailable
 
@@ -93,6 +94,21 @@ async def test_a_store_leaves_a_frozen_master_and_one_that_became_a_replica(sent
 
         await asyncio.gather(*(store.check_writable() for _ in range(40)))
         assert (facts.replicas, facts.mode) == (2, "standalone")
+
+
+async def test_concurrent_searches_for_the_master_lose_no_sentinel() -> None:
+    with run_sentinels(replicas=0, count=1) as one:
+        link = _open(one.url.replace("@", f"@{HOST}:1,{HOST}:2,"))
+        assert isinstance(link._topology, SingleMaster)
+        assert link._topology.sentinel is not None
+        before = set(map(id, link._topology.sentinel.sentinels))
+
+        await asyncio.gather(*(link.command("GET", link.key("key")) for _ in range(32)))
+        after = set(map(id, link._topology.sentinel.sentinels))
+        await link.close()
+
+    assert after == before
+    assert len(after) == 3
 
 
 async def test_a_wrong_service_or_a_url_of_another_form_is_reported() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +20,24 @@ from wallet_rpc.config.redis_url import REDIS_URLS
 _SENTINEL_PORT = 26379
 _SENTINEL_SHARE = 0.25
 """Maximum share of the deadline for one Sentinel, so that a dead one leaves time to ask the next."""
+
+
+class _Sentinels(Sentinel):
+    """Sentinels that are asked by one search at a time.
+
+    Concurrent searches of redis-py 8.1 reorder the list of Sentinels at stale positions, which loses some of them.
+    """
+
+    def __init__(self, addresses: list[tuple[str, int]], options: dict[str, Any]) -> None:
+        super().__init__(addresses, sentinel_kwargs=options)  # type: ignore[no-untyped-call]  # redis-py
+        self._search = asyncio.Lock()
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Return the address of the service's master. Raises: MasterNotFoundError."""
+        async with self._search:
+            host, port = await super().discover_master(service_name)
+        return str(host), int(port)
+
 
 Topology: TypeAlias = "SingleMaster | Cluster"
 
@@ -83,7 +102,7 @@ def _build_sentinel(
         "driver_info": None,
     }
     own |= {name: value for name, value in options.items() if name.startswith("ssl")}
-    sentinel = Sentinel(addresses, sentinel_kwargs=own)  # type: ignore[no-untyped-call]  # redis-py
+    sentinel = _Sentinels(addresses, own)
     pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]  # redis-py
         unquote(service),
         sentinel,
