@@ -201,7 +201,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
 def probe_all(store: RedisStore, chain_clients: Iterable[ChainClients]) -> AbstractAsyncContextManager[None]:
     """Probe the Redis and the servers of the chains while the block runs."""
     upstreams = itertools.chain.from_iterable(each.probed_servers() for each in chain_clients)
-    return run_probes([ProbedServer("redis", store.health, store.ping), *upstreams])
+    return run_probes([ProbedServer("redis", store.health, store.check_writable), *upstreams])
 
 
 def quotes_of(settings: Settings, http: httpx2.AsyncClient) -> Quotes | None:

@@ -14,6 +14,8 @@ _ON_BOTH = {
     f"tests.contract.test_{name}"
     for name in (
         "accounts",
+        "calls",
+        "outbox",
         "audit",
         "directory",
         "groups",

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from tests.contract.sample import ACCOUNT, CHAIN, SIGNED, a_call
 from wallet_rpc.adapters.redis_link import encode_record
-from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.call_record import CallRecord, CallRecordV1, CallStateV1, downgrade
 from wallet_rpc.domain.call_state import CallState, Evidence
@@ -46,8 +45,8 @@ async def test_a_call_is_claimed_once_and_later_claims_get_the_record(store: Red
 
 @LATEST
 @given(count=st.integers(2, 64))
-async def test_of_concurrent_claims_one_succeeds(redis_server: RedisServer, count: int) -> None:
-    async with RedisStore.open(redis_server.url, prefix=f"claims-{time.monotonic_ns()}") as store:
+async def test_of_concurrent_claims_one_succeeds(redis_url: str, count: int) -> None:
+    async with RedisStore.open(redis_url, prefix=f"claims-{time.monotonic_ns()}") as store:
         answers = await asyncio.gather(*(store.calls.claim(a_call(), SIGNED) for _ in range(count)))
 
     assert answers.count(None) == 1
@@ -69,11 +68,9 @@ async def test_a_final_call_is_not_claimed_again_and_its_signed_form_is_deleted(
 
 @LATEST
 @given(count=st.integers(2, 30))
-async def test_of_concurrent_changes_one_succeeds_and_the_others_get_its_record(
-    redis_server: RedisServer, count: int
-) -> None:
+async def test_of_concurrent_changes_one_succeeds_and_the_others_get_its_record(redis_url: str, count: int) -> None:
     call = a_call()
-    async with RedisStore.open(redis_server.url, prefix=f"changes-{time.monotonic_ns()}") as store:
+    async with RedisStore.open(redis_url, prefix=f"changes-{time.monotonic_ns()}") as store:
         await store.calls.claim(call, SIGNED)
         changes = [replace(call, attempt_count=number) for number in range(1, count + 1)]
         stored = await asyncio.gather(*(store.calls.update(call, change) for change in changes))

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from tests.contract.sample import CHAIN, SIGNED, a_call
 from wallet_rpc.adapters import redis_outbox
-from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
 from wallet_rpc.domain.call_state import Evidence
@@ -75,8 +74,8 @@ async def test_an_entry_that_the_stream_lost_is_handed_out_again(store: RedisSto
 
 @settings(max_examples=10)
 @given(count=st.integers(1, 60), workers=st.integers(1, 5))
-async def test_each_call_goes_to_one_worker(redis_server: RedisServer, count: int, workers: int) -> None:
-    async with RedisStore.open(redis_server.url, prefix=f"outbox-{time.monotonic_ns()}") as store:
+async def test_each_call_goes_to_one_worker(redis_url: str, count: int, workers: int) -> None:
+    async with RedisStore.open(redis_url, prefix=f"outbox-{time.monotonic_ns()}") as store:
         await asyncio.gather(*(store.calls.claim(a_call(number=number), SIGNED) for number in range(1, count + 1)))
 
         taken: list[Hash32] = []

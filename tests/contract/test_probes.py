@@ -246,17 +246,20 @@ async def test_a_frozen_redis_is_down_and_used_again_when_it_continues() -> None
     async with (
         RedisServer(None) as server,
         RedisStore.open(server.url, deadline_seconds=0.5) as store,  # so that another probe finds it again
-        run_probes([ProbedServer("redis", store.health, store.ping)], times=SHORT),
+        run_probes([ProbedServer("redis", store.health, store.check_writable)], times=SHORT),
     ):
         with frozen(server):
             await until_mark(Mark.TIMEOUT, store.health)
-            for query in (store.ping(), store.for_organization(OrganizationId("org_other")).tokens.is_revoked("0")):
+            for query in (
+                store.check_writable(),
+                store.for_organization(OrganizationId("org_other")).tokens.is_revoked("0"),
+            ):
                 with pytest.raises(Unavailable) as error_info:
                     async with asyncio.timeout(0):
                         await query
                 assert error_info.value.data == {"reason": DEPENDENCY_DOWN, "retryable": True, "part": "store"}
         await until_mark(Mark.OK, store.health)
-        await store.ping()
+        await store.check_writable()
 
 
 async def test_a_server_that_fails_its_first_check_is_used_after_a_probe(upstream: FlakyUpstream) -> None:

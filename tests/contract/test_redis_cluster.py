@@ -13,7 +13,7 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from tests.contract.redis_processes import HOST, ClusterProcesses, RedisProcess, run_cluster, wait_until
-from tests.contract.sample import ACCOUNT, CHAIN, NOW, ORGANIZATION, a_call
+from tests.contract.sample import ACCOUNT, CHAIN, NOW, ORGANIZATION, SIGNED, a_call
 from tests.contract.store_load import RECORD, Writers
 from tests.contract.test_redis_keys import _fill, _fill_shared
 from tests.contract.waiting import is_answered, until
@@ -119,7 +119,7 @@ async def test_the_first_commands_go_to_the_masters_of_their_slots(cluster: Clus
 
 async def test_a_moved_slot_is_followed_during_and_after_the_move(cluster: ClusterProcesses) -> None:
     async with RedisStore.open(cluster.url, prefix="moved") as store:
-        await store.calls.claim(a_call())
+        await store.calls.claim(a_call(), SIGNED)
         key = store.calls.call_key(CHAIN, a_call().hash)
         source = _owner(cluster, key)
         target = next(node for node in cluster.nodes if node is not source)
@@ -127,12 +127,12 @@ async def test_a_moved_slot_is_followed_during_and_after_the_move(cluster: Clust
 
         _move(source, target, slot, is_finished=False)
         assert await store.calls.get(CHAIN, a_call().hash) == a_call()
-        assert await store.calls.claim(a_call()) == a_call()
+        assert await store.calls.claim(a_call(), SIGNED) == a_call()
         assert key in target.ask("CLUSTER GETKEYSINSLOT", slot, 1000)
         _move(source, target, slot, is_finished=True)
 
         assert await store.calls.get(CHAIN, a_call().hash) == a_call()
-        assert await store.calls.claim(a_call()) == a_call()
+        assert await store.calls.claim(a_call(), SIGNED) == a_call()
         assert len(await store.directory._link.find_keys("*")) == 2
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from tests.contract.redis_processes import HOST, PASSWORD, SERVICE, SentinelProcesses, run_sentinels, wait_until
-from tests.contract.sample import CHAIN, a_call
+from tests.contract.sample import CHAIN, SIGNED, a_call
 from tests.contract.store_load import RECORD, Writers
 from tests.contract.waiting import is_answered, until
 from wallet_rpc.adapters.redis_link import Link
@@ -82,7 +82,7 @@ async def test_a_store_leaves_a_frozen_master_and_one_that_became_a_replica(sent
     url = sentinels.url.replace("@", f"@{HOST}:1,")
     async with RedisStore.open(url, deadline_seconds=DEADLINE_SECONDS) as store:
         (facts,) = await store.verify()
-        await store.calls.claim(a_call())
+        await store.calls.claim(a_call(), SIGNED)
         old = sentinels.master
         old.send(signal.SIGSTOP)
         await asyncio.to_thread(wait_until, lambda: sentinels.is_promoted(old))

@@ -73,9 +73,9 @@ async def test_a_request_whose_upstream_took_its_time_can_still_use_redis(store:
     with limit_time(SOON):
         with pytest.raises(Unavailable):
             await silent().client(PATIENT).read("find", [])
-        await store.ping()
+        await store.check_writable()
     with limit_time(0.0), pytest.raises(Unavailable, match="the store got no request") as error_info:
-        await store.ping()
+        await store.check_writable()
     assert error_info.value.data == {"reason": BUDGET_USED, "retryable": True, "part": "store"}
 
 
@@ -93,13 +93,13 @@ async def test_a_failover_ends_with_the_budget_and_keeps_the_order_of_its_server
 
 async def test_a_call_to_redis_ends_with_the_budget() -> None:
     async with RedisServer(None) as server, RedisStore.open(server.url, deadline_seconds=60.0) as store:
-        await store.ping()
+        await store.check_writable()
         assert server.process_id is not None
         os.kill(server.process_id, signal.SIGSTOP)
         try:
             async with asyncio.timeout(FOREVER):
                 with limit_time(SOON), pytest.raises(Unavailable) as error_info:
-                    await store.ping()
+                    await store.check_writable()
         finally:
             os.kill(server.process_id, signal.SIGCONT)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import replace
+from typing import Any
 
 from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
@@ -86,7 +87,7 @@ class RedisCalls:
             self._link.run(self._hint, nonce_key, call.hash.hex(), self._keep_seconds, CALL_VERSION),
             self.schedule(call, at=call.lease_until),
         )
-        other = await self._link.run(
+        other = await self._link.run_durably(
             self._claim,
             self._keys(call),
             *_encode(call),
@@ -101,24 +102,19 @@ class RedisCalls:
         if earlier.is_retained or earlier.state.is_final:
             return earlier
         adopted = replace(call, revision=earlier.revision + 1)
-        stored = await self._replace(earlier, adopted, signed)
-        return None if stored == adopted else stored
+        stored: bytes = await self._link.run_durably(self._update, *self._replacement(earlier, adopted, signed))
+        return None if _decode(call=stored) == adopted else _decode(call=stored)
 
     async def update(self, old: CallRecord, new: CallRecord) -> CallRecord:
         """Replace `old` by `new` if `old` is still stored, and return the record that is stored then."""
-        return await self._replace(old, replace(new, revision=old.revision + 1), "")
-
-    async def _replace(self, old: CallRecord, new: CallRecord, signed: str) -> CallRecord:
-        stored: bytes = await self._link.run(
-            self._update,
-            self._keys(new),
-            *_encode(new),
-            old.revision,
-            self._keep_seconds,
-            "final" if new.state.is_final else "",
-            signed,
-        )
+        changed = replace(new, revision=old.revision + 1)
+        stored: bytes = await self._link.run(self._update, *self._replacement(old, changed, ""))
         return _decode(call=stored)
+
+    def _replacement(self, old: CallRecord, new: CallRecord, signed: str) -> tuple[Any, ...]:
+        """Return the keys and arguments of the script that replaces `old` by `new`."""
+        final = "final" if new.state.is_final else ""
+        return self._keys(new), *_encode(new), old.revision, self._keep_seconds, final, signed
 
     async def get(self, chain_id: ChainId, operation_hash: Hash32) -> CallRecord | None:
         """Return the record of a call."""

@@ -239,7 +239,12 @@ class Link:
         async def attempt() -> _T:
             if is_connected:
                 await self._topology.connect()
-            return await request()
+            try:
+                return await request()
+            except RuntimeError as error:  # uvloop's, for a write on a connection that Redis closed
+                if "closed" not in str(error):
+                    raise
+                raise exceptions.ConnectionError from error
 
         try:
             async with self.deadline(), self._free:
