@@ -33,8 +33,13 @@ _LATEST = "latest"
 @shape
 class _Block:
     number: BlockNumber
-    timestamp: Uint256
     base_fee_per_gas: WeiPerGas | None = None
+
+
+@shape
+class _BlockTime:
+    number: BlockNumber
+    timestamp: Uint256
 
 
 class NodeChain:
@@ -97,7 +102,7 @@ class NodeChain:
 
     async def block_time(self, number: int) -> BlockTime:
         """Return the time of a block. Raises: Unavailable when the node does not have it."""
-        block = await self._read(_Block, "eth_getBlockByNumber", hex(number), False)
+        block = await self._read(_BlockTime, "eth_getBlockByNumber", hex(number), False)
         return BlockTime(number=block.number, timestamp=block.timestamp)
 
     async def find_operation(

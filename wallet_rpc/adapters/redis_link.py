@@ -208,7 +208,8 @@ class Link:
         """Write a key in each master by a script. Raises: Unavailable when one does not answer or rejects it."""
         try:
             async with self.deadline(_PROBE_SHARE):
-                keys = await self._ask(partial(self._topology.find_keys_by_master, self._probe_key))
+                await self._topology.connect()
+                keys = await self._topology.find_keys_by_master(self._probe_key)
                 await asyncio.gather(*(self.run(self._probe, key, _PROBE_SECONDS) for key in keys))
         except Unavailable as error:
             if isinstance(error.__cause__, ResponseError):
