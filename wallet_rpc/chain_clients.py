@@ -93,9 +93,6 @@ def build_chain_clients(
     confirmations = setting.confirmations
     node_rpc = build_rpc(pools.get("node", http), setting.node_urls, part="node")
     bundler_rpc = build_rpc(pools.get("bundler", http), setting.bundler_urls, part="bundler")
-    single_bundlers: tuple[HttpBundler, ...] = ()
-    if len(setting.bundler_urls) > 1:
-        single_bundlers = tuple(HttpBundler(client) for client in bundler_rpc.servers)
     node, bundler = NodeChain(node_rpc), HttpBundler(bundler_rpc)
     rpcs = {"node": node_rpc, "bundler": bundler_rpc}
     paymaster: Paymaster | None = None
@@ -120,7 +117,7 @@ def build_chain_clients(
         confirmations=confirmations,
         relayer=relayer,
         verifying_paymaster=setting.verifying_paymaster,
-        single_bundlers=single_bundlers,
+        single_bundlers=tuple(map(HttpBundler, bundler_rpc.servers)) if len(setting.bundler_urls) > 1 else (),
     )
     upstream_proxy = UpstreamProxy(node_rpc, bundler_rpc, [*setting.node_urls, *setting.bundler_urls])
     probe_http = pools.get("probes", http)

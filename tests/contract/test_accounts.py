@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from tests.contract.sample import ACCOUNT, SIGNER, an_account
-from wallet_rpc.adapters.redis_link import encode_record
+from wallet_rpc.adapters.redis_records import encode_record
 from wallet_rpc.adapters.redis_server import RedisServer
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.records import Account, AccountKind

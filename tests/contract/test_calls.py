@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contract.sample import ACCOUNT, CHAIN, SIGNED, a_call
-from wallet_rpc.adapters.redis_link import encode_record
+from wallet_rpc.adapters.redis_records import encode_record
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.call_record import CallRecord, CallRecordV1, CallStateV1, downgrade
 from wallet_rpc.domain.call_state import CallState, Evidence

@@ -14,8 +14,8 @@ from redis.exceptions import RedisError
 
 from tests.contract.redis_processes import HOST, ClusterProcesses, RedisProcess, run_cluster, wait_until
 from tests.contract.sample import ACCOUNT, CHAIN, NOW, ORGANIZATION, SIGNED, a_call
+from tests.contract.sample_store import fill_organization, fill_shared
 from tests.contract.store_load import RECORD, Writers
-from tests.contract.test_redis_keys import _fill, _fill_shared
 from tests.contract.waiting import is_answered, until
 from tests.support.clocks import FixedClock
 from wallet_rpc.adapters.redis_link import Link
@@ -59,9 +59,9 @@ def _move(source: RedisProcess, target: RedisProcess, slot: int, *, is_finished:
 
 async def test_every_script_and_command_runs_on_a_cluster(cluster: ClusterProcesses) -> None:
     async with RedisStore.open(cluster.url, prefix="all") as store:
-        await _fill(store)
-        await _fill(store.for_organization(ORGANIZATION))
-        await _fill_shared(store)
+        await fill_organization(store)
+        await fill_organization(store.for_organization(ORGANIZATION))
+        await fill_shared(store)
         budget = store.relayer_budget(DailyWei(total=10, account=5), FixedClock(NOW))
         expense = Expense(chain_id=CHAIN, account=ACCOUNT, transaction=Hash32(bytes(32)), cost=3)
         await budget.take(expense)

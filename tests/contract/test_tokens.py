@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.sample import FAR_FUTURE, some_claims
 from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
-from wallet_rpc.adapters.redis_link import encode_record
+from wallet_rpc.adapters.redis_records import encode_record
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.redis_tokens import IssuedToken, RedisTokens
 from wallet_rpc.errors import Unavailable

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_records import decode_record, encode_record
 from wallet_rpc.domain.records import RECORD_VERSION, Account, AccountKind
 from wallet_rpc.ports.storage import AccountsPage, SignerAccounts
 from wallet_rpc.primitives import Address

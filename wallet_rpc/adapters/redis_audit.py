@@ -13,7 +13,8 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from wallet_rpc.adapters.redis_link import Link, decode_record
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_records import decode_record
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.audit import (
     EMPTY_HEAD,

@@ -11,8 +11,9 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
-from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
+from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
+from wallet_rpc.adapters.redis_records import decode_record, encode_record
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.call_record import CALL_VERSION, CallRecord, CallRecordV1, downgrade
 from wallet_rpc.primitives import Address, ChainId, Hash32, UnixSeconds

@@ -10,7 +10,8 @@ import re
 import secrets
 from dataclasses import replace
 
-from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_records import decode_record, encode_record
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, ORGANIZATION_ID, ApiKey, KeyId, Organization, OrganizationId
 from wallet_rpc.domain.records import RECORD_VERSION
 from wallet_rpc.errors import Conflict

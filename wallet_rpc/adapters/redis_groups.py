@@ -11,7 +11,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_records import decode_record, encode_record
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.records import RECORD_VERSION
 from wallet_rpc.domain.session_group import GroupedSession, GroupId, SessionFilter, SessionGroup

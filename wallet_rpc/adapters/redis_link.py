@@ -1,4 +1,4 @@
-"""Redis connection of all storage adapters: deadlines, errors of this package, and versioned records.
+"""Redis connection of all storage adapters: deadlines, and errors of this package.
 
 A failed command may have taken effect. Every script is therefore idempotent: a second run with the same arguments
 leaves the same state. This allows the link to reconnect and repeat automatically.
@@ -7,7 +7,6 @@ leaves the same state. This allows the link to reconnect and repeat automaticall
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -25,9 +24,8 @@ from redis.exceptions import AuthenticationError, NoScriptError, RedisClusterExc
 from wallet_rpc.adapters.health import ServerHealth
 from wallet_rpc.adapters.redis_master import RedisNode, ReplicaWait
 from wallet_rpc.adapters.redis_topology import Topology, open_topology
-from wallet_rpc.errors import InvalidParams, Unavailable
+from wallet_rpc.errors import Unavailable
 from wallet_rpc.time_budget import require_seconds
-from wallet_rpc.wire import decode, encode, parse_json
 
 _T = TypeVar("_T")
 
@@ -278,32 +276,3 @@ async def _execute(master: RedisNode, *parts: str | int) -> Any:
 
 def _is_repeated(error: Exception) -> bool:
     return not isinstance(error, AuthenticationError)
-
-
-def encode_record(kind: type[_T], record: _T) -> str:
-    """Encode a record for storage, as compact JSON."""
-    return json.dumps(encode(kind, record), separators=(",", ":"))
-
-
-def decode_record(kind: type[_T], text: bytes, *, version: int) -> _T:
-    """Decode a stored record.
-
-    Raises: Unavailable when a newer server wrote the record in a version unknown to this server; ValueError when the
-    record is malformed, which is not the caller's error.
-    """
-    value = parse_json(text)
-    if value["version"] > version:
-        raise newer_record_error(kind.__name__.lower(), value["version"], version)
-    try:
-        return decode(kind, value, at=kind.__name__)
-    except InvalidParams as error:
-        raise ValueError(f"the stored {kind.__name__} record is malformed") from error
-
-
-def newer_record_error(noun: str, found: int, known: int) -> Unavailable:
-    """Build the error for a record that a newer server wrote."""
-    return Unavailable(
-        f"the {noun} record has version {found}, expected at most {known}: run a newer server",
-        reason="newer_record",
-        part="store",
-    )

@@ -11,7 +11,8 @@ import hashlib
 
 from pydantic_core import from_json
 
-from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record, newer_record_error
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_records import decode_record, encode_record, newer_record_error
 from wallet_rpc.adapters.redis_unsigned import RedisUnsigned, account_tag, decompress_record
 from wallet_rpc.domain.nonce import FIRST_SESSION_ENTITY
 from wallet_rpc.domain.records import RECORD_VERSION, Session, SessionState

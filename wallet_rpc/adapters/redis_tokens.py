@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 
 from wallet_rpc.adapters.jwt_tokens import SKEW_SECONDS
-from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_records import decode_record, encode_record
 from wallet_rpc.domain.access import Claims
 from wallet_rpc.domain.records import RECORD_VERSION
 from wallet_rpc.primitives import UnixSeconds

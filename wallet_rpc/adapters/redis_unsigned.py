@@ -10,7 +10,8 @@ from __future__ import annotations
 import zlib
 from enum import StrEnum
 
-from wallet_rpc.adapters.redis_link import Link, decode_record, encode_record
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_records import decode_record, encode_record
 from wallet_rpc.domain.session_record import SESSION_VERSION, SessionRecord, UnsignedSession, UnsignedSessionLimits
 from wallet_rpc.ports.storage import UnsignedSessionBound
 from wallet_rpc.primitives import Address, ChainId, SessionId, UnixSeconds

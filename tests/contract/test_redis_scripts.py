@@ -1,0 +1,112 @@
+"""Commands and scripts of the storage: each may be repeated, and each script keeps to the keys of one slot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.crc import key_slot
+
+from tests.contract.sample import (
+    ACCOUNT,
+    CHAIN,
+    FAR_FUTURE,
+    NOW,
+    ORGANIZATION,
+    SIGNED,
+    a_call,
+    a_session,
+    an_event,
+    an_organization,
+    some_claims,
+)
+from tests.contract.sample_store import (
+    GROUP,
+    KEY,
+    ONE_EACH,
+    THEIRS,
+    UNSIGNED,
+    fill_organization,
+    fill_shared,
+)
+from wallet_rpc.adapters.redis_link import Link
+from wallet_rpc.adapters.redis_server import RedisServer
+from wallet_rpc.adapters.redis_store import RedisStore
+from wallet_rpc.domain.records import SessionState
+from wallet_rpc.domain.session_group import SessionFilter
+from wallet_rpc.primitives import EntityId
+
+
+@pytest.fixture
+async def redis(redis_server: RedisServer) -> Redis:
+    return Redis.from_url(redis_server.url, single_connection_client=True)
+
+
+async def test_every_script_touches_only_the_keys_it_names_and_these_share_a_slot(
+    store: RedisStore, redis: Redis
+) -> None:
+    """In a cluster such a script fails; here the server's monitor shows the keys of each one."""
+    async with redis.monitor() as monitor:
+        await fill_organization(store)
+        await fill_shared(store)
+        await store.outbox._take_from(0, NOW)
+        await store.directory._link.command("PING")
+        named: list[str] = []
+        touched: set[str] = set()
+        async for seen in monitor.listen():
+            if (words := seen["command"].split(" "))[0] == "PING":
+                break
+            if words[0] in {"EVALSHA", "EVAL"}:
+                named = words[3 : 3 + int(words[2])]
+                assert len({key_slot(key.encode()) for key in named}) == 1
+            elif seen["client_type"] == "lua":
+                keys = set(words[1:]) & set(named)  # the key is the second word, except in stream commands
+                assert len(keys) == 1
+                touched |= keys
+    await redis.aclose()
+
+    assert len(touched) == 31
+
+
+async def test_every_command_is_idempotent(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a lost connection the link repeats a command, of which only the reply may be lost."""
+    run, command = Link.run, Link.command
+
+    async def run_twice(*arguments: Any) -> Any:
+        await run(*arguments)
+        return await run(*arguments)
+
+    async def command_twice(*arguments: Any) -> Any:
+        await command(*arguments)
+        return await command(*arguments)
+
+    monkeypatch.setattr(Link, "run", run_twice)
+    monkeypatch.setattr(Link, "command", command_twice)
+    first, second = (install.session_id for install in GROUP.installs)
+
+    assert await store.accounts.add(THEIRS, after=0)
+    assert await store.accounts.find_by_id(THEIRS.id) == (THEIRS,)
+    assert await store.unsigned_sessions.claim(UNSIGNED, ONE_EACH, now=NOW) is None
+    await store.sessions.save(a_session(number=3, state=SessionState.PENDING), forget_at=FAR_FUTURE)
+    await store.sessions.save(a_session(), forget_at=FAR_FUTURE)
+    entity_id = await store.sessions.reserve_entity(ACCOUNT, CHAIN, at_least=EntityId(1), trusted=False)
+    assert entity_id == 2  # the repeat skips 1
+    assert await store.calls.claim(a_call(), SIGNED) is None
+    assert await store.groups.register(GROUP) == GROUP
+    assert await store.groups.revoke(GROUP.id, first, at=NOW)
+    assert not await store.groups.revoke(GROUP.id, first, at=NOW)
+    page = await store.groups.page(SessionFilter(), now=GROUP.installs[1].expires_at - 1, offset=0, limit=9)
+    assert [each.install.session_id for each in page] == [second]
+    assert await store.groups.page(SessionFilter(), now=GROUP.installs[1].expires_at, offset=0, limit=9) == ()
+    assert await store.tokens.revoke(some_claims().id, until=FAR_FUTURE)
+    assert not await store.tokens.revoke(some_claims().id, until=FAR_FUTURE)
+    for number in range(2):
+        await store.audit.append(an_event(number=number))
+    assert (await store.audit.verify()).failure is None
+    assert (await store.audit.head()).count == 2
+    await store.directory.add_organization(an_organization())
+    await store.directory.add_key(KEY)
+    assert await store.directory.revoke_key(KEY.id, at=NOW)
+    assert not await store.directory.revoke_key(KEY.id, at=NOW)
+    assert len(await store.directory.keys_of(ORGANIZATION)) == 1
