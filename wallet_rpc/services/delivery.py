@@ -34,7 +34,7 @@ from wallet_rpc.services.root_causes import find_root_cause
 from wallet_rpc.wire import decode, encode, parse_json
 
 _CONFLICTS = frozenset({AUTHORIZATION_NONCE, "authorization_pending"})
-"""Reasons of refusals because of another pending operation, which pass once that one is included or dropped."""
+"""Reasons of refusals because of a pending operation with an authorization, which pass once that one is included."""
 ATTEMPT_SECONDS = 12.0
 """Maximum time of one attempt, over all deliveries."""
 
@@ -125,13 +125,18 @@ async def _deliver_to(
 
 
 async def _classify_refusal(chain: ChainPorts, operation: UserOperation, error: WalletError) -> AttemptResult:
-    """Return a refusal with its root cause; or not received, if another pending operation is in the way for now."""
+    """Return a refusal with its root cause; or not received, if another authorization of the account is in the way.
+
+    Bundlers take one operation with an authorization of an account at a time; the next one is valid without it.
+    """
     try:
         cause = await find_root_cause(chain, operation, error)
     except Unavailable:
         cause = error
-    is_conflict = isinstance(error, StaleNonce | AccountDeployed) or error.reason in _CONFLICTS
-    return AttemptResult(Evidence.NOT_RECEIVED if is_conflict and cause is error else Evidence.REFUSED, cause)
+    is_conflict = isinstance(error, AccountDeployed) or error.reason in _CONFLICTS
+    if operation.authorization is not None and is_conflict and cause is error:
+        return AttemptResult(Evidence.NOT_RECEIVED, cause)
+    return AttemptResult(Evidence.REFUSED, cause)
 
 
 async def _send(chain: ChainPorts, delivery: Delivery, operation: UserOperation) -> None:
