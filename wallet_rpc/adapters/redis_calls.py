@@ -13,10 +13,11 @@ from typing import Any
 
 from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
-from wallet_rpc.adapters.redis_records import decode_record, encode_record
+from wallet_rpc.adapters.redis_records import decode_record, format_record
 from wallet_rpc.domain.access import OrganizationId
-from wallet_rpc.domain.call_record import CALL_VERSION, CallRecord, CallRecordV1, downgrade
+from wallet_rpc.domain.call_record import CALL_VERSION, CallRecord, downgrade, upgrade
 from wallet_rpc.primitives import Address, ChainId, Hash32, UnixSeconds
+from wallet_rpc.wire import encode, parse_json
 
 _CLAIM_COUNT = "tickets"
 """Field of a nonce's hint that counts claims; all other fields are operation hashes."""
@@ -145,14 +146,14 @@ class RedisCalls:
 
 def _encode(call: CallRecord) -> tuple[str, str, str]:
     """Return the record in version 2, in version 1, and the state in version 1."""
-    older = downgrade(call)
-    return encode_record(CallRecord, call), encode_record(CallRecordV1, older), older.state
+    encoded = encode(CallRecord, call)
+    earlier = downgrade(encoded)
+    return format_record(encoded), format_record(earlier), earlier["state"]
 
 
 def _decode(*, call: bytes | None = None, record: bytes = b"") -> CallRecord:
-    if call is not None:
-        return decode_record(CallRecord, call, version=CALL_VERSION)
-    return decode_record(CallRecordV1, record, version=1).upgrade()
+    text = format_record(upgrade(parse_json(record))).encode() if call is None else call
+    return decode_record(CallRecord, text, version=CALL_VERSION)
 
 
 def _claim_order(fields: dict[bytes, bytes]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from wallet_rpc.errors import InvalidParams, Unavailable
 from wallet_rpc.wire import decode, encode, parse_json
@@ -13,7 +13,12 @@ _T = TypeVar("_T")
 
 def encode_record(kind: type[_T], record: _T) -> str:
     """Encode a record for storage, as compact JSON."""
-    return json.dumps(encode(kind, record), separators=(",", ":"))
+    return format_record(encode(kind, record))
+
+
+def format_record(encoded: Any) -> str:
+    """Format the JSON of a record for storage."""
+    return json.dumps(encoded, separators=(",", ":"))
 
 
 def decode_record(kind: type[_T], text: bytes, *, version: int) -> _T:

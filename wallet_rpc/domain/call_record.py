@@ -6,6 +6,7 @@ servers of both versions can share a Redis during an upgrade.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
@@ -155,58 +156,30 @@ _DOWNGRADED = {
 }
 
 
-@shape
-class CallRecordV1:
-    """The record of a call as servers before 0.2.0 write and read it."""
-
-    version: int = 1
-    kind: CallKind = CallKind.USER_OPERATION
-    chain_id: ChainId
-    hash: Hash32
-    sender: Address
-    nonce: Nonce
-    delegate: Address | None = None
-    transaction: Hash32 | None = None
-    max_fee_per_gas: WeiPerGas
-    max_priority_fee_per_gas: WeiPerGas
-    sent_at: UnixSeconds
-    state: CallStateV1
-    is_noted: bool = False
-    error: dict[str, Any] | None = None
-
-    def upgrade(self) -> CallRecord:
-        """Return the record in version 2; a call that may have been sent is delivered by no server any more."""
-        return CallRecord(
-            kind=self.kind,
-            chain_id=self.chain_id,
-            hash=self.hash,
-            sender=self.sender,
-            nonce=self.nonce,
-            delegate=self.delegate,
-            transaction=self.transaction,
-            max_fee_per_gas=self.max_fee_per_gas,
-            max_priority_fee_per_gas=self.max_priority_fee_per_gas,
-            sent_at=self.sent_at,
-            state=_UPGRADED[self.state],
-            is_noted=self.is_noted,
-            error=self.error,
-        )
+_MEMBERS_V1 = frozenset(
+    {
+        "kind",
+        "chainId",
+        "hash",
+        "sender",
+        "nonce",
+        "delegate",
+        "transaction",
+        "maxFeePerGas",
+        "maxPriorityFeePerGas",
+        "sentAt",
+        "isNoted",
+        "error",
+    }
+)
 
 
-def downgrade(record: CallRecord) -> CallRecordV1:
-    """Return the record as servers before 0.2.0 read it."""
-    return CallRecordV1(
-        kind=record.kind,
-        chain_id=record.chain_id,
-        hash=record.hash,
-        sender=record.sender,
-        nonce=record.nonce,
-        delegate=record.delegate,
-        transaction=record.transaction,
-        max_fee_per_gas=record.max_fee_per_gas,
-        max_priority_fee_per_gas=record.max_priority_fee_per_gas,
-        sent_at=record.sent_at,
-        state=_DOWNGRADED.get(record.state, CallStateV1.SENT),
-        is_noted=record.is_noted,
-        error=record.error,
-    )
+def downgrade(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON of a record as servers before 0.2.0 read it."""
+    kept = {name: value for name, value in call.items() if name in _MEMBERS_V1}
+    return {"version": 1, **kept, "state": _DOWNGRADED.get(CallState(call["state"]), CallStateV1.SENT)}
+
+
+def upgrade(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON of a record of such a server in version 2: of a call that no worker delivers."""
+    return {**call, "version": CALL_VERSION, "state": _UPGRADED[CallStateV1(call["state"])]}
