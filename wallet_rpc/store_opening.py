@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from wallet_rpc.adapters.redis_binary import RedisNotStarted
-from wallet_rpc.adapters.redis_facts import RedisFacts
 from wallet_rpc.adapters.redis_folder import open_folder_redis
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.config.settings import SettingError, Settings, variable
@@ -20,8 +19,8 @@ _T = TypeVar("_T")
 
 
 @asynccontextmanager
-async def open_store(url: str, *, replicas: int = 0, is_logged: bool = False) -> AsyncIterator[RedisStore]:
-    """Open the store at a Redis URL; with `is_logged`, log what its configuration guarantees.
+async def open_store(url: str, *, replicas: int = 0) -> AsyncIterator[RedisStore]:
+    """Open the store at a Redis URL.
 
     Raises: SettingError when Redis does not respond, is too old, or rejects writes.
     """
@@ -30,9 +29,7 @@ async def open_store(url: str, *, replicas: int = 0, is_logged: bool = False) ->
     except ValueError as error:
         raise SettingError(f"{variable('redis_url')}: {error}") from None
     async with opening as store:
-        facts = await require_available(variable("redis_url"), store.verify)
-        if is_logged:
-            _log_facts(facts, replicas)
+        await require_available(variable("redis_url"), store.verify)
         yield store
 
 
@@ -70,9 +67,9 @@ def required_replicas(settings: Settings) -> int:
     return 0 if settings.redis_url is None else settings.redis_replicas
 
 
-def _log_facts(facts: Sequence[RedisFacts], replicas: int) -> None:
+async def log_durability(store: RedisStore, replicas: int) -> None:
     """Log the durability of each master, and a warning for each setting that loses acknowledged writes."""
-    for each in facts:
+    for each in await require_available(variable("redis_url"), store.verify):
         log.info(
             "redis",
             software=each.software,

@@ -67,8 +67,14 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ({"HOST": "nowhere.invalid"}, 'WALLET_RPC_HOST: expected an address of this machine, got "nowhere.i'),
         ({"PROT": "1"}, "WALLET_RPC_PROT: no such setting; known: WALLET_RPC_HOST, "),
         ({"REDIS_URL": "unix:///nowhere/redis.sock"}, "WALLET_RPC_REDIS_URL: the store does not answer"),
-        ({"REDIS_URL": "redis://localhost:port"}, "WALLET_RPC_REDIS_URL: expected a well-formed redis://"),
-        ({"REDIS_URL": "redis://localhost?paswd=x"}, "WALLET_RPC_REDIS_URL: expected a well-formed redis://"),
+        (
+            {"REDIS_URL": "redis://localhost:port"},
+            "WALLET_RPC_REDIS_URL: expected a well-formed URL starting with redis://",
+        ),
+        (
+            {"REDIS_URL": "redis://localhost?paswd=x"},
+            "WALLET_RPC_REDIS_URL: expected a well-formed URL starting with redis://",
+        ),
         ({"DATA_DIR": "/proc/nowhere"}, "WALLET_RPC_DATA_DIR: cannot create /proc/nowhere: No such file or directory"),
         ({"DATA_DIR": "/dev/null"}, "WALLET_RPC_DATA_DIR: cannot create /dev/null: File exists"),
         (

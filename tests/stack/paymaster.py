@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from wallet_rpc.devchain.bundler_methods import OPERATIONS
 from wallet_rpc.devchain.chain import Blockchain
 from wallet_rpc.devchain.devchain import DevChain
 from wallet_rpc.devchain.paymaster import DevPaymaster
-from wallet_rpc.edge.http import build_app
 from wallet_rpc.edge.jsonrpc import JsonRpcDispatcher
 from wallet_rpc.operations.operation import Operation
 
@@ -42,10 +45,19 @@ def _same(context: DevChain) -> DevChain:
 
 
 def paymaster_service(*chain_ids: int) -> ASGIApp:
-    """Build an application that sponsors like the embedded chain's paymaster, at `/{chain id}`."""
-    handlers = {}
+    """Build an application that sponsors like the embedded chain's paymaster, at `/{chain id}`, and logs nothing.
+
+    Servers under test probe it every second, and tests in the same process read the log.
+    """
+    routes = []
     for chain_id in chain_ids:
         chain = cast("Blockchain", _Elsewhere(_Config(chain_id)))
         context = DevChain(chain, cast("Any", None), DevPaymaster(chain))
-        handlers[f"/{chain_id}"] = JsonRpcDispatcher(SPONSORING, partial(_same, context)).dispatch
-    return build_app(handlers)
+        dispatcher = JsonRpcDispatcher(SPONSORING, partial(_same, context))
+        routes.append(Route(f"/{chain_id}", partial(_answer, dispatcher), methods=["POST"]))
+    return Starlette(routes=routes)
+
+
+async def _answer(dispatcher: JsonRpcDispatcher[DevChain], request: Request) -> Response:
+    reply = await dispatcher.dispatch(await request.body())
+    return Response(reply.text, reply.status, media_type="application/json")
