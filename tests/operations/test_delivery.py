@@ -132,7 +132,7 @@ async def test_a_call_whose_process_died_while_it_submitted_is_delivered_by_a_wo
     wallet.mempool.drop()
     wallet.mempool.resume = None
 
-    assert await wallet.work(after=14) == 0, "its lease has not ended"
+    assert await wallet.work(after=9) == 0, "its lease has not ended"
     assert await wallet.state(call_id_of(prepared)) == "submitting"
     await wallet.work(after=1)
     assert await wallet.state(call_id_of(prepared)) == "submitted"

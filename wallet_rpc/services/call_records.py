@@ -10,7 +10,7 @@ from wallet_rpc.domain.call_state import Evidence
 from wallet_rpc.errors import Unavailable
 from wallet_rpc.ports import Ports
 
-DELIVERY_LEASE_SECONDS = 15
+DELIVERY_LEASE_SECONDS = 10
 """Time for which one process alone delivers a call; longer than an attempt."""
 _WRITES = 20
 """Maximum number of times that a change is applied again, because another process wrote the record first."""

@@ -35,7 +35,7 @@ from wallet_rpc.wire import decode, encode, parse_json
 
 _CONFLICTS = frozenset({AUTHORIZATION_NONCE, "authorization_pending"})
 """Reasons of refusals because of a pending operation with an authorization, which pass once that one is included."""
-ATTEMPT_SECONDS = 12.0
+ATTEMPT_SECONDS = 9.0
 """Maximum time of one attempt, over all deliveries."""
 
 
