@@ -23,7 +23,7 @@ run: .venv/.run contracts ## Start a wallet server with its own chain and Redis 
 	@exec $(BIN)/wallet-rpc dev $(ARGS)
 
 test: setup ## Run the whole test suite (ARGS="-k name")
-	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadscope $(ARGS)
 
 check: setup ## Run linter, language measures, type checker and import contracts; compare openrpc.yaml
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
@@ -10,14 +11,38 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 _PARAMETERS = re.compile(r"\[(.*)\]$")
 _REAL_PARTS = "tests/clients/test_clients_on_real_parts.py"
 _STRICT = "tests/e2e/test_bundler_rules.py"
-_LONG = ("tests/chaos/", "tests/e2e/", "tests/clients/", "tests/org_sessions/", "tests/golden/")
+_LONG = ("tests/e2e/", "tests/clients/", "tests/org_sessions/", "tests/golden/")
+
+
+_WAITING = (
+    "tests/chaos/",
+    "tests/contract/test_failover",
+    "tests/contract/test_probes",
+    "tests/contract/test_redis_",
+    "tests/contract/test_time_budget",
+    "tests/e2e/test_dead_dependencies",
+    "tests/edge/test_drain",
+    "tests/edge/test_hang_ups",
+    "tests/edge/test_slow_readers",
+)
+"""Modules that mostly wait: for processes to die and start, for leases and for probes."""
 
 
 class ByParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type information
-    """Scheduler that gives one worker all tests of one real stack, or one module's tests on the embedded chains."""
+    """Scheduler that gives one worker all tests of one real stack, or one module's tests on the embedded chains.
+
+    The last of three workers or more begins with the modules that mostly wait, next to the others' work.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return scope_of(nodeid)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        waits = len(self.nodes) > 2 and node is self.nodes[-1]
+        chosen = next((scope for scope in self.workqueue if scope.startswith(_WAITING) == waits), None)
+        if chosen is not None:
+            self.workqueue.move_to_end(chosen, last=False)
+        super()._assign_work_unit(node)
 
 
 def scope_of(nodeid: str) -> str:
