@@ -50,13 +50,22 @@ async def run_delivery(ports: Ports, store: RedisStore) -> AsyncIterator[None]:
     finally:
         stopping.cancel()
         workers.stop()
-        attempts = [running, asyncio.create_task(workers.finish_running()), *ports.background]
+        attempts = [asyncio.create_task(_finish(running, workers)), *ports.background]
         with suppress(TimeoutError):
             async with drain.background.limit(), asyncio.timeout(HAND_OVER_SECONDS):
                 await asyncio.wait(attempts)
         for task in attempts:
             task.cancel()
         await asyncio.gather(stopping, *attempts, return_exceptions=True)
+
+
+async def _finish(running: asyncio.Task[None], workers: DeliveryWorkers) -> None:
+    """Wait for the loop of the workers, and then for the calls that it has taken."""
+    try:
+        await running
+        await workers.finish_running()
+    finally:
+        running.cancel()
 
 
 async def _stop_on_drain(workers: DeliveryWorkers, drain: Drain) -> None:

@@ -16,6 +16,7 @@ from wallet_rpc.adapters import redis_outbox
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.domain.access import OPEN_ORGANIZATION, OrganizationId
 from wallet_rpc.domain.call_state import Evidence
+from wallet_rpc.errors import Unavailable
 from wallet_rpc.ports.calls import OutboxEntry
 from wallet_rpc.primitives import Hash32
 
@@ -114,3 +115,31 @@ async def test_an_entry_without_a_call_is_the_state_after_a_crash_between_the_wr
     (entry,) = await store.outbox.take(now=NOW)
     assert await store.calls.get(CHAIN, entry.operation_hash) is None
     assert await store.calls.claim(replace(call, sent_at=2), SIGNED) is None, "the call can still be sent"
+
+
+async def test_shards_that_are_away_do_not_stop_the_others(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = a_call()
+    await store.calls.claim(call, SIGNED)
+    take_from, own = store.outbox._take_from, redis_outbox._shard_of(f"{OPEN_ORGANIZATION}:{CHAIN}:{call.hash.hex()}")
+
+    async def fail_others(shard: int, now: int) -> list[OutboxEntry]:
+        if shard != own:
+            raise Unavailable("the store does not answer", part="store")
+        return await take_from(shard, now)
+
+    monkeypatch.setattr(store.outbox, "_take_from", fail_others)
+    assert hashes(await store.outbox.take(now=NOW)) == {call.hash}
+    own = -1
+    with pytest.raises(Unavailable):
+        await store.outbox.take(now=NOW)
+
+
+async def test_an_entry_of_a_newer_server_is_left_to_it(store: RedisStore) -> None:
+    call = a_call()
+    await store.calls.claim(call, SIGNED)
+    key = store.outbox.schedule_key(0)
+    await store.outbox._link.command("ZADD", key, 0, "v2:a:b:c:d")
+
+    assert hashes(await store.outbox.take(now=NOW)) == {call.hash}
+    assert await store.outbox._link.command("ZSCORE", key, "v2:a:b:c:d") is not None
+    assert await store.outbox._link.command("XLEN", store.outbox.stream_key(0)) <= 1

@@ -63,8 +63,9 @@ def test_a_call_that_a_bundler_may_have_is_never_accepted_or_rejected_later(
 ) -> None:
     states = history(start, [E.ATTEMPT_BEGUN, *evidence])
     for position, one in enumerate(evidence):
-        is_abandoned = one is E.LEASE_EXPIRED and states[position] is S.SUBMITTING
-        if (is_abandoned or one in POSSIBLY_IN_MEMPOOL) and not states[position + 1].is_final:
+        before, after = states[position + 1 : position + 3]
+        is_abandoned = one is E.LEASE_EXPIRED and before is S.SUBMITTING
+        if (is_abandoned or one in POSSIBLY_IN_MEMPOOL) and not after.is_final:
             assert {S.ACCEPTED, S.SUBMITTING, S.REJECTED}.isdisjoint(states[position + 2 :])
             return
 

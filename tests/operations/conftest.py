@@ -79,6 +79,11 @@ class WalletFixture(AsyncWallet):
         """Replace clients of the chain: `paymaster=...`, `bundler=...`."""
         self.ports = replace(self.ports, chains={CHAIN: replace(self.ports.chains[CHAIN], **parts)})
 
+    async def control(self, method: str, *params: Any) -> Any:
+        """Call a method of the embedded chain."""
+        client = self.mempool.inner._client
+        return await client.write(method, list(params))
+
     async def work(self, *, after: int = 0) -> int:
         """Let `after` seconds pass, have a worker do what is due, and return the number of calls it looked at."""
         self.clock.ahead_seconds += after
@@ -98,9 +103,7 @@ class WalletFixture(AsyncWallet):
     def workers(self) -> DeliveryWorkers:
         """Workers over the ports as they are now, without a caller."""
         anonymous = replace(self.ports, caller=Caller(name="worker"))
-        workers = DeliveryWorkers(self.store.outbox, lambda _: anonymous, self.clock, self.reports)
-        workers._next_restore = self.clock.now() + 1
-        return workers
+        return DeliveryWorkers(self.store.outbox, lambda _: anonymous, self.clock, self.reports)
 
     def with_ports(self, ports: Ports, **fields: Any) -> WalletFixture:
         """Return the same wallet over other ports."""
@@ -140,3 +143,11 @@ async def wallet(url: str, store: RedisStore) -> AsyncIterator[WalletFixture]:
         fixture = WalletFixture(InProcessClient(ports), mempool=mempool, clock=clock, store=store)
         await fixture.request_account()
         yield fixture
+
+
+@pytest.fixture
+async def snapshot(wallet: WalletFixture) -> AsyncIterator[str]:
+    """Take a snapshot of the chain, which the test may restore; else it is restored at the end, with its clock."""
+    taken = str(await wallet.control("evm_snapshot"))
+    yield taken
+    await wallet.control("evm_revert", taken)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.contract.waiting import until
 from tests.operations.conftest import CHAIN, WalletFixture, call_id_of
 from tests.operations.mempool import HeldMempool
 from tests.support.constants import FRIEND
 from wallet_rpc.errors import LimitExceeded, OutcomeUnknown, Rejected, Unavailable, WalletError
-from wallet_rpc.services import submission
+from wallet_rpc.services import delivery, submission, witnesses
 
 CALL = {"to": FRIEND}
 GARBAGE = OutcomeUnknown("the bundler returned a malformed response", part="bundler")
@@ -27,33 +25,6 @@ def install_two_bundlers(wallet: WalletFixture) -> tuple[HeldMempool, HeldMempoo
     second = HeldMempool(wallet.mempool.inner, CHAIN)
     wallet.change_chain(single_bundlers=(wallet.mempool, second))
     return wallet.mempool, second
-
-
-async def test_a_call_that_the_bundler_lost_before_its_inclusion_is_delivered_again(wallet: WalletFixture) -> None:
-    call_id = await wallet.send(await wallet.prepare(CALL), wallet.owner)
-    await wallet.work(after=15)
-    assert wallet.mempool.sent == 1, "the bundler still has it"
-
-    wallet.mempool.drop()
-    assert (await wallet.details(call_id))["pendingReason"]["reason"] == "dropped"
-    await wallet.work(after=30)
-    assert wallet.mempool.sent == 2
-    await wallet.mempool.mine()
-    await wallet.work(after=30)
-
-    wallet.mempool.is_silent = True
-    assert await wallet.status(call_id) == 200
-    assert await wallet.work(after=30) == 0, "a final call is not worked on"
-
-
-async def test_a_call_is_delivered_again_as_long_as_the_bundler_loses_it(wallet: WalletFixture) -> None:
-    call_id = await wallet.send(await wallet.prepare(CALL), wallet.owner)
-    for attempts in range(2, 12):
-        wallet.mempool.drop()
-        await wallet.work(after=40)
-        assert (await wallet.details(call_id))["attempts"] == wallet.mempool.sent == attempts
-    await wallet.mempool.mine()
-    assert await wallet.status(call_id) == 200
 
 
 async def test_copies_of_a_payload_get_one_id_at_once_also_of_an_installation(wallet: WalletFixture) -> None:
@@ -121,25 +92,6 @@ async def test_a_refusal_after_the_answer_is_in_the_status(
     assert (await wallet.details(call_id))["error"]["message"] == REFUSAL.message
 
 
-async def test_a_call_whose_process_died_while_it_submitted_is_delivered_by_a_worker(wallet: WalletFixture) -> None:
-    wallet.mempool.resume = asyncio.Event()
-    prepared = await wallet.prepare(CALL)
-    sending = asyncio.create_task(wallet.send(prepared, wallet.owner))
-    await wallet.mempool.is_waiting.wait()
-    for task in (sending, *wallet.ports.background):
-        task.cancel()
-    await asyncio.gather(sending, *wallet.ports.background, return_exceptions=True)
-    wallet.mempool.drop()
-    wallet.mempool.resume = None
-
-    assert await wallet.work(after=9) == 0, "its lease has not ended"
-    assert await wallet.state(call_id_of(prepared)) == "submitting"
-    await wallet.work(after=1)
-    assert await wallet.state(call_id_of(prepared)) == "submitted"
-    await wallet.mempool.mine()
-    assert await wallet.status(call_id_of(prepared)) == 200
-
-
 @pytest.mark.parametrize("failure", [GARBAGE, AWAY, THROTTLED])
 async def test_a_bundler_that_fails_at_the_send_does_not_block_the_payload(
     wallet: WalletFixture, failure: WalletError
@@ -201,96 +153,47 @@ async def test_a_refusal_does_not_reject_a_call_that_a_bundler_may_have(
     assert (await wallet.details(call_id))["pendingReason"]["cause"] == "too_low"
 
 
-async def test_workers_survive_dependencies_that_do_not_answer(wallet: WalletFixture) -> None:
-    call_id = await wallet.send(await wallet.prepare(CALL), wallet.owner)
-    wallet.mempool.drop()
-    working = wallet.ports
-
-    class Away:
-        def __getattr__(self, _: str) -> Any:
-            async def fail(*_: Any, **__: Any) -> Any:
-                raise Unavailable("the node does not answer", part="node")
-
-            return fail
-
-    wallet.change_chain(node=Away())
-    await wallet.work(after=15)
-    with pytest.raises(Unavailable):
-        await wallet.status(call_id)
-    wallet.ports = working
-    await wallet.work(after=60)
-    await wallet.mempool.mine()
-    assert (await wallet.status(call_id), wallet.reports.failures) == (200, [])
-
-
-async def test_a_bug_on_one_call_is_reported_and_stops_no_other(
-    wallet: WalletFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("method", ["receipt", "lookup"])
+async def test_a_bundlers_unusable_answer_to_a_question_stops_neither_status_nor_worker(
+    wallet: WalletFixture, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    first = await wallet.send(await wallet.prepare(CALL), wallet.owner)
-    other = await wallet.send(await wallet.prepare(CALL, nonceOverride={"nonceKey": "0x7"}), wallet.owner)
-    wallet.mempool.drop()
-    lookup = wallet.mempool.lookup
+    async def fail(_: Any) -> Any:
+        raise LimitExceeded("the bundler's response is too large", reason="answer_too_large", part="bundler")
 
-    async def fail_on_first(operation_hash: Any) -> Any:
-        if first.endswith(operation_hash.hex()):
-            raise ZeroDivisionError
-        return await lookup(operation_hash)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(wallet.mempool, "lookup", fail_on_first)
-        await wallet.work(after=15)
-        assert [type(failure) for failure in wallet.reports.failures] == [ZeroDivisionError]
-    await wallet.mempool.mine()
-    assert [await wallet.status(call_id) for call_id in (first, other)] == [100, 200]
-
-
-async def test_two_workers_deliver_a_call_once(wallet: WalletFixture) -> None:
-    await wallet.send(await wallet.prepare(CALL), wallet.owner)
-    wallet.mempool.drop()
-    wallet.clock.ahead_seconds += 15
-    await asyncio.gather(*(wallet.workers.run_once() for _ in range(4)))
-    assert wallet.mempool.sent == 2
-
-
-async def test_a_worker_leaves_calls_of_other_chains_to_other_replicas(
-    wallet: WalletFixture,
-) -> None:
+    first, second = install_two_bundlers(wallet)
+    monkeypatch.setattr(first, method, fail)
+    first.fails = [GARBAGE]
     call_id = await wallet.send(await wallet.prepare(CALL), wallet.owner)
-    wallet.mempool.drop()
-    ports = wallet.ports
-    wallet.ports = replace(ports, chains={})
-    assert await wallet.work(after=15) == 1
-    assert wallet.mempool.sent == 1
-    wallet.ports = ports
-    await wallet.work(after=30)
-    await wallet.mempool.mine()
+    assert second.sent == (1 if method == "lookup" else 0)
+    await wallet.work(after=10)
+    await first.mine()
     assert await wallet.status(call_id) == 200
 
 
-async def test_the_loop_of_the_workers_survives_a_bug_and_ends_when_it_is_stopped(
+async def test_a_bundler_that_never_answers_does_not_keep_the_call_from_the_next(
+    wallet: WalletFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "ATTEMPT_SECONDS", 0.4)
+    monkeypatch.setattr(witnesses, "HINT_SECONDS", 0.05)
+    first, second = install_two_bundlers(wallet)
+    prepared = await wallet.prepare(CALL)
+    first.resume = asyncio.Event()
+    first.is_blind = True
+    call_id = await wallet.send(prepared, wallet.owner)
+    assert (first.sent, second.sent, await wallet.state(call_id)) == (1, 1, "submitted")
+
+
+async def test_a_bundler_that_hangs_hides_nothing_that_the_node_shows(
     wallet: WalletFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call_id = await wallet.send(await wallet.prepare(CALL), wallet.owner)
-    wallet.mempool.drop()
-    wallet.clock.ahead_seconds += 15
-    workers, take, failed = wallet.workers, wallet.store.outbox.take, asyncio.Event()
-
-    async def fail_once(**times: Any) -> Any:
-        if not failed.is_set():
-            failed.set()
-            raise ZeroDivisionError
-        return await take(**times)
-
-    monkeypatch.setattr(wallet.store.outbox, "take", fail_once)
-    running = asyncio.create_task(workers.run())
-    await until(lambda: _is_delivered_again(wallet))
-    workers.stop()
-    await running
-    await workers.finish_running()
-    assert [type(failure) for failure in wallet.reports.failures] == [ZeroDivisionError]
     await wallet.mempool.mine()
+    hanging = asyncio.Event()
+
+    async def hang(_: Any) -> Any:
+        await hanging.wait()
+
+    monkeypatch.setattr(witnesses, "HINT_SECONDS", 0.05)
+    monkeypatch.setattr(wallet.mempool, "receipt", hang)
+    monkeypatch.setattr(wallet.mempool, "lookup", hang)
     assert await wallet.status(call_id) == 200
-
-
-async def _is_delivered_again(wallet: WalletFixture) -> bool:
-    return wallet.mempool.sent == 2

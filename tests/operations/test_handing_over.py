@@ -48,7 +48,7 @@ class SilentChain:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
-    async def user_operation_nonce(self, account: Address, key: int) -> int:
+    async def user_operation_nonce(self, account: Address, key: int, *, block: int | None = None) -> int:
         raise Unavailable("the node does not answer", part="node")
 
 

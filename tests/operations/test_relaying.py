@@ -225,6 +225,17 @@ async def test_a_removal_that_came_too_late_has_failed(removal: RemovedDelegatio
         await removal.relayer.mine()
 
 
+async def test_a_removal_is_not_confirmed_while_the_account_is_delegated(removal: RemovedDelegation) -> None:
+    """The relayer's transaction is lost, and the account uses two nonces itself."""
+    call_id = await removal.send()
+    removal.relayer.waiting.clear()
+    client: Any = removal.relayer.inner._client
+    await client.write("anvil_setNonce", [removal.authority.hex0x(), "0x3"])
+    await removal.status(call_id)
+    removal.clock.ahead_seconds += LAG_SECONDS
+    assert (await removal.status(call_id))["status"] == 100
+
+
 async def test_a_removal_counts_as_applied_after_later_transactions_of_the_account(removal: RemovedDelegation) -> None:
     call_id = await removal.send()
     await removal.relayer.mine()
@@ -248,7 +259,7 @@ async def test_without_a_relayer_no_delegation_is_removed(removal: RemovedDelega
 
 async def test_a_delegation_on_a_chain_without_the_implementation_is_rejected(removal: RemovedDelegation) -> None:
     class Bare(NodeChain):
-        async def code(self, address: Address) -> bytes:
+        async def code(self, address: Address, *, block: int | None = None) -> bytes:
             return b""
 
     inner: Any = removal.relayer.inner._client

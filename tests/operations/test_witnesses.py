@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from tests.operations.chain_control import ask_node, pass_blocks
 from tests.operations.conftest import CHAIN, WalletFixture, call_id_of, quantity
 from tests.support.constants import FRIEND
-from wallet_rpc.adapters.node import NodeChain
 from wallet_rpc.domain.abi import keccak
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.domain.nonce import split_nonce
@@ -56,25 +55,6 @@ class ChangedNode:
         if not self.has_logs:
             raise Unavailable("the node does not search its logs", reason=NO_LOGS, part="node")
         return await self.inner.find_nonce_use(*arguments, **options)
-
-
-async def ask_node(wallet: WalletFixture, method: str, *params: Any) -> Any:
-    node = wallet.ports.chains[CHAIN].node
-    client = node._client if isinstance(node, NodeChain) else node.inner._client  # type: ignore[attr-defined]  # above
-    return await client.write(method, list(params))
-
-
-async def pass_blocks(wallet: WalletFixture, count: int) -> None:
-    for _ in range(count):
-        await ask_node(wallet, "evm_mine")
-
-
-@pytest.fixture
-async def snapshot(wallet: WalletFixture) -> AsyncIterator[str]:
-    """Take a snapshot of the chain, which the test may restore; else it is restored at the end, with its clock."""
-    taken = str(await ask_node(wallet, "evm_snapshot"))
-    yield taken
-    await ask_node(wallet, "evm_revert", taken)
 
 
 async def test_a_final_status_is_read_from_the_record_with_its_receipt(wallet: WalletFixture) -> None:
@@ -123,6 +103,8 @@ async def test_a_block_that_is_replaced_moves_the_call_back_and_it_is_delivered_
     assert (await wallet.status(call_id), await wallet.state(call_id)) == (110, "included")
 
     assert await ask_node(wallet, "evm_revert", snapshot)
+    assert await wallet.status(call_id) == 110, "the node has no other block of that height yet"
+    await pass_blocks(wallet, 2)
     assert (await wallet.status(call_id), await wallet.state(call_id)) == (100, "submitted")
     assert "receipts" not in await wallet.client.rpc("wallet_getCallsStatus", call_id)
     await wallet.work(after=15)
@@ -259,7 +241,7 @@ async def test_a_stuck_sponsored_call_has_to_be_prepared_again(wallet: WalletFix
     wallet.change_chain(node=ChangedNode(wallet.ports.chains[CHAIN].node, fees_now=fees))
     wallet.clock.ahead_seconds = STUCK_SECONDS
     details = await wallet.details(call_id)
-    assert (details["pendingReason"]["reason"], details.get("replacement")) == ("underpriced_sponsored", None)
+    assert (details["pendingReason"]["reason"], details.get("replacement")) == ("underpriced_prepare_again", None)
     again = await wallet.prepare(CALL)
     assert again["data"]["nonce"] == prepared["data"]["nonce"]
     second_id = await wallet.send(again, wallet.owner)

@@ -12,7 +12,7 @@ from wallet_rpc.adapters.rpc import Rpc
 from wallet_rpc.domain import abi
 from wallet_rpc.domain.contracts import ENTRY_POINT
 from wallet_rpc.errors import ExecutionReverted, Unavailable, WalletError
-from wallet_rpc.ports import BlockTime, Fees, NonceUse, OperationReceipt
+from wallet_rpc.ports import BlockHead, Fees, NonceUse, OperationReceipt
 from wallet_rpc.primitives import (
     Address,
     BlockNumber,
@@ -37,8 +37,9 @@ class _Block:
 
 
 @shape
-class _BlockTime:
+class _BlockHead:
     number: BlockNumber
+    hash: Hash32
     timestamp: Uint256
 
 
@@ -52,9 +53,9 @@ class NodeChain:
         """Check that the node serves the chain. Raises: Unavailable when it serves another."""
         await self._client.check_chain(chain_id)
 
-    async def code(self, address: Address) -> bytes:
+    async def code(self, address: Address, *, block: int | None = None) -> bytes:
         """Return the code at `address`, empty when there is none."""
-        found: Data = await self._read(Data, "eth_getCode", address.hex0x(), _LATEST)
+        found: Data = await self._read(Data, "eth_getCode", address.hex0x(), _format_block(block))
         return found
 
     async def balance(self, address: Address) -> int:
@@ -72,15 +73,15 @@ class NodeChain:
         found: int = await self._read(TransactionCount, "eth_getTransactionCount", address.hex0x(), _LATEST)
         return found
 
-    async def call(self, to: Address, data: bytes) -> bytes:
+    async def call(self, to: Address, data: bytes, *, block: int | None = None) -> bytes:
         """Return a contract's return data. Raises: ExecutionReverted with the raw revert data."""
         call = {"to": to.hex0x(), "data": Data(data).hex0x()}
-        answer = await self._client.read("eth_call", [call, _LATEST], map_error=_map_call_error)
+        answer = await self._client.read("eth_call", [call, _format_block(block)], map_error=_map_call_error)
         return self._client.decode_result(Data, answer)
 
-    async def user_operation_nonce(self, account: Address, key: int) -> int:
+    async def user_operation_nonce(self, account: Address, key: int, *, block: int | None = None) -> int:
         """Return EntryPoint v0.7 `getNonce(account, key)`: the full 256-bit nonce."""
-        word = await self.call(ENTRY_POINT, abi.GET_NONCE + abi.address(account) + abi.uint(key))
+        word = await self.call(ENTRY_POINT, abi.GET_NONCE + abi.address(account) + abi.uint(key), block=block)
         if len(word) != 32:
             raise Unavailable("the node's chain has no entry point v0.7", reason="no_entry_point", part="node")
         return int.from_bytes(word, "big")
@@ -100,10 +101,13 @@ class NodeChain:
         found: int = await self._read(BlockNumber, "eth_blockNumber")
         return found
 
-    async def block_time(self, number: int) -> BlockTime:
-        """Return the time of a block. Raises: Unavailable when the node does not have it."""
-        block = await self._read(_BlockTime, "eth_getBlockByNumber", hex(number), False)
-        return BlockTime(number=block.number, timestamp=block.timestamp)
+    async def block_head(self, number: int) -> BlockHead | None:
+        """Return a block; None when the node does not have it."""
+        answer = await self._client.read("eth_getBlockByNumber", [hex(number), False])
+        if answer is None:
+            return None
+        found = self._client.decode_result(_BlockHead, answer)
+        return BlockHead(number=found.number, hash=found.hash, timestamp=found.timestamp)
 
     async def find_operation(
         self, operation_hash: Hash32, blocks: range, *, to_latest: bool = False
@@ -123,6 +127,10 @@ class NodeChain:
 
     async def _read(self, kind: Any, method: str, *params: Any) -> Any:
         return self._client.decode_result(kind, await self._client.read(method, params))
+
+
+def _format_block(block: int | None) -> str:
+    return _LATEST if block is None else hex(block)
 
 
 def _map_call_error(error: ErrorObject) -> WalletError:

@@ -16,6 +16,7 @@ from wallet_rpc.adapters.redis_outbox import RedisOutbox
 from wallet_rpc.adapters.redis_records import decode_record, format_record
 from wallet_rpc.domain.access import OrganizationId
 from wallet_rpc.domain.call_record import CALL_VERSION, CallRecord, downgrade, upgrade
+from wallet_rpc.domain.call_state import Evidence, next_state
 from wallet_rpc.primitives import Address, ChainId, Hash32, UnixSeconds
 from wallet_rpc.wire import encode, parse_json
 
@@ -103,7 +104,8 @@ class RedisCalls:
         earlier = _decode(call=other[0] or None, record=other[1])
         if earlier.is_retained or earlier.state.is_final:
             return earlier
-        adopted = replace(call, revision=earlier.revision + 1)
+        state = next_state(earlier.state, Evidence.ATTEMPT_BEGUN)  # a bundler may have the call
+        adopted = replace(call, state=state, revision=earlier.revision + 1)
         stored: bytes = await self._link.run_durably(self._update, *self._replacement(earlier, adopted, signed))
         return None if _decode(call=stored) == adopted else _decode(call=stored)
 

@@ -22,6 +22,8 @@ TAKEOVER_SECONDS = 30
 """Time after which an entry that a consumer took and did not finish goes to another one."""
 _AT_ONCE = 16
 """Maximum number of entries that one script moves, takes over or reads."""
+_RESTORED_AT_ONCE = 500
+"""Maximum number of calls that one command restores."""
 _GROUP = "delivery"
 _CONSUMER = "worker"
 """Name of every consumer: the time since an entry was taken says if its worker is dead, and names would pile up."""
@@ -76,16 +78,26 @@ class RedisOutbox:
 
     async def take(self, *, now: UnixSeconds) -> tuple[OutboxEntry, ...]:
         """Return some of the entries that are due or that a consumer did not finish in time."""
-        found = await asyncio.gather(*(self._take_from(shard, now) for shard in range(SHARDS)))
-        return tuple(_parse_entry(stream_id, call) for entries in found for stream_id, call in entries)
+        shards = (self._take_from(shard, now) for shard in range(SHARDS))
+        answers = await asyncio.gather(*shards, return_exceptions=True)
+        failures = [answer for answer in answers if isinstance(answer, BaseException)]
+        if len(failures) == SHARDS:
+            raise failures[0]
+        return tuple(entry for answer in answers if not isinstance(answer, BaseException) for entry in answer)
 
-    async def _take_from(self, shard: int, now: UnixSeconds) -> list[tuple[bytes, bytes]]:
+    async def _take_from(self, shard: int, now: UnixSeconds) -> list[OutboxEntry]:
         keys = [self.schedule_key(shard), self.stream_key(shard)]
         later = now + 2 * TAKEOVER_SECONDS
         taken: list[tuple[bytes, bytes]] = await self._link.run(
             self._take, keys, now, later, _AT_ONCE, TAKEOVER_SECONDS * 1000
         )
-        return taken
+        entries = []
+        for stream_id, call in taken:
+            try:
+                entries.append(_parse_entry(stream_id, call))
+            except ValueError:  # of a newer server, which goes on with it
+                await self._link.run(self._finish, keys, stream_id.decode(), call.decode(), later)
+        return entries
 
     async def finish(self, entry: OutboxEntry, *, next_at: UnixSeconds | None) -> None:
         """Confirm that the work is done; the call is due again at `next_at`, or never."""
@@ -97,13 +109,17 @@ class RedisOutbox:
     async def restore(self, *, now: UnixSeconds) -> int:
         """Make due the stored signed calls that have no entry, and return their number."""
         restored = 0
+        calls: list[list[str]] = [[] for _ in range(SHARDS)]
         for key in await self._link.find_keys("*{call:*}:signed"):
             found = _SIGNED_KEY.search(key)
             if found is not None:
-                call = _format_call(
-                    OrganizationId(found[1] or OPEN_ORGANIZATION), int(found[2]), Hash32.parse("0x" + found[3])
-                )
-                restored += await self._link.command("ZADD", self.schedule_key(_shard_of(call)), "NX", now, call)
+                organization, chain_id, operation_hash = found.groups(default=OPEN_ORGANIZATION)
+                call = f"{organization}:{chain_id}:{operation_hash}"
+                calls[_shard_of(call)].append(call)
+        for shard, waiting in enumerate(calls):
+            for start in range(0, len(waiting), _RESTORED_AT_ONCE):
+                pairs = [part for call in waiting[start : start + _RESTORED_AT_ONCE] for part in (now, call)]
+                restored += await self._link.command("ZADD", self.schedule_key(shard), "NX", *pairs)
         return restored
 
 

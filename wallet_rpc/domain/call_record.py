@@ -90,6 +90,8 @@ class CallRecord:
     """Number of writes since the claim."""
     lease_until: UnixSeconds = 0
     """Time until which one process alone delivers the call."""
+    lease: str = ""
+    """Random mark of that process's lease, so that two equal writes are told apart."""
     error: dict[str, Any] | None = None
     """Why no bundler took the call, or why it cannot be included, as callers get it: code, message, reason, data."""
     receipt: CallReceipt | None = None

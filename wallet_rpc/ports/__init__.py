@@ -63,10 +63,11 @@ class PendingOperation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BlockTime:
-    """A block's number and its timestamp."""
+class BlockHead:
+    """A block's number, hash and timestamp."""
 
     number: int
+    hash: Hash32
     timestamp: UnixSeconds
 
 
@@ -85,9 +86,9 @@ NO_LOGS = "node_without_logs"
 
 
 class Node(Protocol):
-    """Reads from a node, at the latest block."""
+    """Reads from a node, at the latest block or at that of the number `block`."""
 
-    async def code(self, address: Address) -> bytes:
+    async def code(self, address: Address, *, block: int | None = None) -> bytes:
         """Read the code at `address`; empty without a contract."""
 
     async def balance(self, address: Address) -> int:
@@ -102,7 +103,7 @@ class Node(Protocol):
     async def call(self, to: Address, data: bytes) -> bytes:
         """Call a contract and return its data. Raises: ExecutionReverted with the raw revert data as fact `revert`."""
 
-    async def user_operation_nonce(self, account: Address, key: int) -> int:
+    async def user_operation_nonce(self, account: Address, key: int, *, block: int | None = None) -> int:
         """Read the full 256-bit nonce from EntryPoint v0.7 `getNonce(account, key)`."""
 
     async def fees(self) -> Fees:
@@ -111,8 +112,8 @@ class Node(Protocol):
     async def block_number(self) -> int:
         """Read the number of the latest block."""
 
-    async def block_time(self, number: int) -> BlockTime:
-        """Read the time of a block. Raises: Unavailable when the node does not have it."""
+    async def block_head(self, number: int) -> BlockHead | None:
+        """Read a block; None when the node does not have it, or not yet."""
 
     async def find_operation(
         self, operation_hash: Hash32, blocks: range, *, to_latest: bool = False

@@ -34,11 +34,16 @@ async def change_record(ports: Ports, record: CallRecord, change: Callable[[Call
     raise Unavailable("the call's record is being written by others; try again", reason="busy", part="store")
 
 
+def new_lease(ports: Ports) -> str:
+    """Return the random mark of a new lease."""
+    return ports.entropy.random_bytes(8).hex()
+
+
 async def take_lease(ports: Ports, record: CallRecord) -> CallRecord | None:
     """Begin an attempt, and return the record with the lease; None if another process has the lease."""
     now = ports.clock.now()
     if record.state.is_final or record.lease_until > now:
         return None
-    leased = record.after(Evidence.ATTEMPT_BEGUN, lease_until=now + DELIVERY_LEASE_SECONDS)
+    leased = record.after(Evidence.ATTEMPT_BEGUN, lease_until=now + DELIVERY_LEASE_SECONDS, lease=new_lease(ports))
     stored = await ports.store.calls.update(record, leased)
     return stored if stored == replace(leased, revision=record.revision + 1) else None

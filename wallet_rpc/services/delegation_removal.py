@@ -16,7 +16,7 @@ from wallet_rpc.ports import ChainPorts, Ports, TransactionReceipt
 from wallet_rpc.primitives import ZERO_ADDRESS, Address
 from wallet_rpc.services.account_facts import AccountFacts
 from wallet_rpc.services.call_failures import store_error
-from wallet_rpc.services.call_records import DELIVERY_LEASE_SECONDS
+from wallet_rpc.services.call_records import DELIVERY_LEASE_SECONDS, new_lease
 from wallet_rpc.services.delegation import (
     AUTHORIZATION_NONCE,
     EIP7702_AUTH,
@@ -83,6 +83,7 @@ async def send_removal(ports: Ports, chain: ChainPorts, authorization: SignedAut
         max_priority_fee_per_gas=0,
         sent_at=now,
         lease_until=now + DELIVERY_LEASE_SECONDS,
+        lease=new_lease(ports),
         state=CallState.SUBMITTING,
         actor=ports.caller.actor,
         first_block=first_block,
@@ -107,27 +108,36 @@ async def _check_removal(chain: ChainPorts, authority: Address, authorization: S
 async def examine_removal(ports: Ports, chain: ChainPorts, record: CallRecord) -> Examination:
     """Collect the evidence about an authorization that is not final. Raises: Unavailable.
 
-    A used nonce is final with the relayer's receipt at the chain's depth, or `LAG_SECONDS` after it was first seen: the
-    node may report the one before the other, and another transaction may have carried the authorization.
+    With the relayer's receipt, the account's code at that block decides, since a chain skips an authorization with a
+    used nonce. Without it, another transaction may have carried the authorization, or the node may lag: the present
+    code decides `LAG_SECONDS` after the nonce was first found used, unless the account has used further nonces.
     """
-    is_applied, receipt, latest = await asyncio.gather(
-        _is_applied(chain, record), _read_receipt(chain, record), chain.node.block_number()
+    count, receipt, latest = await asyncio.gather(
+        chain.node.transaction_count(record.sender), _read_receipt(chain, record), chain.node.block_number()
     )
-    if is_applied is None:
+    if count <= record.nonce:
         is_missing = receipt is None and not await _has_transaction(chain, record)
         return Examination(change=_record_absence, is_missing=is_missing)
-    outcome = Evidence.SUCCESS_CONFIRMED if is_applied else Evidence.REVERT_CONFIRMED
     if receipt is not None:
+        is_applied = await _is_applied(chain, record, block=receipt.block_number)
+        outcome = Evidence.SUCCESS_CONFIRMED if is_applied else Evidence.REVERT_CONFIRMED
         stored = replace(build_receipt(receipt), status="0x1" if is_applied else "0x0")
         is_final = has_depth(chain, receipt.block_number, latest)
         return Examination(change=lambda one: _include(one, stored, outcome if is_final else Evidence.IN_BLOCK))
+    return await _examine_without_receipt(ports, chain, record, count)
+
+
+async def _examine_without_receipt(ports: Ports, chain: ChainPorts, record: CallRecord, count: int) -> Examination:
+    """Examine an authorization whose nonce is used, by the account's present code and its transaction count."""
     now = ports.clock.now()
     if record.nonce_used_at is None:
         return Examination(change=lambda one: replace(_record_absence(one), nonce_used_at=now))
     if now - record.nonce_used_at < LAG_SECONDS:
         return Examination(change=_record_absence)
-    if is_applied:
+    if await _is_applied(chain, record):
         return Examination(change=lambda one: one.after(Evidence.SUCCESS_CONFIRMED))
+    if count > record.nonce + 1:
+        return Examination(change=_record_absence)
     return Examination(change=lambda one: one.after(Evidence.NONCE_USED, error=_authorization_used_error(one)))
 
 
@@ -157,14 +167,7 @@ async def _has_transaction(chain: ChainPorts, record: CallRecord) -> bool:
     return await chain.relayer.has_transaction(record.transaction)
 
 
-async def _is_applied(chain: ChainPorts, record: CallRecord) -> bool | None:
-    """Return True when an authorization took effect, by the account's current code; None until its nonce is used.
-
-    A chain skips an authorization with a used nonce. If the account has used further nonces since, its code no longer
-    shows the outcome, and the result is True.
-    """
-    count, code = await asyncio.gather(chain.node.transaction_count(record.sender), chain.node.code(record.sender))
-    if count <= record.nonce:
-        return None
-    delegate = ZERO_ADDRESS if record.delegate is None else record.delegate
-    return code == designator(delegate) or count > record.nonce + 1
+async def _is_applied(chain: ChainPorts, record: CallRecord, *, block: int | None = None) -> bool:
+    """Return True if the account has the code that the authorization gives it, at a block or at the latest one."""
+    code = await chain.node.code(record.sender, block=block)
+    return code == designator(ZERO_ADDRESS if record.delegate is None else record.delegate)

@@ -13,6 +13,7 @@ from typing import Any
 
 from wallet_rpc.domain.call_record import CallKind, CallRecord
 from wallet_rpc.domain.call_state import Evidence
+from wallet_rpc.domain.nonce import split_nonce
 from wallet_rpc.domain.user_operation import UserOperation
 from wallet_rpc.domain.user_operation_json import AuthorizationJson, UserOperationJson
 from wallet_rpc.errors import (
@@ -31,6 +32,7 @@ from wallet_rpc.services.call_failures import store_error
 from wallet_rpc.services.call_records import change_record
 from wallet_rpc.services.delegation import AUTHORIZATION_NONCE, relayer_of
 from wallet_rpc.services.root_causes import find_root_cause
+from wallet_rpc.services.witnesses import find_recent_nonce_use, read_hint
 from wallet_rpc.wire import decode, encode, parse_json
 
 _CONFLICTS = frozenset({AUTHORIZATION_NONCE, "authorization_pending"})
@@ -93,8 +95,13 @@ async def _deliver_operation(chain: ChainPorts, record: CallRecord, operation: U
     The result is a refusal only if every delivery refused the operation.
     """
     results = []
+    share = ATTEMPT_SECONDS / len(chain.deliveries)
     for delivery in chain.deliveries:
-        result = await _deliver_to(chain, delivery, record, operation)
+        try:
+            async with asyncio.timeout(share):
+                result = await _deliver_to(chain, delivery, record, operation)
+        except TimeoutError:
+            result = AttemptResult(Evidence.UNANSWERED, OutcomeUnknown("the bundler does not answer", part="bundler"))
         if result.outcome is Evidence.IN_MEMPOOL:
             await _notify_paymaster(chain, record, operation)
             return result
@@ -113,30 +120,43 @@ async def _deliver_to(
         with suppress(AlreadyKnown):
             await _send(chain, delivery, operation)
     except OutcomeUnknown as error:
-        with suppress(Unavailable):
-            if await delivery.lookup(record.hash) is not None:
-                return AttemptResult(Evidence.IN_MEMPOOL)
+        if await read_hint(delivery.lookup(record.hash)) is not None:
+            return AttemptResult(Evidence.IN_MEMPOOL)
         return AttemptResult(Evidence.UNANSWERED, error)
     except (Unavailable, LimitExceeded) as error:
         return AttemptResult(Evidence.NOT_RECEIVED, error)
     except WalletError as error:
-        return await _classify_refusal(chain, operation, error)
+        return await _classify_refusal(chain, record, operation, error)
     return AttemptResult(Evidence.IN_MEMPOOL)
 
 
-async def _classify_refusal(chain: ChainPorts, operation: UserOperation, error: WalletError) -> AttemptResult:
-    """Return a refusal with its root cause; or not received, if another authorization of the account is in the way.
+async def _classify_refusal(
+    chain: ChainPorts, record: CallRecord, operation: UserOperation, error: WalletError
+) -> AttemptResult:
+    """Return a refusal with its root cause, unless the call may be included or may be taken later.
 
-    Bundlers take one operation with an authorization of an account at a time; the next one is valid without it.
+    A call whose nonce is used is refused only if another operation used it: it may have been included before, without
+    a record. Bundlers take one operation with an authorization of an account at a time; the next one is valid without.
     """
     try:
         cause = await find_root_cause(chain, operation, error)
+        if isinstance(cause, StaleNonce | AccountDeployed) and await _is_nonce_used(chain, operation):
+            use = await find_recent_nonce_use(chain, operation.sender, operation.nonce)
+            if use is None or use.operation_hash == record.hash:
+                return AttemptResult(Evidence.UNANSWERED, cause)
     except Unavailable:
+        return AttemptResult(Evidence.UNANSWERED, error)
+    except WalletError:
         cause = error
     is_conflict = isinstance(error, AccountDeployed) or error.reason in _CONFLICTS
     if operation.authorization is not None and is_conflict and cause is error:
         return AttemptResult(Evidence.NOT_RECEIVED, cause)
     return AttemptResult(Evidence.REFUSED, cause)
+
+
+async def _is_nonce_used(chain: ChainPorts, operation: UserOperation) -> bool:
+    key, _ = split_nonce(operation.nonce)
+    return await chain.node.user_operation_nonce(operation.sender, key.key) > operation.nonce
 
 
 async def _send(chain: ChainPorts, delivery: Delivery, operation: UserOperation) -> None:

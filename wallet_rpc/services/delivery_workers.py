@@ -28,6 +28,8 @@ POLL_SECONDS = 0.5
 RESTORE_SECONDS = 300
 """Interval at which a replica looks for stored calls whose outbox entry is missing; also at its start."""
 LONGEST_PAUSE_SECONDS = 30
+"""Maximum time between two looks at a call in its first 20 minutes; then a fortieth of its age."""
+LONGEST_LATE_PAUSE_SECONDS = 3600
 """Maximum time between two looks at a call."""
 FAILED_LOOK_SECONDS = 5
 """Time until the next look at a call that could not be examined."""
@@ -60,11 +62,30 @@ class DeliveryWorkers:
         self._clock = clock
         self._reporter = reporter
         self._running: set[asyncio.Task[None]] = set()
-        self._next_restore = 0
         self._is_stopping = False
 
     async def run(self) -> None:
         """Work until `stop`. An unavailable store or node only delays the work."""
+        restoring = asyncio.create_task(self._restore_again_and_again())
+        try:
+            await self._take_until_stopped()
+        finally:
+            restoring.cancel()
+
+    async def _restore_again_and_again(self) -> None:
+        while True:
+            await self.restore()
+            await asyncio.sleep(RESTORE_SECONDS * (0.75 + _JITTER.random() / 2))
+
+    async def restore(self) -> None:
+        """Restore missing entries of the outbox, as far as the store is available."""
+        try:
+            with suppress(Unavailable):
+                await self._outbox.restore(now=self._clock.now())
+        except Exception:
+            self._reporter.worker_failed()
+
+    async def _take_until_stopped(self) -> None:
         while not self._is_stopping:
             taken = 0
             try:
@@ -95,19 +116,12 @@ class DeliveryWorkers:
                 task.cancel()
 
     async def _start_ready(self) -> int:
-        taken = await self._take()
+        taken = await self._outbox.take(now=self._clock.now())
         for entry in taken:
             task = asyncio.create_task(self._work_on(entry))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return len(taken)
-
-    async def _take(self) -> tuple[OutboxEntry, ...]:
-        now = self._clock.now()
-        if now >= self._next_restore:
-            await self._outbox.restore(now=now)
-            self._next_restore = now + RESTORE_SECONDS
-        return await self._outbox.take(now=now)
 
     async def _work_on(self, entry: OutboxEntry) -> None:
         next_at: int | None = self._clock.now() + FAILED_LOOK_SECONDS
@@ -132,8 +146,8 @@ class DeliveryWorkers:
             return await self._check_finality(chain, record)
         if not record.is_retained:
             return None
-        await log_call_sent(ports, record)
         record = await self._deliver(ports, chain, record)
+        await log_call_sent(ports, record)
         if not record.state.is_final:
             return self._next_look(record)
         return await self._check_finality(chain, record)
@@ -157,7 +171,8 @@ class DeliveryWorkers:
 
     def _next_look(self, record: CallRecord) -> int:
         now = self._clock.now()
-        pause = min(max((now - record.sent_at) // 4, 2), LONGEST_PAUSE_SECONDS)
+        age = now - record.sent_at
+        pause = max(min(max(age // 4, 2), LONGEST_PAUSE_SECONDS), min(age // 40, LONGEST_LATE_PAUSE_SECONDS))
         jittered = pause * (0.75 + _JITTER.random() / 2)
         return max(record.lease_until, now + max(int(jittered), 1))
 

@@ -27,10 +27,12 @@ STUCK_SECONDS = 60
 
 _TEXTS = {
     NO_LOGS: "the node does not search its logs, so nothing final can be said of a call whose receipt it does not show",
-    NONCE_USED: "the nonce is used, but the node shows no operation that used it; prepare the calls again",
+    NONCE_USED: "the nonce is used, and the node does not show by which operation; this may be the call itself, so ask "
+    "again, and prepare the calls again only if they are not on chain",
     "underpriced": "the call pays less than the network asks; sign and send the replacement, which has the same nonce",
-    "underpriced_sponsored": "the call pays less than the network asks; prepare the calls again, sign and send them",
+    "underpriced_prepare_again": "the call pays less than the network asks; prepare and sign the calls again",
     "outcome_unknown": "a bundler may have the call but did not confirm it; the server delivers it again",
+    "not_stored": "an earlier version of the server sent the call and cannot deliver it again; send the payload again",
     "not_delivered": "no bundler has taken the call yet; the server delivers it again",
     "dropped": "no bundler has the call any more; the server delivers it again",
 }
@@ -47,7 +49,7 @@ class PendingReason:
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Fees that are too low, and the operation to sign instead; None for a sponsored call, which is prepared again."""
+    """Fees that are too low, and the operation to sign instead; None for calls that have to be prepared again."""
 
     replacement: PreparedUserOperation | None
 
@@ -55,9 +57,11 @@ class Shortfall:
 def explain_pending(record: CallRecord, examination: Examination, shortfall: Shortfall | None) -> PendingReason | None:
     """Return why a call is not included yet; None for one that simply waits in a bundler's mempool."""
     if shortfall is not None:
-        reason = "underpriced_sponsored" if shortfall.replacement is None else "underpriced"
+        reason = "underpriced_prepare_again" if shortfall.replacement is None else "underpriced"
     elif examination.reason is not None:
         reason = examination.reason
+    elif not record.is_retained:
+        reason = "not_stored"
     elif record.state is CallState.UNKNOWN:
         reason = "outcome_unknown"
     elif record.state is CallState.ACCEPTED:
@@ -74,7 +78,8 @@ def explain_pending(record: CallRecord, examination: Examination, shortfall: Sho
 async def find_shortfall(ports: Ports, chain: ChainPorts, record: CallRecord) -> Shortfall | None:
     """Return the replacement of a stuck call with too low fees; None for a call that is young or pays enough.
 
-    The paymaster of a sponsored call signed its fees, so its calls have to be prepared again. Raises: Unavailable.
+    The paymaster of a sponsored call signed its fees, and an authorization belongs to one operation: such calls have to
+    be prepared again. Raises: Unavailable.
     """
     if record.kind is not CallKind.USER_OPERATION or ports.clock.now() - record.sent_at < STUCK_SECONDS:
         return None
@@ -85,7 +90,7 @@ async def find_shortfall(ports: Ports, chain: ChainPorts, record: CallRecord) ->
     fees = await chain.node.fees()
     if not _is_underpriced(operation, fees):
         return None
-    if operation.paymaster is not None:
+    if operation.paymaster is not None or operation.authorization is not None:
         return Shortfall(None)
     priority = max(replacement_fee(operation.max_priority_fee_per_gas), fees.max_priority_fee_per_gas)
     raised = replace(

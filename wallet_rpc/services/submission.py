@@ -20,7 +20,7 @@ from wallet_rpc.errors import InstallPending, WalletError
 from wallet_rpc.ports import ChainPorts, Ports
 from wallet_rpc.primitives import Address, Hash32
 from wallet_rpc.services.call_failures import rebuild_error
-from wallet_rpc.services.call_records import DELIVERY_LEASE_SECONDS
+from wallet_rpc.services.call_records import DELIVERY_LEASE_SECONDS, new_lease
 from wallet_rpc.services.delivery import AttemptResult, attempt, encode_operation
 from wallet_rpc.time_budget import remaining_seconds, unlimited_context
 
@@ -56,6 +56,7 @@ def build_call(ports: Ports, chain: ChainPorts, operation: UserOperation, *, fir
         sent_at=now,
         call_data=operation.call_data,
         lease_until=now + DELIVERY_LEASE_SECONDS,
+        lease=new_lease(ports),
         state=CallState.SUBMITTING,
         actor=ports.caller.actor,
         first_block=first_block,

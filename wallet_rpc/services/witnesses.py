@@ -17,15 +17,17 @@ from wallet_rpc.domain.call_record import CallRecord
 from wallet_rpc.domain.call_state import CallState, Evidence
 from wallet_rpc.domain.nonce import split_nonce
 from wallet_rpc.domain.receipt import CallLog, CallReceipt
-from wallet_rpc.errors import Unavailable
+from wallet_rpc.errors import Unavailable, WalletError
 from wallet_rpc.ports import NO_LOGS, ChainPorts, NonceUse, OperationReceipt, PendingOperation, TransactionReceipt
-from wallet_rpc.primitives import ZERO_ADDRESS, Data, Hash32
+from wallet_rpc.primitives import ZERO_ADDRESS, Address, Data, Hash32
 from wallet_rpc.services.call_failures import expired_error, nonce_used_error
 
 _T = TypeVar("_T")
 
 SEARCHED_BLOCKS = 20_000
 """Number of blocks that one examination searches; a longer search goes on with the next one."""
+HINT_SECONDS = 2.0
+"""Maximum time for the answer of a bundler to a question about a call."""
 REORG_MARGIN_BLOCKS = 64
 """Number of blocks, at least, that each examination searches again, since a replaced block may have another content."""
 NONCE_USED = "nonce_used_without_event"
@@ -52,20 +54,17 @@ async def examine(chain: ChainPorts, record: CallRecord) -> Examination:
         chain.node.block_number(),
         _read_next_nonce(chain, record),
         _lookup(chain, record.hash),
-        _or_none(chain.bundler.receipt(record.hash)),
+        read_hint(chain.bundler.receipt(record.hash)),
     )
     search = _Search(chain, record, latest)
     receipt = await search.find_receipt(hint)
     if receipt is not None:
         return Examination(change=partial(_include, chain, receipt, latest), pending=pending)
+    if record.receipt is not None and not await _is_replaced(chain, record.receipt):
+        return Examination(pending=pending)  # the node that answered lags behind the one that showed the block
     if next_nonce > record.nonce:
-        use = await search.find_nonce_use()
-        is_other = use is not None and use.operation_hash != record.hash
-        if use is not None and is_other and has_depth(chain, use.block_number, latest):
-            return Examination(change=lambda one: one.after(Evidence.NONCE_USED, error=nonce_used_error(one)))
-        reason = NO_LOGS if search.has_no_logs else None if is_other else NONCE_USED
-        return Examination(change=search.record_absence, pending=pending, reason=reason)
-    if await search.is_past_deadline():
+        return await _examine_nonce_use(chain, record, search, latest, pending)
+    if await _is_past_deadline(chain, record, latest):
         return Examination(change=lambda one: one.after(Evidence.DEADLINE_PASSED, error=expired_error(one)))
     reason = NO_LOGS if search.has_no_logs else None
     if pending is None:
@@ -75,27 +74,60 @@ async def examine(chain: ChainPorts, record: CallRecord) -> Examination:
     )
 
 
+async def _examine_nonce_use(
+    chain: ChainPorts, record: CallRecord, search: _Search, latest: int, pending: PendingOperation | None
+) -> Examination:
+    """Find the operation that used the call's nonce, if the node does not show the call itself."""
+    use = await search.find_nonce_use()
+    is_other = use is not None and use.operation_hash != record.hash
+    if use is not None and is_other and has_depth(chain, use.block_number, latest):
+        return Examination(change=lambda one: one.after(Evidence.NONCE_USED, error=nonce_used_error(one)))
+    reason = NO_LOGS if search.has_no_logs else None if is_other else NONCE_USED
+    return Examination(change=search.record_absence, pending=pending, reason=reason)
+
+
+async def _is_replaced(chain: ChainPorts, receipt: CallReceipt) -> bool:
+    """Return True if the node has another block of the receipt's height."""
+    head = await chain.node.block_head(receipt.block_number)
+    return head is not None and head.hash != receipt.block_hash
+
+
+async def _is_past_deadline(chain: ChainPorts, record: CallRecord, latest: int) -> bool:
+    """Return True if a final block is later than the deadline, and the call's nonce is unused at that block."""
+    final = latest - chain.confirmations + 1
+    if not record.valid_until or final < 0:
+        return False
+    head = await chain.node.block_head(final)
+    if head is None or head.timestamp <= record.valid_until:
+        return False
+    return await _read_next_nonce(chain, record, block=final) <= record.nonce
+
+
+async def find_recent_nonce_use(chain: ChainPorts, sender: Address, nonce: int) -> NonceUse | None:
+    """Return the operation that used a nonce, in the last `SEARCHED_BLOCKS`; None if it is not found.
+
+    Raises: Unavailable.
+    """
+    latest = await chain.node.block_number()
+    blocks = range(max(latest - SEARCHED_BLOCKS + 1, 0), latest + 1)
+    return await chain.node.find_nonce_use(sender, nonce, blocks, to_latest=True)
+
+
 class _Search:
-    """A search of the node's logs for one call, from the first block that may have it, in bounded ranges."""
+    """A search of the node's logs for one call, from the first block that may have it, in bounded ranges.
+
+    Replacements of blocks may move the call below the block of its acceptance, by less than a margin.
+    """
 
     def __init__(self, chain: ChainPorts, record: CallRecord, latest: int) -> None:
         self._chain = chain
         self._record = record
-        self._latest = latest
-        first = record.first_block
-        if first is not None and record.searched_block is not None:
-            first = max(first, record.searched_block - max(REORG_MARGIN_BLOCKS, chain.confirmations))
-        start = max(latest - SEARCHED_BLOCKS + 1, 0) if first is None else min(first, latest)
-        self._blocks = range(start, min(start + SEARCHED_BLOCKS, latest + 1))
+        first = record.first_block if record.searched_block is None else record.searched_block
+        margin = max(REORG_MARGIN_BLOCKS, chain.confirmations)
+        start = latest - SEARCHED_BLOCKS + 1 if first is None else min(first - margin, latest)
+        self._blocks = range(max(start, 0), min(max(start, 0) + SEARCHED_BLOCKS, latest + 1))
+        self._reaches_latest = self._blocks.stop > latest
         self.has_no_logs = False
-
-    @property
-    def _is_complete(self) -> bool:
-        return not self.has_no_logs and self._record.first_block is not None and self._reaches_latest
-
-    @property
-    def _reaches_latest(self) -> bool:
-        return self._blocks.stop > self._latest
 
     async def find_receipt(self, hint: OperationReceipt | None) -> OperationReceipt | None:
         """Return the call's receipt as the node has it: in the hinted or the known transaction, else by its event."""
@@ -115,18 +147,6 @@ class _Search:
         return await self._with_logs(
             self._chain.node.find_nonce_use(record.sender, record.nonce, self._blocks, to_latest=self._reaches_latest)
         )
-
-    async def is_past_deadline(self) -> bool:
-        """Return True if a final block is later than the deadline, and no block up to it has the call."""
-        final = self._latest - self._chain.confirmations + 1
-        if not self._record.valid_until or not self._is_complete or final < 0:
-            return False
-        block = await self._chain.node.block_time(final)
-        if block.timestamp <= self._record.valid_until:
-            return False
-        # The first search may have begun before that block. A node that lags may show a used nonce before the event.
-        receipt, next_nonce = await asyncio.gather(self.find_receipt(None), _read_next_nonce(self._chain, self._record))
-        return receipt is None and not self.has_no_logs and next_nonce <= self._record.nonce
 
     def record_absence(self, record: CallRecord) -> CallRecord:
         """Return the record of a call that is in no block, with the progress of the search where that is worth it."""
@@ -160,23 +180,24 @@ def has_depth(chain: ChainPorts, block_number: int, latest: int) -> bool:
     return max(latest - block_number, 0) + 1 >= chain.confirmations
 
 
-async def _read_next_nonce(chain: ChainPorts, record: CallRecord) -> int:
+async def _read_next_nonce(chain: ChainPorts, record: CallRecord, *, block: int | None = None) -> int:
     """Return the account's next nonce of the call's key."""
     key, _ = split_nonce(record.nonce)
-    return await chain.node.user_operation_nonce(record.sender, key.key)
+    return await chain.node.user_operation_nonce(record.sender, key.key, block=block)
 
 
 async def _lookup(chain: ChainPorts, operation_hash: Hash32) -> PendingOperation | None:
     """Return the operation as the first delivery has it that knows it; None if none knows it or answers."""
-    found = await asyncio.gather(*(_or_none(one.lookup(operation_hash)) for one in chain.deliveries))
+    found = await asyncio.gather(*(read_hint(one.lookup(operation_hash)) for one in chain.deliveries))
     return next((one for one in found if one is not None), None)
 
 
-async def _or_none(answer: Awaitable[_T | None]) -> _T | None:
-    """Return the answer, or None from a bundler that does not answer: only the node is indispensable."""
+async def read_hint(answer: Awaitable[_T | None]) -> _T | None:
+    """Return a bundler's answer; None without one in `HINT_SECONDS`: only the node is indispensable."""
     try:
-        return await answer
-    except Unavailable:
+        async with asyncio.timeout(HINT_SECONDS):
+            return await answer
+    except (WalletError, TimeoutError):
         return None
 
 
