@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import httpx2
 import pytest
@@ -14,6 +15,8 @@ from tests.contract.redis_processes import HOST, RedisProcess
 from tests.contract.waiting import until
 from tests.devchain.http_endpoint import serve_rpc
 from tests.devchain.sample import Node
+from tests.support.constants import FRIEND, ROOT
+from tests.support.wallet import AsyncWallet
 from wallet_rpc.config.chains import ChainSetting
 from wallet_rpc.config.settings import SettingError, Settings
 from wallet_rpc.server import open_server
@@ -66,6 +69,43 @@ async def test_a_server_on_a_cluster_is_ready_and_logs_each_master(settings: Set
     }
     assert [each["log_level"] for each in of_redis[1:3]] == ["warning"] * 2
     assert of_redis[2]["why"] == "0 replicas are connected, and WALLET_RPC_REDIS_REPLICAS is 1"
+
+
+@dataclass
+class AppTransport:
+    """An `AsyncTransport` to a server in this process."""
+
+    http: httpx2.AsyncClient
+
+    async def rpc(self, method: str, *params: Any) -> Any:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+        answer = (await self.http.post("http://127.0.0.1/", json=body)).json()
+        assert "result" in answer, answer
+        return answer["result"]
+
+
+async def test_a_session_is_used_on_a_cluster(settings: Settings, cluster_url: str) -> None:
+    """Every kind of record that a call needs is in another slot."""
+    node = Node()
+    with serve_rpc(node.dispatcher.answer) as url:
+        chain = ChainSetting(chain_id=31337, node_urls=(url,), bundler_urls=(url,))
+        chosen = replace(settings, redis_url=cluster_url, chains=(chain,))
+        await _use_session(chosen, node)
+
+
+async def _use_session(chosen: Settings, node: Node) -> None:
+    async with (
+        open_server(chosen) as app,
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app, client=("127.0.0.1", 1)), timeout=60) as http,
+    ):
+        wallet = AsyncWallet(AppTransport(http))
+        await wallet.request_account()
+        node.rpc("anvil_setBalance", wallet.account, hex(10**18))
+        grant = await wallet.grant(ROOT, expirySec=0)
+        prepared = await wallet.prepare({"to": FRIEND}, sponsored=False, permissions=grant.permissions)
+        call_id = await wallet.send(prepared, grant.key, grant.permissions)
+        assert await wallet.send(prepared, grant.key, grant.permissions) == call_id
+        assert await wallet.status(call_id) == 200
 
 
 async def test_a_start_on_the_wrong_url_names_the_setting_and_the_right_url(
