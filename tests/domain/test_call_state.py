@@ -139,3 +139,11 @@ def test_the_effect_of_an_attempt(state: CallState, evidence: Evidence, after: C
 )
 def test_the_status_code_of_each_state(state: CallState, succeeded: bool, code: int) -> None:
     assert status_code(state, succeeded=succeeded) == code
+
+
+def test_calls_that_were_not_sent_are_final_and_have_status_400() -> None:
+    not_sent = {state for state in CallState if state.is_not_sent}
+
+    assert not_sent == {S.REPLACED, S.REJECTED, S.EXPIRED}
+    assert not_sent == {state for state in CallState if status_code(state, succeeded=True) == 400}
+    assert {state for state in CallState if state.is_final} == not_sent | {S.CONFIRMED, S.REVERTED}

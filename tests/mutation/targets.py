@@ -34,13 +34,15 @@ TARGETS = {
     ),
     "wallet_rpc/services/submission.py": (
         "tests/test_stated_numbers.py",
+        "tests/operations/test_delivery.py",
+        "tests/operations/test_delivery_workers.py",
+        "tests/operations/test_earlier_records.py",
         "tests/operations/test_handing_over.py",
         "tests/operations/test_replacing.py",
         "tests/operations/test_slow_bundler.py",
         "tests/operations/test_not_sent.py",
-        "tests/operations/test_late_authorizations.py",
-        "tests/operations/test_relaying.py",
     ),
+    "wallet_rpc/domain/call_state.py": ("tests/domain/test_call_state.py",),
 }
 
 _STANDALONE = (

@@ -6,7 +6,6 @@ final state never changes. The status code goes back in one case only: when the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -86,7 +85,7 @@ class Evidence(StrEnum):
 
 _S, _E = CallState, Evidence
 
-_ATTEMPTS: Final[Mapping[CallState, Mapping[Evidence, CallState]]] = {
+_ATTEMPTS: Final = {
     _S.ACCEPTED: {_E.ATTEMPT_BEGUN: _S.SUBMITTING, _E.IN_MEMPOOL: _S.SUBMITTED, _E.UNANSWERED: _S.UNKNOWN},
     _S.SUBMITTING: {
         _E.IN_MEMPOOL: _S.SUBMITTED,
@@ -96,10 +95,8 @@ _ATTEMPTS: Final[Mapping[CallState, Mapping[Evidence, CallState]]] = {
         _E.LEASE_EXPIRED: _S.UNKNOWN,
     },
     _S.UNKNOWN: {_E.IN_MEMPOOL: _S.SUBMITTED},
-    _S.SUBMITTED: {},
-    _S.INCLUDED: {},
 }
-"""The effect of attempts. Evidence that a row does not name changes nothing: a refusal counts only while no bundler can
+"""The effect of attempts. Evidence that is not listed changes nothing: a refusal counts only while no bundler can
 have the call."""
 _CHAIN_FACTS: Final = {
     _E.IN_BLOCK: _S.INCLUDED,
@@ -119,7 +116,7 @@ def next_state(state: CallState, evidence: Evidence) -> CallState:
         return CallState.SUBMITTED if state is CallState.INCLUDED else state
     if evidence in _CHAIN_FACTS:
         return _CHAIN_FACTS[evidence]
-    return _ATTEMPTS[state].get(evidence, state)
+    return _ATTEMPTS.get(state, {}).get(evidence, state)
 
 
 def status_code(state: CallState, *, succeeded: bool) -> int:
