@@ -24,16 +24,16 @@ class LaggingNode:
     nonce: int
     """The nonce that the lagging server shows."""
     lags: frozenset[str] = frozenset()
-    """The kinds of answers that lag: `events`, `nonce`, `blocks`."""
+    """The kinds of answers that lag: `receipts`, `events`, `nonce`, `blocks`."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
     async def read_operation(self, *arguments: Any, **options: Any) -> Any:
-        return None if "events" in self.lags else await self.inner.read_operation(*arguments, **options)
+        return None if "receipts" in self.lags else await self.inner.read_operation(*arguments, **options)
 
     async def find_operation(self, *arguments: Any, **options: Any) -> Any:
-        return None if "events" in self.lags else await self.inner.find_operation(*arguments, **options)
+        return None if "receipts" in self.lags else await self.inner.find_operation(*arguments, **options)
 
     async def find_nonce_use(self, *arguments: Any, **options: Any) -> Any:
         return None if "events" in self.lags else await self.inner.find_nonce_use(*arguments, **options)
@@ -61,7 +61,7 @@ async def test_an_included_call_stays_included_while_a_node_lags(wallet: WalletF
     await wallet.mempool.mine()
     assert await wallet.status(call_id) == 110
 
-    node.lags = frozenset({"events", "nonce", "blocks"})
+    node.lags = frozenset({"receipts", "events", "nonce", "blocks"})
     await wallet.work(after=15)
     assert (await wallet.status(call_id), wallet.mempool.sent) == (110, 1)
     node.lags = frozenset()
@@ -82,7 +82,7 @@ async def test_a_call_that_was_included_in_time_never_expires(wallet: WalletFixt
     await pass_blocks(wallet, 1)
 
     node = install_lagging(wallet, prepared)
-    node.lags, wallet.mempool.is_behind = frozenset({"events", "nonce"}), True
+    node.lags, wallet.mempool.is_behind = frozenset({"receipts", "events", "nonce"}), True
     assert await wallet.status(call_id) == 100
     node.lags, wallet.mempool.is_behind = frozenset(), False
     assert await wallet.status(call_id) == 200
@@ -93,11 +93,22 @@ async def test_no_status_advises_to_prepare_again_while_the_events_lag(wallet: W
     call_id = await wallet.send(prepared, wallet.owner)
     await wallet.mempool.mine()
     node = install_lagging(wallet, prepared)
-    node.lags, wallet.mempool.is_behind = frozenset({"events"}), True
+    node.lags, wallet.mempool.is_behind = frozenset({"receipts", "events"}), True
 
     reason = (await wallet.details(call_id))["pendingReason"]
     assert reason["reason"] == "nonce_used_without_event"
     assert "this may be the call itself" in reason["message"]
+    node.lags = frozenset()
+    assert await wallet.status(call_id) == 200
+
+
+async def test_its_own_event_never_proves_that_a_call_was_replaced(wallet: WalletFixture) -> None:
+    prepared = await wallet.prepare(CALL)
+    call_id = await wallet.send(prepared, wallet.owner)
+    await wallet.mempool.mine()
+    node = install_lagging(wallet, prepared)
+    node.lags, wallet.mempool.is_behind = frozenset({"receipts"}), True
+    assert await wallet.status(call_id) == 100
     node.lags = frozenset()
     assert await wallet.status(call_id) == 200
 
