@@ -139,6 +139,7 @@ class RowRun:
         account = await client.persist(limit, "wallet_requestAccount", {"signerAddress": wallet.owner.address})
         wallet.account, wallet.account_id = account["accountAddress"], account["id"]
         await self.stack.ask("anvil_setBalance", wallet.account, FUNDS)
+        await self.stack.ask("anvil_mine", "0x2")  # a reorganization of one block would take the funds back
         return wallet
 
     async def _pay(self, payment: Payment) -> None:

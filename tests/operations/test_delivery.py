@@ -12,6 +12,7 @@ from tests.operations.mempool import HeldMempool
 from tests.support.constants import FRIEND
 from wallet_rpc.errors import LimitExceeded, OutcomeUnknown, Rejected, Unavailable, WalletError
 from wallet_rpc.services import delivery, submission, witnesses
+from wallet_rpc.time_budget import limit_time, remaining_seconds
 
 CALL = {"to": FRIEND}
 GARBAGE = OutcomeUnknown("the bundler returned a malformed response", part="bundler")
@@ -53,6 +54,7 @@ async def test_a_copy_that_is_checked_after_the_inclusion_gets_the_id(
         monkeypatch.undo()
         await wallet.send(prepared, grant.key, grant.permissions)
         await wallet.mempool.mine()
+        wallet.mempool.is_behind = True  # only the record knows the call
         return record
 
     monkeypatch.setattr("wallet_rpc.operations.send_prepared_calls.find_call", find_then_include)
@@ -74,6 +76,22 @@ async def test_a_request_waits_two_seconds_for_the_bundler_and_the_attempt_goes_
     assert (await wallet.state(call_id), wallet.ports.background) == ("submitted", set())
     await wallet.mempool.mine()
     assert await wallet.status(call_id) == 200
+
+
+async def test_an_attempt_that_outlives_its_request_has_its_own_time(
+    wallet: WalletFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = await wallet.prepare(CALL)
+    send, times = wallet.mempool.send, []
+
+    async def note_time(operation: Any) -> Any:
+        times.append(remaining_seconds(100))
+        return await send(operation)
+
+    monkeypatch.setattr(wallet.mempool, "send", note_time)
+    with limit_time(30):
+        await wallet.send(prepared, wallet.owner)
+    assert times == [100]
 
 
 async def test_a_refusal_after_the_answer_is_in_the_status(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -76,15 +77,21 @@ async def test_an_included_call_of_another_organization_gets_its_id(wallet: Wall
     assert await other.status(call_id) == 200
 
 
-async def test_a_pending_call_of_an_earlier_server_is_delivered_once_it_is_sent_again(wallet: WalletFixture) -> None:
-    prepared = await wallet.prepare(CALL)
-    call_id = await wallet.send(prepared, wallet.owner)
+@pytest.mark.parametrize("by_session", [False, True])
+async def test_a_pending_call_of_an_earlier_server_is_delivered_once_it_is_sent_again(
+    wallet: WalletFixture, by_session: bool
+) -> None:
+    grant = await wallet.grant_root() if by_session else None
+    key, permissions = (wallet.owner, None) if grant is None else (grant.key, grant.permissions)
+    capabilities: dict[str, Any] = {} if permissions is None else {"permissions": permissions}
+    prepared = await wallet.prepare(CALL, **capabilities)
+    call_id = await wallet.send(prepared, key, permissions)
     wallet.mempool.drop()
     await write_earlier(wallet, await lose_record(wallet, call_id), "sent")
     await wallet.work(after=60)
     assert wallet.mempool.sent == 1
     assert (await wallet.details(call_id))["pendingReason"]["reason"] == "not_stored"
 
-    assert await wallet.send(prepared, wallet.owner) == call_id
+    assert await wallet.send(prepared, key, permissions) == call_id
     await wallet.mempool.mine()
     assert await wallet.status(call_id) == 200

@@ -197,11 +197,12 @@ async def test_a_send_of_an_organization_is_in_its_log_also_when_the_process_die
         patch.setattr("wallet_rpc.operations.send_prepared_calls.log_call_sent", die)
         with pytest.raises(ConnectionError):
             await wallet.send(prepared, grant.key, grant.permissions)
-    for _ in range(2):
-        await wallet.work(after=30)
-    await wallet.send(prepared, grant.key, grant.permissions)
     audit = wallet.ports.store.audit
     assert isinstance(audit, RedisAudit)
+    for _ in range(2):
+        await wallet.work(after=30)
     sent = [each.event for each in await audit.entries(0, 100) if each.event.kind is EventKind.CALL_SENT]
+    await wallet.send(prepared, grant.key, grant.permissions)
+    assert sent == [each.event for each in await audit.entries(0, 100) if each.event.kind is EventKind.CALL_SENT]
     assert [event.facts["hash"] for event in sent] == [prepared["details"]["data"]["hash"]]
     assert (sent[0].facts["sessionId"], sent[0].actor) == (grant.session_id, caller_of(a_key()).name)

@@ -133,11 +133,14 @@ async def find_by_nonce(ports: Ports, chain: ChainPorts, account: Address, nonce
 async def refuse_while_installing(
     ports: Ports, chain: ChainPorts, *, account: Address, nonce: int, by: UserOperation | None = None
 ) -> None:
-    """Raise InstallPending while another operation is installing the session, unless `by` outbids that operation."""
+    """Raise InstallPending while an operation is installing the session, unless `by` outbids that operation.
+
+    The caller finds out if the operation is `by` itself: then its record is the answer.
+    """
     record = await find_by_nonce(ports, chain, account, nonce)
     if record is None or record.state.is_final:
         return
-    if by is not None and (_is_recorded(chain, by, record) or _outbids(by, record)):
+    if by is not None and _outbids(by, record):
         return
     if not record.is_retained and await chain.bundler.lookup(record.hash) is None:
         return  # sent by a server before 0.2.0, and dropped by the bundler: no server delivers it again
@@ -145,11 +148,6 @@ async def refuse_while_installing(
         "the session is being installed by an earlier call; prepare again when that call is confirmed",
         pending=record.hash,
     )
-
-
-def _is_recorded(chain: ChainPorts, operation: UserOperation, record: CallRecord) -> bool:
-    """Return True when the record belongs to the same operation, sent by a concurrent duplicate request."""
-    return record.hash == user_operation_hash(operation, chain.chain_id, ENTRY_POINT)
 
 
 def _outbids(operation: UserOperation, record: CallRecord) -> bool:
