@@ -111,7 +111,7 @@ async def open_dev_server(
         auth = _auth_options(settings, options, clock)
         server_options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
         embedded = _embedded_chains(options, chains)
-        await stack.enter_async_context(probe_all(store, chain_clients))
+        await stack.enter_async_context(probe_all(settings, store, chain_clients))
         yield await stack.enter_async_context(
             open_wallet_app(settings, store, chain_clients, server_options, embedded=embedded)
         )

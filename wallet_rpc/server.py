@@ -12,7 +12,7 @@ import httpx2
 from starlette.types import ASGIApp
 
 from wallet_rpc.adapters.failover import build_rpc
-from wallet_rpc.adapters.probes import ProbedServer, run_probes
+from wallet_rpc.adapters.probes import ProbedServer, ProbeTimes, run_probes
 from wallet_rpc.adapters.quotes import QUOTE_LIMITS, QUOTE_PROVIDER, HttpQuotes
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.adapters.system import SystemClock, SystemEntropy
@@ -195,14 +195,18 @@ async def open_server(settings: Settings) -> AsyncIterator[ASGIApp]:
             await check_paymasters(settings, {each.ports.chain_id: each.node for each in chain_clients}, sponsor)
         options = ServerOptions(clock=clock, auth=auth, quotes=quotes_of(settings, http))
         await log_durability(store, settings.redis_replicas)
-        await stack.enter_async_context(probe_all(store, chain_clients))
+        await stack.enter_async_context(probe_all(settings, store, chain_clients))
         yield await stack.enter_async_context(open_wallet_app(settings, store, chain_clients, options))
 
 
-def probe_all(store: RedisStore, chain_clients: Iterable[ChainClients]) -> AbstractAsyncContextManager[None]:
+def probe_all(
+    settings: Settings, store: RedisStore, chain_clients: Iterable[ChainClients]
+) -> AbstractAsyncContextManager[None]:
     """Probe the Redis and the servers of the chains while the block runs."""
     upstreams = itertools.chain.from_iterable(each.probed_servers() for each in chain_clients)
-    return run_probes([ProbedServer("redis", store.health, store.check_writable), *upstreams])
+    servers = [ProbedServer("redis", store.health, store.check_writable), *upstreams]
+    patience = settings.patience_seconds
+    return run_probes(servers, times=ProbeTimes(patience_seconds=patience, longest_seconds=max(4.0, patience)))
 
 
 def quotes_of(settings: Settings, http: httpx2.AsyncClient) -> Quotes | None:

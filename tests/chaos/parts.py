@@ -145,7 +145,7 @@ def rpc_part(name: str, command: Sequence[str | Path], url: str, folder: Path) -
 
 def wallet_part(name: str, *arguments: str, port: int, folder: Path, **settings: str) -> Part:
     """Build a `wallet-rpc` command on a port; its environment names the settings."""
-    chosen = environment(folder, {**settings, "PORT": str(port)})
+    chosen = environment(folder, {"PATIENCE_SECONDS": "0.8", **settings, "PORT": str(port)})
 
     def launch(at: Path) -> Process:
         return Forked(arguments, folder=at, environment=chosen, out=at / "stdout", err=at / "stderr")

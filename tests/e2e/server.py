@@ -25,7 +25,7 @@ def run_dev_server(
     watch: Watch | None = None,
 ) -> AbstractContextManager[str]:
     """Run an ephemeral server on a free local port, and yield its URL; `watch` measures its event loop's pauses."""
-    chosen = replace(Settings() if settings is None else settings, host="127.0.0.1", port=0)
+    chosen = replace(Settings() if settings is None else settings, host="127.0.0.1", port=0, patience_seconds=30.0)
     if chosen.cors_origins is None:
         chosen = replace(chosen, cors_origins=PAGES)
     if options is None:

@@ -95,7 +95,9 @@ def deployment(dev_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> It
     ):
         chains = f"{CHAIN}={node.url},{bundler.url},{paymaster.url}"
         folder = tmp_path_factory.mktemp("deployment")
-        with Server("serve", folder=folder, CHAINS=chains, REDIS_URL=redis.url, OPEN="yes") as server:
+        with Server(
+            "serve", folder=folder, CHAINS=chains, REDIS_URL=redis.url, OPEN="yes", PATIENCE_SECONDS="0.8"
+        ) as server:
             client = Client(server.url, home)
             wallet = Wallet(client).fund(tokens=0)
             call_id = wallet.send(wallet.prepare({"to": FRIEND}), wallet.owner)

@@ -167,6 +167,9 @@ class Settings:
         _log, None, "`human` in `dev`, `json` in `serve`", "Format of the log: `human` or `json`."
     )
     deadline_seconds: float = _setting_field(_seconds, 30.0, "`30`", "Maximum duration of one request, in seconds.")
+    patience_seconds: float = _setting_field(
+        _seconds, 0.8, "`0.8`", "Silence of a dependency after which it counts as down, in seconds."
+    )
     drain_seconds: float = _setting_field(
         _seconds, 8.0, "`8`", "Time to finish running requests at the end, in seconds."
     )
