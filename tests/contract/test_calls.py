@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.contract.sample import ACCOUNT, CHAIN, SIGNED, a_call
 from wallet_rpc import wire
 from wallet_rpc.adapters.redis_store import RedisStore
-from wallet_rpc.domain.call_record import CallRecord, CallStateV1, downgrade
+from wallet_rpc.domain.call_record import CallRecord, CallStateV1, downgrade_record
 from wallet_rpc.domain.call_state import CallState, Evidence
 from wallet_rpc.primitives import Address, Hash32
 
@@ -24,7 +24,7 @@ LATEST = settings(max_examples=20)
 
 async def write_earlier(store: RedisStore, call: CallRecord, state: CallStateV1) -> None:
     """Write a call as a server before 0.2.0 does."""
-    earlier = {**downgrade(wire.encode(CallRecord, call)), "state": state}
+    earlier = {**downgrade_record(wire.encode(CallRecord, call)), "state": state}
     key = store.calls.call_key(call.chain_id, call.hash)
     await store.calls._link.command("HSET", key, "record", json.dumps(earlier), "state", state)
 

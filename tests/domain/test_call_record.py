@@ -18,8 +18,8 @@ from wallet_rpc.domain.call_record import (
     CallRecord,
     CallStateV1,
     DeliveryAttempt,
-    downgrade,
-    upgrade,
+    downgrade_record,
+    upgrade_record,
 )
 from wallet_rpc.domain.call_state import CallState, Evidence
 from wallet_rpc.domain.receipt import CallLog, CallReceipt
@@ -98,16 +98,16 @@ def test_a_newer_server_may_add_members(record: CallRecord) -> None:
 def test_an_earlier_record_keeps_its_identity_and_is_delivered_by_no_worker(
     record: CallRecord, state: CallStateV1
 ) -> None:
-    earlier = {**downgrade(wire.encode(CallRecord, record)), "state": state}
-    upgraded = wire.decode(CallRecord, upgrade(earlier))
+    earlier = {**downgrade_record(wire.encode(CallRecord, record)), "state": state}
+    upgraded = wire.decode(CallRecord, upgrade_record(earlier))
 
     assert not upgraded.is_retained
-    assert downgrade(wire.encode(CallRecord, upgraded)) == earlier
+    assert downgrade_record(wire.encode(CallRecord, upgraded)) == earlier
 
 
 @given(calls)
 def test_an_earlier_server_sends_no_call_again_that_this_one_may_have_sent(record: CallRecord) -> None:
-    earlier = downgrade(wire.encode(CallRecord, record))["state"]
+    earlier = downgrade_record(wire.encode(CallRecord, record))["state"]
 
     assert (earlier == CallStateV1.REFUSED) == record.state.is_not_sent
     assert (earlier == CallStateV1.SENDING) == (
@@ -151,4 +151,4 @@ def test_a_stored_call_without_kind_is_a_user_operation() -> None:
         "state": "sent",
     }
 
-    assert wire.decode(CallRecord, upgrade(stored)).kind is CallKind.USER_OPERATION
+    assert wire.decode(CallRecord, upgrade_record(stored)).kind is CallKind.USER_OPERATION

@@ -15,7 +15,7 @@ from tests.contract.sample import a_key
 from tests.operations.conftest import WalletFixture
 from tests.support.api_keys import caller_of
 from tests.support.constants import FRIEND
-from wallet_rpc.domain.call_record import CallRecord, downgrade
+from wallet_rpc.domain.call_record import CallRecord, downgrade_record
 from wallet_rpc.domain.prepared import parse_call_id
 from wallet_rpc.primitives import Data
 from wallet_rpc.wire import encode
@@ -35,7 +35,7 @@ async def lose_record(wallet: WalletFixture, call_id: str) -> CallRecord:
 
 async def write_earlier(wallet: WalletFixture, record: CallRecord, state: str) -> None:
     """Write a record as a server before 0.2.0 does."""
-    text = json.dumps({**downgrade(encode(CallRecord, record)), "state": state})
+    text = json.dumps({**downgrade_record(encode(CallRecord, record)), "state": state})
     key = wallet.store.calls.call_key(record.chain_id, record.hash)
     await wallet.store.calls._link.command("HSET", key, "record", text, "state", state, "claim", "old", "ticket", 1)
 

@@ -25,7 +25,7 @@ from wallet_rpc.errors import Unavailable
 from wallet_rpc.primitives import ChainId
 from wallet_rpc.wire import parse_json
 
-log = structlog.get_logger("wallet_rpc")
+_log = structlog.get_logger("wallet_rpc")
 
 _PAUSE_SECONDS = 0.05
 """Pause before the second attempt of a failed probe."""
@@ -193,4 +193,4 @@ class _Prober:
     def _set_mark(self, mark: Mark) -> None:
         if mark is not self._health.mark:
             self._health.mark = mark
-            log.warning("dependency", part=self._server.name, state=mark)
+            _log.warning("dependency", part=self._server.name, state=mark)

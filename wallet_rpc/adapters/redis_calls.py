@@ -15,7 +15,7 @@ from wallet_rpc.adapters.redis_link import Link
 from wallet_rpc.adapters.redis_outbox import RedisOutbox
 from wallet_rpc.adapters.redis_records import decode_record, format_record
 from wallet_rpc.domain.access import OrganizationId
-from wallet_rpc.domain.call_record import CALL_VERSION, CallRecord, downgrade, upgrade
+from wallet_rpc.domain.call_record import CALL_VERSION, CallRecord, downgrade_record, upgrade_record
 from wallet_rpc.domain.call_state import Evidence, next_state
 from wallet_rpc.primitives import Address, ChainId, Hash32, UnixSeconds
 from wallet_rpc.wire import encode, parse_json
@@ -149,12 +149,12 @@ class RedisCalls:
 def _encode(call: CallRecord) -> tuple[str, str, str]:
     """Return the record in version 2, in version 1, and the state in version 1."""
     encoded = encode(CallRecord, call)
-    earlier = downgrade(encoded)
+    earlier = downgrade_record(encoded)
     return format_record(encoded), format_record(earlier), earlier["state"]
 
 
 def _decode(*, call: bytes | None = None, record: bytes = b"") -> CallRecord:
-    text = format_record(upgrade(parse_json(record))).encode() if call is None else call
+    text = format_record(upgrade_record(parse_json(record))).encode() if call is None else call
     return decode_record(CallRecord, text, version=CALL_VERSION)
 
 

@@ -176,12 +176,12 @@ _MEMBERS_V1 = frozenset(
 )
 
 
-def downgrade(call: Mapping[str, Any]) -> dict[str, Any]:
+def downgrade_record(call: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON of a record as servers before 0.2.0 read it."""
     kept = {name: value for name, value in call.items() if name in _MEMBERS_V1}
     return {"version": 1, **kept, "state": _DOWNGRADED.get(CallState(call["state"]), CallStateV1.SENT)}
 
 
-def upgrade(call: Mapping[str, Any]) -> dict[str, Any]:
+def upgrade_record(call: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON of a record of such a server in version 2: of a call that no worker delivers."""
     return {**call, "version": CALL_VERSION, "state": _UPGRADED[CallStateV1(call["state"])]}
