@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from wallet_rpc.adapters.redis_store import RedisStore
 from wallet_rpc.errors import Unavailable
 
-LONGEST_SECONDS = 10.0
+LONGEST_SECONDS = 60.0
 _STEP_SECONDS = 0.02
 
 
