@@ -165,12 +165,17 @@ def test_parallel_nonce_keys_do_not_wait_for_each_other(wallet: Wallet) -> None:
 
 
 def test_a_caller_can_override_gas_parameters(wallet: Wallet) -> None:
-    plain = wallet.prepare({"to": FRIEND})["data"]
     override = {"callGasLimit": "0x186a0", "verificationGasLimit": {"multiplier": 1.5}, "maxFeePerGas": "0x77359400"}
-    changed = wallet.prepare({"to": FRIEND}, gasParamsOverride=override)["data"]
-    assert changed["callGasLimit"] == "0x186a0"
-    assert int(changed["verificationGasLimit"], 16) == -(-int(plain["verificationGasLimit"], 16) * 3 // 2)
-    assert changed["maxFeePerGas"] == "0x77359400"
+    limits = []
+    for _ in range(10):  # two estimates of Alto may differ by a tenth
+        plain = wallet.prepare({"to": FRIEND})["data"]
+        changed = wallet.prepare({"to": FRIEND}, gasParamsOverride=override)["data"]
+        assert changed["callGasLimit"] == "0x186a0"
+        assert changed["maxFeePerGas"] == "0x77359400"
+        limits.append((-(-int(plain["verificationGasLimit"], 16) * 3 // 2), int(changed["verificationGasLimit"], 16)))
+        if limits[-1][0] == limits[-1][1]:
+            return
+    raise AssertionError(limits)
 
 
 def test_raw_payload_is_the_hash_for_a_raw_signer(wallet: Wallet) -> None:
