@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,7 +102,17 @@ class Pair:
         identity = request("eth_sendTransaction", transaction)
         if isinstance(identity, Refusal):
             return identity
-        ends = time.monotonic() + _MINED_SECONDS
-        while (found := request("eth_getTransactionReceipt", identity)) is None and time.monotonic() < ends:
-            time.sleep(0.002)  # anvil mines after its answer
-        return Refusal("not mined") if found is None else {**request("eth_getTransactionByHash", identity), **found}
+        receipt = _wait_for(lambda: request("eth_getTransactionReceipt", identity), lambda found: found is not None)
+        if receipt is None:
+            return Refusal("not mined")
+        # anvil shows the transaction of its pool, priced by the next block, until it has left the pool
+        mined = _wait_for(lambda: request("eth_getTransactionByHash", identity), lambda found: found["blockHash"])
+        return {**mined, **receipt}
+
+
+def _wait_for(read: Callable[[], Any], is_there: Callable[[Any], Any]) -> Any:
+    """Return what `read` gives once it satisfies `is_there`; anvil mines after its answer."""
+    ends = time.monotonic() + _MINED_SECONDS
+    while not is_there(found := read()) and time.monotonic() < ends:
+        time.sleep(0.002)
+    return found
